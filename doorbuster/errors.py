@@ -1,0 +1,102 @@
+"""What can go wrong, by whose fault, and the exit code that says so.
+
+DoorbusterError                 1    our own fault, or no better class
+├── UsageError                  2    the command line
+├── ScenarioError             104    the scenario (all its problems at once)
+├── TargetError               106    the shop cannot be reached, or refuses us before anything started
+├── RunError                         the run itself
+│   ├── RunInterrupted        105    somebody pressed Ctrl-C, or the process was ended
+│   └── RunAborted            108    a safety rule or an abortOnFail threshold ended it
+├── RecordError                 1    a run file that is missing, damaged or too new
+└── AnalysisError             107    an analysis script or a locustfile that raised
+
+A message is a full instruction: place, rule, what we got, the way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every `doorbuster` command; 99, 104, 105, 107 and 108 mean the same in k6."""
+
+    PASS = 0
+    BUG = 1
+    USAGE = 2
+    REGRESSION = 95
+    INCONCLUSIVE = 96
+    FAIL = 99
+    INVALID_CONFIGURATION = 104
+    INTERRUPTED = 105
+    TARGET_UNREACHABLE = 106
+    SCRIPT_EXCEPTION = 107
+    ABORTED = 108
+
+
+class DoorbusterError(Exception):
+    """Base of everything we raise for a reason the user can act on."""
+
+    exit_code: ExitCode = ExitCode.BUG
+
+
+class UsageError(DoorbusterError):
+    exit_code = ExitCode.USAGE
+
+
+class TargetError(DoorbusterError):
+    exit_code = ExitCode.TARGET_UNREACHABLE
+
+
+class RunError(DoorbusterError):
+    exit_code = ExitCode.BUG
+
+
+class RunInterrupted(RunError):
+    exit_code = ExitCode.INTERRUPTED
+
+
+class RunAborted(RunError):
+    exit_code = ExitCode.ABORTED
+
+
+class RecordError(DoorbusterError):
+    exit_code = ExitCode.BUG
+
+
+class AnalysisError(DoorbusterError):
+    exit_code = ExitCode.SCRIPT_EXCEPTION
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One fault in a file: where it is, the rule, what we got, and the way out.
+
+    `line` and `column` count from 1; 0 means that the place is the whole file.
+    """
+
+    file: str
+    line: int
+    column: int
+    key: str
+    rule: str
+    got: str = ""
+    way_out: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        got = f" (got {self.got})" if self.got else ""
+        way_out = f"; {self.way_out}" if self.way_out else ""
+        return f"{place}: {self.key + ' ' if self.key else ''}{self.rule}{got}{way_out}"
+
+
+class ScenarioError(DoorbusterError):
+    """A scenario that must not start; carries every problem found, in file order."""
+
+    exit_code = ExitCode.INVALID_CONFIGURATION
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = tuple(sorted(problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems))

@@ -1,0 +1,156 @@
+"""What one worker saw since its last report: the values that travel from worker to master to run file.
+
+Everything is additive. A batch carries (worker, seq), so that a report that arrives late, twice or out of
+order is counted once. Times are seconds since the start of the run; a `second` is floor(intended start).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+RequestOutcome = Literal["ok", "failed", "abandoned"]
+CustomerOutcome = Literal["served", "abandoned", "turned_away", "queued_out", "dropped"]
+OrderAnswer = Literal["acknowledged", "refused", "unknown"]
+
+
+class SeriesKey(NamedTuple):
+    """What a request histogram is about. `cause` is "" for ok, else one word such as "status_5xx"."""
+
+    channel: str
+    journey: str
+    step: str
+    outcome: str
+    cause: str
+
+
+class RequestSecond(NamedTuple):
+    """All requests of one series whose intended start fell into one second.
+
+    `response` (end - intended start), `service` (end - actual start) and `first_byte` (first byte - actual
+    start) are bins as packed by `histogram.pack`; `abandoned` requests are recorded at the moment the
+    customer gave up, so their times are lower bounds.
+    """
+
+    second: int
+    series: SeriesKey
+    n: int
+    bytes_sent: int
+    bytes_received: int
+    response: bytes
+    service: bytes
+    first_byte: bytes
+
+
+class CustomerCount(NamedTuple):
+    """How many customers with this intended arrival second left in this way.
+
+    `browse` and `order` are 1 (could), 0 (could not) or None (did not want to, or cannot be blamed on the
+    shop: sold out, dropped). `step` and `cause` are "" for served customers.
+    """
+
+    second: int
+    channel: str
+    journey: str
+    outcome: str
+    step: str
+    cause: str
+    browse: int | None
+    order: int | None
+    n: int
+
+
+class ArrivalCount(NamedTuple):
+    """Arrivals of one channel in one second of the schedule: how many were started, how many dropped."""
+
+    second: int
+    channel: str
+    started: int
+    dropped: int
+
+
+class OrderAttempt(NamedTuple):
+    """One order a customer tried to place, and what the shop answered."""
+
+    idempotency_key: str
+    channel: str
+    journey: str
+    intended_s: float
+    answered_s: float
+    answer: str
+    cause: str
+    order_ref: str
+    total_pence: int
+    lines: tuple[tuple[str, int, int], ...]  # (sku, quantity, unit price in pence)
+
+
+class Exemplar(NamedTuple):
+    """One request worth looking at: the slowest of its series, or the first of its kind of error."""
+
+    kind: str  # "slow" | "error"
+    second: int
+    series: SeriesKey
+    response_us: int
+    request_id: str
+    detail: str
+
+
+class HealthSecond(NamedTuple):
+    """How the generator itself fared in one second; `lateness` (actual - intended start) is packed bins."""
+
+    second: int
+    cpu_ratio: float  # of one core, 1.0 = the process used a whole core
+    loop_lag_ms: float  # worst delay of a timer in this second
+    in_flight: int  # customers in the shop at the end of the second
+    connections_opened: int
+    reconnects: int
+    rss_bytes: int
+    lateness: bytes
+
+
+class Event(NamedTuple):
+    """Something that happened once: a worker lost, a rule that fired, a fault switched on."""
+
+    at_s: float
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One report of one worker; `seq` counts from 0 without gaps, `final` marks the last."""
+
+    worker: str
+    seq: int
+    final: bool = False
+    requests: tuple[RequestSecond, ...] = ()
+    customers: tuple[CustomerCount, ...] = ()
+    arrivals: tuple[ArrivalCount, ...] = ()
+    orders: tuple[OrderAttempt, ...] = ()
+    exemplars: tuple[Exemplar, ...] = ()
+    health: tuple[HealthSecond, ...] = ()
+    events: tuple[Event, ...] = field(default=())
+
+    def to_wire(self) -> dict[str, Any]:
+        """Plain lists, strings, numbers and bytes, as msgpack carries them."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_wire(cls, wire: dict[str, Any]) -> Batch:
+        """The batch that `to_wire` described; msgpack turns tuples into lists, this turns them back."""
+
+        def series(row: Any) -> SeriesKey:
+            return SeriesKey(*row)
+
+        return cls(
+            worker=wire["worker"],
+            seq=wire["seq"],
+            final=wire["final"],
+            requests=tuple(RequestSecond(r[0], series(r[1]), *r[2:]) for r in wire["requests"]),
+            customers=tuple(CustomerCount(*r) for r in wire["customers"]),
+            arrivals=tuple(ArrivalCount(*r) for r in wire["arrivals"]),
+            orders=tuple(OrderAttempt(*r[:9], tuple(tuple(line) for line in r[9])) for r in wire["orders"]),
+            exemplars=tuple(Exemplar(*r[:2], series(r[2]), *r[3:]) for r in wire["exemplars"]),
+            health=tuple(HealthSecond(*r) for r in wire["health"]),
+            events=tuple(Event(*r) for r in wire["events"]),
+        )

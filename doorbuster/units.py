@@ -1,0 +1,91 @@
+"""Durations, rates, ratios, sizes and money as people write them: "1m30s", "13.3 customers/s", "70%".
+
+Each parser returns a float in the base unit (seconds, per second, 0..1) and raises ValueError with the
+accepted spellings; each formatter is short enough for a table cell.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SECONDS_PER = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_NUMBER = r"\d+(?:[_\d]*\d)?(?:\.\d+)?"
+_DURATION_PART = re.compile(rf"({_NUMBER})\s*(us|µs|ms|s|m|h|d)")
+_RATE = re.compile(rf"({_NUMBER})\s*([a-z_ ]*?)\s*/\s*(s|sec|second|m|min|minute|h|hour|d|day)")
+_PER_SECOND = {
+    "s": 1.0, "sec": 1.0, "second": 1.0,
+    "m": 60.0, "min": 60.0, "minute": 60.0,
+    "h": 3600.0, "hour": 3600.0,
+    "d": 86400.0, "day": 86400.0,
+}  # fmt: skip
+
+
+def parse_duration_s(text: str) -> float:
+    """Seconds in "800ms", "90s", "1m30s" or "7h30m"; a bare number has no unit and is refused."""
+    compact = text.strip()
+    position = 0
+    total_s = 0.0
+    while position < len(compact):
+        part = _DURATION_PART.match(compact, position)
+        if part is None:
+            break
+        total_s += float(part[1].replace("_", "")) * _SECONDS_PER[part[2]]
+        position = part.end()
+    if not compact or position != len(compact):
+        raise ValueError('must be a duration with its unit, such as "800ms", "90s" or "1h30m"')
+    return total_s
+
+
+def parse_rate_per_s(text: str) -> float:
+    """Events per second in "13.3 customers/s", "800/min" or "48000 visits/hour"."""
+    match = _RATE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError('must be a rate with its unit, such as "13.3 customers/s" or "800/min"')
+    return float(match[1].replace("_", "")) / _PER_SECOND[match[3]]
+
+
+def parse_ratio(text: str | float) -> float:
+    """A share as 0..1: "70%" or 0.7. Values outside 0..1 are the caller's to judge."""
+    if isinstance(text, int | float):
+        return float(text)
+    compact = text.strip()
+    number = compact.removesuffix("%").strip()
+    if not re.fullmatch(_NUMBER, number):
+        raise ValueError('must be a share, such as "70%" or 0.7')
+    return float(number) / (100.0 if compact.endswith("%") else 1.0)
+
+
+def format_duration(seconds: float) -> str:
+    """ "12.3 ms", "1.45 s", "1m30s" or "7h30m": three significant digits below a minute."""
+    if seconds < 0:
+        return "-" + format_duration(-seconds)
+    if seconds < 0.9995:
+        return f"{seconds * 1e3:.3g} ms" if seconds * 1e3 < 999.5 else "1 s"
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    whole = round(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    parts = ((hours, "h"), (minutes, "m"), (rest, "s"))
+    return "".join(f"{value}{unit}" for value, unit in parts if value)
+
+
+def format_ratio(ratio: float) -> str:
+    """ "99.6 %", with enough digits that 99.97 % never reads as 100 %."""
+    percent = ratio * 100.0
+    for digits in (1, 2, 3):
+        text = f"{percent:.{digits}f}"
+        if float(text) not in (0.0, 100.0) or percent in (0.0, 100.0):
+            break
+    return f"{text} %"
+
+
+def format_count(count: float) -> str:
+    """ "1,234" for whole numbers, one decimal below a hundred otherwise."""
+    if float(count).is_integer():
+        return f"{int(count):,}"
+    return f"{count:,.1f}" if abs(count) < 100 else f"{count:,.0f}"
+
+
+def format_money(pence: float) -> str:
+    """Pounds from pence: "£1,234.50"."""
+    return f"£{pence / 100:,.2f}"
