@@ -139,7 +139,7 @@ class Batch:
     def from_wire(cls, wire: dict[str, Any]) -> Batch:
         """The batch that `to_wire` described; msgpack turns tuples into lists, this turns them back."""
 
-        def series(row: Any) -> SeriesKey:
+        def series(row: list[str]) -> SeriesKey:
             return SeriesKey(*row)
 
         return cls(
@@ -149,8 +149,10 @@ class Batch:
             requests=tuple(RequestSecond(r[0], series(r[1]), *r[2:]) for r in wire["requests"]),
             customers=tuple(CustomerCount(*r) for r in wire["customers"]),
             arrivals=tuple(ArrivalCount(*r) for r in wire["arrivals"]),
-            orders=tuple(OrderAttempt(*r[:9], tuple(tuple(line) for line in r[9])) for r in wire["orders"]),
-            exemplars=tuple(Exemplar(*r[:2], series(r[2]), *r[3:]) for r in wire["exemplars"]),
+            orders=tuple(
+                OrderAttempt._make((*r[:9], tuple(tuple(line) for line in r[9]))) for r in wire["orders"]
+            ),
+            exemplars=tuple(Exemplar._make((*r[:2], series(r[2]), *r[3:])) for r in wire["exemplars"]),
             health=tuple(HealthSecond(*r) for r in wire["health"]),
             events=tuple(Event(*r) for r in wire["events"]),
         )

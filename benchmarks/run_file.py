@@ -1,0 +1,102 @@
+"""How long it takes to write and to read a run file of an hour.
+
+    python benchmarks/run_file.py [--seconds 3600] [--series 40] [--requests 12]
+
+Writes a file with `series` request series a second and `requests` latencies each into a temporary folder,
+reads it back the ways the analyses do, and prints milliseconds, megabytes and peak memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from doorbuster.records.batch import ArrivalCount, Batch, CustomerCount, HealthSecond, RequestSecond, SeriesKey
+from doorbuster.records.histogram import pack
+from doorbuster.records.meta import RunMeta
+from doorbuster.records.run import Run
+from doorbuster.records.runfile import RunWriter
+
+
+def _second(second: int, keys: list[SeriesKey], latencies_us: np.ndarray) -> Batch:
+    return Batch(
+        worker="w0",
+        seq=second,
+        requests=tuple(
+            RequestSecond(second, key, row.size, 400 * row.size, 9000 * row.size, *[pack(row.tolist())] * 3)
+            for key, row in zip(keys, latencies_us, strict=True)
+        ),
+        customers=tuple(
+            CustomerCount(second, "web", f"journey{number}", "served", "", "", 1, None, 5) for number in range(8)
+        ),
+        arrivals=(ArrivalCount(second, "web", 40, 0),),
+        health=(HealthSecond(second, 0.4, 1.0, 200, 3, 0, 80_000_000, pack([50] * 40)),),
+    )
+
+
+def _timed(name: str, work: Callable[[], object]) -> None:
+    started_s = time.perf_counter()
+    work()
+    print(f"{name:<58} {(time.perf_counter() - started_s) * 1e3:9.1f} ms")
+
+
+def main() -> None:
+    """Write, read, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=3600)
+    parser.add_argument("--series", type=int, default=40)
+    parser.add_argument("--requests", type=int, default=12, help="per series and second")
+    options = parser.parse_args()
+
+    rng = np.random.default_rng(1)
+    keys = [
+        SeriesKey("web", f"journey{number % 8}", f"step{number}", "ok", "") for number in range(options.series)
+    ]
+    shape = (options.series, options.requests)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "run"
+        meta = RunMeta(
+            run_id="bench", title="bench", scenario_name="bench", scenario_text="", storefront="reference",
+            target_url="http://127.0.0.1", seed=1, workers=1, started_at_unix_ns=time.time_ns(),
+            duration_s=float(options.seconds),
+        )  # fmt: skip
+        batches = [
+            _second(second, keys, rng.lognormal(11.5, 0.8, shape).astype(np.int64))
+            for second in range(options.seconds)
+        ]
+        with RunWriter.create(folder, meta, {"web": np.full(options.seconds, 40)}) as writer:
+            worst_s = total_s = 0.0
+            for batch in batches:
+                started_s = time.perf_counter()
+                writer.write([batch])
+                spent_s = time.perf_counter() - started_s
+                worst_s, total_s = max(worst_s, spent_s), total_s + spent_s
+            print(f"{'write, one second: mean':<58} {total_s / options.seconds * 1e3:9.2f} ms")
+            print(f"{'write, one second: worst':<58} {worst_s * 1e3:9.2f} ms")
+            _timed("finish", lambda: writer.finish("finished"))
+        del batches
+        rows = options.seconds * options.series
+        size_mb = (folder / "run.sqlite").stat().st_size / 1e6
+        print(f"{f'file of {rows:,} rows, {rows * options.requests:,} requests':<58} {size_mb:9.1f} MB")
+        before_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+        with Run.open(folder) as run:
+            _timed("one histogram of everything", run.histogram)
+            _timed("histograms_by step", lambda: run.histograms_by(lambda s: s.step))
+            _timed("histograms_by everything, per second", lambda: run.histograms_by(lambda _: "all", bucket_s=1))
+            _timed("histograms_by journey, per minute", lambda: run.histograms_by(lambda s: s.journey, bucket_s=60))
+            _timed("histograms_by step, per second", lambda: run.histograms_by(lambda s: s.step, bucket_s=1))
+            _timed("request_counts by step, per second", lambda: run.request_counts(lambda s: s.step))
+            _timed("balance", run.balance)
+            _timed("lateness", run.lateness)
+        after_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+        print(f"{'peak memory before and after reading':<58} {before_mb:9.0f} MB {after_mb:6.0f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""What is known about a run as a whole, and the bookkeeping values that readers of a run file get back."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+RunStatus = Literal["running", "finished", "interrupted", "aborted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunMeta:
+    """Title page of a run: what was asked for, of which shop, with what, and how it ended.
+
+    `duration_s` is the planned one, without drain; `requested` holds what the command line asked for;
+    `versions` and `machine` say what generated the load. `git_commit` is "" outside a repository.
+    """
+
+    run_id: str
+    title: str
+    story: str = ""
+    scenario_name: str
+    scenario_text: str
+    storefront: str
+    target_url: str
+    shop_profile: str | None = None
+    seed: int
+    workers: int
+    started_at_unix_ns: int
+    duration_s: float
+    status: RunStatus = "running"
+    status_reason: str = ""
+    finished_at_unix_ns: int | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    machine: dict[str, Any] = field(default_factory=dict)
+    git_commit: str = ""
+    requested: dict[str, Any] = field(default_factory=dict)
+
+    def changed(self, **changes: Any) -> RunMeta:  # noqa: ANN401 -- the fields have many types
+        """The same run with some fields replaced; TypeError for a field that does not exist."""
+        return dataclasses.replace(self, **changes)
+
+    def to_rows(self) -> list[list[str]]:
+        """(key, JSON value) of every field, as table `meta` holds them."""
+        return [[item.name, json.dumps(getattr(self, item.name))] for item in dataclasses.fields(self)]
+
+    @classmethod
+    def from_rows(cls, rows: dict[str, str]) -> RunMeta:
+        """From the table; keys that a later version added are left aside."""
+        known = {item.name for item in dataclasses.fields(cls)}
+        return cls(**{key: json.loads(value) for key, value in rows.items() if key in known})
+
+
+class Gauge(NamedTuple):
+    """One reading of something outside the generator, such as the shop's queue or CPU."""
+
+    second: int
+    name: str
+    value: float
+
+
+class WorkerReports(NamedTuple):
+    """Which reports of a worker arrived: `missing` are gaps below the highest number seen."""
+
+    worker: str
+    received: int
+    missing: int
+    final: bool
+
+
+class ArrivalSeries(NamedTuple):
+    """Per second of the run: arrivals planned, started, dropped; three arrays of one length."""
+
+    planned: NDArray[np.int64]
+    started: NDArray[np.int64]
+    dropped: NDArray[np.int64]
+
+
+class GaugeSeries(NamedTuple):
+    """Readings of one gauge in order of time."""
+
+    seconds: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Where every intended arrival went. It balances when nothing is in flight or missing.
+
+    A closed channel (tills, seats) has no plan: its planned count is what was started or dropped.
+    """
+
+    planned: int
+    served: int = 0
+    abandoned: int = 0
+    turned_away: int = 0
+    queued_out: int = 0
+    dropped: int = 0
+
+    @property
+    def accounted(self) -> int:
+        """Customers with an outcome."""
+        return self.served + self.abandoned + self.turned_away + self.queued_out + self.dropped
+
+    @property
+    def in_flight_or_missing(self) -> int:
+        """Arrivals without an outcome: still to come or in the shop while it runs, lost afterwards.
+
+        Negative when there are more outcomes than arrivals, which is a fault of the recorder.
+        """
+        return self.planned - self.accounted
+
+    def plus(self, other: Balance) -> Balance:
+        """Both together."""
+        return Balance(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))

@@ -1,0 +1,162 @@
+"""The tables of a run file (SQLite), its version, and how SQLite's errors read to a person.
+
+Rules of this module:
+- Append-only history: a table or column may be added with a new version, none is renamed or removed, so
+  that every version stays readable. docs/run-file.md describes every column.
+- Seconds are whole seconds since the start of the run; a blob holds bins as packed by `histogram.pack`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from doorbuster.errors import RecordError
+
+# History of the format
+# 1  the first: meta, writer, series, requests, customers, plan, arrivals, orders, ledger_orders,
+#    ledger_lines, ledger_stock, exemplars, health, events, gauges, workers, batches
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x64626B72  # "dbkr", at byte 68 of the file: tells `file` and us that this is a run file
+FILE_NAME = "run.sqlite"
+
+TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE writer (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  host TEXT NOT NULL, pid INTEGER NOT NULL, process_started_at_unix_s REAL NOT NULL,
+  heartbeat_unix_ns INTEGER NOT NULL
+);
+CREATE TABLE workers (
+  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, last_seq INTEGER NOT NULL, final INTEGER NOT NULL
+);
+CREATE TABLE batches (worker INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (worker, seq)) WITHOUT ROWID;
+CREATE TABLE series (
+  id INTEGER PRIMARY KEY,
+  channel TEXT NOT NULL, journey TEXT NOT NULL, step TEXT NOT NULL,
+  outcome TEXT NOT NULL, cause TEXT NOT NULL,
+  UNIQUE (channel, journey, step, outcome, cause)
+);
+CREATE TABLE requests (
+  second INTEGER NOT NULL, series INTEGER NOT NULL, worker INTEGER NOT NULL,
+  n INTEGER NOT NULL, bytes_sent INTEGER NOT NULL, bytes_received INTEGER NOT NULL,
+  response BLOB NOT NULL, service BLOB NOT NULL, first_byte BLOB NOT NULL
+);
+CREATE INDEX requests_by_second ON requests (second);
+CREATE TABLE customers (
+  second INTEGER NOT NULL, worker INTEGER NOT NULL, channel TEXT NOT NULL, journey TEXT NOT NULL,
+  outcome TEXT NOT NULL, step TEXT NOT NULL, cause TEXT NOT NULL,
+  could_browse INTEGER, could_order INTEGER, n INTEGER NOT NULL
+);
+CREATE TABLE plan (
+  channel TEXT NOT NULL, second INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (channel, second)
+) WITHOUT ROWID;
+CREATE TABLE arrivals (
+  second INTEGER NOT NULL, worker INTEGER NOT NULL, channel TEXT NOT NULL,
+  started INTEGER NOT NULL, dropped INTEGER NOT NULL
+);
+CREATE TABLE orders (
+  idempotency_key TEXT NOT NULL, worker INTEGER NOT NULL, channel TEXT NOT NULL, journey TEXT NOT NULL,
+  intended_s REAL NOT NULL, answered_s REAL NOT NULL, answer TEXT NOT NULL, cause TEXT NOT NULL,
+  order_ref TEXT NOT NULL, total_pence INTEGER NOT NULL, lines TEXT NOT NULL
+);
+CREATE TABLE ledger_orders (
+  id INTEGER PRIMARY KEY, order_ref TEXT NOT NULL, idempotency_key TEXT NOT NULL, channel TEXT NOT NULL,
+  total_pence INTEGER NOT NULL, placed_at_s REAL NOT NULL, picked_at_s REAL
+);
+CREATE TABLE ledger_lines (
+  ledger_order INTEGER NOT NULL, sku TEXT NOT NULL, quantity INTEGER NOT NULL, unit_pence INTEGER NOT NULL
+);
+CREATE INDEX ledger_lines_by_order ON ledger_lines (ledger_order);
+CREATE TABLE ledger_stock (
+  sku TEXT PRIMARY KEY, opening INTEGER NOT NULL, on_hand INTEGER NOT NULL, sold INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE exemplars (
+  kind TEXT NOT NULL, second INTEGER NOT NULL, series INTEGER NOT NULL, worker INTEGER NOT NULL,
+  response_us INTEGER NOT NULL, request_id TEXT NOT NULL, detail TEXT NOT NULL
+);
+CREATE TABLE health (
+  second INTEGER NOT NULL, worker INTEGER NOT NULL, cpu_ratio REAL NOT NULL, loop_lag_ms REAL NOT NULL,
+  in_flight INTEGER NOT NULL, connections_opened INTEGER NOT NULL, reconnects INTEGER NOT NULL,
+  rss_bytes INTEGER NOT NULL, lateness BLOB NOT NULL
+);
+CREATE TABLE events (at_s REAL NOT NULL, worker INTEGER, kind TEXT NOT NULL, text TEXT NOT NULL);
+CREATE TABLE gauges (second INTEGER NOT NULL, name TEXT NOT NULL, value REAL NOT NULL);
+"""
+
+_MEANING = {
+    "SQLITE_FULL": "the disk is full; free some space and run again",
+    "SQLITE_READONLY": "the folder or the file may not be written; choose another folder with --out",
+    "SQLITE_CANTOPEN": "it cannot be opened; check that the folder exists and may be read and written",
+    "SQLITE_PERM": "permission denied; check the rights of the folder",
+    "SQLITE_NOTADB": "it is not a run file (no SQLite database); name a folder that `doorbuster run` wrote",
+    "SQLITE_CORRUPT": "the file is damaged or cut off; copy it again from where it was recorded",
+    "SQLITE_BUSY": "another process holds the file locked; end it, or copy the folder and open the copy",
+    "SQLITE_IOERR": "the disk does not read or write (full, over quota, or broken); check it and run again",
+}
+
+
+def explain(error: sqlite3.Error) -> str:
+    """What an SQLite error means and the way out, as one clause."""
+    name = getattr(error, "sqlite_errorname", None) or ""
+    for prefix, meaning in _MEANING.items():
+        if name.startswith(prefix):
+            return meaning
+    return f"SQLite says: {error}"
+
+
+@contextmanager
+def told_as_record_error(path: Path, doing: str) -> Iterator[None]:
+    """Turn any SQLite error inside the block into one line: file, what was tried, why, the way out."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise RecordError(f"{path}: cannot {doing}: {explain(error)}") from error
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """A read-only connection to a run file that this version understands.
+
+    Raises: RecordError, in one line, when it is damaged, no run file, or of a newer version.
+    """
+    with told_as_record_error(path, "open the run"):
+        connection = _connect(path)
+        try:
+            _check_format(path, connection)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open read-only, also where SQLite may not write the companions (-wal, -shm) it would like to have."""
+    uri = path.resolve().as_uri()
+    connection = sqlite3.connect(f"{uri}?mode=ro", uri=True, isolation_level=None)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError:
+        connection.close()
+        if Path(f"{path}-wal").exists():
+            raise
+        connection = sqlite3.connect(f"{uri}?mode=ro&immutable=1", uri=True, isolation_level=None)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_format(path: Path, connection: sqlite3.Connection) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        raise RecordError(
+            f"{path}: this SQLite database is not a run file; name a folder that `doorbuster run` wrote"
+        )
+    if version > SCHEMA_VERSION:
+        raise RecordError(
+            f"{path}: recorded in format {version}, this doorbuster reads up to {SCHEMA_VERSION};"
+            " upgrade doorbuster"
+        )
