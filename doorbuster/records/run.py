@@ -353,10 +353,13 @@ class Run:
         self, kind: Kind, members: dict[int, K], seconds: tuple[int, int] | None
     ) -> Iterator[list[tuple[int, int, bytes]]]:
         """Rows (series, second, blob) of the wanted series, some thousand at a time."""
-        wanted = ", ".join(map(str, members))
-        sql = f"SELECT series, second, {kind} FROM requests WHERE series IN ({wanted})"  # noqa: S608 -- whole numbers
+        conditions = []
+        if len(members) < len(self._series()):
+            conditions.append(f"series IN ({', '.join(map(str, members))})")
         if seconds is not None:
-            sql += f" AND second >= {int(seconds[0])} AND second < {int(seconds[1])}"
+            conditions.append(f"second >= {int(seconds[0])} AND second < {int(seconds[1])}")
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        sql = f"SELECT series, second, {kind} FROM requests{where}"  # noqa: S608 -- whole numbers only
         with told_as_record_error(self.path, "read the run"):
             cursor = self._db.execute(sql)
             while rows := cursor.fetchmany(_CHUNK_ROWS):

@@ -15,16 +15,17 @@ import numpy as np
 from doorbuster.records.histogram import BINS, PACKED, Histogram, Ints
 
 DENSE_CELLS = 4 * 2**20  # 32 MiB of int64: 178 slots
+_PENDING_ENTRIES = 4 * 2**20  # this many unsorted entries are summed before more are taken: 64 MiB
 
 
 class Tally:
     """Sums packed histograms into slots 0 .. slots-1."""
 
     def __init__(self, slots: int) -> None:
-        self._slots = slots
         self._dense = np.zeros(slots * BINS, np.int64) if slots * BINS <= DENSE_CELLS else None
         self._cells: list[Ints] = []
         self._counts: list[Ints] = []
+        self._pending = 0
 
     def add(self, slots: Ints, blobs: Sequence[bytes]) -> None:
         """Count blobs, as packed by `histogram.pack`, each in its slot."""
@@ -34,8 +35,12 @@ class Tally:
         counts = entries["count"].astype(np.int64)
         if self._dense is not None:
             np.add.at(self._dense, cells, counts)
-        elif cells.size:
-            self._keep([cells], [counts])
+            return
+        self._cells.append(cells)
+        self._counts.append(counts)
+        self._pending += cells.size
+        if self._pending > _PENDING_ENTRIES:
+            self._sum_equal_cells()
 
     def histograms(self) -> Iterable[tuple[int, Histogram]]:
         """(slot, histogram) of every slot that has a value, by slot."""
@@ -43,24 +48,24 @@ class Tally:
             cells = np.flatnonzero(self._dense)
             counts = self._dense[cells]
         elif self._cells:
-            self._keep(self._cells, self._counts, replace=True)
+            self._sum_equal_cells()
             cells, counts = self._cells[0], self._counts[0]
         else:
             return
-        slots, starts = np.unique(cells // BINS, return_index=True)
+        slots = cells // BINS
+        bins = cells - slots * BINS
+        starts = np.flatnonzero(np.diff(slots, prepend=-1))
         ends = [*starts[1:].tolist(), cells.size]
-        for slot, start, end in zip(slots.tolist(), starts.tolist(), ends, strict=True):
-            yield slot, Histogram(cells[start:end] - slot * BINS, counts[start:end])
+        for slot, start, end in zip(slots[starts].tolist(), starts.tolist(), ends, strict=True):
+            yield slot, Histogram(bins[start:end], counts[start:end])
 
-    def _keep(self, cells: list[Ints], counts: list[Ints], *, replace: bool = False) -> None:
-        """Sum equal cells of the given parts into one sorted part."""
-        all_cells = np.concatenate(cells)
-        order = np.argsort(all_cells, kind="stable")
-        sorted_cells = all_cells[order]
-        starts = np.flatnonzero(np.diff(sorted_cells, prepend=-1))
-        summed = np.add.reduceat(np.concatenate(counts)[order], starts)
-        if replace:
-            self._cells.clear()
-            self._counts.clear()
-        self._cells.append(sorted_cells[starts])
-        self._counts.append(summed)
+    def _sum_equal_cells(self) -> None:
+        """Replace all entries by one for each cell, in order."""
+        cells = np.concatenate(self._cells)
+        order = np.argsort(cells, kind="stable")
+        cells = cells[order]
+        starts = np.flatnonzero(np.diff(cells, prepend=-1))
+        if starts.size:
+            self._counts = [np.add.reduceat(np.concatenate(self._counts)[order], starts)]
+            self._cells = [cells[starts]]
+        self._pending = 0
