@@ -1,0 +1,61 @@
+"""YAML -> validated, frozen scenario -> schedule of intended starts; and the threshold language. Pure."""
+
+from __future__ import annotations
+
+from doorbuster.scenario.behaviour import Constant, Exponential, Lognormal, Patience, Think, Uniform
+from doorbuster.scenario.channels import Channel
+from doorbuster.scenario.curve import RateCurve
+from doorbuster.scenario.demand import Demand
+from doorbuster.scenario.journeys import CHANNELS, JOURNEYS, STEPS, Journey
+from doorbuster.scenario.metrics import METRICS, Metric
+from doorbuster.scenario.model import Scenario
+from doorbuster.scenario.reader import find_scenario, load_scenario, read_scenario, shipped_names
+from doorbuster.scenario.safety import AbortRule, Safety
+from doorbuster.scenario.schedule import (
+    Lane,
+    Schedule,
+    Seats,
+    expected_customers,
+    plan_schedule,
+    rate_at_per_s,
+)
+from doorbuster.scenario.shape import Curve, Stage
+from doorbuster.scenario.target import Shop, Target
+from doorbuster.scenario.thresholds import Tag, Threshold
+
+__all__ = [
+    "CHANNELS",
+    "JOURNEYS",
+    "METRICS",
+    "STEPS",
+    "AbortRule",
+    "Channel",
+    "Constant",
+    "Curve",
+    "Demand",
+    "Exponential",
+    "Journey",
+    "Lane",
+    "Lognormal",
+    "Metric",
+    "Patience",
+    "RateCurve",
+    "Safety",
+    "Scenario",
+    "Schedule",
+    "Seats",
+    "Shop",
+    "Stage",
+    "Tag",
+    "Target",
+    "Think",
+    "Threshold",
+    "Uniform",
+    "expected_customers",
+    "find_scenario",
+    "load_scenario",
+    "plan_schedule",
+    "rate_at_per_s",
+    "read_scenario",
+    "shipped_names",
+]

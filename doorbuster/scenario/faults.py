@@ -1,0 +1,136 @@
+"""Faults of a scenario in our words: the rule, what was found, the way out.
+
+A fault travels through pydantic as a PydanticCustomError whose context carries those three texts, so that
+pydantic's own wording never reaches a reader. Faults that pydantic finds itself are translated here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+At = Literal["key", "value"]
+Path = tuple[str | int, ...]
+T = TypeVar("T")
+
+_LONGEST_SHOWN = 60  # characters of a value that a message repeats
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_NATIVE_RULES = {
+    "missing": "is missing",
+    "dict_type": "must be a mapping (key: value)",
+    "model_type": "must be a mapping (key: value)",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "string_type": "must be text",
+}
+_NATIVE_WAYS_OUT = {"string_type": 'put it in quotes, such as "2004"'}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A broken rule below some mapping: `path` counts from there; `got` is the value found, or nothing."""
+
+    path: Path
+    rule: str
+    got: str = ""
+    way_out: str = ""
+    at: At = "value"
+
+
+def refuse(rule: str, *, got: str = "", way_out: str = "") -> PydanticCustomError:
+    """What a validator raises when the value breaks `rule`."""
+    context = {"rule": rule, "got": got, "way_out": way_out, "at": "value"}
+    return PydanticCustomError("doorbuster", "{rule}", context)
+
+
+def shown(value: object) -> str:
+    """A value as a message repeats it: short, on one line, printable."""
+    if isinstance(value, Mapping):
+        return "a mapping" if value else "an empty mapping"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}" if value else "an empty list"
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value)[: _LONGEST_SHOWN + 1])
+    if len(text) > _LONGEST_SHOWN:
+        text = text[:_LONGEST_SHOWN] + "…"
+    return text if text.strip() else f'"{text}"'
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The way out for a word we do not know: the nearest spelling, else everything that is known."""
+    options = sorted(known)
+    close = difflib.get_close_matches(word.lower(), options, n=1, cutoff=0.6)
+    return f'did you mean "{close[0]}"?' if close else "use one of " + ", ".join(options)
+
+
+def key_text(path: Sequence[str | int]) -> str:
+    """A path as people write it: `demand.curve.stages[2].for`; unusual keys stand in quotes."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+            continue
+        plain = _PLAIN_KEY.fullmatch(part)
+        text += ("." if text else "") + (part if plain else f'"{shown(part)}"')
+    return text
+
+
+def faults_of(error: ValidationError) -> tuple[Fault, ...]:
+    """Every fault in a pydantic error, translated where pydantic found it."""
+    found = []
+    for item in error.errors(include_url=False):
+        context: dict[str, Any] = item.get("ctx", {})
+        if item["type"] == "doorbuster":
+            found.append(
+                Fault(item["loc"], context["rule"], context["got"], context["way_out"], context["at"])
+            )
+            continue
+        rule = _NATIVE_RULES.get(item["type"], "is not a value that can stand here")
+        got = "" if item["type"] == "missing" else shown(item["input"])
+        found.append(Fault(item["loc"], rule, got, _NATIVE_WAYS_OUT.get(item["type"], "")))
+    return tuple(found)
+
+
+def collect(
+    faults: list[Fault], path: Path, parse: Callable[[Any], T], raw: object, *, at: At = "value"
+) -> T | None:
+    """What `parse` makes of `raw`, or None after its faults, placed below `path`, were added to `faults`."""
+    try:
+        return parse(raw)
+    except PydanticCustomError as error:
+        context: dict[str, Any] = error.context or {}
+        faults.append(Fault(path, context["rule"], context["got"], context["way_out"], at))
+    except ValidationError as error:
+        faults += [Fault((*path, *f.path), f.rule, f.got, f.way_out, f.at) for f in faults_of(error)]
+    return None
+
+
+def attempt(parse: Callable[[Any], T], raw: object) -> T | None:
+    """What `parse` makes of `raw`, or None when it is faulty: for rules that need several sound values."""
+    return collect([], (), parse, raw)
+
+
+def as_validation_error(title: str, faults: Iterable[Fault], raw: object) -> ValidationError:
+    """The faults as one pydantic error; raised in a validator, pydantic puts the outer path before each."""
+    details: list[InitErrorDetails] = [
+        {
+            "type": PydanticCustomError(
+                "doorbuster",
+                "{rule}",
+                {"rule": fault.rule, "got": fault.got, "way_out": fault.way_out, "at": fault.at},
+            ),
+            "loc": fault.path,
+            "input": raw,
+        }
+        for fault in faults
+    ]
+    return ValidationError.from_exception_data(title, details)

@@ -1,0 +1,168 @@
+"""The whole scenario: one peak as data, validated and frozen.
+
+Everything downstream reads these models; only the reader (`reader.py`) knows YAML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, ValidationInfo, WithJsonSchema
+
+from doorbuster.errors import Problem, ScenarioError
+from doorbuster.scenario.channels import Channel, parse_channels
+from doorbuster.scenario.demand import Demand
+from doorbuster.scenario.document import Document
+from doorbuster.scenario.faults import Fault, faults_of, key_text
+from doorbuster.scenario.safety import Safety
+from doorbuster.scenario.strict import StrictModel
+from doorbuster.scenario.target import HIGHEST_SEED, Target, is_loopback, parse_url
+from doorbuster.scenario.thresholds import Threshold, read_thresholds, thresholds_schema
+from doorbuster.scenario.values import DurationS, Text, schema_of, whole
+
+DEFAULT_SEED = 20041202
+
+
+def _read_thresholds(raw: object, info: ValidationInfo) -> object:
+    if isinstance(raw, tuple) and all(isinstance(item, Threshold) for item in raw):
+        return raw
+    document: Document | None = info.context
+
+    return read_thresholds(raw, (lambda path: document.where(("thresholds", *path))) if document else None)
+
+
+class Scenario(StrictModel):
+    """One peak: what comes, to whom, what must hold, and what keeps it safe."""
+
+    title: Text = Field(description="One line for the top of every report.")
+    story: Annotated[str, BeforeValidator(lambda raw: raw)] = Field(
+        default="", description="What happens, in a sentence or two, for people."
+    )
+    target: Target = Field(description="The shop to visit.")
+    demand: Demand = Field(description="How many customers come, and when.")
+    channels: Annotated[dict[str, Channel], BeforeValidator(parse_channels)] = Field(
+        description="The ways into the shop: web, app, store, phone, print, social, agent, partner."
+    )
+    thresholds: Annotated[
+        tuple[Threshold, ...], BeforeValidator(_read_thresholds), WithJsonSchema(thresholds_schema())
+    ] = Field(
+        default=(),
+        description="What must hold, in k6's language with units and retail metrics.",
+        examples=[{"can_order": ["rate>=99%"], "http_req_duration{step:checkout}": ["p(95)<3s"]}],
+    )
+    safety: Safety = Field(default=Safety(), description="What keeps a test from becoming an outage.")
+    seed: Annotated[int, BeforeValidator(whole(0, HIGHEST_SEED)), schema_of(0, HIGHEST_SEED, "integer")] = (
+        Field(
+            default=DEFAULT_SEED,
+            description="The same seed plans the same arrivals, whatever the number of workers.",
+        )
+    )
+    drain_s: DurationS = Field(
+        default=30.0,
+        alias="drain",
+        description="How long customers still in the shop may finish after the last arrival. Default: 30s.",
+        examples=["30s"],
+    )
+
+    _source_path: Path | None = PrivateAttr(default=None)
+    _source_text: str = PrivateAttr(default="")
+
+    @classmethod
+    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Fault]:
+        """A target that is not this machine stands in the allow-list."""
+        target, safety = raw.get("target"), raw.get("safety", {})
+        try:
+            url = parse_url(target["url"]) if isinstance(target, dict) else (target.url if target else None)
+        except (KeyError, ValueError):
+            return
+        host = (urlsplit(url).hostname or "") if url else ""
+        allow = safety.get("allow", ()) if isinstance(safety, dict) else getattr(safety, "allow", ())
+        if host and not is_loopback(host) and not (isinstance(allow, list | tuple) and host in allow):
+            rule = "must name a host that safety.allow lists, unless it is this machine"
+            yield Fault(("target", "url"), rule, host, f"add safety: {{allow: [{host}]}}")
+
+    @property
+    def source_path(self) -> Path | None:
+        """The file this scenario was read from."""
+        return self._source_path
+
+    @property
+    def source_text(self) -> str:
+        """The text of that file, as read."""
+        return self._source_text
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending; "scenario" when it was not read from a file."""
+        return self._source_path.stem if self._source_path else "scenario"
+
+    def with_seed(self, seed: int) -> Self:
+        """This scenario with other arrivals of the same law."""
+        return self._with({"seed": seed}, file="--seed")
+
+    def with_target(self, *, url: str | None = None, profile: str | None = None) -> Scenario:
+        """This scenario against another shop: the one at `url`, or the embedded one of `profile`.
+
+        Another profile keeps the shop's products and seed and drops the knobs that were set for the old one.
+
+        Raises: ScenarioError when the address or the profile is not valid here, or both are given.
+        """
+        if url is not None and profile is not None:
+            raise ScenarioError(
+                [Problem("--url", 0, 0, "", "cannot stand beside --profile", way_out="use just one")]
+            )
+        if url is None and profile is None:
+            return self
+        target: dict[str, Any] = {"storefront": self.target.storefront}
+        if url is not None:
+            target["url"] = url
+        else:
+            target["shop"] = {"profile": profile, **self._shop_knobs(profile)}
+        return self._with({"target": target}, file="--url" if url is not None else "--profile")
+
+    def with_plateau(self, rate_per_s: float, *, ramp_s: float, hold_s: float) -> Scenario:
+        """This scenario with another demand: a ramp to `rate_per_s` customers per second, then that rate.
+
+        Raises: ScenarioError when the rate or a duration is not positive.
+        """
+        stages = [{"for": f"{ramp_s:.6f}s", "to": "100%"}, {"for": f"{hold_s:.6f}s", "at": "100%"}]
+        demand = {
+            "peak": f"{rate_per_s:.9f} customers/s",
+            "curve": {"stages": stages if ramp_s > 0 else stages[1:]},
+            "burstiness": self.demand.burstiness,
+        }
+        return self._with({"demand": demand}, file="plateau")
+
+    def _shop_knobs(self, profile: str | None) -> dict[str, Any]:
+        shop = self.target.shop
+        if shop is None:
+            return {}
+        knobs: dict[str, Any] = {"products": shop.products, "seed": shop.seed}
+        if shop.profile == profile:
+            knobs |= {"workers": shop.workers}
+            knobs |= {"query_time": f"{shop.query_time_s:.6f}s"} if shop.query_time_s is not None else {}
+            rate = shop.warehouse_rate_per_s
+            knobs |= {"warehouse_rate": f"{rate:.6f} orders/s"} if rate is not None else {}
+        return {key: value for key, value in knobs.items() if value is not None}
+
+    def _with(self, changes: dict[str, Any], *, file: str) -> Self:
+        values = {field.alias or name: getattr(self, name) for name, field in type(self).model_fields.items()}
+        values["drain"] = f"{self.drain_s:.6f}s"
+        values |= changes
+        try:
+            made = type(self).model_validate(values)
+        except ValidationError as error:
+            raise ScenarioError(
+                Problem(file, 0, 0, key_text(f.path), f.rule, f.got, f.way_out) for f in faults_of(error)
+            ) from None
+        return made.read_from(self._source_path, self._source_text)
+
+    def read_from(self, path: Path | None, text: str) -> Self:
+        """This scenario, remembering the file and the text it was read from."""
+        made = self.model_copy()
+        made._source_path = path
+        made._source_text = text
+        return made

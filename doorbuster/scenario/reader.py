@@ -1,0 +1,100 @@
+"""From a name or path to a validated scenario, or to one error with every fault and its place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from doorbuster.errors import Problem, ScenarioError
+from doorbuster.scenario.document import Document, read_document
+from doorbuster.scenario.faults import faults_of, nearest
+from doorbuster.scenario.model import Scenario
+
+SUFFIXES = (".yaml", ".yml")
+
+
+def load_scenario(name_or_path: str | Path, search: Sequence[Path] = ()) -> Scenario:
+    """The scenario in a file, or the one of that name in the folders `search`.
+
+    Raises: ScenarioError with every fault, each with file, line, column, rule, what was found, the way out.
+    """
+    path = find_scenario(name_or_path, search)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        problem = Problem(str(path), 0, 0, "", "must be UTF-8 text", f"byte {error.object[error.start]:#04x}")
+        raise ScenarioError([problem]) from None
+    except OSError as error:
+        problem = Problem(str(path), 0, 0, "", "cannot be read", error.strerror or type(error).__name__)
+        raise ScenarioError([problem]) from None
+    return read_scenario(text, file=str(path)).read_from(path, text)
+
+
+def read_scenario(text: str, *, file: str = "scenario") -> Scenario:
+    """The scenario a YAML text describes; `file` stands in messages.
+
+    Raises: ScenarioError with every fault.
+    """
+    document = read_document(text, file)
+    if not isinstance(document.data, dict):
+        raise ScenarioError(document.problems)
+    problems = list(document.problems)
+    made: Scenario | None = None
+    try:
+        made = Scenario.model_validate(document.data, context=document)
+    except ValidationError as error:
+        problems += _problems(document, error)
+    if problems or made is None:
+        raise ScenarioError(problems)
+    return made.read_from(None, text)
+
+
+def find_scenario(name_or_path: str | Path, search: Sequence[Path] = ()) -> Path:
+    """The file of a scenario: the path itself if it exists, else `<folder>/<name>.yaml`.
+
+    Raises: ScenarioError naming the scenarios that can be had by name.
+    """
+    path = Path(name_or_path)
+    name = str(name_or_path)
+    try:
+        if path.is_file():
+            return path
+        plain = name.removesuffix(".yaml").removesuffix(".yml")
+        if path.name == name and not path.is_dir():
+            for candidate in (folder / (plain + suffix) for folder in search for suffix in SUFFIXES):
+                if candidate.is_file():
+                    return candidate
+        is_folder = path.is_dir()
+    except (OSError, ValueError) as error:  # a name too long, or with a zero byte
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ScenarioError([Problem(name[:80], 0, 0, "", "is not a usable path", reason)]) from None
+    if is_folder:
+        problem = Problem(name, 0, 0, "", "is a folder, not a scenario", way_out="name a .yaml file in it")
+        raise ScenarioError([problem])
+    shipped = shipped_names(search)
+    way_out = nearest(Path(plain).name, shipped) if shipped else "give the path of a .yaml file"
+    rule = "is neither a file nor the name of a shipped scenario"
+    raise ScenarioError([Problem(name or '""', 0, 0, "", rule, way_out=way_out)])
+
+
+def shipped_names(search: Sequence[Path]) -> tuple[str, ...]:
+    """Names of the scenarios in the folders `search`, sorted."""
+    found = {
+        file.stem
+        for folder in search
+        if folder.is_dir()
+        for file in folder.iterdir()
+        if file.suffix in SUFFIXES
+    }
+    return tuple(sorted(found))
+
+
+def _problems(document: Document, error: ValidationError) -> list[Problem]:
+    """Places for the faults; a value already reported as empty is not reported again."""
+    return [
+        document.problem(fault)
+        for fault in faults_of(error)
+        if fault.path not in document.empty and document.place(fault.path).line
+    ]

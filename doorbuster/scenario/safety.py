@@ -1,0 +1,118 @@
+"""What keeps a test from becoming an outage: allow-list, ceilings, abort rules."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from doorbuster.scenario.faults import Fault, as_validation_error, collect, nearest, refuse, shown
+from doorbuster.scenario.strict import StrictModel
+from doorbuster.scenario.target import is_host
+from doorbuster.scenario.values import (
+    DURATION_PATTERN,
+    SHARE_PATTERN,
+    RequestsPerS,
+    duration,
+    schema_of,
+    share,
+    whole,
+)
+
+ABORT_RATES = ("turned_away", "abandoned", "queued_out", "dropped", "http_req_failed")
+MOST_IN_FLIGHT = 1_000_000
+
+
+class AbortRule(StrictModel):
+    """End the run when a rate stays at or above `ratio` for `for_s` seconds."""
+
+    ratio: float
+    for_s: float
+
+
+def parse_abort(raw: object) -> object:
+    """Abort rules by the rate they watch, from {turned_away: "90% for 60s"}."""
+    if not isinstance(raw, dict):
+        raise refuse('must be a mapping, such as {turned_away: "90% for 60s"}', got=shown(raw))
+    faults: list[Fault] = []
+    rules = {}
+    for name, text in raw.items():
+        if name not in ABORT_RATES:
+            way_out = nearest(str(name), ABORT_RATES)
+            faults.append(Fault((str(name),), "is not a rate that can end a run", way_out=way_out, at="key"))
+        rules[name] = collect(faults, (str(name),), _parse_abort_rule, text)
+    if faults:
+        raise as_validation_error("abort", faults, raw)
+    return rules
+
+
+def _parse_abort_rule(raw: object) -> AbortRule:
+    if isinstance(raw, AbortRule):
+        return raw
+    rule = 'must be a share and a duration, such as "90% for 60s"'
+    parts = raw.split(" for ") if isinstance(raw, str) else []
+    if len(parts) != 2:
+        raise refuse(rule, got=shown(raw))
+    faults: list[Fault] = []
+    ratio = collect(faults, (), share(), parts[0])
+    for_s = collect(faults, (), duration(zero=False), parts[1].strip())
+    if ratio is None or for_s is None or ratio == 0:
+        raise refuse(rule, got=shown(raw))
+    return AbortRule(ratio=ratio, for_s=for_s)
+
+
+def parse_hosts(raw: object) -> object:
+    """Hosts that may be loaded, one by one."""
+    if not isinstance(raw, list | tuple):
+        raise refuse("must be a list of hosts, such as [127.0.0.1]", got=shown(raw))
+    faults = [
+        Fault((index,), "must be one host name or IP address, without scheme, port or *", shown(host))
+        for index, host in enumerate(raw)
+        if not (isinstance(host, str) and is_host(host))
+    ]
+    if faults:
+        raise as_validation_error("allow", faults, raw)
+    return tuple(raw)
+
+
+_ABORT_SCHEMA = {
+    "type": "object",
+    "properties": {
+        name: {
+            "type": "string",
+            "pattern": SHARE_PATTERN.removesuffix("$") + " for " + DURATION_PATTERN.removeprefix("^"),
+        }
+        for name in ABORT_RATES
+    },
+    "additionalProperties": False,
+}
+
+
+class Safety(StrictModel):
+    """What keeps a test from becoming an outage; always on."""
+
+    allow: Annotated[tuple[str, ...], BeforeValidator(parse_hosts)] = Field(
+        default=(),
+        description="Hosts that may be loaded; this machine always may.",
+        examples=[["127.0.0.1"], ["staging.example.com"]],
+    )
+    max_rate_per_s: RequestsPerS = Field(
+        default=1000.0,
+        alias="max_rate",
+        description="Requests per second we never exceed. Default: 1000 requests/s.",
+        examples=["500 requests/s"],
+    )
+    max_in_flight: Annotated[
+        int, BeforeValidator(whole(1, MOST_IN_FLIGHT)), schema_of(1, MOST_IN_FLIGHT, "integer")
+    ] = Field(
+        default=20_000,
+        description="Customers in the shop at once; further ones are dropped, and counted.",
+        examples=[20000],
+    )
+    abort: Annotated[dict[str, AbortRule], BeforeValidator(parse_abort), WithJsonSchema(_ABORT_SCHEMA)] = (
+        Field(
+            default={"turned_away": AbortRule(ratio=0.9, for_s=60.0)},
+            description="Rates that end the run when they stay that high. Default: turned_away: 90% for 60s.",
+            examples=[{"turned_away": "90% for 60s"}],
+        )
+    )

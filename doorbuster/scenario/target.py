@@ -1,0 +1,110 @@
+"""Whom we visit: the embedded shop, or a shop at an address."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from doorbuster.scenario.faults import Fault, refuse, shown
+from doorbuster.scenario.strict import StrictModel, exactly_one
+from doorbuster.scenario.values import DurationS, OrdersPerS, choice, schema_of, whole
+
+STOREFRONTS = ("reference",)
+PROFILES = ("in-house-2004", "replatformed")
+HIGHEST_SEED = 2**63 - 1
+
+_HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
+
+
+def parse_url(raw: object) -> str:
+    """An http or https address of a shop, without a slash at the end."""
+    rule = 'must be an http:// or https:// address, such as "https://staging.example.com"'
+    if not isinstance(raw, str):
+        raise refuse(rule, got=shown(raw))
+    try:
+        parts = urlsplit(raw.strip())
+        sound = parts.scheme in ("http", "https") and is_host(parts.hostname or "") and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound:
+        raise refuse(rule, got=shown(raw))
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise refuse("must be an address without credentials, ? or #", got=shown(raw))
+    return raw.strip().rstrip("/")
+
+
+def is_host(text: str) -> bool:
+    """Whether a text is one host name or IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return len(text) <= 253 and _HOST.fullmatch(text) is not None
+    return True
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, which is free to load."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Shop(StrictModel):
+    """The embedded reference shop; knobs that are None keep the profile's own value."""
+
+    profile: Annotated[
+        str, BeforeValidator(choice("profile", PROFILES)), WithJsonSchema({"enum": list(PROFILES)})
+    ] = Field(description="The design of the shop.", examples=["in-house-2004"])
+    workers: Annotated[int, BeforeValidator(whole(1, 256)), schema_of(1, 256, "integer")] | None = Field(
+        default=None, description="Pages the shop works on at once.", examples=[4]
+    )
+    query_time_s: DurationS | None = Field(
+        default=None, alias="query_time", description="Time of one database query.", examples=["10ms"]
+    )
+    warehouse_rate_per_s: OrdersPerS | None = Field(
+        default=None,
+        alias="warehouse_rate",
+        description="Orders the warehouse picks.",
+        examples=["5 orders/s"],
+    )
+    products: Annotated[int, BeforeValidator(whole(24, 50_000)), schema_of(24, 50_000, "integer")] | None = (
+        Field(default=None, description="Products on sale.", examples=[5000])
+    )
+    seed: (
+        Annotated[int, BeforeValidator(whole(0, HIGHEST_SEED)), schema_of(0, HIGHEST_SEED, "integer")] | None
+    ) = Field(default=None, description="Seed of the shop's products and stock.", examples=[20041202])
+
+
+class Target(StrictModel):
+    """Whom we visit: the embedded shop, or the shop at an address."""
+
+    storefront: Annotated[
+        str, BeforeValidator(choice("storefront", STOREFRONTS)), WithJsonSchema({"enum": list(STOREFRONTS)})
+    ] = Field(default="reference", description="The driver that knows this kind of shop.")
+    url: (
+        Annotated[
+            str, BeforeValidator(parse_url), WithJsonSchema({"type": "string", "pattern": "^https?://"})
+        ]
+        | None
+    ) = Field(
+        default=None, description="Address of the shop to visit.", examples=["https://staging.example.com"]
+    )
+    shop: Shop | None = Field(default=None, description="Start the embedded shop and visit it.")
+
+    @classmethod
+    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Fault]:
+        """One shop."""
+        yield from exactly_one(raw, ("url", "shop"))
+
+    @property
+    def host(self) -> str | None:
+        """The host behind `url`; None for the embedded shop."""
+        return urlsplit(self.url).hostname if self.url else None
