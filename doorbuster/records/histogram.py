@@ -150,6 +150,11 @@ class Histogram:
         return cls.from_counts(np.bincount(bin_index(values_us), minlength=1))
 
     @classmethod
+    def from_weighted(cls, values_us: ArrayLike, counts: ArrayLike) -> Histogram:
+        """From values in us and how often each occurred."""
+        return cls.from_bins(bin_index(values_us), counts)
+
+    @classmethod
     def from_blobs(cls, blobs: Iterable[bytes]) -> Histogram:
         """From any number of blobs as packed by `pack`."""
         packed = unpack(b"".join(blobs))

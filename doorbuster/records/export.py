@@ -1,0 +1,55 @@
+"""A run as files that other tools read.
+
+Rules of this module:
+- An export holds what was recorded, nothing computed: anybody may check our figures with other tools.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TextIO
+
+from doorbuster.records.batch import SeriesKey
+from doorbuster.records.hlog import Interval, write_hlog
+from doorbuster.records.run import Kind, Run
+
+
+def tag_of(series: SeriesKey) -> str:
+    """ "web.buy.checkout" for requests that succeeded, "web.buy.checkout.failed" and so on otherwise.
+
+    Failures and successes never share a tag. White space and commas, which a log cannot hold, become "_".
+    """
+    parts = (series.channel, series.journey, series.step, "" if series.outcome == "ok" else series.outcome)
+    name = ".".join(part for part in parts if part)
+    return "".join("_" if letter == "," or letter.isspace() else letter for letter in name)
+
+
+def export_hlog(
+    run: Run,
+    out: TextIO,
+    *,
+    kind: Kind = "response",
+    bucket_s: int = 1,
+    tag: Callable[[SeriesKey], str | None] = tag_of,
+) -> int:
+    """Write the latencies of a run as an HdrHistogram interval log; returns the number of intervals.
+
+    Args:
+        kind: response (from the intended start), service (from the actual start) or first_byte.
+        bucket_s: length of an interval in seconds.
+        tag: names what a series is counted under; None leaves it out.
+    """
+    found = run.histograms_by(tag, kind, bucket_s)
+    meta = run.meta
+
+    def intervals() -> Iterator[Interval]:
+        for name, bucket in sorted(found, key=lambda key: (key[1], key[0])):
+            yield Interval(float(bucket * bucket_s), float(bucket_s), name, found[name, bucket])
+
+    write_hlog(
+        out,
+        intervals(),
+        started_at_unix_s=meta.started_at_unix_ns / 1e9,
+        comment=f"doorbuster run {meta.run_id}: {kind} times in microseconds",
+    )
+    return len(found)
