@@ -17,7 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
-from doorbuster.records.batch import ArrivalCount, Batch, CustomerCount, HealthSecond, RequestSecond, SeriesKey
+from doorbuster.records.batch import (
+    ArrivalCount,
+    Batch,
+    CustomerCount,
+    HealthSecond,
+    RequestSecond,
+    SeriesKey,
+)
 from doorbuster.records.histogram import pack
 from doorbuster.records.meta import RunMeta
 from doorbuster.records.run import Run
@@ -33,7 +40,8 @@ def _second(second: int, keys: list[SeriesKey], latencies_us: np.ndarray) -> Bat
             for key, row in zip(keys, latencies_us, strict=True)
         ),
         customers=tuple(
-            CustomerCount(second, "web", f"journey{number}", "served", "", "", 1, None, 5) for number in range(8)
+            CustomerCount(second, "web", f"journey{number}", "served", "", "", 1, None, 5)
+            for number in range(8)
         ),
         arrivals=(ArrivalCount(second, "web", 40, 0),),
         health=(HealthSecond(second, 0.4, 1.0, 200, 3, 0, 80_000_000, pack([50] * 40)),),
@@ -48,7 +56,9 @@ def _timed(name: str, work: Callable[[], object]) -> None:
 
 def main() -> None:
     """Write, read, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=int, default=3600)
     parser.add_argument("--series", type=int, default=40)
     parser.add_argument("--requests", type=int, default=12, help="per series and second")
@@ -56,7 +66,8 @@ def main() -> None:
 
     rng = np.random.default_rng(1)
     keys = [
-        SeriesKey("web", f"journey{number % 8}", f"step{number}", "ok", "") for number in range(options.series)
+        SeriesKey("web", f"journey{number % 8}", f"step{number}", "ok", "")
+        for number in range(options.series)
     ]
     shape = (options.series, options.requests)
     with tempfile.TemporaryDirectory() as name:
@@ -87,10 +98,11 @@ def main() -> None:
         before_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
         with Run.open(folder) as run:
             _timed("one histogram of everything", run.histogram)
-            _timed("histograms_by step", lambda: run.histograms_by(lambda s: s.step))
-            _timed("histograms_by everything, per second", lambda: run.histograms_by(lambda _: "all", bucket_s=1))
-            _timed("histograms_by journey, per minute", lambda: run.histograms_by(lambda s: s.journey, bucket_s=60))
-            _timed("histograms_by step, per second", lambda: run.histograms_by(lambda s: s.step, bucket_s=1))
+            by = run.histograms_by
+            _timed("histograms_by step", lambda: by(lambda s: s.step))
+            _timed("histograms_by everything, per second", lambda: by(lambda _: "all", bucket_s=1))
+            _timed("histograms_by journey, per minute", lambda: by(lambda s: s.journey, bucket_s=60))
+            _timed("histograms_by step, per second", lambda: by(lambda s: s.step, bucket_s=1))
             _timed("request_counts by step, per second", lambda: run.request_counts(lambda s: s.step))
             _timed("balance", run.balance)
             _timed("lateness", run.lateness)

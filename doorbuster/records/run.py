@@ -181,11 +181,11 @@ class Run:
         members = self._members(group)
         length = max(0, math.ceil(self._length_s() / bucket_s))
         counts: dict[K, NDArray[np.int64]] = {key: np.zeros(length, np.int64) for key in members.values()}
-        for series, bucket, n in self._select(
-            "SELECT series, second / ? AS bucket, sum(n) FROM requests GROUP BY series, bucket", [bucket_s]
-        ):
-            if series in members:
-                counts[members[series]][bucket] += n
+        for rows in self._request_chunks("n", members, None):
+            ids, at_s, ns = np.array(rows, np.int64).T
+            for series in np.unique(ids).tolist():
+                of = ids == series
+                np.add.at(counts[members[series]], at_s[of] // bucket_s, ns[of])
         return counts
 
     def exemplars(self) -> tuple[Exemplar, ...]:
@@ -350,16 +350,16 @@ class Run:
         return {number: key for number, key in grouped.items() if key is not None}
 
     def _request_chunks(
-        self, kind: Kind, members: dict[int, K], seconds: tuple[int, int] | None
-    ) -> Iterator[list[tuple[int, int, bytes]]]:
-        """Rows (series, second, blob) of the wanted series, some thousand at a time."""
+        self, column: Kind | Literal["n"], members: dict[int, K], seconds: tuple[int, int] | None
+    ) -> Iterator[list[tuple[int, int, Any]]]:
+        """Rows (series, second, column) of the wanted series, some thousand at a time."""
         conditions = []
         if len(members) < len(self._series()):
             conditions.append(f"series IN ({', '.join(map(str, members))})")
         if seconds is not None:
             conditions.append(f"second >= {int(seconds[0])} AND second < {int(seconds[1])}")
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        sql = f"SELECT series, second, {kind} FROM requests{where}"  # noqa: S608 -- whole numbers only
+        sql = f"SELECT series, second, {column} FROM requests{where}"  # noqa: S608 -- whole numbers only
         with told_as_record_error(self.path, "read the run"):
             cursor = self._db.execute(sql)
             while rows := cursor.fetchmany(_CHUNK_ROWS):

@@ -9,6 +9,7 @@ Rules of this module:
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import json
 import os
@@ -16,7 +17,6 @@ import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,19 +69,20 @@ class RunWriter:
         path = folder / FILE_NAME
         if path.exists():
             raise RecordError(f"{path}: a run is recorded here already; name another folder or remove it")
-        try:
+        with told_as_record_error(folder, "make the folder for the run"):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RecordError(f"{folder}: cannot make the folder for the run: {error.strerror}") from error
         with told_as_record_error(path, "start a run file"):
-            connection = sqlite3.connect(path, isolation_level=None)
+            # Laid out under another name, so that no reader ever meets a file without its tables.
+            unfinished = folder / f"{FILE_NAME}.{os.getpid()}.part"
             try:
-                writer = cls(path, connection, meta, clock_ns)
-                writer._lay_out(planned)
-            except BaseException:
-                connection.close()
-                raise
-        return writer
+                _lay_out(unfinished, meta, planned, clock_ns())
+                unfinished.rename(path)
+            finally:
+                unfinished.unlink(missing_ok=True)
+            connection = sqlite3.connect(path, isolation_level=None)
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA busy_timeout = 5000")
+        return cls(path, connection, meta, clock_ns)
 
     def __enter__(self) -> RunWriter:
         return self
@@ -172,39 +173,14 @@ class RunWriter:
         finally:
             self._db.close()
 
-    def _lay_out(self, planned: Mapping[str, NDArray[np.integer]]) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.execute("PRAGMA busy_timeout = 5000")
-        self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        with self._transaction("lay out the run file", beat=False):
-            for statement in TABLES.split(";"):
-                self._db.execute(statement)
-            self._db.executemany("INSERT INTO meta VALUES (?, ?)", self._meta.to_rows())
-            self._db.execute(
-                "INSERT INTO writer VALUES (1, ?, ?, ?, ?)",
-                [socket.gethostname(), os.getpid(), psutil.Process().create_time(), self._clock_ns()],
-            )
-            self._db.executemany(
-                "INSERT INTO plan VALUES (?, ?, ?)",
-                (
-                    (channel, second, n)
-                    for channel, per_second in planned.items()
-                    for second, n in enumerate(per_second.tolist())
-                    if n
-                ),
-            )
-
-    @contextmanager
-    def _transaction(self, doing: str, *, beat: bool = True) -> Iterator[None]:
+    @contextlib.contextmanager
+    def _transaction(self, doing: str) -> Iterator[None]:
         """One transaction that also moves the heartbeat; on any error the file is as it was before."""
         with told_as_record_error(self.path, doing):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
-                if beat:
-                    self._db.execute("UPDATE writer SET heartbeat_unix_ns = ?", [self._clock_ns()])
+                self._db.execute("UPDATE writer SET heartbeat_unix_ns = ?", [self._clock_ns()])
                 self._db.execute("COMMIT")
             except BaseException:
                 self._forget()
@@ -299,3 +275,29 @@ class RunWriter:
             heapq.heappush(slowest, exemplar.response_us)
             return True
         return exemplar.response_us > heapq.heappushpop(slowest, exemplar.response_us)
+
+
+def _lay_out(path: Path, meta: RunMeta, planned: Mapping[str, NDArray[np.integer]], at_unix_ns: int) -> None:
+    """A file with all tables, the title page, this process as the writer, and the plan."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        db.execute("BEGIN")
+        for statement in TABLES.split(";"):
+            db.execute(statement)
+        db.executemany("INSERT INTO meta VALUES (?, ?)", meta.to_rows())
+        db.execute(
+            "INSERT INTO writer VALUES (1, ?, ?, ?, ?)",
+            [socket.gethostname(), os.getpid(), psutil.Process().create_time(), at_unix_ns],
+        )
+        db.executemany(
+            "INSERT INTO plan VALUES (?, ?, ?)",
+            (
+                (channel, second, n)
+                for channel, per_second in planned.items()
+                for second, n in enumerate(per_second.tolist())
+                if n
+            ),
+        )
+        db.execute("COMMIT")

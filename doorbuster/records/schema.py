@@ -21,6 +21,7 @@ from doorbuster.errors import RecordError
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x64626B72  # "dbkr", at byte 68 of the file: tells `file` and us that this is a run file
 FILE_NAME = "run.sqlite"
+_MAGIC = b"SQLite format 3\0"
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -109,9 +110,11 @@ def explain(error: sqlite3.Error) -> str:
 
 @contextmanager
 def told_as_record_error(path: Path, doing: str) -> Iterator[None]:
-    """Turn any SQLite error inside the block into one line: file, what was tried, why, the way out."""
+    """Turn an error of SQLite or of the disk into one line: file, what was tried, why, the way out."""
     try:
         yield
+    except OSError as error:
+        raise RecordError(f"{path}: cannot {doing}: {error.strerror or error}") from error
     except sqlite3.Error as error:
         raise RecordError(f"{path}: cannot {doing}: {explain(error)}") from error
 
@@ -125,6 +128,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         connection = _connect(path)
         try:
             _check_format(path, connection)
+            _check_length(path, connection)
         except BaseException:
             connection.close()
             raise
@@ -133,6 +137,10 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 
 def _connect(path: Path) -> sqlite3.Connection:
     """Open read-only, also where SQLite may not write the companions (-wal, -shm) it would like to have."""
+    with path.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            # SQLite takes a file of a few bytes for an empty database.
+            raise RecordError(f"{path}: cannot open the run: {_MEANING['SQLITE_NOTADB']}")
     uri = path.resolve().as_uri()
     connection = sqlite3.connect(f"{uri}?mode=ro", uri=True, isolation_level=None)
     try:
@@ -146,6 +154,17 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _check_length(path: Path, connection: sqlite3.Connection) -> None:
+    """SQLite does not notice a last page that is cut off, and reads zeros there.
+
+    With a write-ahead log beside it, the file may rightly be shorter than the database.
+    """
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+    if path.stat().st_size < pages * page_bytes and not Path(f"{path}-wal").exists():
+        raise RecordError(f"{path}: cannot open the run: {_MEANING['SQLITE_CORRUPT']}")
 
 
 def _check_format(path: Path, connection: sqlite3.Connection) -> None:

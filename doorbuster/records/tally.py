@@ -47,15 +47,15 @@ class Tally:
         if self._dense is not None:
             cells = np.flatnonzero(self._dense)
             counts = self._dense[cells]
-        elif self._cells:
+        elif self._pending or self._cells:
             self._sum_equal_cells()
             cells, counts = self._cells[0], self._counts[0]
         else:
-            return
+            cells = counts = np.empty(0, np.int64)
         slots = cells // BINS
         bins = cells - slots * BINS
         starts = np.flatnonzero(np.diff(slots, prepend=-1))
-        ends = [*starts[1:].tolist(), cells.size]
+        ends = np.append(starts[1:], cells.size)[: starts.size].tolist()
         for slot, start, end in zip(slots[starts].tolist(), starts.tolist(), ends, strict=True):
             yield slot, Histogram(bins[start:end], counts[start:end])
 
