@@ -4,9 +4,7 @@ DoorbusterError                 1    our own fault, or no better class
 ├── UsageError                  2    the command line
 ├── ScenarioError             104    the scenario (all its problems at once)
 ├── TargetError               106    the shop cannot be reached, or refuses us before anything started
-├── RunError                         the run itself
-│   ├── RunInterrupted        105    somebody pressed Ctrl-C, or the process was ended
-│   └── RunAborted            108    a safety rule or an abortOnFail threshold ended it
+├── RunError                    1    the run could not be conducted
 ├── RecordError                 1    a run file that is missing, damaged or too new
 └── AnalysisError             107    an analysis script or a locustfile that raised
 
@@ -52,14 +50,6 @@ class TargetError(DoorbusterError):
 
 class RunError(DoorbusterError):
     exit_code = ExitCode.BUG
-
-
-class RunInterrupted(RunError):
-    exit_code = ExitCode.INTERRUPTED
-
-
-class RunAborted(RunError):
-    exit_code = ExitCode.ABORTED
 
 
 class RecordError(DoorbusterError):

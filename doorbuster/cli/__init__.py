@@ -1,0 +1,74 @@
+"""The `doorbuster` command: one verb per stage, listed in the order of work.
+
+Rules: a verb is one file with one function; heavy imports happen inside it, so that `doorbuster --help`
+answers at once; a DoorbusterError becomes one plain message and its exit code, never a traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from doorbuster import __version__
+from doorbuster.errors import DoorbusterError, ExitCode
+
+VERBS = {  # in the order of work; the text is the verb's line in `doorbuster --help`
+    "init": "Lay out a workbench: scenarios, locustfiles and analysis to make your own.",
+    "check": "Validate a scenario and show what would come: curve, customers, requests.",
+    "run": "Recreate the peak against a shop, judge it and write the report.",
+    "analyse": "Print sections of a run in the terminal.",
+    "report": "Write the report of a run again.",
+    "gate": "Judge a run against thresholds, for pipelines: exit code, JUnit, Markdown.",
+    "shop": "Start the embedded reference shop to look at or to load.",
+}
+
+EPILOG = """\b
+Exit codes: 0 pass, 99 thresholds failed, 96 inconclusive, 95 regression,
+104 invalid configuration, 105 interrupted, 106 target unreachable,
+107 exception in a script, 108 aborted by a safety rule, 2 usage, 1 our own fault.
+
+Example: doorbuster run smoke"""
+
+
+class Verbs(click.Group):
+    """Finds a verb's function in its own file, when it is asked for."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        command = import_module(f"doorbuster.cli.{name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs, in the order of work"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=Verbs, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="doorbuster")
+def doorbuster() -> None:
+    """Will the shop hold when Christmas comes, and if not, how many orders are lost?"""
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    try:
+        code = doorbuster(standalone_mode=False)
+    except DoorbusterError as error:
+        click.echo(str(error), err=True)
+        code = int(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        code = int(ExitCode.USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        code = int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)

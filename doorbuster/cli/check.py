@@ -1,0 +1,147 @@
+"""`doorbuster check`: a scenario validated, and what it would bring."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import click
+
+from doorbuster.cli.options import profile_option, seed_option, url_option
+
+if TYPE_CHECKING:
+    import numpy as np
+    from rich.console import Console
+
+    from doorbuster.scenario import Scenario, Schedule
+
+CURVE_WIDTH, CURVE_HEIGHT = 72, 8
+_EIGHTHS = " ▁▂▃▄▅▆▇█"
+
+
+@click.command("check")
+@click.argument("scenario")
+@profile_option
+@url_option
+@seed_option
+def command(scenario: str, profile: str | None, url: str | None, seed: int | None) -> None:
+    """Validate SCENARIO and show the plan: the curve, expected customers and requests, peak, duration.
+
+    Sends nothing. All faults are listed at once, each with file:line:column; the exit code is then 104.
+
+    \b
+    Example: doorbuster check ms-christmas-2004
+    """
+    from rich.console import Console
+
+    from doorbuster.cli.pipeline import find_scenario
+    from doorbuster.scenario import plan_schedule
+
+    plan = find_scenario(scenario, profile=profile, url=url, seed=seed)
+    console = Console(highlight=False)
+    console.print(f"[bold]{plan.title}[/]")
+    if plan.story:
+        console.print(plan.story.strip(), style="dim")
+    schedule = plan_schedule(plan)
+    _print_curve(console, plan, schedule)
+    _print_figures(console, plan, schedule)
+    _print_channels(console, plan)
+    _print_thresholds(console, plan)
+
+
+def _print_curve(console: Console, plan: Scenario, schedule: Schedule) -> None:
+    """Expected arrivals per second over the run, as a block curve."""
+    import numpy as np
+
+    from doorbuster.scenario import rate_at_per_s
+    from doorbuster.units import format_duration
+
+    width = min(CURVE_WIDTH, max(console.width - 12, 20))
+    middles_s = (np.arange(width) + 0.5) * schedule.duration_s / width
+    rates = rate_at_per_s(plan, middles_s)
+    top = float(rates.max()) or 1.0
+    console.print()
+    for row in range(CURVE_HEIGHT, 0, -1):
+        label = f"{top * row / CURVE_HEIGHT:8.4g} " if row in (CURVE_HEIGHT, CURVE_HEIGHT // 2) else " " * 9
+        console.print(f"{label}│{_row(rates / top, row)}", style="cyan")
+    console.print(" " * 9 + "└" + "─" * width, style="cyan")
+    end = format_duration(schedule.duration_s)
+    console.print(f"{'customers/s':>9} 0 s{' ' * (width - 5 - len(end))}{end}", style="dim")
+    console.print()
+
+
+def _row(shares: np.ndarray, row: int) -> str:
+    """One line of the block curve: how far each column reaches into row `row` of CURVE_HEIGHT."""
+    filled = (shares * CURVE_HEIGHT - (row - 1)).clip(0, 1)
+    return "".join(_EIGHTHS[round(float(share) * 8)] for share in filled)
+
+
+def _print_figures(console: Console, plan: Scenario, schedule: Schedule) -> None:
+    from rich.table import Table
+
+    from doorbuster.scenario import JOURNEYS, expected_customers
+    from doorbuster.units import format_count, format_duration
+
+    customers = expected_customers(plan)
+    requests = sum(
+        customers * (channel.share_ratio or 0.0) * ratio * JOURNEYS[journey].requests
+        for channel in plan.channels.values()
+        if channel.is_open
+        for journey, ratio in channel.journey_ratios().items()
+    )
+    peak_per_s = plan.demand.peak_per_s
+    seats = sum(channel.seats or 0 for channel in plan.channels.values())
+    in_all, with_seed = format_count(round(customers)), format_count(len(schedule))
+    per_s = requests / customers * peak_per_s if customers else 0.0
+    shop = plan.target.shop
+    safety = plan.safety
+    rows = [
+        (
+            "duration",
+            f"{format_duration(schedule.duration_s)}, then up to {format_duration(plan.drain_s)} to leave",
+        ),
+        ("peak", f"{peak_per_s:.4g} customers/s"),
+        ("customers", f"{in_all} expected, {with_seed} with seed {plan.seed}"),
+        ("requests", f"about {format_count(round(requests))}, {per_s:.3g}/s at the peak, seats not counted"),
+        ("target", plan.target.url or f"the embedded shop, {shop.profile if shop else ''}"),
+        (
+            "safety",
+            f"at most {safety.max_rate_per_s:g} requests/s, {format_count(safety.max_in_flight)} customers",
+        ),
+    ]
+    table = Table.grid(padding=(0, 3))
+    if seats:
+        rows.insert(3, ("seats", f"{seats} agents who serve one customer after the other"))
+    for row in rows:
+        table.add_row(f"[dim]{row[0]}[/]", row[1])
+    console.print(table)
+    console.print()
+
+
+def _print_channels(console: Console, plan: Scenario) -> None:
+    from rich.table import Table
+
+    table = Table(
+        "channel", "arrivals", "journeys", "patience", box=None, padding=(0, 3, 0, 0), header_style="dim"
+    )
+    for name, channel in plan.channels.items():
+        arrivals = f"{channel.seats} seats" if channel.seats else f"{(channel.share_ratio or 0) * 100:.3g} %"
+        journeys = ", ".join(
+            f"{journey} {ratio * 100:.3g} %" for journey, ratio in channel.journey_ratios().items()
+        )
+        patience = "waits"
+        if channel.patience is not None:
+            median_s = channel.patience.tau_s * math.log(2.0) ** (1.0 / channel.patience.shape)
+            patience = f"half gone after {median_s:.2g} s (modelled)"
+        table.add_row(name, arrivals, journeys, patience)
+    console.print(table)
+    console.print()
+
+
+def _print_thresholds(console: Console, plan: Scenario) -> None:
+    from rich.markup import escape
+
+    if not plan.thresholds:
+        console.print("no thresholds: a run of this scenario can only be inconclusive", style="yellow")
+    for threshold in plan.thresholds:
+        console.print(f"[dim]threshold[/]   {escape(str(threshold))}")

@@ -1,0 +1,61 @@
+"""`doorbuster gate`: the verdict on a recorded run, for pipelines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from doorbuster.cli.options import run_argument
+
+
+@click.command("gate")
+@run_argument
+@click.option(
+    "--scenario",
+    "scenario_name",
+    default=None,
+    metavar="SCENARIO",
+    help="Judge with the thresholds of this scenario instead of those recorded with the run.",
+)
+@click.option(
+    "--fail-exit-code",
+    default=None,
+    type=click.IntRange(1, 255),
+    metavar="N",
+    help="Exit code when thresholds failed. Default: 99.",
+)
+@click.option(
+    "--inconclusive-exit-code",
+    default=None,
+    type=click.IntRange(0, 255),
+    metavar="N",
+    help="Exit code when the run cannot decide. Default: 96.",
+)
+def command(
+    run: Path, scenario_name: str | None, fail_exit_code: int | None, inconclusive_exit_code: int | None
+) -> int:
+    """Judge RUN and leave with the verdict as exit code; one line per threshold.
+
+    \b
+    Example: doorbuster gate reports/sample --fail-exit-code 3
+    """
+    from doorbuster.cli.pipeline import analysis_scripts, find_scenario, recorded_scenario
+    from doorbuster.errors import ExitCode
+    from doorbuster.gate import judge, verdict
+    from doorbuster.records import Run
+    from doorbuster.report import analyse_run
+
+    with Run.open(run) as opened:
+        scenario = find_scenario(scenario_name) if scenario_name else recorded_scenario(opened)
+        sections = analyse_run(opened, analysis_scripts())
+        judgements = judge(opened, sections, scenario.thresholds)
+        result = verdict(opened, judgements)
+    for judgement in judgements:
+        click.echo(f"{judgement.status:<13} {judgement.sentence}")
+    click.echo(result.sentence)
+    for reason in result.reasons:
+        click.echo(f"  - {reason}")
+    remapped = {ExitCode.FAIL: fail_exit_code, ExitCode.INCONCLUSIVE: inconclusive_exit_code}
+    mapped = remapped.get(result.exit_code)
+    return int(result.exit_code) if mapped is None else mapped

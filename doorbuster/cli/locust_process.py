@@ -1,0 +1,64 @@
+"""The Locust process that generates the load: started, watched, ended.
+
+It runs in a session of its own, so that Ctrl-C reaches us first and the run ends orderly: the first one
+asks Locust to stop (customers leave, the last second is recorded), the second ends it at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+END_LIMIT_S = 120.0
+
+
+class LocustProcess:
+    """One headless Locust run; its log is `locust.log` in the run's folder."""
+
+    def __init__(self, locustfile: Path, options: list[str], folder: Path) -> None:
+        self._log = folder / "locust.log"
+        command = [
+            sys.executable, "-m", "locust", "-f", str(locustfile), "--headless", "--only-summary",
+            "--logfile", str(self._log), *options,
+        ]  # fmt: skip
+        self._said = (folder / "locust.out").open("w+", encoding="utf-8", errors="replace")
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=self._said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, "DOORBUSTER_CHILD": "1"},
+        )
+        self._asked = 0
+
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def exit_code(self) -> int:
+        return self._process.wait()
+
+    def ask_to_stop(self) -> None:
+        """The first time: end orderly. The second time: end now."""
+        self._asked += 1
+        if self._asked == 1:
+            self._process.send_signal(signal.SIGINT)
+        else:
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def last_words(self) -> str:
+        """What a user needs to see when there is no run: our own message, or the end of the log."""
+        lines = [
+            line.rstrip()
+            for path in (Path(self._said.name), self._log)
+            if path.exists()
+            for line in path.read_text(encoding="utf-8", errors="replace").splitlines()
+            if line.strip()
+        ]
+        ours = [line.split("doorbuster: ", 1)[1] for line in lines if line.startswith("doorbuster: ")]
+        return "\n".join(
+            ours or [*lines[-5:], f"Locust ended without recording anything; its log is {self._log}"]
+        )

@@ -1,0 +1,112 @@
+"""`doorbuster run`: the whole way from a scenario to a verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from doorbuster.cli.options import confirm_option, profile_option, seed_option, url_option
+from doorbuster.cli.program import program
+
+if TYPE_CHECKING:
+    from doorbuster.gate import Verdict
+    from doorbuster.scenario import Scenario
+
+
+@click.command("run", context_settings={"ignore_unknown_options": False})
+@click.argument("scenario")
+@profile_option
+@url_option
+@seed_option
+@confirm_option
+@click.option(
+    "--out",
+    "out",
+    default=None,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Folder for the run and its report, new or empty. Default: reports/<time>-<scenario>.",
+)
+@click.option(
+    "--locustfile",
+    default="retail_peak.py",
+    show_default=True,
+    metavar="FILE",
+    help="Who comes: a path, or a file of the workbench's locustfiles/.",
+)
+@click.option(
+    "--workers",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 256),
+    help="Worker processes to generate load with; 0 uses one process for everything.",
+)
+@click.option("--quiet", is_flag=True, help="No live view; only the verdict.")
+@click.argument("locust_options", nargs=-1, type=click.UNPROCESSED)
+def command(
+    scenario: str,
+    profile: str | None,
+    url: str | None,
+    seed: int | None,
+    confirm_host: str | None,
+    out: Path | None,
+    locustfile: str,
+    workers: int,
+    quiet: bool,
+    locust_options: tuple[str, ...],
+) -> int:
+    """Recreate the peak of SCENARIO against its shop, judge it and write the report.
+
+    SCENARIO is a YAML file or the name of a shipped one. Options for Locust itself go after "--".
+
+    \b
+    Example: doorbuster run ms-christmas-2004
+             doorbuster run ms-christmas-2004 --profile replatformed
+             doorbuster run my-peak.yaml --url https://staging.example.com --confirm-host staging.example.com
+    """
+    from doorbuster.cli.live import watch
+    from doorbuster.cli.locust_process import LocustProcess
+    from doorbuster.cli.pipeline import find_locustfile, find_scenario, new_run_folder, write_everything
+    from doorbuster.errors import ExitCode
+
+    plan = find_scenario(scenario, profile=profile, url=url, seed=seed)
+    folder = new_run_folder(out, plan)
+    options = ["--scenario", str(plan.source_path), "--run-folder", str(folder), "--run-seed", str(plan.seed)]
+    if profile:
+        options += ["--shop-profile", profile]
+    if url:
+        options += ["--host", url]
+    if confirm_host:
+        options += ["--confirm-host", confirm_host]
+    if workers:
+        options += ["--processes", str(workers)]
+    process = LocustProcess(find_locustfile(locustfile), [*options, *locust_options], folder)
+    watch(process, folder, plan, quiet=quiet)
+    if not (folder / "run.sqlite").exists():
+        click.echo(process.last_words(), err=True)
+        return process.exit_code() or int(ExitCode.BUG)
+    verdict = write_everything(folder, plan)
+    _tell(verdict, folder, plan)
+    return int(verdict.exit_code)
+
+
+def _tell(verdict: Verdict, folder: Path, plan: Scenario) -> None:
+    """The last lines of a run: the verdict, where the report is, what to try next."""
+    colour = {"pass": "green", "fail": "red"}.get(verdict.status, "yellow")
+    click.echo()
+    click.secho(verdict.sentence, fg=colour, bold=True)
+    for reason in verdict.reasons:
+        click.echo(f"  - {reason}")
+    click.echo(f"report:  {folder / 'index.html'}")
+    click.echo(f"next:    {_next_command(verdict, folder, plan)}")
+
+
+def _next_command(verdict: Verdict, folder: Path, plan: Scenario) -> str:
+    shop = plan.target.shop
+    if shop is not None and shop.profile == "in-house-2004" and verdict.status == "fail":
+        return f"{program()} run {plan.name} --profile replatformed   (the same peak, the shop designed anew)"
+    if verdict.status == "inconclusive":
+        return f"{program()} analyse {folder} generator   (why the numbers cannot be trusted)"
+    return f"{program()} analyse {folder}   (every number behind this, in the terminal)"

@@ -1,0 +1,255 @@
+"""A customer: arrives once, does one journey, and leaves with exactly one outcome.
+
+Rules:
+- `arrive` is called before `start`; the journey is the method named by the arrival.
+- A step's clock starts at its *intended* start: the arrival, or the end of the think time.
+- Leaving is an exception (`Leave`), so a journey reads as the story of a customer who gets through.
+- Whatever happens, `_leave` runs once: outcomes always balance with arrivals.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import gevent
+from locust import User
+from locust.exception import StopUser
+
+from doorbuster.load.behaviour import draw_patience_s, draw_think_s
+from doorbuster.load.recorder import StepSample
+from doorbuster.load.session import StepSession
+from doorbuster.records.batch import OrderAttempt, SeriesKey
+from doorbuster.scenario import JOURNEYS
+from doorbuster.storefronts import Line, Order, Rejected, Storefront
+
+if TYPE_CHECKING:
+    from doorbuster.load.generator import Generator
+
+T = TypeVar("T")
+
+BROWSE_STEPS = frozenset({"home", "category", "search", "product", "landing"})
+STEP_LIMIT_S = 60.0  # what a till, an agent or a patient customer waits at most for one step
+# Answers after which the shop has certainly not booked the order; anything else leaves it unknown.
+REFUSALS = frozenset({"sold_out", "busy_page", "status_4xx", "connect_refused", "dns", "connect_timeout"})
+_TIMEOUTS = frozenset({"first_byte_timeout", "total_timeout", "connect_timeout"})
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One intended visit; `intended_at` is a reading of `time.perf_counter`."""
+
+    index: int
+    channel: str
+    journey: str
+    intended_at: float
+
+
+class Leave(Exception):  # noqa: N818  a customer leaves; that is no error of ours
+    """Ends a journey early; `outcome` and `cause` are the vocabulary of the run file."""
+
+    def __init__(self, outcome: str, step: str, cause: str) -> None:
+        super().__init__(f"{outcome} at {step}: {cause}")
+        self.outcome = outcome
+        self.step = step
+        self.cause = cause
+
+
+class Customer(User):  # type: ignore[misc]  # locust ships no types
+    """Base class of the customers of one channel; journeys are methods named as in the scenario.
+
+    In a journey use `self.step(self.shop.<step>, ...)` for each step, `self.think()` between steps, and
+    `self.order(...)` where money changes hands.
+    """
+
+    abstract = True
+    channel: ClassVar[str] = "web"
+
+    def __init__(self, environment: Any) -> None:
+        super().__init__(environment)
+        self._left = False
+        self._browse: int | None = None
+        self._order: int | None = None
+        self._orders = 0
+        self._step = ""
+
+    def arrive(self, arrival: Arrival, generator: Generator) -> None:
+        """Tell the customer who they are; nothing is sent before the greenlet runs."""
+        self.arrival = arrival
+        self.generator = generator
+        self.rng = Random(generator.customer_seed(arrival.index))
+        self.session = StepSession(generator.url, generator.http_settings)
+        self.shop: Storefront = generator.driver(
+            self.session, channel=arrival.channel, assortment=generator.assortment, rng=self.rng
+        )
+        channel = generator.scenario.channels[arrival.channel]
+        self._patience, self._think = channel.patience, channel.think
+        self._next_at = arrival.intended_at
+        self._order = 0 if JOURNEYS[arrival.journey].wants_order else None
+
+    # ---- what journeys use
+
+    def step(self, action: Callable[..., T], *args: Any) -> T:
+        """Do one step and return what the shop gave; leave if it fails or takes too long.
+
+        Raises:
+            Rejected: the shop said no and was right to (sold out); a journey may choose something else.
+            Leave: anything else that ends the visit; journeys let it pass.
+        """
+        name = self._step = action.__name__
+        patience_s = draw_patience_s(self._patience, self.rng)
+        limit_s = STEP_LIMIT_S if patience_s is None else min(patience_s, STEP_LIMIT_S)
+        self.session.open(name, intended_at=self._next_at, deadline_at=self._next_at + limit_s)
+        try:
+            result = action(*args)
+        except Rejected as refusal:
+            if refusal.by_rule:
+                self._answered(name)
+                raise
+            gave_up = refusal.cause in _TIMEOUTS and limit_s == patience_s
+            raise self._turned_off(name, refusal, gave_up=gave_up) from refusal
+        except gevent.GreenletExit:
+            self._record(name, "abandoned", "interrupted", "")
+            raise
+        self._answered(name)
+        return result
+
+    def think(self) -> None:
+        """Read, decide, look for the purse: a draw from the channel's think time."""
+        self._next_at += draw_think_s(self._think, self.rng)
+        gevent.sleep(max(self._next_at - perf_counter(), 0.0))
+
+    def order(self, action: Callable[..., Order], lines: tuple[Line, ...]) -> Order:
+        """Place an order for `lines`; note what was attempted and what the shop answered."""
+        self._orders += 1
+        key = f"{self.generator.run_id}:{self.arrival.index}:{self._orders}"
+        intended_at = self._next_at
+        answer, cause, placed = "unknown", "interrupted", None
+        try:
+            placed = self.step(action, key, lines)
+            answer, cause = "acknowledged", ""
+        except Rejected as refusal:
+            answer, cause = "refused", refusal.cause
+            raise
+        except Leave as leave:
+            answer, cause = ("refused" if leave.cause in REFUSALS else "unknown"), leave.cause
+            raise
+        finally:
+            self._note_order(key, intended_at, answer, cause, placed, lines)
+        self._order = 1
+        self.generator.order_refs.append(placed.ref)
+        return placed
+
+    def any_order_ref(self) -> str | None:
+        """The reference of an order this worker's customers placed lately; None before the first."""
+        refs = self.generator.order_refs
+        return self.rng.choice(refs) if refs else None
+
+    # ---- one visit, as Locust runs it
+
+    def visit(self) -> None:
+        """Locust's only task of a customer: the whole visit."""
+        outcome, step, cause = "served", "", ""
+        try:
+            getattr(self, self.arrival.journey)()
+        except Leave as leave:
+            outcome, step, cause = leave.outcome, leave.step, leave.cause
+        except Rejected as refusal:
+            outcome, step, cause = "turned_away", self._step, refusal.cause
+            self._order = None  # the shop worked; there was nothing left to sell
+        except gevent.GreenletExit:
+            outcome, step, cause = "dropped", self._step, self.generator.stop_cause
+            raise
+        except Exception:  # noqa: BLE001  a bug in a journey must not lose the customer from the count
+            outcome, step, cause = "dropped", self._step, "script_exception"
+            self.generator.script_failed(traceback.format_exc())
+        finally:
+            self._leave(outcome, step, cause)
+        raise StopUser
+
+    tasks = [visit]  # noqa: RUF012  Locust's own way of declaring tasks
+
+    def start(self, group: Any) -> Any:
+        """Start the visit as Locust does; a customer killed before the first step is counted too."""
+        greenlet = super().start(group)
+        greenlet.rawlink(lambda _: self._leave("dropped", self._step, self.generator.stop_cause))
+        return greenlet
+
+    # ---- book-keeping
+
+    def _answered(self, name: str) -> None:
+        self._record(name, "ok", "", "")
+        if name in BROWSE_STEPS and self._browse is None:
+            self._browse = 1
+        self._next_at = perf_counter()
+
+    def _turned_off(self, name: str, refusal: Rejected, *, gave_up: bool) -> Leave:
+        cause = "patience" if gave_up else refusal.cause
+        self._record(name, "abandoned" if gave_up else "failed", cause, refusal.detail)
+        if name in BROWSE_STEPS:
+            self._browse = 0
+        return Leave("abandoned" if gave_up else "turned_away", name, cause)
+
+    def _record(self, name: str, outcome: str, cause: str, detail: str) -> None:
+        now = perf_counter()
+        exchanges = self.session.exchanges
+        intended_at = self._next_at
+        started_at = exchanges[0].started_at if exchanges else intended_at
+        ended_at = exchanges[-1].ended_at if exchanges and outcome != "abandoned" else now
+        first_byte_at = exchanges[0].first_byte_at if exchanges else 0.0
+        self.generator.record_step(
+            SeriesKey(self.arrival.channel, self.arrival.journey, name, outcome, cause),
+            intended_at,
+            StepSample(
+                response_us=round((ended_at - intended_at) * 1e6),
+                service_us=round((ended_at - started_at) * 1e6),
+                first_byte_us=round(((first_byte_at or ended_at) - started_at) * 1e6),
+                lateness_us=max(round((started_at - intended_at) * 1e6), 0),
+                bytes_sent=sum(exchange.bytes_sent for exchange in exchanges),
+                bytes_received=sum(exchange.bytes_received for exchange in exchanges),
+                request_id=exchanges[-1].request_id if exchanges else "",
+                detail=detail,
+            ),
+            exchanges,
+        )
+
+    def _note_order(
+        self,
+        key: str,
+        intended_at: float,
+        answer: str,
+        cause: str,
+        placed: Order | None,
+        wanted: tuple[Line, ...],
+    ) -> None:
+        started_at = self.generator.started_at
+        lines = placed.lines if placed else wanted
+        self.generator.recorder.order(
+            OrderAttempt(
+                idempotency_key=key,
+                channel=self.arrival.channel,
+                journey=self.arrival.journey,
+                intended_s=intended_at - started_at,
+                answered_s=perf_counter() - started_at,
+                answer=answer,
+                cause=cause,
+                order_ref=placed.ref if placed else "",
+                total_pence=placed.total_pence
+                if placed
+                else sum(line.quantity * line.unit_pence for line in wanted),
+                lines=tuple((line.sku, line.quantity, line.unit_pence) for line in lines),
+            )
+        )
+
+    def _leave(self, outcome: str, step: str, cause: str) -> None:
+        if self._left:
+            return
+        self._left = True
+        self.session.close()
+        if outcome == "dropped":
+            self._browse = self._order = None
+        self.generator.customer_left(self.arrival, (outcome, step, cause, self._browse, self._order))

@@ -1,0 +1,58 @@
+"""How the generator itself is doing: CPU, event-loop lag, memory, connections, once a second.
+
+A shop may only be blamed for numbers that a healthy generator measured (`gate` decides with these figures).
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+import gevent
+import psutil
+
+from doorbuster.records.batch import HealthSecond
+
+PROBE_INTERVAL_S = 0.05
+
+
+class HealthProbe:
+    """Watches this process; `reading` gives the second since the last reading."""
+
+    def __init__(self) -> None:
+        self.connections_opened = 0
+        self.reconnects = 0
+        self._process = psutil.Process()
+        self._cpu_s, self._read_at = self._used_cpu_s(), perf_counter()
+        self._worst_lag_s = 0.0
+        self._greenlet = gevent.spawn(self._watch_loop)
+
+    def reading(self, second: int, in_flight: int) -> HealthSecond:
+        """The state since the last reading, without the lateness histogram (the recorder has it)."""
+        cpu_s, now = self._used_cpu_s(), perf_counter()
+        health = HealthSecond(
+            second=second,
+            cpu_ratio=(cpu_s - self._cpu_s) / max(now - self._read_at, 1e-9),
+            loop_lag_ms=self._worst_lag_s * 1e3,
+            in_flight=in_flight,
+            connections_opened=self.connections_opened,
+            reconnects=self.reconnects,
+            rss_bytes=self._process.memory_info().rss,
+            lateness=b"",
+        )
+        self._cpu_s, self._read_at = cpu_s, now
+        self._worst_lag_s = 0.0
+        self.connections_opened = self.reconnects = 0
+        return health
+
+    def stop(self) -> None:
+        self._greenlet.kill(block=False)
+
+    def _used_cpu_s(self) -> float:
+        times = self._process.cpu_times()
+        return float(times.user + times.system)
+
+    def _watch_loop(self) -> None:
+        while True:
+            due_at = perf_counter() + PROBE_INTERVAL_S
+            gevent.sleep(PROBE_INTERVAL_S)
+            self._worst_lag_s = max(self._worst_lag_s, perf_counter() - due_at)

@@ -1,0 +1,159 @@
+"""The shop under test, before the first customer: may we load it, is it there, what does it sell?"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from gevent import subprocess
+
+from doorbuster.errors import TargetError, UsageError
+from doorbuster.load.http.client import HttpClient
+from doorbuster.load.http.settings import HttpSettings
+from doorbuster.scenario import Scenario, Shop
+from doorbuster.storefronts import DRIVERS, Assortment, Rejected, Response
+
+SHOP_START_LIMIT_S = 30.0
+PREPARE_LIMIT_S = 10.0
+
+
+@dataclass(slots=True)
+class Target:
+    """Where the load goes; `process` is the embedded shop if we started one for this run."""
+
+    url: str
+    process: Any = None
+
+    def stop(self) -> None:
+        """End the embedded shop, if it is ours; it closes its files when its input ends."""
+        if self.process is None:
+            return
+        self.process.stdin.close()
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+
+def open_target(scenario: Scenario, log: Path) -> Target:
+    """The scenario's target, started if it is the embedded shop.
+
+    Raises:
+        TargetError: the embedded shop did not come up; the message quotes its log.
+    """
+    if scenario.target.url is not None:
+        return Target(scenario.target.url)
+    assert scenario.target.shop is not None, "a validated target has a url or a shop"
+    command = [sys.executable, "-m", "doorbuster.shop", "--port", "0", "--json-announce", "--die-with-parent"]
+    command += _shop_options(scenario.target.shop)
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+        )
+    line = process.stdout.readline()
+    if not line:
+        process.wait()
+        said = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+        raise TargetError(f"the embedded shop did not start: {said[0]}; its log is {log}")
+    return Target(json.loads(line)["url"], process)
+
+
+def _shop_options(shop: Shop) -> list[str]:
+    """The knobs of a scenario as options of `python -m doorbuster.shop`; unset ones keep its defaults."""
+    options = {
+        "--profile": shop.profile,
+        "--workers": shop.workers,
+        "--query-time": None if shop.query_time_s is None else f"{shop.query_time_s * 1e3:.6f}ms",
+        "--warehouse-rate": None
+        if shop.warehouse_rate_per_s is None
+        else f"{shop.warehouse_rate_per_s:.6f} orders/s",
+        "--products": shop.products,
+        "--seed": shop.seed,
+    }
+    return [word for option, value in options.items() if value is not None for word in (option, str(value))]
+
+
+def check_allowed(scenario: Scenario, url: str, *, confirmed_host: str | None) -> None:
+    """Refuse a target that nobody said may be loaded; loopback is always free.
+
+    Raises:
+        UsageError: the host is not in the scenario's `safety.allow`, or was not confirmed by name.
+    """
+    host = urlsplit(url).hostname or ""
+    if is_loopback(host):
+        return
+    if host not in scenario.safety.allow:
+        allowed = ", ".join(scenario.safety.allow) or "loopback only"
+        raise UsageError(
+            f"{host} may not be loaded: safety.allow of the scenario does not name it (allowed: {allowed}); "
+            "add it there if the shop is yours"
+        )
+    if confirmed_host != host:
+        raise UsageError(
+            f"loading {host} needs a confirmation: add --confirm-host {host} if you may load it right now"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether every address of a host is on this machine; an unknown host is not."""
+    try:
+        addresses = {row[4][0] for row in socket.getaddrinfo(host, None)}
+        return all(ipaddress.ip_address(address).is_loopback for address in addresses)
+    except (OSError, ValueError):
+        return False
+
+
+class PlainClient:
+    """A client for what is not measured: reading the assortment and the shop's books."""
+
+    def __init__(self, url: str, tag: dict[str, str], *, limit_s: float) -> None:
+        self._http = HttpClient(url, settings=HttpSettings(headers=tag))
+        self._limit_s = limit_s
+
+    def request(self, method: str, url: str, **options: Any) -> Response:
+        answer: Response = self._http.request(method, url, timeout=self._limit_s, **options)
+        return answer
+
+    def close(self) -> None:
+        self._http.close()
+
+
+def read_assortment(scenario: Scenario, url: str, tag: dict[str, str]) -> Assortment:
+    """What the shop sells, which also proves that it is there and is the kind of shop we were told.
+
+    Raises:
+        TargetError: it cannot be reached, refuses, or does not answer like this kind of shop.
+    """
+    client = PlainClient(url, tag, limit_s=PREPARE_LIMIT_S)
+    driver = DRIVERS[scenario.target.storefront]
+    try:
+        return driver.prepare(client)
+    except Rejected as refusal:
+        raise TargetError(
+            f"{url} cannot be loaded: {refusal}; is the shop running, and is it a '{driver.name}' storefront?"
+        ) from refusal
+    except (ValueError, KeyError, TypeError) as error:
+        raise TargetError(
+            f"{url} answers, but not like a '{driver.name}' storefront ({type(error).__name__}: {error}); "
+            "name another driver in target.storefront"
+        ) from error
+    finally:
+        client.close()
+
+
+__all__ = [
+    "PlainClient",
+    "Target",
+    "check_allowed",
+    "is_loopback",
+    "open_target",
+    "read_assortment",
+]

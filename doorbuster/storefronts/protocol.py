@@ -1,0 +1,170 @@
+"""What a customer can do in a shop, whichever shop it is.
+
+A *storefront* is a driver: it knows what "search" or "place the order" mean at one kind of shop. Journeys are
+written once against `Storefront`; a new shop needs one subclass.
+
+Rules of a driver:
+- One method is one step: one request, or one page with its critical requests. The method's name is the
+  step's name in reports and thresholds.
+- A step succeeds by content, not by status. Return a value only if the customer got what they came for;
+  otherwise raise `Rejected` with a cause of one word.
+- A driver never sleeps, never retries and never measures: that is the customer's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any, ClassVar, Protocol
+
+
+class Response(Protocol):
+    """The part of an HTTP response that drivers use; `cause` is "" when the exchange itself succeeded."""
+
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def cause(self) -> str: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    def json(self) -> Any: ...
+
+
+class Client(Protocol):
+    """Something that sends requests to the shop; `url` is a path or an absolute address."""
+
+    def request(self, method: str, url: str, **options: Any) -> Response: ...
+
+
+class Rejected(Exception):  # noqa: N818  the shop rejects; it is not our error
+    """The shop answered, but not with what the customer came for.
+
+    Args:
+        cause: one word, such as "busy_page", "sold_out" or "status_5xx".
+        detail: what a person needs to see why, such as the start of the page.
+        by_rule: True when the refusal is the shop working correctly (an item is sold out): the request then
+            counts as answered, although the customer leaves without.
+    """
+
+    def __init__(self, cause: str, detail: str = "", *, by_rule: bool = False) -> None:
+        super().__init__(f"{cause}: {detail}" if detail else cause)
+        self.cause = cause
+        self.detail = detail
+        self.by_rule = by_rule
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A page with products on it, in the shop's order."""
+
+    skus: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    sku: str
+    price_pence: int
+    available: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is bought: one SKU, how many, and the price of one in pence."""
+
+    sku: str
+    quantity: int
+    unit_pence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order that the shop has acknowledged to the customer."""
+
+    ref: str
+    total_pence: int
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BookedOrder:
+    """One order as the shop's own ledger has it; times are Unix seconds."""
+
+    ref: str
+    idempotency_key: str
+    channel: str
+    total_pence: int
+    placed_at_unix_s: float
+    picked_at_unix_s: float | None
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StockRow:
+    sku: str
+    opening: int
+    on_hand: int
+    sold: int
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The shop's ledger and stock at one moment."""
+
+    orders: tuple[BookedOrder, ...]
+    stock: tuple[StockRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Assortment:
+    """What can be bought, with relative popularity: tills and agents know it without looking at a page."""
+
+    skus: tuple[str, ...]
+    cumulative_weights: tuple[float, ...]
+    search_terms: tuple[str, ...]
+    categories: tuple[str, ...]
+
+    def draw_sku(self, rng: Random) -> str:
+        return rng.choices(self.skus, cum_weights=self.cumulative_weights)[0]
+
+
+class Storefront:
+    """Base of all drivers: one instance per customer.
+
+    A subclass implements the steps its shop has. A journey that needs a step the driver lacks is refused
+    before the run (`supports`).
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, client: Client, *, channel: str, assortment: Assortment, rng: Random) -> None:
+        self.client = client
+        self.channel = channel
+        self.assortment = assortment
+        self.rng = rng
+
+    @classmethod
+    def prepare(cls, client: Client) -> Assortment:
+        """What is on sale, read once before the first customer comes; not part of the measurement."""
+        raise NotImplementedError
+
+    @classmethod
+    def read_books(cls, client: Client, *, since_unix_s: float) -> Books | None:  # noqa: ARG003  for drivers
+        """The shop's ledger for the audit after the run, or None when this shop does not show one."""
+        return None
+
+    @classmethod
+    def supports(cls, steps: Sequence[str]) -> tuple[str, ...]:
+        """The steps among `steps` that this driver lacks; empty when it can do all of them."""
+        return tuple(step for step in steps if not callable(getattr(cls, step, None)))
+
+    def fetch(self, method: str, url: str, **options: Any) -> Response:
+        """The answer of the shop, or `Rejected` with the transport's or the status' cause."""
+        response = self.client.request(method, url, **options)
+        if response.cause:
+            raise Rejected(response.cause, response.text[:200] if response.status_code else "")
+        return response

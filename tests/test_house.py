@@ -1,0 +1,182 @@
+"""The house rules that a machine can check: import arrows, what ships, what is documented."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+LIBRARY = ROOT / "doorbuster"
+EVERYWHERE = {"errors", "units"}
+ARROWS = {  # who may import whom, as DESIGN decides
+    "errors": set(),
+    "units": set(),
+    "workbench": set(),
+    "scenario": set(),
+    "storefronts": set(),
+    "records": set(),
+    "shop": set(),
+    "stats": {"records"},
+    "gate": {"scenario", "stats", "records"},
+    "load": {"scenario", "storefronts", "records", "gate"},
+    "report": {"gate", "stats", "records", "scenario"},
+    "cli": {"scenario", "storefronts", "records", "stats", "gate", "report", "shop", "workbench"},
+    "__main__": {"cli"},
+    "__init__": set(),
+}
+CONTENT = {"scenarios", "locustfiles", "analysis", "reports"}
+PATCHING = {"locust", "gevent"}
+
+
+def imports(path: Path) -> set[str]:
+    """Every module a file imports, wherever in the file it does so; type-only imports count too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import; write the whole name"
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def parts_of_ours(modules: set[str]) -> set[str]:
+    """The parts of the library among modules, such as {"records", "errors"}."""
+    names = {module.split(".")[1] for module in modules if module.startswith("doorbuster.")}
+    return {name for name in names if (LIBRARY / name).is_dir() or (LIBRARY / f"{name}.py").is_file()}
+
+
+@pytest.mark.parametrize("path", sorted(LIBRARY.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_import_follows_an_arrow(path):
+    part = path.relative_to(LIBRARY).parts[0].removesuffix(".py")
+    wrong = parts_of_ours(imports(path)) - ARROWS[part] - EVERYWHERE - {part}
+    assert wrong == set()
+
+
+@pytest.mark.parametrize("path", sorted(LIBRARY.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_load_imports_what_patches_the_interpreter(path):
+    if path.relative_to(LIBRARY).parts[0] != "load":
+        assert {module.split(".")[0] for module in imports(path)} & PATCHING == set()
+
+
+@pytest.mark.parametrize("path", sorted(LIBRARY.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_library_never_imports_the_workbench(path):
+    assert {module.split(".")[0] for module in imports(path)} & CONTENT == set()
+
+
+SECTIONS = sorted((ROOT / "analysis").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", SECTIONS, ids=lambda path: path.name)
+def test_a_section_imports_what_a_section_may(path):
+    ours = {module for module in imports(path) if module.startswith("doorbuster.")}
+    allowed = ("doorbuster.stats", "doorbuster.records", "doorbuster.scenario", "doorbuster.report.section",
+               "doorbuster.errors", "doorbuster.units")  # fmt: skip
+    assert {module for module in ours if not module.startswith(allowed)} <= {"doorbuster.report"}
+
+
+def test_no_import_of_the_command_line_patches_the_interpreter():
+    program = (
+        "import sys, doorbuster.cli, doorbuster.scenario, doorbuster.records, doorbuster.stats, "
+        "doorbuster.gate, doorbuster.report, doorbuster.shop; "
+        "print([name for name in ('locust', 'gevent', 'matplotlib', 'scipy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_needs_none_of_the_heavy_libraries():
+    program = (
+        "import sys; sys.argv = ['doorbuster', '--help']\n"
+        "from doorbuster.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "heavy = ('locust', 'gevent', 'numpy', 'scipy', 'matplotlib', 'aiohttp', 'pydantic', 'rich', 'jinja2')\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def commands() -> dict[str, click.Command]:
+    from doorbuster.cli import VERBS, doorbuster
+
+    context = click.Context(doorbuster)
+    return {name: doorbuster.get_command(context, name) for name in VERBS}
+
+
+@pytest.mark.parametrize("name", sorted(commands()))
+def test_every_verb_has_help_with_an_example(name):
+    command = commands()[name]
+    assert command.help
+    assert f"Example: doorbuster {name}" in command.help
+
+
+@pytest.mark.parametrize("name", sorted(commands()))
+def test_every_verb_and_option_is_documented(name):
+    text = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    assert f"`doorbuster {name}" in text
+    section = text.split(f"## `doorbuster {name}", 1)[1].split("\n## ", 1)[0]
+    for parameter in commands()[name].params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{name} {parameter.opts[0]} has no help"
+            assert f"`{parameter.opts[0]}" in section
+
+
+def test_every_exit_code_is_documented():
+    from doorbuster.errors import ExitCode
+
+    text = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    for code in ExitCode:
+        assert f"| {int(code)} |" in text
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "scenarios").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_scenario_validates(path):
+    from doorbuster.scenario import load_scenario
+
+    scenario = load_scenario(path)
+    assert scenario.story
+    assert scenario.thresholds
+
+
+def tracked(*folders: str) -> set[str]:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout: what is tracked cannot be listed")
+    done = subprocess.run(["git", "ls-files", *folders], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_the_wheel_ships_exactly_the_workbench_that_is_tracked():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    shipped = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert set(shipped) == tracked("scenarios", "locustfiles", "analysis", "reports/sample")
+    assert all(target == f"doorbuster/_workbench/{source}" for source, target in shipped.items())
+
+
+def test_the_constraints_pin_every_dependency():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
+    names = {line.split(">")[0].split("[")[0].lower().replace("_", "-") for line in wanted}
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {line.split("==")[0].lower().replace("_", "-") for line in lines if "==" in line}
+    assert names - pinned == set()
+
+
+def test_no_pinned_version_names_a_place_to_fetch_it_from():
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    assert "://" not in text
+    assert " @ " not in text
+
+
+def test_the_workbench_is_yaml_that_editors_can_check():
+    for path in (ROOT / "scenarios").glob("*.yaml"):
+        assert path.read_text(encoding="utf-8").startswith("# yaml-language-server: $schema=")
+        assert isinstance(yaml.safe_load(path.read_text(encoding="utf-8")), dict)
