@@ -1,0 +1,22 @@
+"""An HTTP/1.1 client for load: gevent sockets, llhttp, one record per hop, failures as values.
+
+Needs gevent, not Locust, and no monkey-patching; `doorbuster.load.http_user` joins it to Locust.
+"""
+
+from __future__ import annotations
+
+from doorbuster.load.http.client import HttpClient
+from doorbuster.load.http.exchange import CAUSES, Exchange, RequestFailed
+from doorbuster.load.http.response import CaughtResponse, Response
+from doorbuster.load.http.settings import HttpSettings, Timeouts
+
+__all__ = [
+    "CAUSES",
+    "CaughtResponse",
+    "Exchange",
+    "HttpClient",
+    "HttpSettings",
+    "RequestFailed",
+    "Response",
+    "Timeouts",
+]

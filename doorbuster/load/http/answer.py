@@ -1,0 +1,56 @@
+"""From bytes on a connection to what is recorded: status, cause, and the few headers every record wants."""
+
+from __future__ import annotations
+
+import re
+from calendar import timegm
+from email.utils import parsedate_tz
+from typing import Final
+
+from doorbuster.load.http.decoding import decode, excerpt
+from doorbuster.load.http.exchange import DETAIL_CHARACTERS, RequestFailed
+from doorbuster.load.http.headers import header_value
+
+_SECONDS: Final = re.compile(r"\d{1,9}")
+
+
+def body_of_chunks(chunks: list[bytes], parts: int) -> bytes:
+    """The body as it came over the wire, copied only if it came in several pieces."""
+    if parts == 1:
+        return chunks[0]
+    return b"".join(chunks[:parts]) if parts else b""
+
+
+def cause_of_status(status: int) -> str:
+    if status < 400:
+        return ""
+    return "status_4xx" if status < 500 else "status_5xx"
+
+
+def detail_of_body(body: bytes, head: bytes, lower_head: bytes) -> str:
+    """The first characters of an error page, decoded whatever its charset or encoding."""
+    encodings = header_value(head, lower_head, b"\ncontent-encoding:") or ""
+    return excerpt(body, encodings, DETAIL_CHARACTERS)
+
+
+def check_body(body: bytes, head: bytes, lower_head: bytes, limit: int) -> tuple[str, str] | None:
+    """Cause and detail if the body cannot be decoded; None if it can."""
+    encodings = header_value(head, lower_head, b"\ncontent-encoding:") or ""
+    try:
+        decode(body, encodings, limit)
+    except RequestFailed as failure:
+        return failure.cause, failure.detail
+    return None
+
+
+def retry_after_s(value: str, now_unix_s: float) -> float | None:
+    """Seconds to wait, from a Retry-After header with seconds or a date; None if it is neither."""
+    if _SECONDS.fullmatch(value):
+        return float(value)
+    parsed = parsedate_tz(value)
+    if parsed is None:
+        return None
+    try:
+        return max(timegm((*parsed[:6], 0, 0, 0)) - (parsed[9] or 0) - now_unix_s, 0.0)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,142 @@
+"""Content encodings: gzip, deflate, br and zstd undone in bounded pieces.
+
+Rules: no step makes more output than its bound, so a decompression bomb ends as `too_large` instead of
+taking the machine; a body that ends early or is damaged is a `bad_response`, never silently shortened.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+import brotli
+import zstandard
+
+from doorbuster.load.http.exchange import RequestFailed
+
+_PIECE_BYTES: Final = 256 * 1024
+_ZSTD_SLICE_BYTES: Final = 512  # a zstd block of 4 bytes may become 128 KiB: at most 16 MiB per slice
+_ZSTD_WINDOW_BYTES: Final = 8 * 1024 * 1024  # what RFC 8878 asks every decoder to support
+
+
+def decode(body: bytes, encodings: str, limit: int) -> bytes:
+    """The whole body without its encodings. Raises: RequestFailed (too_large, bad_response)."""
+    return b"".join(decode_stream((body,), encodings, limit))
+
+
+def decode_stream(pieces: Iterable[bytes], encodings: str, limit: int) -> Iterator[bytes]:
+    """The pieces without their encodings; encodings as in Content-Encoding, the last one applied first.
+
+    An unknown encoding ends the decoding: what is left is handed out as it came.
+    """
+    decoded = iter(pieces)
+    for encoding in reversed([part.strip().lower() for part in encodings.split(",")]):
+        decoder = _DECODERS.get(encoding)
+        if decoder is not None:
+            decoded = _bounded(decoder(decoded), encoding, limit)
+        elif encoding not in ("", "identity"):
+            break
+    return decoded
+
+
+def excerpt(body: bytes, encodings: str, characters: int) -> str:
+    """The start of a body as text for people, decoded as far as possible; never raises."""
+    text = b""
+    try:
+        for piece in decode_stream((body[: 4 * 1024],), encodings, 4 * _PIECE_BYTES):
+            text += piece[: 4 * characters]
+            if len(text) >= characters:
+                break
+    except RequestFailed:
+        text = text or body
+    return text[: 4 * characters].decode("utf-8", "replace")[:characters]
+
+
+def _bounded(pieces: Iterator[bytes], encoding: str, limit: int) -> Iterator[bytes]:
+    total = 0
+    try:
+        for piece in pieces:
+            total += len(piece)
+            if total > limit:
+                raise RequestFailed("too_large", f"the {encoding} body decodes to more than {limit:,} bytes")
+            yield piece
+    except (zlib.error, brotli.error, zstandard.ZstdError) as error:
+        raise RequestFailed("bad_response", f"damaged {encoding} body: {error}") from None
+
+
+def _gunzip(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    decoder = zlib.decompressobj(wbits=31)
+    started = False
+    for piece in pieces:
+        data = piece
+        while data:
+            if decoder.eof:
+                if not data.startswith(b"\x1f\x8b"):
+                    return  # padding after the last member, as gzip(1) ignores it
+                decoder = zlib.decompressobj(wbits=31)
+            started = True
+            yield decoder.decompress(data, _PIECE_BYTES)
+            data = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
+    yield from _end_of_zlib(decoder, "gzip", started)
+
+
+def _inflate(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """ "deflate" is zlib by the standard and raw deflate by some servers: the first two bytes tell."""
+    decoder = None
+    for piece in pieces:
+        data = piece
+        if decoder is None and data:
+            zlib_header = data[0] & 0x0F == 8 and (len(data) < 2 or (data[0] << 8 | data[1]) % 31 == 0)
+            decoder = zlib.decompressobj(wbits=15 if zlib_header else -15)
+        while decoder is not None and data and not decoder.eof:
+            yield decoder.decompress(data, _PIECE_BYTES)
+            data = decoder.unconsumed_tail
+    if decoder is not None:
+        yield from _end_of_zlib(decoder, "deflate", True)
+
+
+def _end_of_zlib(decoder: zlib._Decompress, encoding: str, started: bool) -> Iterator[bytes]:
+    while started and not decoder.eof:
+        rest = decoder.decompress(decoder.unconsumed_tail, _PIECE_BYTES)
+        if not rest and not decoder.eof:
+            raise RequestFailed("bad_response", f"the {encoding} body ends early")
+        yield rest
+
+
+def _brotli(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    decoder = brotli.Decompressor()
+    started = False
+    for piece in pieces:
+        started = started or bool(piece)
+        yield decoder.process(piece, output_buffer_limit=_PIECE_BYTES)
+        while not decoder.can_accept_more_data():
+            yield decoder.process(b"", output_buffer_limit=_PIECE_BYTES)
+    if started and not decoder.is_finished():
+        raise RequestFailed("bad_response", "the br body ends early")
+
+
+def _unzstd(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    factory = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
+    decoder = None
+    for piece in pieces:
+        data = piece
+        while data:
+            if decoder is None:
+                decoder = factory.decompressobj()
+            yield decoder.decompress(data[:_ZSTD_SLICE_BYTES])
+            data = data[_ZSTD_SLICE_BYTES:]
+            if decoder.eof:
+                data = decoder.unused_data + data
+                decoder = None
+    if decoder is not None:
+        raise RequestFailed("bad_response", "the zstd body ends early")
+
+
+_DECODERS: Final[dict[str, Callable[[Iterator[bytes]], Iterator[bytes]]]] = {
+    "gzip": _gunzip,
+    "x-gzip": _gunzip,
+    "deflate": _inflate,
+    "br": _brotli,
+    "zstd": _unzstd,
+}

@@ -1,0 +1,93 @@
+"""Addresses of names, kept for a chosen time per process, asked for once however many customers wait.
+
+Rules: a name's addresses of the first family take turns, so that the load spreads over every address a
+balancer publishes; addresses of the other family stand behind them as a fallback. Failures are not kept.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import gevent
+import gevent.socket
+
+from doorbuster.load.http.exchange import RequestFailed
+
+
+class Address(NamedTuple):
+    """What socket() and connect() need."""
+
+    family: int
+    sockaddr: tuple[Any, ...]
+
+
+class _Known(NamedTuple):
+    addresses: tuple[Address, ...]
+    until: float
+
+
+class Resolver:
+    """The names one process knows. Args: clock: seconds; only differences count."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._known: dict[tuple[str, int], _Known] = {}
+        self._asking: dict[tuple[str, int], gevent.Greenlet] = {}
+        self._turn = 0
+
+    def addresses(
+        self, host: str, port: int, *, ttl_s: float, timeout_s: float | None
+    ) -> tuple[Address, ...]:
+        """Where to connect, in the order to try. Raises: RequestFailed("dns")."""
+        literal = _literal(host, port)
+        if literal is not None:
+            return (literal,)
+        key = (host, port)
+        known = self._known.get(key)
+        if known is None or known.until <= self._clock():
+            known = self._ask(key, ttl_s, timeout_s)
+        addresses = known.addresses
+        self._turn += 1
+        same = [address for address in addresses if address.family == addresses[0].family]
+        shift = self._turn % len(same)
+        rest = [address for address in addresses if address.family != addresses[0].family]
+        return (*same[shift:], *same[:shift], *rest)
+
+    def _ask(self, key: tuple[str, int], ttl_s: float, timeout_s: float | None) -> _Known:
+        question = self._asking.get(key)
+        if question is None:
+            question = self._asking[key] = gevent.spawn(self._look_up, key)
+        question.join(timeout_s)
+        if not question.dead:
+            raise RequestFailed("dns", f"no answer for {key[0]} within {timeout_s:.3g} s")
+        answer = question.value
+        if not isinstance(answer, tuple):
+            raise RequestFailed("dns", f"{key[0]}: {answer}")
+        known = _Known(answer, self._clock() + ttl_s)
+        self._known[key] = known
+        return known
+
+    def _look_up(self, key: tuple[str, int]) -> tuple[Address, ...] | str:
+        try:
+            answers = gevent.socket.getaddrinfo(*key, 0, socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            return str(error) or type(error).__name__
+        finally:
+            self._asking.pop(key, None)
+        found = tuple(dict.fromkeys(Address(int(family), sockaddr) for family, _, _, _, sockaddr in answers))
+        return found or "the name has no address"
+
+
+def _literal(host: str, port: int) -> Address | None:
+    if ":" not in host and not host[-1:].isdigit():
+        return None
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    if address.version == 6:
+        return Address(socket.AF_INET6, (host, port, 0, 0))
+    return Address(socket.AF_INET, (host, port))

@@ -1,0 +1,79 @@
+"""One request and its answer as the recorder sees it, and the ways in which it can fail.
+
+Rules: every hop of every request gives exactly one `Exchange`; a failure is a cause out of `CAUSES`, one
+word, so that failures can be counted; the words for people are in `detail`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from doorbuster.errors import RunError
+
+CAUSES = {
+    "dns": "the name of the host has no address, or the resolver did not answer",
+    "connect_refused": "nobody listens at the address",
+    "connect_timeout": "no connection within the connect timeout",
+    "connect_failed": "no connection for another reason: no route, no free port, no file descriptor",
+    "tls": "the TLS handshake failed: certificate, name, protocol, or an alert",
+    "reset": "the connection was reset",
+    "closed_early": "the connection was closed before the answer was complete",
+    "first_byte_timeout": "no byte of the answer within the first-byte timeout",
+    "total_timeout": "the answer was not complete within the total timeout",
+    "bad_response": "the answer is not HTTP, or its body cannot be decoded",
+    "too_large": "headers, body or decoded body exceed the limit in the settings",
+    "too_many_redirects": "more redirects than the limit in the settings",
+    "status_4xx": "a complete answer with a status from 400 to 499",
+    "status_5xx": "a complete answer with a status of 500 or more",
+    "content": "the customer called failure(), or an exception left its `with` block",
+    "proxy": "the proxy could not be reached or refused to connect",
+}
+DETAIL_CHARACTERS = 200
+
+
+class RequestFailed(RunError):  # noqa: N818 - reads as what happened, like its siblings
+    """A request that failed: raised inside the client, handed to the caller as `response.error`.
+
+    It leaves the client as an exception only where the caller asks for it: `raise_for_status()`, and reading
+    a body that cannot be read (`.content`, `.text`, `.json()`, `.iter_content()`).
+    """
+
+    def __init__(self, cause: str, detail: str) -> None:
+        self.cause = cause
+        self.detail = detail[:DETAIL_CHARACTERS]
+        super().__init__(f"{cause}: {self.detail}" if detail else cause)
+
+    def __reduce__(self) -> tuple[type[RequestFailed], tuple[str, str]]:
+        return type(self), (self.cause, self.detail)
+
+
+class Exchange(NamedTuple):
+    """One request and what became of it; all `_at` are readings of the client's clock in seconds.
+
+    `status` is what came over the wire, 0 if no status line was read; `cause` is "" or one of `CAUSES`.
+    `first_byte_at` and `ended_at` are the moment of failure where there was no first byte or no end.
+    `connect_s` covers name, TCP, proxy and TLS, 0.0 on a reused connection; `reconnected` says that a reused
+    connection turned out to be closed by the server and a new one was opened in its place.
+    `hop` counts redirects: 0 is what the customer asked for.
+    """
+
+    method: str
+    name: str
+    url: str
+    status: int
+    cause: str
+    intended_at: float
+    started_at: float
+    connect_s: float
+    pool_wait_s: float
+    first_byte_at: float
+    ended_at: float
+    bytes_sent: int
+    bytes_received: int
+    reused: bool
+    reconnected: bool
+    request_id: str
+    server_timing: str
+    retry_after_s: float | None
+    detail: str
+    hop: int

@@ -1,0 +1,151 @@
+"""Headers: those a customer always sends, those of one request, and those of an answer.
+
+Rules: names are compared without case; what goes out is checked for line breaks, so that no value can become
+a second header; what came in is parsed only when somebody looks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, MutableMapping
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_LINE_BREAK: Final = re.compile(r"[\r\n\0]")
+
+
+class RequestHeaders(MutableMapping[str, str]):
+    """What a customer sends with every request; may be changed between requests.
+
+    `names` and `lines` are rendered once after a change. `version` lets users of the lines notice a change.
+    """
+
+    __slots__ = ("_fields", "lines", "names", "version")
+
+    def __init__(self, headers: Mapping[str, str] | None = None) -> None:
+        self._fields: dict[str, tuple[str, str]] = {}
+        self.version = 0
+        for name, value in (headers or {}).items():
+            self._fields[name.lower()] = (name, checked(name, value))
+        self._render()
+
+    def __getitem__(self, name: str) -> str:
+        return self._fields[name.lower()][1]
+
+    def __setitem__(self, name: str, value: str) -> None:
+        self._fields[name.lower()] = (name, checked(name, value))
+        self._render()
+
+    def __delitem__(self, name: str) -> None:
+        del self._fields[name.lower()]
+        self._render()
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self._fields.values())
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._fields
+
+    def without(self, names: frozenset[str]) -> bytes:
+        """The lines of all headers whose lower-case name is not in `names`."""
+        return b"".join(_line(*field) for key, field in self._fields.items() if key not in names)
+
+    def _render(self) -> None:
+        self.version += 1
+        self.names = frozenset(self._fields)
+        self.lines = self.without(frozenset())
+
+
+class ExtraHeaders(NamedTuple):
+    """Headers of one request: their lines, and the lower-case names they replace or, with None, remove."""
+
+    lines: bytes
+    names: frozenset[str]
+
+
+NO_HEADERS: Final = ExtraHeaders(b"", frozenset())
+
+
+@lru_cache(maxsize=1024)
+def render_headers(headers: tuple[tuple[str, str | bytes | int | None], ...]) -> ExtraHeaders:
+    """The lines of one request's own headers. Raises: ValueError for a name or value that cannot be sent."""
+    lines = [_line(name, checked(name, value)) for name, value in headers if value is not None]
+    return ExtraHeaders(b"".join(lines), frozenset(name.lower() for name, _ in headers))
+
+
+def checked(name: str, value: str | bytes | float) -> str:
+    """The value as text, if name and value may be sent."""
+    text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f"a header name must be letters, digits and -_.!#$%&'*+^`|~ (got {name!r})")
+    if _LINE_BREAK.search(text):
+        raise ValueError(f"the value of header {name} must not contain a line break (got {text!r})")
+    return text
+
+
+def _line(name: str, value: str) -> bytes:
+    try:
+        return f"{name}: {value}\r\n".encode("latin-1")
+    except UnicodeEncodeError:
+        return f"{name}: {value}\r\n".encode()
+
+
+class ResponseHeaders(Mapping[str, str]):
+    """Headers of an answer. Repeated ones are joined with ", "; `get_list` gives them one by one."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, head: bytes) -> None:
+        self._fields: dict[str, tuple[str, list[str]]] = {}
+        for line in head.split(b"\r\n")[1:]:
+            raw_name, colon, raw_value = line.partition(b":")
+            if colon:
+                name = raw_name.decode("latin-1")
+                value = raw_value.strip(b" \t").decode("latin-1")
+                self._fields.setdefault(name.lower(), (name, []))[1].append(value)
+
+    def __getitem__(self, name: str) -> str:
+        return ", ".join(self._fields[name.lower()][1])
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self._fields.values())
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._fields
+
+    def __repr__(self) -> str:
+        return f"ResponseHeaders({dict(self)!r})"
+
+    def get_list(self, name: str) -> list[str]:
+        """All values of one header, in the order in which they came."""
+        field = self._fields.get(name.lower())
+        return list(field[1]) if field else []
+
+
+def header_value(head: bytes, lower_head: bytes, name: bytes) -> str | None:
+    """The first value of one header, without parsing the others; `name` like b"\\nretry-after:"."""
+    start = lower_head.find(name)
+    if start < 0:
+        return None
+    start += len(name)
+    end = head.find(b"\r\n", start)
+    return head[start : end if end >= 0 else len(head)].strip().decode("latin-1")
+
+
+def header_values(head: bytes, lower_head: bytes, name: bytes) -> list[str]:
+    """Every value of one header, without parsing the others."""
+    values = []
+    start = lower_head.find(name)
+    while start >= 0:
+        start += len(name)
+        end = head.find(b"\r\n", start)
+        values.append(head[start : end if end >= 0 else len(head)].strip().decode("latin-1"))
+        start = lower_head.find(name, start)
+    return values

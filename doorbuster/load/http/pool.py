@@ -1,0 +1,119 @@
+"""The connections of one customer to one origin: at most six at a time, as in a browser, newest used first.
+
+Rules: the caller gets a connection for itself and hands it back with `release` (may serve again) or `drop`
+(may not), exactly once. A connection that the server closed while it was idle is never used: it is replaced.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from math import inf
+
+from gevent.event import Event
+
+from doorbuster.load.http.connection import Connection
+from doorbuster.load.http.dial import Dialler
+from doorbuster.load.http.exchange import RequestFailed
+from doorbuster.load.http.proxy import Proxy
+
+
+class Pool:
+    """Args: dialler opens the connections; limit of parallel ones; proxy of plain-HTTP requests, if any.
+
+    whole_url: the request line carries the whole URL. lines: end of the request line, Host and standing
+    headers, rendered for `lines_version` of them.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_limit",
+        "_queue",
+        "closed",
+        "dialler",
+        "idle",
+        "lines",
+        "lines_version",
+        "open",
+        "proxy_auth",
+        "whole_url",
+    )
+
+    def __init__(
+        self, dialler: Dialler, limit: int, clock: Callable[[], float], plain_proxy: Proxy | None
+    ) -> None:
+        self.dialler = dialler
+        self._limit = limit
+        self._clock = clock
+        self._queue: deque[Event] | None = None
+        self.idle: list[Connection] = []
+        self.open = 0
+        self.closed = False
+        self.whole_url = plain_proxy is not None
+        self.proxy_auth = plain_proxy.auth if plain_proxy else ""
+        self.lines = b""
+        self.lines_version = -1
+
+    @property
+    def is_full(self) -> bool:
+        return self.open >= self._limit
+
+    def wait_for_turn(self, total_deadline: float) -> None:
+        """Until a connection is idle or a new one may be opened. Raises: RequestFailed("total_timeout")."""
+        while not self.idle and self.open >= self._limit:
+            turn = Event()
+            queue = self._queue = self._queue if self._queue is not None else deque()
+            queue.append(turn)
+            try:
+                left = None if total_deadline == inf else max(total_deadline - self._clock(), 0.0)
+                woken = turn.wait(left)
+            except BaseException:
+                self._leave(queue, turn)
+                raise
+            if not woken:
+                self._leave(queue, turn)
+                raise RequestFailed("total_timeout", f"all {self._limit} connections to the host were busy")
+
+    def connect(self, connect_deadline: float, total_deadline: float) -> Connection:
+        """A new connection, counted against the limit from the start. Raises: RequestFailed."""
+        self.open += 1
+        try:
+            return self.dialler.open(connect_deadline, total_deadline)
+        except BaseException:
+            self.open -= 1
+            self._next()
+            raise
+
+    def release(self, connection: Connection) -> None:
+        """Take back a connection that may serve again."""
+        if self.closed:
+            self.drop(connection)
+            return
+        if connection.encrypted:
+            self.dialler.remember_session(connection)
+        self.idle.append(connection)
+        if self._queue:
+            self._next()
+
+    def drop(self, connection: Connection) -> None:
+        """Close a connection that may not serve again."""
+        self.open -= 1
+        connection.close()
+        if self._queue:
+            self._next()
+
+    def close(self) -> None:
+        """Close what is idle; what is in use is closed when it comes back."""
+        self.closed = True
+        while self.idle:
+            self.drop(self.idle.pop())
+
+    def _next(self) -> None:
+        if self._queue:
+            self._queue.popleft().set()
+
+    def _leave(self, queue: deque[Event], turn: Event) -> None:
+        if turn in queue:
+            queue.remove(turn)
+        else:
+            self._next()  # the turn was ours already: pass it on

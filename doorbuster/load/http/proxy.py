@@ -1,0 +1,43 @@
+"""Proxies: which one a URL goes through, if any.
+
+Rules: the environment is looked at only if the settings ask for it; NO_PROXY is honoured then. A plain-HTTP
+request goes to the proxy with its whole URL, an HTTPS one through a tunnel (CONNECT).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
+
+from doorbuster.load.http.settings import HttpSettings
+from doorbuster.load.http.target import Target, target_of
+
+
+class Proxy(NamedTuple):
+    """auth is the value of Proxy-Authorization, or ""."""
+
+    host: str
+    port: int
+    auth: str
+
+
+def proxy_for(settings: HttpSettings, target: Target) -> Proxy | None:
+    """The proxy of requests to this origin. Raises: ValueError for a proxy that is no http:// URL."""
+    url = settings.proxy
+    if not url and settings.proxies_from_env:
+        proxies = getproxies_environment()
+        if not proxy_bypass_environment(f"{target.host}:{target.port}", proxies):
+            url = proxies.get("https" if target.secure else "http") or proxies.get("all", "")
+    if not url:
+        return None
+    place = target_of("", url if "://" in url else f"http://{url}")
+    if place.secure:
+        raise ValueError(f"the proxy must be reached by http:// (got {url!r})")
+    return Proxy(place.host, place.port, place.auth)
+
+
+def connect_request(target: Target, proxy: Proxy) -> bytes:
+    """The request that opens a tunnel to the target."""
+    place = f"[{target.host}]:{target.port}" if ":" in target.host else f"{target.host}:{target.port}"
+    auth = f"Proxy-Authorization: {proxy.auth}\r\n" if proxy.auth else ""
+    return f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n{auth}\r\n".encode("ascii")

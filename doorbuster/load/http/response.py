@@ -1,0 +1,271 @@
+"""An answer, or the failure in its place, with the interface of requests' Response as Locust files use it.
+
+Rules: nothing is parsed or decoded before somebody looks. A request that got no usable answer has
+status_code 0, an empty body and `error`; its `exchange` still knows the status line that came over the wire.
+Reading a body that is damaged or decodes to too much raises RequestFailed: the answer itself was already
+recorded, unless it is read inside a `with` block (catch_response=True) or the settings ask for check_bodies.
+"""
+
+from __future__ import annotations
+
+import codecs
+import http.client
+import json as stdlib_json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+
+from doorbuster.load.http.decoding import decode, decode_stream
+from doorbuster.load.http.exchange import DETAIL_CHARACTERS, Exchange, RequestFailed
+from doorbuster.load.http.headers import ResponseHeaders
+from doorbuster.load.http.stream import BodyStream
+
+_TRANSPORT_OK = frozenset(("", "status_4xx", "status_5xx", "content"))
+
+
+class Response:
+    """What came back.
+
+    status_code: 0 without a usable answer. exchange: the record of this hop. history: the redirects before
+    it. encoding: set it before `.text` if the shop's charset is wrong.
+    """
+
+    __slots__ = (
+        "_body",
+        "_content",
+        "_head",
+        "_headers",
+        "_limit",
+        "encoding",
+        "exchange",
+        "history",
+        "status_code",
+        "stream",
+    )
+
+    def __init__(self, exchange: Exchange, head: bytes, body: bytes, limit: int) -> None:
+        self.exchange = exchange
+        self.status_code = exchange.status if exchange.cause in _TRANSPORT_OK else 0
+        self.history: list[Response] = []
+        self.encoding: str | None = None
+        self.stream: BodyStream | None = None
+        self._head = head
+        self._body = body
+        self._limit = limit
+        self._content: bytes | None = None
+        self._headers: ResponseHeaders | None = None
+
+    def __repr__(self) -> str:
+        return f"<Response [{self.exchange.cause or self.status_code}]>"
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        self.close()
+        return None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the request counts as a success."""
+        return not self.exchange.cause
+
+    @property
+    def cause(self) -> str:
+        return self.exchange.cause
+
+    @property
+    def error(self) -> RequestFailed | None:
+        """Why the request counts as failed."""
+        exchange = self.exchange
+        return RequestFailed(exchange.cause, _explained(exchange)) if exchange.cause else None
+
+    @property
+    def url(self) -> str:
+        return self.exchange.url
+
+    @property
+    def reason(self) -> str:
+        """The words of the status line, or the usual ones."""
+        if not self.status_code:
+            return ""
+        words = self._head.partition(b"\r\n")[0][13:].decode("latin-1")
+        return words or http.client.responses.get(self.status_code, "")
+
+    @property
+    def elapsed(self) -> timedelta:
+        """Service time: from the actual start to the end of the body (of the headers, if streamed)."""
+        return timedelta(seconds=self.exchange.ended_at - self.exchange.started_at)
+
+    @property
+    def headers(self) -> ResponseHeaders:
+        if self._headers is None:
+            self._headers = ResponseHeaders(self._head if self.status_code else b"")
+        return self._headers
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """Name and value of the cookies this answer sets."""
+        found = {}
+        for value in self.headers.get_list("set-cookie"):
+            name, _, rest = value.partition(";")[0].partition("=")
+            found[name.strip()] = rest.strip()
+        return found
+
+    @property
+    def is_redirect(self) -> bool:
+        return self.status_code in (301, 302, 303, 307, 308) and "location" in self.headers
+
+    @property
+    def content(self) -> bytes:
+        """The decoded body. Raises: RequestFailed (too_large, bad_response; streamed: also reset, …)."""
+        if self._content is None:
+            if not self.status_code:
+                return b""
+            if self.stream is not None:
+                self._body = b"".join(self.stream.pieces())
+            encodings = self.headers.get("content-encoding", "") if self._body else ""
+            self._content = decode(self._body, encodings, self._limit) if encodings else self._body
+        return self._content
+
+    @property
+    def text(self) -> str:
+        """The body as text: by `encoding`, else by the charset of Content-Type, else UTF-8, else Latin-1."""
+        content = self.content
+        named = self.encoding or _charset(self.headers.get("content-type", ""))
+        if named:
+            return content.decode(named, "replace")
+        try:
+            return content.decode()
+        except UnicodeDecodeError:
+            return content.decode("latin-1")
+
+    def json(self) -> Any:
+        """The body parsed. Raises: ValueError (json.JSONDecodeError) if it is no JSON."""
+        content = self.content
+        try:
+            return orjson.loads(content)
+        except orjson.JSONDecodeError:
+            return stdlib_json.loads(self.text)  # NaN, UTF-16, a byte-order mark; else its error
+
+    def raise_for_status(self) -> None:
+        """Raises: RequestFailed if the request counts as failed."""
+        error = self.error
+        if error is not None:
+            raise error
+
+    def iter_content(self, chunk_size: int = 64 * 1024) -> Iterator[bytes]:
+        """The decoded body in pieces of at most chunk_size bytes; with stream=True as they arrive.
+
+        Raises: RequestFailed if the body breaks off, is damaged or too large.
+        """
+        if self.stream is None or self._content is not None:
+            content = self.content
+            yield from (content[at : at + chunk_size] for at in range(0, len(content), chunk_size))
+            return
+        encodings = self.headers.get("content-encoding", "")
+        for piece in decode_stream(self.stream.pieces(), encodings, self._limit):
+            yield from (piece[at : at + chunk_size] for at in range(0, len(piece), chunk_size))
+
+    def iter_lines(self) -> Iterator[bytes]:
+        """The decoded body line by line, without line ends."""
+        rest = b""
+        for piece in self.iter_content():
+            *lines, rest = (rest + piece).split(b"\n")
+            yield from (line.removesuffix(b"\r") for line in lines)
+        if rest:
+            yield rest
+
+    def close(self) -> None:
+        """Give up a streamed body; its connection is closed unless the body was read to its end."""
+        if self.stream is not None:
+            self.stream.close()
+
+    def success(self) -> None:
+        raise ValueError("success() needs catch_response=True and a with block")
+
+    def failure(self, exc: object) -> None:
+        raise ValueError(f"failure({exc!r}) needs catch_response=True and a with block")
+
+
+class CaughtResponse(Response):
+    """An answer whose success the customer decides inside a `with` block; recorded once, when it ends."""
+
+    __slots__ = ("_report", "_verdict")
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        head: bytes,
+        body: bytes,
+        limit: int,
+        report: Callable[[Exchange, Response], None],
+    ) -> None:
+        super().__init__(exchange, head, body, limit)
+        self._report: Callable[[Exchange, Response], None] | None = report
+        self._verdict: str | None = None
+
+    def success(self) -> None:
+        """Count the request as a success, whatever its status."""
+        self._verdict = ""
+        self.exchange = self.exchange._replace(cause="", detail="")
+
+    def failure(self, exc: object) -> None:
+        """Count the request as failed, for the reason given."""
+        self._verdict = str(exc)
+        self.exchange = self.exchange._replace(cause="content", detail=self._verdict[:DETAIL_CHARACTERS])
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        if self.stream is not None:
+            self.stream.close()
+        if error is not None and self._verdict is None and not self.exchange.cause:
+            if isinstance(error, RequestFailed):
+                self.exchange = self.exchange._replace(cause=error.cause, detail=error.detail)
+            elif isinstance(error, Exception):
+                detail = f"{type(error).__name__}: {error}"[:DETAIL_CHARACTERS]
+                self.exchange = self.exchange._replace(cause="content", detail=detail)
+        self.report()
+        return isinstance(error, RequestFailed)
+
+    def report(self) -> None:
+        """Pass the exchange on, once; with a streamed body, as it stands after the stream."""
+        report, self._report = self._report, None
+        if report is None:
+            return
+        stream = self.stream
+        if stream is not None:
+            self.exchange = self.exchange._replace(
+                ended_at=stream.ended_at, bytes_received=stream.bytes_received
+            )
+            failure = stream.failure
+            if failure is not None and self._verdict is None:
+                self.exchange = self.exchange._replace(cause=failure.cause, detail=failure.detail)
+        report(self.exchange, self)
+
+    def __del__(self) -> None:
+        self.report()  # without a with block nobody decides: the status does
+
+
+def _explained(exchange: Exchange) -> str:
+    if exchange.cause in ("status_4xx", "status_5xx"):
+        return f"{exchange.status} {exchange.detail}".rstrip()
+    return exchange.detail
+
+
+def _charset(content_type: str) -> str:
+    _, _, named = content_type.lower().partition("charset=")
+    name = named.partition(";")[0].strip().strip("\"'")
+    try:
+        return codecs.lookup(name).name if name else ""
+    except LookupError:
+        return ""

@@ -1,0 +1,143 @@
+"""TLS over a non-blocking socket: contexts shared by the whole process, sessions kept by each customer.
+
+Rules: one SSLContext for equal settings, because loading the CA bundle costs some 30 ms; certificates are
+verified unless the settings say otherwise. The handshake and all records go through memory (`wrap_bio`), so
+the same waiting code serves plain and encrypted connections and nothing depends on a patched ssl module.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+
+from doorbuster.load.http.exchange import RequestFailed
+
+_RECORD_BYTES: Final = 64 * 1024
+
+
+@lru_cache(maxsize=32)
+def context_for(verify: bool, ca_file: str, cert_file: str, key_file: str) -> ssl.SSLContext:
+    """The process-wide context of these settings. Raises: ValueError if a file cannot be used."""
+    try:
+        context = ssl.create_default_context(cafile=ca_file or None)
+        if cert_file:
+            context.load_cert_chain(cert_file, key_file or None)
+    except (OSError, ssl.SSLError) as error:
+        raise ValueError(f"ca_file, client_cert_file or client_key_file cannot be used: {error}") from None
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+class TlsChannel:
+    """An encrypted connection with the calls of a non-blocking socket: send, recv_into, close.
+
+    Args: wait: blocks the greenlet until the socket is readable (False) or writable (True), or raises.
+    """
+
+    __slots__ = ("_incoming", "_outgoing", "_records", "_socket", "_wait", "tls")
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        context: ssl.SSLContext,
+        server_hostname: str,
+        session: ssl.SSLSession | None,
+        wait: Callable[[bool], None],
+        records: bytearray,
+    ) -> None:
+        self._socket = sock
+        self._wait = wait
+        self._records = records
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self.tls = context.wrap_bio(
+            self._incoming, self._outgoing, server_hostname=server_hostname, session=session
+        )
+
+    def handshake(self) -> None:
+        """Raises: RequestFailed("tls") for certificates, names, protocols and alerts."""
+        while True:
+            try:
+                self.tls.do_handshake()
+            except ssl.SSLWantReadError:
+                self._flush()
+                self._receive_records()
+            except ssl.SSLError as error:
+                self._send_alert()
+                raise RequestFailed("tls", tls_detail(error)) from None
+            except ssl.CertificateError as error:
+                raise RequestFailed("tls", str(error)) from None
+            else:
+                self._flush()
+                return
+
+    def send(self, data: bytes | memoryview) -> int:
+        """Encrypt and send everything, waiting where the socket is full."""
+        sent = 0
+        view = memoryview(data)
+        while sent < len(view):
+            sent += self.tls.write(view[sent : sent + _RECORD_BYTES])
+            self._flush()
+        return sent
+
+    def recv_into(self, buffer: bytearray) -> int:
+        """Decrypted bytes; 0 at the end. Raises: BlockingIOError if none are there yet."""
+        while True:
+            try:
+                count = self.tls.read(len(buffer), buffer)  # with a buffer, read returns the count
+            except ssl.SSLWantReadError:
+                if self._outgoing.pending:
+                    self._flush()
+                received = self._socket.recv_into(self._records)
+                if received:
+                    self._incoming.write(memoryview(self._records)[:received])
+                else:
+                    self._incoming.write_eof()
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                return 0
+            else:
+                return count  # type: ignore[return-value]
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _receive_records(self) -> None:
+        while True:
+            try:
+                received = self._socket.recv_into(self._records)
+            except BlockingIOError:
+                self._wait(False)
+                continue
+            if received:
+                self._incoming.write(memoryview(self._records)[:received])
+            else:
+                self._incoming.write_eof()
+            return
+
+    def _flush(self) -> None:
+        pending = self._outgoing.read()
+        while pending:
+            try:
+                pending = pending[self._socket.send(pending) :]
+            except BlockingIOError:
+                self._wait(True)
+
+    def _send_alert(self) -> None:
+        """Tell the other side why, as far as the socket takes it at once."""
+        try:
+            self._socket.send(self._outgoing.read())
+        except OSError:
+            return
+
+
+def tls_detail(error: ssl.SSLError) -> str:
+    """The reason without OpenSSL's file and line."""
+    message = getattr(error, "verify_message", "")
+    reason = str(error.reason or error).replace("_", " ").lower()
+    return f"{reason}: {message}" if message else reason
