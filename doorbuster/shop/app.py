@@ -1,0 +1,167 @@
+"""The web application: routes, and the one middleware through which every answer passes."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from doorbuster.shop import api, browse, buying
+from doorbuster.shop.database import open_database
+from doorbuster.shop.front import FRONT, TIMING, Front
+from doorbuster.shop.refusals import NotFound, Refusal
+from doorbuster.shop.settings import ShopSettings
+from doorbuster.shop.workers import Timing
+
+LARGEST_BODY_BYTES = 64 * 1024
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+_CONTENT_POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'"
+_STYLE_MAX_AGE_S = 3_600
+_LOG = logging.getLogger(__name__)
+
+
+def make_app(settings: ShopSettings) -> web.Application:
+    """The shop over a database in `settings.folder`, which must be set here.
+
+    Raises UsageError when the database cannot be made or reused there.
+    """
+    assert settings.folder is not None, "the server gives every shop a folder"
+    app = web.Application(client_max_size=LARGEST_BODY_BYTES, middlewares=[_every_answer])
+    app[FRONT] = Front(settings, open_database(settings, settings.folder))
+    app.cleanup_ctx.append(_opening_hours)
+    app.add_routes(_ROUTES)
+    return app
+
+
+async def _opening_hours(app: web.Application) -> AsyncIterator[None]:
+    app[FRONT].open()
+    yield
+    await app[FRONT].close()
+
+
+@web.middleware
+async def _every_answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Identify, time and, when it is a no, dress the answer as a page or as a problem document."""
+    told = request.headers.get("X-Request-Id", "")
+    request_id = told if _REQUEST_ID.fullmatch(told) else secrets.token_hex(8)
+    request[TIMING] = timing = Timing()
+    try:
+        response = await handler(request)
+    except Refusal as refusal:
+        response = _refused(request, refusal)
+    except web.HTTPException as error:
+        response = _refused(request, _of_http(request, error))
+    except Exception:  # noqa: BLE001  the last line of defence: logged, and answered as our fault
+        _LOG.exception("request %s %s %s failed", request_id, request.method, request.path)
+        response = _refused(request, _Broken(f"Something broke on our side; please mention {request_id}"))
+    response.headers["X-Request-Id"] = request_id
+    response.headers["Server-Timing"] = _server_timing(timing)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if response.content_type == "text/html":
+        response.headers["Content-Security-Policy"] = _CONTENT_POLICY
+    return response
+
+
+class _Broken(Refusal):
+    slug = "broken"
+    title = "Sorry, something broke"
+    status = 500
+
+
+def _of_http(request: web.Request, error: web.HTTPException) -> Refusal:
+    """What aiohttp itself refuses: an unknown path, a wrong method, a body that is too large."""
+    if error.status == NotFound.status:
+        return NotFound(f"there is nothing at {request.path}")
+    refusal = Refusal(error.reason)
+    refusal.status = error.status
+    refusal.title = error.reason
+    refusal.slug = error.reason.lower().replace(" ", "-")
+    return refusal
+
+
+def _refused(request: web.Request, refusal: Refusal) -> web.Response:
+    if request.path.startswith(("/api/", "/ledger/")):
+        document = {
+            "type": f"/problems/{refusal.slug}",
+            "title": refusal.title,
+            "status": refusal.status,
+            "detail": refusal.detail,
+            "instance": request.path,
+        }
+        if refusal.problems:
+            document["problems"] = [
+                {"field": problem.field, "rule": problem.rule} for problem in refusal.problems
+            ]
+        response = api.answer(document, status=refusal.status)
+        response.content_type = "application/problem+json"
+    else:
+        body = request.app[FRONT].pages.problem(refusal)
+        response = browse.html(request, body, status=refusal.status)
+    if refusal.retry_after_s is not None:
+        response.headers["Retry-After"] = str(refusal.retry_after_s)
+    return response
+
+
+def _server_timing(timing: Timing) -> str:
+    parts = [
+        f'db;dur={timing.database_s * 1e3:.2f};desc="{timing.queries} queries"',
+        f"queue;dur={timing.queue_s * 1e3:.2f}",
+    ]
+    if timing.cache:
+        parts.append(f"cache;desc={timing.cache}")
+    return ", ".join(parts)
+
+
+async def _style(request: web.Request) -> web.Response:
+    return _static(request.app[FRONT].pages.style, "text/css")
+
+
+async def _icon(request: web.Request) -> web.Response:
+    return _static(request.app[FRONT].pages.icon, "image/svg+xml")
+
+
+def _static(body: bytes, content_type: str) -> web.Response:
+    return web.Response(
+        body=body,
+        content_type=content_type,
+        charset="utf-8",
+        headers={"Cache-Control": f"public, max-age={_STYLE_MAX_AGE_S}"},
+    )
+
+
+_ROUTES = (
+    web.get("/", browse.home),
+    web.get("/category/{slug}", browse.category),
+    web.get("/search", browse.search),
+    web.get("/product/{sku}", browse.product),
+    web.post("/product/{sku}/reviews", browse.review),
+    web.post("/product/{sku}/questions", browse.question),
+    web.get("/q/{code}", browse.landing),
+    web.post("/basket/add", buying.add),
+    web.get("/basket", buying.basket_page),
+    web.get("/checkout", buying.checkout_form),
+    web.post("/checkout", buying.checkout),
+    web.get("/order/{ref}", buying.order_page),
+    web.get("/static/shop.css", _style),
+    web.get("/static/icon.svg", _icon),
+    web.get("/api/home", api.home),
+    web.get("/api/categories/{slug}", api.category),
+    web.get("/api/search", api.search),
+    web.get("/api/products/{sku}", api.product),
+    web.post("/api/baskets", api.new_basket),
+    web.get("/api/baskets/{basket}", api.basket),
+    web.post("/api/baskets/{basket}/lines", api.add),
+    web.post("/api/orders", api.place),
+    web.get("/api/orders/{ref}", api.order),
+    web.post("/api/till/sales", api.till_sale),
+    web.post("/api/phone/orders", api.phone_order),
+    web.get("/ledger/orders", api.ledger_orders),
+    web.get("/ledger/stock", api.ledger_stock),
+    web.get("/ledger/backlog", api.ledger_backlog),
+    web.get("/ledger/capacity", api.ledger_capacity),
+    web.get("/healthz", api.health),
+)

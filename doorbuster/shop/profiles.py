@@ -1,0 +1,135 @@
+"""The two designs side by side: what each kind of page costs, and so what the shop can serve.
+
+Capacity is stated, not measured: a worker is held for `query_time_s` per query, so a shop of w workers
+serves at most w / (queries x query_time_s) answers of a kind per second, whatever its processor could do.
+Cached kinds are stated for a page that is not in the cache.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from doorbuster.shop.settings import ShopSettings
+
+BROWSE_KINDS = ("home", "category", "search", "product")
+# Who is served first when a profile tells them apart: a queue at a till blocks a shop, a page can be had
+# a moment later.
+URGENCY = {"till_sale": 0, "phone_order": 0, "basket_add": 1, "new_basket": 1, "basket": 1, "checkout": 1}
+URGENCY |= {"place_order": 1, "order": 1}
+URGENCY_OF_PAGES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Queries of one kind of work: on its own, for each line of an order, and for the page around it."""
+
+    queries: int
+    per_line: int = 0
+    in_chrome: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One design; `limit_factors` (by urgency) times the queue limit may wait, None: any number."""
+
+    name: str
+    costs: dict[str, Cost]
+    chrome_queries: int
+    keep_s: dict[str, float]
+    limit_factors: tuple[int, int, int] | None
+    works_for_the_gone: bool
+
+    def urgency(self, kind: str) -> int:
+        return URGENCY.get(kind, URGENCY_OF_PAGES) if self.limit_factors else 0
+
+    def limit(self, kind: str, queue_limit: int) -> int | None:
+        return self.limit_factors[self.urgency(kind)] * queue_limit if self.limit_factors else None
+
+    def queries(self, kind: str, *, page: bool, lines: int = 1) -> int:
+        """Queries of one piece of work; `page` adds those of the navigation around an HTML page."""
+        cost = self.costs[kind]
+        chrome = self.chrome_queries if page and cost.in_chrome else 0
+        return cost.queries + lines * cost.per_line + chrome
+
+
+_IN_HOUSE = Profile(
+    name="in-house-2004",
+    costs={
+        "home": Cost(7),
+        "category": Cost(7),
+        "search": Cost(6),
+        "product": Cost(8),
+        "landing": Cost(9),
+        "new_basket": Cost(2, in_chrome=False),
+        "basket_add": Cost(10, in_chrome=False),
+        "basket": Cost(2),
+        "checkout": Cost(4),
+        "place_order": Cost(20, per_line=8, in_chrome=False),
+        "order": Cost(2),
+        "till_sale": Cost(11, per_line=8, in_chrome=False),
+        "phone_order": Cost(14, per_line=8, in_chrome=False),
+        "review": Cost(3, in_chrome=False),
+        "question": Cost(3, in_chrome=False),
+    },
+    chrome_queries=3,
+    keep_s={},
+    limit_factors=None,
+    works_for_the_gone=True,
+)
+_REPLATFORMED = Profile(
+    name="replatformed",
+    costs={
+        "home": Cost(2),
+        "category": Cost(1),
+        "search": Cost(1),
+        "product": Cost(1),
+        "landing": Cost(2),
+        "new_basket": Cost(2, in_chrome=False),
+        "basket_add": Cost(2, in_chrome=False),
+        "basket": Cost(1),
+        "checkout": Cost(1),
+        "place_order": Cost(4, in_chrome=False),
+        "order": Cost(1),
+        "till_sale": Cost(4, in_chrome=False),
+        "phone_order": Cost(4, in_chrome=False),
+        "review": Cost(2, in_chrome=False),
+        "question": Cost(2, in_chrome=False),
+    },
+    chrome_queries=0,
+    keep_s={"home": 5.0, "category": 5.0, "search": 10.0, "product": 2.0, "landing": 2.0},
+    limit_factors=(4, 2, 1),
+    works_for_the_gone=False,
+)
+PROFILES = {profile.name: profile for profile in (_IN_HOUSE, _REPLATFORMED)}
+
+
+def capacity_statement(settings: ShopSettings) -> dict[str, Any]:
+    """What this shop says it can serve, each kind alone; None where nothing is held (query time 0)."""
+    profile = PROFILES[settings.profile]
+
+    def per_s(queries: float) -> float | None:
+        held_s = queries * settings.query_time_s
+        return round(settings.workers / held_s, 3) if held_s > 0 else None
+
+    kinds = []
+    for kind, cost in profile.costs.items():
+        queries = profile.queries(kind, page=True)
+        kinds.append(
+            {
+                "kind": kind,
+                "queries": queries,
+                "queries_per_further_line": cost.per_line,
+                "cached_for_s": profile.keep_s.get(kind, 0.0),
+                "pages_per_s": per_s(queries),
+            }
+        )
+    browse = sum(profile.queries(kind, page=True) for kind in BROWSE_KINDS) / len(BROWSE_KINDS)
+    return {
+        "profile": settings.profile,
+        "workers": settings.workers,
+        "query_time_s": settings.query_time_s,
+        "browse_pages_per_s": per_s(browse),
+        "orders_per_s": per_s(profile.queries("place_order", page=True)),
+        "kinds": kinds,
+    }

@@ -1,0 +1,80 @@
+"""The answers with which the shop says no; each becomes an HTML page or an RFC 9457 problem document.
+
+They are answers to a customer, not faults of the program: nothing here is a DoorbusterError.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """One thing wrong with a form or a JSON body."""
+
+    field: str
+    rule: str
+
+
+class Refusal(Exception):  # noqa: N818  an answer, not an error
+    """Base: `slug` is the machine-readable name, in `data-problem` and at the end of the problem type."""
+
+    slug = "refused"
+    title = "Sorry, we cannot do that"
+    status = 400
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.problems: tuple[FieldProblem, ...] = ()
+        self.retry_after_s: int | None = None
+
+
+class BadRequest(Refusal):
+    slug = "bad-request"
+    title = "Please check what you entered"
+
+    def __init__(self, problems: tuple[FieldProblem, ...]) -> None:
+        super().__init__("; ".join(f"{problem.field} {problem.rule}" for problem in problems))
+        self.problems = problems
+
+
+class EmptyBasket(Refusal):
+    slug = "empty-basket"
+    title = "Your basket is empty"
+
+
+class NotFound(Refusal):
+    slug = "not-found"
+    title = "We could not find that"
+    status = 404
+
+
+class NoBasket(NotFound):
+    """The basket of a cookie or a path is not, or no longer, in the database."""
+
+
+class SoldOut(Refusal):
+    slug = "sold-out"
+    title = "Sorry, that has just sold out"
+    status = 409
+
+    def __init__(self, sku: str, name: str) -> None:
+        super().__init__(f"{name} ({sku}) has sold out, or there are fewer left than you asked for")
+        self.sku = sku
+
+
+class KeyReused(Refusal):
+    slug = "idempotency-key-reused"
+    title = "This order key was used for another order"
+    status = 422
+
+
+class Busy(Refusal):
+    slug = "busy"
+    title = "Sorry, we are very busy"
+    status = 503
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__("More people are shopping than we can serve well. Your basket is kept for you.")
+        self.retry_after_s = retry_after_s

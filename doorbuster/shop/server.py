@@ -1,0 +1,132 @@
+"""Starting and stopping a shop: its folder, its port, its signals.
+
+A shop ends cleanly on SIGINT or SIGTERM. What was waiting in its queue is dropped, what a worker holds is
+finished.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import errno
+import fcntl
+import os
+import resource
+import signal
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from aiohttp import web
+
+from doorbuster.errors import UsageError
+from doorbuster.shop.app import make_app
+from doorbuster.shop.profiles import PROFILES
+from doorbuster.shop.settings import ShopSettings
+
+LOCK_NAME = "shop.lock"
+CONNECTIONS_WAITING = 1_024
+OPEN_FILES = 65_536
+GRACE_S = 1.0
+
+
+def serve(settings: ShopSettings, *, announce: Callable[[str], None], die_with_parent: bool = False) -> None:
+    """Run a shop until SIGINT or SIGTERM; `announce` is called once with its URL when it is open.
+
+    `die_with_parent` also ends it when standard input ends, as it does when the parent process goes away.
+    Raises UsageError when the port is taken or the folder cannot be used.
+    """
+    _allow_many_connections()
+    asyncio.run(_serve(settings, announce, die_with_parent=die_with_parent))
+
+
+@asynccontextmanager
+async def open_shop(settings: ShopSettings) -> AsyncIterator[str]:
+    """A shop inside a running event loop; yields its URL and closes it at the end of the block."""
+    with _folder(settings.folder) as folder:
+        app = await asyncio.to_thread(make_app, dataclasses.replace(settings, folder=folder))
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            shutdown_timeout=GRACE_S,
+            handler_cancellation=not PROFILES[settings.profile].works_for_the_gone,
+        )
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, settings.host, settings.port, backlog=CONNECTIONS_WAITING)
+            await _listen(site, settings)
+            host, port = runner.addresses[0][:2]
+            yield f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        finally:
+            await runner.cleanup()
+
+
+async def _serve(settings: ShopSettings, announce: Callable[[str], None], *, die_with_parent: bool) -> None:
+    closing = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, closing.set)
+    async with open_shop(settings) as url:
+        if die_with_parent:
+            threading.Thread(target=_watch_parent, args=(loop, closing), daemon=True).start()
+        announce(url)
+        await closing.wait()
+
+
+async def _listen(site: web.TCPSite, settings: ShopSettings) -> None:
+    place = f"port {settings.port} on {settings.host}"
+    try:
+        await site.start()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            way_out = f"{place} is taken; choose another with --port, or --port 0 for any free one"
+        elif error.errno == errno.EACCES:
+            way_out = f"{place} needs more rights than we have; choose one above 1023 with --port"
+        else:
+            way_out = f"{place} cannot be opened ({error.strerror or error}); check --host and --port"
+        raise UsageError(way_out) from error
+
+
+@contextmanager
+def _folder(wanted: Path | None) -> Iterator[Path]:
+    """The folder of the shop, locked so that no second shop overwrites its database."""
+    if wanted is None:
+        with tempfile.TemporaryDirectory(prefix="doorbuster-shop-") as made:
+            yield Path(made)
+        return
+    try:
+        wanted.mkdir(parents=True, exist_ok=True)
+        lock = (wanted / LOCK_NAME).open("wb")
+    except OSError as error:
+        raise UsageError(
+            f"{wanted}: cannot write here ({error.strerror}); choose another folder with --folder"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError(
+                f"{wanted}: another shop is open in this folder; stop it, or choose another with --folder"
+            ) from error
+        yield wanted
+
+
+def _watch_parent(loop: asyncio.AbstractEventLoop, closing: asyncio.Event) -> None:
+    """Wait for the end of standard input; raw reads, so that nothing holds a lock at interpreter exit."""
+    while os.read(0, 4_096):
+        pass
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(closing.set)
+
+
+def _allow_many_connections() -> None:
+    """Every waiting customer of an overloaded shop holds a connection open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+__all__ = ["ShopSettings", "open_shop", "serve"]

@@ -1,0 +1,73 @@
+"""What can be set about one shop: its design, the hardware it is modelled on, its warehouse and its data.
+
+The two profiles differ in design only. The modelled hardware (`workers`, `query_time_s`) is the same for
+both, so that a comparison of the two is a comparison of designs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from doorbuster.errors import UsageError
+
+PROFILE_NAMES = ("in-house-2004", "replatformed")
+LOOPBACK = "127.0.0.1"
+DEFAULT_WORKERS = 4
+DEFAULT_QUERY_TIME_S = 0.010
+DEFAULT_WAREHOUSE_RATE_PER_S = 5.0
+DEFAULT_SEED = 20041202
+DEFAULT_PRODUCTS = 5_000
+DEFAULT_QUEUE_LIMIT = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShopSettings:
+    """One shop to start; `port` 0 takes any free port, `folder` None a temporary one.
+
+    `opening_stock` gives every product the same number of units (None: in proportion to its popularity).
+    `queue_limit` is how many pages may wait for a database worker before the replatformed shop turns the next
+    one away; the in-house shop has no such limit, by design. `reuse` keeps the database found in the folder.
+    """
+
+    profile: str = "replatformed"
+    host: str = LOOPBACK
+    port: int = 0
+    folder: Path | None = None
+    workers: int = DEFAULT_WORKERS
+    query_time_s: float = DEFAULT_QUERY_TIME_S
+    warehouse_rate_per_s: float = DEFAULT_WAREHOUSE_RATE_PER_S
+    seed: int = DEFAULT_SEED
+    products: int = DEFAULT_PRODUCTS
+    opening_stock: int | None = None
+    queue_limit: int = DEFAULT_QUEUE_LIMIT
+    reuse: bool = False
+
+    def __post_init__(self) -> None:
+        problems = [text for bad, text in self._rules() if bad]
+        if problems:
+            raise UsageError("the shop cannot start: " + "; ".join(problems))
+
+    def _rules(self) -> tuple[tuple[bool, str], ...]:
+        return (
+            (
+                self.profile not in PROFILE_NAMES,
+                f"profile must be one of {', '.join(PROFILE_NAMES)} (got {self.profile})",
+            ),
+            (not 0 <= self.port <= 65535, f"port must be 0..65535 (got {self.port})"),
+            (not 1 <= self.workers <= 256, f"workers must be 1..256 (got {self.workers})"),
+            (
+                not 0 <= self.query_time_s <= 10,
+                f"query_time_s must be 0..10 s (got {self.query_time_s:g})",
+            ),
+            (
+                not 0 <= self.warehouse_rate_per_s <= 10_000,
+                f"warehouse_rate_per_s must be 0..10000 (got {self.warehouse_rate_per_s:g})",
+            ),
+            (not 24 <= self.products <= 50_000, f"products must be 24..50000 (got {self.products})"),
+            (
+                self.opening_stock is not None and self.opening_stock < 0,
+                f"opening_stock must be >= 0 (got {self.opening_stock})",
+            ),
+            (self.queue_limit < 1, f"queue_limit must be >= 1 (got {self.queue_limit})"),
+        )
