@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from doorbuster.records.batch import Batch, RequestSecond, SeriesKey
 from doorbuster.records.histogram import pack
 from doorbuster.records.meta import RunMeta
+
+# The same examples each time, so that a red build is red again; no deadline: the machine may be busy.
+settings.register_profile("house", derandomize=True, deadline=None)
+settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,56 @@
+"""End of the warm-up: vectors recomputed by hand, and a slow oracle."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from doorbuster.stats.steady import mser
+
+T = np.arange(1000)
+NOISE = (7919 * T % 13) / 13
+SETTLING = 100 * np.exp(-T / 20) + NOISE
+
+
+def slow_mser(values: list[float], batch_size: int) -> int:
+    """The rule as printed, in a loop."""
+    n = len(values) // batch_size
+    z = [sum(values[i * batch_size : (i + 1) * batch_size]) / batch_size for i in range(n)]
+    spread = []
+    for d in range(n // 2 + 1):
+        mean = sum(z[d:]) / (n - d)
+        spread.append(sum((value - mean) ** 2 for value in z[d:]) / (n - d) ** 2)
+    return min(range(len(spread)), key=spread.__getitem__)
+
+
+def test_a_decaying_transient_is_cut_where_mser_5_says():
+    found = mser(SETTLING)
+    assert (found.warm_up, found.batch) == (150, 30)
+    assert found.mean_all == pytest.approx(2.5116, abs=5e-5)
+    assert found.mean_after == pytest.approx(0.4624, abs=5e-5)
+
+
+def test_batches_of_one_cut_at_117():
+    assert mser(SETTLING, batch_size=1).warm_up == 117
+
+
+def test_a_steady_series_loses_one_batch_at_most():
+    assert mser(NOISE).warm_up == 5
+
+
+def test_a_series_that_drifts_has_no_steady_state():
+    found = mser(np.linspace(0, 50, 1000) + NOISE)
+    assert (found.warm_up, found.batch, found.mean_after) == (None, 100, None)
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=20, max_size=80), st.sampled_from([1, 5]))
+def test_the_cut_is_that_of_a_slow_loop(values: list[float], batch_size: int):
+    rounded = [round(value) + index / 997 for index, value in enumerate(values)]  # no ties
+    assert mser(rounded, batch_size=batch_size).batch == slow_mser(rounded, batch_size)
+
+
+def test_too_short_a_series_is_refused():
+    with pytest.raises(ValueError, match=r"^MSER needs at least 20 observations \(got 19\)$"):
+        mser([1.0] * 19)
