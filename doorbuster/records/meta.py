@@ -41,7 +41,7 @@ class RunMeta:
     git_commit: str = ""
     requested: dict[str, Any] = field(default_factory=dict)
 
-    def changed(self, **changes: Any) -> RunMeta:  # noqa: ANN401 -- the fields have many types
+    def changed(self, **changes: Any) -> RunMeta:
         """The same run with some fields replaced; TypeError for a field that does not exist."""
         return dataclasses.replace(self, **changes)
 

@@ -174,6 +174,19 @@ class Run:
             return {(keys[slot // buckets], slot % buckets): found for slot, found in tally.histograms()}
         return {keys[slot]: found for slot, found in tally.histograms()}
 
+    def over_time(
+        self,
+        kind: Kind = "response",
+        bucket_s: int = 1,
+        *,
+        match: Callable[[SeriesKey], bool] | None = None,
+    ) -> dict[int, Histogram]:
+        """The matching requests by bucket (second // bucket_s): what `quantile_over_seconds` asks for."""
+        found = self.histograms_by(
+            lambda series: True if match is None or match(series) else None, kind, bucket_s
+        )
+        return {bucket: histogram for (_, bucket), histogram in found.items()}
+
     def request_counts(
         self, group: Callable[[SeriesKey], K | None], bucket_s: int = 1
     ) -> dict[K, NDArray[np.int64]]:

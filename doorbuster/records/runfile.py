@@ -79,7 +79,8 @@ class RunWriter:
                 unfinished.rename(path)
             finally:
                 unfinished.unlink(missing_ok=True)
-            connection = sqlite3.connect(path, isolation_level=None)
+            # One caller at a time, but not always from one thread: a master writes in a helper thread.
+            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA busy_timeout = 5000")
         return cls(path, connection, meta, clock_ns)
@@ -138,7 +139,7 @@ class RunWriter:
                 "INSERT OR REPLACE INTO meta VALUES ('ledger_read_at_s', ?)", [json.dumps(ledger.read_at_s)]
             )
 
-    def set_meta(self, **changes: Any) -> None:  # noqa: ANN401 -- the fields have many types
+    def set_meta(self, **changes: Any) -> None:
         """Replace fields of the title page; TypeError for a field that does not exist."""
         changed = self._meta.changed(**changes)
         with self._transaction("record what the run is"):
