@@ -110,7 +110,6 @@ class CallCentre(Customer):
         product = self.step(self.shop.product, self.rng.choice(listing.skus))
         self.think()
         self.order(self.shop.phone_order, (Line(product.sku, 1, product.price_pence),))
-        self.think()
 
     def order_status(self) -> None:
         """ "Where is my order?": the agent looks up an order that was acknowledged earlier."""
@@ -120,7 +119,6 @@ class CallCentre(Customer):
             self.step(self.shop.search)  # nobody has ordered yet, so the caller asks for a product
         else:
             self.step(self.shop.look_up_order, ref)
-        self.think()
 
 
 class Scanner(WebShopper):

@@ -12,7 +12,7 @@ from doorbuster.cli.options import run_argument
 @click.command("analyse")
 @run_argument
 @click.argument("sections", nargs=-1)
-def command(run: Path, sections: tuple[str, ...]) -> None:
+def command(run: Path, sections: tuple[str, ...]) -> int:
     """Print the sections of RUN: every number behind the report, with its interval and count.
 
     RUN is a folder below reports/ (or its run.sqlite); SECTIONS are names of scripts in analysis/,
@@ -22,15 +22,18 @@ def command(run: Path, sections: tuple[str, ...]) -> None:
     Example: doorbuster analyse reports/sample latency customers
     """
     from doorbuster.cli.pipeline import analysis_scripts
-    from doorbuster.errors import UsageError
-    from doorbuster.records import Run
-    from doorbuster.report import analyse_run
-    from doorbuster.report.terminal import print_section
+    from doorbuster.errors import ExitCode, UsageError
+    from doorbuster.records.run import Run
+    from doorbuster.report import analyse_run, print_section
 
     scripts = {path.stem: path for path in analysis_scripts()}
     unknown = [name for name in sections if name not in scripts]
     if unknown:
         raise UsageError(f"there is no section {', '.join(unknown)}; choose from {', '.join(scripts)}")
     with Run.open(run) as opened:
-        for section in analyse_run(opened, [scripts[name] for name in sections or scripts]):
-            print_section(section)
+        analysed = analyse_run(opened, [scripts[name] for name in sections or scripts])
+    for section in analysed.sections:
+        print_section(section)
+    for error in analysed.errors:
+        click.echo(str(error), err=True)
+    return int(ExitCode.SCRIPT_EXCEPTION) if analysed.errors else 0

@@ -40,22 +40,20 @@ def command(
     \b
     Example: doorbuster gate reports/sample --fail-exit-code 3
     """
-    from doorbuster.cli.pipeline import analysis_scripts, find_scenario, recorded_scenario
+    from doorbuster.cli.pipeline import find_scenario, judge_run, recorded_scenario
     from doorbuster.errors import ExitCode
-    from doorbuster.gate import judge, verdict
-    from doorbuster.records import Run
-    from doorbuster.report import analyse_run
+    from doorbuster.records.run import Run
 
     with Run.open(run) as opened:
-        scenario = find_scenario(scenario_name) if scenario_name else recorded_scenario(opened)
-        sections = analyse_run(opened, analysis_scripts())
-        judgements = judge(opened, sections, scenario.thresholds)
-        result = verdict(opened, judgements)
-    for judgement in judgements:
+        judged = judge_run(
+            opened, find_scenario(scenario_name) if scenario_name else recorded_scenario(opened)
+        )
+    judged.tell_failed_scripts()
+    for judgement in judged.judgements:
         click.echo(f"{judgement.status:<13} {judgement.sentence}")
-    click.echo(result.sentence)
-    for reason in result.reasons:
+    click.echo(judged.verdict.sentence)
+    for reason in judged.verdict.reasons:
         click.echo(f"  - {reason}")
     remapped = {ExitCode.FAIL: fail_exit_code, ExitCode.INCONCLUSIVE: inconclusive_exit_code}
-    mapped = remapped.get(result.exit_code)
-    return int(result.exit_code) if mapped is None else mapped
+    mapped = remapped.get(ExitCode(judged.exit_code))
+    return judged.exit_code if mapped is None else mapped

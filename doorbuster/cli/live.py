@@ -17,7 +17,7 @@ from doorbuster.units import format_count, format_duration, format_ratio
 
 if TYPE_CHECKING:
     from doorbuster.cli.locust_process import LocustProcess
-    from doorbuster.records import Run
+    from doorbuster.records.run import Run
     from doorbuster.scenario import Scenario
 
 REFRESH_S = 1.0
@@ -61,10 +61,10 @@ def watch(process: LocustProcess, folder: Path, plan: Scenario, *, quiet: bool) 
             snapshot = _snapshot(folder)
             if snapshot is None:
                 return
-            phase = "customers come" if snapshot.at_s < plan.duration_s else "the last customers leave"
-            clock = f"{format_duration(max(snapshot.at_s, 0))} of {format_duration(plan.duration_s)}"
+            phase = "customers come" if snapshot.at_s < plan.demand.duration_s else "the last customers leave"
+            clock = f"{format_duration(max(snapshot.at_s, 0))} of {format_duration(plan.demand.duration_s)}"
             progress.update(
-                bar, total=plan.duration_s, completed=min(snapshot.at_s, plan.duration_s),
+                bar, total=plan.demand.duration_s, completed=min(snapshot.at_s, plan.demand.duration_s),
                 description=phase, clock=clock,
             )  # fmt: skip
             live.update(Group(progress, _table(snapshot)))
@@ -104,7 +104,7 @@ def _until_over(process: LocustProcess, show: object) -> None:
 
 def _snapshot(folder: Path) -> Snapshot | None:
     """None before there is anything to see."""
-    from doorbuster.records import Run
+    from doorbuster.records.run import Run
 
     try:
         with Run.open(folder) as run:

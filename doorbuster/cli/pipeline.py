@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from doorbuster.errors import UsageError
+import click
+
+from doorbuster.errors import ExitCode, UsageError
 from doorbuster.workbench import search_path
 
 if TYPE_CHECKING:
-    from doorbuster.gate import Verdict
-    from doorbuster.records import Run
+    from doorbuster.gate import Judgement, Verdict
+    from doorbuster.records.run import Run
+    from doorbuster.report import Analysed
     from doorbuster.scenario import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A recorded run, analysed and judged."""
+
+    analysed: Analysed
+    judgements: tuple[Judgement, ...]
+    verdict: Verdict
+
+    @property
+    def exit_code(self) -> int:
+        """The verdict's, unless it is a pass that an analysis script failed to look at."""
+        code = self.verdict.exit_code
+        return int(ExitCode.SCRIPT_EXCEPTION if self.analysed.errors and code == ExitCode.PASS else code)
+
+    def tell_failed_scripts(self) -> None:
+        """Say on stderr which analysis scripts raised, and where."""
+        for error in self.analysed.errors:
+            click.echo(str(error), err=True)
 
 
 def find_scenario(
@@ -77,15 +101,23 @@ def recorded_scenario(run: Run) -> Scenario:
     return read_scenario(run.meta.scenario_text, file=run.meta.scenario_name)
 
 
-def write_everything(run_path: Path, scenario: Scenario, folder: Path | None = None) -> Verdict:
-    """Analyse, judge and report a recorded run; the files land in its folder, or in another one."""
+def judge_run(run: Run, scenario: Scenario) -> Judged:
+    """Every section of a recorded run, the judgement of each threshold and the verdict."""
     from doorbuster.gate import judge, verdict
-    from doorbuster.records import Run
-    from doorbuster.report import analyse_run, write_report
+    from doorbuster.report import analyse_run
+
+    analysed = analyse_run(run, analysis_scripts())
+    judgements = judge(run, analysed.sections, scenario.thresholds)
+    return Judged(analysed, judgements, verdict(run, judgements))
+
+
+def write_everything(run_path: Path, scenario: Scenario, folder: Path | None = None) -> Judged:
+    """Analyse, judge and report a recorded run; the files land in its folder, or in another one."""
+    from doorbuster.records.run import Run
+    from doorbuster.report import write_report
 
     with Run.open(run_path) as run:
-        sections = analyse_run(run, analysis_scripts())
-        judgements = judge(run, sections, scenario.thresholds)
-        result = verdict(run, judgements)
-        write_report(run, sections, judgements, result, folder or run_path)
-    return result
+        judged = judge_run(run, scenario)
+        analysed = judged.analysed
+        write_report(run, analysed.sections, judged.judgements, judged.verdict, folder or run_path)
+    return judged

@@ -27,12 +27,14 @@ def command(run: Path, out: Path | None) -> int:
     Example: doorbuster report reports/sample --out /tmp/report
     """
     from doorbuster.cli.pipeline import recorded_scenario, write_everything
-    from doorbuster.records import Run
+    from doorbuster.errors import ExitCode
+    from doorbuster.records.run import Run
 
     with Run.open(run) as opened:
         scenario = recorded_scenario(opened)
     folder = out or (run if run.is_dir() else run.parent)
-    verdict = write_everything(run, scenario, folder)
-    click.echo(verdict.sentence)
+    judged = write_everything(run, scenario, folder)
+    judged.tell_failed_scripts()
+    click.echo(judged.verdict.sentence)
     click.echo(f"report:  {folder / 'index.html'}")
-    return 0
+    return int(ExitCode.SCRIPT_EXCEPTION) if judged.analysed.errors else 0

@@ -87,9 +87,10 @@ def command(
     if not (folder / "run.sqlite").exists():
         click.echo(process.last_words(), err=True)
         return process.exit_code() or int(ExitCode.BUG)
-    verdict = write_everything(folder, plan)
-    _tell(verdict, folder, plan)
-    return int(verdict.exit_code)
+    judged = write_everything(folder, plan)
+    judged.tell_failed_scripts()
+    _tell(judged.verdict, folder, plan)
+    return judged.exit_code
 
 
 def _tell(verdict: Verdict, folder: Path, plan: Scenario) -> None:

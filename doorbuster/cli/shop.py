@@ -66,7 +66,8 @@ def command(query_time: str | None, warehouse_rate: str | None, **knobs: Any) ->
     \b
     Example: doorbuster shop --profile in-house-2004 --port 8004
     """
-    from doorbuster.shop import ShopSettings, serve
+    from doorbuster.shop.server import serve
+    from doorbuster.shop.settings import ShopSettings
     from doorbuster.units import parse_duration_s, parse_rate_per_s
 
     given = {name: value for name, value in knobs.items() if value is not None}

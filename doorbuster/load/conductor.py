@@ -24,7 +24,9 @@ from doorbuster.gate import AbortWatch
 from doorbuster.load.books import read_ledger, read_opening_stock
 from doorbuster.load.generator import REPORT_INTERVAL_S, TRAFFIC_TAG
 from doorbuster.load.target import PlainClient, Target, check_allowed, open_target, read_assortment
-from doorbuster.records import Batch, Event, RunMeta, RunWriter
+from doorbuster.records.batch import Batch, Event
+from doorbuster.records.meta import RunMeta, RunStatus
+from doorbuster.records.runfile import RunWriter
 from doorbuster.scenario import Scenario, Schedule, plan_schedule
 from doorbuster.storefronts import DRIVERS, Assortment, Rejected
 
@@ -88,7 +90,7 @@ class Conductor:
         self._final: set[str] = set()
         self._all_final = Flag()
         self._abort = AbortWatch(brief.scenario)
-        self._ending: tuple[str, str] | None = None
+        self._ending: tuple[RunStatus, str] | None = None
         self._parent = os.getppid()
 
     # ---- the course of a run
@@ -119,7 +121,7 @@ class Conductor:
             if self._final.issuperset(self.workers):
                 self._all_final.set()
 
-    def interrupt(self, reason: str, *, status: str = "interrupted") -> None:
+    def interrupt(self, reason: str, *, status: RunStatus = "interrupted") -> None:
         """End the run early and orderly: gates close, last batches arrive, books are read."""
         if self._ending is None:
             self._ending = (status, reason)
@@ -162,6 +164,7 @@ class Conductor:
 
     def _end(self) -> None:
         assert self._writer is not None
+        status: RunStatus
         status, reason = self._ending or ("finished", "")
         if self._opening is not None:
             ledger = self._with_books(
@@ -175,7 +178,7 @@ class Conductor:
             )
             if ledger is not None:
                 self._writer.write_ledger(ledger)
-        self._writer.finish(status, reason)  # type: ignore[arg-type]
+        self._writer.finish(status, reason)
 
     def _reasons_to_stop(self, batches: list[Batch]) -> list[str]:
         reasons = []

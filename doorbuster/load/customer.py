@@ -41,9 +41,13 @@ _TIMEOUTS = frozenset({"first_byte_timeout", "total_timeout", "connect_timeout"}
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One intended visit; `intended_at` is a reading of `time.perf_counter`."""
+    """One intended visit; `intended_at` is a reading of `time.perf_counter`.
 
-    index: int
+    `name` is unique within the run and the same in every run with this seed: "17" for the schedule's
+    arrival 17, "phone-3-12" for the twelfth caller of seat 3.
+    """
+
+    name: str
     channel: str
     journey: str
     intended_at: float
@@ -59,7 +63,7 @@ class Leave(Exception):  # noqa: N818  a customer leaves; that is no error of ou
         self.cause = cause
 
 
-class Customer(User):  # type: ignore[misc]  # locust ships no types
+class Customer(User):
     """Base class of the customers of one channel; journeys are methods named as in the scenario.
 
     In a journey use `self.step(self.shop.<step>, ...)` for each step, `self.think()` between steps, and
@@ -81,7 +85,7 @@ class Customer(User):  # type: ignore[misc]  # locust ships no types
         """Tell the customer who they are; nothing is sent before the greenlet runs."""
         self.arrival = arrival
         self.generator = generator
-        self.rng = Random(generator.customer_seed(arrival.index))
+        self.rng = Random(f"{generator.scenario.seed}/{arrival.name}")
         self.session = StepSession(generator.url, generator.http_settings)
         self.shop: Storefront = generator.driver(
             self.session, channel=arrival.channel, assortment=generator.assortment, rng=self.rng
@@ -126,7 +130,7 @@ class Customer(User):  # type: ignore[misc]  # locust ships no types
     def order(self, action: Callable[..., Order], lines: tuple[Line, ...]) -> Order:
         """Place an order for `lines`; note what was attempted and what the shop answered."""
         self._orders += 1
-        key = f"{self.generator.run_id}:{self.arrival.index}:{self._orders}"
+        key = f"{self.generator.run_id}:{self.arrival.name}:{self._orders}"
         intended_at = self._next_at
         answer, cause, placed = "unknown", "interrupted", None
         try:

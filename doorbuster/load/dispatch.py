@@ -17,22 +17,24 @@ if TYPE_CHECKING:
     from doorbuster.load.plugin import Plugin
 
 
-class Gate(User):  # type: ignore[misc]  # locust ships no types
+class Gate(User):
     """Lets one worker's share of the customers in; the only user that Locust itself spawns."""
 
     def hold(self) -> None:
-        plugin: Plugin = self.environment.doorbuster
+        environment: Any = self.environment
+        plugin: Plugin = environment.doorbuster
         plugin.hold_gate()
         raise StopUser
 
     tasks = [hold]  # noqa: RUF012  Locust's own way of declaring tasks
 
 
-class Peak(LoadTestShape):  # type: ignore[misc]  # locust ships no types
+class Peak(LoadTestShape):
     """Runs until every customer has left and everything is recorded."""
 
     def tick(self) -> tuple[int, float] | None:
-        plugin: Plugin = self.runner.environment.doorbuster
+        runner: Any = self.runner
+        plugin: Plugin = runner.environment.doorbuster
         return None if plugin.run_is_over() else (1, 1.0)
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from random import Random
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gevent
 from gevent.event import Event as Flag
@@ -26,12 +27,8 @@ from doorbuster.records.batch import Batch, Event, SeriesKey
 from doorbuster.scenario import Scenario, Schedule
 from doorbuster.storefronts import DRIVERS, Assortment
 
-if TYPE_CHECKING:
-    from locust.env import Environment
-
 REPORT_INTERVAL_S = 1.0
 TRAFFIC_TAG = "X-Doorbuster-Run"
-_SEED_STRIDE = 0x9E3779B97F4A7C15  # odd, so that neighbouring arrivals get unrelated customers
 _ORDERS_REMEMBERED = 500  # that customers may ask about
 _STARTS_BEFORE_YIELD = 16  # a burst of arrivals lets the first ones run before the last ones exist
 
@@ -42,6 +39,8 @@ class Assignment:
 
     run_id: str
     worker: str
+    index: int
+    count: int
     scenario: Scenario
     schedule: Schedule
     assortment: Assortment
@@ -50,13 +49,16 @@ class Assignment:
     max_in_flight: int
     max_rate_per_s: float
 
+    @property
+    def seats_in_all(self) -> dict[str, int]:
+        """Seats of each closed channel, all workers together."""
+        return {name: channel.seats for name, channel in self.scenario.channels.items() if channel.seats}
+
 
 class Generator:
     """Runs one assignment inside Locust's runner and ships a batch each second."""
 
-    def __init__(
-        self, environment: Environment, assignment: Assignment, ship: Callable[[Batch], None]
-    ) -> None:
+    def __init__(self, environment: Any, assignment: Assignment, ship: Callable[[Batch], None]) -> None:
         self.scenario = assignment.scenario
         self.run_id = assignment.run_id
         self.url = assignment.url
@@ -90,8 +92,8 @@ class Generator:
         try:
             seats = [
                 gevent.spawn(self._take_seat, channel, seat)
-                for channel, count in self._assignment.schedule.seats
-                for seat in range(count)
+                for channel, seats_in_all in self._assignment.seats_in_all.items()
+                for seat in range(self._assignment.index, seats_in_all, self._assignment.count)
             ]
             self._let_in()
             gevent.joinall(seats, timeout=self._left_s())
@@ -115,9 +117,6 @@ class Generator:
         self.finished.set()
 
     # ---- what customers report
-
-    def customer_seed(self, index: int) -> int:
-        return (self.scenario.seed * _SEED_STRIDE + index) & 0xFFFFFFFFFFFFFFFF
 
     def record_step(
         self, series: SeriesKey, intended_at: float, sample: StepSample, exchanges: list[Exchange]
@@ -156,7 +155,7 @@ class Generator:
                 gevent.sleep(0)
             self._next_row += 1
             channel, journey = schedule.lanes[lane]
-            self._admit(Arrival(index, channel, journey, intended_at))
+            self._admit(Arrival(str(index), channel, journey, intended_at))
 
     def _admit(self, arrival: Arrival) -> Any:
         second = int(arrival.intended_at - self.started_at)
@@ -182,23 +181,22 @@ class Generator:
         for row in range(self._next_row, len(schedule.intended_s)):
             channel, journey = schedule.lanes[schedule.lane[row]]
             intended_at = self.started_at + float(schedule.intended_s[row])
-            self._drop(
-                Arrival(int(schedule.arrival_index[row]), channel, journey, intended_at), self.stop_cause
-            )
+            name = str(schedule.arrival_index[row])
+            self._drop(Arrival(name, channel, journey, intended_at), self.stop_cause)
 
     def _take_seat(self, channel: str, seat: int) -> None:
         """One seat of a closed channel: the next customer sits down when the last one leaves."""
         journeys = self.scenario.channels[channel].journeys
         ends_at = self.started_at + self._assignment.schedule.duration_s
-        index = -1 - seat
         rng = Random(f"{self.scenario.seed}/{channel}/{seat}")
         gevent.sleep(max(self.started_at - perf_counter(), 0.0))
-        while perf_counter() < ends_at and not self._stopping:
+        for call in count(1):
+            if self._stopping or perf_counter() >= ends_at:
+                break
             (journey,) = rng.choices(list(journeys), weights=list(journeys.values()))
-            visit = self._admit(Arrival(index, channel, journey, perf_counter()))
+            visit = self._admit(Arrival(f"{channel}-{seat}-{call}", channel, journey, perf_counter()))
             if visit is not None:
                 visit.join()
-            index -= 1_000
 
     def _left_s(self) -> float:
         ends_at = self.started_at + self._assignment.schedule.duration_s + self.scenario.drain_s
@@ -221,7 +219,7 @@ class Generator:
         self._ship(self.recorder.take(health, final=final))
 
 
-def customer_classes(environment: Environment) -> dict[str, type[Customer]]:
+def customer_classes(environment: Any) -> dict[str, type[Customer]]:
     """The customer class of each channel in the locustfile."""
     return {
         user_class.channel: user_class

@@ -6,18 +6,15 @@ Locust's numbers are coarse (about two digits) and for watching only; the run fi
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import Any
 
 from locust.stats import StatsError, bucket_response_time
 
 from doorbuster.load.recorder import SeriesSamples
 from doorbuster.records.batch import SeriesKey
 
-if TYPE_CHECKING:
-    from locust.stats import RequestStats, StatsEntry
 
-
-def feed_locust(stats: RequestStats, samples: dict[tuple[int, SeriesKey], SeriesSamples]) -> None:
+def feed_locust(stats: Any, samples: dict[tuple[int, SeriesKey], SeriesSamples]) -> None:
     """Add the samples of the last second to Locust's entries: Type = channel, Name = step."""
     now = time.time()
     for (_, series), rows in samples.items():
@@ -29,7 +26,7 @@ def feed_locust(stats: RequestStats, samples: dict[tuple[int, SeriesKey], Series
             _count_error(stats, series, n)
 
 
-def _extend(entry: StatsEntry, rows: SeriesSamples, failures: int, now: float) -> None:
+def _extend(entry: Any, rows: SeriesSamples, failures: int, now: float) -> None:
     times_ms = [us / 1e3 for us in rows.response_us]
     second, n = int(now), len(times_ms)
     entry.last_request_timestamp = now
@@ -48,7 +45,7 @@ def _extend(entry: StatsEntry, rows: SeriesSamples, failures: int, now: float) -
         entry.response_times[bucket] = entry.response_times.get(bucket, 0) + 1
 
 
-def _count_error(stats: RequestStats, series: SeriesKey, n: int) -> None:
+def _count_error(stats: Any, series: SeriesKey, n: int) -> None:
     key = StatsError.create_key(series.channel, series.step, series.cause)
     error = stats.errors.get(key)
     if error is None:

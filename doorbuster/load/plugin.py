@@ -12,7 +12,7 @@ from dataclasses import astuple
 from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gevent
 from gevent.event import Event as Flag
@@ -24,13 +24,10 @@ from doorbuster.load.about import about_this_generator
 from doorbuster.load.conductor import Brief, Conductor, Orders, exit_code_of, seconds_until
 from doorbuster.load.dispatch import GateDispatcher
 from doorbuster.load.generator import Assignment, Generator, customer_classes
-from doorbuster.records import Batch, Run
+from doorbuster.records.batch import Batch
+from doorbuster.records.run import Run
 from doorbuster.scenario import JOURNEYS, Scenario, load_scenario, plan_schedule, read_scenario
 from doorbuster.storefronts import DRIVERS, Assortment
-
-if TYPE_CHECKING:
-    from locust.env import Environment
-    from locust.event import Events
 
 logger = logging.getLogger("doorbuster")
 
@@ -38,7 +35,7 @@ ORDERS, BATCH, CLOSE = "doorbuster_orders", "doorbuster_batch", "doorbuster_clos
 END_LIMIT_S = 90.0  # how long Locust's shutdown waits for the run file to be complete
 
 
-def install(events: Events) -> None:
+def install(events: Any) -> None:
     """Make the locustfile that calls this a doorbuster run; `events` is `locust.events`."""
     events.init_command_line_parser.add_listener(_add_options)
     events.init.add_listener(_on_init)
@@ -63,7 +60,7 @@ def _add_options(parser: Any, **_: Any) -> None:
     )
 
 
-def _on_init(environment: Environment, **_: Any) -> None:
+def _on_init(environment: Any, **_: Any) -> None:
     try:
         plugin: Plugin = WorkerPlugin(environment) if _is_worker(environment) else MasterPlugin(environment)
     except DoorbusterError as error:
@@ -74,14 +71,14 @@ def _on_init(environment: Environment, **_: Any) -> None:
     environment.stop_timeout = 0.0
 
 
-def _is_worker(environment: Environment) -> bool:
+def _is_worker(environment: Any) -> bool:
     return isinstance(environment.runner, WorkerRunner)
 
 
 class Plugin:
     """What gate and shape ask of either side."""
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Any) -> None:
         self.environment = environment
         self.generator: Generator | None = None
         self._assigned = Flag()
@@ -103,7 +100,7 @@ class Plugin:
 class WorkerPlugin(Plugin):
     """One worker of a distributed run: takes orders, ships batches."""
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         runner = environment.runner
         runner.register_message(ORDERS, self._on_orders, concurrent=True)
@@ -129,7 +126,7 @@ class WorkerPlugin(Plugin):
 
     def _on_close(self, msg: Any, **_: Any) -> None:
         if self.generator is not None:
-            self.generator.stop_cause = msg.data
+            self.generator.stop_cause = msg.data["cause"]
             self.generator.close()
         self._assigned.set()
 
@@ -143,7 +140,7 @@ class WorkerPlugin(Plugin):
 class MasterPlugin(Plugin):
     """The master of a distributed run, or the only process of a local one."""
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         options = environment.parsed_options
         self.scenario = _scenario(options, environment)
@@ -245,7 +242,7 @@ class MasterPlugin(Plugin):
     def _close_gates(self, cause: str) -> None:
         runner = self.environment.runner
         if isinstance(runner, MasterRunner):
-            runner.send_message(CLOSE, cause)
+            runner.send_message(CLOSE, {"cause": cause})
         elif self.generator is not None:
             self.generator.stop_cause = cause
             gevent.spawn(self.generator.close)
@@ -257,6 +254,8 @@ def _share(orders: Orders, scenario: Scenario, index: int, count: int, worker: s
     return Assignment(
         run_id=orders.run_id,
         worker=worker,
+        index=index,
+        count=count,
         scenario=scenario,
         schedule=orders.schedule.share(index, count),
         assortment=orders.assortment,
@@ -267,7 +266,7 @@ def _share(orders: Orders, scenario: Scenario, index: int, count: int, worker: s
     )
 
 
-def _scenario(options: Any, environment: Environment) -> Scenario:
+def _scenario(options: Any, environment: Any) -> Scenario:
     """The scenario of the command line, with its overrides, checked against the locustfile and the driver.
 
     Raises:
@@ -285,7 +284,7 @@ def _scenario(options: Any, environment: Environment) -> Scenario:
     return scenario
 
 
-def _check_customers(scenario: Scenario, environment: Environment) -> None:
+def _check_customers(scenario: Scenario, environment: Any) -> None:
     classes, driver = customer_classes(environment), DRIVERS[scenario.target.storefront]
     missing = []
     for name, channel in scenario.channels.items():
