@@ -27,15 +27,15 @@ def cause_of_status(status: int) -> str:
     return "status_4xx" if status < 500 else "status_5xx"
 
 
-def detail_of_body(body: bytes, head: bytes, lower_head: bytes) -> str:
+def detail_of_body(body: bytes, head: str, lower_head: str) -> str:
     """The first characters of an error page, decoded whatever its charset or encoding."""
-    encodings = header_value(head, lower_head, b"\ncontent-encoding:") or ""
+    encodings = header_value(head, lower_head, "\ncontent-encoding:") or ""
     return excerpt(body, encodings, DETAIL_CHARACTERS)
 
 
-def check_body(body: bytes, head: bytes, lower_head: bytes, limit: int) -> tuple[str, str] | None:
+def check_body(body: bytes, head: str, lower_head: str, limit: int) -> tuple[str, str] | None:
     """Cause and detail if the body cannot be decoded; None if it can."""
-    encodings = header_value(head, lower_head, b"\ncontent-encoding:") or ""
+    encodings = header_value(head, lower_head, "\ncontent-encoding:") or ""
     try:
         decode(body, encodings, limit)
     except RequestFailed as failure:

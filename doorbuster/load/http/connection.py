@@ -14,14 +14,14 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import httptools
 
 from doorbuster.load.http.exchange import RequestFailed
 from doorbuster.load.http.headers import ResponseHeaders
 from doorbuster.load.http.tls import TlsChannel, tls_detail
-from doorbuster.load.http.waiting import RECEIVE_BYTES, WaitingSocket, Wire
+from doorbuster.load.http.waiting import RECEIVE_BYTES, WaitingSocket
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _H: Final = ord("H")
@@ -31,28 +31,34 @@ _1: Final = ord("1")
 class Connection(WaitingSocket):
     """An open connection to one origin, used by one request at a time.
 
-    After `exchange` or `read`: head (raw, without the empty line), chunks[:body_parts] (the body as it came
-    over the wire), received (bytes), first_byte_at (clock). `unsent` says that the last request did not
-    leave this machine.
+    After `exchange` or `read`: complete, and if so status; head (without the empty line), chunks[:body_parts]
+    (the body as it came over the wire), received (bytes), first_byte_at (clock). `unsent` says that the last
+    request did not leave this machine.
+
+    `_untouched` tells whether anything followed the answer at no cost in Python: the end of the answer puts
+    one item in, and llhttp's callback for the beginning of any message is the list's own `clear`.
     """
 
     __slots__ = (
         "_channel",
-        "_excess",
         "_head_only",
         "_kept_alive",
         "_max_body",
         "_max_head",
         "_parser",
         "_partial",
-        "_wire",
+        "_untouched",
+        "_unusual",
         "body_parts",
         "chunks",
         "complete",
+        "encrypted",
         "first_byte_at",
         "head",
         "on_body",
+        "on_message_begin",
         "received",
+        "status",
         "total_deadline",
         "unsent",
     )
@@ -60,7 +66,6 @@ class Connection(WaitingSocket):
     def __init__(
         self,
         sock: socket.socket,
-        wire: Wire,
         clock: Callable[[], float],
         *,
         max_head_bytes: int,
@@ -68,27 +73,26 @@ class Connection(WaitingSocket):
     ) -> None:
         super().__init__(sock, clock)
         self._channel: socket.socket | TlsChannel = sock
-        self._wire = wire
         self._max_head = max_head_bytes
         self._max_body = max_body_bytes
-        self._parser: httptools.HttpResponseParser | None = None
         self._partial = b""
         self._head_only = False
+        self._unusual = False
         self._kept_alive = False
-        self._excess = False
+        self._untouched: list[bool] = []
+        self.encrypted = False
+        self.status = 0
         self.chunks: list[bytes] = []
-        self.on_body = self.chunks.append
         self.body_parts = 0
         self.complete = True
-        self.head: bytes | None = None
+        self.head: str | None = None
         self.received = 0
         self.first_byte_at = 0.0
         self.total_deadline = 0.0
         self.unsent = False
-
-    @property
-    def encrypted(self) -> bool:
-        return self._channel is not self.socket
+        self.on_body = self.chunks.append
+        self.on_message_begin = self._untouched.clear
+        self._parser: Any = httptools.HttpResponseParser(self)
 
     @property
     def tls(self) -> ssl.SSLObject | None:
@@ -98,12 +102,13 @@ class Connection(WaitingSocket):
         self, context: ssl.SSLContext, server_hostname: str, session: ssl.SSLSession | None
     ) -> ssl.SSLObject:
         """Encrypt from here on. Raises: RequestFailed("tls", "reset" or the timeout)."""
-        channel = TlsChannel(self.socket, context, server_hostname, session, self.wait, self._wire.records)
+        channel = TlsChannel(self.socket, context, server_hostname, session, self.wait)
         try:
             channel.handshake()
         except OSError as error:
             raise RequestFailed("reset", f"during the TLS handshake: {error.strerror or error}") from None
         self._channel = channel
+        self.encrypted = True
         return channel.tls
 
     def is_alive(self) -> bool:
@@ -111,7 +116,7 @@ class Connection(WaitingSocket):
         self.suspect = False
         try:
             if self.encrypted:
-                self._channel.recv_into(self._wire.buffer)
+                self._channel.recv(RECEIVE_BYTES)
             else:
                 self.socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
@@ -129,13 +134,11 @@ class Connection(WaitingSocket):
         total_deadline: float,
     ) -> None:
         """Send the request and read its answer, or with `stream` only its head. Raises: RequestFailed."""
-        if self._parser is None:
-            self._parser = httptools.HttpResponseParser(self)
         self.chunks.clear()
-        self.complete = self._excess = self.unsent = False
+        self.complete = self.unsent = self._kept_alive = False
         self.head = None
         self.received = 0
-        self._head_only = head_only
+        self._head_only = self._unusual = head_only
         self.total_deadline = total_deadline
         if first_byte_deadline < total_deadline:
             self.deadline = first_byte_deadline
@@ -152,59 +155,59 @@ class Connection(WaitingSocket):
             raise _broken(error, "while sending") from None
         if sent != len(request):
             self._send_rest(memoryview(request)[sent:])
-        self.read(stream=stream)
+        self.read(stream)
 
-    def read(self, *, stream: bool) -> None:
+    def read(self, stream: bool) -> None:
         """Read until the answer is complete, or with `stream` until there is a head and one more piece."""
-        buffer = self._wire.buffer
-        view = self._wire.view
         parser = self._parser
-        assert parser is not None
+        receive = self._channel.recv
         wait = not self.encrypted
         while not self.complete:
             if wait:
                 self.wait_readable()
             try:
-                count = self._channel.recv_into(buffer)
+                data = receive(RECEIVE_BYTES)
             except BlockingIOError:
                 wait = True
                 continue
             except OSError as error:
                 raise _broken(error, self._progress()) from None
+            count = len(data)
             wait = count < RECEIVE_BYTES and not self.encrypted
-            if not count:
-                self._end_of_stream()
-                return
-            if not self.received:
+            if self.received:
+                self.received += count
+            elif count:
+                self.received = count
                 self.first_byte_at = self._clock()
                 self.deadline = self.total_deadline
                 self.timeout_cause = "total_timeout"
-            self.received += count
-            fed = count if self.head is not None else self._take_head(count)
+            if not count:
+                self._end_of_stream()
+                return
+            if self.head is None:
+                end = data.find(_END_OF_HEAD)
+                if 0 < end <= self._max_head and data[0] == _H and data[9] != _1 and not self._unusual:
+                    self.head = data[:end].decode("latin-1")
+                else:
+                    data = self._take_head(data)
             try:
-                parser.feed_data(view[:fed])
+                parser.feed_data(data)
             except httptools.HttpParserError as error:
                 if not self.complete:
                     raise RequestFailed("bad_response", str(error)) from None
-                self._excess = True
+                self._kept_alive = False
             except httptools.HttpParserUpgrade:
                 raise RequestFailed("bad_response", "the server switched protocols unasked") from None
-            if self._head_only and self.head is not None:
-                if not self.complete:
-                    self.complete = True
-                    self._kept_alive = parser.should_keep_alive()
-                self.body_parts = 0
-                self._excess = self._excess or fed != count
-            if self.received > self._max_body and not self.complete:
+            if self._head_only:
+                self._end_head_only(count - len(data))
+            elif self.received > self._max_body:
                 self._check_size()
             if stream and self.head is not None:
                 return
 
     def is_reusable(self) -> bool:
-        """Whether the next request may follow on this connection; call it once after each answer."""
-        if self._head_only:
-            self._parser = None  # it still expects the body that HEAD does not have
-        return self.complete and self._kept_alive and not self._excess
+        """Whether the next request may follow: the answer ended, says so, and nothing came after it."""
+        return self._kept_alive and bool(self._untouched)
 
     def close(self) -> None:
         super().close()
@@ -213,16 +216,15 @@ class Connection(WaitingSocket):
         )
         self._channel = self.socket
 
-    def on_message_begin(self) -> None:
-        if self.complete:
-            self._excess = True
-
     def on_message_complete(self) -> None:
         parser = self._parser
-        if parser is not None and not self.complete and not 100 <= parser.get_status_code() < 200:
+        status = parser.get_status_code()
+        if not self.complete and not 100 <= status < 200:
             self.complete = True
+            self.status = status
             self.body_parts = len(self.chunks)
             self._kept_alive = parser.should_keep_alive()  # llhttp forgets it when this call returns
+            self._untouched.append(True)
 
     def _send_rest(self, rest: memoryview) -> None:
         while rest:
@@ -234,34 +236,43 @@ class Connection(WaitingSocket):
             except OSError:
                 return  # the server may have answered before it read everything: its answer tells more
 
-    def _take_head(self, count: int) -> int:
-        """Keep the head if it ends in this piece; how many of its bytes the parser may see."""
-        buffer = self._wire.buffer
-        end = buffer.find(_END_OF_HEAD, 0, count)
-        if 0 < end <= self._max_head and not self._partial and buffer[0] == _H and buffer[9] != _1:
-            self.head = bytes(self._wire.view[:end])
-            return end + 4 if self._head_only else count
+    def _take_head(self, data: bytes) -> bytes:
+        """The unusual ways of a head: in pieces, after interim answers, of HEAD; what the parser may see."""
         before = len(self._partial)
-        self._partial += bytes(self._wire.view[:count])
+        self._partial += data
         found = _final_head(self._partial)
         if (len(self._partial) if found is None else found[1]) > self._max_head:
-            self._partial = b""
             raise RequestFailed("too_large", f"headers of more than {self._max_head:,} bytes")
         if found is None:
-            return count
+            self._unusual = True
+            return data
         self._partial = b""
         self.head, end = found
-        return end - before if self._head_only else count
+        self._unusual = self._head_only
+        return data[: end - before] if self._head_only else data
+
+    def _end_head_only(self, more: int) -> None:
+        """An answer to HEAD ends with its head, whatever the head says about a body."""
+        parser = self._parser
+        if self.head is not None:
+            if not self.complete:
+                self._kept_alive = parser.should_keep_alive()
+                self._untouched.append(True)
+                self.status = parser.get_status_code()
+                self.complete = True
+            self.body_parts = 0
+            self._kept_alive = self._kept_alive and not more
+            self._parser = httptools.HttpResponseParser(self)  # the old one still expects a body
 
     def _end_of_stream(self) -> None:
         if self.head is None:
-            self._partial = b""
             raise RequestFailed("closed_early", f"closed {self._progress()}")
         headers = ResponseHeaders(self.head)
         chunked = headers.get("transfer-encoding", "").lower().rstrip().endswith("chunked")
         if chunked or "content-length" in headers:
             raise RequestFailed("closed_early", f"closed {self._progress()}")
-        self.complete = self._excess = True
+        self.complete = True
+        self.status = int(self.head[9:12])
         self.body_parts = len(self.chunks)
 
     def _check_size(self) -> None:
@@ -276,7 +287,7 @@ class Connection(WaitingSocket):
         return f"in the body, after {self.received:,} bytes of answer"
 
 
-def _final_head(data: bytes) -> tuple[bytes, int] | None:
+def _final_head(data: bytes) -> tuple[str, int] | None:
     """The head of the final answer and where its body starts; interim answers before it are skipped."""
     start = 0
     while True:
@@ -285,7 +296,7 @@ def _final_head(data: bytes) -> tuple[bytes, int] | None:
             return None
         head = data[start:end].lstrip(b"\r\n")
         if head and head[9:10] != b"1":
-            return head, end + 4
+            return head.decode("latin-1"), end + 4
         start = end + 4
 
 

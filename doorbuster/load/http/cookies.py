@@ -93,13 +93,12 @@ class CookieJar(MutableMapping[str, str]):
             return b""
         if self._lines_until != _NEVER and self._now_unix_s() >= self._lines_until:
             self._forget_expired()
-        key = (target.origin, target.cookie_path)
-        line = self._lines.get(key)
+        line = self._lines.get(target.cookie_key)
         if line is None:
             line = self._render(target)
             if len(self._lines) >= _RENDERED_LINES:
                 self._lines.clear()
-            self._lines[key] = line
+            self._lines[target.cookie_key] = line
         return line
 
     def pairs_for(self, target: Target) -> list[tuple[str, str]]:

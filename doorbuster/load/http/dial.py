@@ -116,7 +116,6 @@ class Dialler:
         settings = self._settings
         connection = Connection(
             sock,
-            self._wire,
             self._clock,
             max_head_bytes=settings.max_head_bytes,
             max_body_bytes=settings.max_body_bytes,

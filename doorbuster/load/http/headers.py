@@ -99,14 +99,12 @@ class ResponseHeaders(Mapping[str, str]):
 
     __slots__ = ("_fields",)
 
-    def __init__(self, head: bytes) -> None:
+    def __init__(self, head: str) -> None:
         self._fields: dict[str, tuple[str, list[str]]] = {}
-        for line in head.split(b"\r\n")[1:]:
-            raw_name, colon, raw_value = line.partition(b":")
+        for line in head.split("\r\n")[1:]:
+            name, colon, value = line.partition(":")
             if colon:
-                name = raw_name.decode("latin-1")
-                value = raw_value.strip(b" \t").decode("latin-1")
-                self._fields.setdefault(name.lower(), (name, []))[1].append(value)
+                self._fields.setdefault(name.lower(), (name, []))[1].append(value.strip(" \t"))
 
     def __getitem__(self, name: str) -> str:
         return ", ".join(self._fields[name.lower()][1])
@@ -129,23 +127,19 @@ class ResponseHeaders(Mapping[str, str]):
         return list(field[1]) if field else []
 
 
-def header_value(head: bytes, lower_head: bytes, name: bytes) -> str | None:
-    """The first value of one header, without parsing the others; `name` like b"\\nretry-after:"."""
-    start = lower_head.find(name)
-    if start < 0:
-        return None
-    start += len(name)
-    end = head.find(b"\r\n", start)
-    return head[start : end if end >= 0 else len(head)].strip().decode("latin-1")
+def header_value(head: str, lower_head: str, name: str) -> str | None:
+    """The first value of one header, without parsing the others; `name` like "\\nretry-after:"."""
+    values = header_values(head, lower_head, name)
+    return values[0] if values else None
 
 
-def header_values(head: bytes, lower_head: bytes, name: bytes) -> list[str]:
+def header_values(head: str, lower_head: str, name: str) -> list[str]:
     """Every value of one header, without parsing the others."""
     values = []
     start = lower_head.find(name)
     while start >= 0:
         start += len(name)
-        end = head.find(b"\r\n", start)
-        values.append(head[start : end if end >= 0 else len(head)].strip().decode("latin-1"))
+        end = head.find("\r\n", start)
+        values.append(head[start : end if end >= 0 else len(head)].strip())
         start = lower_head.find(name, start)
     return values

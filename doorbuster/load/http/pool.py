@@ -22,7 +22,7 @@ class Pool:
     """Args: dialler opens the connections; limit of parallel ones; proxy of plain-HTTP requests, if any.
 
     whole_url: the request line carries the whole URL. lines: end of the request line, Host and standing
-    headers, rendered for `lines_version` of them.
+    headers, rendered for `lines_version` of them. usual: neither request line nor cookies are special.
     """
 
     __slots__ = (
@@ -36,6 +36,7 @@ class Pool:
         "lines_version",
         "open",
         "proxy_auth",
+        "usual",
         "whole_url",
     )
 
@@ -53,6 +54,7 @@ class Pool:
         self.proxy_auth = plain_proxy.auth if plain_proxy else ""
         self.lines = b""
         self.lines_version = -1
+        self.usual = False
 
     @property
     def is_full(self) -> bool:

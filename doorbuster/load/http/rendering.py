@@ -32,12 +32,17 @@ def render_request(
     body: Body,
 ) -> bytes:
     """The whole request. Raises: ValueError for a method that is no token."""
+    start = _METHODS.get(method) or _method_bytes(method)
     if pool.lines_version != standing.version:
         pool.lines = _origin_lines(target, pool, standing, frozenset())
         pool.lines_version = standing.version
+        pool.usual = not pool.whole_url and "cookie" not in standing.names
+    content = body.content
+    if not extra.lines and not extra.names and not content and pool.usual:
+        end = b"Content-Length: 0\r\n\r\n" if method in _ALWAYS_WITH_LENGTH else b"\r\n"
+        return b"".join((start, target.path, pool.lines, cookie, end))
     lines = pool.lines
     more = extra.lines
-    content = body.content
     if extra.names:
         if not extra.names.isdisjoint(standing.names) or "host" in extra.names:
             lines = _origin_lines(target, pool, standing, extra.names)
@@ -50,7 +55,6 @@ def render_request(
             more += b"Content-Type: %b\r\n" % body.content_type.encode("latin-1")
         if "content-length" not in extra.names:
             more += b"Content-Length: %d\r\n" % len(content)
-    start = _METHODS.get(method) or _method_bytes(method)
     path = target.url.encode("ascii") if pool.whole_url else target.path
     return b"".join((start, path, lines, cookie, more, b"\r\n", content))
 

@@ -14,7 +14,7 @@ import json as stdlib_json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import orjson
 
@@ -23,7 +23,7 @@ from doorbuster.load.http.exchange import DETAIL_CHARACTERS, Exchange, RequestFa
 from doorbuster.load.http.headers import ResponseHeaders
 from doorbuster.load.http.stream import BodyStream
 
-_TRANSPORT_OK = frozenset(("", "status_4xx", "status_5xx", "content"))
+_ANSWERED: Final = frozenset(("status_4xx", "status_5xx", "content", "too_many_redirects"))
 
 
 class Response:
@@ -38,18 +38,18 @@ class Response:
         "_content",
         "_head",
         "_headers",
+        "_history",
         "_limit",
         "encoding",
         "exchange",
-        "history",
         "status_code",
         "stream",
     )
 
-    def __init__(self, exchange: Exchange, head: bytes, body: bytes, limit: int) -> None:
+    def __init__(self, exchange: Exchange, head: str, body: bytes, limit: int) -> None:
         self.exchange = exchange
-        self.status_code = exchange.status if exchange.cause in _TRANSPORT_OK else 0
-        self.history: list[Response] = []
+        self.status_code = exchange.status if not exchange.cause or exchange.cause in _ANSWERED else 0
+        self._history: list[Response] | None = None
         self.encoding: str | None = None
         self.stream: BodyStream | None = None
         self._head = head
@@ -97,7 +97,7 @@ class Response:
         """The words of the status line, or the usual ones."""
         if not self.status_code:
             return ""
-        words = self._head.partition(b"\r\n")[0][13:].decode("latin-1")
+        words = self._head.partition("\r\n")[0][13:]
         return words or http.client.responses.get(self.status_code, "")
 
     @property
@@ -108,7 +108,7 @@ class Response:
     @property
     def headers(self) -> ResponseHeaders:
         if self._headers is None:
-            self._headers = ResponseHeaders(self._head if self.status_code else b"")
+            self._headers = ResponseHeaders(self._head if self.status_code else "")
         return self._headers
 
     @property
@@ -119,6 +119,16 @@ class Response:
             name, _, rest = value.partition(";")[0].partition("=")
             found[name.strip()] = rest.strip()
         return found
+
+    @property
+    def history(self) -> list[Response]:
+        if self._history is None:
+            self._history = []
+        return self._history
+
+    @history.setter
+    def history(self, history: list[Response]) -> None:
+        self._history = history
 
     @property
     def is_redirect(self) -> bool:
@@ -204,7 +214,7 @@ class CaughtResponse(Response):
     def __init__(
         self,
         exchange: Exchange,
-        head: bytes,
+        head: str,
         body: bytes,
         limit: int,
         report: Callable[[Exchange, Response], None],

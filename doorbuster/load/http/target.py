@@ -28,10 +28,21 @@ class Target:
 
     url: without fragment and user info. origin: "scheme://host:port", the key of pools. authority: the Host
     header. path: what stands in the request line. cookie_path: the path without its query.
-    auth: the Authorization header of user info in the URL, or "".
+    cookie_key: what decides which cookies fit. auth: the Authorization header of user info in the URL, or "".
     """
 
-    __slots__ = ("auth", "authority", "cookie_path", "host", "origin", "path", "port", "secure", "url")
+    __slots__ = (
+        "auth",
+        "authority",
+        "cookie_key",
+        "cookie_path",
+        "host",
+        "origin",
+        "path",
+        "port",
+        "secure",
+        "url",
+    )
 
     def __init__(self, *, secure: bool, host: str, port: int, path: str, auth: str = "") -> None:
         scheme = "https" if secure else "http"
@@ -45,6 +56,7 @@ class Target:
         self.authority = authority.encode("ascii")
         self.path = path.encode("ascii")
         self.cookie_path = path.partition("?")[0]
+        self.cookie_key = (self.origin, self.cookie_path)
         self.url = f"{scheme}://{authority}{path}"
 
     def at(self, path: str) -> Target:
@@ -54,6 +66,7 @@ class Target:
         other.origin, other.authority = self.origin, self.authority
         other.path = path.encode("ascii")
         other.cookie_path = path.partition("?")[0]
+        other.cookie_key = (self.origin, other.cookie_path)
         other.url = self.url[: len(self.url) - len(self.path)] + path
         return other
 

@@ -35,12 +35,12 @@ def context_for(verify: bool, ca_file: str, cert_file: str, key_file: str) -> ss
 
 
 class TlsChannel:
-    """An encrypted connection with the calls of a non-blocking socket: send, recv_into, close.
+    """An encrypted connection with the calls of a non-blocking socket: send, recv, close.
 
     Args: wait: blocks the greenlet until the socket is readable (False) or writable (True), or raises.
     """
 
-    __slots__ = ("_incoming", "_outgoing", "_records", "_socket", "_wait", "tls")
+    __slots__ = ("_incoming", "_outgoing", "_socket", "_wait", "tls")
 
     def __init__(
         self,
@@ -49,11 +49,9 @@ class TlsChannel:
         server_hostname: str,
         session: ssl.SSLSession | None,
         wait: Callable[[bool], None],
-        records: bytearray,
     ) -> None:
         self._socket = sock
         self._wait = wait
-        self._records = records
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self.tls = context.wrap_bio(
@@ -86,23 +84,17 @@ class TlsChannel:
             self._flush()
         return sent
 
-    def recv_into(self, buffer: bytearray) -> int:
-        """Decrypted bytes; 0 at the end. Raises: BlockingIOError if none are there yet."""
+    def recv(self, size: int) -> bytes:
+        """Decrypted bytes; b"" at the end. Raises: BlockingIOError if none are there yet."""
         while True:
             try:
-                count = self.tls.read(len(buffer), buffer)  # with a buffer, read returns the count
+                return self.tls.read(size)
             except ssl.SSLWantReadError:
                 if self._outgoing.pending:
                     self._flush()
-                received = self._socket.recv_into(self._records)
-                if received:
-                    self._incoming.write(memoryview(self._records)[:received])
-                else:
-                    self._incoming.write_eof()
+                self._feed(self._socket.recv(_RECORD_BYTES))
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-                return 0
-            else:
-                return count  # type: ignore[return-value]
+                return b""
 
     def close(self) -> None:
         self._socket.close()
@@ -110,15 +102,17 @@ class TlsChannel:
     def _receive_records(self) -> None:
         while True:
             try:
-                received = self._socket.recv_into(self._records)
+                self._feed(self._socket.recv(_RECORD_BYTES))
             except BlockingIOError:
                 self._wait(False)
-                continue
-            if received:
-                self._incoming.write(memoryview(self._records)[:received])
             else:
-                self._incoming.write_eof()
-            return
+                return
+
+    def _feed(self, records: bytes) -> None:
+        if records:
+            self._incoming.write(records)
+        else:
+            self._incoming.write_eof()
 
     def _flush(self) -> None:
         pending = self._outgoing.read()

@@ -20,30 +20,15 @@ _ALREADY_CLOSED: Final = frozenset(("reset", "closed_early"))
 class Trip:
     """What happened on the way; complete also when it failed.
 
-    connection: the one that carried the answer, or None; after a failure it is closed already.
-    replaced: how many closed connections were replaced.
+    The class attributes are the values of the common case, a kept connection that works: then nothing is
+    written here. connection: set after a failure, closed already. replaced: closed connections replaced.
     """
 
-    __slots__ = (
-        "bytes_received",
-        "connect_s",
-        "connection",
-        "first_byte_at",
-        "pool_wait_s",
-        "replaced",
-        "reused",
-        "sent",
-    )
-
-    def __init__(self) -> None:
-        self.connection: Connection | None = None
-        self.connect_s = 0.0
-        self.pool_wait_s = 0.0
-        self.first_byte_at = 0.0
-        self.bytes_received = 0
-        self.replaced = 0
-        self.reused = False
-        self.sent = False
+    connection: Connection | None = None
+    connect_s: float = 0.0
+    pool_wait_s: float = 0.0
+    replaced: int = 0
+    reused: bool = True
 
     def go(
         self,
@@ -57,57 +42,57 @@ class Trip:
         clock: Callable[[], float],
     ) -> Connection:
         """Send the request and read the answer. Raises: RequestFailed, and whatever others throw into us."""
+        first_byte_s = timeouts.first_byte_s
         send_at = started_at
         connection: Connection | None = None
         try:
-            if not pool.idle and pool.is_full:
-                pool.wait_for_turn(total_deadline)
+            if pool.idle or pool.is_full:
+                connection = self._take(pool, method, started_at, total_deadline, clock)
+            if connection is None:
+                connection = self._connect(pool, timeouts, total_deadline, clock)
                 send_at = clock()
-                self.pool_wait_s = send_at - started_at
-            while pool.idle:
-                connection = pool.idle.pop()
-                if (connection.suspect or method not in IDEMPOTENT) and not connection.is_alive():
-                    pool.drop(connection)
-                    connection = None
-                    self.replaced += 1
-                    continue
-                self.reused = True
-                break
-            first_byte_s = timeouts.first_byte_s
-            while True:
-                if connection is None:
-                    connection = self._connect(pool, timeouts, total_deadline, clock)
-                    send_at = clock()
-                try:
-                    self.sent = True
-                    connection.exchange(
-                        request,
-                        method == "HEAD",
-                        stream,
-                        inf if first_byte_s is None else send_at + first_byte_s,
-                        total_deadline,
-                    )
-                except RequestFailed as failure:
-                    if not self._may_replace(connection, method, failure):
-                        raise
-                    pool.drop(connection)
-                    connection = None
-                    self.reused = False
-                    self.replaced += 1
-                else:
-                    self.connection = connection
-                    return connection
+            first_byte_deadline = inf if first_byte_s is None else send_at + first_byte_s
+            try:
+                connection.exchange(request, method == "HEAD", stream, first_byte_deadline, total_deadline)
+            except RequestFailed as failure:
+                if not self._may_replace(connection, method, failure):
+                    raise
+                lost, connection = connection, None
+                pool.drop(lost)
+                self.replaced += 1
+                connection = self._connect(pool, timeouts, total_deadline, clock)
+                first_byte_deadline = inf if first_byte_s is None else clock() + first_byte_s
+                connection.exchange(request, method == "HEAD", stream, first_byte_deadline, total_deadline)
         except BaseException:
             if connection is not None:
-                self.bytes_received = connection.received
-                self.first_byte_at = connection.first_byte_at if connection.received else 0.0
                 self.connection = connection
                 pool.drop(connection)
             raise
+        return connection
+
+    def _take(
+        self, pool: Pool, method: str, started_at: float, total_deadline: float, clock: Callable[[], float]
+    ) -> Connection | None:
+        """A kept connection that is still open as far as we can know, or None; waits while all are busy."""
+        if not pool.idle:
+            try:
+                pool.wait_for_turn(total_deadline)
+            finally:
+                self.pool_wait_s = clock() - started_at
+        while pool.idle:
+            connection = pool.idle.pop()
+            if not connection.suspect and method in IDEMPOTENT:
+                return connection
+            if connection.is_alive():
+                return connection
+            pool.drop(connection)
+            self.replaced += 1
+        return None
 
     def _connect(
         self, pool: Pool, timeouts: Timeouts, total_deadline: float, clock: Callable[[], float]
     ) -> Connection:
+        self.reused = False
         began_at = clock()
         connect_s = timeouts.connect_s
         try:
