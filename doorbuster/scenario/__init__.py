@@ -6,6 +6,7 @@ from doorbuster.scenario.behaviour import Constant, Exponential, Lognormal, Pati
 from doorbuster.scenario.channels import Channel
 from doorbuster.scenario.curve import RateCurve
 from doorbuster.scenario.demand import Demand
+from doorbuster.scenario.estimate import Estimate, LaneEstimate, estimate
 from doorbuster.scenario.journeys import CHANNELS, JOURNEYS, STEPS, Journey
 from doorbuster.scenario.metrics import METRICS, Metric
 from doorbuster.scenario.model import Scenario
@@ -19,6 +20,7 @@ from doorbuster.scenario.schedule import (
     plan_schedule,
     rate_at_per_s,
 )
+from doorbuster.scenario.schema import scenario_schema, schema_text
 from doorbuster.scenario.shape import Curve, Stage
 from doorbuster.scenario.target import Shop, Target
 from doorbuster.scenario.thresholds import Tag, Threshold
@@ -33,9 +35,11 @@ __all__ = [
     "Constant",
     "Curve",
     "Demand",
+    "Estimate",
     "Exponential",
     "Journey",
     "Lane",
+    "LaneEstimate",
     "Lognormal",
     "Metric",
     "Patience",
@@ -51,11 +55,14 @@ __all__ = [
     "Think",
     "Threshold",
     "Uniform",
+    "estimate",
     "expected_customers",
     "find_scenario",
     "load_scenario",
     "plan_schedule",
     "rate_at_per_s",
     "read_scenario",
+    "scenario_schema",
+    "schema_text",
     "shipped_names",
 ]

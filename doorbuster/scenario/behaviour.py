@@ -153,9 +153,10 @@ def parse_think(raw: object) -> object:
     if not isinstance(raw, dict) or len(raw) != 1:
         rule = "must name one law, such as {lognormal: {median: 4s, sigma: 1.17}}"
         raise refuse(rule, got=shown(raw))
-    law, values = next(iter(raw.items()))
+    name, values = next(iter(raw.items()))
+    law = str(name)
     if law not in _LAWS:
-        fault = Fault((str(law),), "is not a law of think times", way_out=nearest(str(law), _LAWS), at="key")
+        fault = Fault((law,), "is not a law of think times", way_out=nearest(law, _LAWS), at="key")
         raise as_validation_error("Think", [fault], raw)
     faults: list[Fault] = []
     think = collect(faults, (law,), _LAWS[law], values)

@@ -22,7 +22,7 @@ from doorbuster.scenario.behaviour import (
 )
 from doorbuster.scenario.faults import Fault, as_validation_error, attempt, collect, nearest, refuse, shown
 from doorbuster.scenario.journeys import CHANNELS, DEFAULT_PATIENCE, JOURNEYS
-from doorbuster.scenario.strict import StrictModel, exactly_one
+from doorbuster.scenario.strict import StrictModel
 from doorbuster.scenario.values import Share, is_number, schema_of, share, whole
 
 MOST_SEATS = 100_000
@@ -61,6 +61,8 @@ _JOURNEYS_SCHEMA = {
 class Channel(StrictModel):
     """One way into the shop: `share_ratio` of the arrivals (open) or `seats` agents in a loop (closed)."""
 
+    one_of = ("share", "seats")
+
     share_ratio: Share | None = Field(
         default=None,
         alias="share",
@@ -92,11 +94,6 @@ class Channel(StrictModel):
         description="Time between an answer and the next step.",
         examples=[{"lognormal": {"median": "4s", "sigma": 1.17, "max": "70s"}}],
     )
-
-    @classmethod
-    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Fault]:
-        """A channel is open or closed."""
-        yield from exactly_one(raw, ("share", "seats"))
 
     @property
     def is_open(self) -> bool:

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from doorbuster.scenario.curve import RateCurve
 from doorbuster.scenario.faults import Fault, attempt, refuse, shown
 from doorbuster.scenario.shape import Curve
-from doorbuster.scenario.strict import StrictModel, exactly_one
+from doorbuster.scenario.strict import StrictModel
 from doorbuster.scenario.values import (
     DURATION_PATTERN,
     HIGHEST_PER_S,
@@ -94,6 +94,8 @@ _COMPRESS_SCHEMA = {
 class Demand(StrictModel):
     """How many customers come, and when."""
 
+    one_of = ("peak", "annual", "customers")
+
     stated_peak_per_s: CustomersPerS | None = Field(
         default=None,
         alias="peak",
@@ -127,7 +129,7 @@ class Demand(StrictModel):
     @classmethod
     def rules(cls, raw: Mapping[str, Any]) -> Iterator[Fault]:
         """One way to say how many; compression starts from the curve's length; a plan fits into memory."""
-        yield from exactly_one(raw, ("peak", "annual", "customers"))
+        yield from super().rules(raw)
         curve = attempt(Curve.model_validate, raw.get("curve"))
         if curve is None:
             return

@@ -7,7 +7,7 @@ a tag are problems; timestamps and sexagesimal numbers of YAML 1.1 (2004-12-02, 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import yaml
@@ -45,7 +45,7 @@ class Document:
     data: Any = None
     keys: dict[Path, Place] = field(default_factory=dict)
     values: dict[Path, Place] = field(default_factory=dict)
-    empty: set[Path] = field(default_factory=set)
+    unusable: set[Path] = field(default_factory=set)  # reported: no further fault there is worth telling
     problems: list[Problem] = field(default_factory=list)
 
     def place(self, path: Path, at: At = "value") -> Place:
@@ -69,6 +69,10 @@ class Document:
 
 def read_document(text: str, file: str) -> Document:
     """The values of a YAML text with their places; never raises: what is wrong stands in `.problems`."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _failed(file, text, 0, 0, "must be UTF-8 text", "a lone surrogate")
     if len(text) > LARGEST_CHARACTERS:
         return _failed(file, text, 0, 0, "is too large for a scenario", f"{len(text):,} characters")
     depth = _deepest(text)
@@ -79,7 +83,7 @@ def read_document(text: str, file: str) -> Document:
         root = yaml.compose(text, Loader=Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = Place(mark.line + 1, mark.column + 1) if mark else Place(0, 0)
+        place = _inside(text, mark.line, mark.column) if mark else Place(0, 0)
         reason = (error.problem or error.context or "").replace("\n", " ")
         return _failed(file, text, place.line, place.column, "is not valid YAML", reason)
     except yaml.YAMLError as error:
@@ -89,7 +93,7 @@ def read_document(text: str, file: str) -> Document:
         return _failed(file, text, 0, 0, "is empty", "")
     document = Document(file, text)
     data = _Walk(document).value(root, ())
-    document = Document(file, text, data, document.keys, document.values, document.empty, document.problems)
+    document = replace(document, data=data)
     if not isinstance(data, dict) and not document.problems:
         document.problems.append(
             Problem(file, 1, 1, "", "must be a mapping of keys such as title, target, demand", shown(data))
@@ -119,6 +123,12 @@ def _deepest(text: str) -> Place | None:
     except yaml.YAMLError:
         return None
     return None
+
+
+def _inside(text: str, line: int, column: int) -> Place:
+    """Line and column from 1; libyaml's place after the end of a text becomes the end of its last line."""
+    rows = text.split("\n")
+    return Place(line + 1, column + 1) if line < len(rows) else Place(len(rows), len(rows[-1]) + 1)
 
 
 class _Walk:
@@ -156,11 +166,13 @@ class _Walk:
         merged: dict[str, Any] = {}
         own: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                self.report(_place(key_node), path, "has a key that is not a text")
-                continue
             if key_node.tag == _TAG + "merge":
                 merged = {**self.merged(value_node, path), **merged}
+        for key_node, value_node in node.value:
+            if key_node.tag == _TAG + "merge":
+                continue
+            if not isinstance(key_node, yaml.ScalarNode):
+                self.report(_place(key_node), path, "has a key that is not a text")
                 continue
             key = key_node.value
             here = (*path, key)
@@ -176,18 +188,19 @@ class _Walk:
         """The mapping(s) behind `<<:`; an earlier one of a list wins, as YAML says."""
         sources = node.value if isinstance(node, yaml.SequenceNode) else [node]
         result: dict[str, Any] = {}
+        own_place = self.document.values[path]
         for source in sources:
             value = self.value(source, path) if isinstance(source, yaml.MappingNode) else None
             if not isinstance(value, dict):
                 self.report(_place(source), path, "can only merge (<<) mappings")
                 continue
             result = {**value, **result}
+        self.document.values[path] = own_place
         return result
 
     def scalar(self, node: yaml.ScalarNode, path: Path) -> object:
         tag, text = node.tag.removeprefix(_TAG), node.value
         if tag == "null":
-            self.document.empty.add(path)
             self.report(_place(node), path, "is empty", way_out="give it a value, or delete the key")
             return None
         if tag == "bool":
@@ -200,6 +213,7 @@ class _Walk:
         return None
 
     def report(self, place: Place, path: Path, rule: str, got: str = "", way_out: str = "") -> None:
+        self.document.unusable.add(path)
         problem = Problem(self.document.file, *place, key_text(path), rule, got, way_out)
         self.document.problems.append(problem)
 

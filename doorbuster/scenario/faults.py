@@ -20,6 +20,7 @@ Path = tuple[str | int, ...]
 T = TypeVar("T")
 
 _LONGEST_SHOWN = 60  # characters of a value that a message repeats
+_CLOSE = 0.6  # of difflib: how alike two spellings are
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _NATIVE_RULES = {
     "missing": "is missing",
@@ -29,7 +30,7 @@ _NATIVE_RULES = {
     "tuple_type": "must be a list",
     "string_type": "must be text",
 }
-_NATIVE_WAYS_OUT = {"string_type": 'put it in quotes, such as "2004"'}
+_NATIVE_WAYS_OUT = {"string_type": "put it in quotes"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,14 @@ def shown(value: object) -> str:
 def nearest(word: str, known: Iterable[str]) -> str:
     """The way out for a word we do not know: the nearest spelling, else everything that is known."""
     options = sorted(known)
-    close = difflib.get_close_matches(word.lower(), options, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word.lower(), options, n=1, cutoff=_CLOSE)
     return f'did you mean "{close[0]}"?' if close else "use one of " + ", ".join(options)
+
+
+def resembles(word: str, known: Iterable[str | int]) -> bool:
+    """Whether a word looks like a misspelling of one of `known`."""
+    options = [str(option) for option in known]
+    return bool(difflib.get_close_matches(word.lower(), options, n=1, cutoff=_CLOSE))
 
 
 def key_text(path: Sequence[str | int]) -> str:

@@ -16,7 +16,8 @@ from doorbuster.errors import Problem, ScenarioError
 from doorbuster.scenario.channels import Channel, parse_channels
 from doorbuster.scenario.demand import Demand
 from doorbuster.scenario.document import Document
-from doorbuster.scenario.faults import Fault, faults_of, key_text
+from doorbuster.scenario.faults import Fault, attempt, faults_of, key_text
+from doorbuster.scenario.journeys import CHANNELS
 from doorbuster.scenario.safety import Safety
 from doorbuster.scenario.strict import StrictModel
 from doorbuster.scenario.target import HIGHEST_SEED, Target, is_loopback, parse_url
@@ -34,18 +35,24 @@ def _read_thresholds(raw: object, info: ValidationInfo) -> object:
     return read_thresholds(raw, (lambda path: document.where(("thresholds", *path))) if document else None)
 
 
+def _channels_schema(schema: dict[str, Any]) -> None:
+    """Names in the JSON Schema, so that editors complete them."""
+    each = schema.pop("additionalProperties")
+    schema["properties"] = {name: {**each, "description": f"{text}."} for name, text in CHANNELS.items()}
+    schema["additionalProperties"] = False
+    schema["minProperties"] = 1
+
+
 class Scenario(StrictModel):
     """One peak: what comes, to whom, what must hold, and what keeps it safe."""
 
     title: Text = Field(description="One line for the top of every report.")
-    story: Annotated[str, BeforeValidator(lambda raw: raw)] = Field(
-        default="", description="What happens, in a sentence or two, for people."
-    )
+    story: str = Field(default="", description="What happens, in a sentence or two, for people.")
     target: Target = Field(description="The shop to visit.")
     demand: Demand = Field(description="How many customers come, and when.")
-    channels: Annotated[dict[str, Channel], BeforeValidator(parse_channels)] = Field(
-        description="The ways into the shop: web, app, store, phone, print, social, agent, partner."
-    )
+    channels: Annotated[
+        dict[str, Channel], BeforeValidator(parse_channels), Field(json_schema_extra=_channels_schema)
+    ] = Field(description="The ways into the shop, by name; each name at most once.")
     thresholds: Annotated[
         tuple[Threshold, ...], BeforeValidator(_read_thresholds), WithJsonSchema(thresholds_schema())
     ] = Field(
@@ -74,10 +81,8 @@ class Scenario(StrictModel):
     def rules(cls, raw: Mapping[str, Any]) -> Iterator[Fault]:
         """A target that is not this machine stands in the allow-list."""
         target, safety = raw.get("target"), raw.get("safety", {})
-        try:
-            url = parse_url(target["url"]) if isinstance(target, dict) else (target.url if target else None)
-        except (KeyError, ValueError):
-            return
+        stated = target.get("url") if isinstance(target, dict) else getattr(target, "url", None)
+        url = attempt(parse_url, stated)
         host = (urlsplit(url).hostname or "") if url else ""
         allow = safety.get("allow", ()) if isinstance(safety, dict) else getattr(safety, "allow", ())
         if host and not is_loopback(host) and not (isinstance(allow, list | tuple) and host in allow):

@@ -92,9 +92,5 @@ def shipped_names(search: Sequence[Path]) -> tuple[str, ...]:
 
 
 def _problems(document: Document, error: ValidationError) -> list[Problem]:
-    """Places for the faults; a value already reported as empty is not reported again."""
-    return [
-        document.problem(fault)
-        for fault in faults_of(error)
-        if fault.path not in document.empty and document.place(fault.path).line
-    ]
+    """Places for the faults; a value already reported as unusable is not reported again."""
+    return [document.problem(fault) for fault in faults_of(error) if fault.path not in document.unusable]

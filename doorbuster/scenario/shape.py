@@ -5,25 +5,25 @@ Every spelling becomes straight lines between levels, which are shares of the pe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from doorbuster.scenario.faults import Fault, as_validation_error, collect, refuse, shown
-from doorbuster.scenario.strict import StrictModel, exactly_one
+from doorbuster.scenario.strict import StrictModel
 from doorbuster.scenario.values import (
     DURATION_PATTERN,
     SHARE_PATTERN,
     PositiveDurationS,
     Share,
     duration,
-    number,
+    is_number,
     share,
 )
 
 MOST_HOURS = 336  # 14 days
+HIGHEST_WEIGHT = 1e9
 _HOUR_S = 3600.0
 
 
@@ -38,6 +38,8 @@ class Line(NamedTuple):
 class Stage(StrictModel):
     """One stretch of the curve: ramp smoothly `to` a level, or hold it (`at`)."""
 
+    one_of = ("to", "at")
+
     for_s: PositiveDurationS = Field(alias="for", description="How long the stage lasts.", examples=["30m"])
     to_ratio: Share | None = Field(
         default=None,
@@ -51,11 +53,6 @@ class Stage(StrictModel):
         description="Level held for the whole stage, as a share of the peak; the rate jumps there at once.",
         examples=["100%"],
     )
-
-    @classmethod
-    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Fault]:
-        """A stage ramps or holds."""
-        yield from exactly_one(raw, ("to", "at"))
 
 
 class CumulativePoint(NamedTuple):
@@ -74,7 +71,8 @@ def parse_cumulative(raw: object) -> object:
         raise refuse(rule, got=shown(raw))
     faults: list[Fault] = []
     points = [CumulativePoint(0.0, 0.0)]
-    for key, value in raw.items():
+    for name, value in raw.items():
+        key = str(name)
         time_s = collect(faults, (key,), duration(zero=False), key, at="key")
         ratio = collect(faults, (key,), share(), value)
         if time_s is None or ratio is None:
@@ -91,6 +89,12 @@ def parse_cumulative(raw: object) -> object:
     return tuple(points[1:])
 
 
+def _parse_weight(raw: object) -> float:
+    if not is_number(raw) or not 0 <= raw <= HIGHEST_WEIGHT:
+        raise refuse("must be a weight: a number >= 0", got=shown(raw))
+    return float(raw)
+
+
 def parse_hourly(raw: object) -> object:
     """Weights of the hours, at least one above 0."""
     if isinstance(raw, tuple):
@@ -99,7 +103,7 @@ def parse_hourly(raw: object) -> object:
         rule = f"must be a list with one weight per hour (24 for a day, at most {MOST_HOURS})"
         raise refuse(rule, got=shown(raw))
     faults: list[Fault] = []
-    weights = [collect(faults, (hour,), number(0, 1e9), value) for hour, value in enumerate(raw)]
+    weights = [collect(faults, (hour,), _parse_weight, value) for hour, value in enumerate(raw)]
     if not faults and not any(weights):
         faults.append(Fault((), "must not be 0 throughout: nobody would come"))
     if faults:
@@ -144,6 +148,8 @@ def parse_stages(raw: object) -> object:
 class Curve(StrictModel):
     """The shape of the peak: exactly one of stages, hourly weights or a cumulative share."""
 
+    one_of = ("stages", "hourly", "cumulative")
+
     stages: Annotated[tuple[Stage, ...], BeforeValidator(parse_stages)] | None = Field(
         default=None,
         description="Ramps and holds, one after the other; the first ramp starts from 0 %.",
@@ -167,11 +173,6 @@ class Curve(StrictModel):
         description="Share of all customers who have come by each time; the rate is constant in between.",
         examples=[{"96s": "3.7%", "64m": "37.3%"}],
     )
-
-    @classmethod
-    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Fault]:
-        """One way to say the shape."""
-        yield from exactly_one(raw, ("stages", "hourly", "cumulative"))
 
     def lines(self) -> tuple[Line, ...]:
         """The curve before compression, in pieces; the highest level of hourly and cumulative is 1."""

@@ -6,25 +6,36 @@ even when a single key is faulty, so that one `doorbuster check` names everythin
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
     ValidationError,
     model_validator,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
-from doorbuster.scenario.faults import Fault, as_validation_error, faults_of, nearest, refuse, shown
+from doorbuster.scenario.faults import (
+    Fault,
+    as_validation_error,
+    faults_of,
+    nearest,
+    refuse,
+    resembles,
+    shown,
+)
 
 
 class StrictModel(BaseModel):
     """Base model: YAML keys are the fields' aliases; the fields' own names carry their unit."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    one_of: ClassVar[tuple[str, ...]] = ()  # keys of which a mapping has exactly one
 
     @classmethod
     def yaml_keys(cls) -> tuple[str, ...]:
@@ -32,9 +43,19 @@ class StrictModel(BaseModel):
         return tuple(field.alias or name for name, field in cls.model_fields.items())
 
     @classmethod
-    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Fault]:  # noqa: ARG003 - most models have none
+    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Fault]:
         """Faults that concern several keys of `raw`; single keys are judged by their types."""
-        yield from ()
+        if cls.one_of:
+            yield from exactly_one(raw, cls.one_of)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = handler(core_schema)
+        if cls.one_of:
+            handler.resolve_ref_schema(schema)["oneOf"] = [{"required": [key]} for key in cls.one_of]
+        return schema
 
     @model_validator(mode="wrap")
     @classmethod
@@ -45,20 +66,24 @@ class StrictModel(BaseModel):
         if not isinstance(raw, dict):
             rule = "must be a mapping with keys such as " + ", ".join(keys[:4])
             raise refuse(rule, got=shown(raw))
-        faults = [
-            Fault((str(key),), "is not a key here", way_out=nearest(str(key), keys), at="key")
-            for key in raw
-            if key not in keys
-        ]
+        unknown = [str(key) for key in raw if key not in keys]
+        faults = [Fault((key,), "is not a key here", way_out=nearest(key, keys), at="key") for key in unknown]
         faults += cls.rules(raw)
         made: Self | None = None
         try:
             made = handler({key: value for key, value in raw.items() if key in keys})
         except ValidationError as error:
-            faults += faults_of(error)
+            faults += (f for f in faults_of(error) if not _misspelt(f, unknown))
         if faults or made is None:
             raise as_validation_error(cls.__name__, faults, raw)
         return made
+
+
+def _misspelt(fault: Fault, unknown: Sequence[str]) -> bool:
+    """Whether a key is missing only because an unknown one looks like it, which is reported already."""
+    return (
+        fault.rule == "is missing" and len(fault.path) == 1 and any(resembles(k, fault.path) for k in unknown)
+    )
 
 
 def exactly_one(raw: Mapping[str, Any], options: tuple[str, ...]) -> Iterator[Fault]:
@@ -75,5 +100,5 @@ def exactly_one(raw: Mapping[str, Any], options: tuple[str, ...]) -> Iterator[Fa
         yield Fault(
             (given[1],), f'cannot stand beside "{given[0]}"', way_out=f"use just one of {names}", at="key"
         )
-    elif not any(difflib.get_close_matches(str(key).lower(), options, n=1, cutoff=0.6) for key in raw):
+    elif not any(resembles(str(key), options) for key in raw):
         yield Fault((), f"needs {names}")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from doorbuster.scenario.faults import Fault, refuse, shown
-from doorbuster.scenario.strict import StrictModel, exactly_one
+from doorbuster.scenario.faults import refuse, shown
+from doorbuster.scenario.strict import StrictModel
 from doorbuster.scenario.values import DurationS, OrdersPerS, choice, schema_of, whole
 
 STOREFRONTS = ("reference",)
@@ -34,7 +33,7 @@ def parse_url(raw: object) -> str:
     if not sound:
         raise refuse(rule, got=shown(raw))
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise refuse("must be an address without credentials, ? or #", got=shown(raw))
+        raise refuse("must be an address without credentials, ? or #", got=f"{parts.hostname} with more")
     return raw.strip().rstrip("/")
 
 
@@ -86,6 +85,8 @@ class Shop(StrictModel):
 class Target(StrictModel):
     """Whom we visit: the embedded shop, or the shop at an address."""
 
+    one_of = ("url", "shop")
+
     storefront: Annotated[
         str, BeforeValidator(choice("storefront", STOREFRONTS)), WithJsonSchema({"enum": list(STOREFRONTS)})
     ] = Field(default="reference", description="The driver that knows this kind of shop.")
@@ -98,11 +99,6 @@ class Target(StrictModel):
         default=None, description="Address of the shop to visit.", examples=["https://staging.example.com"]
     )
     shop: Shop | None = Field(default=None, description="Start the embedded shop and visit it.")
-
-    @classmethod
-    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Fault]:
-        """One shop."""
-        yield from exactly_one(raw, ("url", "shop"))
 
     @property
     def host(self) -> str | None:

@@ -34,6 +34,19 @@ Aggregation = Literal["avg", "min", "max", "med", "p", "rate", "count"]
 Operator = Literal["<", "<=", ">", ">=", "==", "!="]
 Severity = Literal["fail", "warn"]
 
+__all__ = [
+    "METRICS",
+    "Metric",
+    "Promise",
+    "Subject",
+    "Tag",
+    "Threshold",
+    "parse_promise",
+    "parse_subject",
+    "read_thresholds",
+    "thresholds_schema",
+]
+
 _SUBJECT = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(?:\{(.*)\})?\s*")
 _EXPRESSION = re.compile(
     rf"\s*(?P<aggregation>[a-z]+)\s*(?:\(\s*(?P<percentile>{NUMBER_PATTERN})\s*\))?"
@@ -89,7 +102,7 @@ class Threshold(StrictModel):
 
 def _parse_delay(raw: object) -> float:
     """Seconds; a bare number means milliseconds, as in k6."""
-    return raw / 1e3 if is_number(raw) and raw >= 0 else duration(zero=True)(raw)  # type: ignore[operator]
+    return raw / 1e3 if is_number(raw) and raw >= 0 else duration(zero=True)(raw)
 
 
 class ThresholdEntry(StrictModel):
@@ -228,7 +241,8 @@ def read_thresholds(raw: object, place: Callable[[Path], str] | None = None) -> 
         raise refuse('must be a mapping, such as can_order: ["rate>=99%"]', got=shown(raw))
     faults: list[Fault] = []
     found: list[Threshold] = []
-    for key, entries in raw.items():
+    for name, entries in raw.items():
+        key = str(name)
         subject = collect(faults, (key,), parse_subject, key, at="key")
         listed = entries if isinstance(entries, list) else [entries]
         if not listed:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable
-from typing import Annotated
+from typing import Annotated, TypeGuard
 
 from pydantic import BeforeValidator, WithJsonSchema
 
@@ -28,7 +28,7 @@ _COUNT = re.compile(rf"({NUMBER_PATTERN})\s*(k|m|bn)?(?:\s+[a-z_ ]+?)?\s*(?:/\s*
 _TIMES = {None: 1.0, "k": 1e3, "m": 1e6, "bn": 1e9}
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[int | float]:
     """Whether a YAML value is a finite number; true and false are none."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
 
@@ -44,7 +44,7 @@ def duration(*, zero: bool) -> Callable[[object], float]:
 
     def parse(value: object) -> float:
         if is_number(value):
-            raise refuse("must have a unit", got=shown(value), way_out=f'write "{value}s" or "{value}m"')
+            raise refuse("must have a unit", got=shown(value), way_out=f'write "{value}s" or "{value}ms"')
         if not isinstance(value, str):
             raise refuse('must be a duration with its unit, such as "90s"', got=shown(value))
         text, negative = _unsigned(value)
@@ -110,7 +110,7 @@ def number(low: float, high: float) -> Callable[[object], float]:
     def parse(value: object) -> float:
         if not is_number(value):
             raise refuse("must be a number without a unit", got=shown(value))
-        plain = float(value)  # type: ignore[arg-type]  # is_number has looked
+        plain = float(value)
         if not low <= plain <= high:
             raise refuse(f"must be between {low:g} and {high:g}", got=shown(value))
         return plain
@@ -132,10 +132,10 @@ def whole(low: int, high: int) -> Callable[[object], int]:
 
 
 def parse_count(value: object) -> float:
-    """How many, from 480000, 24_000_000, "480k", "24m/yr" or "24 million" spelled "24m visits/yr"."""
+    """How many: 480000, 24_000_000, "480k", "24m/yr" or "24m visits/yr"."""
     rule = 'must be a count, such as 480_000, "480k" or "24m/yr"'
     if is_number(value):
-        count = float(value)  # type: ignore[arg-type]  # is_number has looked
+        count = float(value)
     elif isinstance(value, str) and (match := _COUNT.fullmatch(value.strip().lower())):
         count = float(match[1].replace("_", "")) * _TIMES[match[2]]
     else:

@@ -1,0 +1,107 @@
+"""What a scenario will roughly ask of the shop and of us, before anything starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from doorbuster.scenario.channels import Channel
+from doorbuster.scenario.journeys import JOURNEYS
+from doorbuster.scenario.model import Scenario
+from doorbuster.scenario.schedule import expected_customers
+
+ASSUMED_RESPONSE_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class LaneEstimate:
+    """One journey of one channel at the peak.
+
+    `customers_per_s`: started per second. `in_shop`: customers at once. `wants_order`: tries to order.
+    """
+
+    channel: str
+    journey: str
+    wants_order: bool
+    customers_per_s: float
+    requests_per_s: float
+    visit_s: float
+    in_shop: float
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The scenario at its peak, and over the whole run.
+
+    `arrivals` counts open channels only; `orders` are attempts, open and closed, over the whole run.
+    """
+
+    arrivals: float
+    orders: float
+    requests: float
+    peak_customers_per_s: float
+    peak_requests_per_s: float
+    peak_in_shop: float
+    lanes: tuple[LaneEstimate, ...]
+
+
+def estimate(scenario: Scenario, *, response_s: float = ASSUMED_RESPONSE_S) -> Estimate:
+    """Requests, orders and customers at once, by Little's law, if each answer takes `response_s` seconds.
+
+    A visit of K requests lasts K * R + (K - 1) * Z, with R the response and Z the mean think time; customers
+    at once are rate * visit. An agent at a seat thinks once more before the next customer, so `n` seats serve
+    n / (K * R + K * Z) customers per second. A shop that slows down raises the open channels' customers at
+    once and lowers the closed channels' rate.
+
+    Args: response_s: above 0.
+    Source: J. D. C. Little, A Proof for the Queuing Formula L = lambda W, Operations Research 9 (1961).
+    """
+    if response_s <= 0:
+        raise ValueError(f"response_s must be > 0 (got {response_s})")
+    lanes = tuple(
+        lane
+        for name, channel in scenario.channels.items()
+        for lane in _lanes(name, channel, scenario.demand.rate_curve.peak_per_s, response_s)
+    )
+    arrivals = expected_customers(scenario)
+    open_lanes = [lane for lane in lanes if scenario.channels[lane.channel].is_open]
+    peak_per_s = sum(lane.customers_per_s for lane in open_lanes)
+    run_s = {
+        name: arrivals / peak_per_s if channel.is_open else scenario.demand.duration_s
+        for name, channel in scenario.channels.items()
+    }
+    return Estimate(
+        arrivals=arrivals,
+        orders=sum(lane.customers_per_s * run_s[lane.channel] for lane in lanes if lane.wants_order),
+        requests=sum(lane.requests_per_s * run_s[lane.channel] for lane in lanes),
+        peak_customers_per_s=peak_per_s,
+        peak_requests_per_s=sum(lane.requests_per_s for lane in lanes),
+        peak_in_shop=sum(lane.in_shop for lane in lanes),
+        lanes=lanes,
+    )
+
+
+def _lanes(name: str, channel: Channel, peak_per_s: float, response_s: float) -> list[LaneEstimate]:
+    think_s = channel.think.mean_thought_s
+    ratios = channel.journey_ratios()
+    if channel.seats is None:
+        per_s = peak_per_s * (channel.share_ratio or 0.0)
+    else:
+        cycle_s = sum(ratio * JOURNEYS[j].requests * (response_s + think_s) for j, ratio in ratios.items())
+        per_s = channel.seats / cycle_s
+    lanes = []
+    for journey_name, ratio in ratios.items():
+        journey = JOURNEYS[journey_name]
+        visit_s = journey.requests * response_s + journey.thinks * think_s
+        rate_per_s = per_s * ratio
+        lanes.append(
+            LaneEstimate(
+                channel=name,
+                journey=journey_name,
+                wants_order=journey.wants_order,
+                customers_per_s=rate_per_s,
+                requests_per_s=rate_per_s * journey.requests,
+                visit_s=visit_s,
+                in_shop=rate_per_s * visit_s,
+            )
+        )
+    return lanes
