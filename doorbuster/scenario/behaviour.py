@@ -138,7 +138,7 @@ def _parse_lognormal(raw: object) -> Think:
     return Lognormal(median_s=text.median, sigma=text.sigma, max_s=text.max)
 
 
-_LAWS = {
+LAWS = {
     "constant": _parse_constant,
     "uniform": _parse_uniform,
     "exponential": _parse_exponential,
@@ -155,11 +155,11 @@ def parse_think(raw: object) -> object:
         raise refuse(rule, got=shown(raw))
     name, values = next(iter(raw.items()))
     law = str(name)
-    if law not in _LAWS:
-        fault = Fault((law,), "is not a law of think times", way_out=nearest(law, _LAWS), at="key")
+    if law not in LAWS:
+        fault = Fault((law,), "is not a law of think times", way_out=nearest(law, LAWS), at="key")
         raise as_validation_error("Think", [fault], raw)
     faults: list[Fault] = []
-    think = collect(faults, (law,), _LAWS[law], values)
+    think = collect(faults, (law,), LAWS[law], values)
     if faults:
         raise as_validation_error("Think", faults, raw)
     return think

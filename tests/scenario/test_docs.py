@@ -1,0 +1,92 @@
+"""docs/scenario.md tells of every key, name and metric there is, with the right defaults and tags."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from doorbuster.scenario import CHANNELS, JOURNEYS, METRICS, STEPS, read_scenario
+from doorbuster.scenario.behaviour import LAWS, PATIENCE, Patience
+from doorbuster.scenario.channels import Channel
+from doorbuster.scenario.demand import Annual, Demand
+from doorbuster.scenario.metrics import AGGREGATIONS
+from doorbuster.scenario.model import DEFAULT_SEED, Scenario
+from doorbuster.scenario.safety import ABORT_RATES, Safety
+from doorbuster.scenario.shape import Curve, Stage
+from doorbuster.scenario.target import PROFILES, STOREFRONTS, Shop, Target
+from doorbuster.scenario.thresholds import ThresholdEntry
+
+TEXT = (Path(__file__).parents[2] / "docs" / "scenario.md").read_text(encoding="utf-8")
+WORDS = set(re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL)))
+PREFIXES = {Shop: "shop.", Annual: "annual."}
+MODELS = [Scenario, Target, Shop, Demand, Annual, Curve, Stage, Channel, Patience, ThresholdEntry, Safety]
+KEYS = [
+    ("curve." if model is Curve else PREFIXES.get(model, "")) + key
+    for model in MODELS
+    for key in model.yaml_keys()
+]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_every_key_has_a_row(key):
+    assert re.search(rf"^\| `{re.escape(key)}` \| \S", TEXT, re.MULTILINE)
+
+
+NAMES = {
+    *(*CHANNELS, *JOURNEYS, *STEPS, *METRICS, *PATIENCE, *PROFILES, *STOREFRONTS, *ABORT_RATES, *LAWS),
+    *("fail", "warn", "mean", "median", "sigma", "max", "expected_response"),
+    *(name for names in AGGREGATIONS.values() for name in names),
+    *(tag for metric in METRICS.values() for tag in metric.tags),
+}
+
+
+@pytest.mark.parametrize("word", sorted(NAMES))
+def test_every_name_is_told(word):
+    assert word in WORDS
+
+
+@pytest.mark.parametrize("metric", sorted(METRICS))
+def test_every_metric_has_its_kind_meaning_and_tags(metric):
+    kind, tags, _, meaning = METRICS[metric]
+    told = {5: "all", 2: "channel, journey", 1: "channel", 0: "none"}[len(tags)]
+
+    assert f"| `{metric}` | {kind} | {meaning} | {told} |\n" in TEXT
+
+
+@pytest.mark.parametrize("journey", sorted(JOURNEYS))
+def test_every_journey_has_its_order_and_requests(journey):
+    found = re.search(rf"^\| `{journey}` \| .+ \| (yes|no) \| ([\d.]+) \|$", TEXT, re.MULTILINE)
+
+    assert found
+    assert (found[1] == "yes") == JOURNEYS[journey].wants_order
+    assert float(found[2]) == pytest.approx(JOURNEYS[journey].requests)
+
+
+def test_the_defaults_in_the_tables_are_the_real_ones(sound_text):
+    plain = read_scenario(sound_text)
+    told = read_scenario(
+        sound_text.replace(
+            "safety: {allow: [127.0.0.1]}",
+            "safety: {allow: [127.0.0.1], max_rate: 1000 requests/s, max_in_flight: 20000,"
+            " abort: {turned_away: 90% for 60s}}\ndrain: 30s\nseed: 20041202",
+        )
+        .replace(
+            "browse: 1}",
+            "browse: 1}, patience: desktop, think: {lognormal: {median: 4s, sigma: 1.17, max: 70s}}",
+        )
+        .replace("curve:", "burstiness: 1, curve:")
+        .replace("shop:", "storefront: reference, shop:")
+    )
+
+    assert told.read_from(None, "") == plain.read_from(None, "")
+    assert f"`{DEFAULT_SEED}`" in TEXT
+
+
+def test_the_example_block_of_thresholds_is_read(sound_text):
+    block = yaml.safe_load(re.search(r"```yaml\n(thresholds:.+?)```", TEXT, re.DOTALL)[1])
+    text = sound_text.replace('thresholds: {can_browse: ["rate>=99%"]}', yaml.safe_dump(block).rstrip())
+
+    assert len(read_scenario(text).thresholds) == 4
