@@ -67,13 +67,13 @@ def _journey(name: str, meaning: str, steps: dict[str, float], *, wants_order: b
 
 
 _ALL = (
-    _journey("browse", "look around by category", {"home": 1, "category": 2, "product": 2}),
-    _journey("search", "look for something by name", {"home": 1, "search": 2, "product": 2}),
+    _journey("browse", "look around by category", {"home": 1, "category": 1, "product": 2}),
+    _journey("search", "look for something by name", {"home": 1, "search": 1, "product": 2}),
     _journey(
         "buy",
         "find something and order it for delivery",
         {
-            "home": 1, "category": 0.5, "search": 0.5, "product": 2,
+            "home": 1, "category": 0.5, "search": 0.5, "product": 1,
             "add_to_basket": 1, "basket": 1, "checkout_page": 1, "checkout": 1,
         },
         wants_order=True,
@@ -81,7 +81,7 @@ _ALL = (
     _journey(
         "abandon_basket",
         "fill a basket and leave, as 69 of 100 people with a basket do",
-        {"home": 1, "category": 0.5, "search": 0.5, "product": 2, "add_to_basket": 1, "basket": 1},
+        {"home": 1, "category": 0.5, "search": 0.5, "product": 1, "add_to_basket": 1, "basket": 1},
     ),
     _journey(
         "collect",

@@ -21,9 +21,9 @@ def test_customers_at_once_follow_from_rate_and_visit():
     web, store, phone = estimate(read_scenario(TEXT), response_s=0.1).lanes
 
     assert (web.channel, web.journey, web.wants_order) == ("web", "browse", False)
-    assert web.requests_per_s == pytest.approx(5 * 5)
-    assert web.visit_s == pytest.approx(5 * 0.1 + 4 * 2.0)
-    assert web.in_shop == pytest.approx(5 * 8.5)
+    assert web.requests_per_s == pytest.approx(5 * 4)
+    assert web.visit_s == pytest.approx(4 * 0.1 + 3 * 2.0)
+    assert web.in_shop == pytest.approx(5 * 6.4)
     assert store.in_shop == pytest.approx(5 * 0.1)
     assert phone.customers_per_s == pytest.approx(6 / (3 * 0.1 + 3 * 0.9))
 
@@ -33,8 +33,8 @@ def test_the_totals_are_the_sums_of_the_lanes():
 
     assert found.peak_customers_per_s == pytest.approx(10)
     assert found.arrivals == pytest.approx(250)
-    assert found.peak_requests_per_s == pytest.approx(25 + 5 + 6)
-    assert found.requests == pytest.approx(25 * 25 + 25 * 5 + 30 * 6)
+    assert found.peak_requests_per_s == pytest.approx(20 + 5 + 6)
+    assert found.requests == pytest.approx(25 * 20 + 25 * 5 + 30 * 6)
     assert found.orders == pytest.approx(25 * 5 + 30 * 2)
 
 

@@ -319,3 +319,16 @@ def test_every_journey_takes_known_steps_at_least_once():
     assert {step.step for journey in JOURNEYS.values() for step in journey.steps} == set(STEPS)
     assert all(journey.requests >= 1 for journey in JOURNEYS.values())
     assert all(step.visits > 0 for journey in JOURNEYS.values() for step in journey.steps)
+
+
+def test_the_founding_mix_has_the_published_share_of_searches(shipped_folder):
+    journeys = load_scenario("ms-christmas-2004", search=[shipped_folder]).channels["web"].journeys
+    views = sum(weight * JOURNEYS[name].requests for name, weight in journeys.items())
+    searches = sum(
+        weight * step.visits
+        for name, weight in journeys.items()
+        for step in JOURNEYS[name].steps
+        if step.step == "search"
+    )
+
+    assert searches / views == pytest.approx(0.065, abs=0.001)
