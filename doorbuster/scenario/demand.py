@@ -168,8 +168,9 @@ class Demand(StrictModel):
         lines = self.curve.lines()
         edges_s = np.cumsum([0.0, *(line.length_s for line in lines)])
         edges_s *= self.duration_s / edges_s[-1]
-        first, last = ([line[i] * self.peak_per_s for line in lines] for i in (1, 2))
-        return RateCurve(edges_s, np.array(first), np.array(last))
+        first, last = (np.array([line[i] for line in lines]) * self.peak_per_s for i in (1, 2))
+        some = np.diff(edges_s) > 0  # a piece shorter than floating point can tell brings nobody
+        return RateCurve(np.append(edges_s[:-1][some], edges_s[-1]), first[some], last[some])
 
 
 def _size_rules(raw: Mapping[str, Any], curve: Curve, compress: Compression | None) -> Iterator[Fault]:

@@ -16,12 +16,12 @@ from doorbuster.errors import Problem, ScenarioError
 from doorbuster.scenario.channels import Channel, parse_channels
 from doorbuster.scenario.demand import Demand
 from doorbuster.scenario.document import Document
-from doorbuster.scenario.faults import Fault, attempt, faults_of, key_text
-from doorbuster.scenario.journeys import CHANNELS
+from doorbuster.scenario.faults import Fault, attempt, faults_of, key_text, nearest
+from doorbuster.scenario.journeys import CHANNELS, JOURNEYS
 from doorbuster.scenario.safety import Safety
 from doorbuster.scenario.strict import StrictModel
 from doorbuster.scenario.target import HIGHEST_SEED, Target, is_loopback, parse_url
-from doorbuster.scenario.thresholds import Threshold, read_thresholds, thresholds_schema
+from doorbuster.scenario.thresholds import Threshold, parse_subject, read_thresholds, thresholds_schema
 from doorbuster.scenario.values import DurationS, Text, schema_of, whole
 
 DEFAULT_SEED = 20041202
@@ -79,15 +79,9 @@ class Scenario(StrictModel):
 
     @classmethod
     def rules(cls, raw: Mapping[str, Any]) -> Iterator[Fault]:
-        """A target that is not this machine stands in the allow-list."""
-        target, safety = raw.get("target"), raw.get("safety", {})
-        stated = target.get("url") if isinstance(target, dict) else getattr(target, "url", None)
-        url = attempt(parse_url, stated)
-        host = (urlsplit(url).hostname or "") if url else ""
-        allow = safety.get("allow", ()) if isinstance(safety, dict) else getattr(safety, "allow", ())
-        if host and not is_loopback(host) and not (isinstance(allow, list | tuple) and host in allow):
-            rule = "must name a host that safety.allow lists, unless it is this machine"
-            yield Fault(("target", "url"), rule, host, f"add safety: {{allow: [{host}]}}")
+        """Rules between the parts: the target is allowed, thresholds speak of people who come."""
+        yield from _target_is_allowed(raw.get("target"), raw.get("safety", {}))
+        yield from _tags_name_who_comes(raw.get("thresholds"), raw.get("channels"))
 
     @property
     def source_path(self) -> Path | None:
@@ -171,3 +165,37 @@ class Scenario(StrictModel):
         made._source_path = path
         made._source_text = text
         return made
+
+
+def _target_is_allowed(target: object, safety: object) -> Iterator[Fault]:
+    """A target that is not this machine stands in the allow-list."""
+    stated = target.get("url") if isinstance(target, dict) else getattr(target, "url", None)
+    url = attempt(parse_url, stated)
+    host = (urlsplit(url).hostname or "") if url else ""
+    allow = safety.get("allow", ()) if isinstance(safety, dict) else getattr(safety, "allow", ())
+    allowed = [str(name).lower() for name in allow] if isinstance(allow, list | tuple) else []
+    if host and not is_loopback(host) and host not in allowed:
+        rule = "must name a host that safety.allow lists, unless it is this machine"
+        yield Fault(("target", "url"), rule, host, f"add safety: {{allow: [{host}]}}")
+
+
+def _tags_name_who_comes(thresholds: object, channels: object) -> Iterator[Fault]:
+    """A threshold on a channel or journey that nobody takes could only be inconclusive."""
+    if not isinstance(thresholds, dict) or not isinstance(channels, dict):
+        return
+    come = {
+        "channel": [name for name in channels if name in CHANNELS],
+        "journey": [
+            journey
+            for channel in channels.values()
+            if isinstance(channel, dict) and isinstance(channel.get("journeys"), dict)
+            for journey in channel["journeys"]
+            if journey in JOURNEYS
+        ],
+    }
+    for key in thresholds:
+        subject = attempt(parse_subject, str(key))
+        for name, value in subject.tags if subject else ():
+            if name in come and come[name] and value not in come[name]:
+                rule = f"names a {name} that this scenario does not have"
+                yield Fault(("thresholds", str(key)), rule, value, nearest(value, come[name]), at="key")

@@ -72,7 +72,7 @@ def parse_hosts(raw: object) -> object:
     ]
     if faults:
         raise as_validation_error("allow", faults, raw)
-    return tuple(raw)
+    return tuple(host.lower() for host in raw)
 
 
 _ABORT_SCHEMA = {

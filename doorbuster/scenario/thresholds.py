@@ -52,6 +52,7 @@ _EXPRESSION = re.compile(
     rf"\s*(?P<aggregation>[a-z]+)\s*(?:\(\s*(?P<percentile>{NUMBER_PATTERN})\s*\))?"
     r"\s*(?P<operator>===|==|!=|<=|>=|<|>)\s*(?P<bound>.*?)\s*"
 )
+_EXAMPLES = {"trend": "p(95)<800ms", "rate": "rate>=99%", "counter": "count==0"}
 _PLAIN = re.compile(NUMBER_PATTERN)
 
 
@@ -181,8 +182,9 @@ def parse_promise(text: str, metric: Metric) -> Promise:
     """What "p(95)<800ms" promises about a metric."""
     match = _EXPRESSION.fullmatch(text)
     if match is None:
-        example = {"trend": "p(95)<800ms", "rate": "rate>=99%", "counter": "count==0"}[metric.kind]
-        raise refuse(f'must be "aggregation operator bound", such as "{example}"', got=shown(text))
+        raise refuse(
+            f'must be "aggregation operator bound", such as "{_EXAMPLES[metric.kind]}"', got=shown(text)
+        )
     aggregation, percentile = match["aggregation"], match["percentile"]
     allowed = AGGREGATIONS[metric.kind]
     spelled = "p(N)" if aggregation == "p" else aggregation
@@ -261,6 +263,10 @@ def read_thresholds(raw: object, place: Callable[[Path], str] | None = None) -> 
 def _read_entry(
     faults: list[Fault], path: Path, subject: Subject | None, value: object, source: str
 ) -> Threshold | None:
+    if not isinstance(value, str | Mapping):
+        example = _EXAMPLES[METRICS[subject.metric].kind if subject else "rate"]
+        faults.append(Fault(path, f'must be a text such as "{example}", or a mapping', shown(value)))
+        return None
     entry = collect(
         faults,
         path,

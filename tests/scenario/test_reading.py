@@ -264,10 +264,29 @@ def test_a_target_that_cannot_be_is_told_with_the_option(design, changes, messag
     assert str(caught.value) == message
 
 
-def test_an_allowed_host_may_be_a_target(scenario_with, sound_text):
+def test_another_seed_changes_nothing_else(design):
+    assert design.with_seed(7).seed == 7
+    assert design.with_seed(7).with_seed(design.seed) == design
+    with pytest.raises(ScenarioError, match=r"--seed: seed must be between 0 and"):
+        design.with_seed(-1)
+
+
+def test_a_scenario_is_named_after_its_file(design, tmp_path):
+    assert design.name == "scenario"
+    assert design.read_from(tmp_path / "black-friday.yaml", "").name == "black-friday"
+
+
+def test_a_stage_too_short_to_tell_brings_nobody(scenario_of_demand):
+    stages = "[{for: 1h, at: 50%}, {for: 0.0000000001us, to: 100%}, {for: 1h, at: 50%}]"
+    scenario = scenario_of_demand(f"peak: 2/s, curve: {{stages: {stages}}}")
+
+    assert expected_customers(scenario) == pytest.approx(7200.0)
+
+
+def test_an_allowed_host_may_be_a_target(sound_text):
     scenario = read_scenario(
         sound_text.replace("shop: {profile: replatformed}", "url: https://Staging.example.com/de/").replace(
-            "[127.0.0.1]", "[staging.example.com]"
+            "[127.0.0.1]", "[Staging.Example.com]"
         )
     )
 
