@@ -125,6 +125,19 @@ def test_mappings_can_be_shared_by_merging_and_their_own_keys_win(sound_text):
     assert scenario.channels["app"].patience is None
 
 
+def test_the_first_of_several_merged_mappings_wins(sound_text):
+    text = sound_text.replace(
+        "channels: {web: {share: 100%, journeys: {browse: 1}}}",
+        "channels:\n  web: &a {share: 60%, journeys: {browse: 1}, patience: none}\n"
+        "  app: &b {share: 10%, journeys: {search: 1}, patience: desktop}\n"
+        "  print: {share: 30%, <<: [*a, *b]}",
+    )
+
+    channel = read_scenario(text).channels["print"]
+
+    assert (channel.share_ratio, channel.journeys, channel.patience) == (0.3, {"browse": 1.0}, None)
+
+
 def test_aliases_that_multiply_are_stopped():
     bomb = "a0: &a0 [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
         f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 9)

@@ -121,6 +121,19 @@ def test_windows_of_whole_seconds_keep_the_dispersion_and_shorter_ones_have_less
     assert dispersion(0.25) == pytest.approx(1 + 8 * 0.25, rel=0.1)
 
 
+def test_a_burst_lasts_its_whole_second_even_where_stages_meet_inside():
+    stages = ", ".join(["{for: 500ms, at: 100%}"] * 400)
+    scenario = scenario_of(f"peak: 50/s, curve: {{stages: [{stages}]}}, burstiness: 9")
+    halves = np.concatenate(
+        [
+            np.bincount((plan_schedule(scenario, seed=seed).intended_s * 2).astype(int), minlength=400)
+            for seed in range(50)
+        ]
+    )
+
+    assert halves.var(ddof=1) / halves.mean() == pytest.approx(1 + 8 * 0.5, rel=0.1)
+
+
 def test_bursts_leave_the_mean_alone():
     scenario = scenario_of(f"{HILL}, burstiness: 20")
     counts = np.array([len(plan_schedule(scenario, seed=seed)) for seed in range(100)])
