@@ -1,0 +1,144 @@
+"""One threshold and one estimate: pass, fail, warn or inconclusive, and the sentence that says so.
+
+Rules, in this order:
+1. Nothing to judge                          -> inconclusive.
+2. Only a lower bound is known ("at least")  -> decided when the truth cannot change it, else inconclusive.
+3. Too few samples                           -> decided when the whole 95 % interval is on one side of the
+                                                bound (an unknown end reaches to infinity), else inconclusive.
+4. Otherwise the estimate decides, as in k6; when the interval reaches across the bound, the sentence says
+   that another run might decide otherwise.
+A broken bound of severity "warn" is a warning, not a failure. docs/report.md says why these rules.
+"""
+
+from __future__ import annotations
+
+from doorbuster.gate.estimate import Estimate, estimate, snap
+from doorbuster.gate.judgement import Judgement, JudgementStatus, Tally, Unknown
+from doorbuster.scenario.thresholds import Threshold
+from doorbuster.units import format_count, format_duration, format_ratio
+
+_NOT_CERTAIN = "not certain: the interval reaches across the bound, so another run may decide otherwise"
+_REQUIRED = {
+    "<": "below",
+    "<=": "at most",
+    ">": "above",
+    ">=": "at least",
+    "==": "exactly",
+    "!=": "anything but",
+}
+_EXPECTED = {"true": "answered requests", "false": "failed and abandoned requests"}
+
+
+def decide(threshold: Threshold, tally: Tally) -> Judgement:
+    """The judgement on one threshold from what was counted for it."""
+    found = estimate(threshold, tally)
+    if isinstance(found, Unknown):
+        required = f"Required: {_REQUIRED[threshold.operator]} {format_bound(threshold, threshold.bound)}."
+        sentence = f"{_at_the_start(_where(threshold) + found.reason)}. {required}"
+        return Judgement(
+            threshold, "inconclusive", None, None, None, 0, threshold.unit, None,
+            at_least=False, certain=False, sentence=sentence,
+        )  # fmt: skip
+    value = snap(threshold, found.observed)
+    holds = threshold.holds(value)
+    certain = _certain(threshold, found, holds=holds)
+    status, remark = _status(threshold, found, holds=holds, certain=certain)
+    margin = _margin(threshold, value)
+    sentence = _sentence(threshold, found, status, remark, margin)
+    return Judgement(
+        threshold, status, found.observed, found.low, found.high, found.n, threshold.unit, margin,
+        at_least=found.at_least, certain=certain and status != "inconclusive", sentence=sentence,
+    )  # fmt: skip
+
+
+def format_bound(threshold: Threshold, value: float) -> str:
+    """A value in the unit of the threshold, as people write it."""
+    match threshold.unit:
+        case "ms":
+            return format_duration(value / 1e3)
+        case "ratio":
+            return format_ratio(value)
+        case "per_s":
+            return f"{value:.4g}/s"
+        case _:
+            return format_count(value)
+
+
+def format_margin(threshold: Threshold, margin: float) -> str:
+    """The distance to the bound with its sign: "+1.2 s", "−4.2 points"."""
+    sign = "+" if margin >= 0 else "−"
+    if threshold.unit == "ratio":
+        return f"{sign}{abs(margin) * 100:.3g} points"
+    return f"{sign}{format_bound(threshold, abs(margin))}"
+
+
+def _status(
+    threshold: Threshold, found: Estimate, *, holds: bool, certain: bool
+) -> tuple[JudgementStatus, str]:
+    broken: JudgementStatus = "warn" if threshold.severity == "warn" else "fail"
+    plain: JudgementStatus = "pass" if holds else broken
+    if found.at_least and not _more_changes_nothing(threshold, holds=holds):
+        return "inconclusive", "so many left before the answer came that the true value is not known"
+    if found.too_few:
+        return (plain, "") if certain else ("inconclusive", found.too_few)
+    return plain, "" if certain else _NOT_CERTAIN
+
+
+def _more_changes_nothing(threshold: Threshold, *, holds: bool) -> bool:
+    """Whether the judgement stands for every value above the observed one."""
+    match threshold.operator:
+        case "<" | "<=":
+            return not holds
+        case ">" | ">=":
+            return holds
+        case _:
+            return False
+
+
+def _certain(threshold: Threshold, found: Estimate, *, holds: bool) -> bool:
+    """Whether every value of the interval is judged like the estimate."""
+    if found.exact:
+        return True
+    if threshold.operator in ("==", "!="):
+        return found.low is not None and found.low == found.high
+    if found.low is None or found.high is None:
+        # The known end decides when it is the one that is nearer to the bound.
+        above_is_good = threshold.operator in (">", ">=")
+        needed = found.low if above_is_good == holds else found.high
+        return needed is not None and threshold.holds(snap(threshold, needed)) == holds
+    return all(threshold.holds(snap(threshold, end)) == holds for end in (found.low, found.high))
+
+
+def _margin(threshold: Threshold, value: float) -> float:
+    match threshold.operator:
+        case "<" | "<=":
+            return threshold.bound - value
+        case ">" | ">=":
+            return value - threshold.bound
+        case "==":
+            return -abs(value - threshold.bound)
+        case _:
+            return abs(value - threshold.bound)
+
+
+def _sentence(
+    threshold: Threshold, found: Estimate, status: JudgementStatus, remark: str, margin: float
+) -> str:
+    start = _at_the_start(f"{_where(threshold)}{found.phrase}")
+    required = f"Required: {_REQUIRED[threshold.operator]} {format_bound(threshold, threshold.bound)}"
+    if status in ("fail", "warn") and margin < 0:
+        required += f"; missed by {format_margin(threshold, margin)[1:]}"
+    return f"{start}. {required}.{f' {_at_the_start(remark)}.' if remark else ''}"
+
+
+def _where(threshold: Threshold) -> str:
+    """What the tags chose, as the start of a sentence: "step checkout, channel web: "."""
+    chosen = ", ".join(
+        _EXPECTED[tag.value] if tag.name == "expected_response" else f"{tag.name} {tag.value}"
+        for tag in threshold.tags
+    )
+    return f"{chosen}: " if chosen else ""
+
+
+def _at_the_start(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"

@@ -1,0 +1,223 @@
+"""From what was counted to one number with its interval, in the unit of the threshold.
+
+Rules:
+- No samples is Unknown, never 0.
+- A time is known to within its histogram bin (0.1 %): a value in the bin of the bound counts as the bound.
+- `too_few` says why this many samples cannot carry the threshold: the quantile needs more (p99: 299), or a
+  single customer would turn the result over.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from doorbuster.gate.judgement import CountTally, RateTally, Tally, TrendTally, Unknown, ValueTally
+from doorbuster.gate.words import COUNTED_OF, COUNTS, RATES, TRENDS
+from doorbuster.records.histogram import bin_index
+from doorbuster.scenario.thresholds import Threshold
+from doorbuster.stats.censored import CensoredEstimate, censored_mean, censored_quantile, survival_curve
+from doorbuster.stats.proportion import clopper_pearson
+from doorbuster.stats.quantile import minimum_n, quantile_estimate
+from doorbuster.units import format_count, format_duration, format_ratio
+
+_MEAN_NEEDS = 10
+_RATE_NEEDS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One observed number: `phrase` is the start of its sentence, without the full stop."""
+
+    observed: float
+    low: float | None
+    high: float | None
+    n: int
+    at_least: bool
+    phrase: str
+    too_few: str = ""
+    exact: bool = False
+
+
+def estimate(threshold: Threshold, tally: Tally) -> Estimate | Unknown:
+    """What the tally says about the quantity that the threshold speaks of."""
+    match tally:
+        case Unknown():
+            return tally
+        case TrendTally():
+            return _of_trend(threshold, tally)
+        case RateTally():
+            return _of_rate(threshold, tally)
+        case CountTally():
+            return _of_count(threshold, tally)
+        case ValueTally():
+            return _of_value(threshold, tally)
+
+
+def snap(threshold: Threshold, value: float) -> float:
+    """The bound itself where the value cannot be told apart from it, else the value."""
+    if math.isclose(value, threshold.bound, rel_tol=1e-9, abs_tol=1e-12):
+        return threshold.bound
+    if threshold.unit == "ms" and threshold.aggregation != "avg":
+        bins = bin_index([round(value * 1e3), round(threshold.bound * 1e3)])
+        if bins[0] == bins[1]:
+            return threshold.bound
+    return value
+
+
+def _of_trend(threshold: Threshold, tally: TrendTally) -> Estimate | Unknown:
+    if tally.answered.n + tally.given_up.n == 0:
+        return Unknown("no request was counted for it")
+    match threshold.aggregation:
+        case "avg":
+            found = _mean(tally)
+        case "min":
+            found = _edge(tally, 0.0)
+        case "max":
+            found = _edge(tally, 1.0)
+        case _:
+            found = _quantile(tally, (threshold.percentile or 0.0) / 100.0)
+    words = TRENDS[threshold.metric]
+    value = format_duration(found.observed / 1e3)
+    phrase = {
+        "avg": f"the average {words.name} was {value}",
+        "min": f"the shortest {words.name} was {value}",
+        "max": f"the longest {words.name} was {value}",
+    }.get(threshold.aggregation) or f"{threshold.percentile:g} of 100 {words.came} within {value}"
+    if found.at_least:
+        phrase = phrase.replace(f"within {value}", f"only after {value} or later").replace(
+            f"was {value}", f"was {value} or more"
+        )
+    interval = _interval(found, lambda ms: format_duration(ms / 1e3))
+    basis = f"{format_count(found.n)} requests{f', 95 % interval {interval}' if interval else ''}"
+    gave_up = ""
+    if tally.given_up.n:
+        gave_up = f"; {format_count(tally.given_up.n)} of them were given up before the answer"
+    return replace(found, phrase=f"{phrase} ({basis}{gave_up})")
+
+
+def _quantile(tally: TrendTally, p: float) -> Estimate:
+    if p in (0.0, 1.0):
+        return _edge(tally, p)
+    n = tally.answered.n + tally.given_up.n
+    needs = minimum_n(p)
+    too_few = "" if n >= needs else f"this percentile needs {format_count(needs)} requests, there were {n}"
+    if tally.given_up.n:
+        return _from_us(censored_quantile(survival_curve(tally.answered, tally.given_up), p), too_few)
+    found = quantile_estimate(tally.answered, p)
+    assert found.value_us is not None
+    return Estimate(found.value_us / 1e3, _ms(found.low_us), _ms(found.high_us), n, False, "", too_few)
+
+
+def _mean(tally: TrendTally) -> Estimate:
+    found = _from_us(censored_mean(survival_curve(tally.answered, tally.given_up)), "")
+    if found.n >= _MEAN_NEEDS:
+        return found
+    too_few = f"an average needs {_MEAN_NEEDS} requests, there were {found.n}"
+    return replace(found, low=None, high=None, too_few=too_few)
+
+
+def _edge(tally: TrendTally, p: float) -> Estimate:
+    """Shortest or longest: a fact about this run, which has no interval."""
+    found = _from_us(censored_quantile(survival_curve(tally.answered, tally.given_up), p), "")
+    if p == 0.0:
+        both = tally.answered.merge(tally.given_up)
+        shortest, answered = both.min_us or 0, tally.answered.min_us
+        at_least = answered is None or shortest < answered
+        found = replace(found, observed=shortest / 1e3, at_least=at_least)
+    return replace(found, low=None, high=None, exact=True)
+
+
+def _from_us(found: CensoredEstimate, too_few: str) -> Estimate:
+    assert found.value_us is not None
+    return Estimate(
+        found.value_us / 1e3, _ms(found.low_us), _ms(found.high_us), found.n, found.at_least, "", too_few
+    )
+
+
+def _ms(value_us: float | None) -> float | None:
+    return None if value_us is None else value_us / 1e3
+
+
+def _of_rate(threshold: Threshold, tally: RateTally) -> Estimate | Unknown:
+    words = RATES[threshold.metric]
+    if tally.n == 0:
+        return Unknown(f"there were no {words.whom}")
+    found = clopper_pearson(tally.k, tally.n)
+    interval = f"{format_ratio(found.low)} to {format_ratio(found.high)}"
+    phrase = (
+        f"{format_ratio(tally.k / tally.n)} of the {words.whom} {words.did} "
+        f"({format_count(tally.k)} of {format_count(tally.n)}, 95 % interval {interval})"
+    )
+    too_few = _too_few_for_rate(threshold, tally)
+    return Estimate(
+        tally.k / tally.n, found.low, found.high, tally.n, at_least=False, phrase=phrase, too_few=too_few
+    )
+
+
+def _too_few_for_rate(threshold: Threshold, tally: RateTally) -> str:
+    """Why so few cannot carry a rate, in two cases.
+
+    Below six, even a spotless record fits a shop that fails every second customer (0.5^5 > 2.5 %).
+    Above, a bound that leaves room for some exceptions, but not for one in n, is not held against the shop
+    because of a single customer: with 30 customers and "rate>=99%", one unlucky customer would fail the build
+    and the next run without him pass it. A bound of 0 % or 100 % leaves no room on purpose.
+    """
+    n = tally.n
+    if n < _RATE_NEEDS:
+        return f"a rate needs at least {_RATE_NEEDS}, there were {n}"
+    less = threshold.operator in ("<", "<=")
+    if threshold.operator in ("==", "!=") or threshold.bound == (0.0 if less else 1.0):
+        return ""
+    exception = 1.0 / n if less else 1.0 - 1.0 / n
+    spoilt = tally.k > 0 if less else tally.k < n
+    if not spoilt or threshold.holds(snap(threshold, exception)):
+        return ""
+    room = threshold.bound if less else 1.0 - threshold.bound
+    strict = threshold.operator in ("<", ">")
+    needs = math.floor(1.0 / room + 1e-9) + 1 if strict else math.ceil(1.0 / room - 1e-9)
+    return (
+        f"so few that one customer or request decides: this bound needs at least {needs:,}, there were {n:,}"
+    )
+
+
+def _of_count(threshold: Threshold, tally: CountTally) -> Estimate | Unknown:
+    words = COUNTS[threshold.metric]
+    of = COUNTED_OF.get(threshold.metric)
+    if tally.n == 0:
+        return Unknown(f"there were no {of or 'requests or customers'} it could be counted on")
+    basis = f" (of {format_count(tally.n)} {of})" if of else ""
+    phrase = f"{format_count(tally.count)} {words}{basis}"
+    if threshold.aggregation == "count":
+        return Estimate(float(tally.count), None, None, tally.n, at_least=False, phrase=phrase, exact=True)
+    if tally.over_s <= 0:
+        return Unknown("the run lasted no time, so there is no rate")
+    rate = tally.count / tally.over_s
+    phrase = f"{phrase} in {format_duration(tally.over_s)}, {rate:.4g}/s"
+    return Estimate(rate, None, None, tally.n, at_least=False, phrase=phrase, exact=True)
+
+
+def _of_value(threshold: Threshold, tally: ValueTally) -> Estimate:
+    found = Estimate(
+        tally.value,
+        tally.low,
+        tally.high,
+        tally.n or 0,
+        tally.at_least,
+        "",
+        exact=tally.low is None and tally.high is None,
+    )
+    interval = _interval(found, lambda value: f"{value:.4g}")
+    basis = f" (95 % interval {interval})" if interval else ""
+    return replace(
+        found, phrase=f"{threshold.metric} was {tally.value:.4g}{' or more' if tally.at_least else ''}{basis}"
+    )
+
+
+def _interval(found: Estimate, form: object) -> str:
+    assert callable(form)
+    if found.low is None and found.high is None:
+        return ""
+    low = "unknown" if found.low is None else form(found.low)
+    high = "unknown" if found.high is None else form(found.high)
+    return f"{low} to {high}"

@@ -1,0 +1,247 @@
+"""What a run recorded, counted for one threshold at a time.
+
+Rules:
+- `http_req_duration`, `http_req_waiting` and `service_time` cover answered and abandoned requests; failed
+  ones are `http_req_failed`'s to judge, so that quick error pages cannot make a shop look fast.
+- A customer we dropped was never in the shop: it counts for `dropped` and `customers` only.
+- Metrics of the audit need the shop's books; without them there is nothing to judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from doorbuster.gate.judgement import (
+    CountTally,
+    HasMetrics,
+    RateTally,
+    Tally,
+    TrendTally,
+    Unknown,
+    ValueTally,
+)  # fmt: skip
+from doorbuster.records.batch import CustomerCount, OrderAttempt, SeriesKey
+from doorbuster.records.histogram import Histogram
+from doorbuster.records.ledger import Audit, Ledger, audit
+from doorbuster.records.run import Kind, Run
+from doorbuster.scenario.thresholds import METRICS, Threshold
+
+KINDS: dict[str, Kind] = {
+    "http_req_duration": "response",
+    "http_req_waiting": "first_byte",
+    "service_time": "service",
+}
+AUDITED = ("orders_lost", "orders_duplicated", "orders_unacknowledged", "oversold_units")
+
+
+@dataclass(frozen=True)
+class Selector:
+    """The tags of a threshold as questions about a series, a customer or an order."""
+
+    tags: dict[str, str]
+
+    @classmethod
+    def of(cls, threshold: Threshold) -> Selector:
+        """The threshold's own tags."""
+        return cls({tag.name: tag.value for tag in threshold.tags})
+
+    def takes_series(self, series: SeriesKey) -> bool:
+        """Whether a request series is selected, `expected_response` aside."""
+        return all(
+            self.tags.get(name, value) == value
+            for name, value in (
+                ("channel", series.channel),
+                ("journey", series.journey),
+                ("step", series.step),
+            )
+        )
+
+    def takes_customer(self, row: CustomerCount) -> bool:
+        """Whether a group of customers is selected."""
+        return (
+            self.tags.get("channel", row.channel) == row.channel
+            and self.tags.get("journey", row.journey) == row.journey
+        )
+
+    @property
+    def channel(self) -> str | None:
+        """The selected channel, if one is."""
+        return self.tags.get("channel")
+
+    @property
+    def timed_outcomes(self) -> tuple[str, ...]:
+        """Request outcomes whose times belong to a trend: k6's expected_response means ok."""
+        return {"true": ("ok",), "false": ("failed", "abandoned")}.get(
+            self.tags.get("expected_response", ""), ("ok", "abandoned")
+        )
+
+    @property
+    def counted_outcomes(self) -> tuple[str, ...]:
+        """Request outcomes that are counted."""
+        return {"true": ("ok",), "false": ("failed", "abandoned")}.get(
+            self.tags.get("expected_response", ""), ("ok", "failed", "abandoned")
+        )
+
+
+@dataclass
+class Measured:
+    """A run and its sections, read once however many thresholds ask."""
+
+    run: Run
+    sections: tuple[HasMetrics, ...] = field(default=())
+
+    @cached_property
+    def customers(self) -> tuple[CustomerCount, ...]:
+        return self.run.customers()
+
+    @cached_property
+    def orders(self) -> tuple[OrderAttempt, ...]:
+        return self.run.orders()
+
+    @cached_property
+    def ledger(self) -> Ledger | None:
+        return self.run.ledger()
+
+    def tally(self, threshold: Threshold) -> Tally:
+        """What was counted for this threshold."""
+        metric = METRICS.get(threshold.metric)
+        if metric is None:
+            return _from_sections(threshold.metric, self.sections)
+        select = Selector.of(threshold)
+        if threshold.metric == "lateness":
+            return TrendTally(self.run.lateness(), Histogram.empty())
+        if metric.kind == "trend":
+            return self._trend(KINDS[threshold.metric], select)
+        if threshold.metric in ("http_req_failed", "http_reqs"):
+            return self._requests(threshold.metric, select)
+        if metric.kind == "rate":
+            return customer_rate(
+                threshold.metric, (row for row in self.customers if select.takes_customer(row))
+            )
+        if threshold.metric == "customers":
+            count = sum(row.n for row in self.customers if select.takes_customer(row))
+            return CountTally(count, count, self._length_s())
+        return self._orders(threshold.metric, select.channel)
+
+    def _trend(self, kind: Kind, select: Selector) -> Tally:
+        outcomes = select.timed_outcomes
+        found = self.run.histograms_by(
+            lambda series: (
+                series.outcome if series.outcome in outcomes and select.takes_series(series) else None
+            ),
+            kind,
+        )
+        answered = [found[name] for name in ("ok", "failed") if name in found]
+        given_up = found.get("abandoned", Histogram.empty())
+        if not answered and not given_up.n:
+            return Unknown(self._nothing_matched(select))
+        return TrendTally(Histogram.empty().merge(*answered), given_up)
+
+    def _requests(self, metric: str, select: Selector) -> Tally:
+        outcomes = select.counted_outcomes
+        counts = self.run.request_counts(
+            lambda series: (
+                series.outcome if series.outcome in outcomes and select.takes_series(series) else None
+            )
+        )
+        sums = {outcome: int(per_second.sum()) for outcome, per_second in counts.items()}
+        total = sum(sums.values())
+        if not total:
+            return Unknown(self._nothing_matched(select))
+        if metric == "http_reqs":
+            return CountTally(total, total, self._length_s())
+        return RateTally(total - sums.get("ok", 0), total)
+
+    def _nothing_matched(self, select: Selector) -> str:
+        chosen = ", ".join(f"{name}:{value}" for name, value in select.tags.items())
+        steps = sorted({series.step for series in self.run.series if series.step})
+        seen = f"; steps with requests: {', '.join(steps)}" if steps else "; the run has no requests at all"
+        return f"no request matched {{{chosen}}}{seen}" if chosen else "the run has no such requests"
+
+    def _orders(self, metric: str, channel: str | None) -> Tally:
+        tried = [attempt for attempt in self.orders if channel in (None, attempt.channel)]
+        keys = {attempt.idempotency_key for attempt in tried}
+        if metric == "orders_acknowledged":
+            wanted = sum(
+                row.n for row in self.customers if row.order is not None and channel in (None, row.channel)
+            )
+            got = {attempt.idempotency_key for attempt in tried if attempt.answer == "acknowledged"}
+            return CountTally(len(got), max(wanted, len(keys)), self._length_s())
+        if metric == "orders_refused":
+            refused = {attempt.idempotency_key for attempt in tried if attempt.answer == "refused"}
+            return CountTally(len(refused), len(keys), self._length_s())
+        return self._audited(metric, channel)
+
+    def _audited(self, metric: str, channel: str | None) -> Tally:
+        if self.ledger is None:
+            return Unknown("the shop's books were not read, so nobody knows what became of the orders")
+        found = self._audit(self.ledger, channel)
+        basis = found.acknowledged if metric == "orders_lost" else found.booked
+        if metric == "oversold_units":
+            basis = len(self.ledger.orders)
+        return CountTally(_audited_count(metric, found), basis, self._length_s())
+
+    def _audit(self, ledger: Ledger, channel: str | None) -> Audit:
+        orders = self.orders
+        if channel is not None:
+            keys = {attempt.idempotency_key for attempt in orders if attempt.channel == channel}
+            known = {attempt.idempotency_key for attempt in orders}
+            orders = tuple(attempt for attempt in orders if attempt.channel == channel)
+            ledger = Ledger(
+                tuple(
+                    order
+                    for order in ledger.orders
+                    if order.idempotency_key in keys
+                    or (order.channel == channel and order.idempotency_key not in known)
+                ),
+                ledger.stock,
+                ledger.read_at_s,
+            )
+        return audit(orders, ledger, run_id=self.run.meta.run_id)
+
+    def _length_s(self) -> float:
+        """Over what a rate per second is taken: the planned run, or what was recorded of one cut short."""
+        meta = self.run.meta
+        return (
+            meta.duration_s if meta.status == "finished" else float(min(self.run.recorded_s, meta.duration_s))
+        )
+
+
+def customer_rate(metric: str, rows: Iterable[CustomerCount]) -> RateTally:
+    """How many of the customers a rate is about it happened to."""
+    k = n = 0
+    for row in rows:
+        if metric == "can_browse":
+            counts, happened = row.browse is not None, row.browse == 1
+        elif metric == "can_order":
+            counts, happened = row.order is not None, row.order == 1
+        elif metric == "dropped":
+            counts, happened = True, row.outcome == "dropped"
+        else:
+            counts, happened = row.outcome != "dropped", row.outcome == metric
+        if counts:
+            n += row.n
+            k += row.n if happened else 0
+    return RateTally(k, n)
+
+
+def _audited_count(metric: str, found: Audit) -> int:
+    return {
+        "orders_lost": found.lost,
+        "orders_duplicated": found.duplicated,
+        "orders_unacknowledged": found.unacknowledged,
+        "oversold_units": found.oversold_units,
+    }[metric]
+
+
+def _from_sections(name: str, sections: Iterable[HasMetrics]) -> Tally:
+    """A metric by its name, or by "section.name" where two sections use the same."""
+    for section in sections:
+        for key, metric in section.metrics.items():
+            if name in (key, f"{section.name}.{key}"):
+                if metric.value is None:
+                    return Unknown(f"section {section.name} could not work out {key}")
+                return ValueTally(metric.value, metric.low, metric.high, metric.n, metric.at_least)
+    return Unknown(f"no section of the report has a metric {name}")

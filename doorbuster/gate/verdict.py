@@ -1,0 +1,214 @@
+"""The verdict on a run: one sentence a manager can repeat, the reasons, and the exit code.
+
+Rules, in this order:
+1. Interrupted by somebody               -> interrupted, whatever was measured.
+2. Ended by a rule                       -> fail when an abortOnFail threshold failed, else aborted.
+3. A threshold failed, and no flaw of the
+   run itself explains it                -> fail.
+4. A flaw of the run, a threshold nobody
+   could judge, no thresholds at all     -> inconclusive. The shop is never blamed for the generator.
+5. Everything else                       -> pass. Warnings are mentioned and do not fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from doorbuster.errors import ExitCode
+from doorbuster.gate.decide import decide
+from doorbuster.gate.integrity import Flaw, explains, flaws
+from doorbuster.gate.judgement import HasMetrics, Judgement, RateTally, Verdict
+from doorbuster.gate.measure import Measured, customer_rate
+from doorbuster.gate.words import COUNTS, RATES
+from doorbuster.records.run import Run
+from doorbuster.scenario.thresholds import Threshold
+from doorbuster.stats.proportion import clopper_pearson
+from doorbuster.units import format_count, format_duration
+
+# What a manager should hear first, when several thresholds failed.
+_HEADLINES = (
+    "can_order", "can_browse", "oversold_units", "orders_lost", "orders_duplicated", "orders_unacknowledged",
+    "served", "turned_away", "abandoned", "queued_out", "orders_acknowledged", "http_req_failed",
+)  # fmt: skip
+_COULD_NOT = {
+    "can_order": "customers who wanted to order could not",
+    "can_browse": "customers could not browse",
+}
+
+
+def judge(run: Run, sections: Sequence[HasMetrics], thresholds: Sequence[Threshold]) -> tuple[Judgement, ...]:
+    """Every threshold judged on a run, in the order given.
+
+    Args: sections: report sections, whose named metrics thresholds may use.
+    """
+    measured = Measured(run, tuple(sections))
+    return tuple(decide(threshold, measured.tally(threshold)) for threshold in thresholds)
+
+
+def verdict(run: Run, judgements: Sequence[Judgement]) -> Verdict:
+    """What is to be said about the run as a whole."""
+    meta = run.meta
+    failed = [judgement for judgement in judgements if judgement.status == "fail"]
+    if meta.status == "interrupted":
+        return _interrupted(run)
+    if meta.status == "aborted":
+        return _aborted(run, failed)
+    found = flaws(run) if meta.status == "finished" else (Flaw("records", "the run has not ended yet"),)
+    shop_to_blame = [
+        judgement for judgement in failed if not any(explains(flaw, judgement) for flaw in found)
+    ]
+    if shop_to_blame:
+        shop_to_blame.sort(key=_rank)
+        reasons = (*(_reason(judgement) for judgement in shop_to_blame), *_also(found))
+        sentence = f"FAIL: {_failure(shop_to_blame)}"
+        return Verdict("fail", sentence, reasons, ExitCode.FAIL)
+    return _without_failure(run, judgements, failed, found)
+
+
+def _interrupted(run: Run) -> Verdict:
+    meta = run.meta
+    reached = format_duration(min(run.recorded_s, meta.duration_s))
+    reason = meta.status_reason or "it was stopped from outside"
+    sentence = (
+        f"INTERRUPTED: the run ended after {reached} of {format_duration(meta.duration_s)}, before its plan "
+        f"was carried out, so it cannot say whether the shop holds."
+    )
+    return Verdict("interrupted", sentence, (_as_sentence(reason),), ExitCode.INTERRUPTED)
+
+
+def _aborted(run: Run, failed: Sequence[Judgement]) -> Verdict:
+    meta = run.meta
+    reached = format_duration(min(run.recorded_s, meta.duration_s))
+    stopped = f"The run was stopped after {reached}: {meta.status_reason}"
+    by_threshold = [judgement for judgement in failed if judgement.threshold.abort_on_fail]
+    if by_threshold:
+        reasons = (_as_sentence(stopped), *(_reason(judgement) for judgement in failed))
+        return Verdict("fail", f"FAIL: {_failure(failed)}", reasons, ExitCode.FAIL)
+    reason = meta.status_reason or "no reason was recorded"
+    sentence = f"ABORTED: a safety rule ended the run early ({reason.rstrip('.')})."
+    return Verdict("aborted", sentence, tuple(_reason(judgement) for judgement in failed), ExitCode.ABORTED)
+
+
+def _without_failure(
+    run: Run, judgements: Sequence[Judgement], failed: Sequence[Judgement], found: Sequence[Flaw]
+) -> Verdict:
+    """Inconclusive or pass, when no failure can be laid at the shop's door."""
+    unknown = [
+        judgement
+        for judgement in judgements
+        if judgement.status == "inconclusive" and judgement.threshold.severity == "fail"
+    ]
+    reasons = [_as_sentence(flaw.sentence) for flaw in found]
+    reasons += [f"{_reason(judgement)} This may be the load generator's doing." for judgement in failed]
+    reasons += [_reason(judgement) for judgement in unknown]
+    if not judgements:
+        reasons.append("The scenario sets no thresholds, so there is nothing to hold the shop against.")
+    if reasons:
+        sentence = f"INCONCLUSIVE: {_doubt(found, unknown)}"
+        return Verdict("inconclusive", sentence, tuple(reasons), ExitCode.INCONCLUSIVE)
+    warned = [judgement for judgement in judgements if judgement.status == "warn"]
+    reasons = [_reason(judgement) for judgement in (*warned, *(j for j in judgements if _shaky(j)))]
+    return Verdict("pass", f"PASS: {_success(run, judgements, warned)}", tuple(reasons), ExitCode.PASS)
+
+
+def _shaky(judgement: Judgement) -> bool:
+    return judgement.status == "pass" and not judgement.certain
+
+
+def _doubt(found: Sequence[Flaw], unknown: Sequence[Judgement]) -> str:
+    cannot = "the run cannot say whether the shop holds, because"
+    kinds = {flaw.kind for flaw in found}
+    if kinds & {"slow", "unmeasured"}:
+        return f"{cannot} the load generator itself was not in order."
+    if "not_delivered" in kinds:
+        return f"{cannot} not all planned customers were sent."
+    if found:
+        return f"{cannot} its records are not complete."
+    if unknown:
+        one = "one threshold" if len(unknown) == 1 else f"{len(unknown)} thresholds"
+        return f"{cannot} {one} could not be judged."
+    return f"{cannot} nothing was promised: the scenario has no thresholds."
+
+
+def _failure(failed: Sequence[Judgement]) -> str:
+    lead = min(failed, key=_rank)
+    others = len(failed) - 1
+    more = "" if not others else f"; {others} more threshold{'s' if others > 1 else ''} failed"
+    return f"{_headline(lead)}{more}."
+
+
+def _rank(judgement: Judgement) -> int:
+    metric = judgement.threshold.metric
+    return _HEADLINES.index(metric) if metric in _HEADLINES else len(_HEADLINES)
+
+
+def _headline(judgement: Judgement) -> str:
+    """A failed threshold in words, from the customer's side."""
+    threshold, metric = judgement.threshold, judgement.threshold.metric
+    where = _where(threshold)
+    if judgement.observed is not None and metric in _COULD_NOT:
+        k = judgement.n - round(judgement.observed * judgement.n)
+        return f"{_per_hundred(k, judgement.n)} {_COULD_NOT[metric]}{where}{_bracket(k, judgement.n)}"
+    if judgement.observed is not None and metric in RATES:
+        k, words = round(judgement.observed * judgement.n), RATES[metric]
+        return f"{_per_hundred(k, judgement.n)} {words.whom} {words.did}{where}{_bracket(k, judgement.n)}"
+    if judgement.observed is not None and metric in COUNTS and threshold.aggregation == "count":
+        return f"{format_count(judgement.observed)} {COUNTS[metric]}{where}"
+    return judgement.sentence.partition(". Required")[0]
+
+
+def _success(run: Run, judgements: Sequence[Judgement], warned: Sequence[Judgement]) -> str:
+    met = sum(judgement.status == "pass" for judgement in judgements)
+    kept = (
+        "the one threshold was met"
+        if met == 1 == len(judgements)
+        else f"{met} of {len(judgements)} thresholds were met"
+    )
+    if met == len(judgements) > 1:
+        kept = f"all {met} thresholds were met"
+    warnings = "" if not warned else f", {len(warned)} gave a warning"
+    rows = run.customers()
+    for metric, who in (
+        ("can_order", "customers who wanted to order could"),
+        ("can_browse", "customers could browse"),
+    ):
+        rate: RateTally = customer_rate(metric, rows)
+        if rate.n:
+            return f"{_per_hundred(rate.k, rate.n)} {who}{_bracket(rate.k, rate.n)}; {kept}{warnings}."
+    return f"{kept}{warnings}."
+
+
+def _per_hundred(k: int, n: int) -> str:
+    """ "31 of 100"; small numbers as they are, "3 of 12": 25 of 100 would claim more than was seen."""
+    return f"{k} of {n}" if n < 100 else f"{_hundredths(k / n, n)} of 100"
+
+
+def _bracket(k: int, n: int) -> str:
+    found = clopper_pearson(k, n)
+    return f" (95 % interval {_hundredths(found.low, n)} to {_hundredths(found.high, n)} of 100)"
+
+
+def _hundredths(ratio: float, n: int) -> str:
+    """Per hundred, with decimals only where n can carry them; never rounded to a spotless 0 or 100."""
+    for digits in range(0 if n < 500 else 1, 4):
+        text = f"{ratio * 100:.{digits}f}"
+        if float(text) not in (0.0, 100.0) or ratio in (0.0, 1.0):
+            break
+    return text.removesuffix(".0") if ratio in (0.0, 1.0) else text
+
+
+def _where(threshold: Threshold) -> str:
+    chosen = ", ".join(f"{tag.name} {tag.value}" for tag in threshold.tags)
+    return f" ({chosen})" if chosen else ""
+
+
+def _reason(judgement: Judgement) -> str:
+    return judgement.sentence
+
+
+def _also(found: Sequence[Flaw]) -> tuple[str, ...]:
+    return tuple(f"Besides, {flaw.sentence}; this does not explain the failure." for flaw in found)
+
+
+def _as_sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
