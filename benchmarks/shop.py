@@ -2,10 +2,10 @@
 
     python benchmarks/shop.py --profile replatformed --pages 90 --orders 2 --seconds 10
 
-Starts a shop in a process of its own and offers it a browsing mix (home 15 %, category 25 %, search 15 %,
-product 45 %, products by popularity) beside whole purchases through the JSON API (basket, line, order).
-Prints response times from the intended start, answers by status, and the processor used by the shop. It shares the
-machine with the shop, so its own use of the processor is printed beside it.
+Starts a shop in a process of its own and offers it a browsing mix (home 15 %, category 25 %, search 15
+%, product 45 %, products by popularity) beside whole purchases through the JSON API (basket, line,
+order). Prints response times from the intended start, answers by status, and the processor used by the
+shop. It shares the machine with the shop, so its own use of the processor is printed beside it.
 """
 
 from __future__ import annotations

@@ -96,10 +96,9 @@ class InHouse2004:
     def search(self, db: Session, query: str, page: int) -> Listing:
         words = query.split()[:8]
         escaped = [word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") for word in words]
-        patterns = [f"%{word}%" for word in escaped] or ["%"]
-        where = "WHERE " + " AND ".join(
-            ["(p.name || ' ' || c.name || ' ' || p.sku) LIKE ? ESCAPE '\\'"] * len(patterns)
-        )
+        patterns = [f"%{word}%" for word in escaped]
+        likes = ["(p.name || ' ' || c.name || ' ' || p.sku) LIKE ? ESCAPE '\\'"] * len(patterns)
+        where = "WHERE " + (" AND ".join(likes) or "0")
         total = db.row("SELECT count(*) FROM products p " + _IN_CATEGORIES + where, *patterns)[0]  # noqa: S608  constants only
         rows = db.rows(
             _CARD + _IN_CATEGORIES + where + " ORDER BY p.popularity DESC LIMIT ? OFFSET ?",
