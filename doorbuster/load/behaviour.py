@@ -1,8 +1,6 @@
 """Drawing what a customer does by chance: how long they think, how long they wait.
 
-Patience follows a Weibull law: P(gone by t) = 1 - exp(-(t / tau) ** shape), per page view.
-Source: shape 1.5 and tau 4.7 s (desktop), 3.6 s (mobile) are our fit to 40 % gone at 3 s (Forrester/Akamai
-2009) and 53 % of mobile visits gone at 3 s (Akamai 2017); see docs/scenario.md.
+The laws, their parameters and their sources are in `doorbuster.scenario` (`Patience`, `Think`).
 """
 
 from __future__ import annotations
@@ -17,7 +15,8 @@ def draw_patience_s(patience: Patience | None, rng: Random) -> float | None:
     """Seconds this customer waits for this page; None when nothing makes them leave."""
     if patience is None:
         return None
-    return float(patience.tau_s * (-math.log(1.0 - rng.random())) ** (1.0 / patience.shape))
+    drawn_s = patience.tau_s * (-math.log(1.0 - rng.random())) ** (1.0 / patience.shape)
+    return float(max(drawn_s, patience.at_least_s))
 
 
 def draw_think_s(think: Think, rng: Random) -> float:

@@ -12,17 +12,19 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from time import perf_counter, time, time_ns
-from typing import Any
+from typing import Any, Protocol
 
 import gevent
 from gevent.event import Event as Flag
 
-from doorbuster.errors import DoorbusterError, ExitCode, RecordError
+from doorbuster.errors import DoorbusterError, ExitCode
 from doorbuster.gate import AbortWatch
 from doorbuster.load.books import read_ledger, read_opening_stock
 from doorbuster.load.generator import REPORT_INTERVAL_S, TRAFFIC_TAG
+from doorbuster.load.roster import Roster, Rows
 from doorbuster.load.target import PlainClient, Target, check_allowed, open_target, read_assortment
 from doorbuster.records.batch import Batch, Event
 from doorbuster.records.meta import RunMeta, RunStatus
@@ -33,9 +35,12 @@ from doorbuster.storefronts import DRIVERS, Assortment, Rejected
 logger = logging.getLogger("doorbuster")
 
 LEAD_S = 1.0  # between the plan and the first arrival, so that every worker is ready
+PLANNING_S_PER_ARRIVAL = 2e-6  # a worker plans the whole schedule before it takes its share
+BOOKS_MARGIN_S = 60.0  # the shop's clock may be that far from ours; older orders are not read
 FINAL_REPORT_LIMIT_S = 15.0  # how long the last reports of the workers are waited for
 BOOKS_LIMIT_S = 20.0
 KILL_FILE = "STOP"
+CONDUCTOR = "conductor"  # the name under which the master itself reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ class Brief:
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What the conductor tells the workers; each takes its share by its index."""
+    """What the conductor tells the workers; each takes its share by its place in the list of workers."""
 
     run_id: str
     schedule: Schedule
@@ -60,43 +65,57 @@ class Orders:
     starts_at_unix_s: float
 
 
+class Crew(Protocol):
+    """How the conductor speaks to its workers; one implementation is local, one is Locust's channel."""
+
+    names: list[str]
+
+    def hand_out(self, orders: Orders) -> tuple[str, ...]:
+        """Tell every worker its orders; returns remarks worth recording, such as clock offsets."""
+        ...
+
+    def acknowledge(self, worker: str, seq: int) -> None:
+        """Tell a worker that its report is written, so that it need not send it again."""
+        ...
+
+    def take_over(self, worker: str, rows: Rows) -> None:
+        """Tell a worker to let these rows of the schedule in too."""
+        ...
+
+    def dismiss(self, worker: str) -> None:
+        """Tell a worker that was given up to stop, in case it is only slow."""
+        ...
+
+    def close_gates(self, cause: str) -> None:
+        """Tell every worker to stop early and ship its last report."""
+        ...
+
+
 class Conductor:
-    """Runs one brief with the workers it is given.
+    """Runs one brief with the workers it is given."""
 
-    Args:
-        workers: names of the workers, in the order of their shares.
-        hand_out: tells every worker its orders; called once.
-        close_gates: tells every worker to stop early and ship its last batch.
-    """
-
-    def __init__(
-        self,
-        brief: Brief,
-        workers: list[str],
-        *,
-        hand_out: Callable[[Orders], None],
-        close_gates: Callable[[str], None],
-    ) -> None:
+    def __init__(self, brief: Brief, crew: Crew) -> None:
         self.brief = brief
-        self.workers = workers
         self.over = Flag()
         self.failure: DoorbusterError | None = None
-        self._hand_out = hand_out
-        self._close_gates = close_gates
+        self._crew = crew
         self._target: Target | None = None
         self._writer: RunWriter | None = None
+        self._roster: Roster | None = None
         self._opening: dict[str, int] | None = None
         self._queue: list[Batch] = []
-        self._final: set[str] = set()
-        self._all_final = Flag()
+        self._own_reports = 0
+        self._arrived = Flag()
         self._abort = AbortWatch(brief.scenario)
         self._ending: tuple[RunStatus, str] | None = None
+        self._close_by_s = inf
         self._parent = os.getppid()
+        self._starts_at_unix_s = inf
 
     # ---- the course of a run
 
     def run(self) -> None:
-        """Conduct the whole run; returns when it is over, whatever happened."""
+        """Conduct the whole run; returns when all is recorded. Who called sets `over` after the last word."""
         try:
             self._begin()
             self._tend()
@@ -105,27 +124,25 @@ class Conductor:
             self.failure = error
             logger.error("%s", error)
             sys.stderr.write("".join(f"doorbuster: {line}\n" for line in str(error).splitlines()))
-            self._close_gates("aborted")
+            self._crew.close_gates("aborted")
         finally:
             if self._writer is not None:
                 self._writer.close()
             if self._target is not None:
                 self._target.stop()
-            self.over.set()
 
     def receive(self, batch: Batch) -> None:
-        """Take a worker's batch; called from Locust's message loop, so it only queues."""
+        """Take a worker's report; called from Locust's message loop, so it only queues."""
         self._queue.append(batch)
         if batch.final:
-            self._final.add(batch.worker)
-            if self._final.issuperset(self.workers):
-                self._all_final.set()
+            self._arrived.set()
 
     def interrupt(self, reason: str, *, status: RunStatus = "interrupted") -> None:
-        """End the run early and orderly: gates close, last batches arrive, books are read."""
+        """End the run early and orderly: gates close, last reports arrive, books are read."""
         if self._ending is None:
             self._ending = (status, reason)
-            self._close_gates(status)
+            self._close_by_s = self._now_s() + FINAL_REPORT_LIMIT_S
+            self._crew.close_gates(status)
 
     # ---- inside
 
@@ -139,28 +156,56 @@ class Conductor:
             lambda client: read_opening_stock(self._driver(), client, started_unix_s=time())
         )
         schedule = plan_schedule(scenario)
-        starts_at_ns = time_ns() + round(LEAD_S * 1e9)
+        lead_s = LEAD_S + len(schedule) * PLANNING_S_PER_ARRIVAL
+        starts_at_ns = time_ns() + round(lead_s * 1e9)
+        self._starts_at_unix_s = starts_at_ns / 1e9
+        self._roster = Roster(schedule, self._crew.names, now_s=0.0)
         self._writer = RunWriter.create(
             brief.folder, self._meta(schedule, starts_at_ns), schedule.planned_per_second()
         )
-        self._starts_at_unix_s = starts_at_ns / 1e9
-        self._hand_out(Orders(brief.run_id, schedule, assortment, self._target.url, self._starts_at_unix_s))
+        orders = Orders(brief.run_id, schedule, assortment, self._target.url, self._starts_at_unix_s)
+        for remark in self._crew.hand_out(orders):
+            self._record("clock", remark)
 
     def _tend(self) -> None:
-        """Once a second: write what came in, look for reasons to stop."""
-        while not self._all_final.wait(timeout=REPORT_INTERVAL_S):
+        """Once a second: write what came in, look who is missing, look for reasons to stop."""
+        assert self._roster is not None
+        while not self._roster.complete:
+            looked_at = perf_counter()
+            self._arrived.wait(timeout=REPORT_INTERVAL_S)
+            self._arrived.clear()
+            we_were_slow = perf_counter() - looked_at > 2 * REPORT_INTERVAL_S
             batches = self._write_queue()
             for reason in self._reasons_to_stop(batches):
                 logger.warning("stopping: %s", reason)
-                self._record(Event(time() - self._starts_at_unix_s, "abort", reason))
+                self._record("abort", reason)
                 self.interrupt(reason, status="aborted")
-            if self._ending is not None and not self._all_final.wait(timeout=FINAL_REPORT_LIMIT_S):
-                missing = ", ".join(sorted(set(self.workers) - self._final))
-                self._record(
-                    Event(time() - self._starts_at_unix_s, "worker_lost", f"no last report from {missing}")
-                )
-                break
-        self._write_queue()
+            if not we_were_slow:  # else their reports may wait in our own queue
+                for name in self._roster.silent(now_s=self._now_s()):
+                    self._lose(name)
+            if self._now_s() > self._close_by_s:
+                for name in self._roster.waiting_for:
+                    self._lose(name)
+
+    def _lose(self, name: str) -> None:
+        """A worker is gone: say so, account for its customers, give what is to come to the others."""
+        assert self._roster is not None
+        assert self._writer is not None
+        loss = self._roster.lose(name, from_s=inf if self._ending else self._now_s() + REPORT_INTERVAL_S)
+        spread = sum(len(rows) for rows in loss.heirs.values())
+        text = (
+            f"{name} stopped reporting; {sum(row.n for row in loss.customers)} of its customers are "
+            f"unaccounted for, {spread} still to come were spread over {len(loss.heirs)} other workers"
+        )
+        logger.error("worker lost: %s", text)
+        self._record("worker_lost", text)
+        self._writer.write(
+            [Batch(CONDUCTOR, self._own_reports, customers=loss.customers, arrivals=loss.arrivals)]
+        )
+        self._own_reports += 1
+        self._crew.dismiss(name)
+        for heir, rows in loss.heirs.items():
+            self._crew.take_over(heir, rows)
 
     def _end(self) -> None:
         assert self._writer is not None
@@ -172,17 +217,19 @@ class Conductor:
                     self._driver(),
                     client,
                     self._opening or {},
-                    started_unix_s=self._starts_at_unix_s - LEAD_S,
+                    started_unix_s=self._starts_at_unix_s - BOOKS_MARGIN_S,
                     settle_s=BOOKS_LIMIT_S if status == "finished" else 2 * REPORT_INTERVAL_S,
                 )
             )
             if ledger is not None:
                 self._writer.write_ledger(ledger)
+        if self._own_reports:
+            self._writer.write([Batch(CONDUCTOR, self._own_reports, final=True)])
         self._writer.finish(status, reason)
 
     def _reasons_to_stop(self, batches: list[Batch]) -> list[str]:
         reasons = []
-        fired = self._abort.feed(batches, at_s=time() - self._starts_at_unix_s)
+        fired = self._abort.feed(batches, at_s=self._now_s())
         if fired is not None:
             reasons.append(fired)
         if (self.brief.folder / KILL_FILE).exists():
@@ -192,20 +239,28 @@ class Conductor:
         return reasons[:1]
 
     def _write_queue(self) -> list[Batch]:
-        """Write what came in, in a native thread, so that a slow disk never delays a customer."""
+        """Write what came in, in a native thread, so that a slow disk never delays a customer.
+
+        Returns the reports that are new; each is acknowledged once it is on disk.
+        """
         assert self._writer is not None
-        batches, self._queue = self._queue, []
+        assert self._roster is not None
+        queue, self._queue = self._queue, []
+        now_s = self._now_s()
+        batches = [batch for batch in queue if self._roster.note(batch, now_s=now_s)]
         if batches:
-            try:
-                gevent.get_hub().threadpool.apply(self._writer.write, (batches,))
-            except RecordError:
-                self._queue = batches + self._queue
-                raise
+            gevent.get_hub().threadpool.apply(self._writer.write, (batches,))
+        for batch in queue:
+            self._crew.acknowledge(batch.worker, batch.seq)
         return batches
 
-    def _record(self, event: Event) -> None:
-        assert self._writer is not None
-        self._writer.record_event(event)
+    def _record(self, kind: str, text: str) -> None:
+        if self._writer is not None:
+            self._writer.record_event(Event(self._now_s(), kind, text))
+
+    def _now_s(self) -> float:
+        """Seconds since the start of the run, negative before it."""
+        return time() - self._starts_at_unix_s
 
     def _with_books(self, read: Callable[[PlainClient], Any]) -> Any:
         """Read the shop's books; a shop that refuses is noted, because the audit is then unknown."""
@@ -215,8 +270,7 @@ class Conductor:
             return read(client)
         except Rejected as refusal:
             logger.warning("the shop's ledger cannot be read: %s", refusal)
-            if self._writer is not None:
-                self._record(Event(time() - self._starts_at_unix_s, "ledger_unreadable", str(refusal)))
+            self._record("ledger_unreadable", str(refusal))
             return None
         finally:
             client.close()
@@ -240,20 +294,13 @@ class Conductor:
             target_url=self._target.url,
             shop_profile=None if shop is None else shop.profile,
             seed=scenario.seed,
-            workers=len(self.workers),
+            workers=len(self._crew.names),
             started_at_unix_ns=starts_at_ns,
             duration_s=schedule.duration_s,
             **self.brief.about,
         )
 
 
-def exit_code_of(failure: DoorbusterError | None, status: str) -> ExitCode | None:
-    """The exit code that how a run ended decides by itself; None when its verdict decides."""
-    if failure is not None:
-        return failure.exit_code
-    return {"interrupted": ExitCode.INTERRUPTED, "aborted": ExitCode.ABORTED}.get(status)
-
-
-def seconds_until(unix_s: float) -> float:
-    """A wall-clock moment as a reading of this process' `perf_counter`."""
-    return perf_counter() + (unix_s - time())
+def exit_code_of(failure: DoorbusterError | None) -> ExitCode | None:
+    """The exit code of a run that failed; None when its verdict decides."""
+    return None if failure is None else failure.exit_code

@@ -91,7 +91,7 @@ class Customer(User):
             self.session, channel=arrival.channel, assortment=generator.assortment, rng=self.rng
         )
         channel = generator.scenario.channels[arrival.channel]
-        self._patience, self._think = channel.patience, channel.think
+        self._patience, self._think, self._seated = channel.patience, channel.think, not channel.is_open
         self._next_at = arrival.intended_at
         self._order = 0 if JOURNEYS[arrival.journey].wants_order else None
 
@@ -123,8 +123,14 @@ class Customer(User):
         return result
 
     def think(self) -> None:
-        """Read, decide, look for the purse: a draw from the channel's think time."""
-        self._next_at += draw_think_s(self._think, self.rng)
+        """Read, decide, look for the purse: a draw from the channel's think time.
+
+        In a closed channel nobody thinks past the end of the run: the last call is brought to its end.
+        """
+        until = self._next_at + draw_think_s(self._think, self.rng)
+        if self._seated:
+            until = min(until, max(self._next_at, self.generator.closes_at))
+        self._next_at = until
         gevent.sleep(max(self._next_at - perf_counter(), 0.0))
 
     def order(self, action: Callable[..., Order], lines: tuple[Line, ...]) -> Order:

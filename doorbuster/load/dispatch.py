@@ -14,7 +14,7 @@ from locust import LoadTestShape, User
 from locust.exception import StopUser
 
 if TYPE_CHECKING:
-    from doorbuster.load.plugin import Plugin
+    from doorbuster.load.side import Side
 
 
 class Gate(User):
@@ -22,8 +22,8 @@ class Gate(User):
 
     def hold(self) -> None:
         environment: Any = self.environment
-        plugin: Plugin = environment.doorbuster
-        plugin.hold_gate()
+        side: Side = environment.doorbuster
+        side.hold_gate()
         raise StopUser
 
     tasks = [hold]  # noqa: RUF012  Locust's own way of declaring tasks
@@ -34,8 +34,8 @@ class Peak(LoadTestShape):
 
     def tick(self) -> tuple[int, float] | None:
         runner: Any = self.runner
-        plugin: Plugin = runner.environment.doorbuster
-        return None if plugin.run_is_over() else (1, 1.0)
+        side: Side = runner.environment.doorbuster
+        return None if side.run_is_over() else (1, 1.0)
 
 
 class GateDispatcher:

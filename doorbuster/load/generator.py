@@ -7,30 +7,34 @@ each intended start whatever the shop does: a stalled shop never slows the arriv
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import count
-from random import Random
-from time import perf_counter
-from typing import Any
+from time import perf_counter, time
+from typing import TYPE_CHECKING, Any
 
 import gevent
+import numpy as np
 from gevent.event import Event as Flag
 
+from doorbuster.load.arrivals import OpenDoor, Seat
 from doorbuster.load.customer import Arrival, Customer
 from doorbuster.load.health import HealthProbe
 from doorbuster.load.http.exchange import Exchange
 from doorbuster.load.http.settings import HttpSettings
 from doorbuster.load.live_stats import feed_locust
 from doorbuster.load.recorder import Recorder, StepSample
+from doorbuster.load.roster import Rows
 from doorbuster.records.batch import Batch, Event, SeriesKey
 from doorbuster.scenario import Scenario, Schedule
 from doorbuster.storefronts import DRIVERS, Assortment
 
+if TYPE_CHECKING:
+    from doorbuster.load.conductor import Orders
+
 REPORT_INTERVAL_S = 1.0
 TRAFFIC_TAG = "X-Doorbuster-Run"
+LEAVE_LIMIT_S = 5.0  # how long customers who are sent away may take to go
 _ORDERS_REMEMBERED = 500  # that customers may ask about
-_STARTS_BEFORE_YIELD = 16  # a burst of arrivals lets the first ones run before the last ones exist
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +53,22 @@ class Assignment:
     max_in_flight: int
     max_rate_per_s: float
 
-    @property
-    def seats_in_all(self) -> dict[str, int]:
-        """Seats of each closed channel, all workers together."""
-        return {name: channel.seats for name, channel in self.scenario.channels.items() if channel.seats}
+
+def assignment_of(orders: Orders, scenario: Scenario, *, index: int, count: int, worker: str) -> Assignment:
+    """The part of the orders that is for worker `index` of `count`: its customers and its ceilings."""
+    return Assignment(
+        run_id=orders.run_id,
+        worker=worker,
+        index=index,
+        count=count,
+        scenario=scenario,
+        schedule=orders.schedule,
+        assortment=orders.assortment,
+        url=orders.url,
+        started_at=perf_counter() + (orders.starts_at_unix_s - time()),
+        max_in_flight=max(scenario.safety.max_in_flight // count, 1),
+        max_rate_per_s=scenario.safety.max_rate_per_s / count,
+    )
 
 
 class Generator:
@@ -63,6 +79,7 @@ class Generator:
         self.run_id = assignment.run_id
         self.url = assignment.url
         self.started_at = assignment.started_at
+        self.closes_at = assignment.started_at + assignment.schedule.duration_s
         self.assortment = assignment.assortment
         self.driver = DRIVERS[assignment.scenario.target.storefront]
         self.http_settings = HttpSettings(headers={TRAFFIC_TAG: assignment.run_id})
@@ -70,14 +87,15 @@ class Generator:
         self.stop_cause = "interrupted"
         self.in_flight = 0
         self.order_refs: deque[str] = deque(maxlen=_ORDERS_REMEMBERED)
-        self.finished = Flag()
         self._environment = environment
         self._assignment = assignment
+        self._schedule = assignment.schedule
+        self._doors: list[OpenDoor] = []
+        self._entrances: list[gevent.Greenlet] = []
         self._ship = ship
         self._classes = customer_classes(environment)
         self._requests_last_second = 0
         self._requests_before = 0
-        self._next_row = 0
         self._scripts_failed: set[str] = set()
         self._stopping = False
         self._empty = Flag()
@@ -90,31 +108,41 @@ class Generator:
     def run(self) -> None:
         """Let everyone in when they are due, then wait until the last one has left."""
         try:
-            seats = [
-                gevent.spawn(self._take_seat, channel, seat)
-                for channel, seats_in_all in self._assignment.seats_in_all.items()
-                for seat in range(self._assignment.index, seats_in_all, self._assignment.count)
-            ]
-            self._let_in()
-            gevent.joinall(seats, timeout=self._left_s())
+            own = np.arange(self._assignment.index, len(self._schedule), self._assignment.count)
+            self.take_over(own)
+            self._entrances += [gevent.spawn(seat.run) for seat in self._seats()]
+            while not all(entrance.ready() for entrance in self._entrances):
+                gevent.joinall(self._entrances, timeout=self._left_s(), count=1)
+                if not self._left_s():
+                    break
             self._empty.wait(timeout=self._left_s())
             self.stop_cause = "drain_limit"
         finally:
             self.close()
+
+    def take_over(self, rows: Rows) -> None:
+        """Let these rows of the schedule in as well: the own share, or part of a lost worker's."""
+        if self._stopping:
+            return
+        door = OpenDoor(self._schedule, rows, self.started_at, self._admit)
+        self._doors.append(door)
+        self._entrances.append(gevent.spawn(door.run))
 
     def close(self) -> None:
         """Send away whoever is still there, account for whoever has not come, and ship the last batch."""
         if self._stopping:
             return
         self._stopping = True
+        gevent.killall(self._entrances)
         for greenlet in [g for g in self._environment.runner.user_greenlets if _is_customer(g)]:
             greenlet.kill(block=False)
-        self._empty.wait(timeout=5.0)
-        self._drop_the_rest()
+        self._empty.wait(timeout=LEAVE_LIMIT_S)
+        for door in self._doors:
+            for arrival in door.still_to_come():
+                self._drop(arrival, self.stop_cause)
         self._reporter.kill()
         self._report(final=True)
         self._probe.stop()
-        self.finished.set()
 
     # ---- what customers report
 
@@ -141,22 +169,6 @@ class Generator:
 
     # ---- inside
 
-    def _let_in(self) -> None:
-        schedule = self._assignment.schedule
-        rows = zip(
-            schedule.arrival_index.tolist(), schedule.intended_s.tolist(), schedule.lane.tolist(), strict=True
-        )
-        for index, intended_s, lane in rows:
-            intended_at = self.started_at + intended_s
-            wait_s = intended_at - perf_counter()
-            if wait_s > 0:
-                gevent.sleep(wait_s)
-            elif self._next_row % _STARTS_BEFORE_YIELD == 0:
-                gevent.sleep(0)
-            self._next_row += 1
-            channel, journey = schedule.lanes[lane]
-            self._admit(Arrival(str(index), channel, journey, intended_at))
-
     def _admit(self, arrival: Arrival) -> Any:
         second = int(arrival.intended_at - self.started_at)
         full = self.in_flight >= self._assignment.max_in_flight
@@ -176,31 +188,22 @@ class Generator:
         self.recorder.dropped(second, arrival.channel)
         self.recorder.customer((second, arrival.channel, arrival.journey, "dropped", "", cause, None, None))
 
-    def _drop_the_rest(self) -> None:
-        schedule = self._assignment.schedule
-        for row in range(self._next_row, len(schedule.intended_s)):
-            channel, journey = schedule.lanes[schedule.lane[row]]
-            intended_at = self.started_at + float(schedule.intended_s[row])
-            name = str(schedule.arrival_index[row])
-            self._drop(Arrival(name, channel, journey, intended_at), self.stop_cause)
-
-    def _take_seat(self, channel: str, seat: int) -> None:
-        """One seat of a closed channel: the next customer sits down when the last one leaves."""
-        journeys = self.scenario.channels[channel].journeys
-        ends_at = self.started_at + self._assignment.schedule.duration_s
-        rng = Random(f"{self.scenario.seed}/{channel}/{seat}")
-        gevent.sleep(max(self.started_at - perf_counter(), 0.0))
-        for call in count(1):
-            if self._stopping or perf_counter() >= ends_at:
-                break
-            (journey,) = rng.choices(list(journeys), weights=list(journeys.values()))
-            visit = self._admit(Arrival(f"{channel}-{seat}-{call}", channel, journey, perf_counter()))
-            if visit is not None:
-                visit.join()
+    def _seats(self) -> Iterator[Seat]:
+        """This worker's seats: every `count`-th of each closed channel."""
+        for name, channel in self.scenario.channels.items():
+            for number in range(self._assignment.index, channel.seats or 0, self._assignment.count):
+                yield Seat(
+                    channel=name,
+                    number=number,
+                    weights=channel.journeys,
+                    opens_at=self.started_at,
+                    closes_at=self.closes_at,
+                    seed=self.scenario.seed,
+                    admit=self._admit,
+                )
 
     def _left_s(self) -> float:
-        ends_at = self.started_at + self._assignment.schedule.duration_s + self.scenario.drain_s
-        return max(ends_at - perf_counter(), 0.0)
+        return max(self.closes_at + self.scenario.drain_s - perf_counter(), 0.0)
 
     def _report_each_second(self) -> None:
         second = 0

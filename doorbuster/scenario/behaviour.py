@@ -9,14 +9,15 @@ from pydantic import BeforeValidator, Field
 
 from doorbuster.scenario.faults import Fault, as_validation_error, collect, nearest, refuse, shown
 from doorbuster.scenario.strict import StrictModel
-from doorbuster.scenario.values import DURATION_PATTERN, PositiveDurationS, duration, number, schema_of
+from doorbuster.scenario.values import DURATION_PATTERN, DurationS, PositiveDurationS, duration, number, schema_of
 
 
 class Patience(StrictModel):
-    """How long people wait for a page: P(gone by t) = 1 - exp(-(t / tau) ** shape).
+    """How long people wait for a page: P(gone by t) = 1 - exp(-(t / tau) ** shape) for t >= at_least, 0 before.
 
     Source: our fit; tau 4.7 s gives the 40 % gone at 3 s of Forrester/Akamai 2009 (desktop), tau 3.6 s the
-    53 % of Akamai 2017 (mobile). Labelled "modelled" wherever it is reported.
+    53 % of Akamai 2017 (mobile). at_least: up to 1 s the flow of thought is not interrupted (Nielsen, Usability
+    Engineering, 1993, chapter 5), so nobody leaves. Labelled "modelled" wherever it is reported.
     """
 
     tau_s: PositiveDurationS = Field(
@@ -26,8 +27,14 @@ class Patience(StrictModel):
         default=1.5, description="Weibull shape: above 1, annoyance grows with waiting.", examples=[1.5]
     )
 
+    at_least_s: DurationS = Field(
+        default=1.0, alias="at_least", description="Nobody leaves before. Default: 1s.", examples=["1s"]
+    )
+
     def gone_ratio(self, waited_s: float) -> float:
         """Share of people who have left after `waited_s` seconds."""
+        if waited_s < self.at_least_s:
+            return 0.0
         return 1.0 - math.exp(-((waited_s / self.tau_s) ** self.shape))
 
 
@@ -183,6 +190,7 @@ PATIENCE_SCHEMA = {
             "type": "object",
             "properties": {
                 "tau": {"type": "string", "pattern": DURATION_PATTERN},
+                "at_least": {"type": "string", "pattern": DURATION_PATTERN},
                 "shape": {"type": "number", "minimum": 0.1, "maximum": 10},
             },
             "required": ["tau"],

@@ -16,7 +16,7 @@ N = 20_000
 
 
 def test_patience_follows_the_weibull_law_of_the_scenario():
-    rng, patience = Random(1), Patience.model_validate({"tau": "4.7s", "shape": 1.5})
+    rng, patience = Random(1), Patience.model_validate({"tau": "4.7s", "shape": 1.5, "at_least": "0s"})
     drawn = [draw_patience_s(patience, rng) for _ in range(N)]
     assert stats.kstest(drawn, stats.weibull_min(1.5, scale=4.7).cdf).pvalue > 0.01
 
@@ -25,6 +25,13 @@ def test_forty_of_a_hundred_desktop_visitors_are_gone_after_three_seconds():
     rng, patience = Random(2), Patience.model_validate({"tau": "4.7s", "shape": 1.5})
     gone = np.mean([draw_patience_s(patience, rng) < 3.0 for _ in range(N)])
     assert gone == pytest.approx(0.40, abs=0.015)
+
+
+def test_nobody_gives_up_before_the_flow_of_thought_is_interrupted():
+    patience = Patience.model_validate({"tau": "4.7s", "shape": 1.5})
+    drawn = [draw_patience_s(patience, Random(seed)) for seed in range(2_000)]
+    assert min(drawn) == 1.0
+    assert np.mean(np.array(drawn) == 1.0) == pytest.approx(1 - math.exp(-((1 / 4.7) ** 1.5)), abs=0.02)
 
 
 def test_a_customer_without_patience_rule_never_gives_up():

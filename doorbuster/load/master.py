@@ -1,0 +1,215 @@
+"""The master's side of a run, or the only side when one process does everything."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from datetime import datetime
+from pathlib import Path
+from secrets import token_hex
+from time import time
+from typing import Any
+
+import gevent
+from locust.runners import MasterRunner
+
+from doorbuster.errors import ExitCode
+from doorbuster.gate import judge, verdict
+from doorbuster.load.about import about_this_generator
+from doorbuster.load.clock import Exchange, clock_offset
+from doorbuster.load.conductor import Brief, Conductor, Orders, exit_code_of
+from doorbuster.load.generator import assignment_of
+from doorbuster.load.messages import (
+    ACKNOWLEDGED,
+    BATCH,
+    CLOCK,
+    CLOSE,
+    ORDERS,
+    TAKE_OVER,
+    orders_to_wire,
+    rows_to_wire,
+)
+from doorbuster.load.roster import Rows
+from doorbuster.load.side import Side
+from doorbuster.records.batch import Batch
+from doorbuster.records.run import Run
+from doorbuster.scenario import Scenario
+
+logger = logging.getLogger("doorbuster")
+
+END_LIMIT_S = 90.0  # how long Locust's shutdown waits for the run file to be complete
+CLOCK_QUESTIONS = 5
+CLOCK_LIMIT_S = 1.0
+
+
+class MasterSide(Side):
+    """Conducts one run after the other, as Locust starts and stops tests."""
+
+    def __init__(self, environment: Any, scenario: Scenario) -> None:
+        super().__init__(environment)
+        self.scenario = scenario
+        self.conductor: Conductor | None = None
+        self._folder_option = environment.parsed_options.run_folder
+        self._crew: LocalCrew | RemoteCrew = (
+            RemoteCrew(environment.runner, scenario)
+            if isinstance(environment.runner, MasterRunner)
+            else LocalCrew(self, scenario)
+        )
+        self._crew.listen(self._receive)
+        events = environment.events
+        events.test_start.add_listener(self._on_test_start)
+        events.test_stopping.add_listener(self._on_test_stopping)
+        events.test_stop.add_listener(self._on_test_stop)
+        events.quitting.add_listener(self._on_test_stopping)
+
+    def run_is_over(self) -> bool:
+        return self.conductor is not None and self.conductor.over.is_set()
+
+    # ---- Locust's events
+
+    def _on_test_start(self, **_: Any) -> None:
+        self.forget()
+        self._crew.muster()
+        self.conductor = Conductor(self._brief(), self._crew)
+        gevent.spawn(self._conduct, self.conductor)
+
+    def _on_test_stopping(self, **_: Any) -> None:
+        """Somebody stops Locust: end the run orderly before Locust kills what is left."""
+        if self.conductor is not None and not self.conductor.over.is_set():
+            self.conductor.interrupt("stopped before the end of the schedule")
+            self.conductor.over.wait(timeout=END_LIMIT_S)
+
+    def _on_test_stop(self, **_: Any) -> None:
+        self.conductor = None
+
+    # ---- the run
+
+    def _receive(self, batch: Batch) -> None:
+        if self.conductor is not None:
+            self.conductor.receive(batch)
+
+    def _conduct(self, conductor: Conductor) -> None:
+        code: ExitCode = ExitCode.BUG
+        try:
+            conductor.run()
+            code = exit_code_of(conductor.failure) or self._tell_verdict(conductor)
+        finally:
+            self.environment.process_exit_code = int(code)
+            conductor.over.set()
+
+    def _tell_verdict(self, conductor: Conductor) -> ExitCode:
+        folder = conductor.brief.folder
+        with Run.open(folder) as run:
+            result = verdict(run, judge(run, (), self.scenario.thresholds))
+        logger.info("%s", result.sentence)
+        logger.info("for the whole report: doorbuster report %s", folder)
+        return result.exit_code
+
+    def _brief(self) -> Brief:
+        now = datetime.now().astimezone()
+        folder = self._folder_option or f"reports/{now:%Y%m%d-%H%M%S}-{self.scenario.name}"
+        self._folder_option = ""  # a second run from the web UI gets a folder of its own
+        return Brief(
+            scenario=self.scenario,
+            folder=Path(folder),
+            run_id=f"{now:%Y%m%dT%H%M%S}-{token_hex(3)}",
+            confirmed_host=self.environment.parsed_options.confirm_host or None,
+            about=about_this_generator(),
+        )
+
+
+class LocalCrew:
+    """The only process: conductor and generator side by side."""
+
+    def __init__(self, side: Side, scenario: Scenario) -> None:
+        self.names = ["local"]
+        self._side = side
+        self._scenario = scenario
+        self._receive: Any = None
+
+    def listen(self, receive: Any) -> None:
+        self._receive = receive
+
+    def muster(self) -> None:
+        """There is nobody to call together."""
+
+    def hand_out(self, orders: Orders) -> tuple[str, ...]:
+        share = assignment_of(orders, self._scenario, index=0, count=1, worker=self.names[0])
+        self._side.assign(share, self._receive)
+        return ()
+
+    def acknowledge(self, *_: Any) -> None:
+        """A report cannot get lost within a process."""
+
+    def take_over(self, *_: Any) -> None:
+        raise AssertionError("a single worker has no heirs")
+
+    def dismiss(self, *_: Any) -> None:
+        gevent.spawn(self._side.close, "worker_lost")
+
+    def close_gates(self, cause: str) -> None:
+        gevent.spawn(self._side.close, cause)
+
+
+class RemoteCrew:
+    """Workers in other processes, reached over Locust's channel."""
+
+    def __init__(self, runner: MasterRunner, scenario: Scenario) -> None:
+        self.names: list[str] = []
+        self._runner = runner
+        self._scenario = scenario
+        self._clock_answers: dict[str, list[Exchange]] = defaultdict(list)
+
+    def listen(self, receive: Any) -> None:
+        self._runner.register_message(BATCH, lambda msg, **_: receive(Batch.from_wire(msg.data)))
+        self._runner.register_message(CLOCK, self._on_clock)
+
+    def muster(self) -> None:
+        """The workers of the next run are those connected now."""
+        clients = self._runner.clients
+        self.names = [node.id for node in clients.ready + clients.spawning + clients.running]
+
+    def hand_out(self, orders: Orders) -> tuple[str, ...]:
+        self._ask_the_time()
+        remarks = []
+        for index, name in enumerate(self.names):
+            clock = clock_offset(self._clock_answers[name])
+            if clock is None:
+                remarks.append(f"{name}: clock unknown, it did not answer within {CLOCK_LIMIT_S:g} s")
+            else:
+                remarks.append(f"{name}: clock {clock}, corrected")
+            wire = orders_to_wire(
+                orders,
+                self._scenario,
+                index=index,
+                count=len(self.names),
+                clock_offset_s=clock.offset_s if clock else 0.0,
+            )
+            self._runner.send_message(ORDERS, wire, client_id=name)
+        return tuple(remarks)
+
+    def acknowledge(self, worker: str, seq: int) -> None:
+        self._runner.send_message(ACKNOWLEDGED, {"seq": seq}, client_id=worker)
+
+    def take_over(self, worker: str, rows: Rows) -> None:
+        self._runner.send_message(TAKE_OVER, rows_to_wire(rows), client_id=worker)
+
+    def dismiss(self, worker: str) -> None:
+        self._runner.send_message(CLOSE, {"cause": "worker_lost"}, client_id=worker)
+
+    def close_gates(self, cause: str) -> None:
+        for name in self.names:
+            self._runner.send_message(CLOSE, {"cause": cause}, client_id=name)
+
+    def _ask_the_time(self) -> None:
+        self._clock_answers.clear()
+        with gevent.Timeout(CLOCK_LIMIT_S, False):
+            for question in range(1, CLOCK_QUESTIONS + 1):
+                for name in self.names:
+                    self._runner.send_message(CLOCK, {"sent_s": time()}, client_id=name)
+                while any(len(self._clock_answers[name]) < question for name in self.names):
+                    gevent.sleep(0.002)
+
+    def _on_clock(self, msg: Any, **_: Any) -> None:
+        answer = Exchange(msg.data["sent_s"], msg.data["there_s"], time())
+        self._clock_answers[msg.node_id].append(answer)

@@ -1,0 +1,69 @@
+"""What master and workers tell each other over Locust's own channel, and how it looks on the wire.
+
+| message | from → to | carries |
+|---|---|---|
+| clock | master → worker → master | when it was sent, and the worker's reading |
+| orders | master → worker | the scenario, its share, when the run starts by the worker's clock |
+| batch | worker → master | one second of observations, numbered |
+| acknowledged | master → worker | the number of a batch that is on disk |
+| take_over | master → worker | rows of the schedule that a lost worker can no longer let in |
+| close | master → worker | stop early, and why |
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+from typing import Any
+
+import numpy as np
+
+from doorbuster.load.conductor import Orders
+from doorbuster.load.roster import Rows
+from doorbuster.scenario import Scenario, plan_schedule, read_scenario
+from doorbuster.storefronts import Assortment
+
+CLOCK = "doorbuster_clock"
+ORDERS = "doorbuster_orders"
+BATCH = "doorbuster_batch"
+ACKNOWLEDGED = "doorbuster_acknowledged"
+TAKE_OVER = "doorbuster_take_over"
+CLOSE = "doorbuster_close"
+
+
+def orders_to_wire(
+    orders: Orders, scenario: Scenario, *, index: int, count: int, clock_offset_s: float
+) -> dict[str, Any]:
+    """Orders for worker `index` of `count`; the schedule is not sent, the worker plans the same one."""
+    return {
+        "run_id": orders.run_id,
+        "scenario_text": scenario.source_text,
+        "scenario_name": scenario.name,
+        "seed": scenario.seed,
+        "assortment": astuple(orders.assortment),
+        "url": orders.url,
+        "starts_at_unix_s": orders.starts_at_unix_s + clock_offset_s,
+        "index": index,
+        "count": count,
+    }
+
+
+def scenario_from_wire(wire: dict[str, Any]) -> Scenario:
+    return read_scenario(wire["scenario_text"], file=wire["scenario_name"]).with_seed(wire["seed"])
+
+
+def orders_from_wire(wire: dict[str, Any], scenario: Scenario) -> Orders:
+    return Orders(
+        run_id=wire["run_id"],
+        schedule=plan_schedule(scenario),
+        assortment=Assortment(*(tuple(column) for column in wire["assortment"])),
+        url=wire["url"],
+        starts_at_unix_s=wire["starts_at_unix_s"],
+    )
+
+
+def rows_to_wire(rows: Rows) -> dict[str, Any]:
+    return {"rows": rows.astype("<i8").tobytes()}
+
+
+def rows_from_wire(wire: dict[str, Any]) -> Rows:
+    return np.frombuffer(wire["rows"], dtype="<i8").astype(np.int64)
