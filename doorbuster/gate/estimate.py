@@ -89,7 +89,8 @@ def _of_trend(threshold: Threshold, tally: TrendTally) -> Estimate | Unknown:
             f"was {value}", f"was {value} or more"
         )
     interval = _interval(found, lambda ms: format_duration(ms / 1e3))
-    basis = f"{format_count(found.n)} requests{f', 95 % interval {interval}' if interval else ''}"
+    requests = "1 request" if found.n == 1 else f"{format_count(found.n)} requests"
+    basis = f"{requests}, 95 % interval {interval}" if interval else requests
     gave_up = ""
     if tally.given_up.n:
         gave_up = f"; {format_count(tally.given_up.n)} of them were given up before the answer"

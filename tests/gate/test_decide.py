@@ -243,6 +243,6 @@ def test_a_value_worked_out_by_a_section_is_judged_like_any_other():
 def test_the_tags_stand_in_the_sentence():
     judged = decide(threshold("http_req_duration{name:checkout,channel:web}", "max<1s"), trend([2000]))
     assert judged.sentence == (
-        "Step checkout, channel web: the longest response time was 2 s (1 requests). Required: below 1 s; "
+        "Step checkout, channel web: the longest response time was 2 s (1 request). Required: below 1 s; "
         "missed by 1 s."
     )

@@ -1,0 +1,279 @@
+"""Can the numbers of this run be trusted: did the load generator do what was planned, on time?
+
+    python analysis/generator.py reports/<run>
+
+A generator that is late or starved looks like a slow shop. The limits here are those by which the gate calls
+a run inconclusive (docs/report.md).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from doorbuster.records.batch import HealthSecond
+from doorbuster.records.meta import Balance
+from doorbuster.records.run import Run
+from doorbuster.report.section import (
+    Cell,
+    Chart,
+    Column,
+    Mark,
+    Metric,
+    Section,
+    Series,
+    Table,
+    bucket_s,
+    main,
+)
+from doorbuster.stats.quantile import minimum_n, quantile_estimate
+from doorbuster.units import format_count, format_duration, format_ratio
+
+MOST_LATE_P99_MS = 50.0
+BUSY_CPU_RATIO = 0.9
+MOST_BUSY_RATIO = 0.1
+MOST_DROPPED_RATIO = 0.001
+MOST_WORKERS_SHOWN = 6
+
+
+def analyse(run: Run) -> Section:
+    """The health of the load generator."""
+    length_s = max(1, run.recorded_s)
+    width = bucket_s(length_s)
+    health, balance = run.health(), run.balance()
+    metrics = {**_lateness_metrics(run), **_health_metrics(health), **_balance_metrics(balance, run)}
+    doubts = _doubts(metrics, health)
+    return Section(
+        name="generator",
+        question="Can the numbers be trusted?",
+        sentence=_sentence(doubts, metrics),
+        findings=tuple(doubts),
+        figures=(*_arrivals_chart(run, width), *_cpu_chart(health), *_in_flight_chart(health)),
+        tables=(_balance_table(run), *_worker_table(run, health)),
+        metrics=metrics,
+    )
+
+
+def _lateness_metrics(run: Run) -> dict[str, Metric]:
+    histogram = run.lateness()
+    metrics = {}
+    for p in (0.5, 0.95, 0.99, 0.999):
+        name = f"lateness_p{p * 100:g}".replace(".", "_")
+        if histogram.n < minimum_n(p):
+            metrics[name] = Metric(None, "ms", n=histogram.n, meaning="actual minus intended start")
+            continue
+        found = quantile_estimate(histogram, p)
+        low, value, high = (
+            None if us is None else us / 1e3 for us in (found.low_us, found.value_us, found.high_us)
+        )
+        metrics[name] = Metric(value, "ms", low, high, histogram.n, "actual minus intended start")
+    return metrics
+
+
+def _health_metrics(health: Mapping[str, Sequence[HealthSecond]]) -> dict[str, Metric]:
+    seconds = [second for rows in health.values() for second in rows]
+    n = len(seconds)
+    busy = [
+        sum(row.cpu_ratio > BUSY_CPU_RATIO for row in rows) / len(rows) for rows in health.values() if rows
+    ]
+    return {
+        "cpu_busy_ratio": Metric(
+            max(busy, default=None),
+            "ratio",
+            n=n,
+            meaning="seconds above 90 % of a core, of the busiest worker",
+        ),
+        "cpu_max": Metric(
+            max((row.cpu_ratio for row in seconds), default=None), "cores", n=n, meaning="busiest second"
+        ),
+        "loop_lag_max": Metric(
+            max((row.loop_lag_ms for row in seconds), default=None),
+            "ms",
+            n=n,
+            meaning="worst delay of a timer",
+        ),
+        "connections_opened": Metric(sum(row.connections_opened for row in seconds), "count", n=n),
+        "reconnects": Metric(sum(row.reconnects for row in seconds), "count", n=n),
+    }
+
+
+def _balance_metrics(balance: Balance, run: Run) -> dict[str, Metric]:
+    arrivals = [series for series in run.arrivals().values() if series.planned.any()]
+    started = sum(int(series.started.sum()) for series in arrivals)
+    planned = sum(int(series.planned.sum()) for series in arrivals)
+    missing = balance.in_flight_or_missing
+    return {
+        "arrivals_planned": Metric(planned, "count", n=planned, meaning="arrivals of open channels"),
+        "arrivals_started": Metric(started, "count", n=planned, meaning="of these, sent"),
+        "customers_missing": Metric(missing, "count", n=balance.planned, meaning="without an outcome"),
+        "dropped_ratio": Metric(
+            balance.dropped / balance.planned if balance.planned else None, "ratio", n=balance.planned,
+            meaning="customers we could not start or broke off",
+        ),
+    }  # fmt: skip
+
+
+def _doubts(metrics: Mapping[str, Metric], health: Mapping[str, Sequence[HealthSecond]]) -> list[str]:
+    found = []
+    late, busy, dropped = (
+        metrics[name].value for name in ("lateness_p99", "cpu_busy_ratio", "dropped_ratio")
+    )
+    missing, planned, started = (
+        metrics[name].value for name in ("customers_missing", "arrivals_planned", "arrivals_started")
+    )
+    if late is not None and late > MOST_LATE_P99_MS:
+        found.append(
+            f"1 start in 100 was late by {format_duration(late / 1e3)} or more "
+            f"(limit {format_duration(MOST_LATE_P99_MS / 1e3)})."
+        )
+    if busy is not None and busy > MOST_BUSY_RATIO:
+        found.append(f"A worker used more than 90 % of a core in {format_ratio(busy)} of its seconds.")
+    if dropped is not None and dropped > MOST_DROPPED_RATIO:
+        found.append(f"{format_ratio(dropped)} of the customers were never sent, or were broken off by us.")
+    if planned and started is not None and started < planned and not (dropped or 0) > MOST_DROPPED_RATIO:
+        found.append(
+            f"{format_count(planned - started)} of {format_count(planned)} planned arrivals were not started."
+        )
+    if missing:
+        found.append(
+            f"{format_count(abs(missing))} customers have {'no' if missing > 0 else 'more than one'} outcome."
+        )
+    if planned and not health:
+        found.append("No worker reported how it fared.")
+    return found
+
+
+def _sentence(doubts: Sequence[str], metrics: Mapping[str, Metric]) -> str:
+    if doubts:
+        things = "one thing is" if len(doubts) == 1 else f"{len(doubts)} things are"
+        return f"Not fully: {things} wrong with the load generator or its records."
+    planned, late = metrics["arrivals_planned"].value, metrics["lateness_p99"].value
+    if not planned:
+        return "Nothing was planned, so there is nothing to hold the generator against."
+    on_time = "" if late is None else f", 99 of 100 starts within {format_duration(late / 1e3)} of their time"
+    sent = f"all {format_count(planned)} planned arrivals were sent{on_time}"
+    return f"Yes: {sent}, and every customer has an outcome."
+
+
+def _arrivals_chart(run: Run, width_s: int) -> tuple[Chart, ...]:
+    arrivals = [series for series in run.arrivals().values() if series.planned.any()]
+    if not arrivals:
+        return ()
+
+    length_s = max(int(np.flatnonzero(series.planned + series.started).max()) for series in arrivals) + 1
+
+    def per_second(name: str) -> tuple[float, ...]:
+        total = sum(getattr(series, name)[:length_s] for series in arrivals)
+        edges = np.arange(0, len(total), width_s)
+        return tuple((np.add.reduceat(total, edges) / width_s).tolist())
+
+    planned, started, dropped = (per_second(name) for name in ("planned", "started", "dropped"))
+    title = (
+        "The generator sent what was planned"
+        if planned == started
+        else "The generator did not send all that was planned"
+    )
+    series = [Series("started", started, "ok"), Series("planned", planned, "planned")]
+    if any(dropped):
+        series.append(Series("dropped", dropped, "turned_away"))
+    return (
+        Chart(
+            "lines", title, "time since the start (min:s)", "arrivals per second",
+            tuple(float(index * width_s) for index in range(len(planned))), tuple(series),
+        ),
+    )  # fmt: skip
+
+
+def _over_time(
+    health: Mapping[str, Sequence[HealthSecond]], name: str
+) -> tuple[tuple[float, ...], dict[str, list[float | None]]]:
+    last = max(row.second for rows in health.values() for row in rows)
+    width = bucket_s(last + 1)
+    lines: dict[str, list[float | None]] = {}
+    for worker, rows in sorted(health.items()):
+        parts: list[list[float]] = [[] for _ in range(math.ceil((last + 1) / width))]
+        for row in rows:
+            if row.second >= 0:
+                parts[row.second // width].append(getattr(row, name))
+        lines[worker] = [max(part) if part else None for part in parts]
+    return tuple(float(index * width) for index in range(math.ceil((last + 1) / width))), lines
+
+
+def _cpu_chart(health: Mapping[str, Sequence[HealthSecond]]) -> tuple[Chart, ...]:
+    if not any(health.values()):
+        return ()
+    x, lines = _over_time(health, "cpu_ratio")
+    busiest = sorted(lines, key=lambda worker: -max((value or 0.0) for value in lines[worker]))[
+        :MOST_WORKERS_SHOWN
+    ]
+    most = max((value or 0.0) for line in lines.values() for value in line)
+    title = f"The busiest worker used at most {format_ratio(most)} of a core"
+    more = (
+        ""
+        if len(lines) <= MOST_WORKERS_SHOWN
+        else f"The {MOST_WORKERS_SHOWN} busiest of {len(lines)} workers."
+    )
+    return (
+        Chart(
+            "lines", title, "time since the start (min:s)", "CPU, of one core", x,
+            tuple(Series(worker, tuple(lines[worker])) for worker in sorted(busiest)), y_unit="ratio",
+            y_max=max(1.05, most), bounds=(Mark(BUSY_CPU_RATIO, "busy above 90 %"),), note=more,
+        ),
+    )  # fmt: skip
+
+
+def _in_flight_chart(health: Mapping[str, Sequence[HealthSecond]]) -> tuple[Chart, ...]:
+    if not any(health.values()):
+        return ()
+    x, lines = _over_time(health, "in_flight")
+    total = tuple(sum((line[index] or 0.0) for line in lines.values()) for index in range(len(x)))
+    title = f"Up to {format_count(max(total))} customers were in the shop at once"
+    return (
+        Chart(
+            "lines", title, "time since the start (min:s)", "customers in the shop", x,
+            (Series("in the shop", total, "strong"),), y_unit="count",
+        ),
+    )  # fmt: skip
+
+
+def _balance_table(run: Run) -> Table:
+    names = ("planned", "served", "abandoned", "turned_away", "queued_out", "dropped", "in_flight_or_missing")
+    balances = {**run.balances(), "all": run.balance()}
+    rows: list[tuple[Cell, ...]] = [
+        (channel, *(getattr(balance, name) for name in names)) for channel, balance in balances.items()
+    ]
+    columns = (Column("Channel"), *(Column(name.replace("_", " "), "count") for name in names))
+    note = "Every customer ends in exactly one outcome; channels with seats plan none and count who came."
+    return Table("Where every customer went", columns, tuple(rows), note)
+
+
+def _worker_table(run: Run, health: Mapping[str, Sequence[HealthSecond]]) -> tuple[Table, ...]:
+    reports = {report.worker: report for report in run.workers()}
+    if not reports:
+        return ()
+    rows = []
+    for worker, report in reports.items():
+        seconds = health.get(worker, ())
+        busy = sum(row.cpu_ratio > BUSY_CPU_RATIO for row in seconds) / len(seconds) if seconds else None
+        rows.append(
+            (
+                worker, report.received, report.missing, "yes" if report.final else "no",
+                max((row.cpu_ratio for row in seconds), default=None), busy,
+                max((row.loop_lag_ms for row in seconds), default=None),
+                sum(row.connections_opened for row in seconds),
+                max((row.rss_bytes for row in seconds), default=None),
+            )
+        )  # fmt: skip
+    columns = (
+        Column("Worker"), Column("Reports", "count"), Column("Missing", "count"), Column("Last one arrived"),
+        Column("Most CPU (cores)", "cores"), Column("Seconds above 90 %", "ratio"),
+        Column("Worst loop lag", "ms"),
+        Column("Connections", "count"), Column("Most memory", "bytes"),
+    )  # fmt: skip
+    return (Table("Workers of the load generator", columns, tuple(rows)),)
+
+
+if __name__ == "__main__":
+    main(analyse)

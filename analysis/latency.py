@@ -1,0 +1,373 @@
+"""How long did answers take, per step and channel, and when did it get slow?
+
+    python analysis/latency.py reports/<run>
+
+Response time counts from the moment a request was due, service time from when it was really sent: the
+difference is waiting that the customer felt before anything was sent. Answered, failed and abandoned requests
+never share a distribution; percentiles of response time look past abandoned requests (Kaplan and Meier) and
+are marked ≥ where that is not possible. A percentile with too few requests is not shown: p99 needs 299.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from doorbuster.errors import ScenarioError
+from doorbuster.records.batch import SeriesKey
+from doorbuster.records.histogram import Histogram
+from doorbuster.records.run import Run
+from doorbuster.report.section import (
+    Cell,
+    Chart,
+    Column,
+    Mark,
+    Metric,
+    Section,
+    Series,
+    Table,
+    bucket_s,
+    main,
+)
+from doorbuster.scenario import read_scenario
+from doorbuster.stats.censored import censored_quantile, survival_curve
+from doorbuster.stats.quantile import minimum_n, quantile_estimate
+from doorbuster.units import format_count, format_duration, format_ratio
+
+PERCENTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
+SLOW_FACTOR = 3.0
+EMPTY = Histogram.empty()
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """The response times of one group: three kinds of ends, never mixed."""
+
+    ok: Histogram
+    failed: Histogram
+    abandoned: Histogram
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """When the rolling p95 first went over its limit to stay there for two windows; ms and seconds."""
+
+    at_s: float | None
+    limit_ms: float | None
+    limit_name: str
+
+
+def analyse(run: Run) -> Section:
+    """The latency of a run."""
+    length_s = max(1, run.recorded_s)
+    whole = _grouped(run, lambda _: "all").get("all", Times(EMPTY, EMPTY, EMPTY))
+    width = bucket_s(length_s, most=_windows(whole))
+    over_time = _over_time(run, width, length_s)
+    slow = find_slow(over_time, width, _tightest_bound(run))
+    metrics = {
+        **_metrics(whole),
+        "slow_at": Metric(slow.at_s, "clock", n=whole.ok.n, meaning=_slow_meaning(slow)),
+    }
+    return Section(
+        name="latency",
+        question="How long did customers wait for an answer?",
+        sentence=_sentence(metrics, whole),
+        findings=_findings(slow, whole, metrics),
+        figures=(*_percentile_chart(over_time, width, slow), *_rate_chart(run, bucket_s(length_s))),
+        tables=(
+            _percentile_table("Response time by step", "Step", _grouped(run, lambda series: series.step)),
+            _percentile_table(
+                "Response time by channel", "Channel", _grouped(run, lambda series: series.channel)
+            ),
+            _both_times_table(run),
+            *_ends_table(run),
+        ),
+        metrics=metrics,
+    )
+
+
+def find_slow(over_time: Sequence[Times], width_s: int, bound_ms: float | None) -> Slow:
+    """When it got slow.
+
+    The limit is the tightest untagged threshold on http_req_duration, else three times the baseline: the
+    median of the p95 in the first fifth of the run.
+    """
+    p95 = [_p95_ms(times) for times in over_time]
+    limit, name = bound_ms, "the tightest threshold"
+    if limit is None:
+        early = sorted(value for value in p95[: max(1, len(p95) // 5)] if value is not None)
+        limit = SLOW_FACTOR * early[len(early) // 2] if early else None
+        name = "three times the baseline"
+    if limit is None:
+        return Slow(None, None, name)
+    known = [(index, value) for index, value in enumerate(p95) if value is not None]
+    for (index, value), (_, following) in pairwise(known):
+        if value > limit < following:
+            return Slow(float(index * width_s), limit, name)
+    return Slow(None, limit, name)
+
+
+def _windows(whole: Times) -> int:
+    """How many windows leave each enough requests, on average twice what a p95 needs."""
+    return min(60, max(4, (whole.ok.n + whole.abandoned.n) // (2 * minimum_n(0.95))))
+
+
+def _grouped(run: Run, group: Callable[[SeriesKey], str]) -> dict[str, Times]:
+    found = run.histograms_by(lambda series: (group(series), series.outcome))
+    names = sorted({name for name, _ in found})
+    return {
+        name: Times(*(found.get((name, end), EMPTY) for end in ("ok", "failed", "abandoned")))
+        for name in names
+    }
+
+
+def _over_time(run: Run, width_s: int, length_s: int) -> list[Times]:
+    found = run.histograms_by(lambda series: series.outcome, "response", width_s)
+    return [
+        Times(*(found.get((end, bucket), EMPTY) for end in ("ok", "failed", "abandoned")))
+        for bucket in range(math.ceil(length_s / width_s))
+    ]
+
+
+def response_quantile(times: Times, p: float, meaning: str = "") -> Metric:
+    """A percentile of response time in ms, past abandoned requests; unknown below the minimum n."""
+    n = times.ok.n + times.abandoned.n
+    if n < minimum_n(p):
+        return Metric(None, "ms", n=n, meaning=meaning)
+    if not times.abandoned.n:
+        found = quantile_estimate(times.ok, p)
+        return Metric(_ms(found.value_us), "ms", _ms(found.low_us), _ms(found.high_us), n, meaning)
+    curve = survival_curve(times.ok, times.abandoned)
+    past = censored_quantile(curve, p)
+    return Metric(_ms(past.value_us), "ms", _ms(past.low_us), _ms(past.high_us), n, meaning, past.at_least)
+
+
+def _ms(value_us: float | None) -> float | None:
+    return None if value_us is None else value_us / 1e3
+
+
+def _p95_ms(times: Times) -> float | None:
+    return response_quantile(times, 0.95).value
+
+
+def _tightest_bound(run: Run) -> float | None:
+    """The smallest upper bound, in ms, that the scenario sets on http_req_duration as a whole."""
+    try:
+        thresholds = read_scenario(run.meta.scenario_text).thresholds
+    except ScenarioError:  # an imported run has a scenario of another tool, or none
+        return None
+    bounds = [
+        threshold.bound
+        for threshold in thresholds
+        if threshold.metric == "http_req_duration"
+        and not threshold.tags
+        and threshold.operator in ("<", "<=")
+    ]
+    return min(bounds, default=None)
+
+
+def _metrics(whole: Times) -> dict[str, Metric]:
+    metrics = {}
+    for p in PERCENTILES:
+        name = f"p{p * 100:g}".replace(".", "_")
+        metrics[f"response_{name}"] = response_quantile(
+            whole, p, f"{p * 100:g} of 100 answers came within this time"
+        )
+    total = whole.ok.n + whole.failed.n + whole.abandoned.n
+    for name, part in (("ok", whole.ok), ("failed", whole.failed), ("abandoned", whole.abandoned)):
+        metrics[f"requests_{name}"] = Metric(part.n, "count", n=total, meaning=f"requests that ended {name}")
+    return metrics
+
+
+def _sentence(metrics: Mapping[str, Metric], whole: Times) -> str:
+    total = whole.ok.n + whole.failed.n + whole.abandoned.n
+    if not total:
+        return "No request was made, so nobody waited."
+    parts = []
+    for name, words in (
+        ("response_p50", "Half of the answers came within"),
+        ("response_p95", "95 of 100 within"),
+    ):
+        metric = metrics[name]
+        if metric.value is not None:
+            parts.append(
+                f"{words} {'more than ' if metric.at_least else ''}{format_duration(metric.value / 1e3)}"
+            )
+    told = ", ".join(parts) or "Too few requests for a percentile"
+    ends = []
+    if whole.abandoned.n:
+        ends.append(f"{format_ratio(whole.abandoned.n / total)} were given up")
+    if whole.failed.n:
+        ends.append(f"{format_ratio(whole.failed.n / total)} failed")
+    return f"{told}; of {format_count(total)} requests {' and '.join(ends) or 'none failed or was given up'}."
+
+
+def _slow_meaning(slow: Slow) -> str:
+    if slow.limit_ms is None:
+        return "no limit to measure against"
+    return f"when the p95 first stayed over {format_duration(slow.limit_ms / 1e3)} ({slow.limit_name})"
+
+
+def _findings(slow: Slow, whole: Times, metrics: Mapping[str, Metric]) -> tuple[str, ...]:
+    found = []
+    if slow.limit_ms is not None:
+        limit = f"{format_duration(slow.limit_ms / 1e3)} ({slow.limit_name})"
+        if slow.at_s is None:
+            found.append(f"The p95 never stayed over {limit}.")
+        else:
+            minutes, seconds = divmod(int(slow.at_s), 60)
+            found.append(
+                f"It got slow at {minutes}:{seconds:02d}: from then on the p95 was over {limit} "
+                f"for two windows or more."
+            )
+    if metrics["response_p99_9"].value is None and metrics["response_p99"].value is not None:
+        needed = format_count(minimum_n(0.999))
+        found.append(
+            f"p99.9 is not shown: it needs {needed} requests, there were "
+            f"{format_count(whole.ok.n + whole.abandoned.n)}."
+        )
+    if whole.failed.n:
+        quick = whole.failed.quantile_us(0.5)
+        assert quick is not None
+        found.append(
+            f"{format_count(whole.failed.n)} requests failed, half of them within "
+            f"{format_duration(quick / 1e6)}; they are in none of these percentiles."
+        )
+    return tuple(found)
+
+
+def _percentile_chart(over_time: Sequence[Times], width_s: int, slow: Slow) -> tuple[Chart, ...]:
+    if not any(times.ok.n or times.abandoned.n for times in over_time):
+        return ()
+    lines = []
+    for p, role in ((0.5, "served"), (0.95, "strong"), (0.99, "turned_away")):
+        cells = [
+            response_quantile(times, p) if times.ok.n + times.abandoned.n else None for times in over_time
+        ]
+        if any(cell is not None and cell.value is not None for cell in cells):
+            lines.append(_percentile_line(p, role, cells))
+    if slow.at_s is not None:
+        title = "Answers became slow during the run"
+    else:
+        title = "Answers did not become slow during the run"
+    bounds = (
+        ()
+        if slow.limit_ms is None
+        else (Mark(slow.limit_ms, f"{slow.limit_name}: {format_duration(slow.limit_ms / 1e3)}"),)
+    )
+    return (
+        Chart(
+            "lines", f"{title} (windows of {width_s} s, band: 95 % interval of the p95)",
+            "time the request was due, since the start (min:s)", "response time",
+            tuple((index + 0.5) * width_s for index in range(len(over_time))), tuple(lines),
+            y_unit="ms", log_y=True,
+            moments=() if slow.at_s is None else (Mark(slow.at_s, "got slow"),), bounds=bounds,
+            note="A percentile is left out in windows with too few requests for it.",
+        ),
+    )  # fmt: skip
+
+
+def _percentile_line(p: float, role: str, cells: Sequence[Metric | None]) -> Series:
+    def column(name: str) -> tuple[float | None, ...]:
+        return tuple(None if cell is None or cell.value is None else getattr(cell, name) for cell in cells)
+
+    banded = p == 0.95
+    return Series(
+        f"p{p * 100:g}",
+        column("value"),
+        role,
+        column("low") if banded else (),
+        column("high") if banded else (),
+    )
+
+
+def _rate_chart(run: Run, width_s: int) -> tuple[Chart, ...]:
+    counts = run.request_counts(lambda series: series.outcome, width_s)
+    if not counts:
+        return ()
+    roles = {"ok": "ok", "abandoned": "abandoned", "failed": "failed"}
+    length = len(next(iter(counts.values())))
+    series = tuple(
+        Series(end, tuple((counts[end] / width_s).tolist()), role)
+        for end, role in roles.items()
+        if end in counts
+    )
+    total = sum(counts.values())
+    title = f"Customers sent up to {float(total.max()) / width_s:.3g} requests per second"
+    return (
+        Chart(
+            "stacked", title, "time the request was due, since the start (min:s)", "requests per second",
+            tuple(float(index * width_s) for index in range(length)), series,
+        ),
+    )  # fmt: skip
+
+
+def _percentile_table(title: str, heading: str, groups: Mapping[str, Times]) -> Table:
+    rows = []
+    for name, times in groups.items():
+        cells: list[Cell] = [name or "unnamed", times.ok.n, times.abandoned.n, times.failed.n]
+        for p in PERCENTILES:
+            metric = response_quantile(times, p)
+            cells.append(metric if metric.value is not None else None)
+        rows.append(tuple(cells))
+    columns = (
+        Column(heading), Column("answered", "count"), Column("abandoned", "count"), Column("failed", "count"),
+        *(Column(f"p{p * 100:g}") for p in PERCENTILES),
+    )  # fmt: skip
+    needs = ", ".join(f"p{p * 100:g} {minimum_n(p):,}" for p in PERCENTILES[1:])
+    note = f"Answered and abandoned requests, 95 % intervals below. – means too few requests ({needs})."
+    return Table(title, columns, tuple(rows), note)
+
+
+def _both_times_table(run: Run) -> Table:
+    response = run.histograms_by(lambda series: series.step if series.outcome == "ok" else None, "response")
+    service = run.histograms_by(lambda series: series.step if series.outcome == "ok" else None, "service")
+    shown = (0.5, 0.95, 0.99)
+    rows = []
+    for step in sorted(response):
+        cells: list[Cell] = [step or "unnamed", response[step].n]
+        for p in shown:
+            for histograms in (response, service):
+                n = histograms[step].n if step in histograms else 0
+                cells.append(_ms(histograms[step].quantile_us(p)) if n >= minimum_n(p) else None)
+        rows.append(tuple(cells))
+    columns = [Column("Step"), Column("answered", "count")]
+    for p in shown:
+        columns += [Column(f"p{p * 100:g} response", "ms"), Column(f"p{p * 100:g} service", "ms")]
+    note = (
+        "Answered requests only. Response counts from the moment the request was due, service from when it "
+        "was sent; where they differ, the request had to wait before it was sent."
+    )
+    return Table("Response time and service time side by side", tuple(columns), tuple(rows), note)
+
+
+def _ends_table(run: Run) -> tuple[Table, ...]:
+    found = run.histograms_by(
+        lambda series: None if series.outcome == "ok" else (series.outcome, series.step, series.cause)
+    )
+    if not found:
+        return ()
+    rows = tuple(
+        (
+            outcome,
+            step or "unnamed",
+            cause or "none given",
+            histogram.n,
+            _ms(histogram.quantile_us(0.5)),
+            _ms(histogram.max_us),
+        )
+        for (outcome, step, cause), histogram in sorted(found.items(), key=lambda item: -item[1].n)[:25]
+    )
+    columns = (
+        Column("End"), Column("Step"), Column("Cause"), Column("Requests", "count"),
+        Column("Half ended within", "ms"),
+        Column("Longest", "ms"),
+    )  # fmt: skip
+    note = "Of abandoned requests these are the times at which customers gave up, not those of answers."
+    return (Table("Requests that failed or were abandoned", columns, rows, note),)
+
+
+if __name__ == "__main__":
+    main(analyse)

@@ -1,0 +1,324 @@
+"""Did every acknowledged order reach the shop's books once, and was nothing sold that does not exist?
+
+    python analysis/orders.py reports/<run>
+
+The audit compares what customers were told with the order system's ledger, which is read after the run. A run
+whose ledger was not read says so: silence is not a clean audit.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from doorbuster.records.batch import OrderAttempt
+from doorbuster.records.ledger import Audit, Ledger, audit
+from doorbuster.records.run import Run
+from doorbuster.report.section import (
+    Cell,
+    Chart,
+    Column,
+    Mark,
+    Metric,
+    Section,
+    Series,
+    Table,
+    bucket_s,
+    main,
+)
+from doorbuster.units import format_count, format_duration
+
+ANSWERS = ("acknowledged", "refused", "unknown")
+AUDIT_MEANINGS = {
+    "orders_lost": "acknowledged, but not in the books",
+    "orders_duplicated": "booked or numbered more than once",
+    "orders_unacknowledged": "booked, but the customer was never told",
+    "orders_wrong_total": "booked with another total than the customer was told",
+    "oversold_units": "units sold that do not exist",
+}
+
+
+def analyse(run: Run) -> Section:
+    """The audit of a run's orders, and how the warehouse kept up."""
+    orders, ledger, run_id = run.orders(), run.ledger(), run.meta.run_id
+    found = None if ledger is None else audit(orders, ledger, run_id=run_id)
+    backlog = () if ledger is None else _backlog_charts(ledger, run.recorded_s)
+    return Section(
+        name="orders",
+        question="Did every order arrive, exactly once?",
+        sentence=_sentence(orders, found),
+        findings=_findings(found),
+        figures=(*_answers_over_time(orders, run.recorded_s), *backlog),
+        tables=(
+            _answer_table(orders),
+            *(() if ledger is None or found is None else _audit_tables(orders, ledger, found, run_id)),
+        ),
+        metrics={**_answer_metrics(orders), **_audit_metrics(found, ledger), **_warehouse_metrics(ledger)},
+    )
+
+
+def _distinct(orders: Iterable[OrderAttempt], answer: str | None = None) -> int:
+    return len({attempt.idempotency_key for attempt in orders if answer in (None, attempt.answer)})
+
+
+def _sentence(orders: Sequence[OrderAttempt], found: Audit | None) -> str:
+    acknowledged = _distinct(orders, "acknowledged")
+    if found is None:
+        return (
+            f"Nobody knows: {format_count(acknowledged)} orders were acknowledged, but the shop's books were "
+            f"not read after the run."
+        )
+    faults = _faults(found)
+    if not found.attempted and not found.booked:
+        return "No order was tried, so the audit has nothing to compare."
+    if not faults:
+        return (
+            f"Yes: all {format_count(found.acknowledged)} acknowledged orders are in the shop's books "
+            f"exactly once with the right total, and nothing was oversold."
+        )
+    orders_of = (
+        f"{format_count(found.acknowledged)} acknowledged and {format_count(found.booked)} booked orders"
+    )
+    return f"No: of {orders_of}, {', '.join(faults)}."
+
+
+def _faults(found: Audit) -> list[str]:
+    counts = (
+        (found.lost, "lost"),
+        (found.duplicated, "duplicated"),
+        (found.unacknowledged, "booked without telling the customer"),
+        (found.wrong_total, "booked with a wrong total"),
+    )
+    faults = [
+        f"{format_count(count)} {'was' if count == 1 else 'were'} {words}" for count, words in counts if count
+    ]
+    if found.oversold_units:
+        faults.append(f"{format_count(found.oversold_units)} units were sold that do not exist")
+    if found.stock_mismatch:
+        faults.append(
+            f"the stock of {format_count(len(found.stock_mismatch))} articles does not follow from the orders"
+        )
+    return faults
+
+
+def _findings(found: Audit | None) -> tuple[str, ...]:
+    if found is None:
+        return ()
+    notes = []
+    for name in ("lost", "duplicated", "unacknowledged", "wrong_total"):
+        keys = getattr(found.examples, name)
+        if keys:
+            words = name.replace("_", " ")
+            notes.append(f"First keys {words}: {', '.join(keys[:3])}{' …' if len(keys) > 3 else ''}")
+    if found.foreign:
+        notes.append(
+            f"{format_count(found.foreign)} orders in the books are not of this run; they were not judged."
+        )
+    if found.unstocked:
+        notes.append(f"{format_count(found.unstocked)} articles were sold whose stock the shop did not tell.")
+    return tuple(notes)
+
+
+def _answer_metrics(orders: Sequence[OrderAttempt]) -> dict[str, Metric]:
+    tried = _distinct(orders)
+    meanings = ("orders the shop confirmed", "orders the shop refused by rule", "orders without an answer")
+    metrics = {"orders_tried": Metric(tried, "count", n=tried, meaning="distinct orders customers sent")}
+    for answer, meaning in zip(ANSWERS, meanings, strict=True):
+        name = "orders_unanswered" if answer == "unknown" else f"orders_{answer}"
+        metrics[name] = Metric(_distinct(orders, answer), "count", n=tried, meaning=meaning)
+    return metrics
+
+
+def _audit_metrics(found: Audit | None, ledger: Ledger | None) -> dict[str, Metric]:
+    values: dict[str, int | None] = dict.fromkeys(AUDIT_MEANINGS)
+    bases: dict[str, int | None] = dict.fromkeys(AUDIT_MEANINGS)
+    booked = None
+    if found is not None and ledger is not None:
+        booked = found.booked
+        values = {
+            "orders_lost": found.lost,
+            "orders_duplicated": found.duplicated,
+            "orders_unacknowledged": found.unacknowledged,
+            "orders_wrong_total": found.wrong_total,
+            "oversold_units": found.oversold_units,
+        }
+        bases = dict.fromkeys(AUDIT_MEANINGS, found.booked)
+        bases |= {"orders_lost": found.acknowledged, "oversold_units": len(ledger.orders)}
+    metrics = {
+        "orders_booked": Metric(booked, "count", n=booked, meaning="orders of this run in the shop's books")
+    }
+    for name, meaning in AUDIT_MEANINGS.items():
+        metrics[name] = Metric(values[name], "count", n=bases[name], meaning=meaning)
+    return metrics
+
+
+def _backlog(ledger: Ledger) -> tuple[np.ndarray, np.ndarray]:
+    placed = np.sort([order.placed_at_s for order in ledger.orders])
+    picked = np.sort([order.picked_at_s for order in ledger.orders if order.picked_at_s is not None])
+    return placed, picked
+
+
+def _open_orders(ledger: Ledger, at_s: np.ndarray) -> np.ndarray:
+    placed, picked = _backlog(ledger)
+    return np.searchsorted(placed, at_s, "right") - np.searchsorted(picked, at_s, "right")
+
+
+def _warehouse_metrics(ledger: Ledger | None) -> dict[str, Metric]:
+    if ledger is None or not ledger.orders:
+        nothing = Metric(None, "count", n=0)
+        return {
+            "backlog_peak": nothing,
+            "backlog_left": nothing,
+            "backlog_drained_at": Metric(None, "clock", n=0),
+        }
+    placed, picked = _backlog(ledger)
+    moments = np.concatenate((placed, picked))
+    depth = _open_orders(ledger, moments)
+    left = len(placed) - len(picked)
+    n = len(placed)
+    return {
+        "backlog_peak": Metric(
+            int(depth.max()), "count", n=n, meaning="most orders waiting to be picked at once"
+        ),
+        "backlog_left": Metric(left, "count", n=n, meaning="orders not picked when the books were read"),
+        "backlog_drained_at": Metric(
+            None if left else float(picked.max()), "clock", n=n, meaning="when the last order was picked"
+        ),
+    }
+
+
+def _backlog_charts(ledger: Ledger, recorded_s: int) -> tuple[Chart, ...]:
+    if not ledger.orders:
+        return ()
+    placed, picked = _backlog(ledger)
+    end = max(float(recorded_s), float(placed.max()), float(picked.max()) if picked.size else 0.0)
+    width = bucket_s(end)
+    at_s = np.arange(0.0, end + width, width)
+    depth = _open_orders(ledger, at_s)
+    left, last = len(placed) - len(picked), float(placed.max())
+    if left:
+        title = (
+            f"The warehouse fell behind: {format_count(left)} orders were not picked when the books were read"
+        )
+    elif picked.max() > last + width:
+        took = format_duration(float(picked.max()) - last)
+        title = f"The warehouse needed {took} after the last order to catch up"
+    else:
+        title = "The warehouse kept up"
+    return (
+        Chart(
+            "lines", title, "time since the start (min:s)", "orders waiting to be picked",
+            tuple(at_s.tolist()),
+            (Series("backlog", tuple(int(value) for value in depth), "strong"),), y_unit="count",
+            moments=(Mark(last, "last order placed"),) if last > 0 else (),
+        ),
+    )  # fmt: skip
+
+
+def _answers_over_time(orders: Sequence[OrderAttempt], recorded_s: int) -> tuple[Chart, ...]:
+    if not orders:
+        return ()
+    end = max(recorded_s, int(max(attempt.intended_s for attempt in orders)) + 1)
+    width = bucket_s(end)
+    counts = Counter((attempt.answer, int(attempt.intended_s) // width) for attempt in orders)
+    buckets = range(-(-end // width))
+    roles = {"acknowledged": "served", "refused": "turned_away", "unknown": "abandoned"}
+    names = {"acknowledged": "acknowledged", "refused": "refused", "unknown": "no answer"}
+    series = tuple(
+        Series(names[answer], tuple(counts[answer, bucket] / width for bucket in buckets), roles[answer])
+        for answer in ANSWERS
+        if any(counts[answer, bucket] for bucket in buckets)
+    )
+    peak = max(counts["acknowledged", bucket] / width for bucket in buckets)
+    return (
+        Chart(
+            "stacked", f"The shop acknowledged up to {peak:.3g} orders per second",
+            "time since the start (min:s)",
+            "orders tried per second", tuple(float(bucket * width) for bucket in buckets), series,
+        ),
+    )  # fmt: skip
+
+
+def _answer_table(orders: Sequence[OrderAttempt]) -> Table:
+    channels = sorted({attempt.channel for attempt in orders})
+    rows = tuple(
+        (channel, _distinct(mine), *(_distinct(mine, answer) for answer in ANSWERS), _mean_total(mine))
+        for channel in channels
+        for mine in [[attempt for attempt in orders if attempt.channel == channel]]
+    )
+    columns = (
+        Column("Channel"), Column("Orders tried", "count"), Column("Acknowledged", "count"),
+        Column("Refused", "count"),
+        Column("No answer", "count"), Column("Average acknowledged total", "pence"),
+    )  # fmt: skip
+    return Table(
+        "What the shop answered, by channel",
+        columns,
+        rows,
+        "An order tried again after an error counts once.",
+    )
+
+
+def _mean_total(orders: Iterable[OrderAttempt]) -> float | None:
+    totals = [attempt.total_pence for attempt in orders if attempt.answer == "acknowledged"]
+    return sum(totals) / len(totals) if totals else None
+
+
+def _audit_tables(
+    orders: Sequence[OrderAttempt], ledger: Ledger, found: Audit, run_id: str
+) -> tuple[Table, ...]:
+    rows: list[tuple[Cell, ...]] = [("all", *_audit_row(found))]
+    known = {attempt.idempotency_key: attempt.channel for attempt in orders}
+    for channel in sorted(set(known.values())):
+        mine = [attempt for attempt in orders if attempt.channel == channel]
+        books = [
+            order for order in ledger.orders if known.get(order.idempotency_key, order.channel) == channel
+        ]
+        rows.append(
+            (channel, *_audit_row(audit(mine, Ledger(tuple(books), (), ledger.read_at_s), run_id=run_id)))
+        )
+    columns = (
+        Column("Channel"), Column("Acknowledged", "count"), Column("In the books", "count"),
+        Column("Lost", "count"),
+        Column("Duplicated", "count"), Column("Unacknowledged", "count"), Column("Wrong total", "count"),
+    )  # fmt: skip
+    tables = [Table("The audit: acknowledged orders against the shop's books", columns, tuple(rows))]
+    stock = {item.sku: item for item in ledger.stock}
+    short = {finding.sku: finding.units for finding in found.oversold}
+    wrong = {finding.sku: finding for finding in found.stock_mismatch}
+    if short or wrong:
+        lines = tuple(
+            (
+                sku, stock[sku].opening, stock[sku].sold, stock[sku].on_hand,
+                wrong[sku].expected if sku in wrong else stock[sku].on_hand, short.get(sku, 0),
+            )
+            for sku in sorted({*short, *wrong}, key=lambda sku: (-short.get(sku, 0), sku))[:30]
+        )  # fmt: skip
+        heads = (
+            "Opening stock",
+            "Sold, says the shop",
+            "On hand",
+            "On hand, by the orders",
+            "Oversold units",
+        )
+        tables.append(
+            Table(
+                "Articles whose stock is wrong",
+                (Column("Article"), *(Column(name, "count") for name in heads)),
+                lines,
+            )
+        )
+    return tuple(tables)
+
+
+def _audit_row(found: Audit) -> tuple[int, ...]:
+    return (
+        found.acknowledged, found.booked, found.lost, found.duplicated, found.unacknowledged,
+        found.wrong_total,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(analyse)

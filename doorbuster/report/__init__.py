@@ -1,0 +1,23 @@
+"""From sections, judgements and a verdict to what people and programs read. Works nothing out itself."""
+
+from __future__ import annotations
+
+from doorbuster.report.loader import Analysed, analyse_run, load_analysis
+from doorbuster.report.section import Chart, Column, Mark, Metric, Section, Series, Table
+from doorbuster.report.terminal import print_section
+from doorbuster.report.write import write_report
+
+__all__ = [
+    "Analysed",
+    "Chart",
+    "Column",
+    "Mark",
+    "Metric",
+    "Section",
+    "Series",
+    "Table",
+    "analyse_run",
+    "load_analysis",
+    "print_section",
+    "write_report",
+]

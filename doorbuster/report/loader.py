@@ -1,0 +1,112 @@
+"""Analysis scripts, found by path and run on a run: the built-in ones have no privilege over a user's own.
+
+A script is a Python file with a function `analyse(run) -> Section`. One that raises does not stop the
+others: its failure is reported beside their sections, with the file and the line that raised.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from doorbuster.errors import AnalysisError
+from doorbuster.records.run import Run
+from doorbuster.report.section import Section
+
+Analyse = Callable[[Run], Section]
+
+
+@dataclass(frozen=True, slots=True)
+class Analysed:
+    """The sections of a run, in the order of their scripts, and what went wrong in the other scripts."""
+
+    sections: tuple[Section, ...]
+    errors: tuple[AnalysisError, ...] = ()
+
+
+def analyse_run(run: Run, paths: Iterable[Path]) -> Analysed:
+    """Every script's section.
+
+    Args:
+        run: the run to analyse.
+        paths: scripts, or folders of scripts (each `*.py` that does not start with "_", by name).
+    """
+    sections: list[Section] = []
+    errors: list[AnalysisError] = []
+    for path in _scripts(paths):
+        try:
+            section = _analyse(load_analysis(path), run, path)
+            clash = next((known.name for known in sections if known.name == section.name), None)
+            if clash is not None:
+                raise AnalysisError(
+                    f"{path}: section name {clash!r} is taken by an earlier script; choose another"
+                )
+            sections.append(section)
+        except AnalysisError as error:
+            errors.append(error)
+    return Analysed(tuple(sections), tuple(errors))
+
+
+def load_analysis(path: Path) -> Analyse:
+    """The `analyse` function of a script.
+
+    Raises: AnalysisError naming the file, the line and the exception, or what is missing.
+    """
+    path = path.resolve()
+    if not path.is_file():
+        raise AnalysisError(f"{path}: no such analysis script; give the path of a .py file")
+    digest = hashlib.sha256(str(path).encode()).hexdigest()[:12]
+    name = f"_doorbuster_analysis_{path.stem}_{digest}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise AnalysisError(f"{path}: not a Python file; an analysis script ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses in a script look their module up
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise _located(path, error) from error
+    analyse = getattr(module, "analyse", None)
+    if not callable(analyse):
+        raise AnalysisError(f"{path}: must define a function analyse(run) that returns a Section")
+    function: Analyse = analyse
+    return function
+
+
+def _analyse(analyse: Analyse, run: Run, path: Path) -> Section:
+    try:
+        section = analyse(run)
+    except AnalysisError:
+        raise
+    except Exception as error:
+        raise _located(path, error) from error
+    if not isinstance(section, Section):
+        raise AnalysisError(f"{path}: analyse(run) must return a Section (got {type(section).__name__})")
+    return section
+
+
+def _located(path: Path, error: Exception) -> AnalysisError:
+    """The innermost line of the script itself, which its author can act on."""
+    line = 0
+    if isinstance(error, SyntaxError) and error.lineno:
+        line = error.lineno
+    for frame in traceback.extract_tb(error.__traceback__):
+        if Path(frame.filename).resolve() == path.resolve() and frame.lineno:
+            line = frame.lineno
+    return AnalysisError(f"{path}:{line}: {type(error).__name__}: {error}")
+
+
+def _scripts(paths: Iterable[Path]) -> list[Path]:
+    scripts: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            scripts += sorted(found for found in path.glob("*.py") if not found.name.startswith("_"))
+        else:
+            scripts.append(path)
+    return scripts

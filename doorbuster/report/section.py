@@ -1,0 +1,163 @@
+"""What an analysis script hands back: one question, one verdict sentence, figures, tables and named metrics.
+
+Everything here is a frozen value without a trace of HTML, matplotlib or the terminal: a `Chart` says what is
+to be seen, the renderers decide how. Rules of a good section:
+- `sentence` answers `question` so that a manager can repeat it; numbers in it carry their uncertainty.
+- The title of a chart states the finding ("ordering broke at 0:42"), not the variables.
+- A number nobody could know is None, never 0.
+- Times on a chart are seconds since the start of the run.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from doorbuster.records.run import Run
+
+Unit = Literal["", "ms", "s", "clock", "ratio", "count", "per_s", "pence", "bytes", "cores"]
+ChartKind = Literal["lines", "stacked", "bars"]
+Role = Literal[
+    "auto", "served", "abandoned", "turned_away", "queued_out", "dropped",
+    "ok", "failed", "planned", "quiet", "strong",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A number with its 95 % interval and the count it rests on; thresholds and other tools read it by name.
+
+    `value` None means that it could not be known; `at_least` that it is a lower bound.
+    """
+
+    value: float | None
+    unit: Unit = ""
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    meaning: str = ""
+    at_least: bool = False
+
+
+Cell = str | int | float | Metric | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table; plain numbers in it are shown in `unit`, a Metric brings its own."""
+
+    name: str
+    unit: Unit = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) != len(self.columns):
+                raise ValueError(
+                    f"table {self.title!r} has {len(self.columns)} columns (got a row of {len(row)}: "
+                    f"{row!r}); give every row one cell per column, None for an empty one"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One line, area or set of bars: a value per point of the chart's x, None where there is none.
+
+    `low` and `high` draw a band around a line.
+    """
+
+    name: str
+    y: tuple[float | None, ...]
+    role: Role = "auto"
+    low: tuple[float | None, ...] = ()
+    high: tuple[float | None, ...] = ()
+    dashed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A labelled place: a moment (vertical line) or a bound (horizontal line)."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A figure, declared. `x` holds seconds or numbers for lines and stacked areas, names for bars."""
+
+    kind: ChartKind
+    title: str
+    x_label: str
+    y_label: str
+    x: tuple[float, ...] | tuple[str, ...]
+    series: tuple[Series, ...]
+    x_unit: Unit = "clock"
+    y_unit: Unit = ""
+    moments: tuple[Mark, ...] = ()
+    bounds: tuple[Mark, ...] = ()
+    log_y: bool = False
+    y_max: float | None = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        for series in self.series:
+            for values in (series.y, series.low, series.high):
+                if len(values) not in (0, len(self.x)) or len(series.y) != len(self.x):
+                    raise ValueError(
+                        f"chart {self.title!r}: series {series.name!r} must have {len(self.x)} values, one "
+                        f"per x (got {len(values)})"
+                    )
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One question about a run, answered."""
+
+    name: str
+    question: str
+    sentence: str
+    figures: tuple[Chart, ...] = ()
+    tables: tuple[Table, ...] = ()
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    findings: tuple[str, ...] = ()
+
+
+_BUCKETS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+
+
+def bucket_s(length_s: float, *, most: int = 90) -> int:
+    """A bucket width people can read, in whole seconds, that cuts a run into at most `most` parts."""
+    return next((width for width in _BUCKETS_S if length_s / width <= most), _BUCKETS_S[-1])
+
+
+def main(analyse: Callable[[Run], Section]) -> None:
+    """Run one analysis script alone: `python analysis/latency.py reports/<run>` prints its section."""
+    from doorbuster.errors import DoorbusterError
+    from doorbuster.records.run import Run
+    from doorbuster.report.terminal import print_section
+
+    script = Path(sys.argv[0]).name
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        sys.stderr.write(
+            f"usage: python {script} RUN    (RUN = a folder below reports/, or its run.sqlite)\n"
+        )
+        raise SystemExit(2)
+    try:
+        with Run.open(Path(sys.argv[1])) as run:
+            section = analyse(run)
+    except DoorbusterError as error:
+        sys.stderr.write(f"{script}: {error}\n")
+        raise SystemExit(int(error.exit_code)) from None
+    print_section(section)

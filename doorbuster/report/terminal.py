@@ -1,0 +1,137 @@
+"""A section as a page in the terminal: the same sentence, tables and figures, with blocks instead of curves.
+
+Foreign text is printed as text: neither rich's markup nor escape sequences of a terminal act in it.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from doorbuster.report.palette import ink
+from doorbuster.report.section import Chart, Section, Series
+from doorbuster.report.section import Table as SectionTable
+from doorbuster.report.text import clean, format_cell, format_value, one_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+_SPARK_WIDTH = 60
+
+
+def print_section(section: Section, *, console: Console | None = None) -> None:
+    """Print one section; `console` is where to, standard output if not given."""
+    from rich.console import Console as RichConsole
+    from rich.panel import Panel
+    from rich.text import Text
+
+    out = console or RichConsole(file=sys.stdout)
+    headline = Text(clean(section.sentence), style="bold")
+    out.print(Panel(headline, title=Text(clean(section.question)), title_align="left", padding=(1, 2)))
+    for finding in section.findings:
+        out.print(Text(f"  • {clean(finding)}"))
+    for chart in section.figures:
+        out.print()
+        out.print(Text(one_line(chart.title, 200), style="bold"))
+        _print_chart(chart, out)
+    for table in section.tables:
+        out.print()
+        _print_table(table, out)
+
+
+def sparkline(
+    values: tuple[float | None, ...], *, width: int = _SPARK_WIDTH, top: float | None = None
+) -> str:
+    """One character per point (neighbours averaged when there are more than `width`); a gap stays blank."""
+    points = _thin(values, width)
+    known = [value for value in points if value is not None]
+    ceiling = top if top is not None else max(known, default=0.0)
+    if ceiling <= 0:
+        return "".join(" " if value is None else _BLOCKS[1] for value in points)
+    return "".join(_block(value, ceiling) for value in points)
+
+
+def _block(value: float | None, ceiling: float) -> str:
+    if value is None:
+        return " "
+    return _BLOCKS[1 + min(7, max(0, round(value / ceiling * 7)))]
+
+
+def _thin(values: tuple[float | None, ...], width: int) -> list[float | None]:
+    if len(values) <= width:
+        return list(values)
+    points: list[float | None] = []
+    for index in range(width):
+        part = values[index * len(values) // width : (index + 1) * len(values) // width]
+        known = [value for value in part if value is not None]
+        points.append(sum(known) / len(known) if known else None)
+    return points
+
+
+def _print_chart(chart: Chart, out: Console) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2))
+    if chart.kind == "bars":
+        _fill_bars(chart, grid)
+    else:
+        top = max((value for series in chart.series for value in series.y if value is not None), default=0.0)
+        for position, series in enumerate(chart.series):
+            pen = ink(series.role, position)
+            line = Text(sparkline(series.y, top=top), style=pen.terminal)
+            grid.add_row(Text(one_line(series.name, 28)), line, Text(_range(series, chart)))
+    out.print(grid)
+    for mark in (*chart.moments, *chart.bounds):
+        out.print(Text(f"  {one_line(mark.label, 120)}", style="dim"))
+
+
+def _fill_bars(chart: Chart, grid: object) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    assert isinstance(grid, Table)
+    sums = [sum(series.y[index] or 0.0 for series in chart.series) for index in range(len(chart.x))]
+    longest = max(sums, default=0.0) or 1.0
+    for index, name in enumerate(chart.x):
+        bar = Text()
+        words: list[str] = []
+        for position, series in enumerate(chart.series):
+            value = series.y[index] or 0.0
+            if value:
+                style = ink(series.role, position).terminal
+                bar.append("█" * max(1, round(value / longest * 40)), style=style)
+                words.append(f"{one_line(series.name, 20)} {format_value(value, chart.y_unit)}")
+        grid.add_row(Text(one_line(str(name), 34)), bar, Text(", ".join(words)))
+
+
+def _range(series: Series, chart: Chart) -> str:
+    known = [value for value in series.y if value is not None]
+    if not known:
+        return "no data"
+    return f"{format_value(min(known), chart.y_unit)} to {format_value(max(known), chart.y_unit)}"
+
+
+def _print_table(table: SectionTable, out: Console) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=box.SIMPLE_HEAD, title=Text(one_line(table.title, 200)), title_justify="left")
+    drawn.title_style = "bold"
+    for position, column in enumerate(table.columns):
+        drawn.add_column(
+            Text(one_line(column.name)), justify="right" if is_numeric(table, position) else "left"
+        )
+    for row in table.rows:
+        cells = zip(row, table.columns, strict=True)
+        drawn.add_row(*(Text(one_line(format_cell(cell, column), 80)) for cell, column in cells))
+    out.print(drawn)
+    if table.note:
+        out.print(Text(f"  {clean(table.note)}", style="dim"))
+
+
+def is_numeric(table: SectionTable, position: int) -> bool:
+    """Whether a column holds numbers, which belong on its right edge."""
+    return not any(isinstance(row[position], str) for row in table.rows)

@@ -1,0 +1,122 @@
+"""How numbers read, and how foreign text is made harmless in each format we write.
+
+Pure. Everything that came from a target, a scenario or a script is foreign: HTML is escaped by the template
+engine, XML and Markdown by the functions here.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from doorbuster.report.section import Cell, Column, Metric, Unit
+from doorbuster.units import format_count, format_duration, format_money, format_ratio
+
+NOT_KNOWN = "–"
+# XML 1.0, production 2 (Char): everything else must not appear, not even as a character reference. The
+# second range are the overrides of writing direction, with which a name could rewrite the words around it.
+_UNSAFE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u202a-\u202e\u2066-\u2069]")
+_MARKDOWN = re.compile(r"([\\`*_\[\]<|~$&])|(?<=://)|(?<=[@#])|(?<=www)(?=\.)")
+_SPACES = re.compile(r"\s+")
+
+
+def format_clock(seconds: float) -> str:
+    """ "1:05" since the start of the run; "1:02:03" from an hour on."""
+    whole = round(abs(seconds))
+    sign = "-" if seconds < 0 and whole else ""
+    if whole >= 3600:
+        return f"{sign}{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+    return f"{sign}{whole // 60}:{whole % 60:02d}"
+
+
+def format_bytes(size: float) -> str:
+    """ "1.5 MB", in powers of ten."""
+    for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if abs(size) >= factor:
+            return f"{size / factor:.3g} {unit}"
+    return f"{size:.0f} B"
+
+
+def format_value(value: float | None, unit: Unit) -> str:
+    """One number in the unit of its column: "1.45 s", "99.6 %", "£1,234.50", "–" for unknown."""
+    if value is None or math.isnan(value):
+        return NOT_KNOWN
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    match unit:
+        case "ms":
+            return format_duration(value / 1000.0)
+        case "s":
+            return format_duration(value)
+        case "clock":
+            return format_clock(value)
+        case "ratio":
+            return format_ratio(value)
+        case "count":
+            return format_count(value)
+        case "per_s":
+            return f"{format_number(value)}/s"
+        case "pence":
+            return format_money(value) if abs(value) < 100_000 else format_money(round(value, -2))[:-3]
+        case "bytes":
+            return format_bytes(value)
+        case "cores":
+            return f"{value:.2f}"
+        case _:
+            return format_number(value)
+
+
+def format_number(value: float) -> str:
+    """Four significant digits without an exponent for everyday sizes: "13.33", "1,234"."""
+    if float(value).is_integer() or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def format_interval(metric: Metric) -> str:
+    """ "1.2 s to 1.9 s"; an end nobody could know reads "?"; "" without an interval."""
+    if metric.low is None and metric.high is None:
+        return ""
+    low = "?" if metric.low is None else format_value(metric.low, metric.unit)
+    high = "?" if metric.high is None else format_value(metric.high, metric.unit)
+    return f"{low} to {high}"
+
+
+def format_metric(metric: Metric) -> str:
+    """ "≥ 1.45 s", the value alone."""
+    text = format_value(metric.value, metric.unit)
+    return f"≥ {text}" if metric.at_least and metric.value is not None else text
+
+
+def format_cell(cell: Cell, column: Column) -> str:
+    """A cell as one line of text; a Metric shows its interval in brackets."""
+    if isinstance(cell, Metric):
+        interval = format_interval(cell)
+        return f"{format_metric(cell)} ({interval})" if interval else format_metric(cell)
+    if isinstance(cell, str):
+        return cell
+    return format_value(cell, column.unit)
+
+
+def clean(text: str) -> str:
+    """The text with every character that XML 1.0 forbids, or that overrides the writing direction, as U+FFFD.
+
+    Not escaped: that is the writer's task.
+    """
+    return _UNSAFE.sub("\ufffd", text)
+
+
+def one_line(text: str, limit: int = 60) -> str:
+    """The text cleaned, on one line, cut with "…" beyond `limit` characters."""
+    line = _SPACES.sub(" ", clean(text)).strip()
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def markdown_text(text: str) -> str:
+    """The text on one line, for the middle of a line of Markdown: nothing in it formats, links or notifies.
+
+    A backslash does not stop a host from turning "@name", "#12" or a bare address into a link after the
+    rendering; a zero-width space behind "@", "#" and "://" does.
+    """
+    line = _SPACES.sub(" ", clean(text)).strip()
+    return _MARKDOWN.sub(lambda match: f"\\{match[1]}" if match[1] else "\u200b", line)

@@ -1,0 +1,62 @@
+"""The report of a run as files: index.html, summary.md, junit.xml, summary.json.
+
+Each is rendered in full before anything is written, and put in place in one step: a reader never meets half a
+report, and a report that cannot be made leaves the old one alone.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from doorbuster.errors import AnalysisError, RecordError
+from doorbuster.gate import Judgement, Verdict
+from doorbuster.records.run import Run
+from doorbuster.report.junit import render_junit
+from doorbuster.report.page import render_page
+from doorbuster.report.section import Section
+from doorbuster.report.summary import render_json, render_markdown
+
+
+def write_report(
+    run: Run,
+    sections: Sequence[Section],
+    judgements: Sequence[Judgement],
+    verdict: Verdict,
+    folder: Path,
+    *,
+    problems: Sequence[AnalysisError] = (),
+) -> tuple[Path, ...]:
+    """Write the four files and return their paths.
+
+    Args: folder: made if missing; problems: analysis scripts that failed, named in the report.
+    Raises: RecordError when a file cannot be written.
+    """
+    texts = {
+        "index.html": render_page(run, sections, judgements, verdict, problems),
+        "summary.md": render_markdown(run, sections, judgements, verdict),
+        "junit.xml": render_junit(run.meta, judgements, verdict),
+        "summary.json": render_json(run, sections, judgements, verdict, problems),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return tuple(_put(folder / name, text) for name, text in texts.items())
+    except OSError as error:
+        raise RecordError(
+            f"{folder}: cannot write the report: {error.strerror}; name another folder"
+        ) from error
+
+
+def _put(path: Path, text: str) -> Path:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path

@@ -1,0 +1,315 @@
+"""The built-in sections on real run files: each number against the run, each sentence against the case."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from doorbuster.records.batch import Batch, CustomerCount
+from doorbuster.records.run import Run
+from doorbuster.records.runfile import RunWriter
+from doorbuster.report import Section, load_analysis
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = ("customers", "orders", "latency", "generator")
+GOOD = {"broken": None}
+
+
+def section(name: str, run: Run) -> Section:
+    return load_analysis(ROOT / "analysis" / f"{name}.py")(run)
+
+
+def values(found: Section) -> dict[str, float | None]:
+    return {name: metric.value for name, metric in found.metrics.items()}
+
+
+def table(found: Section, title: str) -> list[tuple]:
+    return [row for item in found.tables if item.title == title for row in item.rows]
+
+
+# All of them
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize(
+    "changes", [{}, GOOD, {"rate_per_s": 0.0, "ledger": False}, {"dropped": 5, "missing": 3}]
+)
+def test_a_section_answers_in_one_sentence_whatever_happened(open_peak, name, changes):
+    found = section(name, open_peak(**changes))
+    assert found.name == name
+    assert found.question.endswith("?")
+    assert found.sentence.endswith(".")
+    assert found.metrics
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_runs_alone_and_prints_a_page(build_peak, name):
+    done = subprocess.run(
+        [sys.executable, ROOT / "analysis" / f"{name}.py", build_peak()],
+        capture_output=True,
+        text=True,
+        cwd="/",
+    )
+    assert done.returncode == 0, done.stderr
+    with Run.open(build_peak()) as run:
+        found = section(name, run)
+    assert found.question in done.stdout
+    assert all(item.title.split(",")[0][:30] in done.stdout for item in found.tables)
+
+
+def test_a_script_without_a_run_says_how_to_call_it():
+    done = subprocess.run([sys.executable, ROOT / "analysis" / "latency.py"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "usage: python latency.py RUN" in done.stderr
+
+
+def test_a_script_says_in_one_line_that_there_is_no_run(tmp_path):
+    done = subprocess.run(
+        [sys.executable, ROOT / "analysis" / "orders.py", tmp_path], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("orders.py: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+# Customers
+
+
+def test_both_success_rates_are_those_of_the_customers(open_peak):
+    run = open_peak()
+    found, rows = section("customers", run), run.customers()
+    for name, pick in (("can_browse", "browse"), ("can_order", "order")):
+        tried = sum(row.n for row in rows if getattr(row, pick) is not None)
+        could = sum(row.n for row in rows if getattr(row, pick) == 1)
+        metric = found.metrics[name]
+        assert (metric.value, metric.n) == (could / tried, tried)
+        assert metric.low < metric.value < metric.high
+
+
+def test_the_outage_is_found_where_it_was(open_peak):
+    seen = values(section("customers", open_peak(rate_per_s=30.0, broken=(25, 45))))
+    assert 22 <= seen["broke_at"] <= 27
+    assert 43 <= seen["recovered_at"] <= 48
+    assert 16 <= seen["broken_for"] <= 24
+
+
+def test_an_outage_that_lasts_to_the_end_has_no_recovery(open_peak):
+    seen = values(section("customers", open_peak(rate_per_s=30.0, broken=(40, 60))))
+    assert 37 <= seen["broke_at"] <= 42
+    assert seen["recovered_at"] is None
+
+
+def test_a_shop_that_holds_was_never_broken(open_peak):
+    seen = values(section("customers", open_peak(**GOOD)))
+    assert (seen["broke_at"], seen["broken_for"], seen["recovered_at"]) == (None, 0, None)
+
+
+def test_orders_not_placed_are_wanted_minus_placed_and_cost_the_mean_basket_of_their_channel(open_peak):
+    run = open_peak()
+    found, rows = section("customers", run), run.customers()
+    missed = {
+        channel: sum(row.n for row in rows if row.order == 0 and row.channel == channel)
+        for channel in ("web", "store")
+    }
+    baskets = {
+        channel: [
+            order.total_pence
+            for order in run.orders()
+            if order.answer == "acknowledged" and order.channel == channel
+        ]
+        for channel in missed
+    }
+    metrics = found.metrics
+    assert metrics["orders_not_placed"].value == sum(missed.values()) > 0
+    expected = sum(n * np.mean(baskets[channel]) for channel, n in missed.items())
+    assert metrics["sales_not_made"].value == pytest.approx(expected)
+    assert metrics["sales_not_made"].low < expected < metrics["sales_not_made"].high
+
+
+def test_outcomes_over_time_add_up_to_all_customers(open_peak):
+    run = open_peak()
+    chart = section("customers", run).figures[0]
+    width_s = chart.x[1] - chart.x[0]
+    total = sum(value for series in chart.series for value in series.y) * width_s
+    assert total == pytest.approx(sum(row.n for row in run.customers()))
+
+
+def test_customers_we_dropped_are_named_and_count_for_neither_rate(open_peak):
+    run = open_peak(**GOOD, dropped=5)
+    found = section("customers", run)
+    assert found.metrics["customers_dropped"].value == 5
+    assert any("5 customers were dropped by us" in finding for finding in found.findings)
+    assert found.metrics["can_order"].value == 1.0
+
+
+def test_the_most_costly_cause_is_named(open_peak):
+    found = section("customers", open_peak())
+    left = table(found, "Where and why customers left")
+    assert left == sorted(left, key=lambda row: -row[3])
+    most = max(left, key=lambda row: row[5])
+    assert any(f"at step {most[0]} ({most[2]}), {most[5]} customers" in finding for finding in found.findings)
+
+
+# Orders
+
+
+def test_a_clean_audit_says_yes(open_peak):
+    found = section("orders", open_peak(**GOOD))
+    assert found.sentence.startswith("Yes: all ")
+    assert values(found)["orders_lost"] == 0
+
+
+def test_faults_of_the_books_are_counted_and_named(open_peak):
+    run = open_peak(lost=2, oversold=3)
+    found = section("orders", run)
+    acknowledged = sum(order.answer == "acknowledged" for order in run.orders())
+    assert found.sentence == (
+        f"No: of {acknowledged} acknowledged and {acknowledged - 2} booked orders, 2 were lost, 3 units were "
+        f"sold that do not exist."
+    )
+    assert table(found, "Articles whose stock is wrong")[0][-1] == 3
+    assert any(finding.startswith("First keys lost: r1:") for finding in found.findings)
+
+
+def test_books_that_were_not_read_leave_every_audit_number_unknown(open_peak):
+    found = section("orders", open_peak(ledger=False))
+    assert found.sentence.startswith("Nobody knows: ")
+    seen = values(found)
+    assert [
+        seen[name] for name in ("orders_lost", "orders_duplicated", "oversold_units", "backlog_peak")
+    ] == [None] * 4
+
+
+def test_the_backlog_is_that_of_the_ledger(open_peak):
+    run = open_peak()
+    books, seen = run.ledger().orders, values(section("orders", run))
+    depth = [
+        sum(order.placed_at_s <= at_s for order in books) - sum(order.picked_at_s <= at_s for order in books)
+        for at_s in sorted(order.placed_at_s for order in books)
+    ]
+    assert seen["backlog_peak"] == max(depth)
+    assert seen["backlog_left"] == 0
+    assert seen["backlog_drained_at"] == max(order.picked_at_s for order in books)
+
+
+def test_the_audit_by_channel_adds_up(open_peak):
+    rows = table(
+        section("orders", open_peak(lost=2)), "The audit: acknowledged orders against the shop's books"
+    )
+    whole, *parts = (row[1:] for row in rows)
+    assert [sum(column) for column in zip(*parts, strict=True)] == list(whole)
+
+
+# Latency
+
+
+def test_percentiles_without_anybody_leaving_are_those_of_the_histogram(open_peak):
+    run = open_peak(**GOOD, web="partner")
+    found = section("latency", run)
+    steps = run.histograms_by(lambda series: series.step if series.outcome == "ok" else None)
+    left = {series.step for series in run.series if series.outcome == "abandoned"}
+    for name, answered, _, _, p50, *_ in table(found, "Response time by step"):
+        if name not in left:
+            assert p50.value == steps[name].quantile_us(0.5) / 1e3
+            assert (p50.n, answered) == (steps[name].n, steps[name].n)
+
+
+def test_a_percentile_with_too_few_requests_is_refused(open_peak):
+    found = section("latency", open_peak(rate_per_s=0.5))
+    n = found.metrics["response_p99"].n
+    assert 0 < n < 299
+    assert values(found)["response_p99"] is None
+    assert values(found)["response_p99_9"] is None
+
+
+def test_failed_requests_are_in_none_of_the_percentiles(open_peak):
+    run = open_peak()
+    found = section("latency", run)
+    timed = run.histogram(match=lambda series: series.outcome != "failed")
+    assert found.metrics["response_p50"].n == timed.n
+    assert any("they are in none of these percentiles" in finding for finding in found.findings)
+
+
+def test_response_time_is_service_time_and_lateness(open_peak):
+    rows = table(
+        section("latency", open_peak(**GOOD, lateness_ms=40.0)), "Response time and service time side by side"
+    )
+    assert rows
+    for _, _, response, service, *_ in rows:
+        assert response - service == pytest.approx(40.0, abs=1.0)
+
+
+def test_it_got_slow_when_the_shop_broke(open_peak):
+    seen = values(section("latency", open_peak(rate_per_s=30.0, broken=(25, 45))))
+    assert 22 <= seen["slow_at"] <= 28
+
+
+def test_without_a_threshold_three_times_the_baseline_is_slow(open_peak):
+    plain = {"scenario_text": "imported"}
+    found = section("latency", open_peak(rate_per_s=30.0, broken=(25, 45), meta=plain))
+    assert 22 <= values(found)["slow_at"] <= 28
+    assert any("three times the baseline" in finding for finding in found.findings)
+
+
+def test_a_steady_shop_did_not_get_slow(open_peak):
+    assert values(section("latency", open_peak(**GOOD)))["slow_at"] is None
+
+
+def test_requests_over_time_add_up_to_all_requests(open_peak):
+    run = open_peak()
+    chart = section("latency", run).figures[1]
+    width_s = chart.x[1] - chart.x[0]
+    total = sum(value for series in chart.series for value in series.y) * width_s
+    assert total == pytest.approx(run.histogram().n)
+
+
+# Generator
+
+
+def test_a_healthy_generator_is_trusted(open_peak):
+    run = open_peak(**GOOD)
+    found = section("generator", run)
+    assert found.sentence.startswith(
+        f"Yes: all {run.balance().planned} planned arrivals were sent, 99 of 100"
+    )
+    assert found.findings == ()
+    chart = found.figures[0]
+    started, planned = chart.series
+    assert started.y == planned.y
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"lateness_ms": 80.0}, "1 start in 100 was late by"),
+        ({"cpu_ratio": 0.97}, "A worker used more than 90 % of a core in 100.0 % of its seconds"),
+        ({"dropped": 3}, "were never sent, or were broken off by us"),
+        ({"missing": 4}, "4 customers have no outcome"),
+    ],
+)
+def test_what_is_wrong_with_a_generator_is_said(open_peak, change, words):
+    found = section("generator", open_peak(**GOOD, **change))
+    assert found.sentence.startswith("Not fully: one thing is wrong")
+    assert words in found.findings[0]
+
+
+def test_the_balance_table_balances(open_peak):
+    rows = table(section("generator", open_peak(dropped=3, missing=4)), "Where every customer went")
+    for _, planned, *parts in rows:
+        assert planned == sum(parts)
+    assert rows[-1][-2:] == (3, 4)
+
+
+def test_a_closed_channel_without_a_plan_is_counted(peaks, tmp_path, open_peak):
+    meta = open_peak().meta.changed(run_id="r2")
+    row = CustomerCount(0, "phone", "phone_order", "served", "", "", None, 1, 12)
+    with RunWriter.create(tmp_path, meta, {}) as writer:
+        writer.write([Batch("w0", 0, final=True, customers=(row,))])
+        writer.finish("finished")
+    with Run.open(tmp_path) as run:
+        assert section("generator", run).sentence.startswith(("Nothing was planned", "Not fully"))
+        assert section("customers", run).metrics["can_order"].value == 1.0

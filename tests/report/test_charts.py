@@ -1,0 +1,121 @@
+"""Charts as SVG: complete, the same each time, coloured by the page, and honest about gaps."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from doorbuster.report.charts import chart_table, render_svg
+from doorbuster.report.palette import CYCLE, INKS
+from doorbuster.report.section import Chart, Column, Mark, Series, Table, bucket_s
+
+LINES = Chart(
+    "lines", "t", "time", "customers", (0.0, 10.0, 20.0, 30.0),
+    (
+        Series("a", (1.0, None, 3.0, 2.0), low=(0.5, None, 2.0, 1.0), high=(2.0, None, 4.0, 3.0)),
+        Series("b", (1.0, 1.0, 2.0, 2.0)),
+    ),
+    moments=(Mark(10.0, "it broke"),), bounds=(Mark(2.5, "limit"),),
+)  # fmt: skip
+
+
+def texts(svg: str) -> list[str]:
+    return [element.text for element in ET.fromstring(svg).iter("text")]
+
+
+@pytest.mark.parametrize("kind", ["lines", "stacked", "bars"])
+def test_a_chart_is_one_well_formed_svg_element_without_ids_of_others(kind):
+    chart = Chart(
+        kind,
+        "t",
+        "x",
+        "y",
+        (0.0, 1.0) if kind != "bars" else ("p", "q"),
+        (Series("a", (1.0, 2.0)), Series("b", (2.0, 1.0))),
+    )
+    svg = render_svg(chart, ident="one")
+    root = ET.fromstring(svg)
+    assert root.tag == "svg"
+    assert all(element.get("id", "one-").startswith("one-") for element in root.iter())
+    assert "http" not in svg
+    assert "<metadata" not in svg
+
+
+def test_the_same_chart_gives_the_same_bytes():
+    assert render_svg(LINES, ident="f") == render_svg(LINES, ident="f")
+
+
+def test_every_colour_comes_from_the_page():
+    for chart in (
+        LINES,
+        Chart("stacked", "t", "x", "y", (0.0, 1.0), tuple(Series(r, (1.0, 2.0), r) for r in INKS)),
+    ):
+        svg = render_svg(chart, ident="f")
+        assert "var(--" in svg
+        assert not [pen.light for pen in (*INKS.values(), *CYCLE) if pen.light in svg]
+
+
+def test_every_pen_has_its_own_colour_and_every_outcome_its_own_hatch():
+    pens = {pen.variable: pen for pen in (*INKS.values(), *CYCLE)}
+    assert len({pen.light for pen in pens.values()}) == len(pens)
+    outcomes = [INKS[name] for name in ("served", "abandoned", "turned_away", "queued_out", "dropped")]
+    assert len({pen.hatch for pen in outcomes}) == 5
+
+
+def test_labels_stay_text_and_time_reads_as_a_clock():
+    found = texts(render_svg(LINES, ident="f"))
+    assert {"a", "b", "it broke", "limit", "time", "customers", "0:10", "0:30"} <= set(found)
+
+
+def test_dollars_and_angle_brackets_in_names_are_text():
+    chart = Chart(
+        "lines", "t", "x", "y", (0.0, 1.0), (Series("$x^2$ <b>&", (1.0, 2.0)), Series("$\\frac", (2.0, 1.0)))
+    )
+    assert {"$x^2$ <b>&", "$\\frac"} <= set(texts(render_svg(chart, ident="f")))
+
+
+@pytest.mark.parametrize(
+    "chart",
+    [
+        Chart("lines", "t", "x", "y", (), ()),
+        Chart("stacked", "t", "x", "y", (0.0,), (Series("a", (1.0,)),)),
+        Chart("lines", "t", "x", "y", (5.0,), (Series("a", (1.0,)),)),
+        Chart("lines", "t", "x", "y", (0.0, 1.0), (Series("a", (None, None)),), log_y=True),
+        Chart("lines", "t", "x", "y", (0.0, 1.0), (Series("a", (0.0, 0.0)),), log_y=True),
+        Chart("bars", "t", "x", "y", (), ()),
+    ],
+)
+def test_a_chart_of_little_or_nothing_is_drawn_all_the_same(chart):
+    assert render_svg(chart, ident="f").startswith("<svg ")
+
+
+def test_the_table_behind_a_chart_has_every_number():
+    table = chart_table(LINES)
+    assert [column.name for column in table.columns] == ["time", "a", "a, low", "a, high", "b"]
+    assert table.rows[0] == (0.0, 1.0, 0.5, 2.0, 1.0)
+    assert table.rows[1] == (10.0, None, None, None, 1.0)
+
+
+def test_a_long_table_is_thinned_and_says_so():
+    x = tuple(float(i) for i in range(1000))
+    table = chart_table(Chart("lines", "t", "x", "y", x, (Series("a", x),)))
+    assert len(table.rows) == 334
+    assert table.note == "Every 3th point of 1,000."
+
+
+def test_a_series_of_the_wrong_length_is_refused_with_its_name():
+    with pytest.raises(ValueError, match=r"chart 't': series 'a' must have 2 values, one per x \(got 1\)"):
+        Chart("lines", "t", "x", "y", (0.0, 1.0), (Series("a", (1.0,)),))
+
+
+def test_a_row_of_the_wrong_length_is_refused_with_its_table():
+    with pytest.raises(ValueError, match="table 't' has 2 columns"):
+        Table("t", (Column("a"), Column("b")), ((1,),))
+
+
+@pytest.mark.parametrize(
+    ("length_s", "expected"), [(60, 1), (90, 1), (91, 2), (3600, 60), (86400, 1800), (0, 1)]
+)
+def test_a_bucket_is_a_width_people_can_read(length_s, expected):
+    assert bucket_s(length_s) == expected

@@ -1,0 +1,396 @@
+"""The files of a report, from real run files: what they say, and that nothing foreign acts in them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from doorbuster.errors import RecordError
+from doorbuster.gate import judge, verdict
+from doorbuster.records.batch import Event
+from doorbuster.records.run import Run
+from doorbuster.report import Chart, Column, Metric, Section, Series, Table, analyse_run, write_report
+from doorbuster.scenario import read_scenario
+from doorbuster.scenario.thresholds import read_thresholds
+
+ROOT = Path(__file__).parents[2]
+HOSTILE = (
+    "</script><img src=x onerror=alert(1)> ]]> | `x` *b* @me #1 $\\frac & \"q\" 'q'\n"
+    "\u202e\x00\x1b[31m\ud800 &lt; end"
+)
+
+
+@pytest.fixture(scope="session")
+def report(build_peak, tmp_path_factory):
+    """Writes the report of a peak with these changes; gives its folder."""
+
+    def write(*, thresholds=None, sections=None, **changes) -> Path:
+        folder = tmp_path_factory.mktemp("report")
+        with Run.open(build_peak(**changes)) as run:
+            found = analyse_run(run, [ROOT / "analysis"]).sections if sections is None else sections
+            wanted = (
+                read_scenario(run.meta.scenario_text).thresholds
+                if thresholds is None
+                else read_thresholds(thresholds)
+            )
+            judgements = judge(run, found, wanted)
+            write_report(run, found, judgements, verdict(run, judgements), folder)
+        return folder
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def failed(report) -> Path:
+    return report()
+
+
+class Page(HTMLParser):
+    """Elements, attributes and text of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.text: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def words(html: str) -> str:
+    return re.sub(r"\s+", " ", " ".join(Page(html).text))
+
+
+def section_of(text: str) -> Section:
+    """A section in which every text is the given one."""
+    values = (Metric(1.0, "ms", 0.5, None, 3, text), text, None)
+    return Section(
+        name=text, question=text, sentence=text, findings=(text,), metrics={text: Metric(2.0, meaning=text)},
+        tables=(Table(text, (Column(text), Column(text), Column(text)), (values,), text),),
+        figures=(
+            Chart("bars", text, text, text, (text, text + "2"), (Series(text, (1.0, 2.0)),), note=text),
+            Chart(
+                "lines", text, text, text, (0.0, 1.0),
+                (Series(text, (1.0, None)), Series(text, (2.0, 3.0))),
+            ),
+            Chart("stacked", text, text, text, (), ()),
+        ),
+    )  # fmt: skip
+
+
+# The page
+
+
+def test_a_report_has_four_files(failed):
+    assert sorted(path.name for path in failed.iterdir()) == [
+        "index.html",
+        "junit.xml",
+        "summary.json",
+        "summary.md",
+    ]
+
+
+def test_the_page_is_complete_in_itself(failed):
+    page = Page((failed / "index.html").read_text(encoding="utf-8"))
+    loading = {
+        "script",
+        "link",
+        "img",
+        "iframe",
+        "object",
+        "embed",
+        "video",
+        "audio",
+        "source",
+        "base",
+        "form",
+    }
+    assert loading.isdisjoint(page.tags)
+    targets = [value for name, value in page.attributes if name in ("href", "src", "xlink:href", "action")]
+    assert targets
+    assert all(target.startswith("#") for target in targets)
+    assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in page.attributes
+    assert "url(http" not in (failed / "index.html").read_text(encoding="utf-8")
+
+
+def test_every_id_is_used_once_and_every_reference_has_its_id(failed):
+    text = (failed / "index.html").read_text(encoding="utf-8")
+    page = Page(text)
+    ids = [value for name, value in page.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    used = {value[1:] for name, value in page.attributes if name == "href"} | set(
+        re.findall(r"url\(#([^)]+)\)", text)
+    )
+    assert used <= set(ids)
+
+
+def test_the_order_of_the_page_is_verdict_facts_thresholds_sections_method(failed):
+    text = words((failed / "index.html").read_text(encoding="utf-8"))
+    order = [
+        "FAIL", "Could browse", "Left without their order", "When ordering broke",
+        "Which thresholds were met?", "Could customers browse and order?",
+        "Did every order arrive",
+        "How long did customers wait",
+        "Can the numbers be trusted?", "How was this measured", "The scenario as it was run",
+    ]  # fmt: skip
+    places = [text.index(part) for part in order]
+    assert places == sorted(places)
+
+
+def test_the_facts_below_the_verdict_are_those_of_the_run(failed, open_peak):
+    run = open_peak()
+    wanted = sum(row.n for row in run.customers() if row.order is not None)
+    missed = sum(row.n for row in run.customers() if row.order == 0)
+    text = words((failed / "index.html").read_text(encoding="utf-8"))
+    assert f"Left without their order {missed} of {wanted} customers who wanted to order; about £" in text
+    assert f"{(wanted - missed) / wanted * 100:.1f} % of {wanted} customers who wanted to" in text
+
+
+def test_no_result_is_told_by_colour_alone(failed):
+    text = (failed / "index.html").read_text(encoding="utf-8")
+    for word, sign in (("pass", "✓"), ("fail", "✗"), ("warn", "!")):
+        assert f'<span class="mark {word}"><span aria-hidden="true">{sign}</span> {word}</span>' in text
+
+
+def test_every_figure_has_its_numbers_in_a_table(failed):
+    text = (failed / "index.html").read_text(encoding="utf-8")
+    assert text.count("<figure>") == text.count("The numbers behind this figure") >= 8
+    assert text.count("<svg ") == text.count("<figure>")
+
+
+def test_the_same_run_gives_the_same_bytes(report, failed):
+    again = report()
+    for name in ("index.html", "summary.md", "junit.xml", "summary.json"):
+        assert (again / name).read_bytes() == (failed / name).read_bytes()
+
+
+def test_a_run_in_which_nothing_happened_has_a_report(report):
+    folder = report(rate_per_s=0.0, ledger=False)
+    assert (
+        json.loads((folder / "summary.json").read_text(encoding="utf-8"))["verdict"]["status"]
+        == "inconclusive"
+    )
+    assert "nobody tried" in words((folder / "index.html").read_text(encoding="utf-8"))
+
+
+def test_the_report_of_ninety_seconds_takes_less_than_five(build_peak, tmp_path):
+    folder = build_peak(duration_s=90, rate_per_s=13.3)
+    program = (
+        "import sys, time; started = time.process_time()\n"
+        "from pathlib import Path\n"
+        "from doorbuster.records.run import Run\n"
+        "from doorbuster.report import analyse_run, write_report\n"
+        "from doorbuster.gate import judge, verdict\n"
+        "from doorbuster.scenario import read_scenario\n"
+        "with Run.open(sys.argv[1]) as run:\n"
+        "    found = analyse_run(run, [Path(sys.argv[2])])\n"
+        "    judged = judge(run, found.sections, read_scenario(run.meta.scenario_text).thresholds)\n"
+        "    write_report(run, found.sections, judged, verdict(run, judged), Path(sys.argv[3]))\n"
+        "print(time.process_time() - started)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, folder, ROOT / "analysis", tmp_path],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert float(done.stdout) < 5.0
+
+
+def test_importing_the_report_imports_no_heavy_library():
+    heavy = ("matplotlib", "scipy", "rich")
+    program = f"import sys, doorbuster.report; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_report_that_cannot_be_written_leaves_the_old_one_alone(failed, report, open_peak, tmp_path):
+    folder = tmp_path / "taken"
+    folder.write_text("a file", encoding="utf-8")
+    run = open_peak()
+    with pytest.raises(RecordError, match="cannot write the report"):
+        write_report(run, (), (), verdict(run, ()), folder)
+    assert folder.read_text(encoding="utf-8") == "a file"
+
+
+# Hostile texts
+
+
+@pytest.fixture(scope="session")
+def attacked(report) -> Path:
+    """A report in which the shop, the scenario and a script say hostile things wherever they can."""
+    safe = HOSTILE.replace("\ud800", "").replace("\x00", "")  # the run file itself holds UTF-8
+    meta = {
+        "title": safe, "story": safe, "scenario_text": safe, "target_url": safe, "status_reason": safe,
+        "versions": {safe: safe}, "machine": {"hostname": safe, safe: safe}, "git_commit": safe,
+        "scenario_name": safe,
+    }  # fmt: skip
+    return report(
+        thresholds={"can_order": ["rate>=99%"]}, sections=(section_of(HOSTILE),), meta=meta, web="we<b>|`",
+        checkout=safe, cause=safe, events=(Event(1.0, safe, safe),), reason=safe,
+    )  # fmt: skip
+
+
+def test_hostile_text_makes_no_element_and_no_attribute(attacked):
+    text = (attacked / "index.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert "img" not in page.tags
+    assert "script" not in page.tags
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    assert "<img src=x onerror=alert(1)>" in words(text)
+    assert not re.search("[\x00-\x08\x0b-\x1f\u202e\ud800-\udfff]", text)
+
+
+def test_hostile_text_leaves_the_junit_file_valid(attacked):
+    tree = ET.parse(attacked / "junit.xml")
+    suite = tree.find("testsuite")
+    assert "]]>" in suite.get("name")
+    assert suite.find("testcase").get("name") == "can_order: rate>=99%"
+
+
+def test_hostile_text_stays_one_line_of_plain_text_in_markdown(attacked, failed):
+    hostile, plain = ((folder / "summary.md").read_text(encoding="utf-8") for folder in (attacked, failed))
+    assert hostile.count("\n- **") == 1
+    assert plain.count("\n- **") == 4
+    assert "\\<img" in hostile
+    assert not re.search(r"(?<!\\)[`$]", hostile)
+    assert "@me" not in hostile
+    assert "#1 " not in hostile
+    table = [line for line in hostile.splitlines() if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {5, 7}
+
+
+def test_hostile_text_survives_in_json(attacked):
+    document = json.loads((attacked / "summary.json").read_text(encoding="utf-8"))
+    assert document["sections"][0]["sentence"] == re.sub("[\u202e\x00\x1b\ud800]", "\ufffd", HOSTILE)
+
+
+# JUnit
+
+
+def test_junit_has_a_case_per_threshold_with_its_result(report):
+    bounds = {
+        "can_order": ["rate>=99%"], "orders_lost": ["count==0"],
+        "http_req_duration{step:search}": ["p(95)<1s"],
+        "http_req_duration": [{"threshold": "p(95)<1ms", "severity": "warn"}],
+        "service_time{step:search}": [{"threshold": "p(95)<1s", "severity": "warn"}],
+    }  # fmt: skip
+    suite = ET.parse(report(thresholds=bounds) / "junit.xml").find("testsuite")
+    cases = {case.get("name"): [child.tag for child in case] for case in suite.findall("testcase")}
+    assert cases == {
+        "can_order: rate>=99%": ["failure"],
+        "orders_lost: count==0": ["system-out"],
+        "http_req_duration{step:search}: p(95)<1s": ["error"],
+        "http_req_duration: p(95)<1ms": ["system-out"],
+        "service_time{step:search}: p(95)<1s": ["system-out"],
+    }
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("5", "1", "1")
+    assert suite.find("testcase/failure").get("message").endswith("points.")
+
+
+@pytest.mark.parametrize(
+    ("changes", "errors"),
+    [({"broken": None}, 0), ({"broken": None, "lateness_ms": 80.0}, 1), ({"status": "interrupted"}, 1)],
+)
+def test_junit_is_green_only_for_a_run_that_passed(report, changes, errors):
+    suite = ET.parse(report(thresholds={"orders_lost": ["count==0"]}, **changes) / "junit.xml").find(
+        "testsuite"
+    )
+    assert [suite.get("errors"), suite.get("failures")] == [str(errors), "0"]
+
+
+# JSON and Markdown
+
+
+def test_the_summary_for_programs_carries_every_number(failed, open_peak):
+    document = json.loads((failed / "summary.json").read_text(encoding="utf-8"))
+    run = open_peak()
+    balance = run.balance()
+    assert document["schema"] == "doorbuster.summary/1"
+    assert document["verdict"]["status"] == "fail"
+    assert document["verdict"]["exit_code"] == 99
+    assert document["balance"]["planned"] == balance.planned == sum(list(document["balance"].values())[1:])
+    assert len(document["thresholds"]) == 7
+    order = document["thresholds"][1]
+    assert (order["subject"], order["threshold"], order["status"]) == ("can_order", "rate>=99%", "fail")
+    assert order["low"] < order["observed"] < order["high"] < order["bound"]
+    metric = document["metrics"]["customers.can_order"]
+    assert [metric[name] for name in ("value", "low", "high", "n")] == [
+        order[name] for name in ("observed", "low", "high", "n")
+    ]
+    assert [section["name"] for section in document["sections"]] == [
+        "customers",
+        "orders",
+        "latency",
+        "generator",
+    ]
+
+
+def test_the_summary_for_a_pull_request_starts_with_the_verdict(failed):
+    lines = (failed / "summary.md").read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("### ❌ FAIL: ")
+    assert "| Could browse | Could order | Left without their order | When ordering broke |" in lines
+    assert sum(line.startswith(("| ✗ fail", "| ✓ pass", "| ! warn")) for line in lines) == 7
+
+
+# A real browser
+
+
+def chromium() -> str:
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("no Chromium on this machine: install the package chromium to run this test")
+    return found
+
+
+def browse(page: Path, profile: Path, *options: str) -> str:
+    done = subprocess.run(
+        [chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync",
+         f"--user-data-dir={profile}", *options, page.as_uri()],
+        capture_output=True, text=True, timeout=90,
+    )  # fmt: skip
+    return done.stdout
+
+
+def test_a_browser_shows_the_page(failed, tmp_path):
+    dom = browse(failed / "index.html", tmp_path, "--dump-dom")
+    assert "<title>FAIL · A sale, simulated</title>" in dom
+    assert dom.count("<svg") == (failed / "index.html").read_text(encoding="utf-8").count("<svg ")
+
+
+def test_a_browser_runs_nothing_of_a_hostile_page(attacked, tmp_path):
+    dom = browse(attacked / "index.html", tmp_path, "--dump-dom")
+    assert "&lt;img src=x onerror=alert(1)&gt;" in dom
+    assert "<img" not in dom
+    assert "<script" not in dom
+
+
+def test_the_top_of_the_page_fits_on_a_screen(failed, tmp_path):
+    """The four facts end above 800 pixels of a 1280 pixel wide window: measured in the printed layout."""
+    probe = tmp_path / "probe.html"
+    text = (failed / "index.html").read_text(encoding="utf-8")
+    policy = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
+    measure = "document.title = document.querySelector('.facts').getBoundingClientRect().bottom"
+    script = f"<script>{measure}</script></body>"
+    probe.write_text(policy.sub("", text).replace("</body>", script), encoding="utf-8")
+    started = time.monotonic()
+    dom = browse(probe, tmp_path / "profile", "--window-size=1280,800", "--dump-dom")
+    assert time.monotonic() - started < 60
+    bottom = float(re.search(r"<title>([\d.]+)</title>", dom)[1])
+    assert 100 < bottom < 700

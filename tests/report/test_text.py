@@ -1,0 +1,70 @@
+"""How numbers read, and what becomes of foreign text."""
+
+from __future__ import annotations
+
+import pytest
+
+from doorbuster.report.section import Column, Metric
+from doorbuster.report.text import (
+    clean,
+    format_cell,
+    format_clock,
+    format_metric,
+    format_value,
+    markdown_text,
+    one_line,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (1450.0, "ms", "1.45 s"), (12.34, "ms", "12.3 ms"), (None, "ms", "–"), (float("nan"), "ms", "–"),
+        (float("inf"), "ms", "∞"), (0.9997, "ratio", "99.97 %"), (65.0, "clock", "1:05"),
+        (1234, "count", "1,234"),
+        (12345, "pence", "£123.45"), (1234567, "pence", "£12,346"),
+        (13.33, "per_s", "13.33/s"),
+        (90_000_000, "bytes", "90 MB"), (0.5, "cores", "0.50"),
+        (0.123456, "", "0.1235"), (12000.4, "", "12,000"),
+    ],
+)  # fmt: skip
+def test_a_number_reads_in_its_unit(value, unit, text):
+    assert format_value(value, unit) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3661, "1:01:01"), (-5, "-0:05")])
+def test_a_moment_reads_as_a_clock(seconds, text):
+    assert format_clock(seconds) == text
+
+
+def test_a_metric_shows_what_is_not_known():
+    assert format_metric(Metric(1000.0, "ms", at_least=True)) == "≥ 1 s"
+    assert format_cell(Metric(1000.0, "ms", 900.0, None), Column("x")) == "1 s (900 ms to ?)"
+    assert format_cell(Metric(None, "ms"), Column("x")) == "–"
+
+
+@pytest.mark.parametrize("code", [0, 8, 0x0B, 0x1B, 0x1F, 0xD800, 0xDFFF, 0xFFFE, 0xFFFF, 0x202E, 0x2066])
+def test_characters_that_xml_forbids_or_that_turn_text_round_are_replaced(code):
+    assert clean(f"a{chr(code)}b") == "a\ufffdb"
+
+
+def test_ordinary_text_is_left_alone():
+    text = "Größe 漢字 😀\tx\ny"
+    assert clean(text) == text
+
+
+def test_one_line_cuts_with_an_ellipsis():
+    assert one_line("a\n b" + "c" * 100, 10) == "a bcccccc…"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a|b", "a\\|b"), ("`x`", "\\`x\\`"), ("a\nb\r\n c", "a b c"), ("<b>", "\\<b>"),
+        ("*a* _b_", "\\*a\\* \\_b\\_"),
+        ("[x](y)", "\\[x\\](y)"), ("@me", "@\u200bme"), ("#12", "#\u200b12"), ("http://x", "http://\u200bx"),
+        ("www.x.y", "www\u200b.x.y"), ("$x$", "\\$x\\$"), ("in-house 5 %", "in-house 5 %"),
+    ],
+)  # fmt: skip
+def test_markdown_is_made_plain_text(text, expected):
+    assert markdown_text(text) == expected
