@@ -282,9 +282,7 @@ class Connection(WaitingSocket):
     def _progress(self) -> str:
         if not self.received:
             return "before any byte of the answer"
-        if self.head is None:
-            return f"in the headers, after {self.received:,} bytes"
-        return f"in the body, after {self.received:,} bytes of answer"
+        return "in the headers" if self.head is None else "in the body"
 
 
 def _final_head(data: bytes) -> tuple[str, int] | None:

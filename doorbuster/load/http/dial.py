@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 import ssl
+import sys
 from collections.abc import Callable
 from math import inf
 from typing import Final
@@ -27,7 +28,7 @@ from doorbuster.load.http.waiting import Wire
 
 # The unpatched class: our own waiting replaces what gevent's adds, and a customer needs less memory.
 _Socket: Final[type[socket.socket]] = gevent.monkey.get_original("socket", "socket")
-_IP_BIND_ADDRESS_NO_PORT: Final = 24  # Linux: choose the port at connect(), when the destination is known
+_IP_BIND_ADDRESS_NO_PORT: Final = 24  # choose the port at connect(), when the destination is known
 _MAX_CONNECT_ANSWER_BYTES: Final = 16 * 1024
 _IN_PROGRESS: Final = (0, errno.EINPROGRESS, errno.EWOULDBLOCK)
 
@@ -146,7 +147,8 @@ class Dialler:
         sources = [source for source in self._settings.source_addresses if (":" in source) == colon]
         if sources:
             self._wire.source_turn += 1
-            sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+            if sys.platform == "linux":
+                sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
             sock.bind((sources[self._wire.source_turn % len(sources)], 0))
 
     def _encrypt(self, connection: Connection) -> None:
@@ -160,6 +162,8 @@ class Dialler:
 def _connect_cause(code: int) -> str:
     if code == errno.ECONNREFUSED:
         return "connect_refused"
+    if code == errno.ECONNRESET:
+        return "reset"
     return "connect_timeout" if code == errno.ETIMEDOUT else "connect_failed"
 
 

@@ -23,7 +23,7 @@ from doorbuster.load.http.exchange import DETAIL_CHARACTERS, Exchange, RequestFa
 from doorbuster.load.http.headers import ResponseHeaders
 from doorbuster.load.http.stream import BodyStream
 
-_ANSWERED: Final = frozenset(("status_4xx", "status_5xx", "content", "too_many_redirects"))
+_ANSWERED: Final = frozenset(("status_4xx", "status_5xx", "content"))
 
 
 class Response:
@@ -84,9 +84,13 @@ class Response:
 
     @property
     def error(self) -> RequestFailed | None:
-        """Why the request counts as failed."""
+        """Why the request counts as failed; its text does not differ from request to request."""
         exchange = self.exchange
-        return RequestFailed(exchange.cause, _explained(exchange)) if exchange.cause else None
+        if not exchange.cause:
+            return None
+        if exchange.cause in ("status_4xx", "status_5xx"):
+            return RequestFailed(exchange.cause, f"{exchange.status} {self.reason}".rstrip())
+        return RequestFailed(exchange.cause, exchange.detail)
 
     @property
     def url(self) -> str:
@@ -129,6 +133,11 @@ class Response:
     @history.setter
     def history(self, history: list[Response]) -> None:
         self._history = history
+
+    @property
+    def body_length(self) -> int:
+        """Bytes of the body as it came over the wire, so far."""
+        return self.stream.body_length if self.stream is not None and not self._body else len(self._body)
 
     @property
     def is_redirect(self) -> bool:
@@ -209,7 +218,7 @@ class Response:
 class CaughtResponse(Response):
     """An answer whose success the customer decides inside a `with` block; recorded once, when it ends."""
 
-    __slots__ = ("_report", "_verdict")
+    __slots__ = ("_report", "_verdict", "js")  # js belongs to Locust's `rest`
 
     def __init__(
         self,
@@ -222,6 +231,7 @@ class CaughtResponse(Response):
         super().__init__(exchange, head, body, limit)
         self._report: Callable[[Exchange, Response], None] | None = report
         self._verdict: str | None = None
+        self.js: Any = None
 
     def success(self) -> None:
         """Count the request as a success, whatever its status."""
@@ -264,12 +274,6 @@ class CaughtResponse(Response):
 
     def __del__(self) -> None:
         self.report()  # without a with block nobody decides: the status does
-
-
-def _explained(exchange: Exchange) -> str:
-    if exchange.cause in ("status_4xx", "status_5xx"):
-        return f"{exchange.status} {exchange.detail}".rstrip()
-    return exchange.detail
 
 
 def _charset(content_type: str) -> str:

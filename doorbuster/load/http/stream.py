@@ -16,7 +16,7 @@ from doorbuster.load.http.pool import Pool
 class BodyStream:
     """failure: why the body broke off, if it did. ended_at: clock at its end, at first of its head."""
 
-    __slots__ = ("_clock", "_connection", "_pool", "bytes_received", "ended_at", "failure")
+    __slots__ = ("_clock", "_connection", "_pool", "body_length", "bytes_received", "ended_at", "failure")
 
     def __init__(self, connection: Connection, pool: Pool, clock: Callable[[], float]) -> None:
         self._connection: Connection | None = connection
@@ -24,6 +24,7 @@ class BodyStream:
         self._clock = clock
         self.ended_at = clock()
         self.bytes_received = connection.received
+        self.body_length = 0
         self.failure: RequestFailed | None = None
 
     def pieces(self) -> Iterator[bytes]:
@@ -35,6 +36,7 @@ class BodyStream:
                 end = connection.body_parts if connection.complete else len(connection.chunks)
                 chunks = connection.chunks[:end]
                 connection.chunks.clear()
+                self.body_length += sum(map(len, chunks))
                 if connection.complete:
                     connection.body_parts = 0
                     self._finish(reusable=connection.is_reusable())
