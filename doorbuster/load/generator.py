@@ -206,10 +206,9 @@ class Generator:
         return max(self.closes_at + self.scenario.drain_s - perf_counter(), 0.0)
 
     def _report_each_second(self) -> None:
-        second = 0
         while True:
-            second += 1
-            gevent.sleep(max(self.started_at + second * REPORT_INTERVAL_S - perf_counter(), 0.0))
+            reports = max(int((perf_counter() - self.started_at) / REPORT_INTERVAL_S), 0)
+            gevent.sleep(self.started_at + (reports + 1) * REPORT_INTERVAL_S - perf_counter())
             self._report(final=False)
 
     def _report(self, *, final: bool) -> None:

@@ -105,7 +105,7 @@ class Scenario(StrictModel):
     def with_target(self, *, url: str | None = None, profile: str | None = None) -> Scenario:
         """This scenario against another shop: the one at `url`, or the embedded one of `profile`.
 
-        Another profile keeps the shop's products and seed and drops the knobs that were set for the old one.
+        Another profile keeps the modelled hardware, the products and the seed: what differs is the design.
 
         Raises: ScenarioError when the address or the profile is not valid here, or both are given.
         """
@@ -119,7 +119,7 @@ class Scenario(StrictModel):
         if url is not None:
             target["url"] = url
         else:
-            target["shop"] = {"profile": profile, **self._shop_knobs(profile)}
+            target["shop"] = {"profile": profile, **self._shop_knobs()}
         return self._with({"target": target}, file="--url" if url is not None else "--profile")
 
     def with_plateau(self, rate_per_s: float, *, ramp_s: float, hold_s: float) -> Scenario:
@@ -135,16 +135,19 @@ class Scenario(StrictModel):
         }
         return self._with({"demand": demand}, file="plateau")
 
-    def _shop_knobs(self, profile: str | None) -> dict[str, Any]:
+    def _shop_knobs(self) -> dict[str, Any]:
+        """The embedded shop's knobs as YAML spells them; unset ones are absent."""
         shop = self.target.shop
         if shop is None:
             return {}
-        knobs: dict[str, Any] = {"products": shop.products, "seed": shop.seed}
-        if shop.profile == profile:
-            knobs |= {"workers": shop.workers}
-            knobs |= {"query_time": f"{shop.query_time_s:.6f}s"} if shop.query_time_s is not None else {}
-            rate = shop.warehouse_rate_per_s
-            knobs |= {"warehouse_rate": f"{rate:.6f} orders/s"} if rate is not None else {}
+        time_s, rate_per_s = shop.query_time_s, shop.warehouse_rate_per_s
+        knobs = {
+            "workers": shop.workers,
+            "query_time": None if time_s is None else f"{time_s:.6f}s",
+            "warehouse_rate": None if rate_per_s is None else f"{rate_per_s:.6f} orders/s",
+            "products": shop.products,
+            "seed": shop.seed,
+        }
         return {key: value for key, value in knobs.items() if value is not None}
 
     def _with(self, changes: dict[str, Any], *, file: str) -> Self:

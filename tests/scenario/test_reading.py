@@ -203,7 +203,7 @@ def test_closed_channels_alone_plan_no_arrivals(scenario_with):
     assert expected_customers(scenario) == 0.0
 
 
-def test_another_profile_keeps_the_products_and_drops_the_knobs_of_the_old_one(scenario_with):
+def test_another_profile_stands_on_the_same_hardware_with_the_same_products(scenario_with):
     scenario = scenario_with(
         2, "target: {shop: {profile: in-house-2004, workers: 2, query_time: 5ms, products: 100, seed: 3}}"
     )
@@ -211,7 +211,7 @@ def test_another_profile_keeps_the_products_and_drops_the_knobs_of_the_old_one(s
     shop = scenario.with_target(profile="replatformed").target.shop
 
     assert (shop.profile, shop.workers, shop.query_time_s, shop.products, shop.seed) == (
-        "replatformed", None, None, 100, 3,
+        "replatformed", 2, 0.005, 100, 3,
     )  # fmt: skip
     assert scenario.with_target(profile="in-house-2004").target.shop == scenario.target.shop
 
@@ -328,10 +328,10 @@ def test_the_founding_peak_is_the_reckoned_one(shipped_folder):
     assert 75.0 <= scenario.demand.duration_s <= 90.0
 
 
-def test_the_smoke_test_fits_into_ten_seconds(shipped_folder):
+def test_the_smoke_test_lets_customers_in_for_less_than_ten_seconds(shipped_folder):
     scenario = load_scenario("smoke", search=[shipped_folder])
 
-    assert scenario.demand.duration_s + scenario.drain_s == 10.0
+    assert scenario.demand.duration_s < 10.0
 
 
 def test_every_journey_takes_known_steps_at_least_once():
