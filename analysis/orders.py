@@ -81,7 +81,8 @@ def _sentence(orders: Sequence[OrderAttempt], found: Audit | None) -> str:
     orders_of = (
         f"{format_count(found.acknowledged)} acknowledged and {format_count(found.booked)} booked orders"
     )
-    return f"No: of {orders_of}, {', '.join(faults)}."
+    told = faults[0] if len(faults) == 1 else f"{', '.join(faults[:-1])} and {faults[-1]}"
+    return f"No: of {orders_of}, {told}."
 
 
 def _faults(found: Audit) -> list[str]:

@@ -17,7 +17,6 @@ from doorbuster.gate.judgement import Judgement, JudgementStatus, Tally, Unknown
 from doorbuster.scenario.thresholds import Threshold
 from doorbuster.units import format_count, format_duration, format_ratio
 
-_NOT_CERTAIN = "not certain: the interval reaches across the bound, so another run may decide otherwise"
 _REQUIRED = {
     "<": "below",
     "<=": "at most",
@@ -81,7 +80,19 @@ def _status(
         return "inconclusive", "so many left before the answer came that the true value is not known"
     if found.too_few:
         return (plain, "") if certain else ("inconclusive", found.too_few)
-    return plain, "" if certain else _NOT_CERTAIN
+    return plain, "" if certain else _not_certain(threshold, found, holds=holds)
+
+
+def _not_certain(threshold: Threshold, found: Estimate, *, holds: bool) -> str:
+    """Where the interval leaves the side of the estimate, to as many digits as the difference needs."""
+    ends = [end for end in (found.low, found.high) if end is not None]
+    across = next((end for end in ends if threshold.holds(snap(threshold, end)) != holds), None)
+    if across is None:
+        return "not certain: the interval is open on that side, so another run may decide otherwise"
+    text = format_bound(threshold, across)
+    if text == format_bound(threshold, threshold.bound):
+        text = f"{across * 100:.5g} %" if threshold.unit == "ratio" else f"{across:.6g}"
+    return f"not certain: the interval reaches to {text}, so another run may decide otherwise"
 
 
 def _more_changes_nothing(threshold: Threshold, *, holds: bool) -> bool:

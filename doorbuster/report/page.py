@@ -171,7 +171,7 @@ def _left_without(metrics: Mapping[str, Metric]) -> Fact:
     worth = f"about {format_metric(money)} of sales" if money is not None and money.value else ""
     of = f"of {missed.n or 0:,} customers who wanted to order"
     lost = metrics.get("orders_lost")
-    broken = f"{lost.value:,.0f} confirmed orders lost" if lost is not None and lost.value else ""
+    broken = f"{lost.value:,.0f} acknowledged orders lost" if lost is not None and lost.value else ""
     return Fact(label, format_metric(missed), "; ".join(text for text in (of, worth, broken) if text))
 
 
@@ -181,7 +181,7 @@ def _broke(metrics: Mapping[str, Metric]) -> Fact:
     if broken is None or broken.value is None:
         return Fact(label, NOT_KNOWN, "too few orders to tell")
     if broken.value == 0:
-        return Fact(label, "It held", "at no time for long below 95 of 100 orders")
+        return Fact(label, "It held", "never below 95 of 100 orders for longer than chance explains")
     at, back = metrics.get("broke_at"), metrics.get("recovered_at")
     recovered = (
         f"recovered at {format_metric(back)}"
@@ -200,6 +200,8 @@ def thresholds_sentence(judgements: Sequence[Judgement]) -> str:
     counts = [
         (sum(judgement.status == status for judgement in judgements), text) for status, text in words.items()
     ]
+    if counts[0][0] == len(judgements):
+        return "All of them." if len(judgements) > 1 else "The only one there is."
     return f"Of {len(judgements)}: " + ", ".join(f"{count} {text}" for count, text in counts if count) + "."
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _SPARK_WIDTH = 60
+_BAR_WIDTH = 40
+_BAR_BLOCKS = "█▒░▓▚"  # told apart without colour
 
 
 def print_section(section: Section, *, console: Console | None = None) -> None:
@@ -83,8 +85,12 @@ def _print_chart(chart: Chart, out: Console) -> None:
             line = Text(sparkline(series.y, top=top), style=pen.terminal)
             grid.add_row(Text(one_line(series.name, 28)), line, Text(_range(series, chart)))
     out.print(grid)
-    for mark in (*chart.moments, *chart.bounds):
-        out.print(Text(f"  {one_line(mark.label, 120)}", style="dim"))
+    for moment in chart.moments:
+        out.print(
+            Text(f"  {format_value(moment.at, chart.x_unit)} {one_line(moment.label, 120)}", style="dim")
+        )
+    for bound in chart.bounds:
+        out.print(Text(f"  limit: {one_line(bound.label, 120)}", style="dim"))
 
 
 def _fill_bars(chart: Chart, grid: object) -> None:
@@ -101,7 +107,8 @@ def _fill_bars(chart: Chart, grid: object) -> None:
             value = series.y[index] or 0.0
             if value:
                 style = ink(series.role, position).terminal
-                bar.append("█" * max(1, round(value / longest * 40)), style=style)
+                width = max(1, round(value / longest * _BAR_WIDTH))
+                bar.append(_BAR_BLOCKS[position % len(_BAR_BLOCKS)] * width, style=style)
                 words.append(f"{one_line(series.name, 20)} {format_value(value, chart.y_unit)}")
         grid.add_row(Text(one_line(str(name), 34)), bar, Text(", ".join(words)))
 

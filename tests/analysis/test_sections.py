@@ -168,8 +168,8 @@ def test_faults_of_the_books_are_counted_and_named(open_peak):
     found = section("orders", run)
     acknowledged = sum(order.answer == "acknowledged" for order in run.orders())
     assert found.sentence == (
-        f"No: of {acknowledged} acknowledged and {acknowledged - 2} booked orders, 2 were lost, 3 units were "
-        f"sold that do not exist."
+        f"No: of {acknowledged} acknowledged and {acknowledged - 2} booked orders, 2 were lost and 3 units "
+        f"were sold that do not exist."
     )
     assert table(found, "Articles whose stock is wrong")[0][-1] == 3
     assert any(finding.startswith("First keys lost: r1:") for finding in found.findings)
@@ -280,6 +280,16 @@ def test_a_healthy_generator_is_trusted(open_peak):
     chart = found.figures[0]
     started, planned = chart.series
     assert started.y == planned.y
+
+
+def test_the_section_and_the_gate_draw_the_same_lines():
+    from doorbuster.gate import integrity
+
+    lines = sys.modules[load_analysis(ROOT / "analysis" / "generator.py").__module__]
+    assert lines.MOST_LATE_P99_MS == integrity.MOST_LATE_P99_S * 1e3
+    assert lines.BUSY_CPU_RATIO == integrity.BUSY_CPU_RATIO
+    assert lines.MOST_BUSY_RATIO == integrity.MOST_BUSY_SECONDS_RATIO
+    assert lines.MOST_DROPPED_RATIO == integrity.MOST_DROPPED_RATIO
 
 
 @pytest.mark.parametrize(

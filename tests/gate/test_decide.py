@@ -91,7 +91,7 @@ def test_an_interval_across_the_bound_passes_with_a_remark():
     assert (sure.status, sure.certain) == ("pass", True)
     assert (unsure.status, unsure.certain) == ("pass", False)
     assert unsure.sentence.endswith(
-        "Not certain: the interval reaches across the bound, so another run may decide otherwise."
+        "Not certain: the interval reaches to 2 s, so another run may decide otherwise."
     )
 
 
@@ -145,6 +145,12 @@ def test_all_of_n_pass_with_the_lower_end_of_the_interval_shown():
     judged = decide(threshold("can_order", "rate>=99%"), RateTally(1000, 1000))
     assert (judged.status, judged.certain) == ("pass", True)
     assert judged.sentence.startswith("100.0 % of the customers who wanted to order could (1,000 of 1,000, ")
+
+
+def test_the_remark_shows_on_which_side_of_the_bound_the_interval_ends():
+    judged = decide(threshold("can_browse", "rate>=99%"), RateTally(865, 868))
+    assert "95 % interval 99.0 % to 99.9 %" in judged.sentence
+    assert "Not certain: the interval reaches to 98.993 %," in judged.sentence
 
 
 def test_a_spotless_record_of_five_is_too_small_to_pass():
