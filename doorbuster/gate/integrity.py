@@ -1,7 +1,7 @@
 """Whether a run may be judged at all: what the generator or the recording did wrong, and what that explains.
 
-slow           p99 lateness above 50 ms, or a worker above 90 % of a core in more than 10 % of its seconds.
-               Explains every time and every rate: a slow generator looks like a slow shop.
+slow           p99 lateness above 50 ms, or a worker above 90 % of a core in more than 10 % of its seconds
+               (three at least). Explains every time and every rate: a slow generator looks like a slow shop.
 unmeasured     No worker reported how it fared. Explains the same.
 not_delivered  More than 0.1 % of the arrivals dropped, or fewer started than planned. Explains counts that
                stay below their bound, and `dropped`; otherwise the shop failed with *less* to do.
@@ -29,6 +29,7 @@ MOST_DROPPED_RATIO = 0.001
 MOST_LATE_P99_S = 0.050
 BUSY_CPU_RATIO = 0.9
 MOST_BUSY_SECONDS_RATIO = 0.1
+FEWEST_BUSY_SECONDS = 3  # the start of a short run is no saturation
 
 FlawKind = Literal["slow", "not_delivered", "records", "unmeasured"]
 
@@ -133,7 +134,8 @@ def _health(run: Run) -> list[Flaw]:
 
 
 def _busy_ratio(seconds: Sequence[HealthSecond]) -> float:
-    return sum(second.cpu_ratio > BUSY_CPU_RATIO for second in seconds) / len(seconds) if seconds else 0.0
+    busy = sum(second.cpu_ratio > BUSY_CPU_RATIO for second in seconds)
+    return busy / len(seconds) if busy >= FEWEST_BUSY_SECONDS else 0.0
 
 
 def _records(run: Run) -> list[Flaw]:

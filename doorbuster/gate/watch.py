@@ -23,6 +23,7 @@ from doorbuster.gate.measure import AUDITED, KINDS, Selector, customer_rate
 from doorbuster.records.batch import Batch, HealthSecond, RequestSecond
 from doorbuster.records.histogram import BINS, Histogram, unpack
 from doorbuster.scenario import METRICS, AbortRule, Scenario, Threshold
+from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.units import format_duration, format_ratio
 
 _FEWEST = 10
@@ -38,6 +39,9 @@ class AbortWatch:
             for threshold in scenario.thresholds
             if threshold.abort_on_fail and threshold.metric not in AUDITED and not _needs_the_end(threshold)
         ]
+        if self._thresholds:
+            # The first interval loads scipy, which takes longer than a customer should ever have to wait.
+            clopper_pearson(1, 2)
 
     def feed(self, batches: Iterable[Batch], *, at_s: float) -> str | None:
         """Take the reports of one second.

@@ -289,6 +289,7 @@ def test_the_section_and_the_gate_draw_the_same_lines():
     assert lines.MOST_LATE_P99_MS == integrity.MOST_LATE_P99_S * 1e3
     assert lines.BUSY_CPU_RATIO == integrity.BUSY_CPU_RATIO
     assert lines.MOST_BUSY_RATIO == integrity.MOST_BUSY_SECONDS_RATIO
+    assert lines.FEWEST_BUSY_SECONDS == integrity.FEWEST_BUSY_SECONDS
     assert lines.MOST_DROPPED_RATIO == integrity.MOST_DROPPED_RATIO
 
 

@@ -142,6 +142,11 @@ def test_the_flaws_of_a_clean_run_are_none(open_peak):
     assert flaws(open_peak(**GOOD)) == ()
 
 
+def test_a_busy_start_of_a_short_run_is_no_saturation(open_peak):
+    assert flaws(open_peak(**GOOD, duration_s=2, cpu_ratio=0.97)) == ()
+    assert [flaw.kind for flaw in flaws(open_peak(**GOOD, duration_s=3, cpu_ratio=0.97))] == ["slow"]
+
+
 # Ends
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -144,3 +146,20 @@ def test_a_second_costs_little(seconds):
     for at_s in range(seconds):
         guard.feed(batches, at_s=at_s)
     assert (time.process_time() - started) / seconds < 0.05
+
+
+def test_nothing_heavy_is_loaded_once_the_run_has_begun():
+    text = SCENARIO % ("can_order: [{threshold: rate>=99%, abortOnFail: true}]", NEVER)
+    program = (
+        "import sys\n"
+        "from doorbuster.gate import AbortWatch\n"
+        "from doorbuster.records.batch import Batch, CustomerCount\n"
+        "from doorbuster.scenario import read_scenario\n"
+        f"guard = AbortWatch(read_scenario({text!r}))\n"
+        "before = set(sys.modules)\n"
+        "row = CustomerCount(0, 'web', 'buy', 'served', '', '', None, 1, 900)\n"
+        "assert guard.feed([Batch('w0', 0, customers=(row,))], at_s=1.0) is None\n"
+        "print(sorted(set(sys.modules) - before))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
