@@ -1,7 +1,7 @@
 """Where a request goes: a URL taken apart once, with the bytes of its request line ready to send.
 
 Targets are cached per process, bounded; a customer's next look at the same page costs one lookup. Fragments
-never go over the wire. Characters that may not stand in a URL are percent-encoded, existing escapes stay.
+never go over the wire. Characters that may not stand in a URL are percent-encoded; escapes, and lone % signs, stay.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from doorbuster.load.http.basic_auth import basic_auth
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _PLAIN_PATH: Final = re.compile(r"/(?!/)[!$-;=?-\[\]_a-z~]*")
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
-_SAFE: Final = "!#$%&'()*+,/:;=?@[]~"
+_SAFE: Final = "!$%&'()*+,/:;=?@[]~"
 _CACHED_TARGETS: Final = 8192
 
 Params = Mapping[str, Any] | Iterable[tuple[str, Any]] | str | bytes
@@ -77,8 +77,10 @@ def target_of(base_url: str, url: str) -> Target:
 
     Raises: ValueError for a URL that can never be requested: no host, a scheme other than http and https.
     """
-    if _ABSOLUTE.match(url) or url.startswith("//"):
+    if _ABSOLUTE.match(url):
         return _parse(url)
+    if base_url and url.startswith("//"):
+        return _parse(base_url.partition("//")[0] + url)
     if not base_url:
         raise ValueError(f"the URL must be absolute, or the client needs a base_url (got {url!r})")
     base = _base(base_url)
@@ -146,5 +148,4 @@ def _ascii_host(host: str, url: str) -> str:
 def _escaped(path: str) -> str:
     if _PLAIN_PATH.fullmatch(path):
         return path
-    escaped = quote(path, safe=_SAFE)
-    return re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", escaped).replace("#", "%23")
+    return quote(path, safe=_SAFE)

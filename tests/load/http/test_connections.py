@@ -105,7 +105,7 @@ def test_a_reused_connection_does_not_yield_before_it_sends(server, client):
     arrived = threading.Event()
     server.routes["/now"] = lambda peer: (arrived.set(), peer.answer(b""))[1]
 
-    # The other greenlet is ready to run first. If the client gave way before it sent, this would never end well.
+    # The other greenlet is ready to run first; if the client gave way before it sent, it would wait in vain.
     other = gevent.spawn(arrived.wait, 5)
     client.get("/now")
 

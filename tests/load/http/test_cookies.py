@@ -1,0 +1,171 @@
+"""The rules of RFC 6265bis, one by one."""
+
+from __future__ import annotations
+
+import pytest
+
+from doorbuster.load.http.cookies import CookieJar
+from doorbuster.load.http.target import target_of
+
+NOW = 1_800_000_000.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def jar(clock):
+    return CookieJar(5, clock)
+
+
+def sent(jar: CookieJar, url: str) -> str:
+    line = jar.line_for(target_of("", url)).decode("latin-1")
+    return line.removeprefix("Cookie: ").removesuffix("\r\n")
+
+
+@pytest.mark.parametrize(
+    ("label", "set_cookie", "url", "expected"),
+    [
+        ("same host", "a=1", "http://shop.example/", "a=1"),
+        ("host only", "a=1", "http://www.shop.example/", ""),
+        ("domain covers subdomains", "a=1; Domain=shop.example", "http://www.shop.example/", "a=1"),
+        ("a leading dot means nothing", "a=1; domain=.Shop.Example", "http://www.shop.example/", "a=1"),
+        ("domain is no suffix of text", "a=1; Domain=shop.example", "http://notshop.example/", ""),
+        ("another domain is refused", "a=1; Domain=other.example", "http://other.example/", ""),
+        ("a top-level domain is refused", "a=1; Domain=example", "http://shop.example/", ""),
+        ("another port is the same host", "a=1", "http://shop.example:8080/", "a=1"),
+        ("value with equals signs", "a=b=c==", "http://shop.example/", "a=b=c=="),
+        ("spaces are trimmed", "  a =  1 ; Path=/", "http://shop.example/", "a=1"),
+        ("quotes stay", 'a="1 2"', "http://shop.example/", 'a="1 2"'),
+        ("empty value", "a=", "http://shop.example/", "a="),
+        ("no name", "=1", "http://shop.example/", ""),
+        ("no equals sign", "flag", "http://shop.example/", ""),
+        ("secure is refused over http", "a=1; Secure", "https://shop.example/", ""),
+        ("httponly is sent", "a=1; HttpOnly; SameSite=Strict", "http://shop.example/", "a=1"),
+        ("max-age in the future", "a=1; Max-Age=10", "http://shop.example/", "a=1"),
+        ("max-age zero", "a=1; Max-Age=0", "http://shop.example/", ""),
+        ("max-age negative", "a=1; Max-Age=-5", "http://shop.example/", ""),
+        ("max-age nonsense", "a=1; Max-Age=soon", "http://shop.example/", "a=1"),
+        ("expired", "a=1; Expires=Wed, 09 Jun 2021 10:18:14 GMT", "http://shop.example/", ""),
+        ("expires with dashes", "a=1; Expires=Wed, 09-Jun-2021 10:18:14 GMT", "http://shop.example/", ""),
+        ("expires later", "a=1; Expires=Fri, 31 Dec 2100 23:59:59 GMT", "http://shop.example/", "a=1"),
+        ("expires nonsense", "a=1; Expires=tomorrow", "http://shop.example/", "a=1"),
+        ("max-age wins", "a=1; Max-Age=9; Expires=Wed, 09 Jun 2021 10:18:14 GMT", "http://shop.example/", "a=1"),
+        ("too long", "a=" + "x" * 5000, "http://shop.example/", ""),
+    ],
+)  # fmt: skip
+def test_a_cookie_from_the_home_page_goes_where_the_rules_say(label, set_cookie, url, expected, jar):
+    jar.store(target_of("", "http://shop.example/"), set_cookie)
+    assert sent(jar, url) == expected
+
+
+@pytest.mark.parametrize(
+    ("set_at", "set_cookie", "url", "expected"),
+    [
+        ("/account/login", "a=1", "/account/orders", "a=1"),
+        ("/account/login", "a=1", "/account", "a=1"),
+        ("/account/login", "a=1", "/", ""),
+        ("/login", "a=1", "/anywhere", "a=1"),
+        ("/", "a=1; Path=/shop", "/shop", "a=1"),
+        ("/", "a=1; Path=/shop", "/shop/basket?x=1", "a=1"),
+        ("/", "a=1; Path=/shop", "/shopping", ""),
+        ("/", "a=1; Path=/shop/", "/shop", ""),
+        ("/", "a=1; Path=relative", "/anywhere", "a=1"),
+    ],
+)
+def test_a_path_covers_what_lies_below_it(set_at, set_cookie, url, expected, jar):
+    jar.store(target_of("", f"http://shop.example{set_at}"), set_cookie)
+    assert sent(jar, f"http://shop.example{url}") == expected
+
+
+def test_secure_cookies_and_prefixes_need_https(jar):
+    https = target_of("", "https://shop.example/")
+    jar.store(https, "s=1; Secure")
+    jar.store(https, "__Host-id=1; Secure; Path=/")
+    assert jar.store(https, "__Host-id=2; Secure; Path=/; Domain=shop.example") is None
+    assert jar.store(https, "__Secure-x=1") is None
+    assert sent(jar, "https://shop.example/") == "s=1; __Host-id=1"
+    assert sent(jar, "http://shop.example/") == ""
+
+
+def test_an_ip_address_has_no_subdomains(jar):
+    jar.store(target_of("", "http://127.0.0.1/"), "a=1; Domain=0.0.1")
+    jar.store(target_of("", "http://127.0.0.1/"), "b=1; Domain=127.0.0.1")
+    assert sent(jar, "http://127.0.0.1/") == "b=1"
+
+
+def test_longer_paths_come_first_then_older_cookies_and_a_change_keeps_its_place(jar):
+    target = target_of("", "http://shop.example/a/b")
+    for cookie in ("old=1; Path=/", "new=1; Path=/", "deep=1; Path=/a", "old=2; Path=/"):
+        jar.store(target, cookie)
+    assert sent(jar, "http://shop.example/a/b") == "deep=1; old=2; new=1"
+
+
+def test_a_cookie_is_sent_until_it_expires_and_no_longer(jar, clock):
+    target = target_of("", "http://shop.example/")
+    jar.store(target, "short=1; Max-Age=10")
+    jar.store(target, "long=1; Max-Age=20")
+    clock.now += 9.9
+    assert sent(jar, "http://shop.example/") == "short=1; long=1"
+    clock.now += 0.2
+    assert sent(jar, "http://shop.example/") == "long=1"
+    clock.now += 10
+    assert sent(jar, "http://shop.example/") == ""
+    assert len(jar) == 0
+
+
+def test_a_cookie_set_to_expire_goes_away(jar):
+    target = target_of("", "http://shop.example/")
+    jar.store(target, "a=1")
+    assert sent(jar, "http://shop.example/") == "a=1"
+    jar.store(target, "a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT")
+    assert sent(jar, "http://shop.example/") == ""
+
+
+def test_a_full_jar_forgets_what_expired_and_then_the_oldest(jar, clock):
+    target = target_of("", "http://shop.example/")
+    jar.store(target, "first=1")
+    jar.store(target, "brief=1; Max-Age=1")
+    for number in range(3):
+        jar.store(target, f"c{number}=1")
+    clock.now += 2
+    jar.store(target, "c3=1")
+    assert list(jar) == ["first", "c0", "c1", "c2", "c3"]
+    jar.store(target, "c4=1")
+    assert list(jar) == ["c0", "c1", "c2", "c3", "c4"]
+
+
+def test_a_jar_without_room_takes_nothing(clock):
+    jar = CookieJar(0, clock)
+    jar.store(target_of("", "http://shop.example/"), "a=1")
+    assert len(jar) == 0
+
+
+def test_a_jar_is_a_mapping_that_customers_may_fill(jar):
+    jar["token"] = "abc"
+    jar.set("own", "1", domain="shop.example")
+    assert sent(jar, "http://anywhere.example/") == "token=abc"
+    assert sent(jar, "http://www.shop.example/x") == "token=abc; own=1"
+    assert jar.get("own") == "1"
+    assert dict(jar) == jar.get_dict() == {"token": "abc", "own": "1"}
+    del jar["token"]
+    with pytest.raises(KeyError):
+        del jar["token"]
+    assert sent(jar, "http://anywhere.example/") == ""
+
+
+def test_the_line_is_right_after_many_different_pages(jar):
+    jar.store(target_of("", "http://shop.example/"), "a=1; Path=/p")
+    for number in range(50):
+        assert sent(jar, f"http://shop.example/p/{number}") == "a=1"
+        assert sent(jar, f"http://shop.example/q/{number}") == ""
