@@ -111,10 +111,8 @@ class Generator:
             own = np.arange(self._assignment.index, len(self._schedule), self._assignment.count)
             self.take_over(own)
             self._entrances += [gevent.spawn(seat.run) for seat in self._seats()]
-            while not all(entrance.ready() for entrance in self._entrances):
-                gevent.joinall(self._entrances, timeout=self._left_s(), count=1)
-                if not self._left_s():
-                    break
+            while self._left_s() and (open_ones := [e for e in self._entrances if not e.ready()]):
+                gevent.joinall(open_ones, timeout=self._left_s())
             self._empty.wait(timeout=self._left_s())
             self.stop_cause = "drain_limit"
         finally:
