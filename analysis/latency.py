@@ -91,14 +91,13 @@ def analyse(run: Run) -> Section:
 def find_slow(over_time: Sequence[Times], width_s: int, bound_ms: float | None) -> Slow:
     """When it got slow.
 
-    The limit is the tightest untagged threshold on http_req_duration, else three times the baseline: the
-    median of the p95 in the first fifth of the run.
+    The limit is `bound_ms`, else three times the baseline: the p95 of the fastest window.
     """
     p95 = [_p95_ms(times) for times in over_time]
     limit, name = bound_ms, "the tightest threshold"
     if limit is None:
-        early = sorted(value for value in p95[: max(1, len(p95) // 5)] if value is not None)
-        limit = SLOW_FACTOR * early[len(early) // 2] if early else None
+        fastest = min((value for value in p95 if value is not None), default=None)
+        limit = None if fastest is None else SLOW_FACTOR * fastest
         name = "three times the baseline"
     if limit is None:
         return Slow(None, None, name)
@@ -153,19 +152,17 @@ def _p95_ms(times: Times) -> float | None:
 
 
 def _tightest_bound(run: Run) -> float | None:
-    """The smallest upper bound, in ms, that the scenario sets on http_req_duration as a whole."""
+    """The smallest upper bound, in ms, on http_req_duration as a whole, or else on any part of it."""
     try:
         thresholds = read_scenario(run.meta.scenario_text).thresholds
     except ScenarioError:  # an imported run has a scenario of another tool, or none
         return None
     bounds = [
-        threshold.bound
+        (bool(threshold.tags), threshold.bound)
         for threshold in thresholds
-        if threshold.metric == "http_req_duration"
-        and not threshold.tags
-        and threshold.operator in ("<", "<=")
+        if threshold.metric == "http_req_duration" and threshold.operator in ("<", "<=")
     ]
-    return min(bounds, default=None)
+    return min(bounds)[1] if bounds else None
 
 
 def _metrics(whole: Times) -> dict[str, Metric]:
@@ -248,10 +245,12 @@ def _percentile_chart(over_time: Sequence[Times], width_s: int, slow: Slow) -> t
         ]
         if any(cell is not None and cell.value is not None for cell in cells):
             lines.append(_percentile_line(p, role, cells))
-    if slow.at_s is not None:
-        title = "Answers became slow during the run"
+    if slow.limit_ms is None:
+        title = "Too few requests to tell when answers got slow"
+    elif slow.at_s is None:
+        title = f"The p95 never stayed over {format_duration(slow.limit_ms / 1e3)}"
     else:
-        title = "Answers did not become slow during the run"
+        title = f"The p95 went over {format_duration(slow.limit_ms / 1e3)} during the run"
     bounds = (
         ()
         if slow.limit_ms is None

@@ -255,6 +255,12 @@ def test_without_a_threshold_three_times_the_baseline_is_slow(open_peak):
     assert any("three times the baseline" in finding for finding in found.findings)
 
 
+def test_without_an_untagged_threshold_the_tightest_of_a_step_says_what_is_slow(peaks, open_peak):
+    text = peaks.SCENARIO.replace('  http_req_duration: ["p(95)<1s"]\n', "")
+    found = section("latency", open_peak(rate_per_s=30.0, broken=(25, 45), meta={"scenario_text": text}))
+    assert "2 s (the tightest threshold)" in found.findings[0]
+
+
 def test_a_steady_shop_did_not_get_slow(open_peak):
     assert values(section("latency", open_peak(**GOOD)))["slow_at"] is None
 
