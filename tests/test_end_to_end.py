@@ -25,6 +25,7 @@ ROOT = Path(__file__).parent.parent
 SMALL_SHOP = (
     "{storefront: reference, shop: {profile: in-house-2004, workers: 1, query_time: 20ms, products: 200}}"
 )
+HOLDING_SHOP = SMALL_SHOP.replace("in-house-2004", "replatformed")
 SCENARIO = """
 title: "A small peak"
 story: A few seconds of a sale.
@@ -39,8 +40,8 @@ channels:
     patience: %(patience)s
     think: {constant: 200ms}
 thresholds:
-  can_order: ["rate>=99%%"]
-drain: 20s
+  can_order: ["rate>=60%%"]
+drain: 10s
 """
 
 
@@ -157,7 +158,7 @@ def test_the_report_opens_in_a_real_browser(smoke, tmp_path):
 
 
 def test_a_shop_too_small_for_its_peak_fails(doorbuster, tmp_path):
-    done = doorbuster("run", scenario(tmp_path, peak="12", length="8s"), "--out", tmp_path / "run", "--quiet")
+    done = doorbuster("run", scenario(tmp_path, peak="12", length="5s"), "--out", tmp_path / "run", "--quiet")
     assert done.returncode == 99, done.stdout + done.stderr
     assert "could not" in done.stdout
     assert "--profile replatformed" in done.stdout
@@ -257,7 +258,7 @@ def test_locust_alone_runs_the_peak_and_leaves_with_the_verdict(doorbuster, tmp_
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert f"doorbuster report {tmp_path / 'run'}" in done.stderr
-    assert "till_sale" in done.stdout + done.stderr  # Locust's own table shows the steps
+    assert "add_to_basket" in done.stdout + done.stderr  # Locust's own table shows the steps
 
 
 def test_the_web_ui_of_locust_shows_the_run_live(tmp_path):
@@ -289,7 +290,7 @@ def test_the_web_ui_of_locust_shows_the_run_live(tmp_path):
 
 
 def test_two_workers_deliver_the_same_plan_as_one(doorbuster, tmp_path):
-    path = scenario(tmp_path, target=SMALL_SHOP.replace("in-house-2004", "replatformed"), patience="none")
+    path = scenario(tmp_path, target=HOLDING_SHOP, patience="none", length="3s")
     done = doorbuster("run", path, "--out", tmp_path / "run", "--workers", 2, "--quiet")
     assert done.returncode == 0, done.stdout + done.stderr
     with Run.open(tmp_path / "run") as run:

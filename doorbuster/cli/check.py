@@ -79,30 +79,30 @@ def _row(shares: np.ndarray, row: int) -> str:
 def _print_figures(console: Console, plan: Scenario, schedule: Schedule) -> None:
     from rich.table import Table
 
-    from doorbuster.scenario import JOURNEYS, expected_customers
+    from doorbuster.scenario import estimate
     from doorbuster.units import format_count, format_duration
 
-    customers = expected_customers(plan)
-    requests = sum(
-        customers * (channel.share_ratio or 0.0) * ratio * JOURNEYS[journey].requests
-        for channel in plan.channels.values()
-        if channel.is_open
-        for journey, ratio in channel.journey_ratios().items()
-    )
-    peak_per_s = plan.demand.peak_per_s
+    expected = estimate(plan)
+    shop, safety = plan.target.shop, plan.safety
+    in_all, with_seed = format_count(round(expected.arrivals)), format_count(len(schedule))
     seats = sum(channel.seats or 0 for channel in plan.channels.values())
-    in_all, with_seed = format_count(round(customers)), format_count(len(schedule))
-    per_s = requests / customers * peak_per_s if customers else 0.0
-    shop = plan.target.shop
-    safety = plan.safety
     rows = [
         (
             "duration",
             f"{format_duration(schedule.duration_s)}, then up to {format_duration(plan.drain_s)} to leave",
         ),
-        ("peak", f"{peak_per_s:.4g} customers/s"),
+        ("peak", f"{plan.demand.peak_per_s:.4g} customers/s"),
         ("customers", f"{in_all} expected, {with_seed} with seed {plan.seed}"),
-        ("requests", f"about {format_count(round(requests))}, {per_s:.3g}/s at the peak, seats not counted"),
+        ("seats", f"{seats} agents who serve one customer after the other"),
+        ("orders", f"about {format_count(round(expected.orders))} tried"),
+        (
+            "requests",
+            f"about {format_count(round(expected.requests))}, {expected.peak_requests_per_s:.3g}/s at the peak",
+        ),
+        (
+            "at once",
+            f"about {format_count(round(expected.peak_in_shop))} customers at the peak if the shop is quick",
+        ),
         ("target", plan.target.url or f"the embedded shop, {shop.profile if shop else ''}"),
         (
             "safety",
@@ -110,10 +110,9 @@ def _print_figures(console: Console, plan: Scenario, schedule: Schedule) -> None
         ),
     ]
     table = Table.grid(padding=(0, 3))
-    if seats:
-        rows.insert(3, ("seats", f"{seats} agents who serve one customer after the other"))
-    for row in rows:
-        table.add_row(f"[dim]{row[0]}[/]", row[1])
+    for name, text in rows:
+        if name != "seats" or seats:
+            table.add_row(f"[dim]{name}[/]", text)
     console.print(table)
     console.print()
 

@@ -50,7 +50,8 @@ def command(
         )
     judged.tell_failed_scripts()
     for judgement in judged.judgements:
-        click.echo(f"{judgement.status:<13} {judgement.sentence}")
+        click.echo(f"{judgement.status:<13} {judgement.threshold}")
+        click.echo(f"{'':<13} {judgement.sentence}")
     click.echo(judged.verdict.sentence)
     for reason in judged.verdict.reasons:
         click.echo(f"  - {reason}")

@@ -119,5 +119,12 @@ def write_everything(run_path: Path, scenario: Scenario, folder: Path | None = N
     with Run.open(run_path) as run:
         judged = judge_run(run, scenario)
         analysed = judged.analysed
-        write_report(run, analysed.sections, judged.judgements, judged.verdict, folder or run_path)
+        write_report(
+            run,
+            analysed.sections,
+            judged.judgements,
+            judged.verdict,
+            folder or run_path,
+            problems=analysed.errors,
+        )
     return judged

@@ -14,7 +14,7 @@ from doorbuster.load.target import PlainClient
 from doorbuster.records.ledger import Ledger, LedgerLine, LedgerOrder, LedgerStock
 from doorbuster.storefronts import Books, Storefront
 
-READ_LIMIT_S = 20.0
+CLOCK_MARGIN_S = 60.0
 SETTLE_INTERVAL_S = 1.0
 
 
@@ -40,13 +40,15 @@ def read_ledger(
 ) -> Ledger | None:
     """The shop's ledger once two readings agree, or the last one after `settle_s`; None if it shows none.
 
+    Orders placed up to CLOCK_MARGIN_S before the start are read too: the shop's clock may be behind ours.
+
     Raises:
         storefronts.Rejected: the shop does not answer.
     """
     give_up_at = perf_counter() + settle_s
     before: Books | None = None
     while True:
-        books = driver.read_books(client, since_unix_s=started_unix_s)
+        books = driver.read_books(client, since_unix_s=started_unix_s - CLOCK_MARGIN_S)
         if books is None:
             return None
         settled = before is not None and len(before.orders) == len(books.orders)

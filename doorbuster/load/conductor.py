@@ -30,13 +30,12 @@ from doorbuster.records.batch import Batch, Event
 from doorbuster.records.meta import RunMeta, RunStatus
 from doorbuster.records.runfile import RunWriter
 from doorbuster.scenario import Scenario, Schedule, plan_schedule
-from doorbuster.storefronts import DRIVERS, Assortment, Rejected
+from doorbuster.storefronts import Assortment, Rejected, Storefront
 
 logger = logging.getLogger("doorbuster")
 
 LEAD_S = 1.0  # between the plan and the first arrival, so that every worker is ready
 PLANNING_S_PER_ARRIVAL = 2e-6  # a worker plans the whole schedule before it takes its share
-BOOKS_MARGIN_S = 60.0  # the shop's clock may be that far from ours; older orders are not read
 FINAL_REPORT_LIMIT_S = 15.0  # how long the last reports of the workers are waited for
 BOOKS_LIMIT_S = 20.0
 KILL_FILE = "STOP"
@@ -48,6 +47,7 @@ class Brief:
     """What a run is to be: decided before Locust starts anything."""
 
     scenario: Scenario
+    driver: type[Storefront]
     folder: Path
     run_id: str
     confirmed_host: str | None
@@ -151,9 +151,9 @@ class Conductor:
         brief.folder.mkdir(parents=True, exist_ok=True)
         self._target = open_target(scenario, brief.folder / "shop.log")
         check_allowed(scenario, self._target.url, confirmed_host=brief.confirmed_host)
-        assortment = read_assortment(scenario, self._target.url, self._tag())
+        assortment = read_assortment(brief.driver, self._target.url, self._tag())
         self._opening = self._with_books(
-            lambda client: read_opening_stock(self._driver(), client, started_unix_s=time())
+            lambda client: read_opening_stock(brief.driver, client, started_unix_s=time())
         )
         schedule = plan_schedule(scenario)
         lead_s = LEAD_S + len(schedule) * PLANNING_S_PER_ARRIVAL
@@ -214,10 +214,10 @@ class Conductor:
         if self._opening is not None:
             ledger = self._with_books(
                 lambda client: read_ledger(
-                    self._driver(),
+                    self.brief.driver,
                     client,
                     self._opening or {},
-                    started_unix_s=self._starts_at_unix_s - BOOKS_MARGIN_S,
+                    started_unix_s=self._starts_at_unix_s,
                     settle_s=BOOKS_LIMIT_S if status == "finished" else 2 * REPORT_INTERVAL_S,
                 )
             )
@@ -274,9 +274,6 @@ class Conductor:
             return None
         finally:
             client.close()
-
-    def _driver(self) -> Any:
-        return DRIVERS[self.brief.scenario.target.storefront]
 
     def _tag(self) -> dict[str, str]:
         return {TRAFFIC_TAG: self.brief.run_id}
