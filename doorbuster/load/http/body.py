@@ -23,13 +23,15 @@ Files = Mapping[str, FileSpec] | Iterable[tuple[str, FileSpec]]
 
 
 class Body(NamedTuple):
-    """content_type is "" where the caller alone can know it."""
+    """type_line is the Content-Type header, b"" where the caller alone can know it."""
 
     content: bytes
-    content_type: str
+    type_line: bytes
 
 
-NO_BODY = Body(b"", "")
+NO_BODY = Body(b"", b"")
+_JSON_LINE = b"Content-Type: application/json\r\n"
+_FORM_LINE = b"Content-Type: application/x-www-form-urlencoded\r\n"
 
 
 def body_of(data: Data | None, json: Any, files: Files | None) -> Body:
@@ -37,16 +39,16 @@ def body_of(data: Data | None, json: Any, files: Files | None) -> Body:
     if json is not None:
         if data is not None or files is not None:
             raise ValueError("a request has one body: give json, or data and files, not both")
-        return Body(json_bytes(json), "application/json")
+        return Body(json_bytes(json), _JSON_LINE)
     if files:
         return multipart(data, files)
     if data is None:
         return NO_BODY
     if isinstance(data, bytes):
-        return Body(data, "")
+        return Body(data, b"")
     if isinstance(data, str | bytearray) or hasattr(data, "read"):
-        return Body(_content(data), "")
-    return Body(urlencode(_pairs(data), doseq=True).encode("ascii"), "application/x-www-form-urlencoded")
+        return Body(_content(data), b"")
+    return Body(urlencode(_pairs(data), doseq=True).encode("ascii"), _FORM_LINE)
 
 
 def json_bytes(value: Any) -> bytes:
@@ -72,7 +74,7 @@ def multipart(data: Data | None, files: Files) -> Body:
         disposition = f'name="{_quoted(name)}"; filename="{_quoted(filename)}"'
         parts.append(_part(boundary, disposition, content_type, content))
     parts.append(f"--{boundary}--\r\n".encode())
-    return Body(b"".join(parts), f"multipart/form-data; boundary={boundary}")
+    return Body(b"".join(parts), f"Content-Type: multipart/form-data; boundary={boundary}\r\n".encode())
 
 
 def _file(name: str, spec: FileSpec) -> tuple[str, bytes, str]:

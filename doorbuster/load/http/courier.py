@@ -49,6 +49,9 @@ class Answer(NamedTuple):
     stream: BodyStream | None
 
 
+_answer_of: Final[Callable[[type[Answer], tuple[Any, ...]], Answer]] = tuple.__new__
+
+
 class Courier:
     """Connections, cookies and standing headers of one customer.
 
@@ -191,7 +194,7 @@ class Courier:
                 number,
             ),
         )
-        return Answer(exchange, head, raw, body_stream)
+        return _answer_of(Answer, (exchange, head, raw, body_stream))
 
     def _judge(self, status: int, raw: bytes, head: str, lower_head: str) -> tuple[str, str, float | None]:
         """Cause, detail and Retry-After of an answer that is not a plain success."""

@@ -51,8 +51,8 @@ def render_request(
     if "cookie" in standing.names and "cookie" not in extra.names:
         cookie = b""
     if content or method in _ALWAYS_WITH_LENGTH:
-        if body.content_type and "content-type" not in extra.names:
-            more += b"Content-Type: %b\r\n" % body.content_type.encode("latin-1")
+        if "content-type" not in extra.names:
+            more += body.type_line
         if "content-length" not in extra.names:
             more += b"Content-Length: %d\r\n" % len(content)
     path = target.url.encode("ascii") if pool.whole_url else target.path

@@ -20,7 +20,7 @@ import orjson
 
 from doorbuster.load.http.decoding import decode, decode_stream
 from doorbuster.load.http.exchange import DETAIL_CHARACTERS, Exchange, RequestFailed
-from doorbuster.load.http.headers import ResponseHeaders
+from doorbuster.load.http.headers import ResponseHeaders, header_values
 from doorbuster.load.http.stream import BodyStream
 
 _ANSWERED: Final = frozenset(("status_4xx", "status_5xx", "content"))
@@ -151,7 +151,7 @@ class Response:
                 return b""
             if self.stream is not None:
                 self._body = b"".join(self.stream.pieces())
-            encodings = self.headers.get("content-encoding", "") if self._body else ""
+            encodings = self._encodings()
             self._content = decode(self._body, encodings, self._limit) if encodings else self._body
         return self._content
 
@@ -190,8 +190,7 @@ class Response:
             content = self.content
             yield from (content[at : at + chunk_size] for at in range(0, len(content), chunk_size))
             return
-        encodings = self.headers.get("content-encoding", "")
-        for piece in decode_stream(self.stream.pieces(), encodings, self._limit):
+        for piece in decode_stream(self.stream.pieces(), self._encodings(), self._limit):
             yield from (piece[at : at + chunk_size] for at in range(0, len(piece), chunk_size))
 
     def iter_lines(self) -> Iterator[bytes]:
@@ -207,6 +206,12 @@ class Response:
         """Give up a streamed body; its connection is closed unless the body was read to its end."""
         if self.stream is not None:
             self.stream.close()
+
+    def _encodings(self) -> str:
+        lower_head = self._head.lower()
+        if "\ncontent-encoding:" not in lower_head:
+            return ""
+        return ", ".join(header_values(self._head, lower_head, "\ncontent-encoding:"))
 
     def success(self) -> None:
         raise ValueError("success() needs catch_response=True and a with block")

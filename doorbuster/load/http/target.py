@@ -1,7 +1,8 @@
 """Where a request goes: a URL taken apart once, with the bytes of its request line ready to send.
 
 Targets are cached per process, bounded; a customer's next look at the same page costs one lookup. Fragments
-never go over the wire. Characters that may not stand in a URL are percent-encoded; escapes, and lone % signs, stay.
+never go over the wire. Characters that may not stand in a URL are percent-encoded; escapes and
+lone % signs stay.
 """
 
 from __future__ import annotations

@@ -69,6 +69,7 @@ class WaitingSocket:
         "_clock",
         "_expired",
         "_hub",
+        "_switch",
         "_waiter",
         "_watcher",
         "_watching",
@@ -85,6 +86,7 @@ class WaitingSocket:
         self.suspect = False
         self._clock = clock
         self._hub = gevent.get_hub()
+        self._switch = self._hub.switch
         self._watcher = self._hub.loop.io(sock.fileno(), _READABLE)
         self._watching = False
         self._alarm: Any = None
@@ -102,7 +104,7 @@ class WaitingSocket:
         self._waiter = getcurrent()
         try:
             while self._waiter is not None:
-                self._hub.switch()
+                self._switch()
         finally:
             self._waiter = None
         if self._expired:
