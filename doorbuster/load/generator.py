@@ -26,7 +26,7 @@ from doorbuster.load.recorder import Recorder, StepSample
 from doorbuster.load.roster import Rows
 from doorbuster.records.batch import Batch, Event, SeriesKey
 from doorbuster.scenario import Scenario, Schedule
-from doorbuster.storefronts import DRIVERS, Assortment
+from doorbuster.storefronts import Assortment, Storefront
 
 if TYPE_CHECKING:
     from doorbuster.load.conductor import Orders
@@ -74,14 +74,20 @@ def assignment_of(orders: Orders, scenario: Scenario, *, index: int, count: int,
 class Generator:
     """Runs one assignment inside Locust's runner and ships a batch each second."""
 
-    def __init__(self, environment: Any, assignment: Assignment, ship: Callable[[Batch], None]) -> None:
+    def __init__(
+        self,
+        environment: Any,
+        assignment: Assignment,
+        driver: type[Storefront],
+        ship: Callable[[Batch], None],
+    ) -> None:
         self.scenario = assignment.scenario
         self.run_id = assignment.run_id
         self.url = assignment.url
         self.started_at = assignment.started_at
         self.closes_at = assignment.started_at + assignment.schedule.duration_s
         self.assortment = assignment.assortment
-        self.driver = DRIVERS[assignment.scenario.target.storefront]
+        self.driver = driver
         self.http_settings = HttpSettings(headers={TRAFFIC_TAG: assignment.run_id})
         self.recorder = Recorder(assignment.worker)
         self.stop_cause = "interrupted"

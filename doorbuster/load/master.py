@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
@@ -34,6 +35,7 @@ from doorbuster.load.side import Side
 from doorbuster.records.batch import Batch
 from doorbuster.records.run import Run
 from doorbuster.scenario import Scenario
+from doorbuster.storefronts import Storefront
 
 logger = logging.getLogger("doorbuster")
 
@@ -45,8 +47,8 @@ CLOCK_LIMIT_S = 1.0
 class MasterSide(Side):
     """Conducts one run after the other, as Locust starts and stops tests."""
 
-    def __init__(self, environment: Any, scenario: Scenario) -> None:
-        super().__init__(environment)
+    def __init__(self, environment: Any, drivers: Mapping[str, type[Storefront]], scenario: Scenario) -> None:
+        super().__init__(environment, drivers)
         self.scenario = scenario
         self.conductor: Conductor | None = None
         self._folder_option = environment.parsed_options.run_folder
@@ -111,6 +113,7 @@ class MasterSide(Side):
         self._folder_option = ""  # a second run from the web UI gets a folder of its own
         return Brief(
             scenario=self.scenario,
+            driver=self.drivers[self.scenario.target.storefront],
             folder=Path(folder),
             run_id=f"{now:%Y%m%dT%H%M%S}-{token_hex(3)}",
             confirmed_host=self.environment.parsed_options.confirm_host or None,

@@ -1,12 +1,16 @@
 """The plug-in: how a locustfile becomes a run, in one process, on a master or on a worker.
 
-`install(events)` in a locustfile is all it takes. Everything here is public Locust: events, runner messages,
-a load shape, a dispatcher class and `process_exit_code`.
+`install(events)` in a locustfile is all it takes; a shop of another kind brings its driver along with
+`install(events, drivers=[MyShop])`, and a scenario names it as `target: {storefront: "custom:my-shop"}`.
+Everything here is public Locust: events, runner messages, a load shape, a dispatcher class and
+`process_exit_code`.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from locust.runners import WorkerRunner
@@ -17,7 +21,9 @@ from doorbuster.load.generator import customer_classes
 from doorbuster.load.master import MasterSide
 from doorbuster.load.worker import WorkerSide
 from doorbuster.scenario import JOURNEYS, Scenario, load_scenario
-from doorbuster.storefronts import DRIVERS
+from doorbuster.storefronts import Storefront, drivers_with
+
+Drivers = Mapping[str, type[Storefront]]
 
 LOOPBACK = "127.0.0.1"
 _OPTIONS = {
@@ -29,10 +35,15 @@ _OPTIONS = {
 }
 
 
-def install(events: Any) -> None:
-    """Make the locustfile that calls this a doorbuster run; `events` is `locust.events`."""
+def install(events: Any, *, drivers: Sequence[type[Storefront]] = ()) -> None:
+    """Make the locustfile that calls this a doorbuster run.
+
+    Args:
+        events: `locust.events`.
+        drivers: storefronts of the locustfile's own; a scenario names one as `custom:` and its `name`.
+    """
     events.init_command_line_parser.add_listener(_add_options)
-    events.init.add_listener(_on_init)
+    events.init.add_listener(partial(_on_init, drivers=drivers_with(drivers)))
 
 
 def _add_options(parser: Any, **_: Any) -> None:
@@ -43,12 +54,12 @@ def _add_options(parser: Any, **_: Any) -> None:
     parser.set_defaults(web_host=LOOPBACK, master_bind_host=LOOPBACK)
 
 
-def _on_init(environment: Any, **_: Any) -> None:
+def _on_init(environment: Any, drivers: Drivers, **_: Any) -> None:
     try:
         if isinstance(environment.runner, WorkerRunner):
-            environment.doorbuster = WorkerSide(environment)
+            environment.doorbuster = WorkerSide(environment, drivers)
         else:
-            environment.doorbuster = MasterSide(environment, _scenario(environment))
+            environment.doorbuster = MasterSide(environment, drivers, _scenario(environment, drivers))
     except DoorbusterError as error:
         sys.stderr.write("".join(f"doorbuster: {line}\n" for line in str(error).splitlines()))
         sys.exit(int(error.exit_code))
@@ -56,7 +67,7 @@ def _on_init(environment: Any, **_: Any) -> None:
     environment.stop_timeout = 0.0
 
 
-def _scenario(environment: Any) -> Scenario:
+def _scenario(environment: Any, drivers: Drivers) -> Scenario:
     """The scenario of the command line, with its overrides, checked against the locustfile and the driver.
 
     Raises:
@@ -71,15 +82,15 @@ def _scenario(environment: Any) -> Scenario:
         scenario = scenario.with_target(url=environment.host or None, profile=options.shop_profile or None)
     if options.run_seed:
         scenario = scenario.with_seed(int(options.run_seed))
-    problems = list(_missing(scenario, environment))
+    problems = list(_missing(scenario, environment, drivers))
     if problems:
         raise ScenarioError(problems)
     return scenario
 
 
-def _missing(scenario: Scenario, environment: Any) -> list[Problem]:
+def _missing(scenario: Scenario, environment: Any, drivers: Drivers) -> list[Problem]:
     """What the scenario asks for and the locustfile or the driver cannot do."""
-    classes, driver = customer_classes(environment), DRIVERS[scenario.target.storefront]
+    classes, driver = customer_classes(environment), drivers.get(scenario.target.storefront)
     problems = []
 
     def lacks(file: str, what: str, way_out: str) -> None:
@@ -87,6 +98,9 @@ def _missing(scenario: Scenario, environment: Any) -> list[Problem]:
             Problem(file, 0, 0, "", f"has no {what}, which {scenario.name} asks for", "", way_out)
         )
 
+    if driver is None:
+        lacks(environment.locustfile, f"driver {scenario.target.storefront!r}",
+              "add the driver's class to install(events, drivers=[...])")  # fmt: skip
     for name, channel in scenario.channels.items():
         if name not in classes:
             lacks(environment.locustfile, f"customers of channel {name!r}",
@@ -96,7 +110,8 @@ def _missing(scenario: Scenario, environment: Any) -> list[Problem]:
             if not callable(getattr(classes[name], journey, None)):
                 lacks(environment.locustfile, f"journey {journey!r} in {classes[name].__name__}",
                       f"add a method {journey}(self)")  # fmt: skip
-            for step in driver.supports([visit.step for visit in JOURNEYS[journey].steps]):
-                lacks(f"storefront {driver.name!r}", f"step {step!r} (journey {journey})",
+            steps = [visit.step for visit in JOURNEYS[journey].steps]
+            for step in driver.supports(steps) if driver else ():
+                lacks(f"storefront {scenario.target.storefront!r}", f"step {step!r} (journey {journey})",
                       f"add a method {step} to the driver")  # fmt: skip
     return problems

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gevent.event import Event as Flag
 
 from doorbuster.load.generator import Assignment, Generator
 from doorbuster.records.batch import Batch
+from doorbuster.storefronts import Storefront
 
 
 class Side:
     """The doorbuster of one process; Locust's environment carries it as `environment.doorbuster`."""
 
-    def __init__(self, environment: Any) -> None:
+    def __init__(self, environment: Any, drivers: Mapping[str, type[Storefront]]) -> None:
         self.environment = environment
+        self.drivers = drivers
         self.generator: Generator | None = None
         self._assigned = Flag()
 
@@ -31,7 +33,8 @@ class Side:
 
     def assign(self, assignment: Assignment, ship: Callable[[Batch], None]) -> None:
         """Take the orders of a run; the gate opens."""
-        self.generator = Generator(self.environment, assignment, ship)
+        driver = self.drivers[assignment.scenario.target.storefront]
+        self.generator = Generator(self.environment, assignment, driver, ship)
         self._assigned.set()
 
     def close(self, cause: str) -> None:

@@ -17,7 +17,7 @@ from doorbuster.errors import TargetError, UsageError
 from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.settings import HttpSettings
 from doorbuster.scenario import Scenario, Shop
-from doorbuster.storefronts import DRIVERS, Assortment, Rejected, Response
+from doorbuster.storefronts import Assortment, Rejected, Response, Storefront
 
 SHOP_START_LIMIT_S = 30.0
 PREPARE_LIMIT_S = 10.0
@@ -126,14 +126,13 @@ class PlainClient:
         self._http.close()
 
 
-def read_assortment(scenario: Scenario, url: str, tag: dict[str, str]) -> Assortment:
+def read_assortment(driver: type[Storefront], url: str, tag: dict[str, str]) -> Assortment:
     """What the shop sells, which also proves that it is there and is the kind of shop we were told.
 
     Raises:
         TargetError: it cannot be reached, refuses, or does not answer like this kind of shop.
     """
     client = PlainClient(url, tag, limit_s=PREPARE_LIMIT_S)
-    driver = DRIVERS[scenario.target.storefront]
     try:
         return driver.prepare(client)
     except Rejected as refusal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from time import perf_counter, time
 from typing import Any
 
@@ -21,6 +22,7 @@ from doorbuster.load.messages import (
 )
 from doorbuster.load.side import Side
 from doorbuster.records.batch import Batch
+from doorbuster.storefronts import Storefront
 
 RESEND_AFTER_S = 3.0
 MASTER_LIMIT_S = 15.0  # load without a master must end
@@ -29,8 +31,8 @@ MASTER_LIMIT_S = 15.0  # load without a master must end
 class WorkerSide(Side):
     """One worker of a distributed run."""
 
-    def __init__(self, environment: Any) -> None:
-        super().__init__(environment)
+    def __init__(self, environment: Any, drivers: Mapping[str, type[Storefront]]) -> None:
+        super().__init__(environment, drivers)
         self._runner = environment.runner
         self._unacknowledged: dict[int, tuple[float, Batch]] = {}
         for message, listener in (

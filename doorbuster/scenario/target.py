@@ -14,10 +14,24 @@ from doorbuster.scenario.strict import StrictModel
 from doorbuster.scenario.values import DurationS, OrdersPerS, choice, schema_of, whole
 
 STOREFRONTS = ("reference",)
+CUSTOM = "custom:"  # a driver that the locustfile brings along: install(events, drivers=[MyShop])
 PROFILES = ("in-house-2004", "replatformed")
 HIGHEST_SEED = 2**63 - 1
 
+_CUSTOM_NAME = re.compile(r"custom:[a-z][a-z0-9_-]{0,62}")
 _HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
+
+
+def parse_storefront(raw: object) -> str:
+    """The name of a driver that ships with doorbuster, or `custom:` and the name of the locustfile's own."""
+    if isinstance(raw, str) and raw.startswith(CUSTOM):
+        if not _CUSTOM_NAME.fullmatch(raw):
+            rule = "must name a driver of the locustfile with small letters, digits, - and _ after custom:"
+            raise refuse(
+                rule, got=shown(raw), way_out='for a driver with name = "my-shop", write custom:my-shop'
+            )
+        return raw
+    return choice("storefront", STOREFRONTS)(raw)
 
 
 def parse_url(raw: object) -> str:
@@ -88,7 +102,9 @@ class Target(StrictModel):
     one_of = ("url", "shop")
 
     storefront: Annotated[
-        str, BeforeValidator(choice("storefront", STOREFRONTS)), WithJsonSchema({"enum": list(STOREFRONTS)})
+        str,
+        BeforeValidator(parse_storefront),
+        WithJsonSchema({"anyOf": [{"enum": list(STOREFRONTS)}, {"pattern": f"^{_CUSTOM_NAME.pattern}$"}]}),
     ] = Field(default="reference", description="The driver that knows this kind of shop.")
     url: (
         Annotated[

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from doorbuster.storefronts.protocol import (
     Assortment,
     BookedOrder,
@@ -20,6 +22,12 @@ from doorbuster.storefronts.reference import ReferenceShop
 
 DRIVERS: dict[str, type[Storefront]] = {driver.name: driver for driver in (ReferenceShop,)}
 
+
+def drivers_with(own: Iterable[type[Storefront]]) -> dict[str, type[Storefront]]:
+    """The drivers by the names a scenario may use: those that ship, and `own` ones as `custom:<name>`."""
+    return {**DRIVERS, **{f"custom:{driver.name}": driver for driver in own}}
+
+
 __all__ = [
     "DRIVERS",
     "Assortment",
@@ -35,4 +43,5 @@ __all__ = [
     "Response",
     "StockRow",
     "Storefront",
+    "drivers_with",
 ]
