@@ -121,7 +121,7 @@ class Connection(WaitingSocket):
                 self.socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return True
-        except OSError:
+        except (OSError, RequestFailed):
             return False
         return False
 

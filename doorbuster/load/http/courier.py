@@ -219,7 +219,7 @@ class Courier:
             dialler = Dialler(
                 target,
                 settings,
-                wire_of_this_thread(self._clock),
+                wire_of_this_thread(),
                 self._clock,
                 proxy=proxy,
                 verify=self._verify if verify is None else verify,

@@ -18,6 +18,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from math import inf
+from time import monotonic
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -39,20 +40,20 @@ class Wire:
 
     __slots__ = ("__weakref__", "resolver", "source_turn")
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self.resolver = Resolver(clock)
+    def __init__(self) -> None:
+        self.resolver = Resolver(monotonic)
         self.source_turn = 0
 
 
 _WIRES: WeakKeyDictionary[Hub, Wire] = WeakKeyDictionary()
 
 
-def wire_of_this_thread(clock: Callable[[], float]) -> Wire:
-    """The wire of the running hub; the first caller's clock times its DNS cache."""
+def wire_of_this_thread() -> Wire:
+    """The wire of the running hub."""
     hub = gevent.get_hub()
     wire = _WIRES.get(hub)
     if wire is None:
-        wire = _WIRES[hub] = Wire(clock)
+        wire = _WIRES[hub] = Wire()
     return wire
 
 
