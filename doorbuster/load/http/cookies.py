@@ -19,6 +19,7 @@ from doorbuster.load.http.target import Target
 
 _NEVER: Final = float("inf")
 _IP_ADDRESS: Final = re.compile(r"[\d.]+|.*:.*")
+_REMEMBERED_REPEATS: Final = 8  # shops like to send the same session cookie with every page
 _RENDERED_LINES: Final = 16  # an origin's pages mostly share one Cookie line
 _DASHED_DATE: Final = re.compile(r"(\d{1,2})-(\w{3})-(\d{2,4})")
 _MAX_COOKIE_CHARACTERS: Final = 4096
@@ -55,7 +56,7 @@ class CookieJar(MutableMapping[str, str]):
     Args: limit: most cookies kept. now_unix_s: wall clock, for expiry dates.
     """
 
-    __slots__ = ("_cookies", "_lines", "_lines_until", "_made", "_now_unix_s", "limit")
+    __slots__ = ("_cookies", "_lines", "_lines_until", "_made", "_now_unix_s", "_repeats", "limit")
 
     def __init__(self, limit: int, now_unix_s: Callable[[], float]) -> None:
         self.limit = limit
@@ -63,10 +64,14 @@ class CookieJar(MutableMapping[str, str]):
         self._cookies: dict[tuple[str, str, str], Cookie] = {}
         self._lines: dict[tuple[str, str], bytes] = {}
         self._lines_until = _NEVER
+        self._repeats: dict[tuple[tuple[str, str], str], Cookie] = {}
         self._made = 0
 
     def store(self, target: Target, set_cookie: str) -> Cookie | None:
         """Take one Set-Cookie header of an answer from the target; None if the rules refuse it."""
+        repeated = self._repeats.get((target.cookie_key, set_cookie))
+        if repeated is not None:
+            return repeated
         pair, _, rest = set_cookie.partition(";")
         name, equals, value = pair.partition("=")
         name, value = (name.strip(), value.strip()) if equals else ("", pair.strip())
@@ -85,6 +90,8 @@ class CookieJar(MutableMapping[str, str]):
             name, value, domain, path, host_only, attributes.secure, attributes.http_only, expires, self._made
         )
         self._keep(cookie)
+        if expires == _NEVER and self._cookies and len(self._repeats) < _REMEMBERED_REPEATS:
+            self._repeats[(target.cookie_key, set_cookie)] = cookie
         return cookie
 
     def line_for(self, target: Target) -> bytes:
@@ -154,9 +161,9 @@ class CookieJar(MutableMapping[str, str]):
                 self._changed()
             return
         if known is not None:
-            if known.value == cookie.value and cookie.expires_at_unix_s == known.expires_at_unix_s:
-                return
             cookie = cookie._replace(order=known.order)
+            if cookie == known:
+                return
         elif len(self._cookies) >= self.limit:
             if not self.limit:
                 return
@@ -169,6 +176,7 @@ class CookieJar(MutableMapping[str, str]):
 
     def _changed(self) -> None:
         self._lines.clear()
+        self._repeats.clear()
         self._lines_until = min(
             (cookie.expires_at_unix_s for cookie in self._cookies.values()), default=_NEVER
         )

@@ -38,9 +38,11 @@ def render_request(
         pool.lines_version = standing.version
         pool.usual = not pool.whole_url and "cookie" not in standing.names
     content = body.content
-    if not extra.lines and not extra.names and not content and pool.usual:
-        end = b"Content-Length: 0\r\n\r\n" if method in _ALWAYS_WITH_LENGTH else b"\r\n"
-        return b"".join((start, target.path, pool.lines, cookie, end))
+    if pool.usual and not extra.lines and not extra.names:
+        if content or method in _ALWAYS_WITH_LENGTH:
+            end = b"Content-Length: %d\r\n\r\n" % len(content)
+            return b"".join((start, target.path, pool.lines, cookie, body.type_line, end, content))
+        return b"".join((start, target.path, pool.lines, cookie, b"\r\n"))
     lines = pool.lines
     more = extra.lines
     if extra.names:

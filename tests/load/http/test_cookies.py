@@ -132,6 +132,31 @@ def test_a_cookie_set_to_expire_goes_away(jar):
     assert sent(jar, "http://shop.example/") == ""
 
 
+def test_a_cookie_with_the_same_value_may_still_become_secure(jar):
+    target = target_of("", "https://shop.example/")
+    jar.store(target, "a=1")
+    jar.store(target, "a=1; Secure")
+    assert sent(jar, "http://shop.example/") == ""
+
+
+def test_a_repeated_cookie_changes_nothing_until_something_else_did(jar):
+    target = target_of("", "http://shop.example/")
+    for _ in range(3):
+        jar.store(target, "a=1; Path=/")
+    assert sent(jar, "http://shop.example/") == "a=1"
+    jar.store(target, "a=2; Path=/")
+    assert sent(jar, "http://shop.example/") == "a=2"
+    jar.store(target, "a=1; Path=/")
+    assert sent(jar, "http://shop.example/") == "a=1"
+    jar.clear()
+    jar.store(target, "a=1; Path=/")
+    assert sent(jar, "http://shop.example/") == "a=1"
+    del jar["a"]
+    assert sent(jar, "http://shop.example/") == ""
+    jar.store(target, "a=1; Path=/")
+    assert sent(jar, "http://shop.example/") == "a=1"
+
+
 def test_a_full_jar_forgets_what_expired_and_then_the_oldest(jar, clock):
     target = target_of("", "http://shop.example/")
     jar.store(target, "first=1")
