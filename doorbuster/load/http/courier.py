@@ -100,21 +100,10 @@ class Courier:
             self.close()
 
     def hop(
-        self,
-        method: str,
-        target: Target,
-        body: Body,
-        extra: ExtraHeaders,
-        called: str,
-        timeouts: Timeouts,
-        deadline: float,
-        stream: bool,
-        follows: bool,
-        verify: bool | None,
-        number: int,
-        due_at: float,
+        self, method: str, target: Target, body: Body, extra: ExtraHeaders, called: str, timeouts: Timeouts,
+        deadline: float, stream: bool, follows: bool, verify: bool | None, number: int, due_at: float,
         started_at: float,
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """One request and its answer. Raises: ValueError, and whatever others throw into the greenlet."""
         clock = self._clock
         pool = self._pools.get(target.origin) if verify is None else None
@@ -168,32 +157,14 @@ class Courier:
         retry_after = None
         if status >= 300 or status < 200 or self.settings.check_bodies:
             cause, detail, retry_after = self._judge(status, raw, head, lower_head)
-            ended_at = clock()
         exchange = _exchange_of(
             Exchange,
             (
-                method,
-                called,
-                target.url,
-                status,
-                cause,
-                due_at,
-                started_at,
-                trip.connect_s,
-                trip.pool_wait_s,
-                first_byte_at,
-                ended_at,
-                len(request),
-                received,
-                trip.reused,
-                trip.replaced > 0,
-                request_id,
-                server_timing,
-                retry_after,
-                detail,
-                number,
+                method, called, target.url, status, cause, due_at, started_at, trip.connect_s,
+                trip.pool_wait_s, first_byte_at, ended_at, len(request), received, trip.reused,
+                trip.replaced > 0, request_id, server_timing, retry_after, detail, number,
             ),
-        )
+        )  # fmt: skip
         return _answer_of(Answer, (exchange, head, raw, body_stream))
 
     def _judge(self, status: int, raw: bytes, head: str, lower_head: str) -> tuple[str, str, float | None]:
