@@ -31,4 +31,5 @@ def search_path(folder: str) -> tuple[Path, ...]:
     own, ours = Path(folder), shipped(folder)
     if own.is_dir() and own.resolve() != ours.resolve():
         return own, ours
-    return (ours,)
+    here = Path.cwd()
+    return (ours.relative_to(here) if ours.is_relative_to(here) else ours,)

@@ -89,10 +89,14 @@ class WorkerSide(Side):
                 self._unacknowledged[seq] = (now, old)
                 self._send(old)
         if batch.seq - min(self._unacknowledged) > MASTER_LIMIT_S / REPORT_INTERVAL_S and not batch.final:
-            gevent.spawn(self.close, "master_lost")
+            gevent.spawn(self._end_without_master)
 
     def _send(self, batch: Batch) -> None:
         self._runner.send_message(BATCH, batch.to_wire())
+
+    def _end_without_master(self) -> None:
+        self.close("master_lost")
+        self._runner.quit()
 
     def _on_test_stopping(self, **_: Any) -> None:
         """The master ends the run for this worker; whatever was not reported yet is shipped now."""

@@ -1,0 +1,151 @@
+"""The roster: a report counts once, a silent worker is lost, and no customer is lost with it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from doorbuster.load.roster import SILENCE_LIMIT_S, Roster
+from doorbuster.records.batch import ArrivalCount, Batch, CustomerCount
+from doorbuster.scenario import Schedule
+from doorbuster.scenario.schedule import Lane, Seats
+
+LANES = (Lane("web", "buy"), Lane("store", "till_sale"))
+WORKERS = ("ann", "bob", "cid")
+
+
+def schedule(n: int = 30, *, seats: tuple[Seats, ...] = ()) -> Schedule:
+    """One arrival every 0.5 s, in turn for the website and the tills."""
+    return Schedule(
+        duration_s=n / 2,
+        lanes=LANES,
+        intended_s=np.arange(n) * 0.5,
+        lane=(np.arange(n) % 2).astype(np.uint16),
+        arrival_index=np.arange(n, dtype=np.int64),
+        seats=seats,
+    )
+
+
+def roster(plan: Schedule | None = None) -> Roster:
+    return Roster(plan or schedule(), WORKERS, now_s=0.0)
+
+
+def served(worker: str, seq: int, plan: Schedule, rows: np.ndarray, *, final: bool = False) -> Batch:
+    """A report in which these rows were started and served."""
+    counts: dict[tuple[int, str, str], int] = {}
+    for row in rows.tolist():
+        lane = plan.lanes[plan.lane[row]]
+        key = (int(plan.intended_s[row]), *lane)
+        counts[key] = counts.get(key, 0) + 1
+    return Batch(
+        worker, seq, final=final,
+        customers=tuple(CustomerCount(s, c, j, "served", "", "", 1, 1, n) for (s, c, j), n in counts.items()),
+        arrivals=tuple(ArrivalCount(s, c, n, 0) for (s, c, _), n in counts.items()),
+    )  # fmt: skip
+
+
+def test_a_report_counts_once_however_often_it_arrives():
+    found = roster()
+    assert found.note(Batch("ann", 0), now_s=1)
+    assert not found.note(Batch("ann", 0), now_s=2)
+
+
+def test_reports_may_arrive_in_any_order():
+    found = roster()
+    for name in WORKERS:
+        assert found.note(Batch(name, 1, final=True), now_s=1)
+        assert not found.complete
+    for name in WORKERS:
+        assert found.note(Batch(name, 0), now_s=2)
+    assert found.complete
+
+
+def test_a_last_report_with_one_missing_before_it_is_not_the_end():
+    found = roster()
+    found.note(Batch("ann", 2, final=True), now_s=1)
+    found.note(Batch("ann", 0), now_s=1)
+    assert "ann" in found.waiting_for
+
+
+def test_a_worker_is_missed_only_after_the_limit_and_not_once_it_is_through():
+    found = roster()
+    found.note(Batch("ann", 0, final=True), now_s=1)
+    found.note(Batch("bob", 0), now_s=4)
+    assert found.silent(now_s=SILENCE_LIMIT_S) == ()
+    assert found.silent(now_s=SILENCE_LIMIT_S + 0.1) == ("cid",)
+    assert found.silent(now_s=4 + SILENCE_LIMIT_S + 0.1) == ("bob", "cid")
+
+
+def test_a_lost_worker_s_customers_to_come_are_shared_evenly():
+    loss = roster().lose("bob", from_s=6.0)
+    rows = np.concatenate(list(loss.heirs.values()))
+    assert {"ann", "cid"} == set(loss.heirs)
+    assert sorted(row for row in range(30) if row % 3 == 1 and row * 0.5 >= 6.0) == sorted(rows.tolist())
+    assert abs(len(loss.heirs["ann"]) - len(loss.heirs["cid"])) <= 1
+
+
+def test_customers_that_a_lost_worker_never_accounted_for_are_dropped():
+    plan, found = schedule(), roster()
+    own = np.arange(1, 30, 3)
+    found.note(served("bob", 0, plan, own[:2]), now_s=3)
+    loss = found.lose("bob", from_s=6.0)
+    unaccounted = [row for row in own.tolist() if row * 0.5 < 6.0][2:]
+    assert (
+        len(unaccounted) == sum(row.n for row in loss.customers) == sum(row.dropped for row in loss.arrivals)
+    )
+    assert {("dropped", "worker_lost")} == {(row.outcome, row.cause) for row in loss.customers}
+
+
+def test_a_customer_that_was_started_and_never_left_is_dropped_but_not_as_an_arrival():
+    plan, found = schedule(), roster()
+    found.note(Batch("bob", 0, arrivals=(ArrivalCount(0, "store", 1, 0),)), now_s=3)
+    loss = found.lose("bob", from_s=1.0)
+    assert [(r.second, r.channel, r.journey, r.n) for r in loss.customers] == [(0, "store", "till_sale", 1)]
+    assert loss.arrivals == ()
+    assert plan.lane[1] == 1
+
+
+def test_a_seat_s_customer_in_the_shop_is_dropped_with_its_worker():
+    found = roster(schedule(seats=(Seats("phone", 3),)))
+    one_served = CustomerCount(2, "phone", "phone_order", "served", "", "", 1, 1, 1)
+    two_called = ArrivalCount(2, "phone", 2, 0)
+    found.note(Batch("bob", 0, customers=(one_served,), arrivals=(two_called,)), now_s=3)
+    phone = [row for row in found.lose("bob", from_s=0.0).customers if row.channel == "phone"]
+    assert [(r.second, r.channel, r.journey, r.outcome, r.n) for r in phone] == [
+        (2, "phone", "", "dropped", 1)
+    ]
+
+
+def test_a_worker_once_lost_is_not_listened_to_again():
+    found = roster()
+    found.lose("bob", from_s=0.0)
+    assert not found.note(Batch("bob", 0), now_s=1)
+    assert found.lost == ("bob",)
+
+
+def test_what_a_lost_heir_had_taken_over_is_handed_on():
+    found = roster()
+    found.lose("bob", from_s=0.0)
+    loss = found.lose("ann", from_s=0.0)
+    assert {"cid"} == set(loss.heirs)
+    assert len(loss.heirs["cid"]) == 10 + 5  # her own, and half of what bob had
+
+
+def test_without_anyone_left_everything_to_come_is_dropped():
+    plan = schedule()
+    found = Roster(plan, ("ann",), now_s=0.0)
+    loss = found.lose("ann", from_s=5.0)
+    assert loss.heirs == {}
+    assert len(plan) == sum(row.n for row in loss.customers)
+
+
+@pytest.mark.parametrize("lost_at_s", [0.0, 3.3, 7.0, 14.9])
+def test_every_arrival_is_accounted_for_exactly_once_whenever_a_worker_is_lost(lost_at_s):
+    plan, found = schedule(), roster()
+    done = {name: np.arange(number, 30, 3) for number, name in enumerate(WORKERS)}
+    before = done["bob"][plan.intended_s[done["bob"]] < lost_at_s - 1]
+    found.note(served("bob", 0, plan, before), now_s=lost_at_s)
+    loss = found.lose("bob", from_s=lost_at_s + 1)
+    heirs = np.concatenate([np.asarray(rows) for rows in loss.heirs.values()])
+    dropped = sum(row.n for row in loss.customers)
+    assert len(done["ann"]) + len(done["cid"]) + len(before) + len(heirs) + dropped == 30
