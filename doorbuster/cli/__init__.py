@@ -18,6 +18,7 @@ VERBS = {  # in the order of work; the text is the verb's line in `doorbuster --
     "init": "Lay out a workbench: scenarios, locustfiles and analysis to make your own.",
     "check": "Validate a scenario and show what would come: curve, customers, requests.",
     "run": "Recreate the peak against a shop, judge it and write the report.",
+    "worker": "Generate a share of the load of a run that another machine started.",
     "analyse": "Print sections of a run in the terminal.",
     "report": "Write the report of a run again.",
     "gate": "Judge a run against thresholds, for pipelines: exit code, JUnit, Markdown.",

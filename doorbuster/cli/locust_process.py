@@ -8,11 +8,20 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 END_LIMIT_S = 120.0
+
+
+def local_workers(count: int) -> list[str]:
+    """Locust's options for worker processes on this machine, on a port of their own."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = str(found.getsockname()[1])
+    return ["--processes", str(count), "--master-bind-port", port, "--master-port", port]
 
 
 class LocustProcess:

@@ -43,6 +43,27 @@ if TYPE_CHECKING:
     type=click.IntRange(0, 256),
     help="Worker processes to generate load with; 0 uses one process for everything.",
 )
+@click.option(
+    "--expect-workers",
+    default=0,
+    type=click.IntRange(0, 10_000),
+    metavar="N",
+    help="Wait for N workers on other machines (`doorbuster worker`) and let them generate the load.",
+)
+@click.option(
+    "--bind",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Address on which workers of other machines are awaited; they need no password, so keep it private.",
+)
+@click.option(
+    "--bind-port",
+    default=5557,
+    show_default=True,
+    type=click.IntRange(1, 65535),
+    help="Port on which workers of other machines are awaited.",
+)
 @click.option("--quiet", is_flag=True, help="No live view; only the verdict.")
 @click.argument("locust_options", nargs=-1, type=click.UNPROCESSED)
 def command(
@@ -54,6 +75,9 @@ def command(
     out: Path | None,
     locustfile: str,
     workers: int,
+    expect_workers: int,
+    bind: str,
+    bind_port: int,
     quiet: bool,
     locust_options: tuple[str, ...],
 ) -> int:
@@ -67,9 +91,9 @@ def command(
              doorbuster run my-peak.yaml --url https://staging.example.com --confirm-host staging.example.com
     """
     from doorbuster.cli.live import watch
-    from doorbuster.cli.locust_process import LocustProcess
+    from doorbuster.cli.locust_process import LocustProcess, local_workers
     from doorbuster.cli.pipeline import find_locustfile, find_scenario, new_run_folder, write_everything
-    from doorbuster.errors import ExitCode
+    from doorbuster.errors import ExitCode, UsageError
 
     plan = find_scenario(scenario, profile=profile, url=url, seed=seed)
     folder = new_run_folder(out, plan)
@@ -80,8 +104,16 @@ def command(
         options += ["--host", url]
     if confirm_host:
         options += ["--confirm-host", confirm_host]
+    if workers and expect_workers:
+        raise UsageError("use just one of --workers (processes here) and --expect-workers (other machines)")
     if workers:
-        options += ["--processes", str(workers)]
+        options += local_workers(workers)
+    if expect_workers:
+        options += ["--master", "--expect-workers", str(expect_workers)]
+        options += ["--master-bind-host", bind, "--master-bind-port", str(bind_port)]
+        click.echo(
+            f"on each worker: doorbuster worker --master-host {bind} --master-port {bind_port}", err=True
+        )
     process = LocustProcess(find_locustfile(locustfile), [*options, *locust_options], folder)
     watch(process, folder, plan, quiet=quiet)
     if not (folder / "run.sqlite").exists():

@@ -144,9 +144,13 @@ def _records(run: Run) -> list[Flaw]:
     if missing:
         what = "have no outcome" if missing > 0 else "have more than one outcome"
         found.append(Flaw("records", f"{format_count(abs(missing))} customers {what}", missing))
-    lost = [report.worker for report in run.workers() if report.missing or not report.final]
+    lost = [event for event in run.events() if event.kind == "worker_lost"]
+    gaps = [report.worker for report in run.workers() if report.missing or not report.final]
     if lost:
-        found.append(Flaw("records", f"reports of worker {', '.join(lost)} are missing", missing))
-    elif any(event.kind == "worker_lost" for event in run.events()):
-        found.append(Flaw("records", "a worker of the load generator was lost", missing))
+        found += [
+            Flaw("records", f"at {format_duration(event.at_s)} a worker was lost: {event.text}", missing)
+            for event in lost
+        ]
+    elif gaps:
+        found.append(Flaw("records", f"reports of worker {', '.join(gaps)} are missing", missing))
     return found
