@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+TESTS  := -q -n 2 --dist loadfile
 
 .PHONY: help demo test check format truth bench wheel clean
 
@@ -22,13 +23,13 @@ demo: $(READY) ## Recreate the M&S one-day Christmas sale of 2004 in about 90 se
 	  if [ $$code -eq 99 ]; then exit 0; else exit $$code; fi
 
 test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TESTS)
 
 check: $(READY) ## Format, lint, types, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TESTS)
 
 format: $(READY) ## Format the code
 	$(BIN)/ruff format .
