@@ -1,33 +1,46 @@
 """Drawing what a customer does by chance: how long they think, how long they wait.
 
-The laws, their parameters and their sources are in `doorbuster.scenario` (`Patience`, `Think`).
+The laws, their parameters and their sources are in `doorbuster.scenario` (`Patience`, `Think`). Here each is
+turned once into a function of the customer's own random numbers, because every step draws from it.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from random import Random
 
 from doorbuster.scenario import Patience, Think
 
+Law = Callable[[Random], float]  # seconds, drawn with these random numbers
 
-def draw_patience_s(patience: Patience | None, rng: Random) -> float | None:
-    """Seconds this customer waits for this page; None when nothing makes them leave."""
+
+def patience_law(patience: Patience | None) -> Law:
+    """Seconds a customer waits for one page; infinite when nothing makes them leave."""
     if patience is None:
-        return None
-    drawn_s = patience.tau_s * (-math.log(1.0 - rng.random())) ** (1.0 / patience.shape)
-    return float(max(drawn_s, patience.at_least_s))
+        return lambda _: math.inf
+    tau_s, power, least_s, log = patience.tau_s, 1.0 / patience.shape, patience.at_least_s, math.log
+
+    def draw_s(rng: Random) -> float:
+        drawn_s: float = tau_s * (-log(1.0 - rng.random())) ** power
+        return drawn_s if drawn_s > least_s else least_s
+
+    return draw_s
 
 
-def draw_think_s(think: Think, rng: Random) -> float:
+def think_law(think: Think) -> Law:
     """Seconds between an answer and the customer's next step, cut at the law's `max_s`."""
+    max_s = think.max_s
     match think.law:
         case "constant":
-            drawn_s = think.constant_s
+            constant_s = min(think.constant_s, max_s)
+            return lambda _: constant_s
         case "uniform":
-            drawn_s = rng.uniform(think.low_s, think.high_s)
+            low_s, high_s = think.low_s, think.high_s
+            return lambda rng: min(rng.uniform(low_s, high_s), max_s)
         case "exponential":
-            drawn_s = rng.expovariate(1.0 / think.mean_s)
+            rate_per_s = 1.0 / think.mean_s
+            return lambda rng: min(rng.expovariate(rate_per_s), max_s)
         case "lognormal":
-            drawn_s = rng.lognormvariate(math.log(think.median_s), think.sigma)
-    return min(drawn_s, think.max_s)
+            mu, sigma = math.log(think.median_s), think.sigma
+            return lambda rng: min(rng.lognormvariate(mu, sigma), max_s)

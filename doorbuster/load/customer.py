@@ -3,6 +3,7 @@
 Rules:
 - `arrive` is called before `start`; the journey is the method named by the arrival.
 - A step's clock starts at its *intended* start: the arrival, or the end of the think time.
+- What a step costs us is the shop's to lose: no object is made for a step but the row that is recorded.
 - Leaving is an exception (`Leave`), so a journey reads as the story of a customer who gets through.
 - Whatever happens, `_leave` runs once: outcomes always balance with arrivals.
 """
@@ -11,21 +12,21 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
 from random import Random
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 import gevent
 from locust import User
-from locust.exception import StopUser
 
-from doorbuster.load.behaviour import draw_patience_s, draw_think_s
-from doorbuster.load.recorder import StepSample
+from doorbuster.load.behaviour import Law
+from doorbuster.load.nap import nap_until
+from doorbuster.load.recorder import StepRow
 from doorbuster.load.session import StepSession
 from doorbuster.records.batch import OrderAttempt, SeriesKey
-from doorbuster.scenario import JOURNEYS
-from doorbuster.storefronts import Line, Order, Rejected, Storefront
+from doorbuster.storefronts import Client, Line, Order, Rejected, Storefront
 
 if TYPE_CHECKING:
     from doorbuster.load.generator import Generator
@@ -51,6 +52,22 @@ class Arrival:
     channel: str
     journey: str
     intended_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What all customers of one channel and journey have in common; made once per run.
+
+    `answered`: step name -> number of the series under which the recorder knows its successes.
+    """
+
+    channel: str
+    journey: str
+    wants_order: bool
+    seated: bool
+    patience: Law
+    think: Law
+    answered: dict[str, int] = field(default_factory=dict)
 
 
 class Leave(Exception):  # noqa: N818  a customer leaves; that is no error of ours
@@ -81,19 +98,18 @@ class Customer(User):
         self._orders = 0
         self._step = ""
 
-    def arrive(self, arrival: Arrival, generator: Generator) -> None:
+    def arrive(self, arrival: Arrival, errand: Errand, generator: Generator) -> None:
         """Tell the customer who they are; nothing is sent before the greenlet runs."""
         self.arrival = arrival
         self.generator = generator
         self.rng = Random(f"{generator.scenario.seed}/{arrival.name}")
         self.session = StepSession(generator.url, generator.http_settings)
         self.shop: Storefront = generator.driver(
-            self.session, channel=arrival.channel, assortment=generator.assortment, rng=self.rng
+            cast(Client, self.session), channel=arrival.channel, assortment=generator.assortment, rng=self.rng
         )
-        channel = generator.scenario.channels[arrival.channel]
-        self._patience, self._think, self._seated = channel.patience, channel.think, not channel.is_open
+        self._errand = errand
         self._next_at = arrival.intended_at
-        self._order = 0 if JOURNEYS[arrival.journey].wants_order else None
+        self._order = 0 if errand.wants_order else None
 
     # ---- what journeys use
 
@@ -105,8 +121,8 @@ class Customer(User):
             Leave: anything else that ends the visit; journeys let it pass.
         """
         name = self._step = action.__name__
-        patience_s = draw_patience_s(self._patience, self.rng)
-        limit_s = STEP_LIMIT_S if patience_s is None else min(patience_s, STEP_LIMIT_S)
+        patience_s = self._errand.patience(self.rng)
+        limit_s = patience_s if patience_s < STEP_LIMIT_S else STEP_LIMIT_S
         self.session.open(name, intended_at=self._next_at, deadline_at=self._next_at + limit_s)
         try:
             result = action(*args)
@@ -117,7 +133,7 @@ class Customer(User):
             gave_up = refusal.cause in _TIMEOUTS and limit_s == patience_s
             raise self._turned_off(name, refusal, gave_up=gave_up) from refusal
         except gevent.GreenletExit:
-            self._record(name, "abandoned", "interrupted", "")
+            self._fell_short(name, "abandoned", "interrupted", "")
             raise
         self._answered(name)
         return result
@@ -127,11 +143,11 @@ class Customer(User):
 
         In a closed channel nobody thinks past the end of the run: the last call is brought to its end.
         """
-        until = self._next_at + draw_think_s(self._think, self.rng)
-        if self._seated:
+        until = self._next_at + self._errand.think(self.rng)
+        if self._errand.seated:
             until = min(until, max(self._next_at, self.generator.closes_at))
         self._next_at = until
-        gevent.sleep(max(self._next_at - perf_counter(), 0.0))
+        nap_until(until)
 
     def order(self, action: Callable[..., Order], lines: tuple[Line, ...]) -> Order:
         """Place an order for `lines`; note what was attempted and what the shop answered."""
@@ -161,8 +177,17 @@ class Customer(User):
 
     # ---- one visit, as Locust runs it
 
-    def visit(self) -> None:
-        """Locust's only task of a customer: the whole visit."""
+    def start(self, group: Any) -> Any:
+        """Start the visit in Locust's group of users: what `User.start` does, without a task set around it.
+
+        A customer killed before the first step is counted too.
+        """
+        self._group = group
+        greenlet = self._greenlet = group.spawn(Customer._visit, self)
+        greenlet.rawlink(self._gone)
+        return greenlet
+
+    def _visit(self) -> None:
         outcome, step, cause = "served", "", ""
         try:
             getattr(self, self.arrival.journey)()
@@ -179,53 +204,62 @@ class Customer(User):
             self.generator.script_failed(traceback.format_exc())
         finally:
             self._leave(outcome, step, cause)
-        raise StopUser
 
-    tasks = [visit]  # noqa: RUF012  Locust's own way of declaring tasks
-
-    def start(self, group: Any) -> Any:
-        """Start the visit as Locust does; a customer killed before the first step is counted too."""
-        greenlet = super().start(group)
-        greenlet.rawlink(lambda _: self._leave("dropped", self._step, self.generator.stop_cause))
-        return greenlet
+    def _gone(self, _: Any) -> None:
+        self._leave("dropped", self._step, self.generator.stop_cause)
 
     # ---- book-keeping
 
     def _answered(self, name: str) -> None:
-        self._record(name, "ok", "", "")
-        if name in BROWSE_STEPS and self._browse is None:
+        errand = self._errand
+        number = errand.answered.get(name)
+        if number is None:
+            key = SeriesKey(errand.channel, errand.journey, name, "ok", "")
+            number = errand.answered[name] = self.generator.recorder.number_of(key)
+        self._record(number, inf)
+        if self._browse is None and name in BROWSE_STEPS:
             self._browse = 1
         self._next_at = perf_counter()
 
     def _turned_off(self, name: str, refusal: Rejected, *, gave_up: bool) -> Leave:
         cause = "patience" if gave_up else refusal.cause
-        self._record(name, "abandoned" if gave_up else "failed", cause, refusal.detail)
-        if name in BROWSE_STEPS:
+        self._fell_short(name, "abandoned" if gave_up else "failed", cause, refusal.detail)
+        if name in BROWSE_STEPS and self._browse is None:
             self._browse = 0
         return Leave("abandoned" if gave_up else "turned_away", name, cause)
 
-    def _record(self, name: str, outcome: str, cause: str, detail: str) -> None:
-        now = perf_counter()
-        exchanges = self.session.exchanges
-        intended_at = self._next_at
-        started_at = exchanges[0].started_at if exchanges else intended_at
-        ended_at = exchanges[-1].ended_at if exchanges and outcome != "abandoned" else now
-        first_byte_at = exchanges[0].first_byte_at if exchanges else 0.0
-        self.generator.record_step(
-            SeriesKey(self.arrival.channel, self.arrival.journey, name, outcome, cause),
-            intended_at,
-            StepSample(
-                response_us=round((ended_at - intended_at) * 1e6),
-                service_us=round((ended_at - started_at) * 1e6),
-                first_byte_us=round(((first_byte_at or ended_at) - started_at) * 1e6),
-                lateness_us=max(round((started_at - intended_at) * 1e6), 0),
-                bytes_sent=sum(exchange.bytes_sent for exchange in exchanges),
-                bytes_received=sum(exchange.bytes_received for exchange in exchanges),
-                request_id=exchanges[-1].request_id if exchanges else "",
-                detail=detail,
-            ),
-            exchanges,
+    def _fell_short(self, name: str, outcome: str, cause: str, detail: str) -> None:
+        """Record a step without an answer that helps; one that was abandoned ends when the customer left."""
+        recorder = self.generator.recorder
+        number = recorder.number_of(
+            SeriesKey(self.arrival.channel, self.arrival.journey, name, outcome, cause)
         )
+        row = self._record(number, perf_counter() if outcome == "abandoned" else inf)
+        if outcome == "failed":
+            recorder.failure(row, detail)
+
+    def _record(self, number: int, left_at: float) -> StepRow:
+        """Note the step as it was, over all its requests; `left_at` is infinite unless the customer left."""
+        generator, exchanges, intended_at = self.generator, self.session.exchanges, self._next_at
+        row: StepRow
+        if not exchanges:  # no request was made, or it was broken off
+            ended_at = left_at if left_at < inf else perf_counter()
+            row = (number, intended_at, intended_at, ended_at, ended_at, 0, 0, "")
+        else:
+            first = last = exchanges[0]
+            sent, received = first.bytes_sent, first.bytes_received
+            if len(exchanges) > 1:
+                last = exchanges[-1]
+                sent = sum(exchange.bytes_sent for exchange in exchanges)
+                received = sum(exchange.bytes_received for exchange in exchanges)
+            if not first.reused or last is not first:
+                generator.count_connections(exchanges)
+            ended_at = last.ended_at if left_at == inf else left_at
+            first_byte_at = first.first_byte_at or ended_at
+            stamps = (intended_at, first.started_at, first_byte_at, ended_at)
+            row = (number, *stamps, sent, received, last.request_id)
+        generator.recorder.steps.append(row)
+        return row
 
     def _note_order(
         self,

@@ -9,23 +9,26 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
 
 import gevent
 import numpy as np
 from gevent.event import Event as Flag
+from gevent.lock import BoundedSemaphore
 
 from doorbuster.load.arrivals import OpenDoor, Seat
-from doorbuster.load.customer import Arrival, Customer
+from doorbuster.load.behaviour import patience_law, think_law
+from doorbuster.load.customer import Arrival, Customer, Errand
 from doorbuster.load.health import HealthProbe
 from doorbuster.load.http.exchange import Exchange
 from doorbuster.load.http.settings import HttpSettings
 from doorbuster.load.live_stats import feed_locust
-from doorbuster.load.recorder import Recorder, StepSample
+from doorbuster.load.recorder import Recorder
 from doorbuster.load.roster import Rows
-from doorbuster.records.batch import Batch, Event, SeriesKey
-from doorbuster.scenario import Scenario, Schedule
+from doorbuster.records.batch import Batch, Event
+from doorbuster.scenario import JOURNEYS, Scenario, Schedule
 from doorbuster.storefronts import Assortment, Storefront
 
 if TYPE_CHECKING:
@@ -89,7 +92,9 @@ class Generator:
         self.assortment = assignment.assortment
         self.driver = driver
         self.http_settings = HttpSettings(headers={TRAFFIC_TAG: assignment.run_id})
-        self.recorder = Recorder(assignment.worker)
+        self.recorder = Recorder(
+            assignment.worker, started_at=self.started_at, pause=partial(gevent.sleep, 0)
+        )
         self.stop_cause = "interrupted"
         self.in_flight = 0
         self.order_refs: deque[str] = deque(maxlen=_ORDERS_REMEMBERED)
@@ -100,13 +105,14 @@ class Generator:
         self._entrances: list[gevent.Greenlet] = []
         self._ship = ship
         self._classes = customer_classes(environment)
+        self._errands: dict[tuple[str, str], Errand] = {}
         self._requests_last_second = 0
-        self._requests_before = 0
         self._scripts_failed: set[str] = set()
         self._stopping = False
         self._empty = Flag()
         self._empty.set()
         self._probe = HealthProbe()
+        self._reporting = BoundedSemaphore(1)
         self._reporter = gevent.spawn(self._report_each_second)
 
     # ---- the gate
@@ -144,16 +150,15 @@ class Generator:
         for door in self._doors:
             for arrival in door.still_to_come():
                 self._drop(arrival, self.stop_cause)
-        self._reporter.kill()
+        with self._reporting:  # a report under way is finished, not lost
+            self._reporter.kill()
         self._report(final=True)
         self._probe.stop()
 
     # ---- what customers report
 
-    def record_step(
-        self, series: SeriesKey, intended_at: float, sample: StepSample, exchanges: list[Exchange]
-    ) -> None:
-        self.recorder.step(int(intended_at - self.started_at), series, sample)
+    def count_connections(self, exchanges: list[Exchange]) -> None:
+        """Note the connections that these requests opened, and those the shop had closed before."""
         for exchange in exchanges:
             self._probe.connections_opened += not exchange.reused
             self._probe.reconnects += exchange.reconnected
@@ -184,8 +189,22 @@ class Generator:
         self.in_flight += 1
         self._empty.clear()
         customer = self._classes[arrival.channel](self._environment)
-        customer.arrive(arrival, self)
+        customer.arrive(arrival, self._errand(arrival.channel, arrival.journey), self)
         return customer.start(self._environment.runner.user_greenlets)
+
+    def _errand(self, channel: str, journey: str) -> Errand:
+        errand = self._errands.get((channel, journey))
+        if errand is None:
+            rules = self.scenario.channels[channel]
+            errand = self._errands[channel, journey] = Errand(
+                channel=channel,
+                journey=journey,
+                wants_order=JOURNEYS[journey].wants_order,
+                seated=not rules.is_open,
+                patience=patience_law(rules.patience),
+                think=think_law(rules.think),
+            )
+        return errand
 
     def _drop(self, arrival: Arrival, cause: str) -> None:
         second = int(arrival.intended_at - self.started_at)
@@ -216,13 +235,13 @@ class Generator:
             self._report(final=False)
 
     def _report(self, *, final: bool) -> None:
-        feed_locust(self._environment.stats, self.recorder.raw())
-        before = self.recorder.requests_total
-        second = max(int(perf_counter() - self.started_at) - (0 if final else 1), 0)
-        health = self._probe.reading(second, self.in_flight)
-        self._requests_last_second = before - self._requests_before
-        self._requests_before = before
-        self._ship(self.recorder.take(health, final=final))
+        with self._reporting:
+            steps = self.recorder.take_steps()
+            feed_locust(self._environment.stats, self.recorder.keys, steps)
+            second = max(int(perf_counter() - self.started_at) - (0 if final else 1), 0)
+            health = self._probe.reading(second, self.in_flight)
+            self._requests_last_second = len(steps)
+            self._ship(self.recorder.take(steps, health, final=final))
 
 
 def customer_classes(environment: Any) -> dict[str, type[Customer]]:

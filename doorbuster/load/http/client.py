@@ -34,6 +34,7 @@ from doorbuster.load.http.settings import HttpSettings, Timeouts, timeouts_from
 from doorbuster.load.http.target import Params, Target, target_of, with_params
 
 Timeout = float | tuple[float | None, float | None] | Timeouts | None
+SHORTEST_LIMIT_S: Final = 0.001  # what a request gets that starts after its deadline
 _DEFAULTS: Final = HttpSettings()
 
 
@@ -43,7 +44,9 @@ class HttpClient(Courier):
     Args: base_url: in front of every URL without a host. on_exchange: gets one Exchange per hop.
     clock: seconds; all times of an Exchange are its readings.
 
-    auth: (user, password) for every request. request_name: see `rename_request`. More in `Courier`.
+    auth: (user, password) for every request. request_name: see `rename_request`. deadline_at: clock value at
+    which every request ends, whatever its own timeouts. due_at: intended start of requests that do not say.
+    More in `Courier`.
     """
 
     def __init__(
@@ -58,6 +61,8 @@ class HttpClient(Courier):
         self.base_url = base_url
         self.auth: tuple[str, str] | None = None
         self.request_name: str | None = None
+        self.deadline_at = inf
+        self.due_at: float | None = None
         self._on_exchange = on_exchange
 
     def __enter__(self) -> Self:
@@ -136,7 +141,11 @@ class HttpClient(Courier):
         )
         total_s = timeouts.total_s
         deadline = inf if total_s is None else started_at + total_s
+        if self.deadline_at < deadline:
+            deadline = max(self.deadline_at, started_at + SHORTEST_LIMIT_S)
         called = name or self.request_name or url
+        if intended_at is None:
+            intended_at = self.due_at
         due_at = started_at if intended_at is None else intended_at
         answer = self.hop(
             method, target, body, extra, called, timeouts, deadline, stream, allow_redirects, verify,

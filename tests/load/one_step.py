@@ -1,0 +1,35 @@
+"""A locustfile of tests: a shop with one page, and customers who look at it once and leave."""
+
+from __future__ import annotations
+
+from locust import events
+
+from doorbuster.load.locustfile import Customer, Gate, Peak, install
+from doorbuster.storefronts import Assortment, Client, Storefront
+
+__all__ = ["Gate", "Peak", "Visitor"]
+
+
+class OnePage(Storefront):
+    """Any server that answers GET / with a status below 400."""
+
+    name = "one-page"
+
+    @classmethod
+    def prepare(cls, client: Client) -> Assortment:
+        return Assortment(("page",), (1.0,), ("page",), ("page",))
+
+    def order_status(self) -> None:
+        self.fetch("GET", "/")
+
+    look_up_order = order_status  # the journey names both ways of asking
+
+
+class Visitor(Customer):
+    channel = "web"
+
+    def order_status(self) -> None:
+        self.step(self.shop.order_status)
+
+
+install(events, drivers=[OnePage])
