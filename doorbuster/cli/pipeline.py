@@ -45,11 +45,15 @@ def find_scenario(
     """The scenario by path or shipped name, with the command line's changes.
 
     Raises:
-        ScenarioError: with every problem found.
+        ScenarioError: with every problem found; also when a threshold names a section that does not exist.
     """
-    from doorbuster.scenario import load_scenario
+    from doorbuster.errors import ScenarioError
+    from doorbuster.scenario import load_scenario, missing_sections
 
     scenario = load_scenario(name, search=search_path("scenarios"))
+    problems = missing_sections(scenario.thresholds, [path.stem for path in analysis_scripts()])
+    if problems:
+        raise ScenarioError(problems)
     if profile or url:
         scenario = scenario.with_target(url=url, profile=profile)
     return scenario if seed is None else scenario.with_seed(seed)

@@ -59,6 +59,8 @@ def format_bound(threshold: Threshold, value: float) -> str:
             return format_ratio(value)
         case "per_s":
             return f"{value:.4g}/s"
+        case "value":
+            return f"{value:.4g}"
         case _:
             return format_count(value)
 

@@ -208,11 +208,16 @@ def _of_value(threshold: Threshold, tally: ValueTally) -> Estimate:
         "",
         exact=tally.low is None and tally.high is None,
     )
-    interval = _interval(found, lambda value: f"{value:.4g}")
+    interval = _interval(found, lambda value: _shown(threshold, value))
     basis = f" (95 % interval {interval})" if interval else ""
-    return replace(
-        found, phrase=f"{threshold.metric} was {tally.value:.4g}{' or more' if tally.at_least else ''}{basis}"
-    )
+    more = " or more" if tally.at_least else ""
+    return replace(found, phrase=f"{threshold.metric} was {_shown(threshold, tally.value)}{more}{basis}")
+
+
+def _shown(threshold: Threshold, value: float) -> str:
+    if threshold.unit == "ratio":
+        return format_ratio(value)
+    return format_duration(value / 1e3) if threshold.unit == "ms" else f"{value:.4g}"
 
 
 def _interval(found: Estimate, form: object) -> str:

@@ -22,6 +22,8 @@ class NamedMetric(Protocol):
     @property
     def value(self) -> float | None: ...
     @property
+    def unit(self) -> str: ...
+    @property
     def low(self) -> float | None: ...
     @property
     def high(self) -> float | None: ...
@@ -74,6 +76,7 @@ class ValueTally:
     high: float | None
     n: int | None
     at_least: bool
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,28 +4,31 @@ Rules:
 - `http_req_duration`, `http_req_waiting` and `service_time` cover answered and abandoned requests; failed
   ones are `http_req_failed`'s to judge, so that quick error pages cannot make a shop look fast.
 - A customer we dropped was never in the shop: it counts for `dropped` and `customers` only.
+- A `phase` is that of the recorded scenario's curve; a second belongs to it by its middle.
 - Metrics of the audit need the shop's books; without them there is nothing to judge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from doorbuster.gate.judgement import (
     CountTally,
     HasMetrics,
+    NamedMetric,
     RateTally,
     Tally,
     TrendTally,
     Unknown,
     ValueTally,
 )  # fmt: skip
-from doorbuster.records.batch import CustomerCount, OrderAttempt, SeriesKey
+from doorbuster.records.batch import CustomerCount, OrderAttempt, RequestSecond, SeriesKey
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.ledger import Audit, Ledger, audit
 from doorbuster.records.run import Kind, Run
+from doorbuster.scenario.phases import Phase, Seconds, recorded_phases, seconds_of
 from doorbuster.scenario.thresholds import METRICS, Threshold
 
 KINDS: dict[str, Kind] = {
@@ -41,11 +44,22 @@ class Selector:
     """The tags of a threshold as questions about a series, a customer or an order."""
 
     tags: dict[str, str]
+    seconds: Seconds | None = None
 
     @classmethod
-    def of(cls, threshold: Threshold) -> Selector:
-        """The threshold's own tags."""
-        return cls({tag.name: tag.value for tag in threshold.tags})
+    def of(cls, threshold: Threshold, phases: Sequence[Phase] = ()) -> Selector:
+        """The threshold's own tags; `phases` says which seconds a `phase` tag means."""
+        tags = {tag.name: tag.value for tag in threshold.tags}
+        return cls(tags, seconds_of(tags["phase"], phases) if "phase" in tags else None)
+
+    @property
+    def lacks_its_phase(self) -> bool:
+        """Whether it asks for a phase that nobody can tell from this run."""
+        return "phase" in self.tags and self.seconds is None
+
+    def takes_second(self, second: int) -> bool:
+        """Whether what was due in this second is selected."""
+        return self.seconds is None or self.seconds.first <= second < self.seconds.end
 
     def takes_series(self, series: SeriesKey) -> bool:
         """Whether a request series is selected, `expected_response` aside."""
@@ -58,10 +72,15 @@ class Selector:
             )
         )
 
+    def takes_request(self, row: RequestSecond) -> bool:
+        """Whether the requests of one series in one second are selected, `expected_response` aside."""
+        return self.takes_second(row.second) and self.takes_series(row.series)
+
     def takes_customer(self, row: CustomerCount) -> bool:
         """Whether a group of customers is selected."""
         return (
-            self.tags.get("channel", row.channel) == row.channel
+            self.takes_second(row.second)
+            and self.tags.get("channel", row.channel) == row.channel
             and self.tags.get("journey", row.journey) == row.journey
         )
 
@@ -101,6 +120,10 @@ class Measured:
         return self.run.orders()
 
     @cached_property
+    def phases(self) -> tuple[Phase, ...]:
+        return recorded_phases(self.run.meta.scenario_text)
+
+    @cached_property
     def ledger(self) -> Ledger | None:
         return self.run.ledger()
 
@@ -108,8 +131,10 @@ class Measured:
         """What was counted for this threshold."""
         metric = METRICS.get(threshold.metric)
         if metric is None:
-            return _from_sections(threshold.metric, self.sections)
-        select = Selector.of(threshold)
+            return _from_sections(threshold, self.sections)
+        select = Selector.of(threshold, self.phases)
+        if select.lacks_its_phase:
+            return Unknown(f"the recorded scenario has no phase {select.tags['phase']}")
         if threshold.metric == "lateness":
             return TrendTally(self.run.lateness(), Histogram.empty())
         if metric.kind == "trend":
@@ -122,7 +147,7 @@ class Measured:
             )
         if threshold.metric == "customers":
             count = sum(row.n for row in self.customers if select.takes_customer(row))
-            return CountTally(count, count, self._length_s())
+            return CountTally(count, count, self._length_s(select))
         return self._orders(threshold.metric, select.channel)
 
     def _trend(self, kind: Kind, select: Selector) -> Tally:
@@ -132,6 +157,7 @@ class Measured:
                 series.outcome if series.outcome in outcomes and select.takes_series(series) else None
             ),
             kind,
+            seconds=select.seconds,
         )
         answered = [found[name] for name in ("ok", "failed") if name in found]
         given_up = found.get("abandoned", Histogram.empty())
@@ -146,12 +172,13 @@ class Measured:
                 series.outcome if series.outcome in outcomes and select.takes_series(series) else None
             )
         )
-        sums = {outcome: int(per_second.sum()) for outcome, per_second in counts.items()}
+        within = slice(*select.seconds) if select.seconds else slice(None)
+        sums = {outcome: int(per_second[within].sum()) for outcome, per_second in counts.items()}
         total = sum(sums.values())
         if not total:
             return Unknown(self._nothing_matched(select))
         if metric == "http_reqs":
-            return CountTally(total, total, self._length_s())
+            return CountTally(total, total, self._length_s(select))
         return RateTally(total - sums.get("ok", 0), total)
 
     def _nothing_matched(self, select: Selector) -> str:
@@ -201,12 +228,15 @@ class Measured:
             )
         return audit(orders, ledger, run_id=self.run.meta.run_id)
 
-    def _length_s(self) -> float:
-        """Over what a rate per second is taken: the planned run, or what was recorded of one cut short."""
+    def _length_s(self, select: Selector | None = None) -> float:
+        """Over what a rate per second is taken: the planned run or phase, or what was recorded of it."""
         meta = self.run.meta
-        return (
+        length_s = (
             meta.duration_s if meta.status == "finished" else float(min(self.run.recorded_s, meta.duration_s))
         )
+        if select is None or select.seconds is None:
+            return length_s
+        return max(0.0, min(length_s, select.seconds.end) - select.seconds.first)
 
 
 def customer_rate(metric: str, rows: Iterable[CustomerCount]) -> RateTally:
@@ -236,12 +266,29 @@ def _audited_count(metric: str, found: Audit) -> int:
     }[metric]
 
 
-def _from_sections(name: str, sections: Iterable[HasMetrics]) -> Tally:
-    """A metric by its name, or by "section.name" where two sections use the same."""
+def _from_sections(threshold: Threshold, sections: Iterable[HasMetrics]) -> Tally:
+    """A metric as "section.name", or by its name alone."""
+    name = threshold.metric
     for section in sections:
         for key, metric in section.metrics.items():
             if name in (key, f"{section.name}.{key}"):
                 if metric.value is None:
                     return Unknown(f"section {section.name} could not work out {key}")
-                return ValueTally(metric.value, metric.low, metric.high, metric.n, metric.at_least)
+                return _in_unit(threshold, metric)
     return Unknown(f"no section of the report has a metric {name}")
+
+
+def _in_unit(threshold: Threshold, metric: NamedMetric) -> Tally:
+    """The value of a section in the unit in which the bound was written."""
+    factor = 1.0
+    if threshold.unit == "ms":
+        if metric.unit not in ("ms", "s", "clock"):
+            return Unknown(f"{threshold.metric} is no time, but it is compared with one")
+        factor = 1.0 if metric.unit == "ms" else 1e3
+    elif threshold.unit == "ratio" and metric.unit not in ("ratio", ""):
+        return Unknown(f"{threshold.metric} is no share, but it is compared with one")
+    value, low, high = (
+        None if number is None else number * factor for number in (metric.value, metric.low, metric.high)
+    )
+    assert value is not None
+    return ValueTally(value, low, high, metric.n, metric.at_least, metric.unit)

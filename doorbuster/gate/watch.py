@@ -12,7 +12,7 @@ Rules:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,7 +22,7 @@ from doorbuster.gate.judgement import CountTally, RateTally, Tally, TrendTally, 
 from doorbuster.gate.measure import AUDITED, KINDS, Selector, customer_rate
 from doorbuster.records.batch import Batch, HealthSecond, RequestSecond
 from doorbuster.records.histogram import BINS, Histogram, unpack
-from doorbuster.scenario import METRICS, AbortRule, Scenario, Threshold
+from doorbuster.scenario import METRICS, AbortRule, Phase, Scenario, Threshold, phases
 from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.units import format_duration, format_ratio
 
@@ -35,7 +35,7 @@ class AbortWatch:
     def __init__(self, scenario: Scenario) -> None:
         self._windows = [_Window(name, rule) for name, rule in scenario.safety.abort.items()]
         self._thresholds = [
-            _Running(threshold)
+            _Running(threshold, phases(scenario))
             for threshold in scenario.thresholds
             if threshold.abort_on_fail and threshold.metric not in AUDITED and not _needs_the_end(threshold)
         ]
@@ -92,9 +92,9 @@ class _Window:
 class _Running:
     """Running totals of one threshold with abortOnFail."""
 
-    def __init__(self, threshold: Threshold) -> None:
+    def __init__(self, threshold: Threshold, known: Sequence[Phase]) -> None:
         self._threshold = threshold
-        self._select = Selector.of(threshold)
+        self._select = Selector.of(threshold, known)
         self._kind = METRICS[threshold.metric].kind
         self._answered = np.zeros(BINS if self._kind == "trend" else 0, np.int64)
         self._given_up = np.zeros(BINS if self._kind == "trend" else 0, np.int64)
@@ -131,7 +131,8 @@ class _Running:
             return TrendTally(Histogram.from_counts(self._answered), Histogram.from_counts(self._given_up))
         if self._kind == "rate":
             return RateTally(self._k, self._n)
-        return CountTally(self._k, self._n, at_s) if at_s > 0 else Unknown("the run has just begun")
+        begun_s = at_s - (self._select.seconds.first if self._select.seconds else 0.0)
+        return CountTally(self._k, self._n, begun_s) if begun_s > 0 else Unknown("it has not begun")
 
     def _add_times(self, batch: Batch) -> None:
         if self._threshold.metric == "lateness":
@@ -139,7 +140,7 @@ class _Running:
                 _count(self._answered, _lateness(second))
             return
         for row in batch.requests:
-            if row.series.outcome in self._select.timed_outcomes and self._select.takes_series(row.series):
+            if row.series.outcome in self._select.timed_outcomes and self._select.takes_request(row):
                 totals = self._given_up if row.series.outcome == "abandoned" else self._answered
                 _count(totals, _times(row, KINDS[self._threshold.metric]))
 
@@ -147,9 +148,7 @@ class _Running:
         metric, channel = self._threshold.metric, self._select.channel
         if metric == "http_reqs":
             for row in batch.requests:
-                if row.series.outcome in self._select.counted_outcomes and self._select.takes_series(
-                    row.series
-                ):
+                if row.series.outcome in self._select.counted_outcomes and self._select.takes_request(row):
                     self._k += row.n
         elif metric == "customers":
             self._k += sum(row.n for row in batch.customers if self._select.takes_customer(row))
@@ -176,7 +175,7 @@ def rate_of(metric: str, batches: Iterable[Batch], select: Selector) -> RateTall
         row
         for batch in reports
         for row in batch.requests
-        if row.series.outcome in outcomes and select.takes_series(row.series)
+        if row.series.outcome in outcomes and select.takes_request(row)
     ]
     total = sum(row.n for row in requests)
     return RateTally(total - sum(row.n for row in requests if row.series.outcome == "ok"), total)

@@ -8,8 +8,9 @@ from doorbuster.scenario.curve import RateCurve
 from doorbuster.scenario.demand import Demand
 from doorbuster.scenario.estimate import Estimate, LaneEstimate, estimate
 from doorbuster.scenario.journeys import CHANNELS, JOURNEYS, STEPS, Journey
-from doorbuster.scenario.metrics import METRICS, Metric
+from doorbuster.scenario.metrics import METRICS, PHASES, Metric, metric_of
 from doorbuster.scenario.model import Scenario
+from doorbuster.scenario.phases import Phase, phases, recorded_phases, seconds_of
 from doorbuster.scenario.reader import find_scenario, load_scenario, read_scenario, shipped_names
 from doorbuster.scenario.safety import AbortRule, Safety
 from doorbuster.scenario.schedule import (
@@ -23,12 +24,13 @@ from doorbuster.scenario.schedule import (
 from doorbuster.scenario.schema import scenario_schema, schema_text
 from doorbuster.scenario.shape import Curve, Stage
 from doorbuster.scenario.target import Shop, Target
-from doorbuster.scenario.thresholds import Tag, Threshold
+from doorbuster.scenario.thresholds import Tag, Threshold, missing_sections
 
 __all__ = [
     "CHANNELS",
     "JOURNEYS",
     "METRICS",
+    "PHASES",
     "STEPS",
     "AbortRule",
     "Channel",
@@ -43,6 +45,7 @@ __all__ = [
     "Lognormal",
     "Metric",
     "Patience",
+    "Phase",
     "RateCurve",
     "Safety",
     "Scenario",
@@ -59,10 +62,15 @@ __all__ = [
     "expected_customers",
     "find_scenario",
     "load_scenario",
+    "metric_of",
+    "missing_sections",
+    "phases",
     "plan_schedule",
     "rate_at_per_s",
     "read_scenario",
+    "recorded_phases",
     "scenario_schema",
     "schema_text",
+    "seconds_of",
     "shipped_names",
 ]

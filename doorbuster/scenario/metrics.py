@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal, NamedTuple
 
-Kind = Literal["trend", "rate", "counter"]
+Kind = Literal["trend", "rate", "counter", "value"]
 
-_REQUEST_TAGS = ("channel", "journey", "step", "name", "expected_response")
-_CUSTOMER_TAGS = ("channel", "journey")
+PHASES = ("baseline", "ramp", "peak", "after")
+_REQUEST_TAGS = ("channel", "journey", "step", "name", "expected_response", "phase")
+_CUSTOMER_TAGS = ("channel", "journey", "phase")
 _ORDER_TAGS = ("channel",)
 AGGREGATIONS: dict[Kind, tuple[str, ...]] = {
     "trend": ("avg", "min", "max", "med", "p(N)"),
     "rate": ("rate",),
     "counter": ("count", "rate"),
+    "value": ("value",),
 }
 
 
@@ -54,6 +57,21 @@ METRICS: dict[str, Metric] = {
     "oversold_units": Metric("counter", (), "units", "units sold beyond the stock all channels share"),
     "orders_refused": Metric("counter", _ORDER_TAGS, "orders", "orders the shop refused by rule"),
 }  # fmt: skip
+
+_SECTION_METRIC = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
+
+
+def metric_of(name: str) -> Metric | None:
+    """What a threshold may say about this name; None for a name that nobody knows.
+
+    "section.metric" names a metric of an analysis section, whose unit only that section knows.
+    """
+    if name in METRICS:
+        return METRICS[name]
+    if _SECTION_METRIC.fullmatch(name):
+        return Metric("value", (), "its own", "worked out by an analysis section")
+    return None
+
 
 # Metrics of k6 that have no counterpart under their name, and what to use here.
 K6_WORDS = {

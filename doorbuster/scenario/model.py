@@ -82,6 +82,7 @@ class Scenario(StrictModel):
         """Rules between the parts: the target is allowed, thresholds speak of people who come."""
         yield from _target_is_allowed(raw.get("target"), raw.get("safety", {}))
         yield from _tags_name_who_comes(raw.get("thresholds"), raw.get("channels"))
+        yield from _phases_exist(raw.get("thresholds"), raw.get("demand"))
 
     @property
     def source_path(self) -> Path | None:
@@ -202,3 +203,21 @@ def _tags_name_who_comes(thresholds: object, channels: object) -> Iterator[Fault
             if name in come and come[name] and value not in come[name]:
                 rule = f"names a {name} that this scenario does not have"
                 yield Fault(("thresholds", str(key)), rule, value, nearest(value, come[name]), at="key")
+
+
+def _phases_exist(thresholds: object, demand: object) -> Iterator[Fault]:
+    """A threshold on a phase that the curve does not have could only be inconclusive."""
+    from doorbuster.scenario.phases import phases_of_curve
+
+    if not isinstance(thresholds, dict):
+        return
+    known = demand if isinstance(demand, Demand) else attempt(Demand.model_validate, demand)
+    if known is None:
+        return
+    names = [phase.name for phase in phases_of_curve(known.rate_curve)]
+    for key in thresholds:
+        subject = attempt(parse_subject, str(key))
+        for name, value in subject.tags if subject else ():
+            if name == "phase" and value not in names:
+                rule = "names a phase that the curve of this scenario does not have"
+                yield Fault(("thresholds", str(key)), rule, value, nearest(value, names), at="key")

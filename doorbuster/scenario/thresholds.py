@@ -4,19 +4,22 @@
 
 A pasted k6 block means here what it means there: bare numbers are milliseconds for trends, 0..1 for rates
 and counts for counters. Unlike k6, an unknown metric, tag, channel, journey or step is a fault.
+"section.metric" is a number that an analysis section works out; whether there is such a section is for
+`missing_sections` to say, since sections are content and not known here.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
+from doorbuster.errors import Problem
 from doorbuster.scenario.faults import Fault, Path, as_validation_error, collect, nearest, refuse, shown
 from doorbuster.scenario.journeys import CHANNELS, JOURNEYS, STEPS
-from doorbuster.scenario.metrics import AGGREGATIONS, K6_WORDS, METRICS, Metric
+from doorbuster.scenario.metrics import AGGREGATIONS, K6_WORDS, METRICS, PHASES, Metric, metric_of
 from doorbuster.scenario.strict import StrictModel
 from doorbuster.scenario.values import (
     DURATION_PATTERN,
@@ -29,8 +32,8 @@ from doorbuster.scenario.values import (
 )
 from doorbuster.units import parse_duration_s, parse_rate_per_s, parse_ratio
 
-Unit = Literal["ms", "ratio", "count", "per_s"]
-Aggregation = Literal["avg", "min", "max", "med", "p", "rate", "count"]
+Unit = Literal["ms", "ratio", "count", "per_s", "value"]
+Aggregation = Literal["avg", "min", "max", "med", "p", "rate", "count", "value"]
 Operator = Literal["<", "<=", ">", ">=", "==", "!="]
 Severity = Literal["fail", "warn"]
 
@@ -41,6 +44,7 @@ __all__ = [
     "Subject",
     "Tag",
     "Threshold",
+    "missing_sections",
     "parse_promise",
     "parse_subject",
     "read_thresholds",
@@ -52,7 +56,7 @@ _EXPRESSION = re.compile(
     rf"\s*(?P<aggregation>[a-z]+)\s*(?:\(\s*(?P<percentile>{NUMBER_PATTERN})\s*\))?"
     r"\s*(?P<operator>===|==|!=|<=|>=|<|>)\s*(?P<bound>.*?)\s*"
 )
-_EXAMPLES = {"trend": "p(95)<800ms", "rate": "rate>=99%", "counter": "count==0"}
+_EXAMPLES = {"trend": "p(95)<800ms", "rate": "rate>=99%", "counter": "count==0", "value": "value>=0.9"}
 _PLAIN = re.compile(NUMBER_PATTERN)
 
 
@@ -66,7 +70,8 @@ class Tag(NamedTuple):
 class Threshold(StrictModel):
     """One promise about one metric.
 
-    `bound` is in `unit`: ms for trends, ratio 0..1 for rates, count or per_s for counters. `percentile` is
+    `bound` is in `unit`: ms for trends, ratio 0..1 for rates, count or per_s for counters; for a metric of a
+    section, ms or ratio when written as a duration or in percent, else "value", its own unit. `percentile` is
     0..100 when `aggregation` is "p" (and 50 for "med"), else None. `tags` have the alias `name` rewritten to
     `step`. `source` says where it stands, such as "scenarios/x.yaml:31:22".
     """
@@ -144,7 +149,7 @@ def parse_subject(text: str) -> Subject:
     if match is None:
         raise refuse('must be a metric with optional tags, such as "http_req_duration{step:checkout}"')
     name = match[1]
-    if name not in METRICS:
+    if metric_of(name) is None:
         raise refuse(
             "is not a known metric", got=shown(name), way_out=K6_WORDS.get(name) or nearest(name, METRICS)
         )
@@ -159,7 +164,8 @@ def _parse_tag(text: str, metric: str) -> Tag:
     name, colon, value = (part.strip() for part in text.partition(":"))
     if not (name and colon and value):
         raise refuse("must have tags as name:value, such as {step:checkout}", got=shown(text))
-    allowed = METRICS[metric].tags
+    found = metric_of(metric)
+    allowed = found.tags if found else ()
     if not allowed:
         raise refuse(f"must stand without tags: {metric} has none", got=shown(text))
     if name not in allowed:
@@ -170,6 +176,7 @@ def _parse_tag(text: str, metric: str) -> Tag:
         "channel": tuple(CHANNELS),
         "journey": tuple(JOURNEYS),
         "expected_response": ("true", "false"),
+        "phase": PHASES,
     }.get(name, STEPS)
     value = value.strip("\"'")
     if value not in known:
@@ -203,10 +210,20 @@ def parse_promise(text: str, metric: Metric) -> Promise:
     if rank is not None and rank > 100:
         raise refuse("must have a percentile between 0 and 100", got=shown(text))
     operator = "==" if match["operator"] == "===" else match["operator"]
-    unit: Unit = {"trend": "ms", "rate": "ratio", "counter": "count"}[metric.kind]  # type: ignore[assignment]
-    unit = "per_s" if metric.kind == "counter" and aggregation == "rate" else unit
+    unit = _unit_of(metric, aggregation, match["bound"])
     bound = _parse_bound(match["bound"], unit, text)
     return Promise(aggregation, rank, operator, bound, unit)  # type: ignore[arg-type]  # both were looked up
+
+
+def _unit_of(metric: Metric, aggregation: str, bound: str) -> Unit:
+    """The unit a bound is in; for a metric of a section it is written beside the number, or nowhere."""
+    if metric.kind == "value":
+        if bound.endswith("%"):
+            return "ratio"
+        return "value" if _PLAIN.fullmatch(bound) else "ms"
+    if metric.kind == "counter":
+        return "per_s" if aggregation == "rate" else "count"
+    return "ms" if metric.kind == "trend" else "ratio"
 
 
 def _parse_bound(text: str, unit: Unit, whole: str) -> float:
@@ -216,6 +233,7 @@ def _parse_bound(text: str, unit: Unit, whole: str) -> float:
         "ratio": 'a share, such as "99%" or 0.99',
         "count": "a count, such as 0",
         "per_s": 'a rate, such as "28/s"',
+        "value": "a number",
     }
     bound: float | None = None
     if _PLAIN.fullmatch(text):
@@ -264,7 +282,8 @@ def _read_entry(
     faults: list[Fault], path: Path, subject: Subject | None, value: object, source: str
 ) -> Threshold | None:
     if not isinstance(value, str | Mapping):
-        example = _EXAMPLES[METRICS[subject.metric].kind if subject else "rate"]
+        known = metric_of(subject.metric) if subject else None
+        example = _EXAMPLES[known.kind if known else "rate"]
         faults.append(Fault(path, f'must be a text such as "{example}", or a mapping', shown(value)))
         return None
     entry = collect(
@@ -273,12 +292,15 @@ def _read_entry(
         ThresholdEntry.model_validate,
         {"threshold": value} if isinstance(value, str) else value,
     )
-    if entry is None or subject is None:
+    metric = metric_of(subject.metric) if subject else None
+    if entry is None or subject is None or metric is None:
+        return None
+    if metric.kind == "value" and entry.abort_on_fail:
+        rule = "must not end a run: sections are worked out when it is over"
+        faults.append(Fault((*path, "abortOnFail"), rule, "", "leave abortOnFail away"))
         return None
     where = path if isinstance(value, str) else (*path, "threshold")
-    promise = collect(
-        faults, where, lambda text: parse_promise(text, METRICS[subject.metric]), entry.threshold
-    )
+    promise = collect(faults, where, lambda text: parse_promise(text, metric), entry.threshold)
     if promise is None:
         return None
     return Threshold(
@@ -296,6 +318,25 @@ def _read_entry(
         expression=entry.threshold,
         source=source,
     )
+
+
+def missing_sections(thresholds: Iterable[Threshold], sections: Iterable[str]) -> tuple[Problem, ...]:
+    """A problem for every threshold on a section that does not exist.
+
+    Args: sections: names of the sections there are.
+    """
+    known = tuple(sections)
+    found = []
+    for threshold in thresholds:
+        section, dot, _ = threshold.metric.partition(".")
+        if dot and section not in known:
+            file, line, column = (*threshold.source.rsplit(":", 2), "0", "0")[:3]
+            place = (file, int(line), int(column)) if threshold.source.count(":") >= 2 else (section, 0, 0)
+            rule = "names a section that no analysis script gives"
+            found.append(
+                Problem(*place, f"thresholds.{threshold.metric}", rule, section, nearest(section, known))
+            )
+    return tuple(found)
 
 
 def thresholds_schema() -> dict[str, Any]:
@@ -321,7 +362,7 @@ def thresholds_schema() -> dict[str, Any]:
             },
         ]
     }
-    subject = rf"^\s*(?:{'|'.join(METRICS)})\s*(?:\{{.*\}})?\s*$"
+    subject = rf"^\s*(?:(?:{'|'.join(METRICS)})\s*(?:\{{.*\}})?|[A-Za-z_]\w*\.[A-Za-z_]\w*)\s*$"
     return {
         "type": "object",
         "propertyNames": {"pattern": subject},

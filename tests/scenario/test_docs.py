@@ -12,7 +12,7 @@ from doorbuster.scenario import CHANNELS, JOURNEYS, METRICS, STEPS, read_scenari
 from doorbuster.scenario.behaviour import LAWS, PATIENCE, Patience
 from doorbuster.scenario.channels import Channel
 from doorbuster.scenario.demand import Annual, Demand
-from doorbuster.scenario.metrics import AGGREGATIONS
+from doorbuster.scenario.metrics import AGGREGATIONS, PHASES
 from doorbuster.scenario.model import DEFAULT_SEED, Scenario
 from doorbuster.scenario.safety import ABORT_RATES, Safety
 from doorbuster.scenario.shape import Curve, Stage
@@ -36,7 +36,18 @@ def test_every_key_has_a_row(key):
 
 
 NAMES = {
-    *(*CHANNELS, *JOURNEYS, *STEPS, *METRICS, *PATIENCE, *PROFILES, *STOREFRONTS, *ABORT_RATES, *LAWS),
+    *(
+        *CHANNELS,
+        *JOURNEYS,
+        *STEPS,
+        *METRICS,
+        *PATIENCE,
+        *PROFILES,
+        *STOREFRONTS,
+        *ABORT_RATES,
+        *LAWS,
+        *PHASES,
+    ),
     *("fail", "warn", "mean", "median", "sigma", "max", "expected_response"),
     *(name for names in AGGREGATIONS.values() for name in names),
     *(tag for metric in METRICS.values() for tag in metric.tags),
@@ -51,7 +62,7 @@ def test_every_name_is_told(word):
 @pytest.mark.parametrize("metric", sorted(METRICS))
 def test_every_metric_has_its_kind_meaning_and_tags(metric):
     kind, tags, _, meaning = METRICS[metric]
-    told = {5: "all", 2: "channel, journey", 1: "channel", 0: "none"}[len(tags)]
+    told = {6: "all", 3: "channel, journey, phase", 1: "channel", 0: "none"}[len(tags)]
 
     assert f"| `{metric}` | {kind} | {meaning} | {told} |\n" in TEXT
 

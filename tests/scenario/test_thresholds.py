@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from doorbuster.scenario.metrics import AGGREGATIONS, METRICS
-from doorbuster.scenario.thresholds import Tag, read_thresholds
+from doorbuster.scenario.thresholds import Tag, missing_sections, read_thresholds
 
 PARSED = [
     ("milliseconds as in k6", "http_req_duration", "p(95)<200", ("p", 95.0, "<", 200.0, "ms")),
@@ -22,6 +22,9 @@ PARSED = [
     ("k6's strict equality", "oversold_units", "count===0", ("count", None, "==", 0.0, "count")),
     ("inequality", "customers", "count!=0", ("count", None, "!=", 0.0, "count")),
     ("a rate per second as in k6", "http_reqs", "rate>100", ("rate", None, ">", 100.0, "per_s")),
+    ("a section's metric", "my_question.ratio", "value>=0.9", ("value", None, ">=", 0.9, "value")),
+    ("a section's share", "my_question.ratio", "value>=90%", ("value", None, ">=", 0.9, "ratio")),
+    ("a section's time", "course.recovered_in", "value<1m30s", ("value", None, "<", 90_000.0, "ms")),
     ("a rate with a unit", "orders_acknowledged", "rate>1_680/min", ("rate", None, ">", 28.0, "per_s")),
 ]
 
@@ -74,7 +77,7 @@ def test_a_single_threshold_needs_no_list_and_may_only_warn():
 @pytest.mark.parametrize("metric", sorted(METRICS))
 def test_every_metric_takes_its_aggregations_and_tags(metric):
     kind = METRICS[metric].kind
-    values = {"channel": "web", "journey": "buy", "expected_response": "true"}
+    values = {"channel": "web", "journey": "buy", "expected_response": "true", "phase": "peak"}
 
     for aggregation in AGGREGATIONS[kind]:
         (plain,) = read_thresholds({metric: aggregation.replace("N", "95") + "<1"})
@@ -104,3 +107,16 @@ def test_a_promise_holds_on_the_right_side_of_its_bound(operator, below, equal, 
     (threshold,) = read_thresholds({"http_req_duration": f"avg{operator}100"})
 
     assert [threshold.holds(value) for value in (99.0, 100.0, 101.0)] == [below, equal, above]
+
+
+def test_a_section_that_no_script_gives_is_a_problem_at_the_place_of_its_threshold():
+    known, unknown = read_thresholds(
+        {"latency.apdex": "value>=0.9", "latencies.apdex": "value>=0.9"}, lambda path: "x.yaml:7:3"
+    )
+
+    (problem,) = missing_sections([known, unknown], ["customers", "latency"])
+
+    assert str(problem) == (
+        "x.yaml:7:3: thresholds.latencies.apdex names a section that no analysis script gives"
+        ' (got latencies); did you mean "latency"?'
+    )
