@@ -25,6 +25,7 @@ from doorbuster.load.health import HealthProbe
 from doorbuster.load.http.exchange import Exchange
 from doorbuster.load.http.settings import HttpSettings
 from doorbuster.load.live_stats import feed_locust
+from doorbuster.load.process import prepare_process
 from doorbuster.load.recorder import Recorder
 from doorbuster.load.roster import Rows
 from doorbuster.records.batch import Batch, Event
@@ -119,6 +120,7 @@ class Generator:
 
     def run(self) -> None:
         """Let everyone in when they are due, then wait until the last one has left."""
+        prepare_process()
         try:
             own = np.arange(self._assignment.index, len(self._schedule), self._assignment.count)
             self.take_over(own)

@@ -9,6 +9,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from itertools import count
 from typing import Any, Final, NamedTuple
 
@@ -60,13 +61,9 @@ class Courier:
 
     def __init__(self, settings: HttpSettings, clock: Callable[[], float]) -> None:
         self.settings = settings
-        standing = {
-            "User-Agent": settings.user_agent,
-            "Accept": "*/*",
-            "Accept-Encoding": settings.accept_encoding,
-            **settings.headers,
-        }
-        self.headers = RequestHeaders(standing)
+        self.headers = _standing_headers(
+            settings.user_agent, settings.accept_encoding, *settings.headers.items()
+        ).copy()
         self.cookies = CookieJar(settings.max_cookies, time.time)
         self.connections_opened = 0
         self.reconnects = 0
@@ -94,6 +91,7 @@ class Courier:
         self._closed = True
         for pool in self._pools.values():
             pool.close()
+        self._pools.clear()  # they point back to us; without them we are freed at once
 
     def __del__(self) -> None:
         if not getattr(self, "_closed", True):
@@ -204,6 +202,13 @@ class Courier:
 
     def _opened(self) -> None:
         self.connections_opened += 1
+
+
+@lru_cache(maxsize=64)
+def _standing_headers(user_agent: str, accept_encoding: str, *others: tuple[str, str]) -> RequestHeaders:
+    """What every customer with the same settings starts with; rendered once."""
+    own = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": accept_encoding}
+    return RequestHeaders({**own, **dict(others)})
 
 
 def _request_ids() -> Iterator[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import gevent
@@ -81,6 +82,7 @@ class Resolver:
         return found or "the name has no address"
 
 
+@lru_cache(maxsize=1024)
 def _literal(host: str, port: int) -> Address | None:
     if ":" not in host and not host[-1:].isdigit():
         return None

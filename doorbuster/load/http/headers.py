@@ -30,6 +30,13 @@ class RequestHeaders(MutableMapping[str, str]):
             self._fields[name.lower()] = (name, checked(name, value))
         self._render()
 
+    def copy(self) -> RequestHeaders:
+        """The same headers, to be changed without changing these."""
+        other = RequestHeaders.__new__(RequestHeaders)
+        other._fields = self._fields.copy()
+        other.version, other.names, other.lines = self.version, self.names, self.lines
+        return other
+
     def __getitem__(self, name: str) -> str:
         return self._fields[name.lower()][1]
 

@@ -118,13 +118,14 @@ def test_closing_a_client_closes_its_sockets_now_and_later(server, recorder):
     server.routes["/slow"] = lambda peer: (release.wait(5), peer.answer(b"late"))[1]
     running = gevent.spawn(client.get, "/slow")
     client.get("/good")
-    (idle,) = next(iter(client._pools.values())).idle
+    (pool,) = client._pools.values()
+    (idle,) = pool.idle
 
     client.close()
     assert idle.socket.fileno() == -1
     release.set()
     assert running.get().text == "late"
-    assert next(iter(client._pools.values())).open == 0
+    assert pool.open == 0
 
 
 def test_a_forgotten_client_closes_its_sockets(server):
