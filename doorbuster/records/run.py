@@ -3,47 +3,37 @@
 Rules of this module:
 - Read-only, and never in the writer's way. Each call sees the file as of the last committed second.
 - A file that says "running" but has no living writer reads as "interrupted".
-- A group function maps a series to what it belongs to, or to None to leave it out.
+- Requests are read by requests.py, which keeps sums of them.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import socket
-import sqlite3
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, Literal, TypeVar, overload
 
 import numpy as np
 import psutil
-from numpy.typing import NDArray
 
 from doorbuster.errors import RecordError
-from doorbuster.records.batch import CustomerCount, Event, Exemplar, HealthSecond, OrderAttempt, SeriesKey
+from doorbuster.records.batch import CustomerCount, Event, Exemplar, HealthSecond, OrderAttempt
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.ledger import Audit, Ledger, LedgerLine, LedgerOrder, LedgerStock, audit
 from doorbuster.records.meta import ArrivalSeries, Balance, GaugeSeries, RunMeta, WorkerReports
+from doorbuster.records.requests import KINDS, Kind, RequestReader
 from doorbuster.records.runfile import ERRORS_PER_SERIES, SLOWEST_PER_SERIES
-from doorbuster.records.schema import FILE_NAME, open_for_reading, told_as_record_error
-from doorbuster.records.tally import Tally
+from doorbuster.records.schema import FILE_NAME, open_for_reading
 
-Kind = Literal["response", "service", "first_byte"]
-KINDS: tuple[Kind, ...] = ("response", "service", "first_byte")
-K = TypeVar("K", bound=Hashable)
+__all__ = ["KINDS", "Kind", "Run"]
 
 HEARTBEAT_LIMIT_S = 30.0  # a writer on another machine that was silent for longer is taken for dead
-_CHUNK_ROWS = 20_000
 
 
-class Run:
+class Run(RequestReader):
     """One recorded run. Use as a context manager, or call `close`."""
-
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self.path = path
-        self._db = connection
 
     @classmethod
     def open(cls, path: Path | str) -> Run:
@@ -83,123 +73,7 @@ class Run:
             )
         return meta
 
-    @property
-    def series(self) -> tuple[SeriesKey, ...]:
-        """Every request series seen so far, sorted."""
-        return tuple(sorted(self._series().values()))
-
-    @property
-    def recorded_s(self) -> int:
-        """Seconds for which there is any arrival or request."""
-        (row,) = self._select(
-            "SELECT max((SELECT ifnull(max(second), -1) FROM arrivals),"
-            " (SELECT ifnull(max(second), -1) FROM requests))"
-        )
-        return int(row[0]) + 1
-
-    # Requests
-
-    def histogram(
-        self,
-        kind: Kind = "response",
-        *,
-        match: Callable[[SeriesKey], bool] | None = None,
-        seconds: tuple[int, int] | None = None,
-    ) -> Histogram:
-        """All requests of the matching series with an intended start in seconds[0] <= second < seconds[1]."""
-        found = self.histograms_by(
-            lambda series: True if match is None or match(series) else None, kind, seconds=seconds
-        )
-        return found.get(True, Histogram.empty())
-
-    @overload
-    def histograms_by(
-        self,
-        group: Callable[[SeriesKey], K | None],
-        kind: Kind = "response",
-        *,
-        seconds: tuple[int, int] | None = None,
-    ) -> dict[K, Histogram]: ...
-
-    @overload
-    def histograms_by(
-        self,
-        group: Callable[[SeriesKey], K | None],
-        kind: Kind = "response",
-        bucket_s: None = None,
-        *,
-        seconds: tuple[int, int] | None = None,
-    ) -> dict[K, Histogram]: ...
-
-    @overload
-    def histograms_by(
-        self,
-        group: Callable[[SeriesKey], K | None],
-        kind: Kind = "response",
-        bucket_s: int = ...,
-        *,
-        seconds: tuple[int, int] | None = None,
-    ) -> dict[tuple[K, int], Histogram]: ...
-
-    def histograms_by(
-        self,
-        group: Callable[[SeriesKey], K | None],
-        kind: Kind = "response",
-        bucket_s: int | None = None,
-        *,
-        seconds: tuple[int, int] | None = None,
-    ) -> dict[K, Histogram] | dict[tuple[K, int], Histogram]:
-        """Requests added up by group, or by (group, second // bucket_s).
-
-        Groups and buckets without requests are absent.
-        """
-        if kind not in KINDS:
-            raise ValueError(f"kind must be one of {', '.join(KINDS)} (got {kind!r})")
-        members = self._members(group)
-        keys = list(dict.fromkeys(members.values()))
-        place = {key: number for number, key in enumerate(keys)}
-        group_of = np.zeros(max(members, default=0) + 1, np.int64)
-        for series, key in members.items():
-            group_of[series] = place[key]
-        width_s = bucket_s or 1
-        buckets = (self.recorded_s - 1) // width_s + 1 if bucket_s else 1
-        tally = Tally(len(keys) * buckets)
-        for rows in self._request_chunks(kind, members, seconds):
-            ids, at_s, blobs = zip(*rows, strict=True)
-            slots = group_of[np.array(ids)]
-            if bucket_s:
-                slots = slots * buckets + np.array(at_s) // width_s
-            tally.add(slots, blobs)
-        if bucket_s:
-            return {(keys[slot // buckets], slot % buckets): found for slot, found in tally.histograms()}
-        return {keys[slot]: found for slot, found in tally.histograms()}
-
-    def over_time(
-        self,
-        kind: Kind = "response",
-        bucket_s: int = 1,
-        *,
-        match: Callable[[SeriesKey], bool] | None = None,
-    ) -> dict[int, Histogram]:
-        """The matching requests by bucket (second // bucket_s): what `quantile_over_seconds` asks for."""
-        found = self.histograms_by(
-            lambda series: True if match is None or match(series) else None, kind, bucket_s
-        )
-        return {bucket: histogram for (_, bucket), histogram in found.items()}
-
-    def request_counts(
-        self, group: Callable[[SeriesKey], K | None], bucket_s: int = 1
-    ) -> dict[K, NDArray[np.int64]]:
-        """Requests per bucket of `bucket_s` seconds for each group; all arrays cover the whole run."""
-        members = self._members(group)
-        length = max(0, math.ceil(self._length_s() / bucket_s))
-        counts: dict[K, NDArray[np.int64]] = {key: np.zeros(length, np.int64) for key in members.values()}
-        for rows in self._request_chunks("n", members, None):
-            ids, at_s, ns = np.array(rows, np.int64).T
-            for series in np.unique(ids).tolist():
-                of = ids == series
-                np.add.at(counts[members[series]], at_s[of] // bucket_s, ns[of])
-        return counts
+    # Requests worth looking at
 
     def exemplars(self) -> tuple[Exemplar, ...]:
         """The slowest requests of each series and its first distinct errors, slowest first."""
@@ -215,11 +89,16 @@ class Run:
 
     # Customers
 
-    def customers(self) -> tuple[CustomerCount, ...]:
-        """How customers left, by second of their intended arrival, summed over workers."""
-        columns = "second, channel, journey, outcome, step, cause, could_browse, could_order"
+    def customers(self, bucket_s: int = 1) -> tuple[CustomerCount, ...]:
+        """How customers left, by second of their intended arrival, summed over workers.
+
+        With a `bucket_s` the second is the start of its bucket, which makes far fewer rows of a long run.
+        """
+        second = f"second / {int(bucket_s)} * {int(bucket_s)}"
+        columns = "channel, journey, outcome, step, cause, could_browse, could_order"
         rows = self._select(
-            f"SELECT {columns}, sum(n) FROM customers GROUP BY {columns} ORDER BY {columns}"  # noqa: S608 -- constants
+            f"SELECT {second}, {columns}, sum(n) FROM customers"  # noqa: S608 -- constants and a number
+            f" GROUP BY {second}, {columns} ORDER BY {second}, {columns}"
         )
         return tuple(CustomerCount(*row) for row in rows)
 
@@ -228,16 +107,19 @@ class Run:
         length = self._length_s()
         found: dict[str, ArrivalSeries] = {}
 
-        def of(channel: str) -> ArrivalSeries:
-            return found.setdefault(channel, ArrivalSeries(*np.zeros((3, length), np.int64)))
+        def add(columns: tuple[str, ...], sql: str) -> None:
+            for channel, rows in groupby(self._select(sql), key=itemgetter(0)):
+                series = found.setdefault(channel, ArrivalSeries(*np.zeros((3, length), np.int64)))
+                second, *counts = np.array([row[1:] for row in rows], np.int64).T
+                for column, n in zip(columns, counts, strict=True):
+                    getattr(series, column)[second] += n
 
-        for channel, second, n in self._select("SELECT channel, second, n FROM plan"):
-            of(channel).planned[second] += n
-        for channel, second, started, dropped in self._select(
+        add(("planned",), "SELECT channel, second, n FROM plan ORDER BY channel")
+        add(
+            ("started", "dropped"),
             "SELECT channel, second, sum(started), sum(dropped) FROM arrivals GROUP BY channel, second"
-        ):
-            of(channel).started[second] += started
-            of(channel).dropped[second] += dropped
+            " ORDER BY channel",
+        )
         return found
 
     def balances(self) -> dict[str, Balance]:
@@ -347,41 +229,7 @@ class Run:
             for name, rows in found.items()
         }
 
-    # How it is read
-
-    def _select(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        with told_as_record_error(self.path, "read the run"):
-            return self._db.execute(sql, values).fetchall()
-
-    def _series(self) -> dict[int, SeriesKey]:
-        rows = self._select("SELECT id, channel, journey, step, outcome, cause FROM series")
-        return {row[0]: SeriesKey(*row[1:]) for row in rows}
-
-    def _members(self, group: Callable[[SeriesKey], K | None]) -> dict[int, K]:
-        """Group of each series that has one."""
-        grouped = {number: group(series) for number, series in self._series().items()}
-        return {number: key for number, key in grouped.items() if key is not None}
-
-    def _request_chunks(
-        self, column: Kind | Literal["n"], members: dict[int, K], seconds: tuple[int, int] | None
-    ) -> Iterator[list[tuple[int, int, Any]]]:
-        """Rows (series, second, column) of the wanted series, some thousand at a time."""
-        conditions = []
-        if len(members) < len(self._series()):
-            conditions.append(f"series IN ({', '.join(map(str, members))})")
-        if seconds is not None:
-            conditions.append(f"second >= {int(seconds[0])} AND second < {int(seconds[1])}")
-        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        sql = f"SELECT series, second, {column} FROM requests{where}"  # noqa: S608 -- whole numbers only
-        with told_as_record_error(self.path, "read the run"):
-            cursor = self._db.execute(sql)
-            while rows := cursor.fetchmany(_CHUNK_ROWS):
-                yield rows
-
-    def _length_s(self) -> int:
-        """Whole seconds that cover the plan and everything recorded."""
-        (row,) = self._select("SELECT ifnull(max(second), -1) + 1 FROM plan")
-        return max(math.ceil(self.meta.duration_s), self.recorded_s, int(row[0]))
+    # Who writes it
 
     def _writer_is_alive(self) -> bool:
         ((host, pid, started_s, heartbeat_ns),) = self._select(

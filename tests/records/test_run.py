@@ -86,11 +86,15 @@ def test_an_unknown_kind_of_time_is_refused(run: Run):
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("dense_cells", [0, 2**24], ids=["by sorting", "in a dense array"])
-@pytest.mark.parametrize("bucket_s", [None, 1, 7])
-def test_sums_equal_a_slow_loop(writer, run, make_batch, monkeypatch, seed, dense_cells, bucket_s):
+@pytest.mark.parametrize("bucket_s", [None, 1, 6])
+@pytest.mark.parametrize("kept_s", [1, 3, 4], ids=lambda width_s: f"sums of {width_s} s kept")
+def test_sums_equal_a_slow_loop(writer, run, make_batch, monkeypatch, seed, dense_cells, bucket_s, kept_s):
+    monkeypatch.setattr("doorbuster.records.requests.grain_s", lambda _: kept_s)
+    monkeypatch.setattr("doorbuster.records.grain._SLOTS_AT_ONCE", 3)
+    monkeypatch.setattr("doorbuster.records.grain._DENSE_WORTH", dense_cells)
     monkeypatch.setattr("doorbuster.records.tally.DENSE_CELLS", dense_cells)
     monkeypatch.setattr("doorbuster.records.tally._PENDING_ENTRIES", 50)
-    monkeypatch.setattr("doorbuster.records.run._CHUNK_ROWS", 7)
+    monkeypatch.setattr("doorbuster.records.requests._CHUNK_ROWS", 7)
     rng = random.Random(seed)
     slow = defaultdict(list)
     counts = defaultdict(int)
@@ -116,6 +120,22 @@ def test_sums_equal_a_slow_loop(writer, run, make_batch, monkeypatch, seed, dens
     assert counts == {
         (key, bucket): n for key, row in found.items() for bucket, n in enumerate(row.tolist()) if n
     }
+
+
+def test_kept_sums_of_a_stretch_are_those_of_its_seconds(writer, run, make_batch, monkeypatch):
+    monkeypatch.setattr("doorbuster.records.requests.grain_s", lambda _: 5)
+    writer.write([make_batch(0, {(second, "pay"): [1000 * second + 1] for second in range(20)})])
+    fresh = {ends: run.histogram(seconds=ends) for ends in [(5, 10), (3, 9), (10, 99)]}
+    assert run.histogram().n == 20
+    assert fresh == {ends: run.histogram(seconds=ends) for ends in fresh}
+    assert [found.n for found in fresh.values()] == [5, 6, 10]
+
+
+def test_kept_sums_see_what_was_written_since(writer, run, make_batch):
+    writer.write([make_batch(0, {(0, "pay"): [1]})])
+    assert run.histogram().n == 1
+    writer.write([make_batch(1, {(1, "pay"): [2, 3]})])
+    assert run.histogram().n == 3
 
 
 def test_request_counts_cover_the_planned_time_and_anything_after_it(writer, run, make_batch):
