@@ -4,9 +4,9 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-TESTS  := -q -n 2 --dist loadfile
+NOT_LONG := not truth and not shops
 
-.PHONY: help demo test check format truth bench wheel clean
+.PHONY: help demo test check format truth shops bench wheel clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -22,14 +22,15 @@ demo: $(READY) ## Recreate the M&S one-day Christmas sale of 2004 in about 90 se
 	@$(BIN)/doorbuster run ms-christmas-2004; code=$$?; \
 	  if [ $$code -eq 99 ]; then exit 0; else exit $$code; fi
 
-test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest $(TESTS)
+test: $(READY) ## Run the tests: first those that may share the processor, then those that measure
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not alone and $(NOT_LONG)"
+	$(BIN)/python -m pytest -q -m "alone and $(NOT_LONG)"
 
 check: $(READY) ## Format, lint, types, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest $(TESTS)
+	$(MAKE) test
 
 format: $(READY) ## Format the code
 	$(BIN)/ruff format .
@@ -37,6 +38,9 @@ format: $(READY) ## Format the code
 
 truth: $(READY) ## Long proofs against closed forms
 	$(BIN)/python -m pytest -m truth
+
+shops: $(READY) ## Drivers against real shops, built on first use (450 MB in the user's cache folder)
+	$(BIN)/python -m pytest -m shops
 
 bench: $(READY) ## Benchmarks side by side with the peers
 	$(BIN)/python -m benchmarks

@@ -21,6 +21,8 @@ import pytest
 from doorbuster.errors import RecordError
 from doorbuster.records.run import Run
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parent.parent
 SMALL_SHOP = (
     "{storefront: reference, shop: {profile: in-house-2004, workers: 1, query_time: 20ms, products: 200}}"

@@ -1,6 +1,6 @@
 """Whether a run may be judged at all: what the generator or the recording did wrong, and what that explains.
 
-slow           p99 lateness above 50 ms, or a worker above 90 % of a core in more than 10 % of its seconds
+slow           p99 lateness surely above 50 ms (the lower end of its interval), or a worker above 90 % of a core in more than 10 % of its seconds
                (three at least). Explains every time and every rate: a slow generator looks like a slow shop.
 unmeasured     No worker reported how it fared. Explains the same.
 not_delivered  More than 0.1 % of the arrivals dropped, or fewer started than planned. Explains counts that
@@ -23,6 +23,7 @@ from doorbuster.gate.measure import AUDITED
 from doorbuster.records.batch import HealthSecond
 from doorbuster.records.run import Run
 from doorbuster.scenario.thresholds import METRICS
+from doorbuster.stats.quantile import quantile_estimate
 from doorbuster.units import format_count, format_duration, format_ratio
 
 MOST_DROPPED_RATIO = 0.001
@@ -111,7 +112,8 @@ def _health(run: Run) -> list[Flaw]:
             [Flaw("unmeasured", "no worker of the load generator reported how it fared")] if planned else []
         )
     found = []
-    late_us = run.lateness().quantile_us(0.99)
+    lateness = run.lateness()
+    late_us = quantile_estimate(lateness, 0.99).low_us if lateness.n else None
     if late_us is not None and late_us / 1e6 > MOST_LATE_P99_S:
         found.append(
             Flaw(

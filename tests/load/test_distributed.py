@@ -16,6 +16,8 @@ import pytest
 from doorbuster.errors import RecordError
 from doorbuster.records.run import Run
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parent.parent.parent
 SCENARIO = """
 title: "Three workers"

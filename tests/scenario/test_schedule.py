@@ -259,7 +259,6 @@ def test_every_plan_ascends_within_the_run_and_keeps_clear_of_quiet_stages(stage
         start_s, last = start_s + ms / 1000, level
 
 
-@pytest.mark.slow
 def test_a_plan_of_fourteen_million_arrivals_is_drawn_without_fuss():
     scenario = scenario_of("peak: 1000/s, curve: {stages: [{for: 14000s, at: 100%}]}, burstiness: 1.7")
 

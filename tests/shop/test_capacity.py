@@ -11,6 +11,8 @@ import pytest
 from doorbuster.shop.profiles import PROFILES, capacity_statement
 from doorbuster.shop.settings import ShopSettings
 
+pytestmark = pytest.mark.alone
+
 
 def queries(response):
     return int(re.search(r'desc="(\d+) queries"', response.headers["Server-Timing"])[1])

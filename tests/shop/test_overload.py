@@ -9,6 +9,8 @@ from collections import Counter
 import aiohttp
 import pytest
 
+pytestmark = pytest.mark.alone
+
 
 async def until(condition, *, within_s=20.0):
     """Poll the shop until it says so; fails when it never does."""

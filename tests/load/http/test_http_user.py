@@ -178,4 +178,4 @@ def test_a_user_without_host_is_told_so():
     assert "no host to load: set `host` on the user class, or start Locust with --host URL" in entries.stderr
 
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.alone
