@@ -86,7 +86,7 @@ def kill_all(processes) -> None:
 
 @pytest.fixture(scope="module")
 def after_a_kill(tmp_path_factory):
-    """A run of three workers, one of which is killed at its fourth second: (exit code, what it said, folder)."""
+    """A run of three workers, one killed at its fourth second: (exit code, what it said, folder)."""
     folder, own = tmp_path_factory.mktemp("kill"), free_port()
     process = start_locust(folder, "--processes", "3", "--master-bind-port", own, "--master-port", own)
     try:

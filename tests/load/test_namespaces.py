@@ -1,0 +1,108 @@
+"""Workers on another host: the same run across two network namespaces, which the test makes itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from doorbuster.records.run import Run
+
+pytestmark = [pytest.mark.truth, pytest.mark.alone]
+
+ROOT = Path(__file__).parent.parent.parent
+MASTER, WORKER = "doorbuster-m", "doorbuster-w"
+MASTER_IP, WORKER_IP = "10.231.7.1", "10.231.7.2"
+SCENARIO = """
+title: "Two hosts"
+story: Customers of another machine.
+target: {url: "http://%(ip)s:%(port)d"}
+demand:
+  peak: 20 customers/s
+  curve: {stages: [{for: 5s, at: 100%%}]}
+channels:
+  store: {share: 100%%, journeys: {till_sale: 1}}
+thresholds:
+  can_order: ["rate>=90%%"]
+safety: {allow: [%(ip)s]}
+"""
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True)
+
+
+def inside(namespace: str, *words: object, **options) -> subprocess.Popen:
+    command = ["ip", "netns", "exec", namespace, sys.executable, *map(str, words)]
+    return subprocess.Popen(command, cwd=ROOT, start_new_session=True, **options)
+
+
+@pytest.fixture
+def two_hosts():
+    """Two namespaces joined by one cable."""
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        pytest.skip("making network namespaces needs root and the package iproute2")
+    try:
+        ip("netns", "add", MASTER)
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"this machine does not let us make a network namespace: {error.stderr.decode().strip()}")
+    try:
+        ip("netns", "add", WORKER)
+        ip("link", "add", "dbm0", "netns", MASTER, "type", "veth", "peer", "name", "dbw0", "netns", WORKER)
+        for namespace, device, address in ((MASTER, "dbm0", MASTER_IP), (WORKER, "dbw0", WORKER_IP)):
+            ip("-n", namespace, "address", "add", f"{address}/24", "dev", device)
+            ip("-n", namespace, "link", "set", device, "up")
+            ip("-n", namespace, "link", "set", "lo", "up")
+        yield
+    finally:
+        for namespace in (MASTER, WORKER):
+            subprocess.run(["ip", "netns", "delete", namespace], check=False, capture_output=True)
+
+
+def test_a_worker_on_another_host_delivers_its_share(two_hosts, tmp_path):
+    started = []
+    try:
+        shop = inside(
+            MASTER, "-m", "doorbuster.shop", "--host", MASTER_IP, "--products", 200, "--query-time", "1ms",
+            "--json-announce", "--die-with-parent", stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        started.append(shop)
+        port = int(json.loads(shop.stdout.readline())["url"].rsplit(":", 1)[1])
+        scenario = tmp_path / "two.yaml"
+        scenario.write_text(SCENARIO % {"ip": MASTER_IP, "port": port}, encoding="utf-8")
+        locust = ["-m", "locust", "-f", "locustfiles/retail_peak.py", "--only-summary"]
+        with (tmp_path / "said").open("w") as said:
+            master = inside(
+                MASTER, *locust, "--headless", "--scenario", scenario, "--run-folder", tmp_path / "run",
+                "--master", "--master-bind-host", MASTER_IP, "--expect-workers", 1,
+                "--confirm-host", MASTER_IP, stdout=said, stderr=said,
+            )  # fmt: skip
+        started.append(master)
+        worker = inside(
+            WORKER, *locust, "--worker", "--master-host", MASTER_IP,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        started.append(worker)
+        assert master.wait(timeout=60) == 0, (tmp_path / "said").read_text()
+    finally:
+        for process in started:
+            if process.stdin is not None:
+                process.stdin.close()
+            if process.stdout is not None:
+                process.stdout.close()
+            if process.poll() is None:
+                process.terminate()
+            process.wait(timeout=20)
+    with Run.open(tmp_path / "run") as run:
+        series = run.arrivals()["store"]
+        balance = run.balance()
+        clocks = [event.text for event in run.events() if event.kind == "clock"]
+    assert series.planned.tolist() == series.started.tolist()
+    assert balance.planned == balance.served
+    assert len(clocks) == 1
+    assert "corrected" in clocks[0]
