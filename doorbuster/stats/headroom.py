@@ -2,10 +2,10 @@
 
     headroom = capacity / demand,   held = P(capacity >= demand)
 
-Each side is a value with its 95 % interval. It is taken as log-normal: rates are positive, errors of forecasts
-and of capacity searches are factors, and the interval of a ratio of normals (Fieller) need not be an interval
-at all. The two half-widths of an interval may differ; each side of the ratio then takes the halves that matter
-to it:
+Each side is a value with its 95 % interval. It is taken as log-normal: rates are positive, errors of
+forecasts and of capacity searches are factors, and the interval of a ratio of normals (Fieller) need not be
+an interval at all. The two half-widths of an interval may differ; each side of the ratio then takes the
+halves that matter to it:
 
     ln headroom = ln C - ln D
     low  = headroom / exp(z sqrt(s_C-^2 + s_D+^2)),   high = headroom * exp(z sqrt(s_C+^2 + s_D-^2))

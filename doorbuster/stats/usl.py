@@ -30,6 +30,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doorbuster.stats.proportion import CONFIDENCE
+from doorbuster.stats.usl_solver import curve as curve_of
+from doorbuster.stats.usl_solver import jacobian as jacobian_of
+from doorbuster.stats.usl_solver import least_squares
 
 Floats = NDArray[np.float64]
 Weighting = Literal["absolute", "relative"]
@@ -37,11 +40,8 @@ Family = Literal["usl", "amdahl", "linear"]
 
 FEWEST_POINTS = 6
 BOOTSTRAP_FITS = 1000
-_MOST_STEPS = 500
-_SETTLED = 1e-12  # largest relative change of a parameter in the last step
-_HOPELESS = 1e12  # damping at which no step helps any more
 _NAMES = ("alpha", "beta", "gamma")
-_FREE: dict[Family, tuple[bool, bool, bool]] = {
+FREE: dict[Family, tuple[bool, bool, bool]] = {
     "usl": (True, True, True),
     "amdahl": (True, False, True),
     "linear": (False, False, True),
@@ -203,12 +203,12 @@ def fit_scalability(
     Raises: ValueError for fewer than six points, or a load or throughput that is not above 0.
     """
     load, measured = _checked(n, throughput_per_s)
-    theta = _least_squares(load, measured[None], family, weighting)[0]
+    theta = least_squares(load, measured[None], FREE[family], relative=weighting == "relative")[0]
     curve = Scalability(*(float(value) for value in theta))
-    fitted = _curve(theta, load)
+    fitted = curve_of(theta, load)
     scale = measured if weighting == "relative" else np.ones_like(measured)
     squares = float((((measured - fitted) / scale) ** 2).sum())
-    free = [i for i, is_free in enumerate(_FREE[family]) if is_free]
+    free = [i for i, is_free in enumerate(FREE[family]) if is_free]
     bound = tuple(_NAMES[i] for i in free if i < 2 and not 0 < theta[i] < 1 - 1e-9)
     dof = load.size - len(free)
     sd = math.sqrt(squares / dof)
@@ -236,7 +236,7 @@ def compare_families(
     weighting: Weighting = "absolute",
 ) -> tuple[Candidate, ...]:
     """USL, Amdahl and linear by AICc, the best first; a difference below 2 decides nothing."""
-    fits = [fit_scalability(n, throughput_per_s, family=family, weighting=weighting) for family in _FREE]
+    fits = [fit_scalability(n, throughput_per_s, family=family, weighting=weighting) for family in FREE]
     fits.sort(key=lambda fit: fit.aicc)
     deltas = [fit.aicc - fits[0].aicc for fit in fits]
     weights = [math.exp(-delta / 2) for delta in deltas]
@@ -263,7 +263,11 @@ def bootstrap_scalability(
     drawn = fit.fitted_per_s + rng.choice(standard, (fits, standard.size)) * scale
     drawn = np.maximum(drawn, 1e-6 * fit.measured_per_s)
     found = np.empty((fits, 5))
-    for row, theta in zip(found, _least_squares(fit.n, drawn, fit.family, fit.weighting), strict=True):
+    for row, theta in zip(
+        found,
+        least_squares(fit.n, drawn, FREE[fit.family], relative=fit.weighting == "relative"),
+        strict=True,
+    ):
         curve = Scalability(*(float(value) for value in theta))
         row[:] = (*theta, curve.peak_n, curve.peak_per_s)
     tail = (1 - confidence) / 2
@@ -305,85 +309,12 @@ def _checked(
     return load, measured
 
 
-def _curve(theta: Floats, load: Floats) -> Floats:
-    """X of each load; theta of shape (..., 3) gives (..., loads)."""
-    alpha, beta, gamma = (theta[..., i, None] for i in range(3))
-    return np.asarray(gamma * load / (1 + alpha * (load - 1) + beta * load * (load - 1)), np.float64)
-
-
-def _jacobian(theta: Floats, load: Floats) -> Floats:
-    """Derivatives of X, shape (..., loads, 3)."""
-    alpha, beta, gamma = (theta[..., i, None] for i in range(3))
-    below = 1 + alpha * (load - 1) + beta * load * (load - 1)
-    by_alpha = -gamma * load * (load - 1) / below**2
-    return np.stack([by_alpha, by_alpha * load, load / below], axis=-1)
-
-
-def _least_squares(load: Floats, measured: Floats, family: Family, weighting: Weighting) -> Floats:
-    """The best parameters of each sweep; measured of shape (sweeps, loads) gives (sweeps, 3).
-
-    The inside and each face (alpha = 0, beta = 0, both) are fitted on their own: a solver that approaches a
-    bound stops just short of it, and "beta = 1e-12" would then have a peak.
-    """
-    scale = measured if weighting == "relative" else np.ones_like(measured)
-    may_be_zero = [i for i in (0, 1) if _FREE[family][i]]
-    faces = {tuple(i for i in may_be_zero if mask >> i & 1) for mask in range(4)}
-    best = np.zeros((len(measured), 3))
-    least = np.full(len(measured), np.inf)
-    for face in sorted(faces, key=len, reverse=True):
-        free = [i for i in range(3) if _FREE[family][i] and i not in face]
-        theta = _descend(load, measured, scale, free)
-        squares = (((_curve(theta, load) - measured) / scale) ** 2).sum(axis=-1)
-        # The smaller faces have come first: a larger one must be better than rounding to replace them.
-        better = squares < least * (1 - 1e-9)
-        best[better], least[better] = theta[better], squares[better]
-    return best
-
-
-def _descend(load: Floats, measured: Floats, scale: Floats, free: list[int]) -> Floats:
-    """Levenberg and Marquardt on the free parameters of all sweeps at once, each step cut at the bounds.
-
-    A thousand bootstrap fits take a second; scipy's bounded solvers take a minute for them.
-    """
-    upper = np.array([1.0, 1.0, np.inf])[free]
-    theta = np.zeros((len(measured), 3))
-    theta[:, free] = np.array([0.01, 1e-4, 1.0])[free]
-    theta[:, 2] = (measured / load).max(axis=-1)
-    residual = (measured - _curve(theta, load)) / scale
-    squares = (residual**2).sum(axis=-1)
-    damping = np.full(len(measured), 1e-3)
-    at_work = np.arange(len(measured))
-    diagonal = np.eye(len(free))
-    for _ in range(_MOST_STEPS):
-        here = theta[at_work]
-        jacobian = _jacobian(here, load)[..., free] / scale[at_work, :, None]
-        normal = np.swapaxes(jacobian, -1, -2) @ jacobian
-        slope = (jacobian * residual[at_work, :, None]).sum(axis=-2)
-        damped = normal * (1 + damping[at_work, None, None] * diagonal) + 1e-300 * diagonal
-        tried = here.copy()
-        step = np.linalg.solve(damped, slope[..., None])[..., 0]
-        tried[:, free] = np.clip(here[:, free] + step, 0.0, upper)
-        ahead = (measured[at_work] - _curve(tried, load)) / scale[at_work]
-        found = (ahead**2).sum(axis=-1)
-        good = found <= squares[at_work]
-        gained = squares[at_work] - found
-        moved = np.max(np.abs(tried - here) / (np.abs(tried) + 1e-12), axis=-1)
-        settled = good & ((moved < _SETTLED) | (gained <= 1e-15 * squares[at_work]))
-        accepted = at_work[good]
-        theta[accepted], residual[accepted], squares[accepted] = tried[good], ahead[good], found[good]
-        damping[at_work] *= np.where(good, 1 / 8, 4.0)
-        at_work = at_work[~settled & (damping[at_work] < _HOPELESS)]
-        if not at_work.size:
-            break
-    return theta
-
-
 def _parameters(
     theta: Floats, load: Floats, scale: Floats, inside: list[int], sd: float, dof: int, confidence: float
 ) -> tuple[Parameter, ...]:
     from scipy.special import stdtrit
 
-    jacobian = _jacobian(theta, load)[:, inside] / scale[:, None]
+    jacobian = jacobian_of(theta, load)[:, inside] / scale[:, None]
     errors = dict(zip(inside, sd * np.sqrt(np.diag(np.linalg.pinv(jacobian.T @ jacobian))), strict=True))
     t = float(stdtrit(dof, (1 + confidence) / 2))
     return tuple(

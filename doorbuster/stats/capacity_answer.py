@@ -1,0 +1,171 @@
+"""The answer of a capacity search, and the sentence that states it.
+
+Rules of this module:
+- The interval is that of the line near the bound, cut by verdicts beyond doubt outside its window; without a
+  line it is the bracket of certain verdicts.
+- "at least" when the generator or the safety ceiling ended the search and not the shop.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from doorbuster.stats.crossing import WINDOW
+from doorbuster.stats.plateau import Plateau, RateEvidence
+from doorbuster.stats.standing import Standing
+
+UNRECOVERED_LEVEL = math.log(3.0)
+WIDE_RATIO = 0.06
+
+Flag = Literal[
+    "generator-bound", "ceiling", "below-range", "did not recover", "recovery not tested", "wide",
+    "non-stationary", "not drained", "line misfit",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Capacity:
+    """The answer: `rate_per_s` with its 95 % interval, what binds, and what it rests on.
+
+    `at_least`: the shop did not give in, so there is no upper end. `rate_per_s` None: not even the lowest
+    rate kept the thresholds, or nothing is known. `method` is "line", "bracket" or "none". `confirmed`: a
+    plateau at or below the answer was judged and did not fail; `failed_above`: one above it did, or its
+    estimate lay beyond the bound. `recovered` None: not tested.
+    """
+
+    rate_per_s: float | None
+    low: float | None
+    high: float | None
+    at_least: bool
+    binding: str
+    method: Literal["line", "bracket", "none"]
+    confirmed: bool
+    failed_above: bool
+    recovered: bool | None
+    flags: tuple[Flag, ...]
+    evidence: tuple[RateEvidence, ...]
+    elapsed_s: float
+    sentence: str
+
+    @property
+    def half_width_ratio(self) -> float:
+        """Half the interval over the answer; infinite when an end is missing."""
+        if self.rate_per_s is None or self.low is None or self.high is None:
+            return math.inf
+        return (self.high - self.low) / (2 * self.rate_per_s)
+
+
+def answer(known: Standing) -> Capacity:
+    """What the plateaus so far say."""
+    over, under = known.over, known.under
+    above = [plateau for plateau in known.history if plateau.kind == "from-above"]
+    recovered = _recovered(above[-1]) if above else None
+    flags: list[Flag] = []
+    if recovered is False:
+        flags.append("did not recover")
+    if any(not plateau.measured.drained for plateau in known.history):
+        flags.append("not drained")
+    if any(found.growing for found in known.evidence):
+        flags.append("non-stationary")
+    if over is None:
+        flags.append("generator-bound" if known.undelivered_per_s < math.inf else "ceiling")
+        passed = [found.rate_per_s for found in known.evidence if found.status == "pass"]
+        kept = max(passed, default=None)
+        return _state(known, kept, kept, None, "none" if kept is None else "bracket", recovered, flags, "")
+    if under is None:
+        flags.append("below-range")
+        return _state(known, None, None, over.rate_per_s, "none", recovered, flags, _worst(over))
+    if recovered is None:
+        flags.append("recovery not tested")
+    line = known.first_line
+    if line is None:
+        low, high = known.bracket
+        rate = known.centre_per_s or math.sqrt(under.rate_per_s * over.rate_per_s)
+        return _state(known, rate, low, high, "bracket", recovered, flags, _worst(over))
+    lows = [found.crossing.low for found in known.lines if found.crossing.low is not None]
+    highs = [found.crossing.high for found in known.lines if found.crossing.high is not None]
+    outside = _outside(known, line.crossing.elasticity, line.crossing.rate_per_s)
+    low, high = max(min(lows, default=0.0), outside[0]), min([*highs, outside[1]])
+    if not low < high:
+        flags.append("line misfit")
+        low, high = min(lows, default=0.0), min(highs, default=math.inf)
+    rate = min(max(line.crossing.rate_per_s, low), high)
+    ends = (low if low > 0 else None, high if math.isfinite(high) else None)
+    return _state(known, rate, ends[0], ends[1], "line", recovered, flags, line.name)
+
+
+def _outside(known: Standing, elasticity: float, centre: float) -> tuple[float, float]:
+    """Certain verdicts beyond the window of the line; those inside are already in it."""
+    reach = centre * math.log(WINDOW) / elasticity
+    low, high = known.bracket
+    low = low if low is not None and low < centre - reach else 0.0
+    return low, high if high is not None and high > centre + reach else math.inf
+
+
+def _recovered(plateau: Plateau) -> bool:
+    """After an overload: not recovered when it grows still, or certainly fails by a factor of three."""
+    bad = any(r.level is not None and r.level > UNRECOVERED_LEVEL and r.low > 0 for r in plateau.readings)
+    return not (plateau.growing or bad)
+
+
+def _worst(found: RateEvidence) -> str:
+    levels = [(reading.level, reading.name) for reading in found.readings if reading.level is not None]
+    return max(levels, default=(0.0, ""))[1] or ("the queue grows" if found.growing else "")
+
+
+def _state(
+    known: Standing,
+    rate: float | None,
+    low: float | None,
+    high: float | None,
+    method: Literal["line", "bracket", "none"],
+    recovered: bool | None,
+    flags: list[Flag],
+    binding: str,
+) -> Capacity:
+    at_least = known.over is None and rate is not None
+    if (
+        rate is not None
+        and not at_least
+        and (low is None or high is None or (high - low) / 2 > WIDE_RATIO * rate)
+    ):
+        flags.append("wide")
+    below = [found for found in known.evidence if rate is not None and found.rate_per_s <= rate]
+    above = [found for found in known.evidence if rate is not None and found.rate_per_s > rate]
+    return Capacity(
+        rate_per_s=rate,
+        low=low,
+        high=high,
+        at_least=at_least,
+        binding=binding,
+        method=method,
+        confirmed=bool(below) and below[-1].status in ("pass", "unsure"),
+        failed_above=bool(above) and (above[0].status == "fail" or above[0].level > 0),
+        recovered=recovered,
+        flags=tuple(flags),
+        evidence=known.evidence,
+        elapsed_s=known.elapsed_s,
+        sentence=_sentence(known, rate, low, high, binding, flags),
+    )
+
+
+def _sentence(
+    known: Standing,
+    rate: float | None,
+    low: float | None,
+    high: float | None,
+    binding: str,
+    flags: list[Flag],
+) -> str:
+    if rate is None and known.over is not None:
+        return f"Not even {known.over.rate_per_s:.4g} customers/s keep the thresholds ({binding})."
+    if rate is None:
+        return "Nothing is known yet: no plateau was long enough to be judged."
+    if known.over is None:
+        limit = "the generator" if "generator-bound" in flags else "the highest rate allowed"
+        return f"Capacity is at least {rate:.4g} customers/s; {limit} ended the search, not the shop."
+    ends = f"{'?' if low is None else f'{low:.4g}'} to {'?' if high is None else f'{high:.4g}'}"
+    text = f"Capacity is {rate:.4g} customers/s (95 % interval {ends}); {binding} breaks first."
+    return text + (" After an overload it did not recover: metastable." if "did not recover" in flags else "")
