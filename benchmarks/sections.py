@@ -46,8 +46,12 @@ title: Benchmark
 target: {{shop: {{profile: replatformed}}}}
 demand:
   peak: 40 customers/s
-  curve: {{stages: [{{for: {quarter}s, at: 30%}}, {{for: {quarter}s, to: 100%}}, {{for: {quarter}s, at: 100%}},
-                    {{for: {quarter}s, at: 30%}}]}}
+  curve:
+    stages:
+    - {{for: {quarter}s, at: 30%}}
+    - {{for: {quarter}s, to: 100%}}
+    - {{for: {quarter}s, at: 100%}}
+    - {{for: {quarter}s, at: 30%}}
 channels: {{web: {{share: 100%, journeys: {{browse: 1, buy: 1}}}}}}
 thresholds:
   can_order: ["rate>=99%"]
@@ -114,7 +118,8 @@ def batches(rng: np.random.Generator, keys: list[SeriesKey], first: int, end: in
         customers = tuple(
             CustomerCount(second, *row)
             for row in (
-                ("web", "browse", "served", "", "", 1, None, 15), ("app", "browse", "served", "", "", 1, None, 9),
+                ("web", "browse", "served", "", "", 1, None, 15),
+                ("app", "browse", "served", "", "", 1, None, 9),
                 ("web", "buy", "served", "", "", 1, 1, 8), ("app", "buy", "served", "", "", 1, 1, 5),
                 ("web", "buy", "abandoned", "checkout", "impatient", 1, 0, 1),
                 ("web", "browse", "turned_away", "home", "status_503", 0, None, 1),
@@ -122,8 +127,8 @@ def batches(rng: np.random.Generator, keys: list[SeriesKey], first: int, end: in
             )
         )  # fmt: skip
         order = OrderAttempt(
-            f"bench:{second}", "web", "buy", float(second), second + 1.0, "acknowledged", "", f"M{second}", 2500,
-            ((f"sku-{second % 500}", 1, 2500),),
+            f"bench:{second}", "web", "buy", float(second), second + 1.0, "acknowledged", "", f"M{second}",
+            2500, ((f"sku-{second % 500}", 1, 2500),),
         )  # fmt: skip
         health = HealthSecond(second, 0.4, 1.0, 200, 3, 0, 80_000_000, late)
         yield Batch(
@@ -189,9 +194,8 @@ def measure(folder: Path, hours: float, series: int, *, profile: bool) -> None:
     each_us = found["s"] / (seconds * series) * 1e6
     limit = TARGETS.get(int(hours)) if series == 40 and hours in TARGETS else None
     kept = "" if limit is None else ("met" if found["s"] < limit[0] and found["mb"] < limit[1] else "MISSED")
-    print(
-        f"{hours:6g} {series:7} {size_mb:6.0f} MB {found['s']:6.2f} s {found['mb']:6.0f} MB {each_us:18.2f}  {kept}"
-    )
+    numbers = f"{size_mb:6.0f} MB {found['s']:6.2f} s {found['mb']:6.0f} MB {each_us:18.2f}"
+    print(f"{hours:6g} {series:7} {numbers}  {kept}")
     print("       " + ", ".join(f"{name} {s:.2f} s" for name, s in found["sections"].items()))
 
 

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from doorbuster.report.heat import draw_heat, frame_heat
 from doorbuster.report.palette import CYCLE, INKS, PAPER, RULE, TEXT, Ink, ink
 from doorbuster.report.section import Chart, Column, Mark, Table, Unit
 from doorbuster.report.text import format_value, one_line
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _WIDTH_IN = 8.6
 _CLOCK_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
+_MARKERS = "os^Dvx"
 _MAX_TABLE_ROWS = 400
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -92,6 +94,8 @@ def chart_table(chart: Chart) -> Table:
 
 
 def _height_in(chart: Chart) -> float:
+    if chart.kind == "heat":
+        return 1.2 + 0.15 * max(len(chart.series), 8)
     return 0.9 + 0.34 * max(len(chart.x), 1) if chart.kind == "bars" else 3.1
 
 
@@ -130,7 +134,7 @@ def _draw_stacked(axes: Axes, chart: Chart) -> None:
 
 
 def _with_end(chart: Chart) -> list[float]:
-    """The x of a stacked chart; over time each point is a step, so the last one needs an end."""
+    """The x of a stacked chart or heat map; over time each point is a step, so the last one needs an end."""
     x = [float(value) for value in chart.x]
     return [*x, 2 * x[-1] - x[-2]] if chart.x_unit == "clock" and len(x) > 1 else x
 
@@ -150,10 +154,20 @@ def _draw_bars(axes: Axes, chart: Chart) -> None:
     axes.invert_yaxis()
 
 
+def _draw_scatter(axes: Axes, chart: Chart) -> None:
+    for position, series in enumerate(chart.series):
+        axes.plot(
+            chart.x, _numbers(series.y), color=ink(series.role, position).light, linestyle="",
+            marker=_MARKERS[position % len(_MARKERS)], markersize=4, label=one_line(series.name, 40),
+        )  # fmt: skip
+
+
 _DRAW: dict[str, Callable[[Any, Chart], None]] = {
     "lines": _draw_lines,
     "stacked": _draw_stacked,
     "bars": _draw_bars,
+    "heat": draw_heat,
+    "scatter": _draw_scatter,
 }
 
 
@@ -165,6 +179,13 @@ def _frame(axes: Axes, chart: Chart) -> None:
     value_axis = axes.xaxis if chart.kind == "bars" else axes.yaxis
     axes.grid(axis="x" if chart.kind == "bars" else "y")
     axes.set_axisbelow(True)
+    if chart.kind == "heat":
+        frame_heat(axes, chart)
+        axes.set_xlabel(one_line(chart.x_label, 90))
+        _frame_x(axes, chart)
+        for position, moment in enumerate(chart.moments):
+            _draw_moment(axes, moment, position)
+        return
     if chart.log_y and chart.kind != "bars" and _all_positive(chart):
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
@@ -199,10 +220,14 @@ def _all_positive(chart: Chart) -> bool:
 def _frame_x(axes: Axes, chart: Chart) -> None:
     from matplotlib.ticker import MultipleLocator
 
-    numbers = _with_end(chart) if chart.kind == "stacked" else [float(value) for value in chart.x]
+    ended = chart.kind in ("stacked", "heat")
+    numbers = _with_end(chart) if ended else [float(value) for value in chart.x]
     if not numbers:
         return
     first, last = numbers[0], numbers[-1]
+    if chart.kind == "scatter":
+        reach = 0.03 * (max(numbers) - min(numbers))
+        first, last = min(numbers) - reach, max(numbers) + reach
     axes.set_xlim(first, last if last > first else first + 1.0)
     axes.margins(x=0)
     axes.xaxis.set_major_formatter(_formatter(chart.x_unit))

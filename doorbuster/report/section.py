@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from doorbuster.records.run import Run
 
 Unit = Literal["", "ms", "s", "clock", "ratio", "count", "per_s", "pence", "bytes", "cores"]
-ChartKind = Literal["lines", "stacked", "bars"]
+ChartKind = Literal["lines", "stacked", "bars", "heat", "scatter"]
 Role = Literal[
     "auto", "served", "abandoned", "turned_away", "queued_out", "dropped",
     "ok", "failed", "planned", "quiet", "strong",
@@ -95,7 +95,11 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A figure, declared. `x` holds seconds or numbers for lines and stacked areas, names for bars."""
+    """A figure, declared. `x` holds seconds or numbers, names for bars.
+
+    heat     a row per series, the first at the bottom; values are shares 0..1 of their column, dark is much.
+    scatter  points in any order; series differ by colour and shape.
+    """
 
     kind: ChartKind
     title: str
@@ -123,7 +127,11 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One question about a run, answered."""
+    """One question about a run, answered.
+
+    `silent`: the question does not arise for this run. Such a section stands in no report, but is printed
+    when asked for by name.
+    """
 
     name: str
     question: str
@@ -132,6 +140,7 @@ class Section:
     tables: tuple[Table, ...] = ()
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     findings: tuple[str, ...] = ()
+    silent: bool = False
 
 
 _BUCKETS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)

@@ -5,9 +5,11 @@ Foreign text is printed as text: neither rich's markup nor escape sequences of a
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import TYPE_CHECKING
 
+from doorbuster.report.heat import heat_row
 from doorbuster.report.palette import ink
 from doorbuster.report.section import Chart, Section, Series
 from doorbuster.report.section import Table as SectionTable
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _SPARK_WIDTH = 60
 _BAR_WIDTH = 40
+_SCATTER_HEIGHT = 10
+_LETTERS = "ox+*#%"
 _BAR_BLOCKS = "█▒░▓▚"  # told apart without colour
 
 
@@ -78,6 +82,13 @@ def _print_chart(chart: Chart, out: Console) -> None:
     grid = Table.grid(padding=(0, 2))
     if chart.kind == "bars":
         _fill_bars(chart, grid)
+    elif chart.kind == "heat":
+        for series in reversed(chart.series):
+            row = Text(heat_row(series, width=_SPARK_WIDTH), style=ink("strong", 0).terminal)
+            grid.add_row(Text(one_line(series.name, 28), justify="right"), row)
+        grid.add_row(Text(one_line(chart.y_label, 28), style="dim"), Text(_ends(chart), style="dim"))
+    elif chart.kind == "scatter":
+        _fill_scatter(chart, grid)
     else:
         top = max((value for series in chart.series for value in series.y if value is not None), default=0.0)
         for position, series in enumerate(chart.series):
@@ -91,6 +102,51 @@ def _print_chart(chart: Chart, out: Console) -> None:
         )
     for bound in chart.bounds:
         out.print(Text(f"  limit: {one_line(bound.label, 120)}", style="dim"))
+
+
+def _ends(chart: Chart) -> str:
+    """First and last x below a picture that is as wide as its points, at most `_SPARK_WIDTH`."""
+    if not chart.x:
+        return "no data"
+    first, last = (
+        format_value(float(chart.x[0]), chart.x_unit),
+        format_value(float(chart.x[-1]), chart.x_unit),
+    )
+    return f"{first}{last:>{max(1, min(_SPARK_WIDTH, len(chart.x)) - len(first))}}"
+
+
+def _fill_scatter(chart: Chart, grid: object) -> None:
+    """Points in a small grid of characters; a letter for each series."""
+    from rich.table import Table
+    from rich.text import Text
+
+    assert isinstance(grid, Table)
+    numbers = [float(value) for value in chart.x]
+    points = [
+        (x, y if not chart.log_y else math.log(y), place)
+        for place, series in enumerate(chart.series)
+        for x, y in zip(numbers, series.y, strict=True)
+        if y is not None and (y > 0 or not chart.log_y)
+    ]
+    if not points:
+        grid.add_row(Text("no data"))
+        return
+    left, right = min(x for x, _, _ in points), max(x for x, _, _ in points)
+    low, high = min(y for _, y, _ in points), max(y for _, y, _ in points)
+    rows = [[" "] * _SPARK_WIDTH for _ in range(_SCATTER_HEIGHT)]
+    for x, y, place in points:
+        column = round((x - left) / ((right - left) or 1.0) * (_SPARK_WIDTH - 1))
+        row = round((high - y) / ((high - low) or 1.0) * (_SCATTER_HEIGHT - 1))
+        rows[row][column] = _LETTERS[place % len(_LETTERS)]
+    for number, row_text in enumerate(rows):
+        ends = {0: high, _SCATTER_HEIGHT - 1: low}
+        end = ends.get(number)
+        value = "" if end is None else format_value(math.exp(end) if chart.log_y else end, chart.y_unit)
+        grid.add_row(Text(value, justify="right"), Text("".join(row_text)))
+    spread = f"{format_value(left, chart.x_unit)} to {format_value(right, chart.x_unit)}"
+    grid.add_row(Text(""), Text(f"{one_line(chart.x_label, 40)}: {spread}", style="dim"))
+    for place, series in enumerate(chart.series):
+        grid.add_row(Text(_LETTERS[place % len(_LETTERS)], justify="right"), Text(one_line(series.name, 40)))
 
 
 def _fill_bars(chart: Chart, grid: object) -> None:

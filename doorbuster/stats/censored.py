@@ -61,10 +61,11 @@ class SurvivalCurve:
     censored: int
 
 
-def survival_curve(answered: Histogram, given_up: Histogram) -> SurvivalCurve:
+def survival_curve(answered: Histogram, given_up: Histogram, *, widening: float = 1.0) -> SurvivalCurve:
     """The share of requests still unanswered at each time.
 
-    Args: answered: completed requests; given_up: requests cut off by the customer, at the time of leaving.
+    Args: answered: completed requests; given_up: requests cut off by the customer, at the time of leaving;
+        widening: how many requests are worth an independent one, at least 1; multiplies the variance.
     """
     bins = np.union1d(answered.bins, given_up.bins)
     events = np.zeros(bins.size)
@@ -75,7 +76,7 @@ def survival_curve(answered: Histogram, given_up: Histogram) -> SurvivalCurve:
     # Within one bin the answers come first, as is the rule for ties.
     at_risk: Floats = total - np.cumsum(events + lost) + events + lost
     survival = np.cumprod(1.0 - events / at_risk).astype(np.float64)
-    limits = _limits(survival, events, at_risk)
+    limits = _limits(survival, events, at_risk, widening)
     return SurvivalCurve(
         time_us=highest_us(bins).astype(np.float64),
         middle_us=middle_us(bins).astype(np.float64),
@@ -139,10 +140,11 @@ class _Limits:
     high: Floats
 
 
-def _limits(survival: Floats, events: Floats, at_risk: Floats) -> _Limits:
+def _limits(survival: Floats, events: Floats, at_risk: Floats, widening: float) -> _Limits:
     """Pointwise limits S ** exp(-+ z * se), se from Greenwood's sum on the log(-log) scale."""
     remaining = at_risk - events
-    greenwood = np.cumsum(np.where(remaining > 0, events / (at_risk * np.maximum(remaining, 1.0)), 0.0))
+    terms = np.where(remaining > 0, events / (at_risk * np.maximum(remaining, 1.0)), 0.0)
+    greenwood = widening * np.cumsum(terms)
     open_part = (survival > _ROUNDING) & (survival < 1.0)
     log_survival = np.log(np.where(open_part, survival, 0.5))
     spread = np.exp(_Z_95 * np.sqrt(greenwood) / np.abs(log_survival))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from xml.etree import ElementTree as ET
 
 import pytest
+from rich.console import Console
 
 from doorbuster.report.charts import chart_table, render_svg
+from doorbuster.report.heat import heat_row, level_of
 from doorbuster.report.palette import CYCLE, INKS
-from doorbuster.report.section import Chart, Column, Mark, Series, Table, bucket_s
+from doorbuster.report.section import Chart, Column, Mark, Section, Series, Table, bucket_s
+from doorbuster.report.terminal import print_section
 
 LINES = Chart(
     "lines", "t", "time", "customers", (0.0, 10.0, 20.0, 30.0),
@@ -24,7 +28,7 @@ def texts(svg: str) -> list[str]:
     return [element.text for element in ET.fromstring(svg).iter("text")]
 
 
-@pytest.mark.parametrize("kind", ["lines", "stacked", "bars"])
+@pytest.mark.parametrize("kind", ["lines", "stacked", "bars", "heat", "scatter"])
 def test_a_chart_is_one_well_formed_svg_element_without_ids_of_others(kind):
     chart = Chart(
         kind,
@@ -84,6 +88,11 @@ def test_dollars_and_angle_brackets_in_names_are_text():
         Chart("lines", "t", "x", "y", (0.0, 1.0), (Series("a", (None, None)),), log_y=True),
         Chart("lines", "t", "x", "y", (0.0, 1.0), (Series("a", (0.0, 0.0)),), log_y=True),
         Chart("bars", "t", "x", "y", (), ()),
+        Chart("heat", "t", "x", "y", (), ()),
+        Chart("heat", "t", "x", "y", (0.0,), (Series("a", (0.3,)),)),
+        Chart("heat", "t", "x", "y", (0.0, 1.0), (Series("a", (None, 0.0)),)),
+        Chart("scatter", "t", "x", "y", (), ()),
+        Chart("scatter", "t", "x", "y", (5.0,), (Series("a", (None,)),), log_y=True),
     ],
 )
 def test_a_chart_of_little_or_nothing_is_drawn_all_the_same(chart):
@@ -119,3 +128,42 @@ def test_a_row_of_the_wrong_length_is_refused_with_its_table():
 )
 def test_a_bucket_is_a_width_people_can_read(length_s, expected):
     assert bucket_s(length_s) == expected
+
+
+HEAT = Chart(
+    "heat", "t", "time", "response time", (0.0, 10.0, 20.0),
+    (Series("10 to 20 ms", (1.0, 0.6, None)), Series("20 to 50 ms", (0.0, 0.4, 0.004))),
+)  # fmt: skip
+
+
+def test_a_heat_map_says_by_shade_what_share_a_cell_holds():
+    svg = render_svg(HEAT, ident="f")
+    assert {"10 to 20 ms", "20 to 50 ms", "above 50 %", "below 1 %", "0:30"} <= set(texts(svg))
+    assert "var(--strong)" in svg
+    assert [level_of(share) for share in (None, 0.0, 0.004, 0.01, 0.04, 0.4, 0.6, 1.0)] == [
+        0, 0, 1, 1, 2, 4, 5, 5
+    ]  # fmt: skip
+
+
+def test_neighbours_of_one_shade_are_one_rectangle():
+    striped = Chart("heat", "t", "x", "y", tuple(map(float, range(60))), (Series("a", (0.6, 0.1) * 30),))
+    plain = Chart("heat", "t", "x", "y", tuple(map(float, range(60))), (Series("a", (0.6,) * 60),))
+    assert render_svg(striped, ident="f").count("<path") - render_svg(plain, ident="f").count("<path") == 59
+
+
+def test_a_heat_map_in_the_terminal_keeps_its_darkest_cells():
+    assert [heat_row(series, width=60) for series in HEAT.series] == ["██ ", " ▓·"]
+    lonely = Series("a", (*([0.0] * 50), 0.7, *([0.0] * 49)))
+    assert heat_row(lonely, width=10) == "     █    "
+
+
+def test_a_scatter_in_the_terminal_has_a_letter_for_each_series():
+    chart = Chart(
+        "scatter", "t", "load", "p95", (1.0, 2.0),
+        (Series("a", (1.0, 9.0)), Series("b", (None, 5.0))), x_unit="",
+    )  # fmt: skip
+    out = Console(file=io.StringIO(), width=100)
+    print_section(Section("n", "Q?", "A.", figures=(chart,)), console=out)
+    text = out.file.getvalue()
+    assert text.count("o") >= 2
+    assert "load: 1 to 2" in text

@@ -1,0 +1,159 @@
+"""Percentiles of response time as a load test sees them: customers leave early, neighbours fare alike, the
+load follows a plan.
+
+Rules of this module:
+- A request that was given up is a lower bound: quantiles look past it (Kaplan and Meier). Where too many were
+  given up, only "at least" is known.
+- The interval is widened by how much stretches of time differ beyond chance. A change that the plan makes (a
+  ramp) is no such scatter: it is measured between neighbouring stretches, and drops out.
+- Below the sample that a quantile needs there is no value, only the reason.
+
+    D = [B / (2 (B - 1)) * sum over i of (e_(i+1) - e_i)^2 / N^2] / [P (1 - P) / N],   at least 1
+    e_i = k_i - P n_i,  k_i of the n_i requests of stretch i at or below the quantile,  P = sum k_i / N
+
+Source: von Neumann, Kent, Bellinson and Hart (1941), "The mean square successive difference", Annals of
+Mathematical Statistics 12; Wolter (2007), "Introduction to Variance Estimation", 2nd edition, section 8.2
+(successive differences for ordered samples), with 2 (B - 1) / 3 degrees of freedom.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from doorbuster.records.histogram import Histogram, bin_index
+from doorbuster.stats.blocks import FEWEST_BLOCKS, effective_n
+from doorbuster.stats.censored import censored_quantile, survival_curve
+from doorbuster.stats.proportion import CONFIDENCE
+from doorbuster.stats.quantile import minimum_n, order_statistic_ranks
+from doorbuster.units import format_count
+
+MOST_STRETCHES = 30
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretch:
+    """The requests due in one stretch of time: those answered, and those given up at the time of leaving."""
+
+    answered: Histogram
+    given_up: Histogram
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseQuantile:
+    """The p-quantile in us with its 95 % interval low..high.
+
+    `value_us` is None when this many requests cannot show it; `reason` then says how many are needed.
+    `at_least`: so many were given up that only a lower bound is known. `effective_n` is the number of
+    independent requests that would be as informative.
+    """
+
+    p: float
+    value_us: float | None
+    low_us: float | None
+    high_us: float | None
+    n: int
+    given_up: int
+    at_least: bool
+    effective_n: float
+    reason: str = ""
+
+
+def response_quantiles(
+    stretches: Sequence[Stretch], shares: Sequence[float], *, confidence: float = CONFIDENCE
+) -> tuple[ResponseQuantile, ...]:
+    """Quantiles of everything in the stretches together, one for each share.
+
+    Args:
+        stretches: equal lengths of time, in order, without gaps; ten at least for an interval. More than
+            `MOST_STRETCHES` are joined, so that each is long against the memory of the queue.
+        shares: in 0..1, both excluded.
+    """
+    answered = Histogram.empty().merge(*(stretch.answered for stretch in stretches))
+    given_up = Histogram.empty().merge(*(stretch.given_up for stretch in stretches))
+    return tuple(_quantile(stretches, answered, given_up, p, confidence) for p in shares)
+
+
+def planned_design_effect(k: Floats, n: Floats) -> float:
+    """The design effect of shares k/n of neighbouring stretches, a planned trend left out; at least 1.
+
+    Args: k, n: shape (stretches,), in order of time; stretches without requests are left out.
+    """
+    used = n > 0
+    k, n = k[used], n[used]
+    if n.size < 2:
+        raise ValueError(f"a design effect needs at least 2 stretches with requests (got {n.size})")
+    total = float(n.sum())
+    ratio = float(k.sum()) / total
+    chance = ratio * (1 - ratio) / total
+    if chance == 0:
+        return 1.0
+    steps = np.diff(k - ratio * n)
+    scatter = n.size / (2 * (n.size - 1)) * float(steps @ steps) / total**2
+    return max(1.0, scatter / chance)
+
+
+def _quantile(
+    stretches: Sequence[Stretch], answered: Histogram, given_up: Histogram, p: float, confidence: float
+) -> ResponseQuantile:
+    n = answered.n + given_up.n
+    needed = minimum_n(p, confidence=confidence)
+    if n < needed:
+        reason = f"needs {format_count(needed)} requests, there were {format_count(n)}"
+        return ResponseQuantile(p, None, None, None, n, given_up.n, False, 0.0, reason)
+    value_us, at_least = _value(answered, given_up, p)
+    independent = _independent(stretches, value_us, n, confidence)
+    if independent is None:
+        reason = f"an interval needs requests in {FEWEST_BLOCKS} stretches of time"
+        return ResponseQuantile(p, value_us, None, None, n, given_up.n, at_least, 0.0, reason)
+    if given_up.n:
+        curve = survival_curve(answered, given_up, widening=n / independent)
+        past = censored_quantile(curve, p)
+        low_us, high_us = past.low_us, past.high_us
+    else:
+        low_us, high_us = _bounds(answered, p, independent, confidence)
+    reason = "" if high_us is not None or at_least else "too few independent requests for an upper end"
+    return ResponseQuantile(p, value_us, low_us, high_us, n, given_up.n, at_least, independent, reason)
+
+
+def _value(answered: Histogram, given_up: Histogram, p: float) -> tuple[float, bool]:
+    if not given_up.n:
+        exact = answered.quantile_us(p)
+        assert exact is not None, "there are requests"
+        return float(exact), False
+    found = censored_quantile(survival_curve(answered, given_up), p)
+    assert found.value_us is not None, "there are requests"
+    return found.value_us, found.at_least
+
+
+def _independent(stretches: Sequence[Stretch], value_us: float, n: int, confidence: float) -> float | None:
+    """Independent requests that n are worth; None with requests in too few stretches to tell."""
+    blocks = min(MOST_STRETCHES, len(stretches))
+    place = np.arange(len(stretches)) * blocks // max(1, len(stretches))
+    limit = int(bin_index([round(value_us)])[0])
+    top = max((int(s.answered.bins[-1]) for s in stretches if s.answered.bins.size), default=0)
+    if limit >= top:
+        limit = top - 1  # everything is up to the maximum in every stretch, which tells nothing
+    k, total = np.zeros(blocks), np.zeros(blocks)
+    np.add.at(k, place, [int(s.answered.bin_counts[s.answered.bins <= limit].sum()) for s in stretches])
+    np.add.at(total, place, [s.answered.n + s.given_up.n for s in stretches])
+    used = int(np.count_nonzero(total))
+    if used < FEWEST_BLOCKS:
+        return None
+    worth = math.floor(2 * (used - 1) / 3) + 1  # what the successive differences are worth in plain blocks
+    return effective_n(n, worth, planned_design_effect(k, total), confidence=confidence)
+
+
+def _bounds(answered: Histogram, p: float, independent: float, confidence: float) -> list[float | None]:
+    """Order statistics of `independent` values, scaled outwards to the values there are."""
+    whole = max(1, math.floor(independent))
+    ranks = order_statistic_ranks(p, whole, confidence=confidence)
+    scale, n = answered.n / whole, answered.n
+    low = None if ranks.low is None else answered.value_at_rank_us(math.floor((ranks.low - 1) * scale) + 1)
+    high = None if ranks.high is None else answered.value_at_rank_us(min(n, math.ceil(ranks.high * scale)))
+    return [None if low is None else float(low), None if high is None else float(high)]

@@ -1,0 +1,75 @@
+"""Recovery after the peak, on simulated shops whose recovery has a closed form; and Apdex by hand."""
+
+from __future__ import annotations
+
+import heapq
+
+import numpy as np
+import pytest
+
+from doorbuster.records.histogram import Histogram
+from doorbuster.stats.apdex import apdex
+from doorbuster.stats.outage import Share
+from doorbuster.stats.recovery import recover
+
+RATE, MU, TIMEOUT_S = 70, 100.0, 1.0
+
+
+def goodput_after_a_stall(stall_s: float, *, retries: int, seconds: int = 120) -> list[Share]:
+    """Customers per second after a stall of a FIFO shop that works off what nobody waits for any more."""
+    asks = [(i / RATE, i, 0) for i in range(RATE * seconds)]
+    heapq.heapify(asks)
+    free, served = stall_s, np.zeros(len(asks), bool)
+    while asks:
+        at_s, customer, tried = heapq.heappop(asks)
+        free = max(at_s, free) + 1 / MU
+        if free <= at_s + TIMEOUT_S:
+            served[customer] = True
+        elif tried < retries and at_s < seconds:
+            heapq.heappush(asks, (at_s + TIMEOUT_S, customer, tried + 1))
+    return [Share(int(part.sum()), RATE) for part in np.split(served, seconds)]
+
+
+@pytest.mark.parametrize("stall_s", [2.0, 10.0])
+def test_a_shop_without_retries_recovers_when_theory_says(stall_s):
+    after = goodput_after_a_stall(stall_s, retries=0)
+    found = recover(Share(0, RATE), after, baseline_ratio=1.0)
+    expected_s = (stall_s - TIMEOUT_S + 1 / MU) / (1 - RATE / MU)
+    assert found.course == "recovered"
+    assert expected_s - 1 < found.windows <= expected_s + 1
+
+
+@pytest.mark.parametrize("stall_s", [2.0, 10.0])
+def test_a_shop_whose_customers_retry_three_times_never_comes_back(stall_s):
+    found = recover(Share(0, RATE), goodput_after_a_stall(stall_s, retries=3), baseline_ratio=1.0)
+    assert (found.course, found.windows) == ("metastable", None)
+
+
+def test_a_shop_that_never_broke_held():
+    assert recover(Share(690, 700), [Share(70, 70)] * 20, baseline_ratio=1.0).course == "held"
+
+
+def test_a_few_customers_at_the_end_cannot_show_that_it_did_not_recover():
+    assert recover(Share(10, 700), [Share(1, 2)] * 9, baseline_ratio=1.0).course == "unknown"
+    assert recover(Share(10, 700), [Share(46, 50)], baseline_ratio=1.0).course == "unknown"
+    assert recover(Share(0, 0), [Share(46, 50)], baseline_ratio=1.0).course == "unknown"
+
+
+def test_recovery_is_measured_against_the_baseline_that_there_was():
+    after = [Share(80, 100)] * 20
+    assert recover(Share(10, 700), after, baseline_ratio=0.8).course == "recovered"
+    assert recover(Share(10, 700), after, baseline_ratio=1.0).course == "metastable"
+
+
+def test_a_good_moment_amid_bad_ones_is_no_recovery():
+    after = [Share(100, 100) if second % 5 == 0 else Share(20, 100) for second in range(40)]
+    assert recover(Share(10, 700), after, baseline_ratio=1.0).course == "metastable"
+
+
+def test_apdex_counts_slow_answers_half_and_lost_ones_not_at_all():
+    found = apdex(
+        Histogram.from_values([100_000] * 60 + [900_000] * 20 + [3_000_000] * 10), others=10, t_ms=500
+    )
+    assert (found.satisfied, found.tolerating, found.n) == (60, 20, 100)
+    assert found.score == pytest.approx(0.7)
+    assert apdex(Histogram.empty(), others=0, t_ms=500).score is None
