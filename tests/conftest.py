@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,3 +32,76 @@ def doorbuster() -> Callable[..., subprocess.CompletedProcess]:
         )  # fmt: skip
 
     return call
+
+
+@pytest.fixture
+def stall_server() -> Iterator[Callable[..., str]]:
+    """A function from options of tests/truth/stall_server.py to the URL of such a server."""
+    running = []
+
+    def start(*options: object) -> str:
+        command = [sys.executable, ROOT / "tests/truth/stall_server.py", *map(str, options)]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        running.append(process)
+        return process.stdout.readline().strip()
+
+    yield start
+    for process in running:
+        process.stdin.close()
+        assert process.wait(10) == 0
+        process.stdout.close()
+
+
+@pytest.fixture
+def drive(tmp_path) -> Callable[..., dict]:
+    """Lets the real generator loose on a URL, with intended starts made by hand; see tests/load/drive.py."""
+
+    def call(
+        url: str, intended_s: list[float], duration_s: float, *, stall: tuple[float, float] | None = None
+    ) -> dict:
+        done = subprocess.run(
+            [sys.executable, ROOT / "tests/load/drive.py", url, tmp_path],
+            input=json.dumps({"intended_s": intended_s, "duration_s": duration_s, "stall": stall}),
+            capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return call
+
+
+@pytest.fixture
+def one_page_run(tmp_path) -> Callable[..., subprocess.Popen]:
+    """Starts Locust with our plug-in and customers of one request each; the run file is in folder/run."""
+
+    def start(
+        url: str, *, peak: float, length_s: float, seed: int = 1, workers: int = 1, folder: Path = tmp_path
+    ) -> subprocess.Popen:
+        folder.mkdir(parents=True, exist_ok=True)
+        scenario = folder / "one-page.yaml"
+        scenario.write_text(
+            ONE_PAGE % {"url": url, "peak": peak, "length_s": length_s, "seed": seed}, encoding="utf-8"
+        )
+        command = [sys.executable, "-m", "locust", "-f", ROOT / "tests/load/one_step.py", "--headless",
+                   "--only-summary", "--scenario", scenario, "--run-folder", folder / "run"]  # fmt: skip
+        if workers > 1:
+            with socket.socket() as found:
+                found.bind(("127.0.0.1", 0))
+                port = str(found.getsockname()[1])
+            command += ["--processes", str(workers), "--master-bind-port", port, "--master-port", port]
+        with (folder / "said").open("w") as said:
+            return subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said)
+
+    return start
+
+
+ONE_PAGE = """
+title: One page
+target: {storefront: "custom:one-page", url: "%(url)s"}
+demand: {peak: %(peak)s customers/s, curve: {stages: [{for: %(length_s)ss, at: 100%%}]}}
+channels: {web: {share: 100%%, journeys: {order_status: 1}, patience: none, think: {constant: 1s}}}
+thresholds: {served: ["rate>=99%%"], http_req_failed: ["rate<=1%%"]}
+safety: {max_rate: 1000000 requests/s}
+seed: %(seed)s
+drain: 30s
+"""

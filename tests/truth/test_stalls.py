@@ -23,7 +23,7 @@ from doorbuster.errors import RecordError
 from doorbuster.records.run import Run
 from doorbuster.scenario import load_scenario, plan_schedule
 
-pytestmark = [pytest.mark.truth, pytest.mark.slow]
+pytestmark = pytest.mark.truth
 
 RATE_PER_S, LENGTH_S = 100, 100
 STALL_AT_S, STALL_FOR_S = 45.0, 10.0
@@ -39,9 +39,9 @@ class Shop:
 
 
 SHOPS = {
-    "T1, infinitely many servers": Shop("infinite", 1, 1, {0.95: 5.001, 0.99: 9.001}),
-    "T2, one server of 200/s": Shop("fifo", 5, 1, {0.90: 5.005, 0.95: 7.505, 0.99: 9.505}),
-    "T2, one server of 125/s": Shop("fifo", 8, 1, {0.90: 8.008, 0.95: 9.008, 0.99: 9.808}),
+    "T1, infinitely many servers": Shop("infinite", 1, 1049, {0.95: 5.001, 0.99: 9.001}),
+    "T2, one server of 200/s": Shop("fifo", 5, 1074, {0.90: 5.005, 0.95: 7.505, 0.99: 9.505}),
+    "T2, one server of 125/s": Shop("fifo", 8, 107, {0.90: 8.008, 0.95: 9.008, 0.99: 9.808}),
 }
 
 
@@ -60,12 +60,6 @@ def answers_s(arrivals_s: np.ndarray, kind: str, service_s: float) -> np.ndarray
         free_at = end
         times.append(end - at)
     return np.array(times)
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """All three at once; they load nobody's core: name -> folder."""
-    return tmp_path_factory.mktemp("stalls")
 
 
 def start_of(folder: Path) -> float:

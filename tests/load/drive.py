@@ -1,0 +1,78 @@
+"""Drives the real generator, inside real Locust, with a schedule made by hand; run as a process of its own.
+
+    python tests/load/drive.py URL FOLDER < schedule.json
+
+Standard input: {"intended_s": [...], "duration_s": ..., "stall": null or [at, for]}, all in seconds of the
+run; the stall is for a server of tests/truth/stall_server.py. Standard output: what the batches say, as JSON:
+counts of started, dropped and served customers, and the histograms of response times and lateness.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from time import perf_counter, time
+from urllib.request import urlopen
+
+import numpy as np
+from locust.env import Environment  # patches the interpreter, so it comes first
+
+from doorbuster.load.generator import Assignment, Generator
+from doorbuster.records.batch import Batch
+from doorbuster.scenario import Schedule, load_scenario
+from doorbuster.scenario.schedule import Lane
+
+LEAD_S = 0.2
+SCENARIO = """
+title: By hand
+target: {{storefront: "custom:one-page", url: "{url}"}}
+demand: {{peak: 1 customers/s, curve: {{stages: [{{for: 1s, at: 100%}}]}}}}
+channels: {{web: {{share: 100%, journeys: {{order_status: 1}}, patience: none, think: {{constant: 1s}}}}}}
+safety: {{max_rate: 1000000 requests/s}}
+drain: 10s
+"""
+
+
+def main(url: str, folder: str, plan: dict) -> dict:
+    path = Path(folder, "by-hand.yaml")
+    path.write_text(SCENARIO.format(url=url))
+    spec = importlib.util.spec_from_file_location("one_step", Path(__file__).with_name("one_step.py"))
+    one_step = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(one_step)
+    environment = Environment(user_classes=[one_step.Visitor])
+    environment.create_local_runner()
+    intended_s = np.array(plan["intended_s"])
+    n = len(intended_s)
+    schedule = Schedule(
+        duration_s=plan["duration_s"],
+        lanes=(Lane("web", "order_status"),),
+        intended_s=intended_s,
+        lane=np.zeros(n, dtype=np.uint16),
+        arrival_index=np.arange(n),
+    )
+    batches: list[Batch] = []
+    started_at = perf_counter() + LEAD_S
+    if plan["stall"]:
+        at_s, for_s = plan["stall"]
+        urlopen(f"{url}/stall/{time() + started_at - perf_counter() + at_s}/{for_s}").close()
+    assignment = Assignment(
+        run_id="by-hand", worker="w", index=0, count=1, scenario=load_scenario(path), schedule=schedule,
+        assortment=one_step.OnePage.prepare(None), url=url, started_at=started_at,
+        max_in_flight=100_000, max_rate_per_s=1e6,
+    )  # fmt: skip
+    Generator(environment, assignment, one_step.OnePage, batches.append).run()
+    return {
+        "final": [batch.final for batch in batches],
+        "started": sum(row.started for batch in batches for row in batch.arrivals),
+        "dropped": sum(row.dropped for batch in batches for row in batch.arrivals),
+        "served": sum(row.n for batch in batches for row in batch.customers if row.outcome == "served"),
+        "recorded": sum(row.n for batch in batches for row in batch.requests),
+        "response": b"".join(row.response for batch in batches for row in batch.requests).hex(),
+        "lateness": b"".join(row.lateness for batch in batches for row in batch.health).hex(),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(*sys.argv[1:], json.load(sys.stdin))))
