@@ -30,7 +30,7 @@ from doorbuster.load.http.waiting import Wire
 _Socket: Final[type[socket.socket]] = gevent.monkey.get_original("socket", "socket")
 _IP_BIND_ADDRESS_NO_PORT: Final = 24  # choose the port at connect(), when the destination is known
 _MAX_CONNECT_ANSWER_BYTES: Final = 16 * 1024
-_IN_PROGRESS: Final = (0, errno.EINPROGRESS, errno.EWOULDBLOCK)
+_IN_PROGRESS: Final = (errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK)
 
 
 class Dialler:
@@ -125,7 +125,12 @@ class Dialler:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._bind(sock, address)
             code = sock.connect_ex(address.sockaddr)
-            if code in _IN_PROGRESS and code:
+            if code == errno.EINPROGRESS:
+                # To a host nearby the handshake ends within the call, which only asking again reveals.
+                code = sock.connect_ex(address.sockaddr)
+            if code == errno.EISCONN:
+                code = 0
+            if code in _IN_PROGRESS:
                 connection.deadline, connection.timeout_cause = deadline, cause
                 connection.wait_writable()
                 code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
