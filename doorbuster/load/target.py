@@ -137,7 +137,8 @@ def read_assortment(driver: type[Storefront], url: str, tag: dict[str, str]) -> 
         return driver.prepare(client)
     except Rejected as refusal:
         raise TargetError(
-            f"{url} cannot be loaded: {refusal}; is the shop running, and is it a '{driver.name}' storefront?"
+            f"{url} cannot be loaded: {' '.join(str(refusal).split())}; "
+            f"is the shop running, and is it a '{driver.name}' storefront?"
         ) from refusal
     except (ValueError, KeyError, TypeError) as error:
         raise TargetError(
