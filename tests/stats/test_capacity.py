@@ -320,6 +320,7 @@ def test_stated_intervals_hold_the_truth_as_often_as_they_say():
 @pytest.mark.truth
 @pytest.mark.parametrize(("servers", "p", "limit_s"), CASES)
 def test_intervals_of_200_searches_hold_the_truth(servers, p, limit_s):
+    """An interval open on one side counts as holding there; docs/capacity.md says how many are."""
     truth = mmc_capacity_per_s(100.0 / servers, servers, p=p, limit_s=limit_s)
     found = coverage(servers, p, limit_s, range(200))
     share = sum(covers(one, truth) for one in found) / len(found)
