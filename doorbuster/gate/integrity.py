@@ -112,6 +112,7 @@ def _health(run: Run) -> list[Flaw]:
             [Flaw("unmeasured", "no worker of the load generator reported how it fared")] if planned else []
         )
     found = []
+    way_out = f"generate it with --workers {2 * max(run.meta.workers, 1)}, or on a machine of its own"
     lateness = run.lateness()
     late_us = quantile_estimate(lateness, 0.99).low_us if lateness.n else None
     if late_us is not None and late_us / 1e6 > MOST_LATE_P99_S:
@@ -119,7 +120,7 @@ def _health(run: Run) -> list[Flaw]:
             Flaw(
                 "slow",
                 f"the load generator was late: 1 start in 100 came {format_duration(late_us / 1e6)} or more "
-                f"after its time (limit {format_duration(MOST_LATE_P99_S)})",
+                f"after its time (limit {format_duration(MOST_LATE_P99_S)}); {way_out}",
             )
         )
     for worker, seconds in health.items():
@@ -129,7 +130,7 @@ def _health(run: Run) -> list[Flaw]:
                 Flaw(
                     "slow",
                     f"the load generator was too busy: worker {worker} used more than "
-                    f"{format_ratio(BUSY_CPU_RATIO)} of a core in {format_ratio(busy)} of its seconds",
+                    f"{format_ratio(BUSY_CPU_RATIO)} of a core in {format_ratio(busy)} of its seconds; {way_out}",
                 )
             )
     return found

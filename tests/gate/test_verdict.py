@@ -100,6 +100,12 @@ def test_a_faulty_run_of_a_good_shop_is_inconclusive(open_peak, change, words):
 
 
 @pytest.mark.parametrize("change", [{"lateness_ms": 80.0}, {"cpu_ratio": 0.97}])
+def test_a_generator_at_its_limit_is_told_what_to_do(open_peak, change):
+    _, found = judged(open_peak(**change), {"can_order": ["rate>=99%"]})
+    assert any("--workers 2, or on a machine of its own" in reason for reason in found.reasons)
+
+
+@pytest.mark.parametrize("change", [{"lateness_ms": 80.0}, {"cpu_ratio": 0.97}])
 def test_a_saturated_generator_never_blames_the_shop(open_peak, change):
     _, found = judged(open_peak(**change), {"can_order": ["rate>=99%"]})
     assert found.status == "inconclusive"
