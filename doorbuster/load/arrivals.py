@@ -22,6 +22,8 @@ from doorbuster.scenario import Schedule
 
 _STARTS_BEFORE_YIELD = 16  # a burst of arrivals lets the first ones run before the last ones exist
 
+FULL_PAUSE_S = 1.0  # a seat whose customer found no room tries again after so long
+
 Admit = Callable[[Arrival], Any]  # returns the customer's greenlet, or None if there was no room
 
 
@@ -63,7 +65,10 @@ class OpenDoor:
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """One seat of a closed channel, served from `opens_at` until `closes_at` (readings of `perf_counter`)."""
+    """One seat of a closed channel, served from `opens_at` until `closes_at` (readings of `perf_counter`).
+
+    `pace_s`: the next customer comes no sooner than so long after the last one came, 0 for at once.
+    """
 
     channel: str
     number: int
@@ -71,6 +76,7 @@ class Seat:
     opens_at: float
     closes_at: float
     seed: int
+    pace_s: float
     admit: Admit
 
     def run(self) -> None:
@@ -85,3 +91,5 @@ class Seat:
             visit = self.admit(Arrival(f"{self.channel}-{self.number}-{call}", self.channel, journey, now))
             if visit is not None:
                 visit.join()
+            pause_s = max(self.pace_s, FULL_PAUSE_S if visit is None else 0.0)
+            gevent.sleep(max(now + pause_s - perf_counter(), 0.0))

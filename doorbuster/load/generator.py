@@ -164,6 +164,7 @@ class Generator:
         for exchange in exchanges:
             self._probe.connections_opened += not exchange.reused
             self._probe.reconnects += exchange.reconnected
+            self._probe.pool_wait_s += exchange.pool_wait_s
 
     def customer_left(self, arrival: Arrival, how: tuple[str, str, str, int | None, int | None]) -> None:
         second = int(arrival.intended_at - self.started_at)
@@ -224,6 +225,7 @@ class Generator:
                     opens_at=self.started_at,
                     closes_at=self.closes_at,
                     seed=self.scenario.seed,
+                    pace_s=channel.pace_s,
                     admit=self._admit,
                 )
 

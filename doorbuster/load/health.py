@@ -21,6 +21,7 @@ class HealthProbe:
     def __init__(self) -> None:
         self.connections_opened = 0
         self.reconnects = 0
+        self.pool_wait_s = 0.0
         self._process = psutil.Process()
         self._cpu_s, self._read_at = self._used_cpu_s(), perf_counter()
         self._worst_lag_s = 0.0
@@ -38,10 +39,12 @@ class HealthProbe:
             reconnects=self.reconnects,
             rss_bytes=self._process.memory_info().rss,
             lateness=b"",
+            pool_wait_ms=self.pool_wait_s * 1e3,
         )
         self._cpu_s, self._read_at = cpu_s, now
         self._worst_lag_s = 0.0
         self.connections_opened = self.reconnects = 0
+        self.pool_wait_s = 0.0
         return health
 
     def stop(self) -> None:

@@ -106,6 +106,7 @@ class HealthSecond(NamedTuple):
     reconnects: int
     rss_bytes: int
     lateness: bytes
+    pool_wait_ms: float = 0.0  # that requests waited for a free connection of their customer, all together
 
 
 class Event(NamedTuple):

@@ -191,7 +191,7 @@ class Run(RequestReader):
         found: dict[str, list[HealthSecond]] = {}
         for worker, *row in self._select(
             "SELECT workers.name, second, cpu_ratio, loop_lag_ms, in_flight, connections_opened, reconnects,"
-            " rss_bytes, lateness FROM health JOIN workers ON workers.id = health.worker"
+            " rss_bytes, lateness, pool_wait_ms FROM health JOIN workers ON workers.id = health.worker"
             " ORDER BY workers.name, second"
         ):
             found.setdefault(worker, []).append(HealthSecond(*row))

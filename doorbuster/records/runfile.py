@@ -258,7 +258,7 @@ class RunWriter:
             ],
         )
         many(
-            "INSERT INTO health VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO health VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [(row.second, worker, *row[1:]) for row in batch.health],
         )
         many("INSERT INTO events VALUES (?, ?, ?, ?)", [(row.at_s, worker, *row[1:]) for row in batch.events])

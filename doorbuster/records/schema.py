@@ -81,7 +81,7 @@ CREATE TABLE exemplars (
 CREATE TABLE health (
   second INTEGER NOT NULL, worker INTEGER NOT NULL, cpu_ratio REAL NOT NULL, loop_lag_ms REAL NOT NULL,
   in_flight INTEGER NOT NULL, connections_opened INTEGER NOT NULL, reconnects INTEGER NOT NULL,
-  rss_bytes INTEGER NOT NULL, lateness BLOB NOT NULL
+  rss_bytes INTEGER NOT NULL, lateness BLOB NOT NULL, pool_wait_ms REAL NOT NULL
 );
 CREATE TABLE events (at_s REAL NOT NULL, worker INTEGER, kind TEXT NOT NULL, text TEXT NOT NULL);
 CREATE TABLE gauges (second INTEGER NOT NULL, name TEXT NOT NULL, value REAL NOT NULL);

@@ -9,15 +9,22 @@ from pydantic import BeforeValidator, Field
 
 from doorbuster.scenario.faults import Fault, as_validation_error, collect, nearest, refuse, shown
 from doorbuster.scenario.strict import StrictModel
-from doorbuster.scenario.values import DURATION_PATTERN, DurationS, PositiveDurationS, duration, number, schema_of
+from doorbuster.scenario.values import (
+    DURATION_PATTERN,
+    DurationS,
+    PositiveDurationS,
+    duration,
+    number,
+    schema_of,
+)
 
 
 class Patience(StrictModel):
-    """How long people wait for a page: P(gone by t) = 1 - exp(-(t / tau) ** shape) for t >= at_least, 0 before.
+    """How long people wait for a page: P(gone by t) = 1 - exp(-(t / tau) ** shape) from at_least on, 0 before.
 
     Source: our fit; tau 4.7 s gives the 40 % gone at 3 s of Forrester/Akamai 2009 (desktop), tau 3.6 s the
-    53 % of Akamai 2017 (mobile). at_least: up to 1 s the flow of thought is not interrupted (Nielsen, Usability
-    Engineering, 1993, chapter 5), so nobody leaves. Labelled "modelled" wherever it is reported.
+    53 % of Akamai 2017 (mobile). at_least: up to 1 s the flow of thought is not interrupted, so nobody leaves
+    (Nielsen, Usability Engineering, 1993, chapter 5). Labelled "modelled" wherever it is reported.
     """
 
     tau_s: PositiveDurationS = Field(

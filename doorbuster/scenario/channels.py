@@ -23,7 +23,7 @@ from doorbuster.scenario.behaviour import (
 from doorbuster.scenario.faults import Fault, as_validation_error, attempt, collect, nearest, refuse, shown
 from doorbuster.scenario.journeys import CHANNELS, DEFAULT_PATIENCE, JOURNEYS
 from doorbuster.scenario.strict import StrictModel
-from doorbuster.scenario.values import Share, is_number, schema_of, share, whole
+from doorbuster.scenario.values import DurationS, Share, is_number, schema_of, share, whole
 
 MOST_SEATS = 100_000
 _SHARE_TOLERANCE = 1e-6  # shares that people add up by hand, as 0..1
@@ -76,6 +76,12 @@ class Channel(StrictModel):
         description="Number of agents who work in a loop, one customer after the other, instead of a share.",
         examples=[12],
     )
+    pace_s: DurationS = Field(
+        default=0.0,
+        alias="pace",
+        description="At each seat, the next customer comes no sooner than this after the last one came.",
+        examples=["3m"],
+    )
     journeys: Annotated[
         dict[str, float], BeforeValidator(parse_journeys), WithJsonSchema(_JOURNEYS_SCHEMA)
     ] = Field(
@@ -94,6 +100,13 @@ class Channel(StrictModel):
         description="Time between an answer and the next step.",
         examples=[{"lognormal": {"median": "4s", "sigma": 1.17, "max": "70s"}}],
     )
+
+    @classmethod
+    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Fault]:
+        """A pace is a seat's; who comes by the schedule is not paced."""
+        yield from super().rules(raw)
+        if "pace" in raw and "seats" not in raw:
+            yield Fault(("pace",), "goes with seats", shown(raw["pace"]), "arrivals are paced by the demand")
 
     @property
     def is_open(self) -> bool:

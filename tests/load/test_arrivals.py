@@ -1,0 +1,94 @@
+"""Doors and seats, on their own: who is let in when, and what a full shop does to them."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+import gevent
+import numpy as np
+import pytest
+
+from doorbuster.load.arrivals import FULL_PAUSE_S, OpenDoor, Seat
+from doorbuster.scenario import Schedule
+from doorbuster.scenario.schedule import Lane
+
+pytestmark = pytest.mark.alone
+
+
+def schedule(intended_s: list[float]) -> Schedule:
+    n = len(intended_s)
+    return Schedule(
+        duration_s=1.0,
+        lanes=(Lane("web", "browse"),),
+        intended_s=np.array(intended_s),
+        lane=np.zeros(n, dtype=np.uint16),
+        arrival_index=np.arange(n, dtype=np.int64),
+    )
+
+
+def seat(admit, *, opens_in_s: float = 0.0, open_for_s: float = 0.3, pace_s: float = 0.0) -> Seat:
+    now = perf_counter()
+    return Seat(
+        "phone", 3, {"phone_order": 1.0}, now + opens_in_s, now + opens_in_s + open_for_s, 7, pace_s, admit
+    )
+
+
+def test_everyone_is_let_in_at_their_time_whatever_became_of_the_others():
+    plan, seen = schedule([0.0, 0.01, 0.01, 0.05, 0.12]), []
+    started_at = perf_counter() + 0.02
+    OpenDoor(plan, np.arange(5), started_at, lambda arrival: seen.append((arrival, perf_counter()))).run()
+    assert [arrival.name for arrival, _ in seen] == ["0", "1", "2", "3", "4"]
+    late_s = [at - arrival.intended_at for arrival, at in seen]
+    assert min(late_s) >= -0.001
+    assert np.median(late_s) < 0.02
+
+
+def test_a_door_that_is_closed_early_knows_who_did_not_come():
+    plan, seen = schedule([0.0, 0.0, 30.0, 40.0]), []
+    door = OpenDoor(plan, np.array([0, 2, 3]), perf_counter(), seen.append)
+    running = gevent.spawn(door.run)
+    while not seen:
+        gevent.sleep(0)
+    running.kill()
+    assert [arrival.name for arrival in door.still_to_come()] == ["2", "3"]
+
+
+def test_a_seat_serves_one_customer_after_the_other():
+    inside = [0, 0]  # now, at most
+
+    def visit():
+        inside[0] += 1
+        inside[1] = max(inside)
+        gevent.sleep(0.02)
+        inside[0] -= 1
+
+    calls = []
+    seat(lambda arrival: calls.append(arrival.name) or gevent.spawn(visit)).run()
+    assert inside[1] == 1
+    assert calls[:3] == ["phone-3-1", "phone-3-2", "phone-3-3"]
+
+
+def test_a_paced_seat_takes_its_next_customer_no_sooner_than_its_pace():
+    came_at = []
+    seat(lambda arrival: came_at.append(arrival.intended_at) or gevent.spawn(lambda: None), pace_s=0.1).run()
+    assert 2 <= len(came_at) <= 4
+    assert min(np.diff(came_at)) >= 0.1
+
+
+def test_a_seat_whose_customer_found_no_room_waits_before_it_tries_again():
+    tries = []
+    started_at = perf_counter()
+    seat(lambda arrival: tries.append(arrival.name), open_for_s=0.2).run()
+    assert len(tries) == 1
+    assert perf_counter() - started_at >= FULL_PAUSE_S
+
+
+def test_nobody_takes_a_seat_before_it_opens_or_after_it_has_closed():
+    came_at = []
+    phone = seat(
+        lambda arrival: came_at.append(arrival.intended_at) or gevent.spawn(gevent.sleep, 0.05),
+        opens_in_s=0.1,
+    )
+    phone.run()
+    assert phone.opens_at <= min(came_at)
+    assert max(came_at) < phone.closes_at
