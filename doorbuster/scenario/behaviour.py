@@ -20,7 +20,7 @@ from doorbuster.scenario.values import (
 
 
 class Patience(StrictModel):
-    """How long people wait for a page: P(gone by t) = 1 - exp(-(t / tau) ** shape) from at_least on, 0 before.
+    """How long people wait for a page: P(gone by t) = 1 - exp(-(t / tau) ** shape), 0 before at_least.
 
     Source: our fit; tau 4.7 s gives the 40 % gone at 3 s of Forrester/Akamai 2009 (desktop), tau 3.6 s the
     53 % of Akamai 2017 (mobile). at_least: up to 1 s the flow of thought is not interrupted, so nobody leaves
