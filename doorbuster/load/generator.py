@@ -28,6 +28,7 @@ from doorbuster.load.live_stats import feed_locust
 from doorbuster.load.process import prepare_process
 from doorbuster.load.recorder import Recorder
 from doorbuster.load.roster import Rows
+from doorbuster.load.sources import sources_for
 from doorbuster.records.batch import Batch, Event
 from doorbuster.scenario import JOURNEYS, Scenario, Schedule
 from doorbuster.storefronts import Assortment, Storefront
@@ -92,7 +93,9 @@ class Generator:
         self.closes_at = assignment.started_at + assignment.schedule.duration_s
         self.assortment = assignment.assortment
         self.driver = driver
-        self.http_settings = HttpSettings(headers={TRAFFIC_TAG: assignment.run_id})
+        self.http_settings = HttpSettings(
+            headers={TRAFFIC_TAG: assignment.run_id}, source_addresses=sources_for(assignment.url)
+        )
         self.recorder = Recorder(
             assignment.worker, started_at=self.started_at, pause=partial(gevent.sleep, 0)
         )

@@ -1,0 +1,22 @@
+"""Where connections come from: many addresses towards this machine, the system's choice towards others."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from doorbuster.load.sources import LOOPBACK_SOURCES, sources_for
+
+ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8")
+
+
+@ON_LINUX
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8080", "http://localhost", "https://127.0.0.9/shop"])
+def test_a_crowd_on_this_machine_comes_from_many_addresses(url):
+    assert sources_for(url) == LOOPBACK_SOURCES
+
+
+@pytest.mark.parametrize("url", ["https://staging.example.com", "http://[::1]:80", "http://10.0.0.7"])
+def test_towards_other_addresses_the_system_chooses(url):
+    assert sources_for(url) == ()
