@@ -43,6 +43,7 @@ shops: $(READY) ## Drivers against real shops, built on first use (450 MB in the
 	$(BIN)/python -m pytest -m shops
 
 bench: $(READY) ## Benchmarks side by side with the peers
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks
 
 wheel: $(READY) ## Build the wheel and the source archive into dist/
