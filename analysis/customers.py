@@ -84,8 +84,8 @@ class Course:
 
 def analyse(run: Run) -> Section:
     """What became of the customers of a run."""
-    rows = run.customers()
-    course = follow(rows)
+    rows = run.customers(run.grain_s)
+    course = follow(rows, run.grain_s)
     missed = _missed(run, rows)
     metrics = {
         "can_browse": _rate(rows, could_browse, "customers who saw what they came to see"),
@@ -120,9 +120,9 @@ def could_order(row: CustomerCount) -> int | None:
     return row.order
 
 
-def follow(rows: Rows) -> Course:
+def follow(rows: Rows, grain_s: int) -> Course:
     """The course of a run, in windows of ten orders on average, so that one customer is no outage."""
-    length_s = max((row.second for row in rows), default=0) + 1
+    length_s = max((row.second for row in rows), default=0) + grain_s
     windows = max(4, tally(rows, could_order).n // ORDERS_PER_WINDOW)
     course = Course(rows, length_s, report.bucket_s(length_s, most=min(windows, 90)), ())
     outages = find_outages(course.shares(could_order), below=BROKEN_BELOW)

@@ -51,7 +51,7 @@ def analyse(run: Run) -> Section:
         question="Can the numbers be trusted?",
         sentence=_sentence(doubts, metrics),
         findings=tuple(doubts),
-        figures=(*_arrivals_chart(run, width), *_cpu_chart(health), *_in_flight_chart(health)),
+        figures=(*_arrivals_chart(run, width), *_cpu_chart(health)),
         tables=(_balance_table(run), *_worker_table(run, health)),
         metrics=metrics,
     )
@@ -224,20 +224,6 @@ def _cpu_chart(health: Mapping[str, Sequence[HealthSecond]]) -> tuple[Chart, ...
             "lines", title, "time since the start (min:s)", "CPU, of one core", x,
             tuple(Series(worker, tuple(lines[worker])) for worker in sorted(busiest)), y_unit="ratio",
             y_max=max(1.05, most), bounds=(Mark(BUSY_CPU_RATIO, "busy above 90 %"),), note=more,
-        ),
-    )  # fmt: skip
-
-
-def _in_flight_chart(health: Mapping[str, Sequence[HealthSecond]]) -> tuple[Chart, ...]:
-    if not any(health.values()):
-        return ()
-    x, lines = _over_time(health, "in_flight")
-    total = tuple(sum((line[index] or 0.0) for line in lines.values()) for index in range(len(x)))
-    title = f"Up to {format_count(max(total))} customers were in the shop at once"
-    return (
-        Chart(
-            "lines", title, "time since the start (min:s)", "customers in the shop", x,
-            (Series("in the shop", total, "strong"),), y_unit="count",
         ),
     )  # fmt: skip
 

@@ -6,13 +6,14 @@ Response time counts from the moment a request was due, service time from when i
 difference is waiting that the customer felt before anything was sent. Answered, failed and abandoned requests
 never share a distribution; percentiles of response time look past abandoned requests (Kaplan and Meier) and
 are marked ≥ where that is not possible. A percentile with too few requests is not shown: p99 needs 299.
+Intervals allow for neighbouring requests that fare alike, but not for the planned ramp, which is no chance.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from doorbuster.errors import ScenarioError
@@ -32,11 +33,14 @@ from doorbuster.report.section import (
     main,
 )
 from doorbuster.scenario import read_scenario
+from doorbuster.stats.apdex import USUAL_T_MS, apdex
 from doorbuster.stats.censored import censored_quantile, survival_curve
 from doorbuster.stats.quantile import minimum_n, quantile_estimate
+from doorbuster.stats.response import ResponseQuantile, Stretch, response_quantiles, stretches_by
 from doorbuster.units import format_count, format_duration, format_ratio
 
 PERCENTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
+ENDS = ("ok", "failed", "abandoned")
 SLOW_FACTOR = 3.0
 EMPTY = Histogram.empty()
 
@@ -48,6 +52,26 @@ class Times:
     ok: Histogram
     failed: Histogram
     abandoned: Histogram
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """The requests of one group in stretches of time, and how many failed."""
+
+    stretches: tuple[Stretch, ...]
+    failed: int
+
+    @property
+    def answered(self) -> int:
+        return sum(stretch.answered.n for stretch in self.stretches)
+
+    @property
+    def given_up(self) -> int:
+        return sum(stretch.given_up.n for stretch in self.stretches)
+
+    def metrics(self, shares: Sequence[float]) -> list[Metric]:
+        """A percentile for each share, in ms."""
+        return [to_metric(found) for found in response_quantiles(self.stretches, shares)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +86,15 @@ class Slow:
 def analyse(run: Run) -> Section:
     """The latency of a run."""
     length_s = max(1, run.recorded_s)
-    whole = _grouped(run, lambda _: "all").get("all", Times(EMPTY, EMPTY, EMPTY))
+    everything = _grouped(run, lambda _: "all").get("all", Group((), 0))
+    ended = run.histograms_by(lambda series: series.outcome)
+    whole = Times(*(ended.get(end, EMPTY) for end in ENDS))
     width = bucket_s(length_s, most=_windows(whole))
     over_time = _over_time(run, width, length_s)
     slow = find_slow(over_time, width, _tightest_bound(run))
     metrics = {
-        **_metrics(whole),
+        **_metrics(everything, whole),
+        **_apdex_metrics(run, whole),
         "slow_at": Metric(slow.at_s, "clock", n=whole.ok.n, meaning=_slow_meaning(slow)),
     }
     return Section(
@@ -81,11 +108,23 @@ def analyse(run: Run) -> Section:
             _percentile_table(
                 "Response time by channel", "Channel", _grouped(run, lambda series: series.channel)
             ),
+            _percentile_table(
+                "Response time by journey", "Journey", _grouped(run, lambda series: series.journey)
+            ),
             _both_times_table(run),
             *_ends_table(run),
         ),
         metrics=metrics,
     )
+
+
+def _apdex_metrics(run: Run, whole: Times) -> dict[str, Metric]:
+    bound = _tightest_bound(run)
+    t_ms = USUAL_T_MS if bound is None else bound
+    found = apdex(whole.ok, others=whole.failed.n + whole.abandoned.n, t_ms=t_ms)
+    source = "our usual T" if bound is None else "the tightest threshold"
+    meaning = f"Apdex with T = {format_duration(t_ms / 1e3)} ({source}); failed and abandoned count 0"
+    return {"apdex": Metric(found.score, "", n=found.n, meaning=meaning)}
 
 
 def find_slow(over_time: Sequence[Times], width_s: int, bound_ms: float | None) -> Slow:
@@ -113,25 +152,37 @@ def _windows(whole: Times) -> int:
     return min(60, max(4, (whole.ok.n + whole.abandoned.n) // (2 * minimum_n(0.95))))
 
 
-def _grouped(run: Run, group: Callable[[SeriesKey], str]) -> dict[str, Times]:
-    found = run.histograms_by(lambda series: (group(series), series.outcome))
-    names = sorted({name for name, _ in found})
+def _grouped(run: Run, group: Callable[[SeriesKey], str]) -> dict[str, Group]:
+    """Requests by group, each cut into stretches of time; failed ones apart."""
+    width_s = run.grain_s
+    found = run.histograms_by(lambda series: (group(series), series.outcome), "response", width_s)
+    buckets = range(max((at for _, at in found), default=-1) + 1)
+    failed = _failed(found)
+    stretches = stretches_by(found, buckets)
     return {
-        name: Times(*(found.get((name, end), EMPTY) for end in ("ok", "failed", "abandoned")))
-        for name in names
+        name: Group(tuple(stretches.get(name, ())), failed.get(name, 0))
+        for name in sorted({*stretches, *failed})
     }
+
+
+def _failed(found: Mapping[tuple[tuple[str, str], int], Histogram]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for ((name, outcome), _), histogram in found.items():
+        if outcome == "failed":
+            counts[name] = counts.get(name, 0) + histogram.n
+    return counts
 
 
 def _over_time(run: Run, width_s: int, length_s: int) -> list[Times]:
     found = run.histograms_by(lambda series: series.outcome, "response", width_s)
     return [
-        Times(*(found.get((end, bucket), EMPTY) for end in ("ok", "failed", "abandoned")))
+        Times(*(found.get((end, bucket), EMPTY) for end in ENDS))
         for bucket in range(math.ceil(length_s / width_s))
     ]
 
 
 def response_quantile(times: Times, p: float, meaning: str = "") -> Metric:
-    """A percentile of response time in ms, past abandoned requests; unknown below the minimum n."""
+    """A percentile of one window of time, its requests taken as independent; unknown below the minimum n."""
     n = times.ok.n + times.abandoned.n
     if n < minimum_n(p):
         return Metric(None, "ms", n=n, meaning=meaning)
@@ -141,6 +192,12 @@ def response_quantile(times: Times, p: float, meaning: str = "") -> Metric:
     curve = survival_curve(times.ok, times.abandoned)
     past = censored_quantile(curve, p)
     return Metric(_ms(past.value_us), "ms", _ms(past.low_us), _ms(past.high_us), n, meaning, past.at_least)
+
+
+def to_metric(found: ResponseQuantile, meaning: str = "") -> Metric:
+    """A percentile in ms, with its interval."""
+    low, value, high = (_ms(us) for us in (found.low_us, found.value_us, found.high_us))
+    return Metric(value, "ms", low, high, found.n, meaning, found.at_least)
 
 
 def _ms(value_us: float | None) -> float | None:
@@ -165,13 +222,12 @@ def _tightest_bound(run: Run) -> float | None:
     return min(bounds)[1] if bounds else None
 
 
-def _metrics(whole: Times) -> dict[str, Metric]:
+def _metrics(everything: Group, whole: Times) -> dict[str, Metric]:
     metrics = {}
-    for p in PERCENTILES:
+    for p, found in zip(PERCENTILES, everything.metrics(PERCENTILES), strict=True):
         name = f"p{p * 100:g}".replace(".", "_")
-        metrics[f"response_{name}"] = response_quantile(
-            whole, p, f"{p * 100:g} of 100 answers came within this time"
-        )
+        meaning = f"{p * 100:g} of 100 answers came within this time"
+        metrics[f"response_{name}"] = replace(found, meaning=meaning)
     total = whole.ok.n + whole.failed.n + whole.abandoned.n
     for name, part in (("ok", whole.ok), ("failed", whole.failed), ("abandoned", whole.abandoned)):
         metrics[f"requests_{name}"] = Metric(part.n, "count", n=total, meaning=f"requests that ended {name}")
@@ -303,20 +359,21 @@ def _rate_chart(run: Run, width_s: int) -> tuple[Chart, ...]:
     )  # fmt: skip
 
 
-def _percentile_table(title: str, heading: str, groups: Mapping[str, Times]) -> Table:
+def _percentile_table(title: str, heading: str, groups: Mapping[str, Group]) -> Table:
     rows = []
-    for name, times in groups.items():
-        cells: list[Cell] = [name or "unnamed", times.ok.n, times.abandoned.n, times.failed.n]
-        for p in PERCENTILES:
-            metric = response_quantile(times, p)
-            cells.append(metric if metric.value is not None else None)
+    for name, group in groups.items():
+        cells: list[Cell] = [name or "unnamed", group.answered, group.given_up, group.failed]
+        cells += [metric if metric.value is not None else None for metric in group.metrics(PERCENTILES)]
         rows.append(tuple(cells))
     columns = (
         Column(heading), Column("answered", "count"), Column("abandoned", "count"), Column("failed", "count"),
         *(Column(f"p{p * 100:g}") for p in PERCENTILES),
     )  # fmt: skip
     needs = ", ".join(f"p{p * 100:g} {minimum_n(p):,}" for p in PERCENTILES[1:])
-    note = f"Answered and abandoned requests, 95 % intervals below. – means too few requests ({needs})."
+    note = (
+        f"Answered and abandoned requests; 95 % intervals, widened where neighbouring requests fared alike. "
+        f"– means too few requests ({needs})."
+    )
     return Table(title, columns, tuple(rows), note)
 
 
@@ -355,13 +412,14 @@ def _ends_table(run: Run) -> tuple[Table, ...]:
             cause or "none given",
             histogram.n,
             _ms(histogram.quantile_us(0.5)),
+            _ms(histogram.quantile_us(0.95)) if histogram.n >= minimum_n(0.95) else None,
             _ms(histogram.max_us),
         )
         for (outcome, step, cause), histogram in sorted(found.items(), key=lambda item: -item[1].n)[:25]
     )
     columns = (
         Column("End"), Column("Step"), Column("Cause"), Column("Requests", "count"),
-        Column("Half ended within", "ms"),
+        Column("Half ended within", "ms"), Column("95 of 100 within", "ms"),
         Column("Longest", "ms"),
     )  # fmt: skip
     note = "Of abandoned requests these are the times at which customers gave up, not those of answers."

@@ -28,6 +28,7 @@ from doorbuster.records.tally import Tally
 Kind = Literal["response", "service", "first_byte"]
 KINDS: tuple[Kind, ...] = ("response", "service", "first_byte")
 K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
 _CHUNK_ROWS = 20_000
 
 
@@ -37,7 +38,7 @@ class RequestReader:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self._db = connection
-        self._kept: dict[Kind, tuple[int, Grains]] = {}
+        self._memory: dict[str, tuple[int, Any]] = {}
 
     @property
     def series(self) -> tuple[SeriesKey, ...]:
@@ -47,6 +48,9 @@ class RequestReader:
     @property
     def recorded_s(self) -> int:
         """Seconds for which there is any arrival or request."""
+        return self._once("recorded", self._read_recorded_s)
+
+    def _read_recorded_s(self) -> int:
         (row,) = self._select(
             "SELECT max((SELECT ifnull(max(second), -1) FROM arrivals),"
             " (SELECT ifnull(max(second), -1) FROM requests))"
@@ -189,7 +193,7 @@ class RequestReader:
         """
         width_s = self.grain_s
         within = seconds is None or (
-            kind in self._kept
+            f"grains {kind}" in self._memory
             and seconds[0] % width_s == 0
             and (seconds[1] % width_s == 0 or seconds[1] >= self._length_s())
         )
@@ -197,12 +201,20 @@ class RequestReader:
 
     def _grains(self, kind: Kind) -> Grains:
         """The kept sums, read when they were not yet or when the file has grown since."""
+
+        def read() -> Grains:
+            return Grains.of(self._request_chunks(kind, self._series(), None), self.grain_s)
+
+        return self._once(f"grains {kind}", read)
+
+    def _once(self, name: str, read: Callable[[], T]) -> T:
+        """What `read` gives, kept until another connection has written to the file."""
         ((version,),) = self._select("PRAGMA data_version")
-        kept = self._kept.get(kind)
-        if kept is None or kept[0] != version:
-            chunks = self._request_chunks(kind, self._series(), None)
-            kept = self._kept[kind] = (version, Grains.of(chunks, self.grain_s))
-        return kept[1]
+        found = self._memory.get(name)
+        if found is None or found[0] != version:
+            found = self._memory[name] = (version, read())
+        value: T = found[1]
+        return value
 
     def _from_kept(
         self,
@@ -241,6 +253,9 @@ class RequestReader:
 
     def _length_s(self) -> int:
         """Whole seconds that cover the plan and everything recorded."""
+        return self._once("length", self._read_length_s)
+
+    def _read_length_s(self) -> int:
         ((planned_s, duration),) = self._select(
             "SELECT (SELECT ifnull(max(second), -1) + 1 FROM plan),"
             " (SELECT value FROM meta WHERE key = 'duration_s')"

@@ -94,6 +94,9 @@ class Run(RequestReader):
 
         With a `bucket_s` the second is the start of its bucket, which makes far fewer rows of a long run.
         """
+        return self._once(f"customers {bucket_s}", lambda: self._read_customers(bucket_s))
+
+    def _read_customers(self, bucket_s: int) -> tuple[CustomerCount, ...]:
         second = f"second / {int(bucket_s)} * {int(bucket_s)}"
         columns = "channel, journey, outcome, step, cause, could_browse, could_order"
         rows = self._select(
@@ -104,6 +107,9 @@ class Run(RequestReader):
 
     def arrivals(self) -> dict[str, ArrivalSeries]:
         """Per channel and second: arrivals planned, started and dropped. Closed channels plan none."""
+        return self._once("arrivals", self._read_arrivals)
+
+    def _read_arrivals(self) -> dict[str, ArrivalSeries]:
         length = self._length_s()
         found: dict[str, ArrivalSeries] = {}
 
@@ -126,10 +132,9 @@ class Run(RequestReader):
         """Where every arrival went, per channel."""
         arrived = self.arrivals()
         outcomes: dict[str, dict[str, int]] = {channel: {} for channel in arrived}
-        for channel, outcome, n in self._select(
-            "SELECT channel, outcome, sum(n) FROM customers GROUP BY channel, outcome"
-        ):
-            outcomes.setdefault(channel, {})[outcome] = n
+        for row in self.customers(self.grain_s):
+            of = outcomes.setdefault(row.channel, {})
+            of[row.outcome] = of.get(row.outcome, 0) + row.n
         balances = {}
         for channel, counts in sorted(outcomes.items()):
             series = arrived.get(channel)
@@ -188,6 +193,9 @@ class Run(RequestReader):
 
     def health(self) -> dict[str, tuple[HealthSecond, ...]]:
         """How each worker fared, second by second."""
+        return self._once("health", self._read_health)
+
+    def _read_health(self) -> dict[str, tuple[HealthSecond, ...]]:
         found: dict[str, list[HealthSecond]] = {}
         for worker, *row in self._select(
             "SELECT workers.name, second, cpu_ratio, loop_lag_ms, in_flight, connections_opened, reconnects,"

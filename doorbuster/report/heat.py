@@ -30,21 +30,26 @@ def level_of(share: float | None) -> int:
 
 def draw_heat(axes: Axes, chart: Chart) -> None:
     """Cells; neighbours of one shade in a row are one rectangle, which keeps the drawing small."""
+    from matplotlib.collections import PolyCollection
+
     x = [float(value) for value in chart.x]
     if not x:
         return
     edges = [*x, 2 * x[-1] - x[-2] if len(x) > 1 else x[-1] + 1.0]
-    colour = ink("strong", 0).light
+    cells: dict[int, list[list[tuple[float, float]]]] = {}
     for row, series in enumerate(chart.series):
         levels = enumerate(map(level_of, series.y))
-        for level, cells in groupby(levels, key=lambda cell: cell[1]):
-            places = [place for place, _ in cells]
+        for level, found in groupby(levels, key=lambda cell: cell[1]):
+            places = [place for place, _ in found]
             if level:
                 start, end = edges[places[0]], edges[places[-1] + 1]
-                axes.broken_barh(
-                    [(start, end - start)], (row, 1.0), facecolor=colour, alpha=_OPACITIES[level - 1],
-                    linewidth=0.0,
-                )  # fmt: skip
+                cells.setdefault(level, []).append(
+                    [(start, row), (end, row), (end, row + 1), (start, row + 1)]
+                )
+    colour = ink("strong", 0).light
+    for level, rectangles in sorted(cells.items()):
+        opacity = _OPACITIES[level - 1]
+        axes.add_collection(PolyCollection(rectangles, facecolors=colour, alpha=opacity, linewidths=0.0))
 
 
 def frame_heat(axes: Axes, chart: Chart) -> None:

@@ -35,7 +35,7 @@ from doorbuster.report.text import (
 )  # fmt: skip
 
 SIGNS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "warn": "!", "interrupted": "■", "aborted": "■"}
-_ORDER = ("customers", "orders", "latency")
+_ORDER = ("capacity", "headroom", "customers", "orders", "phases", "latency", "course", "steps")
 _LAST = ("generator",)
 _MOST_EVENTS = 40
 
@@ -98,7 +98,7 @@ def render_page(
 ) -> str:
     """The whole page as HTML text; `problems` are scripts that failed."""
     meta = run.meta
-    ordered = in_order(sections)
+    ordered = in_order(section for section in sections if not section.silent)
     parts = [_part(section, number) for number, section in enumerate(ordered, start=1)]
     return (
         _environment()
@@ -130,7 +130,9 @@ def _headline(verdict: Verdict) -> str:
 
 
 def in_order(sections: Iterable[Section]) -> list[Section]:
-    """Customers, orders and latency first, the generator last, a user's own between them as given."""
+    """What was asked first: capacity if it was searched, customers, orders; then the course of the run, a
+    user's own sections as given, and the generator last.
+    """
     rank = {name: place for place, name in enumerate(_ORDER)}
     return sorted(sections, key=lambda section: 99 if section.name in _LAST else rank.get(section.name, 50))
 

@@ -7,7 +7,8 @@ chance in the arrivals, and work for customers who have left does not count.
 
 Rules of this module:
 - Recovered is a stretch of `HOLD` windows in a row with at least 95 % of the baseline's goodput, pooled.
-- "Did not recover" needs the exact 95 % interval of the last stretch to lie below that. Else it is not known.
+- "Metastable" needs `HOLD` windows in which the demand was back down, and the exact 95 % interval of the last
+  of them below that. A shop that is still working off a peak which has only just passed is not known yet.
 
 Source: Bronson et al. (2021), "Metastable failures in distributed systems", HotOS, and Huang et al. (2022),
 OSDI (goodput after the trigger as the sign); the ten windows are ours.
@@ -44,12 +45,13 @@ class Recovery:
     why: str = ""
 
 
-def recover(peak: Share, after: Sequence[Share], *, baseline_ratio: float) -> Recovery:
+def recover(peak: Share, after: Sequence[Share], *, baseline_ratio: float, calm_from: int = 0) -> Recovery:
     """How goodput went.
 
     Args:
         peak: customers of the peak; after: those of each window behind it, in order of time.
         baseline_ratio: goodput before the peak, 0..1; 1 when the run has no baseline.
+        calm_from: the window of `after` from which on the demand was back at the baseline's level.
     """
     limit = KEPT_RATIO * baseline_ratio
     hold = min(HOLD, len(after))
@@ -67,6 +69,9 @@ def recover(peak: Share, after: Sequence[Share], *, baseline_ratio: float) -> Re
         first = after[start]
         if stretch.n and stretch.k >= limit * stretch.n and first.k >= limit * first.n:
             return Recovery("recovered", start, limit, last)
+    if len(after) - calm_from < HOLD:
+        why = "the run ended too soon after the demand had come down"
+        return Recovery("unknown", None, limit, last, why)
     if clopper_pearson(last.k, last.n).high < limit:
         return Recovery("metastable", None, limit, last)
     return Recovery("unknown", None, limit, last, "the end of the run could be chance")

@@ -19,8 +19,9 @@ Mathematical Statistics 12; Wolter (2007), "Introduction to Variance Estimation"
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,8 @@ from doorbuster.units import format_count
 
 MOST_STRETCHES = 30
 Floats = NDArray[np.float64]
+K = TypeVar("K", bound=Hashable)
+_NOTHING = Histogram.empty()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,3 +160,21 @@ def _bounds(answered: Histogram, p: float, independent: float, confidence: float
     low = None if ranks.low is None else answered.value_at_rank_us(math.floor((ranks.low - 1) * scale) + 1)
     high = None if ranks.high is None else answered.value_at_rank_us(min(n, math.ceil(ranks.high * scale)))
     return [None if low is None else float(low), None if high is None else float(high)]
+
+
+def stretches_by(
+    found: Mapping[tuple[tuple[K, str], int], Histogram], buckets: range
+) -> dict[K, list[Stretch]]:
+    """What `run.histograms_by(lambda s: (group, s.outcome), kind, bucket_s)` gives, as stretches by group.
+
+    Args: buckets: which of them, in order; a bucket without requests is an empty stretch. Failed requests
+        are left out: they are neither answers nor patience.
+    """
+    names = dict.fromkeys(name for (name, outcome), _ in found if outcome != "failed")
+    return {
+        name: [
+            Stretch(found.get(((name, "ok"), at), _NOTHING), found.get(((name, "abandoned"), at), _NOTHING))
+            for at in buckets
+        ]
+        for name in names
+    }

@@ -15,7 +15,7 @@ from doorbuster.records.runfile import RunWriter
 from doorbuster.report import Section, load_analysis
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = ("customers", "orders", "latency", "generator")
+SCRIPTS = ("customers", "orders", "phases", "latency", "course", "steps", "generator")
 GOOD = {"broken": None}
 
 

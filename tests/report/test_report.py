@@ -336,7 +336,10 @@ def test_the_summary_for_programs_carries_every_number(failed, open_peak):
     assert [section["name"] for section in document["sections"]] == [
         "customers",
         "orders",
+        "phases",
         "latency",
+        "course",
+        "steps",
         "generator",
     ]
 

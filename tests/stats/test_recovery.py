@@ -51,7 +51,9 @@ def test_a_shop_that_never_broke_held():
 
 def test_a_few_customers_at_the_end_cannot_show_that_it_did_not_recover():
     assert recover(Share(10, 700), [Share(1, 2)] * 9, baseline_ratio=1.0).course == "unknown"
-    assert recover(Share(10, 700), [Share(46, 50)], baseline_ratio=1.0).course == "unknown"
+    assert (
+        recover(Share(10, 700), [Share(18, 20)] + [Share(0, 0)] * 9, baseline_ratio=1.0).course == "unknown"
+    )
     assert recover(Share(0, 0), [Share(46, 50)], baseline_ratio=1.0).course == "unknown"
 
 
@@ -73,3 +75,9 @@ def test_apdex_counts_slow_answers_half_and_lost_ones_not_at_all():
     assert (found.satisfied, found.tolerating, found.n) == (60, 20, 100)
     assert found.score == pytest.approx(0.7)
     assert apdex(Histogram.empty(), others=0, t_ms=500).score is None
+
+
+def test_a_shop_is_not_metastable_before_the_demand_has_come_down():
+    after = [Share(20, 100)] * 40
+    for calm_from, course in ((40, "unknown"), (31, "unknown"), (30, "metastable")):
+        assert recover(Share(10, 700), after, baseline_ratio=1.0, calm_from=calm_from).course == course

@@ -1,0 +1,365 @@
+"""How did each phase of the peak go, and did the shop come back after it?
+
+    python analysis/phases.py reports/<run>
+
+Baseline, ramp, peak and after are those of the planned curve (docs/scenario.md). The warm-up at the start of
+a phase is found by MSER-5 on the mean response time and left out of its percentiles; a phase that never
+settles is said to have no steady state. Recovered means: customers got what they came for again, at 95 % of
+the baseline or better, for ten windows in a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from doorbuster.errors import ScenarioError
+from doorbuster.records.batch import CustomerCount
+from doorbuster.records.run import Run
+from doorbuster.report.section import (
+    Cell,
+    Chart,
+    Column,
+    Mark,
+    Metric,
+    Section,
+    Series,
+    Table,
+    bucket_s,
+    main,
+)
+from doorbuster.scenario import Phase, rate_at_per_s, read_scenario, recorded_phases
+from doorbuster.scenario.thresholds import Threshold
+from doorbuster.stats.outage import Share
+from doorbuster.stats.proportion import clopper_pearson
+from doorbuster.stats.recovery import KEPT_RATIO, Recovery, recover
+from doorbuster.stats.response import ResponseQuantile, Stretch, response_quantiles, stretches_by
+from doorbuster.stats.steady import mser
+from doorbuster.units import format_duration, format_ratio
+
+PERCENTILES = (0.5, 0.95, 0.99)
+MSER_NEEDS = 20  # stretches of time: four batches of five
+LEAST_BEYOND = 1  # a window can show p(95) from 20 requests on: one may lie beyond
+TIME = "time since the start (min:s)"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PhaseRow:
+    """One phase: its requests without the warm-up, its customers, and whether it became steady.
+
+    `warm_up_s` is None when it never did; `judged` when there were enough stretches to tell.
+    """
+
+    phase: Phase
+    stretches: tuple[Stretch, ...]
+    customers: Share
+    orders: Share
+    warm_up_s: float | None
+    judged: bool
+
+
+def analyse(run: Run) -> Section:
+    """The phases of a run."""
+    rows, customers = _phase_rows(run), run.customers(run.grain_s)
+    recovery = _recovery(run, rows, customers)
+    metrics = {**_metrics(rows), **_recovery_metrics(run, recovery)}
+    shares = _kept_shares(run)
+    for threshold, share in shares:
+        metrics[f"kept_{_name(threshold)}"] = _ratio(share, f"windows in which {threshold} held")
+    return Section(
+        name="phases",
+        question="How did each phase of the peak go, and did the shop recover?",
+        sentence=_sentence(rows, recovery, run),
+        findings=_findings(rows),
+        figures=_goodput_chart(run, rows, customers, recovery),
+        tables=(*_phase_table(rows), *_kept_table(run, shares)),
+        metrics=metrics,
+        silent=not rows,
+    )
+
+
+def _phase_rows(run: Run) -> list[PhaseRow]:
+    """Each phase in whole grains of time, without the warm-up at its start."""
+    width_s, phases = run.grain_s, recorded_phases(run.meta.scenario_text)
+    found = run.histograms_by(lambda series: ("all", series.outcome), "response", width_s)
+    buckets = range(max((at for _, at in found), default=-1) + 1)
+    every = stretches_by(found, buckets).get("all", [])
+    customers, rows = run.customers(width_s), []
+    for place, phase in enumerate(phases):
+        first, end = round(phase.from_s / width_s), round(phase.to_s / width_s)
+        if place == len(phases) - 1:
+            end = 2**31
+        came = [row for row in customers if first <= row.second // width_s < end]
+        stretches = every[first:end]
+        cut: int | None = 0
+        judged = phase.name != "ramp" and len(_means(stretches)) >= MSER_NEEDS
+        if judged:
+            cut = mser(_means(stretches)).warm_up
+        warm_up_s = None if cut is None else float(cut * width_s)
+        kept = tuple(stretches[cut or 0 :])
+        rows.append(PhaseRow(phase, kept, goodput(came), _ordered(came), warm_up_s, judged))
+    return rows
+
+
+def goodput(rows: Sequence[CustomerCount]) -> Share:
+    """Customers who got what they came for, of those who were in the shop."""
+    came = [row for row in rows if row.outcome != "dropped"]
+    return Share(sum(row.n for row in came if row.outcome == "served"), sum(row.n for row in came))
+
+
+def _ordered(rows: Sequence[CustomerCount]) -> Share:
+    wanted = [row for row in rows if row.order is not None]
+    return Share(sum(row.n for row in wanted if row.order), sum(row.n for row in wanted))
+
+
+def _means(stretches: Sequence[Stretch]) -> list[float]:
+    """Mean response time of each stretch that has requests."""
+    means = (stretch.answered.merge(stretch.given_up).mean_us for stretch in stretches)
+    return [mean for mean in means if mean is not None]
+
+
+def _recovery(run: Run, rows: Sequence[PhaseRow], customers: Sequence[CustomerCount]) -> Recovery | None:
+    """Whether goodput came back after the peak; None for a curve without an end of its peak."""
+    by_name = {row.phase.name: row for row in rows}
+    if "peak" not in by_name or "after" not in by_name:
+        return None
+    baseline = by_name["baseline"].customers if "baseline" in by_name else Share(1, 1)
+    first = round(by_name["after"].phase.from_s / run.grain_s)
+    last = max((row.second for row in customers), default=0) // run.grain_s
+    width_s = run.grain_s
+    after = [
+        goodput([row for row in customers if row.second // width_s == at]) for at in range(first, last + 1)
+    ]
+    baseline_ratio = baseline.k / baseline.n if baseline.n else 1.0
+    calm_from = _calm_from(run, by_name["after"].phase, len(after))
+    return recover(by_name["peak"].customers, after, baseline_ratio=baseline_ratio, calm_from=calm_from)
+
+
+def _calm_from(run: Run, after: Phase, windows: int) -> int:
+    """The window behind the peak from which on the plan asks for no more than it did before the peak."""
+    scenario = read_scenario(run.meta.scenario_text)
+    before_s = np.arange(0.0, after.from_s)
+    phases = recorded_phases(run.meta.scenario_text)
+    quiet_s = [t for t in before_s if any(p.name == "baseline" and t < p.to_s for p in phases)]
+    calm = max([*rate_at_per_s(scenario, quiet_s), scenario.demand.peak_per_s / 3]) * (1 + 1e-9)
+    starts_s = after.from_s + run.grain_s * np.arange(windows)
+    busy = np.flatnonzero(rate_at_per_s(scenario, starts_s) > calm)
+    return int(busy[-1]) + 1 if busy.size else 0
+
+
+def _metrics(rows: Sequence[PhaseRow]) -> dict[str, Metric]:
+    metrics = {}
+    for row in rows:
+        name = row.phase.name
+        for p, found in zip(PERCENTILES, response_quantiles(row.stretches, PERCENTILES), strict=True):
+            meaning = f"{p * 100:g} of 100 answers due in the phase {name}, without its warm-up"
+            metrics[f"response_p{p * 100:g}_{name}"] = replace(_ms(found), meaning=meaning)
+        metrics[f"goodput_{name}"] = _ratio(row.customers, f"customers of the phase {name} who were served")
+    return metrics
+
+
+def _recovery_metrics(run: Run, recovery: Recovery | None) -> dict[str, Metric]:
+    n = recovery.last.n if recovery else 0
+    windows = recovery.windows if recovery else None
+    meaning = (
+        "from the end of the peak until goodput was back at 95 % of the baseline; 0 when it never left it"
+    )
+    took_s = None if windows is None else float(windows * run.grain_s)
+    metrics = {"recovered_in": Metric(took_s, "s", n=n, meaning=meaning)}
+    if recovery is not None and recovery.course != "unknown":
+        back = float(recovery.course != "metastable")
+        metrics["did_recover"] = Metric(back, "", n=n, meaning="1: held or recovered, 0: metastable")
+    return metrics
+
+
+def _ratio(share: Share, meaning: str) -> Metric:
+    if not share.n:
+        return Metric(None, "ratio", n=0, meaning=meaning)
+    found = clopper_pearson(share.k, share.n)
+    return Metric(found.ratio, "ratio", found.low, found.high, share.n, meaning)
+
+
+def _ms(found: ResponseQuantile) -> Metric:
+    low, value, high = (
+        None if us is None else us / 1e3 for us in (found.low_us, found.value_us, found.high_us)
+    )
+    return Metric(value, "ms", low, high, found.n, at_least=found.at_least)
+
+
+def _sentence(rows: Sequence[PhaseRow], recovery: Recovery | None, run: Run) -> str:
+    if not rows:
+        return "The recorded scenario has no curve, so there are no phases to tell apart."
+    told = _recovered(recovery, run)
+    peak = next((row for row in rows if row.phase.name == "peak"), None)
+    if peak is None or not peak.customers.n:
+        return f"Nobody came at the peak. {told}"
+    share = format_ratio(peak.customers.k / peak.customers.n)
+    return f"At the peak {share} of the customers got what they came for. {told}"
+
+
+def _recovered(recovery: Recovery | None, run: Run) -> str:
+    if recovery is None:
+        return "The run ended with its peak, so it cannot show a recovery."
+    if recovery.course == "held":
+        return "The shop held, so there was nothing to recover from."
+    if recovery.course == "recovered":
+        took = format_duration((recovery.windows or 0) * run.grain_s)
+        return (
+            f"It recovered {took} after the peak."
+            if recovery.windows
+            else "It recovered with the end of the peak."
+        )
+    share = f"{recovery.last.k} of {recovery.last.n}"
+    if recovery.course == "metastable":
+        return (
+            f"It did not recover: metastable. At the end {share} customers were served, the peak long over."
+        )
+    return f"Whether it recovered cannot be told: {recovery.why}."
+
+
+def _findings(rows: Sequence[PhaseRow]) -> tuple[str, ...]:
+    found = []
+    for row in rows:
+        if row.judged and row.warm_up_s is None:
+            found.append(f"No steady state in the phase {row.phase.name}: response times went on changing.")
+        elif row.warm_up_s:
+            found.append(
+                f"The first {format_duration(row.warm_up_s)} of the phase {row.phase.name} were warm-up and "
+                f"are left out of its percentiles."
+            )
+    return tuple(found)
+
+
+def _goodput_chart(
+    run: Run, rows: Sequence[PhaseRow], customers: Sequence[CustomerCount], recovery: Recovery | None
+) -> tuple[Chart, ...]:
+    if not rows or not customers:
+        return ()
+    length_s = max(row.second for row in customers) + run.grain_s
+    width_s = bucket_s(length_s, most=45)
+    shares = [
+        goodput([row for row in customers if row.second // width_s == at])
+        for at in range(-(-length_s // width_s))
+    ]
+    found = [clopper_pearson(share.k, share.n) if share.n else None for share in shares]
+    series = Series(
+        "customers served", tuple(None if at is None else at.ratio for at in found), "strong",
+        tuple(None if at is None else at.low for at in found),
+        tuple(None if at is None else at.high for at in found),
+    )  # fmt: skip
+    limit = recovery.limit_ratio if recovery else KEPT_RATIO
+    return (
+        Chart(
+            "lines", _chart_title(recovery, run), TIME, "share of customers served",
+            tuple((at + 0.5) * width_s for at in range(len(shares))), (series,), y_unit="ratio", y_max=1.04,
+            moments=tuple(Mark(row.phase.from_s, row.phase.name) for row in rows if row.phase.from_s > 0),
+            bounds=(Mark(limit, f"{format_ratio(limit)}: 95 % of the baseline"),),
+            note=f"By the time of arrival, in windows of {width_s} s; band: 95 % interval.",
+        ),
+    )  # fmt: skip
+
+
+def _chart_title(recovery: Recovery | None, run: Run) -> str:
+    return _recovered(recovery, run).split(". ")[0].rstrip(".")
+
+
+def _phase_table(rows: Sequence[PhaseRow]) -> tuple[Table, ...]:
+    if not rows:
+        return ()
+    columns = (
+        Column("Phase"), Column("From", "clock"), Column("To", "clock"), Column("Warm-up left out"),
+        Column("Requests", "count"), *(Column(f"p{p * 100:g}") for p in PERCENTILES),
+        Column("Customers served"), Column("Could order"),
+    )  # fmt: skip
+    lines = []
+    for row in rows:
+        warm_up = "too short to tell" if row.phase.name != "ramp" else "changes by plan"
+        if row.judged:
+            warm_up = "no steady state" if row.warm_up_s is None else "none"
+            warm_up = format_duration(row.warm_up_s) if row.warm_up_s else warm_up
+        quantiles = response_quantiles(row.stretches, PERCENTILES)
+        times = (_ms(found) if found.value_us is not None else None for found in quantiles)
+        rates = (_ratio(share, "") if share.n else None for share in (row.customers, row.orders))
+        head: tuple[Cell, ...] = (row.phase.name, row.phase.from_s, row.phase.to_s, warm_up, quantiles[0].n)
+        lines.append((*head, *times, *rates))
+    note = (
+        "Phases of the planned curve; the last one has what came behind the last arrival too. Requests are "
+        "those answered or abandoned, without the warm-up. – means too few requests."
+    )
+    return (Table("The phases of the peak", columns, tuple(lines), note),)
+
+
+def _kept_shares(run: Run) -> list[tuple[Threshold, Share]]:
+    """For each percentile threshold: in how many windows it held, of those with enough requests."""
+    try:
+        thresholds = read_scenario(run.meta.scenario_text).thresholds
+    except ScenarioError:  # an imported run has a scenario of another tool, or none
+        return []
+    return [
+        (threshold, _kept(run, threshold))
+        for threshold in thresholds
+        if threshold.metric == "http_req_duration"
+        and threshold.percentile is not None
+        and threshold.operator in ("<", "<=")
+        and not {tag.name for tag in threshold.tags} & {"phase", "expected_response"}
+    ]
+
+
+def _kept(run: Run, threshold: Threshold) -> Share:
+    """A window keeps "p(95)<3s" when at most 5 % of its requests took longer or were given up before."""
+    tags = {tag.name: tag.value for tag in threshold.tags}
+    found = run.histograms_by(
+        lambda series: (
+            series.outcome
+            if series.outcome != "failed"
+            and all(getattr(series, name) == value for name, value in tags.items())
+            else None
+        ),
+        "response",
+        _window_s(run),
+    )
+    room = 1 - (threshold.percentile or 0.0) / 100
+    kept = judged = 0
+    for at in {at for _, at in found}:
+        answered, given_up = found.get(("ok", at)), found.get(("abandoned", at))
+        n = (answered.n if answered else 0) + (given_up.n if given_up else 0)
+        slow = (answered.count_above(round(threshold.bound * 1e3)) if answered else 0) + (
+            given_up.n if given_up else 0
+        )
+        if n * room >= LEAST_BEYOND - 1e-9:
+            judged += 1
+            kept += slow <= room * n + 1e-9
+    return Share(kept, judged)
+
+
+def _window_s(run: Run) -> int:
+    return bucket_s(max(1, run.recorded_s), most=20)
+
+
+def _name(threshold: Threshold) -> str:
+    tags = "".join(f"_{tag.value}" for tag in threshold.tags)
+    return f"p{threshold.percentile:g}{tags}_{threshold.bound:g}ms".replace(".", "_").replace("-", "_")
+
+
+def _kept_table(run: Run, shares: Sequence[tuple[Threshold, Share]]) -> tuple[Table, ...]:
+    if not shares:
+        return ()
+    rows = tuple(
+        (str(threshold), share.n, share.k, share.k / share.n if share.n else None)
+        for threshold, share in shares
+    )
+    columns = (
+        Column("Threshold"), Column("Windows", "count"), Column("Kept in", "count"),
+        Column("Share of time kept", "ratio"),
+    )  # fmt: skip
+    note = (
+        f"Windows of {_window_s(run)} s with enough requests to break the promise; requests that customers "
+        "gave up count as too slow."
+    )
+    return (Table("For how much of the time each threshold was kept", columns, rows, note),)
+
+
+if __name__ == "__main__":
+    main(analyse)
