@@ -52,9 +52,9 @@ class FivePages(Storefront):
     look_up_order = order_status
 
     def _page(self, method: str, url: str, status: int, **options: object):
-        response = self.fetch(method, url, **options)
+        response = self.client.request(method, url, **options)
         if response.status_code != status:
-            raise Rejected("unexpected_status")
+            raise Rejected(response.cause or "unexpected_status")
         return response
 
 
