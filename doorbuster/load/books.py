@@ -6,41 +6,55 @@ stand still.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from time import perf_counter, time
 
 import gevent
 
 from doorbuster.load.target import PlainClient
 from doorbuster.records.ledger import Ledger, LedgerLine, LedgerOrder, LedgerStock
-from doorbuster.storefronts import Books, Storefront
+from doorbuster.storefronts import Books, StockRow, Storefront
 
 CLOCK_MARGIN_S = 60.0
 SETTLE_INTERVAL_S = 1.0
 
 
-def read_opening_stock(
-    driver: type[Storefront], client: PlainClient, *, started_unix_s: float
-) -> dict[str, int] | None:
-    """Units on hand of each SKU before the first customer; None when this shop shows no books.
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The books before the first customer: what was there already is not of this run."""
+
+    order_refs: frozenset[str]
+    stock: Mapping[str, StockRow]
+
+
+def read_opening(driver: type[Storefront], client: PlainClient, *, started_unix_s: float) -> Opening | None:
+    """Stock and latest orders before the first customer; None when this shop shows no books.
 
     Raises:
         storefronts.Rejected: the shop does not answer.
     """
-    books = driver.read_books(client, since_unix_s=started_unix_s)
-    return None if books is None else {row.sku: row.on_hand for row in books.stock}
+    books = driver.read_books(client, since_unix_s=started_unix_s - CLOCK_MARGIN_S)
+    if books is None:
+        return None
+    return Opening(
+        order_refs=frozenset(order.ref for order in books.orders),
+        stock={row.sku: row for row in books.stock},
+    )
 
 
 def read_ledger(
     driver: type[Storefront],
     client: PlainClient,
-    opening: dict[str, int],
+    opening: Opening,
     *,
     started_unix_s: float,
     settle_s: float,
 ) -> Ledger | None:
     """The shop's ledger once two readings agree, or the last one after `settle_s`; None if it shows none.
 
-    Orders placed up to CLOCK_MARGIN_S before the start are read too: the shop's clock may be behind ours.
+    Orders placed up to CLOCK_MARGIN_S before the start are read too, because the shop's clock may be behind
+    ours; those that were in the books when they were opened are left out, as are the units they sold.
 
     Raises:
         storefronts.Rejected: the shop does not answer.
@@ -58,7 +72,7 @@ def read_ledger(
         gevent.sleep(SETTLE_INTERVAL_S)
 
 
-def _as_ledger(books: Books, opening: dict[str, int], started_unix_s: float) -> Ledger:
+def _as_ledger(books: Books, opening: Opening, started_unix_s: float) -> Ledger:
     return Ledger(
         orders=tuple(
             LedgerOrder(
@@ -73,10 +87,15 @@ def _as_ledger(books: Books, opening: dict[str, int], started_unix_s: float) -> 
                 lines=tuple(LedgerLine(line.sku, line.quantity, line.unit_pence) for line in order.lines),
             )
             for order in books.orders
+            if order.ref not in opening.order_refs
         ),
-        stock=tuple(
-            LedgerStock(row.sku, opening.get(row.sku, row.opening), row.on_hand, row.sold)
-            for row in books.stock
-        ),
+        stock=tuple(_stock(row, opening.stock.get(row.sku)) for row in books.stock),
         read_at_s=time() - started_unix_s,
     )
+
+
+def _stock(row: StockRow, before: StockRow | None) -> LedgerStock:
+    """Stock and sales since the books were opened; a SKU that was new then counts from its own opening."""
+    if before is None:
+        return LedgerStock(row.sku, row.opening, row.on_hand, row.sold)
+    return LedgerStock(row.sku, before.on_hand, row.on_hand, row.sold - before.sold)

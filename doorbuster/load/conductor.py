@@ -22,7 +22,7 @@ from gevent.event import Event as Flag
 
 from doorbuster.errors import DoorbusterError, ExitCode
 from doorbuster.gate import AbortWatch
-from doorbuster.load.books import read_ledger, read_opening_stock
+from doorbuster.load.books import Opening, read_ledger, read_opening
 from doorbuster.load.generator import REPORT_INTERVAL_S, TRAFFIC_TAG
 from doorbuster.load.roster import Roster, Rows
 from doorbuster.load.target import PlainClient, Target, check_allowed, open_target, read_assortment
@@ -102,7 +102,7 @@ class Conductor:
         self._target: Target | None = None
         self._writer: RunWriter | None = None
         self._roster: Roster | None = None
-        self._opening: dict[str, int] | None = None
+        self._opening: Opening | None = None
         self._queue: list[Batch] = []
         self._own_reports = 0
         self._arrived = Flag()
@@ -153,7 +153,7 @@ class Conductor:
         check_allowed(scenario, self._target.url, confirmed_host=brief.confirmed_host)
         assortment = read_assortment(brief.driver, self._target.url, self._tag())
         self._opening = self._with_books(
-            lambda client: read_opening_stock(brief.driver, client, started_unix_s=time())
+            lambda client: read_opening(brief.driver, client, started_unix_s=time())
         )
         schedule = plan_schedule(scenario)
         lead_s = LEAD_S + len(schedule) * PLANNING_S_PER_ARRIVAL
@@ -211,12 +211,13 @@ class Conductor:
         assert self._writer is not None
         status: RunStatus
         status, reason = self._ending or ("finished", "")
-        if self._opening is not None:
+        opening = self._opening
+        if opening is not None:
             ledger = self._with_books(
                 lambda client: read_ledger(
                     self.brief.driver,
                     client,
-                    self._opening or {},
+                    opening,
                     started_unix_s=self._starts_at_unix_s,
                     settle_s=BOOKS_LIMIT_S if status == "finished" else 2 * REPORT_INTERVAL_S,
                 )
