@@ -13,7 +13,7 @@ from doorbuster.scenario.faults import refuse, shown
 from doorbuster.scenario.strict import StrictModel
 from doorbuster.scenario.values import DurationS, OrdersPerS, choice, schema_of, whole
 
-STOREFRONTS = ("reference",)
+STOREFRONTS = ("reference", "vendure", "oscar")  # a test holds them against doorbuster.storefronts.DRIVERS
 CUSTOM = "custom:"  # a driver that the locustfile brings along: install(events, drivers=[MyShop])
 PROFILES = ("in-house-2004", "replatformed")
 HIGHEST_SEED = 2**63 - 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from doorbuster.storefronts.oscar import OscarShop
 from doorbuster.storefronts.protocol import (
     Assortment,
     BookedOrder,
@@ -19,8 +20,11 @@ from doorbuster.storefronts.protocol import (
     Storefront,
 )
 from doorbuster.storefronts.reference import ReferenceShop
+from doorbuster.storefronts.vendure import VendureShop
 
-DRIVERS: dict[str, type[Storefront]] = {driver.name: driver for driver in (ReferenceShop,)}
+DRIVERS: dict[str, type[Storefront]] = {
+    driver.name: driver for driver in (ReferenceShop, VendureShop, OscarShop)
+}
 
 
 def drivers_with(own: Iterable[type[Storefront]]) -> dict[str, type[Storefront]]:
@@ -37,11 +41,13 @@ __all__ = [
     "Line",
     "Listing",
     "Order",
+    "OscarShop",
     "Product",
     "ReferenceShop",
     "Rejected",
     "Response",
     "StockRow",
     "Storefront",
+    "VendureShop",
     "drivers_with",
 ]

@@ -13,8 +13,9 @@ Rules of a driver:
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any, ClassVar, Protocol
 
@@ -121,15 +122,32 @@ class Books:
 
 @dataclass(frozen=True, slots=True)
 class Assortment:
-    """What can be bought, with relative popularity: tills and agents know it without looking at a page."""
+    """What can be bought, with relative popularity: tills and agents know it without looking at a page.
+
+    places: for each SKU what the driver needs besides to find it, such as a slug or a number; then the SKUs
+        are sorted. Empty where the SKU is enough.
+    staff: what tills and agents show to be let in, such as a session token; stays in memory.
+    """
 
     skus: tuple[str, ...]
     cumulative_weights: tuple[float, ...]
     search_terms: tuple[str, ...]
     categories: tuple[str, ...]
+    places: tuple[str, ...] = ()
+    staff: tuple[str, ...] = field(default=(), repr=False)
 
     def draw_sku(self, rng: Random) -> str:
         return rng.choices(self.skus, cum_weights=self.cumulative_weights)[0]
+
+    def place_of(self, sku: str) -> str:
+        """Where a SKU is found in this shop.
+
+        Raises: Rejected (unknown_sku) if the shop did not sell it when the run was prepared.
+        """
+        at = bisect_left(self.skus, sku)
+        if at == len(self.skus) or self.skus[at] != sku:
+            raise Rejected("unknown_sku", sku)
+        return self.places[at]
 
 
 class Storefront:

@@ -1,0 +1,32 @@
+"""Customers who all want the same thing, the SKU in the environment variable DROP_SKU, at the same moment."""
+
+from __future__ import annotations
+
+import os
+
+from locust import events
+
+from doorbuster.load.locustfile import Customer, Gate, Peak, install
+from doorbuster.load.nap import nap_until
+from doorbuster.storefronts import Line
+
+install(events)
+
+__all__ = ["Buyer", "Gate", "Peak"]
+
+TOGETHER_S = float(os.environ.get("DROP_TOGETHER", "0"))  # after the start; before that nobody pays
+
+
+class Buyer(Customer):
+    channel = "web"
+
+    def buy(self) -> None:
+        product = self.step(self.shop.product, os.environ["DROP_SKU"])
+        self.think()
+        self.step(self.shop.add_to_basket, product.sku)
+        self.think()
+        self.step(self.shop.checkout_page)
+        self.think()
+        self._next_at = max(self._next_at, self.generator.started_at + TOGETHER_S)
+        nap_until(self._next_at)
+        self.order(self.shop.checkout, (Line(product.sku, 1, product.price_pence),))

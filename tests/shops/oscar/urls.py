@@ -1,0 +1,15 @@
+"""Pages of the shop, its REST interface, and the read-only view of its books."""
+
+from __future__ import annotations
+
+from django.apps import apps
+from django.urls import include, path
+from ledger import orders, stock
+
+urlpatterns = [
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("api/", include("oscarapi.urls")),
+    path("ledger/orders/", orders),
+    path("ledger/stock/", stock),
+    path("", include(apps.get_app_config("oscar").urls[0])),
+]

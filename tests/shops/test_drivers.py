@@ -1,0 +1,213 @@
+"""The drivers step by step, against the real shops."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from random import Random
+
+import pytest
+
+from doorbuster.load.target import PlainClient, read_assortment
+from doorbuster.storefronts import DRIVERS, Line, Rejected
+from doorbuster.storefronts.vendure import VendureShop
+
+pytestmark = pytest.mark.shops
+SHOPS = ("vendure", "oscar")
+
+
+@pytest.fixture(scope="module", params=SHOPS)
+def shop(request):
+    """(driver, address, assortment) of each shop in turn."""
+    url = request.getfixturevalue(f"{request.param}_url")
+    driver = DRIVERS[request.param]
+    return driver, url, read_assortment(driver, url, {})
+
+
+@pytest.fixture
+def visit(shop):
+    """Makes new customers of the shop, and lets their connections go at the end."""
+    driver, url, assortment = shop
+    clients = []
+
+    def enter(channel: str = "web", seed: int = 4):
+        clients.append(PlainClient(url, {}, limit_s=30))
+        return driver(clients[-1], channel=channel, assortment=assortment, rng=Random(seed))
+
+    yield enter
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def books(shop):
+    driver, url, _ = shop
+    client = PlainClient(url, {}, limit_s=30)
+    yield lambda: driver.read_books(client, since_unix_s=time.time() - 3600)
+    client.close()
+
+
+def ordinary_sku(storefront) -> str:
+    """One that the tests of overselling do not empty."""
+    return storefront.assortment.skus[10]
+
+
+def test_the_assortment_names_everything_on_sale(shop):
+    _, _, assortment = shop
+    assert len(assortment.skus) >= 80
+    assert len(set(assortment.skus)) == len(assortment.skus) == len(assortment.places)
+    assert assortment.categories
+    assert assortment.search_terms
+
+
+def test_every_page_lists_products_that_can_be_looked_at(visit):
+    customer = visit()
+    for page in (customer.home, customer.category, customer.search):
+        listing = page()
+        product = customer.product(listing.skus[0])
+        assert product.sku == listing.skus[0]
+        assert product.price_pence > 0
+
+
+def test_searches_and_categories_drawn_from_the_assortment_find_something(visit):
+    for seed in range(12):
+        customer = visit(seed=seed)
+        assert customer.search().skus
+        assert customer.category().skus
+
+
+def test_a_landing_page_shows_one_product(visit):
+    assert visit("print").landing().available
+
+
+def test_an_order_of_the_web_is_in_the_ledger_once_with_the_total_the_customer_was_told(visit, books):
+    customer = visit()
+    sku = ordinary_sku(customer)
+    product = customer.product(sku)
+    customer.add_to_basket(sku)
+    customer.basket()
+    customer.checkout_page()
+    key = f"test:{time.time_ns()}:1"
+    order = customer.checkout(key, (Line(sku, 1, product.price_pence),))
+
+    found = [booked for booked in books().orders if booked.idempotency_key == key]
+
+    assert [(booked.ref, booked.total_pence, booked.channel) for booked in found] == [
+        (order.ref, order.total_pence, "web")
+    ]
+    assert found[0].lines == (Line(sku, 1, product.price_pence),)
+    assert abs(found[0].placed_at_unix_s - time.time()) < 60
+
+
+@pytest.mark.parametrize(("channel", "step"), [("store", "till_sale"), ("phone", "phone_order")])
+def test_an_order_of_staff_is_in_the_same_ledger_and_takes_the_same_stock(visit, books, channel, step):
+    staff = visit(channel)
+    sku = ordinary_sku(staff)
+    before = {row.sku: row for row in books().stock}[sku]
+    key = f"test:{time.time_ns()}:1"
+
+    order = getattr(staff, step)(key, (Line(sku, 2, 0),))
+
+    after = books()
+    found = [booked for booked in after.orders if booked.idempotency_key == key]
+    assert [(booked.ref, booked.total_pence, booked.channel) for booked in found] == [
+        (order.ref, order.total_pence, channel)
+    ]
+    row = {row.sku: row for row in after.stock}[sku]
+    assert before.on_hand - row.on_hand == 2
+    assert row.sold - before.sold == 2
+
+
+def test_a_basket_without_anything_in_it_is_not_a_success(visit):
+    with pytest.raises(Rejected) as refusal:
+        visit().basket()
+    assert refusal.value.cause == "empty_basket"
+
+
+def test_more_than_there_is_is_refused_by_rule_although_the_shop_is_well(visit):
+    staff = visit("store")
+    with pytest.raises(Rejected) as refusal:
+        staff.till_sale("test:many:1", (Line(ordinary_sku(staff), 5000, 0),))
+    assert refusal.value.cause in ("sold_out", "order_limit")
+    if refusal.value.cause == "sold_out":
+        assert refusal.value.by_rule
+
+
+def test_an_unknown_sku_is_refused_before_anything_is_sent(visit):
+    with pytest.raises(Rejected) as refusal:
+        visit().product("no-such-thing")
+    assert refusal.value.cause == "unknown_sku"
+
+
+def test_an_agent_finds_an_order_and_the_customer_its_page_in_vendure(vendure_url):
+    client = PlainClient(vendure_url, {}, limit_s=30)
+    try:
+        assortment = VendureShop.prepare(client)
+        agent = VendureShop(client, channel="phone", assortment=assortment, rng=Random(1))
+        order = agent.phone_order("test:status:1", (Line(assortment.skus[11], 1, 0),))
+        agent.look_up_order(order.ref)
+        with pytest.raises(Rejected) as refusal:
+            agent.look_up_order("NOSUCHORDER")
+        assert refusal.value.cause == "order_without_reference"
+    finally:
+        client.close()
+
+
+def test_a_graphql_error_with_status_200_is_a_failure(vendure_url):
+    client = PlainClient(vendure_url, {}, limit_s=30)
+    try:
+        assortment = VendureShop.prepare(client)
+        customer = VendureShop(client, channel="web", assortment=assortment, rng=Random(1))
+        with pytest.raises(Rejected) as refusal:
+            customer.order_status("NOSUCHORDER")
+        assert refusal.value.cause == "graphql_error"
+        with pytest.raises(Rejected) as refusal:
+            customer.checkout("test:empty:1", ())
+        assert refusal.value.cause
+    finally:
+        client.close()
+
+
+def test_without_the_staff_login_vendure_shows_no_books_but_customers_can_shop(vendure_url, monkeypatch):
+    monkeypatch.setenv("DOORBUSTER_VENDURE_PASSWORD", "wrong")
+    client = PlainClient(vendure_url, {}, limit_s=30)
+    try:
+        assortment = VendureShop.prepare(client)
+        assert assortment.staff == ()
+        assert VendureShop.read_books(client, since_unix_s=0) is None
+        customer = VendureShop(client, channel="store", assortment=assortment, rng=Random(1))
+        assert customer.home().skus
+        with pytest.raises(Rejected) as refusal:
+            customer.till_sale("test:login:1", (Line(assortment.skus[0], 1, 0),))
+        assert refusal.value.cause == "staff_login"
+    finally:
+        client.close()
+
+
+def test_without_the_token_oscar_shows_no_books(oscar_url, monkeypatch):
+    monkeypatch.delenv("DOORBUSTER_LEDGER_TOKEN")
+    client = PlainClient(oscar_url, {}, limit_s=30)
+    try:
+        assert DRIVERS["oscar"].read_books(client, since_unix_s=0) is None
+    finally:
+        client.close()
+
+
+def test_a_shop_of_another_kind_is_recognised_as_such(vendure_url):
+    request = urllib.request.Request(f"{vendure_url}/health", headers={"Accept": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert json.load(answer)["status"] == "ok"
+    client = PlainClient(vendure_url, {}, limit_s=10)
+    try:
+        with pytest.raises(Rejected):
+            DRIVERS["oscar"].prepare(client)
+    finally:
+        client.close()
+
+
+def test_the_probe_finds_every_core_step_working_and_its_orders_in_the_ledger(doorbuster, shop):
+    driver, url, _ = shop
+    done = doorbuster("probe", url, "--storefront", driver.name)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the ledger has 3 of 3 orders of this visit" in done.stdout

@@ -1,0 +1,133 @@
+"""Whole runs against the real shops: the books balance, and overselling is found by itself."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from doorbuster.records.ledger import LedgerStock, audit
+from doorbuster.records.run import Run
+
+pytestmark = pytest.mark.shops
+HERE = Path(__file__).parent
+EMBEDDED = 'storefront: reference, url: "http://127.0.0.1:8004"'
+RARE = {"vendure": ("L2201308", "L2201508"), "oscar": ("RARE-1", "RARE-2")}  # five units each
+UNITS = 5
+TOGETHER_S = 10.0  # when everybody has the basket full
+
+
+@pytest.fixture(scope="module", params=("vendure", "oscar"))
+def shop(request):
+    url = request.getfixturevalue(f"{request.param}_url")
+    if request.param == "vendure":
+        stock_up(url, RARE["vendure"])
+    return request.param, url
+
+
+@pytest.fixture
+def run(doorbuster, shop, tmp_path, monkeypatch):
+    """Runs a scenario of this folder against the shop, with customers who want `sku` if one is named."""
+    name, url = shop
+
+    def start(scenario: str, *, sku: str | None = None, together_s: float = 0.0):
+        text = (HERE / scenario).read_text(encoding="utf-8")
+        assert EMBEDDED in text
+        path = tmp_path / scenario
+        path.write_text(text.replace(EMBEDDED, f'storefront: {name}, url: "{url}"'), encoding="utf-8")
+        options = []
+        if sku is not None:
+            monkeypatch.setenv("DROP_SKU", sku)
+            monkeypatch.setenv("DROP_TOGETHER", str(together_s))
+            options = ["--locustfile", HERE / "drop.py"]
+        done = doorbuster("run", path, "--out", tmp_path / "run", "--quiet", *options, timeout_s=240)
+        assert (tmp_path / "run" / "run.sqlite").exists(), done.stdout + done.stderr
+        return done, tmp_path / "run"
+
+    return start
+
+
+def audited(folder: Path):
+    with Run.open(folder) as recorded:
+        ledger = recorded.ledger()
+        assert ledger is not None
+        return audit(recorded.orders(), ledger, run_id=recorded.meta.run_id), recorded.balance()
+
+
+def test_a_peak_through_all_channels_balances_exactly_and_loses_no_order(run):
+    done, folder = run("peak.yaml")
+
+    found, balance = audited(folder)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    left = balance.served + balance.abandoned + balance.turned_away + balance.queued_out + balance.dropped
+    assert left == balance.planned
+    assert balance.dropped == balance.abandoned == 0
+    assert found.acknowledged == found.booked > 5
+    assert found.clean
+    with Run.open(folder) as recorded:
+        channels = {attempt.channel for attempt in recorded.orders() if attempt.answer == "acknowledged"}
+        assert channels == {"web", "store", "phone"}
+
+
+def shelf(folder: Path, sku: str) -> LedgerStock:
+    """The stock of one SKU over a run; customers of an earlier run may have bought some of it."""
+    with Run.open(folder) as recorded:
+        return next(row for row in recorded.ledger().stock if row.sku == sku)
+
+
+def test_buyers_one_after_the_other_get_what_is_there_and_the_audit_stays_silent(run, shop):
+    sku = RARE[shop[0]][0]
+
+    _, folder = run("one-at-a-time.yaml", sku=sku)
+
+    found, _ = audited(folder)
+    stock = shelf(folder, sku)
+    assert 1 <= stock.opening <= UNITS
+    assert found.acknowledged == found.booked == stock.opening
+    assert stock.on_hand == 0
+    assert found.clean, found
+
+
+def test_twelve_buyers_of_five_units_at_once_are_all_told_yes_and_the_audit_finds_the_oversell(run, shop):
+    sku = RARE[shop[0]][1]
+
+    done, folder = run("drop.yaml", sku=sku, together_s=TOGETHER_S)
+
+    found, balance = audited(folder)
+    stock = shelf(folder, sku)
+    with Run.open(folder) as recorded:
+        counts = recorded.request_counts(lambda key: key.outcome, 1000)
+    assert 1 <= stock.opening <= UNITS
+    assert set(counts) == {"ok"}, "every answer was a good one"
+    assert balance.served > stock.opening
+    assert found.acknowledged == found.booked > stock.opening
+    assert [finding.sku for finding in found.oversold] == [sku]
+    assert done.returncode == 99, done.stdout + done.stderr
+    assert "units were sold that do not exist" in done.stdout
+
+
+def stock_up(url: str, skus: tuple[str, ...]) -> None:
+    """Leaves five units of each SKU, through Vendure's admin interface."""
+    token = ""
+
+    def ask(query: str, **variables: object) -> dict:
+        nonlocal token
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(f"{url}/admin-api", body, headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            token = answer.headers.get("vendure-auth-token") or token
+            said = json.load(answer)
+            assert "errors" not in said, said
+            return said["data"]
+
+    ask('mutation { login(username: "superadmin", password: "superadmin") { __typename } }')
+    find = "query ($in: [String!]!) { productVariants(options: {filter: {sku: {in: $in}}}) { items { id } } }"
+    variants = ask(find, **{"in": list(skus)})["productVariants"]["items"]
+    update = (
+        "mutation ($input: [UpdateProductVariantInput!]!) { updateProductVariants(input: $input) { id } }"
+    )
+    ask(update, input=[{"id": variant["id"], "stockOnHand": UNITS} for variant in variants])

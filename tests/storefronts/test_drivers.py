@@ -1,0 +1,190 @@
+"""What all drivers have in common, and what a driver does with the answers of a shop that is not there."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+from types import SimpleNamespace
+
+import pytest
+
+from doorbuster.scenario.target import STOREFRONTS
+from doorbuster.storefronts import DRIVERS, Assortment, Line, Rejected
+from doorbuster.storefronts.mark import order_mark, read_mark
+from doorbuster.storefronts.oscar import OscarShop, _pence, _slug
+from doorbuster.storefronts.vendure import VendureShop
+
+SOLD = Assortment(
+    skus=("A1", "B2"), cumulative_weights=(1.0, 2.0), search_terms=("tea",),
+    categories=("/catalogue/category/tea_1/",),
+    places=("1/teapot", "2/teapot"), staff=("s",),
+)  # fmt: skip
+
+
+def answer(body: object = "", *, status: int = 200, **headers: str):
+    """An answer as a client hands it to a driver."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    return SimpleNamespace(
+        status_code=status, text=text, url="/", headers=headers, json=lambda: json.loads(text),
+        cause="" if status < 400 else f"status_{status // 100}xx",
+    )  # fmt: skip
+
+
+class Scripted:
+    """A client whose answers are written down before; notes what was asked."""
+
+    def __init__(self, *answers: object) -> None:
+        self.answers = list(answers)
+        self.asked = []
+
+    def request(self, method, url, **options):
+        self.asked.append((method, url, options))
+        return self.answers.pop(0)
+
+
+def vendure(*answers: object, channel: str = "web") -> VendureShop:
+    return VendureShop(Scripted(*answers), channel=channel, assortment=SOLD, rng=Random(1))
+
+
+def oscar(*answers: object) -> OscarShop:
+    assortment = Assortment(("A1",), (1.0,), ("tea",), SOLD.categories, ("red-teapot_7",))
+    return OscarShop(Scripted(*answers), channel="web", assortment=assortment, rng=Random(1))
+
+
+def cause_of(action, *given: object) -> tuple[str, bool]:
+    with pytest.raises(Rejected) as refusal:
+        action(*given)
+    return refusal.value.cause, refusal.value.by_rule
+
+
+def test_a_scenario_may_name_exactly_the_drivers_that_ship():
+    assert set(STOREFRONTS) == set(DRIVERS)
+
+
+def test_a_mark_is_read_back_and_other_addresses_are_none():
+    assert read_mark(order_mark("phone", "run:7:1")) == ("phone", "run:7:1")
+    for text in (None, "", "Marks & Spencer", "doorbuster web", "doorbuster a b c"):
+        assert read_mark(text) == ("", "")
+
+
+def test_the_place_of_an_unknown_sku_is_refused():
+    assert SOLD.place_of("B2") == "2/teapot"
+    for sku in ("", "A0", "Z9"):
+        assert cause_of(SOLD.place_of, sku) == ("unknown_sku", False)
+
+
+def test_the_staff_token_is_not_in_the_words_of_an_assortment():
+    assert "staff" not in repr(SOLD)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (answer({"errors": [{"message": "boom"}], "data": None}), ("graphql_error", False)),
+        (answer({"data": None}), ("graphql_error", False)),
+        (answer("<html>busy</html>"), ("unexpected_json", False)),
+        (answer("x", status=502), ("status_5xx", False)),
+        (answer({"data": {"addItemToOrder": {"__typename": "InsufficientStockError", "message": "m"}}}),
+         ("sold_out", True)),
+        (answer({"data": {"addItemToOrder": {"__typename": "OrderModificationError", "message": "m"}}}),
+         ("order_modification", False)),
+        (answer({"data": {"addItemToOrder": {"__typename": "OrderStateTransitionError",
+                                             "transitionError": "due to insufficient stock of Tea"}}}),
+         ("sold_out", True)),
+        (answer({"data": {"addItemToOrder": None}}), ("nothing", False)),
+    ],
+)  # fmt: skip
+def test_vendure_says_no_with_status_200_and_the_driver_hears_it(said, expected):
+    assert cause_of(vendure(said).add_to_basket, "A1") == expected
+
+
+@pytest.mark.parametrize(
+    "found",
+    [None, {"variants": []}, {"variants": [{"sku": "A1", "stockLevel": "IN_STOCK", "priceWithTax": 0}]}],
+)
+def test_a_vendure_product_without_price_is_no_success(found):
+    assert cause_of(vendure(answer({"data": {"product": found}})).product, "A1")[0] == "product_without_price"
+
+
+def test_an_empty_vendure_search_is_no_success():
+    empty = answer({"data": {"search": {"totalItems": 0, "items": []}}})
+    assert cause_of(vendure(empty).search)[0] == "empty_listing"
+
+
+def test_vendure_customers_keep_the_session_they_were_given():
+    basket = {"data": {"activeOrder": {"lines": [1]}}}
+    shop = vendure(answer(basket, **{"vendure-auth-token": "t1"}), answer(basket), answer(basket))
+    for _ in range(3):
+        shop.basket()
+    sent = [options["headers"] for _, _, options in shop.client.asked]
+    assert sent == [{}, {"Authorization": "Bearer t1"}, {"Authorization": "Bearer t1"}]
+
+
+def test_an_order_that_vendure_did_not_let_be_paid_is_no_success():
+    choices = answer(
+        {"data": {"eligibleShippingMethods": [{"id": "1"}], "eligiblePaymentMethods": [{"code": "p"}]}}
+    )
+    order = {"__typename": "Order", "code": "C", "state": "ArrangingPayment", "totalWithTax": 1, "lines": []}
+    done = answer({"data": {"x": order}})
+    shop = vendure(done, done, choices, done, done, choices, done, done)
+    shop.checkout_page()
+    assert cause_of(shop.checkout, "run:1:1", ())[0] == "order_not_paid"
+    assert shop.client.asked[-2][2]["json"]["variables"]["address"]["company"] == "doorbuster web run:1:1"
+
+
+def test_a_vendure_checkout_without_its_page_is_refused_before_anything_is_sent():
+    shop = vendure()
+    assert cause_of(shop.checkout, "run:1:1", ())[0] == "checkout_without_choice"
+    assert shop.client.asked == []
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (answer({"reason": "a maximum of 5 can be bought"}, status=406), ("sold_out", True)),
+        (answer({"total_incl_tax": "0.00"}), ("empty_basket", False)),
+        (answer("oops", status=500), ("status_5xx", False)),
+        (answer("<html>"), ("unexpected_json", False)),
+        (answer([1]), ("unexpected_json", False)),
+    ],
+)
+def test_what_oscar_says_to_a_product_for_the_basket(said, expected):
+    assert cause_of(oscar(said).add_to_basket, "A1") == expected
+
+
+def test_an_oscar_product_is_read_from_its_page():
+    page = '<p class="price_color">£1,018.99</p><p class="instock availability"></p><th>UPC</th><td>A1</td>'
+    product = oscar(answer(page)).product("A1")
+    assert (product.sku, product.price_pence, product.available) == ("A1", 101899, True)
+
+
+@pytest.mark.parametrize(
+    "page", ["", "<th>UPC</th><td>A1</td>", '<p class="price_color">£2.00</p><th>UPC</th><td>B</td>']
+)
+def test_an_oscar_page_without_price_or_of_another_product_is_no_success(page):
+    assert cause_of(oscar(answer(page)).product, "A1")[0] == "product_without_price"
+
+
+def test_an_oscar_listing_names_what_the_run_knows():
+    page = '<a href="/catalogue/red-teapot_7/"></a><a href="/en-gb/catalogue/new_99/"></a>'
+    assert oscar(answer(page)).home().skus == ("A1",)
+    assert cause_of(oscar(answer("<a href='/about/'>")).home)[0] == "empty_listing"
+
+
+def test_an_oscar_checkout_without_a_number_is_no_success():
+    shop = oscar(answer({"url": "/api/baskets/1/"}), answer({"total_incl_tax": "2.00"}))
+    assert cause_of(shop.checkout, "run:1:1", (Line("A1", 1, 200),))[0] == "order_without_reference"
+
+
+@pytest.mark.parametrize(
+    ("text", "pence"), [("18.99", 1899), ("1,018.99", 101899), ("1.018,99", 101899), ("7", 700), ("0.00", 0)]
+)
+def test_amounts_are_read_in_hundredths(text, pence):
+    assert _pence(text) == pence
+
+
+@pytest.mark.parametrize(
+    ("title", "slug"), [("Classic Green Jumper", "classic-green-jumper"), ("Tea & Biscuits!", "tea-biscuits")]
+)
+def test_a_title_becomes_the_address_oscar_gives_it(title, slug):
+    assert _slug(title) == slug
