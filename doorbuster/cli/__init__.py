@@ -17,6 +17,7 @@ from doorbuster.errors import DoorbusterError, ExitCode
 VERBS = {  # in the order of work; the text is the verb's line in `doorbuster --help`
     "init": "Lay out a workbench: scenarios, locustfiles and analysis to make your own.",
     "check": "Validate a scenario and show what would come: curve, customers, requests.",
+    "probe": "Walk every step of a storefront driver once and show what works.",
     "run": "Recreate the peak against a shop, judge it and write the report.",
     "worker": "Generate a share of the load of a run that another machine started.",
     "analyse": "Print sections of a run in the terminal.",

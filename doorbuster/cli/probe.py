@@ -1,0 +1,158 @@
+"""`doorbuster probe`: every step of a driver once, with what was sent and answered where it fails."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_LOOKS = {
+    "ok": ("ok", "green"),
+    "refused": ("refused", "yellow"),
+    "failed": ("FAILED", "bold red"),
+    "broken": ("BROKEN", "bold red"),
+    "missing": ("no method", "yellow"),
+    "skipped": ("skipped", "dim"),
+}
+
+
+@click.command("probe")
+@click.argument("url", default="", required=False)
+@click.option(
+    "--storefront",
+    default="",
+    metavar="NAME",
+    help="Driver: reference, vendure, oscar, or custom:NAME of the locustfile. Default: the locustfile's "
+    "only one, else reference.",
+)
+@click.option(
+    "--locustfile",
+    default=None,
+    metavar="FILE",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Python file with your own driver: the locustfile that installs it, or the driver's file itself.",
+)
+@click.option(
+    "--profile",
+    default="replatformed",
+    show_default=True,
+    type=click.Choice(["in-house-2004", "replatformed"]),
+    help="Design of the embedded shop, which is probed if no URL is given.",
+)
+@click.option("--no-orders", is_flag=True, help="Leave out the steps that place a test order.")
+@click.option("--exchanges", is_flag=True, help="Show every exchange, not only those of steps that failed.")
+@click.option(
+    "--confirm-host",
+    default=None,
+    metavar="HOST",
+    help="Confirm by name that this host beyond loopback may be visited now; test orders are placed there.",
+)
+def command(
+    url: str,
+    storefront: str,
+    locustfile: Path | None,
+    profile: str,
+    no_orders: bool,
+    exchanges: bool,
+    confirm_host: str | None,
+) -> int:
+    """Walk every step of a driver once against the shop at URL, or against the embedded shop.
+
+    One customer visits, places a test order in each channel, and looks for it in the shop's ledger. Exit code
+    0 if all core steps work (those of browse, search and buy), 99 if one does not, 106 if nobody answers.
+
+    \b
+    Example: doorbuster probe http://127.0.0.1:3001 --storefront vendure
+    """
+    from rich.console import Console
+
+    words = ["--profile", profile, "--storefront", storefront, "--url", _address(url)]
+    words += ["--locustfile", str(locustfile)] if locustfile is not None else []
+    words += ["--confirm-host", confirm_host] if confirm_host is not None else []
+    words += ["--no-orders"] if no_orders else []
+    # A process of its own: the HTTP client of the customers patches the interpreter it runs in.
+    process = subprocess.Popen(
+        [sys.executable, "-m", "doorbuster.load.probe", *words], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    console, tally = Console(highlight=False, soft_wrap=True), Tally()
+    for line in process.stdout:
+        row = json.loads(line)
+        if row["kind"] == "target":
+            console.print(f"probing {row['url']} as a {row['storefront']!r} storefront", markup=False)
+        elif row["kind"] == "error":
+            click.echo(row["text"], err=True)
+        else:
+            tally.add(row)
+            _print_step(console, row, everything=exchanges)
+    code = process.wait()
+    if tally.steps:
+        console.print(tally.sentence())
+    return code
+
+
+class Tally:
+    """How many steps came to what."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.core_short: list[str] = []
+        self.other_short: list[str] = []
+
+    def add(self, row: dict[str, Any]) -> None:
+        self.steps += 1
+        if row["result"] != "ok" and not (row["result"] == "skipped" and not row["core"]):
+            (self.core_short if row["core"] else self.other_short).append(row["step"])
+
+    def sentence(self) -> str:
+        if self.core_short:
+            return f"Core steps that do not work: {', '.join(self.core_short)}."
+        rest = f"; without {', '.join(self.other_short)}" if self.other_short else ""
+        return f"All core steps work{rest}."
+
+
+def _print_step(console: Console, row: dict[str, Any], *, everything: bool) -> None:
+    look, style = _LOOKS[row["result"]]
+    sent = row["exchanges"]
+    spent = (
+        f"{len(sent)} request{'s' * (len(sent) > 1)}, {sum(one['service_ms'] for one in sent):.0f} ms"
+        if sent
+        else ""
+    )
+    console.print(f"  {look:<10}", style=style, end="")
+    told = f"{row['cause']}: {row['told']}" if row["cause"] else row["told"]
+    console.print(f"{row['step']:<15} {spent:<22} {told}".rstrip(), markup=False)
+    if everything or row["result"] in ("failed", "broken"):
+        for one in sent if everything else sent[-1:]:
+            _print_exchange(console, one)
+
+
+def _print_exchange(console: Console, one: dict[str, Any]) -> None:
+    answered = str(one["status"] or one["cause"])
+    hops = f" after {one['redirects']} redirects" if one["redirects"] else ""
+    head = f"{one['method']} {one['url']} -> {answered}{hops} in {one['service_ms']:.0f} ms"
+    lines = [head, *(f"> {line}" for line in one["request"]), *(f"< {line}" for line in one["answer"])]
+    for line in lines:
+        console.print(f"{'':12}{line}", style="dim", markup=False)
+
+
+def _address(url: str) -> str:
+    """Raises: click.UsageError for an address that is none."""
+    if not url:
+        return ""
+    from doorbuster.scenario.target import parse_url
+
+    try:
+        return parse_url(url)
+    except ValueError as error:
+        raise click.UsageError(f"URL {error}") from error
+
+
+__all__ = ["command"]

@@ -1,0 +1,79 @@
+"""A client that shows what it sends and gets, for people who watch one customer: see `probe`."""
+
+from __future__ import annotations
+
+import json as stdlib_json
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+from doorbuster.load.http.client import HttpClient
+from doorbuster.load.http.response import Response
+from doorbuster.storefronts.secrets import is_secret, masked
+
+LINES = 6
+CHARACTERS = 160
+_ANSWER_HEADERS = ("content-type", "location", "retry-after", "server-timing")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One request and its answer, fit to be shown; `status` is 0 and `cause` says why if none came."""
+
+    method: str
+    url: str
+    status: int
+    cause: str
+    service_ms: float
+    redirects: int
+    request: tuple[str, ...]
+    answer: tuple[str, ...]
+
+
+class WatchedClient:
+    """Implements `storefronts.Client`; several may share one list of exchanges."""
+
+    def __init__(self, http: HttpClient, beside: WatchedClient | None = None) -> None:
+        self.exchanges: list[Shown] = beside.exchanges if beside is not None else []
+        self._http = http
+
+    def request(self, method: str, url: str, **options: Any) -> Response:
+        started_at = perf_counter()
+        response = self._http.request(method, url, **options)
+        self.exchanges.append(
+            Shown(
+                method=method,
+                url=masked(response.url),
+                status=response.status_code,
+                cause=response.cause,
+                service_ms=(perf_counter() - started_at) * 1e3,
+                redirects=len(response.history),
+                request=_request_lines(options),
+                answer=_answer_lines(response),
+            )
+        )
+        return response
+
+
+def _request_lines(options: dict[str, Any]) -> tuple[str, ...]:
+    headers = [
+        f"{name}: {'***' if is_secret(name) else value}"
+        for name, value in (options.get("headers") or {}).items()
+    ]
+    body = options.get("json") if options.get("json") is not None else options.get("data")
+    text = body if isinstance(body, str) else stdlib_json.dumps(body, default=str) if body else ""
+    return (*headers, *_first_lines(text))
+
+
+def _answer_lines(response: Response) -> tuple[str, ...]:
+    if not response.status_code:
+        return (str(response.error),)
+    headers = [f"{name}: {value}" for name in _ANSWER_HEADERS if (value := response.headers.get(name))]
+    return (*(masked(line) for line in headers), *_first_lines(response.text))
+
+
+def _first_lines(text: str) -> tuple[str, ...]:
+    """The start of a body: lines with something on them, cut to a width a terminal can show."""
+    lines = [line.strip() for line in masked(text[:20_000]).splitlines() if line.strip()]
+    cut = [line if len(line) <= CHARACTERS else f"{line[:CHARACTERS]}…" for line in lines[:LINES]]
+    return (*cut, f"… {len(lines) - LINES} more lines") if len(lines) > LINES else tuple(cut)
