@@ -1,45 +1,158 @@
-"""`doorbuster init`: a workbench in a retailer's own repository."""
+"""`doorbuster init`: a workbench in a retailer's own repository, or the start of a driver for their shop."""
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 import click
+
+if TYPE_CHECKING:
+    from doorbuster.storefronts.har import Visit
+
+STARTER_URL = "http://127.0.0.1:8004"
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
 
 @click.command("init")
 @click.argument("folder", default=".", type=click.Path(path_type=Path, file_okay=False))
-def command(folder: Path) -> None:
+@click.option(
+    "--storefront",
+    default=None,
+    metavar="NAME",
+    help='Write a starting driver for your own shop, its customers and a small scenario, such as "my-shop".',
+)
+@click.option(
+    "--har",
+    default=None,
+    metavar="FILE",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Start the driver from this recording of a browser (HAR 1.2) of one visit that ends in an order.",
+)
+def command(folder: Path, storefront: str | None, har: Path | None) -> None:
     """Lay out a workbench in FOLDER: scenarios, locustfiles and analysis, copied from the shipped ones.
 
-    Files that are there already are left as they are.
+    With --storefront, write the start of a driver for your own shop instead. Files that are there already are
+    left as they are.
 
     \b
     Example: doorbuster init my-shop-peaks
+    Example: doorbuster init --storefront my-shop
     """
-    from doorbuster.cli.program import program
     from doorbuster.errors import UsageError
-    from doorbuster.workbench import shipped
 
-    written, kept = 0, 0
+    if har is not None and storefront is None:
+        raise UsageError("--har makes a driver, which needs a name; add --storefront my-shop")
     try:
-        for name in ("scenarios", "locustfiles", "analysis"):
-            for source in sorted(shipped(name).rglob("*")):
-                if not source.is_file() or "__pycache__" in source.parts:
-                    continue
-                copy = folder / name / source.relative_to(shipped(name))
-                if copy.exists():
-                    kept += 1
-                    continue
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, copy)
-                written += 1
-        reports = folder / "reports"
-        reports.mkdir(parents=True, exist_ok=True)
+        if storefront is None:
+            _lay_out(folder)
+        else:
+            _write_starter(folder, storefront, har)
     except OSError as error:
         raise UsageError(
             f"{error.filename}: cannot be written: {error.strerror}; name another folder"
         ) from error
+
+
+def _lay_out(folder: Path) -> None:
+    from doorbuster.cli.program import program
+    from doorbuster.workbench import shipped
+
+    written, kept = 0, 0
+    for name in ("scenarios", "locustfiles", "analysis"):
+        for source in sorted(shipped(name).rglob("*")):
+            if not source.is_file() or "__pycache__" in source.parts:
+                continue
+            copy = folder / name / source.relative_to(shipped(name))
+            if copy.exists():
+                kept += 1
+                continue
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
+            written += 1
+    (folder / "reports").mkdir(parents=True, exist_ok=True)
     click.echo(f"{folder}: wrote {written} files" + (f", left {kept} as they were" if kept else ""))
     click.echo(f"next:    {'' if folder == Path() else f'cd {folder} && '}{program()} run smoke")
+
+
+class _Names(NamedTuple):
+    """One shop's name as it is written in YAML, as a module and as a class."""
+
+    plain: str
+    module: str
+    kind: str
+
+    def put_into(self, template: str) -> str:
+        text = template.replace("_my_shop", f"_{self.module}").replace("my-shop", self.plain)
+        return text.replace("MyShop", self.kind)
+
+
+def _write_starter(folder: Path, storefront: str, har: Path | None) -> None:
+    """Raises: UsageError for a name that no scenario could use, or a recording that cannot be read."""
+    from importlib.resources import files
+
+    from doorbuster.cli.program import program
+    from doorbuster.errors import UsageError
+    from doorbuster.storefronts.har_driver import driver_text
+
+    if not _NAME.fullmatch(storefront):
+        raise UsageError(
+            f"--storefront must be small letters, digits, - and _ (got {storefront}); try my-shop"
+        )
+    module = storefront.replace("-", "_")
+    kind = "".join(word.capitalize() for word in module.split("_"))
+    names = _Names(storefront, module, kind if kind.endswith("Shop") else f"{kind}Shop")
+    starter = files("doorbuster.cli") / "starter"
+    texts = {
+        path: names.put_into((starter / template).read_text(encoding="utf-8"))
+        for path, template in (
+            (folder / "locustfiles" / f"_{module}.py", "driver.py.template"),
+            (folder / "locustfiles" / f"{module}_peak.py", "peak.py.template"),
+            (folder / "scenarios" / f"{storefront}-smoke.yaml", "smoke.yaml.template"),
+        )
+    }
+    driver, locustfile, scenario = texts
+    url = STARTER_URL
+    if har is not None:
+        visit = _recorded(har)
+        url = visit.origin
+        texts[driver] = driver_text(texts[driver], visit)
+        texts[scenario] = _as_recorded(texts[scenario], visit)
+    for path, text in texts.items():
+        if path.exists():
+            click.echo(f"{path}: left as it was")
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        click.echo(f"{path}: written")
+    click.echo(f"next:    {program()} probe {url} --locustfile {driver}")
+    click.echo(f"then:    {program()} run {scenario} --locustfile {locustfile}")
+
+
+def _recorded(har: Path) -> Visit:
+    """Raises: UsageError if it is no recording of a visit."""
+    from doorbuster.errors import UsageError
+    from doorbuster.storefronts.har import read_har
+
+    try:
+        return read_har(har.read_bytes())
+    except ValueError as error:
+        raise UsageError(f"{har}: {error}; export it again from the browser's network panel") from error
+
+
+def _as_recorded(scenario: str, visit: Visit) -> str:
+    """The small scenario with the recorded address, and with the recorded pauses as a remark."""
+    text = scenario.replace(STARTER_URL, visit.origin)
+    text = text.replace("allow: [127.0.0.1]", f"allow: [{urlsplit(visit.origin).hostname}]")
+    if not visit.pauses_s:
+        return text
+    pause_s = max(median(visit.pauses_s), 0.1)
+    remark = f"# between the recorded pages: {{lognormal: {{median: {pause_s:.1f}s, sigma: 1.0}}}}"
+    return text.replace("# real customers read for half a minute", remark)
+
+
+__all__ = ["command"]

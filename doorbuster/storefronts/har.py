@@ -1,0 +1,120 @@
+"""A browser's recording of one visit (HAR 1.2), reduced to what a driver can start from.
+
+Rules: only the shop's own pages and calls stay; other origins, images, styles, scripts and fonts go. Cookies
+and headers are not read at all; fields whose names say that they are secret keep their name and lose their
+value; e-mail addresses become a test customer's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from doorbuster.storefronts.secrets import MASK, is_secret
+
+_KEPT = ("text/html", "application/xhtml", "json")
+_PLACE = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")  # no user, no password
+_SAFE = (
+    "/%:@!$&()*+,;=~-._"  # what a path may have; anything else is written as %xx, so that code can quote it
+)
+_MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+TEST_MAIL = "test.customer@example.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One request to the shop. `fields`: of the query or of the body; `as_json`: how the body was sent."""
+
+    method: str
+    path: str
+    fields: tuple[tuple[str, Any], ...]
+    as_json: bool
+    at_unix_s: float
+    is_page: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What one person did in a shop, in order. `pauses_s`: between one page and the next."""
+
+    origin: str
+    requests: tuple[Recorded, ...]
+    pauses_s: tuple[float, ...]
+
+
+def read_har(text: bytes) -> Visit:
+    """The visit in a recording.
+
+    Raises: ValueError if it is none: no JSON, no entries, or nothing of a shop in it.
+    """
+    try:
+        entries = json.loads(text.decode("utf-8-sig"))["log"]["entries"]
+        rows = [(entry, urlsplit(entry["request"]["url"])) for entry in entries]
+        pages = [place for entry, place in rows if _mime(entry).startswith(_KEPT[:2])]
+    except (UnicodeDecodeError, KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        raise ValueError(f"is no HAR recording ({type(error).__name__}: {error})") from error
+    if not pages:
+        raise ValueError("has no page of a shop in it")
+    home = pages[0]
+    if not _PLACE.fullmatch(home.netloc):
+        raise ValueError(f"has a page at {home.netloc[:60]!r}, which is no plain host")
+    own = [
+        entry
+        for entry, place in rows
+        if place[:2] == home[:2] and any(kind in _mime(entry) for kind in _KEPT)
+    ]
+    requests = tuple(sorted((_recorded(entry) for entry in own), key=lambda request: request.at_unix_s))
+    starts = [request.at_unix_s for request in requests if request.is_page]
+    pauses = tuple(round(later - earlier, 3) for earlier, later in pairwise(starts))
+    return Visit(f"{home.scheme}://{home.netloc}", requests, pauses)
+
+
+def _mime(entry: Mapping[str, Any]) -> str:
+    """The kind of the answer; a redirect after a form was sent counts as the page it leads to."""
+    if entry["request"]["method"] == "POST" and 300 <= entry["response"]["status"] < 400:
+        return "text/html"
+    return str(entry["response"]["content"].get("mimeType", "")).lower()
+
+
+def _recorded(entry: Mapping[str, Any]) -> Recorded:
+    request = entry["request"]
+    place = urlsplit(request["url"])
+    body = request.get("postData") or {}
+    as_json = "json" in str(body.get("mimeType", "")).lower()
+    fields: list[tuple[str, Any]] = list(parse_qsl(place.query, keep_blank_values=True))
+    if as_json:
+        try:
+            said = json.loads(body.get("text") or "{}")
+        except json.JSONDecodeError:
+            said = {}
+        fields = list(said.items()) if isinstance(said, dict) else []
+    elif body:
+        listed = [(row["name"], row.get("value", "")) for row in body.get("params") or ()]
+        fields = listed or list(parse_qsl(body.get("text") or "", keep_blank_values=True))
+    return Recorded(
+        method=request["method"].upper(),
+        path=quote(place.path, safe=_SAFE) or "/",
+        fields=tuple((name, _clean(name, value)) for name, value in fields),
+        as_json=as_json,
+        at_unix_s=datetime.fromisoformat(entry["startedDateTime"]).timestamp(),
+        is_page=_mime(entry).startswith(_KEPT[:2]),
+    )
+
+
+def _clean(name: str, value: Any) -> Any:
+    """A field's value, fit to stand in a file that people share; nested ones too."""
+    if is_secret(name):
+        return MASK
+    if isinstance(value, dict):
+        return {key: _clean(key, inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_clean(name, inner) for inner in value]
+    if isinstance(value, str):
+        return _MAIL.sub(TEST_MAIL, value)
+    return value

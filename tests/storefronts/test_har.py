@@ -1,0 +1,168 @@
+"""What is kept of a browser's recording, and which step each request was."""
+
+from __future__ import annotations
+
+import ast
+import json
+from importlib.resources import files
+
+import pytest
+
+from doorbuster.storefronts.har import read_har
+from doorbuster.storefronts.har_driver import driver_text, steps_of
+
+SHOP = "https://shop.example"
+
+
+def entry(
+    method: str, url: str, *, mime: str = "text/html", status: int = 200, at: str = "00", body: object = None
+) -> dict:
+    request = {"method": method, "url": url, "cookies": [{"name": "sid", "value": "hidden"}], "headers": []}
+    if isinstance(body, dict):
+        request["postData"] = {"mimeType": "application/json", "text": json.dumps(body)}
+    elif isinstance(body, str):
+        request["postData"] = {"mimeType": "application/x-www-form-urlencoded", "text": body}
+    return {
+        "startedDateTime": f"2027-01-15T08:00:{at}.000Z",
+        "request": request,
+        "response": {"status": status, "content": {"mimeType": mime}},
+    }
+
+
+def visit(*entries: dict):
+    return read_har(json.dumps({"log": {"entries": list(entries)}}).encode())
+
+
+def test_only_the_shops_own_pages_and_calls_stay_in_order_of_time():
+    found = visit(
+        entry("GET", f"{SHOP}/", at="00"),
+        entry("GET", f"{SHOP}/late", at="09"),
+        entry("GET", f"{SHOP}/api/price", mime="application/json; charset=utf-8", at="04"),
+        entry("GET", f"{SHOP}/a.css", mime="text/css"),
+        entry("GET", f"{SHOP}/a.png", mime="image/png"),
+        entry("POST", "https://ads.example/t", mime="application/json", body={"id": 1}),
+        entry("GET", "http://shop.example/", at="05"),
+    )
+    assert found.origin == SHOP
+    assert [request.path for request in found.requests] == ["/", "/api/price", "/late"]
+    assert found.pauses_s == (9.0,)
+
+
+def test_secrets_lose_their_value_and_addresses_their_owner():
+    found = visit(
+        entry("GET", f"{SHOP}/?access_token=abc&q=tea"),
+        entry("POST", f"{SHOP}/login", body="user=ann@home.example&password=hunter2"),
+        entry(
+            "POST",
+            f"{SHOP}/pay",
+            body={"card": {"cardNumber": "4111", "name": "A"}, "mails": ["a@b.example"]},
+        ),
+    )
+    first, second, third = found.requests
+    assert first.fields == (("access_token", "***"), ("q", "tea"))
+    assert second.fields == (("user", "test.customer@example.com"), ("password", "***"))
+    assert third.fields == (
+        ("card", {"cardNumber": "***", "name": "A"}),
+        ("mails", ["test.customer@example.com"]),
+    )
+    assert third.as_json
+
+
+def test_a_form_that_is_answered_with_a_redirect_is_kept():
+    found = visit(entry("GET", f"{SHOP}/"), entry("POST", f"{SHOP}/cart", mime="", status=303, body="id=7"))
+    assert [request.method for request in found.requests] == ["GET", "POST"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"no",
+        b"{}",
+        b'{"log": {}}',
+        b'{"log": {"entries": [7]}}',
+        b'{"log": {"entries": []}}',
+        b"\xff\xfe",
+        b"[]",
+    ],
+)
+def test_what_is_no_recording_is_refused(text):
+    with pytest.raises(ValueError, match=r"is no HAR recording|has no page of a shop"):
+        read_har(text)
+
+
+def test_a_recording_cannot_write_code_into_the_driver():
+    template = (files("doorbuster.cli") / "starter" / "driver.py.template").read_text(encoding="utf-8")
+    nasty = '"); raise SystemExit("{0}\\\\'
+    recorded = visit(
+        entry("GET", f"{SHOP}/"),
+        entry("GET", f"{SHOP}/p{nasty}/p/x{nasty}", at="01"),
+        entry("POST", f"{SHOP}/cart/{nasty}", body={nasty: nasty, "n": "'"}, at="02"),
+        entry("POST", f"{SHOP}/checkout/{nasty}", body={nasty: [nasty]}, at="03"),
+        entry("GET", f"{SHOP}/search/{nasty}?q={nasty}", at="04"),
+    )
+    tree = ast.parse(driver_text(template, recorded))
+    calls = {
+        node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and hasattr(node.func, "id")
+    }
+    assert "SystemExit" not in calls
+    with pytest.raises(ValueError, match="no plain host"):
+        visit(entry("GET", 'https://ann:pw@shop.example"/'))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "step"),
+    [
+        ("GET", "/", "home"),
+        ("GET", "/category/lamps", "category"),
+        ("GET", "/collections/winter", "category"),
+        ("GET", "/search?q=tea", "search"),
+        ("GET", "/find?query=tea", "search"),
+        ("GET", "/products/tea-pot", "product"),
+        ("GET", "/p/123/", "product"),
+        ("POST", "/cart/add", "add_to_basket"),
+        ("POST", "/basket/items", "add_to_basket"),
+        ("GET", "/cart", "basket"),
+        ("GET", "/checkout", "checkout_page"),
+        ("POST", "/checkout", "checkout"),
+        ("POST", "/api/orders", "checkout"),
+        ("GET", "/about-us", None),
+        ("POST", "/newsletter", None),
+        ("PUT", "/cart/1", None),
+    ],
+)
+def test_the_words_of_an_address_say_which_step_it_was(method, path, step):
+    home = entry("GET", f"{SHOP}/welcome")
+    assert list(steps_of(visit(home, entry(method, SHOP + path)))) == ([step] if step else [])
+
+
+def test_the_driver_has_the_recorded_addresses_and_fields_and_is_python():
+    template = (files("doorbuster.cli") / "starter" / "driver.py.template").read_text(encoding="utf-8")
+    recorded = visit(
+        entry("GET", f"{SHOP}/", at="00"),
+        entry("GET", f"{SHOP}/c/lamps/", at="01"),
+        entry("GET", f"{SHOP}/find?query=desk+lamp", at="02"),
+        entry("GET", f"{SHOP}/p/L-7/", at="03"),
+        entry(
+            "POST",
+            f"{SHOP}/api/cart/lines",
+            mime="application/json",
+            body={"article": "L-7", "n": 1},
+            at="04",
+        ),
+        entry("POST", f"{SHOP}/api/orders", mime="application/json", body={"mail": "a@b.example"}, at="05"),
+    )
+    text = driver_text(template, recorded)
+    compile(text, "driver.py", "exec")
+    for part in (
+        'href="/p/([\\w-]+)/"',
+        'href="(/c/[\\w-]+/)"',
+        'f"/p/{sku}/"',
+        'f"/find?query={',
+        "terms = ('desk lamp', ",
+        "\"/api/cart/lines\", json={'article': sku, 'n': 1}",
+        "\"/api/orders\", json={**CUSTOMER, 'idempotency_key': key}",
+        "'mail': 'test.customer@example.com'",
+        "Not in the recording, so still the starter's: basket, checkout_page.",
+    ):
+        assert part in text, part
