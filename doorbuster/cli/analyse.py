@@ -33,7 +33,8 @@ def command(run: Path, sections: tuple[str, ...]) -> int:
     with Run.open(run) as opened:
         analysed = analyse_run(opened, [scripts[name] for name in sections or scripts])
     for section in analysed.sections:
-        print_section(section)
+        if sections or not section.silent:
+            print_section(section)
     for error in analysed.errors:
         click.echo(str(error), err=True)
     return int(ExitCode.SCRIPT_EXCEPTION) if analysed.errors else 0

@@ -23,6 +23,7 @@ from doorbuster.records.histogram import BINS, PACKED, Histogram, Ints
 _GRAINS_S = ((180, 1), (900, 5), (2700, 15), (5400, 30), (10_800, 60), (54_000, 300), (162_000, 900))
 _LONGEST_GRAIN_S = 3600
 _SLOTS_AT_ONCE = 96  # of BINS int64 each: 18 MB
+_ENTRIES_AT_ONCE = 2**20
 _DENSE_WORTH = 24  # cells of a dense array that cost as much as sorting one entry
 
 Rows = Sequence[tuple[int, int, bytes]]  # (series, second, packed bins)
@@ -68,9 +69,13 @@ class Grains:
         order = order[np.searchsorted(targets[order], 0) :]
         wanted, first = np.unique(targets[order], return_index=True)
         ends = np.append(first, order.size)
-        for at in range(0, wanted.size, _SLOTS_AT_ONCE):
-            some = wanted[at : at + _SLOTS_AT_ONCE]
-            slots = order[ends[at] : ends[min(at + _SLOTS_AT_ONCE, wanted.size)]]
+        sizes = np.concatenate(([0], np.cumsum((self.starts[1:] - self.starts[:-1])[order])))[ends]
+        at = 0
+        while at < wanted.size:
+            last = int(np.searchsorted(sizes, sizes[at] + _ENTRIES_AT_ONCE, side="right")) - 1
+            end = min(max(at + 1, last), at + _SLOTS_AT_ONCE, wanted.size)
+            some, slots = wanted[at:end], order[ends[at] : ends[end]]
+            at = end
             place = np.searchsorted(some, targets[slots])
             yield from self._histograms(some, slots, place)
 

@@ -98,7 +98,7 @@ def render_page(
 ) -> str:
     """The whole page as HTML text; `problems` are scripts that failed."""
     meta = run.meta
-    ordered = in_order(section for section in sections if not section.silent)
+    ordered = in_order(sections)
     parts = [_part(section, number) for number, section in enumerate(ordered, start=1)]
     return (
         _environment()
@@ -131,10 +131,11 @@ def _headline(verdict: Verdict) -> str:
 
 def in_order(sections: Iterable[Section]) -> list[Section]:
     """What was asked first: capacity if it was searched, customers, orders; then the course of the run, a
-    user's own sections as given, and the generator last.
+    user's own sections as given, and the generator last. Silent ones are left out.
     """
     rank = {name: place for place, name in enumerate(_ORDER)}
-    return sorted(sections, key=lambda section: 99 if section.name in _LAST else rank.get(section.name, 50))
+    told = [section for section in sections if not section.silent]
+    return sorted(told, key=lambda section: 99 if section.name in _LAST else rank.get(section.name, 50))
 
 
 def metrics_by_name(sections: Iterable[Section]) -> dict[str, Metric]:

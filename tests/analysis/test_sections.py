@@ -15,7 +15,9 @@ from doorbuster.records.runfile import RunWriter
 from doorbuster.report import Section, load_analysis
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = ("customers", "orders", "phases", "latency", "course", "steps", "generator")
+SCRIPTS = (
+    "capacity", "headroom", "customers", "orders", "phases", "latency", "course", "steps", "generator",
+)  # fmt: skip
 GOOD = {"broken": None}
 
 

@@ -1,0 +1,177 @@
+"""How many customers can the shop take, how sure is that, and what breaks first?
+
+    python analysis/capacity.py reports/<search>
+
+Reads what `doorbuster capacity SCENARIO` found (capacity.json, beside the runs of its plateaus). Any run of
+the search will do as RUN. An ordinary run did not search: it shows what one demand did, not the limit.
+"""
+
+from __future__ import annotations
+
+import math
+
+from doorbuster.records.run import Run
+from doorbuster.records.search import SearchPlateau, SearchResult, find_search
+from doorbuster.report.section import Chart, Column, Mark, Metric, Section, Series, Table, Unit, main
+from doorbuster.units import format_duration
+
+STATUS = {"pass": "✓ held", "fail": "✗ broke", "unsure": "? unsure", "invalid": "! not delivered"}
+FLAGS = {
+    "generator-bound": "The load generator ended the search, not the shop: give it more workers to go on.",
+    "ceiling": "The highest rate allowed ended the search: raise --highest or safety.max_rate to go on.",
+    "below-range": "Not even the lowest rate kept the thresholds.",
+    "did not recover": "After an overload the shop was not fine at a rate it had held before: metastable.",
+    "recovery not tested": "Whether the shop recovers from an overload was not tested.",
+    "wide": "The interval is wide: --budget buys width, four times the time halves it.",
+    "not drained": "The shop was not empty at the end of some plateau.",
+    "line misfit": "The plateaus contradict each other beyond chance: was it the same shop?",
+}
+LOWEST, HIGHEST = 0.02, 50.0  # how much of what is allowed is still drawn
+
+
+def analyse(run: Run) -> Section:
+    """The capacity that the search of this run found."""
+    found = find_search(run.path)
+    question = "How many customers can the shop take?"
+    if found is None:
+        sentence = (
+            "This run did not search for the capacity; `doorbuster capacity` with its scenario does, and "
+            "tells the highest rate at which every threshold still holds."
+        )
+        meaning = {"rate": Metric(None, "per_s", meaning="the capacity; this run did not search for it")}
+        return Section(name="capacity", question=question, sentence=sentence, metrics=meaning, silent=True)
+    return Section(
+        name="capacity",
+        question=question,
+        sentence=found.sentence,
+        findings=_findings(found),
+        figures=(*_level_chart(found), *_goodput_chart(found)),
+        tables=(_answer_table(found), _plateau_table(found)),
+        metrics=_metrics(found),
+    )
+
+
+def _metrics(found: SearchResult) -> dict[str, Metric]:
+    n = len(found.plateaus)
+    rate = Metric(
+        found.rate_per_s, "per_s", found.low, found.high, n, "customers per second that keep all thresholds",
+        found.at_least,
+    )  # fmt: skip
+    back = None if found.recovered is None else float(found.recovered)
+    return {
+        "rate": rate,
+        "requests_rate": _times(rate, found.requests_per_customer, "requests per second at that rate"),
+        "orders_rate": _times(rate, found.orders_per_customer, "orders per second at that rate"),
+        "recovers": Metric(back, "", n=n, meaning="1: fine again after an overload, 0: metastable"),
+    }
+
+
+def _times(rate: Metric, factor: float | None, meaning: str, unit: Unit = "per_s") -> Metric:
+    """A rate times a number known far better than the rate."""
+    if factor is None:
+        return Metric(None, unit, n=rate.n, meaning=meaning)
+    value, low, high = (None if end is None else end * factor for end in (rate.value, rate.low, rate.high))
+    return Metric(value, unit, low, high, rate.n, meaning, rate.at_least)
+
+
+def _findings(found: SearchResult) -> tuple[str, ...]:
+    told = []
+    if not found.finished:
+        told.append("The search was interrupted: this is what was known by then.")
+    if found.breaks_at_step:
+        told.append(f"Where it breaks, the step {found.breaks_at_step} is slowest.")
+    if found.breaks_at_channel:
+        told.append(f"The {found.breaks_at_channel} channel loses customers first.")
+    told += [FLAGS[flag] for flag in found.flags if flag in FLAGS]
+    if found.recovered:
+        told.append("After an overload the shop came back to a rate it had held before.")
+    return tuple(told)
+
+
+def _level_chart(found: SearchResult) -> tuple[Chart, ...]:
+    """Each plateau's thresholds as a share of what is allowed, over the rate."""
+    shown = sorted(
+        (p for p in found.plateaus if p.status != "invalid" and p.kind != "from-above"),
+        key=lambda plateau: plateau.rate_per_s,
+    )
+    names = list(dict.fromkeys(reading.name for plateau in shown for reading in plateau.readings))
+    series = []
+    for name in names:
+        levels = [next((r.level for r in plateau.readings if r.name == name), None) for plateau in shown]
+        y = tuple(None if level is None else min(HIGHEST, max(LOWEST, math.exp(level))) for level in levels)
+        if any(value is not None for value in y):
+            series.append(Series(name, y))
+    if not series:
+        return ()
+    rate = found.rate_per_s
+    title = "No rate kept every threshold"
+    if rate is not None:
+        title = f"The first promise breaks at {rate:.3g} customers per second"
+    if found.at_least:
+        title = f"No promise broke up to {rate:.3g} customers per second"
+    return (
+        Chart(
+            "scatter", title, "customers per second", "observed, as a multiple of what is allowed",
+            tuple(plateau.rate_per_s for plateau in shown), tuple(series), x_unit="per_s", log_y=True,
+            bounds=(Mark(1.0, "allowed"),),
+            moments=() if rate is None else (Mark(rate, "capacity"),),
+            note=f"A percentile is read as its share: p(95)<3s allows 5 % above 3 s. Drawn from {LOWEST:g} "
+            f"to {HIGHEST:g} times; a threshold of which nothing bad was seen has no point.",
+        ),
+    )  # fmt: skip
+
+
+def _goodput_chart(found: SearchResult) -> tuple[Chart, ...]:
+    shown = sorted(
+        (p for p in found.plateaus if p.status != "invalid" and p.kind != "from-above"),
+        key=lambda plateau: plateau.rate_per_s,
+    )
+    if len(shown) < 2:
+        return ()
+    most = max(shown, key=lambda plateau: plateau.completed_per_s)
+    return (
+        Chart(
+            "scatter", f"The shop finished at most {most.completed_per_s:.3g} customers per second",
+            "customers per second who came", "customers per second who left, served or not",
+            tuple(plateau.rate_per_s for plateau in shown),
+            (Series("left the shop", tuple(p.completed_per_s for p in shown), "strong"),
+             Series("as many as came", tuple(p.rate_per_s for p in shown), "planned")),
+            x_unit="per_s", y_unit="per_s",
+        ),
+    )  # fmt: skip
+
+
+def _answer_table(found: SearchResult) -> Table:
+    metrics = _metrics(found)
+    rows = []
+    for label, factor in (("per second", 1.0), ("per minute", 60.0), ("per hour", 3600.0)):
+        cells = [
+            _times(metrics[name], factor, "", "count" if factor > 1 else "")
+            for name in ("rate", "requests_rate", "orders_rate")
+        ]
+        rows.append((label, *cells))
+    columns = (Column("Capacity"), Column("Customers"), Column("Requests"), Column("Orders"))
+    note = (
+        "95 % intervals. Requests and orders are those of the customers of open channels, at the scenario's "
+        f"mix and as measured near the answer. {found.binding or 'Nothing'} breaks first."
+    )
+    return Table("Capacity in customers, requests and orders", columns, tuple(rows), note)
+
+
+def _plateau_table(found: SearchResult) -> Table:
+    rows = tuple(_row(number, plateau) for number, plateau in enumerate(found.plateaus, start=1))
+    columns = (
+        Column("No.", "count"), Column("Why"), Column("Customers", "per_s"), Column("Judged for", "s"),
+        Column("Result"), Column("Because"),
+    )  # fmt: skip
+    took = format_duration(found.elapsed_s)
+    note = f"The search took {took}. Each plateau is a run of its own in the folder of the search."
+    return Table("The plateaus of the search, in order", columns, rows, note)
+
+
+def _row(number: int, plateau: SearchPlateau) -> tuple[int, str, float, int, str, str]:
+    return (number, plateau.kind, plateau.rate_per_s, plateau.seconds, STATUS[plateau.status], plateau.why)
+
+
+if __name__ == "__main__":
+    main(analyse)

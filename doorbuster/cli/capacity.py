@@ -1,0 +1,235 @@
+"""`doorbuster capacity`: how many customers can the shop take before it breaks its promises?"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from doorbuster.cli.options import confirm_option, profile_option, seed_option, url_option
+
+if TYPE_CHECKING:
+    from doorbuster.cli.plateaus import PlateauRunner
+    from doorbuster.records.search import SearchResult
+    from doorbuster.scenario import Scenario
+    from doorbuster.stats.capacity import SearchSettings
+    from doorbuster.stats.plateau import Measured, Plateau, Proposal
+
+LONG_OF_BUDGET = 8  # a long plateau takes this part of the time at most
+START_OF_DEMAND = 0.25
+SHORTEST_SETTLE_S, LONGEST_SETTLE_S = 3.0, 60.0
+
+
+@click.command("capacity")
+@click.argument("scenario")
+@profile_option
+@url_option
+@seed_option
+@confirm_option
+@click.option(
+    "--out",
+    default=None,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Folder for the search, its runs and its report, new or empty. Default: reports/<time>-<scenario>.",
+)
+@click.option(
+    "--locustfile",
+    default="retail_peak.py",
+    show_default=True,
+    metavar="FILE",
+    help="Who comes: a path, or a file of the workbench's locustfiles/.",
+)
+@click.option(
+    "--workers",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 256),
+    help="Worker processes to generate load with; 0 uses one process for everything.",
+)
+@click.option("--start", default=None, metavar="RATE", help="First rate. Default: a quarter of the demand.")
+@click.option("--highest", default=None, metavar="RATE", help="No rate above this. Default: safety.max_rate.")
+@click.option("--budget", default="590s", show_default=True, metavar="TIME", help="Time for the search.")
+@click.option(
+    "--settle",
+    default=None,
+    metavar="TIME",
+    help="Time at the start of each plateau that is not judged. Default: the longest visit of a journey.",
+)
+@click.option("--quiet", is_flag=True, help="No line per plateau, only the answer.")
+def command(
+    scenario: str,
+    profile: str | None,
+    url: str | None,
+    seed: int | None,
+    confirm_host: str | None,
+    out: Path | None,
+    locustfile: str,
+    workers: int,
+    start: str | None,
+    highest: str | None,
+    budget: str,
+    settle: str | None,
+    quiet: bool,
+) -> int:
+    """Search the highest rate of customers at which every threshold of SCENARIO still holds.
+
+    Sends the scenario's own mix of customers at constant rates, one plateau after the other, each a run of
+    its own in the folder of the search. Ctrl-C keeps what is known.
+
+    \b
+    Example: doorbuster capacity ms-christmas-2004 --profile replatformed
+    """
+    from doorbuster.cli.locust_process import local_workers
+    from doorbuster.cli.pipeline import find_locustfile, find_scenario, new_run_folder
+    from doorbuster.cli.plateaus import PlateauRunner, open_shop
+    from doorbuster.errors import ExitCode, UsageError
+    from doorbuster.gate.indicators import binding_thresholds
+
+    plan = find_scenario(scenario, profile=profile, url=url, seed=seed)
+    thresholds = binding_thresholds(plan.thresholds)
+    if not thresholds:
+        raise UsageError(
+            f"{plan.name} has no threshold that more customers could break; add one to thresholds"
+        )
+    settings = _settings(plan, start=start, highest=highest, budget=budget, settle=settle)
+    folder = new_run_folder(out, plan)
+    options = [*(["--confirm-host", confirm_host] if confirm_host else []),
+               *(local_workers(workers) if workers else [])]  # fmt: skip
+    if not quiet:
+        click.secho(plan.title, bold=True, err=True)
+    with open_shop(plan, folder / "shop.log") as address:
+        runner = PlateauRunner(plan, thresholds, folder, address, find_locustfile(locustfile), tuple(options))
+        search = _Search(runner, settings, quiet=quiet)
+        interrupted = search.until_answered()
+    result = search.record(finished=not interrupted)
+    _report(folder, result)
+    _tell(result, folder)
+    if interrupted:
+        return int(ExitCode.INTERRUPTED)
+    return 0 if result.rate_per_s is not None else int(ExitCode.INCONCLUSIVE)
+
+
+class _Search:
+    """The history of one search, on screen and on disk."""
+
+    def __init__(self, runner: PlateauRunner, settings: SearchSettings, *, quiet: bool) -> None:
+        self._runner = runner
+        self._settings = settings
+        self._quiet = quiet
+        self._history: list[Plateau] = []
+
+    def until_answered(self) -> bool:
+        """Run what the search proposes until it has its answer; whether somebody stopped it before."""
+        from doorbuster.stats.capacity import next_step
+        from doorbuster.stats.plateau import Proposal, judge_plateau
+
+        try:
+            while isinstance(step := next_step(self._history, self._settings), Proposal):
+                measured = self._with_view(step)
+                self._history.append(judge_plateau(measured))
+                self.record(finished=False)
+                self._tell_plateau(self._history[-1])
+        except KeyboardInterrupt:
+            return True
+        return False
+
+    def record(self, *, finished: bool) -> SearchResult:
+        """Write what is known now."""
+        from doorbuster.cli.capacity_result import result_of
+        from doorbuster.stats.capacity import answer_so_far
+
+        found = answer_so_far(self._history)
+        folders = [
+            self._runner.folder_of(plateau.measured.proposal, number)
+            for number, plateau in enumerate(self._history, start=1)
+        ]
+        result = result_of(self._runner.plan, found, self._history, folders, finished=finished)
+        result.write(self._runner.folder)
+        return result
+
+    def _with_view(self, step: Proposal) -> Measured:
+        from rich.console import Console
+        from rich.live import Live
+
+        console, number = Console(stderr=True), len(self._history) + 1
+        if self._quiet or not console.is_terminal:
+            return self._runner.run(step, number, lambda _: None)
+        with Live(self._bracket(step, ""), console=console, transient=True, refresh_per_second=4) as live:
+            return self._runner.run(step, number, lambda text: live.update(self._bracket(step, text)))
+
+    def _bracket(self, step: Proposal, progress: str) -> str:
+        return f"{self._known()}  now {step.kind} at {step.rate_per_s:.4g}/s ({step.why}) {progress}"
+
+    def _known(self) -> str:
+        """The bracket so far, such as "holds 20/s, breaks 40/s"."""
+        from doorbuster.stats.standing import Standing
+
+        known = Standing.of(self._history)
+        under, over = known.under, known.over
+        parts = [
+            f"holds {under.rate_per_s:.4g}/s" if under else "",
+            f"breaks {over.rate_per_s:.4g}/s" if over else "",
+        ]
+        return ", ".join(part for part in parts if part) or "nothing known yet"
+
+    def _tell_plateau(self, plateau: Plateau) -> None:
+        if not self._quiet:
+            sign = {"pass": "✓", "fail": "✗", "unsure": "?", "invalid": "!"}[plateau.status]
+            click.echo(f"{sign} {plateau.rate_per_s:8.4g}/s  {plateau.kind:<13} {plateau.why}", err=True)
+            click.secho(f"  {self._known()}", dim=True, err=True)
+
+
+def _settings(
+    plan: Scenario, *, start: str | None, highest: str | None, budget: str, settle: str | None
+) -> SearchSettings:
+    from doorbuster.errors import UsageError
+    from doorbuster.scenario import estimate
+    from doorbuster.stats.capacity import SearchSettings
+    from doorbuster.units import parse_duration_s, parse_rate_per_s
+
+    expected = estimate(plan)
+    each = expected.peak_requests_per_s / max(expected.peak_customers_per_s, 1e-9)
+    visits_s = [lane.visit_s for lane in expected.lanes if plan.channels[lane.channel].is_open]
+    try:
+        budget_s = parse_duration_s(budget)
+        settle_s = parse_duration_s(settle) if settle else max(visits_s, default=0.0)
+        top = parse_rate_per_s(highest) if highest else plan.safety.max_rate_per_s / each
+        first = parse_rate_per_s(start) if start else START_OF_DEMAND * plan.demand.peak_per_s
+        if not settle:
+            settle_s = min(max(settle_s, SHORTEST_SETTLE_S), LONGEST_SETTLE_S)
+        return SearchSettings(
+            start_per_s=min(first, top), highest_per_s=top, settle_s=float(round(settle_s)),
+            budget_s=budget_s, long_s=float(min(75, max(25, round(budget_s / LONG_OF_BUDGET)))),
+        )  # fmt: skip
+    except ValueError as error:
+        raise UsageError(f"--start, --highest, --budget or --settle: {error}") from error
+
+
+def _report(folder: Path, result: SearchResult) -> None:
+    """The report of the search: that of its run at the highest rate that held, with the search on top."""
+    from doorbuster.cli.pipeline import recorded_scenario, write_everything
+    from doorbuster.records.run import Run
+
+    if not result.plateaus:
+        return
+    limit = result.rate_per_s or 0.0
+    usable = [plateau for plateau in result.plateaus if plateau.status != "invalid"] or list(result.plateaus)
+    below = [plateau for plateau in usable if plateau.rate_per_s <= limit]
+    shown = max(below, key=lambda p: (p.rate_per_s, p.seconds)) if below else usable[0]
+    shutil.copyfile(folder / shown.run / "run.sqlite", folder / "run.sqlite")
+    with Run.open(folder) as run:
+        scenario = recorded_scenario(run)
+    write_everything(folder, scenario).tell_failed_scripts()
+
+
+def _tell(result: SearchResult, folder: Path) -> None:
+    click.echo()
+    click.secho(result.sentence, bold=True)
+    for flag in result.flags:
+        click.echo(f"  - {flag}")
+    click.echo(f"took:    {result.elapsed_s:.0f} s, {len(result.plateaus)} plateaus")
+    if (folder / "index.html").exists():
+        click.echo(f"report:  {folder / 'index.html'}")

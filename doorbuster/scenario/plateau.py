@@ -1,0 +1,50 @@
+"""A scenario's customers at a constant rate: what a capacity search sends, as the text of a scenario.
+
+Everything but demand, target, seed and thresholds stays as it was written. A text, because a run records the
+text of its scenario, and its workers read it: what was run can then be read, and run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import yaml
+
+from doorbuster.scenario.document import read_document
+from doorbuster.scenario.model import Scenario
+from doorbuster.scenario.thresholds import parse_subject
+
+
+class Level(NamedTuple):
+    """A rate of customers, held for some seconds."""
+
+    rate_per_s: float
+    for_s: float
+
+
+def plateau_text(scenario: Scenario, levels: Sequence[Level], *, url: str, seed: int) -> str:
+    """The YAML text of `scenario` with customers at these levels, one after the other, against `url`.
+
+    Thresholds on a phase or on a section are left out: a plateau has no phases, sections judge whole runs.
+    """
+    document: Any = read_document(scenario.source_text, "scenario").data
+    peak = max(level.rate_per_s for level in levels)
+    stages = [
+        {"for": f"{level.for_s:.3f}s", "at": f"{100 * level.rate_per_s / peak:.9f}%"} for level in levels
+    ]
+    document = dict(document)
+    document["demand"] = {"peak": f"{peak:.9f} customers/s", "curve": {"stages": stages}}
+    if scenario.demand.burstiness > 1:
+        document["demand"]["burstiness"] = scenario.demand.burstiness
+    document["target"] = {"storefront": scenario.target.storefront, "url": url}
+    document["seed"] = seed
+    document["thresholds"] = {
+        key: value for key, value in dict(document.get("thresholds") or {}).items() if _stays(str(key))
+    }
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _stays(key: str) -> bool:
+    subject = parse_subject(key)
+    return "." not in subject.metric and all(tag.name != "phase" for tag in subject.tags)

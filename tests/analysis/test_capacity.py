@@ -1,0 +1,94 @@
+"""What the report says of a capacity search, and of a run that did not search."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from doorbuster.errors import RecordError
+from doorbuster.records.run import Run
+from doorbuster.records.search import SearchPlateau, SearchReading, SearchResult, find_search
+from doorbuster.report import load_analysis
+
+ROOT = Path(__file__).parents[2]
+READING = SearchReading("http_req_duration: p(95)<1s", 0.5, 0.1, 0.9)
+RESULT = SearchResult(
+    scenario="sale", title="A sale", sentence="Capacity is 20 customers/s.",
+    rate_per_s=20.0, low=18.0, high=22.0,
+    at_least=False, binding="http_req_duration: p(95)<1s", method="line", recovered=True, flags=("wide",),
+    elapsed_s=300.0, finished=True, demand_per_s=10.0, requests_per_customer=5.0, orders_per_customer=0.1,
+    plateaus=(
+        SearchPlateau("ramp", 10.0, 3.0, 10.0, 10, "pass", "kept", False, 10.0, 15.0, "01", ()),
+        SearchPlateau("ramp", 40.0, 3.0, 10.0, 10, "fail", "broke", True, 25.0, 15.0, "02", (READING,)),
+    ),
+)  # fmt: skip
+
+
+@pytest.fixture
+def search(build_peak, tmp_path):
+    """Function (changes of the result) -> an open run of a search that ended so."""
+
+    def make(**changes) -> Run:
+        shutil.copy(build_peak() / "run.sqlite", tmp_path / "run.sqlite")
+        replace(RESULT, **changes).write(tmp_path)
+        return Run.open(tmp_path)
+
+    return make
+
+
+def section(name, run):
+    return load_analysis(ROOT / "analysis" / f"{name}.py")(run)
+
+
+def test_a_result_is_read_as_it_was_written_also_from_a_plateau_below(search):
+    run = search()
+    assert find_search(run.path) == RESULT
+    assert find_search(run.path.parent / "01" / "run.sqlite") == RESULT
+
+
+def test_a_damaged_result_is_named(search):
+    run = search()
+    (run.path.parent / "capacity.json").write_text("{}")
+    with pytest.raises(RecordError, match=r"capacity\.json: cannot read the result of the search"):
+        find_search(run.path)
+
+
+def test_the_answer_is_told_in_customers_requests_and_orders(search):
+    found = section("capacity", search())
+    assert found.sentence == "Capacity is 20 customers/s."
+    requests, orders = found.metrics["requests_rate"], found.metrics["orders_rate"]
+    assert (requests.value, requests.low, requests.high) == (100.0, 90.0, 110.0)
+    assert orders.value == pytest.approx(2.0)
+    per_hour = found.tables[0].rows[2]
+    assert per_hour[1].value == 72_000
+
+
+def test_headroom_is_capacity_over_demand_with_a_probability(search):
+    found = section("headroom", search())
+    ratio = found.metrics["ratio"]
+    assert (ratio.value, ratio.low, ratio.high) == (2.0, pytest.approx(1.8), pytest.approx(2.2))
+    assert found.metrics["held"].value > 0.999
+    assert found.sentence.startswith("The shop can take 2 times the peak (95 % interval 1.8 to 2.2)")
+
+
+def test_a_shop_that_did_not_give_in_has_at_least_that_much(search):
+    found = section("headroom", search(at_least=True, high=None))
+    assert found.metrics["ratio"].at_least
+    assert "at least 2 times" in found.sentence
+
+
+@pytest.mark.parametrize("name", ["capacity", "headroom"])
+def test_a_search_without_an_answer_invents_none(search, name):
+    found = section(name, search(rate_per_s=None, low=None, high=None, sentence="Nothing is known yet."))
+    assert all(metric.value is None for key, metric in found.metrics.items() if key in ("rate", "ratio"))
+    assert not found.silent
+
+
+@pytest.mark.parametrize("name", ["capacity", "headroom"])
+def test_an_ordinary_run_says_that_it_did_not_search(open_peak, name):
+    found = section(name, open_peak())
+    assert found.silent
+    assert "`doorbuster capacity`" in found.sentence

@@ -1,0 +1,80 @@
+"""A real capacity search against the embedded shop: short, so its answer is rough, but whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from doorbuster.records.run import Run
+
+SCENARIO = """
+title: "A tiny shop"
+target:
+  storefront: reference
+  shop: {profile: in-house-2004, workers: 1, query_time: 20ms, products: 200}
+demand: {peak: 1 customers/s, curve: {stages: [{for: 10s, at: 100%}]}}
+channels:
+  web: {share: 100%, journeys: {browse: 1}, patience: none, think: {constant: 10ms}}
+thresholds:
+  http_req_duration: ["p(95)<500ms"]
+drain: 5s
+"""
+
+
+def start(folder, *options):
+    (folder / "tiny.yaml").write_text(SCENARIO)
+    words = ["capacity", "tiny.yaml", "--out", "found", "--settle", "1s", *options]
+    return subprocess.Popen(
+        [sys.executable, "-m", "doorbuster", *words], cwd=folder, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+
+
+@pytest.mark.truth
+def test_a_search_finds_where_a_shop_breaks_and_reports_it(tmp_path):
+    process = start(tmp_path, "--budget", "130s", "--start", "4 customers/s")
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    found = json.loads((tmp_path / "found" / "capacity.json").read_text())
+    assert found["finished"]
+    assert 0.2 < found["rate_per_s"] < 4.0  # one worker, 20 ms a query, some ten queries a page, four pages
+    assert {plateau["status"] for plateau in found["plateaus"]} >= {"fail"}
+    assert out.strip().startswith("Capacity is ")
+    assert "Capacity is " in (tmp_path / "found" / "index.html").read_text()
+    for plateau in found["plateaus"]:
+        with Run.open(tmp_path / "found" / plateau["run"]) as run:
+            assert run.balance().served > 0
+
+
+def test_ctrl_c_keeps_what_is_known_and_leaves_no_process(tmp_path):
+    process = start(tmp_path, "--start", "4 customers/s")
+    give_up_at = time.monotonic() + 60
+    while not list(tmp_path.glob("found/01-*/run.sqlite")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < give_up_at
+        time.sleep(0.2)
+    os.kill(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 105, err
+    found = json.loads((tmp_path / "found" / "capacity.json").read_text())
+    assert (found["finished"], found["rate_per_s"]) == (False, None)
+    assert "Nothing is known yet" in out
+
+
+def test_a_scenario_without_a_promise_that_load_can_break_is_refused(tmp_path):
+    text = SCENARIO.replace('http_req_duration: ["p(95)<500ms"]', 'customers: ["count>1"]')
+    (tmp_path / "x.yaml").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "doorbuster", "capacity", "x.yaml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "has no threshold that more customers could break" in done.stderr

@@ -1,0 +1,38 @@
+"""A plateau is the same scenario with other customers, as a text that reads back."""
+
+from __future__ import annotations
+
+import pytest
+
+from doorbuster.scenario import load_scenario, phases, read_scenario
+from doorbuster.scenario.plateau import Level, plateau_text
+
+
+def test_a_plateau_keeps_everything_but_demand_target_and_seed(shipped_folder):
+    for path in shipped_folder.glob("*.yaml"):
+        whole = load_scenario(path)
+        text = plateau_text(whole, [Level(12.5, 40.0)], url="http://127.0.0.1:8080", seed=7)
+        made = read_scenario(text)
+        assert (made.channels, made.safety, made.drain_s) == (whole.channels, whole.safety, whole.drain_s)
+        assert made.demand.peak_per_s == pytest.approx(12.5)
+        assert (made.demand.duration_s, made.seed, made.target.url) == (40.0, 7, "http://127.0.0.1:8080")
+        assert made.demand.burstiness == whole.demand.burstiness
+        assert [str(at) for at in made.thresholds] == [str(at) for at in whole.thresholds]
+        assert [phase.name for phase in phases(made)] == ["peak"]
+
+
+def test_an_overload_comes_first(sound_text):
+    text = plateau_text(
+        read_scenario(sound_text), [Level(40.0, 5.0), Level(10.0, 20.0)], url="http://127.0.0.1:1", seed=1
+    )
+    curve = read_scenario(text).demand.rate_curve
+    assert curve.at_per_s([2.0, 10.0]).tolist() == pytest.approx([40.0, 10.0])
+
+
+def test_promises_about_phases_and_sections_do_not_come_along(scenario_with):
+    scenario = scenario_with(
+        5,
+        "thresholds: {'can_browse{phase:peak}': 'rate>=99%', latency.apdex: 'value>0.9', served: 'rate>=9%'}",
+    )
+    text = plateau_text(scenario, [Level(1.0, 5.0)], url="http://127.0.0.1:1", seed=1)
+    assert [str(threshold) for threshold in read_scenario(text).thresholds] == ["served: rate>=9%"]
