@@ -84,8 +84,10 @@ def command(
     assert process.stdout is not None
     console, tally = Console(highlight=False, soft_wrap=True), Tally()
     for line in process.stdout:
-        row = json.loads(line)
-        if row["kind"] == "target":
+        row = _row(line)
+        if row is None:
+            click.echo(line.rstrip("\n"), err=True)  # what the driver itself printed
+        elif row["kind"] == "target":
             console.print(f"probing {row['url']} as a {row['storefront']!r} storefront", markup=False)
         elif row["kind"] == "error":
             click.echo(row["text"], err=True)
@@ -96,6 +98,15 @@ def command(
     if tally.steps:
         console.print(tally.sentence())
     return code
+
+
+def _row(line: str) -> dict[str, Any] | None:
+    """One line of the walk, or None for a line that is not of it."""
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    return row if isinstance(row, dict) and "kind" in row else None
 
 
 class Tally:

@@ -31,6 +31,7 @@ class MyShop(ReferenceShop):
         return {}["results"]
 
     def home(self):
+        print("looking around")
         return 7
 
     def review(self, stars):
@@ -103,6 +104,11 @@ def test_a_mistake_in_the_driver_is_told_with_its_line(broken):
     assert found["search"] == found["home"] == "BROKEN"
     assert 'mine.py:14: return {}["results"]' in broken.stdout
     assert "home returned int; it must return a Listing" in broken.stdout
+
+
+def test_what_a_driver_prints_does_not_disturb_the_walk(broken):
+    assert "looking around" in broken.stderr
+    assert "looking around" not in broken.stdout
 
 
 def test_steps_that_still_work_are_walked_after_those_that_do_not(broken):
