@@ -270,8 +270,8 @@ def _phase_table(rows: Sequence[PhaseRow]) -> tuple[Table, ...]:
         return ()
     columns = (
         Column("Phase"), Column("From", "clock"), Column("To", "clock"), Column("Warm-up left out"),
-        Column("Requests", "count"), *(Column(f"p{p * 100:g}") for p in PERCENTILES),
-        Column("Customers served"), Column("Could order"),
+        Column("Requests", "count"), *(Column(f"p{p * 100:g}") for p in PERCENTILES[:2]),
+        Column("Served"), Column("Could order"),
     )  # fmt: skip
     lines = []
     for row in rows:
@@ -279,7 +279,7 @@ def _phase_table(rows: Sequence[PhaseRow]) -> tuple[Table, ...]:
         if row.judged:
             warm_up = "no steady state" if row.warm_up_s is None else "none"
             warm_up = format_duration(row.warm_up_s) if row.warm_up_s else warm_up
-        quantiles = response_quantiles(row.stretches, PERCENTILES)
+        quantiles = response_quantiles(row.stretches, PERCENTILES[:2])
         times = (_ms(found) if found.value_us is not None else None for found in quantiles)
         rates = (_ratio(share, "") if share.n else None for share in (row.customers, row.orders))
         head: tuple[Cell, ...] = (row.phase.name, row.phase.from_s, row.phase.to_s, warm_up, quantiles[0].n)

@@ -35,7 +35,7 @@ from doorbuster.report.text import (
 )  # fmt: skip
 
 SIGNS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "warn": "!", "interrupted": "■", "aborted": "■"}
-_ORDER = ("capacity", "headroom", "customers", "orders", "phases", "latency", "course", "steps")
+_ORDER = ("capacity", "headroom", "customers", "losses", "orders", "phases", "latency", "course", "steps")
 _LAST = ("generator",)
 _MOST_EVENTS = 40
 

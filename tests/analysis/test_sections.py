@@ -16,7 +16,8 @@ from doorbuster.report import Section, load_analysis
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = (
-    "capacity", "headroom", "customers", "orders", "phases", "latency", "course", "steps", "generator",
+    "capacity", "headroom", "customers", "losses", "orders", "phases", "latency", "course", "steps",
+    "generator",
 )  # fmt: skip
 GOOD = {"broken": None}
 
@@ -154,6 +155,29 @@ def test_the_most_costly_cause_is_named(open_peak):
     assert left == sorted(left, key=lambda row: -row[3])
     most = max(left, key=lambda row: row[5])
     assert any(f"at step {most[0]} ({most[2]}), {most[5]} customers" in finding for finding in found.findings)
+
+
+# Losses
+
+
+def test_every_lost_order_is_blamed_once(open_peak):
+    run = open_peak()
+    found = section("losses", run)
+    lost = sum(row.n for row in run.customers() if row.order == 0)
+    assert found.metrics["orders_lost_to_the_shop"].value == lost > 0
+    assert sum(row[3] for row in table(found, "What each lost order is blamed on")) == lost
+
+
+def test_leavers_of_a_journey_in_which_some_order_count_by_the_share_of_the_served():
+    losses = sys.modules[load_analysis(ROOT / "analysis" / "losses.py").__module__]
+    rows = [
+        CustomerCount(0, "print", "scan", "served", "", "", 1, 1, 20),
+        CustomerCount(0, "print", "scan", "served", "", "", 1, None, 80),
+        CustomerCount(0, "print", "scan", "abandoned", "landing", "patience", 0, None, 50),
+    ]
+    found = losses.expect(rows)
+    assert (found.value, found.got) == (30.0, 20)
+    assert 20 < found.low < 30 < found.high < 40
 
 
 # Orders

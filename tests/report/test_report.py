@@ -335,6 +335,7 @@ def test_the_summary_for_programs_carries_every_number(failed, open_peak):
     ]
     assert [section["name"] for section in document["sections"]] == [
         "customers",
+        "losses",
         "orders",
         "phases",
         "latency",
