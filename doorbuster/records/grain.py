@@ -23,6 +23,7 @@ from doorbuster.records.histogram import BINS, PACKED, Histogram, Ints
 _GRAINS_S = ((180, 1), (900, 5), (2700, 15), (5400, 30), (10_800, 60), (54_000, 300), (162_000, 900))
 _LONGEST_GRAIN_S = 3600
 _SLOTS_AT_ONCE = 96  # of BINS int64 each: 18 MB
+_PENDING_CELLS = 3 * 2**20  # this many cells of later chunks are joined with the earlier ones: 18 MB
 _ENTRIES_AT_ONCE = 2**20
 _DENSE_WORTH = 24  # cells of a dense array that cost as much as sorting one entry
 
@@ -52,7 +53,9 @@ class Grains:
         for rows in chunks:
             series, seconds, blobs = zip(*rows, strict=True)
             parts.append(_part(np.array(series), np.array(seconds) // grain_s, blobs))
-        return _joined(parts, grain_s)
+            if sum(part.bins.size for part in parts[1:]) > _PENDING_CELLS:
+                parts = [_merged(_joined(parts, grain_s))]
+        return _joined([_merged(_joined(parts, grain_s))] if len(parts) > 1 else parts, grain_s)
 
     @property
     def n(self) -> Ints:
@@ -122,8 +125,22 @@ def _part(series: Ints, grain: Ints, blobs: Sequence[bytes]) -> _Part:
     )
 
 
+def _merged(grains: Grains) -> _Part:
+    """Slots of the same series and grain, from several chunks, as one."""
+    span = int(grains.series.max()) + 1
+    codes, target = np.unique(grains.grain * span + grains.series, return_inverse=True)
+    sums = [found for _, found in grains.summed(target.reshape(-1))]
+    return _Part(
+        series=codes % span,
+        grain=codes // span,
+        sizes=np.array([found.bins.size for found in sums]),
+        bins=np.concatenate([found.bins.astype(np.uint16) for found in sums]),
+        counts=np.concatenate([found.bin_counts.astype(np.uint32) for found in sums]),
+    )
+
+
 def _joined(parts: Sequence[_Part], grain_s: int) -> Grains:
-    """Slots that several chunks have in common are added up by `summed`; here they only stand together."""
+    """Chunks one after the other; slots that several have in common are added up by `summed`."""
     if not parts:
         none = np.empty(0, np.int64)
         return Grains(

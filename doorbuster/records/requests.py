@@ -30,6 +30,7 @@ KINDS: tuple[Kind, ...] = ("response", "service", "first_byte")
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 _CHUNK_ROWS = 20_000
+_WHOLE_RUN_S = 2**31
 
 
 class RequestReader:
@@ -191,7 +192,7 @@ class RequestReader:
 
         A question about a stretch alone is no reason to read all: a live view asks it once a second.
         """
-        width_s = self.grain_s
+        width_s = self._kept_width_s(kind)
         within = seconds is None or (
             f"grains {kind}" in self._memory
             and seconds[0] % width_s == 0
@@ -199,11 +200,15 @@ class RequestReader:
         )
         return within and (bucket_s or width_s) % width_s == 0
 
+    def _kept_width_s(self, kind: Kind) -> int:
+        """Of a long run, service times and first bytes are kept for the whole: no section asks for more."""
+        return self.grain_s if kind == "response" or self.grain_s == 1 else _WHOLE_RUN_S
+
     def _grains(self, kind: Kind) -> Grains:
         """The kept sums, read when they were not yet or when the file has grown since."""
 
         def read() -> Grains:
-            return Grains.of(self._request_chunks(kind, self._series(), None), self.grain_s)
+            return Grains.of(self._request_chunks(kind, self._series(), None), self._kept_width_s(kind))
 
         return self._once(f"grains {kind}", read)
 

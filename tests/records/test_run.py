@@ -91,6 +91,7 @@ def test_an_unknown_kind_of_time_is_refused(run: Run):
 def test_sums_equal_a_slow_loop(writer, run, make_batch, monkeypatch, seed, dense_cells, bucket_s, kept_s):
     monkeypatch.setattr("doorbuster.records.requests.grain_s", lambda _: kept_s)
     monkeypatch.setattr("doorbuster.records.grain._SLOTS_AT_ONCE", 3)
+    monkeypatch.setattr("doorbuster.records.grain._PENDING_CELLS", 20)
     monkeypatch.setattr("doorbuster.records.grain._DENSE_WORTH", dense_cells)
     monkeypatch.setattr("doorbuster.records.tally.DENSE_CELLS", dense_cells)
     monkeypatch.setattr("doorbuster.records.tally._PENDING_ENTRIES", 50)
