@@ -166,8 +166,11 @@ def test_a_shop_too_small_for_its_peak_fails(doorbuster, tmp_path):
     assert "--profile replatformed" in done.stdout
     with Run.open(tmp_path / "run") as run:
         balance = run.balance()
+        stopped = [row for row in run.customers() if row.step in {"home", "category", "search", "product"}]
     assert balance.abandoned > 0
     assert balance.planned == balance.accounted
+    # Whoever leaves while looking around could not browse, however many pages came before.
+    assert {row.browse for row in stopped if row.outcome in ("abandoned", "turned_away")} == {0}
 
 
 def test_ctrl_c_ends_the_run_orderly_and_reports_what_there_is(tmp_path):

@@ -226,8 +226,8 @@ class Customer(User):
     def _turned_off(self, name: str, refusal: Rejected, *, gave_up: bool) -> Leave:
         cause = "patience" if gave_up else refusal.cause
         self._fell_short(name, "abandoned" if gave_up else "failed", cause, refusal.detail)
-        if name in BROWSE_STEPS and self._browse is None:
-            self._browse = 0
+        if name in BROWSE_STEPS:
+            self._browse = 0  # whoever is stopped while looking around could not browse, whatever came before
         return Leave("abandoned" if gave_up else "turned_away", name, cause)
 
     def _fell_short(self, name: str, outcome: str, cause: str, detail: str) -> None:
