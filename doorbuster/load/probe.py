@@ -118,7 +118,8 @@ class Walk:
         for name in STEPS:
             channel = CHANNEL_OF.get(name, "web")
             if channel not in customers:
-                client = self._client if channel == "web" else WatchedClient(self._new_client(), self._client)
+                # Not the client that prepared: staff may have signed in there.
+                client = WatchedClient(self._new_client(), self._client)
                 customers[channel] = self._driver(client, channel=channel, assortment=box[0], rng=self._rng)
                 self._found.skus = self._found.skus or [box[0].draw_sku(self._rng)]
             yield self._step(name, customers[channel], box[0])
