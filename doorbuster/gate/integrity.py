@@ -1,7 +1,8 @@
 """Whether a run may be judged at all: what the generator or the recording did wrong, and what that explains.
 
-slow           p99 lateness surely above 50 ms (the lower end of its interval), or a worker above 90 % of a core in more than 10 % of its seconds
-               (three at least). Explains every time and every rate: a slow generator looks like a slow shop.
+slow           p99 lateness surely above 50 ms (the lower end of its interval), or a worker above 90 % of a
+               core in more than 10 % of its seconds. Explains every time and every rate: a slow generator
+               looks like a slow shop.
 unmeasured     No worker reported how it fared. Explains the same.
 not_delivered  More than 0.1 % of the arrivals dropped, or fewer started than planned. Explains counts that
                stay below their bound, and `dropped`; otherwise the shop failed with *less* to do.
@@ -130,7 +131,8 @@ def _health(run: Run) -> list[Flaw]:
                 Flaw(
                     "slow",
                     f"the load generator was too busy: worker {worker} used more than "
-                    f"{format_ratio(BUSY_CPU_RATIO)} of a core in {format_ratio(busy)} of its seconds; {way_out}",
+                    f"{format_ratio(BUSY_CPU_RATIO)} of a core in {format_ratio(busy)} of its seconds; "
+                    f"{way_out}",
                 )
             )
     return found

@@ -318,7 +318,7 @@ def test_stated_intervals_hold_the_truth_as_often_as_they_say():
 
 
 TOO_NARROW = pytest.mark.xfail(
-    reason="with eight servers near saturation the stated interval is too narrow: docs/capacity.md", strict=True
+    reason="with eight servers near saturation the interval is too narrow: docs/capacity.md", strict=True
 )
 
 
