@@ -101,7 +101,7 @@ def _print_figures(console: Console, plan: Scenario, schedule: Schedule) -> None
         ),
         (
             "at once",
-            f"about {format_count(round(expected.peak_in_shop))} customers at the peak if the shop is quick",
+            f"about {format_count(round(expected.peak_in_shop))} customers, if the shop is quick",
         ),
         ("target", plan.target.url or f"the embedded shop, {shop.profile if shop else ''}"),
         (
