@@ -84,6 +84,7 @@ def _print_figures(console: Console, plan: Scenario, schedule: Schedule) -> None
 
     expected = estimate(plan)
     shop, safety = plan.target.shop, plan.safety
+    peak_requests = f"{expected.peak_requests_per_s:.3g}/s"
     in_all, with_seed = format_count(round(expected.arrivals)), format_count(len(schedule))
     seats = sum(channel.seats or 0 for channel in plan.channels.values())
     rows = [
@@ -95,10 +96,7 @@ def _print_figures(console: Console, plan: Scenario, schedule: Schedule) -> None
         ("customers", f"{in_all} expected, {with_seed} with seed {plan.seed}"),
         ("seats", f"{seats} agents who serve one customer after the other"),
         ("orders", f"about {format_count(round(expected.orders))} tried"),
-        (
-            "requests",
-            f"about {format_count(round(expected.requests))}, {expected.peak_requests_per_s:.3g}/s at the peak",
-        ),
+        ("requests", f"about {format_count(round(expected.requests))}, {peak_requests} at the peak"),
         (
             "at once",
             f"about {format_count(round(expected.peak_in_shop))} customers, if the shop is quick",
