@@ -94,7 +94,9 @@ def _sentence(expected: Expected, blame: Counter[tuple[str, str, str]]) -> str:
         return (
             f"No order was lost: all {format_count(expected.got)} that an unhurried shop had got came about."
         )
-    ends = f"95 % interval {expected.low - expected.got:,.0f} to {expected.high - expected.got:,.0f}"
+    ends = "each of them came to order"  # then there is nothing to estimate, and no interval
+    if expected.low < expected.high:
+        ends = f"95 % interval {expected.low - expected.got:,.0f} to {expected.high - expected.got:,.0f}"
     text = f"Of {expected.value:,.0f} orders in an unhurried shop {lost:,.0f} were lost ({ends})"
     if not blame:
         return f"{text}."

@@ -214,6 +214,7 @@ def _backlog_charts(ledger: Ledger, recorded_s: int) -> tuple[Chart, ...]:
             tuple(at_s.tolist()),
             (Series("backlog", tuple(int(value) for value in depth), "strong"),), y_unit="count",
             moments=(Mark(last, "last order placed"),) if last > 0 else (),
+            y_max=None if depth.any() else 1.0,
         ),
     )  # fmt: skip
 
