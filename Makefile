@@ -23,7 +23,7 @@ demo: $(READY) ## Recreate the M&S one-day Christmas sale of 2004 in about 90 se
 	  if [ $$code -eq 99 ]; then exit 0; else exit $$code; fi
 
 test: $(READY) ## Run the tests: first those that may share the processor, then those that measure
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not alone and $(NOT_LONG)"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore-glob='tests/load/test_*' -m "not alone and $(NOT_LONG)"
 	$(BIN)/python -m pytest -q -m "alone and $(NOT_LONG)"
 
 check: $(READY) ## Format, lint, types, tests
