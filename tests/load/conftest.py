@@ -1,4 +1,4 @@
-"""Tests of the generator import Locust, which patches the interpreter: they cannot share it with test workers.
+"""Tests of the generator import Locust, which patches the interpreter: test workers cannot bear that.
 
 So everything here but the HTTP client's folder counts as `alone`, and the Makefile keeps these files out of
 the part of the tests that runs in several processes.
