@@ -5,6 +5,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 NOT_LONG := not truth and not shops
+# Those import Locust, which patches the interpreter, so they get a process of their own.
+NOT_LOCUST := --ignore-glob='tests/load/test_*'
 
 .PHONY: help demo test check format truth shops bench wheel clean
 
@@ -22,9 +24,10 @@ demo: $(READY) ## Recreate the M&S one-day Christmas sale of 2004 in about 90 se
 	@$(BIN)/doorbuster run ms-christmas-2004; code=$$?; \
 	  if [ $$code -eq 99 ]; then exit 0; else exit $$code; fi
 
-test: $(READY) ## Run the tests: first those that may share the processor, then those that measure
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore-glob='tests/load/test_*' -m "not alone and $(NOT_LONG)"
-	$(BIN)/python -m pytest -q -m "alone and $(NOT_LONG)"
+test: $(READY) ## Run the tests: those that may share the processor, those that measure, those that load Locust
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(NOT_LOCUST) -m "not alone and $(NOT_LONG)"
+	$(BIN)/python -m pytest -q $(NOT_LOCUST) -m "alone and $(NOT_LONG)"
+	$(BIN)/python -m pytest -q tests/load --ignore=tests/load/http -m "$(NOT_LONG)"
 
 check: $(READY) ## Format, lint, types, tests
 	$(BIN)/ruff format --check .

@@ -160,7 +160,9 @@ def test_the_report_opens_in_a_real_browser(smoke, tmp_path):
 
 
 def test_a_shop_too_small_for_its_peak_fails(doorbuster, tmp_path):
-    done = doorbuster("run", scenario(tmp_path, peak="12", length="5s"), "--out", tmp_path / "run", "--quiet")
+    shop = SMALL_SHOP.replace("workers: 1, query_time: 20ms", "workers: 2, query_time: 10ms")
+    peak = scenario(tmp_path, target=shop, peak="30", length="4s")
+    done = doorbuster("run", peak, "--out", tmp_path / "run", "--quiet")
     assert done.returncode == 99, done.stdout + done.stderr
     assert "could not" in done.stdout
     assert "--profile replatformed" in done.stdout
@@ -191,6 +193,7 @@ def test_ctrl_c_ends_the_run_orderly_and_reports_what_there_is(tmp_path):
     assert balance.planned == balance.accounted
 
 
+@pytest.mark.truth
 def test_a_kill_file_ends_the_run_as_aborted(tmp_path):
     folder = tmp_path / "run"
     process = subprocess.Popen(
@@ -294,6 +297,7 @@ def test_the_web_ui_of_locust_shows_the_run_live(tmp_path):
         assert run.meta.status == "interrupted"
 
 
+@pytest.mark.truth
 def test_two_workers_deliver_the_same_plan_as_one(doorbuster, tmp_path):
     path = scenario(tmp_path, target=HOLDING_SHOP, patience="none", length="3s")
     done = doorbuster("run", path, "--out", tmp_path / "run", "--workers", 2, "--quiet")
