@@ -5,6 +5,7 @@ DoorbusterError                 1    our own fault, or no better class
 ├── ScenarioError             104    the scenario (all its problems at once)
 ├── TargetError               106    the shop cannot be reached, or refuses us before anything started
 ├── RunError                    1    the run could not be conducted
+│   └── RunInterrupted        105    somebody ended it before the first customer came
 ├── RecordError                 1    a run file that is missing, damaged or too new
 └── AnalysisError             107    an analysis script or a locustfile that raised
 
@@ -50,6 +51,10 @@ class TargetError(DoorbusterError):
 
 class RunError(DoorbusterError):
     exit_code = ExitCode.BUG
+
+
+class RunInterrupted(RunError):  # noqa: N818  somebody wanted it so; nothing is wrong
+    exit_code = ExitCode.INTERRUPTED
 
 
 class RecordError(DoorbusterError):

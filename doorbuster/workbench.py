@@ -11,7 +11,6 @@ from pathlib import Path
 
 from doorbuster.errors import RunError
 
-FOLDERS = ("scenarios", "locustfiles", "analysis", "reports/sample")
 _SHIPPED = "_workbench"
 
 

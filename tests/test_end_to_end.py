@@ -193,6 +193,24 @@ def test_ctrl_c_ends_the_run_orderly_and_reports_what_there_is(tmp_path):
     assert balance.planned == balance.accounted
 
 
+def test_a_run_ended_before_the_first_customer_leaves_no_report(tmp_path):
+    folder = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "doorbuster", "run", scenario(tmp_path), "--out", folder],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    wait_until((folder / "shop.log").exists)  # the shop is about to open, which takes it two seconds
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 105, said
+    assert "before the first customer came" in said
+    assert not (folder / "index.html").exists()
+
+
 @pytest.mark.truth
 def test_a_kill_file_ends_the_run_as_aborted(tmp_path):
     folder = tmp_path / "run"

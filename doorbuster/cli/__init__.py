@@ -24,12 +24,12 @@ VERBS = {  # in the order of work; the text is the verb's line in `doorbuster --
     "worker": "Generate a share of the load of a run that another machine started.",
     "analyse": "Print sections of a run in the terminal.",
     "report": "Write the report of a run again.",
-    "gate": "Judge a run against thresholds, for pipelines: exit code, JUnit, Markdown.",
+    "gate": "Judge a run against thresholds, for pipelines: a line each, and the exit code.",
     "shop": "Start the embedded reference shop to look at or to load.",
 }
 
 EPILOG = """\b
-Exit codes: 0 pass, 99 thresholds failed, 96 inconclusive, 95 regression,
+Exit codes: 0 pass, 99 thresholds failed, 96 inconclusive,
 104 invalid configuration, 105 interrupted, 106 target unreachable,
 107 exception in a script, 108 aborted by a safety rule, 2 usage, 1 our own fault.
 

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from doorbuster.cli.options import confirm_option, profile_option, seed_option, url_option
+from doorbuster.cli.options import (
+    confirm_option,
+    locustfile_option,
+    profile_option,
+    seed_option,
+    url_option,
+    workers_option,
+)
 
 if TYPE_CHECKING:
     from doorbuster.cli.plateaus import PlateauRunner
@@ -35,20 +42,8 @@ SHORTEST_SETTLE_S, LONGEST_SETTLE_S = 3.0, 60.0
     type=click.Path(path_type=Path),
     help="Folder for the search, its runs and its report, new or empty. Default: reports/<time>-<scenario>.",
 )
-@click.option(
-    "--locustfile",
-    default="retail_peak.py",
-    show_default=True,
-    metavar="FILE",
-    help="Who comes: a path, or a file of the workbench's locustfiles/.",
-)
-@click.option(
-    "--workers",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0, 256),
-    help="Worker processes to generate load with; 0 uses one process for everything.",
-)
+@locustfile_option
+@workers_option
 @click.option("--start", default=None, metavar="RATE", help="First rate. Default: a quarter of the demand.")
 @click.option("--highest", default=None, metavar="RATE", help="No rate above this. Default: safety.max_rate.")
 @click.option("--budget", default="590s", show_default=True, metavar="TIME", help="Time for the search.")

@@ -31,4 +31,18 @@ confirm_option = click.option(
     metavar="HOST",
     help="Confirm by name that a host beyond loopback may be loaded now; it must also be in safety.allow.",
 )
+locustfile_option = click.option(
+    "--locustfile",
+    default="retail_peak.py",
+    show_default=True,
+    metavar="FILE",
+    help="Who comes: a path, or a file of the workbench's locustfiles/.",
+)
+workers_option = click.option(
+    "--workers",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 256),
+    help="Worker processes to generate load with; 0 uses one process for everything.",
+)
 run_argument = click.argument("run", type=click.Path(path_type=Path))

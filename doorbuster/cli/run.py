@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from doorbuster.cli.options import confirm_option, profile_option, seed_option, url_option
+from doorbuster.cli.options import (
+    confirm_option,
+    locustfile_option,
+    profile_option,
+    seed_option,
+    url_option,
+    workers_option,
+)
 from doorbuster.cli.program import program
 
 if TYPE_CHECKING:
@@ -15,7 +22,7 @@ if TYPE_CHECKING:
     from doorbuster.scenario import Scenario
 
 
-@click.command("run", context_settings={"ignore_unknown_options": False})
+@click.command("run")
 @click.argument("scenario")
 @profile_option
 @url_option
@@ -29,20 +36,8 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Folder for the run and its report, new or empty. Default: reports/<time>-<scenario>.",
 )
-@click.option(
-    "--locustfile",
-    default="retail_peak.py",
-    show_default=True,
-    metavar="FILE",
-    help="Who comes: a path, or a file of the workbench's locustfiles/.",
-)
-@click.option(
-    "--workers",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0, 256),
-    help="Worker processes to generate load with; 0 uses one process for everything.",
-)
+@locustfile_option
+@workers_option
 @click.option(
     "--expect-workers",
     default=0,

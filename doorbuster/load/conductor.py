@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import gevent
 from gevent.event import Event as Flag
 
-from doorbuster.errors import DoorbusterError, ExitCode
+from doorbuster.errors import DoorbusterError, RunInterrupted
 from doorbuster.gate import AbortWatch
 from doorbuster.load.books import Opening, read_ledger, read_opening
 from doorbuster.load.generator import REPORT_INTERVAL_S, TRAFFIC_TAG
@@ -108,7 +108,7 @@ class Conductor:
         self._arrived = Flag()
         self._abort = AbortWatch(brief.scenario)
         self._ending: tuple[RunStatus, str] | None = None
-        self._close_by_s = inf
+        self._close_by = inf
         self._parent = os.getppid()
         self._starts_at_unix_s = inf
 
@@ -141,7 +141,7 @@ class Conductor:
         """End the run early and orderly: gates close, last reports arrive, books are read."""
         if self._ending is None:
             self._ending = (status, reason)
-            self._close_by_s = self._now_s() + FINAL_REPORT_LIMIT_S
+            self._close_by = perf_counter() + FINAL_REPORT_LIMIT_S
             self._crew.close_gates(status)
 
     # ---- inside
@@ -155,6 +155,8 @@ class Conductor:
         self._opening = self._with_books(
             lambda client: read_opening(brief.driver, client, started_unix_s=time())
         )
+        if self._ending is not None:
+            raise RunInterrupted("ended before the first customer came; there is nothing to report")
         schedule = plan_schedule(scenario)
         lead_s = LEAD_S + len(schedule) * PLANNING_S_PER_ARRIVAL
         starts_at_ns = time_ns() + round(lead_s * 1e9)
@@ -183,7 +185,7 @@ class Conductor:
             if not we_were_slow:  # else their reports may wait in our own queue
                 for name in self._roster.silent(now_s=self._now_s()):
                     self._lose(name)
-            if self._now_s() > self._close_by_s:
+            if perf_counter() > self._close_by:
                 for name in self._roster.waiting_for:
                     self._lose(name)
 
@@ -297,8 +299,3 @@ class Conductor:
             duration_s=schedule.duration_s,
             **self.brief.about,
         )
-
-
-def exit_code_of(failure: DoorbusterError | None) -> ExitCode | None:
-    """The exit code of a run that failed; None when its verdict decides."""
-    return None if failure is None else failure.exit_code

@@ -41,11 +41,10 @@ class Peak(LoadTestShape):
 class GateDispatcher:
     """Implements Locust's `UsersDispatcher` interface: one gate for each worker, at once."""
 
-    def __init__(self, worker_nodes: list[Any], user_classes: list[type[User]]) -> None:
+    def __init__(self, worker_nodes: list[Any], **_: Any) -> None:
         self._workers = {node.id: node for node in worker_nodes}
         self._pending = False
         self.dispatch_in_progress = False
-        self._user_classes = user_classes
 
     def new_dispatch(self, *_: Any, **__: Any) -> None:
         """How many users Locust wants, how fast and of which classes does not matter here."""

@@ -18,7 +18,7 @@ from doorbuster.errors import ExitCode
 from doorbuster.gate import judge, verdict
 from doorbuster.load.about import about_this_generator
 from doorbuster.load.clock import Exchange, clock_offset
-from doorbuster.load.conductor import Brief, Conductor, Orders, exit_code_of
+from doorbuster.load.conductor import Brief, Conductor, Orders
 from doorbuster.load.generator import assignment_of
 from doorbuster.load.messages import (
     ACKNOWLEDGED,
@@ -94,7 +94,8 @@ class MasterSide(Side):
         code: ExitCode = ExitCode.BUG
         try:
             conductor.run()
-            code = exit_code_of(conductor.failure) or self._tell_verdict(conductor)
+            failure = conductor.failure
+            code = failure.exit_code if failure is not None else self._tell_verdict(conductor)
         finally:
             self.environment.process_exit_code = int(code)
             conductor.over.set()

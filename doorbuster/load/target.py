@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import gevent
 from gevent import subprocess
 
 from doorbuster.errors import TargetError, UsageError
@@ -58,8 +59,11 @@ def open_target(scenario: Scenario, log: Path) -> Target:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
         )
-    line = process.stdout.readline()
+    line = b""
+    with gevent.Timeout(SHOP_START_LIMIT_S, False):
+        line = process.stdout.readline()
     if not line:
+        process.kill()
         process.wait()
         said = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
         raise TargetError(f"the embedded shop did not start: {said[0]}; its log is {log}")

@@ -7,11 +7,7 @@ order is counted once. Times are seconds since the start of the run; a `second` 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
-
-RequestOutcome = Literal["ok", "failed", "abandoned"]
-CustomerOutcome = Literal["served", "abandoned", "turned_away", "queued_out", "dropped"]
-OrderAnswer = Literal["acknowledged", "refused", "unknown"]
+from typing import Any, NamedTuple
 
 
 class SeriesKey(NamedTuple):

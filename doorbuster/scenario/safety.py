@@ -99,7 +99,7 @@ class Safety(StrictModel):
     max_rate_per_s: RequestsPerS = Field(
         default=1000.0,
         alias="max_rate",
-        description="Requests per second we never exceed. Default: 1000 requests/s.",
+        description="Once a second had so many requests, nobody else is let in. Default: 1000 requests/s.",
         examples=["500 requests/s"],
     )
     max_in_flight: Annotated[
