@@ -14,10 +14,12 @@ from doorbuster.storefronts.protocol import (
     Listing,
     Order,
     Product,
+    Queued,
     Rejected,
     Response,
     StockRow,
     Storefront,
+    Visit,
 )
 from doorbuster.storefronts.reference import ReferenceShop
 from doorbuster.storefronts.vendure import VendureShop
@@ -43,11 +45,13 @@ __all__ = [
     "Order",
     "OscarShop",
     "Product",
+    "Queued",
     "ReferenceShop",
     "Rejected",
     "Response",
     "StockRow",
     "Storefront",
     "VendureShop",
+    "Visit",
     "drivers_with",
 ]

@@ -59,6 +59,38 @@ class Rejected(Exception):  # noqa: N818  the shop rejects; it is not our error
         self.by_rule = by_rule
 
 
+class Queued(Exception):  # noqa: N818  the shop asks to wait; it is not our error
+    """The shop put the customer into a waiting room instead of answering.
+
+    The customer decides whether to stay; if so, the same step is tried again after `poll_after_s`.
+
+    Args:
+        poll_after_s: when the room asks to be asked again.
+        position: how many stand in front, where the room says so.
+    """
+
+    def __init__(self, poll_after_s: float, position: int | None = None) -> None:
+        super().__init__(f"in a waiting room, ask again after {poll_after_s:g} s")
+        self.poll_after_s = poll_after_s
+        self.position = position
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Who comes and how, as far as it shows in what they send.
+
+    customer: names the person in all channels they use during this visit.
+    device: "desktop", "mobile", "tablet", or "" where there is none (a till).
+    campaign: goes into the addresses of this visit so that no cache knows them; "" for none.
+    signed_in: orders with an account; otherwise as a guest.
+    """
+
+    customer: str = ""
+    device: str = ""
+    campaign: str = ""
+    signed_in: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """A page with products on it, in the shop's order."""
@@ -150,6 +182,9 @@ class Assortment:
         return self.places[at]
 
 
+_PLAIN_VISIT = Visit()
+
+
 class Storefront:
     """Base of all drivers: one instance per customer.
 
@@ -159,11 +194,25 @@ class Storefront:
 
     name: ClassVar[str]
 
-    def __init__(self, client: Client, *, channel: str, assortment: Assortment, rng: Random) -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        channel: str,
+        assortment: Assortment,
+        rng: Random,
+        visit: Visit = _PLAIN_VISIT,
+    ) -> None:
         self.client = client
         self.channel = channel
         self.assortment = assortment
         self.rng = rng
+        self.visit = visit
+
+    @classmethod
+    def for_channel(cls, channel: str) -> type[Storefront]:  # noqa: ARG003  for drivers
+        """The driver for customers of `channel`: another class where, say, the app does not read pages."""
+        return cls
 
     @classmethod
     def prepare(cls, client: Client) -> Assortment:
@@ -174,6 +223,15 @@ class Storefront:
     def read_books(cls, client: Client, *, since_unix_s: float) -> Books | None:  # noqa: ARG003  for drivers
         """The shop's ledger for the audit after the run, or None when this shop does not show one."""
         return None
+
+    @classmethod
+    def cancel_order(cls, client: Client, ref: str) -> None:
+        """Take back a test order, so that its goods are for sale again.
+
+        Raises: Rejected when the shop refuses, such as for an order that has left already; NotImplementedError
+            when this driver cannot.
+        """
+        raise NotImplementedError
 
     @classmethod
     def supports(cls, steps: Sequence[str]) -> tuple[str, ...]:
