@@ -228,8 +228,9 @@ class Storefront:
     def cancel_order(cls, client: Client, ref: str) -> None:
         """Take back a test order, so that its goods are for sale again.
 
-        Raises: Rejected when the shop refuses, such as for an order that has left already; NotImplementedError
-            when this driver cannot.
+        Raises:
+            Rejected: the shop refuses, such as for an order that has left already.
+            NotImplementedError: this driver cannot.
         """
         raise NotImplementedError
 
