@@ -143,7 +143,9 @@ class Customer(User):
 
         In a closed channel nobody thinks past the end of the run: the last call is brought to its end.
         """
-        until = self._next_at + self._errand.think(self.rng)
+        think_s = self._errand.think(self.rng)
+        self.generator.recorder.thought(self._errand.channel, round(think_s * 1e6))
+        until = self._next_at + think_s
         if self._errand.seated:
             until = min(until, max(self._next_at, self.generator.closes_at))
         self._next_at = until
@@ -256,6 +258,13 @@ class Customer(User):
                 received = sum(exchange.bytes_received for exchange in exchanges)
             if not first.reused or last is not first:
                 generator.count_connections(exchanges)
+                if first.connect_s:
+                    generator.recorder.connects.append((number, intended_at, first.connect_s))
+            if first.server_timing:
+                said = first.server_timing
+                if last is not first:
+                    said = ", ".join([one.server_timing for one in exchanges if one.server_timing])
+                generator.recorder.told.append((number, intended_at, said))
             ended_at = last.ended_at if left_at == inf else left_at
             first_byte_at = first.first_byte_at or ended_at
             stamps = (intended_at, first.started_at, first_byte_at, ended_at)

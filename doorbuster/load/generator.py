@@ -172,6 +172,8 @@ class Generator:
     def customer_left(self, arrival: Arrival, how: tuple[str, str, str, int | None, int | None]) -> None:
         second = int(arrival.intended_at - self.started_at)
         self.recorder.customer((second, arrival.channel, arrival.journey, *how))
+        stay_s = perf_counter() - arrival.intended_at
+        self.recorder.stayed(second, arrival.channel, round(stay_s * 1e6))
         self.in_flight -= 1
         if not self.in_flight:
             self._empty.set()

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from doorbuster.load.notes import Notes
 from doorbuster.records.batch import (
     ArrivalCount,
     Batch,
@@ -58,7 +59,7 @@ class Steps:
         return len(self.request_ids)
 
 
-class Recorder:
+class Recorder(Notes):
     """Gathers one worker's observations; `take` empties it into the next numbered batch.
 
     Args:
@@ -67,6 +68,7 @@ class Recorder:
     """
 
     def __init__(self, worker: str, *, started_at: float, pause: Callable[[], Any] = lambda: None) -> None:
+        super().__init__(started_at)
         self.worker = worker
         self.steps: list[StepRow] = []
         self.keys: list[SeriesKey] = []
@@ -144,6 +146,8 @@ class Recorder:
         events, self._events = self._events, []
         errors, self._errors = self._errors, []
         lateness = pack(np.concatenate([steps.lateness_us, np.array(lateness_us, dtype=np.int64)]))
+        self._pause()
+        asides = self.take_notes(health.second if health is not None else 0, self.keys)
         batch = Batch(
             worker=self.worker,
             seq=self._seq,
@@ -158,6 +162,7 @@ class Recorder:
             exemplars=(*self._slowest(steps), *errors),
             health=() if health is None else (health._replace(lateness=lateness),),
             events=tuple(events),
+            **asides._asdict(),
         )
         self._seq += 1
         return batch

@@ -105,6 +105,55 @@ class HealthSecond(NamedTuple):
     pool_wait_ms: float = 0.0  # that requests waited for a free connection of their customer, all together
 
 
+class CounterSecond(NamedTuple):
+    """How often something happened in one second and channel; names are such as retries or degraded."""
+
+    second: int
+    channel: str
+    name: str
+    n: int
+
+
+class ThinkSecond(NamedTuple):
+    """Think times (us, packed bins) that customers of a channel began, reported in this second."""
+
+    second: int
+    channel: str
+    think: bytes
+
+
+class StaySecond(NamedTuple):
+    """How long (us, packed bins) customers with this intended arrival second stayed, however they left."""
+
+    second: int
+    channel: str
+    stay: bytes
+
+
+class ConnectSecond(NamedTuple):
+    """Time (us, packed bins) that steps spent opening their first connection; steps that opened one only."""
+
+    second: int
+    series: SeriesKey
+    connect: bytes
+
+
+class ServerTimingSecond(NamedTuple):
+    """What sampled answers of one series said about themselves in Server-Timing.
+
+    `n` sampled steps named this entry; each stands for `every` steps. `duration` (us, packed bins, n values)
+    is empty for an entry without one, such as a cache's HIT, whose `description` is kept instead.
+    """
+
+    second: int
+    series: SeriesKey
+    entry: str
+    description: str
+    n: int
+    every: float
+    duration: bytes
+
+
 class Event(NamedTuple):
     """Something that happened once: a worker lost, a rule that fired, a fault switched on."""
 
@@ -127,6 +176,11 @@ class Batch:
     exemplars: tuple[Exemplar, ...] = ()
     health: tuple[HealthSecond, ...] = ()
     events: tuple[Event, ...] = field(default=())
+    counters: tuple[CounterSecond, ...] = ()
+    thinks: tuple[ThinkSecond, ...] = ()
+    stays: tuple[StaySecond, ...] = ()
+    connects: tuple[ConnectSecond, ...] = ()
+    server_timings: tuple[ServerTimingSecond, ...] = ()
 
     def to_wire(self) -> dict[str, Any]:
         """Plain lists, strings, numbers and bytes, as msgpack carries them."""
@@ -152,4 +206,11 @@ class Batch:
             exemplars=tuple(Exemplar._make((*r[:2], series(r[2]), *r[3:])) for r in wire["exemplars"]),
             health=tuple(HealthSecond(*r) for r in wire["health"]),
             events=tuple(Event(*r) for r in wire["events"]),
+            counters=tuple(CounterSecond(*r) for r in wire["counters"]),
+            thinks=tuple(ThinkSecond(*r) for r in wire["thinks"]),
+            stays=tuple(StaySecond(*r) for r in wire["stays"]),
+            connects=tuple(ConnectSecond(r[0], series(r[1]), r[2]) for r in wire["connects"]),
+            server_timings=tuple(
+                ServerTimingSecond(r[0], series(r[1]), *r[2:]) for r in wire["server_timings"]
+            ),
         )

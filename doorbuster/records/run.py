@@ -3,7 +3,7 @@
 Rules of this module:
 - Read-only, and never in the writer's way. Each call sees the file as of the last committed second.
 - A file that says "running" but has no living writer reads as "interrupted".
-- Requests are read by requests.py, which keeps sums of them.
+- Requests are read by requests.py, which keeps sums of them; what is noted beside them by asides.py.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ import numpy as np
 import psutil
 
 from doorbuster.errors import RecordError
+from doorbuster.records.asides import AsideReader
 from doorbuster.records.batch import CustomerCount, Event, Exemplar, HealthSecond, OrderAttempt
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.ledger import Audit, Ledger, LedgerLine, LedgerOrder, LedgerStock, audit
 from doorbuster.records.meta import ArrivalSeries, Balance, GaugeSeries, RunMeta, WorkerReports
-from doorbuster.records.requests import KINDS, Kind, RequestReader
+from doorbuster.records.requests import KINDS, Kind
 from doorbuster.records.runfile import ERRORS_PER_SERIES, SLOWEST_PER_SERIES
 from doorbuster.records.schema import FILE_NAME, open_for_reading
 
@@ -32,7 +33,7 @@ __all__ = ["KINDS", "Kind", "Run"]
 HEARTBEAT_LIMIT_S = 30.0  # a writer on another machine that was silent for longer is taken for dead
 
 
-class Run(RequestReader):
+class Run(AsideReader):
     """One recorded run. Use as a context manager, or call `close`."""
 
     @classmethod

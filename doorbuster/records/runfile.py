@@ -262,6 +262,26 @@ class RunWriter:
             [(row.second, worker, *row[1:]) for row in batch.health],
         )
         many("INSERT INTO events VALUES (?, ?, ?, ?)", [(row.at_s, worker, *row[1:]) for row in batch.events])
+        self._insert_asides(worker, batch)
+
+    def _insert_asides(self, worker: int, batch: Batch) -> None:
+        many = self._db.executemany
+        many(
+            "INSERT INTO counters VALUES (?, ?, ?, ?, ?)",
+            [(row.second, worker, *row[1:]) for row in batch.counters],
+        )
+        many(
+            "INSERT INTO thinks VALUES (?, ?, ?, ?)", [(row.second, worker, *row[1:]) for row in batch.thinks]
+        )
+        many("INSERT INTO stays VALUES (?, ?, ?, ?)", [(row.second, worker, *row[1:]) for row in batch.stays])
+        many(
+            "INSERT INTO connects VALUES (?, ?, ?, ?)",
+            [(row.second, self._series_id(row.series), worker, row.connect) for row in batch.connects],
+        )
+        many(
+            "INSERT INTO server_timings VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [(row.second, self._series_id(row.series), worker, *row[2:]) for row in batch.server_timings],
+        )
 
     def _is_worth_keeping(self, exemplar: Exemplar) -> bool:
         """Among the slowest of its series so far, or an error text not seen there yet, the first few."""

@@ -18,7 +18,8 @@ from doorbuster.errors import RecordError
 # History of the format
 # 1  the first: meta, writer, series, requests, customers, plan, arrivals, orders, ledger_orders,
 #    ledger_lines, ledger_stock, exemplars, health, events, gauges, workers, batches
-SCHEMA_VERSION = 1
+# 2  counters, thinks, stays, connects, server_timings
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x64626B72  # "dbkr", at byte 68 of the file: tells `file` and us that this is a run file
 FILE_NAME = "run.sqlite"
 _MAGIC = b"SQLite format 3\0"
@@ -85,6 +86,24 @@ CREATE TABLE health (
 );
 CREATE TABLE events (at_s REAL NOT NULL, worker INTEGER, kind TEXT NOT NULL, text TEXT NOT NULL);
 CREATE TABLE gauges (second INTEGER NOT NULL, name TEXT NOT NULL, value REAL NOT NULL);
+CREATE TABLE counters (
+  second INTEGER NOT NULL, worker INTEGER NOT NULL, channel TEXT NOT NULL, name TEXT NOT NULL,
+  n INTEGER NOT NULL
+);
+CREATE TABLE thinks (
+  second INTEGER NOT NULL, worker INTEGER NOT NULL, channel TEXT NOT NULL, think BLOB NOT NULL
+);
+CREATE TABLE stays (
+  second INTEGER NOT NULL, worker INTEGER NOT NULL, channel TEXT NOT NULL, stay BLOB NOT NULL
+);
+CREATE TABLE connects (
+  second INTEGER NOT NULL, series INTEGER NOT NULL, worker INTEGER NOT NULL, connect BLOB NOT NULL
+);
+CREATE TABLE server_timings (
+  second INTEGER NOT NULL, series INTEGER NOT NULL, worker INTEGER NOT NULL,
+  entry TEXT NOT NULL, description TEXT NOT NULL, n INTEGER NOT NULL, every REAL NOT NULL,
+  duration BLOB NOT NULL
+);
 """
 
 _MEANING = {

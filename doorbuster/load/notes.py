@@ -1,0 +1,166 @@
+"""What is noted beside the steps: counters, think times, stays, connecting, and what the shop says of itself.
+
+Rules of this module:
+- On the path of a customer a note is one `append` or one addition; what it means is worked out once a second.
+- Server-Timing headers are kept as they came and only some are read: at most SAMPLES a report for each
+  series, every k-th, so that a busy second costs no more than a quiet one. Each says how many it stands for.
+- An entry with a duration keeps no description (it is chatter, such as "3 queries"); one without keeps it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from doorbuster.records.batch import (
+    ConnectSecond,
+    CounterSecond,
+    SeriesKey,
+    ServerTimingSecond,
+    StaySecond,
+    ThinkSecond,
+)
+from doorbuster.records.histogram import pack
+
+SAMPLES = 8  # headers read per series and report
+MOST_ENTRIES = 60  # distinct entries of one worker; a shop that puts identifiers there must not fill the file
+MORE_ENTRIES = "(more)"
+_LONGEST_NAME = 40
+_WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_VALUE = rf'(?:"(?:[^"\\]|\\.)*"|{_WORD})'
+_METRIC = re.compile(rf"({_WORD})((?:\s*;\s*{_WORD}\s*(?:=\s*{_VALUE})?)*)\s*(?:,|$)")
+_PARAMETER = re.compile(rf"({_WORD})\s*=\s*({_VALUE})")
+_US_PER_MS = 1e3
+_US_PER_S = 1e6
+
+
+class Entry(NamedTuple):
+    """One entry of a Server-Timing header; `duration_us` is None where none was given."""
+
+    name: str
+    description: str
+    duration_us: int | None
+
+
+def server_timing(header: str) -> tuple[Entry, ...]:
+    """The entries of a Server-Timing header, or of several joined with commas; damaged ones are left out.
+
+    Source: W3C Server Timing, section 2.1: 1#(name *(";" parameter)), `dur` in ms.
+    """
+    found = []
+    for name, parameters in _METRIC.findall(header):
+        values = {key.lower(): value for key, value in reversed(_PARAMETER.findall(parameters))}
+        duration_us = _us_of_ms(values.get("dur", "").strip('"'))
+        description = "" if duration_us is not None else values.get("desc", "").strip('"')
+        found.append(Entry(name[:_LONGEST_NAME], description[:_LONGEST_NAME], duration_us))
+    return tuple(found)
+
+
+def _us_of_ms(text: str) -> int | None:
+    try:
+        duration_ms = float(text)
+    except ValueError:
+        return None
+    return round(duration_ms * _US_PER_MS) if math.isfinite(duration_ms) and duration_ms >= 0 else None
+
+
+class Asides(NamedTuple):
+    """The notes of one report, as rows of a batch."""
+
+    counters: tuple[CounterSecond, ...]
+    thinks: tuple[ThinkSecond, ...]
+    stays: tuple[StaySecond, ...]
+    connects: tuple[ConnectSecond, ...]
+    server_timings: tuple[ServerTimingSecond, ...]
+
+
+class Notes:
+    """Gathers one worker's notes; `take_notes` empties them.
+
+    `connects` takes (series number, intended start, seconds spent connecting) of each step that opened a
+    connection for its first request, `told` (series number, intended start, Server-Timing header) of each
+    step whose answer has one. Starts are readings of the clock of `started_at`.
+    """
+
+    def __init__(self, started_at: float) -> None:
+        self.connects: list[tuple[int, float, float]] = []
+        self.told: list[tuple[int, float, str]] = []
+        self._zero = started_at
+        self._counters: Counter[tuple[int, str, str]] = Counter()
+        self._thinks: defaultdict[str, list[int]] = defaultdict(list)
+        self._stays: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
+        self._entries: set[tuple[str, str]] = set()
+
+    def count(self, second: int, channel: str, name: str, n: int = 1) -> None:
+        """Count something that happened `n` times: retries, reloads, queue_polls, degraded, or a new name."""
+        self._counters[second, channel, name] += n
+
+    def thought(self, channel: str, think_us: int) -> None:
+        """Record how long a customer of this channel thinks before the next step."""
+        self._thinks[channel].append(think_us)
+
+    def stayed(self, second: int, channel: str, stay_us: int) -> None:
+        """Record how long a customer was in the shop, from the intended arrival in `second` to leaving."""
+        self._stays[second, channel].append(stay_us)
+
+    def take_notes(self, second: int, keys: list[SeriesKey]) -> Asides:
+        """Everything since the last call; `second` is that of the report, `keys` the series by number."""
+        counters, self._counters = self._counters, Counter()
+        thinks, self._thinks = self._thinks, defaultdict(list)
+        stays, self._stays = self._stays, defaultdict(list)
+        connects, self.connects = self.connects, []
+        told, self.told = self.told, []
+        return Asides(
+            counters=tuple(CounterSecond(*key, n) for key, n in counters.items()),
+            thinks=tuple(ThinkSecond(second, channel, pack(us)) for channel, us in thinks.items()),
+            stays=tuple(StaySecond(*key, pack(us)) for key, us in stays.items()),
+            connects=tuple(self._connects(connects, keys)),
+            server_timings=tuple(self._server_timings(told, keys)),
+        )
+
+    def _connects(
+        self, rows: list[tuple[int, float, float]], keys: list[SeriesKey]
+    ) -> Iterable[ConnectSecond]:
+        cells: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+        for number, intended_at, connect_s in rows:
+            cells[int(intended_at - self._zero), number].append(round(connect_s * _US_PER_S))
+        for (second, number), times_us in cells.items():
+            yield ConnectSecond(second, keys[number], pack(times_us))
+
+    def _server_timings(
+        self, rows: list[tuple[int, float, str]], keys: list[SeriesKey]
+    ) -> Iterable[ServerTimingSecond]:
+        by_series: defaultdict[int, list[tuple[float, str]]] = defaultdict(list)
+        for number, intended_at, header in rows:
+            by_series[number].append((intended_at, header))
+        for number, answers in by_series.items():
+            sampled = answers[:: math.ceil(len(answers) / SAMPLES)]
+            every = len(answers) / len(sampled)
+            cells: defaultdict[tuple[int, str, str], list[int | None]] = defaultdict(list)
+            for intended_at, header in sampled:
+                for (name, description), duration_us in self._of_step(header).items():
+                    cells[int(intended_at - self._zero), name, description].append(duration_us)
+            for (second, name, description), values in cells.items():
+                times_us = [value for value in values if value is not None]
+                yield ServerTimingSecond(
+                    second, keys[number], name, description, len(values), every, pack(times_us)
+                )
+
+    def _of_step(self, header: str) -> dict[tuple[str, str], int | None]:
+        """Durations by entry; a step of several requests names an entry several times, its times add up."""
+        found: dict[tuple[str, str], int | None] = {}
+        for name, description, duration_us in server_timing(header):
+            entry = (name, description)
+            if entry not in self._entries:
+                if len(self._entries) >= MOST_ENTRIES:
+                    entry = (MORE_ENTRIES, "")
+                else:
+                    self._entries.add(entry)
+            if duration_us is None:
+                found.setdefault(entry, None)
+            else:
+                found[entry] = (found.get(entry) or 0) + duration_us
+        return found

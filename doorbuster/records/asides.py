@@ -1,0 +1,145 @@
+"""Reading what is noted beside the requests: counters, think times, stays, connecting, Server-Timing.
+
+Rules of this module:
+- Read-only. A run file of format 1 has none of these tables and reads as if nothing had been noted.
+- Summed over workers; each call sees the file as of the last committed second.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from doorbuster.records.batch import SeriesKey
+from doorbuster.records.histogram import PACKED, Histogram, middle_us
+from doorbuster.records.requests import RequestReader
+
+
+class CounterKey(NamedTuple):
+    """What was counted, where."""
+
+    channel: str
+    name: str
+
+
+class ServerEntry(NamedTuple):
+    """One entry of Server-Timing as answers of one series gave it; `description` only without a duration."""
+
+    series: SeriesKey
+    entry: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTimes:
+    """What the sampled answers of one series said in one entry.
+
+    sampled: steps that were read and named the entry. steps: how many steps they stand for, estimated.
+    total_us: time in all those steps together, estimated. duration: of the sampled ones alone; quantiles
+    from it lean towards quiet seconds, in which more of the answers are read.
+    """
+
+    sampled: int
+    steps: float
+    total_us: float
+    duration: Histogram
+
+    @property
+    def mean_us(self) -> float | None:
+        """Mean over the steps that named the entry; None where none gave a duration."""
+        return self.total_us / self.steps if self.duration.n and self.steps else None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of steps that were measured apart.
+
+    connect: per series, time (us) of opening the first connection: name, TCP, proxy and TLS, of those steps
+    that opened one; a part of their time to the first byte. server: per entry of Server-Timing.
+    """
+
+    connect: dict[SeriesKey, Histogram]
+    server: dict[ServerEntry, ServerTimes]
+
+
+class AsideReader(RequestReader):
+    """The notes of one run file."""
+
+    def counters(self) -> dict[CounterKey, NDArray[np.int64]]:
+        """Per (channel, name) how often it was counted in each second of the run; int64, one length for all.
+
+        Names in use: retries, reloads, queue_polls, degraded. None of a kind: the key is absent.
+        """
+        return self._once("counters", self._read_counters)
+
+    def _read_counters(self) -> dict[CounterKey, NDArray[np.int64]]:
+        rows = self._rows("counters", "channel, name, second, sum(n)", "GROUP BY channel, name, second")
+        length = max([self._length_s(), *(second + 1 for _, _, second, _ in rows)])
+        found: defaultdict[CounterKey, NDArray[np.int64]] = defaultdict(lambda: np.zeros(length, np.int64))
+        for channel, name, second, n in rows:
+            found[CounterKey(channel, name)][max(second, 0)] += n
+        return dict(found)
+
+    def thinks(self) -> dict[str, Histogram]:
+        """Per channel, the think times (us) that its customers drew."""
+        return self._once("thinks", lambda: self._histograms_per_channel("thinks", "think"))
+
+    def stays(self) -> dict[str, Histogram]:
+        """Per channel of arrival, how long (us) customers stayed: from their intended arrival to leaving.
+
+        Every customer who was let in counts once, however they left; a dropped one who never got in does not.
+        """
+        return self._once("stays", lambda: self._histograms_per_channel("stays", "stay"))
+
+    def parts(self) -> Parts:
+        """What was measured of single parts of a step; nothing for a run file of format 1.
+
+        The time to the first byte after sending is that of `histogram("first_byte")` less `connect`, the body
+        is "service" less "first_byte": their means are differences of means.
+        """
+        return self._once("parts", self._read_parts)
+
+    def _read_parts(self) -> Parts:
+        series = self._series()
+        connects: defaultdict[int, list[bytes]] = defaultdict(list)
+        for number, blob in self._rows("connects", "series, connect"):
+            connects[number].append(blob)
+        server: defaultdict[ServerEntry, list[tuple[int, float, bytes]]] = defaultdict(list)
+        for number, entry, description, *row in self._rows(
+            "server_timings", "series, entry, description, n, every, duration"
+        ):
+            server[ServerEntry(series[number], entry, description)].append((row[0], row[1], row[2]))
+        return Parts(
+            connect={series[number]: Histogram.from_blobs(blobs) for number, blobs in connects.items()},
+            server={entry: _server_times(rows) for entry, rows in server.items()},
+        )
+
+    def _histograms_per_channel(self, table: str, column: str) -> dict[str, Histogram]:
+        blobs: defaultdict[str, list[bytes]] = defaultdict(list)
+        for channel, blob in self._rows(table, f"channel, {column}", "ORDER BY channel"):
+            blobs[channel].append(blob)
+        return {channel: Histogram.from_blobs(found) for channel, found in blobs.items()}
+
+    def _rows(self, table: str, columns: str, rest: str = "") -> list[Any]:
+        """Rows of a table that format 1 does not have."""
+        if not self._select("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", [table]):
+            return []
+        return self._select(f"SELECT {columns} FROM {table} {rest}")  # noqa: S608 -- constants of this file
+
+
+def _server_times(rows: list[tuple[int, float, bytes]]) -> ServerTimes:
+    """Sums over rows of one entry; a row's values all stand for the same number of steps."""
+    blobs = [blob for _, _, blob in rows]
+    entries = np.frombuffer(b"".join(blobs), PACKED)
+    weight = np.repeat([every for _, every, _ in rows], [len(blob) // PACKED.itemsize for blob in blobs])
+    total_us = float(middle_us(entries["bin"]) @ (entries["count"] * weight)) if entries.size else 0.0
+    return ServerTimes(
+        sampled=sum(n for n, _, _ in rows),
+        steps=sum(n * every for n, every, _ in rows),
+        total_us=total_us,
+        duration=Histogram.from_bins(entries["bin"], entries["count"]),
+    )

@@ -1,0 +1,119 @@
+"""Notes beside the steps: counted once, in the right second; Server-Timing read as W3C writes it."""
+
+from __future__ import annotations
+
+import msgpack
+import pytest
+
+from doorbuster.load.notes import MORE_ENTRIES, MOST_ENTRIES, SAMPLES, Entry, server_timing
+from doorbuster.load.recorder import Recorder
+from doorbuster.records.batch import Batch, CounterSecond, HealthSecond, SeriesKey
+from doorbuster.records.histogram import Histogram
+
+OK = SeriesKey("web", "buy", "checkout", "ok", "")
+HEALTH = HealthSecond(3, 0.2, 1.0, 5, 2, 0, 1000, b"")
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    recorder = Recorder("w", started_at=100.0)
+    recorder.number_of(OK)
+    return recorder
+
+
+def taken(recorder: Recorder) -> Batch:
+    return recorder.take(recorder.take_steps(), HEALTH)
+
+
+@pytest.mark.parametrize(
+    ("header", "entries"),
+    [
+        ("db;dur=53", [("db", "", 53_000)]),
+        ('db;dur=12.5;desc="3 queries", queue;dur=0', [("db", "", 12_500), ("queue", "", 0)]),
+        ("cache;desc=HIT", [("cache", "HIT", None)]),
+        ('cache;desc="hit, fresh; 3s";dur=2', [("cache", "", 2_000)]),
+        ("missedCache", [("missedCache", "", None)]),
+        ("a;DUR=1;dur=9", [("a", "", 1_000)]),
+        ("a; dur = 1 , b", [("a", "", 1_000), ("b", "", None)]),
+        ("a;dur=-1", [("a", "", None)]),
+        ("a;dur=inf", [("a", "", None)]),
+        ("a;dur=fast", [("a", "", None)]),
+        ("", []),
+    ],
+)
+def test_server_timing_is_read_as_the_standard_writes_it(header: str, entries: list[tuple]):
+    assert [Entry(*entry) for entry in entries] == list(server_timing(header))
+
+
+def test_counters_add_up_per_second_channel_and_name(recorder: Recorder):
+    recorder.count(4, "web", "retries")
+    recorder.count(4, "web", "retries", 2)
+    recorder.count(5, "web", "retries")
+    assert taken(recorder).counters == (
+        CounterSecond(4, "web", "retries", 3),
+        CounterSecond(5, "web", "retries", 1),
+    )
+    assert taken(recorder).counters == ()
+
+
+def test_think_times_and_stays_are_counted_in_bins(recorder: Recorder):
+    recorder.thought("web", 4_000_000)
+    recorder.thought("web", 1_000)
+    recorder.stayed(7, "web", 30_000_000)
+    batch = taken(recorder)
+    (think,), (stay,) = batch.thinks, batch.stays
+    assert (think.second, think.channel, Histogram.from_blobs([think.think]).n) == (3, "web", 2)
+    assert Histogram.from_values([4_000_000, 1_000]) == Histogram.from_blobs([think.think])
+    assert (7, Histogram.from_values([30_000_000])) == (stay.second, Histogram.from_blobs([stay.stay]))
+
+
+def test_connecting_stands_at_the_second_and_series_of_the_step(recorder: Recorder):
+    recorder.connects += [(0, 107.9, 0.030), (0, 107.2, 0.020)]
+    (row,) = taken(recorder).connects
+    assert (7, OK, Histogram.from_values([20_000, 30_000])) == (*row[:2], Histogram.from_blobs([row.connect]))
+
+
+def test_of_a_busy_second_every_kth_answer_is_read_and_says_how_many_it_stands_for(recorder: Recorder):
+    recorder.told += [(0, 107.5, f"db;dur={position}") for position in range(10 * SAMPLES)]
+    (row,) = taken(recorder).server_timings
+    assert row[:6] == (7, OK, "db", "", SAMPLES, 10.0)
+    read_us = [position * 1000 for position in range(0, 10 * SAMPLES, 10)]
+    assert Histogram.from_values(read_us) == Histogram.from_blobs([row.duration])
+
+
+def test_of_a_quiet_second_every_answer_is_read(recorder: Recorder):
+    recorder.told += [
+        (0, 107.5, "cache;desc=HIT"),
+        (0, 107.6, "cache;desc=MISS"),
+        (0, 107.7, "cache;desc=HIT"),
+    ]
+    rows = {row.description: row for row in taken(recorder).server_timings}
+    assert {description: (row.n, row.every, row.duration) for description, row in rows.items()} == {
+        "HIT": (2, 1.0, b""),
+        "MISS": (1, 1.0, b""),
+    }
+
+
+def test_the_requests_of_one_step_add_up_to_its_time(recorder: Recorder):
+    recorder.told.append((0, 107.5, "db;dur=2, queue;dur=1, db;dur=3"))
+    rows = {row.entry: row for row in taken(recorder).server_timings}
+    assert Histogram.from_values([5_000]) == Histogram.from_blobs([rows["db"].duration])
+    assert rows["db"].n == 1
+
+
+def test_a_shop_that_puts_identifiers_there_does_not_fill_the_file(recorder: Recorder):
+    for second in range(MOST_ENTRIES):
+        recorder.told += [(0, 107.5, f"id-{second}-{answer};dur=1") for answer in range(SAMPLES)]
+        rows = taken(recorder).server_timings
+    assert [row.entry for row in rows] == [MORE_ENTRIES]
+    assert rows[0].n == SAMPLES
+
+
+def test_notes_survive_the_wire(recorder: Recorder):
+    recorder.count(4, "web", "retries")
+    recorder.thought("web", 4_000_000)
+    recorder.stayed(7, "web", 30_000_000)
+    recorder.connects.append((0, 107.9, 0.030))
+    recorder.told.append((0, 107.5, "db;dur=2, cache;desc=HIT"))
+    batch = taken(recorder)
+    assert batch == Batch.from_wire(msgpack.unpackb(msgpack.packb(batch.to_wire()), raw=False))

@@ -1,0 +1,121 @@
+"""What is noted beside the requests: written, read back, and absent from old files without harm."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from doorbuster.records.asides import CounterKey, Parts, ServerEntry
+from doorbuster.records.batch import (
+    ConnectSecond,
+    CounterSecond,
+    SeriesKey,
+    ServerTimingSecond,
+    StaySecond,
+    ThinkSecond,
+)
+from doorbuster.records.histogram import Histogram, pack
+from doorbuster.records.run import Run
+from doorbuster.records.runfile import RunWriter
+from doorbuster.records.schema import FILE_NAME, SCHEMA_VERSION, TABLES
+
+SERIES = SeriesKey("web", "buy", "pay", "ok", "")
+FORMAT_1 = Path(__file__).with_name("format_1.sql")
+ADDED_IN_2 = ("counters", "thinks", "stays", "connects", "server_timings")
+
+
+@pytest.fixture
+def recorded(tmp_path: Path, make_meta, make_batch) -> Path:
+    """Two workers that noted the same things."""
+    with RunWriter.create(tmp_path / "run", make_meta(), {"web": np.ones(10, int)}) as writer:
+        for worker in ("w0", "w1"):
+            writer.write([
+                make_batch(
+                    0, {(3, "pay"): [1000, 3000]}, worker=worker,
+                    counters=(CounterSecond(3, "web", "retries", 2), CounterSecond(12, "web", "retries", 1)),
+                    thinks=(ThinkSecond(3, "web", pack([5_000_000])),),
+                    stays=(StaySecond(3, "web", pack([9_000_000, 1_000_000])),),
+                    connects=(ConnectSecond(3, SERIES, pack([700])),),
+                    server_timings=(
+                        ServerTimingSecond(3, SERIES, "db", "", 2, 10.0, pack([1000, 1000])),
+                        ServerTimingSecond(4, SERIES, "db", "", 1, 1.0, pack([2000])),
+                        ServerTimingSecond(4, SERIES, "cache", "HIT", 1, 1.0, b""),
+                    ),
+                )
+            ])  # fmt: skip
+        writer.finish("finished")
+    return tmp_path / "run"
+
+
+def as_version_1(folder: Path, target: Path) -> Path:
+    """The same run as format 1 laid it out: its tables, its version number, none of what came later."""
+    target.mkdir()
+    new, old = sqlite3.connect(folder / FILE_NAME), sqlite3.connect(target / FILE_NAME)
+    with contextlib.closing(new), contextlib.closing(old):
+        old.executescript(FORMAT_1.read_text(encoding="utf-8"))
+        (application,) = new.execute("PRAGMA application_id").fetchone()
+        old.execute(f"PRAGMA application_id = {application}")
+        old.execute("PRAGMA user_version = 1")
+        for (table,) in old.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+            rows = new.execute(f"SELECT * FROM {table}").fetchall()
+            if rows:
+                old.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+        old.commit()
+    return target
+
+
+def test_counters_are_summed_over_workers_and_reach_beyond_the_plan(recorded: Path):
+    with Run.open(recorded) as run:
+        (counted,) = run.counters().values()
+        assert [CounterKey("web", "retries")] == list(run.counters())
+    assert {second: n for second, n in enumerate(counted.tolist()) if n} == {3: 4, 12: 2}
+
+
+def test_think_times_and_stays_are_histograms_per_channel(recorded: Path):
+    with Run.open(recorded) as run:
+        assert {"web": Histogram.from_values([5_000_000] * 2)} == run.thinks()
+        assert {"web": Histogram.from_values([9_000_000, 1_000_000] * 2)} == run.stays()
+
+
+def test_server_timing_is_weighted_by_what_each_sample_stands_for(recorded: Path):
+    with Run.open(recorded) as run:
+        parts = run.parts()
+    assert {SERIES: Histogram.from_values([700, 700])} == parts.connect
+    database = parts.server[ServerEntry(SERIES, "db", "")]
+    assert (database.sampled, database.steps) == (6, 42.0)
+    assert database.mean_us == pytest.approx((40 * 1000 + 2 * 2000) / 42, rel=1e-3)
+    cache = parts.server[ServerEntry(SERIES, "cache", "HIT")]
+    assert (cache.sampled, cache.steps, cache.mean_us) == (2, 2.0, None)
+
+
+def test_a_file_of_format_1_reads_as_if_nothing_had_been_noted(recorded: Path, tmp_path: Path):
+    old = as_version_1(recorded, tmp_path / "old")
+    with Run.open(old) as run, Run.open(recorded) as new:
+        assert {} == run.counters() == run.thinks() == run.stays()
+        assert Parts({}, {}) == run.parts()
+        assert new.histogram() == run.histogram()
+        assert new.customers() == run.customers()
+        assert new.meta == run.meta
+
+
+def test_the_sample_report_opens_whatever_format_it_was_recorded_in():
+    sample = Path(__file__).parents[2] / "reports" / "sample"
+    with Run.open(sample) as run:
+        assert run.histogram().n > 0
+        run.counters(), run.thinks(), run.stays(), run.parts()
+
+
+def test_a_later_format_only_adds_tables():
+    with contextlib.closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(TABLES)
+        names = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        db.executescript("".join(f"DROP TABLE {table};" for table in ADDED_IN_2))
+        left = [row[0] for row in db.execute("SELECT sql FROM sqlite_schema ORDER BY name")]
+    with contextlib.closing(sqlite3.connect(":memory:")) as first:
+        first.executescript(FORMAT_1.read_text(encoding="utf-8"))
+        assert left == [row[0] for row in first.execute("SELECT sql FROM sqlite_schema ORDER BY name")]
+    assert (SCHEMA_VERSION, list(ADDED_IN_2)) == (2, names[-len(ADDED_IN_2) :])
