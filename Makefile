@@ -43,7 +43,7 @@ truth: $(READY) ## Long proofs against closed forms
 	$(BIN)/python -m pytest -m truth
 
 shops: $(READY) ## Drivers against real shops, built on first use (450 MB in the user's cache folder)
-	$(BIN)/python -m pytest -m shops
+	$(BIN)/python -m pytest -q tests/shops -m shops
 
 bench: $(READY) ## Benchmarks side by side with the peers
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

@@ -8,7 +8,10 @@ must show its UPC and a price; the answer of a checkout must carry an order numb
 
 Books: oscar has no interface that gives orders since a moment with their lines, so the shop needs one small
 read-only view, `tests/shops/oscar/ledger.py` in our source; DOORBUSTER_LEDGER_TOKEN opens it. Without it
-there is no audit.
+there is no audit. A guest's order has a page of its own behind a signed link that only the confirmation mail
+knows; the same view stands in for the inbox of test customers.
+
+Staff look orders up and cancel them in oscar's dashboard: see `oscar_staff`. Oscar knows no returns.
 """
 
 from __future__ import annotations
@@ -20,7 +23,9 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
+from doorbuster.storefronts import oscar_staff
 from doorbuster.storefronts.mark import order_mark, read_mark
+from doorbuster.storefronts.oscar_staff import checked as _checked
 from doorbuster.storefronts.protocol import (
     Assortment,
     BookedOrder,
@@ -59,6 +64,7 @@ class OscarShop(Storefront):
             search_terms=tuple(word for word in words if word.isalpha())[:_SEARCH_TERMS],
             categories=tuple(dict.fromkeys(_CATEGORY_LINK.findall(page))),
             places=tuple(f"{_slug(row['title'])}_{row['id']}" for row in products),
+            staff=oscar_staff.sign_in(client),
         )
 
     @classmethod
@@ -69,13 +75,19 @@ class OscarShop(Storefront):
             return None  # the shop has no such view, or it is not for us
         stock = _json(client.request("GET", "/ledger/stock/", headers=token))["stock"]
         return Books(
-            orders=tuple(_booked(row) for row in _json(answer)["orders"]),
+            orders=tuple(
+                _booked(row) for row in _json(answer)["orders"] if not oscar_staff.is_cancelled(row["status"])
+            ),
             # What is allocated is promised to somebody: it is on the shelf, but no longer for sale.
             stock=tuple(
                 StockRow(row["sku"], row["in_stock"], row["in_stock"] - row["allocated"], row["allocated"])
                 for row in stock
             ),
         )
+
+    @classmethod
+    def cancel_order(cls, client: Client, ref: str) -> None:
+        oscar_staff.cancel_order(client, ref)
 
     # ---- browsing
 
@@ -98,6 +110,26 @@ class OscarShop(Storefront):
             raise Rejected("product_without_price", page[:200])
         return Product(sku=sku, price_pence=_pence(price[1]), available=_IN_STOCK.search(page) is not None)
 
+    def reviews(self, sku: str) -> None:
+        """All reviews of a product; none is an answer too."""
+        page = self.fetch("GET", f"/catalogue/{self.assortment.place_of(sku)}/reviews/").text
+        if "/reviews/" not in page:
+            raise Rejected("page_without_reviews", page[:200])
+
+    def write_review(self, sku: str) -> None:
+        """The form, and sending it; a guest may write as often as they like."""
+        form = self.fetch("GET", f"/catalogue/{self.assortment.place_of(sku)}/reviews/add/")
+        review = {
+            "title": "A test review",
+            "score": str(self.rng.randint(1, 5)),
+            "body": "Written by a load test.",
+            "name": "Test Customer",
+            "email": self._mail(),
+        }
+        page = _checked(oscar_staff.submit(self.client, form, review))
+        if page.url.endswith("/reviews/add/"):
+            raise Rejected("review_not_taken", page.text[:200])
+
     # ---- basket and order
 
     def add_to_basket(self, sku: str) -> None:
@@ -118,7 +150,7 @@ class OscarShop(Storefront):
             "/api/checkout/",
             json={
                 "basket": basket["url"],
-                "guest_email": f"test.customer.{self.rng.randrange(10**9)}@example.com",
+                "guest_email": self._mail(),
                 "shipping_address": {
                     **_ADDRESS,
                     "country": "/api/countries/GB/",
@@ -130,6 +162,19 @@ class OscarShop(Storefront):
             raise Rejected("order_without_reference", str(answer)[:200])
         return Order(ref=answer["number"], total_pence=_pence(answer["total_incl_tax"]), lines=lines)
 
+    def order_status(self, ref: str) -> None:
+        """The page behind the link in the confirmation mail, which asks for the e-mail first."""
+        token = {"X-Ledger-Token": os.environ.get("DOORBUSTER_LEDGER_TOKEN", "")}
+        answer = self.client.request("GET", f"/ledger/mail/{ref}/", headers=token)
+        if answer.status_code == 404:
+            raise Rejected("order_without_reference", f"{ref}: no confirmation is known")
+        mail = _json(answer)
+        page = _checked(
+            oscar_staff.submit(self.client, self.fetch("GET", mail["link"]), {"email": mail["to"]})
+        )
+        if f"#{ref}" not in page.text:
+            raise Rejected("order_without_reference", page.text[:200])
+
     # ---- tills and telephone
 
     def till_sale(self, key: str, lines: tuple[Line, ...]) -> Order:
@@ -138,6 +183,12 @@ class OscarShop(Storefront):
     def phone_order(self, key: str, lines: tuple[Line, ...]) -> Order:
         return self._sell(key, lines)
 
+    def look_up_order(self, ref: str) -> None:
+        """An agent answers "where is my order?"."""
+        if not self.assortment.staff:
+            raise Rejected("staff_login", "nobody could sign in at the dashboard before the run")
+        oscar_staff.order_page(self.client, ref, self.assortment.staff)
+
     # ---- how this shop is spoken to, and how it says no
 
     def _sell(self, key: str, lines: tuple[Line, ...]) -> Order:
@@ -145,6 +196,10 @@ class OscarShop(Storefront):
         for line in lines:
             self._add(line.sku, line.quantity)
         return self.checkout(key, lines)
+
+    def _mail(self) -> str:
+        """Somebody new, as most customers of a peak are."""
+        return f"test.customer.{self.rng.randrange(10**9)}@example.com"
 
     def _add(self, sku: str, quantity: int) -> None:
         number = self.assortment.place_of(sku).rpartition("_")[2]
@@ -182,12 +237,6 @@ _ADDRESS = {
 def _skus_by_number(skus: tuple[str, ...], places: tuple[str, ...]) -> Mapping[str, str]:
     """Pages link to products by number; the SKU of each."""
     return {place.rpartition("_")[2]: sku for sku, place in zip(skus, places, strict=True)}
-
-
-def _checked(response: Response) -> Response:
-    if response.cause:
-        raise Rejected(response.cause, response.text[:200] if response.status_code else "")
-    return response
 
 
 def _json(response: Response) -> Any:

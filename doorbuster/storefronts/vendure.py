@@ -83,6 +83,28 @@ class VendureShop(Storefront):
             stock=_stock(stock),
         )
 
+    @classmethod
+    def cancel_order(cls, client: Client, ref: str) -> None:
+        """Staff cancel the order and its delivery; Vendure then offers its goods again. A payment that was
+        only authorized stays so: refunding is for whoever runs the payments.
+        """
+        # The session of an earlier order is in the client's cookies, unless the shop takes only bearer tokens
+        answer = _post(client, ADMIN_API, ask.FIND_ORDER, code=ref)
+        token = ""
+        if "FORBIDDEN" in answer.text:
+            token = next(iter(_sign_in(client)), "")
+            if not token:
+                raise Rejected("staff_login", "nobody could sign in at the admin interface")
+            answer = _post(client, ADMIN_API, ask.FIND_ORDER, token, code=ref)
+        found = _data(answer)["orders"]["items"]
+        if not found:
+            raise Rejected("order_without_reference", ref)
+        if found[0]["state"] == "Cancelled":
+            raise Rejected("already_cancelled", ref, by_rule=True)
+        done = _order_of(_data(_post(client, ADMIN_API, ask.CANCEL, token, order=found[0]["id"])))
+        if done["state"] != "Cancelled":
+            raise Rejected("cannot_be_cancelled", f"{ref} is in state {done['state']}")
+
     # ---- browsing
 
     def home(self) -> Listing:

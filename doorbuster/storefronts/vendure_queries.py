@@ -55,7 +55,11 @@ STOCK = """query ($skip: Int!, $take: Int!) {
   productVariants(options: {skip: $skip, take: $take, sort: {id: ASC}}) {
     totalItems items { sku stockOnHand stockAllocated } } }"""
 FIND_ORDER = """query ($code: String!) {
-  orders(options: {take: 1, filter: {code: {eq: $code}}}) { items { code state totalWithTax } } }"""
+  orders(options: {take: 1, filter: {code: {eq: $code}}}) { items { id code state totalWithTax } } }"""
+CANCEL = """mutation ($order: ID!) {
+  cancelOrder(input: {orderId: $order, cancelShipping: true, reason: "test order"}) {
+    __typename ... on Order { id code state } ... on ErrorResult { errorCode message }
+    ... on OrderStateTransitionError { transitionError } } }"""
 DRAFT = "mutation { createDraftOrder { __typename id code state } }"
 DRAFT_ITEM = f"""mutation ($order: ID!, $item: AddItemToDraftOrderInput!) {{
   addItemToDraftOrder(orderId: $order, input: $item) {{ {_ORDER} }} }}"""

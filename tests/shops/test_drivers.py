@@ -140,18 +140,86 @@ def test_an_unknown_sku_is_refused_before_anything_is_sent(visit):
     assert refusal.value.cause == "unknown_sku"
 
 
-def test_an_agent_finds_an_order_and_the_customer_its_page_in_vendure(vendure_url):
-    client = PlainClient(vendure_url, {}, limit_s=30)
+def test_an_agent_finds_an_order_and_nothing_where_there_is_none(visit):
+    agent = visit("phone")
+    order = agent.phone_order("test:status:1", (Line(agent.assortment.skus[11], 1, 0),))
+    agent.look_up_order(order.ref)
+    with pytest.raises(Rejected) as refusal:
+        agent.look_up_order("NOSUCHORDER")
+    assert refusal.value.cause == "order_without_reference"
+
+
+def test_a_customer_sees_the_page_of_the_order(visit):
+    customer = visit()
+    sku = ordinary_sku(customer)
+    customer.add_to_basket(sku)
+    customer.checkout_page()
+    order = customer.checkout("test:page:1", (Line(sku, 1, 0),))
+    customer.order_status(order.ref)
+    with pytest.raises(Rejected):
+        customer.order_status("NOSUCHORDER")
+
+
+def test_a_cancelled_order_is_out_of_the_books_and_its_goods_are_for_sale_again(shop, visit, books):
+    driver, url, _ = shop
+    agent = visit("phone")
+    sku = agent.assortment.skus[13]
+    before = {row.sku: row for row in books().stock}[sku]
+    ordered = [agent.phone_order(f"test:{time.time_ns()}:1", (Line(sku, 2, 0),)) for _ in range(2)]
+    assert {row.sku: row for row in books().stock}[sku].on_hand == before.on_hand - 4
+    client = PlainClient(url, {}, limit_s=30)
     try:
-        assortment = VendureShop.prepare(client)
-        agent = VendureShop(client, channel="phone", assortment=assortment, rng=Random(1))
-        order = agent.phone_order("test:status:1", (Line(assortment.skus[11], 1, 0),))
-        agent.look_up_order(order.ref)
+        for order in ordered:
+            driver.cancel_order(client, order.ref)
         with pytest.raises(Rejected) as refusal:
-            agent.look_up_order("NOSUCHORDER")
+            driver.cancel_order(client, ordered[0].ref)
+        assert refusal.value.cause == "already_cancelled"
+        assert refusal.value.by_rule
+        with pytest.raises(Rejected) as refusal:
+            driver.cancel_order(client, "NOSUCHORDER")
         assert refusal.value.cause == "order_without_reference"
     finally:
         client.close()
+    after = books()
+    assert {order.ref for order in ordered}.isdisjoint(order.ref for order in after.orders)
+    assert {row.sku: row for row in after.stock}[sku] == before
+
+
+def test_without_the_staff_login_no_order_is_cancelled(shop, visit, monkeypatch):
+    driver, url, _ = shop
+    order = visit("store").till_sale(f"test:{time.time_ns()}:1", (Line(visit().assortment.skus[12], 1, 0),))
+    for name in ("DOORBUSTER_VENDURE_PASSWORD", "DOORBUSTER_OSCAR_PASSWORD"):
+        monkeypatch.setenv(name, "wrong")
+    client = PlainClient(url, {}, limit_s=30)
+    try:
+        with pytest.raises(Rejected) as refusal:
+            driver.cancel_order(client, order.ref)
+        assert refusal.value.cause == "staff_login"
+    finally:
+        client.close()
+
+
+def test_reviews_are_read_and_written_in_oscar_and_vendure_has_none(visit):
+    customer = visit()
+    if customer.name == "vendure":
+        assert customer.supports(["reviews", "write_review", "product"]) == ("reviews", "write_review")
+        return
+    sku = ordinary_sku(customer)
+    customer.reviews(sku)
+    assert "A test review" not in review_page(customer, sku)
+    customer.write_review(sku)
+    customer.write_review(sku)
+    customer.reviews(sku)
+    assert review_page(customer, sku).count("A test review") == 2
+
+
+def review_page(customer, sku: str) -> str:
+    return customer.client.request("GET", f"/catalogue/{customer.assortment.place_of(sku)}/reviews/").text
+
+
+def test_neither_shop_knows_returns(shop):
+    driver, _, _ = shop
+    assert driver.supports(["checkout", "return_items"]) == ("return_items",)
 
 
 def test_a_graphql_error_with_status_200_is_a_failure(vendure_url):

@@ -1,6 +1,6 @@
 """The shop's books as JSON, for the audit after a load test. Read-only; without the token it is not there.
 
-To use it in a shop of your own, copy this file beside your `urls.py`, add the two paths, set
+To use it in a shop of your own, copy this file beside your `urls.py`, add the three paths, set
 `LEDGER_TOKEN` in the settings, and give doorbuster the same text as `DOORBUSTER_LEDGER_TOKEN`.
 """
 
@@ -12,6 +12,8 @@ from typing import Any
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, JsonResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from oscar.core.loading import get_model
 
 
@@ -47,6 +49,17 @@ def stock(request: HttpRequest) -> JsonResponse:
     )
 
 
+def mail(request: HttpRequest, number: str) -> JsonResponse:
+    """What the confirmation of a guest's order says: the link to its page, and to whom it went.
+
+    Test customers have no inbox; this stands in for it.
+    """
+    _guard(request)
+    order = get_object_or_404(get_model("order", "Order"), number=number, user=None)
+    words = {"order_number": order.number, "hash": order.verification_hash()}
+    return JsonResponse({"link": reverse("customer:anon-order-form", kwargs=words), "to": order.guest_email})
+
+
 def _sku(product: Any) -> str:
     """What doorbuster calls this product: its UPC, or its number where it has none."""
     return "" if product is None else str(product.upc or product.id)
@@ -62,6 +75,7 @@ def _order(order: Any) -> dict[str, Any]:
     address = order.shipping_address
     return {
         "number": order.number,
+        "status": order.status,
         "notes": address.notes if address else "",
         "total": str(order.total_incl_tax),
         "placed_at": order.date_placed.timestamp(),

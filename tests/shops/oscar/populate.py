@@ -1,4 +1,4 @@
-"""Fills a new, migrated database: 200 products in 8 categories, two of them rare, and a country."""
+"""Fills a new, migrated database: 200 products in 8 categories, two of them rare, a country, one of staff."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import django
 
 django.setup()
 
-from django.db import transaction  # noqa: E402  after the set-up
+from django.contrib.auth import get_user_model  # noqa: E402  after the set-up
+from django.db import transaction  # noqa: E402
 from oscar.apps.catalogue.categories import create_from_breadcrumbs  # noqa: E402
 from oscar.core.loading import get_model  # noqa: E402
 
@@ -24,6 +25,7 @@ def fill() -> None:
         iso_3166_1_a2="GB", iso_3166_1_a3="GBR", iso_3166_1_numeric="826",
         printable_name="United Kingdom", name="United Kingdom", is_shipping_country=True,
     )  # fmt: skip
+    get_user_model().objects.create_superuser("staff", "staff@example.com", "only-for-tests")
     kind = get_model("catalogue", "ProductClass").objects.create(
         name="Goods", requires_shipping=True, track_stock=True
     )
