@@ -260,11 +260,12 @@ class Customer(User):
                 generator.count_connections(exchanges)
                 if first.connect_s:
                     generator.recorder.connects.append((number, intended_at, first.connect_s))
-            if first.server_timing:
+            recorder = generator.recorder
+            if first.server_timing and not len(recorder.steps) % recorder.stride:
                 said = first.server_timing
                 if last is not first:
                     said = ", ".join([one.server_timing for one in exchanges if one.server_timing])
-                generator.recorder.told.append((number, intended_at, said))
+                recorder.told.append((number, intended_at, said))
             ended_at = last.ended_at if left_at == inf else left_at
             first_byte_at = first.first_byte_at or ended_at
             stamps = (intended_at, first.started_at, first_byte_at, ended_at)

@@ -2,8 +2,9 @@
 
 Rules of this module:
 - On the path of a customer a note is one `append` or one addition; what it means is worked out once a second.
-- Server-Timing headers are kept as they came and only some are read: at most SAMPLES a report for each
-  series, every k-th, so that a busy second costs no more than a quiet one. Each says how many it stands for.
+- Server-Timing headers are kept as they came and only some are read: of every `stride`-th step, so that a
+  busy second costs no more than a quiet one, and at most SAMPLES a report for each series. Each says how many
+  it stands for.
 - An entry with a duration keeps no description (it is chatter, such as "3 queries"); one without keeps it.
 """
 
@@ -26,13 +27,13 @@ from doorbuster.records.batch import (
 from doorbuster.records.histogram import pack
 
 SAMPLES = 8  # headers read per series and report
+KEPT = 160  # headers kept for a report, about
 MOST_ENTRIES = 60  # distinct entries of one worker; a shop that puts identifiers there must not fill the file
 MORE_ENTRIES = "(more)"
 _LONGEST_NAME = 40
 _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_VALUE = rf'(?:"(?:[^"\\]|\\.)*"|{_WORD})'
-_METRIC = re.compile(rf"({_WORD})((?:\s*;\s*{_WORD}\s*(?:=\s*{_VALUE})?)*)\s*(?:,|$)")
-_PARAMETER = re.compile(rf"({_WORD})\s*=\s*({_VALUE})")
+_VALUE = rf'"(?:[^"\\]|\\.)*"|{_WORD}'
+_ITEM = re.compile(rf"([,;]?)\s*({_WORD})\s*(?:=\s*({_VALUE})?)?\s*")  # separator, name, value
 _US_PER_MS = 1e3
 _US_PER_S = 1e6
 
@@ -50,12 +51,24 @@ def server_timing(header: str) -> tuple[Entry, ...]:
 
     Source: W3C Server Timing, section 2.1: 1#(name *(";" parameter)), `dur` in ms.
     """
-    found = []
-    for name, parameters in _METRIC.findall(header):
-        values = {key.lower(): value for key, value in reversed(_PARAMETER.findall(parameters))}
-        duration_us = _us_of_ms(values.get("dur", "").strip('"'))
-        description = "" if duration_us is not None else values.get("desc", "").strip('"')
-        found.append(Entry(name[:_LONGEST_NAME], description[:_LONGEST_NAME], duration_us))
+    found: list[Entry] = []
+    name, description, duration_us = "", "", None
+    known: set[str] = set()
+    for separator, word, value in [*_ITEM.findall(header), (",", "", "")]:
+        if separator == ";":
+            word = word.lower()
+            if word not in known:  # the first of a kind holds
+                known.add(word)
+                if word == "dur":
+                    duration_us = _us_of_ms(value.strip('"'))
+                elif word == "desc":
+                    description = value.strip('"')
+            continue
+        if name:
+            kept = "" if duration_us is not None else description[:_LONGEST_NAME]
+            found.append(Entry(name[:_LONGEST_NAME], kept, duration_us))
+        name, description, duration_us = word, "", None
+        known.clear()
     return tuple(found)
 
 
@@ -81,13 +94,14 @@ class Notes:
     """Gathers one worker's notes; `take_notes` empties them.
 
     `connects` takes (series number, intended start, seconds spent connecting) of each step that opened a
-    connection for its first request, `told` (series number, intended start, Server-Timing header) of each
-    step whose answer has one. Starts are readings of the clock of `started_at`.
+    connection for its first request, `told` (series number, intended start, Server-Timing header) of every
+    `stride`-th step, if its answer has one. Starts are readings of the clock of `started_at`.
     """
 
     def __init__(self, started_at: float) -> None:
         self.connects: list[tuple[int, float, float]] = []
         self.told: list[tuple[int, float, str]] = []
+        self.stride = 1
         self._zero = started_at
         self._counters: Counter[tuple[int, str, str]] = Counter()
         self._thinks: defaultdict[str, list[int]] = defaultdict(list)
@@ -113,12 +127,13 @@ class Notes:
         stays, self._stays = self._stays, defaultdict(list)
         connects, self.connects = self.connects, []
         told, self.told = self.told, []
+        stride, self.stride = self.stride, max(1, self.stride * len(told) // KEPT)
         return Asides(
             counters=tuple(CounterSecond(*key, n) for key, n in counters.items()),
             thinks=tuple(ThinkSecond(second, channel, pack(us)) for channel, us in thinks.items()),
             stays=tuple(StaySecond(*key, pack(us)) for key, us in stays.items()),
             connects=tuple(self._connects(connects, keys)),
-            server_timings=tuple(self._server_timings(told, keys)),
+            server_timings=tuple(self._server_timings(told, stride, keys)),
         )
 
     def _connects(
@@ -131,14 +146,14 @@ class Notes:
             yield ConnectSecond(second, keys[number], pack(times_us))
 
     def _server_timings(
-        self, rows: list[tuple[int, float, str]], keys: list[SeriesKey]
+        self, rows: list[tuple[int, float, str]], stride: int, keys: list[SeriesKey]
     ) -> Iterable[ServerTimingSecond]:
         by_series: defaultdict[int, list[tuple[float, str]]] = defaultdict(list)
         for number, intended_at, header in rows:
             by_series[number].append((intended_at, header))
         for number, answers in by_series.items():
             sampled = answers[:: math.ceil(len(answers) / SAMPLES)]
-            every = len(answers) / len(sampled)
+            every = stride * len(answers) / len(sampled)
             cells: defaultdict[tuple[int, str, str], list[int | None]] = defaultdict(list)
             for intended_at, header in sampled:
                 for (name, description), duration_us in self._of_step(header).items():

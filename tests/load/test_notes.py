@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgpack
 import pytest
 
-from doorbuster.load.notes import MORE_ENTRIES, MOST_ENTRIES, SAMPLES, Entry, server_timing
+from doorbuster.load.notes import KEPT, MORE_ENTRIES, MOST_ENTRIES, SAMPLES, Entry, server_timing
 from doorbuster.load.recorder import Recorder
 from doorbuster.records.batch import Batch, CounterSecond, HealthSecond, SeriesKey
 from doorbuster.records.histogram import Histogram
@@ -35,6 +35,7 @@ def taken(recorder: Recorder) -> Batch:
         ("missedCache", [("missedCache", "", None)]),
         ("a;DUR=1;dur=9", [("a", "", 1_000)]),
         ("a; dur = 1 , b", [("a", "", 1_000), ("b", "", None)]),
+        ('a;desc="x\\"y"', [("a", 'x\\"y', None)]),
         ("a;dur=-1", [("a", "", None)]),
         ("a;dur=inf", [("a", "", None)]),
         ("a;dur=fast", [("a", "", None)]),
@@ -79,6 +80,17 @@ def test_of_a_busy_second_every_kth_answer_is_read_and_says_how_many_it_stands_f
     assert row[:6] == (7, OK, "db", "", SAMPLES, 10.0)
     read_us = [position * 1000 for position in range(0, 10 * SAMPLES, 10)]
     assert Histogram.from_values(read_us) == Histogram.from_blobs([row.duration])
+
+
+def test_a_busy_second_makes_the_next_one_keep_fewer(recorder: Recorder):
+    recorder.told += [(0, 107.5, "db;dur=1")] * (KEPT * 5)
+    taken(recorder)
+    assert recorder.stride == 5
+    recorder.told += [(0, 108.5, "db;dur=1")] * KEPT
+    (row,) = taken(recorder).server_timings
+    assert (row.n, row.every, recorder.stride) == (SAMPLES, 5 * KEPT / SAMPLES, 5)
+    taken(recorder)
+    assert recorder.stride == 1
 
 
 def test_of_a_quiet_second_every_answer_is_read(recorder: Recorder):
