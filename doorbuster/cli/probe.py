@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from doorbuster.cli.child import Child
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -77,36 +76,18 @@ def command(
     words += ["--locustfile", str(locustfile)] if locustfile is not None else []
     words += ["--confirm-host", confirm_host] if confirm_host is not None else []
     words += ["--no-orders"] if no_orders else []
-    # A process of its own: the HTTP client of the customers patches the interpreter it runs in.
-    process = subprocess.Popen(
-        [sys.executable, "-m", "doorbuster.load.probe", *words], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
     console, tally = Console(highlight=False, soft_wrap=True), Tally()
-    for line in process.stdout:
-        row = _row(line)
-        if row is None:
-            click.echo(line.rstrip("\n"), err=True)  # what the driver itself printed
-        elif row["kind"] == "target":
-            console.print(f"probing {row['url']} as a {row['storefront']!r} storefront", markup=False)
-        elif row["kind"] == "error":
-            click.echo(row["text"], err=True)
-        else:
-            tally.add(row)
-            _print_step(console, row, everything=exchanges)
-    code = process.wait()
+    with Child("doorbuster.load.probe", words) as walk:
+        for row in walk.rows():
+            if row["kind"] == "target":
+                console.print(f"probing {row['url']} as a {row['storefront']!r} storefront", markup=False)
+            else:
+                tally.add(row)
+                _print_step(console, row, everything=exchanges)
+        code = walk.exit_code()
     if tally.steps:
         console.print(tally.sentence())
     return code
-
-
-def _row(line: str) -> dict[str, Any] | None:
-    """One line of the walk, or None for a line that is not of it."""
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError:
-        return None
-    return row if isinstance(row, dict) and "kind" in row else None
 
 
 class Tally:

@@ -12,7 +12,6 @@ Rules
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import inspect
 import json
 import sys
@@ -28,13 +27,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from doorbuster.errors import DoorbusterError, ExitCode, TargetError, UsageError
+from doorbuster.load.drivers import find_driver
 from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.settings import HttpSettings, Timeouts
 from doorbuster.load.target import Target, is_loopback, open_target
 from doorbuster.load.watched import Shown, WatchedClient
 from doorbuster.scenario import JOURNEYS, STEPS, Scenario, read_scenario
 from doorbuster.storefronts import (
-    DRIVERS,
     Assortment,
     Line,
     Listing,
@@ -42,7 +41,6 @@ from doorbuster.storefronts import (
     Product,
     Rejected,
     Storefront,
-    drivers_with,
 )
 
 CORE = tuple(dict.fromkeys(v.step for name in ("browse", "search", "buy") for v in JOURNEYS[name].steps))
@@ -231,36 +229,6 @@ def _sold(assortment: Assortment) -> str:
     return "{} products, {} categories, {} search terms".format(*counts)
 
 
-def _driver(storefront: str, locustfile: str) -> type[Storefront]:
-    """The driver of this name, from those that ship or from a locustfile.
-
-    Raises: UsageError naming those there are.
-    """
-    own = _drivers_in(Path(locustfile)) if locustfile else []
-    if not storefront and len(own) == 1:
-        return own[0]
-    known = drivers_with(own)
-    if (storefront or "reference") not in known:
-        raise UsageError(f"there is no driver {storefront!r}; name one of {', '.join(sorted(known))}")
-    return known[storefront or "reference"]
-
-
-def _drivers_in(path: Path) -> list[type[Storefront]]:
-    """The drivers a locustfile defines or imports, beside those that ship."""
-    sys.path.insert(0, str(path.parent.resolve()))
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise UsageError(f"{path}: is no Python file; name the locustfile that installs the driver")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    classes = [value for value in vars(module).values() if inspect.isclass(value)]
-    return [
-        kind
-        for kind in dict.fromkeys(classes)
-        if issubclass(kind, Storefront) and hasattr(kind, "name") and kind not in DRIVERS.values()
-    ]
-
-
 def _embedded(profile: str, log: Path) -> Target:
     scenario: Scenario = read_scenario(EMBEDDED % profile, file="probe")
     return open_target(scenario, log)
@@ -274,7 +242,7 @@ def _probe(options: argparse.Namespace) -> ExitCode:
     host = urlsplit(options.url).hostname or ""
     if options.url and not is_loopback(host) and options.confirm_host != host:
         raise UsageError(f"probing {host} needs a confirmation: add --confirm-host {host} if it is yours")
-    driver = _driver(options.storefront, options.locustfile)
+    driver = find_driver(options.storefront, options.locustfile)
     run_id = f"probe-{time.strftime('%Y%m%dT%H%M%S')}"
     with TemporaryDirectory() as folder:
         target = Target(options.url) if options.url else _embedded(options.profile, Path(folder, "shop.log"))

@@ -56,7 +56,7 @@ def audited(folder: Path):
         return audit(recorded.orders(), ledger, run_id=recorded.meta.run_id), recorded.balance()
 
 
-def test_a_peak_through_all_channels_balances_exactly_and_loses_no_order(run):
+def test_a_peak_through_all_channels_balances_exactly_loses_no_order_and_is_cleaned_up(run, doorbuster):
     done, folder = run("peak.yaml")
 
     found, balance = audited(folder)
@@ -70,6 +70,11 @@ def test_a_peak_through_all_channels_balances_exactly_and_loses_no_order(run):
     with Run.open(folder) as recorded:
         channels = {attempt.channel for attempt in recorded.orders() if attempt.answer == "acknowledged"}
         assert channels == {"web", "store", "phone"}
+    cleaned = doorbuster("cleanup", folder)
+    assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
+    assert f"{found.booked} of {found.booked} orders: {found.booked} cancelled." in cleaned.stdout
+    assert "The ledger has none of them any more." in cleaned.stdout
+    assert "nothing to cancel" in doorbuster("cleanup", folder).stdout
 
 
 def shelf(folder: Path, sku: str) -> LedgerStock:
