@@ -16,7 +16,7 @@ from typing import Any
 
 import gevent
 
-from doorbuster.load.customer import Arrival
+from doorbuster.load.errand import Arrival
 from doorbuster.load.roster import Rows
 from doorbuster.scenario import Schedule
 

@@ -1,18 +1,21 @@
-"""Drawing what a customer does by chance: how long they think, how long they wait.
+"""Drawing what a customer does by chance: who comes, how long they think, wait and look around.
 
-The laws, their parameters and their sources are in `doorbuster.scenario` (`Patience`, `Think`). Here each is
-turned once into a function of the customer's own random numbers, because every step draws from it.
+The laws, their parameters and their sources are in `doorbuster.scenario` (`Patience`, `Think`, `Pages`,
+`Device`). Here each is turned once into a function of the customer's own random numbers, because every
+customer, and many a step, draws from it.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect
 from collections.abc import Callable
+from itertools import accumulate
 from random import Random
 
-from doorbuster.scenario import Patience, Think
-
-Law = Callable[[Random], float]  # seconds, drawn with these random numbers
+from doorbuster.load.errand import Law, VisitLaw
+from doorbuster.scenario import PAGES_UNSAID, Channel, Pages, Patience, Think, WaitingRoom, devices_given
+from doorbuster.storefronts import Visit
 
 
 def patience_law(patience: Patience | None) -> Law:
@@ -44,3 +47,43 @@ def think_law(think: Think) -> Law:
         case "lognormal":
             mu, sigma = math.log(think.median_s), think.sigma
             return lambda rng: min(rng.lognormvariate(mu, sigma), max_s)
+
+
+def pages_law(pages: Pages | None) -> Callable[[Random], int]:
+    """Product pages of one visit that looks around; see `Pages` for how a draw becomes a whole number."""
+    if pages is None:
+        return lambda _: PAGES_UNSAID
+    most = pages.most
+    if not pages.sigma:
+        return lambda _: most
+    mu, sigma = math.log(pages.median), pages.sigma
+    return lambda rng: min(max(round(rng.lognormvariate(mu, sigma)), 1), most)
+
+
+def room_law(room: WaitingRoom) -> Law:
+    """Seconds a customer stays in a waiting room."""
+    patience = room.patience
+    return patience_law(patience) if isinstance(patience, Patience) else lambda _: patience
+
+
+def visit_law(channel: Channel, *, wants_order: bool, run_id: str) -> VisitLaw:
+    """Who comes: the device given the journey, an address no cache knows, an account.
+
+    The customer is named after run and arrival, so that the accounts of two runs are never the same.
+    """
+    uncached, signed_in = channel.uncached_ratio, channel.signed_in_ratio
+    given = devices_given(channel.devices, channel.orders_ratio, wants_order=wants_order)
+    devices, bounds = tuple(given), tuple(accumulate(given.values()))[:-1]
+    if not (devices or uncached or signed_in):
+        return lambda name, _: Visit(f"{run_id}-{name}")
+
+    def draw(name: str, rng: Random) -> Visit:
+        customer = f"{run_id}-{name}"
+        return Visit(
+            customer,
+            devices[bisect(bounds, rng.random())] if devices else "",
+            customer if uncached and rng.random() < uncached else "",
+            bool(signed_in) and rng.random() < signed_in,
+        )
+
+    return draw

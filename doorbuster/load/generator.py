@@ -19,8 +19,9 @@ from gevent.event import Event as Flag
 from gevent.lock import BoundedSemaphore
 
 from doorbuster.load.arrivals import OpenDoor, Seat
-from doorbuster.load.behaviour import patience_law, think_law
-from doorbuster.load.customer import Arrival, Customer, Errand
+from doorbuster.load.customer import Customer
+from doorbuster.load.errand import Arrival, Errand
+from doorbuster.load.errands import Errands
 from doorbuster.load.health import HealthProbe
 from doorbuster.load.http.exchange import Exchange
 from doorbuster.load.http.settings import HttpSettings
@@ -30,7 +31,7 @@ from doorbuster.load.recorder import Recorder
 from doorbuster.load.roster import Rows
 from doorbuster.load.sources import sources_for
 from doorbuster.records.batch import Batch, Event
-from doorbuster.scenario import JOURNEYS, Scenario, Schedule
+from doorbuster.scenario import Scenario, Schedule
 from doorbuster.storefronts import Assortment, Storefront
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class Generator:
         self.url = assignment.url
         self.started_at = assignment.started_at
         self.closes_at = assignment.started_at + assignment.schedule.duration_s
+        self.ends_at = self.closes_at + assignment.scenario.drain_s
         self.assortment = assignment.assortment
         self.driver = driver
         self.http_settings = HttpSettings(
@@ -109,7 +111,7 @@ class Generator:
         self._entrances: list[gevent.Greenlet] = []
         self._ship = ship
         self._classes = customer_classes(environment)
-        self._errands: dict[tuple[str, str], Errand] = {}
+        self._errands = Errands(assignment.scenario, driver, run_id=assignment.run_id)
         self._requests_last_second = 0
         self._scripts_failed: set[str] = set()
         self._stopping = False
@@ -178,6 +180,14 @@ class Generator:
         if not self.in_flight:
             self._empty.set()
 
+    def errand(self, channel: str, journey: str, *, seated: bool) -> Errand:
+        """What a customer who came for `journey` finds on going on in `channel`."""
+        return self._errands.across(channel, journey, seated=seated)
+
+    def unix_s(self, moment: float) -> float:
+        """A reading of `perf_counter` in Unix seconds."""
+        return time() + moment - perf_counter()
+
     def script_failed(self, text: str) -> None:
         """A journey raised: reported once per distinct traceback, since it is the script's own fault."""
         if text not in self._scripts_failed:
@@ -197,22 +207,8 @@ class Generator:
         self.in_flight += 1
         self._empty.clear()
         customer = self._classes[arrival.channel](self._environment)
-        customer.arrive(arrival, self._errand(arrival.channel, arrival.journey), self)
+        customer.arrive(arrival, self._errands.of(arrival.channel, arrival.journey), self)
         return customer.start(self._environment.runner.user_greenlets)
-
-    def _errand(self, channel: str, journey: str) -> Errand:
-        errand = self._errands.get((channel, journey))
-        if errand is None:
-            rules = self.scenario.channels[channel]
-            errand = self._errands[channel, journey] = Errand(
-                channel=channel,
-                journey=journey,
-                wants_order=JOURNEYS[journey].wants_order,
-                seated=not rules.is_open,
-                patience=patience_law(rules.patience),
-                think=think_law(rules.think),
-            )
-        return errand
 
     def _drop(self, arrival: Arrival, cause: str) -> None:
         second = int(arrival.intended_at - self.started_at)
@@ -235,7 +231,7 @@ class Generator:
                 )
 
     def _left_s(self) -> float:
-        return max(self.closes_at + self.scenario.drain_s - perf_counter(), 0.0)
+        return max(self.ends_at - perf_counter(), 0.0)
 
     def _report_each_second(self) -> None:
         while True:

@@ -12,6 +12,7 @@ from doorbuster.scenario.metrics import METRICS, PHASES, Metric, metric_of
 from doorbuster.scenario.model import Scenario
 from doorbuster.scenario.phases import Phase, phases, recorded_phases, seconds_of
 from doorbuster.scenario.reader import find_scenario, load_scenario, read_scenario, shipped_names
+from doorbuster.scenario.rules import EVERY_STEP, Rule
 from doorbuster.scenario.safety import AbortRule, Safety
 from doorbuster.scenario.schedule import (
     Lane,
@@ -23,13 +24,18 @@ from doorbuster.scenario.schedule import (
 )
 from doorbuster.scenario.schema import scenario_schema, schema_text
 from doorbuster.scenario.shape import Curve, Stage
+from doorbuster.scenario.stress import Offline, Reloads, Retries, WaitingRoom
 from doorbuster.scenario.target import Shop, Target
 from doorbuster.scenario.thresholds import Tag, Threshold, missing_sections
+from doorbuster.scenario.visits import DEVICES, PAGES_UNSAID, Device, Pages, devices_given, ordering_shares
 
 __all__ = [
     "CHANNELS",
+    "DEVICES",
+    "EVERY_STEP",
     "JOURNEYS",
     "METRICS",
+    "PAGES_UNSAID",
     "PHASES",
     "STEPS",
     "AbortRule",
@@ -37,6 +43,7 @@ __all__ = [
     "Constant",
     "Curve",
     "Demand",
+    "Device",
     "Estimate",
     "Exponential",
     "Journey",
@@ -44,9 +51,14 @@ __all__ = [
     "LaneEstimate",
     "Lognormal",
     "Metric",
+    "Offline",
+    "Pages",
     "Patience",
     "Phase",
     "RateCurve",
+    "Reloads",
+    "Retries",
+    "Rule",
     "Safety",
     "Scenario",
     "Schedule",
@@ -58,12 +70,15 @@ __all__ = [
     "Think",
     "Threshold",
     "Uniform",
+    "WaitingRoom",
+    "devices_given",
     "estimate",
     "expected_customers",
     "find_scenario",
     "load_scenario",
     "metric_of",
     "missing_sections",
+    "ordering_shares",
     "phases",
     "plan_schedule",
     "rate_at_per_s",

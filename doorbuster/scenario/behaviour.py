@@ -190,21 +190,17 @@ def parse_patience(raw: object) -> object:
     raise refuse("must be desktop, mobile, none or {tau: 4.7s, shape: 1.5}", got=shown(raw))
 
 
-PATIENCE_SCHEMA = {
-    "anyOf": [
-        {"enum": list(PATIENCE)},
-        {
-            "type": "object",
-            "properties": {
-                "tau": {"type": "string", "pattern": DURATION_PATTERN},
-                "at_least": {"type": "string", "pattern": DURATION_PATTERN},
-                "shape": {"type": "number", "minimum": 0.1, "maximum": 10},
-            },
-            "required": ["tau"],
-            "additionalProperties": False,
-        },
-    ]
+PATIENCE_LAW_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "tau": {"type": "string", "pattern": DURATION_PATTERN},
+        "at_least": {"type": "string", "pattern": DURATION_PATTERN},
+        "shape": {"type": "number", "minimum": 0.1, "maximum": 10},
+    },
+    "required": ["tau"],
+    "additionalProperties": False,
 }
+PATIENCE_SCHEMA = {"anyOf": [{"enum": list(PATIENCE)}, PATIENCE_LAW_SCHEMA]}
 
 
 def _law_schema(law: str, values: dict[str, Any]) -> dict[str, Any]:

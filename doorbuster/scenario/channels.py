@@ -22,11 +22,22 @@ from doorbuster.scenario.behaviour import (
 )
 from doorbuster.scenario.faults import Fault, as_validation_error, attempt, collect, nearest, refuse, shown
 from doorbuster.scenario.journeys import CHANNELS, DEFAULT_PATIENCE, JOURNEYS
+from doorbuster.scenario.stress import Offline, Reloads, Retries, WaitingRoom
 from doorbuster.scenario.strict import StrictModel
 from doorbuster.scenario.values import DurationS, Share, is_number, schema_of, share, whole
+from doorbuster.scenario.visits import (
+    DEVICE_PATIENCE,
+    DEVICES_SCHEMA,
+    PAGES_SCHEMA,
+    SHARE_TOLERANCE,
+    Device,
+    Pages,
+    device_rules,
+    parse_devices,
+    parse_pages,
+)
 
 MOST_SEATS = 100_000
-_SHARE_TOLERANCE = 1e-6  # shares that people add up by hand, as 0..1
 
 
 def parse_journeys(raw: object) -> object:
@@ -101,10 +112,56 @@ class Channel(StrictModel):
         examples=[{"lognormal": {"median": "4s", "sigma": 1.17, "max": "70s"}}],
     )
 
+    devices: Annotated[dict[str, Device], BeforeValidator(parse_devices), WithJsonSchema(DEVICES_SCHEMA)] = (
+        Field(
+            default={},
+            description="What they come with: shares that sum to 100 %, and how readily each orders.",
+            examples=[{"desktop": "35%", "mobile": {"share": "65%", "buys": "50%"}}],
+        )
+    )
+    pages: Annotated[Pages | None, BeforeValidator(parse_pages), WithJsonSchema(PAGES_SCHEMA)] = Field(
+        default=None,
+        description="Product pages that a visit looks at when it looks around. Default: 2.",
+        examples=[{"lognormal": {"median": 4, "sigma": 1.17, "max": 60}}],
+    )
+    uncached_ratio: Share = Field(
+        default=0.0,
+        alias="uncached",
+        description="Share of visits with addresses that no cache knows, such as a campaign's. Default: 0%.",
+        examples=["30%"],
+    )
+    signed_in_ratio: Share = Field(
+        default=0.0,
+        alias="signed_in",
+        description="Share of visits with an account; the others come as guests. Default: 0%.",
+        examples=["40%"],
+    )
+    reloads: Reloads | None = Field(
+        default=None,
+        description="People reload instead of leaving, after a busy or error page.",
+        examples=[{"after": "30s", "share": "80%"}],
+    )
+    retries: Retries | None = Field(
+        default=None,
+        description="Machines try again after a failure that may pass.",
+        examples=[{"attempts": 3, "timeout": "500ms", "backoff": "100ms"}],
+    )
+    waiting_room: WaitingRoom = Field(
+        default=WaitingRoom(), description="How they behave in a queue in front of the shop."
+    )
+    offline: Offline | None = Field(
+        default=None,
+        description="A stretch of the run without network: sales are made and sent afterwards.",
+        examples=[{"from": "60s", "for": "45s"}],
+    )
+
     @classmethod
     def rules(cls, raw: Mapping[str, Any]) -> Iterator[Fault]:
-        """A pace is a seat's; who comes by the schedule is not paced."""
+        """A pace is a seat's; who comes by the schedule is not paced. Devices leave room for every order."""
         yield from super().rules(raw)
+        journeys = attempt(parse_journeys, raw.get("journeys"))
+        if "devices" in raw and isinstance(journeys, dict):
+            yield from device_rules(raw["devices"], ordering_ratio(journeys))
         if "pace" in raw and "seats" not in raw:
             yield Fault(("pace",), "goes with seats", shown(raw["pace"]), "arrivals are paced by the demand")
 
@@ -112,6 +169,23 @@ class Channel(StrictModel):
     def is_open(self) -> bool:
         """Whether customers arrive by the schedule, whatever the shop does."""
         return self.seats is None
+
+    @property
+    def orders_ratio(self) -> float:
+        """Share of its visits that want to order, 0..1."""
+        return ordering_ratio(self.journeys)
+
+    def patience_with(self, device: str) -> Patience | None:
+        """How long people with this device wait: as it says, else as the channel says, else its own."""
+        said = self.devices[device].patience if device in self.devices else None
+        if said is None and "patience" in self.model_fields_set:
+            return self.patience
+        values = PATIENCE[said or DEVICE_PATIENCE[device]]
+        return None if values is None else Patience.model_validate(values)
+
+    def without_retries(self) -> Self:
+        """This channel with people who never reload and machines that never try again."""
+        return self.model_copy(update={"reloads": None, "retries": None})
 
     def journey_ratios(self) -> dict[str, float]:
         """Each journey's share of this channel, as 0..1."""
@@ -122,7 +196,15 @@ class Channel(StrictModel):
         """This channel with the patience people of channel `name` have when the scenario says nothing."""
         if "patience" in self.model_fields_set:
             return self
-        return self.model_copy(update={"patience": default_patience(name)})
+        filled = self.model_copy(update={"patience": default_patience(name)})
+        filled.model_fields_set.discard("patience")
+        return filled
+
+
+def ordering_ratio(journeys: Mapping[str, float]) -> float:
+    """Share of the journeys whose every customer tries to order, by weight."""
+    ordering = sum(weight for name, weight in journeys.items() if JOURNEYS[name].wants_order)
+    return ordering / sum(journeys.values())
 
 
 def default_patience(channel: str) -> Patience | None:
@@ -145,7 +227,7 @@ def channel_rules(raw: Mapping[str, Any]) -> Iterator[Fault]:
     given = [c["share"] for c in raw.values() if isinstance(c, dict) and "share" in c and "seats" not in c]
     shares = [attempt(share(), value) for value in given]
     sound = [value for value in shares if value is not None]
-    if given and len(sound) == len(given) and abs(sum(sound) - 1.0) > _SHARE_TOLERANCE:
+    if given and len(sound) == len(given) and abs(sum(sound) - 1.0) > SHARE_TOLERANCE:
         got = " + ".join(shown(value) for value in given) + f" = {sum(sound) * 100:.6g}%"
         yield Fault((), "must have shares that sum to 100%", got, at="key")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from doorbuster.scenario.channels import Channel
-from doorbuster.scenario.journeys import JOURNEYS
+from doorbuster.scenario.journeys import JOURNEYS, Journey
 from doorbuster.scenario.model import Scenario
 from doorbuster.scenario.schedule import expected_customers
+from doorbuster.scenario.visits import PAGES_UNSAID
 
 ASSUMED_RESPONSE_S = 0.1
 
@@ -80,18 +81,31 @@ def estimate(scenario: Scenario, *, response_s: float = ASSUMED_RESPONSE_S) -> E
     )
 
 
+def _requests(journey: Journey, channel: Channel) -> float:
+    """Mean requests of one customer: whoever looks around takes the channel's pages. Reloads do not count."""
+    if channel.pages is None:
+        return journey.requests
+    return sum(
+        channel.pages.mean if visit.step == "product" and visit.visits == PAGES_UNSAID else visit.visits
+        for visit in journey.steps
+    )
+
+
 def _lanes(name: str, channel: Channel, peak_per_s: float, response_s: float) -> list[LaneEstimate]:
     think_s = channel.think.mean_thought_s
     ratios = channel.journey_ratios()
     if channel.seats is None:
         per_s = peak_per_s * (channel.share_ratio or 0.0)
     else:
-        cycle_s = sum(ratio * JOURNEYS[j].requests * (response_s + think_s) for j, ratio in ratios.items())
+        cycle_s = sum(
+            ratio * _requests(JOURNEYS[j], channel) * (response_s + think_s) for j, ratio in ratios.items()
+        )
         per_s = channel.seats / cycle_s
     lanes = []
     for journey_name, ratio in ratios.items():
         journey = JOURNEYS[journey_name]
-        visit_s = journey.requests * response_s + journey.thinks * think_s
+        requests = _requests(journey, channel)
+        visit_s = requests * response_s + max(0.0, requests - 1.0) * think_s
         rate_per_s = per_s * ratio
         lanes.append(
             LaneEstimate(
@@ -99,7 +113,7 @@ def _lanes(name: str, channel: Channel, peak_per_s: float, response_s: float) ->
                 journey=journey_name,
                 wants_order=journey.wants_order,
                 customers_per_s=rate_per_s,
-                requests_per_s=rate_per_s * journey.requests,
+                requests_per_s=rate_per_s * requests,
                 visit_s=visit_s,
                 in_shop=rate_per_s * visit_s,
             )

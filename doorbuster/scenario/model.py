@@ -19,10 +19,12 @@ from doorbuster.scenario.document import Document
 from doorbuster.scenario.faults import Fault, attempt, faults_of, key_text, nearest
 from doorbuster.scenario.journeys import CHANNELS, JOURNEYS
 from doorbuster.scenario.safety import Safety
+from doorbuster.scenario.stress import Offline
 from doorbuster.scenario.strict import StrictModel
 from doorbuster.scenario.target import HIGHEST_SEED, Target, is_loopback, parse_url
 from doorbuster.scenario.thresholds import Threshold, parse_subject, read_thresholds, thresholds_schema
 from doorbuster.scenario.values import DurationS, Text, schema_of, whole
+from doorbuster.units import format_duration
 
 DEFAULT_SEED = 20041202
 
@@ -83,6 +85,7 @@ class Scenario(StrictModel):
         yield from _target_is_allowed(raw.get("target"), raw.get("safety", {}))
         yield from _tags_name_who_comes(raw.get("thresholds"), raw.get("channels"))
         yield from _phases_exist(raw.get("thresholds"), raw.get("demand"))
+        yield from _network_comes_back(raw.get("channels"), raw.get("demand"))
 
     @property
     def source_path(self) -> Path | None:
@@ -116,12 +119,22 @@ class Scenario(StrictModel):
             )
         if url is None and profile is None:
             return self
-        target: dict[str, Any] = {"storefront": self.target.storefront}
+        target: dict[str, Any] = {"storefront": self.target.storefront, "rules": self.target.content_rules}
         if url is not None:
             target["url"] = url
         else:
             target["shop"] = {"profile": profile, **self._shop_knobs()}
         return self._with({"target": target}, file="--url" if url is not None else "--profile")
+
+    def without_retries(self) -> Self:
+        """This scenario with people who never reload and machines that never try again."""
+        channels = {name: channel.without_retries() for name, channel in self.channels.items()}
+        return self._with({"channels": channels}, file="--without-retries")
+
+    @property
+    def has_retries(self) -> bool:
+        """Whether anybody reloads or tries again."""
+        return any(channel.reloads or channel.retries for channel in self.channels.values())
 
     def with_plateau(self, rate_per_s: float, *, ramp_s: float, hold_s: float) -> Scenario:
         """This scenario with another demand: a ramp to `rate_per_s` customers per second, then that rate.
@@ -221,3 +234,19 @@ def _phases_exist(thresholds: object, demand: object) -> Iterator[Fault]:
             if name == "phase" and value not in names:
                 rule = "names a phase that the curve of this scenario does not have"
                 yield Fault(("thresholds", str(key)), rule, value, nearest(value, names), at="key")
+
+
+def _network_comes_back(channels: object, demand: object) -> Iterator[Fault]:
+    """Tills that stay offline beyond the end of the run would never send their sales."""
+    known = demand if isinstance(demand, Demand) else attempt(Demand.model_validate, demand)
+    if known is None or not isinstance(channels, dict):
+        return
+    for name, channel in channels.items():
+        raw = channel.get("offline") if isinstance(channel, dict) else getattr(channel, "offline", None)
+        offline = attempt(Offline.model_validate, raw)
+        if offline is not None and offline.until_s > known.duration_s:
+            rule = f"must be over before the run is, which takes {format_duration(known.duration_s)}"
+            got = f"until {format_duration(offline.until_s)}"
+            yield Fault(
+                ("channels", str(name), "offline"), rule, got, "times are those of the run, compressed"
+            )

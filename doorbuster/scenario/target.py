@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from doorbuster.scenario.faults import refuse, shown
+from doorbuster.scenario.rules import Rule
 from doorbuster.scenario.strict import StrictModel
 from doorbuster.scenario.values import DurationS, OrdersPerS, choice, schema_of, whole
 
@@ -115,6 +116,13 @@ class Target(StrictModel):
         default=None, description="Address of the shop to visit.", examples=["https://staging.example.com"]
     )
     shop: Shop | None = Field(default=None, description="Start the embedded shop and visit it.")
+
+    content_rules: tuple[Rule, ...] = Field(
+        default=(),
+        alias="rules",
+        description="What answers must show besides what the driver looks at.",
+        examples=[[{"step": "product", "contains": "Add to basket"}]],
+    )
 
     @property
     def host(self) -> str | None:

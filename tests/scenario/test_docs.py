@@ -14,15 +14,24 @@ from doorbuster.scenario.channels import Channel
 from doorbuster.scenario.demand import Annual, Demand
 from doorbuster.scenario.metrics import AGGREGATIONS, PHASES
 from doorbuster.scenario.model import DEFAULT_SEED, Scenario
+from doorbuster.scenario.rules import Rule
 from doorbuster.scenario.safety import ABORT_RATES, Safety
 from doorbuster.scenario.shape import Curve, Stage
+from doorbuster.scenario.stress import Offline, Reloads, Retries, WaitingRoom
 from doorbuster.scenario.target import PROFILES, STOREFRONTS, Shop, Target
 from doorbuster.scenario.thresholds import ThresholdEntry
+from doorbuster.scenario.visits import DEVICES, Device
 
 TEXT = (Path(__file__).parents[2] / "docs" / "scenario.md").read_text(encoding="utf-8")
 WORDS = set(re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL)))
-PREFIXES = {Shop: "shop.", Annual: "annual."}
-MODELS = [Scenario, Target, Shop, Demand, Annual, Curve, Stage, Channel, Patience, ThresholdEntry, Safety]
+PREFIXES = {
+    Shop: "shop.", Annual: "annual.", Device: "devices.", Reloads: "reloads.", Retries: "retries.",
+    WaitingRoom: "waiting_room.", Offline: "offline.",
+}  # fmt: skip
+MODELS = [
+    *(Scenario, Target, Rule, Shop, Demand, Annual, Curve, Stage, Channel, Patience, ThresholdEntry, Safety),
+    *(Device, Reloads, Retries, WaitingRoom, Offline),
+]
 KEYS = [
     ("curve." if model is Curve else PREFIXES.get(model, "")) + key
     for model in MODELS
@@ -47,6 +56,7 @@ NAMES = {
         *ABORT_RATES,
         *LAWS,
         *PHASES,
+        *DEVICES,
     ),
     *("fail", "warn", "mean", "median", "sigma", "max", "expected_response"),
     *(name for names in AGGREGATIONS.values() for name in names),
