@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
 from typing import Any
 
-import orjson
 from aiohttp import web
 
-from doorbuster.shop.database import Session
 from doorbuster.shop.front import (
     FRONT,
     TIMING,
@@ -17,24 +13,26 @@ from doorbuster.shop.front import (
     existing,
     page_number,
     search_words,
+    session_of,
 )
 from doorbuster.shop.ledger import MOST_ORDERS
 from doorbuster.shop.orders import Checker, OrderRequest
 from doorbuster.shop.profiles import capacity_statement
-from doorbuster.shop.refusals import BadRequest, FieldProblem
-from doorbuster.shop.views import Home, Item, Listing, Order, Product
+from doorbuster.shop.views import Home, Listing, Product
+from doorbuster.shop.wire import answer, body_of, fingerprint_of, item_json, key_of, read
+from doorbuster.shop.wire import place as place_order
 
 
 async def home(request: web.Request) -> web.Response:
-    return await _read(request, "home", ("json",), request.app[FRONT].design.home, _home)
+    return await read(request, "home", (), request.app[FRONT].design.home, _home)
 
 
 async def category(request: web.Request) -> web.Response:
     front, slug, page = request.app[FRONT], request.match_info["slug"], page_number(request)
-    return await _read(
+    return await read(
         request,
         "category",
-        ("json", slug, str(page)),
+        (slug, str(page)),
         lambda db: existing(front.design.category(db, slug, page)),
         _listing,
     )
@@ -42,10 +40,10 @@ async def category(request: web.Request) -> web.Response:
 
 async def search(request: web.Request) -> web.Response:
     front, words, page = request.app[FRONT], search_words(request), page_number(request)
-    return await _read(
+    return await read(
         request,
         "search",
-        ("json", words, str(page)),
+        (words, str(page)),
         lambda db: existing(front.design.search(db, words, page)),
         _listing,
     )
@@ -53,7 +51,27 @@ async def search(request: web.Request) -> web.Response:
 
 async def product(request: web.Request) -> web.Response:
     front, sku = request.app[FRONT], request.match_info["sku"]
-    return await _read(request, "product", ("json", sku), lambda db: front.design.product(db, sku), _product)
+    return await read(
+        request,
+        "product",
+        (sku,),
+        lambda db: front.design.product(db, sku),
+        _product,
+        trim=Product.without,
+    )
+
+
+async def landing(request: web.Request) -> web.Response:
+    """The product behind a printed code."""
+    front, code = request.app[FRONT], request.match_info["code"]
+    return await read(
+        request,
+        "landing",
+        (code,),
+        lambda db: front.design.landing(db, code),
+        _product,
+        trim=Product.without,
+    )
 
 
 async def new_basket(request: web.Request) -> web.Response:
@@ -72,7 +90,7 @@ async def basket(request: web.Request) -> web.Response:
 
 async def add(request: web.Request) -> web.Response:
     front, basket_id = request.app[FRONT], request.match_info["basket"]
-    checker = Checker(await _body(request))
+    checker = Checker(await body_of(request))
     wanted = checker.wanted()
     checker.finish()
     filled = await front.ask(
@@ -82,17 +100,24 @@ async def add(request: web.Request) -> web.Response:
 
 
 async def place(request: web.Request) -> web.Response:
-    body = await _body(request)
+    body = await body_of(request)
     checker = Checker(body)
     basket_id = checker.text("basket", 64)
     customer = checker.nested_customer()
     channel = channel_header(request, checker)
-    key = _key(request, checker)
+    store = checker.store()
+    key = key_of(request, checker)
     checker.finish()
     wanted = OrderRequest(
-        key=key, fingerprint=_fingerprint(body), channel=channel, customer=customer, basket=basket_id
+        key=key,
+        fingerprint=fingerprint_of(body),
+        channel=channel,
+        customer=customer,
+        basket=basket_id,
+        store=store,
+        session=session_of(request),
     )
-    return await _place(request, "place_order", wanted)
+    return await place_order(request, "place_order", wanted)
 
 
 async def order(request: web.Request) -> web.Response:
@@ -102,42 +127,49 @@ async def order(request: web.Request) -> web.Response:
 
 
 async def till_sale(request: web.Request) -> web.Response:
-    """Goods sold on the spot: they leave the shop with the customer, so the warehouse has nothing to pick."""
-    body = await _body(request)
+    """Goods sold on the spot: they leave the shop with the customer, so the warehouse has nothing to pick.
+
+    `sold_at_unix_s` tells a sale that a till without a connection made by itself and sends afterwards.
+    """
+    body = await body_of(request)
     checker = Checker(body)
     till = checker.text("till", 40)
     lines = checker.lines()
-    key = _key(request, checker)
+    sold_at_unix_s = checker.moment("sold_at_unix_s")
+    key = key_of(request, checker)
     checker.finish()
     sale = OrderRequest(
         key=key,
-        fingerprint=_fingerprint(body),
+        fingerprint=fingerprint_of(body),
         channel="store",
         customer=None,
         operator=till,
         lines=lines,
         handed_over=True,
+        sold_at_unix_s=sold_at_unix_s,
     )
-    return await _place(request, "till_sale", sale)
+    return await place_order(request, "till_sale" if sold_at_unix_s is None else "replayed_sale", sale)
 
 
 async def phone_order(request: web.Request) -> web.Response:
-    body = await _body(request)
+    body = await body_of(request)
     checker = Checker(body)
     agent = checker.text("agent", 40)
     customer = checker.nested_customer()
     lines = checker.lines()
-    key = _key(request, checker)
+    store = checker.store()
+    key = key_of(request, checker)
     checker.finish()
     wanted = OrderRequest(
         key=key,
-        fingerprint=_fingerprint(body),
+        fingerprint=fingerprint_of(body),
         channel="phone",
         customer=customer,
         operator=agent,
         lines=lines,
+        store=store,
     )
-    return await _place(request, "phone_order", wanted)
+    return await place_order(request, "phone_order", wanted)
 
 
 async def ledger_orders(request: web.Request) -> web.Response:
@@ -151,6 +183,10 @@ async def ledger_orders(request: web.Request) -> web.Response:
 async def ledger_stock(request: web.Request) -> web.Response:
     everything = request.query.get("all") == "1"
     return answer({"stock": await request.app[FRONT].ledger.stock(everything=everything)})
+
+
+async def ledger_range(request: web.Request) -> web.Response:
+    return answer(await request.app[FRONT].ledger.range())
 
 
 async def ledger_backlog(request: web.Request) -> web.Response:
@@ -167,60 +203,12 @@ async def health(request: web.Request) -> web.Response:
     return answer({"status": "ok", "profile": front.profile.name, "waiting": front.workers.waiting})
 
 
-def answer(document: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    return _json(orjson.dumps(document), status=status, headers=headers)
-
-
-def _json(body: bytes, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(
-        status=status,
-        body=body,
-        content_type="application/json",
-        headers={"Cache-Control": "no-store", **(headers or {})},
-    )
-
-
-async def _read(
-    request: web.Request,
-    kind: str,
-    key: tuple[str, ...],
-    work: Callable[[Session], Any],
-    document: Callable[[Any], dict[str, Any]],
-) -> web.Response:
-    front = request.app[FRONT]
-    body = await front.read(kind, key, work, lambda view: orjson.dumps(document(view)), request[TIMING])
-    return _json(body)
-
-
-async def _place(request: web.Request, kind: str, wanted: OrderRequest) -> web.Response:
-    front = request.app[FRONT]
-    placed: Order = await front.ask(kind, lambda db: front.design.place(db, wanted), request[TIMING])
-    document = placed.as_json()
-    shown = {name: document[name] for name in ("order_ref", "total_pence", "lines")}
-    return answer(shown, status=201, headers={"Location": f"/api/orders/{placed.order_ref}"})
-
-
-async def _body(request: web.Request) -> Any:
-    try:
-        return orjson.loads(await request.read())
-    except orjson.JSONDecodeError as error:
-        raise BadRequest((FieldProblem("body", f"must be JSON ({error})"),)) from error
-
-
-def _key(request: web.Request, checker: Checker) -> str:
-    return checker.key(request.headers.get("Idempotency-Key"), "Idempotency-Key")
-
-
-def _fingerprint(body: Any) -> str:
-    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
 def _home(home: Home) -> dict[str, Any]:
     return {
         "notice": home.notice,
-        "offers": [_item(item) for item in home.offers],
-        "new_in": [_item(item) for item in home.new_in],
-        "best_sellers": [_item(item) for item in home.best_sellers],
+        "offers": [item_json(item) for item in home.offers],
+        "new_in": [item_json(item) for item in home.new_in],
+        "best_sellers": [item_json(item) for item in home.best_sellers],
         "voices": home.voices,
     }
 
@@ -232,31 +220,18 @@ def _listing(listing: Listing) -> dict[str, Any]:
         "page": listing.page,
         "pages": listing.pages,
         "total": listing.total,
-        "products": [_item(item) for item in listing.items],
+        "products": [item_json(item) for item in listing.items],
     }
 
 
 def _product(product: Product) -> dict[str, Any]:
     return {
-        **_item(product.item),
+        **item_json(product.item),
         "category": {"slug": product.category_slug, "name": product.category_name},
         "description": product.description,
         "details": dict(product.details),
         "on_hand": product.on_hand,
         "reviews_shown": product.reviews,
         "questions": product.questions,
-        "recommendations": [_item(item) for item in product.recommendations],
-    }
-
-
-def _item(item: Item) -> dict[str, Any]:
-    return {
-        "sku": item.sku,
-        "name": item.name,
-        "tagline": item.tagline,
-        "price_pence": item.price_pence,
-        "was_pence": item.was_pence,
-        "rating": item.rating,
-        "review_count": item.reviews,
-        "availability": "in_stock" if item.available else "sold_out",
+        "recommendations": [item_json(item) for item in product.recommendations],
     }

@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from doorbuster.shop import api, browse, buying
+from doorbuster.shop import accounts, api, browse, buying, community, partner, service
 from doorbuster.shop.database import open_database
 from doorbuster.shop.front import FRONT, TIMING, Front
 from doorbuster.shop.refusals import NotFound, Refusal
 from doorbuster.shop.settings import ShopSettings
+from doorbuster.shop.wire import answer
 from doorbuster.shop.workers import Timing
 
 LARGEST_BODY_BYTES = 64 * 1024
@@ -96,7 +97,7 @@ def _refused(request: web.Request, refusal: Refusal) -> web.Response:
             document["problems"] = [
                 {"field": problem.field, "rule": problem.rule} for problem in refusal.problems
             ]
-        response = api.answer(document, status=refusal.status)
+        response = answer(document, status=refusal.status)
         response.content_type = "application/problem+json"
     else:
         body = request.app[FRONT].pages.problem(refusal)
@@ -138,30 +139,60 @@ _ROUTES = (
     web.get("/category/{slug}", browse.category),
     web.get("/search", browse.search),
     web.get("/product/{sku}", browse.product),
-    web.post("/product/{sku}/reviews", browse.review),
-    web.post("/product/{sku}/questions", browse.question),
+    web.post("/product/{sku}/reviews", community.post_review),
+    web.post("/product/{sku}/questions", community.post_question),
+    web.get("/questions", community.questions_page),
+    web.post("/questions/{question}/answers", community.post_answer),
     web.get("/q/{code}", browse.landing),
     web.post("/basket/add", buying.add),
     web.get("/basket", buying.basket_page),
     web.get("/checkout", buying.checkout_form),
     web.post("/checkout", buying.checkout),
     web.get("/order/{ref}", buying.order_page),
+    web.post("/order/{ref}/return", service.post_give_back),
+    web.get("/sign-in", accounts.door_page),
+    web.post("/sign-in", accounts.post_sign_in),
+    web.post("/register", accounts.post_register),
+    web.post("/reset-password", accounts.post_reset),
+    web.post("/new-password", accounts.post_password),
+    web.get("/account", accounts.account_page),
     web.get("/static/shop.css", _style),
     web.get("/static/icon.svg", _icon),
     web.get("/api/home", api.home),
     web.get("/api/categories/{slug}", api.category),
     web.get("/api/search", api.search),
     web.get("/api/products/{sku}", api.product),
+    web.get("/api/products/{sku}/recommendations", community.recommendations),
+    web.get("/api/products/{sku}/reviews", community.reviews),
+    web.post("/api/products/{sku}/reviews", community.write_review),
+    web.post("/api/products/{sku}/questions", community.ask),
+    web.get("/api/questions", community.open_questions),
+    web.post("/api/questions/{question}/answers", community.write_answer),
+    web.get("/api/codes/{code}", api.landing),
+    web.post("/api/accounts", accounts.register),
+    web.post("/api/sessions", accounts.sign_in),
+    web.post("/api/password-resets", accounts.ask_reset),
+    web.post("/api/passwords", accounts.set_password),
+    web.get("/api/account/orders", accounts.history),
+    web.get("/api/stores", service.stores),
     web.post("/api/baskets", api.new_basket),
     web.get("/api/baskets/{basket}", api.basket),
     web.post("/api/baskets/{basket}/lines", api.add),
     web.post("/api/orders", api.place),
     web.get("/api/orders/{ref}", api.order),
+    web.post("/api/orders/{ref}/returns", service.give_back),
+    web.post("/api/staff/orders/{ref}/hand-over", service.hand_over),
+    web.post("/api/staff/orders/{ref}/cancel", service.cancel),
+    web.post("/api/staff/products/{sku}/price", service.change_price),
+    web.post("/api/staff/products/{sku}/stock", service.change_stock),
+    web.get("/api/feed", partner.feed),
+    web.post("/api/partner/orders", partner.order),
     web.post("/api/till/sales", api.till_sale),
     web.post("/api/phone/orders", api.phone_order),
     web.get("/ledger/orders", api.ledger_orders),
     web.get("/ledger/stock", api.ledger_stock),
     web.get("/ledger/backlog", api.ledger_backlog),
+    web.get("/ledger/range", api.ledger_range),
     web.get("/ledger/capacity", api.ledger_capacity),
     web.get("/healthz", api.health),
 )

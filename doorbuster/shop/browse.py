@@ -1,4 +1,4 @@
-"""The HTML pages for looking around: home, category, search, product, landing, reviews, questions."""
+"""The HTML pages for looking around: home, category, search, product, landing."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from doorbuster.shop.front import (
     QUANTITY_COOKIE,
     TIMING,
     Front,
+    Trim,
     basket_cookie,
     existing,
     page_number,
     search_words,
 )
-from doorbuster.shop.orders import Checker, NewQuestion, NewReview
 from doorbuster.shop.pages import QUANTITY_PLACE
 from doorbuster.shop.refusals import BadRequest, FieldProblem
-from doorbuster.shop.views import Chrome
+from doorbuster.shop.views import Chrome, Product
 
 T = TypeVar("T")
 
@@ -57,7 +57,12 @@ async def search(request: web.Request) -> web.Response:
 async def product(request: web.Request) -> web.Response:
     front, sku = request.app[FRONT], request.match_info["sku"]
     return await _page(
-        request, "product", ("html", sku), lambda db: front.design.product(db, sku), front.pages.product
+        request,
+        "product",
+        ("html", sku),
+        lambda db: front.design.product(db, sku),
+        front.pages.product,
+        trim=_trim_product,
     )
 
 
@@ -69,32 +74,8 @@ async def landing(request: web.Request) -> web.Response:
         ("html", code),
         lambda db: front.design.landing(db, code),
         lambda chrome, view: front.pages.product(chrome, view, code=code),
+        trim=_trim_product,
     )
-
-
-async def review(request: web.Request) -> web.Response:
-    front, sku = request.app[FRONT], request.match_info["sku"]
-    checker = Checker(await form_fields(request))
-    written = NewReview(
-        author=checker.text("author", 60),
-        rating=checker.number("rating", 1, 5),
-        title=checker.text("title", 80),
-        text=checker.text("text", 2_000),
-    )
-    checker.finish()
-    await front.ask("review", lambda db: front.design.review(db, sku, written), request[TIMING])
-    front.forget_product(sku)
-    return see_other(f"/product/{sku}#reviews")
-
-
-async def question(request: web.Request) -> web.Response:
-    front, sku = request.app[FRONT], request.match_info["sku"]
-    checker = Checker(await form_fields(request))
-    asked = NewQuestion(author=checker.text("author", 60), text=checker.text("text", 500))
-    checker.finish()
-    await front.ask("question", lambda db: front.design.question(db, sku, asked), request[TIMING])
-    front.forget_product(sku)
-    return see_other(f"/product/{sku}#questions")
 
 
 async def form_fields(request: web.Request) -> dict[str, str]:
@@ -140,6 +121,8 @@ async def _page(
     key: tuple[str, ...],
     work: Callable[[Session], T],
     render: Callable[[Chrome, T], bytes],
+    *,
+    trim: Trim | None = None,
 ) -> web.Response:
     front, basket = request.app[FRONT], basket_cookie(request)
     body = await front.read(
@@ -147,6 +130,11 @@ async def _page(
         key,
         lambda db: (front.design.chrome(db, basket), work(db)),
         lambda read: render(*read),
-        request[TIMING],
+        request,
+        trim=trim,
     )
     return html(request, body)
+
+
+def _trim_product(read: tuple[Chrome, Product], parts: frozenset[str]) -> tuple[Chrome, Product]:
+    return read[0], read[1].without(parts)

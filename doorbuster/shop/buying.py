@@ -16,6 +16,7 @@ from doorbuster.shop.front import (
     Front,
     basket_cookie,
     channel_header,
+    session_of,
 )
 from doorbuster.shop.orders import Checker, OrderRequest, WantedLine
 from doorbuster.shop.refusals import BadRequest, EmptyBasket, NoBasket, Refusal
@@ -66,6 +67,7 @@ async def checkout(request: web.Request) -> web.Response:
     customer = checker.customer()
     key = checker.key(fields.get("idempotency_key"), "idempotency_key")
     channel = channel_header(request, checker)
+    store = checker.store()
     basket = basket_cookie(request)
     try:
         checker.finish()
@@ -75,7 +77,15 @@ async def checkout(request: web.Request) -> web.Response:
         )
     if basket is None:
         raise EmptyBasket("there is nothing in your basket to order")
-    wanted = OrderRequest(key=key, fingerprint=basket, channel=channel, customer=customer, basket=basket)
+    wanted = OrderRequest(
+        key=key,
+        fingerprint=basket,
+        channel=channel,
+        customer=customer,
+        basket=basket,
+        store=store,
+        session=session_of(request),
+    )
     placed = await front.ask("place_order", lambda db: front.design.place(db, wanted), request[TIMING])
     response = see_other(f"/order/{placed.order_ref}")
     response.del_cookie(QUANTITY_COOKIE, path="/")

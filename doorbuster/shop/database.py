@@ -20,13 +20,14 @@ from typing import Any
 
 from doorbuster.errors import UsageError
 from doorbuster.shop.catalogue import Catalogue, make_catalogue
+from doorbuster.shop.credentials import accounts_at_opening
 from doorbuster.shop.documents import write_documents
 from doorbuster.shop.settings import ShopSettings
 
 FILE_NAME = "shop.sqlite"
 QUERIES_PER_WRITE = 2
-# Format history: 1 first.
-FORMAT = 1
+# Format history: 1 first; 2 accounts, answers, state and store of an order.
+FORMAT = 2
 
 _TABLES = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -42,6 +43,13 @@ CREATE TABLE reviews (id INTEGER PRIMARY KEY, sku TEXT NOT NULL, author TEXT NOT
   rating INTEGER NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL, written_on TEXT NOT NULL);
 CREATE TABLE questions (id INTEGER PRIMARY KEY, sku TEXT NOT NULL, author TEXT NOT NULL,
   text TEXT NOT NULL, answer TEXT);
+CREATE TABLE answers (id INTEGER PRIMARY KEY, question_id INTEGER NOT NULL, author TEXT NOT NULL,
+  text TEXT NOT NULL);
+CREATE TABLE notifications (id INTEGER PRIMARY KEY, question_id INTEGER NOT NULL, buyer TEXT NOT NULL);
+CREATE TABLE accounts (email TEXT PRIMARY KEY, name TEXT NOT NULL, salt BLOB NOT NULL, digest BLOB NOT NULL,
+  expired INTEGER NOT NULL);
+CREATE TABLE sessions (session TEXT PRIMARY KEY, email TEXT NOT NULL);
+CREATE TABLE resets (code TEXT PRIMARY KEY, email TEXT NOT NULL);
 CREATE TABLE notices (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE print_codes (code TEXT PRIMARY KEY, sku TEXT NOT NULL);
 CREATE TABLE search_log (id INTEGER PRIMARY KEY, query TEXT NOT NULL, found INTEGER NOT NULL);
@@ -54,7 +62,8 @@ CREATE TABLE stock (sku TEXT PRIMARY KEY, opening INTEGER NOT NULL, on_hand INTE
 CREATE TABLE orders (id INTEGER PRIMARY KEY AUTOINCREMENT, order_ref TEXT NOT NULL,
   idempotency_key TEXT NOT NULL, fingerprint TEXT NOT NULL, channel TEXT NOT NULL, operator TEXT,
   customer_name TEXT, email TEXT, address TEXT, postcode TEXT, total_pence INTEGER NOT NULL,
-  placed_at_unix_s REAL NOT NULL, picked_at_unix_s REAL);
+  placed_at_unix_s REAL NOT NULL, picked_at_unix_s REAL, state TEXT NOT NULL, store TEXT, account TEXT,
+  sold_at_unix_s REAL);
 CREATE TABLE order_lines (order_id INTEGER NOT NULL, sku TEXT NOT NULL, quantity INTEGER NOT NULL,
   unit_pence INTEGER NOT NULL, PRIMARY KEY (order_id, sku)) WITHOUT ROWID;
 CREATE TABLE order_events (id INTEGER PRIMARY KEY, order_ref TEXT NOT NULL, event TEXT NOT NULL);
@@ -68,7 +77,9 @@ CREATE INDEX products_by_arrival ON products (arrival DESC);
 CREATE INDEX reviews_of ON reviews (sku, id);
 CREATE INDEX questions_of ON questions (sku, id);
 CREATE INDEX orders_by_ref ON orders (order_ref);
-CREATE INDEX orders_to_pick ON orders (id) WHERE picked_at_unix_s IS NULL;
+CREATE INDEX orders_to_pick ON orders (id) WHERE picked_at_unix_s IS NULL AND state = 'placed';
+CREATE INDEX orders_of_account ON orders (account, id) WHERE account IS NOT NULL;
+CREATE INDEX questions_open ON questions (id) WHERE answer IS NULL;
 CREATE INDEX order_lines_of_sku ON order_lines (sku);
 """
 # The designs differ here too: in 2004 nothing but the program looked for an order placed twice.
@@ -134,6 +145,12 @@ class Session:
         finally:
             self._hold(queries)
 
+    def pause(self, seconds: float) -> None:
+        """Hold the worker for something that is not the database, on top of what its queries owe."""
+        if seconds > 0:
+            self._stopping.wait(seconds)
+            self._started_s += seconds
+
     def close(self) -> None:
         self._connection.close()
 
@@ -177,6 +194,7 @@ def open_database(settings: ShopSettings, folder: Path) -> Database:
             for suffix in ("", "-wal", "-shm"):
                 path.with_name(FILE_NAME + suffix).unlink(missing_ok=True)
             _create(path, settings)
+        _show_stock(path, lag_s=settings.sync_lag_s)
     except (OSError, sqlite3.Error) as error:
         raise UsageError(
             f"{path}: the shop cannot keep its database here ({error}); choose another --folder"
@@ -218,6 +236,7 @@ def _fill(connection: sqlite3.Connection, catalogue: Catalogue, settings: ShopSe
         else [(sku, settings.opening_stock) for sku, _ in catalogue.stock]
     )
     insert("stock", 3, [(sku, units, units) for sku, units in stock])
+    insert("accounts", 5, accounts_at_opening())
     connection.executemany(
         "INSERT INTO reviews (sku, author, rating, title, text, written_on) VALUES (?, ?, ?, ?, ?, ?)",
         catalogue.reviews,
@@ -247,3 +266,19 @@ def _check_reusable(path: Path, settings: ShopSettings) -> None:
         raise UsageError(
             f"{path}: this database was made with {'; '.join(different)}; leave out --reuse to make a new one"
         )
+
+
+def _show_stock(path: Path, *, lag_s: float) -> None:
+    """Make `shown`, the stock that pages show: the master stock itself, or with a lag a copy of it."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for kind in ("VIEW", "TABLE"):
+            found = connection.execute(
+                "SELECT 1 FROM sqlite_master WHERE name = 'shown' AND type = ?", (kind.lower(),)
+            ).fetchone()
+            if found is not None:
+                connection.execute(f"DROP {kind} shown")
+        if lag_s > 0:
+            connection.execute("CREATE TABLE shown (sku TEXT PRIMARY KEY, on_hand INTEGER NOT NULL)")
+            connection.execute("INSERT INTO shown SELECT sku, on_hand FROM stock")
+        else:
+            connection.execute("CREATE VIEW shown AS SELECT sku, on_hand FROM stock")

@@ -76,7 +76,7 @@ def _opinions(connection: sqlite3.Connection, sku: str | None) -> defaultdict[st
     where, key = (" WHERE sku = ?", (sku,)) if sku else ("", ())
     reads = (
         ("reviews", "author, rating, title, text, written_on", REVIEWS_SHOWN),
-        ("questions", "author, text, answer", QUESTIONS_SHOWN),
+        ("questions", "id, author, text, answer", QUESTIONS_SHOWN),
     )
     for table, columns, most in reads:
         statement = f"SELECT sku, {columns} FROM {table}{where} ORDER BY id DESC"  # noqa: S608  constants only

@@ -6,7 +6,8 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -16,7 +17,9 @@ from doorbuster.shop.inhouse import InHouse2004
 from doorbuster.shop.ledger import Ledger
 from doorbuster.shop.orders import Checker, Design
 from doorbuster.shop.pages import Pages
+from doorbuster.shop.parts import Parts
 from doorbuster.shop.profiles import PROFILES
+from doorbuster.shop.read_model import ReadModel
 from doorbuster.shop.refusals import NotFound
 from doorbuster.shop.replatformed import Replatformed
 from doorbuster.shop.settings import ShopSettings
@@ -26,10 +29,15 @@ from doorbuster.shop.workers import DatabaseWorkers, Timing
 
 BASKET_COOKIE = "basket"
 QUANTITY_COOKIE = "basket_quantity"
+SESSION_COOKIE = "session"
+HASHING_THREADS = 2
+OPTIONAL_PARTS = ("recommendations", "reviews")
 LONGEST_SEARCH = 100
+_PLAIN_QUERY = frozenset({"page", "q"})  # anything else in an address makes a page of its own, kept by nobody
 _BASKET_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 T = TypeVar("T")
+Trim = Callable[[Any, frozenset[str]], Any]
 
 
 class Front:
@@ -39,29 +47,41 @@ class Front:
         self.settings = settings
         self.profile = PROFILES[settings.profile]
         self.pages = Pages()
-        self.design = _design(settings, database)
+        self.parts = Parts(payment_time_s=settings.payment_time_s)
+        self.read_model = ReadModel(database, lag_s=settings.sync_lag_s)
+        self.design = _design(settings, database, self.parts, self.read_model)
         self.workers = DatabaseWorkers(database, count=settings.workers, query_time_s=settings.query_time_s)
         self.ledger = Ledger(database)
         self.warehouse = Warehouse(database, rate_per_s=settings.warehouse_rate_per_s)
+        self._hashing = ThreadPoolExecutor(HASHING_THREADS, thread_name_prefix="shop-password")
         self._cache = PageCache(time.monotonic) if self.profile.keep_s else None
 
     def open(self) -> None:
         self.workers.start()
         self.warehouse.start()
+        self.read_model.start()
 
     async def close(self) -> None:
         if self._cache is not None:
             await self._cache.close()
         await asyncio.to_thread(self.workers.stop)
         await asyncio.to_thread(self.warehouse.stop)
+        await asyncio.to_thread(self.read_model.stop)
+        self._hashing.shutdown()
         self.ledger.close()
 
     async def ask(self, kind: str, work: Callable[[Session], T], timing: Timing) -> T:
         """The answer of a database worker; raises what `work` raises, Busy when too many wait already."""
+        if not self.profile.waits_on_worker and not self.parts.quiet:
+            await self.parts.need(kind)
         limit = self.profile.limit(kind, self.settings.queue_limit)
         job = self.workers.submit(work, timing, urgency=self.profile.urgency(kind), limit=limit)
         answer: T = await asyncio.wrap_future(job)
         return answer
+
+    async def hash(self, work: Callable[[], T]) -> T:
+        """The result of `work` on a thread that is no database worker's; raises what it raises."""
+        return await asyncio.get_running_loop().run_in_executor(self._hashing, work)
 
     async def read(
         self,
@@ -69,37 +89,50 @@ class Front:
         key: tuple[str, ...],
         work: Callable[[Session], T],
         render: Callable[[T], bytes],
-        timing: Timing,
+        request: web.Request,
+        *,
+        trim: Trim | None = None,
     ) -> bytes:
-        """The rendered answer to a question that only reads, kept where the design keeps this kind."""
-        keep_s = self.profile.keep_s.get(kind)
+        """The rendered answer to a question that only reads, kept where the design keeps this kind.
+
+        `trim` takes out of the view what its optional parts cannot give at the moment.
+        """
+        timing, keep_s = request[TIMING], self.profile.keep_s.get(kind)
+
+        async def fetch() -> bytes:
+            missing: frozenset[str] = frozenset()
+            if trim is not None and not self.profile.waits_on_worker and not self.parts.quiet:
+                missing = await self.parts.missing(OPTIONAL_PARTS)
+            view = await self.ask(kind, work, timing)
+            return render(view if trim is None or not missing else trim(view, missing))
+
         if self._cache is None or keep_s is None:
-            return render(await self.ask(kind, work, timing))
+            return await fetch()
+        if request.query_string and not _PLAIN_QUERY.issuperset(request.query):
+            timing.cache = "BYPASS"
+            return await fetch()
         kept = self._cache.fresh((kind, *key))
         timing.cache = "MISS" if kept is None else "HIT"
         if kept is not None:
             return kept
 
-        async def fetch() -> bytes:
-            return render(await self.ask(kind, work, timing))
-
         return await self._cache.fetch((kind, *key), fetch, keep_s=keep_s)
 
     def forget_product(self, sku: str) -> None:
         if self._cache is not None:
-            self._cache.drop(("product", "html", sku), ("product", "json", sku))
+            self._cache.drop(("product", "html", sku), ("product", "json", sku), ("reviews", "json", sku))
 
 
 FRONT = web.AppKey("front", Front)
 TIMING = web.RequestKey("timing", Timing)
 
 
-def _design(settings: ShopSettings, database: Database) -> Design:
+def _design(settings: ShopSettings, database: Database, parts: Parts, model: ReadModel) -> Design:
     if settings.profile == "in-house-2004":
-        return InHouse2004()
+        return InHouse2004(parts, notify=settings.notify)
     connection = database.connect(read_only=True)
     try:
-        return Replatformed(connection)
+        return Replatformed(connection, model, notify=settings.notify)
     finally:
         connection.close()
 
@@ -134,3 +167,12 @@ def channel_header(request: web.Request, checker: Checker) -> str | None:
 def basket_cookie(request: web.Request) -> str | None:
     basket = request.cookies.get(BASKET_COOKIE, "")
     return basket if _BASKET_ID.fullmatch(basket) else None
+
+
+def session_of(request: web.Request) -> str | None:
+    """Who is signed in, by cookie or by token; None for guests."""
+    session = request.cookies.get(SESSION_COOKIE, "")
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    if kind == "Bearer":
+        session = token
+    return session if _BASKET_ID.fullmatch(session) else None

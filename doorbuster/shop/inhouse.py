@@ -15,17 +15,14 @@ from typing import Any
 import orjson
 
 from doorbuster.shop.database import Session
+from doorbuster.shop.inhouse_care import InHouseCare
 from doorbuster.shop.orders import (
     INSERT_ORDER,
-    INSERT_REVIEW,
     Customer,
-    NewQuestion,
-    NewReview,
     OrderRequest,
     WantedLine,
     new_order_ref,
     order_row,
-    review_row,
 )
 from doorbuster.shop.refusals import BadRequest, EmptyBasket, FieldProblem, NoBasket, NotFound, SoldOut
 from doorbuster.shop.views import (
@@ -51,7 +48,7 @@ _SHELF = 12
 _EVENTS = ("placed", "confirmed by e-mail", "sent to the warehouse")
 
 
-class InHouse2004:
+class InHouse2004(InHouseCare):
     """Uncached pages of many queries, check-then-write stock, check-then-insert order keys."""
 
     def chrome(self, db: Session, basket: str | None) -> Chrome:
@@ -94,6 +91,7 @@ class InHouse2004:
         return Listing(Category(*[*found, total]), None, page, total, self._items(db, rows))
 
     def search(self, db: Session, query: str, page: int) -> Listing:
+        self._parts.wait(db, "search")
         words = query.split()[:8]
         escaped = [word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") for word in words]
         patterns = [f"%{word}%" for word in escaped]
@@ -118,17 +116,16 @@ class InHouse2004:
             "JOIN categories c ON c.slug = p.category_slug WHERE p.sku = ?",
             sku,
         )
+        self._parts.wait(db, "reviews")
         reviews = db.rows(
             "SELECT author, rating, title, text, written_on FROM reviews WHERE sku = ? "
             "ORDER BY id DESC LIMIT 8",
             sku,
         )
         questions = db.rows(
-            "SELECT author, text, answer FROM questions WHERE sku = ? ORDER BY id DESC LIMIT 6", sku
+            "SELECT id, author, text, answer FROM questions WHERE sku = ? ORDER BY id DESC LIMIT 6", sku
         )
-        related = db.rows(
-            _CARD + "JOIN related r ON r.other_sku = p.sku WHERE r.sku = ? ORDER BY r.position", sku
-        )
+        related = self._related(db, sku)
         items = self._items(db, [row, *related])
         on_hand = db.row("SELECT on_hand FROM stock WHERE sku = ?", sku)[0]
         return Product(
@@ -142,6 +139,10 @@ class InHouse2004:
             questions=tuple(Question(*question) for question in questions),
             recommendations=items[1:],
         )
+
+    def recommendations(self, db: Session, sku: str) -> tuple[Item, ...]:
+        self._exists(db, sku)
+        return self._items(db, self._related(db, sku))
 
     def landing(self, db: Session, code: str) -> Product:
         found = db.row("SELECT sku FROM print_codes WHERE code = ?", code)
@@ -157,6 +158,7 @@ class InHouse2004:
         product = db.row("SELECT name, price_pence FROM products WHERE sku = ?", wanted.sku)
         if product is None:
             raise NotFound(f"we do not sell {wanted.sku!r}")
+        self._parts.wait(db, "stock")
         on_hand = db.row("SELECT on_hand FROM stock WHERE sku = ?", wanted.sku)[0]
         held = db.row("SELECT quantity FROM basket_lines WHERE basket = ? AND sku = ?", basket, wanted.sku)
         quantity = wanted.quantity + (held[0] if held else 0)
@@ -188,19 +190,24 @@ class InHouse2004:
         if placed is not None:
             return self.order(db, placed[0])
         channel, wanted = self._wanted(db, request)
-        lines = [self._check(db, line) for line in wanted]
+        self._parts.wait(db, "stock")
+        lines = [self._check(db, line, sold=request.sold_at_unix_s is not None) for line in wanted]
+        if request.paid_here:
+            self._parts.wait(db, "payment")
         if request.customer is not None:
             self._remember(db, request.customer)
         ref = self._insert(db, request, channel, lines)
         if request.basket is not None:
             db.write("DELETE FROM basket_lines WHERE basket = ?", request.basket)
             db.write("UPDATE baskets SET total_pence = 0 WHERE basket = ?", request.basket)
+        if request.customer is not None:
+            self._parts.wait(db, "mail")
         return self.order(db, ref)
 
     def order(self, db: Session, ref: str) -> Order:
         row = db.row(
-            "SELECT id, order_ref, channel, total_pence, placed_at_unix_s, picked_at_unix_s FROM orders "
-            "WHERE order_ref = ?",
+            "SELECT id, order_ref, channel, total_pence, placed_at_unix_s, picked_at_unix_s, "
+            "state, store FROM orders WHERE order_ref = ?",
             ref,
         )
         if row is None:
@@ -212,19 +219,11 @@ class InHouse2004:
         )
         return Order(*[*row[1:], tuple(OrderLine(*line) for line in lines)])
 
-    def review(self, db: Session, sku: str, review: NewReview) -> None:
-        self._exists(db, sku)
-        db.write(INSERT_REVIEW, *review_row(sku, review))
-
-    def question(self, db: Session, sku: str, question: NewQuestion) -> None:
-        self._exists(db, sku)
-        db.write(
-            "INSERT INTO questions (sku, author, text) VALUES (?, ?, ?)", sku, question.author, question.text
+    def _related(self, db: Session, sku: str) -> list[Any]:
+        self._parts.wait(db, "recommendations")
+        return db.rows(
+            _CARD + "JOIN related r ON r.other_sku = p.sku WHERE r.sku = ? ORDER BY r.position", sku
         )
-
-    def _exists(self, db: Session, sku: str) -> None:
-        if db.row("SELECT 1 FROM products WHERE sku = ?", sku) is None:
-            raise NotFound(f"we do not sell {sku!r}")
 
     def _categories(self, db: Session) -> tuple[Category, ...]:
         rows = db.rows(
@@ -264,13 +263,16 @@ class InHouse2004:
             raise EmptyBasket("there is nothing in this basket to order")
         return request.channel or channel, tuple(WantedLine(*row) for row in rows)
 
-    def _check(self, db: Session, line: WantedLine) -> tuple[OrderLine, int]:
-        """The line at its price, and the stock to write back for it, as read at this moment."""
+    def _check(self, db: Session, line: WantedLine, *, sold: bool) -> tuple[OrderLine, int]:
+        """The line at its price, and the stock to write back for it, as read at this moment.
+
+        `sold` goods have left already: there is nothing to refuse.
+        """
         product = db.row("SELECT name, price_pence FROM products WHERE sku = ?", line.sku)
         if product is None:
             raise BadRequest((FieldProblem("lines", f"name {line.sku!r}, which we do not sell"),))
         on_hand = db.row("SELECT on_hand FROM stock WHERE sku = ?", line.sku)[0]
-        if on_hand < line.quantity:
+        if on_hand < line.quantity and not sold:
             raise SoldOut(line.sku, product[0])
         return OrderLine(line.sku, product[0], line.quantity, product[1]), on_hand - line.quantity
 
@@ -288,7 +290,10 @@ class InHouse2004:
     ) -> str:
         ref = new_order_ref()
         total_pence = sum(line.quantity * line.unit_pence for line, _ in lines)
-        row = order_row(request, ref, channel=channel, total_pence=total_pence, now_unix_s=time.time())
+        account = None if request.session is None else self._signed_in(db, request.session)
+        row = order_row(
+            request, ref, channel=channel, account=account, total_pence=total_pence, now_unix_s=time.time()
+        )
         order_id = db.write(INSERT_ORDER, *row)
         for line, left in lines:
             db.write(

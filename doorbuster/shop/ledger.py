@@ -1,5 +1,6 @@
 """The order ledger for audits: read-only, on a connection and a thread of its own.
 
+An order that was cancelled or returned stays in the ledger with its state; its units are no longer sold.
 It never waits behind customers: an overloaded shop still tells what it has sold.
 """
 
@@ -16,6 +17,12 @@ import orjson
 from doorbuster.shop.database import Database
 
 MOST_ORDERS = 1_000
+SHORTEST_WORD = 4
+_HOME_NAMES = """
+SELECT name FROM (SELECT name FROM products WHERE was_pence IS NOT NULL ORDER BY popularity DESC LIMIT 12)
+UNION SELECT name FROM (SELECT name FROM products ORDER BY arrival DESC LIMIT 12)
+UNION SELECT name FROM (SELECT name FROM products ORDER BY popularity DESC LIMIT 12)
+"""
 
 T = TypeVar("T")
 
@@ -39,6 +46,10 @@ class Ledger:
         """Opening, present and sold units of every SKU that was sold (or of all)."""
         return await self._ask(lambda connection: _stock(connection, everything=everything))
 
+    async def range(self) -> dict[str, Any]:
+        """What is sold, in the words a customer would look with: departments, and words of the home page."""
+        return await self._ask(_range)
+
     async def backlog(self, *, rate_per_s: float) -> dict[str, Any]:
         return await self._ask(lambda connection: _backlog(connection, rate_per_s))
 
@@ -49,7 +60,8 @@ class Ledger:
 def _orders(connection: sqlite3.Connection, after: int, limit: int) -> dict[str, Any]:
     rows = connection.execute(
         "SELECT o.id, o.order_ref, o.idempotency_key, o.channel, o.total_pence, o.placed_at_unix_s, "
-        "o.picked_at_unix_s, json_group_array(json_array(l.sku, l.quantity, l.unit_pence)) "
+        "o.picked_at_unix_s, o.state, o.sold_at_unix_s, "
+        "json_group_array(json_array(l.sku, l.quantity, l.unit_pence)) "
         "FROM (SELECT * FROM orders WHERE id > ? ORDER BY id LIMIT ?) o "
         "LEFT JOIN order_lines l ON l.order_id = o.id GROUP BY o.id ORDER BY o.id",
         (after, limit),
@@ -66,9 +78,11 @@ def _order(row: tuple[Any, ...]) -> dict[str, Any]:
         "total_pence": row[4],
         "placed_at_unix_s": row[5],
         "picked_at_unix_s": row[6],
+        "state": row[7],
+        "sold_at_unix_s": row[8],
         "lines": [
             {"sku": sku, "quantity": quantity, "unit_pence": unit_pence}
-            for sku, quantity, unit_pence in orjson.loads(row[7])
+            for sku, quantity, unit_pence in orjson.loads(row[9])
             if sku is not None
         ],
     }
@@ -78,7 +92,8 @@ def _stock(connection: sqlite3.Connection, *, everything: bool) -> list[dict[str
     join = "LEFT JOIN" if everything else "JOIN"
     rows = connection.execute(
         f"SELECT s.sku, s.opening, s.on_hand, coalesce(l.sold, 0) FROM stock s {join} "  # noqa: S608
-        "(SELECT sku, sum(quantity) AS sold FROM order_lines GROUP BY sku) l ON l.sku = s.sku ORDER BY s.sku"
+        "(SELECT l.sku, sum(l.quantity) AS sold FROM order_lines l JOIN orders o ON o.id = l.order_id "
+        "WHERE o.state NOT IN ('returned', 'cancelled') GROUP BY l.sku) l ON l.sku = s.sku ORDER BY s.sku"
     ).fetchall()
     return [
         {"sku": sku, "opening": opening, "on_hand": on_hand, "sold": sold}
@@ -86,13 +101,21 @@ def _stock(connection: sqlite3.Connection, *, everything: bool) -> list[dict[str
     ]
 
 
+def _range(connection: sqlite3.Connection) -> dict[str, Any]:
+    categories = connection.execute("SELECT slug FROM categories ORDER BY position").fetchall()
+    names = connection.execute(_HOME_NAMES).fetchall()
+    words = {word for (name,) in names for word in name.lower().split() if len(word) >= SHORTEST_WORD}
+    return {"categories": [slug for (slug,) in categories], "search_terms": sorted(words)}
+
+
 def _backlog(connection: sqlite3.Connection, rate_per_s: float) -> dict[str, Any]:
-    waiting, total = connection.execute(
-        "SELECT (SELECT count(*) FROM orders WHERE picked_at_unix_s IS NULL), (SELECT count(*) FROM orders)"
+    waiting, picked = connection.execute(
+        "SELECT (SELECT count(*) FROM orders WHERE picked_at_unix_s IS NULL AND state = 'placed'), "
+        "(SELECT count(picked_at_unix_s) FROM orders)"
     ).fetchone()
     return {
         "waiting": waiting,
-        "picked": total - waiting,
+        "picked": picked,
         "rate_per_s": rate_per_s,
         "drain_s": waiting / rate_per_s if rate_per_s > 0 else (None if waiting else 0.0),
     }

@@ -7,26 +7,39 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from doorbuster.shop.care import Care
 from doorbuster.shop.database import Session
 from doorbuster.shop.refusals import BadRequest, FieldProblem
 from doorbuster.shop.views import Basket, Chrome, Home, Listing, Order, Product
 
 CHANNELS = ("web", "app", "store", "phone", "print", "social", "agent", "partner")
+STORES = (
+    "Bath",
+    "Brighton",
+    "Cambridge",
+    "Cardiff",
+    "Chester",
+    "Edinburgh",
+    "Leeds",
+    "London",
+    "Norwich",
+    "York",
+)
+CLOCKS_APART_S = 60.0
 MOST_UNITS = 99
 MOST_LINES = 50
 INSERT_ORDER = """
 INSERT INTO orders (order_ref, idempotency_key, fingerprint, channel, operator, customer_name, email, address,
-  postcode, total_pence, placed_at_unix_s, picked_at_unix_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-INSERT_REVIEW = """
-INSERT INTO reviews (sku, author, rating, title, text, written_on) VALUES (?, ?, ?, ?, ?, 'Today')
+  postcode, total_pence, placed_at_unix_s, picked_at_unix_s, state, store, account, sold_at_unix_s)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _REF_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
-_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}")
+EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}")
 _POSTCODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 -]{1,10}")
 _CUSTOMER_FIELDS = (("name", 100), ("email", 254), ("address", 400), ("postcode", 12))
 
@@ -51,6 +64,8 @@ class OrderRequest:
 
     `channel` None takes the channel through which the basket was begun. `fingerprint` tells a repeated
     request from another one with the same key. `handed_over` goods leave with the customer: nothing to pick.
+    `store` keeps the goods for collection there. `session` is who is signed in. `sold_at_unix_s` is a sale
+    that was made offline: the goods have left, so it is booked whatever the stock says.
     """
 
     key: str
@@ -61,9 +76,17 @@ class OrderRequest:
     basket: str | None = None
     lines: tuple[WantedLine, ...] = ()
     handed_over: bool = False
+    store: str | None = None
+    session: str | None = None
+    sold_at_unix_s: float | None = None
+
+    @property
+    def paid_here(self) -> bool:
+        """Whether our payment service takes the money: partners get an invoice, offline sales were paid."""
+        return self.channel != "partner" and self.sold_at_unix_s is None
 
 
-class Design(Protocol):
+class Design(Care, Protocol):
     """How one profile answers; every method runs on a database worker and may raise a Refusal."""
 
     def chrome(self, db: Session, basket: str | None) -> Chrome: ...
@@ -78,22 +101,6 @@ class Design(Protocol):
     def checkout(self, db: Session, basket: str) -> Basket: ...
     def place(self, db: Session, request: OrderRequest) -> Order: ...
     def order(self, db: Session, ref: str) -> Order: ...
-    def review(self, db: Session, sku: str, review: NewReview) -> None: ...
-    def question(self, db: Session, sku: str, question: NewQuestion) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class NewReview:
-    author: str
-    rating: int
-    title: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class NewQuestion:
-    author: str
-    text: str
 
 
 class Checker:
@@ -132,7 +139,7 @@ class Checker:
         return value
 
     def customer(self) -> Customer:
-        patterns = {"email": _EMAIL, "postcode": _POSTCODE}
+        patterns = {"email": EMAIL, "postcode": _POSTCODE}
         return Customer(*(self.text(field, most, patterns.get(field)) for field, most in _CUSTOMER_FIELDS))
 
     def nested_customer(self) -> Customer:
@@ -158,6 +165,27 @@ class Checker:
             units[wanted.sku] = units.get(wanted.sku, 0) + wanted.quantity
         return tuple(WantedLine(sku, quantity) for sku, quantity in sorted(units.items()))
 
+    def store(self) -> str | None:
+        """The store to collect from; None, and an empty field, mean delivery."""
+        value = self._fields.get("store")
+        if value in (None, ""):
+            return None
+        if value not in STORES:
+            self.wrong(self._prefix + "store", f"must be one of {', '.join(STORES)}")
+            return None
+        return str(value)
+
+    def moment(self, field: str) -> float | None:
+        """A Unix time that has passed; None when it is not given."""
+        value = self._fields.get(field)
+        if value is None:
+            return None
+        past = isinstance(value, int | float) and not isinstance(value, bool)
+        if not past or not 0 < value <= time.time() + CLOCKS_APART_S:
+            self.wrong(self._prefix + field, "must be a Unix time in seconds that has passed")
+            return None
+        return float(value)
+
     def key(self, value: str | None, field: str) -> str:
         if value is None or not _KEY.fullmatch(value):
             self.wrong(field, "must be 1 to 128 visible ASCII characters")
@@ -181,7 +209,13 @@ def new_order_ref() -> str:
 
 
 def order_row(
-    request: OrderRequest, ref: str, *, channel: str, total_pence: int, now_unix_s: float
+    request: OrderRequest,
+    ref: str,
+    *,
+    channel: str,
+    account: str | None,
+    total_pence: int,
+    now_unix_s: float,
 ) -> tuple[Any, ...]:
     """The parameters of INSERT_ORDER."""
     customer = request.customer
@@ -198,9 +232,8 @@ def order_row(
         total_pence,
         now_unix_s,
         now_unix_s if request.handed_over else None,
+        "handed_over" if request.handed_over else "placed",
+        request.store,
+        account,
+        request.sold_at_unix_s,
     )
-
-
-def review_row(sku: str, review: NewReview) -> tuple[Any, ...]:
-    """The parameters of INSERT_REVIEW."""
-    return (sku, review.author, review.rating, review.title, review.text)

@@ -9,9 +9,13 @@ import jinja2
 import orjson
 from markupsafe import Markup
 
+from doorbuster.shop.orders import STORES
 from doorbuster.shop.refusals import Refusal
-from doorbuster.shop.views import Basket, Chrome, Home, Listing, Order, Product
+from doorbuster.shop.views import Basket, Chrome, Home, Listing, OpenQuestion, Order, PastOrder, Product
 
+_TEMPLATES = (
+    "home", "listing", "product", "basket", "checkout", "order", "problem", "sign_in", "account", "questions",
+)  # fmt: skip
 # Stands in a page where the number in the basket goes; user text cannot contain it, "<" being escaped there.
 QUANTITY_PLACE = b"<!--basket-quantity-->"
 _JSON_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
@@ -31,10 +35,7 @@ class Pages:
         )
         environment.filters["money"] = _money
         environment.filters["stars"] = _stars
-        self._templates = {
-            name: environment.get_template(f"{name}.html")
-            for name in ("home", "listing", "product", "basket", "checkout", "order", "problem")
-        }
+        self._templates = {name: environment.get_template(f"{name}.html") for name in _TEMPLATES}
         static = files("doorbuster.shop") / "static"
         self.style = (static / "shop.css").read_bytes()
         self.icon = (static / "icon.svg").read_bytes()
@@ -56,11 +57,27 @@ class Pages:
         self, chrome: Chrome, basket: Basket, *, key: str, values: dict[str, str], refusal: Refusal | None
     ) -> bytes:
         return self._render(
-            "checkout", chrome, basket=basket, idempotency_key=key, values=values, refusal=refusal
+            "checkout",
+            chrome,
+            basket=basket,
+            idempotency_key=key,
+            values=values,
+            refusal=refusal,
+            stores=STORES,
         )
 
     def order(self, chrome: Chrome, order: Order) -> bytes:
         return self._render("order", chrome, order=order)
+
+    def sign_in(self, chrome: Chrome, *, code: str | None) -> bytes:
+        """`code` set: the form behind the link in a mail, for a new password."""
+        return self._render("sign_in", chrome, code=code)
+
+    def account(self, chrome: Chrome, orders: tuple[PastOrder, ...]) -> bytes:
+        return self._render("account", chrome, orders=orders)
+
+    def questions(self, chrome: Chrome, questions: tuple[OpenQuestion, ...]) -> bytes:
+        return self._render("questions", chrome, questions=questions)
 
     def problem(self, refusal: Refusal) -> bytes:
         return self._render("problem", None, refusal=refusal)

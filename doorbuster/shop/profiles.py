@@ -16,7 +16,9 @@ BROWSE_KINDS = ("home", "category", "search", "product")
 # Who is served first when a profile tells them apart: a queue at a till blocks a shop, a page can be had
 # a moment later.
 URGENCY = {"till_sale": 0, "phone_order": 0, "basket_add": 1, "new_basket": 1, "basket": 1, "checkout": 1}
-URGENCY |= {"place_order": 1, "order": 1}
+URGENCY |= {"place_order": 1, "order": 1, "partner_order": 1, "replayed_sale": 0}
+URGENCY |= {"hand_over": 0, "cancel": 0, "change_price": 0, "change_stock": 0, "take_back": 1}
+URGENCY |= {"register": 1, "sign_in": 1, "ask_reset": 1, "set_password": 1, "history": 1}
 URGENCY_OF_PAGES = 2
 
 
@@ -31,7 +33,10 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One design; `limit_factors` (by urgency) times the queue limit may wait, None: any number."""
+    """One design; `limit_factors` (by urgency) times the queue limit may wait, None: any number.
+
+    `waits_on_worker`: whoever waits for a service or for a digest holds a database worker meanwhile.
+    """
 
     name: str
     costs: dict[str, Cost]
@@ -39,6 +44,7 @@ class Profile:
     keep_s: dict[str, float]
     limit_factors: tuple[int, int, int] | None
     works_for_the_gone: bool
+    waits_on_worker: bool
 
     def urgency(self, kind: str) -> int:
         return URGENCY.get(kind, URGENCY_OF_PAGES) if self.limit_factors else 0
@@ -69,13 +75,32 @@ _IN_HOUSE = Profile(
         "order": Cost(2),
         "till_sale": Cost(11, per_line=8, in_chrome=False),
         "phone_order": Cost(14, per_line=8, in_chrome=False),
+        "replayed_sale": Cost(11, per_line=8, in_chrome=False),
+        "partner_order": Cost(14, per_line=8, in_chrome=False),
+        "reviews": Cost(2),
+        "recommendations": Cost(4),
         "review": Cost(3, in_chrome=False),
-        "question": Cost(3, in_chrome=False),
+        "question": Cost(4, per_line=2, in_chrome=False),  # a line is a buyer who is told
+        "open_questions": Cost(1),
+        "answer": Cost(5, in_chrome=False),
+        "sign_in_form": Cost(0),
+        "register": Cost(5, in_chrome=False),
+        "sign_in": Cost(3, in_chrome=False),
+        "ask_reset": Cost(3, in_chrome=False),
+        "set_password": Cost(8, in_chrome=False),
+        "history": Cost(2),
+        "hand_over": Cost(6, in_chrome=False),
+        "take_back": Cost(6, per_line=5, in_chrome=False),
+        "cancel": Cost(6, per_line=5, in_chrome=False),
+        "feed": Cost(1),
+        "change_price": Cost(3, in_chrome=False),
+        "change_stock": Cost(3, in_chrome=False),
     },
     chrome_queries=3,
     keep_s={},
     limit_factors=None,
     works_for_the_gone=True,
+    waits_on_worker=True,
 )
 _REPLATFORMED = Profile(
     name="replatformed",
@@ -93,13 +118,40 @@ _REPLATFORMED = Profile(
         "order": Cost(1),
         "till_sale": Cost(4, in_chrome=False),
         "phone_order": Cost(4, in_chrome=False),
+        "replayed_sale": Cost(4, in_chrome=False),
+        "partner_order": Cost(4, in_chrome=False),
+        "reviews": Cost(1),
+        "recommendations": Cost(1),
         "review": Cost(2, in_chrome=False),
-        "question": Cost(2, in_chrome=False),
+        "question": Cost(3, in_chrome=False),
+        "open_questions": Cost(1),
+        "answer": Cost(2, in_chrome=False),
+        "sign_in_form": Cost(0),
+        "register": Cost(4, in_chrome=False),
+        "sign_in": Cost(3, in_chrome=False),
+        "ask_reset": Cost(2, in_chrome=False),
+        "set_password": Cost(5, in_chrome=False),
+        "history": Cost(1),
+        "hand_over": Cost(2, in_chrome=False),
+        "take_back": Cost(3, in_chrome=False),
+        "cancel": Cost(3, in_chrome=False),
+        "feed": Cost(1),
+        "change_price": Cost(2, in_chrome=False),
+        "change_stock": Cost(2, in_chrome=False),
     },
     chrome_queries=0,
-    keep_s={"home": 5.0, "category": 5.0, "search": 10.0, "product": 2.0, "landing": 2.0},
+    keep_s={
+        "home": 5.0,
+        "category": 5.0,
+        "search": 10.0,
+        "product": 2.0,
+        "landing": 2.0,
+        "reviews": 2.0,
+        "recommendations": 10.0,
+    },
     limit_factors=(4, 2, 1),
     works_for_the_gone=False,
+    waits_on_worker=False,
 )
 PROFILES = {profile.name: profile for profile in (_IN_HOUSE, _REPLATFORMED)}
 

@@ -78,3 +78,51 @@ class Busy(Refusal):
     def __init__(self, retry_after_s: int) -> None:
         super().__init__("More people are shopping than we can serve well. Your basket is kept for you.")
         self.retry_after_s = retry_after_s
+
+
+class SignedOut(Refusal):
+    slug = "sign-in"
+    title = "Please sign in"
+    status = 401
+
+
+class WrongPassword(Refusal):
+    slug = "wrong-password"
+    title = "That e-mail address and password do not go together"
+    status = 401
+
+
+class PasswordExpired(Refusal):
+    """An account of the old platform: known, but its password was left behind."""
+
+    slug = "password-expired"
+    title = "Please choose a new password"
+    status = 403
+
+
+class AccountExists(Refusal):
+    slug = "account-exists"
+    title = "There is an account with this e-mail address"
+    status = 409
+
+
+class WrongState(Refusal):
+    """An order cannot go where it was asked to go; `slug` names the state that forbids it."""
+
+    title = "This order cannot be changed any more"
+    status = 409
+
+    def __init__(self, state: str, detail: str) -> None:
+        super().__init__(detail)
+        self.slug = "not-for-collection" if state == "placed" else f"already-{state.replace('_', '-')}"
+
+
+class PartFailed(Refusal):
+    """A service behind the shop does not answer."""
+
+    title = "Sorry, part of the shop is out of order"
+    status = 503
+
+    def __init__(self, part: str) -> None:
+        super().__init__(f"our {part} service does not answer; nothing was ordered or charged")
+        self.slug = f"{part}-unavailable"

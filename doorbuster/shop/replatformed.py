@@ -11,22 +11,17 @@ import re
 import secrets
 import sqlite3
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from doorbuster.shop.database import Session
-from doorbuster.shop.documents import write_documents
 from doorbuster.shop.orders import (
     INSERT_ORDER,
-    INSERT_REVIEW,
-    NewQuestion,
-    NewReview,
     OrderRequest,
     WantedLine,
     new_order_ref,
     order_row,
-    review_row,
 )
 from doorbuster.shop.refusals import (
     BadRequest,
@@ -36,6 +31,14 @@ from doorbuster.shop.refusals import (
     NoBasket,
     NotFound,
     SoldOut,
+)
+from doorbuster.shop.replatformed_care import (
+    ORDER,
+    SIGNED_IN,
+    WRITE_QUERIES,
+    ReplatformedCare,
+    as_order,
+    read_order,
 )
 from doorbuster.shop.views import (
     PAGE_SIZE,
@@ -54,10 +57,12 @@ from doorbuster.shop.views import (
     Voice,
 )
 
+if TYPE_CHECKING:
+    from doorbuster.shop.read_model import ReadModel
+
 ORDER_QUERIES = 4
-WRITE_QUERIES = 2
 _SHELF = 12
-_CARDS = "SELECT d.card, s.on_hand > 0 FROM documents d JOIN stock s ON s.sku = d.sku "
+_CARDS = "SELECT d.card, s.on_hand > 0 FROM documents d JOIN shown s ON s.sku = d.sku "
 _SHELVES = f"""
 SELECT * FROM ({_CARDS} WHERE d.offer = 1 ORDER BY d.popularity DESC LIMIT {_SHELF}) UNION ALL
 SELECT * FROM ({_CARDS} ORDER BY d.arrival DESC LIMIT {_SHELF}) UNION ALL
@@ -66,10 +71,11 @@ SELECT * FROM ({_CARDS} ORDER BY d.popularity DESC LIMIT {_SHELF})
 _WORD = re.compile(r"\w+")
 
 
-class Replatformed:
+class Replatformed(ReplatformedCare):
     """Read model, atomic reservation, unique order keys."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, model: ReadModel, *, notify: int) -> None:
+        super().__init__(model, notify=notify)
         self._categories = tuple(
             Category(*row)
             for row in connection.execute(
@@ -116,7 +122,7 @@ class Replatformed:
         terms = " ".join(f'"{word}"*' for word in _WORD.findall(query)[:8])
         rows = db.rows(
             "SELECT d.card, s.on_hand > 0, count(*) OVER () FROM search_index i "
-            "JOIN documents d ON d.sku = i.sku JOIN stock s ON s.sku = d.sku "
+            "JOIN documents d ON d.sku = i.sku JOIN shown s ON s.sku = d.sku "
             "WHERE i.text MATCH ? ORDER BY d.popularity DESC LIMIT ? OFFSET ?",
             terms or '""',
             PAGE_SIZE,
@@ -127,9 +133,9 @@ class Replatformed:
     def product(self, db: Session, sku: str) -> Product:
         rows = db.rows(
             "SELECT d.card, s.on_hand > 0, s.on_hand, d.body, -1 AS position FROM documents d "
-            "JOIN stock s ON s.sku = d.sku WHERE d.sku = ? UNION ALL "
+            "JOIN shown s ON s.sku = d.sku WHERE d.sku = ? UNION ALL "
             "SELECT d.card, s.on_hand > 0, 0, NULL, r.position FROM related r "
-            "JOIN documents d ON d.sku = r.other_sku JOIN stock s ON s.sku = d.sku WHERE r.sku = ? "
+            "JOIN documents d ON d.sku = r.other_sku JOIN shown s ON s.sku = d.sku WHERE r.sku = ? "
             "ORDER BY position",
             sku,
             sku,
@@ -148,6 +154,16 @@ class Replatformed:
             questions=tuple(Question(*question) for question in body["questions"]),
             recommendations=items[1:],
         )
+
+    def recommendations(self, db: Session, sku: str) -> tuple[Item, ...]:
+        rows = db.rows(
+            "SELECT d.card, s.on_hand > 0 FROM related r JOIN documents d ON d.sku = r.other_sku "
+            "JOIN shown s ON s.sku = d.sku WHERE r.sku = ? ORDER BY r.position",
+            sku,
+        )
+        if not rows:
+            raise NotFound(f"we do not sell {sku!r}, or nobody looked at anything else")
+        return _items(rows)
 
     def landing(self, db: Session, code: str) -> Product:
         found = db.row("SELECT sku FROM print_codes WHERE code = ?", code)
@@ -184,38 +200,26 @@ class Replatformed:
         return self.basket(db, basket)
 
     def place(self, db: Session, request: OrderRequest) -> Order:
-        with db.transaction(queries=ORDER_QUERIES) as connection:
+        queries = ORDER_QUERIES + (request.session is not None)
+        with db.transaction(queries=queries) as connection:
             placed = connection.execute(
                 "SELECT order_ref, fingerprint FROM orders WHERE idempotency_key = ?", (request.key,)
             ).fetchone()
             if placed is not None:
                 if placed[1] != request.fingerprint:
                     raise KeyReused("send a new Idempotency-Key with every new order")
-                return _order(connection, placed[0])
+                return read_order(connection, placed[0])
             channel, wanted = _wanted(connection, request)
-            lines = [_reserve(connection, line) for line in wanted]
+            lines = [_reserve(connection, line, sold=request.sold_at_unix_s is not None) for line in wanted]
             ref = _insert(connection, request, channel, lines)
             if request.basket is not None:
                 connection.execute("DELETE FROM basket_lines WHERE basket = ?", (request.basket,))
-            return _order(connection, ref)
+            for line in lines:
+                self._model.stock_changed(line.sku)
+            return read_order(connection, ref)
 
     def order(self, db: Session, ref: str) -> Order:
-        return _as_order(db.rows(_ORDER, ref), ref)
-
-    def review(self, db: Session, sku: str, review: NewReview) -> None:
-        with db.transaction(queries=WRITE_QUERIES) as connection:
-            _exists(connection, sku)
-            connection.execute(INSERT_REVIEW, review_row(sku, review))
-            write_documents(connection, sku)
-
-    def question(self, db: Session, sku: str, question: NewQuestion) -> None:
-        with db.transaction(queries=WRITE_QUERIES) as connection:
-            _exists(connection, sku)
-            connection.execute(
-                "INSERT INTO questions (sku, author, text) VALUES (?, ?, ?)",
-                (sku, question.author, question.text),
-            )
-            write_documents(connection, sku)
+        return as_order(db.rows(ORDER, ref), ref)
 
 
 _BASKET = """
@@ -223,11 +227,6 @@ SELECT b.channel, p.sku, p.name, p.art, p.hue, l.quantity, p.price_pence, s.on_h
 FROM baskets b LEFT JOIN basket_lines l ON l.basket = b.basket LEFT JOIN products p ON p.sku = l.sku
 LEFT JOIN stock s ON s.sku = l.sku
 WHERE b.basket = ? ORDER BY p.sku
-"""
-_ORDER = """
-SELECT o.order_ref, o.channel, o.total_pence, o.placed_at_unix_s, o.picked_at_unix_s,
-  l.sku, p.name, l.quantity, l.unit_pence
-FROM orders o JOIN order_lines l ON l.order_id = o.id JOIN products p ON p.sku = l.sku WHERE o.order_ref = ?
 """
 
 
@@ -241,21 +240,6 @@ def _basket(rows: list[Any], basket: str) -> Basket:
     return Basket(basket, rows[0][0], tuple(BasketLine(*row[1:]) for row in rows if row[1] is not None))
 
 
-def _order(connection: sqlite3.Connection, ref: str) -> Order:
-    return _as_order(connection.execute(_ORDER, (ref,)).fetchall(), ref)
-
-
-def _as_order(rows: list[Any], ref: str) -> Order:
-    if not rows:
-        raise NotFound(f"there is no order {ref!r}")
-    return Order(*[*rows[0][:5], tuple(OrderLine(*row[5:]) for row in rows)])
-
-
-def _exists(connection: sqlite3.Connection, sku: str) -> None:
-    if connection.execute("SELECT 1 FROM products WHERE sku = ?", (sku,)).fetchone() is None:
-        raise NotFound(f"we do not sell {sku!r}")
-
-
 def _wanted(connection: sqlite3.Connection, request: OrderRequest) -> tuple[str, tuple[WantedLine, ...]]:
     if request.basket is None:
         return request.channel or "web", request.lines
@@ -267,16 +251,19 @@ def _wanted(connection: sqlite3.Connection, request: OrderRequest) -> tuple[str,
     )
 
 
-def _reserve(connection: sqlite3.Connection, line: WantedLine) -> OrderLine:
-    """Take the units if they are there, in one statement; the transaction undoes it if another line fails."""
+def _reserve(connection: sqlite3.Connection, line: WantedLine, *, sold: bool) -> OrderLine:
+    """Take the units if they are there, in one statement; the transaction undoes it if another line fails.
+
+    `sold` goods have left already: they are taken even from an empty stock.
+    """
     product = connection.execute(
         "SELECT name, price_pence FROM products WHERE sku = ?", (line.sku,)
     ).fetchone()
     if product is None:
         raise BadRequest((FieldProblem("lines", f"name {line.sku!r}, which we do not sell"),))
     taken = connection.execute(
-        "UPDATE stock SET on_hand = on_hand - ? WHERE sku = ? AND on_hand >= ?",
-        (line.quantity, line.sku, line.quantity),
+        "UPDATE stock SET on_hand = on_hand - ?1 WHERE sku = ?2 AND (on_hand >= ?1 OR ?3)",
+        (line.quantity, line.sku, sold),
     ).rowcount
     if not taken:
         raise SoldOut(line.sku, product[0])
@@ -288,7 +275,11 @@ def _insert(
 ) -> str:
     ref = new_order_ref()
     total_pence = sum(line.quantity * line.unit_pence for line in lines)
-    row = order_row(request, ref, channel=channel, total_pence=total_pence, now_unix_s=time.time())
+    found = connection.execute(SIGNED_IN, (request.session,)).fetchone() if request.session else None
+    account = found[0] if found else None
+    row = order_row(
+        request, ref, channel=channel, account=account, total_pence=total_pence, now_unix_s=time.time()
+    )
     order_id = connection.execute(INSERT_ORDER, row).lastrowid
     connection.executemany(
         "INSERT INTO order_lines VALUES (?, ?, ?, ?)",

@@ -19,6 +19,7 @@ DEFAULT_WAREHOUSE_RATE_PER_S = 5.0
 DEFAULT_SEED = 20041202
 DEFAULT_PRODUCTS = 5_000
 DEFAULT_QUEUE_LIMIT = 64
+DEFAULT_NOTIFY = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,8 @@ class ShopSettings:
     `opening_stock` gives every product the same number of units (None: in proportion to its popularity).
     `queue_limit` is how many pages may wait for a database worker before the replatformed shop turns the next
     one away; the in-house shop has no such limit, by design. `reuse` keeps the database found in the folder.
+    `payment_time_s` is how long the payment service takes. `notify` earlier buyers are told of a question.
+    `sync_lag_s` lies between master data and the pages of the replatformed shop.
     """
 
     profile: str = "replatformed"
@@ -41,6 +44,9 @@ class ShopSettings:
     products: int = DEFAULT_PRODUCTS
     opening_stock: int | None = None
     queue_limit: int = DEFAULT_QUEUE_LIMIT
+    payment_time_s: float = 0.0
+    notify: int = DEFAULT_NOTIFY
+    sync_lag_s: float = 0.0
     reuse: bool = False
 
     def __post_init__(self) -> None:
@@ -69,5 +75,11 @@ class ShopSettings:
                 self.opening_stock is not None and self.opening_stock < 0,
                 f"opening_stock must be >= 0 (got {self.opening_stock})",
             ),
+            (
+                not 0 <= self.payment_time_s <= 60,
+                f"payment_time_s must be 0..60 s (got {self.payment_time_s:g})",
+            ),
+            (not 0 <= self.notify <= 100, f"notify must be 0..100 (got {self.notify})"),
+            (not 0 <= self.sync_lag_s <= 3600, f"sync_lag_s must be 0..3600 s (got {self.sync_lag_s:g})"),
             (self.queue_limit < 1, f"queue_limit must be >= 1 (got {self.queue_limit})"),
         )

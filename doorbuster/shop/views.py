@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 PAGE_SIZE = 24
@@ -44,6 +44,7 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Question:
+    question: int
     author: str
     text: str
     answer: str | None
@@ -102,6 +103,14 @@ class Product:
     questions: tuple[Question, ...]
     recommendations: tuple[Item, ...]
 
+    def without(self, parts: frozenset[str]) -> Product:
+        """The same product as far as it can be shown without these parts of the shop."""
+        return replace(
+            self,
+            recommendations=() if "recommendations" in parts else self.recommendations,
+            reviews=() if "reviews" in parts else self.reviews,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class BasketLine:
@@ -156,11 +165,15 @@ class OrderLine:
 
 @dataclass(frozen=True, slots=True)
 class Order:
+    """`state`: placed, handed_over, returned or cancelled; `store` None: delivered."""
+
     order_ref: str
     channel: str
     total_pence: int
     placed_at_unix_s: float
     picked_at_unix_s: float | None
+    state: str
+    store: str | None
     lines: tuple[OrderLine, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -170,8 +183,40 @@ class Order:
             "total_pence": self.total_pence,
             "placed_at_unix_s": self.placed_at_unix_s,
             "picked_at_unix_s": self.picked_at_unix_s,
+            "state": self.state,
+            "store": self.store,
             "lines": [
                 {"sku": line.sku, "quantity": line.quantity, "unit_pence": line.unit_pence}
                 for line in self.lines
             ],
         }
+
+
+@dataclass(frozen=True, slots=True)
+class PastOrder:
+    """One order in the history of an account."""
+
+    order_ref: str
+    placed_at_unix_s: float
+    total_pence: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenQuestion:
+    """A question nobody has answered so far."""
+
+    question: int
+    sku: str
+    author: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRow:
+    """One product as partners get it: master data, not what the site shows."""
+
+    sku: str
+    name: str
+    price_pence: int
+    on_hand: int

@@ -59,6 +59,7 @@ class Warehouse:
                 with self._database.write_turn:
                     connection.execute(
                         "UPDATE orders SET picked_at_unix_s = ? WHERE id IN "
-                        "(SELECT id FROM orders WHERE picked_at_unix_s IS NULL ORDER BY id LIMIT ?)",
+                        "(SELECT id FROM orders WHERE picked_at_unix_s IS NULL "
+                        "AND state = 'placed' ORDER BY id LIMIT ?)",
                         (time.time(), due),
                     )

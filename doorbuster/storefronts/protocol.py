@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, ClassVar, Protocol
 
+from doorbuster.storefronts.waiting_rooms import waiting_room
+
 
 class Response(Protocol):
     """The part of an HTTP response that drivers use; `cause` is "" when the exchange itself succeeded."""
@@ -50,13 +52,17 @@ class Rejected(Exception):  # noqa: N818  the shop rejects; it is not our error
         detail: what a person needs to see why, such as the start of the page.
         by_rule: True when the refusal is the shop working correctly (an item is sold out): the request then
             counts as answered, although the customer leaves without.
+        retry_after_s: when the shop says that it is worth trying again, such as a page that reloads itself.
     """
 
-    def __init__(self, cause: str, detail: str = "", *, by_rule: bool = False) -> None:
+    def __init__(
+        self, cause: str, detail: str = "", *, by_rule: bool = False, retry_after_s: float | None = None
+    ) -> None:
         super().__init__(f"{cause}: {detail}" if detail else cause)
         self.cause = cause
         self.detail = detail
         self.by_rule = by_rule
+        self.retry_after_s = retry_after_s
 
 
 class Queued(Exception):  # noqa: N818  the shop asks to wait; it is not our error
@@ -241,8 +247,15 @@ class Storefront:
         return tuple(step for step in steps if not callable(getattr(cls, step, None)))
 
     def fetch(self, method: str, url: str, **options: Any) -> Response:
-        """The answer of the shop, or `Rejected` with the transport's or the status' cause."""
+        """The answer of the shop.
+
+        Raises:
+            Queued: a waiting room answered instead.
+            Rejected: with the transport's or the status' cause.
+        """
         response = self.client.request(method, url, **options)
+        if response.status_code and (room := waiting_room(response)) is not None:
+            raise Queued(*room)
         if response.cause:
             raise Rejected(response.cause, response.text[:200] if response.status_code else "")
         return response

@@ -14,6 +14,9 @@ from doorbuster.shop.settings import ShopSettings
 pytestmark = pytest.mark.alone
 
 
+QUESTION = {"author": "A", "text": "Warm?"}
+
+
 def queries(response):
     return int(re.search(r'desc="(\d+) queries"', response.headers["Server-Timing"])[1])
 
@@ -78,7 +81,10 @@ def test_the_pages_of_a_purchase_cost_what_the_shop_states(visit, profile):
         posted = await visitor.post(f"/product/{sku}/reviews", data=review)
         assert queries(posted) == stated(profile, "review", page=True)
         asked = await visitor.post(f"/product/{sku}/questions", data={"author": "A", "text": "Warm?"})
-        assert queries(asked) == stated(profile, "question", page=True)
+        told = int(
+            (await (await visitor.post(f"/api/products/{sku}/questions", json=QUESTION)).json())["notified"]
+        )
+        assert queries(asked) == stated(profile, "question", page=True, lines=told)
 
     visit(scenario, profile=profile)
 

@@ -1,0 +1,232 @@
+"""What all faces of the reference shop share: its books, who the customer is, and how the shop says no.
+
+Content rules: a page marked `data-problem` is a refusal whatever its status, a problem document is one by its
+type. Sold out, and an order that is where it should be already, are the shop working correctly.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from itertools import accumulate
+from typing import Any
+from zlib import crc32
+
+from doorbuster.storefronts.protocol import (
+    Assortment,
+    BookedOrder,
+    Books,
+    Client,
+    Line,
+    Order,
+    Queued,
+    Rejected,
+    Response,
+    StockRow,
+    Storefront,
+)
+from doorbuster.storefronts.waiting_rooms import reload_interval_s, waiting_room
+
+STORES = ("London", "Leeds", "York", "Bath")  # some of those the shop knows
+OPENING_ACCOUNTS = 5_000  # of each kind; the shop opens with them
+MEMBER = "member-{:06d}@example.com"
+OLD_MEMBER = "old-member-{:06d}@example.com"
+OPENING_PASSWORD = "larkspur-and-finch"  # noqa: S105  of invented people
+NEW_PASSWORD = "a-new-platform-for-us"  # noqa: S105  of invented people
+_PROBLEM = re.compile(r'data-problem="([a-z-]+)"')
+_CATEGORY_LINK = re.compile(r'href="/category/([a-z0-9-]+)"')
+_BY_RULE = frozenset({"sold-out", "already-handed-over", "already-returned", "already-cancelled"})
+_BUSY = {"busy": "busy_page", "holding-page": "holding_page"}
+_GONE = frozenset({"returned", "cancelled"})
+_LEDGER_PAGE = 1000
+_SEARCH_TERMS = 40
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9]+")
+
+
+class ReferenceBase(Storefront):
+    name = "reference"
+
+    # ---- around the run
+
+    @classmethod
+    def prepare(cls, client: Client) -> Assortment:
+        stock = checked(client.request("GET", "/ledger/stock?all=1", name="prepare")).json()["stock"]
+        home = checked(client.request("GET", "/ledger/range", name="prepare")).json()
+        return Assortment(
+            skus=tuple(row["sku"] for row in stock),
+            # Opening stock follows popularity, so it is the weight with which tills and agents draw.
+            cumulative_weights=tuple(accumulate(float(max(row["opening"], 1)) for row in stock)),
+            search_terms=tuple(home["search_terms"][:_SEARCH_TERMS]),
+            categories=tuple(home["categories"]),
+        )
+
+    @classmethod
+    def read_books(cls, client: Client, *, since_unix_s: float) -> Books | None:
+        orders: list[BookedOrder] = []
+        after = 0
+        while True:
+            url = f"/ledger/orders?after={after}&limit={_LEDGER_PAGE}"
+            page = checked(client.request("GET", url, name="ledger")).json()
+            orders.extend(_booked(row) for row in page["orders"])
+            if page["next"] is None:
+                break
+            after = page["next"]
+        stock = checked(client.request("GET", "/ledger/stock?all=1", name="ledger")).json()["stock"]
+        return Books(
+            orders=tuple(order for order in orders if order.placed_at_unix_s >= since_unix_s),
+            stock=tuple(StockRow(row["sku"], row["opening"], row["on_hand"], row["sold"]) for row in stock),
+        )
+
+    @classmethod
+    def cancel_order(cls, client: Client, ref: str) -> None:
+        response = client.request("POST", f"/api/staff/orders/{ref}/cancel", name="cancel_order")
+        if _slug(response) != "already-returned":  # its goods are for sale again, which is what was wanted
+            _refuse_document(response)
+            checked(response)
+
+    @classmethod
+    def change_price(cls, client: Client, sku: str, pence: int) -> None:
+        """Staff set the price of a product; when customers see it is the shop's business."""
+        url = f"/api/staff/products/{sku}/price"
+        response = client.request("POST", url, json={"price_pence": pence}, name="change_price")
+        _refuse_document(response)
+        checked(response)
+
+    # ---- who it is
+
+    @property
+    def person(self) -> dict[str, str]:
+        """Name and address as typed at the checkout; the same customer gives the same everywhere."""
+        if not self.visit.customer:
+            return _CUSTOMER
+        return {**_CUSTOMER, "name": f"Test Customer {self._slug}"[:100], "email": self._email("")}
+
+    def _member(self, email: str) -> str:
+        """The account of this customer among those that the shop opened with."""
+        seed = self.visit.customer or str(self.rng.random())
+        return email.format(crc32(seed.encode()) % OPENING_ACCOUNTS + 1)
+
+    def _email(self, suffix: str) -> str:
+        return f"{self._slug[:40]}{suffix}@customers.example.com"
+
+    @property
+    def _slug(self) -> str:
+        return _NOT_IN_A_NAME.sub("-", self.visit.customer or "test").strip("-") or "test"
+
+    # Drawn once, because a request that is sent again under its key must be the same request.
+
+    @cached_property
+    def _store(self) -> str:
+        return self.rng.choice(STORES)
+
+    @cached_property
+    def _desk(self) -> int:
+        """The till or the seat this customer is served at."""
+        return self.rng.randrange(1, 400)
+
+    def _address(self, url: str) -> str:
+        """An address of this visit: after a campaign it is unlike anybody else's, so no cache knows it."""
+        if not self.visit.campaign:
+            return url
+        joint = "&" if "?" in url else "?"
+        return f"{url}{joint}utm_campaign={_NOT_IN_A_NAME.sub('-', self.visit.campaign)}"
+
+    # ---- how requests are made
+
+    def _send(self, method: str, url: str, **options: Any) -> Response:
+        """The answer of the shop, whatever it says, unless a waiting room gave it."""
+        response = self.client.request(method, url, **options)
+        if response.status_code and (room := waiting_room(response)) is not None:
+            raise Queued(*room)
+        return response
+
+    def _page(self, method: str, url: str, **options: Any) -> Response:
+        response = self._send(method, url, headers={"X-Channel": self.channel}, **options)
+        if response.status_code:
+            _refuse_page(response)
+        return checked(response)
+
+    def _json(self, method: str, url: str, **options: Any) -> dict[str, Any]:
+        response = self._send(method, url, **options)
+        _refuse_document(response)
+        answer = checked(response).json()
+        if not isinstance(answer, dict):
+            raise Rejected("unexpected_json", str(answer)[:200])
+        return answer
+
+    def _order(self, url: str, key: str, body: dict[str, Any], **headers: str) -> Order:
+        answer = self._json("POST", url, json=body, headers={"Idempotency-Key": key, **headers})
+        lines = tuple(Line(row["sku"], row["quantity"], row["unit_pence"]) for row in answer["lines"])
+        return Order(ref=answer["order_ref"], total_pence=answer["total_pence"], lines=lines)
+
+    def _words(self, count: int) -> str:
+        """A sentence of this shop's words, for reviews and questions."""
+        return " ".join(self.rng.choices(self.assortment.search_terms or ("good",), k=count)).capitalize()
+
+
+_CUSTOMER = {
+    "name": "Test Customer",
+    "email": "test.customer@example.com",
+    "address": "1 Test Street, London",
+    "postcode": "W1A 1AA",
+}
+
+
+def checked(response: Response) -> Response:
+    if response.cause:
+        raise Rejected(response.cause, response.text[:200] if response.status_code else "")
+    return response
+
+
+def wire(lines: tuple[Line, ...]) -> list[dict[str, Any]]:
+    """Lines as the JSON API takes them."""
+    return [{"sku": line.sku, "quantity": line.quantity} for line in lines]
+
+
+def problem_of(response: Response) -> str:
+    """The name of the problem a page shows; empty for a page without one."""
+    found = _PROBLEM.search(response.text)
+    return found[1] if found else ""
+
+
+def _refuse_page(response: Response) -> None:
+    slug = problem_of(response)
+    if slug:
+        raise _rejected(slug, "", response)
+
+
+def _refuse_document(response: Response) -> None:
+    slug = _slug(response)
+    if slug:
+        raise _rejected(slug, str(response.json().get("detail", "")), response)
+
+
+def _rejected(slug: str, detail: str, response: Response) -> Rejected:
+    cause = _BUSY.get(slug, slug.replace("-", "_"))
+    return Rejected(cause, detail, by_rule=slug in _BY_RULE, retry_after_s=_retry_after_s(response))
+
+
+def _retry_after_s(response: Response) -> float | None:
+    told = response.headers.get("retry-after", "")
+    return float(told) if told.isdigit() else reload_interval_s(response)
+
+
+def _slug(response: Response) -> str:
+    """The name of the problem in a problem document; empty for any other answer."""
+    if response.status_code < 400 or "problem+json" not in response.headers.get("content-type", ""):
+        return ""
+    return str(response.json().get("type", "")).rsplit("/", 1)[-1].rsplit(":", 1)[-1]
+
+
+def _booked(row: dict[str, Any]) -> BookedOrder:
+    """An order that was cancelled or came back takes no stock any more, so it has no lines."""
+    lines = () if row["state"] in _GONE else row["lines"]
+    return BookedOrder(
+        ref=row["order_ref"],
+        idempotency_key=row["idempotency_key"] or "",
+        channel=row["channel"],
+        total_pence=row["total_pence"],
+        placed_at_unix_s=row["placed_at_unix_s"],
+        picked_at_unix_s=row["picked_at_unix_s"],
+        lines=tuple(Line(line["sku"], line["quantity"], line["unit_pence"]) for line in lines),
+    )
