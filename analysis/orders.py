@@ -73,6 +73,12 @@ def _sentence(orders: Sequence[OrderAttempt], found: Audit | None) -> str:
     faults = _faults(found)
     if not found.attempted and not found.booked:
         return "No order was tried, so the audit has nothing to compare."
+    if not faults and found.unstocked:
+        return (
+            f"As far as can be told: all {format_count(found.acknowledged)} acknowledged orders are in the "
+            f"shop's books exactly once with the right total. Whether anything was oversold nobody knows, "
+            f"because the stock of {format_count(found.unstocked)} articles was not told."
+        )
     if not faults:
         return (
             f"Yes: all {format_count(found.acknowledged)} acknowledged orders are in the shop's books "
@@ -143,7 +149,7 @@ def _audit_metrics(found: Audit | None, ledger: Ledger | None) -> dict[str, Metr
             "orders_duplicated": found.duplicated,
             "orders_unacknowledged": found.unacknowledged,
             "orders_wrong_total": found.wrong_total,
-            "oversold_units": found.oversold_units,
+            "oversold_units": None if found.unstocked and not found.oversold else found.oversold_units,
         }
         bases = dict.fromkeys(AUDIT_MEANINGS, found.booked)
         bases |= {"orders_lost": found.acknowledged, "oversold_units": len(ledger.orders)}

@@ -207,6 +207,10 @@ class Measured:
         found = self._audit(self.ledger, channel)
         basis = found.acknowledged if metric == "orders_lost" else found.booked
         if metric == "oversold_units":
+            if found.unstocked and not found.oversold:
+                return Unknown(
+                    f"the shop did not tell the stock of {found.unstocked} articles that were sold"
+                )
             basis = len(self.ledger.orders)
         return CountTally(_audited_count(metric, found), basis, self._length_s())
 

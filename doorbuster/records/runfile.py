@@ -85,6 +85,25 @@ class RunWriter:
             connection.execute("PRAGMA busy_timeout = 5000")
         return cls(path, connection, meta, clock_ns)
 
+    @classmethod
+    def amend(cls, path: Path, *, clock_ns: Callable[[], int] = time.time_ns) -> RunWriter:
+        """A recorded run again, to add what came to light after its end, such as the shop's books.
+
+        Args: path: the run.sqlite of a run that nobody writes any more.
+        Raises: RecordError when it cannot be written, or is of another version than ours.
+        """
+        with told_as_record_error(path, "add to the run"):
+            connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, isolation_level=None)
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version != SCHEMA_VERSION:
+                connection.close()
+                raise RecordError(
+                    f"{path}: recorded in format {version}, this doorbuster adds only to format"
+                    f" {SCHEMA_VERSION}; use the doorbuster that recorded it"
+                )
+            meta = RunMeta.from_rows(dict(connection.execute("SELECT key, value FROM meta")))
+        return cls(path, connection, meta, clock_ns)
+
     def __enter__(self) -> RunWriter:
         return self
 

@@ -1,0 +1,87 @@
+"""`doorbuster audit`: hold a run against the shop's books, brought as CSV files, and judge it again."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from doorbuster.cli.options import run_argument
+
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@click.command("audit")
+@run_argument
+@click.option(
+    "--ledger",
+    required=True,
+    metavar="FILE",
+    type=_FILE,
+    help="CSV of the orders the shop booked: order_ref, placed_at, total_pence, and more in docs/audit.md.",
+)
+@click.option(
+    "--stock",
+    default=None,
+    metavar="FILE",
+    type=_FILE,
+    help="CSV of the stock: sku, opening (when the run started), on_hand. Without it, nobody knows what was "
+    "oversold.",
+)
+def command(run: Path, ledger: Path, stock: Path | None) -> int:
+    """Audit RUN against books that the shop's own people exported, and write its report again.
+
+    For shops whose driver cannot read the ledger. The books become part of the run, in the place of those it
+    had. Exit code: the verdict's, as `doorbuster gate` gives it; 2 for files that cannot be read.
+
+    \b
+    Example: doorbuster audit reports/friday --ledger orders.csv --stock stock.csv
+    """
+    from doorbuster.cli.pipeline import recorded_scenario, write_everything
+    from doorbuster.errors import UsageError
+    from doorbuster.records.batch import Event
+    from doorbuster.records.ledger_csv import read_ledger_csv
+    from doorbuster.records.run import Run
+    from doorbuster.records.runfile import RunWriter
+    from doorbuster.records.schema import FILE_NAME
+
+    with Run.open(run) as opened:
+        meta, scenario, attempts = opened.meta, recorded_scenario(opened), opened.orders()
+    if meta.status == "running":
+        raise UsageError(f"{run} is still running; wait for its end, or stop it with a file {run}/STOP")
+    started_at_unix_s = meta.started_at_unix_ns / 1e9
+    books = read_ledger_csv(
+        ledger,
+        stock,
+        run_id=meta.run_id,
+        attempts=attempts,
+        started_at_unix_s=started_at_unix_s,
+        read_at_unix_s=ledger.stat().st_mtime,
+    )
+    ours = sum(order.idempotency_key.startswith(f"{meta.run_id}:") for order in books.orders)
+    if not ours and any(attempt.answer == "acknowledged" for attempt in attempts):
+        click.echo(
+            f"{ledger}: none of its orders is of this run (its key starts with {meta.run_id}:, or its number "
+            "is one that a customer was told); is it the right file?",
+            err=True,
+        )
+    with RunWriter.amend(run / FILE_NAME if run.is_dir() else run) as writer:
+        writer.write_ledger(books)
+        names = ledger.name if stock is None else f"{ledger.name} and {stock.name}"
+        writer.record_event(Event(time.time() - started_at_unix_s, "ledger", f"books taken from {names}"))
+    folder = run if run.is_dir() else run.parent
+    judged = write_everything(run, scenario, folder)
+    judged.tell_failed_scripts()
+    click.echo(f"{len(books.orders)} orders, {ours} of this run; stock of {len(books.stock)} articles")
+    for section in judged.analysed.sections:
+        if section.name == "orders":
+            click.echo(section.sentence)
+    click.echo(judged.verdict.sentence)
+    for reason in judged.verdict.reasons:
+        click.echo(f"  - {reason}")
+    click.echo(f"report:  {folder / 'index.html'}")
+    return judged.exit_code
+
+
+__all__ = ["command"]
