@@ -143,7 +143,7 @@ def _calm_from(run: Run, after: Phase, windows: int) -> int:
     before_s = np.arange(0.0, after.from_s)
     phases = recorded_phases(run.meta.scenario_text)
     quiet_s = [t for t in before_s if any(p.name == "baseline" and t < p.to_s for p in phases)]
-    calm = max([*rate_at_per_s(scenario, quiet_s), scenario.demand.peak_per_s / 3]) * (1 + 1e-9)
+    calm = max([*rate_at_per_s(scenario, quiet_s), scenario.peak_per_s / 3]) * (1 + 1e-9)
     starts_s = after.from_s + run.grain_s * np.arange(windows)
     busy = np.flatnonzero(rate_at_per_s(scenario, starts_s) > calm)
     return int(busy[-1]) + 1 if busy.size else 0

@@ -1,6 +1,7 @@
 """Who comes, as a scenario says it: channels with their journeys, patience and think times.
 
-An *open* channel has a share of the arrivals; a *closed* one has seats, each an agent who works in a loop.
+An *open* channel has a share of the arrivals or a demand of its own; a *closed* one has seats, each an agent
+who works in a loop.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from doorbuster.scenario.behaviour import (
     parse_patience,
     parse_think,
 )
+from doorbuster.scenario.demand import Demand
 from doorbuster.scenario.faults import Fault, as_validation_error, attempt, collect, nearest, refuse, shown
 from doorbuster.scenario.journeys import CHANNELS, DEFAULT_PATIENCE, JOURNEYS
 from doorbuster.scenario.stress import Offline, Reloads, Retries, WaitingRoom
@@ -36,6 +38,7 @@ from doorbuster.scenario.visits import (
     parse_devices,
     parse_pages,
 )
+from doorbuster.units import format_duration
 
 MOST_SEATS = 100_000
 
@@ -70,15 +73,23 @@ _JOURNEYS_SCHEMA = {
 
 
 class Channel(StrictModel):
-    """One way into the shop: `share_ratio` of the arrivals (open) or `seats` agents in a loop (closed)."""
+    """One way into the shop.
 
-    one_of = ("share", "seats")
+    Open: `share_ratio` of the scenario's arrivals, or arrivals of its own (`demand`). Closed: `seats` agents
+    who work in a loop.
+    """
+
+    one_of = ("share", "demand", "seats")
 
     share_ratio: Share | None = Field(
         default=None,
         alias="share",
         description="Share of all arrivals; the shares of the open channels sum to 100 %.",
         examples=["78%"],
+    )
+    demand: Demand | None = Field(
+        default=None,
+        description="Arrivals of this channel alone, instead of a share; it lasts as long as the scenario's.",
     )
     seats: (
         Annotated[int, BeforeValidator(whole(1, MOST_SEATS)), schema_of(1, MOST_SEATS, "integer")] | None
@@ -230,6 +241,19 @@ def channel_rules(raw: Mapping[str, Any]) -> Iterator[Fault]:
     if given and len(sound) == len(given) and abs(sum(sound) - 1.0) > SHARE_TOLERANCE:
         got = " + ".join(shown(value) for value in given) + f" = {sum(sound) * 100:.6g}%"
         yield Fault((), "must have shares that sum to 100%", got, at="key")
+
+
+def own_demand_rules(channels: object, demand: Demand | None) -> Iterator[Fault]:
+    """A channel's own demand lasts as long as the scenario's, or its clock could not be compared."""
+    if not isinstance(channels, dict) or demand is None:
+        return
+    for name, values in channels.items():
+        raw = values.get("demand") if isinstance(values, dict) else getattr(values, "demand", None)
+        own = attempt(Demand.model_validate, raw) if isinstance(raw, dict) else raw
+        if isinstance(own, Demand) and abs(own.duration_s - demand.duration_s) > 1e-6 * demand.duration_s:
+            length = format_duration(demand.duration_s)
+            rule = f"must last as long as the demand of the scenario, {length}"
+            yield Fault(("channels", str(name), "demand"), rule, format_duration(own.duration_s), at="key")
 
 
 def parse_channels(raw: object) -> object:

@@ -6,6 +6,7 @@ straight line; at an edge it may jump, and belongs to the segment that starts th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,6 +95,13 @@ class RateCurve:
         """The curve with the rate of each segment multiplied by its factor, shape (n,)."""
         return RateCurve(self.edges_s, self.first_per_s * factors, self.last_per_s * factors)
 
+    def before_per_s(self, times_s: npt.ArrayLike) -> Floats:
+        """The rate just before each time, which differs from the rate at it where the curve jumps."""
+        t = np.asarray(times_s, dtype=np.float64)
+        i = np.clip(np.searchsorted(self.edges_s, t, side="left") - 1, 0, len(self.first_per_s) - 1)
+        rate = self.first_per_s[i] + self._slopes()[i] * (t - self.edges_s[i])
+        return np.where((t > 0) & (t <= self.duration_s), rate, 0.0)
+
     def _slopes(self) -> Floats:
         slopes: Floats = (self.last_per_s - self.first_per_s) / np.diff(self.edges_s)
         return slopes
@@ -104,3 +112,12 @@ class RateCurve:
     def _segments(self, times_s: Floats) -> npt.NDArray[np.intp]:
         found = np.searchsorted(self.edges_s, times_s, side="right") - 1
         return np.clip(found, 0, len(self.first_per_s) - 1)
+
+
+def rates_at_busiest(curves: Sequence[RateCurve]) -> tuple[float, ...]:
+    """The rate of each curve at the moment when all of them together bring most; a line peaks at its ends."""
+    edges_s = np.unique(np.concatenate([curve.edges_s for curve in curves]))
+    at = np.array([curve.at_per_s(edges_s) for curve in curves])
+    before = np.array([curve.before_per_s(edges_s) for curve in curves])
+    rates = np.concatenate([at, before], axis=1)
+    return tuple(rates[:, rates.sum(axis=0).argmax()].tolist())

@@ -15,7 +15,7 @@ ASSUMED_RESPONSE_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class LaneEstimate:
-    """One journey of one channel at the peak.
+    """One journey of one channel at that channel's peak.
 
     `customers_per_s`: started per second. `in_shop`: customers at once. `wants_order`: tries to order.
     """
@@ -61,24 +61,39 @@ def estimate(scenario: Scenario, *, response_s: float = ASSUMED_RESPONSE_S) -> E
     lanes = tuple(
         lane
         for name, channel in scenario.channels.items()
-        for lane in _lanes(name, channel, scenario.demand.rate_curve.peak_per_s, response_s)
+        for lane in _lanes(
+            name, channel, (channel.demand or scenario.demand).rate_curve.peak_per_s, response_s
+        )
     )
     arrivals = expected_customers(scenario)
-    open_lanes = [lane for lane in lanes if scenario.channels[lane.channel].is_open]
-    peak_per_s = sum(lane.customers_per_s for lane in open_lanes)
-    run_s = {
-        name: arrivals / peak_per_s if channel.is_open else scenario.demand.duration_s
-        for name, channel in scenario.channels.items()
-    }
+    run_s = {name: _full_s(scenario, channel) for name, channel in scenario.channels.items()}
+    together = {name: _at_busiest(scenario, name) for name in scenario.channels}
     return Estimate(
         arrivals=arrivals,
         orders=sum(lane.customers_per_s * run_s[lane.channel] for lane in lanes if lane.wants_order),
         requests=sum(lane.requests_per_s * run_s[lane.channel] for lane in lanes),
-        peak_customers_per_s=peak_per_s,
-        peak_requests_per_s=sum(lane.requests_per_s for lane in lanes),
-        peak_in_shop=sum(lane.in_shop for lane in lanes),
+        peak_customers_per_s=scenario.peak_per_s,
+        peak_requests_per_s=sum(lane.requests_per_s * together[lane.channel] for lane in lanes),
+        peak_in_shop=sum(lane.in_shop * together[lane.channel] for lane in lanes),
         lanes=lanes,
     )
+
+
+def _full_s(scenario: Scenario, channel: Channel) -> float:
+    """Seconds at its peak rate that would bring as many customers of a channel as the whole run does."""
+    if not channel.is_open:
+        return scenario.demand.duration_s
+    curve = (channel.demand or scenario.demand).rate_curve
+    return curve.expected / curve.peak_per_s
+
+
+def _at_busiest(scenario: Scenario, name: str) -> float:
+    """What a channel brings at the busiest moment of all, as a share of its own peak, 0..1."""
+    channel = scenario.channels[name]
+    if not channel.is_open:
+        return 1.0
+    own = "" if channel.demand is None else name
+    return scenario.peak_rates_per_s[own] / scenario.demands[own].rate_curve.peak_per_s
 
 
 def _requests(journey: Journey, channel: Channel) -> float:
@@ -95,7 +110,7 @@ def _lanes(name: str, channel: Channel, peak_per_s: float, response_s: float) ->
     think_s = channel.think.mean_thought_s
     ratios = channel.journey_ratios()
     if channel.seats is None:
-        per_s = peak_per_s * (channel.share_ratio or 0.0)
+        per_s = peak_per_s * (1.0 if channel.share_ratio is None else channel.share_ratio)
     else:
         cycle_s = sum(
             ratio * _requests(JOURNEYS[j], channel) * (response_s + think_s) for j, ratio in ratios.items()

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, ValidationInfo, WithJsonSchema
 
 from doorbuster.errors import Problem, ScenarioError
-from doorbuster.scenario.channels import Channel, parse_channels
+from doorbuster.scenario.channels import Channel, own_demand_rules, parse_channels
+from doorbuster.scenario.curve import rates_at_busiest
 from doorbuster.scenario.demand import Demand
 from doorbuster.scenario.document import Document
 from doorbuster.scenario.faults import Fault, attempt, faults_of, key_text, nearest
@@ -84,8 +85,29 @@ class Scenario(StrictModel):
         """Rules between the parts: the target is allowed, thresholds speak of people who come."""
         yield from _target_is_allowed(raw.get("target"), raw.get("safety", {}))
         yield from _tags_name_who_comes(raw.get("thresholds"), raw.get("channels"))
+        yield from own_demand_rules(raw.get("channels"), attempt(Demand.model_validate, raw.get("demand")))
         yield from _phases_exist(raw.get("thresholds"), raw.get("demand"))
         yield from _network_comes_back(raw.get("channels"), raw.get("demand"))
+
+    @property
+    def demands(self) -> dict[str, Demand]:
+        """What brings customers: "" is the scenario's own demand, where a channel has a share of it; then the
+        channels with a demand of their own, by name.
+        """
+        shared = any(channel.share_ratio is not None for channel in self.channels.values())
+        own = {name: channel.demand for name, channel in self.channels.items() if channel.demand is not None}
+        return ({"": self.demand} if shared else {}) | own
+
+    @property
+    def peak_rates_per_s(self) -> dict[str, float]:
+        """Customers per second that each of the demands brings when all of them together bring most."""
+        curves = [demand.rate_curve for demand in self.demands.values()]
+        return dict(zip(self.demands, rates_at_busiest(curves), strict=True)) if curves else {}
+
+    @property
+    def peak_per_s(self) -> float:
+        """Customers per second at the busiest moment, all open channels together."""
+        return sum(self.peak_rates_per_s.values())
 
     @property
     def source_path(self) -> Path | None:
@@ -135,19 +157,6 @@ class Scenario(StrictModel):
     def has_retries(self) -> bool:
         """Whether anybody reloads or tries again."""
         return any(channel.reloads or channel.retries for channel in self.channels.values())
-
-    def with_plateau(self, rate_per_s: float, *, ramp_s: float, hold_s: float) -> Scenario:
-        """This scenario with another demand: a ramp to `rate_per_s` customers per second, then that rate.
-
-        Raises: ScenarioError when the rate or a duration is not positive.
-        """
-        stages = [{"for": f"{ramp_s:.6f}s", "to": "100%"}, {"for": f"{hold_s:.6f}s", "at": "100%"}]
-        demand = {
-            "peak": f"{rate_per_s:.9f} customers/s",
-            "curve": {"stages": stages if ramp_s > 0 else stages[1:]},
-            "burstiness": self.demand.burstiness,
-        }
-        return self._with({"demand": demand}, file="plateau")
 
     def _shop_knobs(self) -> dict[str, Any]:
         """The embedded shop's knobs as YAML spells them; unset ones are absent."""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from doorbuster.scenario.demand import Demand
 from doorbuster.scenario.document import read_document
 from doorbuster.scenario.model import Scenario
 from doorbuster.scenario.thresholds import parse_subject
@@ -26,6 +27,9 @@ class Level(NamedTuple):
 def plateau_text(scenario: Scenario, levels: Sequence[Level], *, url: str, seed: int) -> str:
     """The YAML text of `scenario` with customers at these levels, one after the other, against `url`.
 
+    A rate is that of all open channels together; a channel with a demand of its own keeps the part in it that
+    it has at the busiest moment of the scenario.
+
     Thresholds on a phase or on a section are left out: a plateau has no phases, sections judge whole runs.
     """
     document: Any = read_document(scenario.source_text, "scenario").data
@@ -34,9 +38,17 @@ def plateau_text(scenario: Scenario, levels: Sequence[Level], *, url: str, seed:
         {"for": f"{level.for_s:.3f}s", "at": f"{100 * level.rate_per_s / peak:.9f}%"} for level in levels
     ]
     document = dict(document)
-    document["demand"] = {"peak": f"{peak:.9f} customers/s", "curve": {"stages": stages}}
-    if scenario.demand.burstiness > 1:
-        document["demand"]["burstiness"] = scenario.demand.burstiness
+    parts = {name: rate / scenario.peak_per_s for name, rate in scenario.peak_rates_per_s.items()}
+
+    def demand(own: Demand, part: float) -> dict[str, Any]:
+        level = {"peak": f"{peak * part:.9f} customers/s", "curve": {"stages": stages}}
+        return level | ({"burstiness": own.burstiness} if own.burstiness > 1 else {})
+
+    document["demand"] = demand(scenario.demand, parts.get("", 1.0))
+    document["channels"] = {
+        name: {**values, "demand": demand(scenario.demands[name], parts[name])} if name in parts else values
+        for name, values in document["channels"].items()
+    }
     document["target"] = {"storefront": scenario.target.storefront, "url": url}
     document["seed"] = seed
     document["thresholds"] = {

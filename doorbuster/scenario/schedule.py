@@ -5,6 +5,8 @@ Exp(1) gaps) are mapped to the times at which the integral of the rate reaches t
 made of straight lines, so a ramp is a ramp and no staircase. Source: Cinlar, Introduction to Stochastic
 Processes (1975), chapter 4, section 7; checked by time rescaling.
 
+The arrivals of several channels with demands of their own are superposed.
+
 Burstiness I is the index of dispersion of counts in whole seconds of the run, Var N / E N = I. The rate of
 each second is multiplied by its own gamma factor G with mean 1 and variance v. Given G, N is Poisson with
 mean mG, where m is the count the curve expects in that second, so
@@ -25,6 +27,8 @@ import numpy as np
 import numpy.typing as npt
 
 from doorbuster.scenario.curve import Floats, RateCurve
+from doorbuster.scenario.demand import Demand
+from doorbuster.scenario.journeys import CHANNELS
 from doorbuster.scenario.model import Scenario
 
 
@@ -92,19 +96,42 @@ class Schedule:
         return {channel: counts[i] for i, channel in enumerate(channels)}
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Arrivals of one curve, spread over its lanes; `ratios` has shape (lanes,) and sums to 1."""
+
+    demand: Demand
+    lanes: tuple[Lane, ...]
+    ratios: Floats
+    streams: tuple[np.random.Generator, ...]
+
+    def draw(self) -> tuple[Floats, npt.NDArray[np.intp]]:
+        """Times of arrival, ascending, and the number of each one's lane among these lanes."""
+        bursts, arrivals, choices = self.streams
+        curve = self.demand.rate_curve
+        if self.demand.burstiness > 1.0:
+            curve = _with_bursts(curve, self.demand.burstiness, bursts)
+        intended_s = curve.inverse(_unit_arrivals(curve.expected, arrivals))
+        if len(self.lanes) == 1:
+            return intended_s, np.zeros(len(intended_s), dtype=np.intp)
+        drawn = choices.random(len(intended_s))
+        return intended_s, np.searchsorted(np.cumsum(self.ratios)[:-1], drawn, side="right")
+
+
 def plan_schedule(scenario: Scenario, *, seed: int | None = None) -> Schedule:
     """The arrivals of a scenario; `seed` instead of the scenario's own plans another day like it."""
-    lanes, ratios = _lanes(scenario)
-    streams = np.random.SeedSequence(scenario.seed if seed is None else seed).spawn(3)
-    bursts, arrivals, choices = (np.random.Generator(np.random.PCG64(stream)) for stream in streams)
-    curve = scenario.demand.rate_curve
-    if scenario.demand.burstiness > 1.0:
-        curve = _with_bursts(curve, scenario.demand.burstiness, bursts)
-    intended_s = curve.inverse(_unit_arrivals(curve.expected, arrivals)) if lanes else np.empty(0)
-    if len(lanes) > 1:
-        lane = np.searchsorted(np.cumsum(ratios)[:-1], choices.random(len(intended_s)), side="right")
-    else:
-        lane = np.zeros(len(intended_s), dtype=np.intp)
+    sources = _sources(scenario, scenario.seed if seed is None else seed)
+    lanes = tuple(lane for source in sources for lane in source.lanes)
+    times, numbers, first = [np.empty(0)], [np.empty(0, dtype=np.intp)], 0
+    for source in sources:
+        intended_s, lane = source.draw()
+        times.append(intended_s)
+        numbers.append(lane + first)
+        first += len(source.lanes)
+    intended_s, lane = np.concatenate(times), np.concatenate(numbers)
+    if len(sources) > 1:
+        order = np.argsort(intended_s, kind="stable")
+        intended_s, lane = intended_s[order], lane[order]
     schedule = Schedule(
         duration_s=scenario.demand.duration_s,
         lanes=lanes,
@@ -121,25 +148,44 @@ def plan_schedule(scenario: Scenario, *, seed: int | None = None) -> Schedule:
 
 
 def rate_at_per_s(scenario: Scenario, times_s: npt.ArrayLike) -> Floats:
-    """Customers per second the curve expects at each second of the run; 0 outside it."""
-    return scenario.demand.rate_curve.at_per_s(times_s)
+    """Customers per second the curves expect at each second of the run, all channels; 0 outside it."""
+    rates = np.zeros(np.shape(times_s))
+    for demand in scenario.demands.values():
+        rates = rates + demand.rate_curve.at_per_s(times_s)
+    return rates
 
 
 def expected_customers(scenario: Scenario) -> float:
-    """Customers the curve brings on average over the run, all open channels together."""
-    return scenario.demand.rate_curve.expected if _lanes(scenario)[0] else 0.0
+    """Customers the curves bring on average over the run, all open channels together."""
+    return sum(demand.rate_curve.expected for demand in scenario.demands.values())
 
 
-def _lanes(scenario: Scenario) -> tuple[tuple[Lane, ...], Floats]:
-    """The lanes of the open channels with their shares of all arrivals, which sum to 1."""
+def _sources(scenario: Scenario, seed: int) -> tuple[_Source, ...]:
+    """The scenario's own arrivals, then those of each channel with a demand of its own.
+
+    Each has random numbers of its own, so that a channel's arrivals do not change with what others do.
+    """
+    sources = []
     ratios = {
-        Lane(name, journey): (channel.share_ratio or 0.0) * ratio
+        Lane(name, journey): channel.share_ratio * ratio
         for name, channel in scenario.channels.items()
-        if channel.is_open
+        if channel.share_ratio is not None
         for journey, ratio in channel.journey_ratios().items()
     }
+    if ratios:
+        sources.append(_source(scenario.demand, ratios, np.random.SeedSequence(seed)))
+    for name, channel in scenario.channels.items():
+        if channel.demand is not None:
+            own = {Lane(name, journey): ratio for journey, ratio in channel.journey_ratios().items()}
+            number = list(CHANNELS).index(name)
+            sources.append(_source(channel.demand, own, np.random.SeedSequence((seed, number))))
+    return tuple(sources)
+
+
+def _source(demand: Demand, ratios: dict[Lane, float], seed: np.random.SeedSequence) -> _Source:
     parts = np.array(list(ratios.values()), dtype=np.float64)
-    return tuple(ratios), parts / parts.sum() if len(parts) else parts
+    streams = tuple(np.random.Generator(np.random.PCG64(stream)) for stream in seed.spawn(3))
+    return _Source(demand, tuple(ratios), parts / parts.sum(), streams)
 
 
 def _with_bursts(curve: RateCurve, burstiness: float, rng: np.random.Generator) -> RateCurve:

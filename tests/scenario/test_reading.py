@@ -294,21 +294,6 @@ def test_an_allowed_host_may_be_a_target(sound_text):
     assert scenario.target.host == "staging.example.com"
 
 
-def test_a_plateau_keeps_everything_but_the_demand(design):
-    plateau = design.with_plateau(20.0, ramp_s=10.0, hold_s=60.0)
-
-    assert plateau.demand.duration_s == 70.0
-    assert expected_customers(plateau) == pytest.approx(20.0 * 65.0)
-    assert plateau.demand.burstiness == design.demand.burstiness
-    assert plateau.model_copy(update={"demand": design.demand}) == design
-    assert expected_customers(design.with_plateau(20.0, ramp_s=0.0, hold_s=60.0)) == pytest.approx(1200.0)
-
-
-def test_a_plateau_without_length_is_refused(design):
-    with pytest.raises(ScenarioError, match=r"plateau: demand\.curve\.stages\[0\]\.for must be > 0s"):
-        design.with_plateau(20.0, ramp_s=0.0, hold_s=0.0)
-
-
 @pytest.mark.parametrize("name", ["ms-christmas-2004", "smoke"])
 def test_the_shipped_scenarios_are_sound(shipped_folder, name):
     scenario = load_scenario(name, search=[shipped_folder])
