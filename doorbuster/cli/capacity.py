@@ -192,7 +192,7 @@ def _settings(
         budget_s = parse_duration_s(budget)
         settle_s = parse_duration_s(settle) if settle else max(visits_s, default=0.0)
         top = parse_rate_per_s(highest) if highest else plan.safety.max_rate_per_s / each
-        first = parse_rate_per_s(start) if start else START_OF_DEMAND * plan.demand.peak_per_s
+        first = parse_rate_per_s(start) if start else START_OF_DEMAND * plan.peak_per_s
         if not settle:
             settle_s = min(max(settle_s, SHORTEST_SETTLE_S), LONGEST_SETTLE_S)
         return SearchSettings(
