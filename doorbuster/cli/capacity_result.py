@@ -34,7 +34,7 @@ def result_of(
         scenario=plan.name, title=plan.title, sentence=found.sentence, rate_per_s=found.rate_per_s,
         low=_finite(found.low), high=_finite(found.high), at_least=found.at_least, binding=found.binding,
         method=found.method, recovered=found.recovered, flags=tuple(found.flags),
-        elapsed_s=found.elapsed_s, finished=finished, demand_per_s=plan.demand.peak_per_s,
+        elapsed_s=found.elapsed_s, finished=finished, demand_per_s=plan.peak_per_s,
         requests_per_customer=requests, orders_per_customer=orders,
         breaks_at_step=step, breaks_at_channel=channel,
         plateaus=tuple(_plateau(p, folder) for p, folder in zip(history, folders, strict=True)),
