@@ -71,17 +71,28 @@ def drive(tmp_path) -> Callable[..., dict]:
 
 
 @pytest.fixture
-def one_page_run(tmp_path) -> Callable[..., subprocess.Popen]:
-    """Starts Locust with our plug-in and customers of one request each; the run file is in folder/run."""
+def one_page() -> Callable[..., Path]:
+    """Writes folder/one-page.yaml: customers who look at one page of the server at a URL and leave."""
 
-    def start(
-        url: str, *, peak: float, length_s: float, seed: int = 1, workers: int = 1, folder: Path = tmp_path
-    ) -> subprocess.Popen:
+    def write(url: str, folder: Path, *, peak: float, length_s: float, seed: int = 1) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         scenario = folder / "one-page.yaml"
         scenario.write_text(
             ONE_PAGE % {"url": url, "peak": peak, "length_s": length_s, "seed": seed}, encoding="utf-8"
         )
+        return scenario
+
+    return write
+
+
+@pytest.fixture
+def one_page_run(tmp_path, one_page) -> Callable[..., subprocess.Popen]:
+    """Starts Locust with our plug-in and customers of one request each; the run file is in folder/run."""
+
+    def start(
+        url: str, *, peak: float, length_s: float, seed: int = 1, workers: int = 1, folder: Path = tmp_path
+    ) -> subprocess.Popen:
+        scenario = one_page(url, folder, peak=peak, length_s=length_s, seed=seed)
         command = [sys.executable, "-m", "locust", "-f", ROOT / "tests/load/one_step.py", "--headless",
                    "--only-summary", "--scenario", scenario, "--run-folder", folder / "run"]  # fmt: skip
         if workers > 1:

@@ -22,6 +22,9 @@ from doorbuster.scenario import Schedule
 
 _STARTS_BEFORE_YIELD = 16  # a burst of arrivals lets the first ones run before the last ones exist
 
+STOPPED_S = 2.0  # a timer that is so late was not: the whole process stood still
+NEWS_S = 0.5  # to hear what was decided meanwhile
+
 FULL_PAUSE_S = 1.0  # a seat whose customer found no room tries again after so long
 
 Admit = Callable[[Arrival], Any]  # returns the customer's greenlet, or None if there was no room
@@ -47,6 +50,8 @@ class OpenDoor:
             wait_s = arrival.intended_at - perf_counter()
             if wait_s > 0:
                 gevent.sleep(wait_s)
+                if perf_counter() - arrival.intended_at > STOPPED_S:
+                    gevent.sleep(NEWS_S)  # others may have been given these customers
             elif self._let_in % _STARTS_BEFORE_YIELD == 0:
                 gevent.sleep(0)
             self._let_in += 1

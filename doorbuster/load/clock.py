@@ -1,38 +1,63 @@
-"""How far another machine's clock is from ours, from messages there and back.
+"""How far another machine's clocks are from ours, from messages there and back.
 
-offset = their reading - the middle of our sending and receiving; it is wrong by at most half the round trip.
-The exchange with the shortest round trip is the best one.
+offset = their reading - the middle of our readings at sending and receiving; it is wrong by at most half the
+round trip. The exchange with the shortest round trip is the best one.
 Source: D. L. Mills, RFC 5905 (NTPv4), section 8, clock offset and round-trip delay.
+
+Every machine has two clocks. The wall clock is what people compare, so its offset is stated; but it may be
+set at any moment. The counter (`time.perf_counter`) is never set, so the start of a run is told in it, and no
+clock that is wrong, set or running too fast moves an arrival.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from time import perf_counter, time
 from typing import NamedTuple
 
 
-class Exchange(NamedTuple):
-    """One question and answer; all in Unix seconds, `there_s` by the other clock."""
+class Reading(NamedTuple):
+    """What the clocks of one machine show at one moment."""
 
-    sent_s: float
-    there_s: float
-    received_s: float
+    wall_s: float  # Unix seconds
+    counter_s: float  # since a moment that only this process knows
+
+
+class Exchange(NamedTuple):
+    """One question and answer: our clocks at sending, theirs, ours at receiving."""
+
+    sent: Reading
+    there: Reading
+    received: Reading
+
+    @property
+    def round_trip_s(self) -> float:
+        return self.received.counter_s - self.sent.counter_s
 
 
 class ClockOffset(NamedTuple):
-    """Their clock minus ours in seconds, and by how much that may be wrong."""
+    """Their clocks minus ours, and by how much that may be wrong."""
 
-    offset_s: float
+    wall_s: float
+    counter_s: float
     uncertainty_s: float
 
     def __str__(self) -> str:
-        return f"{self.offset_s * 1e3:+.1f} ms ± {self.uncertainty_s * 1e3:.1f} ms"
+        return f"{self.wall_s * 1e3:+.1f} ms ± {self.uncertainty_s * 1e3:.1f} ms"
+
+
+def read_clocks() -> Reading:
+    """Both clocks of this process."""
+    return Reading(time(), perf_counter())
 
 
 def clock_offset(exchanges: Iterable[Exchange]) -> ClockOffset | None:
     """The offset by the quickest exchange; None without any."""
-    best = min(exchanges, key=lambda exchange: exchange.received_s - exchange.sent_s, default=None)
+    best = min(exchanges, key=lambda exchange: exchange.round_trip_s, default=None)
     if best is None:
         return None
-    round_trip_s = best.received_s - best.sent_s
-    return ClockOffset(best.there_s - (best.sent_s + best.received_s) / 2.0, round_trip_s / 2.0)
+    wall_s, counter_s = (
+        there - (sent + received) / 2.0
+        for sent, there, received in zip(best.sent, best.there, best.received, strict=True)
+    )
+    return ClockOffset(wall_s, counter_s, best.round_trip_s / 2.0)

@@ -37,6 +37,7 @@ logger = logging.getLogger("doorbuster")
 LEAD_S = 1.0  # between the plan and the first arrival, so that every worker is ready
 PLANNING_S_PER_ARRIVAL = 2e-6  # a worker plans the whole schedule before it takes its share
 FINAL_REPORT_LIMIT_S = 15.0  # how long the last reports of the workers are waited for
+LAST_WORDS_S = 0.2  # to read what a worker had sent before its process ended
 BOOKS_LIMIT_S = 20.0
 KILL_FILE = "STOP"
 CONDUCTOR = "conductor"  # the name under which the master itself reports
@@ -62,7 +63,7 @@ class Orders:
     schedule: Schedule
     assortment: Assortment
     url: str
-    starts_at_unix_s: float
+    started_at: float  # the run's zero on the `perf_counter` of whoever holds these orders
 
 
 class Crew(Protocol):
@@ -70,8 +71,16 @@ class Crew(Protocol):
 
     names: list[str]
 
-    def hand_out(self, orders: Orders) -> tuple[str, ...]:
-        """Tell every worker its orders; returns remarks worth recording, such as clock offsets."""
+    def meet(self) -> tuple[str, ...]:
+        """Compare clocks; returns remarks worth recording. `names` are then those who answered."""
+        ...
+
+    def hand_out(self, orders: Orders) -> None:
+        """Tell every worker its orders."""
+        ...
+
+    def gone(self) -> frozenset[str]:
+        """Workers whose processes are known to have ended; of other machines nothing is known."""
         ...
 
     def acknowledge(self, worker: str, seq: int) -> None:
@@ -110,6 +119,7 @@ class Conductor:
         self._ending: tuple[RunStatus, str] | None = None
         self._close_by = inf
         self._parent = os.getppid()
+        self._started_at = inf  # by `perf_counter`: a clock that is set meanwhile does not move the run
         self._starts_at_unix_s = inf
 
     # ---- the course of a run
@@ -155,18 +165,19 @@ class Conductor:
         self._opening = self._with_books(
             lambda client: read_opening(brief.driver, client, started_unix_s=time())
         )
+        remarks = self._crew.meet()
         if self._ending is not None:
             raise RunInterrupted("ended before the first customer came; there is nothing to report")
         schedule = plan_schedule(scenario)
         lead_s = LEAD_S + len(schedule) * PLANNING_S_PER_ARRIVAL
-        starts_at_ns = time_ns() + round(lead_s * 1e9)
+        starts_at_ns, self._started_at = time_ns() + round(lead_s * 1e9), perf_counter() + lead_s
         self._starts_at_unix_s = starts_at_ns / 1e9
         self._roster = Roster(schedule, self._crew.names, now_s=0.0)
         self._writer = RunWriter.create(
             brief.folder, self._meta(schedule, starts_at_ns), schedule.planned_per_second()
         )
-        orders = Orders(brief.run_id, schedule, assortment, self._target.url, self._starts_at_unix_s)
-        for remark in self._crew.hand_out(orders):
+        self._crew.hand_out(Orders(brief.run_id, schedule, assortment, self._target.url, self._started_at))
+        for remark in remarks:
             self._record("clock", remark)
 
     def _tend(self) -> None:
@@ -174,7 +185,8 @@ class Conductor:
         assert self._roster is not None
         while not self._roster.complete:
             looked_at = perf_counter()
-            self._arrived.wait(timeout=REPORT_INTERVAL_S)
+            gone = self._crew.gone() & set(self._roster.waiting_for)
+            self._arrived.wait(timeout=LAST_WORDS_S if gone else REPORT_INTERVAL_S)
             self._arrived.clear()
             we_were_slow = perf_counter() - looked_at > 2 * REPORT_INTERVAL_S
             batches = self._write_queue()
@@ -183,8 +195,10 @@ class Conductor:
                 self._record("abort", reason)
                 self.interrupt(reason, status="aborted")
             if not we_were_slow:  # else their reports may wait in our own queue
-                for name in self._roster.silent(now_s=self._now_s()):
-                    self._lose(name)
+                silent = self._roster.silent(now_s=self._now_s())
+                for name in self._roster.waiting_for:
+                    if name in gone or name in silent:
+                        self._lose(name)
             if perf_counter() > self._close_by:
                 for name in self._roster.waiting_for:
                     self._lose(name)
@@ -263,7 +277,7 @@ class Conductor:
 
     def _now_s(self) -> float:
         """Seconds since the start of the run, negative before it."""
-        return time() - self._starts_at_unix_s
+        return perf_counter() - self._started_at
 
     def _with_books(self, read: Callable[[PlainClient], Any]) -> Any:
         """Read the shop's books; a shop that refuses is noted, because the audit is then unknown."""

@@ -71,7 +71,7 @@ def assignment_of(orders: Orders, scenario: Scenario, *, index: int, count: int,
         schedule=orders.schedule,
         assortment=orders.assortment,
         url=orders.url,
-        started_at=perf_counter() + (orders.starts_at_unix_s - time()),
+        started_at=orders.started_at,
         max_in_flight=max(scenario.safety.max_in_flight // count, 1),
         max_rate_per_s=scenario.safety.max_rate_per_s / count,
     )

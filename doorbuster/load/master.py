@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
-from time import time
 from typing import Any
 
 import gevent
+import psutil
 from locust.runners import MasterRunner
 
-from doorbuster.errors import ExitCode
+from doorbuster.errors import ExitCode, RunError
 from doorbuster.gate import judge, verdict
 from doorbuster.load.about import about_this_generator
-from doorbuster.load.clock import Exchange, clock_offset
+from doorbuster.load.clock import ClockOffset, Exchange, Reading, clock_offset, read_clocks
 from doorbuster.load.conductor import Brief, Conductor, Orders
 from doorbuster.load.generator import assignment_of
 from doorbuster.load.messages import (
@@ -27,6 +27,7 @@ from doorbuster.load.messages import (
     CLOSE,
     ORDERS,
     TAKE_OVER,
+    batch_from_wire,
     orders_to_wire,
     rows_to_wire,
 )
@@ -41,7 +42,8 @@ logger = logging.getLogger("doorbuster")
 
 END_LIMIT_S = 90.0  # how long Locust's shutdown waits for the run file to be complete
 CLOCK_QUESTIONS = 5
-CLOCK_LIMIT_S = 1.0
+CLOCK_LIMIT_S = 5.0
+SAME_PROCESS_S = 0.1  # two processes of one number were never started within so short a time
 
 
 class MasterSide(Side):
@@ -86,8 +88,9 @@ class MasterSide(Side):
 
     # ---- the run
 
-    def _receive(self, batch: Batch) -> None:
-        if self.conductor is not None:
+    def _receive(self, run_id: str, batch: Batch) -> None:
+        """A report counts for its own run; one that comes when that is over counts for none."""
+        if self.conductor is not None and self.conductor.brief.run_id == run_id:
             self.conductor.receive(batch)
 
     def _conduct(self, conductor: Conductor) -> None:
@@ -137,10 +140,17 @@ class LocalCrew:
     def muster(self) -> None:
         """There is nobody to call together."""
 
-    def hand_out(self, orders: Orders) -> tuple[str, ...]:
-        share = assignment_of(orders, self._scenario, index=0, count=1, worker=self.names[0])
-        self._side.assign(share, self._receive)
+    def meet(self) -> tuple[str, ...]:
+        """One process has one clock."""
         return ()
+
+    def hand_out(self, orders: Orders) -> None:
+        share = assignment_of(orders, self._scenario, index=0, count=1, worker=self.names[0])
+        self._side.assign(share, partial(self._receive, orders.run_id))
+
+    def gone(self) -> frozenset[str]:
+        """Whoever asks is there."""
+        return frozenset()
 
     def acknowledge(self, *_: Any) -> None:
         """A report cannot get lost within a process."""
@@ -162,10 +172,13 @@ class RemoteCrew:
         self.names: list[str] = []
         self._runner = runner
         self._scenario = scenario
-        self._clock_answers: dict[str, list[Exchange]] = defaultdict(list)
+        self._run_id = ""
+        self._clock_answers: dict[str, list[Exchange]] = {}
+        self._clocks: dict[str, ClockOffset] = {}
+        self._processes: dict[str, psutil.Process] = {}
 
     def listen(self, receive: Any) -> None:
-        self._runner.register_message(BATCH, lambda msg, **_: receive(Batch.from_wire(msg.data)))
+        self._runner.register_message(BATCH, lambda msg, **_: receive(*batch_from_wire(msg.data)))
         self._runner.register_message(CLOCK, self._on_clock)
 
     def muster(self) -> None:
@@ -173,27 +186,37 @@ class RemoteCrew:
         clients = self._runner.clients
         self.names = [node.id for node in clients.ready + clients.spawning + clients.running]
 
-    def hand_out(self, orders: Orders) -> tuple[str, ...]:
+    def meet(self) -> tuple[str, ...]:
         self._ask_the_time()
-        remarks = []
+        offsets = {name: clock_offset(self._clock_answers[name]) for name in self.names}
+        self._clocks = {name: clock for name, clock in offsets.items() if clock is not None}
+        silent = [name for name in self.names if name not in self._clocks]
+        if len(silent) == len(self.names):
+            connected = ", ".join(self.names) or "none"
+            raise RunError(f"no worker answered within {CLOCK_LIMIT_S:g} s (connected: {connected})")
+        self.names = list(self._clocks)
+        return (
+            *(f"{name}: clock {clock}, corrected" for name, clock in self._clocks.items()),
+            *(f"{name}: left out, it did not answer within {CLOCK_LIMIT_S:g} s" for name in silent),
+        )
+
+    def hand_out(self, orders: Orders) -> None:
+        self._run_id = orders.run_id
         for index, name in enumerate(self.names):
-            clock = clock_offset(self._clock_answers[name])
-            if clock is None:
-                remarks.append(f"{name}: clock unknown, it did not answer within {CLOCK_LIMIT_S:g} s")
-            else:
-                remarks.append(f"{name}: clock {clock}, corrected")
             wire = orders_to_wire(
                 orders,
                 self._scenario,
                 index=index,
                 count=len(self.names),
-                clock_offset_s=clock.offset_s if clock else 0.0,
+                counter_offset_s=self._clocks[name].counter_s,
             )
             self._runner.send_message(ORDERS, wire, client_id=name)
-        return tuple(remarks)
+
+    def gone(self) -> frozenset[str]:
+        return frozenset(name for name, process in self._processes.items() if _has_ended(process))
 
     def acknowledge(self, worker: str, seq: int) -> None:
-        self._runner.send_message(ACKNOWLEDGED, {"seq": seq}, client_id=worker)
+        self._runner.send_message(ACKNOWLEDGED, {"run_id": self._run_id, "seq": seq}, client_id=worker)
 
     def take_over(self, worker: str, rows: Rows) -> None:
         self._runner.send_message(TAKE_OVER, rows_to_wire(rows), client_id=worker)
@@ -206,14 +229,40 @@ class RemoteCrew:
             self._runner.send_message(CLOSE, {"cause": cause}, client_id=name)
 
     def _ask_the_time(self) -> None:
-        self._clock_answers.clear()
+        self._clock_answers = {name: [] for name in self.names}
+        self._processes.clear()
         with gevent.Timeout(CLOCK_LIMIT_S, False):
             for question in range(1, CLOCK_QUESTIONS + 1):
                 for name in self.names:
-                    self._runner.send_message(CLOCK, {"sent_s": time()}, client_id=name)
-                while any(len(self._clock_answers[name]) < question for name in self.names):
+                    self._runner.send_message(CLOCK, {"sent": read_clocks()}, client_id=name)
+                while any(len(answers) < question for answers in self._clock_answers.values()):
                     gevent.sleep(0.002)
 
     def _on_clock(self, msg: Any, **_: Any) -> None:
-        answer = Exchange(msg.data["sent_s"], msg.data["there_s"], time())
-        self._clock_answers[msg.node_id].append(answer)
+        received, answer = read_clocks(), msg.data
+        exchange = Exchange(Reading(*answer["sent"]), Reading(*answer["there"]), received)
+        if msg.node_id in self._clock_answers:
+            self._clock_answers[msg.node_id].append(exchange)
+            process = _process_here(answer["pid"], created_unix_s=answer["created_unix_s"])
+            if process is not None:
+                self._processes[msg.node_id] = process
+
+
+def _process_here(pid: int, *, created_unix_s: float) -> psutil.Process | None:
+    """The process of that number, unless it is one of another machine that happens to have the number."""
+    try:
+        process = psutil.Process(pid)
+        same = abs(process.create_time() - created_unix_s) < SAME_PROCESS_S
+    except psutil.Error:
+        return None
+    return process if same else None
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    """Whether it is no more; killed ones stay listed until their parent has looked at them."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.Error:
+        return False

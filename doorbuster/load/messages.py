@@ -2,10 +2,10 @@
 
 | message | from → to | carries |
 |---|---|---|
-| clock | master → worker → master | when it was sent, and the worker's reading |
-| orders | master → worker | the scenario, its share, when the run starts by the worker's clock |
-| batch | worker → master | one second of observations, numbered |
-| acknowledged | master → worker | the number of a batch that is on disk |
+| clock | master → worker → master | our clocks when it was sent; the worker's, and which process it is |
+| orders | master → worker | the scenario, its share, when the run starts by the worker's counter |
+| batch | worker → master | one second of observations, numbered, and of which run |
+| acknowledged | master → worker | the number of a batch that is on disk, and of which run |
 | take_over | master → worker | rows of the schedule that a lost worker can no longer let in |
 | close | master → worker | stop early, and why |
 """
@@ -19,6 +19,7 @@ import numpy as np
 
 from doorbuster.load.conductor import Orders
 from doorbuster.load.roster import Rows
+from doorbuster.records.batch import Batch
 from doorbuster.scenario import Scenario, plan_schedule, read_scenario
 from doorbuster.storefronts import Assortment
 
@@ -31,7 +32,7 @@ CLOSE = "doorbuster_close"
 
 
 def orders_to_wire(
-    orders: Orders, scenario: Scenario, *, index: int, count: int, clock_offset_s: float
+    orders: Orders, scenario: Scenario, *, index: int, count: int, counter_offset_s: float
 ) -> dict[str, Any]:
     """Orders for worker `index` of `count`; the schedule is not sent, the worker plans the same one."""
     return {
@@ -41,7 +42,7 @@ def orders_to_wire(
         "seed": scenario.seed,
         "assortment": astuple(orders.assortment),
         "url": orders.url,
-        "starts_at_unix_s": orders.starts_at_unix_s + clock_offset_s,
+        "started_at": orders.started_at + counter_offset_s,
         "index": index,
         "count": count,
     }
@@ -57,8 +58,17 @@ def orders_from_wire(wire: dict[str, Any], scenario: Scenario) -> Orders:
         schedule=plan_schedule(scenario),
         assortment=Assortment(*(tuple(column) for column in wire["assortment"])),
         url=wire["url"],
-        starts_at_unix_s=wire["starts_at_unix_s"],
+        started_at=wire["started_at"],
     )
+
+
+def batch_to_wire(run_id: str, batch: Batch) -> dict[str, Any]:
+    return {"run_id": run_id, **batch.to_wire()}
+
+
+def batch_from_wire(wire: dict[str, Any]) -> tuple[str, Batch]:
+    """The run that the batch belongs to, which need not be the one under way, and the batch."""
+    return wire["run_id"], Batch.from_wire(wire)
 
 
 def rows_to_wire(rows: Rows) -> dict[str, Any]:

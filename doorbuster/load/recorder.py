@@ -125,12 +125,18 @@ class Recorder(Notes):
         self._events.append(event)
 
     def take_steps(self) -> Steps:
-        """The steps since the last call, as columns."""
-        rows, self.steps = self.steps, []
+        """The steps since the last call, as columns; none is left over at the moment this returns.
+
+        Call `take` at once: then a report holds the steps of every customer who left in it, and whatever
+        else becomes of its worker, nobody is recorded as served without a request.
+        """
         parts = []
-        for first in range(0, len(rows), _ROWS_AT_ONCE):
-            parts.append(_columns(rows[first : first + _ROWS_AT_ONCE], self._started_at))
-            self._pause()
+        while self.steps:
+            rows = self.steps[:_ROWS_AT_ONCE]
+            del self.steps[:_ROWS_AT_ONCE]
+            parts.append(_columns(rows, self._started_at))
+            if self.steps:
+                self._pause()
         return _joined(parts)
 
     def take(self, steps: Steps, health: HealthSecond | None, *, final: bool = False) -> Batch:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from time import perf_counter, time
+from functools import partial
+from time import perf_counter
 from typing import Any
 
 import gevent
+import psutil
 
+from doorbuster.load.clock import read_clocks
 from doorbuster.load.generator import REPORT_INTERVAL_S, Generator, assignment_of
 from doorbuster.load.messages import (
     ACKNOWLEDGED,
@@ -16,6 +19,7 @@ from doorbuster.load.messages import (
     CLOSE,
     ORDERS,
     TAKE_OVER,
+    batch_to_wire,
     orders_from_wire,
     rows_from_wire,
     scenario_from_wire,
@@ -24,7 +28,7 @@ from doorbuster.load.side import Side
 from doorbuster.records.batch import Batch
 from doorbuster.storefronts import Storefront
 
-RESEND_AFTER_S = 3.0
+RESEND_AFTER_S = 2.0  # well within the silence after which a worker counts as lost
 MASTER_LIMIT_S = 15.0  # load without a master must end
 
 
@@ -34,7 +38,9 @@ class WorkerSide(Side):
     def __init__(self, environment: Any, drivers: Mapping[str, type[Storefront]]) -> None:
         super().__init__(environment, drivers)
         self._runner = environment.runner
+        self._run_id = ""
         self._unacknowledged: dict[int, tuple[float, Batch]] = {}
+        self._process = psutil.Process()
         for message, listener in (
             (CLOCK, self._on_clock),
             (ACKNOWLEDGED, self._on_acknowledged),
@@ -51,11 +57,14 @@ class WorkerSide(Side):
     # ---- the master's messages
 
     def _on_clock(self, msg: Any, **_: Any) -> None:
-        self._runner.send_message(CLOCK, {"sent_s": msg.data["sent_s"], "there_s": time()})
+        there = read_clocks()
+        who = {"pid": self._process.pid, "created_unix_s": self._process.create_time()}
+        self._runner.send_message(CLOCK, {"sent": msg.data["sent"], "there": there, **who})
 
     def _on_orders(self, msg: Any, **_: Any) -> None:
         scenario = scenario_from_wire(msg.data)
         orders = orders_from_wire(msg.data, scenario)
+        self._run_id = orders.run_id
         self._unacknowledged.clear()
         self.assign(
             assignment_of(
@@ -65,11 +74,12 @@ class WorkerSide(Side):
                 count=msg.data["count"],
                 worker=self._runner.client_id,
             ),
-            self._ship,
+            partial(self._ship, orders.run_id),
         )
 
     def _on_acknowledged(self, msg: Any, **_: Any) -> None:
-        self._unacknowledged.pop(msg.data["seq"], None)
+        if msg.data["run_id"] == self._run_id:
+            self._unacknowledged.pop(msg.data["seq"], None)
 
     def _on_take_over(self, msg: Any, **_: Any) -> None:
         if self.generator is not None:
@@ -80,19 +90,34 @@ class WorkerSide(Side):
 
     # ---- reports
 
-    def _ship(self, batch: Batch) -> None:
-        now = perf_counter()
-        self._unacknowledged[batch.seq] = (now, batch)
+    def _ship(self, run_id: str, batch: Batch) -> None:
+        if run_id != self._run_id:
+            return
+        self._unacknowledged[batch.seq] = (perf_counter(), batch)
         self._send(batch)
-        for seq, (sent_at, old) in list(self._unacknowledged.items()):
-            if now - sent_at > RESEND_AFTER_S:
-                self._unacknowledged[seq] = (now, old)
-                self._send(old)
-        if batch.seq - min(self._unacknowledged) > MASTER_LIMIT_S / REPORT_INTERVAL_S and not batch.final:
+        if batch.final:
+            gevent.spawn(self._see_through, run_id)
+            return
+        self._send_again()
+        if batch.seq - min(self._unacknowledged) > MASTER_LIMIT_S / REPORT_INTERVAL_S:
             gevent.spawn(self._end_without_master)
 
+    def _see_through(self, run_id: str) -> None:
+        """After the last report nothing else calls for a look at those that were not acknowledged."""
+        give_up_at = perf_counter() + MASTER_LIMIT_S
+        while run_id == self._run_id and self._unacknowledged and perf_counter() < give_up_at:
+            gevent.sleep(REPORT_INTERVAL_S)
+            self._send_again()
+
+    def _send_again(self) -> None:
+        now = perf_counter()
+        for seq, (sent_at, batch) in list(self._unacknowledged.items()):
+            if now - sent_at > RESEND_AFTER_S:
+                self._unacknowledged[seq] = (now, batch)
+                self._send(batch)
+
     def _send(self, batch: Batch) -> None:
-        self._runner.send_message(BATCH, batch.to_wire())
+        self._runner.send_message(BATCH, batch_to_wire(self._run_id, batch))
 
     def _end_without_master(self) -> None:
         self.close("master_lost")

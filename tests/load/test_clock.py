@@ -1,27 +1,46 @@
-"""Another machine's clock is found from messages there and back, and how sure we are is said."""
+"""Another machine's clocks are found from messages there and back, and how sure we are is said."""
 
 from __future__ import annotations
 
 import pytest
 
-from doorbuster.load.clock import Exchange, clock_offset
+from doorbuster.load.clock import Exchange, Reading, clock_offset
+
+BOOTED_S = 70.0  # what our counter shows at Unix second 0
 
 
-def exchange(sent_s: float, *, ahead_s: float, there_s: float, back_s: float) -> Exchange:
-    """A question that takes `there_s` to a clock that is `ahead_s` ahead of ours, and `back_s` back."""
-    return Exchange(sent_s, sent_s + there_s + ahead_s, sent_s + there_s + back_s)
+def exchange(
+    sent_s: float, *, ahead_s: float, there_s: float, back_s: float, counter_ahead_s: float = 0.0
+) -> Exchange:
+    """A question that takes `there_s` to a machine whose clocks are ahead of ours, and `back_s` back."""
+
+    def ours(at_s: float) -> Reading:
+        return Reading(at_s, at_s + BOOTED_S)
+
+    at_s = sent_s + there_s
+    theirs = Reading(at_s + ahead_s, at_s + BOOTED_S + counter_ahead_s)
+    return Exchange(ours(sent_s), theirs, ours(at_s + back_s))
 
 
 def test_the_offset_is_exact_when_both_ways_take_as_long():
     found = clock_offset([exchange(100.0, ahead_s=3.5, there_s=0.02, back_s=0.02)])
-    assert found.offset_s == pytest.approx(3.5)
+    assert found.wall_s == pytest.approx(3.5)
     assert found.uncertainty_s == pytest.approx(0.02)
+
+
+def test_wall_clock_and_counter_are_found_apart():
+    found = clock_offset([exchange(9.0, ahead_s=-5.0, there_s=0.01, back_s=0.01, counter_ahead_s=86_400.0)])
+    assert found.wall_s == pytest.approx(-5.0)
+    assert found.counter_s == pytest.approx(86_400.0)
 
 
 @pytest.mark.parametrize("there_s", [0.0, 0.005, 0.03, 0.04])
 def test_the_error_is_never_larger_than_the_stated_uncertainty(there_s):
-    found = clock_offset([exchange(5.0, ahead_s=-60.0, there_s=there_s, back_s=0.04 - there_s)])
-    assert abs(found.offset_s - -60.0) <= found.uncertainty_s + 1e-9
+    found = clock_offset(
+        [exchange(5.0, ahead_s=-60.0, counter_ahead_s=7.0, there_s=there_s, back_s=0.04 - there_s)]
+    )
+    assert abs(found.wall_s - -60.0) <= found.uncertainty_s + 1e-9
+    assert abs(found.counter_s - 7.0) <= found.uncertainty_s + 1e-9
 
 
 def test_the_quickest_exchange_counts():
@@ -35,6 +54,5 @@ def test_a_clock_that_never_answered_is_unknown():
 
 
 def test_the_statement_has_offset_and_uncertainty():
-    assert (
-        str(clock_offset([exchange(1.0, ahead_s=-0.25, there_s=0.001, back_s=0.001)])) == "-250.0 ms ± 1.0 ms"
-    )
+    found = clock_offset([exchange(1.0, ahead_s=-0.25, there_s=0.001, back_s=0.001)])
+    assert str(found) == "-250.0 ms ± 1.0 ms"

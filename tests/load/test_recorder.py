@@ -91,6 +91,24 @@ def test_a_step_that_ends_while_a_report_pauses_is_in_the_next_report():
     assert [row.n for row in taken(recorder).requests] == [1]
 
 
+def test_a_report_holds_the_steps_of_every_customer_who_left_in_it():
+    """Whoever finishes a step and leaves while a big second is worked out belongs to it with both."""
+    recorder = recorder_with(*[(OK, 0.5, 0.001)] * 5_000)
+    left = iter(range(5))
+
+    def somebody_leaves():
+        for _ in left:
+            add(recorder, OK, 0.6, 0.002)
+            recorder.customer((0, "web", "buy", "served", "", "", 1, 1))
+            return
+
+    recorder._pause = somebody_leaves
+    batches = [taken(recorder), taken(recorder)]
+    requests = [sum(row.n for row in batch.requests) - 5_000 * (batch.seq == 0) for batch in batches]
+    assert requests == [sum(row.n for row in batch.customers) for batch in batches]
+    assert sum(requests) == 5
+
+
 def test_customers_who_left_alike_are_counted_together():
     recorder = recorder_with()
     for _ in range(3):

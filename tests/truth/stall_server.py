@@ -4,7 +4,8 @@
 
 Kinds: `infinite` answers everybody after the service time; `fifo` serves one after the other; `periodic` is
 `fifo` with 150 ms for every tenth and the service time for the others. GET /stall/<unix time>/<seconds>
-freezes the server for that long from that moment on; GET /count tells how many other requests it answered.
+freezes the server for that long from that moment on; GET /count tells how many other requests it answered,
+GET /arrivals when each of them came, in Unix seconds.
 The end of every service is computed, so a late timer delays one answer and never the next.
 Nothing of doorbuster is imported: a truth must not share the faults of what it judges. It prints its URL and
 ends when its standard input does.
@@ -19,7 +20,7 @@ import os
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 
 SLOW_EVERY, SLOW_S = 10, 0.150
@@ -35,10 +36,12 @@ class Station:
     stall_for_s: float = 0.0
     free_at: float = 0.0
     admitted: int = 0
+    arrivals: list[float] = field(default_factory=list)
 
     def end_of(self, now: float) -> float:
         """When the request that arrives now is done."""
         self.admitted += 1
+        self.arrivals.append(now)
         if self.kind == "infinite":
             return self._delayed(now, self.service_s)
         slow = self.kind == "periodic" and self.admitted % SLOW_EVERY == 0
@@ -67,6 +70,8 @@ class Connection(asyncio.Protocol):
         path = data.split(b" ", 2)[1].decode()
         if path == "/count":
             self.answer(json.dumps(self.station.admitted).encode())
+        elif path == "/arrivals":
+            self.answer(json.dumps(self.station.arrivals).encode())
         elif path.startswith("/stall/"):
             _, _, at, length_s = path.split("/")
             self.station.stall_at, self.station.stall_for_s = float(at), float(length_s)

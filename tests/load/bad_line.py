@@ -1,0 +1,56 @@
+"""A locustfile of tests: workers of tests/load/one_step.py whose line to the master is bad.
+
+Of the reports of a worker the first, fourth, seventh… is lost, the second, fifth… arrives twice, and the
+third, sixth… late, behind those that were sent after it; so is the last one of every worker lost, and every
+second acknowledgement. Only what is sent for the first time is hit. Each fault is printed.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import gevent
+from locust import events
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from one_step import Gate, Peak, Visitor
+
+from doorbuster.load.messages import ACKNOWLEDGED, BATCH
+
+__all__ = ["Gate", "Peak", "Visitor"]
+
+LATE_S = 1.6
+
+
+@events.init.add_listener
+def spoil(environment, **_):
+    """Put the bad line between this worker and its socket."""
+    runner = environment.runner
+    send = runner.send_message
+    sent, heard = set(), set()
+    listener, concurrent = runner.custom_messages[ACKNOWLEDGED]
+
+    def send_badly(kind, data=None, client_id=None):
+        if kind != BATCH or data["seq"] in sent:
+            send(kind, data, client_id)
+            return
+        sent.add(data["seq"])
+        fault = "last-lost" if data["final"] else ("lost", "twice", "late")[data["seq"] % 3]
+        print(fault, data["seq"], flush=True)
+        if fault == "twice":
+            send(kind, data, client_id)
+            send(kind, data, client_id)
+        elif fault == "late":
+            gevent.spawn_later(LATE_S, send, kind, data, client_id)
+
+    def listen_badly(msg, **rest):
+        if msg.data["seq"] % 2 and msg.data["seq"] not in heard:
+            heard.add(msg.data["seq"])
+            print("answer-lost", msg.data["seq"], flush=True)
+        else:
+            listener(msg=msg, **rest)
+
+    runner.send_message = send_badly
+    runner.custom_messages[ACKNOWLEDGED] = (listen_badly, concurrent)

@@ -1,0 +1,163 @@
+"""Runs of one master and workers started one by one, so that a test can do something to each of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from doorbuster.errors import RecordError
+from doorbuster.records.run import Run
+from doorbuster.scenario import load_scenario, plan_schedule
+
+ROOT = Path(__file__).parent.parent.parent
+ONE_STEP = ROOT / "tests/load/one_step.py"
+
+
+@dataclass(frozen=True)
+class Hand:
+    """One worker to start: its locustfile, its extra environment, and where it finds the master."""
+
+    locustfile: Path = ONE_STEP
+    environment: Mapping[str, str] = field(default_factory=dict)
+    master_port: int = 0
+
+
+@dataclass
+class Crew:
+    """A run of several processes under way, and what its server and its run file say afterwards."""
+
+    url: str
+    folder: Path
+    master: subprocess.Popen
+    workers: list[subprocess.Popen]
+
+    @property
+    def said(self) -> str:
+        return (self.folder / "said").read_text()
+
+    @property
+    def run_folder(self) -> Path:
+        return self.folder / "run"
+
+    def started_at(self) -> float:
+        """The run's zero in Unix seconds, once it is written down."""
+        return self._wait_for(lambda run: run.meta.started_at_unix_ns / 1e9)
+
+    def wait_for_second(self, second: int) -> None:
+        """Wait until so many seconds of the run are recorded."""
+        self._wait_for(lambda run: run.recorded_s >= second)
+
+    def end(self, *, limit_s: float = 90) -> int:
+        """Wait for the run to end; its exit code."""
+        return self.master.wait(timeout=limit_s)
+
+    def planned_s(self) -> np.ndarray:
+        """When who was to come, in seconds of the run."""
+        return plan_schedule(load_scenario(self.folder / "one-page.yaml")).intended_s
+
+    def arrivals_s(self) -> np.ndarray:
+        """When somebody came to the server, by its own clock, in seconds of the run."""
+        return np.sort(json.loads(_ask(f"{self.url}/arrivals"))) - self.started_at()
+
+    def delivered(self) -> int:
+        """How many requests the server itself counted."""
+        return json.loads(_ask(f"{self.url}/count"))
+
+    def rows(self, query: str) -> list[tuple]:
+        """What SQL says about the run file."""
+        with sqlite3.connect(f"file:{self.run_folder / 'run.sqlite'}?mode=ro", uri=True) as db:
+            return db.execute(query).fetchall()
+
+    def _wait_for(self, look: Callable[[Run], object]):
+        give_up_at = time.monotonic() + 60
+        while time.monotonic() < give_up_at:
+            try:
+                with Run.open(self.run_folder) as run:
+                    if found := look(run):
+                        return found
+            except RecordError:
+                assert self.master.poll() is None, self.said
+            time.sleep(0.05)
+        raise AssertionError(self.said)
+
+
+def _ask(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return answer.read()
+
+
+def free_port() -> int:
+    """A port that nobody uses."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@pytest.fixture
+def hand() -> type[Hand]:
+    return Hand
+
+
+@pytest.fixture
+def port() -> int:
+    """A port for Locust's own channel that no other run uses."""
+    return free_port()
+
+
+@pytest.fixture
+def crew(tmp_path, one_page, port) -> Iterator[Callable[..., Crew]]:
+    """Starts a master and workers for a server's URL; whatever is left of them at the end is killed."""
+    started: list[subprocess.Popen] = []
+
+    def begin(
+        url: str,
+        hands: Sequence[Hand],
+        *,
+        peak: float,
+        length_s: float,
+        seed: int = 1,
+        environment: Mapping[str, str] = {},
+        run_folder: Path | None = None,
+    ) -> Crew:
+        scenario = one_page(url, tmp_path, peak=peak, length_s=length_s, seed=seed)
+        locust = [sys.executable, "-m", "locust", "--only-summary"]
+
+        def start(said: str, environment: Mapping[str, str], *words: object) -> subprocess.Popen:
+            with (tmp_path / said).open("w") as out:
+                process = subprocess.Popen(
+                    [*locust, *map(str, words)], cwd=ROOT, env={**os.environ, **environment},
+                    stdout=out, stderr=out, start_new_session=True,
+                )  # fmt: skip
+            started.append(process)
+            return process
+
+        master = start(
+            "said", environment, "-f", ONE_STEP, "--headless", "--scenario", scenario,
+            "--run-folder", run_folder or tmp_path / "run", "--master", "--expect-workers", len(hands),
+            "--master-bind-port", port,
+        )  # fmt: skip
+        workers = [
+            start(f"said-{number}", one.environment, "-f", one.locustfile, "--worker",
+                  "--master-port", one.master_port or port)
+            for number, one in enumerate(hands)
+        ]  # fmt: skip
+        return Crew(url, tmp_path, master, workers)
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

@@ -1,0 +1,45 @@
+"""A locustfile of tests: a worker that is killed with SIGKILL in the middle of its farewell.
+
+DIES_WHEN=before: nothing of its last report leaves it. DIES_WHEN=after: the master has just acknowledged it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from locust import events
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from one_step import Gate, Peak, Visitor
+
+from doorbuster.load.messages import ACKNOWLEDGED, BATCH
+
+__all__ = ["Gate", "Peak", "Visitor"]
+
+
+@events.init.add_listener
+def prepare_to_die(environment, **_):
+    """Put the shot where the last report leaves, or where its acknowledgement arrives."""
+    runner, when = environment.runner, os.environ["DIES_WHEN"]
+    send = runner.send_message
+    listener, concurrent = runner.custom_messages[ACKNOWLEDGED]
+    last = []
+
+    def send_or_die(kind, data=None, client_id=None):
+        if kind == BATCH and data["final"]:
+            last.append(data["seq"])
+            if when == "before":
+                os.kill(os.getpid(), signal.SIGKILL)
+        send(kind, data, client_id)
+
+    def listen_or_die(msg, **rest):
+        listener(msg=msg, **rest)
+        if msg.data["seq"] in last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    runner.send_message = send_or_die
+    runner.custom_messages[ACKNOWLEDGED] = (listen_or_die, concurrent)

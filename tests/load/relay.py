@@ -1,0 +1,97 @@
+"""A cable between two hosts: passes every TCP connection on, each way later by so many milliseconds.
+
+    python tests/load/relay.py --to 127.0.0.1:5557 --delay-ms 20
+
+It prints the port it listens on. A line `cut SECONDS` on standard input breaks every connection and accepts
+none for so long; when standard input ends, so does the relay.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections import deque
+
+AT_ONCE = 65_536
+
+
+class Cable:
+    """All connections through this relay."""
+
+    def __init__(self, host: str, port: int, delay_s: float) -> None:
+        self._to = host, port
+        self._delay_s = delay_s
+        self._cut_until = 0.0
+        self._ends: set[asyncio.StreamWriter] = set()
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass one connection on until either end closes it."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._cut_until:
+            writer.transport.abort()
+            return
+        far_reader, far_writer = await asyncio.open_connection(*self._to)
+        ends = {writer, far_writer}
+        self._ends |= ends
+        try:
+            await asyncio.gather(self._pass_on(reader, far_writer), self._pass_on(far_reader, writer))
+        except ConnectionError:
+            pass
+        finally:
+            self._ends -= ends
+            for end in ends:
+                end.transport.abort()
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        loop, on_the_way, news = asyncio.get_running_loop(), deque(), asyncio.Event()
+
+        async def read() -> None:
+            data = b"-"
+            while data:
+                data = await reader.read(AT_ONCE)
+                on_the_way.append((loop.time() + self._delay_s, data))
+                news.set()
+
+        async def write() -> None:
+            while True:
+                while not on_the_way:
+                    news.clear()
+                    await news.wait()
+                at, data = on_the_way.popleft()
+                await asyncio.sleep(max(at - loop.time(), 0))
+                if not data:
+                    writer.write_eof()
+                    return
+                writer.write(data)
+
+        await asyncio.gather(read(), write())
+
+    def cut(self, for_s: float) -> None:
+        """Break every connection."""
+        self._cut_until = asyncio.get_running_loop().time() + for_s
+        for end in self._ends:
+            end.transport.abort()
+
+
+async def main(host: str, port: int, delay_s: float, listen: str) -> None:
+    """Relay until standard input ends."""
+    cable = Cable(host, port, delay_s)
+    server = await asyncio.start_server(cable.accept, listen, 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    loop = asyncio.get_running_loop()
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        word, for_s = line.split()
+        assert word == "cut"
+        cable.cut(float(for_s))
+    server.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--to", required=True)
+    parser.add_argument("--delay-ms", type=float, default=0.0)
+    parser.add_argument("--listen", default="127.0.0.1")
+    options = parser.parse_args()
+    far_host, far_port = options.to.rsplit(":", 1)
+    asyncio.run(main(far_host, int(far_port), options.delay_ms / 1e3, options.listen))

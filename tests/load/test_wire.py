@@ -1,0 +1,83 @@
+"""Between worker and master reports get lost, arrive twice, late, in any order: each still counts once.
+
+All over Locust's own channel, between processes; who really came is what the server counted.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from doorbuster.records.run import Run
+
+pytestmark = pytest.mark.alone
+
+HERE = Path(__file__).parent
+
+
+def assert_each_counts_once(crew) -> None:
+    with Run.open(crew.run_folder) as run:
+        started, recorded = int(run.arrivals()["web"].started.sum()), run.histogram("response").n
+        reports, served = run.workers(), run.balance().served
+        assert [event for event in run.events() if event.kind == "worker_lost"] == []
+    assert {len(crew.planned_s())} == {crew.delivered(), recorded, served, started}
+    assert all(report.final and not report.missing for report in reports)
+
+
+@pytest.fixture
+def relay(port):
+    """Starts tests/load/relay.py in front of the master's port: (its port, a function that cuts it)."""
+    started = []
+
+    def start(*options: object):
+        command = [sys.executable, HERE / "relay.py", "--to", f"127.0.0.1:{port}", *map(str, options)]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+
+        def cut(for_s: float) -> None:
+            process.stdin.write(f"cut {for_s}\n")
+            process.stdin.flush()
+
+        return int(process.stdout.readline()), cut
+
+    yield start
+    for process in started:
+        process.stdin.close()
+        assert process.wait(10) == 0
+        process.stdout.close()
+
+
+def test_reports_that_are_lost_late_and_sent_twice_count_once(crew, hand, stall_server):
+    hands = [hand(locustfile=HERE / "bad_line.py")] * 3
+    ours = crew(stall_server("--service-ms", "2"), hands, peak=90, length_s=6)
+    ours.end()
+    assert_each_counts_once(ours)
+    said = [(ours.folder / f"said-{number}").read_text() for number in range(3)]
+    faults = Counter(line.split()[0] for text in said for line in text.splitlines() if line)
+    assert faults["last-lost"] == 3
+    assert min(faults[fault] for fault in ("lost", "twice", "late", "answer-lost")) >= 3
+
+
+@pytest.mark.truth
+@pytest.mark.parametrize("cut_for_s", [0.0, 2.0])
+def test_a_line_that_breaks_in_the_middle_of_a_run_loses_nothing(cut_for_s, crew, hand, relay, stall_server):
+    through, cut = relay("--delay-ms", 20)
+    ours = crew(stall_server("--service-ms", "2"), [hand(master_port=through), hand()], peak=90, length_s=8)
+    ours.wait_for_second(3)
+    cut(cut_for_s)
+    ours.end()
+    assert_each_counts_once(ours)
+
+
+@pytest.mark.truth
+def test_a_line_that_breaks_at_the_very_end_loses_nothing(crew, hand, relay, stall_server):
+    through, cut = relay()
+    ours = crew(stall_server("--service-ms", "2"), [hand(master_port=through), hand()], peak=90, length_s=5)
+    ours.wait_for_second(4)
+    cut(2.5)
+    ours.end()
+    assert_each_counts_once(ours)
