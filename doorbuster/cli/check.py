@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from rich.console import Console
 
-    from doorbuster.scenario import Scenario, Schedule
+    from doorbuster.scenario import Channel, Patience, Scenario, Schedule
 
 CURVE_WIDTH, CURVE_HEIGHT = 72, 8
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
@@ -46,6 +46,7 @@ def command(scenario: str, profile: str | None, url: str | None, seed: int | Non
     _print_curve(console, plan, schedule)
     _print_figures(console, plan, schedule)
     _print_channels(console, plan)
+    _print_behaviour(console, plan)
     _print_thresholds(console, plan)
 
 
@@ -92,7 +93,7 @@ def _print_figures(console: Console, plan: Scenario, schedule: Schedule) -> None
             "duration",
             f"{format_duration(schedule.duration_s)}, then up to {format_duration(plan.drain_s)} to leave",
         ),
-        ("peak", f"{plan.demand.peak_per_s:.4g} customers/s"),
+        ("peak", f"{plan.peak_per_s:.4g} customers/s"),
         ("customers", f"{in_all} expected, {with_seed} with seed {plan.seed}"),
         ("seats", f"{seats} agents who serve one customer after the other"),
         ("orders", f"about {format_count(round(expected.orders))} tried"),
@@ -122,17 +123,50 @@ def _print_channels(console: Console, plan: Scenario) -> None:
         "channel", "arrivals", "journeys", "patience", box=None, padding=(0, 3, 0, 0), header_style="dim"
     )
     for name, channel in plan.channels.items():
-        arrivals = f"{channel.seats} seats" if channel.seats else f"{(channel.share_ratio or 0) * 100:.3g} %"
+        arrivals = f"{(channel.share_ratio or 0) * 100:.3g} %"
+        if channel.seats:
+            arrivals = f"{channel.seats} seats"
+        elif channel.demand is not None:
+            arrivals = f"own, up to {channel.demand.peak_per_s:.3g}/s"
         journeys = ", ".join(
             f"{journey} {ratio * 100:.3g} %" for journey, ratio in channel.journey_ratios().items()
         )
-        patience = "waits"
-        if channel.patience is not None:
-            median_s = channel.patience.tau_s * math.log(2.0) ** (1.0 / channel.patience.shape)
-            patience = f"half gone after {median_s:.2g} s (modelled)"
-        table.add_row(name, arrivals, journeys, patience)
+        table.add_row(name, arrivals, journeys, _patience(channel))
     console.print(table)
     console.print()
+
+
+def _patience(channel: Channel) -> str:
+    """When half the people have lost patience, by device where that differs."""
+    halves = {_half_gone(channel.patience)}
+    if channel.devices:
+        halves = {f"{_half_gone(channel.patience_with(device))} ({device})" for device in channel.devices}
+    return ", ".join(sorted(halves))
+
+
+def _half_gone(patience: Patience | None) -> str:
+    if patience is None:
+        return "waits"
+    median_s = patience.tau_s * math.log(2.0) ** (1.0 / patience.shape)
+    return f"half gone after {median_s:.2g} s (modelled)"
+
+
+def _print_behaviour(console: Console, plan: Scenario) -> None:
+    """What each channel's people and machines do, and what answers must show, in plain sentences."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from doorbuster.scenario import told_of, told_of_rule
+
+    table = Table.grid(padding=(0, 3))
+    for name, channel in plan.channels.items():
+        for sentence in told_of(channel):
+            table.add_row(f"[dim]{name}[/]", escape(sentence))
+    for rule in plan.target.content_rules:
+        table.add_row("[dim]rule[/]", escape(told_of_rule(rule)))
+    if table.row_count:
+        console.print(table)
+        console.print()
 
 
 def _print_thresholds(console: Console, plan: Scenario) -> None:

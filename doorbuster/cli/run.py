@@ -59,6 +59,11 @@ if TYPE_CHECKING:
     type=click.IntRange(1, 65535),
     help="Port on which workers of other machines are awaited.",
 )
+@click.option(
+    "--without-retries",
+    is_flag=True,
+    help="Nobody reloads or tries again: the difference is the part of retries in a collapse.",
+)
 @click.option("--quiet", is_flag=True, help="No live view; only the verdict.")
 @click.argument("locust_options", nargs=-1, type=click.UNPROCESSED)
 def command(
@@ -73,6 +78,7 @@ def command(
     expect_workers: int,
     bind: str,
     bind_port: int,
+    without_retries: bool,
     quiet: bool,
     locust_options: tuple[str, ...],
 ) -> int:
@@ -99,6 +105,8 @@ def command(
         options += ["--host", url]
     if confirm_host:
         options += ["--confirm-host", confirm_host]
+    if without_retries:
+        options += ["--without-retries"]
     if workers and expect_workers:
         raise UsageError("use just one of --workers (processes here) and --expect-workers (other machines)")
     if workers:

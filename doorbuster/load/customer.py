@@ -81,7 +81,7 @@ class Customer(Visitor):
             return self._insist(action, args, first, Insistence(self, until, reload=False))
         except (Leave, Rejected):
             now = self._next_at = perf_counter()
-            self.count("degraded", now)
+            self.count(f"degraded:{action.__name__}", now)
             return None
 
     def pages(self) -> int:

@@ -121,8 +121,12 @@ class MasterSide(Side):
             folder=Path(folder),
             run_id=f"{now:%Y%m%dT%H%M%S}-{token_hex(3)}",
             confirmed_host=self.environment.parsed_options.confirm_host or None,
-            about=about_this_generator(),
+            about={**about_this_generator(), "requested": self._requested()},
         )
+
+    def _requested(self) -> dict[str, Any]:
+        """What the command line asked for beyond the scenario, as the run file keeps it."""
+        return {"without_retries": True} if self.environment.parsed_options.without_retries else {}
 
 
 class LocalCrew:

@@ -40,6 +40,7 @@ def orders_to_wire(
         "scenario_text": scenario.source_text,
         "scenario_name": scenario.name,
         "seed": scenario.seed,
+        "without_retries": not scenario.has_retries,
         "assortment": astuple(orders.assortment),
         "url": orders.url,
         "started_at": orders.started_at + counter_offset_s,
@@ -49,7 +50,8 @@ def orders_to_wire(
 
 
 def scenario_from_wire(wire: dict[str, Any]) -> Scenario:
-    return read_scenario(wire["scenario_text"], file=wire["scenario_name"]).with_seed(wire["seed"])
+    scenario = read_scenario(wire["scenario_text"], file=wire["scenario_name"]).with_seed(wire["seed"])
+    return scenario.without_retries() if wire["without_retries"] else scenario
 
 
 def orders_from_wire(wire: dict[str, Any], scenario: Scenario) -> Orders:

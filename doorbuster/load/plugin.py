@@ -20,7 +20,7 @@ from doorbuster.load.dispatch import GateDispatcher
 from doorbuster.load.generator import customer_classes
 from doorbuster.load.master import MasterSide
 from doorbuster.load.worker import WorkerSide
-from doorbuster.scenario import JOURNEYS, Scenario, load_scenario
+from doorbuster.scenario import CHANNELS, JOURNEYS, Scenario, load_scenario
 from doorbuster.storefronts import Storefront, drivers_with
 
 Drivers = Mapping[str, type[Storefront]]
@@ -50,6 +50,7 @@ def _add_options(parser: Any, **_: Any) -> None:
     group = parser.add_argument_group("doorbuster options")
     for option, meaning in _OPTIONS.items():
         group.add_argument(option, default="", help=meaning)
+    group.add_argument("--without-retries", action="store_true", help="Nobody reloads or tries again")
     # Locust listens to the world by default, without a password; ours must be told to.
     parser.set_defaults(web_host=LOOPBACK, master_bind_host=LOOPBACK)
 
@@ -82,6 +83,8 @@ def _scenario(environment: Any, drivers: Drivers) -> Scenario:
         scenario = scenario.with_target(url=environment.host or None, profile=options.shop_profile or None)
     if options.run_seed:
         scenario = scenario.with_seed(int(options.run_seed))
+    if options.without_retries:
+        scenario = scenario.without_retries()
     problems = list(_missing(scenario, environment, drivers))
     if problems:
         raise ScenarioError(problems)
@@ -111,7 +114,15 @@ def _missing(scenario: Scenario, environment: Any, drivers: Drivers) -> list[Pro
                 lacks(environment.locustfile, f"journey {journey!r} in {classes[name].__name__}",
                       f"add a method {journey}(self)")  # fmt: skip
             steps = [visit.step for visit in JOURNEYS[journey].steps]
-            for step in driver.supports(steps) if driver else ():
+            for step in _lacking(driver, steps) if driver else ():
                 lacks(f"storefront {scenario.target.storefront!r}", f"step {step!r} (journey {journey})",
                       f"add a method {step} to the driver")  # fmt: skip
     return problems
+
+
+def _lacking(driver: type[Storefront], steps: Sequence[str]) -> tuple[str, ...]:
+    """The steps that no face of the driver has: a journey may end in another channel than it began in."""
+    lacking = driver.supports(steps)
+    for channel in CHANNELS:
+        lacking = driver.for_channel(channel).supports(lacking) if lacking else ()
+    return lacking

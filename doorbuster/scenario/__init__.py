@@ -27,6 +27,7 @@ from doorbuster.scenario.shape import Curve, Stage
 from doorbuster.scenario.stress import Offline, Reloads, Retries, WaitingRoom
 from doorbuster.scenario.target import Shop, Target
 from doorbuster.scenario.thresholds import Tag, Threshold, missing_sections
+from doorbuster.scenario.told import told_of, told_of_rule
 from doorbuster.scenario.visits import DEVICES, PAGES_UNSAID, Device, Pages, devices_given, ordering_shares
 
 __all__ = [
@@ -88,4 +89,6 @@ __all__ = [
     "schema_text",
     "seconds_of",
     "shipped_names",
+    "told_of",
+    "told_of_rule",
 ]

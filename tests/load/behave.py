@@ -1,0 +1,159 @@
+"""Runs customers whose behaviour a test decides, through the real generator inside real Locust.
+
+    python tests/load/behave.py < cases      (one JSON document a line; one JSON document a line comes back)
+
+A case: {"url", "folder", "channels", "rules", "drain", "duration_s", "arrivals": [[channel, journey, at_s]]};
+channels and rules are YAML. The answer: what the batches say, row by row. It ends with standard input.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import ClassVar
+
+import numpy as np
+from locust.env import Environment  # patches the interpreter, so it comes first
+
+from doorbuster.load.customer import Customer
+from doorbuster.load.generator import Assignment, Generator
+from doorbuster.scenario import Schedule, load_scenario
+from doorbuster.scenario.schedule import Lane
+from doorbuster.storefronts import Assortment, Line, Order, Queued, Rejected, Storefront
+
+LEAD_S = 0.2
+SCENARIO = """
+title: Moods
+target: {{storefront: "custom:moody", url: "{url}", rules: {rules}}}
+demand: {{peak: 1 customers/s, curve: {{stages: [{{for: {duration_s}s, at: 100%}}]}}}}
+channels: {channels}
+safety: {{max_rate: 1000000 requests/s}}
+drain: {drain}
+"""
+
+
+class Moody(Storefront):
+    """Any server: what it answers is told by the first word of its text."""
+
+    name = "moody"
+
+    def home(self) -> None:
+        self.visit_page("/home")
+
+    def order_status(self) -> None:
+        self.visit_page("/page")
+
+    def product(self, sku: str) -> None:
+        self.visit_page(f"/product/{sku}")
+
+    def recommendations(self) -> None:
+        self.visit_page("/recommendations")
+
+    def checkout(self, key: str, lines: tuple[Line, ...]) -> Order:
+        self.visit_page("/checkout", method="POST", headers={"Idempotency-Key": key})
+        return Order(key, 100, lines)
+
+    def till_sale(self, key: str, lines: tuple[Line, ...]) -> Order:
+        sold = {} if self.sold_at_unix_s is None else {"Sold-At": str(self.sold_at_unix_s)}
+        self.visit_page("/till", method="POST", headers={"Idempotency-Key": key, **sold})
+        return Order(key, 100, lines)
+
+    def visit_page(self, url: str, *, method: str = "GET", headers: dict[str, str] | None = None) -> None:
+        who = {"Customer": self.visit.customer, "Device": self.visit.device, "Channel": self.channel,
+               "Campaign": self.visit.campaign, "Signed-In": str(self.visit.signed_in)}  # fmt: skip
+        text = self.fetch(method, url, headers={**who, **(headers or {})}).text
+        word, _, rest = text.partition(" ")
+        if word == "queue":
+            raise Queued(float(rest))
+        if word == "busy":
+            raise Rejected("busy_page", text)
+        if word == "sold":
+            raise Rejected("sold_out", text, by_rule=True)
+
+
+class Person(Customer):
+    abstract = True
+
+    def order_status(self) -> None:
+        self.step(self.shop.order_status)
+
+    def browse(self) -> None:
+        """A home page with a part that may fail, then some products."""
+        self.step(self.shop.home)
+        self.try_step(self.shop.recommendations)
+        for number in range(self.pages()):
+            self.step(self.shop.product, str(number))
+
+    def buy(self) -> None:
+        self.step(self.shop.home)
+        self.order(self.shop.checkout, (Line("A", 1, 100),))
+
+    def collect(self) -> None:
+        """Order on the web, go to a store, come back to the web."""
+        self.order(self.shop.checkout, (Line("A", 1, 100),))
+        self.cross_to("store")
+        self.step(self.shop.order_status)
+        self.cross_to("web")
+        self.step(self.shop.home)
+
+    def scan(self) -> None:
+        """Wait for the bell at half a second."""
+        self.wait_until(0.5)
+        self.step(self.shop.order_status)
+
+    def till_sale(self) -> None:
+        self.order(self.shop.till_sale, (Line("A", 1, 100),))
+
+
+class Web(Person):
+    channel: ClassVar[str] = "web"
+
+
+class App(Person):
+    channel: ClassVar[str] = "app"
+
+
+class Store(Person):
+    channel: ClassVar[str] = "store"
+
+
+def run(case: dict) -> dict:
+    path = Path(case["folder"], "moods.yaml")
+    path.write_text(SCENARIO.format(**case), encoding="utf-8")
+    scenario = load_scenario(path)
+    if case.get("without_retries"):
+        scenario = scenario.without_retries()
+    environment = Environment(user_classes=[Web, App, Store])
+    environment.create_local_runner()
+    arrivals = sorted(case["arrivals"], key=lambda arrival: arrival[2])
+    lanes = tuple(dict.fromkeys(Lane(channel, journey) for channel, journey, _ in arrivals))
+    schedule = Schedule(
+        duration_s=case["duration_s"],
+        lanes=lanes,
+        intended_s=np.array([at_s for *_, at_s in arrivals], dtype=float),
+        lane=np.array([lanes.index((c, j)) for c, j, _ in arrivals], dtype=np.uint16),
+        arrival_index=np.arange(len(arrivals)),
+    )
+    batches = []
+    assignment = Assignment(
+        run_id="moods", worker="w", index=0, count=1, scenario=scenario, schedule=schedule,
+        assortment=Assortment(("A",), (1.0,), ("a",), ("a",)), url=case["url"],
+        started_at=perf_counter() + LEAD_S, max_in_flight=100_000, max_rate_per_s=1e6,
+    )  # fmt: skip
+    Generator(environment, assignment, Moody, batches.append).run()
+    rows = {name: [row for batch in batches for row in getattr(batch, name)] for name in
+            ("customers", "counters", "requests", "orders", "events")}  # fmt: skip
+    return {
+        "customers": rows["customers"],
+        "counters": rows["counters"],
+        "requests": [(row.second, *row.series, row.n, row.response.hex()) for row in rows["requests"]],
+        "orders": [row._asdict() for row in rows["orders"]],
+        "events": [row._asdict() for row in rows["events"]],
+    }
+
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        print(json.dumps(run(json.loads(line))), flush=True)
