@@ -97,6 +97,12 @@ def _health_metrics(health: Mapping[str, Sequence[HealthSecond]]) -> dict[str, M
         ),
         "connections_opened": Metric(sum(row.connections_opened for row in seconds), "count", n=n),
         "reconnects": Metric(sum(row.reconnects for row in seconds), "count", n=n),
+        "pool_wait": Metric(
+            sum(row.pool_wait_ms for row in seconds),
+            "ms",
+            n=n,
+            meaning="time requests waited for a free connection of their customer, all together",
+        ),
     }
 
 
@@ -252,7 +258,7 @@ def _worker_table(run: Run, health: Mapping[str, Sequence[HealthSecond]]) -> tup
                 worker, report.received, report.missing, "yes" if report.final else "no",
                 max((row.cpu_ratio for row in seconds), default=None), busy,
                 max((row.loop_lag_ms for row in seconds), default=None),
-                sum(row.connections_opened for row in seconds),
+                sum(row.connections_opened for row in seconds), sum(row.pool_wait_ms for row in seconds),
                 max((row.rss_bytes for row in seconds), default=None),
             )
         )  # fmt: skip
@@ -260,7 +266,7 @@ def _worker_table(run: Run, health: Mapping[str, Sequence[HealthSecond]]) -> tup
         Column("Worker"), Column("Reports", "count"), Column("Missing", "count"), Column("Last one arrived"),
         Column("Most CPU (cores)", "cores"), Column("Seconds above 90 %", "ratio"),
         Column("Worst loop lag", "ms"),
-        Column("Connections", "count"), Column("Most memory", "bytes"),
+        Column("Connections", "count"), Column("Waited for a free one", "ms"), Column("Most memory", "bytes"),
     )  # fmt: skip
     return (Table("Workers of the load generator", columns, tuple(rows)),)
 

@@ -6,19 +6,30 @@ The same arrivals would have ordered in an unhurried shop: every customer who ca
 left a journey in which only some order, the share that the served ones of that journey ordered. Assumed: who
 left would have ordered like who stayed, nobody came back later, and stock would have sufficed. Customers we
 dropped ourselves count for nothing.
+
+Customers who reload and machines that try again add to the load: amplification = attempts / first attempts. A
+part of a page that may fail (recommendations, reviews) costs no visit; what it cost in orders is shown.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from doorbuster.records.asides import CounterKey
 from doorbuster.records.batch import CustomerCount
 from doorbuster.records.run import Run
 from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table, main
 from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.units import format_count, format_ratio
+
+AGAIN = ("retries", "reloads")
+DEGRADED = "degraded:"
+WAITING_ROOM = "waiting_room"  # the step of those who ask whether it is their turn: no attempt at anything
+Counters = Mapping[CounterKey, np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +46,8 @@ def analyse(run: Run) -> Section:
     """The losses of a run."""
     rows = [row for row in run.customers(run.grain_s) if row.outcome != "dropped"]
     expected, blame = expect(rows), _blame(rows)
+    counters = run.counters()
+    attempts, degraded = _attempts(run, counters), _degraded(run, rows, counters)
     lost = expected.value - expected.got
     metrics = {
         "orders_expected": Metric(
@@ -45,13 +58,15 @@ def analyse(run: Run) -> Section:
             lost, "count", expected.low - expected.got, expected.high - expected.got, round(expected.value),
             "of these, not placed",
         ),
+        **_again_metrics(attempts, degraded),
     }  # fmt: skip
     return Section(
         name="losses",
         question="What did it cost, and what is to blame?",
         sentence=_sentence(expected, blame),
+        findings=(*_again_finding(attempts), *map(_degraded_finding, degraded)),
         figures=_funnel_chart(rows),
-        tables=_blame_table(blame),
+        tables=(*_blame_table(blame), *_again_table(attempts), *_degraded_table(degraded)),
         metrics=metrics,
     )
 
@@ -140,6 +155,133 @@ def _blame_table(blame: Counter[tuple[str, str, str]]) -> tuple[Table, ...]:
     )  # fmt: skip
     note = "Each customer who came to order and left without counts once, at the step where they left."
     return (Table("What each lost order is blamed on", columns, rows, note),)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """What was asked of the shop in one channel: first attempts, and what was tried again."""
+
+    channel: str
+    first: int
+    retries: int
+    reloads: int
+    polls: int
+
+    @property
+    def amplification(self) -> float | None:
+        return (self.first + self.retries + self.reloads) / self.first if self.first else None
+
+
+@dataclass(frozen=True, slots=True)
+class Degraded:
+    """A part that failed without ending visits; and of those who came meanwhile to order, how many did."""
+
+    step: str
+    failures: int
+    asked: int
+    ordered: int
+    wanted: int
+
+
+def _attempts(run: Run, counters: Counters) -> list[Attempts]:
+    """Every attempt is a request of its own in the records; those that were tried again are counted, too."""
+    counted = {key: int(n.sum()) for key, n in counters.items()}
+    if not any(counted.get(CounterKey(of, name)) for of, name in counters if not name.startswith(DEGRADED)):
+        return []
+    asked = run.request_counts(
+        lambda series: None if series.step == WAITING_ROOM else series.channel, run.grain_s
+    )
+    found = []
+    for channel, n in sorted(asked.items()):
+        retries, reloads, polls = (
+            counted.get(CounterKey(channel, name), 0) for name in (*AGAIN, "queue_polls")
+        )
+        found.append(Attempts(channel, int(n.sum()) - retries - reloads, retries, reloads, polls))
+    return found
+
+
+def _degraded(run: Run, rows: Sequence[CustomerCount], counters: Counters) -> list[Degraded]:
+    """Orders are those of customers who came in the stretches in which the part failed, in any channel."""
+    failed: dict[str, np.ndarray] = {}
+    for (_, name), n in counters.items():
+        if name.startswith(DEGRADED):
+            step = name.removeprefix(DEGRADED)
+            failed[step] = failed.get(step, 0) + n
+    asked = run.request_counts(lambda series: series.step if series.step in failed else None, run.grain_s)
+    found = []
+    for step, n in sorted(failed.items()):
+        stretches = set((np.flatnonzero(n) // run.grain_s).tolist())
+        meanwhile = [row for row in rows if row.second // run.grain_s in stretches and row.order is not None]
+        found.append(
+            Degraded(
+                step, int(n.sum()), int(asked[step].sum()) if step in asked else int(n.sum()),
+                sum(row.n for row in meanwhile if row.order == 1), sum(row.n for row in meanwhile),
+            )
+        )  # fmt: skip
+    return found
+
+
+def _again_metrics(attempts: Sequence[Attempts], degraded: Sequence[Degraded]) -> dict[str, Metric]:
+    first = sum(one.first for one in attempts)
+    again = sum(one.retries + one.reloads for one in attempts)
+    return {
+        "amplification": Metric(
+            (first + again) / first if first else 1.0, n=first,
+            meaning="attempts / first attempts: what reloads and retries add",
+        ),
+        "degraded": Metric(
+            sum(one.failures for one in degraded), "count", meaning="parts that failed without ending a visit"
+        ),
+    }  # fmt: skip
+
+
+def _again_finding(attempts: Sequence[Attempts]) -> tuple[str, ...]:
+    worst = max(attempts, key=lambda one: one.amplification or 0.0, default=None)
+    if worst is None or (worst.amplification or 1.0) < 1.01:
+        return ()
+    return (
+        f"In {worst.channel}, reloads and retries made {worst.amplification:.2f} requests of each first one.",
+    )
+
+
+def _degraded_finding(part: Degraded) -> str:
+    text = f"The part {part.step} failed {format_count(part.failures)} times without ending a visit"
+    if not part.wanted:
+        return f"{text}; nobody came to order meanwhile."
+    return (
+        f"{text}; of {format_count(part.wanted)} customers who came meanwhile to order, "
+        f"{format_ratio(part.ordered / part.wanted)} could."
+    )
+
+
+def _again_table(attempts: Sequence[Attempts]) -> tuple[Table, ...]:
+    if not attempts:
+        return ()
+    rows = tuple(
+        (one.channel, one.first, one.retries, one.reloads, one.amplification, one.polls) for one in attempts
+    )
+    columns = (
+        Column("Channel"), Column("First attempts", "count"), Column("Retries of machines", "count"),
+        Column("Reloads of people", "count"), Column("Amplification"), Column("Asked in a queue", "count"),
+    )  # fmt: skip
+    note = "Amplification: attempts / first attempts. Asking in a waiting room is not an attempt."
+    return (Table("What was tried again", columns, rows, note),)
+
+
+def _degraded_table(degraded: Sequence[Degraded]) -> tuple[Table, ...]:
+    if not degraded:
+        return ()
+    rows = []
+    for part in degraded:
+        share = clopper_pearson(part.ordered, part.wanted)
+        could = Metric(share.ratio, "ratio", share.low, share.high, share.n, "could order meanwhile")
+        rows.append((part.step, part.asked, part.failures, part.wanted, could))
+    columns = (
+        Column("Part"), Column("Asked for", "count"), Column("Failed", "count"),
+        Column("Came meanwhile to order", "count"), Column("Could order"),
+    )  # fmt: skip
+    note = "Parts of a page that may fail. Meanwhile: the stretches of time in which the part failed."
+    return (Table("Parts that failed without ending a visit", columns, tuple(rows), note),)
 
 
 if __name__ == "__main__":

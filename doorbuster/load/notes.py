@@ -109,7 +109,7 @@ class Notes:
         self._entries: set[tuple[str, str]] = set()
 
     def count(self, second: int, channel: str, name: str, n: int = 1) -> None:
-        """Count something that happened `n` times: retries, reloads, queue_polls, degraded, or a new name."""
+        """Count something that happened `n` times: retries, reloads, queue_polls, or a new name."""
         self._counters[second, channel, name] += n
 
     def thought(self, channel: str, think_us: int) -> None:

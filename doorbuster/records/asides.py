@@ -72,7 +72,8 @@ class AsideReader(RequestReader):
     def counters(self) -> dict[CounterKey, NDArray[np.int64]]:
         """Per (channel, name) how often it was counted in each second of the run; int64, one length for all.
 
-        Names in use: retries, reloads, queue_polls, degraded. None of a kind: the key is absent.
+        Names in use: retries, reloads, queue_polls, offline_sales, and degraded:<step> for a part of the
+        shop that failed without ending the visit. None of a kind: the key is absent.
         """
         return self._once("counters", self._read_counters)
 

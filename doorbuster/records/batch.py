@@ -106,7 +106,7 @@ class HealthSecond(NamedTuple):
 
 
 class CounterSecond(NamedTuple):
-    """How often something happened in one second and channel; names are such as retries or degraded."""
+    """How often something happened in one second and channel; names are such as retries or reloads."""
 
     second: int
     channel: str

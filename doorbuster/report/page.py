@@ -35,8 +35,10 @@ from doorbuster.report.text import (
 )  # fmt: skip
 
 SIGNS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "warn": "!", "interrupted": "■", "aborted": "■"}
-_ORDER = ("capacity", "headroom", "customers", "losses", "orders", "phases", "latency", "course", "steps")
-_LAST = ("generator",)
+_ORDER = (
+    "capacity", "headroom", "customers", "losses", "orders", "phases", "latency", "course", "parts", "steps",
+)  # fmt: skip
+_LAST = ("asked", "laws", "generator")
 _MOST_EVENTS = 40
 
 
@@ -131,11 +133,11 @@ def _headline(verdict: Verdict) -> str:
 
 def in_order(sections: Iterable[Section]) -> list[Section]:
     """What was asked first: capacity if it was searched, customers, orders; then the course of the run, a
-    user's own sections as given, and the generator last. Silent ones are left out.
+    user's own sections as given, and what tells how far to trust it all last. Silent ones are left out.
     """
-    rank = {name: place for place, name in enumerate(_ORDER)}
+    rank = {name: place for place, name in enumerate((*_ORDER, "", *_LAST))}
     told = [section for section in sections if not section.silent]
-    return sorted(told, key=lambda section: 99 if section.name in _LAST else rank.get(section.name, 50))
+    return sorted(told, key=lambda section: rank.get(section.name, len(_ORDER)))
 
 
 def metrics_by_name(sections: Iterable[Section]) -> dict[str, Metric]:

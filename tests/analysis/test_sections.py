@@ -16,8 +16,8 @@ from doorbuster.report import Section, load_analysis
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = (
-    "capacity", "headroom", "customers", "losses", "orders", "phases", "latency", "course", "steps",
-    "generator",
+    "capacity", "headroom", "customers", "losses", "orders", "phases", "latency", "course", "parts", "steps",
+    "asked", "laws", "generator",
 )  # fmt: skip
 GOOD = {"broken": None}
 

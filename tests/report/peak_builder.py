@@ -7,6 +7,7 @@ refuses some. Every request, customer, order and ledger line of the file follows
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,8 @@ import numpy as np
 from doorbuster.records.batch import (
     ArrivalCount,
     Batch,
+    ConnectSecond,
+    CounterSecond,
     CustomerCount,
     Event,
     Exemplar,
@@ -23,6 +26,9 @@ from doorbuster.records.batch import (
     OrderAttempt,
     RequestSecond,
     SeriesKey,
+    ServerTimingSecond,
+    StaySecond,
+    ThinkSecond,
 )  # fmt: skip
 from doorbuster.records.histogram import pack
 from doorbuster.records.ledger import Ledger, LedgerLine, LedgerOrder, LedgerStock
@@ -76,6 +82,10 @@ class Peak:
     status: str = "finished"
     reason: str = ""
     events: tuple[Event, ...] = ()
+    ghosts: int = 0  # customers counted in the shop who never came
+    think_s: float = 4.0  # median of the lognormal think times that are noted
+    counters: tuple[CounterSecond, ...] = ()
+    notes: bool = True  # connecting and Server-Timing are noted
     meta: dict = field(default_factory=dict)
 
     def but(self, **changes) -> Peak:
@@ -91,12 +101,45 @@ class Recorder:
         self.started = Counter()
         self.dropped = Counter()
         self.orders: list[OrderAttempt] = []
+        self.visits: list[tuple[float, float, str]] = []
 
     def request(self, at_s: float, key: SeriesKey, response_s: float, late_s: float) -> None:
         response, service, first_byte = self.times[int(at_s), key]
         response.append(round(response_s * 1e6))
         service.append(round((response_s - late_s) * 1e6))
         first_byte.append(round((response_s - late_s) * 0.8e6))
+
+    def asides(self, peak: Peak) -> dict[str, tuple]:
+        """Notes beside the requests, drawn with random numbers of their own."""
+        rng = np.random.default_rng([peak.seed, 2])
+        stays = defaultdict(list)
+        for at_s, left_s, channel in self.visits:
+            stays[int(at_s), channel].append(round((left_s - at_s) * 1e6))
+        thinks = rng.lognormal(math.log(peak.think_s * 1e6), 1.17, 400).clip(max=70e6).astype(np.int64)
+        connects, timings = [], []
+        for (second, key), times in sorted(self.times.items()) if peak.notes else ():
+            first_byte_us = np.array(times[2])
+            if key.step in ("home", "till_sale"):
+                connects.append(ConnectSecond(second, key, pack(np.minimum(2000, first_byte_us))))
+            if key.outcome != "ok":
+                continue
+            every, read = len(times[0]) / 1.0, first_byte_us[:1]
+            timings += [
+                ServerTimingSecond(second, key, "db", "", 1, every, pack(read // 2)),
+                ServerTimingSecond(second, key, "queue", "", 1, every, pack(read // 4)),
+                ServerTimingSecond(second, key, "cache", "HIT" if second % 4 else "MISS", 1, every, b""),
+            ]
+        return {
+            "stays": tuple(StaySecond(*at, pack(us)) for at, us in sorted(stays.items())),
+            "thinks": (ThinkSecond(0, peak.web, pack(thinks)),),
+            "connects": tuple(connects),
+            "server_timings": tuple(timings),
+            "counters": peak.counters,
+        }
+
+    def in_flight(self, second: int) -> int:
+        """Customers in the shop at the end of a second."""
+        return sum(at_s <= second + 1 < left_s for at_s, left_s, _ in self.visits)
 
     def rows(self) -> tuple[RequestSecond, ...]:
         return tuple(
@@ -152,6 +195,7 @@ def _visit(seen, peak, rng, at_s, channel, journey, number) -> None:
             left_at = step
             break
         pages += 1
+    seen.visits.append((at_s, now, channel))
     outcome = "served" if not left_at else ("turned_away" if cause == peak.cause else "abandoned")
     browse = None if channel == "store" else int(pages >= 2)
     seen.customers[
@@ -180,8 +224,18 @@ def _write(folder, peak, seen, planned, rng) -> None:
     ).changed(**peak.meta)  # fmt: skip
     late = [round(peak.lateness_ms * 1e3)] * 10
     health = tuple(
-        HealthSecond(second, peak.cpu_ratio, 3.0, 12, 4, 0, 90_000_000, pack(late))
-        for second in range(peak.duration_s)
+        HealthSecond(
+            second,
+            peak.cpu_ratio,
+            3.0,
+            seen.in_flight(second) + peak.ghosts,
+            4,
+            0,
+            90_000_000,
+            pack(late),
+            2.5,
+        )
+        for second in range(max([peak.duration_s, *(math.ceil(left_s) for _, left_s, _ in seen.visits)]))
     )
     slowest = Exemplar("slow", 1, SeriesKey(peak.web, "buy", peak.checkout, "ok", ""), 2_000_000, "req-1", "")
     batch = Batch(
@@ -192,6 +246,7 @@ def _write(folder, peak, seen, planned, rng) -> None:
             for key in sorted({*seen.started, *seen.dropped})
         ),
         orders=tuple(seen.orders), exemplars=(slowest,), health=health, events=peak.events,
+        **seen.asides(peak),
     )  # fmt: skip
     with RunWriter.create(folder, meta, planned) as writer:
         writer.write([batch])

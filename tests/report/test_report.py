@@ -340,7 +340,10 @@ def test_the_summary_for_programs_carries_every_number(failed, open_peak):
         "phases",
         "latency",
         "course",
+        "parts",
         "steps",
+        "asked",
+        "laws",
         "generator",
     ]
 

@@ -1,0 +1,255 @@
+"""Do our own records agree with each other: Little's law and the utilisation law on this run.
+
+    python analysis/laws.py reports/<run>
+
+Little's law: customers in the shop on average = arrivals per second x mean stay. The left side is sampled
+once a second from a counter, the right side comes from arrivals and stays; different code records them, so a
+difference beyond chance is a fault of the records. The window is the whole run from the first arrival until
+the shop is empty, so nobody is cut off at an edge. What is left is chance: a sample a second hits a stay of
+3.4 s three or four times. Customers who all arrive or leave in step with the second are not covered by it.
+
+Utilisation law: workers busy on average = answers per second x time each holds a worker. It needs a shop that
+says how many workers it has and, in Server-Timing, how long each answer held one; then it cannot exceed 100%.
+Source: J. D. C. Little (1961), Operations Research 9; Denning and Buzen (1978), ACM Computing Surveys 10.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from doorbuster.errors import ScenarioError
+from doorbuster.records.batch import HealthSecond
+from doorbuster.records.histogram import Histogram, middle_us
+from doorbuster.records.run import Run
+from doorbuster.report.section import Cell, Column, Metric, Section, Table, main
+from doorbuster.scenario import read_scenario
+from doorbuster.stats.queueing import LittleCheck, check_little, utilisation_ratio
+from doorbuster.units import format_count, format_ratio
+
+TOLERANCE_RATIO = 0.02
+WIDEST_CHANCE_RATIO = 0.1  # beyond this a run is too small to show anything
+SURE_Z = 3.29  # 99.9 %: this check is made on every run
+UNSAID_WORKERS = 4  # of the embedded shop, when the scenario does not say
+HELD = "db"  # entry of Server-Timing that says how long an answer held a worker
+
+
+@dataclass(frozen=True, slots=True)
+class Little:
+    """The law on one run; `chance_ratio` is how far sampling once a second may be off (99.9 %)."""
+
+    check: LittleCheck
+    left: int
+    started: int
+    chance_ratio: float
+
+    @property
+    def doubtful(self) -> bool:
+        """Too few customers, or too short stays, for the samples to show anything."""
+        return self.check.difference_ratio is None or self.chance_ratio > WIDEST_CHANCE_RATIO
+
+    @property
+    def violated(self) -> bool:
+        difference = self.check.difference_ratio
+        if difference is None or self.chance_ratio > WIDEST_CHANCE_RATIO:
+            return False
+        return abs(difference) > TOLERANCE_RATIO + self.chance_ratio
+
+
+@dataclass(frozen=True, slots=True)
+class Utilisation:
+    """Workers of the shop held on average, of those it has; from `sampled` answers."""
+
+    busy: float
+    workers: int
+    sampled: int
+
+    @property
+    def ratio(self) -> float:
+        return self.busy / self.workers
+
+
+def analyse(run: Run) -> Section:
+    """The laws that hold whatever the shop does."""
+    little, used = _little(run), _utilisation(run)
+    findings = _findings(little, used)
+    return Section(
+        name="laws",
+        question="Do the records of this run agree with each other?",
+        sentence=_sentence(little, findings),
+        findings=tuple(findings),
+        tables=(*_little_table(little), *_utilisation_table(used)),
+        metrics=_metrics(little, used),
+    )
+
+
+def _little(run: Run) -> Little | None:
+    stays = Histogram.empty().merge(*run.stays().values())
+    health = run.health()
+    started = sum(int(series.started.sum()) for series in run.arrivals().values())
+    if not stays.n or not any(health.values()):
+        return None
+    samples = _in_shop(health)
+    stay_s = middle_us(stays.bins) / 1e6
+    sum_s = float(stay_s @ stays.bin_counts)
+    check = check_little(
+        [float(samples.mean())],
+        finished=stays.n,
+        time_sum_s=sum_s,
+        window_s=float(samples.size),
+        tolerance_ratio=TOLERANCE_RATIO,
+    )
+    return Little(check, stays.n, started, SURE_Z * sampling_sd_s(stay_s, stays.bin_counts) / sum_s)
+
+
+def _in_shop(health: Mapping[str, Sequence[HealthSecond]]) -> np.ndarray:
+    """Customers in the shop in each second; a second that a worker skipped counts as the next it reported."""
+    length = max(row.second for rows in health.values() for row in rows) + 1
+    total = np.zeros(max(length, 1))
+    for rows in health.values():
+        before = -1
+        for row in sorted(rows, key=lambda row: row.second):
+            if row.second > before:
+                total[before + 1 : row.second + 1] += row.in_flight
+                before = row.second
+    return total
+
+
+def sampling_sd_s(stay_s: np.ndarray, counts: np.ndarray) -> float:
+    """Standard deviation, in s, of the sum of stays when it is counted by one sample a second.
+
+    A stay of w + f seconds (w whole, 0 <= f < 1) is hit by w + 1 samples with probability f and by w
+    otherwise, if it begins at any moment of a second alike: mean w + f, variance f (1 - f).
+    """
+    part = stay_s - np.floor(stay_s)
+    return math.sqrt(float((part * (1 - part)) @ counts))
+
+
+def _utilisation(run: Run) -> Utilisation | None:
+    workers = _stated_workers(run)
+    held = [times for entry, times in run.parts().server.items() if entry.entry == HELD and times.duration.n]
+    if workers is None or not held or not run.recorded_s:
+        return None
+    busy = sum(times.total_us for times in held) / 1e6 / run.recorded_s
+    return Utilisation(busy, workers, sum(times.sampled for times in held))
+
+
+def _stated_workers(run: Run) -> int | None:
+    """Workers of the embedded shop, as the scenario states them or as the shop has them; None of another."""
+    if run.meta.shop_profile is None:
+        return None
+    try:
+        shop = read_scenario(run.meta.scenario_text).target.shop
+    except ScenarioError:  # an imported run has a scenario of another tool, or none
+        return None
+    return None if shop is None else shop.workers or UNSAID_WORKERS
+
+
+def _findings(little: Little | None, used: Utilisation | None) -> list[str]:
+    found = []
+    if little is not None and little.violated:
+        found.append(
+            f"Little's law does not hold: {little.check.in_system:.4g} customers were counted in the shop on "
+            f"average, arrivals and stays give {little.check.expected:.4g}. Some were not recorded, or "
+            "twice: do not trust numbers per customer."
+        )
+    if little is not None and little.left != little.started:
+        found.append(
+            f"{format_count(little.started)} customers were let in, and {format_count(little.left)} left."
+        )
+    if used is not None and used.ratio > 1 + TOLERANCE_RATIO:
+        found.append(
+            f"The shop says its answers held {used.busy:.3g} workers on average, and has {used.workers}: its "
+            "Server-Timing counts time twice, or the number of workers is wrong."
+        )
+    return found
+
+
+def _sentence(little: Little | None, findings: Sequence[str]) -> str:
+    if findings:
+        points = "one point" if len(findings) == 1 else f"{len(findings)} points"
+        return f"No: they contradict each other in {points}."
+    if little is None:
+        return "Nobody can tell: this run has no record of how long customers stayed."
+    if little.doubtful:
+        return (
+            f"Nobody can tell: with {format_count(little.left)} customers and such short stays, chance alone "
+            f"moves the count by {format_ratio(little.chance_ratio)}."
+        )
+    difference = little.check.difference_ratio or 0.0
+    return (
+        f"Yes: {little.check.in_system:.4g} customers were counted in the shop on average, arrivals and "
+        f"stays give {little.check.expected:.4g}, {format_ratio(abs(difference))} apart (Little's law)."
+    )
+
+
+def _metrics(little: Little | None, used: Utilisation | None) -> dict[str, Metric]:
+    n = 0 if little is None else little.left
+    difference = chance = in_shop = expected = None
+    if little is not None:
+        difference, chance = little.check.difference_ratio, little.chance_ratio
+        in_shop, expected = little.check.in_system, little.check.expected
+    low = None if difference is None or chance is None else difference - chance
+    high = None if difference is None or chance is None else difference + chance
+    metrics = {
+        "little_difference": Metric(
+            difference, "ratio", low, high, n, "customers counted in the shop against arrivals x stay"
+        ),
+        "in_shop_mean": Metric(in_shop, "count", n=n, meaning="customers in the shop on average, counted"),
+        "in_shop_expected": Metric(expected, "count", n=n, meaning="arrivals per second x mean stay"),
+        "stay_mean": Metric(
+            None if little is None else little.check.mean_time_s, "s", n=n, meaning="mean stay of a customer"
+        ),
+    }
+    if used is not None:
+        metrics["shop_busy_ratio"] = Metric(
+            used.ratio,
+            "ratio",
+            n=used.sampled,
+            at_least=True,
+            meaning="share of the shop's workers held, mean",
+        )
+    return metrics
+
+
+def _little_table(little: Little | None) -> tuple[Table, ...]:
+    if little is None:
+        return ()
+    check = little.check
+    rows: tuple[tuple[Cell, ...], ...] = (
+        ("Customers in the shop on average, counted once a second", check.in_system),
+        ("Arrivals per second, over the run and until the shop was empty", check.rate_per_s),
+        ("Mean stay (s)", check.mean_time_s),
+        ("Arrivals x stay", check.expected),
+        ("Difference", Metric(check.difference_ratio, "ratio")),
+        ("Explained by sampling once a second, at most (99.9 %)", Metric(little.chance_ratio, "ratio")),
+        ("Tolerated beyond that", Metric(TOLERANCE_RATIO, "ratio")),
+    )
+    note = (
+        "The whole run counts, from the first arrival until the last customer has left: nobody is cut off. "
+        "Stays begin at the intended arrival, so a late generator adds its lateness."
+    )
+    return (Table("Little's law on this run", (Column(""), Column("Value")), rows, note),)
+
+
+def _utilisation_table(used: Utilisation | None) -> tuple[Table, ...]:
+    if used is None:
+        return ()
+    rows: tuple[tuple[Cell, ...], ...] = (
+        ("Workers held on average, at least", used.busy),
+        ("Workers the shop has", used.workers),
+        ("Utilisation, at least", Metric(utilisation_ratio(used.busy, 1.0, used.workers), "ratio")),
+        ("Answers read", used.sampled),
+    )
+    note = (
+        f'Held: the entry "{HELD}" of Server-Timing, a sample of the answers, each weighted by how many it '
+        "stands for. Work for customers who left before the answer is not in it, so this is a lower bound."
+    )
+    return (Table("Utilisation law on this run", (Column(""), Column("Value")), rows, note),)
+
+
+if __name__ == "__main__":
+    main(analyse)

@@ -1,0 +1,227 @@
+"""Did what came agree with what was asked for: shares of a mix, scatter of counts, ratios, averages.
+
+Rules of this module:
+- Each answer has the asked value, the got one, a 95 % interval and one of three verdicts. `not as asked`
+  means that the asked value lies outside even the 99.9 % interval: a report shows dozens of these, and a 95 %
+  interval misses once in twenty by chance. `cannot tell` means too few: the 95 % interval reaches further
+  than WIDEST_RATIO of the asked value to a side.
+- A difference below SMALLEST_RATIO of the asked value is no difference: bins are 0.1 % wide.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from doorbuster.records.histogram import Histogram, highest_us, lowest_us
+from doorbuster.stats.proportion import CONFIDENCE, clopper_pearson
+from doorbuster.stats.quantile import minimum_n, order_statistic_ranks
+
+Agreement = Literal["as asked", "not as asked", "cannot tell"]
+SURE = 0.999
+WIDEST_RATIO = 0.25
+SMALLEST_RATIO = 0.001
+FEWEST_BLOCKS = 10
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One value that was asked for, what came, and the verdict; `low` and `high` bound it at 95 %."""
+
+    asked: float
+    got: float | None
+    low: float | None
+    high: float | None
+    n: int
+    verdict: Agreement
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Shares of several kinds against those asked for; `p_value` is that of all of them together."""
+
+    parts: tuple[Comparison, ...]
+    statistic: float
+    p_value: float | None
+    verdict: Agreement
+
+
+def compare_mix(counts: Sequence[int], asked: Sequence[float]) -> Mix:
+    """Whether counts of kinds are a draw from these shares: Pearson's chi-square, and each share's interval.
+
+    X^2 = sum (n_i - N p_i)^2 / (N p_i), chi-square distributed with k - 1 degrees of freedom if every N p_i
+    is at least 5; otherwise it is not judged.
+    The intervals are Clopper and Pearson's at 1 - 0.05/k each, so that all k hold together (Bonferroni).
+
+    Args: counts, asked: shape (k,), k >= 1; asked sums to 1.
+    Source: Pearson (1900), Philosophical Magazine 50; Cochran (1954), Biometrics 10, section 2 (the rule of
+        five); Goodman (1965), Technometrics 7 (simultaneous intervals for multinomial shares).
+    """
+    from scipy.special import chdtrc
+
+    n, k = sum(counts), len(counts)
+    expected = n * np.asarray(asked, np.float64)
+    parts = []
+    for count, share in zip(counts, asked, strict=True):
+        narrow = clopper_pearson(count, n, confidence=1 - (1 - CONFIDENCE) / k)
+        sure = clopper_pearson(count, n, confidence=1 - (1 - SURE) / k)
+        verdict = _verdict(share, (narrow.low, narrow.high), (sure.low, sure.high))
+        parts.append(Comparison(share, narrow.ratio, narrow.low, narrow.high, n, verdict))
+    if n == 0 or (k > 1 and expected.min() < 5):
+        return Mix(tuple(parts), 0.0, None, "cannot tell")
+    statistic = float(((np.asarray(counts) - expected) ** 2 / expected).sum())
+    p_value = float(chdtrc(k - 1, statistic)) if k > 1 else 1.0
+    return Mix(tuple(parts), statistic, p_value, "as asked" if p_value >= 1 - SURE else "not as asked")
+
+
+def compare_total(total: int, expected: float, index: float) -> Comparison:
+    """Whether a number of arrivals is a draw with this mean and variance index * mean (normal limit).
+
+    Source: Cox and Lewis (1966), "The Statistical Analysis of Series of Events" (index of dispersion: the
+        variance of a count divided by its mean).
+    """
+    from scipy.special import ndtri
+
+    spread = math.sqrt(index * max(expected, 0.0))
+    inner, outer = (float(ndtri((1 + level) / 2)) * spread for level in (CONFIDENCE, SURE))
+    verdict = _verdict(expected, (total - inner, total + inner), (total - outer, total + outer))
+    return Comparison(expected, float(total), max(0.0, total - inner), total + inner, total, verdict)
+
+
+def compare_curve(counts: Sequence[int] | Floats, expected: Sequence[float] | Floats, index: float) -> Mix:
+    """Whether counts of windows follow a curve: X^2 = sum (n_t - m_t)^2 / (I m_t) with as many degrees of
+    freedom as windows, I the asked index of dispersion; windows should expect 10 or more.
+
+    Source: Cochran (1954), Biometrics 10, section 2, with the variance of counts scaled by I.
+    """
+    from scipy.special import chdtrc
+
+    n, m = np.asarray(counts, np.float64), np.asarray(expected, np.float64)
+    used = m > 0
+    if not used.any() or float(m[used].min()) < 5:
+        return Mix((), 0.0, None, "cannot tell")
+    statistic = float(((n[used] - m[used]) ** 2 / (index * m[used])).sum())
+    p_value = float(chdtrc(int(used.sum()), statistic))
+    if n[~used].any():
+        p_value = 0.0
+    return Mix((), statistic, p_value, "as asked" if p_value >= 1 - SURE else "not as asked")
+
+
+def compare_dispersion(
+    counts: Sequence[int] | Floats, expected: Sequence[float] | Floats, asked: float
+) -> Comparison:
+    """Index of dispersion of counts around a known curve, against the one asked for.
+
+    D = (1/T) sum (n_t - m_t)^2 / m_t. If n_t is Poisson with a gamma factor (negative binomial) of mean m_t
+    and variance I m_t, the mean of D is I and, with the excess kurtosis of n_t
+
+        g_t = 6 (I - 1) / m_t + 1 / (I m_t),   Var D = I^2 / T^2 * sum (2 + g_t),
+
+    so nu D / I is about chi-square with nu = 2 T^2 / sum (2 + g_t) degrees of freedom (same mean, same
+    variance); for large Poisson counts nu = T, the classical dispersion test.
+
+    Args: counts, expected: shape (T,), whole seconds or whole numbers of them; expected above 0.
+    Source: Fisher (1950), Biometrics 6 (dispersion test); Satterthwaite (1946), Biometrics Bulletin 2
+        (degrees of freedom by two moments); Johnson, Kemp and Kotz (2005), "Univariate Discrete
+        Distributions", 3rd edition, chapter 5 (moments of the negative binomial).
+    """
+    from scipy.special import chdtri
+
+    n, m = np.asarray(counts, np.float64), np.asarray(expected, np.float64)
+    if not n.size:
+        return Comparison(asked, None, None, None, 0, "cannot tell")
+    got = float(((n - m) ** 2 / m).mean())
+    freedom = 2 * n.size**2 / float((2 + 6 * (asked - 1) / m + 1 / (asked * m)).sum())
+
+    def bounds(level: float) -> tuple[float, float]:
+        tail = (1 - level) / 2
+        return got * freedom / float(chdtri(freedom, tail)), got * freedom / float(chdtri(freedom, 1 - tail))
+
+    low, high = bounds(CONFIDENCE)
+    return Comparison(asked, got, low, high, n.size, _verdict(asked, (low, high), bounds(SURE)))
+
+
+def compare_ratio(
+    numerators: Sequence[int] | Floats, denominators: Sequence[int] | Floats, asked: float
+) -> Comparison:
+    """Ratio of two counts that come in blocks of time, such as orders per product view.
+
+    r = sum a_b / sum v_b,   Var r = B/(B-1) * sum (a_b - r v_b)^2 / (sum v_b)^2,   Student's t with B - 1
+
+    Args: numerators, denominators: shape (B,); blocks without either are left out, 10 at least must remain.
+    Source: Cochran (1977), "Sampling Techniques", 3rd edition, chapter 6 (ratio estimators).
+    """
+    from scipy.special import stdtrit
+
+    a, v = np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)
+    used = (a > 0) | (v > 0)
+    a, v = a[used], v[used]
+    n, blocks = int(v.sum()), a.size
+    if n == 0:
+        return Comparison(asked, None, None, None, 0, "cannot tell")
+    ratio = float(a.sum() / v.sum())
+    if blocks < FEWEST_BLOCKS:
+        return Comparison(asked, ratio, None, None, n, "cannot tell")
+    error = math.sqrt(blocks / (blocks - 1) * float(((a - ratio * v) ** 2).sum())) / n
+    inner, outer = (float(stdtrit(blocks - 1, (1 + level) / 2)) * error for level in (CONFIDENCE, SURE))
+    verdict = _verdict(asked, (ratio - inner, ratio + inner), (ratio - outer, ratio + outer))
+    return Comparison(asked, ratio, max(0.0, ratio - inner), ratio + inner, n, verdict)
+
+
+def compare_mean_us(found: Histogram, asked_us: float) -> Comparison:
+    """Mean of independent times against the law's, by the central limit theorem: mean -+ z sd / sqrt(n).
+
+    Source: Wasserman (2004), "All of Statistics", theorem 5.10. Refused below 30 times.
+    """
+    from scipy.special import ndtri
+
+    mean, sd, n = found.mean_us, found.sd_us, found.n
+    if mean is None or sd is None or n < 30:
+        return Comparison(asked_us, mean, None, None, n, "cannot tell")
+    error = sd / math.sqrt(n - 1)
+    inner, outer = (float(ndtri((1 + level) / 2)) * error for level in (CONFIDENCE, SURE))
+    verdict = _verdict(asked_us, (mean - inner, mean + inner), (mean - outer, mean + outer))
+    return Comparison(asked_us, mean, mean - inner, mean + inner, n, verdict)
+
+
+def compare_median_us(found: Histogram, asked_us: float) -> Comparison:
+    """Median of independent times against the law's, by order statistics; edges of the bins on both sides.
+
+    Source: David and Nagaraja (2003), "Order Statistics", 3rd edition, section 7.1.
+    """
+    n = found.n
+    if n < max(minimum_n(0.5, confidence=SURE), 30):
+        value = found.quantile_us(0.5)
+        return Comparison(asked_us, None if value is None else float(value), None, None, n, "cannot tell")
+
+    def bounds(level: float) -> tuple[float, float]:
+        ranks = order_statistic_ranks(0.5, n, confidence=level)
+        ends = np.searchsorted(np.cumsum(found.bin_counts), [ranks.low or 1, ranks.high or n])
+        low, high = found.bins[ends]
+        return float(lowest_us([low])[0]), float(highest_us([high])[0])
+
+    low, high = bounds(CONFIDENCE)
+    verdict = _verdict(asked_us, (low, high), bounds(SURE))
+    return Comparison(asked_us, float(found.quantile_us(0.5) or 0), low, high, n, verdict)
+
+
+def overall(verdicts: Sequence[Agreement]) -> Agreement:
+    """One verdict for several: not as asked if one is not, cannot tell if none could."""
+    if "not as asked" in verdicts:
+        return "not as asked"
+    return "as asked" if "as asked" in verdicts else "cannot tell"
+
+
+def _verdict(asked: float, inner: tuple[float, float], outer: tuple[float, float]) -> Agreement:
+    least = SMALLEST_RATIO * abs(asked)
+    if not outer[0] - least <= asked <= outer[1] + least:
+        return "not as asked"
+    half = (inner[1] - inner[0]) / 2
+    return "cannot tell" if half > WIDEST_RATIO * abs(asked) else "as asked"

@@ -1,0 +1,157 @@
+"""Asked against got, on simulated runs of a known mix."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from doorbuster.records.run import Run
+from doorbuster.report import Section, load_analysis
+from doorbuster.scenario import Constant, Exponential, Lognormal, Uniform, read_scenario
+
+ROOT = Path(__file__).parents[2]
+ANALYSE = load_analysis(ROOT / "analysis" / "asked.py")
+ASKED = __import__("sys").modules[ANALYSE.__module__]
+
+
+@pytest.fixture
+def run_asked(peaks, open_peak):
+    """A run of the simulated peak, and of a scenario that differs from it as said."""
+
+    def run(*changes: tuple[str, str], **peak) -> Run:
+        duration_s = peak.setdefault("duration_s", 90)
+        peak.setdefault("broken", None)
+        text = peaks.SCENARIO.replace("for: 90s", f"for: {duration_s}s")
+        text = text.replace(
+            "patience: desktop", "patience: desktop, think: {lognormal: {median: 4s, sigma: 1.17, max: 70s}}"
+        )
+        for before, after in changes:
+            assert before in text
+            text = text.replace(before, after)
+        return open_peak(meta={"scenario_text": text, "duration_s": float(duration_s)}, **peak)
+
+    return run
+
+
+def verdicts(found: Section) -> dict[tuple[str, str], str]:
+    return {(row[0], row[1].partition(" (p =")[0]): row[-1] for table in found.tables for row in table.rows}
+
+
+def test_customers_who_came_as_the_scenario_asked_are_said_to(run_asked):
+    found = ANALYSE(run_asked(seed=3))
+    told = verdicts(found)
+    wrong = {row for row, verdict in told.items() if verdict == "not as asked"}
+    # The simulated visits look at one product each and put nothing into baskets.
+    assert wrong == {
+        ("funnel", "product views per customer"),
+        ("funnel", "baskets added to per product view"),
+    }
+    assert found.sentence == "Not quite: 2 of 15 comparisons with the scenario are not as asked."
+    for row in (
+        ("channels", "web"), ("channels", "all together: chi-square"), ("journeys of web", "browse"),
+        ("think times", "web: mean (lognormal)"), ("think times", "web: median (lognormal)"),
+        ("arrivals", "all, over the run"), ("arrivals", "form of the curve: chi-square"),
+        ("arrivals", "delivered of those planned"),
+    ):  # fmt: skip
+        assert told[row] == "as asked", row
+
+
+@pytest.mark.parametrize(
+    ("change", "rows"),
+    [
+        (("share: 70%", "share: 50%"), [("channels", "web")]),
+        (("share: 70%", "share: 50%"), [("channels", "all together: chi-square")]),
+        (("{browse: 50, buy: 50}", "{browse: 80, buy: 20}"), [("journeys of web", "browse")]),
+        (("median: 4s", "median: 6s"), [("think times", "web: mean (lognormal)")]),
+        (("median: 4s", "median: 6s"), [("think times", "web: median (lognormal)")]),
+        (("peak: 10 c", "peak: 14 c"), [("arrivals", "all, over the run")]),
+        (("{for: 90s, at: 100%}", "{for: 45s, at: 50%}, {for: 45s, at: 100%}"),
+         [("arrivals", "form of the curve: chi-square")]),
+        (("peak: 10 customers/s", "peak: 10 customers/s\n  burstiness: 4"),
+         [("arrivals", "burstiness (index of dispersion)")]),
+    ],
+)  # fmt: skip
+def test_customers_who_came_otherwise_are_found_out(run_asked, change, rows):
+    changes = [change]
+    if change[0] == "share: 70%":
+        changes.append(("share: 30%", "share: 50%"))
+    found = ANALYSE(run_asked(*changes, seed=3))
+    assert found.sentence.startswith("Not quite: ")
+    assert {verdicts(found)[row] for row in rows} == {"not as asked"}
+    assert found.metrics["not_as_asked"].value >= 1
+    assert any(text.startswith(f"{rows[0][0]}, {rows[0][1]}") for text in found.findings)
+
+
+def test_a_funnel_that_the_shop_narrowed_is_not_held_against_the_customers(run_asked):
+    told = verdicts(ANALYSE(run_asked(seed=3, broken=(0, 90))))
+    verdict = told["funnel", "product views per customer"]
+    assert verdict.startswith("cannot tell (")
+    assert verdict.endswith(" % of the customers left early)")
+
+
+def test_the_funnel_that_is_asked_for_follows_from_mix_and_journeys():
+    text = (
+        "title: T\ntarget: {storefront: reference, shop: {profile: replatformed}}\n"
+        "demand: {peak: 10 customers/s, curve: {stages: [{for: 60s, at: 100%}]}}\n"
+        "channels:\n"
+        "  web: {share: 75%, journeys: {browse: 60, buy: 40}, pages: 4}\n"
+        "  store: {share: 25%, journeys: {till_sale: 1}}\n"
+        "  phone: {seats: 3, journeys: {phone_order: 1}}\n"
+    )
+    mean = ASKED.visits(read_scenario(text))
+    assert mean["product"] == pytest.approx(0.75 * (0.6 * 4 + 0.4 * 1))
+    assert mean["checkout"] == pytest.approx(0.75 * 0.4)
+    assert mean["till_sale"] == pytest.approx(0.25)
+    assert "phone_order" not in mean
+
+
+def test_a_channel_with_a_clock_of_its_own_is_held_against_it(run_asked):
+    own = "demand: {peak: 3 customers/s, curve: {stages: [{for: 90s, at: 100%}]}}"
+    found = ANALYSE(
+        run_asked(("share: 30%", own), ("share: 70%", "share: 100%"), ("peak: 10 c", "peak: 7 c"), seed=3)
+    )
+    told = verdicts(found)
+    assert told["arrivals", "all, over the run"] == "as asked"
+    assert told["arrivals of store", "all, over the run"] == "as asked"
+
+
+def test_a_run_of_another_demand_is_not_held_against_the_curve(run_asked):
+    found = ANALYSE(run_asked(("for: 90s", "for: 300s"), seed=3))
+    assert [what for group, what in verdicts(found) if group == "arrivals"] == ["delivered of those planned"]
+
+
+def test_arrivals_that_were_dropped_are_not_as_asked(run_asked):
+    found = ANALYSE(run_asked(dropped=20))
+    assert verdicts(found)["arrivals", "delivered of those planned"] == "not as asked"
+
+
+@pytest.mark.parametrize(
+    ("think", "draw"),
+    [
+        (Constant(constant_s=3.0), lambda rng: np.full(9, 3.0)),
+        (Uniform(low_s=1.0, high_s=4.0), lambda rng: rng.uniform(1, 4, 200_001)),
+        (Exponential(mean_s=7.0, max_s=70.0), lambda rng: rng.exponential(7, 200_001)),
+        (Exponential(mean_s=7.0, max_s=2.0), lambda rng: rng.exponential(7, 200_001).clip(max=2)),
+        (
+            Lognormal(median_s=4.0, sigma=1.17, max_s=70.0),
+            lambda rng: rng.lognormal(math.log(4), 1.17, 200_001),
+        ),
+    ],
+)
+def test_the_median_of_a_law_is_that_of_its_draws(think, draw):
+    drawn_s = np.median(draw(np.random.default_rng(9)))
+    assert ASKED.median_thought_s(think) == pytest.approx(drawn_s, rel=0.01)
+
+
+def test_windows_expect_ten_and_keep_every_arrival_up_to_the_last_full_one():
+    n, m = ASKED._windows(np.arange(8.0), np.full(8, 4.0))
+    assert m.tolist() == [12.0, 12.0]
+    assert n.tolist() == [0 + 1 + 2, 3 + 4 + 5]
+
+
+def test_an_imported_run_is_silent(open_peak):
+    found = ANALYSE(open_peak(meta={"scenario_text": "export default function () {}"}))
+    assert found.silent

@@ -1,0 +1,108 @@
+"""Little's law and the utilisation law, on runs that keep them and on runs that cannot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from doorbuster.records.run import Run
+from doorbuster.report import Section, load_analysis
+
+ROOT = Path(__file__).parents[2]
+ANALYSE = load_analysis(ROOT / "analysis" / "laws.py")
+LAWS = __import__("sys").modules[ANALYSE.__module__]
+BUSY = {  # long stays, many customers, another shop than ours
+    "broken": (0, 120), "rate_per_s": 40.0, "duration_s": 120, "meta": {"shop_profile": None},
+}  # fmt: skip
+
+
+def laws(run: Run) -> Section:
+    return ANALYSE(run)
+
+
+def test_consistent_records_keep_little_s_law_within_two_percent(open_peak):
+    found = laws(open_peak(**BUSY))
+    difference = found.metrics["little_difference"]
+    assert abs(difference.value) < 0.02 + (difference.high - difference.value)
+    assert found.sentence.startswith("Yes: ")
+    assert found.findings == ()
+
+
+def test_both_sides_of_the_law_are_counted_apart(open_peak):
+    run = open_peak(**BUSY)
+    found = laws(run)
+    (health,) = run.health().values()
+    stays = run.stays()["web"].merge(run.stays()["store"])
+    assert found.metrics["in_shop_mean"].value == pytest.approx(np.mean([row.in_flight for row in health]))
+    assert found.metrics["in_shop_expected"].value == pytest.approx(
+        stays.mean_us / 1e6 * stays.n / len(health)
+    )
+
+
+def test_customers_who_were_counted_but_never_came_break_the_law(open_peak):
+    found = laws(open_peak(**BUSY, ghosts=5))
+    assert found.sentence == "No: they contradict each other in one point."
+    assert found.findings[0].startswith("Little's law does not hold: ")
+
+
+def test_customers_who_never_left_are_missed(open_peak):
+    found = laws(open_peak(**BUSY, missing=7))
+    assert any("customers were let in, and" in text for text in found.findings)
+
+
+def test_few_customers_and_short_stays_cannot_tell(open_peak):
+    found = laws(open_peak(broken=None, duration_s=20, rate_per_s=3.0))
+    assert found.sentence.startswith("Nobody can tell: with ")
+
+
+def test_what_sampling_explains_is_what_sampling_does():
+    """Stays that begin at any moment, each hit by one sample a second: the spread of the sum, simulated."""
+    rng = np.random.default_rng(3)
+    stay_s = rng.lognormal(-0.5, 1.0, 300)
+    sums = []
+    for _ in range(2000):
+        begins_s = rng.uniform(0, 1, 300)
+        sums.append(np.floor(begins_s + stay_s).sum())
+    assert np.mean(sums) == pytest.approx(stay_s.sum(), rel=0.005)
+    assert LAWS.sampling_sd_s(stay_s, np.ones(300)) == pytest.approx(np.std(sums), rel=0.05)
+
+
+def test_a_second_that_a_worker_skipped_counts_as_the_next_one():
+    row = LAWS.HealthSecond(0, 0.1, 1.0, 4, 0, 0, 0, b"")
+    health = {"w0": [row, row._replace(second=3, in_flight=10)], "w1": [row._replace(second=1, in_flight=1)]}
+    assert LAWS._in_shop(health).tolist() == [5, 11, 10, 10]
+
+
+def test_the_shop_s_workers_are_those_of_the_scenario_or_its_own(peaks, open_peak):
+    from doorbuster.shop.settings import DEFAULT_WORKERS
+
+    assert LAWS.UNSAID_WORKERS == DEFAULT_WORKERS
+    assert LAWS._stated_workers(open_peak()) == DEFAULT_WORKERS
+    text = peaks.SCENARIO.replace("profile: in-house-2004", "profile: in-house-2004, workers: 7")
+    assert LAWS._stated_workers(open_peak(meta={"scenario_text": text})) == 7
+    assert LAWS._stated_workers(open_peak(meta={"shop_profile": None})) is None
+
+
+def test_utilisation_is_answers_times_the_time_each_held_a_worker(peaks, open_peak):
+    text = peaks.SCENARIO.replace("profile: in-house-2004", "profile: in-house-2004, workers: 256")
+    run = open_peak(broken=None, meta={"scenario_text": text})
+    held_us = sum(times.total_us for entry, times in run.parts().server.items() if entry.entry == "db")
+    metric = laws(run).metrics["shop_busy_ratio"]
+    assert metric.value == pytest.approx(held_us / 1e6 / run.recorded_s / 256)
+    assert metric.at_least
+
+
+def test_a_shop_that_is_busier_than_it_can_be_is_a_contradiction(peaks, open_peak):
+    text = peaks.SCENARIO.replace("profile: in-house-2004", "profile: in-house-2004, workers: 1")
+    found = laws(open_peak(**BUSY | {"meta": {"scenario_text": text}}))
+    assert any(text.startswith("The shop says its answers held ") for text in found.findings)
+
+
+def test_a_file_of_format_1_has_nothing_to_check():
+    with Run.open(ROOT / "reports" / "sample") as run:
+        if not run.stays():
+            assert laws(run).sentence == (
+                "Nobody can tell: this run has no record of how long customers stayed."
+            )

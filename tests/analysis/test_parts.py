@@ -1,0 +1,121 @@
+"""Where the time goes, on simulated runs: each number against what was recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from doorbuster.records.batch import CounterSecond
+from doorbuster.records.run import Run
+from doorbuster.report import Section, load_analysis
+
+ROOT = Path(__file__).parents[2]
+
+
+def section(name: str, run: Run) -> Section:
+    return load_analysis(ROOT / "analysis" / f"{name}.py")(run)
+
+
+def rows(found: Section, title: str) -> list[tuple]:
+    return [row for table in found.tables if table.title == title for row in table.rows]
+
+
+def test_the_four_parts_of_a_step_add_up_to_its_mean_response(open_peak):
+    run = open_peak(broken=None)
+    by_step = run.histograms_by(lambda series: series.step if series.outcome == "ok" else None)
+    table = rows(section("parts", run), "What a step's time is made of")
+    assert {row[0]: row[1] for row in table} == {step: found.n for step, found in by_step.items()}
+    for step, _, mean_ms, *four, _, _ in table:
+        assert sum(four) == pytest.approx(mean_ms)
+        assert mean_ms == pytest.approx(by_step[step].mean_us / 1e3, rel=1e-3)
+
+
+def test_connecting_is_taken_out_of_the_time_to_the_first_byte(open_peak):
+    table = {
+        row[0]: row for row in rows(section("parts", open_peak(broken=None)), "What a step's time is made of")
+    }
+    home, product = table["home"], table["product"]
+    assert home[7] == home[1]  # each visit opens its connection there
+    assert 0 < home[4] <= 2.001  # ms: what the simulation takes at most
+    assert home[4] == pytest.approx(home[8])
+    assert (product[4], product[7], product[8]) == (0, 0, None)
+
+
+def test_the_shop_s_own_account_is_weighted_by_what_each_answer_stands_for(open_peak):
+    run = open_peak(broken=None)
+    table = {
+        row[:2]: row
+        for row in rows(section("parts", run), "What the shop says of its own time (Server-Timing)")
+    }
+    answered = run.histograms_by(lambda series: series.step if series.outcome == "ok" else None, "first_byte")
+    for step, found in answered.items():
+        _, _, mean_ms, _, read, stands_for = table[step, "db"]
+        assert read < stands_for <= found.n + 1
+        assert mean_ms == pytest.approx(found.mean_us / 2e3, rel=0.35)  # half the first byte, from a sample
+        assert table[step, "queue"][2] == pytest.approx(mean_ms / 2, rel=0.01)
+
+
+def test_the_share_of_the_cache_is_that_of_the_answers_read(open_peak):
+    found = section("parts", open_peak(broken=None))
+    table = rows(found, "What came from the shop's cache, of the answers read")
+    hits, misses = sum(row[2] for row in table), sum(row[3] for row in table)
+    metric = found.metrics["cache_hits"]
+    assert metric.value == pytest.approx(hits / (hits + misses))
+    assert metric.low < 0.75 < metric.high  # three seconds in four hit
+
+
+def test_a_run_without_notes_shows_what_it_has(open_peak):
+    found = section("parts", open_peak(broken=None, notes=False))
+    assert [figure.note for figure in found.figures] == [
+        "Connecting was not recorded apart: it is part of the first byte."
+    ]
+    assert (found.metrics["connect_share"].value, found.metrics["connect_mean"].value) == (0.0, None)
+    assert "cache_hits" not in found.metrics
+
+
+def test_the_title_says_where_most_of_the_slowest_step_goes(open_peak):
+    found = section("parts", open_peak())
+    slowest = max(rows(found, "What a step's time is made of"), key=lambda row: row[2])
+    assert found.figures[0].title.startswith(f"{slowest[0]} takes longest: ")
+    assert found.figures[0].title.endswith("of its time goes to waiting for the first byte")
+    assert f"the slowest step is {slowest[0]}" in found.sentence
+
+
+def test_reloads_and_retries_show_as_amplification(open_peak):
+    run = open_peak(
+        counters=(CounterSecond(30, "web", "retries", 60), CounterSecond(31, "web", "reloads", 40))
+    )
+    found = section("losses", run)
+    attempts = {name: int(n.sum()) for name, n in run.request_counts(lambda series: series.channel).items()}
+    (store, web) = rows(found, "What was tried again")
+    assert web == ("web", attempts["web"] - 100, 60, 40, attempts["web"] / (attempts["web"] - 100), 0)
+    assert store[:5] == ("store", attempts["store"], 0, 0, 1.0)
+    total = sum(attempts.values())
+    assert found.metrics["amplification"].value == pytest.approx(total / (total - 100))
+    assert any(text.startswith("In web, reloads and retries made ") for text in found.findings)
+
+
+def test_a_run_in_which_nobody_tried_again_says_nothing_of_it(open_peak):
+    found = section("losses", open_peak())
+    assert rows(found, "What was tried again") == []
+    assert (found.metrics["amplification"].value, found.metrics["degraded"].value) == (1.0, 0)
+
+
+def test_a_part_that_failed_is_named_with_the_orders_that_went_on(open_peak):
+    counters = tuple(CounterSecond(second, "web", "degraded:recommendations", 2) for second in range(5, 15))
+    run = open_peak(broken=None, counters=counters)
+    found = section("losses", run)
+    ((step, asked, failed, wanted, could),) = rows(found, "Parts that failed without ending a visit")
+    meanwhile = [row for row in run.customers() if 5 <= row.second < 15 and row.order is not None]
+    assert (step, asked, failed, wanted) == ("recommendations", 20, 20, sum(row.n for row in meanwhile))
+    assert could.value == sum(row.n for row in meanwhile if row.order) / wanted
+    assert found.findings[-1].startswith(
+        "The part recommendations failed 20 times without ending a visit; of "
+    )
+
+
+def test_waiting_for_a_connection_is_added_up(open_peak):
+    run = open_peak()
+    seconds = sum(len(rows) for rows in run.health().values())
+    assert section("generator", run).metrics["pool_wait"].value == pytest.approx(2.5 * seconds)

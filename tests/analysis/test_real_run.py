@@ -1,0 +1,82 @@
+"""The sections about our own records, on a real run of a quarter of a minute against the embedded shop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from doorbuster.records.run import Run
+from doorbuster.report import Section, load_analysis
+
+ROOT = Path(__file__).parents[2]
+SCENARIO = """
+title: "A quarter of a minute"
+target:
+  storefront: reference
+  shop: {profile: replatformed, workers: 4, query_time: 2ms, products: 200}
+demand:
+  peak: 10 customers/s
+  curve: {stages: [{for: 15s, at: 100%}]}
+channels:
+  web:
+    share: 80%
+    journeys: {browse: 60, buy: 40}
+    patience: none
+    think: {lognormal: {median: 700ms, sigma: 0.8, max: 5s}}
+  store: {share: 20%, journeys: {till_sale: 1}}
+thresholds:
+  can_order: ["rate>=60%"]
+drain: 30s
+"""
+
+
+@pytest.fixture(scope="module")
+def real(doorbuster, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("real")
+    path = folder / "quarter.yaml"
+    path.write_text(SCENARIO, encoding="utf-8")
+    done = doorbuster("run", path, "--out", folder / "run", "--quiet")
+    assert done.returncode in (0, 96, 99), done.stdout + done.stderr
+    return folder / "run"
+
+
+def section(name: str, folder: Path) -> Section:
+    with Run.open(folder) as run:
+        return load_analysis(ROOT / "analysis" / f"{name}.py")(run)
+
+
+def test_little_s_law_holds_on_a_real_run_within_two_percent_and_chance(real):
+    found = section("laws", real)
+    difference = found.metrics["little_difference"]
+    assert found.findings == ()
+    assert abs(difference.value) <= 0.02 + (difference.high - difference.value)
+    assert 0 < found.metrics["shop_busy_ratio"].value < 1
+
+
+def test_everybody_who_was_let_in_has_stayed_some_time(real):
+    with Run.open(real) as run:
+        stays = run.stays()
+        started = {channel: int(series.started.sum()) for channel, series in run.arrivals().items()}
+    assert {channel: found.n for channel, found in stays.items()} == started
+    assert stays["web"].quantile_us(0.5) > 1_000_000 > stays["store"].quantile_us(0.5)
+
+
+def test_customers_of_a_real_run_come_as_asked(real):
+    found = section("asked", real)
+    assert found.findings == ()
+    told = {(row[0], row[1]): row[-1] for table in found.tables for row in table.rows}
+    assert told["think times", "web: mean (lognormal)"] == "as asked"
+    assert told["arrivals", "delivered of those planned"] == "as asked"
+
+
+def test_the_time_of_a_real_run_is_told_apart(real):
+    found = section("parts", real)
+    shares = [found.metrics[f"{part}_share"].value for part in ("late", "connect", "first_byte", "body")]
+    assert sum(shares) == pytest.approx(1.0)
+    assert found.metrics["server_db"].value > 2.0  # ms: a page takes a query of 2 ms at least
+    assert 0 < found.metrics["cache_hits"].value < 1
+    with Run.open(real) as run:
+        opened = sum(connect.n for connect in run.parts().connect.values())
+        arrived = sum(int(series.started.sum()) for series in run.arrivals().values())
+    assert opened >= arrived  # each customer brings connections of their own
