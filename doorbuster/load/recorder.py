@@ -152,7 +152,6 @@ class Recorder(Notes):
         events, self._events = self._events, []
         errors, self._errors = self._errors, []
         lateness = pack(np.concatenate([steps.lateness_us, np.array(lateness_us, dtype=np.int64)]))
-        self._pause()
         asides = self.take_notes(health.second if health is not None else 0, self.keys)
         batch = Batch(
             worker=self.worker,
