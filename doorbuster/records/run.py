@@ -249,7 +249,10 @@ class Run(AsideReader):
         if host != socket.gethostname():
             return bool(time.time() - heartbeat_ns / 1e9 < HEARTBEAT_LIMIT_S)
         try:
-            # The start time tells the writer from a later process that got the same number.
-            return bool(abs(psutil.Process(pid).create_time() - started_s) < 2.0)
+            writer = psutil.Process(pid)
+            # The start time tells the writer from a later process that got the same number. A killed one
+            # stays listed until its parent looks at it, and in a container that may be never.
+            same = abs(writer.create_time() - started_s) < 2.0
+            return bool(same and writer.status() != psutil.STATUS_ZOMBIE)
         except psutil.Error:
             return False

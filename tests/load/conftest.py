@@ -43,14 +43,11 @@ class Crew:
     folder: Path
     master: subprocess.Popen
     workers: list[subprocess.Popen]
+    run_folder: Path
 
     @property
     def said(self) -> str:
         return (self.folder / "said").read_text()
-
-    @property
-    def run_folder(self) -> Path:
-        return self.folder / "run"
 
     def started_at(self) -> float:
         """The run's zero in Unix seconds, once it is written down."""
@@ -133,6 +130,7 @@ def crew(tmp_path, one_page, port) -> Iterator[Callable[..., Crew]]:
         run_folder: Path | None = None,
     ) -> Crew:
         scenario = one_page(url, tmp_path, peak=peak, length_s=length_s, seed=seed)
+        run_folder = run_folder or tmp_path / "run"
         locust = [sys.executable, "-m", "locust", "--only-summary"]
 
         def start(said: str, environment: Mapping[str, str], *words: object) -> subprocess.Popen:
@@ -146,7 +144,7 @@ def crew(tmp_path, one_page, port) -> Iterator[Callable[..., Crew]]:
 
         master = start(
             "said", environment, "-f", ONE_STEP, "--headless", "--scenario", scenario,
-            "--run-folder", run_folder or tmp_path / "run", "--master", "--expect-workers", len(hands),
+            "--run-folder", run_folder, "--master", "--expect-workers", len(hands),
             "--master-bind-port", port,
         )  # fmt: skip
         workers = [
@@ -154,7 +152,7 @@ def crew(tmp_path, one_page, port) -> Iterator[Callable[..., Crew]]:
                   "--master-port", one.master_port or port)
             for number, one in enumerate(hands)
         ]  # fmt: skip
-        return Crew(url, tmp_path, master, workers)
+        return Crew(url, tmp_path, master, workers, run_folder)
 
     yield begin
     for process in started:

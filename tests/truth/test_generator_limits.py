@@ -24,7 +24,7 @@ def test_planned_is_delivered_is_recorded_in_every_one_of_twenty_runs(
 ):
     for number in range(RUNS):
         url, folder = stall_server("--service-ms", "3"), tmp_path / str(number)
-        process = one_page_run(url, peak=150, length_s=3, seed=1000 + number, workers=workers, folder=folder)
+        process = one_page_run(url, peak=150, length_s=5, seed=1000 + number, workers=workers, folder=folder)
         process.wait(timeout=90)
         planned = len(plan_schedule(load_scenario(folder / "one-page.yaml")))
         with urllib.request.urlopen(f"{url}/count", timeout=5) as answer:

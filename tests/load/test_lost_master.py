@@ -1,0 +1,97 @@
+"""A master that is killed or whose disk is full in mid-run: what was recorded is whole and stays."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from doorbuster.errors import ExitCode
+from doorbuster.records.run import Run
+
+pytestmark = [pytest.mark.truth, pytest.mark.alone]
+
+RATE_PER_S = 150
+
+
+def whole_seconds(crew) -> int:
+    """Seconds of the run, from the first on, in which every planned arrival and its request are recorded."""
+    assert crew.rows("PRAGMA integrity_check") == [("ok",)]
+    requests = dict(crew.rows("SELECT second, sum(n) FROM requests GROUP BY second"))
+    with Run.open(crew.run_folder) as run:
+        series = run.arrivals()["web"]
+    second = 0
+    while second < len(series.planned) and series.planned[second] == requests.get(second, 0):
+        assert series.planned[second] == series.started[second]
+        second += 1
+    return second
+
+
+def test_a_killed_master_loses_at_most_the_last_second(crew, hand, stall_server, doorbuster):
+    ours = crew(stall_server("--service-ms", "3"), [hand()] * 2, peak=RATE_PER_S, length_s=60)
+    started_at = ours.started_at()
+    ours.wait_for_second(5)
+    os.killpg(ours.master.pid, signal.SIGKILL)
+    killed_s = time.time() - started_at
+    recorded = whole_seconds(ours)
+    print(f"killed at {killed_s:.2f} s, whole up to second {recorded}")
+    # A second is reported when it is over, and written when the master next looks, within a second.
+    assert recorded >= int(killed_s - 2.0)
+    told = doorbuster("report", ours.run_folder)
+    assert told.stdout.startswith("INTERRUPTED: the run ended after"), told
+    assert doorbuster("gate", ours.run_folder).returncode == ExitCode.INTERRUPTED
+
+
+def fill(file: Path) -> None:
+    """Write until there is no room left for a single byte."""
+    with file.open("wb", buffering=0) as out:
+        for size in (4096, 1):
+            with contextlib.suppress(OSError):
+                while out.write(b"-" * size):
+                    pass
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 1 MB."""
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("a disk of a chosen size needs root and the program mount")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", disk], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"this machine does not let us mount a small disk: {mounted.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def test_a_full_disk_ends_the_run_with_one_line_and_keeps_what_is_on_it(crew, hand, stall_server, small_disk):
+    folder = small_disk / "run"
+    ours = crew(
+        stall_server("--service-ms", "3"), [hand()] * 2, peak=RATE_PER_S, length_s=60, run_folder=folder
+    )
+    started_at = ours.started_at()
+    ours.wait_for_second(4)
+    fill(small_disk / "filler")
+    filled_s = time.time() - started_at
+    code = ours.end(limit_s=40)
+    complaints = [line for line in ours.said.splitlines() if line.startswith("doorbuster:")]
+    assert len(complaints) == 1, ours.said
+    assert "disk" in complaints[0]
+    assert "Traceback" not in ours.said, ours.said
+    assert code == 1
+    recorded = whole_seconds(ours)
+    print(f"full at {filled_s:.2f} s, whole up to second {recorded}; {complaints[0]}")
+    assert recorded >= int(filled_s - 2.0)
+    with Run.open(folder) as run:
+        assert run.meta.status == "interrupted"
+    for worker in ours.workers:
+        worker.wait(timeout=20)
