@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -126,14 +127,16 @@ class Customer(Visitor):
         and sends it when the network is back.
         """
         self._orders += 1
+        self.wants_order()
         key = f"{self.generator.run_id}:{self.arrival.name}:{self._orders}"
+        details: list[Any] = [key, lines]
         if self.errand.offline is not None:
-            self._sell_offline(self.errand.offline)
+            details += self._sell_offline(self.errand.offline, action)
         intended_at = self._next_at
         self._in_doubt = False
         answer, cause, placed = "unknown", "interrupted", None
         try:
-            placed = self.step(action, key, lines)
+            placed = self.step(action, *details)
             answer, cause = "acknowledged", ""
         except Rejected as refusal:
             answer, cause = ("unknown" if self._in_doubt else "refused"), refusal.cause
@@ -146,6 +149,15 @@ class Customer(Visitor):
         self._order = 1
         self.generator.order_refs.append(placed.ref)
         return placed
+
+    def wants_order(self) -> None:
+        """Decide to buy, in a journey that need not end in an order: from here on not getting it counts."""
+        self._order = self._order or 0
+
+    def take_order_ref(self) -> str | None:
+        """The oldest remembered order of this worker's customers, given out once; None if there is none."""
+        refs = self.generator.order_refs
+        return refs.popleft() if refs else None
 
     def any_order_ref(self) -> str | None:
         """The reference of an order this worker's customers placed lately; None before the first."""
@@ -165,15 +177,18 @@ class Customer(Visitor):
             except (Leave, Queued) as another:
                 setback = another
 
-    def _sell_offline(self, offline: Offline) -> None:
-        """Let a sale wait for the network if it is made while that is away."""
-        sold_s = self._next_at - self.generator.started_at
-        if not offline.from_s <= sold_s < offline.until_s:
-            self.shop.sold_at_unix_s = None
-            return
-        self.shop.sold_at_unix_s = self.generator.unix_s(self._next_at)
+    def _sell_offline(self, offline: Offline, action: Callable[..., Order]) -> list[float]:
+        """Let a sale that is made without network wait for it.
+
+        Returns: when it was made, in Unix seconds, if the driver's step takes `sold_at_unix_s`.
+        """
+        made_at = self._next_at
+        if not offline.from_s <= made_at - self.generator.started_at < offline.until_s:
+            return []
+        sold_at_unix_s = self.generator.unix_s(made_at)
         self.wait_until(offline.until_s + self.rng.random() * NETWORK_BACK_S)
         self.count("offline_sales", self._next_at)
+        return [sold_at_unix_s] if "sold_at_unix_s" in signature(action).parameters else []
 
     def _note_order(
         self,

@@ -11,7 +11,6 @@ Rules:
 from __future__ import annotations
 
 from random import Random
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 from doorbuster.load.errand import Leave
@@ -95,7 +94,7 @@ class Insistence:
         if retries is None or self._tries >= retries.attempts or not leave.may_pass:
             return leave
         wait_s = retries.backoff_s * 2.0 ** (self._tries - 1)
-        at = perf_counter() + max(_spread_s(wait_s, retries.jitter_ratio, customer.rng), leave.retry_after_s)
+        at = customer.now() + max(_spread_s(wait_s, retries.jitter_ratio, customer.rng), leave.retry_after_s)
         if at > customer.generator.ends_at or (errand.budget is not None and not errand.budget.spend()):
             return leave
         if at >= self.until:
@@ -116,7 +115,7 @@ class Insistence:
         if (slow and not reloads.when_slow) or not customer.reloads_pages(reloads.share_ratio):
             raise leave
         wait_s = 0.0 if slow else _spread_s(reloads.after_s, reloads.jitter_ratio, customer.rng)
-        at = perf_counter() + max(wait_s, leave.retry_after_s)
+        at = customer.now() + max(wait_s, leave.retry_after_s)
         if at > customer.generator.ends_at:
             raise leave
         self._reloads += 1
@@ -128,7 +127,7 @@ class Insistence:
     def _queue(self, room: Queued) -> None:
         """Stand in the waiting room until it wants to be asked again."""
         customer = self._customer
-        now = perf_counter()
+        now = customer.now()
         if self._room_until is None:
             self._room_until = now + customer.errand.room_patience(customer.rng)
         at = now + max(room.poll_after_s, SHORTEST_POLL_S)

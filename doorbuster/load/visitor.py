@@ -121,6 +121,10 @@ class Visitor(User):
 
     # ---- what insisting needs
 
+    def now(self) -> float:
+        """The clock by which the customer waits."""
+        return perf_counter()
+
     def rest_until(self, at: float) -> None:
         """Do nothing until `at`, a reading of `perf_counter`; what comes next is due then."""
         self._next_at = at

@@ -199,7 +199,6 @@ class Storefront:
     """
 
     name: ClassVar[str]
-    sold_at_unix_s: float | None = None  # when a till made its sale, if it could not send it then
 
     def __init__(
         self,

@@ -3,7 +3,8 @@
     python tests/load/behave.py < cases      (one JSON document a line; one JSON document a line comes back)
 
 A case: {"url", "folder", "channels", "rules", "drain", "duration_s", "arrivals": [[channel, journey, at_s]]};
-channels and rules are YAML. The answer: what the batches say, row by row. It ends with standard input.
+channels and rules are YAML; "stall": [at, for] in seconds of the run, for a server of tests/truth. The
+answer: what the batches say, row by row, and when pages came in seconds of the run.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, time
 from typing import ClassVar
+from urllib.request import urlopen
 
 import numpy as np
 from locust.env import Environment  # patches the interpreter, so it comes first
@@ -38,6 +40,7 @@ class Moody(Storefront):
     """Any server: what it answers is told by the first word of its text."""
 
     name = "moody"
+    pages_at: ClassVar[list[float]] = []
 
     def home(self) -> None:
         self.visit_page("/home")
@@ -55,8 +58,8 @@ class Moody(Storefront):
         self.visit_page("/checkout", method="POST", headers={"Idempotency-Key": key})
         return Order(key, 100, lines)
 
-    def till_sale(self, key: str, lines: tuple[Line, ...]) -> Order:
-        sold = {} if self.sold_at_unix_s is None else {"Sold-At": str(self.sold_at_unix_s)}
+    def till_sale(self, key: str, lines: tuple[Line, ...], sold_at_unix_s: float | None = None) -> Order:
+        sold = {} if sold_at_unix_s is None else {"Sold-At": str(sold_at_unix_s)}
         self.visit_page("/till", method="POST", headers={"Idempotency-Key": key, **sold})
         return Order(key, 100, lines)
 
@@ -71,6 +74,7 @@ class Moody(Storefront):
             raise Rejected("busy_page", text)
         if word == "sold":
             raise Rejected("sold_out", text, by_rule=True)
+        self.pages_at.append(perf_counter())
 
 
 class Person(Customer):
@@ -137,10 +141,15 @@ def run(case: dict) -> dict:
         arrival_index=np.arange(len(arrivals)),
     )
     batches = []
+    Moody.pages_at.clear()
+    started_at = perf_counter() + LEAD_S
+    if case.get("stall"):
+        at_s, for_s = case["stall"]
+        urlopen(f"{case['url']}/stall/{time() + started_at - perf_counter() + at_s}/{for_s}").close()
     assignment = Assignment(
         run_id="moods", worker="w", index=0, count=1, scenario=scenario, schedule=schedule,
         assortment=Assortment(("A",), (1.0,), ("a",), ("a",)), url=case["url"],
-        started_at=perf_counter() + LEAD_S, max_in_flight=100_000, max_rate_per_s=1e6,
+        started_at=started_at, max_in_flight=100_000, max_rate_per_s=1e6,
     )  # fmt: skip
     Generator(environment, assignment, Moody, batches.append).run()
     rows = {name: [row for batch in batches for row in getattr(batch, name)] for name in
@@ -150,6 +159,8 @@ def run(case: dict) -> dict:
         "counters": rows["counters"],
         "requests": [(row.second, *row.series, row.n, row.response.hex()) for row in rows["requests"]],
         "orders": [row._asdict() for row in rows["orders"]],
+        "pages_s": [at - started_at for at in Moody.pages_at],
+        "started_at_unix_s": time() + started_at - perf_counter(),
         "events": [row._asdict() for row in rows["events"]],
     }
 

@@ -5,7 +5,8 @@
 Kinds: `infinite` answers everybody after the service time; `fifo` serves one after the other; `periodic` is
 `fifo` with 150 ms for every tenth and the service time for the others. GET /stall/<unix time>/<seconds>
 freezes the server for that long from that moment on; GET /count tells how many other requests it answered,
-GET /arrivals when each of them came, in Unix seconds.
+GET /arrivals when each of them came, in Unix seconds, GET /ends when the work for each was done.
+With --shed-ms, a request that would have to wait longer is refused with 503 at once.
 The end of every service is computed, so a late timer delays one answer and never the next.
 Nothing of doorbuster is imported: a truth must not share the faults of what it judges. It prints its URL and
 ends when its standard input does.
@@ -36,10 +37,21 @@ class Station:
     stall_for_s: float = 0.0
     free_at: float = 0.0
     admitted: int = 0
+    shed_s: float = inf
     arrivals: list[float] = field(default_factory=list)
+    ends: list[float] = field(default_factory=list)
 
-    def end_of(self, now: float) -> float:
-        """When the request that arrives now is done."""
+    def end_of(self, now: float) -> float | None:
+        """When the request that arrives now is done, whoever waits for it; None if it is refused."""
+        before = self.free_at
+        end = self._end_of(now)
+        if end - now > self.shed_s:
+            self.free_at = before
+            return None
+        self.ends.append(end)
+        return end
+
+    def _end_of(self, now: float) -> float:
         self.admitted += 1
         self.arrivals.append(now)
         if self.kind == "infinite":
@@ -72,26 +84,30 @@ class Connection(asyncio.Protocol):
             self.answer(json.dumps(self.station.admitted).encode())
         elif path == "/arrivals":
             self.answer(json.dumps(self.station.arrivals).encode())
+        elif path == "/ends":
+            self.answer(json.dumps(self.station.ends).encode())
         elif path.startswith("/stall/"):
             _, _, at, length_s = path.split("/")
             self.station.stall_at, self.station.stall_for_s = float(at), float(length_s)
             self.answer(b"ok")
         else:
             now = time.time()
-            left_s = self.station.end_of(now) - now
-            if left_s <= 0:
+            end = self.station.end_of(now)
+            if end is None:
+                self.answer(b"busy", b"503 Service Unavailable")
+            elif end <= now:
                 self.answer(b"ok")
             else:
-                self.loop.call_later(left_s, self.answer, b"ok")
+                self.loop.call_later(end - now, self.answer, b"ok")
 
-    def answer(self, body: bytes) -> None:
+    def answer(self, body: bytes, status: bytes = b"200 OK") -> None:
         if not self.transport.is_closing():
-            self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+            self.transport.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
 
 
-async def serve(kind: str, service_s: float) -> None:
+async def serve(kind: str, service_s: float, shed_s: float) -> None:
     """Serve until standard input ends."""
-    Connection.station = Station(kind, service_s)
+    Connection.station = Station(kind, service_s, shed_s=shed_s)
     Connection.loop = loop = asyncio.get_running_loop()
     server = await loop.create_server(Connection, "127.0.0.1", 0, backlog=4096)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
@@ -111,6 +127,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--kind", choices=("infinite", "fifo", "periodic"), default="infinite")
     parser.add_argument("--service-ms", type=float, default=0.0)
+    parser.add_argument("--shed-ms", type=float, default=inf)
     options = parser.parse_args()
-    asyncio.run(serve(options.kind, options.service_ms / 1e3))
+    asyncio.run(serve(options.kind, options.service_ms / 1e3, options.shed_ms / 1e3))
     sys.exit(0)

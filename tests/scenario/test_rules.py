@@ -1,0 +1,98 @@
+"""Content rules: what they find in an answer, and what is said about a rule that makes no sense."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from doorbuster.scenario import Rule, told_of_rule
+
+DOCUMENT = {"data": {"search": {"totalItems": 7, "items": [{"price": "12.50"}, {"price": None}]}}, "ok": True}
+TARGET = "target: {{shop: {{profile: replatformed}}, rules: {}}}"
+
+
+def answer(text: str):
+    return SimpleNamespace(text=text, json=lambda: json.loads(text))
+
+
+@pytest.mark.parametrize(
+    ("rule", "breach"),
+    [
+        ({"json": "data.search.totalItems", "above": 0}, None),
+        ({"json": "data.search.totalItems", "above": 7}, "data.search.totalItems is 7"),
+        ({"json": "data.search.items[0].price", "above": 12}, None),
+        ({"json": "data.search.items.0.price", "above": 13}, "data.search.items.0.price is '12.50'"),
+        ({"json": "data.search.items[1].price", "exists": True}, "data.search.items[1].price is None"),
+        ({"json": "data.search.items[2]", "exists": False}, None),
+        ({"json": "data.nothing", "above": 0}, "data.nothing is nothing"),
+        ({"json": "data.search", "above": 0}, "data.search is {'totalItems': 7"),
+        ({"json": "ok", "equals": True}, None),
+        ({"json": "ok", "equals": 1}, "ok is True"),
+        ({"json": "ok", "above": 0}, "ok is True"),
+        ({"json": "data.search.totalItems", "equals": 7.0}, None),
+        ({"contains": "12.50"}, None),
+        ({"contains": "Add to basket"}, "lacks 'Add to basket'"),
+        ({"lacks": "totalItems"}, "contains "),
+        ({"lacks": "Please wait"}, None),
+    ],
+)
+def test_a_rule_finds_what_is_wrong(rule, breach):
+    found = Rule.model_validate({"step": "search", **rule}).breach(answer(json.dumps(DOCUMENT)))
+    assert found is breach if breach is None else found.startswith(breach)
+
+
+def test_an_answer_that_is_no_json_breaks_a_rule_about_json():
+    rule = Rule.model_validate({"step": "search", "json": "a", "exists": False})
+    assert rule.breach(answer("<html>")) == "is no JSON: <html>"
+
+
+@pytest.mark.parametrize(
+    ("rules", "messages"),
+    [
+        ("[{step: prodct, contains: x}]",
+         ['rules[0].step is not a known step (got prodct); did you mean "product"?']),
+        ("[{step: product}]", ['rules[0] needs "contains", "lacks" or "json"']),
+        ("[{step: product, contains: x, lacks: y}]", ['rules[0].lacks cannot stand beside "contains"']),
+        ("[{step: product, json: a}]", ['rules[0].json needs "above", "equals" or "exists" beside it']),
+        ("[{step: product, json: a, above: 1, exists: true}]",
+         ['rules[0].exists cannot stand beside "above"']),
+        ("[{step: product, contains: x, above: 1}]", ['rules[0].above goes with "json"']),
+        ('[{step: product, json: "a..b", exists: true}]', ["rules[0].json must be a path"]),
+        ("[{step: product, contains: x, cause: Busy page}]", ["rules[0].cause must be one word"]),
+        ("{step: product}", ["rules must be a list"]),
+        ("[{step: x, contains: x}, {step: product, contain: y}]",
+         ["rules[0].step is not a known step",
+          'rules[1].contain is not a key here; did you mean "contains"?']),
+    ],
+)  # fmt: skip
+def test_all_faults_of_rules_are_told_at_their_places(problems_with, rules, messages):
+    problems = problems_with(2, TARGET.format(rules))
+    assert len(problems) == len(messages)
+    for problem, message in zip(problems, messages, strict=True):
+        assert problem.startswith("2:")
+        assert f"target.{message}" in problem
+
+
+def test_rules_stay_when_the_target_changes(scenario_with):
+    scenario = scenario_with(2, TARGET.format("[{step: product, contains: x}]"))
+    moved = scenario.with_target(url="http://127.0.0.1:8000")
+    assert moved.target.content_rules == scenario.target.content_rules
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ({"step": "*", "lacks": "Please wait", "cause": "busy_page"},
+         "the answer to every step must not contain 'Please wait', or it counts as busy_page"),
+        ({"step": "search", "json": "total", "above": 0},
+         "the answer to search must have more than 0 at total, or it counts as content_rule"),
+        ({"step": "search", "json": "state", "equals": "OPEN"},
+         "the answer to search must have 'OPEN' at state, or it counts as content_rule"),
+        ({"step": "search", "json": "total", "exists": False},
+         "the answer to search must have no value at total, or it counts as content_rule"),
+    ],
+)  # fmt: skip
+def test_a_rule_is_told_in_plain_words(rule, told):
+    assert told_of_rule(Rule.model_validate(rule)) == told

@@ -1,0 +1,139 @@
+"""Devices by Bayes, page counts by their law: the shares asked for are the shares that come out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from doorbuster.scenario import Device, Pages, devices_given, estimate, ordering_shares, told_of
+from doorbuster.scenario.visits import parse_pages
+
+TOLD = """\
+35 % come by desktop (14.8 % of those want to order), 65 % come by mobile (7.41 % of those want to order)
+whoever looks around takes 7.59 product pages on average: half at most 4, nobody more than 60
+30 % of the visits use addresses of their own, which no cache knows
+40 % come with an account, the others as guests
+machines make up to 3 attempts of at most 500 ms, the next one after 100 ms, doubling: \
+a shop that fails all of them gets 3 times the requests
+80 % of the people reload a busy or error page after 30 s, at most 20 times; \
+whoever loses patience reloads at once
+in a waiting room, they leave after 10m
+no network from 2 s to 5 s of the run: orders made then are sent afterwards, all at once"""
+CHANNEL = """channels:
+  web: {{share: 100%, journeys: {{browse: 90, buy: 10}}, {}}}"""
+
+
+@given(
+    shares=st.lists(st.floats(0.01, 1), min_size=1, max_size=3),
+    buys=st.lists(st.floats(0.05, 1), min_size=3, max_size=3),
+    order_ratio=st.floats(0, 1),
+)
+def test_devices_keep_their_shares_and_their_readiness_whatever_is_asked(shares, buys, order_ratio):
+    devices = {
+        name: Device(share=share / sum(shares), buys=buy)
+        for name, share, buy in zip(("desktop", "mobile", "tablet"), shares, buys, strict=False)
+    }
+    orders = ordering_shares(devices, order_ratio)
+    assume(max(orders.values()) <= 1)
+    ordering = devices_given(devices, order_ratio, wants_order=True)
+    other = devices_given(devices, order_ratio, wants_order=False)
+    for name, device in devices.items():
+        total = order_ratio * ordering[name] + (1 - order_ratio) * other[name]
+        assert total == pytest.approx(device.share_ratio, abs=1e-9)
+        assert order_ratio * ordering[name] == pytest.approx(device.share_ratio * orders[name], abs=1e-9)
+    first = next(iter(devices))
+    for name, device in devices.items():
+        assert orders[name] * devices[first].buys == pytest.approx(orders[first] * device.buys, abs=1e-9)
+
+
+def test_mobile_visits_order_half_as_often_and_are_still_two_thirds_of_all():
+    devices = {"desktop": Device(share=0.35), "mobile": Device(share=0.65, buys=0.5)}
+    assert ordering_shares(devices, 0.1) == pytest.approx({"desktop": 0.1 / 0.675, "mobile": 0.05 / 0.675})
+
+
+def test_a_device_that_would_have_to_order_more_often_than_it_comes_is_a_fault(problems_with):
+    devices = "{desktop: 50%, mobile: {share: 50%, buys: 50%}}"
+    text = f"channels: {{web: {{share: 100%, journeys: {{buy: 1}}, devices: {devices}}}}}"
+    told = "cannot be: 1 of all visits of this channel want to order (got 133.3% of the visits by desktop)"
+    assert any(told in problem for problem in problems_with(4, text))
+
+
+@pytest.mark.parametrize(
+    ("devices", "message"),
+    [
+        ("{desktop: 50%, mobile: 40%}", "must have shares that sum to 100% (got 90%)"),
+        ("{deskop: 100%}", 'is not a known device; did you mean "desktop"?'),
+        ("{desktop: 120%}", "must be between 0% and 100% (got 120%)"),
+        ("{desktop: {share: 100%, buys: 0%}}", "must have a device that buys (got 0%)"),
+        ("{desktop: {buys: 50%}}", "is missing"),
+        ("[desktop]", "must be a mapping of devices to shares"),
+    ],
+)
+def test_a_fault_of_devices_is_told_at_its_place(problems_with, devices, message):
+    problems = problems_with(4, CHANNEL.format(f"devices: {devices}"))
+    assert any(message in problem for problem in problems)
+    assert all(problem.startswith("5:") for problem in problems)
+
+
+def test_patience_is_the_devices_unless_the_channel_says_or_the_device_does(scenario_with):
+    three = "devices: {desktop: 30%, mobile: 60%, tablet: {share: 10%, patience: none}}"
+    plain = scenario_with(4, CHANNEL.format(three)).channels["web"]
+    assert (plain.patience_with("desktop").tau_s, plain.patience_with("mobile").tau_s) == (4.7, 3.6)
+    assert plain.patience_with("tablet") is None
+    said = scenario_with(4, CHANNEL.format(f"{three}, patience: {{tau: 9s}}")).channels["web"]
+    assert (said.patience_with("desktop").tau_s, said.patience_with("mobile").tau_s) == (9, 9)
+    assert said.patience_with("tablet") is None
+
+
+@pytest.mark.parametrize("pages", [Pages(median=4, sigma=1.17, most=60), Pages(median=1, sigma=0.5, most=3)])
+def test_the_mean_of_pages_is_that_of_their_draws(pages):
+    rng = np.random.default_rng(1)
+    drawn = np.clip(np.rint(rng.lognormal(np.log(pages.median), pages.sigma, 400_000)), 1, pages.most)
+    assert pages.mean == pytest.approx(drawn.mean(), rel=0.01)
+
+
+def test_pages_may_be_a_plain_number(scenario_with):
+    assert scenario_with(4, CHANNEL.format("pages: 3")).channels["web"].pages.mean == 3
+
+
+@pytest.mark.parametrize("raw", [0, 2.5, "many", {"lognormal": {"median": 4}}, {"normal": {}}, [1, 2]])
+def test_pages_that_make_no_sense_are_refused(raw):
+    with pytest.raises(Exception, match=r"page|missing|whole|law|between"):
+        parse_pages(raw)
+
+
+def test_the_estimate_reckons_with_the_pages_and_not_with_reloads(scenario_with):
+    plain, long, insisting = (
+        estimate(scenario_with(4, CHANNEL.format(keys)))
+        for keys in ("pages: 2", "pages: 12", "reloads: {after: 1s}, retries: {attempts: 9}")
+    )
+    assert long.requests - plain.requests == pytest.approx(plain.arrivals * 0.9 * 10)
+    assert insisting.requests == plain.requests
+
+
+def test_a_scenario_without_retries_is_the_same_but_for_them(scenario_with):
+    both = scenario_with(4, CHANNEL.format("reloads: {after: 1s}, retries: {attempts: 9}, pages: 3"))
+    plain = both.without_retries()
+    assert both.has_retries
+    assert not plain.has_retries
+    assert plain.with_seed(3).channels["web"].retries is None
+    assert plain.channels["web"].pages == both.channels["web"].pages
+
+
+def test_tills_must_be_online_again_before_the_run_is_over(problems_with):
+    text = "channels: {store: {share: 100%, journeys: {till_sale: 1}, offline: {from: 8s, for: 5s}}}"
+    found = problems_with(4, text)
+    assert any("must be over before the run is, which takes 10 s (got until 13 s)" in text for text in found)
+
+
+def test_every_behaviour_is_told_in_plain_words(scenario_with):
+    keys = (
+        "devices: {desktop: 35%, mobile: {share: 65%, buys: 50%}}, uncached: 30%, signed_in: 40%, "
+        "pages: {lognormal: {median: 4, sigma: 1.17, max: 60}}, waiting_room: {patience: 10m}, "
+        "reloads: {after: 30s, share: 80%, when_slow: true}, retries: {attempts: 3, timeout: 500ms}, "
+        "offline: {from: 2s, for: 3s}"
+    )
+    told = told_of(scenario_with(4, CHANNEL.format(keys)).channels["web"])
+    assert "\n".join(told) == TOLD
