@@ -24,7 +24,7 @@ from doorbuster.errors import RecordError, RunError, TargetError
 
 if TYPE_CHECKING:
     from doorbuster.records.run import Run
-    from doorbuster.scenario import Scenario, Shop, Threshold
+    from doorbuster.scenario import Scenario, Threshold
     from doorbuster.stats.plateau import Measured, Proposal
 
 LOOK_EVERY_S = 1.0
@@ -44,7 +44,7 @@ def open_shop(plan: Scenario, log: Path) -> Iterator[str]:
     assert plan.target.shop is not None, "a validated target has a url or a shop"
     words = [sys.executable, "-m", "doorbuster.shop", "--json-announce", "--die-with-parent"]
     with log.open("wb") as errors, subprocess.Popen(
-        [*words, *shop_options(plan.target.shop)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        [*words, *plan.target.shop.options], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=errors, start_new_session=True,
     ) as process:  # fmt: skip
         assert process.stdin is not None
@@ -61,20 +61,6 @@ def open_shop(plan: Scenario, log: Path) -> Iterator[str]:
                 process.wait(timeout=10)
             except subprocess.TimeoutExpired:
                 process.kill()
-
-
-def shop_options(shop: Shop) -> list[str]:
-    """The knobs of a scenario as options of `python -m doorbuster.shop`; unset ones keep its defaults."""
-    rate = shop.warehouse_rate_per_s
-    options = {
-        "--profile": shop.profile,
-        "--workers": shop.workers,
-        "--query-time": None if shop.query_time_s is None else f"{shop.query_time_s * 1e3:.6f}ms",
-        "--warehouse-rate": None if rate is None else f"{rate:.6f} orders/s",
-        "--products": shop.products,
-        "--seed": shop.seed,
-    }
-    return [word for option, value in options.items() if value is not None for word in (option, str(value))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+
+from doorbuster.shop.options import KNOBS, seconds, settings_from
+
+_MORE = {knob.name for knob in KNOBS}
+
+
+def _with_knobs(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that the shop's own command has too, in the order of their table."""
+    for knob in reversed(KNOBS):
+        if knob.read is None:
+            command = click.option(knob.option, is_flag=True, help=knob.help)(command)
+        else:
+            command = click.option(knob.option, default=None, metavar=knob.metavar, help=knob.help)(command)
+    return command
 
 
 @click.command("shop")
@@ -60,6 +75,7 @@ import click
 @click.option(
     "--seed", default=None, type=int, metavar="N", help="Seed of products and stock. Default: 20041202."
 )
+@_with_knobs
 def command(query_time: str | None, warehouse_rate: str | None, **knobs: Any) -> None:
     """Start the embedded reference shop and keep it open until Ctrl-C.
 
@@ -68,20 +84,26 @@ def command(query_time: str | None, warehouse_rate: str | None, **knobs: Any) ->
     """
     from doorbuster.shop.server import serve
     from doorbuster.shop.settings import ShopSettings
-    from doorbuster.units import parse_duration_s, parse_rate_per_s
+    from doorbuster.units import parse_rate_per_s
 
-    given = {name: value for name, value in knobs.items() if value is not None}
+    given = {name: value for name, value in knobs.items() if value is not None and name not in _MORE}
     try:
+        given |= settings_from(knobs)
         if query_time is not None:
-            given["query_time_s"] = parse_duration_s(query_time)
+            given["query_time_s"] = _read("--query-time", query_time, seconds)
         if warehouse_rate is not None:
-            given["warehouse_rate_per_s"] = parse_rate_per_s(warehouse_rate)
+            given["warehouse_rate_per_s"] = _read("--warehouse-rate", warehouse_rate, parse_rate_per_s)
     except ValueError as error:
-        raise click.UsageError(
-            f"{query_time if 'query_time_s' not in given else warehouse_rate}: {error}"
-        ) from error
+        raise click.UsageError(str(error)) from error
     settings = ShopSettings(**given)
     serve(
         settings,
         announce=lambda url: click.echo(f"The shop is open at {url} ({settings.profile}); Ctrl-C closes it."),
     )
+
+
+def _read(option: str, text: str, read: Callable[[str], float]) -> float:
+    try:
+        return read(text)
+    except ValueError as error:
+        raise ValueError(f"{option} {text}: {error}") from error

@@ -17,7 +17,7 @@ from gevent import subprocess
 from doorbuster.errors import TargetError, UsageError
 from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.settings import HttpSettings
-from doorbuster.scenario import Scenario, Shop
+from doorbuster.scenario import Scenario
 from doorbuster.storefronts import Assortment, Rejected, Response, Storefront
 
 SHOP_START_LIMIT_S = 30.0
@@ -54,7 +54,7 @@ def open_target(scenario: Scenario, log: Path) -> Target:
         return Target(scenario.target.url)
     assert scenario.target.shop is not None, "a validated target has a url or a shop"
     command = [sys.executable, "-m", "doorbuster.shop", "--port", "0", "--json-announce", "--die-with-parent"]
-    command += _shop_options(scenario.target.shop)
+    command += scenario.target.shop.options
     with log.open("wb") as errors:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
@@ -70,19 +70,22 @@ def open_target(scenario: Scenario, log: Path) -> Target:
     return Target(json.loads(line)["url"], process)
 
 
-def _shop_options(shop: Shop) -> list[str]:
-    """The knobs of a scenario as options of `python -m doorbuster.shop`; unset ones keep its defaults."""
-    options = {
-        "--profile": shop.profile,
-        "--workers": shop.workers,
-        "--query-time": None if shop.query_time_s is None else f"{shop.query_time_s * 1e3:.6f}ms",
-        "--warehouse-rate": None
-        if shop.warehouse_rate_per_s is None
-        else f"{shop.warehouse_rate_per_s:.6f} orders/s",
-        "--products": shop.products,
-        "--seed": shop.seed,
-    }
-    return [word for option, value in options.items() if value is not None for word in (option, str(value))]
+def set_faults(scenario: Scenario, target: Target, *, starts_at_unix_s: float) -> None:
+    """Tell the embedded shop what is to break during the run that starts then; any other shop is left alone.
+
+    Raises: TargetError when it does not take them.
+    """
+    shop = scenario.target.shop
+    if shop is None or not shop.faults or target.process is None:
+        return
+    client = PlainClient(target.url, {}, limit_s=PREPARE_LIMIT_S)
+    plan = {"starts_at_unix_s": starts_at_unix_s, "faults": [fault.wire for fault in shop.faults]}
+    try:
+        answer = client.request("POST", "/control/faults", json=plan)
+    finally:
+        client.close()
+    if answer.cause:
+        raise TargetError(f"the embedded shop did not take target.shop.faults: {answer.cause} {answer.text}")
 
 
 def check_allowed(scenario: Scenario, url: str, *, confirmed_host: str | None) -> None:
@@ -160,4 +163,5 @@ __all__ = [
     "is_loopback",
     "open_target",
     "read_assortment",
+    "set_faults",
 ]

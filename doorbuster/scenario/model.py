@@ -131,7 +131,7 @@ class Scenario(StrictModel):
     def with_target(self, *, url: str | None = None, profile: str | None = None) -> Scenario:
         """This scenario against another shop: the one at `url`, or the embedded one of `profile`.
 
-        Another profile keeps the modelled hardware, the products and the seed: what differs is the design.
+        Another profile keeps all other knobs: what differs is the design.
 
         Raises: ScenarioError when the address or the profile is not valid here, or both are given.
         """
@@ -145,7 +145,8 @@ class Scenario(StrictModel):
         if url is not None:
             target["url"] = url
         else:
-            target["shop"] = {"profile": profile, **self._shop_knobs()}
+            shop = self.target.shop
+            target["shop"] = {"profile": profile, **(shop.knobs if shop else {})}
         return self._with({"target": target}, file="--url" if url is not None else "--profile")
 
     def without_retries(self) -> Self:
@@ -157,21 +158,6 @@ class Scenario(StrictModel):
     def has_retries(self) -> bool:
         """Whether anybody reloads or tries again."""
         return any(channel.reloads or channel.retries for channel in self.channels.values())
-
-    def _shop_knobs(self) -> dict[str, Any]:
-        """The embedded shop's knobs as YAML spells them; unset ones are absent."""
-        shop = self.target.shop
-        if shop is None:
-            return {}
-        time_s, rate_per_s = shop.query_time_s, shop.warehouse_rate_per_s
-        knobs = {
-            "workers": shop.workers,
-            "query_time": None if time_s is None else f"{time_s:.6f}s",
-            "warehouse_rate": None if rate_per_s is None else f"{rate_per_s:.6f} orders/s",
-            "products": shop.products,
-            "seed": shop.seed,
-        }
-        return {key: value for key, value in knobs.items() if value is not None}
 
     def _with(self, changes: dict[str, Any], *, file: str) -> Self:
         values = {field.alias or name: getattr(self, name) for name, field in type(self).model_fields.items()}

@@ -11,13 +11,12 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from doorbuster.scenario.faults import refuse, shown
 from doorbuster.scenario.rules import Rule
+from doorbuster.scenario.shop import HIGHEST_SEED, PROFILES, Shop
 from doorbuster.scenario.strict import StrictModel
-from doorbuster.scenario.values import DurationS, OrdersPerS, choice, schema_of, whole
+from doorbuster.scenario.values import choice
 
 STOREFRONTS = ("reference", "vendure", "oscar")  # a test holds them against doorbuster.storefronts.DRIVERS
 CUSTOM = "custom:"  # a driver that the locustfile brings along: install(events, drivers=[MyShop])
-PROFILES = ("in-house-2004", "replatformed")
-HIGHEST_SEED = 2**63 - 1
 
 _CUSTOM_NAME = re.compile(r"custom:[a-z][a-z0-9_-]{0,62}")
 _HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
@@ -71,32 +70,6 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-class Shop(StrictModel):
-    """The embedded reference shop; knobs that are None keep the profile's own value."""
-
-    profile: Annotated[
-        str, BeforeValidator(choice("profile", PROFILES)), WithJsonSchema({"enum": list(PROFILES)})
-    ] = Field(description="The design of the shop.", examples=["in-house-2004"])
-    workers: Annotated[int, BeforeValidator(whole(1, 256)), schema_of(1, 256, "integer")] | None = Field(
-        default=None, description="Pages the shop works on at once.", examples=[4]
-    )
-    query_time_s: DurationS | None = Field(
-        default=None, alias="query_time", description="Time of one database query.", examples=["10ms"]
-    )
-    warehouse_rate_per_s: OrdersPerS | None = Field(
-        default=None,
-        alias="warehouse_rate",
-        description="Orders the warehouse picks.",
-        examples=["5 orders/s"],
-    )
-    products: Annotated[int, BeforeValidator(whole(24, 50_000)), schema_of(24, 50_000, "integer")] | None = (
-        Field(default=None, description="Products on sale.", examples=[5000])
-    )
-    seed: (
-        Annotated[int, BeforeValidator(whole(0, HIGHEST_SEED)), schema_of(0, HIGHEST_SEED, "integer")] | None
-    ) = Field(default=None, description="Seed of the shop's products and stock.", examples=[20041202])
-
-
 class Target(StrictModel):
     """Whom we visit: the embedded shop, or the shop at an address."""
 
@@ -128,3 +101,17 @@ class Target(StrictModel):
     def host(self) -> str | None:
         """The host behind `url`; None for the embedded shop."""
         return urlsplit(self.url).hostname if self.url else None
+
+
+__all__ = [
+    "CUSTOM",
+    "HIGHEST_SEED",
+    "PROFILES",
+    "STOREFRONTS",
+    "Shop",
+    "Target",
+    "is_host",
+    "is_loopback",
+    "parse_storefront",
+    "parse_url",
+]

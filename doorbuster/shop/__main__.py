@@ -8,8 +8,9 @@ import os
 import sys
 from pathlib import Path
 
-from doorbuster.errors import DoorbusterError
+from doorbuster.errors import DoorbusterError, UsageError
 from doorbuster.shop import settings as defaults
+from doorbuster.shop.options import KNOBS, settings_from
 from doorbuster.shop.server import serve
 from doorbuster.shop.settings import ShopSettings
 from doorbuster.units import parse_duration_s, parse_rate_per_s
@@ -41,6 +42,10 @@ def _announce_json(url: str) -> None:
 
 
 def _settings(options: argparse.Namespace) -> ShopSettings:
+    try:
+        more = settings_from(vars(options))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     return ShopSettings(
         profile=options.profile,
         host=options.host,
@@ -51,9 +56,8 @@ def _settings(options: argparse.Namespace) -> ShopSettings:
         warehouse_rate_per_s=options.warehouse_rate,
         seed=options.seed,
         products=options.products,
-        opening_stock=options.opening_stock,
-        queue_limit=options.queue_limit,
         reuse=options.reuse,
+        **more,
     )
 
 
@@ -85,13 +89,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--seed", type=int, default=defaults.DEFAULT_SEED, help="seed of the catalogue")
     add("--products", type=int, default=defaults.DEFAULT_PRODUCTS, help="number of products")
-    add("--opening-stock", type=int, default=None, help="units of every product; none: by popularity")
-    add(
-        "--queue-limit",
-        type=int,
-        default=defaults.DEFAULT_QUEUE_LIMIT,
-        help="pages that may wait before the next is turned away (replatformed only)",
-    )
+    for knob in KNOBS:
+        if knob.read is None:
+            add(knob.option, action="store_true", help=knob.help)
+        else:
+            add(knob.option, default=argparse.SUPPRESS, metavar=knob.metavar, help=knob.help)
     add("--json-announce", action="store_true", help='print {"url": ..., "pid": ...} when open')
     add("--die-with-parent", action="store_true", help="close when standard input ends")
     return parser

@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from doorbuster.shop import accounts, api, browse, buying, community, partner, service
+from doorbuster.shop import accounts, api, browse, buying, community, control, partner, service
 from doorbuster.shop.database import open_database
+from doorbuster.shop.door import at_the_door, remember_place
 from doorbuster.shop.front import FRONT, TIMING, Front
 from doorbuster.shop.refusals import NotFound, Refusal
 from doorbuster.shop.settings import ShopSettings
@@ -31,7 +32,9 @@ def make_app(settings: ShopSettings) -> web.Application:
     Raises UsageError when the database cannot be made or reused there.
     """
     assert settings.folder is not None, "the server gives every shop a folder"
-    app = web.Application(client_max_size=LARGEST_BODY_BYTES, middlewares=[_every_answer])
+    guarded = settings.waiting_room is not None or settings.holding_page_s is not None
+    middlewares = [_every_answer, at_the_door] if guarded else [_every_answer]
+    app = web.Application(client_max_size=LARGEST_BODY_BYTES, middlewares=middlewares)
     app[FRONT] = Front(settings, open_database(settings, settings.folder))
     app.cleanup_ctx.append(_opening_hours)
     app.add_routes(_ROUTES)
@@ -64,6 +67,8 @@ async def _every_answer(request: web.Request, handler: Handler) -> web.StreamRes
     response.headers["X-Content-Type-Options"] = "nosniff"
     if response.content_type == "text/html":
         response.headers["Content-Security-Policy"] = _CONTENT_POLICY
+    if request.app[FRONT].room is not None:
+        remember_place(request, response)
     return response
 
 
@@ -85,7 +90,7 @@ def _of_http(request: web.Request, error: web.HTTPException) -> Refusal:
 
 
 def _refused(request: web.Request, refusal: Refusal) -> web.Response:
-    if request.path.startswith(("/api/", "/ledger/")):
+    if request.path.startswith(("/api/", "/ledger/", "/control/")):
         document = {
             "type": f"/problems/{refusal.slug}",
             "title": refusal.title,
@@ -104,6 +109,8 @@ def _refused(request: web.Request, refusal: Refusal) -> web.Response:
         response = browse.html(request, body, status=refusal.status)
     if refusal.retry_after_s is not None:
         response.headers["Retry-After"] = str(refusal.retry_after_s)
+    if refusal.reload_s is not None:
+        response.headers["Refresh"] = f"{refusal.reload_s:g}"
     return response
 
 
@@ -194,5 +201,7 @@ _ROUTES = (
     web.get("/ledger/backlog", api.ledger_backlog),
     web.get("/ledger/range", api.ledger_range),
     web.get("/ledger/capacity", api.ledger_capacity),
+    web.post("/control/faults", control.set_faults),
+    web.get("/control/parts", control.show_parts),
     web.get("/healthz", api.health),
 )

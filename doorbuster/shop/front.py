@@ -22,6 +22,7 @@ from doorbuster.shop.profiles import PROFILES
 from doorbuster.shop.read_model import ReadModel
 from doorbuster.shop.refusals import NotFound
 from doorbuster.shop.replatformed import Replatformed
+from doorbuster.shop.room import WaitingRoom
 from doorbuster.shop.settings import ShopSettings
 from doorbuster.shop.views import Listing
 from doorbuster.shop.warehouse import Warehouse
@@ -53,6 +54,7 @@ class Front:
         self.workers = DatabaseWorkers(database, count=settings.workers, query_time_s=settings.query_time_s)
         self.ledger = Ledger(database)
         self.warehouse = Warehouse(database, rate_per_s=settings.warehouse_rate_per_s)
+        self.room = WaitingRoom(settings.waiting_room, time.monotonic) if settings.waiting_room else None
         self._hashing = ThreadPoolExecutor(HASHING_THREADS, thread_name_prefix="shop-password")
         self._cache = PageCache(time.monotonic) if self.profile.keep_s else None
 

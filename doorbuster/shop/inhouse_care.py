@@ -146,6 +146,7 @@ class InHouseCare:
 
     def reviews(self, db: Session, sku: str) -> tuple[Review, ...]:
         self._exists(db, sku)
+        self._parts.wait(db, "reviews")
         rows = db.rows(
             "SELECT author, rating, title, text, written_on FROM reviews WHERE sku = ? "
             "ORDER BY id DESC LIMIT ?",
@@ -156,6 +157,7 @@ class InHouseCare:
 
     def review(self, db: Session, sku: str, review: NewReview) -> None:
         self._exists(db, sku)
+        self._parts.wait(db, "reviews")
         db.write(INSERT_REVIEW, *review_row(sku, review))
 
     def question(self, db: Session, sku: str, question: NewQuestion) -> Asked:

@@ -11,10 +11,12 @@ from markupsafe import Markup
 
 from doorbuster.shop.orders import STORES
 from doorbuster.shop.refusals import Refusal
+from doorbuster.shop.room import Place, RoomSettings
 from doorbuster.shop.views import Basket, Chrome, Home, Listing, OpenQuestion, Order, PastOrder, Product
 
 _TEMPLATES = (
     "home", "listing", "product", "basket", "checkout", "order", "problem", "sign_in", "account", "questions",
+    "waiting",
 )  # fmt: skip
 # Stands in a page where the number in the basket goes; user text cannot contain it, "<" being escaped there.
 QUANTITY_PLACE = b"<!--basket-quantity-->"
@@ -78,6 +80,10 @@ class Pages:
 
     def questions(self, chrome: Chrome, questions: tuple[OpenQuestion, ...]) -> bytes:
         return self._render("questions", chrome, questions=questions)
+
+    def waiting(self, settings: RoomSettings, place: Place) -> bytes:
+        poll_s, style = f"{settings.poll_s:g}", settings.style
+        return self._render("waiting", None, position=place.position, poll_s=poll_s, style=style)
 
     def problem(self, refusal: Refusal) -> bytes:
         return self._render("problem", None, refusal=refusal)

@@ -97,6 +97,11 @@ class Parts:
                     fails = fails or self._rng.random() < fault.fail_ratio
         return Trouble(takes_s, fails=fails) if takes_s or fails else EASE
 
+    def now(self) -> dict[str, dict[str, float | bool]]:
+        """What a call of each part would meet at this moment."""
+        troubles = {part: self.trouble(part) for part in PARTS}
+        return {part: {"slow_s": met.takes_s, "fails": met.fails} for part, met in troubles.items()}
+
     def wait(self, db: Session, part: str) -> None:
         """Call a part while holding a database worker; raises PartFailed."""
         if self.quiet:

@@ -28,6 +28,7 @@ class Refusal(Exception):  # noqa: N818  an answer, not an error
         self.detail = detail
         self.problems: tuple[FieldProblem, ...] = ()
         self.retry_after_s: int | None = None
+        self.reload_s: float | None = None
 
 
 class BadRequest(Refusal):
@@ -126,3 +127,24 @@ class PartFailed(Refusal):
     def __init__(self, part: str) -> None:
         super().__init__(f"our {part} service does not answer; nothing was ordered or charged")
         self.slug = f"{part}-unavailable"
+
+
+class HoldingPage(Refusal):
+    """A page instead of the shop, which reloads itself; its status says that all is well."""
+
+    slug = "holding-page"
+    title = "Thank you for your patience"
+    status = 200
+
+    def __init__(self, reload_s: float) -> None:
+        super().__init__(
+            "We are busier than we have ever been. "
+            f"This page tries again by itself every {reload_s:g} seconds; there is nothing you need to do."
+        )
+        self.reload_s = reload_s
+
+
+class NotAllowed(Refusal):
+    slug = "not-allowed"
+    title = "This is not for you"
+    status = 403

@@ -25,6 +25,7 @@ from doorbuster.errors import UsageError
 from doorbuster.shop.app import make_app
 from doorbuster.shop.profiles import PROFILES
 from doorbuster.shop.settings import ShopSettings
+from doorbuster.shop.warm import warm_up
 
 LOCK_NAME = "shop.lock"
 CONNECTIONS_WAITING = 1_024
@@ -58,7 +59,10 @@ async def open_shop(settings: ShopSettings) -> AsyncIterator[str]:
             site = web.TCPSite(runner, settings.host, settings.port, backlog=CONNECTIONS_WAITING)
             await _listen(site, settings)
             host, port = runner.addresses[0][:2]
-            yield f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+            url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+            if settings.warm_cache:
+                await warm_up(url)
+            yield url
         finally:
             await runner.cleanup()
 

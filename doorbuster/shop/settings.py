@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from doorbuster.errors import UsageError
+from doorbuster.shop.room import RoomSettings
 
 PROFILE_NAMES = ("in-house-2004", "replatformed")
 LOOPBACK = "127.0.0.1"
@@ -30,6 +31,8 @@ class ShopSettings:
     `queue_limit` is how many pages may wait for a database worker before the replatformed shop turns the next
     one away; the in-house shop has no such limit, by design. `reuse` keeps the database found in the folder.
     `payment_time_s` is how long the payment service takes. `notify` earlier buyers are told of a question.
+    `waiting_room` stands in front of all customers; `holding_page_s` is how often the page reloads itself
+    that people see while more than `queue_limit` wait. `warm_cache` fills the cache before the shop opens.
     `sync_lag_s` lies between master data and the pages of the replatformed shop.
     """
 
@@ -45,12 +48,16 @@ class ShopSettings:
     opening_stock: int | None = None
     queue_limit: int = DEFAULT_QUEUE_LIMIT
     payment_time_s: float = 0.0
+    waiting_room: RoomSettings | None = None
+    holding_page_s: float | None = None
+    warm_cache: bool = False
     notify: int = DEFAULT_NOTIFY
     sync_lag_s: float = 0.0
     reuse: bool = False
 
     def __post_init__(self) -> None:
         problems = [text for bad, text in self._rules() if bad]
+        problems += self.waiting_room.problems() if self.waiting_room else []
         if problems:
             raise UsageError("the shop cannot start: " + "; ".join(problems))
 
@@ -78,6 +85,10 @@ class ShopSettings:
             (
                 not 0 <= self.payment_time_s <= 60,
                 f"payment_time_s must be 0..60 s (got {self.payment_time_s:g})",
+            ),
+            (
+                self.holding_page_s is not None and not 0.1 <= self.holding_page_s <= 600,
+                f"holding_page_s must be 0.1..600 s (got {self.holding_page_s})",
             ),
             (not 0 <= self.notify <= 100, f"notify must be 0..100 (got {self.notify})"),
             (not 0 <= self.sync_lag_s <= 3600, f"sync_lag_s must be 0..3600 s (got {self.sync_lag_s:g})"),

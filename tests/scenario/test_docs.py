@@ -17,20 +17,22 @@ from doorbuster.scenario.model import DEFAULT_SEED, Scenario
 from doorbuster.scenario.rules import Rule
 from doorbuster.scenario.safety import ABORT_RATES, Safety
 from doorbuster.scenario.shape import Curve, Stage
+from doorbuster.scenario.shop import PROFILES, PartFault, RoomKnobs, Shop
 from doorbuster.scenario.stress import Offline, Reloads, Retries, WaitingRoom
-from doorbuster.scenario.target import PROFILES, STOREFRONTS, Shop, Target
+from doorbuster.scenario.target import STOREFRONTS, Target
 from doorbuster.scenario.thresholds import ThresholdEntry
 from doorbuster.scenario.visits import DEVICES, Device
 
 TEXT = (Path(__file__).parents[2] / "docs" / "scenario.md").read_text(encoding="utf-8")
 WORDS = set(re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL)))
 PREFIXES = {
-    Shop: "shop.", Annual: "annual.", Device: "devices.", Reloads: "reloads.", Retries: "retries.",
+    Shop: "shop.", PartFault: "faults.", RoomKnobs: "shop.waiting_room.", Annual: "annual.",
+    Device: "devices.", Reloads: "reloads.", Retries: "retries.",
     WaitingRoom: "waiting_room.", Offline: "offline.",
 }  # fmt: skip
 MODELS = [
     *(Scenario, Target, Rule, Shop, Demand, Annual, Curve, Stage, Channel, Patience, ThresholdEntry, Safety),
-    *(Device, Reloads, Retries, WaitingRoom, Offline),
+    *(Device, Reloads, Retries, WaitingRoom, Offline, PartFault, RoomKnobs),
 ]
 KEYS = [
     ("curve." if model is Curve else PREFIXES.get(model, "")) + key

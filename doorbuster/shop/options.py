@@ -1,0 +1,90 @@
+"""What a shop can be started with, as options: one table for both commands that start one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from doorbuster.shop import settings as defaults
+from doorbuster.shop.room import STATUSES, STYLES, RoomSettings
+from doorbuster.units import parse_duration_s, parse_rate_per_s
+
+
+def seconds(text: str) -> float:
+    """Raises ValueError for anything but a duration with its unit, or 0."""
+    return 0.0 if text == "0" else parse_duration_s(text)
+
+
+class Knob(NamedTuple):
+    """One option: how it is spelt, the setting it makes, how it is read, what stands in help.
+
+    `setting` with a dot is one of the waiting room. `read` None is a flag.
+    """
+
+    option: str
+    setting: str
+    read: Callable[[str], Any] | None
+    metavar: str
+    help: str
+
+    @property
+    def name(self) -> str:
+        """As the options' parsers call it."""
+        return self.option.removeprefix("--").replace("-", "_")
+
+
+KNOBS = (
+    Knob("--opening-stock", "opening_stock", int, "N",
+         "Units of every product, such as 5. Default: by popularity."),
+    Knob("--queue-limit", "queue_limit", int, "N",
+         f"Pages that may wait before the next is turned away (replatformed, holding page), such as 64. "
+         f"Default: {defaults.DEFAULT_QUEUE_LIMIT}."),
+    Knob("--payment-time", "payment_time_s", seconds, "TIME",
+         'How long the payment service takes, such as "300ms". Default: 0.'),
+    Knob("--notify", "notify", int, "N",
+         f"Earlier buyers who are told of a question, such as 20. Default: {defaults.DEFAULT_NOTIFY}."),
+    Knob("--sync-lag", "sync_lag_s", seconds, "TIME",
+         'Time between master data and the pages (replatformed), such as "2s". Default: 0.'),
+    Knob("--warm-cache", "warm_cache", None, "",
+         "Fill the cache before the shop opens (replatformed). Default: it opens with an empty one."),
+    Knob("--holding-page", "holding_page_s", seconds, "TIME",
+         'While more than the queue limit wait, answer 200 with a page that reloads itself every TIME, such '
+         'as "30s". Default: no holding page.'),
+    Knob("--waiting-room", "waiting_room.admit_per_s", parse_rate_per_s, "RATE",
+         'Let customers in from a waiting room at this rate, such as "5 customers/s". '
+         'Default: no waiting room.'),
+    Knob("--waiting-room-active", "waiting_room.active", int, "N",
+         "Customers inside at once, such as 200. Default: 200."),
+    Knob("--waiting-room-style", "waiting_room.style", str, "|".join(STYLES),
+         "Whose waiting room it looks like. Default: cloudflare."),
+    Knob("--waiting-room-status", "waiting_room.status", int, "|".join(map(str, STATUSES)),
+         "Status of the answer to wait. Default: 200."),
+    Knob("--waiting-room-poll", "waiting_room.poll_s", seconds, "TIME",
+         'How often who waits asks again, such as "5s". Default: 20s.'),
+    Knob("--waiting-room-stay", "waiting_room.stay_s", seconds, "TIME",
+         'Who asked for nothing for this long has left, such as "5m". Default: 60s.'),
+)  # fmt: skip
+
+
+def settings_from(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of ShopSettings from the options that were given, by `Knob.name`; None is not given.
+
+    Raises ValueError, with the option, for what cannot be read.
+    """
+    plain: dict[str, Any] = {}
+    room: dict[str, Any] = {}
+    for knob in KNOBS:
+        value = given.get(knob.name)
+        if value is None or value is False:
+            continue
+        try:
+            read = value if knob.read is None else knob.read(value)
+        except ValueError as error:
+            raise ValueError(f"{knob.option} {value}: {error}") from error
+        of_room, _, name = knob.setting.rpartition(".")
+        (room if of_room else plain)[name] = read
+    if room and "admit_per_s" not in room:
+        raise ValueError(
+            "a waiting room needs the rate at which customers are let in: add --waiting-room RATE"
+        )
+    return {**plain, **({"waiting_room": RoomSettings(**room)} if room else {})}

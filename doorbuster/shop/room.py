@@ -1,0 +1,106 @@
+"""A waiting room: who is in the shop, who waits in line, and who is let in next.
+
+Rules: first come, first served. Customers are let in at a rate, while fewer than the limit are in the shop.
+Who has not asked for anything for `stay_s` has left the shop; who has not asked for three polls has left the
+line. A quiet minute is not saved up: at most one second's worth of customers enter at once. Free of sockets,
+and of clocks except the one it is given.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+STYLES = ("cloudflare", "queue-it")
+STATUSES = (200, 202, 429)
+POLLS_MISSED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomSettings:
+    """`admit_per_s` customers are let in, at most `active` are inside; `status` is of the answer to wait."""
+
+    admit_per_s: float
+    active: int = 200
+    style: str = "cloudflare"
+    status: int = 200
+    poll_s: float = 20.0
+    stay_s: float = 60.0
+
+    def problems(self) -> list[str]:
+        rules = (
+            (not 0 < self.admit_per_s <= 10_000, f"admit must be > 0..10000/s (got {self.admit_per_s:g})"),
+            (self.active < 1, f"active must be >= 1 (got {self.active})"),
+            (self.style not in STYLES, f"style must be one of {', '.join(STYLES)} (got {self.style})"),
+            (self.status not in STATUSES, f"status must be 200, 202 or 429 (got {self.status})"),
+            (not 0.1 <= self.poll_s <= 600, f"poll must be 0.1..600 s (got {self.poll_s:g})"),
+            (not 1 <= self.stay_s <= 7_200, f"stay must be 1..7200 s (got {self.stay_s:g})"),
+        )
+        return [f"waiting room: {text}" for bad, text in rules if bad]
+
+
+class Place(NamedTuple):
+    """Where a customer stands: `position` 0 is inside, 1 the head of the line."""
+
+    token: str
+    position: int
+
+
+@dataclass(slots=True)
+class _Waiting:
+    number: int
+    seen_s: float
+
+
+class WaitingRoom:
+    """Everybody inside and in line; one thread only."""
+
+    def __init__(self, settings: RoomSettings, clock: Callable[[], float]) -> None:
+        self.settings = settings
+        self._clock = clock
+        self._inside: OrderedDict[str, float] = OrderedDict()
+        self._line: OrderedDict[str, _Waiting] = OrderedDict()
+        self._number = 0
+        self._credit = 1.0
+        self._credited_s = clock()
+
+    @property
+    def inside(self) -> int:
+        return len(self._inside)
+
+    @property
+    def in_line(self) -> int:
+        return len(self._line)
+
+    def ask(self, token: str | None) -> Place:
+        """Somebody wants something: where they stand. A token nobody knows goes to the end of the line."""
+        now_s = self._clock()
+        if token is None or (token not in self._inside and token not in self._line):
+            token = secrets.token_urlsafe(12)
+            self._number += 1
+            self._line[token] = _Waiting(self._number, now_s)
+        elif token in self._line:
+            self._line[token].seen_s = now_s
+        self._let_in(now_s)
+        if token in self._inside:
+            self._inside[token] = now_s
+            self._inside.move_to_end(token)
+            return Place(token, 0)
+        # those in front who have left since are counted until their turn comes, as in real rooms
+        return Place(token, self._line[token].number - next(iter(self._line.values())).number + 1)
+
+    def _let_in(self, now_s: float) -> None:
+        settings = self.settings
+        while self._inside and next(iter(self._inside.values())) < now_s - settings.stay_s:
+            self._inside.popitem(last=False)
+        earned = (now_s - self._credited_s) * settings.admit_per_s
+        self._credit = min(self._credit + earned, max(1.0, settings.admit_per_s))
+        self._credited_s = now_s
+        while self._line and self._credit >= 1.0 and len(self._inside) < settings.active:
+            token, waiting = self._line.popitem(last=False)
+            if waiting.seen_s >= now_s - POLLS_MISSED * settings.poll_s:
+                self._inside[token] = now_s
+                self._credit -= 1.0

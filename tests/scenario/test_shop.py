@@ -1,0 +1,79 @@
+"""The embedded shop in a scenario: its knobs reach the shop, and its faults make sense."""
+
+from __future__ import annotations
+
+import pytest
+
+from doorbuster.errors import ScenarioError
+from doorbuster.scenario import shop as knobs
+from doorbuster.shop import __main__ as command
+from doorbuster.shop import parts, room, settings
+
+EVERY_KNOB = """target: {shop: {profile: replatformed, workers: 2, query_time: 5ms,
+  warehouse_rate: 2 orders/s,
+  products: 100, seed: 3, opening_stock: 5, queue_limit: 9, payment_time: 300ms, notify: 7, sync_lag: 2s,
+  cold_cache: false, holding_page: 30s, waiting_room: {admit: 5 customers/s, active: 20, style: queue-it,
+  status: 429, poll: 3s, stay: 90s}, faults: [{part: payment, at: 30s, for: 20s, slow: 2s, fail: 30%}]}}"""
+
+
+def test_the_words_of_the_scenario_are_those_of_the_shop():
+    assert knobs.PARTS == parts.PARTS
+    assert (knobs.ROOM_STYLES, knobs.ROOM_STATUSES) == (room.STYLES, room.STATUSES)
+    assert knobs.PROFILES == settings.PROFILE_NAMES
+
+
+def test_every_knob_reaches_the_shop(scenario_with):
+    shop = scenario_with(2, EVERY_KNOB).target.shop
+
+    made = command._settings(command._parser().parse_args(shop.options))
+
+    assert made == settings.ShopSettings(
+        profile="replatformed", workers=2, query_time_s=0.005, warehouse_rate_per_s=2.0, products=100, seed=3,
+        opening_stock=5, queue_limit=9, payment_time_s=0.3, notify=7, sync_lag_s=2.0, warm_cache=True,
+        holding_page_s=30.0,
+        waiting_room=room.RoomSettings(
+            admit_per_s=5.0, active=20, style="queue-it", status=429, poll_s=3.0, stay_s=90.0
+        ),
+    )  # fmt: skip
+
+
+def test_a_shop_without_knobs_is_started_as_it_is(scenario_with):
+    shop = scenario_with(2, "target: {shop: {profile: in-house-2004}}").target.shop
+
+    assert shop.options == ["--profile", "in-house-2004"]
+
+
+def test_another_profile_keeps_every_knob(scenario_with):
+    scenario = scenario_with(2, EVERY_KNOB)
+
+    other = scenario.with_target(profile="in-house-2004").target.shop
+
+    assert other.profile == "in-house-2004"
+    assert other.knobs == scenario.target.shop.knobs
+
+
+def test_a_fault_is_told_to_the_shop_in_its_words(scenario_with):
+    (fault,) = scenario_with(2, EVERY_KNOB).target.shop.faults
+
+    assert fault.wire == {"part": "payment", "at_s": 30.0, "for_s": 20.0, "slow_s": 2.0, "fail_ratio": 0.3}
+    assert fault.sentence == "payment 2 s slower and failing for 30% of calls for 20 s"
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("faults: [{part: tax, for: 1s, slow: 1s}]", "part must be a known part (got tax)"),
+        ("faults: [{part: mail, for: 1s}]", 'needs "slow", "fail" or both'),
+        ("faults: [{part: mail, slow: 1s}]", "for is missing"),
+        ("faults: [{part: mail, for: 1s, fail: 30}]", "fail must be between 0% and 100% (got 30)"),
+        ("waiting_room: {active: 3}", "admit is missing"),
+        ("waiting_room: {admit: 1/s, status: 201}", "status must be 200, 202 or 429 (got 201)"),
+        ("waiting_room: {admit: 1/s, style: rope}", "style must be a known style (got rope)"),
+        ("cold_cache: 1", "cold_cache must be true or false (got 1)"),
+    ],
+)
+def test_what_makes_no_sense_is_named_at_its_place(scenario_with, written, told):
+    with pytest.raises(ScenarioError) as refused:
+        scenario_with(2, f"target: {{shop: {{profile: replatformed, {written}}}}}")
+
+    assert told in str(refused.value)

@@ -1,0 +1,110 @@
+"""Waiting rooms: recognised by their answers, whatever the status, and by nothing else."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from urllib.request import urlopen
+
+import pytest
+
+from doorbuster.storefronts import Line, Queued, Rejected
+from doorbuster.storefronts.waiting_rooms import reload_interval_s, waiting_room
+
+
+def answer(body="", *, status=200, url="/", **headers):
+    """An answer as a client hands it to a driver."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    if not isinstance(body, str):
+        named.setdefault("content-type", "application/json; charset=utf-8")
+    return SimpleNamespace(
+        status_code=status, text=text, url=url, headers=named, cause="", json=lambda: json.loads(text)
+    )
+
+
+@pytest.mark.parametrize("status", [200, 202, 429])
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"body": {"cfWaitingRoom": {"inWaitingRoom": True, "refreshIntervalSeconds": 12}}}, (12.0, None)),
+        ({"body": {"cfWaitingRoom": {"inWaitingRoom": True}}}, (20.0, None)),
+        ({"body": {"inWaitingRoom": True, "waitTime": 5, "position": 31}}, (20.0, 31)),
+        (
+            {"body": "<p>In line</p>", "refresh": "20", "set_cookie": "__cfwaitingroom=x; Path=/"},
+            (20.0, None),
+        ),
+        ({"body": '<meta http-equiv="refresh" content="30"><h1>Waiting room</h1>'}, (30.0, None)),
+        ({"body": '<main data-waiting-room="x" data-position="7">', "refresh": "5;url=/"}, (5.0, 7)),
+        ({"body": {}, "x_queueit_redirect": "%2Fqueue%2F%3Fc%3Da%26e%3Db"}, (20.0, None)),
+        ({"body": "<p>", "url": "https://shop.queue-it.net/?c=shop&e=sale&cid=en"}, (20.0, None)),
+        ({"body": "<p>", "url": "/queue/?c=shop&e=sale&t=%2F", "refresh": "7"}, (7.0, None)),
+    ],
+)
+def test_a_waiting_room_is_seen_through_any_status(said, expected, status):
+    assert waiting_room(answer(status=status, **said)) == expected
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"body": "<h1>Oak table</h1>"},
+        {"body": "<h1>Waiting room chairs</h1>"},  # on sale, on a page that stays
+        {"body": "<p>Live prices</p>", "refresh": "60"},  # reloads itself, but is no room
+        {"body": "<h1>Oak table</h1>", "set_cookie": "__cfwaitingroom=x"},  # the cookie of who was let in
+        {"body": {"cfWaitingRoom": {"inWaitingRoom": False}}},
+        {"body": {"products": [{"name": "inWaitingRoom"}]}},
+        {"body": '["inWaitingRoom"', "content_type": "application/json"},
+        {"body": "<p>", "url": "/search?q=a&e=b"},
+        {"body": "<p>", "url": "/page?c=1&e=2"},
+    ],
+)
+def test_an_ordinary_answer_is_no_waiting_room(said):
+    assert waiting_room(answer(**said)) is None
+
+
+def test_a_page_says_when_it_reloads_itself():
+    assert reload_interval_s(answer("<p>", refresh="30")) == 30.0
+    assert reload_interval_s(answer('<META HTTP-EQUIV=Refresh CONTENT="2.5; url=/">')) == 2.5
+    assert reload_interval_s(answer("<p>no</p>")) is None
+
+
+@pytest.mark.parametrize("style", ["cloudflare", "queue-it"])
+def test_customers_of_the_reference_shop_queue_and_come_in(open_town, style):
+    room = ("--waiting-room", "0.2 customers/s", "--waiting-room-poll", "7s", "--waiting-room-style", style)
+    with open_town(*room) as town:
+        first, pages, program = town.customer(), town.customer(), town.customer("app")
+        assert first.home().skus
+        with pytest.raises(Queued) as page:
+            pages.home()
+        assert (page.value.poll_after_s, page.value.position) == (7.0, 1)
+        with pytest.raises(Queued) as document:
+            program.search()
+        assert document.value.poll_after_s == 7.0
+        assert first.category().skus
+        assert town.customer("store").till_sale("sale", (Line(town.assortment.skus[0], 1, 0),)).ref
+        while True:  # one more comes in every five seconds
+            try:
+                found = pages.category()
+            except Queued:
+                continue
+            break
+        assert found.skus
+
+
+def test_a_holding_page_is_a_rejection_that_says_when_to_come_back(open_town):
+    options = ("--profile", "in-house-2004", "--workers", "1", "--query-time", "200ms", "--queue-limit", "2")
+    with open_town(*options, "--holding-page", "30s") as town, ThreadPoolExecutor(4) as crowd:
+        waits = [crowd.submit(lambda: urlopen(town.url + "/").read()) for _ in range(4)]
+        while town.client.get("/healthz").json()["waiting"] < 2:
+            pass
+        with pytest.raises(Rejected) as held:
+            town.customer().home()
+        assert (held.value.cause, held.value.by_rule, held.value.retry_after_s) == (
+            "holding_page",
+            False,
+            30.0,
+        )
+        for wait in waits:
+            wait.result()
