@@ -25,7 +25,14 @@ from doorbuster.gate import AbortWatch
 from doorbuster.load.books import Opening, read_ledger, read_opening
 from doorbuster.load.generator import REPORT_INTERVAL_S, TRAFFIC_TAG
 from doorbuster.load.roster import Roster, Rows
-from doorbuster.load.target import PlainClient, Target, check_allowed, open_target, read_assortment
+from doorbuster.load.target import (
+    PlainClient,
+    Target,
+    check_allowed,
+    open_target,
+    read_assortment,
+    set_faults,
+)
 from doorbuster.records.batch import Batch, Event
 from doorbuster.records.meta import RunMeta, RunStatus
 from doorbuster.records.runfile import RunWriter
@@ -176,9 +183,19 @@ class Conductor:
         self._writer = RunWriter.create(
             brief.folder, self._meta(schedule, starts_at_ns), schedule.planned_per_second()
         )
+        self._break_parts()
         self._crew.hand_out(Orders(brief.run_id, schedule, assortment, self._target.url, self._started_at))
         for remark in remarks:
             self._record("clock", remark)
+
+    def _break_parts(self) -> None:
+        """Tell the embedded shop what is to fail and when, and the run file too."""
+        assert self._target is not None
+        assert self._writer is not None
+        scenario = self.brief.scenario
+        set_faults(scenario, self._target, starts_at_unix_s=self._starts_at_unix_s)
+        for fault in scenario.target.shop.faults if scenario.target.shop else ():
+            self._writer.record_event(Event(fault.at_s, "fault", fault.sentence))
 
     def _tend(self) -> None:
         """Once a second: write what came in, look who is missing, look for reasons to stop."""
