@@ -130,7 +130,7 @@ def sampling_sd_s(stay_s: np.ndarray, counts: np.ndarray) -> float:
 
 def _utilisation(run: Run) -> Utilisation | None:
     workers = _stated_workers(run)
-    held = [times for entry, times in run.parts().server.items() if entry.entry == HELD and times.duration.n]
+    held = [times for entry, times in run.parts().server.items() if entry.entry == HELD and times.total_us]
     if workers is None or not held or not run.recorded_s:
         return None
     busy = sum(times.total_us for times in held) / 1e6 / run.recorded_s

@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from doorbuster.records.asides import Parts, ServerTimes
+from doorbuster.records.asides import Connecting, Parts
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.run import Run
 from doorbuster.report.section import Cell, Chart, Column, Metric, Role, Section, Series, Table, main
@@ -22,6 +22,7 @@ from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.units import format_count, format_duration, format_ratio
 
 EMPTY = Histogram.empty()
+NONE = Connecting(0, 0, 0)
 WHOLE = frozenset({"total", "(more)"})  # entries that cover others and would count twice in a bar
 MOST_BARS = 14
 MOST_ENTRIES = 5
@@ -35,7 +36,7 @@ PARTS: tuple[tuple[str, str, Role], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Mean times of the n answered steps of one name, in ms; `opened` of them opened a connection.
+    """Mean times of the n answered steps of one name, in ms, and the connections they opened.
 
     `said`: per entry of Server-Timing, ms a step on average, over all steps that said anything.
     """
@@ -46,8 +47,7 @@ class Step:
     connect_ms: float
     wait_ms: float
     body_ms: float
-    opened: int = 0
-    connect: Histogram = field(default_factory=Histogram.empty)
+    connect: Connecting = NONE
     said: Mapping[str, float] = field(default_factory=dict)
     sampled: int = 0
 
@@ -77,20 +77,20 @@ def _steps(run: Run, parts: Parts) -> list[Step]:
         kind: run.histograms_by(lambda series: series.step if series.outcome == "ok" else None, kind)
         for kind in ("response", "service", "first_byte")
     }
-    connects: defaultdict[str, list[Histogram]] = defaultdict(list)
+    connects: defaultdict[str, list[Connecting]] = defaultdict(list)
     for series, connect in parts.connect.items():
         if series.outcome == "ok":
             connects[series.step].append(connect)
     said, sampled = _said(parts)
     found = []
     for name, answered in sorted(by_kind["response"].items()):
-        connect = EMPTY.merge(*connects[name])
+        connect = _together(connects[name])
         response, service, first = (_mean_ms(by_kind[kind].get(name, EMPTY)) for kind in by_kind)
-        connect_ms = min(_mean_ms(connect) * connect.n / answered.n, first)
+        connect_ms = min(connect.total_us / answered.n / 1e3, first)
         found.append(
             Step(
                 name or "unnamed", answered.n, max(0.0, response - service), connect_ms,
-                max(0.0, min(first, service) - connect_ms), max(0.0, service - first), connect.n, connect,
+                max(0.0, min(first, service) - connect_ms), max(0.0, service - first), connect,
                 said.get(name, {}), sampled[name],
             )
         )  # fmt: skip
@@ -117,6 +117,14 @@ def _said(parts: Parts) -> tuple[dict[str, dict[str, float]], Counter[str]]:
         for step, entries in total_us.items()
     }
     return said, sampled
+
+
+def _together(parts: Sequence[Connecting]) -> Connecting:
+    return Connecting(
+        sum(part.n for part in parts),
+        sum(part.total_us for part in parts),
+        max((part.longest_us for part in parts), default=0),
+    )
 
 
 def _mean_ms(histogram: Histogram) -> float:
@@ -154,7 +162,7 @@ def _metrics(steps: Sequence[Step], hits: Mapping[str, Counter[str]]) -> dict[st
             ("body", "body_ms", "spent receiving bodies"),
         )
     }  # fmt: skip
-    connect = EMPTY.merge(*(step.connect for step in steps))
+    connect = _together([step.connect for step in steps])
     mean = None if connect.mean_us is None else connect.mean_us / 1e3
     metrics["connect_mean"] = Metric(mean, "ms", n=connect.n, meaning="time to open a connection, mean")
     for step in steps:
@@ -281,7 +289,8 @@ def _parts_table(steps: Sequence[Step]) -> tuple[Table, ...]:
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
             step.name, step.n, step.mean_ms, step.late_ms, step.connect_ms, step.wait_ms, step.body_ms,
-            step.opened, _mean_ms(step.connect) if step.opened else None,
+            step.connect.n,
+            *(us / 1e3 if us else None for us in (step.connect.mean_us, step.connect.longest_us)),
         )
         for step in steps
     )  # fmt: skip
@@ -289,39 +298,38 @@ def _parts_table(steps: Sequence[Step]) -> tuple[Table, ...]:
         Column("Step"), Column("Answered", "count"), Column("Mean response", "ms"),
         Column("Waiting to be sent", "ms"), Column("Connecting", "ms"), Column("First byte", "ms"),
         Column("Body", "ms"), Column("Opened a connection", "count"), Column("Opening one took", "ms"),
+        Column("at most", "ms"),
     )  # fmt: skip
     note = (
         "Answered steps only; the four parts add up to the mean response. Connecting is spread over all "
-        "steps of the name; the last column is the mean of those that opened a connection."
+        "steps of the name; the last columns are of those that opened a connection."
     )
     return (Table("What a step's time is made of", columns, rows, note),)
 
 
 def _server_table(parts: Parts) -> tuple[Table, ...]:
-    merged: defaultdict[tuple[str, str], list[ServerTimes]] = defaultdict(list)
-    for (series, entry, _), times in parts.server.items():
-        if series.outcome == "ok" and times.duration.n:
-            merged[series.step, entry].append(times)
-    rows: list[tuple[Cell, ...]] = []
-    for (step, entry), group in sorted(merged.items()):
-        steps = sum(times.steps for times in group)
-        duration = EMPTY.merge(*(times.duration for times in group))
-        p95_us = duration.quantile_us(0.95) if duration.n >= 59 else None
-        mean_us = sum(times.total_us for times in group) / steps
-        rows.append(
-            (step, entry, mean_us / 1e3, None if p95_us is None else p95_us / 1e3, duration.n, round(steps))
-        )
+    merged: defaultdict[tuple[str, str], list[float]] = defaultdict(lambda: [0, 0.0, 0.0])
+    for (series, entry, description), times in parts.server.items():
+        if series.outcome == "ok" and not description:
+            sums = merged[series.step, entry]
+            for place, value in enumerate(times):
+                sums[place] += value
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (step, entry, total_us / steps / 1e3, sampled, round(steps))
+        for (step, entry), (sampled, steps, total_us) in sorted(merged.items())
+        if total_us
+    )
     if not rows:
         return ()
     columns = (
-        Column("Step"), Column("Entry"), Column("Mean", "ms"), Column("p95 of those read", "ms"),
-        Column("Answers read", "count"), Column("Standing for", "count"),
+        Column("Step"), Column("Entry"), Column("Mean", "ms"), Column("Answers read", "count"),
+        Column("Standing for", "count"),
     )  # fmt: skip
     note = (
         "At most 8 answers a second of each series are read, evenly spread; the mean is weighted by how many "
         "answers each stands for. Answered steps only: what the shop did for customers who left is not in it."
     )
-    return (Table("What the shop says of its own time (Server-Timing)", columns, tuple(rows), note),)
+    return (Table("What the shop says of its own time (Server-Timing)", columns, rows, note),)
 
 
 def _cache_table(hits: Mapping[str, Counter[str]]) -> tuple[Table, ...]:

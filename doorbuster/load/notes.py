@@ -143,7 +143,7 @@ class Notes:
         for number, intended_at, connect_s in rows:
             cells[int(intended_at - self._zero), number].append(round(connect_s * _US_PER_S))
         for (second, number), times_us in cells.items():
-            yield ConnectSecond(second, keys[number], pack(times_us))
+            yield ConnectSecond(second, keys[number], len(times_us), sum(times_us), max(times_us))
 
     def _server_timings(
         self, rows: list[tuple[int, float, str]], stride: int, keys: list[SeriesKey]
@@ -154,19 +154,19 @@ class Notes:
         for number, answers in by_series.items():
             sampled = answers[:: math.ceil(len(answers) / SAMPLES)]
             every = stride * len(answers) / len(sampled)
-            cells: defaultdict[tuple[int, str, str], list[int | None]] = defaultdict(list)
+            cells: defaultdict[tuple[int, str, str], list[int]] = defaultdict(list)
             for intended_at, header in sampled:
                 for (name, description), duration_us in self._of_step(header).items():
                     cells[int(intended_at - self._zero), name, description].append(duration_us)
-            for (second, name, description), values in cells.items():
-                times_us = [value for value in values if value is not None]
+            for (second, name, description), times_us in cells.items():
+                n = len(times_us)
                 yield ServerTimingSecond(
-                    second, keys[number], name, description, len(values), every, pack(times_us)
+                    second, keys[number], name, description, n, n * every, sum(times_us) * every
                 )
 
-    def _of_step(self, header: str) -> dict[tuple[str, str], int | None]:
-        """Durations by entry; a step of several requests names an entry several times, its times add up."""
-        found: dict[tuple[str, str], int | None] = {}
+    def _of_step(self, header: str) -> dict[tuple[str, str], int]:
+        """Time in us by entry; a step of several requests names an entry several times, its times add up."""
+        found: defaultdict[tuple[str, str], int] = defaultdict(int)
         for name, description, duration_us in server_timing(header):
             entry = (name, description)
             if entry not in self._entries:
@@ -174,8 +174,5 @@ class Notes:
                     entry = (MORE_ENTRIES, "")
                 else:
                     self._entries.add(entry)
-            if duration_us is None:
-                found.setdefault(entry, None)
-            else:
-                found[entry] = (found.get(entry) or 0) + duration_us
+            found[entry] += duration_us or 0
         return found

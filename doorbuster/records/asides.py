@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doorbuster.records.batch import SeriesKey
-from doorbuster.records.histogram import PACKED, Histogram, middle_us
+from doorbuster.records.histogram import Histogram
 from doorbuster.records.requests import RequestReader
 
 
@@ -34,35 +34,44 @@ class ServerEntry(NamedTuple):
     description: str
 
 
-@dataclass(frozen=True, slots=True)
-class ServerTimes:
-    """What the sampled answers of one series said in one entry.
+class Connecting(NamedTuple):
+    """Opening connections: n steps opened one for their first request, which took total_us in all."""
 
-    sampled: steps that were read and named the entry. steps: how many steps they stand for, estimated.
-    total_us: time in all those steps together, estimated. duration: of the sampled ones alone; quantiles
-    from it lean towards quiet seconds, in which more of the answers are read.
+    n: int
+    total_us: int
+    longest_us: int
+
+    @property
+    def mean_us(self) -> float | None:
+        return self.total_us / self.n if self.n else None
+
+
+class ServerTimes(NamedTuple):
+    """What the answers of one series said in one entry.
+
+    sampled: answers that were read and named the entry. steps: how many steps they stand for, and total_us:
+    the time in all those steps together, both estimated; total_us is 0 for an entry without a duration.
     """
 
     sampled: int
     steps: float
     total_us: float
-    duration: Histogram
 
     @property
     def mean_us(self) -> float | None:
-        """Mean over the steps that named the entry; None where none gave a duration."""
-        return self.total_us / self.steps if self.duration.n and self.steps else None
+        """Mean over the steps that named the entry; None where there was nothing."""
+        return self.total_us / self.steps if self.steps else None
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The parts of steps that were measured apart.
 
-    connect: per series, time (us) of opening the first connection: name, TCP, proxy and TLS, of those steps
-    that opened one; a part of their time to the first byte. server: per entry of Server-Timing.
+    connect: per series, opening the first connection: name, TCP, proxy and TLS, of those steps that opened
+    one; a part of their time to the first byte. server: per entry of Server-Timing.
     """
 
-    connect: dict[SeriesKey, Histogram]
+    connect: dict[SeriesKey, Connecting]
     server: dict[ServerEntry, ServerTimes]
 
 
@@ -106,17 +115,17 @@ class AsideReader(RequestReader):
 
     def _read_parts(self) -> Parts:
         series = self._series()
-        connects: defaultdict[int, list[bytes]] = defaultdict(list)
-        for number, blob in self._rows("connects", "series, connect"):
-            connects[number].append(blob)
-        server: defaultdict[ServerEntry, list[tuple[int, float, bytes]]] = defaultdict(list)
-        for number, entry, description, *row in self._rows(
-            "server_timings", "series, entry, description, n, every, duration"
-        ):
-            server[ServerEntry(series[number], entry, description)].append((row[0], row[1], row[2]))
+        connects = self._rows(
+            "connects", "series, sum(n), sum(total_us), max(longest_us)", "GROUP BY series ORDER BY series"
+        )
+        timings = self._rows(
+            "server_timings",
+            "series, entry, description, sum(n), sum(stands_for), sum(total_us)",
+            "GROUP BY series, entry, description ORDER BY series, entry, description",
+        )
         return Parts(
-            connect={series[number]: Histogram.from_blobs(blobs) for number, blobs in connects.items()},
-            server={entry: _server_times(rows) for entry, rows in server.items()},
+            connect={series[row[0]]: Connecting(*row[1:]) for row in connects},
+            server={ServerEntry(series[row[0]], *row[1:3]): ServerTimes(*row[3:]) for row in timings},
         )
 
     def _histograms_per_channel(self, table: str, column: str) -> dict[str, Histogram]:
@@ -130,17 +139,3 @@ class AsideReader(RequestReader):
         if not self._select("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", [table]):
             return []
         return self._select(f"SELECT {columns} FROM {table} {rest}")  # noqa: S608 -- constants of this file
-
-
-def _server_times(rows: list[tuple[int, float, bytes]]) -> ServerTimes:
-    """Sums over rows of one entry; a row's values all stand for the same number of steps."""
-    blobs = [blob for _, _, blob in rows]
-    entries = np.frombuffer(b"".join(blobs), PACKED)
-    weight = np.repeat([every for _, every, _ in rows], [len(blob) // PACKED.itemsize for blob in blobs])
-    total_us = float(middle_us(entries["bin"]) @ (entries["count"] * weight)) if entries.size else 0.0
-    return ServerTimes(
-        sampled=sum(n for n, _, _ in rows),
-        steps=sum(n * every for n, every, _ in rows),
-        total_us=total_us,
-        duration=Histogram.from_bins(entries["bin"], entries["count"]),
-    )

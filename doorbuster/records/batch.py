@@ -131,18 +131,21 @@ class StaySecond(NamedTuple):
 
 
 class ConnectSecond(NamedTuple):
-    """Time (us, packed bins) that steps spent opening their first connection; steps that opened one only."""
+    """Time that steps of one series spent opening their first connection; only steps that opened one."""
 
     second: int
     series: SeriesKey
-    connect: bytes
+    n: int
+    total_us: int
+    longest_us: int
 
 
 class ServerTimingSecond(NamedTuple):
-    """What sampled answers of one series said about themselves in Server-Timing.
+    """What answers of one series said in one entry of Server-Timing.
 
-    `n` sampled steps named this entry; each stands for `every` steps. `duration` (us, packed bins, n values)
-    is empty for an entry without one, such as a cache's HIT, whose `description` is kept instead.
+    `n` answers were read that named it; they stand for `stands_for` answers, which took `total_us` in it,
+    both estimated. `description` is kept of entries without a duration, such as a cache's HIT; their
+    `total_us` is 0.
     """
 
     second: int
@@ -150,8 +153,8 @@ class ServerTimingSecond(NamedTuple):
     entry: str
     description: str
     n: int
-    every: float
-    duration: bytes
+    stands_for: float
+    total_us: float
 
 
 class Event(NamedTuple):
@@ -209,7 +212,7 @@ class Batch:
             counters=tuple(CounterSecond(*r) for r in wire["counters"]),
             thinks=tuple(ThinkSecond(*r) for r in wire["thinks"]),
             stays=tuple(StaySecond(*r) for r in wire["stays"]),
-            connects=tuple(ConnectSecond(r[0], series(r[1]), r[2]) for r in wire["connects"]),
+            connects=tuple(ConnectSecond(r[0], series(r[1]), *r[2:]) for r in wire["connects"]),
             server_timings=tuple(
                 ServerTimingSecond(r[0], series(r[1]), *r[2:]) for r in wire["server_timings"]
             ),

@@ -32,6 +32,7 @@ from doorbuster.records.schema import APPLICATION_ID, FILE_NAME, SCHEMA_VERSION,
 
 SLOWEST_PER_SERIES = 5
 ERRORS_PER_SERIES = 3  # first ones with distinct texts
+MINUTE_S = 60
 
 
 class RunWriter:
@@ -285,22 +286,28 @@ class RunWriter:
         self._insert_asides(worker, batch)
 
     def _insert_asides(self, worker: int, batch: Batch) -> None:
+        """Notes, added up by minute: a day of them must stay small."""
         many = self._db.executemany
         many(
             "INSERT INTO counters VALUES (?, ?, ?, ?, ?)",
             [(row.second, worker, *row[1:]) for row in batch.counters],
         )
+        for table, column, rows in (("thinks", "think", batch.thinks), ("stays", "stay", batch.stays)):
+            many(
+                f"INSERT INTO {table} VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"  # noqa: S608 -- constants
+                f" SET {column} = CAST({column} || excluded.{column} AS BLOB)",  # bins add up by joining
+                [(row[0] // MINUTE_S, worker, *row[1:]) for row in rows],
+            )
         many(
-            "INSERT INTO thinks VALUES (?, ?, ?, ?)", [(row.second, worker, *row[1:]) for row in batch.thinks]
+            "INSERT INTO connects VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n,"
+            " total_us = total_us + excluded.total_us, longest_us = max(longest_us, excluded.longest_us)",
+            [(row[0] // MINUTE_S, self._series_id(row[1]), worker, *row[2:]) for row in batch.connects],
         )
-        many("INSERT INTO stays VALUES (?, ?, ?, ?)", [(row.second, worker, *row[1:]) for row in batch.stays])
         many(
-            "INSERT INTO connects VALUES (?, ?, ?, ?)",
-            [(row.second, self._series_id(row.series), worker, row.connect) for row in batch.connects],
-        )
-        many(
-            "INSERT INTO server_timings VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [(row.second, self._series_id(row.series), worker, *row[2:]) for row in batch.server_timings],
+            "INSERT INTO server_timings VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " n = n + excluded.n, stands_for = stands_for + excluded.stands_for,"
+            " total_us = total_us + excluded.total_us",
+            [(row[0] // MINUTE_S, self._series_id(row[1]), worker, *row[2:]) for row in batch.server_timings],
         )
 
     def _is_worth_keeping(self, exemplar: Exemplar) -> bool:

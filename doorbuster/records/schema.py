@@ -3,7 +3,7 @@
 Rules of this module:
 - Append-only history: a table or column may be added with a new version, none is renamed or removed, so
   that every version stays readable. docs/run-file.md describes every column.
-- Seconds are whole seconds since the start of the run; a blob holds bins as packed by `histogram.pack`.
+- Seconds and minutes are whole ones since the start of the run, the first is 0; a blob holds bins as packed by `histogram.pack`.
 """
 
 from __future__ import annotations
@@ -91,19 +91,24 @@ CREATE TABLE counters (
   n INTEGER NOT NULL
 );
 CREATE TABLE thinks (
-  second INTEGER NOT NULL, worker INTEGER NOT NULL, channel TEXT NOT NULL, think BLOB NOT NULL
-);
+  minute INTEGER NOT NULL, worker INTEGER NOT NULL, channel TEXT NOT NULL, think BLOB NOT NULL,
+  PRIMARY KEY (minute, worker, channel)
+) WITHOUT ROWID;
 CREATE TABLE stays (
-  second INTEGER NOT NULL, worker INTEGER NOT NULL, channel TEXT NOT NULL, stay BLOB NOT NULL
-);
+  minute INTEGER NOT NULL, worker INTEGER NOT NULL, channel TEXT NOT NULL, stay BLOB NOT NULL,
+  PRIMARY KEY (minute, worker, channel)
+) WITHOUT ROWID;
 CREATE TABLE connects (
-  second INTEGER NOT NULL, series INTEGER NOT NULL, worker INTEGER NOT NULL, connect BLOB NOT NULL
-);
+  minute INTEGER NOT NULL, series INTEGER NOT NULL, worker INTEGER NOT NULL,
+  n INTEGER NOT NULL, total_us INTEGER NOT NULL, longest_us INTEGER NOT NULL,
+  PRIMARY KEY (minute, series, worker)
+) WITHOUT ROWID;
 CREATE TABLE server_timings (
-  second INTEGER NOT NULL, series INTEGER NOT NULL, worker INTEGER NOT NULL,
-  entry TEXT NOT NULL, description TEXT NOT NULL, n INTEGER NOT NULL, every REAL NOT NULL,
-  duration BLOB NOT NULL
-);
+  minute INTEGER NOT NULL, series INTEGER NOT NULL, worker INTEGER NOT NULL,
+  entry TEXT NOT NULL, description TEXT NOT NULL, n INTEGER NOT NULL,
+  stands_for REAL NOT NULL, total_us REAL NOT NULL,
+  PRIMARY KEY (minute, series, worker, entry, description)
+) WITHOUT ROWID;
 """
 
 _MEANING = {

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from doorbuster.records.asides import CounterKey, Parts, ServerEntry
+from doorbuster.records.asides import Connecting, CounterKey, Parts, ServerEntry, ServerTimes
 from doorbuster.records.batch import (
     ConnectSecond,
     CounterSecond,
@@ -39,11 +39,11 @@ def recorded(tmp_path: Path, make_meta, make_batch) -> Path:
                     counters=(CounterSecond(3, "web", "retries", 2), CounterSecond(12, "web", "retries", 1)),
                     thinks=(ThinkSecond(3, "web", pack([5_000_000])),),
                     stays=(StaySecond(3, "web", pack([9_000_000, 1_000_000])),),
-                    connects=(ConnectSecond(3, SERIES, pack([700])),),
+                    connects=(ConnectSecond(3, SERIES, 1, 700, 700), ConnectSecond(4, SERIES, 2, 500, 300)),
                     server_timings=(
-                        ServerTimingSecond(3, SERIES, "db", "", 2, 10.0, pack([1000, 1000])),
-                        ServerTimingSecond(4, SERIES, "db", "", 1, 1.0, pack([2000])),
-                        ServerTimingSecond(4, SERIES, "cache", "HIT", 1, 1.0, b""),
+                        ServerTimingSecond(3, SERIES, "db", "", 2, 20.0, 20_000.0),
+                        ServerTimingSecond(4, SERIES, "db", "", 1, 1.0, 2_000.0),
+                        ServerTimingSecond(4, SERIES, "cache", "HIT", 1, 1.0, 0.0),
                     ),
                 )
             ])  # fmt: skip
@@ -81,15 +81,36 @@ def test_think_times_and_stays_are_histograms_per_channel(recorded: Path):
         assert {"web": Histogram.from_values([9_000_000, 1_000_000] * 2)} == run.stays()
 
 
-def test_server_timing_is_weighted_by_what_each_sample_stands_for(recorded: Path):
+def test_connecting_and_server_timing_add_up(recorded: Path):
     with Run.open(recorded) as run:
         parts = run.parts()
-    assert {SERIES: Histogram.from_values([700, 700])} == parts.connect
+    assert parts.connect == {SERIES: Connecting(6, 2400, 700)}
     database = parts.server[ServerEntry(SERIES, "db", "")]
-    assert (database.sampled, database.steps) == (6, 42.0)
-    assert database.mean_us == pytest.approx((40 * 1000 + 2 * 2000) / 42, rel=1e-3)
-    cache = parts.server[ServerEntry(SERIES, "cache", "HIT")]
-    assert (cache.sampled, cache.steps, cache.mean_us) == (2, 2.0, None)
+    assert database == ServerTimes(6, 42.0, 44_000.0)
+    assert database.mean_us == pytest.approx((40 * 1000 + 2 * 2000) / 42)
+    assert parts.server[ServerEntry(SERIES, "cache", "HIT")] == ServerTimes(2, 2.0, 0.0)
+
+
+def test_a_day_of_notes_stays_small(tmp_path: Path, make_meta, make_batch):
+    """One row a minute for each key, however many reports; bins of a minute are joined."""
+    with RunWriter.create(tmp_path, make_meta(), {}) as writer:
+        for second in range(150):
+            writer.write([
+                make_batch(
+                    second,
+                    stays=(StaySecond(second, "web", pack([second])),),
+                    thinks=(ThinkSecond(second, "web", pack([0, 0, second + 1])),),
+                    connects=(ConnectSecond(second, SERIES, 1, second, second),),
+                    server_timings=(ServerTimingSecond(second, SERIES, "db", "", 1, 2.0, 3.0),),
+                )
+            ])  # fmt: skip
+    with Run.open(tmp_path) as run:
+        for table in ("stays", "thinks", "connects", "server_timings"):
+            assert run._select(f"SELECT count(*) FROM {table}") == [(3,)]
+        assert run.stays()["web"] == Histogram.from_values(range(150))
+        assert run.thinks()["web"] == Histogram.from_values([0] * 300 + list(range(1, 151)))
+        assert run.parts().connect[SERIES] == (150, sum(range(150)), 149)
+        assert run.parts().server[ServerEntry(SERIES, "db", "")] == (150, 300.0, 450.0)
 
 
 def test_a_file_of_format_1_reads_as_if_nothing_had_been_noted(recorded: Path, tmp_path: Path):

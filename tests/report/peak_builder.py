@@ -120,14 +120,17 @@ class Recorder:
         for (second, key), times in sorted(self.times.items()) if peak.notes else ():
             first_byte_us = np.array(times[2])
             if key.step in ("home", "till_sale"):
-                connects.append(ConnectSecond(second, key, pack(np.minimum(2000, first_byte_us))))
+                took_us = np.minimum(2000, first_byte_us)
+                connects.append(
+                    ConnectSecond(second, key, took_us.size, int(took_us.sum()), int(took_us.max()))
+                )
             if key.outcome != "ok":
                 continue
-            every, read = len(times[0]) / 1.0, first_byte_us[:1]
+            n, read_us = len(times[0]), float(first_byte_us[0])
             timings += [
-                ServerTimingSecond(second, key, "db", "", 1, every, pack(read // 2)),
-                ServerTimingSecond(second, key, "queue", "", 1, every, pack(read // 4)),
-                ServerTimingSecond(second, key, "cache", "HIT" if second % 4 else "MISS", 1, every, b""),
+                ServerTimingSecond(second, key, "db", "", 1, n, n * read_us / 2),
+                ServerTimingSecond(second, key, "queue", "", 1, n, n * read_us / 4),
+                ServerTimingSecond(second, key, "cache", "HIT" if second % 4 else "MISS", 1, n, 0.0),
             ]
         return {
             "stays": tuple(StaySecond(*at, pack(us)) for at, us in sorted(stays.items())),
