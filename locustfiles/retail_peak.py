@@ -10,56 +10,196 @@ from __future__ import annotations
 from locust import events
 
 from doorbuster.load.locustfile import Customer, Gate, Peak, install
+from doorbuster.scenario import WALKS
 from doorbuster.storefronts import Line, Listing, Product, Rejected
 
 install(events)
 
-__all__ = ["CallCentre", "Gate", "Peak", "Scanner", "Till", "WebShopper"]
+__all__ = [
+    "AppShopper",
+    "Assistant",
+    "CallCentre",
+    "Follower",
+    "Gate",
+    "Partner",
+    "Peak",
+    "Scanner",
+    "Till",
+    "WebShopper",
+]
 
 TRIES_WHEN_SOLD_OUT = 3
-SCAN_TO_BASKET = (
-    0.1  # share of scans that end in a basket; the journey table in doorbuster/scenario says so too
-)
+# The journey table in doorbuster/scenario says these shares too.
+SCAN_TO_BASKET = 0.1  # scans that end in a basket
+ASSISTED_ORDERS = 0.2  # of 9.4 requests: 2.2 % checkouts, 87 % product pages (Vercel, 2025)
+ASSISTED_PAGES = 8
+EVENING_REVIEWS = 0.1
+FEED_PAGES = 10
 
 
-class WebShopper(Customer):
-    """Somebody with a browser."""
+class Shopper(Customer):
+    """Somebody with a screen: what websites, apps and links have in common."""
 
-    channel = "web"
+    abstract = True
+
+    # ---- looking around
 
     def browse(self) -> None:
         self.step(self.shop.home)
         self.think()
         listing = self.step(self.shop.category)
         self.think()
-        self.look_at_products(listing, pages=2)
+        self.look_at_products(listing)
 
     def search(self) -> None:
         self.step(self.shop.home)
         self.think()
         listing = self.step(self.shop.search)
         self.think()
-        self.look_at_products(listing, pages=2)
+        self.look_at_products(listing)
+
+    def linger(self) -> None:
+        listing = self.step(self.shop.home)
+        for _ in range(self.pages()):
+            self.think()
+            product = self.step(self.shop.product, self.pick(listing))
+            self.think()
+            self.try_step(self.shop.reviews, product.sku)
+        if self.rng.random() < EVENING_REVIEWS:
+            self.think()
+            self.step(self.shop.write_review, product.sku)
+
+    # ---- ordering
 
     def abandon_basket(self) -> None:
         self.fill_basket()
         self.step(self.shop.basket)
 
     def buy(self) -> None:
-        self.check_out(self.fill_basket())
-
-    def check_out(self, product: Product) -> None:
+        product = self.fill_basket()
         self.step(self.shop.basket)
         self.think()
+        self.check_out(product)
+
+    def snatch(self) -> None:
+        """The one product that everybody wants: what sold most before."""
+        product = self.step(self.shop.product, self.shop.assortment.favourite())
+        self.think()
+        self.step(self.shop.add_to_basket, product.sku)
+        self.think()
+        self.check_out(product)
+
+    def collect(self) -> None:
+        """Order here, and be handed the parcel in a store."""
+        product = self.fill_basket()
+        self.step(self.shop.basket)
+        self.think()
+        self.sign_in_if_known()
         self.step(self.shop.checkout_page)
         self.think()
-        self.order(self.shop.checkout, (Line(product.sku, 1, product.price_pence),))
+        order = self.order(self.shop.collect_checkout, (Line(product.sku, 1, product.price_pence),))
+        self.think()
+        self.cross_to("store")
+        self.step(self.shop.hand_over, order.ref)
 
-    def look_at_products(self, listing: Listing, *, pages: int) -> None:
-        for position in range(pages):
+    # ---- after the order
+
+    def order_status(self) -> None:
+        """ "Where is my order?"; before anybody has ordered there is only the home page to look at."""
+        ref = self.any_order_ref()
+        if ref is None:
+            self.step(self.shop.home)
+        else:
+            self.step(self.shop.order_status, ref)
+
+    def return_order(self) -> None:
+        """Send an order back that nobody else sends back; there is none before the first has been placed."""
+        ref = self.take_order_ref()
+        if ref is None:
+            self.step(self.shop.home)
+            return
+        self.step(self.shop.order_status, ref)
+        self.think()
+        self.step(self.shop.return_items, ref)
+
+    def re_register(self) -> None:
+        self.step(self.shop.home)
+        self.think()
+        self.step(self.shop.reset_password)
+        self.think()
+        self.step(self.shop.product, self.shop.assortment.draw_sku(self.rng))
+
+    # ---- what customers tell each other
+
+    def review(self) -> None:
+        product = self.step(self.shop.landing)
+        self.think()
+        self.try_step(self.shop.reviews, product.sku)
+        self.think()
+        self.step(self.shop.write_review, product.sku)
+
+    def ask(self) -> None:
+        product = self.step(self.shop.landing)
+        self.think()
+        self.step(self.shop.ask, product.sku)
+
+    def answer(self) -> None:
+        questions = self.step(self.shop.open_questions)
+        if questions:
+            self.think()
+            self.step(self.shop.answer, self.rng.choice(questions))
+
+    # ---- wandering by a published chain of pages
+
+    def wander_browsing(self) -> None:
+        self.wander("browsing")
+
+    def wander_shopping(self) -> None:
+        self.wander("shopping")
+
+    def wander_ordering(self) -> None:
+        self.wander("ordering")
+
+    def wander(self, mix: str) -> None:
+        """From home through the shop, until the chain leads home again after enough pages."""
+        walk, page, seen, enough = WALKS[mix], "home", 0, self.pages()
+        listing, basket = None, None
+        while not seen or page != "home" or seen < enough:
+            if seen:
+                self.think()
+            match page:
+                case "home" | "search_form" | "order_inquiry":
+                    listing = self.step(self.shop.home)
+                case "new_products" | "best_sellers":
+                    listing = self.step(self.shop.category)
+                case "search":
+                    listing = self.step(self.shop.search)
+                case "product" | "admin_request" | "admin_confirm":
+                    self.step(self.shop.product, self.pick(listing))
+                case "basket":
+                    basket = self.pick(listing)
+                    self.step(self.shop.add_to_basket, basket)
+                case "register":
+                    self.step(self.shop.sign_in)
+                case "checkout_page":
+                    self.step(self.shop.checkout_page)
+                case "checkout":
+                    self.order(self.shop.checkout, (Line(basket, 1, 0),))
+                case "order_status":
+                    self.order_status()
+            seen += 1
+            page = walk.after(page, self.rng)
+
+    # ---- parts of the journeys
+
+    def look_at_products(self, listing: Listing) -> None:
+        for position in range(self.pages()):
             if position:
                 self.think()
-            self.step(self.shop.product, self.pick(listing))
+            self.look_at(self.pick(listing))
+
+    def look_at(self, sku: str) -> Product:
+        return self.step(self.shop.product, sku)
 
     def fill_basket(self) -> Product:
         """Home, a category or a search, a product into the basket; another one if that is sold out."""
@@ -68,7 +208,7 @@ class WebShopper(Customer):
         listing = self.step(self.rng.choice((self.shop.category, self.shop.search)))
         for attempt in range(1, TRIES_WHEN_SOLD_OUT + 1):
             self.think()
-            product = self.step(self.shop.product, self.pick(listing))
+            product = self.look_at(self.pick(listing))
             self.think()
             try:
                 self.step(self.shop.add_to_basket, product.sku)
@@ -80,10 +220,38 @@ class WebShopper(Customer):
         self.think()
         return product
 
+    def check_out(self, product: Product) -> None:
+        self.sign_in_if_known()
+        self.step(self.shop.checkout_page)
+        self.think()
+        self.order(self.shop.checkout, (Line(product.sku, 1, product.price_pence),))
+
+    def sign_in_if_known(self) -> None:
+        if self.visit.signed_in:
+            self.step(self.shop.sign_in)
+            self.think()
+
     def pick(self, listing: Listing) -> str:
         """A product of the page; what stands first is chosen more often (1/rank)."""
         ranks = range(1, len(listing.skus) + 1)
         return self.rng.choices(listing.skus, weights=[1 / rank for rank in ranks])[0]
+
+
+class WebShopper(Shopper):
+    """Somebody with a browser."""
+
+    channel = "web"
+
+
+class AppShopper(Shopper):
+    """Somebody with the app, which fetches recommendations for itself; without them it goes on."""
+
+    channel = "app"
+
+    def look_at(self, sku: str) -> Product:
+        product = super().look_at(sku)
+        self.try_step(self.shop.recommendations, sku)
+        return product
 
 
 class Till(Customer):
@@ -121,16 +289,65 @@ class CallCentre(Customer):
             self.step(self.shop.look_up_order, ref)
 
 
-class Scanner(WebShopper):
-    """Somebody who scans the code in a catalogue or on a poster, with a phone, for the first time."""
+class LinkShopper(Shopper):
+    """Somebody who comes by a link that leads straight to one product."""
 
-    channel = "print"
+    abstract = True
 
     def scan(self) -> None:
         product = self.step(self.shop.landing)
         self.think()
         product = self.step(self.shop.product, product.sku)
         if self.rng.random() < SCAN_TO_BASKET:
+            self.wants_order()
             self.think()
             self.step(self.shop.add_to_basket, product.sku)
+            self.step(self.shop.basket)
+            self.think()
             self.check_out(product)
+
+
+class Scanner(LinkShopper):
+    """Somebody who scans the code in a catalogue or on a poster, with a phone, for the first time."""
+
+    channel = "print"
+
+
+class Follower(LinkShopper):
+    """Somebody who comes from a post, a review or a question of somebody else."""
+
+    channel = "social"
+
+
+class Assistant(Shopper):
+    """A program: a shopping assistant, a scalper, or what opens the links of a mail before people do."""
+
+    channel = "agent"
+
+    def assist(self) -> None:
+        listing = self.step(self.shop.search)
+        for _ in range(ASSISTED_PAGES):
+            product = self.step(self.shop.product, self.pick(listing))
+            self.think()
+        if self.rng.random() < ASSISTED_ORDERS:
+            self.wants_order()
+            self.step(self.shop.add_to_basket, product.sku)
+            self.order(self.shop.checkout, (Line(product.sku, 1, product.price_pence),))
+
+    def prefetch(self) -> None:
+        self.step(self.shop.landing)
+
+
+class Partner(Till):
+    """Another shop's computer."""
+
+    channel = "partner"
+
+    def sync_feed(self) -> None:
+        for page in range(FEED_PAGES):
+            if page:
+                self.think()
+            self.step(self.shop.feed)
+
+    def partner_sale(self) -> None:
+        self.order(self.shop.partner_order, self.items())

@@ -7,7 +7,7 @@ from doorbuster.scenario.channels import Channel
 from doorbuster.scenario.curve import RateCurve
 from doorbuster.scenario.demand import Demand
 from doorbuster.scenario.estimate import Estimate, LaneEstimate, estimate
-from doorbuster.scenario.journeys import CHANNELS, JOURNEYS, STEPS, Journey
+from doorbuster.scenario.journeys import CHANNELS, JOURNEYS, MIXES, STEPS, Journey
 from doorbuster.scenario.metrics import METRICS, PHASES, Metric, metric_of
 from doorbuster.scenario.model import Scenario
 from doorbuster.scenario.phases import Phase, phases, recorded_phases, seconds_of
@@ -29,6 +29,7 @@ from doorbuster.scenario.target import Shop, Target
 from doorbuster.scenario.thresholds import Tag, Threshold, missing_sections
 from doorbuster.scenario.told import told_of, told_of_rule
 from doorbuster.scenario.visits import DEVICES, PAGES_UNSAID, Device, Pages, devices_given, ordering_shares
+from doorbuster.scenario.walks import WALKS, Walk
 
 __all__ = [
     "CHANNELS",
@@ -36,9 +37,11 @@ __all__ = [
     "EVERY_STEP",
     "JOURNEYS",
     "METRICS",
+    "MIXES",
     "PAGES_UNSAID",
     "PHASES",
     "STEPS",
+    "WALKS",
     "AbortRule",
     "Channel",
     "Constant",
@@ -72,6 +75,7 @@ __all__ = [
     "Threshold",
     "Uniform",
     "WaitingRoom",
+    "Walk",
     "devices_given",
     "estimate",
     "expected_customers",

@@ -23,7 +23,7 @@ from doorbuster.scenario.behaviour import (
 )
 from doorbuster.scenario.demand import Demand
 from doorbuster.scenario.faults import Fault, as_validation_error, attempt, collect, nearest, refuse, shown
-from doorbuster.scenario.journeys import CHANNELS, DEFAULT_PATIENCE, JOURNEYS
+from doorbuster.scenario.journeys import CHANNELS, DEFAULT_PATIENCE, JOURNEYS, MIXES
 from doorbuster.scenario.stress import Offline, Reloads, Retries, WaitingRoom
 from doorbuster.scenario.strict import StrictModel
 from doorbuster.scenario.values import DurationS, Share, is_number, schema_of, share, whole
@@ -44,10 +44,15 @@ MOST_SEATS = 100_000
 
 
 def parse_journeys(raw: object) -> object:
-    """Journey names with weights above 0."""
+    """Journey names with weights above 0, or those of a published mix."""
+    if isinstance(raw, str):
+        if raw not in MIXES:
+            raise refuse("is not a published mix", got=shown(raw), way_out=nearest(raw, MIXES))
+        return MIXES[raw]
     if not isinstance(raw, dict) or not raw:
         raise refuse(
-            "must be a mapping of journeys to weights, such as {browse: 70, buy: 30}", got=shown(raw)
+            "must be a mapping of journeys to weights, such as {browse: 70, buy: 30}, or a published mix",
+            got=shown(raw),
         )
     faults = []
     for name, weight in raw.items():
@@ -62,13 +67,18 @@ def parse_journeys(raw: object) -> object:
 
 
 _JOURNEYS_SCHEMA = {
-    "type": "object",
-    "properties": {
-        name: {"type": "number", "exclusiveMinimum": 0, "description": journey.meaning}
-        for name, journey in JOURNEYS.items()
-    },
-    "additionalProperties": False,
-    "minProperties": 1,
+    "anyOf": [
+        {"enum": list(MIXES)},
+        {
+            "type": "object",
+            "properties": {
+                name: {"type": "number", "exclusiveMinimum": 0, "description": journey.meaning}
+                for name, journey in JOURNEYS.items()
+            },
+            "additionalProperties": False,
+            "minProperties": 1,
+        },
+    ]
 }
 
 
@@ -107,7 +117,7 @@ class Channel(StrictModel):
     journeys: Annotated[
         dict[str, float], BeforeValidator(parse_journeys), WithJsonSchema(_JOURNEYS_SCHEMA)
     ] = Field(
-        description="What these customers come for, as relative weights.",
+        description="What these customers come for, as relative weights, or a published mix by name.",
         examples=[{"browse": 55, "search": 25, "buy": 20}],
     )
     patience: Annotated[Patience | None, BeforeValidator(parse_patience), WithJsonSchema(PATIENCE_SCHEMA)] = (

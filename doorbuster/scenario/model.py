@@ -5,7 +5,7 @@ Everything downstream reads these models; only the reader (`reader.py`) knows YA
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ from doorbuster.scenario.curve import rates_at_busiest
 from doorbuster.scenario.demand import Demand
 from doorbuster.scenario.document import Document
 from doorbuster.scenario.faults import Fault, attempt, faults_of, key_text, nearest
-from doorbuster.scenario.journeys import CHANNELS, JOURNEYS
+from doorbuster.scenario.journeys import CHANNELS, JOURNEYS, MIXES
 from doorbuster.scenario.safety import Safety
 from doorbuster.scenario.stress import Offline
 from doorbuster.scenario.strict import StrictModel
@@ -200,8 +200,8 @@ def _tags_name_who_comes(thresholds: object, channels: object) -> Iterator[Fault
         "journey": [
             journey
             for channel in channels.values()
-            if isinstance(channel, dict) and isinstance(channel.get("journeys"), dict)
-            for journey in channel["journeys"]
+            if isinstance(channel, dict)
+            for journey in _names(channel.get("journeys"))
             if journey in JOURNEYS
         ],
     }
@@ -211,6 +211,13 @@ def _tags_name_who_comes(thresholds: object, channels: object) -> Iterator[Fault
             if name in come and come[name] and value not in come[name]:
                 rule = f"names a {name} that this scenario does not have"
                 yield Fault(("thresholds", str(key)), rule, value, nearest(value, come[name]), at="key")
+
+
+def _names(journeys: object) -> Iterable[object]:
+    """The journeys of a channel as written: by weights, or by the name of a mix."""
+    if isinstance(journeys, str):
+        return MIXES.get(journeys, ())
+    return journeys if isinstance(journeys, dict) else ()
 
 
 def _phases_exist(thresholds: object, demand: object) -> Iterator[Fault]:

@@ -177,6 +177,13 @@ class Assortment:
     def draw_sku(self, rng: Random) -> str:
         return rng.choices(self.skus, cum_weights=self.cumulative_weights)[0]
 
+    def favourite(self) -> str:
+        """The SKU that is bought most."""
+        weights = [
+            b - a for a, b in zip((0.0, *self.cumulative_weights), self.cumulative_weights, strict=False)
+        ]
+        return self.skus[weights.index(max(weights))]
+
     def place_of(self, sku: str) -> str:
         """Where a SKU is found in this shop.
 
