@@ -1,0 +1,83 @@
+"""Naps: nobody wakes early, everybody wakes once, and whoever is thrown out harms nobody."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+import gevent
+import pytest
+
+from doorbuster.load.nap import nap_until
+
+
+def test_nobody_wakes_before_their_moment_though_others_keep_the_loop_busy():
+    early = []
+
+    def sleeper(number: int) -> None:
+        for turn in range(20):
+            until = perf_counter() + (number + turn) % 7 * 1e-4
+            nap_until(until)
+            early.append(perf_counter() < until)
+            while perf_counter() < until + 3e-4:  # the loop's own idea of the time grows old
+                pass
+
+    gevent.joinall([gevent.spawn(sleeper, number) for number in range(5)], timeout=20, raise_error=True)
+
+    assert early == [False] * 100
+
+
+def test_those_who_are_due_wake_in_the_order_of_their_moments():
+    woken = []
+    now = perf_counter()
+
+    def sleeper(number: int) -> None:
+        nap_until(now + number * 1e-3)
+        woken.append(number)
+
+    gevent.joinall([gevent.spawn(sleeper, number) for number in (3, 1, 2, 0)], timeout=20)
+
+    assert woken == [0, 1, 2, 3]
+
+
+def test_a_moment_that_has_passed_still_gives_way_to_the_others():
+    done = []
+    other = gevent.spawn(done.append, "other")
+
+    nap_until(perf_counter() - 1.0)
+
+    assert other.dead
+    assert done == ["other"]
+
+
+def test_whoever_is_thrown_out_leaves_the_others_asleep():
+    woken = []
+
+    def sleeper(name: str, until: float) -> None:
+        nap_until(until)
+        woken.append(name)
+
+    now = perf_counter()
+    first = gevent.spawn(sleeper, "first", now + 0.005)
+    second = gevent.spawn(sleeper, "second", now + 0.010)
+    gevent.sleep(0)
+    first.kill()
+    second.join(timeout=20)
+
+    assert woken == ["second"]
+    assert perf_counter() >= now + 0.010
+
+
+def test_a_sleeper_who_crashes_on_waking_does_not_keep_the_others_from_waking(capsys):
+    def crash(until: float) -> None:
+        nap_until(until)
+        raise ValueError("on the wrong foot")
+
+    now = perf_counter()
+    crashing = gevent.spawn(crash, now + 0.002)
+    sound = gevent.spawn(nap_until, now + 0.004)
+    gevent.joinall([crashing, sound], timeout=20)
+
+    assert sound.successful()
+    with pytest.raises(ValueError, match="on the wrong foot"):
+        crashing.get()
+    assert "on the wrong foot" in capsys.readouterr().err
