@@ -27,6 +27,7 @@ from doorbuster.load.http.body import NO_BODY, Body, Data, Files, body_of
 from doorbuster.load.http.courier import Answer, Courier
 from doorbuster.load.http.exchange import Exchange, RequestFailed
 from doorbuster.load.http.headers import NO_HEADERS, ExtraHeaders, header_value
+from doorbuster.load.http.native import mypyc_attr
 from doorbuster.load.http.redirect import REDIRECTS, follow
 from doorbuster.load.http.rendering import extra_for_another_origin, extra_headers
 from doorbuster.load.http.response import CaughtResponse, Response
@@ -38,6 +39,7 @@ SHORTEST_LIMIT_S: Final = 0.001  # what a request gets that starts after its dea
 _DEFAULTS: Final = HttpSettings()
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class HttpClient(Courier):
     """Requests of one customer: its connections, cookies and standing headers.
 

@@ -25,6 +25,7 @@ from doorbuster.load.http.cookies import CookieJar
 from doorbuster.load.http.dial import Dialler
 from doorbuster.load.http.exchange import Exchange, RequestFailed
 from doorbuster.load.http.headers import ExtraHeaders, RequestHeaders, header_value, header_values
+from doorbuster.load.http.native import mypyc_attr
 from doorbuster.load.http.pool import Pool
 from doorbuster.load.http.proxy import proxy_for
 from doorbuster.load.http.redirect import REDIRECTS
@@ -53,6 +54,7 @@ class Answer(NamedTuple):
 _answer_of: Final[Callable[[type[Answer], tuple[Any, ...]], Answer]] = tuple.__new__
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Courier:
     """Connections, cookies and standing headers of one customer.
 
@@ -213,7 +215,8 @@ def _standing_headers(user_agent: str, accept_encoding: str, *others: tuple[str,
 
 def _request_ids() -> Iterator[str]:
     prefix = os.urandom(4).hex()
-    return (f"{prefix}-{number:x}" for number in count(1))
+    for number in count(1):
+        yield f"{prefix}-{number:x}"
 
 
 def _failed(

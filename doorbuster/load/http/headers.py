@@ -32,7 +32,7 @@ class RequestHeaders(MutableMapping[str, str]):
 
     def copy(self) -> RequestHeaders:
         """The same headers, to be changed without changing these."""
-        other = RequestHeaders.__new__(RequestHeaders)
+        other = RequestHeaders()
         other._fields = self._fields.copy()
         other.version, other.names, other.lines = self.version, self.names, self.lines
         return other
@@ -49,7 +49,7 @@ class RequestHeaders(MutableMapping[str, str]):
         self._render()
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name, _ in self._fields.values())
+        return iter([name for name, _ in self._fields.values()])
 
     def __len__(self) -> int:
         return len(self._fields)
@@ -117,7 +117,7 @@ class ResponseHeaders(Mapping[str, str]):
         return ", ".join(self._fields[name.lower()][1])
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name, _ in self._fields.values())
+        return iter([name for name, _ in self._fields.values()])
 
     def __len__(self) -> int:
         return len(self._fields)

@@ -188,17 +188,20 @@ class Response:
         """
         if self.stream is None or self._content is not None:
             content = self.content
-            yield from (content[at : at + chunk_size] for at in range(0, len(content), chunk_size))
+            for at in range(0, len(content), chunk_size):
+                yield content[at : at + chunk_size]
             return
         for piece in decode_stream(self.stream.pieces(), self._encodings(), self._limit):
-            yield from (piece[at : at + chunk_size] for at in range(0, len(piece), chunk_size))
+            for at in range(0, len(piece), chunk_size):
+                yield piece[at : at + chunk_size]
 
     def iter_lines(self) -> Iterator[bytes]:
         """The decoded body line by line, without line ends."""
         rest = b""
         for piece in self.iter_content():
             *lines, rest = (rest + piece).split(b"\n")
-            yield from (line.removesuffix(b"\r") for line in lines)
+            for line in lines:
+                yield line.removesuffix(b"\r")
         if rest:
             yield rest
 

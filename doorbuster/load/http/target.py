@@ -61,15 +61,8 @@ class Target:
         self.url = f"{scheme}://{authority}{path}"
 
     def at(self, path: str) -> Target:
-        """The same origin with another plain path; the cheap way for a shop's many product pages."""
-        other = Target.__new__(Target)
-        other.secure, other.host, other.port, other.auth = self.secure, self.host, self.port, self.auth
-        other.origin, other.authority = self.origin, self.authority
-        other.path = path.encode("ascii")
-        other.cookie_path = path.partition("?")[0]
-        other.cookie_key = (self.origin, other.cookie_path)
-        other.url = self.url[: len(self.url) - len(self.path)] + path
-        return other
+        """The same origin with another plain path."""
+        return Target(secure=self.secure, host=self.host, port=self.port, path=path, auth=self.auth)
 
 
 @lru_cache(maxsize=_CACHED_TARGETS)

@@ -1,0 +1,20 @@
+"""How a class says that it may be extended by code that is not compiled.
+
+The client is ordinary Python; it may also be compiled (`docs/performance.md`). The compiler reads this mark
+out of the annotations; as Python it does nothing, so that nobody needs the compiler's own package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+__all__ = ["mypyc_attr"]
+
+if TYPE_CHECKING:
+    from mypy_extensions import mypyc_attr
+else:
+    _Class = TypeVar("_Class", bound=type)
+
+    def mypyc_attr(**_: bool) -> Callable[[_Class], _Class]:
+        return lambda marked: marked
