@@ -26,6 +26,7 @@ from doorbuster.load.nap import nap_until
 from doorbuster.load.recorder import StepRow
 from doorbuster.load.session import StepSession, WatchedSession
 from doorbuster.records.batch import SeriesKey
+from doorbuster.scenario.stress import WAITING_ROOM
 from doorbuster.storefronts import Client, Queued, Rejected, Storefront
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ T = TypeVar("T")
 Face = tuple[StepSession, Storefront]
 
 BROWSE_STEPS = frozenset({"home", "category", "search", "product", "landing"})
-WAITING_ROOM = "waiting_room"  # the step under which polls of a waiting room are recorded
 # Answers after which the shop has certainly not booked the order; anything else leaves it unknown.
 REFUSALS = frozenset({"sold_out", "busy_page", "status_4xx", "connect_refused", "dns", "connect_timeout"})
 _TIMEOUTS = frozenset({"first_byte_timeout", "total_timeout", "connect_timeout"})
@@ -200,6 +200,7 @@ class Visitor(User):
         """The attempt as recorded, and how the customer leaves unless they insist."""
         cause = refusal.cause
         last = self.session.exchanges[-1] if self.session.exchanges else None
+        told_s = last.retry_after_s if last is not None else None
         self._in_doubt = self._in_doubt or cause not in REFUSALS
         if patience_ended and cause in _TIMEOUTS:
             self._fell_short(name, "abandoned", "patience", refusal.detail)
@@ -208,7 +209,7 @@ class Visitor(User):
         return Leave(
             "turned_away", name, cause,
             may_pass=may_pass(cause, last),
-            retry_after_s=(last.retry_after_s or 0.0) if last is not None else 0.0,
+            retry_after_s=max(told_s or 0.0, refusal.retry_after_s or 0.0),
         )  # fmt: skip
 
     def _fell_short(self, name: str, outcome: str, cause: str, detail: str) -> None:

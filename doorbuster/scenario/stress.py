@@ -24,6 +24,7 @@ from doorbuster.scenario.values import (
     whole,
 )
 
+WAITING_ROOM = "waiting_room"  # the step under which polls of a waiting room are recorded
 MOST_ATTEMPTS = 20
 MOST_RELOADS = 1000
 

@@ -20,6 +20,7 @@ from doorbuster.errors import Problem
 from doorbuster.scenario.faults import Fault, Path, as_validation_error, collect, nearest, refuse, shown
 from doorbuster.scenario.journeys import CHANNELS, JOURNEYS, STEPS
 from doorbuster.scenario.metrics import AGGREGATIONS, K6_WORDS, METRICS, PHASES, Metric, metric_of
+from doorbuster.scenario.stress import WAITING_ROOM
 from doorbuster.scenario.strict import StrictModel
 from doorbuster.scenario.values import (
     DURATION_PATTERN,
@@ -177,7 +178,7 @@ def _parse_tag(text: str, metric: str) -> Tag:
         "journey": tuple(JOURNEYS),
         "expected_response": ("true", "false"),
         "phase": PHASES,
-    }.get(name, STEPS)
+    }.get(name, (*STEPS, WAITING_ROOM))
     value = value.strip("\"'")
     if value not in known:
         kind = "step" if name == "name" else name

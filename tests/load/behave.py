@@ -21,6 +21,7 @@ from locust.env import Environment  # patches the interpreter, so it comes first
 
 from doorbuster.load.customer import Customer
 from doorbuster.load.generator import Assignment, Generator
+from doorbuster.records.histogram import Histogram
 from doorbuster.scenario import Schedule, load_scenario
 from doorbuster.scenario.schedule import Lane
 from doorbuster.storefronts import Assortment, Line, Order, Queued, Rejected, Storefront
@@ -161,6 +162,8 @@ def run(case: dict) -> dict:
         "orders": [row._asdict() for row in rows["orders"]],
         "pages_s": [at - started_at for at in Moody.pages_at],
         "started_at_unix_s": time() + started_at - perf_counter(),
+        "latest_s": Histogram.from_blobs([row.lateness for batch in batches for row in batch.health]).max_us
+        / 1e6,
         "events": [row._asdict() for row in rows["events"]],
     }
 

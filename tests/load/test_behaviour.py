@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from random import Random
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from doorbuster.load.behaviour import patience_law, think_law
-from doorbuster.scenario import Constant, Exponential, Lognormal, Patience, Uniform
+from doorbuster.load.behaviour import pages_law, patience_law, room_law, think_law, visit_law
+from doorbuster.scenario import (
+    Channel,
+    Constant,
+    Exponential,
+    Lognormal,
+    Pages,
+    Patience,
+    Uniform,
+    WaitingRoom,
+    devices_given,
+)
 
 N = 20_000
 
@@ -64,3 +75,57 @@ def test_no_think_time_is_longer_than_its_cut():
     drawn = [think_law(think)(Random(seed)) for seed in range(2_000)]
     assert max(drawn) == 10.0
     assert math.isclose(np.mean(drawn), think.mean_thought_s, rel_tol=0.05)
+
+
+def channel_with(**keys):
+    return Channel.model_validate({"share": "100%", "journeys": {"browse": 9, "buy": 1}, **keys})
+
+
+@pytest.mark.parametrize("wants_order", [True, False])
+def test_devices_are_drawn_given_the_journey(wants_order):
+    channel = channel_with(devices={"desktop": "35%", "mobile": {"share": "65%", "buys": "50%"}})
+    draw, rng = visit_law(channel, wants_order=wants_order, run_id="r"), Random(6)
+    drawn = Counter(draw(str(number), rng).device for number in range(N))
+    expected = devices_given(channel.devices, 0.1, wants_order=wants_order)
+    counts = [drawn[device] for device in expected]
+    assert stats.chisquare(counts, [N * p for p in expected.values()]).pvalue > 0.01
+
+
+def test_so_many_visits_are_uncached_and_signed_in_as_the_channel_says():
+    channel = channel_with(uncached="30%", signed_in="40%")
+    draw, rng = visit_law(channel, wants_order=False, run_id="r"), Random(7)
+    visits = [draw(str(number), rng) for number in range(N)]
+    assert np.mean([bool(visit.campaign) for visit in visits]) == pytest.approx(0.3, abs=0.015)
+    assert np.mean([visit.signed_in for visit in visits]) == pytest.approx(0.4, abs=0.015)
+    campaigns = [visit.campaign for visit in visits if visit.campaign]
+    assert len(set(campaigns)) == len(campaigns)  # no cache knows any of them
+
+
+def test_customers_are_told_apart_by_run_and_arrival_even_where_nothing_is_configured():
+    first, second = (visit_law(channel_with(), wants_order=False, run_id=run) for run in ("r1", "r2"))
+    assert first("7", Random(1)) == first("7", Random(2))
+    assert len({first("7", Random(1)), first("8", Random(1)), second("7", Random(1))}) == 3
+
+
+def test_page_counts_follow_the_rounded_lognormal_law():
+    pages = Pages(median=4, sigma=1.17, most=60)
+    draw, rng = pages_law(pages), Random(8)
+    counts = [draw(rng) for _ in range(N)]
+    assert (min(counts), max(counts)) == (1, 60)
+    assert np.median(counts) == 4
+    assert np.mean(counts) == pytest.approx(pages.mean, rel=0.03)
+    beyond_18 = stats.lognorm(1.17, scale=4).sf(17.5)  # the ninetieth percentile of a published click stream
+    assert np.mean(np.array(counts) >= 18) == pytest.approx(beyond_18, abs=0.01)
+
+
+def test_whoever_says_nothing_looks_at_two_pages():
+    assert {pages_law(None)(Random(seed)) for seed in range(9)} == {2}
+    assert pages_law(Pages(median=5, most=5))(Random(1)) == 5
+
+
+def test_a_waiting_room_is_left_at_one_time_or_by_a_law():
+    assert room_law(WaitingRoom.model_validate({"patience": "10m"}))(Random(1)) == 600
+    law = room_law(WaitingRoom.model_validate({"patience": {"tau": "10m", "shape": 1.5}}))
+    rng = Random(9)
+    drawn = [law(rng) for _ in range(N)]
+    assert stats.kstest(drawn, stats.weibull_min(1.5, scale=600).cdf).pvalue > 0.01

@@ -120,3 +120,8 @@ def test_a_section_that_no_script_gives_is_a_problem_at_the_place_of_its_thresho
         "x.yaml:7:3: thresholds.latencies.apdex names a section that no analysis script gives"
         ' (got latencies); did you mean "latency"?'
     )
+
+
+def test_the_polls_of_a_waiting_room_are_a_step_of_their_own(scenario_with):
+    scenario = scenario_with(5, 'thresholds: {"http_req_duration{step:waiting_room}": "p(95)<1s"}')
+    assert scenario.thresholds[0].tags[0].value == "waiting_room"

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import urllib.request
 from collections import Counter
+from dataclasses import dataclass
 
 import pytest
 
@@ -27,6 +28,8 @@ from doorbuster.stats.recovery import recover
 pytestmark = pytest.mark.truth
 
 MU_PER_S, LAMBDA_PER_S, STALL_AT_S, LENGTH_S = 100, 70, 20, 84
+ARRIVALS = [["web", "order_status", n / LAMBDA_PER_S] for n in range(LAMBDA_PER_S * LENGTH_S)]
+ROUNDS, QUIET_S = 3, 0.1  # whoever was disturbed by other work on the machine runs again
 SLACK_S = 1  # the bin in which a good stretch begins hangs on milliseconds
 PEOPLE = "{web: {share: 100%%, journeys: {order_status: 1}, %s}}"
 F5 = "patience: {tau: 100ms, at_least: 1s}, reloads: {after: 0s, at_most: 3, when_slow: true}"
@@ -70,16 +73,29 @@ def course(customers: list[list]) -> str:
     return recover(share(stalled), after, baseline_ratio=1.0).course
 
 
-@pytest.mark.parametrize("stall_s", [2, 10])
-def test_the_published_table_of_metastable_failures(stall_s, root, stall_server, tmp_path):
-    arrivals = [["web", "order_status", n / LAMBDA_PER_S] for n in range(LAMBDA_PER_S * LENGTH_S)]
-    running = {}
-    for number, (name, (what, without, options, _)) in enumerate(CLIENTS.items()):
+@dataclass(frozen=True)
+class Row:
+    """One row of the table; `latest_s` is by how much the machine was late with anything."""
+
+    recovered_s: int | None
+    goodput: float
+    throughput: float
+    attempts: float
+    course: str
+    latest_s: float
+
+
+@pytest.fixture
+def side_by_side(root, stall_server, tmp_path):
+    """A function from a stall and names of clients to their rows; all of them run at the same time."""
+
+    def begin(stall_s: int, name: str) -> tuple[subprocess.Popen, str]:
+        what, without, options, _ = CLIENTS[name]
         url = stall_server("--kind", "fifo", "--service-ms", 1000 / MU_PER_S, *options)
-        folder = tmp_path / str(number)
+        folder = tmp_path / url.rpartition(":")[2]
         folder.mkdir()
         case = {"url": url, "folder": str(folder), "channels": PEOPLE % what, "rules": "[]", "drain": "5s",
-                "duration_s": LENGTH_S, "arrivals": arrivals, "without_retries": without,
+                "duration_s": LENGTH_S, "arrivals": ARRIVALS, "without_retries": without,
                 "stall": [STALL_AT_S, stall_s]}  # fmt: skip
         process = subprocess.Popen(
             [sys.executable, root / "tests/load/behave.py"],
@@ -87,32 +103,42 @@ def test_the_published_table_of_metastable_failures(stall_s, root, stall_server,
         )  # fmt: skip
         process.stdin.write(json.dumps(case) + "\n")
         process.stdin.close()
-        running[name] = (process, url)
-    table = {}
-    for name, (process, url) in running.items():
-        seen = json.loads(process.stdout.read())
-        process.stdout.close()
-        assert process.wait(20) == 0
-        zero, calm = seen["started_at_unix_s"], (LENGTH_S - 12, LENGTH_S - 2)
-        rates = [
-            sum(calm[0] <= at < calm[1] for at in times) / 10
-            for times in (
-                seen["pages_s"],
-                [at - zero for at in ask(f"{url}/ends")],
-                [at - zero for at in ask(f"{url}/arrivals")],
-            )
-        ]
-        assert sum(row[-1] for row in seen["customers"]) == len(arrivals)
-        table[name] = (recovery_s(seen["pages_s"]), *rates, course(seen["customers"]))
-        print(f"S={stall_s} {name}: recovered after {table[name][0]} s, goodput {rates[0]:.0f}/s, "
-              f"throughput {rates[1]:.0f}/s, attempts {rates[2]:.0f}/s, {table[name][4]}")  # fmt: skip
+        return process, url
+
+    def run(stall_s: int, names: list[str]) -> dict[str, Row]:
+        running = {name: begin(stall_s, name) for name in names}
+        return {name: row_of(*one) for name, one in running.items()}
+
+    return run
+
+
+def row_of(process: subprocess.Popen, url: str) -> Row:
+    seen = json.loads(process.stdout.read())
+    process.stdout.close()
+    assert process.wait(20) == 0
+    assert sum(row[-1] for row in seen["customers"]) == len(ARRIVALS)
+    zero, (calm_s, end_s) = seen["started_at_unix_s"], (LENGTH_S - 12, LENGTH_S - 2)
+    ends, came = ([at - zero for at in ask(f"{url}/{what}")] for what in ("ends", "arrivals"))
+    rates = [sum(calm_s <= at < end_s for at in times) / 10 for times in (seen["pages_s"], ends, came)]
+    latest_s = max(seen["latest_s"], ask(f"{url}/latest"))
+    return Row(recovery_s(seen["pages_s"]), *rates, course(seen["customers"]), latest_s)
+
+
+@pytest.mark.parametrize("stall_s", [2, 10])
+def test_the_published_table_of_metastable_failures(stall_s, side_by_side):
+    table: dict[str, Row] = {}
+    for _ in range(ROUNDS):  # a machine that stood still meanwhile was a trigger of its own
+        disturbed = [name for name in CLIENTS if name not in table or table[name].latest_s > QUIET_S]
+        table |= side_by_side(stall_s, disturbed)
+    for name, row in table.items():
+        print(f"S={stall_s} {name}: {row}")
     for name, (*_, expected) in CLIENTS.items():
-        recovered_s, goodput, throughput, attempts, said = table[name]
+        row = table[name]
+        rates = (row.goodput, row.throughput, row.attempts)
         if expected[stall_s] is None:
-            assert recovered_s is None, name
-            assert said == "metastable", name
-            assert (goodput, throughput, attempts) == pytest.approx((0, 100, 280), abs=3), name
+            assert (row.recovered_s, row.course) == (None, "metastable"), (name, row)
+            assert rates == pytest.approx((0, 100, 280), abs=5), (name, row)
         else:
-            assert recovered_s == pytest.approx(expected[stall_s], abs=SLACK_S), name
-            assert said == "recovered", name
-            assert (goodput, throughput, attempts) == pytest.approx((70, 70, 70), abs=1), name
+            assert row.recovered_s == pytest.approx(expected[stall_s], abs=SLACK_S), (name, row)
+            assert row.course == "recovered", (name, row)
+            assert rates == pytest.approx((70, 70, 70), abs=1), (name, row)
