@@ -111,6 +111,8 @@ class Tally:
 
 
 def _print_step(console: Console, row: dict[str, Any], *, everything: bool) -> None:
+    if row["result"] == "missing" and not row["core"]:
+        return  # the last sentence names them; few shops have everything
     look, style = _LOOKS[row["result"]]
     sent = row["exchanges"]
     spent = (
@@ -124,11 +126,14 @@ def _print_step(console: Console, row: dict[str, Any], *, everything: bool) -> N
     if everything or row["result"] in ("failed", "broken"):
         for one in sent if everything else sent[-1:]:
             _print_exchange(console, one)
+        if row["hint"]:
+            console.print(f"{'':12}{row['hint']}", style="yellow", markup=False)
 
 
 def _print_exchange(console: Console, one: dict[str, Any]) -> None:
     answered = str(one["status"] or one["cause"])
-    hops = f" after {one['redirects']} redirects" if one["redirects"] else ""
+    count = one["redirects"]
+    hops = f" after {count} redirect{'s' * (count > 1)}" if count else ""
     head = f"{one['method']} {one['url']} -> {answered}{hops} in {one['service_ms']:.0f} ms"
     lines = [head, *(f"> {line}" for line in one["request"]), *(f"< {line}" for line in one["answer"])]
     for line in lines:

@@ -85,7 +85,8 @@ class Cleanup:
         self._client.close()
 
     def standing(self) -> tuple[str, ...] | None:
-        """The run's orders as the shop's ledger has them at this moment; None if it shows none.
+        """The run's orders as the shop's ledger has them at this moment; None if it shows none. One without
+        lines was cancelled or came back: it takes no stock any more.
 
         Raises: TargetError if it does not answer.
         """
@@ -105,7 +106,9 @@ class Cleanup:
         if books is None:
             return None
         prefix = f"{self._recorded.run_id}:"
-        ours = (order.ref for order in books.orders if order.idempotency_key.startswith(prefix))
+        ours = (
+            order.ref for order in books.orders if order.idempotency_key.startswith(prefix) and order.lines
+        )
         return tuple(dict.fromkeys(ours))
 
     def cancel(self, refs: Iterable[str]) -> bool:

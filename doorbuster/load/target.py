@@ -141,7 +141,7 @@ def read_assortment(driver: type[Storefront], url: str, tag: dict[str, str]) -> 
     """
     client = PlainClient(url, tag, limit_s=PREPARE_LIMIT_S)
     try:
-        return driver.prepare(client)
+        assortment = driver.prepare(client)
     except Rejected as refusal:
         raise TargetError(
             f"{url} cannot be loaded: {' '.join(str(refusal).split())}; "
@@ -154,6 +154,11 @@ def read_assortment(driver: type[Storefront], url: str, tag: dict[str, str]) -> 
         ) from error
     finally:
         client.close()
+    if not assortment.skus:
+        raise TargetError(
+            f"{url} sells nothing, says the driver '{driver.name}'; fill it, or look with doorbuster probe"
+        )
+    return assortment
 
 
 __all__ = [

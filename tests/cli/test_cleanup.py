@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -10,13 +12,15 @@ import pytest
 
 from doorbuster.records.batch import Batch, OrderAttempt
 from doorbuster.records.meta import RunMeta
+from doorbuster.records.run import Run
 from doorbuster.records.runfile import RunWriter
 
 RUN_ID = "20261127T080000-abc123"
 ANOTHER_RUN = "20261127T090000-def456"
 DRIVER = """
-from doorbuster.storefronts import BookedOrder, Books, Rejected, Storefront
+from doorbuster.storefronts import BookedOrder, Books, Line, Rejected, Storefront
 
+LINES = (Line("S", 1, 100),)
 
 class MyShop(Storefront):
     name = "my-shop"
@@ -35,7 +39,7 @@ BOOKS = """
         answer = client.request("GET", "/orders")
         if answer.cause:
             raise Rejected(answer.cause)
-        return Books(tuple(BookedOrder(ref, key, "web", 100, since_unix_s + 60, None, ())
+        return Books(tuple(BookedOrder(ref, key, "web", 100, since_unix_s + 60, None, LINES)
                            for ref, key in answer.json().items()), ())
 """
 SCENARIO = """
@@ -229,3 +233,35 @@ def test_what_is_no_run_is_told(doorbuster, tmp_path):
     done = doorbuster("cleanup", tmp_path)
     assert done.returncode == 1
     assert "there is no run file" in done.stderr
+
+
+PEAK = """
+title: a few orders
+target: {storefront: reference, url: "%s"}
+demand: {peak: 3 customers/s, curve: {stages: [{for: 3s, at: 100%%}]}}
+channels:
+  web: {share: 50%%, journeys: {buy: 1}, think: {constant: 10ms}}
+  store: {share: 50%%, journeys: {till_sale: 1}}
+thresholds: {can_order: ["rate>=1%%"]}
+"""
+
+
+def test_a_run_against_a_shop_that_stays_open_is_taken_back_whole(doorbuster, tmp_path):
+    command = [sys.executable, "-m", "doorbuster.shop", "--port", "0", "--json-announce", "--die-with-parent"]
+    command += ["--products", "200", "--warehouse-rate", "0.01 orders/s"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        path = tmp_path / "peak.yaml"
+        path.write_text(PEAK % json.loads(process.stdout.readline())["url"], encoding="utf-8")
+        ran = doorbuster("run", path, "--out", tmp_path / "run", "--quiet")
+        with Run.open(tmp_path / "run") as recorded:
+            booked = len(recorded.ledger().orders)
+        assert booked > 2, ran.stdout + ran.stderr
+        done = doorbuster("cleanup", tmp_path / "run")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"{booked} of {booked} orders: {booked} cancelled." in done.stdout
+        assert "nothing to cancel" in doorbuster("cleanup", tmp_path / "run").stdout
+    finally:
+        process.stdin.close()
+        process.wait(timeout=15)
+        process.stdout.close()

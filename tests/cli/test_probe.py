@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 
 CORE = (
@@ -15,6 +18,11 @@ CORE = (
     "checkout_page",
     "checkout",
 )
+OTHERS = (
+    "landing", "recommendations", "reviews", "order_status", "look_up_order", "till_sale", "phone_order",
+    "collect_checkout", "hand_over", "return_items", "feed", "partner_order", "write_review", "ask",
+    "open_questions", "answer", "register", "sign_in", "reset_password",
+)  # fmt: skip
 BROKEN_DRIVER = """
 from doorbuster.storefronts import Listing, Rejected
 from doorbuster.storefronts.reference import ReferenceShop
@@ -38,7 +46,31 @@ class MyShop(ReferenceShop):
         return None
 
     checkout = None
+
+    def landing(self, code, page):
+        return None
+
+    def checkout_form(self):
+        return None
+
+    checkout_page = None
 """
+SIGN_IN = '<!doctype html><title>Sign in</title><form method="post"><input type="password" name="p"></form>'
+HOSTILE = {  # what a shop may answer to everything, and what is said of it
+    "another page": (200, {}, "<!doctype html><title>Welcome</title>", "a page came where data was expected"),
+    "an error": (500, {}, "<h1>Oops</h1>", "the shop itself failed: its log says why"),
+    "a circle": (302, {"Location": "/again"}, "", "its pages send us round in a circle"),
+    "a sign-in page": (200, {}, SIGN_IN, "this looks like a sign-in page"),
+    "a closed staging": (401, {"WWW-Authenticate": "Basic"}, "no", "it asks for a login before any page"),
+    "a wall against bots": (403, {}, "<title>Just a moment...</title>", "looks like a wall against bots"),
+    "no such page": (404, {}, "", "nothing is at /shop-api here"),
+    "half a document": (200, {"Content-Type": "application/json"}, '{"data": {"se', "unexpected_json"),
+    "no products": (
+        200, {"Content-Type": "application/json"},
+        '{"data": {"search": {"totalItems": 0, "items": [], "collections": []}, "login": {"__typename": 0}}}',
+        "empty_assortment: the driver found nothing that is sold here",
+    ),
+}  # fmt: skip
 
 
 def results(text: str) -> dict[str, str]:
@@ -67,9 +99,9 @@ def broken(doorbuster, tmp_path_factory):
 def test_every_step_of_the_reference_driver_works_against_the_embedded_shop(probed):
     found = results(probed.stdout)
     assert probed.returncode == 0, probed.stdout + probed.stderr
-    assert set(found) >= {*CORE, "till_sale", "phone_order", "landing", "order_status", "read_books"}
+    assert set(found) >= {*CORE, *OTHERS, "read_books"}
     assert set(found.values()) == {"ok"}
-    assert "the ledger has 3 of 3 orders of this visit" in probed.stdout
+    assert "the ledger has 5 of 5 orders of this visit" in probed.stdout
     assert probed.stdout.strip().endswith("All core steps work.")
 
 
@@ -113,9 +145,18 @@ def test_what_a_driver_prints_does_not_disturb_the_walk(broken):
 
 def test_steps_that_still_work_are_walked_after_those_that_do_not(broken):
     found = results(broken.stdout)
-    assert found["product"] == found["add_to_basket"] == found["checkout_page"] == "ok"
-    assert found["checkout"] == "no method"
-    assert "Core steps that do not work: home, category, search, checkout." in broken.stdout
+    assert found["product"] == found["add_to_basket"] == found["basket"] == "ok"
+    assert found["checkout"] == found["checkout_page"] == "no method"
+    assert "Core steps that do not work: home, category, search, checkout_page, checkout." in broken.stdout
+
+
+def test_a_method_of_nearly_the_name_of_a_step_is_named(broken):
+    assert "the driver has no such method; is it checkout_form?" in broken.stdout
+
+
+def test_a_step_that_takes_something_else_than_journeys_give_is_told(broken):
+    assert results(broken.stdout)["landing"] == "BROKEN"
+    assert "landing must take (), as journeys call it; missing a required argument: 'code'" in broken.stdout
 
 
 def test_a_shop_of_another_kind_fails_at_prepare(doorbuster):
@@ -140,3 +181,74 @@ def test_an_unknown_driver_is_answered_with_those_there_are(doorbuster):
     done = doorbuster("probe", "--storefront", "magento")
     assert done.returncode == 2
     assert "there is no driver 'magento'; name one of oscar, reference, vendure" in done.stderr
+
+
+@pytest.fixture
+def answering():
+    """Starts a server that answers everything with the same status, headers and text; returns its address."""
+    servers = []
+
+    def start(status: int, headers: dict[str, str], text: str) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                self.send_response(status)
+                for name, value in {"Content-Type": "text/html", **headers}.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            do_POST = do_GET  # noqa: N815  the library's name
+
+            def log_message(self, *_):
+                """Say nothing."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_address[1]}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_an_answer_that_helps_nobody_is_shown_with_what_it_probably_is(doorbuster, answering, kind):
+    *answer, told = HOSTILE[kind]
+    done = doorbuster("probe", answering(*answer), "--storefront", "vendure")
+    assert done.returncode == 99, done.stdout + done.stderr
+    assert results(done.stdout) == {"prepare": "FAILED"}
+    assert told in done.stdout
+    assert " -> " in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_shop_that_moved_is_told_with_its_new_address(doorbuster, answering):
+    there = answering(200, {}, "<!doctype html><title>Welcome</title>")
+    done = doorbuster("probe", answering(302, {"Location": there}, ""), "--storefront", "vendure")
+    assert done.returncode == 99
+    assert f"the shop sends us on to {there}: give that address" in done.stdout
+    gone = doorbuster("probe", answering(302, {"Location": "http://127.0.0.1:9/"}, ""))
+    assert gone.returncode == 106
+    assert "sends on to http://127.0.0.1:9/, which cannot be reached: connect_refused" in gone.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("def broken(:\n", "_my_shop.py:1: invalid syntax"),
+        ("import re\nimport no_such_module\n", "_my_shop.py:2: ModuleNotFoundError: No module named"),
+    ],
+)
+def test_a_driver_that_does_not_load_is_told_with_its_line(doorbuster, tmp_path, text, told):
+    path = tmp_path / "_my_shop.py"
+    path.write_text(text, encoding="utf-8")
+    done = doorbuster("probe", "http://127.0.0.1:9", "--locustfile", path)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr

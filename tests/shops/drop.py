@@ -7,7 +7,6 @@ import os
 from locust import events
 
 from doorbuster.load.locustfile import Customer, Gate, Peak, install
-from doorbuster.load.nap import nap_until
 from doorbuster.storefronts import Line
 
 install(events)
@@ -27,6 +26,5 @@ class Buyer(Customer):
         self.think()
         self.step(self.shop.checkout_page)
         self.think()
-        self._next_at = max(self._next_at, self.generator.started_at + TOGETHER_S)
-        nap_until(self._next_at)
+        self.wait_until(TOGETHER_S)
         self.order(self.shop.checkout, (Line(product.sku, 1, product.price_pence),))
