@@ -12,22 +12,21 @@ Rules of this module:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from doorbuster.records.histogram import BINS, PACKED, Histogram, Ints
+from doorbuster.records.histogram import BINS, Histogram, Ints
+from doorbuster.records.scan import Entries
 
 _GRAINS_S = ((180, 1), (900, 5), (2700, 15), (5400, 30), (10_800, 60), (54_000, 300), (162_000, 900))
 _LONGEST_GRAIN_S = 3600
-_SLOTS_AT_ONCE = 96  # of BINS int64 each: 18 MB
-_PENDING_CELLS = 3 * 2**20  # this many cells of later chunks are joined with the earlier ones: 18 MB
-_ENTRIES_AT_ONCE = 2**20
-_DENSE_WORTH = 24  # cells of a dense array that cost as much as sorting one entry
-
-Rows = Sequence[tuple[int, int, bytes]]  # (series, second, packed bins)
+_ENTRIES_AT_ONCE = 2**19  # entries that are added up in one go: about 40 MB
+_DENSE_WORTH = 3  # cells of a dense array that cost as much as sorting one entry
+_ONE_WORD = 2**31  # cells below this fit into a 64-bit word together with their count
+_MOST_SERIES = 2**32
 
 
 def grain_s(length_s: int) -> int:
@@ -37,7 +36,10 @@ def grain_s(length_s: int) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grains:
-    """Sums of one kind of time: slot i is one series in one grain and has bins[starts[i]:starts[i + 1]]."""
+    """Sums of one kind of time: slot i is one series in one grain and has bins[starts[i]:starts[i + 1]].
+
+    Bins ascend within a slot and are distinct; several slots may be of the same series and grain.
+    """
 
     grain_s: int
     series: Ints
@@ -45,23 +47,7 @@ class Grains:
     starts: Ints
     bins: NDArray[np.uint16]
     counts: NDArray[np.uint32]
-
-    @classmethod
-    def of(cls, chunks: Iterable[Rows], grain_s: int) -> Grains:
-        """Sums of the rows, which may come in any order and any number for a series and second."""
-        parts = []
-        for rows in chunks:
-            series, seconds, blobs = zip(*rows, strict=True)
-            parts.append(_part(np.array(series), np.array(seconds) // grain_s, blobs))
-            if sum(part.bins.size for part in parts[1:]) > _PENDING_CELLS:
-                parts = [_merged(_joined(parts, grain_s))]
-        return _joined([_merged(_joined(parts, grain_s))] if len(parts) > 1 else parts, grain_s)
-
-    @property
-    def n(self) -> Ints:
-        """Values in each slot."""
-        sums = np.concatenate(([0], np.cumsum(self.counts, dtype=np.int64)))
-        return np.diff(sums[self.starts])
+    n: Ints  # values in each slot
 
     def summed(self, targets: Ints) -> Iterator[tuple[int, Histogram]]:
         """(target, histogram) for each target that some slot goes to, by target.
@@ -71,102 +57,166 @@ class Grains:
         order = np.argsort(targets, kind="stable")
         order = order[np.searchsorted(targets[order], 0) :]
         wanted, first = np.unique(targets[order], return_index=True)
-        ends = np.append(first, order.size)
-        sizes = np.concatenate(([0], np.cumsum((self.starts[1:] - self.starts[:-1])[order])))[ends]
-        at = 0
-        while at < wanted.size:
-            last = int(np.searchsorted(sizes, sizes[at] + _ENTRIES_AT_ONCE, side="right")) - 1
-            end = min(max(at + 1, last), at + _SLOTS_AT_ONCE, wanted.size)
-            some, slots = wanted[at:end], order[ends[at] : ends[end]]
-            at = end
-            place = np.searchsorted(some, targets[slots])
-            yield from self._histograms(some, slots, place)
+        # Slots that lie beside each other and go to the same target are one piece.
+        steps = np.flatnonzero((np.diff(order) != 1) | (np.diff(targets[order]) != 0)) + 1
+        pieces = np.concatenate(([0], steps)) if order.size else steps
+        begins = self.starts[order[pieces]].tolist()
+        ends = self.starts[order[np.append(steps, order.size) - 1] + 1].tolist() if order.size else []
+        edges = np.searchsorted(pieces, np.append(first, order.size)).tolist()
+        for target, at, end in zip(wanted.tolist(), edges, edges[1:], strict=False):
+            yield target, self._sum_of(tuple(zip(begins[at:end], ends[at:end], strict=True)))
 
-    def _histograms(self, targets: Ints, slots: Ints, place: Ints) -> Iterator[tuple[int, Histogram]]:
-        sizes = self.starts[slots + 1] - self.starts[slots]
-        # Positions of all entries of these slots: each slot's start, counted up.
-        begins = np.cumsum(sizes) - sizes
-        entries = np.arange(int(sizes.sum())) + np.repeat(self.starts[slots] - begins, sizes)
-        cells, counts = _add_up(np.repeat(place * BINS, sizes) + self.bins[entries], self.counts[entries])
-        where = cells // BINS
-        edges = np.searchsorted(where, np.arange(targets.size + 1)).tolist()
-        bins = cells - where * BINS
-        for number, target in enumerate(targets.tolist()):
-            start, end = edges[number], edges[number + 1]
-            if end > start:
-                # Copies, so that a caller who keeps one histogram does not keep the memory of a hundred.
-                yield target, Histogram(bins[start:end].copy(), counts[start:end].copy())
+    def _sum_of(self, pieces: Sequence[tuple[int, int]]) -> Histogram:
+        """The entries of all pieces, each a range of entries, as one histogram."""
+        first, *more = (self._some(part) for part in _shares(pieces))
+        return first.merge(*more) if more else first
+
+    def _some(self, pieces: Sequence[tuple[int, int]]) -> Histogram:
+        bins = np.concatenate([self.bins[start:end] for start, end in pieces])
+        counts = np.concatenate([self.counts[start:end] for start, end in pieces])
+        low = int(bins.min())
+        cells, counts_of = _add_cells((bins - low).astype(np.int64), counts)
+        return Histogram(cells + low, counts_of)
+
+
+def _shares(pieces: Sequence[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
+    """The same ranges in shares of about `_ENTRIES_AT_ONCE` entries; none for no entries."""
+    share: list[tuple[int, int]] = []
+    size = 0
+    for start, end in pieces:
+        for at in range(start, end, _ENTRIES_AT_ONCE):
+            share.append((at, min(at + _ENTRIES_AT_ONCE, end)))
+            size += share[-1][1] - at
+            if size >= _ENTRIES_AT_ONCE:
+                yield share
+                share, size = [], 0
+    if share:
+        yield share
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Part:
-    """Sums of one chunk of rows, by slot; series and grain of each slot, entries of all slots in a row."""
+class _Sums:
+    """Entries by slot: code of series and grain of each slot, its number of entries, all entries in a row."""
 
-    series: Ints
-    grain: Ints
+    codes: Ints
     sizes: Ints
     bins: NDArray[np.uint16]
     counts: NDArray[np.uint32]
 
+    @property
+    def n(self) -> Ints:
+        """Values in each slot; none of them may be without entries."""
+        if not self.sizes.size:
+            return self.sizes
+        sums: Ints = np.add.reduceat(self.counts, np.cumsum(self.sizes) - self.sizes, dtype=np.int64)
+        return sums
 
-def _part(series: Ints, grain: Ints, blobs: Sequence[bytes]) -> _Part:
-    span = int(series.max()) + 1
-    codes, slot = np.unique(grain * span + series, return_inverse=True)
-    sizes = np.fromiter(map(len, blobs), np.int64, len(blobs)) // PACKED.itemsize
-    entries = np.frombuffer(b"".join(blobs), PACKED)
-    cells, counts = _add_up(np.repeat(slot.reshape(-1) * BINS, sizes) + entries["bin"], entries["count"])
-    owner = cells // BINS
-    return _Part(
-        series=codes % span,
-        grain=codes // span,
-        sizes=np.bincount(owner, minlength=codes.size),
-        bins=(cells - owner * BINS).astype(np.uint16),
-        counts=counts.astype(np.uint32),
-    )
-
-
-def _merged(grains: Grains) -> _Part:
-    """Slots of the same series and grain, from several chunks, as one."""
-    span = int(grains.series.max()) + 1
-    codes, target = np.unique(grains.grain * span + grains.series, return_inverse=True)
-    sums = [found for _, found in grains.summed(target.reshape(-1))]
-    return _Part(
-        series=codes % span,
-        grain=codes // span,
-        sizes=np.array([found.bins.size for found in sums]),
-        bins=np.concatenate([found.bins.astype(np.uint16) for found in sums]),
-        counts=np.concatenate([found.bin_counts.astype(np.uint32) for found in sums]),
-    )
+    def taken(self, start: int, end: int) -> _Sums:
+        """The slots start..end-1."""
+        first, last = int(self.sizes[:start].sum()), int(self.sizes[:end].sum())
+        return _Sums(
+            self.codes[start:end], self.sizes[start:end], self.bins[first:last], self.counts[first:last]
+        )
 
 
-def _joined(parts: Sequence[_Part], grain_s: int) -> Grains:
-    """Chunks one after the other; slots that several have in common are added up by `summed`."""
+class GrainsBuilder:
+    """Adds up rows as they are read. Rows may come in any order, any number for a series and second.
+
+    Rows mostly come by time. So what is added up stays open for its latest grain only; rows that come late
+    make slots of their own, and when those are many, all is added up again.
+    """
+
+    def __init__(self, grain_s: int) -> None:
+        self._grain_s = grain_s
+        self._done: list[_Sums] = []
+        self._open: list[_Sums] = []
+        self._open_size = self._room = 0
+        self._done_to = -1  # slots up to this grain are done
+        self._late = 0
+
+    def add(self, series: Ints, second: Ints, entries: Entries) -> None:
+        """Count rows."""
+        codes = second // self._grain_s * _MOST_SERIES + series
+        self._open.append(_Sums(codes, entries.sizes, entries.bins, entries.counts))
+        self._open_size += entries.bins.size
+        if self._open_size > max(_ENTRIES_AT_ONCE, self._room):
+            self._add_up()
+
+    def finished(self) -> Grains:
+        """The sums of all rows."""
+        if self._open:
+            self._done.append(_added_up(self._open))
+        sums = _beside(self._done)
+        return Grains(
+            grain_s=self._grain_s,
+            series=sums.codes % _MOST_SERIES,
+            grain=sums.codes // _MOST_SERIES,
+            starts=np.concatenate(([0], np.cumsum(sums.sizes))),
+            bins=sums.bins,
+            counts=sums.counts,
+            n=np.concatenate([part.n for part in self._done]) if self._done else sums.sizes,
+        )
+
+    def _add_up(self) -> None:
+        sums = _added_up(self._open)
+        grain = sums.codes // _MOST_SERIES
+        last = int(np.searchsorted(grain, grain[-1]))
+        self._late += int(sums.sizes[: np.searchsorted(grain, self._done_to, side="right")].sum())
+        self._done_to = max(self._done_to, int(grain[-1]) - 1)
+        if last:  # an empty part would keep the memory of the whole
+            self._done.append(sums.taken(0, last))
+        self._open = [sums.taken(last, grain.size)]
+        self._open_size = self._open[0].bins.size
+        self._room = 3 * self._open_size
+        if self._late > 3 * _ENTRIES_AT_ONCE:
+            self._done, self._late = [_added_up(self._done)], 0
+
+
+def _beside(parts: Sequence[_Sums]) -> _Sums:
+    """All slots of all parts, one behind the other."""
     if not parts:
         none = np.empty(0, np.int64)
-        return Grains(
-            grain_s, none, none, np.zeros(1, np.int64), np.empty(0, np.uint16), np.empty(0, np.uint32)
-        )
-    sizes = np.concatenate([part.sizes for part in parts])
-    return Grains(
-        grain_s=grain_s,
-        series=np.concatenate([part.series for part in parts]),
-        grain=np.concatenate([part.grain for part in parts]),
-        starts=np.concatenate(([0], np.cumsum(sizes))),
+        return _Sums(none, none, np.empty(0, np.uint16), np.empty(0, np.uint32))
+    return _Sums(
+        codes=np.concatenate([part.codes for part in parts]),
+        sizes=np.concatenate([part.sizes for part in parts]),
         bins=np.concatenate([part.bins for part in parts]),
         counts=np.concatenate([part.counts for part in parts]),
     )
 
 
-def _add_up(cells: Ints, counts: NDArray[np.integer]) -> tuple[Ints, Ints]:
+def _added_up(parts: Sequence[_Sums]) -> _Sums:
+    """Slots of the same series and grain as one, by grain and series; none without entries."""
+    raw = _beside(parts)
+    codes, slot = np.unique(raw.codes, return_inverse=True)
+    low = int(raw.bins.min(initial=BINS))
+    width = int(raw.bins.max(initial=0)) - low + 1
+    cells, counts = _add_cells(np.repeat(slot.reshape(-1) * width - low, raw.sizes) + raw.bins, raw.counts)
+    owner = cells // width
+    sizes = np.bincount(owner, minlength=codes.size)
+    return _Sums(
+        codes=codes[sizes > 0],
+        sizes=sizes[sizes > 0],
+        bins=(cells - owner * width + low).astype(np.uint16),
+        counts=counts.astype(np.uint32),
+    )
+
+
+def _add_cells(cells: Ints, counts: NDArray[np.uint32]) -> tuple[Ints, Ints]:
     """Each cell once, ascending, with its sum."""
     if not cells.size:
         return np.empty(0, np.int64), np.empty(0, np.int64)
     span = int(cells.max()) + 1
     if span <= max(BINS, _DENSE_WORTH * cells.size):
         dense = np.bincount(cells, weights=counts)  # sums of counts stay whole numbers below 2 ** 53
-        found = np.flatnonzero(dense)
+        found = np.flatnonzero(dense != 0)
         return found, dense[found].astype(np.int64)
-    order = np.argsort(cells, kind="stable")
-    cells = cells[order]
+    if span < _ONE_WORD:
+        # One sort of cell and count together is several times as fast as sorting by cell.
+        both = np.sort(cells << 32 | counts)
+        cells, sorted_counts = both >> 32, both & 0xFFFF_FFFF
+    else:
+        order = np.argsort(cells)
+        cells, sorted_counts = cells[order], counts[order].astype(np.int64)
     starts = np.flatnonzero(np.diff(cells, prepend=-1))
-    return cells[starts], np.add.reduceat(counts[order].astype(np.int64), starts)
+    return cells[starts], np.add.reduceat(sorted_counts, starts)

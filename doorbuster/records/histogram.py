@@ -153,7 +153,7 @@ class Histogram:
         dense = np.asarray(counts, dtype=np.int64)
         if dense.ndim != 1 or dense.size > BINS or (dense.size and int(dense.min()) < 0):
             raise ValueError(f"counts must be one row of at most {BINS} numbers >= 0 (got {dense.shape})")
-        bins = np.flatnonzero(dense)
+        bins = np.flatnonzero(dense != 0)  # many times as fast as to look for numbers
         return cls(bins, dense[bins])
 
     @classmethod
@@ -221,10 +221,10 @@ class Histogram:
 
     def merge(self, *others: Histogram) -> Histogram:
         """The values of all of them together."""
-        parts = (self, *others)
-        return Histogram.from_bins(
-            np.concatenate([part.bins for part in parts]), np.concatenate([part.bin_counts for part in parts])
-        )
+        dense = self.counts
+        for part in others:
+            dense[part.bins] += part.bin_counts
+        return Histogram.from_counts(dense)
 
     def quantile_us(self, p: float) -> int | None:
         """Smallest recorded value that at least a share p of all values do not exceed; None without values.

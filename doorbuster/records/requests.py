@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doorbuster.records.batch import SeriesKey
-from doorbuster.records.grain import Grains, grain_s
+from doorbuster.records.grain import Grains, GrainsBuilder, grain_s
 from doorbuster.records.histogram import Histogram, Ints
+from doorbuster.records.scan import Chunk, scan
 from doorbuster.records.schema import told_as_record_error
 from doorbuster.records.tally import Tally
 
@@ -29,7 +30,6 @@ Kind = Literal["response", "service", "first_byte"]
 KINDS: tuple[Kind, ...] = ("response", "service", "first_byte")
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
-_CHUNK_ROWS = 20_000
 _WHOLE_RUN_S = 2**31
 
 
@@ -130,12 +130,11 @@ class RequestReader:
         width_s = bucket_s or 1
         buckets = (self.recorded_s - 1) // width_s + 1 if bucket_s else 1
         tally = Tally(len(keys) * buckets)
-        for rows in self._request_chunks(kind, members, seconds):
-            ids, at_s, blobs = zip(*rows, strict=True)
-            slots = group_of[np.array(ids)]
+        for chunk in self._chunks((kind,), members, seconds):
+            slots = group_of[chunk.series]
             if bucket_s:
-                slots = slots * buckets + np.array(at_s) // width_s
-            tally.add(slots, blobs)
+                slots = slots * buckets + chunk.second // width_s
+            tally.add(slots, chunk.columns[0])
         if bucket_s:
             return {(keys[slot // buckets], slot % buckets): found for slot, found in tally.histograms()}
         return {keys[slot]: found for slot, found in tally.histograms()}
@@ -165,13 +164,12 @@ class RequestReader:
             n, bucket = grains.n, grains.grain * grains.grain_s // bucket_s
             for number, key in members.items():
                 of = grains.series == number
-                np.add.at(counts[key], bucket[of], n[of])
+                counts[key] += _sums(bucket[of], n[of], length)
             return counts
-        for rows in self._request_chunks("n", members, None):
-            ids, at_s, ns = np.array(rows, np.int64).T
-            for series in np.unique(ids).tolist():
-                of = ids == series
-                np.add.at(counts[members[series]], at_s[of] // bucket_s, ns[of])
+        for chunk in self._chunks((), members, None):
+            for series in np.unique(chunk.series).tolist():
+                of = chunk.series == series
+                counts[members[series]] += _sums(chunk.second[of] // bucket_s, chunk.n[of], length)
         return counts
 
     def _select(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
@@ -194,7 +192,7 @@ class RequestReader:
         """
         width_s = self._kept_width_s(kind)
         within = seconds is None or (
-            f"grains {kind}" in self._memory
+            "grains" in self._memory
             and seconds[0] % width_s == 0
             and (seconds[1] % width_s == 0 or seconds[1] >= self._length_s())
         )
@@ -206,11 +204,15 @@ class RequestReader:
 
     def _grains(self, kind: Kind) -> Grains:
         """The kept sums, read when they were not yet or when the file has grown since."""
+        return self._once("grains", self._read_grains)[kind]
 
-        def read() -> Grains:
-            return Grains.of(self._request_chunks(kind, self._series(), None), self._kept_width_s(kind))
-
-        return self._once(f"grains {kind}", read)
+    def _read_grains(self) -> dict[Kind, Grains]:
+        """All kinds in one pass: going through the table costs more than adding up another kind."""
+        builders = {kind: GrainsBuilder(self._kept_width_s(kind)) for kind in KINDS}
+        for chunk in self._chunks(KINDS, self._series(), None):
+            for builder, entries in zip(builders.values(), chunk.columns, strict=True):
+                builder.add(chunk.series, chunk.second, entries)
+        return {kind: builder.finished() for kind, builder in builders.items()}
 
     def _once(self, name: str, read: Callable[[], T]) -> T:
         """What `read` gives, kept until another connection has written to the file."""
@@ -240,21 +242,13 @@ class RequestReader:
         targets = np.where(targets < 0, -1, targets * buckets + starts_s // bucket_s)
         return {(keys[slot // buckets], slot % buckets): found for slot, found in grains.summed(targets)}
 
-    def _request_chunks(
-        self, column: Kind | Literal["n"], members: Mapping[int, object], seconds: tuple[int, int] | None
-    ) -> Iterator[list[tuple[int, int, Any]]]:
-        """Rows (series, second, column) of the wanted series, some thousand at a time."""
-        conditions = []
-        if len(members) < len(self._series()):
-            conditions.append(f"series IN ({', '.join(map(str, members))})")
-        if seconds is not None:
-            conditions.append(f"second >= {int(seconds[0])} AND second < {int(seconds[1])}")
-        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        sql = f"SELECT series, second, {column} FROM requests{where}"  # noqa: S608 -- whole numbers only
+    def _chunks(
+        self, kinds: Sequence[Kind], members: Mapping[int, object], seconds: tuple[int, int] | None
+    ) -> Iterator[Chunk]:
+        """The rows of the wanted series, some megabytes at a time."""
+        series = members if len(members) < len(self._series()) else None
         with told_as_record_error(self.path, "read the run"):
-            cursor = self._db.execute(sql)
-            while rows := cursor.fetchmany(_CHUNK_ROWS):
-                yield rows
+            yield from scan(self._db, kinds, series=series, seconds=seconds)
 
     def _length_s(self) -> int:
         """Whole seconds that cover the plan and everything recorded."""
@@ -266,3 +260,8 @@ class RequestReader:
             " (SELECT value FROM meta WHERE key = 'duration_s')"
         )
         return max(math.ceil(float(json.loads(duration or "0"))), self.recorded_s, int(planned_s))
+
+
+def _sums(buckets: Ints, n: Ints, length: int) -> Ints:
+    """The sum of n in each bucket 0..length-1."""
+    return np.bincount(buckets, weights=n, minlength=length).astype(np.int64)  # whole numbers below 2 ** 53

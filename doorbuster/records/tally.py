@@ -8,11 +8,12 @@ Rules of this module:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
-from doorbuster.records.histogram import BINS, PACKED, Histogram, Ints
+from doorbuster.records.histogram import BINS, Histogram, Ints
+from doorbuster.records.scan import Entries
 
 DENSE_CELLS = 4 * 2**20  # 32 MiB of int64: 178 slots
 _PENDING_ENTRIES = 4 * 2**20  # this many unsorted entries are summed before more are taken: 64 MiB
@@ -27,17 +28,15 @@ class Tally:
         self._counts: list[Ints] = []
         self._pending = 0
 
-    def add(self, slots: Ints, blobs: Sequence[bytes]) -> None:
-        """Count blobs, as packed by `histogram.pack`, each in its slot."""
-        sizes = np.fromiter(map(len, blobs), np.int64, len(blobs)) // PACKED.itemsize
-        entries = np.frombuffer(b"".join(blobs), PACKED)
-        cells = np.repeat(slots * BINS, sizes) + entries["bin"]
-        counts = entries["count"].astype(np.int64)
+    def add(self, slots: Ints, entries: Entries) -> None:
+        """Count the entries of rows, each row's in its slot."""
+        cells = np.repeat(slots * BINS, entries.sizes) + entries.bins
         if self._dense is not None:
-            np.add.at(self._dense, cells, counts)
+            sums = np.bincount(cells, weights=entries.counts)  # whole numbers below 2 ** 53
+            self._dense[: sums.size] += sums.astype(np.int64)
             return
         self._cells.append(cells)
-        self._counts.append(counts)
+        self._counts.append(entries.counts.astype(np.int64))
         self._pending += cells.size
         if self._pending > _PENDING_ENTRIES:
             self._sum_equal_cells()
@@ -45,7 +44,7 @@ class Tally:
     def histograms(self) -> Iterable[tuple[int, Histogram]]:
         """(slot, histogram) of every slot that has a value, by slot."""
         if self._dense is not None:
-            cells = np.flatnonzero(self._dense)
+            cells = np.flatnonzero(self._dense != 0)
             counts = self._dense[cells]
         elif self._pending or self._cells:
             self._sum_equal_cells()

@@ -67,11 +67,8 @@ def survival_curve(answered: Histogram, given_up: Histogram, *, widening: float 
     Args: answered: completed requests; given_up: requests cut off by the customer, at the time of leaving;
         widening: how many requests are worth an independent one, at least 1; multiplies the variance.
     """
-    bins = np.union1d(answered.bins, given_up.bins)
-    events = np.zeros(bins.size)
-    lost = np.zeros(bins.size)
-    events[np.searchsorted(bins, answered.bins)] = answered.bin_counts
-    lost[np.searchsorted(bins, given_up.bins)] = given_up.bin_counts
+    bins = answered.merge(given_up).bins
+    events, lost = (part.counts[bins].astype(np.float64) for part in (answered, given_up))
     total = answered.n + given_up.n
     # Within one bin the answers come first, as is the rule for ties.
     at_risk: Floats = total - np.cumsum(events + lost) + events + lost

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,17 +86,26 @@ def test_an_unknown_kind_of_time_is_refused(run: Run):
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("dense_cells", [0, 2**24], ids=["by sorting", "in a dense array"])
+@pytest.mark.parametrize(
+    ("dense_cells", "one_word"),
+    [(0, 2**31), (0, 0), (2**24, 0)],
+    ids=["by sorting", "by sorting cells that fill a word", "in a dense array"],
+)
 @pytest.mark.parametrize("bucket_s", [None, 1, 6])
 @pytest.mark.parametrize("kept_s", [1, 3, 4], ids=lambda width_s: f"sums of {width_s} s kept")
-def test_sums_equal_a_slow_loop(writer, run, make_batch, monkeypatch, seed, dense_cells, bucket_s, kept_s):
+def test_sums_equal_a_slow_loop(
+    writer, run, make_batch, monkeypatch, seed, dense_cells, one_word, bucket_s, kept_s
+):
     monkeypatch.setattr("doorbuster.records.requests.grain_s", lambda _: kept_s)
-    monkeypatch.setattr("doorbuster.records.grain._SLOTS_AT_ONCE", 3)
-    monkeypatch.setattr("doorbuster.records.grain._PENDING_CELLS", 20)
+    monkeypatch.setattr("doorbuster.records.grain._ENTRIES_AT_ONCE", 20)
     monkeypatch.setattr("doorbuster.records.grain._DENSE_WORTH", dense_cells)
+    monkeypatch.setattr("doorbuster.records.grain._ONE_WORD", one_word)
+    monkeypatch.setattr("doorbuster.records.scan._WINDOW_BYTES", 300)
+    monkeypatch.setattr("doorbuster.records.scan._FIRST_WINDOW", {"rowid": 7, "second": 2})
     monkeypatch.setattr("doorbuster.records.tally.DENSE_CELLS", dense_cells)
     monkeypatch.setattr("doorbuster.records.tally._PENDING_ENTRIES", 50)
-    monkeypatch.setattr("doorbuster.records.requests._CHUNK_ROWS", 7)
+    if seed == 2:
+        monkeypatch.setattr("doorbuster.records.scan._can_join", lambda _: False)
     rng = random.Random(seed)
     slow = defaultdict(list)
     counts = defaultdict(int)
@@ -121,6 +131,21 @@ def test_sums_equal_a_slow_loop(writer, run, make_batch, monkeypatch, seed, dens
     assert counts == {
         (key, bucket): n for key, row in found.items() for bucket, n in enumerate(row.tolist()) if n
     }
+
+
+def test_requests_that_never_got_a_first_byte_have_no_time_of_it(writer, run, make_batch, monkeypatch):
+    monkeypatch.setattr("doorbuster.records.grain._ENTRIES_AT_ONCE", 1)
+    answered, cut_off = (
+        make_batch(0, {(1, "pay"): [8, 12]}),
+        make_batch(1, {(1, "search"): [9], (2, "pay"): [4]}),
+    )
+    writer.write(
+        [answered, replace(cut_off, requests=tuple(r._replace(first_byte=b"") for r in cut_off.requests))]
+    )
+    assert {"pay": Histogram.from_values([2, 3])} == run.histograms_by(
+        lambda series: series.step, "first_byte"
+    )
+    assert run.histograms_by(lambda series: series.step).keys() == {"pay", "search"}
 
 
 def test_kept_sums_of_a_stretch_are_those_of_its_seconds(writer, run, make_batch, monkeypatch):
