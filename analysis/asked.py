@@ -329,21 +329,23 @@ def _tables(rows: Sequence[Row]) -> tuple[Table, ...]:
 
 
 def _mix_chart(rows: Sequence[Row]) -> tuple[Chart, ...]:
+    """Shares asked and got, where one is not as asked; otherwise the table is enough."""
     shares = [row for row in rows if row.unit == "ratio"]
-    if not shares:
+    wrong = [row for row in shares if row.verdict == "not as asked"]
+    if not wrong:
         return ()
-    furthest = max(shares, key=lambda row: abs((row.found.got or 0.0) - row.found.asked))
-    apart = abs((furthest.found.got or 0.0) - furthest.found.asked)
+    worst = max(wrong, key=lambda row: abs((row.found.got or 0.0) - row.found.asked))
+    got, asked = format_ratio(worst.found.got or 0.0), format_ratio(worst.found.asked)
+    title = f"{worst.what} made up {got}, and {asked} was asked for"
     labels = tuple(f"{row.group.removeprefix('journeys of ')}: {row.what}" for row in shares)
     return (
         Chart(
-            "bars", f"No share is further than {format_ratio(apart)} from what was asked for",
-            "share of customers", "share of customers", labels,
+            "bars", title, "kind of customers", "share of customers", labels,
             (Series("asked for", tuple(row.found.asked for row in shares), "planned"),
              Series("got", tuple(row.found.got or 0.0 for row in shares), "strong")),
             y_unit="ratio",
         ),
-    ) if shares[0].found.n else ()  # fmt: skip
+    )  # fmt: skip
 
 
 def _metrics(rows: Sequence[Row]) -> dict[str, Metric]:

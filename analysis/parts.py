@@ -68,7 +68,7 @@ def analyse(run: Run) -> Section:
         findings=_findings(steps, hits),
         figures=(*_parts_chart(steps, measured=bool(parts.connect)), *_server_chart(steps)),
         tables=(*_parts_table(steps), *_server_table(parts), *_cache_table(hits)),
-        metrics=_metrics(steps, hits),
+        metrics=_metrics(steps, hits, measured=bool(parts.connect)),
     )
 
 
@@ -152,10 +152,13 @@ def _hit_metric(hits: Counter[str]) -> Metric:
     return Metric(share.ratio, "ratio", share.low, share.high, share.n, "answers from the shop's cache")
 
 
-def _metrics(steps: Sequence[Step], hits: Mapping[str, Counter[str]]) -> dict[str, Metric]:
+def _metrics(steps: Sequence[Step], hits: Mapping[str, Counter[str]], *, measured: bool) -> dict[str, Metric]:
     n = sum(step.n for step in steps)
     metrics = {
-        f"{name}_share": Metric(_share(steps, part), "ratio", n=n, meaning=f"share of all time {words}")
+        f"{name}_share": Metric(
+            _share(steps, part) if measured or name != "connect" else None, "ratio", n=n,
+            meaning=f"share of all time {words}",
+        )
         for name, part, words in (
             ("late", "late_ms", "spent waiting to be sent"), ("connect", "connect_ms", "spent connecting"),
             ("first_byte", "wait_ms", "spent waiting for the first byte"),

@@ -85,6 +85,13 @@ def test_customers_who_came_otherwise_are_found_out(run_asked, change, rows):
     assert any(text.startswith(f"{rows[0][0]}, {rows[0][1]}") for text in found.findings)
 
 
+def test_a_mix_is_drawn_only_when_it_is_not_as_asked(run_asked):
+    assert ANALYSE(run_asked(seed=3)).figures == ()
+    (chart,) = ANALYSE(run_asked(("{browse: 50, buy: 50}", "{browse: 80, buy: 20}"), seed=3)).figures
+    assert chart.title.endswith(" was asked for")
+    assert chart.x == ("channels: web", "channels: store", "web: browse", "web: buy")
+
+
 def test_a_funnel_that_the_shop_narrowed_is_not_held_against_the_customers(run_asked):
     told = verdicts(ANALYSE(run_asked(seed=3, broken=(0, 90))))
     verdict = told["funnel", "product views per customer"]

@@ -71,7 +71,7 @@ def test_a_run_without_notes_shows_what_it_has(open_peak):
     assert [figure.note for figure in found.figures] == [
         "Connecting was not recorded apart: it is part of the first byte."
     ]
-    assert (found.metrics["connect_share"].value, found.metrics["connect_mean"].value) == (0.0, None)
+    assert (found.metrics["connect_share"].value, found.metrics["connect_mean"].value) == (None, None)
     assert "cache_hits" not in found.metrics
 
 
