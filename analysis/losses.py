@@ -8,7 +8,7 @@ left would have ordered like who stayed, nobody came back later, and stock would
 dropped ourselves count for nothing.
 
 Customers who reload and machines that try again add to the load: amplification = attempts / first attempts. A
-part of a page that may fail (recommendations, reviews) costs no visit; what it cost in orders is shown.
+part of a page that may fail (recommendations, reviews) costs no visit; the table shows whether orders went on.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from doorbuster.units import format_count, format_ratio
 
 AGAIN = ("retries", "reloads")
 DEGRADED = "degraded:"
+STRETCH_S = 5
 WAITING_ROOM = "waiting_room"  # the step of those who ask whether it is their turn: no attempt at anything
 Counters = Mapping[CounterKey, np.ndarray]
 
@@ -47,7 +48,7 @@ def analyse(run: Run) -> Section:
     rows = [row for row in run.customers(run.grain_s) if row.outcome != "dropped"]
     expected, blame = expect(rows), _blame(rows)
     counters = run.counters()
-    attempts, degraded = _attempts(run, counters), _degraded(run, rows, counters)
+    attempts, degraded = _attempts(run, counters), _degraded(run, counters)
     lost = expected.value - expected.got
     metrics = {
         "orders_expected": Metric(
@@ -174,13 +175,13 @@ class Attempts:
 
 @dataclass(frozen=True, slots=True)
 class Degraded:
-    """A part that failed without ending visits; and of those who came meanwhile to order, how many did."""
+    """A part that failed without ending visits; orders tried meanwhile, and acknowledged of these."""
 
     step: str
     failures: int
     asked: int
-    ordered: int
-    wanted: int
+    tried: int
+    acknowledged: int
 
 
 def _attempts(run: Run, counters: Counters) -> list[Attempts]:
@@ -200,24 +201,23 @@ def _attempts(run: Run, counters: Counters) -> list[Attempts]:
     return found
 
 
-def _degraded(run: Run, rows: Sequence[CustomerCount], counters: Counters) -> list[Degraded]:
-    """Orders are those of customers who came in the stretches in which the part failed, in any channel."""
+def _degraded(run: Run, counters: Counters) -> list[Degraded]:
+    """Orders count that were due in the stretches of time in which the part failed, in any channel."""
     failed: dict[str, np.ndarray] = {}
     for (_, name), n in counters.items():
         if name.startswith(DEGRADED):
             step = name.removeprefix(DEGRADED)
             failed[step] = failed.get(step, 0) + n
+    if not failed:
+        return []
     asked = run.request_counts(lambda series: series.step if series.step in failed else None, run.grain_s)
+    orders = [(int(order.intended_s) // STRETCH_S, order.answer == "acknowledged") for order in run.orders()]
     found = []
     for step, n in sorted(failed.items()):
-        stretches = set((np.flatnonzero(n) // run.grain_s).tolist())
-        meanwhile = [row for row in rows if row.second // run.grain_s in stretches and row.order is not None]
-        found.append(
-            Degraded(
-                step, int(n.sum()), int(asked[step].sum()) if step in asked else int(n.sum()),
-                sum(row.n for row in meanwhile if row.order == 1), sum(row.n for row in meanwhile),
-            )
-        )  # fmt: skip
+        stretches = set((np.flatnonzero(n) // STRETCH_S).tolist())
+        meanwhile = [acknowledged for at, acknowledged in orders if at in stretches]
+        asked_for = int(asked[step].sum()) if step in asked else int(n.sum())
+        found.append(Degraded(step, int(n.sum()), asked_for, len(meanwhile), sum(meanwhile)))
     return found
 
 
@@ -246,11 +246,11 @@ def _again_finding(attempts: Sequence[Attempts]) -> tuple[str, ...]:
 
 def _degraded_finding(part: Degraded) -> str:
     text = f"The part {part.step} failed {format_count(part.failures)} times without ending a visit"
-    if not part.wanted:
-        return f"{text}; nobody came to order meanwhile."
+    if not part.tried:
+        return f"{text}; no order was tried meanwhile."
     return (
-        f"{text}; of {format_count(part.wanted)} customers who came meanwhile to order, "
-        f"{format_ratio(part.ordered / part.wanted)} could."
+        f"{text}; of {format_count(part.tried)} orders tried meanwhile "
+        f"{format_ratio(part.acknowledged / part.tried)} were acknowledged."
     )
 
 
@@ -273,14 +273,16 @@ def _degraded_table(degraded: Sequence[Degraded]) -> tuple[Table, ...]:
         return ()
     rows = []
     for part in degraded:
-        share = clopper_pearson(part.ordered, part.wanted)
-        could = Metric(share.ratio, "ratio", share.low, share.high, share.n, "could order meanwhile")
-        rows.append((part.step, part.asked, part.failures, part.wanted, could))
+        share = clopper_pearson(part.acknowledged, part.tried)
+        went_on = Metric(share.ratio, "ratio", share.low, share.high, share.n, "acknowledged meanwhile")
+        rows.append((part.step, part.asked, part.failures, part.tried, went_on))
     columns = (
         Column("Part"), Column("Asked for", "count"), Column("Failed", "count"),
-        Column("Came meanwhile to order", "count"), Column("Could order"),
+        Column("Orders tried meanwhile", "count"), Column("Acknowledged"),
     )  # fmt: skip
-    note = "Parts of a page that may fail. Meanwhile: the stretches of time in which the part failed."
+    note = (
+        f"Parts of a page that may fail. Meanwhile: the stretches of {STRETCH_S} s in which the part failed."
+    )
     return (Table("Parts that failed without ending a visit", columns, tuple(rows), note),)
 
 
