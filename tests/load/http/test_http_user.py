@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -14,20 +16,37 @@ import pytest
 PORTED = Path(__file__).parent / "ported"
 PROJECT = Path(__file__).parents[3]
 USERS = 4
+LIMIT_S = 60.0
 
 
-def run_locust(file: str, host: str, *options: str, exit_code: int) -> tuple[dict, str]:
-    """Requests and failures by "METHOD name", as Locust counted them, and what it wrote to stderr."""
-    load = ("--users", str(USERS), "--spawn-rate", str(USERS), "--run-time", "1s", "--stop-timeout", "10")
-    place = ("-f", str(PORTED / file), "--host", host)
-    command = [sys.executable, "-m", "locust", "--headless", "--json", *place, *load]
+def run_locust(file: str, server, needs: Counter[str], *options: str, exit_code: int) -> tuple[dict, str]:
+    """Requests and failures by "METHOD name", as Locust counted them, and what it wrote to stderr.
+
+    The run ends when the server has seen what the test needs, however long a busy machine takes for it.
+    """
+    load = ("--users", str(USERS), "--spawn-rate", str(USERS), "--stop-timeout", "10")
+    place = ("-f", str(PORTED / file), "--host", server.url)
+    command = [sys.executable, "-m", "locust", "--headless", "--json", *place, *load, *options]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run(
-        [*command, *options], env=environment, cwd=PORTED, capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == exit_code, done.stderr
-    entries = {f"{entry['method']} {entry['name']}": entry for entry in json.loads(done.stdout)}
-    return entries, done.stderr
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environment, cwd=PORTED, **pipes) as process:
+        try:
+            _wait_until_seen(server, needs, process)
+            process.send_signal(signal.SIGTERM)
+            output, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == exit_code, said
+    entries = {f"{entry['method']} {entry['name']}": entry for entry in json.loads(output)}
+    return entries, said
+
+
+def _wait_until_seen(server, needs: Counter[str], process: subprocess.Popen) -> None:
+    give_up_at = time.monotonic() + LIMIT_S
+    while missing := needs - seen_by_server(server, lambda path: path.partition("?")[0]):
+        assert time.monotonic() < give_up_at, f"never seen: {missing}"
+        assert process.poll() is None, "Locust ended by itself"
+        time.sleep(0.02)
 
 
 def seen_by_server(server, group) -> Counter[str]:
@@ -50,7 +69,8 @@ def assert_all_counted(entries: dict, seen: Counter[str]) -> None:
 
 
 def test_the_quickstart_runs_unchanged_and_every_request_is_counted(server):
-    entries, _ = run_locust("quickstart.py", server.url, exit_code=0)
+    needs = Counter({"POST /login": USERS, "GET /hello": 8, "GET /world": 8, "GET /item": 16})
+    entries, _ = run_locust("quickstart.py", server, needs, exit_code=0)
 
     assert_all_counted(entries, seen_by_server(server, lambda path: path.partition("?")[0]))
     assert set(entries) == {"POST /login", "GET /hello", "GET /world", "GET /item"}
@@ -71,7 +91,9 @@ def test_a_shop_with_task_sets_and_catch_response_counts_what_the_file_decides(s
     server.routes["/old-thanks"] = lambda peer: peer.answer(b"", "Location: /thanks", status="302 Found")
     server.routes["/status"] = lambda peer: peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
 
-    entries, errors = run_locust("shop.py", server.url, exit_code=1)
+    needs = Counter({"GET /old-thanks": 12, "POST /checkout": 12, "GET /thanks": 12, "GET /sold-out": 2})
+    needs += Counter({f"GET /product/{product}": 1 for product in range(1, 8)})
+    entries, errors = run_locust("shop.py", server, needs, exit_code=1)
 
     def group(path: str) -> str:
         return "/product/[id]" if path.startswith("/product/") else path.partition("?")[0]
@@ -104,7 +126,8 @@ def test_a_json_api_with_rest_and_a_token_works(server):
             return super().get(path.partition("?")[0], default)
 
     server.routes = Stamped(for_stamped, **{"/api/stamped": lambda peer: peer.answer(b"{}")})
-    entries, _ = run_locust("rest_api.py", server.url, exit_code=1)
+    needs = Counter({"GET /api/orders": 12, "GET /api/broken": 8, "GET /api/stamped": 4})
+    entries, _ = run_locust("rest_api.py", server, needs, exit_code=1)
 
     seen = seen_by_server(server, lambda path: "/api/stamped?_=..." if "stamped" in path else path)
     assert_all_counted(entries, seen)
@@ -137,7 +160,8 @@ def test_the_event_has_every_field_locust_documents(server, tmp_path):
         "    print('EVENT', json.dumps(fields), file=sys.stderr)\n"
     )
     server.reply("/broken", b"")
-    entries, errors = run_locust(str(file), server.url, "--users", "1", exit_code=1)
+    needs = Counter(("GET /good", "GET /broken"))
+    entries, errors = run_locust(str(file), server, needs, "--users", "1", exit_code=1)
 
     good, broken = (json.loads(line[6:]) for line in errors.splitlines() if line.startswith("EVENT "))
     assert good["response_time"] > 0
