@@ -96,7 +96,8 @@ class Generator:
         self.assortment = assignment.assortment
         self.driver = driver
         self.http_settings = HttpSettings(
-            headers={TRAFFIC_TAG: assignment.run_id}, source_addresses=sources_for(assignment.url)
+            headers={TRAFFIC_TAG: assignment.run_id},
+            source_addresses=sources_for(assignment.url, assignment.scenario.target.source_addresses),
         )
         self.recorder = Recorder(
             assignment.worker, started_at=self.started_at, pause=partial(gevent.sleep, 0)

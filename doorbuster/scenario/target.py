@@ -70,6 +70,19 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def parse_source_addresses(raw: object) -> tuple[str, ...]:
+    """IP addresses of this machine, each once."""
+    rule = "must be a list of IP addresses of this machine"
+    if not isinstance(raw, list | tuple) or not raw:
+        raise refuse(rule, got=shown(raw), way_out="for the system's own choice, leave the key out")
+    for text in raw:
+        try:
+            ipaddress.ip_address(text if isinstance(text, str) else "")
+        except ValueError:
+            raise refuse(rule, got=shown(text)) from None
+    return tuple(dict.fromkeys(raw))
+
+
 class Target(StrictModel):
     """Whom we visit: the embedded shop, or the shop at an address."""
 
@@ -95,6 +108,16 @@ class Target(StrictModel):
         alias="rules",
         description="What answers must show besides what the driver looks at.",
         examples=[[{"step": "product", "contains": "Add to basket"}]],
+    )
+
+    source_addresses: Annotated[
+        tuple[str, ...],
+        BeforeValidator(parse_source_addresses),
+        WithJsonSchema({"type": "array", "items": {"type": "string"}, "minItems": 1}),
+    ] = Field(
+        default=(),
+        description="Addresses of this machine to connect from in turn; each has 28,000 ports.",
+        examples=[["10.0.0.5", "10.0.0.6"]],
     )
 
     @property

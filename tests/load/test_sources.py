@@ -17,6 +17,12 @@ def test_a_crowd_on_this_machine_comes_from_many_addresses(url):
     assert sources_for(url) == LOOPBACK_SOURCES
 
 
+def test_addresses_chosen_in_the_scenario_go_before_ours():
+    chosen = ("10.0.0.5", "10.0.0.6")
+    assert sources_for("https://staging.example.com", chosen) == chosen
+    assert sources_for("http://127.0.0.1:8080", chosen) == chosen
+
+
 @pytest.mark.parametrize("url", ["https://staging.example.com", "http://[::1]:80", "http://10.0.0.7"])
 def test_towards_other_addresses_the_system_chooses(url):
     assert sources_for(url) == ()
