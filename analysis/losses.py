@@ -8,7 +8,7 @@ left would have ordered like who stayed, nobody came back later, and stock would
 dropped ourselves count for nothing.
 
 Customers who reload and machines that try again add to the load: amplification = attempts / first attempts. A
-part of a page that may fail (recommendations, reviews) costs no visit; the table shows whether orders went on.
+part of a page that may fail (recommendations, reviews) costs no visit: the table shows if orders went on.
 """
 
 from __future__ import annotations
