@@ -1,7 +1,9 @@
-"""Runs of one master and workers started one by one, so that a test can do something to each of them."""
+"""Runs of one master and workers started one by one, so that a test can do something to each of them; and
+customers in a process of their own, whose behaviour and whose shop a test decides (behave.py, moody.py)."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -11,14 +13,17 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from doorbuster.errors import RecordError
+from doorbuster.records.histogram import Histogram
 from doorbuster.records.run import Run
 from doorbuster.scenario import load_scenario, plan_schedule
 
@@ -159,3 +164,86 @@ def crew(tmp_path, one_page, port) -> Iterator[Callable[..., Crew]]:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+# ---- customers whose behaviour a test decides
+
+ONE_VISITOR = [["web", "order_status", 0.0]]
+
+
+@pytest.fixture(scope="module")
+def moody():
+    """The module with the server of moods."""
+    spec = importlib.util.spec_from_file_location("moody_server", Path(__file__).parent / "moody.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def program():
+    """Customers wait in a process of their own for what they are to do."""
+    process = subprocess.Popen(
+        [sys.executable, Path(__file__).parent / "behave.py"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    yield process
+    process.stdin.close()
+    assert process.wait(20) == 0
+    process.stdout.close()
+
+
+@pytest.fixture
+def visit(program, moody, tmp_path):
+    """A function from (moods of the server, channels, ...) to what was recorded and asked."""
+    servers = []
+
+    def run(mood, channels, arrivals=ONE_VISITOR, *, rules="[]", drain="10s", duration_s=1, **case):
+        server = moody.MoodyServer(mood)
+        servers.append(server)
+        case |= {"url": server.url, "folder": str(tmp_path), "channels": channels, "arrivals": arrivals,
+                 "rules": rules, "drain": drain, "duration_s": duration_s}  # fmt: skip
+        program.stdin.write(json.dumps(case) + "\n")
+        program.stdin.flush()
+        seen = json.loads(program.stdout.readline())
+        assert seen["events"] == []
+        return Seen(seen, server)
+
+    yield run
+    for server in servers:
+        server.close()
+
+
+class Seen(SimpleNamespace):
+    """What a run recorded."""
+
+    def __init__(self, rows: dict, server) -> None:
+        super().__init__(asked=server.asked, gaps_s=server.gaps_s(), orders=rows["orders"])
+        self.left = Counter()
+        for _, channel, _, outcome, step, cause, *_, n in rows["customers"]:
+            self.left[channel, outcome, step, cause] += n
+        self.browse_and_order = {(row[6], row[7]) for row in rows["customers"]}
+        self.counted = Counter()
+        for _, channel, name, n in rows["counters"]:
+            self.counted[channel, name] += n
+        self.requests = Counter()
+        self.times = {}
+        for _, channel, _, step, outcome, cause, n, blob in rows["requests"]:
+            self.requests[channel, step, outcome, cause] += n
+            self.times.setdefault((step, outcome), []).append(bytes.fromhex(blob))
+
+    def slowest_s(self, step: str, outcome: str = "ok") -> float:
+        return Histogram.from_blobs(self.times[step, outcome]).max_us / 1e6
+
+
+@pytest.fixture
+def first(moody):
+    """A function from moods to the server's course: the first requests get them in turn, the others "ok"."""
+
+    def course(*moods):
+        return lambda asked: moods[asked.number - 1] if asked.number <= len(moods) else moody.Mood()
+
+    return course
