@@ -146,7 +146,8 @@ class GrainsBuilder:
         """The sums of all rows."""
         if self._open:
             self._done.append(_added_up(self._open))
-        sums = _beside(self._done)
+        n = np.concatenate([part.n for part in self._done]) if self._done else np.empty(0, np.int64)
+        sums = _poured_together(self._done)
         return Grains(
             grain_s=self._grain_s,
             series=sums.codes % _MOST_SERIES,
@@ -154,7 +155,7 @@ class GrainsBuilder:
             starts=np.concatenate(([0], np.cumsum(sums.sizes))),
             bins=sums.bins,
             counts=sums.counts,
-            n=np.concatenate([part.n for part in self._done]) if self._done else sums.sizes,
+            n=n,
         )
 
     def _add_up(self) -> None:
@@ -174,15 +175,29 @@ class GrainsBuilder:
 
 def _beside(parts: Sequence[_Sums]) -> _Sums:
     """All slots of all parts, one behind the other."""
-    if not parts:
-        none = np.empty(0, np.int64)
-        return _Sums(none, none, np.empty(0, np.uint16), np.empty(0, np.uint32))
     return _Sums(
         codes=np.concatenate([part.codes for part in parts]),
         sizes=np.concatenate([part.sizes for part in parts]),
         bins=np.concatenate([part.bins for part in parts]),
         counts=np.concatenate([part.counts for part in parts]),
     )
+
+
+def _poured_together(parts: list[_Sums]) -> _Sums:
+    """What `_beside` gives. Empties the list on the way, so that no memory is needed twice."""
+    whole = _Sums(
+        codes=np.concatenate([np.empty(0, np.int64), *(part.codes for part in parts)]),
+        sizes=np.concatenate([np.empty(0, np.int64), *(part.sizes for part in parts)]),
+        bins=np.empty(sum(part.bins.size for part in parts), np.uint16),
+        counts=np.empty(sum(part.bins.size for part in parts), np.uint32),
+    )
+    end = whole.bins.size
+    while parts:
+        part = parts.pop()
+        whole.bins[end - part.bins.size : end] = part.bins
+        whole.counts[end - part.bins.size : end] = part.counts
+        end -= part.bins.size
+    return whole
 
 
 def _added_up(parts: Sequence[_Sums]) -> _Sums:

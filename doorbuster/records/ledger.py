@@ -140,12 +140,13 @@ def audit(attempts: Iterable[OrderAttempt], ledger: Ledger, *, run_id: str) -> A
         if order.idempotency_key.startswith(prefix):
             booked[order.idempotency_key].append(order)
 
-    acknowledged = {key for key, tries in told.items() if any(t.answer == "acknowledged" for t in tries)}
+    units = _units_booked(ledger)
+    acknowledged = {t.idempotency_key for tries in told.values() for t in tries if t.answer == "acknowledged"}
     lost = [key for key in told if key in acknowledged and key not in booked]
     duplicated = [
         key
         for key in dict.fromkeys((*told, *booked))
-        if len(booked.get(key, ())) > 1 or len(_references(told.get(key, ()))) > 1
+        if len(booked.get(key, ())) > 1 or _numbered_twice(told.get(key, ()))
     ]
     unacknowledged = [key for key in booked if key not in acknowledged]
     wrong_total = [key for key, orders in booked.items() if _totals_differ(told.get(key, ()), orders)]
@@ -157,9 +158,9 @@ def audit(attempts: Iterable[OrderAttempt], ledger: Ledger, *, run_id: str) -> A
         duplicated=len(duplicated),
         unacknowledged=len(unacknowledged),
         wrong_total=len(wrong_total),
-        oversold=_oversold(ledger),
-        stock_mismatch=_stock_mismatch(ledger),
-        unstocked=len(_units_booked(ledger).keys() - {item.sku for item in ledger.stock}),
+        oversold=_oversold(ledger, units),
+        stock_mismatch=_stock_mismatch(ledger, units),
+        unstocked=len(units.keys() - {item.sku for item in ledger.stock}),
         foreign=len(ledger.orders) - sum(len(orders) for orders in booked.values()),
         examples=AuditExamples(
             lost=tuple(lost[:EXAMPLES]),
@@ -170,8 +171,8 @@ def audit(attempts: Iterable[OrderAttempt], ledger: Ledger, *, run_id: str) -> A
     )
 
 
-def _references(tries: Sequence[OrderAttempt]) -> set[str]:
-    return {attempt.order_ref for attempt in tries if attempt.order_ref}
+def _numbered_twice(tries: Sequence[OrderAttempt]) -> bool:
+    return len(tries) > 1 and len({attempt.order_ref for attempt in tries if attempt.order_ref}) > 1
 
 
 def _totals_differ(tries: Sequence[OrderAttempt], orders: Sequence[LedgerOrder]) -> bool:
@@ -188,9 +189,8 @@ def _units_booked(ledger: Ledger) -> Counter[str]:
     return units
 
 
-def _oversold(ledger: Ledger) -> tuple[Oversold, ...]:
+def _oversold(ledger: Ledger, units: Counter[str]) -> tuple[Oversold, ...]:
     """The worst of three witnesses per SKU: the sold counter, a negative shelf, the lines of the orders."""
-    units = _units_booked(ledger)
     findings = (
         Oversold(item.sku, max(item.sold - item.opening, -item.on_hand, units[item.sku] - item.opening))
         for item in ledger.stock
@@ -198,8 +198,7 @@ def _oversold(ledger: Ledger) -> tuple[Oversold, ...]:
     return tuple(sorted(finding for finding in findings if finding.units > 0))
 
 
-def _stock_mismatch(ledger: Ledger) -> tuple[StockMismatch, ...]:
-    units = _units_booked(ledger)
+def _stock_mismatch(ledger: Ledger, units: Counter[str]) -> tuple[StockMismatch, ...]:
     findings = (
         StockMismatch(item.sku, item.opening - units[item.sku], item.on_hand) for item in ledger.stock
     )

@@ -159,13 +159,17 @@ class Run(AsideReader):
 
     def orders(self) -> tuple[OrderAttempt, ...]:
         """Every order customers tried, in the order of recording."""
+        return self._once("orders", self._read_orders)
+
+    def _read_orders(self) -> tuple[OrderAttempt, ...]:
         rows = self._select(
             "SELECT idempotency_key, channel, journey, intended_s, answered_s, answer, cause, order_ref,"
             " total_pence, lines FROM orders ORDER BY rowid"
         )
+        # One text of all lines: to decode each by itself takes ten times as long.
+        lines = json.loads(f"[{','.join(row[9] for row in rows)}]")
         return tuple(
-            OrderAttempt._make((*row[:9], tuple((sku, n, pence) for sku, n, pence in json.loads(row[9]))))
-            for row in rows
+            OrderAttempt._make((*row[:9], tuple(map(tuple, of)))) for row, of in zip(rows, lines, strict=True)
         )
 
     def ledger(self) -> Ledger | None:
