@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import median, quantiles
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,10 @@ class Claim:
 
 
 def ratio_claim(text: str, ratios: Sequence[float], at_least: float) -> Claim:
-    """A claim about the median of ratios, one from each round; the spread shows how noisy the machine is."""
+    """A claim about the median of ratios, one from each turn; the spread shows how noisy the machine is."""
     middle = median(ratios)
-    spread = f"{middle:.2f} (rounds {min(ratios):.2f} to {max(ratios):.2f})"
+    low, high = quantiles(ratios, n=4)[::2]
+    spread = f"{middle:.2f} (half of {len(ratios)} turns within {low:.2f} to {high:.2f})"
     return Claim(f"{text} >= {at_least:g}", spread, middle >= at_least)
 
 

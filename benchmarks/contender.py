@@ -1,6 +1,8 @@
 """Load generators that compete: each a process of its own on the first core, watched from outside.
 
-Requests are nginx's count, CPU time and memory are the kernel's; no generator is asked about itself.
+Requests are nginx's count, CPU time and memory are the kernel's; no generator is asked about itself. Those
+who are compared live at the same time and take turns of half a second, stopped and continued by signals, so
+that other work on the machine hurts them alike.
 """
 
 from __future__ import annotations
@@ -8,11 +10,12 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +26,10 @@ from benchmarks.server import MissingError, Nginx
 GENERATOR_CORE = 0
 LOADS = Path(__file__).parent / "loads"
 _START_LIMIT_S = 40.0
+_WARM_UP_S = 1.5
+_SETTLE_S = 0.1  # after a stop: timers that ran out meanwhile
+_TURN_S = 0.5
+_LEAST_ANSWERED = 100  # a turn goes on until then: on a busy machine a generator may not get the core at all
 _SCENARIO = """
 title: Benchmark
 story: What one core can do.
@@ -115,7 +122,7 @@ def running(command: list[str]) -> Iterator[psutil.Process]:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), "GOMAXPROCS": "1"}
     with tempfile.TemporaryFile() as said:
         process = psutil.Popen(
-            command, stdout=said, stderr=said, env=environment,
+            command, stdout=said, stderr=said, env=environment, cwd=LOADS,
             preexec_fn=lambda: os.sched_setaffinity(0, {GENERATOR_CORE}),
         )  # fmt: skip
         try:
@@ -136,18 +143,36 @@ def finish(command: list[str], *, limit_s: float = 180) -> None:
         process.wait(timeout=limit_s)
 
 
-def rate_of(command: list[str], server: Nginx, *, warm_up_s: float = 1.5, seconds: float = 4.0) -> Rate:
-    """Requests a second once the generator is at work, for `seconds`."""
-    before = server.answered()
-    with running(command) as process:
-        _wait_until_busy(process, server, before)
-        time.sleep(warm_up_s)
-        answered, cpu_s, at_s = server.answered(), _cpu_s(process), time.perf_counter()
-        time.sleep(seconds)
-        answered, cpu_s, at_s = (
-            server.answered() - answered, _cpu_s(process) - cpu_s, time.perf_counter() - at_s
-        )  # fmt: skip
-    return Rate(answered / at_s, answered / cpu_s)
+def rates_of(commands: dict[str, list[str]], server: Nginx, *, turns: int) -> dict[str, list[Rate]]:
+    """Each contender's rate in each of its turns; the turns of one number lie within a few seconds."""
+    rates: dict[str, list[Rate]] = {name: [] for name in commands}
+    with ExitStack() as stack:
+        processes = {}
+        for name, command in commands.items():
+            before = server.answered()
+            process = processes[name] = stack.enter_context(running(command))
+            _wait_until_busy(process, server, before)
+            time.sleep(_WARM_UP_S)
+            process.send_signal(signal.SIGSTOP)
+        for _ in range(turns):
+            for name, process in processes.items():
+                process.send_signal(signal.SIGCONT)
+                time.sleep(_SETTLE_S)
+                rates[name].append(_rate(process, server))
+                process.send_signal(signal.SIGSTOP)
+    return rates
+
+
+def _rate(process: psutil.Process, server: Nginx) -> Rate:
+    answered, cpu_s, at_s = server.answered(), _cpu_s(process), time.perf_counter()
+    give_up_at = time.monotonic() + _START_LIMIT_S
+    while True:
+        time.sleep(_TURN_S)
+        more = server.answered() - answered
+        if more >= _LEAST_ANSWERED:
+            return Rate(more / (time.perf_counter() - at_s), more / (_cpu_s(process) - cpu_s))
+        if time.monotonic() > give_up_at:
+            raise GeneratorSilentError("a generator stopped generating")
 
 
 def _wait_until_busy(process: psutil.Process, server: Nginx, before: int) -> None:
@@ -159,5 +184,6 @@ def _wait_until_busy(process: psutil.Process, server: Nginx, before: int) -> Non
 
 
 def _cpu_s(process: psutil.Process) -> float:
-    times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
-    return sum(time.user + time.system for time in times)
+    """CPU time of all its threads, to the nanosecond; `cpu_times` knows it to 10 ms."""
+    tasks = Path(f"/proc/{process.pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9

@@ -4,8 +4,9 @@ Everybody makes the same requests, keeps cookies and checks every status. Ours i
 records, thinks (0 to 1 ms between two requests, so that the core stays busy), and has patience; the others
 never think, which can only help them. k6 and Locust keep a user's connections for ever, so our customers
 shop 50 rounds a visit; `ours, 1 round` shows what a new customer with a new connection for every five
-requests costs. Ratios are taken per second of CPU time and within each round, so that other work on the
-machine hurts everybody alike.
+requests costs. `ours, compiled` is the same source with the path of a request compiled. Ratios are taken per
+second of CPU time and between turns that follow each other, so that other work on the machine hurts
+everybody alike.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.claim import Claim, ratio_claim, table
-from benchmarks.contender import NOBODY, Rate, k6, locust_users, ours, rate_of
-from benchmarks.server import Nginx, nginx
+from benchmarks.compiled import compiled_library
+from benchmarks.contender import NOBODY, k6, locust_users, ours, rates_of
+from benchmarks.server import MissingError, Nginx, nginx
 
-ROUNDS = 5
+TURNS = 15
 USERS = 64
 _SHOPPERS = (
     f"phone: {{seats: {USERS}, journeys: {{buy: 1}}, patience: {{tau: 4.7s}}, think: {{uniform: [0s, 1ms]}}}}"
@@ -27,32 +29,42 @@ _SHOPPERS = (
 
 def run() -> list[Claim]:
     """Raises: server.MissingError."""
-    with nginx() as server:
-        rounds = [_round(server) for _ in range(ROUNDS)]
+    with nginx() as server, tempfile.TemporaryDirectory() as folder:
+        rates = rates_of(_contenders(server, Path(folder)), server, turns=TURNS)
     rows = []
-    for name in rounds[0]:
-        per_s = median(one[name].per_s for one in rounds)
-        cpu_us = median(1e6 / one[name].per_cpu_s for one in rounds)
+    for name, turns in rates.items():
+        per_s = median(turn.per_s for turn in turns)
+        cpu_us = median(1e6 / turn.per_cpu_s for turn in turns)
         rows.append((name, f"{per_s:,.0f}", f"{cpu_us:.1f}", f"{1e6 / cpu_us:,.0f}"))
     print(table(("contender", "requests/s", "CPU us each", "requests per CPU second"), rows))
     return [
         ratio_claim(
-            f"requests per core, ours / {other}",
-            [one["ours"].per_cpu_s / one[other].per_cpu_s for one in rounds],
+            f"requests per core, {build} / {other}",
+            [own.per_cpu_s / its.per_cpu_s for own, its in zip(rates[build], rates[other], strict=True)],
             least,
         )
+        for build in ("ours, compiled", "ours")
+        if build in rates
         for other, least in (("k6", 3.0), ("Locust FastHttpUser", 6.0))
     ]
 
 
-def _round(server: Nginx) -> dict[str, Rate]:
-    """Every contender once, one after the other."""
-    results = {}
-    for name, visits in (("ours", "50"), ("ours, 1 round", "1")):
-        with tempfile.TemporaryDirectory() as folder:
-            command = ours(Path(folder), server, f"{_SHOPPERS}, {NOBODY}", BENCH_ROUNDS=visits)
-            results[name] = rate_of(command, server)
-    results["k6"] = rate_of(k6(server, USERS), server)
-    results["Locust FastHttpUser"] = rate_of(locust_users(server, "FastShopper", USERS), server)
-    results["Locust HttpUser"] = rate_of(locust_users(server, "Shopper", USERS), server)
-    return results
+def _contenders(server: Nginx, folder: Path) -> dict[str, list[str]]:
+    def own(name: str, **environ: str) -> list[str]:
+        place = folder / name
+        place.mkdir()
+        return ours(place, server, f"{_SHOPPERS}, {NOBODY}", **environ)
+
+    contenders = {"ours": own("python", BENCH_ROUNDS="50")}
+    try:
+        compiled = compiled_library()
+        contenders["ours, compiled"] = own("compiled", BENCH_ROUNDS="50", PYTHONPATH=str(compiled))
+    except MissingError as missing:
+        print(f"only the Python build is measured: {missing}")
+    return {
+        **contenders,
+        "ours, 1 round": own("visits", BENCH_ROUNDS="1"),
+        "k6": k6(server, USERS),
+        "Locust FastHttpUser": locust_users(server, "FastShopper", USERS),
+        "Locust HttpUser": locust_users(server, "Shopper", USERS),
+    }
