@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
 from doorbuster.records.batch import OrderAttempt
 from doorbuster.records.ledger import Audit, Ledger, audit
 from doorbuster.records.run import Run
@@ -20,7 +18,6 @@ from doorbuster.report.section import (
     Cell,
     Chart,
     Column,
-    Mark,
     Metric,
     Section,
     Series,
@@ -28,7 +25,7 @@ from doorbuster.report.section import (
     bucket_s,
     main,
 )
-from doorbuster.units import format_count, format_duration
+from doorbuster.units import format_count
 
 ANSWERS = ("acknowledged", "refused", "unknown")
 AUDIT_MEANINGS = {
@@ -41,21 +38,20 @@ AUDIT_MEANINGS = {
 
 
 def analyse(run: Run) -> Section:
-    """The audit of a run's orders, and how the warehouse kept up."""
+    """The audit of a run's orders."""
     orders, ledger, run_id = run.orders(), run.ledger(), run.meta.run_id
     found = None if ledger is None else audit(orders, ledger, run_id=run_id)
-    backlog = () if ledger is None else _backlog_charts(ledger, run.recorded_s)
     return Section(
         name="orders",
         question="Did every order arrive, exactly once?",
         sentence=_sentence(orders, found),
         findings=_findings(found),
-        figures=(*_answers_over_time(orders, run.recorded_s), *backlog),
+        figures=_answers_over_time(orders, run.recorded_s),
         tables=(
             _answer_table(orders),
             *(() if ledger is None or found is None else _audit_tables(orders, ledger, found, run_id)),
         ),
-        metrics={**_answer_metrics(orders), **_audit_metrics(found, ledger), **_warehouse_metrics(ledger)},
+        metrics={**_answer_metrics(orders), **_audit_metrics(found, ledger)},
     )
 
 
@@ -159,70 +155,6 @@ def _audit_metrics(found: Audit | None, ledger: Ledger | None) -> dict[str, Metr
     for name, meaning in AUDIT_MEANINGS.items():
         metrics[name] = Metric(values[name], "count", n=bases[name], meaning=meaning)
     return metrics
-
-
-def _backlog(ledger: Ledger) -> tuple[np.ndarray, np.ndarray]:
-    placed = np.sort([order.placed_at_s for order in ledger.orders])
-    picked = np.sort([order.picked_at_s for order in ledger.orders if order.picked_at_s is not None])
-    return placed, picked
-
-
-def _open_orders(ledger: Ledger, at_s: np.ndarray) -> np.ndarray:
-    placed, picked = _backlog(ledger)
-    return np.searchsorted(placed, at_s, "right") - np.searchsorted(picked, at_s, "right")
-
-
-def _warehouse_metrics(ledger: Ledger | None) -> dict[str, Metric]:
-    if ledger is None or not ledger.orders:
-        nothing = Metric(None, "count", n=0)
-        return {
-            "backlog_peak": nothing,
-            "backlog_left": nothing,
-            "backlog_drained_at": Metric(None, "clock", n=0),
-        }
-    placed, picked = _backlog(ledger)
-    moments = np.concatenate((placed, picked))
-    depth = _open_orders(ledger, moments)
-    left = len(placed) - len(picked)
-    n = len(placed)
-    return {
-        "backlog_peak": Metric(
-            int(depth.max()), "count", n=n, meaning="most orders waiting to be picked at once"
-        ),
-        "backlog_left": Metric(left, "count", n=n, meaning="orders not picked when the books were read"),
-        "backlog_drained_at": Metric(
-            None if left else float(picked.max()), "clock", n=n, meaning="when the last order was picked"
-        ),
-    }
-
-
-def _backlog_charts(ledger: Ledger, recorded_s: int) -> tuple[Chart, ...]:
-    if not ledger.orders:
-        return ()
-    placed, picked = _backlog(ledger)
-    end = max(float(recorded_s), float(placed.max()), float(picked.max()) if picked.size else 0.0)
-    width = bucket_s(end)
-    at_s = np.arange(0.0, end + width, width)
-    depth = _open_orders(ledger, at_s)
-    left, last = len(placed) - len(picked), float(placed.max())
-    if left:
-        title = (
-            f"The warehouse fell behind: {format_count(left)} orders were not picked when the books were read"
-        )
-    elif picked.max() > last + width:
-        took = format_duration(float(picked.max()) - last)
-        title = f"The warehouse needed {took} after the last order to catch up"
-    else:
-        title = "The warehouse kept up"
-    return (
-        Chart(
-            "lines", title, "time since the start (min:s)", "orders waiting to be picked",
-            tuple(at_s.tolist()),
-            (Series("backlog", tuple(int(value) for value in depth), "strong"),), y_unit="count",
-            moments=(Mark(last, "last order placed"),) if last > 0 else (),
-            y_max=None if depth.any() else 1.0,
-        ),
-    )  # fmt: skip
 
 
 def _answers_over_time(orders: Sequence[OrderAttempt], recorded_s: int) -> tuple[Chart, ...]:

@@ -16,8 +16,8 @@ from doorbuster.report import Section, load_analysis
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = (
-    "capacity", "headroom", "customers", "losses", "orders", "phases", "latency", "course", "parts", "steps",
-    "asked", "laws", "generator",
+    "capacity", "headroom", "customers", "losses", "orders", "fulfilment", "phases", "latency", "course", "parts",
+    "steps", "asked", "laws", "generator",
 )  # fmt: skip
 GOOD = {"broken": None}
 
@@ -206,20 +206,8 @@ def test_books_that_were_not_read_leave_every_audit_number_unknown(open_peak):
     assert found.sentence.startswith("Nobody knows: ")
     seen = values(found)
     assert [
-        seen[name] for name in ("orders_lost", "orders_duplicated", "oversold_units", "backlog_peak")
+        seen[name] for name in ("orders_lost", "orders_duplicated", "oversold_units", "orders_booked")
     ] == [None] * 4
-
-
-def test_the_backlog_is_that_of_the_ledger(open_peak):
-    run = open_peak()
-    books, seen = run.ledger().orders, values(section("orders", run))
-    depth = [
-        sum(order.placed_at_s <= at_s for order in books) - sum(order.picked_at_s <= at_s for order in books)
-        for at_s in sorted(order.placed_at_s for order in books)
-    ]
-    assert seen["backlog_peak"] == max(depth)
-    assert seen["backlog_left"] == 0
-    assert seen["backlog_drained_at"] == max(order.picked_at_s for order in books)
 
 
 def test_the_audit_by_channel_adds_up(open_peak):

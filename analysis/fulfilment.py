@@ -1,0 +1,325 @@
+"""Could the warehouse keep up with the orders: how many waited to be picked, and until when?
+
+    python analysis/fulfilment.py reports/<run>
+
+From the shop's books: when each order was placed and when it was picked. What left with the customer at a
+till, and what was cancelled or came back before anybody picked it, never waits. The warehouse's rate is what
+the scenario says (`target.shop.warehouse_rate`), otherwise measured while it had work; a warehouse that keeps
+up never shows its rate. Assumed: it goes on at that rate, and no further orders come.
+
+A compressed run keeps rates and shortens time, so it shortens backlogs too. At full length they are reckoned
+as a fluid: what flows in (this run's orders, spread over the planned curve) less what is picked.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from doorbuster.errors import ScenarioError
+from doorbuster.records.ledger import Ledger, LedgerOrder
+from doorbuster.records.run import Run
+from doorbuster.report.section import (
+    Chart,
+    Column,
+    Mark,
+    Metric,
+    Section,
+    Series,
+    Table,
+    bucket_s,
+    main,
+)
+from doorbuster.scenario import Scenario, read_scenario
+from doorbuster.units import format_count, format_duration
+
+AT_ONCE_S = 0.001  # picked so soon after it was placed, an order left with the customer
+FEWEST_PICKS = 10  # without a pause, before they tell a rate
+FLUID_STEPS = 200
+QUESTION = "Could the warehouse keep up with the orders?"
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picking:
+    """Orders that somebody had to pick, in seconds of the run; `picked_s` is nan for those still waiting."""
+
+    placed_s: Floats
+    picked_s: Floats
+    read_at_s: float
+
+    @property
+    def left(self) -> int:
+        return int(np.isnan(self.picked_s).sum())
+
+    def waiting(self, at_s: Floats) -> NDArray[np.int64]:
+        """How many wait at each of these moments."""
+        picked_s = np.sort(self.picked_s[~np.isnan(self.picked_s)])
+        placed, picked = (
+            np.searchsorted(self.placed_s, at_s, "right"),
+            np.searchsorted(picked_s, at_s, "right"),
+        )
+        return np.asarray(placed - picked, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Orders picked per second; `stated` by the scenario, else measured on `n` picks. None: never seen."""
+
+    per_s: float | None
+    n: int
+    stated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FullLength:
+    """The backlog of the curve before it was compressed by `factor`, and its drain after the last order."""
+
+    factor: float
+    highest: float
+    drain_s: float | None
+
+
+def analyse(run: Run) -> Section:
+    """The warehouse behind the orders of a run."""
+    ledger = run.ledger()
+    scenario = _scenario(run)
+    picking = None if ledger is None else picking_of(ledger)
+    rate = Rate(None, 0, stated=False) if picking is None else rate_of(picking, scenario)
+    told = picking is not None and picking.placed_s.size > 0
+    if picking is None or not told or (rate.per_s is None and picking.left == picking.placed_s.size):
+        why = "the shop's books were not read" if ledger is None else "no order had to be picked"
+        if told:
+            why = "the shop's books do not say when orders are picked"
+        return Section(
+            name="fulfilment", question=QUESTION, sentence=f"The question does not arise: {why}.",
+            metrics=_metrics(None, rate, None), silent=True,
+        )  # fmt: skip
+    full = None if scenario is None or ledger is None else full_length(run, scenario, ledger, rate)
+    return Section(
+        name="fulfilment",
+        question=QUESTION,
+        sentence=_sentence(picking, rate),
+        findings=_findings(rate, full),
+        figures=_backlog_chart(picking, rate, run.recorded_s),
+        tables=(_table(picking, rate, full),),
+        metrics=_metrics(picking, rate, full),
+    )
+
+
+def _scenario(run: Run) -> Scenario | None:
+    try:
+        return read_scenario(run.meta.scenario_text)
+    except ScenarioError:  # an imported run has a scenario of another tool, or none
+        return None
+
+
+def picking_of(ledger: Ledger) -> Picking:
+    """The orders that somebody has to pick, by the time at which they were placed."""
+    orders = sorted((order for order in ledger.orders if _is_picked(order)), key=lambda one: one.placed_at_s)
+    return Picking(
+        np.array([order.placed_at_s for order in orders], np.float64),
+        np.array([np.nan if o.picked_at_s is None else o.picked_at_s for o in orders], np.float64),
+        ledger.read_at_s,
+    )
+
+
+def _is_picked(order: LedgerOrder) -> bool:
+    """Not what left with the customer, and not what was cancelled before: such an order has no lines."""
+    if order.picked_at_s is None:
+        return bool(order.lines)
+    return order.picked_at_s > order.placed_at_s + AT_ONCE_S
+
+
+def rate_of(picking: Picking, scenario: Scenario | None) -> Rate:
+    """The rate that the scenario states, else picks per second in stretches that never ran out of work."""
+    shop = scenario.target.shop if scenario is not None else None
+    if shop is not None and shop.warehouse_rate_per_s is not None:
+        return Rate(shop.warehouse_rate_per_s, 0, stated=True)
+    picks, busy_s = 0, 0.0
+    for start_s, end_s in _busy(picking):
+        n = int(((picking.picked_s > start_s) & (picking.picked_s <= end_s)).sum())
+        if n >= FEWEST_PICKS:
+            picks, busy_s = picks + n, busy_s + end_s - start_s
+    return Rate(picks / busy_s if busy_s else None, picks, stated=False)
+
+
+def _busy(picking: Picking) -> list[tuple[float, float]]:
+    """Stretches of time in which something waited."""
+    moments = np.unique(np.concatenate((picking.placed_s, picking.picked_s[~np.isnan(picking.picked_s)])))
+    some = picking.waiting(moments) > 0
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], some, [False]))))
+    ends_s = np.append(moments, max(picking.read_at_s, float(moments[-1])))
+    return [(float(ends_s[a]), float(ends_s[b])) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def drain_s(picking: Picking, rate: Rate) -> float | None:
+    """From the last order until nothing waits; what waited when the books were read goes at the rate."""
+    last_s = float(picking.placed_s[-1])
+    if not picking.left:
+        return max(0.0, float(picking.picked_s.max()) - last_s)
+    return picking.read_at_s - last_s + picking.left / rate.per_s if rate.per_s else None
+
+
+def full_length(run: Run, scenario: Scenario, ledger: Ledger, rate: Rate) -> FullLength | None:
+    """The backlog if the curve had been played in its own time, at the same rates."""
+    compress = scenario.demand.compress
+    if compress is None or not rate.per_s or abs(scenario.demand.duration_s - run.meta.duration_s) > 0.5:
+        return None
+    factor = compress.from_s / compress.to_s
+    edges_s = np.linspace(0.0, scenario.demand.duration_s, FLUID_STEPS + 1)
+    came = Counter(order.channel for order in ledger.orders if _is_picked(order))
+    inflow = np.zeros(FLUID_STEPS)
+    for channel, n in came.items():
+        inflow += n * _spread(scenario, channel, edges_s)
+    flow = (inflow - rate.per_s * np.diff(edges_s)) * factor
+    waiting = highest = 0.0
+    for step in flow.tolist():
+        waiting = max(0.0, waiting + step)
+        highest = max(highest, waiting)
+    return FullLength(factor, highest, waiting / rate.per_s)
+
+
+def _spread(scenario: Scenario, channel: str, edges_s: Floats) -> Floats:
+    """The share of a channel's customers that the plan lets come in each stretch; seats are evenly busy."""
+    known = scenario.channels.get(channel)
+    if known is not None and not known.is_open:
+        evenly: Floats = np.diff(edges_s) / edges_s[-1]
+        return evenly
+    demand = scenario.demand if known is None or known.demand is None else known.demand
+    curve = demand.rate_curve
+    spread: Floats = np.diff(curve.cumulative(edges_s)) / curve.expected
+    return spread
+
+
+def _sentence(picking: Picking, rate: Rate) -> str:
+    n, most = picking.placed_s.size, _most(picking)
+    late_s = drain_s(picking, rate)
+    if picking.left and late_s is None:
+        return (
+            f"No: {format_count(picking.left)} of {format_count(n)} orders were not picked when the books "
+            "were read, and nobody can tell when they will be."
+        )
+    assert late_s is not None, "all were picked, or there is a rate"
+    if picking.left:
+        return (
+            f"No: up to {format_count(most)} orders waited, and {format_count(picking.left)} still did when "
+            f"the books were read; {_at(rate)} the last one leaves {format_duration(late_s)} after it came."
+        )
+    if late_s < 2 * _turn_s(rate):
+        return f"Yes: at most {format_count(most)} of {format_count(n)} orders waited to be picked at once."
+    return (
+        f"Not at once: up to {format_count(most)} orders waited, and the last one was picked "
+        f"{format_duration(late_s)} after the last order."
+    )
+
+
+def _turn_s(rate: Rate) -> float:
+    """A second, or the time of five orders: nobody calls that falling behind."""
+    return max(1.0, 5 / rate.per_s) if rate.per_s else 1.0
+
+
+def _at(rate: Rate) -> str:
+    assert rate.per_s is not None
+    how = "stated" if rate.stated else "measured"
+    return f"at the {how} {rate.per_s:.3g} orders/s and without further orders"
+
+
+def _most(picking: Picking) -> int:
+    return int(picking.waiting(picking.placed_s).max())
+
+
+def _waits_s(picking: Picking) -> Floats:
+    """How long each waited; those still waiting, until the books were read."""
+    waits: Floats = (
+        np.where(np.isnan(picking.picked_s), picking.read_at_s, picking.picked_s) - picking.placed_s
+    )
+    return waits
+
+
+def _findings(rate: Rate, full: FullLength | None) -> tuple[str, ...]:
+    if full is None or full.highest < 1 or full.drain_s is None:
+        return ()
+    then = f"; the last one leaves {format_duration(full.drain_s)} later" if full.drain_s >= 1 else ""
+    text = (
+        f"The curve was played {full.factor:.3g} times faster than it is. At full length and the same rates "
+        f"about {format_count(round(full.highest))} orders would wait at once{then} ({_at(rate)})."
+    )
+    return (text,)
+
+
+def _metrics(picking: Picking | None, rate: Rate, full: FullLength | None) -> dict[str, Metric]:
+    some = picking is not None and picking.placed_s.size > 0
+    n = picking.placed_s.size if picking is not None else 0
+    most = left = done_s = late_s = longest_s = None
+    if some:
+        assert picking is not None
+        most, left, late_s = _most(picking), picking.left, drain_s(picking, rate)
+        done_s, longest_s = None if left else float(picking.picked_s.max()), float(_waits_s(picking).max())
+    rated = "stated by the scenario" if rate.stated else "measured while it had work"
+    at_full = (full.highest, full.drain_s) if full is not None else (None, None)
+    return {
+        "backlog_peak": Metric(most, "count", n=n, meaning="most orders waiting to be picked at once"),
+        "backlog_left": Metric(left, "count", n=n, meaning="orders not picked when the books were read"),
+        "backlog_drained_at": Metric(done_s, "clock", n=n, meaning="when the last order was picked"),
+        "drain_time": Metric(
+            late_s, "s", n=n,
+            meaning="from the last order until nothing waited; what was left goes at the warehouse's rate",
+        ),
+        "longest_wait": Metric(
+            longest_s, "s", n=n, meaning="longest time from order to pick", at_least=bool(left)
+        ),
+        "pick_rate": Metric(rate.per_s, "per_s", n=rate.n, meaning=f"orders the warehouse picks, {rated}"),
+        "full_length_backlog": Metric(
+            at_full[0], "count", n=n, meaning="most orders waiting if the curve were not compressed, reckoned"
+        ),
+        "full_length_drain": Metric(
+            at_full[1], "s", n=n, meaning="drain time if the curve were not compressed, reckoned"
+        ),
+    }  # fmt: skip
+
+
+def _backlog_chart(picking: Picking, rate: Rate, recorded_s: int) -> tuple[Chart, ...]:
+    last_s, seen_s = float(picking.placed_s[-1]), picking.picked_s[~np.isnan(picking.picked_s)]
+    end_s = max(float(recorded_s), last_s, float(seen_s.max()) if seen_s.size else 0.0)
+    if picking.left:
+        end_s = max(end_s, picking.read_at_s)
+    width_s = bucket_s(end_s)
+    at_s = np.arange(0.0, end_s + width_s, width_s)
+    depth = picking.waiting(at_s)
+    late_s = drain_s(picking, rate)
+    if picking.left:
+        title = f"{format_count(picking.left)} orders were not picked when the books were read"
+    elif late_s is not None and late_s >= 2 * _turn_s(rate):
+        title = f"The warehouse needed {format_duration(late_s)} after the last order to catch up"
+    else:
+        title = "The warehouse kept up"
+    series = [Series("waiting to be picked", tuple(depth.astype(float).tolist()), "strong")]
+    return (
+        Chart(
+            "lines", title, "time since the start (min:s)", "orders waiting to be picked",
+            tuple(at_s.tolist()), tuple(series), y_unit="count",
+            moments=(Mark(last_s, "last order placed"),) if last_s > 0 else (),
+            y_max=None if depth.any() else 1.0,
+        ),
+    )  # fmt: skip
+
+
+def _table(picking: Picking, rate: Rate, full: FullLength | None) -> Table:
+    metrics = _metrics(picking, rate, full)
+    rows: Sequence[tuple[str, Metric]] = [
+        (found.meaning[:1].upper() + found.meaning[1:], found)
+        for found in metrics.values()
+        if found.value is not None
+    ]
+    note = "Assumed of the future: the same rate, and no further orders."
+    return Table("Orders and the warehouse behind them", (Column("What"), Column("Value")), tuple(rows), note)
+
+
+if __name__ == "__main__":
+    main(analyse)
