@@ -18,6 +18,8 @@ NOT_THERE = "nothing is at {} here: is this the right kind of shop, and the righ
 ELSEWHERE = "the shop sends us on to {}: give that address, if it is yours"
 FAILED = "the shop itself failed: its log says why; search it for X-Doorbuster-Run"
 SLOW = "it did not answer in time, although nobody else was sent there"
+LINKS = "the page links to {}: does the driver look for such links?"
+PRICES = "the page has {}: does the driver look for such a price?"
 NO_DATA = "a page came where data was expected: is this the right kind of shop, and the right address?"
 
 
@@ -40,5 +42,10 @@ def hint_for(cause: str, answer: Shown, url: str) -> str:
         (answer.status >= 500, FAILED),
         (answer.cause in _IN_TIME, SLOW),
         ("text/html" in text and cause in _BROKEN_JSON, NO_DATA),
+        (cause == "empty_listing" and bool(answer.links), LINKS.format(" and ".join(answer.links))),
+        (
+            cause == "product_without_price" and bool(answer.prices),
+            PRICES.format(" and ".join(answer.prices)),
+        ),
     )
     return next((told for holds, told in suspicions if holds), "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as stdlib_json
+import re
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -13,6 +14,15 @@ from doorbuster.storefronts.secrets import is_secret, masked
 
 LINES = 6
 CHARACTERS = 160
+KINDS_OF_LINKS = 3
+LONG_PAGE = 1_000  # characters
+_LINK = re.compile(r'href="(/[^"#?]+)')
+_PRICE = re.compile(
+    r"<[^/<>][^<>]{0,79}>\s*[£$€]\s?\d[\d.,]*|\bprice\b[^<>\n]{0,20}\d+[.,]\d\d", re.IGNORECASE
+)
+_IS_PAGE = re.compile(r"\s*<(!doctype html|html)", re.IGNORECASE)
+_UNSEEN = re.compile(r"<(script|style|svg|select)\b.*?</\1>|<!--.*?-->", re.DOTALL | re.IGNORECASE)
+_TAGS = re.compile(r"<[^>]+>")
 _ANSWER_HEADERS = ("content-type", "location", "retry-after", "server-timing")
 
 
@@ -28,6 +38,8 @@ class Shown:
     redirects: int
     request: tuple[str, ...]
     answer: tuple[str, ...]
+    links: tuple[str, ...] = ()  # of a page: the addresses that occur in most variants, one of each kind
+    prices: tuple[str, ...] = ()  # of a page: where money seems to stand
 
 
 class WatchedClient:
@@ -50,6 +62,8 @@ class WatchedClient:
                 redirects=len(response.history),
                 request=_request_lines(options),
                 answer=_answer_lines(response),
+                links=_kinds_of_links(response.text) if response.status_code else (),
+                prices=_prices(response.text) if response.status_code else (),
             )
         )
         return response
@@ -72,8 +86,26 @@ def _answer_lines(response: Response) -> tuple[str, ...]:
     return (*(masked(line) for line in headers), *_first_lines(response.text))
 
 
+def _kinds_of_links(text: str) -> tuple[str, ...]:
+    """One link of each of the most frequent kinds; links are of a kind if only their last word differs."""
+    kinds: dict[str, dict[str, None]] = {}
+    for link in _LINK.findall(text):
+        kinds.setdefault(link.rstrip("/").rpartition("/")[0], {})[link] = None
+    most = sorted(kinds.values(), key=len, reverse=True)[:KINDS_OF_LINKS]
+    return tuple(f"{next(iter(links))} ({len(links)} like it)" for links in most if len(links) > 1)
+
+
+def _prices(text: str) -> tuple[str, ...]:
+    found = dict.fromkeys(" ".join(place.split()) for place in _PRICE.findall(text))
+    return tuple(found)[:2]
+
+
 def _first_lines(text: str) -> tuple[str, ...]:
-    """The start of a body: lines with something on them, cut to a width a terminal can show."""
+    """The start of a body: lines with something on them, cut to a width a terminal can show; of a long page,
+    what a person would read there.
+    """
+    if len(text) > LONG_PAGE and _IS_PAGE.match(text):
+        text = _TAGS.sub("\n", _UNSEEN.sub("\n", text))
     lines = [line.strip() for line in masked(text[:20_000]).splitlines() if line.strip()]
     cut = [line if len(line) <= CHARACTERS else f"{line[:CHARACTERS]}…" for line in lines[:LINES]]
     return (*cut, f"… {len(lines) - LINES} more lines") if len(lines) > LINES else tuple(cut)

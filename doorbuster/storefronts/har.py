@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
 
 from doorbuster.storefronts.secrets import MASK, is_secret
 
 _KEPT = ("text/html", "application/xhtml", "json")
+_FILES = re.compile(r"\.(js|mjs|css|map|png|jpe?g|gif|svg|webp|ico|woff2?|ttf)$", re.IGNORECASE)
 _PLACE = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")  # no user, no password
 _SAFE = (
     "/%:@!$&()*+,;=~-._"  # what a path may have; anything else is written as %xx, so that code can quote it
@@ -29,7 +30,9 @@ TEST_MAIL = "test.customer@example.com"
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One request to the shop. `fields`: of the query or of the body; `as_json`: how the body was sent."""
+    """One request to the shop. `fields`: of the query or of the body; `as_json`: how the body was sent;
+    `sent_on`: the answer was a redirect.
+    """
 
     method: str
     path: str
@@ -37,6 +40,7 @@ class Recorded:
     as_json: bool
     at_unix_s: float
     is_page: bool
+    sent_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +71,19 @@ def read_har(text: bytes) -> Visit:
     own = [
         entry
         for entry, place in rows
-        if place[:2] == home[:2] and any(kind in _mime(entry) for kind in _KEPT)
+        if place[:2] == home[:2]
+        and any(kind in _mime(entry) for kind in _KEPT)
+        and not _was_missing(entry, place)
     ]
     requests = tuple(sorted((_recorded(entry) for entry in own), key=lambda request: request.at_unix_s))
     starts = [request.at_unix_s for request in requests if request.is_page]
     pauses = tuple(round(later - earlier, 3) for earlier, later in pairwise(starts))
     return Visit(f"{home.scheme}://{home.netloc}", requests, pauses)
+
+
+def _was_missing(entry: Mapping[str, Any], place: SplitResult) -> bool:
+    """A file that was not there is answered with a page that says so, which nobody came for."""
+    return entry["response"]["status"] == 404 or _FILES.search(place.path) is not None
 
 
 def _mime(entry: Mapping[str, Any]) -> str:
@@ -95,8 +106,9 @@ def _recorded(entry: Mapping[str, Any]) -> Recorded:
             said = {}
         fields = list(said.items()) if isinstance(said, dict) else []
     elif body:
+        # The text first: some browsers leave the list as it was sent, with %40 for @, and others do not.
         listed = [(row["name"], row.get("value", "")) for row in body.get("params") or ()]
-        fields = listed or list(parse_qsl(body.get("text") or "", keep_blank_values=True))
+        fields = _form_fields(body) or listed
     return Recorded(
         method=request["method"].upper(),
         path=quote(place.path, safe=_SAFE) or "/",
@@ -104,7 +116,15 @@ def _recorded(entry: Mapping[str, Any]) -> Recorded:
         as_json=as_json,
         at_unix_s=datetime.fromisoformat(entry["startedDateTime"]).timestamp(),
         is_page=_mime(entry).startswith(_KEPT[:2]),
+        sent_on=300 <= entry["response"]["status"] < 400,
     )
+
+
+def _form_fields(body: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The fields of a form, from how it was sent; none for one with files, which only its list tells."""
+    if "multipart" in str(body.get("mimeType", "")).lower():
+        return []
+    return list(parse_qsl(body.get("text") or "", keep_blank_values=True))
 
 
 def _clean(name: str, value: Any) -> Any:

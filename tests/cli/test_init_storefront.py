@@ -161,7 +161,7 @@ def test_a_recording_becomes_a_driver_that_walks_the_whole_shop(doorbuster, tmp_
     for secret in ("very-secret", "ann@other.example", "4111111111111111", "tracker.example"):
         assert secret not in text
     assert "'email': 'test.customer@example.com'" in text
-    assert "terms = ('coat', " in text
+    assert "terms = ('coat',)" in text
     assert "POST /basket/add" in text
     probed = doorbuster("probe", shop_url, "--locustfile", driver)
     assert probed.returncode == 0, probed.stdout + probed.stderr

@@ -252,3 +252,35 @@ def test_a_driver_that_does_not_load_is_told_with_its_line(doorbuster, tmp_path,
     assert done.returncode == 2
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+WINDOW = """<!doctype html><title>Lamps</title><script>var noise = 1;</script><p>%s</p>
+<a href="/catalogue/category/lamps_1/">All</a> <a href="/catalogue/red-lamp_1/">Red</a>
+<a href="/catalogue/blue-lamp_2/">Blue</a>"""
+
+
+def test_a_page_that_lists_nothing_is_shown_with_the_links_it_has(doorbuster, answering, tmp_path):
+    doorbuster("init", "--storefront", "my-shop", tmp_path)
+    url = answering(200, {}, WINDOW % ("much to read " * 100))
+    done = doorbuster("probe", url, "--locustfile", tmp_path / "locustfiles" / "_my_shop.py")
+    assert (
+        "the page links to /catalogue/red-lamp_1/ (2 like it): does the driver look for such links?"
+        in done.stdout
+    )
+    assert "< Lamps" in done.stdout
+    assert "noise" not in done.stdout.partition("GET ")[2]
+
+
+def test_a_product_page_without_the_price_the_driver_looks_for_is_shown_with_those_it_has(
+    doorbuster, answering, tmp_path
+):
+    doorbuster("init", "--storefront", "my-shop", tmp_path)
+    path = tmp_path / "locustfiles" / "_my_shop.py"
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("/product/([A-Za-z0-9-]+)", "/catalogue/([a-z_0-9-]+)/")
+        .replace("/category/[a-z0-9-]+", "/catalogue/category/[a-z0-9_]+/"), encoding="utf-8",
+    )  # fmt: skip
+    url = answering(200, {}, WINDOW % '<b class="now"> £26.99</b>'.replace("£", "$"))
+    done = doorbuster("probe", url, "--locustfile", path)
+    assert results(done.stdout)["home"] == "ok"
+    assert 'the page has <b class="now"> $26.99: does the driver look for such a price?' in done.stdout

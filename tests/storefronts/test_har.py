@@ -159,10 +159,77 @@ def test_the_driver_has_the_recorded_addresses_and_fields_and_is_python():
         'href="(/c/[\\w-]+/)"',
         'f"/p/{sku}/"',
         'f"/find?query={',
-        "terms = ('desk lamp', ",
+        "terms = ('desk lamp',)",
         "\"/api/cart/lines\", json={'article': sku, 'n': 1}",
         "\"/api/orders\", json={**CUSTOMER, 'idempotency_key': key}",
         "'mail': 'test.customer@example.com'",
         "Not in the recording, so still the starter's: basket, checkout_page.",
     ):
         assert part in text, part
+
+
+def test_fields_are_read_as_they_were_sent_because_browsers_list_them_differently():
+    row = entry("POST", f"{SHOP}/order", body="email=jo%40home.example&name=A+B")
+    row["request"]["postData"]["params"] = [
+        {"name": "email", "value": "jo%40home.example"}, {"name": "name", "value": "A+B"},
+    ]  # fmt: skip
+    assert visit(entry("GET", f"{SHOP}/"), row).requests[1].fields == (
+        ("email", "test.customer@example.com"),
+        ("name", "A B"),
+    )
+    row["request"]["postData"].update(mimeType="multipart/form-data; boundary=x", text="--x")
+    row["request"]["postData"]["params"] = [{"name": "name", "value": "A B"}]
+    assert visit(entry("GET", f"{SHOP}/"), row).requests[1].fields == (("name", "A B"),)
+
+
+def test_files_that_were_answered_with_a_page_are_nothing_that_somebody_came_for():
+    found = visit(
+        entry("GET", f"{SHOP}/"),
+        entry("GET", f"{SHOP}/static/lib.min.js", at="01"),
+        entry("GET", f"{SHOP}/favicon", status=404, at="02"),
+    )
+    assert [request.path for request in found.requests] == ["/"]
+
+
+def test_forms_with_tokens_are_taken_from_their_pages_and_a_long_checkout_is_walked():
+    """As a Django shop does it: a token in every form, four pages to the order, and redirects in between."""
+    template = (files("doorbuster.cli") / "starter" / "driver.py.template").read_text(encoding="utf-8")
+    token = "csrfmiddlewaretoken=abc"
+    recorded = visit(
+        entry("GET", f"{SHOP}/", at="00"),
+        entry("GET", f"{SHOP}/catalogue/lamp_7/", at="01"),
+        entry("POST", f"{SHOP}/basket/add/7/", body=f"{token}&quantity=1", status=302, mime="", at="02"),
+        entry("GET", f"{SHOP}/catalogue/lamp_7/", at="03"),
+        entry("GET", f"{SHOP}/checkout/", at="04"),
+        entry(
+            "POST", f"{SHOP}/checkout/", body=f"{token}&username=jo@x.example", status=302, mime="", at="05"
+        ),
+        entry("GET", f"{SHOP}/checkout/address/", at="06"),
+        entry("POST", f"{SHOP}/checkout/address/", body=f"{token}&line1=1+Way", status=302, mime="", at="07"),
+        entry("GET", f"{SHOP}/checkout/method/", status=302, at="08"),
+        entry("GET", f"{SHOP}/checkout/payment/", at="09"),
+        entry("GET", f"{SHOP}/checkout/preview/", at="10"),
+        entry(
+            "POST", f"{SHOP}/checkout/preview/", body=f"{token}&action=place", status=302, mime="", at="11"
+        ),
+        entry("GET", f"{SHOP}/checkout/thank-you/", at="12"),
+    )
+    text = driver_text(template, recorded)
+    compile(text, "driver.py", "exec")
+    wanted = """
+    def checkout_page(self) -> None:
+        self.seen = self.fetch("GET", "/checkout/")
+        self.seen = submit(self, self.seen, {'username': 'test.customer@example.com'}, to='/checkout/')
+        self.seen = submit(self, self.seen, {'line1': '1 Way'}, to='/checkout/address/')
+        self.seen = self.fetch("GET", "/checkout/preview/")
+"""
+    assert wanted in text
+    for part in (
+        "from doorbuster.storefronts.forms import submit",
+        'self.seen = self.fetch("GET", f"/catalogue/{sku}/")',
+        "page = submit(self, self.seen, {'quantity': '1'}, to='/basket/add/').text",
+        "submit(self, self.seen, {**CUSTOMER, 'idempotency_key': key}, to='/checkout/preview/').text",
+        "'action': 'place'",
+    ):
+        assert part in text, part
+    assert "***" not in text

@@ -1,0 +1,77 @@
+"""The forms of a page: where they go, and what they send besides what a person types.
+
+Most shops put a hidden token into each form, and refuse an answer without it. A driver takes the form from
+the page that the customer is on, as a browser does. Regular expressions, because a page of 50 kB must not
+cost the generator milliseconds; scripts that build forms are not run.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from html import unescape
+from urllib.parse import urljoin
+
+from doorbuster.storefronts.protocol import Rejected, Response, Storefront
+
+_FORM = re.compile(r"<form\b([^>]*)>(.*?)</form>", re.DOTALL | re.IGNORECASE)
+_INPUT = re.compile(r"<input\b([^>]*)>", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"""([\w-]+)\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)""")
+_NOT_SENT = frozenset({"submit", "button", "image", "reset", "file", "checkbox", "radio"})
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """`action`: where it goes, an absolute address; `fields`: what its inputs hold already."""
+
+    action: str
+    fields: dict[str, str]
+
+
+def submit(shop: Storefront, page: Response, fields: dict[str, str], *, to: str = "") -> Response:
+    """Fill in a form of the page and send it, hidden fields and all; the answer is the page it leads to.
+
+    Raises: Rejected if there is no such form, or if the answer is an error.
+    """
+    form = form_on(page, to=to)
+    # Over https, some frameworks look at the referrer before they believe a form.
+    return shop.fetch("POST", form.action, data={**form.fields, **fields}, headers={"Referer": page.url})
+
+
+def form_on(page: Response, *, to: str = "") -> Form:
+    """The first form of a page whose address contains `to`; without `to`, the first that is sent by POST.
+
+    A form without an address of its own goes to its page, so it matches any `to` that nothing else does.
+
+    Raises: Rejected (page_without_form) if there is none: the page is another one than it should be.
+    """
+    itself: Form | None = None
+    for found in _FORM.finditer(page.text):
+        attributes = _attributes(found[1])
+        if attributes.get("method", "get").lower() != "post":
+            continue
+        action = attributes.get("action", "")
+        form = Form(urljoin(page.url, action), _filled(found[2]))
+        if action and to in action:
+            return form
+        itself = itself or (None if action else form)
+    if itself is None:
+        raise Rejected("page_without_form", f"no form to {to or 'anywhere'}: {page.text[:200]}")
+    return itself
+
+
+def _filled(inner: str) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for found in _INPUT.finditer(inner):
+        attributes = _attributes(found[1])
+        chosen = re.search(r"\bchecked\b", found[1]) is not None
+        if "name" in attributes and (chosen or attributes.get("type", "text").lower() not in _NOT_SENT):
+            fields[attributes["name"]] = attributes.get("value", "on" if chosen else "")
+    return fields
+
+
+def _attributes(text: str) -> dict[str, str]:
+    return {
+        name.lower(): unescape(value[1:-1] if value[0] in "\"'" else value)
+        for name, value in _ATTRIBUTE.findall(text)
+    }

@@ -1,0 +1,82 @@
+"""Forms as a page has them: found, filled in and sent as a browser would."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import pytest
+
+from doorbuster.storefronts import Assortment, Rejected, Storefront
+from doorbuster.storefronts.forms import form_on, submit
+
+PAGE = """
+<form action="/search"><input name="q"></form>
+<FORM method='POST' action="/basket/add/17/?next=%2Fa&amp;b=1">
+  <input type="hidden" name="token" value="a&quot;b">
+  <input name=quantity value=1 type=number><input type=checkbox name=gift>
+  <input type=radio name=size value=M checked>
+  <input type="submit" name="go" value="Add"><select name="colour"></select>
+</FORM>
+<form method="post"><input type="hidden" name="token" value="own"><input name="email"></form>
+"""
+
+
+@dataclass
+class Answer:
+    """A page that was fetched."""
+
+    text: str
+    url: str = "http://shop.example/p/17?x=1"
+    status_code: int = 200
+    cause: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def json(self) -> Any:
+        raise ValueError("a page")
+
+
+def test_a_form_is_found_by_its_address_and_holds_what_a_browser_would_send():
+    form = form_on(Answer(PAGE), to="/basket/add/")
+    assert form.action == "http://shop.example/basket/add/17/?next=%2Fa&b=1"
+    assert form.fields == {"token": 'a"b', "quantity": "1", "size": "M"}
+
+
+def test_a_form_without_an_address_goes_to_its_page_where_no_other_fits():
+    form = form_on(Answer(PAGE), to="/checkout/")
+    assert form.action == "http://shop.example/p/17?x=1"
+    assert form.fields == {"token": "own", "email": ""}
+
+
+def test_without_an_address_the_first_form_that_is_posted_is_meant():
+    assert form_on(Answer(PAGE)).fields["token"] == 'a"b'
+
+
+@pytest.mark.parametrize("page", ["", "<form action=/search><input name=q></form>", "<h1>We are busy</h1>"])
+def test_a_page_without_a_form_is_another_page_than_it_should_be(page):
+    with pytest.raises(Rejected) as refusal:
+        form_on(Answer(page), to="/checkout/")
+    assert refusal.value.cause == "page_without_form"
+
+
+def test_a_form_is_sent_with_its_hidden_fields_and_with_where_it_came_from():
+    sent = []
+
+    class Client:
+        def request(self, method: str, url: str, **options: Any) -> Answer:
+            sent.append((method, url, options))
+            return Answer("thank you")
+
+    shop = Storefront(Client(), channel="web", assortment=Assortment((), (), (), ()), rng=Random(1))
+    assert submit(shop, Answer(PAGE), {"quantity": "3"}, to="/basket/add/").text == "thank you"
+    assert sent == [
+        (
+            "POST",
+            "http://shop.example/basket/add/17/?next=%2Fa&b=1",
+            {
+                "data": {"token": 'a"b', "quantity": "3", "size": "M"},
+                "headers": {"Referer": "http://shop.example/p/17?x=1"},
+            },
+        )
+    ]
