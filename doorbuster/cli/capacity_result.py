@@ -29,16 +29,34 @@ def result_of(
     rate = found.rate_per_s or 0.0
     middle = min(usable, key=lambda pair: abs(pair[0].rate_per_s - rate))[1] if usable else None
     requests, orders = _mix(middle) if middle else (None, None)
+    demand_low, demand_high = demand_interval(plan)
     step, channel = _weakest(nearest) if nearest else ("", "")
     return SearchResult(
         scenario=plan.name, title=plan.title, sentence=found.sentence, rate_per_s=found.rate_per_s,
         low=_finite(found.low), high=_finite(found.high), at_least=found.at_least, binding=found.binding,
         method=found.method, recovered=found.recovered, flags=tuple(found.flags),
         elapsed_s=found.elapsed_s, finished=finished, demand_per_s=plan.peak_per_s,
+        demand_low_per_s=demand_low, demand_high_per_s=demand_high,
         requests_per_customer=requests, orders_per_customer=orders,
         breaks_at_step=step, breaks_at_channel=channel,
         plateaus=tuple(_plateau(p, folder) for p, folder in zip(history, folders, strict=True)),
     )  # fmt: skip
+
+
+def demand_interval(plan: Scenario) -> tuple[float | None, float | None]:
+    """The 95 % interval of the customers per second at the peak; None twice when none of them has one.
+
+    Demands of several channels are independent: their half-widths add up as squares.
+    """
+    below, above = [], []
+    for name, rate in plan.peak_rates_per_s.items():
+        demand = plan.demands[name]
+        if demand.interval_per_s is not None:
+            below.append(rate * (1 - demand.interval_per_s.low / demand.peak_per_s))
+            above.append(rate * (demand.interval_per_s.high / demand.peak_per_s - 1))
+    if not below:
+        return None, None
+    return plan.peak_per_s - math.hypot(*below), plan.peak_per_s + math.hypot(*above)
 
 
 def _plateau(plateau: Plateau, folder: Path) -> SearchPlateau:

@@ -12,6 +12,15 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from doorbuster.scenario.between import (
+    Between,
+    CountBetween,
+    CustomersBetween,
+    GrowthBetween,
+    ShareBetween,
+    between,
+    product,
+)
 from doorbuster.scenario.curve import RateCurve
 from doorbuster.scenario.faults import Fault, attempt, refuse, shown
 from doorbuster.scenario.shape import Curve
@@ -21,9 +30,6 @@ from doorbuster.scenario.values import (
     HIGHEST_PER_S,
     LONGEST_S,
     Count,
-    CustomersPerS,
-    Growth,
-    Share,
     number,
     parse_count,
     rate,
@@ -43,22 +49,35 @@ class Annual(StrictModel):
     hour), Huffington Post, 27 November 2015.
     """
 
-    visits: Count = Field(description="Visits in a year.", examples=["24m/yr", 24000000])
-    peak_day_ratio: Share = Field(
+    visits: CountBetween = Field(description="Visits in a year.", examples=["24m/yr", 24000000])
+    peak_day_ratio: ShareBetween = Field(
         alias="peak_day_share", description="Share of the year on its busiest day.", examples=["2%"]
     )
-    peak_hour_ratio: Share = Field(
+    peak_hour_ratio: ShareBetween = Field(
         alias="peak_hour_share", description="Share of that day in its busiest hour.", examples=["10%"]
     )
-    growth_ratio: Growth = Field(
-        default=0.0, alias="growth", description="Growth since that year; -5% shrinks.", examples=["8%"]
+    growth_ratio: GrowthBetween = Field(
+        default=Between(0.0, 0.0),
+        alias="growth",
+        description="Growth since that year; -5% shrinks.",
+        examples=["8%", "5%..15%"],
     )
 
     @property
     def peak_per_s(self) -> float:
-        """Customers per second in the busiest hour."""
-        a_year = self.visits * (1.0 + self.growth_ratio)
-        return a_year * self.peak_day_ratio * self.peak_hour_ratio / _HOUR_S
+        """Customers per second in the busiest hour, the middle of what is said."""
+        return self._peak[0]
+
+    @property
+    def interval_per_s(self) -> Between:
+        """The 95 % interval of `peak_per_s`."""
+        return self._peak[1]
+
+    @property
+    def _peak(self) -> tuple[float, Between]:
+        growth = Between(1.0 + self.growth_ratio.low, 1.0 + self.growth_ratio.high)
+        hour = Between(1 / _HOUR_S, 1 / _HOUR_S)
+        return product([self.visits, growth, self.peak_day_ratio, self.peak_hour_ratio, hour])
 
 
 class Compression(NamedTuple):
@@ -96,11 +115,11 @@ class Demand(StrictModel):
 
     one_of = ("peak", "annual", "customers")
 
-    stated_peak_per_s: CustomersPerS | None = Field(
+    stated_peak_per_s: CustomersBetween | None = Field(
         default=None,
         alias="peak",
         description="Customers arriving per second at 100 % of the curve.",
-        examples=["13.3 customers/s"],
+        examples=["13.3 customers/s", "10..16 customers/s"],
     )
     annual: Annual | None = Field(
         default=None, description="Instead of peak: reckon it from a year's visits."
@@ -149,13 +168,19 @@ class Demand(StrictModel):
 
     @property
     def peak_per_s(self) -> float:
-        """Customers per second at 100 % of the curve, however the scenario said it."""
+        """Customers per second at 100 % of the curve, however the scenario said it; the middle of a range."""
         if self.stated_peak_per_s is not None:
-            return self.stated_peak_per_s
+            return product([self.stated_peak_per_s])[0]
         if self.annual is not None:
             return self.annual.peak_per_s
         assert self.customers is not None, "exactly_one holds"
         return self.customers / self.curve.area_s
+
+    @property
+    def interval_per_s(self) -> Between | None:
+        """The 95 % interval of `peak_per_s`; None where the scenario gives it without one."""
+        stated = self.annual.interval_per_s if self.annual is not None else self.stated_peak_per_s
+        return None if stated is None or stated.is_exact else stated
 
     @property
     def duration_s(self) -> float:
@@ -175,11 +200,12 @@ class Demand(StrictModel):
 
 def _size_rules(raw: Mapping[str, Any], curve: Curve, compress: Compression | None) -> Iterator[Fault]:
     """The peak lies in bounds, and so does the number of customers that a plan has to hold."""
-    peak = attempt(rate("customers"), raw.get("peak"))
+    stated = attempt(between(rate("customers")), raw.get("peak"))
+    peak = stated.high if stated else None
     annual = attempt(Annual.model_validate, raw.get("annual"))
     customers = attempt(parse_count, raw.get("customers"))
     if annual is not None:
-        peak = annual.peak_per_s
+        peak = annual.interval_per_s.high
     elif customers is not None:
         peak = customers / curve.area_s
     if peak is None:

@@ -18,7 +18,7 @@ How it goes:
 Why it ends with a line and not with the last bracket: near capacity slow requests come in clusters (at 77 %
 utilisation of M/M/1 about 60 at a time), so that no single plateau of a minute can be judged; a bracket made
 of such verdicts is wrong far more often than it says. All plateaus near the bound together, each with an
-error from batch means, give one interval (`crossing`). Verdicts beyond doubt from outside the window of the
+error of its own, give one interval (`crossing`). Verdicts beyond doubt from outside the window of the
 line bound it. A shop without noise (fixed service times, a hard limit) has no line: the interval is then the
 bracket itself, no wider than twice `finest_ratio`.
 

@@ -2,7 +2,7 @@
 
 Rules of this module:
 - The interval is that of the line near the bound, cut by verdicts beyond doubt outside its window; without a
-  line it is the bracket of certain verdicts.
+  line it is the bracket of certain verdicts. It is never narrower than the step between two plateaus.
 - "at least" when the generator or the safety ceiling ended the search and not the shop.
 """
 
@@ -18,6 +18,7 @@ from doorbuster.stats.standing import Standing
 
 UNRECOVERED_LEVEL = math.log(3.0)
 WIDE_RATIO = 0.06
+PLATEAU_STEP = 0.01  # rates closer than this were not tried apart: no line is believed further
 
 Flag = Literal[
     "generator-bound", "ceiling", "below-range", "did not recover", "recovery not tested", "wide",
@@ -92,6 +93,7 @@ def answer(known: Standing) -> Capacity:
         flags.append("line misfit")
         low, high = min(lows, default=0.0), min(highs, default=math.inf)
     rate = min(max(line.crossing.rate_per_s, low), high)
+    low, high = min(low, rate * (1 - PLATEAU_STEP)), max(high, rate * (1 + PLATEAU_STEP))
     ends = (low if low > 0 else None, high if math.isfinite(high) else None)
     return _state(known, rate, ends[0], ends[1], "line", recovered, flags, line.name)
 

@@ -14,6 +14,8 @@ Rules of this module:
   Rates on both sides of the crossing keep an error in the slope from moving it.
 - The observed share is right on average, its logarithm is too low: the misfit is the deviance of a gamma
   distribution with relative variance v_i, for which a low reading is less surprising than a high one.
+- All readings share one variance per second. A stretch that happens to miss every cluster of slow requests
+  reads low and shows little scatter at once; with a weight of its own it would pull the line to itself.
 - Readings that scatter about the line more than their own errors explain widen the interval (a shop that is
   not the same shop every minute).
 
@@ -37,9 +39,7 @@ WINDOW = 12.0  # times the allowed level, either way
 _USUAL, _SIGMA = 12.0, 1.25  # elasticity of queues at common thresholds, and its spread in logarithms
 _SERVICE_SHARE, _SIGMA_QUEUE = 0.75, 0.6
 _LEAST_SPARE = 0.01
-_Z = 1.959963984540054
-_CAUTION = 1.1  # batch means of clustered, skewed data are too small by about this much
-_SHRINKAGE = 12.0  # blocks' worth of weight that the pooled scatter has against each rate's own
+_CAUTION = 1.2  # errors read off a handful of clusters of slow requests are too small by about this much
 _ROOTS = np.exp(np.linspace(math.log(0.5), math.log(2.0), 555))  # of the mean rate, in steps of 0.25 %
 _SLOPES = np.exp(np.linspace(math.log(0.5), math.log(300.0), 60))
 _FARTHEST = 20.0  # beyond e^20 times what the line says, further makes no difference
@@ -96,6 +96,10 @@ class Crossing:
     points: int
     seconds: float
 
+    def level_at(self, rate_per_s: float) -> float:
+        """What the line says at a rate."""
+        return self.elasticity * (rate_per_s / self.rate_per_s - 1)
+
     @property
     def half_width_ratio(self) -> float:
         """Half the interval over the estimate; infinite without both ends."""
@@ -111,18 +115,12 @@ def find_crossing(points: Sequence[DosePoint], known: SlopePrior) -> Crossing | 
     used = [point for point in points if math.isfinite(point.se) and point.se > 0]
     if len({point.rate_per_s for point in used}) < 2:
         return None
-    weight = 1 / _pooled_variance(used)
-    y = np.array([point.level for point in used])
-    rate = np.array([point.rate_per_s for point in used])
-    middle = float(weight @ rate / weight.sum())
-    x = rate / (middle * _ROOTS[:, None]) - 1  # (roots, points)
-    off = y - _SLOPES[:, None, None] * x  # (slopes, roots, points)
-    misfit = 2 * ((np.exp(np.minimum(off, _FARTHEST)) - 1 - off) @ weight)
-    expected = known.log_elasticity(middle * _ROOTS)
-    prior = ((np.log(_SLOPES)[:, None] - expected) / known.sigma) ** 2
+    variance = _pooled_variance(used)
+    grid = _Grid.of(used, 1 / variance, known)
+    misfit, prior, middle = grid.misfit, grid.prior, grid.middle_per_s
     dof = sum(point.degrees_of_freedom for point in used)
     scale = 1.0
-    if len(used) > 3:
+    if len(used) > 2:
         best = np.unravel_index(int(np.argmin(misfit + prior)), misfit.shape)
         found = float(misfit[best]) / (len(used) - 2)
         if float(fdtrc(len(used) - 2, dof, found)) < 0.05:
@@ -132,7 +130,7 @@ def find_crossing(points: Sequence[DosePoint], known: SlopePrior) -> Crossing | 
     root = int(np.argmin(profile))
     t = float(stdtrit(max(1, dof), 0.975))
     inside = np.flatnonzero(profile - profile[root] <= t**2)
-    low, high = int(inside[0]), int(inside[-1])
+    low, high = max(int(inside[0]) - 1, 0), min(int(inside[-1]) + 1, len(_ROOTS) - 1)
     return Crossing(
         rate_per_s=middle * float(_ROOTS[root]),
         low=middle * float(_ROOTS[low]) if low > 0 else None,
@@ -143,20 +141,34 @@ def find_crossing(points: Sequence[DosePoint], known: SlopePrior) -> Crossing | 
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Grid:
+    """How badly each slope and crossing fits the readings (misfit), and how odd its slope is (prior)."""
+
+    middle_per_s: float
+    misfit: Floats
+    prior: Floats
+
+    @classmethod
+    def of(cls, points: Sequence[DosePoint], weight: Floats, known: SlopePrior) -> _Grid:
+        """All of `_SLOPES` (rows) and `_ROOTS` (columns)."""
+        level = np.array([point.level for point in points])
+        rate = np.array([point.rate_per_s for point in points])
+        middle = float(weight @ rate / weight.sum())
+        x = rate / (middle * _ROOTS[:, None]) - 1  # (roots, points)
+        off = level - _SLOPES[:, None, None] * x  # (slopes, roots, points)
+        misfit = 2 * ((np.exp(np.minimum(off, _FARTHEST)) - 1 - off) @ weight)
+        expected = known.log_elasticity(middle * _ROOTS)
+        prior = ((np.log(_SLOPES)[:, None] - expected) / known.sigma) ** 2
+        return cls(middle, misfit, prior)
+
+
 def _pooled_variance(points: Sequence[DosePoint]) -> Floats:
-    """Each reading's variance, drawn towards what all of them say a second is worth.
+    """Each reading's variance: what a second is worth on average over all of them, by its seconds.
 
-    A rate whose few blocks happen to agree would otherwise pull the line to itself. Each is first widened for
-    the few blocks it rests on, (t / z)^2, as `blocks.effective_n` does.
+    A rate's own scatter is no weight for it. A stretch without a cluster of slow requests shows a low level
+    and little scatter at once, and would pull the line to itself.
     """
-    from scipy.special import stdtrit
-
-    blocks = np.array([point.degrees_of_freedom + 1.0 for point in points])
     seconds = np.array([point.seconds for point in points])
-    own = [
-        (_CAUTION * point.se * float(stdtrit(max(1, point.degrees_of_freedom), 0.975)) / _Z) ** 2
-        for point in points
-    ]
-    per_second = np.array(own) * seconds
-    pooled = float(blocks @ per_second / blocks.sum())
-    return np.asarray((blocks * per_second + _SHRINKAGE * pooled) / (blocks + _SHRINKAGE) / seconds)
+    own = np.array([(_CAUTION * point.se) ** 2 for point in points])
+    return np.asarray(float(seconds @ (own * seconds)) / float(seconds.sum()) / seconds)

@@ -26,7 +26,9 @@ Status = Literal["pass", "fail", "unsure", "invalid"]
 LEAST_DELIVERED_RATIO = 0.99
 SAME_RATE_RATIO = 1e-6
 SHORTEST_VERDICT_S = 10
+CLEAR_AFTER_S = 25
 _HOPELESS_LEVEL = math.log(2.0)
+_CLEAR_LEVEL = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +136,20 @@ def judge_plateau(measured: Measured) -> Plateau:
 def end_early(measured: Measured) -> str:
     """Why a plateau that is still running need not be finished; "" when it must be.
 
-    Only a queue that grows for good and a threshold already broken twice over settle it before time.
+    A queue that grows for good with a threshold already broken twice over, or `CLEAR_AFTER_S` after which a
+    threshold is certainly broken nearly three times over: more time would only make that more certain.
     """
-    if measured.seconds < SHORTEST_VERDICT_S or not grows(measured.in_system, measured.proposal.rate_per_s):
+    if measured.seconds < SHORTEST_VERDICT_S:
+        return ""
+    growing = grows(measured.in_system, measured.proposal.rate_per_s)
+    if not growing and measured.seconds < CLEAR_AFTER_S:
         return ""
     for indicator in measured.indicators:
         found = read([indicator], [measured.seconds], tails=False)
-        if found.level is not None and found.level > _HOPELESS_LEVEL:
+        if growing and found.level is not None and found.level > _HOPELESS_LEVEL:
             return f"the queue grows and {found.name} is already at {_times(found.level)} what is allowed"
+        if measured.seconds >= CLEAR_AFTER_S and _CLEAR_LEVEL < found.low < math.inf:
+            return f"{found.name} is certainly at more than {_times(found.low)} what is allowed"
     return ""
 
 

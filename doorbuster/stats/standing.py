@@ -6,6 +6,13 @@ Rules of this module:
 - Which rates belong to the line is decided by their distance on the line, not by their own noisy level:
   keeping those that happen to look near would bend it.
 - A tail is trusted for all rates or for none.
+- What is bad in an unhurried shop too (long services, a page that always fails) says nothing about load. It
+  is taken off before the line is drawn, P' = (P - P0) / (limit - P0): with it the level is flat at first,
+  then steep, and a straight line through it would cross too early. P0 is what the lowest rates show beyond
+  what the line itself says of them.
+
+Source: Abbott (1925), "A method of computing the effectiveness of an insecticide", Journal of Economic
+Entomology 18; Finney (1971), "Probit Analysis", chapter 7 (natural mortality).
 """
 
 from __future__ import annotations
@@ -26,6 +33,8 @@ USUAL_ELASTICITY = 12.0
 TAIL_Z = 2.6  # 99 %: beyond this the plain count contradicts the tail
 ELASTICITY_RANGE = (4.0, 150.0)
 FARTHEST_GUESS = 0.15
+UNHURRIED_RATIO = 0.6  # of the crossing: no queues yet
+MOST_BASE_RATIO = 0.6
 _IN_SIGHT = math.log(20.0)
 _EDGE = math.log(WINDOW)
 _FLATTEST = 0.7
@@ -175,8 +184,9 @@ class Standing:
     @cached_property
     def saturation_per_s(self) -> float | None:
         """What the shop finished while its queue grew; None when it was never seen to grow."""
-        found = [p.measured.completed_per_s for p in self.history if p.growing and p.status == "fail"]
-        return max(found, default=None)
+        grew = [p.measured for p in self.history if p.growing and p.status == "fail"]
+        seconds = sum(measured.seconds for measured in grew)
+        return sum(m.completed_per_s * m.seconds for m in grew) / seconds if seconds else None
 
     def _prior(self, place: int) -> SlopePrior:
         indicator = self.history[0].measured.indicators[place]
@@ -185,13 +195,7 @@ class Standing:
         return SlopePrior(self.saturation_per_s, indicator.limit_ratio)
 
     def _line(self, place: int) -> Crossing | None:
-        points = [
-            DosePoint(at.rate_per_s, reading.level, reading.se, reading.degrees_of_freedom, reading.seconds)
-            for at in self.solid
-            if not at.growing
-            and (reading := at.readings[place]).level is not None
-            and math.isfinite(reading.level)
-        ]
+        points = self._points(place, 0.0)
         used = [point for point in points if abs(point.level) < _EDGE]
         if len(used) < 2:
             # Too steep for what was tried so far: the nearest rate on each side, as long as it is in sight.
@@ -202,16 +206,44 @@ class Standing:
         for _ in range(4):
             if crossing is None:
                 return None
-            again = [
-                p
-                for p in points
-                if abs(crossing.elasticity * (p.rate_per_s / crossing.rate_per_s - 1)) < _EDGE
-            ]
+            points = self._points(place, self._base(place, crossing))
+            again = [point for point in points if abs(crossing.level_at(point.rate_per_s)) < _EDGE]
             closer = find_crossing(again, prior)
             if again == used or closer is None:
                 break
             used, crossing = again, closer
         return crossing
+
+    def _points(self, place: int, base: float) -> list[DosePoint]:
+        """The solid rates, each without the share of what is allowed that has nothing to do with load."""
+        found = []
+        for at in self.solid:
+            reading = at.readings[place]
+            if at.growing or reading.level is None or not math.isfinite(reading.level):
+                continue
+            observed = math.exp(reading.level)
+            if observed <= base:
+                continue
+            level = math.log((observed - base) / (1 - base))
+            error = reading.se * observed / (observed - base)
+            found.append(DosePoint(at.rate_per_s, level, error, reading.degrees_of_freedom, reading.seconds))
+        return found
+
+    def _base(self, place: int, line: Crossing) -> float:
+        """What an unhurried shop shows already, as a share of what is allowed, beyond what the line explains.
+
+        Long services, or pages that always fail, are there at any rate: the level is flat until queues come.
+        """
+        calm = [at for at in self.evidence if at.rate_per_s < UNHURRIED_RATIO * line.rate_per_s]
+        seconds = sum(at.seconds for at in calm)
+        if not seconds:
+            return 0.0
+        seen = (
+            at.seconds * (math.exp(level) - math.exp(line.level_at(at.rate_per_s)))
+            for at in calm
+            if (level := at.readings[place].level) is not None
+        )
+        return _clip(sum(seen) / seconds, (0.0, MOST_BASE_RATIO))
 
 
 def _tail_contradicted(evidence: Iterable[RateEvidence]) -> bool:

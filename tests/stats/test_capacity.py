@@ -317,16 +317,8 @@ def test_stated_intervals_hold_the_truth_as_often_as_they_say():
     assert hits / 48 >= 0.85  # nominal 0.95, standard error 0.03
 
 
-TOO_NARROW = pytest.mark.xfail(
-    reason="with eight servers near saturation the interval is too narrow: docs/capacity.md", strict=True
-)
-
-
 @pytest.mark.truth
-@pytest.mark.parametrize(
-    ("servers", "p", "limit_s"),
-    [pytest.param(*case, marks=TOO_NARROW) if case[0] == 8 else case for case in CASES],
-)
+@pytest.mark.parametrize(("servers", "p", "limit_s"), CASES)
 def test_intervals_of_200_searches_hold_the_truth(servers, p, limit_s):
     """An interval open on one side counts as holding there; docs/capacity.md says how many are."""
     truth = mmc_capacity_per_s(100.0 / servers, servers, p=p, limit_s=limit_s)
@@ -334,6 +326,6 @@ def test_intervals_of_200_searches_hold_the_truth(servers, p, limit_s):
     share = sum(covers(one, truth) for one in found) / len(found)
     widths = [one.half_width_ratio for one in found]
     print(f"c={servers} p{100 * p:g} {1e3 * limit_s:g} ms: {share:.3f}, half-width {np.median(widths):.3f}")
-    assert 0.90 <= share <= 1.0
+    assert 0.90 <= share <= 0.995
     assert max(one.elapsed_s for one in found) < 600
     assert abs(np.median([one.rate_per_s for one in found]) / truth - 1) < 0.03

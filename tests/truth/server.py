@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 SPIN_S = 0.0002
+LATE_S = 0.005
 
 
 @dataclass
@@ -48,6 +49,7 @@ class Station:
     answered: int = 0
     refused: int = 0
     latest_s: float = 0.0
+    late: int = 0
 
     def __post_init__(self) -> None:
         self.free_at = [0.0] * self.servers
@@ -84,17 +86,20 @@ class Station:
         finally:
             self.in_system -= 1
         self.answered += 1
-        self.latest_s = max(self.latest_s, time.monotonic() - end)
+        late_s = time.monotonic() - end
+        self.latest_s = max(self.latest_s, late_s)
+        self.late += late_s > LATE_S
         return web.Response(text="ok")
 
     async def tell(self, _: web.Request) -> web.Response:
-        """Counts, and the longest time an answer was late by."""
+        """Counts, the longest time an answer was late by, and how many were late by over `LATE_S`."""
         return web.json_response(
             {
                 "answered": self.answered,
                 "refused": self.refused,
                 "in_system": self.in_system,
                 "latest_s": self.latest_s,
+                "late": self.late,
             }
         )
 
