@@ -69,6 +69,19 @@ class Shopper(Customer):
             self.think()
             self.step(self.shop.write_review, product.sku)
 
+    def scan(self) -> None:
+        """By a code, or by a link in a mail, a post or a message: straight to one product."""
+        product = self.step(self.shop.landing)
+        self.think()
+        product = self.step(self.shop.product, product.sku)
+        if self.rng.random() < SCAN_TO_BASKET:
+            self.wants_order()
+            self.think()
+            self.step(self.shop.add_to_basket, product.sku)
+            self.step(self.shop.basket)
+            self.think()
+            self.check_out(product)
+
     # ---- ordering
 
     def abandon_basket(self) -> None:
@@ -289,31 +302,13 @@ class CallCentre(Customer):
             self.step(self.shop.look_up_order, ref)
 
 
-class LinkShopper(Shopper):
-    """Somebody who comes by a link that leads straight to one product."""
-
-    abstract = True
-
-    def scan(self) -> None:
-        product = self.step(self.shop.landing)
-        self.think()
-        product = self.step(self.shop.product, product.sku)
-        if self.rng.random() < SCAN_TO_BASKET:
-            self.wants_order()
-            self.think()
-            self.step(self.shop.add_to_basket, product.sku)
-            self.step(self.shop.basket)
-            self.think()
-            self.check_out(product)
-
-
-class Scanner(LinkShopper):
+class Scanner(Shopper):
     """Somebody who scans the code in a catalogue or on a poster, with a phone, for the first time."""
 
     channel = "print"
 
 
-class Follower(LinkShopper):
+class Follower(Shopper):
     """Somebody who comes from a post, a review or a question of somebody else."""
 
     channel = "social"
