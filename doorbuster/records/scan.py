@@ -28,7 +28,8 @@ _WINDOW_BYTES = 4 * 2**20
 _FIRST_WINDOW = {"rowid": 2000, "second": 16}
 _MOST_WIDER = 4  # times as wide as the window before
 _CHARACTERS = 0xD800  # below the first surrogate, which no text may hold
-_NUMBERS = "series, second >> 12, second & 4095, n >> 24, n >> 12 & 4095, n & 4095"
+_PLACE = "series, second >> 12, second & 4095"
+_COUNT = "n >> 24, n >> 12 & 4095, n & 4095"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,12 +49,15 @@ class Entries:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
-    """Some rows of the table: series, second and requests of each, and the bins of the columns asked for."""
+    """Some rows of the table: series and second of each, and the bins of the columns asked for.
+
+    `n`, how many requests, is read only when no column is: the bins tell it too.
+    """
 
     series: Ints
     second: Ints
-    n: Ints
     columns: tuple[Entries, ...]
+    n: Ints
 
 
 def scan(
@@ -91,20 +95,21 @@ def _joined(
     db: sqlite3.Connection, columns: Sequence[str], where: str, window: Sequence[int]
 ) -> tuple[Chunk | None, int]:
     """The rows of a window and their size in bytes, from one row of SQLite."""
-    lengths = "".join(f", length({column}) / {PACKED.itemsize}" for column in columns)
+    counted = [f"length({column}) / {PACKED.itemsize}" for column in columns] or [_COUNT]
+    numbers = ", ".join((_PLACE, *counted))
     blobs = "".join(f", CAST(group_concat({column}, '') AS BLOB)" for column in columns)
-    text, *joined = _one(db, f"SELECT group_concat(char({_NUMBERS}{lengths}), ''){blobs} {where}", window)
+    text, *joined = _one(db, f"SELECT group_concat(char({numbers}), ''){blobs} {where}", window)
     if text is None:
         return None, 0
-    numbers = np.frombuffer(text.encode("utf-32-le"), "<u4").reshape(-1, 6 + len(columns)).T.astype(np.int64)
-    entries = zip(numbers[6:], joined, strict=True)
+    digits = np.frombuffer(text.encode("utf-32-le"), "<u4").reshape(-1, 3 + (len(columns) or 3))
+    series, high, low, *more = digits.T.astype(np.int64)
     chunk = Chunk(
-        series=numbers[0],
-        second=(numbers[1] << 12) + numbers[2],
-        n=(numbers[3] << 24) + (numbers[4] << 12) + numbers[5],
-        columns=tuple(Entries.of(sizes, blob) for sizes, blob in entries),
+        series=series,
+        second=(high << 12) + low,
+        columns=tuple(Entries.of(sizes, blob) for sizes, blob in zip(more, joined, strict=False)),
+        n=np.empty(0, np.int64) if columns else (more[0] << 24) + (more[1] << 12) + more[2],
     )
-    return chunk, numbers.nbytes + sum(map(len, joined))
+    return chunk, digits.nbytes + sum(map(len, joined))
 
 
 def _row_by_row(
@@ -119,7 +124,7 @@ def _row_by_row(
         Entries.of(np.fromiter(map(len, column), np.int64, len(column)) // PACKED.itemsize, b"".join(column))
         for column in blobs
     )
-    chunk = Chunk(np.array(series), np.array(second), np.array(n), entries)
+    chunk = Chunk(np.array(series), np.array(second), entries, np.array(n))
     return chunk, 24 * len(rows) + sum(part.bins.size for part in entries) * PACKED.itemsize
 
 
