@@ -3,7 +3,7 @@
     python tests/truth/stall_server.py --kind fifo --service-ms 5
 
 Kinds: `infinite` answers everybody after the service time; `fifo` serves one after the other; `periodic` is
-`fifo` with 150 ms for every tenth and the service time for the others. GET /stall/<unix time>/<seconds>
+`fifo` in which every tenth takes 150 times the service time. GET /stall/<unix time>/<seconds>
 freezes the server for that long from that moment on; GET /count tells how many other requests it answered,
 GET /arrivals when each of them came, in Unix seconds, GET /ends when the work for each was done,
 GET /latest by how many seconds an answer was late at most, which is the machine's doing.
@@ -26,7 +26,7 @@ import time
 from dataclasses import dataclass, field
 from math import inf
 
-SLOW_EVERY, SLOW_S = 10, 0.150
+SLOW_EVERY, SLOW_TIMES = 10, 150
 TIMER_LAG_S = 0.0015
 
 
@@ -61,7 +61,7 @@ class Station:
         if self.kind == "infinite":
             return self._delayed(now, self.service_s)
         slow = self.kind == "periodic" and self.admitted % SLOW_EVERY == 0
-        self.free_at = self._delayed(max(now, self.free_at), SLOW_S if slow else self.service_s)
+        self.free_at = self._delayed(max(now, self.free_at), self.service_s * (SLOW_TIMES if slow else 1))
         return self.free_at
 
     def _delayed(self, start: float, length_s: float) -> float:
