@@ -233,7 +233,7 @@ class HttpClient(Courier):
             method, target = redirect.method, redirect.target
             body = body if redirect.keeps_body else NO_BODY
             if not redirect.same_origin:
-                extra = extra_for_another_origin(call.headers, self.headers)
+                extra = extra_for_another_origin(call.headers, self._standing)
             now = self._clock()
             answer = self.hop(
                 method, target, body, extra, call.called, call.timeouts, call.deadline, call.stream, True,

@@ -63,9 +63,10 @@ class Courier:
 
     def __init__(self, settings: HttpSettings, clock: Callable[[], float]) -> None:
         self.settings = settings
-        self.headers = _standing_headers(
+        self._standing = _standing_headers(
             settings.user_agent, settings.accept_encoding, *settings.headers.items()
-        ).copy()
+        )
+        self._headers: RequestHeaders | None = None
         self.cookies = CookieJar(settings.max_cookies, time.time)
         self.connections_opened = 0
         self.reconnects = 0
@@ -74,6 +75,13 @@ class Courier:
         self._pools: dict[str | tuple[str, bool], Pool] = {}
         self._closed = False
         self._request_ids = _request_ids() if settings.request_id_header else None
+
+    @property
+    def headers(self) -> RequestHeaders:
+        """What this customer sends with every request; their own from the first look on."""
+        if self._headers is None:
+            self._headers = self._standing = self._standing.copy()
+        return self._headers
 
     @property
     def verify(self) -> bool:
@@ -115,7 +123,7 @@ class Courier:
             line = f"{self.settings.request_id_header}: {request_id}\r\n".encode("latin-1")
             extra = ExtraHeaders(extra.lines + line, extra.names)
         request = render_request(
-            method, target, pool, self.headers, extra, self.cookies.line_for(target), body
+            method, target, pool, self._standing, extra, self.cookies.line_for(target), body
         )
         trip = Trip()
         try:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_HOSTS_KEPT: Final = 64
 _LINE_BREAK: Final = re.compile(r"[\r\n\0]")
 
 
@@ -21,7 +22,7 @@ class RequestHeaders(MutableMapping[str, str]):
     `names` and `lines` are rendered once after a change. `version` lets users of the lines notice a change.
     """
 
-    __slots__ = ("_fields", "lines", "names", "version")
+    __slots__ = ("_fields", "_starts", "lines", "names", "version")
 
     def __init__(self, headers: Mapping[str, str] | None = None) -> None:
         self._fields: dict[str, tuple[str, str]] = {}
@@ -29,6 +30,16 @@ class RequestHeaders(MutableMapping[str, str]):
         for name, value in (headers or {}).items():
             self._fields[name.lower()] = (name, checked(name, value))
         self._render()
+
+    def after_host(self, authority: bytes) -> bytes:
+        """The end of a request line, Host and all headers; made once for all customers who share these."""
+        start = self._starts.get(authority)
+        if start is None:
+            if len(self._starts) >= _HOSTS_KEPT:
+                self._starts.clear()
+            host = b"" if "host" in self.names else b"Host: %b\r\n" % authority
+            start = self._starts[authority] = b" HTTP/1.1\r\n" + host + self.lines
+        return start
 
     def copy(self) -> RequestHeaders:
         """The same headers, to be changed without changing these."""
@@ -64,6 +75,7 @@ class RequestHeaders(MutableMapping[str, str]):
     def _render(self) -> None:
         self.version += 1
         self.names = frozenset(self._fields)
+        self._starts: dict[bytes, bytes] = {}
         self.lines = self.without(frozenset())
 
 

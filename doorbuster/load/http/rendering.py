@@ -87,6 +87,8 @@ def extra_for_another_origin(headers: Mapping[str, Any] | None, standing: Reques
 
 
 def _origin_lines(target: Target, pool: Pool, standing: RequestHeaders, without: frozenset[str]) -> bytes:
+    if not without and not pool.proxy_auth:
+        return standing.after_host(target.authority)
     host = b"" if "host" in without or "host" in standing.names else b"Host: %b\r\n" % target.authority
     proxy = f"Proxy-Authorization: {pool.proxy_auth}\r\n".encode("latin-1") if pool.proxy_auth else b""
     return b" HTTP/1.1\r\n" + host + proxy + (standing.without(without) if without else standing.lines)

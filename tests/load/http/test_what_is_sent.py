@@ -213,3 +213,14 @@ def test_request_ids_are_sent_and_recorded(server, recorder):
     assert sent == [exchange.request_id for exchange in recorder.exchanges]
     assert len(set(sent)) == 2
     assert sent[0].partition("-")[0] == sent[1].partition("-")[0]
+
+
+def test_a_header_that_one_customer_adds_is_not_sent_by_another(server, recorder):
+    one, other = recorder.client(server.url), recorder.client(server.url)
+    other.get("/before")
+    one.headers["X-Card"] = "gold"
+    one.get("/one")
+    other.get("/other")
+
+    cards = {request.path: request.headers.get("x-card") for request in server.requests}
+    assert cards == {"/before": None, "/one": "gold", "/other": None}
