@@ -27,6 +27,7 @@ from doorbuster.report.section import (
     Table,
     bucket_s,
     main,
+    time_metric,
 )
 from doorbuster.stats.quantile import minimum_n, quantile_estimate
 from doorbuster.units import format_count, format_duration, format_ratio
@@ -65,11 +66,7 @@ def _lateness_metrics(run: Run) -> dict[str, Metric]:
         if histogram.n < minimum_n(p):
             metrics[name] = Metric(None, "ms", n=histogram.n, meaning="actual minus intended start")
             continue
-        found = quantile_estimate(histogram, p)
-        low, value, high = (
-            None if us is None else us / 1e3 for us in (found.low_us, found.value_us, found.high_us)
-        )
-        metrics[name] = Metric(value, "ms", low, high, histogram.n, "actual minus intended start")
+        metrics[name] = time_metric(quantile_estimate(histogram, p), "actual minus intended start")
     return metrics
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from doorbuster.errors import ScenarioError
 from doorbuster.records.batch import SeriesKey
@@ -31,17 +30,17 @@ from doorbuster.report.section import (
     Table,
     bucket_s,
     main,
+    time_metric,
 )
 from doorbuster.scenario import read_scenario
 from doorbuster.stats.apdex import USUAL_T_MS, apdex
-from doorbuster.stats.censored import censored_quantile, survival_curve
-from doorbuster.stats.quantile import minimum_n, quantile_estimate
+from doorbuster.stats.quantile import minimum_n
 from doorbuster.stats.response import ResponseQuantile, Stretch, response_quantiles, stretches_by
+from doorbuster.stats.windows import Slow, find_slow, window_quantile
 from doorbuster.units import format_count, format_duration, format_ratio
 
 PERCENTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
 ENDS = ("ok", "failed", "abandoned")
-SLOW_FACTOR = 3.0
 EMPTY = Histogram.empty()
 
 
@@ -71,16 +70,7 @@ class Group:
 
     def metrics(self, shares: Sequence[float]) -> list[Metric]:
         """A percentile for each share, in ms."""
-        return [to_metric(found) for found in response_quantiles(self.stretches, shares)]
-
-
-@dataclass(frozen=True, slots=True)
-class Slow:
-    """When the rolling p95 first went over its limit to stay there for two windows; ms and seconds."""
-
-    at_s: float | None
-    limit_ms: float | None
-    limit_name: str
+        return [_to_metric(found) for found in response_quantiles(self.stretches, shares)]
 
 
 def analyse(run: Run) -> Section:
@@ -91,7 +81,8 @@ def analyse(run: Run) -> Section:
     whole = Times(*(ended.get(end, EMPTY) for end in ENDS))
     width = bucket_s(length_s, most=_windows(whole))
     over_time = _over_time(run, width, length_s)
-    slow = find_slow(over_time, width, _tightest_bound(run))
+    p95_ms = [_in_window(times, 0.95).value for times in over_time]
+    slow = find_slow(p95_ms, width, bound_ms=_tightest_bound(run))
     metrics = {
         **_metrics(everything, whole),
         **_apdex_metrics(run, whole),
@@ -125,26 +116,6 @@ def _apdex_metrics(run: Run, whole: Times) -> dict[str, Metric]:
     source = "our usual T" if bound is None else "the tightest threshold"
     meaning = f"Apdex with T = {format_duration(t_ms / 1e3)} ({source}); failed and abandoned count 0"
     return {"apdex": Metric(found.score, "", n=found.n, meaning=meaning)}
-
-
-def find_slow(over_time: Sequence[Times], width_s: int, bound_ms: float | None) -> Slow:
-    """When it got slow.
-
-    The limit is `bound_ms`, else three times the baseline: the p95 of the fastest window.
-    """
-    p95 = [_p95_ms(times) for times in over_time]
-    limit, name = bound_ms, "the tightest threshold"
-    if limit is None:
-        fastest = min((value for value in p95 if value is not None), default=None)
-        limit = None if fastest is None else SLOW_FACTOR * fastest
-        name = "three times the baseline"
-    if limit is None:
-        return Slow(None, None, name)
-    known = [(index, value) for index, value in enumerate(p95) if value is not None]
-    for (index, value), (_, following) in pairwise(known):
-        if value > limit < following:
-            return Slow(float(index * width_s), limit, name)
-    return Slow(None, limit, name)
 
 
 def _windows(whole: Times) -> int:
@@ -181,31 +152,17 @@ def _over_time(run: Run, width_s: int, length_s: int) -> list[Times]:
     ]
 
 
-def response_quantile(times: Times, p: float, meaning: str = "") -> Metric:
-    """A percentile of one window of time, its requests taken as independent; unknown below the minimum n."""
-    n = times.ok.n + times.abandoned.n
-    if n < minimum_n(p):
-        return Metric(None, "ms", n=n, meaning=meaning)
-    if not times.abandoned.n:
-        found = quantile_estimate(times.ok, p)
-        return Metric(_ms(found.value_us), "ms", _ms(found.low_us), _ms(found.high_us), n, meaning)
-    curve = survival_curve(times.ok, times.abandoned)
-    past = censored_quantile(curve, p)
-    return Metric(_ms(past.value_us), "ms", _ms(past.low_us), _ms(past.high_us), n, meaning, past.at_least)
+def _in_window(times: Times, p: float) -> Metric:
+    """A percentile of one window of time; unknown where there are too few requests."""
+    return _to_metric(window_quantile(Stretch(times.ok, times.abandoned), p))
 
 
-def to_metric(found: ResponseQuantile, meaning: str = "") -> Metric:
-    """A percentile in ms, with its interval."""
-    low, value, high = (_ms(us) for us in (found.low_us, found.value_us, found.high_us))
-    return Metric(value, "ms", low, high, found.n, meaning, found.at_least)
+def _to_metric(found: ResponseQuantile) -> Metric:
+    return time_metric(found, at_least=found.at_least)
 
 
 def _ms(value_us: float | None) -> float | None:
     return None if value_us is None else value_us / 1e3
-
-
-def _p95_ms(times: Times) -> float | None:
-    return response_quantile(times, 0.95).value
 
 
 def _tightest_bound(run: Run) -> float | None:
@@ -296,9 +253,7 @@ def _percentile_chart(over_time: Sequence[Times], width_s: int, slow: Slow) -> t
         return ()
     lines = []
     for p, role in ((0.5, "served"), (0.95, "strong"), (0.99, "turned_away")):
-        cells = [
-            response_quantile(times, p) if times.ok.n + times.abandoned.n else None for times in over_time
-        ]
+        cells = [_in_window(times, p) if times.ok.n + times.abandoned.n else None for times in over_time]
         if any(cell is not None and cell.value is not None for cell in cells):
             lines.append(_percentile_line(p, role, cells))
     if slow.limit_ms is None:

@@ -29,6 +29,7 @@ from doorbuster.report.section import (
     Table,
     bucket_s,
     main,
+    time_metric,
 )
 from doorbuster.scenario import Phase, rate_at_per_s, read_scenario, recorded_phases
 from doorbuster.scenario.thresholds import Threshold
@@ -182,10 +183,7 @@ def _ratio(share: Share, meaning: str) -> Metric:
 
 
 def _ms(found: ResponseQuantile) -> Metric:
-    low, value, high = (
-        None if us is None else us / 1e3 for us in (found.low_us, found.value_us, found.high_us)
-    )
-    return Metric(value, "ms", low, high, found.n, at_least=found.at_least)
+    return time_metric(found, at_least=found.at_least)
 
 
 def _sentence(rows: Sequence[PhaseRow], recovery: Recovery | None, run: Run) -> str:

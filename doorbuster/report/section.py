@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from doorbuster.records.run import Run
@@ -41,6 +41,27 @@ class Metric:
     n: int | None = None
     meaning: str = ""
     at_least: bool = False
+
+
+class TimeEstimate(Protocol):
+    """A time in us with its interval, as doorbuster.stats gives it."""
+
+    @property
+    def value_us(self) -> float | None: ...
+    @property
+    def low_us(self) -> float | None: ...
+    @property
+    def high_us(self) -> float | None: ...
+    @property
+    def n(self) -> int: ...
+
+
+def time_metric(found: TimeEstimate, meaning: str = "", *, at_least: bool = False) -> Metric:
+    """A time with its interval, in ms."""
+    value, low, high = (
+        None if us is None else us / 1e3 for us in (found.value_us, found.low_us, found.high_us)
+    )
+    return Metric(value, "ms", low, high, found.n, meaning, at_least)
 
 
 Cell = str | int | float | Metric | None

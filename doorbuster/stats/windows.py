@@ -1,0 +1,65 @@
+"""Response times in short windows of time, and when they got slow.
+
+Rules of this module:
+- Within a window requests are taken as independent: it is shorter than what makes neighbours fare alike.
+- One slow window is a hiccup; it got slow where two neighbours lie over the limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from doorbuster.stats.censored import censored_quantile, survival_curve
+from doorbuster.stats.quantile import minimum_n, quantile_estimate
+from doorbuster.stats.response import ResponseQuantile, Stretch
+from doorbuster.units import format_count
+
+SLOW_FACTOR = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """When the p95 went over its limit to stay there for two windows; s since the start, ms, its name."""
+
+    at_s: float | None
+    limit_ms: float | None
+    limit_name: str
+
+
+def window_quantile(window: Stretch, p: float) -> ResponseQuantile:
+    """The p-quantile of the requests due in one window, with its interval; no value for too few of them."""
+    n, given_up = window.answered.n + window.given_up.n, window.given_up.n
+    needed = minimum_n(p)
+    if n < needed:
+        reason = f"needs {format_count(needed)} requests, there were {format_count(n)}"
+        return ResponseQuantile(p, None, None, None, n, given_up, False, 0.0, reason)
+    if given_up:
+        past = censored_quantile(survival_curve(window.answered, window.given_up), p)
+        ends = (past.value_us, past.low_us, past.high_us)
+        return ResponseQuantile(p, *ends, n, given_up, past.at_least, float(n))
+    found = quantile_estimate(window.answered, p)
+    ends = (found.value_us, found.low_us, found.high_us)
+    return ResponseQuantile(p, *ends, n, 0, False, float(n))
+
+
+def find_slow(p95_ms: Sequence[float | None], width_s: float, *, bound_ms: float | None) -> Slow:
+    """When it got slow.
+
+    Args:
+        p95_ms: of each window, in order; None where it is not known: such a window is passed over.
+        width_s: how long a window is.
+        bound_ms: the limit; None for three times the baseline, the p95 of the fastest window.
+    """
+    known = [(window, value) for window, value in enumerate(p95_ms) if value is not None]
+    limit, name = bound_ms, "the tightest threshold"
+    if limit is None:
+        fastest = min((value for _, value in known), default=None)
+        limit = None if fastest is None else SLOW_FACTOR * fastest
+        name = "three times the baseline"
+    if limit is None:
+        return Slow(None, None, name)
+    over = (window for (window, value), (_, following) in pairwise(known) if value > limit < following)
+    window = next(over, None)
+    return Slow(None if window is None else float(window * width_s), limit, name)

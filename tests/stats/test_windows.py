@@ -1,0 +1,50 @@
+"""It got slow where two known neighbours lie over the limit, and not before."""
+
+from __future__ import annotations
+
+import pytest
+
+from doorbuster.records.histogram import Histogram
+from doorbuster.stats.response import Stretch
+from doorbuster.stats.windows import Slow, find_slow, window_quantile
+
+BASELINE = "three times the baseline"
+
+
+@pytest.mark.parametrize(
+    ("p95_ms", "at_s"),
+    [
+        ([10, 20, 31, 40, 12], 10.0),
+        ([10, 31, 12, 31, 31], 15.0),  # one slow window alone is a hiccup
+        ([10, 31], None),
+        ([31, 40, 10], 0.0),
+        ([10, None, 31, None, 40], 10.0),
+        ([10, 30, 30], None),  # at the limit is not over it
+    ],
+    ids=["grew slow", "after a hiccup", "only at the end", "from the start", "over gaps", "at the limit"],
+)
+def test_it_got_slow_in_the_first_of_two_windows_over_three_times_the_fastest(p95_ms, at_s):
+    assert Slow(at_s, 30.0, BASELINE) == find_slow(p95_ms, 5, bound_ms=None)
+
+
+def test_a_threshold_takes_the_place_of_the_baseline():
+    assert Slow(5.0, 15.0, "the tightest threshold") == find_slow([10, 20, 20], 5, bound_ms=15.0)
+
+
+def test_without_a_known_window_there_is_no_limit():
+    assert Slow(None, None, BASELINE) == find_slow([None, None], 5, bound_ms=None)
+
+
+def test_a_window_with_too_few_requests_shows_no_percentile():
+    few = Stretch(Histogram.from_values(range(1, 50)), Histogram.from_values(range(1, 10)))
+    found = window_quantile(few, 0.95)
+    assert (found.value_us, found.n, found.reason) == (None, 58, "needs 59 requests, there were 58")
+
+
+def test_requests_that_were_given_up_count_as_longer_than_they_lasted():
+    answered = Histogram.from_values([1000] * 90)
+    assert window_quantile(Stretch(answered, Histogram.empty()), 0.95).value_us == 1000
+    found = window_quantile(Stretch(answered, Histogram.from_values([500] * 10)), 0.95)
+    assert (found.value_us, found.n, found.at_least) == (1000.0, 100, False)
+    found = window_quantile(Stretch(answered, Histogram.from_values([4000] * 10)), 0.95)
+    assert found.at_least
