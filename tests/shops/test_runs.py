@@ -70,6 +70,7 @@ def test_a_peak_through_all_channels_balances_exactly_loses_no_order_and_is_clea
     with Run.open(folder) as recorded:
         channels = {attempt.channel for attempt in recorded.orders() if attempt.answer == "acknowledged"}
         assert channels == {"web", "store", "phone"}
+        assert ("look_up_order", "ok") in recorded.request_counts(lambda key: (key.step, key.outcome), 1000)
     cleaned = doorbuster("cleanup", folder)
     assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
     assert f"{found.booked} of {found.booked} orders: {found.booked} cancelled." in cleaned.stdout
