@@ -156,7 +156,7 @@ def _print_behaviour(console: Console, plan: Scenario) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from doorbuster.scenario import told_of, told_of_rule
+    from doorbuster.scenario import told_of, told_of_freshness, told_of_rule
 
     table = Table.grid(padding=(0, 3))
     for name, channel in plan.channels.items():
@@ -164,6 +164,8 @@ def _print_behaviour(console: Console, plan: Scenario) -> None:
             table.add_row(f"[dim]{name}[/]", escape(sentence))
     for rule in plan.target.content_rules:
         table.add_row("[dim]rule[/]", escape(told_of_rule(rule)))
+    if plan.freshness is not None:
+        table.add_row("[dim]freshness[/]", told_of_freshness(plan.freshness))
     if table.row_count:
         console.print(table)
         console.print()

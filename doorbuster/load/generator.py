@@ -22,6 +22,7 @@ from doorbuster.load.arrivals import OpenDoor, Seat
 from doorbuster.load.customer import Customer
 from doorbuster.load.errand import Arrival, Errand
 from doorbuster.load.errands import Errands
+from doorbuster.load.freshness import FreshnessWatch
 from doorbuster.load.health import HealthProbe
 from doorbuster.load.http.exchange import Exchange
 from doorbuster.load.http.settings import HttpSettings
@@ -119,6 +120,10 @@ class Generator:
         self._empty = Flag()
         self._empty.set()
         self._probe = HealthProbe()
+        self._freshness: FreshnessWatch | None = None
+        if self.scenario.freshness is not None and assignment.index == 0:
+            tag = {TRAFFIC_TAG: self.run_id}
+            self._freshness = FreshnessWatch(assignment, driver, self.recorder, tag=tag)
         self._reporting = BoundedSemaphore(1)
         self._reporter = gevent.spawn(self._report_each_second)
 
@@ -131,6 +136,8 @@ class Generator:
             own = np.arange(self._assignment.index, len(self._schedule), self._assignment.count)
             self.take_over(own)
             self._entrances += [gevent.spawn(seat.run) for seat in self._seats()]
+            if self._freshness is not None:
+                self._freshness.start()
             while self._left_s() and (open_ones := [e for e in self._entrances if not e.ready()]):
                 gevent.joinall(open_ones, timeout=self._left_s())
             self._empty.wait(timeout=self._left_s())
@@ -152,6 +159,8 @@ class Generator:
             return
         self._stopping = True
         gevent.killall(self._entrances)
+        if self._freshness is not None:
+            self._freshness.stop()
         for greenlet in [g for g in self._environment.runner.user_greenlets if _is_customer(g)]:
             greenlet.kill(block=False)
         self._empty.wait(timeout=LEAVE_LIMIT_S)

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from doorbuster.records.batch import (
     ConnectSecond,
     CounterSecond,
+    FreshnessReading,
     SeriesKey,
     ServerTimingSecond,
     StaySecond,
@@ -88,6 +89,7 @@ class Asides(NamedTuple):
     stays: tuple[StaySecond, ...]
     connects: tuple[ConnectSecond, ...]
     server_timings: tuple[ServerTimingSecond, ...]
+    freshness: tuple[FreshnessReading, ...]
 
 
 class Notes:
@@ -95,12 +97,14 @@ class Notes:
 
     `connects` takes (series number, intended start, seconds spent connecting) of each step that opened a
     connection for its first request, `told` (series number, intended start, Server-Timing header) of every
-    `stride`-th step, if its answer has one. Starts are readings of the clock of `started_at`.
+    `stride`-th step, if its answer has one. Starts are readings of the clock of `started_at`. `readings` are
+    those of the watch over prices.
     """
 
     def __init__(self, started_at: float) -> None:
         self.connects: list[tuple[int, float, float]] = []
         self.told: list[tuple[int, float, str]] = []
+        self.readings: list[FreshnessReading] = []
         self.stride = 1
         self._zero = started_at
         self._counters: Counter[tuple[int, str, str]] = Counter()
@@ -127,6 +131,7 @@ class Notes:
         stays, self._stays = self._stays, defaultdict(list)
         connects, self.connects = self.connects, []
         told, self.told = self.told, []
+        readings, self.readings = self.readings, []
         stride, self.stride = self.stride, max(1, self.stride * len(told) // KEPT)
         return Asides(
             counters=tuple(CounterSecond(*key, n) for key, n in counters.items()),
@@ -134,6 +139,7 @@ class Notes:
             stays=tuple(StaySecond(*key, pack(us)) for key, us in stays.items()),
             connects=tuple(self._connects(connects, keys)),
             server_timings=tuple(self._server_timings(told, stride, keys)),
+            freshness=tuple(readings),
         )
 
     def _connects(

@@ -1,4 +1,4 @@
-"""Reading what is noted beside the requests: counters, think times, stays, connecting, Server-Timing.
+"""Reading what is noted beside the requests: counters, think times, stays, connecting, Server-Timing, prices.
 
 Rules of this module:
 - Read-only. A run file of format 1 has none of these tables and reads as if nothing had been noted.
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from doorbuster.records.batch import SeriesKey
+from doorbuster.records.batch import FreshnessReading, SeriesKey
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.requests import RequestReader
 
@@ -81,8 +81,9 @@ class AsideReader(RequestReader):
     def counters(self) -> dict[CounterKey, NDArray[np.int64]]:
         """Per (channel, name) how often it was counted in each second of the run; int64, one length for all.
 
-        Names in use: retries, reloads, queue_polls, offline_sales, and degraded:<step> for a part of the
-        shop that failed without ending the visit. None of a kind: the key is absent.
+        Names in use: retries, reloads, queue_polls, offline_sales, degraded:<step> for a part of the shop
+        that failed without ending the visit; of those let in, device:<name>, signed_in and uncached where the
+        channel says their share. None of a kind: the key is absent.
         """
         return self._once("counters", self._read_counters)
 
@@ -126,6 +127,13 @@ class AsideReader(RequestReader):
         return Parts(
             connect={series[row[0]]: Connecting(*row[1:]) for row in connects},
             server={ServerEntry(series[row[0]], *row[1:3]): ServerTimes(*row[3:]) for row in timings},
+        )
+
+    def freshness(self) -> tuple[FreshnessReading, ...]:
+        """How long each channel took to show each changed price, in the order of the changes."""
+        columns = "at_s, sku, channel, outcome, took_s, old_until_s, looks, unread"
+        return tuple(
+            FreshnessReading(*row) for row in self._rows("freshness", columns, "ORDER BY at_s, channel")
         )
 
     def _histograms_per_channel(self, table: str, column: str) -> dict[str, Histogram]:

@@ -157,6 +157,25 @@ class ServerTimingSecond(NamedTuple):
     total_us: float
 
 
+class FreshnessReading(NamedTuple):
+    """How long one channel took to show a price that was changed `at_s` seconds after the start of the run.
+
+    outcome: "seen" after `took_s`; "stale", the old price until the timeout; "unread", no price at all until
+    then; "cut_short" by the end of the run; "refused", the shop did not take the change (channel is "").
+    `old_until_s` is when it was last asked and still showed the old price. Both count from the change.
+    `looks` is how often it was asked, `unread` how often it did not say.
+    """
+
+    at_s: float
+    sku: str
+    channel: str
+    outcome: str
+    took_s: float | None
+    old_until_s: float | None
+    looks: int
+    unread: int
+
+
 class Event(NamedTuple):
     """Something that happened once: a worker lost, a rule that fired, a fault switched on."""
 
@@ -184,6 +203,7 @@ class Batch:
     stays: tuple[StaySecond, ...] = ()
     connects: tuple[ConnectSecond, ...] = ()
     server_timings: tuple[ServerTimingSecond, ...] = ()
+    freshness: tuple[FreshnessReading, ...] = ()
 
     def to_wire(self) -> dict[str, Any]:
         """Plain lists, strings, numbers and bytes, as msgpack carries them."""
@@ -216,4 +236,5 @@ class Batch:
             server_timings=tuple(
                 ServerTimingSecond(r[0], series(r[1]), *r[2:]) for r in wire["server_timings"]
             ),
+            freshness=tuple(FreshnessReading(*r) for r in wire["freshness"]),
         )

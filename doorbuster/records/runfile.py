@@ -309,6 +309,10 @@ class RunWriter:
             " total_us = total_us + excluded.total_us",
             [(row[0] // MINUTE_S, self._series_id(row[1]), worker, *row[2:]) for row in batch.server_timings],
         )
+        many(
+            "INSERT INTO freshness VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(row.at_s, worker, *row[1:]) for row in batch.freshness],
+        )
 
     def _is_worth_keeping(self, exemplar: Exemplar) -> bool:
         """Among the slowest of its series so far, or an error text not seen there yet, the first few."""

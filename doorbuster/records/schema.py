@@ -19,7 +19,7 @@ from doorbuster.errors import RecordError
 # History of the format
 # 1  the first: meta, writer, series, requests, customers, plan, arrivals, orders, ledger_orders,
 #    ledger_lines, ledger_stock, exemplars, health, events, gauges, workers, batches
-# 2  counters, thinks, stays, connects, server_timings
+# 2  counters, thinks, stays, connects, server_timings, freshness
 SCHEMA_VERSION = 2
 APPLICATION_ID = 0x64626B72  # "dbkr", at byte 68 of the file: tells `file` and us that this is a run file
 FILE_NAME = "run.sqlite"
@@ -110,6 +110,10 @@ CREATE TABLE server_timings (
   stands_for REAL NOT NULL, total_us REAL NOT NULL,
   PRIMARY KEY (minute, series, worker, entry, description)
 ) WITHOUT ROWID;
+CREATE TABLE freshness (
+  at_s REAL NOT NULL, worker INTEGER NOT NULL, sku TEXT NOT NULL, channel TEXT NOT NULL,
+  outcome TEXT NOT NULL, took_s REAL, old_until_s REAL, looks INTEGER NOT NULL, unread INTEGER NOT NULL
+);
 """
 
 _MEANING = {

@@ -7,6 +7,7 @@ from doorbuster.scenario.channels import Channel
 from doorbuster.scenario.curve import RateCurve
 from doorbuster.scenario.demand import Demand
 from doorbuster.scenario.estimate import Estimate, LaneEstimate, estimate
+from doorbuster.scenario.freshness import Freshness
 from doorbuster.scenario.journeys import CHANNELS, JOURNEYS, MIXES, STEPS, Journey
 from doorbuster.scenario.metrics import METRICS, PHASES, Metric, metric_of
 from doorbuster.scenario.model import Scenario
@@ -27,7 +28,7 @@ from doorbuster.scenario.shape import Curve, Stage
 from doorbuster.scenario.stress import Offline, Reloads, Retries, WaitingRoom
 from doorbuster.scenario.target import Shop, Target
 from doorbuster.scenario.thresholds import Tag, Threshold, missing_sections
-from doorbuster.scenario.told import told_of, told_of_rule
+from doorbuster.scenario.told import told_of, told_of_freshness, told_of_rule
 from doorbuster.scenario.visits import DEVICES, PAGES_UNSAID, Device, Pages, devices_given, ordering_shares
 from doorbuster.scenario.walks import WALKS, Walk
 
@@ -50,6 +51,7 @@ __all__ = [
     "Device",
     "Estimate",
     "Exponential",
+    "Freshness",
     "Journey",
     "Lane",
     "LaneEstimate",
@@ -94,5 +96,6 @@ __all__ = [
     "seconds_of",
     "shipped_names",
     "told_of",
+    "told_of_freshness",
     "told_of_rule",
 ]

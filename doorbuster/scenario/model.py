@@ -18,6 +18,7 @@ from doorbuster.scenario.curve import rates_at_busiest
 from doorbuster.scenario.demand import Demand
 from doorbuster.scenario.document import Document
 from doorbuster.scenario.faults import Fault, attempt, faults_of, key_text, nearest
+from doorbuster.scenario.freshness import Freshness
 from doorbuster.scenario.journeys import CHANNELS, JOURNEYS, MIXES
 from doorbuster.scenario.safety import Safety
 from doorbuster.scenario.stress import Offline
@@ -64,6 +65,11 @@ class Scenario(StrictModel):
         examples=[{"can_order": ["rate>=99%"], "http_req_duration{step:checkout}": ["p(95)<3s"]}],
     )
     safety: Safety = Field(default=Safety(), description="What keeps a test from becoming an outage.")
+    freshness: Freshness | None = Field(
+        default=None,
+        description="Measure how long a changed price takes to be seen in each channel. Default: no.",
+        examples=[{"every": "5s", "timeout": "30s"}],
+    )
     seed: Annotated[int, BeforeValidator(whole(0, HIGHEST_SEED)), schema_of(0, HIGHEST_SEED, "integer")] = (
         Field(
             default=DEFAULT_SEED,

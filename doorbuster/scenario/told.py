@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from doorbuster.scenario.behaviour import Patience
 from doorbuster.scenario.channels import Channel
+from doorbuster.scenario.freshness import Freshness
 from doorbuster.scenario.rules import EVERY_STEP, Rule
 from doorbuster.scenario.stress import Offline, Reloads, Retries, WaitingRoom
 from doorbuster.scenario.visits import Pages, ordering_shares
@@ -31,6 +32,12 @@ def told_of(channel: Channel) -> tuple[str, ...]:
     if channel.offline is not None:
         sentences.append(_offline(channel.offline))
     return tuple(sentences)
+
+
+def told_of_freshness(freshness: Freshness) -> str:
+    """What is measured beside the customers, as a sentence."""
+    every, until = format_duration(freshness.every_s), format_duration(freshness.timeout_s)
+    return f"every {every} a price is changed and looked for in every channel, for {until} at most"
 
 
 def told_of_rule(rule: Rule) -> str:

@@ -248,6 +248,16 @@ class Storefront:
         raise NotImplementedError
 
     @classmethod
+    def change_price(cls, client: Client, sku: str, pence: int) -> None:
+        """Staff set the price of a product; when customers see it is what `freshness` measures.
+
+        Raises:
+            Rejected: the shop refuses, or did not say that it is done.
+            NotImplementedError: this driver cannot.
+        """
+        raise NotImplementedError
+
+    @classmethod
     def supports(cls, steps: Sequence[str]) -> tuple[str, ...]:
         """The steps among `steps` that this driver lacks; empty when it can do all of them."""
         return tuple(step for step in steps if not callable(getattr(cls, step, None)))

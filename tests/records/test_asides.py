@@ -25,7 +25,7 @@ from doorbuster.records.schema import FILE_NAME, SCHEMA_VERSION, TABLES
 
 SERIES = SeriesKey("web", "buy", "pay", "ok", "")
 FORMAT_1 = Path(__file__).with_name("format_1.sql")
-ADDED_IN_2 = ("counters", "thinks", "stays", "connects", "server_timings")
+ADDED_IN_2 = ("counters", "thinks", "stays", "connects", "server_timings", "freshness")
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from doorbuster.scenario import CHANNELS, JOURNEYS, METRICS, STEPS, read_scenari
 from doorbuster.scenario.behaviour import LAWS, PATIENCE, Patience
 from doorbuster.scenario.channels import Channel
 from doorbuster.scenario.demand import Annual, Demand
+from doorbuster.scenario.freshness import Freshness
 from doorbuster.scenario.metrics import AGGREGATIONS, PHASES
 from doorbuster.scenario.model import DEFAULT_SEED, Scenario
 from doorbuster.scenario.rules import Rule
@@ -28,11 +29,11 @@ WORDS = set(re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", TEXT, flags=re.DOT
 PREFIXES = {
     Shop: "shop.", PartFault: "faults.", RoomKnobs: "shop.waiting_room.", Annual: "annual.",
     Device: "devices.", Reloads: "reloads.", Retries: "retries.",
-    WaitingRoom: "waiting_room.", Offline: "offline.",
+    WaitingRoom: "waiting_room.", Offline: "offline.", Freshness: "freshness.",
 }  # fmt: skip
 MODELS = [
     *(Scenario, Target, Rule, Shop, Demand, Annual, Curve, Stage, Channel, Patience, ThresholdEntry, Safety),
-    *(Device, Reloads, Retries, WaitingRoom, Offline, PartFault, RoomKnobs),
+    *(Device, Reloads, Retries, WaitingRoom, Offline, PartFault, RoomKnobs, Freshness),
 ]
 KEYS = [
     ("curve." if model is Curve else PREFIXES.get(model, "")) + key
