@@ -154,6 +154,8 @@ def _busy(picking: Picking) -> list[tuple[float, float]]:
     moments = np.unique(np.concatenate((picking.placed_s, picking.picked_s[~np.isnan(picking.picked_s)])))
     some = picking.waiting(moments) > 0
     edges = np.flatnonzero(np.diff(np.concatenate(([False], some, [False]))))
+    if not edges.size:
+        return []
     ends_s = np.append(moments, max(picking.read_at_s, float(moments[-1])))
     return [(float(ends_s[a]), float(ends_s[b])) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 

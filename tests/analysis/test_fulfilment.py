@@ -103,6 +103,12 @@ def test_till_sales_and_cancelled_orders_wait_for_nobody(analysed):
     assert (seen["backlog_peak"], seen["backlog_left"]) == (1, 0)
 
 
+def test_tills_alone_leave_the_warehouse_nothing_to_do(analysed):
+    found = analysed([(1.0, 1.0, LINES)])
+    assert found.silent
+    assert found.sentence.endswith("no order had to be picked.")
+
+
 def test_a_compressed_curve_hides_a_backlog_that_its_full_length_shows(analysed):
     """200 s at 2 more orders/s than are picked leave 400; the run of 20 s shows 40 of them."""
     orders = queue(np.arange(0.0, 20.0, 0.25), rate=2.0)
