@@ -30,6 +30,7 @@ EVERY_TIME = {
     "waiting-room",
 }  # the others prove the same, by `make truth`
 SECONDS, PEAK_PER_S = 4.0, 14.0
+JUDGED = (0, 96, 99)  # pass, inconclusive, fail: so few seconds are no statement about a shop
 ALL_JOURNEYS = ROOT / "tests" / "all-journeys.yaml"
 
 
@@ -43,7 +44,7 @@ def squeezed(path: Path, folder: Path) -> Path:
     for name, channel in raw["channels"].items():
         if "demand" in channel:
             _squeeze_demand(channel["demand"], scenario.channels[name].demand, thinner)
-        channel["think"] = {"constant": "50ms"}
+        channel["think"] = {"constant": "500ms" if "seats" in channel else "50ms"}
         if "offline" in channel:
             _scale(channel["offline"], ("from", "for"), factor)
         if "reloads" in channel:
@@ -74,6 +75,15 @@ def _scale(raw: dict[str, Any], keys: tuple[str, ...], factor: float) -> None:
             raw[key] = f"{parse_duration_s(raw[key]) * factor:.3f}s"
 
 
+def plain_locust(scenario: Path, folder: Path) -> subprocess.CompletedProcess:
+    """The run without a report, which is most of the time of a short one."""
+    return subprocess.run(
+        [sys.executable, "-m", "locust", "-f", "locustfiles/retail_peak.py", "--headless", "--only-summary",
+         "--scenario", scenario, "--run-folder", folder],
+        cwd=ROOT, capture_output=True, text=True, timeout=90,
+    )  # fmt: skip
+
+
 def lanes_of(scenario: Scenario) -> set[tuple[str, str]]:
     schedule = plan_schedule(scenario)
     return {tuple(schedule.lanes[lane]) for lane in set(schedule.lane.tolist())}
@@ -89,11 +99,16 @@ def lanes_of(scenario: Scenario) -> set[tuple[str, str]]:
 )
 def test_a_shipped_scenario_brings_everybody_and_balances(path, doorbuster, tmp_path):
     short = squeezed(path, tmp_path)
-    done = doorbuster("run", short, "--out", tmp_path / "run", "--quiet")
-    assert done.returncode in (0, 96, 99), done.stdout + done.stderr
+    if path.stem in EVERY_TIME:
+        done = plain_locust(short, tmp_path / "run")
+    else:
+        done = doorbuster("run", short, "--out", tmp_path / "run", "--quiet")
+    assert done.returncode in JUDGED, done.stdout + done.stderr
     with Run.open(tmp_path / "run") as run:
         balance, came = run.balance(), run.customers()
         for series in run.arrivals().values():
+            if not series.planned.any():
+                continue  # seats: who comes there is planned by nobody
             assert series.planned.tolist() == series.started.tolist()
         audit = run.audit()
     assert balance.planned == balance.accounted > 0
@@ -103,10 +118,10 @@ def test_a_shipped_scenario_brings_everybody_and_balances(path, doorbuster, tmp_
 
 
 @pytest.fixture(scope="module")
-def all_journeys(doorbuster, tmp_path_factory):
-    """One run with every journey of every channel: (what the command said, its folder)."""
+def all_journeys(tmp_path_factory):
+    """One run with every journey of every channel: (what Locust said, its folder)."""
     folder = tmp_path_factory.mktemp("journeys") / "run"
-    return doorbuster("run", ALL_JOURNEYS, "--out", folder, "--quiet"), folder
+    return plain_locust(ALL_JOURNEYS, folder), folder
 
 
 def test_every_journey_there_is_belongs_to_the_run_of_all_journeys():
@@ -117,7 +132,7 @@ def test_every_journey_there_is_belongs_to_the_run_of_all_journeys():
 
 def test_every_journey_of_every_channel_is_served(all_journeys):
     done, folder = all_journeys
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode in (0, 96), done.stdout + done.stderr
     with Run.open(folder) as run:
         short = {(row.channel, row.journey, row.outcome, row.step, row.cause) for row in run.customers()}
         served = {(row.channel, row.journey) for row in run.customers() if row.outcome == "served"}
@@ -163,20 +178,18 @@ def open_shop(tmp_path):
     process.stdout.close()
 
 
-def test_sales_made_without_network_are_booked_later_at_the_time_they_were_made(
-    open_shop, doorbuster, tmp_path
-):
+def test_sales_made_without_network_are_booked_later_at_the_time_they_were_made(open_shop, tmp_path):
     path = tmp_path / "offline.yaml"
     path.write_text(OFFLINE % open_shop, encoding="utf-8")
-    done = doorbuster("run", path, "--out", tmp_path / "run", "--quiet")
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = plain_locust(path, tmp_path / "run")
+    assert done.returncode in (0, 96), done.stderr
     with urllib.request.urlopen(f"{open_shop}/ledger/orders?limit=1000", timeout=10) as answer:
         booked = {row["idempotency_key"]: row for row in json.load(answer)["orders"]}
     with Run.open(tmp_path / "run") as run:
         started_s = run.meta.started_at_unix_ns / 1e9
         made = {order.idempotency_key: order for order in run.orders()}
         assert run.balance().planned == run.balance().served
-        waited = sum(counter.n for counter in run.counters() if counter.name == "offline_sales")
+        waited = sum(int(n.sum()) for key, n in run.counters().items() if key.name == "offline_sales")
     assert set(made) == set(booked)
     replayed = {key: row for key, row in booked.items() if row["sold_at_unix_s"] is not None}
     assert len(replayed) == waited > 10
