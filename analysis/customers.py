@@ -20,7 +20,7 @@ from doorbuster.records.run import Run
 from doorbuster.report import section as report
 from doorbuster.report.section import Chart, Column, Metric, Role, Section, Series, Table
 from doorbuster.stats.outage import Outage, Share, find_outages
-from doorbuster.stats.proportion import clopper_pearson
+from doorbuster.stats.proportion import clopper_pearson, in_stretches, timed_proportion
 from doorbuster.units import format_count, format_money, format_ratio
 
 OUTCOMES: tuple[Role, ...] = ("served", "abandoned", "turned_away", "queued_out", "dropped")
@@ -136,11 +136,14 @@ def tally(rows: Iterable[CustomerCount], pick: Pick) -> Share:
 
 
 def _rate(rows: Iterable[CustomerCount], pick: Pick, meaning: str = "") -> Metric:
-    share = tally(rows, pick)
-    if not share.n:
+    """The share of those who tried; its interval knows that neighbours in time fare alike."""
+    tried = in_stretches(
+        (row.second, could * row.n, row.n) for row in rows if (could := pick(row)) is not None
+    )
+    if not tried:
         return Metric(None, "ratio", n=0, meaning=meaning)
-    found = clopper_pearson(share.k, share.n)
-    return Metric(found.ratio, "ratio", found.low, found.high, share.n, meaning)
+    found = timed_proportion(*zip(*tried, strict=True))
+    return Metric(found.ratio, "ratio", found.low, found.high, found.n, meaning)
 
 
 def _outcome_metrics(rows: Rows) -> dict[str, Metric]:

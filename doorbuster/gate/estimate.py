@@ -2,6 +2,8 @@
 
 Rules:
 - No samples is Unknown, never 0.
+- Neighbours fare alike: where it is known when things happened, the interval is widened by how much stretches
+  of time differ, a planned ramp left out. With fewer than ten stretches they are taken as independent.
 - A time is known to within its histogram bin (0.1 %): a value in the bin of the bound counts as the bound.
 - `too_few` says why this many samples cannot carry the threshold: the quantile needs more (p99: 299), or a
   single customer would turn the result over.
@@ -17,8 +19,9 @@ from doorbuster.gate.words import COUNTED_OF, COUNTS, RATES, TRENDS
 from doorbuster.records.histogram import bin_index
 from doorbuster.scenario.thresholds import Threshold
 from doorbuster.stats.censored import CensoredEstimate, censored_mean, censored_quantile, survival_curve
-from doorbuster.stats.proportion import clopper_pearson
+from doorbuster.stats.proportion import clopper_pearson, timed_proportion
 from doorbuster.stats.quantile import minimum_n, quantile_estimate
+from doorbuster.stats.response import response_quantiles
 from doorbuster.units import format_count, format_duration, format_ratio
 
 _MEAN_NEEDS = 10
@@ -103,6 +106,11 @@ def _quantile(tally: TrendTally, p: float) -> Estimate:
     n = tally.answered.n + tally.given_up.n
     needs = minimum_n(p)
     too_few = "" if n >= needs else f"this percentile needs {format_count(needs)} requests, there were {n}"
+    if tally.stretches and not too_few:
+        (timed,) = response_quantiles(tally.stretches, [p])
+        if timed.value_us is not None and timed.effective_n > 0:
+            ends = _ms(timed.low_us), _ms(timed.high_us)
+            return Estimate(timed.value_us / 1e3, *ends, n, timed.at_least, "")
     if tally.given_up.n:
         return _from_us(censored_quantile(survival_curve(tally.answered, tally.given_up), p), too_few)
     found = quantile_estimate(tally.answered, p)
@@ -145,6 +153,8 @@ def _of_rate(threshold: Threshold, tally: RateTally) -> Estimate | Unknown:
     if tally.n == 0:
         return Unknown(f"there were no {words.whom}")
     found = clopper_pearson(tally.k, tally.n)
+    if tally.by_time:
+        found = timed_proportion(*zip(*tally.by_time, strict=True))
     interval = f"{format_ratio(found.low)} to {format_ratio(found.high)}"
     phrase = (
         f"{format_ratio(tally.k / tally.n)} of the {words.whom} {words.did} "

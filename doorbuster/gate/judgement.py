@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from doorbuster.errors import ExitCode
 from doorbuster.records.histogram import Histogram
+from doorbuster.stats.response import Stretch
 
 if TYPE_CHECKING:
     from doorbuster.scenario.thresholds import Threshold
@@ -44,18 +45,24 @@ class HasMetrics(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrendTally:
-    """Times of requests: `answered`, and `given_up` at the moment the customer left (lower bounds)."""
+    """Times of requests: `answered`, and `given_up` at the moment the customer left (lower bounds).
+
+    `stretches` are the same in order of time, as far as it was kept: neighbours fare alike, and only the
+    scatter between stretches tells how many requests were independent.
+    """
 
     answered: Histogram
     given_up: Histogram
+    stretches: tuple[Stretch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RateTally:
-    """`k` of `n` customers or requests."""
+    """`k` of `n` customers or requests; `by_time` is the same in stretches of time, each (k, n), in order."""
 
     k: int
     n: int
+    by_time: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

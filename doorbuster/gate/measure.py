@@ -10,9 +10,13 @@ Rules:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
 
 from doorbuster.gate.judgement import (
     CountTally,
@@ -30,12 +34,15 @@ from doorbuster.records.ledger import Audit, Ledger, audit
 from doorbuster.records.run import Kind, Run
 from doorbuster.scenario.phases import Phase, Seconds, recorded_phases, seconds_of
 from doorbuster.scenario.thresholds import METRICS, Threshold
+from doorbuster.stats.proportion import in_stretches
+from doorbuster.stats.response import MOST_STRETCHES, Stretch
 
 KINDS: dict[str, Kind] = {
     "http_req_duration": "response",
     "http_req_waiting": "first_byte",
     "service_time": "service",
 }
+Counts = NDArray[np.int64]
 AUDITED = ("orders_lost", "orders_duplicated", "orders_unacknowledged", "oversold_units")
 
 
@@ -142,8 +149,10 @@ class Measured:
         if threshold.metric in ("http_req_failed", "http_reqs"):
             return self._requests(threshold.metric, select)
         if metric.kind == "rate":
-            return customer_rate(
-                threshold.metric, (row for row in self.customers if select.takes_customer(row))
+            rows = [row for row in self.customers if select.takes_customer(row)]
+            return replace(
+                customer_rate(threshold.metric, rows),
+                by_time=in_stretches(_by_second(threshold.metric, rows)),
             )
         if threshold.metric == "customers":
             count = sum(row.n for row in self.customers if select.takes_customer(row))
@@ -152,18 +161,30 @@ class Measured:
 
     def _trend(self, kind: Kind, select: Selector) -> Tally:
         outcomes = select.timed_outcomes
+        first, end = select.seconds or (0, self.run.recorded_s)
+        width_s = max(1, math.ceil((end - first) / MOST_STRETCHES))
         found = self.run.histograms_by(
             lambda series: (
-                series.outcome if series.outcome in outcomes and select.takes_series(series) else None
+                ("abandoned" if series.outcome == "abandoned" else "answered")
+                if series.outcome in outcomes and select.takes_series(series)
+                else None
             ),
             kind,
+            width_s,
             seconds=select.seconds,
         )
-        answered = [found[name] for name in ("ok", "failed") if name in found]
-        given_up = found.get("abandoned", Histogram.empty())
-        if not answered and not given_up.n:
+        if not any(histogram.n for histogram in found.values()):
             return Unknown(self._nothing_matched(select))
-        return TrendTally(Histogram.empty().merge(*answered), given_up)
+        nothing = Histogram.empty()
+        stretches = tuple(
+            Stretch(found.get(("answered", at), nothing), found.get(("abandoned", at), nothing))
+            for at in range(first // width_s, math.ceil(end / width_s))
+        )
+        answered, given_up = (
+            nothing.merge(*(histogram for (name, _), histogram in found.items() if name == wanted))
+            for wanted in ("answered", "abandoned")
+        )
+        return TrendTally(answered, given_up, stretches)
 
     def _requests(self, metric: str, select: Selector) -> Tally:
         outcomes = select.counted_outcomes
@@ -173,13 +194,17 @@ class Measured:
             )
         )
         within = slice(*select.seconds) if select.seconds else slice(None)
-        sums = {outcome: int(per_second[within].sum()) for outcome, per_second in counts.items()}
-        total = sum(sums.values())
+        per_second = {outcome: found[within] for outcome, found in counts.items()}
+        length = max((found.size for found in per_second.values()), default=0)
+        all_of_them: Counts = sum(per_second.values(), start=np.zeros(length, np.int64))
+        total = int(all_of_them.sum())
         if not total:
             return Unknown(self._nothing_matched(select))
         if metric == "http_reqs":
             return CountTally(total, total, self._length_s(select))
-        return RateTally(total - sums.get("ok", 0), total)
+        bad = all_of_them - per_second.get("ok", np.zeros(length, np.int64))
+        by_second = zip(range(length), bad.tolist(), all_of_them.tolist(), strict=True)
+        return RateTally(int(bad.sum()), total, in_stretches(by_second))
 
     def _nothing_matched(self, select: Selector) -> str:
         chosen = ", ".join(f"{name}:{value}" for name, value in select.tags.items())
@@ -259,6 +284,13 @@ def customer_rate(metric: str, rows: Iterable[CustomerCount]) -> RateTally:
             n += row.n
             k += row.n if happened else 0
     return RateTally(k, n)
+
+
+def _by_second(metric: str, rows: Iterable[CustomerCount]) -> Iterable[tuple[int, int, int]]:
+    for row in rows:
+        tally = customer_rate(metric, [row])
+        if tally.n:
+            yield row.second, tally.k, tally.n
 
 
 def _audited_count(metric: str, found: Audit) -> int:

@@ -9,9 +9,14 @@ Rules of this module:
 - Never more than there were: a scatter smaller than chance is taken for chance.
 - Few blocks measure the scatter badly; that uncertainty widens the interval too (Student's t).
 
-Source: Kish (1965), "Survey Sampling", section 8.2 (design effect); Schmeiser (1982), "Batch size effects in
-the analysis of simulation output", Operations Research 30 (10 to 30 batches); Korn and Graubard (1998),
-Survey Methodology 24 (effective sample size with degrees of freedom).
+- A change that the plan makes (a ramp) is no scatter: `planned_design_effect` compares neighbours only, and
+  the trend drops out.
+
+Source: von Neumann, Kent, Bellinson and Hart (1941), "The mean square successive difference", Annals of
+Mathematical Statistics 12; Wolter (2007), "Introduction to Variance Estimation", 2nd edition, section 8.2
+(successive differences for ordered samples); Kish (1965), "Survey Sampling", section 8.2 (design effect);
+Schmeiser (1982), "Batch size effects in the analysis of simulation output", Operations Research 30 (10 to 30
+batches); Korn and Graubard (1998), Survey Methodology 24 (effective sample size with degrees of freedom).
 """
 
 from __future__ import annotations
@@ -54,3 +59,35 @@ def effective_n(n: int, blocks: int, effect: float, *, confidence: float) -> flo
     level = (1 + confidence) / 2
     widening = float(ndtri(level) / stdtrit(blocks - 1, level)) ** 2
     return max(1.0, n / effect * widening)
+
+
+def planned_design_effect(k: NDArray[np.float64], n: NDArray[np.float64]) -> float:
+    """The design effect of shares k/n of neighbouring stretches, a planned trend left out; at least 1.
+
+    D = [B / (2 (B - 1)) * sum over i of (e_(i+1) - e_i)^2 / N^2] / [P (1 - P) / N]
+    e_i = k_i - P n_i,  k_i of the n_i requests of stretch i,  P = sum k_i / N
+
+    Args: k, n: shape (stretches,), in order of time; stretches without requests are left out.
+    """
+    used = n > 0
+    k, n = k[used], n[used]
+    if n.size < 2:
+        raise ValueError(f"a design effect needs at least 2 stretches with requests (got {n.size})")
+    total = float(n.sum())
+    ratio = float(k.sum()) / total
+    chance = ratio * (1 - ratio) / total
+    if chance == 0:
+        return 1.0
+    steps = np.diff(k - ratio * n)
+    scatter = n.size / (2 * (n.size - 1)) * float(steps @ steps) / total**2
+    return max(1.0, scatter / chance)
+
+
+def planned_effective_n(k: NDArray[np.float64], n: NDArray[np.float64], *, confidence: float) -> float:
+    """Independent trials that those of stretches in order of time are worth, a planned trend left out.
+
+    Successive differences of B stretches are worth 2 (B - 1) / 3 degrees of freedom.
+    """
+    used = int(np.count_nonzero(n))
+    worth = 2 * (used - 1) // 3 + 1
+    return effective_n(int(n.sum()), worth, planned_design_effect(k, n), confidence=confidence)

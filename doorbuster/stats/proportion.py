@@ -8,15 +8,16 @@ Rules of this module:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from doorbuster.stats.blocks import design_effect, effective_n
+from doorbuster.stats.blocks import FEWEST_BLOCKS, design_effect, effective_n, planned_effective_n
 
 CONFIDENCE = 0.95
+STRETCHES = 30  # each is then long against the memory of a queue in a run of minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,44 @@ def clustered_proportion(
     ratio = positive / total
     low, high = _beta_bounds(ratio * independent, independent, confidence)
     return ProportionEstimate(positive, total, ratio, low, high, independent)
+
+
+def timed_proportion(
+    successes: Sequence[int] | NDArray[np.int64],
+    totals: Sequence[int] | NDArray[np.int64],
+    *,
+    confidence: float = CONFIDENCE,
+) -> ProportionEstimate:
+    """Interval for a share whose trials follow a plan: neighbours fare alike, and the plan may change.
+
+    As `clustered_proportion`, with the scatter measured between neighbouring blocks. With trials in fewer
+    than ten blocks nothing can be said about scatter; they are then taken as independent.
+
+    Args: successes, totals: shape (blocks,), in order of time; blocks without trials are left out.
+    """
+    k = np.asarray(successes, np.float64)
+    n = np.asarray(totals, np.float64)
+    total, positive = int(n.sum()), int(k.sum())
+    if int(np.count_nonzero(n)) < FEWEST_BLOCKS:
+        return clopper_pearson(positive, total, confidence=confidence)
+    _check(positive, total)
+    independent = planned_effective_n(k, n, confidence=confidence)
+    ratio = positive / total
+    low, high = _beta_bounds(ratio * independent, independent, confidence)
+    return ProportionEstimate(positive, total, ratio, low, high, independent)
+
+
+def in_stretches(
+    counts: Iterable[tuple[int, int, int]], *, most: int = STRETCHES
+) -> tuple[tuple[int, int], ...]:
+    """Counts of (second, successes, trials) in any order, as at most so many equal stretches: (k, n) each."""
+    seen = np.array(sorted(counts), np.int64).reshape(-1, 3)
+    if not seen.size:
+        return ()
+    since = seen[:, 0] - seen[0, 0]
+    width = int(since[-1]) // most + 1
+    k, n = (np.bincount(since // width, weights=seen[:, column]).astype(int).tolist() for column in (1, 2))
+    return tuple(zip(k, n, strict=True))
 
 
 def _beta_bounds(successes: float, n: float, confidence: float) -> list[float]:

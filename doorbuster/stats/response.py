@@ -7,13 +7,6 @@ Rules of this module:
 - The interval is widened by how much stretches of time differ beyond chance. A change that the plan makes (a
   ramp) is no such scatter: it is measured between neighbouring stretches, and drops out.
 - Below the sample that a quantile needs there is no value, only the reason.
-
-    D = [B / (2 (B - 1)) * sum over i of (e_(i+1) - e_i)^2 / N^2] / [P (1 - P) / N],   at least 1
-    e_i = k_i - P n_i,  k_i of the n_i requests of stretch i at or below the quantile,  P = sum k_i / N
-
-Source: von Neumann, Kent, Bellinson and Hart (1941), "The mean square successive difference", Annals of
-Mathematical Statistics 12; Wolter (2007), "Introduction to Variance Estimation", 2nd edition, section 8.2
-(successive differences for ordered samples), with 2 (B - 1) / 3 degrees of freedom.
 """
 
 from __future__ import annotations
@@ -27,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doorbuster.records.histogram import Histogram, bin_index
-from doorbuster.stats.blocks import FEWEST_BLOCKS, effective_n
+from doorbuster.stats.blocks import FEWEST_BLOCKS, planned_effective_n
 from doorbuster.stats.censored import censored_quantile, survival_curve
 from doorbuster.stats.proportion import CONFIDENCE
 from doorbuster.stats.quantile import minimum_n, order_statistic_ranks
@@ -82,25 +75,6 @@ def response_quantiles(
     return tuple(_quantile(stretches, answered, given_up, p, confidence) for p in shares)
 
 
-def planned_design_effect(k: Floats, n: Floats) -> float:
-    """The design effect of shares k/n of neighbouring stretches, a planned trend left out; at least 1.
-
-    Args: k, n: shape (stretches,), in order of time; stretches without requests are left out.
-    """
-    used = n > 0
-    k, n = k[used], n[used]
-    if n.size < 2:
-        raise ValueError(f"a design effect needs at least 2 stretches with requests (got {n.size})")
-    total = float(n.sum())
-    ratio = float(k.sum()) / total
-    chance = ratio * (1 - ratio) / total
-    if chance == 0:
-        return 1.0
-    steps = np.diff(k - ratio * n)
-    scatter = n.size / (2 * (n.size - 1)) * float(steps @ steps) / total**2
-    return max(1.0, scatter / chance)
-
-
 def _quantile(
     stretches: Sequence[Stretch], answered: Histogram, given_up: Histogram, p: float, confidence: float
 ) -> ResponseQuantile:
@@ -110,7 +84,7 @@ def _quantile(
         reason = f"needs {format_count(needed)} requests, there were {format_count(n)}"
         return ResponseQuantile(p, None, None, None, n, given_up.n, False, 0.0, reason)
     value_us, at_least = _value(answered, given_up, p)
-    independent = _independent(stretches, value_us, n, confidence)
+    independent = _independent(stretches, value_us, confidence)
     if independent is None:
         reason = f"an interval needs requests in {FEWEST_BLOCKS} stretches of time"
         return ResponseQuantile(p, value_us, None, None, n, given_up.n, at_least, 0.0, reason)
@@ -134,8 +108,8 @@ def _value(answered: Histogram, given_up: Histogram, p: float) -> tuple[float, b
     return found.value_us, found.at_least
 
 
-def _independent(stretches: Sequence[Stretch], value_us: float, n: int, confidence: float) -> float | None:
-    """Independent requests that n are worth; None with requests in too few stretches to tell."""
+def _independent(stretches: Sequence[Stretch], value_us: float, confidence: float) -> float | None:
+    """Independent requests that all are worth; None with requests in too few stretches to tell."""
     blocks = min(MOST_STRETCHES, len(stretches))
     place = np.arange(len(stretches)) * blocks // max(1, len(stretches))
     limit = int(bin_index([round(value_us)])[0])
@@ -148,8 +122,7 @@ def _independent(stretches: Sequence[Stretch], value_us: float, n: int, confiden
     used = int(np.count_nonzero(total))
     if used < FEWEST_BLOCKS:
         return None
-    worth = math.floor(2 * (used - 1) / 3) + 1  # what the successive differences are worth in plain blocks
-    return effective_n(n, worth, planned_design_effect(k, total), confidence=confidence)
+    return planned_effective_n(k, total, confidence=confidence)
 
 
 def _bounds(answered: Histogram, p: float, independent: float, confidence: float) -> list[float | None]:

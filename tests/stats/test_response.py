@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from doorbuster.records.histogram import Histogram
+from doorbuster.stats.blocks import planned_design_effect
 from doorbuster.stats.quantile import minimum_n, quantile_estimate, quantile_over_seconds
-from doorbuster.stats.response import Stretch, planned_design_effect, response_quantiles
+from doorbuster.stats.response import Stretch, response_quantiles
 
 NOBODY = Histogram.empty()
 

@@ -48,9 +48,11 @@ def searched(root, truth_server, tmp_path):
         url = truth_server("--service-rate", "100/s", *server)
         scenario, folder = tmp_path / "known.yaml", tmp_path / "search"
         scenario.write_text(SCENARIO % {"url": url, "threshold": threshold, "patience": patience})
-        command = [sys.executable, "-m", "doorbuster", "capacity", scenario, "--out", folder,
-                   "--settle", "3s", "--locustfile", root / "tests/load/one_step.py", "--start", "40 customers/s",
-                   "--highest", "400 customers/s", "--budget", budget]  # fmt: skip
+        command = [
+            sys.executable, "-m", "doorbuster", "capacity", scenario, "--out", folder, "--settle", "3s",
+            "--locustfile", root / "tests/load/one_step.py", "--start", "40 customers/s",
+            "--highest", "400 customers/s", "--budget", budget,
+        ]  # fmt: skip
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=900, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
         found = find_search(folder / "run.sqlite")

@@ -1,0 +1,83 @@
+"""Neighbours fare alike: what the gate states as 95 % is 95 %, on a queue whose truth is known."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from doorbuster.gate.decide import decide
+from doorbuster.gate.judgement import RateTally, TrendTally
+from doorbuster.records.histogram import Histogram
+from doorbuster.scenario.thresholds import read_thresholds
+from doorbuster.stats.response import Stretch
+
+MU_PER_S, LENGTH_S, STRETCHES, RUNS = 100.0, 300.0, 30, 300
+NOBODY = Histogram.empty()
+
+
+def promise(metric: str, expression: str):
+    return read_thresholds({metric: [expression]})[0]
+
+
+def queue(rng: np.random.Generator, rho: float) -> tuple[np.ndarray, np.ndarray]:
+    """Due times and times in system of M/M/1 that begins in equilibrium (Lindley)."""
+    due = np.sort(rng.uniform(0, LENGTH_S, rng.poisson(rho * MU_PER_S * LENGTH_S)))
+    service = rng.exponential(1 / MU_PER_S, due.size)
+    first = rng.exponential(1 / (MU_PER_S * (1 - rho))) if rng.random() < rho else 0.0
+    sums = np.cumsum(np.concatenate([[first], service[:-1] - np.diff(due)]))
+    return due, sums - np.minimum(np.minimum.accumulate(sums), 0.0) + service
+
+
+def slower_than_s(rho: float, p: float) -> float:
+    """The p-quantile of the time in system: ln(1 / (1 - p)) / (mu - lambda)."""
+    return -math.log(1 - p) / (MU_PER_S * (1 - rho))
+
+
+def trend(due: np.ndarray, took: np.ndarray) -> TrendTally:
+    times_us, place = (took * 1e6).astype(np.int64), (due * STRETCHES / LENGTH_S).astype(int)
+    parts = [Histogram.from_values(times_us[place == k]) for k in range(STRETCHES)]
+    return TrendTally(NOBODY.merge(*parts), NOBODY, tuple(Stretch(part, NOBODY) for part in parts))
+
+
+def rate(due: np.ndarray, good: np.ndarray) -> RateTally:
+    place = (due * STRETCHES / LENGTH_S).astype(int)
+    n, k = np.bincount(place, minlength=STRETCHES), np.bincount(place[good], minlength=STRETCHES)
+    return RateTally(int(k.sum()), int(n.sum()), tuple(zip(k.tolist(), n.tolist(), strict=True)))
+
+
+def covered(rho: float, p: float, kind: str, *, timed: bool) -> tuple[float, float]:
+    """How often the interval holds the truth, and how often the gate is certain of what is not so."""
+    rng, hits, alarms = np.random.default_rng(17), 0, 0
+    truth_s = slower_than_s(rho, p)
+    for _ in range(RUNS):
+        due, took = queue(rng, rho)
+        if kind == "times":
+            tally = trend(due, took)
+            tally = tally if timed else TrendTally(tally.answered, NOBODY)
+            judged = decide(promise("http_req_duration", f"p({100 * p:g})<={1e3 * truth_s:.6f}ms"), tally)
+            truth = 1e3 * truth_s
+        else:
+            tally = rate(due, took <= truth_s)
+            tally = tally if timed else RateTally(tally.k, tally.n)
+            judged, truth = decide(promise("served", f"rate>={p}"), tally), p
+        hits += judged.low <= truth <= judged.high
+        alarms += judged.status == "fail" and judged.certain
+    return hits / RUNS, alarms / RUNS
+
+
+@pytest.mark.parametrize("kind", ["times", "shares"])
+@pytest.mark.parametrize("p", [0.5, 0.95])
+@pytest.mark.parametrize("rho", [0.5, 0.8])
+def test_the_interval_of_a_threshold_holds_the_truth_on_a_queue(rho, p, kind):
+    holds, alarms = covered(rho, p, kind, timed=True)
+    assert 0.92 <= holds <= 0.98, (holds, alarms)
+    assert alarms <= 0.05
+
+
+@pytest.mark.parametrize("kind", ["times", "shares"])
+def test_as_if_independent_it_would_not(kind):
+    holds, alarms = covered(0.8, 0.5, kind, timed=False)
+    assert holds < 0.6
+    assert alarms > 0.15
