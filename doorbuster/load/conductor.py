@@ -168,7 +168,8 @@ class Conductor:
         brief.folder.mkdir(parents=True, exist_ok=True)
         self._target = open_target(scenario, brief.folder / "shop.log")
         check_allowed(scenario, self._target.url, confirmed_host=brief.confirmed_host)
-        assortment = read_assortment(brief.driver, self._target.url, self._tag())
+        allow = scenario.safety.allow
+        assortment = read_assortment(brief.driver, self._target.url, self._tag(), allow)
         self._opening = self._with_books(
             lambda client: read_opening(brief.driver, client, started_unix_s=time())
         )
@@ -301,7 +302,8 @@ class Conductor:
     def _with_books(self, read: Callable[[PlainClient], Any]) -> Any:
         """Read the shop's books; a shop that refuses is noted, because the audit is then unknown."""
         assert self._target is not None
-        client = PlainClient(self._target.url, self._tag(), limit_s=BOOKS_LIMIT_S)
+        allow = self.brief.scenario.safety.allow
+        client = PlainClient(self._target.url, self._tag(), limit_s=BOOKS_LIMIT_S, allow=allow)
         try:
             return read(client)
         except Rejected as refusal:

@@ -62,7 +62,8 @@ class FreshnessWatch:
         self._changed: set[str] = set()  # products whose price may not be what it was
 
         def client(limit_s: float) -> PlainClient:
-            return PlainClient(assignment.url, dict(tag), limit_s=limit_s)
+            allow = assignment.scenario.safety.allow
+            return PlainClient(assignment.url, dict(tag), limit_s=limit_s, allow=allow)
 
         self._staff = client(STAFF_LIMIT_S)
         self._clients = {name: client(self._timeout_s) for name in readers(assignment, driver)}

@@ -25,7 +25,7 @@ from doorbuster.load.errands import Errands
 from doorbuster.load.freshness import FreshnessWatch
 from doorbuster.load.health import HealthProbe
 from doorbuster.load.http.exchange import Exchange
-from doorbuster.load.http.settings import HttpSettings
+from doorbuster.load.http.settings import HttpSettings, hosts_of
 from doorbuster.load.live_stats import feed_locust
 from doorbuster.load.process import prepare_process
 from doorbuster.load.recorder import Recorder
@@ -98,6 +98,7 @@ class Generator:
         self.driver = driver
         self.http_settings = HttpSettings(
             headers={TRAFFIC_TAG: assignment.run_id},
+            hosts=hosts_of(assignment.url, *assignment.scenario.safety.allow),
             source_addresses=sources_for(assignment.url, assignment.scenario.target.source_addresses),
         )
         self.recorder = Recorder(

@@ -16,7 +16,7 @@ from gevent import subprocess
 
 from doorbuster.errors import TargetError, UsageError
 from doorbuster.load.http.client import HttpClient
-from doorbuster.load.http.settings import HttpSettings
+from doorbuster.load.http.settings import HttpSettings, hosts_of
 from doorbuster.scenario import Scenario
 from doorbuster.storefronts import Assortment, Rejected, Response, Storefront
 
@@ -121,8 +121,8 @@ def is_loopback(host: str) -> bool:
 class PlainClient:
     """A client for what is not measured: reading the assortment and the shop's books."""
 
-    def __init__(self, url: str, tag: dict[str, str], *, limit_s: float) -> None:
-        self._http = HttpClient(url, settings=HttpSettings(headers=tag))
+    def __init__(self, url: str, tag: dict[str, str], *, limit_s: float, allow: tuple[str, ...] = ()) -> None:
+        self._http = HttpClient(url, settings=HttpSettings(headers=tag, hosts=hosts_of(url, *allow)))
         self._limit_s = limit_s
 
     def request(self, method: str, url: str, **options: Any) -> Response:
@@ -133,13 +133,15 @@ class PlainClient:
         self._http.close()
 
 
-def read_assortment(driver: type[Storefront], url: str, tag: dict[str, str]) -> Assortment:
+def read_assortment(
+    driver: type[Storefront], url: str, tag: dict[str, str], allow: tuple[str, ...] = ()
+) -> Assortment:
     """What the shop sells, which also proves that it is there and is the kind of shop we were told.
 
     Raises:
         TargetError: it cannot be reached, refuses, or does not answer like this kind of shop.
     """
-    client = PlainClient(url, tag, limit_s=PREPARE_LIMIT_S)
+    client = PlainClient(url, tag, limit_s=PREPARE_LIMIT_S, allow=allow)
     try:
         assortment = driver.prepare(client)
     except Rejected as refusal:

@@ -23,7 +23,7 @@ from typing import Any
 from doorbuster.errors import TargetError
 from doorbuster.load.hints import hint_for
 from doorbuster.load.http.client import HttpClient
-from doorbuster.load.http.settings import HttpSettings, Timeouts
+from doorbuster.load.http.settings import HttpSettings, Timeouts, hosts_of
 from doorbuster.load.watched import Shown, WatchedClient
 from doorbuster.scenario import JOURNEYS, STEPS
 from doorbuster.storefronts import (
@@ -111,7 +111,9 @@ class Walk:
     def __init__(self, driver: type[Storefront], url: str, *, orders: bool, run_id: str) -> None:
         self._driver = driver
         self._orders = orders
-        settings = HttpSettings(headers={"X-Doorbuster-Run": run_id}, timeouts=Timeouts(total_s=STEP_LIMIT_S))
+        settings = HttpSettings(
+            headers={"X-Doorbuster-Run": run_id}, timeouts=Timeouts(total_s=STEP_LIMIT_S), hosts=hosts_of(url)
+        )
         self._new_client: Callable[[], HttpClient] = lambda: HttpClient(url, settings=settings)
         self._client = WatchedClient(self._new_client())
         self._rng = Random(run_id)

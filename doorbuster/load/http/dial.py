@@ -21,7 +21,7 @@ from doorbuster.load.http.connection import Connection
 from doorbuster.load.http.dns import Address
 from doorbuster.load.http.exchange import RequestFailed
 from doorbuster.load.http.proxy import Proxy, connect_request
-from doorbuster.load.http.settings import HttpSettings
+from doorbuster.load.http.settings import HttpSettings, is_this_machine
 from doorbuster.load.http.target import Target
 from doorbuster.load.http.tls import context_for
 from doorbuster.load.http.waiting import Wire
@@ -63,6 +63,9 @@ class Dialler:
         deadline = min(connect_deadline, total_deadline)
         cause = "connect_timeout" if connect_deadline <= total_deadline else "total_timeout"
         target, proxy = self._target, self._proxy
+        allowed = self._settings.hosts
+        if allowed is not None and target.host not in allowed and not is_this_machine(target.host):
+            raise RequestFailed("host_not_allowed", target.host)
         host, port = (proxy.host, proxy.port) if proxy else (target.host, target.port)
         try:
             addresses = self._wire.resolver.addresses(

@@ -12,6 +12,7 @@ from doorbuster.errors import RunError
 
 CAUSES = {
     "dns": "the name of the host has no address, or the resolver did not answer",
+    "host_not_allowed": "a link or a redirect leads to a host that may not be loaded",
     "connect_refused": "nobody listens at the address",
     "connect_timeout": "no connection within the connect timeout",
     "connect_failed": "no connection for another reason: no route, no free port, no file descriptor",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -37,6 +39,7 @@ class HttpSettings:
     tls_resumption: a customer's further connections resume its own TLS session. Sessions are never shared
       between customers: a new visitor costs the shop a full handshake, in December as in the test.
     dns_ttl_s: how long a process keeps the addresses of a name; 0 asks for every connection.
+    hosts: the names a connection may go to besides this machine, whatever a redirect says; None: any.
     source_addresses: local addresses taken in turn; each gives about 28,000 more ports to one destination.
     proxy: "http://[user:password@]host:port" for every request; proxies_from_env: HTTP_PROXY, HTTPS_PROXY
       and NO_PROXY. Without either, the environment is ignored.
@@ -58,6 +61,7 @@ class HttpSettings:
     client_key_file: str = ""
     tls_resumption: bool = True
     dns_ttl_s: float = 60.0
+    hosts: frozenset[str] | None = None
     source_addresses: tuple[str, ...] = ()
     proxy: str = ""
     proxies_from_env: bool = False
@@ -81,6 +85,19 @@ class HttpSettings:
         ):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be >= {least} (got {getattr(self, name)!r})")
+
+
+def hosts_of(url: str, *allowed: str) -> frozenset[str]:
+    """The host of a URL and those that are allowed besides, as `HttpSettings.hosts` wants them."""
+    return frozenset(name.lower() for name in (urlsplit(url).hostname, *allowed) if name)
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a name or address, as it stands in a URL, is this machine's own."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def timeouts_from(
