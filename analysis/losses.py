@@ -13,9 +13,12 @@ part of a page that may fail (recommendations, reviews) costs no visit: the tabl
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,7 +27,7 @@ from doorbuster.records.batch import CustomerCount
 from doorbuster.records.run import Run
 from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table, main
 from doorbuster.stats.proportion import clopper_pearson
-from doorbuster.units import format_count, format_ratio
+from doorbuster.units import format_count, format_money, format_ratio
 
 AGAIN = ("retries", "reloads")
 DEGRADED = "degraded:"
@@ -46,7 +49,8 @@ class Expected:
 def analyse(run: Run) -> Section:
     """The losses of a run."""
     rows = [row for row in run.customers(run.grain_s) if row.outcome != "dropped"]
-    expected, blame = expect(rows), _blame(rows)
+    expected, worth = expect(rows), baskets(run)
+    causes = blame(rows, worth)
     counters = run.counters()
     attempts, degraded = _attempts(run, counters), _degraded(run, counters)
     lost = expected.value - expected.got
@@ -59,15 +63,16 @@ def analyse(run: Run) -> Section:
             lost, "count", expected.low - expected.got, expected.high - expected.got, round(expected.value),
             "of these, not placed",
         ),
+        "revenue_lost_to_the_shop": _revenue((part for _, part in _lost(rows)), worth),
         **_again_metrics(attempts, degraded),
     }  # fmt: skip
     return Section(
         name="losses",
         question="What did it cost, and what is to blame?",
-        sentence=_sentence(expected, blame),
+        sentence=_sentence(expected, causes),
         findings=(*_again_finding(attempts), *map(_degraded_finding, degraded)),
         figures=_funnel_chart(rows),
-        tables=(*_blame_table(blame), *_again_table(attempts), *_degraded_table(degraded)),
+        tables=(*_blame_table(causes), *_again_table(attempts), *_degraded_table(degraded)),
         metrics=metrics,
     )
 
@@ -76,33 +81,119 @@ def expect(rows: Sequence[CustomerCount]) -> Expected:
     """Orders of an unhurried shop: intentions that are known, and those of leavers as the served ones had."""
     known = sum(row.n for row in rows if row.order is not None)
     got = sum(row.n for row in rows if row.order == 1)
-    served: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    served = _ordered(rows)
     left = Counter[tuple[str, str]]()
     for row in rows:
-        if row.outcome == "served":
-            served[row.channel, row.journey][0] += row.n if row.order == 1 else 0
-            served[row.channel, row.journey][1] += row.n
-        elif row.order is None:
+        if row.outcome != "served" and row.order is None:
             left[row.channel, row.journey] += row.n
     value = low = high = float(known)
     for lane, n in left.items():
-        ordered, of = served[lane]
+        ordered, of = served.get(lane, (0, 0))
         if ordered:
             share = clopper_pearson(ordered, of)
             value, low, high = value + n * ordered / of, low + n * share.low, high + n * share.high
     return Expected(value, low, high, got)
 
 
-def _blame(rows: Sequence[CustomerCount]) -> Counter[tuple[str, str, str]]:
-    """Known lost orders by step, cause and how the customer left."""
-    counts = Counter[tuple[str, str, str]]()
+@dataclass(frozen=True, slots=True)
+class Basket:
+    """The mean acknowledged order of a channel in pence, and its standard error (None: under ten orders)."""
+
+    mean: float
+    error: float | None
+
+
+class Part(NamedTuple):
+    """Orders lost in a channel, and by how much fewer or more it may be (95 %)."""
+
+    channel: str
+    orders: float
+    less: float
+    more: float
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Orders, and pence, lost for one reason: customers who left at a step, for a cause, with an outcome."""
+
+    step: str
+    cause: str
+    outcome: str
+    orders: Metric
+    revenue: Metric
+
+
+def baskets(run: Run) -> dict[str, Basket]:
+    """By channel; "" is the basket of all channels, for those in which nothing was ordered."""
+    totals: dict[str, list[int]] = defaultdict(list)
+    for order in run.orders():
+        if order.answer == "acknowledged" and order.total_pence > 0:
+            totals[order.channel].append(order.total_pence)
+            totals[""].append(order.total_pence)
+    return {
+        channel: Basket(fmean(found), stdev(found) / math.sqrt(len(found)) if len(found) >= 10 else None)
+        for channel, found in totals.items()
+    }
+
+
+def blame(rows: Sequence[CustomerCount], worth: Mapping[str, Basket]) -> list[Loss]:
+    """What each lost order is blamed on, the dearest first."""
+    lost: dict[tuple[str, str, str], list[Part]] = defaultdict(list)
+    for row, part in _lost(rows):
+        lost[row.step or "unknown", row.cause or "none given", row.outcome].append(part)
+    found = [Loss(*why, _orders(parts), _revenue(parts, worth)) for why, parts in lost.items()]
+    return sorted(found, key=lambda loss: (-(loss.revenue.value or 0), -(loss.orders.value or 0)))
+
+
+def _lost(rows: Sequence[CustomerCount]) -> Iterator[tuple[CustomerCount, Part]]:
+    """Who came to order and left is one; who left before that was known, as often as the served ordered."""
+    shares = {lane: clopper_pearson(*counts) for lane, counts in _ordered(rows).items()}
     for row in rows:
+        share = shares.get((row.channel, row.journey))
         if row.order == 0:
-            counts[row.step or "unknown", row.cause or "none given", row.outcome] += row.n
-    return counts
+            yield row, Part(row.channel, row.n, 0.0, 0.0)
+        elif row.order is None and row.outcome != "served" and share is not None and share.successes:
+            ratio, n = share.successes / share.n, row.n
+            yield row, Part(row.channel, n * ratio, n * (ratio - share.low), n * (share.high - ratio))
 
 
-def _sentence(expected: Expected, blame: Counter[tuple[str, str, str]]) -> str:
+def _orders(parts: Sequence[Part]) -> Metric:
+    value, below, above = (sum(part[end] for part in parts) for end in (1, 2, 3))
+    return Metric(value, "count", value - below, value + above, round(value), "orders lost")
+
+
+def _revenue(parts: Iterable[Part], worth: Mapping[str, Basket]) -> Metric:
+    """Orders of each channel times its mean basket; shares and baskets err independently: squares add up."""
+    meaning = "orders lost, at the average acknowledged basket of the same channel"
+    orders: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+    for channel, *more in parts:
+        orders[channel] = [have + add for have, add in zip(orders[channel], more, strict=True)]
+    n = round(sum(count[0] for count in orders.values()))
+    value, below, above, certain = 0.0, 0.0, 0.0, True
+    for channel, (count, less, more_of) in orders.items():
+        basket = worth.get(channel) or worth.get("")
+        if basket is None:
+            return Metric(None, "pence", n=n, meaning=meaning)
+        certain = certain and basket.error is not None
+        half = 1.96 * count * (basket.error or 0.0)
+        value += count * basket.mean
+        below += (less * basket.mean) ** 2 + half**2
+        above += (more_of * basket.mean) ** 2 + half**2
+    ends = (max(0.0, value - math.sqrt(below)), value + math.sqrt(above)) if certain else (None, None)
+    return Metric(value, "pence", *ends, n=n, meaning=meaning)
+
+
+def _ordered(rows: Sequence[CustomerCount]) -> dict[tuple[str, str], list[int]]:
+    """Of the served ones of each channel and journey: how many ordered, and how many there were."""
+    served: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for row in rows:
+        if row.outcome == "served":
+            served[row.channel, row.journey][0] += row.n if row.order == 1 else 0
+            served[row.channel, row.journey][1] += row.n
+    return served
+
+
+def _sentence(expected: Expected, causes: Sequence[Loss]) -> str:
     if expected.value < 0.5:
         return "Nobody came to order, so no order was lost."
     lost = expected.value - expected.got
@@ -114,10 +205,12 @@ def _sentence(expected: Expected, blame: Counter[tuple[str, str, str]]) -> str:
     if expected.low < expected.high:
         ends = f"95 % interval {expected.low - expected.got:,.0f} to {expected.high - expected.got:,.0f}"
     text = f"Of {expected.value:,.0f} orders in an unhurried shop {lost:,.0f} were lost ({ends})"
-    if not blame:
+    if not causes:
         return f"{text}."
-    ((step, cause, _), n), of = blame.most_common(1)[0], blame.total()
-    return f"{text}; {format_ratio(n / of)} are blamed on {cause.replace('_', ' ')} at {step}."
+    first = causes[0]
+    share = format_ratio((first.orders.value or 0) / sum(loss.orders.value or 0 for loss in causes))
+    worth = "" if first.revenue.value is None else f", worth about {format_money(first.revenue.value)}"
+    return f"{text}; {share} are blamed on {first.cause.replace('_', ' ')} at {first.step}{worth}."
 
 
 def _funnel_chart(rows: Sequence[CustomerCount]) -> tuple[Chart, ...]:
@@ -146,15 +239,30 @@ def _funnel_chart(rows: Sequence[CustomerCount]) -> tuple[Chart, ...]:
     )  # fmt: skip
 
 
-def _blame_table(blame: Counter[tuple[str, str, str]]) -> tuple[Table, ...]:
-    if not blame:
+def _blame_table(causes: Sequence[Loss]) -> tuple[Table, ...]:
+    if not causes:
         return ()
-    rows = tuple((*why, n, n / blame.total()) for why, n in blame.most_common(25))
+    everything = sum(loss.orders.value or 0 for loss in causes)
+    rows = tuple(
+        (
+            loss.step,
+            loss.cause,
+            loss.outcome,
+            loss.orders,
+            (loss.orders.value or 0) / everything,
+            loss.revenue,
+        )
+        for loss in causes[:25]
+    )
     columns = (
         Column("Step"), Column("Cause"), Column("How they left"), Column("Orders lost", "count"),
-        Column("Share", "ratio"),
+        Column("Share", "ratio"), Column("Revenue lost", "pence"),
     )  # fmt: skip
-    note = "Each customer who came to order and left without counts once, at the step where they left."
+    note = (
+        "Each customer who came to order and left without counts once, at the step where they left; who left "
+        "before that was known, as the share of the served ones of the same journey who ordered. Revenue: at "
+        "the average acknowledged basket of the same channel. 95 % intervals."
+    )
     return (Table("What each lost order is blamed on", columns, rows, note),)
 
 

@@ -165,7 +165,12 @@ def test_every_lost_order_is_blamed_once(open_peak):
     found = section("losses", run)
     lost = sum(row.n for row in run.customers() if row.order == 0)
     assert found.metrics["orders_lost_to_the_shop"].value == lost > 0
-    assert sum(row[3] for row in table(found, "What each lost order is blamed on")) == lost
+    causes = table(found, "What each lost order is blamed on")
+    assert sum(row[3].value for row in causes) == lost
+    revenue = found.metrics["revenue_lost_to_the_shop"]
+    assert sum(row[5].value for row in causes) == pytest.approx(revenue.value)
+    assert 0 < revenue.low < revenue.value < revenue.high
+    assert [row[5].value for row in causes] == sorted((row[5].value for row in causes), reverse=True)
 
 
 def test_leavers_of_a_journey_in_which_some_order_count_by_the_share_of_the_served():
@@ -178,6 +183,16 @@ def test_leavers_of_a_journey_in_which_some_order_count_by_the_share_of_the_serv
     found = losses.expect(rows)
     assert (found.value, found.got) == (30.0, 20)
     assert 20 < found.low < 30 < found.high < 40
+    (cause,) = losses.blame(rows, {"": losses.Basket(5000.0, 100.0)})
+    assert (cause.step, cause.cause, cause.orders.value, cause.revenue.value) == (
+        "landing",
+        "patience",
+        10,
+        50_000,
+    )
+    assert cause.orders.low * 5000 - 2000 < cause.revenue.low < cause.orders.low * 5000 < 50_000
+    assert 50_000 < cause.orders.high * 5000 < cause.revenue.high
+    assert losses.blame(rows, {})[0].revenue.value is None
 
 
 # Orders
