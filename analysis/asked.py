@@ -88,6 +88,7 @@ def analyse(run: Run) -> Section:
     customers = run.customers(run.grain_s)
     rows = [
         *_mix(scenario, customers),
+        *_visits_as(run, scenario),
         *_funnel(run, scenario, customers),
         *_thinks(run, scenario),
         *_arrivals(run, scenario),
@@ -131,6 +132,28 @@ def _mix_rows(group: str, asked: Mapping[str, float], came: Counter[str]) -> lis
         n = mix.parts[0].n
         whole = Comparison(len(kinds) - 1.0, mix.statistic, None, None, n, mix.verdict)
         rows.append(Row(group, f"all together: chi-square (p = {mix.p_value:.2g})", "", whole))
+    return rows
+
+
+def _visits_as(run: Run, scenario: Scenario) -> list[Row]:
+    """Devices, accounts and addresses of their own, of those let in; nothing where they were not counted."""
+    counted = {key: int(n.sum()) for key, n in run.counters().items()}
+    came = {name: int(series.started.sum()) for name, series in run.arrivals().items()}
+    rows = []
+    for name, channel in scenario.channels.items():
+        shares = {"signed_in": channel.signed_in_ratio, "uncached": channel.uncached_ratio}
+        found = Counter({word: n for (of, word), n in counted.items() if of == name})
+        devices = {device: one.share_ratio for device, one in channel.devices.items()}
+        if not any(found[word] for word in (*shares, *(f"device:{device}" for device in devices))):
+            continue
+        if len(devices) > 1:
+            by_device = Counter({device: found[f"device:{device}"] for device in devices})
+            rows += _mix_rows(f"devices of {name}", devices, by_device)
+        for word, asked in shares.items():
+            if asked:
+                counts = (found[word], came.get(name, 0) - found[word])
+                part = compare_mix(counts, (asked, 1.0 - asked)).parts[0]
+                rows.append(Row(f"visits of {name}", word.replace("_", " "), "ratio", part))
     return rows
 
 

@@ -295,7 +295,7 @@ class Degraded:
 def _attempts(run: Run, counters: Counters) -> list[Attempts]:
     """Every attempt is a request of its own in the records; those that were tried again are counted, too."""
     counted = {key: int(n.sum()) for key, n in counters.items()}
-    if not any(counted.get(CounterKey(of, name)) for of, name in counters if not name.startswith(DEGRADED)):
+    if not any(counted[key] for key in counters if key.name in (*AGAIN, "queue_polls", "offline_sales")):
         return []
     asked = run.request_counts(
         lambda series: None if series.step == WAITING_ROOM else series.channel, run.grain_s

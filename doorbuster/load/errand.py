@@ -42,6 +42,7 @@ class Errand:
     limit_s: what one attempt may take where nobody loses patience before.
     patience_with: for each device, where devices differ; else None.
     rules: step name -> content rules for it, where the scenario has any; else None.
+    counts_visits: whether devices, accounts and addresses of their own are counted on arrival.
     answered: step name -> number of the series under which the recorder knows its successes.
     """
 
@@ -63,6 +64,7 @@ class Errand:
     budget: RetryBudget | None = None
     offline: Offline | None = None
     rules: Callable[[str], tuple[Rule, ...]] | None = None
+    counts_visits: bool = False
     answered: dict[str, int] = field(default_factory=dict)
 
 

@@ -33,7 +33,7 @@ from doorbuster.load.roster import Rows
 from doorbuster.load.sources import sources_for
 from doorbuster.records.batch import Batch, Event
 from doorbuster.scenario import Scenario, Schedule
-from doorbuster.storefronts import Assortment, Storefront
+from doorbuster.storefronts import Assortment, Storefront, Visit
 
 if TYPE_CHECKING:
     from doorbuster.load.conductor import Orders
@@ -218,8 +218,21 @@ class Generator:
         self.in_flight += 1
         self._empty.clear()
         customer = self._classes[arrival.channel](self._environment)
-        customer.arrive(arrival, self._errands.of(arrival.channel, arrival.journey), self)
+        errand = self._errands.of(arrival.channel, arrival.journey)
+        customer.arrive(arrival, errand, self)
+        if errand.counts_visits:
+            self._count_visit(second, arrival.channel, customer.visit)
         return customer.start(self._environment.runner.user_greenlets)
+
+    def _count_visit(self, second: int, channel: str, visit: Visit) -> None:
+        """Count who came, so that it can be held against the shares the scenario asks for."""
+        count = self.recorder.count
+        if visit.device:
+            count(second, channel, f"device:{visit.device}")
+        if visit.signed_in:
+            count(second, channel, "signed_in")
+        if visit.campaign:
+            count(second, channel, "uncached")
 
     def _drop(self, arrival: Arrival, cause: str) -> None:
         second = int(arrival.intended_at - self.started_at)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from doorbuster.records.batch import CounterSecond
 from doorbuster.records.run import Run
 from doorbuster.report import Section, load_analysis
 from doorbuster.scenario import Constant, Exponential, Lognormal, Uniform, read_scenario
@@ -162,3 +163,37 @@ def test_windows_expect_ten_and_keep_every_arrival_up_to_the_last_full_one():
 def test_an_imported_run_is_silent(open_peak):
     found = ANALYSE(open_peak(meta={"scenario_text": "export default function () {}"}))
     assert found.silent
+
+
+def counted(**shares: int) -> tuple[CounterSecond, ...]:
+    return tuple(CounterSecond(0, "web", name.replace("device_", "device:"), n) for name, n in shares.items())
+
+
+DEVICES = ("patience: desktop", "patience: desktop, devices: {desktop: 25%, mobile: 75%}, signed_in: 50%")
+
+
+def test_devices_and_accounts_are_held_against_their_shares(run_asked):
+    with_half = counted(device_desktop=150, device_mobile=450, signed_in=310)
+    run = run_asked(DEVICES, counters=with_half)
+    found = ANALYSE(run)
+    told = verdicts(found)
+    assert told["devices of web", "mobile"] == "as asked"
+    assert told["visits of web", "signed in"] == "as asked"
+    (signed_in,) = [row for row in found.tables[0].rows if row[1] == "signed in"]
+    assert signed_in[3].n == int(run.arrivals()["web"].started.sum())
+
+
+def test_another_device_than_asked_is_found(run_asked):
+    found = ANALYSE(
+        run_asked(DEVICES, counters=counted(device_desktop=300, device_mobile=300, signed_in=310))
+    )
+    assert verdicts(found)["devices of web", "desktop"] == "not as asked"
+    assert "devices of web, desktop: asked 25.0 %, got 50.0 %." in found.findings
+
+
+def test_visits_that_were_not_counted_are_not_compared(run_asked):
+    assert not [
+        key
+        for key in verdicts(ANALYSE(run_asked(DEVICES)))
+        if key[0].endswith("of web") and "device" in key[0]
+    ]

@@ -23,6 +23,9 @@ channels:
     share: 80%
     journeys: {browse: 60, buy: 40}
     patience: none
+    devices: {desktop: 40%, mobile: 60%}
+    signed_in: 30%
+    uncached: 20%
     think: {lognormal: {median: 700ms, sigma: 0.8, max: 5s}}
   store: {share: 20%, journeys: {till_sale: 1}}
 thresholds:
@@ -68,6 +71,11 @@ def test_customers_of_a_real_run_come_as_asked(real):
     told = {(row[0], row[1]): row[-1] for table in found.tables for row in table.rows}
     assert told["think times", "web: mean (lognormal)"] == "as asked"
     assert told["arrivals", "delivered of those planned"] == "as asked"
+    assert told["devices of web", "mobile"] == "as asked"
+    assert {told["visits of web", "signed in"], told["visits of web", "uncached"]} <= {
+        "as asked",
+        "cannot tell",
+    }
 
 
 def test_the_time_of_a_real_run_is_told_apart(real):
