@@ -58,7 +58,7 @@ def squeezed(path: Path, folder: Path) -> Path:
         _scale(shop, ("holding_page",), factor)
     raw["drain"] = "15s"
     squeezed_path = folder / path.name
-    squeezed_path.write_text(yaml.safe_dump(raw), encoding="utf-8")
+    squeezed_path.write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
     return squeezed_path
 
 
