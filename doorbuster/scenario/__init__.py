@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from doorbuster.scenario.behaviour import Constant, Exponential, Lognormal, Patience, Think, Uniform
 from doorbuster.scenario.channels import Channel
+from doorbuster.scenario.clocks import Clock, clocks_of
 from doorbuster.scenario.curve import RateCurve
 from doorbuster.scenario.demand import Demand
 from doorbuster.scenario.estimate import Estimate, LaneEstimate, estimate
@@ -45,6 +46,7 @@ __all__ = [
     "WALKS",
     "AbortRule",
     "Channel",
+    "Clock",
     "Constant",
     "Curve",
     "Demand",
@@ -78,6 +80,7 @@ __all__ = [
     "Uniform",
     "WaitingRoom",
     "Walk",
+    "clocks_of",
     "devices_given",
     "estimate",
     "expected_customers",

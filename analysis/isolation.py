@@ -1,0 +1,373 @@
+"""Does one channel's peak slow the others down?
+
+    python analysis/isolation.py reports/<run>
+
+For each clock of the scenario (its demand, and each channel's own) the seconds in which it plans 90 % of its
+highest rate or more are its peak; calm are those in which every clock that has a peak plans a third or less.
+Of the calm ones those before the peak, if there are ten, because a queue outlives its peak. What customers of
+the other channels met in both is compared: median and p95 of the response time, and the share that was
+served.
+
+A channel is slowed when its median or p95 certainly rose (the interval of the difference lies above 0), by
+100 ms and by a quarter at least; it is not slowed when so much can be ruled out for both. Nobody notices less
+than 0.1 s (Nielsen, Usability Engineering, 1993). Channels on one clock peak together: what slows one of them
+cannot be told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from doorbuster.errors import ScenarioError
+from doorbuster.records.batch import CustomerCount
+from doorbuster.records.histogram import Histogram
+from doorbuster.records.run import Run
+from doorbuster.report.section import (
+    Cell,
+    Chart,
+    Column,
+    Mark,
+    Metric,
+    Section,
+    Series,
+    Table,
+    bucket_s,
+    main,
+)
+from doorbuster.scenario import Clock, Scenario, clocks_of, read_scenario
+from doorbuster.stats.difference import Bounded, difference, ratio
+from doorbuster.stats.proportion import ProportionEstimate, clustered_proportion
+from doorbuster.stats.response import ResponseQuantile, Stretch, response_quantiles
+from doorbuster.units import format_duration, format_ratio
+
+QUESTION = "Does one channel's peak slow the others down?"
+ROSE_RATIO = 1.25  # a channel whose own customers rose so much may have slowed itself
+NOTICED_US, SLOWER_RATIO = 100_000.0, 0.25
+FEWER_SERVED = 0.02
+TIME = "time since the start (min:s)"
+
+Judged = Literal["slowed", "not slowed", "cannot tell"]
+Found = Mapping[tuple[tuple[str, str], int], Histogram]
+_NOTHING = Histogram.empty()
+
+
+@dataclass(frozen=True, slots=True)
+class Fared:
+    """What the customers of a channel met in some seconds."""
+
+    median: ResponseQuantile
+    p95: ResponseQuantile
+    served: ProportionEstimate
+    ordered: ProportionEstimate
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One channel while another clock peaks. `why` says what cannot be told."""
+
+    channel: str
+    peaking: str
+    judged: Judged
+    why: str
+    calm: Fared | None = None
+    peak: Fared | None = None
+
+    @property
+    def p95_ratio(self) -> Bounded | None:
+        """p95 at the peak over p95 in calm."""
+        if self.calm is None or self.peak is None:
+            return None
+        peak, calm = _bounded(self.peak.p95), _bounded(self.calm.p95)
+        return None if peak is None or calm is None or self.calm.p95.at_least else ratio(peak, calm)
+
+
+def analyse(run: Run) -> Section:
+    """Each channel in the peaks of the others."""
+    clocks: tuple[Clock, ...] = ()
+    alone: tuple[str, ...] = ()
+    scenario = _scenario(run)
+    if scenario is not None:
+        clocks = clocks_of(scenario, run.grain_s)
+        alone = tuple(name for name, channel in scenario.channels.items() if not channel.is_open)
+    peaking = [clock for clock in clocks if clock.peak.size and clock.calm.size]
+    names = [name for clock in clocks for name in clock.channels] + list(alone)
+    if len(names) < 2 or not peaking:
+        why = "there is one channel" if len(names) == 1 else "no channel has both a peak and calm seconds"
+        return Section(
+            name="isolation", question=QUESTION, sentence=f"The question does not arise: {why}.",
+            metrics=_metrics(()), silent=True,
+        )  # fmt: skip
+    pairs = _pairs(run, clocks, peaking, names)
+    return Section(
+        name="isolation",
+        question=QUESTION,
+        sentence=_sentence(pairs),
+        findings=_findings(pairs),
+        figures=_chart(run, pairs, peaking),
+        tables=_tables(pairs),
+        metrics=_metrics(pairs),
+    )
+
+
+def _scenario(run: Run) -> Scenario | None:
+    """The recorded scenario, if the run followed its curve."""
+    try:
+        scenario = read_scenario(run.meta.scenario_text)
+    except ScenarioError:  # an imported run has a scenario of another tool, or none
+        return None
+    return scenario if abs(scenario.demand.duration_s - run.meta.duration_s) < 0.5 else None
+
+
+def _pairs(
+    run: Run, clocks: Sequence[Clock], peaking: Sequence[Clock], names: Sequence[str]
+) -> tuple[Pair, ...]:
+    found = run.histograms_by(lambda series: (series.channel, series.outcome), "response", run.grain_s)
+    customers = run.customers(run.grain_s)
+    pairs = []
+    for clock in peaking:
+        others = [o for o in clocks if o is not clock and clock.rise(o.rates_per_s) >= ROSE_RATIO]
+        label = " and ".join((clock.name, *(other.name for other in others)))
+        for name in names:
+            if name in clock.channels:
+                if len(clock.channels) > 1:
+                    mates = " and ".join(mate for mate in clock.channels if mate != name)
+                    pairs.append(Pair(name, mates, "cannot tell", "they share one demand and peak together"))
+            elif any(name in other.channels for other in others):
+                pairs.append(Pair(name, clock.name, "cannot tell", "its own customers rise at the same time"))
+            else:
+                mine = [row for row in customers if row.channel == name]
+                calm, peak = (
+                    _fared(found, mine, name, seconds, run.grain_s) for seconds in (clock.calm, clock.peak)
+                )
+                pairs.append(Pair(name, label, *judge(calm, peak), calm, peak))
+    return tuple(pairs)
+
+
+def _fared(
+    found: Found, customers: Sequence[CustomerCount], name: str, buckets: NDArray[np.intp], width_s: int
+) -> Fared:
+    stretches = [
+        Stretch(found.get(((name, "ok"), at), _NOTHING), found.get(((name, "abandoned"), at), _NOTHING))
+        for at in buckets.tolist()
+    ]
+    place = {at: index for index, at in enumerate(buckets.tolist())}
+    served, came, ordered, wanted = np.zeros((4, buckets.size), np.int64)
+    for row in customers:
+        at = place.get(row.second // width_s)
+        if at is None or row.outcome == "dropped":
+            continue
+        came[at] += row.n
+        served[at] += row.n if row.outcome == "served" else 0
+        wanted[at] += row.n if row.order is not None else 0
+        ordered[at] += row.n if row.order else 0
+    median, p95 = response_quantiles(stretches, (0.5, 0.95))
+    return Fared(median, p95, clustered_proportion(served, came), clustered_proportion(ordered, wanted))
+
+
+def judge(calm: Fared, peak: Fared) -> tuple[Judged, str]:
+    """The verdict on a channel that was seen in both, and what it rests on."""
+    names = {"p95": (calm.p95, peak.p95), "median": (calm.median, peak.median)}
+    slower = {name: _slower(*both) for name, both in names.items()}
+    for name, both in names.items():
+        if slower[name] is True:
+            return "slowed", f"{name} from {_told(both[0])} to {_told(both[1])}"
+    fall = _fall(calm.served, peak.served)
+    if fall is not None and fall.value >= FEWER_SERVED:
+        before, then = (format_ratio(fared.served.ratio or 0.0) for fared in (calm, peak))
+        told = f"served from {before} to {then}"
+        return ("slowed" if fall.low is not None and fall.low > 0 else "cannot tell"), told
+    if slower["p95"] is False and slower["median"] is False:
+        return "not slowed", f"p95 {_told(calm.p95)} in calm, {_told(peak.p95)} then"
+    if calm.median.value_us is None or peak.median.value_us is None:
+        return "cannot tell", "too few requests"
+    doubt = "p95" if slower["p95"] is None else "median"
+    first, second = names[doubt]
+    if first.value_us is None or second.value_us is None:
+        return "cannot tell", f"too few requests for a p95 ({min(first.n, second.n)})"
+    return "cannot tell", f"{doubt} from {_told(first)} to {_told(second)}, too few requests to be sure"
+
+
+def _slower(calm: ResponseQuantile, peak: ResponseQuantile) -> bool | None:
+    """Whether it certainly rose by what people notice; None when that is open."""
+    before, then = _bounded(calm), _bounded(peak)
+    if before is None or then is None or calm.at_least:
+        return None
+    rise = difference(then, before)
+    noticed_us = max(NOTICED_US, SLOWER_RATIO * before.value)
+    if rise.low is not None and rise.low > 0 and rise.value >= noticed_us:
+        return True
+    return False if rise.high is not None and rise.high < noticed_us else None
+
+
+def _fall(calm: ProportionEstimate, peak: ProportionEstimate) -> Bounded | None:
+    """How much smaller a share was at the peak."""
+    if calm.ratio is None or peak.ratio is None:
+        return None
+    return difference(Bounded(calm.ratio, calm.low, calm.high), Bounded(peak.ratio, peak.low, peak.high))
+
+
+def _bounded(found: ResponseQuantile) -> Bounded | None:
+    if found.value_us is None:
+        return None
+    return Bounded(found.value_us, found.low_us, None if found.at_least else found.high_us)
+
+
+def _told(found: ResponseQuantile) -> str:
+    assert found.value_us is not None, "judged on a value"
+    return f"{'at least ' if found.at_least else ''}{format_duration(found.value_us / 1e6)}"
+
+
+def _sentence(pairs: Sequence[Pair]) -> str:
+    slowed = [pair for pair in pairs if pair.judged == "slowed"]
+    fine = [pair for pair in pairs if pair.judged == "not slowed"]
+    if slowed:
+        worst = max(slowed, key=_ratio_of)
+        more = f"; {len(slowed) - 1} more were slowed" if len(slowed) > 1 else ""
+        return f"Yes: while {worst.peaking} peaked, {worst.channel} was slowed ({worst.why}){more}."
+    if fine:
+        names = " and ".join(dict.fromkeys(pair.channel for pair in fine))
+        were = "was" if len({pair.channel for pair in fine}) == 1 else "were"
+        others = len(pairs) - len(fine)
+        rest = f"; {others} other{'s' if others > 1 else ''} cannot be told" if others else ""
+        first = max(fine, key=_ratio_of)
+        return f"No: while {first.peaking} peaked, {names} {were} not slowed ({first.why}){rest}."
+    return f"Nobody can tell: {pairs[0].channel} while {pairs[0].peaking} peaks, {pairs[0].why}."
+
+
+def _ratio_of(pair: Pair) -> float:
+    found = pair.p95_ratio
+    return found.value if found is not None else 0.0
+
+
+def _findings(pairs: Sequence[Pair]) -> tuple[str, ...]:
+    told = [
+        f"While {pair.peaking} peaked, {pair.channel} was slowed: {pair.why}."
+        for pair in pairs
+        if pair.judged == "slowed"
+    ]
+    together = [pair for pair in pairs if pair.calm is None]
+    if together:
+        names = " and ".join(dict.fromkeys(pair.channel for pair in together))
+        told.append(
+            f"{names} cannot be told apart from those they peak with. A channel with a clock of its own can: "
+            "give it the key demand, such as a steady one, instead of a share."
+        )
+    return tuple(told)
+
+
+def _metrics(pairs: Sequence[Pair]) -> dict[str, Metric]:
+    ratios: dict[str, tuple[Bounded, int, bool]] = {}
+    for pair in pairs:
+        found = pair.p95_ratio
+        if found is not None and pair.peak is not None:
+            known = ratios.get(pair.channel)
+            if known is None or found.value > known[0].value:
+                ratios[pair.channel] = (found, pair.peak.p95.n, pair.peak.p95.at_least)
+    worst = max(ratios.values(), key=lambda entry: entry[0].value, default=None)
+    metrics = {"worst_ratio": _ratio_metric(worst, "the channel that suffered most")}
+    for judged in ("slowed", "not slowed", "cannot tell"):
+        n = sum(pair.judged == judged for pair in pairs)
+        meaning = f"pairs of a channel and another one's peak: {judged}"
+        metrics[judged.replace(" ", "_")] = Metric(
+            n if pairs else None, "count", n=len(pairs), meaning=meaning
+        )
+    for channel, entry in ratios.items():
+        metrics[f"p95_ratio_{channel}"] = _ratio_metric(entry, channel)
+    return metrics
+
+
+def _ratio_metric(entry: tuple[Bounded, int, bool] | None, whose: str) -> Metric:
+    meaning = f"p95 in the peak of others over p95 in their calm, of {whose}"
+    if entry is None:
+        return Metric(None, "", n=0, meaning=meaning)
+    found, n, at_least = entry
+    return Metric(found.value, "", found.low, found.high, n, meaning, at_least)
+
+
+def _tables(pairs: Sequence[Pair]) -> tuple[Table, ...]:
+    compared = [(pair, pair.calm, pair.peak) for pair in pairs if pair.calm is not None]
+    both = [(pair, (calm, peak)) for pair, calm, peak in compared if calm is not None and peak is not None]
+    verdicts: list[tuple[Cell, ...]] = []
+    for pair in pairs:
+        found = pair.p95_ratio
+        times = Metric(found.value, "", found.low, found.high) if found is not None else None
+        verdicts.append((pair.channel, f"{pair.peaking} peaks", pair.judged, pair.why, times))
+    tables = [
+        Table(
+            "Each channel while others peak",
+            (Column("Channel"), Column("While"), Column("Verdict"), Column("Because"), Column("p95, times")),
+            tuple(verdicts), "The last column: p95 in the others' peak over p95 in their calm.",
+        ),
+    ]  # fmt: skip
+    for title, names, of in (
+        ("Response times in calm and while others peak", ("Median", "p95"), _times),
+        ("Success in calm and while others peak", ("Served", "Could order"), _shares),
+    ):
+        heads = [Column(f"{name}, {when}") for name in names for when in ("calm", "peak")]
+        rows = tuple(
+            (pair.channel, f"{pair.peaking} peaks", *(of(fared)[i] for i in (0, 1) for fared in fares))
+            for pair, fares in both
+        )
+        if rows:
+            note = "Intervals of 95 % that allow for neighbouring requests being alike. – means too few."
+            tables.append(Table(title, (Column("Channel"), Column("While"), *heads), rows, note))
+    return tuple(tables)
+
+
+def _times(fared: Fared) -> tuple[Cell, Cell]:
+    return _ms(fared.median), _ms(fared.p95)
+
+
+def _shares(fared: Fared) -> tuple[Cell, Cell]:
+    return _share(fared.served), _share(fared.ordered)
+
+
+def _ms(found: ResponseQuantile) -> Cell:
+    if found.value_us is None:
+        return None
+    low, high = (None if us is None else us / 1e3 for us in (found.low_us, found.high_us))
+    return Metric(found.value_us / 1e3, "ms", low, high, found.n, at_least=found.at_least)
+
+
+def _share(found: ProportionEstimate) -> Cell:
+    return None if found.ratio is None else Metric(found.ratio, "ratio", found.low, found.high, found.n)
+
+
+def _chart(run: Run, pairs: Sequence[Pair], peaking: Sequence[Clock]) -> tuple[Chart, ...]:
+    """Median answers of the channels that were compared, over time, with the peaks of the others."""
+    names = list(dict.fromkeys(pair.channel for pair in pairs if pair.calm is not None))
+    if not names:
+        return ()
+    width_s = bucket_s(run.recorded_s, most=60)
+    found = run.histograms_by(
+        lambda series: series.channel if series.outcome == "ok" and series.channel in names else None,
+        "response", width_s,
+    )  # fmt: skip
+    windows = range(max((at for _, at in found), default=-1) + 1)
+    if not windows:
+        return ()
+    series = []
+    for name in names:
+        medians = (found[name, at].quantile_us(0.5) if (name, at) in found else None for at in windows)
+        series.append(Series(name, tuple(None if us is None else us / 1e3 for us in medians)))
+    marks = [
+        Mark(float(at) * run.grain_s, f"{clock.name}: peak {word}")
+        for clock in peaking
+        for at, word in ((clock.peak[0], "begins"), (clock.peak[-1] + 1, "ends"))
+    ]
+    return (
+        Chart(
+            "lines", _sentence(pairs).rstrip("."), TIME, "median answer",
+            tuple((at + 0.5) * width_s for at in windows), tuple(series), y_unit="ms", moments=tuple(marks),
+            note=f"Answered requests by when they were due, in windows of {width_s} s.",
+        ),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(analyse)
