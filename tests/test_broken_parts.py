@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from doorbuster.records.run import Run
+from doorbuster.report import load_analysis
 
 pytestmark = pytest.mark.alone
 
@@ -42,3 +43,43 @@ def test_orders_fail_while_the_payment_does_and_at_no_other_time(doorbuster, tmp
     assert len(failed_at_s) > 10  # 24 expected; 10 is below it by 2.9 standard deviations
     assert booked == answers["acknowledged", ""]
     assert told == ["payment failing for 100% of calls for 3 s"]
+
+
+DEGRADED = """
+title: "Recommendations fail in the app"
+target:
+  storefront: reference
+  shop:
+    profile: replatformed
+    products: 100
+    query_time: 1ms
+    faults: [{part: recommendations, at: 2s, for: 4s, fail: 100%}]
+demand: {peak: 8 customers/s, curve: {stages: [{for: 8s, at: 100%}]}}
+channels:
+  app: {share: 100%, journeys: {buy: 50, browse: 50}, patience: none, think: {constant: 100ms}}
+thresholds: {can_order: ["rate>=50%"]}
+drain: 10s
+"""
+
+
+def test_the_report_names_the_part_that_failed_and_shows_that_orders_went_on(doorbuster, root, tmp_path):
+    (tmp_path / "peak.yaml").write_text(DEGRADED, encoding="utf-8")
+    folder = tmp_path / "run"
+    done = doorbuster("run", tmp_path / "peak.yaml", "--out", folder, "--quiet")
+
+    with Run.open(folder) as run:
+        found = load_analysis(root / "analysis" / "losses.py")(run)
+        outcomes = Counter(row.outcome for row in run.customers())
+    (table,) = [one for one in found.tables if one.title == "Parts that failed without ending a visit"]
+    ((part, asked, failed, tried, acknowledged),) = table.rows
+
+    assert done.returncode in (0, 96), done.stdout + done.stderr
+    assert part == "recommendations"
+    assert 10 < failed < asked
+    assert set(outcomes) == {"served"}
+    assert acknowledged.value == 1.0
+    assert tried > 5
+    assert found.findings[0].startswith(
+        f"The part recommendations failed {failed} times without ending a visit"
+    )
+    assert "recommendations failed" in (folder / "index.html").read_text(encoding="utf-8")
