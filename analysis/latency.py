@@ -12,8 +12,10 @@ Intervals allow for neighbouring requests that fare alike, but not for the plann
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from doorbuster.errors import ScenarioError
 from doorbuster.records.batch import SeriesKey
@@ -76,7 +78,6 @@ class Group:
 def analyse(run: Run) -> Section:
     """The latency of a run."""
     length_s = max(1, run.recorded_s)
-    everything = _grouped(run, lambda _: "all").get("all", Group((), 0))
     ended = run.histograms_by(lambda series: series.outcome)
     whole = Times(*(ended.get(end, EMPTY) for end in ENDS))
     width = bucket_s(length_s, most=_windows(whole))
@@ -84,7 +85,7 @@ def analyse(run: Run) -> Section:
     p95_ms = [_in_window(times, 0.95).value for times in over_time]
     slow = find_slow(p95_ms, width, bound_ms=_tightest_bound(run))
     metrics = {
-        **_metrics(everything, whole),
+        **_metrics(dict(_groups(run, lambda _: "all")).get("all", Group((), 0)), whole),
         **_apdex_metrics(run, whole),
         "slow_at": Metric(slow.at_s, "clock", n=whole.ok.n, meaning=_slow_meaning(slow)),
     }
@@ -95,12 +96,12 @@ def analyse(run: Run) -> Section:
         findings=_findings(slow, whole, metrics),
         figures=(*_percentile_chart(over_time, width, slow), *_rate_chart(run, bucket_s(length_s))),
         tables=(
-            _percentile_table("Response time by step", "Step", _grouped(run, lambda series: series.step)),
+            _percentile_table("Response time by step", "Step", _groups(run, lambda series: series.step)),
             _percentile_table(
-                "Response time by channel", "Channel", _grouped(run, lambda series: series.channel)
+                "Response time by channel", "Channel", _groups(run, lambda series: series.channel)
             ),
             _percentile_table(
-                "Response time by journey", "Journey", _grouped(run, lambda series: series.journey)
+                "Response time by journey", "Journey", _groups(run, lambda series: series.journey)
             ),
             _both_times_table(run),
             *_ends_table(run),
@@ -123,25 +124,22 @@ def _windows(whole: Times) -> int:
     return min(60, max(4, (whole.ok.n + whole.abandoned.n) // (2 * minimum_n(0.95))))
 
 
-def _grouped(run: Run, group: Callable[[SeriesKey], str]) -> dict[str, Group]:
-    """Requests by group, each cut into stretches of time; failed ones apart."""
-    width_s = run.grain_s
-    found = run.histograms_by(lambda series: (group(series), series.outcome), "response", width_s)
-    buckets = range(max((at for _, at in found), default=-1) + 1)
-    failed = _failed(found)
-    stretches = stretches_by(found, buckets)
-    return {
-        name: Group(tuple(stretches.get(name, ())), failed.get(name, 0))
-        for name in sorted({*stretches, *failed})
-    }
+def _groups(run: Run, by: Callable[[SeriesKey], str]) -> Iterator[tuple[str, Group]]:
+    """Requests by group, each cut into stretches of time; one after the other, for they are large."""
+    per_stretch = run.request_counts(lambda _: "all", run.grain_s).get("all", np.zeros(0))
+    buckets = range(int(np.flatnonzero(per_stretch).max(initial=-1)) + 1)
+    for name in sorted({by(series) for series in run.series}):
+        found = _group(run, buckets, [series for series in run.series if by(series) == name])
+        if found.stretches or found.failed:
+            yield name, found
 
 
-def _failed(found: Mapping[tuple[tuple[str, str], int], Histogram]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for ((name, outcome), _), histogram in found.items():
-        if outcome == "failed":
-            counts[name] = counts.get(name, 0) + histogram.n
-    return counts
+def _group(run: Run, buckets: range, members: Collection[SeriesKey]) -> Group:
+    found = run.histograms_by(
+        lambda series: ("", series.outcome) if series in members else None, "response", run.grain_s
+    )
+    failed = sum(times.n for ((_, outcome), _), times in found.items() if outcome == "failed")
+    return Group(tuple(stretches_by(found, buckets).get("", ())), failed)
 
 
 def _over_time(run: Run, width_s: int, length_s: int) -> list[Times]:
@@ -314,9 +312,9 @@ def _rate_chart(run: Run, width_s: int) -> tuple[Chart, ...]:
     )  # fmt: skip
 
 
-def _percentile_table(title: str, heading: str, groups: Mapping[str, Group]) -> Table:
+def _percentile_table(title: str, heading: str, groups: Iterable[tuple[str, Group]]) -> Table:
     rows = []
-    for name, group in groups.items():
+    for name, group in groups:
         cells: list[Cell] = [name or "unnamed", group.answered, group.given_up, group.failed]
         cells += [metric if metric.value is not None else None for metric in group.metrics(PERCENTILES)]
         rows.append(tuple(cells))

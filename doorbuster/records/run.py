@@ -26,7 +26,7 @@ from doorbuster.records.ledger import Audit, Ledger, LedgerLine, LedgerOrder, Le
 from doorbuster.records.meta import ArrivalSeries, Balance, GaugeSeries, RunMeta, WorkerReports
 from doorbuster.records.requests import KINDS, Kind
 from doorbuster.records.runfile import ERRORS_PER_SERIES, SLOWEST_PER_SERIES
-from doorbuster.records.schema import FILE_NAME, open_for_reading
+from doorbuster.records.schema import FILE_NAME, open_for_reading, told_as_record_error
 
 __all__ = ["KINDS", "Kind", "Run"]
 
@@ -162,18 +162,32 @@ class Run(AsideReader):
         return self._once("orders", self._read_orders)
 
     def _read_orders(self) -> tuple[OrderAttempt, ...]:
-        rows = self._select(
-            "SELECT idempotency_key, channel, journey, intended_s, answered_s, answer, cause, order_ref,"
-            " total_pence, lines FROM orders ORDER BY rowid"
-        )
-        # One text of all lines: to decode each by itself takes ten times as long.
-        lines = json.loads(f"[{','.join(row[9] for row in rows)}]")
-        return tuple(
-            OrderAttempt._make((*row[:9], tuple(map(tuple, of)))) for row, of in zip(rows, lines, strict=True)
-        )
+        found: list[OrderAttempt] = []
+        words: dict[str, str] = {}  # one object for a word, however many orders have it
+        one = words.setdefault
+        with told_as_record_error(self.path, "read the run"):
+            cursor = self._db.execute(
+                "SELECT idempotency_key, channel, journey, intended_s, answered_s, answer, cause, order_ref,"
+                " total_pence, lines FROM orders ORDER BY rowid"
+            )
+            while rows := cursor.fetchmany(1000):
+                # One text of all their lines: to decode each by itself takes ten times as long.
+                for row, lines in zip(rows, json.loads(f"[{','.join(row[9] for row in rows)}]"), strict=True):
+                    key, channel, journey, intended_s, answered_s, answer, cause, ref, pence, _ = row
+                    found.append(
+                        OrderAttempt(
+                            key, one(channel, channel), one(journey, journey), intended_s, answered_s,
+                            one(answer, answer), one(cause, cause), ref, pence,
+                            tuple((one(sku, sku), n, unit_pence) for sku, n, unit_pence in lines),
+                        )
+                    )  # fmt: skip
+        return tuple(found)
 
     def ledger(self) -> Ledger | None:
         """The shop's books, or None when they were not read."""
+        return self._once("ledger", self._read_ledger)
+
+    def _read_ledger(self) -> Ledger | None:
         read_at = self._select("SELECT value FROM meta WHERE key = 'ledger_read_at_s'")
         if not read_at:
             return None
