@@ -21,6 +21,7 @@ VERBS = {  # in the order of work; the text is the verb's line in `doorbuster --
     "probe": "Walk every step of a storefront driver once and show what works.",
     "run": "Recreate the peak against a shop, judge it and write the report.",
     "capacity": "Search how many customers the shop can take before it breaks its promises.",
+    "scale": "Show how the capacity grows with the size of the shop, and how many the peak needs.",
     "worker": "Generate a share of the load of a run that another machine started.",
     "analyse": "Print sections of a run in the terminal.",
     "report": "Write the report of a run again.",

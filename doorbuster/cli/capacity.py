@@ -53,6 +53,19 @@ SHORTEST_SETTLE_S, LONGEST_SETTLE_S = 3.0, 60.0
     metavar="TIME",
     help="Time at the start of each plateau that is not judged. Default: the longest visit of a journey.",
 )
+@click.option(
+    "--sweep",
+    "sweep",
+    default=None,
+    metavar="SEATS",
+    help="No search: so many customers of one channel in a loop, such as 1,2,4,8,16,32, a run for each.",
+)
+@click.option(
+    "--channel",
+    default=None,
+    metavar="NAME",
+    help="With --sweep: whose seats. Default: the closed channel, or the open one with the largest share.",
+)
 @click.option("--quiet", is_flag=True, help="No line per plateau, only the answer.")
 def command(
     scenario: str,
@@ -67,6 +80,8 @@ def command(
     highest: str | None,
     budget: str,
     settle: str | None,
+    sweep: str | None,
+    channel: str | None,
     quiet: bool,
 ) -> int:
     """Search the highest rate of customers at which every threshold of SCENARIO still holds.
@@ -84,15 +99,17 @@ def command(
     from doorbuster.gate.indicators import binding_thresholds
 
     plan = find_scenario(scenario, profile=profile, url=url, seed=seed)
+    options = [*(["--confirm-host", confirm_host] if confirm_host else []),
+               *(local_workers(workers) if workers else [])]  # fmt: skip
+    settings = _settings(plan, start=start, highest=highest, budget=budget, settle=settle)
+    if sweep is not None:
+        return _sweep(plan, sweep, channel, settings, out, find_locustfile(locustfile), options, quiet=quiet)
     thresholds = binding_thresholds(plan.thresholds)
     if not thresholds:
         raise UsageError(
             f"{plan.name} has no threshold that more customers could break; add one to thresholds"
         )
-    settings = _settings(plan, start=start, highest=highest, budget=budget, settle=settle)
     folder = new_run_folder(out, plan)
-    options = [*(["--confirm-host", confirm_host] if confirm_host else []),
-               *(local_workers(workers) if workers else [])]  # fmt: skip
     if not quiet:
         click.secho(plan.title, bold=True, err=True)
     with open_shop(plan, folder / "shop.log") as address:
@@ -105,6 +122,38 @@ def command(
     if interrupted:
         return int(ExitCode.INTERRUPTED)
     return 0 if result.rate_per_s is not None else int(ExitCode.INCONCLUSIVE)
+
+
+def _sweep(
+    plan: Scenario,
+    sweep: str,
+    channel: str | None,
+    settings: SearchSettings,
+    out: Path | None,
+    locustfile: Path,
+    options: list[str],
+    *,
+    quiet: bool,
+) -> int:
+    """The closed sweep, its report and its exit code."""
+    from doorbuster.cli.pipeline import new_run_folder
+    from doorbuster.cli.plateaus import open_shop
+    from doorbuster.cli.sweep import LOST_S, SHORTEST_HOLD_S, Sweep, choose_channel, parse_seats
+    from doorbuster.errors import ExitCode
+
+    seats = parse_seats(sweep)
+    hold_s = max(SHORTEST_HOLD_S, settings.budget_s / len(seats) - settings.settle_s - LOST_S)
+    chosen = choose_channel(plan, channel)
+    folder = new_run_folder(out, plan)
+    todo = Sweep(plan, chosen, tuple(seats), settings.settle_s, float(int(hold_s)), folder, locustfile,
+                 tuple(options))  # fmt: skip
+    with open_shop(plan, folder / "shop.log") as address:
+        result, interrupted = todo.run(address, quiet=quiet)
+    if result.points:
+        best = max(result.points, key=lambda point: point.per_s)
+        write_report(folder, folder / best.source)
+        tell_section(folder, "scalability")
+    return int(ExitCode.INTERRUPTED) if interrupted else 0
 
 
 class _Search:
@@ -205,19 +254,37 @@ def _settings(
 
 def _report(folder: Path, result: SearchResult) -> None:
     """The report of the search: that of its run at the highest rate that held, with the search on top."""
-    from doorbuster.cli.pipeline import recorded_scenario, write_everything
-    from doorbuster.records.run import Run
-
     if not result.plateaus:
         return
     limit = result.rate_per_s or 0.0
     usable = [plateau for plateau in result.plateaus if plateau.status != "invalid"] or list(result.plateaus)
     below = [plateau for plateau in usable if plateau.rate_per_s <= limit]
     shown = max(below, key=lambda p: (p.rate_per_s, p.seconds)) if below else usable[0]
-    shutil.copyfile(folder / shown.run / "run.sqlite", folder / "run.sqlite")
+    write_report(folder, folder / shown.run)
+
+
+def write_report(folder: Path, run_folder: Path) -> None:
+    """The report of one of its runs in the folder above them, with what they say together on top."""
+    from doorbuster.cli.pipeline import recorded_scenario, write_everything
+    from doorbuster.records.run import Run
+
+    shutil.copyfile(run_folder / "run.sqlite", folder / "run.sqlite")
     with Run.open(folder) as run:
         scenario = recorded_scenario(run)
     write_everything(folder, scenario).tell_failed_scripts()
+
+
+def tell_section(folder: Path, name: str) -> None:
+    """One section in the terminal, and where the report is."""
+    from doorbuster.cli.pipeline import analysis_scripts
+    from doorbuster.records.run import Run
+    from doorbuster.report import analyse_run, print_section
+
+    with Run.open(folder) as run:
+        analysed = analyse_run(run, [path for path in analysis_scripts() if path.stem == name])
+    for section in analysed.sections:
+        print_section(section)
+    click.echo(f"report:  {folder / 'index.html'}")
 
 
 def _tell(result: SearchResult, folder: Path) -> None:

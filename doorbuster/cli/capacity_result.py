@@ -39,6 +39,7 @@ def result_of(
         demand_low_per_s=demand_low, demand_high_per_s=demand_high,
         requests_per_customer=requests, orders_per_customer=orders,
         breaks_at_step=step, breaks_at_channel=channel,
+        size=plan.target.shop.workers if plan.target.shop else None,
         plateaus=tuple(_plateau(p, folder) for p, folder in zip(history, folders, strict=True)),
     )  # fmt: skip
 

@@ -71,6 +71,7 @@ class SearchResult:
     breaks_at_channel: str = ""
     demand_low_per_s: float | None = None
     demand_high_per_s: float | None = None
+    size: float | None = None  # workers of the embedded shop, where the scenario says so
     plateaus: tuple[SearchPlateau, ...] = field(default=())
 
     def write(self, folder: Path) -> None:

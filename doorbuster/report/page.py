@@ -36,7 +36,8 @@ from doorbuster.report.text import (
 
 SIGNS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "warn": "!", "interrupted": "■", "aborted": "■"}
 _ORDER = (
-    "capacity", "headroom", "customers", "losses", "orders", "fulfilment", "phases", "latency", "isolation",
+    "capacity", "headroom", "scalability", "customers",
+    "losses", "orders", "fulfilment", "phases", "latency", "isolation",
     "course", "freshness", "parts", "steps",
 )  # fmt: skip
 _LAST = ("asked", "laws", "generator")

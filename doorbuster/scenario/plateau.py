@@ -49,7 +49,7 @@ def plateau_text(scenario: Scenario, levels: Sequence[Level], *, url: str, seed:
         name: {**values, "demand": demand(scenario.demands[name], parts[name])} if name in parts else values
         for name, values in document["channels"].items()
     }
-    document["target"] = {"storefront": scenario.target.storefront, "url": url}
+    document["target"] = _target(document["target"], scenario, url)
     document["seed"] = seed
     document["thresholds"] = {
         key: value for key, value in dict(document.get("thresholds") or {}).items() if _stays(str(key))
@@ -57,6 +57,33 @@ def plateau_text(scenario: Scenario, levels: Sequence[Level], *, url: str, seed:
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
 
 
+def _target(written: dict[str, Any], scenario: Scenario, url: str) -> dict[str, Any]:
+    """The shop at `url`; what an answer must contain stays as it was written."""
+    rules = {"rules": written["rules"]} if "rules" in written else {}
+    return {"storefront": scenario.target.storefront, "url": url, **rules}
+
+
 def _stays(key: str) -> bool:
     subject = parse_subject(key)
     return "." not in subject.metric and all(tag.name != "phase" for tag in subject.tags)
+
+
+def seats_text(scenario: Scenario, channel: str, seats: int, *, for_s: float, url: str, seed: int) -> str:
+    """The YAML text of `scenario` with nobody but so many customers of one channel, in a loop.
+
+    An open channel is made a closed one: who has left comes again at once. Thresholds are left out: a sweep
+    judges nothing.
+    """
+    document: Any = dict(read_document(scenario.source_text, "scenario").data)
+    kept = {
+        key: value for key, value in document["channels"][channel].items() if key not in ("share", "demand")
+    }
+    document["channels"] = {channel: {**kept, "seats": seats}}
+    document["demand"] = {
+        "peak": "1 customers/s",
+        "curve": {"stages": [{"for": f"{for_s:.3f}s", "at": "100%"}]},
+    }
+    document["target"] = _target(document["target"], scenario, url)
+    document["seed"] = seed
+    document.pop("thresholds", None)
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)

@@ -172,6 +172,13 @@ def grows(in_system: Sequence[float] | Floats, rate_per_s: float) -> bool:
     return bool(material and rise > float(stdtrit(steps.size - 1, 0.999)) * error)
 
 
+def mean_error(by_second: Floats) -> tuple[float, int]:
+    """The standard error of the mean of a series, second by second, and its degrees of freedom."""
+    time = _Time((by_second.size,))
+    influence = (by_second - by_second.mean()) / by_second.size
+    return time.standard_error(influence), time.degrees_of_freedom(influence)
+
+
 @dataclass(frozen=True, slots=True)
 class _Time:
     """The seconds of several plateaus one after the other; no pair of neighbours spans two plateaus."""

@@ -16,7 +16,8 @@ from doorbuster.report import Section, load_analysis
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = (
-    "capacity", "headroom", "customers", "losses", "orders", "fulfilment", "phases", "latency", "course", "parts",
+    "capacity", "headroom", "scalability", "customers",
+    "losses", "orders", "fulfilment", "phases", "latency", "course", "parts",
     "steps", "freshness", "isolation", "asked", "laws", "generator",
 )  # fmt: skip
 GOOD = {"broken": None}

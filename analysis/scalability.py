@@ -1,0 +1,294 @@
+"""How does throughput grow with concurrency, or capacity with the size of the shop, and how many are needed?
+
+    python analysis/scalability.py reports/<sweep>
+
+Reads what `doorbuster capacity SCENARIO --sweep 1,2,4,...` or `doorbuster scale SIZE=RESULT...` found
+(scaling.json). Three laws are held against each other: linear, Amdahl's (contention), and the Universal
+Scalability Law (contention and coherency), which alone has a peak. A sweep is fitted both ways: unweighted
+fits all but ignore small loads, relative ones do not.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from doorbuster.records.run import Run
+from doorbuster.records.scaling import ScalingResult, find_scaling
+from doorbuster.report.section import Chart, Column, Mark, Metric, Section, Series, Table, main
+from doorbuster.stats.scaling import Scaling, needed, scale
+from doorbuster.stats.usl import FEWEST_POINTS, Interval, ScalabilityFit
+from doorbuster.units import format_ratio
+
+LAWS = {"usl": "the Universal Scalability Law", "amdahl": "Amdahl's law", "linear": "a straight line"}
+CURVE_POINTS = 40
+QUESTION = {
+    "sweep": "How does throughput grow with the number of customers at a time?",
+    "sizes": "How does the capacity grow with the size of the shop?",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What is counted along and up."""
+
+    n: str
+    per_s: str
+
+
+WORDS = {"sweep": Words("seats", "requests"), "sizes": Words("instances", "customers")}
+
+
+def analyse(run: Run) -> Section:
+    """The law behind the points that this run belongs to."""
+    found = find_scaling(run.path)
+    if found is None or not found.points:
+        meaning = {"peak_n": Metric(None, "", meaning="size at which throughput peaks")}
+        return Section(
+            name="scalability", question=QUESTION["sweep"], metrics=meaning, silent=True,
+            sentence="This run is no part of a sweep; `doorbuster capacity --sweep 1,2,4,8` makes one.",
+        )  # fmt: skip
+    fits = _fits(found)
+    chosen = fits.get("relative" if found.kind == "sizes" else "absolute")
+    return Section(
+        name="scalability",
+        question=QUESTION[found.kind],
+        sentence=_sentence(found, chosen),
+        findings=_findings(found, chosen),
+        figures=(_chart(found, chosen), *_residual_chart(found, chosen)),
+        tables=(_point_table(found, chosen), *_law_table(chosen), *_parameter_table(fits)),
+        metrics=_metrics(found, chosen),
+    )
+
+
+def _fits(found: ScalingResult) -> dict[str, Scaling | None]:
+    n, per_s = [point.n for point in found.points], [point.per_s for point in found.points]
+    if min(per_s) <= 0:
+        return {}
+    ends = [(point.low, point.high) for point in found.points]
+    relative = scale(n, per_s, weighting="relative", ends=ends)
+    return {"relative": relative, "absolute": scale(n, per_s, weighting="absolute", ends=ends)}
+
+
+def _sentence(found: ScalingResult, chosen: Scaling | None) -> str:
+    words = WORDS[found.kind]
+    best = max(found.points, key=lambda point: point.per_s)
+    text = (
+        f"With {best.n:g} {words.n} the shop did most, {best.per_s:.4g} {words.per_s} per second, "
+        f"of {found.points[0].n:g} to {found.points[-1].n:g} that were tried"
+    )
+    if chosen is None:
+        return f"{text}; a law of growth needs {FEWEST_POINTS} different sizes."
+    return f"{text}. {_peak_words(found, chosen)}"
+
+
+def _peak_words(found: ScalingResult, chosen: Scaling) -> str:
+    words, law = WORDS[found.kind], chosen.law
+    if law.family != "usl":
+        return f"These points show no peak: {LAWS[law.family]} explains them as well."
+    beyond = " (extrapolated: beyond what was tried)" if law.extrapolated else ""
+    return (
+        f"Throughput peaks at {law.curve.peak_n:.3g} {words.n}{_ends(chosen.intervals.peak_n)} with "
+        f"{law.curve.peak_per_s:.4g} per second{beyond}; more of them make it slower."
+    )
+
+
+def _ends(interval: Interval) -> str:
+    low, high = ("unknown" if end is None else f"{end:.3g}" for end in (interval.low, interval.high))
+    return f" (95 % interval {low} to {high})"
+
+
+def _findings(found: ScalingResult, chosen: Scaling | None) -> tuple[str, ...]:
+    told = [] if found.finished else ["The sweep was interrupted: this is what was known by then."]
+    if chosen is not None and chosen.usl.on_bound:
+        told.append(
+            f"Of the full law {' and '.join(chosen.usl.on_bound)} is on its bound: nothing here shows it."
+        )
+    if chosen is not None:
+        share = chosen.law.residual_sd / max(point.per_s for point in found.points)
+        if chosen.law.weighting == "relative":
+            share = chosen.law.residual_sd
+        told.append(f"The points lie within about {format_ratio(2 * share)} of the law.")
+    return (*told, *_enough(found, chosen))
+
+
+def _enough(found: ScalingResult, chosen: Scaling | None) -> tuple[str, ...]:
+    """How many for Christmas: for the demand, and for the upper end of its interval."""
+    if found.kind != "sizes" or not found.demand_per_s:
+        return ()
+    certain = [(point.n, point.low if point.low is not None else 0.0) for point in found.points]
+    told = []
+    for label, wanted in (
+        ("the peak", found.demand_per_s),
+        ("the upper end of its interval", found.demand_high_per_s),
+    ):
+        if wanted is None:
+            continue
+        answer = needed(chosen, certain, wanted)
+        start = f"For {label}, {wanted:.4g} customers per second,"
+        if answer.size is None:
+            why = (
+                "whatever their number, by this law"
+                if answer.fitted
+                else "none of the tried sizes is certainly enough"
+            )
+            told.append(
+                f"{start} no number of instances is enough: {why}." if answer.fitted else f"{start} {why}."
+            )
+            continue
+        beyond = " (extrapolated)" if answer.extrapolated else ""
+        basis = "by this law" if answer.fitted else "as measured, with 95 % certainty"
+        told.append(f"{start} {answer.size} instances are needed{beyond}, {basis}.")
+    return tuple(told)
+
+
+def _metrics(found: ScalingResult, chosen: Scaling | None) -> dict[str, Metric]:
+    count = len(found.points)
+    best = max(found.points, key=lambda point: point.per_s)
+    metrics = {
+        "most_per_s": Metric(best.per_s, "per_s", best.low, best.high, count, "most that was measured"),
+        "peak_n": Metric(None, "", n=count, meaning="size at which throughput peaks, if it was tried"),
+    }
+    if chosen is None:
+        return metrics
+    usl, ends = chosen.usl, chosen.intervals
+    for name, value, interval, meaning in (
+        ("contention", usl.curve.alpha, ends.alpha, "share of the work that waits for others (alpha)"),
+        ("coherency", usl.curve.beta, ends.beta, "cost of keeping each pair in agreement (beta)"),
+    ):
+        metrics[name] = Metric(value, "", interval.low, interval.high, count, meaning)
+    if chosen.law.family == "usl" and not chosen.law.extrapolated:
+        metrics["peak_n"] = Metric(
+            usl.curve.peak_n, "", ends.peak_n.low, ends.peak_n.high, count, "size at which throughput peaks"
+        )
+    if found.kind == "sizes" and found.demand_per_s:
+        certain = [(point.n, point.low if point.low is not None else 0.0) for point in found.points]
+        answer = needed(chosen, certain, found.demand_per_s)
+        metrics["needed"] = Metric(answer.size, "count", n=count, meaning="instances that the peak needs")
+    return metrics
+
+
+def _chart(found: ScalingResult, chosen: Scaling | None) -> Chart:
+    words = WORDS[found.kind]
+    measured = {point.n: point for point in found.points}
+    largest = found.points[-1].n
+    x = (
+        sorted({*measured, *(largest * k / CURVE_POINTS for k in range(1, CURVE_POINTS + 1))})
+        if chosen
+        else [*measured]
+    )
+    series = [
+        Series(
+            "measured", tuple(measured[at].per_s if at in measured else None for at in x), "strong",
+        )
+    ]  # fmt: skip
+    if chosen is not None:
+        for candidate in chosen.candidates:
+            name = f"{LAWS[candidate.fit.family]} (AICc +{candidate.delta:.1f})"
+            y = tuple(candidate.fit.curve.throughput_per_s(at) for at in x)
+            series.append(Series(name, y, dashed=candidate.fit is not chosen.law))
+    title = f"The shop did at most {max(p.per_s for p in found.points):.3g} {words.per_s} per second"
+    bounds = () if found.kind == "sweep" or not found.demand_per_s else (Mark(found.demand_per_s, "demand"),)
+    return Chart(
+        "scatter", title, words.n, f"{words.per_s} per second", tuple(x), tuple(series), x_unit="",
+        y_unit="per_s", bounds=bounds, note="Nothing is drawn beyond the largest number that was tried.",
+    )  # fmt: skip
+
+
+def _residual_chart(found: ScalingResult, chosen: Scaling | None) -> tuple[Chart, ...]:
+    if chosen is None:
+        return ()
+    law = chosen.law
+    off = tuple(float(r / fitted) for r, fitted in zip(law.residuals, law.fitted_per_s, strict=True))
+    worst = max(map(abs, off))
+    return (
+        Chart(
+            "scatter", f"No point lies further than {format_ratio(worst)} from {LAWS[law.family]}",
+            WORDS[found.kind].n, "measured above what the law says", tuple(map(float, law.n)),
+            (Series("difference", off, "strong"),), x_unit="", y_unit="ratio", bounds=(Mark(0.0, "the law"),),
+        ),
+    )  # fmt: skip
+
+
+def _point_table(found: ScalingResult, chosen: Scaling | None) -> Table:
+    words = WORDS[found.kind]
+    fitted = (
+        {}
+        if chosen is None
+        else dict(zip(chosen.law.n.tolist(), chosen.law.fitted_per_s.tolist(), strict=True))
+    )
+    rows = tuple(
+        (
+            point.n, Metric(point.per_s, "per_s", point.low, point.high), fitted.get(point.n),
+            None if point.n not in fitted else point.per_s - fitted[point.n], point.response_s, point.source,
+        )
+        for point in found.points
+    )  # fmt: skip
+    columns = (
+        Column(words.n.capitalize()), Column(f"{words.per_s.capitalize()} per second"),
+        Column("By the law", "per_s"), Column("Difference", "per_s"), Column("Mean response time", "s"),
+        Column("Run"),
+    )  # fmt: skip
+    return Table("The points, and how far they are from the law", columns, rows)
+
+
+def _law_table(chosen: Scaling | None) -> tuple[Table, ...]:
+    if chosen is None:
+        return ()
+    rows = tuple(
+        (LAWS[c.fit.family], c.delta, c.weight_ratio, "yes" if c.fit.family == chosen.law.family else "")
+        for c in chosen.candidates
+    )
+    columns = (
+        Column("Law"),
+        Column("AICc above the best"),
+        Column("Akaike weight", "ratio"),
+        Column("Chosen"),
+    )
+    note = (
+        "A difference below 2 decides nothing: the simplest law within 2 of the best is chosen. Only the "
+        "full one can fall; it is chosen where throughput certainly falls within what was tried."
+    )
+    return (Table("Which law explains the points", columns, rows, note),)
+
+
+def _parameter_table(fits: dict[str, Scaling | None]) -> tuple[Table, ...]:
+    rows = []
+    for how, found in fits.items():
+        if found is None:
+            return ()
+        peak = Metric(
+            _finite(found.usl.curve.peak_n), "", found.intervals.peak_n.low, found.intervals.peak_n.high
+        )
+        beyond = "extrapolated" if found.usl.extrapolated else ""
+        cells = (
+            Metric(
+                getattr(found.usl.curve, name),
+                "",
+                getattr(found.intervals, name).low,
+                getattr(found.intervals, name).high,
+            )
+            for name in ("alpha", "beta", "gamma")
+        )
+        rows.append((how, *cells, peak, beyond, _roof(found.usl)))
+    columns = (
+        Column("Weighting"), Column("Contention"), Column("Coherency"), Column("One alone, per second"),
+        Column("Peak at"), Column(""), Column("Roof without coherency", "per_s"),
+    )  # fmt: skip
+    note = (
+        "The full law, X(N) = gamma N / (1 + alpha (N-1) + beta N (N-1)), with 95 % intervals from refitted, "
+        "resampled residuals. Where the two weightings differ, small and large sizes tell different stories."
+    )
+    return (Table("The Universal Scalability Law", columns, tuple(rows), note),) if rows else ()
+
+
+def _roof(fit: ScalabilityFit) -> float | None:
+    return _finite(fit.curve.roof_per_s)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+if __name__ == "__main__":
+    main(analyse)
