@@ -139,6 +139,7 @@ drain: 2s
 
 
 @pytest.mark.alone
+@pytest.mark.truth
 @pytest.mark.parametrize(("profile", "judged"), [("in-house-2004", "slowed"), ("replatformed", "not slowed")])
 def test_a_flash_sale_slows_the_tills_of_one_design_and_not_of_the_other(
     doorbuster, root, tmp_path, profile, judged
