@@ -12,6 +12,9 @@ How it goes:
              level (`indicator`) differs by about 0.8 either way: near enough for a straight line, far enough
              for a slope. A rate that is near the bound is visited again and pooled. This goes on until the
              interval is as narrow as wanted or the time is used up.
+   A rate that breaks well below one that held before ends this at once: the shop still suffers from an
+   earlier plateau. It gets half a minute to come back to 80 % of what it held; if it does not, that is the
+   answer: did not recover.
 4. from-above  one overload, then 80 % of the answer: a shop that was fine at this rate and is not fine after
              an overload did not recover (metastable).
 
@@ -100,6 +103,8 @@ class SearchSettings:
 def next_step(history: Sequence[Plateau], settings: SearchSettings) -> Proposal | Capacity:
     """The next plateau to run, or the answer when nothing more is to be learnt in the time there is."""
     known = Standing.of(history)
+    if known.is_haunted:
+        return _after_haunting(known, settings) or answer(known)
     step = _outer_step(known, settings) or _inner_step(known, settings) or _from_above(known, settings)
     return step or answer(known)
 
@@ -242,6 +247,18 @@ def _within(known: Standing, settings: SearchSettings, proposal: Proposal) -> Pr
     if proposal.hold_s >= settings.long_s and left - hold < settings.settle_s + settings.solid_s:
         hold = left  # what would be left over is too short for a plateau of its own
     return replace(proposal, hold_s=float(math.floor(hold)))
+
+
+def _after_haunting(known: Standing, settings: SearchSettings) -> Proposal | None:
+    """One longer time to recover in, at a rate that the shop had held, before it is said that it does not."""
+    held = max((found.rate_per_s for found in known.evidence if found.status == "pass"), default=0.0)
+    if known.history[-1].kind == "from-above" or not held:
+        return None
+    back = RECOVERY_FACTOR * held
+    if known.elapsed_s + LONGEST_RECOVERY_S + CHECK_S > settings.budget_s:
+        return None
+    why = f"it held {held:.4g} per s before: does it come back to {back:.4g} per s?"
+    return Proposal("from-above", back, LONGEST_RECOVERY_S, CHECK_S, why)
 
 
 def _from_above(known: Standing, settings: SearchSettings) -> Proposal | None:

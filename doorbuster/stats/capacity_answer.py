@@ -63,6 +63,8 @@ def answer(known: Standing) -> Capacity:
     over, under = known.over, known.under
     above = [plateau for plateau in known.history if plateau.kind == "from-above"]
     recovered = _recovered(above[-1]) if above else None
+    if known.is_haunted:
+        recovered = False
     flags: list[Flag] = []
     if recovered is False:
         flags.append("did not recover")
@@ -83,6 +85,8 @@ def answer(known: Standing) -> Capacity:
     line = known.first_line
     if line is None:
         low, high = known.bracket
+        if known.is_haunted:  # nothing more will be learnt: what held and what broke is the bracket
+            low, high = low or under.rate_per_s, high or over.rate_per_s
         rate = known.centre_per_s or math.sqrt(under.rate_per_s * over.rate_per_s)
         return _state(known, rate, low, high, "bracket", recovered, flags, _worst(over))
     lows = [found.crossing.low for found in known.lines if found.crossing.low is not None]

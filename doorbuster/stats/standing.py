@@ -5,6 +5,8 @@ Rules of this module:
   twelve seconds a busy queue may show none of its clusters of slow requests, and looks far too good.
 - Which rates belong to the line is decided by their distance on the line, not by their own noisy level:
   keeping those that happen to look near would bend it.
+- A shop that breaks at a rate well below one it held before still suffers from an overload: such plateaus say
+  that it did not recover, and nothing about its capacity.
 - A tail is trusted for all rates or for none.
 - What is bad in an unhurried shop too (long services, a page that always fails) says nothing about load. It
   is taken off before the line is drawn, P' = (P - P0) / (limit - P0): with it the level is flat at first,
@@ -38,6 +40,8 @@ MOST_BASE_RATIO = 0.6
 _IN_SIGHT = math.log(20.0)
 _EDGE = math.log(WINDOW)
 _FLATTEST = 0.7
+HAUNTED_RATIO = 0.85  # of a rate that held: what breaks below it, breaks for another reason than the rate
+_HOPELESS = math.log(2.5)
 
 
 @dataclass(frozen=True)
@@ -58,10 +62,18 @@ class Standing:
     @classmethod
     def of(cls, history: Sequence[Plateau]) -> Standing:
         """Pools the history by rate; without tails when the plain counts contradict them."""
-        evidence = evidence_by_rate(history)
+        believed = [
+            plateau for plateau, is_haunted in zip(history, haunted(history), strict=True) if not is_haunted
+        ]
+        evidence = evidence_by_rate(believed)
         if _tail_contradicted(evidence):
-            evidence = evidence_by_rate(history, tails=False)
+            evidence = evidence_by_rate(believed, tails=False)
         return cls(tuple(history), evidence)
+
+    @cached_property
+    def is_haunted(self) -> bool:
+        """Whether the shop has not been seen to come back since it stopped holding what it had held."""
+        return any(haunted(self.history)[-1:])
 
     @property
     def elapsed_s(self) -> float:
@@ -244,6 +256,32 @@ class Standing:
             if (level := at.readings[place].level) is not None
         )
         return _clip(sum(seen) / seconds, (0.0, MOST_BASE_RATIO))
+
+
+def haunted(history: Sequence[Plateau]) -> list[bool]:
+    """Which plateaus met a shop that still suffered from an earlier one.
+
+    It shows when a rate certainly breaks a threshold although a rate well above it held before. From the last
+    plateau that held, only the first failure is then believed, until a plateau holds again.
+    """
+    found = [False] * len(history)
+    for place, plateau in enumerate(history):
+        held = [at for at in range(place) if history[at].status == "pass"]
+        if not held or not _certainly_broken(plateau):
+            continue
+        highest = max(history[at].rate_per_s for at in held if not found[at])
+        if plateau.rate_per_s > HAUNTED_RATIO * highest:
+            continue
+        failures = [at for at in range(held[-1] + 1, place + 1) if history[at].status == "fail"]
+        for at in range(failures[0] + 1, place + 1):
+            found[at] = True
+    return found
+
+
+def _certainly_broken(plateau: Plateau) -> bool:
+    return plateau.status == "fail" and (
+        plateau.growing or any(reading.low > _HOPELESS for reading in plateau.readings)
+    )
 
 
 def _tail_contradicted(evidence: Iterable[RateEvidence]) -> bool:

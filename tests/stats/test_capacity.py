@@ -223,6 +223,40 @@ def test_a_metastable_shop_is_said_not_to_recover():
     assert history[-1].kind == "from-above"
 
 
+def haunted_shop(mu: float, timeout_s: float, retries: int) -> Shop:
+    """As `retrying_shop`, but what is left to do when the customers have gone is there for the next ones."""
+    left_s = [0.0]
+
+    def visit(rng, pieces):
+        came = poisson(rng, pieces)
+        asks = [(at, i, 0) for i, at in enumerate(came.tolist())]
+        heapq.heapify(asks)
+        done, free = np.full(came.size, math.inf), left_s[0]
+        while asks:
+            at, i, tried = heapq.heappop(asks)
+            free = max(at, free) + 1 / mu
+            if free <= at + timeout_s:
+                done[i] = min(done[i], free)
+            elif tried < retries:
+                heapq.heappush(asks, (at + timeout_s, i, tried + 1))
+        lost = np.isinf(done)
+        done[lost] = came[lost] + timeout_s * (retries + 1)
+        left_s[0] = max(0.0, free - float(done.max()))
+        return Fates(came, done, lost)
+
+    return visit
+
+
+def test_a_shop_that_still_works_off_what_nobody_awaits_is_said_not_to_recover():
+    found, history = search(haunted_shop(100.0, 1.0, 3), [failed(0.01)], seed=1)
+    assert found.recovered is False
+    assert found.sentence.endswith("After an overload it did not recover: metastable.")
+    assert 80 <= found.rate_per_s <= 125  # what it held before, and broke it, and nothing of what came after
+    assert history[-1].kind == "from-above"
+    assert (found.low, found.high) == (80.0, 160.0)
+    assert found.elapsed_s < 300
+
+
 def test_the_same_shop_without_retries_recovers():
     found, _ = search(retrying_shop(100.0, 1.0, 0), [failed(0.01)], seed=1)
     assert found.recovered is True

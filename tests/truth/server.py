@@ -18,6 +18,7 @@ import argparse
 import asyncio
 import heapq
 import json
+import logging
 import os
 import random
 import signal
@@ -121,6 +122,7 @@ async def open_server(options: argparse.Namespace) -> None:
         stall_for_s=options.stall_for,
         rng=random.Random(options.seed),
     )
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL + 1)  # customers who left are no error
     app = web.Application()
     app.router.add_get("/truth", station.tell)
     app.router.add_route("*", "/{path:.*}", station.serve)
