@@ -1,4 +1,4 @@
-"""Runs the benchmarks of the load generator: python -m benchmarks [NAME...]
+"""Runs the benchmarks of the load generator, of run file, report and shop: python -m benchmarks [NAME...]
 
 All contenders of a benchmark take turns, each on core 0; nginx, the target, has core 1. Each benchmark
 prints a table and whether it keeps what is promised. The exit code is 1 if a promise is missed.
@@ -10,11 +10,12 @@ import argparse
 import os
 import sys
 
-from benchmarks import arrivals, crowd, journey, memory, recording
+from benchmarks import arrivals, crowd, journey, memory, recording, run_file, sections, shop
 from benchmarks.server import MissingError
 
 BENCHMARKS = {
     "recording": recording, "arrivals": arrivals, "crowd": crowd, "memory": memory, "journey": journey,
+    "run_file": run_file, "shop": shop, "sections": sections,
 }  # fmt: skip
 
 

@@ -1,10 +1,13 @@
 """What all sections of the report cost, in seconds and megabytes, by the length of the run.
 
-    python benchmarks/sections.py [--hours 1 24] [--series 40] [--profile]
+    python -m benchmarks sections
+    python -m benchmarks.sections [--hours 1 24] [--series 40] [--profile] [--plot build/sections.svg]
 
 Writes synthetic run files (every series in every second, orders and their ledger, one worker's health), then
-runs every section of analysis/ on each in a process of its own and prints time and peak memory. Targets: an
-hour of 40 series below 3 s and 300 MB, a day below 20 s and 600 MB.
+runs every section of analysis/ on each in a process of its own. Time is processor time, user and system: what
+a machine of its own would take, whatever else this one does. Targets: an hour of 40 series below 3 s and 300
+MB, a day below 20 s and 600 MB. The plot shows cost over seconds x series with the exponent of its growth,
+fitted to what a run costs beyond one of a minute.
 """
 
 from __future__ import annotations
@@ -12,17 +15,21 @@ from __future__ import annotations
 import argparse
 import cProfile
 import json
+import math
+import os
 import pstats
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.claim import Claim, table
 from doorbuster.records.batch import (
     ArrivalCount,
     Batch,
@@ -40,6 +47,8 @@ from doorbuster.records.runfile import RunWriter
 
 ROOT = Path(__file__).parents[1]
 REQUESTS = 12  # per series and second
+SIZES = ((0.5, 40), (1, 20), (1, 40), (1, 80), (4, 40), (24, 40))  # hours, series
+PLOT = Path("build/sections.svg")
 TARGETS = {1: (3.0, 300.0), 24: (20.0, 600.0)}  # hours: seconds, megabytes
 SCENARIO = """\
 title: Benchmark
@@ -137,66 +146,185 @@ def batches(rng: np.random.Generator, keys: list[SeriesKey], first: int, end: in
         )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What all sections of one run file cost."""
+
+    seconds: int
+    series: int
+    cpu_s: float
+    wall_s: float
+    mb: float
+    file_mb: float
+    sections: dict[str, float]
+
+    @property
+    def rows(self) -> int:
+        return self.seconds * self.series
+
+    @property
+    def target(self) -> tuple[float, float] | None:
+        """Seconds and megabytes that it may cost at most."""
+        return TARGETS.get(self.seconds / 3600) if self.series == 40 else None
+
+
+@dataclass(frozen=True)
+class Growth:
+    """cost = factor * rows ** exponent, with the 95 % interval of the exponent."""
+
+    factor: float
+    exponent: float
+    low: float
+    high: float
+
+
 def analyse(path: Path, *, profile: bool) -> None:
     """Every section, one after the other, as the report does it; prints one line of JSON."""
     from doorbuster.report import load_analysis
 
     spent = {}
-    began_s = time.perf_counter()
+    began_s, began_cpu_s = time.perf_counter(), time.process_time()
     tracer = cProfile.Profile()
     if profile:
         tracer.enable()
     with Run.open(path) as run:
         for script in sorted((ROOT / "analysis").glob("*.py")):
-            started_s = time.perf_counter()
+            started_s = time.process_time()
             load_analysis(script)(run)
-            spent[script.stem] = time.perf_counter() - started_s
+            spent[script.stem] = time.process_time() - started_s
     tracer.disable()
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    print(json.dumps({"s": time.perf_counter() - began_s, "mb": peak_mb, "sections": spent}))
+    wall_s, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
+    print(json.dumps({"cpu_s": cpu_s, "wall_s": wall_s, "mb": peak_mb, "sections": spent}))
     if profile:
         pstats.Stats(tracer, stream=sys.stderr).sort_stats("cumtime").print_stats(35)
 
 
+def measure(folder: Path, seconds: int, series: int, *, profile: bool = False) -> Cost:
+    """Write a run file, unless the folder has it, and run the sections on it in a process of its own."""
+    path = folder / f"{seconds}x{series}"
+    if not path.exists():
+        write(path, seconds=seconds, series=series)
+    words = [
+        sys.executable,
+        "-m",
+        "benchmarks.sections",
+        "--analyse",
+        str(path),
+        *(["--profile"] if profile else []),
+    ]
+    places = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True, env=environment)
+    return Cost(
+        seconds, series, file_mb=(path / "run.sqlite").stat().st_size / 1e6, **json.loads(done.stdout)
+    )
+
+
+def growth(costs: Sequence[Cost], fixed_s: float) -> Growth:
+    """The exponent with which cost beyond the fixed one grows: a line through the logarithms."""
+    from scipy.special import stdtrit
+    from scipy.stats import linregress
+
+    x = np.log([cost.rows for cost in costs])
+    y = np.log([cost.cpu_s - fixed_s for cost in costs])
+    line = linregress(x, y)
+    half = line.stderr * stdtrit(len(costs) - 2, 0.975)
+    return Growth(math.exp(line.intercept), line.slope, line.slope - half, line.slope + half)
+
+
+def draw(costs: Sequence[Cost], fixed_s: float, grown: Growth, path: Path) -> None:
+    """The plot: a point for each run, the fitted curve."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.subplots()
+    rows = np.geomspace(min(cost.rows for cost in costs), max(cost.rows for cost in costs))
+    axes.plot(rows, fixed_s + grown.factor * rows**grown.exponent, color="#888888", label="fitted")
+    for series in sorted({cost.series for cost in costs}):
+        some = [cost for cost in costs if cost.series == series]
+        axes.plot([cost.rows for cost in some], [cost.cpu_s for cost in some], "o", label=f"{series} series")
+    axes.set(
+        xscale="log", yscale="log", xlabel="seconds of the run x series", ylabel="processor time, s",
+        title=f"All sections cost (seconds x series) to the power of {grown.exponent:.2f} "
+        f"({grown.low:.2f} to {grown.high:.2f})",
+    )  # fmt: skip
+    axes.grid(visible=True, which="both", alpha=0.2)
+    axes.legend()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+
+
+def told(costs: Sequence[Cost]) -> str:
+    """The table of costs."""
+    rows = []
+    for cost in costs:
+        each_us = cost.cpu_s / cost.rows * 1e6
+        numbers = (f"{cost.cpu_s:.2f} s", f"{cost.wall_s:.2f} s", f"{cost.mb:.0f} MB", f"{each_us:.2f} us")
+        rows.append((f"{cost.seconds / 3600:g} h", cost.series, f"{cost.file_mb:.0f} MB", *numbers))
+    head = ("run", "series", "file", "processor", "elapsed", "memory", "per second x series")
+    return table(head, rows)
+
+
+def claims(costs: Sequence[Cost], grown: Growth) -> list[Claim]:
+    """The targets of the runs that have one, and that cost grows no faster than the run."""
+    found = []
+    for cost in costs:
+        if cost.target is not None:
+            most_s, most_mb = cost.target
+            found.append(
+                Claim(
+                    f"all sections of {cost.seconds / 3600:g} h x {cost.series} series"
+                    f" <= {most_s:g} s, {most_mb:g} MB",
+                    f"{cost.cpu_s:.1f} s of processor time, {cost.mb:.0f} MB",
+                    cost.cpu_s <= most_s and cost.mb <= most_mb,
+                )
+            )
+    exponent = f"{grown.exponent:.2f} ({grown.low:.2f} to {grown.high:.2f})"
+    return [*found, Claim("exponent of cost over seconds x series <= 1.1", exponent, grown.high <= 1.1)]
+
+
+def run(
+    *, sizes: Sequence[tuple[float, int]] = SIZES, folder: Path | None = None, plot: Path = PLOT,
+    profile: bool = False,
+) -> list[Claim]:  # fmt: skip
+    """Measure runs of (hours, series), print the table, draw the plot."""
+    with tempfile.TemporaryDirectory() as name:
+        place = folder or Path(name)
+        fixed_s = measure(place, 60, 40).cpu_s
+        costs = [measure(place, round(hours * 3600), series, profile=profile) for hours, series in sizes]
+    print(told(costs))
+    for cost in costs:
+        longest = sorted(cost.sections.items(), key=lambda item: -item[1])
+        print(f"{cost.seconds / 3600:g} h x {cost.series}:", ", ".join(f"{n} {s:.2f} s" for n, s in longest))
+    if len(costs) < 3:
+        return [claim for claim in claims(costs, Growth(0, 0, 0, 0)) if "exponent" not in claim.text]
+    grown = growth(costs, fixed_s)
+    draw(costs, fixed_s, grown, plot)
+    print(f"a run of a minute costs {fixed_s:.2f} s; plot: {plot}")
+    return claims(costs, grown)
+
+
 def main() -> None:
-    """Write, measure, print."""
+    """Measure the sizes that were asked for."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--hours", type=float, nargs="+", default=[0.25, 0.5, 1, 2, 4, 24])
+    parser.add_argument("--hours", type=float, nargs="+", default=None)
     parser.add_argument("--series", type=int, nargs="+", default=[40])
     parser.add_argument("--profile", action="store_true", help="print where the time went")
     parser.add_argument("--keep", type=Path, default=None, help="keep the run files here")
+    parser.add_argument("--plot", type=Path, default=PLOT, help="where to draw, for three runs or more")
     parser.add_argument("--analyse", type=Path, default=None, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.analyse:
         analyse(options.analyse, profile=options.profile)
         return
-    print(
-        f"{'hours':>6} {'series':>7} {'file':>9} {'time':>8} {'memory':>9} {'us per s x series':>18}  target"
-    )
-    with tempfile.TemporaryDirectory() as name:
-        for series in options.series:
-            for hours in options.hours:
-                measure(options.keep or Path(name), hours, series, profile=options.profile)
-
-
-def measure(folder: Path, hours: float, series: int, *, profile: bool) -> None:
-    """One line of the table."""
-    seconds = round(hours * 3600)
-    path = folder / f"{seconds}x{series}"
-    if not path.exists():
-        write(path, seconds=seconds, series=series)
-    words = [sys.executable, __file__, "--analyse", str(path), *(["--profile"] if profile else [])]
-    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
-    found = json.loads(done.stdout)
-    size_mb = (path / "run.sqlite").stat().st_size / 1e6
-    each_us = found["s"] / (seconds * series) * 1e6
-    limit = TARGETS.get(int(hours)) if series == 40 and hours in TARGETS else None
-    kept = "" if limit is None else ("met" if found["s"] < limit[0] and found["mb"] < limit[1] else "MISSED")
-    numbers = f"{size_mb:6.0f} MB {found['s']:6.2f} s {found['mb']:6.0f} MB {each_us:18.2f}"
-    print(f"{hours:6g} {series:7} {numbers}  {kept}")
-    print("       " + ", ".join(f"{name} {s:.2f} s" for name, s in found["sections"].items()))
+    sizes = SIZES
+    if options.hours:
+        sizes = [(hours, series) for series in options.series for hours in options.hours]
+    for claim in run(sizes=sizes, folder=options.keep, plot=options.plot, profile=options.profile):
+        print(claim)
 
 
 if __name__ == "__main__":
