@@ -313,6 +313,7 @@ def test_the_summary_for_programs_carries_every_number(failed, open_peak):
         "customers",
         "losses",
         "orders",
+        "fulfilment",
         "phases",
         "latency",
         "course",
