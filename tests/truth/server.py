@@ -143,6 +143,8 @@ async def open_server(options: argparse.Namespace) -> None:
         await closing.wait()
     finally:
         await runner.cleanup()
+        if station.in_system > 1000:  # taking leave of each of so many would take longer than anybody waits
+            os._exit(0)
 
 
 def _watch_parent(loop: asyncio.AbstractEventLoop, closing: asyncio.Event) -> None:

@@ -44,7 +44,9 @@ def refused_ratio(rate_per_s: float, places: int) -> float:
 def searched(root, truth_server, tmp_path):
     """A function from a server and a promise to the answer of the search."""
 
-    def search(*server: object, threshold: str, patience: str = WAITS, budget: str = "590s"):
+    def search(
+        *server: object, threshold: str, patience: str = WAITS, budget: str = "590s", on_time: bool = True
+    ):
         url = truth_server("--service-rate", "100/s", *server)
         scenario, folder = tmp_path / "known.yaml", tmp_path / "search"
         scenario.write_text(SCENARIO % {"url": url, "threshold": threshold, "patience": patience})
@@ -59,7 +61,7 @@ def searched(root, truth_server, tmp_path):
         with urllib.request.urlopen(f"{url}/truth", timeout=5) as answer:
             told = json.loads(answer.read())
         print(f"{threshold}: {found.sentence} {found.elapsed_s:.0f} s, {told}\n{done.stderr}")
-        if told["late"] > MOST_LATE_RATIO * told["answered"]:
+        if on_time and told["late"] > MOST_LATE_RATIO * told["answered"]:
             late = f"{told['late']} of {told['answered']} answers were late by over 5 ms"
             pytest.skip(f"inconclusive, the machine was busy: {late}; {found.sentence}")
         return found
@@ -87,7 +89,9 @@ def test_a_server_that_sheds_at_its_limit_over_http(searched):
 
 
 def test_customers_who_reload_keep_a_fixed_server_down_over_http(searched):
-    found = searched("--service", "fixed", threshold='served: ["rate>=95%"]', patience=F5, budget="400s")
+    found = searched(
+        "--service", "fixed", threshold='served: ["rate>=95%"]', patience=F5, budget="400s", on_time=False
+    )  # a late answer makes no backlog that stays
     assert found.recovered is False
     assert "did not recover" in found.flags
     assert found.sentence.endswith("After an overload it did not recover: metastable.")
