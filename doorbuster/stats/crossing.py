@@ -37,7 +37,7 @@ Floats = NDArray[np.float64]
 
 WINDOW = 12.0  # times the allowed level, either way
 _USUAL, _SIGMA = 12.0, 1.25  # elasticity of queues at common thresholds, and its spread in logarithms
-_SERVICE_SHARE, _SIGMA_QUEUE = 0.75, 0.6
+_SERVICE_SHARE, _SIGMA_QUEUE = 0.85, 0.35
 _LEAST_SPARE = 0.01
 _CAUTION = 1.2  # errors read off a handful of clusters of slow requests are too small by about this much
 _ROOTS = np.exp(np.linspace(math.log(0.5), math.log(2.0), 555))  # of the mean rate, in steps of 0.25 %
@@ -68,6 +68,7 @@ class SlopePrior:
 
     saturation_per_s: float | None = None
     limit_ratio: float | None = None
+    saturation_error_ratio: float = 0.0
 
     def log_elasticity(self, roots_per_s: Floats) -> Floats:
         """Centre of the prior, ln b, at each possible crossing."""
@@ -76,10 +77,16 @@ class SlopePrior:
         spare = np.maximum(self.saturation_per_s / roots_per_s - 1, _LEAST_SPARE)
         return np.asarray(np.log(_SERVICE_SHARE * -math.log(self.limit_ratio) / spare))
 
-    @property
-    def sigma(self) -> float:
-        """Standard deviation of ln b."""
-        return _SIGMA_QUEUE if self.saturation_per_s is not None and self.limit_ratio is not None else _SIGMA
+    def sigma(self, roots_per_s: Floats) -> Floats:
+        """Standard deviation of ln b at each possible crossing: that of the rule, and of the spare capacity.
+
+        Near saturation little is spare, and an error of the saturation rate is a large part of it.
+        """
+        if self.saturation_per_s is None or self.limit_ratio is None:
+            return np.full(roots_per_s.shape, _SIGMA)
+        full = self.saturation_per_s / roots_per_s
+        spare = self.saturation_error_ratio * full / np.maximum(full - 1, _LEAST_SPARE)
+        return np.asarray(np.minimum(np.hypot(_SIGMA_QUEUE, spare), _SIGMA))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +166,8 @@ class _Grid:
         off = level - _SLOPES[:, None, None] * x  # (slopes, roots, points)
         misfit = 2 * ((np.exp(np.minimum(off, _FARTHEST)) - 1 - off) @ weight)
         expected = known.log_elasticity(middle * _ROOTS)
-        prior = ((np.log(_SLOPES)[:, None] - expected) / known.sigma) ** 2
+        sigma = known.sigma(middle * _ROOTS)
+        prior = ((np.log(_SLOPES)[:, None] - expected) / sigma) ** 2 + 2 * np.log(sigma / sigma.min())
         return cls(middle, misfit, prior)
 
 

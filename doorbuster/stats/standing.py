@@ -28,7 +28,7 @@ import numpy as np
 
 from doorbuster.stats.crossing import WINDOW, Crossing, DosePoint, SlopePrior, find_crossing
 from doorbuster.stats.indicator import Latencies
-from doorbuster.stats.plateau import Plateau, RateEvidence, evidence_by_rate
+from doorbuster.stats.plateau import Measured, Plateau, RateEvidence, evidence_by_rate
 
 SOLID_S = 25.0
 USUAL_ELASTICITY = 12.0
@@ -196,15 +196,20 @@ class Standing:
     @cached_property
     def saturation_per_s(self) -> float | None:
         """What the shop finished while its queue grew; None when it was never seen to grow."""
-        grew = [p.measured for p in self.history if p.growing and p.status == "fail"]
-        seconds = sum(measured.seconds for measured in grew)
-        return sum(m.completed_per_s * m.seconds for m in grew) / seconds if seconds else None
+        seconds = sum(measured.seconds for measured in self._saturated)
+        return sum(m.completed_per_s * m.seconds for m in self._saturated) / seconds if seconds else None
+
+    @cached_property
+    def _saturated(self) -> tuple[Measured, ...]:
+        return tuple(p.measured for p in self.history if p.growing and p.status == "fail")
 
     def _prior(self, place: int) -> SlopePrior:
         indicator = self.history[0].measured.indicators[place]
         if not isinstance(indicator, Latencies):
             return SlopePrior()
-        return SlopePrior(self.saturation_per_s, indicator.limit_ratio)
+        finished = sum(m.completed_per_s * m.seconds for m in self._saturated)
+        error = 1 / math.sqrt(finished) if finished else 0.0  # of a count of independent services
+        return SlopePrior(self.saturation_per_s, indicator.limit_ratio, error)
 
     def _line(self, place: int) -> Crossing | None:
         points = self._points(place, 0.0)

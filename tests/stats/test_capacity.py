@@ -359,7 +359,12 @@ def test_intervals_of_200_searches_hold_the_truth(servers, p, limit_s):
     found = coverage(servers, p, limit_s, range(200))
     share = sum(covers(one, truth) for one in found) / len(found)
     widths = [one.half_width_ratio for one in found]
-    print(f"c={servers} p{100 * p:g} {1e3 * limit_s:g} ms: {share:.3f}, half-width {np.median(widths):.3f}")
+    still_open = sum(not one.low or one.high is None for one in found) / len(found)
+    error = np.quantile([abs(one.rate_per_s / truth - 1) for one in found], 0.95)
+    print(
+        f"c={servers} p{100 * p:g} {1e3 * limit_s:g} ms, {truth:.2f}/s: holds {share:.3f},"
+        f" half-width {np.median(widths):.3f}, open {still_open:.3f}, error {error:.3f}"
+    )
     assert 0.90 <= share <= 0.995
     assert max(one.elapsed_s for one in found) < 600
     assert abs(np.median([one.rate_per_s for one in found]) / truth - 1) < 0.03
