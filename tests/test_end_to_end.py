@@ -109,13 +109,12 @@ def test_the_schedule_is_what_was_delivered(smoke):
                 assert series.planned.tolist() == series.started.tolist()
 
 
-def test_each_section_runs_alone(smoke):
-    for script in sorted((ROOT / "analysis").glob("*.py")):
-        done = subprocess.run(
-            [sys.executable, script, smoke[1]], cwd=ROOT, capture_output=True, text=True, timeout=60
-        )
-        assert done.returncode == 0, done.stderr
-        assert len(done.stdout.splitlines()) > 5
+@pytest.mark.parametrize("name", ["customers", "latency"])
+def test_a_section_runs_alone(smoke, name):
+    script = ROOT / "analysis" / f"{name}.py"
+    done = subprocess.run([sys.executable, script, smoke[1]], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) > 5
 
 
 def test_the_report_can_be_written_again_from_the_run_file(smoke, doorbuster, tmp_path):

@@ -83,6 +83,11 @@ def test_a_section_imports_what_a_section_may(path):
     assert {module for module in ours if not module.startswith(allowed)} <= {"doorbuster.report"}
 
 
+@pytest.mark.parametrize("path", SECTIONS, ids=lambda path: path.name)
+def test_a_section_can_be_run_alone(path):
+    assert path.read_text(encoding="utf-8").rstrip().endswith("main(analyse)")
+
+
 def test_no_import_of_the_command_line_patches_the_interpreter():
     program = (
         "import sys, doorbuster.cli, doorbuster.scenario, doorbuster.records, doorbuster.stats, "
