@@ -9,7 +9,7 @@ import pytest
 from doorbuster.records.run import Run
 from doorbuster.report import load_analysis
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.truth]
 
 SCENARIO = """
 title: "Payments fail for a while"

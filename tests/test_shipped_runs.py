@@ -24,11 +24,7 @@ pytestmark = pytest.mark.alone
 
 ROOT = Path(__file__).parent.parent
 PATHS = sorted((ROOT / "scenarios").glob("*.yaml"))
-EVERY_TIME = {
-    "flash-sale-one-sku",
-    "omnichannel-peak",
-    "waiting-room",
-}  # the others prove the same, by `make truth`
+EVERY_TIME = {"flash-sale-one-sku"}  # the others prove the same, by `make truth`
 SECONDS, PEAK_PER_S = 4.0, 14.0
 JUDGED = (0, 96, 99)  # pass, inconclusive, fail: so few seconds are no statement about a shop
 ALL_JOURNEYS = ROOT / "tests" / "all-journeys.yaml"

@@ -46,6 +46,7 @@ def ran(doorbuster, tmp_path):
 
 
 @pytest.mark.alone
+@pytest.mark.truth
 def test_behind_a_lag_of_two_seconds_every_channel_shows_a_price_two_seconds_later(ran, root):
     folder = ran(EMBEDDED % ("replatformed", "2s"))
     with Run.open(folder) as run:
@@ -62,6 +63,7 @@ def test_behind_a_lag_of_two_seconds_every_channel_shows_a_price_two_seconds_lat
 
 
 @pytest.mark.alone
+@pytest.mark.truth
 def test_without_a_lag_a_price_is_seen_as_soon_as_kept_pages_are_too_old(ran):
     with Run.open(ran(EMBEDDED % ("replatformed", "0s"))) as run:
         seen = [reading for reading in run.freshness() if reading.outcome == "seen"]
@@ -91,6 +93,7 @@ def till_price(url, sku):
 
 
 @pytest.mark.alone
+@pytest.mark.truth
 def test_a_run_that_ends_while_a_price_is_changed_puts_it_back(ran):
     with shop("--profile", "replatformed", "--products", "200", "--sync-lag", "60s") as url:
         folder = ran(f"{{storefront: reference, url: '{url}'}}", length="3s", timeout="30s")
