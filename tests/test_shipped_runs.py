@@ -174,6 +174,7 @@ def open_shop(tmp_path):
     process.stdout.close()
 
 
+@pytest.mark.truth
 def test_sales_made_without_network_are_booked_later_at_the_time_they_were_made(open_shop, tmp_path):
     path = tmp_path / "offline.yaml"
     path.write_text(OFFLINE % open_shop, encoding="utf-8")

@@ -11,7 +11,7 @@ import pytest
 
 from doorbuster.records.run import Run
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.truth]
 
 LATE_S = 0.5  # far more than a busy machine adds, far less than the clocks are wrong by
 
@@ -62,7 +62,6 @@ def test_workers_with_wrong_clocks_keep_the_schedule_and_their_offsets_are_state
     assert_everyone_came_on_time(ours)
 
 
-@pytest.mark.truth
 @pytest.mark.parametrize("set_by", ["+30s", "-30s"])
 def test_a_clock_that_is_set_in_the_middle_of_a_run_moves_nothing(
     set_by, crew, hand, stall_server, wrong_clock, tmp_path

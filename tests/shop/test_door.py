@@ -132,6 +132,7 @@ def test_a_place_is_kept_when_the_first_answer_is_a_refusal(visit):
 
 
 @pytest.mark.alone
+@pytest.mark.truth
 def test_a_holding_page_says_200_and_reloads_itself_while_too_many_wait(visit, profile):
     async def scenario(visitor):
         skus = await visitor.skus()
