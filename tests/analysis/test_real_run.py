@@ -34,6 +34,9 @@ drain: 30s
 """
 
 
+pytestmark = [pytest.mark.alone, pytest.mark.truth]
+
+
 @pytest.fixture(scope="module")
 def real(doorbuster, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("real")
