@@ -96,12 +96,14 @@ def test_an_order_that_is_not_there_and_a_lamp_too_many_fail_the_run(audit, run)
     assert set(judgements(run).values()) == {"fail"}
 
 
+@pytest.mark.truth
 def test_without_stock_overselling_is_unknown_and_never_a_pass(audit, run):
     done = audit(ORDERS)
     assert "Whether anything was oversold nobody knows" in done.stdout, done.stderr
     assert judgements(run) == {"orders_lost": "pass", "oversold_units": "inconclusive"}
 
 
+@pytest.mark.truth
 def test_later_books_replace_earlier_ones(audit, run):
     audit(ORDERS.replace("A2", "A3"), "sku,opening,on_hand\nLAMP,5,3\n")
     done = audit(ORDERS, "sku,opening,on_hand\nLAMP,5,3\n")
@@ -110,6 +112,7 @@ def test_later_books_replace_earlier_ones(audit, run):
         assert len(recorded.ledger().orders) == 2
 
 
+@pytest.mark.truth
 def test_books_of_another_run_are_doubted(audit):
     done = audit(ORDERS.replace(RUN_ID, "r0").replace("A1", "B1").replace("A2", "B2"))
     assert "none of its orders is of this run" in done.stderr

@@ -246,6 +246,7 @@ thresholds: {can_order: ["rate>=1%%"]}
 """
 
 
+@pytest.mark.truth
 def test_a_run_against_a_shop_that_stays_open_is_taken_back_whole(doorbuster, tmp_path):
     command = [sys.executable, "-m", "doorbuster.shop", "--port", "0", "--json-announce", "--die-with-parent"]
     command += ["--products", "200", "--warehouse-rate", "0.01 orders/s"]

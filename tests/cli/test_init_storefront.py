@@ -138,6 +138,7 @@ def files_of_the_guide(tmp_path, har):
     return tmp_path
 
 
+@pytest.mark.truth
 def test_the_commands_of_the_guide_work_from_zero_to_a_passing_peak(doorbuster, files_of_the_guide, shop_url):
     commands = guide_commands()
     verbs = [line.split()[1] for line in commands]

@@ -21,7 +21,8 @@ drain: 5s
 """
 
 
-@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.truth)])
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.truth
 def test_without_retries_everybody_asks_once_and_the_run_file_says_so(
     workers, root, tmp_path, doorbuster, stall_server
 ):

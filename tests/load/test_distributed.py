@@ -98,6 +98,7 @@ def after_a_kill(tmp_path_factory):
     return process.returncode, (folder / "said").read_text(), folder
 
 
+@pytest.mark.truth
 def test_a_run_that_lost_a_worker_is_inconclusive_and_says_why(after_a_kill):
     code, said, folder = after_a_kill
     assert code == 96, said
@@ -106,6 +107,7 @@ def test_a_run_that_lost_a_worker_is_inconclusive_and_says_why(after_a_kill):
     assert "stopped reporting" in lost.text
 
 
+@pytest.mark.truth
 def test_no_customer_is_lost_with_a_worker(after_a_kill):
     with Run.open(after_a_kill[2] / "run") as run:
         balance = run.balance()
@@ -115,6 +117,7 @@ def test_no_customer_is_lost_with_a_worker(after_a_kill):
     assert {"worker_lost"} == causes
 
 
+@pytest.mark.truth
 def test_what_the_lost_worker_had_reported_stays(after_a_kill):
     with Run.open(after_a_kill[2] / "run") as run:
         reports = {row.worker: row for row in run.workers()}
@@ -123,6 +126,7 @@ def test_what_the_lost_worker_had_reported_stays(after_a_kill):
     assert all(row.received > 0 and row.missing == 0 for row in reports.values())
 
 
+@pytest.mark.truth
 def test_the_others_carry_the_whole_load_on_from_the_next_second(after_a_kill):
     with Run.open(after_a_kill[2] / "run") as run:
         series = run.arrivals()["store"]
@@ -149,6 +153,7 @@ def kill_the_master(folder: Path) -> list[psutil.Process]:
     return orphans
 
 
+@pytest.mark.truth
 def test_a_killed_master_leaves_a_run_file_that_reads_as_interrupted(tmp_path):
     orphans = kill_the_master(tmp_path)
     try:

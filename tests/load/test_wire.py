@@ -51,6 +51,7 @@ def relay(port):
         process.stdout.close()
 
 
+@pytest.mark.truth
 def test_reports_that_are_lost_late_and_sent_twice_count_once(crew, hand, stall_server):
     hands = [hand(locustfile=HERE / "bad_line.py")] * 3
     ours = crew(stall_server("--service-ms", "2"), hands, peak=90, length_s=6)

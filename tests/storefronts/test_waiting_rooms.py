@@ -93,6 +93,7 @@ def test_customers_of_the_reference_shop_queue_and_come_in(open_town, style):
         assert found.skus
 
 
+@pytest.mark.truth
 def test_a_holding_page_is_a_rejection_that_says_when_to_come_back(open_town):
     options = ("--profile", "in-house-2004", "--workers", "1", "--query-time", "200ms", "--queue-limit", "2")
     with open_town(*options, "--holding-page", "30s") as town, ThreadPoolExecutor(4) as crowd:
