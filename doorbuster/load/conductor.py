@@ -20,9 +20,10 @@ from typing import Any, Protocol
 import gevent
 from gevent.event import Event as Flag
 
-from doorbuster.errors import DoorbusterError, RunInterrupted
+from doorbuster.errors import DoorbusterError, RunError, RunInterrupted
 from doorbuster.gate import AbortWatch
 from doorbuster.load.books import Opening, read_ledger, read_opening
+from doorbuster.load.drivers import raised
 from doorbuster.load.generator import REPORT_INTERVAL_S, TRAFFIC_TAG
 from doorbuster.load.roster import Roster, Rows
 from doorbuster.load.target import (
@@ -138,10 +139,10 @@ class Conductor:
             self._tend()
             self._end()
         except DoorbusterError as error:
-            self.failure = error
-            logger.error("%s", error)
-            sys.stderr.write("".join(f"doorbuster: {line}\n" for line in str(error).splitlines()))
-            self._crew.close_gates("aborted")
+            self._fail(error)
+        except Exception as error:
+            logger.exception("the run could not be conducted")
+            self._fail(RunError(f"our own fault, please report it: {type(error).__name__}: {error}"))
         finally:
             if self._writer is not None:
                 self._writer.close()
@@ -220,6 +221,12 @@ class Conductor:
             if perf_counter() > self._close_by:
                 for name in self._roster.waiting_for:
                     self._lose(name)
+
+    def _fail(self, error: DoorbusterError) -> None:
+        self.failure = error
+        logger.error("%s", error)
+        sys.stderr.write("".join(f"doorbuster: {line}\n" for line in str(error).splitlines()))
+        self._crew.close_gates("aborted")
 
     def _lose(self, name: str) -> None:
         """A worker is gone: say so, account for its customers, give what is to come to the others."""
@@ -300,7 +307,10 @@ class Conductor:
         return perf_counter() - self._started_at
 
     def _with_books(self, read: Callable[[PlainClient], Any]) -> Any:
-        """Read the shop's books; a shop that refuses is noted, because the audit is then unknown."""
+        """Read the shop's books; a shop that refuses is noted, because the audit is then unknown.
+
+        Raises: AnalysisError, if the driver raises before the run.
+        """
         assert self._target is not None
         allow = self.brief.scenario.safety.allow
         client = PlainClient(self._target.url, self._tag(), limit_s=BOOKS_LIMIT_S, allow=allow)
@@ -309,6 +319,13 @@ class Conductor:
         except Rejected as refusal:
             logger.warning("the shop's ledger cannot be read: %s", refusal)
             self._record("ledger_unreadable", str(refusal))
+            return None
+        except Exception as error:
+            fault = raised(self.brief.driver, "read_books", error)
+            if self._writer is None:  # nobody has come yet: better no run than one without its audit
+                raise fault from error
+            logger.error("%s", fault)
+            self._record("ledger_unreadable", str(fault))
             return None
         finally:
             client.close()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
+import traceback
 from pathlib import Path
 
-from doorbuster.errors import UsageError
+from doorbuster.errors import AnalysisError, UsageError
 from doorbuster.storefronts import DRIVERS, Storefront, drivers_with
 
 
@@ -52,6 +53,25 @@ def drivers_in(path: Path) -> list[type[Storefront]]:
         for kind in dict.fromkeys(classes)
         if issubclass(kind, Storefront) and hasattr(kind, "name") and kind not in DRIVERS.values()
     ]
+
+
+def raised(driver: type[Storefront], method: str, error: Exception) -> AnalysisError:
+    """What to say when a driver's own code raised."""
+    return AnalysisError(
+        f"the driver {driver.name!r} raised in {method}: {type(error).__name__}: {error}"
+        f"{place_in_driver(error)}; doorbuster probe shows each of its steps"
+    )
+
+
+def place_in_driver(error: BaseException) -> str:
+    """The line of the driver where it went wrong, rather than that of a library which it called."""
+    ours = Path(__file__).parent
+    drivers = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if ours not in Path(frame.filename).parents and "lib/python" not in frame.filename.replace("\\", "/")
+    ]
+    return f" ({Path(drivers[-1].filename).name}:{drivers[-1].lineno}: {drivers[-1].line})" if drivers else ""
 
 
 def _place(error: BaseException, path: Path) -> str:

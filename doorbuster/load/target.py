@@ -15,6 +15,7 @@ import gevent
 from gevent import subprocess
 
 from doorbuster.errors import TargetError, UsageError
+from doorbuster.load.drivers import place_in_driver, raised
 from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.settings import HttpSettings, hosts_of
 from doorbuster.scenario import Scenario
@@ -140,6 +141,7 @@ def read_assortment(
 
     Raises:
         TargetError: it cannot be reached, refuses, or does not answer like this kind of shop.
+        AnalysisError: the driver raised otherwise.
     """
     client = PlainClient(url, tag, limit_s=PREPARE_LIMIT_S, allow=allow)
     try:
@@ -151,9 +153,11 @@ def read_assortment(
         ) from refusal
     except (ValueError, KeyError, TypeError) as error:
         raise TargetError(
-            f"{url} answers, but not like a '{driver.name}' storefront ({type(error).__name__}: {error}); "
-            "name another driver in target.storefront"
+            f"{url} answers, but not like a '{driver.name}' storefront ({type(error).__name__}: {error}"
+            f"{place_in_driver(error)}); name another driver in target.storefront, or correct this one"
         ) from error
+    except Exception as error:  # a driver of the user's own may fail in any way; the place is what helps
+        raise raised(driver, "prepare", error) from error
     finally:
         client.close()
     if not assortment.skus:

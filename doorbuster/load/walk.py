@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import inspect
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import partial
-from pathlib import Path
 from random import Random
-from types import TracebackType
 from typing import Any
 
 from doorbuster.errors import TargetError
+from doorbuster.load.drivers import place_in_driver
 from doorbuster.load.hints import hint_for
 from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.settings import HttpSettings, Timeouts, hosts_of
@@ -281,7 +279,7 @@ class Walk:
             result, cause, told = "failed", "waiting_room", str(queued)
         except Exception as error:  # noqa: BLE001  a driver in the making may fail in any way; say where
             result, cause = "broken", type(error).__name__
-            told = f"{error}{_place(error.__traceback__)}"
+            told = f"{error}{place_in_driver(error)}"
         seen = tuple(self._client.exchanges)
         hint = hint_for(cause, seen[-1], self._url) if seen and result in ("failed", "broken") else ""
         return Step(name, core, result, told[:300], cause, hint, seen)
@@ -298,18 +296,6 @@ def _no_method(customer: Storefront, name: str) -> str:
     own = [known for known in dir(customer) if not known.startswith("_") and known not in TAKES]
     near = get_close_matches(name, own, n=1, cutoff=0.75)
     return f"the driver has no such method; is it {near[0]}?" if near else "the driver has no such method"
-
-
-def _place(trace: TracebackType | None) -> str:
-    """The line of the driver where it went wrong, rather than that of a library which it called."""
-    frames = traceback.extract_tb(trace)
-    ours = Path(__file__).parent
-    drivers = [
-        frame
-        for frame in frames
-        if ours not in Path(frame.filename).parents and "lib/python" not in frame.filename.replace("\\", "/")
-    ]
-    return f" ({Path(drivers[-1].filename).name}:{drivers[-1].lineno}: {drivers[-1].line})" if drivers else ""
 
 
 def _sold(assortment: Assortment) -> str:

@@ -1,0 +1,95 @@
+"""A driver of the user's own that raises outside a customer's visit: said in one line, with its place."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from doorbuster.records.run import Run
+
+DRIVER = '''
+from locust import events
+from doorbuster.load.locustfile import Customer, Gate, Peak, install
+from doorbuster.storefronts import Assortment, Books, Listing, Storefront
+
+
+class Frail(Storefront):
+    name = "frail"
+    looks = 0
+
+    @classmethod
+    def prepare(cls, client):
+        {prepare}
+        return Assortment(("a",), (1.0,), ("x",), ("/c",))
+
+    @classmethod
+    def read_books(cls, client, *, since_unix_s):
+        cls.looks += 1
+        if cls.looks == {looks}:
+            return None.stock
+        return Books((), ())
+
+    def home(self):
+        return Listing(("a",))
+
+    category = search = product = home
+
+
+class Web(Customer):
+    channel = "web"
+
+    def browse(self):
+        self.step(self.shop.home)
+
+
+install(events, drivers=[Frail])
+'''
+SCENARIO = """
+title: frail
+story: A driver that raises.
+target: {storefront: "custom:frail", url: "http://127.0.0.1:9"}
+demand: {peak: 5 customers/s, curve: {stages: [{for: 1s, at: 100%}]}}
+channels: {web: {share: 100%, journeys: {browse: 1}, patience: none}}
+thresholds: {customers: ["count>=0"]}
+safety: {allow: [127.0.0.1]}
+drain: 2s
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    def go(*, prepare: str = "pass", looks: int = 0) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "frail.py").write_text(DRIVER.format(prepare=prepare, looks=looks), encoding="utf-8")
+        (tmp_path / "frail.yaml").write_text(SCENARIO, encoding="utf-8")
+        command = [sys.executable, "-m", "doorbuster", "run", "frail.yaml", "--locustfile", "frail.py"]
+        return subprocess.run(
+            [*command, "--out", "out", "--quiet"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        )
+
+    return go
+
+
+def test_a_driver_that_cannot_prepare_ends_the_run_with_its_line(run):
+    ended = run(prepare="cls.catalogue")
+    assert ended.returncode == 107
+    assert ended.stderr == (
+        "the driver 'frail' raised in prepare: AttributeError: type object 'Frail' has no attribute "
+        "'catalogue' (frail.py:13: cls.catalogue); doorbuster probe shows each of its steps\n"
+    )
+
+
+def test_a_driver_that_cannot_read_the_books_ends_the_run_before_anybody_comes(run):
+    ended = run(looks=1)
+    assert ended.returncode == 107
+    assert "the driver 'frail' raised in read_books: AttributeError" in ended.stderr
+    assert "(frail.py:20: return None.stock)" in ended.stderr
+
+
+def test_a_driver_that_cannot_read_the_books_afterwards_loses_only_the_audit(run, tmp_path):
+    ended = run(looks=2)
+    assert ended.returncode == 0, ended.stderr
+    with Run.open(tmp_path / "out") as recorded:
+        assert recorded.ledger() is None
+        assert [event.kind for event in recorded.events()].count("ledger_unreadable") == 1
