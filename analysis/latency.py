@@ -27,6 +27,7 @@ from doorbuster.report.section import (
     Column,
     Mark,
     Metric,
+    Role,
     Section,
     Series,
     Table,
@@ -38,10 +39,11 @@ from doorbuster.scenario import read_scenario
 from doorbuster.stats.apdex import USUAL_T_MS, apdex
 from doorbuster.stats.quantile import minimum_n
 from doorbuster.stats.response import ResponseQuantile, Stretch, response_quantiles, stretches_by
-from doorbuster.stats.windows import Slow, find_slow, window_quantile
+from doorbuster.stats.windows import Slow, find_slow, window_quantiles
 from doorbuster.units import format_count, format_duration, format_ratio
 
 PERCENTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
+DRAWN: dict[float, Role] = {0.5: "served", 0.95: "strong", 0.99: "turned_away"}  # over time, with its colour
 ENDS = ("ok", "failed", "abandoned")
 EMPTY = Histogram.empty()
 
@@ -82,7 +84,8 @@ def analyse(run: Run) -> Section:
     whole = Times(*(ended.get(end, EMPTY) for end in ENDS))
     width = bucket_s(length_s, most=_windows(whole))
     over_time = _over_time(run, width, length_s)
-    p95_ms = [_in_window(times, 0.95).value for times in over_time]
+    windows = [_in_window(times) for times in over_time]
+    p95_ms = [window[0.95].value for window in windows]
     slow = find_slow(p95_ms, width, bound_ms=_tightest_bound(run))
     metrics = {
         **_metrics(dict(_groups(run, lambda _: "all")).get("all", Group((), 0)), whole),
@@ -94,7 +97,7 @@ def analyse(run: Run) -> Section:
         question="How long did customers wait for an answer?",
         sentence=_sentence(metrics, whole),
         findings=_findings(slow, whole, metrics),
-        figures=(*_percentile_chart(over_time, width, slow), *_rate_chart(run, bucket_s(length_s))),
+        figures=(*_percentile_chart(windows, width, slow), *_rate_chart(run, bucket_s(length_s))),
         tables=(
             _percentile_table("Response time by step", "Step", _groups(run, lambda series: series.step)),
             _percentile_table(
@@ -150,9 +153,10 @@ def _over_time(run: Run, width_s: int, length_s: int) -> list[Times]:
     ]
 
 
-def _in_window(times: Times, p: float) -> Metric:
-    """A percentile of one window of time; unknown where there are too few requests."""
-    return _to_metric(window_quantile(Stretch(times.ok, times.abandoned), p))
+def _in_window(times: Times) -> dict[float, Metric]:
+    """Percentiles of one window of time; unknown where there are too few requests."""
+    found = window_quantiles(Stretch(times.ok, times.abandoned), tuple(DRAWN))
+    return {quantile.p: _to_metric(quantile) for quantile in found}
 
 
 def _to_metric(found: ResponseQuantile) -> Metric:
@@ -246,13 +250,15 @@ def _findings(slow: Slow, whole: Times, metrics: Mapping[str, Metric]) -> tuple[
     return tuple(found)
 
 
-def _percentile_chart(over_time: Sequence[Times], width_s: int, slow: Slow) -> tuple[Chart, ...]:
-    if not any(times.ok.n or times.abandoned.n for times in over_time):
+def _percentile_chart(
+    windows: Sequence[Mapping[float, Metric]], width_s: int, slow: Slow
+) -> tuple[Chart, ...]:
+    if not any(metric.n for window in windows for metric in window.values()):
         return ()
     lines = []
-    for p, role in ((0.5, "served"), (0.95, "strong"), (0.99, "turned_away")):
-        cells = [_in_window(times, p) if times.ok.n + times.abandoned.n else None for times in over_time]
-        if any(cell is not None and cell.value is not None for cell in cells):
+    for p, role in DRAWN.items():
+        cells = [window[p] for window in windows]
+        if any(cell.value is not None for cell in cells):
             lines.append(_percentile_line(p, role, cells))
     if slow.limit_ms is None:
         title = "Too few requests to tell when answers got slow"
@@ -269,7 +275,7 @@ def _percentile_chart(over_time: Sequence[Times], width_s: int, slow: Slow) -> t
         Chart(
             "lines", f"{title} (windows of {width_s} s, band: 95 % interval of the p95)",
             "time the request was due, since the start (min:s)", "response time",
-            tuple((index + 0.5) * width_s for index in range(len(over_time))), tuple(lines),
+            tuple((index + 0.5) * width_s for index in range(len(windows))), tuple(lines),
             y_unit="ms", log_y=True,
             moments=() if slow.at_s is None else (Mark(slow.at_s, "got slow"),), bounds=bounds,
             note="A percentile is left out in windows with too few requests for it.",
@@ -277,9 +283,9 @@ def _percentile_chart(over_time: Sequence[Times], width_s: int, slow: Slow) -> t
     )  # fmt: skip
 
 
-def _percentile_line(p: float, role: str, cells: Sequence[Metric | None]) -> Series:
+def _percentile_line(p: float, role: Role, cells: Sequence[Metric]) -> Series:
     def column(name: str) -> tuple[float | None, ...]:
-        return tuple(None if cell is None or cell.value is None else getattr(cell, name) for cell in cells)
+        return tuple(None if cell.value is None else getattr(cell, name) for cell in cells)
 
     banded = p == 0.95
     return Series(

@@ -12,6 +12,7 @@ Rules of this module:
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ from doorbuster.records.scan import Entries
 
 _GRAINS_S = ((180, 1), (900, 5), (2700, 15), (5400, 30), (10_800, 60), (54_000, 300), (162_000, 900))
 _LONGEST_GRAIN_S = 3600
+WHOLE_RUN_S = 2**31  # as a grain: one sum for all of a run
 _ENTRIES_AT_ONCE = 2**19  # entries that are added up in one go: about 40 MB
 _DENSE_WORTH = 3  # cells of a dense array that cost as much as sorting one entry
 _ONE_WORD = 2**31  # cells below this fit into a 64-bit word together with their count
@@ -57,35 +59,52 @@ class Grains:
         order = np.argsort(targets, kind="stable")
         order = order[np.searchsorted(targets[order], 0) :]
         wanted, first = np.unique(targets[order], return_index=True)
-        # Slots that lie beside each other and go to the same target are one piece.
-        steps = np.flatnonzero((np.diff(order) != 1) | (np.diff(targets[order]) != 0)) + 1
-        pieces = np.concatenate(([0], steps)) if order.size else steps
-        begins = self.starts[order[pieces]].tolist()
-        ends = self.starts[order[np.append(steps, order.size) - 1] + 1].tolist() if order.size else []
-        edges = np.searchsorted(pieces, np.append(first, order.size)).tolist()
-        for target, at, end in zip(wanted.tolist(), edges, edges[1:], strict=False):
-            yield target, self._sum_of(tuple(zip(begins[at:end], ends[at:end], strict=True)))
+        edges = np.append(first, order.size)
+        before = np.concatenate(([0], np.cumsum(np.diff(self.starts)[order])))[
+            edges
+        ]  # entries of earlier targets
+        start = 0
+        while start < wanted.size:
+            fit = int(np.searchsorted(before, before[start] + _ENTRIES_AT_ONCE, side="right")) - 1
+            end = max(start + 1, fit)
+            places = np.repeat(np.arange(end - start), np.diff(edges[start : end + 1]))
+            sums = self._sums_of(order[edges[start] : edges[end]], places, end - start)
+            yield from zip(wanted[start:end].tolist(), sums, strict=True)
+            start = end
 
-    def _sum_of(self, pieces: Sequence[tuple[int, int]]) -> Histogram:
-        """The entries of all pieces, each a range of entries, as one histogram."""
-        first, *more = (self._some(part) for part in _shares(pieces))
-        return first.merge(*more) if more else first
+    def _sums_of(self, slots: Ints, places: Ints, count: int) -> list[Histogram]:
+        """The slots that go to each place 0..count-1 as one histogram; every place has some."""
+        # Slots that lie beside each other and go to the same place are one piece.
+        steps = np.flatnonzero((np.diff(slots) != 1) | (np.diff(places) != 0)) + 1
+        pieces = np.concatenate(([0], steps))
+        begins = self.starts[slots[pieces]].tolist()
+        ends = self.starts[slots[np.append(steps, slots.size) - 1] + 1].tolist()
+        ranges = list(zip(begins, ends, places[pieces].tolist(), strict=True))
+        if count > 1:
+            return self._some(ranges, count)
+        first, *more = (self._some(part, 1)[0] for part in _shares(ranges))
+        return [first.merge(*more) if more else first]
 
-    def _some(self, pieces: Sequence[tuple[int, int]]) -> Histogram:
-        bins = np.concatenate([self.bins[start:end] for start, end in pieces])
-        counts = np.concatenate([self.counts[start:end] for start, end in pieces])
+    def _some(self, ranges: Sequence[tuple[int, int, int]], count: int) -> list[Histogram]:
+        bins = np.concatenate([self.bins[start:end] for start, end, _ in ranges])
+        counts = np.concatenate([self.counts[start:end] for start, end, _ in ranges])
+        place = np.repeat([place for _, _, place in ranges], [end - start for start, end, _ in ranges])
         low = int(bins.min())
-        cells, counts_of = _add_cells((bins - low).astype(np.int64), counts)
-        return Histogram(cells + low, counts_of)
+        width = int(bins.max()) - low + 1
+        cells, sums = _add_cells(place * width - low + bins, counts)
+        owner = cells // width
+        edges = np.searchsorted(owner, np.arange(count + 1)).tolist()
+        bins_of = cells - owner * width + low
+        return [Histogram(bins_of[at:end], sums[at:end]) for at, end in itertools.pairwise(edges)]
 
 
-def _shares(pieces: Sequence[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
+def _shares(ranges: Sequence[tuple[int, int, int]]) -> Iterator[list[tuple[int, int, int]]]:
     """The same ranges in shares of about `_ENTRIES_AT_ONCE` entries; none for no entries."""
-    share: list[tuple[int, int]] = []
+    share: list[tuple[int, int, int]] = []
     size = 0
-    for start, end in pieces:
+    for start, end, place in ranges:
         for at in range(start, end, _ENTRIES_AT_ONCE):
-            share.append((at, min(at + _ENTRIES_AT_ONCE, end)))
+            share.append((at, min(at + _ENTRIES_AT_ONCE, end), place))
             size += share[-1][1] - at
             if size >= _ENTRIES_AT_ONCE:
                 yield share

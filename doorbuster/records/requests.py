@@ -2,9 +2,9 @@
 
 Rules of this module:
 - Read-only. A group function maps a series to what it belongs to, or to None to leave it out.
-- Histograms are read once: sums per grain of time are kept (see grain.py) until the file grows. `grain_s`
-  says which buckets are cheap; finer ones, and stretches of time, are read from the file unless sums that
-  can answer are there already.
+- Histograms are read once, from the sums in the file if it has them (see sums.py): sums per grain of time are
+  kept (see grain.py) until the file grows. `grain_s` says which buckets are cheap; finer ones, and stretches
+  of time, are read from the file unless sums that can answer are there already.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doorbuster.records.batch import SeriesKey
-from doorbuster.records.grain import Grains, GrainsBuilder, grain_s
+from doorbuster.records.grain import WHOLE_RUN_S, Grains, GrainsBuilder, grain_s
 from doorbuster.records.histogram import Histogram, Ints
 from doorbuster.records.scan import Chunk, scan
 from doorbuster.records.schema import told_as_record_error
+from doorbuster.records.sums import read_sums
 from doorbuster.records.tally import Tally
 
 Kind = Literal["response", "service", "first_byte"]
 KINDS: tuple[Kind, ...] = ("response", "service", "first_byte")
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
-_WHOLE_RUN_S = 2**31
 
 
 class RequestReader:
@@ -200,19 +200,28 @@ class RequestReader:
 
     def _kept_width_s(self, kind: Kind) -> int:
         """Of a long run, service times and first bytes are kept for the whole: no section asks for more."""
-        return self.grain_s if kind == "response" or self.grain_s == 1 else _WHOLE_RUN_S
+        return self.grain_s if kind == "response" or self.grain_s == 1 else WHOLE_RUN_S
 
     def _grains(self, kind: Kind) -> Grains:
         """The kept sums, read when they were not yet or when the file has grown since."""
         return self._once("grains", self._read_grains)[kind]
 
-    def _read_grains(self) -> dict[Kind, Grains]:
-        """All kinds in one pass: going through the table costs more than adding up another kind."""
+    def _read_grains(self) -> Mapping[str, Grains]:
+        """As the file has them since the end of the run, or else added up."""
+        with told_as_record_error(self.path, "read the run"):
+            kept = read_sums(self._db, {kind: self._kept_width_s(kind) for kind in KINDS})
+        return self.add_up() if kept is None else kept
+
+    def add_up(self) -> dict[str, Grains]:
+        """Sums of all requests by kind of time, series and stretch.
+
+        All kinds in one pass: going through the table costs more than adding up another kind.
+        """
         builders = {kind: GrainsBuilder(self._kept_width_s(kind)) for kind in KINDS}
         for chunk in self._chunks(KINDS, self._series(), None):
             for builder, entries in zip(builders.values(), chunk.columns, strict=True):
                 builder.add(chunk.series, chunk.second, entries)
-        return {kind: builder.finished() for kind, builder in builders.items()}
+        return {str(kind): builder.finished() for kind, builder in builders.items()}
 
     def _once(self, name: str, read: Callable[[], T]) -> T:
         """What `read` gives, kept until another connection has written to the file."""

@@ -28,7 +28,9 @@ from doorbuster.errors import RecordError
 from doorbuster.records.batch import Batch, Event, Exemplar, SeriesKey
 from doorbuster.records.ledger import Ledger
 from doorbuster.records.meta import Gauge, RunMeta, RunStatus
+from doorbuster.records.requests import RequestReader
 from doorbuster.records.schema import APPLICATION_ID, FILE_NAME, SCHEMA_VERSION, TABLES, told_as_record_error
+from doorbuster.records.sums import FINEST_S, write_sums
 
 SLOWEST_PER_SERIES = 5
 ERRORS_PER_SERIES = 3  # first ones with distinct texts
@@ -167,7 +169,7 @@ class RunWriter:
         self._meta = changed
 
     def finish(self, status: RunStatus, reason: str = "") -> None:
-        """Say how the run ended, drop exemplars beyond the slowest few, and fold everything into one file."""
+        """Say how the run ended, keep the slowest few exemplars and sums, and fold all into one file."""
         with self._transaction("finish the run"):
             self._db.execute(
                 "DELETE FROM exemplars WHERE kind = 'slow' AND rowid NOT IN (SELECT rowid FROM (SELECT rowid,"
@@ -176,6 +178,8 @@ class RunWriter:
                 [SLOWEST_PER_SERIES],
             )
         self.set_meta(status=status, status_reason=reason, finished_at_unix_ns=self._clock_ns())
+        with contextlib.suppress(RecordError):  # a run without sums is as good, only slower to read
+            self._sum_up()
         try:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._db.execute("PRAGMA journal_mode = DELETE")
@@ -184,6 +188,13 @@ class RunWriter:
             # only keeps its companions -wal and -shm until the last reader leaves.
             if error.sqlite_errorname not in ("SQLITE_BUSY", "SQLITE_LOCKED"):
                 raise RecordError(f"{self.path}: cannot fold the run into one file: {error}") from error
+
+    def _sum_up(self) -> None:
+        reader = RequestReader(self.path, self._db)
+        if reader.grain_s >= FINEST_S:
+            sums = reader.add_up()
+            with self._transaction("sum up the requests"):
+                write_sums(self._db, sums)
 
     def close(self) -> None:
         """Let go of the file. A run that was not finished then reads as interrupted."""

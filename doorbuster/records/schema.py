@@ -20,7 +20,8 @@ from doorbuster.errors import RecordError
 # 1  the first: meta, writer, series, requests, customers, plan, arrivals, orders, ledger_orders,
 #    ledger_lines, ledger_stock, exemplars, health, events, gauges, workers, batches
 # 2  counters, thinks, stays, connects, server_timings, freshness
-SCHEMA_VERSION = 2
+# 3  request_sums
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x64626B72  # "dbkr", at byte 68 of the file: tells `file` and us that this is a run file
 FILE_NAME = "run.sqlite"
 _MAGIC = b"SQLite format 3\0"
@@ -48,6 +49,10 @@ CREATE TABLE requests (
   response BLOB NOT NULL, service BLOB NOT NULL, first_byte BLOB NOT NULL
 );
 CREATE INDEX requests_by_second ON requests (second);
+CREATE TABLE request_sums (
+  kind TEXT NOT NULL, second INTEGER NOT NULL, width_s INTEGER NOT NULL, series INTEGER NOT NULL,
+  n INTEGER NOT NULL, bins BLOB NOT NULL
+);
 CREATE TABLE customers (
   second INTEGER NOT NULL, worker INTEGER NOT NULL, channel TEXT NOT NULL, journey TEXT NOT NULL,
   outcome TEXT NOT NULL, step TEXT NOT NULL, cause TEXT NOT NULL,

@@ -18,7 +18,7 @@ Brookmeyer and Crowley (1982), A confidence interval for the median survival tim
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,12 +60,16 @@ class SurvivalCurve:
     n: int
     censored: int
 
+    def widened(self, widening: float) -> SurvivalCurve:
+        """The same curve where `widening` requests are worth an independent one: multiplies the variance."""
+        limits = _limits(self.survival, self.events, self.at_risk, widening)
+        return replace(self, low=limits.low, high=limits.high)
 
-def survival_curve(answered: Histogram, given_up: Histogram, *, widening: float = 1.0) -> SurvivalCurve:
-    """The share of requests still unanswered at each time.
 
-    Args: answered: completed requests; given_up: requests cut off by the customer, at the time of leaving;
-        widening: how many requests are worth an independent one, at least 1; multiplies the variance.
+def survival_curve(answered: Histogram, given_up: Histogram) -> SurvivalCurve:
+    """The share of requests still unanswered at each time, with limits for independent requests.
+
+    Args: answered: completed requests; given_up: requests cut off by the customer, at the time of leaving.
     """
     bins = answered.merge(given_up).bins
     events, lost = (part.counts[bins].astype(np.float64) for part in (answered, given_up))
@@ -73,7 +77,7 @@ def survival_curve(answered: Histogram, given_up: Histogram, *, widening: float 
     # Within one bin the answers come first, as is the rule for ties.
     at_risk: Floats = total - np.cumsum(events + lost) + events + lost
     survival = np.cumprod(1.0 - events / at_risk).astype(np.float64)
-    limits = _limits(survival, events, at_risk, widening)
+    limits = _limits(survival, events, at_risk, 1.0)
     return SurvivalCurve(
         time_us=highest_us(bins).astype(np.float64),
         middle_us=middle_us(bins).astype(np.float64),

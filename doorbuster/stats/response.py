@@ -19,9 +19,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from doorbuster.records.histogram import Histogram, bin_index
+from doorbuster.records.histogram import Histogram, Ints, bin_index
 from doorbuster.stats.blocks import FEWEST_BLOCKS, planned_effective_n
-from doorbuster.stats.censored import censored_quantile, survival_curve
+from doorbuster.stats.censored import CensoredEstimate, SurvivalCurve, censored_quantile, survival_curve
 from doorbuster.stats.proportion import CONFIDENCE
 from doorbuster.stats.quantile import minimum_n, order_statistic_ranks
 from doorbuster.units import format_count
@@ -70,59 +70,87 @@ def response_quantiles(
             `MOST_STRETCHES` are joined, so that each is long against the memory of the queue.
         shares: in 0..1, both excluded.
     """
-    answered = Histogram.empty().merge(*(stretch.answered for stretch in stretches))
-    given_up = Histogram.empty().merge(*(stretch.given_up for stretch in stretches))
-    return tuple(_quantile(stretches, answered, given_up, p, confidence) for p in shares)
+    pool = _Pool.of(stretches)
+    return tuple(_quantile(pool, p, confidence) for p in shares)
 
 
-def _quantile(
-    stretches: Sequence[Stretch], answered: Histogram, given_up: Histogram, p: float, confidence: float
-) -> ResponseQuantile:
-    n = answered.n + given_up.n
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pool:
+    """The requests of all stretches together, and which block of stretches each answer belongs to.
+
+    An entry is a bin of the answers of one stretch; `total` are the answered and given up of each block.
+    """
+
+    answered: Histogram
+    given_up: Histogram
+    bins: Ints
+    counts: Ints
+    block: Ints
+    total: Floats
+    curve: SurvivalCurve | None
+
+    @classmethod
+    def of(cls, stretches: Sequence[Stretch]) -> _Pool:
+        blocks = min(MOST_STRETCHES, len(stretches))
+        place = np.arange(len(stretches)) * blocks // max(1, len(stretches))
+        answers = [stretch.answered for stretch in stretches] or [_NOTHING]
+        bins = np.concatenate([part.bins for part in answers])
+        counts = np.concatenate([part.bin_counts for part in answers])
+        answered = Histogram.from_bins(bins, counts)
+        given_up = Histogram.empty().merge(*(stretch.given_up for stretch in stretches))
+        total = np.zeros(blocks)
+        np.add.at(total, place, [stretch.answered.n + stretch.given_up.n for stretch in stretches])
+        return cls(
+            answered, given_up, bins, counts,
+            np.repeat(place, [stretch.answered.bins.size for stretch in stretches]), total,
+            survival_curve(answered, given_up) if given_up.n else None,
+        )  # fmt: skip
+
+    @property
+    def n(self) -> int:
+        return self.answered.n + self.given_up.n
+
+    def value(self, p: float) -> CensoredEstimate:
+        """The p-quantile, without limits that one may believe: they take requests as independent."""
+        if self.curve is not None:
+            return censored_quantile(self.curve, p)
+        return CensoredEstimate(self.answered.quantile_us(p), None, None, self.n, 0, at_least=False)
+
+
+def _quantile(pool: _Pool, p: float, confidence: float) -> ResponseQuantile:
+    n, given_up = pool.n, pool.given_up.n
     needed = minimum_n(p, confidence=confidence)
     if n < needed:
         reason = f"needs {format_count(needed)} requests, there were {format_count(n)}"
-        return ResponseQuantile(p, None, None, None, n, given_up.n, False, 0.0, reason)
-    value_us, at_least = _value(answered, given_up, p)
-    independent = _independent(stretches, value_us, confidence)
+        return ResponseQuantile(p, None, None, None, n, given_up, False, 0.0, reason)
+    found = pool.value(p)
+    assert found.value_us is not None, "there are requests"
+    value_us, at_least = float(found.value_us), found.at_least
+    independent = _independent(pool, value_us, confidence)
     if independent is None:
         reason = f"an interval needs requests in {FEWEST_BLOCKS} stretches of time"
-        return ResponseQuantile(p, value_us, None, None, n, given_up.n, at_least, 0.0, reason)
-    if given_up.n:
-        curve = survival_curve(answered, given_up, widening=n / independent)
-        past = censored_quantile(curve, p)
+        return ResponseQuantile(p, value_us, None, None, n, given_up, at_least, 0.0, reason)
+    if pool.curve is not None:
+        past = censored_quantile(pool.curve.widened(n / independent), p)
         low_us, high_us = past.low_us, past.high_us
     else:
-        low_us, high_us = _bounds(answered, p, independent, confidence)
+        low_us, high_us = _bounds(pool.answered, p, independent, confidence)
     reason = "" if high_us is not None or at_least else "too few independent requests for an upper end"
-    return ResponseQuantile(p, value_us, low_us, high_us, n, given_up.n, at_least, independent, reason)
+    return ResponseQuantile(p, value_us, low_us, high_us, n, given_up, at_least, independent, reason)
 
 
-def _value(answered: Histogram, given_up: Histogram, p: float) -> tuple[float, bool]:
-    if not given_up.n:
-        exact = answered.quantile_us(p)
-        assert exact is not None, "there are requests"
-        return float(exact), False
-    found = censored_quantile(survival_curve(answered, given_up), p)
-    assert found.value_us is not None, "there are requests"
-    return found.value_us, found.at_least
-
-
-def _independent(stretches: Sequence[Stretch], value_us: float, confidence: float) -> float | None:
+def _independent(pool: _Pool, value_us: float, confidence: float) -> float | None:
     """Independent requests that all are worth; None with requests in too few stretches to tell."""
-    blocks = min(MOST_STRETCHES, len(stretches))
-    place = np.arange(len(stretches)) * blocks // max(1, len(stretches))
+    if int(np.count_nonzero(pool.total)) < FEWEST_BLOCKS:
+        return None
     limit = int(bin_index([round(value_us)])[0])
-    top = max((int(s.answered.bins[-1]) for s in stretches if s.answered.bins.size), default=0)
+    top = int(pool.answered.bins[-1]) if pool.answered.bins.size else 0
     if limit >= top:
         limit = top - 1  # everything is up to the maximum in every stretch, which tells nothing
-    k, total = np.zeros(blocks), np.zeros(blocks)
-    np.add.at(k, place, [int(s.answered.bin_counts[s.answered.bins <= limit].sum()) for s in stretches])
-    np.add.at(total, place, [s.answered.n + s.given_up.n for s in stretches])
-    used = int(np.count_nonzero(total))
-    if used < FEWEST_BLOCKS:
-        return None
-    return planned_effective_n(k, total, confidence=confidence)
+    within = pool.bins <= limit
+    k = np.zeros(pool.total.size)
+    np.add.at(k, pool.block[within], pool.counts[within])
+    return planned_effective_n(k, pool.total, confidence=confidence)
 
 
 def _bounds(answered: Histogram, p: float, independent: float, confidence: float) -> list[float | None]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from doorbuster.stats.censored import censored_quantile, survival_curve
+from doorbuster.stats.censored import SurvivalCurve, censored_quantile, survival_curve
 from doorbuster.stats.quantile import minimum_n, quantile_estimate
 from doorbuster.stats.response import ResponseQuantile, Stretch
 from doorbuster.units import format_count
@@ -28,15 +28,20 @@ class Slow:
     limit_name: str
 
 
-def window_quantile(window: Stretch, p: float) -> ResponseQuantile:
-    """The p-quantile of the requests due in one window, with its interval; no value for too few of them."""
+def window_quantiles(window: Stretch, shares: Sequence[float]) -> tuple[ResponseQuantile, ...]:
+    """Quantiles of the requests due in one window, with intervals; no value for too few of them."""
+    curve = survival_curve(window.answered, window.given_up) if window.given_up.n else None
+    return tuple(_quantile(window, curve, p) for p in shares)
+
+
+def _quantile(window: Stretch, curve: SurvivalCurve | None, p: float) -> ResponseQuantile:
     n, given_up = window.answered.n + window.given_up.n, window.given_up.n
     needed = minimum_n(p)
     if n < needed:
         reason = f"needs {format_count(needed)} requests, there were {format_count(n)}"
         return ResponseQuantile(p, None, None, None, n, given_up, False, 0.0, reason)
-    if given_up:
-        past = censored_quantile(survival_curve(window.answered, window.given_up), p)
+    if curve is not None:
+        past = censored_quantile(curve, p)
         ends = (past.value_us, past.low_us, past.high_us)
         return ResponseQuantile(p, *ends, n, given_up, past.at_least, float(n))
     found = quantile_estimate(window.answered, p)

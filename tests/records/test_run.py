@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import sqlite3
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -299,3 +301,71 @@ def test_a_batch_survives_the_wire():
         exemplars=(Exemplar("slow", 0, PAY, 5, "id", ""),),
     )  # fmt: skip
     assert batch == Batch.from_wire(msgpack.unpackb(msgpack.packb(batch.to_wire())))
+
+
+@pytest.fixture
+def long_run(writer, make_batch, monkeypatch):
+    """A finished run whose sums are kept in the file, as those of a long one are."""
+    monkeypatch.setattr("doorbuster.records.requests.grain_s", lambda _: 60)
+    rng = random.Random(1)
+    for seq in range(5):
+        places = {
+            (seq * 40 + n, rng.choice("abc")): [int(rng.lognormvariate(9, 2))] * (n % 4 + 1)
+            for n in range(40)
+        }
+        writer.write([make_batch(seq, places)])
+    writer.finish("finished")
+    return writer.path
+
+
+def questions(run: Run) -> list[object]:
+    """Everything that sums can answer."""
+    return [
+        *(run.histograms_by(lambda series: series, kind) for kind in ("response", "service", "first_byte")),
+        run.over_time("response", 120),
+        {
+            step: counts.tolist()
+            for step, counts in run.request_counts(lambda series: series.step, 60).items()
+        },
+    ]
+
+
+def test_sums_in_the_file_answer_what_the_requests_answer(long_run, monkeypatch):
+    with Run.open(long_run) as summed, Run.open(long_run) as counted:
+        with monkeypatch.context() as patched:
+            patched.setattr("doorbuster.records.requests.read_sums", lambda *_: None)
+            expected = questions(counted)
+        monkeypatch.setattr(Run, "add_up", lambda _: pytest.fail("the requests were read"))
+        assert expected == questions(summed)
+
+
+def test_sums_that_do_not_cover_all_requests_are_passed_over(long_run):
+    with contextlib.closing(sqlite3.connect(long_run)) as db:
+        before = db.execute("SELECT sum(n) FROM requests").fetchone()[0]
+        db.execute("INSERT INTO requests SELECT * FROM requests LIMIT 1")
+        (more,) = db.execute("SELECT n FROM requests LIMIT 1").fetchone()
+        db.commit()
+    with Run.open(long_run) as run:
+        assert before + more == run.histogram().n
+
+
+def test_sums_read_with_plain_sql_count_every_request(long_run):
+    with contextlib.closing(sqlite3.connect(long_run)) as db:
+        requests = db.execute(
+            "SELECT series, sum(n) FROM requests GROUP BY series ORDER BY series"
+        ).fetchall()
+        for kind in ("response", "service", "first_byte"):
+            assert (
+                requests
+                == db.execute(
+                    "SELECT series, sum(n) FROM request_sums WHERE kind = ? GROUP BY series ORDER BY series",
+                    [kind],
+                ).fetchall()
+            )
+
+
+def test_a_short_run_has_no_sums_in_its_file(writer, make_batch):
+    writer.write([make_batch(0, {(0, "pay"): [1]})])
+    writer.finish("finished")
+    with contextlib.closing(sqlite3.connect(writer.path)) as db:
+        assert db.execute("SELECT count(*) FROM request_sums").fetchone() == (0,)
