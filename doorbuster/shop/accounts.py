@@ -15,7 +15,7 @@ from doorbuster.shop.browse import form_fields, html, see_other, with_chrome
 from doorbuster.shop.care import Account
 from doorbuster.shop.credentials import fits, new_secret
 from doorbuster.shop.database import Session
-from doorbuster.shop.front import FRONT, SESSION_COOKIE, TIMING, Front, session_of
+from doorbuster.shop.front import FRONT, SESSION_COOKIE, TIMING, Front, basket_cookie, session_of
 from doorbuster.shop.orders import EMAIL, Checker
 from doorbuster.shop.refusals import PasswordExpired, SignedOut, WrongPassword
 from doorbuster.shop.wire import answer, body_of
@@ -32,6 +32,7 @@ class SignedIn(NamedTuple):
 
     email: str
     session: str
+    basket: str | None  # the account's, with what a guest took along; None if there was nothing to take
 
 
 # ---- JSON
@@ -103,11 +104,12 @@ async def post_password(request: web.Request) -> web.Response:
 async def _register(request: web.Request, fields: Any) -> SignedIn:
     front, checker = request.app[FRONT], Checker(fields)
     name, email = checker.text("name", 100), checker.text("email", 254, EMAIL)
+    basket = _in_hand(request, fields)
     password = _new_password(checker)
 
     def write(db: Session, account: Account) -> SignedIn:
         front.design.add_account(db, account)
-        return SignedIn(email, front.design.open_session(db, email))
+        return _let_in(front, db, email, basket)
 
     return await _hashed(
         front,
@@ -122,6 +124,7 @@ async def _register(request: web.Request, fields: Any) -> SignedIn:
 async def _sign_in(request: web.Request, fields: Any) -> SignedIn:
     front, checker = request.app[FRONT], Checker(fields)
     email, password = checker.text("email", 254), checker.text("password", LONGEST_PASSWORD)
+    basket = _in_hand(request, fields)
     checker.finish()
 
     def prove(account: Account | None) -> str:
@@ -137,7 +140,7 @@ async def _sign_in(request: web.Request, fields: Any) -> SignedIn:
         "sign_in",
         lambda db: front.design.account(db, email),
         prove,
-        lambda db, proved: SignedIn(proved, front.design.open_session(db, proved)),
+        lambda db, proved: _let_in(front, db, proved, basket),
     )
 
 
@@ -150,12 +153,11 @@ async def _ask_reset(request: web.Request, fields: Any) -> str:
 
 async def _set_password(request: web.Request, fields: Any) -> SignedIn:
     front, checker = request.app[FRONT], Checker(fields)
-    code = checker.text("code", 64)
+    code, basket = checker.text("code", 64), _in_hand(request, fields)
     password = _new_password(checker)
 
     def write(db: Session, secret: Any) -> SignedIn:
-        email = front.design.set_password(db, code, secret)
-        return SignedIn(email, front.design.open_session(db, email))
+        return _let_in(front, db, front.design.set_password(db, code, secret), basket)
 
     return await _hashed(
         front,
@@ -184,6 +186,18 @@ async def _hashed(
     return await front.ask(kind, lambda db: write(db, digested), timing)
 
 
+def _in_hand(request: web.Request, fields: Any) -> str | None:
+    """The basket that a guest has filled so far: an app names it, a browser has it in a cookie."""
+    named = fields.get("basket") if isinstance(fields, dict) else None
+    return named if isinstance(named, str) else basket_cookie(request)
+
+
+def _let_in(front: Front, db: Session, email: str, basket: str | None) -> SignedIn:
+    session = front.design.open_session(db, email)
+    own = None if basket is None else front.design.take_along(db, email, basket)
+    return SignedIn(email, session, own)
+
+
 def _new_password(checker: Checker) -> str:
     password = checker.text("password", LONGEST_PASSWORD)
     if 0 < len(password) < SHORTEST_PASSWORD:
@@ -200,7 +214,10 @@ def _session(request: web.Request) -> str:
 
 
 def _token(signed_in: SignedIn) -> web.Response:
-    return answer({"email": signed_in.email, "token": signed_in.session}, status=201)
+    document = {"email": signed_in.email, "token": signed_in.session}
+    if signed_in.basket is not None:
+        document["basket"] = signed_in.basket
+    return answer(document, status=201)
 
 
 def _welcome(signed_in: SignedIn) -> web.Response:

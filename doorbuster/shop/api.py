@@ -6,6 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
+from doorbuster.shop.database import Session
 from doorbuster.shop.front import (
     FRONT,
     TIMING,
@@ -75,10 +76,17 @@ async def landing(request: web.Request) -> web.Response:
 
 
 async def new_basket(request: web.Request) -> web.Response:
+    """A guest's basket, empty; or the one of the account, with what is in it."""
     front, checker = request.app[FRONT], Checker({})
     channel = channel_header(request, checker) or "app"
     checker.finish()
-    basket = await front.ask("new_basket", lambda db: front.design.new_basket(db, channel), request[TIMING])
+    session = session_of(request)
+
+    def make(db: Session) -> str:
+        own = front.design.own_basket(db, session, channel) if session else None
+        return own or front.design.new_basket(db, channel)
+
+    basket = await front.ask("new_basket", make, request[TIMING])
     return answer({"basket": basket}, status=201, headers={"Location": f"/api/baskets/{basket}"})
 
 
@@ -181,8 +189,9 @@ async def ledger_orders(request: web.Request) -> web.Response:
 
 
 async def ledger_stock(request: web.Request) -> web.Response:
-    everything = request.query.get("all") == "1"
-    return answer({"stock": await request.app[FRONT].ledger.stock(everything=everything)})
+    """Of every SKU that was sold, of all, or of one, whose row is empty if we do not sell it."""
+    sku, everything = request.query.get("sku"), request.query.get("all") == "1"
+    return answer({"stock": await request.app[FRONT].ledger.stock(everything=everything, sku=sku)})
 
 
 async def ledger_range(request: web.Request) -> web.Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -20,7 +21,7 @@ from doorbuster.shop.front import (
 )
 from doorbuster.shop.orders import Checker, OrderRequest, WantedLine
 from doorbuster.shop.refusals import BadRequest, EmptyBasket, NoBasket, Refusal
-from doorbuster.shop.views import Basket
+from doorbuster.shop.views import Basket, Order
 
 _NO_BASKET = Basket("", "web", ())
 
@@ -31,29 +32,26 @@ async def add(request: web.Request) -> web.Response:
     wanted = checker.wanted()
     channel = channel_header(request, checker) or checker.channel(fields.get("channel")) or "web"
     checker.finish()
-    basket, filled = basket_cookie(request), None
-    if basket is not None:
-        try:
-            filled = await _add(front, request, basket, wanted)
-        except NoBasket:
-            basket = None
-    if basket is None or filled is None:
+    filled = await _add_to_present(front, request, wanted, channel)
+    if filled is None:
         basket = await front.ask(
             "new_basket", lambda db: front.design.new_basket(db, channel), request[TIMING]
         )
-        filled = await _add(front, request, basket, wanted)
+        filled = await _add(front, request, lambda _: basket, wanted)
     response = see_other("/basket")
-    response.set_cookie(BASKET_COOKIE, basket, httponly=True, samesite="Lax", path="/")
-    response.set_cookie(QUANTITY_COOKIE, str(filled.quantity), httponly=True, samesite="Lax", path="/")
+    response.set_cookie(BASKET_COOKIE, filled.basket, httponly=True, samesite="Lax", path="/")
+    _tell_quantity(response, filled)
     return response
 
 
 async def basket_page(request: web.Request) -> web.Response:
     front = request.app[FRONT]
     chrome, basket = await with_chrome(
-        front, request, "basket", lambda db: _basket_or_none(front, db, basket_cookie(request))
+        front, request, "basket", lambda db: _basket_or_none(front, db, _present_basket(front, request, db))
     )
-    return html(request, front.pages.basket(chrome, basket))
+    response = html(request, front.pages.basket(chrome, basket))
+    _tell_quantity(response, basket)
+    return response
 
 
 async def checkout_form(request: web.Request) -> web.Response:
@@ -68,25 +66,29 @@ async def checkout(request: web.Request) -> web.Response:
     key = checker.key(fields.get("idempotency_key"), "idempotency_key")
     channel = channel_header(request, checker)
     store = checker.store()
-    basket = basket_cookie(request)
     try:
         checker.finish()
     except BadRequest as refusal:
         return await _checkout_page(
             request, key=key or secrets.token_hex(16), values=fields, refusal=refusal, status=400
         )
-    if basket is None:
-        raise EmptyBasket("there is nothing in your basket to order")
-    wanted = OrderRequest(
-        key=key,
-        fingerprint=basket,
-        channel=channel,
-        customer=customer,
-        basket=basket,
-        store=store,
-        session=session_of(request),
-    )
-    placed = await front.ask("place_order", lambda db: front.design.place(db, wanted), request[TIMING])
+
+    def place(db: Session) -> Order:
+        basket = _present_basket(front, request, db)
+        if basket is None:
+            raise EmptyBasket("there is nothing in your basket to order")
+        wanted = OrderRequest(
+            key=key,
+            fingerprint=basket,
+            channel=channel,
+            customer=customer,
+            basket=basket,
+            store=store,
+            session=session_of(request),
+        )
+        return front.design.place(db, wanted)
+
+    placed = await front.ask("place_order", place, request[TIMING])
     response = see_other(f"/order/{placed.order_ref}")
     response.del_cookie(QUANTITY_COOKIE, path="/")
     return response
@@ -98,16 +100,52 @@ async def order_page(request: web.Request) -> web.Response:
     return html(request, front.pages.order(chrome, order))
 
 
-async def _add(front: Front, request: web.Request, basket: str, wanted: WantedLine) -> Basket:
-    return await front.ask("basket_add", lambda db: front.design.add(db, basket, wanted), request[TIMING])
+async def _add_to_present(
+    front: Front, request: web.Request, wanted: WantedLine, channel: str
+) -> Basket | None:
+    """Into the basket that is there: of the account if somebody is signed in, else of the cookie, if any."""
+    session, cookie = session_of(request), basket_cookie(request)
+    if session is None and cookie is None:
+        return None
+
+    def present(db: Session) -> str | None:
+        return (session and front.design.own_basket(db, session, channel)) or cookie
+
+    try:
+        return await _add(front, request, present, wanted)
+    except NoBasket:
+        return None
+
+
+async def _add(
+    front: Front, request: web.Request, find: Callable[[Session], str | None], wanted: WantedLine
+) -> Basket:
+    def add(db: Session) -> Basket:
+        basket = find(db)
+        if basket is None:
+            raise NoBasket("there is no basket so far")
+        return front.design.add(db, basket, wanted)
+
+    return await front.ask("basket_add", add, request[TIMING])
+
+
+def _present_basket(front: Front, request: web.Request, db: Session) -> str | None:
+    """The basket of who is signed in, in whatever channel it was filled; of a guest, the cookie's."""
+    session = session_of(request)
+    return (session and front.design.basket_of(db, session)) or basket_cookie(request)
+
+
+def _tell_quantity(response: web.Response, basket: Basket) -> None:
+    response.set_cookie(QUANTITY_COOKIE, str(basket.quantity), httponly=True, samesite="Lax", path="/")
 
 
 async def _checkout_page(
     request: web.Request, *, key: str, values: dict[str, str], refusal: Refusal | None, status: int
 ) -> web.Response:
-    front, basket_id = request.app[FRONT], basket_cookie(request)
+    front = request.app[FRONT]
 
     def read(db: Session) -> Basket:
+        basket_id = _present_basket(front, request, db)
         basket = _NO_BASKET if basket_id is None else front.design.checkout(db, basket_id)
         if not basket.lines:
             raise EmptyBasket("there is nothing in your basket to order")

@@ -26,8 +26,8 @@ from doorbuster.shop.settings import ShopSettings
 
 FILE_NAME = "shop.sqlite"
 QUERIES_PER_WRITE = 2
-# Format history: 1 first; 2 accounts, answers, state and store of an order.
-FORMAT = 2
+# Format history: 1 first; 2 accounts, answers, state and store of an order; 3 baskets of accounts.
+FORMAT = 3
 
 _TABLES = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -58,6 +58,7 @@ CREATE TABLE baskets (basket TEXT PRIMARY KEY, channel TEXT NOT NULL, status TEX
   total_pence INTEGER NOT NULL);
 CREATE TABLE basket_lines (basket TEXT NOT NULL, sku TEXT NOT NULL, quantity INTEGER NOT NULL,
   PRIMARY KEY (basket, sku)) WITHOUT ROWID;
+CREATE TABLE account_baskets (email TEXT PRIMARY KEY, basket TEXT NOT NULL UNIQUE);
 CREATE TABLE stock (sku TEXT PRIMARY KEY, opening INTEGER NOT NULL, on_hand INTEGER NOT NULL);
 CREATE TABLE orders (id INTEGER PRIMARY KEY AUTOINCREMENT, order_ref TEXT NOT NULL,
   idempotency_key TEXT NOT NULL, fingerprint TEXT NOT NULL, channel TEXT NOT NULL, operator TEXT,

@@ -17,6 +17,7 @@ import orjson
 from doorbuster.shop.database import Session
 from doorbuster.shop.inhouse_care import InHouseCare
 from doorbuster.shop.orders import (
+    GUEST_BASKET,
     INSERT_ORDER,
     Customer,
     OrderRequest,
@@ -153,6 +154,36 @@ class InHouse2004(InHouseCare):
         db.write("INSERT INTO baskets VALUES (?, ?, 'open', 0)", basket, channel)
         return basket
 
+    def basket_of(self, db: Session, session: str) -> str | None:
+        email = self._signed_in(db, session)
+        return None if email is None else self._basket_of(db, email)
+
+    def own_basket(self, db: Session, session: str, channel: str) -> str | None:
+        """Looked for, then made: whoever begins in two channels at once loses what went into the first."""
+        email = self._signed_in(db, session)
+        if email is None:
+            return None
+        basket = self._basket_of(db, email)
+        if basket is None:
+            basket = self.new_basket(db, channel)
+            db.write("INSERT OR REPLACE INTO account_baskets VALUES (?, ?)", email, basket)
+        return basket
+
+    def take_along(self, db: Session, email: str, basket: str) -> str | None:
+        """What a guest had in the basket when signing in joins the basket of the account, line by line."""
+        own = self._basket_of(db, email)
+        if db.row(GUEST_BASKET, basket) is None:
+            return own
+        if own is None:
+            db.write("INSERT OR REPLACE INTO account_baskets VALUES (?, ?)", email, basket)
+            return basket
+        for sku, quantity in db.rows("SELECT sku, quantity FROM basket_lines WHERE basket = ?", basket):
+            held = db.row("SELECT quantity FROM basket_lines WHERE basket = ? AND sku = ?", own, sku)
+            units = quantity + (held[0] if held else 0)
+            db.write("INSERT OR REPLACE INTO basket_lines VALUES (?, ?, ?)", own, sku, units)
+        db.write("DELETE FROM basket_lines WHERE basket = ?", basket)
+        return own
+
     def add(self, db: Session, basket: str, wanted: WantedLine) -> Basket:
         self._session(db, basket)
         product = db.row("SELECT name, price_pence FROM products WHERE sku = ?", wanted.sku)
@@ -231,6 +262,10 @@ class InHouse2004(InHouseCare):
             "JOIN products p ON p.category_slug = c.slug GROUP BY c.slug ORDER BY c.position"
         )
         return tuple(Category(*row) for row in rows)
+
+    def _basket_of(self, db: Session, email: str) -> str | None:
+        found = db.row("SELECT basket FROM account_baskets WHERE email = ?", email)
+        return None if found is None else str(found[0])
 
     def _session(self, db: Session, basket: str) -> str:
         row = db.row("SELECT channel FROM baskets WHERE basket = ?", basket)

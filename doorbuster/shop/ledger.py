@@ -42,9 +42,9 @@ class Ledger:
         """Orders with a row id above `after`; `next` is what to ask for next, None at the end."""
         return await self._ask(lambda connection: _orders(connection, after, limit))
 
-    async def stock(self, *, everything: bool) -> list[dict[str, Any]]:
-        """Opening, present and sold units of every SKU that was sold (or of all)."""
-        return await self._ask(lambda connection: _stock(connection, everything=everything))
+    async def stock(self, *, everything: bool, sku: str | None) -> list[dict[str, Any]]:
+        """Opening, present and sold units of every SKU that was sold, of all, or of the one that is named."""
+        return await self._ask(lambda connection: _stock(connection, everything=everything, sku=sku))
 
     async def range(self) -> dict[str, Any]:
         """What is sold, in the words a customer would look with: departments, and words of the home page."""
@@ -88,17 +88,16 @@ def _order(row: tuple[Any, ...]) -> dict[str, Any]:
     }
 
 
-def _stock(connection: sqlite3.Connection, *, everything: bool) -> list[dict[str, Any]]:
-    join = "LEFT JOIN" if everything else "JOIN"
+def _stock(connection: sqlite3.Connection, *, everything: bool, sku: str | None) -> list[dict[str, Any]]:
+    join = "LEFT JOIN" if everything or sku is not None else "JOIN"
     rows = connection.execute(
         f"SELECT s.sku, s.opening, s.on_hand, coalesce(l.sold, 0) FROM stock s {join} "  # noqa: S608
         "(SELECT l.sku, sum(l.quantity) AS sold FROM order_lines l JOIN orders o ON o.id = l.order_id "
-        "WHERE o.state NOT IN ('returned', 'cancelled') GROUP BY l.sku) l ON l.sku = s.sku ORDER BY s.sku"
+        "WHERE o.state NOT IN ('returned', 'cancelled') GROUP BY l.sku) l ON l.sku = s.sku "
+        "WHERE ?1 IS NULL OR s.sku = ?1 ORDER BY s.sku",
+        (sku,),
     ).fetchall()
-    return [
-        {"sku": sku, "opening": opening, "on_hand": on_hand, "sold": sold}
-        for sku, opening, on_hand, sold in rows
-    ]
+    return [dict(zip(("sku", "opening", "on_hand", "sold"), row, strict=True)) for row in rows]
 
 
 def _range(connection: sqlite3.Connection) -> dict[str, Any]:

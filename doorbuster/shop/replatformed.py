@@ -17,6 +17,7 @@ import orjson
 
 from doorbuster.shop.database import Session
 from doorbuster.shop.orders import (
+    GUEST_BASKET,
     INSERT_ORDER,
     OrderRequest,
     WantedLine,
@@ -174,6 +175,40 @@ class Replatformed(ReplatformedCare):
         db.write("INSERT INTO baskets VALUES (?, ?, 'open', 0)", basket, channel)
         return basket
 
+    def basket_of(self, db: Session, session: str) -> str | None:
+        found = db.row(_OWN_BASKET, session)
+        return None if found is None else found[1]
+
+    def own_basket(self, db: Session, session: str, channel: str) -> str | None:
+        """One for each account, whoever asks first: the second of two channels finds the first's."""
+        found = db.row(_OWN_BASKET, session)
+        if found is None or found[1] is not None:
+            return None if found is None else found[1]
+        with db.transaction(queries=WRITE_QUERIES) as connection:
+            made = secrets.token_urlsafe(16)
+            connection.execute("INSERT OR IGNORE INTO account_baskets VALUES (?, ?)", (found[0], made))
+            _, basket = connection.execute(_OWN_BASKET, (session,)).fetchone()
+            connection.execute("INSERT OR IGNORE INTO baskets VALUES (?, ?, 'open', 0)", (basket, channel))
+        return str(basket)
+
+    def take_along(self, db: Session, email: str, basket: str) -> str | None:
+        """What a guest had in the basket when signing in joins the basket of the account, in one go."""
+        with db.transaction(queries=WRITE_QUERIES) as connection:
+            guests = connection.execute(GUEST_BASKET, (basket,)).fetchone() is not None
+            if guests:
+                connection.execute("INSERT OR IGNORE INTO account_baskets VALUES (?, ?)", (email, basket))
+            found = connection.execute(
+                "SELECT basket FROM account_baskets WHERE email = ?", (email,)
+            ).fetchone()
+            if guests and found[0] != basket:
+                connection.execute(
+                    "INSERT INTO basket_lines SELECT ?, sku, quantity FROM basket_lines WHERE basket = ? "
+                    "ON CONFLICT DO UPDATE SET quantity = quantity + excluded.quantity",
+                    (found[0], basket),
+                )
+                connection.execute("DELETE FROM basket_lines WHERE basket = ?", (basket,))
+        return None if found is None else str(found[0])
+
     def add(self, db: Session, basket: str, wanted: WantedLine) -> Basket:
         with db.transaction(queries=WRITE_QUERIES) as connection:
             found = connection.execute(
@@ -222,6 +257,9 @@ class Replatformed(ReplatformedCare):
         return as_order(db.rows(ORDER, ref), ref)
 
 
+_OWN_BASKET = """
+SELECT s.email, a.basket FROM sessions s LEFT JOIN account_baskets a ON a.email = s.email WHERE s.session = ?
+"""
 _BASKET = """
 SELECT b.channel, p.sku, p.name, p.art, p.hue, l.quantity, p.price_pence, s.on_hand
 FROM baskets b LEFT JOIN basket_lines l ON l.basket = b.basket LEFT JOIN products p ON p.sku = l.sku

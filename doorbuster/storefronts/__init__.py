@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from doorbuster.storefronts.oscar import OscarShop
 from doorbuster.storefronts.protocol import (
     Assortment,
+    Basket,
     BookedOrder,
     Books,
     Client,
@@ -37,6 +38,7 @@ def drivers_with(own: Iterable[type[Storefront]]) -> dict[str, type[Storefront]]
 __all__ = [
     "DRIVERS",
     "Assortment",
+    "Basket",
     "BookedOrder",
     "Books",
     "Client",

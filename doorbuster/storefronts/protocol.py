@@ -121,6 +121,13 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Basket:
+    """What is in a basket: units by SKU."""
+
+    units: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """An order that the shop has acknowledged to the customer."""
 
@@ -206,6 +213,8 @@ class Storefront:
     """
 
     name: ClassVar[str]
+    shared_baskets: ClassVar[tuple[str, ...]] = ()
+    """Channels in which a customer who signed in finds one and the same basket, which `basket` returns."""
 
     def __init__(
         self,
@@ -248,12 +257,27 @@ class Storefront:
         raise NotImplementedError
 
     @classmethod
-    def change_price(cls, client: Client, sku: str, pence: int) -> None:
+    def change_price(cls, client: Client, sku: str, pence: int) -> int | None:
         """Staff set the price of a product; when customers see it is what `freshness` measures.
+
+        Returns: what customers will see where the shop rounds, as for a tax; None: just `pence`.
 
         Raises:
             Rejected: the shop refuses, or did not say that it is done.
             NotImplementedError: this driver cannot.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def stock_on_hand(cls, client: Client, sku: str) -> int:
+        """How many units of a product staff see on hand. Raises: as `change_price`."""
+        raise NotImplementedError
+
+    @classmethod
+    def change_stock(cls, client: Client, sku: str, on_hand: int) -> None:
+        """Staff set how many units of a product are on hand; with 0, pages must call it sold out.
+
+        Raises: as `change_price`.
         """
         raise NotImplementedError
 

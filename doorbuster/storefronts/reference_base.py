@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from functools import cached_property
 from itertools import accumulate
+from string import digits
 from typing import Any
+from urllib.parse import quote
 from zlib import crc32
 
 from doorbuster.storefronts.protocol import (
@@ -45,6 +47,7 @@ _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9]+")
 
 class ReferenceBase(Storefront):
     name = "reference"
+    shared_baskets = ("web", "app", "print", "social")
 
     # ---- around the run
 
@@ -90,10 +93,20 @@ class ReferenceBase(Storefront):
     @classmethod
     def change_price(cls, client: Client, sku: str, pence: int) -> None:
         """Staff set the price of a product; when customers see it is the shop's business."""
-        url = f"/api/staff/products/{sku}/price"
-        response = client.request("POST", url, json={"price_pence": pence}, name="change_price")
+        _staff_set(client, f"/api/staff/products/{sku}/price", price_pence=pence)
+
+    @classmethod
+    def stock_on_hand(cls, client: Client, sku: str) -> int:
+        response = client.request("GET", f"/ledger/stock?sku={quote(sku)}", name="stock_on_hand")
         _refuse_document(response)
-        checked(response)
+        rows = checked(response).json()["stock"]
+        if not rows:
+            raise Rejected("unknown_sku", sku)
+        return int(rows[0]["on_hand"])
+
+    @classmethod
+    def change_stock(cls, client: Client, sku: str, on_hand: int) -> None:
+        _staff_set(client, f"/api/staff/products/{sku}/stock", on_hand=on_hand)
 
     # ---- who it is
 
@@ -105,9 +118,15 @@ class ReferenceBase(Storefront):
         return {**_CUSTOMER, "name": f"Test Customer {self._slug}"[:100], "email": self._email("")}
 
     def _member(self, email: str) -> str:
-        """The account of this customer among those that the shop opened with."""
-        seed = self.visit.customer or str(self.rng.random())
-        return email.format(crc32(seed.encode()) % OPENING_ACCOUNTS + 1)
+        """The account of this customer among those that the shop opened with.
+
+        Customers who are numbered one after the other have accounts one after the other: no two of 5,000
+        share one, and so a basket.
+        """
+        name = self.visit.customer or str(self.rng.random())
+        prefix = name.rstrip(digits)
+        number = crc32(prefix.encode()) + int(name[len(prefix) :] or 0)
+        return email.format(number % OPENING_ACCOUNTS + 1)
 
     def _email(self, suffix: str) -> str:
         return f"{self._slug[:40]}{suffix}@customers.example.com"
@@ -173,6 +192,12 @@ _CUSTOMER = {
     "address": "1 Test Street, London",
     "postcode": "W1A 1AA",
 }
+
+
+def _staff_set(client: Client, url: str, **what: int) -> None:
+    response = client.request("POST", url, json=what, name=f"change_{url.rpartition('/')[2]}")
+    _refuse_document(response)
+    checked(response)
 
 
 def checked(response: Response) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from doorbuster.storefronts.protocol import Line, Listing, Order, Product, Rejected
+from doorbuster.storefronts.protocol import Basket, Line, Listing, Order, Product, Rejected
 from doorbuster.storefronts.reference_base import (
     MEMBER,
     NEW_PASSWORD,
@@ -41,12 +41,11 @@ class JsonSteps(ReferenceBase):
     # ---- basket and order
 
     def add_to_basket(self, sku: str) -> None:
-        if not self._basket:
-            self._basket = self._ask("POST", "/api/baskets")["basket"]
-        self._ask("POST", f"/api/baskets/{self._basket}/lines", json={"sku": sku, "quantity": 1})
+        basket = self._begun()
+        self._ask("POST", f"/api/baskets/{basket}/lines", json={"sku": sku, "quantity": 1})
 
-    def basket(self) -> None:
-        self._filled()
+    def basket(self) -> Basket:
+        return Basket({line["sku"]: line["quantity"] for line in self._filled()["lines"]})
 
     def checkout_page(self) -> None:
         if not self._filled()["lines"]:
@@ -139,17 +138,27 @@ class JsonSteps(ReferenceBase):
             raise Rejected("product_without_price", str(found)[:200])
         return Product(found["sku"], found["price_pence"], found["availability"] == "in_stock")
 
-    def _filled(self) -> dict[str, Any]:
+    def _begun(self) -> str:
+        """The basket of this visit: a new one for guests, the account's for who signed in."""
         if not self._basket:
+            self._basket = self._ask("POST", "/api/baskets")["basket"]
+        return self._basket
+
+    def _filled(self) -> dict[str, Any]:
+        if not self._basket and not self._token:
             raise Rejected("empty_basket")
-        return self._ask("GET", f"/api/baskets/{self._basket}")
+        return self._ask("GET", f"/api/baskets/{self._begun()}")
 
     def _ordered(self, key: str, **more: str) -> Order:
         body = {"basket": self._basket, "customer": self.person, **more}
         return self._order("/api/orders", key, body, **self._headers())
 
     def _signed_in(self, url: str, **fields: str) -> None:
-        token = self._ask("POST", url, json=fields).get("token")
+        """What a guest has in the basket comes along into the account's."""
+        if self._basket:
+            fields["basket"] = self._basket
+        answer = self._ask("POST", url, json=fields)
+        token = answer.get("token")
         if not isinstance(token, str) or not token:
             raise Rejected("not_signed_in", url)
-        self._token = token
+        self._token, self._basket = token, answer.get("basket") or ""

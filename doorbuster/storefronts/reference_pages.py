@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qs, urlsplit
 
-from doorbuster.storefronts.protocol import Line, Listing, Order, Product, Rejected, Response
+from doorbuster.storefronts.protocol import Basket, Line, Listing, Order, Product, Rejected, Response
 from doorbuster.storefronts.reference_base import (
     MEMBER,
     NEW_PASSWORD,
@@ -23,6 +23,7 @@ from doorbuster.storefronts.reference_base import (
 _PRODUCT_LINK = re.compile(r'href="/product/([A-Za-z0-9-]+)"')
 _SKU = re.compile(r'data-sku="([A-Za-z0-9-]+)"')
 _OFFER = re.compile(r'"price":\s*"?(\d+(?:\.\d+)?)"?.*?"availability":\s*"[^"]*/(\w+)"', re.DOTALL)
+_BASKET_LINE = re.compile(r'<tr data-sku="([^"]+)" data-quantity="(\d+)"')
 _KEY_FIELD = re.compile(r'name="idempotency_key"')
 _ORDER = re.compile(r'data-order-ref="([^"]+)"\s+data-total-pence="(\d+)"')
 _STATE = re.compile(r'data-state="(\w+)"')
@@ -59,8 +60,9 @@ class PageSteps(ReferenceBase):
     def add_to_basket(self, sku: str) -> None:
         self._page("POST", "/basket/add", data={"sku": sku, "quantity": "1"})
 
-    def basket(self) -> None:
-        self._page("GET", "/basket")
+    def basket(self) -> Basket:
+        page = self._page("GET", "/basket").text
+        return Basket({sku: int(units) for sku, units in _BASKET_LINE.findall(page)})
 
     def checkout_page(self) -> None:
         page = self._page("GET", "/checkout")

@@ -184,3 +184,12 @@ def test_a_form_posted_as_something_else_is_refused(visit):
         assert refused.status == 400
 
     visit(scenario)
+
+
+def test_the_ledger_tells_the_stock_of_one_product(visit):
+    async def scenario(visitor):
+        sku = (await visitor.skus())[3]
+        assert (await visitor.document(f"/ledger/stock?sku={sku}"))["stock"] == [await visitor.stock_of(sku)]
+        assert (await visitor.document("/ledger/stock?sku=nothing"))["stock"] == []
+
+    visit(scenario)

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from doorbuster.shop import credentials, orders
-from doorbuster.storefronts import Line, Listing, Order, ReferenceShop, Rejected
+from doorbuster.storefronts import Basket, Line, Listing, Order, ReferenceShop, Rejected
 from doorbuster.storefronts import reference_base as base
 from doorbuster.storefronts.reference import ReferenceProgram
 from doorbuster.storefronts.vendure import VendureShop
@@ -184,3 +184,40 @@ def test_a_sale_made_offline_is_booked_later_once_and_even_from_an_empty_stock(o
         assert isinstance(first, Order)
         assert till.till_sale(once, line, sold_at_unix_s) == first
         assert town.stock_of(sku).on_hand == -1
+
+
+def test_one_account_has_one_basket_by_page_and_by_program(town):
+    faces = {name: town.customer(name, customer="run-1-17", face=face)
+             for name, face in (("web", ReferenceShop), ("app", ReferenceProgram))}  # fmt: skip
+    sku, other = town.assortment.skus[:2]
+    guest = town.customer("web", customer="somebody-else")
+    guest.add_to_basket(sku)
+    assert guest.basket().units == {sku: 1}
+    faces["app"].add_to_basket(sku)
+    for face in faces.values():
+        face.sign_in()
+    assert faces["web"].basket() == faces["app"].basket() == Basket({sku: 1})
+    faces["web"].add_to_basket(other)
+    faces["web"].add_to_basket(sku)
+    assert faces["app"].basket() == Basket({sku: 2, other: 1})
+    assert set(faces) <= set(ReferenceShop.shared_baskets)
+
+
+def test_customers_with_numbers_one_after_the_other_have_accounts_of_their_own(town):
+    members = {town.customer(customer=f"run-7-{number}")._member("{}") for number in range(2000)}
+    assert len(members) == 2000
+
+
+def test_staff_set_what_is_on_hand_and_pages_call_nothing_sold_out(town, face):
+    sku = town.assortment.skus[5]
+    customer, staff = town.customer(face=face), town.client
+    before = ReferenceShop.stock_on_hand(staff, sku)
+    assert before > 0
+    assert customer.product(sku).available
+    ReferenceShop.change_stock(staff, sku, 0)
+    assert ReferenceShop.stock_on_hand(staff, sku) == 0
+    assert not customer.product(sku).available
+    ReferenceShop.change_stock(staff, sku, before)
+    assert customer.product(sku).available
+    assert cause_of(ReferenceShop.change_stock, staff, "no-such-thing", 1) == ("not_found", False)
+    assert cause_of(ReferenceShop.stock_on_hand, staff, "no-such-thing") == ("unknown_sku", False)
