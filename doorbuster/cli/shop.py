@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from doorbuster.shop.options import KNOBS, seconds, settings_from
+
+if TYPE_CHECKING:
+    from doorbuster.shop.server import Urls
 
 _MORE = {knob.name for knob in KNOBS}
 
@@ -96,10 +99,13 @@ def command(query_time: str | None, warehouse_rate: str | None, **knobs: Any) ->
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     settings = ShopSettings(**given)
-    serve(
-        settings,
-        announce=lambda url: click.echo(f"The shop is open at {url} ({settings.profile}); Ctrl-C closes it."),
-    )
+
+    def announce(urls: Urls) -> None:
+        for name, url in urls.items():
+            whose = name and f" of {name}"
+            click.echo(f"The shop{whose} is open at {url} ({settings.profile}); Ctrl-C closes it.")
+
+    serve(settings, announce=announce)
 
 
 def _read(option: str, text: str, read: Callable[[str], float]) -> float:

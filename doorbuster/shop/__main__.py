@@ -11,7 +11,7 @@ from pathlib import Path
 from doorbuster.errors import DoorbusterError, UsageError
 from doorbuster.shop import settings as defaults
 from doorbuster.shop.options import KNOBS, settings_from
-from doorbuster.shop.server import serve
+from doorbuster.shop.server import Urls, serve
 from doorbuster.shop.settings import ShopSettings
 from doorbuster.units import parse_duration_s, parse_rate_per_s
 
@@ -31,13 +31,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _announce(url: str) -> None:
-    sys.stdout.write(f"The shop is open at {url} (Ctrl-C closes it)\n")
+def _announce(urls: Urls) -> None:
+    for name, url in urls.items():
+        sys.stdout.write(f"The shop{name and f' of {name}'} is open at {url} (Ctrl-C closes it)\n")
     sys.stdout.flush()
 
 
-def _announce_json(url: str) -> None:
-    sys.stdout.write(json.dumps({"url": url, "pid": os.getpid()}) + "\n")
+def _announce_json(urls: Urls) -> None:
+    """`url` is that of the first merchant; `merchants` has them all, by name."""
+    document = {"url": next(iter(urls.values())), "pid": os.getpid(), "merchants": urls}
+    sys.stdout.write(json.dumps(document) + "\n")
     sys.stdout.flush()
 
 

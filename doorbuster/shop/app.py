@@ -17,7 +17,7 @@ from doorbuster.shop.front import FRONT, TIMING, Front
 from doorbuster.shop.refusals import NotFound, Refusal
 from doorbuster.shop.settings import ShopSettings
 from doorbuster.shop.wire import answer
-from doorbuster.shop.workers import Timing
+from doorbuster.shop.workers import DatabaseWorkers, Timing
 
 LARGEST_BODY_BYTES = 64 * 1024
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -26,8 +26,8 @@ _STYLE_MAX_AGE_S = 3_600
 _LOG = logging.getLogger(__name__)
 
 
-def make_app(settings: ShopSettings) -> web.Application:
-    """The shop over a database in `settings.folder`, which must be set here.
+def make_app(settings: ShopSettings, workers: DatabaseWorkers) -> web.Application:
+    """The shop over a database in `settings.folder`, which must be set here, on these workers.
 
     Raises UsageError when the database cannot be made or reused there.
     """
@@ -35,7 +35,7 @@ def make_app(settings: ShopSettings) -> web.Application:
     guarded = settings.waiting_room is not None or settings.holding_page_s is not None
     middlewares = [_every_answer, at_the_door] if guarded else [_every_answer]
     app = web.Application(client_max_size=LARGEST_BODY_BYTES, middlewares=middlewares)
-    app[FRONT] = Front(settings, open_database(settings, settings.folder))
+    app[FRONT] = Front(settings, open_database(settings, settings.folder), workers)
     app.cleanup_ctx.append(_opening_hours)
     app.add_routes(_ROUTES)
     return app

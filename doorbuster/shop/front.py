@@ -42,16 +42,20 @@ Trim = Callable[[Any, frozenset[str]], Any]
 
 
 class Front:
-    """One open shop: its design, workers, cache, ledger and warehouse."""
+    """One open shop: its design, cache, ledger and warehouse, and the workers it may share with others.
 
-    def __init__(self, settings: ShopSettings, database: Database) -> None:
+    The first of those who share workers to close stops them for all.
+    """
+
+    def __init__(self, settings: ShopSettings, database: Database, workers: DatabaseWorkers) -> None:
         self.settings = settings
+        self.workers = workers
         self.profile = PROFILES[settings.profile]
         self.pages = Pages()
         self.parts = Parts(payment_time_s=settings.payment_time_s)
         self.read_model = ReadModel(database, lag_s=settings.sync_lag_s)
         self.design = _design(settings, database, self.parts, self.read_model)
-        self.workers = DatabaseWorkers(database, count=settings.workers, query_time_s=settings.query_time_s)
+        self._database = database
         self.ledger = Ledger(database)
         self.warehouse = Warehouse(database, rate_per_s=settings.warehouse_rate_per_s)
         self.room = WaitingRoom(settings.waiting_room, time.monotonic) if settings.waiting_room else None
@@ -77,7 +81,8 @@ class Front:
         if not self.profile.waits_on_worker and not self.parts.quiet:
             await self.parts.need(kind)
         limit = self.profile.limit(kind, self.settings.queue_limit)
-        job = self.workers.submit(work, timing, urgency=self.profile.urgency(kind), limit=limit)
+        urgency = self.profile.urgency(kind)
+        job = self.workers.submit(work, self._database, timing, urgency=urgency, limit=limit)
         answer: T = await asyncio.wrap_future(job)
         return answer
 

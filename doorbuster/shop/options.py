@@ -15,6 +15,11 @@ def seconds(text: str) -> float:
     return 0.0 if text == "0" else parse_duration_s(text)
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Names with commas between them."""
+    return tuple(name.strip() for name in text.split(","))
+
+
 class Knob(NamedTuple):
     """One option: how it is spelt, the setting it makes, how it is read, what stands in help.
 
@@ -43,6 +48,9 @@ KNOBS = (
          'How long the payment service takes, such as "300ms". Default: 0.'),
     Knob("--notify", "notify", int, "N",
          f"Earlier buyers who are told of a question, such as 20. Default: {defaults.DEFAULT_NOTIFY}."),
+    Knob("--merchants", "merchants", names, "NAMES",
+         "Merchants who share the shop's process and workers, such as north,south; each has products, stock "
+         "and an address of its own. Default: one, without a name."),
     Knob("--sync-lag", "sync_lag_s", seconds, "TIME",
          'Time between master data and the pages (replatformed), such as "2s". Default: 0.'),
     Knob("--warm-cache", "warm_cache", None, "",

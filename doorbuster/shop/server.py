@@ -15,8 +15,8 @@ import resource
 import signal
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 from aiohttp import web
@@ -26,6 +26,7 @@ from doorbuster.shop.app import make_app
 from doorbuster.shop.profiles import PROFILES
 from doorbuster.shop.settings import ShopSettings
 from doorbuster.shop.warm import warm_up
+from doorbuster.shop.workers import DatabaseWorkers
 
 LOCK_NAME = "shop.lock"
 CONNECTIONS_WAITING = 1_024
@@ -33,8 +34,11 @@ OPEN_FILES = 65_536
 GRACE_S = 1.0
 
 
-def serve(settings: ShopSettings, *, announce: Callable[[str], None], die_with_parent: bool = False) -> None:
-    """Run a shop until SIGINT or SIGTERM; `announce` is called once with its URL when it is open.
+Urls = Mapping[str, str]  # of each merchant by name; "" is the shop of a platform that has only one
+
+
+def serve(settings: ShopSettings, *, announce: Callable[[Urls], None], die_with_parent: bool = False) -> None:
+    """Run a shop until SIGINT or SIGTERM; `announce` is called once with its URLs when it is open.
 
     `die_with_parent` also ends it when standard input ends, as it does when the parent process goes away.
     Raises UsageError when the port is taken or the folder cannot be used.
@@ -46,36 +50,66 @@ def serve(settings: ShopSettings, *, announce: Callable[[str], None], die_with_p
 @asynccontextmanager
 async def open_shop(settings: ShopSettings) -> AsyncIterator[str]:
     """A shop inside a running event loop; yields its URL and closes it at the end of the block."""
+    async with open_platform(settings) as urls:
+        yield next(iter(urls.values()))
+
+
+@asynccontextmanager
+async def open_platform(settings: ShopSettings) -> AsyncIterator[Urls]:
+    """One shop for each merchant, all in this process and on the same database workers.
+
+    Each has products, stock, a ledger and an address of its own: the ports follow each other from
+    `settings.port` on, unless any free one will do.
+    """
+    workers = DatabaseWorkers(count=settings.workers, query_time_s=settings.query_time_s)
+    urls: dict[str, str] = {}
     with _folder(settings.folder) as folder:
-        app = await asyncio.to_thread(make_app, dataclasses.replace(settings, folder=folder))
-        runner = web.AppRunner(
-            app,
-            access_log=None,
-            shutdown_timeout=GRACE_S,
-            handler_cancellation=not PROFILES[settings.profile].works_for_the_gone,
-        )
-        await runner.setup()
-        try:
-            site = web.TCPSite(runner, settings.host, settings.port, backlog=CONNECTIONS_WAITING)
-            await _listen(site, settings)
-            host, port = runner.addresses[0][:2]
-            url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-            if settings.warm_cache:
-                await warm_up(url)
-            yield url
-        finally:
-            await runner.cleanup()
+        async with AsyncExitStack() as stack:
+            for number, name in enumerate(settings.merchants or ("",)):
+                own = dataclasses.replace(
+                    settings,
+                    folder=folder / name,
+                    seed=settings.seed + number,
+                    port=settings.port + number if settings.port else 0,
+                )
+                urls[name] = await stack.enter_async_context(_merchant(own, workers))
+            yield urls
 
 
-async def _serve(settings: ShopSettings, announce: Callable[[str], None], *, die_with_parent: bool) -> None:
+@asynccontextmanager
+async def _merchant(settings: ShopSettings, workers: DatabaseWorkers) -> AsyncIterator[str]:
+    """One merchant's shop, open until the end of the block; yields its URL."""
+    assert settings.folder is not None, "the platform gives every merchant a folder"
+    settings.folder.mkdir(exist_ok=True)
+    app = await asyncio.to_thread(make_app, settings, workers)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=GRACE_S,
+        handler_cancellation=not PROFILES[settings.profile].works_for_the_gone,
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.host, settings.port, backlog=CONNECTIONS_WAITING)
+        await _listen(site, settings)
+        host, port = runner.addresses[0][:2]
+        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        if settings.warm_cache:
+            await warm_up(url)
+        yield url
+    finally:
+        await runner.cleanup()
+
+
+async def _serve(settings: ShopSettings, announce: Callable[[Urls], None], *, die_with_parent: bool) -> None:
     closing = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, closing.set)
-    async with open_shop(settings) as url:
+    async with open_platform(settings) as urls:
         if die_with_parent:
             threading.Thread(target=_watch_parent, args=(loop, closing), daemon=True).start()
-        announce(url)
+        announce(urls)
         await closing.wait()
 
 
@@ -133,4 +167,4 @@ def _allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-__all__ = ["ShopSettings", "open_shop", "serve"]
+__all__ = ["ShopSettings", "Urls", "open_platform", "open_shop", "serve"]

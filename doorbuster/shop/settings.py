@@ -6,6 +6,7 @@ both, so that a comparison of the two is a comparison of designs.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,8 @@ DEFAULT_SEED = 20041202
 DEFAULT_PRODUCTS = 5_000
 DEFAULT_QUEUE_LIMIT = 64
 DEFAULT_NOTIFY = 5
+MOST_MERCHANTS = 8
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +36,8 @@ class ShopSettings:
     `payment_time_s` is how long the payment service takes. `notify` earlier buyers are told of a question.
     `waiting_room` stands in front of all customers; `holding_page_s` is how often the page reloads itself
     that people see while more than `queue_limit` wait. `warm_cache` fills the cache before the shop opens.
-    `sync_lag_s` lies between master data and the pages of the replatformed shop.
+    `sync_lag_s` lies between master data and the pages of the replatformed shop. `merchants` share this one
+    process and its workers, each with products, stock and an address of its own; none: one nameless merchant.
     """
 
     profile: str = "replatformed"
@@ -54,6 +58,7 @@ class ShopSettings:
     notify: int = DEFAULT_NOTIFY
     sync_lag_s: float = 0.0
     reuse: bool = False
+    merchants: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         problems = [text for bad, text in self._rules() if bad]
@@ -93,4 +98,10 @@ class ShopSettings:
             (not 0 <= self.notify <= 100, f"notify must be 0..100 (got {self.notify})"),
             (not 0 <= self.sync_lag_s <= 3600, f"sync_lag_s must be 0..3600 s (got {self.sync_lag_s:g})"),
             (self.queue_limit < 1, f"queue_limit must be >= 1 (got {self.queue_limit})"),
+            (
+                len(set(self.merchants)) < len(self.merchants)
+                or len(self.merchants) > MOST_MERCHANTS
+                or not all(_NAME.fullmatch(name) for name in self.merchants),
+                f"merchants must be 1..{MOST_MERCHANTS} different names (got {self.merchants})",
+            ),
         )

@@ -1,4 +1,6 @@
-"""The database workers: a fixed number of threads, each with its own connection, and the queue before them.
+"""The database workers: a fixed number of threads, each with its own connections, and the queue before them.
+
+On a platform of several merchants all share the workers: a worker has a connection to each one's database.
 
 Rules: a worker is held for a whole piece of work, waits included. Whoever waits longest in the most urgent
 lane is next. With a limit, work that would wait behind too many others is refused at once (Busy) instead of
@@ -37,18 +39,18 @@ class _Job:
     urgency: int
     number: int
     work: Work = field(compare=False)
+    database: Database = field(compare=False)
     timing: Timing = field(compare=False)
     enqueued_s: float = field(compare=False)
     future: Future[Any] = field(compare=False, default_factory=Future)
 
 
 class DatabaseWorkers:
-    """Threads that run work on database sessions; start before use, stop to end them."""
+    """Threads that run work on database sessions; start before use, stop to end them; again is harmless."""
 
-    def __init__(self, database: Database, *, count: int, query_time_s: float) -> None:
+    def __init__(self, *, count: int, query_time_s: float) -> None:
         self.count = count
         self.query_time_s = query_time_s
-        self._database = database
         self._heap: list[_Job] = []
         self._ready = threading.Condition()
         self._stopping = threading.Event()
@@ -66,7 +68,8 @@ class DatabaseWorkers:
 
     def start(self) -> None:
         for thread in self._threads:
-            thread.start()
+            if thread.ident is None:
+                thread.start()
 
     def stop(self) -> None:
         """Let the workers finish what they hold, drop what waits, and wait for their threads."""
@@ -79,13 +82,15 @@ class DatabaseWorkers:
         for thread in self._threads:
             thread.join()
 
-    def submit(self, work: Work, timing: Timing, *, urgency: int, limit: int | None) -> Future[Any]:
-        """Queue `work`; raises Busy if `limit` others wait already."""
+    def submit(
+        self, work: Work, database: Database, timing: Timing, *, urgency: int, limit: int | None
+    ) -> Future[Any]:
+        """Queue `work` on a database; raises Busy if `limit` others wait already, for whichever database."""
         with self._ready:
             if limit is not None and self._waiting >= limit:
                 raise Busy(self.wait_estimate_s())
             self._number += 1
-            job = _Job(urgency, self._number, work, timing, time.monotonic())
+            job = _Job(urgency, self._number, work, database, timing, time.monotonic())
             if self._stopping.is_set():
                 job.future.cancel()
                 return job.future
@@ -117,12 +122,17 @@ class DatabaseWorkers:
                     return job
 
     def _serve(self) -> None:
-        session = self._database.session(query_time_s=self.query_time_s, stopping=self._stopping)
+        sessions: dict[Database, Session] = {}
         try:
             while (job := self._next()) is not None:
-                self._run(job, session)
+                if job.database not in sessions:
+                    sessions[job.database] = job.database.session(
+                        query_time_s=self.query_time_s, stopping=self._stopping
+                    )
+                self._run(job, sessions[job.database])
         finally:
-            session.close()
+            for session in sessions.values():
+                session.close()
 
     def _run(self, job: _Job, session: Session) -> None:
         started_s = time.monotonic()

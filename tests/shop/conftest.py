@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 
 import aiohttp
 import pytest
 
-from doorbuster.shop.server import ShopSettings, open_shop
+from doorbuster.shop.server import ShopSettings, open_platform, open_shop
 
 CUSTOMER = {
     "name": "Ada Shopper",
@@ -103,6 +103,24 @@ def visit(folder):
                 aiohttp.ClientSession(cookie_jar=jar, connector=connector) as session,
             ):
                 return await scenario(Visitor(url, session))
+
+        return asyncio.run(asyncio.wait_for(walk(), timeout=60))
+
+    return run
+
+
+@pytest.fixture
+def visit_both(folder):
+    """Runs `scenario(north, south)`, a visitor at each of two merchants of one platform."""
+
+    def run(scenario, **settings):
+        async def walk():
+            chosen = {"products": 48, "query_time_s": 0.0, "folder": folder, **settings}
+            async with AsyncExitStack() as stack:
+                platform = open_platform(ShopSettings(merchants=("north", "south"), **chosen))
+                urls = await stack.enter_async_context(platform)
+                sessions = [await stack.enter_async_context(aiohttp.ClientSession()) for _ in urls]
+                return await scenario(*map(Visitor, urls.values(), sessions))
 
         return asyncio.run(asyncio.wait_for(walk(), timeout=60))
 
