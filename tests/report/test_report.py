@@ -256,40 +256,6 @@ def test_hostile_text_survives_in_json(attacked):
     assert document["sections"][0]["sentence"] == re.sub("[\u202e\x00\x1b\ud800]", "\ufffd", HOSTILE)
 
 
-# JUnit
-
-
-def test_junit_has_a_case_per_threshold_with_its_result(report):
-    bounds = {
-        "can_order": ["rate>=99%"], "orders_lost": ["count==0"],
-        "http_req_duration{step:search}": ["p(95)<1s"],
-        "http_req_duration": [{"threshold": "p(95)<1ms", "severity": "warn"}],
-        "service_time{step:search}": [{"threshold": "p(95)<1s", "severity": "warn"}],
-    }  # fmt: skip
-    suite = ET.parse(report(thresholds=bounds) / "junit.xml").find("testsuite")
-    cases = {case.get("name"): [child.tag for child in case] for case in suite.findall("testcase")}
-    assert cases == {
-        "can_order: rate>=99%": ["failure"],
-        "orders_lost: count==0": ["system-out"],
-        "http_req_duration{step:search}: p(95)<1s": ["error"],
-        "http_req_duration: p(95)<1ms": ["system-out"],
-        "service_time{step:search}: p(95)<1s": ["system-out"],
-    }
-    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("5", "1", "1")
-    assert suite.find("testcase/failure").get("message").endswith("points.")
-
-
-@pytest.mark.parametrize(
-    ("changes", "errors"),
-    [({"broken": None}, 0), ({"broken": None, "lateness_ms": 80.0}, 1), ({"status": "interrupted"}, 1)],
-)
-def test_junit_is_green_only_for_a_run_that_passed(report, changes, errors):
-    suite = ET.parse(report(thresholds={"orders_lost": ["count==0"]}, **changes) / "junit.xml").find(
-        "testsuite"
-    )
-    assert [suite.get("errors"), suite.get("failures")] == [str(errors), "0"]
-
-
 # JSON and Markdown
 
 
