@@ -4,7 +4,7 @@ Rules of this module:
 - Never the only truth: that is the table requests. Sums that are missing, made of another number of rows, or
   cut into other stretches of time are passed over, and whoever asks adds the requests up.
 - Only long runs have them: where stretches are short, sums are hardly smaller than what they add up. Those
-  of two hours take a fifth of the file, those of a day a fourteenth.
+  of two hours take a fifth of the file, those of a day a tenth.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from doorbuster.records.histogram import Histogram, Ints, bin_index
+from doorbuster.records.histogram import BINS, Histogram, Ints, bin_index
 from doorbuster.stats.blocks import FEWEST_BLOCKS, planned_effective_n
 from doorbuster.stats.censored import CensoredEstimate, SurvivalCurve, censored_quantile, survival_curve
 from doorbuster.stats.proportion import CONFIDENCE
@@ -76,15 +76,16 @@ def response_quantiles(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pool:
-    """The requests of all stretches together, and which block of stretches each answer belongs to.
+    """The requests of all stretches together, and what each stretch has of them.
 
-    An entry is a bin of the answers of one stretch; `total` are the answered and given up of each block.
+    cells: stretch * BINS + bin of its answers, ascending; up_to: answers in the cells before each of them, and
+    in all. block: where each stretch belongs; total: answered and given up of each block.
     """
 
     answered: Histogram
     given_up: Histogram
-    bins: Ints
-    counts: Ints
+    cells: Ints
+    up_to: Ints
     block: Ints
     total: Floats
     curve: SurvivalCurve | None
@@ -92,19 +93,29 @@ class _Pool:
     @classmethod
     def of(cls, stretches: Sequence[Stretch]) -> _Pool:
         blocks = min(MOST_STRETCHES, len(stretches))
-        place = np.arange(len(stretches)) * blocks // max(1, len(stretches))
-        answers = [stretch.answered for stretch in stretches] or [_NOTHING]
-        bins = np.concatenate([part.bins for part in answers])
-        counts = np.concatenate([part.bin_counts for part in answers])
-        answered = Histogram.from_bins(bins, counts)
+        block = np.arange(len(stretches)) * blocks // max(1, len(stretches))
+        answered = Histogram.empty().merge(*(stretch.answered for stretch in stretches))
         given_up = Histogram.empty().merge(*(stretch.given_up for stretch in stretches))
-        total = np.zeros(blocks)
-        np.add.at(total, place, [stretch.answered.n + stretch.given_up.n for stretch in stretches])
+        cells = [stretch.answered.bins + at * BINS for at, stretch in enumerate(stretches)]
+        counts = [stretch.answered.bin_counts for stretch in stretches]
+        total = [stretch.answered.n + stretch.given_up.n for stretch in stretches]
         return cls(
-            answered, given_up, bins, counts,
-            np.repeat(place, [stretch.answered.bins.size for stretch in stretches]), total,
+            answered,
+            given_up,
+            np.concatenate(cells or [_NOTHING.bins]),
+            np.cumsum(np.concatenate([[0], *counts])),
+            block,
+            np.bincount(block, weights=total, minlength=blocks).astype(np.float64),
             survival_curve(answered, given_up) if given_up.n else None,
-        )  # fmt: skip
+        )
+
+    def answered_within(self, limit: int) -> Floats:
+        """How many answers of each block lie in bins up to this one."""
+        stretch = np.arange(self.block.size) * BINS
+        found = self.up_to[np.searchsorted(self.cells, [stretch, stretch + limit + 1])]
+        return np.bincount(self.block, weights=found[1] - found[0], minlength=self.total.size).astype(
+            np.float64
+        )
 
     @property
     def n(self) -> int:
@@ -147,10 +158,7 @@ def _independent(pool: _Pool, value_us: float, confidence: float) -> float | Non
     top = int(pool.answered.bins[-1]) if pool.answered.bins.size else 0
     if limit >= top:
         limit = top - 1  # everything is up to the maximum in every stretch, which tells nothing
-    within = pool.bins <= limit
-    k = np.zeros(pool.total.size)
-    np.add.at(k, pool.block[within], pool.counts[within])
-    return planned_effective_n(k, pool.total, confidence=confidence)
+    return planned_effective_n(pool.answered_within(limit), pool.total, confidence=confidence)
 
 
 def _bounds(answered: Histogram, p: float, independent: float, confidence: float) -> list[float | None]:
