@@ -1,9 +1,6 @@
-"""What the journeys of a customer are written with: steps, thinking, orders, crossing to another channel.
+"""What journeys are written with beside steps and thinking: orders, bells, crossing to another channel.
 
-Rules:
-- A step's clock starts at its *intended* start: the arrival, or the end of the think time. A step that is
-  tried again is a request of its own each time, due at the end of the wait before it (see insistence).
-- Leaving is an exception (`Leave`), so a journey reads as the story of a customer who gets through.
+Steps themselves are in `steps`, the visit around them in `visitor`.
 """
 
 from __future__ import annotations
@@ -11,17 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from inspect import signature
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any
 
 from doorbuster.load.errand import Leave
-from doorbuster.load.insistence import Insistence
-from doorbuster.load.nap import nap_until
-from doorbuster.load.visitor import BROWSE_STEPS, Visitor
+from doorbuster.load.visitor import Visitor
 from doorbuster.records.batch import OrderAttempt
 from doorbuster.scenario import Offline
-from doorbuster.storefronts import Line, Order, Queued, Rejected
-
-T = TypeVar("T")
+from doorbuster.storefronts import Line, Order, Rejected
 
 NETWORK_BACK_S = 1.0  # within which all tills notice that the network is back
 
@@ -39,68 +32,9 @@ class Customer(Visitor):
 
     # ---- what journeys use
 
-    def step(self, action: Callable[..., T], *args: Any) -> T:
-        """Do one step and return what the shop gave; leave if it fails or takes too long.
-
-        What "fails" means to these people and machines is the channel's: see insistence.
-
-        Raises:
-            Rejected: the shop said no and was right to (sold out); a journey may choose something else.
-            Leave: anything else that ends the visit; journeys let it pass.
-        """
-        until = self._next_at + self._patience(self.rng)
-        budget = self.errand.budget
-        if budget is not None:
-            budget.earn()
-        try:
-            return self._attempt(action, args, until)
-        except (Leave, Queued) as setback:
-            first = setback
-        try:
-            return self._insist(action, args, first, Insistence(self, until, reload=True))
-        except Leave as leave:
-            if leave.step in BROWSE_STEPS:
-                self._browse = 0  # whoever is stopped while looking around could not browse
-            raise
-
-    def try_step(self, action: Callable[..., T], *args: Any) -> T | None:
-        """Do a step that may fail, such as recommendations; returns None then, and the visit goes on.
-
-        The failure is recorded like any other. Nobody reloads a page for the sake of such a part.
-        """
-        until = self._next_at + self._patience(self.rng)
-        budget = self.errand.budget
-        if budget is not None:
-            budget.earn()
-        try:
-            return self._attempt(action, args, until)
-        except (Leave, Queued) as setback:
-            first = setback
-        except Rejected:
-            return None
-        try:
-            return self._insist(action, args, first, Insistence(self, until, reload=False))
-        except (Leave, Rejected):
-            now = self._next_at = perf_counter()
-            self.count(f"degraded:{action.__name__}", now)
-            return None
-
     def pages(self) -> int:
         """How many product pages this visit looks at; a new draw with each call."""
         return self.errand.pages(self.rng)
-
-    def think(self) -> None:
-        """Read, decide, look for the purse: a draw from the channel's think time.
-
-        In a closed channel nobody thinks past the end of the run: the last call is brought to its end.
-        """
-        think_s = self.errand.think(self.rng)
-        self.generator.recorder.thought(self.errand.channel, round(think_s * 1e6))
-        until = self._next_at + think_s
-        if self.errand.seated:
-            until = min(until, max(self._next_at, self.generator.closes_at))
-        self._next_at = until
-        nap_until(until)
 
     def wait_until(self, at_s: float) -> None:
         """Wait for a moment of the run, such as the bell of a drop, in seconds since its start."""
@@ -165,17 +99,6 @@ class Customer(Visitor):
         return self.rng.choice(refs) if refs else None
 
     # ---- inside
-
-    def _insist(
-        self, action: Callable[..., T], args: tuple[Any, ...], setback: Leave | Queued, how: Insistence
-    ) -> T:
-        """Attempt it again for as long as the customer does; raises Leave when they do not."""
-        while True:
-            how.wait(setback)
-            try:
-                return self._attempt(action, args, how.until)
-            except (Leave, Queued) as another:
-                setback = another
 
     def _sell_offline(self, offline: Offline, action: Callable[..., Order]) -> list[float]:
         """Let a sale that is made without network wait for it.

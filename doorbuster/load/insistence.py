@@ -18,7 +18,7 @@ from doorbuster.load.http.exchange import Exchange
 from doorbuster.storefronts import Queued
 
 if TYPE_CHECKING:
-    from doorbuster.load.customer import Customer
+    from doorbuster.load.steps import StepTaker
 
 BUDGET_START, BUDGET_MOST = 10.0, 100.0  # retries
 SHORTEST_POLL_S = 0.05  # a waiting room that asks to be asked at once must not become a busy loop
@@ -67,7 +67,7 @@ class Insistence:
     until: when the customer's patience with the page ends, a reading of `perf_counter`.
     """
 
-    def __init__(self, customer: Customer, until: float, *, reload: bool) -> None:
+    def __init__(self, customer: StepTaker, until: float, *, reload: bool) -> None:
         self.until = until
         self._customer = customer
         self._may_reload = reload

@@ -16,6 +16,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import numpy as np
+
 from doorbuster.records.batch import (
     ConnectSecond,
     CounterSecond,
@@ -81,6 +83,10 @@ def _us_of_ms(text: str) -> int | None:
     return round(duration_ms * _US_PER_MS) if math.isfinite(duration_ms) and duration_ms >= 0 else None
 
 
+def _thinks(second: int, channel: str, drawn_s: list[float]) -> ThinkSecond:
+    return ThinkSecond(second, channel, pack(np.rint(np.array(drawn_s) * _US_PER_S).astype(np.int64)))
+
+
 class Asides(NamedTuple):
     """The notes of one report, as rows of a batch."""
 
@@ -108,7 +114,7 @@ class Notes:
         self.stride = 1
         self._zero = started_at
         self._counters: Counter[tuple[int, str, str]] = Counter()
-        self._thinks: defaultdict[str, list[int]] = defaultdict(list)
+        self._thinks: defaultdict[str, list[float]] = defaultdict(list)
         self._stays: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
         self._entries: set[tuple[str, str]] = set()
 
@@ -116,9 +122,9 @@ class Notes:
         """Count something that happened `n` times: retries, reloads, queue_polls, or a new name."""
         self._counters[second, channel, name] += n
 
-    def thought(self, channel: str, think_us: int) -> None:
+    def thought(self, channel: str, think_s: float) -> None:
         """Record how long a customer of this channel thinks before the next step."""
-        self._thinks[channel].append(think_us)
+        self._thinks[channel].append(think_s)
 
     def stayed(self, second: int, channel: str, stay_us: int) -> None:
         """Record how long a customer was in the shop, from the intended arrival in `second` to leaving."""
@@ -135,7 +141,7 @@ class Notes:
         stride, self.stride = self.stride, max(1, self.stride * len(told) // KEPT)
         return Asides(
             counters=tuple(CounterSecond(*key, n) for key, n in counters.items()),
-            thinks=tuple(ThinkSecond(second, channel, pack(us)) for channel, us in thinks.items()),
+            thinks=tuple(_thinks(second, channel, drawn_s) for channel, drawn_s in thinks.items()),
             stays=tuple(StaySecond(*key, pack(us)) for key, us in stays.items()),
             connects=tuple(self._connects(connects, keys)),
             server_timings=tuple(self._server_timings(told, stride, keys)),

@@ -1,90 +1,39 @@
-"""A visitor: arrives once, does one journey, and leaves with exactly one outcome; what is recorded meanwhile.
+"""A visitor: arrives once, does one journey, and leaves with exactly one outcome.
 
 Rules:
 - `arrive` is called before `start`; the journey is the method named by the arrival.
-- What a step costs us is the shop's to lose: no object is made for a step but the row that is recorded.
 - Whatever happens, `_leave` runs once: outcomes always balance with arrivals.
 
-`Customer` adds what journeys use.
+`StepTaker` says how steps are taken, `Customer` adds what else journeys use.
 """
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
-from math import inf
-from random import Random
-from time import perf_counter
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar
 
 import gevent
 from locust import User
 
-from doorbuster.load.errand import Arrival, Errand, Leave
-from doorbuster.load.insistence import may_pass
-from doorbuster.load.nap import nap_until
-from doorbuster.load.recorder import StepRow
-from doorbuster.load.session import StepSession, WatchedSession
-from doorbuster.records.batch import SeriesKey
-from doorbuster.scenario.stress import WAITING_ROOM
-from doorbuster.storefronts import Client, Queued, Rejected, Storefront
-
-if TYPE_CHECKING:
-    from doorbuster.load.generator import Generator
-
-T = TypeVar("T")
-Face = tuple[StepSession, Storefront]
-
-BROWSE_STEPS = frozenset({"home", "category", "search", "product", "landing"})
-# Answers after which the shop has certainly not booked the order; anything else leaves it unknown.
-REFUSALS = frozenset({"sold_out", "busy_page", "status_4xx", "connect_refused", "dns", "connect_timeout"})
-_TIMEOUTS = frozenset({"first_byte_timeout", "total_timeout", "connect_timeout"})
+from doorbuster.load.errand import Errand, Leave
+from doorbuster.load.steps import Face, StepTaker
+from doorbuster.storefronts import Rejected
 
 
-class Visitor(User):
-    """One visit of one channel, as Locust runs it and as it is recorded."""
+class Visitor(StepTaker, User):
+    """One visit of one channel, as Locust runs it.
+
+    The order of the bases matters: an object gets the layout of the first.
+    """
 
     abstract = True
     channel: ClassVar[str] = "web"
+    _left = False
+    _orders = 0
+    _faces: dict[str, tuple[Errand, Face]] | None = None
 
     def __init__(self, environment: Any) -> None:
-        super().__init__(environment)
-        self._left = False
-        self._browse: int | None = None
-        self._order: int | None = None
-        self._orders = 0
-        self._in_doubt = False
-        self._reloads_pages: bool | None = None
-        self._faces: dict[str, tuple[Errand, Face]] | None = None
-        self.at_step = ""
-
-    def arrive(self, arrival: Arrival, errand: Errand, generator: Generator) -> None:
-        """Tell the customer who they are; nothing is sent before the greenlet runs."""
-        self.arrival = arrival
-        self.generator = generator
-        self.rng = rng = Random(f"{generator.scenario.seed}/{arrival.name}")
-        self.errand = errand
-        self.visit = visit = errand.visit(arrival.name, rng)
-        by_device = errand.patience_with
-        self._patience = errand.patience if by_device is None else by_device[visit.device]
-        self.session, self.shop = self._face_of(errand)
-        self._next_at = arrival.intended_at
-        self._order = 0 if errand.wants_order else None
-
-    def _face_of(self, errand: Errand) -> Face:
-        """What this customer sees the shop through in the errand's channel, and what they see."""
-        generator = self.generator
-        session = errand.session(generator.url, generator.http_settings)
-        shop = errand.driver(
-            cast(Client, session),
-            channel=errand.channel,
-            assortment=generator.assortment,
-            rng=self.rng,
-            visit=self.visit,
-        )
-        return session, shop
-
-    # ---- one visit, as Locust runs it
+        User.__init__(self, environment)
 
     def start(self, group: Any) -> Any:
         """Start the visit in Locust's group of users: what `User.start` does, without a task set around it.
@@ -118,138 +67,6 @@ class Visitor(User):
 
     def _gone(self, _: Any) -> None:
         self._leave("dropped", self.at_step, self.generator.stop_cause)
-
-    # ---- what insisting needs
-
-    def now(self) -> float:
-        """The clock by which the customer waits."""
-        return perf_counter()
-
-    def rest_until(self, at: float) -> None:
-        """Do nothing until `at`, a reading of `perf_counter`; what comes next is due then."""
-        self._next_at = at
-        nap_until(at)
-
-    def count(self, name: str, at: float) -> None:
-        """Count something that is done at `at` in the customer's channel."""
-        generator = self.generator
-        generator.recorder.count(int(at - generator.started_at), self.errand.channel, name)
-
-    def draw_patience_s(self) -> float:
-        """How long the customer waits for a page that is asked for anew."""
-        return self._patience(self.rng)
-
-    def reloads_pages(self, share_ratio: float) -> bool:
-        """Whether this is one of the people who reload; the same in the whole visit."""
-        if self._reloads_pages is None:
-            self._reloads_pages = self.rng.random() < share_ratio
-        return self._reloads_pages
-
-    # ---- one attempt
-
-    def _attempt(self, action: Callable[..., T], args: tuple[Any, ...], until: float) -> T:
-        """One request for a step, recorded whatever becomes of it.
-
-        Raises: Rejected by rule; Leave when it failed or patience ended; Queued when it was put off.
-        """
-        name = self.at_step = action.__name__
-        errand = self.errand
-        limit_at = self._next_at + errand.limit_s
-        deadline_at = until if until < limit_at else limit_at
-        self.session.open(name, intended_at=self._next_at, deadline_at=deadline_at)
-        try:
-            result = action(*args)
-            if errand.rules is not None:
-                self._check(name)
-        except Rejected as refusal:
-            if refusal.by_rule:
-                self._answered(name)
-                raise
-            raise self._set_back(name, refusal, patience_ended=deadline_at == until) from refusal
-        except Queued:
-            self._answered(WAITING_ROOM)
-            raise
-        except gevent.GreenletExit:
-            self._fell_short(name, "abandoned", "interrupted", "")
-            raise
-        self._answered(name)
-        return result
-
-    def _check(self, name: str) -> None:
-        """Look at the answer the driver was content with. Raises: Rejected if it breaks a content rule."""
-        rules = self.errand.rules(name) if self.errand.rules is not None else ()
-        breach = cast(WatchedSession, self.session).breach(rules)
-        if breach is not None:
-            self._in_doubt = True  # an order may well have been booked
-            raise breach
-
-    # ---- book-keeping
-
-    def _answered(self, name: str) -> None:
-        errand = self.errand
-        number = errand.answered.get(name)
-        if number is None:
-            key = SeriesKey(errand.channel, errand.journey, name, "ok", "")
-            number = errand.answered[name] = self.generator.recorder.number_of(key)
-        self._record(number, inf)
-        if self._browse is None and name in BROWSE_STEPS:
-            self._browse = 1
-        self._next_at = perf_counter()
-
-    def _set_back(self, name: str, refusal: Rejected, *, patience_ended: bool) -> Leave:
-        """The attempt as recorded, and how the customer leaves unless they insist."""
-        cause = refusal.cause
-        last = self.session.exchanges[-1] if self.session.exchanges else None
-        told_s = last.retry_after_s if last is not None else None
-        self._in_doubt = self._in_doubt or cause not in REFUSALS
-        if patience_ended and cause in _TIMEOUTS:
-            self._fell_short(name, "abandoned", "patience", refusal.detail)
-            return Leave("abandoned", name, "patience")
-        self._fell_short(name, "failed", cause, refusal.detail)
-        return Leave(
-            "turned_away", name, cause,
-            may_pass=may_pass(cause, last),
-            retry_after_s=max(told_s or 0.0, refusal.retry_after_s or 0.0),
-        )  # fmt: skip
-
-    def _fell_short(self, name: str, outcome: str, cause: str, detail: str) -> None:
-        """Record a step without an answer that helps; one that was abandoned ends when the customer left."""
-        recorder = self.generator.recorder
-        number = recorder.number_of(SeriesKey(self.errand.channel, self.errand.journey, name, outcome, cause))
-        row = self._record(number, perf_counter() if outcome == "abandoned" else inf)
-        if outcome == "failed":
-            recorder.failure(row, detail)
-
-    def _record(self, number: int, left_at: float) -> StepRow:
-        """Note the step as it was, over all its requests; `left_at` is infinite unless the customer left."""
-        generator, exchanges, intended_at = self.generator, self.session.exchanges, self._next_at
-        row: StepRow
-        if not exchanges:  # no request was made, or it was broken off
-            ended_at = left_at if left_at < inf else perf_counter()
-            row = (number, intended_at, intended_at, ended_at, ended_at, 0, 0, "")
-        else:
-            first = last = exchanges[0]
-            sent, received = first.bytes_sent, first.bytes_received
-            if len(exchanges) > 1:
-                last = exchanges[-1]
-                sent = sum(exchange.bytes_sent for exchange in exchanges)
-                received = sum(exchange.bytes_received for exchange in exchanges)
-            if not first.reused or last is not first:
-                generator.count_connections(exchanges)
-                if first.connect_s:
-                    generator.recorder.connects.append((number, intended_at, first.connect_s))
-            recorder = generator.recorder
-            if first.server_timing and not len(recorder.steps) % recorder.stride:
-                said = first.server_timing
-                if last is not first:
-                    said = ", ".join([one.server_timing for one in exchanges if one.server_timing])
-                recorder.told.append((number, intended_at, said))
-            ended_at = last.ended_at if left_at == inf else left_at
-            first_byte_at = first.first_byte_at or ended_at
-            stamps = (intended_at, first.started_at, first_byte_at, ended_at)
-            row = (number, *stamps, sent, received, last.request_id)
-        generator.recorder.steps.append(row)
-        return row
 
     def _leave(self, outcome: str, step: str, cause: str) -> None:
         if self._left:

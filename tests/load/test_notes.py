@@ -58,8 +58,8 @@ def test_counters_add_up_per_second_channel_and_name(recorder: Recorder):
 
 
 def test_think_times_and_stays_are_counted_in_bins(recorder: Recorder):
-    recorder.thought("web", 4_000_000)
-    recorder.thought("web", 1_000)
+    recorder.thought("web", 4.0)
+    recorder.thought("web", 0.001)
     recorder.stayed(7, "web", 30_000_000)
     batch = taken(recorder)
     (think,), (stay,) = batch.thinks, batch.stays
@@ -121,7 +121,7 @@ def test_a_shop_that_puts_identifiers_there_does_not_fill_the_file(recorder: Rec
 
 def test_notes_survive_the_wire(recorder: Recorder):
     recorder.count(4, "web", "retries")
-    recorder.thought("web", 4_000_000)
+    recorder.thought("web", 4.0)
     recorder.stayed(7, "web", 30_000_000)
     recorder.connects.append((0, 107.9, 0.030))
     recorder.told.append((0, 107.5, "db;dur=2, cache;desc=HIT"))
