@@ -12,6 +12,11 @@ _SECONDS_PER = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3
 _NUMBER = r"\d+(?:[_\d]*\d)?(?:\.\d+)?"
 _DURATION_PART = re.compile(rf"({_NUMBER})\s*(us|µs|ms|s|m|h|d)")
 _RATE = re.compile(rf"({_NUMBER})\s*([a-z_ ]*?)\s*/\s*(s|sec|second|m|min|minute|h|hour|d|day)")
+_WORDS_FOR = {
+    "customers": "customers customer visits visit visitors visitor shoppers people arrivals sessions users",
+    "requests": "requests request hits calls",
+    "orders": "orders order purchases parcels",
+}
 _PER_SECOND = {
     "s": 1.0, "sec": 1.0, "second": 1.0,
     "m": 60.0, "min": 60.0, "minute": 60.0,
@@ -36,11 +41,19 @@ def parse_duration_s(text: str) -> float:
     return total_s
 
 
-def parse_rate_per_s(text: str) -> float:
-    """Events per second in "13.3 customers/s", "800/min" or "48000 visits/hour"."""
+def parse_rate_per_s(text: str, *, counts: str = "") -> float:
+    """Events per second in "13.3 customers/s", "800/min" or "48000 visits/hour".
+
+    counts: customers, requests or orders, where nothing else can be meant.
+    """
     match = _RATE.fullmatch(text.strip())
     if match is None:
-        raise ValueError('must be a rate with its unit, such as "13.3 customers/s" or "800/min"')
+        noun = f" {counts}" if counts else ""
+        raise ValueError(
+            f'must be a rate with its unit, such as "13.3{noun or " customers"}/s" or "800{noun}/min"'
+        )
+    if counts and match[2] and match[2] not in _WORDS_FOR[counts].split():
+        raise ValueError(f'must count {counts}, such as "{match[1]} {counts}/{match[3]}"')
     return float(match[1].replace("_", "")) / _PER_SECOND[match[3]]
 
 

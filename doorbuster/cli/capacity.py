@@ -99,11 +99,12 @@ def command(
     from doorbuster.gate.indicators import binding_thresholds
 
     plan = find_scenario(scenario, profile=profile, url=url, seed=seed)
+    who_comes = find_locustfile(locustfile)
     options = [*(["--confirm-host", confirm_host] if confirm_host else []),
                *(local_workers(workers) if workers else [])]  # fmt: skip
     settings = _settings(plan, start=start, highest=highest, budget=budget, settle=settle)
     if sweep is not None:
-        return _sweep(plan, sweep, channel, settings, out, find_locustfile(locustfile), options, quiet=quiet)
+        return _sweep(plan, sweep, channel, settings, out, who_comes, options, quiet=quiet)
     thresholds = binding_thresholds(plan.thresholds)
     if not thresholds:
         raise UsageError(
@@ -113,7 +114,7 @@ def command(
     if not quiet:
         click.secho(plan.title, bold=True, err=True)
     with open_shop(plan, folder / "shop.log") as address:
-        runner = PlateauRunner(plan, thresholds, folder, address, find_locustfile(locustfile), tuple(options))
+        runner = PlateauRunner(plan, thresholds, folder, address, who_comes, tuple(options))
         search = _Search(runner, settings, quiet=quiet)
         interrupted = search.until_answered()
     result = search.record(finished=not interrupted)
@@ -240,8 +241,8 @@ def _settings(
     try:
         budget_s = parse_duration_s(budget)
         settle_s = parse_duration_s(settle) if settle else max(visits_s, default=0.0)
-        top = parse_rate_per_s(highest) if highest else plan.safety.max_rate_per_s / each
-        first = parse_rate_per_s(start) if start else START_OF_DEMAND * plan.peak_per_s
+        top = parse_rate_per_s(highest, counts="customers") if highest else plan.safety.max_rate_per_s / each
+        first = parse_rate_per_s(start, counts="customers") if start else START_OF_DEMAND * plan.peak_per_s
         if not settle:
             settle_s = min(max(settle_s, SHORTEST_SETTLE_S), LONGEST_SETTLE_S)
         return SearchSettings(

@@ -74,7 +74,9 @@ def read_document(text: str, file: str) -> Document:
     except UnicodeEncodeError:
         return _failed(file, text, 0, 0, "must be UTF-8 text", "a lone surrogate")
     if len(text) > LARGEST_CHARACTERS:
-        return _failed(file, text, 0, 0, "is too large for a scenario", f"{len(text):,} characters")
+        return _failed(
+            file, text, 0, 0, "is too large for a scenario", f"over {LARGEST_CHARACTERS:,} characters"
+        )
     depth = _deepest(text)
     if depth is not None:
         rule = f"must not nest deeper than {DEEPEST} levels"

@@ -49,12 +49,9 @@ def estimate(scenario: Scenario, *, response_s: float = ASSUMED_RESPONSE_S) -> E
     """Requests, orders and customers at once, by Little's law, if each answer takes `response_s` seconds.
 
     A visit of K requests lasts K * R + (K - 1) * Z, with R the response and Z the mean think time; customers
-    at once are rate * visit. An agent at a seat thinks once more before the next customer, so `n` seats serve
-    n / (K * R + K * Z) customers per second. A shop that slows down raises the open channels' customers at
-    once and lowers the closed channels' rate.
-
-    Args: response_s: above 0.
-    Source: J. D. C. Little, A Proof for the Queuing Formula L = lambda W, Operations Research 9 (1961).
+    at once are rate * visit, and in a peak shorter than a visit no more than came. An agent at a seat thinks
+    once more before the next customer, so `n` seats serve n / (K * R + K * Z) customers per second. A shop
+    that slows down raises the open channels' customers at once and lowers the closed channels' rate.
     """
     if response_s <= 0:
         raise ValueError(f"response_s must be > 0 (got {response_s})")
@@ -74,7 +71,10 @@ def estimate(scenario: Scenario, *, response_s: float = ASSUMED_RESPONSE_S) -> E
         requests=sum(lane.requests_per_s * run_s[lane.channel] for lane in lanes),
         peak_customers_per_s=scenario.peak_per_s,
         peak_requests_per_s=sum(lane.requests_per_s * together[lane.channel] for lane in lanes),
-        peak_in_shop=sum(lane.in_shop * together[lane.channel] for lane in lanes),
+        peak_in_shop=sum(
+            min(lane.in_shop * together[lane.channel], lane.customers_per_s * run_s[lane.channel])
+            for lane in lanes
+        ),
         lanes=lanes,
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from doorbuster.errors import Problem, ScenarioError
-from doorbuster.scenario.document import Document, read_document
+from doorbuster.scenario.document import LARGEST_CHARACTERS, Document, read_document
 from doorbuster.scenario.faults import faults_of, nearest
 from doorbuster.scenario.model import Scenario
 
@@ -22,7 +22,8 @@ def load_scenario(name_or_path: str | Path, search: Sequence[Path] = ()) -> Scen
     """
     path = find_scenario(name_or_path, search)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(LARGEST_CHARACTERS + 1)  # enough to refuse a huge file
     except UnicodeDecodeError as error:
         problem = Problem(str(path), 0, 0, "", "must be UTF-8 text", f"byte {error.object[error.start]:#04x}")
         raise ScenarioError([problem]) from None

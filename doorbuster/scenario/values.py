@@ -71,10 +71,9 @@ def rate(noun: str) -> Callable[[object], float]:
             raise refuse(f'must be a rate with its unit, such as "13.3 {noun}/s"', got=shown(value))
         text, negative = _unsigned(value)
         try:
-            per_s = parse_rate_per_s(text)
-        except ValueError:
-            rule = f'must be a rate with its unit, such as "13.3 {noun}/s" or "800 {noun}/min"'
-            raise refuse(rule, got=shown(value)) from None
+            per_s = parse_rate_per_s(text, counts=noun)
+        except ValueError as error:
+            raise refuse(str(error), got=shown(value)) from None
         if negative or per_s == 0:
             raise refuse(f"must be > 0 {noun}/s", got=shown(value))
         if not per_s <= HIGHEST_PER_S:

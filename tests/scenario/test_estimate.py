@@ -59,3 +59,12 @@ def test_the_shipped_scenarios_stay_below_their_ceilings(shipped_folder, name):
 
     assert found.peak_requests_per_s * 1.5 < scenario.safety.max_rate_per_s
     assert found.peak_in_shop < scenario.safety.max_in_flight
+
+
+def test_no_more_are_in_the_shop_than_came():
+    moment = TEXT.replace("{for: 10s, to: 100%}, {for: 20s, at: 100%}", "{for: 100ms, at: 100%}")
+    found = estimate(read_scenario(moment), response_s=0.1)
+
+    assert found.arrivals == pytest.approx(1)
+    assert found.lanes[0].in_shop == pytest.approx(5 * 6.4)
+    assert found.peak_in_shop <= found.arrivals + 6
