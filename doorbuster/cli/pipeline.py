@@ -63,6 +63,8 @@ def find_locustfile(name: str) -> Path:
     """A locustfile by path, or by its name in the workbench."""
     for candidate in (Path(name), *(folder / name for folder in search_path("locustfiles"))):
         if candidate.is_file():
+            if candidate.suffix != ".py":
+                raise UsageError(f"{candidate} is no locustfile; name a Python file, which ends in .py")
             return candidate
     known = sorted(path.name for folder in search_path("locustfiles") for path in folder.glob("[!_]*.py"))
     raise UsageError(f"there is no locustfile {name!r}; name a path, or one of {', '.join(known)}")

@@ -96,7 +96,10 @@ def command(
     from doorbuster.cli.pipeline import find_locustfile, find_scenario, new_run_folder, write_everything
     from doorbuster.errors import ExitCode, UsageError
 
+    if workers and expect_workers:
+        raise UsageError("use just one of --workers (processes here) and --expect-workers (other machines)")
     plan = find_scenario(scenario, profile=profile, url=url, seed=seed)
+    who_comes = find_locustfile(locustfile)
     folder = new_run_folder(out, plan)
     options = ["--scenario", str(plan.source_path), "--run-folder", str(folder), "--run-seed", str(plan.seed)]
     if profile:
@@ -107,8 +110,6 @@ def command(
         options += ["--confirm-host", confirm_host]
     if without_retries:
         options += ["--without-retries"]
-    if workers and expect_workers:
-        raise UsageError("use just one of --workers (processes here) and --expect-workers (other machines)")
     if workers:
         options += local_workers(workers)
     if expect_workers:
@@ -117,7 +118,7 @@ def command(
         click.echo(
             f"on each worker: doorbuster worker --master-host {bind} --master-port {bind_port}", err=True
         )
-    process = LocustProcess(find_locustfile(locustfile), [*options, *locust_options], folder)
+    process = LocustProcess(who_comes, [*options, *locust_options], folder)
     watch(process, folder, plan, quiet=quiet)
     if not (folder / "run.sqlite").exists():
         click.echo(process.last_words(), err=True)
