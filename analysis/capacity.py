@@ -11,21 +11,15 @@ from __future__ import annotations
 import math
 
 from doorbuster.records.run import Run
-from doorbuster.records.search import SearchPlateau, SearchResult, find_search
-from doorbuster.report.section import Chart, Column, Mark, Metric, Section, Series, Table, Unit, main
+from doorbuster.records.search import SearchPlateau, SearchReading, SearchResult, find_search, is_whole_search
+from doorbuster.report.section import Cell, Chart, Column, Mark, Metric, Section, Series, Table, Unit, main
+from doorbuster.stats.capacity_answer import MEANINGS
 from doorbuster.units import format_duration
 
-STATUS = {"pass": "✓ held", "fail": "✗ broke", "unsure": "? unsure", "invalid": "! not delivered"}
-FLAGS = {
-    "generator-bound": "The load generator ended the search, not the shop: give it more workers to go on.",
-    "ceiling": "The highest rate allowed ended the search: raise --highest or safety.max_rate to go on.",
-    "below-range": "Not even the lowest rate kept the thresholds.",
-    "did not recover": "After an overload the shop was not fine at a rate it had held before: metastable.",
-    "recovery not tested": "Whether the shop recovers from an overload was not tested.",
-    "wide": "The interval is wide: --budget buys width, four times the time halves it.",
-    "not drained": "The shop was not empty at the end of some plateau.",
-    "line misfit": "The plateaus contradict each other beyond chance: was it the same shop?",
-}
+STATUS = {  # with no-break spaces: one line each
+    "pass": "✓\N{NO-BREAK SPACE}held", "fail": "✗\N{NO-BREAK SPACE}broke",
+    "unsure": "?\N{NO-BREAK SPACE}unsure", "invalid": "!\N{NO-BREAK SPACE}not\N{NO-BREAK SPACE}delivered",
+}  # fmt: skip
 LOWEST, HIGHEST = 0.02, 50.0  # how much of what is allowed is still drawn
 
 
@@ -48,6 +42,7 @@ def analyse(run: Run) -> Section:
         figures=(*_level_chart(found), *_goodput_chart(found)),
         tables=(_answer_table(found), _plateau_table(found)),
         metrics=_metrics(found),
+        leads=is_whole_search(run.path),
     )
 
 
@@ -82,7 +77,7 @@ def _findings(found: SearchResult) -> tuple[str, ...]:
         told.append(f"Where it breaks, the step {found.breaks_at_step} is slowest.")
     if found.breaks_at_channel:
         told.append(f"The {found.breaks_at_channel} channel loses customers first.")
-    told += [FLAGS[flag] for flag in found.flags if flag in FLAGS]
+    told += [MEANINGS[flag] for flag in found.flags if flag in MEANINGS]
     if found.recovered:
         told.append("After an overload the shop came back to a rate it had held before.")
     return tuple(told)
@@ -101,6 +96,9 @@ def _level_chart(found: SearchResult) -> tuple[Chart, ...]:
         y = tuple(None if level is None else min(HIGHEST, max(LOWEST, math.exp(level))) for level in levels)
         if any(value is not None for value in y):
             series.append(Series(name, y))
+    unseen = tuple(_at_most(plateau.readings) for plateau in shown)
+    if any(value is not None for value in unseen):
+        series.append(Series("nothing bad seen: at most", unseen, "quiet"))
     if not series:
         return ()
     rate = found.rate_per_s
@@ -114,11 +112,27 @@ def _level_chart(found: SearchResult) -> tuple[Chart, ...]:
             "scatter", title, "customers per second", "observed, as a multiple of what is allowed",
             tuple(plateau.rate_per_s for plateau in shown), tuple(series), x_unit="per_s", log_y=True,
             bounds=(Mark(1.0, "allowed"),),
-            moments=() if rate is None else (Mark(rate, "capacity"),),
-            note=f"A percentile is read as its share: p(95)<3s allows 5 % above 3 s. Drawn from {LOWEST:g} "
-            f"to {HIGHEST:g} times; a threshold of which nothing bad was seen has no point.",
+            moments=_ends(found),
+            note="A point is one plateau; short ones scatter. A percentile is read as its share: p(95)<3s "
+            f"allows 5 % above 3 s. Drawn from {LOWEST:g} to {HIGHEST:g} times.",
         ),
     )  # fmt: skip
+
+
+def _at_most(readings: tuple[SearchReading, ...]) -> float | None:
+    """What may have been missed at a plateau where a threshold saw nothing bad: the worst of them."""
+    highest = [found.high for found in readings if found.level is None and found.high is not None]
+    return min(HIGHEST, max(LOWEST, math.exp(max(highest)))) if highest else None
+
+
+def _ends(found: SearchResult) -> tuple[Mark, ...]:
+    """The answer and the ends of its interval, from left to right."""
+    if found.rate_per_s is None:
+        return ()
+    if found.at_least:
+        return (Mark(found.rate_per_s, "capacity: at least"),)
+    marks = ((found.low, "95 % interval from"), (found.rate_per_s, "capacity"), (found.high, "to"))
+    return tuple(Mark(at, label) for at, label in marks if at is not None)
 
 
 def _goodput_chart(found: SearchResult) -> tuple[Chart, ...]:

@@ -10,7 +10,7 @@ search recorded one, else the demand is taken as it was stated, which the sectio
 from __future__ import annotations
 
 from doorbuster.records.run import Run
-from doorbuster.records.search import SearchResult, find_search
+from doorbuster.records.search import SearchResult, find_search, is_whole_search
 from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table, main
 from doorbuster.stats.headroom import Headroom, Uncertain, headroom
 from doorbuster.units import format_ratio
@@ -35,6 +35,7 @@ def analyse(run: Run) -> Section:
         figures=(_chart(found, held),),
         tables=(_table(found, held),),
         metrics=_metrics(found, held),
+        leads=is_whole_search(run.path),
     )
 
 

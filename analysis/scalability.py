@@ -14,14 +14,16 @@ import math
 from dataclasses import dataclass
 
 from doorbuster.records.run import Run
-from doorbuster.records.scaling import ScalingResult, find_scaling
+from doorbuster.records.scaling import FILE_NAME, ScalingResult, find_scaling
 from doorbuster.report.section import Chart, Column, Mark, Metric, Section, Series, Table, main
 from doorbuster.stats.scaling import Scaling, needed, scale
 from doorbuster.stats.usl import FEWEST_POINTS, Interval, ScalabilityFit
 from doorbuster.units import format_ratio
 
 LAWS = {"usl": "the Universal Scalability Law", "amdahl": "Amdahl's law", "linear": "a straight line"}
+NAMES = {"usl": "Universal Scalability Law", "amdahl": "Amdahl's law", "linear": "straight line"}
 CURVE_POINTS = 40
+FEWEST_MISSED = 2  # points of six to ten may miss the law by more than their own interval by chance: one
 QUESTION = {
     "sweep": "How does throughput grow with the number of customers at a time?",
     "sizes": "How does the capacity grow with the size of the shop?",
@@ -58,6 +60,7 @@ def analyse(run: Run) -> Section:
         figures=(_chart(found, chosen), *_residual_chart(found, chosen)),
         tables=(_point_table(found, chosen), *_law_table(chosen), *_parameter_table(fits)),
         metrics=_metrics(found, chosen),
+        leads=(run.path.parent / FILE_NAME).is_file(),
     )
 
 
@@ -84,12 +87,24 @@ def _sentence(found: ScalingResult, chosen: Scaling | None) -> str:
 
 def _peak_words(found: ScalingResult, chosen: Scaling) -> str:
     words, law = WORDS[found.kind], chosen.law
+    if law.family != "usl" and _missed(found, chosen) >= FEWEST_MISSED:
+        return "These points show no peak, and none of the laws that were tried goes through them."
     if law.family != "usl":
         return f"These points show no peak: {LAWS[law.family]} explains them as well."
     beyond = " (extrapolated: beyond what was tried)" if law.extrapolated else ""
     return (
         f"Throughput peaks at {law.curve.peak_n:.3g} {words.n}{_ends(chosen.intervals.peak_n)} with "
         f"{law.curve.peak_per_s:.4g} per second{beyond}; more of them make it slower."
+    )
+
+
+def _missed(found: ScalingResult, chosen: Scaling) -> int:
+    """How many points have an interval that the law does not go through."""
+    says = chosen.law.curve.throughput_per_s
+    return sum(
+        not point.low <= says(point.n) <= point.high
+        for point in found.points
+        if point.low is not None and point.high is not None
     )
 
 
@@ -108,7 +123,13 @@ def _findings(found: ScalingResult, chosen: Scaling | None) -> tuple[str, ...]:
         share = chosen.law.residual_sd / max(point.per_s for point in found.points)
         if chosen.law.weighting == "relative":
             share = chosen.law.residual_sd
-        told.append(f"The points lie within about {format_ratio(2 * share)} of the law.")
+        told.append(f"The points lie within about {format_ratio(2 * share)} of {LAWS[chosen.law.family]}.")
+        missed = _missed(found, chosen)
+        if missed >= FEWEST_MISSED:
+            told.append(
+                f"{missed} of the {len(found.points)} points are further from it than their own intervals: "
+                "go by the points, not by the law."
+            )
     return (*told, *_enough(found, chosen))
 
 
@@ -184,7 +205,7 @@ def _chart(found: ScalingResult, chosen: Scaling | None) -> Chart:
     ]  # fmt: skip
     if chosen is not None:
         for candidate in chosen.candidates:
-            name = f"{LAWS[candidate.fit.family]} (AICc +{candidate.delta:.1f})"
+            name = NAMES[candidate.fit.family]
             y = tuple(candidate.fit.curve.throughput_per_s(at) for at in x)
             series.append(Series(name, y, dashed=candidate.fit is not chosen.law))
     title = f"The shop did at most {max(p.per_s for p in found.points):.3g} {words.per_s} per second"

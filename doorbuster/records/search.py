@@ -94,6 +94,15 @@ def find_search(run_file: Path) -> SearchResult | None:
     return None
 
 
+def is_whole_search(run_file: Path) -> bool:
+    """Whether a run stands for its search: it lies in the folder of the search, not in one of a plateau.
+
+    In the folder of a curve over several searches it stands for the curve (`records.scaling`).
+    """
+    folder = run_file.parent
+    return (folder / FILE_NAME).is_file() and not (folder / "scaling.json").is_file()
+
+
 def _read(file: Path) -> SearchResult:
     try:
         found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))

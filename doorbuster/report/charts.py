@@ -191,7 +191,8 @@ def _frame(axes: Axes, chart: Chart) -> None:
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_minor_locator(NullLocator())
     elif chart.kind != "bars":
-        axes.set_ylim(bottom=0.0, top=chart.y_max)
+        # Differences go below 0; everything else starts there.
+        axes.set_ylim(bottom=None if _any_negative(chart) else 0.0, top=chart.y_max)
     value_axis.set_major_formatter(_formatter(chart.y_unit))
     if chart.kind == "bars":
         axes.set_xlim(left=0.0, right=chart.y_max)
@@ -215,6 +216,10 @@ def _frame(axes: Axes, chart: Chart) -> None:
 def _all_positive(chart: Chart) -> bool:
     values = [value for series in chart.series for value in series.y if value is not None]
     return bool(values) and min(values) > 0
+
+
+def _any_negative(chart: Chart) -> bool:
+    return any(value is not None and value < 0 for series in chart.series for value in series.y)
 
 
 def _frame_x(axes: Axes, chart: Chart) -> None:

@@ -113,6 +113,7 @@ def render_page(
             started=started_at(meta),
             verdict=verdict,
             headline=_headline(verdict),
+            lead=leading(ordered),
             facts=facts(metrics_by_name(ordered)),
             thresholds_sentence=thresholds_sentence(judgements),
             judgements=[threshold_row(judgement) for judgement in judgements],
@@ -133,13 +134,18 @@ def _headline(verdict: Verdict) -> str:
     return f"{text[:1].upper()}{text[1:]}"
 
 
+def leading(sections: Sequence[Section]) -> Section | None:
+    """The section whose answer heads the report instead of the verdict on one of several runs."""
+    return next((section for section in sections if section.leads), None)
+
+
 def in_order(sections: Iterable[Section]) -> list[Section]:
     """What was asked first: capacity if it was searched, customers, orders; then the course of the run, a
     user's own sections as given, and what tells how far to trust it all last. Silent ones are left out.
     """
     rank = {name: place for place, name in enumerate((*_ORDER, "", *_LAST))}
     told = [section for section in sections if not section.silent]
-    return sorted(told, key=lambda section: rank.get(section.name, len(_ORDER)))
+    return sorted(told, key=lambda section: (not section.leads, rank.get(section.name, len(_ORDER))))
 
 
 def metrics_by_name(sections: Iterable[Section]) -> dict[str, Metric]:

@@ -151,7 +151,8 @@ class Section:
     """One question about a run, answered.
 
     `silent`: the question does not arise for this run. Such a section stands in no report, but is printed
-    when asked for by name.
+    when asked for by name. `leads`: it tells what several runs say together, such as those of a search for
+    the capacity; the first such answer heads the report, and the run that is shown is one of them.
     """
 
     name: str
@@ -162,6 +163,7 @@ class Section:
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     findings: tuple[str, ...] = ()
     silent: bool = False
+    leads: bool = False
 
 
 _BUCKETS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)

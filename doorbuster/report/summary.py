@@ -15,7 +15,7 @@ from doorbuster import __version__
 from doorbuster.errors import AnalysisError
 from doorbuster.gate import Judgement, Verdict
 from doorbuster.records.run import Run
-from doorbuster.report.page import SIGNS, facts, in_order, metrics_by_name, started_at, threshold_row
+from doorbuster.report.page import SIGNS, facts, in_order, leading, metrics_by_name, started_at, threshold_row
 from doorbuster.report.section import Metric, Section
 from doorbuster.report.text import clean, markdown_text
 
@@ -29,7 +29,9 @@ def render_markdown(
     """A comment for a pull request: the verdict first, then facts, thresholds and one line per section."""
     meta = run.meta
     ordered = in_order(sections)
-    lines = [f"### {_ICONS[verdict.status]} {markdown_text(verdict.sentence)}", ""]
+    lead = leading(ordered)
+    lines = [f"### {markdown_text(lead.sentence)}", "", "One of its runs:", ""] if lead else []
+    lines += [f"### {_ICONS[verdict.status]} {markdown_text(verdict.sentence)}", ""]
     lines += [f"- {markdown_text(reason)}" for reason in verdict.reasons[:5]]
     if len(verdict.reasons) > 5:
         lines.append(f"- and {len(verdict.reasons) - 5} more")

@@ -92,3 +92,29 @@ def test_an_ordinary_run_says_that_it_did_not_search(open_peak, name):
     found = section(name, open_peak())
     assert found.silent
     assert "`doorbuster capacity`" in found.sentence
+
+
+def test_the_answer_heads_the_report_of_the_search_and_not_that_of_a_plateau(search):
+    run = search()
+    folder = run.path.parent
+    (folder / "01").mkdir()
+    shutil.copy(run.path, folder / "01" / "run.sqlite")
+    for name in ("capacity", "headroom"):
+        assert section(name, run).leads
+        assert not section(name, Run.open(folder / "01")).leads
+    (folder / "scaling.json").touch()
+    assert not section("capacity", run).leads
+
+
+def test_a_plateau_without_anything_bad_is_drawn_at_what_it_may_have_missed(search):
+    unseen = replace(RESULT.plateaus[0], readings=(SearchReading(READING.name, None, None, -0.7),))
+    chart = section("capacity", search(plateaus=(unseen, RESULT.plateaus[1]))).figures[0]
+    assert [series.name for series in chart.series] == [READING.name, "nothing bad seen: at most"]
+    assert chart.series[1].y == (pytest.approx(0.497, abs=0.001), None)
+    assert [mark.label for mark in chart.moments] == ["95 % interval from", "capacity", "to"]
+
+
+def test_a_flag_is_told_in_words(search):
+    found = section("capacity", search(flags=("non-stationary", "wide", "recovery not tested")))
+    assert "The interval is wide: four times the --budget halves it." in found.findings
+    assert "non-stationary" not in " ".join(found.findings)

@@ -89,6 +89,24 @@ def test_five_points_have_no_law_and_say_why(section):
     assert "contention" not in found.metrics
 
 
+def test_a_sharp_knee_is_no_law_and_says_so(section):
+    # Two workers, a page at a time each: in proportion up to two seats, and nothing more from there on.
+    knee = [(1, 4.5), (2, 8.9), (4, 9.4), (8, 9.5), (16, 9.4), (32, 9.5)]
+    points = tuple(ScalingPoint(n, x, 0.95 * x, 1.05 * x, 0.1, 10.0, f"{n}") for n, x in knee)
+    found = section(replace(swept(PEAKED), points=points))
+    assert found.sentence.endswith("show no peak, and none of the laws that were tried goes through them.")
+    assert any("points are further from it than their own intervals" in told for told in found.findings)
+
+
+def test_the_curve_heads_the_report_of_its_folder(section, tmp_path):
+    assert section(swept(PEAKED)).leads
+    (tmp_path / "01").mkdir()
+    shutil.copy(tmp_path / "run.sqlite", tmp_path / "01" / "run.sqlite")
+    below = load_analysis(ROOT / "analysis" / "scalability.py")(Run.open(tmp_path / "01"))
+    assert not below.leads
+    assert not below.silent
+
+
 def test_an_interrupted_sweep_says_so(section):
     assert "interrupted" in section(replace(swept(PEAKED), finished=False)).findings[0]
 

@@ -159,6 +159,15 @@ def test_a_heat_map_in_the_terminal_keeps_its_darkest_cells():
     assert heat_row(lonely, width=10) == "     █    "
 
 
+def test_points_below_zero_are_drawn_and_others_stand_on_it():
+    def ticks(*y):
+        chart = Chart("scatter", "t", "x", "y", (1.0, 2.0), (Series("a", y),), x_unit="", y_unit="ratio")
+        return [text for text in texts(render_svg(chart, ident="f")) if text.endswith("%")]
+
+    assert any(text.startswith("-") for text in ticks(-0.2, 0.1))
+    assert ticks(0.3, 0.4)[0] == "0 %"
+
+
 def test_a_scatter_in_the_terminal_has_a_letter_for_each_series():
     chart = Chart(
         "scatter", "t", "load", "p95", (1.0, 2.0),

@@ -152,6 +152,19 @@ def test_the_order_of_the_page_is_verdict_facts_thresholds_sections_method(faile
     assert places == sorted(places)
 
 
+def test_what_several_runs_say_together_heads_the_page_and_the_summary(report):
+    asked = Section("capacity", "How many?", "Capacity is 20 customers/s.", leads=True)
+    folder = report(sections=[Section("latency", "How slow?", "Slow."), asked])
+    page = (folder / "index.html").read_text()
+    assert "<title>How many? · " in page
+    assert "<h1>Capacity is 20 customers/s.</h1>" in page
+    places = [page.index(f">{text}<") for text in ("How many?", "Which thresholds were met?", "How slow?")]
+    assert places == sorted(places)
+    assert (
+        (folder / "summary.md").read_text().startswith("### Capacity is 20 customers/s.\n\nOne of its runs:")
+    )
+
+
 def test_the_facts_below_the_verdict_are_those_of_the_run(failed, open_peak):
     run = open_peak()
     wanted = sum(row.n for row in run.customers() if row.order is not None)
