@@ -6,7 +6,7 @@ DoorbusterError                 1    our own fault, or no better class
 ├── TargetError               106    the shop cannot be reached, or refuses us before anything started
 ├── RunError                    1    the run could not be conducted
 │   └── RunInterrupted        105    somebody ended it before the first customer came
-├── RecordError                 1    a run file that is missing, damaged or too new
+├── RecordError                 2    a run file or report that cannot be read or written
 └── AnalysisError             107    an analysis script or a locustfile that raised
 
 A message is a full instruction: place, rule, what we got, the way out.
@@ -58,7 +58,7 @@ class RunInterrupted(RunError):  # noqa: N818  somebody wanted it so; nothing is
 
 
 class RecordError(DoorbusterError):
-    exit_code = ExitCode.BUG
+    exit_code = ExitCode.USAGE
 
 
 class AnalysisError(DoorbusterError):

@@ -75,7 +75,7 @@ def test_a_script_says_in_one_line_that_there_is_no_run(tmp_path):
     done = subprocess.run(
         [sys.executable, ROOT / "analysis" / "orders.py", tmp_path], capture_output=True, text=True
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith("orders.py: ")
     assert len(done.stderr.splitlines()) == 1
 

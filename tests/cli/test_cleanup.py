@@ -231,7 +231,7 @@ def test_a_run_that_is_still_going_is_left_alone(doorbuster, shop, recorded, dri
 
 def test_what_is_no_run_is_told(doorbuster, tmp_path):
     done = doorbuster("cleanup", tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "there is no run file" in done.stderr
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from doorbuster.records.run import Run
 
-DRIVER = '''
+DRIVER = """
 from locust import events
 from doorbuster.load.locustfile import Customer, Gate, Peak, install
 from doorbuster.storefronts import Assortment, Books, Listing, Storefront
@@ -45,7 +45,7 @@ class Web(Customer):
 
 
 install(events, drivers=[Frail])
-'''
+"""
 SCENARIO = """
 title: frail
 story: A driver that raises.

@@ -9,7 +9,7 @@ import pytest
     ("words", "said"),
     [
         (("--workers", "2", "--expect-workers", "2"), "use just one of --workers"),
-        (("--locustfile", "nope.py"), "there is no locustfile 'nope.py'; name a path, or one of retail_peak.py"),
+        (("--locustfile", "nope.py"), "there is no locustfile 'nope.py'; name a path"),
         (("--locustfile", "peak.yaml"), "peak.yaml is no locustfile; name a Python file, which ends in .py"),
     ],
 )
