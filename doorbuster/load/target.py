@@ -6,7 +6,8 @@ import ipaddress
 import json
 import socket
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,14 +16,22 @@ import gevent
 from gevent import subprocess
 
 from doorbuster.errors import TargetError, UsageError
-from doorbuster.load.drivers import place_in_driver, raised
+from doorbuster.load.drivers import raised
 from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.settings import HttpSettings, hosts_of
 from doorbuster.scenario import Scenario
-from doorbuster.storefronts import Assortment, Rejected, Response, Storefront
+from doorbuster.storefronts import DRIVERS, Assortment, Rejected, Response, Storefront
 
 SHOP_START_LIMIT_S = 30.0
 PREPARE_LIMIT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the customers of one merchant go, and what is sold there."""
+
+    url: str
+    assortment: Assortment
 
 
 @dataclass(slots=True)
@@ -31,6 +40,12 @@ class Target:
 
     url: str
     process: Any = None
+    merchants: Mapping[str, str] = field(default_factory=dict)  # the url of each, where there are several
+
+    @property
+    def urls(self) -> Mapping[str, str]:
+        """Where the customers of each merchant go; "" is the merchant of a shop that has only one."""
+        return self.merchants or {"": self.url}
 
     def stop(self) -> None:
         """End the embedded shop, if it is ours; it closes its files when its input ends."""
@@ -68,7 +83,8 @@ def open_target(scenario: Scenario, log: Path) -> Target:
         process.wait()
         said = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
         raise TargetError(f"the embedded shop did not start: {said[0]}; its log is {log}")
-    return Target(json.loads(line)["url"], process)
+    said = json.loads(line)
+    return Target(said["url"], process, said["merchants"])
 
 
 def set_faults(scenario: Scenario, target: Target, *, starts_at_unix_s: float) -> None:
@@ -79,14 +95,17 @@ def set_faults(scenario: Scenario, target: Target, *, starts_at_unix_s: float) -
     shop = scenario.target.shop
     if shop is None or not shop.faults or target.process is None:
         return
-    client = PlainClient(target.url, {}, limit_s=PREPARE_LIMIT_S)
     plan = {"starts_at_unix_s": starts_at_unix_s, "faults": [fault.wire for fault in shop.faults]}
-    try:
-        answer = client.request("POST", "/control/faults", json=plan)
-    finally:
-        client.close()
-    if answer.cause:
-        raise TargetError(f"the embedded shop did not take target.shop.faults: {answer.cause} {answer.text}")
+    for url in target.urls.values():
+        client = PlainClient(url, {}, limit_s=PREPARE_LIMIT_S)
+        try:
+            answer = client.request("POST", "/control/faults", json=plan)
+        finally:
+            client.close()
+        if answer.cause:
+            raise TargetError(
+                f"the embedded shop did not take target.shop.faults: {answer.cause} {answer.text}"
+            )
 
 
 def check_allowed(scenario: Scenario, url: str, *, confirmed_host: str | None) -> None:
@@ -141,7 +160,7 @@ def read_assortment(
 
     Raises:
         TargetError: it cannot be reached, refuses, or does not answer like this kind of shop.
-        AnalysisError: the driver raised otherwise.
+        AnalysisError: a driver of the user's own raised.
     """
     client = PlainClient(url, tag, limit_s=PREPARE_LIMIT_S, allow=allow)
     try:
@@ -151,13 +170,13 @@ def read_assortment(
             f"{url} cannot be loaded: {' '.join(str(refusal).split())}; "
             f"is the shop running, and is it a '{driver.name}' storefront?"
         ) from refusal
-    except (ValueError, KeyError, TypeError) as error:
+    except Exception as error:
+        if driver not in DRIVERS.values():
+            raise raised(driver, "prepare", error) from error
         raise TargetError(
-            f"{url} answers, but not like a '{driver.name}' storefront ({type(error).__name__}: {error}"
-            f"{place_in_driver(error)}); name another driver in target.storefront, or correct this one"
+            f"{url} answers, but not like a '{driver.name}' storefront ({type(error).__name__}: {error}); "
+            "name another driver in target.storefront"
         ) from error
-    except Exception as error:  # a driver of the user's own may fail in any way; the place is what helps
-        raise raised(driver, "prepare", error) from error
     finally:
         client.close()
     if not assortment.skus:
