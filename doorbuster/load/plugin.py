@@ -16,8 +16,8 @@ from typing import Any
 from locust.runners import WorkerRunner
 
 from doorbuster.errors import DoorbusterError, Problem, ScenarioError
+from doorbuster.load.changes import lacking
 from doorbuster.load.dispatch import GateDispatcher
-from doorbuster.load.freshness import changes_prices
 from doorbuster.load.generator import customer_classes
 from doorbuster.load.master import MasterSide
 from doorbuster.load.worker import WorkerSide
@@ -105,9 +105,9 @@ def _missing(scenario: Scenario, environment: Any, drivers: Drivers) -> list[Pro
     if driver is None:
         lacks(environment.locustfile, f"driver {scenario.target.storefront!r}",
               "add the driver's class to install(events, drivers=[...])")  # fmt: skip
-    elif scenario.freshness is not None and not changes_prices(driver):
-        lacks(f"storefront {scenario.target.storefront!r}", "change_price (freshness)",
-              "add a class method change_price(client, sku, pence) to the driver")  # fmt: skip
+    elif scenario.freshness is not None:
+        for what, way_out in lacking(scenario, driver):
+            lacks(f"storefront {scenario.target.storefront!r}", what, way_out)
     for name, channel in scenario.channels.items():
         if name not in classes:
             lacks(environment.locustfile, f"customers of channel {name!r}",

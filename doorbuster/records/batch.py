@@ -158,11 +158,12 @@ class ServerTimingSecond(NamedTuple):
 
 
 class FreshnessReading(NamedTuple):
-    """How long one channel took to show a price that was changed `at_s` seconds after the start of the run.
+    """How long one channel took to show what was changed `at_s` seconds after the start of the run.
 
-    outcome: "seen" after `took_s`; "stale", the old price until the timeout; "unread", no price at all until
-    then; "cut_short" by the end of the run; "refused", the shop did not take the change (channel is "").
-    `old_until_s` is when it was last asked and still showed the old price. Both count from the change.
+    what: "price", "stock" or "basket".
+    outcome: "seen" after `took_s`; "stale", as before until the timeout; "unread", no word of it until then;
+    "cut_short" by the end of the run; "refused", the shop did not take the change (channel is "").
+    `old_until_s` is when it was last asked and still showed what was before. Both count from the change.
     `looks` is how often it was asked, `unread` how often it did not say.
     """
 
@@ -174,6 +175,7 @@ class FreshnessReading(NamedTuple):
     old_until_s: float | None
     looks: int
     unread: int
+    what: str = "price"  # all that a run measured before format 4
 
 
 class Event(NamedTuple):

@@ -321,7 +321,7 @@ class RunWriter:
             [(row[0] // MINUTE_S, self._series_id(row[1]), worker, *row[2:]) for row in batch.server_timings],
         )
         many(
-            "INSERT INTO freshness VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO freshness VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [(row.at_s, worker, *row[1:]) for row in batch.freshness],
         )
 

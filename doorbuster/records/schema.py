@@ -21,7 +21,8 @@ from doorbuster.errors import RecordError
 #    ledger_lines, ledger_stock, exemplars, health, events, gauges, workers, batches
 # 2  counters, thinks, stays, connects, server_timings, freshness
 # 3  request_sums
-SCHEMA_VERSION = 3
+# 4  freshness.what: until then it was always the price
+SCHEMA_VERSION = 4
 APPLICATION_ID = 0x64626B72  # "dbkr", at byte 68 of the file: tells `file` and us that this is a run file
 FILE_NAME = "run.sqlite"
 _MAGIC = b"SQLite format 3\0"
@@ -117,7 +118,8 @@ CREATE TABLE server_timings (
 ) WITHOUT ROWID;
 CREATE TABLE freshness (
   at_s REAL NOT NULL, worker INTEGER NOT NULL, sku TEXT NOT NULL, channel TEXT NOT NULL,
-  outcome TEXT NOT NULL, took_s REAL, old_until_s REAL, looks INTEGER NOT NULL, unread INTEGER NOT NULL
+  outcome TEXT NOT NULL, took_s REAL, old_until_s REAL, looks INTEGER NOT NULL, unread INTEGER NOT NULL,
+  what TEXT NOT NULL
 );
 """
 

@@ -8,7 +8,7 @@ from doorbuster.scenario.clocks import Clock, clocks_of
 from doorbuster.scenario.curve import RateCurve
 from doorbuster.scenario.demand import Demand
 from doorbuster.scenario.estimate import Estimate, LaneEstimate, estimate
-from doorbuster.scenario.freshness import Freshness
+from doorbuster.scenario.freshness import FRESHNESS_KINDS, Freshness
 from doorbuster.scenario.journeys import CHANNELS, JOURNEYS, MIXES, STEPS, Journey
 from doorbuster.scenario.metrics import METRICS, PHASES, Metric, metric_of
 from doorbuster.scenario.model import Scenario
@@ -37,6 +37,7 @@ __all__ = [
     "CHANNELS",
     "DEVICES",
     "EVERY_STEP",
+    "FRESHNESS_KINDS",
     "JOURNEYS",
     "METRICS",
     "MIXES",

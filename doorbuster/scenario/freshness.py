@@ -2,26 +2,53 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
 
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from doorbuster.scenario.faults import nearest, refuse, shown
 from doorbuster.scenario.strict import StrictModel
 from doorbuster.scenario.values import PositiveDurationS
 
+FRESHNESS_KINDS = ("price", "stock", "basket")
+
+
+def parse_kinds(raw: object) -> tuple[str, ...]:
+    """Kinds of change, each once, in the order in which they are always named."""
+    rule = "must be a list of " + ", ".join(FRESHNESS_KINDS)
+    if not isinstance(raw, list | tuple) or not raw:
+        raise refuse(rule, got=shown(raw), way_out="for all that the driver can change, leave the key out")
+    for kind in raw:
+        if kind not in FRESHNESS_KINDS:
+            raise refuse(rule, got=shown(kind), way_out=nearest(str(kind), FRESHNESS_KINDS))
+    return tuple(kind for kind in FRESHNESS_KINDS if kind in raw)
+
 
 class Freshness(StrictModel):
-    """During the run staff change the price of a product few want, and every channel is looked at until it
-    shows the new one.
+    """During the run the price and the stock of products few want are changed, and lines are put into the
+    baskets of customers with accounts; every channel is looked at until it shows the change.
     """
 
     every_s: PositiveDurationS = Field(
         default=5.0,
         alias="every",
-        description="How often; the next look waits until the last one is over. Default: 5s.",
+        description="How often each kind is changed, unless a look takes longer. Default: 5s.",
         examples=["5s"],
     )
     timeout_s: PositiveDurationS = Field(
         default=30.0,
         alias="timeout",
-        description="After how long a channel that still shows the old price is given up. Default: 30s.",
+        description="After how long a channel that does not show the change is given up. Default: 30s.",
         examples=["30s"],
+    )
+    of: Annotated[
+        tuple[str, ...] | None,
+        BeforeValidator(parse_kinds),
+        WithJsonSchema(
+            {"type": "array", "items": {"enum": list(FRESHNESS_KINDS)}, "minItems": 1, "uniqueItems": True}
+        ),
+    ] = Field(
+        default=None,
+        description="What is changed. Default: all that the driver can change.",
+        examples=[["price", "stock", "basket"]],
     )

@@ -67,7 +67,7 @@ class Scenario(StrictModel):
     safety: Safety = Field(default=Safety(), description="What keeps a test from becoming an outage.")
     freshness: Freshness | None = Field(
         default=None,
-        description="Measure how long a changed price takes to be seen in each channel. Default: no.",
+        description="Measure how long changes of price, stock and basket take to be seen. Default: no.",
         examples=[{"every": "5s", "timeout": "30s"}],
     )
     seed: Annotated[int, BeforeValidator(whole(0, HIGHEST_SEED)), schema_of(0, HIGHEST_SEED, "integer")] = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from doorbuster.scenario.behaviour import Patience
 from doorbuster.scenario.channels import Channel
-from doorbuster.scenario.freshness import Freshness
+from doorbuster.scenario.freshness import FRESHNESS_KINDS, Freshness
 from doorbuster.scenario.rules import EVERY_STEP, Rule
 from doorbuster.scenario.stress import Offline, Reloads, Retries, WaitingRoom
 from doorbuster.scenario.visits import Pages, ordering_shares
@@ -37,7 +37,9 @@ def told_of(channel: Channel) -> tuple[str, ...]:
 def told_of_freshness(freshness: Freshness) -> str:
     """What is measured beside the customers, as a sentence."""
     every, until = format_duration(freshness.every_s), format_duration(freshness.timeout_s)
-    return f"every {every} a price is changed and looked for in every channel, for {until} at most"
+    of = "what the driver can change of " if freshness.of is None else ""
+    kinds = ", ".join(freshness.of or FRESHNESS_KINDS)
+    return f"every {every} a change of {of}{kinds}, looked for in every channel, for {until} at most"
 
 
 def told_of_rule(rule: Rule) -> str:

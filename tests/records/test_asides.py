@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from doorbuster.records.asides import Connecting, CounterKey, Parts, ServerEntry
 from doorbuster.records.batch import (
     ConnectSecond,
     CounterSecond,
+    FreshnessReading,
     SeriesKey,
     ServerTimingSecond,
     StaySecond,
@@ -124,6 +126,24 @@ def test_a_file_of_format_1_reads_as_if_nothing_had_been_noted(recorded: Path, t
         assert new.meta == run.meta
 
 
+def test_before_format_4_every_change_that_was_looked_for_was_one_of_price(
+    tmp_path: Path, make_meta, make_batch
+):
+    price = FreshnessReading(1.0, "sku", "web", "seen", 0.5, None, 2, 0, "price")
+    stock = price._replace(at_s=2.0, what="stock")
+    with RunWriter.create(tmp_path / "new", make_meta(), {}) as writer:
+        writer.write([make_batch(0, freshness=(price, stock))])
+    (tmp_path / "old").mkdir()
+    shutil.copyfile(tmp_path / "new" / FILE_NAME, tmp_path / "old" / FILE_NAME)
+    with contextlib.closing(sqlite3.connect(tmp_path / "old" / FILE_NAME)) as old:
+        old.execute("ALTER TABLE freshness DROP COLUMN what")
+        old.execute("PRAGMA user_version = 3")
+        old.commit()
+    with Run.open(tmp_path / "new") as new, Run.open(tmp_path / "old") as old:
+        assert new.freshness() == (price, stock)
+        assert old.freshness() == (price, stock._replace(what="price"))
+
+
 def test_the_sample_report_opens_whatever_format_it_was_recorded_in():
     sample = Path(__file__).parents[2] / "reports" / "sample"
     with Run.open(sample) as run:
@@ -139,4 +159,4 @@ def test_a_later_format_leaves_the_tables_of_the_first_as_they_were():
     with contextlib.closing(sqlite3.connect(":memory:")) as first:
         first.executescript(FORMAT_1.read_text(encoding="utf-8"))
         assert left == [row[0] for row in first.execute("SELECT sql FROM sqlite_schema ORDER BY name")]
-    assert SCHEMA_VERSION == 3
+    assert SCHEMA_VERSION == 4
