@@ -1,45 +1,58 @@
-"""Where does the time go: what a step's time is made of, and what the shop itself says about it.
+"""Where does the time go: what a step's time is made of.
 
     python analysis/parts.py reports/<run>
 
 A step that is due may first wait to be sent; then it connects (if no kept connection was free), waits for the
-first byte, and receives the body. Means add up, so the bars are means of answered steps; "body" of a step of
-several requests holds the requests after the first. Server-Timing is what the shop says in its answers: a
-sample of them is read, the table says how many. Who left where is in the section steps.
+first byte, and receives the body. A step may make more requests after its first (redirects, the critical
+requests of a page): they are a part of their own, and a table splits them in the same way. Means add up, so
+the bars are means of answered steps; percentiles stand in a table. What the shop says about its own time is
+in the section server, who left where in the section steps.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from doorbuster.records.asides import Connecting, Parts
+from doorbuster.records.asides import Connecting, LaterRequests, Parts
+from doorbuster.records.batch import SeriesKey
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.run import Run
-from doorbuster.report.section import Cell, Chart, Column, Metric, Role, Section, Series, Table, main
-from doorbuster.stats.proportion import clopper_pearson
+from doorbuster.report.section import (
+    Cell,
+    Chart,
+    Column,
+    Metric,
+    Role,
+    Section,
+    Series,
+    Table,
+    main,
+    time_metric,
+)
+from doorbuster.stats.quantile import minimum_n, quantile_estimate
 from doorbuster.units import format_count, format_duration, format_ratio
 
+V = TypeVar("V")
 EMPTY = Histogram.empty()
 NONE = Connecting(0, 0, 0)
-WHOLE = frozenset({"total", "(more)"})  # entries that cover others and would count twice in a bar
+ALONE = LaterRequests(0, 0, 0, 0, 0, EMPTY)
 MOST_BARS = 14
-MOST_ENTRIES = 5
 PARTS: tuple[tuple[str, str, Role], ...] = (
     ("waiting to be sent", "late_ms", "dropped"),
     ("connecting", "connect_ms", "abandoned"),
     ("waiting for the first byte", "wait_ms", "strong"),
-    ("body", "body_ms", "queued_out"),
+    ("the body", "body_ms", "queued_out"),
+    ("later requests", "later_ms", "ok"),
 )
+SHOWN = (0.5, 0.95)  # percentiles
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Mean times of the n answered steps of one name, in ms, and the connections they opened.
-
-    `said`: per entry of Server-Timing, ms a step on average, over all steps that said anything.
-    """
+    """Mean times, in ms, of the n answered steps of one name; connections opened, and what came later."""
 
     name: str
     n: int
@@ -47,28 +60,30 @@ class Step:
     connect_ms: float
     wait_ms: float
     body_ms: float
+    later_ms: float
     connect: Connecting = NONE
-    said: Mapping[str, float] = field(default_factory=dict)
-    sampled: int = 0
+    later: LaterRequests = ALONE
 
     @property
     def mean_ms(self) -> float:
-        return self.late_ms + self.connect_ms + self.wait_ms + self.body_ms
+        return self.late_ms + self.connect_ms + self.wait_ms + self.body_ms + self.later_ms
 
 
 def analyse(run: Run) -> Section:
     """The parts of the time of a run's steps."""
     parts = run.parts()
     steps = _steps(run, parts)
-    hits = _cache(parts)
     return Section(
         name="parts",
         question="Where does the time go?",
         sentence=_sentence(steps),
-        findings=_findings(steps, hits),
-        figures=(*_parts_chart(steps, measured=bool(parts.connect)), *_server_chart(steps)),
-        tables=(*_parts_table(steps), *_server_table(parts), *_cache_table(hits)),
-        metrics=_metrics(steps, hits, measured=bool(parts.connect)),
+        figures=_parts_chart(steps, parts),
+        tables=(
+            *_parts_table(steps),
+            *_percentile_table(run, parts),
+            *_later_table(steps),
+        ),
+        metrics=_metrics(steps, parts),
     )
 
 
@@ -77,46 +92,31 @@ def _steps(run: Run, parts: Parts) -> list[Step]:
         kind: run.histograms_by(lambda series: series.step if series.outcome == "ok" else None, kind)
         for kind in ("response", "service", "first_byte")
     }
-    connects: defaultdict[str, list[Connecting]] = defaultdict(list)
-    for series, connect in parts.connect.items():
-        if series.outcome == "ok":
-            connects[series.step].append(connect)
-    said, sampled = _said(parts)
+    connects = _by_step(parts.connect)
+    later = _by_step(parts.later or {})
     found = []
     for name, answered in sorted(by_kind["response"].items()):
-        connect = _together(connects[name])
+        connect, more = _together(connects[name]), _later_together(later[name])
         response, service, first = (_mean_ms(by_kind[kind].get(name, EMPTY)) for kind in by_kind)
         connect_ms = min(connect.total_us / answered.n / 1e3, first)
+        rest_ms = max(0.0, service - first)
+        later_ms = min((more.times.mean_us or 0.0) * more.n / answered.n / 1e3, rest_ms)
         found.append(
             Step(
                 name or "unnamed", answered.n, max(0.0, response - service), connect_ms,
-                max(0.0, min(first, service) - connect_ms), max(0.0, service - first), connect,
-                said.get(name, {}), sampled[name],
+                max(0.0, min(first, service) - connect_ms), rest_ms - later_ms, later_ms, connect, more,
             )
         )  # fmt: skip
     return sorted(found, key=lambda step: -step.mean_ms)
 
 
-def _said(parts: Parts) -> tuple[dict[str, dict[str, float]], Counter[str]]:
-    """Per step and entry, ms a step on average over answered steps that said anything; how many were read."""
-    total_us: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
-    told: defaultdict[tuple[str, str, str], defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
-    read: defaultdict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
-    for (series, entry, _), times in parts.server.items():
+def _by_step(found: Mapping[SeriesKey, V]) -> defaultdict[str, list[V]]:
+    """What answered requests have, by step."""
+    grouped: defaultdict[str, list[V]] = defaultdict(list)
+    for series, value in found.items():
         if series.outcome == "ok":
-            lane = (series.step, series.channel, series.journey)
-            told[lane][entry] += times.steps
-            read[lane][entry] += times.sampled
-            total_us[series.step][entry] += times.total_us
-    steps, sampled = defaultdict[str, float](float), Counter[str]()
-    for lane, entries in told.items():
-        steps[lane[0]] += max(entries.values())
-        sampled[lane[0]] += max(read[lane].values())
-    said = {
-        step: {entry: us / steps[step] / 1e3 for entry, us in entries.items() if us and steps[step]}
-        for step, entries in total_us.items()
-    }
-    return said, sampled
+            grouped[series.step].append(value)
+    return grouped
 
 
 def _together(parts: Sequence[Connecting]) -> Connecting:
@@ -127,19 +127,14 @@ def _together(parts: Sequence[Connecting]) -> Connecting:
     )
 
 
+def _later_together(parts: Sequence[LaterRequests]) -> LaterRequests:
+    times = EMPTY.merge(*(part.times for part in parts))
+    n, requests, connect_us, wait_us, body_us = (sum(part[at] for part in parts) for at in range(5))
+    return LaterRequests(n, requests, connect_us, wait_us, body_us, times)
+
+
 def _mean_ms(histogram: Histogram) -> float:
     return (histogram.mean_us or 0.0) / 1e3
-
-
-def _cache(parts: Parts) -> dict[str, Counter[str]]:
-    """Per step, answers read that said HIT or MISS of a cache."""
-    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for (series, _, description), times in parts.server.items():
-        word = description.upper()
-        kind = next((kind for kind in ("HIT", "MISS") if word.startswith(kind)), None)
-        if kind is not None and series.outcome == "ok":
-            found[series.step][kind] += times.sampled
-    return dict(found)
 
 
 def _share(steps: Sequence[Step], part: str) -> float | None:
@@ -147,54 +142,33 @@ def _share(steps: Sequence[Step], part: str) -> float | None:
     return sum(getattr(step, part) * step.n for step in steps) / total if total else None
 
 
-def _hit_metric(hits: Counter[str]) -> Metric:
-    share = clopper_pearson(hits["HIT"], hits.total())
-    return Metric(share.ratio, "ratio", share.low, share.high, share.n, "answers from the shop's cache")
-
-
-def _metrics(steps: Sequence[Step], hits: Mapping[str, Counter[str]], *, measured: bool) -> dict[str, Metric]:
+def _metrics(steps: Sequence[Step], parts: Parts) -> dict[str, Metric]:
     n = sum(step.n for step in steps)
     metrics = {
         f"{name}_share": Metric(
-            _share(steps, part) if measured or name != "connect" else None, "ratio", n=n,
-            meaning=f"share of all time {words}",
+            _share(steps, part) if known else None, "ratio", n=n, meaning=f"share of all time {words}"
         )
-        for name, part, words in (
-            ("late", "late_ms", "spent waiting to be sent"), ("connect", "connect_ms", "spent connecting"),
-            ("first_byte", "wait_ms", "spent waiting for the first byte"),
-            ("body", "body_ms", "spent receiving bodies"),
+        for name, part, words, known in (
+            ("late", "late_ms", "spent waiting to be sent", True),
+            ("connect", "connect_ms", "spent connecting", bool(parts.connect)),
+            ("first_byte", "wait_ms", "spent waiting for the first byte", True),
+            ("body", "body_ms", "spent receiving bodies", parts.later is not None),
+            ("later", "later_ms", "spent on requests after the first", parts.later is not None),
         )
-    }  # fmt: skip
+    }
     connect = _together([step.connect for step in steps])
     mean = None if connect.mean_us is None else connect.mean_us / 1e3
     metrics["connect_mean"] = Metric(mean, "ms", n=connect.n, meaning="time to open a connection, mean")
+    opened = EMPTY.merge(*(found for of in _by_step(parts.connect_times).values() for found in of))
+    for p in SHOWN:
+        words = f"{p * 100:g} of 100 connections were open within this time"
+        found = _percentile(opened, p)
+        metrics[f"connect_p{p * 100:g}"] = replace(found or Metric(None, "ms", n=opened.n), meaning=words)
     for step in steps:
         share = step.wait_ms / step.mean_ms if step.mean_ms else None
         meaning = f"share of the mean time of {step.name} spent waiting for the first byte"
         metrics[f"first_byte_share_{step.name}"] = Metric(share, "ratio", n=step.n, meaning=meaning)
-    total = Counter[str]()
-    for counts in hits.values():
-        total.update(counts)
-    if total:
-        metrics["cache_hits"] = _hit_metric(total)
-    for entry in _entries(steps):
-        spoke = [step for step in steps if step.said]
-        of = sum(step.n for step in spoke)
-        value = sum(step.said.get(entry, 0.0) * step.n for step in spoke) / of
-        meaning = f"{entry} in Server-Timing, mean of the answered steps that said anything"
-        metrics[f"server_{entry}"] = Metric(
-            value, "ms", n=sum(step.sampled for step in spoke), meaning=meaning
-        )
     return metrics
-
-
-def _entries(steps: Sequence[Step]) -> list[str]:
-    """Entries with a duration, those with most time first."""
-    total = defaultdict[str, float](float)
-    for step in steps:
-        for entry, mean_ms in step.said.items():
-            total[entry] += mean_ms * step.n
-    return sorted(total, key=lambda entry: -total[entry])[:MOST_ENTRIES]
 
 
 def _sentence(steps: Sequence[Step]) -> str:
@@ -204,41 +178,18 @@ def _sentence(steps: Sequence[Step]) -> str:
     shares = {words: _share(steps, part) or 0.0 for words, part, _ in PARTS}
     most = max(shares, key=lambda words: shares[words])
     took = format_duration(slowest.mean_ms / 1e3)
+    doing = {"the body": "receiving bodies", "later requests": "on requests after a step's first"}
     return (
-        f"{format_ratio(shares[most])} of all time was spent {_doing(most)}; the slowest step is "
+        f"{format_ratio(shares[most])} of all time was spent {doing.get(most, most)}; the slowest step is "
         f"{slowest.name}, {took} on average."
     )
-
-
-def _doing(part: str) -> str:
-    return "receiving bodies" if part == "body" else part
-
-
-def _findings(steps: Sequence[Step], hits: Mapping[str, Counter[str]]) -> tuple[str, ...]:
-    """What the shop says of its slowest step, and of its cache."""
-    found = []
-    speaking = [step for step in steps if step.said]
-    if speaking:
-        step = speaking[0]
-        entry, mean_ms = max(step.said.items(), key=lambda item: item[1])
-        share = format_ratio(min(1.0, mean_ms / step.mean_ms)) if step.mean_ms else "none"
-        found.append(
-            f"Of the time of {step.name} the shop itself puts {share} down to {entry} "
-            f"({format_duration(mean_ms / 1e3)} of {format_duration(step.mean_ms / 1e3)}; "
-            f"{format_count(step.sampled)} answers read)."
-        )
-    total = sum(counts.total() for counts in hits.values())
-    if total:
-        share = format_ratio(sum(counts["HIT"] for counts in hits.values()) / total)
-        found.append(f"{share} of the answers read that went through the shop's cache came from it.")
-    return tuple(found)
 
 
 def _labels(steps: Sequence[Step]) -> tuple[str, ...]:
     return tuple(f"{step.name} (n = {format_count(step.n)})" for step in steps)
 
 
-def _parts_chart(steps: Sequence[Step], *, measured: bool) -> tuple[Chart, ...]:
+def _parts_chart(steps: Sequence[Step], parts: Parts) -> tuple[Chart, ...]:
     shown = steps[:MOST_BARS]
     if not shown or not shown[0].mean_ms:
         return ()
@@ -252,38 +203,20 @@ def _parts_chart(steps: Sequence[Step], *, measured: bool) -> tuple[Chart, ...]:
     share = format_ratio(getattr(first, part) / first.mean_ms)
     return (
         Chart(
-            "bars", f"{first.name} takes longest: {share} of its time goes to {_noun(words)}", "step",
+            "bars", f"{first.name} takes longest: {share} of its time goes to {words}", "step",
             "mean time of an answered step", _labels(shown), series, y_unit="ms",
-            note="" if measured else "Connecting was not recorded apart: it is part of the first byte.",
+            note=" ".join(_not_apart(parts)),
         ),
     )  # fmt: skip
 
 
-def _noun(part: str) -> str:
-    return "the body" if part == "body" else part
-
-
-def _server_chart(steps: Sequence[Step]) -> tuple[Chart, ...]:
-    shown = [step for step in steps if step.said][:MOST_BARS]
-    entries = [entry for entry in _entries(shown) if entry not in WHOLE]
-    if not shown or not entries:
-        return ()
-    rest = tuple(max(0.0, step.mean_ms - sum(step.said.get(e, 0.0) for e in entries)) for step in shown)
-    series = (
-        *(Series(entry, tuple(step.said.get(entry, 0.0) for step in shown)) for entry in entries),
-        Series("not accounted for", rest, "quiet"),
-    )
-    first = shown[0]
-    entry = max(entries, key=lambda name: first.said.get(name, 0.0))
-    took = format_duration(first.said.get(entry, 0.0) / 1e3)
-    return (
-        Chart(
-            "bars", f"By the shop's own account, {first.name} spends {took} in {entry}", "step",
-            "mean time of an answered step", _labels(shown), series, y_unit="ms",
-            note="From the header Server-Timing of sampled answers; the rest is the network, connecting, and "
-            "what the shop does not say.",
-        ),
-    )  # fmt: skip
+def _not_apart(parts: Parts) -> list[str]:
+    found = []
+    if not parts.connect:
+        found.append("Connecting was not recorded apart: it is part of the first byte.")
+    if parts.later is None:
+        found.append("Requests after a step's first were not recorded apart: they are part of the body.")
+    return found
 
 
 def _parts_table(steps: Sequence[Step]) -> tuple[Table, ...]:
@@ -292,57 +225,74 @@ def _parts_table(steps: Sequence[Step]) -> tuple[Table, ...]:
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
             step.name, step.n, step.mean_ms, step.late_ms, step.connect_ms, step.wait_ms, step.body_ms,
-            step.connect.n,
-            *(us / 1e3 if us else None for us in (step.connect.mean_us, step.connect.longest_us)),
+            step.later_ms,
         )
         for step in steps
     )  # fmt: skip
     columns = (
         Column("Step"), Column("Answered", "count"), Column("Mean response", "ms"),
         Column("Waiting to be sent", "ms"), Column("Connecting", "ms"), Column("First byte", "ms"),
-        Column("Body", "ms"), Column("Opened a connection", "count"), Column("Opening one took", "ms"),
-        Column("at most", "ms"),
+        Column("Body", "ms"), Column("Later requests", "ms"),
     )  # fmt: skip
     note = (
-        "Answered steps only; the four parts add up to the mean response. Connecting is spread over all "
-        "steps of the name; the last columns are of those that opened a connection."
+        "Answered steps only; the parts add up to the mean response. Connecting and later requests are "
+        "spread over all steps of the name, also those that had none."
     )
     return (Table("What a step's time is made of", columns, rows, note),)
 
 
-def _server_table(parts: Parts) -> tuple[Table, ...]:
-    merged: defaultdict[tuple[str, str], list[float]] = defaultdict(lambda: [0, 0.0, 0.0])
-    for (series, entry, description), times in parts.server.items():
-        if series.outcome == "ok" and not description:
-            sums = merged[series.step, entry]
-            for place, value in enumerate(times):
-                sums[place] += value
-    rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (step, entry, total_us / steps / 1e3, sampled, round(steps))
-        for (step, entry), (sampled, steps, total_us) in sorted(merged.items())
-        if total_us
-    )
-    if not rows:
-        return ()
+def _percentile(
+    times: Histogram, p: float, worth: float | None = None, n: int | None = None
+) -> Metric | None:
+    """A percentile with its interval; None where there are too few times."""
+    if (times.n if worth is None else worth) < minimum_n(p):
+        return None
+    found = time_metric(quantile_estimate(times, p, worth=worth))
+    return found if n is None else replace(found, n=n)
+
+
+def _percentile_table(run: Run, parts: Parts) -> tuple[Table, ...]:
+    """Parts whose times were recorded one by one; of the others there are only means."""
+    opened, later = _by_step(parts.connect_times), _by_step(parts.later or {})
+    first = run.histograms_by(lambda series: series.step if series.outcome == "ok" else None, "first_byte")
+    rows: list[tuple[Cell, ...]] = []
+    for step, waited in sorted(first.items()):
+        for part, times in (
+            ("connecting", EMPTY.merge(*opened[step])),
+            ("first byte, with connecting", waited),
+            ("later requests", _later_together(later[step]).times),
+        ):
+            if times.n:
+                longest = None if times.max_us is None else times.max_us / 1e3
+                rows.append(
+                    (step, part, times.n, _mean_ms(times), *(_percentile(times, p) for p in SHOWN), longest)
+                )
     columns = (
-        Column("Step"), Column("Entry"), Column("Mean", "ms"), Column("Answers read", "count"),
-        Column("Standing for", "count"),
+        Column("Step"), Column("Part"), Column("Steps that had it", "count"), Column("Mean", "ms"),
+        *(Column(f"p{p * 100:g}") for p in SHOWN), Column("Longest", "ms"),
     )  # fmt: skip
     note = (
-        "At most 8 answers a second of each series are read, evenly spread; the mean is weighted by how many "
-        "answers each stands for. Answered steps only: what the shop did for customers who left is not in it."
+        f"Answered steps; 95 % intervals, as if steps were independent. – means too few: p95 needs "
+        f"{minimum_n(0.95)}."
     )
-    return (Table("What the shop says of its own time (Server-Timing)", columns, rows, note),)
+    return (Table("How long the parts took where they occurred", columns, tuple(rows), note),) if rows else ()
 
 
-def _cache_table(hits: Mapping[str, Counter[str]]) -> tuple[Table, ...]:
-    if not hits:
-        return ()
-    rows = tuple(
-        (step, _hit_metric(counts), counts["HIT"], counts["MISS"]) for step, counts in sorted(hits.items())
-    )
-    columns = (Column("Step"), Column("Hits"), Column("HIT", "count"), Column("MISS", "count"))
-    return (Table("What came from the shop's cache, of the answers read", columns, rows),)
+def _later_table(steps: Sequence[Step]) -> tuple[Table, ...]:
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (
+            step.name, step.later.n, step.later.requests / step.later.n,
+            *(us / step.later.requests / 1e3 for us in step.later[2:5]),
+        )
+        for step in steps
+        if step.later.n
+    )  # fmt: skip
+    columns = (
+        Column("Step"), Column("Steps with several requests", "count"), Column("Later requests each"),
+        Column("Connecting", "ms"), Column("First byte", "ms"), Column("Body", "ms"),
+    )  # fmt: skip
+    note = "Means of one later request. Those that are sent side by side take less time together."
+    return (Table("What the later requests of a step are made of", columns, rows, note),) if rows else ()
 
 
 if __name__ == "__main__":

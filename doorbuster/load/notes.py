@@ -18,10 +18,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from doorbuster.load.http.exchange import Exchange
 from doorbuster.records.batch import (
     ConnectSecond,
     CounterSecond,
     FreshnessReading,
+    LaterSecond,
     SeriesKey,
     ServerTimingSecond,
     StaySecond,
@@ -94,6 +96,7 @@ class Asides(NamedTuple):
     thinks: tuple[ThinkSecond, ...]
     stays: tuple[StaySecond, ...]
     connects: tuple[ConnectSecond, ...]
+    later: tuple[LaterSecond, ...]
     server_timings: tuple[ServerTimingSecond, ...]
     freshness: tuple[FreshnessReading, ...]
 
@@ -102,13 +105,15 @@ class Notes:
     """Gathers one worker's notes; `take_notes` empties them.
 
     `connects` takes (series number, intended start, seconds spent connecting) of each step that opened a
-    connection for its first request, `told` (series number, intended start, Server-Timing header) of every
+    connection for its first request, `later` (series number, intended start, exchanges) of each step that
+    made several requests, `told` (series number, intended start, Server-Timing header) of every
     `stride`-th step, if its answer has one. Starts are readings of the clock of `started_at`. `readings` are
     those of the watch over prices.
     """
 
     def __init__(self, started_at: float) -> None:
         self.connects: list[tuple[int, float, float]] = []
+        self.later: list[tuple[int, float, list[Exchange]]] = []
         self.told: list[tuple[int, float, str]] = []
         self.readings: list[FreshnessReading] = []
         self.stride = 1
@@ -136,6 +141,7 @@ class Notes:
         thinks, self._thinks = self._thinks, defaultdict(list)
         stays, self._stays = self._stays, defaultdict(list)
         connects, self.connects = self.connects, []
+        later, self.later = self.later, []
         told, self.told = self.told, []
         readings, self.readings = self.readings, []
         stride, self.stride = self.stride, max(1, self.stride * len(told) // KEPT)
@@ -144,6 +150,7 @@ class Notes:
             thinks=tuple(_thinks(second, channel, drawn_s) for channel, drawn_s in thinks.items()),
             stays=tuple(StaySecond(*key, pack(us)) for key, us in stays.items()),
             connects=tuple(self._connects(connects, keys)),
+            later=tuple(self._later(later, keys)),
             server_timings=tuple(self._server_timings(told, stride, keys)),
             freshness=tuple(readings),
         )
@@ -155,7 +162,26 @@ class Notes:
         for number, intended_at, connect_s in rows:
             cells[int(intended_at - self._zero), number].append(round(connect_s * _US_PER_S))
         for (second, number), times_us in cells.items():
-            yield ConnectSecond(second, keys[number], len(times_us), sum(times_us), max(times_us))
+            yield ConnectSecond(
+                second, keys[number], len(times_us), sum(times_us), max(times_us), pack(times_us)
+            )
+
+    def _later(
+        self, rows: list[tuple[int, float, list[Exchange]]], keys: list[SeriesKey]
+    ) -> Iterable[LaterSecond]:
+        cells: defaultdict[tuple[int, int], list[list[Exchange]]] = defaultdict(list)
+        for number, intended_at, exchanges in rows:
+            cells[int(intended_at - self._zero), number].append(exchanges)
+        for (second, number), steps in cells.items():
+            more = [one for exchanges in steps for one in exchanges[1:]]
+            connect_s = sum(one.connect_s for one in more)
+            until_byte_s = sum(one.first_byte_at - one.started_at for one in more)
+            body_s = sum(one.ended_at - one.first_byte_at for one in more)
+            elapsed_us = [round((last[-1].ended_at - last[0].ended_at) * _US_PER_S) for last in steps]
+            yield LaterSecond(
+                second, keys[number], len(steps), len(more), round(connect_s * _US_PER_S),
+                round((until_byte_s - connect_s) * _US_PER_S), round(body_s * _US_PER_S), pack(elapsed_us),
+            )  # fmt: skip
 
     def _server_timings(
         self, rows: list[tuple[int, float, str]], stride: int, keys: list[SeriesKey]
@@ -173,8 +199,9 @@ class Notes:
             for (second, name, description), times_us in cells.items():
                 n = len(times_us)
                 yield ServerTimingSecond(
-                    second, keys[number], name, description, n, n * every, sum(times_us) * every
-                )
+                    second, keys[number], name, description, n, n * every, sum(times_us) * every,
+                    pack(times_us),
+                )  # fmt: skip
 
     def _of_step(self, header: str) -> dict[tuple[str, str], int]:
         """Time in us by entry; a step of several requests names an entry several times, its times add up."""

@@ -283,6 +283,8 @@ class StepTaker:
                 generator.count_connections(exchanges)
                 if first.connect_s:
                     generator.recorder.connects.append((number, intended_at, first.connect_s))
+                if last is not first:
+                    generator.recorder.later.append((number, intended_at, exchanges[:]))
             recorder = generator.recorder
             if first.server_timing and not len(recorder.steps) % recorder.stride:
                 said = first.server_timing

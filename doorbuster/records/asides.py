@@ -1,14 +1,15 @@
 """Reading what is noted beside the requests: counters, think times, stays, connecting, Server-Timing, prices.
 
 Rules of this module:
-- Read-only. A run file of format 1 has none of these tables and reads as if nothing had been noted.
+- Read-only. A run file of format 1 has none of these tables and reads as if nothing had been noted; one of
+  format 2 has sums where later ones have the times of single steps.
 - Summed over workers; each call sees the file as of the last committed second.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,16 +64,59 @@ class ServerTimes(NamedTuple):
         return self.total_us / self.steps if self.steps else None
 
 
+class LaterRequests(NamedTuple):
+    """n steps made `requests` more after their first: sums of those in us, elapsed times (us) per step."""
+
+    n: int
+    requests: int
+    connect_us: int
+    wait_us: int
+    body_us: int
+    times: Histogram
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedTimes:
+    """Times (us) of a sample, as minutes, each with how many values one of its values stands for."""
+
+    minutes: tuple[tuple[Histogram, float], ...]
+
+    @property
+    def n(self) -> int:
+        """Values in the sample."""
+        return sum(times.n for times, _ in self.minutes)
+
+    @property
+    def effective_n(self) -> float:
+        """Equally weighted values that are as informative: (sum of w)^2 / sum of w^2 (Kish)."""
+        total = sum(times.n * weight for times, weight in self.minutes)
+        return total**2 / sum(times.n * weight**2 for times, weight in self.minutes) if total else 0.0
+
+    @property
+    def times(self) -> Histogram:
+        """The sample with each value counted as often as it stands for, in thousandths."""
+        bins = [times.bins for times, _ in self.minutes]
+        counts = [np.rint(times.bin_counts * weight * 1000) for times, weight in self.minutes]
+        return (
+            Histogram.from_bins(np.concatenate(bins), np.concatenate(counts)) if bins else Histogram.empty()
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The parts of steps that were measured apart.
 
     connect: per series, opening the first connection: name, TCP, proxy and TLS, of those steps that opened
-    one; a part of their time to the first byte. server: per entry of Server-Timing.
+    one; a part of their time to the first byte. server: per entry of Server-Timing. later: per series, what
+    came after the first request of steps that made several. Files before format 3 have no times of single
+    steps (connect_times, server_times), and None for `later`: it was not recorded apart from the body.
     """
 
     connect: dict[SeriesKey, Connecting]
     server: dict[ServerEntry, ServerTimes]
+    connect_times: dict[SeriesKey, Histogram] = field(default_factory=dict)
+    server_times: dict[ServerEntry, WeightedTimes] = field(default_factory=dict)
+    later: dict[SeriesKey, LaterRequests] | None = None
 
 
 class AsideReader(RequestReader):
@@ -127,7 +171,39 @@ class AsideReader(RequestReader):
         return Parts(
             connect={series[row[0]]: Connecting(*row[1:]) for row in connects},
             server={ServerEntry(series[row[0]], *row[1:3]): ServerTimes(*row[3:]) for row in timings},
+            connect_times={
+                series[number]: Histogram.from_blobs(blobs)
+                for number, blobs in self._blobs("connects", "series", "connect").items()
+            },
+            server_times=self._server_times(),
+            later=self._later(),
         )
+
+    def _server_times(self) -> dict[ServerEntry, WeightedTimes]:
+        if not self._has("server_timings", "took"):
+            return {}
+        series = self._series()
+        found: defaultdict[ServerEntry, list[tuple[Histogram, float]]] = defaultdict(list)
+        for number, entry, description, weight, took in self._select(
+            "SELECT series, entry, description, stands_for / n, took FROM server_timings WHERE total_us > 0"
+        ):
+            times = Histogram.from_blobs([took])
+            found[ServerEntry(series[number], entry, description)].append((times, weight))
+        return {entry: WeightedTimes(tuple(minutes)) for entry, minutes in found.items()}
+
+    def _later(self) -> dict[SeriesKey, LaterRequests] | None:
+        if not self._has("later_requests", "later"):
+            return None
+        series = self._series()
+        times = self._blobs("later_requests", "series", "later")
+        return {
+            series[row[0]]: LaterRequests._make((*row[1:], Histogram.from_blobs(times[row[0]])))
+            for row in self._rows(
+                "later_requests",
+                "series, sum(n), sum(requests), sum(connect_us), sum(wait_us), sum(body_us)",
+                "GROUP BY series ORDER BY series",
+            )
+        }
 
     def freshness(self) -> tuple[FreshnessReading, ...]:
         """How long each channel took to show each change, in the order of the changes."""
@@ -139,10 +215,19 @@ class AsideReader(RequestReader):
         )
 
     def _histograms_per_channel(self, table: str, column: str) -> dict[str, Histogram]:
-        blobs: defaultdict[str, list[bytes]] = defaultdict(list)
-        for channel, blob in self._rows(table, f"channel, {column}", "ORDER BY channel"):
-            blobs[channel].append(blob)
+        blobs = self._blobs(table, "channel", column)
         return {channel: Histogram.from_blobs(found) for channel, found in blobs.items()}
+
+    def _blobs(self, table: str, key: str, column: str) -> dict[Any, list[bytes]]:
+        blobs: defaultdict[Any, list[bytes]] = defaultdict(list)
+        if self._has(table, column):
+            for name, blob in self._rows(table, f"{key}, {column}", f"ORDER BY {key}"):
+                blobs[name].append(blob)
+        return blobs
+
+    def _has(self, table: str, column: str) -> bool:
+        """Whether the file has this column; those of older formats may not."""
+        return bool(self._select("SELECT 1 FROM pragma_table_info(?) WHERE name = ?", [table, column]))
 
     def _rows(self, table: str, columns: str, rest: str = "") -> list[Any]:
         """Rows of a table that format 1 does not have."""

@@ -131,13 +131,34 @@ class StaySecond(NamedTuple):
 
 
 class ConnectSecond(NamedTuple):
-    """Time that steps of one series spent opening their first connection; only steps that opened one."""
+    """Time that steps of one series spent opening their first connection; only steps that opened one.
+
+    `connect` are these times as packed bins.
+    """
 
     second: int
     series: SeriesKey
     n: int
     total_us: int
     longest_us: int
+    connect: bytes = b""
+
+
+class LaterSecond(NamedTuple):
+    """What came after the first request of steps that made several: redirects, a page's critical requests.
+
+    `n` steps made `requests` more; `later` are packed bins of the time from the end of the first request to
+    the end of the last. The sums are of those later requests: connecting, until the first byte, the body.
+    """
+
+    second: int
+    series: SeriesKey
+    n: int
+    requests: int
+    connect_us: int
+    wait_us: int
+    body_us: int
+    later: bytes
 
 
 class ServerTimingSecond(NamedTuple):
@@ -145,7 +166,7 @@ class ServerTimingSecond(NamedTuple):
 
     `n` answers were read that named it; they stand for `stands_for` answers, which took `total_us` in it,
     both estimated. `description` is kept of entries without a duration, such as a cache's HIT; their
-    `total_us` is 0.
+    `total_us` is 0. `took` are the times of the answers read, as packed bins.
     """
 
     second: int
@@ -155,6 +176,7 @@ class ServerTimingSecond(NamedTuple):
     n: int
     stands_for: float
     total_us: float
+    took: bytes = b""
 
 
 class FreshnessReading(NamedTuple):
@@ -204,6 +226,7 @@ class Batch:
     thinks: tuple[ThinkSecond, ...] = ()
     stays: tuple[StaySecond, ...] = ()
     connects: tuple[ConnectSecond, ...] = ()
+    later: tuple[LaterSecond, ...] = ()
     server_timings: tuple[ServerTimingSecond, ...] = ()
     freshness: tuple[FreshnessReading, ...] = ()
 
@@ -235,6 +258,7 @@ class Batch:
             thinks=tuple(ThinkSecond(*r) for r in wire["thinks"]),
             stays=tuple(StaySecond(*r) for r in wire["stays"]),
             connects=tuple(ConnectSecond(r[0], series(r[1]), *r[2:]) for r in wire["connects"]),
+            later=tuple(LaterSecond(r[0], series(r[1]), *r[2:]) for r in wire["later"]),
             server_timings=tuple(
                 ServerTimingSecond(r[0], series(r[1]), *r[2:]) for r in wire["server_timings"]
             ),

@@ -310,14 +310,22 @@ class RunWriter:
                 [(row[0] // MINUTE_S, worker, *row[1:]) for row in rows],
             )
         many(
-            "INSERT INTO connects VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n,"
-            " total_us = total_us + excluded.total_us, longest_us = max(longest_us, excluded.longest_us)",
+            "INSERT INTO connects VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n,"
+            " total_us = total_us + excluded.total_us, longest_us = max(longest_us, excluded.longest_us),"
+            " connect = CAST(connect || excluded.connect AS BLOB)",
             [(row[0] // MINUTE_S, self._series_id(row[1]), worker, *row[2:]) for row in batch.connects],
         )
         many(
-            "INSERT INTO server_timings VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            "INSERT INTO later_requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " n = n + excluded.n, requests = requests + excluded.requests,"
+            " connect_us = connect_us + excluded.connect_us, wait_us = wait_us + excluded.wait_us,"
+            " body_us = body_us + excluded.body_us, later = CAST(later || excluded.later AS BLOB)",
+            [(row[0] // MINUTE_S, self._series_id(row[1]), worker, *row[2:]) for row in batch.later],
+        )
+        many(
+            "INSERT INTO server_timings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
             " n = n + excluded.n, stands_for = stands_for + excluded.stands_for,"
-            " total_us = total_us + excluded.total_us",
+            " total_us = total_us + excluded.total_us, took = CAST(took || excluded.took AS BLOB)",
             [(row[0] // MINUTE_S, self._series_id(row[1]), worker, *row[2:]) for row in batch.server_timings],
         )
         many(

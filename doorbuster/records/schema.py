@@ -20,7 +20,7 @@ from doorbuster.errors import RecordError
 # 1  the first: meta, writer, series, requests, customers, plan, arrivals, orders, ledger_orders,
 #    ledger_lines, ledger_stock, exemplars, health, events, gauges, workers, batches
 # 2  counters, thinks, stays, connects, server_timings, freshness
-# 3  request_sums
+# 3  request_sums, later_requests; connects.connect, server_timings.took
 # 4  freshness.what: until then it was always the price
 SCHEMA_VERSION = 4
 APPLICATION_ID = 0x64626B72  # "dbkr", at byte 68 of the file: tells `file` and us that this is a run file
@@ -107,13 +107,19 @@ CREATE TABLE stays (
 ) WITHOUT ROWID;
 CREATE TABLE connects (
   minute INTEGER NOT NULL, series INTEGER NOT NULL, worker INTEGER NOT NULL,
-  n INTEGER NOT NULL, total_us INTEGER NOT NULL, longest_us INTEGER NOT NULL,
+  n INTEGER NOT NULL, total_us INTEGER NOT NULL, longest_us INTEGER NOT NULL, connect BLOB NOT NULL,
+  PRIMARY KEY (minute, series, worker)
+) WITHOUT ROWID;
+CREATE TABLE later_requests (
+  minute INTEGER NOT NULL, series INTEGER NOT NULL, worker INTEGER NOT NULL,
+  n INTEGER NOT NULL, requests INTEGER NOT NULL,
+  connect_us INTEGER NOT NULL, wait_us INTEGER NOT NULL, body_us INTEGER NOT NULL, later BLOB NOT NULL,
   PRIMARY KEY (minute, series, worker)
 ) WITHOUT ROWID;
 CREATE TABLE server_timings (
   minute INTEGER NOT NULL, series INTEGER NOT NULL, worker INTEGER NOT NULL,
   entry TEXT NOT NULL, description TEXT NOT NULL, n INTEGER NOT NULL,
-  stands_for REAL NOT NULL, total_us REAL NOT NULL,
+  stands_for REAL NOT NULL, total_us REAL NOT NULL, took BLOB NOT NULL,
   PRIMARY KEY (minute, series, worker, entry, description)
 ) WITHOUT ROWID;
 CREATE TABLE freshness (

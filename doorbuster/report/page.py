@@ -38,7 +38,7 @@ SIGNS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "warn": "!", "interr
 _ORDER = (
     "capacity", "headroom", "scalability", "customers",
     "losses", "orders", "fulfilment", "phases", "latency", "isolation",
-    "course", "freshness", "parts", "steps",
+    "course", "freshness", "parts", "server", "steps",
 )  # fmt: skip
 _LAST = ("asked", "laws", "generator")
 _MOST_EVENTS = 40

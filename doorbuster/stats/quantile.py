@@ -88,12 +88,15 @@ def order_statistic_ranks(p: float, n: int, *, confidence: float = CONFIDENCE) -
     return Ranks(low or None, high, 1 - below - above)
 
 
-def quantile_estimate(histogram: Histogram, p: float, *, confidence: float = CONFIDENCE) -> QuantileEstimate:
+def quantile_estimate(
+    histogram: Histogram, p: float, *, worth: float | None = None, confidence: float = CONFIDENCE
+) -> QuantileEstimate:
     """The p-quantile (p in 0..1, both excluded) of independent latencies, with its interval.
 
-    The value follows Java's rank rule, ceil(p n); bounds are exact for the bins, so within 0.1 %.
+    The value follows Java's rank rule, ceil(p n); bounds are exact for the bins, so within 0.1 %. `worth` is
+    given where the counts are weights: how many latencies of equal weight they are worth, at least one.
     """
-    return _estimate(histogram, p, float(histogram.n), confidence, "")
+    return _estimate(histogram, p, float(histogram.n) if worth is None else worth, confidence, "")
 
 
 def quantile_over_seconds(

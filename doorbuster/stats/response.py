@@ -78,7 +78,7 @@ def response_quantiles(
 class _Pool:
     """The requests of all stretches together, and what each stretch has of them.
 
-    cells: stretch * BINS + bin of its answers, ascending; up_to: answers in the cells before each, and in all.
+    cells: stretch * BINS + bin of its answers, ascending; up_to: answers in the cells before each and in all.
     block: where each stretch belongs; total: answered and given up of each block.
     """
 

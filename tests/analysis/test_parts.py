@@ -21,44 +21,64 @@ def rows(found: Section, title: str) -> list[tuple]:
     return [row for table in found.tables if table.title == title for row in table.rows]
 
 
-def test_the_four_parts_of_a_step_add_up_to_its_mean_response(open_peak):
+def test_the_parts_of_a_step_add_up_to_its_mean_response(open_peak):
     run = open_peak(broken=None)
     by_step = run.histograms_by(lambda series: series.step if series.outcome == "ok" else None)
     table = rows(section("parts", run), "What a step's time is made of")
     assert {row[0]: row[1] for row in table} == {step: found.n for step, found in by_step.items()}
-    for step, _, mean_ms, *four, _, _, _ in table:
-        assert sum(four) == pytest.approx(mean_ms)
+    for step, _, mean_ms, *each_ms in table:
+        assert sum(each_ms) == pytest.approx(mean_ms)
         assert mean_ms == pytest.approx(by_step[step].mean_us / 1e3, rel=1e-3)
 
 
 def test_connecting_is_taken_out_of_the_time_to_the_first_byte(open_peak):
-    table = {
-        row[0]: row for row in rows(section("parts", open_peak(broken=None)), "What a step's time is made of")
-    }
-    home, product = table["home"], table["product"]
-    assert home[7] == home[1]  # each visit opens its connection there
-    assert 0 < home[4] <= 2.001  # ms: what the simulation takes at most
-    assert home[4] == pytest.approx(home[8])
-    assert home[8] <= home[9] <= 2.001
-    assert (product[4], *product[7:]) == (0, 0, None, None)
+    found = section("parts", open_peak(broken=None))
+    table = {row[0]: row for row in rows(found, "What a step's time is made of")}
+    took = {row[:2]: row[2:] for row in rows(found, "How long the parts took where they occurred")}
+    n, mean_ms, median, p95, longest_ms = took["home", "connecting"]
+    assert n == table["home"][1]  # each visit opens its connection there
+    assert 0 < table["home"][4] <= 2.001  # ms: what the simulation takes at most
+    assert table["home"][4] == pytest.approx(mean_ms, rel=1e-3)
+    assert median.low <= median.value <= median.high <= p95.value <= longest_ms <= 2.001
+    assert median.value == pytest.approx(found.metrics["connect_p50"].value)
+    assert (table["product"][4], ("product", "connecting") in took) == (0, False)
+
+
+def test_requests_after_the_first_are_no_part_of_the_body(open_peak):
+    found = section("parts", open_peak(broken=None))
+    table = {row[0]: row for row in rows(found, "What a step's time is made of")}
+    _, answered, *_, body_ms, later_ms = table["product"]
+    assert later_ms == pytest.approx(body_ms, rel=0.01)  # the simulation halves what follows the first byte
+    assert {row[7] for step, row in table.items() if step != "product"} == {0}
+    ((step, n, each, connect_ms, wait_ms, more_body_ms),) = rows(
+        found, "What the later requests of a step are made of"
+    )
+    assert (step, n, each, connect_ms) == ("product", answered, 1.0, 0)
+    assert wait_ms + more_body_ms == pytest.approx(later_ms, rel=0.01)
+    assert wait_ms == more_body_ms
+    total_ms = sum(row[1] * row[2] for row in table.values())
+    assert found.metrics["later_share"].value == pytest.approx(answered * later_ms / total_ms)
 
 
 def test_the_shop_s_own_account_is_weighted_by_what_each_answer_stands_for(open_peak):
     run = open_peak(broken=None)
     table = {
         row[:2]: row
-        for row in rows(section("parts", run), "What the shop says of its own time (Server-Timing)")
+        for row in rows(section("server", run), "What the shop says of its own time (Server-Timing)")
     }
     answered = run.histograms_by(lambda series: series.step if series.outcome == "ok" else None, "first_byte")
     for step, found in answered.items():
-        _, _, mean_ms, read, stands_for = table[step, "db"]
+        _, _, mean_ms, median, _, read, stands_for = table[step, "db"]
+        if median is not None:
+            assert median.low <= median.value <= median.high
+            assert (median.n, median.value) == (read, pytest.approx(mean_ms, rel=0.5))
         assert read < stands_for <= found.n + 1
         assert mean_ms == pytest.approx(found.mean_us / 2e3, rel=0.35)  # half the first byte, from a sample
         assert table[step, "queue"][2] == pytest.approx(mean_ms / 2, rel=0.01)
 
 
 def test_the_share_of_the_cache_is_that_of_the_answers_read(open_peak):
-    found = section("parts", open_peak(broken=None))
+    found = section("server", open_peak(broken=None))
     table = rows(found, "What came from the shop's cache, of the answers read")
     hits, misses = sum(row[2] for row in table), sum(row[3] for row in table)
     metric = found.metrics["cache_hits"]
@@ -72,7 +92,7 @@ def test_a_run_without_notes_shows_what_it_has(open_peak):
         "Connecting was not recorded apart: it is part of the first byte."
     ]
     assert (found.metrics["connect_share"].value, found.metrics["connect_mean"].value) == (None, None)
-    assert "cache_hits" not in found.metrics
+    assert section("server", open_peak(broken=None, notes=False)).silent
 
 
 def test_the_title_says_where_most_of_the_slowest_step_goes(open_peak):

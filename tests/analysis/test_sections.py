@@ -17,7 +17,7 @@ from doorbuster.report import Section, load_analysis
 ROOT = Path(__file__).parents[2]
 SCRIPTS = (
     "capacity", "headroom", "scalability", "customers",
-    "losses", "orders", "fulfilment", "phases", "latency", "course", "parts",
+    "losses", "orders", "fulfilment", "phases", "latency", "course", "parts", "server",
     "steps", "freshness", "isolation", "asked", "laws", "generator",
 )  # fmt: skip
 GOOD = {"broken": None}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgpack
 import pytest
 
+from doorbuster.load.http.exchange import Exchange
 from doorbuster.load.notes import KEPT, MORE_ENTRIES, MOST_ENTRIES, SAMPLES, Entry, server_timing
 from doorbuster.load.recorder import Recorder
 from doorbuster.records.batch import Batch, CounterSecond, HealthSecond, SeriesKey
-from doorbuster.records.histogram import Histogram
+from doorbuster.records.histogram import Histogram, pack
 
 OK = SeriesKey("web", "buy", "checkout", "ok", "")
 HEALTH = HealthSecond(3, 0.2, 1.0, 5, 2, 0, 1000, b"")
@@ -71,14 +72,29 @@ def test_think_times_and_stays_are_counted_in_bins(recorder: Recorder):
 def test_connecting_stands_at_the_second_and_series_of_the_step(recorder: Recorder):
     recorder.connects += [(0, 107.9, 0.030), (0, 107.2, 0.020)]
     (row,) = taken(recorder).connects
-    assert row == (7, OK, 2, 50_000, 30_000)
+    assert row == (7, OK, 2, 50_000, 30_000, pack([30_000, 20_000]))
+
+
+def test_requests_after_the_first_of_a_step_are_split_like_it(recorder: Recorder):
+    def exchange(started_at: float, connect_s: float, first_byte_at: float, ended_at: float) -> Exchange:
+        return Exchange(
+            "GET", "home", "/", 200, "", started_at, started_at, connect_s, 0.0, first_byte_at, ended_at, 1,
+            1, connect_s == 0, False, "id", "", None, "", 0,
+        )  # fmt: skip
+
+    first = exchange(107.5, 0.01, 107.6, 107.7)
+    second, third = exchange(107.7, 0.02, 107.8, 107.9), exchange(107.9, 0, 108.1, 108.3)
+    recorder.later.append((0, 107.5, [first, second, third]))
+    recorder.later.append((0, 107.2, [first, exchange(107.7, 0, 107.75, 107.8)]))
+    (row,) = taken(recorder).later
+    assert row == (7, OK, 2, 3, 20_000, 330_000, 350_000, pack([600_000, 100_000]))
 
 
 def test_of_a_busy_second_every_kth_answer_is_read_and_says_how_many_it_stands_for(recorder: Recorder):
     recorder.told += [(0, 107.5, f"db;dur={position}") for position in range(10 * SAMPLES)]
     (row,) = taken(recorder).server_timings
-    read_us = sum(position * 1000 for position in range(0, 10 * SAMPLES, 10))
-    assert row == (7, OK, "db", "", SAMPLES, 10.0 * SAMPLES, 10.0 * read_us)
+    read_us = [position * 1000 for position in range(0, 10 * SAMPLES, 10)]
+    assert row == (7, OK, "db", "", SAMPLES, 10.0 * SAMPLES, 10.0 * sum(read_us), pack(read_us))
 
 
 def test_a_busy_second_makes_the_next_one_keep_fewer(recorder: Recorder):
@@ -99,7 +115,7 @@ def test_of_a_quiet_second_every_answer_is_read(recorder: Recorder):
         (0, 107.7, "cache;desc=HIT"),
     ]
     rows = {row.description: row for row in taken(recorder).server_timings}
-    assert {description: row[4:] for description, row in rows.items()} == {
+    assert {description: row[4:7] for description, row in rows.items()} == {
         "HIT": (2, 2.0, 0.0),
         "MISS": (1, 1.0, 0.0),
     }
@@ -108,7 +124,7 @@ def test_of_a_quiet_second_every_answer_is_read(recorder: Recorder):
 def test_the_requests_of_one_step_add_up_to_its_time(recorder: Recorder):
     recorder.told.append((0, 107.5, "db;dur=2, queue;dur=1, db;dur=3"))
     rows = {row.entry: row for row in taken(recorder).server_timings}
-    assert rows["db"][4:] == (1, 1.0, 5_000.0)
+    assert rows["db"][4:] == (1, 1.0, 5_000.0, pack([5_000]))
 
 
 def test_a_shop_that_puts_identifiers_there_does_not_fill_the_file(recorder: Recorder):

@@ -10,11 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from doorbuster.records.asides import Connecting, CounterKey, Parts, ServerEntry, ServerTimes
+from doorbuster.records.asides import (
+    Connecting,
+    CounterKey,
+    LaterRequests,
+    Parts,
+    ServerEntry,
+    ServerTimes,
+    WeightedTimes,
+)
 from doorbuster.records.batch import (
     ConnectSecond,
     CounterSecond,
     FreshnessReading,
+    LaterSecond,
     SeriesKey,
     ServerTimingSecond,
     StaySecond,
@@ -28,7 +37,7 @@ from doorbuster.records.schema import FILE_NAME, SCHEMA_VERSION, TABLES
 SERIES = SeriesKey("web", "buy", "pay", "ok", "")
 FORMAT_1 = Path(__file__).with_name("format_1.sql")
 ADDED_IN_2 = ("counters", "thinks", "stays", "connects", "server_timings", "freshness")
-ADDED_IN_3 = ("request_sums",)
+ADDED_IN_3 = ("request_sums", "later_requests")
 
 
 @pytest.fixture
@@ -42,10 +51,17 @@ def recorded(tmp_path: Path, make_meta, make_batch) -> Path:
                     counters=(CounterSecond(3, "web", "retries", 2), CounterSecond(12, "web", "retries", 1)),
                     thinks=(ThinkSecond(3, "web", pack([5_000_000])),),
                     stays=(StaySecond(3, "web", pack([9_000_000, 1_000_000])),),
-                    connects=(ConnectSecond(3, SERIES, 1, 700, 700), ConnectSecond(4, SERIES, 2, 500, 300)),
+                    connects=(
+                        ConnectSecond(3, SERIES, 1, 700, 700, pack([700])),
+                        ConnectSecond(4, SERIES, 2, 500, 300, pack([200, 300])),
+                    ),
+                    later=(
+                        LaterSecond(3, SERIES, 2, 3, 10, 20, 30, pack([40, 50])),
+                        LaterSecond(4, SERIES, 1, 1, 1, 2, 3, pack([6])),
+                    ),
                     server_timings=(
-                        ServerTimingSecond(3, SERIES, "db", "", 2, 20.0, 20_000.0),
-                        ServerTimingSecond(4, SERIES, "db", "", 1, 1.0, 2_000.0),
+                        ServerTimingSecond(3, SERIES, "db", "", 2, 20.0, 20_000.0, pack([900, 1100])),
+                        ServerTimingSecond(4, SERIES, "db", "", 1, 1.0, 2_000.0, pack([2000])),
                         ServerTimingSecond(4, SERIES, "cache", "HIT", 1, 1.0, 0.0),
                     ),
                 )
@@ -94,6 +110,37 @@ def test_connecting_and_server_timing_add_up(recorded: Path):
     assert parts.server[ServerEntry(SERIES, "cache", "HIT")] == ServerTimes(2, 2.0, 0.0)
 
 
+def test_times_of_single_steps_are_kept_in_bins(recorded: Path):
+    with Run.open(recorded) as run:
+        parts = run.parts()
+    assert {SERIES: Histogram.from_values([700, 200, 300] * 2)} == parts.connect_times
+    later = LaterRequests(6, 8, 22, 44, 66, Histogram.from_values([40, 50, 6] * 2))
+    assert {SERIES: later} == parts.later
+    ((entry, sample),) = parts.server_times.items()
+    assert entry == ServerEntry(SERIES, "db", "")
+    assert sample.n == 6
+    assert sample.effective_n == pytest.approx(6)  # one minute: each stands for as many as the others
+
+
+def test_a_sample_is_weighted_by_what_its_minutes_stand_for():
+    quiet, busy = Histogram.from_values([1000] * 60), Histogram.from_values([9000] * 60)
+    sample = WeightedTimes(((quiet, 1.0), (busy, 9.0)))
+    assert (sample.times.quantile_us(0.1), sample.times.quantile_us(0.11)) == (1000, 9007)
+    assert sample.effective_n == pytest.approx(600**2 / (60 + 60 * 81))
+
+
+def test_a_file_of_format_2_has_sums_instead_of_the_times_of_single_steps(recorded: Path):
+    with Run.open(recorded) as run:
+        new = run.parts()
+    with contextlib.closing(sqlite3.connect(recorded / FILE_NAME)) as db:
+        db.executescript(
+            "DROP TABLE later_requests; DROP TABLE request_sums; PRAGMA user_version = 2;"
+            "ALTER TABLE connects DROP COLUMN connect; ALTER TABLE server_timings DROP COLUMN took;"
+        )
+    with Run.open(recorded) as run:
+        assert Parts(new.connect, new.server) == run.parts()
+
+
 def test_a_day_of_notes_stays_small(tmp_path: Path, make_meta, make_batch):
     """One row a minute for each key, however many reports; bins of a minute are joined."""
     with RunWriter.create(tmp_path, make_meta(), {}) as writer:
@@ -103,16 +150,21 @@ def test_a_day_of_notes_stays_small(tmp_path: Path, make_meta, make_batch):
                     second,
                     stays=(StaySecond(second, "web", pack([second])),),
                     thinks=(ThinkSecond(second, "web", pack([0, 0, second + 1])),),
-                    connects=(ConnectSecond(second, SERIES, 1, second, second),),
+                    connects=(ConnectSecond(second, SERIES, 1, second, second, pack([second])),),
+                    later=(LaterSecond(second, SERIES, 1, 2, 3, 4, 5, pack([second])),),
                     server_timings=(ServerTimingSecond(second, SERIES, "db", "", 1, 2.0, 3.0),),
                 )
             ])  # fmt: skip
     with Run.open(tmp_path) as run:
-        for table in ("stays", "thinks", "connects", "server_timings"):
+        for table in ("stays", "thinks", "connects", "later_requests", "server_timings"):
             assert run._select(f"SELECT count(*) FROM {table}") == [(3,)]
         assert run.stays()["web"] == Histogram.from_values(range(150))
         assert run.thinks()["web"] == Histogram.from_values([0] * 300 + list(range(1, 151)))
         assert run.parts().connect[SERIES] == (150, sum(range(150)), 149)
+        assert run.parts().connect_times[SERIES] == Histogram.from_values(range(150))
+        assert run.parts().later == {
+            SERIES: LaterRequests(150, 300, 450, 600, 750, Histogram.from_values(range(150)))
+        }
         assert run.parts().server[ServerEntry(SERIES, "db", "")] == (150, 300.0, 450.0)
 
 

@@ -23,6 +23,7 @@ from doorbuster.records.batch import (
     Event,
     Exemplar,
     HealthSecond,
+    LaterSecond,
     OrderAttempt,
     RequestSecond,
     SeriesKey,
@@ -116,26 +117,35 @@ class Recorder:
         for at_s, left_s, channel in self.visits:
             stays[int(at_s), channel].append(round((left_s - at_s) * 1e6))
         thinks = rng.lognormal(math.log(peak.think_s * 1e6), 1.17, 400).clip(max=70e6).astype(np.int64)
-        connects, timings = [], []
+        connects, later, timings = [], [], []
         for (second, key), times in sorted(self.times.items()) if peak.notes else ():
             first_byte_us = np.array(times[2])
             if key.step in ("home", "till_sale"):
                 took_us = np.minimum(2000, first_byte_us)
                 connects.append(
-                    ConnectSecond(second, key, took_us.size, int(took_us.sum()), int(took_us.max()))
+                    ConnectSecond(
+                        second, key, took_us.size, int(took_us.sum()), int(took_us.max()), pack(took_us)
+                    )
                 )
+            if key.step == "product" and key.outcome == "ok":  # half of what follows the first byte
+                after_us = (np.array(times[1]) - np.array(times[2])) // 2
+                sum_us = int(after_us.sum())
+                n = after_us.size
+                later.append(LaterSecond(second, key, n, n, 0, sum_us // 2, sum_us // 2, pack(after_us)))
             if key.outcome != "ok":
                 continue
             n, read_us = len(times[0]), float(first_byte_us[0])
+            db, queue = pack([round(read_us / 2)]), pack([round(read_us / 4)])
             timings += [
-                ServerTimingSecond(second, key, "db", "", 1, n, n * read_us / 2),
-                ServerTimingSecond(second, key, "queue", "", 1, n, n * read_us / 4),
+                ServerTimingSecond(second, key, "db", "", 1, n, n * read_us / 2, db),
+                ServerTimingSecond(second, key, "queue", "", 1, n, n * read_us / 4, queue),
                 ServerTimingSecond(second, key, "cache", "HIT" if second % 4 else "MISS", 1, n, 0.0),
             ]
         return {
             "stays": tuple(StaySecond(*at, pack(us)) for at, us in sorted(stays.items())),
             "thinks": (ThinkSecond(0, peak.web, pack(thinks)),),
             "connects": tuple(connects),
+            "later": tuple(later),
             "server_timings": tuple(timings),
             "counters": peak.counters,
         }

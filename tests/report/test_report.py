@@ -297,6 +297,7 @@ def test_the_summary_for_programs_carries_every_number(failed, open_peak):
         "latency",
         "course",
         "parts",
+        "server",
         "steps",
         "asked",
         "laws",
