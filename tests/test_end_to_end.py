@@ -203,7 +203,7 @@ def test_a_run_ended_before_the_first_customer_leaves_no_report(tmp_path):
         start_new_session=True,
     )
     wait_until((folder / "shop.log").exists)  # the shop is about to open, which takes it two seconds
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)  # as a pipeline does it
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 105, said
     assert "before the first customer came" in said

@@ -6,6 +6,7 @@ answers at once; a DoorbusterError becomes one plain message and its exit code, 
 
 from __future__ import annotations
 
+import signal
 import sys
 from difflib import get_close_matches
 from importlib import import_module
@@ -76,6 +77,9 @@ def doorbuster() -> None:
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    for number in (signal.SIGTERM, signal.SIGHUP):  # how a pipeline or a closed terminal says Ctrl-C
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup means that we go on
+            signal.signal(number, signal.default_int_handler)
     try:
         code = doorbuster(standalone_mode=False)
     except DoorbusterError as error:
@@ -85,6 +89,7 @@ def main() -> None:
         error.show()
         code = int(ExitCode.USAGE)
     except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
         code = int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()

@@ -49,7 +49,10 @@ def command(master_host: str, master_port: int, processes: int, locustfile: str)
     ]  # fmt: skip
     if processes > 1:
         words += ["--processes", str(processes)]
+    process = subprocess.Popen(words)
     try:
-        return subprocess.call(words)
+        return process.wait()
     except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
         return 105
