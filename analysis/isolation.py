@@ -11,13 +11,14 @@ served.
 A channel is slowed when its median or p95 certainly rose (the interval of the difference lies above 0), by
 100 ms and by a quarter at least; it is not slowed when so much can be ruled out for both. Nobody notices less
 than 0.1 s (Nielsen, Usability Engineering, 1993). Channels on one clock peak together: what slows one of them
-cannot be told.
+cannot be told. Where several merchants share a platform, each one's channels together are judged as well, in
+the peaks of the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -45,7 +46,7 @@ from doorbuster.stats.proportion import ProportionEstimate, clustered_proportion
 from doorbuster.stats.response import ResponseQuantile, Stretch, response_quantiles
 from doorbuster.units import format_duration, format_ratio
 
-QUESTION = "Does one channel's peak slow the others down?"
+QUESTION = "Does one {} peak slow the others down?"
 ROSE_RATIO = 1.25  # a channel whose own customers rose so much may have slowed itself
 NOTICED_US, SLOWER_RATIO = 100_000.0, 0.25
 FEWER_SERVED = 0.02
@@ -94,24 +95,41 @@ def analyse(run: Run) -> Section:
     if scenario is not None:
         clocks = clocks_of(scenario, run.grain_s)
         alone = tuple(name for name, channel in scenario.channels.items() if not channel.is_open)
-    peaking = [clock for clock in clocks if clock.peak.size and clock.calm.size]
+    peaking = _peaking(clocks)
     names = [name for clock in clocks for name in clock.channels] + list(alone)
     if len(names) < 2 or not peaking:
         why = "there is one channel" if len(names) == 1 else "no channel has both a peak and calm seconds"
         return Section(
-            name="isolation", question=QUESTION, sentence=f"The question does not arise: {why}.",
-            metrics=_metrics(()), silent=True,
+            name="isolation", question=QUESTION.format("channel's"),
+            sentence=f"The question does not arise: {why}.", metrics=_metrics(()), silent=True,
         )  # fmt: skip
-    pairs = _pairs(run, clocks, peaking, names)
+    pairs = _pairs(run, clocks, {name: name for name in names})
+    whose = (
+        {name: one.merchant for name, one in scenario.channels.items() if one.merchant} if scenario else {}
+    )
+    between = _pairs(run, _of_merchants(clocks, whose), whose) if whose else ()
     return Section(
         name="isolation",
-        question=QUESTION,
-        sentence=_sentence(pairs),
+        question=QUESTION.format("merchant's" if between else "channel's"),
+        sentence=_sentence(between or pairs),
         findings=_findings(pairs),
         figures=_chart(run, pairs, peaking),
-        tables=_tables(pairs),
-        metrics=_metrics(pairs),
+        tables=(*(_tables(between, "merchant") if between else ()), *_tables(pairs, "channel")),
+        metrics={**_metrics((*pairs, *between)), **_metrics(pairs)},
     )
+
+
+def _peaking(clocks: Sequence[Clock]) -> list[Clock]:
+    """Those that have both a peak and calm seconds."""
+    return [clock for clock in clocks if clock.peak.size and clock.calm.size]
+
+
+def _of_merchants(clocks: Sequence[Clock], whose: Mapping[str, str]) -> list[Clock]:
+    """Clocks of channels as clocks of those whose channels they are."""
+    return [
+        replace(clock, channels=tuple(dict.fromkeys(whose[name] for name in clock.channels)))
+        for clock in clocks
+    ]
 
 
 def _scenario(run: Run) -> Scenario | None:
@@ -123,16 +141,17 @@ def _scenario(run: Run) -> Scenario | None:
     return scenario if abs(scenario.demand.duration_s - run.meta.duration_s) < 0.5 else None
 
 
-def _pairs(
-    run: Run, clocks: Sequence[Clock], peaking: Sequence[Clock], names: Sequence[str]
-) -> tuple[Pair, ...]:
-    found = run.histograms_by(lambda series: (series.channel, series.outcome), "response", run.grain_s)
+def _pairs(run: Run, clocks: Sequence[Clock], whose: Mapping[str, str]) -> tuple[Pair, ...]:
+    """`whose`: as what each channel is compared, itself or its merchant."""
+    found = run.histograms_by(
+        lambda series: (whose.get(series.channel, series.channel), series.outcome), "response", run.grain_s
+    )
     customers = run.customers(run.grain_s)
     pairs = []
-    for clock in peaking:
+    for clock in _peaking(clocks):
         others = [o for o in clocks if o is not clock and clock.rise(o.rates_per_s) >= ROSE_RATIO]
         label = " and ".join((clock.name, *(other.name for other in others)))
-        for name in names:
+        for name in dict.fromkeys(whose.values()):
             if name in clock.channels:
                 if len(clock.channels) > 1:
                     mates = " and ".join(mate for mate in clock.channels if mate != name)
@@ -140,7 +159,7 @@ def _pairs(
             elif any(name in other.channels for other in others):
                 pairs.append(Pair(name, clock.name, "cannot tell", "its own customers rise at the same time"))
             else:
-                mine = [row for row in customers if row.channel == name]
+                mine = [row for row in customers if whose.get(row.channel) == name]
                 calm, peak = (
                     _fared(found, mine, name, seconds, run.grain_s) for seconds in (clock.calm, clock.peak)
                 )
@@ -289,7 +308,8 @@ def _ratio_metric(entry: tuple[Bounded, int, bool] | None, whose: str) -> Metric
     return Metric(found.value, "", found.low, found.high, n, meaning, at_least)
 
 
-def _tables(pairs: Sequence[Pair]) -> tuple[Table, ...]:
+def _tables(pairs: Sequence[Pair], what: str) -> tuple[Table, ...]:
+    head = Column(what.capitalize())
     compared = [(pair, pair.calm, pair.peak) for pair in pairs if pair.calm is not None]
     both = [(pair, (calm, peak)) for pair, calm, peak in compared if calm is not None and peak is not None]
     verdicts: list[tuple[Cell, ...]] = []
@@ -299,14 +319,14 @@ def _tables(pairs: Sequence[Pair]) -> tuple[Table, ...]:
         verdicts.append((pair.channel, f"{pair.peaking} peaks", pair.judged, pair.why, times))
     tables = [
         Table(
-            "Each channel while others peak",
-            (Column("Channel"), Column("While"), Column("Verdict"), Column("Because"), Column("p95, times")),
+            f"Each {what} while others peak",
+            (head, Column("While"), Column("Verdict"), Column("Because"), Column("p95, times")),
             tuple(verdicts), "The last column: p95 in the others' peak over p95 in their calm.",
         ),
     ]  # fmt: skip
     for title, names, of in (
-        ("Response times in calm and while others peak", ("Median", "p95"), _times),
-        ("Success in calm and while others peak", ("Served", "Could order"), _shares),
+        ("Response times by {} in calm and while others peak", ("Median", "p95"), _times),
+        ("Success by {} in calm and while others peak", ("Served", "Could order"), _shares),
     ):
         heads = [Column(f"{name}, {when}") for name in names for when in ("calm", "peak")]
         rows = tuple(
@@ -315,7 +335,7 @@ def _tables(pairs: Sequence[Pair]) -> tuple[Table, ...]:
         )
         if rows:
             note = "Intervals of 95 % that allow for neighbouring requests being alike. – means too few."
-            tables.append(Table(title, (Column("Channel"), Column("While"), *heads), rows, note))
+            tables.append(Table(title.format(what), (head, Column("While"), *heads), rows, note))
     return tuple(tables)
 
 

@@ -72,6 +72,27 @@ def read_ledger(
         gevent.sleep(SETTLE_INTERVAL_S)
 
 
+def joined(ledgers: Mapping[str, Ledger]) -> Ledger:
+    """The ledgers of several merchants as one; whose product it is stands before each SKU: `north:12345A`."""
+    return Ledger(
+        orders=tuple(
+            order._replace(lines=tuple(line._replace(sku=_whose(merchant, line.sku)) for line in order.lines))
+            for merchant, ledger in ledgers.items()
+            for order in ledger.orders
+        ),
+        stock=tuple(
+            row._replace(sku=_whose(merchant, row.sku))
+            for merchant, ledger in ledgers.items()
+            for row in ledger.stock
+        ),
+        read_at_s=max(ledger.read_at_s for ledger in ledgers.values()),
+    )
+
+
+def _whose(merchant: str, sku: str) -> str:
+    return f"{merchant}:{sku}" if merchant else sku
+
+
 def _as_ledger(books: Books, opening: Opening, started_unix_s: float) -> Ledger:
     return Ledger(
         orders=tuple(

@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from pathlib import Path
 from time import perf_counter, time, time_ns
@@ -22,11 +23,12 @@ from gevent.event import Event as Flag
 
 from doorbuster.errors import DoorbusterError, RunError, RunInterrupted
 from doorbuster.gate import AbortWatch
-from doorbuster.load.books import Opening, read_ledger, read_opening
+from doorbuster.load.books import Opening, joined, read_ledger, read_opening
 from doorbuster.load.drivers import raised
 from doorbuster.load.generator import REPORT_INTERVAL_S, TRAFFIC_TAG
 from doorbuster.load.roster import Roster, Rows
 from doorbuster.load.target import (
+    Place,
     PlainClient,
     Target,
     check_allowed,
@@ -35,10 +37,11 @@ from doorbuster.load.target import (
     set_faults,
 )
 from doorbuster.records.batch import Batch, Event
+from doorbuster.records.ledger import Ledger
 from doorbuster.records.meta import RunMeta, RunStatus
 from doorbuster.records.runfile import RunWriter
 from doorbuster.scenario import Scenario, Schedule, plan_schedule
-from doorbuster.storefronts import Assortment, Rejected, Storefront
+from doorbuster.storefronts import Rejected, Storefront
 
 logger = logging.getLogger("doorbuster")
 
@@ -69,8 +72,7 @@ class Orders:
 
     run_id: str
     schedule: Schedule
-    assortment: Assortment
-    url: str
+    places: Mapping[str, Place]  # by merchant; "" is the merchant of a shop that has only one
     started_at: float  # the run's zero on the `perf_counter` of whoever holds these orders
 
 
@@ -119,7 +121,7 @@ class Conductor:
         self._target: Target | None = None
         self._writer: RunWriter | None = None
         self._roster: Roster | None = None
-        self._opening: Opening | None = None
+        self._openings: dict[str, Opening] = {}
         self._queue: list[Batch] = []
         self._own_reports = 0
         self._arrived = Flag()
@@ -170,10 +172,15 @@ class Conductor:
         self._target = open_target(scenario, brief.folder / "shop.log")
         check_allowed(scenario, self._target.url, confirmed_host=brief.confirmed_host)
         allow = scenario.safety.allow
-        assortment = read_assortment(brief.driver, self._target.url, self._tag(), allow)
-        self._opening = self._with_books(
-            lambda client: read_opening(brief.driver, client, started_unix_s=time())
-        )
+        places = {
+            merchant: Place(url, read_assortment(brief.driver, url, self._tag(), allow))
+            for merchant, url in self._target.urls.items()
+        }
+        for merchant, place in places.items():
+            read = partial(read_opening, brief.driver, started_unix_s=time())
+            opening = self._with_books(place.url, read)
+            if opening is not None:
+                self._openings[merchant] = opening
         remarks = self._crew.meet()
         if self._ending is not None:
             raise RunInterrupted("ended before the first customer came; there is nothing to report")
@@ -186,7 +193,7 @@ class Conductor:
             brief.folder, self._meta(schedule, starts_at_ns), schedule.planned_per_second()
         )
         self._break_parts()
-        self._crew.hand_out(Orders(brief.run_id, schedule, assortment, self._target.url, self._started_at))
+        self._crew.hand_out(Orders(brief.run_id, schedule, places, self._started_at))
         for remark in remarks:
             self._record("clock", remark)
 
@@ -252,22 +259,30 @@ class Conductor:
         assert self._writer is not None
         status: RunStatus
         status, reason = self._ending or ("finished", "")
-        opening = self._opening
-        if opening is not None:
-            ledger = self._with_books(
-                lambda client: read_ledger(
-                    self.brief.driver,
-                    client,
-                    opening,
-                    started_unix_s=self._starts_at_unix_s,
-                    settle_s=BOOKS_LIMIT_S if status == "finished" else 2 * REPORT_INTERVAL_S,
-                )
-            )
-            if ledger is not None:
-                self._writer.write_ledger(ledger)
+        ledger = self._read_ledger(BOOKS_LIMIT_S if status == "finished" else 2 * REPORT_INTERVAL_S)
+        if ledger is not None:
+            self._writer.write_ledger(ledger)
         if self._own_reports:
             self._writer.write([Batch(CONDUCTOR, self._own_reports, final=True)])
         self._writer.finish(status, reason)
+
+    def _read_ledger(self, settle_s: float) -> Ledger | None:
+        """The books of all merchants; None unless every one of them shows its own."""
+        assert self._target is not None
+        ledgers: dict[str, Ledger] = {}
+        for merchant, url in self._target.urls.items():
+            opening = self._openings.get(merchant)
+            if opening is None:
+                return None
+            read = partial(
+                read_ledger, self.brief.driver,
+                opening=opening, started_unix_s=self._starts_at_unix_s, settle_s=settle_s,
+            )  # fmt: skip
+            ledger = self._with_books(url, read)
+            if ledger is None:
+                return None
+            ledgers[merchant] = ledger
+        return joined(ledgers)
 
     def _reasons_to_stop(self, batches: list[Batch]) -> list[str]:
         reasons = []
@@ -306,14 +321,13 @@ class Conductor:
         """Seconds since the start of the run, negative before it."""
         return perf_counter() - self._started_at
 
-    def _with_books(self, read: Callable[[PlainClient], Any]) -> Any:
-        """Read the shop's books; a shop that refuses is noted, because the audit is then unknown.
+    def _with_books(self, url: str, read: Callable[[PlainClient], Any]) -> Any:
+        """Read the books of the shop at `url`; a refusal is noted, because the audit is then unknown.
 
         Raises: AnalysisError, if the driver raises before the run.
         """
-        assert self._target is not None
         allow = self.brief.scenario.safety.allow
-        client = PlainClient(self._target.url, self._tag(), limit_s=BOOKS_LIMIT_S, allow=allow)
+        client = PlainClient(url, self._tag(), limit_s=BOOKS_LIMIT_S, allow=allow)
         try:
             return read(client)
         except Rejected as refusal:

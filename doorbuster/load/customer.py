@@ -81,7 +81,7 @@ class Customer(Visitor):
         finally:
             self._note_order(key, intended_at, answer, cause, placed, lines)
         self._order = 1
-        self.generator.order_refs.append(placed.ref)
+        self.generator.order_refs(self.arrival.channel).append(placed.ref)
         return placed
 
     def wants_order(self) -> None:
@@ -90,12 +90,12 @@ class Customer(Visitor):
 
     def take_order_ref(self) -> str | None:
         """The oldest remembered order of this worker's customers, given out once; None if there is none."""
-        refs = self.generator.order_refs
+        refs = self.generator.order_refs(self.arrival.channel)
         return refs.popleft() if refs else None
 
     def any_order_ref(self) -> str | None:
         """The reference of an order this worker's customers placed lately; None before the first."""
-        refs = self.generator.order_refs
+        refs = self.generator.order_refs(self.arrival.channel)
         return self.rng.choice(refs) if refs else None
 
     # ---- inside

@@ -19,6 +19,7 @@ import numpy as np
 
 from doorbuster.load.conductor import Orders
 from doorbuster.load.roster import Rows
+from doorbuster.load.target import Place
 from doorbuster.records.batch import Batch
 from doorbuster.scenario import Scenario, plan_schedule, read_scenario
 from doorbuster.storefronts import Assortment
@@ -41,8 +42,7 @@ def orders_to_wire(
         "scenario_name": scenario.name,
         "seed": scenario.seed,
         "without_retries": not scenario.has_retries,
-        "assortment": astuple(orders.assortment),
-        "url": orders.url,
+        "places": {name: (place.url, astuple(place.assortment)) for name, place in orders.places.items()},
         "started_at": orders.started_at + counter_offset_s,
         "index": index,
         "count": count,
@@ -58,8 +58,10 @@ def orders_from_wire(wire: dict[str, Any], scenario: Scenario) -> Orders:
     return Orders(
         run_id=wire["run_id"],
         schedule=plan_schedule(scenario),
-        assortment=Assortment(*(tuple(column) for column in wire["assortment"])),
-        url=wire["url"],
+        places={
+            name: Place(url, Assortment(*map(tuple, columns)))
+            for name, (url, columns) in wire["places"].items()
+        },
         started_at=wire["started_at"],
     )
 

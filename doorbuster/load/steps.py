@@ -81,11 +81,12 @@ class StepTaker:
     def _face_of(self, errand: Errand) -> Face:
         """What this customer sees the shop through in the errand's channel, and what they see."""
         generator = self.generator
-        session = errand.session(generator.url, generator.http_settings)
+        place = generator.place(self.arrival.channel)
+        session = errand.session(place.url, generator.http_settings)
         shop = errand.driver(
             cast(Client, session),
             channel=errand.channel,
-            assortment=generator.assortment,
+            assortment=place.assortment,
             rng=self.rng,
             visit=self.visit,
         )

@@ -108,6 +108,11 @@ class Channel(StrictModel):
         description="Number of agents who work in a loop, one customer after the other, instead of a share.",
         examples=[12],
     )
+    merchant: str | None = Field(
+        default=None,
+        description="Whose shop these customers visit, of those that the target names.",
+        examples=["north"],
+    )
     pace_s: DurationS = Field(
         default=0.0,
         alias="pace",

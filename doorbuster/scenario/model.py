@@ -20,6 +20,7 @@ from doorbuster.scenario.document import Document
 from doorbuster.scenario.faults import Fault, attempt, faults_of, key_text, nearest
 from doorbuster.scenario.freshness import Freshness
 from doorbuster.scenario.journeys import CHANNELS, JOURNEYS, MIXES
+from doorbuster.scenario.merchants import merchant_rules
 from doorbuster.scenario.safety import Safety
 from doorbuster.scenario.stress import Offline
 from doorbuster.scenario.strict import StrictModel
@@ -94,6 +95,7 @@ class Scenario(StrictModel):
         yield from own_demand_rules(raw.get("channels"), attempt(Demand.model_validate, raw.get("demand")))
         yield from _phases_exist(raw.get("thresholds"), raw.get("demand"))
         yield from _network_comes_back(raw.get("channels"), raw.get("demand"))
+        yield from merchant_rules(raw.get("channels"), raw.get("target"), raw.get("freshness"))
 
     @property
     def demands(self) -> dict[str, Demand]:

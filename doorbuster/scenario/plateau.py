@@ -30,6 +30,8 @@ def plateau_text(scenario: Scenario, levels: Sequence[Level], *, url: str, seed:
     A rate is that of all open channels together; a channel with a demand of its own keeps the part in it that
     it has at the busiest moment of the scenario.
 
+    All channels visit the one shop at `url`, whichever merchant's they would.
+
     Thresholds on a phase or on a section are left out: a plateau has no phases, sections judge whole runs.
     """
     document: Any = read_document(scenario.source_text, "scenario").data
@@ -46,7 +48,8 @@ def plateau_text(scenario: Scenario, levels: Sequence[Level], *, url: str, seed:
 
     document["demand"] = demand(scenario.demand, parts.get("", 1.0))
     document["channels"] = {
-        name: {**values, "demand": demand(scenario.demands[name], parts[name])} if name in parts else values
+        name: {key: value for key, value in values.items() if key != "merchant"}
+        | ({"demand": demand(scenario.demands[name], parts[name])} if name in parts else {})
         for name, values in document["channels"].items()
     }
     document["target"] = _target(document["target"], scenario, url)
@@ -55,6 +58,24 @@ def plateau_text(scenario: Scenario, levels: Sequence[Level], *, url: str, seed:
         key: value for key, value in dict(document.get("thresholds") or {}).items() if _stays(str(key))
     }
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+
+
+def same_customers(text: str, other: str) -> bool:
+    """Whether two plateaus send the same customers, with the same promises to keep.
+
+    Shop, rate, seed and the words about it may differ.
+    """
+    return _customers(text) == _customers(other)
+
+
+def _customers(text: str) -> dict[str, Any]:
+    document: Any = read_document(text, "scenario").data
+    kept = {key: value for key, value in document.items() if key in ("channels", "thresholds", "drain")}
+    kept["channels"] = {
+        name: {key: value for key, value in values.items() if key != "demand"}
+        for name, values in document["channels"].items()
+    }
+    return kept
 
 
 def _target(written: dict[str, Any], scenario: Scenario, url: str) -> dict[str, Any]:

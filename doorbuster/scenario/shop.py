@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
@@ -27,6 +28,8 @@ ROOM_STYLES = ("cloudflare", "queue-it")
 ROOM_STATUSES = (200, 202, 429)
 HIGHEST_SEED = 2**63 - 1
 MOST = 1_000_000
+MOST_MERCHANTS = 8
+_MERCHANT = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 Profile = Annotated[
     str, BeforeValidator(choice("profile", PROFILES)), WithJsonSchema({"enum": list(PROFILES)})
@@ -51,6 +54,36 @@ def parse_status(raw: object) -> int:
 
 
 Status = Annotated[int, BeforeValidator(parse_status), WithJsonSchema({"enum": list(ROOM_STATUSES)})]
+
+
+def parse_merchants(raw: object) -> tuple[str, ...]:
+    """Two names or more, each once."""
+    if (
+        not isinstance(raw, list | tuple)
+        or not 2 <= len(raw) <= MOST_MERCHANTS
+        or len(set(map(str, raw))) < len(raw)
+        or not all(isinstance(name, str) and _MERCHANT.fullmatch(name) for name in raw)
+    ):
+        raise refuse(
+            f"must be a list of 2 to {MOST_MERCHANTS} different names of small letters, digits and -, "
+            "such as [north, south]",
+            got=shown(raw),
+        )
+    return tuple(raw)
+
+
+Merchants = Annotated[
+    tuple[str, ...],
+    BeforeValidator(parse_merchants),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {"type": "string", "pattern": f"^{_MERCHANT.pattern}$"},
+            "minItems": 2,
+            "maxItems": MOST_MERCHANTS,
+        }
+    ),
+]
 
 
 class PartFault(StrictModel):
@@ -160,6 +193,11 @@ class Shop(StrictModel):
         description="A waiting room in front of the shop.",
         examples=[{"admit": "5 customers/s", "active": 200}],
     )
+    merchants: Merchants | None = Field(
+        default=None,
+        description="Merchants who share the shop's process and workers; each channel names its own.",
+        examples=[["north", "south"]],
+    )
     faults: tuple[PartFault, ...] = Field(
         default=(),
         description="What breaks behind the shop during the run.",
@@ -183,6 +221,7 @@ class Shop(StrictModel):
             "cold_cache": self.cold_cache,
             "holding_page": _seconds(self.holding_page_s),
             "waiting_room": self.waiting_room,
+            "merchants": self.merchants,
             "faults": self.faults,
         }
         return {key: value for key, value in knobs.items() if value is not None}
@@ -203,6 +242,7 @@ class Shop(StrictModel):
             "--payment-time": _seconds(self.payment_time_s),
             "--notify": self.notify,
             "--sync-lag": _seconds(self.sync_lag_s),
+            "--merchants": ",".join(self.merchants) if self.merchants else None,
             "--holding-page": _seconds(self.holding_page_s),
             "--waiting-room": _per_s(room.admit_per_s, "customers") if room else None,
             "--waiting-room-active": room.active if room else None,

@@ -14,6 +14,8 @@ from doorbuster.units import format_duration
 def told_of(channel: Channel) -> tuple[str, ...]:
     """One sentence for each key of the channel that says how its people and machines behave."""
     sentences = []
+    if channel.merchant is not None:
+        sentences.append(f"they visit the shop of {channel.merchant}")
     if channel.devices:
         sentences.append(_devices(channel))
     if channel.pages is not None:

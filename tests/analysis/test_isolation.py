@@ -18,7 +18,7 @@ FLASH = "{stages: [{for: 30s, at: 10%}, {for: 30s, at: 100%}]}"
 STEADY = "{stages: [{for: 60s, at: 100%}]}"
 SCENARIO = """
 title: Two clocks
-target: {storefront: reference, shop: {profile: replatformed}}
+target: {storefront: reference, shop: {profile: replatformed%(merchants)s}}
 demand: {peak: 20 customers/s, curve: %(shared)s}
 channels: %(channels)s
 """
@@ -35,7 +35,8 @@ def analysed(root, tmp_path):
 
     def analyse(calm_ms, peak_ms, *, n=10, served=1.0, channels=None, shared=FLASH, spread=0.1):
         channels = channels or f"{{{WEB}, store: {OWN % STEADY}}}"
-        text = SCENARIO % {"shared": shared, "channels": channels}
+        merchants = ", merchants: [north, south]" if "merchant:" in channels else ""
+        text = SCENARIO % {"shared": shared, "channels": channels, "merchants": merchants}
         meta = RunMeta(
             run_id="r1", title="Two clocks", scenario_name="c", scenario_text=text, storefront="reference",
             target_url="http://127.0.0.1:1", shop_profile="replatformed", seed=1, workers=1,
@@ -63,8 +64,8 @@ def analysed(root, tmp_path):
     return analyse
 
 
-def verdicts(found):
-    (table,) = [table for table in found.tables if table.title == "Each channel while others peak"]
+def verdicts(found, what="channel"):
+    (table,) = [table for table in found.tables if table.title == f"Each {what} while others peak"]
     return {(row[0], row[1]): row[2] for row in table.rows}
 
 
@@ -107,6 +108,22 @@ def test_channels_of_one_demand_cannot_be_told_apart_and_it_says_what_to_do(anal
     assert set(verdicts(found).values()) == {"cannot tell"}
     assert "they share one demand and peak together" in found.sentence
     assert "give it the key demand" in found.findings[0]
+
+
+def test_a_merchants_flash_sale_that_slows_the_shop_of_another_is_told_of_the_merchants(analysed):
+    """North sells in a flash by the web; south has a telephone that nobody uses and the tills that suffer."""
+    tills = (OWN % STEADY).replace("{demand", "{merchant: south, demand", 1)
+    channels = (
+        "{web: {share: 100%, merchant: north, journeys: {browse: 1}}, "
+        f"store: {tills}, phone: {{seats: 1, merchant: south, journeys: {{phone_order: 1}}}}}}"
+    )
+    found = analysed(60, 900, channels=channels)
+    assert verdicts(found, "merchant") == {("south", "north peaks"): "slowed"}
+    assert verdicts(found)["store", "web peaks"] == "slowed"
+    assert found.question == "Does one merchant's peak slow the others down?"
+    assert found.sentence.startswith("Yes: while north peaked, south was slowed (p95 from 6")
+    assert found.metrics["p95_ratio_south"].value == pytest.approx(15, rel=0.05)
+    assert found.metrics["slowed"].value == 1  # the store; the merchant is not counted beside it
 
 
 def test_a_channel_whose_own_customers_rise_meanwhile_may_have_slowed_itself(analysed):

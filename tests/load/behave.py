@@ -21,6 +21,7 @@ from locust.env import Environment  # patches the interpreter, so it comes first
 
 from doorbuster.load.customer import Customer
 from doorbuster.load.generator import Assignment, Generator
+from doorbuster.load.target import Place
 from doorbuster.records.histogram import Histogram
 from doorbuster.scenario import Schedule, load_scenario
 from doorbuster.scenario.schedule import Lane
@@ -149,7 +150,7 @@ def run(case: dict) -> dict:
         urlopen(f"{case['url']}/stall/{time() + started_at - perf_counter() + at_s}/{for_s}").close()
     assignment = Assignment(
         run_id="moods", worker="w", index=0, count=1, scenario=scenario, schedule=schedule,
-        assortment=Assortment(("A",), (1.0,), ("a",), ("a",)), url=case["url"],
+        places={"": Place(case["url"], Assortment(("A",), (1.0,), ("a",), ("a",)))},
         started_at=started_at, max_in_flight=100_000, max_rate_per_s=1e6,
     )  # fmt: skip
     Generator(environment, assignment, Moody, batches.append).run()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from doorbuster.load.books import read_ledger, read_opening
+from doorbuster.load.books import joined, read_ledger, read_opening
 from doorbuster.records.ledger import audit
 from doorbuster.storefronts import BookedOrder, Books, Line, StockRow
 
@@ -73,3 +73,20 @@ def test_a_sku_that_came_on_sale_during_the_run_counts_from_its_own_opening():
 
 def test_a_shop_without_books_has_no_opening():
     assert read_opening(Shop(None), None, started_unix_s=STARTED) is None
+
+
+def test_the_same_sku_of_two_merchants_is_two_products():
+    """North has sold one unit too many; south still has five of a product with the same number."""
+    sold_out = (
+        Books((), (StockRow("tea", 1, 1, 0),)),
+        Books((order("N1", "run:1:1", STARTED, 2),), (StockRow("tea", 1, -1, 2),)),
+    )
+    plenty = Books((), (StockRow("tea", 5, 5, 0),)), Books((), (StockRow("tea", 5, 5, 0),))
+    both = joined({"north": ledger_of(*sold_out), "south": ledger_of(*plenty)})
+    assert [line.sku for order in both.orders for line in order.lines] == ["north:tea"]
+    assert audit([], both, run_id="run").oversold == (("north:tea", 1),)
+
+
+def test_the_ledger_of_a_shop_with_one_merchant_is_left_as_it_is():
+    alone = ledger_of(Books((), ()), Books((order("N1", "run:1:1", STARTED),), ()))
+    assert joined({"": alone}) == alone

@@ -1,0 +1,89 @@
+"""Which merchant each channel visits, and what is said when that cannot be."""
+
+from __future__ import annotations
+
+import pytest
+
+from doorbuster.errors import ScenarioError
+from doorbuster.scenario import read_scenario, told_of
+
+TEXT = """\
+title: t
+target: {shop: {profile: replatformed, merchants: [north, south]}}
+demand: {peak: 10 customers/s, curve: {stages: [{for: 10s, at: 100%}]}}
+channels:
+  web: {share: 50%, merchant: north, journeys: {browse: 1}}
+  app: {share: 50%, merchant: south, journeys: {browse: 1}}
+"""
+ROOMS = "must be a list of 2 to 8 different names of small letters, digits and -, such as [north, south]"
+
+
+def problem(old: str, new: str) -> str:
+    assert old in TEXT
+    with pytest.raises(ScenarioError) as caught:
+        read_scenario(TEXT.replace(old, new))
+    (line,) = str(caught.value).splitlines()
+    return line.partition(":")[2]
+
+
+def test_channels_are_directed_to_merchants_who_are_opened_with_the_shop():
+    scenario = read_scenario(TEXT)
+    assert {name: channel.merchant for name, channel in scenario.channels.items()} == {
+        "web": "north",
+        "app": "south",
+    }
+    options = scenario.target.shop.options
+    assert options[options.index("--merchants") + 1] == "north,south"
+    assert told_of(scenario.channels["web"]) == ("they visit the shop of north",)
+
+
+def test_another_design_keeps_the_merchants():
+    assert read_scenario(TEXT).with_target(profile="in-house-2004").target.shop.merchants == (
+        "north",
+        "south",
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[north, south]", "[north]", f"2:51: target.shop.merchants {ROOMS} (got a list of 1)"),
+        ("[north, south]", "[north, north]", f"2:51: target.shop.merchants {ROOMS} (got a list of 2)"),
+    ],
+)
+def test_merchants_are_several_different_names(old, new, said):
+    with pytest.raises(ScenarioError) as caught:
+        read_scenario(TEXT.replace(old, new))
+    assert said in str(caught.value)
+
+
+def test_a_channel_must_say_whose_shop_it_visits():
+    told = problem(" merchant: south,", "")
+    assert told == "6:3: channels.app must name the merchant whose shop it visits; add merchant: north"
+
+
+def test_a_merchant_whom_the_shop_does_not_have_is_named_with_the_nearest():
+    told = problem("merchant: south", "merchant: suoth")
+    assert told.startswith(
+        "6:31: channels.app.merchant is not a merchant of target.shop (got suoth); did you mean"
+    )
+
+
+def test_a_merchant_whom_nobody_visits_is_a_mistake():
+    told = problem("merchant: south", "merchant: north")
+    assert told == "2:51: target.shop.merchants has a merchant whom no channel visits (got south)"
+
+
+def test_a_shop_without_merchants_has_no_channels_of_one():
+    with pytest.raises(ScenarioError, match="not a merchant of"):
+        read_scenario(TEXT.replace(", merchants: [north, south]", ""))
+
+
+def test_freshness_looks_at_one_shop_only():
+    with pytest.raises(ScenarioError, match="cannot be measured with"):
+        read_scenario(TEXT + "freshness: {every: 5s}\n")
+
+
+def test_a_single_shop_at_an_address_has_no_merchants():
+    with pytest.raises(ScenarioError, match="not a merchant of"):
+        read_scenario(TEXT).with_target(url="http://127.0.0.1:8004")
