@@ -157,7 +157,7 @@ def _goodput_chart(found: SearchResult) -> tuple[Chart, ...]:
 
 def _answer_table(found: SearchResult) -> Table:
     metrics = _metrics(found)
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for label, factor in (("per second", 1.0), ("per minute", 60.0), ("per hour", 3600.0)):
         cells = [
             _times(metrics[name], factor, "", "count" if factor > 1 else "")

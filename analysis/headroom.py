@@ -53,7 +53,7 @@ def _unknown(found: SearchResult | None) -> Section:
 
 def _sentence(held: Headroom) -> str:
     least = "at least " if held.at_least else ""
-    ends = " to ".join("?" if end is None else f"{end:.3g}" for end in (held.low, held.high))
+    ends = " to ".join("unknown" if end is None else f"{end:.3g}" for end in (held.low, held.high))
     text = f"The shop can take {least}{held.ratio:.3g} times the peak (95 % interval {ends})"
     if held.held_probability is None:
         return f"{text}; how likely the peak is held cannot be told."

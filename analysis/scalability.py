@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from doorbuster.records.run import Run
 from doorbuster.records.scaling import FILE_NAME, ScalingResult, find_scaling
-from doorbuster.report.section import Chart, Column, Mark, Metric, Section, Series, Table, main
+from doorbuster.report.section import Cell, Chart, Column, Mark, Metric, Section, Series, Table, main
 from doorbuster.stats.scaling import Scaling, needed, scale
 from doorbuster.stats.usl import FEWEST_POINTS, Interval, ScalabilityFit
 from doorbuster.units import format_ratio
@@ -74,12 +74,18 @@ def _fits(found: ScalingResult) -> dict[str, Scaling | None]:
 
 
 def _sentence(found: ScalingResult, chosen: Scaling | None) -> str:
-    words = WORDS[found.kind]
+    words, first, last = WORDS[found.kind], found.points[0], found.points[-1]
     best = max(found.points, key=lambda point: point.per_s)
     text = (
         f"With {best.n:g} {words.n} the shop did most, {best.per_s:.4g} {words.per_s} per second, "
-        f"of {found.points[0].n:g} to {found.points[-1].n:g} that were tried"
+        f"of {first.n:g} to {last.n:g} that were tried"
     )
+    if found.kind == "sizes":
+        enough = " ".join(_enough(found, chosen)[:1])
+        text = (
+            f"The shop takes {first.per_s:.4g} customers per second with a size of {first.n:g} and "
+            f"{last.per_s:.4g} with {last.n:g}. {enough}"
+        ).rstrip(". ")
     if chosen is None:
         return f"{text}; a law of growth needs {FEWEST_POINTS} different sizes."
     return f"{text}. {_peak_words(found, chosen)}"
@@ -130,7 +136,7 @@ def _findings(found: ScalingResult, chosen: Scaling | None) -> tuple[str, ...]:
                 f"{missed} of the {len(found.points)} points are further from it than their own intervals: "
                 "go by the points, not by the law."
             )
-    return (*told, *_enough(found, chosen))
+    return (*told, *_enough(found, chosen)[1:])
 
 
 def _enough(found: ScalingResult, chosen: Scaling | None) -> tuple[str, ...]:
@@ -233,24 +239,23 @@ def _residual_chart(found: ScalingResult, chosen: Scaling | None) -> tuple[Chart
 
 def _point_table(found: ScalingResult, chosen: Scaling | None) -> Table:
     words = WORDS[found.kind]
-    fitted = (
-        {}
-        if chosen is None
-        else dict(zip(chosen.law.n.tolist(), chosen.law.fitted_per_s.tolist(), strict=True))
-    )
-    rows = tuple(
-        (
-            point.n, Metric(point.per_s, "per_s", point.low, point.high), fitted.get(point.n),
-            None if point.n not in fitted else point.per_s - fitted[point.n], point.response_s, point.source,
-        )
-        for point in found.points
-    )  # fmt: skip
-    columns = (
-        Column(words.n.capitalize()), Column(f"{words.per_s.capitalize()} per second"),
-        Column("By the law", "per_s"), Column("Difference", "per_s"), Column("Mean response time", "s"),
-        Column("Run"),
-    )  # fmt: skip
-    return Table("The points, and how far they are from the law", columns, rows)
+    columns = [Column(words.n.capitalize()), Column(f"{words.per_s.capitalize()} per second")]
+    rows: list[list[Cell]] = [
+        [point.n, Metric(point.per_s, "per_s", point.low, point.high)] for point in found.points
+    ]
+    if chosen is not None:
+        columns += [Column("By the law", "per_s"), Column("Difference", "per_s")]
+        says = chosen.law.curve.throughput_per_s
+        for row, point in zip(rows, found.points, strict=True):
+            row += [says(point.n), point.per_s - says(point.n)]
+    if found.kind == "sweep":
+        columns.append(Column("Mean response time", "s"))
+        for row, point in zip(rows, found.points, strict=True):
+            row.append(point.response_s)
+    columns.append(Column("Run"))
+    title = "The points" if chosen is None else "The points, and how far they are from the law"
+    whole = ((*row, point.source) for row, point in zip(rows, found.points, strict=True))
+    return Table(title, tuple(columns), tuple(whole))
 
 
 def _law_table(chosen: Scaling | None) -> tuple[Table, ...]:

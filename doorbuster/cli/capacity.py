@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from doorbuster.stats.capacity import SearchSettings
     from doorbuster.stats.plateau import Measured, Plateau, Proposal
 
-LONG_OF_BUDGET = 8  # a long plateau takes this part of the time at most
-START_OF_DEMAND = 0.25
-SHORTEST_SETTLE_S, LONGEST_SETTLE_S = 3.0, 60.0
-
 
 @click.command("capacity")
 @click.argument("scenario")
@@ -92,17 +88,22 @@ def command(
     \b
     Example: doorbuster capacity ms-christmas-2004 --profile replatformed
     """
+    from doorbuster.cli.capacity_settings import refuse_a_short_budget, settings_of
     from doorbuster.cli.locust_process import local_workers
     from doorbuster.cli.pipeline import find_locustfile, find_scenario, new_run_folder
     from doorbuster.cli.plateaus import PlateauRunner, open_shop
-    from doorbuster.errors import ExitCode, UsageError
+    from doorbuster.errors import DoorbusterError, ExitCode, UsageError
     from doorbuster.gate.indicators import binding_thresholds
 
+    if channel is not None and sweep is None:
+        raise UsageError("--channel goes with --sweep; a search sends the customers of all channels")
+    if sweep is not None and (start or highest):
+        raise UsageError("--start and --highest are for a search; with --sweep the seats are the load")
     plan = find_scenario(scenario, profile=profile, url=url, seed=seed)
     who_comes = find_locustfile(locustfile)
     options = [*(["--confirm-host", confirm_host] if confirm_host else []),
                *(local_workers(workers) if workers else [])]  # fmt: skip
-    settings = _settings(plan, start=start, highest=highest, budget=budget, settle=settle)
+    settings = settings_of(plan, start=start, highest=highest, budget=budget, settle=settle)
     if sweep is not None:
         return _sweep(plan, sweep, channel, settings, out, who_comes, options, quiet=quiet)
     thresholds = binding_thresholds(plan.thresholds)
@@ -110,16 +111,21 @@ def command(
         raise UsageError(
             f"{plan.name} has no threshold that more customers could break; add one to thresholds"
         )
+    refuse_a_short_budget(settings)
     folder = new_run_folder(out, plan)
     if not quiet:
         click.secho(plan.title, bold=True, err=True)
     with open_shop(plan, folder / "shop.log") as address:
         runner = PlateauRunner(plan, thresholds, folder, address, who_comes, tuple(options))
         search = _Search(runner, settings, quiet=quiet)
-        interrupted = search.until_answered()
+        try:
+            interrupted = search.until_answered()
+        except DoorbusterError:
+            if search.has_begun:
+                _conclude(folder, search.record(finished=False))
+            raise
     result = search.record(finished=not interrupted)
-    _report(folder, result)
-    _tell(result, folder)
+    _conclude(folder, result)
     if interrupted:
         return int(ExitCode.INTERRUPTED)
     return 0 if result.rate_per_s is not None else int(ExitCode.INCONCLUSIVE)
@@ -140,7 +146,7 @@ def _sweep(
     from doorbuster.cli.pipeline import new_run_folder
     from doorbuster.cli.plateaus import open_shop
     from doorbuster.cli.sweep import LOST_S, SHORTEST_HOLD_S, Sweep, choose_channel, parse_seats
-    from doorbuster.errors import ExitCode
+    from doorbuster.errors import DoorbusterError, ExitCode
 
     seats = parse_seats(sweep)
     hold_s = max(SHORTEST_HOLD_S, settings.budget_s / len(seats) - settings.settle_s - LOST_S)
@@ -149,12 +155,24 @@ def _sweep(
     todo = Sweep(plan, chosen, tuple(seats), settings.settle_s, float(int(hold_s)), folder, locustfile,
                  tuple(options))  # fmt: skip
     with open_shop(plan, folder / "shop.log") as address:
-        result, interrupted = todo.run(address, quiet=quiet)
-    if result.points:
-        best = max(result.points, key=lambda point: point.per_s)
+        try:
+            interrupted = todo.run(address, quiet=quiet)
+        except DoorbusterError:
+            _conclude_sweep(folder)
+            raise
+    _conclude_sweep(folder)
+    return int(ExitCode.INTERRUPTED) if interrupted else 0
+
+
+def _conclude_sweep(folder: Path) -> None:
+    """The report of the points that are known: that of the run that did most, with the curve on top."""
+    from doorbuster.records.scaling import find_scaling
+
+    found = find_scaling(folder / "run.sqlite")
+    if found is not None and found.points:
+        best = max(found.points, key=lambda point: point.per_s)
         write_report(folder, folder / best.source)
         tell_section(folder, "scalability")
-    return int(ExitCode.INTERRUPTED) if interrupted else 0
 
 
 class _Search:
@@ -165,6 +183,11 @@ class _Search:
         self._settings = settings
         self._quiet = quiet
         self._history: list[Plateau] = []
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is a plateau to tell of."""
+        return bool(self._history)
 
     def until_answered(self) -> bool:
         """Run what the search proposes until it has its answer; whether somebody stopped it before."""
@@ -227,41 +250,26 @@ class _Search:
             click.secho(f"  {self._known()}", dim=True, err=True)
 
 
-def _settings(
-    plan: Scenario, *, start: str | None, highest: str | None, budget: str, settle: str | None
-) -> SearchSettings:
-    from doorbuster.errors import UsageError
-    from doorbuster.scenario import estimate
-    from doorbuster.stats.capacity import SearchSettings
-    from doorbuster.units import parse_duration_s, parse_rate_per_s
+def _conclude(folder: Path, result: SearchResult) -> None:
+    """The answer, and its report: that of the run at the highest rate that held, with the search on top."""
+    from doorbuster.stats.capacity_answer import MEANINGS
 
-    expected = estimate(plan)
-    each = expected.peak_requests_per_s / max(expected.peak_customers_per_s, 1e-9)
-    visits_s = [lane.visit_s for lane in expected.lanes if plan.channels[lane.channel].is_open]
-    try:
-        budget_s = parse_duration_s(budget)
-        settle_s = parse_duration_s(settle) if settle else max(visits_s, default=0.0)
-        top = parse_rate_per_s(highest, counts="customers") if highest else plan.safety.max_rate_per_s / each
-        first = parse_rate_per_s(start, counts="customers") if start else START_OF_DEMAND * plan.peak_per_s
-        if not settle:
-            settle_s = min(max(settle_s, SHORTEST_SETTLE_S), LONGEST_SETTLE_S)
-        return SearchSettings(
-            start_per_s=min(first, top), highest_per_s=top, settle_s=float(round(settle_s)),
-            budget_s=budget_s, long_s=float(min(75, max(25, round(budget_s / LONG_OF_BUDGET)))),
-        )  # fmt: skip
-    except ValueError as error:
-        raise UsageError(f"--start, --highest, --budget or --settle: {error}") from error
-
-
-def _report(folder: Path, result: SearchResult) -> None:
-    """The report of the search: that of its run at the highest rate that held, with the search on top."""
-    if not result.plateaus:
-        return
-    limit = result.rate_per_s or 0.0
-    usable = [plateau for plateau in result.plateaus if plateau.status != "invalid"] or list(result.plateaus)
-    below = [plateau for plateau in usable if plateau.rate_per_s <= limit]
-    shown = max(below, key=lambda p: (p.rate_per_s, p.seconds)) if below else usable[0]
-    write_report(folder, folder / shown.run)
+    if result.plateaus:
+        limit = result.rate_per_s or 0.0
+        usable = [plateau for plateau in result.plateaus if plateau.status != "invalid"] or list(
+            result.plateaus
+        )
+        below = [plateau for plateau in usable if plateau.rate_per_s <= limit]
+        shown = max(below, key=lambda p: (p.rate_per_s, p.seconds)) if below else usable[0]
+        write_report(folder, folder / shown.run)
+    click.echo()
+    click.secho(result.sentence, bold=True)
+    for flag in result.flags:
+        if flag in MEANINGS:
+            click.echo(f"  - {MEANINGS[flag]}")
+    click.echo(f"took:    {result.elapsed_s:.0f} s, {len(result.plateaus)} plateaus")
+    if result.plateaus:
+        click.echo(f"report:  {folder / 'index.html'}")
 
 
 def write_report(folder: Path, run_folder: Path) -> None:
@@ -286,13 +294,3 @@ def tell_section(folder: Path, name: str) -> None:
     for section in analysed.sections:
         print_section(section)
     click.echo(f"report:  {folder / 'index.html'}")
-
-
-def _tell(result: SearchResult, folder: Path) -> None:
-    click.echo()
-    click.secho(result.sentence, bold=True)
-    for flag in result.flags:
-        click.echo(f"  - {flag}")
-    click.echo(f"took:    {result.elapsed_s:.0f} s, {len(result.plateaus)} plateaus")
-    if (folder / "index.html").exists():
-        click.echo(f"report:  {folder / 'index.html'}")

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-END_LIMIT_S = 120.0
+from doorbuster.errors import ExitCode, RunError
 
 
 def local_workers(count: int) -> list[str]:
@@ -57,6 +57,14 @@ class LocustProcess:
             self._process.send_signal(signal.SIGINT)
         else:
             os.killpg(self._process.pid, signal.SIGKILL)
+
+    def failure(self, what: str) -> RunError:
+        """Why a run recorded nothing; the error ends with the exit code of the process."""
+        error = RunError(f"{what} was not run: {self.last_words()}")
+        code = self.exit_code()
+        if code in {int(known) for known in ExitCode} - {int(ExitCode.PASS)}:
+            error.exit_code = ExitCode(code)
+        return error
 
     def last_words(self) -> str:
         """What a user needs to see when there is no run: our own message, or the end of the log."""

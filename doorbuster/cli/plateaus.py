@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from doorbuster.cli.locust_process import LocustProcess
-from doorbuster.errors import RecordError, RunError, TargetError
+from doorbuster.errors import RecordError, TargetError
 
 if TYPE_CHECKING:
     from doorbuster.records.run import Run
@@ -88,9 +88,7 @@ class PlateauRunner:
         process = LocustProcess(self.locustfile, options, folder)
         ended_early = self._watch(process, folder, proposal, show)
         if not (folder / "run.sqlite").exists():
-            raise RunError(
-                f"the plateau at {proposal.rate_per_s:.4g} per s was not run: {process.last_words()}"
-            )
+            raise process.failure(f"the plateau at {proposal.rate_per_s:.4g} per s")
         return self._measure(folder, proposal, elapsed_s=time.monotonic() - began_s, stopped=ended_early)
 
     def folder_of(self, proposal: Proposal, number: int) -> Path:

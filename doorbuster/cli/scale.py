@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from doorbuster.records.run import Run
     from doorbuster.records.search import SearchResult
 
 
@@ -42,12 +43,11 @@ def command(results: tuple[str, ...], out: Path | None) -> int:
         raise UsageError(
             f"needs results of at least two sizes (got {', '.join(f'{size:g}' for size in sizes)})"
         )
-    names = {search.scenario for _, _, search in found}
-    if len(names) > 1:
-        raise UsageError(f"results of different scenarios are no curve (got {', '.join(sorted(names))})")
     found.sort(key=lambda item: item[0])
     largest = found[-1]
     with Run.open(largest[1]) as run:
+        for _, source, _ in found[:-1]:
+            _refuse_others(run, source, largest[1])
         folder = new_run_folder(out, recorded_scenario(run))
     points = tuple(
         ScalingPoint(
@@ -66,6 +66,20 @@ def command(results: tuple[str, ...], out: Path | None) -> int:
     return 0
 
 
+def _refuse_others(run: Run, source: Path, largest: Path) -> None:
+    """Only the shop may differ between the results of one curve."""
+    from doorbuster.errors import UsageError
+    from doorbuster.records.run import Run
+    from doorbuster.scenario.plateau import same_customers
+
+    with Run.open(source) as other:
+        if not same_customers(run.meta.scenario_text, other.meta.scenario_text):
+            raise UsageError(
+                f"{source} sent other customers than {largest}, or had other promises to keep: no curve; "
+                "between the searches change only the shop"
+            )
+
+
 def read_result(text: str) -> tuple[float, Path, SearchResult]:
     """Size, folder and answer of one SIZE=RESULT.
 
@@ -78,9 +92,13 @@ def read_result(text: str) -> tuple[float, Path, SearchResult]:
     stated = before if before.replace(".", "", 1).isdigit() else ""
     folder = Path(after if stated else text)
     search = find_search(folder / "run.sqlite") if (folder / "capacity.json").is_file() else None
-    if search is None or search.rate_per_s is None or search.at_least:
-        raise UsageError(f"{folder}: holds no answer of `doorbuster capacity` with an upper end")
+    if search is None:
+        raise UsageError(f"{folder}: is no folder of a `doorbuster capacity`")
+    if search.rate_per_s is None or search.at_least:
+        raise UsageError(f"{folder}: the shop's limit is not in it: {search.sentence}")
     size = float(stated) if stated else search.size
-    if not size or size <= 0:
+    if size is None:
         raise UsageError(f"{folder}: of unknown size; write it in front, such as 4={folder}")
+    if size <= 0:
+        raise UsageError(f"{text}: the size must be above 0")
     return size, folder, search

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from doorbuster.cli.locust_process import LocustProcess
-from doorbuster.errors import RunError, UsageError
+from doorbuster.errors import UsageError
 
 if TYPE_CHECKING:
     from doorbuster.records.run import Run
-    from doorbuster.records.scaling import ScalingPoint, ScalingResult
+    from doorbuster.records.scaling import ScalingPoint
     from doorbuster.scenario import Scenario
 
 SHORTEST_HOLD_S = 5.0
@@ -72,8 +72,8 @@ class Sweep:
     locustfile: Path
     options: tuple[str, ...]
 
-    def run(self, url: str, *, quiet: bool) -> tuple[ScalingResult, bool]:
-        """All points, and whether somebody stopped it before the last one."""
+    def run(self, url: str, *, quiet: bool) -> bool:
+        """Write one point after the other; whether somebody stopped it before the last one."""
         from doorbuster.records.scaling import ScalingResult
 
         title = f"{self.plan.title}: {self.channel}"
@@ -87,10 +87,9 @@ class Sweep:
                     said = f"{point.per_s:.4g} requests/s, {point.response_s or 0:.3g} s each"
                     click.echo(f"{seats:6d} seats  {said}", err=True)
         except KeyboardInterrupt:
-            return result, True
-        result = replace(result, finished=True)
-        result.write(self.folder)
-        return result, False
+            return True
+        replace(result, finished=True).write(self.folder)
+        return False
 
     def _point(self, url: str, seats: int, number: int) -> ScalingPoint:
         from doorbuster.records.run import Run
@@ -112,7 +111,7 @@ class Sweep:
             process.exit_code()
             raise
         if not (folder / "run.sqlite").exists():
-            raise RunError(f"the run with {seats} seats was not run: {process.last_words()}")
+            raise process.failure(f"the run with {seats} seats")
         with Run.open(folder) as run:
             return measure_point(run, seats, first=round(self.settle_s), seconds=int(self.hold_s))
 

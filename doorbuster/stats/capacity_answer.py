@@ -183,6 +183,6 @@ def _sentence(
     if known.over is None:
         limit = "the generator" if "generator-bound" in flags else "the highest rate allowed"
         return f"Capacity is at least {rate:.4g} customers/s; {limit} ended the search, not the shop."
-    ends = f"{'?' if low is None else f'{low:.4g}'} to {'?' if high is None else f'{high:.4g}'}"
+    ends = " to ".join("unknown" if end is None else f"{end:.4g}" for end in (low, high))
     text = f"Capacity is {rate:.4g} customers/s (95 % interval {ends}); {binding} breaks first."
     return text + (" After an overload it did not recover: metastable." if "did not recover" in flags else "")

@@ -147,9 +147,11 @@ def end_early(measured: Measured) -> str:
     for indicator in measured.indicators:
         found = read([indicator], [measured.seconds], tails=False)
         if growing and found.level is not None and found.level > _HOPELESS_LEVEL:
-            return f"the queue grows and {found.name} is already at {_times(found.level)} what is allowed"
+            return (
+                f"the queue grows and {found.name} is already at {_factor(found.level)} times what is allowed"
+            )
         if measured.seconds >= CLEAR_AFTER_S and _CLEAR_LEVEL < found.low < math.inf:
-            return f"{found.name} is certainly at more than {_times(found.low)} what is allowed"
+            return f"{found.name} is certainly at more than {_factor(found.low)} times what is allowed"
     return ""
 
 
@@ -196,12 +198,11 @@ def _verdict(readings: Sequence[Reading], *, growing: bool, seconds: float) -> t
 
 
 def _span(found: Reading) -> str:
-    if found.level is None:
-        return f"0 (at most {_times(found.high)})"
-    return f"{_times(found.level)} ({_times(found.low)} to {_times(found.high)})"
+    level = -math.inf if found.level is None else found.level
+    return f"{_factor(level)} times ({_factor(found.low)} to {_factor(found.high)})"
 
 
-def _times(level: float) -> str:
+def _factor(level: float) -> str:
     if level > math.log(1e4):
-        return "over 10000 times"
-    return f"{math.exp(level):.2g} times" if level > -math.inf else "0 times"
+        return "over 10000"
+    return f"{math.exp(level):.2g}"

@@ -115,7 +115,7 @@ def test_the_demand_says_how_many_are_needed(section):
     result = swept(SATURATED, kind="sizes", demand_per_s=400.0, demand_high_per_s=2000.0)
     found = section(result)
     assert found.metrics["needed"].value == 13  # 50 n / (1 + .05 (n - 1)) >= 400 from 12.7 on
-    assert any("13 instances are needed, by this law" in told for told in found.findings)
+    assert "13 instances are needed, by this law" in found.sentence
     assert any("no number of instances is enough" in told for told in found.findings)
 
 
@@ -134,7 +134,9 @@ def test_scale_joins_searches_by_size(tmp_path, build_peak):
     words = searches(tmp_path, build_peak, {1: 10.0, 2: 19.0, 4: 36.0, 8: 60.0})
     done = CliRunner().invoke(doorbuster, ["scale", *words, "--out", str(tmp_path / "curve")])
     assert done.exit_code == 0, done.output
-    assert "8 instances are needed, as measured, with 95 % certainty" in " ".join(done.output.split())
+    said = done.output.replace("│", " ").split()
+    assert "8 instances are needed, as measured, with 95 % certainty" in " ".join(said)
+    assert "takes 10 customers per second with a size of 1 and 60 with 8." in " ".join(said)
     assert "capacity grow with the size" in (tmp_path / "curve" / "index.html").read_text()
     result = find_scaling(tmp_path / "curve" / "run.sqlite")
     assert [(point.n, point.per_s) for point in result.points] == [(1, 10.0), (2, 19.0), (4, 36.0), (8, 60.0)]
@@ -152,6 +154,22 @@ def test_scale_refuses_what_is_no_curve(tmp_path, build_peak, rates, strip, mess
     words = [word.partition("=")[2] for word in words] if strip else words
     done = CliRunner().invoke(doorbuster, ["scale", *words, "--out", str(tmp_path / "curve")])
     assert message in str(done.exception)
+
+
+def test_scale_joins_scenarios_that_differ_in_the_shop_and_refuses_other_customers(tmp_path, build_peak):
+    text = Run.open(build_peak()).meta.scenario_text
+    words = searches(tmp_path, build_peak, {1: 10.0})
+    for size, other in ((2, text.replace("title:", "seed: 9\ntitle: 2 of", 1)), (3, text + "drain: 7s\n")):
+        folder = tmp_path / f"of-{size}"
+        folder.mkdir()
+        shutil.copy(build_peak(meta={"scenario_text": other}) / "run.sqlite", folder / "run.sqlite")
+        replace(SEARCH, scenario=f"shop-{size}").write(folder)
+        words.append(f"{size}={folder}")
+    joined = CliRunner().invoke(doorbuster, ["scale", *words[:2], "--out", str(tmp_path / "two")])
+    assert joined.exit_code == 0, joined.output
+    refused = CliRunner().invoke(doorbuster, ["scale", *words, "--out", str(tmp_path / "three")])
+    assert "sent other customers than" in str(refused.exception)
+    assert not (tmp_path / "three").exists()
 
 
 def test_a_search_of_the_embedded_shop_knows_its_size(tmp_path, build_peak):

@@ -67,6 +67,42 @@ def test_ctrl_c_keeps_what_is_known_and_leaves_no_process(tmp_path):
     assert "Nothing is known yet" in out
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--start", "0 customers/s"), "--start: must be above 0 (got '0 customers/s')"),
+        (("--highest", "3"), "--highest: must be a rate with its unit, such as"),
+        (
+            ("--start", "9/s", "--highest", "3/s"),
+            "--start: must not be above the highest rate, 3 customers/s",
+        ),
+        (("--settle", "soon"), "--settle: must be a duration with its unit, such as"),
+        (("--budget", "1m"), "--budget: must be at least 1m47s, with plateaus that settle for 3 s (got 1m)"),
+        (("--channel", "web"), "--channel goes with --sweep; a search sends the customers of all channels"),
+        (
+            ("--sweep", "1,2", "--start", "1/s"),
+            "--start and --highest are for a search; with --sweep the seats",
+        ),
+        (("--sweep", "1,x"), "--sweep: must be whole numbers from 1 to 10,000"),
+        (("--sweep", "1,2", "--channel", "till"), "--channel: tiny has no channel 'till'; it has web"),
+    ],
+)
+def test_a_wrong_word_is_refused_by_the_name_of_its_option(doorbuster, tmp_path, words, said):
+    (tmp_path / "tiny.yaml").write_text(SCENARIO)
+    ended = doorbuster("capacity", "tiny.yaml", *words, cwd=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(said)
+    assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.parametrize("words", [(), ("--sweep", "1,2")])
+def test_a_shop_that_is_not_there_is_told_from_a_fault_of_ours(doorbuster, tmp_path, words):
+    (tmp_path / "tiny.yaml").write_text(SCENARIO)
+    ended = doorbuster("capacity", "tiny.yaml", "--url", "http://127.0.0.1:9", *words, cwd=tmp_path)
+    assert ended.returncode == 106
+    assert "was not run: http://127.0.0.1:9 cannot be loaded" in ended.stderr
+
+
 def test_a_scenario_without_a_promise_that_load_can_break_is_refused(tmp_path):
     text = SCENARIO.replace('http_req_duration: ["p(95)<500ms"]', 'customers: ["count>1"]')
     (tmp_path / "x.yaml").write_text(text)
