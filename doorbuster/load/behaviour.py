@@ -39,8 +39,8 @@ def think_law(think: Think) -> Law:
             constant_s = min(think.constant_s, max_s)
             return lambda _: constant_s
         case "uniform":
-            low_s, high_s = think.low_s, think.high_s
-            return lambda rng: min(rng.uniform(low_s, high_s), max_s)
+            low_s, width_s = think.low_s, think.high_s - think.low_s
+            return lambda rng: min(low_s + width_s * rng.random(), max_s)
         case "exponential":
             rate_per_s = 1.0 / think.mean_s
             return lambda rng: min(rng.expovariate(rate_per_s), max_s)

@@ -7,7 +7,7 @@ each intended start whatever the shop does: a stalled shop never slows the arriv
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter, time
@@ -27,11 +27,11 @@ from doorbuster.load.health import HealthProbe
 from doorbuster.load.http.exchange import Exchange
 from doorbuster.load.http.settings import HttpSettings, hosts_of
 from doorbuster.load.live_stats import feed_locust
+from doorbuster.load.nap import dormitory_of_this_thread
 from doorbuster.load.process import prepare_process
 from doorbuster.load.recorder import Recorder
 from doorbuster.load.roster import Rows
 from doorbuster.load.sources import sources_for
-from doorbuster.load.target import Place
 from doorbuster.records.batch import Batch, Event
 from doorbuster.scenario import Scenario, Schedule
 from doorbuster.storefronts import Assortment, Storefront, Visit
@@ -55,20 +55,11 @@ class Assignment:
     count: int
     scenario: Scenario
     schedule: Schedule
-    places: Mapping[str, Place]  # by merchant; "" is the merchant of a shop that has only one
+    assortment: Assortment
+    url: str
     started_at: float
     max_in_flight: int
     max_rate_per_s: float
-
-    @property
-    def url(self) -> str:
-        """Where a shop of one merchant is, or the first of several."""
-        return next(iter(self.places.values())).url
-
-    @property
-    def assortment(self) -> Assortment:
-        """What is sold there."""
-        return next(iter(self.places.values())).assortment
 
 
 def assignment_of(orders: Orders, scenario: Scenario, *, index: int, count: int, worker: str) -> Assignment:
@@ -80,7 +71,8 @@ def assignment_of(orders: Orders, scenario: Scenario, *, index: int, count: int,
         count=count,
         scenario=scenario,
         schedule=orders.schedule,
-        places=orders.places,
+        assortment=orders.assortment,
+        url=orders.url,
         started_at=orders.started_at,
         max_in_flight=max(scenario.safety.max_in_flight // count, 1),
         max_rate_per_s=scenario.safety.max_rate_per_s / count,
@@ -99,9 +91,11 @@ class Generator:
     ) -> None:
         self.scenario = assignment.scenario
         self.run_id = assignment.run_id
+        self.url = assignment.url
         self.started_at = assignment.started_at
         self.closes_at = assignment.started_at + assignment.schedule.duration_s
         self.ends_at = self.closes_at + assignment.scenario.drain_s
+        self.assortment = assignment.assortment
         self.driver = driver
         self.http_settings = HttpSettings(
             headers={TRAFFIC_TAG: assignment.run_id},
@@ -111,11 +105,10 @@ class Generator:
         self.recorder = Recorder(
             assignment.worker, started_at=self.started_at, pause=partial(gevent.sleep, 0)
         )
+        self.dormitory = dormitory_of_this_thread()
         self.stop_cause = "interrupted"
         self.in_flight = 0
-        self._order_refs: dict[str, deque[str]] = {
-            merchant: deque(maxlen=_ORDERS_REMEMBERED) for merchant in assignment.places
-        }
+        self.order_refs: deque[str] = deque(maxlen=_ORDERS_REMEMBERED)
         self._environment = environment
         self._assignment = assignment
         self._schedule = assignment.schedule
@@ -204,14 +197,6 @@ class Generator:
         """What a customer who came for `journey` finds on going on in `channel`."""
         return self._errands.across(channel, journey, seated=seated)
 
-    def place(self, channel: str) -> Place:
-        """Where those go who arrive in `channel`, whichever channel they go on in."""
-        return self._assignment.places[self._merchant(channel)]
-
-    def order_refs(self, channel: str) -> deque[str]:
-        """Orders that were lately placed where those who arrive in `channel` go."""
-        return self._order_refs[self._merchant(channel)]
-
     def unix_s(self, moment: float) -> float:
         """A reading of `perf_counter` in Unix seconds."""
         return time() + moment - perf_counter()
@@ -250,9 +235,6 @@ class Generator:
             count(second, channel, "signed_in")
         if visit.campaign:
             count(second, channel, "uncached")
-
-    def _merchant(self, channel: str) -> str:
-        return self.scenario.channels[channel].merchant or ""
 
     def _drop(self, arrival: Arrival, cause: str) -> None:
         second = int(arrival.intended_at - self.started_at)

@@ -32,7 +32,7 @@ class Dormitory:
         self._alarm_at = inf
 
     def nap(self, moment: float) -> None:
-        """Sleep in a bed of one's own; returns when the alarm has rung for it."""
+        """Give way to the others until `perf_counter` reads `moment`; at least once, if it has passed."""
         number = self._made = self._made + 1  # those with the same moment wake in the order they came
         bed = [moment, number, getcurrent().switch]
         heappush(self._beds, bed)
@@ -71,10 +71,15 @@ class Dormitory:
 _here: Final = gevent.monkey.get_original("threading", "local")()
 
 
-def nap_until(moment: float) -> None:
-    """Give way to the others until `perf_counter` reads `moment`; at least once, if it has passed."""
+def dormitory_of_this_thread() -> Dormitory:
+    """Where the greenlets of the running hub sleep."""
     hub = gevent.get_hub()
-    dormitory = getattr(_here, "dormitory", None)
+    dormitory: Dormitory | None = getattr(_here, "dormitory", None)
     if dormitory is None or dormitory.hub is not hub:
         dormitory = _here.dormitory = Dormitory(hub)
-    dormitory.nap(moment)
+    return dormitory
+
+
+def nap_until(moment: float) -> None:
+    """Nap among the sleepers of this thread."""
+    dormitory_of_this_thread().nap(moment)

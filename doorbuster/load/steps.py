@@ -6,7 +6,8 @@ Rules:
 - What a step costs us is the shop's to lose: no object is made for a step but the row that is recorded.
 - Leaving is an exception (`Leave`), so a journey reads as the story of a customer who gets through.
 - This is the hot path of a customer and may be compiled (`hatch_build.py`), which Locust's `User` may not:
-  therefore it is a class of its own, and `Visitor` joins the two.
+  therefore it is a class of its own, and `Visitor` joins the two. Its inner parts are functions, because a
+  compiled class that others may extend calls its own methods no faster than Python does.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ import gevent
 from doorbuster.load.errand import Arrival, Errand, Law, Leave
 from doorbuster.load.http.native import mypyc_attr
 from doorbuster.load.insistence import Insistence, may_pass
-from doorbuster.load.nap import nap_until
 from doorbuster.load.recorder import StepRow
 from doorbuster.load.session import StepSession, WatchedSession
 from doorbuster.records.batch import SeriesKey
@@ -81,12 +81,11 @@ class StepTaker:
     def _face_of(self, errand: Errand) -> Face:
         """What this customer sees the shop through in the errand's channel, and what they see."""
         generator = self.generator
-        place = generator.place(self.arrival.channel)
-        session = errand.session(place.url, generator.http_settings)
+        session = errand.session(generator.url, generator.http_settings)
         shop = errand.driver(
             cast(Client, session),
             channel=errand.channel,
-            assortment=place.assortment,
+            assortment=generator.assortment,
             rng=self.rng,
             visit=self.visit,
         )
@@ -108,11 +107,11 @@ class StepTaker:
         if budget is not None:
             budget.earn()
         try:
-            return self._attempt(action, args, until)
+            return _attempt(self, action, args, until)
         except (Leave, Queued) as setback:
             first = setback
         try:
-            return self._insist(action, args, first, Insistence(self, until, reload=True))
+            return _insist(self, action, args, first, Insistence(self, until, reload=True))
         except Leave as leave:
             if leave.step in BROWSE_STEPS:
                 self._browse = 0  # whoever is stopped while looking around could not browse
@@ -128,13 +127,13 @@ class StepTaker:
         if budget is not None:
             budget.earn()
         try:
-            return self._attempt(action, args, until)
+            return _attempt(self, action, args, until)
         except (Leave, Queued) as setback:
             first = setback
         except Rejected:
             return None
         try:
-            return self._insist(action, args, first, Insistence(self, until, reload=False))
+            return _insist(self, action, args, first, Insistence(self, until, reload=False))
         except (Leave, Rejected):
             now = self._next_at = perf_counter()
             self.count(f"degraded:{action.__name__}", now)
@@ -152,7 +151,7 @@ class StepTaker:
         if errand.seated:
             until = min(until, max(self._next_at, self.generator.closes_at))
         self._next_at = until
-        nap_until(until)
+        self.generator.dormitory.nap(until)
 
     # ---- what insisting needs
 
@@ -163,7 +162,7 @@ class StepTaker:
     def rest_until(self, at: float) -> None:
         """Do nothing until `at`, a reading of `perf_counter`; what comes next is due then."""
         self._next_at = at
-        nap_until(at)
+        self.generator.dormitory.nap(at)
 
     def count(self, name: str, at: float) -> None:
         """Count something that is done at `at` in the customer's channel."""
@@ -180,123 +179,128 @@ class StepTaker:
             self._reloads_pages = self.rng.random() < share_ratio
         return self._reloads_pages
 
-    # ---- attempts
 
-    def _insist(
-        self, action: Callable[..., T], args: tuple[Any, ...], setback: Leave | Queued, how: Insistence
-    ) -> T:
-        """Attempt it again for as long as the customer does; raises Leave when they do not."""
-        while True:
-            how.wait(setback)
-            try:
-                return self._attempt(action, args, how.until)
-            except (Leave, Queued) as another:
-                setback = another
-
-    def _attempt(self, action: Callable[..., T], args: tuple[Any, ...], until: float) -> T:
-        """One request for a step, recorded whatever becomes of it.
-
-        Raises: Rejected by rule; Leave when it failed or patience ended; Queued when it was put off.
-        """
-        name = self.at_step = action.__name__
-        errand = self.errand
-        limit_at = self._next_at + errand.limit_s
-        deadline_at = until if until < limit_at else limit_at
-        self.session.open(name, intended_at=self._next_at, deadline_at=deadline_at)
+def _insist(
+    taker: StepTaker,
+    action: Callable[..., T],
+    args: tuple[Any, ...],
+    setback: Leave | Queued,
+    how: Insistence,
+) -> T:
+    """Attempt it again for as long as the customer does; raises Leave when they do not."""
+    while True:
+        how.wait(setback)
         try:
-            result = action(*args)
-            if errand.rules is not None:
-                self._check(name)
-        except Rejected as refusal:
-            if refusal.by_rule:
-                self._answered(name)
-                raise
-            raise self._set_back(name, refusal, patience_ended=deadline_at == until) from refusal
-        except Queued:
-            self._answered(WAITING_ROOM)
+            return _attempt(taker, action, args, how.until)
+        except (Leave, Queued) as another:
+            setback = another
+
+
+def _attempt(taker: StepTaker, action: Callable[..., T], args: tuple[Any, ...], until: float) -> T:
+    """One request for a step, recorded whatever becomes of it.
+
+    Raises: Rejected by rule; Leave when it failed or patience ended; Queued when it was put off.
+    """
+    name = taker.at_step = action.__name__
+    errand = taker.errand
+    limit_at = taker._next_at + errand.limit_s
+    deadline_at = until if until < limit_at else limit_at
+    taker.session.open(name, intended_at=taker._next_at, deadline_at=deadline_at)
+    try:
+        result = action(*args)
+        if errand.rules is not None:
+            _check(taker, name)
+    except Rejected as refusal:
+        if refusal.by_rule:
+            _answered(taker, name)
             raise
-        except gevent.GreenletExit:
-            self._fell_short(name, "abandoned", "interrupted", "")
-            raise
-        self._answered(name)
-        return result
+        raise _set_back(taker, name, refusal, patience_ended=deadline_at == until) from refusal
+    except Queued:
+        _answered(taker, WAITING_ROOM)
+        raise
+    except gevent.GreenletExit:
+        _fell_short(taker, name, "abandoned", "interrupted", "")
+        raise
+    _answered(taker, name)
+    return result
 
-    def _check(self, name: str) -> None:
-        """Look at the answer the driver was content with. Raises: Rejected if it breaks a content rule."""
-        rules = self.errand.rules(name) if self.errand.rules is not None else ()
-        breach = cast(WatchedSession, self.session).breach(rules)
-        if breach is not None:
-            self._in_doubt = True  # an order may well have been booked
-            raise breach
 
-    # ---- book-keeping
+def _check(taker: StepTaker, name: str) -> None:
+    """Look at the answer the driver was content with. Raises: Rejected if it breaks a content rule."""
+    rules = taker.errand.rules(name) if taker.errand.rules is not None else ()
+    breach = cast(WatchedSession, taker.session).breach(rules)
+    if breach is not None:
+        taker._in_doubt = True  # an order may well have been booked
+        raise breach
 
-    def _answered(self, name: str) -> None:
-        errand = self.errand
-        number = errand.answered.get(name)
-        if number is None:
-            key = SeriesKey(errand.channel, errand.journey, name, "ok", "")
-            number = errand.answered[name] = self.generator.recorder.number_of(key)
-        self._record(number, inf)
-        if self._browse is None and name in BROWSE_STEPS:
-            self._browse = 1
-        self._next_at = perf_counter()
 
-    def _set_back(self, name: str, refusal: Rejected, *, patience_ended: bool) -> Leave:
-        """The attempt as recorded, and how the customer leaves unless they insist."""
-        cause = refusal.cause
-        last = self.session.exchanges[-1] if self.session.exchanges else None
-        told_s = last.retry_after_s if last is not None else None
-        self._in_doubt = self._in_doubt or cause not in REFUSALS
-        if patience_ended and cause in _TIMEOUTS:
-            self._fell_short(name, "abandoned", "patience", refusal.detail)
-            return Leave("abandoned", name, "patience")
-        self._fell_short(name, "failed", cause, refusal.detail)
-        return Leave(
-            "turned_away", name, cause,
-            may_pass=may_pass(cause, last),
-            retry_after_s=max(told_s or 0.0, refusal.retry_after_s or 0.0),
+def _answered(taker: StepTaker, name: str) -> None:
+    errand = taker.errand
+    number = errand.answered.get(name)
+    if number is None:
+        key = SeriesKey(errand.channel, errand.journey, name, "ok", "")
+        number = errand.answered[name] = taker.generator.recorder.number_of(key)
+    _record(taker, number, inf)
+    if taker._browse is None and name in BROWSE_STEPS:
+        taker._browse = 1
+    taker._next_at = perf_counter()
+
+
+def _set_back(taker: StepTaker, name: str, refusal: Rejected, *, patience_ended: bool) -> Leave:
+    """The attempt as recorded, and how the customer leaves unless they insist."""
+    cause = refusal.cause
+    last = taker.session.exchanges[-1] if taker.session.exchanges else None
+    told_s = last.retry_after_s if last is not None else None
+    taker._in_doubt = taker._in_doubt or cause not in REFUSALS
+    if patience_ended and cause in _TIMEOUTS:
+        _fell_short(taker, name, "abandoned", "patience", refusal.detail)
+        return Leave("abandoned", name, "patience")
+    _fell_short(taker, name, "failed", cause, refusal.detail)
+    return Leave(
+        "turned_away", name, cause,
+        may_pass=may_pass(cause, last),
+        retry_after_s=max(told_s or 0.0, refusal.retry_after_s or 0.0),
+    )  # fmt: skip
+
+
+def _fell_short(taker: StepTaker, name: str, outcome: str, cause: str, detail: str) -> None:
+    """Record a step without an answer that helps; one that was abandoned ends when the customer left."""
+    recorder = taker.generator.recorder
+    number = recorder.number_of(SeriesKey(taker.errand.channel, taker.errand.journey, name, outcome, cause))
+    row = _record(taker, number, perf_counter() if outcome == "abandoned" else inf)
+    if outcome == "failed":
+        recorder.failure(row, detail)
+
+
+def _record(taker: StepTaker, number: int, left_at: float) -> StepRow:
+    """Note the step as it was, over all its requests; `left_at` is infinite unless the customer left."""
+    generator, exchanges, intended_at = taker.generator, taker.session.exchanges, taker._next_at
+    row: StepRow
+    if not exchanges:  # no request was made, or it was broken off
+        ended_at = left_at if left_at < inf else perf_counter()
+        row = (number, intended_at, intended_at, ended_at, ended_at, 0, 0, "")
+    else:
+        first = last = exchanges[0]
+        sent, received = first.bytes_sent, first.bytes_received
+        if len(exchanges) > 1:
+            last = exchanges[-1]
+            sent = sum([exchange.bytes_sent for exchange in exchanges])
+            received = sum([exchange.bytes_received for exchange in exchanges])
+        if not first.reused or last is not first:
+            generator.count_connections(exchanges)
+            if first.connect_s:
+                generator.recorder.connects.append((number, intended_at, first.connect_s))
+        recorder = generator.recorder
+        if first.server_timing and not len(recorder.steps) % recorder.stride:
+            said = first.server_timing
+            if last is not first:
+                said = ", ".join([one.server_timing for one in exchanges if one.server_timing])
+            recorder.told.append((number, intended_at, said))
+        ended_at = last.ended_at if left_at == inf else left_at
+        first_byte_at = first.first_byte_at or ended_at
+        row = (
+            number, intended_at, first.started_at, first_byte_at, ended_at, sent, received,
+            last.request_id,
         )  # fmt: skip
-
-    def _fell_short(self, name: str, outcome: str, cause: str, detail: str) -> None:
-        """Record a step without an answer that helps; one that was abandoned ends when the customer left."""
-        recorder = self.generator.recorder
-        number = recorder.number_of(SeriesKey(self.errand.channel, self.errand.journey, name, outcome, cause))
-        row = self._record(number, perf_counter() if outcome == "abandoned" else inf)
-        if outcome == "failed":
-            recorder.failure(row, detail)
-
-    def _record(self, number: int, left_at: float) -> StepRow:
-        """Note the step as it was, over all its requests; `left_at` is infinite unless the customer left."""
-        generator, exchanges, intended_at = self.generator, self.session.exchanges, self._next_at
-        row: StepRow
-        if not exchanges:  # no request was made, or it was broken off
-            ended_at = left_at if left_at < inf else perf_counter()
-            row = (number, intended_at, intended_at, ended_at, ended_at, 0, 0, "")
-        else:
-            first = last = exchanges[0]
-            sent, received = first.bytes_sent, first.bytes_received
-            if len(exchanges) > 1:
-                last = exchanges[-1]
-                sent = sum([exchange.bytes_sent for exchange in exchanges])
-                received = sum([exchange.bytes_received for exchange in exchanges])
-            if not first.reused or last is not first:
-                generator.count_connections(exchanges)
-                if first.connect_s:
-                    generator.recorder.connects.append((number, intended_at, first.connect_s))
-                if last is not first:
-                    generator.recorder.later.append((number, intended_at, exchanges[:]))
-            recorder = generator.recorder
-            if first.server_timing and not len(recorder.steps) % recorder.stride:
-                said = first.server_timing
-                if last is not first:
-                    said = ", ".join([one.server_timing for one in exchanges if one.server_timing])
-                recorder.told.append((number, intended_at, said))
-            ended_at = last.ended_at if left_at == inf else left_at
-            first_byte_at = first.first_byte_at or ended_at
-            row = (
-                number, intended_at, first.started_at, first_byte_at, ended_at, sent, received,
-                last.request_id,
-            )  # fmt: skip
-        generator.recorder.steps.append(row)
-        return row
+    generator.recorder.steps.append(row)
+    return row

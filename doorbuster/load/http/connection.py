@@ -114,11 +114,10 @@ class Connection(WaitingSocket):
     def is_alive(self) -> bool:
         """Whether the other side has not closed, as far as we can know; stray bytes count as closed."""
         self.suspect = False
+        if not self.encrypted:
+            return not self.is_readable()
         try:
-            if self.encrypted:
-                self._channel.recv(RECEIVE_BYTES)
-            else:
-                self.socket.recv(1, socket.MSG_PEEK)
+            self._channel.recv(RECEIVE_BYTES)
         except BlockingIOError:
             return True
         except (OSError, RequestFailed):

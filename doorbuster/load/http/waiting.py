@@ -15,6 +15,7 @@ socket belongs to the hub of the thread that opened it. `close()` stops both bef
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import Callable
 from math import inf
@@ -23,6 +24,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import gevent
+import gevent.monkey
 from gevent.hub import Hub
 from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
 
@@ -33,6 +35,8 @@ RECEIVE_BYTES: Final = 64 * 1024  # per recv; nothing of it stays with an idle c
 _READABLE: Final = 1
 _WRITABLE: Final = 2
 _SHORTEST_ALARM_S: Final = 0.001
+_poll: Final = gevent.monkey.get_original("select", "poll")
+_POLLIN: Final = select.POLLIN
 
 
 class Wire:
@@ -130,6 +134,12 @@ class WaitingSocket:
             writer.close()
         if self._expired:
             self._fail()
+
+    def is_readable(self) -> bool:
+        """Whether bytes, an end or an error are there already; a fifth of what an empty recv costs."""
+        looking = _poll()
+        looking.register(self.socket, _POLLIN)
+        return bool(looking.poll(0))
 
     def wait(self, writable: bool) -> None:
         if writable:
