@@ -7,7 +7,7 @@ each intended start whatever the shop does: a stalled shop never slows the arriv
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter, time
@@ -32,6 +32,7 @@ from doorbuster.load.process import prepare_process
 from doorbuster.load.recorder import Recorder
 from doorbuster.load.roster import Rows
 from doorbuster.load.sources import sources_for
+from doorbuster.load.target import Place
 from doorbuster.records.batch import Batch, Event
 from doorbuster.scenario import Scenario, Schedule
 from doorbuster.storefronts import Assortment, Storefront, Visit
@@ -55,11 +56,20 @@ class Assignment:
     count: int
     scenario: Scenario
     schedule: Schedule
-    assortment: Assortment
-    url: str
+    places: Mapping[str, Place]  # by merchant; "" is the merchant of a shop that has only one
     started_at: float
     max_in_flight: int
     max_rate_per_s: float
+
+    @property
+    def url(self) -> str:
+        """Where a shop of one merchant is, or the first of several."""
+        return next(iter(self.places.values())).url
+
+    @property
+    def assortment(self) -> Assortment:
+        """What is sold there."""
+        return next(iter(self.places.values())).assortment
 
 
 def assignment_of(orders: Orders, scenario: Scenario, *, index: int, count: int, worker: str) -> Assignment:
@@ -71,8 +81,7 @@ def assignment_of(orders: Orders, scenario: Scenario, *, index: int, count: int,
         count=count,
         scenario=scenario,
         schedule=orders.schedule,
-        assortment=orders.assortment,
-        url=orders.url,
+        places=orders.places,
         started_at=orders.started_at,
         max_in_flight=max(scenario.safety.max_in_flight // count, 1),
         max_rate_per_s=scenario.safety.max_rate_per_s / count,
@@ -91,11 +100,9 @@ class Generator:
     ) -> None:
         self.scenario = assignment.scenario
         self.run_id = assignment.run_id
-        self.url = assignment.url
         self.started_at = assignment.started_at
         self.closes_at = assignment.started_at + assignment.schedule.duration_s
         self.ends_at = self.closes_at + assignment.scenario.drain_s
-        self.assortment = assignment.assortment
         self.driver = driver
         self.http_settings = HttpSettings(
             headers={TRAFFIC_TAG: assignment.run_id},
@@ -108,7 +115,9 @@ class Generator:
         self.dormitory = dormitory_of_this_thread()
         self.stop_cause = "interrupted"
         self.in_flight = 0
-        self.order_refs: deque[str] = deque(maxlen=_ORDERS_REMEMBERED)
+        self._order_refs: dict[str, deque[str]] = {
+            merchant: deque(maxlen=_ORDERS_REMEMBERED) for merchant in assignment.places
+        }
         self._environment = environment
         self._assignment = assignment
         self._schedule = assignment.schedule
@@ -197,6 +206,14 @@ class Generator:
         """What a customer who came for `journey` finds on going on in `channel`."""
         return self._errands.across(channel, journey, seated=seated)
 
+    def place(self, channel: str) -> Place:
+        """Where those go who arrive in `channel`, whichever channel they go on in."""
+        return self._assignment.places[self._merchant(channel)]
+
+    def order_refs(self, channel: str) -> deque[str]:
+        """Orders that were lately placed where those who arrive in `channel` go."""
+        return self._order_refs[self._merchant(channel)]
+
     def unix_s(self, moment: float) -> float:
         """A reading of `perf_counter` in Unix seconds."""
         return time() + moment - perf_counter()
@@ -235,6 +252,9 @@ class Generator:
             count(second, channel, "signed_in")
         if visit.campaign:
             count(second, channel, "uncached")
+
+    def _merchant(self, channel: str) -> str:
+        return self.scenario.channels[channel].merchant or ""
 
     def _drop(self, arrival: Arrival, cause: str) -> None:
         second = int(arrival.intended_at - self.started_at)

@@ -81,11 +81,12 @@ class StepTaker:
     def _face_of(self, errand: Errand) -> Face:
         """What this customer sees the shop through in the errand's channel, and what they see."""
         generator = self.generator
-        session = errand.session(generator.url, generator.http_settings)
+        place = generator.place(self.arrival.channel)
+        session = errand.session(place.url, generator.http_settings)
         shop = errand.driver(
             cast(Client, session),
             channel=errand.channel,
-            assortment=generator.assortment,
+            assortment=place.assortment,
             rng=self.rng,
             visit=self.visit,
         )
@@ -290,6 +291,8 @@ def _record(taker: StepTaker, number: int, left_at: float) -> StepRow:
             generator.count_connections(exchanges)
             if first.connect_s:
                 generator.recorder.connects.append((number, intended_at, first.connect_s))
+            if last is not first:
+                generator.recorder.later.append((number, intended_at, exchanges[:]))
         recorder = generator.recorder
         if first.server_timing and not len(recorder.steps) % recorder.stride:
             said = first.server_timing
