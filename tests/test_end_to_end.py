@@ -62,6 +62,14 @@ def wait_until(condition, *, limit_s: float = 30.0) -> None:
         time.sleep(0.05)
 
 
+def status_of(folder: Path) -> str:
+    try:
+        with Run.open(folder) as run:
+            return run.meta.status
+    except RecordError:
+        return ""
+
+
 def some_customers_have_come(folder: Path) -> bool:
     try:
         with Run.open(folder) as run:
@@ -192,7 +200,9 @@ def test_ctrl_c_ends_the_run_orderly_and_reports_what_there_is(tmp_path):
     assert balance.planned == balance.accounted
 
 
-def test_a_run_ended_before_the_first_customer_leaves_no_report(tmp_path):
+@pytest.mark.parametrize("moment", ["locust.out", "shop.log"])
+def test_a_run_ended_before_the_first_customer_leaves_no_report(moment, tmp_path):
+    """Locust is about to start, or the shop is about to open; both take two seconds."""
     folder = tmp_path / "run"
     process = subprocess.Popen(
         [sys.executable, "-m", "doorbuster", "run", scenario(tmp_path), "--out", folder],
@@ -202,12 +212,25 @@ def test_a_run_ended_before_the_first_customer_leaves_no_report(tmp_path):
         text=True,
         start_new_session=True,
     )
-    wait_until((folder / "shop.log").exists)  # the shop is about to open, which takes it two seconds
+    wait_until((folder / moment).exists)
     process.send_signal(signal.SIGTERM)  # as a pipeline does it
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 105, said
     assert "before the first customer came" in said
     assert not (folder / "index.html").exists()
+
+
+@pytest.mark.truth
+def test_a_run_whose_command_is_killed_before_it_begins_ends_too(tmp_path):
+    folder = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "doorbuster", "run", scenario(tmp_path, length="60s"), "--out", folder],
+        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    wait_until((folder / "locust.out").exists)
+    process.kill()
+    process.wait()
+    wait_until(lambda: status_of(folder) == "aborted")
 
 
 @pytest.mark.truth

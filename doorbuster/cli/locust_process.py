@@ -40,9 +40,9 @@ class LocustProcess:
             stdout=self._said,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, "DOORBUSTER_CHILD": "1"},
+            env={**os.environ, "DOORBUSTER_PARENT": str(os.getpid())},
         )
-        self._asked = 0
+        self.asked = 0  # how often it was asked to stop
 
     def is_running(self) -> bool:
         return self._process.poll() is None
@@ -52,8 +52,8 @@ class LocustProcess:
 
     def ask_to_stop(self) -> None:
         """The first time: end orderly. The second time: end now."""
-        self._asked += 1
-        if self._asked == 1:
+        self.asked += 1
+        if self.asked == 1:
             self._process.send_signal(signal.SIGINT)
         else:
             os.killpg(self._process.pid, signal.SIGKILL)
@@ -75,6 +75,8 @@ class LocustProcess:
             for line in path.read_text(encoding="utf-8", errors="replace").splitlines()
             if line.strip()
         ]
+        if self.asked:
+            return "ended before the first customer came; there is nothing to report"
         ours = [line.split("doorbuster: ", 1)[1] for line in lines if line.startswith("doorbuster: ")]
         return "\n".join(
             ours or [*lines[-5:], f"Locust ended without recording anything; its log is {self._log}"]

@@ -119,11 +119,19 @@ def command(
             f"on each worker: doorbuster worker --master-host {bind} --master-port {bind_port}", err=True
         )
     process = LocustProcess(who_comes, [*options, *locust_options], folder)
-    watch(process, folder, plan, quiet=quiet)
+    try:
+        watch(process, folder, plan, quiet=quiet)
+    except KeyboardInterrupt:  # before there was a view
+        process.ask_to_stop()
+        process.exit_code()
     if not (folder / "run.sqlite").exists():
         click.echo(process.last_words(), err=True)
-        return process.exit_code() or int(ExitCode.BUG)
-    judged = write_everything(folder, plan)
+        return int(ExitCode.INTERRUPTED) if process.asked else process.exit_code() or int(ExitCode.BUG)
+    try:
+        judged = write_everything(folder, plan)
+    except KeyboardInterrupt:
+        click.echo(f"the run is recorded; write its report with: {program()} report {folder}", err=True)
+        raise
     judged.tell_failed_scripts()
     _tell(judged.verdict, folder, plan)
     return judged.exit_code

@@ -128,7 +128,7 @@ class Conductor:
         self._abort = AbortWatch(brief.scenario)
         self._ending: tuple[RunStatus, str] | None = None
         self._close_by = inf
-        self._parent = os.getppid()
+        self._parent = os.environ.get("DOORBUSTER_PARENT", "")  # the command that waits for this run, if any
         self._started_at = inf  # by `perf_counter`: a clock that is set meanwhile does not move the run
         self._starts_at_unix_s = inf
 
@@ -291,7 +291,7 @@ class Conductor:
             reasons.append(fired)
         if (self.brief.folder / KILL_FILE).exists():
             reasons.append(f"the kill file {self.brief.folder / KILL_FILE} is there")
-        if os.environ.get("DOORBUSTER_CHILD") and os.getppid() != self._parent:
+        if self._parent and os.getppid() != int(self._parent):
             reasons.append("the command that started the run is gone")
         return reasons[:1]
 
