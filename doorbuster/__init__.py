@@ -2,4 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 __version__ = "0.1.0"
+
+
+def build() -> str:
+    """Which build this is, "compiled" or "plain": docs/performance.md tells what can be compiled."""
+    found = find_spec("doorbuster.load.steps")
+    return "plain" if found is None or str(found.origin).endswith(".py") else "compiled"

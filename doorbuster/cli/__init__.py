@@ -13,7 +13,7 @@ from importlib import import_module
 
 import click
 
-from doorbuster import __version__
+from doorbuster import __version__, build
 from doorbuster.errors import DoorbusterError, ExitCode
 
 VERBS = {  # in the order of work; the text is the verb's line in `doorbuster --help`
@@ -70,7 +70,7 @@ class Verbs(click.Group):
 
 
 @click.group(cls=Verbs, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="doorbuster")
+@click.version_option(f"{__version__} ({build()} build)", prog_name="doorbuster")
 def doorbuster() -> None:
     """Will the shop hold when Christmas comes, and if not, how many orders are lost?"""
 

@@ -10,13 +10,19 @@ from typing import Any
 
 import psutil
 
+from doorbuster import build
+
 _PACKAGES = ("doorbuster", "locust", "gevent", "httptools", "numpy")
 
 
 def about_this_generator() -> dict[str, Any]:
     """Fields of `RunMeta` that say where the load came from."""
     return {
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+        "versions": {
+            "python": platform.python_version(),
+            "doorbuster_build": build(),
+            **{name: version(name) for name in _PACKAGES},
+        },
         "machine": {
             "system": f"{platform.system()} {platform.machine()}",
             "cores": os.cpu_count() or 0,
