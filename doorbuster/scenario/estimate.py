@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from doorbuster.scenario.channels import Channel
-from doorbuster.scenario.journeys import JOURNEYS, Journey
+from doorbuster.scenario.journeys import JOURNEYS, ORDER_STEPS, Journey
 from doorbuster.scenario.model import Scenario
 from doorbuster.scenario.schedule import expected_customers
-from doorbuster.scenario.visits import PAGES_UNSAID
+from doorbuster.scenario.visits import PAGES_UNSAID, Pages
 
 ASSUMED_RESPONSE_S = 0.1
 
@@ -17,7 +19,7 @@ ASSUMED_RESPONSE_S = 0.1
 class LaneEstimate:
     """One journey of one channel at that channel's peak.
 
-    `customers_per_s`: started per second. `in_shop`: customers at once. `wants_order`: tries to order.
+    `customers_per_s`: started per second. `in_shop`: customers at once. `wants_order`: each tries to order.
     """
 
     channel: str
@@ -25,6 +27,7 @@ class LaneEstimate:
     wants_order: bool
     customers_per_s: float
     requests_per_s: float
+    orders_per_s: float
     visit_s: float
     in_shop: float
 
@@ -67,7 +70,7 @@ def estimate(scenario: Scenario, *, response_s: float = ASSUMED_RESPONSE_S) -> E
     together = {name: _at_busiest(scenario, name) for name in scenario.channels}
     return Estimate(
         arrivals=arrivals,
-        orders=sum(lane.customers_per_s * run_s[lane.channel] for lane in lanes if lane.wants_order),
+        orders=sum(lane.orders_per_s * run_s[lane.channel] for lane in lanes),
         requests=sum(lane.requests_per_s * run_s[lane.channel] for lane in lanes),
         peak_customers_per_s=scenario.peak_per_s,
         peak_requests_per_s=sum(lane.requests_per_s * together[lane.channel] for lane in lanes),
@@ -97,13 +100,21 @@ def _at_busiest(scenario: Scenario, name: str) -> float:
 
 
 def _requests(journey: Journey, channel: Channel) -> float:
-    """Mean requests of one customer: whoever looks around takes the channel's pages. Reloads do not count."""
-    if channel.pages is None:
-        return journey.requests
-    return sum(
-        channel.pages.mean if visit.step == "product" and visit.visits == PAGES_UNSAID else visit.visits
-        for visit in journey.steps
-    )
+    """Mean requests of one customer, without reloads: whoever looks around takes the channel's pages, whoever
+    wanders goes on until they have seen so many, whoever has an account signs in before the checkout.
+    """
+    pages = channel.pages or Pages(median=PAGES_UNSAID, most=PAGES_UNSAID)
+    if journey.walk is not None:
+        at_least = np.array([*pages.at_least(), 0.0])
+        return float(-np.diff(at_least) @ journey.walk.mean_pages(pages.most))
+    signs_in = channel.signed_in_ratio if any(step == "checkout_page" for step, _ in journey.steps) else 0.0
+    return signs_in + sum(pages.mean if visits == PAGES_UNSAID else visits for _, visits in journey.steps)
+
+
+def _orders(journey: Journey, requests: float) -> float:
+    """Mean orders tried by one customer; whoever wanders passes the till as often as their visit is long."""
+    longer = 1.0 if journey.walk is None else requests / journey.requests
+    return longer * sum(visits for step, visits in journey.steps if step in ORDER_STEPS)
 
 
 def _lanes(name: str, channel: Channel, peak_per_s: float, response_s: float) -> list[LaneEstimate]:
@@ -129,6 +140,7 @@ def _lanes(name: str, channel: Channel, peak_per_s: float, response_s: float) ->
                 wants_order=journey.wants_order,
                 customers_per_s=rate_per_s,
                 requests_per_s=rate_per_s * requests,
+                orders_per_s=rate_per_s * _orders(journey, requests),
                 visit_s=visit_s,
                 in_shop=rate_per_s * visit_s,
             )

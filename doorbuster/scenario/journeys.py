@@ -30,6 +30,12 @@ class Journey(NamedTuple):
     steps: tuple[StepVisits, ...]
 
     @property
+    def walk(self) -> Walk | None:
+        """The chain of pages that it wanders by, if it does."""
+        kind, _, mix = self.name.partition("_")
+        return WALKS[mix] if kind == "wander" else None
+
+    @property
     def requests(self) -> float:
         """Mean requests of one customer."""
         return sum(step.visits for step in self.steps)
@@ -187,4 +193,5 @@ MIXES: dict[str, dict[str, float]] = {
 }
 
 JOURNEYS: dict[str, Journey] = {journey.name: journey for journey in _ALL}
+ORDER_STEPS = frozenset({"checkout", "collect_checkout", "till_sale", "phone_order", "partner_order"})
 STEPS: tuple[str, ...] = tuple(dict.fromkeys(step.step for journey in _ALL for step in journey.steps))

@@ -129,11 +129,15 @@ class Pages(StrictModel):
 
     @property
     def mean(self) -> float:
-        """Mean of min(max(round(X), 1), most): the sum over k of P(pages >= k) = P(X >= k - 1/2)."""
+        """Mean of min(max(round(X), 1), most): the sum over k of P(pages >= k)."""
+        return sum(self.at_least())
+
+    def at_least(self) -> list[float]:
+        """P(pages >= k) = P(X >= k - 1/2) for k = 1 .. most."""
         if not self.sigma:
-            return self.median
+            return [1.0] * self.most
         mu, scale = math.log(self.median), self.sigma * math.sqrt(2.0)
-        return 1.0 + sum(0.5 * math.erfc((math.log(k - 0.5) - mu) / scale) for k in range(2, self.most + 1))
+        return [1.0, *(0.5 * math.erfc((math.log(k - 0.5) - mu) / scale) for k in range(2, self.most + 1))]
 
 
 class _LognormalPages(StrictModel):

@@ -57,6 +57,24 @@ class Walk:
         """Mean pages from one visit of the first page to the next, itself included (Kac: 1 / its share)."""
         return 1.0 / self.stationary[START]
 
+    def mean_pages(self, most: int) -> npt.NDArray[np.float64]:
+        """Mean pages of a visit that may go home after 1, 2, ... `most` pages: so many, and the way home.
+
+        With H the chain without its ways to and from home, the mean way home from each page is (1 - H)^-1 1,
+        and 0 at home (J. G. Kemeny, J. L. Snell, Finite Markov Chains, 1960, theorem 3.3.5).
+        """
+        home = self.pages.index(START)
+        astray = self.matrix.copy()
+        astray[home, :] = astray[:, home] = 0.0
+        way_home = np.linalg.solve(np.eye(len(self.pages)) - astray, np.ones(len(self.pages)))
+        way_home[home] = 0.0
+        at = np.eye(len(self.pages))[home]
+        means = np.empty(most)
+        for seen in range(1, most + 1):
+            at = at @ self.matrix
+            means[seen - 1] = seen + at @ way_home
+        return means
+
     @cached_property
     def _choices(self) -> dict[str, tuple[tuple[str, ...], tuple[int, ...]]]:
         return {page: (tuple(row), tuple(accumulate(row.values()))) for page, row in self.weights.items()}

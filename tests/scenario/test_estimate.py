@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
-from doorbuster.scenario import estimate, load_scenario, read_scenario
+from doorbuster.scenario import JOURNEYS, WALKS, estimate, load_scenario, read_scenario
+from doorbuster.scenario.journeys import ORDER_STEPS
 
 TEXT = """\
 title: t
@@ -68,3 +71,58 @@ def test_no_more_are_in_the_shop_than_came():
     assert found.arrivals == pytest.approx(1)
     assert found.lanes[0].in_shop == pytest.approx(5 * 6.4)
     assert found.peak_in_shop <= found.arrivals + 6
+
+
+LONG = "{lognormal: {median: 4, sigma: 1.17, max: 30}}"
+WEB = "web: {share: 100%, journeys: {JOURNEY: 1}, pages: PAGES, signed_in: 40%}"
+VISITS = 20_000
+
+
+def requests_of(journey: str, pages: str) -> float:
+    """Mean requests of one customer, by the estimate."""
+    web = WEB.replace("JOURNEY", journey).replace("PAGES", pages)
+    text = TEXT[: TEXT.index("channels:")] + f"channels: {{{web}}}\n"
+    (lane,) = estimate(read_scenario(text)).lanes
+    return lane.requests_per_s / lane.customers_per_s
+
+
+def draw_pages(rng: random.Random, pages: str) -> int:
+    return int(pages) if pages.isdigit() else min(max(round(4 * rng.lognormvariate(0, 1.17)), 1), 30)
+
+
+@pytest.mark.parametrize("pages", ["1", "3", LONG])
+@pytest.mark.parametrize("mix", ["browsing", "shopping", "ordering"])
+def test_a_wandering_visit_has_as_many_requests_as_visits_that_are_simulated(mix, pages):
+    rng, walk, lengths = random.Random(7), WALKS[mix], []
+    for _ in range(VISITS):
+        page, seen, enough = "home", 0, draw_pages(rng, pages)
+        while not seen or page != "home" or seen < enough:
+            seen += 1
+            page = walk.after(page, rng)
+        lengths.append(seen)
+    mean = sum(lengths) / VISITS
+    error = (sum((length - mean) ** 2 for length in lengths) / VISITS**2) ** 0.5
+    assert requests_of(f"wander_{mix}", pages) == pytest.approx(mean, abs=3.5 * error)
+
+
+def test_whoever_looks_around_makes_requests_by_their_pages_cut_at_the_most():
+    rng = random.Random(7)
+    mean = sum(draw_pages(rng, LONG) for _ in range(VISITS)) / VISITS
+    assert requests_of("browse", LONG) == pytest.approx(2 + mean, rel=0.02)
+    assert requests_of("linger", LONG) == pytest.approx(1.1 + 2 * mean, rel=0.02)  # a product and its reviews
+    assert requests_of("browse", "5") == 7
+
+
+def test_who_has_an_account_signs_in_before_the_checkout_and_only_there():
+    assert requests_of("buy", LONG) == pytest.approx(7.4)
+    assert requests_of("abandon_basket", LONG) == pytest.approx(5)
+
+
+@pytest.mark.parametrize("journey", [journey for journey in JOURNEYS.values() if journey.wants_order])
+def test_whoever_wants_an_order_tries_one(journey):
+    assert sum(visits for step, visits in journey.steps if step in ORDER_STEPS) == 1
+
+
+def test_orders_of_those_who_only_perhaps_buy_are_expected_too():
+    web = TEXT[: TEXT.index("channels:")] + "channels: {web: {share: 100%, journeys: {scan: 1}}}\n"
+    assert estimate(read_scenario(web)).orders == pytest.approx(25.0)  # a tenth of 250
