@@ -209,7 +209,7 @@ class _Search:
         from doorbuster.cli.capacity_result import result_of
         from doorbuster.stats.capacity import answer_so_far
 
-        found = answer_so_far(self._history)
+        found = answer_so_far(self._history, self._settings)
         folders = [
             self._runner.folder_of(plateau.measured.proposal, number)
             for number, plateau in enumerate(self._history, start=1)

@@ -60,6 +60,7 @@ OVERLOAD_FACTOR = 1.6
 RECOVERY_FACTOR = 0.8
 LONGEST_RECOVERY_S = 30.0
 CHECK_S = 10.0
+FEWEST_CUSTOMERS = 2.0  # expected on a short plateau at the lowest rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,22 +97,22 @@ class SearchSettings:
 
     @property
     def lowest_per_s(self) -> float:
-        """Below this the search gives up: not even that much is kept."""
-        return self.start_per_s * self.lowest_ratio
+        """Below this the search gives up: not even that much is kept, or a short plateau would be empty."""
+        return max(self.start_per_s * self.lowest_ratio, FEWEST_CUSTOMERS / self.short_s)
 
 
 def next_step(history: Sequence[Plateau], settings: SearchSettings) -> Proposal | Capacity:
     """The next plateau to run, or the answer when nothing more is to be learnt in the time there is."""
     known = Standing.of(history)
     if known.is_haunted:
-        return _after_haunting(known, settings) or answer(known)
+        return _after_haunting(known, settings) or answer(known, settings.highest_per_s)
     step = _outer_step(known, settings) or _inner_step(known, settings) or _from_above(known, settings)
-    return step or answer(known)
+    return step or answer(known, settings.highest_per_s)
 
 
-def answer_so_far(history: Sequence[Plateau]) -> Capacity:
+def answer_so_far(history: Sequence[Plateau], settings: SearchSettings) -> Capacity:
     """What is known now: the answer when the search is interrupted."""
-    return answer(Standing.of(history))
+    return answer(Standing.of(history), settings.highest_per_s)
 
 
 def _outer_step(known: Standing, settings: SearchSettings) -> Proposal | None:
@@ -120,6 +121,8 @@ def _outer_step(known: Standing, settings: SearchSettings) -> Proposal | None:
         return Proposal("ramp", settings.start_per_s, settings.settle_s, settings.short_s, "the first rate")
     if known.over is None:
         top = known.under.rate_per_s if known.under else 0.0
+        if not known.evidence and known.undelivered_per_s == math.inf:
+            top = known.history[-1].rate_per_s  # nobody has come yet: higher
         ceiling = min(settings.highest_per_s, known.undelivered_per_s)
         if ceiling == known.undelivered_per_s:
             rate = math.sqrt(top * ceiling) if top else ceiling / settings.growth
@@ -144,8 +147,8 @@ def _outer_step(known: Standing, settings: SearchSettings) -> Proposal | None:
 
 def _certain_pass(known: Standing, settings: SearchSettings) -> Proposal | None:
     """The ceiling held as far as it was observed: make sure, up to a few long plateaus."""
-    top = known.evidence[-1]
-    if top.status == "pass" or top.seconds > 3 * settings.long_s:
+    top = known.evidence[-1] if known.evidence else None
+    if top is None or top.status == "pass" or top.seconds > 3 * settings.long_s:
         return None
     return _long(known, settings, "confirm", top.rate_per_s, top.why)
 
@@ -168,7 +171,7 @@ def _inner_step(known: Standing, settings: SearchSettings) -> Proposal | None:
             sure = any(f.rate_per_s == low and f.seconds >= settings.long_s for f in known.solid)
             return None if sure else _long(known, settings, "confirm", low, span)
         return _long(known, settings, "bisect", math.sqrt(low * high), span, hold_s=hold)
-    found, line = answer(known), known.first_line
+    found, line = answer(known, settings.highest_per_s), known.first_line
     rests_on_s = line.crossing.seconds if line is not None and found.method == "line" else 0.0
     if rests_on_s >= settings.least_s and found.half_width_ratio <= settings.wanted_ratio:
         return None
@@ -263,7 +266,7 @@ def _after_haunting(known: Standing, settings: SearchSettings) -> Proposal | Non
 
 def _from_above(known: Standing, settings: SearchSettings) -> Proposal | None:
     """One overload, once there is an answer and the shop was seen to have a limit."""
-    found = answer(known)
+    found = answer(known, settings.highest_per_s)
     if found.rate_per_s is None or found.at_least or found.recovered is not None:
         return None
     rate = found.rate_per_s

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from doorbuster.stats.crossing import WINDOW
-from doorbuster.stats.plateau import Plateau, RateEvidence
+from doorbuster.stats.plateau import SAME_RATE_RATIO, Plateau, RateEvidence
 from doorbuster.stats.standing import Standing
 
 UNRECOVERED_LEVEL = math.log(3.0)
@@ -21,13 +21,14 @@ WIDE_RATIO = 0.06
 PLATEAU_STEP = 0.01  # rates closer than this were not tried apart: no line is believed further
 
 Flag = Literal[
-    "generator-bound", "ceiling", "below-range", "did not recover", "recovery not tested", "wide",
-    "non-stationary", "not drained", "line misfit",
+    "generator-bound", "ceiling", "unfinished", "below-range", "did not recover", "recovery not tested",
+    "wide", "non-stationary", "not drained", "line misfit",
 ]  # fmt: skip
 
 MEANINGS: dict[str, str] = {
     "generator-bound": "The load generator ended the search, not the shop: give it more workers to go on.",
     "ceiling": "The highest rate allowed ended the search: raise --highest or safety.max_rate to go on.",
+    "unfinished": "The search ended before the shop gave in: more time finds its limit.",
     "below-range": "Not even the lowest rate kept the thresholds.",
     "did not recover": "After an overload the shop was not fine at a rate it had held before: metastable.",
     "recovery not tested": "Whether the shop recovers from an overload was not tested.",
@@ -69,8 +70,8 @@ class Capacity:
         return (self.high - self.low) / (2 * self.rate_per_s)
 
 
-def answer(known: Standing) -> Capacity:
-    """What the plateaus so far say."""
+def answer(known: Standing, highest_per_s: float) -> Capacity:
+    """What the plateaus so far say; `highest_per_s` is the highest rate allowed."""
     over, under = known.over, known.under
     above = [plateau for plateau in known.history if plateau.kind == "from-above"]
     recovered = _recovered(above[-1]) if above else None
@@ -84,7 +85,7 @@ def answer(known: Standing) -> Capacity:
     if any(found.growing for found in known.evidence):
         flags.append("non-stationary")
     if over is None:
-        flags.append("generator-bound" if known.undelivered_per_s < math.inf else "ceiling")
+        flags.append(_ended_by(known, highest_per_s))
         passed = [found.rate_per_s for found in known.evidence if found.status == "pass"]
         kept = max(passed, default=None)
         return _state(known, kept, kept, None, "none" if kept is None else "bracket", recovered, flags, "")
@@ -113,6 +114,14 @@ def answer(known: Standing) -> Capacity:
     return _state(known, rate, ends[0], ends[1], "line", recovered, flags, line.name)
 
 
+def _ended_by(known: Standing, highest_per_s: float) -> Flag:
+    """What kept the search from finding the limit of the shop."""
+    if known.undelivered_per_s < math.inf:
+        return "generator-bound"
+    reached = known.evidence[-1].rate_per_s if known.evidence else 0.0
+    return "ceiling" if reached >= highest_per_s * (1 - SAME_RATE_RATIO) else "unfinished"
+
+
 def _outside(known: Standing, elasticity: float, centre: float) -> tuple[float, float]:
     """Certain verdicts beyond the window of the line; those inside are already in it."""
     reach = centre * math.log(WINDOW) / elasticity
@@ -121,8 +130,13 @@ def _outside(known: Standing, elasticity: float, centre: float) -> tuple[float, 
     return low, high if high is not None and high > centre + reach else math.inf
 
 
-def _recovered(plateau: Plateau) -> bool:
-    """After an overload: not recovered when it grows still, or certainly fails by a factor of three."""
+def _recovered(plateau: Plateau) -> bool | None:
+    """After an overload: not recovered when it grows still, or certainly fails by a factor of three.
+
+    None when nobody came by whom it could be told.
+    """
+    if plateau.is_empty:
+        return None
     bad = any(r.level is not None and r.level > UNRECOVERED_LEVEL and r.low > 0 for r in plateau.readings)
     return not (plateau.growing or bad)
 
@@ -181,6 +195,8 @@ def _sentence(
     if rate is None:
         return "Nothing is known yet: no plateau was long enough to be judged."
     if known.over is None:
+        if "unfinished" in flags:
+            return f"Capacity is at least {rate:.4g} customers/s; the search ended before the shop gave in."
         limit = "the generator" if "generator-bound" in flags else "the highest rate allowed"
         return f"Capacity is at least {rate:.4g} customers/s; {limit} ended the search, not the shop."
     ends = " to ".join("unknown" if end is None else f"{end:.4g}" for end in (low, high))

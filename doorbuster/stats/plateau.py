@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from doorbuster.stats.indicator import Indicator, Reading, grows, read
+from doorbuster.stats.indicator import Count, Indicator, Reading, grows, read
 from doorbuster.units import format_duration
 
 Kind = Literal["ramp", "bracket", "bisect", "extend", "confirm", "confirm-above", "from-above"]
@@ -95,6 +95,13 @@ class Plateau:
     def rate_per_s(self) -> float:
         return self.measured.proposal.rate_per_s
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody came who was counted: it says nothing, and surely not that the shop held."""
+        pairs = zip(self.readings, self.measured.indicators, strict=True)
+        tried = [reading.n for reading, indicator in pairs if not isinstance(indicator, Count)]
+        return bool(tried) and not any(tried)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RateEvidence:
@@ -156,9 +163,9 @@ def end_early(measured: Measured) -> str:
 
 
 def evidence_by_rate(history: Sequence[Plateau], *, tails: bool = True) -> tuple[RateEvidence, ...]:
-    """The judged plateaus pooled by rate, lowest first; from above and invalid ones are left out."""
+    """The judged plateaus pooled by rate, lowest first; from above, invalid and empty ones are left out."""
     groups: list[list[Plateau]] = []
-    usable = [p for p in history if p.status != "invalid" and p.kind != "from-above"]
+    usable = [p for p in history if p.status != "invalid" and p.kind != "from-above" and not p.is_empty]
     for plateau in sorted(usable, key=lambda plateau: plateau.rate_per_s):
         rate = groups[-1][0].rate_per_s if groups else math.nan
         if groups and plateau.rate_per_s <= rate * (1 + SAME_RATE_RATIO):

@@ -296,12 +296,41 @@ def test_of_two_thresholds_the_one_that_breaks_first_binds():
     assert covers(found, 85.021)
 
 
+def test_a_search_that_ends_before_the_shop_gives_in_does_not_blame_the_highest_rate():
+    _, history = search(exponential_shop(1000.0, 1), [slower_than(0.2, 0.95)], seed=1)
+    found = answer_so_far(history[:1], SETTINGS)
+    assert (found.rate_per_s, found.at_least, found.flags) == (40.0, True, ("unfinished",))
+    assert found.sentence == "Capacity is at least 40 customers/s; the search ended before the shop gave in."
+
+
+def test_a_plateau_without_customers_is_no_proof_that_the_shop_holds():
+    """A shop that is always too slow, at rates so low that on every other plateau nobody comes."""
+    settings = replace(SETTINGS, start_per_s=0.4, highest_per_s=40.0, settle_s=1.0)
+    for seed in range(8):
+        found, history = search(exponential_shop(1.0, 50), [slower_than(0.01, 0.99)], seed, settings)
+        assert found.rate_per_s is None
+        assert "below-range" in found.flags
+        assert len(history) < 10
+
+
+def test_the_ramp_goes_on_when_nobody_came():
+    quiet, history = iter((True, True, False)), []
+    rng = np.random.default_rng(1)
+    while len(history) < 3 and isinstance(step := next_step(history, SETTINGS), Proposal):
+        shop = exponential_shop(100.0, 1)
+        here = replace(step, rate_per_s=1e-9) if next(quiet) else step
+        found = replace(run_plateau(shop, [slower_than(0.2, 0.95)], here, rng), proposal=step)
+        history.append(judge_plateau(found))
+    assert [plateau.is_empty for plateau in history] == [True, True, False]
+    assert [plateau.rate_per_s for plateau in history] == [40.0, 80.0, 160.0]
+
+
 def test_an_interrupted_search_says_what_is_known():
     _, history = search(exponential_shop(100.0, 1), [slower_than(0.2, 0.95)], seed=4)
-    assert answer_so_far([]).rate_per_s is None
+    assert answer_so_far([], SETTINGS).rate_per_s is None
     for known in range(1, len(history)):
-        assert answer_so_far(history[:known]).sentence
-    assert "recovery not tested" in answer_so_far(history[:-1]).flags
+        assert answer_so_far(history[:known], SETTINGS).sentence
+    assert "recovery not tested" in answer_so_far(history[:-1], SETTINGS).flags
 
 
 def test_a_hopeless_plateau_is_ended_early():
