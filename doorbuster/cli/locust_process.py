@@ -68,16 +68,24 @@ class LocustProcess:
 
     def last_words(self) -> str:
         """What a user needs to see when there is no run: our own message, or the end of the log."""
-        lines = [
-            line.rstrip()
-            for path in (Path(self._said.name), self._log)
-            if path.exists()
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines()
-            if line.strip()
-        ]
         if self.asked:
             return "ended before the first customer came; there is nothing to report"
-        ours = [line.split("doorbuster: ", 1)[1] for line in lines if line.startswith("doorbuster: ")]
-        return "\n".join(
-            ours or [*lines[-5:], f"Locust ended without recording anything; its log is {self._log}"]
-        )
+        said = [*_lines(Path(self._said.name)), *_lines(self._log)]
+        where = f"Locust ended without recording anything; its log is {self._log}"
+        return self.own_words() or "\n".join([*said[-5:], where])
+
+    def own_words(self) -> str:
+        """Why the run failed, such as a full disk; empty if it did not."""
+        if self.exit_code() in (int(ExitCode.PASS), int(ExitCode.INCONCLUSIVE), int(ExitCode.FAIL)):
+            return ""
+        for path, mark in ((Path(self._said.name), "doorbuster: "), (self._log, "ERROR/doorbuster: ")):
+            ours = [line.split(mark, 1)[1] for line in _lines(path) if mark in line]
+            if ours:
+                return "\n".join(dict.fromkeys(ours))
+        return ""
+
+
+def _lines(path: Path) -> list[str]:
+    """What stands in a log, without empty lines."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    return [line.rstrip() for line in text.splitlines() if line.strip()]

@@ -127,6 +127,8 @@ def command(
     if not (folder / "run.sqlite").exists():
         click.echo(process.last_words(), err=True)
         return int(ExitCode.INTERRUPTED) if process.asked else process.exit_code() or int(ExitCode.BUG)
+    if why := process.own_words():
+        click.echo(why, err=True)
     try:
         judged = write_everything(folder, plan)
     except KeyboardInterrupt:

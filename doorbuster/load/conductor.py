@@ -7,6 +7,7 @@ be lost, which the run file then says).
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -176,11 +177,16 @@ class Conductor:
             merchant: Place(url, read_assortment(brief.driver, url, self._tag(), allow))
             for merchant, url in self._target.urls.items()
         }
+        clocks: list[str] = []
         for merchant, place in places.items():
             read = partial(read_opening, brief.driver, started_unix_s=time())
             opening = self._with_books(place.url, read)
             if opening is not None:
                 self._openings[merchant] = opening
+                if opening.clock_ahead_s:
+                    shop = f"the shop of {merchant}" if merchant else "the shop"
+                    ahead = f"{opening.clock_ahead_s:+.0f} s from ours"
+                    clocks.append(f"{shop}: clock {ahead}, corrected in the times of its orders")
         remarks = self._crew.meet()
         if self._ending is not None:
             raise RunInterrupted("ended before the first customer came; there is nothing to report")
@@ -194,7 +200,7 @@ class Conductor:
         )
         self._break_parts()
         self._crew.hand_out(Orders(brief.run_id, schedule, places, self._started_at))
-        for remark in remarks:
+        for remark in (*remarks, *clocks):
             self._record("clock", remark)
 
     def _break_parts(self) -> None:
@@ -232,7 +238,8 @@ class Conductor:
     def _fail(self, error: DoorbusterError) -> None:
         self.failure = error
         logger.error("%s", error)
-        sys.stderr.write("".join(f"doorbuster: {line}\n" for line in str(error).splitlines()))
+        with contextlib.suppress(OSError):  # the disk may be full
+            sys.stderr.write("".join(f"doorbuster: {line}\n" for line in str(error).splitlines()))
         self._crew.close_gates("aborted")
 
     def _lose(self, name: str) -> None:
