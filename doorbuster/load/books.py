@@ -12,11 +12,10 @@ from time import perf_counter, time
 
 import gevent
 
-from doorbuster.load.target import PlainClient
+from doorbuster.load.shop_clock import books_since
 from doorbuster.records.ledger import Ledger, LedgerLine, LedgerOrder, LedgerStock
-from doorbuster.storefronts import Books, StockRow, Storefront
+from doorbuster.storefronts import Books, Client, StockRow, Storefront
 
-CLOCK_MARGIN_S = 60.0
 SETTLE_INTERVAL_S = 1.0
 
 
@@ -26,26 +25,29 @@ class Opening:
 
     order_refs: frozenset[str]
     stock: Mapping[str, StockRow]
+    clock_ahead_s: float  # the shop's clock minus ours
 
 
-def read_opening(driver: type[Storefront], client: PlainClient, *, started_unix_s: float) -> Opening | None:
+def read_opening(driver: type[Storefront], client: Client, *, started_unix_s: float) -> Opening | None:
     """Stock and latest orders before the first customer; None when this shop shows no books.
 
     Raises:
         storefronts.Rejected: the shop does not answer.
     """
-    books = driver.read_books(client, since_unix_s=started_unix_s - CLOCK_MARGIN_S)
-    if books is None:
+    found = books_since(driver, client, since_unix_s=started_unix_s)
+    if found is None:
         return None
+    books, ahead_s = found
     return Opening(
         order_refs=frozenset(order.ref for order in books.orders),
         stock={row.sku: row for row in books.stock},
+        clock_ahead_s=ahead_s,
     )
 
 
 def read_ledger(
     driver: type[Storefront],
-    client: PlainClient,
+    client: Client,
     opening: Opening,
     *,
     started_unix_s: float,
@@ -53,8 +55,8 @@ def read_ledger(
 ) -> Ledger | None:
     """The shop's ledger once two readings agree, or the last one after `settle_s`; None if it shows none.
 
-    Orders placed up to CLOCK_MARGIN_S before the start are read too, because the shop's clock may be behind
-    ours; those that were in the books when they were opened are left out, as are the units they sold.
+    Orders that were in the books when they were opened are left out, as are the units they sold; the times of
+    the others are told by our clock.
 
     Raises:
         storefronts.Rejected: the shop does not answer.
@@ -62,12 +64,13 @@ def read_ledger(
     give_up_at = perf_counter() + settle_s
     before: Books | None = None
     while True:
-        books = driver.read_books(client, since_unix_s=started_unix_s - CLOCK_MARGIN_S)
-        if books is None:
+        found = books_since(driver, client, since_unix_s=started_unix_s)
+        if found is None:
             return None
+        books, ahead_s = found
         settled = before is not None and len(before.orders) == len(books.orders)
         if settled or perf_counter() >= give_up_at:
-            return _as_ledger(books, opening, started_unix_s)
+            return _as_ledger(books, opening, started_unix_s, ahead_s)
         before = books
         gevent.sleep(SETTLE_INTERVAL_S)
 
@@ -93,7 +96,8 @@ def _whose(merchant: str, sku: str) -> str:
     return f"{merchant}:{sku}" if merchant else sku
 
 
-def _as_ledger(books: Books, opening: Opening, started_unix_s: float) -> Ledger:
+def _as_ledger(books: Books, opening: Opening, started_unix_s: float, ahead_s: float) -> Ledger:
+    zero_s = started_unix_s + ahead_s  # by the clock of the shop
     return Ledger(
         orders=tuple(
             LedgerOrder(
@@ -101,10 +105,8 @@ def _as_ledger(books: Books, opening: Opening, started_unix_s: float) -> Ledger:
                 idempotency_key=order.idempotency_key,
                 channel=order.channel,
                 total_pence=order.total_pence,
-                placed_at_s=order.placed_at_unix_s - started_unix_s,
-                picked_at_s=(
-                    None if order.picked_at_unix_s is None else order.picked_at_unix_s - started_unix_s
-                ),
+                placed_at_s=order.placed_at_unix_s - zero_s,
+                picked_at_s=None if order.picked_at_unix_s is None else order.picked_at_unix_s - zero_s,
                 lines=tuple(LedgerLine(line.sku, line.quantity, line.unit_pence) for line in order.lines),
             )
             for order in books.orders

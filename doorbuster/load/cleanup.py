@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from doorbuster.errors import DoorbusterError, ExitCode, TargetError, UsageError
-from doorbuster.load.books import CLOCK_MARGIN_S
 from doorbuster.load.drivers import find_driver
+from doorbuster.load.shop_clock import books_since
 from doorbuster.load.target import PlainClient, check_allowed
 from doorbuster.records.run import Run
 from doorbuster.scenario import Scenario, read_scenario
@@ -91,9 +91,7 @@ class Cleanup:
         Raises: TargetError if it does not answer.
         """
         try:
-            books = self._driver.read_books(
-                self._client, since_unix_s=self._recorded.started_unix_s - CLOCK_MARGIN_S
-            )
+            found = books_since(self._driver, self._client, since_unix_s=self._recorded.started_unix_s)
         except Rejected as refusal:
             raise TargetError(
                 f"the ledger of {self._recorded.url} cannot be read: {' '.join(str(refusal).split())}"
@@ -103,8 +101,9 @@ class Cleanup:
                 f"{self._recorded.url} answers, but not like a '{self._driver.name}' storefront "
                 f"({type(error).__name__}: {error}); is another shop running there now?"
             ) from error
-        if books is None:
+        if found is None:
             return None
+        books, _ = found
         prefix = f"{self._recorded.run_id}:"
         ours = (
             order.ref for order in books.orders if order.idempotency_key.startswith(prefix) and order.lines

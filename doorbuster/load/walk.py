@@ -22,6 +22,7 @@ from doorbuster.load.drivers import place_in_driver
 from doorbuster.load.hints import hint_for
 from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.settings import HttpSettings, Timeouts, hosts_of
+from doorbuster.load.shop_clock import books_since
 from doorbuster.load.watched import Shown, WatchedClient
 from doorbuster.scenario import JOURNEYS, STEPS
 from doorbuster.storefronts import (
@@ -247,9 +248,10 @@ class Walk:
         """Whether the ledger has the orders of this visit, which is what the audit after a run needs."""
 
         def compare() -> str:
-            books = self._driver.read_books(self._client, since_unix_s=started_unix_s - 60.0)
-            if books is None:
+            read = books_since(self._driver, self._client, since_unix_s=started_unix_s)
+            if read is None:
                 return "this shop shows no books: orders cannot be audited"
+            books, _ = read
             totals = {order.idempotency_key: order.total_pence for order in books.orders}
             wrong = [
                 f"order {order.ref} "

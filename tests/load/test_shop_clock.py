@@ -1,0 +1,111 @@
+"""A shop whose clock is wrong has not lost its orders."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from email.utils import formatdate
+from types import SimpleNamespace
+
+import pytest
+
+from doorbuster.load.books import read_ledger, read_opening
+from doorbuster.load.shop_clock import ShopClock, books_since
+from doorbuster.records.ledger import audit
+from doorbuster.records.run import Run
+from doorbuster.storefronts import BookedOrder, Books, StockRow
+
+NOW = 1_102_000_000.0
+
+
+class Town:
+    """A shop whose clock is `ahead_s` ahead of ours, as its client and as its driver; ours stands at NOW."""
+
+    def __init__(self, ahead_s: float) -> None:
+        self.ahead_s = ahead_s
+        self.orders: list[BookedOrder] = []
+        self.dated = True
+
+    def request(self, method, url, **_):
+        headers = {"date": formatdate(NOW + self.ahead_s, usegmt=True)} if self.dated else {}
+        return SimpleNamespace(status_code=200, headers=headers)
+
+    def book(self, ref: str, at_s: float) -> None:
+        """An order that is placed at a moment of our clock."""
+        self.orders.append(BookedOrder(ref, f"run:{ref}", "web", 100, at_s + self.ahead_s, None, ()))
+
+    def read_books(self, client, *, since_unix_s):
+        client.request("GET", "/orders")
+        recent = tuple(order for order in self.orders if order.placed_at_unix_s >= since_unix_s)
+        return Books(recent, (StockRow("tea", 10, 10, 0),))
+
+
+@pytest.fixture(autouse=True)
+def our_clock(monkeypatch):
+    monkeypatch.setattr("doorbuster.load.shop_clock.time", lambda: NOW)
+
+
+@pytest.mark.parametrize("ahead_s", [-86_400.0, -600.0, -61.0, 0.0, 61.0, 600.0, 86_400.0])
+def test_orders_are_found_and_dated_by_our_clock_whatever_that_of_the_shop_shows(ahead_s):
+    town = Town(ahead_s)
+    town.book("before", NOW - 5)
+    town.book("last year", NOW - 3e7)
+    opening = read_opening(town, town, started_unix_s=NOW)
+    town.book("ours", NOW + 3)
+    ledger = read_ledger(town, town, opening, started_unix_s=NOW, settle_s=0.0)
+    assert [order.order_ref for order in ledger.orders] == ["ours"]
+    assert ledger.orders[0].placed_at_s == pytest.approx(3.0, abs=1.0 if ahead_s else 0.0)
+    assert audit([], ledger, run_id="run").foreign == 0
+
+
+@pytest.mark.parametrize("ahead_s", [-1.4, 0.3, 1.4])
+def test_a_clock_that_a_date_in_whole_seconds_cannot_tell_from_ours_is_taken_for_right(ahead_s):
+    clock = ShopClock(Town(ahead_s))
+    clock.request("GET", "/")
+    assert clock.ahead_s == 0.0
+
+
+def test_answers_without_a_date_leave_the_clock_as_it_is():
+    town = Town(-600.0)
+    town.dated = False
+    books, ahead_s = books_since(town, town, since_unix_s=NOW)
+    assert (books.orders, ahead_s) == ((), 0.0)
+
+
+SCENARIO = """
+title: "A shop that lives in another hour"
+target: {{storefront: reference, url: "{url}"}}
+demand: {{peak: 8 customers/s, curve: {{stages: [{{for: 4s, at: 100%}}]}}}}
+channels: {{store: {{share: 100%, journeys: {{till_sale: 1}}}}}}
+thresholds: {{orders_lost: ["count==0"]}}
+"""
+
+
+@pytest.mark.alone
+@pytest.mark.truth
+@pytest.mark.parametrize("wrong", ["-20m", "+20m"])
+def test_a_run_against_a_shop_with_a_wrong_clock_loses_no_order(wrong, doorbuster, tmp_path):
+    if shutil.which("faketime") is None:
+        pytest.skip("a wrong clock needs the package faketime")
+    words = ["-m", "doorbuster.shop", "--json-announce", "--die-with-parent", "--products", "100"]
+    environment = {**os.environ, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    with subprocess.Popen(
+        ["faketime", "-f", wrong, sys.executable, *words],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment,
+    ) as shop:  # fmt: skip
+        url = json.loads(shop.stdout.readline())["url"]
+        (tmp_path / "peak.yaml").write_text(SCENARIO.format(url=url), encoding="utf-8")
+        done = doorbuster("run", tmp_path / "peak.yaml", "--out", tmp_path / "run", "--quiet")
+        shop.stdin.close()
+    assert done.returncode in (0, 96), done.stdout + done.stderr
+    with Run.open(tmp_path / "run") as run:
+        found = audit(run.orders(), run.ledger(), run_id=run.meta.run_id)
+        placed_at_s = [order.placed_at_s for order in run.ledger().orders]
+        told = [event.text for event in run.events() if event.kind == "clock"]
+    assert found.acknowledged > 20
+    assert (found.booked, found.lost, found.foreign) == (found.acknowledged, 0, 0)
+    assert -2.0 < min(placed_at_s) < max(placed_at_s) < 7.0
+    assert told == [f"the shop: clock {wrong[0]}1200 s from ours, corrected in the times of its orders"]
