@@ -264,6 +264,8 @@ def _conclude(folder: Path, result: SearchResult) -> None:
         write_report(folder, folder / shown.run)
     click.echo()
     click.secho(result.sentence, bold=True)
+    if not result.finished:
+        click.echo("  - The search was interrupted: this is what was known by then.")
     for flag in result.flags:
         if flag in MEANINGS:
             click.echo(f"  - {MEANINGS[flag]}")
