@@ -16,13 +16,16 @@ from doorbuster.storefronts.protocol import Rejected, Response, Storefront
 
 _FORM = re.compile(r"<form\b([^>]*)>(.*?)</form>", re.DOTALL | re.IGNORECASE)
 _INPUT = re.compile(r"<input\b([^>]*)>", re.IGNORECASE)
+_TEXT = re.compile(r"<textarea\b([^>]*)>(?:\r?\n)?(.*?)</textarea>", re.DOTALL | re.IGNORECASE)
+_SELECT = re.compile(r"<select\b([^>]*)>(.*?)</select>", re.DOTALL | re.IGNORECASE)
+_OPTION = re.compile(r"<option\b([^>]*)>([^<]*)", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""([\w-]+)\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)""")
 _NOT_SENT = frozenset({"submit", "button", "image", "reset", "file", "checkbox", "radio"})
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """`action`: where it goes, an absolute address; `fields`: what its inputs hold already."""
+    """`action`: where it goes, an absolute address; `fields`: what it would send as it stands."""
 
     action: str
     fields: dict[str, str]
@@ -67,6 +70,15 @@ def _filled(inner: str) -> dict[str, str]:
         chosen = re.search(r"\bchecked\b", found[1]) is not None
         if "name" in attributes and (chosen or attributes.get("type", "text").lower() not in _NOT_SENT):
             fields[attributes["name"]] = attributes.get("value", "on" if chosen else "")
+    for found in _TEXT.finditer(inner):
+        fields[_attributes(found[1]).get("name", "")] = unescape(found[2])
+    for found in _SELECT.finditer(inner):
+        options = _OPTION.findall(found[2])
+        chosen_ones = [option for option in options if re.search(r"\bselected\b", option[0])]
+        for attributes_of, text in (chosen_ones or options)[:1]:
+            value = _attributes(attributes_of).get("value", unescape(text.strip()))
+            fields[_attributes(found[1]).get("name", "")] = value
+    fields.pop("", None)
     return fields
 
 

@@ -11,23 +11,28 @@ read-only view, `tests/shops/oscar/ledger.py` in our source; DOORBUSTER_LEDGER_T
 there is no audit. A guest's order has a page of its own behind a signed link that only the confirmation mail
 knows; the same view stands in for the inbox of test customers.
 
-Staff look orders up and cancel them in oscar's dashboard: see `oscar_staff`. Oscar knows no returns.
+Staff look orders up, cancel them, and change prices and stock in oscar's dashboard: see `oscar_staff`. Oscar
+knows no returns; its new passwords go by mail.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
 from itertools import accumulate
+from types import MappingProxyType
 from typing import Any
 
 from doorbuster.storefronts import oscar_staff
+from doorbuster.storefronts.accounts import PASSWORD, email_of, new_email
 from doorbuster.storefronts.mark import order_mark, read_mark
 from doorbuster.storefronts.oscar_staff import checked as _checked
 from doorbuster.storefronts.protocol import (
     Assortment,
+    Basket,
     BookedOrder,
     Books,
     Client,
@@ -46,11 +51,15 @@ _CATEGORY_LINK = re.compile(r'href="(/(?:[a-z]{2}(?:-[a-z]{2})?/)?catalogue/cate
 _UPC = re.compile(r"<th>UPC</th>\s*<td>([^<]+)</td>")
 _PRICE = re.compile(r'class="price_color">\D*([\d.,\u00a0 ]*\d)')
 _IN_STOCK = re.compile(r'class="instock\b')
+_CSRF_COOKIE = re.compile(r"\bcsrftoken=([^;,\s]+)")
 _SEARCH_TERMS = 40
 
 
 class OscarShop(Storefront):
     name = "oscar"
+    shared_baskets = ("web", "app", "print", "social")
+    _signed_in = False
+    _proof: Mapping[str, str] = MappingProxyType({})  # what Django wants to see of who signed in
 
     @classmethod
     def prepare(cls, client: Client) -> Assortment:
@@ -88,6 +97,18 @@ class OscarShop(Storefront):
     @classmethod
     def cancel_order(cls, client: Client, ref: str) -> None:
         oscar_staff.cancel_order(client, ref)
+
+    @classmethod
+    def change_price(cls, client: Client, sku: str, pence: int) -> None:
+        oscar_staff.change_stock_record(client, sku, "price", f"{pence / 100:.2f}")
+
+    @classmethod
+    def stock_on_hand(cls, client: Client, sku: str) -> int:
+        return int(oscar_staff.stock_record(client, sku)["num_in_stock"])
+
+    @classmethod
+    def change_stock(cls, client: Client, sku: str, on_hand: int) -> None:
+        oscar_staff.change_stock_record(client, sku, "num_in_stock", str(on_hand))
 
     # ---- browsing
 
@@ -135,9 +156,16 @@ class OscarShop(Storefront):
     def add_to_basket(self, sku: str) -> None:
         self._add(sku, 1)
 
-    def basket(self) -> None:
-        if float(self._api("GET", "/api/basket/")["total_incl_tax"]) <= 0:
+    def basket(self) -> Basket:
+        """The sum, and the lines."""
+        basket = self._api("GET", "/api/basket/")
+        if float(basket["total_incl_tax"]) <= 0:
             raise Rejected("empty_basket")
+        skus = _skus_by_number(self.assortment.skus, self.assortment.places)
+        units: Counter[str] = Counter()
+        for line in _json(self.client.request("GET", basket["lines"])):
+            units[skus.get(_number(line["product"]), "")] += line["quantity"]
+        return Basket(dict(units))
 
     def checkout_page(self) -> None:
         if not _json(self.client.request("GET", "/api/basket/shipping-methods/")):
@@ -150,7 +178,7 @@ class OscarShop(Storefront):
             "/api/checkout/",
             json={
                 "basket": basket["url"],
-                "guest_email": self._mail(),
+                **({} if self._signed_in else {"guest_email": self._mail()}),
                 "shipping_address": {
                     **_ADDRESS,
                     "country": "/api/countries/GB/",
@@ -163,7 +191,12 @@ class OscarShop(Storefront):
         return Order(ref=answer["number"], total_pence=_pence(answer["total_incl_tax"]), lines=lines)
 
     def order_status(self, ref: str) -> None:
-        """The page behind the link in the confirmation mail, which asks for the e-mail first."""
+        """In the account; a guest's is behind the link in the confirmation, which asks for the e-mail."""
+        if self._signed_in:
+            page = self.client.request("GET", f"/accounts/orders/{ref}/")
+            if page.status_code != 404:
+                _has_order(page, ref)
+                return
         token = {"X-Ledger-Token": os.environ.get("DOORBUSTER_LEDGER_TOKEN", "")}
         answer = self.client.request("GET", f"/ledger/mail/{ref}/", headers=token)
         if answer.status_code == 404:
@@ -172,16 +205,57 @@ class OscarShop(Storefront):
         page = _checked(
             oscar_staff.submit(self.client, self.fetch("GET", mail["link"]), {"email": mail["to"]})
         )
-        if f"#{ref}" not in page.text:
-            raise Rejected("order_without_reference", page.text[:200])
+        _has_order(page, ref)
 
-    # ---- tills and telephone
+    # ---- account
+
+    def sign_in(self) -> None:
+        """What a guest has in the basket comes along; who has no account so far makes one."""
+        who = {"username": email_of(self.visit), "password": PASSWORD}
+        answer = self.client.request("POST", "/api/login/", json=who)
+        if answer.status_code == 401:
+            self._make_account(email_of(self.visit))
+        else:
+            self._believed(_checked(answer))
+
+    def register(self) -> None:
+        self._make_account(new_email(self.visit, self.rng))
+
+    def _make_account(self, email: str) -> None:
+        """On the page for it, which signs in as well."""
+        page = self.fetch("GET", "/accounts/register/")
+        fields = {"email": email, "password1": PASSWORD, "password2": PASSWORD}
+        answer = oscar_staff.submit(self.client, page, fields, allow_redirects=False)
+        if not 300 <= answer.status_code < 400:
+            raise Rejected("account_not_made", _checked(answer).text[:200])
+        self._believed(answer)
+        self.fetch("GET", answer.headers["location"])  # the page where the guest's basket becomes theirs
+
+    def _believed(self, answer: Response) -> None:
+        """From now on everything that changes something must show the token of this session."""
+        token = _CSRF_COOKIE.search(answer.headers.get("set-cookie", ""))
+        if token is None:
+            raise Rejected("not_signed_in", "the shop gave no csrftoken")
+        # Over https, Django looks at the referrer too.
+        self._proof, self._signed_in = {"X-CSRFToken": token[1], "Referer": answer.url}, True
+
+    # ---- tills, telephone, partners
 
     def till_sale(self, key: str, lines: tuple[Line, ...]) -> Order:
         return self._sell(key, lines)
 
     def phone_order(self, key: str, lines: tuple[Line, ...]) -> Order:
         return self._sell(key, lines)
+
+    def partner_order(self, key: str, lines: tuple[Line, ...]) -> Order:
+        return self._sell(key, lines)
+
+    def feed(self) -> Listing:
+        """The whole range: oscar's interface has it on one page."""
+        products = _json(self.client.request("GET", "/api/products/"))
+        if not products:
+            raise Rejected("empty_listing", "/api/products/")
+        return Listing(tuple(_sku_of(row) for row in products))
 
     def look_up_order(self, ref: str) -> None:
         """An agent answers "where is my order?"."""
@@ -218,10 +292,20 @@ class OscarShop(Storefront):
         return Listing(listed)
 
     def _api(self, method: str, url: str, **options: Any) -> dict[str, Any]:
-        answer = _json(self.client.request(method, url, **options))
+        answer = _json(self.client.request(method, url, headers=dict(self._proof), **options))
         if not isinstance(answer, dict):
             raise Rejected("unexpected_json", str(answer)[:200])
         return answer
+
+
+def _has_order(page: Response, ref: str) -> None:
+    if f"#{ref}" not in _checked(page).text:
+        raise Rejected("order_without_reference", page.text[:200])
+
+
+def _number(url: str) -> str:
+    """The number of a product at the end of its address in the REST interface."""
+    return url.rstrip("/").rpartition("/")[2]
 
 
 _ADDRESS = {

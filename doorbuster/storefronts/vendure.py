@@ -3,24 +3,25 @@
 Content rules: GraphQL says no with status 200, so an answer with `errors` is a failure, and so is a result
 whose `__typename` is not what was asked for; a product needs a price; a listing must list something.
 
-Tills and agents enter orders as drafts in the admin interface, with the login in the environment variables
-DOORBUSTER_VENDURE_USER and DOORBUSTER_VENDURE_PASSWORD; without them, with the one of a new Vendure project.
+Tills, agents and partners enter orders as drafts in the admin interface (see `vendure_staff` for the login).
 Where that login fails, customers can shop, but there are no staff orders and no books for the audit.
+
+Accounts are made on the fly, which works where the shop does not ask for an address to be verified first.
+Vendure knows no reviews, and its new passwords go by mail.
 """
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Any
 
 from doorbuster.storefronts import vendure_queries as ask
-from doorbuster.storefronts.mark import order_mark, read_mark
+from doorbuster.storefronts import vendure_staff
+from doorbuster.storefronts.accounts import PASSWORD, email_of, new_email
+from doorbuster.storefronts.mark import order_mark
 from doorbuster.storefronts.protocol import (
     Assortment,
-    BookedOrder,
+    Basket,
     Books,
     Client,
     Line,
@@ -28,14 +29,20 @@ from doorbuster.storefronts.protocol import (
     Order,
     Product,
     Rejected,
-    Response,
-    StockRow,
     Storefront,
 )
+from doorbuster.storefronts.vendure_wire import (
+    ADMIN_API,
+    PAGE,
+    SHOP_API,
+    TOKEN_HEADER,
+    all_pages,
+    cause_of,
+    data_of,
+    order_of,
+    post,
+)
 
-SHOP_API, ADMIN_API = "/shop-api", "/admin-api"
-TOKEN_HEADER = "vendure-auth-token"  # noqa: S105  the name of the header
-PAGE = 100  # Vendure's own limit for lists
 LISTED = 24  # products on a page of this shop
 _SEARCH_TERMS = 40
 _ADDRESS = {
@@ -49,14 +56,17 @@ _ADDRESS = {
 
 class VendureShop(Storefront):
     name = "vendure"
+    shared_baskets = ("web", "app", "print", "social")
     _token = ""
     _payment = ""
+    _signed_in = False
+    _fed = 0
 
     @classmethod
     def prepare(cls, client: Client) -> Assortment:
-        found = _all_pages(client, SHOP_API, ask.ASSORTMENT, "search")
+        found = all_pages(client, SHOP_API, ask.ASSORTMENT, "search")
         items = sorted({item["sku"]: item for item in found}.values(), key=lambda item: str(item["sku"]))
-        filled = _data(_post(client, SHOP_API, ask.FILLED_COLLECTIONS))["search"]["collections"]
+        filled = data_of(post(client, SHOP_API, ask.FILLED_COLLECTIONS))["search"]["collections"]
         words = sorted(
             {word for item in items for word in item["productName"].lower().split() if len(word) > 3}
         )
@@ -67,43 +77,28 @@ class VendureShop(Storefront):
             search_terms=tuple(word for word in words if word.isalpha())[:_SEARCH_TERMS],
             categories=tuple(row["collection"]["slug"] for row in filled if row["count"]),
             places=tuple(f"{item['productVariantId']}/{item['slug']}" for item in items),
-            staff=_sign_in(client),
+            staff=vendure_staff.sign_in(client),
         )
 
     @classmethod
     def read_books(cls, client: Client, *, since_unix_s: float) -> Books | None:
-        token = _sign_in(client)
-        if not token:
-            return None
-        since = datetime.fromtimestamp(since_unix_s, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        orders = _all_pages(client, ADMIN_API, ask.LEDGER, "orders", token=token[0], since=since)
-        stock = _all_pages(client, ADMIN_API, ask.STOCK, "productVariants", token=token[0])
-        return Books(
-            orders=tuple(_booked(order) for order in orders if order["state"] != "Cancelled"),
-            stock=_stock(stock),
-        )
+        return vendure_staff.read_books(client, since_unix_s=since_unix_s)
 
     @classmethod
     def cancel_order(cls, client: Client, ref: str) -> None:
-        """Staff cancel the order and its delivery; Vendure then offers its goods again. A payment that was
-        only authorized stays so: refunding is for whoever runs the payments.
-        """
-        # The session of an earlier order is in the client's cookies, unless the shop takes only bearer tokens
-        answer = _post(client, ADMIN_API, ask.FIND_ORDER, code=ref)
-        token = ""
-        if "FORBIDDEN" in answer.text:
-            token = next(iter(_sign_in(client)), "")
-            if not token:
-                raise Rejected("staff_login", "nobody could sign in at the admin interface")
-            answer = _post(client, ADMIN_API, ask.FIND_ORDER, token, code=ref)
-        found = _data(answer)["orders"]["items"]
-        if not found:
-            raise Rejected("order_without_reference", ref)
-        if found[0]["state"] == "Cancelled":
-            raise Rejected("already_cancelled", ref, by_rule=True)
-        done = _order_of(_data(_post(client, ADMIN_API, ask.CANCEL, token, order=found[0]["id"])))
-        if done["state"] != "Cancelled":
-            raise Rejected("cannot_be_cancelled", f"{ref} is in state {done['state']}")
+        vendure_staff.cancel_order(client, ref)
+
+    @classmethod
+    def change_price(cls, client: Client, sku: str, pence: int) -> int:
+        return vendure_staff.change_price(client, sku, pence)
+
+    @classmethod
+    def stock_on_hand(cls, client: Client, sku: str) -> int:
+        return int(vendure_staff.find_variant(client, sku)["stockOnHand"])
+
+    @classmethod
+    def change_stock(cls, client: Client, sku: str, on_hand: int) -> None:
+        vendure_staff.change_stock(client, sku, on_hand)
 
     # ---- browsing
 
@@ -135,16 +130,18 @@ class VendureShop(Storefront):
         variant = self.assortment.place_of(sku).partition("/")[0]
         self._change(ask.ADD_ITEM, variant=variant, quantity=1)
 
-    def basket(self) -> None:
+    def basket(self) -> Basket:
         order = self._shop(ask.BASKET)["activeOrder"]
         if not order or not order["lines"]:
             raise Rejected("empty_basket")
+        return Basket({line["productVariant"]["sku"]: line["quantity"] for line in order["lines"]})
 
     def checkout_page(self) -> None:
         """Name, address, delivery, up to the payment page. Here Vendure looks whether there is enough stock;
         it keeps none for the customer.
         """
-        self._change(ask.SET_CUSTOMER, customer=self._customer())
+        if not self._signed_in:
+            self._change(ask.SET_CUSTOMER, customer=self._customer())
         self._change(ask.SET_ADDRESS, address=_ADDRESS)
         shipping = self._choices("eligibleShippingMethods")
         self._change(ask.SET_SHIPPING, shipping=[shipping[0]["id"]])
@@ -157,13 +154,54 @@ class VendureShop(Storefront):
         self._change(ask.SET_ADDRESS, address=self._address(key))
         return _placed(self._change(ask.PAY, payment={"method": self._payment, "metadata": {}}))
 
-    # ---- tills and telephone
+    # ---- account
+
+    def sign_in(self) -> None:
+        """What a guest has in the basket comes along; who has no account so far makes one."""
+        email = email_of(self.visit)
+        try:
+            self._log_in(email)
+        except Rejected as refusal:
+            if refusal.cause != "invalid_credentials":
+                raise
+            self._make_account(email)
+
+    def register(self) -> None:
+        self._make_account(new_email(self.visit, self.rng))
+
+    def _make_account(self, email: str) -> None:
+        person = {**self._customer(), "emailAddress": email, "password": PASSWORD}
+        made = self._shop(ask.REGISTER, person=person)["registerCustomerAccount"]
+        if made["__typename"] != "Success":
+            raise Rejected(cause_of(made["__typename"]), str(made.get("message")))
+        self._log_in(email)
+
+    def _log_in(self, email: str) -> None:
+        who = self._shop(ask.SIGN_IN, user=email, password=PASSWORD)["login"]
+        if who["__typename"] != "CurrentUser":
+            raise Rejected(cause_of(who["__typename"]), str(who.get("message")))
+        self._signed_in = True
+
+    # ---- tills, telephone, partners
 
     def till_sale(self, key: str, lines: tuple[Line, ...]) -> Order:
         return self._draft_order(key, lines)
 
     def phone_order(self, key: str, lines: tuple[Line, ...]) -> Order:
         return self._draft_order(key, lines)
+
+    def partner_order(self, key: str, lines: tuple[Line, ...]) -> Order:
+        return self._draft_order(key, lines)
+
+    def feed(self) -> Listing:
+        """The next page of the range, as other systems read it; from the start again after the last one."""
+        page = self._staff(ask.FEED, skip=self._fed, take=PAGE)["productVariants"]
+        if not page["items"] or not all(item["priceWithTax"] for item in page["items"]):
+            raise Rejected("product_without_price", str(page["items"])[:200])
+        self._fed += len(page["items"])
+        if self._fed >= page["totalItems"]:
+            self._fed = 0
+        return Listing(tuple(dict.fromkeys(item["sku"] for item in page["items"])))
 
     def order_status(self, ref: str) -> None:
         """The page behind the link in the confirmation."""
@@ -179,17 +217,17 @@ class VendureShop(Storefront):
     # ---- how this shop is spoken to, and how it says no
 
     def _shop(self, query: str, **variables: Any) -> dict[str, Any]:
-        response = _post(self.client, SHOP_API, query, token=self._token, **variables)
+        response = post(self.client, SHOP_API, query, token=self._token, **variables)
         self._token = response.headers.get(TOKEN_HEADER) or self._token
-        return _data(response)
+        return data_of(response)
 
     def _change(self, query: str, **variables: Any) -> dict[str, Any]:
-        return _order_of(self._shop(query, **variables))
+        return order_of(self._shop(query, **variables))
 
     def _staff(self, query: str, **variables: Any) -> dict[str, Any]:
         if not self.assortment.staff:
             raise Rejected("staff_login", "nobody could sign in at the admin interface before the run")
-        return _data(_post(self.client, ADMIN_API, query, token=self.assortment.staff[0], **variables))
+        return data_of(post(self.client, ADMIN_API, query, token=self.assortment.staff[0], **variables))
 
     def _choices(self, field: str) -> list[dict[str, Any]]:
         offered: list[dict[str, Any]] = self._shop(ask.CHECKOUT_CHOICES[field])[field]
@@ -205,13 +243,13 @@ class VendureShop(Storefront):
 
     def _draft_order(self, key: str, lines: tuple[Line, ...]) -> Order:
         """An order that staff enter: the eight calls that the admin interface makes."""
-        order = _order_of(self._staff(ask.DRAFT))["id"]
+        order = order_of(self._staff(ask.DRAFT))["id"]
         for line in lines:
             variant = self.assortment.place_of(line.sku).partition("/")[0]
             item = {"productVariantId": variant, "quantity": line.quantity}
-            _order_of(self._staff(ask.DRAFT_ITEM, order=order, item=item))
-        _order_of(self._staff(ask.DRAFT_CUSTOMER, order=order, customer=self._customer()))
-        _order_of(self._staff(ask.DRAFT_ADDRESS, order=order, address=self._address(key)))
+            order_of(self._staff(ask.DRAFT_ITEM, order=order, item=item))
+        order_of(self._staff(ask.DRAFT_CUSTOMER, order=order, customer=self._customer()))
+        order_of(self._staff(ask.DRAFT_ADDRESS, order=order, address=self._address(key)))
         methods = self._staff(ask.DRAFT_CHOICES, order=order)
         shipping, payment = (
             methods["eligibleShippingMethodsForDraftOrder"],
@@ -219,10 +257,10 @@ class VendureShop(Storefront):
         )
         if not shipping or not payment:
             raise Rejected("checkout_without_choice")
-        _order_of(self._staff(ask.DRAFT_SHIPPING, order=order, shipping=shipping[0]["id"]))
-        _order_of(self._staff(ask.DRAFT_TO_PAYMENT, order=order))
+        order_of(self._staff(ask.DRAFT_SHIPPING, order=order, shipping=shipping[0]["id"]))
+        order_of(self._staff(ask.DRAFT_TO_PAYMENT, order=order))
         paid = {"orderId": order, "method": payment[0]["code"], "transactionId": key, "metadata": {}}
-        return _placed(_order_of(self._staff(ask.DRAFT_PAY, payment=paid)))
+        return _placed(order_of(self._staff(ask.DRAFT_PAY, payment=paid)))
 
     def _customer(self) -> dict[str, str]:
         """Somebody new, as most customers of a peak are: a shared address would be one busy row."""
@@ -233,100 +271,8 @@ class VendureShop(Storefront):
         return {**_ADDRESS, "company": order_mark(self.channel, key)}
 
 
-def _post(client: Client, api: str, query: str, token: str = "", **variables: Any) -> Response:
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    return client.request("POST", api, json={"query": query, "variables": variables}, headers=headers)
-
-
-def _data(response: Response) -> dict[str, Any]:
-    """The answer's data, or `Rejected`; GraphQL answers a broken query with 4xx and says why in the body."""
-    if response.cause:
-        raise Rejected(response.cause, response.text[:200] if response.status_code else "")
-    try:
-        answer = response.json()
-    except ValueError as error:
-        raise Rejected("unexpected_json", response.text[:200]) from error
-    if not isinstance(answer, dict) or answer.get("errors") or not isinstance(answer.get("data"), dict):
-        errors = answer.get("errors") if isinstance(answer, dict) else None
-        raise Rejected("graphql_error", str(errors[0].get("message") if errors else answer)[:200])
-    data: dict[str, Any] = answer["data"]
-    return data
-
-
-def _order_of(data: dict[str, Any]) -> dict[str, Any]:
-    """The order that a mutation returns, or `Rejected` with the name of the error in its place."""
-    result: dict[str, Any] = next(iter(data.values())) or {}
-    kind = result.get("__typename", "nothing")
-    if kind == "Order":
-        return result
-    said = f"{kind}: {result.get('transitionError') or result.get('message') or ''}"
-    if kind == "InsufficientStockError" or "insufficient stock" in said.lower():
-        raise Rejected("sold_out", said, by_rule=True)
-    raise Rejected(_cause(kind), said)
-
-
-def _cause(kind: str) -> str:
-    """A GraphQL type such as PaymentDeclinedError as a cause: payment_declined."""
-    words = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in kind)
-    return words.strip("_").removesuffix("_error") or "refused"
-
-
 def _placed(order: dict[str, Any]) -> Order:
     if order["state"] not in ("PaymentAuthorized", "PaymentSettled"):
         raise Rejected("order_not_paid", f"{order['code']} is in state {order['state']}")
-    return Order(ref=order["code"], total_pence=order["totalWithTax"], lines=_lines(order))
-
-
-def _lines(order: dict[str, Any]) -> tuple[Line, ...]:
-    return tuple(
-        Line(line["productVariant"]["sku"], line["quantity"], line["unitPriceWithTax"])
-        for line in order["lines"]
-    )
-
-
-def _booked(order: dict[str, Any]) -> BookedOrder:
-    mark = read_mark((order["shippingAddress"] or {}).get("company"))
-    return BookedOrder(
-        ref=order["code"],
-        idempotency_key=mark.key,
-        channel=mark.channel,
-        total_pence=order["totalWithTax"],
-        placed_at_unix_s=datetime.fromisoformat(order["orderPlacedAt"]).timestamp(),
-        picked_at_unix_s=None,
-        lines=_lines(order),
-    )
-
-
-def _stock(variants: list[dict[str, Any]]) -> tuple[StockRow, ...]:
-    """Stock per SKU; Vendure allows several variants with one SKU, and an order line does not say which.
-
-    What is allocated is promised to somebody: it is on the shelf, but no longer for sale.
-    """
-    shelf: Counter[str] = Counter()
-    promised: Counter[str] = Counter()
-    for row in variants:
-        shelf[row["sku"]] += row["stockOnHand"]
-        promised[row["sku"]] += row["stockAllocated"]
-    return tuple(StockRow(sku, units, units - promised[sku], promised[sku]) for sku, units in shelf.items())
-
-
-def _sign_in(client: Client) -> tuple[str, ...]:
-    """A staff session's token, or nothing where the login is not ours."""
-    user = os.environ.get("DOORBUSTER_VENDURE_USER", "superadmin")
-    password = os.environ.get("DOORBUSTER_VENDURE_PASSWORD", "superadmin")
-    response = _post(client, ADMIN_API, ask.SIGN_IN, user=user, password=password)
-    if response.status_code in (401, 403, 404):
-        return ()  # the shop keeps its admin interface elsewhere
-    if _data(response)["login"]["__typename"] != "CurrentUser":
-        return ()
-    token = response.headers.get(TOKEN_HEADER)
-    return (token,) if token else ()
-
-
-def _all_pages(client: Client, api: str, query: str, field: str, **variables: Any) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = []
-    while True:
-        page = _data(_post(client, api, query, skip=len(items), take=PAGE, **variables))[field]
-        items.extend(page["items"])
-        if not page["items"] or len(items) >= page["totalItems"]:
-            return items
+    lines = vendure_staff.lines_of(order)
+    return Order(ref=order["code"], total_pence=order["totalWithTax"], lines=lines)

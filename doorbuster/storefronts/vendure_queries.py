@@ -43,10 +43,16 @@ TO_PAYMENT = f'mutation {{ transitionOrderToState(state: "ArrangingPayment") {{ 
 PAY = f"mutation ($payment: PaymentInput!) {{ addPaymentToOrder(input: $payment) {{ {_PLACED} }} }}"
 ORDER_BY_CODE = "query ($code: String!) { orderByCode(code: $code) { code state totalWithTax } }"
 
-# ---- admin-api
+REGISTER = """mutation ($person: RegisterCustomerInput!) { registerCustomerAccount(input: $person) {
+  __typename ... on ErrorResult { errorCode message } } }"""
+
+# ---- both
 
 SIGN_IN = """mutation ($user: String!, $password: String!) {
   login(username: $user, password: $password) { __typename ... on ErrorResult { errorCode message } } }"""
+
+# ---- admin-api
+
 LEDGER = """query ($since: DateTime!, $skip: Int!, $take: Int!) {
   orders(options: {skip: $skip, take: $take, sort: {id: ASC}, filter: {orderPlacedAt: {after: $since}}}) {
     totalItems items { code state orderPlacedAt totalWithTax shippingAddress { company }
@@ -54,6 +60,15 @@ LEDGER = """query ($since: DateTime!, $skip: Int!, $take: Int!) {
 STOCK = """query ($skip: Int!, $take: Int!) {
   productVariants(options: {skip: $skip, take: $take, sort: {id: ASC}}) {
     totalItems items { sku stockOnHand stockAllocated } } }"""
+FEED = """query ($skip: Int!, $take: Int!) {
+  productVariants(options: {skip: $skip, take: $take, sort: {id: ASC}}) {
+    totalItems items { sku name priceWithTax stockLevel } } }"""
+FIND_VARIANT = """query ($sku: String!) {
+  productVariants(options: {take: 2, filter: {sku: {eq: $sku}}}) {
+    items { id sku stockOnHand taxRateApplied { value } } }
+  activeChannel { pricesIncludeTax } }"""
+CHANGE_VARIANT = """mutation ($variant: UpdateProductVariantInput!) {
+  updateProductVariants(input: [$variant]) { id priceWithTax stockOnHand } }"""
 FIND_ORDER = """query ($code: String!) {
   orders(options: {take: 1, filter: {code: {eq: $code}}}) { items { id code state totalWithTax } } }"""
 CANCEL = """mutation ($order: ID!) {

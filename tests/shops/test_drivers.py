@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import urllib.request
 from random import Random
@@ -10,7 +11,7 @@ from random import Random
 import pytest
 
 from doorbuster.load.target import PlainClient, read_assortment
-from doorbuster.storefronts import DRIVERS, Line, Rejected
+from doorbuster.storefronts import DRIVERS, Basket, Line, Rejected, Visit
 from doorbuster.storefronts.vendure import VendureShop
 
 pytestmark = pytest.mark.shops
@@ -31,9 +32,10 @@ def visit(shop):
     driver, url, assortment = shop
     clients = []
 
-    def enter(channel: str = "web", seed: int = 4):
+    def enter(channel: str = "web", seed: int = 4, customer: str = ""):
         clients.append(PlainClient(url, {}, limit_s=30))
-        return driver(clients[-1], channel=channel, assortment=assortment, rng=Random(seed))
+        who = Visit(customer=customer, signed_in=bool(customer))
+        return driver(clients[-1], channel=channel, assortment=assortment, rng=Random(seed), visit=who)
 
     yield enter
     for client in clients:
@@ -45,6 +47,15 @@ def books(shop):
     driver, url, _ = shop
     client = PlainClient(url, {}, limit_s=30)
     yield lambda: driver.read_books(client, since_unix_s=time.time() - 3600)
+    client.close()
+
+
+@pytest.fixture
+def staff(shop):
+    """(driver, client) of somebody who may change products."""
+    driver, url, _ = shop
+    client = PlainClient(url, {}, limit_s=30)
+    yield driver, client
     client.close()
 
 
@@ -217,6 +228,111 @@ def review_page(customer, sku: str) -> str:
     return customer.client.request("GET", f"/catalogue/{customer.assortment.place_of(sku)}/reviews/").text
 
 
+def test_staff_change_a_price_customers_see_what_staff_were_told_and_it_is_put_back(visit, staff):
+    driver, client = staff
+    customer = visit()
+    sku = customer.assortment.skus[20]
+    before = customer.product(sku).price_pence
+    for more in range(1, 8):  # prices with tax are not dense: some are rounded
+        told = driver.change_price(client, sku, before + more) or before + more
+        assert customer.product(sku).price_pence == told != before
+        assert abs(told - before - more) <= 1
+    driver.change_price(client, sku, before)
+    assert customer.product(sku).price_pence == before
+
+
+def test_staff_take_a_product_from_stock_and_pages_call_it_sold_out_until_it_is_put_back(visit, staff, books):
+    driver, client = staff
+    customer = visit()
+    sku = customer.assortment.skus[21]
+    units = driver.stock_on_hand(client, sku)
+    shelf = {row.sku: row for row in books().stock}[sku]
+    assert units == shelf.opening > 0
+    assert customer.product(sku).available
+    driver.change_stock(client, sku, 0)
+    assert driver.stock_on_hand(client, sku) == 0
+    assert not customer.product(sku).available
+    with pytest.raises(Rejected) as refusal:
+        customer.add_to_basket(sku)
+    assert (refusal.value.cause, refusal.value.by_rule) == ("sold_out", True)
+    driver.change_stock(client, sku, units)
+    assert customer.product(sku).available
+    assert {row.sku: row for row in books().stock}[sku] == shelf
+
+
+def test_what_is_not_sold_or_not_one_thing_cannot_be_changed(staff):
+    driver, client = staff
+    for change in (driver.change_price, driver.change_stock):
+        with pytest.raises(Rejected) as refusal:
+            change(client, "no-such-thing", 1)
+        assert refusal.value.cause == "unknown_sku"
+    if driver is VendureShop:
+        with pytest.raises(Rejected) as refusal:
+            driver.change_stock(client, "404.038.96", 1)  # three variants of the catalogue share this SKU
+        assert refusal.value.cause == "several_variants"
+
+
+def test_without_the_staff_login_nothing_is_changed(shop, monkeypatch):
+    driver, url, assortment = shop
+    for name in ("DOORBUSTER_VENDURE_PASSWORD", "DOORBUSTER_OSCAR_PASSWORD"):
+        monkeypatch.setenv(name, "wrong")
+    client = PlainClient(url, {}, limit_s=30)
+    try:
+        with pytest.raises(Rejected) as refusal:
+            driver.change_price(client, assortment.skus[20], 1)
+        assert refusal.value.cause == "staff_login"
+    finally:
+        client.close()
+
+
+def test_an_account_has_one_basket_in_all_channels_and_orders_from_it(visit, books):
+    who = f"customer-{time.time_ns()}"
+    web, app = visit(customer=who), visit("app", customer=who)
+    first, second = web.assortment.skus[22:24]
+    web.add_to_basket(first)
+    for channel in (web, app):
+        channel.sign_in()
+    assert web.basket() == app.basket() == Basket({first: 1}), "what the guest had came along"
+    web.add_to_basket(second)
+    app.add_to_basket(second)
+    assert web.basket() == app.basket() == Basket({first: 1, second: 2})
+    assert {"web", "app"} <= set(web.shared_baskets)
+    key = f"test:{time.time_ns()}:1"
+    app.checkout_page()
+    order = app.checkout(key, (Line(first, 1, 0), Line(second, 2, 0)))
+    (booked,) = [booked for booked in books().orders if booked.idempotency_key == key]
+    assert (booked.ref, booked.total_pence, booked.channel) == (order.ref, order.total_pence, "app")
+    assert {line.sku: line.quantity for line in booked.lines} == {first: 1, second: 2}
+    web.order_status(order.ref)
+    with pytest.raises(Rejected) as refusal:
+        web.basket()
+    assert refusal.value.cause == "empty_basket"
+
+
+def test_who_registers_is_signed_in_and_orders_with_the_account(visit):
+    customer = visit(customer=f"customer-{time.time_ns()}", seed=time.time_ns())
+    sku = ordinary_sku(customer)
+    customer.register()
+    customer.add_to_basket(sku)
+    customer.checkout_page()
+    order = customer.checkout(f"test:{time.time_ns()}:1", (Line(sku, 1, 0),))
+    customer.order_status(order.ref)
+    stranger = visit(customer=f"stranger-{time.time_ns()}")
+    stranger.sign_in()
+    with pytest.raises(Rejected):
+        stranger.order_status("NOSUCHORDER")
+
+
+def test_partners_read_the_whole_range_and_order_what_is_in_it(visit, books):
+    partner = visit("partner")
+    read = partner.feed().skus
+    assert set(read) == set(partner.assortment.skus)
+    assert set(partner.feed().skus) == set(read), "from the start again"
+    key = f"test:{time.time_ns()}:1"
+    order = partner.partner_order(key, (Line(ordinary_sku(partner), 1, 0),))
+    assert [booked.ref for booked in books().orders if booked.idempotency_key == key] == [order.ref]
+
+
 def test_neither_shop_knows_returns(shop):
     driver, _, _ = shop
     assert driver.supports(["checkout", "return_items"]) == ("return_items",)
@@ -278,4 +394,6 @@ def test_the_probe_finds_every_core_step_working_and_its_orders_in_the_ledger(do
     driver, url, _ = shop
     done = doorbuster("probe", url, "--storefront", driver.name)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "the ledger has 3 of 3 orders of this visit" in done.stdout
+    assert "the ledger has 4 of 4 orders of this visit" in done.stdout
+    for step in ("register", "sign_in", "feed", "partner_order"):
+        assert re.search(rf"^  ok +{step} ", done.stdout, re.MULTILINE), done.stdout

@@ -78,6 +78,23 @@ def test_a_peak_through_all_channels_balances_exactly_loses_no_order_and_is_clea
     assert "nothing to cancel" in doorbuster("cleanup", folder).stdout
 
 
+def test_changes_of_price_stock_and_basket_are_seen_while_customers_with_accounts_buy(run):
+    done, folder = run("fresh.yaml")
+
+    assert done.returncode in (0, 96), done.stdout + done.stderr
+    found, balance = audited(folder)
+    assert balance.served == balance.planned
+    assert found.clean
+    assert found.acknowledged > 5
+    with Run.open(folder) as recorded:
+        steps = recorded.request_counts(lambda key: (key.step, key.outcome), 1000)
+        readings = recorded.freshness()
+    seen = {(reading.what, reading.channel) for reading in readings if reading.outcome == "seen"}
+    assert ("sign_in", "ok") in steps
+    assert seen >= {(what, channel) for what in ("price", "stock", "basket") for channel in ("web", "app")}
+    assert {reading.outcome for reading in readings} <= {"seen", "cut_short"}
+
+
 def shelf(folder: Path, sku: str) -> LedgerStock:
     """The stock of one SKU over a run; customers of an earlier run may have bought some of it."""
     with Run.open(folder) as recorded:

@@ -112,7 +112,7 @@ def test_an_empty_vendure_search_is_no_success():
 
 
 def test_vendure_customers_keep_the_session_they_were_given():
-    basket = {"data": {"activeOrder": {"lines": [1]}}}
+    basket = {"data": {"activeOrder": {"lines": [{"quantity": 1, "productVariant": {"sku": "A1"}}]}}}
     shop = vendure(answer(basket, **{"vendure-auth-token": "t1"}), answer(basket), answer(basket))
     for _ in range(3):
         shop.basket()
@@ -188,3 +188,68 @@ def test_amounts_are_read_in_hundredths(text, pence):
 )
 def test_a_title_becomes_the_address_oscar_gives_it(title, slug):
     assert _slug(title) == slug
+
+
+def login(kind):
+    return answer({"data": {"login": {"__typename": kind}}}, **{"vendure-auth-token": "t"})
+
+
+def test_whoever_has_no_account_at_vendure_makes_one_when_signing_in():
+    made = answer({"data": {"registerCustomerAccount": {"__typename": "Success"}}})
+    shop = vendure(login("InvalidCredentialsError"), made, login("CurrentUser"))
+    shop.sign_in()
+    sent = [options["json"]["variables"] for _, _, options in shop.client.asked]
+    assert sent[0] == sent[2]
+    assert sent[1]["person"]["emailAddress"] == sent[0]["user"]
+
+
+def test_a_vendure_account_that_must_be_verified_first_is_not_signed_in():
+    assert cause_of(vendure(login("NotVerifiedError")).sign_in) == ("not_verified", False)
+
+
+@pytest.mark.parametrize(
+    ("with_tax", "sent"), [(True, 105), (False, 88)]  # 88 pence and 20 % are 105.6
+)  # fmt: skip
+def test_a_vendure_price_is_sent_as_the_shop_keeps_it_and_told_as_customers_see_it(with_tax, sent):
+    variant = {"id": "3", "sku": "A1", "stockOnHand": 5, "taxRateApplied": {"value": 20}}
+    found = {"productVariants": {"items": [variant]}, "activeChannel": {"pricesIncludeTax": with_tax}}
+    client = vendure(
+        answer({"data": found}),
+        answer({"data": {"updateProductVariants": [{"id": "3", "priceWithTax": 106, "stockOnHand": 5}]}}),
+    ).client
+    assert VendureShop.change_price(client, "A1", 105) == 106
+    assert client.asked[1][2]["json"]["variables"] == {"variant": {"id": "3", "price": sent}}
+
+
+def product_page(upc, *, price="2.00"):
+    return answer(
+        f"""<form method="post" action=""><input name="upc" value="{upc}"><textarea name="description">
+Tea &amp; cake</textarea><select name="partner"><option value="1" selected>W</option></select>
+        <input name="stockrecords-0-price" value="{price}">
+        <input name="stockrecords-0-num_in_stock" value="7"></form>"""
+    )
+
+
+LISTED = answer(
+    '<a href="/dashboard/catalogue/products/8/?x"></a><a href="/dashboard/catalogue/products/7/"></a>'
+)
+
+
+def test_oscars_form_of_a_product_is_found_by_its_upc_and_sent_whole():
+    shop = oscar(LISTED, product_page("A10"), product_page("A1"), answer("", status=302))
+    OscarShop.change_price(shop.client, "A1", 1250)
+    assert shop.client.asked[-1][2]["data"] == {
+        "upc": "A1", "description": "Tea & cake", "partner": "1", "stockrecords-0-price": "12.50",
+        "stockrecords-0-num_in_stock": "7",
+    }  # fmt: skip
+    stock = oscar(LISTED, product_page("A10"), product_page("A1"))
+    assert OscarShop.stock_on_hand(stock.client, "A1") == 7
+
+
+def test_what_oscars_form_says_is_wrong_is_told():
+    wrong = answer('<p>…</p><span class="error-block"><i></i> Enter a number.</span>')
+    shop = oscar(LISTED, product_page("A1"), wrong)
+    with pytest.raises(Rejected) as refusal:
+        OscarShop.change_stock(shop.client, "A1", 5)
+    assert (refusal.value.cause, refusal.value.detail) == ("not_changed", "Enter a number.")
+    assert cause_of(OscarShop.stock_on_hand, oscar(answer("nothing listed")).client, "A1")[0] == "unknown_sku"

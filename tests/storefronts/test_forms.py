@@ -43,6 +43,19 @@ def test_a_form_is_found_by_its_address_and_holds_what_a_browser_would_send():
     assert form.fields == {"token": 'a"b', "quantity": "1", "size": "M"}
 
 
+def test_texts_and_choices_of_a_form_are_sent_as_they_stand():
+    form = """<form method="post">
+      <textarea name="about" rows="2">
+Warm &amp; soft</textarea><textarea name="empty"></textarea>
+      <select name="size"><option value="S">S<option value="M" selected>M</select>
+      <select name="colour"><option> red </option><option value="b">blue</option></select>
+      <select name="none"></select><select><option value="nameless">x</option></select>
+    </form>"""
+    assert form_on(Answer(form)).fields == {
+        "about": "Warm & soft", "empty": "", "size": "M", "colour": "red",
+    }  # fmt: skip
+
+
 def test_a_form_without_an_address_goes_to_its_page_where_no_other_fits():
     form = form_on(Answer(PAGE), to="/checkout/")
     assert form.action == "http://shop.example/p/17?x=1"

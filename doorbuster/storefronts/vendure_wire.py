@@ -1,0 +1,58 @@
+"""How Vendure is spoken to: GraphQL over POST, and the ways in which it says no with status 200."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from doorbuster.storefronts.protocol import Client, Rejected, Response
+
+SHOP_API, ADMIN_API = "/shop-api", "/admin-api"
+TOKEN_HEADER = "vendure-auth-token"  # noqa: S105  the name of the header
+PAGE = 100  # Vendure's own limit for lists
+
+
+def post(client: Client, api: str, query: str, token: str = "", **variables: Any) -> Response:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return client.request("POST", api, json={"query": query, "variables": variables}, headers=headers)
+
+
+def data_of(response: Response) -> dict[str, Any]:
+    """The answer's data, or `Rejected`; GraphQL answers a broken query with 4xx and says why in the body."""
+    if response.cause:
+        raise Rejected(response.cause, response.text[:200] if response.status_code else "")
+    try:
+        answer = response.json()
+    except ValueError as error:
+        raise Rejected("unexpected_json", response.text[:200]) from error
+    if not isinstance(answer, dict) or answer.get("errors") or not isinstance(answer.get("data"), dict):
+        errors = answer.get("errors") if isinstance(answer, dict) else None
+        raise Rejected("graphql_error", str(errors[0].get("message") if errors else answer)[:200])
+    found: dict[str, Any] = answer["data"]
+    return found
+
+
+def order_of(data: dict[str, Any]) -> dict[str, Any]:
+    """The order that a mutation returns, or `Rejected` with the name of the error in its place."""
+    result: dict[str, Any] = next(iter(data.values())) or {}
+    kind = result.get("__typename", "nothing")
+    if kind == "Order":
+        return result
+    said = f"{kind}: {result.get('transitionError') or result.get('message') or ''}"
+    if kind == "InsufficientStockError" or "insufficient stock" in said.lower():
+        raise Rejected("sold_out", said, by_rule=True)
+    raise Rejected(cause_of(kind), said)
+
+
+def cause_of(kind: str) -> str:
+    """A GraphQL type such as PaymentDeclinedError as a cause: payment_declined."""
+    words = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in kind)
+    return words.strip("_").removesuffix("_error") or "refused"
+
+
+def all_pages(client: Client, api: str, query: str, field: str, **variables: Any) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    while True:
+        page = data_of(post(client, api, query, skip=len(items), take=PAGE, **variables))[field]
+        items.extend(page["items"])
+        if not page["items"] or len(items) >= page["totalItems"]:
+            return items
