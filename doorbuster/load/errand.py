@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from doorbuster.scenario import Offline, Reloads, Retries, Rule
 from doorbuster.storefronts import Storefront, Visit
@@ -20,8 +20,7 @@ VisitLaw = Callable[[str, Random], Visit]  # who comes under this name
 STEP_LIMIT_S = 60.0  # what a till, an agent or a patient customer waits at most for one step
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """One intended visit; `intended_at` is a reading of `time.perf_counter`.
 
     `name` is unique within the run and the same in every run with this seed: "17" for the schedule's

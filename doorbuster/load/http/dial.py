@@ -12,6 +12,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable
+from functools import cache
 from math import inf
 from typing import Final
 
@@ -26,8 +27,9 @@ from doorbuster.load.http.target import Target
 from doorbuster.load.http.tls import context_for
 from doorbuster.load.http.waiting import Wire
 
-# The unpatched class: our own waiting replaces what gevent's adds, and a customer needs less memory.
-_Socket: Final[type[socket.socket]] = gevent.monkey.get_original("socket", "socket")
+# The interpreter's own class, below `socket.socket` and gevent's: our waiting replaces what they add, and
+# each customer takes less memory and time.
+_Socket: Final[type[socket.socket]] = gevent.monkey.get_original("socket", "SocketType")
 _IP_BIND_ADDRESS_NO_PORT: Final = 24  # choose the port at connect(), when the destination is known
 _MAX_CONNECT_ANSWER_BYTES: Final = 16 * 1024
 _IN_PROGRESS: Final = (errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK)
@@ -151,8 +153,7 @@ class Dialler:
         return connection
 
     def _bind(self, sock: socket.socket, address: Address) -> None:
-        colon = address.family == socket.AF_INET6
-        sources = [source for source in self._settings.source_addresses if (":" in source) == colon]
+        sources = _sources_for(self._settings.source_addresses, address.family == socket.AF_INET6)
         if sources:
             self._wire.source_turn += 1
             if sys.platform == "linux":
@@ -165,6 +166,12 @@ class Dialler:
             self._verify, settings.ca_file, settings.client_cert_file, settings.client_key_file
         )
         connection.start_tls(context, self._target.host, self._session)
+
+
+@cache
+def _sources_for(addresses: tuple[str, ...], v6: bool) -> tuple[str, ...]:
+    """Those of the local addresses from which a connection of this family may come."""
+    return tuple([address for address in addresses if (":" in address) == v6])
 
 
 def _connect_cause(code: int) -> str:
