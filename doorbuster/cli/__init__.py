@@ -10,6 +10,7 @@ import signal
 import sys
 from difflib import get_close_matches
 from importlib import import_module
+from io import TextIOWrapper
 
 import click
 
@@ -80,6 +81,9 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):  # how a pipeline or a closed terminal says Ctrl-C
         if signal.getsignal(number) == signal.SIG_DFL:  # nohup means that we go on
             signal.signal(number, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without our signs shows others in their place
     try:
         code = doorbuster(standalone_mode=False)
     except DoorbusterError as error:

@@ -39,9 +39,9 @@ def command(scenario: str, profile: str | None, url: str | None, seed: int | Non
 
     plan = find_scenario(scenario, profile=profile, url=url, seed=seed)
     console = Console(highlight=False)
-    console.print(f"[bold]{plan.title}[/]")
+    console.print(plan.title, style="bold", markup=False)
     if plan.story:
-        console.print(plan.story.strip(), style="dim")
+        console.print(plan.story.strip(), style="dim", markup=False)
     schedule = plan_schedule(plan)
     _print_curve(console, plan, schedule)
     _print_figures(console, plan, schedule)

@@ -46,7 +46,7 @@ def watch(process: LocustProcess, folder: Path, plan: Scenario, *, quiet: bool) 
     if quiet:
         _until_over(process, lambda: None)
         return
-    console.print(f"[bold]{plan.title}[/]")
+    console.print(plan.title, style="bold", markup=False)
     if not console.is_terminal:
         _watch_plainly(process, folder, console)
         return
@@ -86,7 +86,8 @@ def _watch_plainly(process: LocustProcess, folder: Path, console: Console) -> No
                 f"{format_duration(max(snapshot.at_s, 0))}: "
                 f"{snapshot.left} of {snapshot.planned} customers have left, "
                 f"could order {_share(snapshot.could_order)}, could browse {_share(snapshot.could_browse)}, "
-                f"{snapshot.requests_per_s:.0f} requests/s, p95 {_time(snapshot.p95_us)}"
+                f"{snapshot.requests_per_s:.0f} requests/s, p95 {_time(snapshot.p95_us)}",
+                soft_wrap=True,
             )
 
     _until_over(process, show)

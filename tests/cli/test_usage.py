@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 
@@ -19,3 +23,28 @@ def test_a_run_that_cannot_start_leaves_no_folder(words, said, doorbuster, tmp_p
     assert ended.returncode == 2
     assert ended.stderr.startswith(said)
     assert not (tmp_path / "reports").exists()
+
+
+TEXTS = """
+title: "Half price [/b] [50 %]"
+story: "[/] see [docs]"
+target: {shop: {profile: replatformed}}
+demand: {peak: 5 customers/s, curve: {stages: [{for: 10s, at: 100%}]}}
+channels: {web: {share: 100%, journeys: {browse: 1}}}
+"""
+
+
+def test_brackets_in_a_title_are_shown_as_they_are(doorbuster, tmp_path):
+    (tmp_path / "peak.yaml").write_text(TEXTS, encoding="utf-8")
+    ended = doorbuster("check", "peak.yaml", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[:2] == ["Half price [/b] [50 %]", "[/] see [docs]"]
+
+
+def test_a_terminal_without_our_signs_shows_the_words(root):
+    ended = subprocess.run(
+        [sys.executable, "-m", "doorbuster", "check", "smoke"], cwd=root, capture_output=True, timeout=60,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert b"customers" in ended.stdout
