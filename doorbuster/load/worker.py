@@ -1,4 +1,9 @@
-"""The worker's side of a distributed run: takes orders, ships a batch a second until each is acknowledged."""
+"""The worker's side of a distributed run: takes orders, ships a batch a second until each is acknowledged.
+
+Load that nobody watches must end. A worker that hears nothing from the master for as long as the master would
+wait for it, no acknowledgement and no heartbeat of Locust's, sends its customers away and ends. Heartbeats
+go on while a slow disk keeps the acknowledgements back; if those stay away for MASTER_LIMIT_S it ends too.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +29,13 @@ from doorbuster.load.messages import (
     rows_from_wire,
     scenario_from_wire,
 )
+from doorbuster.load.roster import SILENCE_LIMIT_S
 from doorbuster.load.side import Side
 from doorbuster.records.batch import Batch
 from doorbuster.storefronts import Storefront
 
 RESEND_AFTER_S = 2.0  # well within the silence after which a worker counts as lost
-MASTER_LIMIT_S = 15.0  # load without a master must end
+MASTER_LIMIT_S = 15.0  # how long a report may go without being acknowledged
 
 
 class WorkerSide(Side):
@@ -40,6 +46,7 @@ class WorkerSide(Side):
         self._runner = environment.runner
         self._run_id = ""
         self._unacknowledged: dict[int, tuple[float, Batch]] = {}
+        self._reports_in_silence = 0
         self._process = psutil.Process()
         for message, listener in (
             (CLOCK, self._on_clock),
@@ -53,6 +60,7 @@ class WorkerSide(Side):
         ):
             self._runner.register_message(message, listener, concurrent=True)
         environment.events.test_stopping.add_listener(self._on_test_stopping)
+        environment.events.heartbeat_received.add_listener(self._on_heartbeat)
 
     # ---- the master's messages
 
@@ -66,6 +74,7 @@ class WorkerSide(Side):
         orders = orders_from_wire(msg.data, scenario)
         self._run_id = orders.run_id
         self._unacknowledged.clear()
+        self._reports_in_silence = 0
         self.assign(
             assignment_of(
                 orders,
@@ -77,7 +86,11 @@ class WorkerSide(Side):
             partial(self._ship, orders.run_id),
         )
 
+    def _on_heartbeat(self, **_: Any) -> None:
+        self._reports_in_silence = 0
+
     def _on_acknowledged(self, msg: Any, **_: Any) -> None:
+        self._reports_in_silence = 0
         if msg.data["run_id"] == self._run_id:
             self._unacknowledged.pop(msg.data["seq"], None)
 
@@ -99,7 +112,12 @@ class WorkerSide(Side):
             gevent.spawn(self._see_through, run_id)
             return
         self._send_again()
-        if batch.seq - min(self._unacknowledged) > MASTER_LIMIT_S / REPORT_INTERVAL_S:
+        self._reports_in_silence += 1  # counted, not timed: a process that was stopped has not listened
+        in_doubt = batch.seq - min(self._unacknowledged)
+        if (
+            self._reports_in_silence > SILENCE_LIMIT_S / REPORT_INTERVAL_S
+            or in_doubt > MASTER_LIMIT_S / REPORT_INTERVAL_S
+        ):
             gevent.spawn(self._end_without_master)
 
     def _see_through(self, run_id: str) -> None:

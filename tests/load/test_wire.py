@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from doorbuster.load.roster import SILENCE_LIMIT_S
 from doorbuster.records.run import Run
 
 pytestmark = pytest.mark.alone
@@ -82,3 +84,19 @@ def test_a_line_that_breaks_at_the_very_end_loses_nothing(crew, hand, relay, sta
     cut(2.5)
     ours.end()
     assert_each_counts_once(ours)
+
+
+@pytest.mark.truth
+def test_a_worker_that_is_cut_off_stops_loading_when_the_master_gives_it_up(crew, hand, relay, stall_server):
+    through, cut = relay()
+    ours = crew(stall_server("--service-ms", "2"), [hand(master_port=through)], peak=60, length_s=60)
+    ours.wait_for_second(3)
+    cut_s = time.time() - ours.started_at()
+    cut(60.0)
+    ours.workers[0].wait(timeout=30)
+    loaded_on_s = ours.arrivals_s()[-1] - cut_s
+    print(f"loaded on for {loaded_on_s:.1f} s")
+    assert 4.0 < loaded_on_s < SILENCE_LIMIT_S + 1.5  # silence is noticed at the next report, a second later
+    ours.end()
+    with Run.open(ours.run_folder) as run:
+        assert [event.kind for event in run.events() if event.kind == "worker_lost"] == ["worker_lost"]
