@@ -87,7 +87,7 @@ def test_a_full_disk_ends_the_run_with_one_line_and_keeps_what_is_on_it(crew, ha
     assert len(complaints) == 1, ours.said
     assert "disk" in complaints[0]
     assert "Traceback" not in ours.said, ours.said
-    assert code == 1
+    assert code == ExitCode.USAGE
     recorded = whole_seconds(ours)
     print(f"full at {filled_s:.2f} s, whole up to second {recorded}; {complaints[0]}")
     assert recorded >= int(filled_s - 2.0)
