@@ -47,6 +47,7 @@ def command(scenario: str, profile: str | None, url: str | None, seed: int | Non
     _print_figures(console, plan, schedule)
     _print_channels(console, plan)
     _print_behaviour(console, plan)
+    _print_warnings(console, plan)
     _print_thresholds(console, plan)
 
 
@@ -171,10 +172,23 @@ def _print_behaviour(console: Console, plan: Scenario) -> None:
         console.print()
 
 
+def _print_warnings(console: Console, plan: Scenario) -> None:
+    """What would make a run inconclusive."""
+    from doorbuster.scenario import broken_off
+    from doorbuster.units import format_duration
+
+    for name, visit_s in broken_off(plan).items():
+        console.print(
+            f"drain: visits in {name} last up to about {format_duration(round(visit_s))}, the drain "
+            f"{format_duration(plan.drain_s)}: late visitors are broken off, and count as dropped",
+            style="yellow",
+        )
+    if not plan.thresholds:
+        console.print("no thresholds: a run of this scenario can only be inconclusive", style="yellow")
+
+
 def _print_thresholds(console: Console, plan: Scenario) -> None:
     from rich.markup import escape
 
-    if not plan.thresholds:
-        console.print("no thresholds: a run of this scenario can only be inconclusive", style="yellow")
     for threshold in plan.thresholds:
         console.print(f"[dim]threshold[/]   {escape(str(threshold))}")

@@ -7,7 +7,7 @@ from doorbuster.scenario.channels import Channel
 from doorbuster.scenario.clocks import Clock, clocks_of
 from doorbuster.scenario.curve import RateCurve
 from doorbuster.scenario.demand import Demand
-from doorbuster.scenario.estimate import Estimate, LaneEstimate, estimate
+from doorbuster.scenario.estimate import Estimate, LaneEstimate, broken_off, estimate
 from doorbuster.scenario.freshness import FRESHNESS_KINDS, Freshness
 from doorbuster.scenario.journeys import CHANNELS, JOURNEYS, MIXES, STEPS, Journey
 from doorbuster.scenario.metrics import METRICS, PHASES, Metric, metric_of
@@ -81,6 +81,7 @@ __all__ = [
     "Uniform",
     "WaitingRoom",
     "Walk",
+    "broken_off",
     "clocks_of",
     "devices_given",
     "estimate",

@@ -82,6 +82,24 @@ def estimate(scenario: Scenario, *, response_s: float = ASSUMED_RESPONSE_S) -> E
     )
 
 
+def broken_off(scenario: Scenario, *, response_s: float = ASSUMED_RESPONSE_S) -> dict[str, float]:
+    """Channels whose longest visits, of the most pages, last longer than the drain, with how long on average.
+
+    Whoever comes late and stays long is broken off then, and counted as dropped: our doing, not the shop's.
+    """
+    lasting: dict[str, float] = {}
+    for name, channel in scenario.channels.items():
+        if channel.pages is None or not channel.is_open:
+            continue
+        most = Pages(median=channel.pages.most, most=channel.pages.most)
+        longest = channel.model_copy(update={"pages": most})
+        requests = max(_requests(JOURNEYS[journey], longest) for journey in channel.journeys)
+        visit_s = requests * response_s + max(0.0, requests - 1.0) * channel.think.mean_thought_s
+        if visit_s > scenario.drain_s:
+            lasting[name] = visit_s
+    return lasting
+
+
 def _full_s(scenario: Scenario, channel: Channel) -> float:
     """Seconds at its peak rate that would bring as many customers of a channel as the whole run does."""
     if not channel.is_open:

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from doorbuster.scenario import JOURNEYS, WALKS, estimate, load_scenario, read_scenario
+from doorbuster.scenario import JOURNEYS, WALKS, broken_off, estimate, load_scenario, read_scenario
 from doorbuster.scenario.journeys import ORDER_STEPS
 
 TEXT = """\
@@ -126,3 +126,16 @@ def test_whoever_wants_an_order_tries_one(journey):
 def test_orders_of_those_who_only_perhaps_buy_are_expected_too():
     web = TEXT[: TEXT.index("channels:")] + "channels: {web: {share: 100%, journeys: {scan: 1}}}\n"
     assert estimate(read_scenario(web)).orders == pytest.approx(25.0)  # a tenth of 250
+
+
+def test_visits_that_last_longer_than_the_drain_are_told_with_their_length():
+    """Thirty pages with 2 s between them and a home page and a category before: 31 thinks and 32 answers."""
+    web = f"web: {{share: 100%, journeys: {{browse: 1}}, pages: {LONG}, think: {{constant: 2s}}}}"
+    text = TEXT[: TEXT.index("channels:")] + f"channels: {{{web}}}\n"
+    assert broken_off(read_scenario(text + "drain: 60s\n")) == {"web": pytest.approx(32 * 0.1 + 31 * 2.0)}
+    assert broken_off(read_scenario(text + "drain: 70s\n")) == {}
+
+
+def test_no_shipped_scenario_breaks_its_visitors_off(shipped_folder):
+    for path in shipped_folder.glob("*.yaml"):
+        assert broken_off(load_scenario(path)) == {}, path.name
