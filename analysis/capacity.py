@@ -114,7 +114,8 @@ def _level_chart(found: SearchResult) -> tuple[Chart, ...]:
             bounds=(Mark(1.0, "allowed"),),
             moments=_ends(found),
             note="A point is one plateau; short ones scatter. A percentile is read as its share: p(95)<3s "
-            f"allows 5 % above 3 s. Drawn from {LOWEST:g} to {HIGHEST:g} times.",
+            f"allows 5 % above 3 s. Pale: nothing bad was seen, at most this much was missed. Drawn from "
+            f"{LOWEST:g} to {HIGHEST:g} times.",
         ),
     )  # fmt: skip
 

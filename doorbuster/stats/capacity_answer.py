@@ -29,13 +29,12 @@ MEANINGS: dict[str, str] = {
     "generator-bound": "The load generator ended the search, not the shop: give it more workers to go on.",
     "ceiling": "The highest rate allowed ended the search: raise --highest or safety.max_rate to go on.",
     "unfinished": "The search ended before the shop gave in: more time finds its limit.",
-    "below-range": "Not even the lowest rate kept the thresholds.",
     "did not recover": "After an overload the shop was not fine at a rate it had held before: metastable.",
     "recovery not tested": "Whether the shop recovers from an overload was not tested.",
     "wide": "The interval is wide: four times the --budget halves it.",
     "not drained": "The shop was not empty at the end of some plateau.",
     "line misfit": "The plateaus contradict each other beyond chance: was it the same shop?",
-}  # of "non-stationary" there is nothing to say: every shop's queue grows beyond its limit
+}  # "below-range" is what the sentence says; "non-stationary" is every shop beyond its limit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
