@@ -45,7 +45,9 @@ _LOOKS = {
     type=click.Choice(["in-house-2004", "replatformed"]),
     help="Design of the embedded shop, which is probed if no URL is given.",
 )
-@click.option("--no-orders", is_flag=True, help="Leave out the steps that place a test order.")
+@click.option(
+    "--no-orders", is_flag=True, help="Leave out the steps that place a test order or change a product."
+)
 @click.option("--exchanges", is_flag=True, help="Show every exchange, not only those of steps that failed.")
 @click.option(
     "--confirm-host",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from doorbuster.load.generator import Assignment
 
 PRODUCTS = 3  # for each kind of change
+STAFF_STEPS = {"price": ("change_price",), "stock": ("change_stock", "stock_on_hand")}
 STAFF_LIMIT_S = 10.0
 HIGHEST_CHANGE_PENCE = 97
 REFUSALS = (
@@ -270,6 +271,11 @@ def sharing(scenario: Scenario, driver: type[Storefront]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def has_own(driver: type[Storefront], *steps: str) -> bool:
+    """Whether the driver has class methods of its own for what staff do."""
+    return all(getattr(driver, name).__func__ is not getattr(Storefront, name).__func__ for name in steps)
+
+
 def unpopular(assortment: Assortment, count: int) -> tuple[str, ...]:
     """The SKUs that are bought least; of equals the last."""
     ends = assortment.cumulative_weights
@@ -293,8 +299,8 @@ _WAYS_OUT = {
     "basket": (
         "two channels of the scenario that share the basket of an account (freshness)",
         (
-            "name them in the driver's shared_baskets, with sign_in, add_to_basket and a basket that returns a "
-            "Basket, or leave basket out of freshness.of"
+            "name them in the driver's shared_baskets, with sign_in, add_to_basket and a basket that returns "
+            "a Basket, or leave basket out of freshness.of"
         ),
     ),
 }
@@ -303,8 +309,7 @@ _WAYS_OUT = {
 def _lacks(kind: str, scenario: Scenario, driver: type[Storefront]) -> bool:
     if kind == "basket":
         return len(sharing(scenario, driver)) < 2
-    needed = {"price": ("change_price",), "stock": ("change_stock", "stock_on_hand")}[kind]
-    return any(getattr(driver, name).__func__ is getattr(Storefront, name).__func__ for name in needed)
+    return not has_own(driver, *STAFF_STEPS[kind])
 
 
 def _shows_price(face: Any, sku: str, pence: int) -> bool | None:

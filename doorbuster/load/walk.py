@@ -18,6 +18,7 @@ from random import Random
 from typing import Any
 
 from doorbuster.errors import TargetError
+from doorbuster.load.changes import STAFF_STEPS, has_own, unpopular
 from doorbuster.load.drivers import place_in_driver
 from doorbuster.load.hints import hint_for
 from doorbuster.load.http.client import HttpClient
@@ -27,6 +28,7 @@ from doorbuster.load.watched import Shown, WatchedClient
 from doorbuster.scenario import JOURNEYS, STEPS
 from doorbuster.storefronts import (
     Assortment,
+    Basket,
     Line,
     Listing,
     Order,
@@ -139,6 +141,7 @@ class Walk:
         self._found.skus = [box[0].draw_sku(self._rng)]
         for name in dict.fromkeys((*TAKES, *STEPS)):
             yield self._step(name, box[0])
+        yield from self._staff_steps(box[0])
         yield self._books(started_unix_s)
 
     def _nobody_there(self, prepared: Step) -> str:
@@ -222,6 +225,8 @@ class Walk:
         if isinstance(got, Listing):
             found.skus = list(got.skus) or found.skus
             return f"{len(got.skus)} products"
+        if isinstance(got, Basket):
+            return f"{sum(got.units.values())} units"
         if isinstance(got, Product):
             found.lines = (Line(got.sku, 1, got.price_pence),)
             state = "in stock" if got.available else "not in stock"
@@ -243,6 +248,40 @@ class Walk:
             if given[0] not in (line.sku for line in found.lines):
                 found.lines = (Line(given[0], 1, 0),)  # not the product that was looked at last
         return ""
+
+    def _staff_steps(self, assortment: Assortment) -> Iterator[Step]:
+        """What `freshness` needs of staff, with the product that is bought least; each change is put back."""
+        (sku,) = unpopular(assortment, 1)
+        customer: Any = self._customer("product", assortment)
+        for act, needed in (
+            (self._change_price, STAFF_STEPS["price"]),
+            (self._change_stock, STAFF_STEPS["stock"]),
+        ):
+            if not has_own(self._driver, *needed):
+                continue
+            if self._orders:
+                yield self._try(needed[0], partial(act, customer, sku))
+            else:
+                yield Step(needed[0], False, "skipped", "it would change a product (--no-orders)")
+
+    def _change_price(self, customer: Any, sku: str) -> str:
+        before = customer.product(sku).price_pence
+        try:
+            told = self._driver.change_price(self._client, sku, before + 1)
+            pence = before + 1 if told is None else told
+            at_once = customer.product(sku).price_pence == pence
+        finally:
+            self._driver.change_price(self._client, sku, before)
+        return f"{sku}, {before / 100:.2f} to {pence / 100:.2f} and back, {_shown(at_once)}"
+
+    def _change_stock(self, customer: Any, sku: str) -> str:
+        units = self._driver.stock_on_hand(self._client, sku)
+        try:
+            self._driver.change_stock(self._client, sku, 0)
+            at_once = not customer.product(sku).available
+        finally:
+            self._driver.change_stock(self._client, sku, units)
+        return f"{sku}, {units} units to none and back, {_shown(at_once)}"
 
     def _books(self, started_unix_s: float) -> Step:
         """Whether the ledger has the orders of this visit, which is what the audit after a run needs."""
@@ -285,6 +324,10 @@ class Walk:
         seen = tuple(self._client.exchanges)
         hint = hint_for(cause, seen[-1], self._url) if seen and result in ("failed", "broken") else ""
         return Step(name, core, result, told[:300], cause, hint, seen)
+
+
+def _shown(at_once: bool) -> str:
+    return "shown at once" if at_once else "not shown at once"
 
 
 def _without_defaults(action: Callable[..., Any]) -> tuple[str, ...]:

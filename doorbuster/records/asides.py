@@ -208,7 +208,7 @@ class AsideReader(RequestReader):
     def freshness(self) -> tuple[FreshnessReading, ...]:
         """How long each channel took to show each change, in the order of the changes."""
         columns = "at_s, sku, channel, outcome, took_s, old_until_s, looks, unread"
-        if self._select("SELECT 1 FROM pragma_table_info('freshness') WHERE name = 'what'"):
+        if self._has("freshness", "what"):
             columns += ", what"
         return tuple(
             FreshnessReading(*row) for row in self._rows("freshness", columns, "ORDER BY at_s, channel")

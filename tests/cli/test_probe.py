@@ -102,6 +102,8 @@ def test_every_step_of_the_reference_driver_works_against_the_embedded_shop(prob
     assert set(found) >= {*CORE, *OTHERS, "read_books"}
     assert set(found.values()) == {"ok"}
     assert "the ledger has 5 of 5 orders of this visit" in probed.stdout
+    assert found["change_price"] == found["change_stock"] == "ok"
+    assert probed.stdout.count(" and back, shown at once") == 2
     assert probed.stdout.strip().endswith("All core steps work.")
 
 
@@ -110,7 +112,7 @@ def test_no_orders_leaves_out_what_orders_and_what_needs_an_order(doorbuster):
     found = results(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
     assert {step for step, look in found.items() if look == "skipped"} >= {
-        "checkout", "till_sale", "phone_order", "order_status", "look_up_order",
+        "checkout", "till_sale", "phone_order", "order_status", "look_up_order", "change_price",
     }  # fmt: skip
     assert found["checkout_page"] == "ok"
 

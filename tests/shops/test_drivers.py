@@ -395,5 +395,6 @@ def test_the_probe_finds_every_core_step_working_and_its_orders_in_the_ledger(do
     done = doorbuster("probe", url, "--storefront", driver.name)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "the ledger has 4 of 4 orders of this visit" in done.stdout
-    for step in ("register", "sign_in", "feed", "partner_order"):
+    for step in ("register", "sign_in", "feed", "partner_order", "change_price", "change_stock"):
         assert re.search(rf"^  ok +{step} ", done.stdout, re.MULTILINE), done.stdout
+    assert done.stdout.count(" and back, shown at once") == 2, done.stdout
