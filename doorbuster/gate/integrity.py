@@ -6,6 +6,7 @@ slow           p99 lateness surely above 50 ms (the lower end of its interval), 
 unmeasured     No worker reported how it fared. Explains the same.
 not_delivered  More than 0.1 % of the arrivals dropped, or fewer started than planned. Explains counts that
                stay below their bound, and `dropped`; otherwise the shop failed with *less* to do.
+script         Some of these were broken off because a journey or a driver raised. Explains the same.
 records        Outcomes do not add up, or reports of a worker are missing. Explains orders that nobody seems
                to know of, counts that stay below their bound, and rates the missing customers could turn.
 
@@ -15,8 +16,10 @@ disagree.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from doorbuster.gate.judgement import Judgement
@@ -33,7 +36,9 @@ BUSY_CPU_RATIO = 0.9
 MOST_BUSY_SECONDS_RATIO = 0.1
 FEWEST_BUSY_SECONDS = 3  # the start of a short run is no saturation
 
-FlawKind = Literal["slow", "not_delivered", "records", "unmeasured"]
+_FRAME = re.compile(r'^  File "(.+)", line (\d+)', re.MULTILINE)
+
+FlawKind = Literal["slow", "script", "not_delivered", "records", "unmeasured"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class Flaw:
 def flaws(run: Run) -> tuple[Flaw, ...]:
     """Everything that is wrong with a finished run itself, worst first."""
     found = (*_delivery(run), *_health(run), *_records(run))
-    order: tuple[FlawKind, ...] = ("slow", "not_delivered", "records", "unmeasured")
+    order: tuple[FlawKind, ...] = ("slow", "script", "not_delivered", "records", "unmeasured")
     return tuple(sorted(found, key=lambda flaw: order.index(flaw.kind)))
 
 
@@ -62,7 +67,7 @@ def explains(flaw: Flaw, judgement: Judgement) -> bool:
     match flaw.kind:
         case "slow" | "unmeasured":
             return True
-        case "not_delivered":
+        case "not_delivered" | "script":
             too_few = kind == "counter" and judgement.threshold.operator not in ("<", "<=")
             return too_few or metric == "dropped"
         case "records":
@@ -95,6 +100,11 @@ def _delivery(run: Run) -> list[Flaw]:
                 f"({format_ratio(dropped / everyone)}) were never sent or were broken off by us",
             )
         )
+        found += [
+            Flaw("script", f"a journey or the driver raised {_last_words(event.text)}")
+            for event in run.events()
+            if event.kind == "script_exception"
+        ]
     if came != planned:
         found.append(
             Flaw(
@@ -103,6 +113,14 @@ def _delivery(run: Run) -> list[Flaw]:
             )
         )
     return found
+
+
+def _last_words(trace: str) -> str:
+    """The exception at the end of a traceback, and the last line of the user's own that it went through."""
+    frames = [(*Path(file).parts, line) for file, line in _FRAME.findall(trace)]
+    own = [frame for frame in frames if not {"doorbuster", "lib"} & {*frame}] or frames
+    place = f" ({':'.join(own[-1][-2:])})" if own else ""
+    return f"{trace.strip().splitlines()[-1]}{place}"
 
 
 def _health(run: Run) -> list[Flaw]:

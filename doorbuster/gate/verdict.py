@@ -105,7 +105,9 @@ def _without_failure(
         reasons.append("The scenario sets no thresholds, so there is nothing to hold the shop against.")
     if reasons:
         sentence = f"INCONCLUSIVE: {_doubt(found, unknown)}"
-        return Verdict("inconclusive", sentence, tuple(reasons), ExitCode.INCONCLUSIVE)
+        raised = any(flaw.kind == "script" for flaw in found)
+        code = ExitCode.SCRIPT_EXCEPTION if raised else ExitCode.INCONCLUSIVE
+        return Verdict("inconclusive", sentence, tuple(reasons), code)
     warned = [judgement for judgement in judgements if judgement.status == "warn"]
     reasons = [_reason(judgement) for judgement in (*warned, *(j for j in judgements if _shaky(j)))]
     return Verdict("pass", f"PASS: {_success(run, judgements, warned)}", tuple(reasons), ExitCode.PASS)
@@ -120,6 +122,8 @@ def _doubt(found: Sequence[Flaw], unknown: Sequence[Judgement]) -> str:
     kinds = {flaw.kind for flaw in found}
     if kinds & {"slow", "unmeasured"}:
         return f"{cannot} the load generator itself was not in order."
+    if "script" in kinds:
+        return f"{cannot} the locustfile or the driver raised an exception."
     if "not_delivered" in kinds:
         return f"{cannot} not all planned customers were sent."
     if found:

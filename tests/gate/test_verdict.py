@@ -6,6 +6,7 @@ import pytest
 
 from doorbuster.errors import ExitCode
 from doorbuster.gate import flaws, judge, verdict
+from doorbuster.records.batch import Event
 from doorbuster.scenario import read_scenario
 from doorbuster.scenario.thresholds import read_thresholds
 
@@ -97,6 +98,28 @@ def test_a_faulty_run_of_a_good_shop_is_inconclusive(open_peak, change, words):
     _, found = judged(run, {"can_order": ["rate>=90%"]})
     assert (found.status, found.exit_code) == ("inconclusive", ExitCode.INCONCLUSIVE)
     assert any(words.lower() in reason.lower() for reason in found.reasons), found.reasons
+
+
+RAISED = """Traceback (most recent call last):
+  File "/home/us/lib/python3.11/site-packages/doorbuster/load/visitor.py", line 51, in _visit
+    getattr(self, self.arrival.journey)()
+  File "/home/us/peaks/locustfiles/_my_shop.py", line 40, in basket
+    return submit(self, None, {})
+  File "/home/us/lib/python3.11/site-packages/doorbuster/storefronts/forms.py", line 12, in submit
+    page.text
+AttributeError: 'NoneType' object has no attribute 'text'
+"""
+
+
+def test_a_journey_that_raised_is_named_with_its_line(open_peak):
+    run = open_peak(**GOOD, dropped=3, events=(Event(1.0, "script_exception", RAISED),))
+    _, found = judged(run, {"can_order": ["rate>=90%"]})
+    assert (found.status, found.exit_code) == ("inconclusive", ExitCode.SCRIPT_EXCEPTION)
+    assert found.sentence.endswith("because the locustfile or the driver raised an exception.")
+    assert found.reasons[0] == (
+        "A journey or the driver raised AttributeError: 'NoneType' object has no attribute 'text' "
+        "(_my_shop.py:40)."
+    )
 
 
 @pytest.mark.parametrize("change", [{"lateness_ms": 80.0}, {"cpu_ratio": 0.97}])
