@@ -48,7 +48,11 @@ class LocustProcess:
         return self._process.poll() is None
 
     def exit_code(self) -> int:
-        return self._process.wait()
+        """Locust's, once it has ended; a locustfile that raised while it was loaded is no fault of ours."""
+        code = self._process.wait()
+        if code == ExitCode.BUG and not self.own_words() and _raised(_lines(Path(self._said.name))):
+            return int(ExitCode.SCRIPT_EXCEPTION)
+        return code
 
     def ask_to_stop(self) -> None:
         """The first time: end orderly. The second time: end now."""
@@ -76,13 +80,17 @@ class LocustProcess:
 
     def own_words(self) -> str:
         """Why the run failed, such as a full disk; empty if it did not."""
-        if self.exit_code() in (int(ExitCode.PASS), int(ExitCode.INCONCLUSIVE), int(ExitCode.FAIL)):
+        if self._process.wait() in (int(ExitCode.PASS), int(ExitCode.INCONCLUSIVE), int(ExitCode.FAIL)):
             return ""
         for path, mark in ((Path(self._said.name), "doorbuster: "), (self._log, "ERROR/doorbuster: ")):
             ours = [line.split(mark, 1)[1] for line in _lines(path) if mark in line]
             if ours:
                 return "\n".join(dict.fromkeys(ours))
         return ""
+
+
+def _raised(said: list[str]) -> bool:
+    return any(line.startswith("Traceback") for line in said)
 
 
 def _lines(path: Path) -> list[str]:

@@ -69,7 +69,7 @@ def load_analysis(path: Path) -> Analyse:
     sys.modules[name] = module  # dataclasses in a script look their module up
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # main(analyse) without `if __name__ == "__main__"` leaves
         del sys.modules[name]
         raise _located(path, error) from error
     analyse = getattr(module, "analyse", None)
@@ -84,14 +84,14 @@ def _analyse(analyse: Analyse, run: Run, path: Path) -> Section:
         section = analyse(run)
     except AnalysisError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _located(path, error) from error
     if not isinstance(section, Section):
         raise AnalysisError(f"{path}: analyse(run) must return a Section (got {type(section).__name__})")
     return section
 
 
-def _located(path: Path, error: Exception) -> AnalysisError:
+def _located(path: Path, error: BaseException) -> AnalysisError:
     """The innermost line of the script itself, which its author can act on."""
     line = 0
     if isinstance(error, SyntaxError) and error.lineno:

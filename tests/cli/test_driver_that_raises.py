@@ -10,6 +10,7 @@ import pytest
 from doorbuster.records.run import Run
 
 DRIVER = """
+{top}
 from locust import events
 from doorbuster.load.locustfile import Customer, Gate, Peak, install
 from doorbuster.storefronts import Assortment, Books, Listing, Storefront
@@ -60,8 +61,10 @@ drain: 2s
 
 @pytest.fixture
 def run(tmp_path):
-    def go(*, prepare: str = "pass", looks: int = 0) -> subprocess.CompletedProcess[str]:
-        (tmp_path / "frail.py").write_text(DRIVER.format(prepare=prepare, looks=looks), encoding="utf-8")
+    def go(*, top: str = "", prepare: str = "pass", looks: int = 0) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "frail.py").write_text(
+            DRIVER.format(top=top, prepare=prepare, looks=looks), encoding="utf-8"
+        )
         (tmp_path / "frail.yaml").write_text(SCENARIO, encoding="utf-8")
         command = [sys.executable, "-m", "doorbuster", "run", "frail.yaml", "--locustfile", "frail.py"]
         return subprocess.run(
@@ -76,15 +79,21 @@ def test_a_driver_that_cannot_prepare_ends_the_run_with_its_line(run):
     assert ended.returncode == 107
     assert ended.stderr == (
         "the driver 'frail' raised in prepare: AttributeError: type object 'Frail' has no attribute "
-        "'catalogue' (frail.py:13: cls.catalogue); doorbuster probe shows each of its steps\n"
+        "'catalogue' (frail.py:14: cls.catalogue); doorbuster probe shows each of its steps\n"
     )
+
+
+def test_a_locustfile_that_cannot_be_loaded_is_no_fault_of_ours(run):
+    ended = run(top="import nothing_of_that_name")
+    assert ended.returncode == 107
+    assert "ModuleNotFoundError: No module named 'nothing_of_that_name'" in ended.stderr
 
 
 def test_a_driver_that_cannot_read_the_books_ends_the_run_before_anybody_comes(run):
     ended = run(looks=1)
     assert ended.returncode == 107
     assert "the driver 'frail' raised in read_books: AttributeError" in ended.stderr
-    assert "(frail.py:20: return None.stock)" in ended.stderr
+    assert "(frail.py:21: return None.stock)" in ended.stderr
 
 
 def test_a_driver_that_cannot_read_the_books_afterwards_loses_only_the_audit(run, tmp_path):

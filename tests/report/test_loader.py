@@ -78,3 +78,11 @@ def test_two_scripts_of_one_name_do_not_share_a_module(open_peak, tmp_path):
         script(tmp_path / folder, "same.py", GOOD.format(name=folder))
     found = analyse_run(open_peak(), [tmp_path / "one", tmp_path / "two"])
     assert [section.name for section in found.sections] == ["one", "two"]
+
+
+def test_a_script_that_leaves_does_not_take_the_report_with_it(open_peak, tmp_path):
+    script = tmp_path / "leaves.py"
+    script.write_text("def analyse(run):\n    raise SystemExit(0)\n", encoding="utf-8")
+    found = analyse_run(open_peak(), [script])
+    assert found.sections == ()
+    assert [str(error) for error in found.errors] == [f"{script}:2: SystemExit: 0"]
