@@ -1,8 +1,9 @@
 """Charts as compact SVG text that takes its colours and its font from the page around it.
 
 The same chart always gives the same bytes. matplotlib is imported when the first chart is drawn, and never
-through pyplot: no global figure, no display. Text stays text (searchable, in the reader's font); every colour
-becomes a CSS variable, so that one drawing serves light, dark and print.
+through pyplot: no global figure, no display, and not its own layout (layout.py says why). Text stays text
+(searchable, in the reader's font); every colour becomes a CSS variable, so that one drawing serves light,
+dark and print.
 """
 
 from __future__ import annotations
@@ -11,19 +12,22 @@ import io
 import re
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from doorbuster.report.heat import draw_heat, frame_heat
+from doorbuster.report.layout import FONT_PT, PT_PER_IN, lay_out, legend_columns
 from doorbuster.report.palette import CYCLE, INKS, PAPER, RULE, TEXT, Ink, ink
 from doorbuster.report.section import Chart, Column, Mark, Table, Unit
-from doorbuster.report.text import format_value, one_line
+from doorbuster.report.text import format_value, one_line, width_pt_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _WIDTH_IN = 8.6
+_ROW_OF_MOMENTS = 0.09  # of the height
 _CLOCK_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 _MARKERS = "os^Dvx"
+_MARK_PT = 8.5
 _MAX_TABLE_ROWS = 400
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -32,22 +36,14 @@ _STYLE: dict[Any, Any] = {
     "path.simplify": True,
     "path.simplify_threshold": 0.5,
     "font.family": ["DejaVu Sans"],  # ships with matplotlib: the same layout on every machine
-    "font.size": 9.0,
+    "font.size": FONT_PT,
     "text.color": TEXT,
-    "axes.labelcolor": TEXT,
-    "axes.edgecolor": RULE,
     "axes.facecolor": "none",
     "figure.facecolor": "none",
-    "xtick.color": TEXT,
-    "ytick.color": TEXT,
-    "xtick.major.size": 0.0,
-    "ytick.major.size": 0.0,
-    "ytick.minor.size": 0.0,
-    "grid.color": RULE,
-    "grid.linewidth": 0.6,
     "hatch.linewidth": 0.5,
     "hatch.color": PAPER,
 }
+_NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 _NUMBER_IN_TAG = re.compile(r"-?\d+\.\d{3,}")
 _TAG = re.compile(r"<[^>]+>")
 
@@ -55,21 +51,23 @@ _TAG = re.compile(r"<[^>]+>")
 def render_svg(chart: Chart, *, ident: str) -> str:
     """The chart as one `<svg>` element; `ident` makes its ids unique on the page."""
     import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.backends.backend_svg import RendererSVG
     from matplotlib.figure import Figure
 
     buffer = io.StringIO()
     with warnings.catch_warnings(), mpl.rc_context(_STYLE):
         # A glyph missing from matplotlib's font is no loss: the reader's browser sets the text.
         warnings.simplefilter("ignore", UserWarning)
-        figure = Figure(figsize=(_WIDTH_IN, _height_in(chart)), layout="constrained")
-        FigureCanvasSVG(figure)
-        axes = figure.add_subplot()
+        height_in = _height_in(chart)
+        figure = Figure(figsize=(_WIDTH_IN, height_in), dpi=PT_PER_IN)
+        axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
         _DRAW[chart.kind](axes, chart)
         _frame(axes, chart)
-        figure.savefig(
-            buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
-        )
+        lay_out(axes, ruled={"bars": "x", "heat": ""}.get(chart.kind, "y"))
+        size_pt = (_WIDTH_IN * PT_PER_IN, height_in * PT_PER_IN)
+        renderer = cast(Any, RendererSVG)(*size_pt, buffer, image_dpi=PT_PER_IN, metadata=_NO_METADATA)
+        figure.draw(renderer)  # `savefig` would draw it once more, to look for a layout
+        renderer.finalize()
     return _compact(buffer.getvalue(), ident)
 
 
@@ -107,16 +105,22 @@ def _draw_lines(axes: Axes, chart: Chart) -> None:
     for position, series in enumerate(chart.series):
         pen = ink(series.role, position)
         y = _numbers(series.y)
-        lonely = len(y) == 1
+        lonely = _lonely(series.y)
         if series.low and series.high:
             axes.fill_between(
                 chart.x, _numbers(series.low), _numbers(series.high), color=pen.light, alpha=0.18, lw=0
             )
         axes.plot(
             chart.x, y, color=pen.light, linestyle="--" if series.dashed else pen.dash, linewidth=1.6,
-            marker="o" if lonely else "", markersize=4, label=one_line(series.name, 40),
+            marker="o" if lonely else "", markersize=4, markevery=lonely, label=one_line(series.name, 40),
             solid_capstyle="round",
         )  # fmt: skip
+
+
+def _lonely(y: Sequence[float | None]) -> list[int]:
+    """Places of values without a neighbour: no line leads to them."""
+    gaps = [True, *(value is None for value in y), True]
+    return [at for at in range(len(y)) if gaps[at] and not gaps[at + 1] and gaps[at + 2]]
 
 
 def _draw_stacked(axes: Axes, chart: Chart) -> None:
@@ -140,6 +144,8 @@ def _with_end(chart: Chart) -> list[float]:
 
 
 def _draw_bars(axes: Axes, chart: Chart) -> None:
+    from matplotlib.ticker import FixedFormatter, FixedLocator
+
     places = list(range(len(chart.x)))
     left = [0.0] * len(places)
     for position, series in enumerate(chart.series):
@@ -150,7 +156,9 @@ def _draw_bars(axes: Axes, chart: Chart) -> None:
             edgecolor=PAPER, linewidth=0.0, label=one_line(series.name, 40),
         )  # fmt: skip
         left = [start + width for start, width in zip(left, widths, strict=True)]
-    axes.set_yticks(places, [one_line(str(name), 34) for name in chart.x])
+    axes.yaxis.set_major_locator(FixedLocator(places))
+    axes.yaxis.set_major_formatter(FixedFormatter([one_line(str(name), 34) for name in chart.x]))
+    axes.set_ylim(-0.5, len(places) - 0.5)
     axes.invert_yaxis()
 
 
@@ -172,19 +180,14 @@ _DRAW: dict[str, Callable[[Any, Chart], None]] = {
 
 
 def _frame(axes: Axes, chart: Chart) -> None:
-    from matplotlib.ticker import LogLocator, NullLocator
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
     value_axis = axes.xaxis if chart.kind == "bars" else axes.yaxis
-    axes.grid(axis="x" if chart.kind == "bars" else "y")
-    axes.set_axisbelow(True)
     if chart.kind == "heat":
         frame_heat(axes, chart)
         axes.set_xlabel(one_line(chart.x_label, 90))
         _frame_x(axes, chart)
-        for position, moment in enumerate(chart.moments):
-            _draw_moment(axes, moment, position)
+        _draw_moments(axes, chart.moments)
         return
     if chart.log_y and chart.kind != "bars" and _all_positive(chart):
         axes.set_yscale("log")
@@ -193,6 +196,8 @@ def _frame(axes: Axes, chart: Chart) -> None:
     elif chart.kind != "bars":
         # Differences go below 0; everything else starts there.
         axes.set_ylim(bottom=None if _any_negative(chart) else 0.0, top=chart.y_max)
+        if chart.y_unit == "count":
+            axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
     value_axis.set_major_formatter(_formatter(chart.y_unit))
     if chart.kind == "bars":
         axes.set_xlim(left=0.0, right=chart.y_max)
@@ -203,11 +208,13 @@ def _frame(axes: Axes, chart: Chart) -> None:
         _frame_x(axes, chart)
     for bound in chart.bounds:
         _draw_bound(axes, bound)
-    for position, moment in enumerate(chart.moments):
-        _draw_moment(axes, moment, position)
+    _draw_moments(axes, chart.moments)
     if len(chart.series) > 1:
         axes.legend(
-            loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=min(len(chart.series), 5),
+            loc="lower left", bbox_to_anchor=(-0.01, 1.0),
+            ncols=legend_columns(
+                [one_line(series.name, 40) for series in chart.series], _WIDTH_IN * PT_PER_IN
+            ),
             frameon=False,
             borderaxespad=0.2, handlelength=2.2, columnspacing=1.6, handletextpad=0.6,
         )  # fmt: skip
@@ -246,6 +253,8 @@ def _formatter(unit: Unit) -> Callable[[float, float], str]:
     def text(value: float, _position: float) -> str:
         if unit == "ratio":
             return f"{value * 100:.3g} %"
+        if unit in ("ms", "s") and value == 0:
+            return "0"
         return format_value(value, unit)
 
     return text
@@ -258,20 +267,29 @@ def _draw_bound(axes: Axes, bound: Mark) -> None:
     axes.annotate(
         one_line(bound.label), xy=(1.0, bound.at), xycoords=("axes fraction", "data"),
         xytext=(-3, -3 if high else 3),
-        textcoords="offset points", ha="right", va="top" if high else "bottom", fontsize=8.5,
+        textcoords="offset points", ha="right", va="top" if high else "bottom", fontsize=_MARK_PT,
     )  # fmt: skip
 
 
-def _draw_moment(axes: Axes, moment: Mark, position: int) -> None:
+def _draw_moments(axes: Axes, moments: Sequence[Mark]) -> None:
+    """A line for each, and its name in the first row where it covers no other name."""
     low, high = axes.get_xlim()
-    late = (moment.at - low) / (high - low) > 0.7
-    axes.axvline(moment.at, color=TEXT, linewidth=1.0, linestyle=(0, (2, 2)))
-    axes.annotate(
-        one_line(moment.label, 48), xy=(moment.at, 0.97 - 0.1 * (position % 3)),
-        xycoords=("data", "axes fraction"), xytext=(-4 if late else 4, 0), textcoords="offset points",
-        ha="right" if late else "left", va="top", fontsize=8.5, fontweight="bold",
-        bbox={"facecolor": PAPER, "edgecolor": "none", "alpha": 0.75, "pad": 1.0},
-    )  # fmt: skip
+    ends: list[float] = []  # of the names in each row, as shares of the width
+    for moment in sorted((mark for mark in moments if low <= mark.at <= high), key=lambda mark: mark.at):
+        text, at = one_line(moment.label, 48), (moment.at - low) / (high - low)
+        # Bold is wider, and the plot narrower than the drawing.
+        width = 1.25 * width_pt_of(text, _MARK_PT) / (_WIDTH_IN * PT_PER_IN)
+        late = at + width > 1.0
+        left = at - width if late else at
+        row = next((row for row, end in enumerate(ends) if end < left), len(ends))
+        ends[row : row + 1] = [left + width]
+        axes.axvline(moment.at, color=TEXT, linewidth=1.0, linestyle=(0, (2, 2)))
+        axes.annotate(
+            text, xy=(moment.at, 0.97 - _ROW_OF_MOMENTS * row),
+            xycoords=("data", "axes fraction"), xytext=(-4 if late else 4, 0), textcoords="offset points",
+            ha="right" if late else "left", va="top", fontsize=_MARK_PT, fontweight="bold",
+            bbox={"facecolor": PAPER, "edgecolor": "none", "alpha": 0.75, "pad": 1.0},
+        )  # fmt: skip
 
 
 def _compact(svg: str, ident: str) -> str:

@@ -55,13 +55,14 @@ def draw_heat(axes: Axes, chart: Chart) -> None:
 def frame_heat(axes: Axes, chart: Chart) -> None:
     """Bands up the side, shades above."""
     from matplotlib.patches import Patch
+    from matplotlib.ticker import FixedFormatter, FixedLocator
 
     rows = len(chart.series)
-    axes.grid(visible=False)
     axes.set_ylim(0, max(rows, 1))
     step = -(-rows // _MOST_LABELS) or 1
     names = [one_line(series.name, 24) for series in chart.series]
-    axes.set_yticks([row + 0.5 for row in range(0, rows, step)], names[::step])
+    axes.yaxis.set_major_locator(FixedLocator([row + 0.5 for row in range(0, rows, step)]))
+    axes.yaxis.set_major_formatter(FixedFormatter(names[::step]))
     axes.set_ylabel(one_line(chart.y_label, 50))
     shades = [
         Patch(facecolor=ink("strong", 0).light, alpha=opacity, edgecolor=PAPER, linewidth=0.0, label=name)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
+from itertools import pairwise
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -14,6 +16,7 @@ from doorbuster.report.heat import heat_row, level_of
 from doorbuster.report.palette import CYCLE, INKS
 from doorbuster.report.section import Chart, Column, Mark, Section, Series, Table, bucket_s
 from doorbuster.report.terminal import print_section
+from doorbuster.report.text import width_pt_of
 
 LINES = Chart(
     "lines", "t", "time", "customers", (0.0, 10.0, 20.0, 30.0),
@@ -178,3 +181,71 @@ def test_a_scatter_in_the_terminal_has_a_letter_for_each_series():
     text = out.file.getvalue()
     assert text.count("o") >= 2
     assert "load: 1 to 2" in text
+
+
+def places(svg: str, names: Sequence[str]) -> list[tuple[float, float, float]]:
+    """(left, right, y) of these texts, as wide as they are taken to be."""
+    found = []
+    for element in ET.fromstring(svg).iter("text"):
+        if element.text in names:
+            width = width_pt_of(element.text, 8.5)
+            x, y = map(
+                float,
+                re.findall(
+                    r"[-\d.]+", element.get("transform", "") or f"{element.get('x')} {element.get('y')}"
+                )[:2],
+            )
+            anchor = element.get("style", "")
+            left = x - width if "text-anchor: end" in anchor else x - width / 2 if "middle" in anchor else x
+            found.append((left, left + width, y))
+    return found
+
+
+def test_names_of_moments_cover_neither_each_other_nor_the_edge():
+    names = (
+        "web: peak begins",
+        "store: peak begins",
+        "print: peak begins",
+        "web: peak ends",
+        "last order placed",
+    )
+    moments = tuple(Mark(at, name) for at, name in zip((10.0, 12.0, 13.0, 15.0, 59.0), names, strict=True))
+    chart = Chart("lines", "t", "x", "y", (0.0, 60.0), (Series("a", (1.0, 2.0)),), moments=moments)
+    found = sorted(places(render_svg(chart, ident="f"), names), key=lambda place: (place[2], place[0]))
+    assert len(found) == len(names)
+    assert all(left >= 0 and right <= 620 for left, right, _ in found)
+    assert all(one[2] < other[2] or one[1] < other[0] for one, other in pairwise(found))
+
+
+def test_a_long_legend_takes_more_rows_and_pushes_the_plot_down():
+    def drawn(count: int) -> list[tuple[float, float, float]]:
+        series = tuple(Series(f"a series with the long name {at}", (1.0, 2.0)) for at in range(count))
+        return places(
+            render_svg(Chart("lines", "t", "x", "y", (0.0, 1.0), series), ident="f"), [s.name for s in series]
+        )
+
+    found = drawn(7)
+    assert len(found) == 7
+    assert len({y for _, _, y in found}) == 3
+    assert all(left >= 0 and right <= 620 and y > 0 for left, right, y in found)
+
+
+def test_long_names_of_bars_stay_on_the_drawing():
+    names = ("till_sale (n = 222)", "W" * 34, "i")
+    svg = render_svg(Chart("bars", "t", "x", "y", names, (Series("a", (1.0, 2.0, 3.0)),)), ident="f")
+    found = places(svg, names)
+    assert len(found) == 3
+    assert min(left for left, _, _ in found) >= 0
+
+
+def test_a_value_between_two_gaps_is_a_dot():
+    def dots(*y):
+        chart = Chart("lines", "t", "x", "y", tuple(map(float, range(len(y)))), (Series("a", y, "ok"),))
+        return render_svg(chart, ident="f").count("<use")
+
+    assert [dots(1.0, 2.0, 3.0), dots(1.0, None, 3.0), dots(1.0, 2.0, None, 3.0)] == [0, 2, 1]
+
+
+def test_what_is_counted_is_not_halved():
+    chart = Chart("lines", "t", "x", "y", (0.0, 1.0), (Series("a", (0.0, 1.0)),), x_unit="", y_unit="count")
+    assert "0.5" not in texts(render_svg(chart, ident="f"))[2:]

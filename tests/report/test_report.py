@@ -255,7 +255,7 @@ def test_hostile_text_leaves_the_junit_file_valid(attacked):
 def test_hostile_text_stays_one_line_of_plain_text_in_markdown(attacked, failed):
     hostile, plain = ((folder / "summary.md").read_text(encoding="utf-8") for folder in (attacked, failed))
     assert hostile.count("\n- **") == 1
-    assert plain.count("\n- **") == 12
+    assert plain.count("\n- **") == 13
     assert "\\<img" in hostile
     assert not re.search(r"(?<!\\)[`$]", hostile)
     assert "@me" not in hostile
