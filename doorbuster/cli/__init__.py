@@ -29,6 +29,7 @@ VERBS = {  # in the order of work; the text is the verb's line in `doorbuster --
     "report": "Write the report of a run again.",
     "gate": "Judge a run against thresholds, for pipelines: a line each, and the exit code.",
     "audit": "Hold a run against the shop's books as CSV files, and judge it again.",
+    "export": "Write the times of a run as an HdrHistogram interval log.",
     "cleanup": "Cancel the test orders that a run left in a shop.",
     "shop": "Start the embedded reference shop to look at or to load.",
 }

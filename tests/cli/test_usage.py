@@ -8,6 +8,9 @@ import sys
 
 import pytest
 
+from doorbuster.records.hlog import read_hlog
+from doorbuster.records.run import Run
+
 
 @pytest.mark.parametrize(
     ("words", "said"),
@@ -48,3 +51,12 @@ def test_a_terminal_without_our_signs_shows_the_words(root):
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     assert b"customers" in ended.stdout
+
+
+def test_a_run_is_exported_for_the_tools_of_hdrhistogram(doorbuster, root, tmp_path):
+    ended = doorbuster("export", root / "reports" / "sample", "--out", tmp_path / "sample.hlog")
+    assert ended.returncode == 0, ended.stderr
+    intervals = list(read_hlog((tmp_path / "sample.hlog").read_text(encoding="utf-8").splitlines()))
+    assert ended.stdout == f"{tmp_path / 'sample.hlog'}: {len(intervals)} intervals\n"
+    with Run.open(root / "reports" / "sample") as run:
+        assert sum(interval.content.counts.sum() for interval in intervals) == run.histogram("response").n
