@@ -66,6 +66,13 @@ class Picking:
         )
         return np.asarray(placed - picked, np.int64)
 
+    def most_waiting(self, starts_s: Floats, width_s: float) -> NDArray[np.int64]:
+        """The most that wait at once in the window that begins at each of these moments, from 0 on."""
+        most = self.waiting(starts_s)
+        window = np.floor(self.placed_s / width_s).astype(np.int64).clip(0, most.size - 1)
+        np.maximum.at(most, window, self.waiting(self.placed_s))
+        return most
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
@@ -293,7 +300,7 @@ def _backlog_chart(picking: Picking, rate: Rate, recorded_s: int) -> tuple[Chart
         end_s = max(end_s, picking.read_at_s)
     width_s = bucket_s(end_s)
     at_s = np.arange(0.0, end_s + width_s, width_s)
-    depth = picking.waiting(at_s)
+    depth = picking.most_waiting(at_s, width_s)
     late_s = drain_s(picking, rate)
     if picking.left:
         title = f"{format_count(picking.left)} orders were not picked when the books were read"
@@ -304,7 +311,7 @@ def _backlog_chart(picking: Picking, rate: Rate, recorded_s: int) -> tuple[Chart
     series = [Series("waiting to be picked", tuple(depth.astype(float).tolist()), "strong")]
     return (
         Chart(
-            "lines", title, "time since the start (min:s)", "orders waiting to be picked",
+            "lines", title, "time since the start (min:s)", "most orders waiting to be picked",
             tuple(at_s.tolist()), tuple(series), y_unit="count",
             moments=(Mark(last_s, "last order placed"),) if last_s > 0 else (),
             y_max=None if depth.any() else 1.0,

@@ -232,8 +232,8 @@ def _funnel_chart(rows: Sequence[CustomerCount]) -> tuple[Chart, ...]:
     return (
         Chart(
             "bars", f"{share} of the orders asked for came about", "what they came for", "customers",
-            ("anything: served", "to browse: could", "to order: could"),
-            (Series("got it", tuple(map(float, got)), "served"), Series("did not", lost, "turned_away")),
+            ("all customers", "who came to browse", "who came to order"),
+            (Series("got what they came for", tuple(map(float, got)), "served"), Series("did not", lost, "turned_away")),
             y_unit="count",
         ),
     )  # fmt: skip

@@ -97,6 +97,12 @@ def test_a_warehouse_that_keeps_up_does_not_show_its_rate(analysed):
     assert found.sentence == "Yes: at most 1 of 10 orders waited to be picked at once."
 
 
+def test_the_figure_reaches_as_high_as_the_sentence_says(analysed):
+    found = analysed(queue(np.arange(0.0, 10.0, 0.25), rate=3.0))  # the peak lies between whole seconds
+    ((depth,),) = ([series.y for series in figure.series] for figure in found.figures)
+    assert max(depth) == values(found)["backlog_peak"]
+
+
 def test_till_sales_and_cancelled_orders_wait_for_nobody(analysed):
     orders = [(1.0, 1.0, LINES), (2.0, None, ()), *queue(np.arange(3.0, 8.0, 1.0), rate=5.0)]
     seen = values(analysed(orders))
