@@ -98,18 +98,21 @@ class Tally:
     def __init__(self) -> None:
         self.steps = 0
         self.core_short: list[str] = []
-        self.other_short: list[str] = []
+        self.other_wrong: list[str] = []
+        self.other_missing: list[str] = []
 
     def add(self, row: dict[str, Any]) -> None:
         self.steps += 1
         if row["result"] != "ok" and not (row["result"] == "skipped" and not row["core"]):
-            (self.core_short if row["core"] else self.other_short).append(row["step"])
+            other = self.other_missing if row["result"] == "missing" else self.other_wrong
+            (self.core_short if row["core"] else other).append(row["step"])
 
     def sentence(self) -> str:
         if self.core_short:
             return f"Core steps that do not work: {', '.join(self.core_short)}."
-        rest = f"; without {', '.join(self.other_short)}" if self.other_short else ""
-        return f"All core steps work{rest}."
+        wrong = f"; {', '.join(self.other_wrong)} did not" if self.other_wrong else ""
+        rest = f"; without {', '.join(self.other_missing)}" if self.other_missing else ""
+        return f"All core steps work{wrong}{rest}."
 
 
 def _print_step(console: Console, row: dict[str, Any], *, everything: bool) -> None:

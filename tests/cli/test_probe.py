@@ -7,6 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from doorbuster.cli.probe import Tally
+
 CORE = (
     "prepare",
     "home",
@@ -286,3 +288,14 @@ def test_a_product_page_without_the_price_the_driver_looks_for_is_shown_with_tho
     done = doorbuster("probe", url, "--locustfile", path)
     assert results(done.stdout)["home"] == "ok"
     assert 'the page has <b class="now"> $26.99: does the driver look for such a price?' in done.stdout
+
+
+def test_the_last_sentence_tells_what_fails_from_what_is_not_there():
+    tally = Tally()
+    for step, result, core in (
+        ("home", "ok", True),
+        ("read_books", "broken", False),
+        ("feed", "missing", False),
+    ):
+        tally.add({"step": step, "result": result, "core": core})
+    assert tally.sentence() == "All core steps work; read_books did not; without feed."
