@@ -9,19 +9,21 @@ rate: ln P(T > t) = -(mu - lambda) t for M/M/1. Near its bound it is nearly stra
 further than a factor `WINDOW` away on the line are left out, and used only to bracket.
 
 Rules of this module:
-- At least two rates. What queueing theory says about the slope (`SlopePrior`) stands beside the readings,
+- At least two rates. What queueing theory says about the slope (`QueuePrior`) stands beside the readings,
   which cannot tell the slope well and the crossing at once: without it an interval takes four times as long.
   Rates on both sides of the crossing keep an error in the slope from moving it.
 - The observed share is right on average, its logarithm is too low: the misfit is the deviance of a gamma
   distribution with relative variance v_i, for which a low reading is less surprising than a high one.
 - All readings share one variance per second. A stretch that happens to miss every cluster of slow requests
   reads low and shows little scatter at once; with a weight of its own it would pull the line to itself.
+  Theory may raise it (`QueuePrior.variance_s`), never lower it: who scatters more than a queue is believed.
 - Readings that scatter about the line more than their own errors explain widen the interval (a shop that is
   not the same shop every minute).
 
 Sources: McCullagh and Nelder (1989), "Generalized Linear Models", chapter 8 (gamma, log link); Cole, Chu and
 Greenland (2014), "Maximum likelihood, profile likelihood, and penalized likelihood", American Journal of
-Epidemiology 179; Finney (1978), "Statistical Method in Biological Assay", chapters 3 and 4.
+Epidemiology 179; Finney (1978), "Statistical Method in Biological Assay", chapters 3 and 4; Whitt (1989),
+"Planning queueing simulations", Management Science 35 (how much a queue in heavy traffic scatters).
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ WINDOW = 12.0  # times the allowed level, either way
 _USUAL, _SIGMA = 12.0, 1.25  # elasticity of queues at common thresholds, and its spread in logarithms
 _SERVICE_SHARE, _SIGMA_QUEUE = 0.85, 0.35
 _LEAST_SPARE = 0.01
-_CAUTION = 1.2  # errors read off a handful of clusters of slow requests are too small by about this much
+_CAUTION = 1.2  # errors read off a handful of clusters are too small by this much, where theory does not say
+_TOWARDS_EXPECTED = 1 / 3
 _ROOTS = np.exp(np.linspace(math.log(0.5), math.log(2.0), 555))  # of the mean rate, in steps of 0.25 %
 _SLOPES = np.exp(np.linspace(math.log(0.5), math.log(300.0), 60))
 _FARTHEST = 20.0  # beyond e^20 times what the line says, further makes no difference
@@ -57,8 +60,8 @@ class DosePoint:
 
 
 @dataclass(frozen=True, slots=True)
-class SlopePrior:
-    """What is known about the elasticity b before any reading near the bound.
+class QueuePrior:
+    """What queueing theory expects before any reading near the bound: how steep the line is, and how noisy.
 
     Without a saturation rate: anything that queues at common thresholds show, 1 to 140. With it: the time
     that a queue makes wait is in proportion to 1 / (saturation - rate), so that ln P(T > t) rises by its own
@@ -69,6 +72,7 @@ class SlopePrior:
     saturation_per_s: float | None = None
     limit_ratio: float | None = None
     saturation_error_ratio: float = 0.0
+    bound_s: float = 0.0
 
     def log_elasticity(self, roots_per_s: Floats) -> Floats:
         """Centre of the prior, ln b, at each possible crossing."""
@@ -87,6 +91,22 @@ class SlopePrior:
         full = self.saturation_per_s / roots_per_s
         spare = self.saturation_error_ratio * full / np.maximum(full - 1, _LEAST_SPARE)
         return np.asarray(np.minimum(np.hypot(_SIGMA_QUEUE, spare), _SIGMA))
+
+    def variance_s(self, rate_per_s: float) -> float | None:
+        """Variance of the level, times the seconds it rests on; None where nothing is expected.
+
+        In heavy traffic work in hand is a random walk that drifts down by the spare share s of its time. It
+        stays above a level for 2 e / s seconds, with e the mean excess; a share P of the time is above:
+
+            variance * seconds = 2 e / (s P),    e = bound / ln(1 / P)
+
+        A count has up to twice that, a tail less, and both less where service takes a part of the bound: six
+        simulated queues of one to eight servers show 0.8 to 1.6 times as much.
+        """
+        if self.saturation_per_s is None or self.limit_ratio is None or not self.bound_s:
+            return None
+        spare = max(1 - rate_per_s / self.saturation_per_s, _LEAST_SPARE)
+        return 2 * self.bound_s / (spare * self.limit_ratio * -math.log(self.limit_ratio))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +135,14 @@ class Crossing:
         return (self.high - self.low) / (2 * self.rate_per_s)
 
 
-def find_crossing(points: Sequence[DosePoint], known: SlopePrior) -> Crossing | None:
+def find_crossing(points: Sequence[DosePoint], known: QueuePrior) -> Crossing | None:
     """The crossing of the rising line through the points; None with less than two rates."""
     from scipy.special import fdtrc, stdtrit
 
     used = [point for point in points if math.isfinite(point.se) and point.se > 0]
     if len({point.rate_per_s for point in used}) < 2:
         return None
-    variance = _pooled_variance(used)
+    variance = _pooled_variance(used, known)
     grid = _Grid.of(used, 1 / variance, known)
     misfit, prior, middle = grid.misfit, grid.prior, grid.middle_per_s
     dof = sum(point.degrees_of_freedom for point in used)
@@ -157,7 +177,7 @@ class _Grid:
     prior: Floats
 
     @classmethod
-    def of(cls, points: Sequence[DosePoint], weight: Floats, known: SlopePrior) -> _Grid:
+    def of(cls, points: Sequence[DosePoint], weight: Floats, known: QueuePrior) -> _Grid:
         """All of `_SLOPES` (rows) and `_ROOTS` (columns)."""
         level = np.array([point.level for point in points])
         rate = np.array([point.rate_per_s for point in points])
@@ -171,12 +191,18 @@ class _Grid:
         return cls(middle, misfit, prior)
 
 
-def _pooled_variance(points: Sequence[DosePoint]) -> Floats:
+def _pooled_variance(points: Sequence[DosePoint], known: QueuePrior) -> Floats:
     """Each reading's variance: what a second is worth on average over all of them, by its seconds.
 
     A rate's own scatter is no weight for it. A stretch without a cluster of slow requests shows a low level
-    and little scatter at once, and would pull the line to itself.
+    and little scatter at once, and would pull the line to itself. Nor is little scatter at all rates believed
+    outright: where a queue should show more, the truth is taken to lie a third of the way there.
     """
     seconds = np.array([point.seconds for point in points])
-    own = np.array([(_CAUTION * point.se) ** 2 for point in points])
-    return np.asarray(float(seconds @ (own * seconds)) / float(seconds.sum()) / seconds)
+    own = np.array([point.se**2 for point in points])
+    seen = float(seconds @ (own * seconds)) / float(seconds.sum())
+    rate = float(seconds @ [point.rate_per_s for point in points]) / float(seconds.sum())
+    expected = known.variance_s(rate)
+    if expected is None:
+        return np.asarray(_CAUTION**2 * seen / seconds)
+    return np.asarray(max(seen, seen * (expected / seen) ** _TOWARDS_EXPECTED) / seconds)

@@ -53,7 +53,7 @@ class Latencies:
     """Response times of a plateau against "p(100 - 100 limit_ratio) < bound".
 
     `second`, `value` and `count` are parallel: `count` requests that were due in `second` (0 is the first
-    after settling) took `value`, in the unit of `bound`. `given_up` counts those without an answer.
+    after settling) took `value` ms; `bound` is in ms too. `given_up` counts those without an answer.
     """
 
     name: str

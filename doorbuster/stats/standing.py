@@ -26,7 +26,7 @@ from functools import cached_property
 
 import numpy as np
 
-from doorbuster.stats.crossing import WINDOW, Crossing, DosePoint, SlopePrior, find_crossing
+from doorbuster.stats.crossing import WINDOW, Crossing, DosePoint, QueuePrior, find_crossing
 from doorbuster.stats.indicator import Latencies
 from doorbuster.stats.plateau import Measured, Plateau, RateEvidence, evidence_by_rate
 
@@ -203,13 +203,13 @@ class Standing:
     def _saturated(self) -> tuple[Measured, ...]:
         return tuple(p.measured for p in self.history if p.growing and p.status == "fail")
 
-    def _prior(self, place: int) -> SlopePrior:
+    def _prior(self, place: int) -> QueuePrior:
         indicator = self.history[0].measured.indicators[place]
         if not isinstance(indicator, Latencies):
-            return SlopePrior()
+            return QueuePrior()
         finished = sum(m.completed_per_s * m.seconds for m in self._saturated)
         error = 1 / math.sqrt(finished) if finished else 0.0  # of a count of independent services
-        return SlopePrior(self.saturation_per_s, indicator.limit_ratio, error)
+        return QueuePrior(self.saturation_per_s, indicator.limit_ratio, error, indicator.bound / 1e3)
 
     def _line(self, place: int) -> Crossing | None:
         points = self._points(place, 0.0)

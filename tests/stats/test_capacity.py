@@ -12,6 +12,7 @@ import pytest
 
 from doorbuster.stats.capacity import SearchSettings, answer_so_far, next_step
 from doorbuster.stats.capacity_answer import Capacity
+from doorbuster.stats.crossing import DosePoint, QueuePrior, find_crossing
 from doorbuster.stats.indicator import Latencies, Ratio
 from doorbuster.stats.plateau import Measured, Plateau, Proposal, end_early, judge_plateau
 from doorbuster.stats.queueing import mmc_capacity_per_s
@@ -189,6 +190,28 @@ def test_one_exponential_server_is_answered_within_its_interval_in_ten_minutes(p
     assert sum(plateau.measured.elapsed_s for plateau in history) == found.elapsed_s < 600
     assert found.recovered is True
     assert found.binding.startswith("p(")
+
+
+@pytest.mark.parametrize(("p", "limit_s", "truth"), MM1)
+def test_a_busy_queue_scatters_about_as_much_as_heavy_traffic_says(p, limit_s, truth):
+    shop, seconds, rng = exponential_shop(100.0, 1), 100, np.random.default_rng(3)
+    levels = []
+    for _ in range(60):
+        step = Proposal("confirm", truth, 10.0, seconds, "")
+        fates = shop(rng, [(truth, step.settle_s + seconds)])
+        found = observe(fates, [slower_than(limit_s, p)], step, step.settle_s, seconds)
+        levels.append(judge_plateau(found).readings[0].level)
+    shown = float(np.var(levels, ddof=1)) * seconds
+    assert 0.4 < QueuePrior(100.0, 1 - p, 0.0, limit_s).variance_s(truth) / shown < 1.6
+
+
+def test_theory_widens_the_interval_of_a_quiet_stretch_and_never_narrows_that_of_a_noisy_one():
+    points = [DosePoint(70.0, -0.6, 0.2, 10, 75.0), DosePoint(85.0, 0.6, 0.2, 10, 75.0)]
+
+    def width(bound_s):
+        return find_crossing(points, QueuePrior(100.0, 0.01, 0.0, bound_s)).half_width_ratio
+
+    assert width(1e-9) == width(1e-3) < width(0.2) < width(2.0)
 
 
 def test_the_same_seed_finds_the_same_answer():
