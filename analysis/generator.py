@@ -64,7 +64,9 @@ def _lateness_metrics(run: Run) -> dict[str, Metric]:
     for p in (0.5, 0.95, 0.99, 0.999):
         name = f"lateness_p{p * 100:g}".replace(".", "_")
         if histogram.n < minimum_n(p):
-            metrics[name] = Metric(None, "ms", n=histogram.n, meaning="actual minus intended start")
+            low_us = quantile_estimate(histogram, p).low_us if histogram.n else None
+            low_ms = None if low_us is None else low_us / 1e3
+            metrics[name] = Metric(None, "ms", low_ms, n=histogram.n, meaning="actual minus intended start")
             continue
         metrics[name] = time_metric(quantile_estimate(histogram, p), "actual minus intended start")
     return metrics

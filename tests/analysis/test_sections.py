@@ -333,6 +333,7 @@ def test_the_section_and_the_gate_draw_the_same_lines():
     ("change", "words"),
     [
         ({"lateness_ms": 80.0}, "1 start in 100 was late by"),
+        ({"lateness_ms": 80.0, "duration_s": 5, "rate_per_s": 5.0}, "1 start in 100 was late by"),
         ({"cpu_ratio": 0.97}, "A worker used more than 90 % of a core in 100.0 % of its seconds"),
         ({"dropped": 3}, "were never sent, or were broken off by us"),
         ({"missing": 4}, "4 customers have no outcome"),
