@@ -1,8 +1,8 @@
 """`doorbuster capacity` against servers whose capacity is known: real processes, real sockets, real minutes.
 
-The searches on simulated time are in tests/stats/test_capacity.py. Each case here takes up to ten minutes, all six 50. A
-machine that was busy with other things makes answers late; then nothing was proved either way, and the case
-is skipped with what was measured.
+The searches on simulated time are in tests/stats/test_capacity.py. Each case here takes up to ten minutes,
+all six 50. A machine that was busy with other things makes answers late; then nothing was proved either
+way, and the case is skipped with what was measured.
 Source of the truths: M/M/1, mu - ln(1/(1-q)) / SLO; M/M/1/K refuses (1 - rho) rho^K / (1 - rho^(K+1)); M/D/1
 (Cramer and Lundberg), from a few D on P(W > t) = (1 - rho) / (rho e^(s D) - 1) e^(-s t), where
 rate (e^(s D) - 1) = s. Customers come at random here; evenly spaced ones (D/D/c) are in
