@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from doorbuster.errors import ExitCode, RunError
+from doorbuster.errors import ExitCode, RunError, UsageError
 
 
 def local_workers(count: int) -> list[str]:
@@ -24,11 +24,22 @@ def local_workers(count: int) -> list[str]:
     return ["--processes", str(count), "--master-bind-port", port, "--master-port", port]
 
 
+def check_port(address: str, port: int) -> None:
+    """Raises: UsageError, if workers cannot be awaited there."""
+    try:
+        socket.create_server(("" if address == "*" else address, port)).close()
+    except OSError as error:
+        raise UsageError(
+            f"port {port} on {address} cannot be opened ({error.strerror}); see --bind and --bind-port"
+        ) from error
+
+
 class LocustProcess:
     """One headless Locust run; its log is `locust.log` in the run's folder."""
 
     def __init__(self, locustfile: Path, options: list[str], folder: Path) -> None:
         self._log = folder / "locust.log"
+        self._locustfile = locustfile
         command = [
             sys.executable, "-m", "locust", "-f", str(locustfile), "--headless", "--only-summary",
             "--logfile", str(self._log), *options,
@@ -50,7 +61,7 @@ class LocustProcess:
     def exit_code(self) -> int:
         """Locust's, once it has ended; a locustfile that raised while it was loaded is no fault of ours."""
         code = self._process.wait()
-        if code == ExitCode.BUG and not self.own_words() and _raised(_lines(Path(self._said.name))):
+        if code == ExitCode.BUG and not self.own_words() and self._locustfile_raised():
             return int(ExitCode.SCRIPT_EXCEPTION)
         return code
 
@@ -78,6 +89,9 @@ class LocustProcess:
         where = f"Locust ended without recording anything; its log is {self._log}"
         return self.own_words() or "\n".join([*said[-5:], where])
 
+    def _locustfile_raised(self) -> bool:
+        return any(f'{self._locustfile.name}", line' in line for line in _lines(Path(self._said.name)))
+
     def own_words(self) -> str:
         """Why the run failed, such as a full disk; empty if it did not."""
         if self._process.wait() in (int(ExitCode.PASS), int(ExitCode.INCONCLUSIVE), int(ExitCode.FAIL)):
@@ -87,10 +101,6 @@ class LocustProcess:
             if ours:
                 return "\n".join(dict.fromkeys(ours))
         return ""
-
-
-def _raised(said: list[str]) -> bool:
-    return any(line.startswith("Traceback") for line in said)
 
 
 def _lines(path: Path) -> list[str]:

@@ -92,12 +92,14 @@ def command(
              doorbuster run my-peak.yaml --url https://staging.example.com --confirm-host staging.example.com
     """
     from doorbuster.cli.live import watch
-    from doorbuster.cli.locust_process import LocustProcess, local_workers
+    from doorbuster.cli.locust_process import LocustProcess, check_port, local_workers
     from doorbuster.cli.pipeline import find_locustfile, find_scenario, new_run_folder, write_everything
     from doorbuster.errors import ExitCode, UsageError
 
     if workers and expect_workers:
         raise UsageError("use just one of --workers (processes here) and --expect-workers (other machines)")
+    if expect_workers:
+        check_port(bind, bind_port)
     plan = find_scenario(scenario, profile=profile, url=url, seed=seed)
     who_comes = find_locustfile(locustfile)
     folder = new_run_folder(out, plan)

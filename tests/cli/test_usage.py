@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -25,6 +26,15 @@ def test_a_run_that_cannot_start_leaves_no_folder(words, said, doorbuster, tmp_p
     ended = doorbuster("run", "smoke", *words, cwd=tmp_path)
     assert ended.returncode == 2
     assert ended.stderr.startswith(said)
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_port_for_workers_that_is_taken_is_told_before_anything_is_made(doorbuster, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = doorbuster("run", "smoke", "--expect-workers", "1", "--bind-port", port, cwd=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"port {port} on 127.0.0.1 cannot be opened (Address already in use")
     assert not (tmp_path / "reports").exists()
 
 
