@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 REFRESH_S = 1.0
 PLAIN_EVERY_S = 10.0  # without a terminal, one line in so many seconds
+LARGEST_SHARE = 0.05  # of a core, for looking; the cores are there for the load
 WINDOW_S = 10  # latencies and rates shown are of the last so many seconds
 
 
@@ -93,12 +95,17 @@ def _watch_plainly(process: LocustProcess, folder: Path, console: Console) -> No
     _until_over(process, show)
 
 
-def _until_over(process: LocustProcess, show: object) -> None:
-    assert callable(show)
+def _until_over(process: LocustProcess, show: Callable[[], None]) -> None:
+    """Show until the process ends; the longer a look takes, as in a long run, the rarer it is."""
+    rest_until_s = 0.0
     while process.is_running():
         try:
             time.sleep(REFRESH_S)
+            if time.monotonic() < rest_until_s:
+                continue
+            began_s = time.process_time()
             show()
+            rest_until_s = time.monotonic() + (time.process_time() - began_s) / LARGEST_SHARE
         except KeyboardInterrupt:
             process.ask_to_stop()
 
