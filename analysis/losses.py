@@ -233,7 +233,10 @@ def _funnel_chart(rows: Sequence[CustomerCount]) -> tuple[Chart, ...]:
         Chart(
             "bars", f"{share} of the orders asked for came about", "what they came for", "customers",
             ("all customers", "who came to browse", "who came to order"),
-            (Series("got what they came for", tuple(map(float, got)), "served"), Series("did not", lost, "turned_away")),
+            (
+                Series("got what they came for", tuple(map(float, got)), "served"),
+                Series("did not", lost, "turned_away"),
+            ),
             y_unit="count",
         ),
     )  # fmt: skip
