@@ -10,7 +10,10 @@ from doorbuster.scenario.plateau import Level, plateau_text, seats_text
 
 
 def without_demand(scenario):
-    return {name: channel.model_copy(update={"demand": None, "merchant": None}) for name, channel in scenario.channels.items()}
+    return {
+        name: channel.model_copy(update={"demand": None, "merchant": None})
+        for name, channel in scenario.channels.items()
+    }
 
 
 def test_a_plateau_keeps_everything_but_demand_merchants_target_and_seed(shipped_folder):
