@@ -257,12 +257,14 @@ class WebShopper(Shopper):
 
 
 class AppShopper(Shopper):
-    """Somebody with the app, which fetches recommendations for itself; without them it goes on."""
+    """Somebody with the app, which fetches recommendations where there are any; without them it goes on."""
 
     channel = "app"
 
     def look_at(self, sku: str) -> Product:
         product = super().look_at(sku)
+        if self.shop.supports(["recommendations"]):  # what it lacks
+            return product
         self.try_step(self.shop.recommendations, sku)
         return product
 
