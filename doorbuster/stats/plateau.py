@@ -212,4 +212,7 @@ def _span(found: Reading) -> str:
 def _factor(level: float) -> str:
     if level > math.log(1e4):
         return "over 10000"
-    return f"{math.exp(level):.2g}"
+    value = math.exp(level)
+    if 0 < value < 0.001:
+        return "under 0.001"
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"

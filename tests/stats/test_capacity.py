@@ -352,6 +352,8 @@ def test_a_hopeless_plateau_is_ended_early():
     found = run_plateau(exponential_shop(100.0, 1), [slower_than(0.2, 0.95)], step, np.random.default_rng(1))
     assert found.seconds == 10
     assert judge_plateau(found).status == "fail"
+    found = run_plateau(exponential_shop(100.0, 1), [slower_than(0.2, 0.99)], step, np.random.default_rng(1))
+    assert end_early(found) == "the queue grows and p(99)<200ms is already at 100 times what is allowed"
 
 
 # Servers, percentile and limit in seconds; 100 services a second altogether.
