@@ -50,7 +50,7 @@ _PRODUCT_LINK = re.compile(r'href="/(?:[a-z]{2}(?:-[a-z]{2})?/)?catalogue/[\w-]+
 _CATEGORY_LINK = re.compile(r'href="(/(?:[a-z]{2}(?:-[a-z]{2})?/)?catalogue/category/[\w/-]+_\d+/)"')
 _UPC = re.compile(r"<th>UPC</th>\s*<td>([^<]+)</td>")
 _PRICE = re.compile(r'class="price_color">\D*([\d.,\u00a0 ]*\d)')
-_IN_STOCK = re.compile(r'class="instock\b')
+_STOCK = re.compile(r'class="(instock|outofstock|unavailable)\b')  # its own first, then those seen lately
 _CSRF_COOKIE = re.compile(r"\bcsrftoken=([^;,\s]+)")
 _SEARCH_TERMS = 40
 
@@ -129,7 +129,9 @@ class OscarShop(Storefront):
         upc, price = _UPC.search(page), _PRICE.search(page)
         if price is None or (upc is not None and upc[1].strip() != sku):
             raise Rejected("product_without_price", page[:200])
-        return Product(sku=sku, price_pence=_pence(price[1]), available=_IN_STOCK.search(page) is not None)
+        stock = _STOCK.search(page)
+        available = stock is not None and stock[1] == "instock"
+        return Product(sku=sku, price_pence=_pence(price[1]), available=available)
 
     def reviews(self, sku: str) -> None:
         """All reviews of a product; none is an answer too."""

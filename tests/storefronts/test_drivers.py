@@ -156,6 +156,8 @@ def test_an_oscar_product_is_read_from_its_page():
     page = '<p class="price_color">£1,018.99</p><p class="instock availability"></p><th>UPC</th><td>A1</td>'
     product = oscar(answer(page)).product("A1")
     assert (product.sku, product.price_pence, product.available) == ("A1", 101899, True)
+    gone = page.replace("instock", "outofstock") + page  # another product that was looked at before
+    assert not oscar(answer(gone)).product("A1").available
 
 
 @pytest.mark.parametrize(
