@@ -97,9 +97,10 @@ def censored_quantile(curve: SurvivalCurve, p: float) -> CensoredEstimate:
         raise ValueError(f"a quantile is asked for as a share 0..1, such as 0.99 (got {p})")
     if curve.n == 0:
         return CensoredEstimate(None, None, None, 0, 0, at_least=False)
-    value = _first_below(curve.time_us, curve.survival, 1.0 - p)
-    low = _first_below(curve.time_us, curve.low, 1.0 - p)
-    high = _first_below(curve.time_us, curve.high, 1.0 - p)
+    level = 1.0 - p + _ROUNDING
+    value = _first_below(curve.time_us, curve.survival, level)
+    low = _start_of_last_stretch_below(curve, level)
+    high = _first_below(curve.time_us, curve.high, level)
     if value is None:
         largest = float(curve.time_us[-1])
         return CensoredEstimate(largest, low, None, curve.n, curve.censored, at_least=True)
@@ -131,8 +132,19 @@ def censored_mean(curve: SurvivalCurve) -> CensoredEstimate:
 
 
 def _first_below(time_us: Floats, share: Floats, level: float) -> float | None:
-    below = np.flatnonzero(share <= level + _ROUNDING)
+    below = np.flatnonzero(share <= level)
     return float(time_us[below[0]]) if below.size else None
+
+
+def _start_of_last_stretch_below(curve: SurvivalCurve, level: float) -> float | None:
+    """From where on the lower limit stays below the level, up to the quantile and beyond.
+
+    Not simply the first time: where hardly anybody was answered yet, log(-log) limits of a widened curve
+    reach from 0 to 1, and would let any quantile begin at the fastest answer.
+    """
+    above = np.flatnonzero(curve.low > level)
+    start = int(above[-1]) + 1 if above.size else 0
+    return float(curve.time_us[start]) if start < curve.time_us.size else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

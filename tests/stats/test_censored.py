@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from doorbuster.records.histogram import Histogram
 from doorbuster.stats.censored import censored_mean, censored_quantile, survival_curve
-from doorbuster.stats.quantile import quantile_estimate
+from doorbuster.stats.quantile import order_statistic_ranks, quantile_estimate
 
 EMPTY = Histogram.empty()
 
@@ -113,3 +113,16 @@ def test_the_uncensored_interval_agrees_with_order_statistics():
     found = censored_quantile(survival_curve(histogram(values), EMPTY), 0.9)
     assert found.low_us == pytest.approx(exact.low_us, rel=0.02)
     assert found.high_us == pytest.approx(exact.high_us, rel=0.02)
+
+
+def test_a_widened_interval_is_that_of_so_many_independent_answers():
+    """Also at its low end: the first answers of thousands, worth less than one, must not pull it to zero."""
+    values = np.random.default_rng(6).exponential(1e6, 60_000)
+    curve = survival_curve(histogram(values), histogram([500_000] * 3)).widened(60_000 / 200)
+    ranks = order_statistic_ranks(0.95, 200)
+    for rank, found_us in (
+        (ranks.low, censored_quantile(curve, 0.95).low_us),
+        (ranks.high, censored_quantile(curve, 0.95).high_us),
+    ):
+        expected_us = np.quantile(values, rank / 201)
+        assert found_us == pytest.approx(expected_us, rel=0.15)
