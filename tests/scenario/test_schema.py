@@ -57,6 +57,9 @@ def faults(schema, value, root):
         "minLength": lambda n: [f"{value!r} is short"] if isinstance(value, str) and len(value) < n else [],
         "minItems": lambda n: [f"{value!r} is short"] if isinstance(value, list) and len(value) < n else [],
         "maxItems": lambda n: [f"{value!r} is long"] if isinstance(value, list) and len(value) > n else [],
+        "uniqueItems": lambda _: (
+            [f"{value!r} repeats"] if isinstance(value, list) and len(value) > len(set(value)) else []
+        ),
         "minProperties": lambda n: (
             [f"{value!r} is small"] if isinstance(value, dict) and len(value) < n else []
         ),
