@@ -98,7 +98,8 @@ def analyse(run: Run) -> Section:
         name="customers",
         question="Could customers browse and order?",
         sentence=_sentence(metrics),
-        findings=_findings(rows, missed, metrics),
+        findings=_findings(missed, metrics),
+        fix_first=_fix_first(rows),
         figures=(_outcomes_over_time(course), *_rates_over_time(course), _outcomes_by_channel(rows)),
         tables=(
             _outcome_table("Outcomes by channel", "Channel", rows, lambda row: row.channel),
@@ -222,7 +223,7 @@ def _sentence(metrics: dict[str, Metric]) -> str:
     return f"{'; '.join(parts) or 'Nobody came to browse or to order'}."
 
 
-def _findings(rows: Rows, missed: Sequence[Missed], metrics: dict[str, Metric]) -> tuple[str, ...]:
+def _findings(missed: Sequence[Missed], metrics: dict[str, Metric]) -> tuple[str, ...]:
     found = []
     count, money = metrics["orders_not_placed"].value, metrics["sales_not_made"].value
     if count:
@@ -232,15 +233,22 @@ def _findings(rows: Rows, missed: Sequence[Missed], metrics: dict[str, Metric]) 
             f"{format_count(count)} of {metrics['orders_wanted'].value:,} customers who wanted to order left "
             f"without{worth}; {format_count(most.missed)} of them came by the {most.channel} channel."
         )
-    for (step, cause, outcome), n in _leavers(rows, lambda row: row.order == 0).most_common(1):
-        place = f"at step {step or 'unknown'} ({cause or 'no cause given'})"
-        found.append(
-            f"What cost most orders: {WORDS.get(outcome, outcome)} {place}, {format_count(n)} customers."
-        )
     dropped = metrics["customers_dropped"].value
     if dropped:
         found.append(f"{format_count(dropped)} customers were dropped by us; neither rate counts them.")
     return tuple(found)
+
+
+def _fix_first(rows: Rows) -> str:
+    """Where most of those left who came to order and could not."""
+    left = _leavers(rows, lambda row: row.order == 0)
+    for (step, cause, outcome), n in left.most_common(1):
+        return (
+            f"The step {step or 'unknown'}: {format_count(n)} of the {format_count(left.total())} customers "
+            f"who left without their order did so there, {WORDS.get(outcome, outcome)}"
+            f" (cause: {cause.replace('_', ' ') or 'none given'})."
+        )
+    return ""
 
 
 def _leavers(rows: Rows, chosen: Callable[[CustomerCount], bool]) -> Counter[tuple[str, str, str]]:

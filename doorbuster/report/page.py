@@ -115,6 +115,7 @@ def render_page(
             headline=_headline(verdict),
             lead=leading(ordered),
             facts=facts(metrics_by_name(ordered)),
+            fixes=fixes(ordered),
             thresholds_sentence=thresholds_sentence(judgements),
             judgements=[threshold_row(judgement) for judgement in judgements],
             parts_of_page=parts,
@@ -137,6 +138,11 @@ def _headline(verdict: Verdict) -> str:
 def leading(sections: Sequence[Section]) -> Section | None:
     """The section whose answer heads the report instead of the verdict on one of several runs."""
     return next((section for section in sections if section.leads), None)
+
+
+def fixes(sections: Iterable[Section]) -> list[str]:
+    """What to mend first, as far as sections can tell."""
+    return [section.fix_first for section in sections if section.fix_first]
 
 
 def in_order(sections: Iterable[Section]) -> list[Section]:

@@ -153,6 +153,7 @@ class Section:
     `silent`: the question does not arise for this run. Such a section stands in no report, but is printed
     when asked for by name. `leads`: it tells what several runs say together, such as those of a search for
     the capacity; the first such answer heads the report, and the run that is shown is one of them.
+    `fix_first`: what to mend first and what it costs, where the section can tell; stands below the verdict.
     """
 
     name: str
@@ -164,6 +165,7 @@ class Section:
     findings: tuple[str, ...] = ()
     silent: bool = False
     leads: bool = False
+    fix_first: str = ""
 
 
 _BUCKETS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)

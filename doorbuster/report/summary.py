@@ -15,7 +15,16 @@ from doorbuster import __version__
 from doorbuster.errors import AnalysisError
 from doorbuster.gate import Judgement, Verdict
 from doorbuster.records.run import Run
-from doorbuster.report.page import SIGNS, facts, in_order, leading, metrics_by_name, started_at, threshold_row
+from doorbuster.report.page import (
+    SIGNS,
+    facts,
+    fixes,
+    in_order,
+    leading,
+    metrics_by_name,
+    started_at,
+    threshold_row,
+)
 from doorbuster.report.section import Metric, Section
 from doorbuster.report.text import clean, markdown_text
 
@@ -35,6 +44,7 @@ def render_markdown(
     lines += [f"- {markdown_text(reason)}" for reason in verdict.reasons[:5]]
     if len(verdict.reasons) > 5:
         lines.append(f"- and {len(verdict.reasons) - 5} more")
+    lines += [f"- What to fix first: {markdown_text(fix)}" for fix in fixes(ordered)]
     four = facts(metrics_by_name(ordered))
     lines += ["", _row(fact.label for fact in four), _row("---" for _ in four)]
     lines.append(_row(f"**{markdown_text(fact.value)}**<br>{markdown_text(fact.more)}" for fact in four))
@@ -153,6 +163,7 @@ def _section(section: Section) -> dict[str, Any]:
         "question": section.question,
         "sentence": section.sentence,
         "findings": list(section.findings),
+        "fix_first": section.fix_first,
     }
 
 

@@ -37,6 +37,8 @@ def print_section(section: Section, *, console: Console | None = None) -> None:
     out.print(Panel(headline, title=Text(clean(section.question)), title_align="left", padding=(1, 2)))
     for finding in section.findings:
         out.print(Text(f"  • {clean(finding)}"))
+    if section.fix_first:
+        out.print(Text(f"  • To fix first: {clean(section.fix_first)}"))
     for chart in section.figures:
         out.print()
         out.print(Text(one_line(chart.title, 200), style="bold"))

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -81,6 +82,7 @@ def section_of(text: str) -> Section:
     values = (Metric(1.0, "ms", 0.5, None, 3, text), text, None)
     return Section(
         name=text, question=text, sentence=text, findings=(text,), metrics={text: Metric(2.0, meaning=text)},
+        fix_first=text,
         tables=(Table(text, (Column(text), Column(text), Column(text)), (values,), text),),
         figures=(
             Chart("bars", text, text, text, (text, text + "2"), (Series(text, (1.0, 2.0)),), note=text),
@@ -163,6 +165,19 @@ def test_what_several_runs_say_together_heads_the_page_and_the_summary(report):
     assert (
         (folder / "summary.md").read_text().startswith("### Capacity is 20 customers/s.\n\nOne of its runs:")
     )
+
+
+def test_what_to_fix_first_stands_below_the_verdict(failed, open_peak):
+    run = open_peak()
+    left = Counter[tuple[str, str]]()
+    for row in run.customers():
+        if row.order == 0 and row.outcome not in ("served", "dropped"):
+            left[row.step, row.cause] += row.n
+    ((step, _), n) = left.most_common(1)[0]
+    advice = f"The step {step}: {n} of the {left.total()} customers who left without their order did so there"
+    page = words((failed / "index.html").read_text(encoding="utf-8"))
+    assert page.index("What to fix first") < page.index(advice) < page.index("Which thresholds were met?")
+    assert advice in (failed / "summary.md").read_text(encoding="utf-8")
 
 
 def test_the_facts_below_the_verdict_are_those_of_the_run(failed, open_peak):
