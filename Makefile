@@ -8,6 +8,9 @@ NOT_LONG := not truth and not shops
 # Those import Locust, which patches the interpreter, so they get a process of their own.
 NOT_LOCUST := --ignore-glob='tests/load/test_*'
 
+# Many short commands share what the first of them compiled, whatever the caller says.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: help demo test check format truth shops bench wheel clean
 
 help: ## List the targets

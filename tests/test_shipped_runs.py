@@ -24,7 +24,7 @@ pytestmark = pytest.mark.alone
 
 ROOT = Path(__file__).parent.parent
 PATHS = sorted((ROOT / "scenarios").glob("*.yaml"))
-EVERY_TIME = {"flash-sale-one-sku"}  # the others prove the same, by `make truth`
+PLAIN = {"flash-sale-one-sku"}  # runs with Locust alone, without our command around it
 SECONDS, PEAK_PER_S = 4.0, 14.0
 JUDGED = (0, 96, 99)  # pass, inconclusive, fail: so few seconds are no statement about a shop
 ALL_JOURNEYS = ROOT / "tests" / "all-journeys.yaml"
@@ -85,17 +85,18 @@ def lanes_of(scenario: Scenario) -> set[tuple[str, str]]:
     return {tuple(schedule.lanes[lane]) for lane in set(schedule.lane.tolist())}
 
 
+@pytest.mark.truth
 @pytest.mark.parametrize(
     "path",
     [
-        pytest.param(path, id=path.stem, marks=() if path.stem in EVERY_TIME else pytest.mark.truth)
+        pytest.param(path, id=path.stem)
         for path in PATHS
         if path.stem != "smoke"  # runs as it is, in test_end_to_end.py
     ],
 )
 def test_a_shipped_scenario_brings_everybody_and_balances(path, doorbuster, tmp_path):
     short = squeezed(path, tmp_path)
-    if path.stem in EVERY_TIME:
+    if path.stem in PLAIN:
         done = plain_locust(short, tmp_path / "run")
     else:
         done = doorbuster("run", short, "--out", tmp_path / "run", "--quiet")
