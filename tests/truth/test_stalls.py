@@ -44,7 +44,7 @@ class Shop:
 
 
 SHOPS = {
-    "T1, infinitely many servers": Shop("infinite", 1, 1049, {0.95: 5.001, 0.99: 9.001}),
+    "T1, infinitely many servers": Shop("infinite", 1, 1588, {0.95: 5.001, 0.99: 9.001}),
     "T2, one server of 200/s": Shop("fifo", 5, 1074, {0.90: 5.005, 0.95: 7.505, 0.99: 9.505}),
     "T2, one server of 125/s": Shop("fifo", 8, 107, {0.90: 8.008, 0.95: 9.008, 0.99: 9.808}),
 }
