@@ -150,12 +150,12 @@ def test_customers_we_dropped_are_named_and_count_for_neither_rate(open_peak):
     assert found.metrics["can_order"].value == 1.0
 
 
-def test_the_most_costly_cause_is_named(open_peak):
+def test_where_most_orders_were_lost_is_to_be_fixed_first(open_peak):
     found = section("customers", open_peak())
     left = table(found, "Where and why customers left")
     assert left == sorted(left, key=lambda row: -row[3])
     most = max(left, key=lambda row: row[5])
-    assert any(f"at step {most[0]} ({most[2]}), {most[5]} customers" in finding for finding in found.findings)
+    assert found.fix_first.startswith(f"The step {most[0]}: {most[5]} of the ")
 
 
 # Losses
