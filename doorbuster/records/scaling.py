@@ -8,12 +8,12 @@ Rules of this module:
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from doorbuster.errors import RecordError
+from doorbuster.records.beside import find_beside, read_beside, write_beside
 
 FILE_NAME = "scaling.json"
 SCHEMA = "doorbuster.scaling/1"
@@ -53,10 +53,7 @@ class ScalingResult:
 
     def write(self, folder: Path) -> None:
         """Replace the file of a folder."""
-        file = folder / FILE_NAME
-        draft = file.with_suffix(".new")
-        draft.write_text(json.dumps({"schema": SCHEMA, **asdict(self)}, indent=1) + "\n", encoding="utf-8")
-        draft.replace(file)
+        write_beside(folder / FILE_NAME, SCHEMA, asdict(self))
 
 
 def find_scaling(run_file: Path) -> ScalingResult | None:
@@ -64,18 +61,13 @@ def find_scaling(run_file: Path) -> ScalingResult | None:
 
     Raises: RecordError when there is such a file, but it cannot be read.
     """
-    for folder in (run_file.parent, run_file.parent.parent):
-        file = folder / FILE_NAME
-        if file.is_file():
-            return _read(file)
-    return None
+    file = find_beside(run_file, FILE_NAME)
+    return None if file is None else _read(file)
 
 
 def _read(file: Path) -> ScalingResult:
     try:
-        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        if found.pop("schema") != SCHEMA:
-            raise RecordError(f"{file}: not a result of this version; sweep again")
+        found = read_beside(file, SCHEMA)
         points = tuple(ScalingPoint(**point) for point in found.pop("points"))
         return ScalingResult(**found, points=points)
     except (OSError, ValueError, KeyError, TypeError) as error:

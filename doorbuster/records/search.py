@@ -8,12 +8,11 @@ Rules of this module:
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from doorbuster.errors import RecordError
+from doorbuster.records.beside import find_beside, read_beside, write_beside
 
 FILE_NAME = "capacity.json"
 SCHEMA = "doorbuster.capacity/1"
@@ -76,10 +75,7 @@ class SearchResult:
 
     def write(self, folder: Path) -> None:
         """Replace the file of a folder."""
-        file = folder / FILE_NAME
-        draft = file.with_suffix(".new")
-        draft.write_text(json.dumps({"schema": SCHEMA, **asdict(self)}, indent=1) + "\n", encoding="utf-8")
-        draft.replace(file)
+        write_beside(folder / FILE_NAME, SCHEMA, asdict(self))
 
 
 def find_search(run_file: Path) -> SearchResult | None:
@@ -87,11 +83,8 @@ def find_search(run_file: Path) -> SearchResult | None:
 
     Raises: RecordError when there is such a file, but it cannot be read.
     """
-    for folder in (run_file.parent, run_file.parent.parent):
-        file = folder / FILE_NAME
-        if file.is_file():
-            return _read(file)
-    return None
+    file = find_beside(run_file, FILE_NAME)
+    return None if file is None else _read(file)
 
 
 def is_whole_search(run_file: Path) -> bool:
@@ -105,9 +98,7 @@ def is_whole_search(run_file: Path) -> bool:
 
 def _read(file: Path) -> SearchResult:
     try:
-        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        if found.pop("schema") != SCHEMA:
-            raise RecordError(f"{file}: not a result of this version; search again")
+        found = read_beside(file, SCHEMA)
         plateaus = tuple(
             SearchPlateau(
                 **{**plateau, "readings": tuple(SearchReading(**reading) for reading in plateau["readings"])}

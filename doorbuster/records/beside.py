@@ -1,0 +1,39 @@
+"""A result about several runs as a JSON file beside their run files.
+
+Rules of this module:
+- Replaced in one step: a reader never meets half a file.
+- A run finds the file in its own folder, or one above.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from doorbuster.errors import RecordError
+
+
+def write_beside(file: Path, schema: str, content: Mapping[str, Any]) -> None:
+    """Put the content in place, with the name of its schema."""
+    draft = file.with_suffix(".new")
+    draft.write_text(json.dumps({"schema": schema, **content}, indent=1) + "\n", encoding="utf-8")
+    draft.replace(file)
+
+
+def find_beside(run_file: Path, name: str) -> Path | None:
+    """The file of this name that a run file belongs to."""
+    files = (folder / name for folder in (run_file.parent, run_file.parent.parent))
+    return next((file for file in files if file.is_file()), None)
+
+
+def read_beside(file: Path, schema: str) -> dict[str, Any]:
+    """The content without its schema.
+
+    Raises: RecordError for another schema; OSError, ValueError or KeyError for a file that is none of ours.
+    """
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    if found.pop("schema") != schema:
+        raise RecordError(f"{file}: not a result of this version; search or sweep again")
+    return found
