@@ -298,6 +298,7 @@ def test_a_run_is_never_written_over_another(smoke, doorbuster):
     assert "is not empty" in done.stderr
 
 
+@pytest.mark.truth  # every journey runs with Locust alone in make test: test_shipped_runs.py
 def test_locust_alone_runs_the_peak_and_leaves_with_the_verdict(doorbuster, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "locust", "-f", "locustfiles/retail_peak.py", "--headless", "--only-summary",

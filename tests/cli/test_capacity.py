@@ -95,7 +95,7 @@ def test_a_wrong_word_is_refused_by_the_name_of_its_option(doorbuster, tmp_path,
     assert not (tmp_path / "reports").exists()
 
 
-@pytest.mark.parametrize("words", [(), ("--sweep", "1,2")])
+@pytest.mark.parametrize("words", [(), pytest.param(("--sweep", "1,2"), marks=pytest.mark.truth)])
 def test_a_shop_that_is_not_there_is_told_from_a_fault_of_ours(doorbuster, tmp_path, words):
     (tmp_path / "tiny.yaml").write_text(SCENARIO)
     ended = doorbuster("capacity", "tiny.yaml", "--url", "http://127.0.0.1:9", *words, cwd=tmp_path)

@@ -74,6 +74,7 @@ def run(tmp_path):
     return go
 
 
+@pytest.mark.truth
 def test_a_driver_that_cannot_prepare_ends_the_run_with_its_line(run):
     ended = run(prepare="cls.catalogue")
     assert ended.returncode == 107
@@ -89,6 +90,7 @@ def test_a_locustfile_that_cannot_be_loaded_is_no_fault_of_ours(run):
     assert "ModuleNotFoundError: No module named 'nothing_of_that_name'" in ended.stderr
 
 
+@pytest.mark.truth
 def test_a_driver_that_cannot_read_the_books_ends_the_run_before_anybody_comes(run):
     ended = run(looks=1)
     assert ended.returncode == 107

@@ -89,7 +89,7 @@ def test_the_pages_of_a_purchase_cost_what_the_shop_states(visit, profile):
     visit(scenario, profile=profile)
 
 
-@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.truth), 4])
 def test_the_stated_capacity_is_the_measured_one(visit, profile, workers):
     """A crowd bounded in count keeps every worker busy to the end."""
     count = 24 * workers

@@ -70,7 +70,7 @@ def test_a_page_says_when_it_reloads_itself():
     assert reload_interval_s(answer("<p>no</p>")) is None
 
 
-@pytest.mark.parametrize("style", ["cloudflare", "queue-it"])
+@pytest.mark.parametrize("style", [pytest.param("cloudflare", marks=pytest.mark.truth), "queue-it"])
 def test_customers_of_the_reference_shop_queue_and_come_in(open_town, style):
     room = ("--waiting-room", "0.2 customers/s", "--waiting-room-poll", "7s", "--waiting-room-style", style)
     with open_town(*room) as town:
