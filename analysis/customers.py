@@ -28,7 +28,7 @@ WORDS = {
     "served": "served", "abandoned": "abandoned (too slow)", "turned_away": "turned away",
     "queued_out": "queued out", "dropped": "dropped by us",
 }  # fmt: skip
-HURT = {"abandoned": "because it was too slow", "queued_out": "because the queue was too long"}
+WHY_LEFT = {"abandoned": "because it was too slow", "queued_out": "because the queue was too long"}
 BROKEN_BELOW = 0.95
 ORDERS_PER_WINDOW = 10
 FEWEST_ORDERS = 20  # below this, a run cannot show an outage
@@ -244,7 +244,7 @@ def _fix_first(rows: Rows) -> str:
     """Where most of those left who came to order and could not."""
     left = _leavers(rows, lambda row: row.order == 0)
     for (step, cause, outcome), n in left.most_common(1):
-        why = HURT.get(outcome, f"turned away: {cause.replace('_', ' ') or 'no cause given'}")
+        why = WHY_LEFT.get(outcome, f"turned away: {cause.replace('_', ' ') or 'no cause given'}")
         return (
             f"The step {step or 'unknown'}: {format_count(n)} of the {format_count(left.total())} customers "
             f"who left without their order did so there, {why}."

@@ -28,14 +28,8 @@ PRODUCTS = 3  # for each kind of change
 STAFF_STEPS = {"price": ("change_price",), "stock": ("change_stock", "stock_on_hand")}
 STAFF_LIMIT_S = 10.0
 HIGHEST_CHANGE_PENCE = 97
-REFUSALS = (
-    Rejected,
-    Queued,
-    RequestFailed,
-    ValueError,
-    KeyError,
-    TypeError,
-)  # or a page that is not as expected
+_NOT_AS_EXPECTED = (ValueError, KeyError, TypeError)  # a page that says something else
+REFUSALS = (Rejected, Queued, RequestFailed, *_NOT_AS_EXPECTED)
 
 Look = Callable[[], bool | None]
 """Whether a channel shows the change: yes, no (what was before), or it does not say (None)."""

@@ -108,7 +108,7 @@ class Notes:
     connection for its first request, `later` (series number, intended start, exchanges) of each step that
     made several requests, `told` (series number, intended start, Server-Timing header) of every
     `stride`-th step, if its answer has one. Starts are readings of the clock of `started_at`. `readings` are
-    those of the watch over prices.
+    those of the watch over what is changed (see `freshness`).
     """
 
     def __init__(self, started_at: float) -> None:

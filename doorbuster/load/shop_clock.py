@@ -9,11 +9,10 @@ answers, is not told apart from one that has lost its orders if the two are more
 from __future__ import annotations
 
 import math
-from calendar import timegm
-from email.utils import parsedate_tz
 from time import time
 from typing import Any
 
+from doorbuster.load.http.dates import unix_s_of
 from doorbuster.storefronts import Books, Client, Response, Storefront
 
 MARGIN_S = 60.0  # read besides, before the moment; what was booked earlier is told apart by its reference
@@ -30,7 +29,7 @@ class ShopClock:
     def request(self, method: str, url: str, **options: Any) -> Response:
         sent_s = time()
         answer = self._client.request(method, url, **options)
-        dated_s = _unix_s(answer.headers.get("date", "")) if answer.status_code else None
+        dated_s = unix_s_of(answer.headers.get("date", "")) if answer.status_code else None
         if dated_s is not None:
             least_s, most_s = dated_s - time(), dated_s + 1.0 - sent_s
             if least_s > self._most_s or most_s < self._least_s:  # one of the clocks was set meanwhile
@@ -60,14 +59,3 @@ def books_since(
     if books is not None and watched.ahead_s:
         books = driver.read_books(watched, since_unix_s=since_unix_s + watched.ahead_s - MARGIN_S)
     return None if books is None else (books, watched.ahead_s)
-
-
-def _unix_s(date: str) -> float | None:
-    """A Date header in Unix seconds; None if it is none."""
-    parsed = parsedate_tz(date)
-    if parsed is None:
-        return None
-    try:
-        return float(timegm((*parsed[:6], 0, 0, 0)) - (parsed[9] or 0))
-    except (ValueError, OverflowError):
-        return None

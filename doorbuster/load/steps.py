@@ -103,10 +103,7 @@ class StepTaker:
             Rejected: the shop said no and was right to (sold out); a journey may choose something else.
             Leave: anything else that ends the visit; journeys let it pass.
         """
-        until = self._next_at + self._patience(self.rng)
-        budget = self.errand.budget
-        if budget is not None:
-            budget.earn()
+        until = _patience_ends(self)
         try:
             return _attempt(self, action, args, until)
         except (Leave, Queued) as setback:
@@ -123,10 +120,7 @@ class StepTaker:
 
         The failure is recorded like any other. Nobody reloads a page for the sake of such a part.
         """
-        until = self._next_at + self._patience(self.rng)
-        budget = self.errand.budget
-        if budget is not None:
-            budget.earn()
+        until = _patience_ends(self)
         try:
             return _attempt(self, action, args, until)
         except (Leave, Queued) as setback:
@@ -179,6 +173,14 @@ class StepTaker:
         if self._reloads_pages is None:
             self._reloads_pages = self.rng.random() < share_ratio
         return self._reloads_pages
+
+
+def _patience_ends(taker: StepTaker) -> float:
+    """When the customer gives up a step that begins now; beginning one earns a part of a retry."""
+    budget = taker.errand.budget
+    if budget is not None:
+        budget.earn()
+    return taker._next_at + taker._patience(taker.rng)
 
 
 def _insist(

@@ -60,9 +60,8 @@ class Grains:
         order = order[np.searchsorted(targets[order], 0) :]
         wanted, first = np.unique(targets[order], return_index=True)
         edges = np.append(first, order.size)
-        before = np.concatenate(([0], np.cumsum(np.diff(self.starts)[order])))[
-            edges
-        ]  # entries of earlier targets
+        entries = np.diff(self.starts)[order]
+        before = np.concatenate(([0], np.cumsum(entries)))[edges]  # entries of earlier targets
         start = 0
         while start < wanted.size:
             fit = int(np.searchsorted(before, before[start] + _ENTRIES_AT_ONCE, side="right")) - 1

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from doorbuster.errors import RecordError
 from doorbuster.records.beside import find_beside, read_beside, write_beside
+from doorbuster.records.scaling import FILE_NAME as SCALING_FILE
 
 FILE_NAME = "capacity.json"
 SCHEMA = "doorbuster.capacity/1"
@@ -93,7 +94,7 @@ def is_whole_search(run_file: Path) -> bool:
     In the folder of a curve over several searches it stands for the curve (`records.scaling`).
     """
     folder = run_file.parent
-    return (folder / FILE_NAME).is_file() and not (folder / "scaling.json").is_file()
+    return (folder / FILE_NAME).is_file() and not (folder / SCALING_FILE).is_file()
 
 
 def _read(file: Path) -> SearchResult:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from calendar import timegm
-from email.utils import parsedate_tz
 from typing import Final
 
+from doorbuster.load.http.dates import unix_s_of
 from doorbuster.load.http.decoding import decode, excerpt
 from doorbuster.load.http.exchange import DETAIL_CHARACTERS, RequestFailed
 from doorbuster.load.http.headers import header_value
@@ -47,10 +46,5 @@ def retry_after_s(value: str, now_unix_s: float) -> float | None:
     """Seconds to wait, from a Retry-After header with seconds or a date; None if it is neither."""
     if _SECONDS.fullmatch(value):
         return float(value)
-    parsed = parsedate_tz(value)
-    if parsed is None:
-        return None
-    try:
-        return max(timegm((*parsed[:6], 0, 0, 0)) - (parsed[9] or 0) - now_unix_s, 0.0)
-    except (ValueError, OverflowError):
-        return None
+    at_unix_s = unix_s_of(value)
+    return None if at_unix_s is None else max(at_unix_s - now_unix_s, 0.0)

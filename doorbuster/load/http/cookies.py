@@ -9,12 +9,11 @@ script. There is no public-suffix list: a Domain without an inner dot is refused
 from __future__ import annotations
 
 import re
-from calendar import timegm
 from collections.abc import Callable, Iterator, MutableMapping
-from email.utils import parsedate_tz
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from doorbuster.load.http.dates import unix_s_of
 from doorbuster.load.http.target import Target
 
 _NEVER: Final = float("inf")
@@ -255,20 +254,10 @@ def _attributes(text: str) -> Attributes:
         elif name == "max-age" and re.fullmatch(r"-?\d{1,15}", value):
             max_age_s = float(value)
         elif name == "expires":
-            parsed = _date_unix_s(value)
+            parsed = unix_s_of(_DASHED_DATE.sub(r"\1 \2 \3", value))
             expires = expires if parsed is None else parsed
         elif name == "secure":
             secure = True
         elif name == "httponly":
             http_only = True
     return Attributes(domain, path, max_age_s, expires, secure, http_only)
-
-
-def _date_unix_s(text: str) -> float | None:
-    parsed = parsedate_tz(_DASHED_DATE.sub(r"\1 \2 \3", text))
-    if parsed is None:
-        return None
-    try:
-        return float(timegm((*parsed[:6], 0, 0, 0)) - (parsed[9] or 0))
-    except (ValueError, OverflowError):
-        return None

@@ -1,0 +1,17 @@
+"""Dates as HTTP headers have them."""
+
+from __future__ import annotations
+
+from calendar import timegm
+from email.utils import parsedate_tz
+
+
+def unix_s_of(text: str) -> float | None:
+    """A date in Unix seconds, taken as UTC where it names no zone; None if it is no date."""
+    parsed = parsedate_tz(text)
+    if parsed is None:
+        return None
+    try:
+        return float(timegm((*parsed[:6], 0, 0, 0)) - (parsed[9] or 0))
+    except (ValueError, OverflowError):
+        return None
