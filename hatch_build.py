@@ -23,7 +23,7 @@ except ImportError:  # run by hand, where nothing is packaged
 ASKED = "DOORBUSTER_COMPILE"
 NEEDED = ["mypy[mypyc]>=1.18", "setuptools>=70"]
 HTTP = Path("doorbuster", "load", "http")
-BESIDE = ("behaviour", "insistence", "nap", "session", "steps")  # of doorbuster/load
+BESIDE = ("behaviour", "errand", "insistence", "nap", "notes", "recorder", "session", "steps")  # of doorbuster/load
 AS_THEY_ARE = ("__init__", "native")
 GROUP = "doorbuster.load.http._compiled"
 # Types are checked by `make check`; here, other libraries need not even be installed.

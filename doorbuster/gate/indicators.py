@@ -5,6 +5,8 @@ Rules of this module:
   success, nothing lost or oversold. "customers count>=100" is about the size of a run and is left out.
 - A second counts from the end of settling. Requests belong to the second in which they were due.
 - Thresholds of severity "warn" bind too when there are no others.
+- A promise about times is about requests that were answered. Where no threshold counts the failures, a failed
+  request is one that was not answered in time: a shop must not hold by refusing everybody quickly.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from doorbuster.gate.judgement import CountTally
 from doorbuster.gate.measure import AUDITED, KINDS, Measured, Selector, customer_rate
 from doorbuster.records.histogram import middle_us
 from doorbuster.records.run import Run
-from doorbuster.scenario.metrics import METRICS
+from doorbuster.scenario.metrics import METRICS, Kind
 from doorbuster.scenario.thresholds import Threshold
 from doorbuster.stats.indicator import Count, Indicator, Latencies, Ratio
 
@@ -36,7 +38,12 @@ def indicators(
 ) -> tuple[Indicator, ...]:
     """One indicator for each of `binding_thresholds`, over `seconds` from second `first` on."""
     measured = Measured(run)
-    return tuple(_indicator(measured, threshold, first, seconds) for threshold in thresholds)
+    failures_late = not any(_kind(threshold) == "rate" for threshold in thresholds)
+    return tuple(_indicator(measured, one, first, seconds, failures_late=failures_late) for one in thresholds)
+
+
+def _kind(threshold: Threshold) -> Kind:
+    return METRICS[threshold.metric].kind
 
 
 def _binds(threshold: Threshold) -> bool:
@@ -54,10 +61,12 @@ def _binds(threshold: Threshold) -> bool:
     return threshold.metric in (*AUDITED, "orders_refused") and threshold.operator in ("<", "<=", "==")
 
 
-def _indicator(measured: Measured, threshold: Threshold, first: int, seconds: int) -> Indicator:
-    kind = METRICS[threshold.metric].kind
+def _indicator(
+    measured: Measured, threshold: Threshold, first: int, seconds: int, *, failures_late: bool
+) -> Indicator:
+    kind = _kind(threshold)
     if kind == "trend":
-        return _of_times(measured.run, threshold, first, seconds)
+        return _of_times(measured.run, threshold, first, seconds, failures_late=failures_late)
     if kind == "counter":
         tally = measured.tally(threshold)
         count = float(tally.count) if isinstance(tally, CountTally) else 0.0
@@ -65,21 +74,21 @@ def _indicator(measured: Measured, threshold: Threshold, first: int, seconds: in
     return _of_rate(measured, threshold, first, seconds)
 
 
-def _of_times(run: Run, threshold: Threshold, first: int, seconds: int) -> Indicator:
+def _of_times(run: Run, threshold: Threshold, first: int, seconds: int, *, failures_late: bool) -> Indicator:
     select = Selector.of(threshold)
+    taken, late = set(select.timed_outcomes), {"abandoned"}
+    if failures_late and "ok" in taken:
+        late = {"abandoned", "failed"}
+        taken |= late
     found = run.histograms_by(
-        lambda series: (
-            series.outcome
-            if series.outcome in select.timed_outcomes and select.takes_series(series)
-            else None
-        ),
+        lambda series: series.outcome if series.outcome in taken and select.takes_series(series) else None,
         KINDS[threshold.metric],
         1,
         seconds=(first, first + seconds),
     )
     given_up, times = np.zeros(seconds), []
     for (outcome, second), histogram in found.items():
-        if outcome == "abandoned":
+        if outcome in late:
             given_up[second - first] += histogram.n
         else:
             at = np.full(histogram.bins.size, second - first)

@@ -22,10 +22,10 @@ def patience_law(patience: Patience | None) -> Law:
     """Seconds a customer waits for one page; infinite when nothing makes them leave."""
     if patience is None:
         return lambda _: math.inf
-    tau_s, power, least_s, log = patience.tau_s, 1.0 / patience.shape, patience.at_least_s, math.log
+    tau_s, power, least_s = patience.tau_s, 1.0 / patience.shape, patience.at_least_s
 
     def draw_s(rng: Random) -> float:
-        drawn_s: float = tau_s * (-log(1.0 - rng.random())) ** power
+        drawn_s = tau_s * math.pow(-math.log(1.0 - rng.random()), power)
         return drawn_s if drawn_s > least_s else least_s
 
     return draw_s

@@ -33,7 +33,7 @@ class Arrival(NamedTuple):
     intended_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Errand:
     """What all customers of one channel and journey have in common; made once per run.
 

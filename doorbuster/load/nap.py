@@ -3,8 +3,8 @@
 All sleepers of a thread share one timer of the event loop, set for the first of them; the others wait in a
 heap. So a nap costs a place in the heap and a switch, and nobody wakes before `perf_counter` says so.
 
-Rules: only the alarm and whoever throws into the greenlet end a nap, so it needs none of gevent's waiters. A
-sleeper who was thrown out leaves an empty bed behind, which is passed over when its moment comes.
+Rules: only the alarm and whoever throws into the greenlet end a nap, so it needs none of gevent's waiters.
+The bed of a sleeper who was thrown out stays, and is passed over when its moment comes.
 """
 
 from __future__ import annotations
@@ -16,17 +16,20 @@ from typing import Any, Final
 
 import gevent
 import gevent.monkey
-from greenlet import getcurrent  # type: ignore[import-untyped]
+from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
+
+Bed = tuple[float, int, greenlet]
 
 
 class Dormitory:
-    """The sleepers of one thread. A bed is [moment, number, how to wake the sleeper, or None]."""
+    """The sleepers of one thread. A bed is (moment, number, who sleeps there)."""
 
-    __slots__ = ("_alarm", "_alarm_at", "_beds", "_made", "hub")
+    __slots__ = ("_alarm", "_alarm_at", "_beds", "_left", "_made", "hub")
 
     def __init__(self, hub: Any) -> None:
         self.hub = hub
-        self._beds: list[list[Any]] = []
+        self._beds: list[Bed] = []
+        self._left: set[int] = set()  # numbers of the beds nobody sleeps in any more
         self._made = 0
         self._alarm: Any = None
         self._alarm_at = inf
@@ -34,14 +37,13 @@ class Dormitory:
     def nap(self, moment: float) -> None:
         """Give way to the others until `perf_counter` reads `moment`; at least once, if it has passed."""
         number = self._made = self._made + 1  # those with the same moment wake in the order they came
-        bed = [moment, number, getcurrent().switch]
-        heappush(self._beds, bed)
+        heappush(self._beds, (moment, number, getcurrent()))
         if moment < self._alarm_at:
             self._set_alarm(moment)
         try:
             self.hub.switch()
         except BaseException:
-            bed[2] = None
+            self._left.add(number)
             raise
 
     def _set_alarm(self, moment: float) -> None:
@@ -59,9 +61,11 @@ class Dormitory:
         self._alarm_at = -inf
         try:
             while beds and beds[0][0] <= now:
-                wake = heappop(beds)[2]
-                if wake is not None:
-                    wake()
+                _, number, sleeper = heappop(beds)
+                if number in self._left:
+                    self._left.discard(number)
+                else:
+                    sleeper.switch()
         finally:
             self._alarm_at = inf
             if beds:

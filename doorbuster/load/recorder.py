@@ -215,17 +215,18 @@ class Recorder(Notes):
 
 
 def _columns(rows: list[StepRow], started_at: float) -> Steps:
+    n = len(rows)
     numbers, *stamps, sent, received, request_ids = zip(*rows, strict=True)
-    intended_at, actual_at, first_byte_at, ended_at = np.array(stamps, dtype=np.float64)
+    intended_at, actual_at, first_byte_at, ended_at = (np.fromiter(at, np.float64, n) for at in stamps)
     return Steps(
-        series=np.array(numbers, dtype=np.int64),
+        series=np.fromiter(numbers, np.int64, n),
         second=np.floor(intended_at - started_at).astype(np.int64),
         response_us=_us(ended_at - intended_at),
         service_us=_us(ended_at - actual_at),
         first_byte_us=_us(first_byte_at - actual_at),
         lateness_us=np.maximum(_us(actual_at - intended_at), 0),
-        bytes_sent=np.array(sent, dtype=np.int64),
-        bytes_received=np.array(received, dtype=np.int64),
+        bytes_sent=np.fromiter(sent, np.int64, n),
+        bytes_received=np.fromiter(received, np.int64, n),
         request_ids=request_ids,
     )
 

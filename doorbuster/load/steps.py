@@ -23,7 +23,8 @@ import gevent
 from doorbuster.load.errand import Arrival, Errand, Law, Leave
 from doorbuster.load.http.native import mypyc_attr
 from doorbuster.load.insistence import Insistence, may_pass
-from doorbuster.load.recorder import StepRow
+from doorbuster.load.nap import Dormitory
+from doorbuster.load.recorder import Recorder, StepRow
 from doorbuster.load.session import StepSession, WatchedSession
 from doorbuster.records.batch import SeriesKey
 from doorbuster.scenario.stress import WAITING_ROOM
@@ -58,6 +59,8 @@ class StepTaker:
     session: StepSession
     shop: Storefront
     at_step: str = ""
+    _recorder: Recorder
+    _dormitory: Dormitory
     _patience: Law
     _next_at: float = 0.0
     _browse: int | None = None
@@ -69,6 +72,8 @@ class StepTaker:
         """Tell the customer who they are; nothing is sent before the greenlet runs."""
         self.arrival = arrival
         self.generator = generator
+        self._recorder = generator.recorder
+        self._dormitory = generator.dormitory
         self.rng = rng = Random(f"{generator.scenario.seed}/{arrival.name}")
         self.errand = errand
         self.visit = visit = errand.visit(arrival.name, rng)
@@ -141,12 +146,12 @@ class StepTaker:
         """
         errand = self.errand
         think_s = errand.think(self.rng)
-        self.generator.recorder.thought(errand.channel, think_s)
+        self._recorder.thought(errand.channel, think_s)
         until = self._next_at + think_s
         if errand.seated:
             until = min(until, max(self._next_at, self.generator.closes_at))
         self._next_at = until
-        self.generator.dormitory.nap(until)
+        self._dormitory.nap(until)
 
     # ---- what insisting needs
 
@@ -157,12 +162,11 @@ class StepTaker:
     def rest_until(self, at: float) -> None:
         """Do nothing until `at`, a reading of `perf_counter`; what comes next is due then."""
         self._next_at = at
-        self.generator.dormitory.nap(at)
+        self._dormitory.nap(at)
 
     def count(self, name: str, at: float) -> None:
         """Count something that is done at `at` in the customer's channel."""
-        generator = self.generator
-        generator.recorder.count(int(at - generator.started_at), self.errand.channel, name)
+        self._recorder.count(int(at - self.generator.started_at), self.errand.channel, name)
 
     def draw_patience_s(self) -> float:
         """How long the customer waits for a page that is asked for anew."""
@@ -242,7 +246,7 @@ def _answered(taker: StepTaker, name: str) -> None:
     number = errand.answered.get(name)
     if number is None:
         key = SeriesKey(errand.channel, errand.journey, name, "ok", "")
-        number = errand.answered[name] = taker.generator.recorder.number_of(key)
+        number = errand.answered[name] = taker._recorder.number_of(key)
     _record(taker, number, inf)
     if taker._browse is None and name in BROWSE_STEPS:
         taker._browse = 1
@@ -268,7 +272,7 @@ def _set_back(taker: StepTaker, name: str, refusal: Rejected, *, patience_ended:
 
 def _fell_short(taker: StepTaker, name: str, outcome: str, cause: str, detail: str) -> None:
     """Record a step without an answer that helps; one that was abandoned ends when the customer left."""
-    recorder = taker.generator.recorder
+    recorder = taker._recorder
     number = recorder.number_of(SeriesKey(taker.errand.channel, taker.errand.journey, name, outcome, cause))
     row = _record(taker, number, perf_counter() if outcome == "abandoned" else inf)
     if outcome == "failed":
@@ -277,7 +281,7 @@ def _fell_short(taker: StepTaker, name: str, outcome: str, cause: str, detail: s
 
 def _record(taker: StepTaker, number: int, left_at: float) -> StepRow:
     """Note the step as it was, over all its requests; `left_at` is infinite unless the customer left."""
-    generator, exchanges, intended_at = taker.generator, taker.session.exchanges, taker._next_at
+    recorder, exchanges, intended_at = taker._recorder, taker.session.exchanges, taker._next_at
     row: StepRow
     if not exchanges:  # no request was made, or it was broken off
         ended_at = left_at if left_at < inf else perf_counter()
@@ -290,12 +294,11 @@ def _record(taker: StepTaker, number: int, left_at: float) -> StepRow:
             sent = sum([exchange.bytes_sent for exchange in exchanges])
             received = sum([exchange.bytes_received for exchange in exchanges])
         if not first.reused or last is not first:
-            generator.count_connections(exchanges)
+            taker.generator.count_connections(exchanges)
             if first.connect_s:
-                generator.recorder.connects.append((number, intended_at, first.connect_s))
+                recorder.connects.append((number, intended_at, first.connect_s))
             if last is not first:
-                generator.recorder.later.append((number, intended_at, exchanges[:]))
-        recorder = generator.recorder
+                recorder.later.append((number, intended_at, exchanges[:]))
         if first.server_timing and not len(recorder.steps) % recorder.stride:
             said = first.server_timing
             if last is not first:
@@ -307,5 +310,5 @@ def _record(taker: StepTaker, number: int, left_at: float) -> StepRow:
             number, intended_at, first.started_at, first_byte_at, ended_at, sent, received,
             last.request_id,
         )  # fmt: skip
-    generator.recorder.steps.append(row)
+    recorder.steps.append(row)
     return row

@@ -37,12 +37,24 @@ def test_latencies_are_those_of_the_judged_seconds(open_peak):
     run = open_peak()
     found = indicator(run, "http_req_duration{channel:web}", "p(95)<1s")
     assert isinstance(found, Latencies)
-    expected = run.histogram(
-        match=lambda s: s.channel == "web" and s.outcome in ("ok", "abandoned"), seconds=(20, 40)
-    )
+    expected = run.histogram(match=lambda s: s.channel == "web", seconds=(20, 40))
     assert found.count.sum() + found.given_up.sum() == expected.n
     assert (found.bound, found.limit_ratio) == (1000.0, pytest.approx(0.05))
     assert 0 <= found.second.min() <= found.second.max() < 20
+
+
+def test_a_failed_request_was_not_answered_in_time_unless_another_promise_counts_it(open_peak):
+    run = open_peak()
+    promises = read_thresholds({"http_req_duration{expected_response:true}": "p(95)<1s"})
+    failed = run.histogram(match=lambda s: s.outcome == "failed", seconds=(20, 40)).n
+    left = run.histogram(match=lambda s: s.outcome == "abandoned", seconds=(20, 40)).n
+    assert failed > 0
+    (alone,) = indicators(run, promises, first=20, seconds=20)
+    assert alone.given_up.sum() == failed + left
+    beside, _ = indicators(
+        run, [*promises, *read_thresholds({"can_order": "rate>=99%"})], first=20, seconds=20
+    )
+    assert beside.given_up.sum() == 0
 
 
 def test_a_success_rate_is_read_as_its_failures(open_peak):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as stdlib_json
 import mimetypes
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 from urllib.parse import urlencode
 from uuid import uuid4
 
@@ -22,11 +22,14 @@ FileSpec = Content | tuple[str, Content] | tuple[str, Content, str]
 Files = Mapping[str, FileSpec] | Iterable[tuple[str, FileSpec]]
 
 
-class Body(NamedTuple):
+class Body:
     """type_line is the Content-Type header, b"" where the caller alone can know it."""
 
-    content: bytes
-    type_line: bytes
+    __slots__ = ("content", "type_line")
+
+    def __init__(self, content: bytes, type_line: bytes) -> None:
+        self.content = content
+        self.type_line = type_line
 
 
 NO_BODY = Body(b"", b"")

@@ -154,21 +154,22 @@ class HttpClient(Courier):
             0, due_at, started_at,
         )  # fmt: skip
         history = None
-        if allow_redirects and answer.exchange.status in REDIRECTS:
+        if allow_redirects and answer[0].status in REDIRECTS:
             call = _Call(called, headers, extra, body, timeouts, deadline, stream, verify, context)
             answer, history = self._follow(answer, method, target, call)
+        exchange, head, raw, body_stream = answer
         limit = self.settings.max_decoded_bytes
         if catch_response:
             report = partial(self._report, context=context)
-            response: Response = CaughtResponse(answer.exchange, answer.head, answer.body, limit, report)
+            response: Response = CaughtResponse(exchange, head, raw, limit, report)
         else:
-            response = Response(answer.exchange, answer.head, answer.body, limit)
-        if answer.stream is not None:
-            response.stream = answer.stream
+            response = Response(exchange, head, raw, limit)
+        if body_stream is not None:
+            response.stream = body_stream
         if history is not None:
             response.history = history
         if not catch_response:
-            self._report(answer.exchange, response, context)
+            self._report(exchange, response, context)
         return response
 
     def get_all(
@@ -214,35 +215,34 @@ class HttpClient(Courier):
         settings = self.settings
         history: list[Response] = []
         body, extra = call.body, call.extra
-        while answer.exchange.status in REDIRECTS and not answer.exchange.cause:
-            location = header_value(answer.head, answer.head.lower(), "\nlocation:")
+        exchange, head, raw, body_stream = answer
+        while exchange.status in REDIRECTS and not exchange.cause:
+            location = header_value(head, head.lower(), "\nlocation:")
             if not location:
                 break
             try:
                 if len(history) >= settings.max_redirects:
                     raise RequestFailed("too_many_redirects", f"more than {settings.max_redirects}")
-                redirect = follow(answer.exchange.status, method, target, location)
+                redirect = follow(exchange.status, method, target, location)
             except RequestFailed as failure:
-                failed = answer.exchange._replace(cause=failure.cause, detail=failure.detail)
-                answer = answer._replace(exchange=failed)
+                exchange = exchange._replace(cause=failure.cause, detail=failure.detail)
                 break
-            response = Response(answer.exchange, answer.head, answer.body, settings.max_decoded_bytes)
+            response = Response(exchange, head, raw, settings.max_decoded_bytes)
             history.append(response)
             if settings.record_hops:
-                self._report(answer.exchange, response, call.context)
+                self._report(exchange, response, call.context)
             method, target = redirect.method, redirect.target
             body = body if redirect.keeps_body else NO_BODY
             if not redirect.same_origin:
                 extra = extra_for_another_origin(call.headers, self._standing)
             now = self._clock()
-            answer = self.hop(
+            exchange, head, raw, body_stream = self.hop(
                 method, target, body, extra, call.called, call.timeouts, call.deadline, call.stream, True,
                 call.verify, len(history), now, now,
             )  # fmt: skip
         if history and not settings.record_hops:
-            chain = _whole_chain([*(response.exchange for response in history), answer.exchange])
-            answer = answer._replace(exchange=chain)
-        return answer, history
+            exchange = _whole_chain([*(response.exchange for response in history), exchange])
+        return (exchange, head, raw, body_stream), history
 
 
 class _Call(NamedTuple):

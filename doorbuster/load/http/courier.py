@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import count
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from doorbuster.load.http.answer import (
     body_of_chunks,
@@ -42,16 +42,8 @@ _STATUS_LINE: Final = re.compile(r"HTTP/1\.[01] ([0-9]{3})(?![0-9])")
 _exchange_of: Final[Callable[[type[Exchange], tuple[Any, ...]], Exchange]] = tuple.__new__
 
 
-class Answer(NamedTuple):
-    """The record of a hop and the bytes it is about; stream is set while the body is still on its way."""
-
-    exchange: Exchange
-    head: str
-    body: bytes
-    stream: BodyStream | None
-
-
-_answer_of: Final[Callable[[type[Answer], tuple[Any, ...]], Answer]] = tuple.__new__
+# The record of a hop, its head and its body; the stream is there while the body is still on its way.
+Answer = tuple[Exchange, str, bytes, BodyStream | None]
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -131,9 +123,7 @@ class Courier:
         except RequestFailed as failure:
             self.reconnects += trip.replaced
             labels = (method, called, target.url, request_id, number)
-            return Answer(
-                _failed(failure, trip, labels, len(request), due_at, started_at, clock()), "", b"", None
-            )
+            return _failed(failure, trip, labels, len(request), due_at, started_at, clock()), "", b"", None
         ended_at = clock()
         if trip.replaced:
             self.reconnects += trip.replaced
@@ -173,7 +163,7 @@ class Courier:
                 trip.replaced > 0, request_id, server_timing, retry_after, detail, number,
             ),
         )  # fmt: skip
-        return _answer_of(Answer, (exchange, head, raw, body_stream))
+        return exchange, head, raw, body_stream
 
     def _judge(self, status: int, raw: bytes, head: str, lower_head: str) -> tuple[str, str, float | None]:
         """Cause, detail and Retry-After of an answer that is not a plain success."""

@@ -65,12 +65,24 @@ class Target:
         return Target(secure=self.secure, host=self.host, port=self.port, path=path, auth=self.auth)
 
 
-@lru_cache(maxsize=_CACHED_TARGETS)
+_known: Final[dict[tuple[str, str], Target]] = {}  # looked up faster than `lru_cache` does
+
+
 def target_of(base_url: str, url: str) -> Target:
     """The target of an absolute URL, or of a path below the base URL.
 
     Raises: ValueError for a URL that can never be requested: no host, a scheme other than http and https.
     """
+    asked = (base_url, url)
+    target = _known.get(asked)
+    if target is None:
+        if len(_known) >= _CACHED_TARGETS:
+            _known.clear()
+        target = _known[asked] = _read(base_url, url)
+    return target
+
+
+def _read(base_url: str, url: str) -> Target:
     if _ABSOLUTE.match(url):
         return _parse(url)
     if base_url and url.startswith("//"):
