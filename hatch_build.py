@@ -22,8 +22,12 @@ except ImportError:  # run by hand, where nothing is packaged
 
 ASKED = "DOORBUSTER_COMPILE"
 NEEDED = ["mypy[mypyc]>=1.18", "setuptools>=70"]
-HTTP = Path("doorbuster", "load", "http")
-BESIDE = ("behaviour", "errand", "insistence", "nap", "notes", "recorder", "session", "steps")  # of doorbuster/load
+LOAD = Path("doorbuster", "load")
+HTTP = LOAD / "http"
+BESIDE = (
+    "arrivals", "behaviour", "errand", "generator", "insistence",
+    "nap", "notes", "recorder", "session", "steps",
+)  # fmt: skip
 AS_THEY_ARE = ("__init__", "native")
 GROUP = "doorbuster.load.http._compiled"
 # Types are checked by `make check`; here, other libraries need not even be installed.
@@ -50,7 +54,7 @@ def compile_here() -> None:
     from setuptools import Distribution
 
     paths = [str(path) for path in sorted(HTTP.glob("*.py")) if path.stem not in AS_THEY_ARE]
-    paths += [str(HTTP.with_name(f"{name}.py")) for name in BESIDE]
+    paths += [str(LOAD / f"{name}.py") for name in BESIDE]
     extensions = mypycify([*MYPY, *paths], opt_level="3", debug_level="0", group_name=GROUP)
     command = Distribution({"name": "doorbuster", "ext_modules": extensions}).get_command_obj("build_ext")
     command.inplace = True

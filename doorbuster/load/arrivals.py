@@ -17,6 +17,7 @@ from typing import Any
 import gevent
 
 from doorbuster.load.errand import Arrival
+from doorbuster.load.nap import nap_until
 from doorbuster.load.roster import Rows
 from doorbuster.scenario import Schedule
 
@@ -49,11 +50,11 @@ class OpenDoor:
         for arrival in self._arrivals(0):
             wait_s = arrival.intended_at - perf_counter()
             if wait_s > 0:
-                gevent.sleep(wait_s)
+                nap_until(arrival.intended_at)
                 if perf_counter() - arrival.intended_at > STOPPED_S:
                     gevent.sleep(NEWS_S)  # others may have been given these customers
             elif self._let_in % _STARTS_BEFORE_YIELD == 0:
-                gevent.sleep(0)
+                nap_until(0.0)
             self._let_in += 1
             self._admit(arrival)
 
@@ -68,7 +69,7 @@ class OpenDoor:
             yield Arrival(str(indices[row]), channel, journey, self._started_at + intended_s[row])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Seat:
     """One seat of a closed channel, served from `opens_at` until `closes_at` (readings of `perf_counter`).
 

@@ -46,7 +46,7 @@ LEAVE_LIMIT_S = 5.0  # how long customers who are sent away may take to go
 _ORDERS_REMEMBERED = 500  # that customers may ask about
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Assignment:
     """What one worker has to do; `started_at` is the run's zero on this process' `perf_counter`."""
 
