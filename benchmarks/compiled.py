@@ -25,13 +25,14 @@ def compiled_library() -> Path:
         state.update(path.read_bytes())
     folder = _MADE / f"bench-{state.hexdigest()[:12]}"
     if not folder.exists():
-        for old in _MADE.glob("bench-*"):
-            shutil.rmtree(old)
         made = folder.with_suffix(".new")
         command = [sys.executable, str(ROOT / "hatch_build.py"), str(made)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise MissingError("the compiled build needs a C compiler and mypyc: pip install 'mypy[mypyc]'")
+        for old in _MADE.glob("bench-*"):
+            if old != made:
+                shutil.rmtree(old)
         made.rename(folder)
     shown = subprocess.run(
         [sys.executable, "-c", _CHECK], cwd=folder, capture_output=True, text=True, check=True
