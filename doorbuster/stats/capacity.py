@@ -242,7 +242,7 @@ def _long(
 
 def _within(known: Standing, settings: SearchSettings, proposal: Proposal) -> Proposal | None:
     """The proposal, fitted into the time that is left; None when that is too short to learn anything."""
-    reserve = settings.overload_s + LONGEST_RECOVERY_S + CHECK_S
+    reserve = settings.overload_s + LONGEST_RECOVERY_S + CHECK_S + 2 * known.besides_s
     left = settings.budget_s - known.elapsed_s - reserve - proposal.settle_s
     if left < min(proposal.hold_s, settings.solid_s):
         return None

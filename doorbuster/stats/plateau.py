@@ -76,6 +76,11 @@ class Measured:
     generator_limit: str = ""
     drained: bool = True
 
+    @property
+    def lasted_s(self) -> float:
+        """How long customers arrived; shorter than was proposed when it was ended early."""
+        return self.proposal.overload_s + self.proposal.settle_s + self.seconds
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plateau:

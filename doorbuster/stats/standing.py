@@ -23,6 +23,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import median
 
 import numpy as np
 
@@ -79,6 +80,12 @@ class Standing:
     def elapsed_s(self) -> float:
         """Time used so far."""
         return sum(plateau.measured.elapsed_s for plateau in self.history)
+
+    @property
+    def besides_s(self) -> float:
+        """What a plateau costs besides its arrivals, as a rule: a generator to start, a shop to drain."""
+        runs = [plateau.measured for plateau in self.history]
+        return median(run.elapsed_s - run.lasted_s for run in runs) if runs else 0.0
 
     @property
     def undelivered_per_s(self) -> float:

@@ -29,7 +29,6 @@ from typing import Any
 from doorbuster.storefronts import oscar_staff
 from doorbuster.storefronts.accounts import PASSWORD, email_of, new_email
 from doorbuster.storefronts.mark import order_mark, read_mark
-from doorbuster.storefronts.oscar_staff import checked as _checked
 from doorbuster.storefronts.protocol import (
     Assortment,
     Basket,
@@ -44,6 +43,7 @@ from doorbuster.storefronts.protocol import (
     Response,
     StockRow,
     Storefront,
+    checked,
 )
 
 _PRODUCT_LINK = re.compile(r'href="/(?:[a-z]{2}(?:-[a-z]{2})?/)?catalogue/[\w-]+_(\d+)/"')
@@ -64,7 +64,7 @@ class OscarShop(Storefront):
     @classmethod
     def prepare(cls, client: Client) -> Assortment:
         products = sorted(_json(client.request("GET", "/api/products/")), key=_sku_of)
-        page = _checked(client.request("GET", "/catalogue/")).text
+        page = checked(client.request("GET", "/catalogue/")).text
         words = sorted({word for row in products for word in row["title"].lower().split() if len(word) > 3})
         return Assortment(
             skus=tuple(_sku_of(row) for row in products),
@@ -149,7 +149,7 @@ class OscarShop(Storefront):
             "name": "Test Customer",
             "email": self._mail(),
         }
-        page = _checked(oscar_staff.submit(self.client, form, review))
+        page = checked(oscar_staff.submit(self.client, form, review))
         if page.url.endswith("/reviews/add/"):
             raise Rejected("review_not_taken", page.text[:200])
 
@@ -204,7 +204,7 @@ class OscarShop(Storefront):
         if answer.status_code == 404:
             raise Rejected("order_without_reference", f"{ref}: no confirmation is known")
         mail = _json(answer)
-        page = _checked(
+        page = checked(
             oscar_staff.submit(self.client, self.fetch("GET", mail["link"]), {"email": mail["to"]})
         )
         _has_order(page, ref)
@@ -218,7 +218,7 @@ class OscarShop(Storefront):
         if answer.status_code == 401:
             self._make_account(email_of(self.visit))
         else:
-            self._believed(_checked(answer))
+            self._believed(checked(answer))
 
     def register(self) -> None:
         self._make_account(new_email(self.visit, self.rng))
@@ -229,7 +229,7 @@ class OscarShop(Storefront):
         fields = {"email": email, "password1": PASSWORD, "password2": PASSWORD}
         answer = oscar_staff.submit(self.client, page, fields, allow_redirects=False)
         if not 300 <= answer.status_code < 400:
-            raise Rejected("account_not_made", _checked(answer).text[:200])
+            raise Rejected("account_not_made", checked(answer).text[:200])
         self._believed(answer)
         self.fetch("GET", answer.headers["location"])  # the page where the guest's basket becomes theirs
 
@@ -301,7 +301,7 @@ class OscarShop(Storefront):
 
 
 def _has_order(page: Response, ref: str) -> None:
-    if f"#{ref}" not in _checked(page).text:
+    if f"#{ref}" not in checked(page).text:
         raise Rejected("order_without_reference", page.text[:200])
 
 
@@ -329,7 +329,7 @@ def _json(response: Response) -> Any:
     if response.status_code == 406:
         raise Rejected("sold_out", response.text[:200], by_rule=True)
     try:
-        return _checked(response).json()
+        return checked(response).json()
     except ValueError as error:
         raise Rejected("unexpected_json", response.text[:200]) from error
 

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from doorbuster.storefronts.forms import Form, form_on
-from doorbuster.storefronts.protocol import Client, Rejected, Response
+from doorbuster.storefronts.protocol import Client, Rejected, Response, checked
 
 T = TypeVar("T")
 
@@ -165,10 +165,3 @@ def as_staff(client: Client, act: Callable[[], T]) -> T:
         if refusal.cause != "staff_login" or not sign_in(client):
             raise
     return act()
-
-
-def checked(response: Response) -> Response:
-    """The response, or Rejected with what went wrong on the way."""
-    if response.cause:
-        raise Rejected(response.cause, response.text[:200] if response.status_code else "")
-    return response

@@ -23,7 +23,11 @@ from doorbuster.storefronts.waiting_rooms import waiting_room
 
 
 class Response(Protocol):
-    """The part of an HTTP response that drivers use; `cause` is "" when the exchange itself succeeded."""
+    """The part of an HTTP response that drivers use; `cause` is "" when the exchange itself succeeded.
+
+    `detail` is what a person needs to see why it did not: the start of the page, or the host that may not be
+    loaded.
+    """
 
     @property
     def status_code(self) -> int: ...
@@ -33,6 +37,8 @@ class Response(Protocol):
     def url(self) -> str: ...
     @property
     def cause(self) -> str: ...
+    @property
+    def detail(self) -> str: ...
     @property
     def headers(self) -> Mapping[str, str]: ...
     def json(self) -> Any: ...
@@ -296,6 +302,11 @@ class Storefront:
         response = self.client.request(method, url, **options)
         if response.status_code and (room := waiting_room(response)) is not None:
             raise Queued(*room)
-        if response.cause:
-            raise Rejected(response.cause, response.text[:200] if response.status_code else "")
-        return response
+        return checked(response)
+
+
+def checked(response: Response) -> Response:
+    """The response. Raises: Rejected with the transport's or the status' cause."""
+    if response.cause:
+        raise Rejected(response.cause, response.detail)
+    return response

@@ -26,6 +26,7 @@ from doorbuster.storefronts.protocol import (
     Response,
     StockRow,
     Storefront,
+    checked,
 )
 from doorbuster.storefronts.waiting_rooms import reload_interval_s, waiting_room
 
@@ -198,12 +199,6 @@ def _staff_set(client: Client, url: str, **what: int) -> None:
     response = client.request("POST", url, json=what, name=f"change_{url.rpartition('/')[2]}")
     _refuse_document(response)
     checked(response)
-
-
-def checked(response: Response) -> Response:
-    if response.cause:
-        raise Rejected(response.cause, response.text[:200] if response.status_code else "")
-    return response
 
 
 def wire(lines: tuple[Line, ...]) -> list[dict[str, Any]]:

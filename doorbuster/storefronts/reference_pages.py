@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qs, urlsplit
 
-from doorbuster.storefronts.protocol import Basket, Line, Listing, Order, Product, Rejected, Response
+from doorbuster.storefronts.protocol import Basket, Line, Listing, Order, Product, Rejected, Response, checked
 from doorbuster.storefronts.reference_base import (
     MEMBER,
     NEW_PASSWORD,
     OLD_MEMBER,
     OPENING_PASSWORD,
     ReferenceBase,
-    checked,
     problem_of,
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from doorbuster.storefronts.protocol import Client, Rejected, Response
+from doorbuster.storefronts.protocol import Client, Rejected, Response, checked
 
 SHOP_API, ADMIN_API = "/shop-api", "/admin-api"
 TOKEN_HEADER = "vendure-auth-token"  # noqa: S105  the name of the header
@@ -18,10 +18,8 @@ def post(client: Client, api: str, query: str, token: str = "", **variables: Any
 
 def data_of(response: Response) -> dict[str, Any]:
     """The answer's data, or `Rejected`; GraphQL answers a broken query with 4xx and says why in the body."""
-    if response.cause:
-        raise Rejected(response.cause, response.text[:200] if response.status_code else "")
     try:
-        answer = response.json()
+        answer = checked(response).json()
     except ValueError as error:
         raise Rejected("unexpected_json", response.text[:200]) from error
     if not isinstance(answer, dict) or answer.get("errors") or not isinstance(answer.get("data"), dict):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
 from doorbuster.stats.capacity import SearchSettings, answer_so_far, next_step
 from doorbuster.stats.capacity_answer import Capacity
@@ -60,13 +61,18 @@ def in_turn(came_s, service_s, servers):
     return ends
 
 
-def exponential_shop(mu: float, servers: int) -> Shop:
+def queue_of(draw, servers: int = 1) -> Shop:
+    """First come, first served; `draw` gives so many services in seconds."""
+
     def visit(rng, pieces):
         came = poisson(rng, pieces)
-        done = in_turn(came, rng.exponential(1 / mu, came.size), servers)
-        return Fates(came, done, np.zeros(came.size, bool))
+        return Fates(came, in_turn(came, draw(rng, came.size), servers), np.zeros(came.size, bool))
 
     return visit
+
+
+def exponential_shop(mu: float, servers: int) -> Shop:
+    return queue_of(lambda rng, n: rng.exponential(1 / mu, n), servers)
 
 
 def clockwork_shop(mu: float, servers: int, queue_limit: int | None = None) -> Shop:
@@ -203,6 +209,16 @@ def test_a_busy_queue_scatters_about_as_much_as_heavy_traffic_says(p, limit_s, t
         levels.append(judge_plateau(found).readings[0].level)
     shown = float(np.var(levels, ddof=1)) * seconds
     assert 0.4 < QueuePrior(100.0, 1 - p, 0.0, limit_s).variance_s(truth) / shown < 1.6
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_generator_that_takes_long_to_start_leaves_time_to_see_whether_the_shop_recovers(seed):
+    settings, rng, history = replace(SETTINGS, budget_s=570.0), np.random.default_rng(seed), []
+    while isinstance(step := next_step(history, settings), Proposal):
+        found = run_plateau(exponential_shop(100.0, 1), [slower_than(0.2, 0.99)], step, rng)
+        history.append(judge_plateau(replace(found, elapsed_s=found.elapsed_s + 4.0)))
+    assert step.recovered is True
+    assert step.elapsed_s < 580
 
 
 def test_the_same_seed_finds_the_same_answer():
@@ -363,8 +379,7 @@ CASES = [
 ]  # fmt: skip
 
 
-def coverage(servers: int, p: float, limit_s: float, seeds: range) -> list[Capacity]:
-    shop = exponential_shop(100.0 / servers, servers)
+def coverage(shop: Shop, p: float, limit_s: float, servers: int, seeds: range) -> list[Capacity]:
     return [search(shop, [slower_than(limit_s, p)], [servers, seed])[0] for seed in seeds]
 
 
@@ -373,7 +388,7 @@ def test_stated_intervals_hold_the_truth_as_often_as_they_say():
     hits = 0
     for servers, p, limit_s in CASES:
         truth = mmc_capacity_per_s(100.0 / servers, servers, p=p, limit_s=limit_s)
-        for found in coverage(servers, p, limit_s, range(4)):
+        for found in coverage(exponential_shop(100.0 / servers, servers), p, limit_s, servers, range(4)):
             hits += covers(found, truth)
             assert found.elapsed_s < 600
     assert hits / 48 >= 0.85  # nominal 0.95, standard error 0.03
@@ -382,17 +397,86 @@ def test_stated_intervals_hold_the_truth_as_often_as_they_say():
 @pytest.mark.truth
 @pytest.mark.parametrize(("servers", "p", "limit_s"), CASES)
 def test_intervals_of_200_searches_hold_the_truth(servers, p, limit_s):
-    """An interval open on one side counts as holding there; docs/capacity.md says how many are."""
     truth = mmc_capacity_per_s(100.0 / servers, servers, p=p, limit_s=limit_s)
-    found = coverage(servers, p, limit_s, range(200))
+    prove(f"c={servers}", exponential_shop(100.0 / servers, servers), p, limit_s, servers, truth)
+
+
+def prove(name: str, shop: Shop, p: float, limit_s: float, servers: int, truth: float) -> None:
+    """An interval open on one side counts as holding there; docs/capacity.md says how many are."""
+    found = coverage(shop, p, limit_s, servers, range(200))
     share = sum(covers(one, truth) for one in found) / len(found)
     widths = [one.half_width_ratio for one in found]
     still_open = sum(not one.low or one.high is None for one in found) / len(found)
     error = np.quantile([abs(one.rate_per_s / truth - 1) for one in found], 0.95)
     print(
-        f"c={servers} p{100 * p:g} {1e3 * limit_s:g} ms, {truth:.2f}/s: holds {share:.3f},"
+        f"{name} p{100 * p:g} {1e3 * limit_s:g} ms, {truth:.2f}/s: holds {share:.3f},"
         f" half-width {np.median(widths):.3f}, open {still_open:.3f}, error {error:.3f}"
     )
     assert 0.90 <= share <= 0.995
     assert max(one.elapsed_s for one in found) < 600
     assert abs(np.median([one.rate_per_s for one in found]) / truth - 1) < 0.03
+
+
+MEAN_S, LOG_SIGMA = 0.01, 1.0
+SHORT_RATIO = (1 + math.sqrt(3 / 5)) / 2  # two kinds of service, balanced means, squared variation 4
+SHORT_S, LONG_S = MEAN_S / (2 * SHORT_RATIO), MEAN_S / (2 * (1 - SHORT_RATIO))
+NORMAL = np.linspace(-9, 9, 4001)
+
+
+def hyperexponential(rng, n):
+    return rng.exponential(np.where(rng.random(n) < SHORT_RATIO, SHORT_S, LONG_S))
+
+
+def lognormal(rng, n):
+    return MEAN_S * rng.lognormal(-(LOG_SIGMA**2) / 2, LOG_SIGMA, n)
+
+
+def fixed(_, n):
+    return np.full(n, MEAN_S)
+
+
+def transform_of_lognormal(s):
+    service_s = MEAN_S * np.exp(LOG_SIGMA * NORMAL - LOG_SIGMA**2 / 2)
+    density = np.exp(-(NORMAL**2) / 2) / math.sqrt(2 * math.pi) * (NORMAL[1] - NORMAL[0])
+    return np.exp(-np.outer(s, service_s)) @ density
+
+
+TRANSFORMS = {
+    fixed: lambda s: np.exp(-s * MEAN_S),
+    lognormal: transform_of_lognormal,
+    hyperexponential: lambda s: SHORT_RATIO / (1 + SHORT_S * s) + (1 - SHORT_RATIO) / (1 + LONG_S * s),
+}
+
+
+def slow_ratio(transform, rate_per_s: float, limit_s: float) -> float:
+    """P(T > t) of M/G/1, from the Laplace transform of its services.
+
+    Sources: Kleinrock (1975), equation 5.100 (Pollaczek and Khinchine); Abate and Whitt (1995), ORSA Journal
+    on Computing 7, "Euler" (numerical inversion, n = 40, m = 11, A = 18.4).
+    """
+    n, m, a = 40, 11, 18.4
+    s = (a + 2j * math.pi * np.arange(n + m + 1)) / (2 * limit_s)
+    service = transform(s)
+    sojourn = (1 - rate_per_s * MEAN_S) * s * service / (s - rate_per_s + rate_per_s * service)
+    terms = ((1 - sojourn) / s).real * (-1.0) ** np.arange(n + m + 1)
+    terms[0] /= 2
+    weights = np.array([math.comb(m, k) for k in range(m + 1)]) / 2**m
+    return math.exp(a / 2) / limit_s * float(weights @ np.cumsum(terms)[n:])
+
+
+def mg1_capacity_per_s(transform, p: float, limit_s: float) -> float:
+    return brentq(lambda rate: slow_ratio(transform, rate, limit_s) - (1 - p), 20, 99)
+
+
+@pytest.mark.parametrize(("p", "limit_s", "truth"), MM1)
+def test_the_oracle_for_other_services_knows_the_exponential_one(p, limit_s, truth):
+    assert mg1_capacity_per_s(lambda s: 1 / (1 + MEAN_S * s), p, limit_s) == pytest.approx(truth, abs=0.001)
+
+
+@pytest.mark.truth
+@pytest.mark.parametrize(
+    ("draw", "p", "limit_s"), [(fixed, 0.99, 0.1), (lognormal, 0.95, 0.2), (hyperexponential, 0.95, 0.4)]
+)
+def test_intervals_of_200_searches_hold_the_truth_of_other_services(draw, p, limit_s):
+    truth = mg1_capacity_per_s(TRANSFORMS[draw], p, limit_s)
+    prove(draw.__name__, queue_of(draw), p, limit_s, 1, truth)

@@ -26,7 +26,7 @@ def answer(body: object = "", *, status: int = 200, **headers: str):
     text = body if isinstance(body, str) else json.dumps(body)
     return SimpleNamespace(
         status_code=status, text=text, url="/", headers=headers, json=lambda: json.loads(text),
-        cause="" if status < 400 else f"status_{status // 100}xx",
+        cause="" if status < 400 else f"status_{status // 100}xx", detail=text[:200],
     )  # fmt: skip
 
 

@@ -83,6 +83,11 @@ class Response:
         return self.exchange.cause
 
     @property
+    def detail(self) -> str:
+        """What a person needs to see why the request failed; "" where its cause says it all."""
+        return self.exchange.detail
+
+    @property
     def error(self) -> RequestFailed | None:
         """Why the request counts as failed; its text does not differ from request to request."""
         exchange = self.exchange
