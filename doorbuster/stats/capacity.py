@@ -267,10 +267,10 @@ def _after_haunting(known: Standing, settings: SearchSettings) -> Proposal | Non
 def _from_above(known: Standing, settings: SearchSettings) -> Proposal | None:
     """One overload, once there is an answer and the shop was seen to have a limit."""
     found = answer(known, settings.highest_per_s)
-    if found.rate_per_s is None or found.at_least or found.recovered is not None:
+    if found.rate_per_s is None or found.at_least or found.recovered is not None or known.under is None:
         return None
     rate = found.rate_per_s
-    back = RECOVERY_FACTOR * min(rate, found.low or rate)
+    back = RECOVERY_FACTOR * min(rate, found.low or known.under.rate_per_s)  # it was fine there before
     grew = min((at.rate_per_s for at in known.evidence if at.growing), default=0.0)
     overload = min(max(OVERLOAD_FACTOR * rate, grew), 3 * rate, settings.highest_per_s)
     if overload >= known.undelivered_per_s or overload <= rate:

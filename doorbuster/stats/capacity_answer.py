@@ -198,6 +198,12 @@ def _sentence(
             return f"Capacity is at least {rate:.4g} customers/s; the search ended before the shop gave in."
         limit = "the generator" if "generator-bound" in flags else "the highest rate allowed"
         return f"Capacity is at least {rate:.4g} customers/s; {limit} ended the search, not the shop."
-    ends = " to ".join("unknown" if end is None else f"{end:.4g}" for end in (low, high))
-    text = f"Capacity is {rate:.4g} customers/s (95 % interval {ends}); {binding} breaks first."
+    if low is None and high is None:
+        text = (
+            f"Capacity may be near {rate:.4g} customers/s (no rate was held long enough for an interval); "
+            f"{binding} seems to break first."
+        )
+    else:
+        ends = " to ".join("unknown" if end is None else f"{end:.4g}" for end in (low, high))
+        text = f"Capacity is {rate:.4g} customers/s (95 % interval {ends}); {binding} breaks first."
     return text + (" After an overload it did not recover: metastable." if "did not recover" in flags else "")

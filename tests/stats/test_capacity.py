@@ -363,6 +363,23 @@ def test_an_interrupted_search_says_what_is_known():
     assert "recovery not tested" in answer_so_far(history[:-1], SETTINGS).flags
 
 
+def test_without_a_plateau_long_enough_to_be_sure_no_interval_is_claimed():
+    shop, settings = clockwork_shop(100.0, 1, queue_limit=10), replace(SETTINGS, budget_s=120.0)
+    found, _ = search(shop, [failed(0.01)], seed=4, settings=settings)
+    assert (found.low, found.high) == (None, None)
+    assert found.sentence.startswith("Capacity may be near ")
+    assert "no rate was held long enough for an interval" in found.sentence
+
+
+@pytest.mark.parametrize("budget_s", [85.0, 105.0, 140.0])
+def test_a_hurried_search_asks_for_no_recovery_at_a_rate_that_never_held(budget_s):
+    settings = replace(SETTINGS, budget_s=budget_s)
+    found, history = search(exponential_shop(100.0, 1), [slower_than(0.2, 0.95)], 4, settings)
+    assert history[-1].kind == "from-above"
+    assert history[-1].rate_per_s <= 0.8 * 85.02
+    assert found.recovered is True
+
+
 def test_a_hopeless_plateau_is_ended_early():
     step = Proposal("ramp", 200.0, 3.0, 60.0, "")
     found = run_plateau(exponential_shop(100.0, 1), [slower_than(0.2, 0.95)], step, np.random.default_rng(1))
