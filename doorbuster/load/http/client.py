@@ -225,7 +225,7 @@ class HttpClient(Courier):
                     raise RequestFailed("too_many_redirects", f"more than {settings.max_redirects}")
                 redirect = follow(exchange.status, method, target, location)
             except RequestFailed as failure:
-                exchange = exchange._replace(cause=failure.cause, detail=failure.detail)
+                exchange.decide(failure.cause, failure.detail)
                 break
             response = Response(exchange, head, raw, settings.max_decoded_bytes)
             history.append(response)
@@ -241,7 +241,7 @@ class HttpClient(Courier):
                 call.verify, len(history), now, now,
             )  # fmt: skip
         if history and not settings.record_hops:
-            exchange = _whole_chain([*(response.exchange for response in history), exchange])
+            _span_chain(exchange, [response.exchange for response in history])
         return (exchange, head, raw, body_stream), history
 
 
@@ -274,17 +274,14 @@ def _value_of(call: Callable[[], Response]) -> Callable[[], Response]:
     return again
 
 
-def _whole_chain(exchanges: list[Exchange]) -> Exchange:
-    """One record for a chain of redirects: asked for as the first, ended as the last."""
-    first, last = exchanges[0], exchanges[-1]
-    return last._replace(
-        method=first.method,
-        url=first.url,
-        intended_at=first.intended_at,
-        started_at=first.started_at,
-        connect_s=sum(exchange.connect_s for exchange in exchanges),
-        pool_wait_s=sum(exchange.pool_wait_s for exchange in exchanges),
-        bytes_sent=sum(exchange.bytes_sent for exchange in exchanges),
-        bytes_received=sum(exchange.bytes_received for exchange in exchanges),
-        reconnected=any(exchange.reconnected for exchange in exchanges),
-    )
+def _span_chain(last: Exchange, before: list[Exchange]) -> None:
+    """Make the record of the last request that of the whole chain of redirects: asked for as the first."""
+    first = before[0]
+    last.method, last.url = first.method, first.url
+    last.intended_at, last.started_at = first.intended_at, first.started_at
+    for one in before:
+        last.connect_s += one.connect_s
+        last.pool_wait_s += one.pool_wait_s
+        last.bytes_sent += one.bytes_sent
+        last.bytes_received += one.bytes_received
+        last.reconnected = last.reconnected or one.reconnected

@@ -6,8 +6,6 @@ word, so that failures can be counted; the words for people are in `detail`.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from doorbuster.errors import RunError
 
 CAUSES = {
@@ -48,7 +46,7 @@ class RequestFailed(RunError):  # noqa: N818 - reads as what happened, like its 
         return type(self), (self.cause, self.detail)
 
 
-class Exchange(NamedTuple):
+class Exchange:
     """One request and what became of it; all `_at` are readings of the client's clock in seconds.
 
     `status` is what came over the wire, 0 if no status line was read; `cause` is "" or one of `CAUSES`.
@@ -58,23 +56,77 @@ class Exchange(NamedTuple):
     `hop` counts redirects: 0 is what the customer asked for.
     """
 
-    method: str
-    name: str
-    url: str
-    status: int
-    cause: str
-    intended_at: float
-    started_at: float
-    connect_s: float
-    pool_wait_s: float
-    first_byte_at: float
-    ended_at: float
-    bytes_sent: int
-    bytes_received: int
-    reused: bool
-    reconnected: bool
-    request_id: str
-    server_timing: str
-    retry_after_s: float | None
-    detail: str
-    hop: int
+    __slots__ = (
+        "bytes_received",
+        "bytes_sent",
+        "cause",
+        "connect_s",
+        "detail",
+        "ended_at",
+        "first_byte_at",
+        "hop",
+        "intended_at",
+        "method",
+        "name",
+        "pool_wait_s",
+        "reconnected",
+        "request_id",
+        "retry_after_s",
+        "reused",
+        "server_timing",
+        "started_at",
+        "status",
+        "url",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        name: str,
+        url: str,
+        status: int,
+        cause: str,
+        intended_at: float,
+        started_at: float,
+        connect_s: float,
+        pool_wait_s: float,
+        first_byte_at: float,
+        ended_at: float,
+        bytes_sent: int,
+        bytes_received: int,
+        reused: bool,
+        reconnected: bool,
+        request_id: str,
+        server_timing: str,
+        retry_after_s: float | None,
+        detail: str,
+        hop: int,
+    ) -> None:
+        self.method = method
+        self.name = name
+        self.url = url
+        self.status = status
+        self.cause = cause
+        self.intended_at = intended_at
+        self.started_at = started_at
+        self.connect_s = connect_s
+        self.pool_wait_s = pool_wait_s
+        self.first_byte_at = first_byte_at
+        self.ended_at = ended_at
+        self.bytes_sent = bytes_sent
+        self.bytes_received = bytes_received
+        self.reused = reused
+        self.reconnected = reconnected
+        self.request_id = request_id
+        self.server_timing = server_timing
+        self.retry_after_s = retry_after_s
+        self.detail = detail
+        self.hop = hop
+
+    def __repr__(self) -> str:
+        return f"<Exchange {self.method} {self.name} {self.status} {self.cause}>"
+
+    def decide(self, cause: str, detail: str) -> None:
+        """Count it as failed with this cause, or with "" as a success, whatever it counted as before."""
+        self.cause = cause
+        self.detail = detail

@@ -249,12 +249,12 @@ class CaughtResponse(Response):
     def success(self) -> None:
         """Count the request as a success, whatever its status."""
         self._verdict = ""
-        self.exchange = self.exchange._replace(cause="", detail="")
+        self.exchange.decide("", "")
 
     def failure(self, exc: object) -> None:
         """Count the request as failed, for the reason given."""
         self._verdict = str(exc)
-        self.exchange = self.exchange._replace(cause="content", detail=self._verdict[:DETAIL_CHARACTERS])
+        self.exchange.decide("content", self._verdict[:DETAIL_CHARACTERS])
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -263,10 +263,10 @@ class CaughtResponse(Response):
             self.stream.close()
         if error is not None and self._verdict is None and not self.exchange.cause:
             if isinstance(error, RequestFailed):
-                self.exchange = self.exchange._replace(cause=error.cause, detail=error.detail)
+                self.exchange.decide(error.cause, error.detail)
             elif isinstance(error, Exception):
                 detail = f"{type(error).__name__}: {error}"[:DETAIL_CHARACTERS]
-                self.exchange = self.exchange._replace(cause="content", detail=detail)
+                self.exchange.decide("content", detail)
         self.report()
         return isinstance(error, RequestFailed)
 
@@ -277,12 +277,11 @@ class CaughtResponse(Response):
             return
         stream = self.stream
         if stream is not None:
-            self.exchange = self.exchange._replace(
-                ended_at=stream.ended_at, bytes_received=stream.bytes_received
-            )
+            self.exchange.ended_at = stream.ended_at
+            self.exchange.bytes_received = stream.bytes_received
             failure = stream.failure
             if failure is not None and self._verdict is None:
-                self.exchange = self.exchange._replace(cause=failure.cause, detail=failure.detail)
+                self.exchange.decide(failure.cause, failure.detail)
         report(self.exchange, self)
 
     def __del__(self) -> None:
