@@ -44,15 +44,16 @@ class LocustProcess:
             sys.executable, "-m", "locust", "-f", str(locustfile), "--headless", "--only-summary",
             "--logfile", str(self._log), *options,
         ]  # fmt: skip
-        self._said = (folder / "locust.out").open("w+", encoding="utf-8", errors="replace")
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=self._said,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env={**os.environ, "DOORBUSTER_PARENT": str(os.getpid())},
-        )
+        self._said = folder / "locust.out"
+        with self._said.open("w", encoding="utf-8") as said:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, "DOORBUSTER_PARENT": str(os.getpid())},
+            )
         self.asked = 0  # how often it was asked to stop
 
     def is_running(self) -> bool:
@@ -85,18 +86,18 @@ class LocustProcess:
         """What a user needs to see when there is no run: our own message, or the end of the log."""
         if self.asked:
             return "ended before the first customer came; there is nothing to report"
-        said = [*_lines(Path(self._said.name)), *_lines(self._log)]
+        said = [*_lines(self._said), *_lines(self._log)]
         where = f"Locust ended without recording anything; its log is {self._log}"
         return self.own_words() or "\n".join([*said[-5:], where])
 
     def _locustfile_raised(self) -> bool:
-        return any(f'{self._locustfile.name}", line' in line for line in _lines(Path(self._said.name)))
+        return any(f'{self._locustfile.name}", line' in line for line in _lines(self._said))
 
     def own_words(self) -> str:
         """Why the run failed, such as a full disk; empty if it did not."""
         if self._process.wait() in (int(ExitCode.PASS), int(ExitCode.INCONCLUSIVE), int(ExitCode.FAIL)):
             return ""
-        for path, mark in ((Path(self._said.name), "doorbuster: "), (self._log, "ERROR/doorbuster: ")):
+        for path, mark in ((self._said, "doorbuster: "), (self._log, "ERROR/doorbuster: ")):
             ours = [line.split(mark, 1)[1] for line in _lines(path) if mark in line]
             if ours:
                 return "\n".join(dict.fromkeys(ours))

@@ -86,10 +86,11 @@ class PlateauRunner:
         began_s = time.monotonic()
         options = ["--scenario", str(scenario), "--run-folder", str(folder), *self.options]
         process = LocustProcess(self.locustfile, options, folder)
-        ended_early = self._watch(process, folder, proposal, show)
+        hopeless_after_s = self._watch(process, folder, proposal, show)
         if not (folder / "run.sqlite").exists():
             raise process.failure(f"the plateau at {proposal.rate_per_s:.4g} per s")
-        return self._measure(folder, proposal, elapsed_s=time.monotonic() - began_s, stopped=ended_early)
+        elapsed_s = time.monotonic() - began_s
+        return self._measure(folder, proposal, elapsed_s=elapsed_s, hopeless_after_s=hopeless_after_s)
 
     def folder_of(self, proposal: Proposal, number: int) -> Path:
         return self.folder / f"{number:02d}-{proposal.kind}-{proposal.rate_per_s:.3g}"
@@ -104,30 +105,31 @@ class PlateauRunner:
 
     def _watch(
         self, process: LocustProcess, folder: Path, proposal: Proposal, show: Callable[[str], None]
-    ) -> bool:
-        """Wait for the end; whether it was ended early because it was hopeless."""
-        stopped, looked_at = False, 0
+    ) -> int | None:
+        """Wait for the end; after how many judged seconds it was ended because it was hopeless, if it was."""
+        hopeless_after_s, looked_at = None, 0
         try:
             while process.is_running():
                 time.sleep(LOOK_EVERY_S)
                 seconds = _judged_seconds(folder, proposal)
                 show(f"{max(0, seconds)} of {proposal.hold_s:.0f} s judged")
-                if not stopped and not proposal.overload_s and seconds - looked_at >= EARLY_EVERY_S:
+                may_end = hopeless_after_s is None and not proposal.overload_s
+                if may_end and seconds - looked_at >= EARLY_EVERY_S:
                     looked_at = seconds
                     if self._is_hopeless(folder, proposal, seconds):
                         process.ask_to_stop()
-                        stopped = True
+                        hopeless_after_s = seconds
         except KeyboardInterrupt:
             process.ask_to_stop()
             process.exit_code()
             raise
-        return stopped
+        return hopeless_after_s
 
     def _is_hopeless(self, folder: Path, proposal: Proposal, seconds: int) -> bool:
         from doorbuster.stats.plateau import end_early
 
         try:
-            return bool(end_early(self._measure(folder, proposal, seconds=seconds)))
+            return bool(end_early(self._measure(folder, proposal, hopeless_after_s=seconds)))
         except RecordError:  # the writer is busy: look again later
             return False
 
@@ -137,17 +139,20 @@ class PlateauRunner:
         proposal: Proposal,
         *,
         elapsed_s: float = 0.0,
-        seconds: int | None = None,
-        stopped: bool = False,
+        hopeless_after_s: int | None = None,
     ) -> Measured:
+        """What the plateau gave; of one that was ended early, what led to that: then nobody came any more."""
         from doorbuster.records.run import Run
 
         with Run.open(folder) as run:
-            if stopped or run.meta.status != "finished":
+            seconds = int(proposal.hold_s)
+            if hopeless_after_s is not None:
+                seconds = hopeless_after_s
+            elif run.meta.status != "finished":
                 seconds = max(1, _judged_seconds(folder, proposal))
             return measure(
-                run, self.thresholds, proposal, elapsed_s=elapsed_s,
-                seconds=int(proposal.hold_s) if seconds is None else seconds, stopped=stopped,
+                run, self.thresholds, proposal, elapsed_s=elapsed_s, seconds=seconds,
+                stopped=hopeless_after_s is not None,
             )  # fmt: skip
 
 

@@ -11,7 +11,11 @@ import time
 
 import pytest
 
+from doorbuster.cli.plateaus import PlateauRunner, open_shop
+from doorbuster.gate.indicators import binding_thresholds
 from doorbuster.records.run import Run
+from doorbuster.scenario import load_scenario
+from doorbuster.stats.plateau import Proposal, judge_plateau
 
 SCENARIO = """
 title: "A tiny shop"
@@ -50,6 +54,21 @@ def test_a_search_finds_where_a_shop_breaks_and_reports_it(tmp_path):
     for plateau in found["plateaus"]:
         with Run.open(tmp_path / "found" / plateau["run"]) as run:
             assert run.balance().served > 0
+
+
+@pytest.mark.truth
+def test_a_plateau_that_is_ended_early_is_judged_by_what_led_to_that(root, tmp_path):
+    """What came after, when nobody was let in any more, would make it the generator's fault."""
+    (tmp_path / "tiny.yaml").write_text(SCENARIO)
+    plan, looks = load_scenario(tmp_path / "tiny.yaml"), []
+    with open_shop(plan, tmp_path / "shop.log") as url:
+        locustfile = root / "locustfiles/retail_peak.py"
+        runner = PlateauRunner(plan, binding_thresholds(plan.thresholds), tmp_path, url, locustfile, ())
+        measured = runner.run(Proposal("ramp", 8.0, 1.0, 60.0, "far too much"), 1, looks.append)
+    assert 10 <= measured.seconds < 60
+    assert f"{measured.seconds} of 60 s judged" in looks
+    assert measured.delivered_ratio > 0.99
+    assert judge_plateau(measured).status == "fail"
 
 
 def test_ctrl_c_keeps_what_is_known_and_leaves_no_process(tmp_path):
