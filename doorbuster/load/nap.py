@@ -24,7 +24,7 @@ Bed = tuple[float, int, greenlet]
 class Dormitory:
     """The sleepers of one thread. A bed is (moment, number, who sleeps there)."""
 
-    __slots__ = ("_alarm", "_alarm_at", "_beds", "_left", "_made", "hub")
+    __slots__ = ("_alarm", "_alarm_at", "_beds", "_left", "_made", "_rang_at", "hub")
 
     def __init__(self, hub: Any) -> None:
         self.hub = hub
@@ -33,10 +33,13 @@ class Dormitory:
         self._made = 0
         self._alarm: Any = None
         self._alarm_at = inf
+        self._rang_at = -inf
 
     def nap(self, moment: float) -> None:
         """Give way to the others until `perf_counter` reads `moment`; at least once, if it has passed."""
         number = self._made = self._made + 1  # those with the same moment wake in the order they came
+        if moment < self._rang_at:
+            moment = self._rang_at  # behind those who have waited longer
         heappush(self._beds, (moment, number, getcurrent()))
         if moment < self._alarm_at:
             self._set_alarm(moment)
@@ -55,12 +58,16 @@ class Dormitory:
         self._alarm.start(self._ring, update=True)
 
     def _ring(self) -> None:
-        """Wake whoever is due; each runs until they give way. Those who go to bed meanwhile set no alarm."""
-        beds = self._beds
-        now = perf_counter()
+        """Wake whoever is due; each runs until they give way.
+
+        Those who go to bed meanwhile wait for the next ring, and set no alarm: a moment that has passed must
+        not keep the event loop from everybody else.
+        """
+        beds, last = self._beds, self._made
+        now = self._rang_at = perf_counter()
         self._alarm_at = -inf
         try:
-            while beds and beds[0][0] <= now:
+            while beds and beds[0][0] <= now and beds[0][1] <= last:
                 _, number, sleeper = heappop(beds)
                 if number in self._left:
                     self._left.discard(number)

@@ -81,3 +81,24 @@ def test_a_sleeper_who_crashes_on_waking_does_not_keep_the_others_from_waking(ca
     with pytest.raises(ValueError, match="on the wrong foot"):
         crashing.get()
     assert "on the wrong foot" in capsys.readouterr().err
+
+
+def test_whoever_naps_for_no_time_keeps_nobody_from_running():
+    """A door that is late does so all the time; the hub's own timers and other sleepers get their turn."""
+    heard, woke, starved = [], [], []
+
+    def restless():
+        for _ in range(100_000):
+            if heard and len(woke) == 3:
+                return
+            nap_until(0.0)
+        starved.append(True)
+
+    def sleeper():
+        for _ in range(3):
+            nap_until(perf_counter() + 0.001)
+            woke.append(True)
+
+    gevent.spawn_later(0.002, heard.append, True)
+    gevent.joinall([gevent.spawn(restless), gevent.spawn(sleeper)])
+    assert not starved
