@@ -90,7 +90,7 @@ class PlateauRunner:
         if not (folder / "run.sqlite").exists():
             raise process.failure(f"the plateau at {proposal.rate_per_s:.4g} per s")
         elapsed_s = time.monotonic() - began_s
-        return self._measure(folder, proposal, elapsed_s=elapsed_s, hopeless_after_s=hopeless_after_s)
+        return self._measure(folder, proposal, elapsed_s=elapsed_s, seconds=hopeless_after_s)
 
     def folder_of(self, proposal: Proposal, number: int) -> Path:
         return self.folder / f"{number:02d}-{proposal.kind}-{proposal.rate_per_s:.3g}"
@@ -129,7 +129,7 @@ class PlateauRunner:
         from doorbuster.stats.plateau import end_early
 
         try:
-            return bool(end_early(self._measure(folder, proposal, hopeless_after_s=seconds)))
+            return bool(end_early(self._measure(folder, proposal, seconds=seconds)))
         except RecordError:  # the writer is busy: look again later
             return False
 
@@ -139,21 +139,26 @@ class PlateauRunner:
         proposal: Proposal,
         *,
         elapsed_s: float = 0.0,
-        hopeless_after_s: int | None = None,
+        seconds: int | None = None,
     ) -> Measured:
-        """What the plateau gave; of one that was ended early, what led to that: then nobody came any more."""
+        """What the plateau gave, or its first `seconds`: after an early end nobody came any more."""
         from doorbuster.records.run import Run
 
         with Run.open(folder) as run:
-            seconds = int(proposal.hold_s)
-            if hopeless_after_s is not None:
-                seconds = hopeless_after_s
-            elif run.meta.status != "finished":
-                seconds = max(1, _judged_seconds(folder, proposal))
+            if seconds is not None:
+                judged = seconds
+            elif run.meta.status == "finished":
+                judged = int(proposal.hold_s)
+            else:
+                judged = max(1, _judged_seconds(folder, proposal))
             return measure(
-                run, self.thresholds, proposal, elapsed_s=elapsed_s, seconds=seconds,
-                stopped=hopeless_after_s is not None,
-            )  # fmt: skip
+                run,
+                self.thresholds,
+                proposal,
+                seconds=judged,
+                elapsed_s=elapsed_s,
+                stopped=seconds is not None,
+            )
 
 
 def _judged_seconds(folder: Path, proposal: Proposal) -> int:

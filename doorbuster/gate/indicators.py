@@ -19,11 +19,12 @@ from doorbuster.gate.judgement import CountTally
 from doorbuster.gate.measure import AUDITED, KINDS, Measured, Selector, customer_rate
 from doorbuster.records.histogram import middle_us
 from doorbuster.records.run import Run
-from doorbuster.scenario.metrics import METRICS, Kind
+from doorbuster.scenario.metrics import METRICS
 from doorbuster.scenario.thresholds import Threshold
 from doorbuster.stats.indicator import Count, Indicator, Latencies, Ratio
 
 _MOST_RATIO = 1 - 1e-9
+_COUNT_FAILURES = frozenset(("http_req_failed", "can_browse", "can_order", "served", "turned_away"))
 
 
 def binding_thresholds(thresholds: Iterable[Threshold]) -> tuple[Threshold, ...]:
@@ -38,12 +39,8 @@ def indicators(
 ) -> tuple[Indicator, ...]:
     """One indicator for each of `binding_thresholds`, over `seconds` from second `first` on."""
     measured = Measured(run)
-    failures_late = not any(_kind(threshold) == "rate" for threshold in thresholds)
+    failures_late = not any(threshold.metric in _COUNT_FAILURES for threshold in thresholds)
     return tuple(_indicator(measured, one, first, seconds, failures_late=failures_late) for one in thresholds)
-
-
-def _kind(threshold: Threshold) -> Kind:
-    return METRICS[threshold.metric].kind
 
 
 def _binds(threshold: Threshold) -> bool:
@@ -64,7 +61,7 @@ def _binds(threshold: Threshold) -> bool:
 def _indicator(
     measured: Measured, threshold: Threshold, first: int, seconds: int, *, failures_late: bool
 ) -> Indicator:
-    kind = _kind(threshold)
+    kind = METRICS[threshold.metric].kind
     if kind == "trend":
         return _of_times(measured.run, threshold, first, seconds, failures_late=failures_late)
     if kind == "counter":

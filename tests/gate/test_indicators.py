@@ -49,6 +49,8 @@ def test_a_failed_request_was_not_answered_in_time_unless_another_promise_counts
     failed = run.histogram(match=lambda s: s.outcome == "failed", seconds=(20, 40)).n
     left = run.histogram(match=lambda s: s.outcome == "abandoned", seconds=(20, 40)).n
     assert failed > 0
+    slow = read_thresholds({"abandoned": "rate<5%"})  # counts who was too slow, not who was refused
+    assert indicators(run, [*promises, *slow], first=20, seconds=20)[0].given_up.sum() == failed + left
     (alone,) = indicators(run, promises, first=20, seconds=20)
     assert alone.given_up.sum() == failed + left
     beside, _ = indicators(
