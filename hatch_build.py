@@ -56,6 +56,9 @@ def compile_here() -> None:
     paths = [str(path) for path in sorted(HTTP.glob("*.py")) if path.stem not in AS_THEY_ARE]
     paths += [str(LOAD / f"{name}.py") for name in BESIDE]
     extensions = mypycify([*MYPY, *paths], opt_level="3", debug_level="0", group_name=GROUP)
+    if os.name == "posix":
+        for extension in extensions:  # calls within the module need no look-up, and may be inlined
+            extension.extra_compile_args.append("-fvisibility=hidden")
     command = Distribution({"name": "doorbuster", "ext_modules": extensions}).get_command_obj("build_ext")
     command.inplace = True
     command.ensure_finalized()

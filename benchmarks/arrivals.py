@@ -3,18 +3,25 @@
 The plan is a Poisson process. nginx writes down when each request began, to the millisecond. The variance of
 the counts in windows by their mean (index of dispersion) is set beside that of the plan itself in the same
 windows, so that the luck of the draw cancels: bunching, as of a spawner that works in stairs, would raise it.
+The two clocks are laid upon each other by the median of how much later the k-th came than the k-th was due.
 The claim is made in windows of a second, in which the model defines `burstiness`; the shorter ones show how
 far the generator's own pauses (a report, another process on the core) blur what lies below.
+
+A virtual machine's host takes its cores away now and then, which bunches what no generator can help. The
+kernel counts that time ("steal"); where it was more than a little, the round is repeated, and of several the
+one counts from which the least was taken, whatever came out of it.
 """
 
 from __future__ import annotations
 
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 import numpy as np
+import psutil
 
 from benchmarks.claim import Claim, table
 from benchmarks.compiled import compiled_library
@@ -24,7 +31,10 @@ from doorbuster.records.run import Run
 from doorbuster.scenario import load_scenario, plan_schedule
 
 PEAK_PER_S = 4_200
-SECONDS = 20.0
+SECONDS = 40.0
+DRAIN_S = 20.0
+TRIES = 4
+QUIET_RATIO = 0.0005  # of the time of both cores
 LEAST_PER_S = 4_000
 MODEL_WINDOW_S = 1.0
 WINDOWS_S = (0.010, 0.100, MODEL_WINDOW_S)
@@ -43,6 +53,7 @@ class Delivery:
     late_ms: tuple[float, float]  # median, p99
     lag_ms: tuple[float, float]  # of a second: median, worst
     cpu_us: float
+    stolen_ratio: float  # of the time of both cores, by the host
     dispersion: dict[float, tuple[float, float]]
 
     def off(self, window_s: float) -> float:
@@ -53,9 +64,9 @@ class Delivery:
 
 def run() -> list[Claim]:
     """Raises: server.MissingError."""
-    builds = {"plain": _deliver()}
+    builds = {"plain": _least_disturbed()}
     try:
-        builds["compiled"] = _deliver(PYTHONPATH=str(compiled_library()))
+        builds["compiled"] = _least_disturbed(PYTHONPATH=str(compiled_library()))
     except MissingError as missing:
         print(f"only the Python build is measured: {missing}")
     print(table(("figure", *builds), [
@@ -64,12 +75,21 @@ def run() -> list[Claim]:
     return [claim for build, delivery in builds.items() for claim in _claims(build, delivery)]
 
 
+def _least_disturbed(**environ: str) -> Delivery:
+    rounds = [_deliver(**environ)]
+    while rounds[-1].stolen_ratio > QUIET_RATIO and len(rounds) < TRIES:
+        rounds.append(_deliver(**environ))
+    return min(rounds, key=lambda one: one.stolen_ratio)
+
+
 def _deliver(**environ: str) -> Delivery:
     with nginx() as server, tempfile.TemporaryDirectory() as folder:
         command = ours(
-            Path(folder), server, _ONCE, peak=PEAK_PER_S, length_s=SECONDS, drain_s=10.0, **environ
+            Path(folder), server, _ONCE, peak=PEAK_PER_S, length_s=SECONDS, drain_s=DRAIN_S, **environ
         )
+        stolen_before_s, began_s = _stolen_s(), time.monotonic()
         finish(command)
+        stolen_ratio = (_stolen_s() - stolen_before_s) / (time.monotonic() - began_s) / psutil.cpu_count()
         planned_s = plan_schedule(load_scenario(Path(folder, "bench.yaml"))).intended_s
         with Run.open(Path(folder, "run")) as record:
             served, lateness = record.balance().served, record.lateness()
@@ -77,7 +97,8 @@ def _deliver(**environ: str) -> Delivery:
         came_s = server.began_at_unix_s()
     cpu_s = sum(second.cpu_ratio for second in seconds)
     lag_ms = [second.loop_lag_ms for second in seconds]
-    in_run_s = came_s - np.median(came_s) + np.median(planned_s)
+    n = min(len(came_s), len(planned_s))
+    in_run_s = came_s - np.median(came_s[:n] - planned_s[:n])
     return Delivery(
         planned=len(planned_s),
         came=len(came_s),
@@ -86,8 +107,14 @@ def _deliver(**environ: str) -> Delivery:
         late_ms=((lateness.quantile_us(0.5) or 0) / 1e3, (lateness.quantile_us(0.99) or 0) / 1e3),
         lag_ms=(median(lag_ms), max(lag_ms)),
         cpu_us=cpu_s / max(served, 1) * 1e6,
+        stolen_ratio=stolen_ratio,
         dispersion={w: (dispersion(planned_s, w), dispersion(in_run_s, w)) for w in WINDOWS_S},
     )
+
+
+def _stolen_s() -> float:
+    """What the host has taken of all cores since the machine started; 0 where that is not counted."""
+    return sum(getattr(core, "steal", 0.0) for core in psutil.cpu_times(percpu=True))
 
 
 def dispersion(times_s: np.ndarray, window_s: float) -> float:
@@ -105,6 +132,7 @@ _FIGURES = (
     "lateness, median / p99",
     "event loop lag of a second, median / worst",
     "CPU of each arrival",
+    "taken by the host, of both cores",
     *(f"index of dispersion in {window_s * 1e3:g} ms: plan, nginx" for window_s in WINDOWS_S),
 )
 
@@ -118,6 +146,7 @@ def _column(one: Delivery) -> tuple[str, ...]:
         f"{one.late_ms[0]:.2f} / {one.late_ms[1]:.2f} ms",
         f"{one.lag_ms[0]:.1f} / {one.lag_ms[1]:.1f} ms",
         f"{one.cpu_us:.0f} us",
+        f"{one.stolen_ratio:.2%}",
         *(
             f"{plan:.3f}, {delivered:.3f} ({one.off(window_s):+.1%})"
             for window_s, (plan, delivered) in one.dispersion.items()

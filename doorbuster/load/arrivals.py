@@ -28,7 +28,7 @@ NEWS_S = 0.5  # to hear what was decided meanwhile
 
 FULL_PAUSE_S = 1.0  # a seat whose customer found no room tries again after so long
 
-Admit = Callable[[Arrival], Any]  # returns the customer's greenlet, or None if there was no room
+Admit = Callable[[Arrival], Any]  # returns the customer, or None if there was no room
 
 
 class OpenDoor:

@@ -19,6 +19,7 @@ from gevent.event import Event as Flag
 from gevent.lock import BoundedSemaphore
 
 from doorbuster.load.arrivals import OpenDoor, Seat
+from doorbuster.load.carriers import Carriers
 from doorbuster.load.customer import Customer
 from doorbuster.load.errand import Arrival, Errand
 from doorbuster.load.errands import Errands
@@ -125,6 +126,7 @@ class Generator:
         self._entrances: list[gevent.Greenlet] = []
         self._ship = ship
         self._classes = customer_classes(environment)
+        self._carriers = Carriers(environment.runner.user_greenlets)
         self._errands = Errands(assignment.scenario, driver, run_id=assignment.run_id)
         self._requests_last_second = 0
         self._scripts_failed: set[str] = set()
@@ -176,6 +178,7 @@ class Generator:
         for greenlet in [g for g in self._environment.runner.user_greenlets if _is_customer(g)]:
             greenlet.kill(block=False)
         self._empty.wait(timeout=LEAVE_LIMIT_S)
+        self._carriers.dismiss()
         for door in self._doors:
             for arrival in door.still_to_come():
                 self._drop(arrival, self.stop_cause)
@@ -226,7 +229,7 @@ class Generator:
 
     # ---- inside
 
-    def _admit(self, arrival: Arrival) -> Any:
+    def _admit(self, arrival: Arrival) -> Customer | None:
         second = int(arrival.intended_at - self.started_at)
         full = self.in_flight >= self._assignment.max_in_flight
         if full or self._requests_last_second >= self._assignment.max_rate_per_s:
@@ -241,7 +244,8 @@ class Generator:
         customer.arrive(arrival, errand, self)
         if errand.counts_visits:
             self._count_visit(second, arrival.channel, customer.visit)
-        return customer.start(self._environment.runner.user_greenlets)
+        self._carriers.carry(customer)
+        return customer
 
     def _count_visit(self, second: int, channel: str, visit: Visit) -> None:
         """Count who came, so that it can be held against the shares the scenario asks for."""

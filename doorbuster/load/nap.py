@@ -9,14 +9,15 @@ The bed of a sleeper who was thrown out stays, and is passed over when its momen
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from heapq import heappop, heappush
 from math import inf
 from time import perf_counter
 from typing import Any, Final
 
-import gevent
-import gevent.monkey
 from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
+
+from doorbuster.load.http.per_hub import one_per_hub
 
 Bed = tuple[float, int, greenlet]
 
@@ -79,16 +80,8 @@ class Dormitory:
                 self._set_alarm(beds[0][0])
 
 
-_here: Final = gevent.monkey.get_original("threading", "local")()
-
-
-def dormitory_of_this_thread() -> Dormitory:
-    """Where the greenlets of the running hub sleep."""
-    hub = gevent.get_hub()
-    dormitory: Dormitory | None = getattr(_here, "dormitory", None)
-    if dormitory is None or dormitory.hub is not hub:
-        dormitory = _here.dormitory = Dormitory(hub)
-    return dormitory
+# Where the greenlets of the running hub sleep.
+dormitory_of_this_thread: Final[Callable[[], Dormitory]] = one_per_hub(Dormitory)
 
 
 def nap_until(moment: float) -> None:

@@ -13,8 +13,8 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from doorbuster.records.batch import (
     StaySecond,
     ThinkSecond,
 )
-from doorbuster.records.histogram import pack
+from doorbuster.records.histogram import pack, pack_groups
 
 SAMPLES = 8  # headers read per series and report
 KEPT = 160  # headers kept for a report, about
@@ -108,16 +108,17 @@ class Notes:
     connection for its first request, `later` (series number, intended start, exchanges) of each step that
     made several requests, `told` (series number, intended start, Server-Timing header) of every
     `stride`-th step, if its answer has one. Starts are readings of the clock of `started_at`. `readings` are
-    those of the watch over what is changed (see `freshness`).
+    those of the watch over what is changed (see `freshness`). `pause` is called between stretches of work.
     """
 
-    def __init__(self, started_at: float) -> None:
+    def __init__(self, started_at: float, pause: Callable[[], Any]) -> None:
         self.connects: list[tuple[int, float, float]] = []
         self.later: list[tuple[int, float, list[Exchange]]] = []
         self.told: list[tuple[int, float, str]] = []
         self.readings: list[FreshnessReading] = []
         self.stride = 1
         self._zero = started_at
+        self._pause = pause
         self._counters: Counter[tuple[int, str, str]] = Counter()
         self._thinks: defaultdict[str, list[float]] = defaultdict(list)
         self._stays: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
@@ -136,7 +137,10 @@ class Notes:
         self._stays[second, channel].append(stay_us)
 
     def take_notes(self, second: int, keys: list[SeriesKey]) -> Asides:
-        """Everything since the last call; `second` is that of the report, `keys` the series by number."""
+        """Everything since the last call; `second` is that of the report, `keys` the series by number.
+
+        The notes are taken before the first pause: what is noted meanwhile belongs to the next report.
+        """
         counters, self._counters = self._counters, Counter()
         thinks, self._thinks = self._thinks, defaultdict(list)
         stays, self._stays = self._stays, defaultdict(list)
@@ -145,11 +149,17 @@ class Notes:
         told, self.told = self.told, []
         readings, self.readings = self.readings, []
         stride, self.stride = self.stride, max(1, self.stride * len(told) // KEPT)
+        self._pause()
+        told_thinks = tuple(_thinks(second, channel, drawn_s) for channel, drawn_s in thinks.items())
+        told_stays = tuple(StaySecond(*key, pack(us)) for key, us in stays.items())
+        self._pause()
+        told_connects = self._connects(connects, keys)
+        self._pause()
         return Asides(
             counters=tuple(CounterSecond(*key, n) for key, n in counters.items()),
-            thinks=tuple(_thinks(second, channel, drawn_s) for channel, drawn_s in thinks.items()),
-            stays=tuple(StaySecond(*key, pack(us)) for key, us in stays.items()),
-            connects=tuple(self._connects(connects, keys)),
+            thinks=told_thinks,
+            stays=told_stays,
+            connects=told_connects,
             later=tuple(self._later(later, keys)),
             server_timings=tuple(self._server_timings(told, stride, keys)),
             freshness=tuple(readings),
@@ -157,14 +167,23 @@ class Notes:
 
     def _connects(
         self, rows: list[tuple[int, float, float]], keys: list[SeriesKey]
-    ) -> Iterable[ConnectSecond]:
-        cells: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
-        for number, intended_at, connect_s in rows:
-            cells[int(intended_at - self._zero), number].append(round(connect_s * _US_PER_S))
-        for (second, number), times_us in cells.items():
-            yield ConnectSecond(
-                second, keys[number], len(times_us), sum(times_us), max(times_us), pack(times_us)
+    ) -> tuple[ConnectSecond, ...]:
+        if not rows:
+            return ()
+        numbers, intended_at, connect_s = (np.array(column) for column in zip(*rows, strict=True))
+        second = np.floor(intended_at - self._zero).astype(np.int64)
+        cells, group, n = np.unique(second * len(keys) + numbers, return_inverse=True, return_counts=True)
+        times_us = np.rint(connect_s * _US_PER_S).astype(np.int64)
+        longest_us = np.zeros(len(cells), np.int64)
+        np.maximum.at(longest_us, group, times_us)
+        sums_us = np.bincount(group, weights=times_us).astype(np.int64)
+        blobs = pack_groups(group, times_us, len(cells))
+        return tuple(
+            ConnectSecond(cell // len(keys), keys[cell % len(keys)], count, total_us, most_us, blob)
+            for cell, count, total_us, most_us, blob in zip(
+                cells.tolist(), n.tolist(), sums_us.tolist(), longest_us.tolist(), blobs, strict=True
             )
+        )
 
     def _later(
         self, rows: list[tuple[int, float, list[Exchange]]], keys: list[SeriesKey]

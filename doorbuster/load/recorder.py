@@ -68,18 +68,17 @@ class Recorder(Notes):
     """
 
     def __init__(self, worker: str, *, started_at: float, pause: Callable[[], Any] = lambda: None) -> None:
-        super().__init__(started_at)
+        super().__init__(started_at, pause)
         self.worker = worker
         self.steps: list[StepRow] = []
         self.keys: list[SeriesKey] = []
         self._numbers: dict[SeriesKey, int] = {}
         self._started_at = started_at
-        self._pause = pause
         self._seq = 0
         self._lateness_us: list[int] = []
-        self._customers: Counter[CustomerKey] = Counter()
-        self._started: Counter[tuple[int, str]] = Counter()
-        self._dropped: Counter[tuple[int, str]] = Counter()
+        self._customers: list[CustomerKey] = []
+        self._started: list[tuple[int, str]] = []
+        self._dropped: list[tuple[int, str]] = []
         self._orders: list[OrderAttempt] = []
         self._events: list[Event] = []
         self._errors: list[Exemplar] = []
@@ -106,13 +105,13 @@ class Recorder(Notes):
 
     def customer(self, key: CustomerKey) -> None:
         """Record how one customer left; called exactly once for each."""
-        self._customers[key] += 1
+        self._customers.append(key)
 
     def started(self, second: int, channel: str) -> None:
-        self._started[second, channel] += 1
+        self._started.append((second, channel))
 
     def dropped(self, second: int, channel: str) -> None:
-        self._dropped[second, channel] += 1
+        self._dropped.append((second, channel))
 
     def lateness(self, lateness_us: int) -> None:
         """Record how late the generator was with something other than a step, such as an arrival."""
@@ -145,24 +144,24 @@ class Recorder(Notes):
         `health` comes without its lateness histogram, which is filled in here.
         """
         lateness_us, self._lateness_us = self._lateness_us, []
-        customers, self._customers = self._customers, Counter()
-        started, self._started = self._started, Counter()
-        dropped, self._dropped = self._dropped, Counter()
+        customers, self._customers = self._customers, []
+        started, self._started = self._started, []
+        dropped, self._dropped = self._dropped, []
         orders, self._orders = self._orders, []
         events, self._events = self._events, []
         errors, self._errors = self._errors, []
-        lateness = pack(np.concatenate([steps.lateness_us, np.array(lateness_us, dtype=np.int64)]))
+        # From here on there may be pauses: everything is taken.
         asides = self.take_notes(health.second if health is not None else 0, self.keys)
+        lateness = pack(np.concatenate([steps.lateness_us, np.array(lateness_us, dtype=np.int64)]))
+        left = tuple(CustomerCount(*key, n) for key, n in Counter(customers).items())
+        self._pause()
         batch = Batch(
             worker=self.worker,
             seq=self._seq,
             final=final,
             requests=self._binned(steps),
-            customers=tuple(CustomerCount(*key, n) for key, n in customers.items()),
-            arrivals=tuple(
-                ArrivalCount(second, channel, started[second, channel], dropped[second, channel])
-                for second, channel in sorted(started.keys() | dropped.keys())
-            ),
+            customers=left,
+            arrivals=_arrivals(Counter(started), Counter(dropped)),
             orders=tuple(orders),
             exemplars=(*self._slowest(steps), *errors),
             health=() if health is None else (health._replace(lateness=lateness),),
@@ -212,6 +211,15 @@ class Recorder(Notes):
             )
             for row in last.tolist()
         ]
+
+
+def _arrivals(
+    started: Counter[tuple[int, str]], dropped: Counter[tuple[int, str]]
+) -> tuple[ArrivalCount, ...]:
+    return tuple(
+        ArrivalCount(*place, started[place], dropped[place])
+        for place in sorted(started.keys() | dropped.keys())
+    )
 
 
 def _columns(rows: list[StepRow], started_at: float) -> Steps:

@@ -1,7 +1,7 @@
 """A visitor: arrives once, does one journey, and leaves with exactly one outcome.
 
 Rules:
-- `arrive` is called before `start`; the journey is the method named by the arrival.
+- `arrive` is called before `pay_visit`; the journey is the method named by the arrival.
 - Whatever happens, `_leave` runs once: outcomes always balance with arrivals.
 
 `StepTaker` says how steps are taken, `Customer` adds what else journeys use.
@@ -13,6 +13,7 @@ import traceback
 from typing import Any, ClassVar
 
 import gevent
+from gevent.event import Event as Flag
 from locust import User
 
 from doorbuster.load.errand import Errand, Leave
@@ -31,21 +32,24 @@ class Visitor(StepTaker, User):
     _left = False
     _orders = 0
     _faces: dict[str, tuple[Errand, Face]] | None = None
+    _awaited: Flag | None = None
 
     def __init__(self, environment: Any) -> None:
         User.__init__(self, environment)
 
-    def start(self, group: Any) -> Any:
-        """Start the visit in Locust's group of users: what `User.start` does, without a task set around it.
-
-        A customer killed before the first step is counted too.
-        """
+    def carried_by(self, greenlet: Any, group: Any) -> None:
+        """Know the greenlet of the visit and Locust's group, as `User.start` would have it."""
+        self._greenlet = greenlet
         self._group = group
-        greenlet = self._greenlet = group.spawn(Visitor._visit, self)
-        greenlet.rawlink(self._gone)
-        return greenlet
 
-    def _visit(self) -> None:
+    def join(self) -> None:
+        """Give way until the visit has ended."""
+        if not self._left:
+            self._awaited = self._awaited or Flag()
+            self._awaited.wait()
+
+    def pay_visit(self) -> None:
+        """Do the journey, to whatever end."""
         outcome, step, cause = "served", "", ""
         try:
             getattr(self, self.arrival.journey)()
@@ -63,9 +67,10 @@ class Visitor(StepTaker, User):
         finally:
             self._leave(outcome, step, cause)
 
-    tasks = [_visit]  # noqa: RUF012  `start` needs none, but Locust warns about users without tasks
+    tasks = [pay_visit]  # noqa: RUF012  nobody runs it as a task, but Locust warns about users without tasks
 
-    def _gone(self, _: Any) -> None:
+    def gone(self) -> None:
+        """Leave as one who was sent away, unless the visit has ended; also for who never began it."""
         self._leave("dropped", self.at_step, self.generator.stop_cause)
 
     def _leave(self, outcome: str, step: str, cause: str) -> None:
@@ -78,3 +83,6 @@ class Visitor(StepTaker, User):
         if outcome == "dropped":
             self._browse = self._order = None
         self.generator.customer_left(self.arrival, (outcome, step, cause, self._browse, self._order))
+        self._greenlet = None  # it may carry somebody else from now on
+        if self._awaited is not None:
+            self._awaited.set()

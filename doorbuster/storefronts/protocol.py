@@ -17,7 +17,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from doorbuster.storefronts.waiting_rooms import waiting_room
 
@@ -87,8 +87,7 @@ class Queued(Exception):  # noqa: N818  the shop asks to wait; it is not our err
         self.position = position
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(NamedTuple):
     """Who comes and how, as far as it shows in what they send.
 
     customer: names the person in all channels they use during this visit.

@@ -9,7 +9,6 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from itertools import count
 from typing import Final
 
@@ -52,9 +51,7 @@ class Courier:
 
     def __init__(self, settings: HttpSettings, clock: Callable[[], float]) -> None:
         self.settings = settings
-        self._standing = _standing_headers(
-            settings.user_agent, settings.accept_encoding, *settings.headers.items()
-        )
+        self._standing = _standing_headers(settings)
         self._headers: RequestHeaders | None = None
         self.cookies = CookieJar(settings.max_cookies, time.time)
         self.connections_opened = 0
@@ -198,11 +195,20 @@ class Courier:
         self.connections_opened += 1
 
 
-@lru_cache(maxsize=64)
-def _standing_headers(user_agent: str, accept_encoding: str, *others: tuple[str, str]) -> RequestHeaders:
-    """What every customer with the same settings starts with; rendered once."""
-    own = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": accept_encoding}
-    return RequestHeaders({**own, **dict(others)})
+_rendered: tuple[HttpSettings, RequestHeaders] | None = None
+
+
+def _standing_headers(settings: HttpSettings) -> RequestHeaders:
+    """What every customer with these settings starts with; rendered once, since mostly all have the same."""
+    global _rendered  # noqa: PLW0603  a memory of one
+    if _rendered is None or _rendered[0] is not settings:
+        standard = {
+            "User-Agent": settings.user_agent,
+            "Accept": "*/*",
+            "Accept-Encoding": settings.accept_encoding,
+        }
+        _rendered = settings, RequestHeaders({**standard, **settings.headers})
+    return _rendered[1]
 
 
 def _request_ids() -> Iterator[str]:

@@ -21,15 +21,14 @@ from collections.abc import Callable
 from math import inf
 from time import monotonic
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
 import gevent
 import gevent.monkey
-from gevent.hub import Hub
 from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
 
 from doorbuster.load.http.dns import Resolver
 from doorbuster.load.http.exchange import RequestFailed
+from doorbuster.load.http.per_hub import one_per_hub
 
 RECEIVE_BYTES: Final = 64 * 1024  # per recv; nothing of it stays with an idle connection
 _READABLE: Final = 1
@@ -42,23 +41,14 @@ _POLLIN: Final = select.POLLIN
 class Wire:
     """What all connections of one hub share: the known names, and whose turn it is as a source address."""
 
-    __slots__ = ("__weakref__", "resolver", "source_turn")
+    __slots__ = ("resolver", "source_turn")
 
     def __init__(self) -> None:
         self.resolver = Resolver(monotonic)
         self.source_turn = 0
 
 
-_WIRES: WeakKeyDictionary[Hub, Wire] = WeakKeyDictionary()
-
-
-def wire_of_this_thread() -> Wire:
-    """The wire of the running hub."""
-    hub = gevent.get_hub()
-    wire = _WIRES.get(hub)
-    if wire is None:
-        wire = _WIRES[hub] = Wire()
-    return wire
+wire_of_this_thread: Final[Callable[[], Wire]] = one_per_hub(lambda _: Wire())
 
 
 class WaitingSocket:

@@ -1,0 +1,137 @@
+"""Greenlets that carry one customer after the other: counted, stopped and killed as if each had its own."""
+
+from contextvars import ContextVar
+
+import gevent
+import pytest
+from gevent.pool import Group
+
+from doorbuster.load import carriers as module
+from doorbuster.load.carriers import Carriers
+
+mood = ContextVar("mood", default="calm")
+
+
+class Walker:
+    """Who is carried; does what it is told and notes how it ended."""
+
+    def __init__(self, walk=lambda: None):
+        self.walk = walk
+        self.greenlet = None
+        self.end = None
+
+    def carried_by(self, greenlet, group):
+        self.greenlet = greenlet
+
+    def pay_visit(self):
+        try:
+            self.walk()
+            self.end = "through"
+        except gevent.GreenletExit:
+            self.end = "sent away"
+            raise
+
+    def gone(self):
+        self.end = self.end or "never began"
+
+
+@pytest.fixture
+def group():
+    return Group()
+
+
+@pytest.fixture
+def carriers(group):
+    own = Carriers(group)
+    yield own
+    own.dismiss()
+
+
+def carry(carriers, *walkers):
+    for walker in walkers:
+        carriers.carry(walker)
+    while any(walker.end is None for walker in walkers):
+        gevent.sleep(0)
+
+
+def test_one_greenlet_carries_one_after_the_other(carriers):
+    walkers = [Walker() for _ in range(5)]
+    for walker in walkers:
+        carry(carriers, walker)
+    assert len({id(walker.greenlet) for walker in walkers}) == 1
+
+
+def test_several_at_once_have_several_greenlets(carriers):
+    walkers = [Walker(lambda: gevent.sleep(0.01)) for _ in range(3)]
+    carry(carriers, *walkers)
+    assert len({id(walker.greenlet) for walker in walkers}) == 3
+    assert {walker.end for walker in walkers} == {"through"}
+
+
+def test_locust_counts_only_those_who_carry_and_finds_its_user_in_them(carriers, group):
+    for _ in range(2):
+        walker = Walker()
+        carriers.carry(walker)
+        assert [greenlet.args[0] for greenlet in group] == [walker]  # before it begins
+        gevent.sleep(0.001)
+        assert walker.end == "through"
+        assert len(group) == 0
+
+
+@pytest.mark.parametrize("carried_before", [False, True])
+def test_who_is_killed_ends_with_the_greenlet_and_the_next_gets_another(carriers, carried_before):
+    if carried_before:
+        carry(carriers, Walker())
+    victim = Walker(lambda: gevent.sleep(60))
+    carriers.carry(victim)
+    gevent.sleep(0.001)
+    victim.greenlet.kill()
+    assert victim.end == "sent away"
+    assert victim.greenlet.dead
+    follower = Walker()
+    carry(carriers, follower)
+    assert follower.end == "through"
+    assert follower.greenlet is not victim.greenlet
+
+
+def test_who_is_killed_before_the_first_step_has_left_all_the_same(carriers, group):
+    victim = Walker()
+    carriers.carry(victim)
+    victim.greenlet.kill()
+    gevent.sleep(0.001)
+    assert victim.end == "never began"
+    assert len(group) == 0
+
+
+def test_who_is_killed_in_a_waiting_greenlet_before_the_first_step_has_left_all_the_same(carriers, group):
+    carry(carriers, Walker())
+    victim = Walker(lambda: gevent.sleep(60))
+    carriers.carry(victim)
+    victim.greenlet.kill()
+    gevent.sleep(0.001)
+    assert victim.end in ("sent away", "never began")
+    assert len(group) == 0
+
+
+def test_context_variables_begin_anew_with_each_customer(carriers):
+    moods = []
+    carry(carriers, Walker(lambda: (moods.append(mood.get()), mood.set("hurried"))))
+    carry(carriers, Walker(lambda: moods.append(mood.get())))
+    assert moods == ["calm", "calm"]
+
+
+def test_no_more_wait_than_are_allowed_and_the_rest_end(carriers, monkeypatch):
+    monkeypatch.setattr(module, "MOST_IDLE", 2)
+    walkers = [Walker(lambda: gevent.sleep(0.001)) for _ in range(5)]
+    carry(carriers, *walkers)
+    gevent.sleep(0)
+    assert sum(walker.greenlet.dead for walker in walkers) == 3
+
+
+def test_those_who_carry_nobody_end_when_they_are_dismissed(carriers):
+    walker = Walker()
+    carry(carriers, walker)
+    assert not walker.greenlet.dead
+    carriers.dismiss()
+    gevent.sleep(0)
+    assert walker.greenlet.dead
