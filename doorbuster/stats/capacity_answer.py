@@ -156,11 +156,8 @@ def _state(
     binding: str,
 ) -> Capacity:
     at_least = known.over is None and rate is not None
-    if (
-        rate is not None
-        and not at_least
-        and (low is None or high is None or (high - low) / 2 > WIDE_RATIO * rate)
-    ):
+    has_interval = rate is not None and not at_least and not (low is None and high is None)
+    if has_interval and (low is None or high is None or (high - low) / 2 > WIDE_RATIO * (rate or 0.0)):
         flags.append("wide")
     below = [found for found in known.evidence if rate is not None and found.rate_per_s <= rate]
     above = [found for found in known.evidence if rate is not None and found.rate_per_s > rate]
@@ -204,6 +201,12 @@ def _sentence(
             f"{binding} seems to break first."
         )
     else:
-        ends = " to ".join("unknown" if end is None else f"{end:.4g}" for end in (low, high))
-        text = f"Capacity is {rate:.4g} customers/s (95 % interval {ends}); {binding} breaks first."
+        interval = f"95 % interval {_ends(low, high)}"
+        text = f"Capacity is {rate:.4g} customers/s ({interval}); {binding} breaks first."
     return text + (" After an overload it did not recover: metastable." if "did not recover" in flags else "")
+
+
+def _ends(low: float | None, high: float | None) -> str:
+    if low is None:
+        return f"up to {high:.4g}, its lower end unknown"
+    return f"from {low:.4g}, its upper end unknown" if high is None else f"{low:.4g} to {high:.4g}"

@@ -368,6 +368,7 @@ def test_without_a_plateau_long_enough_to_be_sure_no_interval_is_claimed():
     found, _ = search(shop, [failed(0.01)], seed=4, settings=settings)
     assert (found.low, found.high) == (None, None)
     assert found.sentence.startswith("Capacity may be near ")
+    assert "wide" not in found.flags  # there is no interval to be wide
     assert "no rate was held long enough for an interval" in found.sentence
 
 
