@@ -254,6 +254,8 @@ def draw(costs: Sequence[Cost], fixed_s: float, grown: Growth, path: Path) -> No
         title=f"All sections cost (seconds x series) to the power of {grown.exponent:.2f} "
         f"({grown.low:.2f} to {grown.high:.2f})",
     )  # fmt: skip
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
     axes.grid(visible=True, which="both", alpha=0.2)
     axes.legend()
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -166,10 +166,12 @@ def read_assortment(
     try:
         assortment = driver.prepare(client)
     except Rejected as refusal:
-        raise TargetError(
-            f"{url} cannot be loaded: {' '.join(str(refusal).split())}; "
-            f"is the shop running, and is it a '{driver.name}' storefront?"
-        ) from refusal
+        if refusal.cause == "host_not_allowed":
+            way_out = "it sends us on to that host: put it into safety.allow, if you may load it"
+        else:
+            way_out = f"is the shop running, and is it a '{driver.name}' storefront?"
+        said = " ".join(str(refusal).split())
+        raise TargetError(f"{url} cannot be loaded: {said}; {way_out}") from refusal
     except Exception as error:
         if driver not in DRIVERS.values():
             raise raised(driver, "prepare", error) from error

@@ -1,0 +1,35 @@
+"""What we say of a target that cannot be loaded."""
+
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+
+from doorbuster.load.target import TargetError, read_assortment
+from doorbuster.storefronts import ReferenceShop
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """Sends everybody to a host that nobody allowed."""
+
+    def do_GET(self):
+        self.send_response(302)
+        self.send_header("Location", "http://shop.example.com/elsewhere")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+def test_a_shop_that_sends_us_to_a_host_that_is_not_allowed_is_named_with_the_host_and_the_way_out():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        try:
+            with pytest.raises(TargetError) as told:
+                read_assortment(ReferenceShop, url, {})
+        finally:
+            server.shutdown()
+    assert f"{url} cannot be loaded: host_not_allowed: shop.example.com" in str(told.value)
+    assert "safety.allow" in str(told.value)
