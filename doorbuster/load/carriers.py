@@ -34,14 +34,14 @@ class Carriers:
 
     def carry(self, visitor: Visitor) -> None:
         """Let the visitor begin as soon as the event loop is free; counted as a user from now on."""
-        if self._idle:
-            carrier = self._idle.pop()
+        carrier = self._take()
+        if carrier is None:
+            carrier = _Carrier(self, visitor)
+            self._group.start(carrier)
+        else:
             carrier.visitor = visitor
             self._group.add(carrier)
             self._hub.loop.run_callback(carrier.switch)
-        else:
-            carrier = _Carrier(self, visitor)
-            self._group.start(carrier)
         visitor.carried_by(carrier, self._group)
 
     def dismiss(self) -> None:
@@ -55,8 +55,16 @@ class Carriers:
         if len(self._idle) >= MOST_IDLE:
             return False
         self._idle.append(carrier)
-        self._hub.switch()
+        while carrier.visitor is None:
+            self._hub.switch()
         return True
+
+    def _take(self) -> _Carrier | None:
+        while self._idle:
+            carrier = self._idle.pop()
+            if not carrier.dead:  # somebody may have killed it while it waited
+                return carrier
+        return None
 
 
 class _Carrier(gevent.Greenlet):  # type: ignore[misc]

@@ -113,6 +113,14 @@ def test_who_is_killed_in_a_waiting_greenlet_before_the_first_step_has_left_all_
     assert len(group) == 0
 
 
+def test_who_is_killed_while_it_carries_nobody_is_not_waited_for(carriers):
+    first, second = Walker(), Walker()
+    carry(carriers, first)
+    first.greenlet.kill()
+    carry(carriers, second)
+    assert second.greenlet is not first.greenlet
+
+
 def test_context_variables_begin_anew_with_each_customer(carriers):
     moods = []
     carry(carriers, Walker(lambda: (moods.append(mood.get()), mood.set("hurried"))))
