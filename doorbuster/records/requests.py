@@ -48,12 +48,15 @@ class RequestReader:
 
     @property
     def recorded_s(self) -> int:
-        """Seconds for which there is any arrival or request."""
+        """Seconds up to the last in which somebody arrived or was to be answered.
+
+        Those who never came, because the run was ended before, are in later seconds of the plan.
+        """
         return self._once("recorded", self._read_recorded_s)
 
     def _read_recorded_s(self) -> int:
         (row,) = self._select(
-            "SELECT max((SELECT ifnull(max(second), -1) FROM arrivals),"
+            "SELECT max((SELECT ifnull(max(second), -1) FROM arrivals WHERE started > 0),"
             " (SELECT ifnull(max(second), -1) FROM requests))"
         )
         return int(row[0]) + 1

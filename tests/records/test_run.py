@@ -286,6 +286,12 @@ def test_the_first_distinct_errors_of_each_series_are_kept(writer, run):
     assert [e.request_id for e in run.exemplars()] == ["id0", "id2", "id4"]
 
 
+def test_seconds_in_which_nobody_came_since_the_run_was_ended_are_not_recorded_ones(writer, run):
+    arrivals = (ArrivalCount(2, "web", 3, 0), ArrivalCount(3, "web", 1, 2), ArrivalCount(74, "web", 0, 5))
+    writer.write([Batch("w0", 0, arrivals=arrivals)])
+    assert run.recorded_s == 4
+
+
 def test_an_empty_run_answers_every_question_with_nothing(run):
     assert (run.recorded_s, run.series, run.customers(), run.orders()) == (0, (), (), ())
     assert (run.exemplars(), run.workers(), run.health(), run.gauges()) == ((), (), {}, {})
