@@ -78,9 +78,12 @@ class Course:
 
     @property
     def recovered_at_s(self) -> int | None:
-        """When ordering worked again for good; None when it never broke or was broken at the end."""
-        end_s = self.outages[-1].end * self.window_s if self.outages else self.length_s
-        return end_s if end_s < self.length_s else None
+        """When ordering worked again for good; None when it never broke, or nobody could order afterwards."""
+        if not self.outages:
+            return None
+        end = self.outages[-1].end
+        again = any(share.n for share in self.shares(could_order)[end:])
+        return end * self.window_s if again else None
 
 
 def analyse(run: Run) -> Section:

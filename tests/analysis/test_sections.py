@@ -107,6 +107,22 @@ def test_an_outage_that_lasts_to_the_end_has_no_recovery(open_peak):
     assert seen["recovered_at"] is None
 
 
+def test_a_run_that_is_ended_while_ordering_is_broken_shows_no_recovery(tmp_path, open_peak):
+    def customers(seconds, outcome, browse, order):
+        return [CustomerCount(s, "web", "buy", outcome, "", "", browse, order, 4) for s in seconds]
+
+    fine, broken = customers(range(20), "served", 1, 1), customers(range(20, 37), "abandoned", 0, 0)
+    never_came = customers(range(37, 75), "dropped", None, None)
+    meta = open_peak().meta.changed(run_id="r2")
+    with RunWriter.create(tmp_path, meta, {}) as writer:
+        writer.write([Batch("w0", 0, final=True, customers=(*fine, *broken, *never_came))])
+        writer.finish("interrupted")
+    with Run.open(tmp_path) as run:
+        seen = values(section("customers", run))
+    assert seen["broke_at"] == pytest.approx(20, abs=4)
+    assert seen["recovered_at"] is None
+
+
 def test_a_shop_that_holds_was_never_broken(open_peak):
     seen = values(section("customers", open_peak(**GOOD)))
     assert (seen["broke_at"], seen["broken_for"], seen["recovered_at"]) == (None, 0, None)
