@@ -78,12 +78,12 @@ class Course:
 
     @property
     def recovered_at_s(self) -> int | None:
-        """When ordering worked again for good; None when it never broke, or nobody could order afterwards."""
+        """When ordering worked again for good; None when it never broke, or nobody tried to afterwards."""
         if not self.outages:
             return None
-        end = self.outages[-1].end
-        again = any(share.n for share in self.shares(could_order)[end:])
-        return end * self.window_s if again else None
+        end_s = self.outages[-1].end * self.window_s
+        tried = any(row.second >= end_s and could_order(row) is not None for row in self.rows)
+        return end_s if tried else None
 
 
 def analyse(run: Run) -> Section:

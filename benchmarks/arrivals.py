@@ -34,7 +34,7 @@ PEAK_PER_S = 4_200
 SECONDS = 40.0
 DRAIN_S = 20.0
 TRIES = 4
-QUIET_RATIO = 0.0005  # of the time of both cores
+QUIET_RATIO = 0.0005  # of the time of all cores
 LEAST_PER_S = 4_000
 MODEL_WINDOW_S = 1.0
 WINDOWS_S = (0.010, 0.100, MODEL_WINDOW_S)
@@ -53,7 +53,7 @@ class Delivery:
     late_ms: tuple[float, float]  # median, p99
     lag_ms: tuple[float, float]  # of a second: median, worst
     cpu_us: float
-    stolen_ratio: float  # of the time of both cores, by the host
+    stolen_ratio: float  # of the time of all cores, by the host
     dispersion: dict[float, tuple[float, float]]
 
     def off(self, window_s: float) -> float:
@@ -132,7 +132,7 @@ _FIGURES = (
     "lateness, median / p99",
     "event loop lag of a second, median / worst",
     "CPU of each arrival",
-    "taken by the host, of both cores",
+    "taken by the host, of all cores",
     *(f"index of dispersion in {window_s * 1e3:g} ms: plan, nginx" for window_s in WINDOWS_S),
 )
 

@@ -64,9 +64,7 @@ class Capacity:
     @property
     def half_width_ratio(self) -> float:
         """Half the interval over the answer; infinite when an end is missing."""
-        if self.rate_per_s is None or self.low is None or self.high is None:
-            return math.inf
-        return (self.high - self.low) / (2 * self.rate_per_s)
+        return _half_width_ratio(self.rate_per_s, self.low, self.high)
 
 
 def answer(known: Standing, highest_per_s: float) -> Capacity:
@@ -156,8 +154,8 @@ def _state(
     binding: str,
 ) -> Capacity:
     at_least = known.over is None and rate is not None
-    has_interval = rate is not None and not at_least and not (low is None and high is None)
-    if has_interval and (low is None or high is None or (high - low) / 2 > WIDE_RATIO * (rate or 0.0)):
+    has_interval = rate is not None and not at_least and (low is not None or high is not None)
+    if has_interval and _half_width_ratio(rate, low, high) > WIDE_RATIO:
         flags.append("wide")
     below = [found for found in known.evidence if rate is not None and found.rate_per_s <= rate]
     above = [found for found in known.evidence if rate is not None and found.rate_per_s > rate]
@@ -204,6 +202,12 @@ def _sentence(
         interval = f"95 % interval {_ends(low, high)}"
         text = f"Capacity is {rate:.4g} customers/s ({interval}); {binding} breaks first."
     return text + (" After an overload it did not recover: metastable." if "did not recover" in flags else "")
+
+
+def _half_width_ratio(rate: float | None, low: float | None, high: float | None) -> float:
+    if rate is None or low is None or high is None:
+        return math.inf
+    return (high - low) / (2 * rate)
 
 
 def _ends(low: float | None, high: float | None) -> str:
