@@ -25,10 +25,11 @@ NEEDED = ["mypy[mypyc]>=1.18", "setuptools>=70"]
 LOAD = Path("doorbuster", "load")
 HTTP = LOAD / "http"
 BESIDE = (
-    "arrivals", "behaviour", "errand", "generator", "insistence",
-    "nap", "notes", "recorder", "session", "steps",
+    "customers/behaviour", "customers/model", "customers/retry_policy", "customers/session",
+    "customers/step_runner", "engine/arrivals", "engine/generator", "engine/recorder",
+    "engine/side_metrics", "engine/sleep_scheduler",
 )  # fmt: skip
-AS_THEY_ARE = ("__init__", "native")
+AS_THEY_ARE = ("__init__", "mypyc_compat")
 GROUP = "doorbuster.load.http._compiled"
 # Types are checked by `make check`; here, other libraries need not even be installed.
 MYPY = ["--ignore-missing-imports", "--follow-imports=silent", "--config-file=", "--python-version=3.11"]

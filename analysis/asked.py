@@ -21,7 +21,7 @@ import numpy as np
 
 from doorbuster.errors import ScenarioError
 from doorbuster.records.batch import CustomerCount
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 from doorbuster.report.section import Cell, Chart, Column, Metric, Section, Series, Table, Unit, main
 from doorbuster.scenario import (
     JOURNEYS,
@@ -35,7 +35,7 @@ from doorbuster.scenario import (
     Uniform,
     read_scenario,
 )
-from doorbuster.stats.agreement import (
+from doorbuster.stats.goodness_of_fit import (
     Agreement,
     Comparison,
     compare_curve,

@@ -10,10 +10,16 @@ from __future__ import annotations
 
 import math
 
-from doorbuster.records.run import Run
-from doorbuster.records.search import SearchPlateau, SearchReading, SearchResult, find_search, is_whole_search
+from doorbuster.capacity.answer import MEANINGS
+from doorbuster.capacity.search_result import (
+    SearchPlateau,
+    SearchReading,
+    SearchResult,
+    find_search,
+    is_whole_search,
+)
+from doorbuster.records.reader import Run
 from doorbuster.report.section import Cell, Chart, Column, Mark, Metric, Section, Series, Table, Unit, main
-from doorbuster.stats.capacity_answer import MEANINGS
 from doorbuster.units import format_duration
 
 STATUS = {  # with no-break spaces: one line each

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from doorbuster.records.histogram import Histogram, highest_us
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table, bucket_s, main
 from doorbuster.stats.quantile import minimum_n
 from doorbuster.units import format_count, format_duration, format_ratio

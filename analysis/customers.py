@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from doorbuster.records.batch import CustomerCount
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 from doorbuster.report import section as report
 from doorbuster.report.section import Chart, Column, Metric, Role, Section, Series, Table
 from doorbuster.stats.outage import Outage, Share, find_outages

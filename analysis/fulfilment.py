@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from doorbuster.errors import ScenarioError
 from doorbuster.records.ledger import Ledger, LedgerOrder
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 from doorbuster.report.section import (
     Chart,
     Column,

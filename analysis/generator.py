@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from doorbuster.records.batch import HealthSecond
-from doorbuster.records.meta import Balance
-from doorbuster.records.run import Run
+from doorbuster.records.metadata import Balance
+from doorbuster.records.reader import Run
 from doorbuster.report.section import (
     Cell,
     Chart,

@@ -9,10 +9,10 @@ search recorded one, else the demand is taken as it was stated, which the sectio
 
 from __future__ import annotations
 
-from doorbuster.records.run import Run
-from doorbuster.records.search import SearchResult, find_search, is_whole_search
+from doorbuster.capacity.headroom import Headroom, Uncertain, headroom
+from doorbuster.capacity.search_result import SearchResult, find_search, is_whole_search
+from doorbuster.records.reader import Run
 from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table, main
-from doorbuster.stats.headroom import Headroom, Uncertain, headroom
 from doorbuster.units import format_ratio
 
 

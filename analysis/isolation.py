@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from doorbuster.errors import ScenarioError
 from doorbuster.records.batch import CustomerCount
 from doorbuster.records.histogram import Histogram
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 from doorbuster.report.section import (
     Cell,
     Chart,
@@ -42,8 +42,8 @@ from doorbuster.report.section import (
 )
 from doorbuster.scenario import Clock, Scenario, clocks_of, read_scenario
 from doorbuster.stats.difference import Bounded, difference, ratio
+from doorbuster.stats.latency_quantiles import ResponseQuantile, Stretch, response_quantiles
 from doorbuster.stats.proportion import ProportionEstimate, clustered_proportion
-from doorbuster.stats.response import ResponseQuantile, Stretch, response_quantiles
 from doorbuster.units import format_duration, format_ratio
 
 QUESTION = "Does one {} peak slow the others down?"

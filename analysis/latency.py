@@ -20,7 +20,7 @@ import numpy as np
 from doorbuster.errors import ScenarioError
 from doorbuster.records.batch import SeriesKey
 from doorbuster.records.histogram import Histogram
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 from doorbuster.report.section import (
     Cell,
     Chart,
@@ -37,8 +37,8 @@ from doorbuster.report.section import (
 )
 from doorbuster.scenario import read_scenario
 from doorbuster.stats.apdex import USUAL_T_MS, apdex
+from doorbuster.stats.latency_quantiles import ResponseQuantile, Stretch, response_quantiles, stretches_by
 from doorbuster.stats.quantile import minimum_n
-from doorbuster.stats.response import ResponseQuantile, Stretch, response_quantiles, stretches_by
 from doorbuster.stats.windows import Slow, find_slow, window_quantiles
 from doorbuster.units import format_count, format_duration, format_ratio
 

@@ -24,7 +24,7 @@ import numpy as np
 from doorbuster.errors import ScenarioError
 from doorbuster.records.batch import HealthSecond
 from doorbuster.records.histogram import Histogram, middle_us
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 from doorbuster.report.section import Cell, Column, Metric, Section, Table, main
 from doorbuster.scenario import read_scenario
 from doorbuster.stats.queueing import LittleCheck, check_little, utilisation_ratio

@@ -22,9 +22,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from doorbuster.records.asides import CounterKey
 from doorbuster.records.batch import CustomerCount
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
+from doorbuster.records.side_metrics import CounterKey
 from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table, main
 from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.units import format_count, format_money, format_ratio

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from doorbuster.records.batch import OrderAttempt
 from doorbuster.records.ledger import Audit, Ledger, audit
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 from doorbuster.report.section import (
     Cell,
     Chart,

@@ -16,10 +16,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from doorbuster.records.asides import Connecting, LaterRequests, Parts
 from doorbuster.records.batch import SeriesKey
 from doorbuster.records.histogram import Histogram
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
+from doorbuster.records.side_metrics import Connecting, LaterRequests, Parts
 from doorbuster.report.section import (
     Cell,
     Chart,

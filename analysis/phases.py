@@ -17,7 +17,7 @@ import numpy as np
 
 from doorbuster.errors import ScenarioError
 from doorbuster.records.batch import CustomerCount
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 from doorbuster.report.section import (
     Cell,
     Chart,
@@ -32,12 +32,12 @@ from doorbuster.report.section import (
     time_metric,
 )
 from doorbuster.scenario import Phase, rate_at_per_s, read_scenario, recorded_phases
-from doorbuster.scenario.thresholds import Threshold
+from doorbuster.scenario.thresholds.language import Threshold
+from doorbuster.stats.latency_quantiles import ResponseQuantile, Stretch, response_quantiles, stretches_by
 from doorbuster.stats.outage import Share
 from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.stats.recovery import KEPT_RATIO, Recovery, recover
-from doorbuster.stats.response import ResponseQuantile, Stretch, response_quantiles, stretches_by
-from doorbuster.stats.steady import mser
+from doorbuster.stats.warmup import mser
 from doorbuster.units import format_duration, format_ratio
 
 PERCENTILES = (0.5, 0.95, 0.99)

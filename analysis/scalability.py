@@ -13,11 +13,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from doorbuster.records.run import Run
-from doorbuster.records.scaling import FILE_NAME, ScalingResult, find_scaling
+from doorbuster.capacity.scaling import Scaling, needed, scale
+from doorbuster.capacity.scaling_result import FILE_NAME, ScalingResult, find_scaling
+from doorbuster.capacity.usl import FEWEST_POINTS, Interval, ScalabilityFit
+from doorbuster.records.reader import Run
 from doorbuster.report.section import Cell, Chart, Column, Mark, Metric, Section, Series, Table, main
-from doorbuster.stats.scaling import Scaling, needed, scale
-from doorbuster.stats.usl import FEWEST_POINTS, Interval, ScalabilityFit
 from doorbuster.units import format_ratio
 
 LAWS = {"usl": "the Universal Scalability Law", "amdahl": "Amdahl's law", "linear": "a straight line"}

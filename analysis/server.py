@@ -12,9 +12,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from doorbuster.records.asides import Parts, WeightedTimes
 from doorbuster.records.histogram import Histogram
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
+from doorbuster.records.side_metrics import Parts, WeightedTimes
 from doorbuster.report.section import Cell, Chart, Column, Metric, Section, Series, Table, main, time_metric
 from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.stats.quantile import minimum_n, quantile_estimate

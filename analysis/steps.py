@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from doorbuster.records.batch import CustomerCount
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table, main
 from doorbuster.units import format_count, format_ratio
 

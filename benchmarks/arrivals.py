@@ -27,7 +27,7 @@ from benchmarks.claim import Claim, table
 from benchmarks.compiled import compiled_library
 from benchmarks.contender import finish, ours
 from benchmarks.server import MissingError, nginx
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 from doorbuster.scenario import load_scenario, plan_schedule
 
 PEAK_PER_S = 4_200

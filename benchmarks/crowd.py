@@ -9,7 +9,7 @@ from statistics import median
 from benchmarks.claim import Claim, table
 from benchmarks.contender import finish, ours
 from benchmarks.server import nginx
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 
 CUSTOMERS = 15_000
 ARRIVALS_PER_S = 750

@@ -7,8 +7,8 @@ import random
 import time
 
 from benchmarks.claim import Claim, table
-from doorbuster.load.notes import KEPT
-from doorbuster.load.recorder import Recorder
+from doorbuster.load.engine.recorder import Recorder
+from doorbuster.load.engine.side_metrics import KEPT
 from doorbuster.records.batch import SeriesKey
 
 ROUNDS = 7

@@ -28,9 +28,9 @@ from doorbuster.records.batch import (
     SeriesKey,
 )
 from doorbuster.records.histogram import pack
-from doorbuster.records.meta import RunMeta
-from doorbuster.records.run import Run
-from doorbuster.records.runfile import RunWriter
+from doorbuster.records.metadata import RunMeta
+from doorbuster.records.reader import Run
+from doorbuster.records.writer import RunWriter
 
 LIMIT_MS = 10.0  # one second is written once a second, by the process that also leads the run
 

@@ -40,9 +40,9 @@ from doorbuster.records.batch import (
 )
 from doorbuster.records.histogram import pack, pack_groups
 from doorbuster.records.ledger import Ledger, LedgerLine, LedgerOrder, LedgerStock
-from doorbuster.records.meta import RunMeta
-from doorbuster.records.run import Run
-from doorbuster.records.runfile import RunWriter
+from doorbuster.records.metadata import RunMeta
+from doorbuster.records.reader import Run
+from doorbuster.records.writer import RunWriter
 
 ROOT = Path(__file__).parents[1]
 REQUESTS = 12  # per series and second

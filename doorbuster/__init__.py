@@ -9,5 +9,5 @@ __version__ = "0.1.0"
 
 def build() -> str:
     """Which build this is, "compiled" or "plain": docs/performance.md tells what can be compiled."""
-    found = find_spec("doorbuster.load.steps")
+    found = find_spec("doorbuster.load.customers.step_runner")
     return "plain" if found is None or str(found.origin).endswith(".py") else "compiled"

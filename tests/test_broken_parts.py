@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 from doorbuster.report import load_analysis
 
 pytestmark = [pytest.mark.alone, pytest.mark.truth]

@@ -58,7 +58,9 @@ def test_the_build_is_plain_unless_its_steps_were_compiled(tmp_path: Path):
     assert doorbuster.build() == "plain"
     package = tmp_path / "doorbuster"
     shutil.copytree(ROOT / "doorbuster", package, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
-    (package / "load/steps.py").rename(package / f"load/steps{sysconfig.get_config_var('EXT_SUFFIX')}")
+    (package / "load/customers/step_runner.py").rename(
+        package / f"load/customers/step_runner{sysconfig.get_config_var('EXT_SUFFIX')}"
+    )
     said = run(tmp_path, "-c", "import doorbuster; print(doorbuster.build())")
     assert said.stdout == "compiled\n", said.stderr
 
@@ -66,7 +68,7 @@ def test_the_build_is_plain_unless_its_steps_were_compiled(tmp_path: Path):
 @pytest.mark.truth
 def test_a_run_of_the_compiled_build_says_so_in_its_versions(compiled: Path):
     said = run(
-        compiled, "-c", "from doorbuster.load.about import about_this_generator as about;"
+        compiled, "-c", "from doorbuster.load.target.environment_info import about_this_generator as about;"
         "print(about()['versions']['doorbuster_build'])",
     )  # fmt: skip
     assert said.stdout == "compiled\n", said.stderr

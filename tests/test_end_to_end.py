@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from doorbuster.errors import RecordError
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 
 pytestmark = pytest.mark.alone
 

@@ -18,16 +18,29 @@ EVERYWHERE = {"errors", "units"}
 ARROWS = {  # who may import whom, as DESIGN decides
     "errors": set(),
     "units": set(),
-    "workbench": set(),
+    "bundled": set(),
+    "locust_process": set(),
     "scenario": set(),
     "storefronts": set(),
     "records": set(),
     "shop": set(),
     "stats": {"records"},
     "gate": {"scenario", "stats", "records"},
+    "capacity": {"scenario", "stats", "records", "gate", "locust_process"},
     "load": {"scenario", "storefronts", "records", "gate"},
     "report": {"gate", "stats", "records", "scenario"},
-    "cli": {"scenario", "storefronts", "records", "stats", "gate", "report", "shop", "workbench"},
+    "cli": {
+        "scenario",
+        "storefronts",
+        "records",
+        "stats",
+        "gate",
+        "capacity",
+        "report",
+        "shop",
+        "bundled",
+        "locust_process",
+    },
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -78,7 +91,7 @@ SECTIONS = sorted((ROOT / "analysis").glob("*.py"))
 @pytest.mark.parametrize("path", SECTIONS, ids=lambda path: path.name)
 def test_a_section_imports_what_a_section_may(path):
     ours = {module for module in imports(path) if module.startswith("doorbuster.")}
-    allowed = ("doorbuster.stats", "doorbuster.records", "doorbuster.scenario", "doorbuster.report.section",
+    allowed = ("doorbuster.stats", "doorbuster.capacity", "doorbuster.records", "doorbuster.scenario", "doorbuster.report.section",
                "doorbuster.errors", "doorbuster.units")  # fmt: skip
     assert {module for module in ours if not module.startswith(allowed)} <= {"doorbuster.report"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from doorbuster.records.ledger import audit
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 
 pytestmark = [pytest.mark.alone, pytest.mark.truth]
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 from doorbuster.scenario import JOURNEYS, Scenario, load_scenario, plan_schedule
 from doorbuster.units import parse_duration_s
 

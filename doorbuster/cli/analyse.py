@@ -23,7 +23,7 @@ def command(run: Path, sections: tuple[str, ...]) -> int:
     """
     from doorbuster.cli.pipeline import analysis_scripts
     from doorbuster.errors import ExitCode, UsageError
-    from doorbuster.records.run import Run
+    from doorbuster.records.reader import Run
     from doorbuster.report import analyse_run, print_section
 
     scripts = {path.stem: path for path in analysis_scripts()}

@@ -42,9 +42,9 @@ def command(run: Path, ledger: Path, stock: Path | None) -> int:
     from doorbuster.errors import UsageError
     from doorbuster.records.batch import Event
     from doorbuster.records.ledger_csv import read_ledger_csv
-    from doorbuster.records.run import Run
-    from doorbuster.records.runfile import RunWriter
+    from doorbuster.records.reader import Run
     from doorbuster.records.schema import FILE_NAME
+    from doorbuster.records.writer import RunWriter
 
     with Run.open(run) as opened:
         meta, scenario, attempts = opened.meta, recorded_scenario(opened), opened.orders()

@@ -18,11 +18,11 @@ from doorbuster.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from doorbuster.cli.plateaus import PlateauRunner
-    from doorbuster.records.search import SearchResult
+    from doorbuster.capacity.load_step import Measured, Plateau, Proposal
+    from doorbuster.capacity.runner import PlateauRunner
+    from doorbuster.capacity.search import SearchSettings
+    from doorbuster.capacity.search_result import SearchResult
     from doorbuster.scenario import Scenario
-    from doorbuster.stats.capacity import SearchSettings
-    from doorbuster.stats.plateau import Measured, Plateau, Proposal
 
 
 @click.command("capacity")
@@ -88,12 +88,12 @@ def command(
     \b
     Example: doorbuster capacity ms-christmas-2004 --profile replatformed
     """
+    from doorbuster.capacity.runner import PlateauRunner, open_shop
+    from doorbuster.capacity.threshold_indicators import binding_thresholds
     from doorbuster.cli.capacity_settings import refuse_a_short_budget, settings_of
-    from doorbuster.cli.locust_process import local_workers
     from doorbuster.cli.pipeline import find_locustfile, find_scenario, new_run_folder
-    from doorbuster.cli.plateaus import PlateauRunner, open_shop
     from doorbuster.errors import DoorbusterError, ExitCode, UsageError
-    from doorbuster.gate.indicators import binding_thresholds
+    from doorbuster.locust_process import local_workers
 
     if channel is not None and sweep is None:
         raise UsageError("--channel goes with --sweep; a search sends the customers of all channels")
@@ -143,8 +143,8 @@ def _sweep(
     quiet: bool,
 ) -> int:
     """The closed sweep, its report and its exit code."""
+    from doorbuster.capacity.runner import open_shop
     from doorbuster.cli.pipeline import new_run_folder
-    from doorbuster.cli.plateaus import open_shop
     from doorbuster.cli.sweep import LOST_S, SHORTEST_HOLD_S, Sweep, choose_channel, parse_seats
     from doorbuster.errors import DoorbusterError, ExitCode
 
@@ -166,7 +166,7 @@ def _sweep(
 
 def _conclude_sweep(folder: Path) -> None:
     """The report of the points that are known: that of the run that did most, with the curve on top."""
-    from doorbuster.records.scaling import find_scaling
+    from doorbuster.capacity.scaling_result import find_scaling
 
     found = find_scaling(folder / "run.sqlite")
     if found is not None and found.points:
@@ -191,8 +191,8 @@ class _Search:
 
     def until_answered(self) -> bool:
         """Run what the search proposes until it has its answer; whether somebody stopped it before."""
-        from doorbuster.stats.capacity import next_step
-        from doorbuster.stats.plateau import Proposal, judge_plateau
+        from doorbuster.capacity.load_step import Proposal, judge_plateau
+        from doorbuster.capacity.search import next_step
 
         try:
             while isinstance(step := next_step(self._history, self._settings), Proposal):
@@ -206,8 +206,8 @@ class _Search:
 
     def record(self, *, finished: bool) -> SearchResult:
         """Write what is known now."""
-        from doorbuster.cli.capacity_result import result_of
-        from doorbuster.stats.capacity import answer_so_far
+        from doorbuster.capacity.search import answer_so_far
+        from doorbuster.cli.capacity_answer import result_of
 
         found = answer_so_far(self._history, self._settings)
         folders = [
@@ -233,7 +233,7 @@ class _Search:
 
     def _known(self) -> str:
         """The bracket so far, such as "holds 20/s, breaks 40/s"."""
-        from doorbuster.stats.standing import Standing
+        from doorbuster.capacity.evidence import Standing
 
         known = Standing.of(self._history)
         under, over = known.under, known.over
@@ -252,7 +252,7 @@ class _Search:
 
 def _conclude(folder: Path, result: SearchResult) -> None:
     """The answer, and its report: that of the run at the highest rate that held, with the search on top."""
-    from doorbuster.stats.capacity_answer import MEANINGS
+    from doorbuster.capacity.answer import MEANINGS
 
     if result.plateaus:
         limit = result.rate_per_s or 0.0
@@ -277,7 +277,7 @@ def _conclude(folder: Path, result: SearchResult) -> None:
 def write_report(folder: Path, run_folder: Path) -> None:
     """The report of one of its runs in the folder above them, with what they say together on top."""
     from doorbuster.cli.pipeline import recorded_scenario, write_everything
-    from doorbuster.records.run import Run
+    from doorbuster.records.reader import Run
 
     shutil.copyfile(run_folder / "run.sqlite", folder / "run.sqlite")
     with Run.open(folder) as run:
@@ -288,7 +288,7 @@ def write_report(folder: Path, run_folder: Path) -> None:
 def tell_section(folder: Path, name: str) -> None:
     """One section in the terminal, and where the report is."""
     from doorbuster.cli.pipeline import analysis_scripts
-    from doorbuster.records.run import Run
+    from doorbuster.records.reader import Run
     from doorbuster.report import analyse_run, print_section
 
     with Run.open(folder) as run:

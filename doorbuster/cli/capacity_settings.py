@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from doorbuster.capacity.search import CHECK_S, LONGEST_RECOVERY_S, SearchSettings
 from doorbuster.errors import UsageError
 from doorbuster.scenario import Scenario, estimate
-from doorbuster.stats.capacity import CHECK_S, LONGEST_RECOVERY_S, SearchSettings
 from doorbuster.units import format_duration, parse_duration_s, parse_rate_per_s
 
 LONG_OF_BUDGET = 8  # a long plateau takes this part of the time at most

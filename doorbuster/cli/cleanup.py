@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from doorbuster.cli.child import Child
 from doorbuster.cli.options import run_argument
+from doorbuster.cli.subprocess_stream import Child
 
 SHOWN = 10  # orders that could not be cancelled, named on the screen
 _FOUND_BY = {
@@ -63,7 +63,7 @@ def command(
     words += ["--confirm-host", confirm_host] if confirm_host is not None else []
     round_ = Round(dry_run=dry_run)
     try:
-        with Child("doorbuster.load.cleanup", words) as child:
+        with Child("doorbuster.load.tools.cleanup", words) as child:
             for row in child.rows():
                 round_.take(row)
             code = child.exit_code()

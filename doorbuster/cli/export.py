@@ -10,7 +10,7 @@ import click
 from doorbuster.cli.options import run_argument
 
 if TYPE_CHECKING:
-    from doorbuster.records.run import Kind
+    from doorbuster.records.reader import Kind
 
 
 @click.command("export")
@@ -37,7 +37,7 @@ def command(run: Path, out: Path | None, kind: Kind) -> int:
     """
     from doorbuster.errors import UsageError
     from doorbuster.records.export import export_hlog
-    from doorbuster.records.run import Run
+    from doorbuster.records.reader import Run
 
     file = out or (run if run.is_dir() else run.parent) / "run.hlog"
     with Run.open(run) as opened:

@@ -42,7 +42,7 @@ def command(
     """
     from doorbuster.cli.pipeline import find_scenario, judge_run, recorded_scenario
     from doorbuster.errors import ExitCode
-    from doorbuster.records.run import Run
+    from doorbuster.records.reader import Run
 
     with Run.open(run) as opened:
         judged = judge_run(

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import click
 
 if TYPE_CHECKING:
-    from doorbuster.storefronts.har import Visit
+    from doorbuster.storefronts.har.recording import Visit
 
 STARTER_URL = "http://127.0.0.1:8004"
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
@@ -59,8 +59,8 @@ def command(folder: Path, storefront: str | None, har: Path | None) -> None:
 
 
 def _lay_out(folder: Path) -> None:
-    from doorbuster.cli.program import program
-    from doorbuster.workbench import shipped
+    from doorbuster.bundled import shipped
+    from doorbuster.cli.invocation import program
 
     written, kept = 0, 0
     for name in ("scenarios", "locustfiles", "analysis"):
@@ -95,9 +95,9 @@ def _write_starter(folder: Path, storefront: str, har: Path | None) -> None:
     """Raises: UsageError for a name that no scenario could use, or a recording that cannot be read."""
     from importlib.resources import files
 
-    from doorbuster.cli.program import program
+    from doorbuster.cli.invocation import program
     from doorbuster.errors import UsageError
-    from doorbuster.storefronts.har_driver import driver_text
+    from doorbuster.storefronts.har.driver_draft import driver_text
 
     if not _NAME.fullmatch(storefront):
         raise UsageError(
@@ -136,7 +136,7 @@ def _write_starter(folder: Path, storefront: str, har: Path | None) -> None:
 def _recorded(har: Path) -> Visit:
     """Raises: UsageError if it is no recording of a visit."""
     from doorbuster.errors import UsageError
-    from doorbuster.storefronts.har import read_har
+    from doorbuster.storefronts.har.recording import read_har
 
     try:
         return read_har(har.read_bytes())

@@ -17,8 +17,8 @@ from doorbuster.errors import RecordError
 from doorbuster.units import format_count, format_duration, format_ratio
 
 if TYPE_CHECKING:
-    from doorbuster.cli.locust_process import LocustProcess
-    from doorbuster.records.run import Run
+    from doorbuster.locust_process import LocustProcess
+    from doorbuster.records.reader import Run
     from doorbuster.scenario import Scenario
 
 REFRESH_S = 1.0
@@ -112,7 +112,7 @@ def _until_over(process: LocustProcess, show: Callable[[], None]) -> None:
 
 def _snapshot(folder: Path) -> Snapshot | None:
     """None before there is anything to see."""
-    from doorbuster.records.run import Run
+    from doorbuster.records.reader import Run
 
     try:
         with Run.open(folder) as run:

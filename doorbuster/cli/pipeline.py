@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from doorbuster.bundled import search_path
 from doorbuster.errors import ExitCode, UsageError
-from doorbuster.workbench import search_path
 
 if TYPE_CHECKING:
     from doorbuster.gate import Judgement, Verdict
-    from doorbuster.records.run import Run
+    from doorbuster.records.reader import Run
     from doorbuster.report import Analysed
     from doorbuster.scenario import Scenario
 
@@ -119,7 +119,7 @@ def judge_run(run: Run, scenario: Scenario) -> Judged:
 
 def write_everything(run_path: Path, scenario: Scenario, folder: Path | None = None) -> Judged:
     """Analyse, judge and report a recorded run; the files land in its folder, or in another one."""
-    from doorbuster.records.run import Run
+    from doorbuster.records.reader import Run
     from doorbuster.report import write_report
 
     with Run.open(run_path) as run:

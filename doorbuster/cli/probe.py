@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from doorbuster.cli.child import Child
+from doorbuster.cli.subprocess_stream import Child
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -79,7 +79,7 @@ def command(
     words += ["--confirm-host", confirm_host] if confirm_host is not None else []
     words += ["--no-orders"] if no_orders else []
     console, tally = Console(highlight=False, soft_wrap=True), Tally()
-    with Child("doorbuster.load.probe", words) as walk:
+    with Child("doorbuster.load.tools.probe", words) as walk:
         for row in walk.rows():
             if row["kind"] == "target":
                 console.print(f"probing {row['url']} as a {row['storefront']!r} storefront", markup=False)
@@ -149,7 +149,7 @@ def _address(url: str) -> str:
     """Raises: click.UsageError for an address that is none."""
     if not url:
         return ""
-    from doorbuster.scenario.target import parse_url
+    from doorbuster.scenario.target.target import parse_url
 
     try:
         return parse_url(url)

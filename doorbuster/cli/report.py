@@ -28,7 +28,7 @@ def command(run: Path, out: Path | None) -> int:
     """
     from doorbuster.cli.pipeline import recorded_scenario, write_everything
     from doorbuster.errors import ExitCode
-    from doorbuster.records.run import Run
+    from doorbuster.records.reader import Run
 
     with Run.open(run) as opened:
         scenario = recorded_scenario(opened)

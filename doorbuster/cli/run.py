@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from doorbuster.cli.invocation import program
 from doorbuster.cli.options import (
     confirm_option,
     locustfile_option,
@@ -15,7 +16,6 @@ from doorbuster.cli.options import (
     url_option,
     workers_option,
 )
-from doorbuster.cli.program import program
 
 if TYPE_CHECKING:
     from doorbuster.gate import Verdict
@@ -92,9 +92,9 @@ def command(
              doorbuster run my-peak.yaml --url https://staging.example.com --confirm-host staging.example.com
     """
     from doorbuster.cli.live import watch
-    from doorbuster.cli.locust_process import LocustProcess, check_port, local_workers
     from doorbuster.cli.pipeline import find_locustfile, find_scenario, new_run_folder, write_everything
     from doorbuster.errors import ExitCode, UsageError
+    from doorbuster.locust_process import LocustProcess, check_port, local_workers
 
     if workers and expect_workers:
         raise UsageError("use just one of --workers (processes here) and --expect-workers (other machines)")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from doorbuster.records.run import Run
-    from doorbuster.records.search import SearchResult
+    from doorbuster.capacity.search_result import SearchResult
+    from doorbuster.records.reader import Run
 
 
 @click.command("scale")
@@ -31,11 +31,11 @@ def command(results: tuple[str, ...], out: Path | None) -> int:
     \b
     Example: doorbuster scale 1=reports/one 2=reports/two 4=reports/four
     """
+    from doorbuster.capacity.scaling_result import ScalingPoint, ScalingResult
     from doorbuster.cli.capacity import tell_section, write_report
     from doorbuster.cli.pipeline import new_run_folder, recorded_scenario
     from doorbuster.errors import UsageError
-    from doorbuster.records.run import Run
-    from doorbuster.records.scaling import ScalingPoint, ScalingResult
+    from doorbuster.records.reader import Run
 
     found = [read_result(text) for text in results]
     sizes = [size for size, _, _ in found]
@@ -68,9 +68,9 @@ def command(results: tuple[str, ...], out: Path | None) -> int:
 
 def _refuse_others(run: Run, source: Path, largest: Path) -> None:
     """Only the shop may differ between the results of one curve."""
+    from doorbuster.capacity.plateau_scenario import same_customers
     from doorbuster.errors import UsageError
-    from doorbuster.records.run import Run
-    from doorbuster.scenario.plateau import same_customers
+    from doorbuster.records.reader import Run
 
     with Run.open(source) as other:
         if not same_customers(run.meta.scenario_text, other.meta.scenario_text):
@@ -85,8 +85,8 @@ def read_result(text: str) -> tuple[float, Path, SearchResult]:
 
     Raises: UsageError when there is no answer in it, or nobody knows the size.
     """
+    from doorbuster.capacity.search_result import find_search
     from doorbuster.errors import UsageError
-    from doorbuster.records.search import find_search
 
     before, _, after = text.rpartition("=")
     stated = before if before.replace(".", "", 1).isdigit() else ""

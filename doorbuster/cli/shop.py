@@ -11,7 +11,7 @@ import click
 from doorbuster.shop.options import KNOBS, seconds, settings_from
 
 if TYPE_CHECKING:
-    from doorbuster.shop.server import Urls
+    from doorbuster.shop.infrastructure.server import Urls
 
 _MORE = {knob.name for knob in KNOBS}
 
@@ -85,7 +85,7 @@ def command(query_time: str | None, warehouse_rate: str | None, **knobs: Any) ->
     \b
     Example: doorbuster shop --profile in-house-2004 --port 8004
     """
-    from doorbuster.shop.server import serve
+    from doorbuster.shop.infrastructure.server import serve
     from doorbuster.shop.settings import ShopSettings
     from doorbuster.units import parse_rate_per_s
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from doorbuster.cli.locust_process import LocustProcess
 from doorbuster.errors import UsageError
+from doorbuster.locust_process import LocustProcess
 
 if TYPE_CHECKING:
-    from doorbuster.records.run import Run
-    from doorbuster.records.scaling import ScalingPoint
+    from doorbuster.capacity.scaling_result import ScalingPoint
+    from doorbuster.records.reader import Run
     from doorbuster.scenario import Scenario
 
 SHORTEST_HOLD_S = 5.0
@@ -74,7 +74,7 @@ class Sweep:
 
     def run(self, url: str, *, quiet: bool) -> bool:
         """Write one point after the other; whether somebody stopped it before the last one."""
-        from doorbuster.records.scaling import ScalingResult
+        from doorbuster.capacity.scaling_result import ScalingResult
 
         title = f"{self.plan.title}: {self.channel}"
         result = ScalingResult("sweep", title, self.channel, finished=False)
@@ -92,8 +92,8 @@ class Sweep:
         return False
 
     def _point(self, url: str, seats: int, number: int) -> ScalingPoint:
-        from doorbuster.records.run import Run
-        from doorbuster.scenario.plateau import seats_text
+        from doorbuster.capacity.plateau_scenario import seats_text
+        from doorbuster.records.reader import Run
 
         folder = self.folder / f"{number:02d}-seats-{seats}"
         folder.mkdir()
@@ -124,8 +124,8 @@ def measure_point(run: Run, seats: int, *, first: int, seconds: int) -> ScalingP
     import numpy as np
     from scipy.special import stdtrit
 
-    from doorbuster.records.scaling import ScalingPoint
-    from doorbuster.stats.indicator import mean_error
+    from doorbuster.capacity.indicator import mean_error
+    from doorbuster.capacity.scaling_result import ScalingPoint
 
     answered = run.request_counts(lambda series: True if series.outcome == "ok" else None)
     counts = np.zeros(seconds)

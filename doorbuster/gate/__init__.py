@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from doorbuster.gate.decide import decide, format_bound, format_margin
-from doorbuster.gate.integrity import Flaw, flaws
-from doorbuster.gate.judgement import (
+from doorbuster.gate.live_abort import AbortWatch
+from doorbuster.gate.threshold_result import (
     CountTally,
     HasMetrics,
     Judgement,
@@ -15,8 +15,8 @@ from doorbuster.gate.judgement import (
     ValueTally,
     Verdict,
 )
+from doorbuster.gate.validity import Flaw, flaws
 from doorbuster.gate.verdict import judge, verdict
-from doorbuster.gate.watch import AbortWatch
 
 __all__ = [
     "AbortWatch",

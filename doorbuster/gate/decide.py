@@ -13,8 +13,8 @@ A broken bound of severity "warn" is a warning, not a failure. docs/report.md sa
 from __future__ import annotations
 
 from doorbuster.gate.estimate import Estimate, estimate, snap
-from doorbuster.gate.judgement import Judgement, JudgementStatus, Tally, Unknown
-from doorbuster.scenario.thresholds import Threshold
+from doorbuster.gate.threshold_result import Judgement, JudgementStatus, Tally, Unknown
+from doorbuster.scenario.thresholds.language import Threshold
 from doorbuster.units import format_count, format_duration, format_ratio
 
 _REQUIRED = {

@@ -14,14 +14,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from doorbuster.gate.judgement import CountTally, RateTally, Tally, TrendTally, Unknown, ValueTally
-from doorbuster.gate.words import COUNTED_OF, COUNTS, RATES, TRENDS
+from doorbuster.gate.threshold_result import CountTally, RateTally, Tally, TrendTally, Unknown, ValueTally
+from doorbuster.gate.wording import COUNTED_OF, COUNTS, RATES, TRENDS
 from doorbuster.records.histogram import bin_index
-from doorbuster.scenario.thresholds import Threshold
+from doorbuster.scenario.thresholds.language import Threshold
 from doorbuster.stats.censored import CensoredEstimate, censored_mean, censored_quantile, survival_curve
+from doorbuster.stats.latency_quantiles import response_quantiles
 from doorbuster.stats.proportion import clopper_pearson, timed_proportion
 from doorbuster.stats.quantile import minimum_n, quantile_estimate
-from doorbuster.stats.response import response_quantiles
 from doorbuster.units import format_count, format_duration, format_ratio
 
 _MEAN_NEEDS = 10

@@ -15,13 +15,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from doorbuster.errors import ExitCode
+from doorbuster.gate.accumulate import Measured, customer_rate
 from doorbuster.gate.decide import decide
-from doorbuster.gate.integrity import Flaw, explains, flaws
-from doorbuster.gate.judgement import HasMetrics, Judgement, RateTally, Verdict
-from doorbuster.gate.measure import Measured, customer_rate
-from doorbuster.gate.words import COUNTS, RATES
-from doorbuster.records.run import Run
-from doorbuster.scenario.thresholds import Threshold
+from doorbuster.gate.threshold_result import HasMetrics, Judgement, RateTally, Verdict
+from doorbuster.gate.validity import Flaw, explains, flaws
+from doorbuster.gate.wording import COUNTS, RATES
+from doorbuster.records.reader import Run
+from doorbuster.scenario.thresholds.language import Threshold
 from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.units import format_count, format_duration
 

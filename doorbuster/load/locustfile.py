@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from doorbuster.load.customer import Customer
-from doorbuster.load.dispatch import Gate, Peak
-from doorbuster.load.plugin import install
+from doorbuster.load.customers.customer import Customer
+from doorbuster.load.locust_plugin.dispatch import Gate, Peak
+from doorbuster.load.locust_plugin.plugin import install
 
 __all__ = ["Customer", "Gate", "Peak", "install"]

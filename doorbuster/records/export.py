@@ -11,7 +11,7 @@ from typing import TextIO
 
 from doorbuster.records.batch import SeriesKey
 from doorbuster.records.hlog import Interval, write_hlog
-from doorbuster.records.run import Kind, Run
+from doorbuster.records.reader import Kind, Run
 
 
 def tag_of(series: SeriesKey) -> str:

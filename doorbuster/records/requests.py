@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doorbuster.records.batch import SeriesKey
-from doorbuster.records.grain import WHOLE_RUN_S, Grains, GrainsBuilder, grain_s
 from doorbuster.records.histogram import Histogram, Ints
+from doorbuster.records.rollup import WHOLE_RUN_S, Grains, GrainsBuilder, grain_s
 from doorbuster.records.scan import Chunk, scan
 from doorbuster.records.schema import told_as_record_error
 from doorbuster.records.sums import read_sums

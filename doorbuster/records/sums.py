@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from doorbuster.records.grain import WHOLE_RUN_S, Grains
 from doorbuster.records.histogram import PACKED
+from doorbuster.records.rollup import WHOLE_RUN_S, Grains
 
 FINEST_S = 30  # sums of shorter stretches are not kept
 _MADE_OF = "request_sums_of_rows"  # key in meta: how many rows of requests the sums were made of

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from doorbuster.report.loader import Analysed, analyse_run, load_analysis
+from doorbuster.report.render.terminal import print_section
 from doorbuster.report.section import Chart, Column, Mark, Metric, Section, Series, Table
-from doorbuster.report.terminal import print_section
 from doorbuster.report.write import write_report
 
 __all__ = [

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from doorbuster.errors import AnalysisError
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 from doorbuster.report.section import Section
 
 Analyse = Callable[[Run], Section]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from doorbuster.records.run import Run
+    from doorbuster.records.reader import Run
 
 Unit = Literal["", "ms", "s", "clock", "ratio", "count", "per_s", "pence", "bytes", "cores"]
 ChartKind = Literal["lines", "stacked", "bars", "heat", "scatter"]
@@ -179,8 +179,8 @@ def bucket_s(length_s: float, *, most: int = 90) -> int:
 def main(analyse: Callable[[Run], Section]) -> None:
     """Run one analysis script alone: `python analysis/latency.py reports/<run>` prints its section."""
     from doorbuster.errors import DoorbusterError
-    from doorbuster.records.run import Run
-    from doorbuster.report.terminal import print_section
+    from doorbuster.records.reader import Run
+    from doorbuster.report.render.terminal import print_section
 
     script = Path(sys.argv[0]).name
     if len(sys.argv) != 2 or sys.argv[1].startswith("-"):

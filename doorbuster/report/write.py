@@ -13,11 +13,11 @@ from pathlib import Path
 
 from doorbuster.errors import AnalysisError, RecordError
 from doorbuster.gate import Judgement, Verdict
-from doorbuster.records.run import Run
-from doorbuster.report.junit import render_junit
-from doorbuster.report.page import render_page
+from doorbuster.records.reader import Run
+from doorbuster.report.render.html import render_page
+from doorbuster.report.render.junit import render_junit
+from doorbuster.report.render.markdown import render_json, render_markdown
 from doorbuster.report.section import Section
-from doorbuster.report.summary import render_json, render_markdown
 
 
 def write_report(

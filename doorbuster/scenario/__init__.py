@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from doorbuster.scenario.behaviour import Constant, Exponential, Lognormal, Patience, Think, Uniform
-from doorbuster.scenario.channels import Channel
-from doorbuster.scenario.clocks import Clock, clocks_of
-from doorbuster.scenario.curve import RateCurve
-from doorbuster.scenario.demand import Demand
-from doorbuster.scenario.estimate import Estimate, LaneEstimate, broken_off, estimate
+from doorbuster.scenario.customers.behaviour import Constant, Exponential, Lognormal, Patience, Think, Uniform
+from doorbuster.scenario.customers.channels import Channel
+from doorbuster.scenario.customers.client_profile import (
+    DEVICES,
+    PAGES_UNSAID,
+    Device,
+    Pages,
+    devices_given,
+    ordering_shares,
+)
+from doorbuster.scenario.customers.journeys import CHANNELS, JOURNEYS, MIXES, STEPS, Journey
+from doorbuster.scenario.customers.page_chain import WALKS, Walk
+from doorbuster.scenario.customers.resilience import Offline, Reloads, Retries, WaitingRoom
+from doorbuster.scenario.demand.curve_spec import Curve, Stage
+from doorbuster.scenario.demand.demand import Demand
+from doorbuster.scenario.demand.rate_curve import RateCurve
+from doorbuster.scenario.describe import told_of, told_of_freshness, told_of_rule
 from doorbuster.scenario.freshness import FRESHNESS_KINDS, Freshness
-from doorbuster.scenario.journeys import CHANNELS, JOURNEYS, MIXES, STEPS, Journey
-from doorbuster.scenario.metrics import METRICS, PHASES, Metric, metric_of
 from doorbuster.scenario.model import Scenario
-from doorbuster.scenario.phases import Phase, phases, recorded_phases, seconds_of
-from doorbuster.scenario.reader import find_scenario, load_scenario, read_scenario, shipped_names
-from doorbuster.scenario.rules import EVERY_STEP, Rule
-from doorbuster.scenario.safety import AbortRule, Safety
-from doorbuster.scenario.schedule import (
+from doorbuster.scenario.planning.demand_groups import Clock, clocks_of
+from doorbuster.scenario.planning.estimate import Estimate, LaneEstimate, broken_off, estimate
+from doorbuster.scenario.planning.phases import Phase, phases, recorded_phases, seconds_of
+from doorbuster.scenario.planning.schedule import (
     Lane,
     Schedule,
     Seats,
@@ -24,14 +32,13 @@ from doorbuster.scenario.schedule import (
     plan_schedule,
     rate_at_per_s,
 )
+from doorbuster.scenario.reader import find_scenario, load_scenario, read_scenario, shipped_names
+from doorbuster.scenario.safety import AbortRule, Safety
 from doorbuster.scenario.schema import scenario_schema, schema_text
-from doorbuster.scenario.shape import Curve, Stage
-from doorbuster.scenario.stress import Offline, Reloads, Retries, WaitingRoom
-from doorbuster.scenario.target import Shop, Target
-from doorbuster.scenario.thresholds import Tag, Threshold, missing_sections
-from doorbuster.scenario.told import told_of, told_of_freshness, told_of_rule
-from doorbuster.scenario.visits import DEVICES, PAGES_UNSAID, Device, Pages, devices_given, ordering_shares
-from doorbuster.scenario.walks import WALKS, Walk
+from doorbuster.scenario.target.content_checks import EVERY_STEP, Rule
+from doorbuster.scenario.target.target import Shop, Target
+from doorbuster.scenario.thresholds.language import Tag, Threshold, missing_sections
+from doorbuster.scenario.thresholds.metrics import METRICS, PHASES, Metric, metric_of
 
 __all__ = [
     "CHANNELS",

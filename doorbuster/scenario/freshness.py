@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from doorbuster.scenario.faults import nearest, refuse, shown
-from doorbuster.scenario.strict import StrictModel
-from doorbuster.scenario.values import PositiveDurationS
+from doorbuster.scenario.parsing.diagnostics import nearest, refuse, shown
+from doorbuster.scenario.parsing.strict import StrictModel
+from doorbuster.scenario.parsing.values import PositiveDurationS
 
 FRESHNESS_KINDS = ("price", "stock", "basket")
 

@@ -13,20 +13,25 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, ValidationInfo, WithJsonSchema
 
 from doorbuster.errors import Problem, ScenarioError
-from doorbuster.scenario.channels import Channel, own_demand_rules, parse_channels
-from doorbuster.scenario.curve import rates_at_busiest
-from doorbuster.scenario.demand import Demand
-from doorbuster.scenario.document import Document
-from doorbuster.scenario.faults import Fault, attempt, faults_of, key_text, nearest
+from doorbuster.scenario.customers.channels import Channel, own_demand_rules, parse_channels
+from doorbuster.scenario.customers.journeys import CHANNELS, JOURNEYS, MIXES
+from doorbuster.scenario.customers.resilience import Offline
+from doorbuster.scenario.demand.demand import Demand
+from doorbuster.scenario.demand.rate_curve import rates_at_busiest
 from doorbuster.scenario.freshness import Freshness
-from doorbuster.scenario.journeys import CHANNELS, JOURNEYS, MIXES
-from doorbuster.scenario.merchants import merchant_rules
+from doorbuster.scenario.parsing.diagnostics import Fault, attempt, faults_of, key_text, nearest
+from doorbuster.scenario.parsing.document import Document
+from doorbuster.scenario.parsing.strict import StrictModel
+from doorbuster.scenario.parsing.values import DurationS, Text, schema_of, whole
 from doorbuster.scenario.safety import Safety
-from doorbuster.scenario.stress import Offline
-from doorbuster.scenario.strict import StrictModel
-from doorbuster.scenario.target import HIGHEST_SEED, Target, is_loopback, parse_url
-from doorbuster.scenario.thresholds import Threshold, parse_subject, read_thresholds, thresholds_schema
-from doorbuster.scenario.values import DurationS, Text, schema_of, whole
+from doorbuster.scenario.target.merchants import merchant_rules
+from doorbuster.scenario.target.target import HIGHEST_SEED, Target, is_loopback, parse_url
+from doorbuster.scenario.thresholds.language import (
+    Threshold,
+    parse_subject,
+    read_thresholds,
+    thresholds_schema,
+)
 from doorbuster.units import format_duration
 
 DEFAULT_SEED = 20041202
@@ -230,7 +235,7 @@ def _names(journeys: object) -> Iterable[object]:
 
 def _phases_exist(thresholds: object, demand: object) -> Iterator[Fault]:
     """A threshold on a phase that the curve does not have could only be inconclusive."""
-    from doorbuster.scenario.phases import phases_of_curve
+    from doorbuster.scenario.planning.phases import phases_of_curve
 
     if not isinstance(thresholds, dict):
         return

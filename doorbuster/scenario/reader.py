@@ -8,9 +8,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from doorbuster.errors import Problem, ScenarioError
-from doorbuster.scenario.document import LARGEST_CHARACTERS, Document, read_document
-from doorbuster.scenario.faults import faults_of, nearest
 from doorbuster.scenario.model import Scenario
+from doorbuster.scenario.parsing.diagnostics import faults_of, nearest
+from doorbuster.scenario.parsing.document import LARGEST_CHARACTERS, Document, read_document
 
 SUFFIXES = (".yaml", ".yml")
 

@@ -6,10 +6,16 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from doorbuster.scenario.faults import Fault, as_validation_error, collect, nearest, refuse, shown
-from doorbuster.scenario.strict import StrictModel
-from doorbuster.scenario.target import is_host
-from doorbuster.scenario.values import (
+from doorbuster.scenario.parsing.diagnostics import (
+    Fault,
+    as_validation_error,
+    collect,
+    nearest,
+    refuse,
+    shown,
+)
+from doorbuster.scenario.parsing.strict import StrictModel
+from doorbuster.scenario.parsing.values import (
     DURATION_PATTERN,
     SHARE_PATTERN,
     RequestsPerS,
@@ -18,6 +24,7 @@ from doorbuster.scenario.values import (
     share,
     whole,
 )
+from doorbuster.scenario.target.target import is_host
 
 ABORT_RATES = ("turned_away", "abandoned", "queued_out", "dropped", "http_req_failed")
 MOST_IN_FLIGHT = 1_000_000

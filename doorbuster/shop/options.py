@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from doorbuster.shop import settings as defaults
-from doorbuster.shop.room import STATUSES, STYLES, RoomSettings
+from doorbuster.shop.domain.waiting_room import STATUSES, STYLES, RoomSettings
 from doorbuster.units import parse_duration_s, parse_rate_per_s
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from doorbuster.errors import UsageError
-from doorbuster.shop.room import RoomSettings
+from doorbuster.shop.domain.waiting_room import RoomSettings
 
 PROFILE_NAMES = ("in-house-2004", "replatformed")
 LOOPBACK = "127.0.0.1"

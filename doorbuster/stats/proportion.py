@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from doorbuster.stats.blocks import FEWEST_BLOCKS, design_effect, effective_n, planned_effective_n
+from doorbuster.stats.design_effect import FEWEST_BLOCKS, design_effect, effective_n, planned_effective_n
 
 CONFIDENCE = 0.95
 STRETCHES = 30  # each is then long against the memory of a queue in a run of minutes

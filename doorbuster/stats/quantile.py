@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from doorbuster.records.histogram import Histogram, bin_index
-from doorbuster.stats.blocks import BLOCKS, FEWEST_BLOCKS, design_effect, effective_n
+from doorbuster.stats.design_effect import BLOCKS, FEWEST_BLOCKS, design_effect, effective_n
 from doorbuster.stats.proportion import CONFIDENCE
 from doorbuster.units import format_count, format_ratio
 

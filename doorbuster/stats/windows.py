@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from doorbuster.stats.censored import SurvivalCurve, censored_quantile, survival_curve
+from doorbuster.stats.latency_quantiles import ResponseQuantile, Stretch
 from doorbuster.stats.quantile import minimum_n, quantile_estimate
-from doorbuster.stats.response import ResponseQuantile, Stretch
 from doorbuster.units import format_count
 
 SLOW_FACTOR = 3.0

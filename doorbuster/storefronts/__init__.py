@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from doorbuster.storefronts.oscar import OscarShop
+from doorbuster.storefronts.oscar.driver import OscarShop
 from doorbuster.storefronts.protocol import (
     Assortment,
     Basket,
@@ -22,8 +22,8 @@ from doorbuster.storefronts.protocol import (
     Storefront,
     Visit,
 )
-from doorbuster.storefronts.reference import ReferenceShop
-from doorbuster.storefronts.vendure import VendureShop
+from doorbuster.storefronts.reference.driver import ReferenceShop
+from doorbuster.storefronts.vendure.driver import VendureShop
 
 DRIVERS: dict[str, type[Storefront]] = {
     driver.name: driver for driver in (ReferenceShop, VendureShop, OscarShop)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from doorbuster.records.batch import CounterSecond
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 from doorbuster.report import Section, load_analysis
 from doorbuster.scenario import Constant, Exponential, Lognormal, Uniform, read_scenario
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from doorbuster.capacity.search_result import SearchPlateau, SearchReading, SearchResult, find_search
 from doorbuster.errors import RecordError
-from doorbuster.records.run import Run
-from doorbuster.records.search import SearchPlateau, SearchReading, SearchResult, find_search
+from doorbuster.records.reader import Run
 from doorbuster.report import load_analysis
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 from doorbuster.records.schema import APPLICATION_ID, FILE_NAME
 from doorbuster.report import analyse_run
 

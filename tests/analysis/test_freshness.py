@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from doorbuster.errors import ScenarioError
-from doorbuster.load.changes import lacking, measured
+from doorbuster.load.freshness.product_edits import lacking, measured
 from doorbuster.records.batch import Batch, FreshnessReading
-from doorbuster.records.meta import RunMeta
-from doorbuster.records.run import Run
-from doorbuster.records.runfile import RunWriter
+from doorbuster.records.metadata import RunMeta
+from doorbuster.records.reader import Run
+from doorbuster.records.writer import RunWriter
 from doorbuster.report import load_analysis
 from doorbuster.scenario import read_scenario
 from doorbuster.storefronts import Product, ReferenceShop, Rejected, Storefront

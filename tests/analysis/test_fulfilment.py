@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from doorbuster.records.ledger import Ledger, LedgerLine, LedgerOrder
-from doorbuster.records.meta import RunMeta
-from doorbuster.records.run import Run
-from doorbuster.records.runfile import RunWriter
+from doorbuster.records.metadata import RunMeta
+from doorbuster.records.reader import Run
+from doorbuster.records.writer import RunWriter
 from doorbuster.report import load_analysis
 
 SCENARIO = """

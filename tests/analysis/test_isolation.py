@@ -9,9 +9,9 @@ import pytest
 
 from doorbuster.records.batch import Batch, CustomerCount, RequestSecond, SeriesKey
 from doorbuster.records.histogram import pack
-from doorbuster.records.meta import RunMeta
-from doorbuster.records.run import Run
-from doorbuster.records.runfile import RunWriter
+from doorbuster.records.metadata import RunMeta
+from doorbuster.records.reader import Run
+from doorbuster.records.writer import RunWriter
 from doorbuster.report import load_analysis
 
 FLASH = "{stages: [{for: 30s, at: 10%}, {for: 30s, at: 100%}]}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 from doorbuster.report import Section, load_analysis
 
 ROOT = Path(__file__).parents[2]

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from doorbuster.capacity.scaling_result import ScalingPoint, ScalingResult, find_scaling
+from doorbuster.capacity.search_result import SearchResult
+from doorbuster.capacity.usl import Scalability
 from doorbuster.cli import doorbuster
 from doorbuster.errors import RecordError
-from doorbuster.records.run import Run
-from doorbuster.records.scaling import ScalingPoint, ScalingResult, find_scaling
-from doorbuster.records.search import SearchResult
+from doorbuster.records.reader import Run
 from doorbuster.report import load_analysis
-from doorbuster.stats.usl import Scalability
 
 ROOT = Path(__file__).parents[2]
 PEAKED, SATURATED = Scalability(0.05, 0.002, 50.0), Scalability(0.05, 0.0, 50.0)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from doorbuster.records.batch import Batch, CustomerCount
-from doorbuster.records.run import Run
-from doorbuster.records.runfile import RunWriter
+from doorbuster.records.reader import Run
+from doorbuster.records.writer import RunWriter
 from doorbuster.report import Section, load_analysis
 
 ROOT = Path(__file__).parents[2]
@@ -335,14 +335,14 @@ def test_a_healthy_generator_is_trusted(open_peak):
 
 
 def test_the_section_and_the_gate_draw_the_same_lines():
-    from doorbuster.gate import integrity
+    from doorbuster.gate import validity
 
     lines = sys.modules[load_analysis(ROOT / "analysis" / "generator.py").__module__]
-    assert lines.MOST_LATE_P99_MS == integrity.MOST_LATE_P99_S * 1e3
-    assert lines.BUSY_CPU_RATIO == integrity.BUSY_CPU_RATIO
-    assert lines.MOST_BUSY_RATIO == integrity.MOST_BUSY_SECONDS_RATIO
-    assert lines.FEWEST_BUSY_SECONDS == integrity.FEWEST_BUSY_SECONDS
-    assert lines.MOST_DROPPED_RATIO == integrity.MOST_DROPPED_RATIO
+    assert lines.MOST_LATE_P99_MS == validity.MOST_LATE_P99_S * 1e3
+    assert lines.BUSY_CPU_RATIO == validity.BUSY_CPU_RATIO
+    assert lines.MOST_BUSY_RATIO == validity.MOST_BUSY_SECONDS_RATIO
+    assert lines.FEWEST_BUSY_SECONDS == validity.FEWEST_BUSY_SECONDS
+    assert lines.MOST_DROPPED_RATIO == validity.MOST_DROPPED_RATIO
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from doorbuster.records.batch import ArrivalCount, Batch, CustomerCount, OrderAttempt
-from doorbuster.records.meta import RunMeta
-from doorbuster.records.run import Run
-from doorbuster.records.runfile import RunWriter
+from doorbuster.records.metadata import RunMeta
+from doorbuster.records.reader import Run
+from doorbuster.records.writer import RunWriter
 
 RUN_ID = "20261127T080000-abc123"
 STARTED = 1_795_766_400

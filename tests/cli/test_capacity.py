@@ -11,11 +11,11 @@ import time
 
 import pytest
 
-from doorbuster.cli.plateaus import PlateauRunner, open_shop
-from doorbuster.gate.indicators import binding_thresholds
-from doorbuster.records.run import Run
+from doorbuster.capacity.load_step import Proposal, judge_plateau
+from doorbuster.capacity.runner import PlateauRunner, open_shop
+from doorbuster.capacity.threshold_indicators import binding_thresholds
+from doorbuster.records.reader import Run
 from doorbuster.scenario import load_scenario
-from doorbuster.stats.plateau import Proposal, judge_plateau
 
 SCENARIO = """
 title: "A tiny shop"

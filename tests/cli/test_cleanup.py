@@ -11,9 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from doorbuster.records.batch import Batch, OrderAttempt
-from doorbuster.records.meta import RunMeta
-from doorbuster.records.run import Run
-from doorbuster.records.runfile import RunWriter
+from doorbuster.records.metadata import RunMeta
+from doorbuster.records.reader import Run
+from doorbuster.records.writer import RunWriter
 
 RUN_ID = "20261127T080000-abc123"
 ANOTHER_RUN = "20261127T090000-def456"

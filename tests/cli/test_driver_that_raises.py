@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 
 DRIVER = """
 {top}

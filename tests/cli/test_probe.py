@@ -27,7 +27,7 @@ OTHERS = (
 )  # fmt: skip
 BROKEN_DRIVER = """
 from doorbuster.storefronts import Listing, Rejected
-from doorbuster.storefronts.reference import ReferenceShop
+from doorbuster.storefronts.reference.driver import ReferenceShop
 
 
 class MyShop(ReferenceShop):

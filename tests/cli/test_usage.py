@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from doorbuster.records.hlog import read_hlog
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import urllib.request
 
 import pytest
 
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 
 SCENARIO = """
 title: A shop that refuses everybody

@@ -7,7 +7,7 @@ import pytest
 
 from doorbuster.gate import CountTally, RateTally, TrendTally, Unknown, ValueTally, decide, format_margin
 from doorbuster.records.histogram import Histogram
-from doorbuster.scenario.thresholds import Threshold, read_thresholds
+from doorbuster.scenario.thresholds.language import Threshold, read_thresholds
 
 EMPTY = Histogram.empty()
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from doorbuster.gate.decide import decide
-from doorbuster.gate.judgement import RateTally, TrendTally
+from doorbuster.gate.threshold_result import RateTally, TrendTally
 from doorbuster.records.histogram import Histogram
-from doorbuster.scenario.thresholds import read_thresholds
-from doorbuster.stats.response import Stretch
+from doorbuster.scenario.thresholds.language import read_thresholds
+from doorbuster.stats.latency_quantiles import Stretch
 
 MU_PER_S, LENGTH_S, STRETCHES, RUNS = 100.0, 300.0, 30, 300
 NOBODY = Histogram.empty()

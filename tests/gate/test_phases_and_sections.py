@@ -10,7 +10,7 @@ from doorbuster.records.batch import Batch, CustomerCount, RequestSecond, Series
 from doorbuster.records.histogram import pack
 from doorbuster.report.section import Metric, Section
 from doorbuster.scenario import read_scenario
-from doorbuster.scenario.thresholds import read_thresholds
+from doorbuster.scenario.thresholds.language import read_thresholds
 
 STAGES = "stages: [{for: 25s, at: 20%}, {for: 20s, at: 100%}, {for: 15s, at: 20%}]"
 

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from one_step import Gate, Peak, Visitor
 
-from doorbuster.load.messages import ACKNOWLEDGED, BATCH
+from doorbuster.load.coordination.messages import ACKNOWLEDGED, BATCH
 
 __all__ = ["Gate", "Peak", "Visitor"]
 

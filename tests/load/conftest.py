@@ -24,7 +24,7 @@ import pytest
 
 from doorbuster.errors import RecordError
 from doorbuster.records.histogram import Histogram
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 from doorbuster.scenario import load_scenario, plan_schedule
 
 ROOT = Path(__file__).parent.parent.parent

@@ -19,11 +19,11 @@ from urllib.request import urlopen
 import numpy as np
 from locust.env import Environment  # patches the interpreter, so it comes first
 
-from doorbuster.load.generator import Assignment, Generator
-from doorbuster.load.target import Place
+from doorbuster.load.engine.generator import Assignment, Generator
+from doorbuster.load.target.endpoint import Place
 from doorbuster.records.batch import Batch
 from doorbuster.scenario import Schedule, load_scenario
-from doorbuster.scenario.schedule import Lane
+from doorbuster.scenario.planning.schedule import Lane
 
 LEAD_S = 0.2
 SCENARIO = """

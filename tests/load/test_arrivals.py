@@ -8,9 +8,9 @@ import gevent
 import numpy as np
 import pytest
 
-from doorbuster.load.arrivals import FULL_PAUSE_S, OpenDoor, Seat
+from doorbuster.load.engine.arrivals import FULL_PAUSE_S, OpenDoor, Seat
 from doorbuster.scenario import Schedule
-from doorbuster.scenario.schedule import Lane
+from doorbuster.scenario.planning.schedule import Lane
 
 pytestmark = pytest.mark.alone
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from doorbuster.load.behaviour import pages_law, patience_law, room_law, think_law, visit_law
+from doorbuster.load.customers.behaviour import pages_law, patience_law, room_law, think_law, visit_law
 from doorbuster.scenario import (
     Channel,
     Constant,

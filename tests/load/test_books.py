@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from doorbuster.load.books import joined, read_ledger, read_opening
+from doorbuster.load.target.ledger_reader import joined, read_ledger, read_opening
 from doorbuster.records.ledger import audit
 from doorbuster.storefronts import BookedOrder, Books, Line, StockRow
 

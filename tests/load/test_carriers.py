@@ -6,8 +6,8 @@ import gevent
 import pytest
 from gevent.pool import Group
 
-from doorbuster.load import carriers as module
-from doorbuster.load.carriers import Carriers
+from doorbuster.load.engine import greenlet_pool as module
+from doorbuster.load.engine.greenlet_pool import Carriers
 
 mood = ContextVar("mood", default="calm")
 

@@ -10,7 +10,7 @@ import urllib.request
 import numpy as np
 import pytest
 
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 from doorbuster.scenario import load_scenario, plan_schedule
 
 CEILING = 10

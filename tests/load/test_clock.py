@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from doorbuster.load.clock import Exchange, Reading, clock_offset
+from doorbuster.load.coordination.clock_sync import Exchange, Reading, clock_offset
 
 BOOTED_S = 70.0  # what our counter shows at Unix second 0
 

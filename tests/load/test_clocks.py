@@ -9,7 +9,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 
 pytestmark = [pytest.mark.alone, pytest.mark.truth]
 

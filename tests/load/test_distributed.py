@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from doorbuster.errors import RecordError
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 
 pytestmark = pytest.mark.alone
 

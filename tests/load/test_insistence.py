@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from doorbuster.load.insistence import BUDGET_MOST, BUDGET_START, RetryBudget, may_pass
+from doorbuster.load.customers.retry_policy import BUDGET_MOST, BUDGET_START, RetryBudget, may_pass
 
 STEADFAST = "{share: 100%, journeys: {order_status: 1}, patience: none"
 LATE_S = 0.15  # what a busy machine may add to a wait

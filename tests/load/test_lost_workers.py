@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from doorbuster.errors import ExitCode
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 
 pytestmark = [pytest.mark.truth, pytest.mark.alone]
 

@@ -21,9 +21,9 @@ from types import SimpleNamespace
 import pytest
 from greenlet import getcurrent, greenlet
 
-from doorbuster.load.errand import Leave
-from doorbuster.load.errands import Errands
-from doorbuster.load.insistence import Insistence
+from doorbuster.load.customers.model import Leave
+from doorbuster.load.customers.profiles import Errands
+from doorbuster.load.customers.retry_policy import Insistence
 from doorbuster.scenario import read_scenario
 from doorbuster.storefronts import Storefront
 

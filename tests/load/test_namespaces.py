@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 
 pytestmark = [pytest.mark.truth, pytest.mark.alone]
 

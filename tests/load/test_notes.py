@@ -5,9 +5,16 @@ from __future__ import annotations
 import msgpack
 import pytest
 
+from doorbuster.load.engine.recorder import Recorder
+from doorbuster.load.engine.side_metrics import (
+    KEPT,
+    MORE_ENTRIES,
+    MOST_ENTRIES,
+    SAMPLES,
+    Entry,
+    server_timing,
+)
 from doorbuster.load.http.exchange import Exchange
-from doorbuster.load.notes import KEPT, MORE_ENTRIES, MOST_ENTRIES, SAMPLES, Entry, server_timing
-from doorbuster.load.recorder import Recorder
 from doorbuster.records.batch import Batch, CounterSecond, HealthSecond, SeriesKey
 from doorbuster.records.histogram import Histogram, pack
 

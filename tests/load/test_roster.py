@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from doorbuster.load.roster import SILENCE_LIMIT_S, Roster
+from doorbuster.load.coordination.worker_registry import SILENCE_LIMIT_S, Roster
 from doorbuster.records.batch import ArrivalCount, Batch, CustomerCount
 from doorbuster.scenario import Schedule
-from doorbuster.scenario.schedule import Lane, Seats
+from doorbuster.scenario.planning.schedule import Lane, Seats
 
 LANES = (Lane("web", "buy"), Lane("store", "till_sale"))
 WORKERS = ("ann", "bob", "cid")

@@ -12,10 +12,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from doorbuster.load.books import read_ledger, read_opening
-from doorbuster.load.shop_clock import ShopClock, books_since
+from doorbuster.load.target.ledger_reader import read_ledger, read_opening
+from doorbuster.load.target.shop_clock import ShopClock, books_since
 from doorbuster.records.ledger import audit
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 from doorbuster.storefronts import BookedOrder, Books, StockRow
 
 NOW = 1_102_000_000.0
@@ -45,7 +45,7 @@ class Town:
 
 @pytest.fixture(autouse=True)
 def our_clock(monkeypatch):
-    monkeypatch.setattr("doorbuster.load.shop_clock.time", lambda: NOW)
+    monkeypatch.setattr("doorbuster.load.target.shop_clock.time", lambda: NOW)
 
 
 @pytest.mark.parametrize("ahead_s", [-86_400.0, -600.0, -61.0, 0.0, 61.0, 600.0, 86_400.0])

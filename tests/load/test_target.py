@@ -5,7 +5,7 @@ from threading import Thread
 
 import pytest
 
-from doorbuster.load.target import TargetError, read_assortment
+from doorbuster.load.target.endpoint import TargetError, read_assortment
 from doorbuster.storefronts import ReferenceShop
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from doorbuster.load.roster import SILENCE_LIMIT_S
-from doorbuster.records.run import Run
+from doorbuster.load.coordination.worker_registry import SILENCE_LIMIT_S
+from doorbuster.records.reader import Run
 
 pytestmark = pytest.mark.alone
 

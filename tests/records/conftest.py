@@ -11,7 +11,7 @@ from hypothesis import settings
 
 from doorbuster.records.batch import Batch, RequestSecond, SeriesKey
 from doorbuster.records.histogram import pack
-from doorbuster.records.meta import RunMeta
+from doorbuster.records.metadata import RunMeta
 
 # The same examples each time, so that a red build is red again; no deadline: the machine may be busy.
 settings.register_profile("house", derandomize=True, deadline=None)

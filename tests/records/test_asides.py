@@ -10,15 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from doorbuster.records.asides import (
-    Connecting,
-    CounterKey,
-    LaterRequests,
-    Parts,
-    ServerEntry,
-    ServerTimes,
-    WeightedTimes,
-)
 from doorbuster.records.batch import (
     ConnectSecond,
     CounterSecond,
@@ -30,9 +21,18 @@ from doorbuster.records.batch import (
     ThinkSecond,
 )
 from doorbuster.records.histogram import Histogram, pack
-from doorbuster.records.run import Run
-from doorbuster.records.runfile import RunWriter
+from doorbuster.records.reader import Run
 from doorbuster.records.schema import FILE_NAME, SCHEMA_VERSION, TABLES
+from doorbuster.records.side_metrics import (
+    Connecting,
+    CounterKey,
+    LaterRequests,
+    Parts,
+    ServerEntry,
+    ServerTimes,
+    WeightedTimes,
+)
+from doorbuster.records.writer import RunWriter
 
 SERIES = SeriesKey("web", "buy", "pay", "ok", "")
 FORMAT_1 = Path(__file__).with_name("format_1.sql")

@@ -10,8 +10,8 @@ import pytest
 from doorbuster.records.export import export_hlog
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.hlog import read_hlog
-from doorbuster.records.run import Run
-from doorbuster.records.runfile import RunWriter
+from doorbuster.records.reader import Run
+from doorbuster.records.writer import RunWriter
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from doorbuster.records import runfile
+from doorbuster.records import writer as runfile
 from doorbuster.records.batch import (
     ArrivalCount,
     Batch,
@@ -25,9 +25,9 @@ from doorbuster.records.batch import (
 )
 from doorbuster.records.histogram import Histogram, pack
 from doorbuster.records.ledger import Ledger, LedgerLine, LedgerOrder, LedgerStock
-from doorbuster.records.meta import Balance, Gauge, WorkerReports
-from doorbuster.records.run import Run
-from doorbuster.records.runfile import RunWriter
+from doorbuster.records.metadata import Balance, Gauge, WorkerReports
+from doorbuster.records.reader import Run
+from doorbuster.records.writer import RunWriter
 
 PLAN = {"web": np.array([2, 0, 3, 0, 0, 0, 0, 0, 0, 1])}
 PAY = SeriesKey("web", "buy", "pay", "ok", "")
@@ -99,9 +99,9 @@ def test_sums_equal_a_slow_loop(
     writer, run, make_batch, monkeypatch, seed, dense_cells, one_word, bucket_s, kept_s
 ):
     monkeypatch.setattr("doorbuster.records.requests.grain_s", lambda _: kept_s)
-    monkeypatch.setattr("doorbuster.records.grain._ENTRIES_AT_ONCE", 20)
-    monkeypatch.setattr("doorbuster.records.grain._DENSE_WORTH", dense_cells)
-    monkeypatch.setattr("doorbuster.records.grain._ONE_WORD", one_word)
+    monkeypatch.setattr("doorbuster.records.rollup._ENTRIES_AT_ONCE", 20)
+    monkeypatch.setattr("doorbuster.records.rollup._DENSE_WORTH", dense_cells)
+    monkeypatch.setattr("doorbuster.records.rollup._ONE_WORD", one_word)
     monkeypatch.setattr("doorbuster.records.scan._WINDOW_BYTES", 300)
     monkeypatch.setattr("doorbuster.records.scan._FIRST_WINDOW", {"rowid": 7, "second": 2})
     monkeypatch.setattr("doorbuster.records.tally.DENSE_CELLS", dense_cells)
@@ -136,7 +136,7 @@ def test_sums_equal_a_slow_loop(
 
 
 def test_requests_that_never_got_a_first_byte_have_no_time_of_it(writer, run, make_batch, monkeypatch):
-    monkeypatch.setattr("doorbuster.records.grain._ENTRIES_AT_ONCE", 1)
+    monkeypatch.setattr("doorbuster.records.rollup._ENTRIES_AT_ONCE", 1)
     answered, cut_off = (
         make_batch(0, {(1, "pay"): [8, 12]}),
         make_batch(1, {(1, "search"): [9], (2, "pay"): [4]}),

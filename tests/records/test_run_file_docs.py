@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from doorbuster.records.meta import RunMeta
-from doorbuster.records.run import Run
-from doorbuster.records.runfile import ERRORS_PER_SERIES, SLOWEST_PER_SERIES, RunWriter
+from doorbuster.records.metadata import RunMeta
+from doorbuster.records.reader import Run
 from doorbuster.records.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES
+from doorbuster.records.writer import ERRORS_PER_SERIES, SLOWEST_PER_SERIES, RunWriter
 
 PAGE = (Path(__file__).parents[2] / "docs" / "run-file.md").read_text(encoding="utf-8")
 

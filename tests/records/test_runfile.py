@@ -18,9 +18,9 @@ import pytest
 
 from doorbuster.errors import RecordError
 from doorbuster.records.histogram import Histogram
-from doorbuster.records.run import Run
-from doorbuster.records.runfile import RunWriter
+from doorbuster.records.reader import Run
 from doorbuster.records.schema import FILE_NAME, SCHEMA_VERSION
+from doorbuster.records.writer import RunWriter
 
 RECORDER = """
 import sys
@@ -28,8 +28,8 @@ from pathlib import Path
 import numpy as np
 from doorbuster.records.batch import Batch, RequestSecond, SeriesKey
 from doorbuster.records.histogram import pack
-from doorbuster.records.meta import RunMeta
-from doorbuster.records.runfile import RunWriter
+from doorbuster.records.metadata import RunMeta
+from doorbuster.records.writer import RunWriter
 
 meta = RunMeta(
     run_id="r1", title="t", scenario_name="s", scenario_text="", storefront="reference", target_url="",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 
 BUILDER = Path(__file__).parents[1] / "report" / "peak_builder.py"
 

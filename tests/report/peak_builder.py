@@ -33,8 +33,8 @@ from doorbuster.records.batch import (
 )  # fmt: skip
 from doorbuster.records.histogram import pack
 from doorbuster.records.ledger import Ledger, LedgerLine, LedgerOrder, LedgerStock
-from doorbuster.records.meta import RunMeta
-from doorbuster.records.runfile import RunWriter
+from doorbuster.records.metadata import RunMeta
+from doorbuster.records.writer import RunWriter
 
 SCENARIO = """\
 title: "A sale, simulated"

@@ -11,12 +11,12 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
-from doorbuster.report.charts import chart_table, render_svg
-from doorbuster.report.heat import heat_row, level_of
-from doorbuster.report.palette import CYCLE, INKS
+from doorbuster.report.figures.charts import chart_table, render_svg
+from doorbuster.report.figures.heatmap import heat_row, level_of
+from doorbuster.report.figures.palette import CYCLE, INKS
+from doorbuster.report.render.terminal import print_section
+from doorbuster.report.render.text import width_pt_of
 from doorbuster.report.section import Chart, Column, Mark, Section, Series, Table, bucket_s
-from doorbuster.report.terminal import print_section
-from doorbuster.report.text import width_pt_of
 
 LINES = Chart(
     "lines", "t", "time", "customers", (0.0, 10.0, 20.0, 30.0),

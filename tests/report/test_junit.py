@@ -7,9 +7,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from doorbuster.gate import judge, verdict
-from doorbuster.records.run import Run
-from doorbuster.report.junit import render_junit
-from doorbuster.scenario.thresholds import read_thresholds
+from doorbuster.records.reader import Run
+from doorbuster.report.render.junit import render_junit
+from doorbuster.scenario.thresholds.language import read_thresholds
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ import pytest
 from doorbuster.errors import RecordError
 from doorbuster.gate import judge, verdict
 from doorbuster.records.batch import Event
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 from doorbuster.report import Chart, Column, Metric, Section, Series, Table, analyse_run, write_report
 from doorbuster.scenario import read_scenario
-from doorbuster.scenario.thresholds import read_thresholds
+from doorbuster.scenario.thresholds.language import read_thresholds
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = (

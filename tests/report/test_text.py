@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from doorbuster.report.section import Column, Metric
-from doorbuster.report.text import (
+from doorbuster.report.render.text import (
     clean,
     format_cell,
     format_clock,
@@ -14,6 +13,7 @@ from doorbuster.report.text import (
     markdown_text,
     one_line,
 )
+from doorbuster.report.section import Column, Metric
 
 
 @pytest.mark.parametrize(

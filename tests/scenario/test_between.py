@@ -7,8 +7,8 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from doorbuster.scenario.between import Between, product
-from doorbuster.scenario.demand import Demand
+from doorbuster.scenario.demand.demand import Demand
+from doorbuster.scenario.parsing.interval import Between, product
 
 CURVE = {"stages": [{"for": "1h", "at": "100%"}]}
 

@@ -9,20 +9,20 @@ import pytest
 import yaml
 
 from doorbuster.scenario import CHANNELS, JOURNEYS, METRICS, STEPS, read_scenario
-from doorbuster.scenario.behaviour import LAWS, PATIENCE, Patience
-from doorbuster.scenario.channels import Channel
-from doorbuster.scenario.demand import Annual, Demand
+from doorbuster.scenario.customers.behaviour import LAWS, PATIENCE, Patience
+from doorbuster.scenario.customers.channels import Channel
+from doorbuster.scenario.customers.client_profile import DEVICES, Device
+from doorbuster.scenario.customers.resilience import Offline, Reloads, Retries, WaitingRoom
+from doorbuster.scenario.demand.curve_spec import Curve, Stage
+from doorbuster.scenario.demand.demand import Annual, Demand
 from doorbuster.scenario.freshness import Freshness
-from doorbuster.scenario.metrics import AGGREGATIONS, PHASES
 from doorbuster.scenario.model import DEFAULT_SEED, Scenario
-from doorbuster.scenario.rules import Rule
 from doorbuster.scenario.safety import ABORT_RATES, Safety
-from doorbuster.scenario.shape import Curve, Stage
-from doorbuster.scenario.shop import PROFILES, PartFault, RoomKnobs, Shop
-from doorbuster.scenario.stress import Offline, Reloads, Retries, WaitingRoom
-from doorbuster.scenario.target import STOREFRONTS, Target
-from doorbuster.scenario.thresholds import ThresholdEntry
-from doorbuster.scenario.visits import DEVICES, Device
+from doorbuster.scenario.target.content_checks import Rule
+from doorbuster.scenario.target.embedded_shop import PROFILES, PartFault, RoomKnobs, Shop
+from doorbuster.scenario.target.target import STOREFRONTS, Target
+from doorbuster.scenario.thresholds.language import ThresholdEntry
+from doorbuster.scenario.thresholds.metrics import AGGREGATIONS, PHASES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "scenario.md").read_text(encoding="utf-8")
 WORDS = set(re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL)))

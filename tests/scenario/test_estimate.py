@@ -7,7 +7,7 @@ import random
 import pytest
 
 from doorbuster.scenario import JOURNEYS, WALKS, broken_off, estimate, load_scenario, read_scenario
-from doorbuster.scenario.journeys import ORDER_STEPS
+from doorbuster.scenario.customers.journeys import ORDER_STEPS
 
 TEXT = """\
 title: t

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from doorbuster.errors import ScenarioError
 from doorbuster.scenario import Scenario, plan_schedule, read_scenario
-from doorbuster.scenario.journeys import CHANNELS, JOURNEYS
-from doorbuster.scenario.metrics import METRICS
+from doorbuster.scenario.customers.journeys import CHANNELS, JOURNEYS
+from doorbuster.scenario.thresholds.metrics import METRICS
 
 WORDS = [
     *("title", "target", "shop", "profile", "url", "demand", "peak", "curve", "stages", "for", "to", "at"),

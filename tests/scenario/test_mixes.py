@@ -6,7 +6,7 @@ import pytest
 
 from doorbuster.errors import ScenarioError
 from doorbuster.scenario import JOURNEYS, MIXES, WALKS, read_scenario
-from doorbuster.scenario.journeys import WALK_STEPS
+from doorbuster.scenario.customers.journeys import WALK_STEPS
 
 
 def visits_per_order(mix: str, step: str) -> float:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from doorbuster.capacity.plateau_scenario import Level, plateau_text
 from doorbuster.errors import ScenarioError
 from doorbuster.scenario import estimate, expected_customers, plan_schedule, rate_at_per_s, read_scenario
-from doorbuster.scenario.plateau import Level, plateau_text
 
 TEXT = """\
 title: the website opens the sale, the tills have their lunch hour

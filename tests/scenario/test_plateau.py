@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import yaml
 
+from doorbuster.capacity.plateau_scenario import Level, plateau_text, seats_text
 from doorbuster.scenario import load_scenario, phases, read_scenario
-from doorbuster.scenario.plateau import Level, plateau_text, seats_text
 
 
 def without_demand(scenario):

@@ -21,7 +21,7 @@ from doorbuster.scenario import (
     load_scenario,
     read_scenario,
 )
-from doorbuster.scenario.journeys import CHANNELS, DEFAULT_PATIENCE
+from doorbuster.scenario.customers.journeys import CHANNELS, DEFAULT_PATIENCE
 
 DESIGN = """\
 title: "M&S, 2 December 2004: the one-day Christmas sale"

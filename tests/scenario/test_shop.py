@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from doorbuster.errors import ScenarioError
-from doorbuster.scenario import shop as knobs
+from doorbuster.scenario.target import embedded_shop as knobs
 from doorbuster.shop import __main__ as command
-from doorbuster.shop import parts, room, settings
+from doorbuster.shop import settings
+from doorbuster.shop.domain import dependencies as parts
+from doorbuster.shop.domain import waiting_room as room
 
 EVERY_KNOB = """target: {shop: {profile: replatformed, workers: 2, query_time: 5ms,
   warehouse_rate: 2 orders/s,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from doorbuster.scenario.metrics import AGGREGATIONS, METRICS
-from doorbuster.scenario.thresholds import Tag, missing_sections, read_thresholds
+from doorbuster.scenario.thresholds.language import Tag, missing_sections, read_thresholds
+from doorbuster.scenario.thresholds.metrics import AGGREGATIONS, METRICS
 
 PARSED = [
     ("milliseconds as in k6", "http_req_duration", "p(95)<200", ("p", 95.0, "<", 200.0, "ms")),

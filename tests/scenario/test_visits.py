@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from doorbuster.scenario import Device, Pages, devices_given, estimate, ordering_shares, told_of
-from doorbuster.scenario.visits import parse_pages
+from doorbuster.scenario.customers.client_profile import parse_pages
 
 TOLD = """\
 35 % come by desktop (14.8 % of those want to order), 65 % come by mobile (7.41 % of those want to order)

@@ -8,7 +8,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from doorbuster.scenario.walks import START, WALKS
+from doorbuster.scenario.customers.page_chain import START, WALKS
 
 # TPC-W specification 1.8, page 94: web interactions in percent.
 PRINTED = {

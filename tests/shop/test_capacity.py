@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from doorbuster.shop.profiles import PROFILES, capacity_statement
+from doorbuster.shop.domain.profiles import PROFILES, capacity_statement
 from doorbuster.shop.settings import ShopSettings
 
 pytestmark = pytest.mark.alone

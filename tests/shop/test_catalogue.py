@@ -7,7 +7,7 @@ import statistics
 
 import pytest
 
-from doorbuster.shop.catalogue import OPENING_UNITS_LEAST, make_catalogue, popularity_shares
+from doorbuster.shop.domain.catalogue import OPENING_UNITS_LEAST, make_catalogue, popularity_shares
 
 
 @pytest.fixture(scope="module")

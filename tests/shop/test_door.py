@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import pytest
 
 from doorbuster.errors import UsageError
-from doorbuster.shop.room import RoomSettings, WaitingRoom
+from doorbuster.shop.domain.waiting_room import RoomSettings, WaitingRoom
 from doorbuster.shop.settings import ShopSettings
 
 

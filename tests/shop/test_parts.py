@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from doorbuster.shop.parts import EASE, Fault, Parts, Trouble
+from doorbuster.shop.domain.dependencies import EASE, Fault, Parts, Trouble
 
 
 class Clock:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from doorbuster.shop.warehouse import PickingPace
+from doorbuster.shop.domain.warehouse import PickingPace
 
 
 @pytest.mark.parametrize("rate_per_s", [0.0, 0.3, 5.0, 123.4])

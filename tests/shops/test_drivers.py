@@ -10,9 +10,9 @@ from random import Random
 
 import pytest
 
-from doorbuster.load.target import PlainClient, read_assortment
+from doorbuster.load.target.endpoint import PlainClient, read_assortment
 from doorbuster.storefronts import DRIVERS, Basket, Line, Rejected, Visit
-from doorbuster.storefronts.vendure import VendureShop
+from doorbuster.storefronts.vendure.driver import VendureShop
 
 pytestmark = pytest.mark.shops
 SHOPS = ("vendure", "oscar")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from doorbuster.records.ledger import LedgerStock, audit
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 
 pytestmark = pytest.mark.shops
 HERE = Path(__file__).parent

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from doorbuster.records.histogram import Histogram
-from doorbuster.stats.agreement import (
+from doorbuster.stats.goodness_of_fit import (
     compare_curve,
     compare_dispersion,
     compare_mean_us,

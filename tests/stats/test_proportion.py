@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doorbuster.stats.blocks import design_effect, effective_n
+from doorbuster.stats.design_effect import design_effect, effective_n
 from doorbuster.stats.proportion import clopper_pearson, clustered_proportion, wilson
 
 COUNTS = st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
@@ -88,7 +88,7 @@ def test_a_single_block_counts_as_a_single_trial():
 
 def test_importing_the_statistics_does_not_load_scipy():
     program = (
-        "import sys, doorbuster.stats.quantile, doorbuster.stats.proportion, doorbuster.stats.steady;"
+        "import sys, doorbuster.stats.quantile, doorbuster.stats.proportion, doorbuster.stats.warmup;"
         "assert 'scipy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from doorbuster.records.histogram import Histogram
-from doorbuster.stats.blocks import planned_design_effect
+from doorbuster.stats.design_effect import planned_design_effect
+from doorbuster.stats.latency_quantiles import Stretch, response_quantiles
 from doorbuster.stats.quantile import minimum_n, quantile_estimate, quantile_over_seconds
-from doorbuster.stats.response import Stretch, response_quantiles
 
 NOBODY = Histogram.empty()
 

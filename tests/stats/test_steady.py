@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doorbuster.stats.steady import mser
+from doorbuster.stats.warmup import mser
 
 T = np.arange(1000)
 NOISE = (7919 * T % 13) / 13

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from doorbuster.records.histogram import Histogram
-from doorbuster.stats.response import Stretch
+from doorbuster.stats.latency_quantiles import Stretch
 from doorbuster.stats.windows import Slow, find_slow, window_quantiles
 
 BASELINE = "three times the baseline"

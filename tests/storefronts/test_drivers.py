@@ -8,11 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from doorbuster.scenario.target import STOREFRONTS
+from doorbuster.scenario.target.target import STOREFRONTS
 from doorbuster.storefronts import DRIVERS, Assortment, Line, Rejected
-from doorbuster.storefronts.mark import order_mark, read_mark
-from doorbuster.storefronts.oscar import OscarShop, _pence, _slug
-from doorbuster.storefronts.vendure import VendureShop
+from doorbuster.storefronts.order_tag import order_mark, read_mark
+from doorbuster.storefronts.oscar.driver import OscarShop, _pence, _slug
+from doorbuster.storefronts.vendure.driver import VendureShop
 
 SOLD = Assortment(
     skus=("A1", "B2"), cumulative_weights=(1.0, 2.0), search_terms=("tea",),

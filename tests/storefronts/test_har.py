@@ -8,8 +8,8 @@ from importlib.resources import files
 
 import pytest
 
-from doorbuster.storefronts.har import read_har
-from doorbuster.storefronts.har_driver import driver_text, steps_of
+from doorbuster.storefronts.har.driver_draft import driver_text, steps_of
+from doorbuster.storefronts.har.recording import read_har
 
 SHOP = "https://shop.example"
 

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from doorbuster.shop import credentials, orders
+from doorbuster.shop.domain import credentials, orders
 from doorbuster.storefronts import Basket, Line, Listing, Order, ReferenceShop, Rejected
-from doorbuster.storefronts import reference_base as base
-from doorbuster.storefronts.reference import ReferenceProgram
-from doorbuster.storefronts.vendure import VendureShop
+from doorbuster.storefronts.reference import base
+from doorbuster.storefronts.reference.driver import ReferenceProgram
+from doorbuster.storefronts.vendure.driver import VendureShop
 
 CUSTOMER_STEPS = (
     "home", "category", "search", "landing", "product", "recommendations", "add_to_basket", "basket",

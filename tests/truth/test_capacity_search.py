@@ -20,7 +20,7 @@ import urllib.request
 import pytest
 from scipy.optimize import brentq
 
-from doorbuster.records.search import find_search
+from doorbuster.capacity.search_result import find_search
 
 pytestmark = [pytest.mark.truth, pytest.mark.alone]
 

@@ -10,7 +10,7 @@ import pytest
 
 from doorbuster.errors import ExitCode
 from doorbuster.records.histogram import Histogram
-from doorbuster.records.run import Run
+from doorbuster.records.reader import Run
 from doorbuster.scenario import load_scenario, plan_schedule
 
 pytestmark = pytest.mark.truth

@@ -1,6 +1,7 @@
 """An HTTP/1.1 client for load: gevent sockets, llhttp, one record per hop, failures as values.
 
-Needs gevent, not Locust, and no monkey-patching; `doorbuster.load.http_user` joins it to Locust.
+Needs gevent, but neither Locust nor monkey-patching; `doorbuster.load.locust_plugin.http_user` joins it to
+Locust.
 """
 
 from __future__ import annotations

@@ -24,15 +24,15 @@ import gevent
 
 from doorbuster.load.http.basic_auth import basic_auth
 from doorbuster.load.http.body import NO_BODY, Body, Data, Files, body_of
-from doorbuster.load.http.courier import Answer, Courier
 from doorbuster.load.http.exchange import Exchange, RequestFailed
+from doorbuster.load.http.executor import Answer, Courier
 from doorbuster.load.http.headers import NO_HEADERS, ExtraHeaders, header_value
-from doorbuster.load.http.native import mypyc_attr
+from doorbuster.load.http.mypyc_compat import mypyc_attr
 from doorbuster.load.http.redirect import REDIRECTS, follow
-from doorbuster.load.http.rendering import extra_for_another_origin, extra_headers
+from doorbuster.load.http.request_encoding import extra_for_another_origin, extra_headers
+from doorbuster.load.http.request_target import Params, Target, target_of, with_params
 from doorbuster.load.http.response import CaughtResponse, Response
 from doorbuster.load.http.settings import HttpSettings, Timeouts, timeouts_from
-from doorbuster.load.http.target import Params, Target, target_of, with_params
 
 Timeout = float | tuple[float | None, float | None] | Timeouts | None
 SHORTEST_LIMIT_S: Final = 0.001  # what a request gets that starts after its deadline

@@ -19,9 +19,9 @@ from typing import Any, Final
 import httptools
 
 from doorbuster.load.http.exchange import RequestFailed
+from doorbuster.load.http.gevent_socket import RECEIVE_BYTES, WaitingSocket
 from doorbuster.load.http.headers import ResponseHeaders
 from doorbuster.load.http.tls import TlsChannel, tls_detail
-from doorbuster.load.http.waiting import RECEIVE_BYTES, WaitingSocket
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _H: Final = ord("H")

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from doorbuster.load.http.dates import unix_s_of
-from doorbuster.load.http.target import Target
+from doorbuster.load.http.request_target import Target
 
 _NEVER: Final = float("inf")
 _IP_ADDRESS: Final = re.compile(r"[\d.]+|.*:.*")

@@ -13,7 +13,7 @@ from math import inf
 from gevent.event import Event
 
 from doorbuster.load.http.connection import Connection
-from doorbuster.load.http.dial import Dialler
+from doorbuster.load.http.connector import Dialler
 from doorbuster.load.http.exchange import RequestFailed
 from doorbuster.load.http.proxy import Proxy
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
+from doorbuster.load.http.request_target import Target, target_of
 from doorbuster.load.http.settings import HttpSettings
-from doorbuster.load.http.target import Target, target_of
 
 
 class Proxy(NamedTuple):

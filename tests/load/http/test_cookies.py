@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from doorbuster.load.http.cookies import CookieJar
-from doorbuster.load.http.target import target_of
+from doorbuster.load.http.request_target import target_of
 
 NOW = 1_800_000_000.0
 

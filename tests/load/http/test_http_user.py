@@ -144,7 +144,7 @@ def test_the_event_has_every_field_locust_documents(server, tmp_path):
     file.write_text(
         "import json, sys\n"
         "from locust import task, events, constant\n"
-        "from doorbuster.load.http_user import HttpUser\n"
+        "from doorbuster.load.locust_plugin.http_user import HttpUser\n"
         "class OneUser(HttpUser):\n"
         "    wait_time = constant(60)\n"
         "    def context(self):\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from locust import constant, task
 
-from doorbuster.load.http_user import HttpUser
+from doorbuster.load.locust_plugin.http_user import HttpUser
 
 
 class ApiUser(HttpUser):

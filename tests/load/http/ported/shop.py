@@ -6,7 +6,7 @@ import random
 
 from locust import SequentialTaskSet, TaskSet, constant, tag, task
 
-from doorbuster.load.http_user import HttpUser
+from doorbuster.load.locust_plugin.http_user import HttpUser
 
 
 class Browse(TaskSet):

@@ -1,0 +1,1 @@
+"""The highest arrival rate that meets the thresholds: search, evidence, answer, scaling law."""

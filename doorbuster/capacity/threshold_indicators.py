@@ -1,0 +1,132 @@
+"""The thresholds of a scenario as what the capacity search reads: counts per second on one plateau.
+
+Rules of this module:
+- Only promises that more load can break are indicators: upper bounds on times and failures, lower bounds on
+  success, nothing lost or oversold. "customers count>=100" is about the size of a run and is left out.
+- A second counts from the end of settling. Requests belong to the second in which they were due.
+- Thresholds of severity "warn" bind too when there are no others.
+- A promise about times is about requests that were answered. Where no threshold counts the failures, a failed
+  request is one that was not answered in time: a shop must not hold by refusing everybody quickly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from doorbuster.capacity.indicator import Count, Indicator, Latencies, Ratio
+from doorbuster.gate.accumulate import AUDITED, KINDS, Measured, Selector, customer_rate
+from doorbuster.gate.threshold_result import CountTally
+from doorbuster.records.histogram import middle_us
+from doorbuster.records.reader import Run
+from doorbuster.scenario.thresholds.language import Threshold
+from doorbuster.scenario.thresholds.metrics import METRICS
+
+_MOST_RATIO = 1 - 1e-9
+_COUNT_FAILURES = frozenset(("http_req_failed", "can_browse", "can_order", "served", "turned_away"))
+
+
+def binding_thresholds(thresholds: Iterable[Threshold]) -> tuple[Threshold, ...]:
+    """Those of the thresholds that a higher rate can break; the failing ones, or else the warnings."""
+    found = [threshold for threshold in thresholds if _binds(threshold)]
+    failing = [threshold for threshold in found if threshold.severity == "fail"]
+    return tuple(failing or found)
+
+
+def indicators(
+    run: Run, thresholds: Sequence[Threshold], *, first: int, seconds: int
+) -> tuple[Indicator, ...]:
+    """One indicator for each of `binding_thresholds`, over `seconds` from second `first` on."""
+    measured = Measured(run)
+    failures_late = not any(threshold.metric in _COUNT_FAILURES for threshold in thresholds)
+    return tuple(_indicator(measured, one, first, seconds, failures_late=failures_late) for one in thresholds)
+
+
+def _binds(threshold: Threshold) -> bool:
+    metric = METRICS.get(threshold.metric)
+    upper = threshold.operator in ("<", "<=")
+    if metric is None or threshold.metric in ("lateness", "dropped"):
+        return False
+    if any(tag.name == "phase" for tag in threshold.tags):
+        return False
+    if metric.kind == "trend":
+        return upper and threshold.aggregation in ("p", "med", "avg", "max")
+    if metric.kind == "rate":
+        good = threshold.metric in ("can_browse", "can_order", "served")
+        return threshold.operator in (">", ">=") if good else upper
+    return threshold.metric in (*AUDITED, "orders_refused") and threshold.operator in ("<", "<=", "==")
+
+
+def _indicator(
+    measured: Measured, threshold: Threshold, first: int, seconds: int, *, failures_late: bool
+) -> Indicator:
+    kind = METRICS[threshold.metric].kind
+    if kind == "trend":
+        return _of_times(measured.run, threshold, first, seconds, failures_late=failures_late)
+    if kind == "counter":
+        tally = measured.tally(threshold)
+        count = float(tally.count) if isinstance(tally, CountTally) else 0.0
+        return Count(str(threshold), threshold.bound, count)
+    return _of_rate(measured, threshold, first, seconds)
+
+
+def _of_times(run: Run, threshold: Threshold, first: int, seconds: int, *, failures_late: bool) -> Indicator:
+    select = Selector.of(threshold)
+    taken, late = set(select.timed_outcomes), {"abandoned"}
+    if failures_late and "ok" in taken:
+        late = {"abandoned", "failed"}
+        taken |= late
+    found = run.histograms_by(
+        lambda series: series.outcome if series.outcome in taken and select.takes_series(series) else None,
+        KINDS[threshold.metric],
+        1,
+        seconds=(first, first + seconds),
+    )
+    given_up, times = np.zeros(seconds), []
+    for (outcome, second), histogram in found.items():
+        if outcome in late:
+            given_up[second - first] += histogram.n
+        else:
+            at = np.full(histogram.bins.size, second - first)
+            times.append((at, middle_us(histogram.bins) / 1e3, histogram.bin_counts.astype(np.float64)))
+    at, value, count = (
+        (np.concatenate(column) for column in zip(*times, strict=True))
+        if times
+        else (np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
+    )
+    name = str(threshold)
+    if threshold.aggregation == "avg":
+        sums = np.bincount(at, weights=value * count, minlength=seconds) + given_up * threshold.bound
+        return Ratio(
+            name, threshold.bound, sums, np.bincount(at, weights=count, minlength=seconds) + given_up
+        )
+    share = 1 - (threshold.percentile or 0.0) / 100
+    if threshold.aggregation == "max" or share <= 1 - _MOST_RATIO:
+        return Count(name, 0.0, float(count[value > threshold.bound].sum() + given_up.sum()))
+    return Latencies(name, threshold.bound, min(share, _MOST_RATIO), at, value, count, given_up)
+
+
+def _of_rate(measured: Measured, threshold: Threshold, first: int, seconds: int) -> Indicator:
+    select, k, n = Selector.of(threshold), np.zeros(seconds), np.zeros(seconds)
+    if threshold.metric == "http_req_failed":
+        counts = measured.run.request_counts(
+            lambda series: series.outcome if select.takes_series(series) else None
+        )
+        for outcome, per_second in counts.items():
+            part = np.zeros(seconds)
+            counted = per_second[first : first + seconds]
+            part[: counted.size] = counted
+            n += part
+            k += part if outcome != "ok" else 0
+    else:
+        for row in measured.customers:
+            if first <= row.second < first + seconds and select.takes_customer(row):
+                tally = customer_rate(threshold.metric, [row])
+                k[row.second - first] += tally.k
+                n[row.second - first] += tally.n
+    good = threshold.operator in (">", ">=")
+    bad, limit = (n - k, 1 - threshold.bound) if good else (k, threshold.bound)
+    if limit <= 0:
+        return Count(str(threshold), 0.0, float(bad.sum()))
+    return Ratio(str(threshold), limit, bad, n)

@@ -1,0 +1,1 @@
+"""Planning, distributing and closing a run across workers."""

@@ -1,0 +1,89 @@
+"""Drawing what a customer does by chance: who comes, how long they think, wait and look around.
+
+The laws, their parameters and their sources are in `doorbuster.scenario` (`Patience`, `Think`, `Pages`,
+`Device`). Here each is turned once into a function of the customer's own random numbers, because every
+customer, and many a step, draws from it.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect
+from collections.abc import Callable
+from itertools import accumulate
+from random import Random
+
+from doorbuster.load.customers.model import Law, VisitLaw
+from doorbuster.scenario import PAGES_UNSAID, Channel, Pages, Patience, Think, WaitingRoom, devices_given
+from doorbuster.storefronts import Visit
+
+
+def patience_law(patience: Patience | None) -> Law:
+    """Seconds a customer waits for one page; infinite when nothing makes them leave."""
+    if patience is None:
+        return lambda _: math.inf
+    tau_s, power, least_s = patience.tau_s, 1.0 / patience.shape, patience.at_least_s
+
+    def draw_s(rng: Random) -> float:
+        drawn_s = tau_s * math.pow(-math.log(1.0 - rng.random()), power)
+        return drawn_s if drawn_s > least_s else least_s
+
+    return draw_s
+
+
+def think_law(think: Think) -> Law:
+    """Seconds between an answer and the customer's next step, cut at the law's `max_s`."""
+    max_s = think.max_s
+    match think.law:
+        case "constant":
+            constant_s = min(think.constant_s, max_s)
+            return lambda _: constant_s
+        case "uniform":
+            low_s, width_s = think.low_s, think.high_s - think.low_s
+            return lambda rng: min(low_s + width_s * rng.random(), max_s)
+        case "exponential":
+            rate_per_s = 1.0 / think.mean_s
+            return lambda rng: min(rng.expovariate(rate_per_s), max_s)
+        case "lognormal":
+            mu, sigma = math.log(think.median_s), think.sigma
+            return lambda rng: min(rng.lognormvariate(mu, sigma), max_s)
+
+
+def pages_law(pages: Pages | None) -> Callable[[Random], int]:
+    """Product pages of one visit that looks around; see `Pages` for how a draw becomes a whole number."""
+    if pages is None:
+        return lambda _: PAGES_UNSAID
+    most = pages.most
+    if not pages.sigma:
+        return lambda _: most
+    mu, sigma = math.log(pages.median), pages.sigma
+    return lambda rng: min(max(round(rng.lognormvariate(mu, sigma)), 1), most)
+
+
+def room_law(room: WaitingRoom) -> Law:
+    """Seconds a customer stays in a waiting room."""
+    patience = room.patience
+    return patience_law(patience) if isinstance(patience, Patience) else lambda _: patience
+
+
+def visit_law(channel: Channel, *, wants_order: bool, run_id: str) -> VisitLaw:
+    """Who comes: the device given the journey, an address no cache knows, an account.
+
+    The customer is named after run and arrival, so that the accounts of two runs are never the same.
+    """
+    uncached, signed_in = channel.uncached_ratio, channel.signed_in_ratio
+    given = devices_given(channel.devices, channel.orders_ratio, wants_order=wants_order)
+    devices, bounds = tuple(given), tuple(accumulate(given.values()))[:-1]
+    if not (devices or uncached or signed_in):
+        return lambda name, _: Visit(f"{run_id}-{name}")
+
+    def draw(name: str, rng: Random) -> Visit:
+        customer = f"{run_id}-{name}"
+        return Visit(
+            customer,
+            devices[bisect(bounds, rng.random())] if devices else "",
+            customer if uncached and rng.random() < uncached else "",
+            bool(signed_in) and rng.random() < signed_in,
+        )
+
+    return draw

@@ -1,0 +1,85 @@
+"""Finding a storefront driver by name: among those that ship, or in a file of the user's."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+import traceback
+from pathlib import Path
+
+from doorbuster.errors import AnalysisError, UsageError
+from doorbuster.storefronts import DRIVERS, Storefront, drivers_with
+
+
+def find_driver(storefront: str, locustfile: str) -> type[Storefront]:
+    """The driver of this name, from those that ship or from a file; without a name, the file's only one.
+
+    Raises: UsageError naming those there are.
+    """
+    own = drivers_in(Path(locustfile)) if locustfile else []
+    if not storefront and len(own) == 1:
+        return own[0]
+    known = drivers_with(own)
+    if (storefront or "reference") not in known:
+        more = "" if locustfile or not storefront.startswith("custom:") else ", or add --locustfile FILE"
+        raise UsageError(f"there is no driver {storefront!r}; name one of {', '.join(sorted(known))}{more}")
+    return known[storefront or "reference"]
+
+
+def drivers_in(path: Path) -> list[type[Storefront]]:
+    """The drivers a file defines or imports, beside those that ship.
+
+    Raises: UsageError if the file cannot be loaded, with the line that failed.
+    """
+    sys.path.insert(0, str(path.parent.resolve()))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise UsageError(f"{path}: is no Python file; name the locustfile that installs the driver")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise UsageError(
+            f"{error.filename}:{error.lineno}: {error.msg}; correct the driver's file"
+        ) from error
+    except Exception as error:  # the user's own file may fail in any way; the place is what helps
+        raise UsageError(
+            f"{_place(error, path)}: {type(error).__name__}: {error}; correct the file"
+        ) from error
+    classes = [value for value in vars(module).values() if inspect.isclass(value)]
+    return [
+        kind
+        for kind in dict.fromkeys(classes)
+        if issubclass(kind, Storefront) and hasattr(kind, "name") and kind not in DRIVERS.values()
+    ]
+
+
+def raised(driver: type[Storefront], method: str, error: Exception) -> AnalysisError:
+    """What to say when a driver's own code raised."""
+    return AnalysisError(
+        f"the driver {driver.name!r} raised in {method}: {type(error).__name__}: {error}"
+        f"{place_in_driver(error)}; doorbuster probe shows each of its steps"
+    )
+
+
+def place_in_driver(error: BaseException) -> str:
+    """The line of the driver where it went wrong, rather than that of a library which it called."""
+    ours = Path(__file__).parents[1]
+    drivers = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if ours not in Path(frame.filename).parents and "lib/python" not in frame.filename.replace("\\", "/")
+    ]
+    return f" ({Path(drivers[-1].filename).name}:{drivers[-1].lineno}: {drivers[-1].line})" if drivers else ""
+
+
+def _place(error: BaseException, path: Path) -> str:
+    """The last line below the user's folder that the error went through."""
+    place, trace = str(path), error.__traceback__
+    while trace is not None:
+        file = Path(trace.tb_frame.f_code.co_filename)
+        if file.parent == path.parent or file.parent == path.parent.resolve():
+            place = f"{file}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place

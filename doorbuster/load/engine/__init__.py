@@ -1,0 +1,1 @@
+"""Generating the load of one worker process."""

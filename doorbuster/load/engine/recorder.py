@@ -1,0 +1,261 @@
+"""What happens in one worker, gathered cheaply and handed over once a second.
+
+A finished step costs one tuple and one `append` to `Recorder.steps`; what it means is worked out once a
+second for all steps together, in NumPy: some 0.5 us a step. Everything is keyed by the second of the
+*intended* start, so that a stall shows up when customers came, not when their answers did.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from doorbuster.load.engine.side_metrics import Notes
+from doorbuster.records.batch import (
+    ArrivalCount,
+    Batch,
+    CustomerCount,
+    Event,
+    Exemplar,
+    HealthSecond,
+    OrderAttempt,
+    RequestSecond,
+    SeriesKey,
+)
+from doorbuster.records.histogram import pack, pack_groups
+
+FIRST_ERRORS = 3  # exemplars kept per kind of failure, per worker and run
+_ROWS_AT_ONCE = 2_000  # turned into columns before others get their turn: 1 to 2 ms
+_US_PER_S = 1e6
+
+Ints = NDArray[np.int64]
+CustomerKey = tuple[int, str, str, str, str, str, int | None, int | None]
+
+# A finished step: number of its series, intended start, actual start, first byte and end (readings of
+# `time.perf_counter`), bytes sent, bytes received, request id.
+StepRow = tuple[int, float, float, float, float, int, int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Finished steps as columns of shape (n,); `second` is that of the intended start, times are in us."""
+
+    series: Ints
+    second: Ints
+    response_us: Ints
+    service_us: Ints
+    first_byte_us: Ints
+    lateness_us: Ints
+    bytes_sent: Ints
+    bytes_received: Ints
+    request_ids: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.request_ids)
+
+
+class Recorder(Notes):
+    """Gathers one worker's observations; `take` empties it into the next numbered batch.
+
+    Args:
+        started_at: the run's zero on the clock with which steps are stamped.
+        pause: called between two stretches of work, so that a big second does not hold up the customers.
+    """
+
+    def __init__(self, worker: str, *, started_at: float, pause: Callable[[], Any] = lambda: None) -> None:
+        super().__init__(started_at, pause)
+        self.worker = worker
+        self.steps: list[StepRow] = []
+        self.keys: list[SeriesKey] = []
+        self._numbers: dict[SeriesKey, int] = {}
+        self._started_at = started_at
+        self._seq = 0
+        self._lateness_us: list[int] = []
+        self._customers: list[CustomerKey] = []
+        self._started: list[tuple[int, str]] = []
+        self._dropped: list[tuple[int, str]] = []
+        self._orders: list[OrderAttempt] = []
+        self._events: list[Event] = []
+        self._errors: list[Exemplar] = []
+        self._errors_seen: Counter[tuple[str, str]] = Counter()
+
+    def number_of(self, key: SeriesKey) -> int:
+        """The number under which the steps of this series are recorded."""
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = len(self.keys)
+            self.keys.append(key)
+        return number
+
+    def failure(self, row: StepRow, detail: str) -> None:
+        """Keep a failed step as an example, if it is among the first of its kind."""
+        number, intended_at, _, _, ended_at, _, _, request_id = row
+        series = self.keys[number]
+        kind = (series.step, series.cause)
+        if self._errors_seen[kind] >= FIRST_ERRORS:
+            return
+        self._errors_seen[kind] += 1
+        second, response_us = int(intended_at - self._started_at), round((ended_at - intended_at) * _US_PER_S)
+        self._errors.append(Exemplar("error", second, series, response_us, request_id, detail))
+
+    def customer(self, key: CustomerKey) -> None:
+        """Record how one customer left; called exactly once for each."""
+        self._customers.append(key)
+
+    def started(self, second: int, channel: str) -> None:
+        self._started.append((second, channel))
+
+    def dropped(self, second: int, channel: str) -> None:
+        self._dropped.append((second, channel))
+
+    def lateness(self, lateness_us: int) -> None:
+        """Record how late the generator was with something other than a step, such as an arrival."""
+        self._lateness_us.append(lateness_us)
+
+    def order(self, attempt: OrderAttempt) -> None:
+        self._orders.append(attempt)
+
+    def event(self, event: Event) -> None:
+        self._events.append(event)
+
+    def take_steps(self) -> Steps:
+        """The steps since the last call, as columns; none is left over at the moment this returns.
+
+        Call `take` at once: then a report holds the steps of every customer who left in it, and whatever
+        else becomes of its worker, nobody is recorded as served without a request.
+        """
+        parts = []
+        while self.steps:
+            rows = self.steps[:_ROWS_AT_ONCE]
+            del self.steps[:_ROWS_AT_ONCE]
+            parts.append(_columns(rows, self._started_at))
+            if self.steps:
+                self._pause()
+        return _joined(parts)
+
+    def take(self, steps: Steps, health: HealthSecond | None, *, final: bool = False) -> Batch:
+        """These steps and everything else since the last call, as the next batch.
+
+        `health` comes without its lateness histogram, which is filled in here.
+        """
+        lateness_us, self._lateness_us = self._lateness_us, []
+        customers, self._customers = self._customers, []
+        started, self._started = self._started, []
+        dropped, self._dropped = self._dropped, []
+        orders, self._orders = self._orders, []
+        events, self._events = self._events, []
+        errors, self._errors = self._errors, []
+        # From here on there may be pauses: everything is taken.
+        asides = self.take_notes(health.second if health is not None else 0, self.keys)
+        lateness = pack(np.concatenate([steps.lateness_us, np.array(lateness_us, dtype=np.int64)]))
+        left = tuple(CustomerCount(*key, n) for key, n in Counter(customers).items())
+        self._pause()
+        batch = Batch(
+            worker=self.worker,
+            seq=self._seq,
+            final=final,
+            requests=self._binned(steps),
+            customers=left,
+            arrivals=_arrivals(Counter(started), Counter(dropped)),
+            orders=tuple(orders),
+            exemplars=(*self._slowest(steps), *errors),
+            health=() if health is None else (health._replace(lateness=lateness),),
+            events=tuple(events),
+            **asides._asdict(),
+        )
+        self._seq += 1
+        return batch
+
+    def _binned(self, steps: Steps) -> tuple[RequestSecond, ...]:
+        """One row for each second and series; all histograms of a kind are made in one go."""
+        if not len(steps):
+            return ()
+        width = len(self.keys)
+        cells, group, counts = np.unique(
+            steps.second * width + steps.series, return_inverse=True, return_counts=True
+        )
+        kinds = []
+        for times_us in (steps.response_us, steps.service_us, steps.first_byte_us):
+            kinds.append(pack_groups(group, times_us, len(cells)))
+            self._pause()
+        seconds, series = np.divmod(cells, width)
+        sent = np.bincount(group, weights=steps.bytes_sent)
+        received = np.bincount(group, weights=steps.bytes_received)
+        return tuple(
+            RequestSecond(second, self.keys[number], n, int(out), int(back), *blobs)
+            for second, number, n, out, back, *blobs in zip(
+                seconds.tolist(), series.tolist(), counts.tolist(), sent, received, *kinds, strict=True
+            )
+        )
+
+    def _slowest(self, steps: Steps) -> list[Exemplar]:
+        """The slowest step of each series."""
+        if not len(steps):
+            return []
+        order = np.lexsort((steps.response_us, steps.series))
+        sorted_series = steps.series[order]
+        last = order[np.flatnonzero(np.append(sorted_series[1:] != sorted_series[:-1], True))]
+        return [
+            Exemplar(
+                "slow",
+                int(steps.second[row]),
+                self.keys[int(steps.series[row])],
+                int(steps.response_us[row]),
+                steps.request_ids[row],
+                "",
+            )
+            for row in last.tolist()
+        ]
+
+
+def _arrivals(
+    started: Counter[tuple[int, str]], dropped: Counter[tuple[int, str]]
+) -> tuple[ArrivalCount, ...]:
+    return tuple(
+        ArrivalCount(*place, started[place], dropped[place])
+        for place in sorted(started.keys() | dropped.keys())
+    )
+
+
+def _columns(rows: list[StepRow], started_at: float) -> Steps:
+    n = len(rows)
+    numbers, *stamps, sent, received, request_ids = zip(*rows, strict=True)
+    intended_at, actual_at, first_byte_at, ended_at = (np.fromiter(at, np.float64, n) for at in stamps)
+    return Steps(
+        series=np.fromiter(numbers, np.int64, n),
+        second=np.floor(intended_at - started_at).astype(np.int64),
+        response_us=_us(ended_at - intended_at),
+        service_us=_us(ended_at - actual_at),
+        first_byte_us=_us(first_byte_at - actual_at),
+        lateness_us=np.maximum(_us(actual_at - intended_at), 0),
+        bytes_sent=np.fromiter(sent, np.int64, n),
+        bytes_received=np.fromiter(received, np.int64, n),
+        request_ids=request_ids,
+    )
+
+
+def _us(seconds: NDArray[np.float64]) -> Ints:
+    return np.rint(seconds * _US_PER_S).astype(np.int64)
+
+
+def _joined(parts: list[Steps]) -> Steps:
+    def column(name: str) -> Ints:
+        columns = [getattr(part, name) for part in parts]
+        return np.concatenate(columns) if columns else np.empty(0, dtype=np.int64)
+
+    return Steps(
+        series=column("series"),
+        second=column("second"),
+        response_us=column("response_us"),
+        service_us=column("service_us"),
+        first_byte_us=column("first_byte_us"),
+        lateness_us=column("lateness_us"),
+        bytes_sent=column("bytes_sent"),
+        bytes_received=column("bytes_received"),
+        request_ids=tuple(name for part in parts for name in part.request_ids),
+    )

@@ -1,0 +1,1 @@
+"""Measuring how long a change takes to become visible on each channel."""

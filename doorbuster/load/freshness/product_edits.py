@@ -1,0 +1,339 @@
+"""What `freshness` changes while a run goes on: a price, what is on hand of a product, a customer's basket.
+
+Rules of this module:
+- A change is made in one place (by staff, or in one channel) and looked for in all others. `make` returns
+  as soon as the place says that it is done; whatever has to be asked before is asked before.
+- Products are those that are bought least. What was changed is put back by `undo`, as often as it takes.
+  Baskets are those of accounts of the run, one for each change: there is nothing to put back.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from doorbuster.load.http.exchange import RequestFailed
+from doorbuster.load.target.endpoint import PlainClient
+from doorbuster.scenario import FRESHNESS_KINDS, Scenario
+from doorbuster.storefronts import Assortment, Queued, Rejected, Storefront, Visit
+
+if TYPE_CHECKING:
+    from doorbuster.load.engine.generator import Assignment
+
+PRODUCTS = 3  # for each kind of change
+STAFF_STEPS = {"price": ("change_price",), "stock": ("change_stock", "stock_on_hand")}
+STAFF_LIMIT_S = 10.0
+HIGHEST_CHANGE_PENCE = 97
+_NOT_AS_EXPECTED = (ValueError, KeyError, TypeError)  # a page that says something else
+REFUSALS = (Rejected, Queued, RequestFailed, *_NOT_AS_EXPECTED)
+
+Look = Callable[[], bool | None]
+"""Whether a channel shows the change: yes, no (what was before), or it does not say (None)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The shop, and how to come to it beside the customers."""
+
+    assignment: Assignment
+    driver: type[Storefront]
+    tag: Mapping[str, str]
+
+    def client(self, limit_s: float) -> PlainClient:
+        allow = self.assignment.scenario.safety.allow
+        return PlainClient(self.assignment.url, dict(self.tag), limit_s=limit_s, allow=allow)
+
+    def face(self, channel: str, client: PlainClient, who: str) -> Any:
+        """The shop as a customer of this channel sees it: with all the steps of its driver."""
+        return self.driver.for_channel(channel)(
+            client, channel=channel, assortment=self.assignment.assortment,
+            rng=Random(f"{self.assignment.scenario.seed}/freshness/{who}"),
+            visit=Visit(customer=f"{self.assignment.run_id}-freshness-{who}", signed_in=True),
+        )  # fmt: skip
+
+
+class Change(ABC):
+    """One kind of change; `sku` is the product of the last one. `learn`, `make` and `undo` raise REFUSALS."""
+
+    what: ClassVar[str]
+
+    def __init__(self, site: Site, skus: tuple[str, ...], *, timeout_s: float) -> None:
+        self.sku = ""
+        self._site, self._skus, self._timeout_s = site, skus, timeout_s
+
+    @abstractmethod
+    def learn(self) -> str:
+        """Read what will be put back; returns what the run's events should tell of it."""
+
+    @abstractmethod
+    def make(self, number: int) -> dict[str, Look]:
+        """Make the `number`-th change; returns how to look for it, by channel."""
+
+    @abstractmethod
+    def undo(self) -> None:
+        """Put back whatever may not be as it was."""
+
+    @abstractmethod
+    def left(self) -> tuple[str, ...]:
+        """What could not be put back, as sentences."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of all connections."""
+
+
+class StaffChange(Change):
+    """Staff change a product, and channels are looked at by its page."""
+
+    noun: ClassVar[str]
+    unit: ClassVar[str]
+
+    def __init__(self, site: Site, skus: tuple[str, ...], *, timeout_s: float) -> None:
+        super().__init__(site, skus, timeout_s=timeout_s)
+        self._was: dict[str, int] = {}
+        self._changed: set[str] = set()  # products that may not be as they were
+        self._staff = site.client(STAFF_LIMIT_S)
+        channels = readers(site.assignment.scenario, site.driver)
+        self._clients = {name: site.client(timeout_s) for name in channels}
+        self._faces = {name: site.face(name, client, name) for name, client in self._clients.items()}
+
+    def learn(self) -> str:
+        self._was = self._read()
+        told = ", ".join(f"{sku} ({value} {self.unit})" for sku, value in self._was.items())
+        return f"the {self.noun} of these products is changed for moments and put back: {told}"
+
+    def undo(self) -> None:
+        for sku in tuple(self._changed):
+            self._set(sku, self._was[sku])
+            self._changed.discard(sku)
+
+    def left(self) -> tuple[str, ...]:
+        return tuple(
+            f"the {self.noun} of {sku} could not be put back to {self._was[sku]} {self.unit}"
+            for sku in sorted(self._changed)
+        )
+
+    def close(self) -> None:
+        for client in (self._staff, *self._clients.values()):
+            client.close()
+
+    @abstractmethod
+    def _read(self) -> dict[str, int]:
+        """What will be put back, by product."""
+
+    @abstractmethod
+    def _set(self, sku: str, value: int) -> int | None:
+        """As staff; returns what customers will see where it is not `value`."""
+
+
+class PriceChange(StaffChange):
+    what, noun, unit = "price", "price", "pence"
+
+    def make(self, number: int) -> dict[str, Look]:
+        self.sku = sku = self._skus[number % len(self._skus)]
+        self._changed.add(sku)
+        wanted = self._was[sku] + 1 + number % HIGHEST_CHANGE_PENCE
+        told = self._set(sku, wanted)
+        pence = wanted if told is None else told
+        return {name: partial(_shows_price, face, sku, pence) for name, face in self._faces.items()}
+
+    def _read(self) -> dict[str, int]:
+        """From the channel that answers first."""
+        for face in self._faces.values():
+            try:
+                return {sku: face.product(sku).price_pence for sku in self._skus}
+            except REFUSALS:
+                continue
+        raise Rejected("product_without_price")
+
+    def _set(self, sku: str, value: int) -> int | None:
+        return self._site.driver.change_price(self._staff, sku, value)
+
+
+class StockChange(StaffChange):
+    """All that is on hand goes; only channels that offer the product until then are looked at."""
+
+    what, noun, unit = "stock", "stock", "units"
+
+    def make(self, number: int) -> dict[str, Look]:
+        for step in range(len(self._skus)):
+            self.sku = sku = self._skus[(number + step) % len(self._skus)]
+            self._was[sku] = self._site.driver.stock_on_hand(self._staff, sku)
+            looks = {name: partial(_shows_none, face, sku) for name, face in self._faces.items()}
+            offering: dict[str, Look] = {name: look for name, look in looks.items() if look() is False}
+            if self._was[sku] > 0 and offering:
+                self._changed.add(sku)
+                self._set(sku, 0)
+                return offering
+        return {}  # every page still shows what an earlier change left, or nothing can be read
+
+    def _read(self) -> dict[str, int]:
+        return {sku: self._site.driver.stock_on_hand(self._staff, sku) for sku in self._skus}
+
+    def _set(self, sku: str, value: int) -> int | None:
+        self._site.driver.change_stock(self._staff, sku, value)
+        return None
+
+
+class BasketChange(Change):
+    """A customer with an account puts a line into the basket in one channel, and looks in the others."""
+
+    what = "basket"
+
+    def __init__(self, site: Site, skus: tuple[str, ...], *, timeout_s: float) -> None:
+        super().__init__(site, skus, timeout_s=timeout_s)
+        self._channels = sharing(site.assignment.scenario, site.driver)
+        self._clients: list[PlainClient] = []
+
+    def learn(self) -> str:
+        told = ", ".join(self._skus)
+        return f"customers of this run who sign in leave one unit of these products in their baskets: {told}"
+
+    def make(self, number: int) -> dict[str, Look]:
+        self.close()
+        faces = {name: self._face(name, number) for name in self._channels}
+        for face in faces.values():
+            face.sign_in()
+        giver = faces.pop(self._channels[number % len(self._channels)])
+        self.sku = sku = self._skus[number % len(self._skus)]
+        units = _units(giver, sku) + 1
+        giver.add_to_basket(sku)
+        return {name: partial(_shows_units, face, sku, units) for name, face in faces.items()}
+
+    def undo(self) -> None:
+        self.close()
+
+    def left(self) -> tuple[str, ...]:
+        return ()
+
+    def close(self) -> None:
+        while self._clients:
+            self._clients.pop().close()
+
+    def _face(self, channel: str, number: int) -> Any:
+        self._clients.append(self._site.client(self._timeout_s))
+        return self._site.face(channel, self._clients[-1], f"basket-{number}")
+
+
+KINDS: dict[str, type[Change]] = {kind.what: kind for kind in (PriceChange, StockChange, BasketChange)}
+
+
+def changes_of(site: Site) -> tuple[Change, ...]:
+    """The kinds of change that the scenario asks for, each with products of its own."""
+    scenario = site.assignment.scenario
+    freshness = scenario.freshness
+    assert freshness is not None, "who starts this has looked"
+    kinds = measured(scenario, site.driver)
+    skus = unpopular(site.assignment.assortment, PRODUCTS * len(kinds))
+    # A small shop has fewer products than that: then one kind's may be another's.
+    return tuple(
+        KINDS[what](site, skus[at :: len(kinds)] or skus[-1:], timeout_s=freshness.timeout_s)
+        for at, what in enumerate(kinds)
+    )
+
+
+def measured(scenario: Scenario, driver: type[Storefront]) -> tuple[str, ...]:
+    """The kinds of change that a run measures: those the scenario asks for, or all that the driver can do."""
+    asked = scenario.freshness.of if scenario.freshness is not None else None
+    if asked is not None:
+        return asked
+    return tuple(kind for kind in FRESHNESS_KINDS if not _lacks(kind, scenario, driver))
+
+
+def lacking(scenario: Scenario, driver: type[Storefront]) -> Iterator[tuple[str, str]]:
+    """What the scenario's `freshness` needs and the driver lacks, each with the way out."""
+    for kind in measured(scenario, driver) or FRESHNESS_KINDS[:1]:
+        if _lacks(kind, scenario, driver):
+            yield _WAYS_OUT[kind]
+
+
+def readers(scenario: Scenario, driver: type[Storefront]) -> tuple[str, ...]:
+    """The scenario's channels in which a product can be looked at."""
+    return tuple(name for name in scenario.channels if not driver.for_channel(name).supports(("product",)))
+
+
+def sharing(scenario: Scenario, driver: type[Storefront]) -> tuple[str, ...]:
+    """The scenario's channels in which a customer who signed in finds one and the same basket."""
+    steps = ("sign_in", "add_to_basket", "basket")
+    return tuple(
+        name for name in scenario.channels
+        if name in driver.shared_baskets and not driver.for_channel(name).supports(steps)
+    )  # fmt: skip
+
+
+def has_own(driver: type[Storefront], *steps: str) -> bool:
+    """Whether the driver has class methods of its own for what staff do."""
+    return all(getattr(driver, name).__func__ is not getattr(Storefront, name).__func__ for name in steps)
+
+
+def unpopular(assortment: Assortment, count: int) -> tuple[str, ...]:
+    """The SKUs that are bought least; of equals the last."""
+    ends = assortment.cumulative_weights
+    weights = [end - start for start, end in zip((0.0, *ends), ends, strict=False)]
+    order = sorted(range(len(weights)), key=lambda at: (weights[at], -at))
+    return tuple(assortment.skus[at] for at in order[:count])
+
+
+_WAYS_OUT = {
+    "price": (
+        "change_price (freshness)",
+        "add a class method change_price(client, sku, pence) to the driver",
+    ),
+    "stock": (
+        "change_stock and stock_on_hand (freshness)",
+        (
+            "add class methods change_stock(client, sku, on_hand) and stock_on_hand(client, sku), "
+            "or leave stock out of freshness.of"
+        ),
+    ),
+    "basket": (
+        "two channels of the scenario that share the basket of an account (freshness)",
+        (
+            "name them in the driver's shared_baskets, with sign_in, add_to_basket and a basket that returns "
+            "a Basket, or leave basket out of freshness.of"
+        ),
+    ),
+}
+
+
+def _lacks(kind: str, scenario: Scenario, driver: type[Storefront]) -> bool:
+    if kind == "basket":
+        return len(sharing(scenario, driver)) < 2
+    return not has_own(driver, *STAFF_STEPS[kind])
+
+
+def _shows_price(face: Any, sku: str, pence: int) -> bool | None:
+    try:
+        shown = getattr(face.product(sku), "price_pence", None)
+    except REFUSALS:
+        return None
+    return shown == pence if isinstance(shown, int) else None
+
+
+def _shows_none(face: Any, sku: str) -> bool | None:
+    try:
+        available = getattr(face.product(sku), "available", None)
+    except REFUSALS:
+        return None
+    return not available if isinstance(available, bool) else None
+
+
+def _shows_units(face: Any, sku: str, units: int) -> bool | None:
+    try:
+        return _units(face, sku) >= units
+    except REFUSALS:
+        return None
+
+
+def _units(face: Any, sku: str) -> int:
+    """How many units of a product are in a basket. Raises: REFUSALS."""
+    try:
+        return int(face.basket().units.get(sku, 0))
+    except Rejected as refusal:
+        if refusal.cause == "empty_basket":
+            return 0
+        raise

@@ -1,0 +1,100 @@
+"""A request as bytes. What does not change between requests of one customer to one origin is rendered once.
+
+Rules: one header name is sent once; what the caller gives for this request replaces the customer's standing
+header of that name, None removes it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from doorbuster.load.http.body import Body
+from doorbuster.load.http.cookies import CookieJar, cookie_line
+from doorbuster.load.http.headers import NO_HEADERS, ExtraHeaders, RequestHeaders, render_headers
+from doorbuster.load.http.pool import Pool
+from doorbuster.load.http.request_target import Target
+
+_METHODS: Final = {m: m.encode() + b" " for m in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")}
+_ALWAYS_WITH_LENGTH: Final = frozenset(("POST", "PUT", "PATCH"))
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Z]+")
+_NOT_FOR_OTHERS: Final = frozenset(("authorization", "cookie", "host", "proxy-authorization"))
+
+
+def render_request(
+    method: str,
+    target: Target,
+    pool: Pool,
+    standing: RequestHeaders,
+    extra: ExtraHeaders,
+    cookie: bytes,
+    body: Body,
+) -> bytes:
+    """The whole request. Raises: ValueError for a method that is no token."""
+    start = _METHODS.get(method) or _method_bytes(method)
+    if pool.lines_version != standing.version:
+        pool.lines = _origin_lines(target, pool, standing, frozenset())
+        pool.lines_version = standing.version
+        pool.usual = not pool.whole_url and "cookie" not in standing.names
+    content = body.content
+    if pool.usual and not extra.lines and not extra.names:
+        if content or method in _ALWAYS_WITH_LENGTH:
+            end = b"Content-Length: %d\r\n\r\n" % len(content)
+            return b"".join((start, target.path, pool.lines, cookie, body.type_line, end, content))
+        return b"".join((start, target.path, pool.lines, cookie, b"\r\n"))
+    lines = pool.lines
+    more = extra.lines
+    if extra.names:
+        if not extra.names.isdisjoint(standing.names) or "host" in extra.names:
+            lines = _origin_lines(target, pool, standing, extra.names)
+        if "cookie" in extra.names:
+            cookie = b""
+    if "cookie" in standing.names and "cookie" not in extra.names:
+        cookie = b""
+    if content or method in _ALWAYS_WITH_LENGTH:
+        if "content-type" not in extra.names:
+            more += body.type_line
+        if "content-length" not in extra.names:
+            more += b"Content-Length: %d\r\n" % len(content)
+    path = target.url.encode("ascii") if pool.whole_url else target.path
+    return b"".join((start, path, lines, cookie, more, b"\r\n", content))
+
+
+def extra_headers(
+    headers: Mapping[str, Any] | None,
+    authorization: str,
+    cookies: Mapping[str, str] | None,
+    jar: CookieJar,
+    target: Target,
+) -> ExtraHeaders:
+    """The headers of one request beside the standing ones. Raises: ValueError for unsendable ones."""
+    extra = render_headers(tuple(headers.items())) if headers else NO_HEADERS
+    if authorization and "authorization" not in extra.names:
+        line = f"Authorization: {authorization}\r\n".encode("latin-1")
+        extra = ExtraHeaders(extra.lines + line, extra.names | {"authorization"})
+    if cookies and "cookie" not in extra.names:
+        line = cookie_line(list({**dict(jar.pairs_for(target)), **cookies}.items()))
+        extra = ExtraHeaders(extra.lines + line, extra.names | {"cookie"})
+    return extra
+
+
+def extra_for_another_origin(headers: Mapping[str, Any] | None, standing: RequestHeaders) -> ExtraHeaders:
+    """The same after a redirect to another origin: nothing that proves who the customer is."""
+    kept = {name: value for name, value in (headers or {}).items() if name.lower() not in _NOT_FOR_OTHERS}
+    extra = render_headers(tuple(kept.items()))
+    return ExtraHeaders(extra.lines, extra.names | (standing.names & _NOT_FOR_OTHERS))
+
+
+def _origin_lines(target: Target, pool: Pool, standing: RequestHeaders, without: frozenset[str]) -> bytes:
+    if not without and not pool.proxy_auth:
+        return standing.after_host(target.authority)
+    host = b"" if "host" in without or "host" in standing.names else b"Host: %b\r\n" % target.authority
+    proxy = f"Proxy-Authorization: {pool.proxy_auth}\r\n".encode("latin-1") if pool.proxy_auth else b""
+    return b" HTTP/1.1\r\n" + host + proxy + (standing.without(without) if without else standing.lines)
+
+
+def _method_bytes(method: str) -> bytes:
+    if not _TOKEN.fullmatch(method):
+        raise ValueError(f"the method must be one word (got {method!r})")
+    return method.encode("ascii") + b" "

@@ -1,0 +1,1 @@
+"""How the load engine plugs into Locust."""

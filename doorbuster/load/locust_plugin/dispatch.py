@@ -1,0 +1,69 @@
+"""How Locust is kept to one gate per worker while the schedule decides about customers.
+
+Locust's dispatcher and load shape think in users; ours come and go by the schedule. So the dispatcher hands
+out exactly one `Gate` to each worker, and never names a customer class: Locust then neither spawns nor stops
+customers, not even when it redistributes after a worker was lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from locust import LoadTestShape, User
+from locust.exception import StopUser
+
+if TYPE_CHECKING:
+    from doorbuster.load.locust_plugin.node import Side
+
+
+class Gate(User):
+    """Lets one worker's share of the customers in; the only user that Locust itself spawns."""
+
+    def hold(self) -> None:
+        environment: Any = self.environment
+        side: Side = environment.doorbuster
+        side.hold_gate()
+        raise StopUser
+
+    tasks = [hold]  # noqa: RUF012  Locust's own way of declaring tasks
+
+
+class Peak(LoadTestShape):
+    """Runs until every customer has left and everything is recorded."""
+
+    def tick(self) -> tuple[int, float] | None:
+        runner: Any = self.runner
+        side: Side = runner.environment.doorbuster
+        return None if side.run_is_over() else (1, 1.0)
+
+
+class GateDispatcher:
+    """Implements Locust's `UsersDispatcher` interface: one gate for each worker, at once."""
+
+    def __init__(self, worker_nodes: list[Any], **_: Any) -> None:
+        self._workers = {node.id: node for node in worker_nodes}
+        self._pending = False
+        self.dispatch_in_progress = False
+
+    def new_dispatch(self, *_: Any, **__: Any) -> None:
+        """How many users Locust wants, how fast and of which classes does not matter here."""
+        self._pending = True
+
+    def add_worker(self, worker_node: Any) -> None:
+        self._workers[worker_node.id] = worker_node
+
+    def remove_worker(self, worker_node: Any) -> None:
+        self._workers.pop(worker_node.id, None)
+
+    def get_target_user_count(self) -> int:
+        return len(self._workers)
+
+    def __iter__(self) -> Iterator[dict[str, dict[str, int]]]:
+        return self
+
+    def __next__(self) -> dict[str, dict[str, int]]:
+        if not self._pending:
+            raise StopIteration
+        self._pending = False
+        return {worker_id: {Gate.__name__: 1} for worker_id in self._workers}

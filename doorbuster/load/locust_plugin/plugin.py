@@ -1,0 +1,132 @@
+"""The plug-in: how a locustfile becomes a run, in one process, on a master or on a worker.
+
+`install(events)` in a locustfile is all it takes; a shop of another kind brings its driver along with
+`install(events, drivers=[MyShop])`, and a scenario names it as `target: {storefront: "custom:my-shop"}`.
+Everything here is public Locust: events, runner messages, a load shape, a dispatcher class and
+`process_exit_code`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from locust.runners import WorkerRunner
+
+from doorbuster.errors import DoorbusterError, Problem, ScenarioError
+from doorbuster.load.engine.generator import customer_classes
+from doorbuster.load.freshness.product_edits import lacking
+from doorbuster.load.locust_plugin.dispatch import GateDispatcher
+from doorbuster.load.locust_plugin.master import MasterSide
+from doorbuster.load.locust_plugin.worker import WorkerSide
+from doorbuster.scenario import CHANNELS, JOURNEYS, Scenario, load_scenario
+from doorbuster.storefronts import Storefront, drivers_with
+
+Drivers = Mapping[str, type[Storefront]]
+
+LOOPBACK = "127.0.0.1"
+_OPTIONS = {
+    "--scenario": "The peak to recreate: a YAML file, such as scenarios/smoke.yaml",
+    "--run-folder": "Folder for run.sqlite. Default: reports/<time>-<scenario>",
+    "--shop-profile": "Design of the embedded shop, such as replatformed. Default: the scenario's",
+    "--confirm-host": "Confirms by name that this host beyond loopback may be loaded",
+    "--run-seed": "Seed of arrivals and customers. Default: the scenario's",
+}
+
+
+def install(events: Any, *, drivers: Sequence[type[Storefront]] = ()) -> None:
+    """Make the locustfile that calls this a doorbuster run.
+
+    Args:
+        events: `locust.events`.
+        drivers: storefronts of the locustfile's own; a scenario names one as `custom:` and its `name`.
+    """
+    events.init_command_line_parser.add_listener(_add_options)
+    events.init.add_listener(partial(_on_init, drivers=drivers_with(drivers)))
+
+
+def _add_options(parser: Any, **_: Any) -> None:
+    group = parser.add_argument_group("doorbuster options")
+    for option, meaning in _OPTIONS.items():
+        group.add_argument(option, default="", help=meaning)
+    group.add_argument("--without-retries", action="store_true", help="Nobody reloads or tries again")
+    # Locust listens to the world by default, without a password; ours must be told to.
+    parser.set_defaults(web_host=LOOPBACK, master_bind_host=LOOPBACK)
+
+
+def _on_init(environment: Any, drivers: Drivers, **_: Any) -> None:
+    try:
+        if isinstance(environment.runner, WorkerRunner):
+            environment.doorbuster = WorkerSide(environment, drivers)
+        else:
+            environment.doorbuster = MasterSide(environment, drivers, _scenario(environment, drivers))
+    except DoorbusterError as error:
+        sys.stderr.write("".join(f"doorbuster: {line}\n" for line in str(error).splitlines()))
+        sys.exit(int(error.exit_code))
+    environment.dispatcher_class = GateDispatcher
+    environment.stop_timeout = 0.0
+
+
+def _scenario(environment: Any, drivers: Drivers) -> Scenario:
+    """The scenario of the command line, with its overrides, checked against the locustfile and the driver.
+
+    Raises:
+        ScenarioError: with every problem found.
+    """
+    options = environment.parsed_options
+    if not options.scenario:
+        raise ScenarioError([Problem("--scenario", 0, 0, "", "must name the peak to recreate",
+                                     way_out="add --scenario scenarios/smoke.yaml")])  # fmt: skip
+    scenario = load_scenario(options.scenario)
+    if environment.host or options.shop_profile:
+        scenario = scenario.with_target(url=environment.host or None, profile=options.shop_profile or None)
+    if options.run_seed:
+        scenario = scenario.with_seed(int(options.run_seed))
+    if options.without_retries:
+        scenario = scenario.without_retries()
+    problems = list(_missing(scenario, environment, drivers))
+    if problems:
+        raise ScenarioError(problems)
+    return scenario
+
+
+def _missing(scenario: Scenario, environment: Any, drivers: Drivers) -> list[Problem]:
+    """What the scenario asks for and the locustfile or the driver cannot do."""
+    classes, driver = customer_classes(environment), drivers.get(scenario.target.storefront)
+    problems = []
+
+    def lacks(file: str, what: str, way_out: str) -> None:
+        problems.append(
+            Problem(file, 0, 0, "", f"has no {what}, which {scenario.name} asks for", "", way_out)
+        )
+
+    if driver is None:
+        lacks(environment.locustfile, f"driver {scenario.target.storefront!r}",
+              "add the driver's class to install(events, drivers=[...])")  # fmt: skip
+    elif scenario.freshness is not None:
+        for what, way_out in lacking(scenario, driver):
+            lacks(f"storefront {scenario.target.storefront!r}", what, way_out)
+    for name, channel in scenario.channels.items():
+        if name not in classes:
+            lacks(environment.locustfile, f"customers of channel {name!r}",
+                  f"add a class with channel = {name!r}")  # fmt: skip
+            continue
+        for journey in channel.journeys:
+            if not callable(getattr(classes[name], journey, None)):
+                lacks(environment.locustfile, f"journey {journey!r} in {classes[name].__name__}",
+                      f"add a method {journey}(self)")  # fmt: skip
+            steps = [visit.step for visit in JOURNEYS[journey].steps]
+            for step in _lacking(driver, steps) if driver else ():
+                lacks(f"storefront {scenario.target.storefront!r}", f"step {step!r} (journey {journey})",
+                      f"add a method {step} to the driver")  # fmt: skip
+    return problems
+
+
+def _lacking(driver: type[Storefront], steps: Sequence[str]) -> tuple[str, ...]:
+    """The steps that no face of the driver has: a journey may end in another channel than it began in."""
+    lacking = driver.supports(steps)
+    for channel in CHANNELS:
+        lacking = driver.for_channel(channel).supports(lacking) if lacking else ()
+    return lacking

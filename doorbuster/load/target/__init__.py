@@ -1,0 +1,1 @@
+"""The shop under test: its endpoint, its ledger, its clock."""

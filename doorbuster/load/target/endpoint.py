@@ -1,0 +1,199 @@
+"""The shop under test, before the first customer: may we load it, is it there, what does it sell?"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import gevent
+from gevent import subprocess
+
+from doorbuster.errors import TargetError, UsageError
+from doorbuster.load.customers.drivers import raised
+from doorbuster.load.http.client import HttpClient
+from doorbuster.load.http.settings import HttpSettings, hosts_of
+from doorbuster.scenario import Scenario
+from doorbuster.storefronts import DRIVERS, Assortment, Rejected, Response, Storefront
+
+SHOP_START_LIMIT_S = 30.0
+PREPARE_LIMIT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the customers of one merchant go, and what is sold there."""
+
+    url: str
+    assortment: Assortment
+
+
+@dataclass(slots=True)
+class Target:
+    """Where the load goes; `process` is the embedded shop if we started one for this run."""
+
+    url: str
+    process: Any = None
+    merchants: Mapping[str, str] = field(default_factory=dict)  # the url of each, where there are several
+
+    @property
+    def urls(self) -> Mapping[str, str]:
+        """Where the customers of each merchant go; "" is the merchant of a shop that has only one."""
+        return self.merchants or {"": self.url}
+
+    def stop(self) -> None:
+        """End the embedded shop, if it is ours; it closes its files when its input ends."""
+        if self.process is None:
+            return
+        self.process.stdin.close()
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+
+def open_target(scenario: Scenario, log: Path) -> Target:
+    """The scenario's target, started if it is the embedded shop.
+
+    Raises:
+        TargetError: the embedded shop did not come up; the message quotes its log.
+    """
+    if scenario.target.url is not None:
+        return Target(scenario.target.url)
+    assert scenario.target.shop is not None, "a validated target has a url or a shop"
+    command = [sys.executable, "-m", "doorbuster.shop", "--port", "0", "--json-announce", "--die-with-parent"]
+    command += scenario.target.shop.options
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+        )
+    line = b""
+    with gevent.Timeout(SHOP_START_LIMIT_S, False):
+        line = process.stdout.readline()
+    if not line:
+        process.kill()
+        process.wait()
+        said = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+        raise TargetError(f"the embedded shop did not start: {said[0]}; its log is {log}")
+    said = json.loads(line)
+    return Target(said["url"], process, said["merchants"])
+
+
+def set_faults(scenario: Scenario, target: Target, *, starts_at_unix_s: float) -> None:
+    """Tell the embedded shop what is to break during the run that starts then; any other shop is left alone.
+
+    Raises: TargetError when it does not take them.
+    """
+    shop = scenario.target.shop
+    if shop is None or not shop.faults or target.process is None:
+        return
+    plan = {"starts_at_unix_s": starts_at_unix_s, "faults": [fault.wire for fault in shop.faults]}
+    for url in target.urls.values():
+        client = PlainClient(url, {}, limit_s=PREPARE_LIMIT_S)
+        try:
+            answer = client.request("POST", "/control/faults", json=plan)
+        finally:
+            client.close()
+        if answer.cause:
+            raise TargetError(
+                f"the embedded shop did not take target.shop.faults: {answer.cause} {answer.text}"
+            )
+
+
+def check_allowed(scenario: Scenario, url: str, *, confirmed_host: str | None) -> None:
+    """Refuse a target that nobody said may be loaded; loopback is always free.
+
+    Raises:
+        UsageError: the host is not in the scenario's `safety.allow`, or was not confirmed by name.
+    """
+    host = urlsplit(url).hostname or ""
+    if is_loopback(host):
+        return
+    if host not in scenario.safety.allow:
+        allowed = ", ".join(scenario.safety.allow) or "loopback only"
+        raise UsageError(
+            f"{host} may not be loaded: safety.allow of the scenario does not name it (allowed: {allowed}); "
+            "add it there if the shop is yours"
+        )
+    if confirmed_host != host:
+        raise UsageError(
+            f"loading {host} needs a confirmation: add --confirm-host {host} if you may load it right now"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether every address of a host is on this machine; an unknown host is not."""
+    try:
+        addresses = {row[4][0] for row in socket.getaddrinfo(host, None)}
+        return all(ipaddress.ip_address(address).is_loopback for address in addresses)
+    except (OSError, ValueError):
+        return False
+
+
+class PlainClient:
+    """A client for what is not measured: reading the assortment and the shop's books."""
+
+    def __init__(self, url: str, tag: dict[str, str], *, limit_s: float, allow: tuple[str, ...] = ()) -> None:
+        self._http = HttpClient(url, settings=HttpSettings(headers=tag, hosts=hosts_of(url, *allow)))
+        self._limit_s = limit_s
+
+    def request(self, method: str, url: str, **options: Any) -> Response:
+        answer: Response = self._http.request(method, url, timeout=self._limit_s, **options)
+        return answer
+
+    def close(self) -> None:
+        self._http.close()
+
+
+def read_assortment(
+    driver: type[Storefront], url: str, tag: dict[str, str], allow: tuple[str, ...] = ()
+) -> Assortment:
+    """What the shop sells, which also proves that it is there and is the kind of shop we were told.
+
+    Raises:
+        TargetError: it cannot be reached, refuses, or does not answer like this kind of shop.
+        AnalysisError: a driver of the user's own raised.
+    """
+    client = PlainClient(url, tag, limit_s=PREPARE_LIMIT_S, allow=allow)
+    try:
+        assortment = driver.prepare(client)
+    except Rejected as refusal:
+        if refusal.cause == "host_not_allowed":
+            way_out = "it sends us on to that host: put it into safety.allow, if you may load it"
+        else:
+            way_out = f"is the shop running, and is it a '{driver.name}' storefront?"
+        said = " ".join(str(refusal).split())
+        raise TargetError(f"{url} cannot be loaded: {said}; {way_out}") from refusal
+    except Exception as error:
+        if driver not in DRIVERS.values():
+            raise raised(driver, "prepare", error) from error
+        raise TargetError(
+            f"{url} answers, but not like a '{driver.name}' storefront ({type(error).__name__}: {error}); "
+            "name another driver in target.storefront"
+        ) from error
+    finally:
+        client.close()
+    if not assortment.skus:
+        raise TargetError(
+            f"{url} sells nothing, says the driver '{driver.name}'; fill it, or look with doorbuster probe"
+        )
+    return assortment
+
+
+__all__ = [
+    "PlainClient",
+    "Target",
+    "check_allowed",
+    "is_loopback",
+    "open_target",
+    "read_assortment",
+    "set_faults",
+]

@@ -1,0 +1,124 @@
+"""The shop's own books, read after the run, for the order-integrity audit.
+
+An overloaded shop goes on booking orders after the customers have left, so the books are read until they
+stand still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import perf_counter, time
+
+import gevent
+
+from doorbuster.load.target.shop_clock import books_since
+from doorbuster.records.ledger import Ledger, LedgerLine, LedgerOrder, LedgerStock
+from doorbuster.storefronts import Books, Client, StockRow, Storefront
+
+SETTLE_INTERVAL_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The books before the first customer: what was there already is not of this run."""
+
+    order_refs: frozenset[str]
+    stock: Mapping[str, StockRow]
+    clock_ahead_s: float  # the shop's clock minus ours
+
+
+def read_opening(driver: type[Storefront], client: Client, *, started_unix_s: float) -> Opening | None:
+    """Stock and latest orders before the first customer; None when this shop shows no books.
+
+    Raises:
+        storefronts.Rejected: the shop does not answer.
+    """
+    found = books_since(driver, client, since_unix_s=started_unix_s)
+    if found is None:
+        return None
+    books, ahead_s = found
+    return Opening(
+        order_refs=frozenset(order.ref for order in books.orders),
+        stock={row.sku: row for row in books.stock},
+        clock_ahead_s=ahead_s,
+    )
+
+
+def read_ledger(
+    driver: type[Storefront],
+    client: Client,
+    opening: Opening,
+    *,
+    started_unix_s: float,
+    settle_s: float,
+) -> Ledger | None:
+    """The shop's ledger once two readings agree, or the last one after `settle_s`; None if it shows none.
+
+    Orders that were in the books when they were opened are left out, as are the units they sold; the times of
+    the others are told by our clock.
+
+    Raises:
+        storefronts.Rejected: the shop does not answer.
+    """
+    give_up_at = perf_counter() + settle_s
+    before: Books | None = None
+    while True:
+        found = books_since(driver, client, since_unix_s=started_unix_s)
+        if found is None:
+            return None
+        books, ahead_s = found
+        settled = before is not None and len(before.orders) == len(books.orders)
+        if settled or perf_counter() >= give_up_at:
+            return _as_ledger(books, opening, started_unix_s, ahead_s)
+        before = books
+        gevent.sleep(SETTLE_INTERVAL_S)
+
+
+def joined(ledgers: Mapping[str, Ledger]) -> Ledger:
+    """The ledgers of several merchants as one; whose product it is stands before each SKU: `north:12345A`."""
+    return Ledger(
+        orders=tuple(
+            order._replace(lines=tuple(line._replace(sku=_whose(merchant, line.sku)) for line in order.lines))
+            for merchant, ledger in ledgers.items()
+            for order in ledger.orders
+        ),
+        stock=tuple(
+            row._replace(sku=_whose(merchant, row.sku))
+            for merchant, ledger in ledgers.items()
+            for row in ledger.stock
+        ),
+        read_at_s=max(ledger.read_at_s for ledger in ledgers.values()),
+    )
+
+
+def _whose(merchant: str, sku: str) -> str:
+    return f"{merchant}:{sku}" if merchant else sku
+
+
+def _as_ledger(books: Books, opening: Opening, started_unix_s: float, ahead_s: float) -> Ledger:
+    zero_s = started_unix_s + ahead_s  # by the clock of the shop
+    return Ledger(
+        orders=tuple(
+            LedgerOrder(
+                order_ref=order.ref,
+                idempotency_key=order.idempotency_key,
+                channel=order.channel,
+                total_pence=order.total_pence,
+                placed_at_s=order.placed_at_unix_s - zero_s,
+                picked_at_s=None if order.picked_at_unix_s is None else order.picked_at_unix_s - zero_s,
+                lines=tuple(LedgerLine(line.sku, line.quantity, line.unit_pence) for line in order.lines),
+            )
+            for order in books.orders
+            if order.ref not in opening.order_refs
+        ),
+        stock=tuple(_stock(row, opening.stock.get(row.sku)) for row in books.stock),
+        read_at_s=time() - started_unix_s,
+    )
+
+
+def _stock(row: StockRow, before: StockRow | None) -> LedgerStock:
+    """Stock and sales since the books were opened; a SKU that was new then counts from its own opening."""
+    if before is None:
+        return LedgerStock(row.sku, row.opening, row.on_hand, row.sold)
+    return LedgerStock(row.sku, before.on_hand, row.on_hand, row.sold - before.sold)

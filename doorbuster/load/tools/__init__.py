@@ -1,0 +1,1 @@
+"""Programs that send a few requests: probe and cleanup."""

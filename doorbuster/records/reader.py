@@ -1,0 +1,276 @@
+"""The reading side of a run file: everything an analysis asks of a run, while it is recorded or a year later.
+
+Rules of this module:
+- Read-only, and never in the writer's way. Each call sees the file as of the last committed second.
+- A file that says "running" but has no living writer reads as "interrupted".
+- Requests are read by requests.py, which keeps sums of them; what is noted beside them by asides.py.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from doorbuster.errors import RecordError
+from doorbuster.records.batch import CustomerCount, Event, Exemplar, HealthSecond, OrderAttempt
+from doorbuster.records.histogram import Histogram
+from doorbuster.records.ledger import Audit, Ledger, LedgerLine, LedgerOrder, LedgerStock, audit
+from doorbuster.records.metadata import ArrivalSeries, Balance, GaugeSeries, RunMeta, WorkerReports
+from doorbuster.records.requests import KINDS, Kind
+from doorbuster.records.schema import FILE_NAME, open_for_reading, told_as_record_error
+from doorbuster.records.side_metrics import AsideReader
+from doorbuster.records.writer import ERRORS_PER_SERIES, SLOWEST_PER_SERIES
+
+__all__ = ["KINDS", "Kind", "Run"]
+
+HEARTBEAT_LIMIT_S = 30.0  # a writer on another machine that was silent for longer is taken for dead
+
+
+class Run(AsideReader):
+    """One recorded run. Use as a context manager, or call `close`."""
+
+    @classmethod
+    def open(cls, path: Path | str) -> Run:
+        """Open a run folder or its run.sqlite.
+
+        Raises: RecordError, in one line, when it is missing, damaged, no run file, or of a newer version.
+        """
+        path = Path(path)
+        file = path / FILE_NAME if path.is_dir() else path
+        if not file.is_file():
+            raise RecordError(f"{file}: there is no run file; name a folder that `doorbuster run` wrote")
+        return cls(file, open_for_reading(file))
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    # What the run is
+
+    @property
+    def meta(self) -> RunMeta:
+        """The title page, read afresh at each call."""
+        rows = dict(self._select("SELECT key, value FROM meta"))
+        try:
+            meta = RunMeta.from_rows(rows)
+        except (TypeError, ValueError) as error:
+            raise RecordError(f"{self.path}: the table meta is damaged: {error}") from error
+        if meta.status == "running" and not self._writer_is_alive():
+            return meta.changed(
+                status="interrupted", status_reason="the recording process ended without finishing"
+            )
+        return meta
+
+    # Requests worth looking at
+
+    def exemplars(self) -> tuple[Exemplar, ...]:
+        """The slowest requests of each series and its first distinct errors, slowest first."""
+        series = self._series()
+        rows = self._select(
+            "SELECT kind, second, series, response_us, request_id, detail FROM (SELECT *, row_number() OVER"
+            " (PARTITION BY kind, series ORDER BY CASE kind WHEN 'slow' THEN -response_us ELSE 0 END, rowid)"
+            " AS place FROM exemplars) WHERE place <= CASE kind WHEN 'slow' THEN ? ELSE ? END"
+            " ORDER BY kind, response_us DESC",
+            [SLOWEST_PER_SERIES, ERRORS_PER_SERIES],
+        )
+        return tuple(Exemplar(row[0], row[1], series[row[2]], *row[3:]) for row in rows)
+
+    # Customers
+
+    def customers(self, bucket_s: int = 1) -> tuple[CustomerCount, ...]:
+        """How customers left, by second of their intended arrival, summed over workers.
+
+        With a `bucket_s` the second is the start of its bucket, which makes far fewer rows of a long run.
+        """
+        return self._once(f"customers {bucket_s}", lambda: self._read_customers(bucket_s))
+
+    def _read_customers(self, bucket_s: int) -> tuple[CustomerCount, ...]:
+        second = f"second / {int(bucket_s)} * {int(bucket_s)}"
+        columns = "channel, journey, outcome, step, cause, could_browse, could_order"
+        rows = self._select(
+            f"SELECT {second}, {columns}, sum(n) FROM customers"  # noqa: S608 -- constants and a number
+            f" GROUP BY {second}, {columns} ORDER BY {second}, {columns}"
+        )
+        return tuple(CustomerCount(*row) for row in rows)
+
+    def arrivals(self) -> dict[str, ArrivalSeries]:
+        """Per channel and second: arrivals planned, started and dropped. Closed channels plan none."""
+        return self._once("arrivals", self._read_arrivals)
+
+    def _read_arrivals(self) -> dict[str, ArrivalSeries]:
+        length = self._length_s()
+        found: dict[str, ArrivalSeries] = {}
+
+        def add(columns: tuple[str, ...], sql: str) -> None:
+            for channel, rows in groupby(self._select(sql), key=itemgetter(0)):
+                series = found.setdefault(channel, ArrivalSeries(*np.zeros((3, length), np.int64)))
+                second, *counts = np.array([row[1:] for row in rows], np.int64).T
+                for column, n in zip(columns, counts, strict=True):
+                    getattr(series, column)[second] += n
+
+        add(("planned",), "SELECT channel, second, n FROM plan ORDER BY channel")
+        add(
+            ("started", "dropped"),
+            "SELECT channel, second, sum(started), sum(dropped) FROM arrivals GROUP BY channel, second"
+            " ORDER BY channel",
+        )
+        return found
+
+    def balances(self) -> dict[str, Balance]:
+        """Where every arrival went, per channel."""
+        arrived = self.arrivals()
+        outcomes: dict[str, dict[str, int]] = {channel: {} for channel in arrived}
+        for row in self.customers(self.grain_s):
+            of = outcomes.setdefault(row.channel, {})
+            of[row.outcome] = of.get(row.outcome, 0) + row.n
+        balances = {}
+        for channel, counts in sorted(outcomes.items()):
+            series = arrived.get(channel)
+            planned = 0
+            if series is not None:
+                open_channel = bool(series.planned.any())
+                planned = int(
+                    series.planned.sum() if open_channel else series.started.sum() + series.dropped.sum()
+                )
+            balances[channel] = Balance(planned, **counts)
+        return balances
+
+    def balance(self) -> Balance:
+        """Where every arrival went, over all channels."""
+        total = Balance(0)
+        for balance in self.balances().values():
+            total = total.plus(balance)
+        return total
+
+    # Orders
+
+    def orders(self) -> tuple[OrderAttempt, ...]:
+        """Every order customers tried, in the order of recording."""
+        return self._once("orders", self._read_orders)
+
+    def _read_orders(self) -> tuple[OrderAttempt, ...]:
+        found: list[OrderAttempt] = []
+        words: dict[str, str] = {}  # one object for a word, however many orders have it
+        one = words.setdefault
+        with told_as_record_error(self.path, "read the run"):
+            cursor = self._db.execute(
+                "SELECT idempotency_key, channel, journey, intended_s, answered_s, answer, cause, order_ref,"
+                " total_pence, lines FROM orders ORDER BY rowid"
+            )
+            while rows := cursor.fetchmany(1000):
+                # One text of all their lines: to decode each by itself takes ten times as long.
+                for row, lines in zip(rows, json.loads(f"[{','.join(row[9] for row in rows)}]"), strict=True):
+                    key, channel, journey, intended_s, answered_s, answer, cause, ref, pence, _ = row
+                    found.append(
+                        OrderAttempt(
+                            key, one(channel, channel), one(journey, journey), intended_s, answered_s,
+                            one(answer, answer), one(cause, cause), ref, pence,
+                            tuple((one(sku, sku), n, unit_pence) for sku, n, unit_pence in lines),
+                        )
+                    )  # fmt: skip
+        return tuple(found)
+
+    def ledger(self) -> Ledger | None:
+        """The shop's books, or None when they were not read."""
+        return self._once("ledger", self._read_ledger)
+
+    def _read_ledger(self) -> Ledger | None:
+        read_at = self._select("SELECT value FROM meta WHERE key = 'ledger_read_at_s'")
+        if not read_at:
+            return None
+        lines: dict[int, list[LedgerLine]] = {}
+        for number, *line in self._select(
+            "SELECT ledger_order, sku, quantity, unit_pence FROM ledger_lines ORDER BY rowid"
+        ):
+            lines.setdefault(number, []).append(LedgerLine(*line))
+        orders = (
+            LedgerOrder._make((*row[1:], tuple(lines.get(row[0], ()))))
+            for row in self._select("SELECT * FROM ledger_orders ORDER BY id")
+        )
+        stock = (LedgerStock(*row) for row in self._select("SELECT * FROM ledger_stock ORDER BY sku"))
+        return Ledger(tuple(orders), tuple(stock), float(json.loads(read_at[0][0])))
+
+    def audit(self) -> Audit | None:
+        """What customers were told, held against the books; None when the books were not read."""
+        books = self.ledger()
+        return None if books is None else audit(self.orders(), books, run_id=self.meta.run_id)
+
+    # The generator and its surroundings
+
+    def health(self) -> dict[str, tuple[HealthSecond, ...]]:
+        """How each worker fared, second by second."""
+        return self._once("health", self._read_health)
+
+    def _read_health(self) -> dict[str, tuple[HealthSecond, ...]]:
+        found: dict[str, list[HealthSecond]] = {}
+        for worker, *row in self._select(
+            "SELECT workers.name, second, cpu_ratio, loop_lag_ms, in_flight, connections_opened, reconnects,"
+            " rss_bytes, lateness, pool_wait_ms FROM health JOIN workers ON workers.id = health.worker"
+            " ORDER BY workers.name, second"
+        ):
+            found.setdefault(worker, []).append(HealthSecond(*row))
+        return {worker: tuple(seconds) for worker, seconds in found.items()}
+
+    def lateness(self) -> Histogram:
+        """Actual minus intended start of everything the generator started: its own fault."""
+        return Histogram.from_blobs(row[0] for row in self._select("SELECT lateness FROM health"))
+
+    def workers(self) -> tuple[WorkerReports, ...]:
+        """Which reports arrived from whom."""
+        rows = self._select(
+            "SELECT name, (SELECT count(*) FROM batches WHERE worker = id), last_seq, final"
+            " FROM workers ORDER BY name"
+        )
+        return tuple(WorkerReports(row[0], row[1], row[2] + 1 - row[1], bool(row[3])) for row in rows)
+
+    def events(self) -> tuple[Event, ...]:
+        """What happened once, in order of time."""
+        return tuple(
+            Event(*row) for row in self._select("SELECT at_s, kind, text FROM events ORDER BY at_s, rowid")
+        )
+
+    def gauges(self) -> dict[str, GaugeSeries]:
+        """Readings from outside the generator, by name."""
+        found: dict[str, list[tuple[int, float]]] = {}
+        for name, second, value in self._select(
+            "SELECT name, second, value FROM gauges ORDER BY name, second"
+        ):
+            found.setdefault(name, []).append((second, value))
+        return {
+            name: GaugeSeries(
+                np.array([second for second, _ in rows], np.int64), np.array([value for _, value in rows])
+            )
+            for name, rows in found.items()
+        }
+
+    # Who writes it
+
+    def _writer_is_alive(self) -> bool:
+        ((host, pid, started_s, heartbeat_ns),) = self._select(
+            "SELECT host, pid, process_started_at_unix_s, heartbeat_unix_ns FROM writer"
+        )
+        if pid == 0:
+            return False
+        if host != socket.gethostname():
+            return bool(time.time() - heartbeat_ns / 1e9 < HEARTBEAT_LIMIT_S)
+        try:
+            writer = psutil.Process(pid)
+            # The start time tells the writer from a later process that got the same number. A killed one
+            # stays listed until its parent looks at it, and in a container that may be never.
+            same = abs(writer.create_time() - started_s) < 2.0
+            return bool(same and writer.status() != psutil.STATUS_ZOMBIE)
+        except psutil.Error:
+            return False

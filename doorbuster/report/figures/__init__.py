@@ -1,0 +1,1 @@
+"""Charts, heatmaps and their palette."""

@@ -1,0 +1,338 @@
+"""Charts as compact SVG text that takes its colours and its font from the page around it.
+
+The same chart always gives the same bytes. matplotlib is imported when the first chart is drawn, and never
+through pyplot: no global figure, no display, and not its own layout (layout.py says why). Text stays text
+(searchable, in the reader's font); every colour becomes a CSS variable, so that one drawing serves light,
+dark and print.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from doorbuster.report.figures.heatmap import draw_heat, frame_heat
+from doorbuster.report.figures.layout import FONT_PT, PT_PER_IN, lay_out, legend_columns
+from doorbuster.report.figures.palette import CYCLE, INKS, PAPER, RULE, TEXT, Ink, ink
+from doorbuster.report.render.text import format_value, one_line, width_pt_of
+from doorbuster.report.section import Chart, Column, Mark, Table, Unit
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_WIDTH_IN = 8.6
+_ROW_OF_MOMENTS = 0.09  # of the height
+_CLOCK_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
+_MARKERS = "os^Dvx"
+_MARK_PT = 8.5
+_MAX_TABLE_ROWS = 400
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "doorbuster",
+    "text.parse_math": False,  # a "$" in a step's name is a dollar, not mathematics
+    "path.simplify": True,
+    "path.simplify_threshold": 0.5,
+    "font.family": ["DejaVu Sans"],  # ships with matplotlib: the same layout on every machine
+    "font.size": FONT_PT,
+    "text.color": TEXT,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "hatch.linewidth": 0.5,
+    "hatch.color": PAPER,
+}
+_NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
+_NUMBER_IN_TAG = re.compile(r"-?\d+\.\d{3,}")
+_TAG = re.compile(r"<[^>]+>")
+
+
+def render_svg(chart: Chart, *, ident: str) -> str:
+    """The chart as one `<svg>` element; `ident` makes its ids unique on the page."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import RendererSVG
+    from matplotlib.figure import Figure
+
+    buffer = io.StringIO()
+    with warnings.catch_warnings(), mpl.rc_context(_STYLE):
+        # A glyph missing from matplotlib's font is no loss: the reader's browser sets the text.
+        warnings.simplefilter("ignore", UserWarning)
+        height_in = _height_in(chart)
+        figure = Figure(figsize=(_WIDTH_IN, height_in), dpi=PT_PER_IN)
+        axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+        _DRAW[chart.kind](axes, chart)
+        _frame(axes, chart)
+        lay_out(axes, ruled={"bars": "x", "heat": ""}.get(chart.kind, "y"))
+        size_pt = (_WIDTH_IN * PT_PER_IN, height_in * PT_PER_IN)
+        renderer = cast(Any, RendererSVG)(*size_pt, buffer, image_dpi=PT_PER_IN, metadata=_NO_METADATA)
+        figure.draw(renderer)  # `savefig` would draw it once more, to look for a layout
+        renderer.finalize()
+    return _compact(buffer.getvalue(), ident)
+
+
+def chart_table(chart: Chart) -> Table:
+    """The numbers behind the chart; above 400 points every k-th, and the note says so."""
+    step = -(-len(chart.x) // _MAX_TABLE_ROWS) or 1
+    columns = [Column(one_line(chart.x_label), "" if chart.kind == "bars" else chart.x_unit)]
+    values: list[Sequence[float | str | None]] = [chart.x]
+    for series in chart.series:
+        named = (
+            (series.name, series.y),
+            (f"{series.name}, low", series.low),
+            (f"{series.name}, high", series.high),
+        )
+        for name, numbers in named:
+            if numbers:
+                columns.append(Column(one_line(name), chart.y_unit))
+                values.append(numbers)
+    rows = tuple(tuple(column[index] for column in values) for index in range(0, len(chart.x), step))
+    note = f"Every {step}th point of {len(chart.x):,}." if step > 1 else ""
+    return Table(chart.title, tuple(columns), rows, note)
+
+
+def _height_in(chart: Chart) -> float:
+    if chart.kind == "heat":
+        return 1.2 + 0.15 * max(len(chart.series), 8)
+    return 0.9 + 0.34 * max(len(chart.x), 1) if chart.kind == "bars" else 3.1
+
+
+def _numbers(values: Sequence[float | None]) -> list[float]:
+    return [float("nan") if value is None else float(value) for value in values]
+
+
+def _draw_lines(axes: Axes, chart: Chart) -> None:
+    for position, series in enumerate(chart.series):
+        pen = ink(series.role, position)
+        y = _numbers(series.y)
+        lonely = _lonely(series.y)
+        if series.low and series.high:
+            axes.fill_between(
+                chart.x, _numbers(series.low), _numbers(series.high), color=pen.light, alpha=0.18, lw=0
+            )
+        axes.plot(
+            chart.x, y, color=pen.light, linestyle="--" if series.dashed else pen.dash, linewidth=1.6,
+            marker="o" if lonely else "", markersize=4, markevery=lonely, label=one_line(series.name, 40),
+            solid_capstyle="round",
+        )  # fmt: skip
+
+
+def _lonely(y: Sequence[float | None]) -> list[int]:
+    """Places of values without a neighbour: no line leads to them."""
+    gaps = [True, *(value is None for value in y), True]
+    return [at for at in range(len(y)) if gaps[at] and not gaps[at + 1] and gaps[at + 2]]
+
+
+def _draw_stacked(axes: Axes, chart: Chart) -> None:
+    x = _with_end(chart)
+    below = [0.0] * len(x)
+    for position, series in enumerate(chart.series):
+        pen = ink(series.role, position)
+        heights = [*series.y, *series.y[-1:]][: len(x)]
+        top = [base + (value or 0.0) for base, value in zip(below, heights, strict=True)]
+        axes.fill_between(
+            x, below, top, facecolor=pen.light, hatch=pen.hatch or None, edgecolor=PAPER, linewidth=0.0,
+            label=one_line(series.name, 40), step="post" if chart.x_unit == "clock" else None,
+        )  # fmt: skip
+        below = top
+
+
+def _with_end(chart: Chart) -> list[float]:
+    """The x of a stacked chart or heat map; over time each point is a step, so the last one needs an end."""
+    x = [float(value) for value in chart.x]
+    return [*x, 2 * x[-1] - x[-2]] if chart.x_unit == "clock" and len(x) > 1 else x
+
+
+def _draw_bars(axes: Axes, chart: Chart) -> None:
+    from matplotlib.ticker import FixedFormatter, FixedLocator
+
+    places = list(range(len(chart.x)))
+    left = [0.0] * len(places)
+    for position, series in enumerate(chart.series):
+        pen = ink(series.role, position)
+        widths = [value or 0.0 for value in series.y]
+        axes.barh(
+            places, widths, left=left, height=0.62, facecolor=pen.light, hatch=pen.hatch or None,
+            edgecolor=PAPER, linewidth=0.0, label=one_line(series.name, 40),
+        )  # fmt: skip
+        left = [start + width for start, width in zip(left, widths, strict=True)]
+    axes.yaxis.set_major_locator(FixedLocator(places))
+    axes.yaxis.set_major_formatter(FixedFormatter([one_line(str(name), 34) for name in chart.x]))
+    axes.set_ylim(-0.5, len(places) - 0.5)
+    axes.invert_yaxis()
+
+
+def _draw_scatter(axes: Axes, chart: Chart) -> None:
+    for position, series in enumerate(chart.series):
+        axes.plot(
+            chart.x, _numbers(series.y), color=ink(series.role, position).light, linestyle="",
+            marker=_MARKERS[position % len(_MARKERS)], markersize=4, label=one_line(series.name, 40),
+        )  # fmt: skip
+
+
+_DRAW: dict[str, Callable[[Any, Chart], None]] = {
+    "lines": _draw_lines,
+    "stacked": _draw_stacked,
+    "bars": _draw_bars,
+    "heat": draw_heat,
+    "scatter": _draw_scatter,
+}
+
+
+def _frame(axes: Axes, chart: Chart) -> None:
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+    value_axis = axes.xaxis if chart.kind == "bars" else axes.yaxis
+    if chart.kind == "heat":
+        frame_heat(axes, chart)
+        axes.set_xlabel(one_line(chart.x_label, 90))
+        _frame_x(axes, chart)
+        _draw_moments(axes, chart.moments)
+        return
+    if chart.log_y and chart.kind != "bars" and _all_positive(chart):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_minor_locator(NullLocator())
+    elif chart.kind != "bars":
+        # Differences go below 0; everything else starts there.
+        axes.set_ylim(bottom=None if _any_negative(chart) else 0.0, top=chart.y_max)
+        if chart.y_unit == "count":
+            axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    value_axis.set_major_formatter(_formatter(chart.y_unit))
+    if chart.kind == "bars":
+        axes.set_xlim(left=0.0, right=chart.y_max)
+        axes.set_xlabel(one_line(chart.y_label, 90))
+    else:
+        axes.set_xlabel(one_line(chart.x_label, 90))
+        axes.set_ylabel(one_line(chart.y_label, 50))
+        _frame_x(axes, chart)
+    for bound in chart.bounds:
+        _draw_bound(axes, bound)
+    _draw_moments(axes, chart.moments)
+    if len(chart.series) > 1:
+        axes.legend(
+            loc="lower left", bbox_to_anchor=(-0.01, 1.0),
+            ncols=legend_columns(
+                [one_line(series.name, 40) for series in chart.series], _WIDTH_IN * PT_PER_IN
+            ),
+            frameon=False,
+            borderaxespad=0.2, handlelength=2.2, columnspacing=1.6, handletextpad=0.6,
+        )  # fmt: skip
+
+
+def _all_positive(chart: Chart) -> bool:
+    values = [value for series in chart.series for value in series.y if value is not None]
+    return bool(values) and min(values) > 0
+
+
+def _any_negative(chart: Chart) -> bool:
+    return any(value is not None and value < 0 for series in chart.series for value in series.y)
+
+
+def _frame_x(axes: Axes, chart: Chart) -> None:
+    from matplotlib.ticker import MultipleLocator
+
+    ended = chart.kind in ("stacked", "heat")
+    numbers = _with_end(chart) if ended else [float(value) for value in chart.x]
+    if not numbers:
+        return
+    first, last = numbers[0], numbers[-1]
+    if chart.kind == "scatter":
+        reach = 0.03 * (max(numbers) - min(numbers))
+        first, last = min(numbers) - reach, max(numbers) + reach
+    axes.set_xlim(first, last if last > first else first + 1.0)
+    axes.margins(x=0)
+    axes.xaxis.set_major_formatter(_formatter(chart.x_unit))
+    if chart.x_unit == "clock":
+        span = max(last - first, 1.0)
+        step = next((step for step in _CLOCK_STEPS_S if span / step <= 10), _CLOCK_STEPS_S[-1])
+        axes.xaxis.set_major_locator(MultipleLocator(step))
+
+
+def _formatter(unit: Unit) -> Callable[[float, float], str]:
+    def text(value: float, _position: float) -> str:
+        if unit == "ratio":
+            return f"{value * 100:.3g} %"
+        if unit in ("ms", "s") and value == 0:
+            return "0"
+        return format_value(value, unit)
+
+    return text
+
+
+def _draw_bound(axes: Axes, bound: Mark) -> None:
+    low_y, high_y = axes.get_ylim()
+    high = axes.get_yscale() == "linear" and (bound.at - low_y) / (high_y - low_y) > 0.85
+    axes.axhline(bound.at, color=TEXT, linewidth=1.0, linestyle=(0, (6, 3)))
+    axes.annotate(
+        one_line(bound.label), xy=(1.0, bound.at), xycoords=("axes fraction", "data"),
+        xytext=(-3, -3 if high else 3),
+        textcoords="offset points", ha="right", va="top" if high else "bottom", fontsize=_MARK_PT,
+    )  # fmt: skip
+
+
+def _draw_moments(axes: Axes, moments: Sequence[Mark]) -> None:
+    """A line for each, and its name in the first row where it covers no other name."""
+    low, high = axes.get_xlim()
+    ends: list[float] = []  # of the names in each row, as shares of the width
+    for moment in sorted((mark for mark in moments if low <= mark.at <= high), key=lambda mark: mark.at):
+        text, at = one_line(moment.label, 48), (moment.at - low) / (high - low)
+        # Bold is wider, and the plot narrower than the drawing.
+        width = 1.25 * width_pt_of(text, _MARK_PT) / (_WIDTH_IN * PT_PER_IN)
+        late = at + width > 1.0
+        left = at - width if late else at
+        row = next((row for row, end in enumerate(ends) if end < left), len(ends))
+        ends[row : row + 1] = [left + width]
+        axes.axvline(moment.at, color=TEXT, linewidth=1.0, linestyle=(0, (2, 2)))
+        axes.annotate(
+            text, xy=(moment.at, 0.97 - _ROW_OF_MOMENTS * row),
+            xycoords=("data", "axes fraction"), xytext=(-4 if late else 4, 0), textcoords="offset points",
+            ha="right" if late else "left", va="top", fontsize=_MARK_PT, fontweight="bold",
+            bbox={"facecolor": PAPER, "edgecolor": "none", "alpha": 0.75, "pad": 1.0},
+        )  # fmt: skip
+
+
+def _compact(svg: str, ident: str) -> str:
+    """Only the `<svg>` element: without prologue and metadata, short numbers, CSS colours, unique ids."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<!--.*?-->|<defs>\s*<style.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    svg = re.sub(r' transform="rotate\(-0 [^)]*\)"', "", svg)
+    svg = _TAG.sub(lambda tag: _compact_tag(tag[0], ident), svg)
+    svg = re.sub(r"<svg [^>]*?viewBox=\"([^\"]+)\"[^>]*>", _root, svg, count=1)
+    return re.sub(r">\s+<", "><", svg).strip()
+
+
+def _root(match: re.Match[str]) -> str:
+    return f'<svg viewBox="{match[1]}" role="img" preserveAspectRatio="xMidYMid meet">'
+
+
+def _compact_tag(tag: str, ident: str) -> str:
+    tag = _NUMBER_IN_TAG.sub(lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), tag)
+    tag = re.sub(r'(\bid="|href="#|url\(#)', lambda place: f"{place[0]}{ident}-", tag)
+    tag = tag.replace("xlink:href", "href")
+    tag = re.sub(r"font-family: [^;\"]+;? ?", "", tag)
+    tag = re.sub(r"font: (?:[\d.]+px|(\w+) ([\d.]+px)) [^;\"]+", _font, tag)
+    for colour, css in _CSS:
+        tag = tag.replace(colour, css)
+    return re.sub(r"\s*\n\s*", " ", tag)
+
+
+def _font(match: re.Match[str]) -> str:
+    if match[1]:
+        return f"font-weight: {match[1]}; font-size: {match[2]}"
+    return f"font-size: {match[0].split()[1]}"
+
+
+def _css_colours() -> tuple[tuple[str, str], ...]:
+    pens: tuple[Ink, ...] = (*INKS.values(), *CYCLE)
+    return (
+        *((pen.light, f"var({pen.variable})") for pen in pens),
+        (TEXT, "currentColor"),
+        (RULE, "var(--rule)"),
+        (PAPER, "var(--paper)"),
+    )
+
+
+_CSS = _css_colours()

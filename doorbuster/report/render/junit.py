@@ -1,0 +1,62 @@
+"""JUnit XML, as GitLab, Jenkins and GitHub actions read it: the run is a suite, a threshold is a case.
+
+A failed threshold is a <failure>, one that could not be judged an <error>, so that no tool counts it as
+passed. A warning passes and says so in <system-out>. When the run as a whole is not a pass although no
+threshold failed, one more case "verdict" carries the reason: a suite is green only for a passed run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from xml.etree import ElementTree as ET
+
+from doorbuster.gate import Judgement, Verdict
+from doorbuster.records.metadata import RunMeta
+from doorbuster.report.render.text import clean
+
+
+def render_junit(meta: RunMeta, judgements: Sequence[Judgement], verdict: Verdict) -> str:
+    """The whole file as text, with its XML declaration."""
+    name = clean(meta.title)
+    suite = ET.Element("testsuite", name=name, hostname=clean(str(meta.machine.get("hostname", ""))))
+    suite.set("timestamp", f"{datetime.fromtimestamp(meta.started_at_unix_ns / 1e9, UTC):%Y-%m-%dT%H:%M:%S}")
+    suite.set("time", f"{meta.duration_s:.3f}")
+    properties = ET.SubElement(suite, "properties")
+    for key, value in (("run_id", meta.run_id), ("verdict", verdict.status), ("target", meta.target_url)):
+        ET.SubElement(properties, "property", name=key, value=clean(value))
+    for judgement in judgements:
+        _case(suite, name, judgement)
+    if verdict.status not in ("pass", "fail") and not suite.findall("testcase/error"):
+        case = ET.SubElement(suite, "testcase", classname=name, name="verdict", time="0")
+        _child(case, "error", verdict.sentence, verdict.status, "\n".join(verdict.reasons))
+    suite.set("tests", str(len(suite.findall("testcase"))))
+    for kind in ("failure", "error"):
+        suite.set(f"{kind}s", str(len(suite.findall(f"testcase/{kind}"))))
+    suite.set("skipped", "0")
+    output = ET.SubElement(suite, "system-out")
+    output.text = clean(verdict.sentence)
+    suites = ET.Element("testsuites")
+    suites.append(suite)
+    ET.indent(suites)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(suites, encoding="unicode")}\n'
+
+
+def _case(suite: ET.Element, classname: str, judgement: Judgement) -> None:
+    case = ET.SubElement(
+        suite, "testcase", classname=classname, name=clean(str(judgement.threshold)), time="0"
+    )
+    warns = judgement.threshold.severity == "warn"
+    if judgement.status == "fail":
+        _child(case, "failure", judgement.sentence, "threshold", judgement.sentence)
+    elif judgement.status == "inconclusive" and not warns:
+        _child(case, "error", judgement.sentence, "inconclusive", judgement.sentence)
+    else:
+        word = "" if judgement.status == "pass" else f"WARNING ({judgement.status}): "
+        output = ET.SubElement(case, "system-out")
+        output.text = clean(f"{word}{judgement.sentence}")
+
+
+def _child(case: ET.Element, tag: str, message: str, kind: str, text: str) -> None:
+    child = ET.SubElement(case, tag, message=clean(message), type=kind)
+    child.text = clean(text)

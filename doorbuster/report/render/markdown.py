@@ -1,0 +1,193 @@
+"""The report in two short forms: Markdown for a pull request, JSON for programs.
+
+Schema of summary.json, "doorbuster.summary/1": names are never changed or removed within a version; new ones
+may appear. A number that is not known is null. Times are in the unit that stands beside them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from doorbuster import __version__
+from doorbuster.errors import AnalysisError
+from doorbuster.gate import Judgement, Verdict
+from doorbuster.records.reader import Run
+from doorbuster.report.render.html import (
+    SIGNS,
+    facts,
+    fixes,
+    in_order,
+    leading,
+    metrics_by_name,
+    started_at,
+    threshold_row,
+)
+from doorbuster.report.render.text import clean, markdown_text
+from doorbuster.report.section import Metric, Section
+
+SCHEMA = "doorbuster.summary/1"
+_ICONS = {"pass": "✅", "fail": "❌", "inconclusive": "❔", "warn": "⚠️", "interrupted": "⏹️", "aborted": "⏹️"}
+
+
+def render_markdown(
+    run: Run, sections: Sequence[Section], judgements: Sequence[Judgement], verdict: Verdict
+) -> str:
+    """A comment for a pull request: the verdict first, then facts, thresholds and one line per section."""
+    meta = run.meta
+    ordered = in_order(sections)
+    lead = leading(ordered)
+    lines = [f"### {markdown_text(lead.sentence)}", "", "One of its runs:", ""] if lead else []
+    lines += [f"### {_ICONS[verdict.status]} {markdown_text(verdict.sentence)}", ""]
+    lines += [f"- {markdown_text(reason)}" for reason in verdict.reasons[:5]]
+    if len(verdict.reasons) > 5:
+        lines.append(f"- and {len(verdict.reasons) - 5} more")
+    lines += [f"- What to fix first: {markdown_text(fix)}" for fix in fixes(ordered)]
+    four = facts(metrics_by_name(ordered))
+    lines += ["", _row(fact.label for fact in four), _row("---" for _ in four)]
+    lines.append(_row(f"**{markdown_text(fact.value)}**<br>{markdown_text(fact.more)}" for fact in four))
+    if judgements:
+        lines += ["", "| | Threshold | Observed | 95 % interval | n | Margin |", "|---|---|--:|--:|--:|--:|"]
+        lines += [_threshold(judgement) for judgement in judgements]
+    lines += [
+        "",
+        *(
+            f"- **{markdown_text(section.question)}** {markdown_text(section.sentence)}"
+            for section in ordered
+        ),
+    ]
+    about = f"{meta.title} · run {meta.run_id} · {started_at(meta)} · {meta.target_url}"
+    lines += ["", f"<sub>{markdown_text(about)} · doorbuster {__version__}</sub>", ""]
+    return "\n".join(lines)
+
+
+def _row(cells: Any) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _threshold(judgement: Judgement) -> str:
+    row = threshold_row(judgement)
+    name = markdown_text(f"{row.name}: {row.rule}")
+    cells = (row.observed, row.interval, f"{judgement.n:,}", row.margin)
+    return _row(
+        (f"{SIGNS[judgement.status]} {judgement.status}", name, *(markdown_text(cell) for cell in cells))
+    )
+
+
+def render_json(
+    run: Run,
+    sections: Sequence[Section],
+    judgements: Sequence[Judgement],
+    verdict: Verdict,
+    problems: Sequence[AnalysisError] = (),
+) -> str:
+    """Everything a program may want to know about a run, as JSON text."""
+    meta, balance = run.meta, run.balance()
+    document = {
+        "schema": SCHEMA,
+        "verdict": {
+            "status": verdict.status,
+            "sentence": verdict.sentence,
+            "reasons": list(verdict.reasons),
+            "exit_code": int(verdict.exit_code),
+        },
+        "run": {
+            "run_id": meta.run_id,
+            "title": meta.title,
+            "scenario": meta.scenario_name,
+            "target_url": meta.target_url,
+            "storefront": meta.storefront,
+            "shop_profile": meta.shop_profile,
+            "seed": meta.seed,
+            "workers": meta.workers,
+            "started_at_unix_ns": meta.started_at_unix_ns,
+            "finished_at_unix_ns": meta.finished_at_unix_ns,
+            "duration_s": meta.duration_s,
+            "status": meta.status,
+            "status_reason": meta.status_reason,
+            "git_commit": meta.git_commit,
+            "machine": meta.machine,
+            "requested": meta.requested,
+        },
+        "versions": {"doorbuster_report": __version__, **meta.versions},
+        "balance": {
+            "planned": balance.planned,
+            "served": balance.served,
+            "abandoned": balance.abandoned,
+            "turned_away": balance.turned_away,
+            "queued_out": balance.queued_out,
+            "dropped": balance.dropped,
+            "in_flight_or_missing": balance.in_flight_or_missing,
+        },
+        "thresholds": [_judgement(judgement) for judgement in judgements],
+        "metrics": {
+            f"{section.name}.{name}": _metric(metric)
+            for section in in_order(sections)
+            for name, metric in section.metrics.items()
+        },
+        "sections": [_section(section) for section in in_order(sections)],
+        "problems": [str(problem) for problem in problems],
+    }
+    return json.dumps(_plain(document), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def _judgement(judgement: Judgement) -> dict[str, Any]:
+    threshold = judgement.threshold
+    return {
+        "metric": threshold.metric,
+        "tags": {tag.name: tag.value for tag in threshold.tags},
+        "threshold": threshold.expression,
+        "subject": threshold.subject,
+        "severity": threshold.severity,
+        "source": threshold.source,
+        "status": judgement.status,
+        "unit": judgement.unit,
+        "bound": threshold.bound,
+        "operator": threshold.operator,
+        "observed": judgement.observed,
+        "low": judgement.low,
+        "high": judgement.high,
+        "n": judgement.n,
+        "margin": judgement.margin,
+        "at_least": judgement.at_least,
+        "certain": judgement.certain,
+        "sentence": judgement.sentence,
+    }
+
+
+def _section(section: Section) -> dict[str, Any]:
+    return {
+        "name": section.name,
+        "question": section.question,
+        "sentence": section.sentence,
+        "findings": list(section.findings),
+        "fix_first": section.fix_first,
+    }
+
+
+def _metric(metric: Metric) -> dict[str, Any]:
+    return {
+        "value": metric.value,
+        "unit": metric.unit,
+        "low": metric.low,
+        "high": metric.high,
+        "n": metric.n,
+        "at_least": metric.at_least,
+        "meaning": metric.meaning,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can carry: no NaN or infinity, no lone surrogates, no numpy numbers."""
+    if isinstance(value, dict):
+        return {clean(str(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, bool | int) or value is None:
+        return value
+    number = float(value)
+    return number if math.isfinite(number) else None

@@ -1,0 +1,1 @@
+"""Who comes, through which channel, for which journey, and how they behave."""

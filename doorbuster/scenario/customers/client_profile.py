@@ -1,0 +1,224 @@
+"""Who visits, as far as it shows in what they do: devices, product pages looked at, caches, accounts.
+
+The schedule plans journeys and their number exactly; a device is drawn for a visit whose journey is known.
+With s the share of a device in the visits, b its `buys` and o the share of ordering journeys in the channel,
+an ordering visit is by that device with probability s b / sum(s b), any other with s (1 - c b) / (1 - o),
+where c = o / sum(s b). So the shares of the devices and those of the journeys both come out as asked for, and
+c b is the share of a device's visits that want to order (Bayes).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from doorbuster.scenario.customers.behaviour import PATIENCE
+from doorbuster.scenario.parsing.diagnostics import (
+    Fault,
+    as_validation_error,
+    attempt,
+    collect,
+    nearest,
+    refuse,
+    shown,
+)
+from doorbuster.scenario.parsing.strict import StrictModel
+from doorbuster.scenario.parsing.values import SHARE_PATTERN, Share, choice, is_number, number, whole
+
+DEVICES = ("desktop", "mobile", "tablet")
+DEVICE_PATIENCE = {"desktop": "desktop", "mobile": "mobile", "tablet": "desktop"}
+PAGES_UNSAID = 2  # product pages of a visit that looks around, when the channel does not say
+MOST_PAGES = 1000
+SHARE_TOLERANCE = 1e-6  # shares that people add up by hand, as 0..1
+
+
+class Device(StrictModel):
+    """One device: its share of the channel's visits, and how readily they order."""
+
+    share_ratio: Share = Field(
+        alias="share",
+        description="Share of the channel's visits; all devices sum to 100 %.",
+        examples=["65%"],
+    )
+    buys: Share = Field(
+        default=1.0,
+        description="How likely a visit is an ordering one, relative to the other devices. Default: 100%.",
+        examples=["50%"],
+    )
+    patience: (
+        Annotated[
+            str, BeforeValidator(choice("patience", PATIENCE)), WithJsonSchema({"enum": list(PATIENCE)})
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="How long they wait for a page, by name. Default: the channel's, else the device's own.",
+        examples=["mobile"],
+    )
+
+
+def parse_devices(raw: object) -> object:
+    """Devices by name: a share, or a mapping with more; the shares sum to 100 %."""
+    if not isinstance(raw, dict) or not raw:
+        rule = "must be a mapping of devices to shares, such as {desktop: 35%, mobile: 65%}"
+        raise refuse(rule, got=shown(raw))
+    faults: list[Fault] = []
+    devices: dict[str, Device] = {}
+    for name, values in raw.items():
+        if name not in DEVICES:
+            faults.append(
+                Fault((str(name),), "is not a known device", way_out=nearest(str(name), DEVICES), at="key")
+            )
+        mapping = values if isinstance(values, dict | Device) else {"share": values}
+        short = not isinstance(values, dict | Device)
+        device = _placed(faults, str(name), mapping, short=short)
+        if device is not None:
+            devices[str(name)] = device
+    total = sum(device.share_ratio for device in devices.values())
+    if len(devices) == len(raw) and abs(total - 1.0) > SHARE_TOLERANCE:
+        faults.append(Fault((), "must have shares that sum to 100%", f"{total * 100:.6g}%"))
+    if not any(d.share_ratio * d.buys for d in devices.values()) and len(devices) == len(raw):
+        faults.append(Fault((), "must have a device that buys", "0%"))
+    if faults:
+        raise as_validation_error("devices", faults, raw)
+    return devices
+
+
+def _placed(faults: list[Fault], name: str, mapping: Any, *, short: bool) -> Device | None:
+    """The device, or None; the fault of a share given in short stands at the device itself."""
+    own: list[Fault] = []
+    device = collect(own, (name,), Device.model_validate, mapping)
+    faults += [Fault((name,), f.rule, f.got, f.way_out) if short else f for f in own]
+    return device
+
+
+def ordering_shares(devices: Mapping[str, Device], order_ratio: float) -> dict[str, float]:
+    """Share of each device's visits that want to order (c b above); above 1 it cannot be had."""
+    readiness = sum(device.share_ratio * device.buys for device in devices.values())
+    return {name: order_ratio * device.buys / readiness for name, device in devices.items()}
+
+
+def devices_given(
+    devices: Mapping[str, Device], order_ratio: float, *, wants_order: bool
+) -> dict[str, float]:
+    """Probability of each device for a visit that wants an order, or for one that does not; sums to 1."""
+    orders = ordering_shares(devices, order_ratio)
+    weights = {
+        name: device.share_ratio * (orders[name] if wants_order else 1.0 - orders[name])
+        for name, device in devices.items()
+    }
+    total = sum(weights.values())
+    if total <= 0:  # no visit of the other kind is planned
+        return {name: device.share_ratio for name, device in devices.items()}
+    return {name: max(weight, 0.0) / total for name, weight in weights.items()}
+
+
+def device_rules(devices: object, order_ratio: float) -> Iterator[Fault]:
+    """No device may be asked to order in more than all of its visits."""
+    known = attempt(parse_devices, devices)
+    if not isinstance(known, dict):
+        return
+    for name, ratio in ordering_shares(known, order_ratio).items():
+        if ratio > 1.0 + SHARE_TOLERANCE:
+            rule = f"cannot be: {order_ratio:.3g} of all visits of this channel want to order"
+            got = f"{ratio * 100:.4g}% of the visits by {name}"
+            yield Fault(("devices", name), rule, got, "bring the values of buys closer together")
+
+
+class Pages(StrictModel):
+    """Product pages that a visit looks at: a whole number, lognormal, at least 1 and at most `most`."""
+
+    median: float
+    sigma: float = 0.0
+    most: int = MOST_PAGES
+
+    @property
+    def mean(self) -> float:
+        """Mean of min(max(round(X), 1), most): the sum over k of P(pages >= k)."""
+        return sum(self.at_least())
+
+    def at_least(self) -> list[float]:
+        """P(pages >= k) = P(X >= k - 1/2) for k = 1 .. most."""
+        if not self.sigma:
+            return [1.0] * self.most
+        mu, scale = math.log(self.median), self.sigma * math.sqrt(2.0)
+        return [1.0, *(0.5 * math.erfc((math.log(k - 0.5) - mu) / scale) for k in range(2, self.most + 1))]
+
+
+class _LognormalPages(StrictModel):
+    median: Annotated[float, BeforeValidator(number(1, MOST_PAGES))]
+    sigma: Annotated[float, BeforeValidator(number(0.01, 5))]
+    max: Annotated[int, BeforeValidator(whole(1, MOST_PAGES))] = MOST_PAGES
+
+
+def parse_pages(raw: object) -> object:
+    """A whole number of pages, or `{lognormal: {median, sigma, max}}`."""
+    if isinstance(raw, Pages):
+        return raw
+    if is_number(raw):
+        count = whole(1, MOST_PAGES)(raw)
+        return Pages(median=count, most=count)
+    if not isinstance(raw, dict) or len(raw) != 1:
+        rule = "must be a number of pages, or a law such as {lognormal: {median: 4, sigma: 1.17, max: 60}}"
+        raise refuse(rule, got=shown(raw))
+    law, values = next(iter(raw.items()))
+    if law != "lognormal":
+        fault = Fault(
+            (str(law),), "is not a law of pages", way_out=nearest(str(law), ["lognormal"]), at="key"
+        )
+        raise as_validation_error("Pages", [fault], raw)
+    faults: list[Fault] = []
+    text = collect(faults, ("lognormal",), _LognormalPages.model_validate, values)
+    if text is None:
+        raise as_validation_error("Pages", faults, raw)
+    return Pages(median=text.median, sigma=text.sigma, most=text.max)
+
+
+_SHARE_SCHEMA = {"anyOf": [{"type": "string", "pattern": SHARE_PATTERN},
+                           {"type": "number", "minimum": 0, "maximum": 1}]}  # fmt: skip
+_DEVICE_SCHEMA = {
+    "anyOf": [
+        *_SHARE_SCHEMA["anyOf"],
+        {
+            "type": "object",
+            "properties": {
+                "share": _SHARE_SCHEMA,
+                "buys": _SHARE_SCHEMA,
+                "patience": {"enum": list(PATIENCE)},
+            },
+            "required": ["share"],
+            "additionalProperties": False,
+        },
+    ]
+}
+DEVICES_SCHEMA = {
+    "type": "object",
+    "properties": dict.fromkeys(DEVICES, _DEVICE_SCHEMA),
+    "additionalProperties": False,
+    "minProperties": 1,
+}
+PAGES_SCHEMA = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1, "maximum": MOST_PAGES},
+        {
+            "type": "object",
+            "properties": {
+                "lognormal": {
+                    "type": "object",
+                    "properties": {
+                        "median": {"type": "number", "minimum": 1, "maximum": MOST_PAGES},
+                        "sigma": {"type": "number", "minimum": 0.01, "maximum": 5},
+                        "max": {"type": "integer", "minimum": 1, "maximum": MOST_PAGES},
+                    },
+                    "required": ["median", "sigma"],
+                    "additionalProperties": False,
+                }
+            },
+            "required": ["lognormal"],
+            "additionalProperties": False,
+        },
+    ]
+}

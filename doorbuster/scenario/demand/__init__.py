@@ -1,0 +1,1 @@
+"""How many customers come and when: the curve of a peak and its rate over time."""

@@ -1,0 +1,221 @@
+"""The curve of a peak as a scenario says it: stages, hourly weights, or a cumulative share over time.
+
+Every spelling becomes straight lines between levels, which are shares of the peak rate.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, NamedTuple
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from doorbuster.scenario.parsing.diagnostics import Fault, as_validation_error, collect, refuse, shown
+from doorbuster.scenario.parsing.strict import StrictModel
+from doorbuster.scenario.parsing.values import (
+    DURATION_PATTERN,
+    SHARE_PATTERN,
+    PositiveDurationS,
+    Share,
+    duration,
+    is_number,
+    share,
+)
+
+MOST_HOURS = 336  # 14 days
+HIGHEST_WEIGHT = 1e9
+_HOUR_S = 3600.0
+
+
+class Line(NamedTuple):
+    """One straight piece of a curve: from one level to another, as shares of the peak rate."""
+
+    length_s: float
+    first_ratio: float
+    last_ratio: float
+
+
+class Stage(StrictModel):
+    """One stretch of the curve: ramp smoothly `to` a level, or hold it (`at`)."""
+
+    one_of = ("to", "at")
+
+    for_s: PositiveDurationS = Field(alias="for", description="How long the stage lasts.", examples=["30m"])
+    to_ratio: Share | None = Field(
+        default=None,
+        alias="to",
+        description="Level at the end, as a share of the peak; the rate ramps there in a straight line.",
+        examples=["100%"],
+    )
+    at_ratio: Share | None = Field(
+        default=None,
+        alias="at",
+        description="Level held for the whole stage, as a share of the peak; the rate jumps there at once.",
+        examples=["100%"],
+    )
+
+
+class CumulativePoint(NamedTuple):
+    """By `time_s`, `share_ratio` of all customers have come."""
+
+    time_s: float
+    share_ratio: float
+
+
+def parse_cumulative(raw: object) -> object:
+    """Points of a growing cumulative share, in the order of time."""
+    if isinstance(raw, tuple):
+        return raw
+    if not isinstance(raw, dict) or not raw:
+        rule = "must be a mapping of times to shares, such as {96s: 3.7%, 64m: 37.3%}"
+        raise refuse(rule, got=shown(raw))
+    faults: list[Fault] = []
+    points = [CumulativePoint(0.0, 0.0)]
+    for name, value in raw.items():
+        key = str(name)
+        time_s = collect(faults, (key,), duration(zero=False), key, at="key")
+        ratio = collect(faults, (key,), share(), value)
+        if time_s is None or ratio is None:
+            continue
+        if time_s <= points[-1].time_s:
+            faults.append(Fault((key,), "must be later than the point before", shown(key), at="key"))
+        if ratio < points[-1].share_ratio:
+            faults.append(Fault((key,), "must not be below the share of the point before", shown(value)))
+        points.append(CumulativePoint(time_s, ratio))
+    if not faults and points[-1].share_ratio == 0:
+        faults.append(Fault((), "must not be 0% throughout: nobody would come"))
+    if faults:
+        raise as_validation_error("cumulative", faults, raw)
+    return tuple(points[1:])
+
+
+def _parse_weight(raw: object) -> float:
+    if not is_number(raw) or not 0 <= raw <= HIGHEST_WEIGHT:
+        raise refuse("must be a weight: a number >= 0", got=shown(raw))
+    return float(raw)
+
+
+def parse_hourly(raw: object) -> object:
+    """Weights of the hours, at least one above 0."""
+    if isinstance(raw, tuple):
+        return raw
+    if not isinstance(raw, list) or not 1 <= len(raw) <= MOST_HOURS:
+        rule = f"must be a list with one weight per hour (24 for a day, at most {MOST_HOURS})"
+        raise refuse(rule, got=shown(raw))
+    faults: list[Fault] = []
+    weights = [collect(faults, (hour,), _parse_weight, value) for hour, value in enumerate(raw)]
+    if not faults and not any(weights):
+        faults.append(Fault((), "must not be 0 throughout: nobody would come"))
+    if faults:
+        raise as_validation_error("hourly", faults, raw)
+    return tuple(weights)
+
+
+_HOURLY_SCHEMA = {
+    "type": "array",
+    "items": {"type": "number", "minimum": 0},
+    "minItems": 1,
+    "maxItems": MOST_HOURS,
+}
+_CUMULATIVE_SCHEMA = {
+    "type": "object",
+    "propertyNames": {"pattern": DURATION_PATTERN},
+    "additionalProperties": {
+        "anyOf": [
+            {"type": "string", "pattern": SHARE_PATTERN},
+            {"type": "number", "minimum": 0, "maximum": 1},
+        ]
+    },
+    "minProperties": 1,
+}
+
+
+def parse_stages(raw: object) -> object:
+    """At least one stage, and some customers in one of them."""
+    if not isinstance(raw, list | tuple):
+        raise refuse("must be a list of stages, such as [{for: 30m, to: 100%}]", got=shown(raw))
+    if not raw:
+        raise refuse("must have at least one stage", way_out="add {for: 30m, to: 100%}")
+    faults: list[Fault] = []
+    stages = [collect(faults, (index,), Stage.model_validate, value) for index, value in enumerate(raw)]
+    if not faults and not any(stage and (stage.to_ratio or stage.at_ratio) for stage in stages):
+        faults.append(Fault((), "must not be 0% throughout: nobody would come"))
+    if faults:
+        raise as_validation_error("stages", faults, raw)
+    return tuple(stages)
+
+
+class Curve(StrictModel):
+    """The shape of the peak: exactly one of stages, hourly weights or a cumulative share."""
+
+    one_of = ("stages", "hourly", "cumulative")
+
+    stages: Annotated[tuple[Stage, ...], BeforeValidator(parse_stages)] | None = Field(
+        default=None,
+        description="Ramps and holds, one after the other; the first ramp starts from 0 %.",
+        examples=[[{"for": "1h", "to": "20%"}, {"for": "30m", "to": "100%"}, {"for": "4h", "at": "100%"}]],
+    )
+    hourly_weights: (
+        Annotated[tuple[float, ...], BeforeValidator(parse_hourly), WithJsonSchema(_HOURLY_SCHEMA)] | None
+    ) = Field(
+        default=None,
+        alias="hourly",
+        description="One weight per hour; the highest is the peak, joined by straight lines at half past.",
+        examples=[[0.6, 1.5, 1.1]],
+    )
+    cumulative: (
+        Annotated[
+            tuple[CumulativePoint, ...], BeforeValidator(parse_cumulative), WithJsonSchema(_CUMULATIVE_SCHEMA)
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="Share of all customers who have come by each time; the rate is constant in between.",
+        examples=[{"96s": "3.7%", "64m": "37.3%"}],
+    )
+
+    def lines(self) -> tuple[Line, ...]:
+        """The curve before compression, in pieces; the highest level of hourly and cumulative is 1."""
+        if self.stages is not None:
+            return _lines_of_stages(self.stages)
+        if self.hourly_weights is not None:
+            return _lines_of_hours(self.hourly_weights)
+        return _lines_of_points(self.cumulative or ())
+
+    @property
+    def length_s(self) -> float:
+        """Length before compression."""
+        return sum(line.length_s for line in self.lines())
+
+    @property
+    def area_s(self) -> float:
+        """Seconds at the peak rate that would bring all customers (cumulative: the whole 100 %)."""
+        area_s = sum(line.length_s * (line.first_ratio + line.last_ratio) / 2.0 for line in self.lines())
+        return area_s / self.cumulative[-1].share_ratio if self.cumulative else area_s
+
+
+def _lines_of_stages(stages: tuple[Stage, ...]) -> tuple[Line, ...]:
+    level = 0.0
+    lines = []
+    for stage in stages:
+        last = stage.at_ratio if stage.at_ratio is not None else stage.to_ratio or 0.0
+        lines.append(Line(stage.for_s, last if stage.at_ratio is not None else level, last))
+        level = last
+    return tuple(lines)
+
+
+def _lines_of_hours(weights: tuple[float, ...]) -> tuple[Line, ...]:
+    highest = max(weights)
+    levels = [weight / highest for weight in weights]
+    between = [Line(_HOUR_S, first, last) for first, last in pairwise(levels)]
+    half = _HOUR_S / 2.0
+    return (Line(half, levels[0], levels[0]), *between, Line(half, levels[-1], levels[-1]))
+
+
+def _lines_of_points(points: tuple[CumulativePoint, ...]) -> tuple[Line, ...]:
+    known = (CumulativePoint(0.0, 0.0), *points)
+    pieces = [(b.time_s - a.time_s, b.share_ratio - a.share_ratio) for a, b in pairwise(known)]
+    steepest = max(part / length_s for length_s, part in pieces)
+    return tuple(
+        Line(length_s, part / length_s / steepest, part / length_s / steepest) for length_s, part in pieces
+    )

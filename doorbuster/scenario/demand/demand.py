@@ -1,0 +1,227 @@
+"""What comes: how many customers at the peak, the curve of the day, its compression and its burstiness.
+
+The curve says what share of the peak rate arrives when. Compression makes the curve shorter and leaves the
+rates as they are: a compressed hour brings fewer customers, never more of them per second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from doorbuster.scenario.demand.curve_spec import Curve
+from doorbuster.scenario.demand.rate_curve import RateCurve
+from doorbuster.scenario.parsing.diagnostics import Fault, attempt, refuse, shown
+from doorbuster.scenario.parsing.interval import (
+    Between,
+    CountBetween,
+    CustomersBetween,
+    GrowthBetween,
+    ShareBetween,
+    between,
+    product,
+)
+from doorbuster.scenario.parsing.strict import StrictModel
+from doorbuster.scenario.parsing.values import (
+    DURATION_PATTERN,
+    HIGHEST_PER_S,
+    LONGEST_S,
+    Count,
+    number,
+    parse_count,
+    rate,
+    schema_of,
+)
+from doorbuster.units import format_duration, parse_duration_s
+
+MOST_CUSTOMERS = 50_000_000  # in one plan: about 1 GB while it is drawn
+MOST_BURSTINESS = 1000.0
+_HOUR_S = 3600.0
+
+
+class Annual(StrictModel):
+    """The peak from a year's visits: visits x (1 + growth) x peak day's share x peak hour's share / 3600 s.
+
+    Source: Capacitas' ratios for UK retail (2 % of the year on the peak day, 10 % of that day in its peak
+    hour), Huffington Post, 27 November 2015.
+    """
+
+    visits: CountBetween = Field(description="Visits in a year.", examples=["24m/yr", 24000000])
+    peak_day_ratio: ShareBetween = Field(
+        alias="peak_day_share", description="Share of the year on its busiest day.", examples=["2%"]
+    )
+    peak_hour_ratio: ShareBetween = Field(
+        alias="peak_hour_share", description="Share of that day in its busiest hour.", examples=["10%"]
+    )
+    growth_ratio: GrowthBetween = Field(
+        default=Between(0.0, 0.0),
+        alias="growth",
+        description="Growth since that year; -5% shrinks.",
+        examples=["8%", "5%..15%"],
+    )
+
+    @property
+    def peak_per_s(self) -> float:
+        """Customers per second in the busiest hour, the middle of what is said."""
+        return self._peak[0]
+
+    @property
+    def interval_per_s(self) -> Between:
+        """The 95 % interval of `peak_per_s`."""
+        return self._peak[1]
+
+    @property
+    def _peak(self) -> tuple[float, Between]:
+        growth = Between(1.0 + self.growth_ratio.low, 1.0 + self.growth_ratio.high)
+        hour = Between(1 / _HOUR_S, 1 / _HOUR_S)
+        return product([self.visits, growth, self.peak_day_ratio, self.peak_hour_ratio, hour])
+
+
+class Compression(NamedTuple):
+    """`from_s` seconds of the story pass in `to_s` seconds of the run."""
+
+    from_s: float
+    to_s: float
+
+
+def parse_compress(raw: object) -> Compression:
+    """The two durations of "7h30m -> 90s"."""
+    if isinstance(raw, Compression):
+        return raw
+    parts = [part.strip() for part in raw.split("->")] if isinstance(raw, str) else []
+    if len(parts) != 2:
+        raise refuse('must be two durations, such as "7h30m -> 90s"', got=shown(raw))
+    try:
+        found = Compression(parse_duration_s(parts[0]), parse_duration_s(parts[1]))
+    except ValueError:
+        raise refuse('must be two durations, such as "7h30m -> 90s"', got=shown(raw)) from None
+    if not 0 < found.to_s <= found.from_s <= LONGEST_S:
+        rule = "must shorten time: from the curve's length to something above 0s"
+        raise refuse(rule, got=shown(raw), way_out='write "7h30m -> 90s", longer first')
+    return found
+
+
+_COMPRESS_SCHEMA = {
+    "type": "string",
+    "pattern": DURATION_PATTERN.removesuffix("$") + "->" + DURATION_PATTERN.removeprefix("^"),
+}
+
+
+class Demand(StrictModel):
+    """How many customers come, and when."""
+
+    one_of = ("peak", "annual", "customers")
+
+    stated_peak_per_s: CustomersBetween | None = Field(
+        default=None,
+        alias="peak",
+        description="Customers arriving per second at 100 % of the curve.",
+        examples=["13.3 customers/s", "10..16 customers/s"],
+    )
+    annual: Annual | None = Field(
+        default=None, description="Instead of peak: reckon it from a year's visits."
+    )
+    customers: Count | None = Field(
+        default=None,
+        description="Instead of peak: all customers of the curve before compression.",
+        examples=[480000],
+    )
+    curve: Curve = Field(description="The shape of the peak over time.")
+    compress: (
+        Annotated[Compression, BeforeValidator(parse_compress), WithJsonSchema(_COMPRESS_SCHEMA)] | None
+    ) = Field(
+        default=None,
+        description="Play the curve in less time; rates stay as they are.",
+        examples=["7h30m -> 90s"],
+    )
+    burstiness: Annotated[
+        float, BeforeValidator(number(1, MOST_BURSTINESS)), schema_of(1, MOST_BURSTINESS)
+    ] = Field(
+        default=1.0,
+        description="Index of dispersion of arrivals per second: 1 is Poisson, real arrivals are burstier.",
+        examples=[1.7],
+    )
+
+    @classmethod
+    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Fault]:
+        """One way to say how many; compression starts from the curve's length; a plan fits into memory."""
+        yield from super().rules(raw)
+        curve = attempt(Curve.model_validate, raw.get("curve"))
+        if curve is None:
+            return
+        compress = attempt(parse_compress, raw["compress"]) if "compress" in raw else None
+        if compress and abs(compress.from_s - curve.length_s) > 1e-6 * curve.length_s:
+            length = format_duration(curve.length_s)
+            way_out = (
+                f'write "{length.replace(" ", "")} -> {format_duration(compress.to_s).replace(" ", "")}"'
+            )
+            yield Fault(
+                ("compress",),
+                f"must start from the curve's length, {length}",
+                shown(raw["compress"]),
+                way_out,
+            )
+        yield from _size_rules(raw, curve, compress)
+
+    @property
+    def peak_per_s(self) -> float:
+        """Customers per second at 100 % of the curve, however the scenario said it; the middle of a range."""
+        if self.stated_peak_per_s is not None:
+            return product([self.stated_peak_per_s])[0]
+        if self.annual is not None:
+            return self.annual.peak_per_s
+        assert self.customers is not None, "exactly_one holds"
+        return self.customers / self.curve.area_s
+
+    @property
+    def interval_per_s(self) -> Between | None:
+        """The 95 % interval of `peak_per_s`; None where the scenario gives it without one."""
+        stated = self.annual.interval_per_s if self.annual is not None else self.stated_peak_per_s
+        return None if stated is None or stated.is_exact else stated
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the run's curve, after compression."""
+        return self.compress.to_s if self.compress else self.curve.length_s
+
+    @property
+    def rate_curve(self) -> RateCurve:
+        """Customers per second over the run, compressed."""
+        lines = self.curve.lines()
+        edges_s = np.cumsum([0.0, *(line.length_s for line in lines)])
+        edges_s *= self.duration_s / edges_s[-1]
+        first, last = (np.array([line[i] for line in lines]) * self.peak_per_s for i in (1, 2))
+        some = np.diff(edges_s) > 0  # a piece shorter than floating point can tell brings nobody
+        return RateCurve(np.append(edges_s[:-1][some], edges_s[-1]), first[some], last[some])
+
+
+def _size_rules(raw: Mapping[str, Any], curve: Curve, compress: Compression | None) -> Iterator[Fault]:
+    """The peak lies in bounds, and so does the number of customers that a plan has to hold."""
+    stated = attempt(between(rate("customers")), raw.get("peak"))
+    peak = stated.high if stated else None
+    annual = attempt(Annual.model_validate, raw.get("annual"))
+    customers = attempt(parse_count, raw.get("customers"))
+    if annual is not None:
+        peak = annual.interval_per_s.high
+    elif customers is not None:
+        peak = customers / curve.area_s
+    if peak is None:
+        return
+    key = next(key for key in ("peak", "annual", "customers") if key in raw)
+    if not 0 < peak <= HIGHEST_PER_S:
+        rule = f"must give a peak above 0 and at most {HIGHEST_PER_S:,.0f} customers/s"
+        yield Fault((key,), rule, f"{peak:,.6g} customers/s")
+        return
+    shorter = compress.to_s / curve.length_s if compress else 1.0
+    area_s = sum(line.length_s * (line.first_ratio + line.last_ratio) / 2.0 for line in curve.lines())
+    expected = peak * area_s * shorter
+    if expected > MOST_CUSTOMERS:
+        yield Fault(
+            (key,),
+            f"must not plan more than {MOST_CUSTOMERS:,} customers",
+            f"{expected:,.0f}",
+            'compress the curve, such as compress: "7h30m -> 90s"',
+        )

@@ -1,0 +1,110 @@
+"""What a scenario says about people and machines, in plain sentences."""
+
+from __future__ import annotations
+
+from doorbuster.scenario.customers.behaviour import Patience
+from doorbuster.scenario.customers.channels import Channel
+from doorbuster.scenario.customers.client_profile import Pages, ordering_shares
+from doorbuster.scenario.customers.resilience import Offline, Reloads, Retries, WaitingRoom
+from doorbuster.scenario.freshness import FRESHNESS_KINDS, Freshness
+from doorbuster.scenario.target.content_checks import EVERY_STEP, Rule
+from doorbuster.units import format_duration
+
+
+def told_of(channel: Channel) -> tuple[str, ...]:
+    """One sentence for each key of the channel that says how its people and machines behave."""
+    sentences = []
+    if channel.merchant is not None:
+        sentences.append(f"they visit the shop of {channel.merchant}")
+    if channel.devices:
+        sentences.append(_devices(channel))
+    if channel.pages is not None:
+        sentences.append(_pages(channel.pages))
+    if channel.uncached_ratio:
+        share = _percent(channel.uncached_ratio)
+        sentences.append(f"{share} of the visits use addresses of their own, which no cache knows")
+    if channel.signed_in_ratio:
+        sentences.append(f"{_percent(channel.signed_in_ratio)} come with an account, the others as guests")
+    if channel.retries is not None:
+        sentences.append(_retries(channel.retries))
+    if channel.reloads is not None:
+        sentences.append(_reloads(channel.reloads))
+    if "waiting_room" in channel.model_fields_set:
+        sentences.append(_room(channel.waiting_room))
+    if channel.offline is not None:
+        sentences.append(_offline(channel.offline))
+    return tuple(sentences)
+
+
+def told_of_freshness(freshness: Freshness) -> str:
+    """What is measured beside the customers, as a sentence."""
+    every, until = format_duration(freshness.every_s), format_duration(freshness.timeout_s)
+    of = "what the driver can change of " if freshness.of is None else ""
+    kinds = ", ".join(freshness.of or FRESHNESS_KINDS)
+    return f"every {every} a change of {of}{kinds}, looked for in every channel, for {until} at most"
+
+
+def told_of_rule(rule: Rule) -> str:
+    """A content rule as a sentence."""
+    step = "every step" if rule.step == EVERY_STEP else rule.step
+    if rule.contains is not None:
+        test = f"contain {rule.contains!r}"
+    elif rule.lacks is not None:
+        test = f"not contain {rule.lacks!r}"
+    elif rule.above is not None:
+        test = f"have more than {rule.above:g} at {rule.path}"
+    elif rule.equals is not None:
+        test = f"have {rule.equals!r} at {rule.path}"
+    else:
+        test = f"have {'a' if rule.exists else 'no'} value at {rule.path}"
+    return f"the answer to {step} must {test}, or it counts as {rule.cause}"
+
+
+def _devices(channel: Channel) -> str:
+    orders = ordering_shares(channel.devices, channel.orders_ratio)
+    parts = (
+        f"{_percent(device.share_ratio)} come by {name} ({_percent(orders[name])} of those want to order)"
+        for name, device in channel.devices.items()
+    )
+    return ", ".join(parts)
+
+
+def _pages(pages: Pages) -> str:
+    if not pages.sigma:
+        return f"whoever looks around takes {pages.most} product pages"
+    return (
+        f"whoever looks around takes {pages.mean:.3g} product pages on average: half at most "
+        f"{pages.median:.3g}, nobody more than {pages.most}"
+    )
+
+
+def _retries(retries: Retries) -> str:
+    within = f" of at most {format_duration(retries.timeout_s)}" if retries.timeout_s else ""
+    wait = f"after {format_duration(retries.backoff_s)}, doubling" if retries.backoff_s else "at once"
+    text = f"machines make up to {retries.attempts} attempts{within}, the next one {wait}"
+    if retries.budget_ratio is not None:
+        return f"{text}; in all, retries add at most {_percent(retries.budget_ratio)} to the requests"
+    return f"{text}: a shop that fails all of them gets {retries.attempts} times the requests"
+
+
+def _reloads(reloads: Reloads) -> str:
+    who = "people" if reloads.share_ratio == 1 else f"{_percent(reloads.share_ratio)} of the people"
+    text = f"{who} reload a busy or error page after {format_duration(reloads.after_s)}"
+    text += f", at most {reloads.at_most} times"
+    return text + ("; whoever loses patience reloads at once" if reloads.when_slow else "")
+
+
+def _room(room: WaitingRoom) -> str:
+    patience = room.patience
+    if isinstance(patience, Patience):
+        return f"in a waiting room, 63 of 100 have left after {format_duration(patience.tau_s)}"
+    return f"in a waiting room, they leave after {format_duration(patience)}"
+
+
+def _offline(offline: Offline) -> str:
+    start, end = format_duration(offline.from_s), format_duration(offline.until_s)
+    return f"no network from {start} to {end} of the run: orders made then are sent afterwards, all at once"
+
+
+def _percent(ratio: float) -> str:
+    return f"{ratio * 100:.3g} %"

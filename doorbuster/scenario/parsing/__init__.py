@@ -1,0 +1,1 @@
+"""Reading YAML into checked values: documents with positions, value types, diagnostics."""

@@ -1,0 +1,233 @@
+"""A YAML text as plain values, with the line and column of every key and value.
+
+Rules: keys are always texts, as written; a key given twice, an empty value, a value that contains itself and
+a tag are problems; timestamps and sexagesimal numbers of YAML 1.1 (2004-12-02, 1:30) stay texts.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import yaml
+
+from doorbuster.errors import Problem
+from doorbuster.scenario.parsing.diagnostics import At, Fault, Path, key_text, shown
+
+try:
+    from yaml import CSafeLoader as Loader
+except ImportError:  # PyYAML built without libyaml: same marks, only slower
+    from yaml import SafeLoader as Loader  # type: ignore[assignment]
+
+LARGEST_CHARACTERS = 1_000_000
+DEEPEST = 40  # levels of nesting
+MOST_NODES = 100_000  # after aliases are followed
+
+_TAG = "tag:yaml.org,2002:"
+_INT = re.compile(r"[-+]?(?:0|[1-9][0-9_]*)")
+_FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]*)?\.?[0-9_]+(?:[eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*\.")
+
+
+class Place(NamedTuple):
+    """Line and column, from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a YAML text says, and where it says it; `problems` are faults of the text itself."""
+
+    file: str
+    text: str
+    data: Any = None
+    keys: dict[Path, Place] = field(default_factory=dict)
+    values: dict[Path, Place] = field(default_factory=dict)
+    unusable: set[Path] = field(default_factory=set)  # reported: no further fault there is worth telling
+    problems: list[Problem] = field(default_factory=list)
+
+    def place(self, path: Path, at: At = "value") -> Place:
+        """Where `path` is, or the nearest mapping or list around it that exists."""
+        if at == "key" and path in self.keys:
+            return self.keys[path]
+        while path and path not in self.values:
+            path = path[:-1]
+        return self.values.get(path, Place(1, 1))
+
+    def where(self, path: Path) -> str:
+        """Where `path` is, as "file:line:column"."""
+        line, column = self.place(path)
+        return f"{self.file}:{line}:{column}"
+
+    def problem(self, fault: Fault) -> Problem:
+        """The fault with its place in this file."""
+        line, column = self.place(fault.path, fault.at)
+        return Problem(self.file, line, column, key_text(fault.path), fault.rule, fault.got, fault.way_out)
+
+
+def read_document(text: str, file: str) -> Document:
+    """The values of a YAML text with their places; never raises: what is wrong stands in `.problems`."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _failed(file, text, 0, 0, "must be UTF-8 text", "a lone surrogate")
+    if len(text) > LARGEST_CHARACTERS:
+        return _failed(
+            file, text, 0, 0, "is too large for a scenario", f"over {LARGEST_CHARACTERS:,} characters"
+        )
+    depth = _deepest(text)
+    if depth is not None:
+        rule = f"must not nest deeper than {DEEPEST} levels"
+        return _failed(file, text, depth.line, depth.column, rule, "")
+    try:
+        root = yaml.compose(text, Loader=Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = _inside(text, mark.line, mark.column) if mark else Place(0, 0)
+        reason = (error.problem or error.context or "").replace("\n", " ")
+        return _failed(file, text, place.line, place.column, "is not valid YAML", reason)
+    except yaml.YAMLError as error:
+        reason = str(getattr(error, "reason", "") or "a character that YAML does not allow")
+        return _failed(file, text, 0, 0, "is not valid YAML", reason)
+    if root is None:
+        return _failed(file, text, 0, 0, "is empty", "")
+    document = Document(file, text)
+    data = _Walk(document).value(root, ())
+    document = replace(document, data=data)
+    if not isinstance(data, dict) and not document.problems:
+        document.problems.append(
+            Problem(file, 1, 1, "", "must be a mapping of keys such as title, target, demand", shown(data))
+        )
+    return document
+
+
+def _failed(file: str, text: str, line: int, column: int, rule: str, got: str) -> Document:
+    way_out = {
+        "is empty": 'start with "title:", "target:", "demand:" and "channels:"',
+        "is not valid YAML": "check the indentation, quotes and brackets just before this place",
+    }.get(rule, "")
+    return Document(file, text, problems=[Problem(file, line, column, "", rule, got, way_out)])
+
+
+def _deepest(text: str) -> Place | None:
+    """Where the text nests too deep, or None; faults of syntax are left to the real reading."""
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=Loader):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                if depth > DEEPEST:
+                    return _place(event)
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+    except yaml.YAMLError:
+        return None
+    return None
+
+
+def _inside(text: str, line: int, column: int) -> Place:
+    """Line and column from 1; libyaml's place after the end of a text becomes the end of its last line."""
+    rows = text.split("\n")
+    return Place(line + 1, column + 1) if line < len(rows) else Place(len(rows), len(rows[-1]) + 1)
+
+
+class _Walk:
+    """Turns composed nodes into values, noting places and problems in the document."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.open: list[yaml.Node] = []
+        self.nodes = 0
+
+    def value(self, node: yaml.Node, path: Path) -> object:
+        self.document.values[path] = place = _place(node)
+        self.nodes += 1
+        if self.nodes == MOST_NODES + 1:
+            self.report(place, path, f"has more than {MOST_NODES:,} values once its aliases are followed")
+        if self.nodes > MOST_NODES:
+            return None
+        if isinstance(node, yaml.ScalarNode):
+            return self.scalar(node, path)
+        if node in self.open or len(self.open) > DEEPEST:
+            self.report(place, path, "contains itself through an alias")
+            return None
+        if node.tag not in (_TAG + "map", _TAG + "seq"):
+            self.report(place, path, "must not carry a YAML tag", node.tag)
+            return None
+        self.open.append(node)
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self.mapping(node, path)
+            return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
+        finally:
+            self.open.pop()
+
+    def mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        merged: dict[str, Any] = {}
+        own: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if key_node.tag == _TAG + "merge":
+                merged = {**self.merged(value_node, path), **merged}
+        for key_node, value_node in node.value:
+            if key_node.tag == _TAG + "merge":
+                continue
+            if not isinstance(key_node, yaml.ScalarNode):
+                self.report(_place(key_node), path, "has a key that is not a text")
+                continue
+            key = key_node.value
+            here = (*path, key)
+            if key in own:
+                first = self.document.keys[here].line
+                self.report(_place(key_node), here, f"is given twice (first on line {first})")
+                continue
+            self.document.keys[here] = _place(key_node)
+            own[key] = self.value(value_node, here)
+        return {**merged, **own}
+
+    def merged(self, node: yaml.Node, path: Path) -> dict[str, Any]:
+        """The mapping(s) behind `<<:`; an earlier one of a list wins, as YAML says."""
+        sources = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        result: dict[str, Any] = {}
+        own_place = self.document.values[path]
+        for source in sources:
+            value = self.value(source, path) if isinstance(source, yaml.MappingNode) else None
+            if not isinstance(value, dict):
+                self.report(_place(source), path, "can only merge (<<) mappings")
+                continue
+            result = {**value, **result}
+        self.document.values[path] = own_place
+        return result
+
+    def scalar(self, node: yaml.ScalarNode, path: Path) -> object:
+        tag, text = node.tag.removeprefix(_TAG), node.value
+        if tag == "null":
+            self.report(_place(node), path, "is empty", way_out="give it a value, or delete the key")
+            return None
+        if tag == "bool":
+            return text.lower() in ("yes", "true", "on")
+        if tag in ("int", "float"):
+            return _number(text)
+        if tag in ("str", "timestamp", "value", "merge"):
+            return text
+        self.report(_place(node), path, "must not carry a YAML tag", node.tag)
+        return None
+
+    def report(self, place: Place, path: Path, rule: str, got: str = "", way_out: str = "") -> None:
+        self.document.unusable.add(path)
+        problem = Problem(self.document.file, *place, key_text(path), rule, got, way_out)
+        self.document.problems.append(problem)
+
+
+def _place(thing: yaml.Node | yaml.Event) -> Place:
+    mark = thing.start_mark
+    return Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
+
+
+def _number(text: str) -> int | float | str:
+    """The number a plain text spells in decimal, else the text itself (1:30, 0x1F, .inf)."""
+    digits = text.replace("_", "")
+    if _INT.fullmatch(text) and len(digits) < 20:
+        return int(digits)
+    return float(digits) if _FLOAT.fullmatch(text) and len(digits) < 40 else text

@@ -1,0 +1,104 @@
+"""The base of every scenario model: frozen, no unknown keys, and all faults of a mapping at once.
+
+A model adds rules that tie several keys together in `rules`, which sees the raw mapping: they are checked
+even when a single key is faulty, so that one `doorbuster check` names everything there is to repair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from doorbuster.scenario.parsing.diagnostics import (
+    Fault,
+    as_validation_error,
+    faults_of,
+    nearest,
+    refuse,
+    resembles,
+    shown,
+)
+
+
+class StrictModel(BaseModel):
+    """Base model: YAML keys are the fields' aliases; the fields' own names carry their unit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    one_of: ClassVar[tuple[str, ...]] = ()  # keys of which a mapping has exactly one
+
+    @classmethod
+    def yaml_keys(cls) -> tuple[str, ...]:
+        """The keys a scenario file may use for this model, in the order of declaration."""
+        return tuple(field.alias or name for name, field in cls.model_fields.items())
+
+    @classmethod
+    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Fault]:
+        """Faults that concern several keys of `raw`; single keys are judged by their types."""
+        if cls.one_of:
+            yield from exactly_one(raw, cls.one_of)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = handler(core_schema)
+        if cls.one_of:
+            handler.resolve_ref_schema(schema)["oneOf"] = [{"required": [key]} for key in cls.one_of]
+        return schema
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _all_faults_at_once(cls, raw: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        if isinstance(raw, cls):
+            return raw
+        keys = cls.yaml_keys()
+        if not isinstance(raw, dict):
+            rule = "must be a mapping with keys such as " + ", ".join(keys[:4])
+            raise refuse(rule, got=shown(raw))
+        unknown = [str(key) for key in raw if key not in keys]
+        faults = [Fault((key,), "is not a key here", way_out=nearest(key, keys), at="key") for key in unknown]
+        faults += cls.rules(raw)
+        made: Self | None = None
+        try:
+            made = handler({key: value for key, value in raw.items() if key in keys})
+        except ValidationError as error:
+            faults += (f for f in faults_of(error) if not _misspelt(f, unknown))
+        if faults or made is None:
+            raise as_validation_error(cls.__name__, faults, raw)
+        return made
+
+
+def _misspelt(fault: Fault, unknown: Sequence[str]) -> bool:
+    """Whether a key is missing only because an unknown one looks like it, which is reported already."""
+    return (
+        fault.rule == "is missing" and len(fault.path) == 1 and any(resembles(k, fault.path) for k in unknown)
+    )
+
+
+def exactly_one(raw: Mapping[str, Any], options: tuple[str, ...]) -> Iterator[Fault]:
+    """A fault unless exactly one of the keys `options` is in `raw`.
+
+    A key that looks like a misspelt option is reported as that, and the option not as missing.
+    """
+    given = [key for key in options if key in raw]
+    if len(given) == 1:
+        return
+    quoted = [f'"{option}"' for option in options]
+    names = ", ".join(quoted[:-1]) + " or " + quoted[-1]
+    if given:
+        yield Fault(
+            (given[1],), f'cannot stand beside "{given[0]}"', way_out=f"use just one of {names}", at="key"
+        )
+    elif not any(resembles(str(key), options) for key in raw):
+        yield Fault((), f"needs {names}")

@@ -1,0 +1,213 @@
+"""What stands on the right of a colon in a scenario: durations, rates, shares, counts, names.
+
+Each type parses the human spelling once into a float or int in its base unit (seconds, per second, 0..1)
+and carries the JSON Schema by which an editor checks the same spelling.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable
+from typing import Annotated, TypeGuard
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+from doorbuster.scenario.parsing.diagnostics import nearest, refuse, shown
+from doorbuster.units import format_duration, parse_duration_s, parse_rate_per_s, parse_ratio
+
+LONGEST_S = 366 * 86400.0
+HIGHEST_PER_S = 1e6
+
+NUMBER_PATTERN = r"\d+(?:[_\d]*\d)?(?:\.\d+)?"
+DURATION_PATTERN = rf"^\s*(?:{NUMBER_PATTERN}\s*(?:us|µs|ms|s|m|h|d))+\s*$"
+RATE_PATTERN = rf"^\s*{NUMBER_PATTERN}\s*[a-z_ ]*/\s*(?:s|sec|second|m|min|minute|h|hour|d|day)\s*$"
+SHARE_PATTERN = rf"^\s*{NUMBER_PATTERN}\s*%?\s*$"
+COUNT_PATTERN = rf"^\s*{NUMBER_PATTERN}\s*(?:k|m|bn)?\s*[a-z_ ]*?(?:/\s*(?:yr|year))?\s*$"
+_COUNT = re.compile(rf"({NUMBER_PATTERN})\s*(k|m|bn)?(?:\s+[a-z_ ]+?)?\s*(?:/\s*(?:yr|year))?")
+_TIMES = {None: 1.0, "k": 1e3, "m": 1e6, "bn": 1e9}
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a YAML value is a finite number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+
+
+def _unsigned(text: str) -> tuple[str, bool]:
+    compact = text.strip()
+    return (compact[1:].strip(), True) if compact.startswith("-") else (compact, False)
+
+
+def duration(*, zero: bool) -> Callable[[object], float]:
+    """Parser of a duration in seconds, from 0 (or above 0) to a year."""
+    rule = "must be >= 0s" if zero else "must be > 0s"
+
+    def parse(value: object) -> float:
+        if is_number(value):
+            raise refuse("must have a unit", got=shown(value), way_out=f'write "{value}s" or "{value}ms"')
+        if not isinstance(value, str):
+            raise refuse('must be a duration with its unit, such as "90s"', got=shown(value))
+        text, negative = _unsigned(value)
+        try:
+            seconds = parse_duration_s(text)
+        except ValueError as error:
+            raise refuse(str(error), got=shown(value)) from None
+        if negative or seconds < 0 or (seconds == 0 and not zero):
+            raise refuse(rule, got=shown(value))
+        if not seconds <= LONGEST_S:
+            raise refuse(f"must be at most {format_duration(LONGEST_S)}", got=shown(value))
+        return seconds
+
+    return parse
+
+
+def rate(noun: str) -> Callable[[object], float]:
+    """Parser of a rate per second, above 0; `noun` says in messages what is counted."""
+
+    def parse(value: object) -> float:
+        if is_number(value):
+            raise refuse("must have a unit", got=shown(value), way_out=f'write "{value} {noun}/s"')
+        if not isinstance(value, str):
+            raise refuse(f'must be a rate with its unit, such as "13.3 {noun}/s"', got=shown(value))
+        text, negative = _unsigned(value)
+        try:
+            per_s = parse_rate_per_s(text, counts=noun)
+        except ValueError as error:
+            raise refuse(str(error), got=shown(value)) from None
+        if negative or per_s == 0:
+            raise refuse(f"must be > 0 {noun}/s", got=shown(value))
+        if not per_s <= HIGHEST_PER_S:
+            raise refuse(f"must be at most {HIGHEST_PER_S:,.0f} {noun}/s", got=shown(value))
+        return per_s
+
+    return parse
+
+
+def share(*, low: float = 0.0, high: float = 1.0) -> Callable[[object], float]:
+    """Parser of a share as 0..1 from "78%" or 0.78, within `low`..`high`."""
+
+    def parse(value: object) -> float:
+        if not (is_number(value) or isinstance(value, str)):
+            raise refuse('must be a share, such as "70%" or 0.7', got=shown(value))
+        text, negative = _unsigned(str(value))
+        try:
+            ratio = parse_ratio(text) * (-1.0 if negative else 1.0)
+        except ValueError as error:
+            raise refuse(str(error), got=shown(value)) from None
+        if not low <= ratio <= high:
+            percent_forgotten = is_number(value) and 1 < ratio <= 100 * high
+            way_out = f'write "{value}%"' if percent_forgotten else ""
+            raise refuse(f"must be between {low:.0%} and {high:.0%}", got=shown(value), way_out=way_out)
+        return ratio
+
+    return parse
+
+
+def number(low: float, high: float) -> Callable[[object], float]:
+    """Parser of a plain number within `low`..`high`."""
+
+    def parse(value: object) -> float:
+        if not is_number(value):
+            raise refuse("must be a number without a unit", got=shown(value))
+        plain = float(value)
+        if not low <= plain <= high:
+            raise refuse(f"must be between {low:g} and {high:g}", got=shown(value))
+        return plain
+
+    return parse
+
+
+def whole(low: int, high: int) -> Callable[[object], int]:
+    """Parser of a whole number within `low`..`high`."""
+
+    def parse(value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise refuse("must be a whole number", got=shown(value))
+        if not low <= value <= high:
+            raise refuse(f"must be between {low} and {high}", got=shown(value))
+        return value
+
+    return parse
+
+
+def parse_count(value: object) -> float:
+    """How many: 480000, 24_000_000, "480k", "24m/yr" or "24m visits/yr"."""
+    rule = 'must be a count, such as 480_000, "480k" or "24m/yr"'
+    if is_number(value):
+        count = float(value)
+    elif isinstance(value, str) and (match := _COUNT.fullmatch(value.strip().lower())):
+        count = float(match[1].replace("_", "")) * _TIMES[match[2]]
+    else:
+        raise refuse(rule, got=shown(value))
+    if not 1 <= count <= 1e12:
+        raise refuse("must be between 1 and 1,000,000,000,000", got=shown(value))
+    return count
+
+
+def choice(kind: str, options: Iterable[str]) -> Callable[[object], str]:
+    """Parser of one word out of `options`; a word we do not know gets its nearest spelling."""
+    known = tuple(options)
+
+    def parse(value: object) -> str:
+        if isinstance(value, str) and value in known:
+            return value
+        raise refuse(f"must be a known {kind}", got=shown(value), way_out=nearest(str(value), known))
+
+    return parse
+
+
+def parse_flag(value: object) -> bool:
+    """true or false, not "yes", 1 or an empty text."""
+    if not isinstance(value, bool):
+        raise refuse("must be true or false", got=shown(value))
+    return value
+
+
+def parse_text(value: object) -> str:
+    """Text with something in it."""
+    if not isinstance(value, str):
+        raise refuse("must be text", got=shown(value), way_out="put it in quotes")
+    if not value.strip():
+        raise refuse("must not be empty", got=shown(value))
+    return value
+
+
+def _schema(kind: str, pattern: str, *examples: str | float) -> WithJsonSchema:
+    return WithJsonSchema({"type": kind, "pattern": pattern, "examples": list(examples)})
+
+
+def _number_or(pattern: str, low: float, high: float, *examples: str | float) -> WithJsonSchema:
+    numbers = {"type": "number", "minimum": low, "maximum": high}
+    texts = {"type": "string", "pattern": pattern}
+    return WithJsonSchema({"anyOf": [texts, numbers], "examples": list(examples)})
+
+
+DurationS = Annotated[
+    float, BeforeValidator(duration(zero=True)), _schema("string", DURATION_PATTERN, "800ms", "90s", "1h30m")
+]
+PositiveDurationS = Annotated[
+    float, BeforeValidator(duration(zero=False)), _schema("string", DURATION_PATTERN, "90s", "30m", "1h")
+]
+CustomersPerS = Annotated[
+    float, BeforeValidator(rate("customers")), _schema("string", RATE_PATTERN, "13.3 customers/s", "800/min")
+]
+RequestsPerS = Annotated[
+    float, BeforeValidator(rate("requests")), _schema("string", RATE_PATTERN, "500 requests/s")
+]
+OrdersPerS = Annotated[float, BeforeValidator(rate("orders")), _schema("string", RATE_PATTERN, "5 orders/s")]
+Share = Annotated[float, BeforeValidator(share()), _number_or(SHARE_PATTERN, 0, 1, "78%", 0.78)]
+Growth = Annotated[
+    float,
+    BeforeValidator(share(low=-0.99, high=100.0)),
+    _number_or(rf"^\s*-?\s*{NUMBER_PATTERN}\s*%?\s*$", -0.99, 100, "8%", "46%", "-5%"),
+]
+Count = Annotated[
+    float, BeforeValidator(parse_count), _number_or(COUNT_PATTERN, 1, 10**12, 480000, "480k", "24m/yr")
+]
+Text = Annotated[str, BeforeValidator(parse_text), WithJsonSchema({"type": "string", "minLength": 1})]
+Flag = Annotated[bool, BeforeValidator(parse_flag), WithJsonSchema({"type": "boolean"})]
+
+
+def schema_of(low: float, high: float, kind: str = "number") -> WithJsonSchema:
+    """JSON Schema of a bounded number."""
+    return WithJsonSchema({"type": kind, "minimum": low, "maximum": high})

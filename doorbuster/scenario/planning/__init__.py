@@ -1,0 +1,1 @@
+"""What a scenario amounts to before it runs: schedule, phases, estimates."""

@@ -1,0 +1,166 @@
+"""What a scenario will roughly ask of the shop and of us, before anything starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from doorbuster.scenario.customers.channels import Channel
+from doorbuster.scenario.customers.client_profile import PAGES_UNSAID, Pages
+from doorbuster.scenario.customers.journeys import JOURNEYS, ORDER_STEPS, Journey
+from doorbuster.scenario.model import Scenario
+from doorbuster.scenario.planning.schedule import expected_customers
+
+ASSUMED_RESPONSE_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class LaneEstimate:
+    """One journey of one channel at that channel's peak.
+
+    `customers_per_s`: started per second. `in_shop`: customers at once. `wants_order`: each tries to order.
+    """
+
+    channel: str
+    journey: str
+    wants_order: bool
+    customers_per_s: float
+    requests_per_s: float
+    orders_per_s: float
+    visit_s: float
+    in_shop: float
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The scenario at its peak, and over the whole run.
+
+    `arrivals` counts open channels only; `orders` are attempts, open and closed, over the whole run.
+    """
+
+    arrivals: float
+    orders: float
+    requests: float
+    peak_customers_per_s: float
+    peak_requests_per_s: float
+    peak_in_shop: float
+    lanes: tuple[LaneEstimate, ...]
+
+
+def estimate(scenario: Scenario, *, response_s: float = ASSUMED_RESPONSE_S) -> Estimate:
+    """Requests, orders and customers at once, by Little's law, if each answer takes `response_s` seconds.
+
+    A visit of K requests lasts K * R + (K - 1) * Z, with R the response and Z the mean think time; customers
+    at once are rate * visit, and in a peak shorter than a visit no more than came. An agent at a seat thinks
+    once more before the next customer, so `n` seats serve n / (K * R + K * Z) customers per second. A shop
+    that slows down raises the open channels' customers at once and lowers the closed channels' rate.
+    """
+    if response_s <= 0:
+        raise ValueError(f"response_s must be > 0 (got {response_s})")
+    lanes = tuple(
+        lane
+        for name, channel in scenario.channels.items()
+        for lane in _lanes(
+            name, channel, (channel.demand or scenario.demand).rate_curve.peak_per_s, response_s
+        )
+    )
+    arrivals = expected_customers(scenario)
+    run_s = {name: _full_s(scenario, channel) for name, channel in scenario.channels.items()}
+    together = {name: _at_busiest(scenario, name) for name in scenario.channels}
+    return Estimate(
+        arrivals=arrivals,
+        orders=sum(lane.orders_per_s * run_s[lane.channel] for lane in lanes),
+        requests=sum(lane.requests_per_s * run_s[lane.channel] for lane in lanes),
+        peak_customers_per_s=scenario.peak_per_s,
+        peak_requests_per_s=sum(lane.requests_per_s * together[lane.channel] for lane in lanes),
+        peak_in_shop=sum(
+            min(lane.in_shop * together[lane.channel], lane.customers_per_s * run_s[lane.channel])
+            for lane in lanes
+        ),
+        lanes=lanes,
+    )
+
+
+def broken_off(scenario: Scenario, *, response_s: float = ASSUMED_RESPONSE_S) -> dict[str, float]:
+    """Channels whose longest visits, of the most pages, last longer than the drain, with how long on average.
+
+    Whoever comes late and stays long is broken off then, and counted as dropped: our doing, not the shop's.
+    """
+    lasting: dict[str, float] = {}
+    for name, channel in scenario.channels.items():
+        if channel.pages is None or not channel.is_open:
+            continue
+        most = Pages(median=channel.pages.most, most=channel.pages.most)
+        longest = channel.model_copy(update={"pages": most})
+        requests = max(_requests(JOURNEYS[journey], longest) for journey in channel.journeys)
+        visit_s = requests * response_s + max(0.0, requests - 1.0) * channel.think.mean_thought_s
+        if visit_s > scenario.drain_s:
+            lasting[name] = visit_s
+    return lasting
+
+
+def _full_s(scenario: Scenario, channel: Channel) -> float:
+    """Seconds at its peak rate that would bring as many customers of a channel as the whole run does."""
+    if not channel.is_open:
+        return scenario.demand.duration_s
+    curve = (channel.demand or scenario.demand).rate_curve
+    return curve.expected / curve.peak_per_s
+
+
+def _at_busiest(scenario: Scenario, name: str) -> float:
+    """What a channel brings at the busiest moment of all, as a share of its own peak, 0..1."""
+    channel = scenario.channels[name]
+    if not channel.is_open:
+        return 1.0
+    own = "" if channel.demand is None else name
+    return scenario.peak_rates_per_s[own] / scenario.demands[own].rate_curve.peak_per_s
+
+
+def _requests(journey: Journey, channel: Channel) -> float:
+    """Mean requests of one customer, without reloads: whoever looks around takes the channel's pages, whoever
+    wanders goes on until they have seen so many, whoever has an account signs in before the checkout.
+    """
+    pages = channel.pages or Pages(median=PAGES_UNSAID, most=PAGES_UNSAID)
+    if journey.walk is not None:
+        at_least = np.array([*pages.at_least(), 0.0])
+        return float(-np.diff(at_least) @ journey.walk.mean_pages(pages.most))
+    signs_in = channel.signed_in_ratio if any(step == "checkout_page" for step, _ in journey.steps) else 0.0
+    return signs_in + sum(pages.mean if visits == PAGES_UNSAID else visits for _, visits in journey.steps)
+
+
+def _orders(journey: Journey, requests: float) -> float:
+    """Mean orders tried by one customer; whoever wanders passes the till as often as their visit is long."""
+    longer = 1.0 if journey.walk is None else requests / journey.requests
+    return longer * sum(visits for step, visits in journey.steps if step in ORDER_STEPS)
+
+
+def _lanes(name: str, channel: Channel, peak_per_s: float, response_s: float) -> list[LaneEstimate]:
+    think_s = channel.think.mean_thought_s
+    ratios = channel.journey_ratios()
+    if channel.seats is None:
+        per_s = peak_per_s * (1.0 if channel.share_ratio is None else channel.share_ratio)
+    else:
+        cycle_s = sum(
+            ratio * _requests(JOURNEYS[j], channel) * (response_s + think_s) for j, ratio in ratios.items()
+        )
+        per_s = channel.seats / cycle_s
+    lanes = []
+    for journey_name, ratio in ratios.items():
+        journey = JOURNEYS[journey_name]
+        requests = _requests(journey, channel)
+        visit_s = requests * response_s + max(0.0, requests - 1.0) * think_s
+        rate_per_s = per_s * ratio
+        lanes.append(
+            LaneEstimate(
+                channel=name,
+                journey=journey_name,
+                wants_order=journey.wants_order,
+                customers_per_s=rate_per_s,
+                requests_per_s=rate_per_s * requests,
+                orders_per_s=rate_per_s * _orders(journey, requests),
+                visit_s=visit_s,
+                in_shop=rate_per_s * visit_s,
+            )
+        )
+    return lanes

@@ -1,0 +1,114 @@
+"""The phases of a peak, read off its curve: baseline, ramp, peak, after. Pure.
+
+peak      from the first to the last moment at 90 % of the highest rate or more; a dip between two such
+          moments belongs to it.
+ramp      before it: from the start of the straight piece in which the rate leaves 33 % of the highest.
+baseline  everything before the ramp.
+after     everything behind the peak, with the requests that come behind the last arrival.
+
+A phase that the curve does not have is absent: a plateau is all peak, a ramp from zero has no baseline.
+A run file counts whole seconds; a second belongs to the phase in which its middle lies.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from doorbuster.errors import ScenarioError
+from doorbuster.scenario.demand.rate_curve import RateCurve
+from doorbuster.scenario.model import Scenario
+from doorbuster.scenario.reader import read_scenario
+from doorbuster.scenario.thresholds.metrics import PHASES
+
+PEAK_RATIO = 0.9
+BASELINE_RATIO = 1 / 3
+SHORTEST_S = 1e-6
+_ALWAYS_S = 2**31
+
+
+class Phase(NamedTuple):
+    """One stretch of a peak, in seconds since the start of the run."""
+
+    name: str
+    from_s: float
+    to_s: float
+
+
+class Seconds(NamedTuple):
+    """Whole seconds `first` to before `end`."""
+
+    first: int
+    end: int
+
+
+def phases(scenario: Scenario) -> tuple[Phase, ...]:
+    """The phases of a scenario, in order of time, without gaps from 0 to the end of its curve."""
+    return phases_of_curve(scenario.demand.rate_curve)
+
+
+def recorded_phases(scenario_text: str) -> tuple[Phase, ...]:
+    """The phases of the scenario that a run file recorded; none when it was no scenario of ours."""
+    try:
+        return phases(read_scenario(scenario_text))
+    except ScenarioError:  # an imported run has a scenario of another tool, or none
+        return ()
+
+
+def phases_of_curve(curve: RateCurve) -> tuple[Phase, ...]:
+    """The phases of any curve."""
+    high = PEAK_RATIO * curve.peak_per_s
+    peak_from_s, peak_to_s = _first_at(curve, high), _last_at(curve, high)
+    ramp_from_s = _ramp_start(curve, peak_from_s)
+    edges_s = (0.0, ramp_from_s, peak_from_s, peak_to_s, curve.duration_s)
+    found = zip(PHASES, edges_s[:-1], edges_s[1:], strict=True)
+    return tuple(Phase(*phase) for phase in found if phase[2] - phase[1] > SHORTEST_S)
+
+
+def seconds_of(name: str, found: Sequence[Phase]) -> Seconds | None:
+    """The whole seconds of one phase; None when there is no such phase. The last one is open at its end."""
+    for place, phase in enumerate(found):
+        if phase.name == name:
+            first = max(0, math.ceil(phase.from_s - 0.5))
+            last = place == len(found) - 1
+            return Seconds(first, _ALWAYS_S if last else max(0, math.ceil(phase.to_s - 0.5)))
+    return None
+
+
+def _first_at(curve: RateCurve, level_per_s: float) -> float:
+    """The first moment at which the rate is at least this."""
+    for start, end, first, last in _pieces(curve):
+        if first >= level_per_s:
+            return start
+        if last >= level_per_s:
+            return start + (end - start) * (level_per_s - first) / (last - first)
+    raise AssertionError("a curve reaches 90 % of its own peak")
+
+
+def _last_at(curve: RateCurve, level_per_s: float) -> float:
+    backwards = RateCurve(
+        curve.duration_s - curve.edges_s[::-1], curve.last_per_s[::-1], curve.first_per_s[::-1]
+    )
+    return curve.duration_s - _first_at(backwards, level_per_s)
+
+
+def _ramp_start(curve: RateCurve, peak_from_s: float) -> float:
+    """The start of the piece before the peak that was the last at the baseline's level."""
+    low = BASELINE_RATIO * curve.peak_per_s
+    start_s = 0.0
+    for start, end, first, last in _pieces(curve):
+        if start >= peak_from_s:
+            break
+        if min(first, last) <= low:
+            # A piece that ends low is baseline to its end; one that leaves the level is all ramp.
+            start_s = min(end, peak_from_s) if last <= low else start
+    return start_s
+
+
+def _pieces(curve: RateCurve) -> list[tuple[float, float, float, float]]:
+    columns = (curve.edges_s[:-1], curve.edges_s[1:], curve.first_per_s, curve.last_per_s)
+    rows: list[tuple[float, float, float, float]] = np.column_stack(columns).tolist()
+    return rows

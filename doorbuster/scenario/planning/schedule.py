@@ -1,0 +1,215 @@
+"""The plan of a run: when each customer should arrive, and what for. Pure: same scenario and seed, same plan.
+
+Arrivals are a non-homogeneous Poisson process, drawn by inversion: unit-rate arrivals y1 < y2 < ... (sums of
+Exp(1) gaps) are mapped to the times at which the integral of the rate reaches them. This is exact for rates
+made of straight lines, so a ramp is a ramp and no staircase. Source: Cinlar, Introduction to Stochastic
+Processes (1975), chapter 4, section 7; checked by time rescaling.
+
+The arrivals of several channels with demands of their own are superposed.
+
+Burstiness I is the index of dispersion of counts in whole seconds of the run, Var N / E N = I. The rate of
+each second is multiplied by its own gamma factor G with mean 1 and variance v. Given G, N is Poisson with
+mean mG, where m is the count the curve expects in that second, so
+
+    E N = m,   Var N = E(mG) + Var(mG) = m + m^2 v,   Var N / E N = 1 + m v.
+
+With v = (I - 1) / m, that is shape m / (I - 1) for G, the index is I in every second, at the peak as on the
+slopes, and as seconds are independent also in every window of whole seconds. Windows of w < 1 s within one
+second have 1 + (I - 1) w. Within a second the curve keeps its form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from doorbuster.scenario.customers.journeys import CHANNELS
+from doorbuster.scenario.demand.demand import Demand
+from doorbuster.scenario.demand.rate_curve import Floats, RateCurve
+from doorbuster.scenario.model import Scenario
+
+
+class Lane(NamedTuple):
+    """Where customers come from and what for."""
+
+    channel: str
+    journey: str
+
+
+class Seats(NamedTuple):
+    """Agents of a closed channel."""
+
+    channel: str
+    agents: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Schedule:
+    """Intended arrivals of a run, or of one worker's share of it.
+
+    `intended_s`: float64 (n,), ascending, in [0, duration_s). `lane`: uint16 (n,), index into `lanes`.
+    `arrival_index`: int64 (n,), the arrival's number in the whole plan, the same in every share.
+    """
+
+    duration_s: float
+    lanes: tuple[Lane, ...]
+    intended_s: Floats
+    lane: npt.NDArray[np.uint16]
+    arrival_index: npt.NDArray[np.int64]
+    seats: tuple[Seats, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.intended_s)
+
+    def share(self, index: int, count: int) -> Schedule:
+        """Every `count`-th arrival and seat, from number `index` on: one worker's part.
+
+        Shares 0..count-1 together are the whole, each arrival once, with its number in the whole.
+        """
+        if not 0 <= index < count:
+            raise ValueError(f"index must be within 0..{count - 1} (got {index})")
+        own = slice(index, None, count)
+        return replace(
+            self,
+            intended_s=self.intended_s[own],
+            lane=self.lane[own],
+            arrival_index=self.arrival_index[own],
+            seats=tuple(
+                Seats(channel, len(range(index, seats, count)))
+                for channel, seats in self.seats
+                if range(index, seats, count)
+            ),
+        )
+
+    def planned_per_second(self) -> dict[str, npt.NDArray[np.int64]]:
+        """Arrivals of each open channel in each second, shape (ceil(duration_s),)."""
+        seconds = int(np.ceil(self.duration_s))
+        channels = tuple(dict.fromkeys(lane.channel for lane in self.lanes))
+        of_lane = np.array([channels.index(lane.channel) for lane in self.lanes], dtype=np.int64)
+        if not channels:
+            return {}
+        cells = of_lane[self.lane] * seconds + self.intended_s.astype(np.int64)
+        counts = np.bincount(cells, minlength=seconds * len(channels)).reshape(len(channels), seconds)
+        return {channel: counts[i] for i, channel in enumerate(channels)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Arrivals of one curve, spread over its lanes; `ratios` has shape (lanes,) and sums to 1."""
+
+    demand: Demand
+    lanes: tuple[Lane, ...]
+    ratios: Floats
+    streams: tuple[np.random.Generator, ...]
+
+    def draw(self) -> tuple[Floats, npt.NDArray[np.intp]]:
+        """Times of arrival, ascending, and the number of each one's lane among these lanes."""
+        bursts, arrivals, choices = self.streams
+        curve = self.demand.rate_curve
+        if self.demand.burstiness > 1.0:
+            curve = _with_bursts(curve, self.demand.burstiness, bursts)
+        intended_s = curve.inverse(_unit_arrivals(curve.expected, arrivals))
+        if len(self.lanes) == 1:
+            return intended_s, np.zeros(len(intended_s), dtype=np.intp)
+        drawn = choices.random(len(intended_s))
+        return intended_s, np.searchsorted(np.cumsum(self.ratios)[:-1], drawn, side="right")
+
+
+def plan_schedule(scenario: Scenario, *, seed: int | None = None) -> Schedule:
+    """The arrivals of a scenario; `seed` instead of the scenario's own plans another day like it."""
+    sources = _sources(scenario, scenario.seed if seed is None else seed)
+    lanes = tuple(lane for source in sources for lane in source.lanes)
+    times, numbers, first = [np.empty(0)], [np.empty(0, dtype=np.intp)], 0
+    for source in sources:
+        intended_s, lane = source.draw()
+        times.append(intended_s)
+        numbers.append(lane + first)
+        first += len(source.lanes)
+    intended_s, lane = np.concatenate(times), np.concatenate(numbers)
+    if len(sources) > 1:
+        order = np.argsort(intended_s, kind="stable")
+        intended_s, lane = intended_s[order], lane[order]
+    schedule = Schedule(
+        duration_s=scenario.demand.duration_s,
+        lanes=lanes,
+        intended_s=intended_s,
+        lane=lane.astype(np.uint16),
+        arrival_index=np.arange(len(intended_s), dtype=np.int64),
+        seats=tuple(
+            Seats(name, channel.seats) for name, channel in scenario.channels.items() if channel.seats
+        ),
+    )
+    for array in (schedule.intended_s, schedule.lane, schedule.arrival_index):
+        array.setflags(write=False)
+    return schedule
+
+
+def rate_at_per_s(scenario: Scenario, times_s: npt.ArrayLike) -> Floats:
+    """Customers per second the curves expect at each second of the run, all channels; 0 outside it."""
+    rates = np.zeros(np.shape(times_s))
+    for demand in scenario.demands.values():
+        rates = rates + demand.rate_curve.at_per_s(times_s)
+    return rates
+
+
+def expected_customers(scenario: Scenario) -> float:
+    """Customers the curves bring on average over the run, all open channels together."""
+    return sum(demand.rate_curve.expected for demand in scenario.demands.values())
+
+
+def _sources(scenario: Scenario, seed: int) -> tuple[_Source, ...]:
+    """The scenario's own arrivals, then those of each channel with a demand of its own.
+
+    Each has random numbers of its own, so that a channel's arrivals do not change with what others do.
+    """
+    sources = []
+    ratios = {
+        Lane(name, journey): channel.share_ratio * ratio
+        for name, channel in scenario.channels.items()
+        if channel.share_ratio is not None
+        for journey, ratio in channel.journey_ratios().items()
+    }
+    if ratios:
+        sources.append(_source(scenario.demand, ratios, np.random.SeedSequence(seed)))
+    for name, channel in scenario.channels.items():
+        if channel.demand is not None:
+            own = {Lane(name, journey): ratio for journey, ratio in channel.journey_ratios().items()}
+            number = list(CHANNELS).index(name)
+            sources.append(_source(channel.demand, own, np.random.SeedSequence((seed, number))))
+    return tuple(sources)
+
+
+def _source(demand: Demand, ratios: dict[Lane, float], seed: np.random.SeedSequence) -> _Source:
+    parts = np.array(list(ratios.values()), dtype=np.float64)
+    streams = tuple(np.random.Generator(np.random.PCG64(stream)) for stream in seed.spawn(3))
+    return _Source(demand, tuple(ratios), parts / parts.sum(), streams)
+
+
+def _with_bursts(curve: RateCurve, burstiness: float, rng: np.random.Generator) -> RateCurve:
+    """The curve with each second's rate multiplied by a gamma factor of mean 1 (see the top of this file)."""
+    split = curve.split_at(np.arange(1.0, np.ceil(curve.duration_s)))
+    middles = (split.edges_s[:-1] + split.edges_s[1:]) / 2.0
+    second = middles.astype(np.int64)
+    expected = np.bincount(second, weights=split.masses)
+    some = expected > 0
+    shape = np.where(some, expected, 1.0) / (burstiness - 1.0)
+    factor = np.where(some, rng.standard_gamma(shape) / shape, 0.0)
+    return split.scaled(factor[second])
+
+
+def _unit_arrivals(expected: float, rng: np.random.Generator) -> Floats:
+    """Arrivals of a Poisson process of rate 1 in [0, expected), ascending."""
+    parts: list[Floats] = []
+    reached = 0.0
+    while reached < expected:
+        left = expected - reached
+        gaps = rng.standard_exponential(int(left + 4.0 * np.sqrt(left) + 16.0))
+        parts.append(reached + np.cumsum(gaps))
+        reached = float(parts[-1][-1])
+    if not parts:
+        return np.empty(0)
+    y = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return y[: np.searchsorted(y, expected, side="left")]

@@ -1,0 +1,180 @@
+"""Content rules of a scenario: what else an answer must show before a step counts as a success.
+
+The driver judges first; a rule looks at the last answer of a step the driver was content with. It can only
+take a success away, never turn a failure into one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Protocol
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from doorbuster.scenario.customers.journeys import STEPS
+from doorbuster.scenario.parsing.diagnostics import Fault, nearest, refuse, shown
+from doorbuster.scenario.parsing.strict import StrictModel
+from doorbuster.scenario.parsing.values import Flag, Text, is_number
+
+EVERY_STEP = "*"
+DEFAULT_CAUSE = "content_rule"
+JSON_TESTS = ("above", "equals", "exists")
+_CAUSE = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_PATH_PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+_SHOWN = 120  # characters of an answer that a failure repeats
+_NOTHING: Any = object()
+
+
+class Answer(Protocol):
+    """The part of an HTTP response that rules look at."""
+
+    @property
+    def text(self) -> str: ...
+    def json(self) -> Any: ...
+
+
+def parse_step(raw: object) -> str:
+    """A step's name, or "*" for every step."""
+    if isinstance(raw, str) and (raw == EVERY_STEP or raw in STEPS):
+        return raw
+    raise refuse("is not a known step", got=shown(raw), way_out=nearest(str(raw), (*STEPS, EVERY_STEP)))
+
+
+def parse_cause(raw: object) -> str:
+    """One word by which failures are counted."""
+    if isinstance(raw, str) and _CAUSE.fullmatch(raw):
+        return raw
+    rule = "must be one word of small letters, digits and _, such as busy_page"
+    raise refuse(rule, got=shown(raw))
+
+
+def parse_path(raw: object) -> str:
+    """A place in a JSON document: names joined by dots, positions in brackets or between dots."""
+    if isinstance(raw, str) and raw and "".join(_pieces(raw)) == raw:
+        return raw
+    rule = 'must be a path such as "data.search.totalItems" or "items[0].price"'
+    raise refuse(rule, got=shown(raw))
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """The parts of a path with what joins them; together they are the text again if it is one."""
+    for match in _PATH_PART.finditer(text):
+        if match[1] and match.start():
+            yield "."
+        yield match[0]
+
+
+def parse_above(raw: object) -> float:
+    """A number the value must exceed."""
+    if not is_number(raw):
+        raise refuse("must be a number without a unit", got=shown(raw))
+    return float(raw)
+
+
+def parse_scalar(raw: object) -> object:
+    """A text, a number, or true or false."""
+    if isinstance(raw, str | bool) or is_number(raw):
+        return raw
+    raise refuse("must be a text, a number, or true or false", got=shown(raw))
+
+
+class Rule(StrictModel):
+    """One content rule: a text the answer contains or lacks, or a value in its JSON."""
+
+    one_of = ("contains", "lacks", "json")
+
+    step: Annotated[str, BeforeValidator(parse_step), WithJsonSchema({"enum": [EVERY_STEP, *STEPS]})] = Field(
+        description='The step whose last answer is looked at; "*" for every step.', examples=["product"]
+    )
+    contains: Text | None = Field(
+        default=None, description="A text the answer must contain.", examples=["Add to basket"]
+    )
+    lacks: Text | None = Field(
+        default=None, description="A text the answer must not contain.", examples=["Please wait"]
+    )
+    path: (
+        Annotated[str, BeforeValidator(parse_path), WithJsonSchema({"type": "string", "minLength": 1})] | None
+    ) = Field(
+        default=None,
+        alias="json",
+        description="A place in a JSON answer, with one of above, equals, exists.",
+        examples=["data.search.totalItems"],
+    )
+    above: Annotated[float, BeforeValidator(parse_above), WithJsonSchema({"type": "number"})] | None = Field(
+        default=None, description="The number there must be higher.", examples=[0]
+    )
+    equals: (
+        Annotated[
+            str | bool | int | float,
+            BeforeValidator(parse_scalar),
+            WithJsonSchema({"anyOf": [{"type": kind} for kind in ("string", "number", "boolean")]}),
+        ]
+        | None
+    ) = Field(default=None, description="The value there must be this.", examples=["AVAILABLE"])
+    exists: Flag | None = Field(
+        default=None, description="Whether there must be a value there that is not null.", examples=[True]
+    )
+    cause: Annotated[
+        str,
+        BeforeValidator(parse_cause),
+        WithJsonSchema({"type": "string", "pattern": f"^{_CAUSE.pattern}$"}),
+    ] = Field(
+        default=DEFAULT_CAUSE,
+        description="The word under which a breach is counted. Default: content_rule.",
+        examples=["busy_page"],
+    )
+
+    @classmethod
+    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Fault]:
+        """A place in JSON needs exactly one test, and only such a place has one."""
+        yield from super().rules(raw)
+        tests = [key for key in JSON_TESTS if key in raw]
+        quoted = ", ".join(f'"{key}"' for key in JSON_TESTS[:-1]) + f' or "{JSON_TESTS[-1]}"'
+        if "json" in raw and not tests:
+            yield Fault(("json",), f"needs {quoted} beside it", shown(raw["json"]))
+        if "json" in raw and len(tests) > 1:
+            way_out = f"use just one of {quoted}"
+            yield Fault((tests[1],), f'cannot stand beside "{tests[0]}"', way_out=way_out, at="key")
+        if "json" not in raw and tests and ("contains" in raw or "lacks" in raw):
+            yield Fault((tests[0],), 'goes with "json"', shown(raw[tests[0]]), at="key")
+
+    def breach(self, answer: Answer) -> str | None:
+        """What is wrong with the answer, in words; None when it keeps the rule."""
+        if self.contains is not None:
+            text = answer.text
+            return None if self.contains in text else f"lacks {self.contains!r}: {text[:_SHOWN]}"
+        if self.lacks is not None:
+            text = answer.text
+            at = text.find(self.lacks)
+            return None if at < 0 else f"contains {text[max(at - 40, 0) : at + _SHOWN - 40]!r}"
+        try:
+            document = answer.json()
+        except ValueError:
+            return f"is no JSON: {answer.text[:_SHOWN]}"
+        found = _value_at(document, self.path or "")
+        told = "nothing" if found is _NOTHING else repr(found)[:_SHOWN]
+        return None if self._holds(found) else f"{self.path} is {told}"
+
+    def _holds(self, found: Any) -> bool:
+        if self.exists is not None:
+            return (found is not _NOTHING and found is not None) == self.exists
+        if self.above is not None:
+            try:
+                return not isinstance(found, bool) and float(found) > self.above
+            except (TypeError, ValueError):
+                return False
+        alike = isinstance(found, bool) == isinstance(self.equals, bool)  # 1 is not true
+        return alike and found == self.equals
+
+
+def _value_at(document: Any, path: str) -> Any:
+    for match in _PATH_PART.finditer(path):
+        name = match[1] or match[2]
+        if isinstance(document, dict) and match[1] and name in document:
+            document = document[name]
+        elif isinstance(document, list) and name.isdigit() and int(name) < len(document):
+            document = document[int(name)]
+        else:
+            return _NOTHING
+    return document

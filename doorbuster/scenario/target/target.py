@@ -1,0 +1,140 @@
+"""Whom we visit: the embedded shop, or a shop at an address."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from doorbuster.scenario.parsing.diagnostics import refuse, shown
+from doorbuster.scenario.parsing.strict import StrictModel
+from doorbuster.scenario.parsing.values import choice
+from doorbuster.scenario.target.content_checks import Rule
+from doorbuster.scenario.target.embedded_shop import HIGHEST_SEED, PROFILES, Shop
+
+STOREFRONTS = ("reference", "vendure", "oscar")  # a test holds them against doorbuster.storefronts.DRIVERS
+CUSTOM = "custom:"  # a driver that the locustfile brings along: install(events, drivers=[MyShop])
+
+_CUSTOM_NAME = re.compile(r"custom:[a-z][a-z0-9_-]{0,62}")
+_HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
+
+
+def parse_storefront(raw: object) -> str:
+    """The name of a driver that ships with doorbuster, or `custom:` and the name of the locustfile's own."""
+    if isinstance(raw, str) and raw.startswith(CUSTOM):
+        if not _CUSTOM_NAME.fullmatch(raw):
+            rule = "must name a driver of the locustfile with small letters, digits, - and _ after custom:"
+            raise refuse(
+                rule, got=shown(raw), way_out='for a driver with name = "my-shop", write custom:my-shop'
+            )
+        return raw
+    return choice("storefront", STOREFRONTS)(raw)
+
+
+def parse_url(raw: object) -> str:
+    """An http or https address of a shop, without a slash at the end."""
+    rule = 'must be an http:// or https:// address, such as "https://staging.example.com"'
+    if not isinstance(raw, str):
+        raise refuse(rule, got=shown(raw))
+    try:
+        parts = urlsplit(raw.strip())
+        sound = parts.scheme in ("http", "https") and is_host(parts.hostname or "") and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound:
+        raise refuse(rule, got=shown(raw))
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise refuse("must be an address without credentials, ? or #", got=f"{parts.hostname} with more")
+    return raw.strip().rstrip("/")
+
+
+def is_host(text: str) -> bool:
+    """Whether a text is one host name or IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return len(text) <= 253 and _HOST.fullmatch(text) is not None
+    return True
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, which is free to load."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def parse_source_addresses(raw: object) -> tuple[str, ...]:
+    """IP addresses of this machine, each once."""
+    rule = "must be a list of IP addresses of this machine"
+    if not isinstance(raw, list | tuple) or not raw:
+        raise refuse(rule, got=shown(raw), way_out="for the system's own choice, leave the key out")
+    for text in raw:
+        try:
+            ipaddress.ip_address(text if isinstance(text, str) else "")
+        except ValueError:
+            raise refuse(rule, got=shown(text)) from None
+    return tuple(dict.fromkeys(raw))
+
+
+class Target(StrictModel):
+    """Whom we visit: the embedded shop, or the shop at an address."""
+
+    one_of = ("url", "shop")
+
+    storefront: Annotated[
+        str,
+        BeforeValidator(parse_storefront),
+        WithJsonSchema({"anyOf": [{"enum": list(STOREFRONTS)}, {"pattern": f"^{_CUSTOM_NAME.pattern}$"}]}),
+    ] = Field(default="reference", description="The driver that knows this kind of shop.")
+    url: (
+        Annotated[
+            str, BeforeValidator(parse_url), WithJsonSchema({"type": "string", "pattern": "^https?://"})
+        ]
+        | None
+    ) = Field(
+        default=None, description="Address of the shop to visit.", examples=["https://staging.example.com"]
+    )
+    shop: Shop | None = Field(default=None, description="Start the embedded shop and visit it.")
+
+    content_rules: tuple[Rule, ...] = Field(
+        default=(),
+        alias="rules",
+        description="What answers must show besides what the driver looks at.",
+        examples=[[{"step": "product", "contains": "Add to basket"}]],
+    )
+
+    source_addresses: Annotated[
+        tuple[str, ...],
+        BeforeValidator(parse_source_addresses),
+        WithJsonSchema({"type": "array", "items": {"type": "string"}, "minItems": 1}),
+    ] = Field(
+        default=(),
+        description="Addresses of this machine to connect from in turn; each has 28,000 ports.",
+        examples=[["10.0.0.5", "10.0.0.6"]],
+    )
+
+    @property
+    def host(self) -> str | None:
+        """The host behind `url`; None for the embedded shop."""
+        return urlsplit(self.url).hostname if self.url else None
+
+
+__all__ = [
+    "CUSTOM",
+    "HIGHEST_SEED",
+    "PROFILES",
+    "STOREFRONTS",
+    "Shop",
+    "Target",
+    "is_host",
+    "is_loopback",
+    "parse_storefront",
+    "parse_url",
+]

@@ -1,0 +1,1 @@
+"""The threshold language and the metrics it knows."""

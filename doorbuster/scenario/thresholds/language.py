@@ -1,0 +1,381 @@
+"""k6's threshold language with units, severities and retail metrics; judging it is the gate's business.
+
+    metric{tag:value,...}: [ "aggregation operator bound", {threshold: ..., abortOnFail: true, ...} ]
+
+A pasted k6 block means here what it means there: bare numbers are milliseconds for trends, 0..1 for rates
+and counts for counters. Unlike k6, an unknown metric, tag, channel, journey or step is a fault.
+"section.metric" is a number that an analysis section works out; whether there is such a section is for
+`missing_sections` to say, since sections are content and not known here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BeforeValidator, Field
+
+from doorbuster.errors import Problem
+from doorbuster.scenario.customers.journeys import CHANNELS, JOURNEYS, STEPS
+from doorbuster.scenario.customers.resilience import WAITING_ROOM
+from doorbuster.scenario.parsing.diagnostics import (
+    Fault,
+    Path,
+    as_validation_error,
+    collect,
+    nearest,
+    refuse,
+    shown,
+)
+from doorbuster.scenario.parsing.strict import StrictModel
+from doorbuster.scenario.parsing.values import (
+    DURATION_PATTERN,
+    NUMBER_PATTERN,
+    Flag,
+    Text,
+    choice,
+    duration,
+    is_number,
+)
+from doorbuster.scenario.thresholds.metrics import AGGREGATIONS, K6_WORDS, METRICS, PHASES, Metric, metric_of
+from doorbuster.units import parse_duration_s, parse_rate_per_s, parse_ratio
+
+Unit = Literal["ms", "ratio", "count", "per_s", "value"]
+Aggregation = Literal["avg", "min", "max", "med", "p", "rate", "count", "value"]
+Operator = Literal["<", "<=", ">", ">=", "==", "!="]
+Severity = Literal["fail", "warn"]
+
+__all__ = [
+    "METRICS",
+    "Metric",
+    "Promise",
+    "Subject",
+    "Tag",
+    "Threshold",
+    "missing_sections",
+    "parse_promise",
+    "parse_subject",
+    "read_thresholds",
+    "thresholds_schema",
+]
+
+_SUBJECT = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(?:\{(.*)\})?\s*")
+_EXPRESSION = re.compile(
+    rf"\s*(?P<aggregation>[a-z]+)\s*(?:\(\s*(?P<percentile>{NUMBER_PATTERN})\s*\))?"
+    r"\s*(?P<operator>===|==|!=|<=|>=|<|>)\s*(?P<bound>.*?)\s*"
+)
+_EXAMPLES = {"trend": "p(95)<800ms", "rate": "rate>=99%", "counter": "count==0", "value": "value>=0.9"}
+_PLAIN = re.compile(NUMBER_PATTERN)
+
+
+class Tag(NamedTuple):
+    """One `name:value` of a threshold's selector."""
+
+    name: str
+    value: str
+
+
+class Threshold(StrictModel):
+    """One promise about one metric.
+
+    `bound` is in `unit`: ms for trends, ratio 0..1 for rates, count or per_s for counters; for a metric of a
+    section, ms or ratio when written as a duration or in percent, else "value", its own unit. `percentile` is
+    0..100 when `aggregation` is "p" (and 50 for "med"), else None. `tags` have the alias `name` rewritten to
+    `step`. `source` says where it stands, such as "scenarios/x.yaml:31:22".
+    """
+
+    metric: str
+    tags: tuple[Tag, ...]
+    aggregation: Aggregation
+    percentile: float | None
+    operator: Operator
+    bound: float
+    unit: Unit
+    abort_on_fail: bool = False
+    delay_abort_eval_s: float = 0.0
+    severity: Severity = "fail"
+    subject: str
+    expression: str
+    source: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.expression}"
+
+    def holds(self, observed: float) -> bool:
+        """Whether a value in `unit` keeps the promise."""
+        comparisons: dict[Operator, bool] = {
+            "<": observed < self.bound,
+            "<=": observed <= self.bound,
+            ">": observed > self.bound,
+            ">=": observed >= self.bound,
+            "==": observed == self.bound,
+            "!=": observed != self.bound,
+        }
+        return comparisons[self.operator]
+
+
+def _parse_delay(raw: object) -> float:
+    """Seconds; a bare number means milliseconds, as in k6."""
+    return raw / 1e3 if is_number(raw) and raw >= 0 else duration(zero=True)(raw)
+
+
+class ThresholdEntry(StrictModel):
+    """The long form of one threshold, as written."""
+
+    threshold: Text = Field(description="aggregation operator bound", examples=["p(95)<800ms"])
+    abort_on_fail: Flag = Field(
+        default=False, alias="abortOnFail", description="End the run as soon as it is crossed."
+    )
+    delay_abort_eval_s: Annotated[float, BeforeValidator(_parse_delay)] = Field(
+        default=0.0, alias="delayAbortEval", description="Not before this much of the run.", examples=["30s"]
+    )
+    severity: Annotated[Severity, BeforeValidator(choice("severity", ("fail", "warn")))] = Field(
+        default="fail", description="fail breaks the build, warn only tells."
+    )
+
+
+class Subject(NamedTuple):
+    """A parsed metric selector."""
+
+    metric: str
+    tags: tuple[Tag, ...]
+
+
+class Promise(NamedTuple):
+    """A parsed threshold expression."""
+
+    aggregation: Aggregation
+    percentile: float | None
+    operator: Operator
+    bound: float
+    unit: Unit
+
+
+def parse_subject(text: str) -> Subject:
+    """The metric and tags of "http_req_duration{step:checkout,channel:web}"."""
+    match = _SUBJECT.fullmatch(text)
+    if match is None:
+        raise refuse('must be a metric with optional tags, such as "http_req_duration{step:checkout}"')
+    name = match[1]
+    if metric_of(name) is None:
+        raise refuse(
+            "is not a known metric", got=shown(name), way_out=K6_WORDS.get(name) or nearest(name, METRICS)
+        )
+    tags = tuple(_parse_tag(part, name) for part in match[2].split(",")) if (match[2] or "").strip() else ()
+    names = [tag.name for tag in tags]
+    if len(set(names)) < len(names):
+        raise refuse("must name each tag once", got=shown(match[2]))
+    return Subject(name, tags)
+
+
+def _parse_tag(text: str, metric: str) -> Tag:
+    name, colon, value = (part.strip() for part in text.partition(":"))
+    if not (name and colon and value):
+        raise refuse("must have tags as name:value, such as {step:checkout}", got=shown(text))
+    found = metric_of(metric)
+    allowed = found.tags if found else ()
+    if not allowed:
+        raise refuse(f"must stand without tags: {metric} has none", got=shown(text))
+    if name not in allowed:
+        raise refuse(
+            f"has a tag that {metric} does not have", got=shown(name), way_out=nearest(name, allowed)
+        )
+    known = {
+        "channel": tuple(CHANNELS),
+        "journey": tuple(JOURNEYS),
+        "expected_response": ("true", "false"),
+        "phase": PHASES,
+    }.get(name, (*STEPS, WAITING_ROOM))
+    value = value.strip("\"'")
+    if value not in known:
+        kind = "step" if name == "name" else name
+        raise refuse(f"has an unknown {kind}", got=shown(value), way_out=nearest(value, known))
+    return Tag("step" if name == "name" else name, value)
+
+
+def parse_promise(text: str, metric: Metric) -> Promise:
+    """What "p(95)<800ms" promises about a metric."""
+    match = _EXPRESSION.fullmatch(text)
+    if match is None:
+        raise refuse(
+            f'must be "aggregation operator bound", such as "{_EXAMPLES[metric.kind]}"', got=shown(text)
+        )
+    aggregation, percentile = match["aggregation"], match["percentile"]
+    allowed = AGGREGATIONS[metric.kind]
+    spelled = "p(N)" if aggregation == "p" else aggregation
+    if spelled not in allowed:
+        rule = f"must use an aggregation of a {metric.kind} metric: {', '.join(allowed)}"
+        raise refuse(rule, got=shown(text))
+    if (percentile is not None) != (aggregation == "p"):
+        raise refuse(
+            "must have a percentile in brackets after p, and only there",
+            got=shown(text),
+            way_out="write p(95)",
+        )
+    rank = (
+        50.0 if aggregation == "med" else None if percentile is None else float(percentile.replace("_", ""))
+    )
+    if rank is not None and rank > 100:
+        raise refuse("must have a percentile between 0 and 100", got=shown(text))
+    operator = "==" if match["operator"] == "===" else match["operator"]
+    unit = _unit_of(metric, aggregation, match["bound"])
+    bound = _parse_bound(match["bound"], unit, text)
+    return Promise(aggregation, rank, operator, bound, unit)  # type: ignore[arg-type]  # both were looked up
+
+
+def _unit_of(metric: Metric, aggregation: str, bound: str) -> Unit:
+    """The unit a bound is in; for a metric of a section it is written beside the number, or nowhere."""
+    if metric.kind == "value":
+        if bound.endswith("%"):
+            return "ratio"
+        return "value" if _PLAIN.fullmatch(bound) else "ms"
+    if metric.kind == "counter":
+        return "per_s" if aggregation == "rate" else "count"
+    return "ms" if metric.kind == "trend" else "ratio"
+
+
+def _parse_bound(text: str, unit: Unit, whole: str) -> float:
+    """The bound in `unit`; a bare number is already in it."""
+    forms = {
+        "ms": 'milliseconds or a duration, such as "800ms" or "3s"',
+        "ratio": 'a share, such as "99%" or 0.99',
+        "count": "a count, such as 0",
+        "per_s": 'a rate, such as "28/s"',
+        "value": "a number",
+    }
+    bound: float | None = None
+    if _PLAIN.fullmatch(text):
+        bound = float(text.replace("_", ""))
+    else:
+        parsers = {"ms": lambda t: parse_duration_s(t) * 1e3, "ratio": parse_ratio, "per_s": parse_rate_per_s}
+        if unit in parsers:
+            try:
+                bound = parsers[unit](text)
+            except ValueError:
+                bound = None
+    if bound is None or bound > 1e15:
+        raise refuse(f"must be compared with {forms[unit]}", got=shown(whole))
+    if unit == "ratio" and bound > 1:
+        raise refuse("must compare a share between 0 and 1", got=shown(whole), way_out=f'write "{text}%"')
+    return bound
+
+
+def read_thresholds(raw: object, place: Callable[[Path], str] | None = None) -> tuple[Threshold, ...]:
+    """Every threshold of the block, in order.
+
+    Args: place: a function from a path below `thresholds` to the text "file:line:column", or None.
+    """
+    if not isinstance(raw, Mapping):
+        raise refuse('must be a mapping, such as can_order: ["rate>=99%"]', got=shown(raw))
+    faults: list[Fault] = []
+    found: list[Threshold] = []
+    for name, entries in raw.items():
+        key = str(name)
+        subject = collect(faults, (key,), parse_subject, key, at="key")
+        listed = entries if isinstance(entries, list) else [entries]
+        if not listed:
+            faults.append(Fault((key,), "must have at least one threshold", shown(entries)))
+        for index, value in enumerate(listed):
+            path: Path = (key, index) if isinstance(entries, list) else (key,)
+            source = place(path) if place else ""
+            threshold = _read_entry(faults, path, subject, value, source)
+            if threshold is not None:
+                found.append(threshold.model_copy(update={"subject": key}))
+    if faults:
+        raise as_validation_error("thresholds", faults, raw)
+    return tuple(found)
+
+
+def _read_entry(
+    faults: list[Fault], path: Path, subject: Subject | None, value: object, source: str
+) -> Threshold | None:
+    if not isinstance(value, str | Mapping):
+        known = metric_of(subject.metric) if subject else None
+        example = _EXAMPLES[known.kind if known else "rate"]
+        faults.append(Fault(path, f'must be a text such as "{example}", or a mapping', shown(value)))
+        return None
+    entry = collect(
+        faults,
+        path,
+        ThresholdEntry.model_validate,
+        {"threshold": value} if isinstance(value, str) else value,
+    )
+    metric = metric_of(subject.metric) if subject else None
+    if entry is None or subject is None or metric is None:
+        return None
+    if metric.kind == "value" and entry.abort_on_fail:
+        rule = "must not end a run: sections are worked out when it is over"
+        faults.append(Fault((*path, "abortOnFail"), rule, "", "leave abortOnFail away"))
+        return None
+    where = path if isinstance(value, str) else (*path, "threshold")
+    promise = collect(faults, where, lambda text: parse_promise(text, metric), entry.threshold)
+    if promise is None:
+        return None
+    return Threshold(
+        metric=subject.metric,
+        tags=subject.tags,
+        aggregation=promise.aggregation,
+        percentile=promise.percentile,
+        operator=promise.operator,
+        bound=promise.bound,
+        unit=promise.unit,
+        abort_on_fail=entry.abort_on_fail,
+        delay_abort_eval_s=entry.delay_abort_eval_s,
+        severity=entry.severity,
+        subject=subject.metric,
+        expression=entry.threshold,
+        source=source,
+    )
+
+
+def missing_sections(thresholds: Iterable[Threshold], sections: Iterable[str]) -> tuple[Problem, ...]:
+    """A problem for every threshold on a section that does not exist.
+
+    Args: sections: names of the sections there are.
+    """
+    known = tuple(sections)
+    found = []
+    for threshold in thresholds:
+        section, dot, _ = threshold.metric.partition(".")
+        if dot and section not in known:
+            file, line, column = (*threshold.source.rsplit(":", 2), "0", "0")[:3]
+            place = (file, int(line), int(column)) if threshold.source.count(":") >= 2 else (section, 0, 0)
+            rule = "names a section that no analysis script gives"
+            found.append(
+                Problem(*place, f"thresholds.{threshold.metric}", rule, section, nearest(section, known))
+            )
+    return tuple(found)
+
+
+def thresholds_schema() -> dict[str, Any]:
+    """JSON Schema of the block."""
+    entry = {
+        "anyOf": [
+            {"type": "string", "minLength": 1},
+            {
+                "type": "object",
+                "properties": {
+                    "threshold": {"type": "string", "minLength": 1},
+                    "abortOnFail": {"type": "boolean"},
+                    "delayAbortEval": {
+                        "anyOf": [
+                            {"type": "string", "pattern": DURATION_PATTERN},
+                            {"type": "number", "minimum": 0},
+                        ]
+                    },
+                    "severity": {"enum": ["fail", "warn"]},
+                },
+                "required": ["threshold"],
+                "additionalProperties": False,
+            },
+        ]
+    }
+    subject = rf"^\s*(?:(?:{'|'.join(METRICS)})\s*(?:\{{.*\}})?|[A-Za-z_]\w*\.[A-Za-z_]\w*)\s*$"
+    return {
+        "type": "object",
+        "propertyNames": {"pattern": subject},
+        "additionalProperties": {
+            "anyOf": [*entry["anyOf"], {"type": "array", "items": entry, "minItems": 1}]
+        },
+    }

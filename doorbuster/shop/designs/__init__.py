@@ -1,0 +1,1 @@
+"""The two designs of the shop: in-house 2004 and replatformed."""

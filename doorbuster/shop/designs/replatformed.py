@@ -1,0 +1,330 @@
+"""The shop as rebuilt: pages from documents, one conditional stock reservation inside one transaction.
+
+A page is one or two look-ups. An order is a single transaction that takes the stock only if it is there, so
+no two customers get the same unit, and stores the order under its unique key, so that a repeated request
+finds the order already placed. What a page needs around it (navigation) is read once, when the shop opens.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import sqlite3
+import time
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from doorbuster.shop.designs.replatformed_service import (
+    ORDER,
+    SIGNED_IN,
+    WRITE_QUERIES,
+    ReplatformedCare,
+    as_order,
+    read_order,
+)
+from doorbuster.shop.domain.orders import (
+    GUEST_BASKET,
+    INSERT_ORDER,
+    OrderRequest,
+    WantedLine,
+    new_order_ref,
+    order_row,
+)
+from doorbuster.shop.domain.refusals import (
+    BadRequest,
+    EmptyBasket,
+    FieldProblem,
+    KeyReused,
+    NoBasket,
+    NotFound,
+    SoldOut,
+)
+from doorbuster.shop.domain.views import (
+    PAGE_SIZE,
+    Basket,
+    BasketLine,
+    Category,
+    Chrome,
+    Home,
+    Item,
+    Listing,
+    Order,
+    OrderLine,
+    Product,
+    Question,
+    Review,
+    Voice,
+)
+from doorbuster.shop.infrastructure.database import Session
+
+if TYPE_CHECKING:
+    from doorbuster.shop.designs.read_model import ReadModel
+
+ORDER_QUERIES = 4
+_SHELF = 12
+_CARDS = "SELECT d.card, s.on_hand > 0 FROM documents d JOIN shown s ON s.sku = d.sku "
+_SHELVES = f"""
+SELECT * FROM ({_CARDS} WHERE d.offer = 1 ORDER BY d.popularity DESC LIMIT {_SHELF}) UNION ALL
+SELECT * FROM ({_CARDS} ORDER BY d.arrival DESC LIMIT {_SHELF}) UNION ALL
+SELECT * FROM ({_CARDS} ORDER BY d.popularity DESC LIMIT {_SHELF})
+"""  # noqa: S608  constants only
+_WORD = re.compile(r"\w+")
+
+
+class Replatformed(ReplatformedCare):
+    """Read model, atomic reservation, unique order keys."""
+
+    def __init__(self, connection: sqlite3.Connection, model: ReadModel, *, notify: int) -> None:
+        super().__init__(model, notify=notify)
+        self._categories = tuple(
+            Category(*row)
+            for row in connection.execute(
+                "SELECT c.slug, c.name, c.blurb, c.art, count(*) FROM categories c "
+                "JOIN products p ON p.category_slug = c.slug GROUP BY c.slug ORDER BY c.position"
+            )
+        )
+        self._by_slug = {category.slug: category for category in self._categories}
+
+    def chrome(self, db: Session, basket: str | None) -> Chrome:  # noqa: ARG002  nothing to ask
+        return Chrome(self._categories, None)
+
+    def home(self, db: Session) -> Home:
+        shelves = db.rows(_SHELVES)
+        told = db.rows(
+            "SELECT n.text, p.sku, p.name, r.author, r.rating, r.title, r.text, r.written_on FROM "
+            "(SELECT text FROM notices ORDER BY id LIMIT 1) n, "
+            "(SELECT * FROM reviews WHERE rating >= 4 ORDER BY id DESC LIMIT 4) r "
+            "JOIN products p ON p.sku = r.sku"
+        )
+        items = _items(shelves)
+        offers = len(items) - 2 * _SHELF
+        return Home(
+            told[0][0] if told else "",
+            items[:offers],
+            items[offers : offers + _SHELF],
+            items[offers + _SHELF :],
+            tuple(Voice(sku, name, Review(*review)) for _, sku, name, *review in told),
+        )
+
+    def category(self, db: Session, slug: str, page: int) -> Listing:
+        category = self._by_slug.get(slug)
+        if category is None:
+            raise NotFound(f"there is no category {slug!r}")
+        rows = db.rows(
+            _CARDS + "WHERE d.category_slug = ? ORDER BY d.popularity DESC LIMIT ? OFFSET ?",
+            slug,
+            PAGE_SIZE,
+            (page - 1) * PAGE_SIZE,
+        )
+        return Listing(category, None, page, category.products, _items(rows))
+
+    def search(self, db: Session, query: str, page: int) -> Listing:
+        terms = " ".join(f'"{word}"*' for word in _WORD.findall(query)[:8])
+        rows = db.rows(
+            "SELECT d.card, s.on_hand > 0, count(*) OVER () FROM search_index i "
+            "JOIN documents d ON d.sku = i.sku JOIN shown s ON s.sku = d.sku "
+            "WHERE i.text MATCH ? ORDER BY d.popularity DESC LIMIT ? OFFSET ?",
+            terms or '""',
+            PAGE_SIZE,
+            (page - 1) * PAGE_SIZE,
+        )
+        return Listing(None, query, page, rows[0][2] if rows else 0, _items(rows))
+
+    def product(self, db: Session, sku: str) -> Product:
+        rows = db.rows(
+            "SELECT d.card, s.on_hand > 0, s.on_hand, d.body, -1 AS position FROM documents d "
+            "JOIN shown s ON s.sku = d.sku WHERE d.sku = ? UNION ALL "
+            "SELECT d.card, s.on_hand > 0, 0, NULL, r.position FROM related r "
+            "JOIN documents d ON d.sku = r.other_sku JOIN shown s ON s.sku = d.sku WHERE r.sku = ? "
+            "ORDER BY position",
+            sku,
+            sku,
+        )
+        if not rows:
+            raise NotFound(f"we do not sell {sku!r}")
+        items, body = _items(rows), orjson.loads(rows[0][3])
+        return Product(
+            item=items[0],
+            category_slug=body["category_slug"],
+            category_name=body["category_name"],
+            description=tuple(body["description"]),
+            details=tuple((label, value) for label, value in body["details"]),
+            on_hand=rows[0][2],
+            reviews=tuple(Review(*review) for review in body["reviews"]),
+            questions=tuple(Question(*question) for question in body["questions"]),
+            recommendations=items[1:],
+        )
+
+    def recommendations(self, db: Session, sku: str) -> tuple[Item, ...]:
+        rows = db.rows(
+            "SELECT d.card, s.on_hand > 0 FROM related r JOIN documents d ON d.sku = r.other_sku "
+            "JOIN shown s ON s.sku = d.sku WHERE r.sku = ? ORDER BY r.position",
+            sku,
+        )
+        if not rows:
+            raise NotFound(f"we do not sell {sku!r}, or nobody looked at anything else")
+        return _items(rows)
+
+    def landing(self, db: Session, code: str) -> Product:
+        found = db.row("SELECT sku FROM print_codes WHERE code = ?", code)
+        return self.product(db, found[0] if found else code)
+
+    def new_basket(self, db: Session, channel: str) -> str:
+        basket = secrets.token_urlsafe(16)
+        db.write("INSERT INTO baskets VALUES (?, ?, 'open', 0)", basket, channel)
+        return basket
+
+    def basket_of(self, db: Session, session: str) -> str | None:
+        found = db.row(_OWN_BASKET, session)
+        return None if found is None else found[1]
+
+    def own_basket(self, db: Session, session: str, channel: str) -> str | None:
+        """One for each account, whoever asks first: the second of two channels finds the first's."""
+        found = db.row(_OWN_BASKET, session)
+        if found is None or found[1] is not None:
+            return None if found is None else found[1]
+        with db.transaction(queries=WRITE_QUERIES) as connection:
+            made = secrets.token_urlsafe(16)
+            connection.execute("INSERT OR IGNORE INTO account_baskets VALUES (?, ?)", (found[0], made))
+            _, basket = connection.execute(_OWN_BASKET, (session,)).fetchone()
+            connection.execute("INSERT OR IGNORE INTO baskets VALUES (?, ?, 'open', 0)", (basket, channel))
+        return str(basket)
+
+    def take_along(self, db: Session, email: str, basket: str) -> str | None:
+        """What a guest had in the basket when signing in joins the basket of the account, in one go."""
+        with db.transaction(queries=WRITE_QUERIES) as connection:
+            guests = connection.execute(GUEST_BASKET, (basket,)).fetchone() is not None
+            if guests:
+                connection.execute("INSERT OR IGNORE INTO account_baskets VALUES (?, ?)", (email, basket))
+            found = connection.execute(
+                "SELECT basket FROM account_baskets WHERE email = ?", (email,)
+            ).fetchone()
+            if guests and found[0] != basket:
+                connection.execute(
+                    "INSERT INTO basket_lines SELECT ?, sku, quantity FROM basket_lines WHERE basket = ? "
+                    "ON CONFLICT DO UPDATE SET quantity = quantity + excluded.quantity",
+                    (found[0], basket),
+                )
+                connection.execute("DELETE FROM basket_lines WHERE basket = ?", (basket,))
+        return None if found is None else str(found[0])
+
+    def add(self, db: Session, basket: str, wanted: WantedLine) -> Basket:
+        with db.transaction(queries=WRITE_QUERIES) as connection:
+            found = connection.execute(
+                "SELECT p.name, s.on_hand, "
+                "coalesce((SELECT quantity FROM basket_lines WHERE basket = ? AND sku = ?), 0) "
+                "FROM products p JOIN stock s ON s.sku = p.sku WHERE p.sku = ?",
+                (basket, wanted.sku, wanted.sku),
+            ).fetchone()
+            if found is None:
+                raise NotFound(f"we do not sell {wanted.sku!r}")
+            name, on_hand, held = found
+            if on_hand < held + wanted.quantity:
+                raise SoldOut(wanted.sku, name)
+            connection.execute(
+                "INSERT OR REPLACE INTO basket_lines VALUES (?, ?, ?)",
+                (basket, wanted.sku, held + wanted.quantity),
+            )
+            return _basket(connection.execute(_BASKET, (basket,)).fetchall(), basket)
+
+    def basket(self, db: Session, basket: str) -> Basket:
+        return _basket(db.rows(_BASKET, basket), basket)
+
+    def checkout(self, db: Session, basket: str) -> Basket:
+        return self.basket(db, basket)
+
+    def place(self, db: Session, request: OrderRequest) -> Order:
+        queries = ORDER_QUERIES + (request.session is not None)
+        with db.transaction(queries=queries) as connection:
+            placed = connection.execute(
+                "SELECT order_ref, fingerprint FROM orders WHERE idempotency_key = ?", (request.key,)
+            ).fetchone()
+            if placed is not None:
+                if placed[1] != request.fingerprint:
+                    raise KeyReused("send a new Idempotency-Key with every new order")
+                return read_order(connection, placed[0])
+            channel, wanted = _wanted(connection, request)
+            lines = [_reserve(connection, line, sold=request.sold_at_unix_s is not None) for line in wanted]
+            ref = _insert(connection, request, channel, lines)
+            if request.basket is not None:
+                connection.execute("DELETE FROM basket_lines WHERE basket = ?", (request.basket,))
+            for line in lines:
+                self._model.stock_changed(line.sku)
+            return read_order(connection, ref)
+
+    def order(self, db: Session, ref: str) -> Order:
+        return as_order(db.rows(ORDER, ref), ref)
+
+
+_OWN_BASKET = """
+SELECT s.email, a.basket FROM sessions s LEFT JOIN account_baskets a ON a.email = s.email WHERE s.session = ?
+"""
+_BASKET = """
+SELECT b.channel, p.sku, p.name, p.art, p.hue, l.quantity, p.price_pence, s.on_hand
+FROM baskets b LEFT JOIN basket_lines l ON l.basket = b.basket LEFT JOIN products p ON p.sku = l.sku
+LEFT JOIN stock s ON s.sku = l.sku
+WHERE b.basket = ? ORDER BY p.sku
+"""
+
+
+def _items(rows: list[Any]) -> tuple[Item, ...]:
+    return tuple(Item(*[*orjson.loads(row[0]), bool(row[1])]) for row in rows)
+
+
+def _basket(rows: list[Any], basket: str) -> Basket:
+    if not rows:
+        raise NoBasket("this basket does not exist")
+    return Basket(basket, rows[0][0], tuple(BasketLine(*row[1:]) for row in rows if row[1] is not None))
+
+
+def _wanted(connection: sqlite3.Connection, request: OrderRequest) -> tuple[str, tuple[WantedLine, ...]]:
+    if request.basket is None:
+        return request.channel or "web", request.lines
+    basket = _basket(connection.execute(_BASKET, (request.basket,)).fetchall(), request.basket)
+    if not basket.lines:
+        raise EmptyBasket("there is nothing in this basket to order")
+    return request.channel or basket.channel, tuple(
+        WantedLine(line.sku, line.quantity) for line in basket.lines
+    )
+
+
+def _reserve(connection: sqlite3.Connection, line: WantedLine, *, sold: bool) -> OrderLine:
+    """Take the units if they are there, in one statement; the transaction undoes it if another line fails.
+
+    `sold` goods have left already: they are taken even from an empty stock.
+    """
+    product = connection.execute(
+        "SELECT name, price_pence FROM products WHERE sku = ?", (line.sku,)
+    ).fetchone()
+    if product is None:
+        raise BadRequest((FieldProblem("lines", f"name {line.sku!r}, which we do not sell"),))
+    taken = connection.execute(
+        "UPDATE stock SET on_hand = on_hand - ?1 WHERE sku = ?2 AND (on_hand >= ?1 OR ?3)",
+        (line.quantity, line.sku, sold),
+    ).rowcount
+    if not taken:
+        raise SoldOut(line.sku, product[0])
+    return OrderLine(line.sku, product[0], line.quantity, product[1])
+
+
+def _insert(
+    connection: sqlite3.Connection, request: OrderRequest, channel: str, lines: list[OrderLine]
+) -> str:
+    ref = new_order_ref()
+    total_pence = sum(line.quantity * line.unit_pence for line in lines)
+    found = connection.execute(SIGNED_IN, (request.session,)).fetchone() if request.session else None
+    account = found[0] if found else None
+    row = order_row(
+        request, ref, channel=channel, account=account, total_pence=total_pence, now_unix_s=time.time()
+    )
+    order_id = connection.execute(INSERT_ORDER, row).lastrowid
+    connection.executemany(
+        "INSERT INTO order_lines VALUES (?, ?, ?, ?)",
+        [(order_id, line.sku, line.quantity, line.unit_pence) for line in lines],
+    )
+    connection.executemany(
+        "INSERT INTO stock_journal (sku, order_ref, quantity) VALUES (?, ?, ?)",
+        [(line.sku, ref, line.quantity) for line in lines],
+    )
+    return ref

@@ -1,0 +1,1 @@
+"""What the shop sells and the rules it sells by."""

@@ -1,0 +1,249 @@
+"""What a customer, a till or an agent asks for, and the rules a request must meet before anything is sold.
+
+`Design` is the contract of both profiles: the same questions, answered by different designs.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from doorbuster.shop.domain.customer_service import Care
+from doorbuster.shop.domain.refusals import BadRequest, FieldProblem
+from doorbuster.shop.domain.views import Basket, Chrome, Home, Listing, Order, Product
+from doorbuster.shop.infrastructure.database import Session
+
+CHANNELS = ("web", "app", "store", "phone", "print", "social", "agent", "partner")
+STORES = (
+    "Bath",
+    "Brighton",
+    "Cambridge",
+    "Cardiff",
+    "Chester",
+    "Edinburgh",
+    "Leeds",
+    "London",
+    "Norwich",
+    "York",
+)
+CLOCKS_APART_S = 60.0
+MOST_UNITS = 99
+MOST_LINES = 50
+GUEST_BASKET = """
+SELECT 1 FROM baskets b LEFT JOIN account_baskets a ON a.basket = b.basket
+WHERE b.basket = ? AND a.basket IS NULL
+"""
+INSERT_ORDER = """
+INSERT INTO orders (order_ref, idempotency_key, fingerprint, channel, operator, customer_name, email, address,
+  postcode, total_pence, placed_at_unix_s, picked_at_unix_s, state, store, account, sold_at_unix_s)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_REF_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+_KEY = re.compile(r"[\x21-\x7e]{1,128}")
+EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}")
+_POSTCODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 -]{1,10}")
+_CUSTOMER_FIELDS = (("name", 100), ("email", 254), ("address", 400), ("postcode", 12))
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    name: str
+    email: str
+    address: str
+    postcode: str
+
+
+@dataclass(frozen=True, slots=True)
+class WantedLine:
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRequest:
+    """An order to place: from a `basket`, or (`basket` None) with its lines, as tills and agents do.
+
+    `channel` None takes the channel through which the basket was begun. `fingerprint` tells a repeated
+    request from another one with the same key. `handed_over` goods leave with the customer: nothing to pick.
+    `store` keeps the goods for collection there. `session` is who is signed in. `sold_at_unix_s` is a sale
+    that was made offline: the goods have left, so it is booked whatever the stock says.
+    """
+
+    key: str
+    fingerprint: str
+    channel: str | None
+    customer: Customer | None
+    operator: str | None = None
+    basket: str | None = None
+    lines: tuple[WantedLine, ...] = ()
+    handed_over: bool = False
+    store: str | None = None
+    session: str | None = None
+    sold_at_unix_s: float | None = None
+
+    @property
+    def paid_here(self) -> bool:
+        """Whether our payment service takes the money: partners get an invoice, offline sales were paid."""
+        return self.channel != "partner" and self.sold_at_unix_s is None
+
+
+class Design(Care, Protocol):
+    """How one profile answers; every method runs on a database worker and may raise a Refusal."""
+
+    def chrome(self, db: Session, basket: str | None) -> Chrome: ...
+    def home(self, db: Session) -> Home: ...
+    def category(self, db: Session, slug: str, page: int) -> Listing: ...
+    def search(self, db: Session, query: str, page: int) -> Listing: ...
+    def product(self, db: Session, sku: str) -> Product: ...
+    def landing(self, db: Session, code: str) -> Product: ...
+    def new_basket(self, db: Session, channel: str) -> str: ...
+
+    # an account has one basket, whatever channel it is used in; None: nobody is signed in under this session
+    def basket_of(self, db: Session, session: str) -> str | None: ...
+    def own_basket(self, db: Session, session: str, channel: str) -> str | None: ...
+    def take_along(self, db: Session, email: str, basket: str) -> str | None: ...
+
+    def add(self, db: Session, basket: str, wanted: WantedLine) -> Basket: ...
+    def basket(self, db: Session, basket: str) -> Basket: ...
+    def checkout(self, db: Session, basket: str) -> Basket: ...
+    def place(self, db: Session, request: OrderRequest) -> Order: ...
+    def order(self, db: Session, ref: str) -> Order: ...
+
+
+class Checker:
+    """Reads fields out of a form or a JSON body and collects everything that is wrong with them."""
+
+    def __init__(self, fields: Any, *, prefix: str = "") -> None:
+        self.problems: list[FieldProblem] = []
+        self._prefix = prefix
+        self._fields: dict[str, Any] = {}
+        if isinstance(fields, dict):
+            self._fields = fields
+        else:
+            self.wrong(prefix.rstrip(".") or "body", "must be a JSON object")
+
+    def wrong(self, field: str, rule: str) -> None:
+        self.problems.append(FieldProblem(field, rule))
+
+    def text(self, field: str, most: int, pattern: re.Pattern[str] | None = None) -> str:
+        value = self._fields.get(field)
+        text = value.strip() if isinstance(value, str) else ""
+        if not text:
+            self.wrong(self._prefix + field, "must not be empty")
+        elif len(text) > most:
+            self.wrong(self._prefix + field, f"must be at most {most} characters (got {len(text)})")
+        elif pattern is not None and not pattern.fullmatch(text):
+            self.wrong(self._prefix + field, "does not look right")
+        return text
+
+    def number(self, field: str, least: int, most: int) -> int:
+        value = self._fields.get(field)
+        if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) < 10:
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            self.wrong(self._prefix + field, f"must be a whole number from {least} to {most}")
+            return least
+        return value
+
+    def customer(self) -> Customer:
+        patterns = {"email": EMAIL, "postcode": _POSTCODE}
+        return Customer(*(self.text(field, most, patterns.get(field)) for field, most in _CUSTOMER_FIELDS))
+
+    def nested_customer(self) -> Customer:
+        inner = Checker(self._fields.get("customer"), prefix="customer.")
+        customer = inner.customer()
+        self.problems += inner.problems
+        return customer
+
+    def wanted(self) -> WantedLine:
+        return WantedLine(self.text("sku", 32), self.number("quantity", 1, MOST_UNITS))
+
+    def lines(self) -> tuple[WantedLine, ...]:
+        """The lines of an order, the same SKU merged, in SKU order."""
+        found = self._fields.get("lines")
+        if not isinstance(found, list) or not 1 <= len(found) <= MOST_LINES:
+            self.wrong("lines", f"must be a list of 1 to {MOST_LINES} lines")
+            return ()
+        units: dict[str, int] = {}
+        for position, line in enumerate(found):
+            inner = Checker(line, prefix=f"lines[{position}].")
+            wanted = inner.wanted()
+            self.problems += inner.problems
+            units[wanted.sku] = units.get(wanted.sku, 0) + wanted.quantity
+        return tuple(WantedLine(sku, quantity) for sku, quantity in sorted(units.items()))
+
+    def store(self) -> str | None:
+        """The store to collect from; None, and an empty field, mean delivery."""
+        value = self._fields.get("store")
+        if value in (None, ""):
+            return None
+        if value not in STORES:
+            self.wrong(self._prefix + "store", f"must be one of {', '.join(STORES)}")
+            return None
+        return str(value)
+
+    def moment(self, field: str) -> float | None:
+        """A Unix time that has passed; None when it is not given."""
+        value = self._fields.get(field)
+        if value is None:
+            return None
+        past = isinstance(value, int | float) and not isinstance(value, bool)
+        if not past or not 0 < value <= time.time() + CLOCKS_APART_S:
+            self.wrong(self._prefix + field, "must be a Unix time in seconds that has passed")
+            return None
+        return float(value)
+
+    def key(self, value: str | None, field: str) -> str:
+        if value is None or not _KEY.fullmatch(value):
+            self.wrong(field, "must be 1 to 128 visible ASCII characters")
+            return ""
+        return value
+
+    def channel(self, value: str | None) -> str | None:
+        if value is not None and value not in CHANNELS:
+            self.wrong("X-Channel", f"must be one of {', '.join(CHANNELS)}")
+        return value
+
+    def finish(self) -> None:
+        """Raises BadRequest with everything found wrong."""
+        if self.problems:
+            raise BadRequest(tuple(self.problems))
+
+
+def new_order_ref() -> str:
+    """A reference nobody can guess: it is all that is needed to look at the order."""
+    return "LF-" + "".join(secrets.choice(_REF_LETTERS) for _ in range(10))
+
+
+def order_row(
+    request: OrderRequest,
+    ref: str,
+    *,
+    channel: str,
+    account: str | None,
+    total_pence: int,
+    now_unix_s: float,
+) -> tuple[Any, ...]:
+    """The parameters of INSERT_ORDER."""
+    customer = request.customer
+    return (
+        ref,
+        request.key,
+        request.fingerprint,
+        channel,
+        request.operator,
+        customer.name if customer else None,
+        customer.email if customer else None,
+        customer.address if customer else None,
+        customer.postcode if customer else None,
+        total_pence,
+        now_unix_s,
+        now_unix_s if request.handed_over else None,
+        "handed_over" if request.handed_over else "placed",
+        request.store,
+        account,
+        request.sold_at_unix_s,
+    )

@@ -1,0 +1,74 @@
+"""The vocabulary the catalogue is written with, read from vocabulary.toml."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from importlib.resources import files
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """One category: how it is drawn, its price band, and the words its products are named with."""
+
+    slug: str
+    name: str
+    blurb: str
+    art: str
+    low_pence: int
+    high_pence: int
+    worn: bool
+    nouns: list[str]
+    materials: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A question customers ask, with the answer of somebody who bought the product, if there is one."""
+
+    text: str
+    answer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    rating: int
+    titles: list[str]
+    texts: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    categories: tuple[Range, ...]
+    drawn_as: dict[str, list[str]]
+    qualities: list[str]
+    colours: list[str]
+    taglines: list[str]
+    care: list[str]
+    origins: list[str]
+    openings: list[str]
+    middles: list[str]
+    closings: list[str]
+    first_names: list[str]
+    places: list[str]
+    notices: list[str]
+    reviews: dict[int, Opinion]
+    questions: tuple[Answered, ...]
+
+    def art(self, noun: str, shelf: Range) -> str:
+        """The shape a product is drawn with: the first whose words end its name, else its category's."""
+        for art, endings in self.drawn_as.items():
+            if any(noun.endswith(ending) for ending in endings):
+                return art
+        return shelf.art
+
+
+def read_words() -> Words:
+    found = tomllib.loads((files("doorbuster.shop.domain") / "vocabulary.toml").read_text(encoding="utf-8"))
+    opinions = [Opinion(**opinion) for opinion in found.pop("reviews")]
+    return Words(
+        categories=tuple(Range(**shelf) for shelf in found.pop("categories")),
+        reviews={opinion.rating: opinion for opinion in opinions},
+        questions=tuple(Answered(**question) for question in found.pop("questions")),
+        **found,
+    )

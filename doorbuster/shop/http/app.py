@@ -1,0 +1,216 @@
+"""The web application: routes, and the one middleware through which every answer passes."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from doorbuster.shop.domain.refusals import NotFound, Refusal
+from doorbuster.shop.http import (
+    accounts_api,
+    catalogue_api,
+    checkout_api,
+    fault_control,
+    json_api,
+    partner_api,
+    reviews_api,
+    staff_api,
+)
+from doorbuster.shop.http.json_io import answer
+from doorbuster.shop.http.waiting_room_middleware import at_the_door, remember_place
+from doorbuster.shop.infrastructure.database import open_database
+from doorbuster.shop.infrastructure.database_workers import DatabaseWorkers, Timing
+from doorbuster.shop.infrastructure.query_service import FRONT, TIMING, Front
+from doorbuster.shop.settings import ShopSettings
+
+LARGEST_BODY_BYTES = 64 * 1024
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+_CONTENT_POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'"
+_STYLE_MAX_AGE_S = 3_600
+_LOG = logging.getLogger(__name__)
+
+
+def make_app(settings: ShopSettings, workers: DatabaseWorkers) -> web.Application:
+    """The shop over a database in `settings.folder`, which must be set here, on these workers.
+
+    Raises UsageError when the database cannot be made or reused there.
+    """
+    assert settings.folder is not None, "the server gives every shop a folder"
+    guarded = settings.waiting_room is not None or settings.holding_page_s is not None
+    middlewares = [_every_answer, at_the_door] if guarded else [_every_answer]
+    app = web.Application(client_max_size=LARGEST_BODY_BYTES, middlewares=middlewares)
+    app[FRONT] = Front(settings, open_database(settings, settings.folder), workers)
+    app.cleanup_ctx.append(_opening_hours)
+    app.add_routes(_ROUTES)
+    return app
+
+
+async def _opening_hours(app: web.Application) -> AsyncIterator[None]:
+    app[FRONT].open()
+    yield
+    await app[FRONT].close()
+
+
+@web.middleware
+async def _every_answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Identify, time and, when it is a no, dress the answer as a page or as a problem document."""
+    told = request.headers.get("X-Request-Id", "")
+    request_id = told if _REQUEST_ID.fullmatch(told) else secrets.token_hex(8)
+    request[TIMING] = timing = Timing()
+    try:
+        response = await handler(request)
+    except Refusal as refusal:
+        response = _refused(request, refusal)
+    except web.HTTPException as error:
+        response = _refused(request, _of_http(request, error))
+    except Exception:  # noqa: BLE001  the last line of defence: logged, and answered as our fault
+        _LOG.exception("request %s %s %s failed", request_id, request.method, request.path)
+        response = _refused(request, _Broken(f"Something broke on our side; please mention {request_id}"))
+    response.headers["X-Request-Id"] = request_id
+    response.headers["Server-Timing"] = _server_timing(timing)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if response.content_type == "text/html":
+        response.headers["Content-Security-Policy"] = _CONTENT_POLICY
+    if request.app[FRONT].room is not None:
+        remember_place(request, response)
+    return response
+
+
+class _Broken(Refusal):
+    slug = "broken"
+    title = "Sorry, something broke"
+    status = 500
+
+
+def _of_http(request: web.Request, error: web.HTTPException) -> Refusal:
+    """What aiohttp itself refuses: an unknown path, a wrong method, a body that is too large."""
+    if error.status == NotFound.status:
+        return NotFound(f"there is nothing at {request.path}")
+    refusal = Refusal(error.reason)
+    refusal.status = error.status
+    refusal.title = error.reason
+    refusal.slug = error.reason.lower().replace(" ", "-")
+    return refusal
+
+
+def _refused(request: web.Request, refusal: Refusal) -> web.Response:
+    if request.path.startswith(("/api/", "/ledger/", "/control/")):
+        document = {
+            "type": f"/problems/{refusal.slug}",
+            "title": refusal.title,
+            "status": refusal.status,
+            "detail": refusal.detail,
+            "instance": request.path,
+        }
+        if refusal.problems:
+            document["problems"] = [
+                {"field": problem.field, "rule": problem.rule} for problem in refusal.problems
+            ]
+        response = answer(document, status=refusal.status)
+        response.content_type = "application/problem+json"
+    else:
+        body = request.app[FRONT].pages.problem(refusal)
+        response = catalogue_api.html(request, body, status=refusal.status)
+    if refusal.retry_after_s is not None:
+        response.headers["Retry-After"] = str(refusal.retry_after_s)
+    if refusal.reload_s is not None:
+        response.headers["Refresh"] = f"{refusal.reload_s:g}"
+    return response
+
+
+def _server_timing(timing: Timing) -> str:
+    parts = [
+        f'db;dur={timing.database_s * 1e3:.2f};desc="{timing.queries} queries"',
+        f"queue;dur={timing.queue_s * 1e3:.2f}",
+    ]
+    if timing.cache:
+        parts.append(f"cache;desc={timing.cache}")
+    return ", ".join(parts)
+
+
+async def _style(request: web.Request) -> web.Response:
+    return _static(request.app[FRONT].pages.style, "text/css")
+
+
+async def _icon(request: web.Request) -> web.Response:
+    return _static(request.app[FRONT].pages.icon, "image/svg+xml")
+
+
+def _static(body: bytes, content_type: str) -> web.Response:
+    return web.Response(
+        body=body,
+        content_type=content_type,
+        charset="utf-8",
+        headers={"Cache-Control": f"public, max-age={_STYLE_MAX_AGE_S}"},
+    )
+
+
+_ROUTES = (
+    web.get("/", catalogue_api.home),
+    web.get("/category/{slug}", catalogue_api.category),
+    web.get("/search", catalogue_api.search),
+    web.get("/product/{sku}", catalogue_api.product),
+    web.post("/product/{sku}/reviews", reviews_api.post_review),
+    web.post("/product/{sku}/questions", reviews_api.post_question),
+    web.get("/questions", reviews_api.questions_page),
+    web.post("/questions/{question}/answers", reviews_api.post_answer),
+    web.get("/q/{code}", catalogue_api.landing),
+    web.post("/basket/add", checkout_api.add),
+    web.get("/basket", checkout_api.basket_page),
+    web.get("/checkout", checkout_api.checkout_form),
+    web.post("/checkout", checkout_api.checkout),
+    web.get("/order/{ref}", checkout_api.order_page),
+    web.post("/order/{ref}/return", staff_api.post_give_back),
+    web.get("/sign-in", accounts_api.door_page),
+    web.post("/sign-in", accounts_api.post_sign_in),
+    web.post("/register", accounts_api.post_register),
+    web.post("/reset-password", accounts_api.post_reset),
+    web.post("/new-password", accounts_api.post_password),
+    web.get("/account", accounts_api.account_page),
+    web.get("/static/shop.css", _style),
+    web.get("/static/icon.svg", _icon),
+    web.get("/api/home", json_api.home),
+    web.get("/api/categories/{slug}", json_api.category),
+    web.get("/api/search", json_api.search),
+    web.get("/api/products/{sku}", json_api.product),
+    web.get("/api/products/{sku}/recommendations", reviews_api.recommendations),
+    web.get("/api/products/{sku}/reviews", reviews_api.reviews),
+    web.post("/api/products/{sku}/reviews", reviews_api.write_review),
+    web.post("/api/products/{sku}/questions", reviews_api.ask),
+    web.get("/api/questions", reviews_api.open_questions),
+    web.post("/api/questions/{question}/answers", reviews_api.write_answer),
+    web.get("/api/codes/{code}", json_api.landing),
+    web.post("/api/accounts", accounts_api.register),
+    web.post("/api/sessions", accounts_api.sign_in),
+    web.post("/api/password-resets", accounts_api.ask_reset),
+    web.post("/api/passwords", accounts_api.set_password),
+    web.get("/api/account/orders", accounts_api.history),
+    web.get("/api/stores", staff_api.stores),
+    web.post("/api/baskets", json_api.new_basket),
+    web.get("/api/baskets/{basket}", json_api.basket),
+    web.post("/api/baskets/{basket}/lines", json_api.add),
+    web.post("/api/orders", json_api.place),
+    web.get("/api/orders/{ref}", json_api.order),
+    web.post("/api/orders/{ref}/returns", staff_api.give_back),
+    web.post("/api/staff/orders/{ref}/hand-over", staff_api.hand_over),
+    web.post("/api/staff/orders/{ref}/cancel", staff_api.cancel),
+    web.post("/api/staff/products/{sku}/price", staff_api.change_price),
+    web.post("/api/staff/products/{sku}/stock", staff_api.change_stock),
+    web.get("/api/feed", partner_api.feed),
+    web.post("/api/partner/orders", partner_api.order),
+    web.post("/api/till/sales", json_api.till_sale),
+    web.post("/api/phone/orders", json_api.phone_order),
+    web.get("/ledger/orders", json_api.ledger_orders),
+    web.get("/ledger/stock", json_api.ledger_stock),
+    web.get("/ledger/backlog", json_api.ledger_backlog),
+    web.get("/ledger/range", json_api.ledger_range),
+    web.get("/ledger/capacity", json_api.ledger_capacity),
+    web.post("/control/faults", fault_control.set_faults),
+    web.get("/control/parts", fault_control.show_parts),
+    web.get("/healthz", json_api.health),
+)

@@ -1,0 +1,93 @@
+"""Faults of the services behind the shop, switched on and off while it is open; from this machine only."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from math import inf
+from typing import Any
+
+from aiohttp import web
+
+from doorbuster.shop.domain.dependencies import PARTS, Fault
+from doorbuster.shop.domain.refusals import BadRequest, FieldProblem, NotAllowed
+from doorbuster.shop.http.json_io import answer, body_of
+from doorbuster.shop.infrastructure.query_service import FRONT
+
+LONGEST_S = 366 * 86400.0
+SLOWEST_S = 3_600.0
+_NUMBERS = {
+    "at_s": (0.0, LONGEST_S),
+    "for_s": (0.0, LONGEST_S),
+    "slow_s": (0.0, SLOWEST_S),
+    "fail_ratio": (0.0, 1.0),
+}
+
+
+async def set_faults(request: web.Request) -> web.Response:
+    """Replace all faults by those in the body: `{"starts_at_unix_s": 0, "faults": [{"part": "mail", ...}]}`.
+
+    `at_s` counts from `starts_at_unix_s`, without it from this moment. An empty list ends all faults.
+    """
+    _from_this_machine(request)
+    body = await body_of(request)
+    problems: list[FieldProblem] = []
+    entries = body.get("faults") if isinstance(body, dict) else None
+    starts_at = body.get("starts_at_unix_s", time.time()) if isinstance(body, dict) else 0.0
+    if not isinstance(entries, list):
+        problems.append(FieldProblem("faults", "must be a list of faults"))
+        entries = []
+    if not _is_number(starts_at):
+        problems.append(FieldProblem("starts_at_unix_s", "must be a Unix time in seconds"))
+    faults = tuple(_fault(entry, f"faults[{index}].", problems) for index, entry in enumerate(entries))
+    if problems:
+        raise BadRequest(tuple(problems))
+    request.app[FRONT].parts.set_faults(faults, starts_at_unix_s=float(starts_at))
+    return answer({"faults": len(faults), "starts_at_unix_s": starts_at})
+
+
+async def show_parts(request: web.Request) -> web.Response:
+    """How every part is doing at this moment."""
+    _from_this_machine(request)
+    parts = request.app[FRONT].parts
+    return answer({"parts": parts.now()})
+
+
+def _fault(entry: Any, place: str, problems: list[FieldProblem]) -> Fault:
+    fields = entry if isinstance(entry, dict) else {}
+    problems += [FieldProblem(place + str(name), "is not a key here") for name in fields.keys() - _KEYS]
+    part = fields.get("part")
+    if part not in PARTS:
+        problems.append(FieldProblem(place + "part", f"must be one of {', '.join(PARTS)}"))
+    values: dict[str, float] = {}
+    for name, (low, high) in _NUMBERS.items():
+        value = fields.get(name)
+        if value is None:
+            continue
+        if not _is_number(value) or not low <= value <= high:
+            problems.append(FieldProblem(place + name, f"must be a number from {low:g} to {high:g}"))
+        else:
+            values[name] = float(value)
+    return Fault(
+        part=str(part),
+        at_s=values.get("at_s", 0.0),
+        for_s=values.get("for_s", inf),
+        slow_s=values.get("slow_s", 0.0),
+        fail_ratio=values.get("fail_ratio", 0.0),
+    )
+
+
+_KEYS = {"part", *_NUMBERS}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _from_this_machine(request: web.Request) -> None:
+    try:
+        near = ipaddress.ip_address(request.remote or "").is_loopback
+    except ValueError:
+        near = False
+    if not near:
+        raise NotAllowed("faults are switched from the machine the shop runs on")

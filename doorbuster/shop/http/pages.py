@@ -1,0 +1,139 @@
+"""The HTML pages: templates compiled once, everything that came from a person escaped."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+import orjson
+from markupsafe import Markup
+
+from doorbuster.shop.domain.orders import STORES
+from doorbuster.shop.domain.refusals import Refusal
+from doorbuster.shop.domain.views import (
+    Basket,
+    Chrome,
+    Home,
+    Listing,
+    OpenQuestion,
+    Order,
+    PastOrder,
+    Product,
+)
+from doorbuster.shop.domain.waiting_room import Place, RoomSettings
+
+_TEMPLATES = (
+    "home", "listing", "product", "basket", "checkout", "order", "problem", "sign_in", "account", "questions",
+    "waiting",
+)  # fmt: skip
+# Stands in a page where the number in the basket goes; user text cannot contain it, "<" being escaped there.
+QUANTITY_PLACE = b"<!--basket-quantity-->"
+_JSON_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
+
+
+class Pages:
+    """Renders views; holds nothing but compiled templates and the style sheet."""
+
+    def __init__(self) -> None:
+        environment = jinja2.Environment(
+            loader=jinja2.PackageLoader("doorbuster.shop"),
+            autoescape=True,
+            auto_reload=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=jinja2.StrictUndefined,
+        )
+        environment.filters["money"] = _money
+        environment.filters["stars"] = _stars
+        self._templates = {name: environment.get_template(f"{name}.html") for name in _TEMPLATES}
+        static = files("doorbuster.shop") / "static"
+        self.style = (static / "shop.css").read_bytes()
+        self.icon = (static / "icon.svg").read_bytes()
+
+    def home(self, chrome: Chrome, home: Home) -> bytes:
+        return self._render("home", chrome, home=home)
+
+    def listing(self, chrome: Chrome, listing: Listing) -> bytes:
+        return self._render("listing", chrome, listing=listing)
+
+    def product(self, chrome: Chrome, product: Product, *, code: str | None = None) -> bytes:
+        """`code` set: the landing page behind a printed QR code, whose orders count for the print channel."""
+        return self._render("product", chrome, product=product, code=code, json_ld=_json_ld(product))
+
+    def basket(self, chrome: Chrome, basket: Basket) -> bytes:
+        return self._render("basket", chrome, basket=basket)
+
+    def checkout(
+        self, chrome: Chrome, basket: Basket, *, key: str, values: dict[str, str], refusal: Refusal | None
+    ) -> bytes:
+        return self._render(
+            "checkout",
+            chrome,
+            basket=basket,
+            idempotency_key=key,
+            values=values,
+            refusal=refusal,
+            stores=STORES,
+        )
+
+    def order(self, chrome: Chrome, order: Order) -> bytes:
+        return self._render("order", chrome, order=order)
+
+    def sign_in(self, chrome: Chrome, *, code: str | None) -> bytes:
+        """`code` set: the form behind the link in a mail, for a new password."""
+        return self._render("sign_in", chrome, code=code)
+
+    def account(self, chrome: Chrome, orders: tuple[PastOrder, ...]) -> bytes:
+        return self._render("account", chrome, orders=orders)
+
+    def questions(self, chrome: Chrome, questions: tuple[OpenQuestion, ...]) -> bytes:
+        return self._render("questions", chrome, questions=questions)
+
+    def waiting(self, settings: RoomSettings, place: Place) -> bytes:
+        poll_s, style = f"{settings.poll_s:g}", settings.style
+        return self._render("waiting", None, position=place.position, poll_s=poll_s, style=style)
+
+    def problem(self, refusal: Refusal) -> bytes:
+        return self._render("problem", None, refusal=refusal)
+
+    def _render(self, name: str, chrome: Chrome | None, **values: Any) -> bytes:
+        return self._templates[name].render(chrome=chrome, **values).encode()
+
+
+def _money(pence: int) -> str:
+    return f"£{pence // 100:,}.{pence % 100:02d}"
+
+
+def _stars(rating: float) -> str:
+    whole = round(rating)
+    return "★" * whole + "☆" * (5 - whole)
+
+
+def _json_ld(product: Product) -> Markup:
+    """schema.org Product with its Offer; safe inside a script element."""
+    item = product.item
+    document: dict[str, Any] = {
+        "@context": "https://schema.org",
+        "@type": "Product",
+        "sku": item.sku,
+        "name": item.name,
+        "category": product.category_name,
+        "description": product.description[0],
+        "offers": {
+            "@type": "Offer",
+            "price": f"{item.price_pence / 100:.2f}",
+            "priceCurrency": "GBP",
+            "availability": "https://schema.org/InStock" if item.available else "https://schema.org/SoldOut",
+        },
+    }
+    if item.reviews:
+        document["aggregateRating"] = {
+            "@type": "AggregateRating",
+            "ratingValue": item.rating,
+            "reviewCount": item.reviews,
+        }
+    text = orjson.dumps(document).decode()
+    for character, escape in _JSON_ESCAPES.items():
+        text = text.replace(character, escape)
+    return Markup(text)  # noqa: S704  every character that could end the script element is escaped above

@@ -1,0 +1,1 @@
+"""Database, worker threads, cache and server process of the shop."""

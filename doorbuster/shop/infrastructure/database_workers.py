@@ -1,0 +1,152 @@
+"""The database workers: a fixed number of threads, each with its own connections, and the queue before them.
+
+On a platform of several merchants all share the workers: a worker has a connection to each one's database.
+
+Rules: a worker is held for a whole piece of work, waits included. Whoever waits longest in the most urgent
+lane is next. With a limit, work that would wait behind too many others is refused at once (Busy) instead of
+queued. Work whose caller has gone is dropped when its future was cancelled before a worker took it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from doorbuster.shop.domain.refusals import Busy
+from doorbuster.shop.infrastructure.database import Database, Session
+
+Work = Callable[[Session], Any]
+
+
+@dataclass(slots=True)
+class Timing:
+    """Where the time of one request went; filled in by the worker that served it."""
+
+    queue_s: float = 0.0
+    database_s: float = 0.0
+    queries: int = 0
+    cache: str = ""
+
+
+@dataclass(slots=True, order=True)
+class _Job:
+    urgency: int
+    number: int
+    work: Work = field(compare=False)
+    database: Database = field(compare=False)
+    timing: Timing = field(compare=False)
+    enqueued_s: float = field(compare=False)
+    future: Future[Any] = field(compare=False, default_factory=Future)
+
+
+class DatabaseWorkers:
+    """Threads that run work on database sessions; start before use, stop to end them; again is harmless."""
+
+    def __init__(self, *, count: int, query_time_s: float) -> None:
+        self.count = count
+        self.query_time_s = query_time_s
+        self._heap: list[_Job] = []
+        self._ready = threading.Condition()
+        self._stopping = threading.Event()
+        self._number = 0
+        self._waiting = 0
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"shop-database-{index}", daemon=True)
+            for index in range(count)
+        ]
+
+    @property
+    def waiting(self) -> int:
+        """Pieces of work that wait for a worker and whose caller still wants the answer."""
+        return self._waiting
+
+    def start(self) -> None:
+        for thread in self._threads:
+            if thread.ident is None:
+                thread.start()
+
+    def stop(self) -> None:
+        """Let the workers finish what they hold, drop what waits, and wait for their threads."""
+        with self._ready:
+            self._stopping.set()
+            abandoned, self._heap = self._heap, []
+            self._ready.notify_all()
+        for job in abandoned:
+            job.future.cancel()
+        for thread in self._threads:
+            thread.join()
+
+    def submit(
+        self, work: Work, database: Database, timing: Timing, *, urgency: int, limit: int | None
+    ) -> Future[Any]:
+        """Queue `work` on a database; raises Busy if `limit` others wait already, for whichever database."""
+        with self._ready:
+            if limit is not None and self._waiting >= limit:
+                raise Busy(self.wait_estimate_s())
+            self._number += 1
+            job = _Job(urgency, self._number, work, database, timing, time.monotonic())
+            if self._stopping.is_set():
+                job.future.cancel()
+                return job.future
+            heapq.heappush(self._heap, job)
+            self._waiting += 1
+            self._ready.notify()
+        job.future.add_done_callback(self._forget_cancelled)
+        return job.future
+
+    def wait_estimate_s(self) -> int:
+        """Whole seconds until the queue has probably passed, taking two queries for each piece of work."""
+        return 1 + math.ceil(self._waiting * 2 * self.query_time_s / self.count)
+
+    def _forget_cancelled(self, future: Future[Any]) -> None:
+        if future.cancelled():
+            with self._ready:
+                self._waiting -= 1
+
+    def _next(self) -> _Job | None:
+        with self._ready:
+            while True:
+                while not self._heap:
+                    if self._stopping.is_set():
+                        return None
+                    self._ready.wait()
+                job = heapq.heappop(self._heap)
+                if job.future.set_running_or_notify_cancel():
+                    self._waiting -= 1
+                    return job
+
+    def _serve(self) -> None:
+        sessions: dict[Database, Session] = {}
+        try:
+            while (job := self._next()) is not None:
+                if job.database not in sessions:
+                    sessions[job.database] = job.database.session(
+                        query_time_s=self.query_time_s, stopping=self._stopping
+                    )
+                self._run(job, sessions[job.database])
+        finally:
+            for session in sessions.values():
+                session.close()
+
+    def _run(self, job: _Job, session: Session) -> None:
+        started_s = time.monotonic()
+        job.timing.queue_s += started_s - job.enqueued_s
+        session.begin()
+        outcome: Any = None
+        failure: BaseException | None = None
+        try:
+            outcome = job.work(session)
+        except BaseException as error:  # noqa: BLE001  the caller's future carries it; the worker lives on
+            failure = error
+        job.timing.database_s += time.monotonic() - started_s
+        job.timing.queries += session.queries
+        if failure is None:
+            job.future.set_result(outcome)
+        else:
+            job.future.set_exception(failure)

@@ -1,0 +1,185 @@
+"""The front of house: takes a question to a database worker, or to the cache if the design has one."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+from doorbuster.shop.designs.in_house_2004 import InHouse2004
+from doorbuster.shop.designs.read_model import ReadModel
+from doorbuster.shop.designs.replatformed import Replatformed
+from doorbuster.shop.domain.dependencies import Parts
+from doorbuster.shop.domain.ledger import Ledger
+from doorbuster.shop.domain.orders import Checker, Design
+from doorbuster.shop.domain.profiles import PROFILES
+from doorbuster.shop.domain.refusals import NotFound
+from doorbuster.shop.domain.views import Listing
+from doorbuster.shop.domain.waiting_room import WaitingRoom
+from doorbuster.shop.domain.warehouse import Warehouse
+from doorbuster.shop.http.pages import Pages
+from doorbuster.shop.infrastructure.cache import PageCache
+from doorbuster.shop.infrastructure.database import Database, Session
+from doorbuster.shop.infrastructure.database_workers import DatabaseWorkers, Timing
+from doorbuster.shop.settings import ShopSettings
+
+BASKET_COOKIE = "basket"
+QUANTITY_COOKIE = "basket_quantity"
+SESSION_COOKIE = "session"
+HASHING_THREADS = 2
+OPTIONAL_PARTS = ("recommendations", "reviews")
+LONGEST_SEARCH = 100
+_PLAIN_QUERY = frozenset({"page", "q"})  # anything else in an address makes a page of its own, kept by nobody
+_BASKET_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+T = TypeVar("T")
+Trim = Callable[[Any, frozenset[str]], Any]
+
+
+class Front:
+    """One open shop: its design, cache, ledger and warehouse, and the workers it may share with others.
+
+    The first of those who share workers to close stops them for all.
+    """
+
+    def __init__(self, settings: ShopSettings, database: Database, workers: DatabaseWorkers) -> None:
+        self.settings = settings
+        self.workers = workers
+        self.profile = PROFILES[settings.profile]
+        self.pages = Pages()
+        self.parts = Parts(payment_time_s=settings.payment_time_s)
+        self.read_model = ReadModel(database, lag_s=settings.sync_lag_s)
+        self.design = _design(settings, database, self.parts, self.read_model)
+        self._database = database
+        self.ledger = Ledger(database)
+        self.warehouse = Warehouse(database, rate_per_s=settings.warehouse_rate_per_s)
+        self.room = WaitingRoom(settings.waiting_room, time.monotonic) if settings.waiting_room else None
+        self._hashing = ThreadPoolExecutor(HASHING_THREADS, thread_name_prefix="shop-password")
+        self._cache = PageCache(time.monotonic) if self.profile.keep_s else None
+
+    def open(self) -> None:
+        self.workers.start()
+        self.warehouse.start()
+        self.read_model.start()
+
+    async def close(self) -> None:
+        if self._cache is not None:
+            await self._cache.close()
+        await asyncio.to_thread(self.workers.stop)
+        await asyncio.to_thread(self.warehouse.stop)
+        await asyncio.to_thread(self.read_model.stop)
+        self._hashing.shutdown()
+        self.ledger.close()
+
+    async def ask(self, kind: str, work: Callable[[Session], T], timing: Timing) -> T:
+        """The answer of a database worker; raises what `work` raises, Busy when too many wait already."""
+        if not self.profile.waits_on_worker and not self.parts.quiet:
+            await self.parts.need(kind)
+        limit = self.profile.limit(kind, self.settings.queue_limit)
+        urgency = self.profile.urgency(kind)
+        job = self.workers.submit(work, self._database, timing, urgency=urgency, limit=limit)
+        answer: T = await asyncio.wrap_future(job)
+        return answer
+
+    async def hash(self, work: Callable[[], T]) -> T:
+        """The result of `work` on a thread that is no database worker's; raises what it raises."""
+        return await asyncio.get_running_loop().run_in_executor(self._hashing, work)
+
+    async def read(
+        self,
+        kind: str,
+        key: tuple[str, ...],
+        work: Callable[[Session], T],
+        render: Callable[[T], bytes],
+        request: web.Request,
+        *,
+        trim: Trim | None = None,
+    ) -> bytes:
+        """The rendered answer to a question that only reads, kept where the design keeps this kind.
+
+        `trim` takes out of the view what its optional parts cannot give at the moment.
+        """
+        timing, keep_s = request[TIMING], self.profile.keep_s.get(kind)
+
+        async def fetch() -> bytes:
+            missing: frozenset[str] = frozenset()
+            if trim is not None and not self.profile.waits_on_worker and not self.parts.quiet:
+                missing = await self.parts.missing(OPTIONAL_PARTS)
+            view = await self.ask(kind, work, timing)
+            return render(view if trim is None or not missing else trim(view, missing))
+
+        if self._cache is None or keep_s is None:
+            return await fetch()
+        if request.query_string and not _PLAIN_QUERY.issuperset(request.query):
+            timing.cache = "BYPASS"
+            return await fetch()
+        kept = self._cache.fresh((kind, *key))
+        timing.cache = "MISS" if kept is None else "HIT"
+        if kept is not None:
+            return kept
+
+        return await self._cache.fetch((kind, *key), fetch, keep_s=keep_s)
+
+    def forget_product(self, sku: str) -> None:
+        if self._cache is not None:
+            self._cache.drop(("product", "html", sku), ("product", "json", sku), ("reviews", "json", sku))
+
+
+FRONT = web.AppKey("front", Front)
+TIMING = web.RequestKey("timing", Timing)
+
+
+def _design(settings: ShopSettings, database: Database, parts: Parts, model: ReadModel) -> Design:
+    if settings.profile == "in-house-2004":
+        return InHouse2004(parts, notify=settings.notify)
+    connection = database.connect(read_only=True)
+    try:
+        return Replatformed(connection, model, notify=settings.notify)
+    finally:
+        connection.close()
+
+
+def page_number(request: web.Request) -> int:
+    checker = Checker(dict(request.query))
+    page = checker.number("page", 1, 500) if "page" in request.query else 1
+    checker.finish()
+    return page
+
+
+def search_words(request: web.Request) -> str:
+    """The query as the shop looks for it: lower case, single spaces; "" when nothing was asked."""
+    words = " ".join(request.query.get("q", "").lower().split())
+    checker = Checker({"q": words})
+    if words:
+        checker.text("q", LONGEST_SEARCH)
+    checker.finish()
+    return words
+
+
+def existing(listing: Listing) -> Listing:
+    if listing.page > listing.pages:
+        raise NotFound(f"there is no page {listing.page}; the last one is {listing.pages}")
+    return listing
+
+
+def channel_header(request: web.Request, checker: Checker) -> str | None:
+    return checker.channel(request.headers.get("X-Channel"))
+
+
+def basket_cookie(request: web.Request) -> str | None:
+    basket = request.cookies.get(BASKET_COOKIE, "")
+    return basket if _BASKET_ID.fullmatch(basket) else None
+
+
+def session_of(request: web.Request) -> str | None:
+    """Who is signed in, by cookie or by token; None for guests."""
+    session = request.cookies.get(SESSION_COOKIE, "")
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    if kind == "Bearer":
+        session = token
+    return session if _BASKET_ID.fullmatch(session) else None

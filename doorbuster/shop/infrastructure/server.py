@@ -1,0 +1,170 @@
+"""Starting and stopping a shop: its folder, its port, its signals.
+
+A shop ends cleanly on SIGINT or SIGTERM. What was waiting in its queue is dropped, what a worker holds is
+finished.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import errno
+import fcntl
+import os
+import resource
+import signal
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+
+from aiohttp import web
+
+from doorbuster.errors import UsageError
+from doorbuster.shop.domain.profiles import PROFILES
+from doorbuster.shop.http.app import make_app
+from doorbuster.shop.infrastructure.cache_warmup import warm_up
+from doorbuster.shop.infrastructure.database_workers import DatabaseWorkers
+from doorbuster.shop.settings import ShopSettings
+
+LOCK_NAME = "shop.lock"
+CONNECTIONS_WAITING = 1_024
+OPEN_FILES = 65_536
+GRACE_S = 1.0
+
+
+Urls = Mapping[str, str]  # of each merchant by name; "" is the shop of a platform that has only one
+
+
+def serve(settings: ShopSettings, *, announce: Callable[[Urls], None], die_with_parent: bool = False) -> None:
+    """Run a shop until SIGINT or SIGTERM; `announce` is called once with its URLs when it is open.
+
+    `die_with_parent` also ends it when standard input ends, as it does when the parent process goes away.
+    Raises UsageError when the port is taken or the folder cannot be used.
+    """
+    _allow_many_connections()
+    asyncio.run(_serve(settings, announce, die_with_parent=die_with_parent))
+
+
+@asynccontextmanager
+async def open_shop(settings: ShopSettings) -> AsyncIterator[str]:
+    """A shop inside a running event loop; yields its URL and closes it at the end of the block."""
+    async with open_platform(settings) as urls:
+        yield next(iter(urls.values()))
+
+
+@asynccontextmanager
+async def open_platform(settings: ShopSettings) -> AsyncIterator[Urls]:
+    """One shop for each merchant, all in this process and on the same database workers.
+
+    Each has products, stock, a ledger and an address of its own: the ports follow each other from
+    `settings.port` on, unless any free one will do.
+    """
+    workers = DatabaseWorkers(count=settings.workers, query_time_s=settings.query_time_s)
+    urls: dict[str, str] = {}
+    with _folder(settings.folder) as folder:
+        async with AsyncExitStack() as stack:
+            for number, name in enumerate(settings.merchants or ("",)):
+                own = dataclasses.replace(
+                    settings,
+                    folder=folder / name,
+                    seed=settings.seed + number,
+                    port=settings.port + number if settings.port else 0,
+                )
+                urls[name] = await stack.enter_async_context(_merchant(own, workers))
+            yield urls
+
+
+@asynccontextmanager
+async def _merchant(settings: ShopSettings, workers: DatabaseWorkers) -> AsyncIterator[str]:
+    """One merchant's shop, open until the end of the block; yields its URL."""
+    assert settings.folder is not None, "the platform gives every merchant a folder"
+    settings.folder.mkdir(exist_ok=True)
+    app = await asyncio.to_thread(make_app, settings, workers)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=GRACE_S,
+        handler_cancellation=not PROFILES[settings.profile].works_for_the_gone,
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.host, settings.port, backlog=CONNECTIONS_WAITING)
+        await _listen(site, settings)
+        host, port = runner.addresses[0][:2]
+        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        if settings.warm_cache:
+            await warm_up(url)
+        yield url
+    finally:
+        await runner.cleanup()
+
+
+async def _serve(settings: ShopSettings, announce: Callable[[Urls], None], *, die_with_parent: bool) -> None:
+    closing = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, closing.set)
+    async with open_platform(settings) as urls:
+        if die_with_parent:
+            threading.Thread(target=_watch_parent, args=(loop, closing), daemon=True).start()
+        announce(urls)
+        await closing.wait()
+
+
+async def _listen(site: web.TCPSite, settings: ShopSettings) -> None:
+    place = f"port {settings.port} on {settings.host}"
+    try:
+        await site.start()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            way_out = f"{place} is taken; choose another with --port, or --port 0 for any free one"
+        elif error.errno == errno.EACCES:
+            way_out = f"{place} needs more rights than we have; choose one above 1023 with --port"
+        else:
+            way_out = f"{place} cannot be opened ({error.strerror or error}); check --host and --port"
+        raise UsageError(way_out) from error
+
+
+@contextmanager
+def _folder(wanted: Path | None) -> Iterator[Path]:
+    """The folder of the shop, locked so that no second shop overwrites its database."""
+    if wanted is None:
+        with tempfile.TemporaryDirectory(prefix="doorbuster-shop-") as made:
+            yield Path(made)
+        return
+    try:
+        wanted.mkdir(parents=True, exist_ok=True)
+        lock = (wanted / LOCK_NAME).open("wb")
+    except OSError as error:
+        raise UsageError(
+            f"{wanted}: cannot write here ({error.strerror}); choose another folder with --folder"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError(
+                f"{wanted}: another shop is open in this folder; stop it, or choose another with --folder"
+            ) from error
+        yield wanted
+
+
+def _watch_parent(loop: asyncio.AbstractEventLoop, closing: asyncio.Event) -> None:
+    """Wait for the end of standard input; raw reads, so that nothing holds a lock at interpreter exit."""
+    while os.read(0, 4_096):
+        pass
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(closing.set)
+
+
+def _allow_many_connections() -> None:
+    """Every waiting customer of an overloaded shop holds a connection open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+__all__ = ["ShopSettings", "Urls", "open_platform", "open_shop", "serve"]

@@ -1,0 +1,189 @@
+"""Percentiles of response time as a load test sees them: customers leave early, neighbours fare alike, the
+load follows a plan.
+
+Rules of this module:
+- A request that was given up is a lower bound: quantiles look past it (Kaplan and Meier). Where too many were
+  given up, only "at least" is known.
+- The interval is widened by how much stretches of time differ beyond chance. A change that the plan makes (a
+  ramp) is no such scatter: it is measured between neighbouring stretches, and drops out.
+- Below the sample that a quantile needs there is no value, only the reason.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from doorbuster.records.histogram import BINS, Histogram, Ints, bin_index
+from doorbuster.stats.censored import CensoredEstimate, SurvivalCurve, censored_quantile, survival_curve
+from doorbuster.stats.design_effect import FEWEST_BLOCKS, planned_effective_n
+from doorbuster.stats.proportion import CONFIDENCE
+from doorbuster.stats.quantile import minimum_n, order_statistic_ranks
+from doorbuster.units import format_count
+
+MOST_STRETCHES = 30
+Floats = NDArray[np.float64]
+K = TypeVar("K", bound=Hashable)
+_NOTHING = Histogram.empty()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretch:
+    """The requests due in one stretch of time: those answered, and those given up at the time of leaving."""
+
+    answered: Histogram
+    given_up: Histogram
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseQuantile:
+    """The p-quantile in us with its 95 % interval low..high.
+
+    `value_us` is None when this many requests cannot show it; `reason` then says how many are needed.
+    `at_least`: so many were given up that only a lower bound is known. `effective_n` is the number of
+    independent requests that would be as informative.
+    """
+
+    p: float
+    value_us: float | None
+    low_us: float | None
+    high_us: float | None
+    n: int
+    given_up: int
+    at_least: bool
+    effective_n: float
+    reason: str = ""
+
+
+def response_quantiles(
+    stretches: Sequence[Stretch], shares: Sequence[float], *, confidence: float = CONFIDENCE
+) -> tuple[ResponseQuantile, ...]:
+    """Quantiles of everything in the stretches together, one for each share.
+
+    Args:
+        stretches: equal lengths of time, in order, without gaps; ten at least for an interval. More than
+            `MOST_STRETCHES` are joined, so that each is long against the memory of the queue.
+        shares: in 0..1, both excluded.
+    """
+    pool = _Pool.of(stretches)
+    return tuple(_quantile(pool, p, confidence) for p in shares)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pool:
+    """The requests of all stretches together, and what each stretch has of them.
+
+    cells: stretch * BINS + bin of its answers, ascending; up_to: answers in the cells before each and in all.
+    block: where each stretch belongs; total: answered and given up of each block.
+    """
+
+    answered: Histogram
+    given_up: Histogram
+    cells: Ints
+    up_to: Ints
+    block: Ints
+    total: Floats
+    curve: SurvivalCurve | None
+
+    @classmethod
+    def of(cls, stretches: Sequence[Stretch]) -> _Pool:
+        blocks = min(MOST_STRETCHES, len(stretches))
+        block = np.arange(len(stretches)) * blocks // max(1, len(stretches))
+        answered = Histogram.empty().merge(*(stretch.answered for stretch in stretches))
+        given_up = Histogram.empty().merge(*(stretch.given_up for stretch in stretches))
+        cells = [stretch.answered.bins + at * BINS for at, stretch in enumerate(stretches)]
+        counts = [stretch.answered.bin_counts for stretch in stretches]
+        total = [stretch.answered.n + stretch.given_up.n for stretch in stretches]
+        return cls(
+            answered,
+            given_up,
+            np.concatenate(cells or [_NOTHING.bins]),
+            np.cumsum(np.concatenate([[0], *counts])),
+            block,
+            np.bincount(block, weights=total, minlength=blocks).astype(np.float64),
+            survival_curve(answered, given_up) if given_up.n else None,
+        )
+
+    def answered_within(self, limit: int) -> Floats:
+        """How many answers of each block lie in bins up to this one."""
+        stretch = np.arange(self.block.size) * BINS
+        found = self.up_to[np.searchsorted(self.cells, [stretch, stretch + limit + 1])]
+        return np.bincount(self.block, weights=found[1] - found[0], minlength=self.total.size).astype(
+            np.float64
+        )
+
+    @property
+    def n(self) -> int:
+        return self.answered.n + self.given_up.n
+
+    def value(self, p: float) -> CensoredEstimate:
+        """The p-quantile, without limits that one may believe: they take requests as independent."""
+        if self.curve is not None:
+            return censored_quantile(self.curve, p)
+        return CensoredEstimate(self.answered.quantile_us(p), None, None, self.n, 0, at_least=False)
+
+
+def _quantile(pool: _Pool, p: float, confidence: float) -> ResponseQuantile:
+    n, given_up = pool.n, pool.given_up.n
+    needed = minimum_n(p, confidence=confidence)
+    if n < needed:
+        reason = f"needs {format_count(needed)} requests, there were {format_count(n)}"
+        return ResponseQuantile(p, None, None, None, n, given_up, False, 0.0, reason)
+    found = pool.value(p)
+    assert found.value_us is not None, "there are requests"
+    value_us, at_least = float(found.value_us), found.at_least
+    independent = _independent(pool, value_us, confidence)
+    if independent is None:
+        reason = f"an interval needs requests in {FEWEST_BLOCKS} stretches of time"
+        return ResponseQuantile(p, value_us, None, None, n, given_up, at_least, 0.0, reason)
+    if pool.curve is not None:
+        past = censored_quantile(pool.curve.widened(n / independent), p)
+        low_us, high_us = past.low_us, past.high_us
+    else:
+        low_us, high_us = _bounds(pool.answered, p, independent, confidence)
+    reason = "" if high_us is not None or at_least else "too few independent requests for an upper end"
+    return ResponseQuantile(p, value_us, low_us, high_us, n, given_up, at_least, independent, reason)
+
+
+def _independent(pool: _Pool, value_us: float, confidence: float) -> float | None:
+    """Independent requests that all are worth; None with requests in too few stretches to tell."""
+    if int(np.count_nonzero(pool.total)) < FEWEST_BLOCKS:
+        return None
+    limit = int(bin_index([round(value_us)])[0])
+    top = int(pool.answered.bins[-1]) if pool.answered.bins.size else 0
+    if limit >= top:
+        limit = top - 1  # everything is up to the maximum in every stretch, which tells nothing
+    return planned_effective_n(pool.answered_within(limit), pool.total, confidence=confidence)
+
+
+def _bounds(answered: Histogram, p: float, independent: float, confidence: float) -> list[float | None]:
+    """Order statistics of `independent` values, scaled outwards to the values there are."""
+    whole = max(1, math.floor(independent))
+    ranks = order_statistic_ranks(p, whole, confidence=confidence)
+    scale, n = answered.n / whole, answered.n
+    low = None if ranks.low is None else answered.value_at_rank_us(math.floor((ranks.low - 1) * scale) + 1)
+    high = None if ranks.high is None else answered.value_at_rank_us(min(n, math.ceil(ranks.high * scale)))
+    return [None if low is None else float(low), None if high is None else float(high)]
+
+
+def stretches_by(
+    found: Mapping[tuple[tuple[K, str], int], Histogram], buckets: range
+) -> dict[K, list[Stretch]]:
+    """What `run.histograms_by(lambda s: (group, s.outcome), kind, bucket_s)` gives, as stretches by group.
+
+    Args: buckets: which of them, in order; a bucket without requests is an empty stretch. Failed requests
+        are left out: they are neither answers nor patience.
+    """
+    names = dict.fromkeys(name for (name, outcome), _ in found if outcome != "failed")
+    return {
+        name: [
+            Stretch(found.get(((name, "ok"), at), _NOTHING), found.get(((name, "abandoned"), at), _NOTHING))
+            for at in buckets
+        ]
+        for name in names
+    }

@@ -1,0 +1,1 @@
+"""Drafting a driver from a HAR recording of one visit."""

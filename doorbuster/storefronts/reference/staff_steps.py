@@ -1,0 +1,57 @@
+"""What staff and partners do at the reference shop: tills, telephone, the collection counter, the feed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from doorbuster.storefronts.protocol import Line, Listing, Order, Rejected
+from doorbuster.storefronts.reference.base import ReferenceBase, wire
+
+_FEED_ROWS = 500
+
+
+class StaffSteps(ReferenceBase):
+    """Tills and telephone know what they sell, so they order by line, without a basket."""
+
+    def till_sale(self, key: str, lines: tuple[Line, ...], sold_at_unix_s: float | None = None) -> Order:
+        """A sale over the counter; `sold_at_unix_s`: made without a connection, and sent afterwards."""
+        body: dict[str, Any] = {"till": f"till-{self._desk}", "lines": wire(lines)}
+        if sold_at_unix_s is not None:
+            body["sold_at_unix_s"] = sold_at_unix_s
+        return self._order("/api/till/sales", key, body)
+
+    def phone_order(self, key: str, lines: tuple[Line, ...]) -> Order:
+        body = {"agent": f"agent-{self._desk}", "customer": self.person, "lines": wire(lines)}
+        return self._order("/api/phone/orders", key, body)
+
+    def look_up_order(self, ref: str) -> None:
+        """An agent answers "where is my order?"."""
+        if "order_ref" not in self._json("GET", f"/api/orders/{ref}"):
+            raise Rejected("order_without_reference")
+
+    def hand_over(self, ref: str) -> None:
+        """The store gives the parcel out."""
+        answer = self._json("POST", f"/api/staff/orders/{ref}/hand-over")
+        if answer.get("state") != "handed_over":
+            raise Rejected("not_handed_over", str(answer.get("state")))
+
+
+class PartnerSteps(ReferenceBase):
+    """A marketplace reads the range and sends orders of its own customers."""
+
+    _after = ""
+
+    def feed(self) -> Listing:
+        """The next page of the range; from the start again after the last one."""
+        answer = self._json(
+            "GET", f"/api/feed?limit={_FEED_ROWS}" + (f"&after={self._after}" * bool(self._after))
+        )
+        products = answer["products"]
+        if not products or not all(row["price_pence"] > 0 for row in products):
+            raise Rejected("product_without_price", str(products)[:200])
+        self._after = answer["next"] or ""
+        return Listing(tuple(row["sku"] for row in products))
+
+    def partner_order(self, key: str, lines: tuple[Line, ...]) -> Order:
+        body = {"partner": "marketplace", "customer": self.person, "lines": wire(lines)}
+        return self._order("/api/partner/orders", key, body)

@@ -1,0 +1,142 @@
+"""What staff of a Vendure shop do in its admin interface: sign in, read the books, cancel, price, stock up.
+
+The login is in the environment variables DOORBUSTER_VENDURE_USER and DOORBUSTER_VENDURE_PASSWORD; without
+them it is the one of a new Vendure project.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+from doorbuster.storefronts.order_tag import read_mark
+from doorbuster.storefronts.protocol import BookedOrder, Books, Client, Line, Rejected, StockRow
+from doorbuster.storefronts.vendure import queries as ask
+from doorbuster.storefronts.vendure.graphql import ADMIN_API, TOKEN_HEADER, all_pages, data_of, order_of, post
+
+
+def sign_in(client: Client) -> tuple[str, ...]:
+    """A staff session's token, or nothing where the login is not ours."""
+    user = os.environ.get("DOORBUSTER_VENDURE_USER", "superadmin")
+    password = os.environ.get("DOORBUSTER_VENDURE_PASSWORD", "superadmin")
+    response = post(client, ADMIN_API, ask.SIGN_IN, user=user, password=password)
+    if response.status_code in (401, 403, 404):
+        return ()  # the shop keeps its admin interface elsewhere
+    if data_of(response)["login"]["__typename"] != "CurrentUser":
+        return ()
+    token = response.headers.get(TOKEN_HEADER)
+    return (token,) if token else ()
+
+
+def read_books(client: Client, *, since_unix_s: float) -> Books | None:
+    """Orders that were placed since then and not cancelled; None where the login is not ours."""
+    token = sign_in(client)
+    if not token:
+        return None
+    since = datetime.fromtimestamp(since_unix_s, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    orders = all_pages(client, ADMIN_API, ask.LEDGER, "orders", token=token[0], since=since)
+    stock = all_pages(client, ADMIN_API, ask.STOCK, "productVariants", token=token[0])
+    return Books(
+        orders=tuple(_booked(order) for order in orders if order["state"] != "Cancelled"),
+        stock=_stock(stock),
+    )
+
+
+def cancel_order(client: Client, ref: str) -> None:
+    """Cancel an order and its delivery; Vendure then offers its goods again. A payment that was only
+    authorized stays so: refunding is for whoever runs the payments.
+    """
+    found = ask_as_staff(client, ask.FIND_ORDER, code=ref)["orders"]["items"]
+    if not found:
+        raise Rejected("order_without_reference", ref)
+    if found[0]["state"] == "Cancelled":
+        raise Rejected("already_cancelled", ref, by_rule=True)
+    done = order_of(ask_as_staff(client, ask.CANCEL, order=found[0]["id"]))
+    if done["state"] != "Cancelled":
+        raise Rejected("cannot_be_cancelled", f"{ref} is in state {done['state']}")
+
+
+def change_price(client: Client, sku: str, pence: int) -> int:
+    """Customers see prices with tax; where Vendure keeps them without, not every price is possible.
+
+    Returns: what they will see.
+    """
+    variant = find_variant(client, sku)
+    price = pence
+    if not variant["pricesIncludeTax"]:
+        price = round(pence / (1 + variant["taxRateApplied"]["value"] / 100))
+    (changed,) = ask_as_staff(client, ask.CHANGE_VARIANT, variant={"id": variant["id"], "price": price})[
+        "updateProductVariants"
+    ]
+    return int(changed["priceWithTax"])
+
+
+def change_stock(client: Client, sku: str, on_hand: int) -> None:
+    """On the shelf, promised to customers or not: what is promised cannot be bought either."""
+    variant = {"id": find_variant(client, sku)["id"], "stockOnHand": on_hand}
+    (changed,) = ask_as_staff(client, ask.CHANGE_VARIANT, variant=variant)["updateProductVariants"]
+    if changed["stockOnHand"] != on_hand:
+        raise Rejected("stock_not_changed", f"{sku}: {changed['stockOnHand']} on hand")
+
+
+def find_variant(client: Client, sku: str) -> dict[str, Any]:
+    """The variant with this SKU, and whether prices are kept with tax.
+
+    Raises: Rejected if there is none, or several, of which nobody knows which one is meant.
+    """
+    found = ask_as_staff(client, ask.FIND_VARIANT, sku=sku)
+    items = found["productVariants"]["items"]
+    if len(items) != 1:
+        raise Rejected("several_variants" if items else "unknown_sku", sku)
+    return {**items[0], **found["activeChannel"]}
+
+
+def ask_as_staff(client: Client, query: str, **variables: Any) -> dict[str, Any]:
+    """The answer of the admin interface; signs in where it asks for that.
+
+    The session of an earlier call is in the client's cookies, unless the shop takes only bearer tokens.
+
+    Raises: Rejected (staff_login) where the login is not ours.
+    """
+    answer = post(client, ADMIN_API, query, **variables)
+    if "FORBIDDEN" in answer.text:
+        token = next(iter(sign_in(client)), "")
+        if not token:
+            raise Rejected("staff_login", "nobody could sign in at the admin interface")
+        answer = post(client, ADMIN_API, query, token, **variables)
+    return data_of(answer)
+
+
+def lines_of(order: dict[str, Any]) -> tuple[Line, ...]:
+    return tuple(
+        Line(line["productVariant"]["sku"], line["quantity"], line["unitPriceWithTax"])
+        for line in order["lines"]
+    )
+
+
+def _booked(order: dict[str, Any]) -> BookedOrder:
+    mark = read_mark((order["shippingAddress"] or {}).get("company"))
+    return BookedOrder(
+        ref=order["code"],
+        idempotency_key=mark.key,
+        channel=mark.channel,
+        total_pence=order["totalWithTax"],
+        placed_at_unix_s=datetime.fromisoformat(order["orderPlacedAt"]).timestamp(),
+        picked_at_unix_s=None,
+        lines=lines_of(order),
+    )
+
+
+def _stock(variants: list[dict[str, Any]]) -> tuple[StockRow, ...]:
+    """Stock per SKU; Vendure allows several variants with one SKU, and an order line does not say which.
+
+    What is allocated is promised to somebody: it is on the shelf, but no longer for sale.
+    """
+    shelf: Counter[str] = Counter()
+    promised: Counter[str] = Counter()
+    for row in variants:
+        shelf[row["sku"]] += row["stockOnHand"]
+        promised[row["sku"]] += row["stockAllocated"]
+    return tuple(StockRow(sku, units, units - promised[sku], promised[sku]) for sku, units in shelf.items())
