@@ -3,7 +3,7 @@
     python analysis/generator.py reports/<run>
 
 A generator that is late or starved looks like a slow shop. The limits here are those by which the gate calls
-a run inconclusive (docs/report.md).
+a run inconclusive (docs/reference/report.md).
 """
 
 from __future__ import annotations

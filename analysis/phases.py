@@ -2,10 +2,10 @@
 
     python analysis/phases.py reports/<run>
 
-Baseline, ramp, peak and after are those of the planned curve (docs/scenario.md). The warm-up at the start of
-a phase is found by MSER-5 on the mean response time and left out of its percentiles; a phase that never
-settles is said to have no steady state. Recovered means: customers got what they came for again, at 95 % of
-the baseline or better, for ten windows in a row.
+Baseline, ramp, peak and after are those of the planned curve (docs/reference/scenario.md). The warm-up
+at the start of a phase is found by MSER-5 on the mean response time and left out of its percentiles; a phase
+that never settles is said to have no steady state. Recovered means: customers got what they came for
+again, at 95 % of the baseline or better, for ten windows in a row.
 """
 
 from __future__ import annotations

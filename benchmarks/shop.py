@@ -128,7 +128,7 @@ async def measure(url, shop, options):
 
 
 def run() -> list[Claim]:
-    """What docs/shop.md says of the replatformed shop."""
+    """What docs/reference/shop.md says of the replatformed shop."""
     options = argparse.Namespace(
         profile="replatformed", pages=220.0, orders=22.0, seconds=10.0, query_time="10ms", seed=1
     )

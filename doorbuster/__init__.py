@@ -8,6 +8,6 @@ __version__ = "0.1.0"
 
 
 def build() -> str:
-    """Which build this is, "compiled" or "plain": docs/performance.md tells what can be compiled."""
+    """The build in use, "compiled" or "plain" (see docs/explanation/performance.md)."""
     found = find_spec("doorbuster.load.customers.step_runner")
     return "plain" if found is None or str(found.origin).endswith(".py") else "compiled"

@@ -19,7 +19,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     required=True,
     metavar="FILE",
     type=_FILE,
-    help="CSV of the orders the shop booked: order_ref, placed_at, total_pence, and more in docs/audit.md.",
+    help="CSV file of the orders in the shop; columns: docs/how-to/audit.md.",
 )
 @click.option(
     "--stock",

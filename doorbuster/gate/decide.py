@@ -7,7 +7,7 @@ Rules, in this order:
                                                 bound (an unknown end reaches to infinity), else inconclusive.
 4. Otherwise the estimate decides, as in k6; when the interval reaches across the bound, the sentence says
    that another run might decide otherwise.
-A broken bound of severity "warn" is a warning, not a failure. docs/report.md says why these rules.
+A broken bound of severity "warn" is a warning, not a failure. docs/reference/report.md says why these rules.
 """
 
 from __future__ import annotations

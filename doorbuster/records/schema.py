@@ -2,7 +2,7 @@
 
 Rules of this module:
 - Append-only history: a table or column may be added with a new version, none is renamed or removed, so
-  that every version stays readable. docs/run-file.md describes every column.
+  that every version stays readable. docs/reference/run-file.md describes every column.
 - Seconds and minutes are whole ones since the start of the run, the first is 0; a blob holds bins as packed
   by `histogram.pack`.
 """

@@ -420,7 +420,7 @@ def test_intervals_of_200_searches_hold_the_truth(servers, p, limit_s):
 
 
 def prove(name: str, shop: Shop, p: float, limit_s: float, servers: int, truth: float) -> None:
-    """An interval open on one side counts as holding there; docs/capacity.md says how many are."""
+    """An interval open on one side counts as holding there; see docs/explanation/capacity.md."""
     found = coverage(shop, p, limit_s, servers, range(200))
     share = sum(covers(one, truth) for one in found) / len(found)
     widths = [one.half_width_ratio for one in found]

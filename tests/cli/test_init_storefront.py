@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-GUIDE = ROOT / "docs" / "your-own-shop.md"
+GUIDE = ROOT / "docs" / "tutorial" / "your-own-shop.md"
 
 
 @pytest.fixture(scope="module")

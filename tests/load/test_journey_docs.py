@@ -1,4 +1,4 @@
-"""docs/journeys.md tells of everything a journey may use, and of nothing else."""
+"""docs/how-to/journeys.md tells of everything a journey may use, and of nothing else."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-TOLD = set(re.findall(r"^\| `self\.(\w+)", (ROOT / "docs/journeys.md").read_text(), re.MULTILINE))
+TOLD = set(re.findall(r"^\| `self\.(\w+)", (ROOT / "docs/how-to/journeys.md").read_text(), re.MULTILINE))
 VALUES = {"visit", "shop", "rng"}
 FOR_JOURNEYS = {"step", "try_step", "think"}  # of the methods of StepTaker; the others are for insistence
 

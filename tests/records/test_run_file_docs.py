@@ -1,4 +1,4 @@
-"""docs/run-file.md says what the file holds: every table, every column, and examples that run."""
+"""docs/reference/run-file.md says what the file holds: every table, every column, and examples that run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from doorbuster.records.reader import Run
 from doorbuster.records.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES
 from doorbuster.records.writer import ERRORS_PER_SERIES, SLOWEST_PER_SERIES, RunWriter
 
-PAGE = (Path(__file__).parents[2] / "docs" / "run-file.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "run-file.md").read_text(encoding="utf-8")
 
 
 def sections() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""docs/report.md is true: its example runs, and every metric of every section is in it."""
+"""docs/reference/report.md is true: its example runs, and every metric of every section is in it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from doorbuster.report import load_analysis
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "reference" / "report.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", ["customers", "orders", "fulfilment", "latency", "generator"])

@@ -1,4 +1,4 @@
-"""docs/scenario.md tells of every key, name and metric there is, with the right defaults and tags."""
+"""docs/reference/scenario.md documents every key, name and metric, with defaults and tags."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from doorbuster.scenario.target.target import STOREFRONTS, Target
 from doorbuster.scenario.thresholds.language import ThresholdEntry
 from doorbuster.scenario.thresholds.metrics import AGGREGATIONS, PHASES
 
-TEXT = (Path(__file__).parents[2] / "docs" / "scenario.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[2] / "docs" / "reference" / "scenario.md").read_text(encoding="utf-8")
 WORDS = set(re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL)))
 PREFIXES = {
     Shop: "shop.", PartFault: "faults.", RoomKnobs: "shop.waiting_room.", Annual: "annual.",

@@ -16,7 +16,7 @@ from doorbuster.units import parse_duration_s
 
 ROOT = Path(__file__).parents[2]
 PATHS = sorted((ROOT / "scenarios").glob("*.yaml"))
-PAGE = (ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "scenarios.md").read_text(encoding="utf-8")
 SHIPPED = {
     "black-friday-uk", "boxing-day", "christmas-run-up", "community-evening", "dependency-trouble",
     "flash-sale-one-sku", "holding-page-reload", "last-order-day", "midnight-drop", "mix-browsing",
@@ -49,8 +49,10 @@ def unexplained(text: str) -> list[str]:
 
 
 def row_of(name: str) -> list[str]:
-    """The cells of a scenario's row in docs/scenarios.md."""
-    (row,) = re.findall(rf"^\| \[`{name}`\]\(\.\./scenarios/{name}\.yaml\) \|(.+)\|$", PAGE, re.MULTILINE)
+    """The cells of a scenario's row in docs/reference/scenarios.md."""
+    (row,) = re.findall(
+        rf"^\| \[`{name}`\]\(\.\./\.\./scenarios/{name}\.yaml\) \|(.+)\|$", PAGE, re.MULTILINE
+    )
     return [cell.strip() for cell in row.split("|")]
 
 
@@ -103,7 +105,7 @@ def test_a_scenario_fits_on_two_cores_and_below_its_ceilings(path):
     scenario = load_scenario(path)
     found = estimate(scenario)
     assert found.peak_requests_per_s * 1.5 < scenario.safety.max_rate_per_s
-    assert found.peak_requests_per_s <= 220  # what the embedded shop is measured to hold, see docs/shop.md
+    assert found.peak_requests_per_s <= 220  # the embedded shop's limit: docs/reference/shop.md
     assert scenario.demand.duration_s <= 120 or path.stem == "soak"
 
 

@@ -97,7 +97,7 @@ def test_one_exponential_server_over_http(searched, threshold, truth):
 
 def test_one_fixed_server_over_http(searched):
     truth = brentq(lambda rate: slow_ratio_of_fixed_services(rate, 0.1) - 0.01, 20, 99)
-    assert truth == pytest.approx(77.3, abs=0.1)  # simulated, as docs/capacity.md states it
+    assert truth == pytest.approx(77.3, abs=0.1)  # simulated, as docs/explanation/capacity.md states it
     found = searched("--service", "fixed", threshold='http_req_duration: ["p(99)<100ms"]', budget="400s")
     assert found.low <= truth <= found.high
     assert found.rate_per_s == pytest.approx(truth, rel=0.08)

@@ -1,7 +1,7 @@
 """How a class says that it may be extended by code that is not compiled.
 
-The client is ordinary Python; it may also be compiled (`docs/performance.md`). The compiler reads this mark
-out of the annotations; as Python it does nothing, so that nobody needs the compiler's own package.
+The client is plain Python; mypyc can compile it (docs/explanation/performance.md). The compiler
+reads this decorator; in plain Python it does nothing, so mypyc's own package is not needed at run time.
 """
 
 from __future__ import annotations

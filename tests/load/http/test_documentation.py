@@ -7,7 +7,7 @@ from pathlib import Path
 
 from doorbuster.load.http import CAUSES, HttpClient
 
-PAGE = (Path(__file__).parents[3] / "docs" / "http-client.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "http-client.md").read_text()
 
 
 def test_every_cause_stands_in_the_table_with_its_meaning():

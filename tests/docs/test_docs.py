@@ -1,0 +1,83 @@
+"""Documentation: every link leads somewhere, every command parses, every scenario snippet is read."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from doorbuster.cli import VERBS, doorbuster
+from doorbuster.scenario import read_scenario
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+INPUTS = (".csv", ".har")  # files that an example reads and the reader has
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The code blocks of one language on a page."""
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The arguments of every `doorbuster` command in the shell blocks of a page."""
+    lines = "\n".join(blocks(page, "sh")).replace("\\\n", " ").splitlines()
+    found = [shlex.split(line, comments=True) for line in lines]
+    return [args[1:] for args in found if args and Path(args[0]).name == "doorbuster"]
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_every_link_leads_somewhere(page):
+    dead = []
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)", page.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        file = page.parent / target if target else page
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            dead.append(f"{target}#{anchor}")
+    assert dead == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_every_command_is_understood(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    group = click.Context(doorbuster)
+    for args in commands(page):
+        for file in (arg for arg in args if arg.endswith(INPUTS)):
+            (tmp_path / file).touch()
+        assert args[0] in VERBS or args[0].startswith("--"), args
+        if args[0] in VERBS:
+            command = doorbuster.get_command(group, args[0])
+            command.make_context(args[0], args[1:], parent=group)
+
+
+def test_every_page_is_on_the_map():
+    text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    linked = set(re.findall(r"\]\(([^)#\s]+)", text)) | {"index.md"}
+    pages = {page.relative_to(ROOT / "docs").as_posix() for page in PAGES if page.name != "README.md"}
+    assert {page for page in pages if not page.startswith("adr/")} - linked == set()
+
+
+SNIPPETS = [
+    pytest.param(text, id=f"{page.relative_to(ROOT)}-{number}")
+    for page in PAGES
+    for number, text in enumerate(blocks(page, "yaml"), 1)
+]
+
+
+@pytest.mark.parametrize("text", SNIPPETS)
+def test_every_scenario_snippet_is_read(text):
+    smoke = yaml.safe_load((ROOT / "scenarios" / "smoke.yaml").read_text(encoding="utf-8"))
+    assert read_scenario(yaml.safe_dump({**smoke, **yaml.safe_load(text)}))
