@@ -15,7 +15,7 @@ from doorbuster.scenario import read_scenario
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-INPUTS = (".csv", ".har")  # files that an example reads and the reader has
+INPUTS = (".csv", ".har", ".py")  # files that an example reads and the reader has
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
@@ -29,8 +29,8 @@ def blocks(page: Path, language: str) -> list[str]:
 def commands(page: Path) -> list[list[str]]:
     """The arguments of every `doorbuster` command in the shell blocks of a page."""
     lines = "\n".join(blocks(page, "sh")).replace("\\\n", " ").splitlines()
-    found = [shlex.split(line, comments=True) for line in lines]
-    return [args[1:] for args in found if args and Path(args[0]).name == "doorbuster"]
+    lines = [line for line in lines if re.match(r"\S*doorbuster ", line)]
+    return [shlex.split(line, comments=True)[1:] for line in lines]
 
 
 def anchors(page: Path) -> set[str]:
@@ -56,6 +56,7 @@ def test_every_command_is_understood(page, tmp_path, monkeypatch):
     group = click.Context(doorbuster)
     for args in commands(page):
         for file in (arg for arg in args if arg.endswith(INPUTS)):
+            (tmp_path / file).parent.mkdir(exist_ok=True)
             (tmp_path / file).touch()
         assert args[0] in VERBS or args[0].startswith("--"), args
         if args[0] in VERBS:
