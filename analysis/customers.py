@@ -20,7 +20,7 @@ from doorbuster.records.reader import Run
 from doorbuster.report import section as report
 from doorbuster.report.section import Chart, Column, Metric, Role, Section, Series, Table
 from doorbuster.stats.outage import Outage, Share, find_outages
-from doorbuster.stats.proportion import clopper_pearson, in_stretches, timed_proportion
+from doorbuster.stats.proportion import clopper_pearson, in_time_blocks, timed_proportion
 from doorbuster.units import format_count, format_money, format_ratio
 
 OUTCOMES: tuple[Role, ...] = ("served", "abandoned", "turned_away", "queued_out", "dropped")
@@ -142,7 +142,7 @@ def tally(rows: Iterable[CustomerCount], pick: Pick) -> Share:
 
 def _rate(rows: Iterable[CustomerCount], pick: Pick, meaning: str = "") -> Metric:
     """The share of those who tried; its interval knows that neighbours in time fare alike."""
-    tried = in_stretches(
+    tried = in_time_blocks(
         (row.second, could * row.n, row.n) for row in rows if (could := pick(row)) is not None
     )
     if not tried:

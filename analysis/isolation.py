@@ -42,7 +42,7 @@ from doorbuster.report.section import (
 )
 from doorbuster.scenario import Clock, Scenario, clocks_of, read_scenario
 from doorbuster.stats.difference import Bounded, difference, ratio
-from doorbuster.stats.latency_quantiles import ResponseQuantile, Stretch, response_quantiles
+from doorbuster.stats.latency_quantiles import LatencyQuantile, TimeBlock, latency_quantiles
 from doorbuster.stats.proportion import ProportionEstimate, clustered_proportion
 from doorbuster.units import format_duration, format_ratio
 
@@ -61,8 +61,8 @@ _NOTHING = Histogram.empty()
 class Fared:
     """What the customers of a channel met in some seconds."""
 
-    median: ResponseQuantile
-    p95: ResponseQuantile
+    median: LatencyQuantile
+    p95: LatencyQuantile
     served: ProportionEstimate
     ordered: ProportionEstimate
 
@@ -171,7 +171,7 @@ def _fared(
     found: Found, customers: Sequence[CustomerCount], name: str, buckets: NDArray[np.intp], width_s: int
 ) -> Fared:
     stretches = [
-        Stretch(found.get(((name, "ok"), at), _NOTHING), found.get(((name, "abandoned"), at), _NOTHING))
+        TimeBlock(found.get(((name, "ok"), at), _NOTHING), found.get(((name, "abandoned"), at), _NOTHING))
         for at in buckets.tolist()
     ]
     place = {at: index for index, at in enumerate(buckets.tolist())}
@@ -184,7 +184,7 @@ def _fared(
         served[at] += row.n if row.outcome == "served" else 0
         wanted[at] += row.n if row.order is not None else 0
         ordered[at] += row.n if row.order else 0
-    median, p95 = response_quantiles(stretches, (0.5, 0.95))
+    median, p95 = latency_quantiles(stretches, (0.5, 0.95))
     return Fared(median, p95, clustered_proportion(served, came), clustered_proportion(ordered, wanted))
 
 
@@ -211,7 +211,7 @@ def judge(calm: Fared, peak: Fared) -> tuple[Judged, str]:
     return "cannot tell", f"{doubt} from {_told(first)} to {_told(second)}, too few requests to be sure"
 
 
-def _slower(calm: ResponseQuantile, peak: ResponseQuantile) -> bool | None:
+def _slower(calm: LatencyQuantile, peak: LatencyQuantile) -> bool | None:
     """Whether it certainly rose by what people notice; None when that is open."""
     before, then = _bounded(calm), _bounded(peak)
     if before is None or then is None or calm.at_least:
@@ -230,13 +230,13 @@ def _fall(calm: ProportionEstimate, peak: ProportionEstimate) -> Bounded | None:
     return difference(Bounded(calm.ratio, calm.low, calm.high), Bounded(peak.ratio, peak.low, peak.high))
 
 
-def _bounded(found: ResponseQuantile) -> Bounded | None:
+def _bounded(found: LatencyQuantile) -> Bounded | None:
     if found.value_us is None:
         return None
     return Bounded(found.value_us, found.low_us, None if found.at_least else found.high_us)
 
 
-def _told(found: ResponseQuantile) -> str:
+def _told(found: LatencyQuantile) -> str:
     assert found.value_us is not None, "judged on a value"
     return f"{'at least ' if found.at_least else ''}{format_duration(found.value_us / 1e6)}"
 
@@ -347,7 +347,7 @@ def _shares(fared: Fared) -> tuple[Cell, Cell]:
     return _share(fared.served), _share(fared.ordered)
 
 
-def _ms(found: ResponseQuantile) -> Cell:
+def _ms(found: LatencyQuantile) -> Cell:
     if found.value_us is None:
         return None
     low, high = (None if us is None else us / 1e3 for us in (found.low_us, found.high_us))

@@ -37,7 +37,7 @@ from doorbuster.report.section import (
 )
 from doorbuster.scenario import read_scenario
 from doorbuster.stats.apdex import USUAL_T_MS, apdex
-from doorbuster.stats.latency_quantiles import ResponseQuantile, Stretch, response_quantiles, stretches_by
+from doorbuster.stats.latency_quantiles import LatencyQuantile, TimeBlock, latency_quantiles, time_blocks_by
 from doorbuster.stats.quantile import minimum_n
 from doorbuster.stats.windows import Slow, find_slow, window_quantiles
 from doorbuster.units import format_count, format_duration, format_ratio
@@ -61,7 +61,7 @@ class Times:
 class Group:
     """The requests of one group in stretches of time, and how many failed."""
 
-    stretches: tuple[Stretch, ...]
+    stretches: tuple[TimeBlock, ...]
     failed: int
 
     @property
@@ -74,7 +74,7 @@ class Group:
 
     def metrics(self, shares: Sequence[float]) -> list[Metric]:
         """A percentile for each share, in ms."""
-        return [_to_metric(found) for found in response_quantiles(self.stretches, shares)]
+        return [_to_metric(found) for found in latency_quantiles(self.stretches, shares)]
 
 
 def analyse(run: Run) -> Section:
@@ -142,7 +142,7 @@ def _group(run: Run, buckets: range, members: Collection[SeriesKey]) -> Group:
         lambda series: ("", series.outcome) if series in members else None, "response", run.grain_s
     )
     failed = sum(times.n for ((_, outcome), _), times in found.items() if outcome == "failed")
-    return Group(tuple(stretches_by(found, buckets).get("", ())), failed)
+    return Group(tuple(time_blocks_by(found, buckets).get("", ())), failed)
 
 
 def _over_time(run: Run, width_s: int, length_s: int) -> list[Times]:
@@ -155,11 +155,11 @@ def _over_time(run: Run, width_s: int, length_s: int) -> list[Times]:
 
 def _in_window(times: Times) -> dict[float, Metric]:
     """Percentiles of one window of time; unknown where there are too few requests."""
-    found = window_quantiles(Stretch(times.ok, times.abandoned), tuple(DRAWN))
+    found = window_quantiles(TimeBlock(times.ok, times.abandoned), tuple(DRAWN))
     return {quantile.p: _to_metric(quantile) for quantile in found}
 
 
-def _to_metric(found: ResponseQuantile) -> Metric:
+def _to_metric(found: LatencyQuantile) -> Metric:
     return time_metric(found, at_least=found.at_least)
 
 

@@ -33,7 +33,7 @@ from doorbuster.report.section import (
 )
 from doorbuster.scenario import Phase, rate_at_per_s, read_scenario, recorded_phases
 from doorbuster.scenario.thresholds.language import Threshold
-from doorbuster.stats.latency_quantiles import ResponseQuantile, Stretch, response_quantiles, stretches_by
+from doorbuster.stats.latency_quantiles import LatencyQuantile, TimeBlock, latency_quantiles, time_blocks_by
 from doorbuster.stats.outage import Share
 from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.stats.recovery import KEPT_RATIO, Recovery, recover
@@ -54,7 +54,7 @@ class PhaseRow:
     """
 
     phase: Phase
-    stretches: tuple[Stretch, ...]
+    stretches: tuple[TimeBlock, ...]
     customers: Share
     orders: Share
     warm_up_s: float | None
@@ -86,7 +86,7 @@ def _phase_rows(run: Run) -> list[PhaseRow]:
     width_s, phases = run.grain_s, recorded_phases(run.meta.scenario_text)
     found = run.histograms_by(lambda series: ("all", series.outcome), "response", width_s)
     buckets = range(max((at for _, at in found), default=-1) + 1)
-    every = stretches_by(found, buckets).get("all", [])
+    every = time_blocks_by(found, buckets).get("all", [])
     customers, rows = run.customers(width_s), []
     for place, phase in enumerate(phases):
         first, end = round(phase.from_s / width_s), round(phase.to_s / width_s)
@@ -115,7 +115,7 @@ def _ordered(rows: Sequence[CustomerCount]) -> Share:
     return Share(sum(row.n for row in wanted if row.order), sum(row.n for row in wanted))
 
 
-def _means(stretches: Sequence[Stretch]) -> list[float]:
+def _means(stretches: Sequence[TimeBlock]) -> list[float]:
     """Mean response time of each stretch that has requests."""
     means = (stretch.answered.merge(stretch.given_up).mean_us for stretch in stretches)
     return [mean for mean in means if mean is not None]
@@ -154,7 +154,7 @@ def _metrics(rows: Sequence[PhaseRow]) -> dict[str, Metric]:
     metrics = {}
     for row in rows:
         name = row.phase.name
-        for p, found in zip(PERCENTILES, response_quantiles(row.stretches, PERCENTILES), strict=True):
+        for p, found in zip(PERCENTILES, latency_quantiles(row.stretches, PERCENTILES), strict=True):
             meaning = f"{p * 100:g} of 100 answers due in the phase {name}, without its warm-up"
             metrics[f"response_p{p * 100:g}_{name}"] = replace(_ms(found), meaning=meaning)
         metrics[f"goodput_{name}"] = _ratio(row.customers, f"customers of the phase {name} who were served")
@@ -182,7 +182,7 @@ def _ratio(share: Share, meaning: str) -> Metric:
     return Metric(found.ratio, "ratio", found.low, found.high, share.n, meaning)
 
 
-def _ms(found: ResponseQuantile) -> Metric:
+def _ms(found: LatencyQuantile) -> Metric:
     return time_metric(found, at_least=found.at_least)
 
 
@@ -277,7 +277,7 @@ def _phase_table(rows: Sequence[PhaseRow]) -> tuple[Table, ...]:
         if row.judged:
             warm_up = "no steady state" if row.warm_up_s is None else "none"
             warm_up = format_duration(row.warm_up_s) if row.warm_up_s else warm_up
-        quantiles = response_quantiles(row.stretches, PERCENTILES[:2])
+        quantiles = latency_quantiles(row.stretches, PERCENTILES[:2])
         times = (_ms(found) if found.value_us is not None else None for found in quantiles)
         rates = (_ratio(share, "") if share.n else None for share in (row.customers, row.orders))
         head: tuple[Cell, ...] = (row.phase.name, row.phase.from_s, row.phase.to_s, warm_up, quantiles[0].n)

@@ -151,7 +151,7 @@ def read(parts: Sequence[Indicator], seconds: Sequence[int], *, tails: bool = Tr
     return _read_latencies([part for part in parts if isinstance(part, Latencies)], shape, tails=tails)
 
 
-def grows(in_system: Sequence[float] | Floats, rate_per_s: float) -> bool:
+def queue_grows(in_system: Sequence[float] | Floats, rate_per_s: float) -> bool:
     """Whether the number in the shop was rising for good: it comes faster than the shop works it off.
 
     The rise per stretch of time, over ten stretches, must be above chance (t test, one in a thousand) and add

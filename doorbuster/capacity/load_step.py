@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from doorbuster.capacity.indicator import Count, Indicator, Reading, grows, read
+from doorbuster.capacity.indicator import Count, Indicator, Reading, queue_grows, read
 from doorbuster.units import format_duration
 
 Kind = Literal["ramp", "bracket", "bisect", "extend", "confirm", "confirm-above", "from-above"]
@@ -135,7 +135,7 @@ class RateEvidence:
 def judge_plateau(measured: Measured) -> Plateau:
     """Pass, fail, unsure or invalid, with the reason in words."""
     readings = tuple(read([indicator], [measured.seconds]) for indicator in measured.indicators)
-    growing = grows(measured.in_system, measured.proposal.rate_per_s)
+    growing = queue_grows(measured.in_system, measured.proposal.rate_per_s)
     if measured.generator_limit or measured.delivered_ratio < LEAST_DELIVERED_RATIO:
         why = measured.generator_limit or (
             f"only {measured.delivered_ratio:.1%} of the arrivals could be started in time"
@@ -153,7 +153,7 @@ def end_early(measured: Measured) -> str:
     """
     if measured.seconds < SHORTEST_VERDICT_S:
         return ""
-    growing = grows(measured.in_system, measured.proposal.rate_per_s)
+    growing = queue_grows(measured.in_system, measured.proposal.rate_per_s)
     if not growing and measured.seconds < CLEAR_AFTER_S:
         return ""
     for indicator in measured.indicators:

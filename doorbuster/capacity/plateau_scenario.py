@@ -14,7 +14,7 @@ import yaml
 from doorbuster.scenario.demand.demand import Demand
 from doorbuster.scenario.model import Scenario
 from doorbuster.scenario.parsing.document import read_document
-from doorbuster.scenario.thresholds.language import parse_subject
+from doorbuster.scenario.thresholds.language import parse_metric_selector
 
 
 class Level(NamedTuple):
@@ -85,7 +85,7 @@ def _target(written: dict[str, Any], scenario: Scenario, url: str) -> dict[str, 
 
 
 def _stays(key: str) -> bool:
-    subject = parse_subject(key)
+    subject = parse_metric_selector(key)
     return "." not in subject.metric and all(tag.name != "phase" for tag in subject.tags)
 
 

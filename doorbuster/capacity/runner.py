@@ -186,7 +186,7 @@ def measure(
     """What a recorded plateau gives to the search."""
     from doorbuster.capacity.load_step import Measured
     from doorbuster.capacity.threshold_indicators import indicators
-    from doorbuster.gate import flaws
+    from doorbuster.gate import validity_issues
 
     first = round(proposal.overload_s + proposal.settle_s)
     within = slice(first, first + seconds)
@@ -195,7 +195,7 @@ def measure(
     started = sum(int(series.started[within].sum()) for series in arrivals)
     inside = in_shop(run, first + seconds)
     grown = float(inside[-1] - inside[first - 1 if first else 0])
-    limit = next((flaw.sentence for flaw in flaws(run) if flaw.kind == "slow"), "")
+    limit = next((issue.sentence for issue in validity_issues(run) if issue.kind == "slow"), "")
     return Measured(
         proposal=proposal,
         seconds=seconds,

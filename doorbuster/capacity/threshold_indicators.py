@@ -16,8 +16,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from doorbuster.capacity.indicator import Count, Indicator, Latencies, Ratio
-from doorbuster.gate.accumulate import AUDITED, KINDS, Measured, Selector, customer_rate
-from doorbuster.gate.threshold_result import CountTally
+from doorbuster.gate.accumulate import AUDITED, KINDS, RunMetrics, Selector, customer_rate
+from doorbuster.gate.threshold_result import CounterTotal
 from doorbuster.records.histogram import middle_us
 from doorbuster.records.reader import Run
 from doorbuster.scenario.thresholds.language import Threshold
@@ -38,7 +38,7 @@ def indicators(
     run: Run, thresholds: Sequence[Threshold], *, first: int, seconds: int
 ) -> tuple[Indicator, ...]:
     """One indicator for each of `binding_thresholds`, over `seconds` from second `first` on."""
-    measured = Measured(run)
+    measured = RunMetrics(run)
     failures_late = not any(threshold.metric in _COUNT_FAILURES for threshold in thresholds)
     return tuple(_indicator(measured, one, first, seconds, failures_late=failures_late) for one in thresholds)
 
@@ -59,14 +59,14 @@ def _binds(threshold: Threshold) -> bool:
 
 
 def _indicator(
-    measured: Measured, threshold: Threshold, first: int, seconds: int, *, failures_late: bool
+    measured: RunMetrics, threshold: Threshold, first: int, seconds: int, *, failures_late: bool
 ) -> Indicator:
     kind = METRICS[threshold.metric].kind
     if kind == "trend":
         return _of_times(measured.run, threshold, first, seconds, failures_late=failures_late)
     if kind == "counter":
         tally = measured.tally(threshold)
-        count = float(tally.count) if isinstance(tally, CountTally) else 0.0
+        count = float(tally.count) if isinstance(tally, CounterTotal) else 0.0
         return Count(str(threshold), threshold.bound, count)
     return _of_rate(measured, threshold, first, seconds)
 
@@ -78,7 +78,7 @@ def _of_times(run: Run, threshold: Threshold, first: int, seconds: int, *, failu
         late = {"abandoned", "failed"}
         taken |= late
     found = run.histograms_by(
-        lambda series: series.outcome if series.outcome in taken and select.takes_series(series) else None,
+        lambda series: series.outcome if series.outcome in taken and select.matches_series(series) else None,
         KINDS[threshold.metric],
         1,
         seconds=(first, first + seconds),
@@ -107,11 +107,11 @@ def _of_times(run: Run, threshold: Threshold, first: int, seconds: int, *, failu
     return Latencies(name, threshold.bound, min(share, _MOST_RATIO), at, value, count, given_up)
 
 
-def _of_rate(measured: Measured, threshold: Threshold, first: int, seconds: int) -> Indicator:
+def _of_rate(measured: RunMetrics, threshold: Threshold, first: int, seconds: int) -> Indicator:
     select, k, n = Selector.of(threshold), np.zeros(seconds), np.zeros(seconds)
     if threshold.metric == "http_req_failed":
         counts = measured.run.request_counts(
-            lambda series: series.outcome if select.takes_series(series) else None
+            lambda series: series.outcome if select.matches_series(series) else None
         )
         for outcome, per_second in counts.items():
             part = np.zeros(seconds)
@@ -121,7 +121,7 @@ def _of_rate(measured: Measured, threshold: Threshold, first: int, seconds: int)
             k += part if outcome != "ok" else 0
     else:
         for row in measured.customers:
-            if first <= row.second < first + seconds and select.takes_customer(row):
+            if first <= row.second < first + seconds and select.matches_customer(row):
                 tally = customer_rate(threshold.metric, [row])
                 k[row.second - first] += tally.k
                 n[row.second - first] += tally.n

@@ -49,9 +49,9 @@ def command(
             opened, find_scenario(scenario_name) if scenario_name else recorded_scenario(opened)
         )
     judged.tell_failed_scripts()
-    for judgement in judged.judgements:
-        click.echo(f"{judgement.status:<13} {judgement.threshold}")
-        click.echo(f"{'':<13} {judgement.sentence}")
+    for result in judged.results:
+        click.echo(f"{result.status:<13} {result.threshold}")
+        click.echo(f"{'':<13} {result.sentence}")
     click.echo(judged.verdict.sentence)
     for reason in judged.verdict.reasons:
         click.echo(f"  - {reason}")

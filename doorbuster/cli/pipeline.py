@@ -13,7 +13,7 @@ from doorbuster.bundled import search_path
 from doorbuster.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from doorbuster.gate import Judgement, Verdict
+    from doorbuster.gate import ThresholdResult, Verdict
     from doorbuster.records.reader import Run
     from doorbuster.report import Analysed
     from doorbuster.scenario import Scenario
@@ -24,7 +24,7 @@ class Judged:
     """A recorded run, analysed and judged."""
 
     analysed: Analysed
-    judgements: tuple[Judgement, ...]
+    results: tuple[ThresholdResult, ...]
     verdict: Verdict
 
     @property
@@ -108,13 +108,13 @@ def recorded_scenario(run: Run) -> Scenario:
 
 
 def judge_run(run: Run, scenario: Scenario) -> Judged:
-    """Every section of a recorded run, the judgement of each threshold and the verdict."""
+    """Every section of a recorded run, the result of each threshold and the verdict."""
     from doorbuster.gate import judge, verdict
     from doorbuster.report import analyse_run
 
     analysed = analyse_run(run, analysis_scripts())
-    judgements = judge(run, analysed.sections, scenario.thresholds)
-    return Judged(analysed, judgements, verdict(run, judgements))
+    results = judge(run, analysed.sections, scenario.thresholds)
+    return Judged(analysed, results, verdict(run, results))
 
 
 def write_everything(run_path: Path, scenario: Scenario, folder: Path | None = None) -> Judged:
@@ -128,7 +128,7 @@ def write_everything(run_path: Path, scenario: Scenario, folder: Path | None = N
         write_report(
             run,
             analysed.sections,
-            judged.judgements,
+            judged.results,
             judged.verdict,
             folder or run_path,
             problems=analysed.errors,

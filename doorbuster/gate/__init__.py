@@ -1,39 +1,39 @@
-"""Judging a run: thresholds to judgements, judgements and the run's own health to one verdict. Pure."""
+"""Judging a run: thresholds to results, results and the run's own health to one verdict. Pure."""
 
 from __future__ import annotations
 
 from doorbuster.gate.decide import decide, format_bound, format_margin
 from doorbuster.gate.live_abort import AbortWatch
 from doorbuster.gate.threshold_result import (
-    CountTally,
+    CounterTotal,
     HasMetrics,
-    Judgement,
     NamedMetric,
-    RateTally,
-    TrendTally,
-    Unknown,
-    ValueTally,
+    NoData,
+    RateCounts,
+    SectionValue,
+    ThresholdResult,
+    TrendCounts,
     Verdict,
 )
-from doorbuster.gate.validity import Flaw, flaws
+from doorbuster.gate.validity import ValidityIssue, validity_issues
 from doorbuster.gate.verdict import judge, verdict
 
 __all__ = [
     "AbortWatch",
-    "CountTally",
-    "Flaw",
+    "CounterTotal",
     "HasMetrics",
-    "Judgement",
     "NamedMetric",
-    "RateTally",
-    "TrendTally",
-    "Unknown",
-    "ValueTally",
+    "NoData",
+    "RateCounts",
+    "SectionValue",
+    "ThresholdResult",
+    "TrendCounts",
+    "ValidityIssue",
     "Verdict",
     "decide",
-    "flaws",
     "format_bound",
     "format_margin",
     "judge",
+    "validity_issues",
     "verdict",
 ]

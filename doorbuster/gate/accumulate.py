@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doorbuster.gate.threshold_result import (
-    CountTally,
+    CounterTotal,
     HasMetrics,
+    MetricData,
     NamedMetric,
-    RateTally,
-    Tally,
-    TrendTally,
-    Unknown,
-    ValueTally,
+    NoData,
+    RateCounts,
+    SectionValue,
+    TrendCounts,
 )  # fmt: skip
 from doorbuster.records.batch import CustomerCount, OrderAttempt, RequestSecond, SeriesKey
 from doorbuster.records.histogram import Histogram
@@ -34,8 +34,8 @@ from doorbuster.records.ledger import Audit, Ledger, audit
 from doorbuster.records.reader import Kind, Run
 from doorbuster.scenario.planning.phases import Phase, Seconds, recorded_phases, seconds_of
 from doorbuster.scenario.thresholds.language import METRICS, Threshold
-from doorbuster.stats.latency_quantiles import MOST_STRETCHES, Stretch
-from doorbuster.stats.proportion import in_stretches
+from doorbuster.stats.latency_quantiles import MAX_TIME_BLOCKS, TimeBlock
+from doorbuster.stats.proportion import in_time_blocks
 
 KINDS: dict[str, Kind] = {
     "http_req_duration": "response",
@@ -60,15 +60,15 @@ class Selector:
         return cls(tags, seconds_of(tags["phase"], phases) if "phase" in tags else None)
 
     @property
-    def lacks_its_phase(self) -> bool:
+    def phase_is_missing(self) -> bool:
         """Whether it asks for a phase that nobody can tell from this run."""
         return "phase" in self.tags and self.seconds is None
 
-    def takes_second(self, second: int) -> bool:
+    def matches_second(self, second: int) -> bool:
         """Whether what was due in this second is selected."""
         return self.seconds is None or self.seconds.first <= second < self.seconds.end
 
-    def takes_series(self, series: SeriesKey) -> bool:
+    def matches_series(self, series: SeriesKey) -> bool:
         """Whether a request series is selected, `expected_response` aside."""
         return all(
             self.tags.get(name, value) == value
@@ -79,14 +79,14 @@ class Selector:
             )
         )
 
-    def takes_request(self, row: RequestSecond) -> bool:
+    def matches_request(self, row: RequestSecond) -> bool:
         """Whether the requests of one series in one second are selected, `expected_response` aside."""
-        return self.takes_second(row.second) and self.takes_series(row.series)
+        return self.matches_second(row.second) and self.matches_series(row.series)
 
-    def takes_customer(self, row: CustomerCount) -> bool:
+    def matches_customer(self, row: CustomerCount) -> bool:
         """Whether a group of customers is selected."""
         return (
-            self.takes_second(row.second)
+            self.matches_second(row.second)
             and self.tags.get("channel", row.channel) == row.channel
             and self.tags.get("journey", row.journey) == row.journey
         )
@@ -112,7 +112,7 @@ class Selector:
 
 
 @dataclass
-class Measured:
+class RunMetrics:
     """A run and its sections, read once however many thresholds ask."""
 
     run: Run
@@ -134,39 +134,39 @@ class Measured:
     def ledger(self) -> Ledger | None:
         return self.run.ledger()
 
-    def tally(self, threshold: Threshold) -> Tally:
+    def tally(self, threshold: Threshold) -> MetricData:
         """What was counted for this threshold."""
         metric = METRICS.get(threshold.metric)
         if metric is None:
             return _from_sections(threshold, self.sections)
         select = Selector.of(threshold, self.phases)
-        if select.lacks_its_phase:
-            return Unknown(f"the recorded scenario has no phase {select.tags['phase']}")
+        if select.phase_is_missing:
+            return NoData(f"the recorded scenario has no phase {select.tags['phase']}")
         if threshold.metric == "lateness":
-            return TrendTally(self.run.lateness(), Histogram.empty())
+            return TrendCounts(self.run.lateness(), Histogram.empty())
         if metric.kind == "trend":
             return self._trend(KINDS[threshold.metric], select)
         if threshold.metric in ("http_req_failed", "http_reqs"):
             return self._requests(threshold.metric, select)
         if metric.kind == "rate":
-            rows = [row for row in self.customers if select.takes_customer(row)]
+            rows = [row for row in self.customers if select.matches_customer(row)]
             return replace(
                 customer_rate(threshold.metric, rows),
-                by_time=in_stretches(_by_second(threshold.metric, rows)),
+                by_time=in_time_blocks(_by_second(threshold.metric, rows)),
             )
         if threshold.metric == "customers":
-            count = sum(row.n for row in self.customers if select.takes_customer(row))
-            return CountTally(count, count, self._length_s(select))
+            count = sum(row.n for row in self.customers if select.matches_customer(row))
+            return CounterTotal(count, count, self._length_s(select))
         return self._orders(threshold.metric, select.channel)
 
-    def _trend(self, kind: Kind, select: Selector) -> Tally:
+    def _trend(self, kind: Kind, select: Selector) -> MetricData:
         outcomes = select.timed_outcomes
         first, end = select.seconds or (0, self.run.recorded_s)
-        width_s = max(1, math.ceil((end - first) / MOST_STRETCHES))
+        width_s = max(1, math.ceil((end - first) / MAX_TIME_BLOCKS))
         found = self.run.histograms_by(
             lambda series: (
                 ("abandoned" if series.outcome == "abandoned" else "answered")
-                if series.outcome in outcomes and select.takes_series(series)
+                if series.outcome in outcomes and select.matches_series(series)
                 else None
             ),
             kind,
@@ -174,23 +174,23 @@ class Measured:
             seconds=select.seconds,
         )
         if not any(histogram.n for histogram in found.values()):
-            return Unknown(self._nothing_matched(select))
+            return NoData(self._nothing_matched(select))
         nothing = Histogram.empty()
-        stretches = tuple(
-            Stretch(found.get(("answered", at), nothing), found.get(("abandoned", at), nothing))
+        time_blocks = tuple(
+            TimeBlock(found.get(("answered", at), nothing), found.get(("abandoned", at), nothing))
             for at in range(first // width_s, math.ceil(end / width_s))
         )
         answered, given_up = (
             nothing.merge(*(histogram for (name, _), histogram in found.items() if name == wanted))
             for wanted in ("answered", "abandoned")
         )
-        return TrendTally(answered, given_up, stretches)
+        return TrendCounts(answered, given_up, time_blocks)
 
-    def _requests(self, metric: str, select: Selector) -> Tally:
+    def _requests(self, metric: str, select: Selector) -> MetricData:
         outcomes = select.counted_outcomes
         counts = self.run.request_counts(
             lambda series: (
-                series.outcome if series.outcome in outcomes and select.takes_series(series) else None
+                series.outcome if series.outcome in outcomes and select.matches_series(series) else None
             )
         )
         within = slice(*select.seconds) if select.seconds else slice(None)
@@ -199,12 +199,12 @@ class Measured:
         all_of_them: Counts = sum(per_second.values(), start=np.zeros(length, np.int64))
         total = int(all_of_them.sum())
         if not total:
-            return Unknown(self._nothing_matched(select))
+            return NoData(self._nothing_matched(select))
         if metric == "http_reqs":
-            return CountTally(total, total, self._length_s(select))
+            return CounterTotal(total, total, self._length_s(select))
         bad = all_of_them - per_second.get("ok", np.zeros(length, np.int64))
         by_second = zip(range(length), bad.tolist(), all_of_them.tolist(), strict=True)
-        return RateTally(int(bad.sum()), total, in_stretches(by_second))
+        return RateCounts(int(bad.sum()), total, in_time_blocks(by_second))
 
     def _nothing_matched(self, select: Selector) -> str:
         chosen = ", ".join(f"{name}:{value}" for name, value in select.tags.items())
@@ -212,7 +212,7 @@ class Measured:
         seen = f"; steps with requests: {', '.join(steps)}" if steps else "; the run has no requests at all"
         return f"no request matched {{{chosen}}}{seen}" if chosen else "the run has no such requests"
 
-    def _orders(self, metric: str, channel: str | None) -> Tally:
+    def _orders(self, metric: str, channel: str | None) -> MetricData:
         tried = [attempt for attempt in self.orders if channel in (None, attempt.channel)]
         keys = {attempt.idempotency_key for attempt in tried}
         if metric == "orders_acknowledged":
@@ -220,24 +220,22 @@ class Measured:
                 row.n for row in self.customers if row.order is not None and channel in (None, row.channel)
             )
             got = {attempt.idempotency_key for attempt in tried if attempt.answer == "acknowledged"}
-            return CountTally(len(got), max(wanted, len(keys)), self._length_s())
+            return CounterTotal(len(got), max(wanted, len(keys)), self._length_s())
         if metric == "orders_refused":
             refused = {attempt.idempotency_key for attempt in tried if attempt.answer == "refused"}
-            return CountTally(len(refused), len(keys), self._length_s())
+            return CounterTotal(len(refused), len(keys), self._length_s())
         return self._audited(metric, channel)
 
-    def _audited(self, metric: str, channel: str | None) -> Tally:
+    def _audited(self, metric: str, channel: str | None) -> MetricData:
         if self.ledger is None:
-            return Unknown("the shop's books were not read, so nobody knows what became of the orders")
+            return NoData("the shop's books were not read, so nobody knows what became of the orders")
         found = self._audit(self.ledger, channel)
         basis = found.acknowledged if metric == "orders_lost" else found.booked
         if metric == "oversold_units":
             if found.unstocked and not found.oversold:
-                return Unknown(
-                    f"the shop did not tell the stock of {found.unstocked} articles that were sold"
-                )
+                return NoData(f"the shop did not tell the stock of {found.unstocked} articles that were sold")
             basis = len(self.ledger.orders)
-        return CountTally(_audited_count(metric, found), basis, self._length_s())
+        return CounterTotal(_audited_count(metric, found), basis, self._length_s())
 
     def _audit(self, ledger: Ledger, channel: str | None) -> Audit:
         orders = self.orders
@@ -268,7 +266,7 @@ class Measured:
         return max(0.0, min(length_s, select.seconds.end) - select.seconds.first)
 
 
-def customer_rate(metric: str, rows: Iterable[CustomerCount]) -> RateTally:
+def customer_rate(metric: str, rows: Iterable[CustomerCount]) -> RateCounts:
     """How many of the customers a rate is about it happened to."""
     k = n = 0
     for row in rows:
@@ -283,7 +281,7 @@ def customer_rate(metric: str, rows: Iterable[CustomerCount]) -> RateTally:
         if counts:
             n += row.n
             k += row.n if happened else 0
-    return RateTally(k, n)
+    return RateCounts(k, n)
 
 
 def _by_second(metric: str, rows: Iterable[CustomerCount]) -> Iterable[tuple[int, int, int]]:
@@ -302,29 +300,29 @@ def _audited_count(metric: str, found: Audit) -> int:
     }[metric]
 
 
-def _from_sections(threshold: Threshold, sections: Iterable[HasMetrics]) -> Tally:
+def _from_sections(threshold: Threshold, sections: Iterable[HasMetrics]) -> MetricData:
     """A metric as "section.name", or by its name alone."""
     name = threshold.metric
     for section in sections:
         for key, metric in section.metrics.items():
             if name in (key, f"{section.name}.{key}"):
                 if metric.value is None:
-                    return Unknown(f"section {section.name} could not work out {key}")
+                    return NoData(f"section {section.name} could not work out {key}")
                 return _in_unit(threshold, metric)
-    return Unknown(f"no section of the report has a metric {name}")
+    return NoData(f"no section of the report has a metric {name}")
 
 
-def _in_unit(threshold: Threshold, metric: NamedMetric) -> Tally:
+def _in_unit(threshold: Threshold, metric: NamedMetric) -> MetricData:
     """The value of a section in the unit in which the bound was written."""
     factor = 1.0
     if threshold.unit == "ms":
         if metric.unit not in ("ms", "s", "clock"):
-            return Unknown(f"{threshold.metric} is no time, but it is compared with one")
+            return NoData(f"{threshold.metric} is no time, but it is compared with one")
         factor = 1.0 if metric.unit == "ms" else 1e3
     elif threshold.unit == "ratio" and metric.unit not in ("ratio", ""):
-        return Unknown(f"{threshold.metric} is no share, but it is compared with one")
+        return NoData(f"{threshold.metric} is no share, but it is compared with one")
     value, low, high = (
         None if number is None else number * factor for number in (metric.value, metric.low, metric.high)
     )
     assert value is not None
-    return ValueTally(value, low, high, metric.n, metric.at_least, metric.unit)
+    return SectionValue(value, low, high, metric.n, metric.at_least, metric.unit)

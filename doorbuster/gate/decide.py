@@ -12,8 +12,8 @@ A broken bound of severity "warn" is a warning, not a failure. docs/reference/re
 
 from __future__ import annotations
 
-from doorbuster.gate.estimate import Estimate, estimate, snap
-from doorbuster.gate.threshold_result import Judgement, JudgementStatus, Tally, Unknown
+from doorbuster.gate.estimate import MetricEstimate, estimate, round_to_bucket
+from doorbuster.gate.threshold_result import MetricData, NoData, ThresholdResult, ThresholdStatus
 from doorbuster.scenario.thresholds.language import Threshold
 from doorbuster.units import format_count, format_duration, format_ratio
 
@@ -28,23 +28,23 @@ _REQUIRED = {
 _EXPECTED = {"true": "answered requests", "false": "failed and abandoned requests"}
 
 
-def decide(threshold: Threshold, tally: Tally) -> Judgement:
-    """The judgement on one threshold from what was counted for it."""
+def decide(threshold: Threshold, tally: MetricData) -> ThresholdResult:
+    """The result on one threshold from what was counted for it."""
     found = estimate(threshold, tally)
-    if isinstance(found, Unknown):
+    if isinstance(found, NoData):
         required = f"Required: {_REQUIRED[threshold.operator]} {format_bound(threshold, threshold.bound)}."
         sentence = f"{_at_the_start(_where(threshold) + found.reason)}. {required}"
-        return Judgement(
+        return ThresholdResult(
             threshold, "inconclusive", None, None, None, 0, threshold.unit, None,
             at_least=False, certain=False, sentence=sentence,
         )  # fmt: skip
-    value = snap(threshold, found.observed)
+    value = round_to_bucket(threshold, found.observed)
     holds = threshold.holds(value)
     certain = _certain(threshold, found, holds=holds)
     status, remark = _status(threshold, found, holds=holds, certain=certain)
     margin = _margin(threshold, value)
     sentence = _sentence(threshold, found, status, remark, margin)
-    return Judgement(
+    return ThresholdResult(
         threshold, status, found.observed, found.low, found.high, found.n, threshold.unit, margin,
         at_least=found.at_least, certain=certain and status != "inconclusive", sentence=sentence,
     )  # fmt: skip
@@ -74,10 +74,10 @@ def format_margin(threshold: Threshold, margin: float) -> str:
 
 
 def _status(
-    threshold: Threshold, found: Estimate, *, holds: bool, certain: bool
-) -> tuple[JudgementStatus, str]:
-    broken: JudgementStatus = "warn" if threshold.severity == "warn" else "fail"
-    plain: JudgementStatus = "pass" if holds else broken
+    threshold: Threshold, found: MetricEstimate, *, holds: bool, certain: bool
+) -> tuple[ThresholdStatus, str]:
+    broken: ThresholdStatus = "warn" if threshold.severity == "warn" else "fail"
+    plain: ThresholdStatus = "pass" if holds else broken
     if found.at_least and not _more_changes_nothing(threshold, holds=holds):
         return "inconclusive", "so many left before the answer came that the true value is not known"
     if found.too_few:
@@ -85,10 +85,10 @@ def _status(
     return plain, "" if certain else _not_certain(threshold, found, holds=holds)
 
 
-def _not_certain(threshold: Threshold, found: Estimate, *, holds: bool) -> str:
+def _not_certain(threshold: Threshold, found: MetricEstimate, *, holds: bool) -> str:
     """Where the interval leaves the side of the estimate, to as many digits as the difference needs."""
     ends = [end for end in (found.low, found.high) if end is not None]
-    across = next((end for end in ends if threshold.holds(snap(threshold, end)) != holds), None)
+    across = next((end for end in ends if threshold.holds(round_to_bucket(threshold, end)) != holds), None)
     if across is None:
         return "not certain: the interval is open on that side, so another run may decide otherwise"
     text = format_bound(threshold, across)
@@ -98,7 +98,7 @@ def _not_certain(threshold: Threshold, found: Estimate, *, holds: bool) -> str:
 
 
 def _more_changes_nothing(threshold: Threshold, *, holds: bool) -> bool:
-    """Whether the judgement stands for every value above the observed one."""
+    """Whether the result stands for every value above the observed one."""
     match threshold.operator:
         case "<" | "<=":
             return not holds
@@ -108,7 +108,7 @@ def _more_changes_nothing(threshold: Threshold, *, holds: bool) -> bool:
             return False
 
 
-def _certain(threshold: Threshold, found: Estimate, *, holds: bool) -> bool:
+def _certain(threshold: Threshold, found: MetricEstimate, *, holds: bool) -> bool:
     """Whether every value of the interval is judged like the estimate."""
     if found.exact:
         return True
@@ -118,8 +118,8 @@ def _certain(threshold: Threshold, found: Estimate, *, holds: bool) -> bool:
         # The known end decides when it is the one that is nearer to the bound.
         above_is_good = threshold.operator in (">", ">=")
         needed = found.low if above_is_good == holds else found.high
-        return needed is not None and threshold.holds(snap(threshold, needed)) == holds
-    return all(threshold.holds(snap(threshold, end)) == holds for end in (found.low, found.high))
+        return needed is not None and threshold.holds(round_to_bucket(threshold, needed)) == holds
+    return all(threshold.holds(round_to_bucket(threshold, end)) == holds for end in (found.low, found.high))
 
 
 def _margin(threshold: Threshold, value: float) -> float:
@@ -135,7 +135,7 @@ def _margin(threshold: Threshold, value: float) -> float:
 
 
 def _sentence(
-    threshold: Threshold, found: Estimate, status: JudgementStatus, remark: str, margin: float
+    threshold: Threshold, found: MetricEstimate, status: ThresholdStatus, remark: str, margin: float
 ) -> str:
     start = _at_the_start(f"{_where(threshold)}{found.phrase}")
     required = f"Required: {_REQUIRED[threshold.operator]} {format_bound(threshold, threshold.bound)}"

@@ -1,9 +1,9 @@
 """From what was counted to one number with its interval, in the unit of the threshold.
 
 Rules:
-- No samples is Unknown, never 0.
-- Neighbours fare alike: where it is known when things happened, the interval is widened by how much stretches
-  of time differ, a planned ramp left out. With fewer than ten stretches they are taken as independent.
+- No samples give NoData, never 0.
+- Samples close in time are correlated: where the time of each is known, the interval widens with the scatter
+  between blocks of time, a planned ramp excluded. Fewer than ten blocks: samples count as independent.
 - A time is known to within its histogram bin (0.1 %): a value in the bin of the bound counts as the bound.
 - `too_few` says why this many samples cannot carry the threshold: the quantile needs more (p99: 299), or a
   single customer would turn the result over.
@@ -14,12 +14,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from doorbuster.gate.threshold_result import CountTally, RateTally, Tally, TrendTally, Unknown, ValueTally
+from doorbuster.gate.threshold_result import (
+    CounterTotal,
+    MetricData,
+    NoData,
+    RateCounts,
+    SectionValue,
+    TrendCounts,
+)
 from doorbuster.gate.wording import COUNTED_OF, COUNTS, RATES, TRENDS
 from doorbuster.records.histogram import bin_index
 from doorbuster.scenario.thresholds.language import Threshold
 from doorbuster.stats.censored import CensoredEstimate, censored_mean, censored_quantile, survival_curve
-from doorbuster.stats.latency_quantiles import response_quantiles
+from doorbuster.stats.latency_quantiles import latency_quantiles
 from doorbuster.stats.proportion import clopper_pearson, timed_proportion
 from doorbuster.stats.quantile import minimum_n, quantile_estimate
 from doorbuster.units import format_count, format_duration, format_ratio
@@ -29,7 +36,7 @@ _RATE_NEEDS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class MetricEstimate:
     """One observed number: `phrase` is the start of its sentence, without the full stop."""
 
     observed: float
@@ -42,22 +49,22 @@ class Estimate:
     exact: bool = False
 
 
-def estimate(threshold: Threshold, tally: Tally) -> Estimate | Unknown:
+def estimate(threshold: Threshold, tally: MetricData) -> MetricEstimate | NoData:
     """What the tally says about the quantity that the threshold speaks of."""
     match tally:
-        case Unknown():
+        case NoData():
             return tally
-        case TrendTally():
+        case TrendCounts():
             return _of_trend(threshold, tally)
-        case RateTally():
+        case RateCounts():
             return _of_rate(threshold, tally)
-        case CountTally():
+        case CounterTotal():
             return _of_count(threshold, tally)
-        case ValueTally():
+        case SectionValue():
             return _of_value(threshold, tally)
 
 
-def snap(threshold: Threshold, value: float) -> float:
+def round_to_bucket(threshold: Threshold, value: float) -> float:
     """The bound itself where the value cannot be told apart from it, else the value."""
     if math.isclose(value, threshold.bound, rel_tol=1e-9, abs_tol=1e-12):
         return threshold.bound
@@ -68,9 +75,9 @@ def snap(threshold: Threshold, value: float) -> float:
     return value
 
 
-def _of_trend(threshold: Threshold, tally: TrendTally) -> Estimate | Unknown:
+def _of_trend(threshold: Threshold, tally: TrendCounts) -> MetricEstimate | NoData:
     if tally.answered.n + tally.given_up.n == 0:
-        return Unknown("no request was counted for it")
+        return NoData("no request was counted for it")
     match threshold.aggregation:
         case "avg":
             found = _mean(tally)
@@ -100,25 +107,25 @@ def _of_trend(threshold: Threshold, tally: TrendTally) -> Estimate | Unknown:
     return replace(found, phrase=f"{phrase} ({basis}{gave_up})")
 
 
-def _quantile(tally: TrendTally, p: float) -> Estimate:
+def _quantile(tally: TrendCounts, p: float) -> MetricEstimate:
     if p in (0.0, 1.0):
         return _edge(tally, p)
     n = tally.answered.n + tally.given_up.n
     needs = minimum_n(p)
     too_few = "" if n >= needs else f"this percentile needs {format_count(needs)} requests, there were {n}"
-    if tally.stretches and not too_few:
-        (timed,) = response_quantiles(tally.stretches, [p])
+    if tally.time_blocks and not too_few:
+        (timed,) = latency_quantiles(tally.time_blocks, [p])
         if timed.value_us is not None and timed.effective_n > 0:
             ends = _ms(timed.low_us), _ms(timed.high_us)
-            return Estimate(timed.value_us / 1e3, *ends, n, timed.at_least, "")
+            return MetricEstimate(timed.value_us / 1e3, *ends, n, timed.at_least, "")
     if tally.given_up.n:
         return _from_us(censored_quantile(survival_curve(tally.answered, tally.given_up), p), too_few)
     found = quantile_estimate(tally.answered, p)
     assert found.value_us is not None
-    return Estimate(found.value_us / 1e3, _ms(found.low_us), _ms(found.high_us), n, False, "", too_few)
+    return MetricEstimate(found.value_us / 1e3, _ms(found.low_us), _ms(found.high_us), n, False, "", too_few)
 
 
-def _mean(tally: TrendTally) -> Estimate:
+def _mean(tally: TrendCounts) -> MetricEstimate:
     found = _from_us(censored_mean(survival_curve(tally.answered, tally.given_up)), "")
     if found.n >= _MEAN_NEEDS:
         return found
@@ -126,7 +133,7 @@ def _mean(tally: TrendTally) -> Estimate:
     return replace(found, low=None, high=None, too_few=too_few)
 
 
-def _edge(tally: TrendTally, p: float) -> Estimate:
+def _edge(tally: TrendCounts, p: float) -> MetricEstimate:
     """Shortest or longest: a fact about this run, which has no interval."""
     found = _from_us(censored_quantile(survival_curve(tally.answered, tally.given_up), p), "")
     if p == 0.0:
@@ -137,9 +144,9 @@ def _edge(tally: TrendTally, p: float) -> Estimate:
     return replace(found, low=None, high=None, exact=True)
 
 
-def _from_us(found: CensoredEstimate, too_few: str) -> Estimate:
+def _from_us(found: CensoredEstimate, too_few: str) -> MetricEstimate:
     assert found.value_us is not None
-    return Estimate(
+    return MetricEstimate(
         found.value_us / 1e3, _ms(found.low_us), _ms(found.high_us), found.n, found.at_least, "", too_few
     )
 
@@ -148,10 +155,10 @@ def _ms(value_us: float | None) -> float | None:
     return None if value_us is None else value_us / 1e3
 
 
-def _of_rate(threshold: Threshold, tally: RateTally) -> Estimate | Unknown:
+def _of_rate(threshold: Threshold, tally: RateCounts) -> MetricEstimate | NoData:
     words = RATES[threshold.metric]
     if tally.n == 0:
-        return Unknown(f"there were no {words.whom}")
+        return NoData(f"there were no {words.whom}")
     found = clopper_pearson(tally.k, tally.n)
     if tally.by_time:
         found = timed_proportion(*zip(*tally.by_time, strict=True))
@@ -161,12 +168,12 @@ def _of_rate(threshold: Threshold, tally: RateTally) -> Estimate | Unknown:
         f"({format_count(tally.k)} of {format_count(tally.n)}, 95 % interval {interval})"
     )
     too_few = _too_few_for_rate(threshold, tally)
-    return Estimate(
+    return MetricEstimate(
         tally.k / tally.n, found.low, found.high, tally.n, at_least=False, phrase=phrase, too_few=too_few
     )
 
 
-def _too_few_for_rate(threshold: Threshold, tally: RateTally) -> str:
+def _too_few_for_rate(threshold: Threshold, tally: RateCounts) -> str:
     """Why so few cannot carry a rate, in two cases.
 
     Below six, even a spotless record fits a shop that fails every second customer (0.5^5 > 2.5 %).
@@ -182,7 +189,7 @@ def _too_few_for_rate(threshold: Threshold, tally: RateTally) -> str:
         return ""
     exception = 1.0 / n if less else 1.0 - 1.0 / n
     spoilt = tally.k > 0 if less else tally.k < n
-    if not spoilt or threshold.holds(snap(threshold, exception)):
+    if not spoilt or threshold.holds(round_to_bucket(threshold, exception)):
         return ""
     room = threshold.bound if less else 1.0 - threshold.bound
     strict = threshold.operator in ("<", ">")
@@ -192,24 +199,26 @@ def _too_few_for_rate(threshold: Threshold, tally: RateTally) -> str:
     )
 
 
-def _of_count(threshold: Threshold, tally: CountTally) -> Estimate | Unknown:
+def _of_count(threshold: Threshold, tally: CounterTotal) -> MetricEstimate | NoData:
     words = COUNTS[threshold.metric]
     of = COUNTED_OF.get(threshold.metric)
     if tally.n == 0:
-        return Unknown(f"there were no {of or 'requests or customers'} it could be counted on")
+        return NoData(f"there were no {of or 'requests or customers'} it could be counted on")
     basis = f" (of {format_count(tally.n)} {of})" if of else ""
     phrase = f"{format_count(tally.count)} {words}{basis}"
     if threshold.aggregation == "count":
-        return Estimate(float(tally.count), None, None, tally.n, at_least=False, phrase=phrase, exact=True)
+        return MetricEstimate(
+            float(tally.count), None, None, tally.n, at_least=False, phrase=phrase, exact=True
+        )
     if tally.over_s <= 0:
-        return Unknown("the run lasted no time, so there is no rate")
+        return NoData("the run lasted no time, so there is no rate")
     rate = tally.count / tally.over_s
     phrase = f"{phrase} in {format_duration(tally.over_s)}, {rate:.4g}/s"
-    return Estimate(rate, None, None, tally.n, at_least=False, phrase=phrase, exact=True)
+    return MetricEstimate(rate, None, None, tally.n, at_least=False, phrase=phrase, exact=True)
 
 
-def _of_value(threshold: Threshold, tally: ValueTally) -> Estimate:
-    found = Estimate(
+def _of_value(threshold: Threshold, tally: SectionValue) -> MetricEstimate:
+    found = MetricEstimate(
         tally.value,
         tally.low,
         tally.high,
@@ -230,7 +239,7 @@ def _shown(threshold: Threshold, value: float) -> str:
     return format_duration(value / 1e3) if threshold.unit == "ms" else f"{value:.4g}"
 
 
-def _interval(found: Estimate, form: object) -> str:
+def _interval(found: MetricEstimate, form: object) -> str:
     assert callable(form)
     if found.low is None and found.high is None:
         return ""

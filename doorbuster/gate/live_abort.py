@@ -19,7 +19,7 @@ import numpy as np
 
 from doorbuster.gate.accumulate import AUDITED, KINDS, Selector, customer_rate
 from doorbuster.gate.decide import decide
-from doorbuster.gate.threshold_result import CountTally, RateTally, Tally, TrendTally, Unknown
+from doorbuster.gate.threshold_result import CounterTotal, MetricData, NoData, RateCounts, TrendCounts
 from doorbuster.records.batch import Batch, HealthSecond, RequestSecond
 from doorbuster.records.histogram import BINS, Histogram, unpack
 from doorbuster.scenario import METRICS, AbortRule, Phase, Scenario, Threshold, phases
@@ -66,7 +66,7 @@ class _Window:
 
     name: str
     rule: AbortRule
-    seconds: deque[tuple[float, RateTally]] = field(default_factory=deque)
+    seconds: deque[tuple[float, RateCounts]] = field(default_factory=deque)
     began_at_s: float | None = None
 
     def feed(self, batches: tuple[Batch, ...], at_s: float) -> str | None:
@@ -126,13 +126,13 @@ class _Running:
             and (observed or 0.0) <= threshold.bound
         )
 
-    def _tally(self, at_s: float) -> Tally:
+    def _tally(self, at_s: float) -> MetricData:
         if self._kind == "trend":
-            return TrendTally(Histogram.from_counts(self._answered), Histogram.from_counts(self._given_up))
+            return TrendCounts(Histogram.from_counts(self._answered), Histogram.from_counts(self._given_up))
         if self._kind == "rate":
-            return RateTally(self._k, self._n)
+            return RateCounts(self._k, self._n)
         begun_s = at_s - (self._select.seconds.first if self._select.seconds else 0.0)
-        return CountTally(self._k, self._n, begun_s) if begun_s > 0 else Unknown("it has not begun")
+        return CounterTotal(self._k, self._n, begun_s) if begun_s > 0 else NoData("it has not begun")
 
     def _add_times(self, batch: Batch) -> None:
         if self._threshold.metric == "lateness":
@@ -140,7 +140,7 @@ class _Running:
                 _count(self._answered, _lateness(second))
             return
         for row in batch.requests:
-            if row.series.outcome in self._select.timed_outcomes and self._select.takes_request(row):
+            if row.series.outcome in self._select.timed_outcomes and self._select.matches_request(row):
                 totals = self._given_up if row.series.outcome == "abandoned" else self._answered
                 _count(totals, _times(row, KINDS[self._threshold.metric]))
 
@@ -148,10 +148,10 @@ class _Running:
         metric, channel = self._threshold.metric, self._select.channel
         if metric == "http_reqs":
             for row in batch.requests:
-                if row.series.outcome in self._select.counted_outcomes and self._select.takes_request(row):
+                if row.series.outcome in self._select.counted_outcomes and self._select.matches_request(row):
                     self._k += row.n
         elif metric == "customers":
-            self._k += sum(row.n for row in batch.customers if self._select.takes_customer(row))
+            self._k += sum(row.n for row in batch.customers if self._select.matches_customer(row))
         else:
             answer = metric.removeprefix("orders_")
             for attempt in batch.orders:
@@ -164,21 +164,21 @@ class _Running:
         self._n = self._k
 
 
-def rate_of(metric: str, batches: Iterable[Batch], select: Selector) -> RateTally:
+def rate_of(metric: str, batches: Iterable[Batch], select: Selector) -> RateCounts:
     """A rate over the customers or requests of some reports."""
     reports = tuple(batches)
     if metric != "http_req_failed":
-        rows = (row for batch in reports for row in batch.customers if select.takes_customer(row))
+        rows = (row for batch in reports for row in batch.customers if select.matches_customer(row))
         return customer_rate(metric, rows)
     outcomes = select.counted_outcomes
     requests = [
         row
         for batch in reports
         for row in batch.requests
-        if row.series.outcome in outcomes and select.takes_request(row)
+        if row.series.outcome in outcomes and select.matches_request(row)
     ]
     total = sum(row.n for row in requests)
-    return RateTally(total - sum(row.n for row in requests if row.series.outcome == "ok"), total)
+    return RateCounts(total - sum(row.n for row in requests if row.series.outcome == "ok"), total)
 
 
 def _times(row: RequestSecond, kind: str) -> bytes:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from doorbuster.errors import ExitCode
 from doorbuster.records.histogram import Histogram
-from doorbuster.stats.latency_quantiles import Stretch
+from doorbuster.stats.latency_quantiles import TimeBlock
 
 if TYPE_CHECKING:
     from doorbuster.scenario.thresholds.language import Threshold
 
-JudgementStatus = Literal["pass", "fail", "inconclusive", "warn"]
+ThresholdStatus = Literal["pass", "fail", "inconclusive", "warn"]
 VerdictStatus = Literal["pass", "fail", "inconclusive", "interrupted", "aborted"]
 
 
@@ -44,21 +44,21 @@ class HasMetrics(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TrendTally:
+class TrendCounts:
     """Times of requests: `answered`, and `given_up` at the moment the customer left (lower bounds).
 
-    `stretches` are the same in order of time, as far as it was kept: neighbours fare alike, and only the
-    scatter between stretches tells how many requests were independent.
+    `time_blocks` are the same in order of time, as far as it was kept: neighbours fare alike, and only the
+    scatter between time_blocks tells how many requests were independent.
     """
 
     answered: Histogram
     given_up: Histogram
-    stretches: tuple[Stretch, ...] = ()
+    time_blocks: tuple[TimeBlock, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class RateTally:
-    """`k` of `n` customers or requests; `by_time` is the same in stretches of time, each (k, n), in order."""
+class RateCounts:
+    """`k` of `n` customers or requests; `by_time` is the same in blocks of time, each (k, n), in order."""
 
     k: int
     n: int
@@ -66,7 +66,7 @@ class RateTally:
 
 
 @dataclass(frozen=True, slots=True)
-class CountTally:
+class CounterTotal:
     """`count` things, out of `n` that might have been, in `over_s` seconds."""
 
     count: int
@@ -75,7 +75,7 @@ class CountTally:
 
 
 @dataclass(frozen=True, slots=True)
-class ValueTally:
+class SectionValue:
     """A metric that an analysis script worked out."""
 
     value: float
@@ -87,17 +87,17 @@ class ValueTally:
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
+class NoData:
     """Why there is nothing to judge."""
 
     reason: str
 
 
-Tally = TrendTally | RateTally | CountTally | ValueTally | Unknown
+MetricData = TrendCounts | RateCounts | CounterTotal | SectionValue | NoData
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class ThresholdResult:
     """One threshold, judged.
 
     `observed`, `low`, `high` and `margin` are in `unit` ("ms", "ratio", "count", "per_s" or ""); `margin` is
@@ -107,7 +107,7 @@ class Judgement:
     """
 
     threshold: Threshold
-    status: JudgementStatus
+    status: ThresholdStatus
     observed: float | None
     low: float | None
     high: float | None

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Literal
 
 from doorbuster.gate.accumulate import AUDITED
-from doorbuster.gate.threshold_result import Judgement
+from doorbuster.gate.threshold_result import ThresholdResult
 from doorbuster.records.batch import HealthSecond
 from doorbuster.records.reader import Run
 from doorbuster.scenario.thresholds.language import METRICS
@@ -38,53 +38,53 @@ FEWEST_BUSY_SECONDS = 3  # the start of a short run is no saturation
 
 _FRAME = re.compile(r'^  File "(.+)", line (\d+)', re.MULTILINE)
 
-FlawKind = Literal["slow", "script", "not_delivered", "records", "unmeasured"]
+ValidityIssueKind = Literal["slow", "script", "not_delivered", "records", "unmeasured"]
 
 
 @dataclass(frozen=True, slots=True)
-class Flaw:
+class ValidityIssue:
     """One reason not to trust a run; `missing` customers have no outcome."""
 
-    kind: FlawKind
+    kind: ValidityIssueKind
     sentence: str
     missing: int = 0
 
 
-def flaws(run: Run) -> tuple[Flaw, ...]:
+def validity_issues(run: Run) -> tuple[ValidityIssue, ...]:
     """Everything that is wrong with a finished run itself, worst first."""
     found = (*_delivery(run), *_health(run), *_records(run))
-    order: tuple[FlawKind, ...] = ("slow", "script", "not_delivered", "records", "unmeasured")
-    return tuple(sorted(found, key=lambda flaw: order.index(flaw.kind)))
+    order: tuple[ValidityIssueKind, ...] = ("slow", "script", "not_delivered", "records", "unmeasured")
+    return tuple(sorted(found, key=lambda issue: order.index(issue.kind)))
 
 
-def explains(flaw: Flaw, judgement: Judgement) -> bool:
-    """Whether this flaw alone could be why a threshold failed."""
-    metric = judgement.threshold.metric
+def explains(issue: ValidityIssue, result: ThresholdResult) -> bool:
+    """Whether this issue alone could be why a threshold failed."""
+    metric = result.threshold.metric
     if metric in AUDITED:
-        return flaw.kind == "records" and metric == "orders_unacknowledged"
+        return issue.kind == "records" and metric == "orders_unacknowledged"
     known = METRICS.get(metric)
     kind = known.kind if known is not None else "trend"
-    match flaw.kind:
+    match issue.kind:
         case "slow" | "unmeasured":
             return True
         case "not_delivered" | "script":
-            too_few = kind == "counter" and judgement.threshold.operator not in ("<", "<=")
+            too_few = kind == "counter" and result.threshold.operator not in ("<", "<=")
             return too_few or metric == "dropped"
         case "records":
             if kind == "counter":
-                return judgement.threshold.operator not in ("<", "<=")
-            return kind == "rate" and metric != "http_req_failed" and _could_turn(judgement, flaw.missing)
+                return result.threshold.operator not in ("<", "<=")
+            return kind == "rate" and metric != "http_req_failed" and _could_turn(result, issue.missing)
 
 
-def _could_turn(judgement: Judgement, missing: int) -> bool:
+def _could_turn(result: ThresholdResult, missing: int) -> bool:
     """Whether a failed rate would hold had every missing customer fared well."""
-    if missing < 0 or judgement.observed is None:
+    if missing < 0 or result.observed is None:
         return True
-    good = missing if judgement.threshold.operator in (">", ">=") else 0
-    return judgement.threshold.holds((judgement.observed * judgement.n + good) / (judgement.n + missing))
+    good = missing if result.threshold.operator in (">", ">=") else 0
+    return result.threshold.holds((result.observed * result.n + good) / (result.n + missing))
 
 
-def _delivery(run: Run) -> list[Flaw]:
+def _delivery(run: Run) -> list[ValidityIssue]:
     found = []
     arrivals = run.arrivals()
     planned = sum(int(series.planned.sum()) for series in arrivals.values())
@@ -94,20 +94,20 @@ def _delivery(run: Run) -> list[Flaw]:
     everyone = run.balance().planned
     if everyone and dropped / everyone > MOST_DROPPED_RATIO:
         found.append(
-            Flaw(
+            ValidityIssue(
                 "not_delivered",
                 f"{format_count(dropped)} of {format_count(everyone)} planned customers "
                 f"({format_ratio(dropped / everyone)}) were never sent or were broken off by us",
             )
         )
         found += [
-            Flaw("script", f"a journey or the driver raised {_last_words(event.text)}")
+            ValidityIssue("script", f"a journey or the driver raised {_last_words(event.text)}")
             for event in run.events()
             if event.kind == "script_exception"
         ]
     if came != planned:
         found.append(
-            Flaw(
+            ValidityIssue(
                 "not_delivered",
                 f"{format_count(planned)} arrivals were planned, {format_count(came)} are accounted for",
             )
@@ -123,12 +123,14 @@ def _last_words(trace: str) -> str:
     return f"{trace.strip().splitlines()[-1]}{place}"
 
 
-def _health(run: Run) -> list[Flaw]:
+def _health(run: Run) -> list[ValidityIssue]:
     health = run.health()
     if not health:
         planned = any(series.planned.any() for series in run.arrivals().values())
         return (
-            [Flaw("unmeasured", "no worker of the load generator reported how it fared")] if planned else []
+            [ValidityIssue("unmeasured", "no worker of the load generator reported how it fared")]
+            if planned
+            else []
         )
     found = []
     way_out = f"generate it with --workers {2 * max(run.meta.workers, 1)}, or on a machine of its own"
@@ -136,7 +138,7 @@ def _health(run: Run) -> list[Flaw]:
     late_us = quantile_estimate(lateness, 0.99).low_us if lateness.n else None
     if late_us is not None and late_us / 1e6 > MOST_LATE_P99_S:
         found.append(
-            Flaw(
+            ValidityIssue(
                 "slow",
                 f"the load generator was late: 1 start in 100 came {format_duration(late_us / 1e6)} or more "
                 f"after its time (limit {format_duration(MOST_LATE_P99_S)}); {way_out}",
@@ -146,7 +148,7 @@ def _health(run: Run) -> list[Flaw]:
         busy = _busy_ratio(seconds)
         if busy > MOST_BUSY_SECONDS_RATIO:
             found.append(
-                Flaw(
+                ValidityIssue(
                     "slow",
                     f"the load generator was too busy: worker {worker} used more than "
                     f"{format_ratio(BUSY_CPU_RATIO)} of a core in {format_ratio(busy)} of its seconds; "
@@ -161,19 +163,21 @@ def _busy_ratio(seconds: Sequence[HealthSecond]) -> float:
     return busy / len(seconds) if busy >= FEWEST_BUSY_SECONDS else 0.0
 
 
-def _records(run: Run) -> list[Flaw]:
+def _records(run: Run) -> list[ValidityIssue]:
     found = []
     missing = run.balance().in_flight_or_missing
     if missing:
         what = "have no outcome" if missing > 0 else "have more than one outcome"
-        found.append(Flaw("records", f"{format_count(abs(missing))} customers {what}", missing))
+        found.append(ValidityIssue("records", f"{format_count(abs(missing))} customers {what}", missing))
     lost = [event for event in run.events() if event.kind == "worker_lost"]
     gaps = [report.worker for report in run.workers() if report.missing or not report.final]
     if lost:
         found += [
-            Flaw("records", f"at {format_duration(event.at_s)} a worker was lost: {event.text}", missing)
+            ValidityIssue(
+                "records", f"at {format_duration(event.at_s)} a worker was lost: {event.text}", missing
+            )
             for event in lost
         ]
     elif gaps:
-        found.append(Flaw("records", f"reports of worker {', '.join(gaps)} are missing", missing))
+        found.append(ValidityIssue("records", f"reports of worker {', '.join(gaps)} are missing", missing))
     return found

@@ -3,9 +3,9 @@
 Rules, in this order:
 1. Interrupted by somebody               -> interrupted, whatever was measured.
 2. Ended by a rule                       -> fail when an abortOnFail threshold failed, else aborted.
-3. A threshold failed, and no flaw of the
+3. A threshold failed, and no issue of the
    run itself explains it                -> fail.
-4. A flaw of the run, a threshold nobody
+4. An issue of the run, a threshold nobody
    could judge, no thresholds at all     -> inconclusive. The shop is never blamed for the generator.
 5. Everything else                       -> pass. Warnings are mentioned and do not fail.
 """
@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from doorbuster.errors import ExitCode
-from doorbuster.gate.accumulate import Measured, customer_rate
+from doorbuster.gate.accumulate import RunMetrics, customer_rate
 from doorbuster.gate.decide import decide
-from doorbuster.gate.threshold_result import HasMetrics, Judgement, RateTally, Verdict
-from doorbuster.gate.validity import Flaw, explains, flaws
+from doorbuster.gate.threshold_result import HasMetrics, RateCounts, ThresholdResult, Verdict
+from doorbuster.gate.validity import ValidityIssue, explains, validity_issues
 from doorbuster.gate.wording import COUNTS, RATES
 from doorbuster.records.reader import Run
 from doorbuster.scenario.thresholds.language import Threshold
@@ -36,33 +36,37 @@ _COULD_NOT = {
 }
 
 
-def judge(run: Run, sections: Sequence[HasMetrics], thresholds: Sequence[Threshold]) -> tuple[Judgement, ...]:
+def judge(
+    run: Run, sections: Sequence[HasMetrics], thresholds: Sequence[Threshold]
+) -> tuple[ThresholdResult, ...]:
     """Every threshold judged on a run, in the order given.
 
     Args: sections: report sections, whose named metrics thresholds may use.
     """
-    measured = Measured(run, tuple(sections))
+    measured = RunMetrics(run, tuple(sections))
     return tuple(decide(threshold, measured.tally(threshold)) for threshold in thresholds)
 
 
-def verdict(run: Run, judgements: Sequence[Judgement]) -> Verdict:
+def verdict(run: Run, results: Sequence[ThresholdResult]) -> Verdict:
     """What is to be said about the run as a whole."""
     meta = run.meta
-    failed = [judgement for judgement in judgements if judgement.status == "fail"]
+    failed = [result for result in results if result.status == "fail"]
     if meta.status == "interrupted":
         return _interrupted(run)
     if meta.status == "aborted":
         return _aborted(run, failed)
-    found = flaws(run) if meta.status == "finished" else (Flaw("records", "the run has not ended yet"),)
-    shop_to_blame = [
-        judgement for judgement in failed if not any(explains(flaw, judgement) for flaw in found)
-    ]
+    found = (
+        validity_issues(run)
+        if meta.status == "finished"
+        else (ValidityIssue("records", "the run has not ended yet"),)
+    )
+    shop_to_blame = [result for result in failed if not any(explains(issue, result) for issue in found)]
     if shop_to_blame:
         shop_to_blame.sort(key=_rank)
-        reasons = (*(_reason(judgement) for judgement in shop_to_blame), *_also(found))
+        reasons = (*(_reason(result) for result in shop_to_blame), *_also(found))
         sentence = f"FAIL: {_failure(shop_to_blame)}"
         return Verdict("fail", sentence, reasons, ExitCode.FAIL)
-    return _without_failure(run, judgements, failed, found)
+    return _without_failure(run, results, failed, found)
 
 
 def _interrupted(run: Run) -> Verdict:
@@ -76,50 +80,53 @@ def _interrupted(run: Run) -> Verdict:
     return Verdict("interrupted", sentence, (_as_sentence(reason),), ExitCode.INTERRUPTED)
 
 
-def _aborted(run: Run, failed: Sequence[Judgement]) -> Verdict:
+def _aborted(run: Run, failed: Sequence[ThresholdResult]) -> Verdict:
     meta = run.meta
     reached = format_duration(min(run.recorded_s, meta.duration_s))
     stopped = f"The run was stopped after {reached}: {meta.status_reason}"
-    by_threshold = [judgement for judgement in failed if judgement.threshold.abort_on_fail]
+    by_threshold = [result for result in failed if result.threshold.abort_on_fail]
     if by_threshold:
-        reasons = (_as_sentence(stopped), *(_reason(judgement) for judgement in failed))
+        reasons = (_as_sentence(stopped), *(_reason(result) for result in failed))
         return Verdict("fail", f"FAIL: {_failure(failed)}", reasons, ExitCode.FAIL)
     reason = meta.status_reason or "no reason was recorded"
     sentence = f"ABORTED: a safety rule ended the run early ({reason.rstrip('.')})."
-    return Verdict("aborted", sentence, tuple(_reason(judgement) for judgement in failed), ExitCode.ABORTED)
+    return Verdict("aborted", sentence, tuple(_reason(result) for result in failed), ExitCode.ABORTED)
 
 
 def _without_failure(
-    run: Run, judgements: Sequence[Judgement], failed: Sequence[Judgement], found: Sequence[Flaw]
+    run: Run,
+    results: Sequence[ThresholdResult],
+    failed: Sequence[ThresholdResult],
+    found: Sequence[ValidityIssue],
 ) -> Verdict:
     """Inconclusive or pass, when no failure can be laid at the shop's door."""
     unknown = [
-        judgement
-        for judgement in judgements
-        if judgement.status == "inconclusive" and judgement.threshold.severity == "fail"
+        result
+        for result in results
+        if result.status == "inconclusive" and result.threshold.severity == "fail"
     ]
-    reasons = [_as_sentence(flaw.sentence) for flaw in found]
-    reasons += [f"{_reason(judgement)} This may be the load generator's doing." for judgement in failed]
-    reasons += [_reason(judgement) for judgement in unknown]
-    if not judgements:
+    reasons = [_as_sentence(issue.sentence) for issue in found]
+    reasons += [f"{_reason(result)} This may be the load generator's doing." for result in failed]
+    reasons += [_reason(result) for result in unknown]
+    if not results:
         reasons.append("The scenario sets no thresholds, so there is nothing to hold the shop against.")
     if reasons:
         sentence = f"INCONCLUSIVE: {_doubt(found, unknown)}"
-        raised = any(flaw.kind == "script" for flaw in found)
+        raised = any(issue.kind == "script" for issue in found)
         code = ExitCode.SCRIPT_EXCEPTION if raised else ExitCode.INCONCLUSIVE
         return Verdict("inconclusive", sentence, tuple(reasons), code)
-    warned = [judgement for judgement in judgements if judgement.status == "warn"]
-    reasons = [_reason(judgement) for judgement in (*warned, *(j for j in judgements if _shaky(j)))]
-    return Verdict("pass", f"PASS: {_success(run, judgements, warned)}", tuple(reasons), ExitCode.PASS)
+    warned = [result for result in results if result.status == "warn"]
+    reasons = [_reason(result) for result in (*warned, *(j for j in results if _shaky(j)))]
+    return Verdict("pass", f"PASS: {_success(run, results, warned)}", tuple(reasons), ExitCode.PASS)
 
 
-def _shaky(judgement: Judgement) -> bool:
-    return judgement.status == "pass" and not judgement.certain
+def _shaky(result: ThresholdResult) -> bool:
+    return result.status == "pass" and not result.certain
 
 
-def _doubt(found: Sequence[Flaw], unknown: Sequence[Judgement]) -> str:
+def _doubt(found: Sequence[ValidityIssue], unknown: Sequence[ThresholdResult]) -> str:
     cannot = "the run cannot say whether the shop holds, because"
-    kinds = {flaw.kind for flaw in found}
+    kinds = {issue.kind for issue in found}
     if kinds & {"slow", "unmeasured"}:
         return f"{cannot} the load generator itself was not in order."
     if "script" in kinds:
@@ -134,41 +141,41 @@ def _doubt(found: Sequence[Flaw], unknown: Sequence[Judgement]) -> str:
     return f"{cannot} nothing was promised: the scenario has no thresholds."
 
 
-def _failure(failed: Sequence[Judgement]) -> str:
+def _failure(failed: Sequence[ThresholdResult]) -> str:
     lead = min(failed, key=_rank)
     others = len(failed) - 1
     more = "" if not others else f"; {others} more threshold{'s' if others > 1 else ''} failed"
     return f"{_headline(lead)}{more}."
 
 
-def _rank(judgement: Judgement) -> int:
-    metric = judgement.threshold.metric
+def _rank(result: ThresholdResult) -> int:
+    metric = result.threshold.metric
     return _HEADLINES.index(metric) if metric in _HEADLINES else len(_HEADLINES)
 
 
-def _headline(judgement: Judgement) -> str:
+def _headline(result: ThresholdResult) -> str:
     """A failed threshold in words, from the customer's side."""
-    threshold, metric = judgement.threshold, judgement.threshold.metric
+    threshold, metric = result.threshold, result.threshold.metric
     where = _where(threshold)
-    if judgement.observed is not None and metric in _COULD_NOT:
-        k = judgement.n - round(judgement.observed * judgement.n)
-        return f"{_per_hundred(k, judgement.n)} {_COULD_NOT[metric]}{where}{_bracket(k, judgement.n)}"
-    if judgement.observed is not None and metric in RATES:
-        k, words = round(judgement.observed * judgement.n), RATES[metric]
-        return f"{_per_hundred(k, judgement.n)} {words.whom} {words.did}{where}{_bracket(k, judgement.n)}"
-    if judgement.observed is not None and metric in COUNTS and threshold.aggregation == "count":
-        return f"{format_count(judgement.observed)} {COUNTS[metric]}{where}"
-    return judgement.sentence.partition(". Required")[0]
+    if result.observed is not None and metric in _COULD_NOT:
+        k = result.n - round(result.observed * result.n)
+        return f"{_per_hundred(k, result.n)} {_COULD_NOT[metric]}{where}{_bracket(k, result.n)}"
+    if result.observed is not None and metric in RATES:
+        k, words = round(result.observed * result.n), RATES[metric]
+        return f"{_per_hundred(k, result.n)} {words.whom} {words.did}{where}{_bracket(k, result.n)}"
+    if result.observed is not None and metric in COUNTS and threshold.aggregation == "count":
+        return f"{format_count(result.observed)} {COUNTS[metric]}{where}"
+    return result.sentence.partition(". Required")[0]
 
 
-def _success(run: Run, judgements: Sequence[Judgement], warned: Sequence[Judgement]) -> str:
-    met = sum(judgement.status == "pass" for judgement in judgements)
+def _success(run: Run, results: Sequence[ThresholdResult], warned: Sequence[ThresholdResult]) -> str:
+    met = sum(result.status == "pass" for result in results)
     kept = (
         "the one threshold was met"
-        if met == 1 == len(judgements)
-        else f"{met} of {len(judgements)} thresholds were met"
+        if met == 1 == len(results)
+        else f"{met} of {len(results)} thresholds were met"
     )
-    if met == len(judgements) > 1:
+    if met == len(results) > 1:
         kept = f"all {met} thresholds were met"
     warnings = "" if not warned else f", {len(warned)} gave a warning"
     rows = run.customers()
@@ -176,7 +183,7 @@ def _success(run: Run, judgements: Sequence[Judgement], warned: Sequence[Judgeme
         ("can_order", "customers who wanted to order could"),
         ("can_browse", "customers could browse"),
     ):
-        rate: RateTally = customer_rate(metric, rows)
+        rate: RateCounts = customer_rate(metric, rows)
         if rate.n:
             return f"{_per_hundred(rate.k, rate.n)} {who}{_bracket(rate.k, rate.n)}; {kept}{warnings}."
     return f"{kept}{warnings}."
@@ -206,12 +213,12 @@ def _where(threshold: Threshold) -> str:
     return f" ({chosen})" if chosen else ""
 
 
-def _reason(judgement: Judgement) -> str:
-    return judgement.sentence
+def _reason(result: ThresholdResult) -> str:
+    return result.sentence
 
 
-def _also(found: Sequence[Flaw]) -> tuple[str, ...]:
-    return tuple(f"Besides, {flaw.sentence}; this does not explain the failure." for flaw in found)
+def _also(found: Sequence[ValidityIssue]) -> tuple[str, ...]:
+    return tuple(f"Besides, {issue.sentence}; this does not explain the failure." for issue in found)
 
 
 def _as_sentence(text: str) -> str:

@@ -1,4 +1,4 @@
-"""From sections, judgements and a verdict to what people and programs read. Works nothing out itself."""
+"""From sections, results and a verdict to what people and programs read. Works nothing out itself."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from doorbuster.errors import AnalysisError, RecordError
-from doorbuster.gate import Judgement, Verdict
+from doorbuster.gate import ThresholdResult, Verdict
 from doorbuster.records.reader import Run
 from doorbuster.report.render.html import render_page
 from doorbuster.report.render.junit import render_junit
@@ -23,7 +23,7 @@ from doorbuster.report.section import Section
 def write_report(
     run: Run,
     sections: Sequence[Section],
-    judgements: Sequence[Judgement],
+    results: Sequence[ThresholdResult],
     verdict: Verdict,
     folder: Path,
     *,
@@ -35,10 +35,10 @@ def write_report(
     Raises: RecordError when a file cannot be written.
     """
     texts = {
-        "index.html": render_page(run, sections, judgements, verdict, problems),
-        "summary.md": render_markdown(run, sections, judgements, verdict),
-        "junit.xml": render_junit(run.meta, judgements, verdict),
-        "summary.json": render_json(run, sections, judgements, verdict, problems),
+        "index.html": render_page(run, sections, results, verdict, problems),
+        "summary.md": render_markdown(run, sections, results, verdict),
+        "junit.xml": render_junit(run.meta, results, verdict),
+        "summary.json": render_json(run, sections, results, verdict, problems),
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ from doorbuster.scenario.target.merchants import merchant_rules
 from doorbuster.scenario.target.target import HIGHEST_SEED, Target, is_loopback, parse_url
 from doorbuster.scenario.thresholds.language import (
     Threshold,
-    parse_subject,
+    parse_metric_selector,
     read_thresholds,
     thresholds_schema,
 )
@@ -219,7 +219,7 @@ def _tags_name_who_comes(thresholds: object, channels: object) -> Iterator[Fault
         ],
     }
     for key in thresholds:
-        subject = attempt(parse_subject, str(key))
+        subject = attempt(parse_metric_selector, str(key))
         for name, value in subject.tags if subject else ():
             if name in come and come[name] and value not in come[name]:
                 rule = f"names a {name} that this scenario does not have"
@@ -244,7 +244,7 @@ def _phases_exist(thresholds: object, demand: object) -> Iterator[Fault]:
         return
     names = [phase.name for phase in phases_of_curve(known.rate_curve)]
     for key in thresholds:
-        subject = attempt(parse_subject, str(key))
+        subject = attempt(parse_metric_selector, str(key))
         for name, value in subject.tags if subject else ():
             if name == "phase" and value not in names:
                 rule = "names a phase that the curve of this scenario does not have"

@@ -62,17 +62,17 @@ def effective_n(n: int, blocks: int, effect: float, *, confidence: float) -> flo
 
 
 def planned_design_effect(k: NDArray[np.float64], n: NDArray[np.float64]) -> float:
-    """The design effect of shares k/n of neighbouring stretches, a planned trend left out; at least 1.
+    """The design effect of shares k/n of neighbouring blocks, a planned trend left out; at least 1.
 
     D = [B / (2 (B - 1)) * sum over i of (e_(i+1) - e_i)^2 / N^2] / [P (1 - P) / N]
-    e_i = k_i - P n_i,  k_i of the n_i requests of stretch i,  P = sum k_i / N
+    e_i = k_i - P n_i,  k_i of the n_i requests of block i,  P = sum k_i / N
 
-    Args: k, n: shape (stretches,), in order of time; stretches without requests are left out.
+    Args: k, n: shape (blocks,), in order of time; blocks without requests are left out.
     """
     used = n > 0
     k, n = k[used], n[used]
     if n.size < 2:
-        raise ValueError(f"a design effect needs at least 2 stretches with requests (got {n.size})")
+        raise ValueError(f"a design effect needs at least 2 blocks with requests (got {n.size})")
     total = float(n.sum())
     ratio = float(k.sum()) / total
     chance = ratio * (1 - ratio) / total
@@ -84,9 +84,9 @@ def planned_design_effect(k: NDArray[np.float64], n: NDArray[np.float64]) -> flo
 
 
 def planned_effective_n(k: NDArray[np.float64], n: NDArray[np.float64], *, confidence: float) -> float:
-    """Independent trials that those of stretches in order of time are worth, a planned trend left out.
+    """Independent trials that those of blocks in order of time are worth, a planned trend left out.
 
-    Successive differences of B stretches are worth 2 (B - 1) / 3 degrees of freedom.
+    Successive differences of B blocks are worth 2 (B - 1) / 3 degrees of freedom.
     """
     used = int(np.count_nonzero(n))
     worth = 2 * (used - 1) // 3 + 1

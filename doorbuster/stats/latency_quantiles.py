@@ -4,8 +4,8 @@ load follows a plan.
 Rules of this module:
 - A request that was given up is a lower bound: quantiles look past it (Kaplan and Meier). Where too many were
   given up, only "at least" is known.
-- The interval is widened by how much stretches of time differ beyond chance. A change that the plan makes (a
-  ramp) is no such scatter: it is measured between neighbouring stretches, and drops out.
+- The interval is widened by how much blocks of time differ beyond chance. A change that the plan makes (a
+  ramp) is no such scatter: it is measured between neighbouring time blocks, and drops out.
 - Below the sample that a quantile needs there is no value, only the reason.
 """
 
@@ -26,22 +26,22 @@ from doorbuster.stats.proportion import CONFIDENCE
 from doorbuster.stats.quantile import minimum_n, order_statistic_ranks
 from doorbuster.units import format_count
 
-MOST_STRETCHES = 30
+MAX_TIME_BLOCKS = 30
 Floats = NDArray[np.float64]
 K = TypeVar("K", bound=Hashable)
 _NOTHING = Histogram.empty()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stretch:
-    """The requests due in one stretch of time: those answered, and those given up at the time of leaving."""
+class TimeBlock:
+    """The requests due in one block of time: those answered, and those given up at the time of leaving."""
 
     answered: Histogram
     given_up: Histogram
 
 
 @dataclass(frozen=True, slots=True)
-class ResponseQuantile:
+class LatencyQuantile:
     """The p-quantile in us with its 95 % interval low..high.
 
     `value_us` is None when this many requests cannot show it; `reason` then says how many are needed.
@@ -60,26 +60,26 @@ class ResponseQuantile:
     reason: str = ""
 
 
-def response_quantiles(
-    stretches: Sequence[Stretch], shares: Sequence[float], *, confidence: float = CONFIDENCE
-) -> tuple[ResponseQuantile, ...]:
-    """Quantiles of everything in the stretches together, one for each share.
+def latency_quantiles(
+    time_blocks: Sequence[TimeBlock], shares: Sequence[float], *, confidence: float = CONFIDENCE
+) -> tuple[LatencyQuantile, ...]:
+    """Quantiles of everything in the time blocks together, one for each share.
 
     Args:
-        stretches: equal lengths of time, in order, without gaps; ten at least for an interval. More than
-            `MOST_STRETCHES` are joined, so that each is long against the memory of the queue.
+        time_blocks: equal lengths of time, in order, without gaps; ten at least for an interval. More than
+            `MAX_TIME_BLOCKS` are joined, so that each is long against the memory of the queue.
         shares: in 0..1, both excluded.
     """
-    pool = _Pool.of(stretches)
+    pool = _Pool.of(time_blocks)
     return tuple(_quantile(pool, p, confidence) for p in shares)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pool:
-    """The requests of all stretches together, and what each stretch has of them.
+    """The requests of all time blocks together, and what each time block has of them.
 
-    cells: stretch * BINS + bin of its answers, ascending; up_to: answers in the cells before each and in all.
-    block: where each stretch belongs; total: answered and given up of each block.
+    cells: time block * BINS + bin of its answers, ascending; up_to: answers before each cell, and in all.
+    block: where each time block belongs; total: answered and given up of each block.
     """
 
     answered: Histogram
@@ -91,14 +91,14 @@ class _Pool:
     curve: SurvivalCurve | None
 
     @classmethod
-    def of(cls, stretches: Sequence[Stretch]) -> _Pool:
-        blocks = min(MOST_STRETCHES, len(stretches))
-        block = np.arange(len(stretches)) * blocks // max(1, len(stretches))
-        answered = Histogram.empty().merge(*(stretch.answered for stretch in stretches))
-        given_up = Histogram.empty().merge(*(stretch.given_up for stretch in stretches))
-        cells = [stretch.answered.bins + at * BINS for at, stretch in enumerate(stretches)]
-        counts = [stretch.answered.bin_counts for stretch in stretches]
-        total = [stretch.answered.n + stretch.given_up.n for stretch in stretches]
+    def of(cls, time_blocks: Sequence[TimeBlock]) -> _Pool:
+        blocks = min(MAX_TIME_BLOCKS, len(time_blocks))
+        block = np.arange(len(time_blocks)) * blocks // max(1, len(time_blocks))
+        answered = Histogram.empty().merge(*(time_block.answered for time_block in time_blocks))
+        given_up = Histogram.empty().merge(*(time_block.given_up for time_block in time_blocks))
+        cells = [time_block.answered.bins + at * BINS for at, time_block in enumerate(time_blocks)]
+        counts = [time_block.answered.bin_counts for time_block in time_blocks]
+        total = [time_block.answered.n + time_block.given_up.n for time_block in time_blocks]
         return cls(
             answered,
             given_up,
@@ -111,8 +111,8 @@ class _Pool:
 
     def answered_within(self, limit: int) -> Floats:
         """How many answers of each block lie in bins up to this one."""
-        stretch = np.arange(self.block.size) * BINS
-        found = self.up_to[np.searchsorted(self.cells, [stretch, stretch + limit + 1])]
+        offset = np.arange(self.block.size) * BINS
+        found = self.up_to[np.searchsorted(self.cells, [offset, offset + limit + 1])]
         return np.bincount(self.block, weights=found[1] - found[0], minlength=self.total.size).astype(
             np.float64
         )
@@ -128,36 +128,36 @@ class _Pool:
         return CensoredEstimate(self.answered.quantile_us(p), None, None, self.n, 0, at_least=False)
 
 
-def _quantile(pool: _Pool, p: float, confidence: float) -> ResponseQuantile:
+def _quantile(pool: _Pool, p: float, confidence: float) -> LatencyQuantile:
     n, given_up = pool.n, pool.given_up.n
     needed = minimum_n(p, confidence=confidence)
     if n < needed:
         reason = f"needs {format_count(needed)} requests, there were {format_count(n)}"
-        return ResponseQuantile(p, None, None, None, n, given_up, False, 0.0, reason)
+        return LatencyQuantile(p, None, None, None, n, given_up, False, 0.0, reason)
     found = pool.value(p)
     assert found.value_us is not None, "there are requests"
     value_us, at_least = float(found.value_us), found.at_least
     independent = _independent(pool, value_us, confidence)
     if independent is None:
-        reason = f"an interval needs requests in {FEWEST_BLOCKS} stretches of time"
-        return ResponseQuantile(p, value_us, None, None, n, given_up, at_least, 0.0, reason)
+        reason = f"an interval needs requests in {FEWEST_BLOCKS} blocks of time"
+        return LatencyQuantile(p, value_us, None, None, n, given_up, at_least, 0.0, reason)
     if pool.curve is not None:
         past = censored_quantile(pool.curve.widened(n / independent), p)
         low_us, high_us = past.low_us, past.high_us
     else:
         low_us, high_us = _bounds(pool.answered, p, independent, confidence)
     reason = "" if high_us is not None or at_least else "too few independent requests for an upper end"
-    return ResponseQuantile(p, value_us, low_us, high_us, n, given_up, at_least, independent, reason)
+    return LatencyQuantile(p, value_us, low_us, high_us, n, given_up, at_least, independent, reason)
 
 
 def _independent(pool: _Pool, value_us: float, confidence: float) -> float | None:
-    """Independent requests that all are worth; None with requests in too few stretches to tell."""
+    """Independent requests that all are worth; None with requests in too few time blocks to tell."""
     if int(np.count_nonzero(pool.total)) < FEWEST_BLOCKS:
         return None
     limit = int(bin_index([round(value_us)])[0])
     top = int(pool.answered.bins[-1]) if pool.answered.bins.size else 0
     if limit >= top:
-        limit = top - 1  # everything is up to the maximum in every stretch, which tells nothing
+        limit = top - 1  # everything is up to the maximum in every time block, which tells nothing
     return planned_effective_n(pool.answered_within(limit), pool.total, confidence=confidence)
 
 
@@ -171,18 +171,18 @@ def _bounds(answered: Histogram, p: float, independent: float, confidence: float
     return [None if low is None else float(low), None if high is None else float(high)]
 
 
-def stretches_by(
+def time_blocks_by(
     found: Mapping[tuple[tuple[K, str], int], Histogram], buckets: range
-) -> dict[K, list[Stretch]]:
-    """What `run.histograms_by(lambda s: (group, s.outcome), kind, bucket_s)` gives, as stretches by group.
+) -> dict[K, list[TimeBlock]]:
+    """What `run.histograms_by(lambda s: (group, s.outcome), kind, bucket_s)` gives, as time blocks by group.
 
-    Args: buckets: which of them, in order; a bucket without requests is an empty stretch. Failed requests
+    Args: buckets: which of them, in order; a bucket without requests is an empty time block. Failed requests
         are left out: they are neither answers nor patience.
     """
     names = dict.fromkeys(name for (name, outcome), _ in found if outcome != "failed")
     return {
         name: [
-            Stretch(found.get(((name, "ok"), at), _NOTHING), found.get(((name, "abandoned"), at), _NOTHING))
+            TimeBlock(found.get(((name, "ok"), at), _NOTHING), found.get(((name, "abandoned"), at), _NOTHING))
             for at in buckets
         ]
         for name in names

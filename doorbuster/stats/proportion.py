@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from doorbuster.stats.design_effect import FEWEST_BLOCKS, design_effect, effective_n, planned_effective_n
 
 CONFIDENCE = 0.95
-STRETCHES = 30  # each is then long against the memory of a queue in a run of minutes
+TIME_BLOCKS = 30  # each is then long against the memory of a queue in a run of minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +124,10 @@ def timed_proportion(
     return ProportionEstimate(positive, total, ratio, low, high, independent)
 
 
-def in_stretches(
-    counts: Iterable[tuple[int, int, int]], *, most: int = STRETCHES
+def in_time_blocks(
+    counts: Iterable[tuple[int, int, int]], *, most: int = TIME_BLOCKS
 ) -> tuple[tuple[int, int], ...]:
-    """Counts of (second, successes, trials) in any order, as at most so many equal stretches: (k, n) each."""
+    """(k, n) of at most `most` equal blocks of time, from (second, successes, trials) in any order."""
     seen = np.array(sorted(counts), np.int64).reshape(-1, 3)
     if not seen.size:
         return ()

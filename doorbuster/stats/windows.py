@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from doorbuster.stats.censored import SurvivalCurve, censored_quantile, survival_curve
-from doorbuster.stats.latency_quantiles import ResponseQuantile, Stretch
+from doorbuster.stats.latency_quantiles import LatencyQuantile, TimeBlock
 from doorbuster.stats.quantile import minimum_n, quantile_estimate
 from doorbuster.units import format_count
 
@@ -28,25 +28,25 @@ class Slow:
     limit_name: str
 
 
-def window_quantiles(window: Stretch, shares: Sequence[float]) -> tuple[ResponseQuantile, ...]:
+def window_quantiles(window: TimeBlock, shares: Sequence[float]) -> tuple[LatencyQuantile, ...]:
     """Quantiles of the requests due in one window, with intervals; no value for too few of them."""
     curve = survival_curve(window.answered, window.given_up) if window.given_up.n else None
     return tuple(_quantile(window, curve, p) for p in shares)
 
 
-def _quantile(window: Stretch, curve: SurvivalCurve | None, p: float) -> ResponseQuantile:
+def _quantile(window: TimeBlock, curve: SurvivalCurve | None, p: float) -> LatencyQuantile:
     n, given_up = window.answered.n + window.given_up.n, window.given_up.n
     needed = minimum_n(p)
     if n < needed:
         reason = f"needs {format_count(needed)} requests, there were {format_count(n)}"
-        return ResponseQuantile(p, None, None, None, n, given_up, False, 0.0, reason)
+        return LatencyQuantile(p, None, None, None, n, given_up, False, 0.0, reason)
     if curve is not None:
         past = censored_quantile(curve, p)
         ends = (past.value_us, past.low_us, past.high_us)
-        return ResponseQuantile(p, *ends, n, given_up, past.at_least, float(n))
+        return LatencyQuantile(p, *ends, n, given_up, past.at_least, float(n))
     found = quantile_estimate(window.answered, p)
     ends = (found.value_us, found.low_us, found.high_us)
-    return ResponseQuantile(p, *ends, n, 0, False, float(n))
+    return LatencyQuantile(p, *ends, n, 0, False, float(n))
 
 
 def find_slow(p95_ms: Sequence[float | None], width_s: float, *, bound_ms: float | None) -> Slow:

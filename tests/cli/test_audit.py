@@ -70,7 +70,7 @@ def audit(doorbuster, run, tmp_path):
     return call
 
 
-def judgements(run) -> dict[str, str]:
+def results(run) -> dict[str, str]:
     """Threshold -> status, as the report for machines has it."""
     told = json.loads((run / "summary.json").read_text(encoding="utf-8"))
     return {row["metric"]: row["status"] for row in told["thresholds"]}
@@ -81,7 +81,7 @@ def test_good_books_become_part_of_the_run_and_its_report(audit, run):
     assert "2 orders, 2 of this run; stock of 1 articles" in done.stdout, done.stderr
     assert "Yes: all 2 acknowledged orders are in the shop's books exactly once" in done.stdout
     assert (run / "index.html").is_file()
-    assert set(judgements(run).values()) == {"pass"}
+    assert set(results(run).values()) == {"pass"}
     with Run.open(run) as recorded:
         assert [order.order_ref for order in recorded.ledger().orders] == ["A1", "A2"]
         assert recorded.meta.status == "finished"
@@ -93,14 +93,14 @@ def test_an_order_that_is_not_there_and_a_lamp_too_many_fail_the_run(audit, run)
     done = audit(one, "sku,opening,on_hand\nLAMP,1,-1\n")
     assert done.returncode == 99, done.stdout + done.stderr
     assert "1 was lost" in done.stdout
-    assert set(judgements(run).values()) == {"fail"}
+    assert set(results(run).values()) == {"fail"}
 
 
 @pytest.mark.truth
 def test_without_stock_overselling_is_unknown_and_never_a_pass(audit, run):
     done = audit(ORDERS)
     assert "Whether anything was oversold nobody knows" in done.stdout, done.stderr
-    assert judgements(run) == {"orders_lost": "pass", "oversold_units": "inconclusive"}
+    assert results(run) == {"orders_lost": "pass", "oversold_units": "inconclusive"}
 
 
 @pytest.mark.truth

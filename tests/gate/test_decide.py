@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from doorbuster.gate import CountTally, RateTally, TrendTally, Unknown, ValueTally, decide, format_margin
+from doorbuster.gate import CounterTotal, NoData, RateCounts, SectionValue, TrendCounts, decide, format_margin
 from doorbuster.records.histogram import Histogram
 from doorbuster.scenario.thresholds.language import Threshold, read_thresholds
 
@@ -17,8 +17,8 @@ def threshold(subject: str, expression: str, **options) -> Threshold:
     return read_thresholds({subject: [entry]})[0]
 
 
-def trend(answered_ms, given_up_ms=()) -> TrendTally:
-    return TrendTally(
+def trend(answered_ms, given_up_ms=()) -> TrendCounts:
+    return TrendCounts(
         Histogram.from_values(np.array(answered_ms, dtype=float) * 1000),
         Histogram.from_values(np.array(given_up_ms, dtype=float) * 1000) if len(given_up_ms) else EMPTY,
     )
@@ -34,12 +34,12 @@ def status(subject: str, expression: str, tally, **options) -> str:
 @pytest.mark.parametrize(
     ("subject", "expression", "tally"),
     [
-        ("http_req_duration", "p(95)<800ms", TrendTally(EMPTY, EMPTY)),
-        ("http_req_duration", "max<800ms", TrendTally(EMPTY, EMPTY)),
-        ("can_order", "rate>=99%", RateTally(0, 0)),
-        ("http_req_failed", "rate<1%", RateTally(0, 0)),
-        ("orders_lost", "count==0", CountTally(0, 0, 60.0)),
-        ("oversold_units", "count==0", Unknown("the shop's books were not read")),
+        ("http_req_duration", "p(95)<800ms", TrendCounts(EMPTY, EMPTY)),
+        ("http_req_duration", "max<800ms", TrendCounts(EMPTY, EMPTY)),
+        ("can_order", "rate>=99%", RateCounts(0, 0)),
+        ("http_req_failed", "rate<1%", RateCounts(0, 0)),
+        ("orders_lost", "count==0", CounterTotal(0, 0, 60.0)),
+        ("oversold_units", "count==0", NoData("the shop's books were not read")),
     ],
 )
 def test_nothing_to_judge_is_never_a_pass(subject, expression, tally):
@@ -58,8 +58,8 @@ def test_one_sample_is_its_own_maximum():
 
 
 def test_one_customer_cannot_decide_a_rate():
-    assert status("can_order", "rate>=99%", RateTally(1, 1)) == "inconclusive"
-    assert status("can_order", "rate>=99%", RateTally(0, 1)) == "fail"  # at most 97.5 % even so
+    assert status("can_order", "rate>=99%", RateCounts(1, 1)) == "inconclusive"
+    assert status("can_order", "rate>=99%", RateCounts(0, 1)) == "fail"  # at most 97.5 % even so
 
 
 # Quantiles and their minimum n
@@ -111,7 +111,7 @@ def test_a_time_that_cannot_be_told_from_the_bound_is_the_bound(expression, expe
 )
 def test_a_rate_exactly_at_its_bound_is_not_turned_over_by_rounding(expression, expected):
     assert 0.999 < 99.9 / 100  # the trap: the parsed bound is one bit above 999/1000
-    assert status("can_order", expression, RateTally(9990, 10000)) == expected
+    assert status("can_order", expression, RateCounts(9990, 10000)) == expected
 
 
 @pytest.mark.parametrize(
@@ -122,12 +122,12 @@ def test_a_rate_exactly_at_its_bound_is_not_turned_over_by_rounding(expression, 
     ],
 )  # fmt: skip
 def test_a_count_is_exact(expression, count, expected):
-    judged = decide(threshold("orders_lost", expression), CountTally(count, 100, 60.0))
+    judged = decide(threshold("orders_lost", expression), CounterTotal(count, 100, 60.0))
     assert (judged.status, judged.observed, judged.low, judged.certain) == (expected, count, None, True)
 
 
 def test_a_counter_has_a_rate_over_the_run():
-    judged = decide(threshold("http_reqs", "rate>28/s"), CountTally(1800, 1800, 60.0))
+    judged = decide(threshold("http_reqs", "rate>28/s"), CounterTotal(1800, 1800, 60.0))
     assert (judged.status, judged.observed, judged.margin) == ("pass", 30.0, 2.0)
 
 
@@ -135,31 +135,31 @@ def test_a_counter_has_a_rate_over_the_run():
 
 
 def test_zero_errors_of_ten_pass_with_the_remark_that_ten_prove_little():
-    judged = decide(threshold("http_req_failed", "rate<1%"), RateTally(0, 10))
+    judged = decide(threshold("http_req_failed", "rate<1%"), RateCounts(0, 10))
     assert (judged.status, judged.certain, judged.observed) == ("pass", False, 0.0)
     assert judged.high == pytest.approx(0.3085, abs=1e-4)
     assert "Not certain" in judged.sentence
 
 
 def test_all_of_n_pass_with_the_lower_end_of_the_interval_shown():
-    judged = decide(threshold("can_order", "rate>=99%"), RateTally(1000, 1000))
+    judged = decide(threshold("can_order", "rate>=99%"), RateCounts(1000, 1000))
     assert (judged.status, judged.certain) == ("pass", True)
     assert judged.sentence.startswith("100.0 % of the customers who wanted to order could (1,000 of 1,000, ")
 
 
 def test_the_remark_shows_on_which_side_of_the_bound_the_interval_ends():
-    judged = decide(threshold("can_browse", "rate>=99%"), RateTally(865, 868))
+    judged = decide(threshold("can_browse", "rate>=99%"), RateCounts(865, 868))
     assert "95 % interval 99.0 % to 99.9 %" in judged.sentence
     assert "Not certain: the interval reaches to 98.993 %," in judged.sentence
 
 
 def test_a_spotless_record_of_five_is_too_small_to_pass():
-    assert status("can_order", "rate>=99%", RateTally(5, 5)) == "inconclusive"
-    assert status("can_order", "rate>=99%", RateTally(6, 6)) == "pass"
+    assert status("can_order", "rate>=99%", RateCounts(5, 5)) == "inconclusive"
+    assert status("can_order", "rate>=99%", RateCounts(6, 6)) == "pass"
 
 
 def test_a_single_unlucky_customer_does_not_fail_a_small_run():
-    judged = decide(threshold("can_order", "rate>=99%"), RateTally(29, 30))
+    judged = decide(threshold("can_order", "rate>=99%"), RateCounts(29, 30))
     assert judged.status == "inconclusive"
     assert judged.sentence.endswith(
         "So few that one customer or request decides: this bound needs at least 100, there were 30."
@@ -167,19 +167,19 @@ def test_a_single_unlucky_customer_does_not_fail_a_small_run():
 
 
 def test_a_small_run_fails_when_chance_cannot_explain_it():
-    assert status("can_order", "rate>=99%", RateTally(20, 30)) == "fail"
+    assert status("can_order", "rate>=99%", RateCounts(20, 30)) == "fail"
 
 
 def test_with_room_for_one_exception_the_estimate_decides():
-    assert status("can_order", "rate>=99%", RateTally(99, 100)) == "pass"
-    assert status("can_order", "rate>=99%", RateTally(98, 100)) == "fail"
-    assert status("http_req_failed", "rate<1%", RateTally(1, 100)) == "inconclusive"  # strict: needs 101
-    assert status("http_req_failed", "rate<1%", RateTally(1, 101)) == "pass"
+    assert status("can_order", "rate>=99%", RateCounts(99, 100)) == "pass"
+    assert status("can_order", "rate>=99%", RateCounts(98, 100)) == "fail"
+    assert status("http_req_failed", "rate<1%", RateCounts(1, 100)) == "inconclusive"  # strict: needs 101
+    assert status("http_req_failed", "rate<1%", RateCounts(1, 101)) == "pass"
 
 
 @pytest.mark.parametrize(("expression", "k"), [("rate>=100%", 29), ("rate<=0%", 1), ("rate==0", 1)])
 def test_a_bound_without_room_fails_at_the_first_exception(expression, k):
-    assert status("can_order", expression, RateTally(k, 30)) == "fail"
+    assert status("can_order", expression, RateCounts(k, 30)) == "fail"
 
 
 # Customers who left before the answer
@@ -219,9 +219,9 @@ def test_leaving_early_does_not_make_a_shop_look_fast():
 
 
 def test_a_warning_never_fails():
-    assert status("can_order", "rate>=99%", RateTally(50, 100), severity="warn") == "warn"
-    assert status("can_order", "rate>=99%", RateTally(100, 100), severity="warn") == "pass"
-    assert status("can_order", "rate>=99%", RateTally(0, 0), severity="warn") == "inconclusive"
+    assert status("can_order", "rate>=99%", RateCounts(50, 100), severity="warn") == "warn"
+    assert status("can_order", "rate>=99%", RateCounts(100, 100), severity="warn") == "pass"
+    assert status("can_order", "rate>=99%", RateCounts(0, 0), severity="warn") == "inconclusive"
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_a_warning_never_fails():
 )
 def test_the_margin_of_a_rate_is_in_points(expression, k, text):
     bound = threshold("can_order", expression)
-    assert format_margin(bound, decide(bound, RateTally(k, 1000)).margin) == text
+    assert format_margin(bound, decide(bound, RateCounts(k, 1000)).margin) == text
 
 
 def test_the_margin_of_a_time_is_a_time():
@@ -241,8 +241,8 @@ def test_the_margin_of_a_time_is_a_time():
 
 def test_a_value_worked_out_by_a_section_is_judged_like_any_other():
     own = threshold("can_order", "rate>=50%").model_copy(update={"metric": "own_metric"})
-    assert decide(own, ValueTally(0.6, 0.55, 0.65, 1000, at_least=False)).status == "pass"
-    unsure = decide(own, ValueTally(0.6, 0.45, 0.75, 10, at_least=False))
+    assert decide(own, SectionValue(0.6, 0.55, 0.65, 1000, at_least=False)).status == "pass"
+    unsure = decide(own, SectionValue(0.6, 0.45, 0.75, 10, at_least=False))
     assert (unsure.status, unsure.certain) == ("pass", False)
 
 

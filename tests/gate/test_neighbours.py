@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from doorbuster.gate.decide import decide
-from doorbuster.gate.threshold_result import RateTally, TrendTally
+from doorbuster.gate.threshold_result import RateCounts, TrendCounts
 from doorbuster.records.histogram import Histogram
 from doorbuster.scenario.thresholds.language import read_thresholds
-from doorbuster.stats.latency_quantiles import Stretch
+from doorbuster.stats.latency_quantiles import TimeBlock
 
 MU_PER_S, LENGTH_S, STRETCHES, RUNS = 100.0, 300.0, 30, 300
 NOBODY = Histogram.empty()
@@ -35,16 +35,16 @@ def slower_than_s(rho: float, p: float) -> float:
     return -math.log(1 - p) / (MU_PER_S * (1 - rho))
 
 
-def trend(due: np.ndarray, took: np.ndarray) -> TrendTally:
+def trend(due: np.ndarray, took: np.ndarray) -> TrendCounts:
     times_us, place = (took * 1e6).astype(np.int64), (due * STRETCHES / LENGTH_S).astype(int)
     parts = [Histogram.from_values(times_us[place == k]) for k in range(STRETCHES)]
-    return TrendTally(NOBODY.merge(*parts), NOBODY, tuple(Stretch(part, NOBODY) for part in parts))
+    return TrendCounts(NOBODY.merge(*parts), NOBODY, tuple(TimeBlock(part, NOBODY) for part in parts))
 
 
-def rate(due: np.ndarray, good: np.ndarray) -> RateTally:
+def rate(due: np.ndarray, good: np.ndarray) -> RateCounts:
     place = (due * STRETCHES / LENGTH_S).astype(int)
     n, k = np.bincount(place, minlength=STRETCHES), np.bincount(place[good], minlength=STRETCHES)
-    return RateTally(int(k.sum()), int(n.sum()), tuple(zip(k.tolist(), n.tolist(), strict=True)))
+    return RateCounts(int(k.sum()), int(n.sum()), tuple(zip(k.tolist(), n.tolist(), strict=True)))
 
 
 def covered(rho: float, p: float, kind: str, *, timed: bool) -> tuple[float, float]:
@@ -55,12 +55,12 @@ def covered(rho: float, p: float, kind: str, *, timed: bool) -> tuple[float, flo
         due, took = queue(rng, rho)
         if kind == "times":
             tally = trend(due, took)
-            tally = tally if timed else TrendTally(tally.answered, NOBODY)
+            tally = tally if timed else TrendCounts(tally.answered, NOBODY)
             judged = decide(promise("http_req_duration", f"p({100 * p:g})<={1e3 * truth_s:.6f}ms"), tally)
             truth = 1e3 * truth_s
         else:
             tally = rate(due, took <= truth_s)
-            tally = tally if timed else RateTally(tally.k, tally.n)
+            tally = tally if timed else RateCounts(tally.k, tally.n)
             judged, truth = decide(promise("served", f"rate>={p}"), tally), p
         hits += judged.low <= truth <= judged.high
         alarms += judged.status == "fail" and judged.certain

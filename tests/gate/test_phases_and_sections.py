@@ -31,12 +31,12 @@ def test_the_phases_of_a_run_are_judged_each_by_itself(peak):
         phase: judged(peak, f"can_order{{phase:{phase}}}", "rate>=95%")
         for phase in ("baseline", "peak", "after")
     }
-    assert {phase: judgement.status for phase, judgement in found.items()} == {
+    assert {phase: result.status for phase, result in found.items()} == {
         "baseline": "pass",
         "peak": "fail",
         "after": "pass",
     }
-    assert sum(judgement.n for judgement in found.values()) == judged(peak, "can_order", "rate>=95%").n
+    assert sum(result.n for result in found.values()) == judged(peak, "can_order", "rate>=95%").n
 
 
 @pytest.mark.parametrize("metric", ["http_req_duration", "service_time", "http_req_waiting"])

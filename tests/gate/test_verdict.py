@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from doorbuster.errors import ExitCode
-from doorbuster.gate import flaws, judge, verdict
+from doorbuster.gate import judge, validity_issues, verdict
 from doorbuster.records.batch import Event
 from doorbuster.scenario import read_scenario
 from doorbuster.scenario.thresholds.language import read_thresholds
@@ -19,13 +19,13 @@ def judged(run, thresholds=None):
         if thresholds is None
         else read_thresholds(thresholds)
     )
-    judgements = judge(run, (), wanted)
-    return judgements, verdict(run, judgements)
+    results = judge(run, (), wanted)
+    return results, verdict(run, results)
 
 
 def test_a_shop_that_holds_passes(open_peak):
-    judgements, found = judged(open_peak(**GOOD, rate_per_s=20.0))
-    assert {judgement.status for judgement in judgements} == {"pass"}
+    results, found = judged(open_peak(**GOOD, rate_per_s=20.0))
+    assert {result.status for result in results} == {"pass"}
     assert (found.status, found.exit_code) == ("pass", ExitCode.PASS)
     assert found.sentence.startswith("PASS: ")
     assert "customers who wanted to order could (95 % interval" in found.sentence
@@ -54,10 +54,8 @@ def test_without_thresholds_a_run_cannot_pass(open_peak):
 
 def test_a_threshold_nobody_can_judge_makes_the_run_inconclusive(open_peak):
     run = open_peak(**GOOD)
-    judgements, found = judged(
-        run, {"can_order": ["rate>=90%"], "http_req_duration{step:search}": ["p(95)<1s"]}
-    )
-    assert [judgement.status for judgement in judgements] == ["pass", "inconclusive"]
+    results, found = judged(run, {"can_order": ["rate>=90%"], "http_req_duration{step:search}": ["p(95)<1s"]})
+    assert [result.status for result in results] == ["pass", "inconclusive"]
     assert (found.status, found.exit_code) == ("inconclusive", ExitCode.INCONCLUSIVE)
     assert found.reasons == (
         (
@@ -168,12 +166,14 @@ def test_missing_customers_excuse_a_rate_only_if_they_could_turn_it(open_peak):
 
 
 def test_the_flaws_of_a_clean_run_are_none(open_peak):
-    assert flaws(open_peak(**GOOD)) == ()
+    assert validity_issues(open_peak(**GOOD)) == ()
 
 
 def test_a_busy_start_of_a_short_run_is_no_saturation(open_peak):
-    assert flaws(open_peak(**GOOD, duration_s=2, cpu_ratio=0.97)) == ()
-    assert [flaw.kind for flaw in flaws(open_peak(**GOOD, duration_s=3, cpu_ratio=0.97))] == ["slow"]
+    assert validity_issues(open_peak(**GOOD, duration_s=2, cpu_ratio=0.97)) == ()
+    assert [flaw.kind for flaw in validity_issues(open_peak(**GOOD, duration_s=3, cpu_ratio=0.97))] == [
+        "slow"
+    ]
 
 
 # Ends
@@ -212,8 +212,8 @@ def test_rates_and_counts_are_those_of_the_run_file(open_peak):
         "customers{channel:store}": ["count>0"], "http_req_failed": ["rate<50%"], "turned_away": ["rate<50%"],
         "http_req_failed{channel:store}": ["rate<50%"],
     }  # fmt: skip
-    judgements, _ = judged(run, wanted)
-    seen = {judgement.threshold.subject: judgement.observed for judgement in judgements}
+    results, _ = judged(run, wanted)
+    seen = {result.threshold.subject: result.observed for result in results}
     orders, customers = run.orders(), run.customers()
     acknowledged = [order for order in orders if order.answer == "acknowledged"]
     counts = run.request_counts(lambda series: (series.step, series.outcome))
@@ -254,8 +254,8 @@ def test_expected_response_chooses_answered_or_unanswered_requests(open_peak):
 
 
 def test_a_run_without_books_cannot_promise_that_no_order_is_lost(open_peak):
-    judgements, found = judged(open_peak(**GOOD, ledger=False), {"orders_lost": ["count==0"]})
-    assert judgements[0].status == "inconclusive"
+    results, found = judged(open_peak(**GOOD, ledger=False), {"orders_lost": ["count==0"]})
+    assert results[0].status == "inconclusive"
     assert found.status == "inconclusive"
 
 

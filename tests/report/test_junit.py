@@ -18,8 +18,8 @@ def suite_of(build_peak):
 
     def suite(thresholds, **changes) -> ET.Element:
         with Run.open(build_peak(**changes)) as run:
-            judgements = judge(run, [], read_thresholds(thresholds))
-            text = render_junit(run.meta, judgements, verdict(run, judgements))
+            results = judge(run, [], read_thresholds(thresholds))
+            text = render_junit(run.meta, results, verdict(run, results))
         return ET.fromstring(text.encode()).find("testsuite")
 
     return suite

@@ -43,8 +43,8 @@ def report(build_peak, tmp_path_factory):
                 if thresholds is None
                 else read_thresholds(thresholds)
             )
-            judgements = judge(run, found, wanted)
-            write_report(run, found, judgements, verdict(run, judgements), folder)
+            results = judge(run, found, wanted)
+            write_report(run, found, results, verdict(run, results), folder)
         return folder
 
     return write

@@ -9,7 +9,7 @@ import pytest
 
 from doorbuster.records.histogram import Histogram
 from doorbuster.stats.design_effect import planned_design_effect
-from doorbuster.stats.latency_quantiles import Stretch, response_quantiles
+from doorbuster.stats.latency_quantiles import TimeBlock, latency_quantiles
 from doorbuster.stats.quantile import minimum_n, quantile_estimate, quantile_over_seconds
 
 NOBODY = Histogram.empty()
@@ -20,7 +20,7 @@ def stretches_of(times_us, due_s, *, width_s, given_up=None):
     place = (due_s // width_s).astype(int)
     left = np.zeros(place.size, bool) if given_up is None else given_up
     return [
-        Stretch(
+        TimeBlock(
             Histogram.from_values(times_us[(place == k) & ~left]),
             Histogram.from_values(times_us[(place == k) & left]),
         )
@@ -44,7 +44,7 @@ def test_intervals_cover_the_quantile_of_a_queue(rho, p):
     rng, truth_us, hits = np.random.default_rng(7), -math.log(1 - p) / (100 * (1 - rho)) * 1e6, 0
     for _ in range(200):
         due, took = mm1(rng, rho, 240.0)
-        (found,) = response_quantiles(stretches_of((took * 1e6).astype(np.int64), due, width_s=8), [p])
+        (found,) = latency_quantiles(stretches_of((took * 1e6).astype(np.int64), due, width_s=8), [p])
         hits += found.low_us <= truth_us <= found.high_us
     assert 0.90 <= hits / 200 <= 1.0  # nominal 0.95; the standard error of 200 runs is 0.015
 
@@ -67,7 +67,7 @@ def test_a_planned_ramp_does_not_widen_the_interval(p):
     for _ in range(150):
         due, times_us, truth_us = ramped(rng, p)
         parts = stretches_of(times_us, due, width_s=4)
-        (found,) = response_quantiles(parts, [p])
+        (found,) = latency_quantiles(parts, [p])
         hits += found.low_us <= truth_us <= found.high_us
         by_bucket = {k: part.answered for k, part in enumerate(parts)}
         others = (
@@ -98,7 +98,7 @@ def test_customers_who_left_count_as_at_least():
     patience_us = rng.exponential(4e6, 6000)
     left = patience_us < true_us
     seen = np.where(left, patience_us, true_us).astype(np.int64)
-    (found,) = response_quantiles(stretches_of(seen, due, width_s=2, given_up=left), [0.9])
+    (found,) = latency_quantiles(stretches_of(seen, due, width_s=2, given_up=left), [0.9])
     truth_us = -math.log(0.1) * 1e6
     assert found.given_up == int(left.sum()) > 500
     assert found.low_us < truth_us < found.high_us
@@ -109,7 +109,7 @@ def test_customers_who_left_count_as_at_least():
 def test_when_most_left_only_a_lower_bound_is_known():
     due = np.arange(3000) / 50
     seen = np.full(3000, 2_000_000)
-    (found,) = response_quantiles(
+    (found,) = latency_quantiles(
         stretches_of(seen, due, width_s=2, given_up=np.arange(3000) % 10 > 0), [0.95]
     )
     assert found.at_least
@@ -121,14 +121,14 @@ def test_below_the_sample_it_needs_there_is_no_value_but_the_reason(p):
     needed = minimum_n(p)
     for n in (needed - 1, needed):
         due = np.linspace(0, 59.9, n)
-        (found,) = response_quantiles(stretches_of(np.full(n, 500), due, width_s=2), [p])
+        (found,) = latency_quantiles(stretches_of(np.full(n, 500), due, width_s=2), [p])
         assert (found.value_us is None) == (n < needed)
-    (found,) = response_quantiles([Stretch(NOBODY, NOBODY)] * 20, [p])
+    (found,) = latency_quantiles([TimeBlock(NOBODY, NOBODY)] * 20, [p])
     assert found.reason == f"needs {needed:,} requests, there were 0"
 
 
 def test_requests_in_few_stretches_have_a_value_and_no_interval():
-    parts = [Stretch(Histogram.from_values([5] * 500), NOBODY)] * 9
-    (found,) = response_quantiles(parts, [0.5])
+    parts = [TimeBlock(Histogram.from_values([5] * 500), NOBODY)] * 9
+    (found,) = latency_quantiles(parts, [0.5])
     assert (found.value_us, found.low_us, found.high_us) == (5, None, None)
-    assert found.reason == "an interval needs requests in 10 stretches of time"
+    assert found.reason == "an interval needs requests in 10 blocks of time"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from doorbuster.records.histogram import Histogram
-from doorbuster.stats.latency_quantiles import Stretch
+from doorbuster.stats.latency_quantiles import TimeBlock
 from doorbuster.stats.windows import Slow, find_slow, window_quantiles
 
 BASELINE = "three times the baseline"
@@ -36,15 +36,15 @@ def test_without_a_known_window_there_is_no_limit():
 
 
 def test_a_window_with_too_few_requests_shows_no_percentile():
-    few = Stretch(Histogram.from_values(range(1, 50)), Histogram.from_values(range(1, 10)))
+    few = TimeBlock(Histogram.from_values(range(1, 50)), Histogram.from_values(range(1, 10)))
     (found,) = window_quantiles(few, [0.95])
     assert (found.value_us, found.n, found.reason) == (None, 58, "needs 59 requests, there were 58")
 
 
 def test_requests_that_were_given_up_count_as_longer_than_they_lasted():
     answered = Histogram.from_values([1000] * 90)
-    assert window_quantiles(Stretch(answered, Histogram.empty()), [0.95])[0].value_us == 1000
-    (found,) = window_quantiles(Stretch(answered, Histogram.from_values([500] * 10)), [0.95])
+    assert window_quantiles(TimeBlock(answered, Histogram.empty()), [0.95])[0].value_us == 1000
+    (found,) = window_quantiles(TimeBlock(answered, Histogram.from_values([500] * 10)), [0.95])
     assert (found.value_us, found.n, found.at_least) == (1000.0, 100, False)
-    (found,) = window_quantiles(Stretch(answered, Histogram.from_values([4000] * 10)), [0.95])
+    (found,) = window_quantiles(TimeBlock(answered, Histogram.from_values([4000] * 10)), [0.95])
     assert found.at_least

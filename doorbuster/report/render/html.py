@@ -1,6 +1,6 @@
 """The page: one self-contained HTML file, the verdict first, every number with its n and interval.
 
-A function of the run, its sections, its judgements and the verdict. It works nothing out: the four facts
+A function of the run, its sections, its results and the verdict. It works nothing out: the four facts
 below the verdict are metrics that sections provide. It holds no script and loads nothing; a content security
 policy in the page makes sure of it, whatever a shop or a scenario put into its texts.
 """
@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from doorbuster import __version__
 from doorbuster.errors import AnalysisError
-from doorbuster.gate import Judgement, Verdict, format_bound, format_margin
+from doorbuster.gate import ThresholdResult, Verdict, format_bound, format_margin
 from doorbuster.records.metadata import Balance, RunMeta
 from doorbuster.records.reader import Run
 from doorbuster.report.figures.charts import chart_table, render_svg
@@ -77,7 +77,7 @@ class Part:
 class Row:
     """One line of the table of thresholds."""
 
-    judgement: Judgement
+    result: ThresholdResult
     name: str
     rule: str
     observed: str
@@ -96,7 +96,7 @@ class Pair:
 def render_page(
     run: Run,
     sections: Sequence[Section],
-    judgements: Sequence[Judgement],
+    results: Sequence[ThresholdResult],
     verdict: Verdict,
     problems: Sequence[AnalysisError] = (),
 ) -> str:
@@ -116,8 +116,8 @@ def render_page(
             lead=leading(ordered),
             facts=facts(metrics_by_name(ordered)),
             fixes=fixes(ordered),
-            thresholds_sentence=thresholds_sentence(judgements),
-            judgements=[threshold_row(judgement) for judgement in judgements],
+            thresholds_sentence=thresholds_sentence(results),
+            results=[threshold_row(result) for result in results],
             parts_of_page=parts,
             method=_method(meta),
             configuration=configuration(run),
@@ -211,38 +211,36 @@ def _broke(metrics: Mapping[str, Metric]) -> Fact:
     return Fact(label, started, f"after the start, for {format_metric(broken)}; {recovered}")
 
 
-def thresholds_sentence(judgements: Sequence[Judgement]) -> str:
+def thresholds_sentence(results: Sequence[ThresholdResult]) -> str:
     """How many of each result, in words."""
-    if not judgements:
+    if not results:
         return "The scenario sets no thresholds. Without them a run can show what happened, but not pass."
     words = {"pass": "met", "fail": "failed", "warn": "gave a warning", "inconclusive": "could not be judged"}
-    counts = [
-        (sum(judgement.status == status for judgement in judgements), text) for status, text in words.items()
-    ]
-    if counts[0][0] == len(judgements):
-        return "All of them." if len(judgements) > 1 else "The only one there is."
-    return f"Of {len(judgements)}: " + ", ".join(f"{count} {text}" for count, text in counts if count) + "."
+    counts = [(sum(result.status == status for result in results), text) for status, text in words.items()]
+    if counts[0][0] == len(results):
+        return "All of them." if len(results) > 1 else "The only one there is."
+    return f"Of {len(results)}: " + ", ".join(f"{count} {text}" for count, text in counts if count) + "."
 
 
-def threshold_row(judgement: Judgement) -> Row:
-    """One judgement as the texts of its line."""
-    threshold = judgement.threshold
+def threshold_row(result: ThresholdResult) -> Row:
+    """One result as the texts of its line."""
+    threshold = result.threshold
 
     def text(value: float | None) -> str:
         return "?" if value is None else format_bound(threshold, value)
 
-    observed = NOT_KNOWN if judgement.observed is None else text(judgement.observed)
-    counted = judgement.unit in ("count", "per_s") or threshold.aggregation in ("min", "max")
-    interval = "exact" if counted and judgement.observed is not None else NOT_KNOWN
-    if judgement.low is not None or judgement.high is not None:
-        interval = f"{text(judgement.low)} to {text(judgement.high)}"
+    observed = NOT_KNOWN if result.observed is None else text(result.observed)
+    counted = result.unit in ("count", "per_s") or threshold.aggregation in ("min", "max")
+    interval = "exact" if counted and result.observed is not None else NOT_KNOWN
+    if result.low is not None or result.high is not None:
+        interval = f"{text(result.low)} to {text(result.high)}"
     return Row(
-        judgement,
+        result,
         threshold.subject,
         threshold.expression,
-        f"≥ {observed}" if judgement.at_least else observed,
+        f"≥ {observed}" if result.at_least else observed,
         interval,
-        NOT_KNOWN if judgement.margin is None else format_margin(threshold, judgement.margin),
+        NOT_KNOWN if result.margin is None else format_margin(threshold, result.margin),
     )
 
 

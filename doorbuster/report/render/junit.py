@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
-from doorbuster.gate import Judgement, Verdict
+from doorbuster.gate import ThresholdResult, Verdict
 from doorbuster.records.metadata import RunMeta
 from doorbuster.report.render.text import clean
 
 
-def render_junit(meta: RunMeta, judgements: Sequence[Judgement], verdict: Verdict) -> str:
+def render_junit(meta: RunMeta, results: Sequence[ThresholdResult], verdict: Verdict) -> str:
     """The whole file as text, with its XML declaration."""
     name = clean(meta.title)
     suite = ET.Element("testsuite", name=name, hostname=clean(str(meta.machine.get("hostname", ""))))
@@ -25,8 +25,8 @@ def render_junit(meta: RunMeta, judgements: Sequence[Judgement], verdict: Verdic
     properties = ET.SubElement(suite, "properties")
     for key, value in (("run_id", meta.run_id), ("verdict", verdict.status), ("target", meta.target_url)):
         ET.SubElement(properties, "property", name=key, value=clean(value))
-    for judgement in judgements:
-        _case(suite, name, judgement)
+    for result in results:
+        _case(suite, name, result)
     if verdict.status not in ("pass", "fail") and not suite.findall("testcase/error"):
         case = ET.SubElement(suite, "testcase", classname=name, name="verdict", time="0")
         _child(case, "error", verdict.sentence, verdict.status, "\n".join(verdict.reasons))
@@ -42,19 +42,17 @@ def render_junit(meta: RunMeta, judgements: Sequence[Judgement], verdict: Verdic
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(suites, encoding="unicode")}\n'
 
 
-def _case(suite: ET.Element, classname: str, judgement: Judgement) -> None:
-    case = ET.SubElement(
-        suite, "testcase", classname=classname, name=clean(str(judgement.threshold)), time="0"
-    )
-    warns = judgement.threshold.severity == "warn"
-    if judgement.status == "fail":
-        _child(case, "failure", judgement.sentence, "threshold", judgement.sentence)
-    elif judgement.status == "inconclusive" and not warns:
-        _child(case, "error", judgement.sentence, "inconclusive", judgement.sentence)
+def _case(suite: ET.Element, classname: str, result: ThresholdResult) -> None:
+    case = ET.SubElement(suite, "testcase", classname=classname, name=clean(str(result.threshold)), time="0")
+    warns = result.threshold.severity == "warn"
+    if result.status == "fail":
+        _child(case, "failure", result.sentence, "threshold", result.sentence)
+    elif result.status == "inconclusive" and not warns:
+        _child(case, "error", result.sentence, "inconclusive", result.sentence)
     else:
-        word = "" if judgement.status == "pass" else f"WARNING ({judgement.status}): "
+        word = "" if result.status == "pass" else f"WARNING ({result.status}): "
         output = ET.SubElement(case, "system-out")
-        output.text = clean(f"{word}{judgement.sentence}")
+        output.text = clean(f"{word}{result.sentence}")
 
 
 def _child(case: ET.Element, tag: str, message: str, kind: str, text: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from doorbuster import __version__
 from doorbuster.errors import AnalysisError
-from doorbuster.gate import Judgement, Verdict
+from doorbuster.gate import ThresholdResult, Verdict
 from doorbuster.records.reader import Run
 from doorbuster.report.render.html import (
     SIGNS,
@@ -33,7 +33,7 @@ _ICONS = {"pass": "✅", "fail": "❌", "inconclusive": "❔", "warn": "⚠️",
 
 
 def render_markdown(
-    run: Run, sections: Sequence[Section], judgements: Sequence[Judgement], verdict: Verdict
+    run: Run, sections: Sequence[Section], results: Sequence[ThresholdResult], verdict: Verdict
 ) -> str:
     """A comment for a pull request: the verdict first, then facts, thresholds and one line per section."""
     meta = run.meta
@@ -48,9 +48,9 @@ def render_markdown(
     four = facts(metrics_by_name(ordered))
     lines += ["", _row(fact.label for fact in four), _row("---" for _ in four)]
     lines.append(_row(f"**{markdown_text(fact.value)}**<br>{markdown_text(fact.more)}" for fact in four))
-    if judgements:
+    if results:
         lines += ["", "| | Threshold | Observed | 95 % interval | n | Margin |", "|---|---|--:|--:|--:|--:|"]
-        lines += [_threshold(judgement) for judgement in judgements]
+        lines += [_threshold(result) for result in results]
     lines += [
         "",
         *(
@@ -67,19 +67,17 @@ def _row(cells: Any) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _threshold(judgement: Judgement) -> str:
-    row = threshold_row(judgement)
+def _threshold(result: ThresholdResult) -> str:
+    row = threshold_row(result)
     name = markdown_text(f"{row.name}: {row.rule}")
-    cells = (row.observed, row.interval, f"{judgement.n:,}", row.margin)
-    return _row(
-        (f"{SIGNS[judgement.status]} {judgement.status}", name, *(markdown_text(cell) for cell in cells))
-    )
+    cells = (row.observed, row.interval, f"{result.n:,}", row.margin)
+    return _row((f"{SIGNS[result.status]} {result.status}", name, *(markdown_text(cell) for cell in cells)))
 
 
 def render_json(
     run: Run,
     sections: Sequence[Section],
-    judgements: Sequence[Judgement],
+    results: Sequence[ThresholdResult],
     verdict: Verdict,
     problems: Sequence[AnalysisError] = (),
 ) -> str:
@@ -121,7 +119,7 @@ def render_json(
             "dropped": balance.dropped,
             "in_flight_or_missing": balance.in_flight_or_missing,
         },
-        "thresholds": [_judgement(judgement) for judgement in judgements],
+        "thresholds": [_threshold_values(result) for result in results],
         "metrics": {
             f"{section.name}.{name}": _metric(metric)
             for section in in_order(sections)
@@ -133,8 +131,8 @@ def render_json(
     return json.dumps(_plain(document), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
 
-def _judgement(judgement: Judgement) -> dict[str, Any]:
-    threshold = judgement.threshold
+def _threshold_values(result: ThresholdResult) -> dict[str, Any]:
+    threshold = result.threshold
     return {
         "metric": threshold.metric,
         "tags": {tag.name: tag.value for tag in threshold.tags},
@@ -142,18 +140,18 @@ def _judgement(judgement: Judgement) -> dict[str, Any]:
         "subject": threshold.subject,
         "severity": threshold.severity,
         "source": threshold.source,
-        "status": judgement.status,
-        "unit": judgement.unit,
+        "status": result.status,
+        "unit": result.unit,
         "bound": threshold.bound,
         "operator": threshold.operator,
-        "observed": judgement.observed,
-        "low": judgement.low,
-        "high": judgement.high,
-        "n": judgement.n,
-        "margin": judgement.margin,
-        "at_least": judgement.at_least,
-        "certain": judgement.certain,
-        "sentence": judgement.sentence,
+        "observed": result.observed,
+        "low": result.low,
+        "high": result.high,
+        "n": result.n,
+        "margin": result.margin,
+        "at_least": result.at_least,
+        "certain": result.certain,
+        "sentence": result.sentence,
     }
 
 

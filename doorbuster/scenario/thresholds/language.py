@@ -38,7 +38,14 @@ from doorbuster.scenario.parsing.values import (
     duration,
     is_number,
 )
-from doorbuster.scenario.thresholds.metrics import AGGREGATIONS, K6_WORDS, METRICS, PHASES, Metric, metric_of
+from doorbuster.scenario.thresholds.metrics import (
+    AGGREGATIONS,
+    K6_REPLACEMENTS,
+    METRICS,
+    PHASES,
+    Metric,
+    metric_of,
+)
 from doorbuster.units import parse_duration_s, parse_rate_per_s, parse_ratio
 
 Unit = Literal["ms", "ratio", "count", "per_s", "value"]
@@ -48,14 +55,14 @@ Severity = Literal["fail", "warn"]
 
 __all__ = [
     "METRICS",
+    "Condition",
     "Metric",
-    "Promise",
-    "Subject",
+    "MetricSelector",
     "Tag",
     "Threshold",
     "missing_sections",
-    "parse_promise",
-    "parse_subject",
+    "parse_condition",
+    "parse_metric_selector",
     "read_thresholds",
     "thresholds_schema",
 ]
@@ -77,7 +84,7 @@ class Tag(NamedTuple):
 
 
 class Threshold(StrictModel):
-    """One promise about one metric.
+    """One condition about one metric.
 
     `bound` is in `unit`: ms for trends, ratio 0..1 for rates, count or per_s for counters; for a metric of a
     section, ms or ratio when written as a duration or in percent, else "value", its own unit. `percentile` is
@@ -103,7 +110,7 @@ class Threshold(StrictModel):
         return f"{self.subject}: {self.expression}"
 
     def holds(self, observed: float) -> bool:
-        """Whether a value in `unit` keeps the promise."""
+        """Whether a value in `unit` keeps the condition."""
         comparisons: dict[Operator, bool] = {
             "<": observed < self.bound,
             "<=": observed <= self.bound,
@@ -135,14 +142,14 @@ class ThresholdEntry(StrictModel):
     )
 
 
-class Subject(NamedTuple):
+class MetricSelector(NamedTuple):
     """A parsed metric selector."""
 
     metric: str
     tags: tuple[Tag, ...]
 
 
-class Promise(NamedTuple):
+class Condition(NamedTuple):
     """A parsed threshold expression."""
 
     aggregation: Aggregation
@@ -152,7 +159,7 @@ class Promise(NamedTuple):
     unit: Unit
 
 
-def parse_subject(text: str) -> Subject:
+def parse_metric_selector(text: str) -> MetricSelector:
     """The metric and tags of "http_req_duration{step:checkout,channel:web}"."""
     match = _SUBJECT.fullmatch(text)
     if match is None:
@@ -160,13 +167,15 @@ def parse_subject(text: str) -> Subject:
     name = match[1]
     if metric_of(name) is None:
         raise refuse(
-            "is not a known metric", got=shown(name), way_out=K6_WORDS.get(name) or nearest(name, METRICS)
+            "is not a known metric",
+            got=shown(name),
+            way_out=K6_REPLACEMENTS.get(name) or nearest(name, METRICS),
         )
     tags = tuple(_parse_tag(part, name) for part in match[2].split(",")) if (match[2] or "").strip() else ()
     names = [tag.name for tag in tags]
     if len(set(names)) < len(names):
         raise refuse("must name each tag once", got=shown(match[2]))
-    return Subject(name, tags)
+    return MetricSelector(name, tags)
 
 
 def _parse_tag(text: str, metric: str) -> Tag:
@@ -194,7 +203,7 @@ def _parse_tag(text: str, metric: str) -> Tag:
     return Tag("step" if name == "name" else name, value)
 
 
-def parse_promise(text: str, metric: Metric) -> Promise:
+def parse_condition(text: str, metric: Metric) -> Condition:
     """What "p(95)<800ms" promises about a metric."""
     match = _EXPRESSION.fullmatch(text)
     if match is None:
@@ -221,7 +230,7 @@ def parse_promise(text: str, metric: Metric) -> Promise:
     operator = "==" if match["operator"] == "===" else match["operator"]
     unit = _unit_of(metric, aggregation, match["bound"])
     bound = _parse_bound(match["bound"], unit, text)
-    return Promise(aggregation, rank, operator, bound, unit)  # type: ignore[arg-type]  # both were looked up
+    return Condition(aggregation, rank, operator, bound, unit)  # type: ignore[arg-type]  # both were looked up
 
 
 def _unit_of(metric: Metric, aggregation: str, bound: str) -> Unit:
@@ -272,7 +281,7 @@ def read_thresholds(raw: object, place: Callable[[Path], str] | None = None) -> 
     found: list[Threshold] = []
     for name, entries in raw.items():
         key = str(name)
-        subject = collect(faults, (key,), parse_subject, key, at="key")
+        subject = collect(faults, (key,), parse_metric_selector, key, at="key")
         listed = entries if isinstance(entries, list) else [entries]
         if not listed:
             faults.append(Fault((key,), "must have at least one threshold", shown(entries)))
@@ -288,7 +297,7 @@ def read_thresholds(raw: object, place: Callable[[Path], str] | None = None) -> 
 
 
 def _read_entry(
-    faults: list[Fault], path: Path, subject: Subject | None, value: object, source: str
+    faults: list[Fault], path: Path, subject: MetricSelector | None, value: object, source: str
 ) -> Threshold | None:
     if not isinstance(value, str | Mapping):
         known = metric_of(subject.metric) if subject else None
@@ -309,17 +318,17 @@ def _read_entry(
         faults.append(Fault((*path, "abortOnFail"), rule, "", "leave abortOnFail away"))
         return None
     where = path if isinstance(value, str) else (*path, "threshold")
-    promise = collect(faults, where, lambda text: parse_promise(text, metric), entry.threshold)
-    if promise is None:
+    condition = collect(faults, where, lambda text: parse_condition(text, metric), entry.threshold)
+    if condition is None:
         return None
     return Threshold(
         metric=subject.metric,
         tags=subject.tags,
-        aggregation=promise.aggregation,
-        percentile=promise.percentile,
-        operator=promise.operator,
-        bound=promise.bound,
-        unit=promise.unit,
+        aggregation=condition.aggregation,
+        percentile=condition.percentile,
+        operator=condition.operator,
+        bound=condition.bound,
+        unit=condition.unit,
         abort_on_fail=entry.abort_on_fail,
         delay_abort_eval_s=entry.delay_abort_eval_s,
         severity=entry.severity,

@@ -74,7 +74,7 @@ def metric_of(name: str) -> Metric | None:
 
 
 # Metrics of k6 that have no counterpart under their name, and what to use here.
-K6_WORDS = {
+K6_REPLACEMENTS = {
     "checks": "use can_browse or can_order",
     "dropped_iterations": "use dropped, such as dropped: [rate<0.1%]",
     "iterations": "use customers",
