@@ -27,7 +27,7 @@ from doorbuster.records.histogram import Histogram, middle_us
 from doorbuster.records.reader import Run
 from doorbuster.report.section import Cell, Column, Metric, Section, Table, main
 from doorbuster.scenario import read_scenario
-from doorbuster.stats.queueing import LittleCheck, check_little, utilisation_ratio
+from doorbuster.stats.littles_law import LittleCheck, check_little, utilisation_ratio
 from doorbuster.units import format_count, format_ratio
 
 TOLERANCE_RATIO = 0.02

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from queueing_theory import mmc_capacity_per_s
 from scipy.optimize import brentq
 
 from doorbuster.capacity.answer import Capacity
@@ -16,7 +17,6 @@ from doorbuster.capacity.crossing import QueuePrior
 from doorbuster.capacity.indicator import Latencies, Ratio
 from doorbuster.capacity.load_step import Measured, Plateau, Proposal, end_early, judge_plateau
 from doorbuster.capacity.search import SearchSettings, answer_so_far, next_step
-from doorbuster.stats.queueing import mmc_capacity_per_s
 
 Shop = Callable[[np.random.Generator, list[tuple[float, float]]], "Fates"]
 SETTINGS = SearchSettings(start_per_s=40.0, highest_per_s=400.0)

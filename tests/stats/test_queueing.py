@@ -9,15 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from doorbuster.stats.queueing import (
-    check_little,
+from queueing_theory import (
     closed_bounds,
     closed_throughput_per_s,
     erlang_b,
     erlang_c,
     exact_mva,
-    mean_in_system,
     mg1_mean_wait_s,
     mm1_sojourn_quantile_s,
     mmc_capacity_per_s,
@@ -25,8 +22,9 @@ from doorbuster.stats.queueing import (
     mmc_sojourn_tail,
     mmc_wait_tail,
     station_rate_per_s,
-    utilisation_ratio,
 )
+
+from doorbuster.stats.littles_law import check_little, mean_in_system, utilisation_ratio
 
 ERLANG = [
     (1, 0.8, 0.444444, 0.800000, 4.000000),

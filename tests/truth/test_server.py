@@ -12,8 +12,7 @@ from pathlib import Path
 import aiohttp
 import numpy as np
 import pytest
-
-from doorbuster.stats.queueing import mmc_sojourn_tail
+from queueing_theory import mmc_sojourn_tail
 
 
 @pytest.fixture(scope="module")

@@ -1,17 +1,17 @@
-"""Queues whose answers are known: what a test of the tool is compared with, and checks on our own data.
+"""Queues with a known solution: what tests compare the tool with.
 
 Words: `rate_per_s` arrivals per second (lambda), `service_per_s` services per second of one busy server (mu),
 `servers` (c), `load` a = lambda / mu in Erlang, utilisation a / c. Sojourn is waiting plus service: the
 response time of an open test.
 
 Rules of this module:
-- A queue that grows for ever has no waiting time: infinity, and a tail of 1, never a negative number.
-- Rates and times are checked, so that a swapped argument is an error and not a plausible number.
+- An unstable queue has an infinite waiting time and a tail of 1, never a negative number.
+- Rates and times are checked, so that swapped arguments raise an error.
 
 Sources: Erlang (1917); Kleinrock (1975), "Queueing Systems I", sections 3.5, 3.7, 5.7; Gross and Harris
 (1998), "Fundamentals of Queueing Theory", section 2.3; Reiser and Lavenberg (1980), "Mean-value analysis of
 closed multichain queueing networks", JACM 27; Denning and Buzen (1978), "The operational analysis of queueing
-network models", ACM Computing Surveys 10; Little (1961), "A proof for the queuing formula L = lambda W".
+network models", ACM Computing Surveys 10.
 """
 
 from __future__ import annotations
@@ -21,9 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-LITTLE_TOLERANCE_RATIO = 0.02
 _LIMIT_CASE = 1e-6  # closer than this to a = c - 1, (1 - e^-x)/x is taken from its series
 
 
@@ -165,16 +163,6 @@ def closed_bounds(demands_s: Sequence[float], think_s: float, customers: float) 
     )
 
 
-def utilisation_ratio(rate_per_s: float, demand_s: float, servers: int = 1) -> float:
-    """Utilisation law: each of c servers is busy a share X D / c of the time."""
-    return rate_per_s * demand_s / servers
-
-
-def mean_in_system(rate_per_s: float, response_s: float) -> float:
-    """Little's law: N = X R."""
-    return rate_per_s * response_s
-
-
 def closed_throughput_per_s(customers: float, response_s: float, think_s: float) -> float:
     """Interactive response time law: X = N / (R + Z)."""
     return customers / (response_s + think_s)
@@ -183,50 +171,6 @@ def closed_throughput_per_s(customers: float, response_s: float, think_s: float)
 def station_rate_per_s(rate_per_s: float, visits: float) -> float:
     """Forced flow law: X_k = V_k X."""
     return rate_per_s * visits
-
-
-@dataclass(frozen=True, slots=True)
-class LittleCheck:
-    """Little's law on our own data: `in_system` as counted, `expected` = rate * time, their difference.
-
-    `difference_ratio` is (in_system - expected) / expected; None when nothing was in the system.
-    """
-
-    in_system: float
-    expected: float
-    rate_per_s: float
-    mean_time_s: float
-    difference_ratio: float | None
-    agrees: bool
-
-
-def check_little(
-    in_system: Sequence[float] | NDArray[np.float64],
-    *,
-    finished: int,
-    time_sum_s: float,
-    window_s: float,
-    tolerance_ratio: float = LITTLE_TOLERANCE_RATIO,
-) -> LittleCheck:
-    """Whether what we counted in the shop agrees with how fast they came and how long they stayed.
-
-    Counting and timing are recorded by different code, so a disagreement beyond the edge effect of the
-    window is a fault in the data. The edge effect is at most (in the system at both ends) / (arrivals in the
-    window); use a window that is long against one stay.
-
-    Args:
-        in_system: number in the system at equal steps of the window, any step.
-        finished: how many finished in the window; time_sum_s: the sum of their times in the system.
-    """
-    if window_s <= 0 or finished < 0:
-        raise ValueError(f"needs a window above 0 s and a count >= 0 (got {window_s} s, {finished})")
-    counted = float(np.mean(np.asarray(in_system, np.float64))) if len(in_system) else 0.0
-    rate = finished / window_s
-    mean_time = time_sum_s / finished if finished else 0.0
-    expected = mean_in_system(rate, mean_time)
-    difference = (counted - expected) / expected if expected > 0 else None
-    agrees = abs(difference) <= tolerance_ratio if difference is not None else counted == 0
-    return LittleCheck(counted, expected, rate, mean_time, difference, agrees)
 
 
 def _check(
