@@ -227,7 +227,7 @@ def median_thought_s(think: Think) -> float:
 
 def _thinks(run: Run, scenario: Scenario) -> list[Row]:
     rows = []
-    for name, found in sorted(run.thinks().items()):
+    for name, found in sorted(run.think_times().items()):
         if name not in scenario.channels:
             continue
         think = scenario.channels[name].think

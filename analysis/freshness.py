@@ -104,10 +104,12 @@ def _by_kind_and_channel(readings: Sequence[FreshnessReading]) -> tuple[Seen, ..
     found = []
     for (what, channel), mine in by_row.items():
         ends = Counter(reading.outcome for reading in mine)
-        took_s = tuple(sorted(reading.took_s for reading in mine if reading.took_s is not None))
-        old_s = [reading.old_until_s for reading in mine if reading.old_until_s is not None]
+        took_s = tuple(sorted(reading.delay_s for reading in mine if reading.delay_s is not None))
+        old_s = [reading.last_stale_s for reading in mine if reading.last_stale_s is not None]
         longest_s = max(old_s, default=None)
-        found.append(Seen(what, channel, took_s, ends["stale"], ends["unread"], ends["cut_short"], longest_s))
+        found.append(
+            Seen(what, channel, took_s, ends["stale"], ends["not_seen"], ends["cut_short"], longest_s)
+        )
     return tuple(sorted(found, key=lambda seen: (FRESHNESS_KINDS.index(seen.what), seen.channel)))
 
 
@@ -161,7 +163,7 @@ def _metrics(found: Sequence[Seen], refused: int, timeout_s: float) -> dict[str,
             sum(seen.late for seen in told) if told else None, "count", n=n,
             meaning="looks in which a change had not come by the timeout",
         ),
-        "unread": Metric(
+        "not_seen": Metric(
             sum(seen.unread for seen in found), "count", n=n,
             meaning="looks in which nothing could be read of a change",
         ),
@@ -221,10 +223,10 @@ def _chart(what: str, shown: Sequence[FreshnessReading], timeout_s: float) -> Ch
     moments = sorted({reading.at_s for reading in shown})
     series = []
     for channel in sorted({reading.channel for reading in shown}):
-        took = {r.at_s: timeout_s if r.took_s is None else r.took_s for r in shown if r.channel == channel}
+        took = {r.at_s: timeout_s if r.delay_s is None else r.delay_s for r in shown if r.channel == channel}
         series.append(Series(channel, tuple(took.get(at_s) for at_s in moments)))
     late = sum(reading.outcome == "stale" for reading in shown)
-    longest = max((reading.took_s for reading in shown if reading.took_s is not None), default=timeout_s)
+    longest = max((reading.delay_s for reading in shown if reading.delay_s is not None), default=timeout_s)
     title = f"A change of {what} was visible after {format_duration(longest)} at most"
     if late:
         title = (

@@ -87,7 +87,7 @@ def analyse(run: Run) -> Section:
 
 
 def _little(run: Run) -> Little | None:
-    stays = Histogram.empty().merge(*run.stays().values())
+    stays = Histogram.empty().merge(*run.visit_durations().values())
     health = run.health()
     started = sum(int(series.started.sum()) for series in run.arrivals().values())
     if not stays.n or not any(health.values()):
@@ -130,7 +130,9 @@ def sampling_sd_s(stay_s: np.ndarray, counts: np.ndarray) -> float:
 
 def _utilisation(run: Run) -> Utilisation | None:
     workers = _stated_workers(run)
-    held = [times for entry, times in run.parts().server.items() if entry.entry == HELD and times.total_us]
+    held = [
+        times for entry, times in run.step_timings().server.items() if entry.entry == HELD and times.total_us
+    ]
     if workers is None or not held or not run.recorded_s:
         return None
     busy = sum(times.total_us for times in held) / 1e6 / run.recorded_s

@@ -19,7 +19,7 @@ from typing import TypeVar
 from doorbuster.records.batch import SeriesKey
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.reader import Run
-from doorbuster.records.side_metrics import Connecting, LaterRequests, Parts
+from doorbuster.records.side_metrics import ConnectTotals, StepTimings, SubsequentRequests
 from doorbuster.report.section import (
     Cell,
     Chart,
@@ -37,8 +37,8 @@ from doorbuster.units import format_count, format_duration, format_ratio
 
 V = TypeVar("V")
 EMPTY = Histogram.empty()
-NONE = Connecting(0, 0, 0)
-ALONE = LaterRequests(0, 0, 0, 0, 0, EMPTY)
+NONE = ConnectTotals(0, 0, 0)
+ALONE = SubsequentRequests(0, 0, 0, 0, 0, EMPTY)
 MOST_BARS = 14
 PARTS: tuple[tuple[str, str, Role], ...] = (
     ("waiting to be sent", "late_ms", "dropped"),
@@ -61,8 +61,8 @@ class Step:
     wait_ms: float
     body_ms: float
     later_ms: float
-    connect: Connecting = NONE
-    later: LaterRequests = ALONE
+    connect: ConnectTotals = NONE
+    later: SubsequentRequests = ALONE
 
     @property
     def mean_ms(self) -> float:
@@ -71,7 +71,7 @@ class Step:
 
 def analyse(run: Run) -> Section:
     """The parts of the time of a run's steps."""
-    parts = run.parts()
+    parts = run.step_timings()
     steps = _steps(run, parts)
     return Section(
         name="parts",
@@ -87,13 +87,13 @@ def analyse(run: Run) -> Section:
     )
 
 
-def _steps(run: Run, parts: Parts) -> list[Step]:
+def _steps(run: Run, parts: StepTimings) -> list[Step]:
     by_kind = {
         kind: run.histograms_by(lambda series: series.step if series.outcome == "ok" else None, kind)
         for kind in ("response", "service", "first_byte")
     }
     connects = _by_step(parts.connect)
-    later = _by_step(parts.later or {})
+    later = _by_step(parts.subsequent)
     found = []
     for name, answered in sorted(by_kind["response"].items()):
         connect, more = _together(connects[name]), _later_together(later[name])
@@ -119,18 +119,18 @@ def _by_step(found: Mapping[SeriesKey, V]) -> defaultdict[str, list[V]]:
     return grouped
 
 
-def _together(parts: Sequence[Connecting]) -> Connecting:
-    return Connecting(
+def _together(parts: Sequence[ConnectTotals]) -> ConnectTotals:
+    return ConnectTotals(
         sum(part.n for part in parts),
         sum(part.total_us for part in parts),
         max((part.longest_us for part in parts), default=0),
     )
 
 
-def _later_together(parts: Sequence[LaterRequests]) -> LaterRequests:
+def _later_together(parts: Sequence[SubsequentRequests]) -> SubsequentRequests:
     times = EMPTY.merge(*(part.times for part in parts))
     n, requests, connect_us, wait_us, body_us = (sum(part[at] for part in parts) for at in range(5))
-    return LaterRequests(n, requests, connect_us, wait_us, body_us, times)
+    return SubsequentRequests(n, requests, connect_us, wait_us, body_us, times)
 
 
 def _mean_ms(histogram: Histogram) -> float:
@@ -142,7 +142,7 @@ def _share(steps: Sequence[Step], part: str) -> float | None:
     return sum(getattr(step, part) * step.n for step in steps) / total if total else None
 
 
-def _metrics(steps: Sequence[Step], parts: Parts) -> dict[str, Metric]:
+def _metrics(steps: Sequence[Step], parts: StepTimings) -> dict[str, Metric]:
     n = sum(step.n for step in steps)
     metrics = {
         f"{name}_share": Metric(
@@ -152,8 +152,8 @@ def _metrics(steps: Sequence[Step], parts: Parts) -> dict[str, Metric]:
             ("late", "late_ms", "spent waiting to be sent", True),
             ("connect", "connect_ms", "spent connecting", bool(parts.connect)),
             ("first_byte", "wait_ms", "spent waiting for the first byte", True),
-            ("body", "body_ms", "spent receiving bodies", parts.later is not None),
-            ("later", "later_ms", "spent on requests after the first", parts.later is not None),
+            ("body", "body_ms", "spent receiving bodies", True),
+            ("later", "later_ms", "spent on requests after the first", True),
         )
     }
     connect = _together([step.connect for step in steps])
@@ -189,7 +189,7 @@ def _labels(steps: Sequence[Step]) -> tuple[str, ...]:
     return tuple(f"{step.name} (n = {format_count(step.n)})" for step in steps)
 
 
-def _parts_chart(steps: Sequence[Step], parts: Parts) -> tuple[Chart, ...]:
+def _parts_chart(steps: Sequence[Step], parts: StepTimings) -> tuple[Chart, ...]:
     shown = steps[:MOST_BARS]
     if not shown or not shown[0].mean_ms:
         return ()
@@ -210,12 +210,10 @@ def _parts_chart(steps: Sequence[Step], parts: Parts) -> tuple[Chart, ...]:
     )  # fmt: skip
 
 
-def _not_apart(parts: Parts) -> list[str]:
+def _not_apart(parts: StepTimings) -> list[str]:
     found = []
     if not parts.connect:
         found.append("Connecting was not recorded apart: it is part of the first byte.")
-    if parts.later is None:
-        found.append("Requests after a step's first were not recorded apart: they are part of the body.")
     return found
 
 
@@ -251,9 +249,9 @@ def _percentile(
     return found if n is None else replace(found, n=n)
 
 
-def _percentile_table(run: Run, parts: Parts) -> tuple[Table, ...]:
+def _percentile_table(run: Run, parts: StepTimings) -> tuple[Table, ...]:
     """Parts whose times were recorded one by one; of the others there are only means."""
-    opened, later = _by_step(parts.connect_times), _by_step(parts.later or {})
+    opened, later = _by_step(parts.connect_times), _by_step(parts.subsequent)
     first = run.histograms_by(lambda series: series.step if series.outcome == "ok" else None, "first_byte")
     rows: list[tuple[Cell, ...]] = []
     for step, waited in sorted(first.items()):

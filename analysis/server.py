@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.reader import Run
-from doorbuster.records.side_metrics import Parts, WeightedTimes
+from doorbuster.records.side_metrics import StepTimings, WeightedDurations
 from doorbuster.report.section import Cell, Chart, Column, Metric, Section, Series, Table, main, time_metric
 from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.stats.quantile import minimum_n, quantile_estimate
@@ -42,7 +42,7 @@ class Step:
 
 def analyse(run: Run) -> Section:
     """The shop's account of a run."""
-    parts = run.parts()
+    parts = run.step_timings()
     steps = _steps(run, parts)
     hits = _cache(parts)
     return Section(
@@ -57,7 +57,7 @@ def analyse(run: Run) -> Section:
     )
 
 
-def _steps(run: Run, parts: Parts) -> list[Step]:
+def _steps(run: Run, parts: StepTimings) -> list[Step]:
     """Those of which the shop said anything, the slowest first."""
     answered = run.histograms_by(lambda series: series.step if series.outcome == "ok" else None)
     said, sampled = _said(parts)
@@ -69,7 +69,7 @@ def _steps(run: Run, parts: Parts) -> list[Step]:
     return sorted(steps, key=lambda step: -step.mean_ms)
 
 
-def _said(parts: Parts) -> tuple[dict[str, dict[str, float]], Counter[str]]:
+def _said(parts: StepTimings) -> tuple[dict[str, dict[str, float]], Counter[str]]:
     """Per step and entry, ms a step on average over answered steps that said anything; how many were read."""
     total_us: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
     told: defaultdict[tuple[str, str, str], defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
@@ -91,7 +91,7 @@ def _said(parts: Parts) -> tuple[dict[str, dict[str, float]], Counter[str]]:
     return said, sampled
 
 
-def _cache(parts: Parts) -> dict[str, Counter[str]]:
+def _cache(parts: StepTimings) -> dict[str, Counter[str]]:
     """Per step, answers read that said HIT or MISS of a cache."""
     found: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for (series, _, description), times in parts.server.items():
@@ -176,7 +176,7 @@ def _server_chart(steps: Sequence[Step]) -> tuple[Chart, ...]:
     )  # fmt: skip
 
 
-def _server_table(parts: Parts) -> tuple[Table, ...]:
+def _server_table(parts: StepTimings) -> tuple[Table, ...]:
     merged: defaultdict[tuple[str, str], list[float]] = defaultdict(lambda: [0, 0.0, 0.0])
     times_of: defaultdict[tuple[str, str], tuple[tuple[Histogram, float], ...]] = defaultdict(tuple)
     for (series, entry, _), sample in parts.server_times.items():
@@ -190,7 +190,7 @@ def _server_table(parts: Parts) -> tuple[Table, ...]:
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
             step, entry, total_us / steps / 1e3,
-            *_server_percentiles(WeightedTimes(times_of[step, entry])), sampled, round(steps),
+            *_server_percentiles(WeightedDurations(times_of[step, entry])), sampled, round(steps),
         )
         for (step, entry), (sampled, steps, total_us) in sorted(merged.items())
         if total_us
@@ -209,7 +209,7 @@ def _server_table(parts: Parts) -> tuple[Table, ...]:
     return (Table("What the shop says of its own time (Server-Timing)", columns, rows, note),)
 
 
-def _server_percentiles(times: WeightedTimes) -> tuple[Metric | None, ...]:
+def _server_percentiles(times: WeightedDurations) -> tuple[Metric | None, ...]:
     """With intervals of as many values as the weighted ones are worth; None where those are too few."""
     whole, worth = times.times, times.effective_n
     return tuple(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from doorbuster.errors import RecordError
-from doorbuster.records.result_file import find_beside, read_beside, write_beside
+from doorbuster.records.result_file import find_result, read_result, write_result
 
 FILE_NAME = "scaling.json"
 SCHEMA = "doorbuster.scaling/1"
@@ -53,7 +53,7 @@ class ScalingResult:
 
     def write(self, folder: Path) -> None:
         """Replace the file of a folder."""
-        write_beside(folder / FILE_NAME, SCHEMA, asdict(self))
+        write_result(folder / FILE_NAME, SCHEMA, asdict(self))
 
 
 def find_scaling(run_file: Path) -> ScalingResult | None:
@@ -61,13 +61,13 @@ def find_scaling(run_file: Path) -> ScalingResult | None:
 
     Raises: RecordError when there is such a file, but it cannot be read.
     """
-    file = find_beside(run_file, FILE_NAME)
+    file = find_result(run_file, FILE_NAME)
     return None if file is None else _read(file)
 
 
 def _read(file: Path) -> ScalingResult:
     try:
-        found = read_beside(file, SCHEMA)
+        found = read_result(file, SCHEMA)
         points = tuple(ScalingPoint(**point) for point in found.pop("points"))
         return ScalingResult(**found, points=points)
     except (OSError, ValueError, KeyError, TypeError) as error:

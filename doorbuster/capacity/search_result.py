@@ -13,7 +13,7 @@ from pathlib import Path
 
 from doorbuster.capacity.scaling_result import FILE_NAME as SCALING_FILE
 from doorbuster.errors import RecordError
-from doorbuster.records.result_file import find_beside, read_beside, write_beside
+from doorbuster.records.result_file import find_result, read_result, write_result
 
 FILE_NAME = "capacity.json"
 SCHEMA = "doorbuster.capacity/1"
@@ -76,7 +76,7 @@ class SearchResult:
 
     def write(self, folder: Path) -> None:
         """Replace the file of a folder."""
-        write_beside(folder / FILE_NAME, SCHEMA, asdict(self))
+        write_result(folder / FILE_NAME, SCHEMA, asdict(self))
 
 
 def find_search(run_file: Path) -> SearchResult | None:
@@ -84,7 +84,7 @@ def find_search(run_file: Path) -> SearchResult | None:
 
     Raises: RecordError when there is such a file, but it cannot be read.
     """
-    file = find_beside(run_file, FILE_NAME)
+    file = find_result(run_file, FILE_NAME)
     return None if file is None else _read(file)
 
 
@@ -99,7 +99,7 @@ def is_whole_search(run_file: Path) -> bool:
 
 def _read(file: Path) -> SearchResult:
     try:
-        found = read_beside(file, SCHEMA)
+        found = read_result(file, SCHEMA)
         plateaus = tuple(
             SearchPlateau(
                 **{**plateau, "readings": tuple(SearchReading(**reading) for reading in plateau["readings"])}

@@ -1,7 +1,7 @@
-"""What one worker saw since its last report: the values that travel from worker to master to run file.
+"""The measurements a worker sends to the master once a second, which writes them to the run file.
 
-Everything is additive. A batch carries (worker, seq), so that a report that arrives late, twice or out of
-order is counted once. Times are seconds since the start of the run; a `second` is floor(intended start).
+All values are additive. (worker, seq) identifies a batch, so that a batch that arrives late, twice or out of
+order is counted once. Times are seconds since the start of the run; `second` is floor(intended start).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 
 class SeriesKey(NamedTuple):
-    """What a request histogram is about. `cause` is "" for ok, else one word such as "status_5xx"."""
+    """Identifies a request histogram. `cause` is "" for ok, else one word such as "status_5xx"."""
 
     channel: str
     journey: str
@@ -21,11 +21,11 @@ class SeriesKey(NamedTuple):
 
 
 class RequestSecond(NamedTuple):
-    """All requests of one series whose intended start fell into one second.
+    """The requests of one series whose intended start falls into one second.
 
     `response` (end - intended start), `service` (end - actual start) and `first_byte` (first byte - actual
-    start) are bins as packed by `histogram.pack`; `abandoned` requests are recorded at the moment the
-    customer gave up, so their times are lower bounds.
+    start) are bins as packed by `histogram.pack`; `abandoned` requests are recorded when the customer
+    gives up, so their times are lower bounds.
     """
 
     second: int
@@ -39,10 +39,10 @@ class RequestSecond(NamedTuple):
 
 
 class CustomerCount(NamedTuple):
-    """How many customers with this intended arrival second left in this way.
+    """Customers with the same second of arrival and the same outcome.
 
-    `browse` and `order` are 1 (could), 0 (could not) or None (did not want to, or cannot be blamed on the
-    shop: sold out, dropped). `step` and `cause` are "" for served customers.
+    `browse` and `order` are 1 (could), 0 (could not) or None (did not want to, or the shop is not to blame:
+    sold out, dropped). `step` and `cause` are "" for served customers.
     """
 
     second: int
@@ -57,7 +57,7 @@ class CustomerCount(NamedTuple):
 
 
 class ArrivalCount(NamedTuple):
-    """Arrivals of one channel in one second of the schedule: how many were started, how many dropped."""
+    """Arrivals of one channel in one second of the schedule: customers started and customers dropped."""
 
     second: int
     channel: str
@@ -66,7 +66,7 @@ class ArrivalCount(NamedTuple):
 
 
 class OrderAttempt(NamedTuple):
-    """One order a customer tried to place, and what the shop answered."""
+    """One attempt to place an order, and the shop's answer."""
 
     idempotency_key: str
     channel: str
@@ -81,7 +81,7 @@ class OrderAttempt(NamedTuple):
 
 
 class Exemplar(NamedTuple):
-    """One request worth looking at: the slowest of its series, or the first of its kind of error."""
+    """A single request kept in detail: one of the slowest of its series, or the first with its error."""
 
     kind: str  # "slow" | "error"
     second: int
@@ -92,7 +92,7 @@ class Exemplar(NamedTuple):
 
 
 class HealthSecond(NamedTuple):
-    """How the generator itself fared in one second; `lateness` (actual - intended start) is packed bins."""
+    """State of the generator in one second; `lateness` (actual - intended start) is packed bins."""
 
     second: int
     cpu_ratio: float  # of one core, 1.0 = the process used a whole core
@@ -102,11 +102,11 @@ class HealthSecond(NamedTuple):
     reconnects: int
     rss_bytes: int
     lateness: bytes
-    pool_wait_ms: float = 0.0  # that requests waited for a free connection of their customer, all together
+    pool_wait_ms: float = 0.0  # total time requests waited for a free connection of their customer
 
 
 class CounterSecond(NamedTuple):
-    """How often something happened in one second and channel; names are such as retries or reloads."""
+    """Occurrences of one event, such as retries or reloads, in one second and channel."""
 
     second: int
     channel: str
@@ -114,26 +114,26 @@ class CounterSecond(NamedTuple):
     n: int
 
 
-class ThinkSecond(NamedTuple):
-    """Think times (us, packed bins) that customers of a channel began, reported in this second."""
+class ThinkTimeSecond(NamedTuple):
+    """Think times (us, packed bins) that began in a channel, by the second of the report."""
 
     second: int
     channel: str
-    think: bytes
+    durations: bytes
 
 
-class StaySecond(NamedTuple):
-    """How long (us, packed bins) customers with this intended arrival second stayed, however they left."""
+class VisitDurationSecond(NamedTuple):
+    """Visit durations (us, packed bins) by second of intended arrival, whatever the outcome."""
 
     second: int
     channel: str
-    stay: bytes
+    durations: bytes
 
 
-class ConnectSecond(NamedTuple):
-    """Time that steps of one series spent opening their first connection; only steps that opened one.
+class ConnectTimeSecond(NamedTuple):
+    """Time steps of one series spent opening the connection of their first request.
 
-    `connect` are these times as packed bins.
+    Only steps that opened one count; `durations` holds their times as packed bins.
     """
 
     second: int
@@ -141,14 +141,15 @@ class ConnectSecond(NamedTuple):
     n: int
     total_us: int
     longest_us: int
-    connect: bytes = b""
+    durations: bytes = b""
 
 
-class LaterSecond(NamedTuple):
-    """What came after the first request of steps that made several: redirects, a page's critical requests.
+class SubsequentRequestsSecond(NamedTuple):
+    """Requests a step made after its first: redirects, the critical requests of a page.
 
-    `n` steps made `requests` more; `later` are packed bins of the time from the end of the first request to
-    the end of the last. The sums are of those later requests: connecting, until the first byte, the body.
+    `n` steps made `requests` of them; `durations` holds the time from the end of the first request to the
+    end of the last, as packed bins. The sums cover the subsequent requests: connect, wait for the first byte,
+    body.
     """
 
     second: int
@@ -158,15 +159,15 @@ class LaterSecond(NamedTuple):
     connect_us: int
     wait_us: int
     body_us: int
-    later: bytes
+    durations: bytes
 
 
 class ServerTimingSecond(NamedTuple):
-    """What answers of one series said in one entry of Server-Timing.
+    """One Server-Timing entry in the responses of one series.
 
-    `n` answers were read that named it; they stand for `stands_for` answers, which took `total_us` in it,
-    both estimated. `description` is kept of entries without a duration, such as a cache's HIT; their
-    `total_us` is 0. `took` are the times of the answers read, as packed bins.
+    `n` sampled responses had it; they represent `weight` responses and `total_us` in total, both estimated.
+    An entry without a duration, such as a cache's HIT, keeps its `description`, and its `total_us` is 0.
+    `durations` holds the sampled times as packed bins.
     """
 
     second: int
@@ -174,34 +175,34 @@ class ServerTimingSecond(NamedTuple):
     entry: str
     description: str
     n: int
-    stands_for: float
+    weight: float
     total_us: float
-    took: bytes = b""
+    durations: bytes = b""
 
 
 class FreshnessReading(NamedTuple):
-    """How long one channel took to show what was changed `at_s` seconds after the start of the run.
+    """Delay until one channel showed a change made `at_s` seconds after the start of the run.
 
     what: "price", "stock" or "basket".
-    outcome: "seen" after `took_s`; "stale", as before until the timeout; "unread", no word of it until then;
-    "cut_short" by the end of the run; "refused", the shop did not take the change (channel is "").
-    `old_until_s` is when it was last asked and still showed what was before. Both count from the change.
-    `looks` is how often it was asked, `unread` how often it did not say.
+    outcome: "seen" after `delay_s`; "stale", the old value until the timeout; "not_seen", neither value until
+    the timeout; "cut_short" by the end of the run; "refused", the shop rejected the change (channel is "").
+    `last_stale_s` is the last time the old value was shown. Both count from the change.
+    `observations` counts the requests for the value, `not_seen` those whose response showed neither value.
     """
 
     at_s: float
     sku: str
     channel: str
     outcome: str
-    took_s: float | None
-    old_until_s: float | None
-    looks: int
-    unread: int
-    what: str = "price"  # all that a run measured before format 4
+    delay_s: float | None
+    last_stale_s: float | None
+    observations: int
+    not_seen: int
+    what: str = "price"
 
 
 class Event(NamedTuple):
-    """Something that happened once: a worker lost, a rule that fired, a fault switched on."""
+    """A single event: a worker lost, an abort rule that fired, a fault switched on."""
 
     at_s: float
     kind: str
@@ -210,7 +211,7 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One report of one worker; `seq` counts from 0 without gaps, `final` marks the last."""
+    """One report of one worker; `seq` counts from 0 without gaps, `final` marks the last report."""
 
     worker: str
     seq: int
@@ -223,20 +224,20 @@ class Batch:
     health: tuple[HealthSecond, ...] = ()
     events: tuple[Event, ...] = field(default=())
     counters: tuple[CounterSecond, ...] = ()
-    thinks: tuple[ThinkSecond, ...] = ()
-    stays: tuple[StaySecond, ...] = ()
-    connects: tuple[ConnectSecond, ...] = ()
-    later: tuple[LaterSecond, ...] = ()
+    think_times: tuple[ThinkTimeSecond, ...] = ()
+    visit_durations: tuple[VisitDurationSecond, ...] = ()
+    connect_times: tuple[ConnectTimeSecond, ...] = ()
+    subsequent_requests: tuple[SubsequentRequestsSecond, ...] = ()
     server_timings: tuple[ServerTimingSecond, ...] = ()
     freshness: tuple[FreshnessReading, ...] = ()
 
     def to_wire(self) -> dict[str, Any]:
-        """Plain lists, strings, numbers and bytes, as msgpack carries them."""
+        """The batch as lists, strings, numbers and bytes, for msgpack."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> Batch:
-        """The batch that `to_wire` described; msgpack turns tuples into lists, this turns them back."""
+        """The batch `to_wire` encoded; msgpack turns tuples into lists, and this turns them back."""
 
         def series(row: list[str]) -> SeriesKey:
             return SeriesKey(*row)
@@ -255,10 +256,12 @@ class Batch:
             health=tuple(HealthSecond(*r) for r in wire["health"]),
             events=tuple(Event(*r) for r in wire["events"]),
             counters=tuple(CounterSecond(*r) for r in wire["counters"]),
-            thinks=tuple(ThinkSecond(*r) for r in wire["thinks"]),
-            stays=tuple(StaySecond(*r) for r in wire["stays"]),
-            connects=tuple(ConnectSecond(r[0], series(r[1]), *r[2:]) for r in wire["connects"]),
-            later=tuple(LaterSecond(r[0], series(r[1]), *r[2:]) for r in wire["later"]),
+            think_times=tuple(ThinkTimeSecond(*r) for r in wire["think_times"]),
+            visit_durations=tuple(VisitDurationSecond(*r) for r in wire["visit_durations"]),
+            connect_times=tuple(ConnectTimeSecond(r[0], series(r[1]), *r[2:]) for r in wire["connect_times"]),
+            subsequent_requests=tuple(
+                SubsequentRequestsSecond(r[0], series(r[1]), *r[2:]) for r in wire["subsequent_requests"]
+            ),
             server_timings=tuple(
                 ServerTimingSecond(r[0], series(r[1]), *r[2:]) for r in wire["server_timings"]
             ),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from doorbuster.records.batch import SeriesKey
-from doorbuster.records.hlog import Interval, write_hlog
+from doorbuster.records.hlog import HlogInterval, write_hlog
 from doorbuster.records.reader import Kind, Run
 
 
@@ -42,9 +42,9 @@ def export_hlog(
     found = run.histograms_by(tag, kind, bucket_s)
     meta = run.meta
 
-    def intervals() -> Iterator[Interval]:
+    def intervals() -> Iterator[HlogInterval]:
         for name, bucket in sorted(found, key=lambda key: (key[1], key[0])):
-            yield Interval(float(bucket * bucket_s), float(bucket_s), name, found[name, bucket])
+            yield HlogInterval(float(bucket * bucket_s), float(bucket_s), name, found[name, bucket])
 
     write_hlog(
         out,

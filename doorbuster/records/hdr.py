@@ -38,7 +38,7 @@ _MAX_PAYLOAD_BYTES = 2**26  # a counter array is far smaller; more is a decompre
 
 
 @dataclass(frozen=True, slots=True)
-class Foreign:
+class DecodedHistogram:
     """A decoded histogram in its own layout: values, in its own unit, and how often each was counted."""
 
     digits: int
@@ -73,7 +73,7 @@ def encode_base64(histogram: Histogram) -> str:
     )
 
 
-def decode_base64(text: str) -> Foreign:
+def decode_base64(text: str) -> DecodedHistogram:
     """Any version, plain or compressed, from base64; RecordError when it is damaged."""
     try:
         return decode(base64.b64decode(text, validate=True))
@@ -81,7 +81,7 @@ def decode_base64(text: str) -> Foreign:
         raise RecordError(f"a histogram must be base64 (got {text[:20]!r}): {error}") from error
 
 
-def decode(data: bytes) -> Foreign:
+def decode(data: bytes) -> DecodedHistogram:
     """Any version, plain or compressed; RecordError when it is damaged."""
     try:
         (cookie,) = struct.unpack_from(">i", data)
@@ -97,7 +97,7 @@ def decode(data: bytes) -> Foreign:
         raise RecordError(f"a histogram of {len(data)} bytes is damaged or cut off: {error}") from error
 
 
-def _decode_plain(data: bytes) -> Foreign:
+def _decode_plain(data: bytes) -> DecodedHistogram:
     (cookie,) = struct.unpack_from(">i", data)
     version = cookie & ~_WORD_SIZE_BITS
     if version == V0:
@@ -117,7 +117,7 @@ def _decode_plain(data: bytes) -> Foreign:
         raise RecordError(f"a histogram has an impossible layout: {digits} digits, {lowest} to {highest}")
     counts = _read_zigzag(payload) if version == V2 else _read_words(payload, (cookie & 0xE0) >> 4)
     bins = np.flatnonzero(counts)
-    return Foreign(digits, lowest, highest, _lowest_of(bins, digits, lowest), counts[bins])
+    return DecodedHistogram(digits, lowest, highest, _lowest_of(bins, digits, lowest), counts[bins])
 
 
 def _lowest_of(bins: Ints, digits: int, lowest: int) -> Ints:

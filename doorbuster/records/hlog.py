@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from doorbuster.errors import RecordError
-from doorbuster.records.hdr import Foreign, decode_base64, encode_base64
+from doorbuster.records.hdr import DecodedHistogram, decode_base64, encode_base64
 from doorbuster.records.histogram import Histogram
 
 _YEAR_S = 365 * 24 * 3600.0
@@ -28,7 +28,7 @@ _TAG = re.compile(r"[^,\s]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class HlogInterval:
     """What was counted in one stretch of time; `tag` is "" when there is none."""
 
     start_s: float
@@ -38,17 +38,17 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class ForeignInterval:
+class DecodedInterval:
     """One line of a log, not yet moved into our layout; its values have the unit of the log."""
 
     start_s: float
     length_s: float
     tag: str
-    content: Foreign
+    content: DecodedHistogram
 
 
 def write_hlog(
-    out: TextIO, intervals: Iterable[Interval], *, started_at_unix_s: float, comment: str = ""
+    out: TextIO, intervals: Iterable[HlogInterval], *, started_at_unix_s: float, comment: str = ""
 ) -> None:
     """Write an interval log whose values are microseconds.
 
@@ -71,7 +71,7 @@ def write_hlog(
         out.write(f"{tag}{interval.start_s:.3f},{interval.length_s:.3f},{longest:.3f},{body}\n")
 
 
-def read_hlog(lines: Iterable[str], *, name: str = "log") -> Iterator[ForeignInterval]:
+def read_hlog(lines: Iterable[str], *, name: str = "log") -> Iterator[DecodedInterval]:
     """Every interval of a log, in file order.
 
     Raises: RecordError that names the line, for one that cannot be understood.
@@ -96,7 +96,7 @@ def read_hlog(lines: Iterable[str], *, name: str = "log") -> Iterator[ForeignInt
             raise RecordError(f"{name}:{number}: not a line of an interval log: {error}") from error
         if base_s is None:
             base_s = _offset_s(stamp_s, times)
-        yield ForeignInterval(stamp_s + base_s, length_s, tag, content)
+        yield DecodedInterval(stamp_s + base_s, length_s, tag, content)
 
 
 def _offset_s(first_stamp_s: float, times: dict[str, float]) -> float:

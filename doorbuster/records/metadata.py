@@ -1,4 +1,4 @@
-"""What is known about a run as a whole, and the bookkeeping values that readers of a run file get back."""
+"""The metadata of a run, and small values that readers of a run file return."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ RunStatus = Literal["running", "finished", "interrupted", "aborted"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunMeta:
-    """Title page of a run: what was asked for, of which shop, with what, and how it ended.
+    """Metadata of a run: what was requested, from which shop, by which generator, and how it ended.
 
-    `duration_s` is the planned one, without drain; `requested` holds what the command line asked for;
-    `versions` and `machine` say what generated the load. `git_commit` is "" outside a repository.
+    `duration_s` is the planned duration, without drain; `requested` holds the options of the command line;
+    `versions` and `machine` describe the generator. `git_commit` is "" outside a repository.
     """
 
     run_id: str
@@ -46,26 +46,18 @@ class RunMeta:
         return dataclasses.replace(self, **changes)
 
     def to_rows(self) -> list[list[str]]:
-        """(key, JSON value) of every field, as table `meta` holds them."""
+        """(key, JSON value) of every field, as stored in the table `meta`."""
         return [[item.name, json.dumps(getattr(self, item.name))] for item in dataclasses.fields(self)]
 
     @classmethod
     def from_rows(cls, rows: dict[str, str]) -> RunMeta:
-        """From the table; keys that a later version added are left aside."""
+        """From the rows of the table; unknown keys are ignored."""
         known = {item.name for item in dataclasses.fields(cls)}
         return cls(**{key: json.loads(value) for key, value in rows.items() if key in known})
 
 
-class Gauge(NamedTuple):
-    """One reading of something outside the generator, such as the shop's queue or CPU."""
-
-    second: int
-    name: str
-    value: float
-
-
 class WorkerReports(NamedTuple):
-    """Which reports of a worker arrived: `missing` are gaps below the highest number seen."""
+    """Reports of a worker that arrived; `missing` counts the gaps below the highest number seen."""
 
     worker: str
     received: int
@@ -81,18 +73,11 @@ class ArrivalSeries(NamedTuple):
     dropped: NDArray[np.int64]
 
 
-class GaugeSeries(NamedTuple):
-    """Readings of one gauge in order of time."""
-
-    seconds: NDArray[np.int64]
-    values: NDArray[np.float64]
-
-
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Where every intended arrival went. It balances when nothing is in flight or missing.
+    """Outcomes of all planned arrivals; they add up to `planned` when no customer is in flight or missing.
 
-    A closed channel (tills, seats) has no plan: its planned count is what was started or dropped.
+    A closed channel (tills, seats) has no plan: its planned count is the number started or dropped.
     """
 
     planned: int
@@ -109,12 +94,12 @@ class Balance:
 
     @property
     def in_flight_or_missing(self) -> int:
-        """Arrivals without an outcome: still to come or in the shop while it runs, lost afterwards.
+        """Arrivals without an outcome: still expected or in the shop during the run, missing after it.
 
-        Negative when there are more outcomes than arrivals, which is a fault of the recorder.
+        Negative when there are more outcomes than arrivals, which is a bug of the recorder.
         """
         return self.planned - self.accounted
 
     def plus(self, other: Balance) -> Balance:
-        """Both together."""
+        """The sum of both."""
         return Balance(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))

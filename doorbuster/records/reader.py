@@ -1,9 +1,9 @@
-"""The reading side of a run file: everything an analysis asks of a run, while it is recorded or a year later.
+"""Reads a run file, during the run or afterwards.
 
 Rules of this module:
-- Read-only, and never in the writer's way. Each call sees the file as of the last committed second.
-- A file that says "running" but has no living writer reads as "interrupted".
-- Requests are read by requests.py, which keeps sums of them; what is noted beside them by asides.py.
+- Read-only; never blocks the writer. Each call sees the file as of the last committed second.
+- A file with status "running" whose writer has ended reads as "interrupted".
+- requests.py reads requests, side_metrics.py the side metrics.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from doorbuster.errors import RecordError
 from doorbuster.records.batch import CustomerCount, Event, Exemplar, HealthSecond, OrderAttempt
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.ledger import Audit, Ledger, LedgerLine, LedgerOrder, LedgerStock, audit
-from doorbuster.records.metadata import ArrivalSeries, Balance, GaugeSeries, RunMeta, WorkerReports
+from doorbuster.records.metadata import ArrivalSeries, Balance, RunMeta, WorkerReports
 from doorbuster.records.requests import KINDS, Kind
-from doorbuster.records.schema import FILE_NAME, open_for_reading, told_as_record_error
-from doorbuster.records.side_metrics import AsideReader
+from doorbuster.records.schema import FILE_NAME, open_for_reading, wrap_errors
+from doorbuster.records.side_metrics import SideMetricsReader
 from doorbuster.records.writer import ERRORS_PER_SERIES, SLOWEST_PER_SERIES
 
 __all__ = ["KINDS", "Kind", "Run"]
 
-HEARTBEAT_LIMIT_S = 30.0  # a writer on another machine that was silent for longer is taken for dead
+HEARTBEAT_LIMIT_S = 30.0  # a writer on another machine without a heartbeat for longer counts as dead
 
 
-class Run(AsideReader):
+class Run(SideMetricsReader):
     """One recorded run. Use as a context manager, or call `close`."""
 
     @classmethod
     def open(cls, path: Path | str) -> Run:
         """Open a run folder or its run.sqlite.
 
-        Raises: RecordError, in one line, when it is missing, damaged, no run file, or of a newer version.
+        Raises: RecordError when it is missing, damaged, not a run file, or of another format version.
         """
         path = Path(path)
         file = path / FILE_NAME if path.is_dir() else path
@@ -55,14 +55,14 @@ class Run(AsideReader):
         self.close()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._db.close()
 
-    # What the run is
+    # Metadata
 
     @property
     def meta(self) -> RunMeta:
-        """The title page, read afresh at each call."""
+        """The metadata, read at each call."""
         rows = dict(self._select("SELECT key, value FROM meta"))
         try:
             meta = RunMeta.from_rows(rows)
@@ -74,7 +74,7 @@ class Run(AsideReader):
             )
         return meta
 
-    # Requests worth looking at
+    # Exemplars
 
     def exemplars(self) -> tuple[Exemplar, ...]:
         """The slowest requests of each series and its first distinct errors, slowest first."""
@@ -91,9 +91,9 @@ class Run(AsideReader):
     # Customers
 
     def customers(self, bucket_s: int = 1) -> tuple[CustomerCount, ...]:
-        """How customers left, by second of their intended arrival, summed over workers.
+        """Outcomes of customers by second of intended arrival, summed over workers.
 
-        With a `bucket_s` the second is the start of its bucket, which makes far fewer rows of a long run.
+        With `bucket_s`, `second` is the start of the bucket: far fewer rows for a long run.
         """
         return self._once(f"customers {bucket_s}", lambda: self._read_customers(bucket_s))
 
@@ -130,7 +130,7 @@ class Run(AsideReader):
         return found
 
     def balances(self) -> dict[str, Balance]:
-        """Where every arrival went, per channel."""
+        """Outcomes of all arrivals, per channel."""
         arrived = self.arrivals()
         outcomes: dict[str, dict[str, int]] = {channel: {} for channel in arrived}
         for row in self.customers(self.grain_s):
@@ -149,7 +149,7 @@ class Run(AsideReader):
         return balances
 
     def balance(self) -> Balance:
-        """Where every arrival went, over all channels."""
+        """Outcomes of all arrivals, over all channels."""
         total = Balance(0)
         for balance in self.balances().values():
             total = total.plus(balance)
@@ -158,20 +158,20 @@ class Run(AsideReader):
     # Orders
 
     def orders(self) -> tuple[OrderAttempt, ...]:
-        """Every order customers tried, in the order of recording."""
+        """Every order attempt, in the order of recording."""
         return self._once("orders", self._read_orders)
 
     def _read_orders(self) -> tuple[OrderAttempt, ...]:
         found: list[OrderAttempt] = []
-        words: dict[str, str] = {}  # one object for a word, however many orders have it
+        words: dict[str, str] = {}  # shares equal strings between orders
         one = words.setdefault
-        with told_as_record_error(self.path, "read the run"):
+        with wrap_errors(self.path, "read the run"):
             cursor = self._db.execute(
                 "SELECT idempotency_key, channel, journey, intended_s, answered_s, answer, cause, order_ref,"
                 " total_pence, lines FROM orders ORDER BY rowid"
             )
             while rows := cursor.fetchmany(1000):
-                # One text of all their lines: to decode each by itself takes ten times as long.
+                # Decoding the lines of each order separately takes ten times as long.
                 for row, lines in zip(rows, json.loads(f"[{','.join(row[9] for row in rows)}]"), strict=True):
                     key, channel, journey, intended_s, answered_s, answer, cause, ref, pence, _ = row
                     found.append(
@@ -184,7 +184,7 @@ class Run(AsideReader):
         return tuple(found)
 
     def ledger(self) -> Ledger | None:
-        """The shop's books, or None when they were not read."""
+        """The shop's ledger, or None when it was not read."""
         return self._once("ledger", self._read_ledger)
 
     def _read_ledger(self) -> Ledger | None:
@@ -204,14 +204,14 @@ class Run(AsideReader):
         return Ledger(tuple(orders), tuple(stock), float(json.loads(read_at[0][0])))
 
     def audit(self) -> Audit | None:
-        """What customers were told, held against the books; None when the books were not read."""
-        books = self.ledger()
-        return None if books is None else audit(self.orders(), books, run_id=self.meta.run_id)
+        """Comparison of the order attempts with the ledger; None when the ledger was not read."""
+        ledger = self.ledger()
+        return None if ledger is None else audit(self.orders(), ledger, run_id=self.meta.run_id)
 
-    # The generator and its surroundings
+    # The generator
 
     def health(self) -> dict[str, tuple[HealthSecond, ...]]:
-        """How each worker fared, second by second."""
+        """Generator health of each worker, by second."""
         return self._once("health", self._read_health)
 
     def _read_health(self) -> dict[str, tuple[HealthSecond, ...]]:
@@ -225,11 +225,11 @@ class Run(AsideReader):
         return {worker: tuple(seconds) for worker, seconds in found.items()}
 
     def lateness(self) -> Histogram:
-        """Actual minus intended start of everything the generator started: its own fault."""
+        """Actual minus intended start of everything the generator started: the delay it caused itself."""
         return Histogram.from_blobs(row[0] for row in self._select("SELECT lateness FROM health"))
 
     def workers(self) -> tuple[WorkerReports, ...]:
-        """Which reports arrived from whom."""
+        """Received and missing reports of each worker."""
         rows = self._select(
             "SELECT name, (SELECT count(*) FROM batches WHERE worker = id), last_seq, final"
             " FROM workers ORDER BY name"
@@ -237,26 +237,12 @@ class Run(AsideReader):
         return tuple(WorkerReports(row[0], row[1], row[2] + 1 - row[1], bool(row[3])) for row in rows)
 
     def events(self) -> tuple[Event, ...]:
-        """What happened once, in order of time."""
+        """Events in order of time."""
         return tuple(
             Event(*row) for row in self._select("SELECT at_s, kind, text FROM events ORDER BY at_s, rowid")
         )
 
-    def gauges(self) -> dict[str, GaugeSeries]:
-        """Readings from outside the generator, by name."""
-        found: dict[str, list[tuple[int, float]]] = {}
-        for name, second, value in self._select(
-            "SELECT name, second, value FROM gauges ORDER BY name, second"
-        ):
-            found.setdefault(name, []).append((second, value))
-        return {
-            name: GaugeSeries(
-                np.array([second for second, _ in rows], np.int64), np.array([value for _, value in rows])
-            )
-            for name, rows in found.items()
-        }
-
-    # Who writes it
+    # The writer
 
     def _writer_is_alive(self) -> bool:
         ((host, pid, started_s, heartbeat_ns),) = self._select(
@@ -268,8 +254,8 @@ class Run(AsideReader):
             return bool(time.time() - heartbeat_ns / 1e9 < HEARTBEAT_LIMIT_S)
         try:
             writer = psutil.Process(pid)
-            # The start time tells the writer from a later process that got the same number. A killed one
-            # stays listed until its parent looks at it, and in a container that may be never.
+            # The start time distinguishes the writer from a later process with the same PID. A killed process
+            # stays a zombie until its parent reaps it, which in a container may never happen.
             same = abs(writer.create_time() - started_s) < 2.0
             return bool(same and writer.status() != psutil.STATUS_ZOMBIE)
         except psutil.Error:

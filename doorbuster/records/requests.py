@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from doorbuster.records.batch import SeriesKey
 from doorbuster.records.histogram import Histogram, Ints
-from doorbuster.records.rollup import WHOLE_RUN_S, Grains, GrainsBuilder, grain_s
+from doorbuster.records.rollup import WHOLE_RUN_S, Rollup, RollupBuilder, grain_s
 from doorbuster.records.scan import Chunk, scan
-from doorbuster.records.schema import told_as_record_error
+from doorbuster.records.schema import wrap_errors
 from doorbuster.records.sums import read_sums
 from doorbuster.records.tally import Tally
 
@@ -176,7 +176,7 @@ class RequestReader:
         return counts
 
     def _select(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        with told_as_record_error(self.path, "read the run"):
+        with wrap_errors(self.path, "read the run"):
             return self._db.execute(sql, values).fetchall()
 
     def _series(self) -> dict[int, SeriesKey]:
@@ -205,22 +205,22 @@ class RequestReader:
         """Of a long run, service times and first bytes are kept for the whole: no section asks for more."""
         return self.grain_s if kind == "response" or self.grain_s == 1 else WHOLE_RUN_S
 
-    def _grains(self, kind: Kind) -> Grains:
+    def _grains(self, kind: Kind) -> Rollup:
         """The kept sums, read when they were not yet or when the file has grown since."""
         return self._once("grains", self._read_grains)[kind]
 
-    def _read_grains(self) -> Mapping[str, Grains]:
+    def _read_grains(self) -> Mapping[str, Rollup]:
         """As the file has them since the end of the run, or else added up."""
-        with told_as_record_error(self.path, "read the run"):
+        with wrap_errors(self.path, "read the run"):
             kept = read_sums(self._db, {kind: self._kept_width_s(kind) for kind in KINDS})
         return self.add_up() if kept is None else kept
 
-    def add_up(self) -> dict[str, Grains]:
+    def add_up(self) -> dict[str, Rollup]:
         """Sums of all requests by kind of time, series and stretch.
 
         All kinds in one pass: going through the table costs more than adding up another kind.
         """
-        builders = {kind: GrainsBuilder(self._kept_width_s(kind)) for kind in KINDS}
+        builders = {kind: RollupBuilder(self._kept_width_s(kind)) for kind in KINDS}
         for chunk in self._chunks(KINDS, self._series(), None):
             for builder, entries in zip(builders.values(), chunk.columns, strict=True):
                 builder.add(chunk.series, chunk.second, entries)
@@ -259,7 +259,7 @@ class RequestReader:
     ) -> Iterator[Chunk]:
         """The rows of the wanted series, some megabytes at a time."""
         series = members if len(members) < len(self._series()) else None
-        with told_as_record_error(self.path, "read the run"):
+        with wrap_errors(self.path, "read the run"):
             yield from scan(self._db, kinds, series=series, seconds=seconds)
 
     def _length_s(self) -> int:

@@ -15,20 +15,20 @@ from typing import Any
 from doorbuster.errors import RecordError
 
 
-def write_beside(file: Path, schema: str, content: Mapping[str, Any]) -> None:
+def write_result(file: Path, schema: str, content: Mapping[str, Any]) -> None:
     """Put the content in place, with the name of its schema."""
     draft = file.with_suffix(".new")
     draft.write_text(json.dumps({"schema": schema, **content}, indent=1) + "\n", encoding="utf-8")
     draft.replace(file)
 
 
-def find_beside(run_file: Path, name: str) -> Path | None:
+def find_result(run_file: Path, name: str) -> Path | None:
     """The file of this name that a run file belongs to."""
     files = (folder / name for folder in (run_file.parent, run_file.parent.parent))
     return next((file for file in files if file.is_file()), None)
 
 
-def read_beside(file: Path, schema: str) -> dict[str, Any]:
+def read_result(file: Path, schema: str) -> dict[str, Any]:
     """The content without its schema.
 
     Raises: RecordError for another schema; OSError, ValueError or KeyError for a file that is none of ours.

@@ -37,7 +37,7 @@ def grain_s(length_s: int) -> int:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Grains:
+class Rollup:
     """Sums of one kind of time: slot i is one series in one grain and has bins[starts[i]:starts[i + 1]].
 
     Bins ascend within a slot and are distinct; several slots may be of the same series and grain.
@@ -137,7 +137,7 @@ class _Sums:
         )
 
 
-class GrainsBuilder:
+class RollupBuilder:
     """Adds up rows as they are read. Rows may come in any order, any number for a series and second.
 
     Rows mostly come by time. So what is added up stays open for its latest grain only; rows that come late
@@ -160,13 +160,13 @@ class GrainsBuilder:
         if self._open_size > max(_ENTRIES_AT_ONCE, self._room):
             self._add_up()
 
-    def finished(self) -> Grains:
+    def finished(self) -> Rollup:
         """The sums of all rows."""
         if self._open:
             self._done.append(_added_up(self._open))
         n = np.concatenate([part.n for part in self._done]) if self._done else np.empty(0, np.int64)
         sums = _poured_together(self._done)
-        return Grains(
+        return Rollup(
             grain_s=self._grain_s,
             series=sums.codes % _MOST_SERIES,
             grain=sums.codes // _MOST_SERIES,

@@ -1,8 +1,7 @@
-"""The tables of a run file (SQLite), its version, and how SQLite's errors read to a person.
+"""The tables of a run file (SQLite), its format version, and readable messages for SQLite's errors.
 
 Rules of this module:
-- Append-only history: a table or column may be added with a new version, none is renamed or removed, so
-  that every version stays readable. docs/reference/run-file.md describes every column.
+- A change of the format raises SCHEMA_VERSION. docs/reference/run-file.md describes every column.
 - Seconds and minutes are whole ones since the start of the run, the first is 0; a blob holds bins as packed
   by `histogram.pack`.
 """
@@ -16,14 +15,8 @@ from pathlib import Path
 
 from doorbuster.errors import RecordError
 
-# History of the format
-# 1  the first: meta, writer, series, requests, customers, plan, arrivals, orders, ledger_orders,
-#    ledger_lines, ledger_stock, exemplars, health, events, gauges, workers, batches
-# 2  counters, thinks, stays, connects, server_timings, freshness
-# 3  request_sums, later_requests; connects.connect, server_timings.took
-# 4  freshness.what: until then it was always the price
-SCHEMA_VERSION = 4
-APPLICATION_ID = 0x64626B72  # "dbkr", at byte 68 of the file: tells `file` and us that this is a run file
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x64626B72  # "dbkr", at byte 68 of the file: identifies a run file, also to `file`
 FILE_NAME = "run.sqlite"
 _MAGIC = b"SQLite format 3\0"
 
@@ -50,7 +43,7 @@ CREATE TABLE requests (
   response BLOB NOT NULL, service BLOB NOT NULL, first_byte BLOB NOT NULL
 );
 CREATE INDEX requests_by_second ON requests (second);
-CREATE TABLE request_sums (
+CREATE TABLE request_rollups (
   kind TEXT NOT NULL, second INTEGER NOT NULL, width_s INTEGER NOT NULL, series INTEGER NOT NULL,
   n INTEGER NOT NULL, bins BLOB NOT NULL
 );
@@ -92,40 +85,39 @@ CREATE TABLE health (
   rss_bytes INTEGER NOT NULL, lateness BLOB NOT NULL, pool_wait_ms REAL NOT NULL
 );
 CREATE TABLE events (at_s REAL NOT NULL, worker INTEGER, kind TEXT NOT NULL, text TEXT NOT NULL);
-CREATE TABLE gauges (second INTEGER NOT NULL, name TEXT NOT NULL, value REAL NOT NULL);
 CREATE TABLE counters (
   second INTEGER NOT NULL, worker INTEGER NOT NULL, channel TEXT NOT NULL, name TEXT NOT NULL,
   n INTEGER NOT NULL
 );
-CREATE TABLE thinks (
-  minute INTEGER NOT NULL, worker INTEGER NOT NULL, channel TEXT NOT NULL, think BLOB NOT NULL,
+CREATE TABLE think_times (
+  minute INTEGER NOT NULL, worker INTEGER NOT NULL, channel TEXT NOT NULL, durations BLOB NOT NULL,
   PRIMARY KEY (minute, worker, channel)
 ) WITHOUT ROWID;
-CREATE TABLE stays (
-  minute INTEGER NOT NULL, worker INTEGER NOT NULL, channel TEXT NOT NULL, stay BLOB NOT NULL,
+CREATE TABLE visit_durations (
+  minute INTEGER NOT NULL, worker INTEGER NOT NULL, channel TEXT NOT NULL, durations BLOB NOT NULL,
   PRIMARY KEY (minute, worker, channel)
 ) WITHOUT ROWID;
-CREATE TABLE connects (
+CREATE TABLE connect_times (
   minute INTEGER NOT NULL, series INTEGER NOT NULL, worker INTEGER NOT NULL,
-  n INTEGER NOT NULL, total_us INTEGER NOT NULL, longest_us INTEGER NOT NULL, connect BLOB NOT NULL,
+  n INTEGER NOT NULL, total_us INTEGER NOT NULL, longest_us INTEGER NOT NULL, durations BLOB NOT NULL,
   PRIMARY KEY (minute, series, worker)
 ) WITHOUT ROWID;
-CREATE TABLE later_requests (
+CREATE TABLE subsequent_requests (
   minute INTEGER NOT NULL, series INTEGER NOT NULL, worker INTEGER NOT NULL,
   n INTEGER NOT NULL, requests INTEGER NOT NULL,
-  connect_us INTEGER NOT NULL, wait_us INTEGER NOT NULL, body_us INTEGER NOT NULL, later BLOB NOT NULL,
+  connect_us INTEGER NOT NULL, wait_us INTEGER NOT NULL, body_us INTEGER NOT NULL, durations BLOB NOT NULL,
   PRIMARY KEY (minute, series, worker)
 ) WITHOUT ROWID;
 CREATE TABLE server_timings (
   minute INTEGER NOT NULL, series INTEGER NOT NULL, worker INTEGER NOT NULL,
   entry TEXT NOT NULL, description TEXT NOT NULL, n INTEGER NOT NULL,
-  stands_for REAL NOT NULL, total_us REAL NOT NULL, took BLOB NOT NULL,
+  weight REAL NOT NULL, total_us REAL NOT NULL, durations BLOB NOT NULL,
   PRIMARY KEY (minute, series, worker, entry, description)
 ) WITHOUT ROWID;
 CREATE TABLE freshness (
   at_s REAL NOT NULL, worker INTEGER NOT NULL, sku TEXT NOT NULL, channel TEXT NOT NULL,
-  outcome TEXT NOT NULL, took_s REAL, old_until_s REAL, looks INTEGER NOT NULL, unread INTEGER NOT NULL,
-  what TEXT NOT NULL
+  outcome TEXT NOT NULL, delay_s REAL, last_stale_s REAL, observations INTEGER NOT NULL,
+  not_seen INTEGER NOT NULL, what TEXT NOT NULL
 );
 """
 
@@ -142,17 +134,17 @@ _MEANING = {
 
 
 def explain(error: sqlite3.Error) -> str:
-    """What an SQLite error means and the way out, as one clause."""
+    """The meaning of an SQLite error and the way out, as one clause."""
     name = getattr(error, "sqlite_errorname", None) or ""
     for prefix, meaning in _MEANING.items():
         if name.startswith(prefix):
             return meaning
-    return f"SQLite says: {error}"
+    return f"SQLite reports: {error}"
 
 
 @contextmanager
-def told_as_record_error(path: Path, doing: str) -> Iterator[None]:
-    """Turn an error of SQLite or of the disk into one line: file, what was tried, why, the way out."""
+def wrap_errors(path: Path, doing: str) -> Iterator[None]:
+    """Turn an error of SQLite or of the disk into a RecordError: file, operation, reason, way out."""
     try:
         yield
     except OSError as error:
@@ -164,9 +156,9 @@ def told_as_record_error(path: Path, doing: str) -> Iterator[None]:
 def open_for_reading(path: Path) -> sqlite3.Connection:
     """A read-only connection to a run file that this version understands.
 
-    Raises: RecordError, in one line, when it is damaged, no run file, or of a newer version.
+    Raises: RecordError when it is damaged, not a run file, or of another format version.
     """
-    with told_as_record_error(path, "open the run"):
+    with wrap_errors(path, "open the run"):
         connection = _connect(path)
         try:
             _check_format(path, connection)
@@ -178,10 +170,10 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """Open read-only, also where SQLite may not write the companions (-wal, -shm) it would like to have."""
+    """Open read-only, also where SQLite cannot create its -wal and -shm files."""
     with path.open("rb") as file:
         if file.read(len(_MAGIC)) != _MAGIC:
-            # SQLite takes a file of a few bytes for an empty database.
+            # SQLite opens a file of a few bytes as an empty database.
             raise RecordError(f"{path}: cannot open the run: {_MEANING['SQLITE_NOTADB']}")
     uri = path.resolve().as_uri()
     connection = sqlite3.connect(f"{uri}?mode=ro", uri=True, isolation_level=None)
@@ -199,9 +191,9 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _check_length(path: Path, connection: sqlite3.Connection) -> None:
-    """SQLite does not notice a last page that is cut off, and reads zeros there.
+    """Detect a truncated file: SQLite does not, and reads zeros from the missing pages.
 
-    With a write-ahead log beside it, the file may rightly be shorter than the database.
+    With a write-ahead log, the file may be shorter than the database.
     """
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
@@ -216,8 +208,8 @@ def _check_format(path: Path, connection: sqlite3.Connection) -> None:
         raise RecordError(
             f"{path}: this SQLite database is not a run file; name a folder that `doorbuster run` wrote"
         )
-    if version > SCHEMA_VERSION:
+    if version != SCHEMA_VERSION:
         raise RecordError(
-            f"{path}: recorded in format {version}, this doorbuster reads up to {SCHEMA_VERSION};"
-            " upgrade doorbuster"
+            f"{path}: recorded in format {version}, this doorbuster reads format {SCHEMA_VERSION};"
+            " use the doorbuster that recorded it"
         )

@@ -16,23 +16,23 @@ from typing import Any
 import numpy as np
 
 from doorbuster.records.histogram import PACKED
-from doorbuster.records.rollup import WHOLE_RUN_S, Grains
+from doorbuster.records.rollup import WHOLE_RUN_S, Rollup
 
 FINEST_S = 30  # sums of shorter stretches are not kept
-_MADE_OF = "request_sums_of_rows"  # key in meta: how many rows of requests the sums were made of
+_MADE_OF = "rollup_source_rows"  # key in meta: how many rows of requests the sums were made of
 
 
-def write_sums(db: sqlite3.Connection, sums: Mapping[str, Grains]) -> None:
+def write_sums(db: sqlite3.Connection, sums: Mapping[str, Rollup]) -> None:
     """Replace the sums in the file, by kind of time; the caller holds the transaction."""
-    db.execute("DELETE FROM request_sums")
+    db.execute("DELETE FROM request_rollups")
     for kind, grains in sums.items():
-        db.executemany("INSERT INTO request_sums VALUES (?, ?, ?, ?, ?, ?)", _rows(kind, grains))
+        db.executemany("INSERT INTO request_rollups VALUES (?, ?, ?, ?, ?, ?)", _rows(kind, grains))
     db.execute("INSERT OR REPLACE INTO meta VALUES (?, (SELECT count(*) FROM requests))", [_MADE_OF])
 
 
-def read_sums(db: sqlite3.Connection, widths_s: Mapping[str, int]) -> dict[str, Grains] | None:
+def read_sums(db: sqlite3.Connection, widths_s: Mapping[str, int]) -> dict[str, Rollup] | None:
     """The sums of each kind in stretches of these widths; None when the file does not have them."""
-    if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'request_sums'").fetchone():
+    if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'request_rollups'").fetchone():
         return None
     made_of = db.execute("SELECT value FROM meta WHERE key = ?", [_MADE_OF]).fetchone()
     if made_of is None or int(made_of[0]) != db.execute("SELECT count(*) FROM requests").fetchone()[0]:
@@ -41,7 +41,7 @@ def read_sums(db: sqlite3.Connection, widths_s: Mapping[str, int]) -> dict[str, 
     return found if all(grains.n.size for grains in found.values()) else None
 
 
-def _rows(kind: str, grains: Grains) -> Iterator[tuple[Any, ...]]:
+def _rows(kind: str, grains: Rollup) -> Iterator[tuple[Any, ...]]:
     packed = np.empty(grains.bins.size, PACKED)
     packed["bin"], packed["count"] = grains.bins, grains.counts
     starts_s = (grains.grain * grains.grain_s).tolist()
@@ -53,9 +53,9 @@ def _rows(kind: str, grains: Grains) -> Iterator[tuple[Any, ...]]:
         yield kind, second, _stored_s(grains.grain_s), series, n, blob[start:end]
 
 
-def _grains(db: sqlite3.Connection, kind: str, width_s: int) -> Grains:
+def _grains(db: sqlite3.Connection, kind: str, width_s: int) -> Rollup:
     rows = db.execute(
-        "SELECT second, series, n, bins FROM request_sums WHERE kind = ? AND width_s = ? ORDER BY rowid",
+        "SELECT second, series, n, bins FROM request_rollups WHERE kind = ? AND width_s = ? ORDER BY rowid",
         [kind, _stored_s(width_s)],
     ).fetchall()
     blobs = [row[3] for row in rows]
@@ -64,7 +64,7 @@ def _grains(db: sqlite3.Connection, kind: str, width_s: int) -> Grains:
     packed = np.frombuffer(b"".join(blobs), PACKED)
     starts = np.concatenate(([0], np.cumsum(sizes)))
     bins, counts = packed["bin"].copy(), packed["count"].copy()
-    return Grains(width_s, series, second // width_s, starts, bins, counts, n)
+    return Rollup(width_s, series, second // width_s, starts, bins, counts, n)
 
 
 def _stored_s(width_s: int) -> int:

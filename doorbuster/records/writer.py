@@ -1,10 +1,10 @@
-"""The writing side of a run file: one SQLite file in write-ahead mode, one transaction a second.
+"""Writes a run file: one SQLite file in write-ahead mode, one transaction a second.
 
 Rules of this module:
 - A reader in another process may open the file at any moment and never blocks the writer.
-- A process that is killed loses at most what was not yet handed to `write`; the file is whole up to then.
-- A report is counted once, however often it arrives, in whatever order: (worker, seq) is unique.
-- An error leaves the file as it was before the call, and the same call may be made again.
+- A killed process loses at most what was not yet passed to `write`; the file stays consistent.
+- A report counts once, however often and in whatever order it arrives: (worker, seq) is unique.
+- An error leaves the file unchanged, and the call may be repeated.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from numpy.typing import NDArray
 from doorbuster.errors import RecordError
 from doorbuster.records.batch import Batch, Event, Exemplar, SeriesKey
 from doorbuster.records.ledger import Ledger
-from doorbuster.records.metadata import Gauge, RunMeta, RunStatus
+from doorbuster.records.metadata import RunMeta, RunStatus
 from doorbuster.records.requests import RequestReader
-from doorbuster.records.schema import APPLICATION_ID, FILE_NAME, SCHEMA_VERSION, TABLES, told_as_record_error
+from doorbuster.records.schema import APPLICATION_ID, FILE_NAME, SCHEMA_VERSION, TABLES, wrap_errors
 from doorbuster.records.sums import FINEST_S, write_sums
 
 SLOWEST_PER_SERIES = 5
-ERRORS_PER_SERIES = 3  # first ones with distinct texts
+ERRORS_PER_SERIES = 3  # the first with distinct texts
 MINUTE_S = 60
 
 
@@ -61,28 +61,28 @@ class RunWriter:
         *,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> RunWriter:
-        """A new run file in a folder, which is made if missing.
+        """Create a run file in a folder, which is created if missing.
 
         Args:
             planned: intended arrivals per second of the run, for each open channel.
             clock_ns: wall clock in ns since 1970, for the heartbeat.
 
-        Raises: RecordError when there is one already, or when it cannot be written.
+        Raises: RecordError when the folder holds one already, or when it cannot be written.
         """
         path = folder / FILE_NAME
         if path.exists():
-            raise RecordError(f"{path}: a run is recorded here already; name another folder or remove it")
-        with told_as_record_error(folder, "make the folder for the run"):
+            raise RecordError(f"{path}: this folder holds a run already; name another folder or remove it")
+        with wrap_errors(folder, "create the folder for the run"):
             folder.mkdir(parents=True, exist_ok=True)
-        with told_as_record_error(path, "start a run file"):
-            # Laid out under another name, so that no reader ever meets a file without its tables.
+        with wrap_errors(path, "create a run file"):
+            # Created under another name, so that no reader sees a file without its tables.
             unfinished = folder / f"{FILE_NAME}.{os.getpid()}.part"
             try:
-                _lay_out(unfinished, meta, planned, clock_ns())
+                _create_tables(unfinished, meta, planned, clock_ns())
                 unfinished.rename(path)
             finally:
                 unfinished.unlink(missing_ok=True)
-            # One caller at a time, but not always from one thread: a master writes in a helper thread.
+            # Calls never overlap, but a master writes in a helper thread.
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA busy_timeout = 5000")
@@ -90,19 +90,19 @@ class RunWriter:
 
     @classmethod
     def amend(cls, path: Path, *, clock_ns: Callable[[], int] = time.time_ns) -> RunWriter:
-        """A recorded run again, to add what came to light after its end, such as the shop's books.
+        """Open a recorded run to add data read after its end, such as the shop's ledger.
 
-        Args: path: the run.sqlite of a run that nobody writes any more.
-        Raises: RecordError when it cannot be written, or is of another version than ours.
+        Args: path: the run.sqlite of a run that no process records.
+        Raises: RecordError when it cannot be written, or is of another format version.
         """
-        with told_as_record_error(path, "add to the run"):
+        with wrap_errors(path, "add to the run"):
             connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, isolation_level=None)
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version != SCHEMA_VERSION:
                 connection.close()
                 raise RecordError(
-                    f"{path}: recorded in format {version}, this doorbuster adds only to format"
-                    f" {SCHEMA_VERSION}; use the doorbuster that recorded it"
+                    f"{path}: recorded in format {version}, this doorbuster writes format {SCHEMA_VERSION};"
+                    " use the doorbuster that recorded it"
                 )
             meta = RunMeta.from_rows(dict(connection.execute("SELECT key, value FROM meta")))
         return cls(path, connection, meta, clock_ns)
@@ -115,11 +115,11 @@ class RunWriter:
 
     @property
     def meta(self) -> RunMeta:
-        """The title page as it was last written."""
+        """The metadata as last written."""
         return self._meta
 
     def write(self, batches: Iterable[Batch]) -> int:
-        """Record reports of workers in one transaction; returns how many were new."""
+        """Record reports of workers in one transaction; returns the number of new ones."""
         new = 0
         with self._transaction("record a second of the run"):
             for batch in batches:
@@ -130,17 +130,12 @@ class RunWriter:
         return new
 
     def record_event(self, event: Event) -> None:
-        """Record something that happened once."""
+        """Record a single event."""
         with self._transaction("record an event"):
             self._db.execute("INSERT INTO events VALUES (?, NULL, ?, ?)", event)
 
-    def record_gauges(self, gauges: Iterable[Gauge]) -> None:
-        """Record readings from outside the generator."""
-        with self._transaction("record gauges"):
-            self._db.executemany("INSERT INTO gauges VALUES (?, ?, ?)", gauges)
-
     def write_ledger(self, ledger: Ledger) -> None:
-        """Record the shop's books; replaces what an earlier call recorded."""
+        """Record the shop's ledger; replaces an earlier one."""
         with self._transaction("record the shop's ledger"):
             for table in ("ledger_orders", "ledger_lines", "ledger_stock"):
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608 -- three constants
@@ -162,14 +157,14 @@ class RunWriter:
             )
 
     def set_meta(self, **changes: Any) -> None:
-        """Replace fields of the title page; TypeError for a field that does not exist."""
+        """Replace fields of the metadata; TypeError for a field that does not exist."""
         changed = self._meta.changed(**changes)
-        with self._transaction("record what the run is"):
+        with self._transaction("record the metadata"):
             self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", changed.to_rows())
         self._meta = changed
 
     def finish(self, status: RunStatus, reason: str = "") -> None:
-        """Say how the run ended, keep the slowest few exemplars and sums, and fold all into one file."""
+        """Record how the run ended, prune exemplars, write the rollups, and merge the log into the file."""
         with self._transaction("finish the run"):
             self._db.execute(
                 "DELETE FROM exemplars WHERE kind = 'slow' AND rowid NOT IN (SELECT rowid FROM (SELECT rowid,"
@@ -178,29 +173,29 @@ class RunWriter:
                 [SLOWEST_PER_SERIES],
             )
         self.set_meta(status=status, status_reason=reason, finished_at_unix_ns=self._clock_ns())
-        with contextlib.suppress(RecordError):  # a run without sums is as good, only slower to read
-            self._sum_up()
+        with contextlib.suppress(RecordError):  # without rollups, reports only take longer
+            self._write_rollups()
         try:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._db.execute("PRAGMA journal_mode = DELETE")
         except sqlite3.OperationalError as error:
-            # A reader that has the file open keeps it in write-ahead mode. Everything is recorded; the file
-            # only keeps its companions -wal and -shm until the last reader leaves.
+            # A reader that has the file open keeps it in write-ahead mode: -wal and -shm then remain until
+            # the last reader closes it. Nothing is lost.
             if error.sqlite_errorname not in ("SQLITE_BUSY", "SQLITE_LOCKED"):
-                raise RecordError(f"{self.path}: cannot fold the run into one file: {error}") from error
+                raise RecordError(f"{self.path}: cannot merge the log into the file: {error}") from error
 
-    def _sum_up(self) -> None:
+    def _write_rollups(self) -> None:
         reader = RequestReader(self.path, self._db)
         if reader.grain_s >= FINEST_S:
             sums = reader.add_up()
-            with self._transaction("sum up the requests"):
+            with self._transaction("write the rollups"):
                 write_sums(self._db, sums)
 
     def close(self) -> None:
-        """Let go of the file. A run that was not finished then reads as interrupted."""
+        """Close the file. A run that was not finished then reads as interrupted."""
         try:
             if self._meta.status == "running":
-                # On a full disk this cannot be said; readers then know it when this process has ended.
+                # Fails on a full disk; readers then detect it when this process has ended.
                 with contextlib.suppress(RecordError), self._transaction("close the run file"):
                     self._db.execute("UPDATE writer SET pid = 0")
         finally:
@@ -208,21 +203,21 @@ class RunWriter:
 
     @contextlib.contextmanager
     def _transaction(self, doing: str) -> Iterator[None]:
-        """One transaction that also moves the heartbeat; on any error the file is as it was before."""
-        with told_as_record_error(self.path, doing):
+        """One transaction that also updates the heartbeat; on any error it is rolled back."""
+        with wrap_errors(self.path, doing):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
                 self._db.execute("UPDATE writer SET heartbeat_unix_ns = ?", [self._clock_ns()])
                 self._db.execute("COMMIT")
             except BaseException:
-                self._forget()
+                self._clear_caches()
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
 
-    def _forget(self) -> None:
-        """Drop the ids that the transaction which is rolled back may have given out."""
+    def _clear_caches(self) -> None:
+        """Discard ids that the rolled-back transaction may have assigned."""
         self._worker_ids.clear()
         self._series_ids.clear()
         self._slowest_us.clear()
@@ -294,38 +289,43 @@ class RunWriter:
             [(row.second, worker, *row[1:]) for row in batch.health],
         )
         many("INSERT INTO events VALUES (?, ?, ?, ?)", [(row.at_s, worker, *row[1:]) for row in batch.events])
-        self._insert_asides(worker, batch)
+        self._insert_side_metrics(worker, batch)
 
-    def _insert_asides(self, worker: int, batch: Batch) -> None:
-        """Notes, added up by minute: a day of them must stay small."""
+    def _insert_side_metrics(self, worker: int, batch: Batch) -> None:
+        """Side metrics, added up by minute, so that those of a day stay small."""
         many = self._db.executemany
         many(
             "INSERT INTO counters VALUES (?, ?, ?, ?, ?)",
             [(row.second, worker, *row[1:]) for row in batch.counters],
         )
-        for table, column, rows in (("thinks", "think", batch.thinks), ("stays", "stay", batch.stays)):
+        for table, rows in (("think_times", batch.think_times), ("visit_durations", batch.visit_durations)):
             many(
                 f"INSERT INTO {table} VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"  # noqa: S608 -- constants
-                f" SET {column} = CAST({column} || excluded.{column} AS BLOB)",  # bins add up by joining
+                " SET durations = CAST(durations || excluded.durations AS BLOB)",  # bins add up by joining
                 [(row[0] // MINUTE_S, worker, *row[1:]) for row in rows],
             )
         many(
-            "INSERT INTO connects VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n,"
-            " total_us = total_us + excluded.total_us, longest_us = max(longest_us, excluded.longest_us),"
-            " connect = CAST(connect || excluded.connect AS BLOB)",
-            [(row[0] // MINUTE_S, self._series_id(row[1]), worker, *row[2:]) for row in batch.connects],
+            "INSERT INTO connect_times VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " n = n + excluded.n, total_us = total_us + excluded.total_us, "
+            " longest_us = max(longest_us, excluded.longest_us),"
+            " durations = CAST(durations || excluded.durations AS BLOB)",
+            [(row[0] // MINUTE_S, self._series_id(row[1]), worker, *row[2:]) for row in batch.connect_times],
         )
         many(
-            "INSERT INTO later_requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            "INSERT INTO subsequent_requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
             " n = n + excluded.n, requests = requests + excluded.requests,"
             " connect_us = connect_us + excluded.connect_us, wait_us = wait_us + excluded.wait_us,"
-            " body_us = body_us + excluded.body_us, later = CAST(later || excluded.later AS BLOB)",
-            [(row[0] // MINUTE_S, self._series_id(row[1]), worker, *row[2:]) for row in batch.later],
+            " body_us = body_us + excluded.body_us,"
+            " durations = CAST(durations || excluded.durations AS BLOB)",
+            [
+                (row[0] // MINUTE_S, self._series_id(row[1]), worker, *row[2:])
+                for row in batch.subsequent_requests
+            ],
         )
         many(
             "INSERT INTO server_timings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-            " n = n + excluded.n, stands_for = stands_for + excluded.stands_for,"
-            " total_us = total_us + excluded.total_us, took = CAST(took || excluded.took AS BLOB)",
+            " n = n + excluded.n, weight = weight + excluded.weight, total_us = total_us + excluded.total_us,"
+            " durations = CAST(durations || excluded.durations AS BLOB)",
             [(row[0] // MINUTE_S, self._series_id(row[1]), worker, *row[2:]) for row in batch.server_timings],
         )
         many(
@@ -334,7 +334,7 @@ class RunWriter:
         )
 
     def _is_worth_keeping(self, exemplar: Exemplar) -> bool:
-        """Among the slowest of its series so far, or an error text not seen there yet, the first few."""
+        """Whether it is among the slowest of its series so far, or among the first distinct errors."""
         if exemplar.kind == "error":
             details = self._error_details.setdefault(exemplar.series, set())
             if exemplar.detail in details or len(details) >= ERRORS_PER_SERIES:
@@ -348,8 +348,10 @@ class RunWriter:
         return exemplar.response_us > heapq.heappushpop(slowest, exemplar.response_us)
 
 
-def _lay_out(path: Path, meta: RunMeta, planned: Mapping[str, NDArray[np.integer]], at_unix_ns: int) -> None:
-    """A file with all tables, the title page, this process as the writer, and the plan."""
+def _create_tables(
+    path: Path, meta: RunMeta, planned: Mapping[str, NDArray[np.integer]], at_unix_ns: int
+) -> None:
+    """Create a file with all tables, the metadata, this process as the writer, and the plan."""
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")

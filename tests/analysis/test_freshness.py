@@ -71,11 +71,11 @@ def test_behind_a_lag_of_two_seconds_prices_and_stock_come_two_seconds_later_and
         audit = run.audit()
     for what in ("price", "stock"):
         assert {reading.channel for reading in seen[what]} == {"web", "app", "store"}
-        assert all(1.8 <= reading.old_until_s < reading.took_s for reading in seen[what])
-        assert min(reading.took_s for reading in seen[what]) >= 2.0
+        assert all(1.8 <= reading.last_stale_s < reading.delay_s for reading in seen[what])
+        assert min(reading.delay_s for reading in seen[what]) >= 2.0
     assert {reading.channel for reading in seen["basket"]} == {"web", "app"}
-    assert max(reading.took_s for reading in seen["basket"]) < 1.8
-    took_s = [reading.took_s for what in seen.values() for reading in what]
+    assert max(reading.delay_s for reading in seen["basket"]) < 1.8
+    took_s = [reading.delay_s for what in seen.values() for reading in what]
     assert found.metrics["visible_max"].value == max(took_s) < 6.0
     assert found.metrics["never_visible"].value == 0
     assert not found.silent
@@ -90,7 +90,7 @@ def test_without_a_lag_changes_are_seen_as_soon_as_kept_pages_are_too_old(ran, t
     with Run.open(ran(target)) as run:
         for seen in seen_of(run).values():
             assert len(seen) >= 6
-            assert min(reading.took_s for reading in seen) < 1.8
+            assert min(reading.delay_s for reading in seen) < 1.8
         assert run.audit().clean
 
 
@@ -214,12 +214,12 @@ def test_a_price_that_never_came_makes_the_longest_time_a_lower_bound(analysed):
 
 def test_what_could_not_be_read_or_was_cut_short_is_no_time(analysed):
     found = analysed(
-        FreshnessReading(1.0, "sku", "web", "unread", None, None, 30, 30),
+        FreshnessReading(1.0, "sku", "web", "not_seen", None, None, 30, 30),
         FreshnessReading(2.0, "sku", "web", "cut_short", None, 1.0, 9, 0),
         FreshnessReading(3.0, "sku", "", "refused", None, None, 0, 0),
     )
     assert {name: metric.value for name, metric in found.metrics.items()} == {
-        "visible_max": None, "never_visible": None, "unread": 1, "refused": 1,
+        "visible_max": None, "never_visible": None, "not_seen": 1, "refused": 1,
     }  # fmt: skip
     assert found.sentence == "Nobody can tell: the shop did not take any of 1 changes."
 

@@ -34,7 +34,7 @@ def test_both_sides_of_the_law_are_counted_apart(open_peak):
     run = open_peak(**BUSY)
     found = laws(run)
     (health,) = run.health().values()
-    stays = run.stays()["web"].merge(run.stays()["store"])
+    stays = run.visit_durations()["web"].merge(run.visit_durations()["store"])
     assert found.metrics["in_shop_mean"].value == pytest.approx(np.mean([row.in_flight for row in health]))
     assert found.metrics["in_shop_expected"].value == pytest.approx(
         stays.mean_us / 1e6 * stays.n / len(health)
@@ -88,7 +88,7 @@ def test_the_shop_s_workers_are_those_of_the_scenario_or_its_own(peaks, open_pea
 def test_utilisation_is_answers_times_the_time_each_held_a_worker(peaks, open_peak):
     text = peaks.SCENARIO.replace("profile: in-house-2004", "profile: in-house-2004, workers: 256")
     run = open_peak(broken=None, meta={"scenario_text": text})
-    held_us = sum(times.total_us for entry, times in run.parts().server.items() if entry.entry == "db")
+    held_us = sum(times.total_us for entry, times in run.step_timings().server.items() if entry.entry == "db")
     metric = laws(run).metrics["shop_busy_ratio"]
     assert metric.value == pytest.approx(held_us / 1e6 / run.recorded_s / 256)
     assert metric.at_least
@@ -102,7 +102,7 @@ def test_a_shop_that_is_busier_than_it_can_be_is_a_contradiction(peaks, open_pea
 
 def test_a_file_of_format_1_has_nothing_to_check():
     with Run.open(ROOT / "reports" / "sample") as run:
-        if not run.stays():
+        if not run.visit_durations():
             assert laws(run).sentence == (
                 "Nobody can tell: this run has no record of how long customers stayed."
             )

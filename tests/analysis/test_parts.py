@@ -68,11 +68,11 @@ def test_the_shop_s_own_account_is_weighted_by_what_each_answer_stands_for(open_
     }
     answered = run.histograms_by(lambda series: series.step if series.outcome == "ok" else None, "first_byte")
     for step, found in answered.items():
-        _, _, mean_ms, median, _, read, stands_for = table[step, "db"]
+        _, _, mean_ms, median, _, read, weight = table[step, "db"]
         if median is not None:
             assert median.low <= median.value <= median.high
             assert (median.n, median.value) == (read, pytest.approx(mean_ms, rel=0.5))
-        assert read < stands_for <= found.n + 1
+        assert read < weight <= found.n + 1
         assert mean_ms == pytest.approx(found.mean_us / 2e3, rel=0.35)  # half the first byte, from a sample
         assert table[step, "queue"][2] == pytest.approx(mean_ms / 2, rel=0.01)
 

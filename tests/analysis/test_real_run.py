@@ -62,7 +62,7 @@ def test_little_s_law_holds_on_a_real_run_within_two_percent_and_chance(real):
 
 def test_everybody_who_was_let_in_has_stayed_some_time(real):
     with Run.open(real) as run:
-        stays = run.stays()
+        stays = run.visit_durations()
         started = {channel: int(series.started.sum()) for channel, series in run.arrivals().items()}
     assert {channel: found.n for channel, found in stays.items()} == started
     assert stays["web"].quantile_us(0.5) > 1_000_000 > stays["store"].quantile_us(0.5)
@@ -90,6 +90,6 @@ def test_the_time_of_a_real_run_is_told_apart(real):
     assert said["server_db"].value > 2.0  # ms: a page takes a query of 2 ms at least
     assert 0 < said["cache_hits"].value < 1
     with Run.open(real) as run:
-        opened = sum(connect.n for connect in run.parts().connect.values())
+        opened = sum(connect.n for connect in run.step_timings().connect.values())
         arrived = sum(int(series.started.sum()) for series in run.arrivals().values())
     assert opened >= arrived  # each customer brings connections of their own

@@ -70,15 +70,15 @@ def test_think_times_and_stays_are_counted_in_bins(recorder: Recorder):
     recorder.thought("web", 0.001)
     recorder.stayed(7, "web", 30_000_000)
     batch = taken(recorder)
-    (think,), (stay,) = batch.thinks, batch.stays
-    assert (think.second, think.channel, Histogram.from_blobs([think.think]).n) == (3, "web", 2)
-    assert Histogram.from_values([4_000_000, 1_000]) == Histogram.from_blobs([think.think])
-    assert (7, Histogram.from_values([30_000_000])) == (stay.second, Histogram.from_blobs([stay.stay]))
+    (think,), (stay,) = batch.think_times, batch.visit_durations
+    assert (think.second, think.channel, Histogram.from_blobs([think.durations]).n) == (3, "web", 2)
+    assert Histogram.from_values([4_000_000, 1_000]) == Histogram.from_blobs([think.durations])
+    assert (7, Histogram.from_values([30_000_000])) == (stay.second, Histogram.from_blobs([stay.durations]))
 
 
 def test_connecting_stands_at_the_second_and_series_of_the_step(recorder: Recorder):
     recorder.connects += [(0, 107.9, 0.030), (0, 107.2, 0.020)]
-    (row,) = taken(recorder).connects
+    (row,) = taken(recorder).connect_times
     assert row == (7, OK, 2, 50_000, 30_000, pack([30_000, 20_000]))
 
 
@@ -93,7 +93,7 @@ def test_requests_after_the_first_of_a_step_are_split_like_it(recorder: Recorder
     second, third = exchange(107.7, 0.02, 107.8, 107.9), exchange(107.9, 0, 108.1, 108.3)
     recorder.later.append((0, 107.5, [first, second, third]))
     recorder.later.append((0, 107.2, [first, exchange(107.7, 0, 107.75, 107.8)]))
-    (row,) = taken(recorder).later
+    (row,) = taken(recorder).subsequent_requests
     assert row == (7, OK, 2, 3, 20_000, 330_000, 350_000, pack([600_000, 100_000]))
 
 
@@ -110,7 +110,7 @@ def test_a_busy_second_makes_the_next_one_keep_fewer(recorder: Recorder):
     assert recorder.stride == 5
     recorder.told += [(0, 108.5, "db;dur=1")] * KEPT
     (row,) = taken(recorder).server_timings
-    assert (row.n, row.stands_for, recorder.stride) == (SAMPLES, 5 * KEPT, 5)
+    assert (row.n, row.weight, recorder.stride) == (SAMPLES, 5 * KEPT, 5)
     taken(recorder)
     assert recorder.stride == 1
 

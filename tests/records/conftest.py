@@ -31,7 +31,7 @@ def hdr_logs() -> Path:
 
 @pytest.fixture
 def make_meta() -> Callable[..., RunMeta]:
-    """A title page, with any field replaced."""
+    """Metadata of a run, with any field replaced."""
 
     def make(**changes: Any) -> RunMeta:
         return RunMeta(

@@ -1,4 +1,4 @@
-"""Interval logs: real ones of every version, and our own."""
+"""HlogInterval logs: real ones of every version, and our own."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from doorbuster.records.batch import SeriesKey
 from doorbuster.records.export import tag_of
 from doorbuster.records.hdr import decode_base64
 from doorbuster.records.histogram import Histogram
-from doorbuster.records.hlog import ForeignInterval, Interval, read_hlog, write_hlog
+from doorbuster.records.hlog import DecodedInterval, HlogInterval, read_hlog, write_hlog
 
 
-def read(path: Path) -> list[ForeignInterval]:
+def read(path: Path) -> list[DecodedInterval]:
     with path.open(encoding="ascii") as lines:
         return list(read_hlog(lines, name=path.name))
 
 
-def total(intervals: list[ForeignInterval]) -> Histogram:
+def total(intervals: list[DecodedInterval]) -> Histogram:
     """All of a log in one 3-digit histogram of unit 1, each bin entering at its lowest value.
 
     The jHiccup logs have 2 digits and a lowest unit of 2 ** 14 ns: reading a quantile off their own bins
@@ -74,9 +74,9 @@ def test_the_tagged_log_holds_everything_once_without_and_once_with_its_tag(hdr_
 
 
 SECONDS = [
-    Interval(0.0, 1.0, "web.buy.pay", Histogram.from_values([1500, 2_000_000])),
-    Interval(0.0, 1.0, "web.buy.pay.failed", Histogram.from_values([30_000_000])),
-    Interval(1.0, 1.0, "", Histogram.from_values([7])),
+    HlogInterval(0.0, 1.0, "web.buy.pay", Histogram.from_values([1500, 2_000_000])),
+    HlogInterval(0.0, 1.0, "web.buy.pay.failed", Histogram.from_values([30_000_000])),
+    HlogInterval(1.0, 1.0, "", Histogram.from_values([7])),
 ]
 
 
@@ -84,7 +84,7 @@ def test_a_log_we_write_reads_back_interval_by_interval():
     out = io.StringIO()
     write_hlog(out, SECONDS, started_at_unix_s=1_700_000_000.25, comment="a run")
     back = list(read_hlog(io.StringIO(out.getvalue())))
-    assert [Interval(i.start_s, i.length_s, i.tag, i.content.histogram()) for i in back] == SECONDS
+    assert [HlogInterval(i.start_s, i.length_s, i.tag, i.content.histogram()) for i in back] == SECONDS
 
 
 def test_a_log_we_write_looks_as_version_1_3_prescribes():
@@ -111,7 +111,7 @@ def test_a_maximum_below_one_millisecond_is_not_printed_as_zero():
 
 def test_a_tag_that_would_break_the_columns_is_refused():
     with pytest.raises(ValueError, match=r"^a tag must be free of commas and white space \(got 'a,b'\)$"):
-        write_hlog(io.StringIO(), [Interval(0, 1, "a,b", Histogram.empty())], started_at_unix_s=0)
+        write_hlog(io.StringIO(), [HlogInterval(0, 1, "a,b", Histogram.empty())], started_at_unix_s=0)
 
 
 @pytest.mark.parametrize(

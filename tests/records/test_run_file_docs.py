@@ -43,16 +43,14 @@ def test_the_page_describes_exactly_the_columns_of_a_table(table: str):
     assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(columns()[table])
 
 
-def test_the_page_names_every_field_of_the_title_page(make_meta):
+def test_the_page_names_every_metadata_field(make_meta):
     for key, _ in make_meta().to_rows():
         assert f"`{key}`" in sections()["meta"]
 
 
 def test_the_page_tells_version_and_limits():
     assert f"`PRAGMA application_id` is {APPLICATION_ID} " in PAGE
-    assert re.findall(r"^\| (\d+) \|", PAGE.partition("## Format history")[2], re.MULTILINE) == [
-        str(version) for version in range(1, SCHEMA_VERSION + 1)
-    ]
+    assert f"`PRAGMA user_version` is {SCHEMA_VERSION}" in PAGE
     assert (SLOWEST_PER_SERIES, ERRORS_PER_SERIES) == (5, 3)
     assert "the slowest five of its series" in PAGE
     assert "the first three distinct errors" in PAGE
@@ -112,5 +110,5 @@ def test_the_formula_of_the_page_is_that_of_the_library():
         assert highest_us([index])[0] == (index - 1024 * k + 1) * 2**k - 1
 
 
-def test_a_title_page_is_read_from_what_was_written(make_meta):
+def test_metadata_survives_writing_and_reading(make_meta):
     assert RunMeta.from_rows(dict(make_meta().to_rows())) == make_meta()

@@ -17,19 +17,19 @@ import numpy as np
 from doorbuster.records.batch import (
     ArrivalCount,
     Batch,
-    ConnectSecond,
+    ConnectTimeSecond,
     CounterSecond,
     CustomerCount,
     Event,
     Exemplar,
     HealthSecond,
-    LaterSecond,
     OrderAttempt,
     RequestSecond,
     SeriesKey,
     ServerTimingSecond,
-    StaySecond,
-    ThinkSecond,
+    SubsequentRequestsSecond,
+    ThinkTimeSecond,
+    VisitDurationSecond,
 )  # fmt: skip
 from doorbuster.records.histogram import pack
 from doorbuster.records.ledger import Ledger, LedgerLine, LedgerOrder, LedgerStock
@@ -123,7 +123,7 @@ class Recorder:
             if key.step in ("home", "till_sale"):
                 took_us = np.minimum(2000, first_byte_us)
                 connects.append(
-                    ConnectSecond(
+                    ConnectTimeSecond(
                         second, key, took_us.size, int(took_us.sum()), int(took_us.max()), pack(took_us)
                     )
                 )
@@ -131,7 +131,9 @@ class Recorder:
                 after_us = (np.array(times[1]) - np.array(times[2])) // 2
                 sum_us = int(after_us.sum())
                 n = after_us.size
-                later.append(LaterSecond(second, key, n, n, 0, sum_us // 2, sum_us // 2, pack(after_us)))
+                later.append(
+                    SubsequentRequestsSecond(second, key, n, n, 0, sum_us // 2, sum_us // 2, pack(after_us))
+                )
             if key.outcome != "ok":
                 continue
             n, read_us = len(times[0]), float(first_byte_us[0])
@@ -142,10 +144,10 @@ class Recorder:
                 ServerTimingSecond(second, key, "cache", "HIT" if second % 4 else "MISS", 1, n, 0.0),
             ]
         return {
-            "stays": tuple(StaySecond(*at, pack(us)) for at, us in sorted(stays.items())),
-            "thinks": (ThinkSecond(0, peak.web, pack(thinks)),),
-            "connects": tuple(connects),
-            "later": tuple(later),
+            "visit_durations": tuple(VisitDurationSecond(*at, pack(us)) for at, us in sorted(stays.items())),
+            "think_times": (ThinkTimeSecond(0, peak.web, pack(thinks)),),
+            "connect_times": tuple(connects),
+            "subsequent_requests": tuple(later),
             "server_timings": tuple(timings),
             "counters": peak.counters,
         }

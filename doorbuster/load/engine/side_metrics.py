@@ -20,14 +20,14 @@ import numpy as np
 
 from doorbuster.load.http.exchange import Exchange
 from doorbuster.records.batch import (
-    ConnectSecond,
+    ConnectTimeSecond,
     CounterSecond,
     FreshnessReading,
-    LaterSecond,
     SeriesKey,
     ServerTimingSecond,
-    StaySecond,
-    ThinkSecond,
+    SubsequentRequestsSecond,
+    ThinkTimeSecond,
+    VisitDurationSecond,
 )
 from doorbuster.records.histogram import pack, pack_groups
 
@@ -85,18 +85,18 @@ def _us_of_ms(text: str) -> int | None:
     return round(duration_ms * _US_PER_MS) if math.isfinite(duration_ms) and duration_ms >= 0 else None
 
 
-def _thinks(second: int, channel: str, drawn_s: list[float]) -> ThinkSecond:
-    return ThinkSecond(second, channel, pack(np.rint(np.array(drawn_s) * _US_PER_S).astype(np.int64)))
+def _thinks(second: int, channel: str, drawn_s: list[float]) -> ThinkTimeSecond:
+    return ThinkTimeSecond(second, channel, pack(np.rint(np.array(drawn_s) * _US_PER_S).astype(np.int64)))
 
 
 class Asides(NamedTuple):
     """The notes of one report, as rows of a batch."""
 
     counters: tuple[CounterSecond, ...]
-    thinks: tuple[ThinkSecond, ...]
-    stays: tuple[StaySecond, ...]
-    connects: tuple[ConnectSecond, ...]
-    later: tuple[LaterSecond, ...]
+    think_times: tuple[ThinkTimeSecond, ...]
+    visit_durations: tuple[VisitDurationSecond, ...]
+    connect_times: tuple[ConnectTimeSecond, ...]
+    subsequent_requests: tuple[SubsequentRequestsSecond, ...]
     server_timings: tuple[ServerTimingSecond, ...]
     freshness: tuple[FreshnessReading, ...]
 
@@ -151,23 +151,23 @@ class Notes:
         stride, self.stride = self.stride, max(1, self.stride * len(told) // KEPT)
         self._pause()
         told_thinks = tuple(_thinks(second, channel, drawn_s) for channel, drawn_s in thinks.items())
-        told_stays = tuple(StaySecond(*key, pack(us)) for key, us in stays.items())
+        told_stays = tuple(VisitDurationSecond(*key, pack(us)) for key, us in stays.items())
         self._pause()
         told_connects = self._connects(connects, keys)
         self._pause()
         return Asides(
             counters=tuple(CounterSecond(*key, n) for key, n in counters.items()),
-            thinks=told_thinks,
-            stays=told_stays,
-            connects=told_connects,
-            later=tuple(self._later(later, keys)),
+            think_times=told_thinks,
+            visit_durations=told_stays,
+            connect_times=told_connects,
+            subsequent_requests=tuple(self._later(later, keys)),
             server_timings=tuple(self._server_timings(told, stride, keys)),
             freshness=tuple(readings),
         )
 
     def _connects(
         self, rows: list[tuple[int, float, float]], keys: list[SeriesKey]
-    ) -> tuple[ConnectSecond, ...]:
+    ) -> tuple[ConnectTimeSecond, ...]:
         if not rows:
             return ()
         numbers, intended_at, connect_s = (np.array(column) for column in zip(*rows, strict=True))
@@ -179,7 +179,7 @@ class Notes:
         sums_us = np.bincount(group, weights=times_us).astype(np.int64)
         blobs = pack_groups(group, times_us, len(cells))
         return tuple(
-            ConnectSecond(cell // len(keys), keys[cell % len(keys)], count, total_us, most_us, blob)
+            ConnectTimeSecond(cell // len(keys), keys[cell % len(keys)], count, total_us, most_us, blob)
             for cell, count, total_us, most_us, blob in zip(
                 cells.tolist(), n.tolist(), sums_us.tolist(), longest_us.tolist(), blobs, strict=True
             )
@@ -187,7 +187,7 @@ class Notes:
 
     def _later(
         self, rows: list[tuple[int, float, list[Exchange]]], keys: list[SeriesKey]
-    ) -> Iterable[LaterSecond]:
+    ) -> Iterable[SubsequentRequestsSecond]:
         cells: defaultdict[tuple[int, int], list[list[Exchange]]] = defaultdict(list)
         for number, intended_at, exchanges in rows:
             cells[int(intended_at - self._zero), number].append(exchanges)
@@ -197,7 +197,7 @@ class Notes:
             until_byte_s = sum(one.first_byte_at - one.started_at for one in more)
             body_s = sum(one.ended_at - one.first_byte_at for one in more)
             elapsed_us = [round((last[-1].ended_at - last[0].ended_at) * _US_PER_S) for last in steps]
-            yield LaterSecond(
+            yield SubsequentRequestsSecond(
                 second, keys[number], len(steps), len(more), round(connect_s * _US_PER_S),
                 round((until_byte_s - connect_s) * _US_PER_S), round(body_s * _US_PER_S), pack(elapsed_us),
             )  # fmt: skip

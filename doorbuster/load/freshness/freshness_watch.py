@@ -124,7 +124,7 @@ class FreshnessWatch:
                 else:
                     old_s = asked_s
                 if answered_s >= self._timeout_s:
-                    outcome = "unread" if old_s is None else "stale"
+                    outcome = "not_seen" if old_s is None else "stale"
                     break
                 wait_s = max(SHORTEST_WAIT_S, WAIT_RATIO * answered_s)
                 gevent.sleep(min(wait_s, self._timeout_s - answered_s))

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from doorbuster.records import writer as runfile
+from doorbuster.records import writer as run_writer
 from doorbuster.records.batch import (
     ArrivalCount,
     Batch,
@@ -25,7 +25,7 @@ from doorbuster.records.batch import (
 )
 from doorbuster.records.histogram import Histogram, pack
 from doorbuster.records.ledger import Ledger, LedgerLine, LedgerOrder, LedgerStock
-from doorbuster.records.metadata import Balance, Gauge, WorkerReports
+from doorbuster.records.metadata import Balance, WorkerReports
 from doorbuster.records.reader import Run
 from doorbuster.records.writer import RunWriter
 
@@ -245,20 +245,16 @@ def test_orders_and_the_ledger_come_back_as_they_were(writer, run):
     assert (found.clean, found.booked, found.foreign) == (True, 1, 1)
 
 
-def test_health_lateness_events_and_gauges_come_back(writer, run):
+def test_health_lateness_and_events_come_back(writer, run):
     seconds = [HealthSecond(s, 0.5, 1.25, 40, 3, 1, 10**8, pack([s + 1, 2000])) for s in (1, 0)]
     event = Event(1.5, "worker_lost", "w1 fell silent")
     writer.write(
         [Batch("w0", 0, health=tuple(seconds), events=(event,)), Batch("w1", 0, health=(seconds[0],))]
     )
     writer.record_event(Event(0.5, "start", "first customer"))
-    writer.record_gauges([Gauge(1, "shop.cpu", 0.75), Gauge(0, "shop.cpu", 0.25), Gauge(0, "queue", 4.0)])
     assert {"w0": (seconds[1], seconds[0]), "w1": (seconds[0],)} == run.health()
     assert Histogram.from_values([1, 2, 2, 2000, 2000, 2000]) == run.lateness()
     assert (Event(0.5, "start", "first customer"), event) == run.events()
-    gauges = run.gauges()
-    assert list(gauges) == ["queue", "shop.cpu"]
-    assert tuple(column.tolist() for column in gauges["shop.cpu"]) == ([0, 1], [0.25, 0.75])
 
 
 def test_only_the_slowest_requests_of_each_series_are_kept(writer, run):
@@ -269,12 +265,12 @@ def test_only_the_slowest_requests_of_each_series_are_kept(writer, run):
         writer.write(
             [Batch("w0", seq, exemplars=(*slow, Exemplar("slow", 0, PAY._replace(step="x"), 1, "", "")))]
         )
-    expected = sorted(times_us, reverse=True)[: runfile.SLOWEST_PER_SERIES]
+    expected = sorted(times_us, reverse=True)[: run_writer.SLOWEST_PER_SERIES]
     assert expected == [e.response_us for e in run.exemplars() if e.series == PAY]
-    assert sum(e.series != PAY for e in run.exemplars()) == runfile.SLOWEST_PER_SERIES
+    assert sum(e.series != PAY for e in run.exemplars()) == run_writer.SLOWEST_PER_SERIES
     writer.finish("finished")
     assert expected == [e.response_us for e in run.exemplars() if e.series == PAY]
-    assert len(run._select("SELECT * FROM exemplars")) == 2 * runfile.SLOWEST_PER_SERIES
+    assert len(run._select("SELECT * FROM exemplars")) == 2 * run_writer.SLOWEST_PER_SERIES
 
 
 def test_the_first_distinct_errors_of_each_series_are_kept(writer, run):
@@ -294,7 +290,7 @@ def test_seconds_in_which_nobody_came_since_the_run_was_ended_are_not_recorded_o
 
 def test_an_empty_run_answers_every_question_with_nothing(run):
     assert (run.recorded_s, run.series, run.customers(), run.orders()) == (0, (), (), ())
-    assert (run.exemplars(), run.workers(), run.health(), run.gauges()) == ((), (), {}, {})
+    assert (run.exemplars(), run.workers(), run.health()) == ((), (), {})
     assert 0 == run.histogram().n == run.lateness().n
     assert {} == run.histograms_by(lambda s: s.step, bucket_s=1) == run.request_counts(lambda s: s.step)
 
@@ -364,7 +360,7 @@ def test_sums_read_with_plain_sql_count_every_request(long_run):
             assert (
                 requests
                 == db.execute(
-                    "SELECT series, sum(n) FROM request_sums WHERE kind = ? GROUP BY series ORDER BY series",
+                    "SELECT series, sum(n) FROM request_rollups WHERE kind = ? GROUP BY 1 ORDER BY 1",
                     [kind],
                 ).fetchall()
             )
@@ -374,4 +370,4 @@ def test_a_short_run_has_no_sums_in_its_file(writer, make_batch):
     writer.write([make_batch(0, {(0, "pay"): [1]})])
     writer.finish("finished")
     with contextlib.closing(sqlite3.connect(writer.path)) as db:
-        assert db.execute("SELECT count(*) FROM request_sums").fetchone() == (0,)
+        assert db.execute("SELECT count(*) FROM request_rollups").fetchone() == (0,)

@@ -127,14 +127,16 @@ def test_a_later_process_with_the_same_number_is_not_taken_for_the_writer(tmp_pa
 def test_a_folder_that_holds_a_run_is_not_overwritten(written: Path, make_meta):
     with pytest.raises(RecordError) as caught:
         RunWriter.create(written.parent, make_meta(), {})
-    assert f"{written}: a run is recorded here already; name another folder or remove it" == str(caught.value)
+    assert f"{written}: this folder holds a run already; name another folder or remove it" == str(
+        caught.value
+    )
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, make_meta):
     (tmp_path / "file").touch()
     with pytest.raises(RecordError) as caught:
         RunWriter.create(tmp_path / "file" / "run", make_meta(), {})
-    assert f"{tmp_path}/file/run: cannot make the folder for the run: Not a directory" == str(caught.value)
+    assert f"{tmp_path}/file/run: cannot create the folder for the run: Not a directory" == str(caught.value)
 
 
 @contextlib.contextmanager
@@ -163,7 +165,7 @@ def test_a_folder_that_may_not_be_written_is_named(open_folder: Path, make_meta)
     with without_root(), pytest.raises(RecordError) as caught:
         RunWriter.create(open_folder, make_meta(), {})
     expected = "it cannot be opened; check that the folder exists and may be read and written"
-    assert f"{open_folder}/run.sqlite: cannot start a run file: {expected}" == str(caught.value)
+    assert f"{open_folder}/run.sqlite: cannot create a run file: {expected}" == str(caught.value)
     assert list(open_folder.iterdir()) == []
 
 
@@ -287,23 +289,23 @@ def test_a_file_with_a_hole_in_it_is_refused(written: Path):
     assert "the file is damaged or cut off; copy it again from where it was recorded" in refusal(written)
 
 
-def test_a_file_of_a_newer_version_is_refused(written: Path):
-    with contextlib.closing(sqlite3.connect(written)) as newer:
-        newer.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+def test_a_file_of_another_version_is_refused(written: Path):
+    with contextlib.closing(sqlite3.connect(written)) as other:
+        other.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     assert (
-        f"{written}: recorded in format {SCHEMA_VERSION + 1}, this doorbuster reads up to {SCHEMA_VERSION};"
-        " upgrade doorbuster"
+        f"{written}: recorded in format {SCHEMA_VERSION + 1}, this doorbuster reads format {SCHEMA_VERSION};"
+        " use the doorbuster that recorded it"
     ) == refusal(written)
 
 
-def test_fields_that_a_later_version_adds_to_the_title_page_are_left_aside(written: Path):
-    with contextlib.closing(sqlite3.connect(written, isolation_level=None)) as newer:
-        newer.execute("INSERT INTO meta VALUES ('weather', '\"rain\"')")
+def test_unknown_metadata_fields_are_ignored(written: Path):
+    with contextlib.closing(sqlite3.connect(written, isolation_level=None)) as other:
+        other.execute("INSERT INTO meta VALUES ('weather', '\"rain\"')")
     with Run.open(written) as run:
         assert run.meta.status == "finished"
 
 
-def test_a_damaged_title_page_is_told(written: Path):
+def test_damaged_metadata_is_an_error(written: Path):
     with contextlib.closing(sqlite3.connect(written, isolation_level=None)) as damaged:
         damaged.execute("DELETE FROM meta WHERE key = 'seed'")
     with (
