@@ -2,7 +2,7 @@
 
     python analysis/capacity.py reports/<search>
 
-Reads what `doorbuster capacity SCENARIO` found (capacity.json, beside the runs of its plateaus). Any run of
+Reads what `doorbuster capacity SCENARIO` found (capacity.json, beside the runs of its load steps). Any run of
 the search will do as RUN. An ordinary run did not search: it shows what one demand did, not the limit.
 """
 
@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 
 from doorbuster.capacity.answer import MEANINGS
-from doorbuster.capacity.search_result import (
-    SearchPlateau,
-    SearchReading,
+from doorbuster.capacity.result_file import (
+    RecordedEstimate,
+    RecordedLoadStep,
     SearchResult,
     find_search,
     is_whole_search,
@@ -46,14 +46,14 @@ def analyse(run: Run) -> Section:
         sentence=found.sentence,
         findings=_findings(found),
         figures=(*_level_chart(found), *_goodput_chart(found)),
-        tables=(_answer_table(found), _plateau_table(found)),
+        tables=(_answer_table(found), _load_step_table(found)),
         metrics=_metrics(found),
         leads=is_whole_search(run.path),
     )
 
 
 def _metrics(found: SearchResult) -> dict[str, Metric]:
-    n = len(found.plateaus)
+    n = len(found.load_steps)
     rate = Metric(
         found.rate_per_s, "per_s", found.low, found.high, n, "customers per second that keep all thresholds",
         found.at_least,
@@ -90,19 +90,19 @@ def _findings(found: SearchResult) -> tuple[str, ...]:
 
 
 def _level_chart(found: SearchResult) -> tuple[Chart, ...]:
-    """Each plateau's thresholds as a share of what is allowed, over the rate."""
+    """Each load step's thresholds as a share of what is allowed, over the rate."""
     shown = sorted(
-        (p for p in found.plateaus if p.status != "invalid" and p.kind != "from-above"),
-        key=lambda plateau: plateau.rate_per_s,
+        (p for p in found.load_steps if p.status != "invalid" and p.kind != "overload-recovery"),
+        key=lambda step: step.rate_per_s,
     )
-    names = list(dict.fromkeys(reading.name for plateau in shown for reading in plateau.readings))
+    names = list(dict.fromkeys(estimate.name for step in shown for estimate in step.estimates))
     series = []
     for name in names:
-        levels = [next((r.level for r in plateau.readings if r.name == name), None) for plateau in shown]
+        levels = [next((r.level for r in step.estimates if r.name == name), None) for step in shown]
         y = tuple(None if level is None else min(HIGHEST, max(LOWEST, math.exp(level))) for level in levels)
         if any(value is not None for value in y):
             series.append(Series(name, y))
-    unseen = tuple(_at_most(plateau.readings) for plateau in shown)
+    unseen = tuple(_at_most(step.estimates) for step in shown)
     if any(value is not None for value in unseen):
         series.append(Series("nothing bad seen: at most", unseen, "quiet"))
     if not series:
@@ -116,19 +116,19 @@ def _level_chart(found: SearchResult) -> tuple[Chart, ...]:
     return (
         Chart(
             "scatter", title, "customers per second", "observed, as a multiple of what is allowed",
-            tuple(plateau.rate_per_s for plateau in shown), tuple(series), x_unit="per_s", log_y=True,
+            tuple(step.rate_per_s for step in shown), tuple(series), x_unit="per_s", log_y=True,
             bounds=(Mark(1.0, "allowed"),),
             moments=_ends(found),
-            note="A point is one plateau; short ones scatter. A percentile is read as its share: p(95)<3s "
+            note="A point is one load step; short ones scatter. A percentile is read as its share: p(95)<3s "
             f"allows 5 % above 3 s. Pale: nothing bad was seen, at most this much was missed. Drawn from "
             f"{LOWEST:g} to {HIGHEST:g} times.",
         ),
     )  # fmt: skip
 
 
-def _at_most(readings: tuple[SearchReading, ...]) -> float | None:
-    """What may have been missed at a plateau where a threshold saw nothing bad: the worst of them."""
-    highest = [found.high for found in readings if found.level is None and found.high is not None]
+def _at_most(estimates: tuple[RecordedEstimate, ...]) -> float | None:
+    """What may have been missed at a load step where a threshold saw nothing bad: the worst of them."""
+    highest = [found.high for found in estimates if found.level is None and found.high is not None]
     return min(HIGHEST, max(LOWEST, math.exp(max(highest)))) if highest else None
 
 
@@ -144,17 +144,17 @@ def _ends(found: SearchResult) -> tuple[Mark, ...]:
 
 def _goodput_chart(found: SearchResult) -> tuple[Chart, ...]:
     shown = sorted(
-        (p for p in found.plateaus if p.status != "invalid" and p.kind != "from-above"),
-        key=lambda plateau: plateau.rate_per_s,
+        (p for p in found.load_steps if p.status != "invalid" and p.kind != "overload-recovery"),
+        key=lambda step: step.rate_per_s,
     )
     if len(shown) < 2:
         return ()
-    most = max(shown, key=lambda plateau: plateau.completed_per_s)
+    most = max(shown, key=lambda step: step.completed_per_s)
     return (
         Chart(
             "scatter", f"The shop finished at most {most.completed_per_s:.3g} customers per second",
             "customers per second who came", "customers per second who left, served or not",
-            tuple(plateau.rate_per_s for plateau in shown),
+            tuple(step.rate_per_s for step in shown),
             (Series("left the shop", tuple(p.completed_per_s for p in shown), "strong"),
              Series("as many as came", tuple(p.rate_per_s for p in shown), "planned")),
             x_unit="per_s", y_unit="per_s",
@@ -179,19 +179,19 @@ def _answer_table(found: SearchResult) -> Table:
     return Table("Capacity in customers, requests and orders", columns, tuple(rows), note)
 
 
-def _plateau_table(found: SearchResult) -> Table:
-    rows = tuple(_row(number, plateau) for number, plateau in enumerate(found.plateaus, start=1))
+def _load_step_table(found: SearchResult) -> Table:
+    rows = tuple(_row(number, step) for number, step in enumerate(found.load_steps, start=1))
     columns = (
         Column("No.", "count"), Column("Why"), Column("Customers", "per_s"), Column("Judged for", "s"),
         Column("Result"), Column("Because"),
     )  # fmt: skip
     took = format_duration(found.elapsed_s)
-    note = f"The search took {took}. Each plateau is a run of its own in the folder of the search."
-    return Table("The plateaus of the search, in order", columns, rows, note)
+    note = f"The search took {took}. Each load step is a run of its own in the folder of the search."
+    return Table("The load steps of the search, in order", columns, rows, note)
 
 
-def _row(number: int, plateau: SearchPlateau) -> tuple[int, str, float, int, str, str]:
-    return (number, plateau.kind, plateau.rate_per_s, plateau.seconds, STATUS[plateau.status], plateau.why)
+def _row(number: int, step: RecordedLoadStep) -> tuple[int, str, float, int, str, str]:
+    return (number, step.kind, step.rate_per_s, step.seconds, STATUS[step.status], step.why)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ search recorded one, else the demand is taken as it was stated, which the sectio
 from __future__ import annotations
 
 from doorbuster.capacity.headroom import Headroom, Uncertain, headroom
-from doorbuster.capacity.search_result import SearchResult, find_search, is_whole_search
+from doorbuster.capacity.result_file import SearchResult, find_search, is_whole_search
 from doorbuster.records.reader import Run
 from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table, main
 from doorbuster.units import format_ratio
@@ -73,7 +73,7 @@ def _findings(found: SearchResult, *, certain: bool) -> tuple[str, ...]:
 
 
 def _metrics(found: SearchResult, held: Headroom) -> dict[str, Metric]:
-    n = len(found.plateaus)
+    n = len(found.load_steps)
     return {
         "ratio": Metric(
             held.ratio, "", held.low, held.high, n, "capacity over demand", held.at_least,

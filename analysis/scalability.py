@@ -13,9 +13,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from doorbuster.capacity.result_file import SCALING_FILE, ScalingResult, find_scaling
 from doorbuster.capacity.scaling import Scaling, needed, scale
-from doorbuster.capacity.scaling_result import FILE_NAME, ScalingResult, find_scaling
-from doorbuster.capacity.usl import FEWEST_POINTS, Interval, ScalabilityFit
+from doorbuster.capacity.usl import MIN_POINTS, ParameterInterval, ScalabilityFit
 from doorbuster.records.reader import Run
 from doorbuster.report.section import Cell, Chart, Column, Mark, Metric, Section, Series, Table, main
 from doorbuster.units import format_ratio
@@ -60,7 +60,7 @@ def analyse(run: Run) -> Section:
         figures=(_chart(found, chosen), *_residual_chart(found, chosen)),
         tables=(_point_table(found, chosen), *_law_table(chosen), *_parameter_table(fits)),
         metrics=_metrics(found, chosen),
-        leads=(run.path.parent / FILE_NAME).is_file(),
+        leads=(run.path.parent / SCALING_FILE).is_file(),
     )
 
 
@@ -87,7 +87,7 @@ def _sentence(found: ScalingResult, chosen: Scaling | None) -> str:
             f"{last.per_s:.4g} with {last.n:g}. {enough}"
         ).rstrip(". ")
     if chosen is None:
-        return f"{text}; a law of growth needs {FEWEST_POINTS} different sizes."
+        return f"{text}; a law of growth needs {MIN_POINTS} different sizes."
     return f"{text}. {_peak_words(found, chosen)}"
 
 
@@ -114,7 +114,7 @@ def _missed(found: ScalingResult, chosen: Scaling) -> int:
     )
 
 
-def _ends(interval: Interval) -> str:
+def _ends(interval: ParameterInterval) -> str:
     low, high = ("unknown" if end is None else f"{end:.3g}" for end in (interval.low, interval.high))
     return f" (95 % interval {low} to {high})"
 

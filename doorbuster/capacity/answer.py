@@ -1,9 +1,9 @@
-"""The answer of a capacity search, and the sentence that states it.
+"""The answer of a capacity search and its wording.
 
 Rules of this module:
-- The interval is that of the line near the bound, cut by verdicts beyond doubt outside its window; without a
-  line it is the bracket of certain verdicts. It is never narrower than the step between two plateaus.
-- "at least" when the generator or the safety ceiling ended the search and not the shop.
+- The interval is that of the fitted line near the bound, limited by conclusive verdicts outside its window;
+  without a line it is the bracket of conclusive verdicts. It is never narrower than `LOAD_STEP_RATIO`.
+- "at least" when the generator, the maximum rate or the time budget ended the search before the shop failed.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from doorbuster.capacity.crossing import WINDOW
-from doorbuster.capacity.evidence import Standing
-from doorbuster.capacity.load_step import SAME_RATE_RATIO, Plateau, RateEvidence
+from doorbuster.capacity.evidence import SearchEvidence
+from doorbuster.capacity.load_step import SAME_RATE_RATIO, LoadStep, RateEvidence
+from doorbuster.capacity.threshold_crossing import WINDOW
 
 UNRECOVERED_LEVEL = math.log(3.0)
 WIDE_RATIO = 0.06
-PLATEAU_STEP = 0.01  # rates closer than this were not tried apart: no line is believed further
+LOAD_STEP_RATIO = 0.01  # smallest difference between two rates that the search tries
 
 Flag = Literal[
     "generator-bound", "ceiling", "unfinished", "below-range", "did not recover", "recovery not tested",
@@ -26,25 +26,24 @@ Flag = Literal[
 ]  # fmt: skip
 
 MEANINGS: dict[str, str] = {
-    "generator-bound": "The load generator ended the search, not the shop: give it more workers to go on.",
-    "ceiling": "The highest rate allowed ended the search: raise --highest or safety.max_rate to go on.",
-    "unfinished": "The search ended before the shop gave in: more time finds its limit.",
-    "did not recover": "After an overload the shop was not fine at a rate it had held before: metastable.",
-    "recovery not tested": "Whether the shop recovers from an overload was not tested.",
-    "wide": "The interval is wide: four times the --budget halves it.",
-    "not drained": "The shop was not empty at the end of some plateau.",
-    "line misfit": "The plateaus contradict each other beyond chance: was it the same shop?",
-}  # "below-range" is what the sentence says; "non-stationary" is every shop beyond its limit
+    "generator-bound": "The load generator reached its limit first. Add --workers to search further.",
+    "ceiling": "The maximum rate ended the search. Raise --max-rate or safety.max_rate to search further.",
+    "unfinished": "The time budget ended the search. Increase --budget to search further.",
+    "did not recover": "After an overload the shop failed at a rate it had sustained before: metastable.",
+    "recovery not tested": "Recovery from an overload was not tested.",
+    "wide": "The interval is wide. Four times the --budget halves it.",
+    "not drained": "Some load steps ended with customers still in the shop.",
+    "line misfit": "The load steps disagree more than chance explains. Did the shop change?",
+}  # the sentence covers "below-range"; every saturated shop is "non-stationary"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Capacity:
-    """The answer: `rate_per_s` with its 95 % interval, what binds, and what it rests on.
+    """The answer: `rate_per_s` with its 95 % interval, the binding threshold and the evidence.
 
-    `at_least`: the shop did not give in, so there is no upper end. `rate_per_s` None: not even the lowest
-    rate kept the thresholds, or nothing is known. `method` is "line", "bracket" or "none". `confirmed`: a
-    plateau at or below the answer was judged and did not fail; `failed_above`: one above it did, or its
-    estimate lay beyond the bound. `recovered` None: not tested.
+    `at_least`: the shop did not reach its limit, so there is no upper end. `rate_per_s` None: the lowest rate
+    already failed, or nothing is known. `confirmed`: a load step at or below the answer did not fail;
+    `failed_above`: one above it failed, or its estimate violates the bound. `recovered` None: not tested.
     """
 
     rate_per_s: float | None
@@ -67,84 +66,86 @@ class Capacity:
         return _half_width_ratio(self.rate_per_s, self.low, self.high)
 
 
-def answer(known: Standing, highest_per_s: float) -> Capacity:
-    """What the plateaus so far say; `highest_per_s` is the highest rate allowed."""
-    over, under = known.over, known.under
-    above = [plateau for plateau in known.history if plateau.kind == "from-above"]
+def answer(known: SearchEvidence, max_rate_per_s: float) -> Capacity:
+    """The answer from the load steps so far; `max_rate_per_s` is the highest permitted rate."""
+    lowest_failing, highest_passing = known.lowest_failing, known.highest_passing
+    above = [step for step in known.history if step.kind == "overload-recovery"]
     recovered = _recovered(above[-1]) if above else None
-    if known.is_haunted:
+    if known.not_recovered:
         recovered = False
     flags: list[Flag] = []
     if recovered is False:
         flags.append("did not recover")
-    if any(not plateau.measured.drained for plateau in known.history):
+    if any(not step.measured.drained for step in known.history):
         flags.append("not drained")
     if any(found.growing for found in known.evidence):
         flags.append("non-stationary")
-    if over is None:
-        flags.append(_ended_by(known, highest_per_s))
+    if lowest_failing is None:
+        flags.append(_end_reason(known, max_rate_per_s))
         passed = [found.rate_per_s for found in known.evidence if found.status == "pass"]
         kept = max(passed, default=None)
         return _state(known, kept, kept, None, "none" if kept is None else "bracket", recovered, flags, "")
-    if under is None:
+    if highest_passing is None:
         flags.append("below-range")
-        return _state(known, None, None, over.rate_per_s, "none", recovered, flags, _worst(over))
+        return _state(
+            known, None, None, lowest_failing.rate_per_s, "none", recovered, flags, _worst(lowest_failing)
+        )
     if recovered is None:
         flags.append("recovery not tested")
-    line = known.first_line
+    line = known.binding_trend
     if line is None:
         low, high = known.bracket
-        if known.is_haunted:  # nothing more will be learnt: what held and what broke is the bracket
-            low, high = low or under.rate_per_s, high or over.rate_per_s
-        rate = known.centre_per_s or math.sqrt(under.rate_per_s * over.rate_per_s)
-        return _state(known, rate, low, high, "bracket", recovered, flags, _worst(over))
-    lows = [found.crossing.low for found in known.lines if found.crossing.low is not None]
-    highs = [found.crossing.high for found in known.lines if found.crossing.high is not None]
+        if known.not_recovered:  # no further step will follow: use the bracket of estimates
+            low, high = low or highest_passing.rate_per_s, high or lowest_failing.rate_per_s
+        rate = known.centre_per_s or math.sqrt(highest_passing.rate_per_s * lowest_failing.rate_per_s)
+        return _state(known, rate, low, high, "bracket", recovered, flags, _worst(lowest_failing))
+    lows = [found.crossing.low for found in known.trends if found.crossing.low is not None]
+    highs = [found.crossing.high for found in known.trends if found.crossing.high is not None]
     outside = _outside(known, line.crossing.elasticity, line.crossing.rate_per_s)
     low, high = max(min(lows, default=0.0), outside[0]), min([*highs, outside[1]])
     if not low < high:
         flags.append("line misfit")
         low, high = min(lows, default=0.0), min(highs, default=math.inf)
     rate = min(max(line.crossing.rate_per_s, low), high)
-    low, high = min(low, rate * (1 - PLATEAU_STEP)), max(high, rate * (1 + PLATEAU_STEP))
+    low, high = min(low, rate * (1 - LOAD_STEP_RATIO)), max(high, rate * (1 + LOAD_STEP_RATIO))
     ends = (low if low > 0 else None, high if math.isfinite(high) else None)
     return _state(known, rate, ends[0], ends[1], "line", recovered, flags, line.name)
 
 
-def _ended_by(known: Standing, highest_per_s: float) -> Flag:
-    """What kept the search from finding the limit of the shop."""
+def _end_reason(known: SearchEvidence, max_rate_per_s: float) -> Flag:
+    """Why the search ended without reaching the limit of the shop."""
     if known.undelivered_per_s < math.inf:
         return "generator-bound"
     reached = known.evidence[-1].rate_per_s if known.evidence else 0.0
-    return "ceiling" if reached >= highest_per_s * (1 - SAME_RATE_RATIO) else "unfinished"
+    return "ceiling" if reached >= max_rate_per_s * (1 - SAME_RATE_RATIO) else "unfinished"
 
 
-def _outside(known: Standing, elasticity: float, centre: float) -> tuple[float, float]:
-    """Certain verdicts beyond the window of the line; those inside are already in it."""
+def _outside(known: SearchEvidence, elasticity: float, centre: float) -> tuple[float, float]:
+    """Conclusive verdicts outside the window of the line; the fit already contains those inside."""
     reach = centre * math.log(WINDOW) / elasticity
     low, high = known.bracket
     low = low if low is not None and low < centre - reach else 0.0
     return low, high if high is not None and high > centre + reach else math.inf
 
 
-def _recovered(plateau: Plateau) -> bool | None:
-    """After an overload: not recovered when it grows still, or certainly fails by a factor of three.
+def _recovered(step: LoadStep) -> bool | None:
+    """After an overload: False when the queue still grows or a threshold is clearly at three times its limit.
 
-    None when nobody came by whom it could be told.
+    None when the step had no customers.
     """
-    if plateau.is_empty:
+    if step.is_empty:
         return None
-    bad = any(r.level is not None and r.level > UNRECOVERED_LEVEL and r.low > 0 for r in plateau.readings)
-    return not (plateau.growing or bad)
+    bad = any(r.level is not None and r.level > UNRECOVERED_LEVEL and r.low > 0 for r in step.estimates)
+    return not (step.growing or bad)
 
 
 def _worst(found: RateEvidence) -> str:
-    levels = [(reading.level, reading.name) for reading in found.readings if reading.level is not None]
+    levels = [(estimate.level, estimate.name) for estimate in found.estimates if estimate.level is not None]
     return max(levels, default=(0.0, ""))[1] or ("the queue grows" if found.growing else "")
 
 
 def _state(
-    known: Standing,
+    known: SearchEvidence,
     rate: float | None,
     low: float | None,
     high: float | None,
@@ -153,7 +154,7 @@ def _state(
     flags: list[Flag],
     binding: str,
 ) -> Capacity:
-    at_least = known.over is None and rate is not None
+    at_least = known.lowest_failing is None and rate is not None
     has_interval = rate is not None and not at_least and (low is not None or high is not None)
     if has_interval and _half_width_ratio(rate, low, high) > WIDE_RATIO:
         flags.append("wide")
@@ -177,31 +178,33 @@ def _state(
 
 
 def _sentence(
-    known: Standing,
+    known: SearchEvidence,
     rate: float | None,
     low: float | None,
     high: float | None,
     binding: str,
     flags: list[Flag],
 ) -> str:
-    if rate is None and known.over is not None:
-        return f"Not even {known.over.rate_per_s:.4g} customers/s keep the thresholds ({binding})."
+    if rate is None and known.lowest_failing is not None:
+        return f"Even {known.lowest_failing.rate_per_s:.4g} customers/s violate the thresholds ({binding})."
     if rate is None:
-        return "Nothing is known yet: no plateau was long enough to be judged."
-    if known.over is None:
+        return "Capacity is unknown: no load step was long enough for a verdict."
+    if known.lowest_failing is None:
         if "unfinished" in flags:
-            return f"Capacity is at least {rate:.4g} customers/s; the search ended before the shop gave in."
-        limit = "the generator" if "generator-bound" in flags else "the highest rate allowed"
+            return f"Capacity is at least {rate:.4g} customers/s; the search ended before the shop failed."
+        limit = "the load generator" if "generator-bound" in flags else "the maximum rate"
         return f"Capacity is at least {rate:.4g} customers/s; {limit} ended the search, not the shop."
     if low is None and high is None:
         text = (
-            f"Capacity may be near {rate:.4g} customers/s (no rate was held long enough for an interval); "
-            f"{binding} seems to break first."
+            f"Capacity may be near {rate:.4g} customers/s (no step was long enough for an interval); "
+            f"{binding} seems to fail first."
         )
     else:
         interval = f"95 % interval {_ends(low, high)}"
-        text = f"Capacity is {rate:.4g} customers/s ({interval}); {binding} breaks first."
-    return text + (" After an overload it did not recover: metastable." if "did not recover" in flags else "")
+        text = f"Capacity is {rate:.4g} customers/s ({interval}); {binding} fails first."
+    return text + (
+        " After an overload the shop did not recover: metastable." if "did not recover" in flags else ""
+    )
 
 
 def _half_width_ratio(rate: float | None, low: float | None, high: float | None) -> float:
@@ -212,5 +215,5 @@ def _half_width_ratio(rate: float | None, low: float | None, high: float | None)
 
 def _ends(low: float | None, high: float | None) -> str:
     if low is None:
-        return f"up to {high:.4g}, its lower end unknown"
-    return f"from {low:.4g}, its upper end unknown" if high is None else f"{low:.4g} to {high:.4g}"
+        return f"up to {high:.4g}, lower end unknown"
+    return f"from {low:.4g}, upper end unknown" if high is None else f"{low:.4g} to {high:.4g}"

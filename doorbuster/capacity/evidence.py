@@ -1,17 +1,17 @@
-"""What the plateaus of a capacity search amount to: the bracket, the line near the bound, the best guess.
+"""Evidence of a capacity search: bracket, fitted line near the bound, best guess.
 
 Rules of this module:
-- Short plateaus find the neighbourhood. Only rates observed for `SOLID_S` or more are points of the line: in
-  twelve seconds a busy queue may show none of its clusters of slow requests, and looks far too good.
-- Which rates belong to the line is decided by their distance on the line, not by their own noisy level:
-  keeping those that happen to look near would bend it.
-- A shop that breaks at a rate well below one it held before still suffers from an overload: such plateaus say
-  that it did not recover, and nothing about its capacity.
-- A tail is trusted for all rates or for none.
-- What is bad in an unhurried shop too (long services, a page that always fails) says nothing about load. It
-  is taken off before the line is drawn, P' = (P - P0) / (limit - P0): with it the level is flat at first,
-  then steep, and a straight line through it would cross too early. P0 is what the lowest rates show beyond
-  what the line itself says of them.
+- Short load steps only locate the region. Points of the line need at least `WELL_OBSERVED_S`: within twelve
+  seconds a busy queue may show no cluster of slow requests and look far too good.
+- The distance on the fitted line, not the noisy level of a rate, decides which rates belong to the line:
+  selecting rates that happen to look near would bend it.
+- A failure well below a rate that passed before is an after-effect of an overload: such load steps show that
+  the shop did not recover, and are excluded from the capacity estimate.
+- The tail estimate is used for all rates or for none.
+- Violations that an unloaded shop shows too (long service times, a page that always fails) do not depend on
+  load. They are subtracted before the fit, P' = (P - P0) / (limit - P0): otherwise the level is flat at first
+  and then steep, and a straight line crosses the bound too early. P0 is the excess of the lowest rates over
+  the prediction of the line.
 
 Source: Abbott (1925), "A method of computing the effectiveness of an insecticide", Journal of Economic
 Entomology 18; Finney (1971), "Probit Analysis", chapter 7 (natural mortality).
@@ -27,111 +27,110 @@ from statistics import median
 
 import numpy as np
 
-from doorbuster.capacity.crossing import WINDOW, Crossing, DosePoint, QueuePrior, find_crossing
 from doorbuster.capacity.indicator import Latencies
-from doorbuster.capacity.load_step import Measured, Plateau, RateEvidence, evidence_by_rate
+from doorbuster.capacity.load_step import LoadStep, MeasuredStep, RateEvidence, evidence_by_rate
+from doorbuster.capacity.threshold_crossing import WINDOW, Crossing, QueuePrior, RatePoint, find_crossing
 
-SOLID_S = 25.0
+WELL_OBSERVED_S = 25.0
 USUAL_ELASTICITY = 12.0
-TAIL_Z = 2.6  # 99 %: beyond this the plain count contradicts the tail
+TAIL_Z = 2.6  # 99 %: above this the count contradicts the tail estimate
 ELASTICITY_RANGE = (4.0, 150.0)
-FARTHEST_GUESS = 0.15
-UNHURRIED_RATIO = 0.6  # of the crossing: no queues yet
-MOST_BASE_RATIO = 0.6
+MAX_GUESS_RATIO = 0.15
+UNLOADED_RATIO = 0.6  # of the crossing: rates below have no queues
+MAX_BASE_RATIO = 0.6
 _IN_SIGHT = math.log(20.0)
 _EDGE = math.log(WINDOW)
 _FLATTEST = 0.7
-HAUNTED_RATIO = 0.85  # of a rate that held: what breaks below it, breaks for another reason than the rate
-_HOPELESS = math.log(2.5)
+NOT_RECOVERED_RATIO = 0.85  # of a rate that passed: the rate does not explain a failure below it
+_CLEARLY_BROKEN = math.log(2.5)
 
 
 @dataclass(frozen=True)
-class Line:
-    """The line of one threshold."""
+class ThresholdTrend:
+    """The fitted line of one threshold."""
 
     name: str
     crossing: Crossing
 
 
 @dataclass(frozen=True, eq=False)
-class Standing:
-    """The history and what follows from it."""
+class SearchEvidence:
+    """The judged load steps and what follows from them."""
 
-    history: tuple[Plateau, ...]
+    history: tuple[LoadStep, ...]
     evidence: tuple[RateEvidence, ...]
 
     @classmethod
-    def of(cls, history: Sequence[Plateau]) -> Standing:
-        """Pools the history by rate; without tails when the plain counts contradict them."""
-        believed = [
-            plateau for plateau, is_haunted in zip(history, haunted(history), strict=True) if not is_haunted
-        ]
+    def of(cls, history: Sequence[LoadStep]) -> SearchEvidence:
+        """Pool the history by rate; without tail estimates when the counts contradict them."""
+        excluded = not_recovered_steps(history)
+        believed = [step for step, is_excluded in zip(history, excluded, strict=True) if not is_excluded]
         evidence = evidence_by_rate(believed)
         if _tail_contradicted(evidence):
             evidence = evidence_by_rate(believed, tails=False)
         return cls(tuple(history), evidence)
 
     @cached_property
-    def is_haunted(self) -> bool:
-        """Whether the shop has not been seen to come back since it stopped holding what it had held."""
-        return any(haunted(self.history)[-1:])
+    def not_recovered(self) -> bool:
+        """Whether the shop has failed, and not yet recovered, at a rate well below one that passed before."""
+        return any(not_recovered_steps(self.history)[-1:])
 
     @property
     def elapsed_s(self) -> float:
         """Time used so far."""
-        return sum(plateau.measured.elapsed_s for plateau in self.history)
+        return sum(step.measured.elapsed_s for step in self.history)
 
     @property
-    def besides_s(self) -> float:
-        """What a plateau costs besides its arrivals, as a rule: a generator to start, a shop to drain."""
-        runs = [plateau.measured for plateau in self.history]
-        return median(run.elapsed_s - run.lasted_s for run in runs) if runs else 0.0
+    def overhead_s(self) -> float:
+        """Median time a load step needs besides its arrivals: starting the generator, draining the shop."""
+        runs = [step.measured for step in self.history]
+        return median(run.elapsed_s - run.arrivals_s for run in runs) if runs else 0.0
 
     @property
     def undelivered_per_s(self) -> float:
         """The lowest rate that the generator could not deliver; infinite when it delivered all."""
-        rates = [plateau.rate_per_s for plateau in self.history if plateau.status == "invalid"]
+        rates = [step.rate_per_s for step in self.history if step.status == "invalid"]
         return min(rates, default=math.inf)
 
     @cached_property
-    def over(self) -> RateEvidence | None:
-        """The lowest rate whose estimate breaks a threshold; solid rates speak first."""
-        solid = [found for found in self.solid if found.level > 0]
-        floor = max((found.rate_per_s for found in self.solid if found.level <= 0), default=0.0)
+    def lowest_failing(self) -> RateEvidence | None:
+        """The lowest rate whose estimate violates a threshold; well observed rates take precedence."""
+        well_observed = [found for found in self.well_observed if found.level > 0]
+        floor = max((found.rate_per_s for found in self.well_observed if found.level <= 0), default=0.0)
         short = [found for found in self.evidence if found.level > 0 and found.rate_per_s > floor]
-        return min([*solid, *short], key=lambda found: found.rate_per_s, default=None)
+        return min([*well_observed, *short], key=lambda found: found.rate_per_s, default=None)
 
     @cached_property
-    def under(self) -> RateEvidence | None:
-        """The highest rate below `over` whose estimate keeps all thresholds."""
-        top = self.over.rate_per_s if self.over else math.inf
+    def highest_passing(self) -> RateEvidence | None:
+        """The highest rate below `lowest_failing` whose estimate meets all thresholds."""
+        top = self.lowest_failing.rate_per_s if self.lowest_failing else math.inf
         below = [found for found in self.evidence if found.level <= 0 and found.rate_per_s < top]
         return below[-1] if below else None
 
     @cached_property
-    def solid(self) -> tuple[RateEvidence, ...]:
-        """Rates observed long enough to be a point of a line, or beyond doubt because the queue grew."""
-        return tuple(found for found in self.evidence if found.seconds >= SOLID_S or found.growing)
+    def well_observed(self) -> tuple[RateEvidence, ...]:
+        """Rates observed long enough for a point of the line, or conclusive because the queue grew."""
+        return tuple(found for found in self.evidence if found.seconds >= WELL_OBSERVED_S or found.growing)
 
     @cached_property
-    def lines(self) -> tuple[Line, ...]:
-        """The line of each threshold that has one."""
-        names = [reading.name for reading in self.evidence[0].readings] if self.evidence else []
+    def trends(self) -> tuple[ThresholdTrend, ...]:
+        """The fitted line of each threshold, where there are enough points."""
+        names = [estimate.name for estimate in self.evidence[0].estimates] if self.evidence else []
         found = ((name, self._line(place)) for place, name in enumerate(names))
-        return tuple(Line(name, crossing) for name, crossing in found if crossing is not None)
+        return tuple(ThresholdTrend(name, crossing) for name, crossing in found if crossing is not None)
 
     @cached_property
-    def first_line(self) -> Line | None:
-        """The line that is crossed first: the threshold that binds."""
-        return min(self.lines, key=lambda line: line.crossing.rate_per_s, default=None)
+    def binding_trend(self) -> ThresholdTrend | None:
+        """The line that reaches its bound at the lowest rate: the binding threshold."""
+        return min(self.trends, key=lambda line: line.crossing.rate_per_s, default=None)
 
     @cached_property
     def elasticity(self) -> float:
-        """How fast the worst level rises with the logarithm of the rate, from whatever there is."""
+        """Rise of the worst level per logarithm of the rate, from the best source available."""
         expected = self._expected_elasticity()
-        if self.first_line is not None:
-            # A slope that noise has flattened would send the next plateaus far away.
-            found = max(self.first_line.crossing.elasticity, _FLATTEST * (expected or 0.0))
+        if self.binding_trend is not None:
+            # A slope flattened by noise would move the next load steps too far away.
+            found = max(self.binding_trend.crossing.elasticity, _FLATTEST * (expected or 0.0))
             return _clip(found, ELASTICITY_RANGE)
         if expected is not None:
             return _clip(expected, ELASTICITY_RANGE)
@@ -146,29 +145,29 @@ class Standing:
         return _clip(rise, ELASTICITY_RANGE) if rise > 0 else USUAL_ELASTICITY
 
     def _expected_elasticity(self) -> float | None:
-        """What queueing theory expects between `under` and `over`; None before the queue was seen to grow."""
-        if self.saturation_per_s is None or self.over is None or self.under is None:
+        """The elasticity queueing theory predicts inside the bracket; None before the queue grew."""
+        if self.saturation_per_s is None or self.lowest_failing is None or self.highest_passing is None:
             return None
-        between = math.sqrt(self.over.rate_per_s * self.under.rate_per_s)
-        priors = [self._prior(place) for place in range(len(self.over.readings))]
+        between = math.sqrt(self.lowest_failing.rate_per_s * self.highest_passing.rate_per_s)
+        priors = [self._prior(place) for place in range(len(self.lowest_failing.estimates))]
         return max(float(np.exp(prior.log_elasticity(np.array([between])))[0]) for prior in priors)
 
     @cached_property
     def centre_per_s(self) -> float | None:
         """The best guess of the capacity; None before there is a bracket."""
-        if self.over is None or self.under is None:
+        if self.lowest_failing is None or self.highest_passing is None:
             return None
-        middle = math.sqrt(self.under.rate_per_s * self.over.rate_per_s)
-        near = [f for f in self.solid if not f.growing and abs(f.level) < _IN_SIGHT]
-        if self.first_line is not None:
+        middle = math.sqrt(self.highest_passing.rate_per_s * self.lowest_failing.rate_per_s)
+        near = [f for f in self.well_observed if not f.growing and abs(f.level) < _IN_SIGHT]
+        if self.binding_trend is not None:
             lowest, highest = near[0].rate_per_s, near[-1].rate_per_s
-            guess = _clip(self.first_line.crossing.rate_per_s,
-                          (lowest * (1 - FARTHEST_GUESS), highest * (1 + FARTHEST_GUESS)))  # fmt: skip
+            guess = _clip(self.binding_trend.crossing.rate_per_s,
+                          (lowest * (1 - MAX_GUESS_RATIO), highest * (1 + MAX_GUESS_RATIO)))  # fmt: skip
         elif near:
             weight = sum(found.seconds for found in near)
             rate = sum(found.rate_per_s * found.seconds for found in near) / weight
             level = sum(found.level * found.seconds for found in near) / weight
-            guess = rate * math.exp(_clip(-level / self.elasticity, (-FARTHEST_GUESS, FARTHEST_GUESS)))
+            guess = rate * math.exp(_clip(-level / self.elasticity, (-MAX_GUESS_RATIO, MAX_GUESS_RATIO)))
         else:
             return middle
         low, high = self.bracket
@@ -176,38 +175,40 @@ class Standing:
 
     @cached_property
     def bracket(self) -> tuple[float | None, float | None]:
-        """The highest solid rate that certainly passes, and the lowest above it that certainly fails.
+        """The highest rate that conclusively passes, and the lowest one that conclusively fails.
 
-        Certain also by the scatter seen at the other rates: a quiet stretch shows few slow requests and
-        little scatter at once.
+        Conclusive also by the scatter of the other rates: a quiet period shows few slow requests and little
+        scatter at the same time.
         """
-        high = min((f.rate_per_s for f in self.solid if f.status == "fail" and self._beyond(f)), default=None)
+        sure = [found for found in self.well_observed if self._beyond(found)]
+        high = min((found.rate_per_s for found in sure if found.status == "fail"), default=None)
         passes = [
             found.rate_per_s
-            for found in self.solid
-            if found.status == "pass" and self._beyond(found) and (high is None or found.rate_per_s < high)
+            for found in sure
+            if found.status == "pass" and (high is None or found.rate_per_s < high)
         ]
         return max(passes, default=None), high
 
     def _beyond(self, found: RateEvidence) -> bool:
-        """Whether the level is further from the bound than twice the scatter usual over as many seconds."""
-        near = [f for f in self.solid if not f.growing and abs(f.level) < _IN_SIGHT]
+        """Whether the level differs from the bound by more than twice the usual scatter."""
+        near = [f for f in self.well_observed if not f.growing and abs(f.level) < _IN_SIGHT]
         seen = sum(f.seconds for f in near)
         if found.growing or abs(found.level) > _IN_SIGHT or not seen:
             return True
         usual = (
-            sum(max(r.se for r in f.readings if math.isfinite(r.se)) ** 2 * f.seconds**2 for f in near) / seen
+            sum(max(r.se for r in f.estimates if math.isfinite(r.se)) ** 2 * f.seconds**2 for f in near)
+            / seen
         )
         return abs(found.level) > 2.0 * math.sqrt(usual / found.seconds)
 
     @cached_property
     def saturation_per_s(self) -> float | None:
-        """What the shop finished while its queue grew; None when it was never seen to grow."""
+        """Throughput while the queue grew; None when it never grew."""
         seconds = sum(measured.seconds for measured in self._saturated)
         return sum(m.completed_per_s * m.seconds for m in self._saturated) / seconds if seconds else None
 
     @cached_property
-    def _saturated(self) -> tuple[Measured, ...]:
+    def _saturated(self) -> tuple[MeasuredStep, ...]:
         return tuple(p.measured for p in self.history if p.growing and p.status == "fail")
 
     def _prior(self, place: int) -> QueuePrior:
@@ -215,14 +216,14 @@ class Standing:
         if not isinstance(indicator, Latencies):
             return QueuePrior()
         finished = sum(m.completed_per_s * m.seconds for m in self._saturated)
-        error = 1 / math.sqrt(finished) if finished else 0.0  # of a count of independent services
+        error = 1 / math.sqrt(finished) if finished else 0.0  # Poisson error of the count
         return QueuePrior(self.saturation_per_s, indicator.limit_ratio, error, indicator.bound / 1e3)
 
     def _line(self, place: int) -> Crossing | None:
         points = self._points(place, 0.0)
         used = [point for point in points if abs(point.level) < _EDGE]
         if len(used) < 2:
-            # Too steep for what was tried so far: the nearest rate on each side, as long as it is in sight.
+            # Too steep for the rates tried so far: use the nearest rate on each side, if it is not too far.
             seen = [point for point in points if abs(point.level) < _IN_SIGHT]
             used = [*[p for p in seen if p.level <= 0][-1:], *[p for p in seen if p.level > 0][:1]]
         prior = self._prior(place)
@@ -238,51 +239,53 @@ class Standing:
             used, crossing = again, closer
         return crossing
 
-    def _points(self, place: int, base: float) -> list[DosePoint]:
-        """The solid rates, each without the share of what is allowed that has nothing to do with load."""
+    def _points(self, place: int, base: float) -> list[RatePoint]:
+        """The well observed rates, each without the load-independent part `base` of its violations."""
         found = []
-        for at in self.solid:
-            reading = at.readings[place]
-            if at.growing or reading.level is None or not math.isfinite(reading.level):
+        for at in self.well_observed:
+            estimate = at.estimates[place]
+            if at.growing or estimate.level is None or not math.isfinite(estimate.level):
                 continue
-            observed = math.exp(reading.level)
+            observed = math.exp(estimate.level)
             if observed <= base:
                 continue
             level = math.log((observed - base) / (1 - base))
-            error = reading.se * observed / (observed - base)
-            found.append(DosePoint(at.rate_per_s, level, error, reading.degrees_of_freedom, reading.seconds))
+            error = estimate.se * observed / (observed - base)
+            found.append(
+                RatePoint(at.rate_per_s, level, error, estimate.degrees_of_freedom, estimate.seconds)
+            )
         return found
 
     def _base(self, place: int, line: Crossing) -> float:
-        """What an unhurried shop shows already, as a share of what is allowed, beyond what the line explains.
+        """Violations of an unloaded shop in excess of the fitted line, relative to the limit.
 
-        Long services, or pages that always fail, are there at any rate: the level is flat until queues come.
+        Long service times and pages that always fail occur at any rate: the level is flat until queues form.
         """
-        calm = [at for at in self.evidence if at.rate_per_s < UNHURRIED_RATIO * line.rate_per_s]
+        calm = [at for at in self.evidence if at.rate_per_s < UNLOADED_RATIO * line.rate_per_s]
         seconds = sum(at.seconds for at in calm)
         if not seconds:
             return 0.0
         seen = (
             at.seconds * (math.exp(level) - math.exp(line.level_at(at.rate_per_s)))
             for at in calm
-            if (level := at.readings[place].level) is not None
+            if (level := at.estimates[place].level) is not None
         )
-        return _clip(sum(seen) / seconds, (0.0, MOST_BASE_RATIO))
+        return _clip(sum(seen) / seconds, (0.0, MAX_BASE_RATIO))
 
 
-def haunted(history: Sequence[Plateau]) -> list[bool]:
-    """Which plateaus met a shop that still suffered from an earlier one.
+def not_recovered_steps(history: Sequence[LoadStep]) -> list[bool]:
+    """Which load steps were run while the shop still suffered from an earlier one.
 
-    It shows when a rate certainly breaks a threshold although a rate well above it held before. From the last
-    plateau that held, only the first failure is then believed, until a plateau holds again.
+    The sign is a clear failure although a rate well above passed before. After the last pass, only the first
+    failure counts then, until a load step passes again.
     """
     found = [False] * len(history)
-    for place, plateau in enumerate(history):
+    for place, step in enumerate(history):
         held = [at for at in range(place) if history[at].status == "pass"]
-        if not held or not _certainly_broken(plateau):
+        if not held or not _certainly_broken(step):
             continue
         highest = max(history[at].rate_per_s for at in held if not found[at])
-        if plateau.rate_per_s > HAUNTED_RATIO * highest:
+        if step.rate_per_s > NOT_RECOVERED_RATIO * highest:
             continue
         failures = [at for at in range(held[-1] + 1, place + 1) if history[at].status == "fail"]
         for at in range(failures[0] + 1, place + 1):
@@ -290,21 +293,21 @@ def haunted(history: Sequence[Plateau]) -> list[bool]:
     return found
 
 
-def _certainly_broken(plateau: Plateau) -> bool:
-    return plateau.status == "fail" and (
-        plateau.growing or any(reading.low > _HOPELESS for reading in plateau.readings)
+def _certainly_broken(step: LoadStep) -> bool:
+    return step.status == "fail" and (
+        step.growing or any(estimate.low > _CLEARLY_BROKEN for estimate in step.estimates)
     )
 
 
 def _tail_contradicted(evidence: Iterable[RateEvidence]) -> bool:
-    """Whether, over all rates near the bound, the plain count and the tail tell different stories."""
+    """Whether count and tail estimate disagree over all rates near the bound."""
     scores: dict[str, list[float]] = {}
     for found in evidence:
-        if found.seconds < SOLID_S:
+        if found.seconds < WELL_OBSERVED_S:
             continue
-        for reading in found.readings:
-            if reading.check_z and reading.level is not None and abs(reading.level) < _EDGE:
-                scores.setdefault(reading.name, []).append(reading.check_z)
+        for estimate in found.estimates:
+            if estimate.check_z and estimate.level is not None and abs(estimate.level) < _EDGE:
+                scores.setdefault(estimate.name, []).append(estimate.check_z)
     return any(abs(sum(z)) / math.sqrt(len(z)) > TAIL_Z for z in scores.values())
 
 

@@ -1,11 +1,10 @@
-"""How much more the shop can take than the peak will bring: a ratio of two numbers that are both uncertain.
+"""Headroom: capacity over expected peak demand, a ratio of two uncertain numbers.
 
     headroom = capacity / demand,   held = P(capacity >= demand)
 
-Each side is a value with its 95 % interval. It is taken as log-normal: rates are positive, errors of
-forecasts and of capacity searches are factors, and the interval of a ratio of normals (Fieller) need not be
-an interval at all. The two half-widths of an interval may differ; each side of the ratio then takes the
-halves that matter to it:
+Both are values with a 95 % interval and are treated as log-normal: rates are positive, errors of forecasts
+and capacity searches are multiplicative, and the confidence set of a ratio of normals (Fieller) need not be
+an interval. The half-widths of an interval may differ; each end of the ratio uses the halves that affect it:
 
     ln headroom = ln C - ln D
     low  = headroom / exp(z sqrt(s_C-^2 + s_D+^2)),   high = headroom * exp(z sqrt(s_C+^2 + s_D-^2))
@@ -17,7 +16,7 @@ halves that matter to it:
 Rules of this module:
 - Capacity and demand are independent: one is measured, the other forecast.
 - A capacity that is only known to be "at least" gives a headroom and a probability that are "at least".
-- A missing end is not invented: what hangs on it is None.
+- Results that depend on a missing end are None.
 
 Source: Goodman (1960), "On the exact variance of products", JASA 55; Limpert, Stahel and Abbt (2001),
 "Log-normal distributions across the sciences", BioScience 51 (multiplicative errors); Wallis (2014),
@@ -62,7 +61,7 @@ class Uncertain:
 
 @dataclass(frozen=True, slots=True)
 class Headroom:
-    """capacity / demand with its 95 % interval, and the probability (0..1) that the peak is held."""
+    """capacity / demand with its 95 % interval, and the probability (0..1) that capacity >= demand."""
 
     ratio: float
     low: float | None
@@ -74,21 +73,23 @@ class Headroom:
 def headroom(capacity: Uncertain, demand: Uncertain) -> Headroom:
     """The ratio of the two in the same unit, such as customers per second."""
     ratio = capacity.value / demand.value
-    downwards = _together(capacity.spread_below, demand.spread_above)
-    upwards = None if capacity.at_least else _together(capacity.spread_above, demand.spread_below)
+    downwards = _combined(capacity.spread_below, demand.spread_above)
+    upwards = None if capacity.at_least else _combined(capacity.spread_above, demand.spread_below)
     return Headroom(
         ratio=ratio,
         low=None if downwards is None else ratio * math.exp(-_Z * downwards),
         high=None if upwards is None else ratio * math.exp(_Z * upwards),
-        held_probability=_held(ratio, downwards, upwards, at_least=capacity.at_least),
+        held_probability=_probability(ratio, downwards, upwards, at_least=capacity.at_least),
         at_least=capacity.at_least,
     )
 
 
-def _held(ratio: float, downwards: float | None, upwards: float | None, *, at_least: bool) -> float | None:
+def _probability(
+    ratio: float, downwards: float | None, upwards: float | None, *, at_least: bool
+) -> float | None:
     spread = downwards if ratio >= 1 else upwards
     if at_least and ratio < 1:
-        return None  # the capacity may be anything above: nothing can be said against it
+        return None  # the capacity may be any higher value
     if spread is None:
         return None
     if spread == 0:
@@ -96,5 +97,5 @@ def _held(ratio: float, downwards: float | None, upwards: float | None, *, at_le
     return 0.5 * math.erfc(-math.log(ratio) / spread / math.sqrt(2))
 
 
-def _together(one: float | None, other: float | None) -> float | None:
+def _combined(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else math.hypot(one, other)

@@ -1,4 +1,4 @@
-"""One threshold on one plateau: how far from its bound, how sure, and whether the queue was growing.
+"""One threshold on one load step: how far from its bound, how sure, and whether the queue was growing.
 
 Every threshold becomes a *level*: the logarithm of what was observed over what is allowed. 0 is the bound,
 below 0 keeps the promise, ln 2 is twice too much. "p(99)<200ms" is read as "at most 1 % slower than 200 ms",
@@ -38,22 +38,22 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Method = Literal["counted", "tail"]
 
-BLOCKS = 12  # wanted per group of plateaus at one rate
-FEWEST_BLOCKS = 5
-SHORTEST_BLOCK_S = 2
+BLOCKS = 12  # wanted per group of load steps at one rate
+MIN_BLOCKS = 5
+MIN_BLOCK_S = 2
 TAIL_FACTOR = 20.0  # requests beyond u for each that may lie beyond the bound, at most
-LEAST_TAIL_FACTOR = 3.0
-MOST_TAIL_RATIO = 0.25  # more of the requests than this are no tail
-FEWEST_IN_TAIL = 40
-MOST_CORRELATION = 0.95
+MIN_TAIL_FACTOR = 3.0
+MAX_TAIL_RATIO = 0.25  # more of the requests than this are no tail
+MIN_IN_TAIL = 40
+MAX_CORRELATION = 0.95
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Latencies:
-    """Response times of a plateau against "p(100 - 100 limit_ratio) < bound".
+    """Response times of a load step against "p(100 - 100 limit_ratio) < bound".
 
     `second`, `value` and `count` are parallel: `count` requests that were due in `second` (0 is the first
-    after settling) took `value` ms; `bound` is in ms too. `given_up` counts those without an answer.
+    after settling) took `value` ms; `bound` is in ms too. `abandoned` counts those without an answer.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Latencies:
     second: Ints
     value: Floats
     count: Floats
-    given_up: Floats
+    abandoned: Floats
 
     def __post_init__(self) -> None:
         if not 0 < self.limit_ratio < 1:
@@ -88,7 +88,7 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Something that may happen at most `limit` times on a plateau, such as an oversold unit."""
+    """Something that may happen at most `limit` times on a load step, such as an oversold unit."""
 
     name: str
     limit: float
@@ -99,7 +99,7 @@ Indicator = Latencies | Ratio | Count
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class LevelEstimate:
     """ln(observed / allowed), its standard error and what they rest on.
 
     `level` is None when nothing bad was seen, or nothing at all (`n` 0). `check_z` compares the level read
@@ -134,21 +134,21 @@ class Reading:
         return float(stdtrit(max(1, self.degrees_of_freedom), 0.975)) * self.se
 
 
-def read(parts: Sequence[Indicator], seconds: Sequence[int], *, tails: bool = True) -> Reading:
-    """One threshold on all plateaus of one rate together.
+def evaluate(parts: Sequence[Indicator], seconds: Sequence[int], *, tails: bool = True) -> LevelEstimate:
+    """One threshold on all load steps of one rate together.
 
-    Args: parts: the same threshold on each plateau; seconds: how long each was observed, after settling.
+    Args: parts: the same threshold on each load step; seconds: how long each was observed, after settling.
     """
     first = parts[0]
     if isinstance(first, Count):
-        return _read_count([part for part in parts if isinstance(part, Count)], seconds)
+        return _evaluate_count([part for part in parts if isinstance(part, Count)], seconds)
     shape = _Time(tuple(seconds))
     if isinstance(first, Ratio):
         ratios = [part for part in parts if isinstance(part, Ratio)]
         over = shape.join([part.sums for part in ratios])
         total = shape.join([part.counts for part in ratios])
         return _counted(first.name, over, total, first.limit, shape)
-    return _read_latencies([part for part in parts if isinstance(part, Latencies)], shape, tails=tails)
+    return _evaluate_latencies([part for part in parts if isinstance(part, Latencies)], shape, tails=tails)
 
 
 def queue_grows(in_system: Sequence[float] | Floats, rate_per_s: float) -> bool:
@@ -181,7 +181,7 @@ def mean_error(by_second: Floats) -> tuple[float, int]:
 
 @dataclass(frozen=True, slots=True)
 class _Time:
-    """The seconds of several plateaus one after the other; no pair of neighbours spans two plateaus."""
+    """The seconds of several load steps one after the other; no pair of neighbours spans two load steps."""
 
     seconds: tuple[int, ...]
 
@@ -192,10 +192,10 @@ class _Time:
 
     @property
     def _width(self) -> int:
-        return max(SHORTEST_BLOCK_S, math.ceil(sum(self.seconds) / BLOCKS))
+        return max(MIN_BLOCK_S, math.ceil(sum(self.seconds) / BLOCKS))
 
     def join(self, by_second: Sequence[Floats]) -> Floats:
-        """Second by second, plateau after plateau."""
+        """Second by second, load step after load step."""
         return np.concatenate([row[:length] for row, length in zip(by_second, self.seconds, strict=True)])
 
     def standard_error(self, influence: Floats) -> float:
@@ -204,7 +204,7 @@ class _Time:
         se^2 = sum x_i^2 n / (n - 1) (1 + phi) / (1 - phi)
         phi = r + (1 + 4 r) / n,  r = sum x_i x_(i+1) / sum x_i^2
         """
-        if self.blocks < FEWEST_BLOCKS:
+        if self.blocks < MIN_BLOCKS:
             return math.inf
         size = influence.size
         squares = float(influence @ influence)
@@ -217,7 +217,7 @@ class _Time:
         pairs = np.ones(influence.size - 1, bool)
         pairs[np.cumsum(self.seconds)[:-1] - 1] = False
         alike = float((influence[1:] * influence[:-1])[pairs].sum()) / float(influence @ influence)
-        return min(max(alike + (1 + 4 * alike) / influence.size, 0.0), MOST_CORRELATION)
+        return min(max(alike + (1 + 4 * alike) / influence.size, 0.0), MAX_CORRELATION)
 
     def degrees_of_freedom(self, influence: Floats) -> int:
         """What the scatter is worth as an estimate: fewer when a few stretches make up most of it.
@@ -238,11 +238,11 @@ class _Time:
         )
         squares = float((found**2).sum())
         spread = float((found**4).sum()) - squares**2 / found.size
-        worth = 2 * squares**2 / spread if spread > 0 else math.inf
-        return max(1, math.floor(min(found.size - 1, worth)))
+        effective = 2 * squares**2 / spread if spread > 0 else math.inf
+        return max(1, math.floor(min(found.size - 1, effective)))
 
 
-def _read_latencies(parts: list[Latencies], shape: _Time, *, tails: bool) -> Reading:
+def _evaluate_latencies(parts: list[Latencies], shape: _Time, *, tails: bool) -> LevelEstimate:
     first = parts[0]
     limit = first.limit_ratio
 
@@ -254,13 +254,13 @@ def _read_latencies(parts: list[Latencies], shape: _Time, *, tails: bool) -> Rea
             ]
         )
 
-    given_up = shape.join([part.given_up for part in parts])
-    total = per_second([part.count for part in parts]) + given_up
-    over = per_second([part.count * (part.value > first.bound) for part in parts]) + given_up
+    abandoned = shape.join([part.abandoned for part in parts])
+    total = per_second([part.count for part in parts]) + abandoned
+    over = per_second([part.count * (part.value > first.bound) for part in parts]) + abandoned
     counted = _counted(first.name, over, total, limit, shape)
-    share = min(TAIL_FACTOR * limit, MOST_TAIL_RATIO)
-    too_few = share < LEAST_TAIL_FACTOR * limit or counted.n * share < FEWEST_IN_TAIL
-    if not tails or too_few or given_up.any():
+    share = min(TAIL_FACTOR * limit, MAX_TAIL_RATIO)
+    too_few = share < MIN_TAIL_FACTOR * limit or counted.n * share < MIN_IN_TAIL
+    if not tails or too_few or abandoned.any():
         return counted
     start = _upper_quantile(parts, share)
     reach = first.bound - start
@@ -278,29 +278,29 @@ def _read_latencies(parts: list[Latencies], shape: _Time, *, tails: bool) -> Rea
         difference = shape.standard_error(influence - (over / over.sum() - total / n))
         check = (level - counted.level) / difference if difference > 0 else 0.0
     error, dof = shape.standard_error(influence), shape.degrees_of_freedom(influence)
-    return Reading(first.name, level, error, dof, n, sum(shape.seconds), "tail", check)
+    return LevelEstimate(first.name, level, error, dof, n, sum(shape.seconds), "tail", check)
 
 
-def _counted(name: str, over: Floats, total: Floats, limit: float, shape: _Time) -> Reading:
+def _counted(name: str, over: Floats, total: Floats, limit: float, shape: _Time) -> LevelEstimate:
     bad, n = float(over.sum()), float(total.sum())
     seconds, blocks = float(sum(shape.seconds)), shape.blocks
     if bad <= 0:
         # Rule of three: nothing bad among n would still be seen in 5 % of all cases at a share of 3 / n.
-        most = math.log(3.0 / n / limit) if n > 0 and blocks >= FEWEST_BLOCKS else math.inf
-        return Reading(name, None, most, blocks - 1, n, seconds, "counted")
+        most = math.log(3.0 / n / limit) if n > 0 and blocks >= MIN_BLOCKS else math.inf
+        return LevelEstimate(name, None, most, blocks - 1, n, seconds, "counted")
     influence = over / bad - total / n
     error, dof = shape.standard_error(influence), shape.degrees_of_freedom(influence)
     # Chance alone scatters a count by this much; blocks that agree better do so by luck.
     if float(over.max()) <= float(total.max()):
         error = max(error, math.sqrt(max(0.0, 1 - bad / n) / bad))
-    return Reading(name, math.log(bad / n / limit), error, dof, n, seconds, "counted")
+    return LevelEstimate(name, math.log(bad / n / limit), error, dof, n, seconds, "counted")
 
 
-def _read_count(parts: list[Count], seconds: Sequence[int]) -> Reading:
-    """What must not happen is judged at its worst: one plateau above the limit is a fact, without error."""
+def _evaluate_count(parts: list[Count], seconds: Sequence[int]) -> LevelEstimate:
+    """What must not happen is judged at its worst: one load step above the limit is a fact, without error."""
     worst = max(part.count for part in parts)
     level = math.inf if worst > parts[0].limit else -math.inf
-    return Reading(parts[0].name, level, 0.0, 1, float(len(parts)), float(sum(seconds)), "counted")
+    return LevelEstimate(parts[0].name, level, 0.0, 1, float(len(parts)), float(sum(seconds)), "counted")
 
 
 def _upper_quantile(parts: list[Latencies], share: float) -> float:

@@ -1,10 +1,10 @@
-"""A plateau of the capacity search: what was asked, what was measured, how it is judged.
+"""A load step of the capacity search: a constant arrival rate, its measurements and its verdict.
 
 Rules of this module:
-- pass: every threshold's whole 95 % interval keeps the promise. fail: one whole interval breaks it, or the
-  number in the shop was growing for good. Everything else is unsure, and wants more time.
-- A plateau that the generator could not deliver is invalid: it says nothing about the shop.
-- Plateaus at the same rate are one longer plateau: their blocks of time are pooled, not their verdicts.
+- pass: the whole 95 % interval of every threshold meets the bound. fail: one whole interval violates it, or
+  the number of customers in the shop kept growing. Everything else is unsure and needs more time.
+- A load step that the generator could not deliver is invalid: it says nothing about the shop.
+- Load steps at the same rate are pooled second by second, not by their verdicts.
 """
 
 from __future__ import annotations
@@ -17,56 +17,56 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from doorbuster.capacity.indicator import Count, Indicator, Reading, queue_grows, read
+from doorbuster.capacity.indicator import Count, Indicator, LevelEstimate, evaluate, queue_grows
 from doorbuster.units import format_duration
 
-Kind = Literal["ramp", "bracket", "bisect", "extend", "confirm", "confirm-above", "from-above"]
+Kind = Literal["ramp", "bracket", "bisect", "extend", "confirm", "confirm-above", "overload-recovery"]
 Status = Literal["pass", "fail", "unsure", "invalid"]
 
-LEAST_DELIVERED_RATIO = 0.99
+MIN_DELIVERED_RATIO = 0.99
 SAME_RATE_RATIO = 1e-6
-SHORTEST_VERDICT_S = 10
+MIN_VERDICT_S = 10
 CLEAR_AFTER_S = 25
-_HOPELESS_LEVEL = math.log(2.0)
+_CLEARLY_BROKEN_LEVEL = math.log(2.0)
 _CLEAR_LEVEL = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
-    """A plateau to run next: arrivals at `rate_per_s` for `settle_s` (not judged), then for `hold_s`.
+class ProposedStep:
+    """A load step to run next: arrivals at `rate_per_s` for `warmup_s` (not judged), then for `hold_s`.
 
-    "from-above" first sends `overload_per_s` for `overload_s`; then `settle_s` is the time to recover in.
+    "overload-recovery" first sends `overload_per_s` for `overload_s`; `warmup_s` is then the recovery time.
     """
 
     kind: Kind
     rate_per_s: float
-    settle_s: float
+    warmup_s: float
     hold_s: float
     why: str
     overload_per_s: float = 0.0
     overload_s: float = 0.0
 
     @property
-    def lasts_s(self) -> float:
+    def duration_s(self) -> float:
         """How long customers arrive."""
-        return self.overload_s + self.settle_s + self.hold_s
+        return self.overload_s + self.warmup_s + self.hold_s
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Measured:
-    """What one plateau gave, from the end of settling on.
+class MeasuredStep:
+    """Measurements of one load step, from the end of its warm-up on.
 
     Args:
-        seconds: whole seconds observed; fewer than asked when it was ended early.
-        in_system: requests (or customers) in the shop, once a second, shape (seconds,).
-        completed_per_s: customers (in the unit of the rate) that the shop finished per second.
-        delivered_ratio: arrivals that were started in time, of those planned.
-        elapsed_s: everything it cost, with settling and draining.
-        generator_limit: why the generator could not deliver; "" when it could.
-        drained: the shop was empty again before the patience for it ran out.
+        seconds: whole seconds observed; fewer than proposed when it was ended early.
+        in_system: requests (or customers) in the shop, sampled once a second, shape (seconds,).
+        completed_per_s: throughput in the unit of the rate.
+        delivered_ratio: started arrivals over planned arrivals.
+        elapsed_s: total time, including warm-up and drain.
+        generator_limit: why the generator could not deliver the rate; "" when it did.
+        drained: every customer left the shop before the drain time ended.
     """
 
-    proposal: Proposal
+    proposal: ProposedStep
     seconds: int
     indicators: tuple[Indicator, ...]
     in_system: NDArray[np.float64]
@@ -77,19 +77,19 @@ class Measured:
     drained: bool = True
 
     @property
-    def lasted_s(self) -> float:
-        """How long customers arrived; shorter than was proposed when it was ended early."""
-        return self.proposal.overload_s + self.proposal.settle_s + self.seconds
+    def arrivals_s(self) -> float:
+        """How long customers arrived; shorter than proposed when the step was ended early."""
+        return self.proposal.overload_s + self.proposal.warmup_s + self.seconds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Plateau:
-    """A measured plateau with its verdict, and why."""
+class LoadStep:
+    """A measured load step with its verdict and the reason."""
 
-    measured: Measured
+    measured: MeasuredStep
     status: Status
     growing: bool
-    readings: tuple[Reading, ...]
+    estimates: tuple[LevelEstimate, ...]
     why: str
 
     @property
@@ -102,114 +102,113 @@ class Plateau:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nobody came who was counted: it says nothing, and surely not that the shop held."""
-        pairs = zip(self.readings, self.measured.indicators, strict=True)
-        tried = [reading.n for reading, indicator in pairs if not isinstance(indicator, Count)]
+        """Whether nothing was counted: such a step has no verdict, and never counts as a pass."""
+        pairs = zip(self.estimates, self.measured.indicators, strict=True)
+        tried = [estimate.n for estimate, indicator in pairs if not isinstance(indicator, Count)]
         return bool(tried) and not any(tried)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RateEvidence:
-    """Everything known about one rate: the plateaus there, pooled."""
+    """All load steps at one rate, pooled."""
 
     rate_per_s: float
-    plateaus: tuple[Plateau, ...]
-    readings: tuple[Reading, ...]
+    load_steps: tuple[LoadStep, ...]
+    estimates: tuple[LevelEstimate, ...]
     growing: bool
     status: Status
     why: str
 
     @property
     def seconds(self) -> float:
-        """How long this rate was observed."""
-        return float(sum(plateau.measured.seconds for plateau in self.plateaus))
+        """Total observation time at this rate."""
+        return float(sum(step.measured.seconds for step in self.load_steps))
 
     @property
     def level(self) -> float:
         """The worst threshold's level, ln(observed / allowed); infinite when the queue grew."""
         if self.growing:
             return math.inf
-        return max((-math.inf if r.level is None else r.level for r in self.readings), default=-math.inf)
+        return max((-math.inf if r.level is None else r.level for r in self.estimates), default=-math.inf)
 
 
-def judge_plateau(measured: Measured) -> Plateau:
-    """Pass, fail, unsure or invalid, with the reason in words."""
-    readings = tuple(read([indicator], [measured.seconds]) for indicator in measured.indicators)
+def judge_step(measured: MeasuredStep) -> LoadStep:
+    """Decide pass, fail, unsure or invalid, and state the reason."""
+    estimates = tuple(evaluate([indicator], [measured.seconds]) for indicator in measured.indicators)
     growing = queue_grows(measured.in_system, measured.proposal.rate_per_s)
-    if measured.generator_limit or measured.delivered_ratio < LEAST_DELIVERED_RATIO:
+    if measured.generator_limit or measured.delivered_ratio < MIN_DELIVERED_RATIO:
         why = measured.generator_limit or (
-            f"only {measured.delivered_ratio:.1%} of the arrivals could be started in time"
+            f"only {measured.delivered_ratio:.1%} of the arrivals were started in time"
         )
-        return Plateau(measured, "invalid", growing, readings, f"not the shop's doing: {why}")
-    status, why = _verdict(readings, growing=growing, seconds=measured.seconds)
-    return Plateau(measured, status, growing, readings, why)
+        return LoadStep(measured, "invalid", growing, estimates, f"generator limit, not the shop: {why}")
+    status, why = _verdict(estimates, growing=growing, seconds=measured.seconds)
+    return LoadStep(measured, status, growing, estimates, why)
 
 
-def end_early(measured: Measured) -> str:
-    """Why a plateau that is still running need not be finished; "" when it must be.
+def end_early(measured: MeasuredStep) -> str:
+    """Why a running load step may end now; "" when it must go on.
 
-    A queue that grows for good with a threshold already broken twice over, or `CLEAR_AFTER_S` after which a
-    threshold is certainly broken nearly three times over: more time would only make that more certain.
+    Either the queue grows and a threshold is at more than twice its limit, or after `CLEAR_AFTER_S` the whole
+    interval of a threshold is above 2.7 times its limit: more time would not change the verdict.
     """
-    if measured.seconds < SHORTEST_VERDICT_S:
+    if measured.seconds < MIN_VERDICT_S:
         return ""
     growing = queue_grows(measured.in_system, measured.proposal.rate_per_s)
     if not growing and measured.seconds < CLEAR_AFTER_S:
         return ""
     for indicator in measured.indicators:
-        found = read([indicator], [measured.seconds], tails=False)
-        if growing and found.level is not None and found.level > _HOPELESS_LEVEL:
-            return (
-                f"the queue grows and {found.name} is already at {_factor(found.level)} times what is allowed"
-            )
+        found = evaluate([indicator], [measured.seconds], tails=False)
+        if growing and found.level is not None and found.level > _CLEARLY_BROKEN_LEVEL:
+            return f"the queue grows and {found.name} is already at {_factor(found.level)} times its limit"
         if measured.seconds >= CLEAR_AFTER_S and _CLEAR_LEVEL < found.low < math.inf:
-            return f"{found.name} is certainly at more than {_factor(found.low)} times what is allowed"
+            return f"{found.name} is at more than {_factor(found.low)} times its limit (95 % confidence)"
     return ""
 
 
-def evidence_by_rate(history: Sequence[Plateau], *, tails: bool = True) -> tuple[RateEvidence, ...]:
-    """The judged plateaus pooled by rate, lowest first; from above, invalid and empty ones are left out."""
-    groups: list[list[Plateau]] = []
-    usable = [p for p in history if p.status != "invalid" and p.kind != "from-above" and not p.is_empty]
-    for plateau in sorted(usable, key=lambda plateau: plateau.rate_per_s):
+def evidence_by_rate(history: Sequence[LoadStep], *, tails: bool = True) -> tuple[RateEvidence, ...]:
+    """Load steps pooled by rate, lowest first, without recovery tests, invalid and empty steps."""
+    groups: list[list[LoadStep]] = []
+    judged = [step for step in history if step.status != "invalid" and not step.is_empty]
+    usable = [step for step in judged if step.kind != "overload-recovery"]
+    for step in sorted(usable, key=lambda step: step.rate_per_s):
         rate = groups[-1][0].rate_per_s if groups else math.nan
-        if groups and plateau.rate_per_s <= rate * (1 + SAME_RATE_RATIO):
-            groups[-1].append(plateau)
+        if groups and step.rate_per_s <= rate * (1 + SAME_RATE_RATIO):
+            groups[-1].append(step)
         else:
-            groups.append([plateau])
+            groups.append([step])
     return tuple(_pool(group, tails=tails) for group in groups)
 
 
-def _pool(group: list[Plateau], *, tails: bool) -> RateEvidence:
+def _pool(group: list[LoadStep], *, tails: bool) -> RateEvidence:
     rate = group[0].rate_per_s
     if len(group) == 1 and tails:
         only = group[0]
-        return RateEvidence(rate, (only,), only.readings, only.growing, only.status, only.why)
-    seconds = [plateau.measured.seconds for plateau in group]
-    by_indicator = zip(*(plateau.measured.indicators for plateau in group), strict=True)
-    readings = tuple(read(parts, seconds, tails=tails) for parts in by_indicator)
-    grew = sum(plateau.measured.seconds for plateau in group if plateau.growing)
+        return RateEvidence(rate, (only,), only.estimates, only.growing, only.status, only.why)
+    seconds = [step.measured.seconds for step in group]
+    by_indicator = zip(*(step.measured.indicators for step in group), strict=True)
+    estimates = tuple(evaluate(parts, seconds, tails=tails) for parts in by_indicator)
+    grew = sum(step.measured.seconds for step in group if step.growing)
     growing = grew * 2 > sum(seconds)
-    status, why = _verdict(readings, growing=growing, seconds=sum(seconds))
-    return RateEvidence(rate, tuple(group), readings, growing, status, why)
+    status, why = _verdict(estimates, growing=growing, seconds=sum(seconds))
+    return RateEvidence(rate, tuple(group), estimates, growing, status, why)
 
 
-def _verdict(readings: Sequence[Reading], *, growing: bool, seconds: float) -> tuple[Status, str]:
+def _verdict(estimates: Sequence[LevelEstimate], *, growing: bool, seconds: float) -> tuple[Status, str]:
     if growing:
-        return "fail", "the number in the shop was still growing: this is more than it can work off"
-    broken = [found for found in readings if found.low > 0]
+        return "fail", "the number of customers in the shop kept growing: the rate exceeds its throughput"
+    broken = [found for found in estimates if found.low > 0]
     if broken:
         worst = max(broken, key=lambda found: found.low)
-        return "fail", f"{worst.name} at {_span(worst)} what is allowed"
-    if not readings or any(found.n == 0 for found in readings):
-        return "unsure", "nothing was counted for a threshold"
-    nearest = max(readings, key=lambda found: found.high)
+        return "fail", f"{worst.name} at {_span(worst)} its limit"
+    if not estimates or any(found.n == 0 for found in estimates):
+        return "unsure", "a threshold has no observations"
+    nearest = max(estimates, key=lambda found: found.high)
     if nearest.high <= 0:
-        return "pass", f"{nearest.name} at {_span(nearest)} what is allowed"
-    return "unsure", f"{nearest.name} at {_span(nearest)} what is allowed after {format_duration(seconds)}"
+        return "pass", f"{nearest.name} at {_span(nearest)} its limit"
+    return "unsure", f"{nearest.name} at {_span(nearest)} its limit after {format_duration(seconds)}"
 
 
-def _span(found: Reading) -> str:
+def _span(found: LevelEstimate) -> str:
     level = -math.inf if found.level is None else found.level
     return f"{_factor(level)} times ({_factor(found.low)} to {_factor(found.high)})"
 

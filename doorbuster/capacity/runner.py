@@ -1,7 +1,6 @@
-"""Plateaus of a capacity search as real runs: started, watched, ended early when hopeless, measured.
+"""Runs the load steps of a capacity search: start, watch, end early where the verdict is clear, measure.
 
-One shop stays open for the whole search when it is the embedded one: its caches, books and stock are those of
-one day, and a search that closes the shop between plateaus would measure cold starts.
+An embedded shop stays open for the whole search: restarting it between load steps would measure cold caches.
 """
 
 from __future__ import annotations
@@ -23,18 +22,18 @@ from doorbuster.errors import RecordError, TargetError
 from doorbuster.locust_process import LocustProcess
 
 if TYPE_CHECKING:
-    from doorbuster.capacity.load_step import Measured, Proposal
+    from doorbuster.capacity.load_step import MeasuredStep, ProposedStep
     from doorbuster.records.reader import Run
     from doorbuster.scenario import Scenario, Threshold
 
-LOOK_EVERY_S = 1.0
-EARLY_EVERY_S = 5
-LAST_SECONDS_S = 2  # of a run that goes on: not all reports of these are in
+POLL_EVERY_S = 1.0
+EARLY_END_CHECK_S = 5
+LAST_SECONDS_S = 2  # of a running test: some workers have not reported these yet
 
 
 @contextmanager
 def open_shop(plan: Scenario, log: Path) -> Iterator[str]:
-    """The address of the shop; an embedded one is open until the block ends.
+    """The URL of the shop; an embedded shop runs until the block ends.
 
     Raises: TargetError when it does not start.
     """
@@ -42,9 +41,9 @@ def open_shop(plan: Scenario, log: Path) -> Iterator[str]:
         yield plan.target.url
         return
     assert plan.target.shop is not None, "a validated target has a url or a shop"
-    words = [sys.executable, "-m", "doorbuster.shop", "--json-announce", "--die-with-parent"]
+    args = [sys.executable, "-m", "doorbuster.shop", "--json-announce", "--die-with-parent"]
     with log.open("wb") as errors, subprocess.Popen(
-        [*words, *plan.target.shop.options], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        [*args, *plan.target.shop.options], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=errors, start_new_session=True,
     ) as process:  # fmt: skip
         assert process.stdin is not None
@@ -64,8 +63,8 @@ def open_shop(plan: Scenario, log: Path) -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class PlateauRunner:
-    """Runs proposals of one search, one folder each."""
+class LoadStepRunner:
+    """Runs the proposed load steps of one search, one folder each."""
 
     plan: Scenario
     thresholds: tuple[Threshold, ...]
@@ -74,10 +73,10 @@ class PlateauRunner:
     locustfile: Path
     options: tuple[str, ...]
 
-    def run(self, proposal: Proposal, number: int, show: Callable[[str], None]) -> Measured:
-        """One plateau, measured.
+    def run(self, proposal: ProposedStep, number: int, show: Callable[[str], None]) -> MeasuredStep:
+        """Run and measure one load step.
 
-        Raises: RunError when nothing was recorded; KeyboardInterrupt after the run was ended orderly.
+        Raises: RunError when nothing was recorded; KeyboardInterrupt after the run has stopped.
         """
         folder = self.folder_of(proposal, number)
         folder.mkdir()
@@ -86,62 +85,62 @@ class PlateauRunner:
         began_s = time.monotonic()
         options = ["--scenario", str(scenario), "--run-folder", str(folder), *self.options]
         process = LocustProcess(self.locustfile, options, folder)
-        hopeless_after_s = self._watch(process, folder, proposal, show)
+        ended_after_s = self._watch(process, folder, proposal, show)
         if not (folder / "run.sqlite").exists():
-            raise process.failure(f"the plateau at {proposal.rate_per_s:.4g} per s")
+            raise process.failure(f"the load step at {proposal.rate_per_s:.4g} per s")
         elapsed_s = time.monotonic() - began_s
-        return self._measure(folder, proposal, elapsed_s=elapsed_s, seconds=hopeless_after_s)
+        return self._measure(folder, proposal, elapsed_s=elapsed_s, seconds=ended_after_s)
 
-    def folder_of(self, proposal: Proposal, number: int) -> Path:
+    def folder_of(self, proposal: ProposedStep, number: int) -> Path:
         return self.folder / f"{number:02d}-{proposal.kind}-{proposal.rate_per_s:.3g}"
 
-    def _text(self, proposal: Proposal, number: int) -> str:
-        from doorbuster.capacity.plateau_scenario import Level, plateau_text
+    def _text(self, proposal: ProposedStep, number: int) -> str:
+        from doorbuster.capacity.load_step_scenario import RateLevel, load_step_text
 
-        levels = [Level(proposal.rate_per_s, proposal.settle_s + proposal.hold_s)]
+        levels = [RateLevel(proposal.rate_per_s, proposal.warmup_s + proposal.hold_s)]
         if proposal.overload_s:
-            levels.insert(0, Level(proposal.overload_per_s, proposal.overload_s))
-        return plateau_text(self.plan, levels, url=self.url, seed=self.plan.seed + number)
+            levels.insert(0, RateLevel(proposal.overload_per_s, proposal.overload_s))
+        return load_step_text(self.plan, levels, url=self.url, seed=self.plan.seed + number)
 
     def _watch(
-        self, process: LocustProcess, folder: Path, proposal: Proposal, show: Callable[[str], None]
+        self, process: LocustProcess, folder: Path, proposal: ProposedStep, show: Callable[[str], None]
     ) -> int | None:
-        """Wait for the end; after how many judged seconds it was ended because it was hopeless, if it was."""
-        hopeless_after_s, looked_at = None, 0
+        """Wait for the end; returns the judged seconds when the step was ended early, else None."""
+        ended_after_s, looked_at = None, 0
         try:
             while process.is_running():
-                time.sleep(LOOK_EVERY_S)
+                time.sleep(POLL_EVERY_S)
                 seconds = _judged_seconds(folder, proposal)
                 show(f"{max(0, seconds)} of {proposal.hold_s:.0f} s judged")
-                may_end = hopeless_after_s is None and not proposal.overload_s
-                if may_end and seconds - looked_at >= EARLY_EVERY_S:
+                may_end = ended_after_s is None and not proposal.overload_s
+                if may_end and seconds - looked_at >= EARLY_END_CHECK_S:
                     looked_at = seconds
-                    if self._is_hopeless(folder, proposal, seconds):
+                    if self._can_end_early(folder, proposal, seconds):
                         process.ask_to_stop()
-                        hopeless_after_s = seconds
+                        ended_after_s = seconds
         except KeyboardInterrupt:
             process.ask_to_stop()
             process.exit_code()
             raise
-        return hopeless_after_s
+        return ended_after_s
 
-    def _is_hopeless(self, folder: Path, proposal: Proposal, seconds: int) -> bool:
+    def _can_end_early(self, folder: Path, proposal: ProposedStep, seconds: int) -> bool:
         from doorbuster.capacity.load_step import end_early
 
         try:
             return bool(end_early(self._measure(folder, proposal, seconds=seconds)))
-        except RecordError:  # the writer is busy: look again later
+        except RecordError:  # the writer is busy: try again later
             return False
 
     def _measure(
         self,
         folder: Path,
-        proposal: Proposal,
+        proposal: ProposedStep,
         *,
         elapsed_s: float = 0.0,
         seconds: int | None = None,
-    ) -> Measured:
-        """What the plateau gave, or its first `seconds`: after an early end nobody came any more."""
+    ) -> MeasuredStep:
+        """Measurements of the load step, or of its first `seconds` when it was ended early."""
         from doorbuster.records.reader import Run
 
         with Run.open(folder) as run:
@@ -161,8 +160,8 @@ class PlateauRunner:
             )
 
 
-def _judged_seconds(folder: Path, proposal: Proposal) -> int:
-    """Whole seconds of a plateau that are recorded by now, after settling."""
+def _judged_seconds(folder: Path, proposal: ProposedStep) -> int:
+    """Whole seconds recorded so far, after the warm-up."""
     from doorbuster.records.reader import Run
 
     try:
@@ -170,33 +169,33 @@ def _judged_seconds(folder: Path, proposal: Proposal) -> int:
             stopped = [row.second for rows in run.health().values() for row in rows]
     except RecordError:
         return 0
-    start = proposal.overload_s + proposal.settle_s
+    start = proposal.overload_s + proposal.warmup_s
     return int(min(max(stopped, default=0) - LAST_SECONDS_S - start, proposal.hold_s))
 
 
 def measure(
     run: Run,
     thresholds: tuple[Threshold, ...],
-    proposal: Proposal,
+    proposal: ProposedStep,
     *,
     seconds: int,
     elapsed_s: float,
     stopped: bool = False,
-) -> Measured:
-    """What a recorded plateau gives to the search."""
-    from doorbuster.capacity.load_step import Measured
+) -> MeasuredStep:
+    """Measurements of a recorded load step for the search."""
+    from doorbuster.capacity.load_step import MeasuredStep
     from doorbuster.capacity.threshold_indicators import indicators
     from doorbuster.gate import validity_issues
 
-    first = round(proposal.overload_s + proposal.settle_s)
+    first = round(proposal.overload_s + proposal.warmup_s)
     within = slice(first, first + seconds)
     arrivals = [series for series in run.arrivals().values() if series.planned.any()]
     planned = sum(int(series.planned[within].sum()) for series in arrivals)
     started = sum(int(series.started[within].sum()) for series in arrivals)
-    inside = in_shop(run, first + seconds)
+    inside = customers_in_shop(run, first + seconds)
     grown = float(inside[-1] - inside[first - 1 if first else 0])
     limit = next((issue.sentence for issue in validity_issues(run) if issue.kind == "slow"), "")
-    return Measured(
+    return MeasuredStep(
         proposal=proposal,
         seconds=seconds,
         indicators=indicators(run, thresholds, first=first, seconds=seconds),
@@ -209,8 +208,8 @@ def measure(
     )
 
 
-def in_shop(run: Run, seconds: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Customers in the shop at the end of each of so many seconds, all workers together."""
+def customers_in_shop(run: Run, seconds: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Customers in the shop at the end of each second, summed over all workers."""
     total = np.zeros(seconds)
     for rows in run.health().values():
         for row in rows:

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from doorbuster.capacity.usl import (
-    FEWEST_POINTS,
     FREE,
+    MIN_POINTS,
     BootstrapIntervals,
     Candidate,
     ScalabilityFit,
@@ -74,7 +74,7 @@ def scale(
 
     Args: n: growing; ends: the 95 % interval of each throughput, where known.
     """
-    if len(set(n)) < FEWEST_POINTS:
+    if len(set(n)) < MIN_POINTS:
         return None
     candidates = compare_families(n, per_s, weighting=weighting)
     near = [found.fit for found in candidates if found.delta <= UNDECIDED]

@@ -1,43 +1,43 @@
-"""The highest arrival rate that keeps every threshold: a search that knows how sure it is.
+"""Search for the highest arrival rate that meets every threshold, with a confidence interval.
 
-The search is a pure function. `next_step(history, settings)` reads the plateaus judged so far and returns
-either the next plateau to run or the answer; `answer_so_far` states at any moment what is known. Whoever runs
-plateaus (the command line, a simulation) owns clock, shop and generator.
+The search is a pure function. `next_step(history, settings)` reads the load steps judged so far and returns
+either the next load step to run or the answer; `answer_so_far` returns what is known at any moment. The
+caller (the command line, a simulation) owns the clock, the shop and the generator.
 
-How it goes:
-1. ramp      the rate grows by `growth` until the queue grows (or the generator or the safety ceiling ends it:
-             the answer is then "at least"). What the shop finishes then says how steep the way there is.
-2. bisect    halves the bracket (geometrically) with short plateaus, until it is narrow or a line fits.
-3. confirm, confirm-above, extend    long plateaus on both sides of the best guess, so far apart that the
-             level (`indicator`) differs by about 0.8 either way: near enough for a straight line, far enough
-             for a slope. A rate that is near the bound is visited again and pooled. This goes on until the
-             interval is as narrow as wanted or the time is used up.
-   A rate that breaks well below one that held before ends this at once: the shop still suffers from an
-   earlier plateau. It gets half a minute to come back to 80 % of what it held; if it does not, that is the
-   answer: did not recover.
-4. from-above  one overload, then 80 % of the answer: a shop that was fine at this rate and is not fine after
-             an overload did not recover (metastable).
+Stages:
+1. ramp      Multiply the rate by `growth` until the queue grows, the generator fails to deliver, or the
+             maximum rate is reached (the answer is then "at least"). The throughput of a saturated shop
+             predicts how steeply latencies rise before it.
+2. bisect    Halve the bracket (geometrically) with short load steps until it is narrow or a line fits.
+3. confirm, confirm-above, extend    Run long load steps on both sides of the best guess, at a distance where
+             the level (`indicator`) differs from the bound by about 0.8: near enough for a straight line, far
+             enough for a slope. A rate near the target is run again and pooled. Stop when the interval is
+             narrow enough or the time budget is used up.
+   A failure well below a rate that passed before ends this stage: the shop still suffers from an earlier
+   overload. It gets 30 s to recover to 80 % of the rate it had sustained; otherwise it did not recover.
+4. overload-recovery    Overload the shop once, then send 80 % of the answer. A shop that met its thresholds
+             at this rate before and does not after an overload did not recover (metastable failure).
 
-Why it ends with a line and not with the last bracket: near capacity slow requests come in clusters (at 77 %
-utilisation of M/M/1 about 60 at a time), so that no single plateau of a minute can be judged; a bracket made
-of such verdicts is wrong far more often than it says. All plateaus near the bound together, each with an
-error of its own, give one interval (`crossing`). Verdicts beyond doubt from outside the window of the
-line bound it. A shop without noise (fixed service times, a hard limit) has no line: the interval is then the
-bracket itself, no wider than twice `finest_ratio`.
+Why a fitted line and not the last bracket: near capacity, slow requests come in clusters (about 60 at a time
+at 77 % utilisation of M/M/1), so one load step of a minute does not decide; a bracket of such verdicts is
+wrong far more often than it claims. All load steps near the bound together, each with its own error, give one
+interval (`threshold_crossing`). Conclusive verdicts outside the window of the line limit it. A shop without
+noise (fixed service times, a hard limit) gives no line: the interval is then the bracket itself, at most
+twice `finest_ratio` wide.
 
-Warm-up: each plateau starts from an empty shop and its first `settle_s` are not judged. Settling must be long
-against the memory of the queue, 1 / (mu (1 - sqrt(rho))^2) for M/M/1: 0.7 s at 77 of 100 per s, 11 s at 94;
-and as long as a customer's visit when customers think between pages.
+Warm-up: each load step starts with an empty shop, and its first `warmup_s` are not judged. The warm-up must
+be long compared with the relaxation time of the queue, 1 / (mu (1 - sqrt(rho))^2) for M/M/1 (0.7 s at
+77 of 100 per s, 11 s at 94), and as long as a visit when customers pause between pages.
 
 Rules of this module:
 - No clock, no randomness, no output. The same history gives the same answer.
-- A rate that the generator could not deliver is no evidence against the shop.
-- The answer always says what it rests on, and "at least" when the shop was not what gave in.
+- A rate that the generator could not deliver says nothing about the shop.
+- The answer states its evidence, and says "at least" when the shop did not reach its limit.
 
 Sources: Finney (1978), "Statistical Method in Biological Assay" (dose and response);
-Schmeiser (1982) (batch means); Henning and Hasselbring (2022), Empirical Software Engineering 27 (plateaus
-per load level); Bronson et al. (2021), "Metastable failures in distributed systems", HotOS; RFC 2544 and its
-successors (search with trials of growing length).
+Schmeiser (1982) (batch means); Henning and Hasselbring (2022), Empirical Software Engineering 27 (constant
+rates per load level); Bronson et al. (2021), "Metastable failures in distributed systems", HotOS; RFC 2544
+and its successors (search with trials of growing length).
 """
 
 from __future__ import annotations
@@ -47,154 +47,160 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from doorbuster.capacity.answer import Capacity, answer
-from doorbuster.capacity.evidence import SOLID_S, Standing
-from doorbuster.capacity.load_step import Kind, Plateau, Proposal
+from doorbuster.capacity.evidence import WELL_OBSERVED_S, SearchEvidence
+from doorbuster.capacity.load_step import Kind, LoadStep, ProposedStep
 
-NARROW_RATIO = 1.25  # a bracket this narrow is worked on with long plateaus
+NARROW_RATIO = 1.25  # below this width of the bracket, load steps are long
 NEAR_CEILING = 1.1
-SATURATING = 3.0  # times the lowest rate that broke a threshold: further up the queue is not looked for
-FAR_LEVEL = 1.5  # a rate this far from the bound is not worth more time
-LEVEL_STEP = 0.8  # wanted distance in level between the best guess and the plateaus beside it
+SATURATING = 3.0  # times the lowest failing rate: the search for a growing queue ends here
+FAR_LEVEL = 1.5  # rates further than this from the bound are not extended
+LEVEL_STEP = 0.8  # target distance in level between the best guess and its neighbours
 CLOSEST_RATIO, FARTHEST_RATIO = 0.01, 0.12
 OVERLOAD_FACTOR = 1.6
 RECOVERY_FACTOR = 0.8
-LONGEST_RECOVERY_S = 30.0
+MAX_RECOVERY_S = 30.0
 CHECK_S = 10.0
-FEWEST_CUSTOMERS = 2.0  # expected on a short plateau at the lowest rate
+MIN_CUSTOMERS = 2.0  # expected on a short load step at the lowest rate
 
 
 @dataclass(frozen=True, slots=True)
 class SearchSettings:
     """How to search; times in seconds, rates in customers per second.
 
-    `wanted_ratio` is the half-width of the interval at which the search is content, as a share of the answer,
-    once the line rests on `least_s` (stopping at the first narrow interval would prefer those that are narrow
-    by luck); `budget_s` all the time it may take, with settling and draining.
+    The search ends when the half-width of the interval is at most `wanted_ratio` of the answer and the line
+    rests on at least `min_s` (stopping at the first narrow interval would select intervals that are narrow by
+    chance). `budget_s` limits the total time, including warm-up and drain.
     """
 
-    start_per_s: float
-    highest_per_s: float
-    settle_s: float = 3.0
+    start_rate_per_s: float
+    max_rate_per_s: float
+    warmup_s: float = 3.0
     short_s: float = 10.0
     long_s: float = 75.0
     growth: float = 2.0
     wanted_ratio: float = 0.02
     finest_ratio: float = 0.01
-    least_s: float = 300.0
+    min_s: float = 300.0
     budget_s: float = 590.0
     overload_s: float = 5.0
     lowest_ratio: float = 1 / 16
-    solid_s: float = SOLID_S
+    well_observed_s: float = WELL_OBSERVED_S
 
     def __post_init__(self) -> None:
-        if not 0 < self.start_per_s <= self.highest_per_s:
+        if not 0 < self.start_rate_per_s <= self.max_rate_per_s:
             raise ValueError(
-                f"start_per_s must be above 0 and at most highest_per_s"
-                f" (got {self.start_per_s} and {self.highest_per_s})"
+                f"start_rate_per_s must be above 0 and at most max_rate_per_s"
+                f" (got {self.start_rate_per_s} and {self.max_rate_per_s})"
             )
         if self.growth <= 1:
             raise ValueError(f"growth must be above 1 (got {self.growth})")
 
     @property
     def lowest_per_s(self) -> float:
-        """Below this the search gives up: not even that much is kept, or a short plateau would be empty."""
-        return max(self.start_per_s * self.lowest_ratio, FEWEST_CUSTOMERS / self.short_s)
+        """The search ends below this rate: a short load step would have almost no customers."""
+        return max(self.start_rate_per_s * self.lowest_ratio, MIN_CUSTOMERS / self.short_s)
 
 
-def next_step(history: Sequence[Plateau], settings: SearchSettings) -> Proposal | Capacity:
-    """The next plateau to run, or the answer when nothing more is to be learnt in the time there is."""
-    known = Standing.of(history)
-    if known.is_haunted:
-        return _after_haunting(known, settings) or answer(known, settings.highest_per_s)
-    step = _outer_step(known, settings) or _inner_step(known, settings) or _from_above(known, settings)
-    return step or answer(known, settings.highest_per_s)
+def next_step(history: Sequence[LoadStep], settings: SearchSettings) -> ProposedStep | Capacity:
+    """The next load step to run, or the answer when the remaining time allows no further step."""
+    known = SearchEvidence.of(history)
+    if known.not_recovered:
+        return _retest_recovery(known, settings) or answer(known, settings.max_rate_per_s)
+    step = _outer_step(known, settings) or _inner_step(known, settings) or _overload_recovery(known, settings)
+    return step or answer(known, settings.max_rate_per_s)
 
 
-def answer_so_far(history: Sequence[Plateau], settings: SearchSettings) -> Capacity:
-    """What is known now: the answer when the search is interrupted."""
-    return answer(Standing.of(history), settings.highest_per_s)
+def answer_so_far(history: Sequence[LoadStep], settings: SearchSettings) -> Capacity:
+    """The answer from the steps so far, e.g. after an interruption."""
+    return answer(SearchEvidence.of(history), settings.max_rate_per_s)
 
 
-def _outer_step(known: Standing, settings: SearchSettings) -> Proposal | None:
+def _outer_step(known: SearchEvidence, settings: SearchSettings) -> ProposedStep | None:
     """Before there is a bracket: the ramp up, or down when the first rate already fails."""
     if not known.history:
-        return Proposal("ramp", settings.start_per_s, settings.settle_s, settings.short_s, "the first rate")
-    if known.over is None:
-        top = known.under.rate_per_s if known.under else 0.0
+        return ProposedStep(
+            "ramp", settings.start_rate_per_s, settings.warmup_s, settings.short_s, "first rate"
+        )
+    if known.lowest_failing is None:
+        top = known.highest_passing.rate_per_s if known.highest_passing else 0.0
         if not known.evidence and known.undelivered_per_s == math.inf:
-            top = known.history[-1].rate_per_s  # nobody has come yet: higher
-        ceiling = min(settings.highest_per_s, known.undelivered_per_s)
+            top = known.history[-1].rate_per_s  # no customer arrived yet
+        ceiling = min(settings.max_rate_per_s, known.undelivered_per_s)
         if ceiling == known.undelivered_per_s:
             rate = math.sqrt(top * ceiling) if top else ceiling / settings.growth
             if (top and ceiling / top < NEAR_CEILING) or rate < settings.lowest_per_s:
                 return _certain_pass(known, settings) if top else None
-            return _short(known, settings, "bracket", rate, "the generator could not deliver more")
+            return _short(known, settings, "bracket", rate, "the generator cannot deliver more")
         if top >= ceiling:
             return _certain_pass(known, settings)
-        return _short(known, settings, "ramp", min(ceiling, top * settings.growth), "all kept so far")
-    if known.saturation_per_s is None and known.under is not None:
-        # How much the shop can finish at all tells how steep the way to its limit is.
+        return _short(
+            known, settings, "ramp", min(ceiling, top * settings.growth), "all thresholds met so far"
+        )
+    if known.saturation_per_s is None and known.highest_passing is not None:
+        # The saturated throughput predicts how steeply latencies rise near the limit.
         top = known.evidence[-1].rate_per_s
-        rate = min(top * settings.growth, settings.highest_per_s)
-        if top < SATURATING * known.over.rate_per_s and top < rate < known.undelivered_per_s:
-            return _short(known, settings, "ramp", rate, "where does the queue grow?")
-    if known.under is None:
-        rate = known.over.rate_per_s / settings.growth
+        rate = min(top * settings.growth, settings.max_rate_per_s)
+        if top < SATURATING * known.lowest_failing.rate_per_s and top < rate < known.undelivered_per_s:
+            return _short(known, settings, "ramp", rate, "find the saturated throughput")
+    if known.highest_passing is None:
+        rate = known.lowest_failing.rate_per_s / settings.growth
         if rate >= settings.lowest_per_s:
-            return _short(known, settings, "ramp", rate, "too much already")
+            return _short(known, settings, "ramp", rate, "rate too high")
     return None
 
 
-def _certain_pass(known: Standing, settings: SearchSettings) -> Proposal | None:
-    """The ceiling held as far as it was observed: make sure, up to a few long plateaus."""
+def _certain_pass(known: SearchEvidence, settings: SearchSettings) -> ProposedStep | None:
+    """The maximum rate seems to pass: confirm it with up to three long load steps."""
     top = known.evidence[-1] if known.evidence else None
     if top is None or top.status == "pass" or top.seconds > 3 * settings.long_s:
         return None
     return _long(known, settings, "confirm", top.rate_per_s, top.why)
 
 
-def _inner_step(known: Standing, settings: SearchSettings) -> Proposal | None:
-    """Inside the bracket: halve it while it is wide, then work on both sides of the best guess."""
-    over, under, centre = known.over, known.under, known.centre_per_s
-    if over is None or under is None or centre is None:
+def _inner_step(known: SearchEvidence, settings: SearchSettings) -> ProposedStep | None:
+    """Inside the bracket: halve it while it is wide, then measure both sides of the best guess."""
+    lowest_failing, highest_passing, centre = known.lowest_failing, known.highest_passing, known.centre_per_s
+    if lowest_failing is None or highest_passing is None or centre is None:
         return None
-    gap = over.rate_per_s / under.rate_per_s
-    span = f"between {under.rate_per_s:.4g} and {over.rate_per_s:.4g} per s"
-    if known.first_line is None and gap > NARROW_RATIO:
-        return _short(known, settings, "bisect", math.sqrt(over.rate_per_s * under.rate_per_s), span)
+    gap = lowest_failing.rate_per_s / highest_passing.rate_per_s
+    span = f"between {highest_passing.rate_per_s:.4g} and {lowest_failing.rate_per_s:.4g} per s"
+    if known.binding_trend is None and gap > NARROW_RATIO:
+        return _short(
+            known, settings, "bisect", math.sqrt(lowest_failing.rate_per_s * highest_passing.rate_per_s), span
+        )
     low, high = known.bracket
     if low is not None and high is not None and not _any_between(known):
-        # Both ends are certain and nothing lies between: a shop that goes from perfect to broken at once.
-        hold = settings.solid_s
+        # Both ends are conclusive with nothing between them: the shop fails abruptly.
+        hold = settings.well_observed_s
         if high / low - 1 <= 2 * settings.finest_ratio:
-            # A queue that grows by a thousandth of the arrivals shows only on a longer plateau.
-            sure = any(f.rate_per_s == low and f.seconds >= settings.long_s for f in known.solid)
+            # Only a longer load step reveals a queue that grows by 0.1 % of the arrivals.
+            sure = any(f.rate_per_s == low and f.seconds >= settings.long_s for f in known.well_observed)
             return None if sure else _long(known, settings, "confirm", low, span)
         return _long(known, settings, "bisect", math.sqrt(low * high), span, hold_s=hold)
-    found, line = answer(known, settings.highest_per_s), known.first_line
+    found, line = answer(known, settings.max_rate_per_s), known.binding_trend
     rests_on_s = line.crossing.seconds if line is not None and found.method == "line" else 0.0
-    if rests_on_s >= settings.least_s and found.half_width_ratio <= settings.wanted_ratio:
+    if rests_on_s >= settings.min_s and found.half_width_ratio <= settings.wanted_ratio:
         return None
     return _refine(known, settings, centre)
 
 
-def _any_between(known: Standing) -> bool:
-    """Whether a line rests on a rate that is neither certain to hold nor certain to break."""
+def _any_between(known: SearchEvidence) -> bool:
+    """Whether the line rests on a rate that neither clearly passes nor clearly fails."""
     low, high = known.bracket
-    return known.first_line is not None and any(
+    return known.binding_trend is not None and any(
         (low or 0.0) < found.rate_per_s < (high or math.inf) or abs(found.level) < FAR_LEVEL
-        for found in known.solid
+        for found in known.well_observed
         if not found.growing
     )
 
 
-def _refine(known: Standing, settings: SearchSettings, centre: float) -> Proposal | None:
-    """The side of the best guess that was observed less, at a rate that is already known if one is near."""
+def _refine(known: SearchEvidence, settings: SearchSettings, centre: float) -> ProposedStep | None:
+    """A long step on the less observed side of the best guess; repeats a known rate when one is near."""
     step = min(max(LEVEL_STEP / known.elasticity, CLOSEST_RATIO), FARTHEST_RATIO)
     sides = {
         side: [
             found
-            for found in known.solid
+            for found in known.well_observed
             if not found.growing and 0 <= side * (found.rate_per_s / centre - 1) < 2.5 * step
         ]
         for side in (-1, 1)
@@ -210,74 +216,84 @@ def _refine(known: Standing, settings: SearchSettings, centre: float) -> Proposa
     if near:
         again = min(near, key=lambda found: abs(found.rate_per_s - target))
         return _long(known, settings, "extend", again.rate_per_s, again.why)
-    beyond = [
-        f.rate_per_s for f in known.solid if 0 < side * (f.rate_per_s - centre) < side * (target - centre)
-    ]
-    if beyond:  # a rate this near was already far from the bound: the next one lies between
+    rates = [found.rate_per_s for found in known.well_observed]
+    beyond = [rate for rate in rates if 0 < side * (rate - centre) < side * (target - centre)]
+    if beyond:  # this near rate is already far from the bound: try between
         target = (centre + min(beyond, key=lambda rate: abs(rate - centre))) / 2
-    target = min(target, settings.highest_per_s)
+    target = min(target, settings.max_rate_per_s)
     if target >= known.undelivered_per_s:
         return None
     if side < 0:
-        return _long(known, settings, "confirm", target, f"should hold if {centre:.4g} per s is right")
-    return _long(known, settings, "confirm-above", target, f"should break if {centre:.4g} per s is right")
+        return _long(known, settings, "confirm", target, f"expected to pass if {centre:.4g} per s is right")
+    return _long(known, settings, "confirm-above", target, f"expected to fail if {centre:.4g} per s is right")
 
 
-def _short(known: Standing, settings: SearchSettings, kind: Kind, rate: float, why: str) -> Proposal | None:
-    return _within(known, settings, Proposal(kind, rate, settings.settle_s, settings.short_s, why))
+def _short(
+    known: SearchEvidence, settings: SearchSettings, kind: Kind, rate: float, why: str
+) -> ProposedStep | None:
+    return _fit_into_budget(
+        known, settings, ProposedStep(kind, rate, settings.warmup_s, settings.short_s, why)
+    )
 
 
 def _long(
-    known: Standing,
+    known: SearchEvidence,
     settings: SearchSettings,
     kind: Kind,
     rate: float,
     why: str,
     *,
     hold_s: float | None = None,
-) -> Proposal | None:
+) -> ProposedStep | None:
     hold = settings.long_s if hold_s is None else hold_s
-    return _within(known, settings, Proposal(kind, rate, settings.settle_s, hold, why))
+    return _fit_into_budget(known, settings, ProposedStep(kind, rate, settings.warmup_s, hold, why))
 
 
-def _within(known: Standing, settings: SearchSettings, proposal: Proposal) -> Proposal | None:
+def _fit_into_budget(
+    known: SearchEvidence, settings: SearchSettings, proposal: ProposedStep
+) -> ProposedStep | None:
     """The proposal, fitted into the time that is left; None when that is too short to learn anything."""
-    reserve = settings.overload_s + LONGEST_RECOVERY_S + CHECK_S + 2 * known.besides_s
-    left = settings.budget_s - known.elapsed_s - reserve - proposal.settle_s
-    if left < min(proposal.hold_s, settings.solid_s):
+    reserve = settings.overload_s + MAX_RECOVERY_S + CHECK_S + 2 * known.overhead_s
+    left = settings.budget_s - known.elapsed_s - reserve - proposal.warmup_s
+    if left < min(proposal.hold_s, settings.well_observed_s):
         return None
     hold = min(proposal.hold_s, left)
-    if proposal.hold_s >= settings.long_s and left - hold < settings.settle_s + settings.solid_s:
-        hold = left  # what would be left over is too short for a plateau of its own
+    if proposal.hold_s >= settings.long_s and left - hold < settings.warmup_s + settings.well_observed_s:
+        hold = left  # what would be left lowest_failing is too short for a load step of its own
     return replace(proposal, hold_s=float(math.floor(hold)))
 
 
-def _after_haunting(known: Standing, settings: SearchSettings) -> Proposal | None:
-    """One longer time to recover in, at a rate that the shop had held, before it is said that it does not."""
+def _retest_recovery(known: SearchEvidence, settings: SearchSettings) -> ProposedStep | None:
+    """One longer recovery time at a rate that passed before, ahead of the answer "did not recover"."""
     held = max((found.rate_per_s for found in known.evidence if found.status == "pass"), default=0.0)
-    if known.history[-1].kind == "from-above" or not held:
+    if known.history[-1].kind == "overload-recovery" or not held:
         return None
     back = RECOVERY_FACTOR * held
-    if known.elapsed_s + LONGEST_RECOVERY_S + CHECK_S > settings.budget_s:
+    if known.elapsed_s + MAX_RECOVERY_S + CHECK_S > settings.budget_s:
         return None
-    why = f"it held {held:.4g} per s before: does it come back to {back:.4g} per s?"
-    return Proposal("from-above", back, LONGEST_RECOVERY_S, CHECK_S, why)
+    why = f"it sustained {held:.4g} per s before: does it recover to {back:.4g} per s?"
+    return ProposedStep("overload-recovery", back, MAX_RECOVERY_S, CHECK_S, why)
 
 
-def _from_above(known: Standing, settings: SearchSettings) -> Proposal | None:
-    """One overload, once there is an answer and the shop was seen to have a limit."""
-    found = answer(known, settings.highest_per_s)
-    if found.rate_per_s is None or found.at_least or found.recovered is not None or known.under is None:
+def _overload_recovery(known: SearchEvidence, settings: SearchSettings) -> ProposedStep | None:
+    """One overload, once there is an answer and the limit of the shop was reached."""
+    found = answer(known, settings.max_rate_per_s)
+    if (
+        found.rate_per_s is None
+        or found.at_least
+        or found.recovered is not None
+        or known.highest_passing is None
+    ):
         return None
     rate = found.rate_per_s
-    back = RECOVERY_FACTOR * min(rate, found.low or known.under.rate_per_s)  # it was fine there before
+    back = RECOVERY_FACTOR * min(rate, found.low or known.highest_passing.rate_per_s)  # passed before
     grew = min((at.rate_per_s for at in known.evidence if at.growing), default=0.0)
-    overload = min(max(OVERLOAD_FACTOR * rate, grew), 3 * rate, settings.highest_per_s)
+    overload = min(max(OVERLOAD_FACTOR * rate, grew), 3 * rate, settings.max_rate_per_s)
     if overload >= known.undelivered_per_s or overload <= rate:
         return None
-    recovery = min(1.5 * settings.overload_s * (overload - rate) / (rate - back), LONGEST_RECOVERY_S)
-    recovery = max(settings.settle_s, math.ceil(recovery))
+    recovery = min(1.5 * settings.overload_s * (overload - rate) / (rate - back), MAX_RECOVERY_S)
+    recovery = max(settings.warmup_s, math.ceil(recovery))
     if known.elapsed_s + settings.overload_s + recovery + CHECK_S > settings.budget_s:
         return None
-    why = f"does it come back to {back:.4g} per s after {overload:.4g} per s?"
-    return Proposal("from-above", back, recovery, CHECK_S, why, overload, settings.overload_s)
+    why = f"does it recover to {back:.4g} per s after {overload:.4g} per s?"
+    return ProposedStep("overload-recovery", back, recovery, CHECK_S, why, overload, settings.overload_s)

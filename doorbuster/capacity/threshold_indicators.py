@@ -1,4 +1,4 @@
-"""The thresholds of a scenario as what the capacity search reads: counts per second on one plateau.
+"""The thresholds of a scenario as what the capacity search reads: counts per second on one load step.
 
 Rules of this module:
 - Only promises that more load can break are indicators: upper bounds on times and failures, lower bounds on
@@ -23,7 +23,7 @@ from doorbuster.records.reader import Run
 from doorbuster.scenario.thresholds.language import Threshold
 from doorbuster.scenario.thresholds.metrics import METRICS
 
-_MOST_RATIO = 1 - 1e-9
+_MAX_RATIO = 1 - 1e-9
 _COUNT_FAILURES = frozenset(("http_req_failed", "can_browse", "can_order", "served", "turned_away"))
 
 
@@ -83,10 +83,10 @@ def _of_times(run: Run, threshold: Threshold, first: int, seconds: int, *, failu
         1,
         seconds=(first, first + seconds),
     )
-    given_up, times = np.zeros(seconds), []
+    abandoned, times = np.zeros(seconds), []
     for (outcome, second), histogram in found.items():
         if outcome in late:
-            given_up[second - first] += histogram.n
+            abandoned[second - first] += histogram.n
         else:
             at = np.full(histogram.bins.size, second - first)
             times.append((at, middle_us(histogram.bins) / 1e3, histogram.bin_counts.astype(np.float64)))
@@ -97,14 +97,14 @@ def _of_times(run: Run, threshold: Threshold, first: int, seconds: int, *, failu
     )
     name = str(threshold)
     if threshold.aggregation == "avg":
-        sums = np.bincount(at, weights=value * count, minlength=seconds) + given_up * threshold.bound
+        sums = np.bincount(at, weights=value * count, minlength=seconds) + abandoned * threshold.bound
         return Ratio(
-            name, threshold.bound, sums, np.bincount(at, weights=count, minlength=seconds) + given_up
+            name, threshold.bound, sums, np.bincount(at, weights=count, minlength=seconds) + abandoned
         )
     share = 1 - (threshold.percentile or 0.0) / 100
-    if threshold.aggregation == "max" or share <= 1 - _MOST_RATIO:
-        return Count(name, 0.0, float(count[value > threshold.bound].sum() + given_up.sum()))
-    return Latencies(name, threshold.bound, min(share, _MOST_RATIO), at, value, count, given_up)
+    if threshold.aggregation == "max" or share <= 1 - _MAX_RATIO:
+        return Count(name, 0.0, float(count[value > threshold.bound].sum() + abandoned.sum()))
+    return Latencies(name, threshold.bound, min(share, _MAX_RATIO), at, value, count, abandoned)
 
 
 def _of_rate(measured: RunMetrics, threshold: Threshold, first: int, seconds: int) -> Indicator:

@@ -38,7 +38,7 @@ Floats = NDArray[np.float64]
 Weighting = Literal["absolute", "relative"]
 Family = Literal["usl", "amdahl", "linear"]
 
-FEWEST_POINTS = 6
+MIN_POINTS = 6
 BOOTSTRAP_FITS = 1000
 _NAMES = ("alpha", "beta", "gamma")
 FREE: dict[Family, tuple[bool, bool, bool]] = {
@@ -125,7 +125,7 @@ class Scalability:
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class ParameterInterval:
     """From `low` to `high`; None where the data set no limit."""
 
     low: float | None
@@ -139,7 +139,7 @@ class Parameter:
     name: str
     value: float
     standard_error: float | None
-    interval: Interval | None
+    interval: ParameterInterval | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -182,11 +182,11 @@ class Candidate:
 class BootstrapIntervals:
     """Percentile intervals from refitted resampled residuals; an infinite peak is above every number."""
 
-    alpha: Interval
-    beta: Interval
-    gamma: Interval
-    peak_n: Interval
-    peak_per_s: Interval
+    alpha: ParameterInterval
+    beta: ParameterInterval
+    gamma: ParameterInterval
+    peak_n: ParameterInterval
+    peak_per_s: ParameterInterval
     fits: int
 
 
@@ -273,7 +273,7 @@ def bootstrap_scalability(
     tail = (1 - confidence) / 2
     low, high = np.quantile(found, [tail, 1 - tail], axis=0, method="inverted_cdf")
     intervals = [
-        Interval(_finite(float(a)), _finite(float(b)))
+        ParameterInterval(_finite(float(a)), _finite(float(b)))
         for a, b in zip(low, high, strict=True)
     ]  # fmt: skip
     alpha, beta, gamma, peak_n, peak_per_s = intervals
@@ -302,8 +302,8 @@ def _checked(
     load, measured = np.asarray(n, np.float64), np.asarray(throughput_per_s, np.float64)
     if load.shape != measured.shape or load.ndim != 1:
         raise ValueError(f"each load needs one throughput (got {load.shape} and {measured.shape})")
-    if load.size < FEWEST_POINTS:
-        raise ValueError(f"a scalability fit needs at least {FEWEST_POINTS} points (got {load.size})")
+    if load.size < MIN_POINTS:
+        raise ValueError(f"a scalability fit needs at least {MIN_POINTS} points (got {load.size})")
     if float(load.min()) <= 0 or float(measured.min()) <= 0:
         raise ValueError("loads and throughputs must be above 0; leave out what completed nothing")
     return load, measured
@@ -322,7 +322,7 @@ def _parameters(
             name,
             float(theta[i]),
             float(errors[i]) if i in errors else None,
-            Interval(float(theta[i] - t * errors[i]), float(theta[i] + t * errors[i]))
+            ParameterInterval(float(theta[i] - t * errors[i]), float(theta[i] + t * errors[i]))
             if i in errors
             else None,
         )

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_MOST_STEPS = 500
+_MAX_STEPS = 500
 _SETTLED = 1e-12  # largest relative change of a parameter in the last step
-_HOPELESS = 1e12  # damping at which no step helps any more
+_CLEARLY_BROKEN = 1e12  # damping at which no step helps any more
 
 
 def curve(theta: Floats, load: Floats) -> Floats:
@@ -67,7 +67,7 @@ def _descend(load: Floats, measured: Floats, scale: Floats, free: list[int]) -> 
     damping = np.full(len(measured), 1e-3)
     at_work = np.arange(len(measured))
     diagonal = np.eye(len(free))
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MAX_STEPS):
         here = theta[at_work]
         local = jacobian(here, load)[..., free] / scale[at_work, :, None]
         normal = np.swapaxes(local, -1, -2) @ local
@@ -85,7 +85,7 @@ def _descend(load: Floats, measured: Floats, scale: Floats, free: list[int]) -> 
         accepted = at_work[good]
         theta[accepted], residual[accepted], squares[accepted] = tried[good], ahead[good], found[good]
         damping[at_work] *= np.where(good, 1 / 8, 4.0)
-        at_work = at_work[~settled & (damping[at_work] < _HOPELESS)]
+        at_work = at_work[~settled & (damping[at_work] < _CLEARLY_BROKEN)]
         if not at_work.size:
             break
     return theta

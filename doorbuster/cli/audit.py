@@ -72,7 +72,7 @@ def command(run: Path, ledger: Path, stock: Path | None) -> int:
         writer.record_event(Event(time.time() - started_at_unix_s, "ledger", f"books taken from {names}"))
     folder = run if run.is_dir() else run.parent
     judged = write_everything(run, scenario, folder)
-    judged.tell_failed_scripts()
+    judged.print_failed_scripts()
     click.echo(f"{len(books.orders)} orders, {ours} of this run; stock of {len(books.stock)} articles")
     for section in judged.analysed.sections:
         if section.name == "orders":

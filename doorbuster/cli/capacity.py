@@ -1,8 +1,7 @@
-"""`doorbuster capacity`: how many customers can the shop take before it breaks its promises?"""
+"""`doorbuster capacity`: the highest arrival rate at which the shop meets its thresholds."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +17,10 @@ from doorbuster.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from doorbuster.capacity.load_step import Measured, Plateau, Proposal
-    from doorbuster.capacity.runner import PlateauRunner
+    from doorbuster.capacity.load_step import LoadStep, MeasuredStep, ProposedStep
+    from doorbuster.capacity.result_file import ScalingPoint, SearchResult
+    from doorbuster.capacity.runner import LoadStepRunner
     from doorbuster.capacity.search import SearchSettings
-    from doorbuster.capacity.search_result import SearchResult
     from doorbuster.scenario import Scenario
 
 
@@ -36,33 +35,48 @@ if TYPE_CHECKING:
     default=None,
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Folder for the search, its runs and its report, new or empty. Default: reports/<time>-<scenario>.",
+    help="New or empty folder for the runs and the report. Default: reports/<time>-<scenario>.",
 )
 @locustfile_option
 @workers_option
-@click.option("--start", default=None, metavar="RATE", help="First rate. Default: a quarter of the demand.")
-@click.option("--highest", default=None, metavar="RATE", help="No rate above this. Default: safety.max_rate.")
-@click.option("--budget", default="590s", show_default=True, metavar="TIME", help="Time for the search.")
 @click.option(
-    "--settle",
+    "--start-rate",
     default=None,
-    metavar="TIME",
-    help="Time at the start of each plateau that is not judged. Default: the longest visit of a journey.",
+    metavar="RATE",
+    help='First arrival rate, e.g. "5 customers/s". Default: a quarter of the scenario\'s peak.',
 )
 @click.option(
-    "--sweep",
-    "sweep",
+    "--max-rate",
     default=None,
-    metavar="SEATS",
-    help="No search: so many customers of one channel in a loop, such as 1,2,4,8,16,32, a run for each.",
+    metavar="RATE",
+    help='Highest arrival rate to try, e.g. "200 customers/s". Default: derived from safety.max_rate.',
+)
+@click.option(
+    "--budget",
+    default="590s",
+    show_default=True,
+    metavar="TIME",
+    help="Total time for the search, e.g. 20m.",
+)
+@click.option(
+    "--warmup",
+    default=None,
+    metavar="TIME",
+    help="Time excluded at the start of each load step, e.g. 10s. Default: the longest visit, 3s to 60s.",
+)
+@click.option(
+    "--concurrency",
+    default=None,
+    metavar="LEVELS",
+    help="Run a fixed list of concurrency levels for one channel instead of searching, e.g. 1,2,4,8,16,32.",
 )
 @click.option(
     "--channel",
     default=None,
     metavar="NAME",
-    help="With --sweep: whose seats. Default: the closed channel, or the open one with the largest share.",
+    help="Channel for --concurrency. Default: the closed channel, or the open one with the largest share.",
 )
-@click.option("--quiet", is_flag=True, help="No line per plateau, only the answer.")
+@click.option("--quiet", is_flag=True, help="Print only the answer, not one line per load step.")
 def command(
     scenario: str,
     profile: str | None,
@@ -72,51 +86,52 @@ def command(
     out: Path | None,
     locustfile: str,
     workers: int,
-    start: str | None,
-    highest: str | None,
+    start_rate: str | None,
+    max_rate: str | None,
     budget: str,
-    settle: str | None,
-    sweep: str | None,
+    warmup: str | None,
+    concurrency: str | None,
     channel: str | None,
     quiet: bool,
 ) -> int:
-    """Search the highest rate of customers at which every threshold of SCENARIO still holds.
+    """Find the highest arrival rate at which the shop still meets every threshold of SCENARIO.
 
-    Sends the scenario's own mix of customers at constant rates, one plateau after the other, each a run of
-    its own in the folder of the search. Ctrl-C keeps what is known.
+    Sends the scenario's mix of customers at a series of constant rates. Each load step is a run of its own in
+    the folder of the search. Ctrl-C ends the search and keeps the results so far.
 
     \b
     Example: doorbuster capacity ms-christmas-2004 --profile replatformed
     """
-    from doorbuster.capacity.runner import PlateauRunner, open_shop
+    from doorbuster.capacity.runner import LoadStepRunner, open_shop
+    from doorbuster.capacity.search_settings import check_budget, search_settings
     from doorbuster.capacity.threshold_indicators import binding_thresholds
-    from doorbuster.cli.capacity_settings import refuse_a_short_budget, settings_of
     from doorbuster.cli.pipeline import find_locustfile, find_scenario, new_run_folder
     from doorbuster.errors import DoorbusterError, ExitCode, UsageError
     from doorbuster.locust_process import local_workers
 
-    if channel is not None and sweep is None:
-        raise UsageError("--channel goes with --sweep; a search sends the customers of all channels")
-    if sweep is not None and (start or highest):
-        raise UsageError("--start and --highest are for a search; with --sweep the seats are the load")
+    if channel is not None and concurrency is None:
+        raise UsageError("--channel requires --concurrency; a search uses all channels")
+    if concurrency is not None and (start_rate or max_rate):
+        raise UsageError("--start-rate and --max-rate cannot be combined with --concurrency")
     plan = find_scenario(scenario, profile=profile, url=url, seed=seed)
-    who_comes = find_locustfile(locustfile)
+    locustfile_path = find_locustfile(locustfile)
     options = [*(["--confirm-host", confirm_host] if confirm_host else []),
                *(local_workers(workers) if workers else [])]  # fmt: skip
-    settings = settings_of(plan, start=start, highest=highest, budget=budget, settle=settle)
-    if sweep is not None:
-        return _sweep(plan, sweep, channel, settings, out, who_comes, options, quiet=quiet)
+    settings = search_settings(plan, start_rate=start_rate, max_rate=max_rate, budget=budget, warmup=warmup)
+    if concurrency is not None:
+        return _sweep(plan, concurrency, channel, settings, out, locustfile_path, options, quiet=quiet)
     thresholds = binding_thresholds(plan.thresholds)
     if not thresholds:
         raise UsageError(
-            f"{plan.name} has no threshold that more customers could break; add one to thresholds"
+            f"{plan.name} has no threshold that a higher rate can violate; add one, e.g. "
+            'http_req_duration: ["p(95)<1s"]'
         )
-    refuse_a_short_budget(settings)
+    check_budget(settings)
     folder = new_run_folder(out, plan)
     if not quiet:
         click.secho(plan.title, bold=True, err=True)
     with open_shop(plan, folder / "shop.log") as address:
-        runner = PlateauRunner(plan, thresholds, folder, address, who_comes, tuple(options))
+        runner = LoadStepRunner(plan, thresholds, folder, address, locustfile_path, tuple(options))
         search = _Search(runner, settings, quiet=quiet)
         try:
             interrupted = search.until_answered()
@@ -133,7 +148,7 @@ def command(
 
 def _sweep(
     plan: Scenario,
-    sweep: str,
+    levels: str,
     channel: str | None,
     settings: SearchSettings,
     out: Path | None,
@@ -142,21 +157,27 @@ def _sweep(
     *,
     quiet: bool,
 ) -> int:
-    """The closed sweep, its report and its exit code."""
+    """Run a concurrency sweep, write its report and return the exit code."""
+    from doorbuster.capacity.concurrency_sweep import (
+        MIN_HOLD_S,
+        OVERHEAD_S,
+        ConcurrencySweep,
+        choose_channel,
+        parse_concurrency,
+    )
     from doorbuster.capacity.runner import open_shop
     from doorbuster.cli.pipeline import new_run_folder
-    from doorbuster.cli.sweep import LOST_S, SHORTEST_HOLD_S, Sweep, choose_channel, parse_seats
     from doorbuster.errors import DoorbusterError, ExitCode
 
-    seats = parse_seats(sweep)
-    hold_s = max(SHORTEST_HOLD_S, settings.budget_s / len(seats) - settings.settle_s - LOST_S)
+    parsed = parse_concurrency(levels)
+    hold_s = max(MIN_HOLD_S, settings.budget_s / len(parsed) - settings.warmup_s - OVERHEAD_S)
     chosen = choose_channel(plan, channel)
     folder = new_run_folder(out, plan)
-    todo = Sweep(plan, chosen, tuple(seats), settings.settle_s, float(int(hold_s)), folder, locustfile,
-                 tuple(options))  # fmt: skip
+    sweep = ConcurrencySweep(plan, chosen, tuple(parsed), settings.warmup_s, float(int(hold_s)), folder,
+                             locustfile, tuple(options))  # fmt: skip
     with open_shop(plan, folder / "shop.log") as address:
         try:
-            interrupted = todo.run(address, quiet=quiet)
+            interrupted = sweep.run(address, (lambda _: None) if quiet else _print_point)
         except DoorbusterError:
             _conclude_sweep(folder)
             raise
@@ -164,61 +185,67 @@ def _sweep(
     return int(ExitCode.INTERRUPTED) if interrupted else 0
 
 
+def _print_point(point: ScalingPoint) -> None:
+    rate = f"{point.per_s:.4g} requests/s, mean response time {point.response_s or 0:.3g} s"
+    click.echo(f"concurrency {point.n:5g}  {rate}", err=True)
+
+
 def _conclude_sweep(folder: Path) -> None:
-    """The report of the points that are known: that of the run that did most, with the curve on top."""
-    from doorbuster.capacity.scaling_result import find_scaling
+    """Write the report of the run with the highest throughput, with the curve on top."""
+    from doorbuster.capacity.result_file import find_scaling
+    from doorbuster.cli.pipeline import print_section_of, write_combined_report
 
     found = find_scaling(folder / "run.sqlite")
     if found is not None and found.points:
         best = max(found.points, key=lambda point: point.per_s)
-        write_report(folder, folder / best.source)
-        tell_section(folder, "scalability")
+        write_combined_report(folder, folder / best.source)
+        print_section_of(folder, "scalability")
 
 
 class _Search:
-    """The history of one search, on screen and on disk."""
+    """Runs a search, prints its progress and keeps its result file up to date."""
 
-    def __init__(self, runner: PlateauRunner, settings: SearchSettings, *, quiet: bool) -> None:
+    def __init__(self, runner: LoadStepRunner, settings: SearchSettings, *, quiet: bool) -> None:
         self._runner = runner
         self._settings = settings
         self._quiet = quiet
-        self._history: list[Plateau] = []
+        self._history: list[LoadStep] = []
 
     @property
     def has_begun(self) -> bool:
-        """Whether there is a plateau to tell of."""
+        """Whether at least one load step has finished."""
         return bool(self._history)
 
     def until_answered(self) -> bool:
-        """Run what the search proposes until it has its answer; whether somebody stopped it before."""
-        from doorbuster.capacity.load_step import Proposal, judge_plateau
+        """Run the proposed load steps until there is an answer; True when Ctrl-C ended the search early."""
+        from doorbuster.capacity.load_step import ProposedStep, judge_step
         from doorbuster.capacity.search import next_step
 
         try:
-            while isinstance(step := next_step(self._history, self._settings), Proposal):
+            while isinstance(step := next_step(self._history, self._settings), ProposedStep):
                 measured = self._with_view(step)
-                self._history.append(judge_plateau(measured))
+                self._history.append(judge_step(measured))
                 self.record(finished=False)
-                self._tell_plateau(self._history[-1])
+                self._print_step(self._history[-1])
         except KeyboardInterrupt:
             return True
         return False
 
     def record(self, *, finished: bool) -> SearchResult:
-        """Write what is known now."""
+        """Write the result so far."""
         from doorbuster.capacity.search import answer_so_far
-        from doorbuster.cli.capacity_answer import result_of
+        from doorbuster.capacity.summary import summarise_search
 
         found = answer_so_far(self._history, self._settings)
         folders = [
-            self._runner.folder_of(plateau.measured.proposal, number)
-            for number, plateau in enumerate(self._history, start=1)
+            self._runner.folder_of(step.measured.proposal, number)
+            for number, step in enumerate(self._history, start=1)
         ]
-        result = result_of(self._runner.plan, found, self._history, folders, finished=finished)
+        result = summarise_search(self._runner.plan, found, self._history, folders, finished=finished)
         result.write(self._runner.folder)
         return result
 
-    def _with_view(self, step: Proposal) -> Measured:
+    def _with_view(self, step: ProposedStep) -> MeasuredStep:
         from rich.console import Console
         from rich.live import Live
 
@@ -228,71 +255,46 @@ class _Search:
         with Live(self._bracket(step, ""), console=console, transient=True, refresh_per_second=4) as live:
             return self._runner.run(step, number, lambda text: live.update(self._bracket(step, text)))
 
-    def _bracket(self, step: Proposal, progress: str) -> str:
+    def _bracket(self, step: ProposedStep, progress: str) -> str:
         return f"{self._known()}  now {step.kind} at {step.rate_per_s:.4g}/s ({step.why}) {progress}"
 
     def _known(self) -> str:
-        """The bracket so far, such as "holds 20/s, breaks 40/s"."""
-        from doorbuster.capacity.evidence import Standing
+        """The bracket so far, e.g. "passes at 20/s, fails at 40/s"."""
+        from doorbuster.capacity.evidence import SearchEvidence
 
-        known = Standing.of(self._history)
-        under, over = known.under, known.over
+        known = SearchEvidence.of(self._history)
+        passing, failing = known.highest_passing, known.lowest_failing
         parts = [
-            f"holds {under.rate_per_s:.4g}/s" if under else "",
-            f"breaks {over.rate_per_s:.4g}/s" if over else "",
+            f"passes at {passing.rate_per_s:.4g}/s" if passing else "",
+            f"fails at {failing.rate_per_s:.4g}/s" if failing else "",
         ]
-        return ", ".join(part for part in parts if part) or "nothing known yet"
+        return ", ".join(part for part in parts if part) or "no verdict yet"
 
-    def _tell_plateau(self, plateau: Plateau) -> None:
+    def _print_step(self, step: LoadStep) -> None:
         if not self._quiet:
-            sign = {"pass": "✓", "fail": "✗", "unsure": "?", "invalid": "!"}[plateau.status]
-            click.echo(f"{sign} {plateau.rate_per_s:8.4g}/s  {plateau.kind:<13} {plateau.why}", err=True)
+            sign = {"pass": "✓", "fail": "✗", "unsure": "?", "invalid": "!"}[step.status]
+            click.echo(f"{sign} {step.rate_per_s:8.4g}/s  {step.kind:<13} {step.why}", err=True)
             click.secho(f"  {self._known()}", dim=True, err=True)
 
 
 def _conclude(folder: Path, result: SearchResult) -> None:
-    """The answer, and its report: that of the run at the highest rate that held, with the search on top."""
+    """Print the answer; write the report of the run at the highest passing rate, with the search on top."""
     from doorbuster.capacity.answer import MEANINGS
+    from doorbuster.cli.pipeline import write_combined_report
 
-    if result.plateaus:
+    if result.load_steps:
         limit = result.rate_per_s or 0.0
-        usable = [plateau for plateau in result.plateaus if plateau.status != "invalid"] or list(
-            result.plateaus
-        )
-        below = [plateau for plateau in usable if plateau.rate_per_s <= limit]
+        usable = [step for step in result.load_steps if step.status != "invalid"] or list(result.load_steps)
+        below = [step for step in usable if step.rate_per_s <= limit]
         shown = max(below, key=lambda p: (p.rate_per_s, p.seconds)) if below else usable[0]
-        write_report(folder, folder / shown.run)
+        write_combined_report(folder, folder / shown.run)
     click.echo()
     click.secho(result.sentence, bold=True)
     if not result.finished:
-        click.echo("  - The search was interrupted: this is what was known by then.")
+        click.echo("  - The search was interrupted; this is the result so far.")
     for flag in result.flags:
         if flag in MEANINGS:
             click.echo(f"  - {MEANINGS[flag]}")
-    click.echo(f"took:    {result.elapsed_s:.0f} s, {len(result.plateaus)} plateaus")
-    if result.plateaus:
+    click.echo(f"time:    {result.elapsed_s:.0f} s, {len(result.load_steps)} load steps")
+    if result.load_steps:
         click.echo(f"report:  {folder / 'index.html'}")
-
-
-def write_report(folder: Path, run_folder: Path) -> None:
-    """The report of one of its runs in the folder above them, with what they say together on top."""
-    from doorbuster.cli.pipeline import recorded_scenario, write_everything
-    from doorbuster.records.reader import Run
-
-    shutil.copyfile(run_folder / "run.sqlite", folder / "run.sqlite")
-    with Run.open(folder) as run:
-        scenario = recorded_scenario(run)
-    write_everything(folder, scenario).tell_failed_scripts()
-
-
-def tell_section(folder: Path, name: str) -> None:
-    """One section in the terminal, and where the report is."""
-    from doorbuster.cli.pipeline import analysis_scripts
-    from doorbuster.records.reader import Run
-    from doorbuster.report import analyse_run, print_section
-
-    with Run.open(folder) as run:
-        analysed = analyse_run(run, [path for path in analysis_scripts() if path.stem == name])
-    for section in analysed.sections:
-        print_section(section)
-    click.echo(f"report:  {folder / 'index.html'}")

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from doorbuster.cli.options import run_argument
-from doorbuster.cli.subprocess_stream import Child
+from doorbuster.cli.subprocess_stream import SubprocessStream
 
 SHOWN = 10  # orders that could not be cancelled, named on the screen
 _FOUND_BY = {
@@ -56,26 +56,26 @@ def command(
     """
     from doorbuster.errors import ExitCode
 
-    words = [str(run)]
-    words += ["--dry-run"] if dry_run else []
-    words += ["--by-reference"] if by_reference else []
-    words += ["--locustfile", str(locustfile)] if locustfile is not None else []
-    words += ["--confirm-host", confirm_host] if confirm_host is not None else []
-    round_ = Round(dry_run=dry_run)
+    args = [str(run)]
+    args += ["--dry-run"] if dry_run else []
+    args += ["--by-reference"] if by_reference else []
+    args += ["--locustfile", str(locustfile)] if locustfile is not None else []
+    args += ["--confirm-host", confirm_host] if confirm_host is not None else []
+    cleanup_pass = CleanupPass(dry_run=dry_run)
     try:
-        with Child("doorbuster.load.tools.cleanup", words) as child:
+        with SubprocessStream("doorbuster.load.tools.cleanup", args) as child:
             for row in child.rows():
-                round_.take(row)
+                cleanup_pass.take(row)
             code = child.exit_code()
     except KeyboardInterrupt:
         code = int(ExitCode.INTERRUPTED)
     finally:
-        round_.end()
-    round_.tell()
+        cleanup_pass.end()
+    cleanup_pass.print_result()
     return code
 
 
-class Round:
+class CleanupPass:
     """What happened to the orders so far, with a progress bar while there is a terminal to see it."""
 
     def __init__(self, *, dry_run: bool) -> None:
@@ -98,7 +98,7 @@ class Round:
         """One line of the round."""
         if row["kind"] == "plan":
             self._plan = row
-            self._tell_plan(row)
+            self._print_plan(row)
             if row["refs"] and not self._dry_run:
                 self._bar.update(self._task, total=len(row["refs"]))
                 self._bar.start()
@@ -113,7 +113,7 @@ class Round:
     def end(self) -> None:
         self._bar.stop()
 
-    def tell(self) -> None:
+    def print_result(self) -> None:
         """The last lines."""
         done = sum(self._results.values())
         if not done:
@@ -136,7 +136,7 @@ class Round:
                 else "The ledger has none of them any more."
             )
 
-    def _tell_plan(self, row: dict[str, Any]) -> None:
+    def _print_plan(self, row: dict[str, Any]) -> None:
         if row["found_by"] == "embedded":
             click.echo(f"run {row['run']} loaded an embedded shop, which is gone with all its orders")
             return

@@ -48,7 +48,7 @@ def command(
         judged = judge_run(
             opened, find_scenario(scenario_name) if scenario_name else recorded_scenario(opened)
         )
-    judged.tell_failed_scripts()
+    judged.print_failed_scripts()
     for result in judged.results:
         click.echo(f"{result.status:<13} {result.threshold}")
         click.echo(f"{'':<13} {result.sentence}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedRun:
     """A recorded run, analysed and judged."""
 
     analysed: Analysed
@@ -33,7 +34,7 @@ class Judged:
         code = self.verdict.exit_code
         return int(ExitCode.SCRIPT_EXCEPTION if self.analysed.errors and code == ExitCode.PASS else code)
 
-    def tell_failed_scripts(self) -> None:
+    def print_failed_scripts(self) -> None:
         """Say on stderr which analysis scripts raised, and where."""
         for error in self.analysed.errors:
             click.echo(str(error), err=True)
@@ -107,17 +108,17 @@ def recorded_scenario(run: Run) -> Scenario:
     return read_scenario(run.meta.scenario_text, file=run.meta.scenario_name)
 
 
-def judge_run(run: Run, scenario: Scenario) -> Judged:
+def judge_run(run: Run, scenario: Scenario) -> JudgedRun:
     """Every section of a recorded run, the result of each threshold and the verdict."""
     from doorbuster.gate import judge, verdict
     from doorbuster.report import analyse_run
 
     analysed = analyse_run(run, analysis_scripts())
     results = judge(run, analysed.sections, scenario.thresholds)
-    return Judged(analysed, results, verdict(run, results))
+    return JudgedRun(analysed, results, verdict(run, results))
 
 
-def write_everything(run_path: Path, scenario: Scenario, folder: Path | None = None) -> Judged:
+def write_everything(run_path: Path, scenario: Scenario, folder: Path | None = None) -> JudgedRun:
     """Analyse, judge and report a recorded run; the files land in its folder, or in another one."""
     from doorbuster.records.reader import Run
     from doorbuster.report import write_report
@@ -134,3 +135,25 @@ def write_everything(run_path: Path, scenario: Scenario, folder: Path | None = N
             problems=analysed.errors,
         )
     return judged
+
+
+def write_combined_report(folder: Path, run_folder: Path) -> None:
+    """Copy one run into the folder of its search or sweep and write the report of the whole there."""
+    from doorbuster.records.reader import Run
+
+    shutil.copyfile(run_folder / "run.sqlite", folder / "run.sqlite")
+    with Run.open(folder) as run:
+        scenario = recorded_scenario(run)
+    write_everything(folder, scenario).print_failed_scripts()
+
+
+def print_section_of(folder: Path, name: str) -> None:
+    """Print one section of a run and the path of its report."""
+    from doorbuster.records.reader import Run
+    from doorbuster.report import analyse_run, print_section
+
+    with Run.open(folder) as run:
+        analysed = analyse_run(run, [path for path in analysis_scripts() if path.stem == name])
+    for section in analysed.sections:
+        print_section(section)
+    click.echo(f"report:  {folder / 'index.html'}")

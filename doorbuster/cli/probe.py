@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from doorbuster.cli.subprocess_stream import Child
+from doorbuster.cli.subprocess_stream import SubprocessStream
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,7 +48,7 @@ _LOOKS = {
 @click.option(
     "--no-orders", is_flag=True, help="Leave out the steps that place a test order or change a product."
 )
-@click.option("--exchanges", is_flag=True, help="Show every exchange, not only those of steps that failed.")
+@click.option("--trace", is_flag=True, help="Show every exchange, not only those of steps that failed.")
 @click.option(
     "--confirm-host",
     default=None,
@@ -61,7 +61,7 @@ def command(
     locustfile: Path | None,
     profile: str,
     no_orders: bool,
-    exchanges: bool,
+    trace: bool,
     confirm_host: str | None,
 ) -> int:
     """Walk every step of a driver once against the shop at URL, or against the embedded shop.
@@ -74,25 +74,25 @@ def command(
     """
     from rich.console import Console
 
-    words = ["--profile", profile, "--storefront", storefront, "--url", _address(url)]
-    words += ["--locustfile", str(locustfile)] if locustfile is not None else []
-    words += ["--confirm-host", confirm_host] if confirm_host is not None else []
-    words += ["--no-orders"] if no_orders else []
-    console, tally = Console(highlight=False, soft_wrap=True), Tally()
-    with Child("doorbuster.load.tools.probe", words) as walk:
+    args = ["--profile", profile, "--storefront", storefront, "--url", _address(url)]
+    args += ["--locustfile", str(locustfile)] if locustfile is not None else []
+    args += ["--confirm-host", confirm_host] if confirm_host is not None else []
+    args += ["--no-orders"] if no_orders else []
+    console, summary = Console(highlight=False, soft_wrap=True), ProbeSummary()
+    with SubprocessStream("doorbuster.load.tools.probe", args) as walk:
         for row in walk.rows():
             if row["kind"] == "target":
                 console.print(f"probing {row['url']} as a {row['storefront']!r} storefront", markup=False)
             else:
-                tally.add(row)
-                _print_step(console, row, everything=exchanges)
+                summary.add(row)
+                _print_step(console, row, everything=trace)
         code = walk.exit_code()
-    if tally.steps:
-        console.print(tally.sentence())
+    if summary.steps:
+        console.print(summary.sentence())
     return code
 
 
-class Tally:
+class ProbeSummary:
     """How many steps came to what."""
 
     def __init__(self) -> None:

@@ -34,7 +34,7 @@ def command(run: Path, out: Path | None) -> int:
         scenario = recorded_scenario(opened)
     folder = out or (run if run.is_dir() else run.parent)
     judged = write_everything(run, scenario, folder)
-    judged.tell_failed_scripts()
+    judged.print_failed_scripts()
     click.echo(judged.verdict.sentence)
     click.echo(f"report:  {folder / 'index.html'}")
     return int(ExitCode.SCRIPT_EXCEPTION) if judged.analysed.errors else 0

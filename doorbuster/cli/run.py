@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     help="Port on which workers of other machines are awaited.",
 )
 @click.option(
-    "--without-retries",
+    "--no-retries",
     is_flag=True,
     help="Nobody reloads or tries again: the difference is the part of retries in a collapse.",
 )
@@ -78,7 +78,7 @@ def command(
     expect_workers: int,
     bind: str,
     bind_port: int,
-    without_retries: bool,
+    no_retries: bool,
     quiet: bool,
     locust_options: tuple[str, ...],
 ) -> int:
@@ -101,7 +101,7 @@ def command(
     if expect_workers:
         check_port(bind, bind_port)
     plan = find_scenario(scenario, profile=profile, url=url, seed=seed)
-    who_comes = find_locustfile(locustfile)
+    locustfile_path = find_locustfile(locustfile)
     folder = new_run_folder(out, plan)
     options = ["--scenario", str(plan.source_path), "--run-folder", str(folder), "--run-seed", str(plan.seed)]
     if profile:
@@ -110,8 +110,8 @@ def command(
         options += ["--host", url]
     if confirm_host:
         options += ["--confirm-host", confirm_host]
-    if without_retries:
-        options += ["--without-retries"]
+    if no_retries:
+        options += ["--no-retries"]
     if workers:
         options += local_workers(workers)
     if expect_workers:
@@ -120,7 +120,7 @@ def command(
         click.echo(
             f"on each worker: doorbuster worker --master-host {bind} --master-port {bind_port}", err=True
         )
-    process = LocustProcess(who_comes, [*options, *locust_options], folder)
+    process = LocustProcess(locustfile_path, [*options, *locust_options], folder)
     try:
         watch(process, folder, plan, quiet=quiet)
     except KeyboardInterrupt:  # before there was a view
@@ -136,12 +136,12 @@ def command(
     except KeyboardInterrupt:
         click.echo(f"the run is recorded; write its report with: {program()} report {folder}", err=True)
         raise
-    judged.tell_failed_scripts()
-    _tell(judged.verdict, folder, plan)
+    judged.print_failed_scripts()
+    _print_verdict(judged.verdict, folder, plan)
     return judged.exit_code
 
 
-def _tell(verdict: Verdict, folder: Path, plan: Scenario) -> None:
+def _print_verdict(verdict: Verdict, folder: Path, plan: Scenario) -> None:
     """The last lines of a run: the verdict, where the report is, what to try next."""
     colour = {"pass": "green", "fail": "red"}.get(verdict.status, "yellow")
     click.echo()

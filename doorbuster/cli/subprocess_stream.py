@@ -15,15 +15,15 @@ from typing import Any
 import click
 
 
-class Child:
+class SubprocessStream:
     """`python -m MODULE WORDS`; ends with the block it is used in."""
 
-    def __init__(self, module: str, words: Sequence[str]) -> None:
-        command = [sys.executable, "-m", module, *words]
+    def __init__(self, module: str, args: Sequence[str]) -> None:
+        command = [sys.executable, "-m", module, *args]
         # A session of its own: Ctrl-C reaches us, and we end it.
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
-    def __enter__(self) -> Child:
+    def __enter__(self) -> SubprocessStream:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -43,13 +43,13 @@ def command(master_host: str, master_port: int, processes: int, locustfile: str)
     """
     from doorbuster.cli.pipeline import find_locustfile
 
-    words = [
+    args = [
         sys.executable, "-m", "locust", "-f", str(find_locustfile(locustfile)), "--worker",
         "--master-host", master_host, "--master-port", str(master_port),
     ]  # fmt: skip
     if processes > 1:
-        words += ["--processes", str(processes)]
-    process = subprocess.Popen(words)
+        args += ["--processes", str(processes)]
+    process = subprocess.Popen(args)
     try:
         return process.wait()
     except KeyboardInterrupt:

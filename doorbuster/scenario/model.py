@@ -165,7 +165,7 @@ class Scenario(StrictModel):
     def without_retries(self) -> Self:
         """This scenario with people who never reload and machines that never try again."""
         channels = {name: channel.without_retries() for name, channel in self.channels.items()}
-        return self._with({"channels": channels}, file="--without-retries")
+        return self._with({"channels": channels}, file="--no-retries")
 
     @property
     def has_retries(self) -> bool:

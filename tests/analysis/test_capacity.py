@@ -8,21 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from doorbuster.capacity.search_result import SearchPlateau, SearchReading, SearchResult, find_search
+from doorbuster.capacity.result_file import RecordedEstimate, RecordedLoadStep, SearchResult, find_search
 from doorbuster.errors import RecordError
 from doorbuster.records.reader import Run
 from doorbuster.report import load_analysis
 
 ROOT = Path(__file__).parents[2]
-READING = SearchReading("http_req_duration: p(95)<1s", 0.5, 0.1, 0.9)
+READING = RecordedEstimate("http_req_duration: p(95)<1s", 0.5, 0.1, 0.9)
 RESULT = SearchResult(
     scenario="sale", title="A sale", sentence="Capacity is 20 customers/s.",
     rate_per_s=20.0, low=18.0, high=22.0,
     at_least=False, binding="http_req_duration: p(95)<1s", method="line", recovered=True, flags=("wide",),
     elapsed_s=300.0, finished=True, demand_per_s=10.0, requests_per_customer=5.0, orders_per_customer=0.1,
-    plateaus=(
-        SearchPlateau("ramp", 10.0, 3.0, 10.0, 10, "pass", "kept", False, 10.0, 15.0, "01", ()),
-        SearchPlateau("ramp", 40.0, 3.0, 10.0, 10, "fail", "broke", True, 25.0, 15.0, "02", (READING,)),
+    load_steps=(
+        RecordedLoadStep("ramp", 10.0, 3.0, 10.0, 10, "pass", "kept", False, 10.0, 15.0, "01", ()),
+        RecordedLoadStep("ramp", 40.0, 3.0, 10.0, 10, "fail", "broke", True, 25.0, 15.0, "02", (READING,)),
     ),
 )  # fmt: skip
 
@@ -43,7 +43,7 @@ def section(name, run):
     return load_analysis(ROOT / "analysis" / f"{name}.py")(run)
 
 
-def test_a_result_is_read_as_it_was_written_also_from_a_plateau_below(search):
+def test_a_result_is_read_as_it_was_written_also_from_a_load_step_below(search):
     run = search()
     assert find_search(run.path) == RESULT
     assert find_search(run.path.parent / "01" / "run.sqlite") == RESULT
@@ -94,7 +94,7 @@ def test_an_ordinary_run_says_that_it_did_not_search(open_peak, name):
     assert "`doorbuster capacity`" in found.sentence
 
 
-def test_the_answer_heads_the_report_of_the_search_and_not_that_of_a_plateau(search):
+def test_the_answer_heads_the_report_of_the_search_and_not_that_of_a_load_step(search):
     run = search()
     folder = run.path.parent
     (folder / "01").mkdir()
@@ -106,9 +106,9 @@ def test_the_answer_heads_the_report_of_the_search_and_not_that_of_a_plateau(sea
     assert not section("capacity", run).leads
 
 
-def test_a_plateau_without_anything_bad_is_drawn_at_what_it_may_have_missed(search):
-    unseen = replace(RESULT.plateaus[0], readings=(SearchReading(READING.name, None, None, -0.7),))
-    chart = section("capacity", search(plateaus=(unseen, RESULT.plateaus[1]))).figures[0]
+def test_a_load_step_without_anything_bad_is_drawn_at_what_it_may_have_missed(search):
+    unseen = replace(RESULT.load_steps[0], estimates=(RecordedEstimate(READING.name, None, None, -0.7),))
+    chart = section("capacity", search(load_steps=(unseen, RESULT.load_steps[1]))).figures[0]
     assert [series.name for series in chart.series] == [READING.name, "nothing bad seen: at most"]
     assert chart.series[1].y == (pytest.approx(0.497, abs=0.001), None)
     assert [mark.label for mark in chart.moments] == ["95 % interval from", "capacity", "to"]
@@ -116,5 +116,5 @@ def test_a_plateau_without_anything_bad_is_drawn_at_what_it_may_have_missed(sear
 
 def test_a_flag_is_told_in_words(search):
     found = section("capacity", search(flags=("non-stationary", "wide", "recovery not tested")))
-    assert "The interval is wide: four times the --budget halves it." in found.findings
+    assert "The interval is wide. Four times the --budget halves it." in found.findings
     assert "non-stationary" not in " ".join(found.findings)

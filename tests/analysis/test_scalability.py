@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from doorbuster.capacity.scaling_result import ScalingPoint, ScalingResult, find_scaling
-from doorbuster.capacity.search_result import SearchResult
+from doorbuster.capacity.result_file import ScalingPoint, ScalingResult, SearchResult, find_scaling
 from doorbuster.capacity.usl import Scalability
 from doorbuster.cli import doorbuster
 from doorbuster.errors import RecordError
@@ -145,8 +144,8 @@ def test_scale_joins_searches_by_size(tmp_path, build_peak):
 @pytest.mark.parametrize(
     ("rates", "strip", "message"),
     [
-        ({1: 10.0}, False, "needs results of at least two sizes"),
-        ({1: 10.0, 2: 19.0}, True, "of unknown size; write it in front, such as 4="),
+        ({1: 10.0}, False, "at least two different sizes are needed"),
+        ({1: 10.0, 2: 19.0}, True, "size unknown; state it, e.g. 4="),
     ],
 )
 def test_scale_refuses_what_is_no_curve(tmp_path, build_peak, rates, strip, message):
@@ -168,7 +167,7 @@ def test_scale_joins_scenarios_that_differ_in_the_shop_and_refuses_other_custome
     joined = CliRunner().invoke(doorbuster, ["scale", *words[:2], "--out", str(tmp_path / "two")])
     assert joined.exit_code == 0, joined.output
     refused = CliRunner().invoke(doorbuster, ["scale", *words, "--out", str(tmp_path / "three")])
-    assert "sent other customers than" in str(refused.exception)
+    assert "have different customers or thresholds" in str(refused.exception)
     assert not (tmp_path / "three").exists()
 
 

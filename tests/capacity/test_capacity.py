@@ -13,13 +13,13 @@ from queueing_theory import mmc_capacity_per_s
 from scipy.optimize import brentq
 
 from doorbuster.capacity.answer import Capacity
-from doorbuster.capacity.crossing import QueuePrior
 from doorbuster.capacity.indicator import Latencies, Ratio
-from doorbuster.capacity.load_step import Measured, Plateau, Proposal, end_early, judge_plateau
+from doorbuster.capacity.load_step import LoadStep, MeasuredStep, ProposedStep, end_early, judge_step
 from doorbuster.capacity.search import SearchSettings, answer_so_far, next_step
+from doorbuster.capacity.threshold_crossing import QueuePrior
 
 Shop = Callable[[np.random.Generator, list[tuple[float, float]]], "Fates"]
-SETTINGS = SearchSettings(start_per_s=40.0, highest_per_s=400.0)
+SETTINGS = SearchSettings(start_rate_per_s=40.0, max_rate_per_s=400.0)
 
 
 @dataclass
@@ -118,12 +118,12 @@ def retrying_shop(mu: float, timeout_s: float, retries: int) -> Shop:
     return visit
 
 
-def run_plateau(shop, promises, proposal: Proposal, rng) -> Measured:
-    """One proposed plateau; ended before time when it is hopeless."""
-    hold = (proposal.rate_per_s, proposal.settle_s + proposal.hold_s)
+def run_step(shop, promises, proposal: ProposedStep, rng) -> MeasuredStep:
+    """One proposed load step; ended before time when it is hopeless."""
+    hold = (proposal.rate_per_s, proposal.warmup_s + proposal.hold_s)
     before = [(proposal.overload_per_s, proposal.overload_s)] if proposal.overload_s else []
     fates = shop(rng, [*before, hold])
-    start = proposal.overload_s + proposal.settle_s
+    start = proposal.overload_s + proposal.warmup_s
     whole = int(proposal.hold_s)
     if not before:
         for seconds in range(10, whole, 5):
@@ -133,7 +133,7 @@ def run_plateau(shop, promises, proposal: Proposal, rng) -> Measured:
     return observe(fates, promises, proposal, start, whole)
 
 
-def observe(fates, promises, proposal, start, seconds) -> Measured:
+def observe(fates, promises, proposal, start, seconds) -> MeasuredStep:
     """What was seen from the end of settling until `seconds` later, and how long it took to drain."""
     until = start + seconds
     seen = (fates.came_s >= start) & (fates.came_s < until)
@@ -146,7 +146,7 @@ def observe(fates, promises, proposal, start, seconds) -> Measured:
     inside = np.searchsorted(fates.came_s, moments) - np.searchsorted(ends, moments)
     last = fates.done_s[fates.came_s < until].max(initial=until)
     done = np.searchsorted(ends, until) - np.searchsorted(ends, start)
-    return Measured(proposal, seconds, indicators, inside.astype(float), done / seconds, max(until, last))
+    return MeasuredStep(proposal, seconds, indicators, inside.astype(float), done / seconds, max(until, last))
 
 
 def slower_than(limit_s: float, p: float):
@@ -172,10 +172,10 @@ def failed(limit_ratio: float):
     return count
 
 
-def search(shop, promises, seed, settings=SETTINGS) -> tuple[Capacity, list[Plateau]]:
+def search(shop, promises, seed, settings=SETTINGS) -> tuple[Capacity, list[LoadStep]]:
     rng, history = np.random.default_rng(seed), []
-    while isinstance(step := next_step(history, settings), Proposal):
-        history.append(judge_plateau(run_plateau(shop, promises, step, rng)))
+    while isinstance(step := next_step(history, settings), ProposedStep):
+        history.append(judge_step(run_step(shop, promises, step, rng)))
         assert len(history) < 60, "the search does not end"
     return step, history
 
@@ -193,7 +193,7 @@ def test_one_exponential_server_is_answered_within_its_interval_in_ten_minutes(p
     assert covers(found, truth)
     assert found.method == "line"
     assert found.rate_per_s == pytest.approx(truth, rel=0.1)
-    assert sum(plateau.measured.elapsed_s for plateau in history) == found.elapsed_s < 600
+    assert sum(step.measured.elapsed_s for step in history) == found.elapsed_s < 600
     assert found.recovered is True
     assert found.binding.startswith("p(")
 
@@ -203,10 +203,10 @@ def test_a_busy_queue_scatters_about_as_much_as_heavy_traffic_says(p, limit_s, t
     shop, seconds, rng = exponential_shop(100.0, 1), 100, np.random.default_rng(3)
     levels = []
     for _ in range(60):
-        step = Proposal("confirm", truth, 10.0, seconds, "")
-        fates = shop(rng, [(truth, step.settle_s + seconds)])
-        found = observe(fates, [slower_than(limit_s, p)], step, step.settle_s, seconds)
-        levels.append(judge_plateau(found).readings[0].level)
+        step = ProposedStep("confirm", truth, 10.0, seconds, "")
+        fates = shop(rng, [(truth, step.warmup_s + seconds)])
+        found = observe(fates, [slower_than(limit_s, p)], step, step.warmup_s, seconds)
+        levels.append(judge_step(found).estimates[0].level)
     shown = float(np.var(levels, ddof=1)) * seconds
     assert 0.4 < QueuePrior(100.0, 1 - p, 0.0, limit_s).variance_s(truth) / shown < 1.6
 
@@ -214,9 +214,9 @@ def test_a_busy_queue_scatters_about_as_much_as_heavy_traffic_says(p, limit_s, t
 @pytest.mark.parametrize("seed", range(4))
 def test_a_generator_that_takes_long_to_start_leaves_time_to_see_whether_the_shop_recovers(seed):
     settings, rng, history = replace(SETTINGS, budget_s=570.0), np.random.default_rng(seed), []
-    while isinstance(step := next_step(history, settings), Proposal):
-        found = run_plateau(exponential_shop(100.0, 1), [slower_than(0.2, 0.99)], step, rng)
-        history.append(judge_plateau(replace(found, elapsed_s=found.elapsed_s + 4.0)))
+    while isinstance(step := next_step(history, settings), ProposedStep):
+        found = run_step(exponential_shop(100.0, 1), [slower_than(0.2, 0.99)], step, rng)
+        history.append(judge_step(replace(found, elapsed_s=found.elapsed_s + 4.0)))
     assert step.recovered is True
     assert step.elapsed_s < 580
 
@@ -229,7 +229,7 @@ def test_the_same_seed_finds_the_same_answer():
 
 
 @pytest.mark.parametrize("servers", [1, 4])
-def test_a_clockwork_shop_is_bracketed_to_the_plateau_step(servers):
+def test_a_clockwork_shop_is_bracketed_to_the_finest_step(servers):
     shop = clockwork_shop(100.0 / servers, servers)
     found, _ = search(shop, [slower_than(0.2, 0.99)], seed=1)
     assert covers(found, 100.0)
@@ -237,7 +237,7 @@ def test_a_clockwork_shop_is_bracketed_to_the_plateau_step(servers):
     assert "non-stationary" in found.flags
 
 
-def test_a_shop_that_sheds_at_its_limit_is_bracketed_to_the_plateau_step():
+def test_a_shop_that_sheds_at_its_limit_is_bracketed_to_the_finest_step():
     # One in a hundred is turned away when 100 / 0.99 come for the 100 that can be served.
     found, _ = search(clockwork_shop(100.0, 1, queue_limit=10), [failed(0.01)], seed=1)
     assert covers(found, 100 / 0.99)
@@ -249,8 +249,8 @@ def test_a_metastable_shop_is_said_not_to_recover():
     found, history = search(retrying_shop(100.0, 1.0, 3), [failed(0.01)], seed=1)
     assert found.recovered is False
     assert "did not recover" in found.flags
-    assert found.sentence.endswith("After an overload it did not recover: metastable.")
-    assert history[-1].kind == "from-above"
+    assert found.sentence.endswith("After an overload the shop did not recover: metastable.")
+    assert history[-1].kind == "overload-recovery"
 
 
 def haunted_shop(mu: float, timeout_s: float, retries: int) -> Shop:
@@ -280,9 +280,9 @@ def haunted_shop(mu: float, timeout_s: float, retries: int) -> Shop:
 def test_a_shop_that_still_works_off_what_nobody_awaits_is_said_not_to_recover():
     found, history = search(haunted_shop(100.0, 1.0, 3), [failed(0.01)], seed=1)
     assert found.recovered is False
-    assert found.sentence.endswith("After an overload it did not recover: metastable.")
+    assert found.sentence.endswith("After an overload the shop did not recover: metastable.")
     assert 80 <= found.rate_per_s <= 125  # what it held before, and broke it, and nothing of what came after
-    assert history[-1].kind == "from-above"
+    assert history[-1].kind == "overload-recovery"
     assert (found.low, found.high) == (80.0, 160.0)
     assert found.elapsed_s < 300
 
@@ -294,11 +294,11 @@ def test_the_same_shop_without_retries_recovers():
 
 def test_a_generator_that_gives_out_makes_the_answer_at_least():
     rng, history = np.random.default_rng(1), []
-    while isinstance(step := next_step(history, SETTINGS), Proposal):
-        found = run_plateau(exponential_shop(1000.0, 1), [slower_than(0.2, 0.95)], step, rng)
+    while isinstance(step := next_step(history, SETTINGS), ProposedStep):
+        found = run_step(exponential_shop(1000.0, 1), [slower_than(0.2, 0.95)], step, rng)
         if step.rate_per_s > 130:
             found = replace(found, generator_limit="the generator used all of its processor")
-        history.append(judge_plateau(found))
+        history.append(judge_step(found))
     assert step.at_least
     assert step.high is None
     assert "generator-bound" in step.flags
@@ -307,7 +307,7 @@ def test_a_generator_that_gives_out_makes_the_answer_at_least():
 
 
 def test_a_shop_that_holds_at_the_highest_rate_allowed_is_at_least_that():
-    settings = replace(SETTINGS, highest_per_s=120.0)
+    settings = replace(SETTINGS, max_rate_per_s=120.0)
     found, _ = search(exponential_shop(1000.0, 1), [slower_than(0.2, 0.95)], seed=1, settings=settings)
     assert (found.rate_per_s, found.at_least, found.flags[-1]) == (120.0, True, "ceiling")
 
@@ -316,7 +316,7 @@ def test_a_shop_that_holds_at_no_rate_has_no_capacity():
     found, _ = search(exponential_shop(10.0, 4), [slower_than(0.2, 0.99)], seed=1)
     assert found.rate_per_s is None
     assert found.flags == ("non-stationary", "below-range") or found.flags == ("below-range",)
-    assert found.sentence.startswith("Not even ")
+    assert found.sentence.startswith("Even ")
 
 
 def test_of_two_thresholds_the_one_that_breaks_first_binds():
@@ -330,12 +330,12 @@ def test_a_search_that_ends_before_the_shop_gives_in_does_not_blame_the_highest_
     _, history = search(exponential_shop(1000.0, 1), [slower_than(0.2, 0.95)], seed=1)
     found = answer_so_far(history[:1], SETTINGS)
     assert (found.rate_per_s, found.at_least, found.flags) == (40.0, True, ("unfinished",))
-    assert found.sentence == "Capacity is at least 40 customers/s; the search ended before the shop gave in."
+    assert found.sentence == "Capacity is at least 40 customers/s; the search ended before the shop failed."
 
 
-def test_a_plateau_without_customers_is_no_proof_that_the_shop_holds():
-    """A shop that is always too slow, at rates so low that on every other plateau nobody comes."""
-    settings = replace(SETTINGS, start_per_s=0.4, highest_per_s=40.0, settle_s=1.0)
+def test_a_load_step_without_customers_is_no_proof_that_the_shop_holds():
+    """A shop that is always too slow, at rates so low that on every other load step nobody comes."""
+    settings = replace(SETTINGS, start_rate_per_s=0.4, max_rate_per_s=40.0, warmup_s=1.0)
     for seed in range(8):
         found, history = search(exponential_shop(1.0, 50), [slower_than(0.01, 0.99)], seed, settings)
         assert found.rate_per_s is None
@@ -346,13 +346,13 @@ def test_a_plateau_without_customers_is_no_proof_that_the_shop_holds():
 def test_the_ramp_goes_on_when_nobody_came():
     quiet, history = iter((True, True, False)), []
     rng = np.random.default_rng(1)
-    while len(history) < 3 and isinstance(step := next_step(history, SETTINGS), Proposal):
+    while len(history) < 3 and isinstance(step := next_step(history, SETTINGS), ProposedStep):
         shop = exponential_shop(100.0, 1)
         here = replace(step, rate_per_s=1e-9) if next(quiet) else step
-        found = replace(run_plateau(shop, [slower_than(0.2, 0.95)], here, rng), proposal=step)
-        history.append(judge_plateau(found))
-    assert [plateau.is_empty for plateau in history] == [True, True, False]
-    assert [plateau.rate_per_s for plateau in history] == [40.0, 80.0, 160.0]
+        found = replace(run_step(shop, [slower_than(0.2, 0.95)], here, rng), proposal=step)
+        history.append(judge_step(found))
+    assert [step.is_empty for step in history] == [True, True, False]
+    assert [step.rate_per_s for step in history] == [40.0, 80.0, 160.0]
 
 
 def test_an_interrupted_search_says_what_is_known():
@@ -363,7 +363,7 @@ def test_an_interrupted_search_says_what_is_known():
     assert "recovery not tested" in answer_so_far(history[:-1], SETTINGS).flags
 
 
-def test_without_a_plateau_long_enough_to_be_sure_no_interval_is_claimed():
+def test_without_a_load_step_long_enough_to_be_sure_no_interval_is_claimed():
     shop, settings = clockwork_shop(100.0, 1, queue_limit=10), replace(SETTINGS, budget_s=120.0)
     found, _ = search(shop, [failed(0.01)], seed=4, settings=settings)
     assert (found.low, found.high) == (None, None)
@@ -376,18 +376,18 @@ def test_without_a_plateau_long_enough_to_be_sure_no_interval_is_claimed():
 def test_a_hurried_search_asks_for_no_recovery_at_a_rate_that_never_held(budget_s):
     settings = replace(SETTINGS, budget_s=budget_s)
     found, history = search(exponential_shop(100.0, 1), [slower_than(0.2, 0.95)], 4, settings)
-    assert history[-1].kind == "from-above"
+    assert history[-1].kind == "overload-recovery"
     assert history[-1].rate_per_s <= 0.8 * 85.02
     assert found.recovered is True
 
 
-def test_a_hopeless_plateau_is_ended_early():
-    step = Proposal("ramp", 200.0, 3.0, 60.0, "")
-    found = run_plateau(exponential_shop(100.0, 1), [slower_than(0.2, 0.95)], step, np.random.default_rng(1))
+def test_a_hopeless_load_step_is_ended_early():
+    step = ProposedStep("ramp", 200.0, 3.0, 60.0, "")
+    found = run_step(exponential_shop(100.0, 1), [slower_than(0.2, 0.95)], step, np.random.default_rng(1))
     assert found.seconds == 10
-    assert judge_plateau(found).status == "fail"
-    found = run_plateau(exponential_shop(100.0, 1), [slower_than(0.2, 0.99)], step, np.random.default_rng(1))
-    assert end_early(found) == "the queue grows and p(99)<200ms is already at 100 times what is allowed"
+    assert judge_step(found).status == "fail"
+    found = run_step(exponential_shop(100.0, 1), [slower_than(0.2, 0.99)], step, np.random.default_rng(1))
+    assert end_early(found) == "the queue grows and p(99)<200ms is already at 100 times its limit"
 
 
 # Servers, percentile and limit in seconds; 100 services a second altogether.

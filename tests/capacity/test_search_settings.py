@@ -8,16 +8,19 @@ import pytest
 
 from doorbuster.capacity.search import SearchSettings
 
-SETTINGS = SearchSettings(start_per_s=40.0, highest_per_s=400.0)
+SETTINGS = SearchSettings(start_rate_per_s=40.0, max_rate_per_s=400.0)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"start_per_s": 0.0}, "start_per_s must be above 0 and at most highest_per_s (got 0.0 and 400.0)"),
         (
-            {"start_per_s": 500.0},
-            "start_per_s must be above 0 and at most highest_per_s (got 500.0 and 400.0)",
+            {"start_rate_per_s": 0.0},
+            "start_rate_per_s must be above 0 and at most max_rate_per_s (got 0.0 and 400.0)",
+        ),
+        (
+            {"start_rate_per_s": 500.0},
+            "start_rate_per_s must be above 0 and at most max_rate_per_s (got 500.0 and 400.0)",
         ),
         ({"growth": 1.0}, "growth must be above 1 (got 1.0)"),
     ],

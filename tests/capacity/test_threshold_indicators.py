@@ -38,7 +38,7 @@ def test_latencies_are_those_of_the_judged_seconds(open_peak):
     found = indicator(run, "http_req_duration{channel:web}", "p(95)<1s")
     assert isinstance(found, Latencies)
     expected = run.histogram(match=lambda s: s.channel == "web", seconds=(20, 40))
-    assert found.count.sum() + found.given_up.sum() == expected.n
+    assert found.count.sum() + found.abandoned.sum() == expected.n
     assert (found.bound, found.limit_ratio) == (1000.0, pytest.approx(0.05))
     assert 0 <= found.second.min() <= found.second.max() < 20
 
@@ -50,13 +50,13 @@ def test_a_failed_request_was_not_answered_in_time_unless_another_promise_counts
     left = run.histogram(match=lambda s: s.outcome == "abandoned", seconds=(20, 40)).n
     assert failed > 0
     slow = read_thresholds({"abandoned": "rate<5%"})  # counts who was too slow, not who was refused
-    assert indicators(run, [*promises, *slow], first=20, seconds=20)[0].given_up.sum() == failed + left
+    assert indicators(run, [*promises, *slow], first=20, seconds=20)[0].abandoned.sum() == failed + left
     (alone,) = indicators(run, promises, first=20, seconds=20)
-    assert alone.given_up.sum() == failed + left
+    assert alone.abandoned.sum() == failed + left
     beside, _ = indicators(
         run, [*promises, *read_thresholds({"can_order": "rate>=99%"})], first=20, seconds=20
     )
-    assert beside.given_up.sum() == 0
+    assert beside.abandoned.sum() == 0
 
 
 def test_a_success_rate_is_read_as_its_failures(open_peak):

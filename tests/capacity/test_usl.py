@@ -31,8 +31,8 @@ def test_the_typed_sweeps_are_those_of_the_reference_files(root, file, n, x):
     path = root.parent / "shared" / "data" / file
     if not path.exists():
         pytest.skip(f"the reference data set {file} is not beside this checkout")
-    with path.open() as lines:
-        rows = list(csv.reader(lines))[1:]
+    with path.open() as trends:
+        rows = list(csv.reader(trends))[1:]
     assert [[float(value) for value in row] for row in rows] == [list(row) for row in zip(n, x, strict=True)]
 
 

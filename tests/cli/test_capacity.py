@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from doorbuster.capacity.load_step import Proposal, judge_plateau
-from doorbuster.capacity.runner import PlateauRunner, open_shop
+from doorbuster.capacity.load_step import ProposedStep, judge_step
+from doorbuster.capacity.runner import LoadStepRunner, open_shop
 from doorbuster.capacity.threshold_indicators import binding_thresholds
 from doorbuster.records.reader import Run
 from doorbuster.scenario import load_scenario
@@ -33,46 +33,46 @@ drain: 5s
 
 def start(folder, *options):
     (folder / "tiny.yaml").write_text(SCENARIO)
-    words = ["capacity", "tiny.yaml", "--out", "found", "--settle", "1s", *options]
+    args = ["capacity", "tiny.yaml", "--out", "found", "--warmup", "1s", *options]
     return subprocess.Popen(
-        [sys.executable, "-m", "doorbuster", *words], cwd=folder, text=True,
+        [sys.executable, "-m", "doorbuster", *args], cwd=folder, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
 
 
 @pytest.mark.truth
 def test_a_search_finds_where_a_shop_breaks_and_reports_it(tmp_path):
-    process = start(tmp_path, "--budget", "130s", "--start", "4 customers/s")
+    process = start(tmp_path, "--budget", "130s", "--start-rate", "4 customers/s")
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     found = json.loads((tmp_path / "found" / "capacity.json").read_text())
     assert found["finished"]
     assert 0.2 < found["rate_per_s"] < 4.0  # one worker, 20 ms a query, some ten queries a page, four pages
-    assert {plateau["status"] for plateau in found["plateaus"]} >= {"fail"}
+    assert {step["status"] for step in found["load_steps"]} >= {"fail"}
     assert out.strip().startswith("Capacity is ")
     assert "Capacity is " in (tmp_path / "found" / "index.html").read_text()
-    for plateau in found["plateaus"]:
-        with Run.open(tmp_path / "found" / plateau["run"]) as run:
+    for step in found["load_steps"]:
+        with Run.open(tmp_path / "found" / step["run"]) as run:
             assert run.balance().served > 0
 
 
 @pytest.mark.truth
-def test_a_plateau_that_is_ended_early_is_judged_by_what_led_to_that(root, tmp_path):
+def test_a_load_step_that_is_ended_early_is_judged_by_what_led_to_that(root, tmp_path):
     """What came after, when nobody was let in any more, would make it the generator's fault."""
     (tmp_path / "tiny.yaml").write_text(SCENARIO)
     plan, looks = load_scenario(tmp_path / "tiny.yaml"), []
     with open_shop(plan, tmp_path / "shop.log") as url:
         locustfile = root / "locustfiles/retail_peak.py"
-        runner = PlateauRunner(plan, binding_thresholds(plan.thresholds), tmp_path, url, locustfile, ())
-        measured = runner.run(Proposal("ramp", 8.0, 1.0, 60.0, "far too much"), 1, looks.append)
+        runner = LoadStepRunner(plan, binding_thresholds(plan.thresholds), tmp_path, url, locustfile, ())
+        measured = runner.run(ProposedStep("ramp", 8.0, 1.0, 60.0, "far too much"), 1, looks.append)
     assert 10 <= measured.seconds < 60
     assert f"{measured.seconds} of 60 s judged" in looks
     assert measured.delivered_ratio > 0.99
-    assert judge_plateau(measured).status == "fail"
+    assert judge_step(measured).status == "fail"
 
 
 def test_ctrl_c_keeps_what_is_known_and_leaves_no_process(tmp_path):
-    process = start(tmp_path, "--start", "4 customers/s")
+    process = start(tmp_path, "--start-rate", "4 customers/s")
     give_up_at = time.monotonic() + 60
     while not list(tmp_path.glob("found/01-*/run.sqlite")):
         assert process.poll() is None, process.communicate()
@@ -83,30 +83,36 @@ def test_ctrl_c_keeps_what_is_known_and_leaves_no_process(tmp_path):
     assert process.returncode == 105, err
     found = json.loads((tmp_path / "found" / "capacity.json").read_text())
     assert (found["finished"], found["rate_per_s"]) == (False, None)
-    assert "Nothing is known yet" in out
+    assert "Capacity is unknown" in out
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--start", "0 customers/s"), "--start: must be above 0 (got '0 customers/s')"),
-        (("--highest", "3"), "--highest: must be a rate with its unit, such as"),
+        (("--start-rate", "0 customers/s"), "--start-rate: must be above 0 (got '0 customers/s')"),
+        (("--max-rate", "3"), "--max-rate: must be a rate with its unit, such as"),
         (
-            ("--start", "9/s", "--highest", "3/s"),
-            "--start: must not be above the highest rate, 3 customers/s",
+            ("--start-rate", "9/s", "--max-rate", "3/s"),
+            "--start-rate: must not exceed the maximum rate, 3 customers/s",
         ),
-        (("--settle", "soon"), "--settle: must be a duration with its unit, such as"),
-        (("--budget", "1m"), "--budget: must be at least 1m47s, with plateaus that settle for 3 s (got 1m)"),
-        (("--channel", "web"), "--channel goes with --sweep; a search sends the customers of all channels"),
+        (("--warmup", "soon"), "--warmup: must be a duration with its unit, such as"),
         (
-            ("--sweep", "1,2", "--start", "1/s"),
-            "--start and --highest are for a search; with --sweep the seats",
+            ("--budget", "1m"),
+            "--budget: must be at least 1m47s with a warm-up of 3 s (got 1m)",
         ),
-        (("--sweep", "1,x"), "--sweep: must be whole numbers from 1 to 10,000"),
-        (("--sweep", "1,2", "--channel", "till"), "--channel: tiny has no channel 'till'; it has web"),
+        (("--channel", "web"), "--channel requires --concurrency; a search uses all channels"),
+        (
+            ("--concurrency", "1,2", "--start-rate", "1/s"),
+            "--start-rate and --max-rate cannot be combined with --concurrency",
+        ),
+        (("--concurrency", "1,x"), "--concurrency: must be whole numbers from 1 to 10,000"),
+        (
+            ("--concurrency", "1,2", "--channel", "till"),
+            "--channel: tiny has no channel 'till'; choose from web",
+        ),
     ],
 )
-def test_a_wrong_word_is_refused_by_the_name_of_its_option(doorbuster, tmp_path, words, said):
+def test_an_invalid_value_is_refused_by_the_name_of_its_option(doorbuster, tmp_path, words, said):
     (tmp_path / "tiny.yaml").write_text(SCENARIO)
     ended = doorbuster("capacity", "tiny.yaml", *words, cwd=tmp_path)
     assert ended.returncode == 2
@@ -114,7 +120,7 @@ def test_a_wrong_word_is_refused_by_the_name_of_its_option(doorbuster, tmp_path,
     assert not (tmp_path / "reports").exists()
 
 
-@pytest.mark.parametrize("words", [(), pytest.param(("--sweep", "1,2"), marks=pytest.mark.truth)])
+@pytest.mark.parametrize("words", [(), pytest.param(("--concurrency", "1,2"), marks=pytest.mark.truth)])
 def test_a_shop_that_is_not_there_is_told_from_a_fault_of_ours(doorbuster, tmp_path, words):
     (tmp_path / "tiny.yaml").write_text(SCENARIO)
     ended = doorbuster("capacity", "tiny.yaml", "--url", "http://127.0.0.1:9", *words, cwd=tmp_path)
@@ -122,7 +128,7 @@ def test_a_shop_that_is_not_there_is_told_from_a_fault_of_ours(doorbuster, tmp_p
     assert "was not run: http://127.0.0.1:9 cannot be loaded" in ended.stderr
 
 
-def test_a_scenario_without_a_promise_that_load_can_break_is_refused(tmp_path):
+def test_a_scenario_without_a_threshold_that_load_can_violate_is_refused(tmp_path):
     text = SCENARIO.replace('http_req_duration: ["p(95)<500ms"]', 'customers: ["count>1"]')
     (tmp_path / "x.yaml").write_text(text)
     done = subprocess.run(
@@ -132,4 +138,4 @@ def test_a_scenario_without_a_promise_that_load_can_break_is_refused(tmp_path):
         text=True,
     )
     assert done.returncode == 2
-    assert "has no threshold that more customers could break" in done.stderr
+    assert "has no threshold that a higher rate can violate" in done.stderr

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from doorbuster.cli.probe import Tally
+from doorbuster.cli.probe import ProbeSummary
 
 CORE = (
     "prepare",
@@ -120,7 +120,7 @@ def test_no_orders_leaves_out_what_orders_and_what_needs_an_order(doorbuster):
 
 
 def test_all_exchanges_are_shown_on_request(doorbuster):
-    done = doorbuster("probe", "--no-orders", "--exchanges")
+    done = doorbuster("probe", "--no-orders", "--trace")
     assert "GET http://127.0.0.1:" in done.stdout
     assert "-> 200 in " in done.stdout
     assert "< content-type: text/html" in done.stdout
@@ -291,7 +291,7 @@ def test_a_product_page_without_the_price_the_driver_looks_for_is_shown_with_tho
 
 
 def test_the_last_sentence_tells_what_fails_from_what_is_not_there():
-    tally = Tally()
+    tally = ProbeSummary()
     for step, result, core in (
         ("home", "ok", True),
         ("read_books", "broken", False),

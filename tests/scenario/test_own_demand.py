@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from doorbuster.capacity.plateau_scenario import Level, plateau_text
+from doorbuster.capacity.load_step_scenario import RateLevel, load_step_text
 from doorbuster.errors import ScenarioError
 from doorbuster.scenario import estimate, expected_customers, plan_schedule, rate_at_per_s, read_scenario
 
@@ -71,8 +71,8 @@ def test_the_estimate_adds_up_at_the_busiest_moment(scenario):
     assert expected.orders == pytest.approx(buys * 110 + 10 * 80 + phone.customers_per_s * 200)
 
 
-def test_a_plateau_keeps_the_channels_parts_of_the_busiest_moment(scenario):
-    made = read_scenario(plateau_text(scenario, [Level(21.0, 30.0)], url="http://127.0.0.1:1", seed=1))
+def test_a_load_step_keeps_the_channels_parts_of_the_busiest_moment(scenario):
+    made = read_scenario(load_step_text(scenario, [RateLevel(21.0, 30.0)], url="http://127.0.0.1:1", seed=1))
     assert made.peak_per_s == pytest.approx(21.0)
     assert made.peak_rates_per_s == pytest.approx({"": 20.0, "store": 1.0})
     assert made.demands["store"].duration_s == made.demand.duration_s == 30.0

@@ -20,7 +20,7 @@ import urllib.request
 import pytest
 from scipy.optimize import brentq
 
-from doorbuster.capacity.search_result import find_search
+from doorbuster.capacity.result_file import find_search
 
 pytestmark = [pytest.mark.truth, pytest.mark.alone]
 
@@ -65,9 +65,9 @@ def searched(root, truth_server, tmp_path, capsys):
         scenario, folder = tmp_path / "known.yaml", tmp_path / "search"
         scenario.write_text(SCENARIO % {"url": url, "threshold": threshold, "patience": patience})
         command = [
-            sys.executable, "-m", "doorbuster", "capacity", scenario, "--out", folder, "--settle", "3s",
-            "--locustfile", root / "tests/load/one_step.py", "--start", "40 customers/s",
-            "--highest", "400 customers/s", "--budget", budget,
+            sys.executable, "-m", "doorbuster", "capacity", scenario, "--out", folder, "--warmup", "3s",
+            "--locustfile", root / "tests/load/one_step.py", "--start-rate", "40 customers/s",
+            "--max-rate", "400 customers/s", "--budget", budget,
         ]  # fmt: skip
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=900, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
@@ -119,4 +119,4 @@ def test_customers_who_reload_keep_a_fixed_server_down_over_http(searched):
     )  # a late answer makes no backlog that stays
     assert found.recovered is False
     assert "did not recover" in found.flags
-    assert found.sentence.endswith("After an overload it did not recover: metastable.")
+    assert found.sentence.endswith("After an overload the shop did not recover: metastable.")

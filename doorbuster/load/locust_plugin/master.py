@@ -126,7 +126,7 @@ class MasterSide(Side):
 
     def _requested(self) -> dict[str, Any]:
         """What the command line asked for beyond the scenario, as the run file keeps it."""
-        return {"without_retries": True} if self.environment.parsed_options.without_retries else {}
+        return {"without_retries": True} if self.environment.parsed_options.no_retries else {}
 
 
 class LocalCrew:

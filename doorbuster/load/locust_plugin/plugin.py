@@ -51,7 +51,7 @@ def _add_options(parser: Any, **_: Any) -> None:
     group = parser.add_argument_group("doorbuster options")
     for option, meaning in _OPTIONS.items():
         group.add_argument(option, default="", help=meaning)
-    group.add_argument("--without-retries", action="store_true", help="Nobody reloads or tries again")
+    group.add_argument("--no-retries", action="store_true", help="Turn off reloads and retries")
     # Locust listens to the world by default, without a password; ours must be told to.
     parser.set_defaults(web_host=LOOPBACK, master_bind_host=LOOPBACK)
 
@@ -84,7 +84,7 @@ def _scenario(environment: Any, drivers: Drivers) -> Scenario:
         scenario = scenario.with_target(url=environment.host or None, profile=options.shop_profile or None)
     if options.run_seed:
         scenario = scenario.with_seed(int(options.run_seed))
-    if options.without_retries:
+    if options.no_retries:
         scenario = scenario.without_retries()
     problems = list(_missing(scenario, environment, drivers))
     if problems:

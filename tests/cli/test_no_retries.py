@@ -1,4 +1,4 @@
-"""`doorbuster run --without-retries`: the same peak without the part that retries play, on every worker."""
+"""`doorbuster run --no-retries`: the same peak without the part that retries play, on every worker."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_without_retries_everybody_asks_once_and_the_run_file_says_so(
     scenario = tmp_path / "refused.yaml"
     scenario.write_text(SCENARIO % url, encoding="utf-8")
     asked = [0]
-    for name, options in (("with", []), ("without", ["--without-retries"])):
+    for name, options in (("with", []), ("without", ["--no-retries"])):
         done = doorbuster(
             "run", scenario, "--out", tmp_path / name, "--quiet", "--workers", workers,
             "--locustfile", root / "tests/load/one_step.py", *options,

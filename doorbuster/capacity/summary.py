@@ -1,4 +1,4 @@
-"""The answer of a capacity search, and what its runs add: the mix, the first step and channel to break."""
+"""The recorded result of a capacity search: its answer, the request mix, and what fails first."""
 
 from __future__ import annotations
 
@@ -7,30 +7,31 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from doorbuster.capacity.search_result import SearchPlateau, SearchReading, SearchResult
+from doorbuster.capacity.result_file import RecordedEstimate, RecordedLoadStep, SearchResult
 from doorbuster.errors import RecordError
 from doorbuster.records.reader import Run
 
 if TYPE_CHECKING:
     from doorbuster.capacity.answer import Capacity
-    from doorbuster.capacity.load_step import Plateau
+    from doorbuster.capacity.load_step import LoadStep
     from doorbuster.scenario import Scenario
 
-FEWEST_REQUESTS = 20
+MIN_REQUESTS = 20
 
 
-def result_of(
-    plan: Scenario, found: Capacity, history: Sequence[Plateau], folders: Sequence[Path], *, finished: bool
+def summarise_search(
+    plan: Scenario, found: Capacity, history: Sequence[LoadStep], folders: Sequence[Path], *, finished: bool
 ) -> SearchResult:
-    """What is known, ready to be written."""
-    over = [(p, folder) for p, folder in zip(history, folders, strict=True) if p.status == "fail"]
-    nearest = min(over, key=lambda pair: pair[0].rate_per_s)[1] if over else None
-    usable = [(p, folder) for p, folder in zip(history, folders, strict=True) if p.status != "invalid"]
+    """The result file of a search from its answer and its load steps."""
+    runs = list(zip(history, folders, strict=True))
+    failed = [(step, folder) for step, folder in runs if step.status == "fail"]
+    nearest = min(failed, key=lambda pair: pair[0].rate_per_s)[1] if failed else None
+    usable = [(step, folder) for step, folder in runs if step.status != "invalid"]
     rate = found.rate_per_s or 0.0
     middle = min(usable, key=lambda pair: abs(pair[0].rate_per_s - rate))[1] if usable else None
     requests, orders = _mix(middle) if middle else (None, None)
     demand_low, demand_high = demand_interval(plan)
-    step, channel = _weakest(nearest) if nearest else ("", "")
+    slowest, channel = _weakest(nearest) if nearest else ("", "")
     return SearchResult(
         scenario=plan.name, title=plan.title, sentence=found.sentence, rate_per_s=found.rate_per_s,
         low=_finite(found.low), high=_finite(found.high), at_least=found.at_least, binding=found.binding,
@@ -38,16 +39,16 @@ def result_of(
         elapsed_s=found.elapsed_s, finished=finished, demand_per_s=plan.peak_per_s,
         demand_low_per_s=demand_low, demand_high_per_s=demand_high,
         requests_per_customer=requests, orders_per_customer=orders,
-        breaks_at_step=step, breaks_at_channel=channel,
+        breaks_at_step=slowest, breaks_at_channel=channel,
         size=plan.target.shop.workers if plan.target.shop else None,
-        plateaus=tuple(_plateau(p, folder) for p, folder in zip(history, folders, strict=True)),
+        load_steps=tuple(_recorded(step, folder) for step, folder in runs),
     )  # fmt: skip
 
 
 def demand_interval(plan: Scenario) -> tuple[float | None, float | None]:
-    """The 95 % interval of the customers per second at the peak; None twice when none of them has one.
+    """The 95 % interval of the customers per second at the peak; (None, None) when no demand has one.
 
-    Demands of several channels are independent: their half-widths add up as squares.
+    Demands of several channels are independent: their half-widths add in quadrature.
     """
     below, above = [], []
     for name, rate in plan.peak_rates_per_s.items():
@@ -60,15 +61,16 @@ def demand_interval(plan: Scenario) -> tuple[float | None, float | None]:
     return plan.peak_per_s - math.hypot(*below), plan.peak_per_s + math.hypot(*above)
 
 
-def _plateau(plateau: Plateau, folder: Path) -> SearchPlateau:
-    proposal, measured = plateau.measured.proposal, plateau.measured
-    return SearchPlateau(
-        kind=proposal.kind, rate_per_s=proposal.rate_per_s, settle_s=proposal.settle_s,
-        hold_s=proposal.hold_s, seconds=measured.seconds, status=plateau.status, why=plateau.why,
-        growing=plateau.growing,
+def _recorded(step: LoadStep, folder: Path) -> RecordedLoadStep:
+    proposal, measured = step.measured.proposal, step.measured
+    return RecordedLoadStep(
+        kind=proposal.kind, rate_per_s=proposal.rate_per_s, warmup_s=proposal.warmup_s,
+        hold_s=proposal.hold_s, seconds=measured.seconds, status=step.status, why=step.why,
+        growing=step.growing,
         completed_per_s=measured.completed_per_s, elapsed_s=measured.elapsed_s, run=folder.name,
-        readings=tuple(
-            SearchReading(r.name, _finite(r.level), _finite(r.low), _finite(r.high)) for r in plateau.readings
+        estimates=tuple(
+            RecordedEstimate(one.name, _finite(one.level), _finite(one.low), _finite(one.high))
+            for one in step.estimates
         ),
     )  # fmt: skip
 
@@ -97,13 +99,13 @@ def _weakest(folder: Path) -> tuple[str, str]:
             rows = run.customers()
     except RecordError:
         return "", ""
-    slow = {step: found.quantile_us(0.95) or 0 for step, found in times.items() if found.n >= FEWEST_REQUESTS}
+    slow = {step: found.quantile_us(0.95) or 0 for step, found in times.items() if found.n >= MIN_REQUESTS}
     served: dict[str, list[int]] = {}
     for row in rows:
         if row.outcome != "dropped":
             counts = served.setdefault(row.channel, [0, 0])
             counts[0] += row.n if row.outcome == "served" else 0
             counts[1] += row.n
-    shares = {channel: k / n for channel, (k, n) in served.items() if n >= FEWEST_REQUESTS}
+    shares = {channel: k / n for channel, (k, n) in served.items() if n >= MIN_REQUESTS}
     channel = min(shares, key=lambda name: shares[name], default="")
     return max(slow, key=lambda step: slow[step], default=""), channel if shares.get(channel, 1.0) < 1 else ""

@@ -1,4 +1,4 @@
-"""Where a rising level crosses its bound: a line through noisy readings, and the interval of its root.
+"""The rate at which a rising level reaches its bound: a line fitted to noisy estimates, with an interval.
 
     level_i = b (rate_i / r - 1) + e_i,      r the crossing, b > 0 the elasticity
     Q(r) = min over b of  sum 2 (exp(e_i) - 1 - e_i) / v_i + (ln b - ln b0)^2 / s^2
@@ -40,7 +40,7 @@ Floats = NDArray[np.float64]
 WINDOW = 12.0  # times the allowed level, either way
 _USUAL, _SIGMA = 12.0, 1.25  # elasticity of queues at common thresholds, and its spread in logarithms
 _SERVICE_SHARE, _SIGMA_QUEUE = 0.85, 0.35
-_LEAST_SPARE = 0.01
+_MIN_SPARE = 0.01
 _CAUTION = 1.2  # errors read off a handful of clusters are too small by this much, where theory does not say
 _TOWARDS_EXPECTED = 1 / 3
 _ROOTS = np.exp(np.linspace(math.log(0.5), math.log(2.0), 555))  # of the mean rate, in steps of 0.25 %
@@ -49,7 +49,7 @@ _FARTHEST = 20.0  # beyond e^20 times what the line says, further makes no diffe
 
 
 @dataclass(frozen=True, slots=True)
-class DosePoint:
+class RatePoint:
     """The level at one rate, its standard error with its degrees of freedom, and the seconds it rests on."""
 
     rate_per_s: float
@@ -78,7 +78,7 @@ class QueuePrior:
         """Centre of the prior, ln b, at each possible crossing."""
         if self.saturation_per_s is None or self.limit_ratio is None:
             return np.full(roots_per_s.shape, math.log(_USUAL))
-        spare = np.maximum(self.saturation_per_s / roots_per_s - 1, _LEAST_SPARE)
+        spare = np.maximum(self.saturation_per_s / roots_per_s - 1, _MIN_SPARE)
         return np.asarray(np.log(_SERVICE_SHARE * -math.log(self.limit_ratio) / spare))
 
     def sigma(self, roots_per_s: Floats) -> Floats:
@@ -89,7 +89,7 @@ class QueuePrior:
         if self.saturation_per_s is None or self.limit_ratio is None:
             return np.full(roots_per_s.shape, _SIGMA)
         full = self.saturation_per_s / roots_per_s
-        spare = self.saturation_error_ratio * full / np.maximum(full - 1, _LEAST_SPARE)
+        spare = self.saturation_error_ratio * full / np.maximum(full - 1, _MIN_SPARE)
         return np.asarray(np.minimum(np.hypot(_SIGMA_QUEUE, spare), _SIGMA))
 
     def variance_s(self, rate_per_s: float) -> float | None:
@@ -105,7 +105,7 @@ class QueuePrior:
         """
         if self.saturation_per_s is None or self.limit_ratio is None or not self.bound_s:
             return None
-        spare = max(1 - rate_per_s / self.saturation_per_s, _LEAST_SPARE)
+        spare = max(1 - rate_per_s / self.saturation_per_s, _MIN_SPARE)
         return 2 * self.bound_s / (spare * self.limit_ratio * -math.log(self.limit_ratio))
 
 
@@ -135,7 +135,7 @@ class Crossing:
         return (self.high - self.low) / (2 * self.rate_per_s)
 
 
-def find_crossing(points: Sequence[DosePoint], known: QueuePrior) -> Crossing | None:
+def find_crossing(points: Sequence[RatePoint], known: QueuePrior) -> Crossing | None:
     """The crossing of the rising line through the points; None with less than two rates."""
     from scipy.special import fdtrc, stdtrit
 
@@ -177,7 +177,7 @@ class _Grid:
     prior: Floats
 
     @classmethod
-    def of(cls, points: Sequence[DosePoint], weight: Floats, known: QueuePrior) -> _Grid:
+    def of(cls, points: Sequence[RatePoint], weight: Floats, known: QueuePrior) -> _Grid:
         """All of `_SLOPES` (rows) and `_ROOTS` (columns)."""
         level = np.array([point.level for point in points])
         rate = np.array([point.rate_per_s for point in points])
@@ -191,7 +191,7 @@ class _Grid:
         return cls(middle, misfit, prior)
 
 
-def _pooled_variance(points: Sequence[DosePoint], known: QueuePrior) -> Floats:
+def _pooled_variance(points: Sequence[RatePoint], known: QueuePrior) -> Floats:
     """Each reading's variance: what a second is worth on average over all of them, by its seconds.
 
     A rate's own scatter is no weight for it. A stretch without a cluster of slow requests shows a low level

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from doorbuster.cli.capacity_answer import demand_interval
+from doorbuster.capacity.summary import demand_interval
 from doorbuster.scenario import read_scenario
 
 TEXT = """

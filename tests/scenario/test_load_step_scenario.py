@@ -1,11 +1,11 @@
-"""A plateau is the same scenario with other customers, as a text that reads back."""
+"""A load step is the same scenario with other customers, as a text that reads back."""
 
 from __future__ import annotations
 
 import pytest
 import yaml
 
-from doorbuster.capacity.plateau_scenario import Level, plateau_text, seats_text
+from doorbuster.capacity.load_step_scenario import RateLevel, concurrency_text, load_step_text
 from doorbuster.scenario import load_scenario, phases, read_scenario
 
 
@@ -16,10 +16,10 @@ def without_demand(scenario):
     }
 
 
-def test_a_plateau_keeps_everything_but_demand_merchants_target_and_seed(shipped_folder):
+def test_a_load_step_keeps_everything_but_demand_merchants_target_and_seed(shipped_folder):
     for path in shipped_folder.glob("*.yaml"):
         whole = load_scenario(path)
-        text = plateau_text(whole, [Level(12.5, 40.0)], url="http://127.0.0.1:8080", seed=7)
+        text = load_step_text(whole, [RateLevel(12.5, 40.0)], url="http://127.0.0.1:8080", seed=7)
         made = read_scenario(text)
         assert without_demand(made) == without_demand(whole)
         assert (made.safety, made.drain_s) == (whole.safety, whole.drain_s)
@@ -31,8 +31,11 @@ def test_a_plateau_keeps_everything_but_demand_merchants_target_and_seed(shipped
 
 
 def test_an_overload_comes_first(sound_text):
-    text = plateau_text(
-        read_scenario(sound_text), [Level(40.0, 5.0), Level(10.0, 20.0)], url="http://127.0.0.1:1", seed=1
+    text = load_step_text(
+        read_scenario(sound_text),
+        [RateLevel(40.0, 5.0), RateLevel(10.0, 20.0)],
+        url="http://127.0.0.1:1",
+        seed=1,
     )
     curve = read_scenario(text).demand.rate_curve
     assert curve.at_per_s([2.0, 10.0]).tolist() == pytest.approx([40.0, 10.0])
@@ -43,13 +46,13 @@ def test_promises_about_phases_and_sections_do_not_come_along(scenario_with):
         5,
         "thresholds: {'can_browse{phase:peak}': 'rate>=99%', latency.apdex: 'value>0.9', served: 'rate>=9%'}",
     )
-    text = plateau_text(scenario, [Level(1.0, 5.0)], url="http://127.0.0.1:1", seed=1)
+    text = load_step_text(scenario, [RateLevel(1.0, 5.0)], url="http://127.0.0.1:1", seed=1)
     assert [str(threshold) for threshold in read_scenario(text).thresholds] == ["served: rate>=9%"]
 
 
 def test_a_sweep_brings_nobody_but_the_customers_of_one_channel_in_a_loop(shipped_folder):
     whole = load_scenario(shipped_folder / "smoke.yaml")
-    text = seats_text(whole, "web", 8, for_s=12.0, url="http://127.0.0.1:8080", seed=7)
+    text = concurrency_text(whole, "web", 8, for_s=12.0, url="http://127.0.0.1:8080", seed=7)
     made = read_scenario(text)
     assert list(made.channels) == ["web"]
     assert made.channels["web"].seats == 8
@@ -58,13 +61,15 @@ def test_a_sweep_brings_nobody_but_the_customers_of_one_channel_in_a_loop(shippe
     assert (made.demand.duration_s, made.seed, made.thresholds) == (12.0, 7, ())
 
 
-def test_what_an_answer_must_contain_is_asked_on_a_plateau_too(sound_text):
+def test_what_an_answer_must_contain_is_asked_on_a_load_step_too(sound_text):
     scenario = read_scenario(sound_text)
     document = yaml.safe_load(sound_text)
     document["target"]["rules"] = [{"step": "product", "contains": "Add to basket"}]
     ruled = read_scenario(yaml.safe_dump(document))
     for text in (
-        plateau_text(ruled, [Level(10.0, 20.0)], url="http://127.0.0.1:1", seed=1),
-        seats_text(ruled, next(iter(scenario.channels)), 2, for_s=5.0, url="http://127.0.0.1:1", seed=1),
+        load_step_text(ruled, [RateLevel(10.0, 20.0)], url="http://127.0.0.1:1", seed=1),
+        concurrency_text(
+            ruled, next(iter(scenario.channels)), 2, for_s=5.0, url="http://127.0.0.1:1", seed=1
+        ),
     ):
         assert read_scenario(text).target.content_rules == ruled.target.content_rules

@@ -1,7 +1,7 @@
-"""A scenario's customers at a constant rate: what a capacity search sends, as the text of a scenario.
+"""Scenarios for load steps: a scenario's customers at a constant rate or concurrency, as YAML text.
 
-Everything but demand, target, seed and thresholds stays as it was written. A text, because a run records the
-text of its scenario, and its workers read it: what was run can then be read, and run again.
+Everything but demand, target, seed and thresholds is kept. The result is a text because a run records the
+text of its scenario and its workers read it, so every load step can be inspected and run again.
 """
 
 from __future__ import annotations
@@ -17,22 +17,20 @@ from doorbuster.scenario.parsing.document import read_document
 from doorbuster.scenario.thresholds.language import parse_metric_selector
 
 
-class Level(NamedTuple):
-    """A rate of customers, held for some seconds."""
+class RateLevel(NamedTuple):
+    """A constant arrival rate and its duration."""
 
     rate_per_s: float
     for_s: float
 
 
-def plateau_text(scenario: Scenario, levels: Sequence[Level], *, url: str, seed: int) -> str:
-    """The YAML text of `scenario` with customers at these levels, one after the other, against `url`.
+def load_step_text(scenario: Scenario, levels: Sequence[RateLevel], *, url: str, seed: int) -> str:
+    """The YAML text of `scenario` at these rates, one after the other, against `url`.
 
-    A rate is that of all open channels together; a channel with a demand of its own keeps the part in it that
-    it has at the busiest moment of the scenario.
+    A rate covers all open channels together; a channel with its own demand keeps its share of the scenario's
+    peak. All channels visit the shop at `url`, whatever their merchant.
 
-    All channels visit the one shop at `url`, whichever merchant's they would.
-
-    Thresholds on a phase or on a section are left out: a plateau has no phases, sections judge whole runs.
+    Thresholds on a phase or a section are left out: a load step has no phases, and sections cover whole runs.
     """
     document: Any = read_document(scenario.source_text, "scenario").data
     peak = max(level.rate_per_s for level in levels)
@@ -61,9 +59,9 @@ def plateau_text(scenario: Scenario, levels: Sequence[Level], *, url: str, seed:
 
 
 def same_customers(text: str, other: str) -> bool:
-    """Whether two plateaus send the same customers, with the same promises to keep.
+    """Whether two load steps have the same customers and thresholds.
 
-    Shop, rate, seed and the words about it may differ.
+    Shop, rate, seed, title and story may differ.
     """
     return _customers(text) == _customers(other)
 
@@ -79,7 +77,7 @@ def _customers(text: str) -> dict[str, Any]:
 
 
 def _target(written: dict[str, Any], scenario: Scenario, url: str) -> dict[str, Any]:
-    """The shop at `url`; what an answer must contain stays as it was written."""
+    """The shop at `url` with the content rules of the original target."""
     rules = {"rules": written["rules"]} if "rules" in written else {}
     return {"storefront": scenario.target.storefront, "url": url, **rules}
 
@@ -89,11 +87,13 @@ def _stays(key: str) -> bool:
     return "." not in subject.metric and all(tag.name != "phase" for tag in subject.tags)
 
 
-def seats_text(scenario: Scenario, channel: str, seats: int, *, for_s: float, url: str, seed: int) -> str:
-    """The YAML text of `scenario` with nobody but so many customers of one channel, in a loop.
+def concurrency_text(
+    scenario: Scenario, channel: str, seats: int, *, for_s: float, url: str, seed: int
+) -> str:
+    """The YAML text of `scenario` with a fixed number of concurrent customers of one channel.
 
-    An open channel is made a closed one: who has left comes again at once. Thresholds are left out: a sweep
-    judges nothing.
+    An open channel becomes a closed one: each customer who leaves is replaced at once. Thresholds are left
+    out because a sweep has no verdict.
     """
     document: Any = dict(read_document(scenario.source_text, "scenario").data)
     kept = {

@@ -1,0 +1,169 @@
+"""The result files of `doorbuster capacity` and `doorbuster scale`: `capacity.json` and `scaling.json`.
+
+- A search folder holds `capacity.json`, one folder per load step, and a copy of the run at the highest rate
+  that passed, so that it is a run folder too.
+- `scaling.json` stands next to the runs of a concurrency sweep, or in the folder of `doorbuster scale`.
+- A run file finds its result file in its own folder or in the parent folder.
+- Both files are rewritten after every load step, so Ctrl-C loses nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from doorbuster.errors import RecordError
+from doorbuster.records.result_file import find_result, read_result, write_result
+
+SEARCH_FILE = "capacity.json"
+SEARCH_SCHEMA = "doorbuster.capacity/1"
+SCALING_FILE = "scaling.json"
+SCALING_SCHEMA = "doorbuster.scaling/1"
+ScalingKind = Literal["sweep", "sizes"]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEstimate:
+    """A threshold at one load step: ln(observed / allowed) with its 95 % interval; None is unknown."""
+
+    name: str
+    level: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedLoadStep:
+    """One load step: its parameters, its result and the folder of its run."""
+
+    kind: str
+    rate_per_s: float
+    warmup_s: float
+    hold_s: float
+    seconds: int
+    status: str
+    why: str
+    growing: bool
+    completed_per_s: float
+    elapsed_s: float
+    run: str
+    estimates: tuple[RecordedEstimate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The whole search. Rates in customers per second; `…_per_customer` is the mean over all customers."""
+
+    scenario: str
+    title: str
+    sentence: str
+    rate_per_s: float | None
+    low: float | None
+    high: float | None
+    at_least: bool
+    binding: str
+    method: str
+    recovered: bool | None
+    flags: tuple[str, ...]
+    elapsed_s: float
+    finished: bool
+    demand_per_s: float
+    requests_per_customer: float | None = None
+    orders_per_customer: float | None = None
+    breaks_at_step: str = ""
+    breaks_at_channel: str = ""
+    demand_low_per_s: float | None = None
+    demand_high_per_s: float | None = None
+    size: float | None = None  # workers of the embedded shop, where the scenario says so
+    load_steps: tuple[RecordedLoadStep, ...] = field(default=())
+
+    def write(self, folder: Path) -> None:
+        """Write the file into `folder`, replacing an earlier one."""
+        write_result(folder / SEARCH_FILE, SEARCH_SCHEMA, asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingPoint:
+    """The throughput at one concurrency level or size.
+
+    `per_s`: requests answered per second (sweep) or the capacity in customers per second (sizes), `low` and
+    `high` its 95 % interval where known. `response_s`: mean response time of a sweep. `source`: the folder of
+    the run or of the search.
+    """
+
+    n: float
+    per_s: float
+    low: float | None
+    high: float | None
+    response_s: float | None
+    seconds: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingResult:
+    """All points of a curve. `channel`: whose concurrency was varied. Demand: of the scenario, per second."""
+
+    kind: ScalingKind
+    title: str
+    channel: str
+    finished: bool
+    demand_per_s: float | None = None
+    demand_low_per_s: float | None = None
+    demand_high_per_s: float | None = None
+    points: tuple[ScalingPoint, ...] = field(default=())
+
+    def write(self, folder: Path) -> None:
+        """Write the file into `folder`, replacing an earlier one."""
+        write_result(folder / SCALING_FILE, SCALING_SCHEMA, asdict(self))
+
+
+def find_search(run_file: Path) -> SearchResult | None:
+    """The search that a run belongs to; None for any other run.
+
+    Raises: RecordError when the file exists but cannot be read.
+    """
+    file = find_result(run_file, SEARCH_FILE)
+    return None if file is None else _read_search(file)
+
+
+def find_scaling(run_file: Path) -> ScalingResult | None:
+    """The curve that a run belongs to; None for any other run.
+
+    Raises: RecordError when the file exists but cannot be read.
+    """
+    file = find_result(run_file, SCALING_FILE)
+    return None if file is None else _read_scaling(file)
+
+
+def is_whole_search(run_file: Path) -> bool:
+    """Whether a run represents its search: it lies in the search folder, not in that of a load step.
+
+    In the folder of `doorbuster scale` it represents the curve over several searches instead.
+    """
+    folder = run_file.parent
+    return (folder / SEARCH_FILE).is_file() and not (folder / SCALING_FILE).is_file()
+
+
+def _read_search(file: Path) -> SearchResult:
+    try:
+        found = read_result(file, SEARCH_SCHEMA)
+        steps = tuple(
+            RecordedLoadStep(
+                **{**step, "estimates": tuple(RecordedEstimate(**estimate) for estimate in step["estimates"])}
+            )
+            for step in found.pop("load_steps")
+        )
+        return SearchResult(**{**found, "flags": tuple(found["flags"]), "load_steps": steps})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RecordError(f"{file}: cannot read the result of the search: {error}") from error
+
+
+def _read_scaling(file: Path) -> ScalingResult:
+    try:
+        found = read_result(file, SCALING_SCHEMA)
+        points = tuple(ScalingPoint(**point) for point in found.pop("points"))
+        return ScalingResult(**found, points=points)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RecordError(f"{file}: cannot read the result of the sweep: {error}") from error
