@@ -2,7 +2,7 @@
 
     python analysis/scalability.py reports/<sweep>
 
-Reads what `doorbuster capacity SCENARIO --sweep 1,2,4,...` or `doorbuster scale SIZE=RESULT...` found
+Reads what `doorbuster capacity SCENARIO --concurrency 1,2,4,...` or `doorbuster scale SIZE=RESULT...` found
 (scaling.json). Three laws are held against each other: linear, Amdahl's (contention), and the Universal
 Scalability Law (contention and coherency), which alone has a peak. A sweep is fitted both ways: unweighted
 fits all but ignore small loads, relative ones do not.
@@ -48,7 +48,7 @@ def analyse(run: Run) -> Section:
         meaning = {"peak_n": Metric(None, "", meaning="size at which throughput peaks")}
         return Section(
             name="scalability", question=QUESTION["sweep"], metrics=meaning, silent=True,
-            sentence="This run is no part of a sweep; `doorbuster capacity --sweep 1,2,4,8` makes one.",
+            sentence="This run is no part of a sweep; `doorbuster capacity --concurrency 1,2,4,8` makes one.",
         )  # fmt: skip
     fits = _fits(found)
     chosen = fits.get("relative" if found.kind == "sizes" else "absolute")

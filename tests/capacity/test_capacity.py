@@ -369,7 +369,7 @@ def test_without_a_load_step_long_enough_to_be_sure_no_interval_is_claimed():
     assert (found.low, found.high) == (None, None)
     assert found.sentence.startswith("Capacity may be near ")
     assert "wide" not in found.flags  # there is no interval to be wide
-    assert "no rate was held long enough for an interval" in found.sentence
+    assert "no step was long enough for an interval" in found.sentence
 
 
 @pytest.mark.parametrize("budget_s", [85.0, 105.0, 140.0])
