@@ -21,6 +21,7 @@ import numpy as np
 
 from doorbuster.errors import ScenarioError
 from doorbuster.records.batch import CustomerCount
+from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
 from doorbuster.report.section import Cell, Chart, Column, Metric, Section, Series, Table, Unit, main
 from doorbuster.scenario import (
@@ -187,12 +188,12 @@ def _funnel(run: Run, scenario: Scenario, customers: Sequence[CustomerCount]) ->
     got = {part: counts.get(part, np.zeros(blocks, np.int64)).astype(float) for part in FUNNEL}
     came = np.zeros(blocks)
     for row in customers:
-        if row.channel in lanes and row.outcome != "dropped" and row.second // width_s < blocks:
+        if row.channel in lanes and row.outcome != Outcome.DROPPED and row.second // width_s < blocks:
             came[row.second // width_s] += row.n
     mean = visits(scenario)
     asked = {part: sum(mean.get(step, 0.0) for step in steps) for part, steps in FUNNEL.items()}
-    everyone = [row for row in customers if row.channel in lanes and row.outcome != "dropped"]
-    left = sum(row.n for row in everyone if row.outcome != "served")
+    everyone = [row for row in customers if row.channel in lanes and row.outcome != Outcome.DROPPED]
+    left = sum(row.n for row in everyone if row.outcome != Outcome.SERVED)
     share = left / sum(row.n for row in everyone) if everyone else 0.0
     excused = f"{format_ratio(share)} of the customers left early" if share > MANY_LEFT_RATIO else ""
     again = sum(int(n.sum()) for (_, name), n in run.counters().items() if name in ("retries", "reloads"))

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from doorbuster.records.histogram import Histogram, highest_us
+from doorbuster.records.outcome import RequestOutcome
 from doorbuster.records.reader import Run
 from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table, bucket_s, main
 from doorbuster.stats.quantile import minimum_n
@@ -58,14 +59,15 @@ def analyse(run: Run) -> Section:
 
 
 def _merged(by_end: Mapping[tuple[str, int], Histogram], at: int) -> Histogram:
-    parts = [by_end[end, at] for end in ("ok", "abandoned") if (end, at) in by_end]
+    parts = [by_end[end, at] for end in (RequestOutcome.OK, RequestOutcome.ABANDONED) if (end, at) in by_end]
     return Histogram.empty().merge(*parts)
 
 
 def _errors(run: Run, width_s: int) -> dict[str, tuple[int, ...]]:
     """Requests that failed or were given up, by cause and window; the most frequent first."""
     counts = run.request_counts(
-        lambda series: None if series.outcome == "ok" else series.cause or series.outcome, width_s
+        lambda series: None if series.succeeded else series.cause or series.outcome,
+        width_s,
     )
     return {
         cause: tuple(counts[cause].tolist())
@@ -220,7 +222,7 @@ def _scatter(run: Run, length_s: int) -> tuple[Chart, ...]:
     by_end = run.histograms_by(lambda series: series.outcome, "response", width_s)
     points = []
     for at in range(-(-length_s // width_s)):
-        answered, timed = by_end.get(("ok", at), Histogram.empty()), _merged(by_end, at)
+        answered, timed = by_end.get((RequestOutcome.OK, at), Histogram.empty()), _merged(by_end, at)
         if timed.n >= minimum_n(0.95):
             points.append((answered.n / width_s, timed.quantile_us(0.5), timed.quantile_us(0.95)))
     if len(points) < 3:

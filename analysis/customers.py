@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from doorbuster.records.batch import CustomerCount
+from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
 from doorbuster.report import section as report
 from doorbuster.report.section import Chart, Column, Metric, Role, Section, Series, Table
@@ -24,11 +25,11 @@ from doorbuster.stats.proportion import clopper_pearson, in_time_blocks, timed_p
 from doorbuster.units import format_count, format_money, format_ratio
 
 OUTCOMES: tuple[Role, ...] = ("served", "abandoned", "turned_away", "queued_out", "dropped")
-WORDS = {
-    "served": "served", "abandoned": "abandoned (too slow)", "turned_away": "turned away",
-    "queued_out": "queued out", "dropped": "dropped by us",
-}  # fmt: skip
-WHY_LEFT = {"abandoned": "because it was too slow", "queued_out": "because the queue was too long"}
+WORDS: dict[str, str] = {outcome: outcome.label for outcome in Outcome}
+WHY_LEFT = {
+    Outcome.ABANDONED: "because it was too slow",
+    Outcome.QUEUED_OUT: "because the queue was too long",
+}
 BROKEN_BELOW = 0.95
 ORDERS_PER_WINDOW = 10
 FEWEST_ORDERS = 20  # below this, a run cannot show an outage
@@ -258,7 +259,7 @@ def _fix_first(rows: Rows) -> str:
 def _leavers(rows: Rows, chosen: Callable[[CustomerCount], bool]) -> Counter[tuple[str, str, str]]:
     counts = Counter[tuple[str, str, str]]()
     for row in rows:
-        if row.outcome not in ("served", "dropped") and chosen(row):
+        if row.outcome not in (Outcome.SERVED, Outcome.DROPPED) and chosen(row):
             counts[row.step, row.cause, row.outcome] += row.n
     return counts
 
@@ -274,7 +275,7 @@ def _outcomes_over_time(course: Course) -> Chart:
         per_second = tuple(counts[outcome, bucket] / width_s for bucket in buckets)
         if any(per_second):
             series.append(Series(WORDS[outcome], per_second, outcome))
-    served = sum(counts["served", bucket] for bucket in buckets)
+    served = sum(counts[Outcome.SERVED, bucket] for bucket in buckets)
     share = format_ratio(served / counts.total()) if counts else "none"
     rest = "; the rest left as shown" if served < counts.total() else ""
     return Chart(
@@ -331,7 +332,7 @@ def _outcomes_by_channel(rows: Rows) -> Chart:
             series.append(Series(WORDS[outcome], shares, outcome))
     title = "Outcomes by channel"
     if len(channels) > 1:
-        served = {channel: counts[channel, "served"] / totals[channel] for channel in channels}
+        served = {channel: counts[channel, Outcome.SERVED] / totals[channel] for channel in channels}
         worst = min(channels, key=lambda channel: served[channel])
         title = f"The {worst} channel served the smallest share of its customers"
         if len(set(served.values())) == 1:
@@ -357,7 +358,7 @@ def _leaving_table(rows: Rows) -> tuple[Table, ...]:
     counts = _leavers(rows, lambda _: True)
     if not counts:
         return ()
-    everyone = sum(row.n for row in rows if row.outcome != "dropped")
+    everyone = sum(row.n for row in rows if row.outcome != Outcome.DROPPED)
     wanted = _leavers(rows, lambda row: row.order == 0)
     lines = []
     for (step, cause, outcome), n in counts.most_common(25):

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from doorbuster.errors import ScenarioError
 from doorbuster.records.batch import CustomerCount
 from doorbuster.records.histogram import Histogram
+from doorbuster.records.outcome import Outcome, RequestOutcome
 from doorbuster.records.reader import Run
 from doorbuster.report.section import (
     Cell,
@@ -171,17 +172,20 @@ def _fared(
     found: Found, customers: Sequence[CustomerCount], name: str, buckets: NDArray[np.intp], width_s: int
 ) -> Fared:
     stretches = [
-        TimeBlock(found.get(((name, "ok"), at), _NOTHING), found.get(((name, "abandoned"), at), _NOTHING))
+        TimeBlock(
+            found.get(((name, RequestOutcome.OK), at), _NOTHING),
+            found.get(((name, RequestOutcome.ABANDONED), at), _NOTHING),
+        )
         for at in buckets.tolist()
     ]
     place = {at: index for index, at in enumerate(buckets.tolist())}
     served, came, ordered, wanted = np.zeros((4, buckets.size), np.int64)
     for row in customers:
         at = place.get(row.second // width_s)
-        if at is None or row.outcome == "dropped":
+        if at is None or row.outcome == Outcome.DROPPED:
             continue
         came[at] += row.n
-        served[at] += row.n if row.outcome == "served" else 0
+        served[at] += row.n if row.outcome == Outcome.SERVED else 0
         wanted[at] += row.n if row.order is not None else 0
         ordered[at] += row.n if row.order else 0
     median, p95 = latency_quantiles(stretches, (0.5, 0.95))
@@ -365,7 +369,7 @@ def _chart(run: Run, pairs: Sequence[Pair], peaking: Sequence[Clock]) -> tuple[C
         return ()
     width_s = bucket_s(run.recorded_s, most=60)
     found = run.histograms_by(
-        lambda series: series.channel if series.outcome == "ok" and series.channel in names else None,
+        lambda series: series.channel if series.succeeded and series.channel in names else None,
         "response", width_s,
     )  # fmt: skip
     windows = range(max((at for _, at in found), default=-1) + 1)

@@ -20,6 +20,7 @@ import numpy as np
 from doorbuster.errors import ScenarioError
 from doorbuster.records.batch import SeriesKey
 from doorbuster.records.histogram import Histogram
+from doorbuster.records.outcome import RequestOutcome
 from doorbuster.records.reader import Run
 from doorbuster.report.section import (
     Cell,
@@ -44,7 +45,7 @@ from doorbuster.units import format_count, format_duration, format_ratio
 
 PERCENTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
 DRAWN: dict[float, Role] = {0.5: "served", 0.95: "strong", 0.99: "turned_away"}  # over time, with its colour
-ENDS = ("ok", "failed", "abandoned")
+ENDS = tuple(RequestOutcome)
 EMPTY = Histogram.empty()
 
 
@@ -141,7 +142,7 @@ def _group(run: Run, buckets: range, members: Collection[SeriesKey]) -> Group:
     found = run.histograms_by(
         lambda series: ("", series.outcome) if series in members else None, "response", run.grain_s
     )
-    failed = sum(times.n for ((_, outcome), _), times in found.items() if outcome == "failed")
+    failed = sum(times.n for ((_, outcome), _), times in found.items() if outcome == RequestOutcome.FAILED)
     return Group(tuple(time_blocks_by(found, buckets).get("", ())), failed)
 
 
@@ -337,8 +338,8 @@ def _percentile_table(title: str, heading: str, groups: Iterable[tuple[str, Grou
 
 
 def _both_times_table(run: Run) -> Table:
-    response = run.histograms_by(lambda series: series.step if series.outcome == "ok" else None, "response")
-    service = run.histograms_by(lambda series: series.step if series.outcome == "ok" else None, "service")
+    response = run.histograms_by(lambda series: series.step if series.succeeded else None, "response")
+    service = run.histograms_by(lambda series: series.step if series.succeeded else None, "service")
     shown = (0.5, 0.95, 0.99)
     rows = []
     for step in sorted(response):
@@ -360,7 +361,7 @@ def _both_times_table(run: Run) -> Table:
 
 def _ends_table(run: Run) -> tuple[Table, ...]:
     found = run.histograms_by(
-        lambda series: None if series.outcome == "ok" else (series.outcome, series.step, series.cause)
+        lambda series: None if series.succeeded else (series.outcome, series.step, series.cause)
     )
     if not found:
         return ()

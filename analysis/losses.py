@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from doorbuster.records.batch import CustomerCount
+from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
 from doorbuster.records.side_metrics import CounterKey
 from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table, main
@@ -48,7 +49,7 @@ class Expected:
 
 def analyse(run: Run) -> Section:
     """The losses of a run."""
-    rows = [row for row in run.customers(run.grain_s) if row.outcome != "dropped"]
+    rows = [row for row in run.customers(run.grain_s) if row.outcome != Outcome.DROPPED]
     expected, worth = expect(rows), baskets(run)
     causes = blame(rows, worth)
     counters = run.counters()
@@ -84,7 +85,7 @@ def expect(rows: Sequence[CustomerCount]) -> Expected:
     served = _ordered(rows)
     left = Counter[tuple[str, str]]()
     for row in rows:
-        if row.outcome != "served" and row.order is None:
+        if row.outcome != Outcome.SERVED and row.order is None:
             left[row.channel, row.journey] += row.n
     value = low = high = float(known)
     for lane, n in left.items():
@@ -152,7 +153,7 @@ def _lost(rows: Sequence[CustomerCount]) -> Iterator[tuple[CustomerCount, Part]]
         share = shares.get((row.channel, row.journey))
         if row.order == 0:
             yield row, Part(row.channel, row.n, 0.0, 0.0)
-        elif row.order is None and row.outcome != "served" and share is not None and share.successes:
+        elif row.order is None and row.outcome != Outcome.SERVED and share is not None and share.successes:
             ratio, n = share.successes / share.n, row.n
             yield row, Part(row.channel, n * ratio, n * (ratio - share.low), n * (share.high - ratio))
 
@@ -187,7 +188,7 @@ def _ordered(rows: Sequence[CustomerCount]) -> dict[tuple[str, str], list[int]]:
     """Of the served ones of each channel and journey: how many ordered, and how many there were."""
     served: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     for row in rows:
-        if row.outcome == "served":
+        if row.outcome == Outcome.SERVED:
             served[row.channel, row.journey][0] += row.n if row.order == 1 else 0
             served[row.channel, row.journey][1] += row.n
     return served
@@ -221,7 +222,7 @@ def _funnel_chart(rows: Sequence[CustomerCount]) -> tuple[Chart, ...]:
         sum(row.n for row in rows if row.order is not None),
     )
     got = (
-        sum(row.n for row in rows if row.outcome == "served"),
+        sum(row.n for row in rows if row.outcome == Outcome.SERVED),
         sum(row.n for row in rows if row.browse == 1),
         sum(row.n for row in rows if row.order == 1),
     )

@@ -89,7 +89,7 @@ def analyse(run: Run) -> Section:
 
 def _steps(run: Run, parts: StepTimings) -> list[Step]:
     by_kind = {
-        kind: run.histograms_by(lambda series: series.step if series.outcome == "ok" else None, kind)
+        kind: run.histograms_by(lambda series: series.step if series.succeeded else None, kind)
         for kind in ("response", "service", "first_byte")
     }
     connects = _by_step(parts.connect)
@@ -114,7 +114,7 @@ def _by_step(found: Mapping[SeriesKey, V]) -> defaultdict[str, list[V]]:
     """What answered requests have, by step."""
     grouped: defaultdict[str, list[V]] = defaultdict(list)
     for series, value in found.items():
-        if series.outcome == "ok":
+        if series.succeeded:
             grouped[series.step].append(value)
     return grouped
 
@@ -252,7 +252,7 @@ def _percentile(
 def _percentile_table(run: Run, parts: StepTimings) -> tuple[Table, ...]:
     """Parts whose times were recorded one by one; of the others there are only means."""
     opened, later = _by_step(parts.connect_times), _by_step(parts.subsequent)
-    first = run.histograms_by(lambda series: series.step if series.outcome == "ok" else None, "first_byte")
+    first = run.histograms_by(lambda series: series.step if series.succeeded else None, "first_byte")
     rows: list[tuple[Cell, ...]] = []
     for step, waited in sorted(first.items()):
         for part, times in (

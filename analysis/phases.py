@@ -17,6 +17,7 @@ import numpy as np
 
 from doorbuster.errors import ScenarioError
 from doorbuster.records.batch import CustomerCount
+from doorbuster.records.outcome import Outcome, RequestOutcome
 from doorbuster.records.reader import Run
 from doorbuster.report.section import (
     Cell,
@@ -106,8 +107,8 @@ def _phase_rows(run: Run) -> list[PhaseRow]:
 
 def goodput(rows: Sequence[CustomerCount]) -> Share:
     """Customers who got what they came for, of those who were in the shop."""
-    came = [row for row in rows if row.outcome != "dropped"]
-    return Share(sum(row.n for row in came if row.outcome == "served"), sum(row.n for row in came))
+    came = [row for row in rows if row.outcome != Outcome.DROPPED]
+    return Share(sum(row.n for row in came if row.outcome == Outcome.SERVED), sum(row.n for row in came))
 
 
 def _ordered(rows: Sequence[CustomerCount]) -> Share:
@@ -311,8 +312,7 @@ def _kept(run: Run, threshold: Threshold) -> Share:
     found = run.histograms_by(
         lambda series: (
             series.outcome
-            if series.outcome != "failed"
-            and all(getattr(series, name) == value for name, value in tags.items())
+            if series.has_latency and all(getattr(series, name) == value for name, value in tags.items())
             else None
         ),
         "response",
@@ -321,7 +321,7 @@ def _kept(run: Run, threshold: Threshold) -> Share:
     room = 1 - (threshold.percentile or 0.0) / 100
     kept = judged = 0
     for at in {at for _, at in found}:
-        answered, given_up = found.get(("ok", at)), found.get(("abandoned", at))
+        answered, given_up = found.get((RequestOutcome.OK, at)), found.get((RequestOutcome.ABANDONED, at))
         n = (answered.n if answered else 0) + (given_up.n if given_up else 0)
         slow = (answered.count_above(round(threshold.bound * 1e3)) if answered else 0) + (
             given_up.n if given_up else 0

@@ -59,7 +59,7 @@ def analyse(run: Run) -> Section:
 
 def _steps(run: Run, parts: StepTimings) -> list[Step]:
     """Those of which the shop said anything, the slowest first."""
-    answered = run.histograms_by(lambda series: series.step if series.outcome == "ok" else None)
+    answered = run.histograms_by(lambda series: series.step if series.succeeded else None)
     said, sampled = _said(parts)
     steps = [
         Step(name or "unnamed", found.n, (found.mean_us or 0.0) / 1e3, said[name], sampled[name])
@@ -75,7 +75,7 @@ def _said(parts: StepTimings) -> tuple[dict[str, dict[str, float]], Counter[str]
     told: defaultdict[tuple[str, str, str], defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
     read: defaultdict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
     for (series, entry, _), times in parts.server.items():
-        if series.outcome == "ok":
+        if series.succeeded:
             lane = (series.step, series.channel, series.journey)
             told[lane][entry] += times.steps
             read[lane][entry] += times.sampled
@@ -97,7 +97,7 @@ def _cache(parts: StepTimings) -> dict[str, Counter[str]]:
     for (series, _, description), times in parts.server.items():
         word = description.upper()
         kind = next((kind for kind in ("HIT", "MISS") if word.startswith(kind)), None)
-        if kind is not None and series.outcome == "ok":
+        if kind is not None and series.succeeded:
             found[series.step][kind] += times.sampled
     return dict(found)
 
@@ -180,10 +180,10 @@ def _server_table(parts: StepTimings) -> tuple[Table, ...]:
     merged: defaultdict[tuple[str, str], list[float]] = defaultdict(lambda: [0, 0.0, 0.0])
     times_of: defaultdict[tuple[str, str], tuple[tuple[Histogram, float], ...]] = defaultdict(tuple)
     for (series, entry, _), sample in parts.server_times.items():
-        if series.outcome == "ok":
+        if series.succeeded:
             times_of[series.step, entry] += sample.minutes
     for (series, entry, description), times in parts.server.items():
-        if series.outcome == "ok" and not description:
+        if series.succeeded and not description:
             sums = merged[series.step, entry]
             for place, value in enumerate(times):
                 sums[place] += value

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from doorbuster.records.batch import CustomerCount
+from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
 from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table, main
 from doorbuster.units import format_count, format_ratio
@@ -45,10 +46,10 @@ def analyse(run: Run) -> Section:
 
 
 def _steps(run: Run, customers: Sequence[CustomerCount]) -> list[Step]:
-    answered = run.request_counts(lambda series: series.step if series.outcome == "ok" else None, run.grain_s)
+    answered = run.request_counts(lambda series: series.step if series.succeeded else None, run.grain_s)
     lost, orders = Counter[str](), Counter[str]()
     for row in customers:
-        if row.outcome not in ("served", "dropped"):
+        if row.outcome not in (Outcome.SERVED, Outcome.DROPPED):
             lost[row.step] += row.n
             orders[row.step] += row.n if row.order == 0 else 0
     return [
@@ -100,7 +101,7 @@ def _lost_chart(steps: Sequence[Step]) -> tuple[Chart, ...]:
 def _table(steps: Sequence[Step], customers: Sequence[CustomerCount]) -> tuple[Table, ...]:
     if not steps:
         return ()
-    everyone = sum(row.n for row in customers if row.outcome != "dropped")
+    everyone = sum(row.n for row in customers if row.outcome != Outcome.DROPPED)
     rows = tuple(
         (
             step.name or "unnamed", step.n, step.lost, step.lost / everyone if everyone else None,

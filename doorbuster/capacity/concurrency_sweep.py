@@ -125,11 +125,11 @@ def measure_point(run: Run, level: int, *, first: int, seconds: int) -> ScalingP
     from doorbuster.capacity.indicator import mean_error
     from doorbuster.capacity.result_file import ScalingPoint
 
-    answered = run.request_counts(lambda series: True if series.outcome == "ok" else None)
+    answered = run.request_counts(lambda series: True if series.succeeded else None)
     counts = np.zeros(seconds)
     found = answered[True][first : first + seconds] if answered else counts
     counts[: found.size] = found
-    times = run.histogram(match=lambda series: series.outcome == "ok", seconds=(first, first + seconds))
+    times = run.histogram(match=lambda series: series.succeeded, seconds=(first, first + seconds))
     per_s, (error, dof) = float(counts.mean()), mean_error(counts)
     half = float(stdtrit(dof, 0.975)) * error if math.isfinite(error) else None
     mean_s = None if times.mean_us is None else times.mean_us / 1e6

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from doorbuster.capacity.result_file import RecordedEstimate, RecordedLoadStep, SearchResult
 from doorbuster.errors import RecordError
+from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
 
 if TYPE_CHECKING:
@@ -83,7 +84,9 @@ def _mix(folder: Path) -> tuple[float | None, float | None]:
     """Requests and acknowledged orders per customer of an open channel."""
     with Run.open(folder) as run:
         open_channels = {name for name, series in run.arrivals().items() if series.planned.any()}
-        rows = [row for row in run.customers() if row.channel in open_channels and row.outcome != "dropped"]
+        rows = [
+            row for row in run.customers() if row.channel in open_channels and row.outcome != Outcome.DROPPED
+        ]
         came = sum(row.n for row in rows)
         asked = run.histogram(match=lambda series: series.channel in open_channels).n
     if not came:
@@ -95,16 +98,16 @@ def _weakest(folder: Path) -> tuple[str, str]:
     """The step with the longest 95th percentile and the channel that served the smallest share."""
     try:
         with Run.open(folder) as run:
-            times = run.histograms_by(lambda series: series.step if series.outcome != "failed" else None)
+            times = run.histograms_by(lambda series: series.step if series.has_latency else None)
             rows = run.customers()
     except RecordError:
         return "", ""
     slow = {step: found.quantile_us(0.95) or 0 for step, found in times.items() if found.n >= MIN_REQUESTS}
     served: dict[str, list[int]] = {}
     for row in rows:
-        if row.outcome != "dropped":
+        if row.outcome != Outcome.DROPPED:
             counts = served.setdefault(row.channel, [0, 0])
-            counts[0] += row.n if row.outcome == "served" else 0
+            counts[0] += row.n if row.outcome == Outcome.SERVED else 0
             counts[1] += row.n
     shares = {channel: k / n for channel, (k, n) in served.items() if n >= MIN_REQUESTS}
     channel = min(shares, key=lambda name: shares[name], default="")

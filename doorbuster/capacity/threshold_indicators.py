@@ -19,12 +19,15 @@ from doorbuster.capacity.indicator import Count, Indicator, Latencies, Ratio
 from doorbuster.gate.accumulate import AUDITED, KINDS, RunMetrics, Selector, customer_rate
 from doorbuster.gate.threshold_result import CounterTotal
 from doorbuster.records.histogram import middle_us
+from doorbuster.records.outcome import Outcome, RequestOutcome
 from doorbuster.records.reader import Run
 from doorbuster.scenario.thresholds.language import Threshold
 from doorbuster.scenario.thresholds.metrics import METRICS
 
 _MAX_RATIO = 1 - 1e-9
-_COUNT_FAILURES = frozenset(("http_req_failed", "can_browse", "can_order", "served", "turned_away"))
+_COUNT_FAILURES = frozenset(
+    ("http_req_failed", "can_browse", "can_order", Outcome.SERVED, Outcome.TURNED_AWAY)
+)
 
 
 def binding_thresholds(thresholds: Iterable[Threshold]) -> tuple[Threshold, ...]:
@@ -46,14 +49,14 @@ def indicators(
 def _binds(threshold: Threshold) -> bool:
     metric = METRICS.get(threshold.metric)
     upper = threshold.operator in ("<", "<=")
-    if metric is None or threshold.metric in ("lateness", "dropped"):
+    if metric is None or threshold.metric in ("lateness", Outcome.DROPPED):
         return False
     if any(tag.name == "phase" for tag in threshold.tags):
         return False
     if metric.kind == "trend":
         return upper and threshold.aggregation in ("p", "med", "avg", "max")
     if metric.kind == "rate":
-        good = threshold.metric in ("can_browse", "can_order", "served")
+        good = threshold.metric in ("can_browse", "can_order", Outcome.SERVED)
         return threshold.operator in (">", ">=") if good else upper
     return threshold.metric in (*AUDITED, "orders_refused") and threshold.operator in ("<", "<=", "==")
 
@@ -73,9 +76,9 @@ def _indicator(
 
 def _of_times(run: Run, threshold: Threshold, first: int, seconds: int, *, failures_late: bool) -> Indicator:
     select = Selector.of(threshold)
-    taken, late = set(select.timed_outcomes), {"abandoned"}
-    if failures_late and "ok" in taken:
-        late = {"abandoned", "failed"}
+    taken, late = set(select.timed_outcomes), {str(RequestOutcome.ABANDONED)}
+    if failures_late and RequestOutcome.OK in taken:
+        late = {str(RequestOutcome.ABANDONED), str(RequestOutcome.FAILED)}
         taken |= late
     found = run.histograms_by(
         lambda series: series.outcome if series.outcome in taken and select.matches_series(series) else None,
@@ -118,7 +121,7 @@ def _of_rate(measured: RunMetrics, threshold: Threshold, first: int, seconds: in
             counted = per_second[first : first + seconds]
             part[: counted.size] = counted
             n += part
-            k += part if outcome != "ok" else 0
+            k += part if outcome != RequestOutcome.OK else 0
     else:
         for row in measured.customers:
             if first <= row.second < first + seconds and select.matches_customer(row):

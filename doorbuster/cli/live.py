@@ -126,7 +126,7 @@ def _read(run: Run) -> Snapshot:
     balance = run.balance()
     customers = run.customers()
     now = run.recorded_s
-    recent = run.histogram(match=lambda series: series.outcome != "failed", seconds=(now - WINDOW_S, now))
+    recent = run.histogram(match=lambda series: series.has_latency, seconds=(now - WINDOW_S, now))
     counts = run.request_counts(lambda _: "all").get("all")
     health = [seconds[-1] for seconds in run.health().values() if seconds]
     return Snapshot(

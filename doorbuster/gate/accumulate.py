@@ -31,6 +31,7 @@ from doorbuster.gate.threshold_result import (
 from doorbuster.records.batch import CustomerCount, OrderAttempt, RequestSecond, SeriesKey
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.ledger import Audit, Ledger, audit
+from doorbuster.records.outcome import Outcome, RequestOutcome
 from doorbuster.records.reader import Kind, Run
 from doorbuster.scenario.planning.phases import Phase, Seconds, recorded_phases, seconds_of
 from doorbuster.scenario.thresholds.language import METRICS, Threshold
@@ -43,6 +44,10 @@ KINDS: dict[str, Kind] = {
     "service_time": "service",
 }
 Counts = NDArray[np.int64]
+_EXPECTED = {  # k6's tag expected_response
+    "true": (RequestOutcome.OK,),
+    "false": (RequestOutcome.FAILED, RequestOutcome.ABANDONED),
+}
 AUDITED = ("orders_lost", "orders_duplicated", "orders_unacknowledged", "oversold_units")
 
 
@@ -99,16 +104,14 @@ class Selector:
     @property
     def timed_outcomes(self) -> tuple[str, ...]:
         """Request outcomes whose times belong to a trend: k6's expected_response means ok."""
-        return {"true": ("ok",), "false": ("failed", "abandoned")}.get(
-            self.tags.get("expected_response", ""), ("ok", "abandoned")
+        return _EXPECTED.get(
+            self.tags.get("expected_response", ""), (RequestOutcome.OK, RequestOutcome.ABANDONED)
         )
 
     @property
     def counted_outcomes(self) -> tuple[str, ...]:
         """Request outcomes that are counted."""
-        return {"true": ("ok",), "false": ("failed", "abandoned")}.get(
-            self.tags.get("expected_response", ""), ("ok", "failed", "abandoned")
-        )
+        return _EXPECTED.get(self.tags.get("expected_response", ""), tuple(RequestOutcome))
 
 
 @dataclass
@@ -165,7 +168,7 @@ class RunMetrics:
         width_s = max(1, math.ceil((end - first) / MAX_TIME_BLOCKS))
         found = self.run.histograms_by(
             lambda series: (
-                ("abandoned" if series.outcome == "abandoned" else "answered")
+                ("abandoned" if series.outcome == RequestOutcome.ABANDONED else "answered")
                 if series.outcome in outcomes and select.matches_series(series)
                 else None
             ),
@@ -202,7 +205,7 @@ class RunMetrics:
             return NoData(self._nothing_matched(select))
         if metric == "http_reqs":
             return CounterTotal(total, total, self._length_s(select))
-        bad = all_of_them - per_second.get("ok", np.zeros(length, np.int64))
+        bad = all_of_them - per_second.get(RequestOutcome.OK, np.zeros(length, np.int64))
         by_second = zip(range(length), bad.tolist(), all_of_them.tolist(), strict=True)
         return RateCounts(int(bad.sum()), total, in_time_blocks(by_second))
 
@@ -274,10 +277,10 @@ def customer_rate(metric: str, rows: Iterable[CustomerCount]) -> RateCounts:
             counts, happened = row.browse is not None, row.browse == 1
         elif metric == "can_order":
             counts, happened = row.order is not None, row.order == 1
-        elif metric == "dropped":
-            counts, happened = True, row.outcome == "dropped"
+        elif metric == Outcome.DROPPED:
+            counts, happened = True, row.outcome == Outcome.DROPPED
         else:
-            counts, happened = row.outcome != "dropped", row.outcome == metric
+            counts, happened = row.outcome != Outcome.DROPPED, row.outcome == metric
         if counts:
             n += row.n
             k += row.n if happened else 0

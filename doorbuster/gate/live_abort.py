@@ -22,6 +22,7 @@ from doorbuster.gate.decide import decide
 from doorbuster.gate.threshold_result import CounterTotal, MetricData, NoData, RateCounts, TrendCounts
 from doorbuster.records.batch import Batch, HealthSecond, RequestSecond
 from doorbuster.records.histogram import BINS, Histogram, unpack
+from doorbuster.records.outcome import RequestOutcome
 from doorbuster.scenario import METRICS, AbortRule, Phase, Scenario, Threshold, phases
 from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.units import format_duration, format_ratio
@@ -141,7 +142,7 @@ class _Running:
             return
         for row in batch.requests:
             if row.series.outcome in self._select.timed_outcomes and self._select.matches_request(row):
-                totals = self._given_up if row.series.outcome == "abandoned" else self._answered
+                totals = self._given_up if row.series.outcome == RequestOutcome.ABANDONED else self._answered
                 _count(totals, _times(row, KINDS[self._threshold.metric]))
 
     def _add_counts(self, batch: Batch) -> None:
@@ -178,7 +179,7 @@ def rate_of(metric: str, batches: Iterable[Batch], select: Selector) -> RateCoun
         if row.series.outcome in outcomes and select.matches_request(row)
     ]
     total = sum(row.n for row in requests)
-    return RateCounts(total - sum(row.n for row in requests if row.series.outcome == "ok"), total)
+    return RateCounts(total - sum(row.n for row in requests if row.series.succeeded), total)
 
 
 def _times(row: RequestSecond, kind: str) -> bytes:

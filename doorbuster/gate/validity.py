@@ -25,6 +25,7 @@ from typing import Literal
 from doorbuster.gate.accumulate import AUDITED
 from doorbuster.gate.threshold_result import ThresholdResult
 from doorbuster.records.batch import HealthSecond
+from doorbuster.records.outcome import Cause, Outcome
 from doorbuster.records.reader import Run
 from doorbuster.scenario.thresholds.language import METRICS
 from doorbuster.stats.quantile import quantile_estimate
@@ -69,7 +70,7 @@ def explains(issue: ValidityIssue, result: ThresholdResult) -> bool:
             return True
         case "not_delivered" | "script":
             too_few = kind == "counter" and result.threshold.operator not in ("<", "<=")
-            return too_few or metric == "dropped"
+            return too_few or metric == Outcome.DROPPED
         case "records":
             if kind == "counter":
                 return result.threshold.operator not in ("<", "<=")
@@ -103,7 +104,7 @@ def _delivery(run: Run) -> list[ValidityIssue]:
         found += [
             ValidityIssue("script", f"a journey or the driver raised {_last_words(event.text)}")
             for event in run.events()
-            if event.kind == "script_exception"
+            if event.kind == Cause.SCRIPT_EXCEPTION
         ]
     if came != planned:
         found.append(
@@ -169,7 +170,7 @@ def _records(run: Run) -> list[ValidityIssue]:
     if missing:
         what = "have no outcome" if missing > 0 else "have more than one outcome"
         found.append(ValidityIssue("records", f"{format_count(abs(missing))} customers {what}", missing))
-    lost = [event for event in run.events() if event.kind == "worker_lost"]
+    lost = [event for event in run.events() if event.kind == Cause.WORKER_LOST]
     gaps = [report.worker for report in run.workers() if report.missing or not report.final]
     if lost:
         found += [

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from doorbuster.records.outcome import RequestOutcome
+
 
 class SeriesKey(NamedTuple):
     """Identifies a request histogram. `cause` is "" for ok, else one word such as "status_5xx"."""
@@ -18,6 +20,16 @@ class SeriesKey(NamedTuple):
     step: str
     outcome: str
     cause: str
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether its requests ended well."""
+        return self.outcome == RequestOutcome.OK
+
+    @property
+    def has_latency(self) -> bool:
+        """Whether latency quantiles include its requests; those of abandoned ones are lower bounds."""
+        return self.outcome != RequestOutcome.FAILED
 
 
 class RequestSecond(NamedTuple):

@@ -19,7 +19,12 @@ def tag_of(series: SeriesKey) -> str:
 
     Failures and successes never share a tag. White space and commas, which a log cannot hold, become "_".
     """
-    parts = (series.channel, series.journey, series.step, "" if series.outcome == "ok" else series.outcome)
+    parts = (
+        series.channel,
+        series.journey,
+        series.step,
+        "" if series.succeeded else series.outcome,
+    )
     name = ".".join(part for part in parts if part)
     return "".join("_" if letter == "," or letter.isspace() else letter for letter in name)
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doorbuster.records.histogram import BINS, Histogram, Ints, bin_index
+from doorbuster.records.outcome import RequestOutcome
 from doorbuster.stats.censored import CensoredEstimate, SurvivalCurve, censored_quantile, survival_curve
 from doorbuster.stats.design_effect import FEWEST_BLOCKS, planned_effective_n
 from doorbuster.stats.proportion import CONFIDENCE
@@ -179,10 +180,13 @@ def time_blocks_by(
     Args: buckets: which of them, in order; a bucket without requests is an empty time block. Failed requests
         are left out: they are neither answers nor patience.
     """
-    names = dict.fromkeys(name for (name, outcome), _ in found if outcome != "failed")
+    names = dict.fromkeys(name for (name, outcome), _ in found if outcome != RequestOutcome.FAILED)
     return {
         name: [
-            TimeBlock(found.get(((name, "ok"), at), _NOTHING), found.get(((name, "abandoned"), at), _NOTHING))
+            TimeBlock(
+                found.get(((name, RequestOutcome.OK), at), _NOTHING),
+                found.get(((name, RequestOutcome.ABANDONED), at), _NOTHING),
+            )
             for at in buckets
         ]
         for name in names

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from doorbuster.records.batch import ArrivalCount, Batch, CustomerCount
+from doorbuster.records.outcome import Cause, Outcome
 from doorbuster.scenario import Schedule
 
 SILENCE_LIMIT_S = 5.0  # five reports missed in a row
@@ -124,7 +125,7 @@ class Roster:
                 due[second, channel, ""] += n - left
         missing = {key: n - (gone.left[key] if key[2] else 0) for key, n in due.items()}
         return tuple(
-            CustomerCount(second, channel, journey, "dropped", "", "worker_lost", None, None, n)
+            CustomerCount(second, channel, journey, Outcome.DROPPED, "", Cause.WORKER_LOST, None, None, n)
             for (second, channel, journey), n in sorted(missing.items())
             if n > 0
         )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from doorbuster.load.customers.model import Leave
 from doorbuster.load.http.exchange import Exchange
+from doorbuster.records.outcome import Cause, Outcome
 from doorbuster.storefronts import Queued
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Insistence:
             return leave
         if at >= self.until:
             customer.rest_until(self.until)
-            return Leave("abandoned", leave.step, "patience")
+            return Leave(Outcome.ABANDONED, leave.step, Cause.PATIENCE)
         self._tries += 1
         customer.count("retries", at)
         customer.rest_until(at)
@@ -109,7 +110,7 @@ class Insistence:
         """Wait until the person reloads the page."""
         customer = self._customer
         reloads = customer.errand.reloads
-        slow = leave.outcome == "abandoned"
+        slow = leave.outcome == Outcome.ABANDONED
         if reloads is None or not self._may_reload or self._reloads >= reloads.at_most:
             raise leave
         if (slow and not reloads.when_slow) or not customer.reloads_pages(reloads.share_ratio):
@@ -133,9 +134,9 @@ class Insistence:
         at = now + max(room.poll_after_s, SHORTEST_POLL_S)
         if self._room_until < min(at, customer.generator.ends_at):
             customer.rest_until(self._room_until)
-            raise Leave("queued_out", customer.at_step, "waiting_room")
+            raise Leave(Outcome.QUEUED_OUT, customer.at_step, Cause.WAITING_ROOM)
         if at > customer.generator.ends_at:
-            raise Leave("queued_out", customer.at_step, "run_ended")
+            raise Leave(Outcome.QUEUED_OUT, customer.at_step, Cause.RUN_ENDED)
         self._tries = 1
         customer.count("queue_polls", at)
         customer.rest_until(at)

@@ -27,6 +27,7 @@ from doorbuster.load.engine.recorder import Recorder, StepRow
 from doorbuster.load.engine.sleep_scheduler import Dormitory
 from doorbuster.load.http.mypyc_compat import mypyc_attr
 from doorbuster.records.batch import SeriesKey
+from doorbuster.records.outcome import Cause, Outcome, RequestOutcome
 from doorbuster.scenario.customers.resilience import WAITING_ROOM
 from doorbuster.storefronts import Client, Queued, Rejected, Storefront, Visit
 
@@ -226,7 +227,7 @@ def _attempt(taker: StepTaker, action: Callable[..., T], args: tuple[Any, ...], 
         _answered(taker, WAITING_ROOM)
         raise
     except gevent.GreenletExit:
-        _fell_short(taker, name, "abandoned", "interrupted", "")
+        _fell_short(taker, name, RequestOutcome.ABANDONED, Cause.INTERRUPTED, "")
         raise
     _answered(taker, name)
     return result
@@ -245,7 +246,7 @@ def _answered(taker: StepTaker, name: str) -> None:
     errand = taker.errand
     number = errand.answered.get(name)
     if number is None:
-        key = SeriesKey(errand.channel, errand.journey, name, "ok", "")
+        key = SeriesKey(errand.channel, errand.journey, name, RequestOutcome.OK, "")
         number = errand.answered[name] = taker._recorder.number_of(key)
     _record(taker, number, inf)
     if taker._browse is None and name in BROWSE_STEPS:
@@ -260,11 +261,11 @@ def _set_back(taker: StepTaker, name: str, refusal: Rejected, *, patience_ended:
     told_s = last.retry_after_s if last is not None else None
     taker._in_doubt = taker._in_doubt or cause not in REFUSALS
     if patience_ended and cause in _TIMEOUTS:
-        _fell_short(taker, name, "abandoned", "patience", refusal.detail)
-        return Leave("abandoned", name, "patience")
-    _fell_short(taker, name, "failed", cause, refusal.detail)
+        _fell_short(taker, name, RequestOutcome.ABANDONED, Cause.PATIENCE, refusal.detail)
+        return Leave(Outcome.ABANDONED, name, Cause.PATIENCE)
+    _fell_short(taker, name, RequestOutcome.FAILED, cause, refusal.detail)
     return Leave(
-        "turned_away", name, cause,
+        Outcome.TURNED_AWAY, name, cause,
         may_pass=may_pass(cause, last),
         retry_after_s=max(told_s or 0.0, refusal.retry_after_s or 0.0),
     )  # fmt: skip
@@ -274,8 +275,8 @@ def _fell_short(taker: StepTaker, name: str, outcome: str, cause: str, detail: s
     """Record a step without an answer that helps; one that was abandoned ends when the customer left."""
     recorder = taker._recorder
     number = recorder.number_of(SeriesKey(taker.errand.channel, taker.errand.journey, name, outcome, cause))
-    row = _record(taker, number, perf_counter() if outcome == "abandoned" else inf)
-    if outcome == "failed":
+    row = _record(taker, number, perf_counter() if outcome == RequestOutcome.ABANDONED else inf)
+    if outcome == RequestOutcome.FAILED:
         recorder.failure(row, detail)
 
 

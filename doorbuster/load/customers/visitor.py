@@ -18,6 +18,7 @@ from locust import User
 
 from doorbuster.load.customers.model import Errand, Leave
 from doorbuster.load.customers.step_runner import Face, StepTaker
+from doorbuster.records.outcome import Cause, Outcome
 from doorbuster.storefronts import Rejected
 
 
@@ -50,19 +51,20 @@ class Visitor(StepTaker, User):
 
     def pay_visit(self) -> None:
         """Do the journey, to whatever end."""
-        outcome, step, cause = "served", "", ""
+        outcome: str = Outcome.SERVED
+        step = cause = ""
         try:
             getattr(self, self.arrival.journey)()
         except Leave as leave:
             outcome, step, cause = leave.outcome, leave.step, leave.cause
         except Rejected as refusal:
-            outcome, step, cause = "turned_away", self.at_step, refusal.cause
+            outcome, step, cause = Outcome.TURNED_AWAY, self.at_step, refusal.cause
             self._order = None  # the shop worked; there was nothing left to sell
         except gevent.GreenletExit:
-            outcome, step, cause = "dropped", self.at_step, self.generator.stop_cause
+            outcome, step, cause = Outcome.DROPPED, self.at_step, self.generator.stop_cause
             raise
         except Exception:  # noqa: BLE001  a bug in a journey must not lose the customer from the count
-            outcome, step, cause = "dropped", self.at_step, "script_exception"
+            outcome, step, cause = Outcome.DROPPED, self.at_step, Cause.SCRIPT_EXCEPTION
             self.generator.script_failed(traceback.format_exc())
         finally:
             self._leave(outcome, step, cause)
@@ -71,7 +73,7 @@ class Visitor(StepTaker, User):
 
     def gone(self) -> None:
         """Leave as one who was sent away, unless the visit has ended; also for who never began it."""
-        self._leave("dropped", self.at_step, self.generator.stop_cause)
+        self._leave(Outcome.DROPPED, self.at_step, self.generator.stop_cause)
 
     def _leave(self, outcome: str, step: str, cause: str) -> None:
         if self._left:
@@ -80,7 +82,7 @@ class Visitor(StepTaker, User):
         self.session.close()
         for _, (session, _) in (self._faces or {}).values():
             session.close()
-        if outcome == "dropped":
+        if outcome == Outcome.DROPPED:
             self._browse = self._order = None
         self.generator.customer_left(self.arrival, (outcome, step, cause, self._browse, self._order))
         self._greenlet = None  # it may carry somebody else from now on

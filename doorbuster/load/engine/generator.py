@@ -35,6 +35,7 @@ from doorbuster.load.http.settings import HttpSettings, hosts_of
 from doorbuster.load.locust_plugin.live_stats import feed_locust
 from doorbuster.load.target.endpoint import Place
 from doorbuster.records.batch import Batch, Event
+from doorbuster.records.outcome import Cause, Outcome
 from doorbuster.scenario import Scenario, Schedule
 from doorbuster.storefronts import Assortment, Storefront, Visit
 
@@ -114,7 +115,7 @@ class Generator:
             assignment.worker, started_at=self.started_at, pause=partial(gevent.sleep, 0)
         )
         self.dormitory = dormitory_of_this_thread()
-        self.stop_cause = "interrupted"
+        self.stop_cause: str = Cause.INTERRUPTED
         self.in_flight = 0
         self._order_refs: dict[str, deque[str]] = {
             merchant: deque(maxlen=_ORDERS_REMEMBERED) for merchant in assignment.places
@@ -155,7 +156,7 @@ class Generator:
             while self._left_s() and (open_ones := [e for e in self._entrances if not e.ready()]):
                 gevent.joinall(open_ones, timeout=self._left_s())
             self._empty.wait(timeout=self._left_s())
-            self.stop_cause = "drain_limit"
+            self.stop_cause = Cause.DRAIN_LIMIT
         finally:
             self.close()
 
@@ -263,7 +264,9 @@ class Generator:
     def _drop(self, arrival: Arrival, cause: str) -> None:
         second = int(arrival.intended_at - self.started_at)
         self.recorder.dropped(second, arrival.channel)
-        self.recorder.customer((second, arrival.channel, arrival.journey, "dropped", "", cause, None, None))
+        self.recorder.customer(
+            (second, arrival.channel, arrival.journey, Outcome.DROPPED, "", cause, None, None)
+        )
 
     def _seats(self) -> Iterator[Seat]:
         """This worker's seats: every `count`-th of each closed channel."""

@@ -13,6 +13,7 @@ from locust.stats import StatsError, bucket_response_time
 
 from doorbuster.load.engine.recorder import Ints, Steps
 from doorbuster.records.batch import SeriesKey
+from doorbuster.records.outcome import RequestOutcome
 
 
 def feed_locust(stats: Any, keys: list[SeriesKey], steps: Steps) -> None:
@@ -21,7 +22,7 @@ def feed_locust(stats: Any, keys: list[SeriesKey], steps: Steps) -> None:
     for number in np.unique(steps.series).tolist():
         series, own = keys[number], steps.series == number
         times_us, received = steps.response_us[own], int(steps.bytes_received[own].sum())
-        failed = series.outcome != "ok"
+        failed = series.outcome != RequestOutcome.OK
         for entry in (stats.entries[series.step, series.channel], stats.total):
             _extend(entry, times_us, received, now, failed=failed)
         if failed:

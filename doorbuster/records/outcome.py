@@ -1,0 +1,57 @@
+"""The outcomes of customers and of requests, and the causes that the generator itself assigns.
+
+Members are strings, equal to the values stored in the run file. Their order is the order of display.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """How a customer's visit ended."""
+
+    SERVED = "served"
+    ABANDONED = "abandoned"
+    TURNED_AWAY = "turned_away"
+    QUEUED_OUT = "queued_out"
+    DROPPED = "dropped"
+
+    @property
+    def label(self) -> str:
+        """The name in tables and legends."""
+        return _LABELS[self]
+
+    @property
+    def counts_in_rates(self) -> bool:
+        """Whether rates of customers include it: a dropped customer is the generator's doing."""
+        return self is not Outcome.DROPPED
+
+
+_LABELS = {
+    Outcome.SERVED: "served",
+    Outcome.ABANDONED: "abandoned (too slow)",
+    Outcome.TURNED_AWAY: "turned away",
+    Outcome.QUEUED_OUT: "queued out",
+    Outcome.DROPPED: "dropped by the generator",
+}
+
+
+class RequestOutcome(StrEnum):
+    """How a request, or a step of several requests, ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+    ABANDONED = "abandoned"
+
+
+class Cause(StrEnum):
+    """Causes that the generator assigns; others come from `RequestFailed` and from drivers."""
+
+    PATIENCE = "patience"  # the customer's patience ended
+    WAITING_ROOM = "waiting_room"  # it ended in the waiting room
+    RUN_ENDED = "run_ended"  # the run ended while the customer was in the waiting room
+    INTERRUPTED = "interrupted"  # the run was stopped
+    DRAIN_LIMIT = "drain_limit"  # the customer was still in the shop when the drain ended
+    SCRIPT_EXCEPTION = "script_exception"  # a journey raised
+    WORKER_LOST = "worker_lost"  # the worker was lost
