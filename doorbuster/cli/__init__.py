@@ -1,7 +1,8 @@
-"""The `doorbuster` command: one verb per stage, listed in the order of work.
+"""The `doorbuster` command: one verb per stage, listed in workflow order.
 
-Rules: a verb is one file with one function; heavy imports happen inside it, so that `doorbuster --help`
-answers at once; a DoorbusterError becomes one plain message and its exit code, never a traceback.
+Rules: each verb is one file with one function; heavy imports happen inside the function, so that
+`doorbuster --help` starts fast; a DoorbusterError prints one message and sets the exit code, without a
+traceback.
 """
 
 from __future__ import annotations
@@ -17,33 +18,33 @@ import click
 from doorbuster import __version__, build
 from doorbuster.errors import DoorbusterError, ExitCode
 
-VERBS = {  # in the order of work; the text is the verb's line in `doorbuster --help`
-    "init": "Lay out a workbench: scenarios, locustfiles and analysis to make your own.",
-    "check": "Validate a scenario and show what would come: curve, customers, requests.",
-    "probe": "Walk every step of a storefront driver once and show what works.",
-    "run": "Recreate the peak against a shop, judge it and write the report.",
-    "capacity": "Search how many customers the shop can take before it breaks its promises.",
-    "scale": "Show how the capacity grows with the size of the shop, and how many the peak needs.",
-    "worker": "Generate a share of the load of a run that another machine started.",
-    "analyse": "Print sections of a run in the terminal.",
-    "report": "Write the report of a run again.",
-    "gate": "Judge a run against thresholds, for pipelines: a line each, and the exit code.",
-    "audit": "Hold a run against the shop's books as CSV files, and judge it again.",
-    "export": "Write the times of a run as an HdrHistogram interval log.",
-    "cleanup": "Cancel the test orders that a run left in a shop.",
-    "shop": "Start the embedded reference shop to look at or to load.",
+VERBS = {  # in workflow order, with the help line of each verb
+    "init": "Create a project folder with copies of the bundled scenarios, locustfiles and analysis.",
+    "check": "Validate a scenario and show its plan: curve, expected customers, requests.",
+    "probe": "Run every step of a storefront driver once and show which ones work.",
+    "run": "Run a scenario against a shop, evaluate its thresholds and write the report.",
+    "capacity": "Find the highest arrival rate at which the shop still meets its thresholds.",
+    "scale": "Show how capacity grows with the size of the shop, and what size the peak needs.",
+    "worker": "Generate part of the load of a run that was started on another machine.",
+    "analyse": "Print report sections of a run in the terminal.",
+    "report": "Write the report of a recorded run again.",
+    "gate": "Evaluate the thresholds of a run and set the exit code, for CI pipelines.",
+    "audit": "Compare a run with the shop's order export (CSV) and update the verdict.",
+    "export": "Export the latencies of a run as an HdrHistogram interval log.",
+    "cleanup": "Cancel the test orders that a run placed in a shop.",
+    "shop": "Start the embedded reference shop.",
 }
 
 EPILOG = """\b
 Exit codes: 0 pass, 99 thresholds failed, 96 inconclusive,
 104 invalid configuration, 105 interrupted, 106 target unreachable,
-107 exception in a script, 108 aborted by a safety rule, 2 usage, 1 our own fault.
+107 exception in a script, 108 aborted by a safety rule, 2 usage error, 1 internal error.
 
 Example: doorbuster run smoke"""
 
 
 class Verbs(click.Group):
-    """Finds a verb's function in its own file, when it is asked for."""
+    """Loads the module of a verb on first use."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -58,33 +59,33 @@ class Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does it, with the nearest verb for a mistyped one."""
+        """Suggest the nearest verb for a mistyped one."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             near = get_close_matches(args[0], VERBS, n=1)
             hint = f'did you mean "{near[0]}"?' if near else f"choose from {', '.join(VERBS)}"
-            raise click.UsageError(f"there is no verb {args[0]!r}; {hint}", ctx) from error
+            raise click.UsageError(f"unknown command {args[0]!r}; {hint}", ctx) from error
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Verbs, in the order of work"):
+        with formatter.section("Commands in workflow order"):
             formatter.write_dl(list(VERBS.items()))
 
 
 @click.group(cls=Verbs, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(f"{__version__} ({build()} build)", prog_name="doorbuster")
 def doorbuster() -> None:
-    """Will the shop hold when Christmas comes, and if not, how many orders are lost?"""
+    """Load-test online shops with realistic sales peaks, and count the orders an overload costs."""
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    for number in (signal.SIGTERM, signal.SIGHUP):  # how a pipeline or a closed terminal says Ctrl-C
-        if signal.getsignal(number) == signal.SIG_DFL:  # nohup means that we go on
+    for number in (signal.SIGTERM, signal.SIGHUP):  # sent by CI systems and closed terminals
+        if signal.getsignal(number) == signal.SIG_DFL:  # keep the SIG_IGN of nohup
             signal.signal(number, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without our signs shows others in their place
+            stream.reconfigure(errors="replace")  # for terminals that cannot show every character
     try:
         code = doorbuster(standalone_mode=False)
     except DoorbusterError as error:

@@ -1,4 +1,4 @@
-"""`doorbuster analyse`: sections of a run, in the terminal."""
+"""`doorbuster analyse`: print report sections of a run."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from doorbuster.cli.options import run_argument
 @run_argument
 @click.argument("sections", nargs=-1)
 def command(run: Path, sections: tuple[str, ...]) -> int:
-    """Print the sections of RUN: every number behind the report, with its interval and count.
+    """Print report sections of RUN in the terminal, with confidence intervals and sample sizes.
 
-    RUN is a folder below reports/ (or its run.sqlite); SECTIONS are names of scripts in analysis/,
-    all of them by default.
+    RUN is a run folder, e.g. reports/sample, or its run.sqlite. SECTIONS are names of scripts in analysis/.
+    Default: all sections.
 
     \b
     Example: doorbuster analyse reports/sample latency customers
@@ -29,7 +29,7 @@ def command(run: Path, sections: tuple[str, ...]) -> int:
     scripts = {path.stem: path for path in analysis_scripts()}
     unknown = [name for name in sections if name not in scripts]
     if unknown:
-        raise UsageError(f"there is no section {', '.join(unknown)}; choose from {', '.join(scripts)}")
+        raise UsageError(f"unknown section {', '.join(unknown)}; choose from {', '.join(scripts)}")
     with Run.open(run) as opened:
         analysed = analyse_run(opened, [scripts[name] for name in sections or scripts])
     for section in analysed.sections:

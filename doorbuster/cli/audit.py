@@ -1,4 +1,4 @@
-"""`doorbuster audit`: hold a run against the shop's books, brought as CSV files, and judge it again."""
+"""`doorbuster audit`: compare a run with the shop's order export and update the verdict."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     required=True,
     metavar="FILE",
     type=_FILE,
-    help="CSV file of the orders in the shop; columns: docs/how-to/audit.md.",
+    help="CSV file of the orders in the shop, e.g. orders.csv. Columns: docs/how-to/audit.md.",
 )
 @click.option(
     "--stock",
     default=None,
     metavar="FILE",
     type=_FILE,
-    help="CSV of the stock: sku, opening (when the run started), on_hand. Without it, nobody knows what was "
-    "oversold.",
+    help="CSV file of the stock: sku, opening (at the start of the run), on_hand. Default: none, overselling "
+    "remains unknown.",
 )
 def command(run: Path, ledger: Path, stock: Path | None) -> int:
-    """Audit RUN against books that the shop's own people exported, and write its report again.
+    """Compare RUN with the shop's order export (CSV); update the verdict and the report.
 
-    For shops whose driver cannot read the ledger. The books become part of the run, in the place of those it
-    had. Exit code: the verdict's, as `doorbuster gate` gives it; 2 for files that cannot be read.
+    For shops whose driver cannot read the order ledger. The export replaces the ledger recorded in the run.
+    Exit code: that of the verdict, as with `doorbuster gate`; 2 if a file cannot be read.
 
     \b
     Example: doorbuster audit reports/friday --ledger orders.csv --stock stock.csv
@@ -49,7 +49,9 @@ def command(run: Path, ledger: Path, stock: Path | None) -> int:
     with Run.open(run) as opened:
         meta, scenario, attempts = opened.meta, recorded_scenario(opened), opened.orders()
     if meta.status == "running":
-        raise UsageError(f"{run} is still running; wait for its end, or stop it with a file {run}/STOP")
+        raise UsageError(
+            f"{run} is still running; wait until it ends, or create the file {run}/STOP to stop it"
+        )
     started_at_unix_s = meta.started_at_unix_ns / 1e9
     books = read_ledger_csv(
         ledger,
@@ -62,18 +64,18 @@ def command(run: Path, ledger: Path, stock: Path | None) -> int:
     ours = sum(order.idempotency_key.startswith(f"{meta.run_id}:") for order in books.orders)
     if not ours and any(attempt.answer == "acknowledged" for attempt in attempts):
         click.echo(
-            f"{ledger}: none of its orders is of this run (its key starts with {meta.run_id}:, or its number "
-            "is one that a customer was told); is it the right file?",
+            f"{ledger} contains no orders from this run (order keys start with {meta.run_id}:, or order "
+            "numbers match confirmed orders); check that it is the right file",
             err=True,
         )
     with RunWriter.amend(run / FILE_NAME if run.is_dir() else run) as writer:
         writer.write_ledger(books)
         names = ledger.name if stock is None else f"{ledger.name} and {stock.name}"
-        writer.record_event(Event(time.time() - started_at_unix_s, "ledger", f"books taken from {names}"))
+        writer.record_event(Event(time.time() - started_at_unix_s, "ledger", f"ledger imported from {names}"))
     folder = run if run.is_dir() else run.parent
     judged = write_everything(run, scenario, folder)
     judged.print_failed_scripts()
-    click.echo(f"{len(books.orders)} orders, {ours} of this run; stock of {len(books.stock)} articles")
+    click.echo(f"{len(books.orders)} orders, {ours} from this run; stock of {len(books.stock)} products")
     for section in judged.analysed.sections:
         if section.name == "orders":
             click.echo(section.sentence)

@@ -1,4 +1,4 @@
-"""`doorbuster check`: a scenario validated, and what it would bring."""
+"""`doorbuster check`: validate a scenario and show its plan."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _EIGHTHS = " ▁▂▃▄▅▆▇█"
 @url_option
 @seed_option
 def command(scenario: str, profile: str | None, url: str | None, seed: int | None) -> None:
-    """Validate SCENARIO and show the plan: the curve, expected customers and requests, peak, duration.
+    """Validate SCENARIO and show its plan: curve, duration, peak, expected customers and requests.
 
-    Sends nothing. All faults are listed at once, each with file:line:column; the exit code is then 104.
+    Sends no request. Lists all errors at once, each with file:line:column (exit code 104).
 
     \b
     Example: doorbuster check ms-christmas-2004
@@ -92,16 +92,16 @@ def _print_figures(console: Console, plan: Scenario, schedule: Schedule) -> None
     rows = [
         (
             "duration",
-            f"{format_duration(schedule.duration_s)}, then up to {format_duration(plan.drain_s)} to leave",
+            f"{format_duration(schedule.duration_s)}, then up to {format_duration(plan.drain_s)} drain",
         ),
         ("peak", f"{plan.peak_per_s:.4g} customers/s"),
         ("customers", f"{in_all} expected, {with_seed} with seed {plan.seed}"),
-        ("seats", f"{seats} agents who serve one customer after the other"),
-        ("orders", f"about {format_count(round(expected.orders))} tried"),
+        ("seats", f"{seats} concurrent agents, each serving one customer after the other"),
+        ("orders", f"about {format_count(round(expected.orders))} attempted"),
         ("requests", f"about {format_count(round(expected.requests))}, {peak_requests} at the peak"),
         (
-            "at once",
-            f"about {format_count(round(expected.peak_in_shop))} customers, if the shop is quick",
+            "concurrent",
+            f"about {format_count(round(expected.peak_in_shop))} customers if the shop responds fast",
         ),
         ("target", plan.target.url or f"the embedded shop, {shop.profile if shop else ''}"),
         (
@@ -138,7 +138,7 @@ def _print_channels(console: Console, plan: Scenario) -> None:
 
 
 def _patience(channel: Channel) -> str:
-    """When half the people have lost patience, by device where that differs."""
+    """The median patience, by device where it differs."""
     halves = {_half_gone(channel.patience)}
     if channel.devices:
         halves = {f"{_half_gone(channel.patience_with(device))} ({device})" for device in channel.devices}
@@ -147,13 +147,13 @@ def _patience(channel: Channel) -> str:
 
 def _half_gone(patience: Patience | None) -> str:
     if patience is None:
-        return "waits"
+        return "unlimited"
     median_s = patience.tau_s * math.log(2.0) ** (1.0 / patience.shape)
-    return f"half gone after {median_s:.2g} s (modelled)"
+    return f"median {median_s:.2g} s (modelled)"
 
 
 def _print_behaviour(console: Console, plan: Scenario) -> None:
-    """What each channel's people and machines do, and what answers must show, in plain sentences."""
+    """The behaviour of each channel and the content rules, one sentence each."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -173,18 +173,18 @@ def _print_behaviour(console: Console, plan: Scenario) -> None:
 
 
 def _print_warnings(console: Console, plan: Scenario) -> None:
-    """What would make a run inconclusive."""
+    """Settings that would make a run inconclusive."""
     from doorbuster.scenario import broken_off
     from doorbuster.units import format_duration
 
     for name, visit_s in broken_off(plan).items():
         console.print(
-            f"drain: visits in {name} last up to about {format_duration(round(visit_s))}, the drain "
-            f"{format_duration(plan.drain_s)}: late visitors are broken off, and count as dropped",
+            f"drain: visits in {name} last up to about {format_duration(round(visit_s))}, but the drain is "
+            f"{format_duration(plan.drain_s)}: visits that exceed it count as dropped",
             style="yellow",
         )
     if not plan.thresholds:
-        console.print("no thresholds: a run of this scenario can only be inconclusive", style="yellow")
+        console.print("no thresholds: the verdict of every run will be inconclusive", style="yellow")
 
 
 def _print_thresholds(console: Console, plan: Scenario) -> None:

@@ -1,4 +1,4 @@
-"""`doorbuster cleanup`: take the test orders of a run back, so that nobody packs them."""
+"""`doorbuster cleanup`: cancel the test orders of a run before they are fulfilled."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ import click
 from doorbuster.cli.options import run_argument
 from doorbuster.cli.subprocess_stream import SubprocessStream
 
-SHOWN = 10  # orders that could not be cancelled, named on the screen
+SHOWN = 10  # orders listed on the screen, at most
 _FOUND_BY = {
-    "ledger": "orders in the shop's ledger have a key of run",
-    "reference": "orders, unchecked because the shop shows no ledger, were noted by run",
+    "ledger": "orders in the ledger belong to run",
+    "reference": "orders (not checked against a ledger) were recorded by run",
 }
 
 
 @click.command("cleanup")
 @run_argument
-@click.option("--dry-run", is_flag=True, help="List the orders, one a line, and cancel none.")
+@click.option("--dry-run", is_flag=True, help="List the orders, one per line, without cancelling any.")
 @click.option(
     "--by-reference",
     is_flag=True,
-    help="Without a ledger to check against, trust the order numbers in the run file. Wrong if the shop was "
-    "set up anew since: its numbers then belong to other orders.",
+    help="Without a ledger, use the order numbers in the run file. Unsafe if the shop was reset since the "
+    "run: its numbers may then belong to other orders.",
 )
 @click.option(
     "--locustfile",
     default=None,
     metavar="FILE",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Python file with your own driver, for a run of a custom storefront.",
+    help="Python file with your own driver, e.g. locustfiles/_my_shop.py, for a custom storefront.",
 )
 @click.option(
     "--confirm-host",
     default=None,
     metavar="HOST",
-    help="Confirm by name that orders may be cancelled on this host beyond loopback; it must also be in the "
-    "safety.allow that was recorded with the run.",
+    help="Confirm that orders may be cancelled on this non-loopback host; the safety.allow recorded with the "
+    "run must list it too.",
 )
 def command(
     run: Path, dry_run: bool, by_reference: bool, locustfile: Path | None, confirm_host: str | None
 ) -> int:
-    """Cancel the orders that RUN placed, where the shop's driver can.
+    """Cancel the orders that RUN placed, if the driver of the shop supports it.
 
-    Only orders of this run are touched: those whose key in the shop's ledger starts with the run's id.
-    Calling it again picks up what is left. Exit code 0 if none is left, 99 if some are, 106 if nobody
-    answers, 2 if the driver cannot cancel.
+    Only orders whose key in the shop's ledger starts with the run's id are cancelled. Run the command again
+    to retry the remaining ones. Exit code: 0 if no order is left, 99 if some are, 106 if the shop is
+    unreachable, 2 if the driver cannot cancel orders.
 
     \b
     Example: doorbuster cleanup reports/friday --dry-run
@@ -76,7 +76,7 @@ def command(
 
 
 class CleanupPass:
-    """What happened to the orders so far, with a progress bar while there is a terminal to see it."""
+    """Counts the results of one cleanup pass and shows a progress bar on a terminal."""
 
     def __init__(self, *, dry_run: bool) -> None:
         from rich.console import Console
@@ -95,7 +95,7 @@ class CleanupPass:
         self._task = self._bar.add_task("cancelling", total=None)
 
     def take(self, row: dict[str, Any]) -> None:
-        """One line of the round."""
+        """Process one progress row."""
         if row["kind"] == "plan":
             self._plan = row
             self._print_plan(row)
@@ -114,7 +114,7 @@ class CleanupPass:
         self._bar.stop()
 
     def print_result(self) -> None:
-        """The last lines."""
+        """Print the summary."""
         done = sum(self._results.values())
         if not done:
             return
@@ -124,28 +124,31 @@ class CleanupPass:
         if len(self._refused) > SHOWN:
             click.echo(f"  … and {len(self._refused) - SHOWN} more")
         counts = [f"{self._results['cancelled']} cancelled"]
-        counts += [f"{self._results['already']} were already"] if self._results["already"] else []
-        counts += [f"{len(self._refused)} could not be"] if self._refused else []
+        counts += [f"{self._results['already']} already cancelled"] if self._results["already"] else []
+        counts += [f"{len(self._refused)} refused"] if self._refused else []
         remaining = len(self._plan["refs"]) - done
         counts += [f"{remaining} not tried"] if remaining else []
         click.echo(f"{done} of {len(self._plan['refs'])} orders: {', '.join(counts)}.")
         if self._left is not None:
             click.echo(
-                f"The ledger still has {len(self._left)} of them: {', '.join(self._left[:SHOWN])}"
+                f"The ledger still contains {len(self._left)} of them: {', '.join(self._left[:SHOWN])}"
                 if self._left
-                else "The ledger has none of them any more."
+                else "None of them is left in the ledger."
             )
 
     def _print_plan(self, row: dict[str, Any]) -> None:
         if row["found_by"] == "embedded":
-            click.echo(f"run {row['run']} loaded an embedded shop, which is gone with all its orders")
+            click.echo(
+                f"Run {row['run']} used an embedded shop; its orders were discarded with it. "
+                "Nothing to clean up."
+            )
             return
         refs = row["refs"]
         click.echo(f"{row['url']}: {len(refs)} {_FOUND_BY[row['found_by']]} {row['run']}")
         if row["found_by"] == "ledger" and row["recorded"] > len(refs):
             click.echo(
-                f"  {row['recorded'] - len(refs)} more were noted during the run and are not there: "
-                "cancelled, or never booked"
+                f"  {row['recorded'] - len(refs)} more were recorded during the run but are not in the "
+                "ledger: cancelled, or never booked"
             )
         if self._dry_run:
             for ref in refs:

@@ -1,4 +1,4 @@
-"""`doorbuster export`: what a run recorded, for the tools of HdrHistogram."""
+"""`doorbuster export`: latencies of a run for HdrHistogram tools."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     default=None,
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="File to write. Default: run.hlog beside the run file.",
+    help="File to write, e.g. sample.hlog. Default: run.hlog in the run folder.",
 )
 @click.option(
     "--kind",
     default="response",
     show_default=True,
     type=click.Choice(["response", "service", "first_byte"]),
-    help="Times from the intended start, from the actual start, or to the first byte.",
+    help="Latency from the intended start (response), from the actual start (service), or to the first byte.",
 )
 def command(run: Path, out: Path | None, kind: Kind) -> int:
-    """Write the times of RUN as an HdrHistogram interval log: a tag per step, an interval per second.
+    """Export the latencies of RUN as an HdrHistogram interval log: one tag per step, one interval per second.
 
     \b
     Example: doorbuster export reports/sample --out sample.hlog
@@ -46,7 +46,7 @@ def command(run: Path, out: Path | None, kind: Kind) -> int:
                 count = export_hlog(opened, log, kind=kind)
         except OSError as error:
             raise UsageError(
-                f"{file} cannot be written: {error.strerror}; name another with --out"
+                f"cannot write {file}: {error.strerror}; choose another file with --out"
             ) from error
     click.echo(f"{file}: {count} intervals")
     return 0

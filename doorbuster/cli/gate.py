@@ -1,4 +1,4 @@
-"""`doorbuster gate`: the verdict on a recorded run, for pipelines."""
+"""`doorbuster gate`: the verdict on a recorded run, for CI pipelines."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from doorbuster.cli.options import run_argument
     "scenario_name",
     default=None,
     metavar="SCENARIO",
-    help="Judge with the thresholds of this scenario instead of those recorded with the run.",
+    help="Use the thresholds of this scenario. Default: those recorded with the run.",
 )
 @click.option(
     "--fail-exit-code",
     default=None,
     type=click.IntRange(1, 255),
     metavar="N",
-    help="Exit code when thresholds failed. Default: 99.",
+    help="Exit code when a threshold failed, e.g. 3. Default: 99.",
 )
 @click.option(
     "--inconclusive-exit-code",
     default=None,
     type=click.IntRange(0, 255),
     metavar="N",
-    help="Exit code when the run cannot decide. Default: 96.",
+    help="Exit code when the verdict is inconclusive, e.g. 0. Default: 96.",
 )
 def command(
     run: Path, scenario_name: str | None, fail_exit_code: int | None, inconclusive_exit_code: int | None
 ) -> int:
-    """Judge RUN and leave with the verdict as exit code; one line per threshold.
+    """Evaluate the thresholds of RUN, print one line per threshold and set the exit code.
 
     \b
     Example: doorbuster gate reports/sample --fail-exit-code 3

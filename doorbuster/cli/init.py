@@ -1,4 +1,4 @@
-"""`doorbuster init`: a workbench in a retailer's own repository, or the start of a driver for their shop."""
+"""`doorbuster init`: a project folder of your own, or a starter driver for your shop."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
     "--storefront",
     default=None,
     metavar="NAME",
-    help='Write a starting driver for your own shop, its customers and a small scenario, such as "my-shop".',
+    help='Write a starter driver, locustfile and scenario for your own shop of this name, e.g. "my-shop".',
 )
 @click.option(
     "--har",
     default=None,
     metavar="FILE",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Start the driver from this recording of a browser (HAR 1.2) of one visit that ends in an order.",
+    help="Draft the driver from this browser recording (HAR 1.2) of one visit that ends with an order.",
 )
 def command(folder: Path, storefront: str | None, har: Path | None) -> None:
-    """Lay out a workbench in FOLDER: scenarios, locustfiles and analysis, copied from the shipped ones.
+    """Create a project in FOLDER with copies of the bundled scenarios, locustfiles and analysis.
 
-    With --storefront, write the start of a driver for your own shop instead. Files that are there already are
-    left as they are.
+    With --storefront, write a starter driver for your own shop instead. Existing files are not changed.
+    Default of FOLDER: the current folder.
 
     \b
     Example: doorbuster init my-shop-peaks
@@ -46,16 +46,14 @@ def command(folder: Path, storefront: str | None, har: Path | None) -> None:
     from doorbuster.errors import UsageError
 
     if har is not None and storefront is None:
-        raise UsageError("--har makes a driver, which needs a name; add --storefront my-shop")
+        raise UsageError("--har requires a name for the driver; add e.g. --storefront my-shop")
     try:
         if storefront is None:
             _lay_out(folder)
         else:
             _write_starter(folder, storefront, har)
     except OSError as error:
-        raise UsageError(
-            f"{error.filename}: cannot be written: {error.strerror}; name another folder"
-        ) from error
+        raise UsageError(f"cannot write {error.filename}: {error.strerror}; choose another folder") from error
 
 
 def _lay_out(folder: Path) -> None:
@@ -75,7 +73,7 @@ def _lay_out(folder: Path) -> None:
             shutil.copyfile(source, copy)
             written += 1
     (folder / "reports").mkdir(parents=True, exist_ok=True)
-    click.echo(f"{folder}: wrote {written} files" + (f", left {kept} as they were" if kept else ""))
+    click.echo(f"{folder}: wrote {written} files" + (f", kept {kept} existing files" if kept else ""))
     click.echo(f"next:    {'' if folder == Path() else f'cd {folder} && '}{program()} run smoke")
 
 
@@ -101,7 +99,7 @@ def _write_starter(folder: Path, storefront: str, har: Path | None) -> None:
 
     if not _NAME.fullmatch(storefront):
         raise UsageError(
-            f"--storefront must be small letters, digits, - and _ (got {storefront}); try my-shop"
+            f"--storefront: must be lower-case letters, digits, - and _, e.g. my-shop (got {storefront})"
         )
     module = storefront.replace("-", "_")
     kind = "".join(word.capitalize() for word in module.split("_"))
@@ -124,7 +122,7 @@ def _write_starter(folder: Path, storefront: str, har: Path | None) -> None:
         texts[scenario] = _as_recorded(texts[scenario], visit)
     for path, text in texts.items():
         if path.exists():
-            click.echo(f"{path}: left as it was")
+            click.echo(f"{path}: exists, not changed")
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
@@ -134,7 +132,7 @@ def _write_starter(folder: Path, storefront: str, har: Path | None) -> None:
 
 
 def _recorded(har: Path) -> Visit:
-    """Raises: UsageError if it is no recording of a visit."""
+    """Raises: UsageError if it is not a recording of a visit."""
     from doorbuster.errors import UsageError
     from doorbuster.storefronts.har.recording import read_har
 
@@ -145,14 +143,14 @@ def _recorded(har: Path) -> Visit:
 
 
 def _as_recorded(scenario: str, visit: Visit) -> str:
-    """The small scenario with the recorded address, and with the recorded pauses as a remark."""
+    """The starter scenario with the recorded URL, and the recorded pauses as a comment."""
     text = scenario.replace(STARTER_URL, visit.origin)
     text = text.replace("allow: [127.0.0.1]", f"allow: [{urlsplit(visit.origin).hostname}]")
     if not visit.pauses_s:
         return text
     pause_s = max(median(visit.pauses_s), 0.1)
-    remark = f"# between the recorded pages: {{lognormal: {{median: {pause_s:.1f}s, sigma: 1.0}}}}"
-    return text.replace("# real customers read for half a minute", remark)
+    remark = f"# pauses in the recording: {{lognormal: {{median: {pause_s:.1f}s, sigma: 1.0}}}}"
+    return text.replace("# real customers read for about 30 s", remark)
 
 
 __all__ = ["command"]

@@ -1,4 +1,4 @@
-"""How the user called us, so that the next command we propose can be copied."""
+"""The name under which doorbuster was started, so that suggested commands can be copied."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def program() -> str:
-    """ "doorbuster" if that is on the PATH, else the path it was called by."""
+    """ "doorbuster" if it is on the PATH, otherwise the path it was started with."""
     called = Path(sys.argv[0])
     if called.name == "__main__.py":
         return "python -m doorbuster"

@@ -1,4 +1,4 @@
-"""The live view of a run: what customers get right now, read from the run file while it grows."""
+"""The live view of a run, read from the run file while it grows."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from doorbuster.scenario import Scenario
 
 REFRESH_S = 1.0
-PLAIN_EVERY_S = 10.0  # without a terminal, one line in so many seconds
-LARGEST_SHARE = 0.05  # of a core, for looking; the cores are there for the load
-WINDOW_S = 10  # latencies and rates shown are of the last so many seconds
+PLAIN_EVERY_S = 10.0  # interval of progress lines without a terminal
+LARGEST_SHARE = 0.05  # of one core, at most, for the live view
+WINDOW_S = 10  # window of the latencies and rates shown
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the run file says at one moment."""
+    """The state of a run at one moment."""
 
     at_s: float
     planned: int
@@ -43,7 +43,7 @@ class Snapshot:
 
 
 def watch(process: LocustProcess, folder: Path, plan: Scenario, *, quiet: bool) -> None:
-    """Show the run until the process ends; Ctrl-C ends the run orderly, a second one at once."""
+    """Show the run until the process ends; Ctrl-C stops it orderly, a second Ctrl-C at once."""
     console = Console(stderr=True)
     if quiet:
         _until_over(process, lambda: None)
@@ -63,7 +63,7 @@ def watch(process: LocustProcess, folder: Path, plan: Scenario, *, quiet: bool) 
             snapshot = _snapshot(folder)
             if snapshot is None:
                 return
-            phase = "customers come" if snapshot.at_s < plan.demand.duration_s else "the last customers leave"
+            phase = "sending load" if snapshot.at_s < plan.demand.duration_s else "draining"
             clock = f"{format_duration(max(snapshot.at_s, 0))} of {format_duration(plan.demand.duration_s)}"
             progress.update(
                 bar, total=plan.demand.duration_s, completed=min(snapshot.at_s, plan.demand.duration_s),
@@ -86,7 +86,7 @@ def _watch_plainly(process: LocustProcess, folder: Path, console: Console) -> No
         if snapshot is not None:
             console.print(
                 f"{format_duration(max(snapshot.at_s, 0))}: "
-                f"{snapshot.left} of {snapshot.planned} customers have left, "
+                f"{snapshot.left} of {snapshot.planned} customers finished, "
                 f"could order {_share(snapshot.could_order)}, could browse {_share(snapshot.could_browse)}, "
                 f"{snapshot.requests_per_s:.0f} requests/s, p95 {_time(snapshot.p95_us)}",
                 soft_wrap=True,
@@ -96,7 +96,7 @@ def _watch_plainly(process: LocustProcess, folder: Path, console: Console) -> No
 
 
 def _until_over(process: LocustProcess, show: Callable[[], None]) -> None:
-    """Show until the process ends; the longer a look takes, as in a long run, the rarer it is."""
+    """Refresh until the process ends; slow refreshes, as in long runs, are made less often."""
     rest_until_s = 0.0
     while process.is_running():
         try:
@@ -111,7 +111,7 @@ def _until_over(process: LocustProcess, show: Callable[[], None]) -> None:
 
 
 def _snapshot(folder: Path) -> Snapshot | None:
-    """None before there is anything to see."""
+    """None before the run file exists."""
     from doorbuster.records.reader import Run
 
     try:
@@ -165,13 +165,13 @@ def _table(snapshot: Snapshot) -> RenderableType:
         f"p95 {_time(snapshot.p95_us)} [dim](last {WINDOW_S} s)[/]",
     )
     outcomes = [f"{name} {format_count(n)}" for name, n in snapshot.outcomes.items() if n]
-    table.add_row(*(outcomes or ["nobody has left yet"]))
+    table.add_row(*(outcomes or ["no customer has finished yet"]))
     return table
 
 
 def _share(could: tuple[int, int]) -> str:
     k, n = could
-    return f"{format_ratio(k / n)} of {format_count(n)}" if n else "no one yet"
+    return f"{format_ratio(k / n)} of {format_count(n)}" if n else "none yet"
 
 
 def _time(us: int | None) -> str:

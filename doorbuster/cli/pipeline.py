@@ -1,4 +1,4 @@
-"""What the verbs have in common: find the inputs; turn a recorded run into sections, verdict and files."""
+"""Shared by the verbs: find inputs; turn a recorded run into sections, a verdict and report files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class JudgedRun:
-    """A recorded run, analysed and judged."""
+    """A recorded run with its analysis and verdict."""
 
     analysed: Analysed
     results: tuple[ThresholdResult, ...]
@@ -30,12 +30,12 @@ class JudgedRun:
 
     @property
     def exit_code(self) -> int:
-        """The verdict's, unless it is a pass that an analysis script failed to look at."""
+        """That of the verdict, except that a failed analysis script turns a pass into 107."""
         code = self.verdict.exit_code
         return int(ExitCode.SCRIPT_EXCEPTION if self.analysed.errors and code == ExitCode.PASS else code)
 
     def print_failed_scripts(self) -> None:
-        """Say on stderr which analysis scripts raised, and where."""
+        """Print on stderr which analysis scripts raised, and where."""
         for error in self.analysed.errors:
             click.echo(str(error), err=True)
 
@@ -43,10 +43,10 @@ class JudgedRun:
 def find_scenario(
     name: str, *, profile: str | None = None, url: str | None = None, seed: int | None = None
 ) -> Scenario:
-    """The scenario by path or shipped name, with the command line's changes.
+    """The scenario by path or bundled name, with the overrides of the command line.
 
     Raises:
-        ScenarioError: with every problem found; also when a threshold names a section that does not exist.
+        ScenarioError: with every problem found; also when a threshold names an unknown section.
     """
     from doorbuster.errors import ScenarioError
     from doorbuster.scenario import load_scenario, missing_sections
@@ -61,40 +61,40 @@ def find_scenario(
 
 
 def find_locustfile(name: str) -> Path:
-    """A locustfile by path, or by its name in the workbench."""
+    """A locustfile by path or bundled name."""
     for candidate in (Path(name), *(folder / name for folder in search_path("locustfiles"))):
         if candidate.is_file():
             if candidate.suffix != ".py":
-                raise UsageError(f"{candidate} is no locustfile; name a Python file, which ends in .py")
+                raise UsageError(f"{candidate} is not a locustfile; give a path ending in .py")
             return candidate
     known = sorted(path.name for folder in search_path("locustfiles") for path in folder.glob("[!_]*.py"))
-    raise UsageError(f"there is no locustfile {name!r}; name a path, or one of {', '.join(known)}")
+    raise UsageError(f"locustfile {name!r} not found; give a path, or one of {', '.join(known)}")
 
 
 def new_run_folder(out: Path | None, scenario: Scenario) -> Path:
-    """An empty folder for a new run, made now, so that a bad place is found before the load starts.
+    """Create the folder of a new run, so that an unusable path is found before the load starts.
 
     Raises:
-        UsageError: it cannot be written, or there is a run in it already.
+        UsageError: the folder cannot be written or is not empty.
     """
     now = datetime.now().astimezone()
     folder = out or Path("reports") / f"{now:%Y%m%d-%H%M%S}-{scenario.name}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
-            raise UsageError(f"{folder} is not empty; name a new folder with --out, or remove it")
+            raise UsageError(f"{folder} is not empty; choose a new folder with --out, or remove it")
         probe = folder / ".writable"
         probe.touch()
         probe.unlink()
     except OSError as error:
         raise UsageError(
-            f"{folder} cannot be written: {error.strerror}; name another place with --out"
+            f"cannot write to {folder}: {error.strerror}; choose another folder with --out"
         ) from error
     return folder
 
 
 def analysis_scripts() -> tuple[Path, ...]:
-    """The sections of a report: the shipped scripts, and the user's own beside or instead of them."""
+    """The section scripts: the bundled ones, extended or overridden by the user's own."""
     found: dict[str, Path] = {}
     for folder in reversed(search_path("analysis")):
         found.update({path.name: path for path in sorted(folder.glob("[!_]*.py"))})
@@ -102,7 +102,7 @@ def analysis_scripts() -> tuple[Path, ...]:
 
 
 def recorded_scenario(run: Run) -> Scenario:
-    """The scenario as it was recorded with the run, whatever became of the file since."""
+    """The scenario as recorded with the run."""
     from doorbuster.scenario import read_scenario
 
     return read_scenario(run.meta.scenario_text, file=run.meta.scenario_name)
@@ -119,7 +119,7 @@ def judge_run(run: Run, scenario: Scenario) -> JudgedRun:
 
 
 def write_everything(run_path: Path, scenario: Scenario, folder: Path | None = None) -> JudgedRun:
-    """Analyse, judge and report a recorded run; the files land in its folder, or in another one."""
+    """Analyse and judge a recorded run and write its report, by default into the run folder."""
     from doorbuster.records.reader import Run
     from doorbuster.report import write_report
 

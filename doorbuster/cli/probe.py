@@ -1,4 +1,4 @@
-"""`doorbuster probe`: every step of a driver once, with what was sent and answered where it fails."""
+"""`doorbuster probe`: run every step of a driver once and show the exchanges of failed steps."""
 
 from __future__ import annotations
 
@@ -28,32 +28,32 @@ _LOOKS = {
     "--storefront",
     default="",
     metavar="NAME",
-    help="Driver: reference, vendure, oscar, or custom:NAME of the locustfile. Default: the locustfile's "
-    "only one, else reference.",
+    help="Driver: reference, vendure, oscar, or custom:NAME from the locustfile. Default: the locustfile's "
+    "only driver, else reference.",
 )
 @click.option(
     "--locustfile",
     default=None,
     metavar="FILE",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Python file with your own driver: the locustfile that installs it, or the driver's file itself.",
+    help="Python file with your own driver, or a locustfile that installs it, e.g. locustfiles/_my_shop.py.",
 )
 @click.option(
     "--profile",
     default="replatformed",
     show_default=True,
     type=click.Choice(["in-house-2004", "replatformed"]),
-    help="Design of the embedded shop, which is probed if no URL is given.",
+    help="Design of the embedded shop, used if no URL is given.",
 )
+@click.option("--no-orders", is_flag=True, help="Skip the steps that place a test order or change a product.")
 @click.option(
-    "--no-orders", is_flag=True, help="Leave out the steps that place a test order or change a product."
+    "--trace", is_flag=True, help="Show every request and response, not only those of failed steps."
 )
-@click.option("--trace", is_flag=True, help="Show every exchange, not only those of steps that failed.")
 @click.option(
     "--confirm-host",
     default=None,
     metavar="HOST",
-    help="Confirm by name that this host beyond loopback may be visited now; test orders are placed there.",
+    help="Confirm that this non-loopback host may be probed; test orders are placed there.",
 )
 def command(
     url: str,
@@ -64,10 +64,10 @@ def command(
     trace: bool,
     confirm_host: str | None,
 ) -> int:
-    """Walk every step of a driver once against the shop at URL, or against the embedded shop.
+    """Run every step of a driver once against the shop at URL, or against the embedded shop.
 
-    One customer visits, places a test order in each channel, and looks for it in the shop's ledger. Exit code
-    0 if all core steps work (those of browse, search and buy), 99 if one does not, 106 if nobody answers.
+    Places a test order in each channel and looks for it in the shop's ledger. Exit code: 0 if all core steps
+    (browse, search, buy) work, 99 if one does not, 106 if the shop is unreachable.
 
     \b
     Example: doorbuster probe http://127.0.0.1:3001 --storefront vendure
@@ -93,7 +93,7 @@ def command(
 
 
 class ProbeSummary:
-    """How many steps came to what."""
+    """Which steps failed or are missing."""
 
     def __init__(self) -> None:
         self.steps = 0
@@ -117,7 +117,7 @@ class ProbeSummary:
 
 def _print_step(console: Console, row: dict[str, Any], *, everything: bool) -> None:
     if row["result"] == "missing" and not row["core"]:
-        return  # the last sentence names them; few shops have everything
+        return  # the summary lists them
     look, style = _LOOKS[row["result"]]
     sent = row["exchanges"]
     spent = (
@@ -146,7 +146,7 @@ def _print_exchange(console: Console, one: dict[str, Any]) -> None:
 
 
 def _address(url: str) -> str:
-    """Raises: click.UsageError for an address that is none."""
+    """Raises: click.UsageError for an invalid URL."""
     if not url:
         return ""
     from doorbuster.scenario.target.target import parse_url

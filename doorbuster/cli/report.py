@@ -1,4 +1,4 @@
-"""`doorbuster report`: the report of a recorded run, written again."""
+"""`doorbuster report`: write the report of a recorded run again."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from doorbuster.cli.options import run_argument
     default=None,
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Folder for index.html, summary.md, junit.xml and summary.json. Default: the run's own folder.",
+    help="Folder for index.html, summary.md, junit.xml and summary.json. Default: the run folder.",
 )
 def command(run: Path, out: Path | None) -> int:
-    """Write the report of RUN: index.html for people, summary.md, junit.xml and summary.json for machines.
+    """Write the report of RUN again: index.html, summary.md, junit.xml and summary.json.
 
-    Judges with the thresholds of the scenario as it was recorded.
+    Uses the thresholds recorded with the run.
 
     \b
     Example: doorbuster report reports/sample --out /tmp/report

@@ -1,4 +1,4 @@
-"""`doorbuster run`: the whole way from a scenario to a verdict."""
+"""`doorbuster run`: run a scenario and report the verdict."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     default=None,
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Folder for the run and its report, new or empty. Default: reports/<time>-<scenario>.",
+    help="New or empty folder for the run and its report. Default: reports/<time>-<scenario>.",
 )
 @locustfile_option
 @workers_option
@@ -43,28 +43,28 @@ if TYPE_CHECKING:
     default=0,
     type=click.IntRange(0, 10_000),
     metavar="N",
-    help="Wait for N workers on other machines (`doorbuster worker`) and let them generate the load.",
+    help="Wait for N workers on other machines (`doorbuster worker`) to generate the load. Default: 0.",
 )
 @click.option(
     "--bind",
     default="127.0.0.1",
     show_default=True,
     metavar="ADDRESS",
-    help="Address on which workers of other machines are awaited; they need no password, so keep it private.",
+    help="Address that remote workers connect to; unauthenticated, so use a private network.",
 )
 @click.option(
     "--bind-port",
     default=5557,
     show_default=True,
     type=click.IntRange(1, 65535),
-    help="Port on which workers of other machines are awaited.",
+    help="Port that remote workers connect to.",
 )
 @click.option(
     "--no-retries",
     is_flag=True,
-    help="Nobody reloads or tries again: the difference is the part of retries in a collapse.",
+    help="Turn off reloads and retries. Compare with a normal run to see how much retries add to overload.",
 )
-@click.option("--quiet", is_flag=True, help="No live view; only the verdict.")
+@click.option("--quiet", is_flag=True, help="Print only the verdict, without the live view.")
 @click.argument("locust_options", nargs=-1, type=click.UNPROCESSED)
 def command(
     scenario: str,
@@ -82,9 +82,9 @@ def command(
     quiet: bool,
     locust_options: tuple[str, ...],
 ) -> int:
-    """Recreate the peak of SCENARIO against its shop, judge it and write the report.
+    """Run SCENARIO against its shop, evaluate the thresholds and write the report.
 
-    SCENARIO is a YAML file or the name of a shipped one. Options for Locust itself go after "--".
+    SCENARIO is a YAML file or the name of a bundled one. Options for Locust itself go after "--".
 
     \b
     Example: doorbuster run ms-christmas-2004
@@ -97,7 +97,7 @@ def command(
     from doorbuster.locust_process import LocustProcess, check_port, local_workers
 
     if workers and expect_workers:
-        raise UsageError("use just one of --workers (processes here) and --expect-workers (other machines)")
+        raise UsageError("--workers (this machine) and --expect-workers (other machines) cannot be combined")
     if expect_workers:
         check_port(bind, bind_port)
     plan = find_scenario(scenario, profile=profile, url=url, seed=seed)
@@ -118,12 +118,13 @@ def command(
         options += ["--master", "--expect-workers", str(expect_workers)]
         options += ["--master-bind-host", bind, "--master-bind-port", str(bind_port)]
         click.echo(
-            f"on each worker: doorbuster worker --master-host {bind} --master-port {bind_port}", err=True
+            f"run on each worker machine: doorbuster worker --master-host {bind} --master-port {bind_port}",
+            err=True,
         )
     process = LocustProcess(locustfile_path, [*options, *locust_options], folder)
     try:
         watch(process, folder, plan, quiet=quiet)
-    except KeyboardInterrupt:  # before there was a view
+    except KeyboardInterrupt:  # before the live view started
         process.ask_to_stop()
         process.exit_code()
     if not (folder / "run.sqlite").exists():
@@ -142,7 +143,7 @@ def command(
 
 
 def _print_verdict(verdict: Verdict, folder: Path, plan: Scenario) -> None:
-    """The last lines of a run: the verdict, where the report is, what to try next."""
+    """Print the verdict, the path of the report and the next command to try."""
     colour = {"pass": "green", "fail": "red"}.get(verdict.status, "yellow")
     click.echo()
     click.secho(verdict.sentence, fg=colour, bold=True)
@@ -155,7 +156,7 @@ def _print_verdict(verdict: Verdict, folder: Path, plan: Scenario) -> None:
 def _next_command(verdict: Verdict, folder: Path, plan: Scenario) -> str:
     shop = plan.target.shop
     if shop is not None and shop.profile == "in-house-2004" and verdict.status == "fail":
-        return f"{program()} run {plan.name} --profile replatformed   (the same peak, the shop designed anew)"
+        return f"{program()} run {plan.name} --profile replatformed   (the same peak, a redesigned shop)"
     if verdict.status == "inconclusive":
-        return f"{program()} analyse {folder} generator   (why the numbers cannot be trusted)"
-    return f"{program()} analyse {folder}   (every number behind this, in the terminal)"
+        return f"{program()} analyse {folder} generator   (checks of the load generator)"
+    return f"{program()} analyse {folder}   (all results, in the terminal)"

@@ -1,4 +1,4 @@
-"""`doorbuster shop`: the embedded reference shop, to look at or to load."""
+"""`doorbuster shop`: start the embedded reference shop."""
 
 from __future__ import annotations
 
@@ -47,26 +47,26 @@ def _with_knobs(command: Callable[..., None]) -> Callable[..., None]:
     default=None,
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Where the database lies. Default: a temporary folder.",
+    help="Folder of the database. Default: a temporary folder.",
 )
 @click.option(
     "--workers",
     default=None,
     type=click.IntRange(1, 256),
     metavar="N",
-    help="Database workers, that is pages worked on at once. Default: 4.",
+    help="Database workers, i.e. pages processed concurrently. Default: 4.",
 )
 @click.option(
     "--query-time",
     default=None,
     metavar="TIME",
-    help='How long a worker is held per query, such as "10ms". Default: 10ms.',
+    help="Time a database worker spends per query, e.g. 20ms. Default: 10ms.",
 )
 @click.option(
     "--warehouse-rate",
     default=None,
     metavar="RATE",
-    help='How fast orders are picked, such as "5 orders/s". Default: 5 orders/s.',
+    help='Rate at which orders are picked, e.g. "10 orders/s". Default: 5 orders/s.',
 )
 @click.option(
     "--products",
@@ -80,7 +80,7 @@ def _with_knobs(command: Callable[..., None]) -> Callable[..., None]:
 )
 @_with_knobs
 def command(query_time: str | None, warehouse_rate: str | None, **knobs: Any) -> None:
-    """Start the embedded reference shop and keep it open until Ctrl-C.
+    """Start the embedded reference shop and run it until Ctrl-C.
 
     \b
     Example: doorbuster shop --profile in-house-2004 --port 8004

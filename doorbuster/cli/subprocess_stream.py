@@ -1,7 +1,7 @@
-"""A process of ours that tells what it does, one JSON object a line: a probe's walk, a round of cleaning up.
+"""A subprocess that reports its progress as one JSON object per line.
 
-Such work sends requests with the client of the customers, which patches the interpreter it runs in; so it
-has an interpreter of its own.
+Probe and cleanup use the HTTP client of the load generator, which patches the interpreter, so they run in a
+process of their own.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import click
 
 
 class SubprocessStream:
-    """`python -m MODULE WORDS`; ends with the block it is used in."""
+    """`python -m MODULE WORDS`; ends with its `with` block."""
 
     def __init__(self, module: str, args: Sequence[str]) -> None:
         command = [sys.executable, "-m", module, *args]
-        # A session of its own: Ctrl-C reaches us, and we end it.
+        # Own session: Ctrl-C reaches only the parent, which then ends the child.
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
     def __enter__(self) -> SubprocessStream:
@@ -32,7 +32,7 @@ class SubprocessStream:
         self._process.wait()
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """What it tells; errors of ours, and what a driver itself prints, go to stderr."""
+        """The JSON rows; error rows and anything else the process prints go to stderr."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
             row = _row(line)
@@ -44,7 +44,7 @@ class SubprocessStream:
                 yield row
 
     def exit_code(self) -> int:
-        """Once it has said everything."""
+        """Wait for the end of the process."""
         return self._process.wait()
 
 

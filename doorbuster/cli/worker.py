@@ -1,4 +1,4 @@
-"""`doorbuster worker`: another machine's share of the load."""
+"""`doorbuster worker`: load generation for a run started on another machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 @click.command("worker")
 @click.option(
-    "--master-host", default="127.0.0.1", show_default=True, metavar="HOST", help="Where the run was started."
+    "--master-host", default="127.0.0.1", show_default=True, metavar="HOST", help="Host of the master."
 )
 @click.option(
     "--master-port",
@@ -24,19 +24,19 @@ import click
     default=1,
     show_default=True,
     type=click.IntRange(1, 256),
-    help="Worker processes to start here, about one per core.",
+    help="Worker processes on this machine, about one per core.",
 )
 @click.option(
     "--locustfile",
     default="retail_peak.py",
     show_default=True,
     metavar="FILE",
-    help="Who comes, the same file as on the master: a path, or a file of the workbench's locustfiles/.",
+    help="Locustfile to run, the same as on the master: a path, or the name of a bundled file.",
 )
 def command(master_host: str, master_port: int, processes: int, locustfile: str) -> int:
-    """Generate a share of the load of a run that was started with `doorbuster run --expect-workers`.
+    """Generate part of the load of a run that was started with `doorbuster run --expect-workers`.
 
-    The scenario comes from the master. Workers and master speak unencrypted: use a private network.
+    The master sends the scenario. The connection is not encrypted: use a private network.
 
     \b
     Example: doorbuster worker --master-host 10.0.0.5 --processes 4

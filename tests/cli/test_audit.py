@@ -78,7 +78,7 @@ def results(run) -> dict[str, str]:
 
 def test_good_books_become_part_of_the_run_and_its_report(audit, run):
     done = audit(ORDERS, "sku,opening,on_hand\nLAMP,5,3\n")
-    assert "2 orders, 2 of this run; stock of 1 articles" in done.stdout, done.stderr
+    assert "2 orders, 2 from this run; stock of 1 products" in done.stdout, done.stderr
     assert "Yes: all 2 acknowledged orders are in the shop's books exactly once" in done.stdout
     assert (run / "index.html").is_file()
     assert set(results(run).values()) == {"pass"}
@@ -115,7 +115,7 @@ def test_later_books_replace_earlier_ones(audit, run):
 @pytest.mark.truth
 def test_books_of_another_run_are_doubted(audit):
     done = audit(ORDERS.replace(RUN_ID, "r0").replace("A1", "B1").replace("A2", "B2"))
-    assert "none of its orders is of this run" in done.stderr
+    assert "contains no orders from this run" in done.stderr
     assert done.returncode == 99
 
 

@@ -114,14 +114,14 @@ def test_what_is_there_already_is_left_as_it_is(doorbuster, tmp_path):
     driver.write_text("# mine\n", encoding="utf-8")
     done = doorbuster("init", "--storefront", "my-shop", tmp_path)
     assert driver.read_text(encoding="utf-8") == "# mine\n"
-    assert done.stdout.count("left as it was") == 3
+    assert done.stdout.count("exists, not changed") == 3
 
 
 @pytest.mark.parametrize("name", ["My Shop", "9lives", "../up", ""])
 def test_a_name_that_no_scenario_could_use_is_refused(doorbuster, tmp_path, name):
     done = doorbuster("init", "--storefront", name, tmp_path)
     assert done.returncode == 2
-    assert "--storefront must be small letters" in done.stderr
+    assert "--storefront: must be lower-case letters" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -183,7 +183,7 @@ def test_a_recording_that_is_none_is_refused_before_anything_is_written(doorbust
 def test_a_recording_needs_a_name_for_its_driver(doorbuster, tmp_path, har):
     done = doorbuster("init", "--har", har, tmp_path)
     assert done.returncode == 2
-    assert "add --storefront my-shop" in done.stderr
+    assert "add e.g. --storefront my-shop" in done.stderr
 
 
 def test_the_guide_takes_less_than_an_hour_to_run(doorbuster):

@@ -16,9 +16,9 @@ from doorbuster.records.reader import Run
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--workers", "2", "--expect-workers", "2"), "use just one of --workers"),
-        (("--locustfile", "nope.py"), "there is no locustfile 'nope.py'; name a path"),
-        (("--locustfile", "peak.yaml"), "peak.yaml is no locustfile; name a Python file, which ends in .py"),
+        (("--workers", "2", "--expect-workers", "2"), "--workers (this machine) and --expect-workers"),
+        (("--locustfile", "nope.py"), "locustfile 'nope.py' not found; give a path"),
+        (("--locustfile", "peak.yaml"), "peak.yaml is not a locustfile; give a path ending in .py"),
     ],
 )
 def test_a_run_that_cannot_start_leaves_no_folder(words, said, doorbuster, tmp_path):

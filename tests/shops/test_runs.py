@@ -74,7 +74,7 @@ def test_a_peak_through_all_channels_balances_exactly_loses_no_order_and_is_clea
     cleaned = doorbuster("cleanup", folder)
     assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
     assert f"{found.booked} of {found.booked} orders: {found.booked} cancelled." in cleaned.stdout
-    assert "The ledger has none of them any more." in cleaned.stdout
+    assert "None of them is left in the ledger." in cleaned.stdout
     assert "nothing to cancel" in doorbuster("cleanup", folder).stdout
 
 

@@ -207,7 +207,7 @@ _FORMS_IMPORT = Change(_STARTER_IMPORT, f"{_STARTER_IMPORT}\nfrom doorbuster.sto
 _PRODUCT_PAGE = 'page = self.fetch("GET", f"/product/{sku}").text'
 _ADD = 'page = self.fetch("POST", "/basket/add", data={"sku": sku, "quantity": "1"}).text'
 _CHECKOUT_PAGE = (
-    'if "idempotency_key" not in (page := self.fetch("GET", "/checkout").text):  # your form\'s own field\n'
+    'if "idempotency_key" not in (page := self.fetch("GET", "/checkout").text):  # a checkout field\n'
     '            raise Rejected("checkout_without_form", page[:200])'
 )
 _ORDER_CALL = 'page = self.fetch("POST", "/checkout", data={**CUSTOMER, "idempotency_key": key}).text'
