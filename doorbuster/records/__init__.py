@@ -1,8 +1,12 @@
-"""What a run leaves behind: histograms, the run file, the shop's ledger, exports. No locust, no gevent.
+"""Data model of a run and its file formats: run file, histograms, ledger, exports. No locust, no gevent.
 
-batch       what a worker reports once a second          histogram  counted latencies
-runfile     writing a run file: RunWriter                run        reading it: Run
-ledger      the shop's books, and the audit              meta       the title page, and what readers get
-schema      the tables and their version                 tally      adding up very many histograms
-hdr, hlog   the HdrHistogram wire and log formats        export     a run as .hlog
+batch       a worker's report, once a second             outcome        outcomes and causes
+writer      writes a run file: RunWriter                 reader         reads it: Run
+schema      the tables and the format version            metadata       metadata of a run
+requests    histograms of requests                       side_metrics   everything measured beside them
+rollup      request histograms per interval              rollup_table   rollups stored in the file
+scan        the table of requests as arrays              histogram      counted latencies
+ledger      the shop's ledger and the audit              ledger_csv     a ledger from CSV files
+hdr, hlog   the HdrHistogram wire and log formats        export         a run as .hlog
+result_file results about several runs, as JSON
 """

@@ -1,10 +1,10 @@
-"""Reading the requests of a run file: histograms by any grouping of series and time.
+"""Reads the requests of a run file: histograms by any grouping of series and time.
 
 Rules of this module:
-- Read-only. A group function maps a series to what it belongs to, or to None to leave it out.
-- Histograms are read once, from the sums in the file if it has them (see sums.py): sums per grain of time are
-  kept (see grain.py) until the file grows. `grain_s` says which buckets are cheap; finer ones, and stretches
-  of time, are read from the file unless sums that can answer are there already.
+- Read-only. A group function maps a series to its group, or to None to leave it out.
+- Rollups of the requests (see rollup.py) are computed once, or read from the file (see rollup_table.py), and
+  cached until the file grows. Buckets that are multiples of `grain_s` are answered from them; finer buckets
+  and other ranges of seconds are read from the table of requests.
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ from numpy.typing import NDArray
 from doorbuster.records.batch import SeriesKey
 from doorbuster.records.histogram import Histogram, Ints
 from doorbuster.records.rollup import WHOLE_RUN_S, Rollup, RollupBuilder, grain_s
+from doorbuster.records.rollup_table import read_rollups
 from doorbuster.records.scan import Chunk, scan
 from doorbuster.records.schema import wrap_errors
-from doorbuster.records.sums import read_sums
-from doorbuster.records.tally import Tally
 
 Kind = Literal["response", "service", "first_byte"]
 KINDS: tuple[Kind, ...] = ("response", "service", "first_byte")
@@ -48,9 +47,9 @@ class RequestReader:
 
     @property
     def recorded_s(self) -> int:
-        """Seconds up to the last in which somebody arrived or was to be answered.
+        """Seconds up to the last in which a customer started or a request was due.
 
-        Those who never came, because the run was ended before, are in later seconds of the plan.
+        Arrivals dropped because the run ended early are in later seconds of the plan.
         """
         return self._once("recorded", self._read_recorded_s)
 
@@ -63,7 +62,7 @@ class RequestReader:
 
     @property
     def grain_s(self) -> int:
-        """The width, in s, of the buckets whose sums are kept; multiples of it are as cheap."""
+        """Width, in s, of the cached rollups; buckets of a multiple of it are cheap."""
         return grain_s(self._length_s())
 
     def histogram(
@@ -128,19 +127,12 @@ class RequestReader:
         group_of = np.full(max(self._series(), default=0) + 1, -1, np.int64)
         for series, key in members.items():
             group_of[series] = place[key]
-        if self._kept_covers(kind, bucket_s, seconds):
-            return self._from_kept(kind, group_of, keys, bucket_s, seconds)
-        width_s = bucket_s or 1
-        buckets = (self.recorded_s - 1) // width_s + 1 if bucket_s else 1
-        tally = Tally(len(keys) * buckets)
+        if self._cache_covers(kind, bucket_s, seconds):
+            return _grouped(self._rollup(kind), group_of, keys, bucket_s, seconds)
+        builder = RollupBuilder(bucket_s or WHOLE_RUN_S)
         for chunk in self._chunks((kind,), members, seconds):
-            slots = group_of[chunk.series]
-            if bucket_s:
-                slots = slots * buckets + chunk.second // width_s
-            tally.add(slots, chunk.columns[0])
-        if bucket_s:
-            return {(keys[slot // buckets], slot % buckets): found for slot, found in tally.histograms()}
-        return {keys[slot]: found for slot, found in tally.histograms()}
+            builder.add(group_of[chunk.series], chunk.second, chunk.columns[0])
+        return _grouped(builder.finished(), np.arange(len(keys)), keys, bucket_s, None)
 
     def over_time(
         self,
@@ -149,7 +141,7 @@ class RequestReader:
         *,
         match: Callable[[SeriesKey], bool] | None = None,
     ) -> dict[int, Histogram]:
-        """The matching requests by bucket (second // bucket_s): what `quantile_over_seconds` asks for."""
+        """The matching requests by bucket (second // bucket_s): the input of `quantile_over_seconds`."""
         found = self.histograms_by(
             lambda series: True if match is None or match(series) else None, kind, bucket_s
         )
@@ -162,11 +154,11 @@ class RequestReader:
         members = self._members(group)
         length = max(0, math.ceil(self._length_s() / bucket_s))
         counts: dict[K, NDArray[np.int64]] = {key: np.zeros(length, np.int64) for key in members.values()}
-        if bucket_s > 1 and self._kept_covers("response", bucket_s, None):
-            grains = self._grains("response")
-            n, bucket = grains.n, grains.grain * grains.grain_s // bucket_s
+        if bucket_s > 1 and self._cache_covers("response", bucket_s, None):
+            rollup = self._rollup("response")
+            n, bucket = rollup.n, rollup.grain * rollup.grain_s // bucket_s
             for number, key in members.items():
-                of = grains.series == number
+                of = rollup.series == number
                 counts[key] += _sums(bucket[of], n[of], length)
             return counts
         for chunk in self._chunks((), members, None):
@@ -188,71 +180,52 @@ class RequestReader:
         grouped = {number: group(series) for number, series in self._series().items()}
         return {number: key for number, key in grouped.items() if key is not None}
 
-    def _kept_covers(self, kind: Kind, bucket_s: int | None, seconds: tuple[int, int] | None) -> bool:
-        """Whether the kept sums can answer: buckets and stretches are whole grains.
+    def _cache_covers(self, kind: Kind, bucket_s: int | None, seconds: tuple[int, int] | None) -> bool:
+        """Whether the cached rollups can answer: buckets and ranges are multiples of their width.
 
-        A question about a stretch alone is no reason to read all: a live view asks it once a second.
+        A range alone does not fill the cache: the live view asks for one every second.
         """
-        width_s = self._kept_width_s(kind)
+        width_s = self._rollup_width_s(kind)
         within = seconds is None or (
-            "grains" in self._memory
+            "rollups" in self._memory
             and seconds[0] % width_s == 0
             and (seconds[1] % width_s == 0 or seconds[1] >= self._length_s())
         )
         return within and (bucket_s or width_s) % width_s == 0
 
-    def _kept_width_s(self, kind: Kind) -> int:
-        """Of a long run, service times and first bytes are kept for the whole: no section asks for more."""
+    def _rollup_width_s(self, kind: Kind) -> int:
+        """Of a long run, service times and first bytes are only needed for the whole run."""
         return self.grain_s if kind == "response" or self.grain_s == 1 else WHOLE_RUN_S
 
-    def _grains(self, kind: Kind) -> Rollup:
-        """The kept sums, read when they were not yet or when the file has grown since."""
-        return self._once("grains", self._read_grains)[kind]
+    def _rollup(self, kind: Kind) -> Rollup:
+        """The cached rollup, read again when the file has grown."""
+        return self._once("rollups", self._read_rollups)[kind]
 
-    def _read_grains(self) -> Mapping[str, Rollup]:
-        """As the file has them since the end of the run, or else added up."""
+    def _read_rollups(self) -> Mapping[str, Rollup]:
+        """From the file, which has them after a long run, or else computed."""
         with wrap_errors(self.path, "read the run"):
-            kept = read_sums(self._db, {kind: self._kept_width_s(kind) for kind in KINDS})
-        return self.add_up() if kept is None else kept
+            stored = read_rollups(self._db, {kind: self._rollup_width_s(kind) for kind in KINDS})
+        return self.roll_up() if stored is None else stored
 
-    def add_up(self) -> dict[str, Rollup]:
-        """Sums of all requests by kind of time, series and stretch.
+    def roll_up(self) -> dict[str, Rollup]:
+        """Rollups of all requests by kind of time.
 
-        All kinds in one pass: going through the table costs more than adding up another kind.
+        All kinds in one pass: reading the table costs more than adding up another kind.
         """
-        builders = {kind: RollupBuilder(self._kept_width_s(kind)) for kind in KINDS}
+        builders = {kind: RollupBuilder(self._rollup_width_s(kind)) for kind in KINDS}
         for chunk in self._chunks(KINDS, self._series(), None):
             for builder, entries in zip(builders.values(), chunk.columns, strict=True):
                 builder.add(chunk.series, chunk.second, entries)
         return {str(kind): builder.finished() for kind, builder in builders.items()}
 
     def _once(self, name: str, read: Callable[[], T]) -> T:
-        """What `read` gives, kept until another connection has written to the file."""
+        """The result of `read`, cached until another connection has written to the file."""
         ((version,),) = self._select("PRAGMA data_version")
         found = self._memory.get(name)
         if found is None or found[0] != version:
             found = self._memory[name] = (version, read())
         value: T = found[1]
         return value
-
-    def _from_kept(
-        self,
-        kind: Kind,
-        group_of: Ints,
-        keys: list[K],
-        bucket_s: int | None,
-        seconds: tuple[int, int] | None,
-    ) -> dict[K, Histogram] | dict[tuple[K, int], Histogram]:
-        grains = self._grains(kind)
-        starts_s = grains.grain * grains.grain_s
-        targets = group_of[grains.series]
-        if seconds is not None:
-            targets[(starts_s < seconds[0]) | (starts_s >= seconds[1])] = -1
-        if bucket_s is None:
-            return {keys[slot]: found for slot, found in grains.summed(targets)}
-        buckets = int(starts_s.max(initial=0)) // bucket_s + 1
-        targets = np.where(targets < 0, -1, targets * buckets + starts_s // bucket_s)
-        return {(keys[slot // buckets], slot % buckets): found for slot, found in grains.summed(targets)}
 
     def _chunks(
         self, kinds: Sequence[Kind], members: Mapping[int, object], seconds: tuple[int, int] | None
@@ -263,7 +236,7 @@ class RequestReader:
             yield from scan(self._db, kinds, series=series, seconds=seconds)
 
     def _length_s(self) -> int:
-        """Whole seconds that cover the plan and everything recorded."""
+        """Whole seconds that cover the plan and all recorded data."""
         return self._once("length", self._read_length_s)
 
     def _read_length_s(self) -> int:
@@ -272,6 +245,25 @@ class RequestReader:
             " (SELECT value FROM meta WHERE key = 'duration_s')"
         )
         return max(math.ceil(float(json.loads(duration or "0"))), self.recorded_s, int(planned_s))
+
+
+def _grouped(
+    rollup: Rollup,
+    group_of: Ints,
+    keys: list[K],
+    bucket_s: int | None,
+    seconds: tuple[int, int] | None,
+) -> dict[K, Histogram] | dict[tuple[K, int], Histogram]:
+    """Histograms by group, or by group and bucket; `group_of` maps a series to an index of `keys`."""
+    starts_s = rollup.grain * rollup.grain_s
+    targets = group_of[rollup.series]
+    if seconds is not None:
+        targets[(starts_s < seconds[0]) | (starts_s >= seconds[1])] = -1
+    if bucket_s is None:
+        return {keys[slot]: found for slot, found in rollup.summed(targets)}
+    buckets = int(starts_s.max(initial=0)) // bucket_s + 1
+    targets = np.where(targets < 0, -1, targets * buckets + starts_s // bucket_s)
+    return {(keys[slot // buckets], slot % buckets): found for slot, found in rollup.summed(targets)}
 
 
 def _sums(buckets: Ints, n: Ints, length: int) -> Ints:

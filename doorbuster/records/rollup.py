@@ -1,12 +1,11 @@
-"""A run file's histograms, read once and kept: sums per series and grain of time, for every later question.
+"""Rollups of the requests: histograms per series and interval of time (the grain), added up from packed bins.
 
-A section asks for many groupings of the same requests. Each pass over the table costs seconds for a long run,
-the sums of a pass fit into some tens of megabytes. So the first question reads the table and keeps the sums
-per series and grain (1 s for runs up to three minutes, 30 s for an hour, 15 min for a day); groupings by
-multiples of the grain are answered from them.
+Sections ask for many groupings of the same requests, and each pass over the table costs seconds for a long
+run. A rollup (1 s for runs up to three minutes, 30 s for an hour, 15 min for a day) fits into some tens of
+megabytes and answers every grouping by multiples of its grain.
 
 Rules of this module:
-- Exact: a sum of sums is the sum. Questions finer than the grain are not for this module.
+- Exact: sums of sums are the sums.
 - Memory grows with the distinct (series, grain, bin) cells at 6 bytes each, not with the rows of the file.
 """
 
@@ -25,20 +24,20 @@ from doorbuster.records.scan import Entries
 _GRAINS_S = ((180, 1), (900, 5), (2700, 15), (5400, 30), (10_800, 60), (54_000, 300), (162_000, 900))
 _LONGEST_GRAIN_S = 3600
 WHOLE_RUN_S = 2**31  # as a grain: one sum for all of a run
-_ENTRIES_AT_ONCE = 2**19  # entries that are added up in one go: about 40 MB
+_ENTRIES_AT_ONCE = 2**19  # entries added up at once: about 40 MB
 _DENSE_WORTH = 3  # cells of a dense array that cost as much as sorting one entry
 _ONE_WORD = 2**31  # cells below this fit into a 64-bit word together with their count
 _MOST_SERIES = 2**32
 
 
 def grain_s(length_s: int) -> int:
-    """The finest grain that is kept for a run of this length; a divisor of every wider bucket in use."""
+    """The grain of rollups for a run of this length; a divisor of every wider bucket in use."""
     return next((grain for limit, grain in _GRAINS_S if length_s <= limit), _LONGEST_GRAIN_S)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rollup:
-    """Sums of one kind of time: slot i is one series in one grain and has bins[starts[i]:starts[i + 1]].
+    """Histograms of one kind of time: slot i is one series in one grain, with bins[starts[i]:starts[i + 1]].
 
     Bins ascend within a slot and are distinct; several slots may be of the same series and grain.
     """
@@ -52,7 +51,7 @@ class Rollup:
     n: Ints  # values in each slot
 
     def summed(self, targets: Ints) -> Iterator[tuple[int, Histogram]]:
-        """(target, histogram) for each target that some slot goes to, by target.
+        """(target, histogram) for each target with a slot, by target.
 
         Args: targets: shape (slots,), where each slot goes; -1 leaves it out.
         """
@@ -72,8 +71,8 @@ class Rollup:
             start = end
 
     def _sums_of(self, slots: Ints, places: Ints, count: int) -> list[Histogram]:
-        """The slots that go to each place 0..count-1 as one histogram; every place has some."""
-        # Slots that lie beside each other and go to the same place are one piece.
+        """One histogram for each place 0..count-1; every place has slots."""
+        # Adjacent slots with the same place are one piece.
         steps = np.flatnonzero((np.diff(slots) != 1) | (np.diff(places) != 0)) + 1
         pieces = np.concatenate(([0], steps))
         begins = self.starts[slots[pieces]].tolist()
@@ -129,7 +128,7 @@ class _Sums:
         sums: Ints = np.add.reduceat(self.counts, np.cumsum(self.sizes) - self.sizes, dtype=np.int64)
         return sums
 
-    def taken(self, start: int, end: int) -> _Sums:
+    def part(self, start: int, end: int) -> _Sums:
         """The slots start..end-1."""
         first, last = int(self.sizes[:start].sum()), int(self.sizes[:end].sum())
         return _Sums(
@@ -140,8 +139,8 @@ class _Sums:
 class RollupBuilder:
     """Adds up rows as they are read. Rows may come in any order, any number for a series and second.
 
-    Rows mostly come by time. So what is added up stays open for its latest grain only; rows that come late
-    make slots of their own, and when those are many, all is added up again.
+    Rows mostly come in order of time, so only the latest grain stays open; late rows get slots of their own,
+    and when there are many of them, everything is added up again.
     """
 
     def __init__(self, grain_s: int) -> None:
@@ -153,7 +152,7 @@ class RollupBuilder:
         self._late = 0
 
     def add(self, series: Ints, second: Ints, entries: Entries) -> None:
-        """Count rows."""
+        """Add rows."""
         codes = second // self._grain_s * _MOST_SERIES + series
         self._open.append(_Sums(codes, entries.sizes, entries.bins, entries.counts))
         self._open_size += entries.bins.size
@@ -161,11 +160,11 @@ class RollupBuilder:
             self._add_up()
 
     def finished(self) -> Rollup:
-        """The sums of all rows."""
+        """The rollup of all rows."""
         if self._open:
-            self._done.append(_added_up(self._open))
+            self._done.append(_summed(self._open))
         n = np.concatenate([part.n for part in self._done]) if self._done else np.empty(0, np.int64)
-        sums = _poured_together(self._done)
+        sums = _drained(self._done)
         return Rollup(
             grain_s=self._grain_s,
             series=sums.codes % _MOST_SERIES,
@@ -177,22 +176,22 @@ class RollupBuilder:
         )
 
     def _add_up(self) -> None:
-        sums = _added_up(self._open)
+        sums = _summed(self._open)
         grain = sums.codes // _MOST_SERIES
         last = int(np.searchsorted(grain, grain[-1]))
         self._late += int(sums.sizes[: np.searchsorted(grain, self._done_to, side="right")].sum())
         self._done_to = max(self._done_to, int(grain[-1]) - 1)
-        if last:  # an empty part would keep the memory of the whole
-            self._done.append(sums.taken(0, last))
-        self._open = [sums.taken(last, grain.size)]
+        if last:  # an empty part would keep the whole alive
+            self._done.append(sums.part(0, last))
+        self._open = [sums.part(last, grain.size)]
         self._open_size = self._open[0].bins.size
         self._room = 3 * self._open_size
         if self._late > 3 * _ENTRIES_AT_ONCE:
-            self._done, self._late = [_added_up(self._done)], 0
+            self._done, self._late = [_summed(self._done)], 0
 
 
-def _beside(parts: Sequence[_Sums]) -> _Sums:
-    """All slots of all parts, one behind the other."""
+def _concatenated(parts: Sequence[_Sums]) -> _Sums:
+    """All slots of all parts."""
     return _Sums(
         codes=np.concatenate([part.codes for part in parts]),
         sizes=np.concatenate([part.sizes for part in parts]),
@@ -201,8 +200,8 @@ def _beside(parts: Sequence[_Sums]) -> _Sums:
     )
 
 
-def _poured_together(parts: list[_Sums]) -> _Sums:
-    """What `_beside` gives. Empties the list on the way, so that no memory is needed twice."""
+def _drained(parts: list[_Sums]) -> _Sums:
+    """Like `_concatenated`, but empties the list meanwhile, which halves the peak memory."""
     whole = _Sums(
         codes=np.concatenate([np.empty(0, np.int64), *(part.codes for part in parts)]),
         sizes=np.concatenate([np.empty(0, np.int64), *(part.sizes for part in parts)]),
@@ -218,9 +217,9 @@ def _poured_together(parts: list[_Sums]) -> _Sums:
     return whole
 
 
-def _added_up(parts: Sequence[_Sums]) -> _Sums:
-    """Slots of the same series and grain as one, by grain and series; none without entries."""
-    raw = _beside(parts)
+def _summed(parts: Sequence[_Sums]) -> _Sums:
+    """One slot per series and grain, in order of both, without empty ones."""
+    raw = _concatenated(parts)
     codes, slot = np.unique(raw.codes, return_inverse=True)
     low = int(raw.bins.min(initial=BINS))
     width = int(raw.bins.max(initial=0)) - low + 1
@@ -236,7 +235,7 @@ def _added_up(parts: Sequence[_Sums]) -> _Sums:
 
 
 def _add_cells(cells: Ints, counts: NDArray[np.uint32]) -> tuple[Ints, Ints]:
-    """Each cell once, ascending, with its sum."""
+    """The distinct cells, ascending, and their sums."""
     if not cells.size:
         return np.empty(0, np.int64), np.empty(0, np.int64)
     span = int(cells.max()) + 1

@@ -29,8 +29,8 @@ from doorbuster.records.batch import Batch, Event, Exemplar, SeriesKey
 from doorbuster.records.ledger import Ledger
 from doorbuster.records.metadata import RunMeta, RunStatus
 from doorbuster.records.requests import RequestReader
+from doorbuster.records.rollup_table import MIN_WIDTH_S, write_rollups
 from doorbuster.records.schema import APPLICATION_ID, FILE_NAME, SCHEMA_VERSION, TABLES, wrap_errors
-from doorbuster.records.sums import FINEST_S, write_sums
 
 SLOWEST_PER_SERIES = 5
 ERRORS_PER_SERIES = 3  # the first with distinct texts
@@ -186,10 +186,10 @@ class RunWriter:
 
     def _write_rollups(self) -> None:
         reader = RequestReader(self.path, self._db)
-        if reader.grain_s >= FINEST_S:
-            sums = reader.add_up()
+        if reader.grain_s >= MIN_WIDTH_S:
+            rollups = reader.roll_up()
             with self._transaction("write the rollups"):
-                write_sums(self._db, sums)
+                write_rollups(self._db, rollups)
 
     def close(self) -> None:
         """Close the file. A run that was not finished then reads as interrupted."""

@@ -104,8 +104,6 @@ def test_sums_equal_a_slow_loop(
     monkeypatch.setattr("doorbuster.records.rollup._ONE_WORD", one_word)
     monkeypatch.setattr("doorbuster.records.scan._WINDOW_BYTES", 300)
     monkeypatch.setattr("doorbuster.records.scan._FIRST_WINDOW", {"rowid": 7, "second": 2})
-    monkeypatch.setattr("doorbuster.records.tally.DENSE_CELLS", dense_cells)
-    monkeypatch.setattr("doorbuster.records.tally._PENDING_ENTRIES", 50)
     if seed == 2:
         monkeypatch.setattr("doorbuster.records.scan._can_join", lambda _: False)
     rng = random.Random(seed)
@@ -335,9 +333,9 @@ def questions(run: Run) -> list[object]:
 def test_sums_in_the_file_answer_what_the_requests_answer(long_run, monkeypatch):
     with Run.open(long_run) as summed, Run.open(long_run) as counted:
         with monkeypatch.context() as patched:
-            patched.setattr("doorbuster.records.requests.read_sums", lambda *_: None)
+            patched.setattr("doorbuster.records.requests.read_rollups", lambda *_: None)
             expected = questions(counted)
-        monkeypatch.setattr(Run, "add_up", lambda _: pytest.fail("the requests were read"))
+        monkeypatch.setattr(Run, "roll_up", lambda _: pytest.fail("the requests were read"))
         assert expected == questions(summed)
 
 
