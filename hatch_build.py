@@ -1,9 +1,13 @@
-"""Compiles the path of a request when the wheel is built, if asked: DOORBUSTER_COMPILE=1 pip install .
+"""Build hook of the wheel: adds the bundled content, and compiled modules with DOORBUSTER_COMPILE=1.
 
-mypyc turns the same annotated Python into C; nothing else changes, and without a C compiler nobody misses
-anything but speed. Editable installs stay as they are: there, a compiled file would hide the edited one.
+Bundled content: scenarios, locustfiles, analysis scripts and the sample report go into
+`doorbuster/_workbench`.
 
-    python hatch_build.py FOLDER        # what the benchmarks do: a compiled copy of the library in FOLDER
+Compilation: `DOORBUSTER_COMPILE=1 pip install .` compiles the code that sends requests with mypyc. Behaviour
+is the same; without compilation only speed is lost. Editable installs get neither: they read the content from
+the checkout, and a compiled file would hide the edited one.
+
+    python hatch_build.py FOLDER        # used by the benchmarks: a compiled copy of the library in FOLDER
 """
 
 from __future__ import annotations
@@ -17,9 +21,15 @@ from typing import Any
 
 try:
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
-except ImportError:  # run by hand, where nothing is packaged
+except ImportError:  # run as a script
     BuildHookInterface = object
 
+WORKBENCH = Path("doorbuster", "_workbench")
+CONTENT = (
+    "analysis/*.py", "locustfiles/*.py", "scenarios/*.yaml", "scenarios/scenario.schema.json",
+    "reports/sample/*.html", "reports/sample/*.json", "reports/sample/*.md", "reports/sample/*.xml",
+    "reports/sample/run.sqlite",
+)  # fmt: skip
 ASKED = "DOORBUSTER_COMPILE"
 NEEDED = ["mypy[mypyc]>=1.18", "setuptools>=70"]
 LOAD = Path("doorbuster", "load")
@@ -31,12 +41,18 @@ BESIDE = (
 )  # fmt: skip
 AS_THEY_ARE = ("__init__", "mypyc_compat")
 GROUP = "doorbuster.load.http._compiled"
-# Types are checked by `make check`; here, other libraries need not even be installed.
+# `make check` checks the types; here, other libraries may be missing.
 MYPY = ["--ignore-missing-imports", "--follow-imports=silent", "--config-file=", "--python-version=3.11"]
 
 
+def bundled_content(root: Path) -> dict[str, str]:
+    """The content files that ship: path in the checkout -> path in the wheel, both relative."""
+    paths = (path.relative_to(root) for pattern in CONTENT for path in root.glob(pattern))
+    return {path.as_posix(): (WORKBENCH / path).as_posix() for path in sorted(paths)}
+
+
 def compile_copy(root: Path, folder: Path) -> list[Path]:
-    """Put a copy of the library into `folder` and compile it; returns the files made, relative to it.
+    """Compile a copy of the library in `folder`; returns the created files, relative to it.
 
     Raises: subprocess.CalledProcessError if there is no C compiler.
     """
@@ -58,7 +74,7 @@ def compile_here() -> None:
     paths += [str(LOAD / f"{name}.py") for name in BESIDE]
     extensions = mypycify([*MYPY, *paths], opt_level="3", debug_level="0", group_name=GROUP)
     if os.name == "posix":
-        for extension in extensions:  # calls within the module need no look-up, and may be inlined
+        for extension in extensions:  # direct calls within the module, which may be inlined
             extension.extra_compile_args.append("-fvisibility=hidden")
     command = Distribution({"name": "doorbuster", "ext_modules": extensions}).get_command_obj("build_ext")
     command.inplace = True
@@ -66,8 +82,8 @@ def compile_here() -> None:
     command.run()
 
 
-class CompileHook(BuildHookInterface):  # type: ignore[misc]
-    """Adds the compiled files to a wheel."""
+class WheelHook(BuildHookInterface):  # type: ignore[misc]
+    """Adds the bundled content and the compiled files to a wheel."""
 
     PLUGIN_NAME = "custom"
 
@@ -75,7 +91,11 @@ class CompileHook(BuildHookInterface):  # type: ignore[misc]
         return NEEDED if os.environ.get(ASKED) == "1" else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        if os.environ.get(ASKED) != "1" or version == "editable":
+        if version == "editable":
+            return
+        for source, target in bundled_content(Path(self.root)).items():
+            build_data["force_include"][str(Path(self.root, source))] = target
+        if os.environ.get(ASKED) != "1":
             return
         folder = Path(self.root, "build", "compiled")
         for path in compile_copy(Path(self.root), folder):
