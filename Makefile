@@ -1,15 +1,19 @@
-# doorbuster: `make demo` shows what it does, `make test` proves it. Both set up everything they need.
+# doorbuster: `make demo` runs a demonstration, `make test` the tests. Both set up what they need.
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+# -qq hides pip's warnings, such as those about a misconfigured package index, and shows its errors.
+PIP    := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
+SKIPPED := $(VENV)/skipped.txt
 NOT_LONG := not truth and not shops
-# Those import Locust, which patches the interpreter, so they get a process of their own.
+# Tests that import Locust need a process of their own, because Locust patches the interpreter.
 NOT_LOCUST := --ignore-glob='tests/load/test_*'
 
-# Many short commands share what the first of them compiled, whatever the caller says.
+# Keep compiled bytecode, whatever the environment says: the tests start many short commands.
 export PYTHONDONTWRITEBYTECODE =
+test: export DOORBUSTER_SKIPPED = $(SKIPPED)
 
 .PHONY: help demo test check format truth shops bench wheel clean
 
@@ -20,17 +24,19 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "doorbuster needs Python 3.11 or later; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev]'
+	$(PIP) --no-compile -e '.[dev]'
 	@touch $@
 
-demo: $(READY) ## Recreate the M&S one-day Christmas sale of 2004 in about 90 seconds
+demo: $(READY) ## Run the M&S Christmas sale of 2004 in about 90 seconds
 	@$(BIN)/doorbuster run ms-christmas-2004; code=$$?; \
 	  if [ $$code -eq 99 ]; then exit 0; else exit $$code; fi
 
-test: $(READY) ## Run the tests: those that may share the processor, those that measure, those that load Locust
+test: $(READY) ## Run the tests in three groups: parallel, time measurements, Locust; the last line lists what was skipped
+	@: > $(SKIPPED)
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(NOT_LOCUST) -m "not alone and $(NOT_LONG)"
 	$(BIN)/python -m pytest -q $(NOT_LOCUST) -m "alone and $(NOT_LONG)"
 	$(BIN)/python -m pytest -q tests/load --ignore=tests/load/http -m "$(NOT_LONG)"
+	@$(BIN)/python tests/helpers/skipped.py $(SKIPPED)
 
 check: $(READY) ## Format, lint, types, tests
 	$(BIN)/ruff format --check .
@@ -42,19 +48,19 @@ format: $(READY) ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-truth: $(READY) ## Long proofs against closed forms
+truth: $(READY) ## Run the long validations against closed forms
 	$(BIN)/python -m pytest -m truth
 
-shops: $(READY) ## Drivers against real shops, built on first use (450 MB in the user's cache folder)
+shops: $(READY) ## Run the drivers against real shops, built on first use (450 MB in the cache folder of the user)
 	$(BIN)/python -m pytest -q tests/shops -m shops
 
-bench: $(READY) ## Benchmarks side by side with the peers
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+bench: $(READY) ## Run the benchmarks against other load generators
+	$(PIP) -e '.[bench]'
 	$(BIN)/python -m benchmarks
 
 wheel: $(READY) ## Build the wheel and the source archive into dist/
 	rm -rf dist
 	$(BIN)/python -m build --quiet
 
-clean: ## Remove what was built and installed
+clean: ## Remove everything that was built and installed
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -15,6 +15,17 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Append the reasons of skipped tests to the file that `make test` sums up in its last line."""
+    path = os.environ.get("DOORBUSTER_SKIPPED")
+    if path is None or "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    with Path(path).open("a", encoding="utf-8") as file:
+        for report in terminalreporter.stats.get("skipped", []):
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            file.write(" ".join(reason.removeprefix("Skipped: ").split()) + "\n")
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     return ROOT

@@ -155,7 +155,7 @@ def test_the_junit_file_has_a_test_case_for_each_threshold(smoke):
 def test_the_report_opens_in_a_real_browser(smoke, tmp_path):
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
-        pytest.skip("no Chromium on this machine: install the package chromium to run this test")
+        pytest.skip("browser tests need Chromium: apt-get install chromium")
     done = subprocess.run(
         [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync",

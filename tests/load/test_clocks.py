@@ -20,7 +20,7 @@ LATE_S = 0.5  # far more than a busy machine adds, far less than the clocks are 
 def wrong_clock():
     """From faketime's words for a clock to the environment of a process that has such a wall clock."""
     if shutil.which("faketime") is None:
-        pytest.skip("a wrong clock needs the package faketime")
+        pytest.skip("clock tests need faketime: apt-get install faketime")
     preload = subprocess.run(
         ["faketime", "-f", "+0s", "printenv", "LD_PRELOAD"], capture_output=True, text=True, check=True
     ).stdout.strip()

@@ -50,7 +50,7 @@ def inside(namespace: str, *words: object, **options) -> subprocess.Popen:
 def two_hosts():
     """Two namespaces joined by one cable."""
     if os.geteuid() != 0 or shutil.which("ip") is None:
-        pytest.skip("making network namespaces needs root and the package iproute2")
+        pytest.skip("network namespaces need root and iproute2: apt-get install iproute2")
     try:
         ip("netns", "add", MASTER)
     except subprocess.CalledProcessError as error:

@@ -89,7 +89,7 @@ thresholds: {{orders_lost: ["count==0"]}}
 @pytest.mark.parametrize("wrong", ["-20m", "+20m"])
 def test_a_run_against_a_shop_with_a_wrong_clock_loses_no_order(wrong, doorbuster, tmp_path):
     if shutil.which("faketime") is None:
-        pytest.skip("a wrong clock needs the package faketime")
+        pytest.skip("clock tests need faketime: apt-get install faketime")
     words = ["-m", "doorbuster.shop", "--json-announce", "--die-with-parent", "--products", "100"]
     environment = {**os.environ, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     with subprocess.Popen(

@@ -333,7 +333,7 @@ def test_the_summary_for_a_pull_request_starts_with_the_verdict(failed):
 def chromium() -> str:
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if found is None:
-        pytest.skip("no Chromium on this machine: install the package chromium to run this test")
+        pytest.skip("browser tests need Chromium: apt-get install chromium")
     return found
 
 
