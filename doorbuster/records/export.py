@@ -1,8 +1,4 @@
-"""A run as files that other tools read.
-
-Rules of this module:
-- An export holds what was recorded, nothing computed: anybody may check our figures with other tools.
-"""
+"""Exports a run to formats of other tools. An export holds recorded counts only, no computed results."""
 
 from __future__ import annotations
 
@@ -17,7 +13,7 @@ from doorbuster.records.reader import Kind, Run
 def tag_of(series: SeriesKey) -> str:
     """ "web.buy.checkout" for requests that succeeded, "web.buy.checkout.failed" and so on otherwise.
 
-    Failures and successes never share a tag. White space and commas, which a log cannot hold, become "_".
+    Failures and successes never share a tag. White space and commas become "_".
     """
     parts = (
         series.channel,
@@ -42,7 +38,7 @@ def export_hlog(
     Args:
         kind: response (from the intended start), service (from the actual start) or first_byte.
         bucket_s: length of an interval in seconds.
-        tag: names what a series is counted under; None leaves it out.
+        tag: the tag of a series; None leaves it out.
     """
     found = run.histograms_by(tag, kind, bucket_s)
     meta = run.meta

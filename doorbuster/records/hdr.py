@@ -1,9 +1,9 @@
-"""The HdrHistogram wire format: our histograms out as V2, any HdrHistogram (V0, V1, V2) in.
+"""The HdrHistogram wire format: encodes histograms as V2, decodes V0, V1 and V2.
 
 Rules of this module:
-- What we write is what the C and Java libraries write for 3 digits, 1 us to 1 h: they read it as their own.
-- What we read may have another resolution and unit; each bin enters ours at its lowest value, which is how
-  HdrHistogram's own `add` moves counts between histograms of different layouts.
+- The encoding equals that of the C and Java libraries for 3 digits, 1 us to 1 h.
+- A decoded histogram may have another resolution and unit; `histogram()` adds each bin at its lowest value,
+  as HdrHistogram's own `add` does between different layouts.
 
 Payload of V2, big-endian: cookie, payload length, normalizing offset, digits (int32 each), lowest, highest
 (int64), ratio (float64), then counts as ZigZag LEB128 of at most nine bytes; -k stands for k empty bins.
@@ -28,18 +28,18 @@ from doorbuster.records.histogram import MAX_US, SIGNIFICANT_DIGITS, Histogram, 
 V2, V2_COMPRESSED = 0x1C849303, 0x1C849304
 V1, V1_COMPRESSED = 0x1C849301, 0x1C849302
 V0, V0_COMPRESSED = 0x1C849308, 0x1C849309
-_WORD_SIZE_BITS = 0xF0  # the part of a cookie that tells how wide counts are
-_V2_WORDS = 0x10  # what V2 writes there
+_WORD_SIZE_BITS = 0xF0  # the part of a cookie with the width of counts
+_V2_WORDS = 0x10  # its value in V2
 
 _HEADER = struct.Struct(">iiiiqqd")  # V1 and V2
 _HEADER_V0 = struct.Struct(">iiqqq")
 _COMPRESSED_HEADER = struct.Struct(">ii")
-_MAX_PAYLOAD_BYTES = 2**26  # a counter array is far smaller; more is a decompression bomb
+_MAX_PAYLOAD_BYTES = 2**26  # counter arrays are far smaller; guards against decompression bombs
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedHistogram:
-    """A decoded histogram in its own layout: values, in its own unit, and how often each was counted."""
+    """A decoded histogram in its own layout and unit: values and their counts."""
 
     digits: int
     lowest: int
@@ -48,7 +48,7 @@ class DecodedHistogram:
     counts: Ints
 
     def histogram(self) -> Histogram:
-        """The same counts in our layout, one unit taken for one microsecond."""
+        """The same counts as a Histogram, with one unit as one microsecond."""
         return Histogram.from_weighted(self.values, self.counts)
 
 

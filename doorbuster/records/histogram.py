@@ -2,7 +2,7 @@
 
 Rules of this module:
 - A value is a whole number of microseconds. A bin below 2048 us is exact, above it is at most 0.098 % wide.
-- Nothing is dropped. Values above one hour are counted in the bin of one hour (`Histogram.clamped`), values
+- No value is lost. Values above one hour are counted in the bin of one hour (`Histogram.clamped`), values
   below zero (a clock stepped back) in the bin of zero.
 - Counts add: blobs made by `pack` may be concatenated in any order and decoded at once.
 - No samples is None, never 0.
@@ -47,7 +47,7 @@ def bin_index(values_us: ArrayLike) -> Ints:
 
 
 def lowest_us(bins: ArrayLike) -> Ints:
-    """Smallest value, in us, that is counted in each bin."""
+    """Smallest value of each bin, in us."""
     index: Ints = np.asarray(bins, dtype=np.int64)
     bucket: Ints = np.maximum(index // HALF - 1, 0)
     lowest: Ints = np.left_shift(index - bucket * HALF, bucket)
@@ -55,7 +55,7 @@ def lowest_us(bins: ArrayLike) -> Ints:
 
 
 def highest_us(bins: ArrayLike) -> Ints:
-    """Largest value, in us, that is counted in each bin."""
+    """Largest value of each bin, in us."""
     index: Ints = np.asarray(bins, dtype=np.int64)
     bucket: Ints = np.maximum(index // HALF - 1, 0)
     highest: Ints = np.left_shift(index - bucket * HALF + 1, bucket) - 1
@@ -63,7 +63,7 @@ def highest_us(bins: ArrayLike) -> Ints:
 
 
 def middle_us(bins: ArrayLike) -> Ints:
-    """The value, in us, that stands for a bin in means."""
+    """The value of each bin used for means, in us."""
     lowest = lowest_us(bins)
     return lowest + (highest_us(bins) - lowest + 1) // 2
 
@@ -88,7 +88,7 @@ def pack(values_us: Sequence[int] | NDArray[np.integer]) -> bytes:
 
 
 def pack_counts(bins: ArrayLike, counts: ArrayLike) -> bytes:
-    """Bins that are already counted, in the form of `pack`; a count must fit into 32 bits."""
+    """Bins and counts in the form of `pack`; a count must fit into 32 bits."""
     bins = np.asarray(bins)
     counts = np.asarray(counts)
     if counts.size and int(counts.max()) > 0xFFFF_FFFF:
@@ -100,7 +100,7 @@ def pack_counts(bins: ArrayLike, counts: ArrayLike) -> bytes:
 
 
 def pack_groups(groups: Ints, values_us: ArrayLike, count: int) -> list[bytes]:
-    """What `pack` gives for the values of each group 0..count-1, all at once.
+    """`pack` of the values of each group 0..count-1, all at once.
 
     Args: groups: shape (n,), the group of each value. values_us: shape (n,), in us.
     """
@@ -120,7 +120,7 @@ class PackedBins:
 
 
 def unpack(blob: bytes) -> PackedBins:
-    """Bins and counts as `pack` wrote them; raises ValueError for a blob of another length than 6 * k."""
+    """Bins and counts of a blob of `pack`; ValueError when its length is not a multiple of 6."""
     entries = np.frombuffer(blob, dtype=PACKED)
     return PackedBins(entries["bin"].astype(np.int64), entries["count"].astype(np.int64))
 
@@ -131,7 +131,7 @@ def rank_of(p: float, n: int) -> int:
     p is first lowered by one bit, so that the rounding of p * n cannot push an exact rank one up.
     """
     if not 0.0 <= p <= 1.0:
-        raise ValueError(f"a quantile is asked for as a share 0..1, such as 0.99 (got {p})")
+        raise ValueError(f"a quantile must be a share 0..1, such as 0.99 (got {p})")
     return min(n, max(1, math.ceil(math.nextafter(p, -math.inf) * n)))
 
 
@@ -153,7 +153,7 @@ class Histogram:
         dense = np.asarray(counts, dtype=np.int64)
         if dense.ndim != 1 or dense.size > BINS or (dense.size and int(dense.min()) < 0):
             raise ValueError(f"counts must be one row of at most {BINS} numbers >= 0 (got {dense.shape})")
-        bins = np.flatnonzero(dense != 0)  # many times as fast as to look for numbers
+        bins = np.flatnonzero(dense != 0)  # many times faster than on integers
         return cls(bins, dense[bins])
 
     @classmethod
@@ -163,7 +163,7 @@ class Histogram:
 
     @classmethod
     def from_weighted(cls, values_us: ArrayLike, counts: ArrayLike) -> Histogram:
-        """From values in us and how often each occurred."""
+        """From values in us and their counts."""
         return cls.from_bins(bin_index(values_us), counts)
 
     @classmethod
@@ -174,7 +174,7 @@ class Histogram:
 
     @classmethod
     def from_bins(cls, bins: ArrayLike, counts: ArrayLike) -> Histogram:
-        """From bins in any order, repeated or not, and how many values each entry stands for."""
+        """From bins in any order, repeated or not, and the count of each entry."""
         dense = np.zeros(BINS, dtype=np.int64)
         np.add.at(dense, np.asarray(bins, dtype=np.int64), np.asarray(counts, dtype=np.int64))
         return cls.from_counts(dense)
@@ -188,12 +188,12 @@ class Histogram:
 
     @property
     def n(self) -> int:
-        """How many values."""
+        """Number of values."""
         return int(self.bin_counts.sum())
 
     @property
     def clamped(self) -> int:
-        """How many values were one hour (to 0.06 %) or longer: those beyond were counted as one hour."""
+        """Number of values of one hour (to 0.06 %) or longer, all counted as one hour."""
         return int(self.bin_counts[self.bins >= TOP_BIN].sum())
 
     @property
@@ -245,7 +245,7 @@ class Histogram:
         return int(highest_us(self.bins[position : position + 1])[0])
 
     def count_above(self, limit_us: int) -> int:
-        """How many values lie in bins above the one of `limit_us`: longer beyond what the bins can tell."""
+        """Number of values in bins above that of `limit_us`."""
         return int(self.bin_counts[self.bins > int(bin_index([limit_us])[0])].sum())
 
     def __eq__(self, other: object) -> bool:

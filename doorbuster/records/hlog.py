@@ -1,7 +1,7 @@
 """HdrHistogram interval logs (.hlog): read any version, write format 1.3 with tags.
 
 Rules of this module:
-- Line by line: a log of any length is written and read in constant memory.
+- Logs are written and read line by line, in constant memory.
 - Starts are seconds after the log's StartTime. A log may stamp its lines with seconds since StartTime, since
   its BaseTime, or since 1970; without a BaseTime, a first stamp more than a year before StartTime is taken
   as relative, as HdrHistogram's own reader does.
@@ -29,7 +29,7 @@ _TAG = re.compile(r"[^,\s]+")
 
 @dataclass(frozen=True, slots=True)
 class HlogInterval:
-    """What was counted in one stretch of time; `tag` is "" when there is none."""
+    """The histogram of one interval of time; `tag` is "" when there is none."""
 
     start_s: float
     length_s: float
@@ -39,7 +39,7 @@ class HlogInterval:
 
 @dataclass(frozen=True, slots=True)
 class DecodedInterval:
-    """One line of a log, not yet moved into our layout; its values have the unit of the log."""
+    """One line of a log, in the layout and unit of the log."""
 
     start_s: float
     length_s: float
@@ -100,7 +100,7 @@ def read_hlog(lines: Iterable[str], *, name: str = "log") -> Iterator[DecodedInt
 
 
 def _offset_s(first_stamp_s: float, times: dict[str, float]) -> float:
-    """What must be added to a stamp to get seconds after StartTime."""
+    """The offset from a timestamp to seconds after StartTime."""
     started_s = times.get("StartTime", first_stamp_s)
     if "BaseTime" in times:
         return times["BaseTime"] - started_s

@@ -1,9 +1,9 @@
-"""The shop's own books after a run, and the audit: did every customer get what the shop promised?
+"""The shop's order ledger after a run, and the audit that compares it with the customers' order attempts.
 
 Rules of this module:
 - Pure: attempts and a ledger in, an audit out.
-- Keys and references of this run only (keys that start with "<run id>:") are judged; orders from elsewhere
-  are counted as foreign, but they do take stock, so they count for overselling.
+- Only orders of this run (keys that start with "<run id>:") are audited; other orders count as foreign. They
+  take stock, so they count for overselling.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ EXAMPLES = 10  # keys or SKUs named per finding
 
 
 class LedgerLine(NamedTuple):
-    """One line of a booked order."""
+    """One line of an order in the ledger."""
 
     sku: str
     quantity: int
@@ -27,7 +27,7 @@ class LedgerLine(NamedTuple):
 
 
 class LedgerOrder(NamedTuple):
-    """One order in the shop's books; seconds since the start of the run, None when not picked yet."""
+    """One order in the ledger; times in seconds since the start of the run, None when not picked yet."""
 
     order_ref: str
     idempotency_key: str
@@ -39,7 +39,7 @@ class LedgerOrder(NamedTuple):
 
 
 class LedgerStock(NamedTuple):
-    """Stock of one SKU: units at the start of the run, units left, units the shop says it sold."""
+    """Stock of one SKU: units at the start of the run, units left, units sold by the shop's own count."""
 
     sku: str
     opening: int
@@ -49,7 +49,7 @@ class LedgerStock(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The order system's books, read once after the run; `read_at_s` counts from the start of the run."""
+    """The ledger as read once after the run; `read_at_s` counts from the start of the run."""
 
     orders: tuple[LedgerOrder, ...]
     stock: tuple[LedgerStock, ...]
@@ -57,14 +57,14 @@ class Ledger:
 
 
 class Oversold(NamedTuple):
-    """Units of one SKU that were sold and never existed."""
+    """Units of one SKU sold beyond its stock."""
 
     sku: str
     units: int
 
 
 class StockMismatch(NamedTuple):
-    """A SKU whose stock does not follow from its orders: expected = opening - units in ledger lines."""
+    """A SKU whose stock does not match its orders: expected = opening - units in ledger lines."""
 
     sku: str
     expected: int
@@ -82,18 +82,18 @@ class AuditExamples(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What became of the orders of a run.
+    """Result of the audit of a run's orders.
 
     attempted       distinct orders tried (idempotency keys)
-    acknowledged    of these, told to the customer as placed
+    acknowledged    of these, confirmed to the customer
     booked          of these, in the ledger at least once
     lost            acknowledged, but not in the ledger
-    duplicated      in the ledger under more than one order, or answered with more than one reference
-    unacknowledged  in the ledger, but the customer was never told
-    wrong_total     acknowledged and in the ledger, with another total than the customer was told
-    oversold        units per SKU that were sold and never existed
-    stock_mismatch  SKUs whose stock on hand does not follow from the ledger's lines
-    unstocked       SKUs in ledger lines whose stock the shop did not tell: overselling cannot be judged
+    duplicated      several orders in the ledger, or several order references
+    unacknowledged  in the ledger, but never confirmed to the customer
+    wrong_total     acknowledged and in the ledger, with another total than confirmed
+    oversold        units per SKU sold beyond its stock
+    stock_mismatch  SKUs whose stock on hand does not match the ledger's lines
+    unstocked       SKUs in ledger lines without known stock: overselling cannot be detected
     foreign         ledger orders that are not of this run
     """
 
@@ -112,46 +112,48 @@ class Audit:
 
     @property
     def oversold_units(self) -> int:
-        """Units sold that never existed, over all SKUs."""
+        """Units sold beyond stock, over all SKUs."""
         return sum(finding.units for finding in self.oversold)
 
     @property
     def clean(self) -> bool:
-        """Every promise kept, nothing sold twice; an order booked without telling anybody is not clean."""
+        """Whether there are no findings; an unacknowledged order is one."""
         findings = self.lost + self.duplicated + self.unacknowledged + self.wrong_total
         return findings == 0 and not self.oversold and not self.stock_mismatch
 
 
 def audit(attempts: Iterable[OrderAttempt], ledger: Ledger, *, run_id: str) -> Audit:
-    """What customers were told, held against what the shop booked.
+    """Compare the order attempts of customers with the ledger.
 
     Args:
-        attempts: every order customers tried; several with one key (a retry) are one order.
-        ledger: the shop's books after the run.
-        run_id: attempts and ledger orders whose key does not start with "<run_id>:" are not judged.
+        attempts: all order attempts; several with one key (retries) are one order.
+        ledger: the shop's ledger after the run.
+        run_id: attempts and ledger orders whose key does not start with "<run_id>:" are foreign.
     """
     prefix = f"{run_id}:"
-    told: defaultdict[str, list[OrderAttempt]] = defaultdict(list)
+    by_key: defaultdict[str, list[OrderAttempt]] = defaultdict(list)
     for attempt in attempts:
         if attempt.idempotency_key.startswith(prefix):
-            told[attempt.idempotency_key].append(attempt)
+            by_key[attempt.idempotency_key].append(attempt)
     booked: defaultdict[str, list[LedgerOrder]] = defaultdict(list)
     for order in ledger.orders:
         if order.idempotency_key.startswith(prefix):
             booked[order.idempotency_key].append(order)
 
     units = _units_booked(ledger)
-    acknowledged = {t.idempotency_key for tries in told.values() for t in tries if t.answer == "acknowledged"}
-    lost = [key for key in told if key in acknowledged and key not in booked]
+    acknowledged = {
+        t.idempotency_key for tries in by_key.values() for t in tries if t.answer == "acknowledged"
+    }
+    lost = [key for key in by_key if key in acknowledged and key not in booked]
     duplicated = [
         key
-        for key in dict.fromkeys((*told, *booked))
-        if len(booked.get(key, ())) > 1 or _numbered_twice(told.get(key, ()))
+        for key in dict.fromkeys((*by_key, *booked))
+        if len(booked.get(key, ())) > 1 or _numbered_twice(by_key.get(key, ()))
     ]
     unacknowledged = [key for key in booked if key not in acknowledged]
-    wrong_total = [key for key, orders in booked.items() if _totals_differ(told.get(key, ()), orders)]
+    wrong_total = [key for key, orders in booked.items() if _totals_differ(by_key.get(key, ()), orders)]
     return Audit(
-        attempted=len(told),
+        attempted=len(by_key),
         acknowledged=len(acknowledged),
         booked=len(booked),
         lost=len(lost),
@@ -176,9 +178,9 @@ def _numbered_twice(tries: Sequence[OrderAttempt]) -> bool:
 
 
 def _totals_differ(tries: Sequence[OrderAttempt], orders: Sequence[LedgerOrder]) -> bool:
-    """Only an acknowledged order has a total that was promised to somebody."""
-    promised = {attempt.total_pence for attempt in tries if attempt.answer == "acknowledged"}
-    return bool(promised) and any(order.total_pence not in promised for order in orders)
+    """Only acknowledged orders have a confirmed total."""
+    confirmed = {attempt.total_pence for attempt in tries if attempt.answer == "acknowledged"}
+    return bool(confirmed) and any(order.total_pence not in confirmed for order in orders)
 
 
 def _units_booked(ledger: Ledger) -> Counter[str]:
@@ -190,7 +192,7 @@ def _units_booked(ledger: Ledger) -> Counter[str]:
 
 
 def _oversold(ledger: Ledger, units: Counter[str]) -> tuple[Oversold, ...]:
-    """The worst of three witnesses per SKU: the sold counter, a negative shelf, the lines of the orders."""
+    """The largest of three counts per SKU: the sold counter, negative stock, the lines of the orders."""
     findings = (
         Oversold(item.sku, max(item.sold - item.opening, -item.on_hand, units[item.sku] - item.opening))
         for item in ledger.stock

@@ -1,16 +1,16 @@
-"""A shop's books as CSV files, for order systems that no driver can read: what a query of theirs exports.
+"""Reads a shop's ledger from CSV files, for order systems without a driver.
 
-Orders: one row per line of an order; what is said of the order itself is repeated, and must agree.
+Orders: one row per line of an order; the columns of the order itself are repeated and must agree.
 
     order_ref,placed_at,total_pence            always
-    idempotency_key                            empty or absent: the order is known by its number alone
-    channel, picked_at                         may be absent
+    idempotency_key                            empty or absent: the order is identified by its number
+    channel, picked_at                         optional
     sku,quantity,unit_pence                    all three, or none for an order without lines
 
-Stock: `sku,opening,on_hand` and perhaps `sold`; else it is opening - on_hand.
+Stock: `sku,opening,on_hand` and optionally `sold`, which defaults to opening - on_hand.
 
-Rules: UTF-8, commas, a header of these names in any order. Money is whole pence. A moment is ISO 8601 with a
-time zone, or Unix seconds. Nothing is guessed: every problem is told with its line, all of them at once.
+Rules: UTF-8, commas, a header of these names in any order. Money is whole pence. A time is ISO 8601 with a
+time zone, or Unix seconds. Nothing is guessed; all problems are reported at once, with their lines.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from doorbuster.errors import Problem, UsageError
 from doorbuster.records.batch import OrderAttempt
 from doorbuster.records.ledger import Ledger, LedgerLine, LedgerOrder, LedgerStock
 
-TOLD = 40  # problems named in one message
+MAX_PROBLEMS = 40  # problems named in one message
 _LINE = ("sku", "quantity", "unit_pence")
 _ORDER = ("order_ref", "idempotency_key", "channel", "placed_at", "picked_at", "total_pence")
 _ORDER_COLUMNS = (*_ORDER, *_LINE)
@@ -46,12 +46,12 @@ def read_ledger_csv(
     started_at_unix_s: float,
     read_at_unix_s: float,
 ) -> Ledger:
-    """The books in these files, as the audit of a run needs them.
+    """The ledger in these files, for the audit of a run.
 
     An order without a key takes the key of the attempt that was acknowledged with its number. Orders that are
-    not of this run and were placed before it started are left out: the opening stock is without them already.
+    not of this run and were placed before it started are left out: the opening stock does not include them.
 
-    Args: started_at_unix_s, read_at_unix_s: when the run started, and when the books were taken.
+    Args: started_at_unix_s, read_at_unix_s: start of the run, and time the ledger was exported.
     Raises: UsageError with every problem of both files.
     """
     keys = {
@@ -63,8 +63,8 @@ def read_ledger_csv(
     problems = [*book.problems, *(shelf.problems if shelf else ())]
     if problems:
         lines = [str(problem) for problem in sorted(problems)]
-        more = [f"… and {len(lines) - TOLD} more"] if len(lines) > TOLD else []
-        raise UsageError("\n".join([*lines[:TOLD], *more]))
+        more = [f"… and {len(lines) - MAX_PROBLEMS} more"] if len(lines) > MAX_PROBLEMS else []
+        raise UsageError("\n".join([*lines[:MAX_PROBLEMS], *more]))
     rows = (order.as_ledger(keys, started_at_unix_s) for order in book.orders.values())
     return Ledger(
         orders=tuple(
@@ -77,9 +77,9 @@ def read_ledger_csv(
 
 @dataclass(slots=True)
 class _Order:
-    """One order as the file has it; `told` is what every row of it must repeat."""
+    """One order of the file; `repeated` holds the values that all its rows must share."""
 
-    told: tuple[Any, ...]
+    repeated: tuple[Any, ...]
     ref: str
     key: str
     channel: str
@@ -102,7 +102,7 @@ class _Order:
 
 
 class _Sheet:
-    """One CSV file: its rows as mappings, and what is wrong with it."""
+    """One CSV file: its rows as mappings, and its problems."""
 
     def __init__(self, path: Path, columns: tuple[str, ...], needs: tuple[str, ...]) -> None:
         self.path = path
@@ -117,7 +117,7 @@ class _Sheet:
         self.problems.append(Problem(str(self.path), self._line, place, column, rule, got, way_out))
 
     def rows(self) -> Iterator[dict[str, str]]:
-        """Each row, stripped; rows of a wrong width are problems, empty ones are nothing."""
+        """Each row, stripped; rows of a wrong width are problems, empty rows are skipped."""
         try:
             with self.path.open(encoding="utf-8-sig", newline="") as file:
                 reader = csv.reader(file, strict=True)
@@ -205,17 +205,19 @@ class _Orders(_Sheet):
         ref = self.text(row, "order_ref")
         if not ref:
             return
-        told = tuple(row.get(name, "") for name in _ORDER)
+        repeated = tuple(row.get(name, "") for name in _ORDER)
         order = self.orders.get(ref)
         if order is None:
             picked = self.moment(row, "picked_at") if row.get("picked_at") else None
             order = self.orders[ref] = _Order(
-                told, ref, row.get("idempotency_key", ""), row.get("channel", ""),
+                repeated, ref, row.get("idempotency_key", ""), row.get("channel", ""),
                 self.whole(row, "total_pence"), self.moment(row, "placed_at"), picked,
             )  # fmt: skip
-        elif order.told != told:
+        elif order.repeated != repeated:
             other = next(
-                name for name, *both in zip(_ORDER, order.told, told, strict=True) if both[0] != both[1]
+                name
+                for name, *both in zip(_ORDER, order.repeated, repeated, strict=True)
+                if both[0] != both[1]
             )
             self.wrong(other, f"must be the same in all rows of order {ref}", row[other])
         given = [name for name in _LINE if row.get(name)]

@@ -1,8 +1,8 @@
-"""A result about several runs as a JSON file beside their run files.
+"""Results about several runs, stored as JSON in a folder above their run files.
 
 Rules of this module:
-- Replaced in one step: a reader never meets half a file.
-- A run finds the file in its own folder, or one above.
+- Written atomically: a reader never sees part of a file.
+- A run looks for the file in its own folder and in the one above.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from doorbuster.errors import RecordError
 
 
 def write_result(file: Path, schema: str, content: Mapping[str, Any]) -> None:
-    """Put the content in place, with the name of its schema."""
+    """Write the content with the name of its schema."""
     draft = file.with_suffix(".new")
     draft.write_text(json.dumps({"schema": schema, **content}, indent=1) + "\n", encoding="utf-8")
     draft.replace(file)
 
 
 def find_result(run_file: Path, name: str) -> Path | None:
-    """The file of this name that a run file belongs to."""
+    """The file of this name that a run file belongs to, if there is one."""
     files = (folder / name for folder in (run_file.parent, run_file.parent.parent))
     return next((file for file in files if file.is_file()), None)
 
@@ -31,7 +31,7 @@ def find_result(run_file: Path, name: str) -> Path | None:
 def read_result(file: Path, schema: str) -> dict[str, Any]:
     """The content without its schema.
 
-    Raises: RecordError for another schema; OSError, ValueError or KeyError for a file that is none of ours.
+    Raises: RecordError for another schema; OSError, ValueError or KeyError for another file.
     """
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     if found.pop("schema") != schema:

@@ -1,15 +1,15 @@
-"""The table of requests as arrays, some megabytes at a time: what every question about requests is read from.
+"""Reads the table of requests as arrays, some megabytes at a time.
 
-A day has millions of rows, and a tuple in Python for each costs more than all the arithmetic behind it. So
-SQLite joins the rows: `group_concat` puts the blobs of a window of rows one behind the other, and the numbers
-of a row travel as characters of one text, twelve bits each. All aggregates of a query see the rows in the
-same order, which is all that is needed. Measured against fetching rows: a third of the processor time.
+A day has millions of rows, and creating a Python tuple for each costs more than all the arithmetic. So SQLite
+joins the rows: `group_concat` concatenates the blobs of a window of rows, and encodes the numbers of each row
+as characters of one text, twelve bits each. All aggregates of a query see the rows in the same order. This
+takes a third of the processor time of fetching rows.
 
 Rules of this module:
-- A window holds about `_WINDOW_BYTES`, however thin or fat the rows are: memory stays bounded.
-- The rows are those that were there when the scan began; a writer may go on meanwhile.
-- An SQLite that cuts joined text at a zero byte (before 3.39), or numbers that are no characters: rows are
-  fetched one by one, with the same result.
+- A window holds about `_WINDOW_BYTES` whatever the size of the rows: memory stays bounded.
+- A scan reads the rows that existed when it began; a writer may continue meanwhile.
+- Where SQLite truncates joined text at a zero byte (before 3.39), or a number is not a valid character, rows
+  are fetched one by one, with the same result.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from doorbuster.records.histogram import PACKED, Ints
 
 _WINDOW_BYTES = 4 * 2**20
 _FIRST_WINDOW = {"rowid": 2000, "second": 16}
-_MOST_WIDER = 4  # times as wide as the window before
+_MAX_GROWTH = 4  # of the width of a window
 _CHARACTERS = 0xD800  # below the first surrogate, which no text may hold
 _PLACE = "series, second >> 12, second & 4095"
 _COUNT = "n >> 24, n >> 12 & 4095, n & 4095"
@@ -34,7 +34,7 @@ _COUNT = "n >> 24, n >> 12 & 4095, n & 4095"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entries:
-    """Packed bins of many rows in a row: the first sizes[0] of them are those of the first row."""
+    """Packed bins of many rows, concatenated: the first sizes[0] belong to the first row."""
 
     sizes: Ints
     bins: NDArray[np.uint16]
@@ -42,16 +42,16 @@ class Entries:
 
     @classmethod
     def of(cls, sizes: Ints, joined: bytes) -> Entries:
-        """Args: joined: blobs of `histogram.pack`, one behind the other."""
+        """Args: joined: concatenated blobs of `histogram.pack`."""
         packed = np.frombuffer(joined, PACKED)
         return cls(sizes, packed["bin"], packed["count"])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
-    """Some rows of the table: series and second of each, and the bins of the columns asked for.
+    """Some rows of the table: series and second of each, and the bins of the requested columns.
 
-    `n`, how many requests, is read only when no column is: the bins tell it too.
+    `n`, the number of requests, is only read without columns, as the bins contain it.
     """
 
     series: Ints
@@ -88,7 +88,7 @@ def scan(
         if chunk is not None:
             yield chunk
         at += width
-        width = max(1, min(width * _MOST_WIDER, width * _WINDOW_BYTES // max(1, size)))
+        width = max(1, min(width * _MAX_GROWTH, width * _WINDOW_BYTES // max(1, size)))
 
 
 def _joined(
@@ -115,7 +115,7 @@ def _joined(
 def _row_by_row(
     db: sqlite3.Connection, columns: Sequence[str], where: str, window: Sequence[int]
 ) -> tuple[Chunk | None, int]:
-    """What `_joined` gives, on any SQLite and for any numbers."""
+    """Like `_joined`, for any SQLite and any numbers."""
     rows = db.execute(f"SELECT {', '.join(('series, second, n', *columns))} {where}", window).fetchall()
     if not rows:
         return None, 0
@@ -129,7 +129,7 @@ def _row_by_row(
 
 
 def _can_join(db: sqlite3.Connection) -> bool:
-    """Whether zero bytes survive in joined text, and every number of a row can be written as a character."""
+    """Whether joined text keeps zero bytes, and every number of a row can be encoded as a character."""
     blob, text = _one(
         db,
         "SELECT CAST(group_concat(b, '') AS BLOB), group_concat(char(0, 4095), '')"

@@ -94,7 +94,7 @@ def survival_curve(answered: Histogram, given_up: Histogram) -> SurvivalCurve:
 def censored_quantile(curve: SurvivalCurve, p: float) -> CensoredEstimate:
     """The p-quantile (p in 0..1) of the time to an answer, with a 95 % interval."""
     if not 0.0 <= p <= 1.0:
-        raise ValueError(f"a quantile is asked for as a share 0..1, such as 0.99 (got {p})")
+        raise ValueError(f"a quantile must be a share 0..1, such as 0.99 (got {p})")
     if curve.n == 0:
         return CensoredEstimate(None, None, None, 0, 0, at_least=False)
     level = 1.0 - p + _ROUNDING
