@@ -1,7 +1,7 @@
-"""Where the workbench is: `scenarios/`, `locustfiles/`, `analysis/` and the sample report.
+"""Locates the bundled content: `scenarios/`, `locustfiles/`, `analysis/` and the sample report.
 
-The workbench is content, loaded by path. In a checkout it lies beside the library, in an installed wheel
-inside it; a retailer's own folder of the same name, below the current directory, comes first.
+Content is loaded by path. It lies next to the library in a checkout and inside it in an installed wheel. A
+folder of the same name in the current directory takes precedence.
 """
 
 from __future__ import annotations
@@ -15,18 +15,16 @@ _SHIPPED = "_workbench"
 
 
 def shipped(folder: str) -> Path:
-    """The folder as we ship it, such as shipped("scenarios")."""
+    """The bundled folder of this name, e.g. shipped("scenarios")."""
     package = Path(str(files("doorbuster")))
     for root in (package / _SHIPPED, package.parent):
         if (root / folder).is_dir():
             return root / folder
-    raise RunError(
-        f"the shipped folder {folder!r} is missing from this installation; install doorbuster again"
-    )
+    raise RunError(f"the bundled folder {folder!r} is missing from this installation; reinstall doorbuster")
 
 
 def search_path(folder: str) -> tuple[Path, ...]:
-    """Where to look for content of this kind: the user's own folder first, then the shipped one."""
+    """Folders to search for content: the user's own folder first, then the bundled one."""
     own, ours = Path(folder), shipped(folder)
     if own.is_dir() and own.resolve() != ours.resolve():
         return own, ours

@@ -1,15 +1,15 @@
-"""What can go wrong, by whose fault, and the exit code that says so.
+"""Error classes by cause, with their exit codes.
 
-DoorbusterError                 1    our own fault, or no better class
+DoorbusterError                 1    internal or unclassified error
 ├── UsageError                  2    the command line
-├── ScenarioError             104    the scenario (all its problems at once)
-├── TargetError               106    the shop cannot be reached, or refuses us before anything started
-├── RunError                    1    the run could not be conducted
-│   └── RunInterrupted        105    somebody ended it before the first customer came
+├── ScenarioError             104    an invalid scenario (all problems at once)
+├── TargetError               106    the shop is unreachable, or refuses the run at its start
+├── RunError                    1    the run failed
+│   └── RunInterrupted        105    the run was stopped before its first customer
 ├── RecordError                 2    a run file or report that cannot be read or written
 └── AnalysisError             107    an analysis script or a locustfile that raised
 
-A message is a full instruction: place, rule, what we got, the way out.
+A message states the place, the rule, the value found and the remedy.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ExitCode(IntEnum):
 
 
 class DoorbusterError(Exception):
-    """Base of everything we raise for a reason the user can act on."""
+    """Base of all errors that the user can act on."""
 
     exit_code: ExitCode = ExitCode.BUG
 
@@ -53,7 +53,7 @@ class RunError(DoorbusterError):
     exit_code = ExitCode.BUG
 
 
-class RunInterrupted(RunError):  # noqa: N818  somebody wanted it so; nothing is wrong
+class RunInterrupted(RunError):  # noqa: N818  stopped on request; not a failure
     exit_code = ExitCode.INTERRUPTED
 
 
@@ -67,9 +67,9 @@ class AnalysisError(DoorbusterError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One fault in a file: where it is, the rule, what we got, and the way out.
+    """One problem in a file: place, rule, value found and remedy.
 
-    `line` and `column` count from 1; 0 means that the place is the whole file.
+    `line` and `column` count from 1; 0 refers to the whole file.
     """
 
     file: str
@@ -88,7 +88,7 @@ class Problem:
 
 
 class ScenarioError(DoorbusterError):
-    """A scenario that must not start; carries every problem found, in file order."""
+    """An invalid scenario; carries every problem found, in file order."""
 
     exit_code = ExitCode.INVALID_CONFIGURATION
 

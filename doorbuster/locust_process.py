@@ -1,7 +1,7 @@
-"""The Locust process that generates the load: started, watched, ended.
+"""Starts, watches and stops the Locust process that generates the load.
 
-It runs in a session of its own, so that Ctrl-C reaches us first and the run ends orderly: the first one
-asks Locust to stop (customers leave, the last second is recorded), the second ends it at once.
+The process has its own session, so that Ctrl-C reaches only the parent. The first Ctrl-C asks Locust to stop
+(customers leave, the last second is recorded), the second one kills it.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ def local_workers(count: int) -> list[str]:
 
 
 def check_port(address: str, port: int) -> None:
-    """Raises: UsageError, if workers cannot be awaited there."""
+    """Raises: UsageError if the port cannot be opened for workers."""
     try:
         socket.create_server(("" if address == "*" else address, port)).close()
     except OSError as error:
         raise UsageError(
-            f"port {port} on {address} cannot be opened ({error.strerror}); see --bind and --bind-port"
+            f"cannot open port {port} on {address} ({error.strerror}); see --bind and --bind-port"
         ) from error
 
 
@@ -60,14 +60,14 @@ class LocustProcess:
         return self._process.poll() is None
 
     def exit_code(self) -> int:
-        """Locust's, once it has ended; a locustfile that raised while it was loaded is no fault of ours."""
+        """Wait for the exit code of Locust; 107 when the locustfile raised while it was loaded."""
         code = self._process.wait()
         if code == ExitCode.BUG and not self.own_words() and self._locustfile_raised():
             return int(ExitCode.SCRIPT_EXCEPTION)
         return code
 
     def ask_to_stop(self) -> None:
-        """The first time: end orderly. The second time: end now."""
+        """First call: stop in an orderly way. Second call: kill."""
         self.asked += 1
         if self.asked == 1:
             self._process.send_signal(signal.SIGINT)
@@ -75,7 +75,7 @@ class LocustProcess:
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def failure(self, what: str) -> RunError:
-        """Why a run recorded nothing; the error ends with the exit code of the process."""
+        """The error for a run that recorded nothing, with the exit code of the process."""
         error = RunError(f"{what} was not run: {self.last_words()}")
         code = self.exit_code()
         if code in {int(known) for known in ExitCode} - {int(ExitCode.PASS)}:
@@ -83,9 +83,9 @@ class LocustProcess:
         return error
 
     def last_words(self) -> str:
-        """What a user needs to see when there is no run: our own message, or the end of the log."""
+        """The message for a run without a run file: that of doorbuster, or the end of the log."""
         if self.asked:
-            return "ended before the first customer came; there is nothing to report"
+            return "stopped before the first customer arrived; there is nothing to report"
         said = [*_lines(self._said), *_lines(self._log)]
         where = f"Locust ended without recording anything; its log is {self._log}"
         return self.own_words() or "\n".join([*said[-5:], where])
@@ -94,7 +94,7 @@ class LocustProcess:
         return any(f'{self._locustfile.name}", line' in line for line in _lines(self._said))
 
     def own_words(self) -> str:
-        """Why the run failed, such as a full disk; empty if it did not."""
+        """Why the run failed, e.g. a full disk; empty if it did not."""
         if self._process.wait() in (int(ExitCode.PASS), int(ExitCode.INCONCLUSIVE), int(ExitCode.FAIL)):
             return ""
         for path, mark in ((self._said, "doorbuster: "), (self._log, "ERROR/doorbuster: ")):
@@ -105,6 +105,6 @@ class LocustProcess:
 
 
 def _lines(path: Path) -> list[str]:
-    """What stands in a log, without empty lines."""
+    """The non-empty lines of a log."""
     text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     return [line.rstrip() for line in text.splitlines() if line.strip()]

@@ -1,10 +1,10 @@
 """How throughput grows with concurrency or size: the Universal Scalability Law, fitted with its uncertainty.
 
     X(N) = gamma N / (1 + alpha (N-1) + beta N (N-1))
-    N      customers in a loop, or instances of the shop        X(N)   completions per second
-    gamma  what one alone achieves, per second (>= 0)
+    N      concurrent customers, or instances of the shop       X(N)   completions per second
+    gamma  throughput at N = 1, per second (>= 0)
     alpha  share of the work that waits for others (contention, 0..1)
-    beta   cost of keeping each pair in agreement (coherency, 0..1)
+    beta   cost of keeping each pair consistent (coherency, 0..1)
 
 For closed sweeps and mean throughput; a percentile under open arrivals is the business of `capacity`.
 
@@ -60,10 +60,6 @@ class Scalability:
         """X(N)."""
         return self.gamma * n / (1 + self.alpha * (n - 1) + self.beta * n * (n - 1))
 
-    def response_s(self, n: float) -> float:
-        """R(N) = N / X(N): Little's law without think time."""
-        return (1 + self.alpha * (n - 1) + self.beta * n * (n - 1)) / self.gamma
-
     @property
     def peak_n(self) -> float:
         """N* = sqrt((1 - alpha) / beta), at least 1; infinite when nothing makes throughput fall."""
@@ -79,32 +75,6 @@ class Scalability:
         """gamma / alpha: what contention alone would allow."""
         return self.gamma / self.alpha if self.alpha > 0 else math.inf
 
-    @property
-    def optimal_n(self) -> float:
-        """1 / alpha: where a straight line through the start meets the roof."""
-        return 1 / self.alpha if self.alpha > 0 else math.inf
-
-    def efficiency_ratio(self, n: float) -> float:
-        """X(N) / (N gamma)."""
-        return self.throughput_per_s(n) / (n * self.gamma)
-
-    def n_at_response(self, response_s: float) -> float:
-        """N(R), the inverse of `response_s`; R must be at least R(1) = 1/gamma.
-
-        N(R) = (beta - alpha + sqrt((alpha - beta)^2 + 4 beta (gamma R + alpha - 1))) / (2 beta)
-        """
-        excess = self.gamma * response_s - 1
-        if excess < -1e-12:
-            raise ValueError(f"response_s must be at least {1 / self.gamma:.6g} (got {response_s})")
-        if self.beta == 0:
-            return 1 + max(0.0, excess) / self.alpha if self.alpha > 0 else 1.0
-        slope = self.alpha - self.beta
-        return (-slope + math.sqrt(slope**2 + 4 * self.beta * (excess + self.alpha))) / (2 * self.beta)
-
-    def throughput_at_response(self, response_s: float) -> float:
-        """X(R) = N(R) / R."""
-        return self.n_at_response(response_s) / response_s
-
     def n_at_throughput(self, throughput_per_s: float) -> float:
         """N(X), the smaller of the two loads that give X; X must not be above the peak.
 
@@ -118,10 +88,6 @@ class Scalability:
             raise ValueError(f"throughput_per_s must be below {self.peak_per_s:.6g} (got {x})")
         # 2c / (-b + sqrt(...)) is the smaller root without cancellation, and its own limit for beta = 0.
         return 2 * c / (-b + math.sqrt(max(0.0, b * b - 4 * a * c)))
-
-    def response_at_throughput(self, throughput_per_s: float) -> float:
-        """R(X) = N(X) / X."""
-        return self.n_at_throughput(throughput_per_s) / throughput_per_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,22 +244,6 @@ def bootstrap_scalability(
     ]  # fmt: skip
     alpha, beta, gamma, peak_n, peak_per_s = intervals
     return BootstrapIntervals(alpha, beta, gamma, peak_n, peak_per_s, fits)
-
-
-def fit_quadratic(n: Sequence[float] | Floats, throughput_per_s: Sequence[float] | Floats) -> Scalability:
-    """Gunther's original fit, for comparison with published numbers: a parabola through 0.
-
-    N / C - 1 = a (N-1)^2 + b (N-1),  C = X(N) / X(1);  beta = a, alpha = b - a, gamma = X(1).
-    The smallest load must be 1. Nothing bounds alpha and beta here.
-    """
-    load, measured = _checked(n, throughput_per_s)
-    first = int(np.argmin(load))
-    if load[first] != 1:
-        raise ValueError(f"the quadratic fit needs a measurement at N = 1 (smallest is {load[first]:g})")
-    over = load - 1
-    deviation = load * measured[first] / measured - 1
-    (a, b), *_ = np.linalg.lstsq(np.column_stack([over**2, over]), deviation, rcond=None)
-    return Scalability(float(b - a), float(a), float(measured[first]))
 
 
 def _checked(

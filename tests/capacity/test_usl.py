@@ -14,7 +14,6 @@ from doorbuster.capacity.usl import (
     Scalability,
     bootstrap_scalability,
     compare_families,
-    fit_quadratic,
     fit_scalability,
 )
 
@@ -47,8 +46,6 @@ def test_specsdm91_has_the_published_coefficients_errors_and_peak():
     assert fit.curve.peak_n == pytest.approx(96.51956, rel=1e-4)
     assert fit.curve.peak_per_s == pytest.approx(1883.90, rel=1e-4)
     assert fit.curve.roof_per_s == pytest.approx(3245.589, rel=1e-4)
-    assert fit.curve.optimal_n == pytest.approx(36.06, abs=0.01)
-    assert fit.curve.throughput_per_s(fit.curve.optimal_n) == pytest.approx(1542, abs=0.5)
     assert fit.on_bound == ()
     assert not fit.extrapolated
 
@@ -83,26 +80,14 @@ def test_raytracer_lies_on_the_bound_beta_0_and_has_no_peak():
     assert fit.on_bound == ("beta",)
     assert (fit.curve.alpha, fit.curve.gamma) == pytest.approx((0.0577708, 21.8488), rel=1e-4)
     assert fit.curve.roof_per_s == pytest.approx(378.2, abs=0.05)
-    assert fit.curve.optimal_n == pytest.approx(17.31, abs=0.005)
-    assert fit.curve.throughput_per_s(fit.curve.optimal_n) == pytest.approx(194.7, abs=0.05)
     assert fit.curve.peak_n == math.inf
     assert fit.parameters[1].standard_error is None
-
-
-def test_gunthers_quadratic_gives_the_published_fit_of_raytracer():
-    curve = fit_quadratic(RAY_N, RAY_X)
-    assert (curve.alpha, curve.beta) == pytest.approx((0.0500239, 4.70822e-6), rel=1e-5)
-    assert curve.peak_n == pytest.approx(449.2, abs=0.05)
-    fitted = [20.00000, 69.55746, 118.48067, 154.75037, 182.70168, 204.89242, 222.92923, 237.87214,
-              250.44877, 285.56580, 306.91823]  # fmt: skip
-    assert [curve.throughput_per_s(n) for n in RAY_N] == pytest.approx(fitted, abs=6e-6)
 
 
 def test_the_what_if_of_specsdm91():
     curve = Scalability(0.001, 1e-5, fit_scalability(SDM91_N, SDM91_X).curve.gamma)
     assert curve.peak_n == pytest.approx(316.0696, abs=1e-4)
     assert curve.roof_per_s == pytest.approx(89995.23, rel=1e-5)
-    assert curve.optimal_n == pytest.approx(1000)
 
 
 def test_a_sweep_without_noise_gives_back_its_coefficients():
@@ -120,25 +105,15 @@ def test_a_sweep_without_noise_gives_back_its_coefficients():
 CURVES = st.builds(Scalability, st.floats(1e-4, 0.9), st.floats(1e-7, 0.1), st.floats(0.1, 1e4))
 
 
-@given(CURVES, st.floats(1.0, 500.0))
-def test_response_and_load_are_inverse(curve, n):
-    assert curve.n_at_response(curve.response_s(n)) == pytest.approx(n, rel=1e-6)
-    assert curve.throughput_at_response(curve.response_s(n)) == pytest.approx(
-        curve.throughput_per_s(n), rel=1e-6
-    )
-
-
 @given(CURVES, st.floats(0.0, 0.98))
 def test_throughput_and_load_are_inverse_up_to_the_peak(curve, share):
     n = 1 + share * (min(curve.peak_n, 1e4) - 1)
     x = curve.throughput_per_s(n)
     assert curve.n_at_throughput(x) == pytest.approx(n, rel=1e-5)
-    assert curve.response_at_throughput(x) == pytest.approx(curve.response_s(n), rel=1e-5)
 
 
 def test_amdahls_law_and_a_straight_line_invert_too():
     amdahl, line = Scalability(0.1, 0.0, 50.0), Scalability(0.0, 0.0, 50.0)
-    assert amdahl.n_at_response(amdahl.response_s(7)) == pytest.approx(7)
     assert amdahl.n_at_throughput(amdahl.throughput_per_s(7)) == pytest.approx(7)
     assert line.n_at_throughput(350.0) == pytest.approx(7)
 
@@ -147,8 +122,6 @@ def test_the_inverse_of_a_throughput_above_the_peak_is_refused():
     curve = Scalability(0.02, 0.02, 1.0)
     with pytest.raises(ValueError, match=r"^throughput_per_s must be above 0 and at most 3\.5714"):
         curve.n_at_throughput(3.6)
-    with pytest.raises(ValueError, match=r"^response_s must be at least 1 \(got 0\.5\)$"):
-        curve.n_at_response(0.5)
 
 
 def test_relative_weighting_listens_to_small_loads():

@@ -34,7 +34,7 @@ def test_a_port_for_workers_that_is_taken_is_told_before_anything_is_made(doorbu
         port = taken.getsockname()[1]
         ended = doorbuster("run", "smoke", "--expect-workers", "1", "--bind-port", port, cwd=tmp_path)
     assert ended.returncode == 2
-    assert ended.stderr.startswith(f"port {port} on 127.0.0.1 cannot be opened (Address already in use")
+    assert ended.stderr.startswith(f"cannot open port {port} on 127.0.0.1 (Address already in use")
     assert not (tmp_path / "reports").exists()
 
 
