@@ -44,8 +44,8 @@ class LocustProcess:
             sys.executable, "-m", "locust", "-f", str(locustfile), "--headless", "--only-summary",
             "--logfile", str(self._log), *options,
         ]  # fmt: skip
-        self._said = folder / "locust.out"
-        with self._said.open("w", encoding="utf-8") as said:
+        self._output = folder / "locust.out"
+        with self._output.open("w", encoding="utf-8") as said:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -62,7 +62,7 @@ class LocustProcess:
     def exit_code(self) -> int:
         """Wait for the exit code of Locust; 107 when the locustfile raised while it was loaded."""
         code = self._process.wait()
-        if code == ExitCode.BUG and not self.own_words() and self._locustfile_raised():
+        if code == ExitCode.BUG and not self.error_message() and self._locustfile_raised():
             return int(ExitCode.SCRIPT_EXCEPTION)
         return code
 
@@ -76,28 +76,28 @@ class LocustProcess:
 
     def failure(self, what: str) -> RunError:
         """The error for a run that recorded nothing, with the exit code of the process."""
-        error = RunError(f"{what} was not run: {self.last_words()}")
+        error = RunError(f"{what} was not run: {self.failure_message()}")
         code = self.exit_code()
         if code in {int(known) for known in ExitCode} - {int(ExitCode.PASS)}:
             error.exit_code = ExitCode(code)
         return error
 
-    def last_words(self) -> str:
+    def failure_message(self) -> str:
         """The message for a run without a run file: that of doorbuster, or the end of the log."""
         if self.asked:
             return "stopped before the first customer arrived; there is nothing to report"
-        said = [*_lines(self._said), *_lines(self._log)]
+        said = [*_lines(self._output), *_lines(self._log)]
         where = f"Locust ended without recording anything; its log is {self._log}"
-        return self.own_words() or "\n".join([*said[-5:], where])
+        return self.error_message() or "\n".join([*said[-5:], where])
 
     def _locustfile_raised(self) -> bool:
-        return any(f'{self._locustfile.name}", line' in line for line in _lines(self._said))
+        return any(f'{self._locustfile.name}", line' in line for line in _lines(self._output))
 
-    def own_words(self) -> str:
+    def error_message(self) -> str:
         """Why the run failed, e.g. a full disk; empty if it did not."""
         if self._process.wait() in (int(ExitCode.PASS), int(ExitCode.INCONCLUSIVE), int(ExitCode.FAIL)):
             return ""
-        for path, mark in ((self._said, "doorbuster: "), (self._log, "ERROR/doorbuster: ")):
+        for path, mark in ((self._output, "doorbuster: "), (self._log, "ERROR/doorbuster: ")):
             ours = [line.split(mark, 1)[1] for line in _lines(path) if mark in line]
             if ours:
                 return "\n".join(dict.fromkeys(ours))

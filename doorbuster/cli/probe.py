@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from doorbuster.cli.subprocess_stream import SubprocessStream
+from doorbuster.shop.settings import PROFILE_NAMES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,7 +43,7 @@ _LOOKS = {
     "--profile",
     default="replatformed",
     show_default=True,
-    type=click.Choice(["in-house-2004", "replatformed"]),
+    type=click.Choice(PROFILE_NAMES),
     help="Design of the embedded shop, used if no URL is given.",
 )
 @click.option("--no-orders", is_flag=True, help="Skip the steps that place a test order or change a product.")

@@ -128,9 +128,9 @@ def command(
         process.ask_to_stop()
         process.exit_code()
     if not (folder / "run.sqlite").exists():
-        click.echo(process.last_words(), err=True)
+        click.echo(process.failure_message(), err=True)
         return int(ExitCode.INTERRUPTED) if process.asked else process.exit_code() or int(ExitCode.BUG)
-    if why := process.own_words():
+    if why := process.error_message():
         click.echo(why, err=True)
     try:
         judged = write_everything(folder, plan)

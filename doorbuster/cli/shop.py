@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from doorbuster.shop.options import KNOBS, seconds, settings_from
+from doorbuster.shop.settings import PROFILE_NAMES
 
 if TYPE_CHECKING:
     from doorbuster.shop.infrastructure.server import Urls
@@ -31,7 +32,7 @@ def _with_knobs(command: Callable[..., None]) -> Callable[..., None]:
     "--profile",
     default="replatformed",
     show_default=True,
-    type=click.Choice(["in-house-2004", "replatformed"]),
+    type=click.Choice(PROFILE_NAMES),
     help="Design of the shop.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
