@@ -33,7 +33,8 @@ from doorbuster.records.histogram import Histogram
 from doorbuster.records.ledger import Audit, Ledger, audit
 from doorbuster.records.outcome import Outcome, RequestOutcome
 from doorbuster.records.reader import Kind, Run
-from doorbuster.scenario.planning.phases import Phase, Seconds, recorded_phases, seconds_of
+from doorbuster.scenario.demand.phases import Phase, Seconds, seconds_of
+from doorbuster.scenario.recorded import recorded_phases
 from doorbuster.scenario.thresholds.language import METRICS, Threshold
 from doorbuster.stats.latency_quantiles import MAX_TIME_BLOCKS, TimeBlock
 from doorbuster.stats.proportion import in_time_blocks

@@ -36,7 +36,7 @@ class AbortWatch:
     def __init__(self, scenario: Scenario) -> None:
         self._windows = [_Window(name, rule) for name, rule in scenario.safety.abort.items()]
         self._thresholds = [
-            _Running(threshold, phases(scenario))
+            _Running(threshold, phases(scenario.demand.rate_curve))
             for threshold in scenario.thresholds
             if threshold.abort_on_fail and threshold.metric not in AUDITED and not _needs_the_end(threshold)
         ]

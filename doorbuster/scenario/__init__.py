@@ -17,13 +17,13 @@ from doorbuster.scenario.customers.page_chain import WALKS, Walk
 from doorbuster.scenario.customers.resilience import Offline, Reloads, Retries, WaitingRoom
 from doorbuster.scenario.demand.curve_spec import Curve, Stage
 from doorbuster.scenario.demand.demand import Demand
+from doorbuster.scenario.demand.phases import PHASES, Phase, phases, seconds_of
 from doorbuster.scenario.demand.rate_curve import RateCurve
 from doorbuster.scenario.describe import told_of, told_of_freshness, told_of_rule
 from doorbuster.scenario.freshness import FRESHNESS_KINDS, Freshness
 from doorbuster.scenario.model import Scenario
 from doorbuster.scenario.planning.demand_groups import Clock, clocks_of
 from doorbuster.scenario.planning.estimate import Estimate, LaneEstimate, broken_off, estimate
-from doorbuster.scenario.planning.phases import Phase, phases, recorded_phases, seconds_of
 from doorbuster.scenario.planning.schedule import (
     Lane,
     Schedule,
@@ -33,12 +33,13 @@ from doorbuster.scenario.planning.schedule import (
     rate_at_per_s,
 )
 from doorbuster.scenario.reader import find_scenario, load_scenario, read_scenario, shipped_names
+from doorbuster.scenario.recorded import recorded_phases
 from doorbuster.scenario.safety import AbortRule, Safety
 from doorbuster.scenario.schema import scenario_schema, schema_text
 from doorbuster.scenario.target.content_checks import EVERY_STEP, Rule
 from doorbuster.scenario.target.target import Shop, Target
 from doorbuster.scenario.thresholds.language import Tag, Threshold, missing_sections
-from doorbuster.scenario.thresholds.metrics import METRICS, PHASES, Metric, metric_of
+from doorbuster.scenario.thresholds.metrics import METRICS, Metric, metric_of
 
 __all__ = [
     "CHANNELS",

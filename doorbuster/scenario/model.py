@@ -17,6 +17,7 @@ from doorbuster.scenario.customers.channels import Channel, own_demand_rules, pa
 from doorbuster.scenario.customers.journeys import CHANNELS, JOURNEYS, MIXES
 from doorbuster.scenario.customers.resilience import Offline
 from doorbuster.scenario.demand.demand import Demand
+from doorbuster.scenario.demand.phases import phases
 from doorbuster.scenario.demand.rate_curve import rates_at_busiest
 from doorbuster.scenario.freshness import Freshness
 from doorbuster.scenario.parsing.diagnostics import Fault, attempt, faults_of, key_text, nearest
@@ -235,14 +236,12 @@ def _names(journeys: object) -> Iterable[object]:
 
 def _phases_exist(thresholds: object, demand: object) -> Iterator[Fault]:
     """A threshold on a phase that the curve does not have could only be inconclusive."""
-    from doorbuster.scenario.planning.phases import phases_of_curve
-
     if not isinstance(thresholds, dict):
         return
     known = demand if isinstance(demand, Demand) else attempt(Demand.model_validate, demand)
     if known is None:
         return
-    names = [phase.name for phase in phases_of_curve(known.rate_curve)]
+    names = [phase.name for phase in phases(known.rate_curve)]
     for key in thresholds:
         subject = attempt(parse_metric_selector, str(key))
         for name, value in subject.tags if subject else ():

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from doorbuster.storefronts.http import Client, Response
 from doorbuster.storefronts.oscar.driver import OscarShop
 from doorbuster.storefronts.protocol import (
     Assortment,
     Basket,
     BookedOrder,
     Books,
-    Client,
     Line,
     Listing,
     Order,
     Product,
     Queued,
     Rejected,
-    Response,
     StockRow,
     Storefront,
     Visit,

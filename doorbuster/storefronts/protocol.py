@@ -17,37 +17,10 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple
 
+from doorbuster.storefronts.http import Client, Response
 from doorbuster.storefronts.waiting_rooms import waiting_room
-
-
-class Response(Protocol):
-    """The part of an HTTP response that drivers use; `cause` is "" when the exchange itself succeeded.
-
-    `detail` is what a person needs to see why it did not: the start of the page, or the host that may not be
-    loaded.
-    """
-
-    @property
-    def status_code(self) -> int: ...
-    @property
-    def text(self) -> str: ...
-    @property
-    def url(self) -> str: ...
-    @property
-    def cause(self) -> str: ...
-    @property
-    def detail(self) -> str: ...
-    @property
-    def headers(self) -> Mapping[str, str]: ...
-    def json(self) -> Any: ...
-
-
-class Client(Protocol):
-    """Something that sends requests to the shop; `url` is a path or an absolute address."""
-
-    def request(self, method: str, url: str, **options: Any) -> Response: ...
 
 
 class Rejected(Exception):  # noqa: N818  the shop rejects; it is not our error

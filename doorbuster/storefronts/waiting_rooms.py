@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
-    from doorbuster.storefronts.protocol import Response
+    from doorbuster.storefronts.http import Response
 
 DEFAULT_POLL_S = 20.0  # where a room does not say when to come back
 LONGEST_POLL_S = 600.0

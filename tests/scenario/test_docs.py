@@ -15,6 +15,7 @@ from doorbuster.scenario.customers.client_profile import DEVICES, Device
 from doorbuster.scenario.customers.resilience import Offline, Reloads, Retries, WaitingRoom
 from doorbuster.scenario.demand.curve_spec import Curve, Stage
 from doorbuster.scenario.demand.demand import Annual, Demand
+from doorbuster.scenario.demand.phases import PHASES
 from doorbuster.scenario.freshness import Freshness
 from doorbuster.scenario.model import DEFAULT_SEED, Scenario
 from doorbuster.scenario.safety import ABORT_RATES, Safety
@@ -22,7 +23,7 @@ from doorbuster.scenario.target.content_checks import Rule
 from doorbuster.scenario.target.embedded_shop import PROFILES, PartFault, RoomKnobs, Shop
 from doorbuster.scenario.target.target import STOREFRONTS, Target
 from doorbuster.scenario.thresholds.language import ThresholdEntry
-from doorbuster.scenario.thresholds.metrics import AGGREGATIONS, PHASES
+from doorbuster.scenario.thresholds.metrics import AGGREGATIONS
 
 TEXT = (Path(__file__).parents[2] / "docs" / "reference" / "scenario.md").read_text(encoding="utf-8")
 WORDS = set(re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL)))

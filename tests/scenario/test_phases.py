@@ -33,7 +33,9 @@ CURVES = {
 
 @pytest.mark.parametrize(("stages", "expected"), CURVES.values(), ids=CURVES)
 def test_phases_follow_from_the_curve(scenario_of_demand, stages, expected):
-    found = phases(scenario_of_demand(f"peak: 10 customers/s, curve: {{stages: [{stages}]}}"))
+    found = phases(
+        scenario_of_demand(f"peak: 10 customers/s, curve: {{stages: [{stages}]}}").demand.rate_curve
+    )
 
     assert [phase.name for phase in found] == [name for name, _, _ in expected]
     for phase, (_, from_s, to_s) in zip(found, expected, strict=True):
@@ -43,7 +45,7 @@ def test_phases_follow_from_the_curve(scenario_of_demand, stages, expected):
 def test_phases_of_shipped_scenarios_leave_no_gap(shipped_folder):
     for path in shipped_folder.glob("*.yaml"):
         scenario = load_scenario(path)
-        found = phases(scenario)
+        found = phases(scenario.demand.rate_curve)
         edges = [0.0, *(phase.to_s for phase in found)]
         assert [phase.from_s for phase in found] == edges[:-1]
         assert edges[-1] == pytest.approx(scenario.demand.duration_s)
@@ -51,7 +53,7 @@ def test_phases_of_shipped_scenarios_leave_no_gap(shipped_folder):
 
 def test_every_second_belongs_to_one_phase_and_the_last_is_open(scenario_of_demand):
     text = "peak: 1 customers/s, curve: {stages: [{for: 10400ms, at: 20%}, {for: 20s, at: 100%}]}"
-    found = phases(scenario_of_demand(text))
+    found = phases(scenario_of_demand(text).demand.rate_curve)
 
     assert seconds_of("baseline", found) == (0, 10)
     assert seconds_of("peak", found).first == 10

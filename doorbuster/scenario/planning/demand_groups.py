@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from doorbuster.scenario.demand.phases import BASELINE_RATIO, PEAK_RATIO
 from doorbuster.scenario.model import Scenario
-from doorbuster.scenario.planning.phases import BASELINE_RATIO, PEAK_RATIO
 
 FEWEST_CALM_S = 10
 

@@ -19,6 +19,7 @@ from pydantic import BeforeValidator, Field
 from doorbuster.errors import Problem
 from doorbuster.scenario.customers.journeys import CHANNELS, JOURNEYS, STEPS
 from doorbuster.scenario.customers.resilience import WAITING_ROOM
+from doorbuster.scenario.demand.phases import PHASES
 from doorbuster.scenario.parsing.diagnostics import (
     Fault,
     Path,
@@ -42,7 +43,6 @@ from doorbuster.scenario.thresholds.metrics import (
     AGGREGATIONS,
     K6_REPLACEMENTS,
     METRICS,
-    PHASES,
     Metric,
     metric_of,
 )

@@ -7,7 +7,6 @@ from typing import Literal, NamedTuple
 
 Kind = Literal["trend", "rate", "counter", "value"]
 
-PHASES = ("baseline", "ramp", "peak", "after")
 _REQUEST_TAGS = ("channel", "journey", "step", "name", "expected_response", "phase")
 _CUSTOMER_TAGS = ("channel", "journey", "phase")
 _ORDER_TAGS = ("channel",)

@@ -27,6 +27,7 @@ from types import MappingProxyType
 from typing import Any
 
 from doorbuster.storefronts.accounts import PASSWORD, email_of, new_email
+from doorbuster.storefronts.http import Client, Response
 from doorbuster.storefronts.order_tag import order_mark, read_mark
 from doorbuster.storefronts.oscar import staff as oscar_staff
 from doorbuster.storefronts.protocol import (
@@ -34,13 +35,11 @@ from doorbuster.storefronts.protocol import (
     Basket,
     BookedOrder,
     Books,
-    Client,
     Line,
     Listing,
     Order,
     Product,
     Rejected,
-    Response,
     StockRow,
     Storefront,
     checked,

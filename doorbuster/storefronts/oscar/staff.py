@@ -20,7 +20,8 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from doorbuster.storefronts.forms import Form, form_on
-from doorbuster.storefronts.protocol import Client, Rejected, Response, checked
+from doorbuster.storefronts.http import Client, Response
+from doorbuster.storefronts.protocol import Rejected, checked
 
 T = TypeVar("T")
 

@@ -14,16 +14,15 @@ from typing import Any
 from urllib.parse import quote
 from zlib import crc32
 
+from doorbuster.storefronts.http import Client, Response
 from doorbuster.storefronts.protocol import (
     Assortment,
     BookedOrder,
     Books,
-    Client,
     Line,
     Order,
     Queued,
     Rejected,
-    Response,
     StockRow,
     Storefront,
     checked,

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qs, urlsplit
 
-from doorbuster.storefronts.protocol import Basket, Line, Listing, Order, Product, Rejected, Response, checked
+from doorbuster.storefronts.http import Response
+from doorbuster.storefronts.protocol import Basket, Line, Listing, Order, Product, Rejected, checked
 from doorbuster.storefronts.reference.base import (
     MEMBER,
     NEW_PASSWORD,

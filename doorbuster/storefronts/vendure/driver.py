@@ -16,12 +16,12 @@ from itertools import accumulate
 from typing import Any
 
 from doorbuster.storefronts.accounts import PASSWORD, email_of, new_email
+from doorbuster.storefronts.http import Client
 from doorbuster.storefronts.order_tag import order_mark
 from doorbuster.storefronts.protocol import (
     Assortment,
     Basket,
     Books,
-    Client,
     Line,
     Listing,
     Order,

@@ -11,8 +11,9 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
+from doorbuster.storefronts.http import Client
 from doorbuster.storefronts.order_tag import read_mark
-from doorbuster.storefronts.protocol import BookedOrder, Books, Client, Line, Rejected, StockRow
+from doorbuster.storefronts.protocol import BookedOrder, Books, Line, Rejected, StockRow
 from doorbuster.storefronts.vendure import queries as ask
 from doorbuster.storefronts.vendure.graphql import ADMIN_API, TOKEN_HEADER, all_pages, data_of, order_of, post
 

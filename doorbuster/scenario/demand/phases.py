@@ -18,12 +18,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from doorbuster.errors import ScenarioError
 from doorbuster.scenario.demand.rate_curve import RateCurve
-from doorbuster.scenario.model import Scenario
-from doorbuster.scenario.reader import read_scenario
-from doorbuster.scenario.thresholds.metrics import PHASES
 
+PHASES = ("baseline", "ramp", "peak", "after")
 PEAK_RATIO = 0.9
 BASELINE_RATIO = 1 / 3
 SHORTEST_S = 1e-6
@@ -45,21 +42,8 @@ class Seconds(NamedTuple):
     end: int
 
 
-def phases(scenario: Scenario) -> tuple[Phase, ...]:
-    """The phases of a scenario, in order of time, without gaps from 0 to the end of its curve."""
-    return phases_of_curve(scenario.demand.rate_curve)
-
-
-def recorded_phases(scenario_text: str) -> tuple[Phase, ...]:
-    """The phases of the scenario that a run file recorded; none when it was no scenario of ours."""
-    try:
-        return phases(read_scenario(scenario_text))
-    except ScenarioError:  # an imported run has a scenario of another tool, or none
-        return ()
-
-
-def phases_of_curve(curve: RateCurve) -> tuple[Phase, ...]:
-    """The phases of any curve."""
+def phases(curve: RateCurve) -> tuple[Phase, ...]:
+    """The phases of a curve in order of time, without gaps from 0 to its end."""
     high = PEAK_RATIO * curve.peak_per_s
     peak_from_s, peak_to_s = _first_at(curve, high), _last_at(curve, high)
     ramp_from_s = _ramp_start(curve, peak_from_s)

@@ -1,0 +1,34 @@
+"""The HTTP client and response that drivers are written against, as protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+
+class Response(Protocol):
+    """The part of an HTTP response that drivers use; `cause` is "" when the exchange itself succeeded.
+
+    `detail` is what a person needs to see why it did not: the start of the page, or the host that may not be
+    loaded.
+    """
+
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def cause(self) -> str: ...
+    @property
+    def detail(self) -> str: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    def json(self) -> Any: ...
+
+
+class Client(Protocol):
+    """Something that sends requests to the shop; `url` is a path or an absolute address."""
+
+    def request(self, method: str, url: str, **options: Any) -> Response: ...
