@@ -23,7 +23,8 @@ from doorbuster.errors import ScenarioError
 from doorbuster.records.batch import CustomerCount
 from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
-from doorbuster.report.section import Cell, Chart, Column, Metric, Section, Series, Table, Unit, main
+from doorbuster.report.script import main
+from doorbuster.report.section import Cell, Chart, Column, Metric, Section, Series, Table, Unit
 from doorbuster.scenario import (
     JOURNEYS,
     PAGES_UNSAID,

@@ -19,7 +19,8 @@ from doorbuster.capacity.result_file import (
     is_whole_search,
 )
 from doorbuster.records.reader import Run
-from doorbuster.report.section import Cell, Chart, Column, Mark, Metric, Section, Series, Table, Unit, main
+from doorbuster.report.script import main
+from doorbuster.report.section import Cell, Chart, Column, Mark, Metric, Section, Series, Table, Unit
 from doorbuster.units import format_duration
 
 STATUS = {  # with no-break spaces: one line each

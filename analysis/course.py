@@ -17,7 +17,8 @@ import numpy as np
 from doorbuster.records.histogram import Histogram, highest_us
 from doorbuster.records.outcome import RequestOutcome
 from doorbuster.records.reader import Run
-from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table, bucket_s, main
+from doorbuster.report.script import main
+from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table, bucket_s
 from doorbuster.stats.quantile import minimum_n
 from doorbuster.units import format_count, format_duration, format_ratio
 

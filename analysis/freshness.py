@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from doorbuster.errors import ScenarioError
 from doorbuster.records.batch import FreshnessReading
 from doorbuster.records.reader import Run
-from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table, main
+from doorbuster.report.script import main
+from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table
 from doorbuster.scenario import FRESHNESS_KINDS, Freshness, read_scenario
 from doorbuster.stats.quantile import minimum_n, order_statistic_ranks
 from doorbuster.units import format_count, format_duration

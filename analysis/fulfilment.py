@@ -23,17 +23,8 @@ from numpy.typing import NDArray
 from doorbuster.errors import ScenarioError
 from doorbuster.records.ledger import Ledger, LedgerOrder
 from doorbuster.records.reader import Run
-from doorbuster.report.section import (
-    Chart,
-    Column,
-    Mark,
-    Metric,
-    Section,
-    Series,
-    Table,
-    bucket_s,
-    main,
-)
+from doorbuster.report.script import main
+from doorbuster.report.section import Chart, Column, Mark, Metric, Section, Series, Table, bucket_s
 from doorbuster.scenario import Scenario, read_scenario
 from doorbuster.units import format_count, format_duration
 

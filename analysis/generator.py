@@ -16,6 +16,7 @@ import numpy as np
 from doorbuster.records.batch import HealthSecond
 from doorbuster.records.metadata import Balance
 from doorbuster.records.reader import Run
+from doorbuster.report.script import main
 from doorbuster.report.section import (
     Cell,
     Chart,
@@ -26,7 +27,6 @@ from doorbuster.report.section import (
     Series,
     Table,
     bucket_s,
-    main,
     time_metric,
 )
 from doorbuster.stats.quantile import minimum_n, quantile_estimate

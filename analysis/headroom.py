@@ -12,7 +12,8 @@ from __future__ import annotations
 from doorbuster.capacity.headroom import Headroom, Uncertain, headroom
 from doorbuster.capacity.result_file import SearchResult, find_search, is_whole_search
 from doorbuster.records.reader import Run
-from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table, main
+from doorbuster.report.script import main
+from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table
 from doorbuster.units import format_ratio
 
 

@@ -29,18 +29,8 @@ from doorbuster.records.batch import CustomerCount
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.outcome import Outcome, RequestOutcome
 from doorbuster.records.reader import Run
-from doorbuster.report.section import (
-    Cell,
-    Chart,
-    Column,
-    Mark,
-    Metric,
-    Section,
-    Series,
-    Table,
-    bucket_s,
-    main,
-)
+from doorbuster.report.script import main
+from doorbuster.report.section import Cell, Chart, Column, Mark, Metric, Section, Series, Table, bucket_s
 from doorbuster.scenario import Clock, Scenario, clocks_of, read_scenario
 from doorbuster.stats.difference import Bounded, difference, ratio
 from doorbuster.stats.latency_quantiles import LatencyQuantile, TimeBlock, latency_quantiles

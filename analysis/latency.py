@@ -22,6 +22,7 @@ from doorbuster.records.batch import SeriesKey
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.outcome import RequestOutcome
 from doorbuster.records.reader import Run
+from doorbuster.report.script import main
 from doorbuster.report.section import (
     Cell,
     Chart,
@@ -33,7 +34,6 @@ from doorbuster.report.section import (
     Series,
     Table,
     bucket_s,
-    main,
     time_metric,
 )
 from doorbuster.scenario import read_scenario

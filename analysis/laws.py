@@ -25,7 +25,8 @@ from doorbuster.errors import ScenarioError
 from doorbuster.records.batch import HealthSecond
 from doorbuster.records.histogram import Histogram, middle_us
 from doorbuster.records.reader import Run
-from doorbuster.report.section import Cell, Column, Metric, Section, Table, main
+from doorbuster.report.script import main
+from doorbuster.report.section import Cell, Column, Metric, Section, Table
 from doorbuster.scenario import read_scenario
 from doorbuster.stats.littles_law import LittleCheck, check_little, utilisation_ratio
 from doorbuster.units import format_count, format_ratio

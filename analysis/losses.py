@@ -26,7 +26,8 @@ from doorbuster.records.batch import CustomerCount
 from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
 from doorbuster.records.side_metrics import CounterKey
-from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table, main
+from doorbuster.report.script import main
+from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table
 from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.units import format_count, format_money, format_ratio
 

@@ -14,17 +14,8 @@ from collections.abc import Iterable, Sequence
 from doorbuster.records.batch import OrderAttempt
 from doorbuster.records.ledger import Audit, Ledger, audit
 from doorbuster.records.reader import Run
-from doorbuster.report.section import (
-    Cell,
-    Chart,
-    Column,
-    Metric,
-    Section,
-    Series,
-    Table,
-    bucket_s,
-    main,
-)
+from doorbuster.report.script import main
+from doorbuster.report.section import Cell, Chart, Column, Metric, Section, Series, Table, bucket_s
 from doorbuster.units import format_count
 
 ANSWERS = ("acknowledged", "refused", "unknown")

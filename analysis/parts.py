@@ -20,18 +20,8 @@ from doorbuster.records.batch import SeriesKey
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.reader import Run
 from doorbuster.records.side_metrics import ConnectTotals, StepTimings, SubsequentRequests
-from doorbuster.report.section import (
-    Cell,
-    Chart,
-    Column,
-    Metric,
-    Role,
-    Section,
-    Series,
-    Table,
-    main,
-    time_metric,
-)
+from doorbuster.report.script import main
+from doorbuster.report.section import Cell, Chart, Column, Metric, Role, Section, Series, Table, time_metric
 from doorbuster.stats.quantile import minimum_n, quantile_estimate
 from doorbuster.units import format_count, format_duration, format_ratio
 

@@ -19,6 +19,7 @@ from doorbuster.errors import ScenarioError
 from doorbuster.records.batch import CustomerCount
 from doorbuster.records.outcome import Outcome, RequestOutcome
 from doorbuster.records.reader import Run
+from doorbuster.report.script import main
 from doorbuster.report.section import (
     Cell,
     Chart,
@@ -29,7 +30,6 @@ from doorbuster.report.section import (
     Series,
     Table,
     bucket_s,
-    main,
     time_metric,
 )
 from doorbuster.scenario import Phase, rate_at_per_s, read_scenario, recorded_phases

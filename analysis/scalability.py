@@ -17,7 +17,8 @@ from doorbuster.capacity.result_file import SCALING_FILE, ScalingResult, find_sc
 from doorbuster.capacity.scaling import Scaling, needed, scale
 from doorbuster.capacity.usl import MIN_POINTS, ParameterInterval, ScalabilityFit
 from doorbuster.records.reader import Run
-from doorbuster.report.section import Cell, Chart, Column, Mark, Metric, Section, Series, Table, main
+from doorbuster.report.script import main
+from doorbuster.report.section import Cell, Chart, Column, Mark, Metric, Section, Series, Table
 from doorbuster.units import format_ratio
 
 LAWS = {"usl": "the Universal Scalability Law", "amdahl": "Amdahl's law", "linear": "a straight line"}

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.reader import Run
 from doorbuster.records.side_metrics import StepTimings, WeightedDurations
-from doorbuster.report.section import Cell, Chart, Column, Metric, Section, Series, Table, main, time_metric
+from doorbuster.report.script import main
+from doorbuster.report.section import Cell, Chart, Column, Metric, Section, Series, Table, time_metric
 from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.stats.quantile import minimum_n, quantile_estimate
 from doorbuster.units import format_count, format_duration, format_ratio

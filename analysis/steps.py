@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from doorbuster.records.batch import CustomerCount
 from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
-from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table, main
+from doorbuster.report.script import main
+from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table
 from doorbuster.units import format_count, format_ratio
 
 

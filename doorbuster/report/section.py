@@ -10,14 +10,12 @@ to be seen, the renderers decide how. Rules of a good section:
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from doorbuster.records.reader import Run
+    pass
 
 Unit = Literal["", "ms", "s", "clock", "ratio", "count", "per_s", "pence", "bytes", "cores"]
 ChartKind = Literal["lines", "stacked", "bars", "heat", "scatter"]
@@ -174,24 +172,3 @@ _BUCKETS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 def bucket_s(length_s: float, *, most: int = 90) -> int:
     """A bucket width people can read, in whole seconds, that cuts a run into at most `most` parts."""
     return next((width for width in _BUCKETS_S if length_s / width <= most), _BUCKETS_S[-1])
-
-
-def main(analyse: Callable[[Run], Section]) -> None:
-    """Run one analysis script alone: `python analysis/latency.py reports/<run>` prints its section."""
-    from doorbuster.errors import DoorbusterError
-    from doorbuster.records.reader import Run
-    from doorbuster.report.render.terminal import print_section
-
-    script = Path(sys.argv[0]).name
-    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
-        sys.stderr.write(
-            f"usage: python {script} RUN    (RUN = a folder below reports/, or its run.sqlite)\n"
-        )
-        raise SystemExit(2)
-    try:
-        with Run.open(Path(sys.argv[1])) as run:
-            section = analyse(run)
-    except DoorbusterError as error:
-        sys.stderr.write(f"{script}: {error}\n")
-        raise SystemExit(int(error.exit_code)) from None
-    print_section(section)

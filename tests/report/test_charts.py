@@ -14,8 +14,8 @@ from rich.console import Console
 from doorbuster.report.figures.charts import chart_table, render_svg
 from doorbuster.report.figures.heatmap import heat_row, level_of
 from doorbuster.report.figures.palette import CYCLE, INKS
+from doorbuster.report.formatting import width_pt_of
 from doorbuster.report.render.terminal import print_section
-from doorbuster.report.render.text import width_pt_of
 from doorbuster.report.section import Chart, Column, Mark, Section, Series, Table, bucket_s
 
 LINES = Chart(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from doorbuster.report.render.text import (
+from doorbuster.report.formatting import (
     clean,
     format_cell,
     format_clock,

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from doorbuster.report.figures.palette import PAPER, ink
-from doorbuster.report.render.text import one_line
+from doorbuster.report.formatting import one_line
 from doorbuster.report.section import Chart, Series
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from doorbuster.report.figures.palette import RULE, TEXT
-from doorbuster.report.render.text import width_pt_of
+from doorbuster.report.formatting import width_pt_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -22,8 +22,7 @@ from doorbuster.records.metadata import Balance, RunMeta
 from doorbuster.records.reader import Run
 from doorbuster.report.figures.charts import chart_table, render_svg
 from doorbuster.report.figures.palette import CYCLE, INKS
-from doorbuster.report.render.terminal import is_numeric
-from doorbuster.report.render.text import (
+from doorbuster.report.formatting import (
     NOT_KNOWN,
     clean,
     format_cell,
@@ -32,6 +31,7 @@ from doorbuster.report.render.text import (
     format_value,
     one_line,
 )  # fmt: skip
+from doorbuster.report.render.terminal import is_numeric
 from doorbuster.report.section import Cell, Chart, Column, Metric, Section, Table
 
 SIGNS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "warn": "!", "interrupted": "■", "aborted": "■"}

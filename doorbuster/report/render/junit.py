@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 
 from doorbuster.gate import ThresholdResult, Verdict
 from doorbuster.records.metadata import RunMeta
-from doorbuster.report.render.text import clean
+from doorbuster.report.formatting import clean
 
 
 def render_junit(meta: RunMeta, results: Sequence[ThresholdResult], verdict: Verdict) -> str:

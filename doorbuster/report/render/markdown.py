@@ -15,6 +15,7 @@ from doorbuster import __version__
 from doorbuster.errors import AnalysisError
 from doorbuster.gate import ThresholdResult, Verdict
 from doorbuster.records.reader import Run
+from doorbuster.report.formatting import clean, markdown_text
 from doorbuster.report.render.html import (
     SIGNS,
     facts,
@@ -25,7 +26,6 @@ from doorbuster.report.render.html import (
     started_at,
     threshold_row,
 )
-from doorbuster.report.render.text import clean, markdown_text
 from doorbuster.report.section import Metric, Section
 
 SCHEMA = "doorbuster.summary/1"

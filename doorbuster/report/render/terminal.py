@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from doorbuster.report.figures.heatmap import heat_row
 from doorbuster.report.figures.palette import ink
-from doorbuster.report.render.text import clean, format_cell, format_value, one_line
+from doorbuster.report.formatting import clean, format_cell, format_value, one_line
 from doorbuster.report.section import Chart, Section, Series
 from doorbuster.report.section import Table as SectionTable
 
