@@ -26,8 +26,8 @@ from doorbuster.records.reader import Run
 from doorbuster.report.script import main
 from doorbuster.report.section import Cell, Chart, Column, Metric, Section, Series, Table, Unit
 from doorbuster.scenario import (
+    DEFAULT_PAGES,
     JOURNEYS,
-    PAGES_UNSAID,
     Constant,
     Demand,
     Exponential,
@@ -171,7 +171,7 @@ def visits(scenario: Scenario) -> dict[str, float]:
         channel = scenario.channels[name]
         for journey, ratio in channel.journey_ratios().items():
             for visit in JOURNEYS[journey].steps:
-                own = channel.pages if visit.step == "product" and visit.visits == PAGES_UNSAID else None
+                own = channel.pages if visit.step == "product" and visit.visits == DEFAULT_PAGES else None
                 mean = visit.visits if own is None else own.mean
                 found[visit.step] += n / sum(come.values()) * ratio * mean
     return dict(found)

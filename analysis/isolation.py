@@ -29,9 +29,19 @@ from doorbuster.records.batch import CustomerCount
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.outcome import Outcome, RequestOutcome
 from doorbuster.records.reader import Run
-from doorbuster.report.script import main
-from doorbuster.report.section import Cell, Chart, Column, Mark, Metric, Section, Series, Table, bucket_s
-from doorbuster.scenario import Clock, Scenario, clocks_of, read_scenario
+from doorbuster.report.section import (
+    Cell,
+    Chart,
+    Column,
+    Mark,
+    Metric,
+    Section,
+    Series,
+    Table,
+    bucket_s,
+    main,
+)
+from doorbuster.scenario import DemandGroup, Scenario, group_demands, read_scenario
 from doorbuster.stats.difference import Bounded, difference, ratio
 from doorbuster.stats.latency_quantiles import LatencyQuantile, TimeBlock, latency_quantiles
 from doorbuster.stats.proportion import ProportionEstimate, clustered_proportion
@@ -80,11 +90,11 @@ class Pair:
 
 def analyse(run: Run) -> Section:
     """Each channel in the peaks of the others."""
-    clocks: tuple[Clock, ...] = ()
+    clocks: tuple[DemandGroup, ...] = ()
     alone: tuple[str, ...] = ()
     scenario = _scenario(run)
     if scenario is not None:
-        clocks = clocks_of(scenario, run.grain_s)
+        clocks = group_demands(scenario, run.grain_s)
         alone = tuple(name for name, channel in scenario.channels.items() if not channel.is_open)
     peaking = _peaking(clocks)
     names = [name for clock in clocks for name in clock.channels] + list(alone)
@@ -110,12 +120,12 @@ def analyse(run: Run) -> Section:
     )
 
 
-def _peaking(clocks: Sequence[Clock]) -> list[Clock]:
+def _peaking(clocks: Sequence[DemandGroup]) -> list[DemandGroup]:
     """Those that have both a peak and calm seconds."""
     return [clock for clock in clocks if clock.peak.size and clock.calm.size]
 
 
-def _of_merchants(clocks: Sequence[Clock], whose: Mapping[str, str]) -> list[Clock]:
+def _of_merchants(clocks: Sequence[DemandGroup], whose: Mapping[str, str]) -> list[DemandGroup]:
     """Clocks of channels as clocks of those whose channels they are."""
     return [
         replace(clock, channels=tuple(dict.fromkeys(whose[name] for name in clock.channels)))
@@ -132,7 +142,7 @@ def _scenario(run: Run) -> Scenario | None:
     return scenario if abs(scenario.demand.duration_s - run.meta.duration_s) < 0.5 else None
 
 
-def _pairs(run: Run, clocks: Sequence[Clock], whose: Mapping[str, str]) -> tuple[Pair, ...]:
+def _pairs(run: Run, clocks: Sequence[DemandGroup], whose: Mapping[str, str]) -> tuple[Pair, ...]:
     """`whose`: as what each channel is compared, itself or its merchant."""
     found = run.histograms_by(
         lambda series: (whose.get(series.channel, series.channel), series.outcome), "response", run.grain_s
@@ -352,7 +362,7 @@ def _share(found: ProportionEstimate) -> Cell:
     return None if found.ratio is None else Metric(found.ratio, "ratio", found.low, found.high, found.n)
 
 
-def _chart(run: Run, pairs: Sequence[Pair], peaking: Sequence[Clock]) -> tuple[Chart, ...]:
+def _chart(run: Run, pairs: Sequence[Pair], peaking: Sequence[DemandGroup]) -> tuple[Chart, ...]:
     """Median answers of the channels that were compared, over time, with the peaks of the others."""
     names = list(dict.fromkeys(pair.channel for pair in pairs if pair.calm is not None))
     if not names:

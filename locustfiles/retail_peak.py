@@ -10,7 +10,7 @@ from __future__ import annotations
 from locust import events
 
 from doorbuster.load.locustfile import Customer, Gate, Peak, install
-from doorbuster.scenario import WALKS
+from doorbuster.scenario import PAGE_CHAINS
 from doorbuster.storefronts import Line, Listing, Product, Rejected
 
 install(events)
@@ -175,7 +175,7 @@ class Shopper(Customer):
 
     def wander(self, mix: str) -> None:
         """From home through the shop, until the chain leads home again after enough pages."""
-        walk, page, seen, enough = WALKS[mix], "home", 0, self.pages()
+        walk, page, seen, enough = PAGE_CHAINS[mix], "home", 0, self.pages()
         listing, basket = None, None
         while not seen or page != "home" or seen < enough:
             if seen:

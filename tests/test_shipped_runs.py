@@ -82,7 +82,7 @@ def plain_locust(scenario: Path, folder: Path) -> subprocess.CompletedProcess:
 
 def lanes_of(scenario: Scenario) -> set[tuple[str, str]]:
     schedule = plan_schedule(scenario)
-    return {tuple(schedule.lanes[lane]) for lane in set(schedule.lane.tolist())}
+    return {tuple(schedule.classes[lane]) for lane in set(schedule.class_index.tolist())}
 
 
 @pytest.mark.truth
@@ -124,7 +124,7 @@ def all_journeys(tmp_path_factory):
 def test_every_journey_there_is_belongs_to_the_run_of_all_journeys():
     scenario = load_scenario(ALL_JOURNEYS)
     assert {name for channel in scenario.channels.values() for name in channel.journeys} == set(JOURNEYS)
-    assert len(lanes_of(scenario)) == len(plan_schedule(scenario).lanes)
+    assert len(lanes_of(scenario)) == len(plan_schedule(scenario).classes)
 
 
 def test_every_journey_of_every_channel_is_served(all_journeys):

@@ -157,16 +157,16 @@ def _print_behaviour(console: Console, plan: Scenario) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from doorbuster.scenario import told_of, told_of_freshness, told_of_rule
+    from doorbuster.scenario import describe_channel, describe_freshness, describe_rule
 
     table = Table.grid(padding=(0, 3))
     for name, channel in plan.channels.items():
-        for sentence in told_of(channel):
+        for sentence in describe_channel(channel):
             table.add_row(f"[dim]{name}[/]", escape(sentence))
     for rule in plan.target.content_rules:
-        table.add_row("[dim]rule[/]", escape(told_of_rule(rule)))
+        table.add_row("[dim]rule[/]", escape(describe_rule(rule)))
     if plan.freshness is not None:
-        table.add_row("[dim]freshness[/]", told_of_freshness(plan.freshness))
+        table.add_row("[dim]freshness[/]", describe_freshness(plan.freshness))
     if table.row_count:
         console.print(table)
         console.print()

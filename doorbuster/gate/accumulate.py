@@ -33,7 +33,7 @@ from doorbuster.records.histogram import Histogram
 from doorbuster.records.ledger import Audit, Ledger, audit
 from doorbuster.records.outcome import Outcome, RequestOutcome
 from doorbuster.records.reader import Kind, Run
-from doorbuster.scenario.demand.phases import Phase, Seconds, seconds_of
+from doorbuster.scenario.demand.phases import Phase, Seconds, phase_seconds
 from doorbuster.scenario.recorded import recorded_phases
 from doorbuster.scenario.thresholds.language import METRICS, Threshold
 from doorbuster.stats.latency_quantiles import MAX_TIME_BLOCKS, TimeBlock
@@ -63,7 +63,7 @@ class Selector:
     def of(cls, threshold: Threshold, phases: Sequence[Phase] = ()) -> Selector:
         """The threshold's own tags; `phases` says which seconds a `phase` tag means."""
         tags = {tag.name: tag.value for tag in threshold.tags}
-        return cls(tags, seconds_of(tags["phase"], phases) if "phase" in tags else None)
+        return cls(tags, phase_seconds(tags["phase"], phases) if "phase" in tags else None)
 
     @property
     def phase_is_missing(self) -> bool:

@@ -23,7 +23,7 @@ from doorbuster.gate.threshold_result import CounterTotal, MetricData, NoData, R
 from doorbuster.records.batch import Batch, HealthSecond, RequestSecond
 from doorbuster.records.histogram import BINS, Histogram, unpack
 from doorbuster.records.outcome import RequestOutcome
-from doorbuster.scenario import METRICS, AbortRule, Phase, Scenario, Threshold, phases
+from doorbuster.scenario import METRICS, AbortRule, Phase, Scenario, Threshold, find_phases
 from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.units import format_duration, format_ratio
 
@@ -36,7 +36,7 @@ class AbortWatch:
     def __init__(self, scenario: Scenario) -> None:
         self._windows = [_Window(name, rule) for name, rule in scenario.safety.abort.items()]
         self._thresholds = [
-            _Running(threshold, phases(scenario.demand.rate_curve))
+            _Running(threshold, find_phases(scenario.demand.rate_curve))
             for threshold in scenario.thresholds
             if threshold.abort_on_fail and threshold.metric not in AUDITED and not _needs_the_end(threshold)
         ]

@@ -5,29 +5,29 @@ from __future__ import annotations
 from doorbuster.scenario.customers.behaviour import Constant, Exponential, Lognormal, Patience, Think, Uniform
 from doorbuster.scenario.customers.channels import Channel
 from doorbuster.scenario.customers.client_profile import (
+    DEFAULT_PAGES,
     DEVICES,
-    PAGES_UNSAID,
     Device,
-    Pages,
+    PageDepth,
     devices_given,
     ordering_shares,
 )
 from doorbuster.scenario.customers.journeys import CHANNELS, JOURNEYS, MIXES, STEPS, Journey
-from doorbuster.scenario.customers.page_chain import WALKS, Walk
+from doorbuster.scenario.customers.page_chain import PAGE_CHAINS, MarkovChain
 from doorbuster.scenario.customers.resilience import Offline, Reloads, Retries, WaitingRoom
 from doorbuster.scenario.demand.curve_spec import Curve, Stage
 from doorbuster.scenario.demand.demand import Demand
-from doorbuster.scenario.demand.phases import PHASES, Phase, phases, seconds_of
+from doorbuster.scenario.demand.phases import PHASES, Phase, find_phases, phase_seconds
 from doorbuster.scenario.demand.rate_curve import RateCurve
-from doorbuster.scenario.describe import told_of, told_of_freshness, told_of_rule
+from doorbuster.scenario.describe import describe_channel, describe_freshness, describe_rule
 from doorbuster.scenario.freshness import FRESHNESS_KINDS, Freshness
 from doorbuster.scenario.model import Scenario
-from doorbuster.scenario.planning.demand_groups import Clock, clocks_of
-from doorbuster.scenario.planning.estimate import Estimate, LaneEstimate, broken_off, estimate
+from doorbuster.scenario.planning.demand_groups import DemandGroup, group_demands
+from doorbuster.scenario.planning.estimate import ScenarioEstimate, TrafficClassEstimate, broken_off, estimate
 from doorbuster.scenario.planning.schedule import (
-    Lane,
     Schedule,
     Seats,
+    TrafficClass,
     expected_customers,
     plan_schedule,
     rate_at_per_s,
@@ -43,33 +43,31 @@ from doorbuster.scenario.thresholds.metrics import METRICS, Metric, metric_of
 
 __all__ = [
     "CHANNELS",
+    "DEFAULT_PAGES",
     "DEVICES",
     "EVERY_STEP",
     "FRESHNESS_KINDS",
     "JOURNEYS",
     "METRICS",
     "MIXES",
-    "PAGES_UNSAID",
+    "PAGE_CHAINS",
     "PHASES",
     "STEPS",
-    "WALKS",
     "AbortRule",
     "Channel",
-    "Clock",
     "Constant",
     "Curve",
     "Demand",
+    "DemandGroup",
     "Device",
-    "Estimate",
     "Exponential",
     "Freshness",
     "Journey",
-    "Lane",
-    "LaneEstimate",
     "Lognormal",
+    "MarkovChain",
     "Metric",
     "Offline",
-    "Pages",
+    "PageDepth",
     "Patience",
     "Phase",
     "RateCurve",
@@ -78,6 +76,7 @@ __all__ = [
     "Rule",
     "Safety",
     "Scenario",
+    "ScenarioEstimate",
     "Schedule",
     "Seats",
     "Shop",
@@ -86,29 +85,30 @@ __all__ = [
     "Target",
     "Think",
     "Threshold",
+    "TrafficClass",
+    "TrafficClassEstimate",
     "Uniform",
     "WaitingRoom",
-    "Walk",
     "broken_off",
-    "clocks_of",
+    "describe_channel",
+    "describe_freshness",
+    "describe_rule",
     "devices_given",
     "estimate",
     "expected_customers",
+    "find_phases",
     "find_scenario",
+    "group_demands",
     "load_scenario",
     "metric_of",
     "missing_sections",
     "ordering_shares",
-    "phases",
+    "phase_seconds",
     "plan_schedule",
     "rate_at_per_s",
     "read_scenario",
     "recorded_phases",
     "scenario_schema",
     "schema_text",
-    "seconds_of",
     "shipped_names",
-    "told_of",
-    "told_of_freshness",
-    "told_of_rule",
 ]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from doorbuster.scenario.customers.behaviour import Patience
 from doorbuster.scenario.customers.channels import Channel
-from doorbuster.scenario.customers.client_profile import Pages, ordering_shares
+from doorbuster.scenario.customers.client_profile import PageDepth, ordering_shares
 from doorbuster.scenario.customers.resilience import Offline, Reloads, Retries, WaitingRoom
 from doorbuster.scenario.freshness import FRESHNESS_KINDS, Freshness
 from doorbuster.scenario.target.content_checks import EVERY_STEP, Rule
 from doorbuster.units import format_duration
 
 
-def told_of(channel: Channel) -> tuple[str, ...]:
+def describe_channel(channel: Channel) -> tuple[str, ...]:
     """One sentence for each key of the channel that says how its people and machines behave."""
     sentences = []
     if channel.merchant is not None:
@@ -36,7 +36,7 @@ def told_of(channel: Channel) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def told_of_freshness(freshness: Freshness) -> str:
+def describe_freshness(freshness: Freshness) -> str:
     """What is measured beside the customers, as a sentence."""
     every, until = format_duration(freshness.every_s), format_duration(freshness.timeout_s)
     of = "what the driver can change of " if freshness.of is None else ""
@@ -44,7 +44,7 @@ def told_of_freshness(freshness: Freshness) -> str:
     return f"every {every} a change of {of}{kinds}, looked for in every channel, for {until} at most"
 
 
-def told_of_rule(rule: Rule) -> str:
+def describe_rule(rule: Rule) -> str:
     """A content rule as a sentence."""
     step = "every step" if rule.step == EVERY_STEP else rule.step
     if rule.contains is not None:
@@ -69,7 +69,7 @@ def _devices(channel: Channel) -> str:
     return ", ".join(parts)
 
 
-def _pages(pages: Pages) -> str:
+def _pages(pages: PageDepth) -> str:
     if not pages.sigma:
         return f"whoever looks around takes {pages.most} product pages"
     return (

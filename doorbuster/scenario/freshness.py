@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from doorbuster.scenario.parsing.diagnostics import nearest, refuse, shown
+from doorbuster.scenario.parsing.diagnostics import did_you_mean, invalid, preview
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import PositiveDurationS
 
@@ -17,10 +17,10 @@ def parse_kinds(raw: object) -> tuple[str, ...]:
     """Kinds of change, each once, in the order in which they are always named."""
     rule = "must be a list of " + ", ".join(FRESHNESS_KINDS)
     if not isinstance(raw, list | tuple) or not raw:
-        raise refuse(rule, got=shown(raw), way_out="for all that the driver can change, leave the key out")
+        raise invalid(rule, got=preview(raw), way_out="for all that the driver can change, leave the key out")
     for kind in raw:
         if kind not in FRESHNESS_KINDS:
-            raise refuse(rule, got=shown(kind), way_out=nearest(str(kind), FRESHNESS_KINDS))
+            raise invalid(rule, got=preview(kind), way_out=did_you_mean(str(kind), FRESHNESS_KINDS))
     return tuple(kind for kind in FRESHNESS_KINDS if kind in raw)
 
 

@@ -17,16 +17,17 @@ from doorbuster.scenario.customers.channels import Channel, own_demand_rules, pa
 from doorbuster.scenario.customers.journeys import CHANNELS, JOURNEYS, MIXES
 from doorbuster.scenario.customers.resilience import Offline
 from doorbuster.scenario.demand.demand import Demand
-from doorbuster.scenario.demand.phases import phases
+from doorbuster.scenario.demand.phases import find_phases
 from doorbuster.scenario.demand.rate_curve import rates_at_busiest
 from doorbuster.scenario.freshness import Freshness
-from doorbuster.scenario.parsing.diagnostics import Fault, attempt, faults_of, key_text, nearest
+from doorbuster.scenario.parsing.diagnostics import Issue, did_you_mean, issues_from, key_text, try_parse
 from doorbuster.scenario.parsing.document import Document
 from doorbuster.scenario.parsing.strict import StrictModel
-from doorbuster.scenario.parsing.values import DurationS, Text, schema_of, whole
+from doorbuster.scenario.parsing.values import DurationS, Text, number_schema, whole
 from doorbuster.scenario.safety import Safety
+from doorbuster.scenario.target.embedded_shop import MAX_SEED
 from doorbuster.scenario.target.merchants import merchant_rules
-from doorbuster.scenario.target.target import HIGHEST_SEED, Target, is_loopback, parse_url
+from doorbuster.scenario.target.target import Target, is_loopback, parse_url
 from doorbuster.scenario.thresholds.language import (
     Threshold,
     parse_metric_selector,
@@ -77,11 +78,9 @@ class Scenario(StrictModel):
         description="Measure how long changes of price, stock and basket take to be seen. Default: no.",
         examples=[{"every": "5s", "timeout": "30s"}],
     )
-    seed: Annotated[int, BeforeValidator(whole(0, HIGHEST_SEED)), schema_of(0, HIGHEST_SEED, "integer")] = (
-        Field(
-            default=DEFAULT_SEED,
-            description="The same seed plans the same arrivals, whatever the number of workers.",
-        )
+    seed: Annotated[int, BeforeValidator(whole(0, MAX_SEED)), number_schema(0, MAX_SEED, "integer")] = Field(
+        default=DEFAULT_SEED,
+        description="The same seed plans the same arrivals, whatever the number of workers.",
     )
     drain_s: DurationS = Field(
         default=30.0,
@@ -94,11 +93,11 @@ class Scenario(StrictModel):
     _source_text: str = PrivateAttr(default="")
 
     @classmethod
-    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Fault]:
+    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Issue]:
         """Rules between the parts: the target is allowed, thresholds speak of people who come."""
         yield from _target_is_allowed(raw.get("target"), raw.get("safety", {}))
         yield from _tags_name_who_comes(raw.get("thresholds"), raw.get("channels"))
-        yield from own_demand_rules(raw.get("channels"), attempt(Demand.model_validate, raw.get("demand")))
+        yield from own_demand_rules(raw.get("channels"), try_parse(Demand.model_validate, raw.get("demand")))
         yield from _phases_exist(raw.get("thresholds"), raw.get("demand"))
         yield from _network_comes_back(raw.get("channels"), raw.get("demand"))
         yield from merchant_rules(raw.get("channels"), raw.get("target"), raw.get("freshness"))
@@ -145,7 +144,7 @@ class Scenario(StrictModel):
     def with_target(self, *, url: str | None = None, profile: str | None = None) -> Scenario:
         """This scenario against another shop: the one at `url`, or the embedded one of `profile`.
 
-        Another profile keeps all other knobs: what differs is the design.
+        Another profile keeps all other settings: what differs is the design.
 
         Raises: ScenarioError when the address or the profile is not valid here, or both are given.
         """
@@ -160,7 +159,7 @@ class Scenario(StrictModel):
             target["url"] = url
         else:
             shop = self.target.shop
-            target["shop"] = {"profile": profile, **(shop.knobs if shop else {})}
+            target["shop"] = {"profile": profile, **(shop.settings if shop else {})}
         return self._with({"target": target}, file="--url" if url is not None else "--profile")
 
     def without_retries(self) -> Self:
@@ -181,7 +180,7 @@ class Scenario(StrictModel):
             made = type(self).model_validate(values)
         except ValidationError as error:
             raise ScenarioError(
-                Problem(file, 0, 0, key_text(f.path), f.rule, f.got, f.way_out) for f in faults_of(error)
+                Problem(file, 0, 0, key_text(f.path), f.rule, f.got, f.way_out) for f in issues_from(error)
             ) from None
         return made.read_from(self._source_path, self._source_text)
 
@@ -193,19 +192,19 @@ class Scenario(StrictModel):
         return made
 
 
-def _target_is_allowed(target: object, safety: object) -> Iterator[Fault]:
+def _target_is_allowed(target: object, safety: object) -> Iterator[Issue]:
     """A target that is not this machine stands in the allow-list."""
     stated = target.get("url") if isinstance(target, dict) else getattr(target, "url", None)
-    url = attempt(parse_url, stated)
+    url = try_parse(parse_url, stated)
     host = (urlsplit(url).hostname or "") if url else ""
     allow = safety.get("allow", ()) if isinstance(safety, dict) else getattr(safety, "allow", ())
     allowed = [str(name).lower() for name in allow] if isinstance(allow, list | tuple) else []
     if host and not is_loopback(host) and host not in allowed:
         rule = "must name a host that safety.allow lists, unless it is this machine"
-        yield Fault(("target", "url"), rule, host, f"add safety: {{allow: [{host}]}}")
+        yield Issue(("target", "url"), rule, host, f"add safety: {{allow: [{host}]}}")
 
 
-def _tags_name_who_comes(thresholds: object, channels: object) -> Iterator[Fault]:
+def _tags_name_who_comes(thresholds: object, channels: object) -> Iterator[Issue]:
     """A threshold on a channel or journey that nobody takes could only be inconclusive."""
     if not isinstance(thresholds, dict) or not isinstance(channels, dict):
         return
@@ -220,11 +219,11 @@ def _tags_name_who_comes(thresholds: object, channels: object) -> Iterator[Fault
         ],
     }
     for key in thresholds:
-        subject = attempt(parse_metric_selector, str(key))
+        subject = try_parse(parse_metric_selector, str(key))
         for name, value in subject.tags if subject else ():
             if name in come and come[name] and value not in come[name]:
                 rule = f"names a {name} that this scenario does not have"
-                yield Fault(("thresholds", str(key)), rule, value, nearest(value, come[name]), at="key")
+                yield Issue(("thresholds", str(key)), rule, value, did_you_mean(value, come[name]), at="key")
 
 
 def _names(journeys: object) -> Iterable[object]:
@@ -234,33 +233,33 @@ def _names(journeys: object) -> Iterable[object]:
     return journeys if isinstance(journeys, dict) else ()
 
 
-def _phases_exist(thresholds: object, demand: object) -> Iterator[Fault]:
+def _phases_exist(thresholds: object, demand: object) -> Iterator[Issue]:
     """A threshold on a phase that the curve does not have could only be inconclusive."""
     if not isinstance(thresholds, dict):
         return
-    known = demand if isinstance(demand, Demand) else attempt(Demand.model_validate, demand)
+    known = demand if isinstance(demand, Demand) else try_parse(Demand.model_validate, demand)
     if known is None:
         return
-    names = [phase.name for phase in phases(known.rate_curve)]
+    names = [phase.name for phase in find_phases(known.rate_curve)]
     for key in thresholds:
-        subject = attempt(parse_metric_selector, str(key))
+        subject = try_parse(parse_metric_selector, str(key))
         for name, value in subject.tags if subject else ():
             if name == "phase" and value not in names:
                 rule = "names a phase that the curve of this scenario does not have"
-                yield Fault(("thresholds", str(key)), rule, value, nearest(value, names), at="key")
+                yield Issue(("thresholds", str(key)), rule, value, did_you_mean(value, names), at="key")
 
 
-def _network_comes_back(channels: object, demand: object) -> Iterator[Fault]:
+def _network_comes_back(channels: object, demand: object) -> Iterator[Issue]:
     """Tills that stay offline beyond the end of the run would never send their sales."""
-    known = demand if isinstance(demand, Demand) else attempt(Demand.model_validate, demand)
+    known = demand if isinstance(demand, Demand) else try_parse(Demand.model_validate, demand)
     if known is None or not isinstance(channels, dict):
         return
     for name, channel in channels.items():
         raw = channel.get("offline") if isinstance(channel, dict) else getattr(channel, "offline", None)
-        offline = attempt(Offline.model_validate, raw)
+        offline = try_parse(Offline.model_validate, raw)
         if offline is not None and offline.until_s > known.duration_s:
             rule = f"must be over before the run is, which takes {format_duration(known.duration_s)}"
             got = f"until {format_duration(offline.until_s)}"
-            yield Fault(
+            yield Issue(
                 ("channels", str(name), "offline"), rule, got, "times are those of the run, compressed"
             )

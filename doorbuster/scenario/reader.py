@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from doorbuster.errors import Problem, ScenarioError
 from doorbuster.scenario.model import Scenario
-from doorbuster.scenario.parsing.diagnostics import faults_of, nearest
-from doorbuster.scenario.parsing.document import LARGEST_CHARACTERS, Document, read_document
+from doorbuster.scenario.parsing.diagnostics import did_you_mean, issues_from
+from doorbuster.scenario.parsing.document import MAX_CHARACTERS, Document, read_document
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -23,7 +23,7 @@ def load_scenario(name_or_path: str | Path, search: Sequence[Path] = ()) -> Scen
     path = find_scenario(name_or_path, search)
     try:
         with path.open(encoding="utf-8-sig") as file:
-            text = file.read(LARGEST_CHARACTERS + 1)  # enough to refuse a huge file
+            text = file.read(MAX_CHARACTERS + 1)  # enough to refuse a huge file
     except UnicodeDecodeError as error:
         problem = Problem(str(path), 0, 0, "", "must be UTF-8 text", f"byte {error.object[error.start]:#04x}")
         raise ScenarioError([problem]) from None
@@ -75,7 +75,7 @@ def find_scenario(name_or_path: str | Path, search: Sequence[Path] = ()) -> Path
         problem = Problem(name, 0, 0, "", "is a folder, not a scenario", way_out="name a .yaml file in it")
         raise ScenarioError([problem])
     shipped = shipped_names(search)
-    way_out = nearest(Path(plain).name, shipped) if shipped else "give the path of a .yaml file"
+    way_out = did_you_mean(Path(plain).name, shipped) if shipped else "give the path of a .yaml file"
     rule = "is neither a file nor the name of a shipped scenario"
     raise ScenarioError([Problem(name or '""', 0, 0, "", rule, way_out=way_out)])
 
@@ -94,4 +94,4 @@ def shipped_names(search: Sequence[Path]) -> tuple[str, ...]:
 
 def _problems(document: Document, error: ValidationError) -> list[Problem]:
     """Places for the faults; a value already reported as unusable is not reported again."""
-    return [document.problem(fault) for fault in faults_of(error) if fault.path not in document.unusable]
+    return [document.problem(fault) for fault in issues_from(error) if fault.path not in document.unusable]

@@ -7,12 +7,12 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from doorbuster.scenario.parsing.diagnostics import (
-    Fault,
+    Issue,
     as_validation_error,
-    collect,
-    nearest,
-    refuse,
-    shown,
+    collect_issues,
+    did_you_mean,
+    invalid,
+    preview,
 )
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import (
@@ -20,14 +20,14 @@ from doorbuster.scenario.parsing.values import (
     SHARE_PATTERN,
     RequestsPerS,
     duration,
-    schema_of,
+    number_schema,
     share,
     whole,
 )
 from doorbuster.scenario.target.target import is_host
 
 ABORT_RATES = ("turned_away", "abandoned", "queued_out", "dropped", "http_req_failed")
-MOST_IN_FLIGHT = 1_000_000
+MAX_IN_FLIGHT = 1_000_000
 
 
 class AbortRule(StrictModel):
@@ -40,16 +40,16 @@ class AbortRule(StrictModel):
 def parse_abort(raw: object) -> object:
     """Abort rules by the rate they watch, from {turned_away: "90% for 60s"}."""
     if not isinstance(raw, dict):
-        raise refuse('must be a mapping, such as {turned_away: "90% for 60s"}', got=shown(raw))
-    faults: list[Fault] = []
+        raise invalid('must be a mapping, such as {turned_away: "90% for 60s"}', got=preview(raw))
+    issues: list[Issue] = []
     rules = {}
     for name, text in raw.items():
         if name not in ABORT_RATES:
-            way_out = nearest(str(name), ABORT_RATES)
-            faults.append(Fault((str(name),), "is not a rate that can end a run", way_out=way_out, at="key"))
-        rules[name] = collect(faults, (str(name),), _parse_abort_rule, text)
-    if faults:
-        raise as_validation_error("abort", faults, raw)
+            way_out = did_you_mean(str(name), ABORT_RATES)
+            issues.append(Issue((str(name),), "is not a rate that can end a run", way_out=way_out, at="key"))
+        rules[name] = collect_issues(issues, (str(name),), _parse_abort_rule, text)
+    if issues:
+        raise as_validation_error("abort", issues, raw)
     return rules
 
 
@@ -59,26 +59,26 @@ def _parse_abort_rule(raw: object) -> AbortRule:
     rule = 'must be a share and a duration, such as "90% for 60s"'
     parts = raw.split(" for ") if isinstance(raw, str) else []
     if len(parts) != 2:
-        raise refuse(rule, got=shown(raw))
-    faults: list[Fault] = []
-    ratio = collect(faults, (), share(), parts[0])
-    for_s = collect(faults, (), duration(zero=False), parts[1].strip())
+        raise invalid(rule, got=preview(raw))
+    issues: list[Issue] = []
+    ratio = collect_issues(issues, (), share(), parts[0])
+    for_s = collect_issues(issues, (), duration(zero=False), parts[1].strip())
     if ratio is None or for_s is None or ratio == 0:
-        raise refuse(rule, got=shown(raw))
+        raise invalid(rule, got=preview(raw))
     return AbortRule(ratio=ratio, for_s=for_s)
 
 
 def parse_hosts(raw: object) -> object:
     """Hosts that may be loaded, one by one."""
     if not isinstance(raw, list | tuple):
-        raise refuse("must be a list of hosts, such as [127.0.0.1]", got=shown(raw))
-    faults = [
-        Fault((index,), "must be one host name or IP address, without scheme, port or *", shown(host))
+        raise invalid("must be a list of hosts, such as [127.0.0.1]", got=preview(raw))
+    issues = [
+        Issue((index,), "must be one host name or IP address, without scheme, port or *", preview(host))
         for index, host in enumerate(raw)
         if not (isinstance(host, str) and is_host(host))
     ]
-    if faults:
-        raise as_validation_error("allow", faults, raw)
+    if issues:
+        raise as_validation_error("allow", issues, raw)
     return tuple(host.lower() for host in raw)
 
 
@@ -110,7 +110,7 @@ class Safety(StrictModel):
         examples=["500 requests/s"],
     )
     max_in_flight: Annotated[
-        int, BeforeValidator(whole(1, MOST_IN_FLIGHT)), schema_of(1, MOST_IN_FLIGHT, "integer")
+        int, BeforeValidator(whole(1, MAX_IN_FLIGHT)), number_schema(1, MAX_IN_FLIGHT, "integer")
     ] = Field(
         default=20_000,
         description="Customers in the shop at once; further ones are dropped, and counted.",

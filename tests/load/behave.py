@@ -24,7 +24,7 @@ from doorbuster.load.engine.generator import Assignment, Generator
 from doorbuster.load.target.endpoint import Place
 from doorbuster.records.histogram import Histogram
 from doorbuster.scenario import Schedule, load_scenario
-from doorbuster.scenario.planning.schedule import Lane
+from doorbuster.scenario.planning.schedule import TrafficClass
 from doorbuster.storefronts import Assortment, Line, Order, Queued, Rejected, Storefront
 
 LEAD_S = 0.2
@@ -134,12 +134,12 @@ def run(case: dict) -> dict:
     environment = Environment(user_classes=[Web, App, Store])
     environment.create_local_runner()
     arrivals = sorted(case["arrivals"], key=lambda arrival: arrival[2])
-    lanes = tuple(dict.fromkeys(Lane(channel, journey) for channel, journey, _ in arrivals))
+    lanes = tuple(dict.fromkeys(TrafficClass(channel, journey) for channel, journey, _ in arrivals))
     schedule = Schedule(
         duration_s=case["duration_s"],
-        lanes=lanes,
+        classes=lanes,
         intended_s=np.array([at_s for *_, at_s in arrivals], dtype=float),
-        lane=np.array([lanes.index((c, j)) for c, j, _ in arrivals], dtype=np.uint16),
+        class_index=np.array([lanes.index((c, j)) for c, j, _ in arrivals], dtype=np.uint16),
         arrival_index=np.arange(len(arrivals)),
     )
     batches = []

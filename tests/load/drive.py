@@ -23,7 +23,7 @@ from doorbuster.load.engine.generator import Assignment, Generator
 from doorbuster.load.target.endpoint import Place
 from doorbuster.records.batch import Batch
 from doorbuster.scenario import Schedule, load_scenario
-from doorbuster.scenario.planning.schedule import Lane
+from doorbuster.scenario.planning.schedule import TrafficClass
 
 LEAD_S = 0.2
 SCENARIO = """
@@ -48,9 +48,9 @@ def main(url: str, folder: str, plan: dict) -> dict:
     n = len(intended_s)
     schedule = Schedule(
         duration_s=plan["duration_s"],
-        lanes=(Lane("web", "order_status"),),
+        classes=(TrafficClass("web", "order_status"),),
         intended_s=intended_s,
-        lane=np.zeros(n, dtype=np.uint16),
+        class_index=np.zeros(n, dtype=np.uint16),
         arrival_index=np.arange(n),
     )
     batches: list[Batch] = []

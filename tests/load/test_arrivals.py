@@ -10,7 +10,7 @@ import pytest
 
 from doorbuster.load.engine.arrivals import FULL_PAUSE_S, OpenDoor, Seat
 from doorbuster.scenario import Schedule
-from doorbuster.scenario.planning.schedule import Lane
+from doorbuster.scenario.planning.schedule import TrafficClass
 
 pytestmark = pytest.mark.alone
 
@@ -19,9 +19,9 @@ def schedule(intended_s: list[float]) -> Schedule:
     n = len(intended_s)
     return Schedule(
         duration_s=1.0,
-        lanes=(Lane("web", "browse"),),
+        classes=(TrafficClass("web", "browse"),),
         intended_s=np.array(intended_s),
-        lane=np.zeros(n, dtype=np.uint16),
+        class_index=np.zeros(n, dtype=np.uint16),
         arrival_index=np.arange(n, dtype=np.int64),
     )
 

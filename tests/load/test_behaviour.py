@@ -16,7 +16,7 @@ from doorbuster.scenario import (
     Constant,
     Exponential,
     Lognormal,
-    Pages,
+    PageDepth,
     Patience,
     Uniform,
     WaitingRoom,
@@ -108,7 +108,7 @@ def test_customers_are_told_apart_by_run_and_arrival_even_where_nothing_is_confi
 
 
 def test_page_counts_follow_the_rounded_lognormal_law():
-    pages = Pages(median=4, sigma=1.17, most=60)
+    pages = PageDepth(median=4, sigma=1.17, most=60)
     draw, rng = pages_law(pages), Random(8)
     counts = [draw(rng) for _ in range(N)]
     assert (min(counts), max(counts)) == (1, 60)
@@ -120,7 +120,7 @@ def test_page_counts_follow_the_rounded_lognormal_law():
 
 def test_whoever_says_nothing_looks_at_two_pages():
     assert {pages_law(None)(Random(seed)) for seed in range(9)} == {2}
-    assert pages_law(Pages(median=5, most=5))(Random(1)) == 5
+    assert pages_law(PageDepth(median=5, most=5))(Random(1)) == 5
 
 
 def test_a_waiting_room_is_left_at_one_time_or_by_a_law():

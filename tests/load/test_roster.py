@@ -8,9 +8,9 @@ import pytest
 from doorbuster.load.coordination.worker_registry import SILENCE_LIMIT_S, Roster
 from doorbuster.records.batch import ArrivalCount, Batch, CustomerCount
 from doorbuster.scenario import Schedule
-from doorbuster.scenario.planning.schedule import Lane, Seats
+from doorbuster.scenario.planning.schedule import Seats, TrafficClass
 
-LANES = (Lane("web", "buy"), Lane("store", "till_sale"))
+LANES = (TrafficClass("web", "buy"), TrafficClass("store", "till_sale"))
 WORKERS = ("ann", "bob", "cid")
 
 
@@ -18,9 +18,9 @@ def schedule(n: int = 30, *, seats: tuple[Seats, ...] = ()) -> Schedule:
     """One arrival every 0.5 s, in turn for the website and the tills."""
     return Schedule(
         duration_s=n / 2,
-        lanes=LANES,
+        classes=LANES,
         intended_s=np.arange(n) * 0.5,
-        lane=(np.arange(n) % 2).astype(np.uint16),
+        class_index=(np.arange(n) % 2).astype(np.uint16),
         arrival_index=np.arange(n, dtype=np.int64),
         seats=seats,
     )
@@ -34,7 +34,7 @@ def served(worker: str, seq: int, plan: Schedule, rows: np.ndarray, *, final: bo
     """A report in which these rows were started and served."""
     counts: dict[tuple[int, str, str], int] = {}
     for row in rows.tolist():
-        lane = plan.lanes[plan.lane[row]]
+        lane = plan.classes[plan.class_index[row]]
         key = (int(plan.intended_s[row]), *lane)
         counts[key] = counts.get(key, 0) + 1
     return Batch(
@@ -102,7 +102,7 @@ def test_a_customer_that_was_started_and_never_left_is_dropped_but_not_as_an_arr
     loss = found.lose("bob", from_s=1.0)
     assert [(r.second, r.channel, r.journey, r.n) for r in loss.customers] == [(0, "store", "till_sale", 1)]
     assert loss.arrivals == ()
-    assert plan.lane[1] == 1
+    assert plan.class_index[1] == 1
 
 
 def test_a_seat_s_customer_in_the_shop_is_dropped_with_its_worker():

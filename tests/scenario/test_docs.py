@@ -20,7 +20,7 @@ from doorbuster.scenario.freshness import Freshness
 from doorbuster.scenario.model import DEFAULT_SEED, Scenario
 from doorbuster.scenario.safety import ABORT_RATES, Safety
 from doorbuster.scenario.target.content_checks import Rule
-from doorbuster.scenario.target.embedded_shop import PROFILES, PartFault, RoomKnobs, Shop
+from doorbuster.scenario.target.embedded_shop import PROFILES, PartFault, Shop, WaitingRoomSettings
 from doorbuster.scenario.target.target import STOREFRONTS, Target
 from doorbuster.scenario.thresholds.language import ThresholdEntry
 from doorbuster.scenario.thresholds.metrics import AGGREGATIONS
@@ -28,13 +28,13 @@ from doorbuster.scenario.thresholds.metrics import AGGREGATIONS
 TEXT = (Path(__file__).parents[2] / "docs" / "reference" / "scenario.md").read_text(encoding="utf-8")
 WORDS = set(re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL)))
 PREFIXES = {
-    Shop: "shop.", PartFault: "faults.", RoomKnobs: "shop.waiting_room.", Annual: "annual.",
+    Shop: "shop.", PartFault: "faults.", WaitingRoomSettings: "shop.waiting_room.", Annual: "annual.",
     Device: "devices.", Reloads: "reloads.", Retries: "retries.",
     WaitingRoom: "waiting_room.", Offline: "offline.", Freshness: "freshness.",
 }  # fmt: skip
 MODELS = [
     *(Scenario, Target, Rule, Shop, Demand, Annual, Curve, Stage, Channel, Patience, ThresholdEntry, Safety),
-    *(Device, Reloads, Retries, WaitingRoom, Offline, PartFault, RoomKnobs, Freshness),
+    *(Device, Reloads, Retries, WaitingRoom, Offline, PartFault, WaitingRoomSettings, Freshness),
 ]
 KEYS = [
     ("curve." if model is Curve else PREFIXES.get(model, "")) + key

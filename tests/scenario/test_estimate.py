@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from doorbuster.scenario import JOURNEYS, WALKS, broken_off, estimate, load_scenario, read_scenario
+from doorbuster.scenario import JOURNEYS, PAGE_CHAINS, broken_off, estimate, load_scenario, read_scenario
 from doorbuster.scenario.customers.journeys import ORDER_STEPS
 
 TEXT = """\
@@ -21,7 +21,7 @@ channels:
 
 
 def test_customers_at_once_follow_from_rate_and_visit():
-    web, store, phone = estimate(read_scenario(TEXT), response_s=0.1).lanes
+    web, store, phone = estimate(read_scenario(TEXT), response_s=0.1).classes
 
     assert (web.channel, web.journey, web.wants_order) == ("web", "browse", False)
     assert web.requests_per_s == pytest.approx(5 * 4)
@@ -44,9 +44,9 @@ def test_the_totals_are_the_sums_of_the_lanes():
 def test_a_slower_shop_holds_more_people_and_serves_fewer_calls():
     quick, slow = (estimate(read_scenario(TEXT), response_s=s) for s in (0.1, 5.0))
 
-    assert slow.lanes[0].in_shop > quick.lanes[0].in_shop
-    assert slow.lanes[0].requests_per_s == quick.lanes[0].requests_per_s
-    assert slow.lanes[2].requests_per_s < quick.lanes[2].requests_per_s
+    assert slow.classes[0].in_shop > quick.classes[0].in_shop
+    assert slow.classes[0].requests_per_s == quick.classes[0].requests_per_s
+    assert slow.classes[2].requests_per_s < quick.classes[2].requests_per_s
 
 
 @pytest.mark.parametrize("response_s", [0.0, -1.0])
@@ -69,7 +69,7 @@ def test_no_more_are_in_the_shop_than_came():
     found = estimate(read_scenario(moment), response_s=0.1)
 
     assert found.arrivals == pytest.approx(1)
-    assert found.lanes[0].in_shop == pytest.approx(5 * 6.4)
+    assert found.classes[0].in_shop == pytest.approx(5 * 6.4)
     assert found.peak_in_shop <= found.arrivals + 6
 
 
@@ -82,7 +82,7 @@ def requests_of(journey: str, pages: str) -> float:
     """Mean requests of one customer, by the estimate."""
     web = WEB.replace("JOURNEY", journey).replace("PAGES", pages)
     text = TEXT[: TEXT.index("channels:")] + f"channels: {{{web}}}\n"
-    (lane,) = estimate(read_scenario(text)).lanes
+    (lane,) = estimate(read_scenario(text)).classes
     return lane.requests_per_s / lane.customers_per_s
 
 
@@ -93,7 +93,7 @@ def draw_pages(rng: random.Random, pages: str) -> int:
 @pytest.mark.parametrize("pages", ["1", "3", LONG])
 @pytest.mark.parametrize("mix", ["browsing", "shopping", "ordering"])
 def test_a_wandering_visit_has_as_many_requests_as_visits_that_are_simulated(mix, pages):
-    rng, walk, lengths = random.Random(7), WALKS[mix], []
+    rng, walk, lengths = random.Random(7), PAGE_CHAINS[mix], []
     for _ in range(VISITS):
         page, seen, enough = "home", 0, draw_pages(rng, pages)
         while not seen or page != "home" or seen < enough:

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from doorbuster.capacity.load_step_scenario import RateLevel, concurrency_text, load_step_text
-from doorbuster.scenario import load_scenario, phases, read_scenario
+from doorbuster.scenario import find_phases, load_scenario, read_scenario
 
 
 def without_demand(scenario):
@@ -27,7 +27,7 @@ def test_a_load_step_keeps_everything_but_demand_merchants_target_and_seed(shipp
         assert (made.demand.duration_s, made.seed, made.target.url) == (40.0, 7, "http://127.0.0.1:8080")
         assert made.demand.burstiness == whole.demand.burstiness
         assert [str(at) for at in made.thresholds] == [str(at) for at in whole.thresholds]
-        assert [phase.name for phase in phases(made.demand.rate_curve)] == ["peak"]
+        assert [phase.name for phase in find_phases(made.demand.rate_curve)] == ["peak"]
 
 
 def test_an_overload_comes_first(sound_text):

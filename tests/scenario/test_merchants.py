@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from doorbuster.errors import ScenarioError
-from doorbuster.scenario import read_scenario, told_of
+from doorbuster.scenario import describe_channel, read_scenario
 
 TEXT = """\
 title: t
@@ -34,7 +34,7 @@ def test_channels_are_directed_to_merchants_who_are_opened_with_the_shop():
     }
     options = scenario.target.shop.options
     assert options[options.index("--merchants") + 1] == "north,south"
-    assert told_of(scenario.channels["web"]) == ("they visit the shop of north",)
+    assert describe_channel(scenario.channels["web"]) == ("they visit the shop of north",)
 
 
 def test_another_design_keeps_the_merchants():

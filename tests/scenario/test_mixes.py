@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from doorbuster.errors import ScenarioError
-from doorbuster.scenario import JOURNEYS, MIXES, WALKS, read_scenario
-from doorbuster.scenario.customers.journeys import WALK_STEPS
+from doorbuster.scenario import JOURNEYS, MIXES, PAGE_CHAINS, read_scenario
+from doorbuster.scenario.customers.journeys import PAGE_STEPS
 
 
 def visits_per_order(mix: str, step: str) -> float:
@@ -38,7 +38,7 @@ def test_a_channel_takes_a_mix_by_its_name(sound_text):
         read_scenario(text.replace("magento-frontend", "magento-frontent"))
 
 
-@pytest.mark.parametrize("name", WALKS)
+@pytest.mark.parametrize("name", PAGE_CHAINS)
 def test_every_page_of_a_walk_is_a_step_and_a_visit_is_as_long_as_from_home_to_home(name):
-    assert set(WALKS[name].pages) == set(WALK_STEPS)
-    assert JOURNEYS[f"wander_{name}"].requests == pytest.approx(WALKS[name].pages_between_homes)
+    assert set(PAGE_CHAINS[name].pages) == set(PAGE_STEPS)
+    assert JOURNEYS[f"wander_{name}"].requests == pytest.approx(PAGE_CHAINS[name].pages_between_homes)

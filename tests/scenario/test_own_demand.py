@@ -37,19 +37,19 @@ def test_customers_of_all_curves_are_expected(scenario):
 def test_each_channel_arrives_by_its_own_curve(scenario):
     plan = plan_schedule(scenario)
     store = plan.intended_s[
-        np.isin(plan.lane, [i for i, lane in enumerate(plan.lanes) if lane.channel == "store"])
+        np.isin(plan.class_index, [i for i, lane in enumerate(plan.classes) if lane.channel == "store"])
     ]
     gaps = np.diff(scenario.channels["store"].demand.rate_curve.cumulative(store), prepend=0.0)
     assert stats.kstest(gaps, "expon").pvalue > 0.01
     assert (np.diff(plan.intended_s) >= 0).all()
-    assert {lane.channel for lane in plan.lanes} == {"web", "app", "store"}
+    assert {lane.channel for lane in plan.classes} == {"web", "app", "store"}
 
 
 def test_one_channel_comes_the_same_whatever_the_others_do(scenario):
     def times(text, channel):
         plan = plan_schedule(read_scenario(text))
-        own = [i for i, lane in enumerate(plan.lanes) if lane.channel == channel]
-        return plan.intended_s[np.isin(plan.lane, own)]
+        own = [i for i, lane in enumerate(plan.classes) if lane.channel == channel]
+        return plan.intended_s[np.isin(plan.class_index, own)]
 
     quiet = TEXT.replace("peak: 40/s", "peak: 4/s")
     assert times(TEXT, "store").tolist() == times(quiet, "store").tolist()
@@ -59,9 +59,9 @@ def test_one_channel_comes_the_same_whatever_the_others_do(scenario):
 
 def test_the_estimate_adds_up_at_the_busiest_moment(scenario):
     expected = estimate(scenario)
-    lanes = {(lane.channel, lane.journey): lane for lane in expected.lanes}
+    lanes = {(lane.channel, lane.journey): lane for lane in expected.classes}
     store, phone = lanes["store", "till_sale"], lanes["phone", "phone_order"]
-    web = sum(lane.requests_per_s for lane in expected.lanes if lane.channel in ("web", "app"))
+    web = sum(lane.requests_per_s for lane in expected.classes if lane.channel in ("web", "app"))
     assert expected.peak_customers_per_s == pytest.approx(42.0)
     assert store.customers_per_s == pytest.approx(10.0)
     assert expected.peak_requests_per_s == pytest.approx(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from doorbuster.scenario import load_scenario, phases, recorded_phases, seconds_of
+from doorbuster.scenario import find_phases, load_scenario, phase_seconds, recorded_phases
 
 CURVES = {
     "the peak of M&S: a slow hour, a steep half hour, four hours, an afternoon": (
@@ -33,7 +33,7 @@ CURVES = {
 
 @pytest.mark.parametrize(("stages", "expected"), CURVES.values(), ids=CURVES)
 def test_phases_follow_from_the_curve(scenario_of_demand, stages, expected):
-    found = phases(
+    found = find_phases(
         scenario_of_demand(f"peak: 10 customers/s, curve: {{stages: [{stages}]}}").demand.rate_curve
     )
 
@@ -45,7 +45,7 @@ def test_phases_follow_from_the_curve(scenario_of_demand, stages, expected):
 def test_phases_of_shipped_scenarios_leave_no_gap(shipped_folder):
     for path in shipped_folder.glob("*.yaml"):
         scenario = load_scenario(path)
-        found = phases(scenario.demand.rate_curve)
+        found = find_phases(scenario.demand.rate_curve)
         edges = [0.0, *(phase.to_s for phase in found)]
         assert [phase.from_s for phase in found] == edges[:-1]
         assert edges[-1] == pytest.approx(scenario.demand.duration_s)
@@ -53,12 +53,12 @@ def test_phases_of_shipped_scenarios_leave_no_gap(shipped_folder):
 
 def test_every_second_belongs_to_one_phase_and_the_last_is_open(scenario_of_demand):
     text = "peak: 1 customers/s, curve: {stages: [{for: 10400ms, at: 20%}, {for: 20s, at: 100%}]}"
-    found = phases(scenario_of_demand(text).demand.rate_curve)
+    found = find_phases(scenario_of_demand(text).demand.rate_curve)
 
-    assert seconds_of("baseline", found) == (0, 10)
-    assert seconds_of("peak", found).first == 10
-    assert seconds_of("peak", found).end > 10**6
-    assert seconds_of("after", found) is None
+    assert phase_seconds("baseline", found) == (0, 10)
+    assert phase_seconds("peak", found).first == 10
+    assert phase_seconds("peak", found).end > 10**6
+    assert phase_seconds("after", found) is None
 
 
 def test_a_run_of_another_tool_has_no_phases():

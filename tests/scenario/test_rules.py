@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from doorbuster.scenario import Rule, told_of_rule
+from doorbuster.scenario import Rule, describe_rule
 
 DOCUMENT = {"data": {"search": {"totalItems": 7, "items": [{"price": "12.50"}, {"price": None}]}}, "ok": True}
 TARGET = "target: {{shop: {{profile: replatformed}}, rules: {}}}"
@@ -95,4 +95,4 @@ def test_rules_stay_when_the_target_changes(scenario_with):
     ],
 )  # fmt: skip
 def test_a_rule_is_told_in_plain_words(rule, told):
-    assert told_of_rule(Rule.model_validate(rule)) == told
+    assert describe_rule(Rule.model_validate(rule)) == told

@@ -163,7 +163,7 @@ def test_the_shares_of_all_workers_are_the_whole_plan(workers):
     order = np.argsort(np.concatenate([share.arrival_index for share in shares]))
 
     assert_array_equal(np.concatenate([share.intended_s for share in shares])[order], plan.intended_s)
-    assert_array_equal(np.concatenate([share.lane for share in shares])[order], plan.lane)
+    assert_array_equal(np.concatenate([share.class_index for share in shares])[order], plan.class_index)
     assert sum(len(share) for share in shares) == len(plan)
     assert sum(seats.agents for share in shares for seats in share.seats) == 5
     assert all(share.arrival_index[0] == index for index, share in enumerate(shares))
@@ -187,7 +187,9 @@ def test_the_same_seed_plans_the_same_arrivals_and_another_seed_others():
     scenario = scenario_of(f"{HILL}, burstiness: 2")
 
     assert_array_equal(plan_schedule(scenario).intended_s, plan_schedule(scenario, seed=20041202).intended_s)
-    assert_array_equal(plan_schedule(scenario).lane, plan_schedule(scenario, seed=20041202).lane)
+    assert_array_equal(
+        plan_schedule(scenario).class_index, plan_schedule(scenario, seed=20041202).class_index
+    )
     assert (
         len(np.intersect1d(plan_schedule(scenario).intended_s, plan_schedule(scenario, seed=1).intended_s))
         == 0
@@ -196,11 +198,11 @@ def test_the_same_seed_plans_the_same_arrivals_and_another_seed_others():
 
 def test_lanes_come_in_their_shares_independently_of_time():
     plan = plan_schedule(scenario_of(HILL))
-    counts = np.bincount(plan.lane)
+    counts = np.bincount(plan.class_index)
 
-    assert plan.lanes == (("web", "browse"), ("web", "buy"), ("store", "till_sale"))
+    assert plan.classes == (("web", "browse"), ("web", "buy"), ("store", "till_sale"))
     assert stats.chisquare(counts, np.array([0.45, 0.15, 0.4]) * len(plan)).pvalue > 0.01
-    thirds = np.array([np.bincount(part, minlength=3) for part in np.array_split(plan.lane, 3)])
+    thirds = np.array([np.bincount(part, minlength=3) for part in np.array_split(plan.class_index, 3)])
     assert stats.chi2_contingency(thirds).pvalue > 0.01
 
 
@@ -211,7 +213,7 @@ def test_planned_arrivals_per_second_add_up_to_the_plan():
 
     assert list(planned) == ["web", "store"]
     assert all(counts.shape == (5,) for counts in planned.values())
-    assert planned["store"].sum() == np.count_nonzero(plan.lane == 2)
+    assert planned["store"].sum() == np.count_nonzero(plan.class_index == 2)
     assert sum(planned.values())[2] == np.count_nonzero(plan.intended_s.astype(int) == 2)
 
 
@@ -219,7 +221,7 @@ def test_closed_channels_alone_have_seats_and_no_arrivals():
     text = "title: t\ntarget: {shop: {profile: replatformed}}\n" + f"demand: {{{FLAT}}}\n"
     plan = plan_schedule(read_scenario(text + "channels: {phone: {seats: 5, journeys: {phone_order: 1}}}"))
 
-    assert (len(plan), plan.lanes, plan.seats, plan.duration_s) == (0, (), (("phone", 5),), 2000.0)
+    assert (len(plan), plan.classes, plan.seats, plan.duration_s) == (0, (), (("phone", 5),), 2000.0)
     assert plan.planned_per_second() == {}
 
 
@@ -266,7 +268,7 @@ def test_a_plan_of_fourteen_million_arrivals_is_drawn_without_fuss():
 
     assert len(plan) == pytest.approx(14e6, rel=0.005)
     assert plan.intended_s.dtype == np.float64
-    assert plan.lane.dtype == np.uint16
+    assert plan.class_index.dtype == np.uint16
     assert plan.arrival_index.dtype == np.int64
 
 
@@ -275,7 +277,9 @@ def test_the_shipped_peak_brings_enough_buyers_for_statistics(shipped_folder):
     plan = plan_schedule(scenario)
 
     buyers = sum(
-        np.count_nonzero(plan.lane == i) for i, lane in enumerate(plan.lanes) if lane.journey == "buy"
+        np.count_nonzero(plan.class_index == i)
+        for i, lane in enumerate(plan.classes)
+        if lane.journey == "buy"
     )
 
     assert buyers >= 50

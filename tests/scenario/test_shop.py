@@ -1,11 +1,11 @@
-"""The embedded shop in a scenario: its knobs reach the shop, and its faults make sense."""
+"""The embedded shop in a scenario: its settings reach the shop, and its faults make sense."""
 
 from __future__ import annotations
 
 import pytest
 
 from doorbuster.errors import ScenarioError
-from doorbuster.scenario.target import embedded_shop as knobs
+from doorbuster.scenario.target import embedded_shop
 from doorbuster.shop import __main__ as command
 from doorbuster.shop import settings
 from doorbuster.shop.domain import dependencies as parts
@@ -19,9 +19,9 @@ EVERY_KNOB = """target: {shop: {profile: replatformed, workers: 2, query_time: 5
 
 
 def test_the_words_of_the_scenario_are_those_of_the_shop():
-    assert knobs.PARTS == parts.PARTS
-    assert (knobs.ROOM_STYLES, knobs.ROOM_STATUSES) == (room.STYLES, room.STATUSES)
-    assert knobs.PROFILES == settings.PROFILE_NAMES
+    assert embedded_shop.PARTS == parts.PARTS
+    assert (embedded_shop.ROOM_STYLES, embedded_shop.ROOM_STATUSES) == (room.STYLES, room.STATUSES)
+    assert embedded_shop.PROFILES == settings.PROFILE_NAMES
 
 
 def test_every_knob_reaches_the_shop(scenario_with):
@@ -39,7 +39,7 @@ def test_every_knob_reaches_the_shop(scenario_with):
     )  # fmt: skip
 
 
-def test_a_shop_without_knobs_is_started_as_it_is(scenario_with):
+def test_a_shop_without_settings_is_started_as_it_is(scenario_with):
     shop = scenario_with(2, "target: {shop: {profile: in-house-2004}}").target.shop
 
     assert shop.options == ["--profile", "in-house-2004"]
@@ -51,7 +51,7 @@ def test_another_profile_keeps_every_knob(scenario_with):
     other = scenario.with_target(profile="in-house-2004").target.shop
 
     assert other.profile == "in-house-2004"
-    assert other.knobs == scenario.target.shop.knobs
+    assert other.settings == scenario.target.shop.settings
 
 
 def test_a_fault_is_told_to_the_shop_in_its_words(scenario_with):

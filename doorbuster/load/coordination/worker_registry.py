@@ -115,10 +115,12 @@ class Roster:
         schedule = self._schedule
         due: Counter[tuple[int, str, str]] = Counter()
         for second, lane in zip(
-            schedule.intended_s[owned].astype(np.int64).tolist(), schedule.lane[owned].tolist(), strict=True
+            schedule.intended_s[owned].astype(np.int64).tolist(),
+            schedule.class_index[owned].tolist(),
+            strict=True,
         ):
-            due[second, *schedule.lanes[lane]] += 1
-        open_channels = {lane.channel for lane in schedule.lanes}
+            due[second, *schedule.classes[lane]] += 1
+        open_channels = {lane.channel for lane in schedule.classes}
         for (second, channel), n in gone.started.items():
             if channel not in open_channels:
                 left = sum(k for (at, of, _), k in gone.left.items() if (at, of) == (second, channel))
@@ -134,9 +136,11 @@ class Roster:
         schedule = self._schedule
         due: Counter[tuple[int, str]] = Counter()
         for second, lane in zip(
-            schedule.intended_s[owned].astype(np.int64).tolist(), schedule.lane[owned].tolist(), strict=True
+            schedule.intended_s[owned].astype(np.int64).tolist(),
+            schedule.class_index[owned].tolist(),
+            strict=True,
         ):
-            due[second, schedule.lanes[lane].channel] += 1
+            due[second, schedule.classes[lane].channel] += 1
         return tuple(
             ArrivalCount(second, channel, 0, n - gone.started[second, channel])
             for (second, channel), n in sorted(due.items())

@@ -14,7 +14,7 @@ from itertools import accumulate
 from random import Random
 
 from doorbuster.load.customers.model import Law, VisitLaw
-from doorbuster.scenario import PAGES_UNSAID, Channel, Pages, Patience, Think, WaitingRoom, devices_given
+from doorbuster.scenario import DEFAULT_PAGES, Channel, PageDepth, Patience, Think, WaitingRoom, devices_given
 from doorbuster.storefronts import Visit
 
 
@@ -49,10 +49,10 @@ def think_law(think: Think) -> Law:
             return lambda rng: min(rng.lognormvariate(mu, sigma), max_s)
 
 
-def pages_law(pages: Pages | None) -> Callable[[Random], int]:
+def pages_law(pages: PageDepth | None) -> Callable[[Random], int]:
     """Product pages of one visit that looks around; see `Pages` for how a draw becomes a whole number."""
     if pages is None:
-        return lambda _: PAGES_UNSAID
+        return lambda _: DEFAULT_PAGES
     most = pages.most
     if not pages.sigma:
         return lambda _: most

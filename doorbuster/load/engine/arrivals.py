@@ -35,11 +35,11 @@ class OpenDoor:
     """Lets in some rows of a schedule, each when it is due."""
 
     def __init__(self, schedule: Schedule, rows: Rows, started_at: float, admit: Admit) -> None:
-        self._lanes = schedule.lanes
+        self._lanes = schedule.classes
         self._columns = (
             schedule.arrival_index[rows].tolist(),
             schedule.intended_s[rows].tolist(),
-            schedule.lane[rows].tolist(),
+            schedule.class_index[rows].tolist(),
         )
         self._started_at = started_at
         self._admit = admit

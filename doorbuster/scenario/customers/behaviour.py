@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from doorbuster.scenario.parsing.diagnostics import (
-    Fault,
+    Issue,
     as_validation_error,
-    collect,
-    nearest,
-    refuse,
-    shown,
+    collect_issues,
+    did_you_mean,
+    invalid,
+    preview,
 )
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import (
@@ -22,7 +22,7 @@ from doorbuster.scenario.parsing.values import (
     PositiveDurationS,
     duration,
     number,
-    schema_of,
+    number_schema,
 )
 
 
@@ -37,7 +37,7 @@ class Patience(StrictModel):
     tau_s: PositiveDurationS = Field(
         alias="tau", description="Seconds after which 63 % have left.", examples=["4.7s"]
     )
-    shape: Annotated[float, BeforeValidator(number(0.1, 10)), schema_of(0.1, 10)] = Field(
+    shape: Annotated[float, BeforeValidator(number(0.1, 10)), number_schema(0.1, 10)] = Field(
         default=1.5, description="Weibull shape: above 1, annoyance grows with waiting.", examples=[1.5]
     )
 
@@ -139,13 +139,13 @@ def _parse_constant(raw: object) -> Think:
 
 def _parse_uniform(raw: object) -> Think:
     if not isinstance(raw, list) or len(raw) != 2:
-        raise refuse("must be a list of two durations, such as [1s, 4s]", got=shown(raw))
-    faults: list[Fault] = []
-    low_s, high_s = (collect(faults, (i,), duration(zero=True), raw[i]) for i in (0, 1))
+        raise invalid("must be a list of two durations, such as [1s, 4s]", got=preview(raw))
+    issues: list[Issue] = []
+    low_s, high_s = (collect_issues(issues, (i,), duration(zero=True), raw[i]) for i in (0, 1))
     if low_s is None or high_s is None:
-        raise as_validation_error("uniform", faults, raw)
+        raise as_validation_error("uniform", issues, raw)
     if low_s > high_s:
-        raise refuse("must start with the shorter duration", got=f"{raw[0]}, {raw[1]}")
+        raise invalid("must start with the shorter duration", got=f"{raw[0]}, {raw[1]}")
     return Uniform(low_s=low_s, high_s=high_s)
 
 
@@ -173,16 +173,16 @@ def parse_think(raw: object) -> object:
         return raw
     if not isinstance(raw, dict) or len(raw) != 1:
         rule = "must name one law, such as {lognormal: {median: 4s, sigma: 1.17}}"
-        raise refuse(rule, got=shown(raw))
+        raise invalid(rule, got=preview(raw))
     name, values = next(iter(raw.items()))
     law = str(name)
     if law not in LAWS:
-        fault = Fault((law,), "is not a law of think times", way_out=nearest(law, LAWS), at="key")
+        fault = Issue((law,), "is not a law of think times", way_out=did_you_mean(law, LAWS), at="key")
         raise as_validation_error("Think", [fault], raw)
-    faults: list[Fault] = []
-    think = collect(faults, (law,), LAWS[law], values)
-    if faults:
-        raise as_validation_error("Think", faults, raw)
+    issues: list[Issue] = []
+    think = collect_issues(issues, (law,), LAWS[law], values)
+    if issues:
+        raise as_validation_error("Think", issues, raw)
     return think
 
 
@@ -190,11 +190,11 @@ def parse_patience(raw: object) -> object:
     """The patience a name or `{tau, shape}` describes; None for "none"."""
     if isinstance(raw, str):
         if raw not in PATIENCE:
-            raise refuse("is not a known patience", got=shown(raw), way_out=nearest(raw, PATIENCE))
+            raise invalid("is not a known patience", got=preview(raw), way_out=did_you_mean(raw, PATIENCE))
         return PATIENCE[raw]
     if raw is None or isinstance(raw, Patience | dict):
         return raw
-    raise refuse("must be desktop, mobile, none or {tau: 4.7s, shape: 1.5}", got=shown(raw))
+    raise invalid("must be desktop, mobile, none or {tau: 4.7s, shape: 1.5}", got=preview(raw))
 
 
 PATIENCE_LAW_SCHEMA = {

@@ -27,7 +27,7 @@ from doorbuster.scenario.customers.client_profile import (
     PAGES_SCHEMA,
     SHARE_TOLERANCE,
     Device,
-    Pages,
+    PageDepth,
     device_rules,
     parse_devices,
     parse_pages,
@@ -36,41 +36,41 @@ from doorbuster.scenario.customers.journeys import CHANNELS, DEFAULT_PATIENCE, J
 from doorbuster.scenario.customers.resilience import Offline, Reloads, Retries, WaitingRoom
 from doorbuster.scenario.demand.demand import Demand
 from doorbuster.scenario.parsing.diagnostics import (
-    Fault,
+    Issue,
     as_validation_error,
-    attempt,
-    collect,
-    nearest,
-    refuse,
-    shown,
+    collect_issues,
+    did_you_mean,
+    invalid,
+    preview,
+    try_parse,
 )
 from doorbuster.scenario.parsing.strict import StrictModel
-from doorbuster.scenario.parsing.values import DurationS, Share, is_number, schema_of, share, whole
+from doorbuster.scenario.parsing.values import DurationS, Share, is_number, number_schema, share, whole
 from doorbuster.units import format_duration
 
-MOST_SEATS = 100_000
+MAX_SEATS = 100_000
 
 
 def parse_journeys(raw: object) -> object:
     """Journey names with weights above 0, or those of a published mix."""
     if isinstance(raw, str):
         if raw not in MIXES:
-            raise refuse("is not a published mix", got=shown(raw), way_out=nearest(raw, MIXES))
+            raise invalid("is not a published mix", got=preview(raw), way_out=did_you_mean(raw, MIXES))
         return MIXES[raw]
     if not isinstance(raw, dict) or not raw:
-        raise refuse(
+        raise invalid(
             "must be a mapping of journeys to weights, such as {browse: 70, buy: 30}, or a published mix",
-            got=shown(raw),
+            got=preview(raw),
         )
-    faults = []
+    issues = []
     for name, weight in raw.items():
         if name not in JOURNEYS:
-            way_out = nearest(str(name), JOURNEYS)
-            faults.append(Fault((str(name),), "is not a known journey", way_out=way_out, at="key"))
+            way_out = did_you_mean(str(name), JOURNEYS)
+            issues.append(Issue((str(name),), "is not a known journey", way_out=way_out, at="key"))
         if not is_number(weight) or not 0 < weight <= 1e9:
-            faults.append(Fault((str(name),), "must be a weight: a number above 0", shown(weight)))
-    if faults:
-        raise as_validation_error("journeys", faults, raw)
+            issues.append(Issue((str(name),), "must be a weight: a number above 0", preview(weight)))
+    if issues:
+        raise as_validation_error("journeys", issues, raw)
     return raw
 
 
@@ -110,7 +110,7 @@ class Channel(StrictModel):
         description="Arrivals of this channel alone, instead of a share; it lasts as long as the scenario's.",
     )
     seats: (
-        Annotated[int, BeforeValidator(whole(1, MOST_SEATS)), schema_of(1, MOST_SEATS, "integer")] | None
+        Annotated[int, BeforeValidator(whole(1, MAX_SEATS)), number_schema(1, MAX_SEATS, "integer")] | None
     ) = Field(
         default=None,
         description="Number of agents who work in a loop, one customer after the other, instead of a share.",
@@ -153,7 +153,7 @@ class Channel(StrictModel):
             examples=[{"desktop": "35%", "mobile": {"share": "65%", "buys": "50%"}}],
         )
     )
-    pages: Annotated[Pages | None, BeforeValidator(parse_pages), WithJsonSchema(PAGES_SCHEMA)] = Field(
+    pages: Annotated[PageDepth | None, BeforeValidator(parse_pages), WithJsonSchema(PAGES_SCHEMA)] = Field(
         default=None,
         description="Product pages that a visit looks at when it looks around. Default: 2.",
         examples=[{"lognormal": {"median": 4, "sigma": 1.17, "max": 60}}],
@@ -190,14 +190,16 @@ class Channel(StrictModel):
     )
 
     @classmethod
-    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Fault]:
+    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Issue]:
         """A pace is a seat's; who comes by the schedule is not paced. Devices leave room for every order."""
         yield from super().rules(raw)
-        journeys = attempt(parse_journeys, raw.get("journeys"))
+        journeys = try_parse(parse_journeys, raw.get("journeys"))
         if "devices" in raw and isinstance(journeys, dict):
             yield from device_rules(raw["devices"], ordering_ratio(journeys))
         if "pace" in raw and "seats" not in raw:
-            yield Fault(("pace",), "goes with seats", shown(raw["pace"]), "arrivals are paced by the demand")
+            yield Issue(
+                ("pace",), "goes with seats", preview(raw["pace"]), "arrivals are paced by the demand"
+            )
 
     @property
     def is_open(self) -> bool:
@@ -247,48 +249,48 @@ def default_patience(channel: str) -> Patience | None:
     return None if values is None else Patience.model_validate(values)
 
 
-def channel_rules(raw: Mapping[str, Any]) -> Iterator[Fault]:
+def channel_rules(raw: Mapping[str, Any]) -> Iterator[Issue]:
     """Known names, and shares of the open channels that sum to 100 %."""
     if not raw:
-        yield Fault(
+        yield Issue(
             (), "must have at least one channel", way_out="add web: {share: 100%, journeys: {browse: 1}}"
         )
     for name in raw:
         if name not in CHANNELS:
-            yield Fault(
-                (str(name),), "is not a known channel", way_out=nearest(str(name), CHANNELS), at="key"
+            yield Issue(
+                (str(name),), "is not a known channel", way_out=did_you_mean(str(name), CHANNELS), at="key"
             )
     given = [c["share"] for c in raw.values() if isinstance(c, dict) and "share" in c and "seats" not in c]
-    shares = [attempt(share(), value) for value in given]
+    shares = [try_parse(share(), value) for value in given]
     sound = [value for value in shares if value is not None]
     if given and len(sound) == len(given) and abs(sum(sound) - 1.0) > SHARE_TOLERANCE:
-        got = " + ".join(shown(value) for value in given) + f" = {sum(sound) * 100:.6g}%"
-        yield Fault((), "must have shares that sum to 100%", got, at="key")
+        got = " + ".join(preview(value) for value in given) + f" = {sum(sound) * 100:.6g}%"
+        yield Issue((), "must have shares that sum to 100%", got, at="key")
 
 
-def own_demand_rules(channels: object, demand: Demand | None) -> Iterator[Fault]:
+def own_demand_rules(channels: object, demand: Demand | None) -> Iterator[Issue]:
     """A channel's own demand lasts as long as the scenario's, or its clock could not be compared."""
     if not isinstance(channels, dict) or demand is None:
         return
     for name, values in channels.items():
         raw = values.get("demand") if isinstance(values, dict) else getattr(values, "demand", None)
-        own = attempt(Demand.model_validate, raw) if isinstance(raw, dict) else raw
+        own = try_parse(Demand.model_validate, raw) if isinstance(raw, dict) else raw
         if isinstance(own, Demand) and abs(own.duration_s - demand.duration_s) > 1e-6 * demand.duration_s:
             length = format_duration(demand.duration_s)
             rule = f"must last as long as the demand of the scenario, {length}"
-            yield Fault(("channels", str(name), "demand"), rule, format_duration(own.duration_s), at="key")
+            yield Issue(("channels", str(name), "demand"), rule, format_duration(own.duration_s), at="key")
 
 
 def parse_channels(raw: object) -> object:
     """Channels by name, each with its own default patience filled in."""
     if not isinstance(raw, dict):
-        raise refuse("must be a mapping of channels, such as web: {share: 100%, ...}", got=shown(raw))
-    faults = list(channel_rules(raw))
+        raise invalid("must be a mapping of channels, such as web: {share: 100%, ...}", got=preview(raw))
+    issues = list(channel_rules(raw))
     channels = {}
     for name, values in raw.items():
-        channel = collect(faults, (str(name),), Channel.model_validate, values)
+        channel = collect_issues(issues, (str(name),), Channel.model_validate, values)
         if channel is not None:
             channels[name] = channel.with_default_patience(name) if name in CHANNELS else channel
-    if faults:
-        raise as_validation_error("channels", faults, raw)
+    if issues:
+        raise as_validation_error("channels", issues, raw)
     return channels

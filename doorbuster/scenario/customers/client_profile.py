@@ -17,21 +17,21 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from doorbuster.scenario.customers.behaviour import PATIENCE
 from doorbuster.scenario.parsing.diagnostics import (
-    Fault,
+    Issue,
     as_validation_error,
-    attempt,
-    collect,
-    nearest,
-    refuse,
-    shown,
+    collect_issues,
+    did_you_mean,
+    invalid,
+    preview,
+    try_parse,
 )
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import SHARE_PATTERN, Share, choice, is_number, number, whole
 
 DEVICES = ("desktop", "mobile", "tablet")
 DEVICE_PATIENCE = {"desktop": "desktop", "mobile": "mobile", "tablet": "desktop"}
-PAGES_UNSAID = 2  # product pages of a visit that looks around, when the channel does not say
-MOST_PAGES = 1000
+DEFAULT_PAGES = 2  # product pages of a visit that looks around, when the channel does not say
+MAX_PAGES = 1000
 SHARE_TOLERANCE = 1e-6  # shares that people add up by hand, as 0..1
 
 
@@ -64,34 +64,36 @@ def parse_devices(raw: object) -> object:
     """Devices by name: a share, or a mapping with more; the shares sum to 100 %."""
     if not isinstance(raw, dict) or not raw:
         rule = "must be a mapping of devices to shares, such as {desktop: 35%, mobile: 65%}"
-        raise refuse(rule, got=shown(raw))
-    faults: list[Fault] = []
+        raise invalid(rule, got=preview(raw))
+    issues: list[Issue] = []
     devices: dict[str, Device] = {}
     for name, values in raw.items():
         if name not in DEVICES:
-            faults.append(
-                Fault((str(name),), "is not a known device", way_out=nearest(str(name), DEVICES), at="key")
+            issues.append(
+                Issue(
+                    (str(name),), "is not a known device", way_out=did_you_mean(str(name), DEVICES), at="key"
+                )
             )
         mapping = values if isinstance(values, dict | Device) else {"share": values}
         short = not isinstance(values, dict | Device)
-        device = _placed(faults, str(name), mapping, short=short)
+        device = _placed(issues, str(name), mapping, short=short)
         if device is not None:
             devices[str(name)] = device
     total = sum(device.share_ratio for device in devices.values())
     if len(devices) == len(raw) and abs(total - 1.0) > SHARE_TOLERANCE:
-        faults.append(Fault((), "must have shares that sum to 100%", f"{total * 100:.6g}%"))
+        issues.append(Issue((), "must have shares that sum to 100%", f"{total * 100:.6g}%"))
     if not any(d.share_ratio * d.buys for d in devices.values()) and len(devices) == len(raw):
-        faults.append(Fault((), "must have a device that buys", "0%"))
-    if faults:
-        raise as_validation_error("devices", faults, raw)
+        issues.append(Issue((), "must have a device that buys", "0%"))
+    if issues:
+        raise as_validation_error("devices", issues, raw)
     return devices
 
 
-def _placed(faults: list[Fault], name: str, mapping: Any, *, short: bool) -> Device | None:
+def _placed(issues: list[Issue], name: str, mapping: Any, *, short: bool) -> Device | None:
     """The device, or None; the fault of a share given in short stands at the device itself."""
-    own: list[Fault] = []
-    device = collect(own, (name,), Device.model_validate, mapping)
-    faults += [Fault((name,), f.rule, f.got, f.way_out) if short else f for f in own]
+    own: list[Issue] = []
+    device = collect_issues(own, (name,), Device.model_validate, mapping)
+    issues += [Issue((name,), f.rule, f.got, f.way_out) if short else f for f in own]
     return device
 
 
@@ -116,24 +118,24 @@ def devices_given(
     return {name: max(weight, 0.0) / total for name, weight in weights.items()}
 
 
-def device_rules(devices: object, order_ratio: float) -> Iterator[Fault]:
+def device_rules(devices: object, order_ratio: float) -> Iterator[Issue]:
     """No device may be asked to order in more than all of its visits."""
-    known = attempt(parse_devices, devices)
+    known = try_parse(parse_devices, devices)
     if not isinstance(known, dict):
         return
     for name, ratio in ordering_shares(known, order_ratio).items():
         if ratio > 1.0 + SHARE_TOLERANCE:
             rule = f"cannot be: {order_ratio:.3g} of all visits of this channel want to order"
             got = f"{ratio * 100:.4g}% of the visits by {name}"
-            yield Fault(("devices", name), rule, got, "bring the values of buys closer together")
+            yield Issue(("devices", name), rule, got, "bring the values of buys closer together")
 
 
-class Pages(StrictModel):
+class PageDepth(StrictModel):
     """Product pages that a visit looks at: a whole number, lognormal, at least 1 and at most `most`."""
 
     median: float
     sigma: float = 0.0
-    most: int = MOST_PAGES
+    most: int = MAX_PAGES
 
     @property
     def mean(self) -> float:
@@ -149,32 +151,32 @@ class Pages(StrictModel):
 
 
 class _LognormalPages(StrictModel):
-    median: Annotated[float, BeforeValidator(number(1, MOST_PAGES))]
+    median: Annotated[float, BeforeValidator(number(1, MAX_PAGES))]
     sigma: Annotated[float, BeforeValidator(number(0.01, 5))]
-    max: Annotated[int, BeforeValidator(whole(1, MOST_PAGES))] = MOST_PAGES
+    max: Annotated[int, BeforeValidator(whole(1, MAX_PAGES))] = MAX_PAGES
 
 
 def parse_pages(raw: object) -> object:
     """A whole number of pages, or `{lognormal: {median, sigma, max}}`."""
-    if isinstance(raw, Pages):
+    if isinstance(raw, PageDepth):
         return raw
     if is_number(raw):
-        count = whole(1, MOST_PAGES)(raw)
-        return Pages(median=count, most=count)
+        count = whole(1, MAX_PAGES)(raw)
+        return PageDepth(median=count, most=count)
     if not isinstance(raw, dict) or len(raw) != 1:
         rule = "must be a number of pages, or a law such as {lognormal: {median: 4, sigma: 1.17, max: 60}}"
-        raise refuse(rule, got=shown(raw))
+        raise invalid(rule, got=preview(raw))
     law, values = next(iter(raw.items()))
     if law != "lognormal":
-        fault = Fault(
-            (str(law),), "is not a law of pages", way_out=nearest(str(law), ["lognormal"]), at="key"
+        fault = Issue(
+            (str(law),), "is not a law of pages", way_out=did_you_mean(str(law), ["lognormal"]), at="key"
         )
         raise as_validation_error("Pages", [fault], raw)
-    faults: list[Fault] = []
-    text = collect(faults, ("lognormal",), _LognormalPages.model_validate, values)
+    issues: list[Issue] = []
+    text = collect_issues(issues, ("lognormal",), _LognormalPages.model_validate, values)
     if text is None:
-        raise as_validation_error("Pages", faults, raw)
-    return Pages(median=text.median, sigma=text.sigma, most=text.max)
+        raise as_validation_error("Pages", issues, raw)
+    return PageDepth(median=text.median, sigma=text.sigma, most=text.max)
 
 
 _SHARE_SCHEMA = {"anyOf": [{"type": "string", "pattern": SHARE_PATTERN},
@@ -202,16 +204,16 @@ DEVICES_SCHEMA = {
 }
 PAGES_SCHEMA = {
     "anyOf": [
-        {"type": "integer", "minimum": 1, "maximum": MOST_PAGES},
+        {"type": "integer", "minimum": 1, "maximum": MAX_PAGES},
         {
             "type": "object",
             "properties": {
                 "lognormal": {
                     "type": "object",
                     "properties": {
-                        "median": {"type": "number", "minimum": 1, "maximum": MOST_PAGES},
+                        "median": {"type": "number", "minimum": 1, "maximum": MAX_PAGES},
                         "sigma": {"type": "number", "minimum": 0.01, "maximum": 5},
-                        "max": {"type": "integer", "minimum": 1, "maximum": MOST_PAGES},
+                        "max": {"type": "integer", "minimum": 1, "maximum": MAX_PAGES},
                     },
                     "required": ["median", "sigma"],
                     "additionalProperties": False,

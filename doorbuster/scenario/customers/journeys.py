@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from doorbuster.scenario.customers.page_chain import WALKS, Walk
+from doorbuster.scenario.customers.page_chain import PAGE_CHAINS, MarkovChain
 
 
 class StepVisits(NamedTuple):
@@ -30,10 +30,10 @@ class Journey(NamedTuple):
     steps: tuple[StepVisits, ...]
 
     @property
-    def walk(self) -> Walk | None:
+    def chain(self) -> MarkovChain | None:
         """The chain of pages that it wanders by, if it does."""
         kind, _, mix = self.name.partition("_")
-        return WALKS[mix] if kind == "wander" else None
+        return PAGE_CHAINS[mix] if kind == "wander" else None
 
     @property
     def requests(self) -> float:
@@ -76,7 +76,7 @@ def _journey(name: str, meaning: str, steps: dict[str, float], *, wants_order: b
 
 # What a page of a wandering visit is at a shop. Forms for searching and for asking after an order are on its
 # home page; the two pages of an administrator are a product's; whoever goes to the basket puts something in.
-WALK_STEPS: dict[str, str] = {
+PAGE_STEPS: dict[str, str] = {
     "home": "home",
     "new_products": "category",
     "best_sellers": "category",
@@ -94,11 +94,11 @@ WALK_STEPS: dict[str, str] = {
 }
 
 
-def _seen(walk: Walk) -> dict[str, float]:
+def _seen(chain: MarkovChain) -> dict[str, float]:
     """Mean requests of one visit from home back to home, by step."""
     steps: dict[str, float] = {}
-    for page, ratio in walk.stationary.items():
-        steps[WALK_STEPS[page]] = steps.get(WALK_STEPS[page], 0.0) + ratio * walk.pages_between_homes
+    for page, ratio in chain.stationary.items():
+        steps[PAGE_STEPS[page]] = steps.get(PAGE_STEPS[page], 0.0) + ratio * chain.pages_between_homes
     return steps
 
 
@@ -171,8 +171,8 @@ _ALL = (
     _journey("sync_feed", "a marketplace reads the whole range", {"feed": 10}),
     _journey("partner_sale", "a marketplace passes on an order", {"partner_order": 1}, wants_order=True),
     *(
-        _journey(f"wander_{name}", f"go from page to page by a published chain, the {name} mix", _seen(walk))
-        for name, walk in WALKS.items()
+        _journey(f"wander_{name}", f"go from page to page by a published chain, the {name} mix", _seen(chain))
+        for name, chain in PAGE_CHAINS.items()
     ),
 )  # fmt: skip
 

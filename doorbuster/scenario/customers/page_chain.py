@@ -22,7 +22,7 @@ START = "home"
 
 
 @dataclass(frozen=True)
-class Walk:
+class MarkovChain:
     """One Markov chain over pages; `weights` has a row of next pages with their weights for each page."""
 
     name: str
@@ -80,9 +80,9 @@ class Walk:
         return {page: (tuple(row), tuple(accumulate(row.values()))) for page, row in self.weights.items()}
 
 
-def _read_walks() -> dict[str, Walk]:
+def _read_chains() -> dict[str, MarkovChain]:
     text = files("doorbuster.scenario.customers").joinpath("page_chains.toml").read_text(encoding="utf-8")
-    return {name: Walk(name, rows) for name, rows in tomllib.loads(text).items()}
+    return {name: MarkovChain(name, rows) for name, rows in tomllib.loads(text).items()}
 
 
-WALKS = _read_walks()
+PAGE_CHAINS = _read_chains()

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from doorbuster.scenario.customers.behaviour import PATIENCE_LAW_SCHEMA, Patience
-from doorbuster.scenario.parsing.diagnostics import refuse, shown
+from doorbuster.scenario.parsing.diagnostics import invalid, preview
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import (
     DURATION_PATTERN,
@@ -20,13 +20,13 @@ from doorbuster.scenario.parsing.values import (
     PositiveDurationS,
     Share,
     duration,
-    schema_of,
+    number_schema,
     whole,
 )
 
 WAITING_ROOM = "waiting_room"  # the step under which polls of a waiting room are recorded
-MOST_ATTEMPTS = 20
-MOST_RELOADS = 1000
+MAX_ATTEMPTS = 20
+MAX_RELOADS = 1000
 
 
 class Reloads(StrictModel):
@@ -46,7 +46,7 @@ class Reloads(StrictModel):
         default=1.0, alias="share", description="Share of the people who do so.", examples=["80%"]
     )
     at_most: Annotated[
-        int, BeforeValidator(whole(1, MOST_RELOADS)), schema_of(1, MOST_RELOADS, "integer")
+        int, BeforeValidator(whole(1, MAX_RELOADS)), number_schema(1, MAX_RELOADS, "integer")
     ] = Field(default=20, description="Reloads of one page; then they leave.", examples=[20])
     jitter_ratio: Share = Field(
         default=0.0,
@@ -68,7 +68,7 @@ class Retries(StrictModel):
     """
 
     attempts: Annotated[
-        int, BeforeValidator(whole(2, MOST_ATTEMPTS)), schema_of(2, MOST_ATTEMPTS, "integer")
+        int, BeforeValidator(whole(2, MAX_ATTEMPTS)), number_schema(2, MAX_ATTEMPTS, "integer")
     ] = Field(description="Attempts for one request, the first included.", examples=[3])
     timeout_s: PositiveDurationS | None = Field(
         default=None,
@@ -102,7 +102,7 @@ def parse_room_patience(raw: object) -> object:
         return Patience.model_validate(raw)
     if isinstance(raw, str):
         return duration(zero=False)(raw)
-    raise refuse('must be a time such as "10m", or a law such as {tau: 10m, shape: 1.5}', got=shown(raw))
+    raise invalid('must be a time such as "10m", or a law such as {tau: 10m, shape: 1.5}', got=preview(raw))
 
 
 class WaitingRoom(StrictModel):

@@ -10,7 +10,13 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from doorbuster.scenario.parsing.diagnostics import Fault, as_validation_error, collect, refuse, shown
+from doorbuster.scenario.parsing.diagnostics import (
+    Issue,
+    as_validation_error,
+    collect_issues,
+    invalid,
+    preview,
+)
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import (
     DURATION_PATTERN,
@@ -22,12 +28,12 @@ from doorbuster.scenario.parsing.values import (
     share,
 )
 
-MOST_HOURS = 336  # 14 days
-HIGHEST_WEIGHT = 1e9
+MAX_HOURS = 336  # 14 days
+MAX_WEIGHT = 1e9
 _HOUR_S = 3600.0
 
 
-class Line(NamedTuple):
+class CurveSegment(NamedTuple):
     """One straight piece of a curve: from one level to another, as shares of the peak rate."""
 
     length_s: float
@@ -44,7 +50,7 @@ class Stage(StrictModel):
     to_ratio: Share | None = Field(
         default=None,
         alias="to",
-        description="Level at the end, as a share of the peak; the rate ramps there in a straight line.",
+        description="Level at the end, as a share of the peak; the rate ramps there in a straight segment.",
         examples=["100%"],
     )
     at_ratio: Share | None = Field(
@@ -68,30 +74,30 @@ def parse_cumulative(raw: object) -> object:
         return raw
     if not isinstance(raw, dict) or not raw:
         rule = "must be a mapping of times to shares, such as {96s: 3.7%, 64m: 37.3%}"
-        raise refuse(rule, got=shown(raw))
-    faults: list[Fault] = []
+        raise invalid(rule, got=preview(raw))
+    issues: list[Issue] = []
     points = [CumulativePoint(0.0, 0.0)]
     for name, value in raw.items():
         key = str(name)
-        time_s = collect(faults, (key,), duration(zero=False), key, at="key")
-        ratio = collect(faults, (key,), share(), value)
+        time_s = collect_issues(issues, (key,), duration(zero=False), key, at="key")
+        ratio = collect_issues(issues, (key,), share(), value)
         if time_s is None or ratio is None:
             continue
         if time_s <= points[-1].time_s:
-            faults.append(Fault((key,), "must be later than the point before", shown(key), at="key"))
+            issues.append(Issue((key,), "must be later than the point before", preview(key), at="key"))
         if ratio < points[-1].share_ratio:
-            faults.append(Fault((key,), "must not be below the share of the point before", shown(value)))
+            issues.append(Issue((key,), "must not be below the share of the point before", preview(value)))
         points.append(CumulativePoint(time_s, ratio))
-    if not faults and points[-1].share_ratio == 0:
-        faults.append(Fault((), "must not be 0% throughout: nobody would come"))
-    if faults:
-        raise as_validation_error("cumulative", faults, raw)
+    if not issues and points[-1].share_ratio == 0:
+        issues.append(Issue((), "must not be 0% throughout: nobody would come"))
+    if issues:
+        raise as_validation_error("cumulative", issues, raw)
     return tuple(points[1:])
 
 
 def _parse_weight(raw: object) -> float:
-    if not is_number(raw) or not 0 <= raw <= HIGHEST_WEIGHT:
-        raise refuse("must be a weight: a number >= 0", got=shown(raw))
+    if not is_number(raw) or not 0 <= raw <= MAX_WEIGHT:
+        raise invalid("must be a weight: a number >= 0", got=preview(raw))
     return float(raw)
 
 
@@ -99,15 +105,15 @@ def parse_hourly(raw: object) -> object:
     """Weights of the hours, at least one above 0."""
     if isinstance(raw, tuple):
         return raw
-    if not isinstance(raw, list) or not 1 <= len(raw) <= MOST_HOURS:
-        rule = f"must be a list with one weight per hour (24 for a day, at most {MOST_HOURS})"
-        raise refuse(rule, got=shown(raw))
-    faults: list[Fault] = []
-    weights = [collect(faults, (hour,), _parse_weight, value) for hour, value in enumerate(raw)]
-    if not faults and not any(weights):
-        faults.append(Fault((), "must not be 0 throughout: nobody would come"))
-    if faults:
-        raise as_validation_error("hourly", faults, raw)
+    if not isinstance(raw, list) or not 1 <= len(raw) <= MAX_HOURS:
+        rule = f"must be a list with one weight per hour (24 for a day, at most {MAX_HOURS})"
+        raise invalid(rule, got=preview(raw))
+    issues: list[Issue] = []
+    weights = [collect_issues(issues, (hour,), _parse_weight, value) for hour, value in enumerate(raw)]
+    if not issues and not any(weights):
+        issues.append(Issue((), "must not be 0 throughout: nobody would come"))
+    if issues:
+        raise as_validation_error("hourly", issues, raw)
     return tuple(weights)
 
 
@@ -115,7 +121,7 @@ _HOURLY_SCHEMA = {
     "type": "array",
     "items": {"type": "number", "minimum": 0},
     "minItems": 1,
-    "maxItems": MOST_HOURS,
+    "maxItems": MAX_HOURS,
 }
 _CUMULATIVE_SCHEMA = {
     "type": "object",
@@ -133,15 +139,17 @@ _CUMULATIVE_SCHEMA = {
 def parse_stages(raw: object) -> object:
     """At least one stage, and some customers in one of them."""
     if not isinstance(raw, list | tuple):
-        raise refuse("must be a list of stages, such as [{for: 30m, to: 100%}]", got=shown(raw))
+        raise invalid("must be a list of stages, such as [{for: 30m, to: 100%}]", got=preview(raw))
     if not raw:
-        raise refuse("must have at least one stage", way_out="add {for: 30m, to: 100%}")
-    faults: list[Fault] = []
-    stages = [collect(faults, (index,), Stage.model_validate, value) for index, value in enumerate(raw)]
-    if not faults and not any(stage and (stage.to_ratio or stage.at_ratio) for stage in stages):
-        faults.append(Fault((), "must not be 0% throughout: nobody would come"))
-    if faults:
-        raise as_validation_error("stages", faults, raw)
+        raise invalid("must have at least one stage", way_out="add {for: 30m, to: 100%}")
+    issues: list[Issue] = []
+    stages = [
+        collect_issues(issues, (index,), Stage.model_validate, value) for index, value in enumerate(raw)
+    ]
+    if not issues and not any(stage and (stage.to_ratio or stage.at_ratio) for stage in stages):
+        issues.append(Issue((), "must not be 0% throughout: nobody would come"))
+    if issues:
+        raise as_validation_error("stages", issues, raw)
     return tuple(stages)
 
 
@@ -174,48 +182,55 @@ class Curve(StrictModel):
         examples=[{"96s": "3.7%", "64m": "37.3%"}],
     )
 
-    def lines(self) -> tuple[Line, ...]:
+    def segments(self) -> tuple[CurveSegment, ...]:
         """The curve before compression, in pieces; the highest level of hourly and cumulative is 1."""
         if self.stages is not None:
-            return _lines_of_stages(self.stages)
+            return _from_stages(self.stages)
         if self.hourly_weights is not None:
-            return _lines_of_hours(self.hourly_weights)
-        return _lines_of_points(self.cumulative or ())
+            return _from_hours(self.hourly_weights)
+        return _from_points(self.cumulative or ())
 
     @property
     def length_s(self) -> float:
         """Length before compression."""
-        return sum(line.length_s for line in self.lines())
+        return sum(segment.length_s for segment in self.segments())
 
     @property
     def area_s(self) -> float:
         """Seconds at the peak rate that would bring all customers (cumulative: the whole 100 %)."""
-        area_s = sum(line.length_s * (line.first_ratio + line.last_ratio) / 2.0 for line in self.lines())
+        area_s = sum(
+            segment.length_s * (segment.first_ratio + segment.last_ratio) / 2.0 for segment in self.segments()
+        )
         return area_s / self.cumulative[-1].share_ratio if self.cumulative else area_s
 
 
-def _lines_of_stages(stages: tuple[Stage, ...]) -> tuple[Line, ...]:
+def _from_stages(stages: tuple[Stage, ...]) -> tuple[CurveSegment, ...]:
     level = 0.0
-    lines = []
+    segments = []
     for stage in stages:
         last = stage.at_ratio if stage.at_ratio is not None else stage.to_ratio or 0.0
-        lines.append(Line(stage.for_s, last if stage.at_ratio is not None else level, last))
+        segments.append(CurveSegment(stage.for_s, last if stage.at_ratio is not None else level, last))
         level = last
-    return tuple(lines)
+    return tuple(segments)
 
 
-def _lines_of_hours(weights: tuple[float, ...]) -> tuple[Line, ...]:
+def _from_hours(weights: tuple[float, ...]) -> tuple[CurveSegment, ...]:
     highest = max(weights)
     levels = [weight / highest for weight in weights]
-    between = [Line(_HOUR_S, first, last) for first, last in pairwise(levels)]
+    joined = [CurveSegment(_HOUR_S, first, last) for first, last in pairwise(levels)]
     half = _HOUR_S / 2.0
-    return (Line(half, levels[0], levels[0]), *between, Line(half, levels[-1], levels[-1]))
+    return (
+        CurveSegment(half, levels[0], levels[0]),
+        *joined,
+        CurveSegment(half, levels[-1], levels[-1]),
+    )
 
 
-def _lines_of_points(points: tuple[CumulativePoint, ...]) -> tuple[Line, ...]:
+def _from_points(points: tuple[CumulativePoint, ...]) -> tuple[CurveSegment, ...]:
     known = (CumulativePoint(0.0, 0.0), *points)
     pieces = [(b.time_s - a.time_s, b.share_ratio - a.share_ratio) for a, b in pairwise(known)]
     steepest = max(part / length_s for length_s, part in pieces)
     return tuple(
-        Line(length_s, part / length_s / steepest, part / length_s / steepest) for length_s, part in pieces
+        CurveSegment(length_s, part / length_s / steepest, part / length_s / steepest)
+        for length_s, part in pieces
     )

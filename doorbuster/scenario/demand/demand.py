@@ -14,31 +14,31 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from doorbuster.scenario.demand.curve_spec import Curve
 from doorbuster.scenario.demand.rate_curve import RateCurve
-from doorbuster.scenario.parsing.diagnostics import Fault, attempt, refuse, shown
-from doorbuster.scenario.parsing.interval import (
-    Between,
-    CountBetween,
-    CustomersBetween,
-    GrowthBetween,
-    ShareBetween,
-    between,
-    product,
-)
+from doorbuster.scenario.parsing.diagnostics import Issue, invalid, preview, try_parse
 from doorbuster.scenario.parsing.strict import StrictModel
+from doorbuster.scenario.parsing.value_range import (
+    CountRange,
+    CustomersRange,
+    GrowthRange,
+    ShareRange,
+    ValueRange,
+    product,
+    value_range,
+)
 from doorbuster.scenario.parsing.values import (
     DURATION_PATTERN,
-    HIGHEST_PER_S,
-    LONGEST_S,
+    MAX_DURATION_S,
+    MAX_RATE_PER_S,
     Count,
     number,
+    number_schema,
     parse_count,
     rate,
-    schema_of,
 )
 from doorbuster.units import format_duration, parse_duration_s
 
-MOST_CUSTOMERS = 50_000_000  # in one plan: about 1 GB while it is drawn
-MOST_BURSTINESS = 1000.0
+MAX_CUSTOMERS = 50_000_000  # in one plan: about 1 GB while it is drawn
+MAX_BURSTINESS = 1000.0
 _HOUR_S = 3600.0
 
 
@@ -49,15 +49,15 @@ class Annual(StrictModel):
     hour), Huffington Post, 27 November 2015.
     """
 
-    visits: CountBetween = Field(description="Visits in a year.", examples=["24m/yr", 24000000])
-    peak_day_ratio: ShareBetween = Field(
+    visits: CountRange = Field(description="Visits in a year.", examples=["24m/yr", 24000000])
+    peak_day_ratio: ShareRange = Field(
         alias="peak_day_share", description="Share of the year on its busiest day.", examples=["2%"]
     )
-    peak_hour_ratio: ShareBetween = Field(
+    peak_hour_ratio: ShareRange = Field(
         alias="peak_hour_share", description="Share of that day in its busiest hour.", examples=["10%"]
     )
-    growth_ratio: GrowthBetween = Field(
-        default=Between(0.0, 0.0),
+    growth_ratio: GrowthRange = Field(
+        default=ValueRange(0.0, 0.0),
         alias="growth",
         description="Growth since that year; -5% shrinks.",
         examples=["8%", "5%..15%"],
@@ -69,14 +69,14 @@ class Annual(StrictModel):
         return self._peak[0]
 
     @property
-    def interval_per_s(self) -> Between:
+    def interval_per_s(self) -> ValueRange:
         """The 95 % interval of `peak_per_s`."""
         return self._peak[1]
 
     @property
-    def _peak(self) -> tuple[float, Between]:
-        growth = Between(1.0 + self.growth_ratio.low, 1.0 + self.growth_ratio.high)
-        hour = Between(1 / _HOUR_S, 1 / _HOUR_S)
+    def _peak(self) -> tuple[float, ValueRange]:
+        growth = ValueRange(1.0 + self.growth_ratio.low, 1.0 + self.growth_ratio.high)
+        hour = ValueRange(1 / _HOUR_S, 1 / _HOUR_S)
         return product([self.visits, growth, self.peak_day_ratio, self.peak_hour_ratio, hour])
 
 
@@ -93,14 +93,14 @@ def parse_compress(raw: object) -> Compression:
         return raw
     parts = [part.strip() for part in raw.split("->")] if isinstance(raw, str) else []
     if len(parts) != 2:
-        raise refuse('must be two durations, such as "7h30m -> 90s"', got=shown(raw))
+        raise invalid('must be two durations, such as "7h30m -> 90s"', got=preview(raw))
     try:
         found = Compression(parse_duration_s(parts[0]), parse_duration_s(parts[1]))
     except ValueError:
-        raise refuse('must be two durations, such as "7h30m -> 90s"', got=shown(raw)) from None
-    if not 0 < found.to_s <= found.from_s <= LONGEST_S:
+        raise invalid('must be two durations, such as "7h30m -> 90s"', got=preview(raw)) from None
+    if not 0 < found.to_s <= found.from_s <= MAX_DURATION_S:
         rule = "must shorten time: from the curve's length to something above 0s"
-        raise refuse(rule, got=shown(raw), way_out='write "7h30m -> 90s", longer first')
+        raise invalid(rule, got=preview(raw), way_out='write "7h30m -> 90s", longer first')
     return found
 
 
@@ -115,7 +115,7 @@ class Demand(StrictModel):
 
     one_of = ("peak", "annual", "customers")
 
-    stated_peak_per_s: CustomersBetween | None = Field(
+    stated_peak_per_s: CustomersRange | None = Field(
         default=None,
         alias="peak",
         description="Customers arriving per second at 100 % of the curve.",
@@ -138,7 +138,7 @@ class Demand(StrictModel):
         examples=["7h30m -> 90s"],
     )
     burstiness: Annotated[
-        float, BeforeValidator(number(1, MOST_BURSTINESS)), schema_of(1, MOST_BURSTINESS)
+        float, BeforeValidator(number(1, MAX_BURSTINESS)), number_schema(1, MAX_BURSTINESS)
     ] = Field(
         default=1.0,
         description="Index of dispersion of arrivals per second: 1 is Poisson, real arrivals are burstier.",
@@ -146,22 +146,22 @@ class Demand(StrictModel):
     )
 
     @classmethod
-    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Fault]:
+    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Issue]:
         """One way to say how many; compression starts from the curve's length; a plan fits into memory."""
         yield from super().rules(raw)
-        curve = attempt(Curve.model_validate, raw.get("curve"))
+        curve = try_parse(Curve.model_validate, raw.get("curve"))
         if curve is None:
             return
-        compress = attempt(parse_compress, raw["compress"]) if "compress" in raw else None
+        compress = try_parse(parse_compress, raw["compress"]) if "compress" in raw else None
         if compress and abs(compress.from_s - curve.length_s) > 1e-6 * curve.length_s:
             length = format_duration(curve.length_s)
             way_out = (
                 f'write "{length.replace(" ", "")} -> {format_duration(compress.to_s).replace(" ", "")}"'
             )
-            yield Fault(
+            yield Issue(
                 ("compress",),
                 f"must start from the curve's length, {length}",
-                shown(raw["compress"]),
+                preview(raw["compress"]),
                 way_out,
             )
         yield from _size_rules(raw, curve, compress)
@@ -177,7 +177,7 @@ class Demand(StrictModel):
         return self.customers / self.curve.area_s
 
     @property
-    def interval_per_s(self) -> Between | None:
+    def interval_per_s(self) -> ValueRange | None:
         """The 95 % interval of `peak_per_s`; None where the scenario gives it without one."""
         stated = self.annual.interval_per_s if self.annual is not None else self.stated_peak_per_s
         return None if stated is None or stated.is_exact else stated
@@ -190,20 +190,20 @@ class Demand(StrictModel):
     @property
     def rate_curve(self) -> RateCurve:
         """Customers per second over the run, compressed."""
-        lines = self.curve.lines()
-        edges_s = np.cumsum([0.0, *(line.length_s for line in lines)])
+        segments = self.curve.segments()
+        edges_s = np.cumsum([0.0, *(line.length_s for line in segments)])
         edges_s *= self.duration_s / edges_s[-1]
-        first, last = (np.array([line[i] for line in lines]) * self.peak_per_s for i in (1, 2))
+        first, last = (np.array([line[i] for line in segments]) * self.peak_per_s for i in (1, 2))
         some = np.diff(edges_s) > 0  # a piece shorter than floating point can tell brings nobody
         return RateCurve(np.append(edges_s[:-1][some], edges_s[-1]), first[some], last[some])
 
 
-def _size_rules(raw: Mapping[str, Any], curve: Curve, compress: Compression | None) -> Iterator[Fault]:
+def _size_rules(raw: Mapping[str, Any], curve: Curve, compress: Compression | None) -> Iterator[Issue]:
     """The peak lies in bounds, and so does the number of customers that a plan has to hold."""
-    stated = attempt(between(rate("customers")), raw.get("peak"))
+    stated = try_parse(value_range(rate("customers")), raw.get("peak"))
     peak = stated.high if stated else None
-    annual = attempt(Annual.model_validate, raw.get("annual"))
-    customers = attempt(parse_count, raw.get("customers"))
+    annual = try_parse(Annual.model_validate, raw.get("annual"))
+    customers = try_parse(parse_count, raw.get("customers"))
     if annual is not None:
         peak = annual.interval_per_s.high
     elif customers is not None:
@@ -211,17 +211,17 @@ def _size_rules(raw: Mapping[str, Any], curve: Curve, compress: Compression | No
     if peak is None:
         return
     key = next(key for key in ("peak", "annual", "customers") if key in raw)
-    if not 0 < peak <= HIGHEST_PER_S:
-        rule = f"must give a peak above 0 and at most {HIGHEST_PER_S:,.0f} customers/s"
-        yield Fault((key,), rule, f"{peak:,.6g} customers/s")
+    if not 0 < peak <= MAX_RATE_PER_S:
+        rule = f"must give a peak above 0 and at most {MAX_RATE_PER_S:,.0f} customers/s"
+        yield Issue((key,), rule, f"{peak:,.6g} customers/s")
         return
     shorter = compress.to_s / curve.length_s if compress else 1.0
-    area_s = sum(line.length_s * (line.first_ratio + line.last_ratio) / 2.0 for line in curve.lines())
+    area_s = sum(line.length_s * (line.first_ratio + line.last_ratio) / 2.0 for line in curve.segments())
     expected = peak * area_s * shorter
-    if expected > MOST_CUSTOMERS:
-        yield Fault(
+    if expected > MAX_CUSTOMERS:
+        yield Issue(
             (key,),
-            f"must not plan more than {MOST_CUSTOMERS:,} customers",
+            f"must not plan more than {MAX_CUSTOMERS:,} customers",
             f"{expected:,.0f}",
             'compress the curve, such as compress: "7h30m -> 90s"',
         )

@@ -1,13 +1,12 @@
-"""The phases of a peak, read off its curve: baseline, ramp, peak, after. Pure.
+"""The phases of a rate curve: baseline, ramp, peak, after. Pure.
 
-peak      from the first to the last moment at 90 % of the highest rate or more; a dip between two such
-          moments belongs to it.
-ramp      before it: from the start of the straight piece in which the rate leaves 33 % of the highest.
+peak      from the first to the last moment at 90 % of the highest rate or more, including any dip between.
+ramp      before the peak: from the start of the straight piece in which the rate rises above 33 %.
 baseline  everything before the ramp.
-after     everything behind the peak, with the requests that come behind the last arrival.
+after     everything after the peak, including the requests that follow the last arrival.
 
 A phase that the curve does not have is absent: a plateau is all peak, a ramp from zero has no baseline.
-A run file counts whole seconds; a second belongs to the phase in which its middle lies.
+A run file counts whole seconds; a second belongs to the phase that contains its middle.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ from doorbuster.scenario.demand.rate_curve import RateCurve
 PHASES = ("baseline", "ramp", "peak", "after")
 PEAK_RATIO = 0.9
 BASELINE_RATIO = 1 / 3
-SHORTEST_S = 1e-6
+MIN_PHASE_S = 1e-6
 _ALWAYS_S = 2**31
 
 
 class Phase(NamedTuple):
-    """One stretch of a peak, in seconds since the start of the run."""
+    """One phase of a run, in seconds since its start."""
 
     name: str
     from_s: float
@@ -36,24 +35,24 @@ class Phase(NamedTuple):
 
 
 class Seconds(NamedTuple):
-    """Whole seconds `first` to before `end`."""
+    """Whole seconds from `first` up to, not including, `end`."""
 
     first: int
     end: int
 
 
-def phases(curve: RateCurve) -> tuple[Phase, ...]:
-    """The phases of a curve in order of time, without gaps from 0 to its end."""
+def find_phases(curve: RateCurve) -> tuple[Phase, ...]:
+    """The phases of a curve, in order of time, without gaps from 0 to its end."""
     high = PEAK_RATIO * curve.peak_per_s
     peak_from_s, peak_to_s = _first_at(curve, high), _last_at(curve, high)
     ramp_from_s = _ramp_start(curve, peak_from_s)
     edges_s = (0.0, ramp_from_s, peak_from_s, peak_to_s, curve.duration_s)
     found = zip(PHASES, edges_s[:-1], edges_s[1:], strict=True)
-    return tuple(Phase(*phase) for phase in found if phase[2] - phase[1] > SHORTEST_S)
+    return tuple(Phase(*phase) for phase in found if phase[2] - phase[1] > MIN_PHASE_S)
 
 
-def seconds_of(name: str, found: Sequence[Phase]) -> Seconds | None:
-    """The whole seconds of one phase; None when there is no such phase. The last one is open at its end."""
+def phase_seconds(name: str, found: Sequence[Phase]) -> Seconds | None:
+    """The whole seconds of one phase; None when it is absent. The last phase has no end."""
     for place, phase in enumerate(found):
         if phase.name == name:
             first = max(0, math.ceil(phase.from_s - 0.5))

@@ -19,7 +19,7 @@ At = Literal["key", "value"]
 Path = tuple[str | int, ...]
 T = TypeVar("T")
 
-_LONGEST_SHOWN = 60  # characters of a value that a message repeats
+_MAX_PREVIEW = 60  # characters of a value that a message repeats
 _CLOSE = 0.6  # of difflib: how alike two spellings are
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _NATIVE_RULES = {
@@ -34,7 +34,7 @@ _NATIVE_WAYS_OUT = {"string_type": "put it in quotes"}
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class Issue:
     """A broken rule below some mapping: `path` counts from there; `got` is the value found, or nothing."""
 
     path: Path
@@ -44,13 +44,13 @@ class Fault:
     at: At = "value"
 
 
-def refuse(rule: str, *, got: str = "", way_out: str = "") -> PydanticCustomError:
+def invalid(rule: str, *, got: str = "", way_out: str = "") -> PydanticCustomError:
     """What a validator raises when the value breaks `rule`."""
     context = {"rule": rule, "got": got, "way_out": way_out, "at": "value"}
     return PydanticCustomError("doorbuster", "{rule}", context)
 
 
-def shown(value: object) -> str:
+def preview(value: object) -> str:
     """A value as a message repeats it: short, on one line, printable."""
     if isinstance(value, Mapping):
         return "a mapping" if value else "an empty mapping"
@@ -60,20 +60,20 @@ def shown(value: object) -> str:
         return "nothing"
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value)[: _LONGEST_SHOWN + 1])
-    if len(text) > _LONGEST_SHOWN:
-        text = text[:_LONGEST_SHOWN] + "…"
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value)[: _MAX_PREVIEW + 1])
+    if len(text) > _MAX_PREVIEW:
+        text = text[:_MAX_PREVIEW] + "…"
     return text if text.strip() else f'"{text}"'
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The way out for a word we do not know: the nearest spelling, else everything that is known."""
     options = sorted(known)
     close = difflib.get_close_matches(word.lower(), options, n=1, cutoff=_CLOSE)
     return f'did you mean "{close[0]}"?' if close else "use one of " + ", ".join(options)
 
 
-def resembles(word: str, known: Iterable[str | int]) -> bool:
+def is_similar(word: str, known: Iterable[str | int]) -> bool:
     """Whether a word looks like a misspelling of one of `known`."""
     options = [str(option) for option in known]
     return bool(difflib.get_close_matches(word.lower(), options, n=1, cutoff=_CLOSE))
@@ -87,46 +87,46 @@ def key_text(path: Sequence[str | int]) -> str:
             text += f"[{part}]"
             continue
         plain = _PLAIN_KEY.fullmatch(part)
-        text += ("." if text else "") + (part if plain else f'"{shown(part)}"')
+        text += ("." if text else "") + (part if plain else f'"{preview(part)}"')
     return text
 
 
-def faults_of(error: ValidationError) -> tuple[Fault, ...]:
+def issues_from(error: ValidationError) -> tuple[Issue, ...]:
     """Every fault in a pydantic error, translated where pydantic found it."""
     found = []
     for item in error.errors(include_url=False):
         context: dict[str, Any] = item.get("ctx", {})
         if item["type"] == "doorbuster":
             found.append(
-                Fault(item["loc"], context["rule"], context["got"], context["way_out"], context["at"])
+                Issue(item["loc"], context["rule"], context["got"], context["way_out"], context["at"])
             )
             continue
         rule = _NATIVE_RULES.get(item["type"], "is not a value that can stand here")
-        got = "" if item["type"] == "missing" else shown(item["input"])
-        found.append(Fault(item["loc"], rule, got, _NATIVE_WAYS_OUT.get(item["type"], "")))
+        got = "" if item["type"] == "missing" else preview(item["input"])
+        found.append(Issue(item["loc"], rule, got, _NATIVE_WAYS_OUT.get(item["type"], "")))
     return tuple(found)
 
 
-def collect(
-    faults: list[Fault], path: Path, parse: Callable[[Any], T], raw: object, *, at: At = "value"
+def collect_issues(
+    issues: list[Issue], path: Path, parse: Callable[[Any], T], raw: object, *, at: At = "value"
 ) -> T | None:
     """What `parse` makes of `raw`, or None after its faults, placed below `path`, were added to `faults`."""
     try:
         return parse(raw)
     except PydanticCustomError as error:
         context: dict[str, Any] = error.context or {}
-        faults.append(Fault(path, context["rule"], context["got"], context["way_out"], at))
+        issues.append(Issue(path, context["rule"], context["got"], context["way_out"], at))
     except ValidationError as error:
-        faults += [Fault((*path, *f.path), f.rule, f.got, f.way_out, f.at) for f in faults_of(error)]
+        issues += [Issue((*path, *f.path), f.rule, f.got, f.way_out, f.at) for f in issues_from(error)]
     return None
 
 
-def attempt(parse: Callable[[Any], T], raw: object) -> T | None:
+def try_parse(parse: Callable[[Any], T], raw: object) -> T | None:
     """What `parse` makes of `raw`, or None when it is faulty: for rules that need several sound values."""
-    return collect([], (), parse, raw)
+    return collect_issues([], (), parse, raw)
 
 
-def as_validation_error(title: str, faults: Iterable[Fault], raw: object) -> ValidationError:
+def as_validation_error(title: str, issues: Iterable[Issue], raw: object) -> ValidationError:
     """The faults as one pydantic error; raised in a validator, pydantic puts the outer path before each."""
     details: list[InitErrorDetails] = [
         {
@@ -138,6 +138,6 @@ def as_validation_error(title: str, faults: Iterable[Fault], raw: object) -> Val
             "loc": fault.path,
             "input": raw,
         }
-        for fault in faults
+        for fault in issues
     ]
     return ValidationError.from_exception_data(title, details)

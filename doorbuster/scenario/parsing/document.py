@@ -13,23 +13,23 @@ from typing import Any, NamedTuple
 import yaml
 
 from doorbuster.errors import Problem
-from doorbuster.scenario.parsing.diagnostics import At, Fault, Path, key_text, shown
+from doorbuster.scenario.parsing.diagnostics import At, Issue, Path, key_text, preview
 
 try:
     from yaml import CSafeLoader as Loader
 except ImportError:  # PyYAML built without libyaml: same marks, only slower
     from yaml import SafeLoader as Loader  # type: ignore[assignment]
 
-LARGEST_CHARACTERS = 1_000_000
-DEEPEST = 40  # levels of nesting
-MOST_NODES = 100_000  # after aliases are followed
+MAX_CHARACTERS = 1_000_000
+MAX_DEPTH = 40  # levels of nesting
+MAX_NODES = 100_000  # after aliases are followed
 
 _TAG = "tag:yaml.org,2002:"
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9_]*)")
 _FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]*)?\.?[0-9_]+(?:[eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*\.")
 
 
-class Place(NamedTuple):
+class SourceLocation(NamedTuple):
     """Line and column, from 1."""
 
     line: int
@@ -43,25 +43,25 @@ class Document:
     file: str
     text: str
     data: Any = None
-    keys: dict[Path, Place] = field(default_factory=dict)
-    values: dict[Path, Place] = field(default_factory=dict)
+    keys: dict[Path, SourceLocation] = field(default_factory=dict)
+    values: dict[Path, SourceLocation] = field(default_factory=dict)
     unusable: set[Path] = field(default_factory=set)  # reported: no further fault there is worth telling
     problems: list[Problem] = field(default_factory=list)
 
-    def place(self, path: Path, at: At = "value") -> Place:
+    def place(self, path: Path, at: At = "value") -> SourceLocation:
         """Where `path` is, or the nearest mapping or list around it that exists."""
         if at == "key" and path in self.keys:
             return self.keys[path]
         while path and path not in self.values:
             path = path[:-1]
-        return self.values.get(path, Place(1, 1))
+        return self.values.get(path, SourceLocation(1, 1))
 
     def where(self, path: Path) -> str:
         """Where `path` is, as "file:line:column"."""
         line, column = self.place(path)
         return f"{self.file}:{line}:{column}"
 
-    def problem(self, fault: Fault) -> Problem:
+    def problem(self, fault: Issue) -> Problem:
         """The fault with its place in this file."""
         line, column = self.place(fault.path, fault.at)
         return Problem(self.file, line, column, key_text(fault.path), fault.rule, fault.got, fault.way_out)
@@ -73,19 +73,17 @@ def read_document(text: str, file: str) -> Document:
         text.encode()
     except UnicodeEncodeError:
         return _failed(file, text, 0, 0, "must be UTF-8 text", "a lone surrogate")
-    if len(text) > LARGEST_CHARACTERS:
-        return _failed(
-            file, text, 0, 0, "is too large for a scenario", f"over {LARGEST_CHARACTERS:,} characters"
-        )
+    if len(text) > MAX_CHARACTERS:
+        return _failed(file, text, 0, 0, "is too large for a scenario", f"over {MAX_CHARACTERS:,} characters")
     depth = _deepest(text)
     if depth is not None:
-        rule = f"must not nest deeper than {DEEPEST} levels"
+        rule = f"must not nest deeper than {MAX_DEPTH} levels"
         return _failed(file, text, depth.line, depth.column, rule, "")
     try:
         root = yaml.compose(text, Loader=Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = _inside(text, mark.line, mark.column) if mark else Place(0, 0)
+        place = _inside(text, mark.line, mark.column) if mark else SourceLocation(0, 0)
         reason = (error.problem or error.context or "").replace("\n", " ")
         return _failed(file, text, place.line, place.column, "is not valid YAML", reason)
     except yaml.YAMLError as error:
@@ -98,7 +96,7 @@ def read_document(text: str, file: str) -> Document:
     document = replace(document, data=data)
     if not isinstance(data, dict) and not document.problems:
         document.problems.append(
-            Problem(file, 1, 1, "", "must be a mapping of keys such as title, target, demand", shown(data))
+            Problem(file, 1, 1, "", "must be a mapping of keys such as title, target, demand", preview(data))
         )
     return document
 
@@ -111,14 +109,14 @@ def _failed(file: str, text: str, line: int, column: int, rule: str, got: str) -
     return Document(file, text, problems=[Problem(file, line, column, "", rule, got, way_out)])
 
 
-def _deepest(text: str) -> Place | None:
+def _deepest(text: str) -> SourceLocation | None:
     """Where the text nests too deep, or None; faults of syntax are left to the real reading."""
     depth = 0
     try:
         for event in yaml.parse(text, Loader=Loader):
             if isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
-                if depth > DEEPEST:
+                if depth > MAX_DEPTH:
                     return _place(event)
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
@@ -127,10 +125,14 @@ def _deepest(text: str) -> Place | None:
     return None
 
 
-def _inside(text: str, line: int, column: int) -> Place:
+def _inside(text: str, line: int, column: int) -> SourceLocation:
     """Line and column from 1; libyaml's place after the end of a text becomes the end of its last line."""
     rows = text.split("\n")
-    return Place(line + 1, column + 1) if line < len(rows) else Place(len(rows), len(rows[-1]) + 1)
+    return (
+        SourceLocation(line + 1, column + 1)
+        if line < len(rows)
+        else SourceLocation(len(rows), len(rows[-1]) + 1)
+    )
 
 
 class _Walk:
@@ -144,13 +146,13 @@ class _Walk:
     def value(self, node: yaml.Node, path: Path) -> object:
         self.document.values[path] = place = _place(node)
         self.nodes += 1
-        if self.nodes == MOST_NODES + 1:
-            self.report(place, path, f"has more than {MOST_NODES:,} values once its aliases are followed")
-        if self.nodes > MOST_NODES:
+        if self.nodes == MAX_NODES + 1:
+            self.report(place, path, f"has more than {MAX_NODES:,} values once its aliases are followed")
+        if self.nodes > MAX_NODES:
             return None
         if isinstance(node, yaml.ScalarNode):
             return self.scalar(node, path)
-        if node in self.open or len(self.open) > DEEPEST:
+        if node in self.open or len(self.open) > MAX_DEPTH:
             self.report(place, path, "contains itself through an alias")
             return None
         if node.tag not in (_TAG + "map", _TAG + "seq"):
@@ -214,15 +216,15 @@ class _Walk:
         self.report(_place(node), path, "must not carry a YAML tag", node.tag)
         return None
 
-    def report(self, place: Place, path: Path, rule: str, got: str = "", way_out: str = "") -> None:
+    def report(self, place: SourceLocation, path: Path, rule: str, got: str = "", way_out: str = "") -> None:
         self.document.unusable.add(path)
         problem = Problem(self.document.file, *place, key_text(path), rule, got, way_out)
         self.document.problems.append(problem)
 
 
-def _place(thing: yaml.Node | yaml.Event) -> Place:
+def _place(thing: yaml.Node | yaml.Event) -> SourceLocation:
     mark = thing.start_mark
-    return Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
+    return SourceLocation(mark.line + 1, mark.column + 1) if mark else SourceLocation(1, 1)
 
 
 def _number(text: str) -> int | float | str:

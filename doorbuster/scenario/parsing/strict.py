@@ -21,13 +21,13 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from doorbuster.scenario.parsing.diagnostics import (
-    Fault,
+    Issue,
     as_validation_error,
-    faults_of,
-    nearest,
-    refuse,
-    resembles,
-    shown,
+    did_you_mean,
+    invalid,
+    is_similar,
+    issues_from,
+    preview,
 )
 
 
@@ -43,7 +43,7 @@ class StrictModel(BaseModel):
         return tuple(field.alias or name for name, field in cls.model_fields.items())
 
     @classmethod
-    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Fault]:
+    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Issue]:
         """Faults that concern several keys of `raw`; single keys are judged by their types."""
         if cls.one_of:
             yield from exactly_one(raw, cls.one_of)
@@ -59,34 +59,38 @@ class StrictModel(BaseModel):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _all_faults_at_once(cls, raw: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
+    def _all_issues_at_once(cls, raw: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
         if isinstance(raw, cls):
             return raw
         keys = cls.yaml_keys()
         if not isinstance(raw, dict):
             rule = "must be a mapping with keys such as " + ", ".join(keys[:4])
-            raise refuse(rule, got=shown(raw))
+            raise invalid(rule, got=preview(raw))
         unknown = [str(key) for key in raw if key not in keys]
-        faults = [Fault((key,), "is not a key here", way_out=nearest(key, keys), at="key") for key in unknown]
-        faults += cls.rules(raw)
+        issues = [
+            Issue((key,), "is not a key here", way_out=did_you_mean(key, keys), at="key") for key in unknown
+        ]
+        issues += cls.rules(raw)
         made: Self | None = None
         try:
             made = handler({key: value for key, value in raw.items() if key in keys})
         except ValidationError as error:
-            faults += (f for f in faults_of(error) if not _misspelt(f, unknown))
-        if faults or made is None:
-            raise as_validation_error(cls.__name__, faults, raw)
+            issues += (f for f in issues_from(error) if not _misspelt(f, unknown))
+        if issues or made is None:
+            raise as_validation_error(cls.__name__, issues, raw)
         return made
 
 
-def _misspelt(fault: Fault, unknown: Sequence[str]) -> bool:
+def _misspelt(fault: Issue, unknown: Sequence[str]) -> bool:
     """Whether a key is missing only because an unknown one looks like it, which is reported already."""
     return (
-        fault.rule == "is missing" and len(fault.path) == 1 and any(resembles(k, fault.path) for k in unknown)
+        fault.rule == "is missing"
+        and len(fault.path) == 1
+        and any(is_similar(k, fault.path) for k in unknown)
     )
 
 
-def exactly_one(raw: Mapping[str, Any], options: tuple[str, ...]) -> Iterator[Fault]:
+def exactly_one(raw: Mapping[str, Any], options: tuple[str, ...]) -> Iterator[Issue]:
     """A fault unless exactly one of the keys `options` is in `raw`.
 
     A key that looks like a misspelt option is reported as that, and the option not as missing.
@@ -97,8 +101,8 @@ def exactly_one(raw: Mapping[str, Any], options: tuple[str, ...]) -> Iterator[Fa
     quoted = [f'"{option}"' for option in options]
     names = ", ".join(quoted[:-1]) + " or " + quoted[-1]
     if given:
-        yield Fault(
+        yield Issue(
             (given[1],), f'cannot stand beside "{given[0]}"', way_out=f"use just one of {names}", at="key"
         )
-    elif not any(resembles(str(key), options) for key in raw):
-        yield Fault((), f"needs {names}")
+    elif not any(is_similar(str(key), options) for key in raw):
+        yield Issue((), f"needs {names}")

@@ -13,11 +13,11 @@ from typing import Annotated, TypeGuard
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from doorbuster.scenario.parsing.diagnostics import nearest, refuse, shown
+from doorbuster.scenario.parsing.diagnostics import did_you_mean, invalid, preview
 from doorbuster.units import format_duration, parse_duration_s, parse_rate_per_s, parse_ratio
 
-LONGEST_S = 366 * 86400.0
-HIGHEST_PER_S = 1e6
+MAX_DURATION_S = 366 * 86400.0
+MAX_RATE_PER_S = 1e6
 
 NUMBER_PATTERN = r"\d+(?:[_\d]*\d)?(?:\.\d+)?"
 DURATION_PATTERN = rf"^\s*(?:{NUMBER_PATTERN}\s*(?:us|µs|ms|s|m|h|d))+\s*$"
@@ -44,18 +44,18 @@ def duration(*, zero: bool) -> Callable[[object], float]:
 
     def parse(value: object) -> float:
         if is_number(value):
-            raise refuse("must have a unit", got=shown(value), way_out=f'write "{value}s" or "{value}ms"')
+            raise invalid("must have a unit", got=preview(value), way_out=f'write "{value}s" or "{value}ms"')
         if not isinstance(value, str):
-            raise refuse('must be a duration with its unit, such as "90s"', got=shown(value))
+            raise invalid('must be a duration with its unit, such as "90s"', got=preview(value))
         text, negative = _unsigned(value)
         try:
             seconds = parse_duration_s(text)
         except ValueError as error:
-            raise refuse(str(error), got=shown(value)) from None
+            raise invalid(str(error), got=preview(value)) from None
         if negative or seconds < 0 or (seconds == 0 and not zero):
-            raise refuse(rule, got=shown(value))
-        if not seconds <= LONGEST_S:
-            raise refuse(f"must be at most {format_duration(LONGEST_S)}", got=shown(value))
+            raise invalid(rule, got=preview(value))
+        if not seconds <= MAX_DURATION_S:
+            raise invalid(f"must be at most {format_duration(MAX_DURATION_S)}", got=preview(value))
         return seconds
 
     return parse
@@ -66,18 +66,18 @@ def rate(noun: str) -> Callable[[object], float]:
 
     def parse(value: object) -> float:
         if is_number(value):
-            raise refuse("must have a unit", got=shown(value), way_out=f'write "{value} {noun}/s"')
+            raise invalid("must have a unit", got=preview(value), way_out=f'write "{value} {noun}/s"')
         if not isinstance(value, str):
-            raise refuse(f'must be a rate with its unit, such as "13.3 {noun}/s"', got=shown(value))
+            raise invalid(f'must be a rate with its unit, such as "13.3 {noun}/s"', got=preview(value))
         text, negative = _unsigned(value)
         try:
             per_s = parse_rate_per_s(text, counts=noun)
         except ValueError as error:
-            raise refuse(str(error), got=shown(value)) from None
+            raise invalid(str(error), got=preview(value)) from None
         if negative or per_s == 0:
-            raise refuse(f"must be > 0 {noun}/s", got=shown(value))
-        if not per_s <= HIGHEST_PER_S:
-            raise refuse(f"must be at most {HIGHEST_PER_S:,.0f} {noun}/s", got=shown(value))
+            raise invalid(f"must be > 0 {noun}/s", got=preview(value))
+        if not per_s <= MAX_RATE_PER_S:
+            raise invalid(f"must be at most {MAX_RATE_PER_S:,.0f} {noun}/s", got=preview(value))
         return per_s
 
     return parse
@@ -88,16 +88,16 @@ def share(*, low: float = 0.0, high: float = 1.0) -> Callable[[object], float]:
 
     def parse(value: object) -> float:
         if not (is_number(value) or isinstance(value, str)):
-            raise refuse('must be a share, such as "70%" or 0.7', got=shown(value))
+            raise invalid('must be a share, such as "70%" or 0.7', got=preview(value))
         text, negative = _unsigned(str(value))
         try:
             ratio = parse_ratio(text) * (-1.0 if negative else 1.0)
         except ValueError as error:
-            raise refuse(str(error), got=shown(value)) from None
+            raise invalid(str(error), got=preview(value)) from None
         if not low <= ratio <= high:
             percent_forgotten = is_number(value) and 1 < ratio <= 100 * high
             way_out = f'write "{value}%"' if percent_forgotten else ""
-            raise refuse(f"must be between {low:.0%} and {high:.0%}", got=shown(value), way_out=way_out)
+            raise invalid(f"must be between {low:.0%} and {high:.0%}", got=preview(value), way_out=way_out)
         return ratio
 
     return parse
@@ -108,10 +108,10 @@ def number(low: float, high: float) -> Callable[[object], float]:
 
     def parse(value: object) -> float:
         if not is_number(value):
-            raise refuse("must be a number without a unit", got=shown(value))
+            raise invalid("must be a number without a unit", got=preview(value))
         plain = float(value)
         if not low <= plain <= high:
-            raise refuse(f"must be between {low:g} and {high:g}", got=shown(value))
+            raise invalid(f"must be between {low:g} and {high:g}", got=preview(value))
         return plain
 
     return parse
@@ -122,9 +122,9 @@ def whole(low: int, high: int) -> Callable[[object], int]:
 
     def parse(value: object) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
-            raise refuse("must be a whole number", got=shown(value))
+            raise invalid("must be a whole number", got=preview(value))
         if not low <= value <= high:
-            raise refuse(f"must be between {low} and {high}", got=shown(value))
+            raise invalid(f"must be between {low} and {high}", got=preview(value))
         return value
 
     return parse
@@ -138,9 +138,9 @@ def parse_count(value: object) -> float:
     elif isinstance(value, str) and (match := _COUNT.fullmatch(value.strip().lower())):
         count = float(match[1].replace("_", "")) * _TIMES[match[2]]
     else:
-        raise refuse(rule, got=shown(value))
+        raise invalid(rule, got=preview(value))
     if not 1 <= count <= 1e12:
-        raise refuse("must be between 1 and 1,000,000,000,000", got=shown(value))
+        raise invalid("must be between 1 and 1,000,000,000,000", got=preview(value))
     return count
 
 
@@ -151,7 +151,7 @@ def choice(kind: str, options: Iterable[str]) -> Callable[[object], str]:
     def parse(value: object) -> str:
         if isinstance(value, str) and value in known:
             return value
-        raise refuse(f"must be a known {kind}", got=shown(value), way_out=nearest(str(value), known))
+        raise invalid(f"must be a known {kind}", got=preview(value), way_out=did_you_mean(str(value), known))
 
     return parse
 
@@ -159,16 +159,16 @@ def choice(kind: str, options: Iterable[str]) -> Callable[[object], str]:
 def parse_flag(value: object) -> bool:
     """true or false, not "yes", 1 or an empty text."""
     if not isinstance(value, bool):
-        raise refuse("must be true or false", got=shown(value))
+        raise invalid("must be true or false", got=preview(value))
     return value
 
 
 def parse_text(value: object) -> str:
     """Text with something in it."""
     if not isinstance(value, str):
-        raise refuse("must be text", got=shown(value), way_out="put it in quotes")
+        raise invalid("must be text", got=preview(value), way_out="put it in quotes")
     if not value.strip():
-        raise refuse("must not be empty", got=shown(value))
+        raise invalid("must not be empty", got=preview(value))
     return value
 
 
@@ -208,6 +208,6 @@ Text = Annotated[str, BeforeValidator(parse_text), WithJsonSchema({"type": "stri
 Flag = Annotated[bool, BeforeValidator(parse_flag), WithJsonSchema({"type": "boolean"})]
 
 
-def schema_of(low: float, high: float, kind: str = "number") -> WithJsonSchema:
+def number_schema(low: float, high: float, kind: str = "number") -> WithJsonSchema:
     """JSON Schema of a bounded number."""
     return WithJsonSchema({"type": kind, "minimum": low, "maximum": high})

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from doorbuster.scenario.demand.phases import BASELINE_RATIO, PEAK_RATIO
 from doorbuster.scenario.model import Scenario
 
-FEWEST_CALM_S = 10
+MIN_CALM_S = 10
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Clock:
+class DemandGroup:
     """Channels whose arrivals follow one curve.
 
     rates_per_s: shape (buckets,), planned mean rate in each. peak, calm: numbers of such buckets.
@@ -43,7 +43,7 @@ class Clock:
         return float(of[self.peak].mean()) / calm if calm else math.inf
 
 
-def clocks_of(scenario: Scenario, width_s: int) -> tuple[Clock, ...]:
+def group_demands(scenario: Scenario, width_s: int) -> tuple[DemandGroup, ...]:
     """The clocks of a scenario, their rates as means of buckets of whole seconds."""
     buckets = math.ceil(scenario.demand.duration_s / width_s)
     edges_s = np.minimum(np.arange(buckets + 1) * float(width_s), scenario.demand.duration_s)
@@ -59,6 +59,6 @@ def clocks_of(scenario: Scenario, width_s: int) -> tuple[Clock, ...]:
         peak = np.flatnonzero(rates >= PEAK_RATIO * rates.max())
         calm = np.flatnonzero(mask & all_quiet)
         before = calm[calm < peak[0]] if peak.size else calm
-        calm = before if before.size * width_s >= FEWEST_CALM_S else calm
-        found.append(Clock(names, rates, peak, calm))
+        calm = before if before.size * width_s >= MIN_CALM_S else calm
+        found.append(DemandGroup(names, rates, peak, calm))
     return tuple(found)

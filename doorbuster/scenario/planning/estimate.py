@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from doorbuster.scenario.customers.channels import Channel
-from doorbuster.scenario.customers.client_profile import PAGES_UNSAID, Pages
+from doorbuster.scenario.customers.client_profile import DEFAULT_PAGES, PageDepth
 from doorbuster.scenario.customers.journeys import JOURNEYS, ORDER_STEPS, Journey
 from doorbuster.scenario.model import Scenario
 from doorbuster.scenario.planning.schedule import expected_customers
@@ -16,7 +16,7 @@ ASSUMED_RESPONSE_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class LaneEstimate:
+class TrafficClassEstimate:
     """One journey of one channel at that channel's peak.
 
     `customers_per_s`: started per second. `in_shop`: customers at once. `wants_order`: each tries to order.
@@ -33,7 +33,7 @@ class LaneEstimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class ScenarioEstimate:
     """The scenario at its peak, and over the whole run.
 
     `arrivals` counts open channels only; `orders` are attempts, open and closed, over the whole run.
@@ -45,10 +45,10 @@ class Estimate:
     peak_customers_per_s: float
     peak_requests_per_s: float
     peak_in_shop: float
-    lanes: tuple[LaneEstimate, ...]
+    classes: tuple[TrafficClassEstimate, ...]
 
 
-def estimate(scenario: Scenario, *, response_s: float = ASSUMED_RESPONSE_S) -> Estimate:
+def estimate(scenario: Scenario, *, response_s: float = ASSUMED_RESPONSE_S) -> ScenarioEstimate:
     """Requests, orders and customers at once, by Little's law, if each answer takes `response_s` seconds.
 
     A visit of K requests lasts K * R + (K - 1) * Z, with R the response and Z the mean think time; customers
@@ -58,27 +58,27 @@ def estimate(scenario: Scenario, *, response_s: float = ASSUMED_RESPONSE_S) -> E
     """
     if response_s <= 0:
         raise ValueError(f"response_s must be > 0 (got {response_s})")
-    lanes = tuple(
-        lane
+    classes = tuple(
+        one
         for name, channel in scenario.channels.items()
-        for lane in _lanes(
+        for one in _traffic_classes(
             name, channel, (channel.demand or scenario.demand).rate_curve.peak_per_s, response_s
         )
     )
     arrivals = expected_customers(scenario)
     run_s = {name: _full_s(scenario, channel) for name, channel in scenario.channels.items()}
     together = {name: _at_busiest(scenario, name) for name in scenario.channels}
-    return Estimate(
+    return ScenarioEstimate(
         arrivals=arrivals,
-        orders=sum(lane.orders_per_s * run_s[lane.channel] for lane in lanes),
-        requests=sum(lane.requests_per_s * run_s[lane.channel] for lane in lanes),
+        orders=sum(one.orders_per_s * run_s[one.channel] for one in classes),
+        requests=sum(one.requests_per_s * run_s[one.channel] for one in classes),
         peak_customers_per_s=scenario.peak_per_s,
-        peak_requests_per_s=sum(lane.requests_per_s * together[lane.channel] for lane in lanes),
+        peak_requests_per_s=sum(one.requests_per_s * together[one.channel] for one in classes),
         peak_in_shop=sum(
-            min(lane.in_shop * together[lane.channel], lane.customers_per_s * run_s[lane.channel])
-            for lane in lanes
+            min(one.in_shop * together[one.channel], one.customers_per_s * run_s[one.channel])
+            for one in classes
         ),
-        lanes=lanes,
+        classes=classes,
     )
 
 
@@ -91,7 +91,7 @@ def broken_off(scenario: Scenario, *, response_s: float = ASSUMED_RESPONSE_S) ->
     for name, channel in scenario.channels.items():
         if channel.pages is None or not channel.is_open:
             continue
-        most = Pages(median=channel.pages.most, most=channel.pages.most)
+        most = PageDepth(median=channel.pages.most, most=channel.pages.most)
         longest = channel.model_copy(update={"pages": most})
         requests = max(_requests(JOURNEYS[journey], longest) for journey in channel.journeys)
         visit_s = requests * response_s + max(0.0, requests - 1.0) * channel.think.mean_thought_s
@@ -121,21 +121,23 @@ def _requests(journey: Journey, channel: Channel) -> float:
     """Mean requests of one customer, without reloads: whoever looks around takes the channel's pages, whoever
     wanders goes on until they have seen so many, whoever has an account signs in before the checkout.
     """
-    pages = channel.pages or Pages(median=PAGES_UNSAID, most=PAGES_UNSAID)
-    if journey.walk is not None:
+    pages = channel.pages or PageDepth(median=DEFAULT_PAGES, most=DEFAULT_PAGES)
+    if journey.chain is not None:
         at_least = np.array([*pages.at_least(), 0.0])
-        return float(-np.diff(at_least) @ journey.walk.mean_pages(pages.most))
+        return float(-np.diff(at_least) @ journey.chain.mean_pages(pages.most))
     signs_in = channel.signed_in_ratio if any(step == "checkout_page" for step, _ in journey.steps) else 0.0
-    return signs_in + sum(pages.mean if visits == PAGES_UNSAID else visits for _, visits in journey.steps)
+    return signs_in + sum(pages.mean if visits == DEFAULT_PAGES else visits for _, visits in journey.steps)
 
 
 def _orders(journey: Journey, requests: float) -> float:
     """Mean orders tried by one customer; whoever wanders passes the till as often as their visit is long."""
-    longer = 1.0 if journey.walk is None else requests / journey.requests
+    longer = 1.0 if journey.chain is None else requests / journey.requests
     return longer * sum(visits for step, visits in journey.steps if step in ORDER_STEPS)
 
 
-def _lanes(name: str, channel: Channel, peak_per_s: float, response_s: float) -> list[LaneEstimate]:
+def _traffic_classes(
+    name: str, channel: Channel, peak_per_s: float, response_s: float
+) -> list[TrafficClassEstimate]:
     think_s = channel.think.mean_thought_s
     ratios = channel.journey_ratios()
     if channel.seats is None:
@@ -145,14 +147,14 @@ def _lanes(name: str, channel: Channel, peak_per_s: float, response_s: float) ->
             ratio * _requests(JOURNEYS[j], channel) * (response_s + think_s) for j, ratio in ratios.items()
         )
         per_s = channel.seats / cycle_s
-    lanes = []
+    classes = []
     for journey_name, ratio in ratios.items():
         journey = JOURNEYS[journey_name]
         requests = _requests(journey, channel)
         visit_s = requests * response_s + max(0.0, requests - 1.0) * think_s
         rate_per_s = per_s * ratio
-        lanes.append(
-            LaneEstimate(
+        classes.append(
+            TrafficClassEstimate(
                 channel=name,
                 journey=journey_name,
                 wants_order=journey.wants_order,
@@ -163,4 +165,4 @@ def _lanes(name: str, channel: Channel, peak_per_s: float, response_s: float) ->
                 in_shop=rate_per_s * visit_s,
             )
         )
-    return lanes
+    return classes

@@ -32,7 +32,7 @@ from doorbuster.scenario.demand.rate_curve import Floats, RateCurve
 from doorbuster.scenario.model import Scenario
 
 
-class Lane(NamedTuple):
+class TrafficClass(NamedTuple):
     """Where customers come from and what for."""
 
     channel: str
@@ -50,14 +50,14 @@ class Seats(NamedTuple):
 class Schedule:
     """Intended arrivals of a run, or of one worker's share of it.
 
-    `intended_s`: float64 (n,), ascending, in [0, duration_s). `lane`: uint16 (n,), index into `lanes`.
+    `intended_s`: float64 (n,), ascending, in [0, duration_s). `class_index`: uint16 (n,), into `classes`.
     `arrival_index`: int64 (n,), the arrival's number in the whole plan, the same in every share.
     """
 
     duration_s: float
-    lanes: tuple[Lane, ...]
+    classes: tuple[TrafficClass, ...]
     intended_s: Floats
-    lane: npt.NDArray[np.uint16]
+    class_index: npt.NDArray[np.uint16]
     arrival_index: npt.NDArray[np.int64]
     seats: tuple[Seats, ...] = ()
 
@@ -75,7 +75,7 @@ class Schedule:
         return replace(
             self,
             intended_s=self.intended_s[own],
-            lane=self.lane[own],
+            class_index=self.class_index[own],
             arrival_index=self.arrival_index[own],
             seats=tuple(
                 Seats(channel, len(range(index, seats, count)))
@@ -87,32 +87,32 @@ class Schedule:
     def planned_per_second(self) -> dict[str, npt.NDArray[np.int64]]:
         """Arrivals of each open channel in each second, shape (ceil(duration_s),)."""
         seconds = int(np.ceil(self.duration_s))
-        channels = tuple(dict.fromkeys(lane.channel for lane in self.lanes))
-        of_lane = np.array([channels.index(lane.channel) for lane in self.lanes], dtype=np.int64)
+        channels = tuple(dict.fromkeys(one.channel for one in self.classes))
+        channel_index = np.array([channels.index(one.channel) for one in self.classes], dtype=np.int64)
         if not channels:
             return {}
-        cells = of_lane[self.lane] * seconds + self.intended_s.astype(np.int64)
+        cells = channel_index[self.class_index] * seconds + self.intended_s.astype(np.int64)
         counts = np.bincount(cells, minlength=seconds * len(channels)).reshape(len(channels), seconds)
         return {channel: counts[i] for i, channel in enumerate(channels)}
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Arrivals of one curve, spread over its lanes; `ratios` has shape (lanes,) and sums to 1."""
+    """Arrivals of one curve, spread over its classes; `ratios` has shape (classes,) and sums to 1."""
 
     demand: Demand
-    lanes: tuple[Lane, ...]
+    classes: tuple[TrafficClass, ...]
     ratios: Floats
     streams: tuple[np.random.Generator, ...]
 
     def draw(self) -> tuple[Floats, npt.NDArray[np.intp]]:
-        """Times of arrival, ascending, and the number of each one's lane among these lanes."""
+        """Times of arrival, ascending, and the number of each one's class_index among these classes."""
         bursts, arrivals, choices = self.streams
         curve = self.demand.rate_curve
         if self.demand.burstiness > 1.0:
             curve = _with_bursts(curve, self.demand.burstiness, bursts)
         intended_s = curve.inverse(_unit_arrivals(curve.expected, arrivals))
-        if len(self.lanes) == 1:
+        if len(self.classes) == 1:
             return intended_s, np.zeros(len(intended_s), dtype=np.intp)
         drawn = choices.random(len(intended_s))
         return intended_s, np.searchsorted(np.cumsum(self.ratios)[:-1], drawn, side="right")
@@ -121,28 +121,28 @@ class _Source:
 def plan_schedule(scenario: Scenario, *, seed: int | None = None) -> Schedule:
     """The arrivals of a scenario; `seed` instead of the scenario's own plans another day like it."""
     sources = _sources(scenario, scenario.seed if seed is None else seed)
-    lanes = tuple(lane for source in sources for lane in source.lanes)
+    classes = tuple(one for source in sources for one in source.classes)
     times, numbers, first = [np.empty(0)], [np.empty(0, dtype=np.intp)], 0
     for source in sources:
-        intended_s, lane = source.draw()
+        intended_s, class_index = source.draw()
         times.append(intended_s)
-        numbers.append(lane + first)
-        first += len(source.lanes)
-    intended_s, lane = np.concatenate(times), np.concatenate(numbers)
+        numbers.append(class_index + first)
+        first += len(source.classes)
+    intended_s, class_index = np.concatenate(times), np.concatenate(numbers)
     if len(sources) > 1:
         order = np.argsort(intended_s, kind="stable")
-        intended_s, lane = intended_s[order], lane[order]
+        intended_s, class_index = intended_s[order], class_index[order]
     schedule = Schedule(
         duration_s=scenario.demand.duration_s,
-        lanes=lanes,
+        classes=classes,
         intended_s=intended_s,
-        lane=lane.astype(np.uint16),
+        class_index=class_index.astype(np.uint16),
         arrival_index=np.arange(len(intended_s), dtype=np.int64),
         seats=tuple(
             Seats(name, channel.seats) for name, channel in scenario.channels.items() if channel.seats
         ),
     )
-    for array in (schedule.intended_s, schedule.lane, schedule.arrival_index):
+    for array in (schedule.intended_s, schedule.class_index, schedule.arrival_index):
         array.setflags(write=False)
     return schedule
 
@@ -167,7 +167,7 @@ def _sources(scenario: Scenario, seed: int) -> tuple[_Source, ...]:
     """
     sources = []
     ratios = {
-        Lane(name, journey): channel.share_ratio * ratio
+        TrafficClass(name, journey): channel.share_ratio * ratio
         for name, channel in scenario.channels.items()
         if channel.share_ratio is not None
         for journey, ratio in channel.journey_ratios().items()
@@ -176,13 +176,13 @@ def _sources(scenario: Scenario, seed: int) -> tuple[_Source, ...]:
         sources.append(_source(scenario.demand, ratios, np.random.SeedSequence(seed)))
     for name, channel in scenario.channels.items():
         if channel.demand is not None:
-            own = {Lane(name, journey): ratio for journey, ratio in channel.journey_ratios().items()}
+            own = {TrafficClass(name, journey): ratio for journey, ratio in channel.journey_ratios().items()}
             number = list(CHANNELS).index(name)
             sources.append(_source(channel.demand, own, np.random.SeedSequence((seed, number))))
     return tuple(sources)
 
 
-def _source(demand: Demand, ratios: dict[Lane, float], seed: np.random.SeedSequence) -> _Source:
+def _source(demand: Demand, ratios: dict[TrafficClass, float], seed: np.random.SeedSequence) -> _Source:
     parts = np.array(list(ratios.values()), dtype=np.float64)
     streams = tuple(np.random.Generator(np.random.PCG64(stream)) for stream in seed.spawn(3))
     return _Source(demand, tuple(ratios), parts / parts.sum(), streams)

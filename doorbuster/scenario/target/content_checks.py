@@ -13,7 +13,7 @@ from typing import Annotated, Any, Protocol
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from doorbuster.scenario.customers.journeys import STEPS
-from doorbuster.scenario.parsing.diagnostics import Fault, nearest, refuse, shown
+from doorbuster.scenario.parsing.diagnostics import Issue, did_you_mean, invalid, preview
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import Flag, Text, is_number
 
@@ -38,7 +38,9 @@ def parse_step(raw: object) -> str:
     """A step's name, or "*" for every step."""
     if isinstance(raw, str) and (raw == EVERY_STEP or raw in STEPS):
         return raw
-    raise refuse("is not a known step", got=shown(raw), way_out=nearest(str(raw), (*STEPS, EVERY_STEP)))
+    raise invalid(
+        "is not a known step", got=preview(raw), way_out=did_you_mean(str(raw), (*STEPS, EVERY_STEP))
+    )
 
 
 def parse_cause(raw: object) -> str:
@@ -46,7 +48,7 @@ def parse_cause(raw: object) -> str:
     if isinstance(raw, str) and _CAUSE.fullmatch(raw):
         return raw
     rule = "must be one word of small letters, digits and _, such as busy_page"
-    raise refuse(rule, got=shown(raw))
+    raise invalid(rule, got=preview(raw))
 
 
 def parse_path(raw: object) -> str:
@@ -54,7 +56,7 @@ def parse_path(raw: object) -> str:
     if isinstance(raw, str) and raw and "".join(_pieces(raw)) == raw:
         return raw
     rule = 'must be a path such as "data.search.totalItems" or "items[0].price"'
-    raise refuse(rule, got=shown(raw))
+    raise invalid(rule, got=preview(raw))
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -68,7 +70,7 @@ def _pieces(text: str) -> Iterator[str]:
 def parse_above(raw: object) -> float:
     """A number the value must exceed."""
     if not is_number(raw):
-        raise refuse("must be a number without a unit", got=shown(raw))
+        raise invalid("must be a number without a unit", got=preview(raw))
     return float(raw)
 
 
@@ -76,7 +78,7 @@ def parse_scalar(raw: object) -> object:
     """A text, a number, or true or false."""
     if isinstance(raw, str | bool) or is_number(raw):
         return raw
-    raise refuse("must be a text, a number, or true or false", got=shown(raw))
+    raise invalid("must be a text, a number, or true or false", got=preview(raw))
 
 
 class Rule(StrictModel):
@@ -126,18 +128,18 @@ class Rule(StrictModel):
     )
 
     @classmethod
-    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Fault]:
+    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Issue]:
         """A place in JSON needs exactly one test, and only such a place has one."""
         yield from super().rules(raw)
         tests = [key for key in JSON_TESTS if key in raw]
         quoted = ", ".join(f'"{key}"' for key in JSON_TESTS[:-1]) + f' or "{JSON_TESTS[-1]}"'
         if "json" in raw and not tests:
-            yield Fault(("json",), f"needs {quoted} beside it", shown(raw["json"]))
+            yield Issue(("json",), f"needs {quoted} beside it", preview(raw["json"]))
         if "json" in raw and len(tests) > 1:
             way_out = f"use just one of {quoted}"
-            yield Fault((tests[1],), f'cannot stand beside "{tests[0]}"', way_out=way_out, at="key")
+            yield Issue((tests[1],), f'cannot stand beside "{tests[0]}"', way_out=way_out, at="key")
         if "json" not in raw and tests and ("contains" in raw or "lacks" in raw):
-            yield Fault((tests[0],), 'goes with "json"', shown(raw[tests[0]]), at="key")
+            yield Issue((tests[0],), 'goes with "json"', preview(raw[tests[0]]), at="key")
 
     def breach(self, answer: Answer) -> str | None:
         """What is wrong with the answer, in words; None when it keeps the rule."""

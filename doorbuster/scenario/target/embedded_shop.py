@@ -1,4 +1,4 @@
-"""The embedded shop as a scenario starts it: its design, its knobs, what breaks behind it during the run."""
+"""The embedded shop as a scenario starts it: design, settings, and failures injected during the run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from doorbuster.scenario.parsing.diagnostics import Fault, refuse, shown
+from doorbuster.scenario.parsing.diagnostics import Issue, invalid, preview
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import (
     CustomersPerS,
@@ -18,7 +18,7 @@ from doorbuster.scenario.parsing.values import (
     PositiveDurationS,
     Share,
     choice,
-    schema_of,
+    number_schema,
     whole,
 )
 
@@ -26,9 +26,9 @@ PROFILES = ("in-house-2004", "replatformed")
 PARTS = ("payment", "stock", "search", "recommendations", "reviews", "mail")
 ROOM_STYLES = ("cloudflare", "queue-it")
 ROOM_STATUSES = (200, 202, 429)
-HIGHEST_SEED = 2**63 - 1
-MOST = 1_000_000
-MOST_MERCHANTS = 8
+MAX_SEED = 2**63 - 1
+MAX_COUNT = 1_000_000
+MAX_MERCHANTS = 8
 _MERCHANT = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 Profile = Annotated[
@@ -38,18 +38,18 @@ Part = Annotated[str, BeforeValidator(choice("part", PARTS)), WithJsonSchema({"e
 Style = Annotated[
     str, BeforeValidator(choice("style", ROOM_STYLES)), WithJsonSchema({"enum": list(ROOM_STYLES)})
 ]
-Workers = Annotated[int, BeforeValidator(whole(1, 256)), schema_of(1, 256, "integer")]
-Products = Annotated[int, BeforeValidator(whole(24, 50_000)), schema_of(24, 50_000, "integer")]
-Seed = Annotated[int, BeforeValidator(whole(0, HIGHEST_SEED)), schema_of(0, HIGHEST_SEED, "integer")]
-Units = Annotated[int, BeforeValidator(whole(0, MOST)), schema_of(0, MOST, "integer")]
-People = Annotated[int, BeforeValidator(whole(1, MOST)), schema_of(1, MOST, "integer")]
-Told = Annotated[int, BeforeValidator(whole(0, 100)), schema_of(0, 100, "integer")]
+Workers = Annotated[int, BeforeValidator(whole(1, 256)), number_schema(1, 256, "integer")]
+Products = Annotated[int, BeforeValidator(whole(24, 50_000)), number_schema(24, 50_000, "integer")]
+Seed = Annotated[int, BeforeValidator(whole(0, MAX_SEED)), number_schema(0, MAX_SEED, "integer")]
+Units = Annotated[int, BeforeValidator(whole(0, MAX_COUNT)), number_schema(0, MAX_COUNT, "integer")]
+People = Annotated[int, BeforeValidator(whole(1, MAX_COUNT)), number_schema(1, MAX_COUNT, "integer")]
+NotifiedBuyers = Annotated[int, BeforeValidator(whole(0, 100)), number_schema(0, 100, "integer")]
 
 
 def parse_status(raw: object) -> int:
     """A status with which real waiting rooms answer."""
     if isinstance(raw, bool) or raw not in ROOM_STATUSES:
-        raise refuse("must be 200, 202 or 429", got=shown(raw))
+        raise invalid("must be 200, 202 or 429", got=preview(raw))
     return int(str(raw))
 
 
@@ -60,14 +60,14 @@ def parse_merchants(raw: object) -> tuple[str, ...]:
     """Two names or more, each once."""
     if (
         not isinstance(raw, list | tuple)
-        or not 2 <= len(raw) <= MOST_MERCHANTS
+        or not 2 <= len(raw) <= MAX_MERCHANTS
         or len(set(map(str, raw))) < len(raw)
         or not all(isinstance(name, str) and _MERCHANT.fullmatch(name) for name in raw)
     ):
-        raise refuse(
-            f"must be a list of 2 to {MOST_MERCHANTS} different names of small letters, digits and -, "
+        raise invalid(
+            f"must be a list of 2 to {MAX_MERCHANTS} different names of small letters, digits and -, "
             "such as [north, south]",
-            got=shown(raw),
+            got=preview(raw),
         )
     return tuple(raw)
 
@@ -80,7 +80,7 @@ Merchants = Annotated[
             "type": "array",
             "items": {"type": "string", "pattern": f"^{_MERCHANT.pattern}$"},
             "minItems": 2,
-            "maxItems": MOST_MERCHANTS,
+            "maxItems": MAX_MERCHANTS,
         }
     ),
 ]
@@ -100,9 +100,9 @@ class PartFault(StrictModel):
     )
 
     @classmethod
-    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Fault]:
+    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Issue]:
         if "slow" not in raw and "fail" not in raw:
-            yield Fault((), 'needs "slow", "fail" or both')
+            yield Issue((), 'needs "slow", "fail" or both')
 
     @property
     def wire(self) -> dict[str, Any]:
@@ -123,7 +123,7 @@ class PartFault(StrictModel):
         return f"{self.part} {' and '.join(slow + fails)} for {self.for_s:g} s"
 
 
-class RoomKnobs(StrictModel):
+class WaitingRoomSettings(StrictModel):
     """The waiting room in front of the embedded shop."""
 
     admit_per_s: CustomersPerS = Field(
@@ -144,7 +144,7 @@ class RoomKnobs(StrictModel):
 
 
 class Shop(StrictModel):
-    """The embedded reference shop; knobs that are None keep the profile's own value."""
+    """The embedded reference shop; settings that are None keep the profile's own value."""
 
     profile: Profile = Field(description="The design of the shop.", examples=["in-house-2004"])
     workers: Workers | None = Field(
@@ -170,7 +170,7 @@ class Shop(StrictModel):
     payment_time_s: DurationS | None = Field(
         default=None, alias="payment_time", description="Time of one payment.", examples=["300ms"]
     )
-    notify: Told | None = Field(
+    notify: NotifiedBuyers | None = Field(
         default=None, description="Earlier buyers who are told of a question.", examples=[20]
     )
     sync_lag_s: DurationS | None = Field(
@@ -188,7 +188,7 @@ class Shop(StrictModel):
         description="How often the page reloads itself that people see while too many wait.",
         examples=["30s"],
     )
-    waiting_room: RoomKnobs | None = Field(
+    waiting_room: WaitingRoomSettings | None = Field(
         default=None,
         description="A waiting room in front of the shop.",
         examples=[{"admit": "5 customers/s", "active": 200}],
@@ -205,9 +205,9 @@ class Shop(StrictModel):
     )
 
     @property
-    def knobs(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """Everything but the profile, as YAML spells it; unset ones are absent."""
-        knobs = {
+        given = {
             "workers": self.workers,
             "query_time": _seconds(self.query_time_s),
             "warehouse_rate": _per_s(self.warehouse_rate_per_s, "orders"),
@@ -224,11 +224,11 @@ class Shop(StrictModel):
             "merchants": self.merchants,
             "faults": self.faults,
         }
-        return {key: value for key, value in knobs.items() if value is not None}
+        return {key: value for key, value in given.items() if value is not None}
 
     @property
     def options(self) -> list[str]:
-        """The knobs as options of `python -m doorbuster.shop`; those that are None are left out."""
+        """The settings as options of `python -m doorbuster.shop`; those that are None are left out."""
         room = self.waiting_room
         options = {
             "--profile": self.profile,

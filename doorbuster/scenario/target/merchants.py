@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from doorbuster.scenario.parsing.diagnostics import Fault, attempt, nearest, shown
+from doorbuster.scenario.parsing.diagnostics import Issue, did_you_mean, preview, try_parse
 from doorbuster.scenario.target.embedded_shop import parse_merchants
 
 
-def merchant_rules(channels: object, target: object, freshness: object) -> Iterator[Fault]:
+def merchant_rules(channels: object, target: object, freshness: object) -> Iterator[Issue]:
     """Where there are merchants every channel visits one of them, and each is visited."""
     raw = _value(_value(target, "shop"), "merchants")
-    merchants = () if raw is None else attempt(parse_merchants, raw)
+    merchants = () if raw is None else try_parse(parse_merchants, raw)
     if not isinstance(channels, dict) or merchants is None:
         return
     visited = {str(name): _value(channel, "merchant") for name, channel in channels.items()}
@@ -19,15 +19,15 @@ def merchant_rules(channels: object, target: object, freshness: object) -> Itera
         place = ("channels", name, "merchant")
         if merchants and merchant is None:
             rule = "must name the merchant whose shop it visits"
-            yield Fault(place[:2], rule, way_out=f"add merchant: {merchants[0]}", at="key")
+            yield Issue(place[:2], rule, way_out=f"add merchant: {merchants[0]}", at="key")
         elif merchant is not None and merchant not in merchants:
-            way_out = nearest(str(merchant), merchants) if merchants else "add target.shop.merchants"
-            yield Fault(place, "is not a merchant of target.shop", shown(merchant), way_out)
+            way_out = did_you_mean(str(merchant), merchants) if merchants else "add target.shop.merchants"
+            yield Issue(place, "is not a merchant of target.shop", preview(merchant), way_out)
     for merchant in merchants if set(merchants).issuperset(visited.values()) else ():
         if merchant not in visited.values():
-            yield Fault(("target", "shop", "merchants"), "has a merchant whom no channel visits", merchant)
+            yield Issue(("target", "shop", "merchants"), "has a merchant whom no channel visits", merchant)
     if merchants and freshness is not None:
-        yield Fault(("freshness",), "cannot be measured with target.shop.merchants", at="key")
+        yield Issue(("freshness",), "cannot be measured with target.shop.merchants", at="key")
 
 
 def _value(holder: object, name: str) -> object:

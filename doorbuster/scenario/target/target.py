@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from doorbuster.scenario.parsing.diagnostics import refuse, shown
+from doorbuster.scenario.parsing.diagnostics import invalid, preview
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import choice
 from doorbuster.scenario.target.content_checks import Rule
-from doorbuster.scenario.target.embedded_shop import HIGHEST_SEED, PROFILES, Shop
+from doorbuster.scenario.target.embedded_shop import PROFILES, Shop
 
 STOREFRONTS = ("reference", "vendure", "oscar")  # a test holds them against doorbuster.storefronts.DRIVERS
 CUSTOM = "custom:"  # a driver that the locustfile brings along: install(events, drivers=[MyShop])
@@ -27,8 +27,8 @@ def parse_storefront(raw: object) -> str:
     if isinstance(raw, str) and raw.startswith(CUSTOM):
         if not _CUSTOM_NAME.fullmatch(raw):
             rule = "must name a driver of the locustfile with small letters, digits, - and _ after custom:"
-            raise refuse(
-                rule, got=shown(raw), way_out='for a driver with name = "my-shop", write custom:my-shop'
+            raise invalid(
+                rule, got=preview(raw), way_out='for a driver with name = "my-shop", write custom:my-shop'
             )
         return raw
     return choice("storefront", STOREFRONTS)(raw)
@@ -38,16 +38,16 @@ def parse_url(raw: object) -> str:
     """An http or https address of a shop, without a slash at the end."""
     rule = 'must be an http:// or https:// address, such as "https://staging.example.com"'
     if not isinstance(raw, str):
-        raise refuse(rule, got=shown(raw))
+        raise invalid(rule, got=preview(raw))
     try:
         parts = urlsplit(raw.strip())
         sound = parts.scheme in ("http", "https") and is_host(parts.hostname or "") and parts.port != 0
     except ValueError:
         sound = False
     if not sound:
-        raise refuse(rule, got=shown(raw))
+        raise invalid(rule, got=preview(raw))
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise refuse("must be an address without credentials, ? or #", got=f"{parts.hostname} with more")
+        raise invalid("must be an address without credentials, ? or #", got=f"{parts.hostname} with more")
     return raw.strip().rstrip("/")
 
 
@@ -74,12 +74,12 @@ def parse_source_addresses(raw: object) -> tuple[str, ...]:
     """IP addresses of this machine, each once."""
     rule = "must be a list of IP addresses of this machine"
     if not isinstance(raw, list | tuple) or not raw:
-        raise refuse(rule, got=shown(raw), way_out="for the system's own choice, leave the key out")
+        raise invalid(rule, got=preview(raw), way_out="for the system's own choice, leave the key out")
     for text in raw:
         try:
             ipaddress.ip_address(text if isinstance(text, str) else "")
         except ValueError:
-            raise refuse(rule, got=shown(text)) from None
+            raise invalid(rule, got=preview(text)) from None
     return tuple(dict.fromkeys(raw))
 
 
@@ -128,7 +128,6 @@ class Target(StrictModel):
 
 __all__ = [
     "CUSTOM",
-    "HIGHEST_SEED",
     "PROFILES",
     "STOREFRONTS",
     "Shop",

@@ -21,13 +21,13 @@ from doorbuster.scenario.customers.journeys import CHANNELS, JOURNEYS, STEPS
 from doorbuster.scenario.customers.resilience import WAITING_ROOM
 from doorbuster.scenario.demand.phases import PHASES
 from doorbuster.scenario.parsing.diagnostics import (
-    Fault,
+    Issue,
     Path,
     as_validation_error,
-    collect,
-    nearest,
-    refuse,
-    shown,
+    collect_issues,
+    did_you_mean,
+    invalid,
+    preview,
 )
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import (
@@ -163,32 +163,32 @@ def parse_metric_selector(text: str) -> MetricSelector:
     """The metric and tags of "http_req_duration{step:checkout,channel:web}"."""
     match = _SUBJECT.fullmatch(text)
     if match is None:
-        raise refuse('must be a metric with optional tags, such as "http_req_duration{step:checkout}"')
+        raise invalid('must be a metric with optional tags, such as "http_req_duration{step:checkout}"')
     name = match[1]
     if metric_of(name) is None:
-        raise refuse(
+        raise invalid(
             "is not a known metric",
-            got=shown(name),
-            way_out=K6_REPLACEMENTS.get(name) or nearest(name, METRICS),
+            got=preview(name),
+            way_out=K6_REPLACEMENTS.get(name) or did_you_mean(name, METRICS),
         )
     tags = tuple(_parse_tag(part, name) for part in match[2].split(",")) if (match[2] or "").strip() else ()
     names = [tag.name for tag in tags]
     if len(set(names)) < len(names):
-        raise refuse("must name each tag once", got=shown(match[2]))
+        raise invalid("must name each tag once", got=preview(match[2]))
     return MetricSelector(name, tags)
 
 
 def _parse_tag(text: str, metric: str) -> Tag:
     name, colon, value = (part.strip() for part in text.partition(":"))
     if not (name and colon and value):
-        raise refuse("must have tags as name:value, such as {step:checkout}", got=shown(text))
+        raise invalid("must have tags as name:value, such as {step:checkout}", got=preview(text))
     found = metric_of(metric)
     allowed = found.tags if found else ()
     if not allowed:
-        raise refuse(f"must stand without tags: {metric} has none", got=shown(text))
+        raise invalid(f"must stand without tags: {metric} has none", got=preview(text))
     if name not in allowed:
-        raise refuse(
-            f"has a tag that {metric} does not have", got=shown(name), way_out=nearest(name, allowed)
+        raise invalid(
+            f"has a tag that {metric} does not have", got=preview(name), way_out=did_you_mean(name, allowed)
         )
     known = {
         "channel": tuple(CHANNELS),
@@ -199,7 +199,7 @@ def _parse_tag(text: str, metric: str) -> Tag:
     value = value.strip("\"'")
     if value not in known:
         kind = "step" if name == "name" else name
-        raise refuse(f"has an unknown {kind}", got=shown(value), way_out=nearest(value, known))
+        raise invalid(f"has an unknown {kind}", got=preview(value), way_out=did_you_mean(value, known))
     return Tag("step" if name == "name" else name, value)
 
 
@@ -207,26 +207,26 @@ def parse_condition(text: str, metric: Metric) -> Condition:
     """What "p(95)<800ms" promises about a metric."""
     match = _EXPRESSION.fullmatch(text)
     if match is None:
-        raise refuse(
-            f'must be "aggregation operator bound", such as "{_EXAMPLES[metric.kind]}"', got=shown(text)
+        raise invalid(
+            f'must be "aggregation operator bound", such as "{_EXAMPLES[metric.kind]}"', got=preview(text)
         )
     aggregation, percentile = match["aggregation"], match["percentile"]
     allowed = AGGREGATIONS[metric.kind]
     spelled = "p(N)" if aggregation == "p" else aggregation
     if spelled not in allowed:
         rule = f"must use an aggregation of a {metric.kind} metric: {', '.join(allowed)}"
-        raise refuse(rule, got=shown(text))
+        raise invalid(rule, got=preview(text))
     if (percentile is not None) != (aggregation == "p"):
-        raise refuse(
+        raise invalid(
             "must have a percentile in brackets after p, and only there",
-            got=shown(text),
+            got=preview(text),
             way_out="write p(95)",
         )
     rank = (
         50.0 if aggregation == "med" else None if percentile is None else float(percentile.replace("_", ""))
     )
     if rank is not None and rank > 100:
-        raise refuse("must have a percentile between 0 and 100", got=shown(text))
+        raise invalid("must have a percentile between 0 and 100", got=preview(text))
     operator = "==" if match["operator"] == "===" else match["operator"]
     unit = _unit_of(metric, aggregation, match["bound"])
     bound = _parse_bound(match["bound"], unit, text)
@@ -264,9 +264,9 @@ def _parse_bound(text: str, unit: Unit, whole: str) -> float:
             except ValueError:
                 bound = None
     if bound is None or bound > 1e15:
-        raise refuse(f"must be compared with {forms[unit]}", got=shown(whole))
+        raise invalid(f"must be compared with {forms[unit]}", got=preview(whole))
     if unit == "ratio" and bound > 1:
-        raise refuse("must compare a share between 0 and 1", got=shown(whole), way_out=f'write "{text}%"')
+        raise invalid("must compare a share between 0 and 1", got=preview(whole), way_out=f'write "{text}%"')
     return bound
 
 
@@ -276,36 +276,36 @@ def read_thresholds(raw: object, place: Callable[[Path], str] | None = None) -> 
     Args: place: a function from a path below `thresholds` to the text "file:line:column", or None.
     """
     if not isinstance(raw, Mapping):
-        raise refuse('must be a mapping, such as can_order: ["rate>=99%"]', got=shown(raw))
-    faults: list[Fault] = []
+        raise invalid('must be a mapping, such as can_order: ["rate>=99%"]', got=preview(raw))
+    issues: list[Issue] = []
     found: list[Threshold] = []
     for name, entries in raw.items():
         key = str(name)
-        subject = collect(faults, (key,), parse_metric_selector, key, at="key")
+        subject = collect_issues(issues, (key,), parse_metric_selector, key, at="key")
         listed = entries if isinstance(entries, list) else [entries]
         if not listed:
-            faults.append(Fault((key,), "must have at least one threshold", shown(entries)))
+            issues.append(Issue((key,), "must have at least one threshold", preview(entries)))
         for index, value in enumerate(listed):
             path: Path = (key, index) if isinstance(entries, list) else (key,)
             source = place(path) if place else ""
-            threshold = _read_entry(faults, path, subject, value, source)
+            threshold = _read_entry(issues, path, subject, value, source)
             if threshold is not None:
                 found.append(threshold.model_copy(update={"subject": key}))
-    if faults:
-        raise as_validation_error("thresholds", faults, raw)
+    if issues:
+        raise as_validation_error("thresholds", issues, raw)
     return tuple(found)
 
 
 def _read_entry(
-    faults: list[Fault], path: Path, subject: MetricSelector | None, value: object, source: str
+    issues: list[Issue], path: Path, subject: MetricSelector | None, value: object, source: str
 ) -> Threshold | None:
     if not isinstance(value, str | Mapping):
         known = metric_of(subject.metric) if subject else None
         example = _EXAMPLES[known.kind if known else "rate"]
-        faults.append(Fault(path, f'must be a text such as "{example}", or a mapping', shown(value)))
+        issues.append(Issue(path, f'must be a text such as "{example}", or a mapping', preview(value)))
         return None
-    entry = collect(
-        faults,
+    entry = collect_issues(
+        issues,
         path,
         ThresholdEntry.model_validate,
         {"threshold": value} if isinstance(value, str) else value,
@@ -315,10 +315,10 @@ def _read_entry(
         return None
     if metric.kind == "value" and entry.abort_on_fail:
         rule = "must not end a run: sections are worked out when it is over"
-        faults.append(Fault((*path, "abortOnFail"), rule, "", "leave abortOnFail away"))
+        issues.append(Issue((*path, "abortOnFail"), rule, "", "leave abortOnFail away"))
         return None
     where = path if isinstance(value, str) else (*path, "threshold")
-    condition = collect(faults, where, lambda text: parse_condition(text, metric), entry.threshold)
+    condition = collect_issues(issues, where, lambda text: parse_condition(text, metric), entry.threshold)
     if condition is None:
         return None
     return Threshold(
@@ -352,7 +352,7 @@ def missing_sections(thresholds: Iterable[Threshold], sections: Iterable[str]) -
             place = (file, int(line), int(column)) if threshold.source.count(":") >= 2 else (section, 0, 0)
             rule = "names a section that no analysis script gives"
             found.append(
-                Problem(*place, f"thresholds.{threshold.metric}", rule, section, nearest(section, known))
+                Problem(*place, f"thresholds.{threshold.metric}", rule, section, did_you_mean(section, known))
             )
     return tuple(found)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from doorbuster.scenario import Device, Pages, devices_given, estimate, ordering_shares, told_of
+from doorbuster.scenario import Device, PageDepth, describe_channel, devices_given, estimate, ordering_shares
 from doorbuster.scenario.customers.client_profile import parse_pages
 
 TOLD = """\
@@ -87,7 +87,9 @@ def test_patience_is_the_devices_unless_the_channel_says_or_the_device_does(scen
     assert said.patience_with("tablet") is None
 
 
-@pytest.mark.parametrize("pages", [Pages(median=4, sigma=1.17, most=60), Pages(median=1, sigma=0.5, most=3)])
+@pytest.mark.parametrize(
+    "pages", [PageDepth(median=4, sigma=1.17, most=60), PageDepth(median=1, sigma=0.5, most=3)]
+)
 def test_the_mean_of_pages_is_that_of_their_draws(pages):
     rng = np.random.default_rng(1)
     drawn = np.clip(np.rint(rng.lognormal(np.log(pages.median), pages.sigma, 400_000)), 1, pages.most)
@@ -135,5 +137,5 @@ def test_every_behaviour_is_told_in_plain_words(scenario_with):
         "reloads: {after: 30s, share: 80%, when_slow: true}, retries: {attempts: 3, timeout: 500ms}, "
         "offline: {from: 2s, for: 3s}"
     )
-    told = told_of(scenario_with(4, CHANNEL.format(keys)).channels["web"])
+    told = describe_channel(scenario_with(4, CHANNEL.format(keys)).channels["web"])
     assert "\n".join(told) == TOLD

@@ -16,7 +16,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from doorbuster.scenario.parsing.diagnostics import refuse, shown
+from doorbuster.scenario.parsing.diagnostics import invalid, preview
 from doorbuster.scenario.parsing.values import (
     COUNT_PATTERN,
     NUMBER_PATTERN,
@@ -31,7 +31,7 @@ _BARE = re.compile(r"-?\s*" + NUMBER_PATTERN)
 _UNIT = re.compile(rf"\s*-?\s*{NUMBER_PATTERN}\s*(.*)", re.DOTALL)
 
 
-class Between(NamedTuple):
+class ValueRange(NamedTuple):
     """A value known to lie between `low` and `high`, in 95 of 100 cases."""
 
     low: float
@@ -43,37 +43,37 @@ class Between(NamedTuple):
         return self.low == self.high
 
 
-def product(factors: list[Between]) -> tuple[float, Between]:
+def product(factors: list[ValueRange]) -> tuple[float, ValueRange]:
     """The product of independent positive factors: its middle, and its own 95 % interval.
 
     ln high - ln middle = sqrt(sum of (ln(high_i / low_i) / 2)^2), as for log-normal factors.
     """
     middle = math.prod(f.low if f.is_exact else math.sqrt(f.low * f.high) for f in factors)
     spread = math.hypot(*(math.log(f.high / f.low) / 2 for f in factors if not f.is_exact))
-    return middle, Between(middle * math.exp(-spread), middle * math.exp(spread))
+    return middle, ValueRange(middle * math.exp(-spread), middle * math.exp(spread))
 
 
-def between(parse: Callable[[object], float], *, zero: bool = False) -> Callable[[object], Between]:
+def value_range(parse: Callable[[object], float], *, zero: bool = False) -> Callable[[object], ValueRange]:
     """Parser of one value, or of two with .. between them; `zero`: the lower end may be 0 or less."""
 
-    def parse_both(raw: object) -> Between:
-        if isinstance(raw, Between):
+    def parse_both(raw: object) -> ValueRange:
+        if isinstance(raw, ValueRange):
             return raw
         ends = [end.strip() for end in raw.split("..")] if isinstance(raw, str) else []
         if len(ends) < 2:
             exact = parse(raw)
-            return Between(exact, exact)
+            return ValueRange(exact, exact)
         unit = _UNIT.fullmatch(ends[-1])
         if len(ends) > 2 or not all(ends) or unit is None:
-            raise refuse('must be one value, or two such as "5%..15%"', got=shown(raw))
+            raise invalid('must be one value, or two such as "5%..15%"', got=preview(raw))
         if _BARE.fullmatch(ends[0]):
             ends[0] = f"{ends[0]} {unit[1]}"
         low, high = (parse(end) for end in ends)
         if low <= 0 and not zero:
-            raise refuse("must be above 0 at both ends", got=shown(raw))
+            raise invalid("must be above 0 at both ends", got=preview(raw))
         if low > high:
-            raise refuse("must go from the lower end to the higher", got=shown(raw))
-        return Between(low, high)
+            raise invalid("must go from the lower end to the higher", got=preview(raw))
+        return ValueRange(low, high)
 
     return parse_both
 
@@ -86,23 +86,23 @@ def _schema(pattern: str, numbers: dict[str, Any] | None, *examples: str | float
 
 
 GROWTH_PATTERN = rf"^\s*-?\s*{NUMBER_PATTERN}\s*%?\s*$"
-CustomersBetween = Annotated[
-    Between,
-    BeforeValidator(between(rate("customers"))),
+CustomersRange = Annotated[
+    ValueRange,
+    BeforeValidator(value_range(rate("customers"))),
     _schema(RATE_PATTERN, None, "13.3 customers/s", "10..16 customers/s"),
 ]
-ShareBetween = Annotated[
-    Between,
-    BeforeValidator(between(share())),
+ShareRange = Annotated[
+    ValueRange,
+    BeforeValidator(value_range(share())),
     _schema(SHARE_PATTERN, {"type": "number", "minimum": 0, "maximum": 1}, "2%", "1.8%..2.5%"),
 ]
-GrowthBetween = Annotated[
-    Between,
-    BeforeValidator(between(share(low=-0.99, high=100.0), zero=True)),
+GrowthRange = Annotated[
+    ValueRange,
+    BeforeValidator(value_range(share(low=-0.99, high=100.0), zero=True)),
     _schema(GROWTH_PATTERN, {"type": "number", "minimum": -0.99, "maximum": 100}, "8%", "5%..15%"),
 ]
-CountBetween = Annotated[
-    Between,
-    BeforeValidator(between(parse_count)),
+CountRange = Annotated[
+    ValueRange,
+    BeforeValidator(value_range(parse_count)),
     _schema(COUNT_PATTERN, {"type": "number", "minimum": 1, "maximum": 10**12}, "24m/yr", "22m..26m/yr"),
 ]

@@ -8,7 +8,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from doorbuster.scenario.customers.page_chain import START, WALKS
+from doorbuster.scenario.customers.page_chain import PAGE_CHAINS, START
 
 # TPC-W specification 1.8, page 94: web interactions in percent.
 PRINTED = {
@@ -30,34 +30,34 @@ PRINTED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", WALKS)
+@pytest.mark.parametrize("name", PAGE_CHAINS)
 def test_pages_are_seen_as_often_as_the_specification_prints(name):
-    shares = WALKS[name].stationary
+    shares = PAGE_CHAINS[name].stationary
     assert {page: round(100 * share, 2) for page, share in shares.items()} == pytest.approx(
         PRINTED[name], abs=0.0201
     )
 
 
-@pytest.mark.parametrize("name", WALKS)
+@pytest.mark.parametrize("name", PAGE_CHAINS)
 def test_every_row_is_a_distribution_over_known_pages(name):
-    walk = WALKS[name]
+    walk = PAGE_CHAINS[name]
     assert np.allclose(walk.matrix.sum(axis=1), 1.0)
     assert {page for row in walk.weights.values() for page in row} <= set(walk.pages)
     assert all(sum(row.values()) == 9999 for row in walk.weights.values())
 
 
 def test_the_uncorrected_basket_would_sell_less_than_printed():
-    rows = WALKS["shopping"].weights
+    rows = PAGE_CHAINS["shopping"].weights
     assert rows["basket"]["home"] + rows["basket"]["register"] == 9552
     wrong = {**rows, "basket": {"register": 2585, "home": 9992 - 2585, "basket": 7}}
-    shares = type(WALKS["shopping"])("wrong", wrong).stationary
+    shares = type(PAGE_CHAINS["shopping"])("wrong", wrong).stationary
     assert 100 * shares["basket"] == pytest.approx(11.15, abs=0.01)
     assert 100 * shares["checkout"] == pytest.approx(1.15, abs=0.01)
 
 
-@pytest.mark.parametrize("name", WALKS)
+@pytest.mark.parametrize("name", PAGE_CHAINS)
 def test_visits_that_end_at_home_see_the_stationary_mix_however_long_they_are(name):
-    walk, rng, seen = WALKS[name], Random(20041202), Counter()
+    walk, rng, seen = PAGE_CHAINS[name], Random(20041202), Counter()
     for _ in range(4000):
         enough, page, pages = rng.choice((1, 5, 20)), START, 0
         while pages == 0 or page != START or pages < enough:
@@ -71,4 +71,4 @@ def test_visits_that_end_at_home_see_the_stationary_mix_however_long_they_are(na
 
 
 def test_pages_between_two_visits_home_follow_from_its_share():
-    assert WALKS["browsing"].pages_between_homes == pytest.approx(1 / 0.29, rel=1e-3)
+    assert PAGE_CHAINS["browsing"].pages_between_homes == pytest.approx(1 / 0.29, rel=1e-3)

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from doorbuster.scenario.demand.demand import Demand
-from doorbuster.scenario.parsing.interval import Between, product
+from doorbuster.scenario.parsing.value_range import ValueRange, product
 
 CURVE = {"stages": [{"for": "1h", "at": "100%"}]}
 
@@ -38,7 +38,7 @@ def test_growth_of_5_to_15_percent_is_an_interval_of_the_peak():
 
 
 def test_independent_factors_of_two_make_a_factor_of_less_than_four():
-    middle, interval = product([Between(1, 4), Between(2, 8), Between(3, 3)])
+    middle, interval = product([ValueRange(1, 4), ValueRange(2, 8), ValueRange(3, 3)])
     assert middle == pytest.approx(2 * 4 * 3)
     assert interval.high / middle == pytest.approx(2 ** math.sqrt(2))
     assert middle / interval.low == pytest.approx(2 ** math.sqrt(2))
