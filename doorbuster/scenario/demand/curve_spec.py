@@ -50,7 +50,7 @@ class Stage(StrictModel):
     to_ratio: Share | None = Field(
         default=None,
         alias="to",
-        description="Level at the end, as a share of the peak; the rate ramps there in a straight segment.",
+        description="Level at the end, as a share of the peak; the rate ramps there in a straight line.",
         examples=["100%"],
     )
     at_ratio: Share | None = Field(

@@ -130,15 +130,19 @@ class WaitingRoomSettings(StrictModel):
         alias="admit", description="Customers let in.", examples=["5 customers/s"]
     )
     active: People | None = Field(default=None, description="Customers inside at once.", examples=[200])
-    style: Style | None = Field(default=None, description="Whose room it looks like.", examples=["queue-it"])
-    status: Status | None = Field(default=None, description="Status of the answer to wait.", examples=[429])
+    style: Style | None = Field(
+        default=None, description="Vendor whose waiting room is imitated.", examples=["queue-it"]
+    )
+    status: Status | None = Field(
+        default=None, description="HTTP status of the waiting page.", examples=[429]
+    )
     poll_s: PositiveDurationS | None = Field(
-        default=None, alias="poll", description="How often who waits asks again.", examples=["5s"]
+        default=None, alias="poll", description="Interval at which waiting visitors poll.", examples=["5s"]
     )
     stay_s: PositiveDurationS | None = Field(
         default=None,
         alias="stay",
-        description="Who asks for nothing so long has left.",
+        description="A visitor who sends no request for this long is removed from the queue.",
         examples=["60s"],
     )
 
