@@ -19,6 +19,7 @@ from doorbuster.records.batch import CustomerCount
 from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
 from doorbuster.report import section as report
+from doorbuster.report.script import main
 from doorbuster.report.section import Chart, Column, Metric, Role, Section, Series, Table
 from doorbuster.stats.outage import Outage, Share, find_outages
 from doorbuster.stats.proportion import clopper_pearson, in_time_blocks, timed_proportion
@@ -391,4 +392,4 @@ def _missed_table(missed: Sequence[Missed]) -> tuple[Table, ...]:
 
 
 if __name__ == "__main__":
-    report.main(analyse)
+    main(analyse)

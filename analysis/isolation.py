@@ -29,6 +29,7 @@ from doorbuster.records.batch import CustomerCount
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.outcome import Outcome, RequestOutcome
 from doorbuster.records.reader import Run
+from doorbuster.report.script import main
 from doorbuster.report.section import (
     Cell,
     Chart,
@@ -39,7 +40,6 @@ from doorbuster.report.section import (
     Series,
     Table,
     bucket_s,
-    main,
 )
 from doorbuster.scenario import DemandGroup, Scenario, group_demands, read_scenario
 from doorbuster.stats.difference import Bounded, difference, ratio
