@@ -194,7 +194,7 @@ def measure(
     started = sum(int(series.started[within].sum()) for series in arrivals)
     inside = customers_in_shop(run, first + seconds)
     grown = float(inside[-1] - inside[first - 1 if first else 0])
-    limit = next((issue.sentence for issue in validity_issues(run) if issue.kind == "slow"), "")
+    limit = next((issue.sentence for issue in validity_issues(run) if issue.kind == "overloaded"), "")
     return MeasuredStep(
         proposal=proposal,
         seconds=seconds,

@@ -16,18 +16,15 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from doorbuster.capacity.indicator import Count, Indicator, Latencies, Ratio
-from doorbuster.gate.accumulate import AUDITED, KINDS, RunMetrics, Selector, customer_rate
+from doorbuster.gate.accumulate import Selector
+from doorbuster.gate.run_metrics import RunMetrics
 from doorbuster.gate.threshold_result import CounterTotal
 from doorbuster.records.histogram import middle_us
-from doorbuster.records.outcome import Outcome, RequestOutcome
 from doorbuster.records.reader import Run
 from doorbuster.scenario.thresholds.language import Threshold
 from doorbuster.scenario.thresholds.metrics import METRICS
 
 _MAX_RATIO = 1 - 1e-9
-_COUNT_FAILURES = frozenset(
-    ("http_req_failed", "can_browse", "can_order", Outcome.SERVED, Outcome.TURNED_AWAY)
-)
 
 
 def binding_thresholds(thresholds: Iterable[Threshold]) -> tuple[Threshold, ...]:
@@ -41,51 +38,42 @@ def indicators(
     run: Run, thresholds: Sequence[Threshold], *, first: int, seconds: int
 ) -> tuple[Indicator, ...]:
     """One indicator for each of `binding_thresholds`, over `seconds` from second `first` on."""
-    measured = RunMetrics(run)
-    failures_late = not any(threshold.metric in _COUNT_FAILURES for threshold in thresholds)
-    return tuple(_indicator(measured, one, first, seconds, failures_late=failures_late) for one in thresholds)
+    metrics = RunMetrics(run)
+    failures_late = not any(METRICS[threshold.metric].covers_refusals for threshold in thresholds)
+    return tuple(_indicator(metrics, one, first, seconds, failures_late=failures_late) for one in thresholds)
 
 
 def _binds(threshold: Threshold) -> bool:
     metric = METRICS.get(threshold.metric)
     upper = threshold.operator in ("<", "<=")
-    if metric is None or threshold.metric in ("lateness", Outcome.DROPPED):
-        return False
-    if any(tag.name == "phase" for tag in threshold.tags):
+    if metric is None or metric.of_generator or any(tag.name == "phase" for tag in threshold.tags):
         return False
     if metric.kind == "trend":
         return upper and threshold.aggregation in ("p", "med", "avg", "max")
     if metric.kind == "rate":
-        good = threshold.metric in ("can_browse", "can_order", Outcome.SERVED)
-        return threshold.operator in (">", ">=") if good else upper
-    return threshold.metric in (*AUDITED, "orders_refused") and threshold.operator in ("<", "<=", "==")
+        return threshold.operator in (">", ">=") if metric.better == "higher" else upper
+    return metric.better == "lower" and threshold.operator in ("<", "<=", "==")
 
 
 def _indicator(
-    measured: RunMetrics, threshold: Threshold, first: int, seconds: int, *, failures_late: bool
+    metrics: RunMetrics, threshold: Threshold, first: int, seconds: int, *, failures_late: bool
 ) -> Indicator:
     kind = METRICS[threshold.metric].kind
     if kind == "trend":
-        return _of_times(measured.run, threshold, first, seconds, failures_late=failures_late)
+        return _of_times(metrics, threshold, first, seconds, failures_late=failures_late)
     if kind == "counter":
-        tally = measured.tally(threshold)
-        count = float(tally.count) if isinstance(tally, CounterTotal) else 0.0
+        data = metrics.data(threshold)
+        count = float(data.count) if isinstance(data, CounterTotal) else 0.0
         return Count(str(threshold), threshold.bound, count)
-    return _of_rate(measured, threshold, first, seconds)
+    return _of_rate(metrics, threshold, first, seconds)
 
 
-def _of_times(run: Run, threshold: Threshold, first: int, seconds: int, *, failures_late: bool) -> Indicator:
-    select = Selector.of(threshold)
-    taken, late = set(select.timed_outcomes), {str(RequestOutcome.ABANDONED)}
-    if failures_late and RequestOutcome.OK in taken:
-        late = {str(RequestOutcome.ABANDONED), str(RequestOutcome.FAILED)}
-        taken |= late
-    found = run.histograms_by(
-        lambda series: series.outcome if series.outcome in taken and select.matches_series(series) else None,
-        KINDS[threshold.metric],
-        1,
-        seconds=(first, first + seconds),
-    )
+def _of_times(
+    metrics: RunMetrics, threshold: Threshold, first: int, seconds: int, *, failures_late: bool
+) -> Indicator:
+    with_failures = failures_late and "ok" in Selector.of(threshold).timed_outcomes
+    late = {"abandoned", "failed"} if with_failures else {"abandoned"}
+    found = metrics.times_by_second(threshold, first=first, seconds=seconds, with_failures=with_failures)
     abandoned, times = np.zeros(seconds), []
     for (outcome, second), histogram in found.items():
         if outcome in late:
@@ -110,24 +98,12 @@ def _of_times(run: Run, threshold: Threshold, first: int, seconds: int, *, failu
     return Latencies(name, threshold.bound, min(share, _MAX_RATIO), at, value, count, abandoned)
 
 
-def _of_rate(measured: RunMetrics, threshold: Threshold, first: int, seconds: int) -> Indicator:
-    select, k, n = Selector.of(threshold), np.zeros(seconds), np.zeros(seconds)
-    if threshold.metric == "http_req_failed":
-        counts = measured.run.request_counts(
-            lambda series: series.outcome if select.matches_series(series) else None
-        )
-        for outcome, per_second in counts.items():
-            part = np.zeros(seconds)
-            counted = per_second[first : first + seconds]
-            part[: counted.size] = counted
-            n += part
-            k += part if outcome != RequestOutcome.OK else 0
-    else:
-        for row in measured.customers:
-            if first <= row.second < first + seconds and select.matches_customer(row):
-                tally = customer_rate(threshold.metric, [row])
-                k[row.second - first] += tally.k
-                n[row.second - first] += tally.n
+def _of_rate(metrics: RunMetrics, threshold: Threshold, first: int, seconds: int) -> Indicator:
+    k, n = np.zeros(seconds), np.zeros(seconds)
+    for second, happened, counted in metrics.rates_by_second(threshold):
+        if first <= second < first + seconds:
+            k[second - first] += happened
+            n[second - first] += counted
     good = threshold.operator in (">", ">=")
     bad, limit = (n - k, 1 - threshold.bound) if good else (k, threshold.bound)
     if limit <= 0:

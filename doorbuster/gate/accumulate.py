@@ -1,55 +1,38 @@
-"""What a run recorded, counted for one threshold at a time.
+"""How one metric is counted, whoever delivers the rows: a run file, live reports or a load step.
 
 Rules:
-- `http_req_duration`, `http_req_waiting` and `service_time` cover answered and abandoned requests; failed
-  ones are `http_req_failed`'s to judge, so that quick error pages cannot make a shop look fast.
-- A customer we dropped was never in the shop: it counts for `dropped` and `customers` only.
-- A `phase` is that of the recorded scenario's curve; a second belongs to it by its middle.
-- Metrics of the audit need the shop's books; without them there is nothing to judge.
+- Times cover answered and abandoned requests; failed ones count for `http_req_failed`, so that quick error
+  pages cannot make a shop look fast.
+- A dropped customer was never in the shop and counts for `dropped` and `customers` only.
+- Times and rates keep the time at which they were due, because neighbours in time are correlated.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from doorbuster.gate.threshold_result import (
-    CounterTotal,
-    HasMetrics,
-    MetricData,
-    NamedMetric,
-    NoData,
-    RateCounts,
-    SectionValue,
-    TrendCounts,
-)  # fmt: skip
-from doorbuster.records.batch import CustomerCount, OrderAttempt, RequestSecond, SeriesKey
+from doorbuster.gate.threshold_result import CounterTotal, MetricData, RateCounts, TrendCounts
+from doorbuster.records.batch import Batch, CustomerCount, OrderAttempt, RequestSecond, SeriesKey
 from doorbuster.records.histogram import Histogram
-from doorbuster.records.ledger import Audit, Ledger, audit
-from doorbuster.records.outcome import Outcome, RequestOutcome
-from doorbuster.records.reader import Kind, Run
 from doorbuster.scenario.demand.phases import Phase, Seconds, phase_seconds
-from doorbuster.scenario.recorded import recorded_phases
-from doorbuster.scenario.thresholds.language import METRICS, Threshold
+from doorbuster.scenario.thresholds.language import Threshold
+from doorbuster.scenario.thresholds.metrics import (
+    Customers,
+    Metric,
+    Orders,
+    Requests,
+    RequestTimes,
+    StartDelays,
+)
 from doorbuster.stats.latency_quantiles import MAX_TIME_BLOCKS, TimeBlock
 from doorbuster.stats.proportion import in_time_blocks
 
-KINDS: dict[str, Kind] = {
-    "http_req_duration": "response",
-    "http_req_waiting": "first_byte",
-    "service_time": "service",
-}
-Counts = NDArray[np.int64]
-_EXPECTED = {  # k6's tag expected_response
-    "true": (RequestOutcome.OK,),
-    "false": (RequestOutcome.FAILED, RequestOutcome.ABANDONED),
-}
-AUDITED = ("orders_lost", "orders_duplicated", "orders_unacknowledged", "oversold_units")
+ANSWERED, ABANDONED = "answered", "abandoned"
+MAX_LIVE_BLOCKS = 4 * MAX_TIME_BLOCKS
+_EMPTY = Histogram.empty()
 
 
 @dataclass(frozen=True)
@@ -67,8 +50,13 @@ class Selector:
 
     @property
     def phase_is_missing(self) -> bool:
-        """Whether it asks for a phase that nobody can tell from this run."""
+        """Whether it selects a phase that the run does not have."""
         return "phase" in self.tags and self.seconds is None
+
+    @property
+    def channel(self) -> str | None:
+        """The selected channel, if one is."""
+        return self.tags.get("channel")
 
     def matches_second(self, second: int) -> bool:
         """Whether what was due in this second is selected."""
@@ -76,18 +64,11 @@ class Selector:
 
     def matches_series(self, series: SeriesKey) -> bool:
         """Whether a request series is selected, `expected_response` aside."""
-        return all(
-            self.tags.get(name, value) == value
-            for name, value in (
-                ("channel", series.channel),
-                ("journey", series.journey),
-                ("step", series.step),
-            )
+        return (
+            self.tags.get("channel", series.channel) == series.channel
+            and self.tags.get("journey", series.journey) == series.journey
+            and self.tags.get("step", series.step) == series.step
         )
-
-    def matches_request(self, row: RequestSecond) -> bool:
-        """Whether the requests of one series in one second are selected, `expected_response` aside."""
-        return self.matches_second(row.second) and self.matches_series(row.series)
 
     def matches_customer(self, row: CustomerCount) -> bool:
         """Whether a group of customers is selected."""
@@ -98,235 +79,210 @@ class Selector:
         )
 
     @property
-    def channel(self) -> str | None:
-        """The selected channel, if one is."""
-        return self.tags.get("channel")
-
-    @property
     def timed_outcomes(self) -> tuple[str, ...]:
-        """Request outcomes whose times belong to a trend: k6's expected_response means ok."""
-        return _EXPECTED.get(
-            self.tags.get("expected_response", ""), (RequestOutcome.OK, RequestOutcome.ABANDONED)
-        )
+        """Request outcomes whose times belong to a trend."""
+        return self._outcomes(("ok", "abandoned"))
 
-    @property
-    def counted_outcomes(self) -> tuple[str, ...]:
-        """Request outcomes that are counted."""
-        return _EXPECTED.get(self.tags.get("expected_response", ""), tuple(RequestOutcome))
+    def time_group(self, series: SeriesKey) -> str | None:
+        """Where the times of a series belong: answered, abandoned or nowhere."""
+        if series.outcome not in self.timed_outcomes or not self.matches_series(series):
+            return None
+        return ABANDONED if series.outcome == "abandoned" else ANSWERED
+
+    def counted_outcome(self, series: SeriesKey) -> str | None:
+        """The outcome of a series whose requests count, else None."""
+        counted = series.outcome in self._outcomes(("ok", "failed", "abandoned"))
+        return series.outcome if counted and self.matches_series(series) else None
+
+    def _outcomes(self, default: tuple[str, ...]) -> tuple[str, ...]:
+        """k6's expected_response: true means ok."""
+        expected = self.tags.get("expected_response", "")
+        return {"true": ("ok",), "false": ("failed", "abandoned")}.get(expected, default)
 
 
-@dataclass
-class RunMetrics:
-    """A run and its sections, read once however many thresholds ask."""
+class MetricAccumulator:
+    """Counts one metric for one selector.
 
-    run: Run
-    sections: tuple[HasMetrics, ...] = field(default=())
+    The `add_*` methods ignore rows of which the metric counts nothing, so that every source may offer all.
+    """
 
-    @cached_property
-    def customers(self) -> tuple[CustomerCount, ...]:
-        return self.run.customers()
+    def __init__(self, metric: Metric, selector: Selector, *, block_s: int = 1) -> None:
+        self.metric = metric
+        self.selector = selector
+        self._counting = metric.counting
+        self._block_s = block_s
+        self._blocks: dict[tuple[str, int], Histogram] = {}
+        self._totals = {ANSWERED: _EMPTY, ABANDONED: _EMPTY}
+        self._by_second: dict[int, tuple[int, int]] = {}
+        self._wanted = 0
+        self._tried: set[str] = set()
+        self._matching: set[str] = set()
 
-    @cached_property
-    def orders(self) -> tuple[OrderAttempt, ...]:
-        return self.run.orders()
+    def add_batch(self, batch: Batch) -> None:
+        """Add one report of a worker."""
+        match self._counting:
+            case RequestTimes():
+                self._add_batch_times(batch.requests, self._counting)
+            case StartDelays():
+                self.add_times({(ANSWERED, 0): Histogram.from_blobs(s.lateness for s in batch.health)})
+            case Requests():
+                for row in batch.requests:
+                    outcome = self.selector.counted_outcome(row.series)
+                    if outcome is not None:
+                        self.add_requests(outcome, [(row.second, row.n)])
+            case Customers():
+                self.add_customers(batch.customers)
+            case Orders():
+                self.add_customers(batch.customers)
+                self.add_orders(batch.orders)
+            case _:
+                raise AssertionError(f"{self.metric.name} is known at the end of a run only")
 
-    @cached_property
-    def phases(self) -> tuple[Phase, ...]:
-        return recorded_phases(self.run.meta.scenario_text)
+    def add_times(self, found: Mapping[tuple[str, int], Histogram]) -> None:
+        """Add times by (answered or abandoned, block)."""
+        for group in (ANSWERED, ABANDONED):
+            parts = [histogram for (name, _), histogram in found.items() if name == group]
+            if parts:
+                self._totals[group] = self._totals[group].merge(*parts)
+        for key, histogram in found.items():
+            self._blocks[key] = self._blocks[key].merge(histogram) if key in self._blocks else histogram
+        while len({block for _, block in self._blocks}) > MAX_LIVE_BLOCKS:
+            self._double_the_blocks()
 
-    @cached_property
-    def ledger(self) -> Ledger | None:
-        return self.run.ledger()
+    def add_requests(self, outcome: str, counts: Iterable[tuple[int, int]]) -> None:
+        """Add requests with this outcome, as (second, n)."""
+        failed = outcome != "ok"
+        for second, n in counts:
+            if self.selector.matches_second(second):
+                self._add(second, n if failed else 0, n)
 
-    def tally(self, threshold: Threshold) -> MetricData:
-        """What was counted for this threshold."""
-        metric = METRICS.get(threshold.metric)
-        if metric is None:
-            return _from_sections(threshold, self.sections)
-        select = Selector.of(threshold, self.phases)
-        if select.phase_is_missing:
-            return NoData(f"the recorded scenario has no phase {select.tags['phase']}")
-        if threshold.metric == "lateness":
-            return TrendCounts(self.run.lateness(), Histogram.empty())
-        if metric.kind == "trend":
-            return self._trend(KINDS[threshold.metric], select)
-        if threshold.metric in ("http_req_failed", "http_reqs"):
-            return self._requests(threshold.metric, select)
-        if metric.kind == "rate":
-            rows = [row for row in self.customers if select.matches_customer(row)]
-            return replace(
-                customer_rate(threshold.metric, rows),
-                by_time=in_time_blocks(_by_second(threshold.metric, rows)),
+    def add_customers(self, rows: Iterable[CustomerCount]) -> None:
+        """Add customers by how they left."""
+        selector, counting = self.selector, self._counting
+        if isinstance(counting, Orders):
+            channel = selector.channel
+            self._wanted += sum(
+                row.n for row in rows if row.order is not None and channel in (None, row.channel)
             )
-        if threshold.metric == "customers":
-            count = sum(row.n for row in self.customers if select.matches_customer(row))
-            return CounterTotal(count, count, self._length_s(select))
-        return self._orders(threshold.metric, select.channel)
+            return
+        assert isinstance(counting, Customers)
+        for row in rows:
+            if selector.matches_customer(row):
+                happened = _happened(counting, row)
+                if happened is not None:
+                    self._add(row.second, row.n if happened else 0, row.n)
 
-    def _trend(self, kind: Kind, select: Selector) -> MetricData:
-        outcomes = select.timed_outcomes
-        first, end = select.seconds or (0, self.run.recorded_s)
-        width_s = max(1, math.ceil((end - first) / MAX_TIME_BLOCKS))
-        found = self.run.histograms_by(
-            lambda series: (
-                ("abandoned" if series.outcome == RequestOutcome.ABANDONED else "answered")
-                if series.outcome in outcomes and select.matches_series(series)
-                else None
-            ),
-            kind,
-            width_s,
-            seconds=select.seconds,
+    def add_orders(self, attempts: Iterable[OrderAttempt]) -> None:
+        """Add orders; an order tried several times counts once."""
+        assert isinstance(self._counting, Orders)
+        for attempt in attempts:
+            if self.selector.channel in (None, attempt.channel):
+                self._tried.add(attempt.idempotency_key)
+                if attempt.answer == self._counting.answer:
+                    self._matching.add(attempt.idempotency_key)
+
+    def by_second(self) -> Iterable[tuple[int, int, int]]:
+        """(second, happened, counted) of a rate, in no order."""
+        return ((second, k, n) for second, (k, n) in self._by_second.items())
+
+    def data(self, *, recorded_s: int, length_s: int, over_s: float) -> MetricData:
+        """What was counted.
+
+        Args:
+            recorded_s: seconds with anything recorded; length_s: seconds of the plan, added as seconds
+                without requests to a rate of requests; 0 when they were added before.
+            over_s: what a rate per second is taken over.
+        """
+        match self._counting:
+            case RequestTimes():
+                return TrendCounts(
+                    self._totals[ANSWERED], self._totals[ABANDONED], self._time_blocks(recorded_s)
+                )
+            case StartDelays():
+                return TrendCounts(self._totals[ANSWERED], self._totals[ABANDONED])
+            case Orders(population=population):
+                tried = len(self._tried)
+                n = max(self._wanted, tried) if population == "wanted" else tried
+                return CounterTotal(len(self._matching), n, over_s)
+        if self.metric.kind == "counter":
+            n = self.total().n
+            return CounterTotal(n, n, over_s)
+        if isinstance(self._counting, Requests):
+            # Seconds without a request are blocks too: the plan goes on while a shop does not answer.
+            first, end = self.selector.seconds or (0, length_s)
+            for second in range(first, min(end, length_s)):
+                self._by_second.setdefault(second, (0, 0))
+        return self.rate()
+
+    def rate(self) -> RateCounts:
+        """A rate with its blocks of time."""
+        total = self.total()
+        return RateCounts(total.k, total.n, in_time_blocks(self.by_second()))
+
+    def total(self) -> RateCounts:
+        """How often it happened, out of how many, without the time."""
+        return RateCounts(
+            sum(k for k, _ in self._by_second.values()), sum(n for _, n in self._by_second.values())
         )
-        if not any(histogram.n for histogram in found.values()):
-            return NoData(self._nothing_matched(select))
-        nothing = Histogram.empty()
-        time_blocks = tuple(
-            TimeBlock(found.get(("answered", at), nothing), found.get(("abandoned", at), nothing))
-            for at in range(first // width_s, math.ceil(end / width_s))
-        )
-        answered, given_up = (
-            nothing.merge(*(histogram for (name, _), histogram in found.items() if name == wanted))
-            for wanted in ("answered", "abandoned")
-        )
-        return TrendCounts(answered, given_up, time_blocks)
 
-    def _requests(self, metric: str, select: Selector) -> MetricData:
-        outcomes = select.counted_outcomes
-        counts = self.run.request_counts(
-            lambda series: (
-                series.outcome if series.outcome in outcomes and select.matches_series(series) else None
-            )
-        )
-        within = slice(*select.seconds) if select.seconds else slice(None)
-        per_second = {outcome: found[within] for outcome, found in counts.items()}
-        length = max((found.size for found in per_second.values()), default=0)
-        all_of_them: Counts = sum(per_second.values(), start=np.zeros(length, np.int64))
-        total = int(all_of_them.sum())
-        if not total:
-            return NoData(self._nothing_matched(select))
-        if metric == "http_reqs":
-            return CounterTotal(total, total, self._length_s(select))
-        bad = all_of_them - per_second.get(RequestOutcome.OK, np.zeros(length, np.int64))
-        by_second = zip(range(length), bad.tolist(), all_of_them.tolist(), strict=True)
-        return RateCounts(int(bad.sum()), total, in_time_blocks(by_second))
+    def total_times(self) -> TrendCounts:
+        """All times, without blocks: their interval takes requests as independent."""
+        return TrendCounts(self._totals[ANSWERED], self._totals[ABANDONED])
 
-    def _nothing_matched(self, select: Selector) -> str:
-        chosen = ", ".join(f"{name}:{value}" for name, value in select.tags.items())
-        steps = sorted({series.step for series in self.run.series if series.step})
-        seen = f"; steps with requests: {', '.join(steps)}" if steps else "; the run has no requests at all"
-        return f"no request matched {{{chosen}}}{seen}" if chosen else "the run has no such requests"
+    def _add(self, second: int, k: int, n: int) -> None:
+        before_k, before_n = self._by_second.get(second, (0, 0))
+        self._by_second[second] = (before_k + k, before_n + n)
 
-    def _orders(self, metric: str, channel: str | None) -> MetricData:
-        tried = [attempt for attempt in self.orders if channel in (None, attempt.channel)]
-        keys = {attempt.idempotency_key for attempt in tried}
-        if metric == "orders_acknowledged":
-            wanted = sum(
-                row.n for row in self.customers if row.order is not None and channel in (None, row.channel)
-            )
-            got = {attempt.idempotency_key for attempt in tried if attempt.answer == "acknowledged"}
-            return CounterTotal(len(got), max(wanted, len(keys)), self._length_s())
-        if metric == "orders_refused":
-            refused = {attempt.idempotency_key for attempt in tried if attempt.answer == "refused"}
-            return CounterTotal(len(refused), len(keys), self._length_s())
-        return self._audited(metric, channel)
+    def _add_batch_times(self, rows: Iterable[RequestSecond], counting: RequestTimes) -> None:
+        blobs: dict[tuple[str, int], list[bytes]] = defaultdict(list)
+        for row in rows:
+            group = self.selector.time_group(row.series)
+            if group is not None and self.selector.matches_second(row.second):
+                times = {"response": row.response, "service": row.service, "first_byte": row.first_byte}
+                blobs[group, row.second // self._block_s].append(times[counting.time])
+        if blobs:
+            self.add_times({key: Histogram.from_blobs(found) for key, found in blobs.items()})
 
-    def _audited(self, metric: str, channel: str | None) -> MetricData:
-        if self.ledger is None:
-            return NoData("the shop's books were not read, so nobody knows what became of the orders")
-        found = self._audit(self.ledger, channel)
-        basis = found.acknowledged if metric == "orders_lost" else found.booked
-        if metric == "oversold_units":
-            if found.unstocked and not found.oversold:
-                return NoData(f"the shop did not tell the stock of {found.unstocked} articles that were sold")
-            basis = len(self.ledger.orders)
-        return CounterTotal(_audited_count(metric, found), basis, self._length_s())
+    def _double_the_blocks(self) -> None:
+        self._block_s *= 2
+        wider: dict[tuple[str, int], Histogram] = {}
+        for (group, block), histogram in self._blocks.items():
+            key = (group, block // 2)
+            wider[key] = wider[key].merge(histogram) if key in wider else histogram
+        self._blocks = wider
 
-    def _audit(self, ledger: Ledger, channel: str | None) -> Audit:
-        orders = self.orders
-        if channel is not None:
-            keys = {attempt.idempotency_key for attempt in orders if attempt.channel == channel}
-            known = {attempt.idempotency_key for attempt in orders}
-            orders = tuple(attempt for attempt in orders if attempt.channel == channel)
-            ledger = Ledger(
-                tuple(
-                    order
-                    for order in ledger.orders
-                    if order.idempotency_key in keys
-                    or (order.channel == channel and order.idempotency_key not in known)
-                ),
-                ledger.stock,
-                ledger.read_at_s,
-            )
-        return audit(orders, ledger, run_id=self.run.meta.run_id)
+    def _time_blocks(self, recorded_s: int) -> tuple[TimeBlock, ...]:
+        """At most about MAX_TIME_BLOCKS blocks of equal length, a multiple of the length they are kept in."""
+        first, end = self.selector.seconds or (0, recorded_s)
+        width_s = block_length_s(self.selector, recorded_s)
+        factor = max(1, math.ceil(width_s / self._block_s))
+        parts: dict[tuple[str, int], list[Histogram]] = defaultdict(list)
+        for (group, block), histogram in self._blocks.items():
+            parts[group, block // factor].append(histogram)
+        width_s = factor * self._block_s
 
-    def _length_s(self, select: Selector | None = None) -> float:
-        """Over what a rate per second is taken: the planned run or phase, or what was recorded of it."""
-        meta = self.run.meta
-        length_s = (
-            meta.duration_s if meta.status == "finished" else float(min(self.run.recorded_s, meta.duration_s))
-        )
-        if select is None or select.seconds is None:
-            return length_s
-        return max(0.0, min(length_s, select.seconds.end) - select.seconds.first)
+        def joined(group: str, block: int) -> Histogram:
+            found = parts.get((group, block), [])
+            return found[0] if len(found) == 1 else _EMPTY.merge(*found)
+
+        blocks = range(first // width_s, math.ceil(end / width_s))
+        return tuple(TimeBlock(joined(ANSWERED, at), joined(ABANDONED, at)) for at in blocks)
 
 
-def customer_rate(metric: str, rows: Iterable[CustomerCount]) -> RateCounts:
-    """How many of the customers a rate is about it happened to."""
-    k = n = 0
-    for row in rows:
-        if metric == "can_browse":
-            counts, happened = row.browse is not None, row.browse == 1
-        elif metric == "can_order":
-            counts, happened = row.order is not None, row.order == 1
-        elif metric == Outcome.DROPPED:
-            counts, happened = True, row.outcome == Outcome.DROPPED
-        else:
-            counts, happened = row.outcome != Outcome.DROPPED, row.outcome == metric
-        if counts:
-            n += row.n
-            k += row.n if happened else 0
-    return RateCounts(k, n)
+def block_length_s(selector: Selector, recorded_s: int) -> int:
+    """The length of a block of time in a run of which this much was recorded."""
+    first, end = selector.seconds or (0, recorded_s)
+    return max(1, math.ceil((end - first) / MAX_TIME_BLOCKS))
 
 
-def _by_second(metric: str, rows: Iterable[CustomerCount]) -> Iterable[tuple[int, int, int]]:
-    for row in rows:
-        tally = customer_rate(metric, [row])
-        if tally.n:
-            yield row.second, tally.k, tally.n
-
-
-def _audited_count(metric: str, found: Audit) -> int:
-    return {
-        "orders_lost": found.lost,
-        "orders_duplicated": found.duplicated,
-        "orders_unacknowledged": found.unacknowledged,
-        "oversold_units": found.oversold_units,
-    }[metric]
-
-
-def _from_sections(threshold: Threshold, sections: Iterable[HasMetrics]) -> MetricData:
-    """A metric as "section.name", or by its name alone."""
-    name = threshold.metric
-    for section in sections:
-        for key, metric in section.metrics.items():
-            if name in (key, f"{section.name}.{key}"):
-                if metric.value is None:
-                    return NoData(f"section {section.name} could not work out {key}")
-                return _in_unit(threshold, metric)
-    return NoData(f"no section of the report has a metric {name}")
-
-
-def _in_unit(threshold: Threshold, metric: NamedMetric) -> MetricData:
-    """The value of a section in the unit in which the bound was written."""
-    factor = 1.0
-    if threshold.unit == "ms":
-        if metric.unit not in ("ms", "s", "clock"):
-            return NoData(f"{threshold.metric} is no time, but it is compared with one")
-        factor = 1.0 if metric.unit == "ms" else 1e3
-    elif threshold.unit == "ratio" and metric.unit not in ("ratio", ""):
-        return NoData(f"{threshold.metric} is no share, but it is compared with one")
-    value, low, high = (
-        None if number is None else number * factor for number in (metric.value, metric.low, metric.high)
-    )
-    assert value is not None
-    return SectionValue(value, low, high, metric.n, metric.at_least, metric.unit)
+def _happened(counting: Customers, row: CustomerCount) -> bool | None:
+    """Whether it happened to these customers; None when they are not in the population."""
+    match counting.population:
+        case "browse":
+            return None if row.browse is None else row.browse == 1
+        case "order":
+            return None if row.order is None else row.order == 1
+        case "started":
+            return None if row.outcome == "dropped" else row.outcome == counting.outcome
+        case "planned":
+            return row.outcome == counting.outcome

@@ -22,12 +22,12 @@ from doorbuster.gate.threshold_result import (
     SectionValue,
     TrendCounts,
 )
-from doorbuster.gate.wording import COUNTED_OF, COUNTS, RATES, TRENDS
 from doorbuster.records.histogram import bin_index
 from doorbuster.scenario.thresholds.language import Threshold
+from doorbuster.scenario.thresholds.metrics import METRICS
 from doorbuster.stats.censored import CensoredEstimate, censored_mean, censored_quantile, survival_curve
 from doorbuster.stats.latency_quantiles import latency_quantiles
-from doorbuster.stats.proportion import clopper_pearson, timed_proportion
+from doorbuster.stats.proportion import ProportionEstimate, clopper_pearson, timed_proportion
 from doorbuster.stats.quantile import minimum_n, quantile_estimate
 from doorbuster.units import format_count, format_duration, format_ratio
 
@@ -49,19 +49,26 @@ class MetricEstimate:
     exact: bool = False
 
 
-def estimate(threshold: Threshold, tally: MetricData) -> MetricEstimate | NoData:
-    """What the tally says about the quantity that the threshold speaks of."""
-    match tally:
+def estimate(threshold: Threshold, counts: MetricData) -> MetricEstimate | NoData:
+    """What the counts says about the quantity that the threshold speaks of."""
+    match counts:
         case NoData():
-            return tally
+            return counts
         case TrendCounts():
-            return _of_trend(threshold, tally)
+            return _of_trend(threshold, counts)
         case RateCounts():
-            return _of_rate(threshold, tally)
+            return _of_rate(threshold, counts)
         case CounterTotal():
-            return _of_count(threshold, tally)
+            return _of_count(threshold, counts)
         case SectionValue():
-            return _of_value(threshold, tally)
+            return _of_value(threshold, counts)
+
+
+def rate_interval(counts: RateCounts) -> ProportionEstimate:
+    """The share and its interval, the only one of a rate: thresholds and headlines both state it."""
+    if counts.by_time:
+        return timed_proportion(*zip(*counts.by_time, strict=True))
+    return clopper_pearson(counts.k, counts.n)
 
 
 def round_to_bucket(threshold: Threshold, value: float) -> float:
@@ -75,25 +82,25 @@ def round_to_bucket(threshold: Threshold, value: float) -> float:
     return value
 
 
-def _of_trend(threshold: Threshold, tally: TrendCounts) -> MetricEstimate | NoData:
-    if tally.answered.n + tally.given_up.n == 0:
+def _of_trend(threshold: Threshold, counts: TrendCounts) -> MetricEstimate | NoData:
+    if counts.answered.n + counts.abandoned.n == 0:
         return NoData("no request was counted for it")
     match threshold.aggregation:
         case "avg":
-            found = _mean(tally)
+            found = _mean(counts)
         case "min":
-            found = _edge(tally, 0.0)
+            found = _edge(counts, 0.0)
         case "max":
-            found = _edge(tally, 1.0)
+            found = _edge(counts, 1.0)
         case _:
-            found = _quantile(tally, (threshold.percentile or 0.0) / 100.0)
-    words = TRENDS[threshold.metric]
+            found = _quantile(counts, (threshold.percentile or 0.0) / 100.0)
+    words = METRICS[threshold.metric].wording
     value = format_duration(found.observed / 1e3)
     phrase = {
-        "avg": f"the average {words.name} was {value}",
-        "min": f"the shortest {words.name} was {value}",
-        "max": f"the longest {words.name} was {value}",
-    }.get(threshold.aggregation) or f"{threshold.percentile:g} of 100 {words.came} within {value}"
+        "avg": f"the average {words.noun} was {value}",
+        "min": f"the shortest {words.noun} was {value}",
+        "max": f"the longest {words.noun} was {value}",
+    }.get(threshold.aggregation) or f"{threshold.percentile:g} of 100 {words.events} within {value}"
     if found.at_least:
         phrase = phrase.replace(f"within {value}", f"only after {value} or later").replace(
             f"was {value}", f"was {value} or more"
@@ -102,43 +109,43 @@ def _of_trend(threshold: Threshold, tally: TrendCounts) -> MetricEstimate | NoDa
     requests = "1 request" if found.n == 1 else f"{format_count(found.n)} requests"
     basis = f"{requests}, 95 % interval {interval}" if interval else requests
     gave_up = ""
-    if tally.given_up.n:
-        gave_up = f"; {format_count(tally.given_up.n)} of them were given up before the answer"
+    if counts.abandoned.n:
+        gave_up = f"; {format_count(counts.abandoned.n)} of them were given up before the answer"
     return replace(found, phrase=f"{phrase} ({basis}{gave_up})")
 
 
-def _quantile(tally: TrendCounts, p: float) -> MetricEstimate:
+def _quantile(counts: TrendCounts, p: float) -> MetricEstimate:
     if p in (0.0, 1.0):
-        return _edge(tally, p)
-    n = tally.answered.n + tally.given_up.n
+        return _edge(counts, p)
+    n = counts.answered.n + counts.abandoned.n
     needs = minimum_n(p)
     too_few = "" if n >= needs else f"this percentile needs {format_count(needs)} requests, there were {n}"
-    if tally.time_blocks and not too_few:
-        (timed,) = latency_quantiles(tally.time_blocks, [p])
+    if counts.time_blocks and not too_few:
+        (timed,) = latency_quantiles(counts.time_blocks, [p])
         if timed.value_us is not None and timed.effective_n > 0:
             ends = _ms(timed.low_us), _ms(timed.high_us)
             return MetricEstimate(timed.value_us / 1e3, *ends, n, timed.at_least, "")
-    if tally.given_up.n:
-        return _from_us(censored_quantile(survival_curve(tally.answered, tally.given_up), p), too_few)
-    found = quantile_estimate(tally.answered, p)
+    if counts.abandoned.n:
+        return _from_us(censored_quantile(survival_curve(counts.answered, counts.abandoned), p), too_few)
+    found = quantile_estimate(counts.answered, p)
     assert found.value_us is not None
     return MetricEstimate(found.value_us / 1e3, _ms(found.low_us), _ms(found.high_us), n, False, "", too_few)
 
 
-def _mean(tally: TrendCounts) -> MetricEstimate:
-    found = _from_us(censored_mean(survival_curve(tally.answered, tally.given_up)), "")
+def _mean(counts: TrendCounts) -> MetricEstimate:
+    found = _from_us(censored_mean(survival_curve(counts.answered, counts.abandoned)), "")
     if found.n >= _MEAN_NEEDS:
         return found
     too_few = f"an average needs {_MEAN_NEEDS} requests, there were {found.n}"
     return replace(found, low=None, high=None, too_few=too_few)
 
 
-def _edge(tally: TrendCounts, p: float) -> MetricEstimate:
+def _edge(counts: TrendCounts, p: float) -> MetricEstimate:
     """Shortest or longest: a fact about this run, which has no interval."""
-    found = _from_us(censored_quantile(survival_curve(tally.answered, tally.given_up), p), "")
+    found = _from_us(censored_quantile(survival_curve(counts.answered, counts.abandoned), p), "")
     if p == 0.0:
-        both = tally.answered.merge(tally.given_up)
-        shortest, answered = both.min_us or 0, tally.answered.min_us
+        both = counts.answered.merge(counts.abandoned)
+        shortest, answered = both.min_us or 0, counts.answered.min_us
         at_least = answered is None or shortest < answered
         found = replace(found, observed=shortest / 1e3, at_least=at_least)
     return replace(found, low=None, high=None, exact=True)
@@ -155,25 +162,23 @@ def _ms(value_us: float | None) -> float | None:
     return None if value_us is None else value_us / 1e3
 
 
-def _of_rate(threshold: Threshold, tally: RateCounts) -> MetricEstimate | NoData:
-    words = RATES[threshold.metric]
-    if tally.n == 0:
-        return NoData(f"there were no {words.whom}")
-    found = clopper_pearson(tally.k, tally.n)
-    if tally.by_time:
-        found = timed_proportion(*zip(*tally.by_time, strict=True))
+def _of_rate(threshold: Threshold, counts: RateCounts) -> MetricEstimate | NoData:
+    words = METRICS[threshold.metric].wording
+    if counts.n == 0:
+        return NoData(f"there were no {words.noun}")
+    found = rate_interval(counts)
     interval = f"{format_ratio(found.low)} to {format_ratio(found.high)}"
     phrase = (
-        f"{format_ratio(tally.k / tally.n)} of the {words.whom} {words.did} "
-        f"({format_count(tally.k)} of {format_count(tally.n)}, 95 % interval {interval})"
+        f"{format_ratio(counts.k / counts.n)} of the {words.noun} {words.events} "
+        f"({format_count(counts.k)} of {format_count(counts.n)}, 95 % interval {interval})"
     )
-    too_few = _too_few_for_rate(threshold, tally)
+    too_few = _too_few_for_rate(threshold, counts)
     return MetricEstimate(
-        tally.k / tally.n, found.low, found.high, tally.n, at_least=False, phrase=phrase, too_few=too_few
+        counts.k / counts.n, found.low, found.high, counts.n, at_least=False, phrase=phrase, too_few=too_few
     )
 
 
-def _too_few_for_rate(threshold: Threshold, tally: RateCounts) -> str:
+def _too_few_for_rate(threshold: Threshold, counts: RateCounts) -> str:
     """Why so few cannot carry a rate, in two cases.
 
     Below six, even a spotless record fits a shop that fails every second customer (0.5^5 > 2.5 %).
@@ -181,14 +186,14 @@ def _too_few_for_rate(threshold: Threshold, tally: RateCounts) -> str:
     because of a single customer: with 30 customers and "rate>=99%", one unlucky customer would fail the build
     and the next run without him pass it. A bound of 0 % or 100 % leaves no room on purpose.
     """
-    n = tally.n
+    n = counts.n
     if n < _RATE_NEEDS:
         return f"a rate needs at least {_RATE_NEEDS}, there were {n}"
     less = threshold.operator in ("<", "<=")
     if threshold.operator in ("==", "!=") or threshold.bound == (0.0 if less else 1.0):
         return ""
     exception = 1.0 / n if less else 1.0 - 1.0 / n
-    spoilt = tally.k > 0 if less else tally.k < n
+    spoilt = counts.k > 0 if less else counts.k < n
     if not spoilt or threshold.holds(round_to_bucket(threshold, exception)):
         return ""
     room = threshold.bound if less else 1.0 - threshold.bound
@@ -199,38 +204,37 @@ def _too_few_for_rate(threshold: Threshold, tally: RateCounts) -> str:
     )
 
 
-def _of_count(threshold: Threshold, tally: CounterTotal) -> MetricEstimate | NoData:
-    words = COUNTS[threshold.metric]
-    of = COUNTED_OF.get(threshold.metric)
-    if tally.n == 0:
-        return NoData(f"there were no {of or 'requests or customers'} it could be counted on")
-    basis = f" (of {format_count(tally.n)} {of})" if of else ""
-    phrase = f"{format_count(tally.count)} {words}{basis}"
+def _of_count(threshold: Threshold, counts: CounterTotal) -> MetricEstimate | NoData:
+    words = METRICS[threshold.metric].wording
+    if counts.n == 0:
+        return NoData(f"there were no {words.noun or 'requests or customers'} to count")
+    basis = f" (of {format_count(counts.n)} {words.noun})" if words.noun else ""
+    phrase = f"{format_count(counts.count)} {words.events}{basis}"
     if threshold.aggregation == "count":
         return MetricEstimate(
-            float(tally.count), None, None, tally.n, at_least=False, phrase=phrase, exact=True
+            float(counts.count), None, None, counts.n, at_least=False, phrase=phrase, exact=True
         )
-    if tally.over_s <= 0:
+    if counts.over_s <= 0:
         return NoData("the run lasted no time, so there is no rate")
-    rate = tally.count / tally.over_s
-    phrase = f"{phrase} in {format_duration(tally.over_s)}, {rate:.4g}/s"
-    return MetricEstimate(rate, None, None, tally.n, at_least=False, phrase=phrase, exact=True)
+    rate = counts.count / counts.over_s
+    phrase = f"{phrase} in {format_duration(counts.over_s)}, {rate:.4g}/s"
+    return MetricEstimate(rate, None, None, counts.n, at_least=False, phrase=phrase, exact=True)
 
 
-def _of_value(threshold: Threshold, tally: SectionValue) -> MetricEstimate:
+def _of_value(threshold: Threshold, counts: SectionValue) -> MetricEstimate:
     found = MetricEstimate(
-        tally.value,
-        tally.low,
-        tally.high,
-        tally.n or 0,
-        tally.at_least,
+        counts.value,
+        counts.low,
+        counts.high,
+        counts.n or 0,
+        counts.at_least,
         "",
-        exact=tally.low is None and tally.high is None,
+        exact=counts.low is None and counts.high is None,
     )
     interval = _interval(found, lambda value: _shown(threshold, value))
     basis = f" (95 % interval {interval})" if interval else ""
-    more = " or more" if tally.at_least else ""
-    return replace(found, phrase=f"{threshold.metric} was {_shown(threshold, tally.value)}{more}{basis}")
+    more = " or more" if counts.at_least else ""
+    return replace(found, phrase=f"{threshold.metric} was {_shown(threshold, counts.value)}{more}{basis}")
 
 
 def _shown(threshold: Threshold, value: float) -> str:

@@ -1,33 +1,31 @@
-"""Live abort rules: fed once a second with what the workers report, tells when the run must end.
+"""Live abort rules: receives the workers' reports once a second and says when the run must end.
 
 Rules:
 - `safety.abort` looks at the customers who left (or requests that ended) during the last `for_s` seconds, by
   the time their report arrived; it needs a full window and at least ten of them.
 - A threshold with abortOnFail looks at everything since the start, as in k6, not before delayAbortEval.
-- To end a run is final, so it takes more than to fail one: the whole 95 % interval must be on the wrong side.
-- A count that must reach a number is left to the end of the run, where it belongs.
+- Metrics are counted and evaluated as after the run, so the final result agrees with the abort.
+- An abort is final, so it needs more than a failure: the whole 95 % interval must be on the failing side.
+- A lower bound on a count can only be evaluated at the end of the run.
 - Pure: no clock of its own; the time comes with the reports.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from doorbuster.gate.accumulate import AUDITED, KINDS, Selector, customer_rate
+from doorbuster.gate.accumulate import MetricAccumulator, Selector
 from doorbuster.gate.decide import decide
-from doorbuster.gate.threshold_result import CounterTotal, MetricData, NoData, RateCounts, TrendCounts
-from doorbuster.records.batch import Batch, HealthSecond, RequestSecond
-from doorbuster.records.histogram import BINS, Histogram, unpack
-from doorbuster.records.outcome import RequestOutcome
+from doorbuster.gate.threshold_result import MetricData, NoData, RateCounts, ThresholdResult
+from doorbuster.records.batch import Batch
 from doorbuster.scenario import METRICS, AbortRule, Phase, Scenario, Threshold, find_phases
 from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.units import format_duration, format_ratio
 
-_FEWEST = 10
+_MIN_SAMPLES = 10
 
 
 class AbortWatch:
@@ -35,13 +33,16 @@ class AbortWatch:
 
     def __init__(self, scenario: Scenario) -> None:
         self._windows = [_Window(name, rule) for name, rule in scenario.safety.abort.items()]
+        known, duration_s = find_phases(scenario.demand.rate_curve), scenario.demand.duration_s
         self._thresholds = [
-            _Running(threshold, find_phases(scenario.demand.rate_curve))
+            LiveThreshold(threshold, known, planned_s=duration_s)
             for threshold in scenario.thresholds
-            if threshold.abort_on_fail and threshold.metric not in AUDITED and not _needs_the_end(threshold)
+            if threshold.abort_on_fail
+            and not METRICS[threshold.metric].audited
+            and not _needs_the_end(threshold)
         ]
         if self._thresholds:
-            # The first interval loads scipy, which takes longer than a customer should ever have to wait.
+            # Loads scipy before the run: the first import takes longer than a report may wait.
             clopper_pearson(1, 2)
 
     def feed(self, batches: Iterable[Batch], *, at_s: float) -> str | None:
@@ -52,7 +53,7 @@ class AbortWatch:
         """
         reports = tuple(batches)
         reasons = [window.feed(reports, at_s) for window in self._windows]
-        reasons += [running.feed(reports, at_s) for running in self._thresholds]
+        reasons += [threshold.feed(reports, at_s) for threshold in self._thresholds]
         return next((reason for reason in reasons if reason is not None), None)
 
 
@@ -72,14 +73,17 @@ class _Window:
 
     def feed(self, batches: tuple[Batch, ...], at_s: float) -> str | None:
         self.began_at_s = at_s if self.began_at_s is None else self.began_at_s
-        self.seconds.append((at_s, rate_of(self.name, batches, Selector({}))))
+        found = MetricAccumulator(METRICS[self.name], Selector({}))
+        for batch in batches:
+            found.add_batch(batch)
+        self.seconds.append((at_s, found.total()))
         while self.seconds[0][0] <= at_s - self.rule.for_s:
             self.seconds.popleft()
         if at_s - self.began_at_s < self.rule.for_s:
             return None
-        k = sum(tally.k for _, tally in self.seconds)
-        n = sum(tally.n for _, tally in self.seconds)
-        if n < _FEWEST or k / n < self.rule.ratio:
+        k = sum(counts.k for _, counts in self.seconds)
+        n = sum(counts.n for _, counts in self.seconds)
+        if n < _MIN_SAMPLES or k / n < self.rule.ratio:
             return None
         share, limit, span = (
             format_ratio(k / n),
@@ -90,106 +94,53 @@ class _Window:
         return f"safety.abort {self.name}: {seen}; the rule ends a run at {limit}"
 
 
-class _Running:
-    """Running totals of one threshold with abortOnFail."""
+class LiveThreshold:
+    """One threshold with abortOnFail while the run goes on."""
 
-    def __init__(self, threshold: Threshold, known: Sequence[Phase]) -> None:
+    def __init__(self, threshold: Threshold, known: Sequence[Phase], *, planned_s: float) -> None:
         self._threshold = threshold
-        self._select = Selector.of(threshold, known)
-        self._kind = METRICS[threshold.metric].kind
-        self._answered = np.zeros(BINS if self._kind == "trend" else 0, np.int64)
-        self._given_up = np.zeros(BINS if self._kind == "trend" else 0, np.int64)
-        self._k = self._n = 0
-        self._keys: set[str] = set()
+        self._metric = METRICS[threshold.metric]
+        self._counts = MetricAccumulator(self._metric, Selector.of(threshold, known))
+        self._planned_s = math.ceil(planned_s)
+        self._recorded_s = 0
 
     def feed(self, batches: tuple[Batch, ...], at_s: float) -> str | None:
         """Add reports; why the run must end, or None."""
         for batch in batches:
-            if self._kind == "trend":
-                self._add_times(batch)
-            elif self._kind == "counter":
-                self._add_counts(batch)
-        if self._kind == "rate":
-            tally = rate_of(self._threshold.metric, batches, self._select)
-            self._k, self._n = self._k + tally.k, self._n + tally.n
+            self._counts.add_batch(batch)
+            seconds = [row.second for row in batch.requests]
+            seconds += [row.second for row in batch.arrivals if row.started]
+            self._recorded_s = max(self._recorded_s, *(second + 1 for second in seconds), 0)
         if at_s < self._threshold.delay_abort_eval_s:
             return None
-        judged = decide(self._threshold, self._tally(at_s))
-        if judged.status != "fail" or not judged.certain or self._may_still_be_reached(judged.observed):
-            return None
-        return f"threshold {self._threshold}: {judged.sentence}"
+        if self._metric.kind == "trend" and not self._is_broken(decide(self._threshold, self._quick_data())):
+            return None  # the interval over blocks of time, which is wider, need not be computed
+        result = self.result(at_s)
+        return f"threshold {self._threshold}: {result.sentence}" if self._is_broken(result) else None
+
+    def result(self, at_s: float) -> ThresholdResult:
+        """The result on everything reported so far."""
+        return decide(self._threshold, self._data(at_s))
+
+    def _is_broken(self, result: ThresholdResult) -> bool:
+        return result.status == "fail" and result.certain and not self._may_still_be_reached(result.observed)
 
     def _may_still_be_reached(self, observed: float | None) -> bool:
         threshold = self._threshold
         return (
-            self._kind == "counter"
+            self._metric.kind == "counter"
             and threshold.operator in ("==", "!=")
             and (observed or 0.0) <= threshold.bound
         )
 
-    def _tally(self, at_s: float) -> MetricData:
-        if self._kind == "trend":
-            return TrendCounts(Histogram.from_counts(self._answered), Histogram.from_counts(self._given_up))
-        if self._kind == "rate":
-            return RateCounts(self._k, self._n)
-        begun_s = at_s - (self._select.seconds.first if self._select.seconds else 0.0)
-        return CounterTotal(self._k, self._n, begun_s) if begun_s > 0 else NoData("it has not begun")
+    def _quick_data(self) -> MetricData:
+        return self._counts.total_times()
 
-    def _add_times(self, batch: Batch) -> None:
-        if self._threshold.metric == "lateness":
-            for second in batch.health:
-                _count(self._answered, _lateness(second))
-            return
-        for row in batch.requests:
-            if row.series.outcome in self._select.timed_outcomes and self._select.matches_request(row):
-                totals = self._given_up if row.series.outcome == RequestOutcome.ABANDONED else self._answered
-                _count(totals, _times(row, KINDS[self._threshold.metric]))
-
-    def _add_counts(self, batch: Batch) -> None:
-        metric, channel = self._threshold.metric, self._select.channel
-        if metric == "http_reqs":
-            for row in batch.requests:
-                if row.series.outcome in self._select.counted_outcomes and self._select.matches_request(row):
-                    self._k += row.n
-        elif metric == "customers":
-            self._k += sum(row.n for row in batch.customers if self._select.matches_customer(row))
-        else:
-            answer = metric.removeprefix("orders_")
-            for attempt in batch.orders:
-                if channel in (None, attempt.channel):
-                    self._n += 1
-                    if attempt.answer == answer:
-                        self._keys.add(attempt.idempotency_key)
-            self._k = len(self._keys)
-            return
-        self._n = self._k
-
-
-def rate_of(metric: str, batches: Iterable[Batch], select: Selector) -> RateCounts:
-    """A rate over the customers or requests of some reports."""
-    reports = tuple(batches)
-    if metric != "http_req_failed":
-        rows = (row for batch in reports for row in batch.customers if select.matches_customer(row))
-        return customer_rate(metric, rows)
-    outcomes = select.counted_outcomes
-    requests = [
-        row
-        for batch in reports
-        for row in batch.requests
-        if row.series.outcome in outcomes and select.matches_request(row)
-    ]
-    total = sum(row.n for row in requests)
-    return RateCounts(total - sum(row.n for row in requests if row.series.succeeded), total)
-
-
-def _times(row: RequestSecond, kind: str) -> bytes:
-    return {"response": row.response, "service": row.service, "first_byte": row.first_byte}[kind]
-
-
-def _lateness(second: HealthSecond) -> bytes:
-    return second.lateness
-
-
-def _count(totals: np.ndarray[tuple[int], np.dtype[np.int64]], blob: bytes) -> None:
-    packed = unpack(blob)
-    np.add.at(totals, packed.bins, packed.counts)
+    def _data(self, at_s: float) -> MetricData:
+        selected = self._counts.selector.seconds
+        over_s = at_s - (selected.first if selected else 0.0)
+        if self._metric.kind == "counter" and over_s <= 0:
+            return NoData("its phase has not begun")
+        return self._counts.data(
+            recorded_s=self._recorded_s, length_s=max(self._planned_s, self._recorded_s), over_s=over_s
+        )

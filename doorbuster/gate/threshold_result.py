@@ -45,14 +45,14 @@ class HasMetrics(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrendCounts:
-    """Times of requests: `answered`, and `given_up` at the moment the customer left (lower bounds).
+    """Times of requests: `answered`, and `abandoned` at the moment the customer left (lower bounds).
 
     `time_blocks` are the same in order of time, as far as it was kept: neighbours fare alike, and only the
     scatter between time_blocks tells how many requests were independent.
     """
 
     answered: Histogram
-    given_up: Histogram
+    abandoned: Histogram
     time_blocks: tuple[TimeBlock, ...] = ()
 
 

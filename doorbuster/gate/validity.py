@@ -20,14 +20,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from doorbuster.gate.accumulate import AUDITED
 from doorbuster.gate.threshold_result import ThresholdResult
 from doorbuster.records.batch import HealthSecond
-from doorbuster.records.outcome import Cause, Outcome
+from doorbuster.records.outcome import Cause
 from doorbuster.records.reader import Run
-from doorbuster.scenario.thresholds.language import METRICS
+from doorbuster.scenario.thresholds.metrics import ValidityIssueKind, metric_of
 from doorbuster.stats.quantile import quantile_estimate
 from doorbuster.units import format_count, format_duration, format_ratio
 
@@ -38,8 +36,6 @@ MOST_BUSY_SECONDS_RATIO = 0.1
 FEWEST_BUSY_SECONDS = 3  # the start of a short run is no saturation
 
 _FRAME = re.compile(r'^  File "(.+)", line (\d+)', re.MULTILINE)
-
-ValidityIssueKind = Literal["slow", "script", "not_delivered", "records", "unmeasured"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +50,20 @@ class ValidityIssue:
 def validity_issues(run: Run) -> tuple[ValidityIssue, ...]:
     """Everything that is wrong with a finished run itself, worst first."""
     found = (*_delivery(run), *_health(run), *_records(run))
-    order: tuple[ValidityIssueKind, ...] = ("slow", "script", "not_delivered", "records", "unmeasured")
+    order: tuple[ValidityIssueKind, ...] = ("overloaded", "script", "not_delivered", "records", "unmeasured")
     return tuple(sorted(found, key=lambda issue: order.index(issue.kind)))
 
 
 def explains(issue: ValidityIssue, result: ThresholdResult) -> bool:
     """Whether this issue alone could be why a threshold failed."""
-    metric = result.threshold.metric
-    if metric in AUDITED:
-        return issue.kind == "records" and metric == "orders_unacknowledged"
-    known = METRICS.get(metric)
-    kind = known.kind if known is not None else "trend"
-    match issue.kind:
-        case "slow" | "unmeasured":
-            return True
-        case "not_delivered" | "script":
-            too_few = kind == "counter" and result.threshold.operator not in ("<", "<=")
-            return too_few or metric == Outcome.DROPPED
-        case "records":
-            if kind == "counter":
-                return result.threshold.operator not in ("<", "<=")
-            return kind == "rate" and metric != "http_req_failed" and _could_turn(result, issue.missing)
+    metric = metric_of(result.threshold.metric)
+    if metric is None:
+        return issue.kind in ("overloaded", "unmeasured")
+    if issue.kind not in metric.explained_by or issue.kind in ("overloaded", "unmeasured"):
+        return issue.kind in metric.explained_by
+    if metric.kind == "counter" and not metric.audited:
+        return result.threshold.operator not in ("<", "<=")
+    return issue.kind != "records" or metric.audited or _could_turn(result, issue.missing)
 
 
 def _could_turn(result: ThresholdResult, missing: int) -> bool:
@@ -140,7 +129,7 @@ def _health(run: Run) -> list[ValidityIssue]:
     if late_us is not None and late_us / 1e6 > MOST_LATE_P99_S:
         found.append(
             ValidityIssue(
-                "slow",
+                "overloaded",
                 f"the load generator was late: 1 start in 100 came {format_duration(late_us / 1e6)} or more "
                 f"after its time (limit {format_duration(MOST_LATE_P99_S)}); {way_out}",
             )
@@ -150,7 +139,7 @@ def _health(run: Run) -> list[ValidityIssue]:
         if busy > MOST_BUSY_SECONDS_RATIO:
             found.append(
                 ValidityIssue(
-                    "slow",
+                    "overloaded",
                     f"the load generator was too busy: worker {worker} used more than "
                     f"{format_ratio(BUSY_CPU_RATIO)} of a core in {format_ratio(busy)} of its seconds; "
                     f"{way_out}",

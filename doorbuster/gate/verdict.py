@@ -15,25 +15,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from doorbuster.errors import ExitCode
-from doorbuster.gate.accumulate import RunMetrics, customer_rate
+from doorbuster.gate.accumulate import MetricAccumulator, Selector
 from doorbuster.gate.decide import decide
-from doorbuster.gate.threshold_result import HasMetrics, RateCounts, ThresholdResult, Verdict
+from doorbuster.gate.estimate import rate_interval
+from doorbuster.gate.run_metrics import RunMetrics
+from doorbuster.gate.threshold_result import HasMetrics, ThresholdResult, Verdict
 from doorbuster.gate.validity import ValidityIssue, explains, validity_issues
-from doorbuster.gate.wording import COUNTS, RATES
 from doorbuster.records.reader import Run
 from doorbuster.scenario.thresholds.language import Threshold
-from doorbuster.stats.proportion import clopper_pearson
+from doorbuster.scenario.thresholds.metrics import METRICS, UNRANKED
 from doorbuster.units import format_count, format_duration
-
-# What a manager should hear first, when several thresholds failed.
-_HEADLINES = (
-    "can_order", "can_browse", "oversold_units", "orders_lost", "orders_duplicated", "orders_unacknowledged",
-    "served", "turned_away", "abandoned", "queued_out", "orders_acknowledged", "http_req_failed",
-)  # fmt: skip
-_COULD_NOT = {
-    "can_order": "customers who wanted to order could not",
-    "can_browse": "customers could not browse",
-}
 
 
 def judge(
@@ -43,8 +34,8 @@ def judge(
 
     Args: sections: report sections, whose named metrics thresholds may use.
     """
-    measured = RunMetrics(run, tuple(sections))
-    return tuple(decide(threshold, measured.tally(threshold)) for threshold in thresholds)
+    metrics = RunMetrics(run, tuple(sections))
+    return tuple(decide(threshold, metrics.data(threshold)) for threshold in thresholds)
 
 
 def verdict(run: Run, results: Sequence[ThresholdResult]) -> Verdict:
@@ -127,7 +118,7 @@ def _shaky(result: ThresholdResult) -> bool:
 def _doubt(found: Sequence[ValidityIssue], unknown: Sequence[ThresholdResult]) -> str:
     cannot = "the run cannot say whether the shop holds, because"
     kinds = {issue.kind for issue in found}
-    if kinds & {"slow", "unmeasured"}:
+    if kinds & {"overloaded", "unmeasured"}:
         return f"{cannot} the load generator itself was not in order."
     if "script" in kinds:
         return f"{cannot} the locustfile or the driver raised an exception."
@@ -149,22 +140,23 @@ def _failure(failed: Sequence[ThresholdResult]) -> str:
 
 
 def _rank(result: ThresholdResult) -> int:
-    metric = result.threshold.metric
-    return _HEADLINES.index(metric) if metric in _HEADLINES else len(_HEADLINES)
+    metric = METRICS.get(result.threshold.metric)
+    return UNRANKED if metric is None else metric.headline_rank
 
 
 def _headline(result: ThresholdResult) -> str:
     """A failed threshold in words, from the customer's side."""
-    threshold, metric = result.threshold, result.threshold.metric
-    where = _where(threshold)
-    if result.observed is not None and metric in _COULD_NOT:
-        k = result.n - round(result.observed * result.n)
-        return f"{_per_hundred(k, result.n)} {_COULD_NOT[metric]}{where}{_bracket(k, result.n)}"
-    if result.observed is not None and metric in RATES:
-        k, words = round(result.observed * result.n), RATES[metric]
-        return f"{_per_hundred(k, result.n)} {words.whom} {words.did}{where}{_bracket(k, result.n)}"
-    if result.observed is not None and metric in COUNTS and threshold.aggregation == "count":
-        return f"{format_count(result.observed)} {COUNTS[metric]}{where}"
+    metric, where = METRICS.get(result.threshold.metric), _where(result.threshold)
+    if result.observed is not None and metric is not None and metric.kind == "rate":
+        words, n = metric.wording, result.n
+        k = round(result.observed * n)
+        low, high = result.low or 0.0, 1.0 if result.high is None else result.high
+        if words.headline:
+            return f"{_per_hundred(n - k, n)} {words.headline}{where}{_bracket(1 - high, 1 - low, n)}"
+        return f"{_per_hundred(k, n)} {words.noun} {words.events}{where}{_bracket(low, high, n)}"
+    counted = metric is not None and metric.kind == "counter" and result.threshold.aggregation == "count"
+    if result.observed is not None and metric is not None and counted:
+        return f"{format_count(result.observed)} {metric.wording.events}{where}"
     return result.sentence.partition(". Required")[0]
 
 
@@ -178,14 +170,18 @@ def _success(run: Run, results: Sequence[ThresholdResult], warned: Sequence[Thre
     if met == len(results) > 1:
         kept = f"all {met} thresholds were met"
     warnings = "" if not warned else f", {len(warned)} gave a warning"
-    rows = run.customers()
-    for metric, who in (
+    customers = run.customers()
+    for name, who in (
         ("can_order", "customers who wanted to order could"),
         ("can_browse", "customers could browse"),
     ):
-        rate: RateCounts = customer_rate(metric, rows)
-        if rate.n:
-            return f"{_per_hundred(rate.k, rate.n)} {who}{_bracket(rate.k, rate.n)}; {kept}{warnings}."
+        found = MetricAccumulator(METRICS[name], Selector({}))
+        found.add_customers(customers)
+        counts = found.rate()
+        if counts.n:
+            share = rate_interval(counts)
+            interval = _bracket(share.low, share.high, counts.n)
+            return f"{_per_hundred(counts.k, counts.n)} {who}{interval}; {kept}{warnings}."
     return f"{kept}{warnings}."
 
 
@@ -194,9 +190,8 @@ def _per_hundred(k: int, n: int) -> str:
     return f"{k} of {n}" if n < 100 else f"{_hundredths(k / n, n)} of 100"
 
 
-def _bracket(k: int, n: int) -> str:
-    found = clopper_pearson(k, n)
-    return f" (95 % interval {_hundredths(found.low, n)} to {_hundredths(found.high, n)} of 100)"
+def _bracket(low: float, high: float, n: int) -> str:
+    return f" (95 % interval {_hundredths(low, n)} to {_hundredths(high, n)} of 100)"
 
 
 def _hundredths(ratio: float, n: int) -> str:

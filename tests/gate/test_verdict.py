@@ -139,7 +139,7 @@ def test_a_saturated_generator_never_blames_the_shop(open_peak, change):
 def test_a_saturated_generator_does_not_excuse_lost_orders(open_peak):
     _, found = judged(open_peak(lost=2, lateness_ms=80.0), {"orders_lost": ["count==0"]})
     assert (found.status, found.exit_code) == ("fail", ExitCode.FAIL)
-    assert found.sentence == "FAIL: 2 acknowledged orders are missing in the shop's books."
+    assert found.sentence == "FAIL: 2 acknowledged orders are missing in the shop's ledger."
     assert any("does not explain the failure" in reason for reason in found.reasons)
 
 
@@ -172,7 +172,7 @@ def test_the_flaws_of_a_clean_run_are_none(open_peak):
 def test_a_busy_start_of_a_short_run_is_no_saturation(open_peak):
     assert validity_issues(open_peak(**GOOD, duration_s=2, cpu_ratio=0.97)) == ()
     assert [flaw.kind for flaw in validity_issues(open_peak(**GOOD, duration_s=3, cpu_ratio=0.97))] == [
-        "slow"
+        "overloaded"
     ]
 
 

@@ -1,78 +1,256 @@
-"""Every metric a threshold may name: its kind, unit, tags and meaning."""
+"""The registry of metrics: everything the product knows about a metric is in one object of this file.
+
+To add a metric, add its object to `METRICS`. Parsing, evaluation, live abort, the capacity search and
+the verdict all read it from here, and a test compares the documentation table of docs/reference/scenario.md
+with it. How a metric is counted is declared as a value; `doorbuster.gate.accumulate` interprets it.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Literal
 
 Kind = Literal["trend", "rate", "counter", "value"]
+ValidityIssueKind = Literal["overloaded", "script", "not_delivered", "records", "unmeasured"]
 
-_REQUEST_TAGS = ("channel", "journey", "step", "name", "expected_response", "phase")
-_CUSTOMER_TAGS = ("channel", "journey", "phase")
-_ORDER_TAGS = ("channel",)
 AGGREGATIONS: dict[Kind, tuple[str, ...]] = {
     "trend": ("avg", "min", "max", "med", "p(N)"),
     "rate": ("rate",),
     "counter": ("count", "rate"),
     "value": ("value",),
 }
+_REQUEST_TAGS = ("channel", "journey", "step", "name", "expected_response", "phase")
+_CUSTOMER_TAGS = ("channel", "journey", "phase")
+_ORDER_TAGS = ("channel",)
 
 
-class Metric(NamedTuple):
-    """Something thresholds can be put on."""
+@dataclass(frozen=True, slots=True)
+class RequestTimes:
+    """One of the three recorded times of answered and abandoned requests."""
 
+    time: Literal["response", "first_byte", "service"]
+
+
+@dataclass(frozen=True, slots=True)
+class StartDelays:
+    """How much later than intended the generator started its customers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """Requests: a counter counts all of them, a rate those that were not answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Customers:
+    """Customers: a counter counts all of them, a rate those with `outcome` among the `population`.
+
+    The populations "browse" and "order" are customers who wanted to; there the outcome is that they could.
+    """
+
+    population: Literal["planned", "started", "browse", "order"]
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """Distinct orders with this answer; `population` says out of which."""
+
+    answer: Literal["acknowledged", "refused"]
+    population: Literal["wanted", "tried"]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFinding:
+    """One count of the audit of the shop's ledger; known at the end of a run only."""
+
+    finding: Literal["lost", "duplicated", "unacknowledged", "oversold_units"]
+    population: Literal["acknowledged", "booked", "ledger"]
+
+
+@dataclass(frozen=True, slots=True)
+class FromSection:
+    """A number that an analysis section works out; known at the end of a run only."""
+
+
+Counting = RequestTimes | StartDelays | Requests | Customers | Orders | AuditFinding | FromSection
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """The words of a metric in a sentence for readers who do not know the threshold language.
+
+    trend:   "95 of 100 {events} within 2 s", "the longest {noun} was 9 s"
+    rate:    "69 % of the {noun} {events}"; `headline`: the failure by its complement, "could not"
+    counter: "0 {events} (of 195 {noun})"
+    """
+
+    noun: str
+    events: str
+    headline: str = ""
+
+
+_OVERLOAD: frozenset[ValidityIssueKind] = frozenset(("overloaded", "unmeasured"))
+_LOST_RECORDS: frozenset[ValidityIssueKind] = _OVERLOAD | {"records"}
+_TOO_FEW: frozenset[ValidityIssueKind] = _LOST_RECORDS | {"not_delivered", "script"}
+UNRANKED = 99
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric that thresholds may name.
+
+    `better` is the direction in which the shop does better; "" where neither is. `explained_by` lists the
+    validity issues that alone may explain a failure. `headline_rank`: the failed threshold with the lowest
+    rank makes the headline. `of_generator`: a fact about the generator, not about the shop.
+    `covers_refusals`: a quick refusal counts as a failure here.
+    """
+
+    name: str
     kind: Kind
-    tags: tuple[str, ...]
     unit: str
     meaning: str
+    tags: tuple[str, ...]
+    counting: Counting
+    better: Literal["lower", "higher", ""]
+    wording: Wording
+    explained_by: frozenset[ValidityIssueKind] = _OVERLOAD
+    headline_rank: int = UNRANKED
+    of_generator: bool = False
+    covers_refusals: bool = False
+
+    @property
+    def audited(self) -> bool:
+        """Whether it needs the shop's ledger."""
+        return isinstance(self.counting, AuditFinding)
 
 
-METRICS: dict[str, Metric] = {
-    "http_req_duration": Metric(
-        "trend", _REQUEST_TAGS, "ms",
-        "response time from the intended start, of answered and of abandoned requests",
+_ALL = (
+    Metric(
+        "http_req_duration", "trend", "ms",
+        "response time from the intended start, of answered and of abandoned requests", _REQUEST_TAGS,
+        RequestTimes("response"), "lower", Wording("response time", "answers came"),
     ),
-    "http_req_waiting": Metric("trend", _REQUEST_TAGS, "ms", "actual start to the first byte"),
-    "service_time": Metric("trend", _REQUEST_TAGS, "ms", "actual start to the end"),
-    "lateness": Metric(
-        "trend", (), "ms", "actual minus intended start of customers: the generator's own fault"
+    Metric(
+        "http_req_waiting", "trend", "ms", "time from the actual start to the first byte", _REQUEST_TAGS,
+        RequestTimes("first_byte"), "lower", Wording("time to the first byte", "first bytes came"),
     ),
-    "http_req_failed": Metric("rate", _REQUEST_TAGS, "0..1", "failed and abandoned among all requests"),
-    "can_browse": Metric("rate", _CUSTOMER_TAGS, "0..1", "customers who saw the pages they came for"),
-    "can_order": Metric("rate", _CUSTOMER_TAGS, "0..1", "customers wanting an order who got it acknowledged"),
-    "served": Metric("rate", _CUSTOMER_TAGS, "0..1", "customers who got what they came for"),
-    "abandoned": Metric("rate", _CUSTOMER_TAGS, "0..1", "customers for whom the shop was too slow"),
-    "turned_away": Metric("rate", _CUSTOMER_TAGS, "0..1", "customers who met an error or a busy page"),
-    "queued_out": Metric("rate", _CUSTOMER_TAGS, "0..1", "customers who left from a waiting room"),
-    "dropped": Metric("rate", _CUSTOMER_TAGS, "0..1", "customers we could not start or had to break off"),
-    "http_reqs": Metric("counter", _REQUEST_TAGS, "requests", "requests sent"),
-    "customers": Metric("counter", _CUSTOMER_TAGS, "customers", "customers who came"),
-    "orders_acknowledged": Metric("counter", _ORDER_TAGS, "orders", "orders the shop confirmed"),
-    "orders_lost": Metric("counter", _ORDER_TAGS, "orders", "confirmed, but not in the shop's ledger"),
-    "orders_duplicated": Metric("counter", _ORDER_TAGS, "orders", "in the ledger more than once"),
-    "orders_unacknowledged": Metric(
-        "counter", _ORDER_TAGS, "orders", "in the ledger, but the customer saw no confirmation"
+    Metric(
+        "service_time", "trend", "ms", "time from the actual start to the end", _REQUEST_TAGS,
+        RequestTimes("service"), "lower", Wording("service time", "requests were served"),
     ),
-    "oversold_units": Metric("counter", (), "units", "units sold beyond the stock all channels share"),
-    "orders_refused": Metric("counter", _ORDER_TAGS, "orders", "orders the shop refused by rule"),
-}  # fmt: skip
+    Metric(
+        "lateness", "trend", "ms", "start delay of customers, caused by the generator", (),
+        StartDelays(), "lower", Wording("lateness of the generator", "starts by the generator were late by"),
+        of_generator=True,
+    ),
+    Metric(
+        "http_req_failed", "rate", "0..1", "failed and abandoned requests among all requests", _REQUEST_TAGS,
+        Requests(), "lower", Wording("requests", "failed or were abandoned"),
+        headline_rank=11, covers_refusals=True,
+    ),
+    Metric(
+        "can_browse", "rate", "0..1", "customers who saw the pages they came for", _CUSTOMER_TAGS,
+        Customers("browse"), "higher",
+        Wording("customers who wanted to browse", "could", "customers could not browse"),
+        _LOST_RECORDS, headline_rank=1, covers_refusals=True,
+    ),
+    Metric(
+        "can_order", "rate", "0..1", "customers wanting an order who got it acknowledged", _CUSTOMER_TAGS,
+        Customers("order"), "higher",
+        Wording("customers who wanted to order", "could", "customers who wanted to order could not"),
+        _LOST_RECORDS, headline_rank=0, covers_refusals=True,
+    ),
+    Metric(
+        "served", "rate", "0..1", "customers who got what they came for", _CUSTOMER_TAGS,
+        Customers("started", "served"), "higher", Wording("customers", "were served"),
+        _LOST_RECORDS, headline_rank=6, covers_refusals=True,
+    ),
+    Metric(
+        "abandoned", "rate", "0..1", "customers who left because the shop was too slow", _CUSTOMER_TAGS,
+        Customers("started", "abandoned"), "lower",
+        Wording("customers", "gave up because the shop was too slow"),
+        _LOST_RECORDS, headline_rank=8,
+    ),
+    Metric(
+        "turned_away", "rate", "0..1", "customers who met an error or a busy page", _CUSTOMER_TAGS,
+        Customers("started", "turned_away"), "lower", Wording("customers", "were turned away"),
+        _LOST_RECORDS, headline_rank=7, covers_refusals=True,
+    ),
+    Metric(
+        "queued_out", "rate", "0..1", "customers who left from a waiting room", _CUSTOMER_TAGS,
+        Customers("started", "queued_out"), "lower",
+        Wording("customers", "left the waiting room without getting in"),
+        _LOST_RECORDS, headline_rank=9,
+    ),
+    Metric(
+        "dropped", "rate", "0..1", "customers the generator could not start or finish", _CUSTOMER_TAGS,
+        Customers("planned", "dropped"), "lower",
+        Wording("planned customers", "could not be sent by the generator"),
+        _TOO_FEW, of_generator=True,
+    ),
+    Metric(
+        "http_reqs", "counter", "requests", "requests sent", _REQUEST_TAGS,
+        Requests(), "", Wording("", "requests were sent"), _TOO_FEW,
+    ),
+    Metric(
+        "customers", "counter", "customers", "customers who came", _CUSTOMER_TAGS,
+        Customers("planned"), "", Wording("", "customers came"), _TOO_FEW,
+    ),
+    Metric(
+        "orders_acknowledged", "counter", "orders", "orders the shop confirmed", _ORDER_TAGS,
+        Orders("acknowledged", "wanted"), "higher",
+        Wording("customers who wanted to order", "orders were acknowledged"), _TOO_FEW, headline_rank=10,
+    ),
+    Metric(
+        "orders_lost", "counter", "orders", "orders confirmed, but not in the shop's ledger", _ORDER_TAGS,
+        AuditFinding("lost", "acknowledged"), "lower",
+        Wording("acknowledged orders", "acknowledged orders are missing in the shop's ledger"),
+        frozenset(), headline_rank=3,
+    ),
+    Metric(
+        "orders_duplicated", "counter", "orders", "orders in the ledger more than once", _ORDER_TAGS,
+        AuditFinding("duplicated", "booked"), "lower", Wording("booked orders", "orders were booked twice"),
+        frozenset(), headline_rank=4,
+    ),
+    Metric(
+        "orders_unacknowledged", "counter", "orders",
+        "orders in the ledger whose customer saw no confirmation", _ORDER_TAGS,
+        AuditFinding("unacknowledged", "booked"), "lower",
+        Wording("booked orders", "orders were booked without a confirmation to the customer"),
+        frozenset(("records",)), headline_rank=5,
+    ),
+    Metric(
+        "oversold_units", "counter", "units", "units sold beyond the stock all channels share", (),
+        AuditFinding("oversold_units", "ledger"), "lower",
+        Wording("booked orders", "units were sold beyond the stock"), frozenset(), headline_rank=2,
+    ),
+    Metric(
+        "orders_refused", "counter", "orders", "orders the shop refused by rule", _ORDER_TAGS,
+        Orders("refused", "tried"), "lower", Wording("orders tried", "orders were refused"), _TOO_FEW,
+    ),
+)  # fmt: skip
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 
 _SECTION_METRIC = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
 
 
 def metric_of(name: str) -> Metric | None:
-    """What a threshold may say about this name; None for a name that nobody knows.
+    """The metric of this name, or None.
 
     "section.metric" names a metric of an analysis section, whose unit only that section knows.
     """
     if name in METRICS:
         return METRICS[name]
     if _SECTION_METRIC.fullmatch(name):
-        return Metric("value", (), "its own", "worked out by an analysis section")
+        meaning = "worked out by an analysis section"
+        return Metric(name, "value", "its own", meaning, (), FromSection(), "", Wording(name, ""))
     return None
 
 
-# Metrics of k6 that have no counterpart under their name, and what to use here.
+# Metrics of k6 without a counterpart of the same name, and what replaces them.
 K6_REPLACEMENTS = {
     "checks": "use can_browse or can_order",
     "dropped_iterations": "use dropped, such as dropped: [rate<0.1%]",
