@@ -12,7 +12,7 @@ from doorbuster.shop.options import KNOBS, seconds, settings_from
 from doorbuster.shop.settings import PROFILE_NAMES
 
 if TYPE_CHECKING:
-    from doorbuster.shop.infrastructure.server import Urls
+    from doorbuster.shop.server import Urls
 
 _MORE = {knob.name for knob in KNOBS}
 
@@ -86,7 +86,7 @@ def command(query_time: str | None, warehouse_rate: str | None, **knobs: Any) ->
     \b
     Example: doorbuster shop --profile in-house-2004 --port 8004
     """
-    from doorbuster.shop.infrastructure.server import serve
+    from doorbuster.shop.server import serve
     from doorbuster.shop.settings import ShopSettings
     from doorbuster.units import parse_rate_per_s
 

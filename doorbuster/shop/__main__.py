@@ -10,8 +10,8 @@ from pathlib import Path
 
 from doorbuster.errors import DoorbusterError, UsageError
 from doorbuster.shop import settings as defaults
-from doorbuster.shop.infrastructure.server import Urls, serve
 from doorbuster.shop.options import KNOBS, settings_from
+from doorbuster.shop.server import Urls, serve
 from doorbuster.shop.settings import ShopSettings
 from doorbuster.units import parse_duration_s, parse_rate_per_s
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from doorbuster.shop import settings as defaults
-from doorbuster.shop.domain.waiting_room import STATUSES, STYLES, RoomSettings
+from doorbuster.shop.settings import ROOM_STATUSES, ROOM_STYLES, RoomSettings
 from doorbuster.units import parse_duration_s, parse_rate_per_s
 
 
@@ -63,9 +63,9 @@ KNOBS = (
          'Default: no waiting room.'),
     Knob("--waiting-room-active", "waiting_room.active", int, "N",
          "Customers inside at once, such as 200. Default: 200."),
-    Knob("--waiting-room-style", "waiting_room.style", str, "|".join(STYLES),
+    Knob("--waiting-room-style", "waiting_room.style", str, "|".join(ROOM_STYLES),
          "Whose waiting room it looks like. Default: cloudflare."),
-    Knob("--waiting-room-status", "waiting_room.status", int, "|".join(map(str, STATUSES)),
+    Knob("--waiting-room-status", "waiting_room.status", int, "|".join(map(str, ROOM_STATUSES)),
          "Status of the answer to wait. Default: 200."),
     Knob("--waiting-room-poll", "waiting_room.poll_s", seconds, "TIME",
          'How often who waits asks again, such as "5s". Default: 20s.'),

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from doorbuster.errors import UsageError
-from doorbuster.shop.domain.waiting_room import RoomSettings
 
 PROFILE_NAMES = ("in-house-2004", "replatformed")
 LOOPBACK = "127.0.0.1"
@@ -22,8 +21,36 @@ DEFAULT_SEED = 20041202
 DEFAULT_PRODUCTS = 5_000
 DEFAULT_QUEUE_LIMIT = 64
 DEFAULT_NOTIFY = 5
-MOST_MERCHANTS = 8
+MAX_MERCHANTS = 8
+ROOM_STYLES = ("cloudflare", "queue-it")
+ROOM_STATUSES = (200, 202, 429)
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomSettings:
+    """`admit_per_s` customers are let in, at most `active` are inside; `status` is of the answer to wait."""
+
+    admit_per_s: float
+    active: int = 200
+    style: str = "cloudflare"
+    status: int = 200
+    poll_s: float = 20.0
+    stay_s: float = 60.0
+
+    def problems(self) -> list[str]:
+        rules = (
+            (not 0 < self.admit_per_s <= 10_000, f"admit must be > 0..10000/s (got {self.admit_per_s:g})"),
+            (self.active < 1, f"active must be >= 1 (got {self.active})"),
+            (
+                self.style not in ROOM_STYLES,
+                f"style must be one of {', '.join(ROOM_STYLES)} (got {self.style})",
+            ),
+            (self.status not in ROOM_STATUSES, f"status must be 200, 202 or 429 (got {self.status})"),
+            (not 0.1 <= self.poll_s <= 600, f"poll must be 0.1..600 s (got {self.poll_s:g})"),
+            (not 1 <= self.stay_s <= 7_200, f"stay must be 1..7200 s (got {self.stay_s:g})"),
+        )
+        return [f"waiting room: {text}" for bad, text in rules if bad]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +127,8 @@ class ShopSettings:
             (self.queue_limit < 1, f"queue_limit must be >= 1 (got {self.queue_limit})"),
             (
                 len(set(self.merchants)) < len(self.merchants)
-                or len(self.merchants) > MOST_MERCHANTS
+                or len(self.merchants) > MAX_MERCHANTS
                 or not all(_NAME.fullmatch(name) for name in self.merchants),
-                f"merchants must be 1..{MOST_MERCHANTS} different names (got {self.merchants})",
+                f"merchants must be 1..{MAX_MERCHANTS} different names (got {self.merchants})",
             ),
         )

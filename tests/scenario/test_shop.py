@@ -9,7 +9,6 @@ from doorbuster.scenario.target import embedded_shop
 from doorbuster.shop import __main__ as command
 from doorbuster.shop import settings
 from doorbuster.shop.domain import dependencies as parts
-from doorbuster.shop.domain import waiting_room as room
 
 EVERY_KNOB = """target: {shop: {profile: replatformed, workers: 2, query_time: 5ms,
   warehouse_rate: 2 orders/s,
@@ -20,7 +19,10 @@ EVERY_KNOB = """target: {shop: {profile: replatformed, workers: 2, query_time: 5
 
 def test_the_words_of_the_scenario_are_those_of_the_shop():
     assert embedded_shop.PARTS == parts.PARTS
-    assert (embedded_shop.ROOM_STYLES, embedded_shop.ROOM_STATUSES) == (room.STYLES, room.STATUSES)
+    assert (embedded_shop.ROOM_STYLES, embedded_shop.ROOM_STATUSES) == (
+        settings.ROOM_STYLES,
+        settings.ROOM_STATUSES,
+    )
     assert embedded_shop.PROFILES == settings.PROFILE_NAMES
 
 
@@ -33,7 +35,7 @@ def test_every_knob_reaches_the_shop(scenario_with):
         profile="replatformed", workers=2, query_time_s=0.005, warehouse_rate_per_s=2.0, products=100, seed=3,
         opening_stock=5, queue_limit=9, payment_time_s=0.3, notify=7, sync_lag_s=2.0, warm_cache=True,
         holding_page_s=30.0,
-        waiting_room=room.RoomSettings(
+        waiting_room=settings.RoomSettings(
             admit_per_s=5.0, active=20, style="queue-it", status=429, poll_s=3.0, stay_s=90.0
         ),
     )  # fmt: skip

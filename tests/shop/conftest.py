@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, closing
 import aiohttp
 import pytest
 
-from doorbuster.shop.infrastructure.server import ShopSettings, open_platform, open_shop
+from doorbuster.shop.server import ShopSettings, open_platform, open_shop
 
 CUSTOMER = {
     "name": "Ada Shopper",

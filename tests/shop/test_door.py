@@ -8,8 +8,8 @@ from urllib.parse import unquote
 import pytest
 
 from doorbuster.errors import UsageError
-from doorbuster.shop.domain.waiting_room import RoomSettings, WaitingRoom
-from doorbuster.shop.settings import ShopSettings
+from doorbuster.shop.domain.waiting_room import WaitingRoom
+from doorbuster.shop.settings import RoomSettings, ShopSettings
 
 
 class Clock:

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from doorbuster.errors import UsageError
-from doorbuster.shop.infrastructure.server import ShopSettings
+from doorbuster.shop.server import ShopSettings
 
 
 def test_each_merchant_has_products_stock_and_a_ledger_of_its_own(visit_both, profile):

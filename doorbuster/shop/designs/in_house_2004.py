@@ -24,7 +24,6 @@ from doorbuster.shop.domain.orders import (
     new_order_ref,
     order_row,
 )
-from doorbuster.shop.domain.refusals import BadRequest, EmptyBasket, FieldProblem, NoBasket, NotFound, SoldOut
 from doorbuster.shop.domain.views import (
     PAGE_SIZE,
     Basket,
@@ -42,6 +41,7 @@ from doorbuster.shop.domain.views import (
     Voice,
 )
 from doorbuster.shop.infrastructure.database import Session
+from doorbuster.shop.refusals import BadRequest, EmptyBasket, FieldProblem, NoBasket, NotFound, SoldOut
 
 _CARD = "SELECT p.sku, p.name, p.tagline, p.art, p.hue, p.price_pence, p.was_pence FROM products p "
 _IN_CATEGORIES = "JOIN categories c ON c.slug = p.category_slug "

@@ -33,9 +33,9 @@ from doorbuster.shop.domain.order_rules import (
     may_return,
     review_row,
 )
-from doorbuster.shop.domain.refusals import AccountExists, NotFound, SignedOut
 from doorbuster.shop.domain.views import FeedRow, OpenQuestion, Order, PastOrder, Review
 from doorbuster.shop.infrastructure.database import Session
+from doorbuster.shop.refusals import AccountExists, NotFound, SignedOut
 
 if TYPE_CHECKING:
     from doorbuster.shop.domain.dependencies import Parts

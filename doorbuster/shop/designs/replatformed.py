@@ -31,15 +31,6 @@ from doorbuster.shop.domain.orders import (
     new_order_ref,
     order_row,
 )
-from doorbuster.shop.domain.refusals import (
-    BadRequest,
-    EmptyBasket,
-    FieldProblem,
-    KeyReused,
-    NoBasket,
-    NotFound,
-    SoldOut,
-)
 from doorbuster.shop.domain.views import (
     PAGE_SIZE,
     Basket,
@@ -57,6 +48,15 @@ from doorbuster.shop.domain.views import (
     Voice,
 )
 from doorbuster.shop.infrastructure.database import Session
+from doorbuster.shop.refusals import (
+    BadRequest,
+    EmptyBasket,
+    FieldProblem,
+    KeyReused,
+    NoBasket,
+    NotFound,
+    SoldOut,
+)
 
 if TYPE_CHECKING:
     from doorbuster.shop.designs.read_model import ReadModel

@@ -18,8 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
-from doorbuster.shop.domain.refusals import PartFailed
 from doorbuster.shop.infrastructure.database import Session
+from doorbuster.shop.refusals import PartFailed
 
 PARTS = ("payment", "stock", "search", "recommendations", "reviews", "mail")
 OPTIONAL_LIMIT_S = 0.1

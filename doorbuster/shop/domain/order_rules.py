@@ -6,8 +6,8 @@ from typing import Any
 
 from doorbuster.shop.domain.credentials import Secret
 from doorbuster.shop.domain.customer_service import Account, NewReview
-from doorbuster.shop.domain.refusals import WrongState
 from doorbuster.shop.domain.views import Order
+from doorbuster.shop.refusals import WrongState
 
 INSERT_REVIEW = """
 INSERT INTO reviews (sku, author, rating, title, text, written_on) VALUES (?, ?, ?, ?, ?, 'Today')

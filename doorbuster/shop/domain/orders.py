@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from doorbuster.shop.domain.customer_service import Care
-from doorbuster.shop.domain.refusals import BadRequest, FieldProblem
 from doorbuster.shop.domain.views import Basket, Chrome, Home, Listing, Order, Product
 from doorbuster.shop.infrastructure.database import Session
+from doorbuster.shop.refusals import BadRequest, FieldProblem
 
 CHANNELS = ("web", "app", "store", "phone", "print", "social", "agent", "partner")
 STORES = (

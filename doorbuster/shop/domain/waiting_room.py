@@ -14,32 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-STYLES = ("cloudflare", "queue-it")
-STATUSES = (200, 202, 429)
+from doorbuster.shop.settings import RoomSettings
+
 POLLS_MISSED = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoomSettings:
-    """`admit_per_s` customers are let in, at most `active` are inside; `status` is of the answer to wait."""
-
-    admit_per_s: float
-    active: int = 200
-    style: str = "cloudflare"
-    status: int = 200
-    poll_s: float = 20.0
-    stay_s: float = 60.0
-
-    def problems(self) -> list[str]:
-        rules = (
-            (not 0 < self.admit_per_s <= 10_000, f"admit must be > 0..10000/s (got {self.admit_per_s:g})"),
-            (self.active < 1, f"active must be >= 1 (got {self.active})"),
-            (self.style not in STYLES, f"style must be one of {', '.join(STYLES)} (got {self.style})"),
-            (self.status not in STATUSES, f"status must be 200, 202 or 429 (got {self.status})"),
-            (not 0.1 <= self.poll_s <= 600, f"poll must be 0.1..600 s (got {self.poll_s:g})"),
-            (not 1 <= self.stay_s <= 7_200, f"stay must be 1..7200 s (got {self.stay_s:g})"),
-        )
-        return [f"waiting room: {text}" for bad, text in rules if bad]
 
 
 class Place(NamedTuple):

@@ -14,11 +14,9 @@ from aiohttp import web
 from doorbuster.shop.domain.credentials import fits, new_secret
 from doorbuster.shop.domain.customer_service import Account
 from doorbuster.shop.domain.orders import EMAIL, Checker
-from doorbuster.shop.domain.refusals import PasswordExpired, SignedOut, WrongPassword
 from doorbuster.shop.http.catalogue_api import form_fields, html, see_other, with_chrome
 from doorbuster.shop.http.json_io import answer, body_of
-from doorbuster.shop.infrastructure.database import Session
-from doorbuster.shop.infrastructure.query_service import (
+from doorbuster.shop.http.query_service import (
     FRONT,
     SESSION_COOKIE,
     TIMING,
@@ -26,6 +24,8 @@ from doorbuster.shop.infrastructure.query_service import (
     basket_cookie,
     session_of,
 )
+from doorbuster.shop.infrastructure.database import Session
+from doorbuster.shop.refusals import PasswordExpired, SignedOut, WrongPassword
 
 LONGEST_PASSWORD = 200
 SHORTEST_PASSWORD = 8

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from doorbuster.shop.domain.refusals import NotFound, Refusal
+from doorbuster.shop.designs.schema import open_database
 from doorbuster.shop.http import (
     accounts_api,
     catalogue_api,
@@ -22,10 +22,10 @@ from doorbuster.shop.http import (
     staff_api,
 )
 from doorbuster.shop.http.json_io import answer
+from doorbuster.shop.http.query_service import FRONT, TIMING, Front
 from doorbuster.shop.http.waiting_room_middleware import at_the_door, remember_place
-from doorbuster.shop.infrastructure.database import open_database
 from doorbuster.shop.infrastructure.database_workers import DatabaseWorkers, Timing
-from doorbuster.shop.infrastructure.query_service import FRONT, TIMING, Front
+from doorbuster.shop.refusals import NotFound, Refusal
 from doorbuster.shop.settings import ShopSettings
 
 LARGEST_BODY_BYTES = 64 * 1024

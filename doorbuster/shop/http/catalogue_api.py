@@ -8,11 +8,9 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from doorbuster.shop.domain.refusals import BadRequest, FieldProblem
 from doorbuster.shop.domain.views import Chrome, Product
 from doorbuster.shop.http.pages import QUANTITY_PLACE
-from doorbuster.shop.infrastructure.database import Session
-from doorbuster.shop.infrastructure.query_service import (
+from doorbuster.shop.http.query_service import (
     FRONT,
     QUANTITY_COOKIE,
     TIMING,
@@ -23,6 +21,8 @@ from doorbuster.shop.infrastructure.query_service import (
     page_number,
     search_words,
 )
+from doorbuster.shop.infrastructure.database import Session
+from doorbuster.shop.refusals import BadRequest, FieldProblem
 
 T = TypeVar("T")
 

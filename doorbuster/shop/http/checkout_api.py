@@ -8,11 +8,9 @@ from collections.abc import Callable
 from aiohttp import web
 
 from doorbuster.shop.domain.orders import Checker, OrderRequest, WantedLine
-from doorbuster.shop.domain.refusals import BadRequest, EmptyBasket, NoBasket, Refusal
 from doorbuster.shop.domain.views import Basket, Order
 from doorbuster.shop.http.catalogue_api import form_fields, html, see_other, with_chrome
-from doorbuster.shop.infrastructure.database import Session
-from doorbuster.shop.infrastructure.query_service import (
+from doorbuster.shop.http.query_service import (
     BASKET_COOKIE,
     FRONT,
     QUANTITY_COOKIE,
@@ -22,6 +20,8 @@ from doorbuster.shop.infrastructure.query_service import (
     channel_header,
     session_of,
 )
+from doorbuster.shop.infrastructure.database import Session
+from doorbuster.shop.refusals import BadRequest, EmptyBasket, NoBasket, Refusal
 
 _NO_BASKET = Basket("", "web", ())
 

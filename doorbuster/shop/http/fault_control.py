@@ -10,9 +10,9 @@ from typing import Any
 from aiohttp import web
 
 from doorbuster.shop.domain.dependencies import PARTS, Fault
-from doorbuster.shop.domain.refusals import BadRequest, FieldProblem, NotAllowed
 from doorbuster.shop.http.json_io import answer, body_of
-from doorbuster.shop.infrastructure.query_service import FRONT
+from doorbuster.shop.http.query_service import FRONT
+from doorbuster.shop.refusals import BadRequest, FieldProblem, NotAllowed
 
 LONGEST_S = 366 * 86400.0
 SLOWEST_S = 3_600.0

@@ -12,8 +12,7 @@ from doorbuster.shop.domain.profiles import capacity_statement
 from doorbuster.shop.domain.views import Home, Listing, Product
 from doorbuster.shop.http.json_io import answer, body_of, fingerprint_of, item_json, key_of, read
 from doorbuster.shop.http.json_io import place as place_order
-from doorbuster.shop.infrastructure.database import Session
-from doorbuster.shop.infrastructure.query_service import (
+from doorbuster.shop.http.query_service import (
     FRONT,
     TIMING,
     channel_header,
@@ -22,6 +21,7 @@ from doorbuster.shop.infrastructure.query_service import (
     search_words,
     session_of,
 )
+from doorbuster.shop.infrastructure.database import Session
 
 
 async def home(request: web.Request) -> web.Response:

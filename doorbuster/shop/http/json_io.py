@@ -10,10 +10,10 @@ import orjson
 from aiohttp import web
 
 from doorbuster.shop.domain.orders import Checker, OrderRequest
-from doorbuster.shop.domain.refusals import BadRequest, FieldProblem
 from doorbuster.shop.domain.views import Item, Order
+from doorbuster.shop.http.query_service import FRONT, TIMING, Trim
 from doorbuster.shop.infrastructure.database import Session
-from doorbuster.shop.infrastructure.query_service import FRONT, TIMING, Trim
+from doorbuster.shop.refusals import BadRequest, FieldProblem
 
 
 def answer(document: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

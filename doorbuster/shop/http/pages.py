@@ -10,7 +10,6 @@ import orjson
 from markupsafe import Markup
 
 from doorbuster.shop.domain.orders import STORES
-from doorbuster.shop.domain.refusals import Refusal
 from doorbuster.shop.domain.views import (
     Basket,
     Chrome,
@@ -21,7 +20,9 @@ from doorbuster.shop.domain.views import (
     PastOrder,
     Product,
 )
-from doorbuster.shop.domain.waiting_room import Place, RoomSettings
+from doorbuster.shop.domain.waiting_room import Place
+from doorbuster.shop.refusals import Refusal
+from doorbuster.shop.settings import RoomSettings
 
 _TEMPLATES = (
     "home", "listing", "product", "basket", "checkout", "order", "problem", "sign_in", "account", "questions",

@@ -7,7 +7,7 @@ from aiohttp import web
 from doorbuster.shop.domain.customer_service import FEED_ROWS
 from doorbuster.shop.domain.orders import Checker, OrderRequest
 from doorbuster.shop.http.json_io import answer, body_of, fingerprint_of, key_of, place
-from doorbuster.shop.infrastructure.query_service import FRONT, TIMING
+from doorbuster.shop.http.query_service import FRONT, TIMING
 
 
 async def feed(request: web.Request) -> web.Response:

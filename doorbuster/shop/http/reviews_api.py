@@ -8,10 +8,10 @@ from aiohttp import web
 
 from doorbuster.shop.domain.customer_service import Asked, NewAnswer, NewQuestion, NewReview
 from doorbuster.shop.domain.orders import Checker
-from doorbuster.shop.domain.refusals import NotFound
 from doorbuster.shop.http.catalogue_api import form_fields, html, see_other, with_chrome
 from doorbuster.shop.http.json_io import answer, body_of, item_json, read
-from doorbuster.shop.infrastructure.query_service import FRONT, TIMING
+from doorbuster.shop.http.query_service import FRONT, TIMING
+from doorbuster.shop.refusals import NotFound
 
 # ---- JSON
 

@@ -13,8 +13,8 @@ from doorbuster.shop.domain.orders import STORES, Checker
 from doorbuster.shop.domain.views import Order
 from doorbuster.shop.http.catalogue_api import see_other
 from doorbuster.shop.http.json_io import answer, body_of
+from doorbuster.shop.http.query_service import FRONT, TIMING
 from doorbuster.shop.infrastructure.database import Session
-from doorbuster.shop.infrastructure.query_service import FRONT, TIMING
 
 HIGHEST_PENCE = 10_000_000
 MOST_IN_STOCK = 1_000_000

@@ -13,11 +13,12 @@ from urllib.parse import quote
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from doorbuster.shop.domain.refusals import Busy, HoldingPage
-from doorbuster.shop.domain.waiting_room import Place, RoomSettings
+from doorbuster.shop.domain.waiting_room import Place
 from doorbuster.shop.http.catalogue_api import html
 from doorbuster.shop.http.json_io import answer
-from doorbuster.shop.infrastructure.query_service import FRONT
+from doorbuster.shop.http.query_service import FRONT
+from doorbuster.shop.refusals import Busy, HoldingPage
+from doorbuster.shop.settings import RoomSettings
 
 QUEUE_PATH = "/queue/"
 COOKIES = {"cloudflare": "__cfwaitingroom", "queue-it": "QueueITAccepted"}

@@ -18,7 +18,6 @@ from doorbuster.shop.domain.dependencies import Parts
 from doorbuster.shop.domain.ledger import Ledger
 from doorbuster.shop.domain.orders import Checker, Design
 from doorbuster.shop.domain.profiles import PROFILES
-from doorbuster.shop.domain.refusals import NotFound
 from doorbuster.shop.domain.views import Listing
 from doorbuster.shop.domain.waiting_room import WaitingRoom
 from doorbuster.shop.domain.warehouse import Warehouse
@@ -26,6 +25,7 @@ from doorbuster.shop.http.pages import Pages
 from doorbuster.shop.infrastructure.cache import PageCache
 from doorbuster.shop.infrastructure.database import Database, Session
 from doorbuster.shop.infrastructure.database_workers import DatabaseWorkers, Timing
+from doorbuster.shop.refusals import NotFound
 from doorbuster.shop.settings import ShopSettings
 
 BASKET_COOKIE = "basket"
