@@ -11,7 +11,7 @@ from locust import events
 
 from doorbuster.load.locustfile import Customer, Gate, Peak, install
 from doorbuster.scenario import PAGE_CHAINS
-from doorbuster.storefronts import Line, Listing, Product, Rejected
+from doorbuster.storefronts import BasketLine, Listing, Product, Rejected
 
 install(events)
 
@@ -96,7 +96,7 @@ class Shopper(Customer):
 
     def snatch(self) -> None:
         """The one product that everybody wants: what sold most before."""
-        product = self.step(self.shop.product, self.shop.assortment.favourite())
+        product = self.step(self.shop.product, self.shop.catalogue.best_seller())
         self.think()
         self.step(self.shop.add_to_basket, product.sku)
         self.think()
@@ -110,7 +110,7 @@ class Shopper(Customer):
         self.sign_in_if_known()
         self.step(self.shop.checkout_page)
         self.think()
-        order = self.order(self.shop.collect_checkout, (Line(product.sku, 1, product.price_pence),))
+        order = self.order(self.shop.collect_checkout, (BasketLine(product.sku, 1, product.price_pence),))
         self.think()
         self.cross_to("store")
         self.step(self.shop.hand_over, order.ref)
@@ -140,7 +140,7 @@ class Shopper(Customer):
         self.think()
         self.step(self.shop.reset_password)
         self.think()
-        self.step(self.shop.product, self.shop.assortment.draw_sku(self.rng))
+        self.step(self.shop.product, self.shop.catalogue.draw_sku(self.rng))
 
     # ---- what customers tell each other
 
@@ -197,7 +197,7 @@ class Shopper(Customer):
                 case "checkout_page":
                     self.step(self.shop.checkout_page)
                 case "checkout":
-                    self.order(self.shop.checkout, (Line(basket, 1, 0),))
+                    self.order(self.shop.checkout, (BasketLine(basket, 1, 0),))
                 case "order_status":
                     self.order_status()
             seen += 1
@@ -237,7 +237,7 @@ class Shopper(Customer):
         self.sign_in_if_known()
         self.step(self.shop.checkout_page)
         self.think()
-        self.order(self.shop.checkout, (Line(product.sku, 1, product.price_pence),))
+        self.order(self.shop.checkout, (BasketLine(product.sku, 1, product.price_pence),))
 
     def sign_in_if_known(self) -> None:
         if self.visit.signed_in:
@@ -263,7 +263,7 @@ class AppShopper(Shopper):
 
     def look_at(self, sku: str) -> Product:
         product = super().look_at(sku)
-        if self.shop.supports(["recommendations"]):  # what it lacks
+        if self.shop.missing_steps(["recommendations"]):  # what it lacks
             return product
         self.try_step(self.shop.recommendations, sku)
         return product
@@ -277,9 +277,9 @@ class Till(Customer):
     def till_sale(self) -> None:
         self.order(self.shop.till_sale, self.items())
 
-    def items(self) -> tuple[Line, ...]:
-        skus = {self.shop.assortment.draw_sku(self.rng) for _ in range(self.rng.randint(1, 3))}
-        return tuple(Line(sku, 1, 0) for sku in sorted(skus))
+    def items(self) -> tuple[BasketLine, ...]:
+        skus = {self.shop.catalogue.draw_sku(self.rng) for _ in range(self.rng.randint(1, 3))}
+        return tuple(BasketLine(sku, 1, 0) for sku in sorted(skus))
 
 
 class CallCentre(Customer):
@@ -292,7 +292,7 @@ class CallCentre(Customer):
         self.think()
         product = self.step(self.shop.product, self.rng.choice(listing.skus))
         self.think()
-        self.order(self.shop.phone_order, (Line(product.sku, 1, product.price_pence),))
+        self.order(self.shop.phone_order, (BasketLine(product.sku, 1, product.price_pence),))
 
     def order_status(self) -> None:
         """ "Where is my order?": the agent looks up an order that was acknowledged earlier."""
@@ -329,7 +329,7 @@ class Assistant(Shopper):
         if self.rng.random() < ASSISTED_ORDERS:
             self.wants_order()
             self.step(self.shop.add_to_basket, product.sku)
-            self.order(self.shop.checkout, (Line(product.sku, 1, product.price_pence),))
+            self.order(self.shop.checkout, (BasketLine(product.sku, 1, product.price_pence),))
 
     def prefetch(self) -> None:
         self.step(self.shop.landing)

@@ -10,7 +10,16 @@ import os
 from locust import events
 
 from doorbuster.load.locustfile import Customer, Gate, Peak, install
-from doorbuster.storefronts import Assortment, Client, Line, Listing, Order, Product, Rejected, Storefront
+from doorbuster.storefronts import (
+    BasketLine,
+    Catalogue,
+    Client,
+    Listing,
+    Order,
+    Product,
+    Rejected,
+    Storefront,
+)
 
 __all__ = ["Gate", "Peak", "Shopper", "Visitor"]
 
@@ -23,8 +32,8 @@ class FivePages(Storefront):
     name = "bench"
 
     @classmethod
-    def prepare(cls, client: Client) -> Assortment:  # noqa: ARG003  nothing to ask
-        return Assortment(("P7",), (1.0,), ("tinsel",), ("lights",))
+    def prepare(cls, client: Client) -> Catalogue:  # noqa: ARG003  nothing to ask
+        return Catalogue(("P7",), (1.0,), ("tinsel",), ("lights",))
 
     def home(self) -> None:
         self._page("GET", "/home", 200)
@@ -42,7 +51,7 @@ class FivePages(Storefront):
     def add_to_basket(self, sku: str) -> None:
         self._page("POST", "/basket", 200, json={"sku": sku})
 
-    def checkout(self, key: str, lines: tuple[Line, ...]) -> Order:
+    def checkout(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
         self._page("POST", "/checkout", 201, json={"key": key})
         return Order(key, 3500, lines)
 
@@ -75,7 +84,9 @@ class Shopper(Customer):
             self.think()
             self.step(self.shop.add_to_basket, product.sku)
             self.think()
-            self.step(self.shop.checkout, self.arrival.name, (Line(product.sku, 1, product.price_pence),))
+            self.step(
+                self.shop.checkout, self.arrival.name, (BasketLine(product.sku, 1, product.price_pence),)
+            )
 
 
 class Visitor(Customer):

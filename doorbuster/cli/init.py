@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import click
 
 if TYPE_CHECKING:
-    from doorbuster.storefronts.har.recording import Visit
+    from doorbuster.storefronts.har.recording import RecordedVisit
 
 STARTER_URL = "http://127.0.0.1:8004"
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
@@ -131,7 +131,7 @@ def _write_starter(folder: Path, storefront: str, har: Path | None) -> None:
     click.echo(f"then:    {program()} run {scenario} --locustfile {locustfile}")
 
 
-def _recorded(har: Path) -> Visit:
+def _recorded(har: Path) -> RecordedVisit:
     """Raises: UsageError if it is not a recording of a visit."""
     from doorbuster.errors import UsageError
     from doorbuster.storefronts.har.recording import read_har
@@ -142,7 +142,7 @@ def _recorded(har: Path) -> Visit:
         raise UsageError(f"{har}: {error}; export it again from the browser's network panel") from error
 
 
-def _as_recorded(scenario: str, visit: Visit) -> str:
+def _as_recorded(scenario: str, visit: RecordedVisit) -> str:
     """The starter scenario with the recorded URL, and the recorded pauses as a comment."""
     text = scenario.replace(STARTER_URL, visit.origin)
     text = text.replace("allow: [127.0.0.1]", f"allow: [{urlsplit(visit.origin).hostname}]")

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from doorbuster.storefronts.http import Client, Response
+from doorbuster.storefronts.http import Client, HttpResponse
 from doorbuster.storefronts.oscar.driver import OscarShop
 from doorbuster.storefronts.protocol import (
-    Assortment,
     Basket,
+    BasketLine,
     BookedOrder,
-    Books,
-    Line,
+    Catalogue,
+    LedgerSnapshot,
     Listing,
     Order,
     Product,
-    Queued,
     Rejected,
     StockRow,
     Storefront,
     Visit,
+    WaitingRoomError,
 )
 from doorbuster.storefronts.reference.driver import ReferenceShop
 from doorbuster.storefronts.vendure.driver import VendureShop
@@ -36,23 +36,23 @@ def drivers_with(own: Iterable[type[Storefront]]) -> dict[str, type[Storefront]]
 
 __all__ = [
     "DRIVERS",
-    "Assortment",
     "Basket",
+    "BasketLine",
     "BookedOrder",
-    "Books",
+    "Catalogue",
     "Client",
-    "Line",
+    "HttpResponse",
+    "LedgerSnapshot",
     "Listing",
     "Order",
     "OscarShop",
     "Product",
-    "Queued",
     "ReferenceShop",
     "Rejected",
-    "Response",
     "StockRow",
     "Storefront",
     "VendureShop",
     "Visit",
+    "WaitingRoomError",
     "drivers_with",
 ]

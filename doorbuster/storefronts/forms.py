@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from html import unescape
 from urllib.parse import urljoin
 
-from doorbuster.storefronts.http import Response
+from doorbuster.storefronts.http import HttpResponse
 from doorbuster.storefronts.protocol import Rejected, Storefront
 
 _FORM = re.compile(r"<form\b([^>]*)>(.*?)</form>", re.DOTALL | re.IGNORECASE)
@@ -32,7 +32,7 @@ class Form:
     fields: dict[str, str]
 
 
-def submit(shop: Storefront, page: Response, fields: dict[str, str], *, to: str = "") -> Response:
+def submit(shop: Storefront, page: HttpResponse, fields: dict[str, str], *, to: str = "") -> HttpResponse:
     """Fill in a form of the page and send it, hidden fields and all; the answer is the page it leads to.
 
     Raises: Rejected if there is no such form, or if the answer is an error.
@@ -42,7 +42,7 @@ def submit(shop: Storefront, page: Response, fields: dict[str, str], *, to: str 
     return shop.fetch("POST", form.action, data={**form.fields, **fields}, headers={"Referer": page.url})
 
 
-def form_on(page: Response, *, to: str = "") -> Form:
+def form_on(page: HttpResponse, *, to: str = "") -> Form:
     """The first form of a page whose address contains `to`; without `to`, the first that is sent by POST.
 
     A form without an address of its own goes to its page, so it matches any `to` that nothing else does.

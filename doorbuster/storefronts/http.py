@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 
-class Response(Protocol):
+class HttpResponse(Protocol):
     """The part of an HTTP response that drivers use; `cause` is "" when the exchange itself succeeded.
 
     `detail` is what a person needs to see why it did not: the start of the page, or the host that may not be
@@ -31,4 +31,4 @@ class Response(Protocol):
 class Client(Protocol):
     """Something that sends requests to the shop; `url` is a path or an absolute address."""
 
-    def request(self, method: str, url: str, **options: Any) -> Response: ...
+    def request(self, method: str, url: str, **options: Any) -> HttpResponse: ...

@@ -11,18 +11,18 @@ from typing import NamedTuple
 _WORD = "doorbuster"
 
 
-class Mark(NamedTuple):
+class OrderTag(NamedTuple):
     """Where an order came from; both empty for an order that is not of a test."""
 
     channel: str
     key: str
 
 
-def order_mark(channel: str, key: str) -> str:
+def order_tag(channel: str, key: str) -> str:
     return f"{_WORD} {channel} {key}"
 
 
-def read_mark(text: str | None) -> Mark:
-    """What `order_mark` wrote; empty for anything else."""
+def read_order_tag(text: str | None) -> OrderTag:
+    """What `order_tag` wrote; empty for anything else."""
     words = (text or "").split()
-    return Mark(words[1], words[2]) if len(words) == 3 and words[0] == _WORD else Mark("", "")
+    return OrderTag(words[1], words[2]) if len(words) == 3 and words[0] == _WORD else OrderTag("", "")

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, ClassVar, NamedTuple
 
-from doorbuster.storefronts.http import Client, Response
+from doorbuster.storefronts.http import Client, HttpResponse
 from doorbuster.storefronts.waiting_rooms import waiting_room
 
 
@@ -29,22 +29,22 @@ class Rejected(Exception):  # noqa: N818  the shop rejects; it is not our error
     Args:
         cause: one word, such as "busy_page", "sold_out" or "status_5xx".
         detail: what a person needs to see why, such as the start of the page.
-        by_rule: True when the refusal is the shop working correctly (an item is sold out): the request then
+        expected: True when the refusal is the shop working correctly (an item is sold out): the request then
             counts as answered, although the customer leaves without.
         retry_after_s: when the shop says that it is worth trying again, such as a page that reloads itself.
     """
 
     def __init__(
-        self, cause: str, detail: str = "", *, by_rule: bool = False, retry_after_s: float | None = None
+        self, cause: str, detail: str = "", *, expected: bool = False, retry_after_s: float | None = None
     ) -> None:
         super().__init__(f"{cause}: {detail}" if detail else cause)
         self.cause = cause
         self.detail = detail
-        self.by_rule = by_rule
+        self.expected = expected
         self.retry_after_s = retry_after_s
 
 
-class Queued(Exception):  # noqa: N818  the shop asks to wait; it is not our error
+class WaitingRoomError(Exception):
     """The shop put the customer into a waiting room instead of answering.
 
     The customer decides whether to stay; if so, the same step is tried again after `poll_after_s`.
@@ -90,7 +90,7 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class BasketLine:
     """What is bought: one SKU, how many, and the price of one in pence."""
 
     sku: str
@@ -111,7 +111,7 @@ class Order:
 
     ref: str
     total_pence: int
-    lines: tuple[Line, ...]
+    lines: tuple[BasketLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class BookedOrder:
     total_pence: int
     placed_at_unix_s: float
     picked_at_unix_s: float | None
-    lines: tuple[Line, ...]
+    lines: tuple[BasketLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class StockRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class LedgerSnapshot:
     """The shop's ledger and stock at one moment."""
 
     orders: tuple[BookedOrder, ...]
@@ -144,7 +144,7 @@ class Books:
 
 
 @dataclass(frozen=True, slots=True)
-class Assortment:
+class Catalogue:
     """What can be bought, with relative popularity: tills and agents know it without looking at a page.
 
     places: for each SKU what the driver needs besides to find it, such as a slug or a number; then the SKUs
@@ -162,7 +162,7 @@ class Assortment:
     def draw_sku(self, rng: Random) -> str:
         return rng.choices(self.skus, cum_weights=self.cumulative_weights)[0]
 
-    def favourite(self) -> str:
+    def best_seller(self) -> str:
         """The SKU that is bought most."""
         weights = [
             b - a for a, b in zip((0.0, *self.cumulative_weights), self.cumulative_weights, strict=False)
@@ -187,7 +187,7 @@ class Storefront:
     """Base of all drivers: one instance per customer.
 
     A subclass implements the steps its shop has. A journey that needs a step the driver lacks is refused
-    before the run (`supports`).
+    before the run (`missing_steps`).
     """
 
     name: ClassVar[str]
@@ -199,13 +199,13 @@ class Storefront:
         client: Client,
         *,
         channel: str,
-        assortment: Assortment,
+        catalogue: Catalogue,
         rng: Random,
         visit: Visit = _PLAIN_VISIT,
     ) -> None:
         self.client = client
         self.channel = channel
-        self.assortment = assortment
+        self.catalogue = catalogue
         self.rng = rng
         self.visit = visit
 
@@ -215,12 +215,12 @@ class Storefront:
         return cls
 
     @classmethod
-    def prepare(cls, client: Client) -> Assortment:
+    def prepare(cls, client: Client) -> Catalogue:
         """What is on sale, read once before the first customer comes; not part of the measurement."""
         raise NotImplementedError
 
     @classmethod
-    def read_books(cls, client: Client, *, since_unix_s: float) -> Books | None:  # noqa: ARG003  for drivers
+    def read_ledger(cls, client: Client, *, since_unix_s: float) -> LedgerSnapshot | None:  # noqa: ARG003  for drivers
         """The shop's ledger for the audit after the run, or None when this shop does not show one."""
         return None
 
@@ -260,24 +260,24 @@ class Storefront:
         raise NotImplementedError
 
     @classmethod
-    def supports(cls, steps: Sequence[str]) -> tuple[str, ...]:
+    def missing_steps(cls, steps: Sequence[str]) -> tuple[str, ...]:
         """The steps among `steps` that this driver lacks; empty when it can do all of them."""
         return tuple(step for step in steps if not callable(getattr(cls, step, None)))
 
-    def fetch(self, method: str, url: str, **options: Any) -> Response:
+    def fetch(self, method: str, url: str, **options: Any) -> HttpResponse:
         """The answer of the shop.
 
         Raises:
-            Queued: a waiting room answered instead.
+            WaitingRoomError: a waiting room answered instead.
             Rejected: with the transport's or the status' cause.
         """
         response = self.client.request(method, url, **options)
         if response.status_code and (room := waiting_room(response)) is not None:
-            raise Queued(*room)
+            raise WaitingRoomError(*room)
         return checked(response)
 
 
-def checked(response: Response) -> Response:
+def checked(response: HttpResponse) -> HttpResponse:
     """The response. Raises: Rejected with the transport's or the status' cause."""
     if response.cause:
         raise Rejected(response.cause, response.detail)

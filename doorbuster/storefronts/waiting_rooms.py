@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
-    from doorbuster.storefronts.http import Response
+    from doorbuster.storefronts.http import HttpResponse
 
 DEFAULT_POLL_S = 20.0  # where a room does not say when to come back
 LONGEST_POLL_S = 600.0
@@ -35,7 +35,7 @@ class Wait(NamedTuple):
     position: int | None
 
 
-def waiting_room(response: Response) -> Wait | None:
+def waiting_room(response: HttpResponse) -> Wait | None:
     """The waiting room this answer puts the customer into; None for every other answer.
 
     Cheap for ordinary answers: a few headers and the head of the text are looked at.
@@ -52,13 +52,13 @@ def waiting_room(response: Response) -> Wait | None:
     return None
 
 
-def reload_interval_s(response: Response) -> float | None:
+def reload_interval_s(response: HttpResponse) -> float | None:
     """After how many seconds the page reloads itself; None for a page that stays."""
     told = _NUMBER.match(response.headers.get("refresh", "")) or _META.search(response.text[:_HEAD])
     return None if told is None else float(told[1])
 
 
-def _json_room(response: Response) -> Wait | None:
+def _json_room(response: HttpResponse) -> Wait | None:
     try:
         document = response.json()
     except ValueError:
@@ -84,11 +84,11 @@ def _is_queue_page(url: str) -> bool:
     )
 
 
-def _poll_s(response: Response, otherwise_s: float) -> float:
+def _poll_s(response: HttpResponse, otherwise_s: float) -> float:
     told = reload_interval_s(response)
     return otherwise_s if told is None or told <= 0 else min(told, LONGEST_POLL_S)
 
 
-def _position(response: Response) -> int | None:
+def _position(response: HttpResponse) -> int | None:
     found = _POSITION.search(response.text)
     return int(found[1]) if found else None

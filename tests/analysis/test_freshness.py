@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from doorbuster.errors import ScenarioError
-from doorbuster.load.freshness.product_edits import lacking, measured
+from doorbuster.load.freshness.product_edits import measured, missing_capabilities
 from doorbuster.records.batch import Batch, FreshnessReading
 from doorbuster.records.metadata import RunMeta
 from doorbuster.records.reader import Run
@@ -251,7 +251,7 @@ def test_without_of_a_run_measures_what_the_driver_can_change():
     assert measured(asking(""), ReferenceShop) == ("price", "stock", "basket")
     assert measured(asking(""), Prices) == ("price",)
     assert measured(asking(", of: [basket, price]"), ReferenceShop) == ("price", "basket")
-    assert not list(lacking(asking(""), Prices))
+    assert not list(missing_capabilities(asking(""), Prices))
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_without_of_a_run_measures_what_the_driver_can_change():
     ],
 )
 def test_what_the_driver_cannot_change_is_named(driver, of, words):
-    ((what, way_out),) = lacking(asking(of), driver)
+    ((what, way_out),) = missing_capabilities(asking(of), driver)
     assert what == f"{words} (freshness)"
     assert way_out
 

@@ -18,9 +18,9 @@ from doorbuster.records.writer import RunWriter
 RUN_ID = "20261127T080000-abc123"
 ANOTHER_RUN = "20261127T090000-def456"
 DRIVER = """
-from doorbuster.storefronts import BookedOrder, Books, Line, Rejected, Storefront
+from doorbuster.storefronts import BookedOrder, LedgerSnapshot, BasketLine, Rejected, Storefront
 
-LINES = (Line("S", 1, 100),)
+LINES = (BasketLine("S", 1, 100),)
 
 class MyShop(Storefront):
     name = "my-shop"
@@ -29,17 +29,17 @@ class MyShop(Storefront):
     def cancel_order(cls, client, ref):
         answer = client.request("POST", f"/orders/{ref}/cancel")
         if answer.status_code == 409:
-            raise Rejected("left_already", answer.text, by_rule=True)
+            raise Rejected("left_already", answer.text, expected=True)
         if answer.cause:
             raise Rejected(answer.cause)
 """
 BOOKS = """
     @classmethod
-    def read_books(cls, client, *, since_unix_s):
+    def read_ledger(cls, client, *, since_unix_s):
         answer = client.request("GET", "/orders")
         if answer.cause:
             raise Rejected(answer.cause)
-        return Books(tuple(BookedOrder(ref, key, "web", 100, since_unix_s + 60, None, LINES)
+        return LedgerSnapshot(tuple(BookedOrder(ref, key, "web", 100, since_unix_s + 60, None, LINES)
                            for ref, key in answer.json().items()), ())
 """
 SCENARIO = """

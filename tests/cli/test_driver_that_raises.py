@@ -13,7 +13,7 @@ DRIVER = """
 {top}
 from locust import events
 from doorbuster.load.locustfile import Customer, Gate, Peak, install
-from doorbuster.storefronts import Assortment, Books, Listing, Storefront
+from doorbuster.storefronts import Catalogue, LedgerSnapshot, Listing, Storefront
 
 
 class Frail(Storefront):
@@ -23,14 +23,14 @@ class Frail(Storefront):
     @classmethod
     def prepare(cls, client):
         {prepare}
-        return Assortment(("a",), (1.0,), ("x",), ("/c",))
+        return Catalogue(("a",), (1.0,), ("x",), ("/c",))
 
     @classmethod
-    def read_books(cls, client, *, since_unix_s):
+    def read_ledger(cls, client, *, since_unix_s):
         cls.looks += 1
         if cls.looks == {looks}:
             return None.stock
-        return Books((), ())
+        return LedgerSnapshot((), ())
 
     def home(self):
         return Listing(("a",))
@@ -94,7 +94,7 @@ def test_a_locustfile_that_cannot_be_loaded_is_no_fault_of_ours(run):
 def test_a_driver_that_cannot_read_the_books_ends_the_run_before_anybody_comes(run):
     ended = run(looks=1)
     assert ended.returncode == 107
-    assert "the driver 'frail' raised in read_books: AttributeError" in ended.stderr
+    assert "the driver 'frail' raised in read_ledger: AttributeError" in ended.stderr
     assert "(frail.py:21: return None.stock)" in ended.stderr
 
 

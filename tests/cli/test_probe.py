@@ -101,7 +101,7 @@ def broken(doorbuster, tmp_path_factory):
 def test_every_step_of_the_reference_driver_works_against_the_embedded_shop(probed):
     found = results(probed.stdout)
     assert probed.returncode == 0, probed.stdout + probed.stderr
-    assert set(found) >= {*CORE, *OTHERS, "read_books"}
+    assert set(found) >= {*CORE, *OTHERS, "read_ledger"}
     assert set(found.values()) == {"ok"}
     assert "the ledger has 5 of 5 orders of this visit" in probed.stdout
     assert found["change_price"] == found["change_stock"] == "ok"
@@ -294,8 +294,8 @@ def test_the_last_sentence_tells_what_fails_from_what_is_not_there():
     tally = ProbeSummary()
     for step, result, core in (
         ("home", "ok", True),
-        ("read_books", "broken", False),
+        ("read_ledger", "broken", False),
         ("feed", "missing", False),
     ):
         tally.add({"step": step, "result": result, "core": core})
-    assert tally.sentence() == "All core steps work; read_books did not; without feed."
+    assert tally.sentence() == "All core steps work; read_ledger did not; without feed."

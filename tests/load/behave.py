@@ -21,11 +21,11 @@ from locust.env import Environment  # patches the interpreter, so it comes first
 
 from doorbuster.load.customers.customer import Customer
 from doorbuster.load.engine.generator import Assignment, Generator
-from doorbuster.load.target.endpoint import Place
+from doorbuster.load.target.endpoint import StoreEndpoint
 from doorbuster.records.histogram import Histogram
 from doorbuster.scenario import Schedule, load_scenario
 from doorbuster.scenario.planning.schedule import TrafficClass
-from doorbuster.storefronts import Assortment, Line, Order, Queued, Rejected, Storefront
+from doorbuster.storefronts import BasketLine, Catalogue, Order, Rejected, Storefront, WaitingRoomError
 
 LEAD_S = 0.2
 SCENARIO = """
@@ -56,11 +56,13 @@ class Moody(Storefront):
     def recommendations(self) -> None:
         self.visit_page("/recommendations")
 
-    def checkout(self, key: str, lines: tuple[Line, ...]) -> Order:
+    def checkout(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
         self.visit_page("/checkout", method="POST", headers={"Idempotency-Key": key})
         return Order(key, 100, lines)
 
-    def till_sale(self, key: str, lines: tuple[Line, ...], sold_at_unix_s: float | None = None) -> Order:
+    def till_sale(
+        self, key: str, lines: tuple[BasketLine, ...], sold_at_unix_s: float | None = None
+    ) -> Order:
         sold = {} if sold_at_unix_s is None else {"Sold-At": str(sold_at_unix_s)}
         self.visit_page("/till", method="POST", headers={"Idempotency-Key": key, **sold})
         return Order(key, 100, lines)
@@ -71,11 +73,11 @@ class Moody(Storefront):
         text = self.fetch(method, url, headers={**who, **(headers or {})}).text
         word, _, rest = text.partition(" ")
         if word == "queue":
-            raise Queued(float(rest))
+            raise WaitingRoomError(float(rest))
         if word == "busy":
             raise Rejected("busy_page", text)
         if word == "sold":
-            raise Rejected("sold_out", text, by_rule=True)
+            raise Rejected("sold_out", text, expected=True)
         self.pages_at.append(perf_counter())
 
 
@@ -94,11 +96,11 @@ class Person(Customer):
 
     def buy(self) -> None:
         self.step(self.shop.home)
-        self.order(self.shop.checkout, (Line("A", 1, 100),))
+        self.order(self.shop.checkout, (BasketLine("A", 1, 100),))
 
     def collect(self) -> None:
         """Order on the web, go to a store, come back to the web."""
-        self.order(self.shop.checkout, (Line("A", 1, 100),))
+        self.order(self.shop.checkout, (BasketLine("A", 1, 100),))
         self.cross_to("store")
         self.step(self.shop.order_status)
         self.cross_to("web")
@@ -110,7 +112,7 @@ class Person(Customer):
         self.step(self.shop.order_status)
 
     def till_sale(self) -> None:
-        self.order(self.shop.till_sale, (Line("A", 1, 100),))
+        self.order(self.shop.till_sale, (BasketLine("A", 1, 100),))
 
 
 class Web(Person):
@@ -150,7 +152,7 @@ def run(case: dict) -> dict:
         urlopen(f"{case['url']}/stall/{time() + started_at - perf_counter() + at_s}/{for_s}").close()
     assignment = Assignment(
         run_id="moods", worker="w", index=0, count=1, scenario=scenario, schedule=schedule,
-        places={"": Place(case["url"], Assortment(("A",), (1.0,), ("a",), ("a",)))},
+        places={"": StoreEndpoint(case["url"], Catalogue(("A",), (1.0,), ("a",), ("a",)))},
         started_at=started_at, max_in_flight=100_000, max_rate_per_s=1e6,
     )  # fmt: skip
     Generator(environment, assignment, Moody, batches.append).run()

@@ -20,7 +20,7 @@ import numpy as np
 from locust.env import Environment  # patches the interpreter, so it comes first
 
 from doorbuster.load.engine.generator import Assignment, Generator
-from doorbuster.load.target.endpoint import Place
+from doorbuster.load.target.endpoint import StoreEndpoint
 from doorbuster.records.batch import Batch
 from doorbuster.scenario import Schedule, load_scenario
 from doorbuster.scenario.planning.schedule import TrafficClass
@@ -60,7 +60,7 @@ def main(url: str, folder: str, plan: dict) -> dict:
         urlopen(f"{url}/stall/{time() + started_at - perf_counter() + at_s}/{for_s}").close()
     assignment = Assignment(
         run_id="by-hand", worker="w", index=0, count=1, scenario=load_scenario(path), schedule=schedule,
-        places={"": Place(url, one_step.OnePage.prepare(None))}, started_at=started_at,
+        places={"": StoreEndpoint(url, one_step.OnePage.prepare(None))}, started_at=started_at,
         max_in_flight=100_000, max_rate_per_s=1e6,
     )  # fmt: skip
     Generator(environment, assignment, one_step.OnePage, batches.append).run()

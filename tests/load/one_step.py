@@ -5,7 +5,7 @@ from __future__ import annotations
 from locust import events
 
 from doorbuster.load.locustfile import Customer, Gate, Peak, install
-from doorbuster.storefronts import Assortment, Client, Storefront
+from doorbuster.storefronts import Catalogue, Client, Storefront
 
 __all__ = ["Gate", "Peak", "Visitor"]
 
@@ -16,8 +16,8 @@ class OnePage(Storefront):
     name = "one-page"
 
     @classmethod
-    def prepare(cls, client: Client) -> Assortment:
-        return Assortment(("page",), (1.0,), ("page",), ("page",))
+    def prepare(cls, client: Client) -> Catalogue:
+        return Catalogue(("page",), (1.0,), ("page",), ("page",))
 
     def order_status(self) -> None:
         self.fetch("GET", "/")

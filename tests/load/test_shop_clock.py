@@ -12,11 +12,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from doorbuster.load.target.ledger_reader import read_ledger, read_opening
-from doorbuster.load.target.shop_clock import ShopClock, books_since
+from doorbuster.load.target.ledger_reader import read_baseline, read_ledger
+from doorbuster.load.target.shop_clock import ShopClock, ledger_since
 from doorbuster.records.ledger import audit
 from doorbuster.records.reader import Run
-from doorbuster.storefronts import BookedOrder, Books, StockRow
+from doorbuster.storefronts import BookedOrder, LedgerSnapshot, StockRow
 
 NOW = 1_102_000_000.0
 
@@ -37,10 +37,10 @@ class Town:
         """An order that is placed at a moment of our clock."""
         self.orders.append(BookedOrder(ref, f"run:{ref}", "web", 100, at_s + self.ahead_s, None, ()))
 
-    def read_books(self, client, *, since_unix_s):
+    def read_ledger(self, client, *, since_unix_s):
         client.request("GET", "/orders")
         recent = tuple(order for order in self.orders if order.placed_at_unix_s >= since_unix_s)
-        return Books(recent, (StockRow("tea", 10, 10, 0),))
+        return LedgerSnapshot(recent, (StockRow("tea", 10, 10, 0),))
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +53,7 @@ def test_orders_are_found_and_dated_by_our_clock_whatever_that_of_the_shop_shows
     town = Town(ahead_s)
     town.book("before", NOW - 5)
     town.book("last year", NOW - 3e7)
-    opening = read_opening(town, town, started_unix_s=NOW)
+    opening = read_baseline(town, town, started_unix_s=NOW)
     town.book("ours", NOW + 3)
     ledger = read_ledger(town, town, opening, started_unix_s=NOW, settle_s=0.0)
     assert [order.order_ref for order in ledger.orders] == ["ours"]
@@ -71,7 +71,7 @@ def test_a_clock_that_a_date_in_whole_seconds_cannot_tell_from_ours_is_taken_for
 def test_answers_without_a_date_leave_the_clock_as_it_is():
     town = Town(-600.0)
     town.dated = False
-    books, ahead_s = books_since(town, town, since_unix_s=NOW)
+    books, ahead_s = ledger_since(town, town, since_unix_s=NOW)
     assert (books.orders, ahead_s) == ((), 0.0)
 
 

@@ -5,7 +5,7 @@ from threading import Thread
 
 import pytest
 
-from doorbuster.load.target.endpoint import TargetError, read_assortment
+from doorbuster.load.target.endpoint import TargetError, read_catalogue
 from doorbuster.storefronts import ReferenceShop
 
 
@@ -28,7 +28,7 @@ def test_a_shop_that_sends_us_to_a_host_that_is_not_allowed_is_named_with_the_ho
         url = f"http://127.0.0.1:{server.server_port}"
         try:
             with pytest.raises(TargetError) as told:
-                read_assortment(ReferenceShop, url, {})
+                read_catalogue(ReferenceShop, url, {})
         finally:
             server.shutdown()
     assert f"{url} cannot be loaded: host_not_allowed: shop.example.com" in str(told.value)

@@ -7,7 +7,7 @@ import os
 from locust import events
 
 from doorbuster.load.locustfile import Customer, Gate, Peak, install
-from doorbuster.storefronts import Line
+from doorbuster.storefronts import BasketLine
 
 install(events)
 
@@ -27,4 +27,4 @@ class Buyer(Customer):
         self.step(self.shop.checkout_page)
         self.think()
         self.wait_until(TOGETHER_S)
-        self.order(self.shop.checkout, (Line(product.sku, 1, product.price_pence),))
+        self.order(self.shop.checkout, (BasketLine(product.sku, 1, product.price_pence),))

@@ -20,20 +20,20 @@ class Town:
     def __init__(self, url):
         self.url = url
         self.client = HttpClient(url)
-        self.assortment = ReferenceShop.prepare(self.client)
+        self.catalogue = ReferenceShop.prepare(self.client)
 
     def customer(self, channel="web", *, face=None, **visit):
         driver = face or ReferenceShop.for_channel(channel)
         return driver(
             HttpClient(self.url),
             channel=channel,
-            assortment=self.assortment,
+            catalogue=self.catalogue,
             rng=Random(7),
             visit=Visit(**visit),
         )
 
     def books(self):
-        return ReferenceShop.read_books(self.client, since_unix_s=0.0)
+        return ReferenceShop.read_ledger(self.client, since_unix_s=0.0)
 
     def stock_of(self, sku):
         (row,) = [row for row in self.books().stock if row.sku == sku]

@@ -9,12 +9,12 @@ from types import SimpleNamespace
 import pytest
 
 from doorbuster.scenario.target.target import STOREFRONTS
-from doorbuster.storefronts import DRIVERS, Assortment, Line, Rejected
-from doorbuster.storefronts.order_tag import order_mark, read_mark
+from doorbuster.storefronts import DRIVERS, BasketLine, Catalogue, Rejected
+from doorbuster.storefronts.order_tag import order_tag, read_order_tag
 from doorbuster.storefronts.oscar.driver import OscarShop, _pence, _slug
 from doorbuster.storefronts.vendure.driver import VendureShop
 
-SOLD = Assortment(
+SOLD = Catalogue(
     skus=("A1", "B2"), cumulative_weights=(1.0, 2.0), search_terms=("tea",),
     categories=("/catalogue/category/tea_1/",),
     places=("1/teapot", "2/teapot"), staff=("s",),
@@ -43,18 +43,18 @@ class Scripted:
 
 
 def vendure(*answers: object, channel: str = "web") -> VendureShop:
-    return VendureShop(Scripted(*answers), channel=channel, assortment=SOLD, rng=Random(1))
+    return VendureShop(Scripted(*answers), channel=channel, catalogue=SOLD, rng=Random(1))
 
 
 def oscar(*answers: object) -> OscarShop:
-    assortment = Assortment(("A1",), (1.0,), ("tea",), SOLD.categories, ("red-teapot_7",))
-    return OscarShop(Scripted(*answers), channel="web", assortment=assortment, rng=Random(1))
+    catalogue = Catalogue(("A1",), (1.0,), ("tea",), SOLD.categories, ("red-teapot_7",))
+    return OscarShop(Scripted(*answers), channel="web", catalogue=catalogue, rng=Random(1))
 
 
 def cause_of(action, *given: object) -> tuple[str, bool]:
     with pytest.raises(Rejected) as refusal:
         action(*given)
-    return refusal.value.cause, refusal.value.by_rule
+    return refusal.value.cause, refusal.value.expected
 
 
 def test_a_scenario_may_name_exactly_the_drivers_that_ship():
@@ -62,9 +62,9 @@ def test_a_scenario_may_name_exactly_the_drivers_that_ship():
 
 
 def test_a_mark_is_read_back_and_other_addresses_are_none():
-    assert read_mark(order_mark("phone", "run:7:1")) == ("phone", "run:7:1")
+    assert read_order_tag(order_tag("phone", "run:7:1")) == ("phone", "run:7:1")
     for text in (None, "", "Marks & Spencer", "doorbuster web", "doorbuster a b c"):
-        assert read_mark(text) == ("", "")
+        assert read_order_tag(text) == ("", "")
 
 
 def test_the_place_of_an_unknown_sku_is_refused():
@@ -175,7 +175,7 @@ def test_an_oscar_listing_names_what_the_run_knows():
 
 def test_an_oscar_checkout_without_a_number_is_no_success():
     shop = oscar(answer({"url": "/api/baskets/1/"}), answer({"total_incl_tax": "2.00"}))
-    assert cause_of(shop.checkout, "run:1:1", (Line("A1", 1, 200),))[0] == "order_without_reference"
+    assert cause_of(shop.checkout, "run:1:1", (BasketLine("A1", 1, 200),))[0] == "order_without_reference"
 
 
 @pytest.mark.parametrize(

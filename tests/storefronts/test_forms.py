@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from doorbuster.storefronts import Assortment, Rejected, Storefront
+from doorbuster.storefronts import Catalogue, Rejected, Storefront
 from doorbuster.storefronts.forms import form_on, submit
 
 PAGE = """
@@ -81,7 +81,7 @@ def test_a_form_is_sent_with_its_hidden_fields_and_with_where_it_came_from():
             sent.append((method, url, options))
             return Answer("thank you")
 
-    shop = Storefront(Client(), channel="web", assortment=Assortment((), (), (), ()), rng=Random(1))
+    shop = Storefront(Client(), channel="web", catalogue=Catalogue((), (), (), ()), rng=Random(1))
     assert submit(shop, Answer(PAGE), {"quantity": "3"}, to="/basket/add/").text == "thank you"
     assert sent == [
         (

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from doorbuster.shop.domain import credentials, orders
-from doorbuster.storefronts import Basket, Line, Listing, Order, ReferenceShop, Rejected
+from doorbuster.storefronts import Basket, BasketLine, Listing, Order, ReferenceShop, Rejected
 from doorbuster.storefronts.reference import base
 from doorbuster.storefronts.reference.driver import ReferenceProgram
 from doorbuster.storefronts.vendure.driver import VendureShop
@@ -34,7 +34,7 @@ def key():
 def cause_of(action, *given):
     with pytest.raises(Rejected) as refusal:
         action(*given)
-    return refusal.value.cause, refusal.value.by_rule
+    return refusal.value.cause, refusal.value.expected
 
 
 def ordered(customer, *, collect=False):
@@ -44,11 +44,11 @@ def ordered(customer, *, collect=False):
     customer.basket()
     customer.checkout_page()
     checkout = customer.collect_checkout if collect else customer.checkout
-    return checkout(key(), (Line(product.sku, 1, product.price_pence),))
+    return checkout(key(), (BasketLine(product.sku, 1, product.price_pence),))
 
 
 def test_both_faces_can_do_every_step(face):
-    assert face.supports((*CUSTOMER_STEPS, *STAFF_STEPS)) == ()
+    assert face.missing_steps((*CUSTOMER_STEPS, *STAFF_STEPS)) == ()
 
 
 def test_programs_and_staff_talk_json_and_people_read_pages():
@@ -95,7 +95,7 @@ def test_an_order_is_in_the_books_under_its_channel(town, face):
 def test_assistants_and_partners_orders_carry_their_channel(town):
     agent = ordered(town.customer("agent"))
     partner = town.customer("partner")
-    lines = (Line(partner.feed().skus[0], 2, 0),)
+    lines = (BasketLine(partner.feed().skus[0], 2, 0),)
     once = key()
     order, again = partner.partner_order(once, lines), partner.partner_order(once, lines)
     channels = {order.ref: order.channel for order in town.books().orders}
@@ -105,7 +105,7 @@ def test_assistants_and_partners_orders_carry_their_channel(town):
 
 def test_the_feed_has_the_whole_range_and_begins_again(town):
     partner = town.customer("partner")
-    assert sorted(partner.feed().skus) == sorted(town.assortment.skus)
+    assert sorted(partner.feed().skus) == sorted(town.catalogue.skus)
     assert isinstance(partner.feed(), Listing)
 
 
@@ -174,8 +174,8 @@ def test_a_question_is_asked_found_open_and_answered(town, face):
 def test_a_sale_made_offline_is_booked_later_once_and_even_from_an_empty_stock(open_town):
     with open_town("--opening-stock", "1") as town:
         till = town.customer("store")
-        sku = town.assortment.skus[0]
-        line = (Line(sku, 1, 0),)
+        sku = town.catalogue.skus[0]
+        line = (BasketLine(sku, 1, 0),)
         till.till_sale(key(), line)
         assert cause_of(till.till_sale, key(), line) == ("sold_out", True)
         once = key()
@@ -189,7 +189,7 @@ def test_a_sale_made_offline_is_booked_later_once_and_even_from_an_empty_stock(o
 def test_one_account_has_one_basket_by_page_and_by_program(town):
     faces = {name: town.customer(name, customer="run-1-17", face=face)
              for name, face in (("web", ReferenceShop), ("app", ReferenceProgram))}  # fmt: skip
-    sku, other = town.assortment.skus[:2]
+    sku, other = town.catalogue.skus[:2]
     guest = town.customer("web", customer="somebody-else")
     guest.add_to_basket(sku)
     assert guest.basket().units == {sku: 1}
@@ -209,7 +209,7 @@ def test_customers_with_numbers_one_after_the_other_have_accounts_of_their_own(t
 
 
 def test_staff_set_what_is_on_hand_and_pages_call_nothing_sold_out(town, face):
-    sku = town.assortment.skus[5]
+    sku = town.catalogue.skus[5]
     customer, staff = town.customer(face=face), town.client
     before = ReferenceShop.stock_on_hand(staff, sku)
     assert before > 0

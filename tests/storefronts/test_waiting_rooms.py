@@ -9,7 +9,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from doorbuster.storefronts import Line, Queued, Rejected
+from doorbuster.storefronts import BasketLine, Rejected, WaitingRoomError
 from doorbuster.storefronts.waiting_rooms import reload_interval_s, waiting_room
 
 
@@ -76,18 +76,18 @@ def test_customers_of_the_reference_shop_queue_and_come_in(open_town, style):
     with open_town(*room) as town:
         first, pages, program = town.customer(), town.customer(), town.customer("app")
         assert first.home().skus
-        with pytest.raises(Queued) as page:
+        with pytest.raises(WaitingRoomError) as page:
             pages.home()
         assert (page.value.poll_after_s, page.value.position) == (7.0, 1)
-        with pytest.raises(Queued) as document:
+        with pytest.raises(WaitingRoomError) as document:
             program.search()
         assert document.value.poll_after_s == 7.0
         assert first.category().skus
-        assert town.customer("store").till_sale("sale", (Line(town.assortment.skus[0], 1, 0),)).ref
+        assert town.customer("store").till_sale("sale", (BasketLine(town.catalogue.skus[0], 1, 0),)).ref
         while True:  # one more comes in every five seconds
             try:
                 found = pages.category()
-            except Queued:
+            except WaitingRoomError:
                 continue
             break
         assert found.skus
@@ -102,7 +102,7 @@ def test_a_holding_page_is_a_rejection_that_says_when_to_come_back(open_town):
             pass
         with pytest.raises(Rejected) as held:
             town.customer().home()
-        assert (held.value.cause, held.value.by_rule, held.value.retry_after_s) == (
+        assert (held.value.cause, held.value.expected, held.value.retry_after_s) == (
             "holding_page",
             False,
             30.0,

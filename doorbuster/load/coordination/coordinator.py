@@ -28,15 +28,15 @@ from doorbuster.load.coordination.worker_registry import Roster, Rows
 from doorbuster.load.customers.drivers import raised
 from doorbuster.load.engine.generator import REPORT_INTERVAL_S, TRAFFIC_TAG
 from doorbuster.load.target.endpoint import (
-    Place,
-    PlainClient,
-    Target,
+    LoadedShop,
+    StoreEndpoint,
+    UnmeasuredClient,
     check_allowed,
     open_target,
-    read_assortment,
+    read_catalogue,
     set_faults,
 )
-from doorbuster.load.target.ledger_reader import Opening, joined, read_ledger, read_opening
+from doorbuster.load.target.ledger_reader import LedgerBaseline, merge, read_baseline, read_ledger
 from doorbuster.records.batch import Batch, Event
 from doorbuster.records.ledger import Ledger
 from doorbuster.records.metadata import RunMeta, RunStatus
@@ -73,7 +73,7 @@ class Orders:
 
     run_id: str
     schedule: Schedule
-    places: Mapping[str, Place]  # by merchant; "" is the merchant of a shop that has only one
+    places: Mapping[str, StoreEndpoint]  # by merchant; "" is the merchant of a shop that has only one
     started_at: float  # the run's zero on the `perf_counter` of whoever holds these orders
 
 
@@ -119,10 +119,10 @@ class Conductor:
         self.over = Flag()
         self.failure: DoorbusterError | None = None
         self._crew = crew
-        self._target: Target | None = None
+        self._target: LoadedShop | None = None
         self._writer: RunWriter | None = None
         self._roster: Roster | None = None
-        self._openings: dict[str, Opening] = {}
+        self._baselines: dict[str, LedgerBaseline] = {}
         self._queue: list[Batch] = []
         self._own_reports = 0
         self._arrived = Flag()
@@ -174,18 +174,18 @@ class Conductor:
         check_allowed(scenario, self._target.url, confirmed_host=brief.confirmed_host)
         allow = scenario.safety.allow
         places = {
-            merchant: Place(url, read_assortment(brief.driver, url, self._tag(), allow))
+            merchant: StoreEndpoint(url, read_catalogue(brief.driver, url, self._tag(), allow))
             for merchant, url in self._target.urls.items()
         }
         clocks: list[str] = []
         for merchant, place in places.items():
-            read = partial(read_opening, brief.driver, started_unix_s=time())
-            opening = self._with_books(place.url, read)
-            if opening is not None:
-                self._openings[merchant] = opening
-                if opening.clock_ahead_s:
+            read = partial(read_baseline, brief.driver, started_unix_s=time())
+            baseline = self._with_ledger_access(place.url, read)
+            if baseline is not None:
+                self._baselines[merchant] = baseline
+                if baseline.clock_ahead_s:
                     shop = f"the shop of {merchant}" if merchant else "the shop"
-                    ahead = f"{opening.clock_ahead_s:+.0f} s from ours"
+                    ahead = f"{baseline.clock_ahead_s:+.0f} s from ours"
                     clocks.append(f"{shop}: clock {ahead}, corrected in the times of its orders")
         remarks = self._crew.meet()
         if self._ending is not None:
@@ -278,18 +278,18 @@ class Conductor:
         assert self._target is not None
         ledgers: dict[str, Ledger] = {}
         for merchant, url in self._target.urls.items():
-            opening = self._openings.get(merchant)
-            if opening is None:
+            baseline = self._baselines.get(merchant)
+            if baseline is None:
                 return None
             read = partial(
                 read_ledger, self.brief.driver,
-                opening=opening, started_unix_s=self._starts_at_unix_s, settle_s=settle_s,
+                baseline=baseline, started_unix_s=self._starts_at_unix_s, settle_s=settle_s,
             )  # fmt: skip
-            ledger = self._with_books(url, read)
+            ledger = self._with_ledger_access(url, read)
             if ledger is None:
                 return None
             ledgers[merchant] = ledger
-        return joined(ledgers)
+        return merge(ledgers)
 
     def _reasons_to_stop(self, batches: list[Batch]) -> list[str]:
         reasons = []
@@ -328,13 +328,13 @@ class Conductor:
         """Seconds since the start of the run, negative before it."""
         return perf_counter() - self._started_at
 
-    def _with_books(self, url: str, read: Callable[[PlainClient], Any]) -> Any:
+    def _with_ledger_access(self, url: str, read: Callable[[UnmeasuredClient], Any]) -> Any:
         """Read the books of the shop at `url`; a refusal is noted, because the audit is then unknown.
 
         Raises: AnalysisError, if the driver raises before the run.
         """
         allow = self.brief.scenario.safety.allow
-        client = PlainClient(url, self._tag(), limit_s=BOOKS_LIMIT_S, allow=allow)
+        client = UnmeasuredClient(url, self._tag(), limit_s=BOOKS_LIMIT_S, allow=allow)
         try:
             return read(client)
         except Rejected as refusal:
@@ -342,7 +342,7 @@ class Conductor:
             self._record("ledger_unreadable", str(refusal))
             return None
         except Exception as error:
-            fault = raised(self.brief.driver, "read_books", error)
+            fault = raised(self.brief.driver, "read_ledger", error)
             if self._writer is None:  # nobody has come yet: better no run than one without its audit
                 raise fault from error
             logger.error("%s", fault)

@@ -19,10 +19,10 @@ import numpy as np
 
 from doorbuster.load.coordination.coordinator import Orders
 from doorbuster.load.coordination.worker_registry import Rows
-from doorbuster.load.target.endpoint import Place
+from doorbuster.load.target.endpoint import StoreEndpoint
 from doorbuster.records.batch import Batch
 from doorbuster.scenario import Scenario, plan_schedule, read_scenario
-from doorbuster.storefronts import Assortment
+from doorbuster.storefronts import Catalogue
 
 CLOCK = "doorbuster_clock"
 ORDERS = "doorbuster_orders"
@@ -42,7 +42,7 @@ def orders_to_wire(
         "scenario_name": scenario.name,
         "seed": scenario.seed,
         "without_retries": not scenario.has_retries,
-        "places": {name: (place.url, astuple(place.assortment)) for name, place in orders.places.items()},
+        "places": {name: (place.url, astuple(place.catalogue)) for name, place in orders.places.items()},
         "started_at": orders.started_at + counter_offset_s,
         "index": index,
         "count": count,
@@ -59,7 +59,7 @@ def orders_from_wire(wire: dict[str, Any], scenario: Scenario) -> Orders:
         run_id=wire["run_id"],
         schedule=plan_schedule(scenario),
         places={
-            name: Place(url, Assortment(*map(tuple, columns)))
+            name: StoreEndpoint(url, Catalogue(*map(tuple, columns)))
             for name, (url, columns) in wire["places"].items()
         },
         started_at=wire["started_at"],

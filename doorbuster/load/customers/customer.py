@@ -14,7 +14,7 @@ from doorbuster.load.customers.model import Leave
 from doorbuster.load.customers.visitor import Visitor
 from doorbuster.records.batch import OrderAttempt
 from doorbuster.scenario import Offline
-from doorbuster.storefronts import Line, Order, Rejected
+from doorbuster.storefronts import BasketLine, Order, Rejected
 
 NETWORK_BACK_S = 1.0  # within which all tills notice that the network is back
 
@@ -54,7 +54,7 @@ class Customer(Visitor):
         by_device = self.errand.patience_with
         self._patience = (by_device or {}).get(self.visit.device, self.errand.patience)
 
-    def order(self, action: Callable[..., Order], lines: tuple[Line, ...]) -> Order:
+    def order(self, action: Callable[..., Order], lines: tuple[BasketLine, ...]) -> Order:
         """Place an order for `lines`; note what was attempted and what the shop answered.
 
         Every attempt carries the same idempotency key. A till without network makes the sale all the same
@@ -120,7 +120,7 @@ class Customer(Visitor):
         answer: str,
         cause: str,
         placed: Order | None,
-        wanted: tuple[Line, ...],
+        wanted: tuple[BasketLine, ...],
     ) -> None:
         started_at = self.generator.started_at
         lines = placed.lines if placed else wanted

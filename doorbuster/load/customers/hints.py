@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from doorbuster.load.tools.tracing_client import Shown
+from doorbuster.load.tools.tracing_client import ExchangeTrace
 
 _CHALLENGES = ("just a moment", "cf-chl", "captcha", "are you human", "request unsuccessful")
 _SIGN_IN = ('type="password"', "type=password", "name=password")
@@ -23,7 +23,7 @@ PRICES = "the page has {}: does the driver look for such a price?"
 NO_DATA = "a page came where data was expected: is this the right kind of shop, and the right address?"
 
 
-def hint_for(cause: str, answer: Shown, url: str) -> str:
+def hint_for(cause: str, answer: ExchangeTrace, url: str) -> str:
     """The probable reason and the way out, or nothing.
 
     Args: cause: of the step. answer: the last exchange. url: the address that was probed.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from doorbuster.load.customers.model import Leave
 from doorbuster.load.http.exchange import Exchange
 from doorbuster.records.outcome import Cause, Outcome
-from doorbuster.storefronts import Queued
+from doorbuster.storefronts import WaitingRoomError
 
 if TYPE_CHECKING:
     from doorbuster.load.customers.step_runner import StepTaker
@@ -76,12 +76,12 @@ class Insistence:
         self._reloads = 0
         self._room_until: float | None = None
 
-    def wait(self, setback: Leave | Queued) -> None:
+    def wait(self, setback: Leave | WaitingRoomError) -> None:
         """Wait until the next attempt is due.
 
         Raises: Leave when the customer goes instead.
         """
-        if isinstance(setback, Queued):
+        if isinstance(setback, WaitingRoomError):
             self._queue(setback)
             return
         leave = self._retry(setback)
@@ -125,7 +125,7 @@ class Insistence:
         customer.rest_until(at)
         self.until = at + customer.draw_patience_s()
 
-    def _queue(self, room: Queued) -> None:
+    def _queue(self, room: WaitingRoomError) -> None:
         """Stand in the waiting room until it wants to be asked again."""
         customer = self._customer
         now = customer.now()

@@ -29,7 +29,7 @@ from doorbuster.load.http.mypyc_compat import mypyc_attr
 from doorbuster.records.batch import SeriesKey
 from doorbuster.records.outcome import Cause, Outcome, RequestOutcome
 from doorbuster.scenario.customers.resilience import WAITING_ROOM
-from doorbuster.storefronts import Client, Queued, Rejected, Storefront, Visit
+from doorbuster.storefronts import Client, Rejected, Storefront, Visit, WaitingRoomError
 
 if TYPE_CHECKING:
     from doorbuster.load.engine.generator import Generator
@@ -92,7 +92,7 @@ class StepTaker:
         shop = errand.driver(
             cast(Client, session),
             channel=errand.channel,
-            assortment=place.assortment,
+            catalogue=place.catalogue,
             rng=self.rng,
             visit=self.visit,
         )
@@ -112,7 +112,7 @@ class StepTaker:
         until = _patience_ends(self)
         try:
             return _attempt(self, action, args, until)
-        except (Leave, Queued) as setback:
+        except (Leave, WaitingRoomError) as setback:
             first = setback
         try:
             return _insist(self, action, args, first, Insistence(self, until, reload=True))
@@ -129,7 +129,7 @@ class StepTaker:
         until = _patience_ends(self)
         try:
             return _attempt(self, action, args, until)
-        except (Leave, Queued) as setback:
+        except (Leave, WaitingRoomError) as setback:
             first = setback
         except Rejected:
             return None
@@ -192,7 +192,7 @@ def _insist(
     taker: StepTaker,
     action: Callable[..., T],
     args: tuple[Any, ...],
-    setback: Leave | Queued,
+    setback: Leave | WaitingRoomError,
     how: Insistence,
 ) -> T:
     """Attempt it again for as long as the customer does; raises Leave when they do not."""
@@ -200,14 +200,14 @@ def _insist(
         how.wait(setback)
         try:
             return _attempt(taker, action, args, how.until)
-        except (Leave, Queued) as another:
+        except (Leave, WaitingRoomError) as another:
             setback = another
 
 
 def _attempt(taker: StepTaker, action: Callable[..., T], args: tuple[Any, ...], until: float) -> T:
     """One request for a step, recorded whatever becomes of it.
 
-    Raises: Rejected by rule; Leave when it failed or patience ended; Queued when it was put off.
+    Raises: Rejected by rule; Leave when it failed or patience ended; WaitingRoomError when it was put off.
     """
     name = taker.at_step = action.__name__
     errand = taker.errand
@@ -219,11 +219,11 @@ def _attempt(taker: StepTaker, action: Callable[..., T], args: tuple[Any, ...], 
         if errand.rules is not None:
             _check(taker, name)
     except Rejected as refusal:
-        if refusal.by_rule:
+        if refusal.expected:
             _answered(taker, name)
             raise
         raise _set_back(taker, name, refusal, patience_ended=deadline_at == until) from refusal
-    except Queued:
+    except WaitingRoomError:
         _answered(taker, WAITING_ROOM)
         raise
     except gevent.GreenletExit:

@@ -33,11 +33,11 @@ from doorbuster.load.freshness.freshness_watch import FreshnessWatch
 from doorbuster.load.http.exchange import Exchange
 from doorbuster.load.http.settings import HttpSettings, hosts_of
 from doorbuster.load.locust_plugin.live_stats import feed_locust
-from doorbuster.load.target.endpoint import Place
+from doorbuster.load.target.endpoint import StoreEndpoint
 from doorbuster.records.batch import Batch, Event
 from doorbuster.records.outcome import Cause, Outcome
 from doorbuster.scenario import Scenario, Schedule
-from doorbuster.storefronts import Assortment, Storefront, Visit
+from doorbuster.storefronts import Catalogue, Storefront, Visit
 
 if TYPE_CHECKING:
     from doorbuster.load.coordination.coordinator import Orders
@@ -58,7 +58,7 @@ class Assignment:
     count: int
     scenario: Scenario
     schedule: Schedule
-    places: Mapping[str, Place]  # by merchant; "" is the merchant of a shop that has only one
+    places: Mapping[str, StoreEndpoint]  # by merchant; "" is the merchant of a shop that has only one
     started_at: float
     max_in_flight: int
     max_rate_per_s: float
@@ -69,9 +69,9 @@ class Assignment:
         return next(iter(self.places.values())).url
 
     @property
-    def assortment(self) -> Assortment:
+    def catalogue(self) -> Catalogue:
         """What is sold there."""
-        return next(iter(self.places.values())).assortment
+        return next(iter(self.places.values())).catalogue
 
 
 def assignment_of(orders: Orders, scenario: Scenario, *, index: int, count: int, worker: str) -> Assignment:
@@ -210,7 +210,7 @@ class Generator:
         """What a customer who came for `journey` finds on going on in `channel`."""
         return self._errands.across(channel, journey, seated=seated)
 
-    def place(self, channel: str) -> Place:
+    def place(self, channel: str) -> StoreEndpoint:
         """Where those go who arrive in `channel`, whichever channel they go on in."""
         return self._assignment.places[self._merchant(channel)]
 

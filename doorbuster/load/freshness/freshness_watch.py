@@ -19,7 +19,7 @@ import gevent
 from gevent.pool import Group
 
 from doorbuster.load.engine.sleep_scheduler import nap_until
-from doorbuster.load.freshness.product_edits import REFUSALS, Change, Look, Site, changes_of
+from doorbuster.load.freshness.product_edits import REFUSALS, EditTarget, Observation, ProductEdit, edits_of
 from doorbuster.records.batch import Event, FreshnessReading
 from doorbuster.storefronts import Storefront
 
@@ -50,7 +50,7 @@ class FreshnessWatch:
         self._started_at = assignment.started_at
         self._closes_at = assignment.started_at + assignment.schedule.duration_s
         self._recorder = recorder
-        self._changes = changes_of(Site(assignment, driver, tag))
+        self._changes = edits_of(EditTarget(assignment, driver, tag))
         self._work = Group()  # one loop for each kind of change, and their looks
 
     def start(self) -> None:
@@ -66,13 +66,13 @@ class FreshnessWatch:
             for change in self._changes:
                 self._put_back(change)
         for change in self._changes:
-            for told in change.left():
+            for told in change.remaining():
                 self._tell(told)
             change.close()
 
     # ---- inside
 
-    def _run(self, change: Change, due_at: float) -> None:
+    def _run(self, change: ProductEdit, due_at: float) -> None:
         number, learnt = 0, False
         while due_at < self._closes_at:
             nap_until(due_at)
@@ -83,18 +83,18 @@ class FreshnessWatch:
             behind = max(perf_counter() - due_at, 0.0)
             due_at += self._every_s * (int(behind / self._every_s) + 1)
 
-    def _learn(self, change: Change) -> bool:
+    def _learn(self, change: ProductEdit) -> bool:
         try:
-            self._tell(change.learn())
+            self._tell(change.fetch())
         except REFUSALS:
             return False
         return True
 
-    def _look_for(self, change: Change, number: int) -> None:
+    def _look_for(self, change: ProductEdit, number: int) -> None:
         """Make one change, look at all channels side by side, put it back; if we cannot, `stop` does."""
         asked_at = perf_counter()
         try:
-            looks = change.make(number)
+            looks = change.apply(number)
         except REFUSALS:
             at_s = asked_at - self._started_at
             refused = FreshnessReading(at_s, change.sku, "", "refused", None, None, 0, 0, change.what)
@@ -107,7 +107,7 @@ class FreshnessWatch:
             ])  # fmt: skip
         self._put_back(change)
 
-    def _watch(self, change: Change, channel: str, look: Look, changed_at: float) -> None:
+    def _watch(self, change: ProductEdit, channel: str, look: Observation, changed_at: float) -> None:
         """Ask one channel until it shows the change; what came of it is one reading, however this ends."""
         outcome, took_s, old_s, looks, unread = "cut_short", None, None, 0, 0
         try:
@@ -136,10 +136,10 @@ class FreshnessWatch:
                 )
             )
 
-    def _put_back(self, change: Change) -> None:
+    def _put_back(self, change: ProductEdit) -> None:
         for _ in range(RESTORE_TRIES):
             try:
-                change.undo()
+                change.revert()
             except REFUSALS:
                 continue
             return

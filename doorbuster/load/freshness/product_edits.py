@@ -1,9 +1,9 @@
 """What `freshness` changes while a run goes on: a price, what is on hand of a product, a customer's basket.
 
 Rules of this module:
-- A change is made in one place (by staff, or in one channel) and looked for in all others. `make` returns
+- A change is made in one place (by staff, or in one channel) and looked for in all others. `apply` returns
   as soon as the place says that it is done; whatever has to be asked before is asked before.
-- Products are those that are bought least. What was changed is put back by `undo`, as often as it takes.
+- Products are those that are bought least. What was changed is put back by `revert`, as often as it takes.
   Baskets are those of accounts of the run, one for each change: there is nothing to put back.
 """
 
@@ -17,9 +17,9 @@ from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from doorbuster.load.http.exchange import RequestFailed
-from doorbuster.load.target.endpoint import PlainClient
+from doorbuster.load.target.endpoint import UnmeasuredClient
 from doorbuster.scenario import FRESHNESS_KINDS, Scenario
-from doorbuster.storefronts import Assortment, Queued, Rejected, Storefront, Visit
+from doorbuster.storefronts import Catalogue, Rejected, Storefront, Visit, WaitingRoomError
 
 if TYPE_CHECKING:
     from doorbuster.load.engine.generator import Assignment
@@ -29,56 +29,56 @@ STAFF_STEPS = {"price": ("change_price",), "stock": ("change_stock", "stock_on_h
 STAFF_LIMIT_S = 10.0
 HIGHEST_CHANGE_PENCE = 97
 _NOT_AS_EXPECTED = (ValueError, KeyError, TypeError)  # a page that says something else
-REFUSALS = (Rejected, Queued, RequestFailed, *_NOT_AS_EXPECTED)
+REFUSALS = (Rejected, WaitingRoomError, RequestFailed, *_NOT_AS_EXPECTED)
 
-Look = Callable[[], bool | None]
+Observation = Callable[[], bool | None]
 """Whether a channel shows the change: yes, no (what was before), or it does not say (None)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class EditTarget:
     """The shop, and how to come to it beside the customers."""
 
     assignment: Assignment
     driver: type[Storefront]
     tag: Mapping[str, str]
 
-    def client(self, limit_s: float) -> PlainClient:
+    def client(self, limit_s: float) -> UnmeasuredClient:
         allow = self.assignment.scenario.safety.allow
-        return PlainClient(self.assignment.url, dict(self.tag), limit_s=limit_s, allow=allow)
+        return UnmeasuredClient(self.assignment.url, dict(self.tag), limit_s=limit_s, allow=allow)
 
-    def face(self, channel: str, client: PlainClient, who: str) -> Any:
+    def face(self, channel: str, client: UnmeasuredClient, who: str) -> Any:
         """The shop as a customer of this channel sees it: with all the steps of its driver."""
         return self.driver.for_channel(channel)(
-            client, channel=channel, assortment=self.assignment.assortment,
+            client, channel=channel, catalogue=self.assignment.catalogue,
             rng=Random(f"{self.assignment.scenario.seed}/freshness/{who}"),
             visit=Visit(customer=f"{self.assignment.run_id}-freshness-{who}", signed_in=True),
         )  # fmt: skip
 
 
-class Change(ABC):
-    """One kind of change; `sku` is the product of the last one. `learn`, `make` and `undo` raise REFUSALS."""
+class ProductEdit(ABC):
+    """One kind of edit; `sku` is the product edited last. `fetch`, `apply` and `revert` raise REFUSALS."""
 
     what: ClassVar[str]
 
-    def __init__(self, site: Site, skus: tuple[str, ...], *, timeout_s: float) -> None:
+    def __init__(self, target: EditTarget, skus: tuple[str, ...], *, timeout_s: float) -> None:
         self.sku = ""
-        self._site, self._skus, self._timeout_s = site, skus, timeout_s
+        self._target, self._skus, self._timeout_s = target, skus, timeout_s
 
     @abstractmethod
-    def learn(self) -> str:
+    def fetch(self) -> str:
         """Read what will be put back; returns what the run's events should tell of it."""
 
     @abstractmethod
-    def make(self, number: int) -> dict[str, Look]:
+    def apply(self, number: int) -> dict[str, Observation]:
         """Make the `number`-th change; returns how to look for it, by channel."""
 
     @abstractmethod
-    def undo(self) -> None:
+    def revert(self) -> None:
         """Put back whatever may not be as it was."""
 
     @abstractmethod
-    def left(self) -> tuple[str, ...]:
+    def remaining(self) -> tuple[str, ...]:
         """What could not be put back, as sentences."""
 
     @abstractmethod
@@ -86,32 +86,32 @@ class Change(ABC):
         """Let go of all connections."""
 
 
-class StaffChange(Change):
+class StaffEdit(ProductEdit):
     """Staff change a product, and channels are looked at by its page."""
 
     noun: ClassVar[str]
     unit: ClassVar[str]
 
-    def __init__(self, site: Site, skus: tuple[str, ...], *, timeout_s: float) -> None:
-        super().__init__(site, skus, timeout_s=timeout_s)
+    def __init__(self, target: EditTarget, skus: tuple[str, ...], *, timeout_s: float) -> None:
+        super().__init__(target, skus, timeout_s=timeout_s)
         self._was: dict[str, int] = {}
         self._changed: set[str] = set()  # products that may not be as they were
-        self._staff = site.client(STAFF_LIMIT_S)
-        channels = readers(site.assignment.scenario, site.driver)
-        self._clients = {name: site.client(timeout_s) for name in channels}
-        self._faces = {name: site.face(name, client, name) for name, client in self._clients.items()}
+        self._staff = target.client(STAFF_LIMIT_S)
+        channels = readers(target.assignment.scenario, target.driver)
+        self._clients = {name: target.client(timeout_s) for name in channels}
+        self._faces = {name: target.face(name, client, name) for name, client in self._clients.items()}
 
-    def learn(self) -> str:
+    def fetch(self) -> str:
         self._was = self._read()
         told = ", ".join(f"{sku} ({value} {self.unit})" for sku, value in self._was.items())
         return f"the {self.noun} of these products is changed for moments and put back: {told}"
 
-    def undo(self) -> None:
+    def revert(self) -> None:
         for sku in tuple(self._changed):
             self._set(sku, self._was[sku])
             self._changed.discard(sku)
 
-    def left(self) -> tuple[str, ...]:
+    def remaining(self) -> tuple[str, ...]:
         return tuple(
             f"the {self.noun} of {sku} could not be put back to {self._was[sku]} {self.unit}"
             for sku in sorted(self._changed)
@@ -130,10 +130,10 @@ class StaffChange(Change):
         """As staff; returns what customers will see where it is not `value`."""
 
 
-class PriceChange(StaffChange):
+class PriceEdit(StaffEdit):
     what, noun, unit = "price", "price", "pence"
 
-    def make(self, number: int) -> dict[str, Look]:
+    def apply(self, number: int) -> dict[str, Observation]:
         self.sku = sku = self._skus[number % len(self._skus)]
         self._changed.add(sku)
         wanted = self._was[sku] + 1 + number % HIGHEST_CHANGE_PENCE
@@ -151,20 +151,20 @@ class PriceChange(StaffChange):
         raise Rejected("product_without_price")
 
     def _set(self, sku: str, value: int) -> int | None:
-        return self._site.driver.change_price(self._staff, sku, value)
+        return self._target.driver.change_price(self._staff, sku, value)
 
 
-class StockChange(StaffChange):
+class StockEdit(StaffEdit):
     """All that is on hand goes; only channels that offer the product until then are looked at."""
 
     what, noun, unit = "stock", "stock", "units"
 
-    def make(self, number: int) -> dict[str, Look]:
+    def apply(self, number: int) -> dict[str, Observation]:
         for step in range(len(self._skus)):
             self.sku = sku = self._skus[(number + step) % len(self._skus)]
-            self._was[sku] = self._site.driver.stock_on_hand(self._staff, sku)
+            self._was[sku] = self._target.driver.stock_on_hand(self._staff, sku)
             looks = {name: partial(_shows_none, face, sku) for name, face in self._faces.items()}
-            offering: dict[str, Look] = {name: look for name, look in looks.items() if look() is False}
+            offering: dict[str, Observation] = {name: look for name, look in looks.items() if look() is False}
             if self._was[sku] > 0 and offering:
                 self._changed.add(sku)
                 self._set(sku, 0)
@@ -172,28 +172,28 @@ class StockChange(StaffChange):
         return {}  # every page still shows what an earlier change left, or nothing can be read
 
     def _read(self) -> dict[str, int]:
-        return {sku: self._site.driver.stock_on_hand(self._staff, sku) for sku in self._skus}
+        return {sku: self._target.driver.stock_on_hand(self._staff, sku) for sku in self._skus}
 
     def _set(self, sku: str, value: int) -> int | None:
-        self._site.driver.change_stock(self._staff, sku, value)
+        self._target.driver.change_stock(self._staff, sku, value)
         return None
 
 
-class BasketChange(Change):
+class BasketEdit(ProductEdit):
     """A customer with an account puts a line into the basket in one channel, and looks in the others."""
 
     what = "basket"
 
-    def __init__(self, site: Site, skus: tuple[str, ...], *, timeout_s: float) -> None:
-        super().__init__(site, skus, timeout_s=timeout_s)
-        self._channels = sharing(site.assignment.scenario, site.driver)
-        self._clients: list[PlainClient] = []
+    def __init__(self, target: EditTarget, skus: tuple[str, ...], *, timeout_s: float) -> None:
+        super().__init__(target, skus, timeout_s=timeout_s)
+        self._channels = sharing(target.assignment.scenario, target.driver)
+        self._clients: list[UnmeasuredClient] = []
 
-    def learn(self) -> str:
+    def fetch(self) -> str:
         told = ", ".join(self._skus)
         return f"customers of this run who sign in leave one unit of these products in their baskets: {told}"
 
-    def make(self, number: int) -> dict[str, Look]:
+    def apply(self, number: int) -> dict[str, Observation]:
         self.close()
         faces = {name: self._face(name, number) for name in self._channels}
         for face in faces.values():
@@ -204,10 +204,10 @@ class BasketChange(Change):
         giver.add_to_basket(sku)
         return {name: partial(_shows_units, face, sku, units) for name, face in faces.items()}
 
-    def undo(self) -> None:
+    def revert(self) -> None:
         self.close()
 
-    def left(self) -> tuple[str, ...]:
+    def remaining(self) -> tuple[str, ...]:
         return ()
 
     def close(self) -> None:
@@ -215,23 +215,23 @@ class BasketChange(Change):
             self._clients.pop().close()
 
     def _face(self, channel: str, number: int) -> Any:
-        self._clients.append(self._site.client(self._timeout_s))
-        return self._site.face(channel, self._clients[-1], f"basket-{number}")
+        self._clients.append(self._target.client(self._timeout_s))
+        return self._target.face(channel, self._clients[-1], f"basket-{number}")
 
 
-KINDS: dict[str, type[Change]] = {kind.what: kind for kind in (PriceChange, StockChange, BasketChange)}
+KINDS: dict[str, type[ProductEdit]] = {kind.what: kind for kind in (PriceEdit, StockEdit, BasketEdit)}
 
 
-def changes_of(site: Site) -> tuple[Change, ...]:
+def edits_of(target: EditTarget) -> tuple[ProductEdit, ...]:
     """The kinds of change that the scenario asks for, each with products of its own."""
-    scenario = site.assignment.scenario
+    scenario = target.assignment.scenario
     freshness = scenario.freshness
     assert freshness is not None, "who starts this has looked"
-    kinds = measured(scenario, site.driver)
-    skus = unpopular(site.assignment.assortment, PRODUCTS * len(kinds))
+    kinds = measured(scenario, target.driver)
+    skus = least_popular(target.assignment.catalogue, PRODUCTS * len(kinds))
     # A small shop has fewer products than that: then one kind's may be another's.
     return tuple(
-        KINDS[what](site, skus[at :: len(kinds)] or skus[-1:], timeout_s=freshness.timeout_s)
+        KINDS[what](target, skus[at :: len(kinds)] or skus[-1:], timeout_s=freshness.timeout_s)
         for at, what in enumerate(kinds)
     )
 
@@ -244,7 +244,7 @@ def measured(scenario: Scenario, driver: type[Storefront]) -> tuple[str, ...]:
     return tuple(kind for kind in FRESHNESS_KINDS if not _lacks(kind, scenario, driver))
 
 
-def lacking(scenario: Scenario, driver: type[Storefront]) -> Iterator[tuple[str, str]]:
+def missing_capabilities(scenario: Scenario, driver: type[Storefront]) -> Iterator[tuple[str, str]]:
     """What the scenario's `freshness` needs and the driver lacks, each with the way out."""
     for kind in measured(scenario, driver) or FRESHNESS_KINDS[:1]:
         if _lacks(kind, scenario, driver):
@@ -253,7 +253,9 @@ def lacking(scenario: Scenario, driver: type[Storefront]) -> Iterator[tuple[str,
 
 def readers(scenario: Scenario, driver: type[Storefront]) -> tuple[str, ...]:
     """The scenario's channels in which a product can be looked at."""
-    return tuple(name for name in scenario.channels if not driver.for_channel(name).supports(("product",)))
+    return tuple(
+        name for name in scenario.channels if not driver.for_channel(name).missing_steps(("product",))
+    )
 
 
 def sharing(scenario: Scenario, driver: type[Storefront]) -> tuple[str, ...]:
@@ -261,21 +263,21 @@ def sharing(scenario: Scenario, driver: type[Storefront]) -> tuple[str, ...]:
     steps = ("sign_in", "add_to_basket", "basket")
     return tuple(
         name for name in scenario.channels
-        if name in driver.shared_baskets and not driver.for_channel(name).supports(steps)
+        if name in driver.shared_baskets and not driver.for_channel(name).missing_steps(steps)
     )  # fmt: skip
 
 
-def has_own(driver: type[Storefront], *steps: str) -> bool:
+def overrides(driver: type[Storefront], *steps: str) -> bool:
     """Whether the driver has class methods of its own for what staff do."""
     return all(getattr(driver, name).__func__ is not getattr(Storefront, name).__func__ for name in steps)
 
 
-def unpopular(assortment: Assortment, count: int) -> tuple[str, ...]:
+def least_popular(catalogue: Catalogue, count: int) -> tuple[str, ...]:
     """The SKUs that are bought least; of equals the last."""
-    ends = assortment.cumulative_weights
+    ends = catalogue.cumulative_weights
     weights = [end - start for start, end in zip((0.0, *ends), ends, strict=False)]
     order = sorted(range(len(weights)), key=lambda at: (weights[at], -at))
-    return tuple(assortment.skus[at] for at in order[:count])
+    return tuple(catalogue.skus[at] for at in order[:count])
 
 
 _WAYS_OUT = {
@@ -303,7 +305,7 @@ _WAYS_OUT = {
 def _lacks(kind: str, scenario: Scenario, driver: type[Storefront]) -> bool:
     if kind == "basket":
         return len(sharing(scenario, driver)) < 2
-    return not has_own(driver, *STAFF_STEPS[kind])
+    return not overrides(driver, *STAFF_STEPS[kind])
 
 
 def _shows_price(face: Any, sku: str, pence: int) -> bool | None:

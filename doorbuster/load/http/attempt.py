@@ -17,7 +17,7 @@ IDEMPOTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE
 _ALREADY_CLOSED: Final = frozenset(("reset", "closed_early"))
 
 
-class Trip:
+class Attempt:
     """What happened on the way; complete also when it failed.
 
     The class attributes are the values of the common case, a kept connection that works: then nothing is
@@ -30,7 +30,7 @@ class Trip:
     replaced: int = 0
     reused: bool = True
 
-    def go(
+    def send(
         self,
         pool: Pool,
         request: bytes,

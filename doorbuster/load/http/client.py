@@ -25,12 +25,12 @@ import gevent
 from doorbuster.load.http.basic_auth import basic_auth
 from doorbuster.load.http.body import NO_BODY, Body, Data, Files, body_of
 from doorbuster.load.http.exchange import Exchange, RequestFailed
-from doorbuster.load.http.executor import Answer, Courier
+from doorbuster.load.http.executor import Answer, RequestExecutor
 from doorbuster.load.http.headers import NO_HEADERS, ExtraHeaders, header_value
 from doorbuster.load.http.mypyc_compat import mypyc_attr
 from doorbuster.load.http.redirect import REDIRECTS, follow
 from doorbuster.load.http.request_encoding import extra_for_another_origin, extra_headers
-from doorbuster.load.http.request_target import Params, Target, target_of, with_params
+from doorbuster.load.http.request_target import Params, RequestTarget, target_of, with_params
 from doorbuster.load.http.response import CaughtResponse, Response
 from doorbuster.load.http.settings import HttpSettings, Timeouts, timeouts_from
 
@@ -40,7 +40,7 @@ _DEFAULTS: Final = HttpSettings()
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class HttpClient(Courier):
+class HttpClient(RequestExecutor):
     """Requests of one customer: its connections, cookies and standing headers.
 
     Args: base_url: in front of every URL without a host. on_exchange: gets one Exchange per hop.
@@ -48,7 +48,7 @@ class HttpClient(Courier):
 
     auth: (user, password) for every request. request_name: see `rename_request`. deadline_at: clock value at
     which every request ends, whatever its own timeouts. due_at: intended start of requests that do not say.
-    More in `Courier`.
+    More in `RequestExecutor`.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class HttpClient(Courier):
         if intended_at is None:
             intended_at = self.due_at
         due_at = started_at if intended_at is None else intended_at
-        answer = self.hop(
+        answer = self.send_one(
             method, target, body, extra, called, timeouts, deadline, stream, allow_redirects, verify,
             0, due_at, started_at,
         )  # fmt: skip
@@ -209,7 +209,7 @@ class HttpClient(Courier):
             self._on_exchange(exchange)
 
     def _follow(
-        self, answer: Answer, method: str, target: Target, call: _Call
+        self, answer: Answer, method: str, target: RequestTarget, call: _Call
     ) -> tuple[Answer, list[Response]]:
         """The last answer of a chain of redirects, and the answers before it (recorded, if asked)."""
         settings = self.settings
@@ -236,7 +236,7 @@ class HttpClient(Courier):
             if not redirect.same_origin:
                 extra = extra_for_another_origin(call.headers, self._standing)
             now = self._clock()
-            exchange, head, raw, body_stream = self.hop(
+            exchange, head, raw, body_stream = self.send_one(
                 method, target, body, extra, call.called, call.timeouts, call.deadline, call.stream, True,
                 call.verify, len(history), now, now,
             )  # fmt: skip

@@ -19,7 +19,7 @@ from typing import Any, Final
 import httptools
 
 from doorbuster.load.http.exchange import RequestFailed
-from doorbuster.load.http.gevent_socket import RECEIVE_BYTES, WaitingSocket
+from doorbuster.load.http.gevent_socket import RECEIVE_BYTES, GeventSocket
 from doorbuster.load.http.headers import ResponseHeaders
 from doorbuster.load.http.tls import TlsChannel, tls_detail
 
@@ -28,7 +28,7 @@ _H: Final = ord("H")
 _1: Final = ord("1")
 
 
-class Connection(WaitingSocket):
+class Connection(GeventSocket):
     """An open connection to one origin, used by one request at a time.
 
     After `exchange` or `read`: complete, and if so status; head (without the empty line), chunks[:body_parts]

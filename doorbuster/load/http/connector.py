@@ -1,4 +1,4 @@
-"""Opening a connection: name, TCP from the chosen local address, proxy tunnel, TLS; all within one deadline.
+"""Opens a connection: DNS, TCP from the chosen local address, proxy tunnel and TLS, within one deadline.
 
 Rules: every address of the name is tried in turn, each with its share of the time left. Nothing leaks: a
 connection that could not be opened is closed before the failure leaves here.
@@ -21,9 +21,9 @@ import gevent.monkey
 from doorbuster.load.http.connection import Connection
 from doorbuster.load.http.dns import Address
 from doorbuster.load.http.exchange import RequestFailed
-from doorbuster.load.http.gevent_socket import Wire
+from doorbuster.load.http.gevent_socket import HubResources
 from doorbuster.load.http.proxy import Proxy, connect_request
-from doorbuster.load.http.request_target import Target
+from doorbuster.load.http.request_target import RequestTarget
 from doorbuster.load.http.settings import HttpSettings, is_this_machine
 from doorbuster.load.http.tls import context_for
 
@@ -35,16 +35,16 @@ _MAX_CONNECT_ANSWER_BYTES: Final = 16 * 1024
 _IN_PROGRESS: Final = (errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK)
 
 
-class Dialler:
+class Connector:
     """Opens connections of one customer to one origin, and keeps its TLS session between them."""
 
     __slots__ = ("_clock", "_opened", "_proxy", "_session", "_settings", "_target", "_verify", "_wire")
 
     def __init__(
         self,
-        target: Target,
+        target: RequestTarget,
         settings: HttpSettings,
-        wire: Wire,
+        wire: HubResources,
         clock: Callable[[], float],
         *,
         proxy: Proxy | None,
@@ -182,7 +182,7 @@ def _connect_cause(code: int) -> str:
     return "connect_timeout" if code == errno.ETIMEDOUT else "connect_failed"
 
 
-def _tunnel(connection: Connection, target: Target, proxy: Proxy) -> None:
+def _tunnel(connection: Connection, target: RequestTarget, proxy: Proxy) -> None:
     sock = connection.socket
     answer = b""
     try:

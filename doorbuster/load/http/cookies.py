@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from doorbuster.load.http.dates import unix_s_of
-from doorbuster.load.http.request_target import Target
+from doorbuster.load.http.request_target import RequestTarget
 
 _NEVER: Final = float("inf")
 _IP_ADDRESS: Final = re.compile(r"[\d.]+|.*:.*")
@@ -66,7 +66,7 @@ class CookieJar(MutableMapping[str, str]):
         self._repeats: dict[tuple[tuple[str, str], str], Cookie] = {}
         self._made = 0
 
-    def store(self, target: Target, set_cookie: str) -> Cookie | None:
+    def store(self, target: RequestTarget, set_cookie: str) -> Cookie | None:
         """Take one Set-Cookie header of an answer from the target; None if the rules refuse it."""
         repeated = self._repeats.get((target.cookie_key, set_cookie))
         if repeated is not None:
@@ -93,7 +93,7 @@ class CookieJar(MutableMapping[str, str]):
             self._repeats[(target.cookie_key, set_cookie)] = cookie
         return cookie
 
-    def line_for(self, target: Target) -> bytes:
+    def line_for(self, target: RequestTarget) -> bytes:
         """The whole Cookie header line for a request to the target, or b""."""
         if not self._cookies:
             return b""
@@ -107,7 +107,7 @@ class CookieJar(MutableMapping[str, str]):
             self._lines[target.cookie_key] = line
         return line
 
-    def pairs_for(self, target: Target) -> list[tuple[str, str]]:
+    def pairs_for(self, target: RequestTarget) -> list[tuple[str, str]]:
         """Name and value of the cookies a request to the target carries, in sending order."""
         fitting = [cookie for cookie in self._cookies.values() if _fits(cookie, target)]
         fitting.sort(key=lambda cookie: (-len(cookie.path), cookie.order))
@@ -186,7 +186,7 @@ class CookieJar(MutableMapping[str, str]):
             del self._cookies[key]
         self._changed()
 
-    def _render(self, target: Target) -> bytes:
+    def _render(self, target: RequestTarget) -> bytes:
         pairs = self.pairs_for(target)
         return cookie_line(pairs) if pairs else b""
 
@@ -202,7 +202,7 @@ def cookie_line(pairs: list[tuple[str, str]]) -> bytes:
         return f"Cookie: {text}\r\n".encode()
 
 
-def _fits(cookie: Cookie, target: Target) -> bool:
+def _fits(cookie: Cookie, target: RequestTarget) -> bool:
     if cookie.secure and not target.secure:
         return False
     elsewhere = cookie.domain and target.host != cookie.domain
@@ -214,7 +214,7 @@ def _fits(cookie: Cookie, target: Target) -> bool:
     return path.startswith(prefix) and (prefix.endswith("/") or path[len(prefix)] == "/")
 
 
-def _may_set(target: Target, name: str, attributes: Attributes) -> bool:
+def _may_set(target: RequestTarget, name: str, attributes: Attributes) -> bool:
     if attributes.secure and not target.secure:
         return False
     if name.startswith("__Secure-") and not attributes.secure:

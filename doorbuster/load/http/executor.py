@@ -12,19 +12,19 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Final
 
-from doorbuster.load.http.attempt import Trip
+from doorbuster.load.http.attempt import Attempt
 from doorbuster.load.http.body import Body
-from doorbuster.load.http.connector import Dialler
+from doorbuster.load.http.connector import Connector
 from doorbuster.load.http.cookies import CookieJar
 from doorbuster.load.http.exchange import Exchange, RequestFailed
-from doorbuster.load.http.gevent_socket import wire_of_this_thread
+from doorbuster.load.http.gevent_socket import hub_resources
 from doorbuster.load.http.headers import ExtraHeaders, RequestHeaders, header_value, header_values
 from doorbuster.load.http.mypyc_compat import mypyc_attr
 from doorbuster.load.http.pool import Pool
 from doorbuster.load.http.proxy import proxy_for
 from doorbuster.load.http.redirect import REDIRECTS
 from doorbuster.load.http.request_encoding import render_request
-from doorbuster.load.http.request_target import Target
+from doorbuster.load.http.request_target import RequestTarget
 from doorbuster.load.http.response_parsing import (
     body_of_chunks,
     cause_of_status,
@@ -43,7 +43,7 @@ Answer = tuple[Exchange, str, bytes, BodyStream | None]
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Courier:
+class RequestExecutor:
     """Connections, cookies and standing headers of one customer.
 
     headers: sent with every request. cookies: the jar. connections_opened, reconnects: counters.
@@ -93,10 +93,10 @@ class Courier:
         if not getattr(self, "_closed", True):
             self.close()
 
-    def hop(
-        self, method: str, target: Target, body: Body, extra: ExtraHeaders, called: str, timeouts: Timeouts,
-        deadline: float, stream: bool, follows: bool, verify: bool | None, number: int, due_at: float,
-        started_at: float,
+    def send_one(
+        self, method: str, target: RequestTarget, body: Body, extra: ExtraHeaders, called: str,
+        timeouts: Timeouts, deadline: float, stream: bool, follows: bool, verify: bool | None,
+        number: int, due_at: float, started_at: float,
     ) -> Answer:  # fmt: skip
         """One request and its answer. Raises: ValueError, and whatever others throw into the greenlet."""
         clock = self._clock
@@ -111,16 +111,16 @@ class Courier:
         request = render_request(
             method, target, pool, self._standing, extra, self.cookies.line_for(target), body
         )
-        trip = Trip()
+        attempt = Attempt()
         try:
-            connection = trip.go(pool, request, method, stream, timeouts, started_at, deadline, clock)
+            connection = attempt.send(pool, request, method, stream, timeouts, started_at, deadline, clock)
         except RequestFailed as failure:
-            self.reconnects += trip.replaced
+            self.reconnects += attempt.replaced
             labels = (method, called, target.url, request_id, number)
-            return _failed(failure, trip, labels, len(request), due_at, started_at, clock()), "", b"", None
+            return _failed(failure, attempt, labels, len(request), due_at, started_at, clock()), "", b"", None
         ended_at = clock()
-        if trip.replaced:
-            self.reconnects += trip.replaced
+        if attempt.replaced:
+            self.reconnects += attempt.replaced
         head: str = connection.head  # type: ignore[assignment]  # an answer has one
         first_byte_at = connection.first_byte_at
         received = connection.received
@@ -150,9 +150,9 @@ class Courier:
         if status >= 300 or status < 200 or self.settings.check_bodies:
             cause, detail, retry_after = self._judge(status, raw, head, lower_head)
         exchange = Exchange(
-            method, called, target.url, status, cause, due_at, started_at, trip.connect_s,
-            trip.pool_wait_s, first_byte_at, ended_at, len(request), received, trip.reused,
-            trip.replaced > 0, request_id, server_timing, retry_after, detail, number,
+            method, called, target.url, status, cause, due_at, started_at, attempt.connect_s,
+            attempt.pool_wait_s, first_byte_at, ended_at, len(request), received, attempt.reused,
+            attempt.replaced > 0, request_id, server_timing, retry_after, detail, number,
         )  # fmt: skip
         return exchange, head, raw, body_stream
 
@@ -170,23 +170,23 @@ class Courier:
         cause = cause_of_status(status)
         return cause, detail_of_body(raw, head, lower_head) if cause else "", retry_after
 
-    def _pool_of(self, target: Target, verify: bool | None) -> Pool:
+    def _pool_of(self, target: RequestTarget, verify: bool | None) -> Pool:
         key = target.origin if verify is None or verify == self._verify else (target.origin, verify)
         pool = self._pools.get(key)
         if pool is None:
             settings = self.settings
             proxy = proxy_for(settings, target)
-            dialler = Dialler(
+            connector = Connector(
                 target,
                 settings,
-                wire_of_this_thread(),
+                hub_resources(),
                 self._clock,
                 proxy=proxy,
                 verify=self._verify if verify is None else verify,
                 opened=self._opened,
             )
             plain_proxy = None if target.secure else proxy
-            pool = Pool(dialler, settings.connections_per_host, self._clock, plain_proxy)
+            pool = Pool(connector, settings.connections_per_host, self._clock, plain_proxy)
             pool.closed = self._closed
             self._pools[key] = pool
         return pool
@@ -219,7 +219,7 @@ def _request_ids() -> Iterator[str]:
 
 def _failed(
     failure: RequestFailed,
-    trip: Trip,
+    attempt: Attempt,
     labels: tuple[str, str, str, str, int],
     size: int,
     due_at: float,
@@ -227,7 +227,7 @@ def _failed(
     ended_at: float,
 ) -> Exchange:
     method, called, url, request_id, number = labels
-    connection = trip.connection
+    connection = attempt.connection
     head = connection.head if connection is not None and connection.received else None
     status_line = _STATUS_LINE.match(head) if head else None
     return Exchange(
@@ -238,16 +238,16 @@ def _failed(
         cause=failure.cause,
         intended_at=due_at,
         started_at=started_at,
-        connect_s=trip.connect_s,
-        pool_wait_s=trip.pool_wait_s,
+        connect_s=attempt.connect_s,
+        pool_wait_s=attempt.pool_wait_s,
         first_byte_at=connection.first_byte_at
         if connection is not None and connection.received
         else ended_at,
         ended_at=ended_at,
         bytes_sent=0 if connection is None or connection.unsent else size,
         bytes_received=connection.received if connection is not None else 0,
-        reused=trip.reused and connection is not None,
-        reconnected=trip.replaced > 0,
+        reused=attempt.reused and connection is not None,
+        reconnected=attempt.replaced > 0,
         request_id=request_id,
         server_timing="",
         retry_after_s=None,

@@ -38,7 +38,7 @@ _poll: Final = gevent.monkey.get_original("select", "poll")
 _POLLIN: Final = select.POLLIN
 
 
-class Wire:
+class HubResources:
     """What all connections of one hub share: the known names, and whose turn it is as a source address."""
 
     __slots__ = ("resolver", "source_turn")
@@ -48,10 +48,10 @@ class Wire:
         self.source_turn = 0
 
 
-wire_of_this_thread: Final[Callable[[], Wire]] = one_per_hub(lambda _: Wire())
+hub_resources: Final[Callable[[], HubResources]] = one_per_hub(lambda _: HubResources())
 
 
-class WaitingSocket:
+class GeventSocket:
     """A non-blocking socket with a deadline; the base of a connection.
 
     deadline: clock value after which waiting fails with `timeout_cause`. suspect: bytes or an end arrived

@@ -13,13 +13,13 @@ from math import inf
 from gevent.event import Event
 
 from doorbuster.load.http.connection import Connection
-from doorbuster.load.http.connector import Dialler
+from doorbuster.load.http.connector import Connector
 from doorbuster.load.http.exchange import RequestFailed
 from doorbuster.load.http.proxy import Proxy
 
 
 class Pool:
-    """Args: dialler opens the connections; limit of parallel ones; proxy of plain-HTTP requests, if any.
+    """Args: connector opens the connections; limit of parallel ones; proxy of plain-HTTP requests, if any.
 
     whole_url: the request line carries the whole URL. lines: end of the request line, Host and standing
     headers, rendered for `lines_version` of them. usual: neither request line nor cookies are special.
@@ -30,7 +30,7 @@ class Pool:
         "_limit",
         "_queue",
         "closed",
-        "dialler",
+        "connector",
         "idle",
         "lines",
         "lines_version",
@@ -41,9 +41,9 @@ class Pool:
     )
 
     def __init__(
-        self, dialler: Dialler, limit: int, clock: Callable[[], float], plain_proxy: Proxy | None
+        self, connector: Connector, limit: int, clock: Callable[[], float], plain_proxy: Proxy | None
     ) -> None:
-        self.dialler = dialler
+        self.connector = connector
         self._limit = limit
         self._clock = clock
         self._queue: deque[Event] | None = None
@@ -80,7 +80,7 @@ class Pool:
         """A new connection, counted against the limit from the start. Raises: RequestFailed."""
         self.open += 1
         try:
-            return self.dialler.open(connect_deadline, total_deadline)
+            return self.connector.open(connect_deadline, total_deadline)
         except BaseException:
             self.open -= 1
             self._next()
@@ -92,7 +92,7 @@ class Pool:
             self.drop(connection)
             return
         if connection.encrypted:
-            self.dialler.remember_session(connection)
+            self.connector.remember_session(connection)
         self.idle.append(connection)
         if self._queue:
             self._next()

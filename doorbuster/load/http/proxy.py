@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
-from doorbuster.load.http.request_target import Target, target_of
+from doorbuster.load.http.request_target import RequestTarget, target_of
 from doorbuster.load.http.settings import HttpSettings
 
 
@@ -21,7 +21,7 @@ class Proxy(NamedTuple):
     auth: str
 
 
-def proxy_for(settings: HttpSettings, target: Target) -> Proxy | None:
+def proxy_for(settings: HttpSettings, target: RequestTarget) -> Proxy | None:
     """The proxy of requests to this origin. Raises: ValueError for a proxy that is no http:// URL."""
     url = settings.proxy
     if not url and settings.proxies_from_env:
@@ -36,7 +36,7 @@ def proxy_for(settings: HttpSettings, target: Target) -> Proxy | None:
     return Proxy(place.host, place.port, place.auth)
 
 
-def connect_request(target: Target, proxy: Proxy) -> bytes:
+def connect_request(target: RequestTarget, proxy: Proxy) -> bytes:
     """The request that opens a tunnel to the target."""
     place = f"[{target.host}]:{target.port}" if ":" in target.host else f"{target.host}:{target.port}"
     auth = f"Proxy-Authorization: {proxy.auth}\r\n" if proxy.auth else ""

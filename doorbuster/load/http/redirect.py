@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from doorbuster.load.http.exchange import RequestFailed
-from doorbuster.load.http.request_target import Target, redirect_target
+from doorbuster.load.http.request_target import RequestTarget, redirect_target
 
 REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 
@@ -14,12 +14,12 @@ class Redirect(NamedTuple):
     """keeps_body: the method and the body stay. same_origin: credentials may stay too."""
 
     method: str
-    target: Target
+    target: RequestTarget
     keeps_body: bool
     same_origin: bool
 
 
-def follow(status: int, method: str, current: Target, location: str) -> Redirect:
+def follow(status: int, method: str, current: RequestTarget, location: str) -> Redirect:
     """The request after a redirect. 303 turns everything but HEAD into GET, 301 and 302 turn POST into GET.
 
     Raises: RequestFailed("bad_response") if the Location is no http or https URL.

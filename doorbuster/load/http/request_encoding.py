@@ -14,7 +14,7 @@ from doorbuster.load.http.body import Body
 from doorbuster.load.http.cookies import CookieJar, cookie_line
 from doorbuster.load.http.headers import NO_HEADERS, ExtraHeaders, RequestHeaders, render_headers
 from doorbuster.load.http.pool import Pool
-from doorbuster.load.http.request_target import Target
+from doorbuster.load.http.request_target import RequestTarget
 
 _METHODS: Final = {m: m.encode() + b" " for m in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")}
 _ALWAYS_WITH_LENGTH: Final = frozenset(("POST", "PUT", "PATCH"))
@@ -24,7 +24,7 @@ _NOT_FOR_OTHERS: Final = frozenset(("authorization", "cookie", "host", "proxy-au
 
 def render_request(
     method: str,
-    target: Target,
+    target: RequestTarget,
     pool: Pool,
     standing: RequestHeaders,
     extra: ExtraHeaders,
@@ -66,7 +66,7 @@ def extra_headers(
     authorization: str,
     cookies: Mapping[str, str] | None,
     jar: CookieJar,
-    target: Target,
+    target: RequestTarget,
 ) -> ExtraHeaders:
     """The headers of one request beside the standing ones. Raises: ValueError for unsendable ones."""
     extra = render_headers(tuple(headers.items())) if headers else NO_HEADERS
@@ -86,7 +86,9 @@ def extra_for_another_origin(headers: Mapping[str, Any] | None, standing: Reques
     return ExtraHeaders(extra.lines, extra.names | (standing.names & _NOT_FOR_OTHERS))
 
 
-def _origin_lines(target: Target, pool: Pool, standing: RequestHeaders, without: frozenset[str]) -> bytes:
+def _origin_lines(
+    target: RequestTarget, pool: Pool, standing: RequestHeaders, without: frozenset[str]
+) -> bytes:
     if not without and not pool.proxy_auth:
         return standing.after_host(target.authority)
     host = b"" if "host" in without or "host" in standing.names else b"Host: %b\r\n" % target.authority

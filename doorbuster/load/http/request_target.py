@@ -24,7 +24,7 @@ _CACHED_TARGETS: Final = 8192
 Params = Mapping[str, Any] | Iterable[tuple[str, Any]] | str | bytes
 
 
-class Target:
+class RequestTarget:
     """A URL, taken apart; never changed after it was made.
 
     url: without fragment and user info. origin: "scheme://host:port", the key of pools. authority: the Host
@@ -60,15 +60,15 @@ class Target:
         self.cookie_key = (self.origin, self.cookie_path)
         self.url = f"{scheme}://{authority}{path}"
 
-    def at(self, path: str) -> Target:
+    def at(self, path: str) -> RequestTarget:
         """The same origin with another plain path."""
-        return Target(secure=self.secure, host=self.host, port=self.port, path=path, auth=self.auth)
+        return RequestTarget(secure=self.secure, host=self.host, port=self.port, path=path, auth=self.auth)
 
 
-_known: Final[dict[tuple[str, str], Target]] = {}  # looked up faster than `lru_cache` does
+_known: Final[dict[tuple[str, str], RequestTarget]] = {}  # looked up faster than `lru_cache` does
 
 
-def target_of(base_url: str, url: str) -> Target:
+def target_of(base_url: str, url: str) -> RequestTarget:
     """The target of an absolute URL, or of a path below the base URL.
 
     Raises: ValueError for a URL that can never be requested: no host, a scheme other than http and https.
@@ -82,7 +82,7 @@ def target_of(base_url: str, url: str) -> Target:
     return target
 
 
-def _read(base_url: str, url: str) -> Target:
+def _read(base_url: str, url: str) -> RequestTarget:
     if _ABSOLUTE.match(url):
         return _parse(url)
     if base_url and url.startswith("//"):
@@ -111,17 +111,17 @@ def with_params(url: str, params: Params | None) -> str:
     return head + ("&" if "?" in head else "?") + query + mark + fragment if query else url
 
 
-def redirect_target(current: Target, location: str) -> Target:
+def redirect_target(current: RequestTarget, location: str) -> RequestTarget:
     """Where a Location header leads. Raises: ValueError if it leads nowhere we can go."""
     return _parse(urljoin(current.url, location.strip()))
 
 
 @lru_cache(maxsize=64)
-def _base(base_url: str) -> Target:
+def _base(base_url: str) -> RequestTarget:
     return _parse(base_url)
 
 
-def _parse(url: str) -> Target:
+def _parse(url: str) -> RequestTarget:
     try:
         parts = urlsplit(url.strip())
         port = parts.port
@@ -132,7 +132,7 @@ def _parse(url: str) -> Target:
     if not parts.hostname:
         raise ValueError(f"the URL has no host (got {url!r})")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Target(
+    return RequestTarget(
         secure=parts.scheme == "https",
         host=_ascii_host(parts.hostname, url),
         port=_DEFAULT_PORTS[parts.scheme] if port is None else port,

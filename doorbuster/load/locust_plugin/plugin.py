@@ -17,7 +17,7 @@ from locust.runners import WorkerRunner
 
 from doorbuster.errors import DoorbusterError, Problem, ScenarioError
 from doorbuster.load.engine.generator import customer_classes
-from doorbuster.load.freshness.product_edits import lacking
+from doorbuster.load.freshness.product_edits import missing_capabilities
 from doorbuster.load.locust_plugin.dispatch import GateDispatcher
 from doorbuster.load.locust_plugin.master import MasterSide
 from doorbuster.load.locust_plugin.worker import WorkerSide
@@ -106,7 +106,7 @@ def _missing(scenario: Scenario, environment: Any, drivers: Drivers) -> list[Pro
         lacks(environment.locustfile, f"driver {scenario.target.storefront!r}",
               "add the driver's class to install(events, drivers=[...])")  # fmt: skip
     elif scenario.freshness is not None:
-        for what, way_out in lacking(scenario, driver):
+        for what, way_out in missing_capabilities(scenario, driver):
             lacks(f"storefront {scenario.target.storefront!r}", what, way_out)
     for name, channel in scenario.channels.items():
         if name not in classes:
@@ -118,15 +118,15 @@ def _missing(scenario: Scenario, environment: Any, drivers: Drivers) -> list[Pro
                 lacks(environment.locustfile, f"journey {journey!r} in {classes[name].__name__}",
                       f"add a method {journey}(self)")  # fmt: skip
             steps = [visit.step for visit in JOURNEYS[journey].steps]
-            for step in _lacking(driver, steps) if driver else ():
+            for step in _missing_steps(driver, steps) if driver else ():
                 lacks(f"storefront {scenario.target.storefront!r}", f"step {step!r} (journey {journey})",
                       f"add a method {step} to the driver")  # fmt: skip
     return problems
 
 
-def _lacking(driver: type[Storefront], steps: Sequence[str]) -> tuple[str, ...]:
+def _missing_steps(driver: type[Storefront], steps: Sequence[str]) -> tuple[str, ...]:
     """The steps that no face of the driver has: a journey may end in another channel than it began in."""
-    lacking = driver.supports(steps)
+    missing = driver.missing_steps(steps)
     for channel in CHANNELS:
-        lacking = driver.for_channel(channel).supports(lacking) if lacking else ()
-    return lacking
+        missing = driver.for_channel(channel).missing_steps(missing) if missing else ()
+    return missing

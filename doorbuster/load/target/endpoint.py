@@ -20,22 +20,22 @@ from doorbuster.load.customers.drivers import raised
 from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.settings import HttpSettings, hosts_of
 from doorbuster.scenario import Scenario
-from doorbuster.storefronts import DRIVERS, Assortment, Rejected, Response, Storefront
+from doorbuster.storefronts import DRIVERS, Catalogue, HttpResponse, Rejected, Storefront
 
 SHOP_START_LIMIT_S = 30.0
 PREPARE_LIMIT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StoreEndpoint:
     """Where the customers of one merchant go, and what is sold there."""
 
     url: str
-    assortment: Assortment
+    catalogue: Catalogue
 
 
 @dataclass(slots=True)
-class Target:
+class LoadedShop:
     """Where the load goes; `process` is the embedded shop if we started one for this run."""
 
     url: str
@@ -60,14 +60,14 @@ class Target:
         self.process = None
 
 
-def open_target(scenario: Scenario, log: Path) -> Target:
+def open_target(scenario: Scenario, log: Path) -> LoadedShop:
     """The scenario's target, started if it is the embedded shop.
 
     Raises:
         TargetError: the embedded shop did not come up; the message quotes its log.
     """
     if scenario.target.url is not None:
-        return Target(scenario.target.url)
+        return LoadedShop(scenario.target.url)
     assert scenario.target.shop is not None, "a validated target has a url or a shop"
     command = [sys.executable, "-m", "doorbuster.shop", "--port", "0", "--json-announce", "--die-with-parent"]
     command += scenario.target.shop.options
@@ -84,10 +84,10 @@ def open_target(scenario: Scenario, log: Path) -> Target:
         said = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
         raise TargetError(f"the embedded shop did not start: {said[0]}; its log is {log}")
     said = json.loads(line)
-    return Target(said["url"], process, said["merchants"])
+    return LoadedShop(said["url"], process, said["merchants"])
 
 
-def set_faults(scenario: Scenario, target: Target, *, starts_at_unix_s: float) -> None:
+def set_faults(scenario: Scenario, target: LoadedShop, *, starts_at_unix_s: float) -> None:
     """Tell the embedded shop what is to break during the run that starts then; any other shop is left alone.
 
     Raises: TargetError when it does not take them.
@@ -97,7 +97,7 @@ def set_faults(scenario: Scenario, target: Target, *, starts_at_unix_s: float) -
         return
     plan = {"starts_at_unix_s": starts_at_unix_s, "faults": [fault.wire for fault in shop.faults]}
     for url in target.urls.values():
-        client = PlainClient(url, {}, limit_s=PREPARE_LIMIT_S)
+        client = UnmeasuredClient(url, {}, limit_s=PREPARE_LIMIT_S)
         try:
             answer = client.request("POST", "/control/faults", json=plan)
         finally:
@@ -138,33 +138,33 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-class PlainClient:
-    """A client for what is not measured: reading the assortment and the shop's books."""
+class UnmeasuredClient:
+    """A client for what is not measured: reading the catalogue and the shop's books."""
 
     def __init__(self, url: str, tag: dict[str, str], *, limit_s: float, allow: tuple[str, ...] = ()) -> None:
         self._http = HttpClient(url, settings=HttpSettings(headers=tag, hosts=hosts_of(url, *allow)))
         self._limit_s = limit_s
 
-    def request(self, method: str, url: str, **options: Any) -> Response:
-        answer: Response = self._http.request(method, url, timeout=self._limit_s, **options)
+    def request(self, method: str, url: str, **options: Any) -> HttpResponse:
+        answer: HttpResponse = self._http.request(method, url, timeout=self._limit_s, **options)
         return answer
 
     def close(self) -> None:
         self._http.close()
 
 
-def read_assortment(
+def read_catalogue(
     driver: type[Storefront], url: str, tag: dict[str, str], allow: tuple[str, ...] = ()
-) -> Assortment:
+) -> Catalogue:
     """What the shop sells, which also proves that it is there and is the kind of shop we were told.
 
     Raises:
         TargetError: it cannot be reached, refuses, or does not answer like this kind of shop.
         AnalysisError: a driver of the user's own raised.
     """
-    client = PlainClient(url, tag, limit_s=PREPARE_LIMIT_S, allow=allow)
+    client = UnmeasuredClient(url, tag, limit_s=PREPARE_LIMIT_S, allow=allow)
     try:
-        assortment = driver.prepare(client)
+        catalogue = driver.prepare(client)
     except Rejected as refusal:
         if refusal.cause == "host_not_allowed":
             way_out = "it sends us on to that host: put it into safety.allow, if you may load it"
@@ -181,19 +181,19 @@ def read_assortment(
         ) from error
     finally:
         client.close()
-    if not assortment.skus:
+    if not catalogue.skus:
         raise TargetError(
             f"{url} sells nothing, says the driver '{driver.name}'; fill it, or look with doorbuster probe"
         )
-    return assortment
+    return catalogue
 
 
 __all__ = [
-    "PlainClient",
-    "Target",
+    "LoadedShop",
+    "UnmeasuredClient",
     "check_allowed",
     "is_loopback",
     "open_target",
-    "read_assortment",
+    "read_catalogue",
     "set_faults",
 ]

@@ -12,15 +12,15 @@ from time import perf_counter, time
 
 import gevent
 
-from doorbuster.load.target.shop_clock import books_since
+from doorbuster.load.target.shop_clock import ledger_since
 from doorbuster.records.ledger import Ledger, LedgerLine, LedgerOrder, LedgerStock
-from doorbuster.storefronts import Books, Client, StockRow, Storefront
+from doorbuster.storefronts import Client, LedgerSnapshot, StockRow, Storefront
 
 SETTLE_INTERVAL_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class LedgerBaseline:
     """The books before the first customer: what was there already is not of this run."""
 
     order_refs: frozenset[str]
@@ -28,17 +28,19 @@ class Opening:
     clock_ahead_s: float  # the shop's clock minus ours
 
 
-def read_opening(driver: type[Storefront], client: Client, *, started_unix_s: float) -> Opening | None:
+def read_baseline(
+    driver: type[Storefront], client: Client, *, started_unix_s: float
+) -> LedgerBaseline | None:
     """Stock and latest orders before the first customer; None when this shop shows no books.
 
     Raises:
         storefronts.Rejected: the shop does not answer.
     """
-    found = books_since(driver, client, since_unix_s=started_unix_s)
+    found = ledger_since(driver, client, since_unix_s=started_unix_s)
     if found is None:
         return None
     books, ahead_s = found
-    return Opening(
+    return LedgerBaseline(
         order_refs=frozenset(order.ref for order in books.orders),
         stock={row.sku: row for row in books.stock},
         clock_ahead_s=ahead_s,
@@ -48,7 +50,7 @@ def read_opening(driver: type[Storefront], client: Client, *, started_unix_s: fl
 def read_ledger(
     driver: type[Storefront],
     client: Client,
-    opening: Opening,
+    baseline: LedgerBaseline,
     *,
     started_unix_s: float,
     settle_s: float,
@@ -62,20 +64,20 @@ def read_ledger(
         storefronts.Rejected: the shop does not answer.
     """
     give_up_at = perf_counter() + settle_s
-    before: Books | None = None
+    before: LedgerSnapshot | None = None
     while True:
-        found = books_since(driver, client, since_unix_s=started_unix_s)
+        found = ledger_since(driver, client, since_unix_s=started_unix_s)
         if found is None:
             return None
         books, ahead_s = found
         settled = before is not None and len(before.orders) == len(books.orders)
         if settled or perf_counter() >= give_up_at:
-            return _as_ledger(books, opening, started_unix_s, ahead_s)
+            return _as_ledger(books, baseline, started_unix_s, ahead_s)
         before = books
         gevent.sleep(SETTLE_INTERVAL_S)
 
 
-def joined(ledgers: Mapping[str, Ledger]) -> Ledger:
+def merge(ledgers: Mapping[str, Ledger]) -> Ledger:
     """The ledgers of several merchants as one; whose product it is stands before each SKU: `north:12345A`."""
     return Ledger(
         orders=tuple(
@@ -96,7 +98,9 @@ def _whose(merchant: str, sku: str) -> str:
     return f"{merchant}:{sku}" if merchant else sku
 
 
-def _as_ledger(books: Books, opening: Opening, started_unix_s: float, ahead_s: float) -> Ledger:
+def _as_ledger(
+    books: LedgerSnapshot, baseline: LedgerBaseline, started_unix_s: float, ahead_s: float
+) -> Ledger:
     zero_s = started_unix_s + ahead_s  # by the clock of the shop
     return Ledger(
         orders=tuple(
@@ -110,15 +114,15 @@ def _as_ledger(books: Books, opening: Opening, started_unix_s: float, ahead_s: f
                 lines=tuple(LedgerLine(line.sku, line.quantity, line.unit_pence) for line in order.lines),
             )
             for order in books.orders
-            if order.ref not in opening.order_refs
+            if order.ref not in baseline.order_refs
         ),
-        stock=tuple(_stock(row, opening.stock.get(row.sku)) for row in books.stock),
+        stock=tuple(_stock(row, baseline.stock.get(row.sku)) for row in books.stock),
         read_at_s=time() - started_unix_s,
     )
 
 
 def _stock(row: StockRow, before: StockRow | None) -> LedgerStock:
-    """Stock and sales since the books were opened; a SKU that was new then counts from its own opening."""
+    """Stock and sales since the books were opened; a SKU that was new then counts from its own baseline."""
     if before is None:
         return LedgerStock(row.sku, row.opening, row.on_hand, row.sold)
     return LedgerStock(row.sku, before.on_hand, row.on_hand, row.sold - before.sold)

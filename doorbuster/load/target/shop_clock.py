@@ -13,7 +13,7 @@ from time import time
 from typing import Any
 
 from doorbuster.load.http.dates import unix_s_of
-from doorbuster.storefronts import Books, Client, Response, Storefront
+from doorbuster.storefronts import Client, HttpResponse, LedgerSnapshot, Storefront
 
 MARGIN_S = 60.0  # read besides, before the moment; what was booked earlier is told apart by its reference
 NOTICED_S = 2.0  # a Date header has whole seconds: closer clocks are taken for right
@@ -26,7 +26,7 @@ class ShopClock:
         self._client = client
         self._least_s, self._most_s = -math.inf, math.inf
 
-    def request(self, method: str, url: str, **options: Any) -> Response:
+    def request(self, method: str, url: str, **options: Any) -> HttpResponse:
         sent_s = time()
         answer = self._client.request(method, url, **options)
         dated_s = unix_s_of(answer.headers.get("date", "")) if answer.status_code else None
@@ -45,9 +45,9 @@ class ShopClock:
         return middle_s if math.isfinite(middle_s) and abs(middle_s) >= NOTICED_S else 0.0
 
 
-def books_since(
+def ledger_since(
     driver: type[Storefront], client: Client, *, since_unix_s: float
-) -> tuple[Books, float] | None:
+) -> tuple[LedgerSnapshot, float] | None:
     """The books with every order since a moment of our clock, and how far the clock of the shop is ahead;
     None when this shop shows none.
 
@@ -55,7 +55,7 @@ def books_since(
         storefronts.Rejected: the shop does not answer.
     """
     watched = ShopClock(client)
-    books = driver.read_books(watched, since_unix_s=since_unix_s - MARGIN_S)
+    books = driver.read_ledger(watched, since_unix_s=since_unix_s - MARGIN_S)
     if books is not None and watched.ahead_s:
-        books = driver.read_books(watched, since_unix_s=since_unix_s + watched.ahead_s - MARGIN_S)
+        books = driver.read_ledger(watched, since_unix_s=since_unix_s + watched.ahead_s - MARGIN_S)
     return None if books is None else (books, watched.ahead_s)

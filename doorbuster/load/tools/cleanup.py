@@ -22,8 +22,8 @@ from typing import Any
 
 from doorbuster.errors import DoorbusterError, ExitCode, TargetError, UsageError
 from doorbuster.load.customers.drivers import find_driver
-from doorbuster.load.target.endpoint import PlainClient, check_allowed
-from doorbuster.load.target.shop_clock import books_since
+from doorbuster.load.target.endpoint import UnmeasuredClient, check_allowed
+from doorbuster.load.target.shop_clock import ledger_since
 from doorbuster.records.reader import Run
 from doorbuster.scenario import Scenario, read_scenario
 from doorbuster.storefronts import Rejected, Storefront
@@ -34,7 +34,7 @@ ALREADY = "already_cancelled"
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedRun:
     """What the run file says about a run's orders; `refs`: numbers that customers or the ledger named."""
 
     run_id: str
@@ -46,7 +46,7 @@ class Recorded:
     scenario: Scenario
 
     @classmethod
-    def read(cls, path: Path) -> Recorded:
+    def read(cls, path: Path) -> RecordedRun:
         """Raises: RecordError for no run, UsageError for one that is still going."""
         with Run.open(path) as run:
             meta, ledger = run.meta, run.ledger()
@@ -75,11 +75,11 @@ class Recorded:
 class Cleanup:
     """One round through the orders of a run."""
 
-    def __init__(self, recorded: Recorded, driver: type[Storefront]) -> None:
+    def __init__(self, recorded: RecordedRun, driver: type[Storefront]) -> None:
         self._recorded = recorded
         self._driver = driver
         tag = {"X-Doorbuster-Run": f"{recorded.run_id}-cleanup"}
-        self._client = PlainClient(recorded.url, tag, limit_s=REQUEST_LIMIT_S)
+        self._client = UnmeasuredClient(recorded.url, tag, limit_s=REQUEST_LIMIT_S)
 
     def close(self) -> None:
         self._client.close()
@@ -91,7 +91,7 @@ class Cleanup:
         Raises: TargetError if it does not answer.
         """
         try:
-            found = books_since(self._driver, self._client, since_unix_s=self._recorded.started_unix_s)
+            found = ledger_since(self._driver, self._client, since_unix_s=self._recorded.started_unix_s)
         except Rejected as refusal:
             raise TargetError(
                 f"the ledger of {self._recorded.url} cannot be read: {' '.join(str(refusal).split())}"
@@ -136,7 +136,7 @@ def can_cancel(driver: type[Storefront]) -> bool:
 
 
 def _clean_up(options: argparse.Namespace) -> ExitCode:
-    recorded = Recorded.read(options.run)
+    recorded = RecordedRun.read(options.run)
     plan = {"kind": "plan", "run": recorded.run_id, "url": recorded.url, "recorded": len(recorded.refs)}
     if recorded.embedded:
         _print({**plan, "found_by": "embedded", "refs": []})

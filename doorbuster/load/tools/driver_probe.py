@@ -2,7 +2,7 @@
 
 Rules
 - The steps are those that journeys know, in the order of a visit; a step gets what earlier steps found.
-- A step is given what its name promises (`TAKES`), by position, as journeys do.
+- A step is given what its name promises (`STEP_INPUTS`), by position, as journeys do.
 - Accounts, and orders to be collected, belong to a customer of their own, so that no session hides another.
 """
 
@@ -20,28 +20,28 @@ from typing import Any
 from doorbuster.errors import TargetError
 from doorbuster.load.customers.drivers import place_in_driver
 from doorbuster.load.customers.hints import hint_for
-from doorbuster.load.freshness.product_edits import STAFF_STEPS, has_own, unpopular
+from doorbuster.load.freshness.product_edits import STAFF_STEPS, least_popular, overrides
 from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.settings import HttpSettings, Timeouts, hosts_of
-from doorbuster.load.target.shop_clock import books_since
-from doorbuster.load.tools.tracing_client import Shown, WatchedClient
+from doorbuster.load.target.shop_clock import ledger_since
+from doorbuster.load.tools.tracing_client import ExchangeTrace, TracingClient
 from doorbuster.scenario import JOURNEYS, STEPS
 from doorbuster.storefronts import (
-    Assortment,
     Basket,
-    Line,
+    BasketLine,
+    Catalogue,
     Listing,
     Order,
     Product,
-    Queued,
     Rejected,
     Storefront,
     Visit,
+    WaitingRoomError,
 )
 
 CORE = tuple(dict.fromkeys(v.step for name in ("browse", "search", "buy") for v in JOURNEYS[name].steps))
 UNREACHABLE = frozenset({"dns", "connect_refused", "connect_timeout", "connect_failed", "tls", "proxy"})
-TAKES: dict[str, tuple[str, ...]] = {
+STEP_INPUTS: dict[str, tuple[str, ...]] = {
     "home": (), "category": (), "search": (), "landing": (), "product": ("sku",),
     "recommendations": ("sku",), "reviews": ("sku",),
     "add_to_basket": ("sku",), "basket": (), "checkout_page": (), "checkout": ("key", "lines"),
@@ -52,12 +52,12 @@ TAKES: dict[str, tuple[str, ...]] = {
     "write_review": ("sku",), "ask": ("sku",), "open_questions": (), "answer": ("question",),
     "register": (), "sign_in": (), "reset_password": (),
 }  # fmt: skip
-GIVES: dict[str, type] = {
+STEP_OUTPUTS: dict[str, type] = {
     "home": Listing, "category": Listing, "search": Listing, "feed": Listing, "landing": Product,
     "product": Product, "checkout": Order, "till_sale": Order, "phone_order": Order,
     "collect_checkout": Order, "partner_order": Order, "ask": str, "open_questions": tuple,
 }  # fmt: skip
-ORDERING = frozenset(step for step, kind in GIVES.items() if kind is Order)
+ORDERING = frozenset(step for step, kind in STEP_OUTPUTS.items() if kind is Order)
 CHANNEL_OF = {
     "till_sale": "store", "hand_over": "store", "phone_order": "phone", "look_up_order": "phone",
     "landing": "print", "feed": "partner", "partner_order": "partner",
@@ -88,17 +88,17 @@ class Step:
     told: str
     cause: str = ""
     hint: str = ""
-    exchanges: tuple[Shown, ...] = ()
+    exchanges: tuple[ExchangeTrace, ...] = ()
     kind: str = "step"
 
 
 @dataclass(slots=True)
-class Found:
+class ProbeState:
     """What a step may be given: filled as the visit goes on."""
 
     key: str
     skus: list[str] = field(default_factory=list)
-    lines: tuple[Line, ...] = ()
+    lines: tuple[BasketLine, ...] = ()
     ref: str = ""
     collected: str = ""
     question: str = ""
@@ -106,7 +106,7 @@ class Found:
     placed: list[tuple[str, Order]] = field(default_factory=list)
 
 
-class Walk:
+class DriverProbe:
     """One visit; `steps` yields a Step each, in the order of the visit."""
 
     def __init__(self, driver: type[Storefront], url: str, *, orders: bool, run_id: str) -> None:
@@ -116,17 +116,17 @@ class Walk:
             headers={"X-Doorbuster-Run": run_id}, timeouts=Timeouts(total_s=STEP_LIMIT_S), hosts=hosts_of(url)
         )
         self._new_client: Callable[[], HttpClient] = lambda: HttpClient(url, settings=settings)
-        self._client = WatchedClient(self._new_client())
+        self._client = TracingClient(self._new_client())
         self._rng = Random(run_id)
         self._run_id = run_id
-        self._found = Found(key=f"{run_id}:probe:1")
+        self._found = ProbeState(key=f"{run_id}:probe:1")
         self._url = url
         self._customers: dict[str, Storefront] = {}
 
     def steps(self) -> Iterator[Step]:
         """Raises: TargetError if nobody answers at the address."""
         started_unix_s = time.time()
-        box: list[Assortment] = []
+        box: list[Catalogue] = []
         prepared = self._try("prepare", lambda: box.append(self._driver.prepare(self._client)))
         if prepared.cause in UNREACHABLE:
             raise TargetError(self._nobody_there(prepared))
@@ -139,7 +139,7 @@ class Walk:
             return
         yield replace(prepared, told=_sold(box[0]))
         self._found.skus = [box[0].draw_sku(self._rng)]
-        for name in dict.fromkeys((*TAKES, *STEPS)):
+        for name in dict.fromkeys((*STEP_INPUTS, *STEPS)):
             yield self._step(name, box[0])
         yield from self._staff_steps(box[0])
         yield self._books(started_unix_s)
@@ -150,40 +150,40 @@ class Walk:
             return f"{self._url} sends on to {reached}, which cannot be reached: {prepared.cause}"
         return f"{self._url} cannot be reached: {prepared.cause}; is the shop running there?"
 
-    def _customer(self, name: str, assortment: Assortment) -> Storefront:
+    def _customer(self, name: str, catalogue: Catalogue) -> Storefront:
         """Who takes this step: one customer per channel, and those who come for one thing alone."""
         channel = CHANNEL_OF.get(name, "web")
         who = name if name in BY_THEMSELVES else channel
         if who not in self._customers:
             # Not the client that prepared: staff may have signed in there.
             self._customers[who] = self._driver.for_channel(channel)(
-                WatchedClient(self._new_client(), self._client),
-                channel=channel, assortment=assortment, rng=self._rng,
+                TracingClient(self._new_client(), self._client),
+                channel=channel, catalogue=catalogue, rng=self._rng,
                 visit=Visit(customer=f"{self._run_id}-{who}", signed_in=name in BY_THEMSELVES),
             )  # fmt: skip
         return self._customers[who]
 
-    def _step(self, name: str, assortment: Assortment) -> Step:
-        customer = self._customer(name, assortment)
+    def _step(self, name: str, catalogue: Catalogue) -> Step:
+        customer = self._customer(name, catalogue)
         action = getattr(customer, name, None)
         if not callable(action):
             return Step(name, name in CORE, "missing", _no_method(customer, name))
         if name in ORDERING and not self._orders:
             return Step(name, False, "skipped", "it would place an order (--no-orders)")
-        wanted = TAKES[name] if name in TAKES else _without_defaults(action)
-        lacking = self._lacking(name, wanted)
-        if lacking:
-            return Step(name, name in CORE, "skipped", lacking)
+        wanted = STEP_INPUTS[name] if name in STEP_INPUTS else _without_defaults(action)
+        missing = self._missing_inputs(name, wanted)
+        if missing:
+            return Step(name, name in CORE, "skipped", missing)
         for attempt in range(OTHER_SKUS_TRIED):
             if attempt:
-                self._found.skus.insert(0, assortment.draw_sku(self._rng))
+                self._found.skus.insert(0, catalogue.draw_sku(self._rng))
             given = self._given(name, wanted)
             step = self._try(name, partial(self._do, name, customer, given))
             if step.result != "refused" or not {"sku", "lines"} & set(wanted):
                 break
         return step
 
-    def _lacking(self, name: str, wanted: tuple[str, ...]) -> str:
+    def _missing_inputs(self, name: str, wanted: tuple[str, ...]) -> str:
         """Why a step cannot be tried; empty if it can."""
         for parameter in wanted:
             if parameter in WHY_LACKING and not getattr(self._found, parameter):
@@ -198,7 +198,7 @@ class Walk:
         found = self._found
         before, _, number = found.key.rpartition(":")
         found.key = f"{before}:{int(number) + 1}"
-        lines = found.lines if name == "checkout" and found.lines else (Line(found.skus[0], 1, 0),)
+        lines = found.lines if name == "checkout" and found.lines else (BasketLine(found.skus[0], 1, 0),)
         values = {
             "sku": found.skus[0], "key": found.key, "lines": lines,
             "ref": found.ref, "collected": found.collected, "question": found.question,
@@ -210,7 +210,7 @@ class Walk:
         try:
             inspect.signature(action).bind(*given)
         except TypeError as error:
-            wants = ", ".join(TAKES.get(name, ()))
+            wants = ", ".join(STEP_INPUTS.get(name, ()))
             raise TypeError(f"{name} must take ({wants}), as journeys call it; {error}") from None
         if name == "collect_checkout":
             customer.add_to_basket(given[1][0].sku)  # type: ignore[attr-defined]
@@ -218,7 +218,7 @@ class Walk:
 
     def _note(self, name: str, got: Any, given: list[Any]) -> str:
         """Check what a step returned and keep it for later ones; returns it in words."""
-        wanted = GIVES.get(name)
+        wanted = STEP_OUTPUTS.get(name)
         if wanted is not None and not isinstance(got, wanted):
             raise TypeError(f"{name} returned {type(got).__name__}; it must return a {wanted.__name__}")
         found = self._found
@@ -228,7 +228,7 @@ class Walk:
         if isinstance(got, Basket):
             return f"{sum(got.units.values())} units"
         if isinstance(got, Product):
-            found.lines = (Line(got.sku, 1, got.price_pence),)
+            found.lines = (BasketLine(got.sku, 1, got.price_pence),)
             state = "in stock" if got.available else "not in stock"
             return f"{got.sku}, {got.price_pence / 100:.2f}, {state}"
         if isinstance(got, Order):
@@ -246,18 +246,18 @@ class Walk:
         if name == "add_to_basket":
             found.in_basket = True
             if given[0] not in (line.sku for line in found.lines):
-                found.lines = (Line(given[0], 1, 0),)  # not the product that was looked at last
+                found.lines = (BasketLine(given[0], 1, 0),)  # not the product that was looked at last
         return ""
 
-    def _staff_steps(self, assortment: Assortment) -> Iterator[Step]:
+    def _staff_steps(self, catalogue: Catalogue) -> Iterator[Step]:
         """What `freshness` needs of staff, with the product that is bought least; each change is put back."""
-        (sku,) = unpopular(assortment, 1)
-        customer: Any = self._customer("product", assortment)
+        (sku,) = least_popular(catalogue, 1)
+        customer: Any = self._customer("product", catalogue)
         for act, needed in (
             (self._change_price, STAFF_STEPS["price"]),
             (self._change_stock, STAFF_STEPS["stock"]),
         ):
-            if not has_own(self._driver, *needed):
+            if not overrides(self._driver, *needed):
                 continue
             if self._orders:
                 yield self._try(needed[0], partial(act, customer, sku))
@@ -287,7 +287,7 @@ class Walk:
         """Whether the ledger has the orders of this visit, which is what the audit after a run needs."""
 
         def compare() -> str:
-            read = books_since(self._driver, self._client, since_unix_s=started_unix_s)
+            read = ledger_since(self._driver, self._client, since_unix_s=started_unix_s)
             if read is None:
                 return "this shop shows no books: orders cannot be audited"
             books, _ = read
@@ -304,7 +304,7 @@ class Walk:
             count = len(self._found.placed)
             return f"the ledger has {count} of {count} orders of this visit"
 
-        return self._try("read_books", compare)
+        return self._try("read_ledger", compare)
 
     def _try(self, name: str, act: Callable[[], Any]) -> Step:
         self._client.exchanges.clear()
@@ -314,9 +314,9 @@ class Walk:
             said = act()
             told = said if isinstance(said, str) else ""
         except Rejected as refusal:
-            result, cause = ("refused" if refusal.by_rule else "failed"), refusal.cause
+            result, cause = ("refused" if refusal.expected else "failed"), refusal.cause
             told = " ".join(refusal.detail.split())
-        except Queued as queued:
+        except WaitingRoomError as queued:
             result, cause, told = "failed", "waiting_room", str(queued)
         except Exception as error:  # noqa: BLE001  a driver in the making may fail in any way; say where
             result, cause = "broken", type(error).__name__
@@ -338,11 +338,11 @@ def _without_defaults(action: Callable[..., Any]) -> tuple[str, ...]:
 
 def _no_method(customer: Storefront, name: str) -> str:
     """What to say of a step that is not there; a method of nearly that name is probably meant to be it."""
-    own = [known for known in dir(customer) if not known.startswith("_") and known not in TAKES]
+    own = [known for known in dir(customer) if not known.startswith("_") and known not in STEP_INPUTS]
     near = get_close_matches(name, own, n=1, cutoff=0.75)
     return f"the driver has no such method; is it {near[0]}?" if near else "the driver has no such method"
 
 
-def _sold(assortment: Assortment) -> str:
-    counts = (len(assortment.skus), len(assortment.categories), len(assortment.search_terms))
+def _sold(catalogue: Catalogue) -> str:
+    counts = (len(catalogue.skus), len(catalogue.categories), len(catalogue.search_terms))
     return "{} products, {} categories, {} search terms".format(*counts)

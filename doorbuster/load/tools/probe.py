@@ -22,8 +22,8 @@ from urllib.parse import urlsplit
 
 from doorbuster.errors import DoorbusterError, ExitCode, UsageError
 from doorbuster.load.customers.drivers import find_driver
-from doorbuster.load.target.endpoint import Target, is_loopback, open_target
-from doorbuster.load.tools.driver_probe import Walk
+from doorbuster.load.target.endpoint import LoadedShop, is_loopback, open_target
+from doorbuster.load.tools.driver_probe import DriverProbe
 from doorbuster.scenario import Scenario, read_scenario
 
 EMBEDDED = """
@@ -34,7 +34,7 @@ channels: {web: {share: 100%%, journeys: {browse: 1}}}
 """
 
 
-def _embedded(profile: str, log: Path) -> Target:
+def _embedded(profile: str, log: Path) -> LoadedShop:
     scenario: Scenario = read_scenario(EMBEDDED % profile, file="probe")
     return open_target(scenario, log)
 
@@ -50,11 +50,13 @@ def _probe(options: argparse.Namespace) -> ExitCode:
     driver = find_driver(options.storefront, options.locustfile)
     run_id = f"probe-{time.strftime('%Y%m%dT%H%M%S')}"
     with TemporaryDirectory() as folder:
-        target = Target(options.url) if options.url else _embedded(options.profile, Path(folder, "shop.log"))
+        target = (
+            LoadedShop(options.url) if options.url else _embedded(options.profile, Path(folder, "shop.log"))
+        )
         try:
             _print({"kind": "target", "url": target.url, "storefront": driver.name})
             worked: dict[str, bool] = {}
-            for step in Walk(driver, target.url, orders=options.orders, run_id=run_id).steps():
+            for step in DriverProbe(driver, target.url, orders=options.orders, run_id=run_id).steps():
                 worked[step.step] = not step.core or step.result == "ok"
                 _print(asdict(step))
         finally:

@@ -27,7 +27,7 @@ _ANSWER_HEADERS = ("content-type", "location", "retry-after", "server-timing")
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ExchangeTrace:
     """One request and its answer, fit to be shown; `status` is 0 and `cause` says why if none came."""
 
     method: str
@@ -42,18 +42,18 @@ class Shown:
     prices: tuple[str, ...] = ()  # of a page: where money seems to stand
 
 
-class WatchedClient:
+class TracingClient:
     """Implements `storefronts.Client`; several may share one list of exchanges."""
 
-    def __init__(self, http: HttpClient, beside: WatchedClient | None = None) -> None:
-        self.exchanges: list[Shown] = beside.exchanges if beside is not None else []
+    def __init__(self, http: HttpClient, beside: TracingClient | None = None) -> None:
+        self.exchanges: list[ExchangeTrace] = beside.exchanges if beside is not None else []
         self._http = http
 
     def request(self, method: str, url: str, **options: Any) -> Response:
         started_at = perf_counter()
         response = self._http.request(method, url, **options)
         self.exchanges.append(
-            Shown(
+            ExchangeTrace(
                 method=method,
                 url=masked(response.url),
                 status=response.status_code,

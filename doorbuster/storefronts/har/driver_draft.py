@@ -13,7 +13,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from doorbuster.storefronts.har.recording import Recorded, Visit
+from doorbuster.storefronts.har.recording import RecordedRequest, RecordedVisit
 from doorbuster.storefronts.secrets import MASK
 
 _BASKET = {"cart", "basket", "bag", "trolley"}
@@ -24,7 +24,7 @@ _TERM = ("q", "query", "search", "term", "s", "keyword", "text")
 _SKU = ("sku", "product", "product_id", "productid", "id", "item", "variant", "variant_id", "variantid")
 
 
-class Change(NamedTuple):
+class DraftChange(NamedTuple):
     """One place of the starter driver, and what the recording puts there."""
 
     old: str
@@ -34,8 +34,8 @@ class Change(NamedTuple):
 class Story(NamedTuple):
     """What was recorded. `way`: forms and pages from the checkout's first one to the form that orders."""
 
-    steps: dict[str, Recorded]
-    way: tuple[Recorded, ...]
+    steps: dict[str, RecordedRequest]
+    way: tuple[RecordedRequest, ...]
 
     def has_token(self, step: str) -> bool:
         """Whether the form of a step had something in it that only its page can tell."""
@@ -43,9 +43,9 @@ class Story(NamedTuple):
         return request is not None and not request.as_json and MASK in [value for _, value in request.fields]
 
 
-def steps_of(visit: Visit) -> dict[str, Recorded]:
+def steps_of(visit: RecordedVisit) -> dict[str, RecordedRequest]:
     """Step -> the request that did it: the first of each, and of checkouts the last, which ordered."""
-    found: dict[str, Recorded] = {}
+    found: dict[str, RecordedRequest] = {}
     for request in visit.requests:
         step = _step(request)
         if step and (step not in found or step == "checkout"):
@@ -53,7 +53,7 @@ def steps_of(visit: Visit) -> dict[str, Recorded]:
     return found
 
 
-def driver_text(template: str, visit: Visit) -> str:
+def driver_text(template: str, visit: RecordedVisit) -> str:
     """The starter driver with the recording's addresses and fields in it."""
     steps = steps_of(visit)
     story = Story(steps, _way(visit))
@@ -70,12 +70,12 @@ def driver_text(template: str, visit: Visit) -> str:
     return text.replace("\nfrom __future__", f"\n{remark}\nfrom __future__", 1)
 
 
-def _way(visit: Visit) -> tuple[Recorded, ...]:
+def _way(visit: RecordedVisit) -> tuple[RecordedRequest, ...]:
     """The forms that a checkout sends, and each page that somebody went to by hand to find the next one:
     the first page after a form is where the form led.
     """
     forms = [n for n, one in enumerate(visit.requests) if _step(one) == "checkout" and not one.as_json]
-    way: list[Recorded] = []
+    way: list[RecordedRequest] = []
     for here, following in pairwise([*forms, None]):
         assert here is not None, "only the end of the list is none"
         way.append(visit.requests[here])
@@ -85,7 +85,7 @@ def _way(visit: Visit) -> tuple[Recorded, ...]:
     return tuple(way)
 
 
-def _step(request: Recorded) -> str:
+def _step(request: RecordedRequest) -> str:
     words = {word for word in request.path.lower().split("/") if word}
     names = {name.lower() for name, _ in request.fields}
     if request.method == "POST":
@@ -109,63 +109,67 @@ def _around_last_word(path: str) -> tuple[str, str, str]:
     return found[1], found[2], found[3]
 
 
-def _home(request: Recorded, _: Story) -> list[Change]:
-    return [Change('self.listing("/")', f'self.listing("{request.path}")')]
+def _home(request: RecordedRequest, _: Story) -> list[DraftChange]:
+    return [DraftChange('self.listing("/")', f'self.listing("{request.path}")')]
 
 
-def _category(request: Recorded, _: Story) -> list[Change]:
+def _category(request: RecordedRequest, _: Story) -> list[DraftChange]:
     before, _word, after = _around_last_word(request.path)
-    return [Change('href="(/category/[a-z0-9-]+)"', f'href="({re.escape(before)}[\\w-]+{after})"')]
+    return [DraftChange('href="(/category/[a-z0-9-]+)"', f'href="({re.escape(before)}[\\w-]+{after})"')]
 
 
-def _search(request: Recorded, _: Story) -> list[Change]:
+def _search(request: RecordedRequest, _: Story) -> list[DraftChange]:
     term = next((name for name, _ in request.fields if name.lower() in _TERM), "q")
     said = [str(value) for name, value in request.fields if name == term and value]
-    changes = [Change('f"/search?q={', f'f"{request.path}?{term}={{')]
-    return [*changes, Change(_STARTER_TERMS, f"terms = ({said[0]!r},)")] if said else changes
+    changes = [DraftChange('f"/search?q={', f'f"{request.path}?{term}={{')]
+    return [*changes, DraftChange(_STARTER_TERMS, f"terms = ({said[0]!r},)")] if said else changes
 
 
-def _product(request: Recorded, story: Story) -> list[Change]:
+def _product(request: RecordedRequest, story: Story) -> list[DraftChange]:
     before, _word, after = _around_last_word(request.path)
     address = f'f"{before}{{sku}}{after}"'
-    changes = [Change('href="/product/([A-Za-z0-9-]+)"', f'href="{re.escape(before)}([\\w-]+){after}"')]
+    changes = [DraftChange('href="/product/([A-Za-z0-9-]+)"', f'href="{re.escape(before)}([\\w-]+){after}"')]
     if not story.has_token("add_to_basket"):
-        return [*changes, Change('f"/product/{sku}"', address)]
+        return [*changes, DraftChange('f"/product/{sku}"', address)]
     return [
         *changes,
-        Change(_PRODUCT_PAGE, f'self.seen = self.fetch("GET", {address})\n        page = self.seen.text'),
+        DraftChange(
+            _PRODUCT_PAGE, f'self.seen = self.fetch("GET", {address})\n        page = self.seen.text'
+        ),
     ]
 
 
-def _add_to_basket(request: Recorded, story: Story) -> list[Change]:
+def _add_to_basket(request: RecordedRequest, story: Story) -> list[DraftChange]:
     if story.has_token("add_to_basket"):
         sent = _submit(request, {name: value for name, value in request.fields if value != MASK})
-        return [Change(_ADD, f"page = {sent}.text"), _FORMS_IMPORT]
+        return [DraftChange(_ADD, f"page = {sent}.text"), _FORMS_IMPORT]
     seen = _around_last_word(story.steps["product"].path)[1] if "product" in story.steps else None
     fields = ", ".join(
         f"{name!r}: sku" if str(value) == seen or name.lower() in _SKU else f"{name!r}: {value!r}"
         for name, value in request.fields
     )
-    return [Change(_ADD, f'page = self.fetch("POST", "{request.path}", {_how(request)}={{{fields}}}).text')]
+    return [
+        DraftChange(_ADD, f'page = self.fetch("POST", "{request.path}", {_how(request)}={{{fields}}}).text')
+    ]
 
 
-def _basket(request: Recorded, _: Story) -> list[Change]:
-    return [Change('self.fetch("GET", "/basket")', f'self.fetch("GET", "{request.path}")')]
+def _basket(request: RecordedRequest, _: Story) -> list[DraftChange]:
+    return [DraftChange('self.fetch("GET", "/basket")', f'self.fetch("GET", "{request.path}")')]
 
 
-def _checkout_page(request: Recorded, story: Story) -> list[Change]:
+def _checkout_page(request: RecordedRequest, story: Story) -> list[DraftChange]:
     """The page, and every form before the one that orders: address, delivery, payment."""
     if not story.has_token("checkout"):
-        return [Change('self.fetch("GET", "/checkout")', f'self.fetch("GET", "{request.path}")')]
+        return [DraftChange('self.fetch("GET", "/checkout")', f'self.fetch("GET", "{request.path}")')]
     lines = [f'self.seen = self.fetch("GET", "{request.path}")']
     for one in story.way[:-1]:
         fields = {name: value for name, value in one.fields if value != MASK}
         page = f'self.fetch("GET", "{one.path}")' if one.method == "GET" else _submit(one, fields)
         lines.append(f"self.seen = {page}")
-    return [Change(_CHECKOUT_PAGE, "\n        ".join(lines))]
+    return [DraftChange(_CHECKOUT_PAGE, "\n        ".join(lines))]
 
 
-def _checkout(request: Recorded, story: Story) -> list[Change]:
+def _checkout(request: RecordedRequest, story: Story) -> list[DraftChange]:
     """The form as it was sent; the field that looks like a key gets the attempt's own."""
     key = next((name for name, _ in request.fields if "idempot" in name.lower()), "idempotency_key")
     by_form = story.has_token("checkout")
@@ -178,12 +182,12 @@ def _checkout(request: Recorded, story: Story) -> list[Change]:
     sent = f"{{**CUSTOMER, {key!r}: key}}"
     if by_form:
         call = f"page = submit(self, self.seen, {sent}, to={_fixed(request.path)!r}).text"
-        return [Change(_ORDER_CALL, call), Change(_STARTER_CUSTOMER, customer), _FORMS_IMPORT]
+        return [DraftChange(_ORDER_CALL, call), DraftChange(_STARTER_CUSTOMER, customer), _FORMS_IMPORT]
     call = f'page = self.fetch("POST", "{request.path}", {_how(request)}={sent}).text'
-    return [Change(_ORDER_CALL, call), Change(_STARTER_CUSTOMER, customer)]
+    return [DraftChange(_ORDER_CALL, call), DraftChange(_STARTER_CUSTOMER, customer)]
 
 
-def _submit(request: Recorded, fields: dict[str, Any]) -> str:
+def _submit(request: RecordedRequest, fields: dict[str, Any]) -> str:
     """The call that fills in a form of the page seen last."""
     return f"submit(self, self.seen, {fields!r}, to={_fixed(request.path)!r})"
 
@@ -195,15 +199,17 @@ def _fixed(path: str) -> str:
     return path if kept == len(words) else "/".join(words[:kept]) + "/"
 
 
-def _how(request: Recorded) -> str:
+def _how(request: RecordedRequest) -> str:
     return "json" if request.as_json else "data"
 
 
 _STARTER_IMPORT = (
     "from doorbuster.storefronts import "
-    "Assortment, Client, Line, Listing, Order, Product, Rejected, Storefront"
+    "Catalogue, Client, BasketLine, Listing, Order, Product, Rejected, Storefront"
 )
-_FORMS_IMPORT = Change(_STARTER_IMPORT, f"{_STARTER_IMPORT}\nfrom doorbuster.storefronts.forms import submit")
+_FORMS_IMPORT = DraftChange(
+    _STARTER_IMPORT, f"{_STARTER_IMPORT}\nfrom doorbuster.storefronts.forms import submit"
+)
 _PRODUCT_PAGE = 'page = self.fetch("GET", f"/product/{sku}").text'
 _ADD = 'page = self.fetch("POST", "/basket/add", data={"sku": sku, "quantity": "1"}).text'
 _CHECKOUT_PAGE = (
@@ -216,7 +222,7 @@ _STARTER_CUSTOMER = (
     'CUSTOMER = {"name": "Test Customer", "email": "test.customer@example.com",\n'
     '            "address": "1 Test Street, London", "postcode": "W1A 1AA"}  # fmt: skip'
 )
-_CHANGES: dict[str, Callable[[Recorded, Story], list[Change]]] = {
+_CHANGES: dict[str, Callable[[RecordedRequest, Story], list[DraftChange]]] = {
     "home": _home,
     "category": _category,
     "search": _search,

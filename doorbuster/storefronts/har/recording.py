@@ -29,7 +29,7 @@ TEST_MAIL = "test.customer@example.com"
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedRequest:
     """One request to the shop. `fields`: of the query or of the body; `as_json`: how the body was sent;
     `sent_on`: the answer was a redirect.
     """
@@ -44,15 +44,15 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class RecordedVisit:
     """What one person did in a shop, in order. `pauses_s`: between one page and the next."""
 
     origin: str
-    requests: tuple[Recorded, ...]
+    requests: tuple[RecordedRequest, ...]
     pauses_s: tuple[float, ...]
 
 
-def read_har(text: bytes) -> Visit:
+def read_har(text: bytes) -> RecordedVisit:
     """The visit in a recording.
 
     Raises: ValueError if it is none: no JSON, no entries, or nothing of a shop in it.
@@ -78,7 +78,7 @@ def read_har(text: bytes) -> Visit:
     requests = tuple(sorted((_recorded(entry) for entry in own), key=lambda request: request.at_unix_s))
     starts = [request.at_unix_s for request in requests if request.is_page]
     pauses = tuple(round(later - earlier, 3) for earlier, later in pairwise(starts))
-    return Visit(f"{home.scheme}://{home.netloc}", requests, pauses)
+    return RecordedVisit(f"{home.scheme}://{home.netloc}", requests, pauses)
 
 
 def _was_missing(entry: Mapping[str, Any], place: SplitResult) -> bool:
@@ -93,7 +93,7 @@ def _mime(entry: Mapping[str, Any]) -> str:
     return str(entry["response"]["content"].get("mimeType", "")).lower()
 
 
-def _recorded(entry: Mapping[str, Any]) -> Recorded:
+def _recorded(entry: Mapping[str, Any]) -> RecordedRequest:
     request = entry["request"]
     place = urlsplit(request["url"])
     body = request.get("postData") or {}
@@ -109,7 +109,7 @@ def _recorded(entry: Mapping[str, Any]) -> Recorded:
         # The text first: some browsers leave the list as it was sent, with %40 for @, and others do not.
         listed = [(row["name"], row.get("value", "")) for row in body.get("params") or ()]
         fields = _form_fields(body) or listed
-    return Recorded(
+    return RecordedRequest(
         method=request["method"].upper(),
         path=quote(place.path, safe=_SAFE) or "/",
         fields=tuple((name, _clean(name, value)) for name, value in fields),

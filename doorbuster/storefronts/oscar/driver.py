@@ -6,10 +6,10 @@ SKUs are the products' UPCs. Oscar knows no till and no call centre; ours sell t
 Content rules: 406 is a refusal by rule (not enough stock); a listing must list something; a product page
 must show its UPC and a price; the answer of a checkout must carry an order number.
 
-Books: oscar has no interface that gives orders since a moment with their lines, so the shop needs one small
-read-only view, `tests/shops/oscar/ledger.py` in our source; DOORBUSTER_LEDGER_TOKEN opens it. Without it
-there is no audit. A guest's order has a page of its own behind a signed link that only the confirmation mail
-knows; the same view stands in for the inbox of test customers.
+Ledger: oscar has no API that returns recent orders with their lines, so the shop needs a small read-only
+view, `tests/shops/oscar/ledger.py` in the source of doorbuster; DOORBUSTER_LEDGER_TOKEN authorises access.
+Without it the order audit is skipped. A guest's order page is reachable only through the signed link in the
+confirmation mail; the same view returns that link for test customers.
 
 Staff look orders up, cancel them, and change prices and stock in oscar's dashboard: see `oscar_staff`. Oscar
 knows no returns; its new passwords go by mail.
@@ -27,15 +27,15 @@ from types import MappingProxyType
 from typing import Any
 
 from doorbuster.storefronts.accounts import PASSWORD, email_of, new_email
-from doorbuster.storefronts.http import Client, Response
-from doorbuster.storefronts.order_tag import order_mark, read_mark
+from doorbuster.storefronts.http import Client, HttpResponse
+from doorbuster.storefronts.order_tag import order_tag, read_order_tag
 from doorbuster.storefronts.oscar import staff as oscar_staff
 from doorbuster.storefronts.protocol import (
-    Assortment,
     Basket,
+    BasketLine,
     BookedOrder,
-    Books,
-    Line,
+    Catalogue,
+    LedgerSnapshot,
     Listing,
     Order,
     Product,
@@ -61,11 +61,11 @@ class OscarShop(Storefront):
     _proof: Mapping[str, str] = MappingProxyType({})  # what Django wants to see of who signed in
 
     @classmethod
-    def prepare(cls, client: Client) -> Assortment:
+    def prepare(cls, client: Client) -> Catalogue:
         products = sorted(_json(client.request("GET", "/api/products/")), key=_sku_of)
         page = checked(client.request("GET", "/catalogue/")).text
         words = sorted({word for row in products for word in row["title"].lower().split() if len(word) > 3})
-        return Assortment(
+        return Catalogue(
             skus=tuple(_sku_of(row) for row in products),
             # Oscar tells nobody what sells; equal weights say so.
             cumulative_weights=tuple(accumulate(1.0 for _ in products)),
@@ -76,13 +76,13 @@ class OscarShop(Storefront):
         )
 
     @classmethod
-    def read_books(cls, client: Client, *, since_unix_s: float) -> Books | None:
+    def read_ledger(cls, client: Client, *, since_unix_s: float) -> LedgerSnapshot | None:
         token = {"X-Ledger-Token": os.environ.get("DOORBUSTER_LEDGER_TOKEN", "")}
         answer = client.request("GET", f"/ledger/orders/?since={since_unix_s:.3f}", headers=token)
         if answer.status_code == 404:
             return None  # the shop has no such view, or it is not for us
         stock = _json(client.request("GET", "/ledger/stock/", headers=token))["stock"]
-        return Books(
+        return LedgerSnapshot(
             orders=tuple(
                 _booked(row) for row in _json(answer)["orders"] if not oscar_staff.is_cancelled(row["status"])
             ),
@@ -115,16 +115,16 @@ class OscarShop(Storefront):
         return self._listing("/")
 
     def category(self) -> Listing:
-        return self._listing(self.rng.choice(self.assortment.categories))
+        return self._listing(self.rng.choice(self.catalogue.categories))
 
     def search(self) -> Listing:
-        return self._listing(f"/search/?q={self.rng.choice(self.assortment.search_terms)}")
+        return self._listing(f"/search/?q={self.rng.choice(self.catalogue.search_terms)}")
 
     def landing(self) -> Product:
-        return self.product(self.assortment.draw_sku(self.rng))
+        return self.product(self.catalogue.draw_sku(self.rng))
 
     def product(self, sku: str) -> Product:
-        page = self.fetch("GET", f"/catalogue/{self.assortment.place_of(sku)}/").text
+        page = self.fetch("GET", f"/catalogue/{self.catalogue.place_of(sku)}/").text
         upc, price = _UPC.search(page), _PRICE.search(page)
         if price is None or (upc is not None and upc[1].strip() != sku):
             raise Rejected("product_without_price", page[:200])
@@ -134,13 +134,13 @@ class OscarShop(Storefront):
 
     def reviews(self, sku: str) -> None:
         """All reviews of a product; none is an answer too."""
-        page = self.fetch("GET", f"/catalogue/{self.assortment.place_of(sku)}/reviews/").text
+        page = self.fetch("GET", f"/catalogue/{self.catalogue.place_of(sku)}/reviews/").text
         if "/reviews/" not in page:
             raise Rejected("page_without_reviews", page[:200])
 
     def write_review(self, sku: str) -> None:
         """The form, and sending it; a guest may write as often as they like."""
-        form = self.fetch("GET", f"/catalogue/{self.assortment.place_of(sku)}/reviews/add/")
+        form = self.fetch("GET", f"/catalogue/{self.catalogue.place_of(sku)}/reviews/add/")
         review = {
             "title": "A test review",
             "score": str(self.rng.randint(1, 5)),
@@ -162,7 +162,7 @@ class OscarShop(Storefront):
         basket = self._api("GET", "/api/basket/")
         if float(basket["total_incl_tax"]) <= 0:
             raise Rejected("empty_basket")
-        skus = _skus_by_number(self.assortment.skus, self.assortment.places)
+        skus = _skus_by_number(self.catalogue.skus, self.catalogue.places)
         units: Counter[str] = Counter()
         for line in _json(self.client.request("GET", basket["lines"])):
             units[skus.get(_number(line["product"]), "")] += line["quantity"]
@@ -172,7 +172,7 @@ class OscarShop(Storefront):
         if not _json(self.client.request("GET", "/api/basket/shipping-methods/")):
             raise Rejected("checkout_without_choice")
 
-    def checkout(self, key: str, lines: tuple[Line, ...]) -> Order:
+    def checkout(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
         basket = self._api("GET", "/api/basket/")
         answer = self._api(
             "POST",
@@ -183,7 +183,7 @@ class OscarShop(Storefront):
                 "shipping_address": {
                     **_ADDRESS,
                     "country": "/api/countries/GB/",
-                    "notes": order_mark(self.channel, key),
+                    "notes": order_tag(self.channel, key),
                 },
             },
         )
@@ -232,7 +232,7 @@ class OscarShop(Storefront):
         self._believed(answer)
         self.fetch("GET", answer.headers["location"])  # the page where the guest's basket becomes theirs
 
-    def _believed(self, answer: Response) -> None:
+    def _believed(self, answer: HttpResponse) -> None:
         """From now on everything that changes something must show the token of this session."""
         token = _CSRF_COOKIE.search(answer.headers.get("set-cookie", ""))
         if token is None:
@@ -242,13 +242,13 @@ class OscarShop(Storefront):
 
     # ---- tills, telephone, partners
 
-    def till_sale(self, key: str, lines: tuple[Line, ...]) -> Order:
+    def till_sale(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
         return self._sell(key, lines)
 
-    def phone_order(self, key: str, lines: tuple[Line, ...]) -> Order:
+    def phone_order(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
         return self._sell(key, lines)
 
-    def partner_order(self, key: str, lines: tuple[Line, ...]) -> Order:
+    def partner_order(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
         return self._sell(key, lines)
 
     def feed(self) -> Listing:
@@ -260,13 +260,13 @@ class OscarShop(Storefront):
 
     def look_up_order(self, ref: str) -> None:
         """An agent answers "where is my order?"."""
-        if not self.assortment.staff:
+        if not self.catalogue.staff:
             raise Rejected("staff_login", "nobody could sign in at the dashboard before the run")
-        oscar_staff.order_page(self.client, ref, self.assortment.staff)
+        oscar_staff.order_page(self.client, ref, self.catalogue.staff)
 
     # ---- how this shop is spoken to, and how it says no
 
-    def _sell(self, key: str, lines: tuple[Line, ...]) -> Order:
+    def _sell(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
         """Staff put the goods into a basket and check it out: one step, because one person waits for it."""
         for line in lines:
             self._add(line.sku, line.quantity)
@@ -277,7 +277,7 @@ class OscarShop(Storefront):
         return f"test.customer.{self.rng.randrange(10**9)}@example.com"
 
     def _add(self, sku: str, quantity: int) -> None:
-        number = self.assortment.place_of(sku).rpartition("_")[2]
+        number = self.catalogue.place_of(sku).rpartition("_")[2]
         url = f"/api/products/{number}/"
         basket = self._api("POST", "/api/basket/add-product/", json={"url": url, "quantity": quantity})
         if float(basket["total_incl_tax"]) <= 0:
@@ -285,7 +285,7 @@ class OscarShop(Storefront):
 
     def _listing(self, url: str) -> Listing:
         page = self.fetch("GET", url).text
-        skus = _skus_by_number(self.assortment.skus, self.assortment.places)
+        skus = _skus_by_number(self.catalogue.skus, self.catalogue.places)
         numbers = dict.fromkeys(_PRODUCT_LINK.findall(page))
         listed = tuple(skus[number] for number in numbers if number in skus)
         if not listed:
@@ -299,7 +299,7 @@ class OscarShop(Storefront):
         return answer
 
 
-def _has_order(page: Response, ref: str) -> None:
+def _has_order(page: HttpResponse, ref: str) -> None:
     if f"#{ref}" not in checked(page).text:
         raise Rejected("order_without_reference", page.text[:200])
 
@@ -324,9 +324,9 @@ def _skus_by_number(skus: tuple[str, ...], places: tuple[str, ...]) -> Mapping[s
     return {place.rpartition("_")[2]: sku for sku, place in zip(skus, places, strict=True)}
 
 
-def _json(response: Response) -> Any:
+def _json(response: HttpResponse) -> Any:
     if response.status_code == 406:
-        raise Rejected("sold_out", response.text[:200], by_rule=True)
+        raise Rejected("sold_out", response.text[:200], expected=True)
     try:
         return checked(response).json()
     except ValueError as error:
@@ -349,7 +349,7 @@ def _pence(text: str) -> int:
 
 
 def _booked(row: dict[str, Any]) -> BookedOrder:
-    mark = read_mark(row["notes"])
+    mark = read_order_tag(row["notes"])
     return BookedOrder(
         ref=row["number"],
         idempotency_key=mark.key,
@@ -357,5 +357,7 @@ def _booked(row: dict[str, Any]) -> BookedOrder:
         total_pence=_pence(row["total"]),
         placed_at_unix_s=row["placed_at"],
         picked_at_unix_s=None,
-        lines=tuple(Line(line["sku"], line["quantity"], _pence(line["unit_price"])) for line in row["lines"]),
+        lines=tuple(
+            BasketLine(line["sku"], line["quantity"], _pence(line["unit_price"])) for line in row["lines"]
+        ),
     )

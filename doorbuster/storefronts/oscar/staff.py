@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from doorbuster.storefronts.forms import Form, form_on
-from doorbuster.storefronts.http import Client, Response
+from doorbuster.storefronts.http import Client, HttpResponse
 from doorbuster.storefronts.protocol import Rejected, checked
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ def sign_in(client: Client) -> tuple[str, ...]:
     return (session[1],) if session and 300 <= answer.status_code < 400 else ()
 
 
-def submit(client: Client, page: Response, fields: dict[str, str], **options: Any) -> Response:
+def submit(client: Client, page: HttpResponse, fields: dict[str, str], **options: Any) -> HttpResponse:
     """Send the form of a page to where the page came from, with the token that Django asks for.
 
     Raises: Rejected if the page did not come, or has no form.
@@ -72,7 +72,7 @@ def submit(client: Client, page: Response, fields: dict[str, str], **options: An
     )  # fmt: skip
 
 
-def order_page(client: Client, ref: str, staff: tuple[str, ...] = ()) -> Response:
+def order_page(client: Client, ref: str, staff: tuple[str, ...] = ()) -> HttpResponse:
     """The dashboard's page of one order.
 
     Raises: Rejected for an order that is not there (order_without_reference), or to whom is not staff.
@@ -94,7 +94,7 @@ def cancel_order(client: Client, ref: str) -> None:
     page = as_staff(client, lambda: order_page(client, ref))
     status = _STATUS.search(page.text)
     if status is not None and is_cancelled(status[1]):
-        raise Rejected("already_cancelled", ref, by_rule=True)
+        raise Rejected("already_cancelled", ref, expected=True)
     form = _STATUS_FORM.search(page.text)
     wanted = [choice for choice in _OPTION.findall(form[0] if form else "") if is_cancelled(choice)]
     if not wanted:
@@ -150,7 +150,7 @@ def product_form(client: Client, sku: str) -> Form:
     raise Rejected("unknown_sku", sku)
 
 
-def dashboard_page(client: Client, url: str, **options: Any) -> Response:
+def dashboard_page(client: Client, url: str, **options: Any) -> HttpResponse:
     """Raises: Rejected (staff_login) to whom is not staff."""
     page = client.request("GET", url, **options)
     if page.status_code != 404 and _LOGIN_FORM in checked(page).text:

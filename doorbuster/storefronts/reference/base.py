@@ -14,17 +14,17 @@ from typing import Any
 from urllib.parse import quote
 from zlib import crc32
 
-from doorbuster.storefronts.http import Client, Response
+from doorbuster.storefronts.http import Client, HttpResponse
 from doorbuster.storefronts.protocol import (
-    Assortment,
+    BasketLine,
     BookedOrder,
-    Books,
-    Line,
+    Catalogue,
+    LedgerSnapshot,
     Order,
-    Queued,
     Rejected,
     StockRow,
     Storefront,
+    WaitingRoomError,
     checked,
 )
 from doorbuster.storefronts.waiting_rooms import reload_interval_s, waiting_room
@@ -37,7 +37,7 @@ OPENING_PASSWORD = "larkspur-and-finch"  # noqa: S105  of invented people
 NEW_PASSWORD = "a-new-platform-for-us"  # noqa: S105  of invented people
 _PROBLEM = re.compile(r'data-problem="([a-z-]+)"')
 _CATEGORY_LINK = re.compile(r'href="/category/([a-z0-9-]+)"')
-_BY_RULE = frozenset({"sold-out", "already-handed-over", "already-returned", "already-cancelled"})
+_EXPECTED_REFUSALS = frozenset({"sold-out", "already-handed-over", "already-returned", "already-cancelled"})
 _BUSY = {"busy": "busy_page", "holding-page": "holding_page"}
 _GONE = frozenset({"returned", "cancelled"})
 _LEDGER_PAGE = 1000
@@ -52,10 +52,10 @@ class ReferenceBase(Storefront):
     # ---- around the run
 
     @classmethod
-    def prepare(cls, client: Client) -> Assortment:
+    def prepare(cls, client: Client) -> Catalogue:
         stock = checked(client.request("GET", "/ledger/stock?all=1", name="prepare")).json()["stock"]
         home = checked(client.request("GET", "/ledger/range", name="prepare")).json()
-        return Assortment(
+        return Catalogue(
             skus=tuple(row["sku"] for row in stock),
             # Opening stock follows popularity, so it is the weight with which tills and agents draw.
             cumulative_weights=tuple(accumulate(float(max(row["opening"], 1)) for row in stock)),
@@ -64,7 +64,7 @@ class ReferenceBase(Storefront):
         )
 
     @classmethod
-    def read_books(cls, client: Client, *, since_unix_s: float) -> Books | None:
+    def read_ledger(cls, client: Client, *, since_unix_s: float) -> LedgerSnapshot | None:
         orders: list[BookedOrder] = []
         after = 0
         while True:
@@ -75,7 +75,7 @@ class ReferenceBase(Storefront):
                 break
             after = page["next"]
         stock = checked(client.request("GET", "/ledger/stock?all=1", name="ledger")).json()["stock"]
-        return Books(
+        return LedgerSnapshot(
             orders=tuple(order for order in orders if order.placed_at_unix_s >= since_unix_s),
             stock=tuple(StockRow(row["sku"], row["opening"], row["on_hand"], row["sold"]) for row in stock),
         )
@@ -155,14 +155,14 @@ class ReferenceBase(Storefront):
 
     # ---- how requests are made
 
-    def _send(self, method: str, url: str, **options: Any) -> Response:
+    def _send(self, method: str, url: str, **options: Any) -> HttpResponse:
         """The answer of the shop, whatever it says, unless a waiting room gave it."""
         response = self.client.request(method, url, **options)
         if response.status_code and (room := waiting_room(response)) is not None:
-            raise Queued(*room)
+            raise WaitingRoomError(*room)
         return response
 
-    def _page(self, method: str, url: str, **options: Any) -> Response:
+    def _page(self, method: str, url: str, **options: Any) -> HttpResponse:
         response = self._send(method, url, headers={"X-Channel": self.channel}, **options)
         if response.status_code:
             _refuse_page(response)
@@ -178,12 +178,12 @@ class ReferenceBase(Storefront):
 
     def _order(self, url: str, key: str, body: dict[str, Any], **headers: str) -> Order:
         answer = self._json("POST", url, json=body, headers={"Idempotency-Key": key, **headers})
-        lines = tuple(Line(row["sku"], row["quantity"], row["unit_pence"]) for row in answer["lines"])
+        lines = tuple(BasketLine(row["sku"], row["quantity"], row["unit_pence"]) for row in answer["lines"])
         return Order(ref=answer["order_ref"], total_pence=answer["total_pence"], lines=lines)
 
     def _words(self, count: int) -> str:
         """A sentence of this shop's words, for reviews and questions."""
-        return " ".join(self.rng.choices(self.assortment.search_terms or ("good",), k=count)).capitalize()
+        return " ".join(self.rng.choices(self.catalogue.search_terms or ("good",), k=count)).capitalize()
 
 
 _CUSTOMER = {
@@ -200,40 +200,42 @@ def _staff_set(client: Client, url: str, **what: int) -> None:
     checked(response)
 
 
-def wire(lines: tuple[Line, ...]) -> list[dict[str, Any]]:
+def wire(lines: tuple[BasketLine, ...]) -> list[dict[str, Any]]:
     """Lines as the JSON API takes them."""
     return [{"sku": line.sku, "quantity": line.quantity} for line in lines]
 
 
-def problem_of(response: Response) -> str:
+def problem_of(response: HttpResponse) -> str:
     """The name of the problem a page shows; empty for a page without one."""
     found = _PROBLEM.search(response.text)
     return found[1] if found else ""
 
 
-def _refuse_page(response: Response) -> None:
+def _refuse_page(response: HttpResponse) -> None:
     slug = problem_of(response)
     if slug:
         raise _rejected(slug, "", response)
 
 
-def _refuse_document(response: Response) -> None:
+def _refuse_document(response: HttpResponse) -> None:
     slug = _slug(response)
     if slug:
         raise _rejected(slug, str(response.json().get("detail", "")), response)
 
 
-def _rejected(slug: str, detail: str, response: Response) -> Rejected:
+def _rejected(slug: str, detail: str, response: HttpResponse) -> Rejected:
     cause = _BUSY.get(slug, slug.replace("-", "_"))
-    return Rejected(cause, detail, by_rule=slug in _BY_RULE, retry_after_s=_retry_after_s(response))
+    return Rejected(
+        cause, detail, expected=slug in _EXPECTED_REFUSALS, retry_after_s=_retry_after_s(response)
+    )
 
 
-def _retry_after_s(response: Response) -> float | None:
+def _retry_after_s(response: HttpResponse) -> float | None:
     told = response.headers.get("retry-after", "")
     return float(told) if told.isdigit() else reload_interval_s(response)
 
 
-def _slug(response: Response) -> str:
+def _slug(response: HttpResponse) -> str:
     """The name of the problem in a problem document; empty for any other answer."""
     if response.status_code < 400 or "problem+json" not in response.headers.get("content-type", ""):
         return ""
@@ -250,5 +252,5 @@ def _booked(row: dict[str, Any]) -> BookedOrder:
         total_pence=row["total_pence"],
         placed_at_unix_s=row["placed_at_unix_s"],
         picked_at_unix_s=row["picked_at_unix_s"],
-        lines=tuple(Line(line["sku"], line["quantity"], line["unit_pence"]) for line in lines),
+        lines=tuple(BasketLine(line["sku"], line["quantity"], line["unit_pence"]) for line in lines),
     )

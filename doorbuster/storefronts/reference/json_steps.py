@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from doorbuster.storefronts.protocol import Basket, Line, Listing, Order, Product, Rejected
+from doorbuster.storefronts.protocol import Basket, BasketLine, Listing, Order, Product, Rejected
 from doorbuster.storefronts.reference.base import (
     MEMBER,
     NEW_PASSWORD,
@@ -24,13 +24,13 @@ class JsonSteps(ReferenceBase):
         return self._listing("/api/home", "best_sellers")
 
     def category(self) -> Listing:
-        return self._listing(f"/api/categories/{self.rng.choice(self.assortment.categories)}", "products")
+        return self._listing(f"/api/categories/{self.rng.choice(self.catalogue.categories)}", "products")
 
     def search(self) -> Listing:
-        return self._listing(f"/api/search?q={self.rng.choice(self.assortment.search_terms)}", "products")
+        return self._listing(f"/api/search?q={self.rng.choice(self.catalogue.search_terms)}", "products")
 
     def landing(self) -> Product:
-        return self._product(f"/api/codes/{self.assortment.draw_sku(self.rng)}")
+        return self._product(f"/api/codes/{self.catalogue.draw_sku(self.rng)}")
 
     def product(self, sku: str) -> Product:
         return self._product(f"/api/products/{sku}")
@@ -51,10 +51,10 @@ class JsonSteps(ReferenceBase):
         if not self._filled()["lines"]:
             raise Rejected("empty_basket")
 
-    def checkout(self, key: str, lines: tuple[Line, ...]) -> Order:  # noqa: ARG002  the basket knows them
+    def checkout(self, key: str, lines: tuple[BasketLine, ...]) -> Order:  # noqa: ARG002  the basket knows them
         return self._ordered(key)
 
-    def collect_checkout(self, key: str, lines: tuple[Line, ...]) -> Order:  # noqa: ARG002
+    def collect_checkout(self, key: str, lines: tuple[BasketLine, ...]) -> Order:  # noqa: ARG002
         """Order the basket for collection in a store."""
         return self._ordered(key, store=self._store)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qs, urlsplit
 
-from doorbuster.storefronts.http import Response
-from doorbuster.storefronts.protocol import Basket, Line, Listing, Order, Product, Rejected, checked
+from doorbuster.storefronts.http import HttpResponse
+from doorbuster.storefronts.protocol import Basket, BasketLine, Listing, Order, Product, Rejected, checked
 from doorbuster.storefronts.reference.base import (
     MEMBER,
     NEW_PASSWORD,
@@ -38,14 +38,14 @@ class PageSteps(ReferenceBase):
         return self._listing("/")
 
     def category(self) -> Listing:
-        return self._listing(f"/category/{self.rng.choice(self.assortment.categories)}")
+        return self._listing(f"/category/{self.rng.choice(self.catalogue.categories)}")
 
     def search(self) -> Listing:
-        return self._listing(f"/search?q={self.rng.choice(self.assortment.search_terms)}")
+        return self._listing(f"/search?q={self.rng.choice(self.catalogue.search_terms)}")
 
     def landing(self) -> Product:
         """Behind a printed QR code: the code leads straight to one product."""
-        return self._product(f"/q/{self.assortment.draw_sku(self.rng)}")
+        return self._product(f"/q/{self.catalogue.draw_sku(self.rng)}")
 
     def product(self, sku: str) -> Product:
         return self._product(f"/product/{sku}")
@@ -69,10 +69,10 @@ class PageSteps(ReferenceBase):
         if not _KEY_FIELD.search(page.text):
             raise Rejected("checkout_without_form", page.text[:200])
 
-    def checkout(self, key: str, lines: tuple[Line, ...]) -> Order:
+    def checkout(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
         return self._ordered({"idempotency_key": key}, lines)
 
-    def collect_checkout(self, key: str, lines: tuple[Line, ...]) -> Order:
+    def collect_checkout(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
         """Order the basket for collection in a store."""
         return self._ordered({"idempotency_key": key, "store": self._store}, lines)
 
@@ -154,7 +154,7 @@ class PageSteps(ReferenceBase):
             raise Rejected("product_without_price", page.text[:200])
         return Product(sku=sku[1], price_pence=round(float(offer[1]) * 100), available=offer[2] == "InStock")
 
-    def _ordered(self, fields: dict[str, str], lines: tuple[Line, ...]) -> Order:
+    def _ordered(self, fields: dict[str, str], lines: tuple[BasketLine, ...]) -> Order:
         found = _order_on(self._page("POST", "/checkout", data={**self.person, **fields}))
         return Order(ref=found[1], total_pence=int(found[2]), lines=lines)
 
@@ -164,7 +164,7 @@ class PageSteps(ReferenceBase):
             raise Rejected("not_signed_in", page.text[:200])
 
 
-def _order_on(page: Response) -> re.Match[str]:
+def _order_on(page: HttpResponse) -> re.Match[str]:
     found = _ORDER.search(page.text)
     if found is None:
         raise Rejected("order_without_reference", page.text[:200])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from doorbuster.storefronts.protocol import Line, Listing, Order, Rejected
+from doorbuster.storefronts.protocol import BasketLine, Listing, Order, Rejected
 from doorbuster.storefronts.reference.base import ReferenceBase, wire
 
 _FEED_ROWS = 500
@@ -13,14 +13,16 @@ _FEED_ROWS = 500
 class StaffSteps(ReferenceBase):
     """Tills and telephone know what they sell, so they order by line, without a basket."""
 
-    def till_sale(self, key: str, lines: tuple[Line, ...], sold_at_unix_s: float | None = None) -> Order:
+    def till_sale(
+        self, key: str, lines: tuple[BasketLine, ...], sold_at_unix_s: float | None = None
+    ) -> Order:
         """A sale over the counter; `sold_at_unix_s`: made without a connection, and sent afterwards."""
         body: dict[str, Any] = {"till": f"till-{self._desk}", "lines": wire(lines)}
         if sold_at_unix_s is not None:
             body["sold_at_unix_s"] = sold_at_unix_s
         return self._order("/api/till/sales", key, body)
 
-    def phone_order(self, key: str, lines: tuple[Line, ...]) -> Order:
+    def phone_order(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
         body = {"agent": f"agent-{self._desk}", "customer": self.person, "lines": wire(lines)}
         return self._order("/api/phone/orders", key, body)
 
@@ -52,6 +54,6 @@ class PartnerSteps(ReferenceBase):
         self._after = answer["next"] or ""
         return Listing(tuple(row["sku"] for row in products))
 
-    def partner_order(self, key: str, lines: tuple[Line, ...]) -> Order:
+    def partner_order(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
         body = {"partner": "marketplace", "customer": self.person, "lines": wire(lines)}
         return self._order("/api/partner/orders", key, body)

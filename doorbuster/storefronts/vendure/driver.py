@@ -17,12 +17,12 @@ from typing import Any
 
 from doorbuster.storefronts.accounts import PASSWORD, email_of, new_email
 from doorbuster.storefronts.http import Client
-from doorbuster.storefronts.order_tag import order_mark
+from doorbuster.storefronts.order_tag import order_tag
 from doorbuster.storefronts.protocol import (
-    Assortment,
     Basket,
-    Books,
-    Line,
+    BasketLine,
+    Catalogue,
+    LedgerSnapshot,
     Listing,
     Order,
     Product,
@@ -63,14 +63,14 @@ class VendureShop(Storefront):
     _fed = 0
 
     @classmethod
-    def prepare(cls, client: Client) -> Assortment:
+    def prepare(cls, client: Client) -> Catalogue:
         found = all_pages(client, SHOP_API, ask.ASSORTMENT, "search")
         items = sorted({item["sku"]: item for item in found}.values(), key=lambda item: str(item["sku"]))
         filled = data_of(post(client, SHOP_API, ask.FILLED_COLLECTIONS))["search"]["collections"]
         words = sorted(
             {word for item in items for word in item["productName"].lower().split() if len(word) > 3}
         )
-        return Assortment(
+        return Catalogue(
             skus=tuple(item["sku"] for item in items),
             # Vendure tells nobody what sells; equal weights say so.
             cumulative_weights=tuple(accumulate(1.0 for _ in items)),
@@ -81,8 +81,8 @@ class VendureShop(Storefront):
         )
 
     @classmethod
-    def read_books(cls, client: Client, *, since_unix_s: float) -> Books | None:
-        return vendure_staff.read_books(client, since_unix_s=since_unix_s)
+    def read_ledger(cls, client: Client, *, since_unix_s: float) -> LedgerSnapshot | None:
+        return vendure_staff.read_ledger(client, since_unix_s=since_unix_s)
 
     @classmethod
     def cancel_order(cls, client: Client, ref: str) -> None:
@@ -107,16 +107,16 @@ class VendureShop(Storefront):
         return self._listing({"take": LISTED})
 
     def category(self) -> Listing:
-        return self._listing({"collectionSlug": self.rng.choice(self.assortment.categories), "take": LISTED})
+        return self._listing({"collectionSlug": self.rng.choice(self.catalogue.categories), "take": LISTED})
 
     def search(self) -> Listing:
-        return self._listing({"term": self.rng.choice(self.assortment.search_terms), "take": LISTED})
+        return self._listing({"term": self.rng.choice(self.catalogue.search_terms), "take": LISTED})
 
     def landing(self) -> Product:
-        return self.product(self.assortment.draw_sku(self.rng))
+        return self.product(self.catalogue.draw_sku(self.rng))
 
     def product(self, sku: str) -> Product:
-        slug = self.assortment.place_of(sku).partition("/")[2]
+        slug = self.catalogue.place_of(sku).partition("/")[2]
         found = self._shop(ask.PRODUCT, slug=slug)["product"]
         variants = [variant for variant in (found or {}).get("variants", ()) if variant["sku"] == sku]
         if not variants or not variants[0].get("priceWithTax"):
@@ -127,7 +127,7 @@ class VendureShop(Storefront):
     # ---- basket and order in the browser
 
     def add_to_basket(self, sku: str) -> None:
-        variant = self.assortment.place_of(sku).partition("/")[0]
+        variant = self.catalogue.place_of(sku).partition("/")[0]
         self._change(ask.ADD_ITEM, variant=variant, quantity=1)
 
     def basket(self) -> Basket:
@@ -148,7 +148,7 @@ class VendureShop(Storefront):
         self._change(ask.TO_PAYMENT)
         self._payment = self._choices("eligiblePaymentMethods")[0]["code"]
 
-    def checkout(self, key: str, lines: tuple[Line, ...]) -> Order:  # noqa: ARG002  the basket has the lines
+    def checkout(self, key: str, lines: tuple[BasketLine, ...]) -> Order:  # noqa: ARG002  the basket has the lines
         if not self._payment:
             raise Rejected("checkout_without_choice", "nobody went through the checkout page")
         self._change(ask.SET_ADDRESS, address=self._address(key))
@@ -184,13 +184,13 @@ class VendureShop(Storefront):
 
     # ---- tills, telephone, partners
 
-    def till_sale(self, key: str, lines: tuple[Line, ...]) -> Order:
+    def till_sale(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
         return self._draft_order(key, lines)
 
-    def phone_order(self, key: str, lines: tuple[Line, ...]) -> Order:
+    def phone_order(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
         return self._draft_order(key, lines)
 
-    def partner_order(self, key: str, lines: tuple[Line, ...]) -> Order:
+    def partner_order(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
         return self._draft_order(key, lines)
 
     def feed(self) -> Listing:
@@ -225,9 +225,9 @@ class VendureShop(Storefront):
         return order_of(self._shop(query, **variables))
 
     def _staff(self, query: str, **variables: Any) -> dict[str, Any]:
-        if not self.assortment.staff:
+        if not self.catalogue.staff:
             raise Rejected("staff_login", "nobody could sign in at the admin interface before the run")
-        return data_of(post(self.client, ADMIN_API, query, token=self.assortment.staff[0], **variables))
+        return data_of(post(self.client, ADMIN_API, query, token=self.catalogue.staff[0], **variables))
 
     def _choices(self, field: str) -> list[dict[str, Any]]:
         offered: list[dict[str, Any]] = self._shop(ask.CHECKOUT_CHOICES[field])[field]
@@ -241,11 +241,11 @@ class VendureShop(Storefront):
             raise Rejected("empty_listing", str(search))
         return Listing(tuple(dict.fromkeys(item["sku"] for item in items)))
 
-    def _draft_order(self, key: str, lines: tuple[Line, ...]) -> Order:
+    def _draft_order(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
         """An order that staff enter: the eight calls that the admin interface makes."""
         order = order_of(self._staff(ask.DRAFT))["id"]
         for line in lines:
-            variant = self.assortment.place_of(line.sku).partition("/")[0]
+            variant = self.catalogue.place_of(line.sku).partition("/")[0]
             item = {"productVariantId": variant, "quantity": line.quantity}
             order_of(self._staff(ask.DRAFT_ITEM, order=order, item=item))
         order_of(self._staff(ask.DRAFT_CUSTOMER, order=order, customer=self._customer()))
@@ -268,7 +268,7 @@ class VendureShop(Storefront):
         return {"firstName": "Test", "lastName": "Customer", "emailAddress": mail}
 
     def _address(self, key: str) -> dict[str, str]:
-        return {**_ADDRESS, "company": order_mark(self.channel, key)}
+        return {**_ADDRESS, "company": order_tag(self.channel, key)}
 
 
 def _placed(order: dict[str, Any]) -> Order:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from doorbuster.storefronts.http import Client, Response
+from doorbuster.storefronts.http import Client, HttpResponse
 from doorbuster.storefronts.protocol import Rejected, checked
 
 SHOP_API, ADMIN_API = "/shop-api", "/admin-api"
@@ -12,12 +12,12 @@ TOKEN_HEADER = "vendure-auth-token"  # noqa: S105  the name of the header
 PAGE = 100  # Vendure's own limit for lists
 
 
-def post(client: Client, api: str, query: str, token: str = "", **variables: Any) -> Response:
+def post(client: Client, api: str, query: str, token: str = "", **variables: Any) -> HttpResponse:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     return client.request("POST", api, json={"query": query, "variables": variables}, headers=headers)
 
 
-def data_of(response: Response) -> dict[str, Any]:
+def data_of(response: HttpResponse) -> dict[str, Any]:
     """The answer's data, or `Rejected`; GraphQL answers a broken query with 4xx and says why in the body."""
     try:
         answer = checked(response).json()
@@ -38,7 +38,7 @@ def order_of(data: dict[str, Any]) -> dict[str, Any]:
         return result
     said = f"{kind}: {result.get('transitionError') or result.get('message') or ''}"
     if kind == "InsufficientStockError" or "insufficient stock" in said.lower():
-        raise Rejected("sold_out", said, by_rule=True)
+        raise Rejected("sold_out", said, expected=True)
     raise Rejected(cause_of(kind), said)
 
 

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from doorbuster.storefronts.http import Client
-from doorbuster.storefronts.order_tag import read_mark
-from doorbuster.storefronts.protocol import BookedOrder, Books, Line, Rejected, StockRow
+from doorbuster.storefronts.order_tag import read_order_tag
+from doorbuster.storefronts.protocol import BasketLine, BookedOrder, LedgerSnapshot, Rejected, StockRow
 from doorbuster.storefronts.vendure import queries as ask
 from doorbuster.storefronts.vendure.graphql import ADMIN_API, TOKEN_HEADER, all_pages, data_of, order_of, post
 
@@ -31,7 +31,7 @@ def sign_in(client: Client) -> tuple[str, ...]:
     return (token,) if token else ()
 
 
-def read_books(client: Client, *, since_unix_s: float) -> Books | None:
+def read_ledger(client: Client, *, since_unix_s: float) -> LedgerSnapshot | None:
     """Orders that were placed since then and not cancelled; None where the login is not ours."""
     token = sign_in(client)
     if not token:
@@ -39,7 +39,7 @@ def read_books(client: Client, *, since_unix_s: float) -> Books | None:
     since = datetime.fromtimestamp(since_unix_s, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     orders = all_pages(client, ADMIN_API, ask.LEDGER, "orders", token=token[0], since=since)
     stock = all_pages(client, ADMIN_API, ask.STOCK, "productVariants", token=token[0])
-    return Books(
+    return LedgerSnapshot(
         orders=tuple(_booked(order) for order in orders if order["state"] != "Cancelled"),
         stock=_stock(stock),
     )
@@ -53,7 +53,7 @@ def cancel_order(client: Client, ref: str) -> None:
     if not found:
         raise Rejected("order_without_reference", ref)
     if found[0]["state"] == "Cancelled":
-        raise Rejected("already_cancelled", ref, by_rule=True)
+        raise Rejected("already_cancelled", ref, expected=True)
     done = order_of(ask_as_staff(client, ask.CANCEL, order=found[0]["id"]))
     if done["state"] != "Cancelled":
         raise Rejected("cannot_be_cancelled", f"{ref} is in state {done['state']}")
@@ -110,15 +110,15 @@ def ask_as_staff(client: Client, query: str, **variables: Any) -> dict[str, Any]
     return data_of(answer)
 
 
-def lines_of(order: dict[str, Any]) -> tuple[Line, ...]:
+def lines_of(order: dict[str, Any]) -> tuple[BasketLine, ...]:
     return tuple(
-        Line(line["productVariant"]["sku"], line["quantity"], line["unitPriceWithTax"])
+        BasketLine(line["productVariant"]["sku"], line["quantity"], line["unitPriceWithTax"])
         for line in order["lines"]
     )
 
 
 def _booked(order: dict[str, Any]) -> BookedOrder:
-    mark = read_mark((order["shippingAddress"] or {}).get("company"))
+    mark = read_order_tag((order["shippingAddress"] or {}).get("company"))
     return BookedOrder(
         ref=order["code"],
         idempotency_key=mark.key,

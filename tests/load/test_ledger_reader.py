@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from doorbuster.load.target.ledger_reader import joined, read_ledger, read_opening
+from doorbuster.load.target.ledger_reader import merge, read_baseline, read_ledger
 from doorbuster.records.ledger import audit
-from doorbuster.storefronts import BookedOrder, Books, Line, StockRow
+from doorbuster.storefronts import BasketLine, BookedOrder, LedgerSnapshot, StockRow
 
 STARTED = 1_000.0
 
@@ -12,31 +12,31 @@ STARTED = 1_000.0
 class Shop:
     """A driver whose books are what the test says; orders before `since` are left out, as shops do."""
 
-    def __init__(self, *readings: Books | None) -> None:
+    def __init__(self, *readings: LedgerSnapshot | None) -> None:
         self.readings = list(readings)
 
-    def read_books(self, client, *, since_unix_s):
+    def read_ledger(self, client, *, since_unix_s):
         books = self.readings.pop(0)
         if books is None:
             return None
-        return Books(
+        return LedgerSnapshot(
             tuple(order for order in books.orders if order.placed_at_unix_s >= since_unix_s), books.stock
         )
 
 
 def order(ref: str, key: str, placed_at: float, units: int = 1) -> BookedOrder:
-    return BookedOrder(ref, key, "web", 100 * units, placed_at, None, (Line("tea", units, 100),))
+    return BookedOrder(ref, key, "web", 100 * units, placed_at, None, (BasketLine("tea", units, 100),))
 
 
-def ledger_of(before: Books, after: Books):
+def ledger_of(before: LedgerSnapshot, after: LedgerSnapshot):
     shop = Shop(before, after, after)
-    opening = read_opening(shop, None, started_unix_s=STARTED)
+    opening = read_baseline(shop, None, started_unix_s=STARTED)
     return read_ledger(shop, None, opening, started_unix_s=STARTED, settle_s=0.0)
 
 
 def test_orders_just_before_the_run_do_not_count_as_oversold():
     earlier = tuple(order(f"E{number}", "other:1:1", STARTED - 10) for number in range(5))
-    before = Books(earlier, (StockRow("tea", opening=5, on_hand=0, sold=5),))
+    before = LedgerSnapshot(earlier, (StockRow("tea", opening=5, on_hand=0, sold=5),))
     ledger = ledger_of(before, before)
     found = audit([], ledger, run_id="run")
     assert ledger.orders == ()
@@ -45,48 +45,48 @@ def test_orders_just_before_the_run_do_not_count_as_oversold():
 
 
 def test_a_shop_that_has_sold_for_a_year_is_judged_by_what_it_sold_in_the_run():
-    before = Books((), (StockRow("tea", opening=1000, on_hand=40, sold=960),))
-    after = Books((order("N1", "run:1:1", STARTED + 1, 5),), (StockRow("tea", 1000, 35, 965),))
+    before = LedgerSnapshot((), (StockRow("tea", opening=1000, on_hand=40, sold=960),))
+    after = LedgerSnapshot((order("N1", "run:1:1", STARTED + 1, 5),), (StockRow("tea", 1000, 35, 965),))
     ledger = ledger_of(before, after)
     assert [(row.opening, row.on_hand, row.sold) for row in ledger.stock] == [(40, 35, 5)]
     assert audit([], ledger, run_id="run").oversold == ()
 
 
 def test_units_sold_beyond_what_was_there_at_the_start_are_oversold():
-    before = Books((), (StockRow("tea", opening=1000, on_hand=3, sold=997),))
-    after = Books((order("N1", "run:1:1", STARTED + 1, 5),), (StockRow("tea", 1000, -2, 1002),))
+    before = LedgerSnapshot((), (StockRow("tea", opening=1000, on_hand=3, sold=997),))
+    after = LedgerSnapshot((order("N1", "run:1:1", STARTED + 1, 5),), (StockRow("tea", 1000, -2, 1002),))
     found = audit([], ledger_of(before, after), run_id="run")
     assert [(finding.sku, finding.units) for finding in found.oversold] == [("tea", 2)]
 
 
 def test_an_order_that_the_clock_of_the_shop_places_before_the_start_still_belongs_to_the_run():
-    before = Books((), (StockRow("tea", 10, 10, 0),))
-    after = Books((order("N1", "run:1:1", STARTED - 30),), (StockRow("tea", 10, 9, 1),))
+    before = LedgerSnapshot((), (StockRow("tea", 10, 10, 0),))
+    after = LedgerSnapshot((order("N1", "run:1:1", STARTED - 30),), (StockRow("tea", 10, 9, 1),))
     assert [row.order_ref for row in ledger_of(before, after).orders] == ["N1"]
 
 
 def test_a_sku_that_came_on_sale_during_the_run_counts_from_its_own_opening():
-    before = Books((), ())
-    after = Books((), (StockRow("tea", opening=10, on_hand=9, sold=1),))
+    before = LedgerSnapshot((), ())
+    after = LedgerSnapshot((), (StockRow("tea", opening=10, on_hand=9, sold=1),))
     assert ledger_of(before, after).stock == (("tea", 10, 9, 1),)
 
 
 def test_a_shop_without_books_has_no_opening():
-    assert read_opening(Shop(None), None, started_unix_s=STARTED) is None
+    assert read_baseline(Shop(None), None, started_unix_s=STARTED) is None
 
 
 def test_the_same_sku_of_two_merchants_is_two_products():
     """North has sold one unit too many; south still has five of a product with the same number."""
     sold_out = (
-        Books((), (StockRow("tea", 1, 1, 0),)),
-        Books((order("N1", "run:1:1", STARTED, 2),), (StockRow("tea", 1, -1, 2),)),
+        LedgerSnapshot((), (StockRow("tea", 1, 1, 0),)),
+        LedgerSnapshot((order("N1", "run:1:1", STARTED, 2),), (StockRow("tea", 1, -1, 2),)),
     )
-    plenty = Books((), (StockRow("tea", 5, 5, 0),)), Books((), (StockRow("tea", 5, 5, 0),))
-    both = joined({"north": ledger_of(*sold_out), "south": ledger_of(*plenty)})
+    plenty = LedgerSnapshot((), (StockRow("tea", 5, 5, 0),)), LedgerSnapshot((), (StockRow("tea", 5, 5, 0),))
+    both = merge({"north": ledger_of(*sold_out), "south": ledger_of(*plenty)})
     assert [line.sku for order in both.orders for line in order.lines] == ["north:tea"]
     assert audit([], both, run_id="run").oversold == (("north:tea", 1),)
 
 
 def test_the_ledger_of_a_shop_with_one_merchant_is_left_as_it_is():
-    alone = ledger_of(Books((), ()), Books((order("N1", "run:1:1", STARTED),), ()))
-    assert joined({"": alone}) == alone
+    alone = ledger_of(LedgerSnapshot((), ()), LedgerSnapshot((order("N1", "run:1:1", STARTED),), ()))
+    assert merge({"": alone}) == alone
