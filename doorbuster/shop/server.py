@@ -86,7 +86,7 @@ async def _merchant(settings: ShopSettings, workers: DatabaseWorkers) -> AsyncIt
         app,
         access_log=None,
         shutdown_timeout=GRACE_S,
-        handler_cancellation=not PROFILES[settings.profile].works_for_the_gone,
+        handler_cancellation=not PROFILES[settings.profile].continues_after_disconnect,
     )
     await runner.setup()
     try:

@@ -34,7 +34,7 @@ def test_an_entry_is_fresh_for_its_time_to_live():
     async def scenario():
         clock = Clock()
         cache = PageCache(clock)
-        assert await cache.fetch("key", answering(b"one"), keep_s=5.0) == b"one"
+        assert await cache.fetch("key", answering(b"one"), ttl_s=5.0) == b"one"
         clock.now_s = 4.9
         assert cache.fresh("key") == b"one"
         clock.now_s = 5.0
@@ -47,13 +47,13 @@ def test_a_stale_entry_is_better_than_a_busy_page():
     async def scenario():
         clock = Clock()
         cache = PageCache(clock)
-        await cache.fetch("key", answering(b"one"), keep_s=1.0)
+        await cache.fetch("key", answering(b"one"), ttl_s=1.0)
         clock.now_s = 60.0
-        assert await cache.fetch("key", answering(Busy(1)), keep_s=1.0) == b"one"
+        assert await cache.fetch("key", answering(Busy(1)), ttl_s=1.0) == b"one"
         with pytest.raises(Busy):
-            await cache.fetch("other", answering(Busy(1)), keep_s=1.0)
+            await cache.fetch("other", answering(Busy(1)), ttl_s=1.0)
         with pytest.raises(NotFound):
-            await cache.fetch("key", answering(NotFound("withdrawn")), keep_s=1.0)
+            await cache.fetch("key", answering(NotFound("withdrawn")), ttl_s=1.0)
 
     asyncio.run(scenario())
 
@@ -69,7 +69,7 @@ def test_one_fetch_serves_all_who_wait_even_if_the_first_hangs_up():
             await gate.wait()
             return b"one"
 
-        waiters = [asyncio.ensure_future(cache.fetch("key", fetch, keep_s=1.0)) for _ in range(5)]
+        waiters = [asyncio.ensure_future(cache.fetch("key", fetch, ttl_s=1.0)) for _ in range(5)]
         await asyncio.sleep(0)
         waiters[0].cancel()
         gate.set()
@@ -84,9 +84,9 @@ def test_the_longest_unused_entries_make_room():
     async def scenario():
         cache = PageCache(Clock())
         for number in range(CAPACITY):
-            await cache.fetch(number, answering(b"body"), keep_s=1.0)
+            await cache.fetch(number, answering(b"body"), ttl_s=1.0)
         assert cache.fresh(0) == b"body"
-        await cache.fetch("one more", answering(b"body"), keep_s=1.0)
+        await cache.fetch("one more", answering(b"body"), ttl_s=1.0)
         assert (cache.fresh(0), cache.fresh(1)) == (b"body", None)
 
     asyncio.run(scenario())
@@ -95,7 +95,7 @@ def test_the_longest_unused_entries_make_room():
 def test_a_dropped_entry_is_fetched_again():
     async def scenario():
         cache = PageCache(Clock())
-        await cache.fetch("key", answering(b"one"), keep_s=9.0)
+        await cache.fetch("key", answering(b"one"), ttl_s=9.0)
         cache.drop("key", "unknown")
         assert cache.fresh("key") is None
 

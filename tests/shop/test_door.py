@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import pytest
 
 from doorbuster.errors import UsageError
-from doorbuster.shop.domain.waiting_room import WaitingRoom
+from doorbuster.shop.domain.waiting_room import WaitingRoomQueue
 from doorbuster.shop.settings import RoomSettings, ShopSettings
 
 
@@ -21,7 +21,7 @@ class Clock:
 
 def room(**settings):
     clock = Clock()
-    return WaitingRoom(
+    return WaitingRoomQueue(
         RoomSettings(**{"admit_per_s": 1.0, "poll_s": 5.0, "stay_s": 60.0, **settings}), clock
     ), clock
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from doorbuster.shop.domain.dependencies import EASE, Fault, Parts, Trouble
+from doorbuster.shop.domain.dependencies import HEALTHY, CallOutcome, Dependencies, InjectedFault
 
 
 class Clock:
@@ -21,37 +21,39 @@ class Clock:
 
 def parts(*faults, payment_time_s=0.0):
     clock = Clock(1_000.0)
-    made = Parts(payment_time_s=payment_time_s, clock=clock, rng=random.Random(1))
+    made = Dependencies(payment_time_s=payment_time_s, clock=clock, rng=random.Random(1))
     made.set_faults(faults, starts_at_unix_s=1_000.0)
     return made, clock
 
 
 def test_a_fault_lasts_from_its_moment_for_its_time():
-    made, clock = parts(Fault("payment", at_s=30.0, for_s=20.0, slow_s=2.0))
+    made, clock = parts(InjectedFault("payment", at_s=30.0, for_s=20.0, slow_s=2.0))
     met = {}
     for at_s in (29.9, 30.0, 49.9, 50.0):
         clock.now_s = 1_000.0 + at_s
-        met[at_s] = made.trouble("payment").takes_s
+        met[at_s] = made.call_outcome("payment").takes_s
     assert met == {29.9: 0.0, 30.0: 2.0, 49.9: 2.0, 50.0: 0.0}
-    assert made.trouble("search") is EASE
+    assert made.call_outcome("search") is HEALTHY
 
 
 def test_faults_at_the_same_time_add_up_to_the_time_of_a_payment():
-    made, _ = parts(Fault("payment", slow_s=2.0), Fault("payment", slow_s=1.0), payment_time_s=0.25)
-    assert made.trouble("payment") == Trouble(3.25, fails=False)
-    assert made.trouble("mail") is EASE
+    made, _ = parts(
+        InjectedFault("payment", slow_s=2.0), InjectedFault("payment", slow_s=1.0), payment_time_s=0.25
+    )
+    assert made.call_outcome("payment") == CallOutcome(3.25, fails=False)
+    assert made.call_outcome("mail") is HEALTHY
 
 
 def test_a_part_fails_for_its_share_of_calls():
-    made, _ = parts(Fault("search", fail_ratio=0.3))
-    failed = sum(made.trouble("search").fails for _ in range(2_000))
+    made, _ = parts(InjectedFault("search", fail_ratio=0.3))
+    failed = sum(made.call_outcome("search").fails for _ in range(2_000))
     assert 520 <= failed <= 680  # 600 +- 4 standard deviations
 
 
 def test_nothing_is_asked_of_parts_that_cannot_be_in_trouble():
-    assert Parts(payment_time_s=0.0).quiet
-    assert not Parts(payment_time_s=0.1).quiet
-    assert not parts(Fault("mail", at_s=9.0))[0].quiet
+    assert Dependencies(payment_time_s=0.0).all_healthy
+    assert not Dependencies(payment_time_s=0.1).all_healthy
+    assert not parts(InjectedFault("mail", at_s=9.0))[0].all_healthy
 
 
 async def break_down(visitor, *faults, **more):

@@ -14,11 +14,11 @@ from typing import Any
 
 import orjson
 
-from doorbuster.shop.designs.in_house_2004_service import InHouseCare
+from doorbuster.shop.designs.in_house_2004_service import InHouse2004Service
 from doorbuster.shop.domain.orders import (
     GUEST_BASKET,
     INSERT_ORDER,
-    Customer,
+    OrderCustomer,
     OrderRequest,
     WantedLine,
     new_order_ref,
@@ -26,19 +26,19 @@ from doorbuster.shop.domain.orders import (
 )
 from doorbuster.shop.domain.views import (
     PAGE_SIZE,
-    Basket,
     BasketLine,
+    BasketView,
     Category,
-    Chrome,
+    FeaturedReview,
     Home,
     Item,
-    Listing,
-    Order,
+    ListingView,
+    Navigation,
     OrderLine,
-    Product,
+    OrderView,
+    ProductView,
     Question,
     Review,
-    Voice,
 )
 from doorbuster.shop.infrastructure.database import Session
 from doorbuster.shop.refusals import BadRequest, EmptyBasket, FieldProblem, NoBasket, NotFound, SoldOut
@@ -49,13 +49,13 @@ _SHELF = 12
 _EVENTS = ("placed", "confirmed by e-mail", "sent to the warehouse")
 
 
-class InHouse2004(InHouseCare):
+class InHouse2004(InHouse2004Service):
     """Uncached pages of many queries, check-then-write stock, check-then-insert order keys."""
 
-    def chrome(self, db: Session, basket: str | None) -> Chrome:
+    def navigation(self, db: Session, basket: str | None) -> Navigation:
         db.row("SELECT status, channel FROM baskets WHERE basket = ?", basket)
         count = db.row("SELECT coalesce(sum(quantity), 0) FROM basket_lines WHERE basket = ?", basket)
-        return Chrome(self._categories(db), count[0])
+        return Navigation(self._categories(db), count[0])
 
     def home(self, db: Session) -> Home:
         notice = db.row("SELECT text FROM notices ORDER BY id LIMIT 1")
@@ -73,10 +73,10 @@ class InHouse2004(InHouseCare):
             cards[:first],
             cards[first:second],
             cards[second:],
-            tuple(Voice(sku, name, Review(*review)) for sku, name, *review in voices),
+            tuple(FeaturedReview(sku, name, Review(*review)) for sku, name, *review in voices),
         )
 
-    def category(self, db: Session, slug: str, page: int) -> Listing:
+    def category(self, db: Session, slug: str, page: int) -> ListingView:
         found = db.row("SELECT slug, name, blurb, art FROM categories WHERE slug = ?", slug)
         if found is None:
             raise NotFound(f"there is no category {slug!r}")
@@ -89,9 +89,9 @@ class InHouse2004(InHouseCare):
             (page - 1) * PAGE_SIZE,
         )
         db.row("SELECT text FROM notices ORDER BY id DESC LIMIT 1")
-        return Listing(Category(*[*found, total]), None, page, total, self._items(db, rows))
+        return ListingView(Category(*[*found, total]), None, page, total, self._items(db, rows))
 
-    def search(self, db: Session, query: str, page: int) -> Listing:
+    def search(self, db: Session, query: str, page: int) -> ListingView:
         self._parts.wait(db, "search")
         words = query.split()[:8]
         escaped = [word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") for word in words]
@@ -106,9 +106,9 @@ class InHouse2004(InHouseCare):
             (page - 1) * PAGE_SIZE,
         )
         db.write("INSERT INTO search_log (query, found) VALUES (?, ?)", query, total)
-        return Listing(None, query, page, total, self._items(db, rows))
+        return ListingView(None, query, page, total, self._items(db, rows))
 
-    def product(self, db: Session, sku: str) -> Product:
+    def product(self, db: Session, sku: str) -> ProductView:
         row = db.row(_CARD + "WHERE p.sku = ?", sku)
         if row is None:
             raise NotFound(f"we do not sell {sku!r}")
@@ -129,7 +129,7 @@ class InHouse2004(InHouseCare):
         related = self._related(db, sku)
         items = self._items(db, [row, *related])
         on_hand = db.row("SELECT on_hand FROM stock WHERE sku = ?", sku)[0]
-        return Product(
+        return ProductView(
             item=items[0],
             category_slug=texts[0],
             category_name=texts[1],
@@ -145,7 +145,7 @@ class InHouse2004(InHouseCare):
         self._exists(db, sku)
         return self._items(db, self._related(db, sku))
 
-    def landing(self, db: Session, code: str) -> Product:
+    def landing(self, db: Session, code: str) -> ProductView:
         found = db.row("SELECT sku FROM print_codes WHERE code = ?", code)
         return self.product(db, found[0] if found else code)
 
@@ -184,7 +184,7 @@ class InHouse2004(InHouseCare):
         db.write("DELETE FROM basket_lines WHERE basket = ?", basket)
         return own
 
-    def add(self, db: Session, basket: str, wanted: WantedLine) -> Basket:
+    def add(self, db: Session, basket: str, wanted: WantedLine) -> BasketView:
         self._session(db, basket)
         product = db.row("SELECT name, price_pence FROM products WHERE sku = ?", wanted.sku)
         if product is None:
@@ -200,7 +200,7 @@ class InHouse2004(InHouseCare):
         db.write("UPDATE baskets SET total_pence = ? WHERE basket = ?", filled.total_pence, basket)
         return filled
 
-    def basket(self, db: Session, basket: str) -> Basket:
+    def basket(self, db: Session, basket: str) -> BasketView:
         channel = self._session(db, basket)
         lines = db.rows(
             "SELECT p.sku, p.name, p.art, p.hue, l.quantity, p.price_pence, s.on_hand FROM basket_lines l "
@@ -208,15 +208,15 @@ class InHouse2004(InHouseCare):
             "ORDER BY p.sku",
             basket,
         )
-        return Basket(basket, channel, tuple(BasketLine(*line) for line in lines))
+        return BasketView(basket, channel, tuple(BasketLine(*line) for line in lines))
 
-    def checkout(self, db: Session, basket: str) -> Basket:
+    def checkout(self, db: Session, basket: str) -> BasketView:
         found = self.basket(db, basket)
         db.row("SELECT count(*) FROM orders WHERE picked_at_unix_s IS NULL")
         db.row("SELECT text FROM notices ORDER BY id DESC LIMIT 1")
         return found
 
-    def place(self, db: Session, request: OrderRequest) -> Order:
+    def place(self, db: Session, request: OrderRequest) -> OrderView:
         placed = db.row("SELECT order_ref FROM orders WHERE idempotency_key = ?", request.key)
         if placed is not None:
             return self.order(db, placed[0])
@@ -235,7 +235,7 @@ class InHouse2004(InHouseCare):
             self._parts.wait(db, "mail")
         return self.order(db, ref)
 
-    def order(self, db: Session, ref: str) -> Order:
+    def order(self, db: Session, ref: str) -> OrderView:
         row = db.row(
             "SELECT id, order_ref, channel, total_pence, placed_at_unix_s, picked_at_unix_s, "
             "state, store FROM orders WHERE order_ref = ?",
@@ -248,7 +248,7 @@ class InHouse2004(InHouseCare):
             "JOIN products p ON p.sku = l.sku WHERE l.order_id = ?",
             row[0],
         )
-        return Order(*[*row[1:], tuple(OrderLine(*line) for line in lines)])
+        return OrderView(*[*row[1:], tuple(OrderLine(*line) for line in lines)])
 
     def _related(self, db: Session, sku: str) -> list[Any]:
         self._parts.wait(db, "recommendations")
@@ -311,7 +311,7 @@ class InHouse2004(InHouseCare):
             raise SoldOut(line.sku, product[0])
         return OrderLine(line.sku, product[0], line.quantity, product[1]), on_hand - line.quantity
 
-    def _remember(self, db: Session, customer: Customer) -> None:
+    def _remember(self, db: Session, customer: OrderCustomer) -> None:
         known = db.row("SELECT orders FROM customers WHERE email = ?", customer.email)
         db.write(
             "INSERT OR REPLACE INTO customers VALUES (?, ?, ?)",

@@ -33,22 +33,22 @@ from doorbuster.shop.domain.order_rules import (
     may_return,
     review_row,
 )
-from doorbuster.shop.domain.views import FeedRow, OpenQuestion, Order, PastOrder, Review
+from doorbuster.shop.domain.views import FeedRow, OpenQuestion, OrderView, PastOrder, Review
 from doorbuster.shop.infrastructure.database import Session
 from doorbuster.shop.refusals import AccountExists, NotFound, SignedOut
 
 if TYPE_CHECKING:
-    from doorbuster.shop.domain.dependencies import Parts
+    from doorbuster.shop.domain.dependencies import Dependencies
 
 
-class InHouseCare:
+class InHouse2004Service:
     """The half of the in-house design that is not selling; the other half reads orders."""
 
-    def __init__(self, parts: Parts, *, notify: int) -> None:
+    def __init__(self, parts: Dependencies, *, notify: int) -> None:
         self._parts = parts
         self._notify = notify
 
-    def order(self, db: Session, ref: str) -> Order:
+    def order(self, db: Session, ref: str) -> OrderView:
         raise NotImplementedError
 
     # ---- accounts
@@ -109,7 +109,7 @@ class InHouseCare:
 
     # ---- after the sale
 
-    def hand_over(self, db: Session, ref: str) -> Order:
+    def hand_over(self, db: Session, ref: str) -> OrderView:
         order = self.order(db, ref)
         may_hand_over(order)
         db.write(
@@ -120,16 +120,16 @@ class InHouseCare:
         )
         return self.order(db, ref)
 
-    def take_back(self, db: Session, ref: str) -> Order:
+    def take_back(self, db: Session, ref: str) -> OrderView:
         order = self.order(db, ref)
         may_return(order)
         return self._undo(db, order, "returned")
 
-    def cancel(self, db: Session, ref: str) -> Order:
+    def cancel(self, db: Session, ref: str) -> OrderView:
         order = self.order(db, ref)
         return self._undo(db, order, "cancelled") if may_cancel(order) else order
 
-    def _undo(self, db: Session, order: Order, state: str) -> Order:
+    def _undo(self, db: Session, order: OrderView, state: str) -> OrderView:
         for line in order.lines:
             on_hand = db.row("SELECT on_hand FROM stock WHERE sku = ?", line.sku)[0]
             db.write("UPDATE stock SET on_hand = ? WHERE sku = ?", on_hand + line.quantity, line.sku)

@@ -19,7 +19,7 @@ from doorbuster.shop.designs.replatformed_service import (
     ORDER,
     SIGNED_IN,
     WRITE_QUERIES,
-    ReplatformedCare,
+    ReplatformedService,
     as_order,
     read_order,
 )
@@ -33,19 +33,19 @@ from doorbuster.shop.domain.orders import (
 )
 from doorbuster.shop.domain.views import (
     PAGE_SIZE,
-    Basket,
     BasketLine,
+    BasketView,
     Category,
-    Chrome,
+    FeaturedReview,
     Home,
     Item,
-    Listing,
-    Order,
+    ListingView,
+    Navigation,
     OrderLine,
-    Product,
+    OrderView,
+    ProductView,
     Question,
     Review,
-    Voice,
 )
 from doorbuster.shop.infrastructure.database import Session
 from doorbuster.shop.refusals import (
@@ -72,7 +72,7 @@ SELECT * FROM ({_CARDS} ORDER BY d.popularity DESC LIMIT {_SHELF})
 _WORD = re.compile(r"\w+")
 
 
-class Replatformed(ReplatformedCare):
+class Replatformed(ReplatformedService):
     """Read model, atomic reservation, unique order keys."""
 
     def __init__(self, connection: sqlite3.Connection, model: ReadModel, *, notify: int) -> None:
@@ -86,8 +86,8 @@ class Replatformed(ReplatformedCare):
         )
         self._by_slug = {category.slug: category for category in self._categories}
 
-    def chrome(self, db: Session, basket: str | None) -> Chrome:  # noqa: ARG002  nothing to ask
-        return Chrome(self._categories, None)
+    def navigation(self, db: Session, basket: str | None) -> Navigation:  # noqa: ARG002  nothing to ask
+        return Navigation(self._categories, None)
 
     def home(self, db: Session) -> Home:
         shelves = db.rows(_SHELVES)
@@ -104,10 +104,10 @@ class Replatformed(ReplatformedCare):
             items[:offers],
             items[offers : offers + _SHELF],
             items[offers + _SHELF :],
-            tuple(Voice(sku, name, Review(*review)) for _, sku, name, *review in told),
+            tuple(FeaturedReview(sku, name, Review(*review)) for _, sku, name, *review in told),
         )
 
-    def category(self, db: Session, slug: str, page: int) -> Listing:
+    def category(self, db: Session, slug: str, page: int) -> ListingView:
         category = self._by_slug.get(slug)
         if category is None:
             raise NotFound(f"there is no category {slug!r}")
@@ -117,9 +117,9 @@ class Replatformed(ReplatformedCare):
             PAGE_SIZE,
             (page - 1) * PAGE_SIZE,
         )
-        return Listing(category, None, page, category.products, _items(rows))
+        return ListingView(category, None, page, category.products, _items(rows))
 
-    def search(self, db: Session, query: str, page: int) -> Listing:
+    def search(self, db: Session, query: str, page: int) -> ListingView:
         terms = " ".join(f'"{word}"*' for word in _WORD.findall(query)[:8])
         rows = db.rows(
             "SELECT d.card, s.on_hand > 0, count(*) OVER () FROM search_index i "
@@ -129,9 +129,9 @@ class Replatformed(ReplatformedCare):
             PAGE_SIZE,
             (page - 1) * PAGE_SIZE,
         )
-        return Listing(None, query, page, rows[0][2] if rows else 0, _items(rows))
+        return ListingView(None, query, page, rows[0][2] if rows else 0, _items(rows))
 
-    def product(self, db: Session, sku: str) -> Product:
+    def product(self, db: Session, sku: str) -> ProductView:
         rows = db.rows(
             "SELECT d.card, s.on_hand > 0, s.on_hand, d.body, -1 AS position FROM documents d "
             "JOIN shown s ON s.sku = d.sku WHERE d.sku = ? UNION ALL "
@@ -144,7 +144,7 @@ class Replatformed(ReplatformedCare):
         if not rows:
             raise NotFound(f"we do not sell {sku!r}")
         items, body = _items(rows), orjson.loads(rows[0][3])
-        return Product(
+        return ProductView(
             item=items[0],
             category_slug=body["category_slug"],
             category_name=body["category_name"],
@@ -166,7 +166,7 @@ class Replatformed(ReplatformedCare):
             raise NotFound(f"we do not sell {sku!r}, or nobody looked at anything else")
         return _items(rows)
 
-    def landing(self, db: Session, code: str) -> Product:
+    def landing(self, db: Session, code: str) -> ProductView:
         found = db.row("SELECT sku FROM print_codes WHERE code = ?", code)
         return self.product(db, found[0] if found else code)
 
@@ -209,7 +209,7 @@ class Replatformed(ReplatformedCare):
                 connection.execute("DELETE FROM basket_lines WHERE basket = ?", (basket,))
         return None if found is None else str(found[0])
 
-    def add(self, db: Session, basket: str, wanted: WantedLine) -> Basket:
+    def add(self, db: Session, basket: str, wanted: WantedLine) -> BasketView:
         with db.transaction(queries=WRITE_QUERIES) as connection:
             found = connection.execute(
                 "SELECT p.name, s.on_hand, "
@@ -228,13 +228,13 @@ class Replatformed(ReplatformedCare):
             )
             return _basket(connection.execute(_BASKET, (basket,)).fetchall(), basket)
 
-    def basket(self, db: Session, basket: str) -> Basket:
+    def basket(self, db: Session, basket: str) -> BasketView:
         return _basket(db.rows(_BASKET, basket), basket)
 
-    def checkout(self, db: Session, basket: str) -> Basket:
+    def checkout(self, db: Session, basket: str) -> BasketView:
         return self.basket(db, basket)
 
-    def place(self, db: Session, request: OrderRequest) -> Order:
+    def place(self, db: Session, request: OrderRequest) -> OrderView:
         queries = ORDER_QUERIES + (request.session is not None)
         with db.transaction(queries=queries) as connection:
             placed = connection.execute(
@@ -253,7 +253,7 @@ class Replatformed(ReplatformedCare):
                 self._model.stock_changed(line.sku)
             return read_order(connection, ref)
 
-    def order(self, db: Session, ref: str) -> Order:
+    def order(self, db: Session, ref: str) -> OrderView:
         return as_order(db.rows(ORDER, ref), ref)
 
 
@@ -272,10 +272,10 @@ def _items(rows: list[Any]) -> tuple[Item, ...]:
     return tuple(Item(*[*orjson.loads(row[0]), bool(row[1])]) for row in rows)
 
 
-def _basket(rows: list[Any], basket: str) -> Basket:
+def _basket(rows: list[Any], basket: str) -> BasketView:
     if not rows:
         raise NoBasket("this basket does not exist")
-    return Basket(basket, rows[0][0], tuple(BasketLine(*row[1:]) for row in rows if row[1] is not None))
+    return BasketView(basket, rows[0][0], tuple(BasketLine(*row[1:]) for row in rows if row[1] is not None))
 
 
 def _wanted(connection: sqlite3.Connection, request: OrderRequest) -> tuple[str, tuple[WantedLine, ...]]:

@@ -33,7 +33,7 @@ from doorbuster.shop.domain.order_rules import (
     may_return,
     review_row,
 )
-from doorbuster.shop.domain.views import FeedRow, Item, OpenQuestion, Order, OrderLine, PastOrder, Review
+from doorbuster.shop.domain.views import FeedRow, Item, OpenQuestion, OrderLine, OrderView, PastOrder, Review
 from doorbuster.shop.infrastructure.database import Session
 from doorbuster.shop.refusals import AccountExists, NotFound, SignedOut
 
@@ -51,7 +51,7 @@ FROM orders o JOIN order_lines l ON l.order_id = o.id JOIN products p ON p.sku =
 """
 
 
-class ReplatformedCare:
+class ReplatformedService:
     """The half of the rebuilt design that is not selling."""
 
     def __init__(self, model: ReadModel, *, notify: int) -> None:
@@ -111,7 +111,7 @@ class ReplatformedCare:
 
     # ---- after the sale
 
-    def hand_over(self, db: Session, ref: str) -> Order:
+    def hand_over(self, db: Session, ref: str) -> OrderView:
         with db.transaction(queries=WRITE_QUERIES) as connection:
             may_hand_over(read_order(connection, ref))
             connection.execute(
@@ -121,18 +121,18 @@ class ReplatformedCare:
             )
             return read_order(connection, ref)
 
-    def take_back(self, db: Session, ref: str) -> Order:
+    def take_back(self, db: Session, ref: str) -> OrderView:
         with db.transaction(queries=UNDO_QUERIES) as connection:
             order = read_order(connection, ref)
             may_return(order)
             return self._undo(connection, order, "returned")
 
-    def cancel(self, db: Session, ref: str) -> Order:
+    def cancel(self, db: Session, ref: str) -> OrderView:
         with db.transaction(queries=UNDO_QUERIES) as connection:
             order = read_order(connection, ref)
             return self._undo(connection, order, "cancelled") if may_cancel(order) else order
 
-    def _undo(self, connection: sqlite3.Connection, order: Order, state: str) -> Order:
+    def _undo(self, connection: sqlite3.Connection, order: OrderView, state: str) -> OrderView:
         connection.execute("UPDATE orders SET state = ? WHERE order_ref = ?", (state, order.order_ref))
         connection.executemany(
             "UPDATE stock SET on_hand = on_hand + ? WHERE sku = ?",
@@ -226,15 +226,15 @@ class ReplatformedCare:
             self._model.stock_changed(sku)
 
 
-def read_order(connection: sqlite3.Connection, ref: str) -> Order:
+def read_order(connection: sqlite3.Connection, ref: str) -> OrderView:
     return as_order(connection.execute(ORDER, (ref,)).fetchall(), ref)
 
 
-def as_order(rows: list[Any], ref: str) -> Order:
+def as_order(rows: list[Any], ref: str) -> OrderView:
     """Raises NotFound when there are no rows."""
     if not rows:
         raise NotFound(f"there is no order {ref!r}")
-    return Order(*[*rows[0][:7], tuple(OrderLine(*row[7:]) for row in rows)])
+    return OrderView(*[*rows[0][:7], tuple(OrderLine(*row[7:]) for row in rows)])
 
 
 def _exists(connection: sqlite3.Connection, sku: str) -> None:

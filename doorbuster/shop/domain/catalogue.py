@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from doorbuster.shop.domain.vocabulary import Range, Words, read_words
+from doorbuster.shop.domain.vocabulary import Range, Vocabulary, read_vocabulary
 
 POPULARITY_SIGMA = 1.73
 TOP_SHARE = 0.009
@@ -55,7 +55,7 @@ class _Made:
 def make_catalogue(*, seed: int, products: int) -> Catalogue:
     """`products` products spread over all categories."""
     rng = random.Random(seed)
-    words = read_words()
+    words = read_vocabulary()
     catalogue = Catalogue(notices=words.notices)
     shares = popularity_shares(rng, products)
     by_share: list[tuple[float, str]] = []
@@ -89,7 +89,7 @@ def popularity_shares(rng: random.Random, count: int) -> list[float]:
 
 
 def _make_shelf(
-    rng: random.Random, words: Words, shelf: Range, position: int, shares: list[float]
+    rng: random.Random, words: Vocabulary, shelf: Range, position: int, shares: list[float]
 ) -> list[_Made]:
     nouns, materials = shelf.nouns, shelf.materials
     taken: set[tuple[str, str, str]] = set()
@@ -108,7 +108,7 @@ def _make_shelf(
 
 
 def _stock_product(
-    rng: random.Random, words: Words, catalogue: Catalogue, shelf: Range, thing: _Made, *, products: int
+    rng: random.Random, words: Vocabulary, catalogue: Catalogue, shelf: Range, thing: _Made, *, products: int
 ) -> None:
     facts = {
         "name": thing.name,
@@ -159,7 +159,7 @@ def _price(rng: random.Random, shelf: Range) -> int:
 
 def _write_opinions(
     rng: random.Random,
-    words: Words,
+    words: Vocabulary,
     catalogue: Catalogue,
     thing: _Made,
     facts: dict[str, str],

@@ -1,6 +1,6 @@
 """What a shop does for customers beside selling: accounts, collection, returns, questions; and for its staff.
 
-`Care` is the second half of the contract of both profiles; the first half is `orders.Design`.
+`CustomerService` is the second half of the contract of both profiles; the first half is `orders.Design`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from doorbuster.shop.domain.credentials import Secret
 
 if TYPE_CHECKING:
-    from doorbuster.shop.domain.views import FeedRow, Item, OpenQuestion, Order, PastOrder, Review
+    from doorbuster.shop.domain.views import FeedRow, Item, OpenQuestion, OrderView, PastOrder, Review
     from doorbuster.shop.infrastructure.database import Session
 
 HISTORY = 20
@@ -58,7 +58,7 @@ class Account:
     expired: bool = False
 
 
-class Care(Protocol):
+class CustomerService(Protocol):
     """Every method runs on a database worker and may raise a Refusal."""
 
     # accounts; a session is the secret that a cookie or a token carries
@@ -71,9 +71,9 @@ class Care(Protocol):
     def history(self, db: Session, session: str) -> tuple[PastOrder, ...]: ...
 
     # after the sale
-    def hand_over(self, db: Session, ref: str) -> Order: ...
-    def take_back(self, db: Session, ref: str) -> Order: ...
-    def cancel(self, db: Session, ref: str) -> Order: ...
+    def hand_over(self, db: Session, ref: str) -> OrderView: ...
+    def take_back(self, db: Session, ref: str) -> OrderView: ...
+    def cancel(self, db: Session, ref: str) -> OrderView: ...
 
     # what customers tell each other
     def reviews(self, db: Session, sku: str) -> tuple[Review, ...]: ...

@@ -1,12 +1,11 @@
 """The services behind the shop (payment, stock, search, recommendations, reviews, mail) and their faults.
 
-A fault makes one part slow, or fail for a share of its calls, for a while. Times of faults are relative to a
-moment told with them, so that a run can plan them before it starts.
+A fault slows one part down, or fails a share of its calls, for a limited time. Fault times are relative to a
+start time sent with them, so that a run can schedule them before it starts.
 
-The designs differ in how they wait. In the in-house shop whoever needs a part waits for it on a database
-worker, and what a page needs in order to be complete, the whole page needs. The replatformed shop waits
-without holding anything, leaves out of a page what does not come within OPTIONAL_LIMIT_S, and sends its mail
-later.
+The designs differ in how they wait. The in-house shop calls a part while it holds a database worker, and a
+page fails when any part of it fails. The replatformed shop holds no worker while it waits, omits the optional
+parts that take longer than OPTIONAL_LIMIT_S, and sends mail after the response.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ NEEDED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class InjectedFault:
     """`part` takes `slow_s` longer and fails for `fail_ratio` of its calls, from `at_s` on for `for_s`."""
 
     part: str
@@ -49,17 +48,17 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """What one call of a part meets: how long it takes, and whether it comes to nothing."""
+class CallOutcome:
+    """How long one call of a part takes, and whether it fails."""
 
     takes_s: float
     fails: bool
 
 
-EASE = Trouble(0.0, fails=False)
+HEALTHY = CallOutcome(0.0, fails=False)
 
 
-class Parts:
+class Dependencies:
     """The state of all parts; safe to use from every thread."""
 
     def __init__(
@@ -72,21 +71,21 @@ class Parts:
         self._payment_time_s = payment_time_s
         self._clock = clock
         self._rng = rng or random.Random()
-        self._faults: tuple[Fault, ...] = ()
+        self._faults: tuple[InjectedFault, ...] = ()
         self._starts_at_unix_s = 0.0
 
-    def set_faults(self, faults: tuple[Fault, ...], *, starts_at_unix_s: float) -> None:
+    def set_faults(self, faults: tuple[InjectedFault, ...], *, starts_at_unix_s: float) -> None:
         """Replace all faults; their times count from `starts_at_unix_s`."""
         self._starts_at_unix_s = starts_at_unix_s
         self._faults = faults
 
     @property
-    def quiet(self) -> bool:
-        """Whether no part can be slow or fail: nothing needs to be asked."""
+    def all_healthy(self) -> bool:
+        """Whether no part can be slow or fail at any time, so that calls need no check."""
         return not self._faults and self._payment_time_s == 0
 
-    def trouble(self, part: str) -> Trouble:
-        """What a call of `part` at this moment meets; faults at the same time add up."""
+    def call_outcome(self, part: str) -> CallOutcome:
+        """The outcome of a call of `part` now; simultaneous faults add up."""
         takes_s = self._payment_time_s if part == "payment" else 0.0
         fails = False
         if self._faults:
@@ -95,37 +94,37 @@ class Parts:
                 if fault.part == part and fault.at_s <= now_s < fault.at_s + fault.for_s:
                     takes_s += fault.slow_s
                     fails = fails or self._rng.random() < fault.fail_ratio
-        return Trouble(takes_s, fails=fails) if takes_s or fails else EASE
+        return CallOutcome(takes_s, fails=fails) if takes_s or fails else HEALTHY
 
     def now(self) -> dict[str, dict[str, float | bool]]:
-        """What a call of each part would meet at this moment."""
-        troubles = {part: self.trouble(part) for part in PARTS}
-        return {part: {"slow_s": met.takes_s, "fails": met.fails} for part, met in troubles.items()}
+        """The outcome that a call of each part would have now."""
+        outcomes = {part: self.call_outcome(part) for part in PARTS}
+        return {part: {"slow_s": met.takes_s, "fails": met.fails} for part, met in outcomes.items()}
 
     def wait(self, db: Session, part: str) -> None:
         """Call a part while holding a database worker; raises PartFailed."""
-        if self.quiet:
+        if self.all_healthy:
             return
-        trouble = self.trouble(part)
-        db.pause(trouble.takes_s)
-        if trouble.fails:
+        outcome = self.call_outcome(part)
+        db.pause(outcome.takes_s)
+        if outcome.fails:
             raise PartFailed(part)
 
     async def need(self, kind: str) -> None:
         """Call what this kind of work needs, holding nothing; raises PartFailed."""
         for part in NEEDED.get(kind, ()):
-            trouble = self.trouble(part)
-            if trouble.takes_s:
-                await asyncio.sleep(trouble.takes_s)
-            if trouble.fails:
+            outcome = self.call_outcome(part)
+            if outcome.takes_s:
+                await asyncio.sleep(outcome.takes_s)
+            if outcome.fails:
                 raise PartFailed(part)
 
     async def missing(self, parts: tuple[str, ...]) -> frozenset[str]:
         """Which optional parts a page must do without: those that fail, or take longer than the limit."""
-        troubles = {part: self.trouble(part) for part in parts}
-        longest_s = max(trouble.takes_s for trouble in troubles.values())
+        outcomes = {part: self.call_outcome(part) for part in parts}
+        longest_s = max(outcome.takes_s for outcome in outcomes.values())
         if longest_s:
             await asyncio.sleep(min(longest_s, OPTIONAL_LIMIT_S))
         return frozenset(
-            part for part, trouble in troubles.items() if trouble.fails or trouble.takes_s > OPTIONAL_LIMIT_S
+            part for part, outcome in outcomes.items() if outcome.fails or outcome.takes_s > OPTIONAL_LIMIT_S
         )

@@ -16,8 +16,8 @@ import orjson
 
 from doorbuster.shop.infrastructure.database import Database
 
-MOST_ORDERS = 1_000
-SHORTEST_WORD = 4
+MAX_ORDERS = 1_000
+MIN_WORD_LENGTH = 4
 _HOME_NAMES = """
 SELECT name FROM (SELECT name FROM products WHERE was_pence IS NOT NULL ORDER BY popularity DESC LIMIT 12)
 UNION SELECT name FROM (SELECT name FROM products ORDER BY arrival DESC LIMIT 12)
@@ -27,7 +27,7 @@ UNION SELECT name FROM (SELECT name FROM products ORDER BY popularity DESC LIMIT
 T = TypeVar("T")
 
 
-class Ledger:
+class LedgerQueries:
     """Answers audits; open it once, close it at the end."""
 
     def __init__(self, database: Database) -> None:
@@ -103,7 +103,7 @@ def _stock(connection: sqlite3.Connection, *, everything: bool, sku: str | None)
 def _range(connection: sqlite3.Connection) -> dict[str, Any]:
     categories = connection.execute("SELECT slug FROM categories ORDER BY position").fetchall()
     names = connection.execute(_HOME_NAMES).fetchall()
-    words = {word for (name,) in names for word in name.lower().split() if len(word) >= SHORTEST_WORD}
+    words = {word for (name,) in names for word in name.lower().split() if len(word) >= MIN_WORD_LENGTH}
     return {"categories": [slug for (slug,) in categories], "search_terms": sorted(words)}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from doorbuster.shop.domain.credentials import Secret
 from doorbuster.shop.domain.customer_service import Account, NewReview
-from doorbuster.shop.domain.views import Order
+from doorbuster.shop.domain.views import OrderView
 from doorbuster.shop.refusals import WrongState
 
 INSERT_REVIEW = """
@@ -29,7 +29,7 @@ def account_from(row: Any) -> Account | None:
     return None if row is None else Account(row[0], row[1], Secret(row[2], row[3]), bool(row[4]))
 
 
-def may_hand_over(order: Order) -> None:
+def may_hand_over(order: OrderView) -> None:
     """Raises WrongState unless the order waits for collection in a store."""
     if order.state != "placed":
         raise WrongState(order.state, f"order {order.order_ref} is {_said(order)}")
@@ -37,13 +37,13 @@ def may_hand_over(order: Order) -> None:
         raise WrongState("placed", f"order {order.order_ref} is delivered, not collected")
 
 
-def may_return(order: Order) -> None:
+def may_return(order: OrderView) -> None:
     """Raises WrongState for an order that is back, or was never sent."""
     if order.state in ("returned", "cancelled"):
         raise WrongState(order.state, f"order {order.order_ref} is {_said(order)}")
 
 
-def may_cancel(order: Order) -> bool:
+def may_cancel(order: OrderView) -> bool:
     """Whether there is anything to undo; raises WrongState when the goods have left."""
     if order.state in ("handed_over", "returned"):
         raise WrongState(order.state, f"order {order.order_ref} is {_said(order)}")
@@ -55,5 +55,5 @@ def review_row(sku: str, review: NewReview) -> tuple[Any, ...]:
     return (sku, review.author, review.rating, review.title, review.text)
 
 
-def _said(order: Order) -> str:
+def _said(order: OrderView) -> str:
     return order.state.replace("_", " ") + " already"

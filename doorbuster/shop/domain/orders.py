@@ -11,8 +11,8 @@ import time
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from doorbuster.shop.domain.customer_service import Care
-from doorbuster.shop.domain.views import Basket, Chrome, Home, Listing, Order, Product
+from doorbuster.shop.domain.customer_service import CustomerService
+from doorbuster.shop.domain.views import BasketView, Home, ListingView, Navigation, OrderView, ProductView
 from doorbuster.shop.infrastructure.database import Session
 from doorbuster.shop.refusals import BadRequest, FieldProblem
 
@@ -49,7 +49,7 @@ _CUSTOMER_FIELDS = (("name", 100), ("email", 254), ("address", 400), ("postcode"
 
 
 @dataclass(frozen=True, slots=True)
-class Customer:
+class OrderCustomer:
     name: str
     email: str
     address: str
@@ -75,7 +75,7 @@ class OrderRequest:
     key: str
     fingerprint: str
     channel: str | None
-    customer: Customer | None
+    customer: OrderCustomer | None
     operator: str | None = None
     basket: str | None = None
     lines: tuple[WantedLine, ...] = ()
@@ -90,15 +90,15 @@ class OrderRequest:
         return self.channel != "partner" and self.sold_at_unix_s is None
 
 
-class Design(Care, Protocol):
+class Design(CustomerService, Protocol):
     """How one profile answers; every method runs on a database worker and may raise a Refusal."""
 
-    def chrome(self, db: Session, basket: str | None) -> Chrome: ...
+    def navigation(self, db: Session, basket: str | None) -> Navigation: ...
     def home(self, db: Session) -> Home: ...
-    def category(self, db: Session, slug: str, page: int) -> Listing: ...
-    def search(self, db: Session, query: str, page: int) -> Listing: ...
-    def product(self, db: Session, sku: str) -> Product: ...
-    def landing(self, db: Session, code: str) -> Product: ...
+    def category(self, db: Session, slug: str, page: int) -> ListingView: ...
+    def search(self, db: Session, query: str, page: int) -> ListingView: ...
+    def product(self, db: Session, sku: str) -> ProductView: ...
+    def landing(self, db: Session, code: str) -> ProductView: ...
     def new_basket(self, db: Session, channel: str) -> str: ...
 
     # an account has one basket, whatever channel it is used in; None: nobody is signed in under this session
@@ -106,11 +106,11 @@ class Design(Care, Protocol):
     def own_basket(self, db: Session, session: str, channel: str) -> str | None: ...
     def take_along(self, db: Session, email: str, basket: str) -> str | None: ...
 
-    def add(self, db: Session, basket: str, wanted: WantedLine) -> Basket: ...
-    def basket(self, db: Session, basket: str) -> Basket: ...
-    def checkout(self, db: Session, basket: str) -> Basket: ...
-    def place(self, db: Session, request: OrderRequest) -> Order: ...
-    def order(self, db: Session, ref: str) -> Order: ...
+    def add(self, db: Session, basket: str, wanted: WantedLine) -> BasketView: ...
+    def basket(self, db: Session, basket: str) -> BasketView: ...
+    def checkout(self, db: Session, basket: str) -> BasketView: ...
+    def place(self, db: Session, request: OrderRequest) -> OrderView: ...
+    def order(self, db: Session, ref: str) -> OrderView: ...
 
 
 class Checker:
@@ -148,11 +148,13 @@ class Checker:
             return least
         return value
 
-    def customer(self) -> Customer:
+    def customer(self) -> OrderCustomer:
         patterns = {"email": EMAIL, "postcode": _POSTCODE}
-        return Customer(*(self.text(field, most, patterns.get(field)) for field, most in _CUSTOMER_FIELDS))
+        return OrderCustomer(
+            *(self.text(field, most, patterns.get(field)) for field, most in _CUSTOMER_FIELDS)
+        )
 
-    def nested_customer(self) -> Customer:
+    def nested_customer(self) -> OrderCustomer:
         inner = Checker(self._fields.get("customer"), prefix="customer.")
         customer = inner.customer()
         self.problems += inner.problems

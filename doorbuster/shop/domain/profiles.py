@@ -15,11 +15,11 @@ from doorbuster.shop.settings import ShopSettings
 BROWSE_KINDS = ("home", "category", "search", "product")
 # Who is served first when a profile tells them apart: a queue at a till blocks a shop, a page can be had
 # a moment later.
-URGENCY = {"till_sale": 0, "phone_order": 0, "basket_add": 1, "new_basket": 1, "basket": 1, "checkout": 1}
-URGENCY |= {"place_order": 1, "order": 1, "partner_order": 1, "replayed_sale": 0}
-URGENCY |= {"hand_over": 0, "cancel": 0, "change_price": 0, "change_stock": 0, "take_back": 1}
-URGENCY |= {"register": 1, "sign_in": 1, "ask_reset": 1, "set_password": 1, "history": 1}
-URGENCY_OF_PAGES = 2
+PRIORITY = {"till_sale": 0, "phone_order": 0, "basket_add": 1, "new_basket": 1, "basket": 1, "checkout": 1}
+PRIORITY |= {"place_order": 1, "order": 1, "partner_order": 1, "replayed_sale": 0}
+PRIORITY |= {"hand_over": 0, "cancel": 0, "change_price": 0, "change_stock": 0, "take_back": 1}
+PRIORITY |= {"register": 1, "sign_in": 1, "ask_reset": 1, "set_password": 1, "history": 1}
+PAGE_PRIORITY = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Cost:
 
     queries: int
     per_line: int = 0
-    in_chrome: bool = True
+    has_navigation: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +40,23 @@ class Profile:
 
     name: str
     costs: dict[str, Cost]
-    chrome_queries: int
-    keep_s: dict[str, float]
+    navigation_queries: int
+    cache_ttl_s: dict[str, float]
     limit_factors: tuple[int, int, int] | None
-    works_for_the_gone: bool
+    continues_after_disconnect: bool
     waits_on_worker: bool
 
-    def urgency(self, kind: str) -> int:
-        return URGENCY.get(kind, URGENCY_OF_PAGES) if self.limit_factors else 0
+    def priority(self, kind: str) -> int:
+        return PRIORITY.get(kind, PAGE_PRIORITY) if self.limit_factors else 0
 
     def limit(self, kind: str, queue_limit: int) -> int | None:
-        return self.limit_factors[self.urgency(kind)] * queue_limit if self.limit_factors else None
+        return self.limit_factors[self.priority(kind)] * queue_limit if self.limit_factors else None
 
     def queries(self, kind: str, *, page: bool, lines: int = 1) -> int:
         """Queries of one piece of work; `page` adds those of the navigation around an HTML page."""
         cost = self.costs[kind]
-        chrome = self.chrome_queries if page and cost.in_chrome else 0
-        return cost.queries + lines * cost.per_line + chrome
+        navigation = self.navigation_queries if page and cost.has_navigation else 0
+        return cost.queries + lines * cost.per_line + navigation
 
 
 _IN_HOUSE = Profile(
@@ -67,39 +67,39 @@ _IN_HOUSE = Profile(
         "search": Cost(6),
         "product": Cost(8),
         "landing": Cost(9),
-        "new_basket": Cost(2, in_chrome=False),
-        "basket_add": Cost(10, in_chrome=False),
+        "new_basket": Cost(2, has_navigation=False),
+        "basket_add": Cost(10, has_navigation=False),
         "basket": Cost(2),
         "checkout": Cost(4),
-        "place_order": Cost(20, per_line=8, in_chrome=False),
+        "place_order": Cost(20, per_line=8, has_navigation=False),
         "order": Cost(2),
-        "till_sale": Cost(11, per_line=8, in_chrome=False),
-        "phone_order": Cost(14, per_line=8, in_chrome=False),
-        "replayed_sale": Cost(11, per_line=8, in_chrome=False),
-        "partner_order": Cost(14, per_line=8, in_chrome=False),
+        "till_sale": Cost(11, per_line=8, has_navigation=False),
+        "phone_order": Cost(14, per_line=8, has_navigation=False),
+        "replayed_sale": Cost(11, per_line=8, has_navigation=False),
+        "partner_order": Cost(14, per_line=8, has_navigation=False),
         "reviews": Cost(2),
         "recommendations": Cost(4),
-        "review": Cost(3, in_chrome=False),
-        "question": Cost(4, per_line=2, in_chrome=False),  # a line is a buyer who is told
+        "review": Cost(3, has_navigation=False),
+        "question": Cost(4, per_line=2, has_navigation=False),  # a line is a buyer who is told
         "open_questions": Cost(1),
-        "answer": Cost(5, in_chrome=False),
+        "answer": Cost(5, has_navigation=False),
         "sign_in_form": Cost(0),
-        "register": Cost(5, in_chrome=False),
-        "sign_in": Cost(3, in_chrome=False),
-        "ask_reset": Cost(3, in_chrome=False),
-        "set_password": Cost(8, in_chrome=False),
+        "register": Cost(5, has_navigation=False),
+        "sign_in": Cost(3, has_navigation=False),
+        "ask_reset": Cost(3, has_navigation=False),
+        "set_password": Cost(8, has_navigation=False),
         "history": Cost(2),
-        "hand_over": Cost(6, in_chrome=False),
-        "take_back": Cost(6, per_line=5, in_chrome=False),
-        "cancel": Cost(6, per_line=5, in_chrome=False),
+        "hand_over": Cost(6, has_navigation=False),
+        "take_back": Cost(6, per_line=5, has_navigation=False),
+        "cancel": Cost(6, per_line=5, has_navigation=False),
         "feed": Cost(1),
-        "change_price": Cost(3, in_chrome=False),
-        "change_stock": Cost(3, in_chrome=False),
+        "change_price": Cost(3, has_navigation=False),
+        "change_stock": Cost(3, has_navigation=False),
     },
-    chrome_queries=3,
-    keep_s={},
+    navigation_queries=3,
+    cache_ttl_s={},
     limit_factors=None,
-    works_for_the_gone=True,
+    continues_after_disconnect=True,
     waits_on_worker=True,
 )
 _REPLATFORMED = Profile(
@@ -110,37 +110,37 @@ _REPLATFORMED = Profile(
         "search": Cost(1),
         "product": Cost(1),
         "landing": Cost(2),
-        "new_basket": Cost(2, in_chrome=False),
-        "basket_add": Cost(2, in_chrome=False),
+        "new_basket": Cost(2, has_navigation=False),
+        "basket_add": Cost(2, has_navigation=False),
         "basket": Cost(1),
         "checkout": Cost(1),
-        "place_order": Cost(4, in_chrome=False),
+        "place_order": Cost(4, has_navigation=False),
         "order": Cost(1),
-        "till_sale": Cost(4, in_chrome=False),
-        "phone_order": Cost(4, in_chrome=False),
-        "replayed_sale": Cost(4, in_chrome=False),
-        "partner_order": Cost(4, in_chrome=False),
+        "till_sale": Cost(4, has_navigation=False),
+        "phone_order": Cost(4, has_navigation=False),
+        "replayed_sale": Cost(4, has_navigation=False),
+        "partner_order": Cost(4, has_navigation=False),
         "reviews": Cost(1),
         "recommendations": Cost(1),
-        "review": Cost(2, in_chrome=False),
-        "question": Cost(3, in_chrome=False),
+        "review": Cost(2, has_navigation=False),
+        "question": Cost(3, has_navigation=False),
         "open_questions": Cost(1),
-        "answer": Cost(2, in_chrome=False),
+        "answer": Cost(2, has_navigation=False),
         "sign_in_form": Cost(0),
-        "register": Cost(4, in_chrome=False),
-        "sign_in": Cost(3, in_chrome=False),
-        "ask_reset": Cost(2, in_chrome=False),
-        "set_password": Cost(5, in_chrome=False),
+        "register": Cost(4, has_navigation=False),
+        "sign_in": Cost(3, has_navigation=False),
+        "ask_reset": Cost(2, has_navigation=False),
+        "set_password": Cost(5, has_navigation=False),
         "history": Cost(1),
-        "hand_over": Cost(2, in_chrome=False),
-        "take_back": Cost(3, in_chrome=False),
-        "cancel": Cost(3, in_chrome=False),
+        "hand_over": Cost(2, has_navigation=False),
+        "take_back": Cost(3, has_navigation=False),
+        "cancel": Cost(3, has_navigation=False),
         "feed": Cost(1),
-        "change_price": Cost(2, in_chrome=False),
-        "change_stock": Cost(2, in_chrome=False),
+        "change_price": Cost(2, has_navigation=False),
+        "change_stock": Cost(2, has_navigation=False),
     },
-    chrome_queries=0,
-    keep_s={
+    navigation_queries=0,
+    cache_ttl_s={
         "home": 5.0,
         "category": 5.0,
         "search": 10.0,
@@ -150,7 +150,7 @@ _REPLATFORMED = Profile(
         "recommendations": 10.0,
     },
     limit_factors=(4, 2, 1),
-    works_for_the_gone=False,
+    continues_after_disconnect=False,
     waits_on_worker=False,
 )
 PROFILES = {profile.name: profile for profile in (_IN_HOUSE, _REPLATFORMED)}
@@ -172,7 +172,7 @@ def capacity_statement(settings: ShopSettings) -> dict[str, Any]:
                 "kind": kind,
                 "queries": queries,
                 "queries_per_further_line": cost.per_line,
-                "cached_for_s": profile.keep_s.get(kind, 0.0),
+                "cached_for_s": profile.cache_ttl_s.get(kind, 0.0),
                 "pages_per_s": per_s(queries),
             }
         )

@@ -51,7 +51,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class FeaturedReview:
     """A recent review on the home page, with the product it is about."""
 
     sku: str
@@ -60,7 +60,7 @@ class Voice:
 
 
 @dataclass(frozen=True, slots=True)
-class Chrome:
+class Navigation:
     """What surrounds every page; `basket_quantity` None is filled in from the visitor's cookie afterwards."""
 
     categories: tuple[Category, ...]
@@ -73,11 +73,11 @@ class Home:
     offers: tuple[Item, ...]
     new_in: tuple[Item, ...]
     best_sellers: tuple[Item, ...]
-    voices: tuple[Voice, ...]
+    voices: tuple[FeaturedReview, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class ListingView:
     """One page of a category (`category` set) or of a search (`query` set)."""
 
     category: Category | None
@@ -92,7 +92,7 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
+class ProductView:
     item: Item
     category_slug: str
     category_name: str
@@ -103,7 +103,7 @@ class Product:
     questions: tuple[Question, ...]
     recommendations: tuple[Item, ...]
 
-    def without(self, parts: frozenset[str]) -> Product:
+    def without(self, parts: frozenset[str]) -> ProductView:
         """The same product as far as it can be shown without these parts of the shop."""
         return replace(
             self,
@@ -124,7 +124,7 @@ class BasketLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Basket:
+class BasketView:
     basket: str
     channel: str
     lines: tuple[BasketLine, ...]
@@ -164,7 +164,7 @@ class OrderLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class OrderView:
     """`state`: placed, handed_over, returned or cancelled; `store` None: delivered."""
 
     order_ref: str

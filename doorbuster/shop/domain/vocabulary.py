@@ -38,7 +38,7 @@ class Opinion:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Vocabulary:
     categories: tuple[Range, ...]
     drawn_as: dict[str, list[str]]
     qualities: list[str]
@@ -63,10 +63,10 @@ class Words:
         return shelf.art
 
 
-def read_words() -> Words:
+def read_vocabulary() -> Vocabulary:
     found = tomllib.loads((files("doorbuster.shop.domain") / "vocabulary.toml").read_text(encoding="utf-8"))
     opinions = [Opinion(**opinion) for opinion in found.pop("reviews")]
-    return Words(
+    return Vocabulary(
         categories=tuple(Range(**shelf) for shelf in found.pop("categories")),
         reviews={opinion.rating: opinion for opinion in opinions},
         questions=tuple(Answered(**question) for question in found.pop("questions")),

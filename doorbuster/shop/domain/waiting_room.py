@@ -1,9 +1,9 @@
-"""A waiting room: who is in the shop, who waits in line, and who is let in next.
+"""A waiting room: which customers are inside, which ones queue, and who is admitted next.
 
-Rules: first come, first served. Customers are let in at a rate, while fewer than the limit are in the shop.
-Who has not asked for anything for `stay_s` has left the shop; who has not asked for three polls has left the
-line. A quiet minute is not saved up: at most one second's worth of customers enter at once. Free of sockets,
-and of clocks except the one it is given.
+The queue is first in, first out. Customers are admitted at a fixed rate while fewer than the limit are
+inside. A customer inside who sends no request for `stay_s` has left; a queued one who misses three polls has
+left the queue. Unused admissions do not accumulate beyond one second's worth. The module opens no socket and
+reads only the clock it is given.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from doorbuster.shop.settings import RoomSettings
 POLLS_MISSED = 3
 
 
-class Place(NamedTuple):
-    """Where a customer stands: `position` 0 is inside, 1 the head of the line."""
+class QueuePosition(NamedTuple):
+    """A customer's position: 0 is inside, 1 the head of the queue."""
 
     token: str
     position: int
@@ -32,8 +32,8 @@ class _Waiting:
     seen_s: float
 
 
-class WaitingRoom:
-    """Everybody inside and in line; one thread only."""
+class WaitingRoomQueue:
+    """All customers inside and queued; use it from one thread only."""
 
     def __init__(self, settings: RoomSettings, clock: Callable[[], float]) -> None:
         self.settings = settings
@@ -48,12 +48,8 @@ class WaitingRoom:
     def inside(self) -> int:
         return len(self._inside)
 
-    @property
-    def in_line(self) -> int:
-        return len(self._line)
-
-    def ask(self, token: str | None) -> Place:
-        """Somebody wants something: where they stand. A token nobody knows goes to the end of the line."""
+    def ask(self, token: str | None) -> QueuePosition:
+        """Register a request and return the position; an unknown token joins the end of the queue."""
         now_s = self._clock()
         if token is None or (token not in self._inside and token not in self._line):
             token = secrets.token_urlsafe(12)
@@ -65,9 +61,9 @@ class WaitingRoom:
         if token in self._inside:
             self._inside[token] = now_s
             self._inside.move_to_end(token)
-            return Place(token, 0)
+            return QueuePosition(token, 0)
         # those in front who have left since are counted until their turn comes, as in real rooms
-        return Place(token, self._line[token].number - next(iter(self._line.values())).number + 1)
+        return QueuePosition(token, self._line[token].number - next(iter(self._line.values())).number + 1)
 
     def _let_in(self, now_s: float) -> None:
         settings = self.settings

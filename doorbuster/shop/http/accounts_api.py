@@ -14,13 +14,13 @@ from aiohttp import web
 from doorbuster.shop.domain.credentials import fits, new_secret
 from doorbuster.shop.domain.customer_service import Account
 from doorbuster.shop.domain.orders import EMAIL, Checker
-from doorbuster.shop.http.catalogue_api import form_fields, html, see_other, with_chrome
+from doorbuster.shop.http.catalogue_api import form_fields, html, see_other, with_navigation
 from doorbuster.shop.http.json_io import answer, body_of
 from doorbuster.shop.http.query_service import (
-    FRONT,
+    QUERY_SERVICE,
     SESSION_COOKIE,
     TIMING,
-    Front,
+    QueryService,
     basket_cookie,
     session_of,
 )
@@ -63,7 +63,7 @@ async def set_password(request: web.Request) -> web.Response:
 
 
 async def history(request: web.Request) -> web.Response:
-    front, session = request.app[FRONT], _session(request)
+    front, session = request.app[QUERY_SERVICE], _session(request)
     orders = await front.ask("history", lambda db: front.design.history(db, session), request[TIMING])
     return answer({"orders": orders})
 
@@ -71,18 +71,18 @@ async def history(request: web.Request) -> web.Response:
 # ---- pages
 
 
-async def door_page(request: web.Request) -> web.Response:
-    front = request.app[FRONT]
-    chrome, _ = await with_chrome(front, request, "sign_in_form", lambda _db: None)
-    return html(request, front.pages.sign_in(chrome, code=None))
+async def sign_in_page(request: web.Request) -> web.Response:
+    front = request.app[QUERY_SERVICE]
+    navigation, _ = await with_navigation(front, request, "sign_in_form", lambda _db: None)
+    return html(request, front.pages.sign_in(navigation, code=None))
 
 
 async def account_page(request: web.Request) -> web.Response:
-    front, session = request.app[FRONT], _session(request)
-    chrome, orders = await with_chrome(
+    front, session = request.app[QUERY_SERVICE], _session(request)
+    navigation, orders = await with_navigation(
         front, request, "history", lambda db: front.design.history(db, session)
     )
-    return html(request, front.pages.account(chrome, orders))
+    return html(request, front.pages.account(navigation, orders))
 
 
 async def post_register(request: web.Request) -> web.Response:
@@ -96,9 +96,9 @@ async def post_sign_in(request: web.Request) -> web.Response:
 async def post_reset(request: web.Request) -> web.Response:
     """The page shows the form that the link in the mail would lead to."""
     code = await _ask_reset(request, await form_fields(request))
-    front = request.app[FRONT]
-    chrome, _ = await with_chrome(front, request, "sign_in_form", lambda _db: None)
-    return html(request, front.pages.sign_in(chrome, code=code))
+    front = request.app[QUERY_SERVICE]
+    navigation, _ = await with_navigation(front, request, "sign_in_form", lambda _db: None)
+    return html(request, front.pages.sign_in(navigation, code=code))
 
 
 async def post_password(request: web.Request) -> web.Response:
@@ -109,7 +109,7 @@ async def post_password(request: web.Request) -> web.Response:
 
 
 async def _register(request: web.Request, fields: Any) -> SignedIn:
-    front, checker = request.app[FRONT], Checker(fields)
+    front, checker = request.app[QUERY_SERVICE], Checker(fields)
     name, email = checker.text("name", 100), checker.text("email", 254, EMAIL)
     basket = _in_hand(request, fields)
     password = _new_password(checker)
@@ -129,7 +129,7 @@ async def _register(request: web.Request, fields: Any) -> SignedIn:
 
 
 async def _sign_in(request: web.Request, fields: Any) -> SignedIn:
-    front, checker = request.app[FRONT], Checker(fields)
+    front, checker = request.app[QUERY_SERVICE], Checker(fields)
     email, password = checker.text("email", 254), checker.text("password", LONGEST_PASSWORD)
     basket = _in_hand(request, fields)
     checker.finish()
@@ -152,14 +152,14 @@ async def _sign_in(request: web.Request, fields: Any) -> SignedIn:
 
 
 async def _ask_reset(request: web.Request, fields: Any) -> str:
-    front, checker = request.app[FRONT], Checker(fields)
+    front, checker = request.app[QUERY_SERVICE], Checker(fields)
     email = checker.text("email", 254, EMAIL)
     checker.finish()
     return await front.ask("ask_reset", lambda db: front.design.ask_reset(db, email), request[TIMING])
 
 
 async def _set_password(request: web.Request, fields: Any) -> SignedIn:
-    front, checker = request.app[FRONT], Checker(fields)
+    front, checker = request.app[QUERY_SERVICE], Checker(fields)
     code, basket = checker.text("code", 64), _in_hand(request, fields)
     password = _new_password(checker)
 
@@ -177,7 +177,7 @@ async def _set_password(request: web.Request, fields: Any) -> SignedIn:
 
 
 async def _hashed(
-    front: Front,
+    front: QueryService,
     request: web.Request,
     kind: str,
     look: Callable[[Session], T] | None,
@@ -199,7 +199,7 @@ def _in_hand(request: web.Request, fields: Any) -> str | None:
     return named if isinstance(named, str) else basket_cookie(request)
 
 
-def _let_in(front: Front, db: Session, email: str, basket: str | None) -> SignedIn:
+def _let_in(front: QueryService, db: Session, email: str, basket: str | None) -> SignedIn:
     session = front.design.open_session(db, email)
     own = None if basket is None else front.design.take_along(db, email, basket)
     return SignedIn(email, session, own)

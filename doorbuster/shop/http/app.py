@@ -22,8 +22,8 @@ from doorbuster.shop.http import (
     staff_api,
 )
 from doorbuster.shop.http.json_io import answer
-from doorbuster.shop.http.query_service import FRONT, TIMING, Front
-from doorbuster.shop.http.waiting_room_middleware import at_the_door, remember_place
+from doorbuster.shop.http.query_service import QUERY_SERVICE, TIMING, QueryService
+from doorbuster.shop.http.waiting_room_middleware import remember_place, waiting_room_middleware
 from doorbuster.shop.infrastructure.database_workers import DatabaseWorkers, Timing
 from doorbuster.shop.refusals import NotFound, Refusal
 from doorbuster.shop.settings import ShopSettings
@@ -42,18 +42,18 @@ def make_app(settings: ShopSettings, workers: DatabaseWorkers) -> web.Applicatio
     """
     assert settings.folder is not None, "the server gives every shop a folder"
     guarded = settings.waiting_room is not None or settings.holding_page_s is not None
-    middlewares = [_every_answer, at_the_door] if guarded else [_every_answer]
+    middlewares = [_every_answer, waiting_room_middleware] if guarded else [_every_answer]
     app = web.Application(client_max_size=LARGEST_BODY_BYTES, middlewares=middlewares)
-    app[FRONT] = Front(settings, open_database(settings, settings.folder), workers)
+    app[QUERY_SERVICE] = QueryService(settings, open_database(settings, settings.folder), workers)
     app.cleanup_ctx.append(_opening_hours)
     app.add_routes(_ROUTES)
     return app
 
 
 async def _opening_hours(app: web.Application) -> AsyncIterator[None]:
-    app[FRONT].open()
+    app[QUERY_SERVICE].open()
     yield
-    await app[FRONT].close()
+    await app[QUERY_SERVICE].close()
 
 
 @web.middleware
@@ -76,7 +76,7 @@ async def _every_answer(request: web.Request, handler: Handler) -> web.StreamRes
     response.headers["X-Content-Type-Options"] = "nosniff"
     if response.content_type == "text/html":
         response.headers["Content-Security-Policy"] = _CONTENT_POLICY
-    if request.app[FRONT].room is not None:
+    if request.app[QUERY_SERVICE].waiting_room is not None:
         remember_place(request, response)
     return response
 
@@ -114,7 +114,7 @@ def _refused(request: web.Request, refusal: Refusal) -> web.Response:
         response = answer(document, status=refusal.status)
         response.content_type = "application/problem+json"
     else:
-        body = request.app[FRONT].pages.problem(refusal)
+        body = request.app[QUERY_SERVICE].pages.problem(refusal)
         response = catalogue_api.html(request, body, status=refusal.status)
     if refusal.retry_after_s is not None:
         response.headers["Retry-After"] = str(refusal.retry_after_s)
@@ -134,11 +134,11 @@ def _server_timing(timing: Timing) -> str:
 
 
 async def _style(request: web.Request) -> web.Response:
-    return _static(request.app[FRONT].pages.style, "text/css")
+    return _static(request.app[QUERY_SERVICE].pages.style, "text/css")
 
 
 async def _icon(request: web.Request) -> web.Response:
-    return _static(request.app[FRONT].pages.icon, "image/svg+xml")
+    return _static(request.app[QUERY_SERVICE].pages.icon, "image/svg+xml")
 
 
 def _static(body: bytes, content_type: str) -> web.Response:
@@ -165,8 +165,8 @@ _ROUTES = (
     web.get("/checkout", checkout_api.checkout_form),
     web.post("/checkout", checkout_api.checkout),
     web.get("/order/{ref}", checkout_api.order_page),
-    web.post("/order/{ref}/return", staff_api.post_give_back),
-    web.get("/sign-in", accounts_api.door_page),
+    web.post("/order/{ref}/return", staff_api.post_return_order),
+    web.get("/sign-in", accounts_api.sign_in_page),
     web.post("/sign-in", accounts_api.post_sign_in),
     web.post("/register", accounts_api.post_register),
     web.post("/reset-password", accounts_api.post_reset),
@@ -196,7 +196,7 @@ _ROUTES = (
     web.post("/api/baskets/{basket}/lines", json_api.add),
     web.post("/api/orders", json_api.place),
     web.get("/api/orders/{ref}", json_api.order),
-    web.post("/api/orders/{ref}/returns", staff_api.give_back),
+    web.post("/api/orders/{ref}/returns", staff_api.return_order),
     web.post("/api/staff/orders/{ref}/hand-over", staff_api.hand_over),
     web.post("/api/staff/orders/{ref}/cancel", staff_api.cancel),
     web.post("/api/staff/products/{sku}/price", staff_api.change_price),

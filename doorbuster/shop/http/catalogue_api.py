@@ -8,14 +8,14 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from doorbuster.shop.domain.views import Chrome, Product
+from doorbuster.shop.domain.views import Navigation, ProductView
 from doorbuster.shop.http.pages import QUANTITY_PLACE
 from doorbuster.shop.http.query_service import (
-    FRONT,
     QUANTITY_COOKIE,
+    QUERY_SERVICE,
     TIMING,
-    Front,
-    Trim,
+    OmitParts,
+    QueryService,
     basket_cookie,
     existing,
     page_number,
@@ -28,12 +28,12 @@ T = TypeVar("T")
 
 
 async def home(request: web.Request) -> web.Response:
-    front = request.app[FRONT]
+    front = request.app[QUERY_SERVICE]
     return await _page(request, "home", ("html",), front.design.home, front.pages.home)
 
 
 async def category(request: web.Request) -> web.Response:
-    front, slug, page = request.app[FRONT], request.match_info["slug"], page_number(request)
+    front, slug, page = request.app[QUERY_SERVICE], request.match_info["slug"], page_number(request)
     return await _page(
         request,
         "category",
@@ -44,7 +44,7 @@ async def category(request: web.Request) -> web.Response:
 
 
 async def search(request: web.Request) -> web.Response:
-    front, words, page = request.app[FRONT], search_words(request), page_number(request)
+    front, words, page = request.app[QUERY_SERVICE], search_words(request), page_number(request)
     return await _page(
         request,
         "search",
@@ -55,26 +55,26 @@ async def search(request: web.Request) -> web.Response:
 
 
 async def product(request: web.Request) -> web.Response:
-    front, sku = request.app[FRONT], request.match_info["sku"]
+    front, sku = request.app[QUERY_SERVICE], request.match_info["sku"]
     return await _page(
         request,
         "product",
         ("html", sku),
         lambda db: front.design.product(db, sku),
         front.pages.product,
-        trim=_trim_product,
+        omit=_omit_product_parts,
     )
 
 
 async def landing(request: web.Request) -> web.Response:
-    front, code = request.app[FRONT], request.match_info["code"]
+    front, code = request.app[QUERY_SERVICE], request.match_info["code"]
     return await _page(
         request,
         "landing",
         ("html", code),
         lambda db: front.design.landing(db, code),
-        lambda chrome, view: front.pages.product(chrome, view, code=code),
-        trim=_trim_product,
+        lambda navigation, view: front.pages.product(navigation, view, code=code),
+        omit=_omit_product_parts,
     )
 
 
@@ -107,12 +107,12 @@ def html(request: web.Request, body: bytes, *, status: int = 200) -> web.Respons
     )
 
 
-async def with_chrome(
-    front: Front, request: web.Request, kind: str, work: Callable[[Session], T]
-) -> tuple[Chrome, T]:
+async def with_navigation(
+    front: QueryService, request: web.Request, kind: str, work: Callable[[Session], T]
+) -> tuple[Navigation, T]:
     """Navigation and view of a page that is never kept, read by one worker."""
     basket = basket_cookie(request)
-    return await front.ask(kind, lambda db: (front.design.chrome(db, basket), work(db)), request[TIMING])
+    return await front.ask(kind, lambda db: (front.design.navigation(db, basket), work(db)), request[TIMING])
 
 
 async def _page(
@@ -120,21 +120,23 @@ async def _page(
     kind: str,
     key: tuple[str, ...],
     work: Callable[[Session], T],
-    render: Callable[[Chrome, T], bytes],
+    render: Callable[[Navigation, T], bytes],
     *,
-    trim: Trim | None = None,
+    omit: OmitParts | None = None,
 ) -> web.Response:
-    front, basket = request.app[FRONT], basket_cookie(request)
+    front, basket = request.app[QUERY_SERVICE], basket_cookie(request)
     body = await front.read(
         kind,
         key,
-        lambda db: (front.design.chrome(db, basket), work(db)),
+        lambda db: (front.design.navigation(db, basket), work(db)),
         lambda read: render(*read),
         request,
-        trim=trim,
+        omit=omit,
     )
     return html(request, body)
 
 
-def _trim_product(read: tuple[Chrome, Product], parts: frozenset[str]) -> tuple[Chrome, Product]:
+def _omit_product_parts(
+    read: tuple[Navigation, ProductView], parts: frozenset[str]
+) -> tuple[Navigation, ProductView]:
     return read[0], read[1].without(parts)

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from aiohttp import web
 
 from doorbuster.shop.domain.orders import Checker, OrderRequest, WantedLine
-from doorbuster.shop.domain.views import Basket, Order
-from doorbuster.shop.http.catalogue_api import form_fields, html, see_other, with_chrome
+from doorbuster.shop.domain.views import BasketView, OrderView
+from doorbuster.shop.http.catalogue_api import form_fields, html, see_other, with_navigation
 from doorbuster.shop.http.query_service import (
     BASKET_COOKIE,
-    FRONT,
     QUANTITY_COOKIE,
+    QUERY_SERVICE,
     TIMING,
-    Front,
+    QueryService,
     basket_cookie,
     channel_header,
     session_of,
@@ -23,11 +23,11 @@ from doorbuster.shop.http.query_service import (
 from doorbuster.shop.infrastructure.database import Session
 from doorbuster.shop.refusals import BadRequest, EmptyBasket, NoBasket, Refusal
 
-_NO_BASKET = Basket("", "web", ())
+_NO_BASKET = BasketView("", "web", ())
 
 
 async def add(request: web.Request) -> web.Response:
-    front, fields = request.app[FRONT], await form_fields(request)
+    front, fields = request.app[QUERY_SERVICE], await form_fields(request)
     checker = Checker(fields)
     wanted = checker.wanted()
     channel = channel_header(request, checker) or checker.channel(fields.get("channel")) or "web"
@@ -45,11 +45,11 @@ async def add(request: web.Request) -> web.Response:
 
 
 async def basket_page(request: web.Request) -> web.Response:
-    front = request.app[FRONT]
-    chrome, basket = await with_chrome(
+    front = request.app[QUERY_SERVICE]
+    navigation, basket = await with_navigation(
         front, request, "basket", lambda db: _basket_or_none(front, db, _present_basket(front, request, db))
     )
-    response = html(request, front.pages.basket(chrome, basket))
+    response = html(request, front.pages.basket(navigation, basket))
     _tell_quantity(response, basket)
     return response
 
@@ -60,7 +60,7 @@ async def checkout_form(request: web.Request) -> web.Response:
 
 async def checkout(request: web.Request) -> web.Response:
     """Place the order; what is wrong with the form is shown in the form, with what was typed kept."""
-    front, fields = request.app[FRONT], await form_fields(request)
+    front, fields = request.app[QUERY_SERVICE], await form_fields(request)
     checker = Checker(fields)
     customer = checker.customer()
     key = checker.key(fields.get("idempotency_key"), "idempotency_key")
@@ -73,7 +73,7 @@ async def checkout(request: web.Request) -> web.Response:
             request, key=key or secrets.token_hex(16), values=fields, refusal=refusal, status=400
         )
 
-    def place(db: Session) -> Order:
+    def place(db: Session) -> OrderView:
         basket = _present_basket(front, request, db)
         if basket is None:
             raise EmptyBasket("there is nothing in your basket to order")
@@ -95,14 +95,14 @@ async def checkout(request: web.Request) -> web.Response:
 
 
 async def order_page(request: web.Request) -> web.Response:
-    front, ref = request.app[FRONT], request.match_info["ref"]
-    chrome, order = await with_chrome(front, request, "order", lambda db: front.design.order(db, ref))
-    return html(request, front.pages.order(chrome, order))
+    front, ref = request.app[QUERY_SERVICE], request.match_info["ref"]
+    navigation, order = await with_navigation(front, request, "order", lambda db: front.design.order(db, ref))
+    return html(request, front.pages.order(navigation, order))
 
 
 async def _add_to_present(
-    front: Front, request: web.Request, wanted: WantedLine, channel: str
-) -> Basket | None:
+    front: QueryService, request: web.Request, wanted: WantedLine, channel: str
+) -> BasketView | None:
     """Into the basket that is there: of the account if somebody is signed in, else of the cookie, if any."""
     session, cookie = session_of(request), basket_cookie(request)
     if session is None and cookie is None:
@@ -118,9 +118,9 @@ async def _add_to_present(
 
 
 async def _add(
-    front: Front, request: web.Request, find: Callable[[Session], str | None], wanted: WantedLine
-) -> Basket:
-    def add(db: Session) -> Basket:
+    front: QueryService, request: web.Request, find: Callable[[Session], str | None], wanted: WantedLine
+) -> BasketView:
+    def add(db: Session) -> BasketView:
         basket = find(db)
         if basket is None:
             raise NoBasket("there is no basket so far")
@@ -129,34 +129,34 @@ async def _add(
     return await front.ask("basket_add", add, request[TIMING])
 
 
-def _present_basket(front: Front, request: web.Request, db: Session) -> str | None:
+def _present_basket(front: QueryService, request: web.Request, db: Session) -> str | None:
     """The basket of who is signed in, in whatever channel it was filled; of a guest, the cookie's."""
     session = session_of(request)
     return (session and front.design.basket_of(db, session)) or basket_cookie(request)
 
 
-def _tell_quantity(response: web.Response, basket: Basket) -> None:
+def _tell_quantity(response: web.Response, basket: BasketView) -> None:
     response.set_cookie(QUANTITY_COOKIE, str(basket.quantity), httponly=True, samesite="Lax", path="/")
 
 
 async def _checkout_page(
     request: web.Request, *, key: str, values: dict[str, str], refusal: Refusal | None, status: int
 ) -> web.Response:
-    front = request.app[FRONT]
+    front = request.app[QUERY_SERVICE]
 
-    def read(db: Session) -> Basket:
+    def read(db: Session) -> BasketView:
         basket_id = _present_basket(front, request, db)
         basket = _NO_BASKET if basket_id is None else front.design.checkout(db, basket_id)
         if not basket.lines:
             raise EmptyBasket("there is nothing in your basket to order")
         return basket
 
-    chrome, basket = await with_chrome(front, request, "checkout", read)
-    body = front.pages.checkout(chrome, basket, key=key, values=values, refusal=refusal)
+    navigation, basket = await with_navigation(front, request, "checkout", read)
+    body = front.pages.checkout(navigation, basket, key=key, values=values, refusal=refusal)
     return html(request, body, status=status)
 
 
-def _basket_or_none(front: Front, db: Session, basket: str | None) -> Basket:
+def _basket_or_none(front: QueryService, db: Session, basket: str | None) -> BasketView:
     if basket is None:
         return _NO_BASKET
     try:

@@ -9,9 +9,9 @@ from typing import Any
 
 from aiohttp import web
 
-from doorbuster.shop.domain.dependencies import PARTS, Fault
+from doorbuster.shop.domain.dependencies import PARTS, InjectedFault
 from doorbuster.shop.http.json_io import answer, body_of
-from doorbuster.shop.http.query_service import FRONT
+from doorbuster.shop.http.query_service import QUERY_SERVICE
 from doorbuster.shop.refusals import BadRequest, FieldProblem, NotAllowed
 
 LONGEST_S = 366 * 86400.0
@@ -42,18 +42,18 @@ async def set_faults(request: web.Request) -> web.Response:
     faults = tuple(_fault(entry, f"faults[{index}].", problems) for index, entry in enumerate(entries))
     if problems:
         raise BadRequest(tuple(problems))
-    request.app[FRONT].parts.set_faults(faults, starts_at_unix_s=float(starts_at))
+    request.app[QUERY_SERVICE].parts.set_faults(faults, starts_at_unix_s=float(starts_at))
     return answer({"faults": len(faults), "starts_at_unix_s": starts_at})
 
 
 async def show_parts(request: web.Request) -> web.Response:
     """How every part is doing at this moment."""
     _from_this_machine(request)
-    parts = request.app[FRONT].parts
+    parts = request.app[QUERY_SERVICE].parts
     return answer({"parts": parts.now()})
 
 
-def _fault(entry: Any, place: str, problems: list[FieldProblem]) -> Fault:
+def _fault(entry: Any, place: str, problems: list[FieldProblem]) -> InjectedFault:
     fields = entry if isinstance(entry, dict) else {}
     problems += [FieldProblem(place + str(name), "is not a key here") for name in fields.keys() - _KEYS]
     part = fields.get("part")
@@ -68,7 +68,7 @@ def _fault(entry: Any, place: str, problems: list[FieldProblem]) -> Fault:
             problems.append(FieldProblem(place + name, f"must be a number from {low:g} to {high:g}"))
         else:
             values[name] = float(value)
-    return Fault(
+    return InjectedFault(
         part=str(part),
         at_s=values.get("at_s", 0.0),
         for_s=values.get("for_s", inf),

@@ -6,14 +6,14 @@ from typing import Any
 
 from aiohttp import web
 
-from doorbuster.shop.domain.ledger import MOST_ORDERS
+from doorbuster.shop.domain.ledger import MAX_ORDERS
 from doorbuster.shop.domain.orders import Checker, OrderRequest
 from doorbuster.shop.domain.profiles import capacity_statement
-from doorbuster.shop.domain.views import Home, Listing, Product
+from doorbuster.shop.domain.views import Home, ListingView, ProductView
 from doorbuster.shop.http.json_io import answer, body_of, fingerprint_of, item_json, key_of, read
 from doorbuster.shop.http.json_io import place as place_order
 from doorbuster.shop.http.query_service import (
-    FRONT,
+    QUERY_SERVICE,
     TIMING,
     channel_header,
     existing,
@@ -25,11 +25,11 @@ from doorbuster.shop.infrastructure.database import Session
 
 
 async def home(request: web.Request) -> web.Response:
-    return await read(request, "home", (), request.app[FRONT].design.home, _home)
+    return await read(request, "home", (), request.app[QUERY_SERVICE].design.home, _home)
 
 
 async def category(request: web.Request) -> web.Response:
-    front, slug, page = request.app[FRONT], request.match_info["slug"], page_number(request)
+    front, slug, page = request.app[QUERY_SERVICE], request.match_info["slug"], page_number(request)
     return await read(
         request,
         "category",
@@ -40,7 +40,7 @@ async def category(request: web.Request) -> web.Response:
 
 
 async def search(request: web.Request) -> web.Response:
-    front, words, page = request.app[FRONT], search_words(request), page_number(request)
+    front, words, page = request.app[QUERY_SERVICE], search_words(request), page_number(request)
     return await read(
         request,
         "search",
@@ -51,33 +51,33 @@ async def search(request: web.Request) -> web.Response:
 
 
 async def product(request: web.Request) -> web.Response:
-    front, sku = request.app[FRONT], request.match_info["sku"]
+    front, sku = request.app[QUERY_SERVICE], request.match_info["sku"]
     return await read(
         request,
         "product",
         (sku,),
         lambda db: front.design.product(db, sku),
         _product,
-        trim=Product.without,
+        omit=ProductView.without,
     )
 
 
 async def landing(request: web.Request) -> web.Response:
     """The product behind a printed code."""
-    front, code = request.app[FRONT], request.match_info["code"]
+    front, code = request.app[QUERY_SERVICE], request.match_info["code"]
     return await read(
         request,
         "landing",
         (code,),
         lambda db: front.design.landing(db, code),
         _product,
-        trim=Product.without,
+        omit=ProductView.without,
     )
 
 
 async def new_basket(request: web.Request) -> web.Response:
     """A guest's basket, empty; or the one of the account, with what is in it."""
-    front, checker = request.app[FRONT], Checker({})
+    front, checker = request.app[QUERY_SERVICE], Checker({})
     channel = channel_header(request, checker) or "app"
     checker.finish()
     session = session_of(request)
@@ -91,13 +91,13 @@ async def new_basket(request: web.Request) -> web.Response:
 
 
 async def basket(request: web.Request) -> web.Response:
-    front, basket_id = request.app[FRONT], request.match_info["basket"]
+    front, basket_id = request.app[QUERY_SERVICE], request.match_info["basket"]
     found = await front.ask("basket", lambda db: front.design.basket(db, basket_id), request[TIMING])
     return answer(found.as_json())
 
 
 async def add(request: web.Request) -> web.Response:
-    front, basket_id = request.app[FRONT], request.match_info["basket"]
+    front, basket_id = request.app[QUERY_SERVICE], request.match_info["basket"]
     checker = Checker(await body_of(request))
     wanted = checker.wanted()
     checker.finish()
@@ -129,7 +129,7 @@ async def place(request: web.Request) -> web.Response:
 
 
 async def order(request: web.Request) -> web.Response:
-    front, ref = request.app[FRONT], request.match_info["ref"]
+    front, ref = request.app[QUERY_SERVICE], request.match_info["ref"]
     found = await front.ask("order", lambda db: front.design.order(db, ref), request[TIMING])
     return answer(found.as_json())
 
@@ -183,32 +183,32 @@ async def phone_order(request: web.Request) -> web.Response:
 async def ledger_orders(request: web.Request) -> web.Response:
     checker = Checker(dict(request.query))
     after = checker.number("after", 0, 2**62) if "after" in request.query else 0
-    limit = checker.number("limit", 1, MOST_ORDERS) if "limit" in request.query else MOST_ORDERS
+    limit = checker.number("limit", 1, MAX_ORDERS) if "limit" in request.query else MAX_ORDERS
     checker.finish()
-    return answer(await request.app[FRONT].ledger.orders(after=after, limit=limit))
+    return answer(await request.app[QUERY_SERVICE].ledger.orders(after=after, limit=limit))
 
 
 async def ledger_stock(request: web.Request) -> web.Response:
     """Of every SKU that was sold, of all, or of one, whose row is empty if we do not sell it."""
     sku, everything = request.query.get("sku"), request.query.get("all") == "1"
-    return answer({"stock": await request.app[FRONT].ledger.stock(everything=everything, sku=sku)})
+    return answer({"stock": await request.app[QUERY_SERVICE].ledger.stock(everything=everything, sku=sku)})
 
 
 async def ledger_range(request: web.Request) -> web.Response:
-    return answer(await request.app[FRONT].ledger.range())
+    return answer(await request.app[QUERY_SERVICE].ledger.range())
 
 
 async def ledger_backlog(request: web.Request) -> web.Response:
-    front = request.app[FRONT]
+    front = request.app[QUERY_SERVICE]
     return answer(await front.ledger.backlog(rate_per_s=front.warehouse.rate_per_s))
 
 
 async def ledger_capacity(request: web.Request) -> web.Response:
-    return answer(capacity_statement(request.app[FRONT].settings))
+    return answer(capacity_statement(request.app[QUERY_SERVICE].settings))
 
 
 async def health(request: web.Request) -> web.Response:
-    front = request.app[FRONT]
+    front = request.app[QUERY_SERVICE]
     return answer({"status": "ok", "profile": front.profile.name, "waiting": front.workers.waiting})
 
 
@@ -222,7 +222,7 @@ def _home(home: Home) -> dict[str, Any]:
     }
 
 
-def _listing(listing: Listing) -> dict[str, Any]:
+def _listing(listing: ListingView) -> dict[str, Any]:
     return {
         "category": listing.category,
         "query": listing.query,
@@ -233,7 +233,7 @@ def _listing(listing: Listing) -> dict[str, Any]:
     }
 
 
-def _product(product: Product) -> dict[str, Any]:
+def _product(product: ProductView) -> dict[str, Any]:
     return {
         **item_json(product.item),
         "category": {"slug": product.category_slug, "name": product.category_name},

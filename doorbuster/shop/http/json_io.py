@@ -10,8 +10,8 @@ import orjson
 from aiohttp import web
 
 from doorbuster.shop.domain.orders import Checker, OrderRequest
-from doorbuster.shop.domain.views import Item, Order
-from doorbuster.shop.http.query_service import FRONT, TIMING, Trim
+from doorbuster.shop.domain.views import Item, OrderView
+from doorbuster.shop.http.query_service import QUERY_SERVICE, TIMING, OmitParts
 from doorbuster.shop.infrastructure.database import Session
 from doorbuster.shop.refusals import BadRequest, FieldProblem
 
@@ -27,19 +27,19 @@ async def read(
     work: Callable[[Session], Any],
     document: Callable[[Any], Any],
     *,
-    trim: Trim | None = None,
+    omit: OmitParts | None = None,
 ) -> web.Response:
     """The answer to a question that only reads, from the cache where the design keeps this kind."""
-    front = request.app[FRONT]
+    front = request.app[QUERY_SERVICE]
     body = await front.read(
-        kind, ("json", *key), work, lambda view: orjson.dumps(document(view)), request, trim=trim
+        kind, ("json", *key), work, lambda view: orjson.dumps(document(view)), request, omit=omit
     )
     return _json(body)
 
 
 async def place(request: web.Request, kind: str, wanted: OrderRequest) -> web.Response:
-    front = request.app[FRONT]
-    placed: Order = await front.ask(kind, lambda db: front.design.place(db, wanted), request[TIMING])
+    front = request.app[QUERY_SERVICE]
+    placed: OrderView = await front.ask(kind, lambda db: front.design.place(db, wanted), request[TIMING])
     document = placed.as_json()
     shown = {name: document[name] for name in ("order_ref", "total_pence", "lines")}
     return answer(shown, status=201, headers={"Location": f"/api/orders/{placed.order_ref}"})

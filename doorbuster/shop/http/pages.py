@@ -11,16 +11,16 @@ from markupsafe import Markup
 
 from doorbuster.shop.domain.orders import STORES
 from doorbuster.shop.domain.views import (
-    Basket,
-    Chrome,
+    BasketView,
     Home,
-    Listing,
+    ListingView,
+    Navigation,
     OpenQuestion,
-    Order,
+    OrderView,
     PastOrder,
-    Product,
+    ProductView,
 )
-from doorbuster.shop.domain.waiting_room import Place
+from doorbuster.shop.domain.waiting_room import QueuePosition
 from doorbuster.shop.refusals import Refusal
 from doorbuster.shop.settings import RoomSettings
 
@@ -33,7 +33,7 @@ QUANTITY_PLACE = b"<!--basket-quantity-->"
 _JSON_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 
 
-class Pages:
+class PageRenderer:
     """Renders views; holds nothing but compiled templates and the style sheet."""
 
     def __init__(self) -> None:
@@ -52,25 +52,31 @@ class Pages:
         self.style = (static / "shop.css").read_bytes()
         self.icon = (static / "icon.svg").read_bytes()
 
-    def home(self, chrome: Chrome, home: Home) -> bytes:
-        return self._render("home", chrome, home=home)
+    def home(self, navigation: Navigation, home: Home) -> bytes:
+        return self._render("home", navigation, home=home)
 
-    def listing(self, chrome: Chrome, listing: Listing) -> bytes:
-        return self._render("listing", chrome, listing=listing)
+    def listing(self, navigation: Navigation, listing: ListingView) -> bytes:
+        return self._render("listing", navigation, listing=listing)
 
-    def product(self, chrome: Chrome, product: Product, *, code: str | None = None) -> bytes:
+    def product(self, navigation: Navigation, product: ProductView, *, code: str | None = None) -> bytes:
         """`code` set: the landing page behind a printed QR code, whose orders count for the print channel."""
-        return self._render("product", chrome, product=product, code=code, json_ld=_json_ld(product))
+        return self._render("product", navigation, product=product, code=code, json_ld=_json_ld(product))
 
-    def basket(self, chrome: Chrome, basket: Basket) -> bytes:
-        return self._render("basket", chrome, basket=basket)
+    def basket(self, navigation: Navigation, basket: BasketView) -> bytes:
+        return self._render("basket", navigation, basket=basket)
 
     def checkout(
-        self, chrome: Chrome, basket: Basket, *, key: str, values: dict[str, str], refusal: Refusal | None
+        self,
+        navigation: Navigation,
+        basket: BasketView,
+        *,
+        key: str,
+        values: dict[str, str],
+        refusal: Refusal | None,
     ) -> bytes:
         return self._render(
             "checkout",
-            chrome,
+            navigation,
             basket=basket,
             idempotency_key=key,
             values=values,
@@ -78,28 +84,28 @@ class Pages:
             stores=STORES,
         )
 
-    def order(self, chrome: Chrome, order: Order) -> bytes:
-        return self._render("order", chrome, order=order)
+    def order(self, navigation: Navigation, order: OrderView) -> bytes:
+        return self._render("order", navigation, order=order)
 
-    def sign_in(self, chrome: Chrome, *, code: str | None) -> bytes:
+    def sign_in(self, navigation: Navigation, *, code: str | None) -> bytes:
         """`code` set: the form behind the link in a mail, for a new password."""
-        return self._render("sign_in", chrome, code=code)
+        return self._render("sign_in", navigation, code=code)
 
-    def account(self, chrome: Chrome, orders: tuple[PastOrder, ...]) -> bytes:
-        return self._render("account", chrome, orders=orders)
+    def account(self, navigation: Navigation, orders: tuple[PastOrder, ...]) -> bytes:
+        return self._render("account", navigation, orders=orders)
 
-    def questions(self, chrome: Chrome, questions: tuple[OpenQuestion, ...]) -> bytes:
-        return self._render("questions", chrome, questions=questions)
+    def questions(self, navigation: Navigation, questions: tuple[OpenQuestion, ...]) -> bytes:
+        return self._render("questions", navigation, questions=questions)
 
-    def waiting(self, settings: RoomSettings, place: Place) -> bytes:
+    def waiting(self, settings: RoomSettings, place: QueuePosition) -> bytes:
         poll_s, style = f"{settings.poll_s:g}", settings.style
         return self._render("waiting", None, position=place.position, poll_s=poll_s, style=style)
 
     def problem(self, refusal: Refusal) -> bytes:
         return self._render("problem", None, refusal=refusal)
 
-    def _render(self, name: str, chrome: Chrome | None, **values: Any) -> bytes:
-        return self._templates[name].render(chrome=chrome, **values).encode()
+    def _render(self, name: str, navigation: Navigation | None, **values: Any) -> bytes:
+        return self._templates[name].render(navigation=navigation, **values).encode()
 
 
 def _money(pence: int) -> str:
@@ -111,7 +117,7 @@ def _stars(rating: float) -> str:
     return "★" * whole + "☆" * (5 - whole)
 
 
-def _json_ld(product: Product) -> Markup:
+def _json_ld(product: ProductView) -> Markup:
     """schema.org Product with its Offer; safe inside a script element."""
     item = product.item
     document: dict[str, Any] = {

@@ -7,12 +7,12 @@ from aiohttp import web
 from doorbuster.shop.domain.customer_service import FEED_ROWS
 from doorbuster.shop.domain.orders import Checker, OrderRequest
 from doorbuster.shop.http.json_io import answer, body_of, fingerprint_of, key_of, place
-from doorbuster.shop.http.query_service import FRONT, TIMING
+from doorbuster.shop.http.query_service import QUERY_SERVICE, TIMING
 
 
 async def feed(request: web.Request) -> web.Response:
     """Products after the SKU `after`, with price and stock; `next` is what to ask next, None at the end."""
-    front, checker = request.app[FRONT], Checker(dict(request.query))
+    front, checker = request.app[QUERY_SERVICE], Checker(dict(request.query))
     after = checker.text("after", 32) if "after" in request.query else ""
     limit = checker.number("limit", 1, FEED_ROWS) if "limit" in request.query else FEED_ROWS
     checker.finish()

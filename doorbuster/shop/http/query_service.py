@@ -1,4 +1,4 @@
-"""The front of house: takes a question to a database worker, or to the cache if the design has one."""
+"""The query service: answers a request from the cache, if the design has one, or on a database worker."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from aiohttp import web
 from doorbuster.shop.designs.in_house_2004 import InHouse2004
 from doorbuster.shop.designs.read_model import ReadModel
 from doorbuster.shop.designs.replatformed import Replatformed
-from doorbuster.shop.domain.dependencies import Parts
-from doorbuster.shop.domain.ledger import Ledger
+from doorbuster.shop.domain.dependencies import Dependencies
+from doorbuster.shop.domain.ledger import LedgerQueries
 from doorbuster.shop.domain.orders import Checker, Design
 from doorbuster.shop.domain.profiles import PROFILES
-from doorbuster.shop.domain.views import Listing
-from doorbuster.shop.domain.waiting_room import WaitingRoom
+from doorbuster.shop.domain.views import ListingView
+from doorbuster.shop.domain.waiting_room import WaitingRoomQueue
 from doorbuster.shop.domain.warehouse import Warehouse
-from doorbuster.shop.http.pages import Pages
+from doorbuster.shop.http.pages import PageRenderer
 from doorbuster.shop.infrastructure.cache import PageCache
 from doorbuster.shop.infrastructure.database import Database, Session
 from doorbuster.shop.infrastructure.database_workers import DatabaseWorkers, Timing
@@ -33,34 +33,36 @@ QUANTITY_COOKIE = "basket_quantity"
 SESSION_COOKIE = "session"
 HASHING_THREADS = 2
 OPTIONAL_PARTS = ("recommendations", "reviews")
-LONGEST_SEARCH = 100
-_PLAIN_QUERY = frozenset({"page", "q"})  # anything else in an address makes a page of its own, kept by nobody
+MAX_SEARCH_LENGTH = 100
+_PLAIN_QUERY = frozenset({"page", "q"})  # any other parameter bypasses the cache
 _BASKET_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 T = TypeVar("T")
-Trim = Callable[[Any, frozenset[str]], Any]
+OmitParts = Callable[[Any, frozenset[str]], Any]
 
 
-class Front:
+class QueryService:
     """One open shop: its design, cache, ledger and warehouse, and the workers it may share with others.
 
-    The first of those who share workers to close stops them for all.
+    Closing one shop stops the workers for every shop that shares them.
     """
 
     def __init__(self, settings: ShopSettings, database: Database, workers: DatabaseWorkers) -> None:
         self.settings = settings
         self.workers = workers
         self.profile = PROFILES[settings.profile]
-        self.pages = Pages()
-        self.parts = Parts(payment_time_s=settings.payment_time_s)
+        self.pages = PageRenderer()
+        self.parts = Dependencies(payment_time_s=settings.payment_time_s)
         self.read_model = ReadModel(database, lag_s=settings.sync_lag_s)
         self.design = _design(settings, database, self.parts, self.read_model)
         self._database = database
-        self.ledger = Ledger(database)
+        self.ledger = LedgerQueries(database)
         self.warehouse = Warehouse(database, rate_per_s=settings.warehouse_rate_per_s)
-        self.room = WaitingRoom(settings.waiting_room, time.monotonic) if settings.waiting_room else None
+        self.waiting_room = (
+            WaitingRoomQueue(settings.waiting_room, time.monotonic) if settings.waiting_room else None
+        )
         self._hashing = ThreadPoolExecutor(HASHING_THREADS, thread_name_prefix="shop-password")
-        self._cache = PageCache(time.monotonic) if self.profile.keep_s else None
+        self._cache = PageCache(time.monotonic) if self.profile.cache_ttl_s else None
 
     def open(self) -> None:
         self.workers.start()
@@ -77,17 +79,17 @@ class Front:
         self.ledger.close()
 
     async def ask(self, kind: str, work: Callable[[Session], T], timing: Timing) -> T:
-        """The answer of a database worker; raises what `work` raises, Busy when too many wait already."""
-        if not self.profile.waits_on_worker and not self.parts.quiet:
+        """The result of `work` on a database worker; raises its errors, and Busy when the queue is full."""
+        if not self.profile.waits_on_worker and not self.parts.all_healthy:
             await self.parts.need(kind)
         limit = self.profile.limit(kind, self.settings.queue_limit)
-        urgency = self.profile.urgency(kind)
-        job = self.workers.submit(work, self._database, timing, urgency=urgency, limit=limit)
+        priority = self.profile.priority(kind)
+        job = self.workers.submit(work, self._database, timing, priority=priority, limit=limit)
         answer: T = await asyncio.wrap_future(job)
         return answer
 
     async def hash(self, work: Callable[[], T]) -> T:
-        """The result of `work` on a thread that is no database worker's; raises what it raises."""
+        """The result of `work` on a hashing thread, without a database worker; raises what it raises."""
         return await asyncio.get_running_loop().run_in_executor(self._hashing, work)
 
     async def read(
@@ -98,22 +100,22 @@ class Front:
         render: Callable[[T], bytes],
         request: web.Request,
         *,
-        trim: Trim | None = None,
+        omit: OmitParts | None = None,
     ) -> bytes:
         """The rendered answer to a question that only reads, kept where the design keeps this kind.
 
-        `trim` takes out of the view what its optional parts cannot give at the moment.
+        `omit` takes out of the view what its optional parts cannot give at the moment.
         """
-        timing, keep_s = request[TIMING], self.profile.keep_s.get(kind)
+        timing, cache_ttl_s = request[TIMING], self.profile.cache_ttl_s.get(kind)
 
         async def fetch() -> bytes:
             missing: frozenset[str] = frozenset()
-            if trim is not None and not self.profile.waits_on_worker and not self.parts.quiet:
+            if omit is not None and not self.profile.waits_on_worker and not self.parts.all_healthy:
                 missing = await self.parts.missing(OPTIONAL_PARTS)
             view = await self.ask(kind, work, timing)
-            return render(view if trim is None or not missing else trim(view, missing))
+            return render(view if omit is None or not missing else omit(view, missing))
 
-        if self._cache is None or keep_s is None:
+        if self._cache is None or cache_ttl_s is None:
             return await fetch()
         if request.query_string and not _PLAIN_QUERY.issuperset(request.query):
             timing.cache = "BYPASS"
@@ -123,18 +125,18 @@ class Front:
         if kept is not None:
             return kept
 
-        return await self._cache.fetch((kind, *key), fetch, keep_s=keep_s)
+        return await self._cache.fetch((kind, *key), fetch, ttl_s=cache_ttl_s)
 
     def forget_product(self, sku: str) -> None:
         if self._cache is not None:
             self._cache.drop(("product", "html", sku), ("product", "json", sku), ("reviews", "json", sku))
 
 
-FRONT = web.AppKey("front", Front)
+QUERY_SERVICE = web.AppKey("front", QueryService)
 TIMING = web.RequestKey("timing", Timing)
 
 
-def _design(settings: ShopSettings, database: Database, parts: Parts, model: ReadModel) -> Design:
+def _design(settings: ShopSettings, database: Database, parts: Dependencies, model: ReadModel) -> Design:
     if settings.profile == "in-house-2004":
         return InHouse2004(parts, notify=settings.notify)
     connection = database.connect(read_only=True)
@@ -156,12 +158,12 @@ def search_words(request: web.Request) -> str:
     words = " ".join(request.query.get("q", "").lower().split())
     checker = Checker({"q": words})
     if words:
-        checker.text("q", LONGEST_SEARCH)
+        checker.text("q", MAX_SEARCH_LENGTH)
     checker.finish()
     return words
 
 
-def existing(listing: Listing) -> Listing:
+def existing(listing: ListingView) -> ListingView:
     if listing.page > listing.pages:
         raise NotFound(f"there is no page {listing.page}; the last one is {listing.pages}")
     return listing
@@ -177,7 +179,7 @@ def basket_cookie(request: web.Request) -> str | None:
 
 
 def session_of(request: web.Request) -> str | None:
-    """Who is signed in, by cookie or by token; None for guests."""
+    """The session from the cookie or the bearer token; None for guests."""
     session = request.cookies.get(SESSION_COOKIE, "")
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     if kind == "Bearer":

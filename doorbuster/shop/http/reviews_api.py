@@ -8,16 +8,16 @@ from aiohttp import web
 
 from doorbuster.shop.domain.customer_service import Asked, NewAnswer, NewQuestion, NewReview
 from doorbuster.shop.domain.orders import Checker
-from doorbuster.shop.http.catalogue_api import form_fields, html, see_other, with_chrome
+from doorbuster.shop.http.catalogue_api import form_fields, html, see_other, with_navigation
 from doorbuster.shop.http.json_io import answer, body_of, item_json, read
-from doorbuster.shop.http.query_service import FRONT, TIMING
+from doorbuster.shop.http.query_service import QUERY_SERVICE, TIMING
 from doorbuster.shop.refusals import NotFound
 
 # ---- JSON
 
 
 async def reviews(request: web.Request) -> web.Response:
-    front, sku = request.app[FRONT], request.match_info["sku"]
+    front, sku = request.app[QUERY_SERVICE], request.match_info["sku"]
     return await read(
         request,
         "reviews",
@@ -28,7 +28,7 @@ async def reviews(request: web.Request) -> web.Response:
 
 
 async def recommendations(request: web.Request) -> web.Response:
-    front, sku = request.app[FRONT], request.match_info["sku"]
+    front, sku = request.app[QUERY_SERVICE], request.match_info["sku"]
     return await read(
         request,
         "recommendations",
@@ -49,7 +49,7 @@ async def ask(request: web.Request) -> web.Response:
 
 
 async def open_questions(request: web.Request) -> web.Response:
-    front = request.app[FRONT]
+    front = request.app[QUERY_SERVICE]
     found = await front.ask("open_questions", front.design.open_questions, request[TIMING])
     return answer({"questions": found})
 
@@ -75,9 +75,9 @@ async def post_question(request: web.Request) -> web.Response:
 
 
 async def questions_page(request: web.Request) -> web.Response:
-    front = request.app[FRONT]
-    chrome, found = await with_chrome(front, request, "open_questions", front.design.open_questions)
-    return html(request, front.pages.questions(chrome, found))
+    front = request.app[QUERY_SERVICE]
+    navigation, found = await with_navigation(front, request, "open_questions", front.design.open_questions)
+    return html(request, front.pages.questions(navigation, found))
 
 
 async def post_answer(request: web.Request) -> web.Response:
@@ -90,7 +90,7 @@ async def post_answer(request: web.Request) -> web.Response:
 
 
 async def _review(request: web.Request, fields: Any) -> None:
-    front, sku, checker = request.app[FRONT], request.match_info["sku"], Checker(fields)
+    front, sku, checker = request.app[QUERY_SERVICE], request.match_info["sku"], Checker(fields)
     written = NewReview(
         author=checker.text("author", 60),
         rating=checker.number("rating", 1, 5),
@@ -103,7 +103,7 @@ async def _review(request: web.Request, fields: Any) -> None:
 
 
 async def _ask(request: web.Request, fields: Any) -> Asked:
-    front, sku, checker = request.app[FRONT], request.match_info["sku"], Checker(fields)
+    front, sku, checker = request.app[QUERY_SERVICE], request.match_info["sku"], Checker(fields)
     asked = NewQuestion(author=checker.text("author", 60), text=checker.text("text", 500))
     checker.finish()
     made = await front.ask("question", lambda db: front.design.question(db, sku, asked), request[TIMING])
@@ -112,7 +112,7 @@ async def _ask(request: web.Request, fields: Any) -> Asked:
 
 
 async def _answer(request: web.Request, fields: Any) -> str:
-    front, checker = request.app[FRONT], Checker(fields)
+    front, checker = request.app[QUERY_SERVICE], Checker(fields)
     number = request.match_info["question"]
     if not (number.isascii() and number.isdigit() and len(number) < 16):
         raise NotFound(f"there is no question {number!r}")

@@ -10,44 +10,44 @@ from collections.abc import Callable
 from aiohttp import web
 
 from doorbuster.shop.domain.orders import STORES, Checker
-from doorbuster.shop.domain.views import Order
+from doorbuster.shop.domain.views import OrderView
 from doorbuster.shop.http.catalogue_api import see_other
 from doorbuster.shop.http.json_io import answer, body_of
-from doorbuster.shop.http.query_service import FRONT, TIMING
+from doorbuster.shop.http.query_service import QUERY_SERVICE, TIMING
 from doorbuster.shop.infrastructure.database import Session
 
-HIGHEST_PENCE = 10_000_000
-MOST_IN_STOCK = 1_000_000
+MAX_PRICE_PENCE = 10_000_000
+MAX_IN_STOCK = 1_000_000
 
 
 async def stores(request: web.Request) -> web.Response:  # noqa: ARG001  a handler
     return answer({"stores": STORES})
 
 
-async def give_back(request: web.Request) -> web.Response:
+async def return_order(request: web.Request) -> web.Response:
     """The customer sends everything back; whoever knows the reference may, as on the order page."""
-    front = request.app[FRONT]
+    front = request.app[QUERY_SERVICE]
     return await _changed(request, "take_back", front.design.take_back, status=201)
 
 
-async def post_give_back(request: web.Request) -> web.Response:
-    front, ref = request.app[FRONT], request.match_info["ref"]
+async def post_return_order(request: web.Request) -> web.Response:
+    front, ref = request.app[QUERY_SERVICE], request.match_info["ref"]
     await front.ask("take_back", lambda db: front.design.take_back(db, ref), request[TIMING])
     return see_other(f"/order/{ref}")
 
 
 async def hand_over(request: web.Request) -> web.Response:
-    return await _changed(request, "hand_over", request.app[FRONT].design.hand_over)
+    return await _changed(request, "hand_over", request.app[QUERY_SERVICE].design.hand_over)
 
 
 async def cancel(request: web.Request) -> web.Response:
-    return await _changed(request, "cancel", request.app[FRONT].design.cancel)
+    return await _changed(request, "cancel", request.app[QUERY_SERVICE].design.cancel)
 
 
 async def change_price(request: web.Request) -> web.Response:
-    front, sku = request.app[FRONT], request.match_info["sku"]
+    front, sku = request.app[QUERY_SERVICE], request.match_info["sku"]
     checker = Checker(await body_of(request))
-    price_pence = checker.number("price_pence", 1, HIGHEST_PENCE)
+    price_pence = checker.number("price_pence", 1, MAX_PRICE_PENCE)
     checker.finish()
     await front.ask(
         "change_price", lambda db: front.design.change_price(db, sku, price_pence), request[TIMING]
@@ -57,9 +57,9 @@ async def change_price(request: web.Request) -> web.Response:
 
 
 async def change_stock(request: web.Request) -> web.Response:
-    front, sku = request.app[FRONT], request.match_info["sku"]
+    front, sku = request.app[QUERY_SERVICE], request.match_info["sku"]
     checker = Checker(await body_of(request))
-    on_hand = checker.number("on_hand", 0, MOST_IN_STOCK)
+    on_hand = checker.number("on_hand", 0, MAX_IN_STOCK)
     checker.finish()
     await front.ask("change_stock", lambda db: front.design.change_stock(db, sku, on_hand), request[TIMING])
     front.forget_product(sku)
@@ -67,8 +67,8 @@ async def change_stock(request: web.Request) -> web.Response:
 
 
 async def _changed(
-    request: web.Request, kind: str, change: Callable[[Session, str], Order], *, status: int = 200
+    request: web.Request, kind: str, change: Callable[[Session, str], OrderView], *, status: int = 200
 ) -> web.Response:
-    front, ref = request.app[FRONT], request.match_info["ref"]
+    front, ref = request.app[QUERY_SERVICE], request.match_info["ref"]
     order = await front.ask(kind, lambda db: change(db, ref), request[TIMING])
     return answer(order.as_json(), status=status)

@@ -1,7 +1,7 @@
-"""The door of the shop: a waiting room, or a page that holds people off, before any handler sees them.
+"""Middleware that admits requests: a waiting room or a holding page in front of every handler.
 
-The ledger, control and style routes, staff and partners are let through. The answers look like those of real
-rooms, whose status is often 200. Cloudflare-style: a page that reloads itself, or JSON for programs.
+Ledger, control and static routes, staff and partners bypass it. The responses look like those of real
+waiting rooms, whose status is often 200. Cloudflare-style: a page that reloads itself, or JSON for programs.
 Queue-it-style: a redirect out to the queue's page and back, or the header `x-queueit-redirect` for programs.
 """
 
@@ -13,10 +13,10 @@ from urllib.parse import quote
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from doorbuster.shop.domain.waiting_room import Place
+from doorbuster.shop.domain.waiting_room import QueuePosition
 from doorbuster.shop.http.catalogue_api import html
 from doorbuster.shop.http.json_io import answer
-from doorbuster.shop.http.query_service import FRONT
+from doorbuster.shop.http.query_service import QUERY_SERVICE
 from doorbuster.shop.refusals import Busy, HoldingPage
 from doorbuster.shop.settings import RoomSettings
 
@@ -31,12 +31,12 @@ _STAFF = frozenset({"store", "phone", "partner"})
 
 
 @web.middleware
-async def at_the_door(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let in, make wait, or hold off; installed only in shops that do so."""
-    front = request.app[FRONT]
+async def waiting_room_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Admit the request, send it to the waiting room, or answer with the holding page."""
+    front = request.app[QUERY_SERVICE]
     if request.path.startswith(_LET_THROUGH) or request.headers.get("X-Channel") in _STAFF:
         return await handler(request)
-    room = front.room
+    room = front.waiting_room
     if room is not None:
         place = room.ask(request.cookies.get(COOKIES[room.settings.style]))
         request[ROOM_TOKEN] = place.token
@@ -56,15 +56,15 @@ async def at_the_door(request: web.Request, handler: Handler) -> web.StreamRespo
 
 
 def remember_place(request: web.Request, response: web.StreamResponse) -> None:
-    """Give the customer the token of their place, whatever the answer is."""
+    """Set the cookie with the customer's queue token on any response."""
     token = request.get(ROOM_TOKEN)
-    room = request.app[FRONT].room
+    room = request.app[QUERY_SERVICE].waiting_room
     if token is not None and room is not None:
         response.set_cookie(COOKIES[room.settings.style], token, httponly=True, samesite="Lax", path="/")
 
 
-def _stop(request: web.Request, settings: RoomSettings, place: Place) -> web.Response:
-    """The answer to somebody who has to wait."""
+def _stop(request: web.Request, settings: RoomSettings, place: QueuePosition) -> web.Response:
+    """The response to a customer who has to wait."""
     if settings.style == "cloudflare":
         return _cloudflare_json(settings, place) if _is_program(request) else _wait(request, settings, place)
     here = request.path_qs if request.method == "GET" else "/"
@@ -82,14 +82,14 @@ def _back(request: web.Request) -> web.Response:
     return web.Response(status=302, headers={"Location": target if inside else "/"})
 
 
-def _wait(request: web.Request, settings: RoomSettings, place: Place) -> web.Response:
-    body = request.app[FRONT].pages.waiting(settings, place)
+def _wait(request: web.Request, settings: RoomSettings, place: QueuePosition) -> web.Response:
+    body = request.app[QUERY_SERVICE].pages.waiting(settings, place)
     response = html(request, body, status=settings.status)
     response.headers["Refresh"] = f"{settings.poll_s:g}"
     return response
 
 
-def _cloudflare_json(settings: RoomSettings, place: Place) -> web.Response:
+def _cloudflare_json(settings: RoomSettings, place: QueuePosition) -> web.Response:
     room = {
         "inWaitingRoom": True,
         "waitTimeKnown": True,

@@ -37,11 +37,11 @@ class PageCache:
         self._entries.move_to_end(key)
         return entry.body
 
-    async def fetch(self, key: Hashable, fetch: Callable[[], Awaitable[bytes]], *, keep_s: float) -> bytes:
+    async def fetch(self, key: Hashable, fetch: Callable[[], Awaitable[bytes]], *, ttl_s: float) -> bytes:
         """The fresh body of `key`; raises what `fetch` raises, except Busy when a stale body is at hand."""
         task = self._fetches.get(key)
         if task is None:
-            task = asyncio.ensure_future(self._refill(key, fetch, keep_s))
+            task = asyncio.ensure_future(self._refill(key, fetch, ttl_s))
             self._fetches[key] = task
             task.add_done_callback(lambda done: self._fetched(key, done))
         try:
@@ -64,9 +64,9 @@ class PageCache:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _refill(self, key: Hashable, fetch: Callable[[], Awaitable[bytes]], keep_s: float) -> bytes:
+    async def _refill(self, key: Hashable, fetch: Callable[[], Awaitable[bytes]], ttl_s: float) -> bytes:
         body = await fetch()
-        self._entries[key] = _Entry(body, self._clock() + keep_s)
+        self._entries[key] = _Entry(body, self._clock() + ttl_s)
         self._entries.move_to_end(key)
         while len(self._entries) > CAPACITY:
             self._entries.popitem(last=False)

@@ -36,7 +36,7 @@ class Timing:
 
 @dataclass(slots=True, order=True)
 class _Job:
-    urgency: int
+    priority: int
     number: int
     work: Work = field(compare=False)
     database: Database = field(compare=False)
@@ -83,14 +83,14 @@ class DatabaseWorkers:
             thread.join()
 
     def submit(
-        self, work: Work, database: Database, timing: Timing, *, urgency: int, limit: int | None
+        self, work: Work, database: Database, timing: Timing, *, priority: int, limit: int | None
     ) -> Future[Any]:
         """Queue `work` on a database; raises Busy if `limit` others wait already, for whichever database."""
         with self._ready:
             if limit is not None and self._waiting >= limit:
                 raise Busy(self.wait_estimate_s())
             self._number += 1
-            job = _Job(urgency, self._number, work, database, timing, time.monotonic())
+            job = _Job(priority, self._number, work, database, timing, time.monotonic())
             if self._stopping.is_set():
                 job.future.cancel()
                 return job.future
