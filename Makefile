@@ -52,7 +52,7 @@ truth: $(READY) ## Run the long validations against closed forms
 	$(BIN)/python -m pytest -m truth
 
 shops: $(READY) ## Run the drivers against real shops, built on first use (450 MB in the cache folder of the user)
-	$(BIN)/python -m pytest -q tests/shops -m shops
+	$(BIN)/python -m pytest -q tests/real_shops -m shops
 
 bench: $(READY) ## Run the benchmarks against other load generators
 	$(PIP) -e '.[bench]'

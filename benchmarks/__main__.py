@@ -1,7 +1,7 @@
-"""Runs the benchmarks of the load generator, of run file, report and shop: python -m benchmarks [NAME...]
+"""Runs the benchmarks of load generator, run file, report and shop: python -m benchmarks [NAME...]
 
-All contenders of a benchmark take turns, each on core 0; nginx, the target, has core 1. Each benchmark
-prints a table and whether it keeps what is promised. The exit code is 1 if a promise is missed.
+The clients of a benchmark run in turn on core 0; nginx, the target, runs on core 1. Each benchmark prints a
+table and compares it with the published figures. The exit code is 1 if a figure is missed.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ import argparse
 import os
 import sys
 
-from benchmarks import arrivals, crowd, journey, memory, recording, run_file, sections, shop
+from benchmarks import arrivals, concurrent_users, journey, memory, recording, run_file, sections, shop
 from benchmarks.server import MissingError
 
 BENCHMARKS = {
-    "recording": recording, "arrivals": arrivals, "crowd": crowd, "memory": memory, "journey": journey,
-    "run_file": run_file, "shop": shop, "sections": sections,
+    "recording": recording, "arrivals": arrivals, "concurrent_users": concurrent_users, "memory": memory,
+    "journey": journey, "run_file": run_file, "shop": shop, "sections": sections,
 }  # fmt: skip
 
 
 def main() -> int:
     """Run the benchmarks that are named, or all."""
     described = "\n".join(
-        f"  {name:10} {(module.__doc__ or '').splitlines()[0]}" for name, module in BENCHMARKS.items()
+        f"  {name:16} {(module.__doc__ or '').splitlines()[0]}" for name, module in BENCHMARKS.items()
     )
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, epilog=f"benchmarks:\n{described}",

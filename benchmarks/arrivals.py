@@ -23,9 +23,9 @@ from statistics import median
 import numpy as np
 import psutil
 
-from benchmarks.claim import Claim, table
+from benchmarks.competitor_http import finish, ours
 from benchmarks.compiled import compiled_library
-from benchmarks.contender import finish, ours
+from benchmarks.headline import Claim, table
 from benchmarks.server import MissingError, nginx
 from doorbuster.records.reader import Run
 from doorbuster.scenario import load_scenario, plan_schedule

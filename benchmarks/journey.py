@@ -15,9 +15,9 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from benchmarks.claim import Claim, ratio_claim, table
+from benchmarks.competitor_http import NOBODY, k6, locust_users, ours, rates_of
 from benchmarks.compiled import compiled_library
-from benchmarks.contender import NOBODY, k6, locust_users, ours, rates_of
+from benchmarks.headline import Claim, ratio_claim, table
 from benchmarks.server import MissingError, Nginx, nginx
 
 TURNS = 15

@@ -10,8 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.claim import Claim, table
-from benchmarks.contender import k6, locust_users, ours, running
+from benchmarks.competitor_http import k6, locust_users, ours, running
+from benchmarks.headline import Claim, table
 from benchmarks.server import Nginx, nginx
 
 FEW, MANY = 50, 4_000

@@ -6,7 +6,7 @@ import itertools
 import random
 import time
 
-from benchmarks.claim import Claim, table
+from benchmarks.headline import Claim, table
 from doorbuster.load.engine.recorder import Recorder
 from doorbuster.load.engine.side_metrics import KEPT
 from doorbuster.records.batch import SeriesKey

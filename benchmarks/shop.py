@@ -25,7 +25,7 @@ import aiohttp
 import numpy as np
 import psutil
 
-from benchmarks.claim import Claim
+from benchmarks.headline import Claim
 
 CUSTOMER = {"name": "A", "email": "a@example.com", "address": "1 High Street", "postcode": "CB7 4AA"}
 WORDS = ("oak", "cotton", "wool", "coat", "lamp", "set", "gold", "jumper", "tea", "winter")

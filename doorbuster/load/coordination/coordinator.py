@@ -26,8 +26,9 @@ from doorbuster.errors import DoorbusterError, RunError, RunInterrupted
 from doorbuster.gate import AbortWatch
 from doorbuster.load.coordination.worker_registry import Roster, Rows
 from doorbuster.load.customers.drivers import raised
-from doorbuster.load.engine.generator import REPORT_INTERVAL_S, TRAFFIC_TAG
+from doorbuster.load.engine.generator import REPORT_INTERVAL_S
 from doorbuster.load.target.endpoint import (
+    RUN_HEADER,
     LoadedShop,
     StoreEndpoint,
     UnmeasuredClient,
@@ -352,7 +353,7 @@ class Conductor:
             client.close()
 
     def _tag(self) -> dict[str, str]:
-        return {TRAFFIC_TAG: self.brief.run_id}
+        return {RUN_HEADER: self.brief.run_id}
 
     def _meta(self, schedule: Schedule, starts_at_ns: int) -> RunMeta:
         assert self._target is not None

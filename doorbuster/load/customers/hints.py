@@ -1,9 +1,10 @@
-"""What an answer that helps nobody probably is: a sign-in page, somebody else's site, a page for a bot."""
+"""Explains unusable responses: a sign-in page, another site, a bot challenge."""
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from doorbuster.load.target.endpoint import RUN_HEADER
 from doorbuster.load.tools.tracing_client import ExchangeTrace
 
 _CHALLENGES = ("just a moment", "cf-chl", "captcha", "are you human", "request unsuccessful")
@@ -12,11 +13,11 @@ _BROKEN_JSON = frozenset({"unexpected_json", "JSONDecodeError"})
 _IN_TIME = frozenset({"first_byte_timeout", "total_timeout"})
 ROUND = "its pages send us round in a circle: does it want a cookie, a language, https or another host?"
 LOGIN = 'it asks for a login before any page: the driver can send one, fetch(..., auth=("user", "word"))'
-BOTS = "this looks like a wall against bots: let in this machine, or the header X-Doorbuster-Run"
+BOTS = f"this looks like a wall against bots: let in this machine, or the header {RUN_HEADER}"
 SIGN_IN = "this looks like a sign-in page: the driver must sign in first, or the address is of another part"
 NOT_THERE = "nothing is at {} here: is this the right kind of shop, and the right address?"
 ELSEWHERE = "the shop sends us on to {}: give that address, if it is yours"
-FAILED = "the shop itself failed: its log says why; search it for X-Doorbuster-Run"
+FAILED = f"the shop itself failed: its log says why; search it for {RUN_HEADER}"
 SLOW = "it did not answer in time, although nobody else was sent there"
 LINKS = "the page links to {}: does the driver look for such links?"
 PRICES = "the page has {}: does the driver look for such a price?"

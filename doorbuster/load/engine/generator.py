@@ -33,7 +33,7 @@ from doorbuster.load.freshness.freshness_watch import FreshnessWatch
 from doorbuster.load.http.exchange import Exchange
 from doorbuster.load.http.settings import HttpSettings, hosts_of
 from doorbuster.load.locust_plugin.live_stats import feed_locust
-from doorbuster.load.target.endpoint import StoreEndpoint
+from doorbuster.load.target.endpoint import RUN_HEADER, StoreEndpoint
 from doorbuster.records.batch import Batch, Event
 from doorbuster.records.outcome import Cause, Outcome
 from doorbuster.scenario import Scenario, Schedule
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from doorbuster.load.coordination.coordinator import Orders
 
 REPORT_INTERVAL_S = 1.0
-TRAFFIC_TAG = "X-Doorbuster-Run"
 LEAVE_LIMIT_S = 5.0  # how long customers who are sent away may take to go
 _ORDERS_REMEMBERED = 500  # that customers may ask about
 
@@ -107,7 +106,7 @@ class Generator:
         self.ends_at = self.closes_at + assignment.scenario.drain_s
         self.driver = driver
         self.http_settings = HttpSettings(
-            headers={TRAFFIC_TAG: assignment.run_id},
+            headers={RUN_HEADER: assignment.run_id},
             hosts=hosts_of(assignment.url, *assignment.scenario.safety.allow),
             source_addresses=sources_for(assignment.url, assignment.scenario.target.source_addresses),
         )
@@ -137,7 +136,7 @@ class Generator:
         self._probe = HealthProbe()
         self._freshness: FreshnessWatch | None = None
         if self.scenario.freshness is not None and assignment.index == 0:
-            tag = {TRAFFIC_TAG: self.run_id}
+            tag = {RUN_HEADER: self.run_id}
             self._freshness = FreshnessWatch(assignment, driver, self.recorder, tag=tag)
         self._reporting = BoundedSemaphore(1)
         self._reporter = gevent.spawn(self._report_each_second)

@@ -27,6 +27,8 @@ CAUSES = {
     "content": "the customer called failure(), or an exception left its `with` block",
     "proxy": "the proxy could not be reached or refused to connect",
 }
+UNREACHABLE = frozenset({"dns", "connect_refused", "connect_timeout", "connect_failed", "tls", "proxy"})
+"""Causes that mean that no connection to the server was established."""
 DETAIL_CHARACTERS = 200
 
 

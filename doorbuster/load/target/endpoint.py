@@ -1,4 +1,4 @@
-"""The shop under test, before the first customer: may we load it, is it there, what does it sell?"""
+"""Opens the shop under test before the run: checks permission and availability, and reads its catalogue."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from doorbuster.load.http.settings import HttpSettings, hosts_of
 from doorbuster.scenario import Scenario
 from doorbuster.storefronts import DRIVERS, Catalogue, HttpResponse, Rejected, Storefront
 
+RUN_HEADER = "X-Doorbuster-Run"  # sent with every request, so that logs tell test traffic apart
 SHOP_START_LIMIT_S = 30.0
 PREPARE_LIMIT_S = 10.0
 
@@ -115,7 +116,7 @@ def check_allowed(scenario: Scenario, url: str, *, confirmed_host: str | None) -
         UsageError: the host is not in the scenario's `safety.allow`, or was not confirmed by name.
     """
     host = urlsplit(url).hostname or ""
-    if is_loopback(host):
+    if resolves_to_loopback(host):
         return
     if host not in scenario.safety.allow:
         allowed = ", ".join(scenario.safety.allow) or "loopback only"
@@ -129,7 +130,7 @@ def check_allowed(scenario: Scenario, url: str, *, confirmed_host: str | None) -
         )
 
 
-def is_loopback(host: str) -> bool:
+def resolves_to_loopback(host: str) -> bool:
     """Whether every address of a host is on this machine; an unknown host is not."""
     try:
         addresses = {row[4][0] for row in socket.getaddrinfo(host, None)}
@@ -189,11 +190,12 @@ def read_catalogue(
 
 
 __all__ = [
+    "RUN_HEADER",
     "LoadedShop",
     "UnmeasuredClient",
     "check_allowed",
-    "is_loopback",
     "open_target",
     "read_catalogue",
+    "resolves_to_loopback",
     "set_faults",
 ]

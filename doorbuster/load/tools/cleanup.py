@@ -22,14 +22,14 @@ from typing import Any
 
 from doorbuster.errors import DoorbusterError, ExitCode, TargetError, UsageError
 from doorbuster.load.customers.drivers import find_driver
-from doorbuster.load.target.endpoint import UnmeasuredClient, check_allowed
+from doorbuster.load.http.exchange import UNREACHABLE
+from doorbuster.load.target.endpoint import RUN_HEADER, UnmeasuredClient, check_allowed
 from doorbuster.load.target.shop_clock import ledger_since
 from doorbuster.records.reader import Run
 from doorbuster.scenario import Scenario, read_scenario
 from doorbuster.storefronts import Rejected, Storefront
 
 REQUEST_LIMIT_S = 30.0
-UNREACHABLE = frozenset({"dns", "connect_refused", "connect_timeout", "connect_failed", "tls", "proxy"})
 ALREADY = "already_cancelled"
 
 
@@ -78,7 +78,7 @@ class Cleanup:
     def __init__(self, recorded: RecordedRun, driver: type[Storefront]) -> None:
         self._recorded = recorded
         self._driver = driver
-        tag = {"X-Doorbuster-Run": f"{recorded.run_id}-cleanup"}
+        tag = {RUN_HEADER: f"{recorded.run_id}-cleanup"}
         self._client = UnmeasuredClient(recorded.url, tag, limit_s=REQUEST_LIMIT_S)
 
     def close(self) -> None:

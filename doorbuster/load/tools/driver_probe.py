@@ -22,7 +22,9 @@ from doorbuster.load.customers.drivers import place_in_driver
 from doorbuster.load.customers.hints import hint_for
 from doorbuster.load.freshness.product_edits import STAFF_STEPS, least_popular, overrides
 from doorbuster.load.http.client import HttpClient
+from doorbuster.load.http.exchange import UNREACHABLE
 from doorbuster.load.http.settings import HttpSettings, Timeouts, hosts_of
+from doorbuster.load.target.endpoint import RUN_HEADER
 from doorbuster.load.target.shop_clock import ledger_since
 from doorbuster.load.tools.tracing_client import ExchangeTrace, TracingClient
 from doorbuster.scenario import JOURNEYS, STEPS
@@ -40,7 +42,6 @@ from doorbuster.storefronts import (
 )
 
 CORE = tuple(dict.fromkeys(v.step for name in ("browse", "search", "buy") for v in JOURNEYS[name].steps))
-UNREACHABLE = frozenset({"dns", "connect_refused", "connect_timeout", "connect_failed", "tls", "proxy"})
 STEP_INPUTS: dict[str, tuple[str, ...]] = {
     "home": (), "category": (), "search": (), "landing": (), "product": ("sku",),
     "recommendations": ("sku",), "reviews": ("sku",),
@@ -113,7 +114,7 @@ class DriverProbe:
         self._driver = driver
         self._orders = orders
         settings = HttpSettings(
-            headers={"X-Doorbuster-Run": run_id}, timeouts=Timeouts(total_s=STEP_LIMIT_S), hosts=hosts_of(url)
+            headers={RUN_HEADER: run_id}, timeouts=Timeouts(total_s=STEP_LIMIT_S), hosts=hosts_of(url)
         )
         self._new_client: Callable[[], HttpClient] = lambda: HttpClient(url, settings=settings)
         self._client = TracingClient(self._new_client())

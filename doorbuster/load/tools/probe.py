@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from doorbuster.errors import DoorbusterError, ExitCode, UsageError
 from doorbuster.load.customers.drivers import find_driver
-from doorbuster.load.target.endpoint import LoadedShop, is_loopback, open_target
+from doorbuster.load.target.endpoint import LoadedShop, open_target, resolves_to_loopback
 from doorbuster.load.tools.driver_probe import DriverProbe
 from doorbuster.scenario import Scenario, read_scenario
 
@@ -45,7 +45,7 @@ def _print(row: dict[str, Any]) -> None:
 
 def _probe(options: argparse.Namespace) -> ExitCode:
     host = urlsplit(options.url).hostname or ""
-    if options.url and not is_loopback(host) and options.confirm_host != host:
+    if options.url and not resolves_to_loopback(host) and options.confirm_host != host:
         raise UsageError(f"probing {host} needs a confirmation: add --confirm-host {host} if it is yours")
     driver = find_driver(options.storefront, options.locustfile)
     run_id = f"probe-{time.strftime('%Y%m%dT%H%M%S')}"

@@ -7,7 +7,7 @@ Content rules: 406 is a refusal by rule (not enough stock); a listing must list 
 must show its UPC and a price; the answer of a checkout must carry an order number.
 
 Ledger: oscar has no API that returns recent orders with their lines, so the shop needs a small read-only
-view, `tests/shops/oscar/ledger.py` in the source of doorbuster; DOORBUSTER_LEDGER_TOKEN authorises access.
+view (`tests/real_shops/oscar/ledger.py` in this repository); DOORBUSTER_LEDGER_TOKEN authorises access.
 Without it the order audit is skipped. A guest's order page is reachable only through the signed link in the
 confirmation mail; the same view returns that link for test customers.
 

@@ -1,6 +1,6 @@
 """Builds the real shops that the drivers are tested against, from npm and PyPI, outside the repository.
 
-    python tests/shops/install.py [vendure] [oscar]
+    python tests/real_shops/install.py [vendure] [oscar]
 
 They lie in DOORBUSTER_SHOPS, by default `doorbuster/shops` in the user's cache folder, 450 MB together.
 A shop is built again when one of its files here has changed.

@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from benchmarks.claim import Claim, table
-from benchmarks.contender import finish, ours
+from benchmarks.competitor_http import finish, ours
+from benchmarks.headline import Claim, table
 from benchmarks.server import nginx
 from doorbuster.records.reader import Run
 

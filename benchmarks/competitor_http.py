@@ -24,7 +24,7 @@ import psutil
 from benchmarks.server import MissingError, Nginx
 
 GENERATOR_CORE = 0
-LOADS = Path(__file__).parent / "loads"
+SCRIPTS = Path(__file__).parent / "scripts"
 _START_LIMIT_S = 40.0
 _WARM_UP_S = 1.5
 _SETTLE_S = 0.1  # after a stop: timers that ran out meanwhile
@@ -96,7 +96,7 @@ def _locust(name: str) -> list[str]:
         "-m",
         "locust",
         "-f",
-        str(LOADS / name),
+        str(SCRIPTS / name),
         "--headless",
         "--only-summary",
         "-L",
@@ -113,7 +113,7 @@ def k6(server: Nginx, users: int, **environ: str) -> list[str]:
     settings = [word for name, value in environ.items() for word in ("-e", f"{name}={value}")]
     return [program, "run", "--quiet", "--no-usage-report", "--no-summary", "--log-output=none",
             "-e", f"URL={server.url}", *settings, "--vus", str(users), "--duration", "600s",
-            str(LOADS / "k6.js")]  # fmt: skip
+            str(SCRIPTS / "k6.js")]  # fmt: skip
 
 
 @contextmanager
@@ -122,7 +122,7 @@ def running(command: list[str]) -> Iterator[psutil.Process]:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), "GOMAXPROCS": "1"}
     with tempfile.TemporaryFile() as said:
         process = psutil.Popen(
-            command, stdout=said, stderr=said, env=environment, cwd=LOADS,
+            command, stdout=said, stderr=said, env=environment, cwd=SCRIPTS,
             preexec_fn=lambda: os.sched_setaffinity(0, {GENERATOR_CORE}),
         )  # fmt: skip
         try:
