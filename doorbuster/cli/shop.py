@@ -8,22 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from doorbuster.shop.options import KNOBS, seconds, settings_from
+from doorbuster.shop.options import OPTIONS, seconds, settings_from
 from doorbuster.shop.settings import PROFILE_NAMES
 
 if TYPE_CHECKING:
     from doorbuster.shop.server import Urls
 
-_MORE = {knob.name for knob in KNOBS}
+_MORE = {option.name for option in OPTIONS}
 
 
-def _with_knobs(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that the shop's own command has too, in the order of their table."""
-    for knob in reversed(KNOBS):
-        if knob.read is None:
-            command = click.option(knob.option, is_flag=True, help=knob.help)(command)
+def _with_shared_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options shared with `python -m doorbuster.shop`, in table order."""
+    for option in reversed(OPTIONS):
+        if option.read is None:
+            command = click.option(option.option, is_flag=True, help=option.help)(command)
         else:
-            command = click.option(knob.option, default=None, metavar=knob.metavar, help=knob.help)(command)
+            command = click.option(option.option, default=None, metavar=option.metavar, help=option.help)(
+                command
+            )
     return command
 
 
@@ -79,8 +81,8 @@ def _with_knobs(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--seed", default=None, type=int, metavar="N", help="Seed of products and stock. Default: 20041202."
 )
-@_with_knobs
-def command(query_time: str | None, warehouse_rate: str | None, **knobs: Any) -> None:
+@_with_shared_options
+def command(query_time: str | None, warehouse_rate: str | None, **values: Any) -> None:
     """Start the embedded reference shop and run it until Ctrl-C.
 
     \b
@@ -90,9 +92,9 @@ def command(query_time: str | None, warehouse_rate: str | None, **knobs: Any) ->
     from doorbuster.shop.settings import ShopSettings
     from doorbuster.units import parse_rate_per_s
 
-    given = {name: value for name, value in knobs.items() if value is not None and name not in _MORE}
+    given = {name: value for name, value in values.items() if value is not None and name not in _MORE}
     try:
-        given |= settings_from(knobs)
+        given |= settings_from(values)
         if query_time is not None:
             given["query_time_s"] = _read("--query-time", query_time, seconds)
         if warehouse_rate is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from doorbuster.errors import DoorbusterError, UsageError
 from doorbuster.shop import settings as defaults
-from doorbuster.shop.options import KNOBS, settings_from
+from doorbuster.shop.options import OPTIONS, settings_from
 from doorbuster.shop.server import Urls, serve
 from doorbuster.shop.settings import ShopSettings
 from doorbuster.units import parse_duration_s, parse_rate_per_s
@@ -92,11 +92,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--seed", type=int, default=defaults.DEFAULT_SEED, help="seed of the catalogue")
     add("--products", type=int, default=defaults.DEFAULT_PRODUCTS, help="number of products")
-    for knob in KNOBS:
-        if knob.read is None:
-            add(knob.option, action="store_true", help=knob.help)
+    for option in OPTIONS:
+        if option.read is None:
+            add(option.option, action="store_true", help=option.help)
         else:
-            add(knob.option, default=argparse.SUPPRESS, metavar=knob.metavar, help=knob.help)
+            add(option.option, default=argparse.SUPPRESS, metavar=option.metavar, help=option.help)
     add("--json-announce", action="store_true", help='print {"url": ..., "pid": ...} when open')
     add("--die-with-parent", action="store_true", help="close when standard input ends")
     return parser

@@ -1,4 +1,4 @@
-"""What a shop can be started with, as options: one table for both commands that start one."""
+"""The shop's command-line options: one table for both commands that start a shop."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def seconds(text: str) -> float:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Names with commas between them."""
+    """The names in a comma-separated list."""
     return tuple(name.strip() for name in text.split(","))
 
 
-class Knob(NamedTuple):
-    """One option: how it is spelt, the setting it makes, how it is read, what stands in help.
+class ShopOption(NamedTuple):
+    """One option: its name, the setting it fills, its parser and its help text.
 
     `setting` with a dot is one of the waiting room. `read` None is a flag.
     """
@@ -34,62 +34,62 @@ class Knob(NamedTuple):
 
     @property
     def name(self) -> str:
-        """As the options' parsers call it."""
+        """The parameter name that argparse and click derive."""
         return self.option.removeprefix("--").replace("-", "_")
 
 
-KNOBS = (
-    Knob("--opening-stock", "opening_stock", int, "N",
+OPTIONS = (
+    ShopOption("--opening-stock", "opening_stock", int, "N",
          "Units of every product, such as 5. Default: by popularity."),
-    Knob("--queue-limit", "queue_limit", int, "N",
+    ShopOption("--queue-limit", "queue_limit", int, "N",
          f"Pages that may wait before the next is turned away (replatformed, holding page), such as 64. "
          f"Default: {defaults.DEFAULT_QUEUE_LIMIT}."),
-    Knob("--payment-time", "payment_time_s", seconds, "TIME",
+    ShopOption("--payment-time", "payment_time_s", seconds, "TIME",
          'How long the payment service takes, such as "300ms". Default: 0.'),
-    Knob("--notify", "notify", int, "N",
-         f"Earlier buyers who are told of a question, such as 20. Default: {defaults.DEFAULT_NOTIFY}."),
-    Knob("--merchants", "merchants", names, "NAMES",
+    ShopOption("--notify", "notify", int, "N",
+         f"Earlier buyers notified of a question, such as 20. Default: {defaults.DEFAULT_NOTIFY}."),
+    ShopOption("--merchants", "merchants", names, "NAMES",
          "Merchants who share the shop's process and workers, such as north,south; each has products, stock "
          "and an address of its own. Default: one, without a name."),
-    Knob("--sync-lag", "sync_lag_s", seconds, "TIME",
+    ShopOption("--sync-lag", "sync_lag_s", seconds, "TIME",
          'Time between master data and the pages (replatformed), such as "2s". Default: 0.'),
-    Knob("--warm-cache", "warm_cache", None, "",
-         "Fill the cache before the shop opens (replatformed). Default: it opens with an empty one."),
-    Knob("--holding-page", "holding_page_s", seconds, "TIME",
+    ShopOption("--warm-cache", "warm_cache", None, "",
+         "Fill the cache before the shop opens (replatformed). Default: the cache is empty at first."),
+    ShopOption("--holding-page", "holding_page_s", seconds, "TIME",
          'While more than the queue limit wait, answer 200 with a page that reloads itself every TIME, such '
          'as "30s". Default: no holding page.'),
-    Knob("--waiting-room", "waiting_room.admit_per_s", parse_rate_per_s, "RATE",
+    ShopOption("--waiting-room", "waiting_room.admit_per_s", parse_rate_per_s, "RATE",
          'Let customers in from a waiting room at this rate, such as "5 customers/s". '
          'Default: no waiting room.'),
-    Knob("--waiting-room-active", "waiting_room.active", int, "N",
+    ShopOption("--waiting-room-active", "waiting_room.active", int, "N",
          "Customers inside at once, such as 200. Default: 200."),
-    Knob("--waiting-room-style", "waiting_room.style", str, "|".join(ROOM_STYLES),
-         "Whose waiting room it looks like. Default: cloudflare."),
-    Knob("--waiting-room-status", "waiting_room.status", int, "|".join(map(str, ROOM_STATUSES)),
-         "Status of the answer to wait. Default: 200."),
-    Knob("--waiting-room-poll", "waiting_room.poll_s", seconds, "TIME",
-         'How often who waits asks again, such as "5s". Default: 20s.'),
-    Knob("--waiting-room-stay", "waiting_room.stay_s", seconds, "TIME",
-         'Who asked for nothing for this long has left, such as "5m". Default: 60s.'),
+    ShopOption("--waiting-room-style", "waiting_room.style", str, "|".join(ROOM_STYLES),
+         "Vendor whose waiting room is imitated. Default: cloudflare."),
+    ShopOption("--waiting-room-status", "waiting_room.status", int, "|".join(map(str, ROOM_STATUSES)),
+         "HTTP status of the waiting room's response. Default: 200."),
+    ShopOption("--waiting-room-poll", "waiting_room.poll_s", seconds, "TIME",
+         'Interval between a waiting customer\'s polls, such as "5s". Default: 20s.'),
+    ShopOption("--waiting-room-stay", "waiting_room.stay_s", seconds, "TIME",
+         'Idle time after which a customer has left the shop, such as "5m". Default: 60s.'),
 )  # fmt: skip
 
 
 def settings_from(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of ShopSettings from the options that were given, by `Knob.name`; None is not given.
+    """Arguments of ShopSettings from option values by name; None means not given.
 
-    Raises ValueError, with the option, for what cannot be read.
+    Raises ValueError, naming the option, for an invalid value.
     """
     plain: dict[str, Any] = {}
     room: dict[str, Any] = {}
-    for knob in KNOBS:
-        value = given.get(knob.name)
+    for option in OPTIONS:
+        value = given.get(option.name)
         if value is None or value is False:
             continue
         try:
-            read = value if knob.read is None else knob.read(value)
+            read = value if option.read is None else option.read(value)
         except ValueError as error:
-            raise ValueError(f"{knob.option} {value}: {error}") from error
-        of_room, _, name = knob.setting.rpartition(".")
+            raise ValueError(f"{option.option} {value}: {error}") from error
+        of_room, _, name = option.setting.rpartition(".")
         (room if of_room else plain)[name] = read
     if room and "admit_per_s" not in room:
         raise ValueError(

@@ -26,7 +26,7 @@ from doorbuster.shop.domain.orders import (
 )
 from doorbuster.shop.domain.views import (
     PAGE_SIZE,
-    BasketLine,
+    BasketLineView,
     BasketView,
     Category,
     FeaturedReview,
@@ -208,7 +208,7 @@ class InHouse2004(InHouse2004Service):
             "ORDER BY p.sku",
             basket,
         )
-        return BasketView(basket, channel, tuple(BasketLine(*line) for line in lines))
+        return BasketView(basket, channel, tuple(BasketLineView(*line) for line in lines))
 
     def checkout(self, db: Session, basket: str) -> BasketView:
         found = self.basket(db, basket)

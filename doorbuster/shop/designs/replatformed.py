@@ -33,7 +33,7 @@ from doorbuster.shop.domain.orders import (
 )
 from doorbuster.shop.domain.views import (
     PAGE_SIZE,
-    BasketLine,
+    BasketLineView,
     BasketView,
     Category,
     FeaturedReview,
@@ -275,7 +275,9 @@ def _items(rows: list[Any]) -> tuple[Item, ...]:
 def _basket(rows: list[Any], basket: str) -> BasketView:
     if not rows:
         raise NoBasket("this basket does not exist")
-    return BasketView(basket, rows[0][0], tuple(BasketLine(*row[1:]) for row in rows if row[1] is not None))
+    return BasketView(
+        basket, rows[0][0], tuple(BasketLineView(*row[1:]) for row in rows if row[1] is not None)
+    )
 
 
 def _wanted(connection: sqlite3.Connection, request: OrderRequest) -> tuple[str, tuple[WantedLine, ...]]:

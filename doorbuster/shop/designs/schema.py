@@ -9,7 +9,7 @@ from typing import Any
 
 from doorbuster.errors import UsageError
 from doorbuster.shop.designs.documents import write_documents
-from doorbuster.shop.domain.catalogue import Catalogue, make_catalogue
+from doorbuster.shop.domain.catalogue import CatalogueRows, make_catalogue
 from doorbuster.shop.domain.credentials import accounts_at_opening
 from doorbuster.shop.infrastructure.database import Database
 from doorbuster.shop.settings import ShopSettings
@@ -115,7 +115,7 @@ def _create(path: Path, settings: ShopSettings) -> None:
         connection.execute("ANALYZE")
 
 
-def _fill(connection: sqlite3.Connection, catalogue: Catalogue, settings: ShopSettings) -> None:
+def _fill(connection: sqlite3.Connection, catalogue: CatalogueRows, settings: ShopSettings) -> None:
     def insert(table: str, columns: int, rows: list[Any]) -> None:
         connection.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * columns)})", rows)  # noqa: S608
 

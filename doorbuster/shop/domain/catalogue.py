@@ -27,7 +27,7 @@ Row = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
+class CatalogueRows:
     """Rows in the column order of the tables; stock is (sku, units)."""
 
     categories: list[Row] = field(default_factory=list)
@@ -52,11 +52,11 @@ class _Made:
     share: float
 
 
-def make_catalogue(*, seed: int, products: int) -> Catalogue:
+def make_catalogue(*, seed: int, products: int) -> CatalogueRows:
     """`products` products spread over all categories."""
     rng = random.Random(seed)
     words = read_vocabulary()
-    catalogue = Catalogue(notices=words.notices)
+    catalogue = CatalogueRows(notices=words.notices)
     shares = popularity_shares(rng, products)
     by_share: list[tuple[float, str]] = []
     start = 0
@@ -108,7 +108,13 @@ def _make_shelf(
 
 
 def _stock_product(
-    rng: random.Random, words: Vocabulary, catalogue: Catalogue, shelf: Range, thing: _Made, *, products: int
+    rng: random.Random,
+    words: Vocabulary,
+    catalogue: CatalogueRows,
+    shelf: Range,
+    thing: _Made,
+    *,
+    products: int,
 ) -> None:
     facts = {
         "name": thing.name,
@@ -160,7 +166,7 @@ def _price(rng: random.Random, shelf: Range) -> int:
 def _write_opinions(
     rng: random.Random,
     words: Vocabulary,
-    catalogue: Catalogue,
+    catalogue: CatalogueRows,
     thing: _Made,
     facts: dict[str, str],
     *,
@@ -190,7 +196,7 @@ def _write_opinions(
         )
 
 
-def _relate(rng: random.Random, catalogue: Catalogue, made: list[_Made]) -> None:
+def _relate(rng: random.Random, catalogue: CatalogueRows, made: list[_Made]) -> None:
     """What else customers looked at: products of the same category, the popular ones more often."""
     skus = [thing.sku for thing in made]
     weights = [thing.share**0.5 for thing in made]

@@ -113,7 +113,7 @@ class ProductView:
 
 
 @dataclass(frozen=True, slots=True)
-class BasketLine:
+class BasketLineView:
     sku: str
     name: str
     art: str
@@ -127,7 +127,7 @@ class BasketLine:
 class BasketView:
     basket: str
     channel: str
-    lines: tuple[BasketLine, ...]
+    lines: tuple[BasketLineView, ...]
 
     @property
     def total_pence(self) -> int:
