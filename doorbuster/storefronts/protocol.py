@@ -1,14 +1,14 @@
-"""What a customer can do in a shop, whichever shop it is.
+"""The steps a customer can take in any shop.
 
 A *storefront* is a driver: it knows what "search" or "place the order" mean at one kind of shop. Journeys are
-written once against `Storefront`; a new shop needs one subclass.
+written against `Storefront`; a new shop needs one subclass.
 
 Rules of a driver:
 - One method is one step: one request, or one page with its critical requests. The method's name is the
   step's name in reports and thresholds.
 - A step succeeds by content, not by status. Return a value only if the customer got what they came for;
   otherwise raise `Rejected` with a cause of one word.
-- A driver never sleeps, never retries and never measures: that is the customer's business.
+- A driver never sleeps, retries or measures; the step runner does that.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Rejected(Exception):  # noqa: N818  the shop rejects; it is not our error
 
     Args:
         cause: one word, such as "busy_page", "sold_out" or "status_5xx".
-        detail: what a person needs to see why, such as the start of the page.
-        expected: True when the refusal is the shop working correctly (an item is sold out): the request then
-            counts as answered, although the customer leaves without.
-        retry_after_s: when the shop says that it is worth trying again, such as a page that reloads itself.
+        detail: evidence for the cause, such as the start of the page.
+        expected: True if the shop works correctly, such as when an item is sold out. The request then counts
+            as answered.
+        retry_after_s: the delay that the shop asks for before a retry, such as the reload interval of a page.
     """
 
     def __init__(
@@ -50,8 +50,8 @@ class WaitingRoomError(Exception):
     The customer decides whether to stay; if so, the same step is tried again after `poll_after_s`.
 
     Args:
-        poll_after_s: when the room asks to be asked again.
-        position: how many stand in front, where the room says so.
+        poll_after_s: the delay before the next request.
+        position: the number of customers ahead, if the room states it.
     """
 
     def __init__(self, poll_after_s: float, position: int | None = None) -> None:
@@ -61,7 +61,7 @@ class WaitingRoomError(Exception):
 
 
 class Visit(NamedTuple):
-    """Who comes and how, as far as it shows in what they send.
+    """The customer's identity and device, as far as requests show them.
 
     customer: names the person in all channels they use during this visit.
     device: "desktop", "mobile", "tablet", or "" where there is none (a till).
@@ -91,7 +91,7 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class BasketLine:
-    """What is bought: one SKU, how many, and the price of one in pence."""
+    """One line of a basket: SKU, quantity and unit price in pence."""
 
     sku: str
     quantity: int
@@ -145,7 +145,7 @@ class LedgerSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What can be bought, with relative popularity: tills and agents know it without looking at a page.
+    """The products on sale with their relative popularity; tills and agents use it instead of pages.
 
     places: for each SKU what the driver needs besides to find it, such as a slug or a number; then the SKUs
         are sorted. Empty where the SKU is enough.
@@ -163,7 +163,7 @@ class Catalogue:
         return rng.choices(self.skus, cum_weights=self.cumulative_weights)[0]
 
     def best_seller(self) -> str:
-        """The SKU that is bought most."""
+        """The SKU with the highest popularity."""
         weights = [
             b - a for a, b in zip((0.0, *self.cumulative_weights), self.cumulative_weights, strict=False)
         ]
@@ -216,17 +216,17 @@ class Storefront:
 
     @classmethod
     def prepare(cls, client: Client) -> Catalogue:
-        """What is on sale, read once before the first customer comes; not part of the measurement."""
+        """Read the products on sale, once before the run; not measured."""
         raise NotImplementedError
 
     @classmethod
     def read_ledger(cls, client: Client, *, since_unix_s: float) -> LedgerSnapshot | None:  # noqa: ARG003  for drivers
-        """The shop's ledger for the audit after the run, or None when this shop does not show one."""
+        """Read the shop's ledger for the audit after the run; None if the shop exposes none."""
         return None
 
     @classmethod
     def cancel_order(cls, client: Client, ref: str) -> None:
-        """Take back a test order, so that its goods are for sale again.
+        """Cancel a test order, so that its goods are for sale again.
 
         Raises:
             Rejected: the shop refuses, such as for an order that has left already.
@@ -265,7 +265,7 @@ class Storefront:
         return tuple(step for step in steps if not callable(getattr(cls, step, None)))
 
     def fetch(self, method: str, url: str, **options: Any) -> HttpResponse:
-        """The answer of the shop.
+        """Send a request and return the response.
 
         Raises:
             WaitingRoomError: a waiting room answered instead.

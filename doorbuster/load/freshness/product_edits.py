@@ -1,4 +1,4 @@
-"""What `freshness` changes while a run goes on: a price, what is on hand of a product, a customer's basket.
+"""Edits that the freshness probe makes during a run: a price, a stock level or a customer's basket.
 
 Rules of this module:
 - A change is made in one place (by staff, or in one channel) and looked for in all others. `apply` returns
@@ -37,7 +37,7 @@ Observation = Callable[[], bool | None]
 
 @dataclass(frozen=True, slots=True)
 class EditTarget:
-    """The shop, and how to come to it beside the customers."""
+    """The shop, with clients that are separate from the customers' clients."""
 
     assignment: Assignment
     driver: type[Storefront]
@@ -67,7 +67,7 @@ class ProductEdit(ABC):
 
     @abstractmethod
     def fetch(self) -> str:
-        """Read what will be put back; returns what the run's events should tell of it."""
+        """Read the values to restore; returns a sentence for the run's events."""
 
     @abstractmethod
     def apply(self, number: int) -> dict[str, Observation]:
@@ -75,15 +75,15 @@ class ProductEdit(ABC):
 
     @abstractmethod
     def revert(self) -> None:
-        """Put back whatever may not be as it was."""
+        """Restore the original values."""
 
     @abstractmethod
     def remaining(self) -> tuple[str, ...]:
-        """What could not be put back, as sentences."""
+        """The values that could not be restored, as sentences."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
 
 
 class StaffEdit(ProductEdit):

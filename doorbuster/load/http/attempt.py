@@ -18,7 +18,7 @@ _ALREADY_CLOSED: Final = frozenset(("reset", "closed_early"))
 
 
 class Attempt:
-    """What happened on the way; complete also when it failed.
+    """One attempt and its timings, also for a failed attempt.
 
     The class attributes are the values of the common case, a kept connection that works: then nothing is
     written here. connection: set after a failure, closed already. replaced: closed connections replaced.

@@ -1,7 +1,7 @@
-"""The shop's own books, read after the run, for the order-integrity audit.
+"""Reads the shop's ledger after the run, for the order-integrity audit.
 
-An overloaded shop goes on booking orders after the customers have left, so the books are read until they
-stand still.
+An overloaded shop may record orders after the last customer has left, so the ledger is read until two
+readings agree.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SETTLE_INTERVAL_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class LedgerBaseline:
-    """The books before the first customer: what was there already is not of this run."""
+    """The ledger before the first customer; its orders do not belong to this run."""
 
     order_refs: frozenset[str]
     stock: Mapping[str, StockRow]
@@ -31,7 +31,7 @@ class LedgerBaseline:
 def read_baseline(
     driver: type[Storefront], client: Client, *, started_unix_s: float
 ) -> LedgerBaseline | None:
-    """Stock and latest orders before the first customer; None when this shop shows no books.
+    """Stock and latest orders before the first customer; None if the shop exposes no ledger.
 
     Raises:
         storefronts.Rejected: the shop does not answer.
@@ -78,7 +78,7 @@ def read_ledger(
 
 
 def merge(ledgers: Mapping[str, Ledger]) -> Ledger:
-    """The ledgers of several merchants as one; whose product it is stands before each SKU: `north:12345A`."""
+    """Merge the ledgers of several merchants; SKUs are prefixed with the merchant: `north:12345A`."""
     return Ledger(
         orders=tuple(
             order._replace(lines=tuple(line._replace(sku=_whose(merchant, line.sku)) for line in order.lines))

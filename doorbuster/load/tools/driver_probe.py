@@ -1,4 +1,4 @@
-"""One visit that takes every step of a driver once, and says what came of each.
+"""Runs every step of a driver once and reports each result.
 
 Rules
 - The steps are those that journeys know, in the order of a visit; a step gets what earlier steps found.
@@ -95,7 +95,7 @@ class Step:
 
 @dataclass(slots=True)
 class ProbeState:
-    """What a step may be given: filled as the visit goes on."""
+    """Inputs collected for later steps."""
 
     key: str
     skus: list[str] = field(default_factory=list)
@@ -125,7 +125,7 @@ class DriverProbe:
         self._customers: dict[str, Storefront] = {}
 
     def steps(self) -> Iterator[Step]:
-        """Raises: TargetError if nobody answers at the address."""
+        """Raises: TargetError if the address cannot be reached."""
         started_unix_s = time.time()
         box: list[Catalogue] = []
         prepared = self._try("prepare", lambda: box.append(self._driver.prepare(self._client)))

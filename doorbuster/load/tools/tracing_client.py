@@ -1,4 +1,4 @@
-"""A client that shows what it sends and gets, for people who watch one customer: see `probe`."""
+"""An HTTP client that records its exchanges for display; used by `probe`."""
 
 from __future__ import annotations
 
