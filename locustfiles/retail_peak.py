@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from locust import events
 
-from doorbuster.load.locustfile import Customer, Gate, Peak, install
+from doorbuster.load.locustfile import Customer, GeneratorUser, RunShape, install
 from doorbuster.scenario import PAGE_CHAINS
 from doorbuster.storefronts import BasketLine, Listing, Product, Rejected
 
@@ -20,9 +20,9 @@ __all__ = [
     "Assistant",
     "CallCentre",
     "Follower",
-    "Gate",
+    "GeneratorUser",
     "Partner",
-    "Peak",
+    "RunShape",
     "Scanner",
     "Till",
     "WebShopper",

@@ -9,7 +9,7 @@ import os
 
 from locust import events
 
-from doorbuster.load.locustfile import Customer, Gate, Peak, install
+from doorbuster.load.locustfile import Customer, GeneratorUser, RunShape, install
 from doorbuster.storefronts import (
     BasketLine,
     Catalogue,
@@ -21,7 +21,7 @@ from doorbuster.storefronts import (
     Storefront,
 )
 
-__all__ = ["Gate", "Peak", "Shopper", "Visitor"]
+__all__ = ["CustomerUser", "GeneratorUser", "RunShape", "Shopper"]
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "1"))
 
@@ -89,7 +89,7 @@ class Shopper(Customer):
             )
 
 
-class Visitor(Customer):
+class CustomerUser(Customer):
     """One request, or a search and a basket and then waiting."""
 
     channel = "web"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from doorbuster.load.customers.customer import Customer
-from doorbuster.load.locust_plugin.dispatch import Gate, Peak
+from doorbuster.load.locust_plugin.dispatch import GeneratorUser, RunShape
 from doorbuster.load.locust_plugin.plugin import install
 
-__all__ = ["Customer", "Gate", "Peak", "install"]
+__all__ = ["Customer", "GeneratorUser", "RunShape", "install"]

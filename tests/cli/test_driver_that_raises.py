@@ -12,7 +12,7 @@ from doorbuster.records.reader import Run
 DRIVER = """
 {top}
 from locust import events
-from doorbuster.load.locustfile import Customer, Gate, Peak, install
+from doorbuster.load.locustfile import Customer, GeneratorUser, RunShape, install
 from doorbuster.storefronts import Catalogue, LedgerSnapshot, Listing, Storefront
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from locust.env import Environment  # patches the interpreter, so it comes first
 
 from doorbuster.load.customers.customer import Customer
-from doorbuster.load.engine.generator import Assignment, Generator
+from doorbuster.load.engine.generator import Generator, WorkerAssignment
 from doorbuster.load.target.endpoint import StoreEndpoint
 from doorbuster.records.histogram import Histogram
 from doorbuster.scenario import Schedule, load_scenario
@@ -150,7 +150,7 @@ def run(case: dict) -> dict:
     if case.get("stall"):
         at_s, for_s = case["stall"]
         urlopen(f"{case['url']}/stall/{time() + started_at - perf_counter() + at_s}/{for_s}").close()
-    assignment = Assignment(
+    assignment = WorkerAssignment(
         run_id="moods", worker="w", index=0, count=1, scenario=scenario, schedule=schedule,
         places={"": StoreEndpoint(case["url"], Catalogue(("A",), (1.0,), ("a",), ("a",)))},
         started_at=started_at, max_in_flight=100_000, max_rate_per_s=1e6,

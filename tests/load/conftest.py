@@ -41,7 +41,7 @@ class Hand:
 
 
 @dataclass
-class Crew:
+class WorkerPool:
     """A run of several processes under way, and what its server and its run file say afterwards."""
 
     url: str
@@ -120,7 +120,7 @@ def port() -> int:
 
 
 @pytest.fixture
-def crew(tmp_path, one_page, port) -> Iterator[Callable[..., Crew]]:
+def crew(tmp_path, one_page, port) -> Iterator[Callable[..., WorkerPool]]:
     """Starts a master and workers for a server's URL; whatever is left of them at the end is killed."""
     started: list[subprocess.Popen] = []
 
@@ -133,7 +133,7 @@ def crew(tmp_path, one_page, port) -> Iterator[Callable[..., Crew]]:
         seed: int = 1,
         environment: Mapping[str, str] = {},
         run_folder: Path | None = None,
-    ) -> Crew:
+    ) -> WorkerPool:
         scenario = one_page(url, tmp_path, peak=peak, length_s=length_s, seed=seed)
         run_folder = run_folder or tmp_path / "run"
         locust = [sys.executable, "-m", "locust", "--only-summary"]
@@ -157,7 +157,7 @@ def crew(tmp_path, one_page, port) -> Iterator[Callable[..., Crew]]:
                   "--master-port", one.master_port or port)
             for number, one in enumerate(hands)
         ]  # fmt: skip
-        return Crew(url, tmp_path, master, workers, run_folder)
+        return WorkerPool(url, tmp_path, master, workers, run_folder)
 
     yield begin
     for process in started:

@@ -14,11 +14,11 @@ from locust import events
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from one_step import Gate, Peak, Visitor
+from one_step import CustomerUser, GeneratorUser, RunShape
 
 from doorbuster.load.coordination.messages import ACKNOWLEDGED, BATCH
 
-__all__ = ["Gate", "Peak", "Visitor"]
+__all__ = ["CustomerUser", "GeneratorUser", "RunShape"]
 
 
 @events.init.add_listener

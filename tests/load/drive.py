@@ -19,7 +19,7 @@ from urllib.request import urlopen
 import numpy as np
 from locust.env import Environment  # patches the interpreter, so it comes first
 
-from doorbuster.load.engine.generator import Assignment, Generator
+from doorbuster.load.engine.generator import Generator, WorkerAssignment
 from doorbuster.load.target.endpoint import StoreEndpoint
 from doorbuster.records.batch import Batch
 from doorbuster.scenario import Schedule, load_scenario
@@ -42,7 +42,7 @@ def main(url: str, folder: str, plan: dict) -> dict:
     spec = importlib.util.spec_from_file_location("one_step", Path(__file__).with_name("one_step.py"))
     one_step = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(one_step)
-    environment = Environment(user_classes=[one_step.Visitor])
+    environment = Environment(user_classes=[one_step.CustomerUser])
     environment.create_local_runner()
     intended_s = np.array(plan["intended_s"])
     n = len(intended_s)
@@ -58,7 +58,7 @@ def main(url: str, folder: str, plan: dict) -> dict:
     if plan["stall"]:
         at_s, for_s = plan["stall"]
         urlopen(f"{url}/stall/{time() + started_at - perf_counter() + at_s}/{for_s}").close()
-    assignment = Assignment(
+    assignment = WorkerAssignment(
         run_id="by-hand", worker="w", index=0, count=1, scenario=load_scenario(path), schedule=schedule,
         places={"": StoreEndpoint(url, one_step.OnePage.prepare(None))}, started_at=started_at,
         max_in_flight=100_000, max_rate_per_s=1e6,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from locust import events
 
-from doorbuster.load.locustfile import Customer, Gate, Peak, install
+from doorbuster.load.locustfile import Customer, GeneratorUser, RunShape, install
 from doorbuster.storefronts import Catalogue, Client, Storefront
 
-__all__ = ["Gate", "Peak", "Visitor"]
+__all__ = ["CustomerUser", "GeneratorUser", "RunShape"]
 
 
 class OnePage(Storefront):
@@ -25,7 +25,7 @@ class OnePage(Storefront):
     look_up_order = order_status  # the journey names both ways of asking
 
 
-class Visitor(Customer):
+class CustomerUser(Customer):
     channel = "web"
 
     def order_status(self) -> None:

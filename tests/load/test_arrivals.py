@@ -8,7 +8,7 @@ import gevent
 import numpy as np
 import pytest
 
-from doorbuster.load.engine.arrivals import FULL_PAUSE_S, OpenDoor, Seat
+from doorbuster.load.engine.arrivals import FULL_PAUSE_S, ClosedLoopUser, OpenArrivals
 from doorbuster.scenario import Schedule
 from doorbuster.scenario.planning.schedule import TrafficClass
 
@@ -26,9 +26,9 @@ def schedule(intended_s: list[float]) -> Schedule:
     )
 
 
-def seat(admit, *, opens_in_s: float = 0.0, open_for_s: float = 0.3, pace_s: float = 0.0) -> Seat:
+def seat(admit, *, opens_in_s: float = 0.0, open_for_s: float = 0.3, pace_s: float = 0.0) -> ClosedLoopUser:
     now = perf_counter()
-    return Seat(
+    return ClosedLoopUser(
         "phone", 3, {"phone_order": 1.0}, now + opens_in_s, now + opens_in_s + open_for_s, 7, pace_s, admit
     )
 
@@ -36,7 +36,7 @@ def seat(admit, *, opens_in_s: float = 0.0, open_for_s: float = 0.3, pace_s: flo
 def test_everyone_is_let_in_at_their_time_whatever_became_of_the_others():
     plan, seen = schedule([0.0, 0.01, 0.01, 0.05, 0.12]), []
     started_at = perf_counter() + 0.02
-    OpenDoor(plan, np.arange(5), started_at, lambda arrival: seen.append((arrival, perf_counter()))).run()
+    OpenArrivals(plan, np.arange(5), started_at, lambda arrival: seen.append((arrival, perf_counter()))).run()
     assert [arrival.name for arrival, _ in seen] == ["0", "1", "2", "3", "4"]
     late_s = [at - arrival.intended_at for arrival, at in seen]
     assert min(late_s) >= -0.001
@@ -45,7 +45,7 @@ def test_everyone_is_let_in_at_their_time_whatever_became_of_the_others():
 
 def test_a_door_that_is_closed_early_knows_who_did_not_come():
     plan, seen = schedule([0.0, 0.0, 30.0, 40.0]), []
-    door = OpenDoor(plan, np.array([0, 2, 3]), perf_counter(), seen.append)
+    door = OpenArrivals(plan, np.array([0, 2, 3]), perf_counter(), seen.append)
     running = gevent.spawn(door.run)
     while not seen:
         gevent.sleep(0)

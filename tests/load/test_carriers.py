@@ -7,7 +7,7 @@ import pytest
 from gevent.pool import Group
 
 from doorbuster.load.engine import greenlet_pool as module
-from doorbuster.load.engine.greenlet_pool import Carriers
+from doorbuster.load.engine.greenlet_pool import GreenletPool
 
 mood = ContextVar("mood", default="calm")
 
@@ -23,7 +23,7 @@ class Walker:
     def carried_by(self, greenlet, group):
         self.greenlet = greenlet
 
-    def pay_visit(self):
+    def run_journey(self):
         try:
             self.walk()
             self.end = "through"
@@ -42,9 +42,9 @@ def group():
 
 @pytest.fixture
 def carriers(group):
-    own = Carriers(group)
+    own = GreenletPool(group)
     yield own
-    own.dismiss()
+    own.stop_worker()
 
 
 def carry(carriers, *walkers):
@@ -140,6 +140,6 @@ def test_those_who_carry_nobody_end_when_they_are_dismissed(carriers):
     walker = Walker()
     carry(carriers, walker)
     assert not walker.greenlet.dead
-    carriers.dismiss()
+    carriers.stop_worker()
     gevent.sleep(0)
     assert walker.greenlet.dead

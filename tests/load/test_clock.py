@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from doorbuster.load.coordination.clock_sync import Exchange, Reading, clock_offset
+from doorbuster.load.coordination.clock_sync import ClockExchange, ClockReading, clock_offset
 
 BOOTED_S = 70.0  # what our counter shows at Unix second 0
 
 
 def exchange(
     sent_s: float, *, ahead_s: float, there_s: float, back_s: float, counter_ahead_s: float = 0.0
-) -> Exchange:
+) -> ClockExchange:
     """A question that takes `there_s` to a machine whose clocks are ahead of ours, and `back_s` back."""
 
-    def ours(at_s: float) -> Reading:
-        return Reading(at_s, at_s + BOOTED_S)
+    def ours(at_s: float) -> ClockReading:
+        return ClockReading(at_s, at_s + BOOTED_S)
 
     at_s = sent_s + there_s
-    theirs = Reading(at_s + ahead_s, at_s + BOOTED_S + counter_ahead_s)
-    return Exchange(ours(sent_s), theirs, ours(at_s + back_s))
+    theirs = ClockReading(at_s + ahead_s, at_s + BOOTED_S + counter_ahead_s)
+    return ClockExchange(ours(sent_s), theirs, ours(at_s + back_s))
 
 
 def test_the_offset_is_exact_when_both_ways_take_as_long():

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 TOLD = set(re.findall(r"^\| `self\.(\w+)", (ROOT / "docs/how-to/journeys.md").read_text(), re.MULTILINE))
 VALUES = {"visit", "shop", "rng"}
-FOR_JOURNEYS = {"step", "try_step", "think"}  # of the methods of StepTaker; the others are for insistence
+FOR_JOURNEYS = {"step", "try_step", "think"}  # of the methods of StepRunner; the others are for insistence
 
 
 def methods_of(file: str, name: str) -> set[str]:
@@ -24,5 +24,5 @@ def methods_of(file: str, name: str) -> set[str]:
 
 
 def test_every_method_of_a_customer_is_told():
-    steps = methods_of("customers/step_runner.py", "StepTaker") & FOR_JOURNEYS
+    steps = methods_of("customers/step_runner.py", "StepRunner") & FOR_JOURNEYS
     assert methods_of("customers/customer.py", "Customer") | steps | VALUES == TOLD

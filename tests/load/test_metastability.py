@@ -21,9 +21,9 @@ from types import SimpleNamespace
 import pytest
 from greenlet import getcurrent, greenlet
 
-from doorbuster.load.customers.model import Leave
-from doorbuster.load.customers.profiles import Errands
-from doorbuster.load.customers.retry_policy import Insistence
+from doorbuster.load.customers.model import VisitEnded
+from doorbuster.load.customers.profiles import ProfileRegistry
+from doorbuster.load.customers.retry_policy import StepRetry
 from doorbuster.scenario import read_scenario
 from doorbuster.storefronts import Storefront
 
@@ -79,7 +79,7 @@ class Fifo:
 
 
 class SimulatedCustomer:
-    """A customer of `Insistence` whose waiting takes no time."""
+    """A customer of `StepRetry` whose waiting takes no time."""
 
     def __init__(self, world, server, errand, served, name) -> None:
         self.errand, self.at_step, self.rng = errand, "order_status", Random(name)
@@ -101,30 +101,30 @@ class SimulatedCustomer:
         until = self._world.now + self.draw_patience_s()
         if self.errand.budget is not None:
             self.errand.budget.earn()
-        how = Insistence(self, until, reload=True)
+        how = StepRetry(self, until, reload=True)
         while True:
             try:
                 self._attempt(how.until)
-            except Leave as setback:
-                leave = setback
+            except VisitEnded as failed_attempt:
+                leave = failed_attempt
             else:
                 self._served[int(self._world.now)] += 1
                 return
             try:
                 how.wait(leave)
-            except Leave:
+            except VisitEnded:
                 return
 
     def _attempt(self, until: float) -> None:
         deadline = min(until, self._world.now + self.errand.limit_s)
         end = self._server.end_of(self._world.now)
         if end is None:
-            raise Leave("turned_away", "order_status", "status_5xx", may_pass=True)
+            raise VisitEnded("turned_away", "order_status", "status_5xx", is_retryable=True)
         self.rest_until(min(end, deadline))
         if end > deadline:
             gave_up = deadline == until
-            raise Leave(
-                "abandoned" if gave_up else "turned_away", "order_status", "total_timeout", may_pass=True
+            raise VisitEnded(
+                "abandoned" if gave_up else "turned_away", "order_status", "total_timeout", is_retryable=True
             )
 
 
@@ -138,7 +138,7 @@ def recovery_s(served: Counter) -> int | None:
 
 def simulate(retries: str, stall_s: float, *, sheds: bool = False):
     scenario = read_scenario(SCENARIO.format(retries))
-    errand = Errands(scenario, Storefront, run_id="simulated").of("app", "order_status")
+    errand = ProfileRegistry(scenario, Storefront, run_id="simulated").of("app", "order_status")
     world, server, served = World(), Fifo(stall_s, sheds=sheds), Counter()
     for number in range(int(LAMBDA_PER_S * LENGTH_S)):
         customer = SimulatedCustomer(world, server, errand, served, str(number))

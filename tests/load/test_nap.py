@@ -7,7 +7,7 @@ from time import perf_counter
 import gevent
 import pytest
 
-from doorbuster.load.engine.sleep_scheduler import nap_until
+from doorbuster.load.engine.sleep_scheduler import sleep_until
 
 
 def test_nobody_wakes_before_their_moment_though_others_keep_the_loop_busy():
@@ -16,7 +16,7 @@ def test_nobody_wakes_before_their_moment_though_others_keep_the_loop_busy():
     def sleeper(number: int) -> None:
         for turn in range(20):
             until = perf_counter() + (number + turn) % 7 * 1e-4
-            nap_until(until)
+            sleep_until(until)
             early.append(perf_counter() < until)
             while perf_counter() < until + 3e-4:  # the loop's own idea of the time grows old
                 pass
@@ -31,7 +31,7 @@ def test_those_who_are_due_wake_in_the_order_of_their_moments():
     now = perf_counter()
 
     def sleeper(number: int) -> None:
-        nap_until(now + number * 1e-3)
+        sleep_until(now + number * 1e-3)
         woken.append(number)
 
     gevent.joinall([gevent.spawn(sleeper, number) for number in (3, 1, 2, 0)], timeout=20)
@@ -43,7 +43,7 @@ def test_a_moment_that_has_passed_still_gives_way_to_the_others():
     done = []
     other = gevent.spawn(done.append, "other")
 
-    nap_until(perf_counter() - 1.0)
+    sleep_until(perf_counter() - 1.0)
 
     assert other.dead
     assert done == ["other"]
@@ -53,7 +53,7 @@ def test_whoever_is_thrown_out_leaves_the_others_asleep():
     woken = []
 
     def sleeper(name: str, until: float) -> None:
-        nap_until(until)
+        sleep_until(until)
         woken.append(name)
 
     now = perf_counter()
@@ -69,12 +69,12 @@ def test_whoever_is_thrown_out_leaves_the_others_asleep():
 
 def test_a_sleeper_who_crashes_on_waking_does_not_keep_the_others_from_waking(capsys):
     def crash(until: float) -> None:
-        nap_until(until)
+        sleep_until(until)
         raise ValueError("on the wrong foot")
 
     now = perf_counter()
     crashing = gevent.spawn(crash, now + 0.002)
-    sound = gevent.spawn(nap_until, now + 0.004)
+    sound = gevent.spawn(sleep_until, now + 0.004)
     gevent.joinall([crashing, sound], timeout=20)
 
     assert sound.successful()
@@ -91,12 +91,12 @@ def test_whoever_naps_for_no_time_keeps_nobody_from_running():
         for _ in range(100_000):
             if heard and len(woke) == 3:
                 return
-            nap_until(0.0)
+            sleep_until(0.0)
         starved.append(True)
 
     def sleeper():
         for _ in range(3):
-            nap_until(perf_counter() + 0.001)
+            sleep_until(perf_counter() + 0.001)
             woke.append(True)
 
     gevent.spawn_later(0.002, heard.append, True)

@@ -1,4 +1,4 @@
-"""Notes beside the steps: counted once, in the right second; Server-Timing read as W3C writes it."""
+"""SideMetrics beside the steps: counted once, in the right second; Server-Timing read as W3C writes it."""
 
 from __future__ import annotations
 

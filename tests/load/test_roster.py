@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from doorbuster.load.coordination.worker_registry import SILENCE_LIMIT_S, Roster
+from doorbuster.load.coordination.worker_registry import SILENCE_LIMIT_S, WorkerRegistry
 from doorbuster.records.batch import ArrivalCount, Batch, CustomerCount
 from doorbuster.scenario import Schedule
 from doorbuster.scenario.planning.schedule import Seats, TrafficClass
@@ -26,8 +26,8 @@ def schedule(n: int = 30, *, seats: tuple[Seats, ...] = ()) -> Schedule:
     )
 
 
-def roster(plan: Schedule | None = None) -> Roster:
-    return Roster(plan or schedule(), WORKERS, now_s=0.0)
+def roster(plan: Schedule | None = None) -> WorkerRegistry:
+    return WorkerRegistry(plan or schedule(), WORKERS, now_s=0.0)
 
 
 def served(worker: str, seq: int, plan: Schedule, rows: np.ndarray, *, final: bool = False) -> Batch:
@@ -133,7 +133,7 @@ def test_what_a_lost_heir_had_taken_over_is_handed_on():
 
 def test_without_anyone_left_everything_to_come_is_dropped():
     plan = schedule()
-    found = Roster(plan, ("ann",), now_s=0.0)
+    found = WorkerRegistry(plan, ("ann",), now_s=0.0)
     loss = found.lose("ann", from_s=5.0)
     assert loss.heirs == {}
     assert len(plan) == sum(row.n for row in loss.customers)

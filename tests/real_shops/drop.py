@@ -6,12 +6,12 @@ import os
 
 from locust import events
 
-from doorbuster.load.locustfile import Customer, Gate, Peak, install
+from doorbuster.load.locustfile import Customer, GeneratorUser, RunShape, install
 from doorbuster.storefronts import BasketLine
 
 install(events)
 
-__all__ = ["Buyer", "Gate", "Peak"]
+__all__ = ["Buyer", "GeneratorUser", "RunShape"]
 
 TOGETHER_S = float(os.environ.get("DROP_TOGETHER", "0"))  # after the start; before that nobody pays
 

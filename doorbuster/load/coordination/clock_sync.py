@@ -16,19 +16,19 @@ from time import perf_counter, time
 from typing import NamedTuple
 
 
-class Reading(NamedTuple):
+class ClockReading(NamedTuple):
     """What the clocks of one machine show at one moment."""
 
     wall_s: float  # Unix seconds
     counter_s: float  # since a moment that only this process knows
 
 
-class Exchange(NamedTuple):
+class ClockExchange(NamedTuple):
     """One question and answer: our clocks at sending, theirs, ours at receiving."""
 
-    sent: Reading
-    there: Reading
-    received: Reading
+    sent: ClockReading
+    there: ClockReading
+    received: ClockReading
 
     @property
     def round_trip_s(self) -> float:
@@ -46,12 +46,12 @@ class ClockOffset(NamedTuple):
         return f"{self.wall_s * 1e3:+.1f} ms ± {self.uncertainty_s * 1e3:.1f} ms"
 
 
-def read_clocks() -> Reading:
+def read_clocks() -> ClockReading:
     """Both clocks of this process."""
-    return Reading(time(), perf_counter())
+    return ClockReading(time(), perf_counter())
 
 
-def clock_offset(exchanges: Iterable[Exchange]) -> ClockOffset | None:
+def clock_offset(exchanges: Iterable[ClockExchange]) -> ClockOffset | None:
     """The offset by the quickest exchange; None without any."""
     best = min(exchanges, key=lambda exchange: exchange.round_trip_s, default=None)
     if best is None:

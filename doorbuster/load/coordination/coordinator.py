@@ -24,7 +24,7 @@ from gevent.event import Event as Flag
 
 from doorbuster.errors import DoorbusterError, RunError, RunInterrupted
 from doorbuster.gate import AbortWatch
-from doorbuster.load.coordination.worker_registry import Roster, Rows
+from doorbuster.load.coordination.worker_registry import Rows, WorkerRegistry
 from doorbuster.load.customers.drivers import raised
 from doorbuster.load.engine.generator import REPORT_INTERVAL_S
 from doorbuster.load.target.endpoint import (
@@ -57,7 +57,7 @@ CONDUCTOR = "conductor"  # the name under which the master itself reports
 
 
 @dataclass(frozen=True, slots=True)
-class Brief:
+class RunRequest:
     """What a run is to be: decided before Locust starts anything."""
 
     scenario: Scenario
@@ -69,7 +69,7 @@ class Brief:
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
+class RunPlan:
     """What the conductor tells the workers; each takes its share by its place in the list of workers."""
 
     run_id: str
@@ -78,7 +78,7 @@ class Orders:
     started_at: float  # the run's zero on the `perf_counter` of whoever holds these orders
 
 
-class Crew(Protocol):
+class WorkerPool(Protocol):
     """How the conductor speaks to its workers; one implementation is local, one is Locust's channel."""
 
     names: list[str]
@@ -87,7 +87,7 @@ class Crew(Protocol):
         """Compare clocks; returns remarks worth recording. `names` are then those who answered."""
         ...
 
-    def hand_out(self, orders: Orders) -> None:
+    def distribute(self, orders: RunPlan) -> None:
         """Tell every worker its orders."""
         ...
 
@@ -103,26 +103,26 @@ class Crew(Protocol):
         """Tell a worker to let these rows of the schedule in too."""
         ...
 
-    def dismiss(self, worker: str) -> None:
+    def stop_worker(self, worker: str) -> None:
         """Tell a worker that was given up to stop, in case it is only slow."""
         ...
 
-    def close_gates(self, cause: str) -> None:
+    def stop_all(self, cause: str) -> None:
         """Tell every worker to stop early and ship its last report."""
         ...
 
 
-class Conductor:
+class RunCoordinator:
     """Runs one brief with the workers it is given."""
 
-    def __init__(self, brief: Brief, crew: Crew) -> None:
+    def __init__(self, brief: RunRequest, crew: WorkerPool) -> None:
         self.brief = brief
         self.over = Flag()
         self.failure: DoorbusterError | None = None
         self._crew = crew
         self._target: LoadedShop | None = None
         self._writer: RunWriter | None = None
-        self._roster: Roster | None = None
+        self._roster: WorkerRegistry | None = None
         self._baselines: dict[str, LedgerBaseline] = {}
         self._queue: list[Batch] = []
         self._own_reports = 0
@@ -164,7 +164,7 @@ class Conductor:
         if self._ending is None:
             self._ending = (status, reason)
             self._close_by = perf_counter() + FINAL_REPORT_LIMIT_S
-            self._crew.close_gates(status)
+            self._crew.stop_all(status)
 
     # ---- inside
 
@@ -195,12 +195,12 @@ class Conductor:
         lead_s = LEAD_S + len(schedule) * PLANNING_S_PER_ARRIVAL
         starts_at_ns, self._started_at = time_ns() + round(lead_s * 1e9), perf_counter() + lead_s
         self._starts_at_unix_s = starts_at_ns / 1e9
-        self._roster = Roster(schedule, self._crew.names, now_s=0.0)
+        self._roster = WorkerRegistry(schedule, self._crew.names, now_s=0.0)
         self._writer = RunWriter.create(
             brief.folder, self._meta(schedule, starts_at_ns), schedule.planned_per_second()
         )
         self._break_parts()
-        self._crew.hand_out(Orders(brief.run_id, schedule, places, self._started_at))
+        self._crew.distribute(RunPlan(brief.run_id, schedule, places, self._started_at))
         for remark in (*remarks, *clocks):
             self._record("clock", remark)
 
@@ -241,7 +241,7 @@ class Conductor:
         logger.error("%s", error)
         with contextlib.suppress(OSError):  # the disk may be full
             sys.stderr.write("".join(f"doorbuster: {line}\n" for line in str(error).splitlines()))
-        self._crew.close_gates("aborted")
+        self._crew.stop_all("aborted")
 
     def _lose(self, name: str) -> None:
         """A worker is gone: say so, account for its customers, give what is to come to the others."""
@@ -259,7 +259,7 @@ class Conductor:
             [Batch(CONDUCTOR, self._own_reports, customers=loss.customers, arrivals=loss.arrivals)]
         )
         self._own_reports += 1
-        self._crew.dismiss(name)
+        self._crew.stop_worker(name)
         for heir, rows in loss.heirs.items():
             self._crew.take_over(heir, rows)
 

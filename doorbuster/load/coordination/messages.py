@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from doorbuster.load.coordination.coordinator import Orders
+from doorbuster.load.coordination.coordinator import RunPlan
 from doorbuster.load.coordination.worker_registry import Rows
 from doorbuster.load.target.endpoint import StoreEndpoint
 from doorbuster.records.batch import Batch
@@ -33,9 +33,9 @@ CLOSE = "doorbuster_close"
 
 
 def orders_to_wire(
-    orders: Orders, scenario: Scenario, *, index: int, count: int, counter_offset_s: float
+    orders: RunPlan, scenario: Scenario, *, index: int, count: int, counter_offset_s: float
 ) -> dict[str, Any]:
-    """Orders for worker `index` of `count`; the schedule is not sent, the worker plans the same one."""
+    """RunPlan for worker `index` of `count`; the schedule is not sent, the worker plans the same one."""
     return {
         "run_id": orders.run_id,
         "scenario_text": scenario.source_text,
@@ -54,8 +54,8 @@ def scenario_from_wire(wire: dict[str, Any]) -> Scenario:
     return scenario.without_retries() if wire["without_retries"] else scenario
 
 
-def orders_from_wire(wire: dict[str, Any], scenario: Scenario) -> Orders:
-    return Orders(
+def orders_from_wire(wire: dict[str, Any], scenario: Scenario) -> RunPlan:
+    return RunPlan(
         run_id=wire["run_id"],
         schedule=plan_schedule(scenario),
         places={

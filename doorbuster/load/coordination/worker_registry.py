@@ -42,7 +42,7 @@ class _Worker:
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
+class WorkerLoss:
     """What the loss of a worker means: rows of the schedule for each survivor, and who is unaccounted for."""
 
     name: str
@@ -51,7 +51,7 @@ class Loss:
     arrivals: tuple[ArrivalCount, ...]
 
 
-class Roster:
+class WorkerRegistry:
     """The workers of one run; `now_s` counts from the start of the run, as all times here."""
 
     def __init__(self, schedule: Schedule, names: Sequence[str], *, now_s: float) -> None:
@@ -95,7 +95,7 @@ class Roster:
         waiting = self.waiting_for
         return tuple(name for name in waiting if now_s - self._workers[name].heard_at_s > limit_s)
 
-    def lose(self, name: str, *, from_s: float) -> Loss:
+    def lose(self, name: str, *, from_s: float) -> WorkerLoss:
         """Strike a worker off; its arrivals from `from_s` on are given to those still at work."""
         gone = self._workers[name]
         gone.lost = True
@@ -108,7 +108,7 @@ class Roster:
             self._owner[shares[heir]] = self._workers[heir].number
         given = ahead if heirs else ahead[:0]
         owned[given] = False
-        return Loss(name, shares, self._unaccounted(gone, owned), self._never_started(gone, owned))
+        return WorkerLoss(name, shares, self._unaccounted(gone, owned), self._never_started(gone, owned))
 
     def _unaccounted(self, gone: _Worker, owned: npt.NDArray[np.bool_]) -> tuple[CustomerCount, ...]:
         """Customers of the lost worker without an outcome; of closed channels those it had started."""

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from itertools import accumulate
 from random import Random
 
-from doorbuster.load.customers.model import Law, VisitLaw
+from doorbuster.load.customers.model import Sampler, VisitSampler
 from doorbuster.scenario import DEFAULT_PAGES, Channel, PageDepth, Patience, Think, WaitingRoom, devices_given
 from doorbuster.storefronts import Visit
 
 
-def patience_law(patience: Patience | None) -> Law:
+def patience_law(patience: Patience | None) -> Sampler:
     """Seconds a customer waits for one page; infinite when nothing makes them leave."""
     if patience is None:
         return lambda _: math.inf
@@ -31,7 +31,7 @@ def patience_law(patience: Patience | None) -> Law:
     return draw_s
 
 
-def think_law(think: Think) -> Law:
+def think_law(think: Think) -> Sampler:
     """Seconds between an answer and the customer's next step, cut at the law's `max_s`."""
     max_s = think.max_s
     match think.law:
@@ -60,13 +60,13 @@ def pages_law(pages: PageDepth | None) -> Callable[[Random], int]:
     return lambda rng: min(max(round(rng.lognormvariate(mu, sigma)), 1), most)
 
 
-def room_law(room: WaitingRoom) -> Law:
+def room_law(room: WaitingRoom) -> Sampler:
     """Seconds a customer stays in a waiting room."""
     patience = room.patience
     return patience_law(patience) if isinstance(patience, Patience) else lambda _: patience
 
 
-def visit_law(channel: Channel, *, wants_order: bool, run_id: str) -> VisitLaw:
+def visit_law(channel: Channel, *, wants_order: bool, run_id: str) -> VisitSampler:
     """Who comes: the device given the journey, an address no cache knows, an account.
 
     The customer is named after run and arrival, so that the accounts of two runs are never the same.

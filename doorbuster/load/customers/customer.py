@@ -10,8 +10,8 @@ from inspect import signature
 from time import perf_counter
 from typing import Any
 
-from doorbuster.load.customers.model import Leave
-from doorbuster.load.customers.visitor import Visitor
+from doorbuster.load.customers.model import VisitEnded
+from doorbuster.load.customers.visitor import CustomerUser
 from doorbuster.records.batch import OrderAttempt
 from doorbuster.scenario import Offline
 from doorbuster.storefronts import BasketLine, Order, Rejected
@@ -19,7 +19,7 @@ from doorbuster.storefronts import BasketLine, Order, Rejected
 NETWORK_BACK_S = 1.0  # within which all tills notice that the network is back
 
 
-class Customer(Visitor):
+class Customer(CustomerUser):
     """Base class of the customers of one channel; journeys are methods named as in the scenario.
 
     In a journey use `self.step(self.shop.<step>, ...)` for each step, `self.think()` between steps, and
@@ -75,7 +75,7 @@ class Customer(Visitor):
         except Rejected as refusal:
             answer, cause = ("unknown" if self._in_doubt else "refused"), refusal.cause
             raise
-        except Leave as leave:
+        except VisitEnded as leave:
             answer, cause = ("unknown" if self._in_doubt else "refused"), leave.cause
             raise
         finally:

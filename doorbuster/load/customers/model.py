@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from doorbuster.load.customers.retry_policy import RetryBudget
     from doorbuster.load.customers.session import StepSession
 
-Law = Callable[[Random], float]  # seconds, drawn with these random numbers
-VisitLaw = Callable[[str, Random], Visit]  # who comes under this name
+Sampler = Callable[[Random], float]  # seconds, drawn with these random numbers
+VisitSampler = Callable[[str, Random], Visit]  # who comes under this name
 
 STEP_LIMIT_S = 60.0  # what a till, an agent or a patient customer waits at most for one step
 
@@ -34,7 +34,7 @@ class Arrival(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Errand:
+class CustomerProfile:
     """What all customers of one channel and journey have in common; made once per run.
 
     driver, session: the face the shop shows in this channel, and the client it is seen through.
@@ -51,13 +51,13 @@ class Errand:
     seated: bool
     driver: type[Storefront]
     session: type[StepSession]
-    visit: VisitLaw
-    patience: Law
-    think: Law
+    visit: VisitSampler
+    patience: Sampler
+    think: Sampler
     pages: Callable[[Random], int]
-    room_patience: Law
+    room_patience: Sampler
     limit_s: float = STEP_LIMIT_S
-    patience_with: Mapping[str, Law] | None = None
+    patience_with: Mapping[str, Sampler] | None = None
     reloads: Reloads | None = None
     retries: Retries | None = None
     budget: RetryBudget | None = None
@@ -67,18 +67,18 @@ class Errand:
     answered: dict[str, int] = field(default_factory=dict)
 
 
-class Leave(Exception):  # noqa: N818  a customer leaves; that is no error of ours
+class VisitEnded(Exception):  # noqa: N818  a customer leaves; that is no error of ours
     """Ends a journey early; `outcome` and `cause` are the vocabulary of the run file.
 
-    may_pass: whether a machine would try again. retry_after_s: what the shop asked for.
+    is_retryable: whether a machine would try again. retry_after_s: what the shop asked for.
     """
 
     def __init__(
-        self, outcome: str, step: str, cause: str, *, may_pass: bool = False, retry_after_s: float = 0.0
+        self, outcome: str, step: str, cause: str, *, is_retryable: bool = False, retry_after_s: float = 0.0
     ) -> None:
         super().__init__(f"{outcome} at {step}: {cause}")
         self.outcome = outcome
         self.step = step
         self.cause = cause
-        self.may_pass = may_pass
+        self.is_retryable = is_retryable
         self.retry_after_s = retry_after_s

@@ -13,29 +13,31 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from doorbuster.load.customers.model import Leave
+from doorbuster.load.customers.model import VisitEnded
 from doorbuster.load.http.exchange import Exchange
 from doorbuster.records.outcome import Cause, Outcome
 from doorbuster.storefronts import WaitingRoomError
 
 if TYPE_CHECKING:
-    from doorbuster.load.customers.step_runner import StepTaker
+    from doorbuster.load.customers.step_runner import StepRunner
 
 BUDGET_START, BUDGET_MOST = 10.0, 100.0  # retries
 SHORTEST_POLL_S = 0.05  # a waiting room that asks to be asked at once must not become a busy loop
 # Failures that may pass: of the way to the shop, and of a shop that says it is busy.
-PASSING = frozenset(
+RETRYABLE = frozenset(
     {
         "dns", "connect_refused", "connect_timeout", "connect_failed", "proxy", "reset", "closed_early",
         "first_byte_timeout", "total_timeout", "status_5xx", "busy_page", "throttled",
     }
 )  # fmt: skip
-_PASSING_STATUS = frozenset({408, 425, 429})
+_RETRYABLE_STATUS = frozenset({408, 425, 429})
 
 
-def may_pass(cause: str, last: Exchange | None) -> bool:
+def is_retryable(cause: str, last: Exchange | None) -> bool:
     """Whether a machine would try again after this failure, whose last exchange this was."""
-    return cause in PASSING or (last is not None and (last.status >= 500 or last.status in _PASSING_STATUS))
+    return cause in RETRYABLE or (
+        last is not None and (last.status >= 500 or last.status in _RETRYABLE_STATUS)
+    )
 
 
 class RetryBudget:
@@ -62,13 +64,13 @@ class RetryBudget:
         return True
 
 
-class Insistence:
+class StepRetry:
     """One step that did not work at once; `wait` is called after each failed attempt.
 
     until: when the customer's patience with the page ends, a reading of `perf_counter`.
     """
 
-    def __init__(self, customer: StepTaker, until: float, *, reload: bool) -> None:
+    def __init__(self, customer: StepRunner, until: float, *, reload: bool) -> None:
         self.until = until
         self._customer = customer
         self._may_reload = reload
@@ -76,23 +78,23 @@ class Insistence:
         self._reloads = 0
         self._room_until: float | None = None
 
-    def wait(self, setback: Leave | WaitingRoomError) -> None:
+    def wait(self, failed_attempt: VisitEnded | WaitingRoomError) -> None:
         """Wait until the next attempt is due.
 
-        Raises: Leave when the customer goes instead.
+        Raises: VisitEnded when the customer goes instead.
         """
-        if isinstance(setback, WaitingRoomError):
-            self._queue(setback)
+        if isinstance(failed_attempt, WaitingRoomError):
+            self._queue(failed_attempt)
             return
-        leave = self._retry(setback)
+        leave = self._retry(failed_attempt)
         if leave is not None:
             self._reload(leave)
 
-    def _retry(self, leave: Leave) -> Leave | None:
+    def _retry(self, leave: VisitEnded) -> VisitEnded | None:
         """Wait for the machine's next try; or what the person gets to see when it makes none."""
         customer, errand = self._customer, self._customer.errand
         retries = errand.retries
-        if retries is None or self._tries >= retries.attempts or not leave.may_pass:
+        if retries is None or self._tries >= retries.attempts or not leave.is_retryable:
             return leave
         wait_s = retries.backoff_s * 2.0 ** (self._tries - 1)
         at = customer.now() + max(_spread_s(wait_s, retries.jitter_ratio, customer.rng), leave.retry_after_s)
@@ -100,13 +102,13 @@ class Insistence:
             return leave
         if at >= self.until:
             customer.rest_until(self.until)
-            return Leave(Outcome.ABANDONED, leave.step, Cause.PATIENCE)
+            return VisitEnded(Outcome.ABANDONED, leave.step, Cause.PATIENCE)
         self._tries += 1
         customer.count("retries", at)
         customer.rest_until(at)
         return None
 
-    def _reload(self, leave: Leave) -> None:
+    def _reload(self, leave: VisitEnded) -> None:
         """Wait until the person reloads the page."""
         customer = self._customer
         reloads = customer.errand.reloads
@@ -134,9 +136,9 @@ class Insistence:
         at = now + max(room.poll_after_s, SHORTEST_POLL_S)
         if self._room_until < min(at, customer.generator.ends_at):
             customer.rest_until(self._room_until)
-            raise Leave(Outcome.QUEUED_OUT, customer.at_step, Cause.WAITING_ROOM)
+            raise VisitEnded(Outcome.QUEUED_OUT, customer.at_step, Cause.WAITING_ROOM)
         if at > customer.generator.ends_at:
-            raise Leave(Outcome.QUEUED_OUT, customer.at_step, Cause.RUN_ENDED)
+            raise VisitEnded(Outcome.QUEUED_OUT, customer.at_step, Cause.RUN_ENDED)
         self._tries = 1
         customer.count("queue_polls", at)
         customer.rest_until(at)

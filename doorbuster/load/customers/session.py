@@ -36,7 +36,7 @@ class StepSession(HttpClient):
         self.due_at = None
 
 
-class WatchedSession(StepSession):
+class ContentCheckingSession(StepSession):
     """A session that keeps the last answer of a step, for the scenario's content rules."""
 
     def __init__(self, base_url: str, settings: HttpSettings) -> None:

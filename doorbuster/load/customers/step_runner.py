@@ -3,11 +3,10 @@
 Rules:
 - A step's clock starts at its *intended* start: the arrival, or the end of the think time. A step that is
   tried again is a request of its own each time, due at the end of the wait before it (see insistence).
-- What a step costs us is the shop's to lose: no object is made for a step but the row that is recorded.
-- Leaving is an exception (`Leave`), so a journey reads as the story of a customer who gets through.
-- This is the hot path of a customer and may be compiled (`hatch_build.py`), which Locust's `User` may not:
-  therefore it is a class of its own, and `Visitor` joins the two. Its inner parts are functions, because a
-  compiled class that others may extend calls its own methods no faster than Python does.
+- Leaving is an exception (`VisitEnded`), so a journey reads as the story of a customer who gets through.
+- Hot path: allocate nothing per step except the recorded row. The class compiles (`hatch_build.py`), which
+  Locust's `User` cannot; `CustomerUser` joins the two. Inner parts are functions, because a compiled class
+  that others may extend calls its own methods no faster than Python does.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import gevent
 
-from doorbuster.load.customers.model import Arrival, Errand, Law, Leave
-from doorbuster.load.customers.retry_policy import Insistence, may_pass
-from doorbuster.load.customers.session import StepSession, WatchedSession
+from doorbuster.load.customers.model import Arrival, CustomerProfile, Sampler, VisitEnded
+from doorbuster.load.customers.retry_policy import StepRetry, is_retryable
+from doorbuster.load.customers.session import ContentCheckingSession, StepSession
 from doorbuster.load.engine.recorder import Recorder, StepRow
-from doorbuster.load.engine.sleep_scheduler import Dormitory
+from doorbuster.load.engine.sleep_scheduler import SleepScheduler
 from doorbuster.load.http.mypyc_compat import mypyc_attr
 from doorbuster.records.batch import SeriesKey
 from doorbuster.records.outcome import Cause, Outcome, RequestOutcome
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from doorbuster.load.engine.generator import Generator
 
 T = TypeVar("T")
-Face = tuple[StepSession, Storefront]
+StorefrontSession = tuple[StepSession, Storefront]
 
 BROWSE_STEPS: Final = frozenset(("home", "category", "search", "product", "landing"))
 # Answers after which the shop has certainly not booked the order; anything else leaves it unknown.
@@ -46,14 +45,14 @@ _TIMEOUTS: Final = frozenset(("first_byte_timeout", "total_timeout", "connect_ti
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class StepTaker:
+class StepRunner:
     """A customer as far as they take steps; `arrive` comes first.
 
     at_step: the step under way, or the last one.
     """
 
     arrival: Arrival
-    errand: Errand
+    errand: CustomerProfile
     generator: Generator
     rng: Random
     visit: Visit
@@ -61,15 +60,15 @@ class StepTaker:
     shop: Storefront
     at_step: str = ""
     _recorder: Recorder
-    _dormitory: Dormitory
-    _patience: Law
+    _dormitory: SleepScheduler
+    _patience: Sampler
     _next_at: float = 0.0
     _browse: int | None = None
     _order: int | None = None
     _in_doubt: bool = False
     _reloads_pages: bool | None = None
 
-    def arrive(self, arrival: Arrival, errand: Errand, generator: Generator) -> None:
+    def arrive(self, arrival: Arrival, errand: CustomerProfile, generator: Generator) -> None:
         """Tell the customer who they are; nothing is sent before the greenlet runs."""
         self.arrival = arrival
         self.generator = generator
@@ -84,7 +83,7 @@ class StepTaker:
         self._next_at = arrival.intended_at
         self._order = 0 if errand.wants_order else None
 
-    def _face_of(self, errand: Errand) -> Face:
+    def _face_of(self, errand: CustomerProfile) -> StorefrontSession:
         """What this customer sees the shop through in the errand's channel, and what they see."""
         generator = self.generator
         place = generator.place(self.arrival.channel)
@@ -107,16 +106,16 @@ class StepTaker:
 
         Raises:
             Rejected: the shop said no and was right to (sold out); a journey may choose something else.
-            Leave: anything else that ends the visit; journeys let it pass.
+            VisitEnded: anything else that ends the visit; journeys let it pass.
         """
         until = _patience_ends(self)
         try:
             return _attempt(self, action, args, until)
-        except (Leave, WaitingRoomError) as setback:
-            first = setback
+        except (VisitEnded, WaitingRoomError) as failed_attempt:
+            first = failed_attempt
         try:
-            return _insist(self, action, args, first, Insistence(self, until, reload=True))
-        except Leave as leave:
+            return _retry_step(self, action, args, first, StepRetry(self, until, reload=True))
+        except VisitEnded as leave:
             if leave.step in BROWSE_STEPS:
                 self._browse = 0  # whoever is stopped while looking around could not browse
             raise
@@ -129,13 +128,13 @@ class StepTaker:
         until = _patience_ends(self)
         try:
             return _attempt(self, action, args, until)
-        except (Leave, WaitingRoomError) as setback:
-            first = setback
+        except (VisitEnded, WaitingRoomError) as failed_attempt:
+            first = failed_attempt
         except Rejected:
             return None
         try:
-            return _insist(self, action, args, first, Insistence(self, until, reload=False))
-        except (Leave, Rejected):
+            return _retry_step(self, action, args, first, StepRetry(self, until, reload=False))
+        except (VisitEnded, Rejected):
             now = self._next_at = perf_counter()
             self.count(f"degraded:{action.__name__}", now)
             return None
@@ -180,7 +179,7 @@ class StepTaker:
         return self._reloads_pages
 
 
-def _patience_ends(taker: StepTaker) -> float:
+def _patience_ends(taker: StepRunner) -> float:
     """When the customer gives up a step that begins now; beginning one earns a part of a retry."""
     budget = taker.errand.budget
     if budget is not None:
@@ -188,26 +187,26 @@ def _patience_ends(taker: StepTaker) -> float:
     return taker._next_at + taker._patience(taker.rng)
 
 
-def _insist(
-    taker: StepTaker,
+def _retry_step(
+    taker: StepRunner,
     action: Callable[..., T],
     args: tuple[Any, ...],
-    setback: Leave | WaitingRoomError,
-    how: Insistence,
+    failed_attempt: VisitEnded | WaitingRoomError,
+    how: StepRetry,
 ) -> T:
-    """Attempt it again for as long as the customer does; raises Leave when they do not."""
+    """Attempt it again for as long as the customer does; raises VisitEnded when they do not."""
     while True:
-        how.wait(setback)
+        how.wait(failed_attempt)
         try:
             return _attempt(taker, action, args, how.until)
-        except (Leave, WaitingRoomError) as another:
-            setback = another
+        except (VisitEnded, WaitingRoomError) as another:
+            failed_attempt = another
 
 
-def _attempt(taker: StepTaker, action: Callable[..., T], args: tuple[Any, ...], until: float) -> T:
+def _attempt(taker: StepRunner, action: Callable[..., T], args: tuple[Any, ...], until: float) -> T:
     """One request for a step, recorded whatever becomes of it.
 
-    Raises: Rejected by rule; Leave when it failed or patience ended; WaitingRoomError when it was put off.
+    Raises: Rejected if expected; VisitEnded on failure or timeout; WaitingRoomError if put into a queue.
     """
     name = taker.at_step = action.__name__
     errand = taker.errand
@@ -233,16 +232,16 @@ def _attempt(taker: StepTaker, action: Callable[..., T], args: tuple[Any, ...], 
     return result
 
 
-def _check(taker: StepTaker, name: str) -> None:
+def _check(taker: StepRunner, name: str) -> None:
     """Look at the answer the driver was content with. Raises: Rejected if it breaks a content rule."""
     rules = taker.errand.rules(name) if taker.errand.rules is not None else ()
-    breach = cast(WatchedSession, taker.session).breach(rules)
+    breach = cast(ContentCheckingSession, taker.session).breach(rules)
     if breach is not None:
         taker._in_doubt = True  # an order may well have been booked
         raise breach
 
 
-def _answered(taker: StepTaker, name: str) -> None:
+def _answered(taker: StepRunner, name: str) -> None:
     errand = taker.errand
     number = errand.answered.get(name)
     if number is None:
@@ -254,7 +253,7 @@ def _answered(taker: StepTaker, name: str) -> None:
     taker._next_at = perf_counter()
 
 
-def _set_back(taker: StepTaker, name: str, refusal: Rejected, *, patience_ended: bool) -> Leave:
+def _set_back(taker: StepRunner, name: str, refusal: Rejected, *, patience_ended: bool) -> VisitEnded:
     """The attempt as recorded, and how the customer leaves unless they insist."""
     cause = refusal.cause
     last = taker.session.exchanges[-1] if taker.session.exchanges else None
@@ -262,16 +261,16 @@ def _set_back(taker: StepTaker, name: str, refusal: Rejected, *, patience_ended:
     taker._in_doubt = taker._in_doubt or cause not in REFUSALS
     if patience_ended and cause in _TIMEOUTS:
         _fell_short(taker, name, RequestOutcome.ABANDONED, Cause.PATIENCE, refusal.detail)
-        return Leave(Outcome.ABANDONED, name, Cause.PATIENCE)
+        return VisitEnded(Outcome.ABANDONED, name, Cause.PATIENCE)
     _fell_short(taker, name, RequestOutcome.FAILED, cause, refusal.detail)
-    return Leave(
+    return VisitEnded(
         Outcome.TURNED_AWAY, name, cause,
-        may_pass=may_pass(cause, last),
+        is_retryable=is_retryable(cause, last),
         retry_after_s=max(told_s or 0.0, refusal.retry_after_s or 0.0),
     )  # fmt: skip
 
 
-def _fell_short(taker: StepTaker, name: str, outcome: str, cause: str, detail: str) -> None:
+def _fell_short(taker: StepRunner, name: str, outcome: str, cause: str, detail: str) -> None:
     """Record a step without an answer that helps; one that was abandoned ends when the customer left."""
     recorder = taker._recorder
     number = recorder.number_of(SeriesKey(taker.errand.channel, taker.errand.journey, name, outcome, cause))
@@ -280,7 +279,7 @@ def _fell_short(taker: StepTaker, name: str, outcome: str, cause: str, detail: s
         recorder.failure(row, detail)
 
 
-def _record(taker: StepTaker, number: int, left_at: float) -> StepRow:
+def _record(taker: StepRunner, number: int, left_at: float) -> StepRow:
     """Note the step as it was, over all its requests; `left_at` is infinite unless the customer left."""
     recorder, exchanges, intended_at = taker._recorder, taker.session.exchanges, taker._next_at
     row: StepRow

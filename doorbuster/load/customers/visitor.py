@@ -1,10 +1,10 @@
 """A visitor: arrives once, does one journey, and leaves with exactly one outcome.
 
 Rules:
-- `arrive` is called before `pay_visit`; the journey is the method named by the arrival.
+- `arrive` is called before `run_journey`; the journey is the method named by the arrival.
 - Whatever happens, `_leave` runs once: outcomes always balance with arrivals.
 
-`StepTaker` says how steps are taken, `Customer` adds what else journeys use.
+`StepRunner` says how steps are taken, `Customer` adds what else journeys use.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import gevent
 from gevent.event import Event as Flag
 from locust import User
 
-from doorbuster.load.customers.model import Errand, Leave
-from doorbuster.load.customers.step_runner import Face, StepTaker
+from doorbuster.load.customers.model import CustomerProfile, VisitEnded
+from doorbuster.load.customers.step_runner import StepRunner, StorefrontSession
 from doorbuster.records.outcome import Cause, Outcome
 from doorbuster.storefronts import Rejected
 
 
-class Visitor(StepTaker, User):
+class CustomerUser(StepRunner, User):
     """One visit of one channel, as Locust runs it.
 
     The order of the bases matters: an object gets the layout of the first.
@@ -32,7 +32,7 @@ class Visitor(StepTaker, User):
     channel: ClassVar[str] = "web"
     _left = False
     _orders = 0
-    _faces: dict[str, tuple[Errand, Face]] | None = None
+    _faces: dict[str, tuple[CustomerProfile, StorefrontSession]] | None = None
     _awaited: Flag | None = None
 
     def __init__(self, environment: Any) -> None:
@@ -49,13 +49,13 @@ class Visitor(StepTaker, User):
             self._awaited = self._awaited or Flag()
             self._awaited.wait()
 
-    def pay_visit(self) -> None:
+    def run_journey(self) -> None:
         """Do the journey, to whatever end."""
         outcome: str = Outcome.SERVED
         step = cause = ""
         try:
             getattr(self, self.arrival.journey)()
-        except Leave as leave:
+        except VisitEnded as leave:
             outcome, step, cause = leave.outcome, leave.step, leave.cause
         except Rejected as refusal:
             outcome, step, cause = Outcome.TURNED_AWAY, self.at_step, refusal.cause
@@ -69,10 +69,10 @@ class Visitor(StepTaker, User):
         finally:
             self._leave(outcome, step, cause)
 
-    tasks = [pay_visit]  # noqa: RUF012  nobody runs it as a task, but Locust warns about users without tasks
+    tasks = [run_journey]  # noqa: RUF012  nobody runs it as a task, but Locust warns about users without tasks
 
     def gone(self) -> None:
-        """Leave as one who was sent away, unless the visit has ended; also for who never began it."""
+        """VisitEnded as one who was sent away, unless the visit has ended; also for who never began it."""
         self._leave(Outcome.DROPPED, self.at_step, self.generator.stop_cause)
 
     def _leave(self, outcome: str, step: str, cause: str) -> None:

@@ -18,7 +18,7 @@ import gevent
 
 from doorbuster.load.coordination.worker_registry import Rows
 from doorbuster.load.customers.model import Arrival
-from doorbuster.load.engine.sleep_scheduler import nap_until
+from doorbuster.load.engine.sleep_scheduler import sleep_until
 from doorbuster.scenario import Schedule
 
 _STARTS_BEFORE_YIELD = 16  # a burst of arrivals lets the first ones run before the last ones exist
@@ -28,13 +28,13 @@ NEWS_S = 0.5  # to hear what was decided meanwhile
 
 FULL_PAUSE_S = 1.0  # a seat whose customer found no room tries again after so long
 
-Admit = Callable[[Arrival], Any]  # returns the customer, or None if there was no room
+AdmitCustomer = Callable[[Arrival], Any]  # returns the customer, or None if there was no room
 
 
-class OpenDoor:
+class OpenArrivals:
     """Lets in some rows of a schedule, each when it is due."""
 
-    def __init__(self, schedule: Schedule, rows: Rows, started_at: float, admit: Admit) -> None:
+    def __init__(self, schedule: Schedule, rows: Rows, started_at: float, admit: AdmitCustomer) -> None:
         self._lanes = schedule.classes
         self._columns = (
             schedule.arrival_index[rows].tolist(),
@@ -50,11 +50,11 @@ class OpenDoor:
         for arrival in self._arrivals(0):
             wait_s = arrival.intended_at - perf_counter()
             if wait_s > 0:
-                nap_until(arrival.intended_at)
+                sleep_until(arrival.intended_at)
                 if perf_counter() - arrival.intended_at > STOPPED_S:
                     gevent.sleep(NEWS_S)  # others may have been given these customers
             elif self._let_in % _STARTS_BEFORE_YIELD == 0:
-                nap_until(0.0)
+                sleep_until(0.0)
             self._let_in += 1
             self._admit(arrival)
 
@@ -70,7 +70,7 @@ class OpenDoor:
 
 
 @dataclass(frozen=True)
-class Seat:
+class ClosedLoopUser:
     """One seat of a closed channel, served from `opens_at` until `closes_at` (readings of `perf_counter`).
 
     `pace_s`: the next customer comes no sooner than so long after the last one came, 0 for at once.
@@ -83,7 +83,7 @@ class Seat:
     closes_at: float
     seed: int
     pace_s: float
-    admit: Admit
+    admit: AdmitCustomer
 
     def run(self) -> None:
         """Serve one customer after the other; returns when the last one has left."""

@@ -1,7 +1,7 @@
 """The load of one worker process: its share of the arrivals, its customers, its reports.
 
-A worker is told everything in one `Assignment` and needs no coordination afterwards. It opens the gate at
-each intended start whatever the shop does: a stalled shop never slows the arrivals.
+A worker gets everything in one `WorkerAssignment` and needs no coordination afterwards. It starts a
+customer at each intended start: a stalled shop never slows the arrivals.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from gevent.lock import BoundedSemaphore
 
 from doorbuster.load.coordination.worker_registry import Rows
 from doorbuster.load.customers.customer import Customer
-from doorbuster.load.customers.model import Arrival, Errand
-from doorbuster.load.customers.profiles import Errands
-from doorbuster.load.engine.arrivals import OpenDoor, Seat
-from doorbuster.load.engine.greenlet_pool import Carriers
+from doorbuster.load.customers.model import Arrival, CustomerProfile
+from doorbuster.load.customers.profiles import ProfileRegistry
+from doorbuster.load.engine.arrivals import ClosedLoopUser, OpenArrivals
+from doorbuster.load.engine.greenlet_pool import GreenletPool
 from doorbuster.load.engine.health import HealthProbe
 from doorbuster.load.engine.process_tuning import prepare_process
 from doorbuster.load.engine.recorder import Recorder
-from doorbuster.load.engine.sleep_scheduler import dormitory_of_this_thread
+from doorbuster.load.engine.sleep_scheduler import thread_sleep_scheduler
 from doorbuster.load.engine.source_addresses import sources_for
 from doorbuster.load.freshness.freshness_watch import FreshnessWatch
 from doorbuster.load.http.exchange import Exchange
@@ -40,7 +40,7 @@ from doorbuster.scenario import Scenario, Schedule
 from doorbuster.storefronts import Catalogue, Storefront, Visit
 
 if TYPE_CHECKING:
-    from doorbuster.load.coordination.coordinator import Orders
+    from doorbuster.load.coordination.coordinator import RunPlan
 
 REPORT_INTERVAL_S = 1.0
 LEAVE_LIMIT_S = 5.0  # how long customers who are sent away may take to go
@@ -48,7 +48,7 @@ _ORDERS_REMEMBERED = 500  # that customers may ask about
 
 
 @dataclass(frozen=True)
-class Assignment:
+class WorkerAssignment:
     """What one worker has to do; `started_at` is the run's zero on this process' `perf_counter`."""
 
     run_id: str
@@ -73,17 +73,19 @@ class Assignment:
         return next(iter(self.places.values())).catalogue
 
 
-def assignment_of(orders: Orders, scenario: Scenario, *, index: int, count: int, worker: str) -> Assignment:
-    """The part of the orders that is for worker `index` of `count`: its customers and its ceilings."""
-    return Assignment(
-        run_id=orders.run_id,
+def make_assignment(
+    plan: RunPlan, scenario: Scenario, *, index: int, count: int, worker: str
+) -> WorkerAssignment:
+    """The share of the plan for worker `index` of `count`: its customers and its limits."""
+    return WorkerAssignment(
+        run_id=plan.run_id,
         worker=worker,
         index=index,
         count=count,
         scenario=scenario,
-        schedule=orders.schedule,
-        places=orders.places,
-        started_at=orders.started_at,
+        schedule=plan.schedule,
+        places=plan.places,
+        started_at=plan.started_at,
         max_in_flight=max(scenario.safety.max_in_flight // count, 1),
         max_rate_per_s=scenario.safety.max_rate_per_s / count,
     )
@@ -95,7 +97,7 @@ class Generator:
     def __init__(
         self,
         environment: Any,
-        assignment: Assignment,
+        assignment: WorkerAssignment,
         driver: type[Storefront],
         ship: Callable[[Batch], None],
     ) -> None:
@@ -113,7 +115,7 @@ class Generator:
         self.recorder = Recorder(
             assignment.worker, started_at=self.started_at, pause=partial(gevent.sleep, 0)
         )
-        self.dormitory = dormitory_of_this_thread()
+        self.dormitory = thread_sleep_scheduler()
         self.stop_cause: str = Cause.INTERRUPTED
         self.in_flight = 0
         self._order_refs: dict[str, deque[str]] = {
@@ -122,12 +124,12 @@ class Generator:
         self._environment = environment
         self._assignment = assignment
         self._schedule = assignment.schedule
-        self._doors: list[OpenDoor] = []
+        self._doors: list[OpenArrivals] = []
         self._entrances: list[gevent.Greenlet] = []
         self._ship = ship
         self._classes = customer_classes(environment)
-        self._carriers = Carriers(environment.runner.user_greenlets)
-        self._errands = Errands(assignment.scenario, driver, run_id=assignment.run_id)
+        self._carriers = GreenletPool(environment.runner.user_greenlets)
+        self._errands = ProfileRegistry(assignment.scenario, driver, run_id=assignment.run_id)
         self._requests_last_second = 0
         self._scripts_failed: set[str] = set()
         self._stopping = False
@@ -163,7 +165,7 @@ class Generator:
         """Let these rows of the schedule in as well: the own share, or part of a lost worker's."""
         if self._stopping:
             return
-        door = OpenDoor(self._schedule, rows, self.started_at, self._admit)
+        door = OpenArrivals(self._schedule, rows, self.started_at, self._admit)
         self._doors.append(door)
         self._entrances.append(gevent.spawn(door.run))
 
@@ -178,7 +180,7 @@ class Generator:
         for greenlet in [g for g in self._environment.runner.user_greenlets if _is_customer(g)]:
             greenlet.kill(block=False)
         self._empty.wait(timeout=LEAVE_LIMIT_S)
-        self._carriers.dismiss()
+        self._carriers.stop_worker()
         for door in self._doors:
             for arrival in door.still_to_come():
                 self._drop(arrival, self.stop_cause)
@@ -205,7 +207,7 @@ class Generator:
         if not self.in_flight:
             self._empty.set()
 
-    def errand(self, channel: str, journey: str, *, seated: bool) -> Errand:
+    def errand(self, channel: str, journey: str, *, seated: bool) -> CustomerProfile:
         """What a customer who came for `journey` finds on going on in `channel`."""
         return self._errands.across(channel, journey, seated=seated)
 
@@ -214,7 +216,7 @@ class Generator:
         return self._assignment.places[self._merchant(channel)]
 
     def order_refs(self, channel: str) -> deque[str]:
-        """Orders that were lately placed where those who arrive in `channel` go."""
+        """RunPlan that were lately placed where those who arrive in `channel` go."""
         return self._order_refs[self._merchant(channel)]
 
     def unix_s(self, moment: float) -> float:
@@ -267,11 +269,11 @@ class Generator:
             (second, arrival.channel, arrival.journey, Outcome.DROPPED, "", cause, None, None)
         )
 
-    def _seats(self) -> Iterator[Seat]:
+    def _seats(self) -> Iterator[ClosedLoopUser]:
         """This worker's seats: every `count`-th of each closed channel."""
         for name, channel in self.scenario.channels.items():
             for number in range(self._assignment.index, channel.seats or 0, self._assignment.count):
-                yield Seat(
+                yield ClosedLoopUser(
                     channel=name,
                     number=number,
                     weights=channel.journeys,

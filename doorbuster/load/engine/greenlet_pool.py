@@ -19,24 +19,24 @@ from typing import TYPE_CHECKING, Any
 import gevent
 
 if TYPE_CHECKING:
-    from doorbuster.load.customers.visitor import Visitor
+    from doorbuster.load.customers.visitor import CustomerUser
 
 MOST_IDLE = 200
 
 
-class Carriers:
+class GreenletPool:
     """Those of one worker; `group` is Locust's group of users."""
 
     def __init__(self, group: Any) -> None:
         self._group = group
-        self._idle: list[_Carrier] = []
+        self._idle: list[_PooledGreenlet] = []
         self._hub = gevent.get_hub()
 
-    def carry(self, visitor: Visitor) -> None:
+    def carry(self, visitor: CustomerUser) -> None:
         """Let the visitor begin as soon as the event loop is free; counted as a user from now on."""
         carrier = self._take()
         if carrier is None:
-            carrier = _Carrier(self, visitor)
+            carrier = _PooledGreenlet(self, visitor)
             self._group.start(carrier)
         else:
             carrier.visitor = visitor
@@ -44,12 +44,12 @@ class Carriers:
             self._hub.loop.run_callback(carrier.switch)
         visitor.carried_by(carrier, self._group)
 
-    def dismiss(self) -> None:
+    def stop_worker(self) -> None:
         """End those who carry nobody."""
         while self._idle:
             self._idle.pop().kill(block=False)
 
-    def park(self, carrier: _Carrier) -> bool:
+    def park(self, carrier: _PooledGreenlet) -> bool:
         """Wait until there is another visitor; returns False at once if enough others do."""
         self._group.discard(carrier)
         if len(self._idle) >= MOST_IDLE:
@@ -59,7 +59,7 @@ class Carriers:
             self._hub.switch()
         return True
 
-    def _take(self) -> _Carrier | None:
+    def _take(self) -> _PooledGreenlet | None:
         while self._idle:
             carrier = self._idle.pop()
             if not carrier.dead:  # somebody may have killed it while it waited
@@ -67,24 +67,24 @@ class Carriers:
         return None
 
 
-class _Carrier(gevent.Greenlet):  # type: ignore[misc]
+class _PooledGreenlet(gevent.Greenlet):  # type: ignore[misc]
     """One greenlet. visitor: who is carried; None while it waits."""
 
-    def __init__(self, carriers: Carriers, visitor: Visitor) -> None:
+    def __init__(self, carriers: GreenletPool, visitor: CustomerUser) -> None:
         super().__init__()
         self._carriers = carriers
-        self.visitor: Visitor | None = visitor
-        self.rawlink(_Carrier._ended)
+        self.visitor: CustomerUser | None = visitor
+        self.rawlink(_PooledGreenlet._ended)
 
     @property
-    def args(self) -> tuple[Visitor, ...]:
+    def args(self) -> tuple[CustomerUser, ...]:
         """Where Locust looks for the user in a greenlet."""
         return () if self.visitor is None else (self.visitor,)
 
     def _run(self) -> None:
         untouched = copy_context()
         while self.visitor is not None:
-            self.visitor.pay_visit()
+            self.visitor.run_journey()
             self.visitor = None
             self.gr_context = untouched.copy()
             if not self._carriers.park(self):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from doorbuster.load.engine.side_metrics import Notes
+from doorbuster.load.engine.side_metrics import SideMetrics
 from doorbuster.records.batch import (
     ArrivalCount,
     Batch,
@@ -59,7 +59,7 @@ class Steps:
         return len(self.request_ids)
 
 
-class Recorder(Notes):
+class Recorder(SideMetrics):
     """Gathers one worker's observations; `take` empties it into the next numbered batch.
 
     Args:

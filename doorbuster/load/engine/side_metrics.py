@@ -89,7 +89,7 @@ def _thinks(second: int, channel: str, drawn_s: list[float]) -> ThinkTimeSecond:
     return ThinkTimeSecond(second, channel, pack(np.rint(np.array(drawn_s) * _US_PER_S).astype(np.int64)))
 
 
-class Asides(NamedTuple):
+class SideMetricsSnapshot(NamedTuple):
     """The notes of one report, as rows of a batch."""
 
     counters: tuple[CounterSecond, ...]
@@ -101,7 +101,7 @@ class Asides(NamedTuple):
     freshness: tuple[FreshnessReading, ...]
 
 
-class Notes:
+class SideMetrics:
     """Gathers one worker's notes; `take_notes` empties them.
 
     `connects` takes (series number, intended start, seconds spent connecting) of each step that opened a
@@ -136,7 +136,7 @@ class Notes:
         """Record how long a customer was in the shop, from the intended arrival in `second` to leaving."""
         self._stays[second, channel].append(stay_us)
 
-    def take_notes(self, second: int, keys: list[SeriesKey]) -> Asides:
+    def take_notes(self, second: int, keys: list[SeriesKey]) -> SideMetricsSnapshot:
         """Everything since the last call; `second` is that of the report, `keys` the series by number.
 
         The notes are taken before the first pause: what is noted meanwhile belongs to the next report.
@@ -155,7 +155,7 @@ class Notes:
         self._pause()
         told_connects = self._connects(connects, keys)
         self._pause()
-        return Asides(
+        return SideMetricsSnapshot(
             counters=tuple(CounterSecond(*key, n) for key, n in counters.items()),
             think_times=told_thinks,
             visit_durations=told_stays,

@@ -19,17 +19,17 @@ from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
 
 from doorbuster.load.http.hub_local import one_per_hub
 
-Bed = tuple[float, int, greenlet]
+TimerEntry = tuple[float, int, greenlet]
 
 
-class Dormitory:
+class SleepScheduler:
     """The sleepers of one thread. A bed is (moment, number, who sleeps there)."""
 
     __slots__ = ("_alarm", "_alarm_at", "_beds", "_left", "_made", "_rang_at", "hub")
 
     def __init__(self, hub: Any) -> None:
         self.hub = hub
-        self._beds: list[Bed] = []
+        self._beds: list[TimerEntry] = []
         self._left: set[int] = set()  # numbers of the beds nobody sleeps in any more
         self._made = 0
         self._alarm: Any = None
@@ -81,9 +81,9 @@ class Dormitory:
 
 
 # Where the greenlets of the running hub sleep.
-dormitory_of_this_thread: Final[Callable[[], Dormitory]] = one_per_hub(Dormitory)
+thread_sleep_scheduler: Final[Callable[[], SleepScheduler]] = one_per_hub(SleepScheduler)
 
 
-def nap_until(moment: float) -> None:
+def sleep_until(moment: float) -> None:
     """Nap among the sleepers of this thread."""
-    dormitory_of_this_thread().nap(moment)
+    thread_sleep_scheduler().nap(moment)

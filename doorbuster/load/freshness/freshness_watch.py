@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 import gevent
 from gevent.pool import Group
 
-from doorbuster.load.engine.sleep_scheduler import nap_until
+from doorbuster.load.engine.sleep_scheduler import sleep_until
 from doorbuster.load.freshness.product_edits import REFUSALS, EditTarget, Observation, ProductEdit, edits_of
 from doorbuster.records.batch import Event, FreshnessReading
 from doorbuster.storefronts import Storefront
 
 if TYPE_CHECKING:
-    from doorbuster.load.engine.generator import Assignment
+    from doorbuster.load.engine.generator import WorkerAssignment
     from doorbuster.load.engine.recorder import Recorder
 
 SHORTEST_WAIT_S = 0.05
@@ -38,7 +38,7 @@ class FreshnessWatch:
 
     def __init__(
         self,
-        assignment: Assignment,
+        assignment: WorkerAssignment,
         driver: type[Storefront],
         recorder: Recorder,
         *,
@@ -75,7 +75,7 @@ class FreshnessWatch:
     def _run(self, change: ProductEdit, due_at: float) -> None:
         number, learnt = 0, False
         while due_at < self._closes_at:
-            nap_until(due_at)
+            sleep_until(due_at)
             learnt = learnt or self._learn(change)
             if learnt:
                 self._look_for(change, number)

@@ -22,7 +22,7 @@ from doorbuster.scenario import FRESHNESS_KINDS, Scenario
 from doorbuster.storefronts import Catalogue, Rejected, Storefront, Visit, WaitingRoomError
 
 if TYPE_CHECKING:
-    from doorbuster.load.engine.generator import Assignment
+    from doorbuster.load.engine.generator import WorkerAssignment
 
 PRODUCTS = 3  # for each kind of change
 STAFF_STEPS = {"price": ("change_price",), "stock": ("change_stock", "stock_on_hand")}
@@ -39,7 +39,7 @@ Observation = Callable[[], bool | None]
 class EditTarget:
     """The shop, with clients that are separate from the customers' clients."""
 
-    assignment: Assignment
+    assignment: WorkerAssignment
     driver: type[Storefront]
     tag: Mapping[str, str]
 

@@ -1,8 +1,8 @@
-"""How Locust is kept to one gate per worker while the schedule decides about customers.
+"""Keeps Locust to one generator user per worker while the schedule starts the customers.
 
-Locust's dispatcher and load shape think in users; ours come and go by the schedule. So the dispatcher hands
-out exactly one `Gate` to each worker, and never names a customer class: Locust then neither spawns nor stops
-customers, not even when it redistributes after a worker was lost.
+Locust's dispatcher and load shape count users, while customers follow the schedule. The dispatcher therefore
+assigns exactly one `GeneratorUser` to each worker and never names a customer class: Locust then neither spawns
+nor stops customers, not even when it redistributes users after a worker was lost.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ from locust import LoadTestShape, User
 from locust.exception import StopUser
 
 if TYPE_CHECKING:
-    from doorbuster.load.locust_plugin.node import Side
+    from doorbuster.load.locust_plugin.node import Node
 
 
-class Gate(User):
+class GeneratorUser(User):
     """Lets one worker's share of the customers in; the only user that Locust itself spawns."""
 
     def hold(self) -> None:
         environment: Any = self.environment
-        side: Side = environment.doorbuster
+        side: Node = environment.doorbuster
         side.hold_gate()
         raise StopUser
 
     tasks = [hold]  # noqa: RUF012  Locust's own way of declaring tasks
 
 
-class Peak(LoadTestShape):
+class RunShape(LoadTestShape):
     """Runs until every customer has left and everything is recorded."""
 
     def tick(self) -> tuple[int, float] | None:
         runner: Any = self.runner
-        side: Side = runner.environment.doorbuster
+        side: Node = runner.environment.doorbuster
         return None if side.run_is_over() else (1, 1.0)
 
 
-class GateDispatcher:
+class SingleUserDispatcher:
     """Implements Locust's `UsersDispatcher` interface: one gate for each worker, at once."""
 
     def __init__(self, worker_nodes: list[Any], **_: Any) -> None:
@@ -66,4 +66,4 @@ class GateDispatcher:
         if not self._pending:
             raise StopIteration
         self._pending = False
-        return {worker_id: {Gate.__name__: 1} for worker_id in self._workers}
+        return {worker_id: {GeneratorUser.__name__: 1} for worker_id in self._workers}

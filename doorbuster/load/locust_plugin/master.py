@@ -16,8 +16,14 @@ from locust.runners import MasterRunner
 
 from doorbuster.errors import ExitCode, RunError
 from doorbuster.gate import judge, verdict
-from doorbuster.load.coordination.clock_sync import ClockOffset, Exchange, Reading, clock_offset, read_clocks
-from doorbuster.load.coordination.coordinator import Brief, Conductor, Orders
+from doorbuster.load.coordination.clock_sync import (
+    ClockExchange,
+    ClockOffset,
+    ClockReading,
+    clock_offset,
+    read_clocks,
+)
+from doorbuster.load.coordination.coordinator import RunCoordinator, RunPlan, RunRequest
 from doorbuster.load.coordination.messages import (
     ACKNOWLEDGED,
     BATCH,
@@ -30,8 +36,8 @@ from doorbuster.load.coordination.messages import (
     rows_to_wire,
 )
 from doorbuster.load.coordination.worker_registry import Rows
-from doorbuster.load.engine.generator import assignment_of
-from doorbuster.load.locust_plugin.node import Side
+from doorbuster.load.engine.generator import make_assignment
+from doorbuster.load.locust_plugin.node import Node
 from doorbuster.load.target.environment_info import about_this_generator
 from doorbuster.records.batch import Batch
 from doorbuster.records.reader import Run
@@ -46,18 +52,18 @@ CLOCK_LIMIT_S = 5.0
 SAME_PROCESS_S = 0.1  # two processes of one number were never started within so short a time
 
 
-class MasterSide(Side):
+class MasterNode(Node):
     """Conducts one run after the other, as Locust starts and stops tests."""
 
     def __init__(self, environment: Any, drivers: Mapping[str, type[Storefront]], scenario: Scenario) -> None:
         super().__init__(environment, drivers)
         self.scenario = scenario
-        self.conductor: Conductor | None = None
+        self.conductor: RunCoordinator | None = None
         self._folder_option = environment.parsed_options.run_folder
-        self._crew: LocalCrew | RemoteCrew = (
-            RemoteCrew(environment.runner, scenario)
+        self._crew: LocalWorkers | RemoteWorkers = (
+            RemoteWorkers(environment.runner, scenario)
             if isinstance(environment.runner, MasterRunner)
-            else LocalCrew(self, scenario)
+            else LocalWorkers(self, scenario)
         )
         self._crew.listen(self._receive)
         events = environment.events
@@ -74,7 +80,7 @@ class MasterSide(Side):
     def _on_test_start(self, **_: Any) -> None:
         self.forget()
         self._crew.muster()
-        self.conductor = Conductor(self._brief(), self._crew)
+        self.conductor = RunCoordinator(self._brief(), self._crew)
         gevent.spawn(self._conduct, self.conductor)
 
     def _on_test_stopping(self, **_: Any) -> None:
@@ -93,7 +99,7 @@ class MasterSide(Side):
         if self.conductor is not None and self.conductor.brief.run_id == run_id:
             self.conductor.receive(batch)
 
-    def _conduct(self, conductor: Conductor) -> None:
+    def _conduct(self, conductor: RunCoordinator) -> None:
         code: ExitCode = ExitCode.BUG
         try:
             conductor.run()
@@ -103,7 +109,7 @@ class MasterSide(Side):
             self.environment.process_exit_code = int(code)
             conductor.over.set()
 
-    def _tell_verdict(self, conductor: Conductor) -> ExitCode:
+    def _tell_verdict(self, conductor: RunCoordinator) -> ExitCode:
         folder = conductor.brief.folder
         with Run.open(folder) as run:
             result = verdict(run, judge(run, (), self.scenario.thresholds))
@@ -111,11 +117,11 @@ class MasterSide(Side):
         logger.info("for the whole report: doorbuster report %s", folder)
         return result.exit_code
 
-    def _brief(self) -> Brief:
+    def _brief(self) -> RunRequest:
         now = datetime.now().astimezone()
         folder = self._folder_option or f"reports/{now:%Y%m%d-%H%M%S}-{self.scenario.name}"
         self._folder_option = ""  # a second run from the web UI gets a folder of its own
-        return Brief(
+        return RunRequest(
             scenario=self.scenario,
             driver=self.drivers[self.scenario.target.storefront],
             folder=Path(folder),
@@ -129,10 +135,10 @@ class MasterSide(Side):
         return {"without_retries": True} if self.environment.parsed_options.no_retries else {}
 
 
-class LocalCrew:
+class LocalWorkers:
     """The only process: conductor and generator side by side."""
 
-    def __init__(self, side: Side, scenario: Scenario) -> None:
+    def __init__(self, side: Node, scenario: Scenario) -> None:
         self.names = ["local"]
         self._side = side
         self._scenario = scenario
@@ -148,8 +154,8 @@ class LocalCrew:
         """One process has one clock."""
         return ()
 
-    def hand_out(self, orders: Orders) -> None:
-        share = assignment_of(orders, self._scenario, index=0, count=1, worker=self.names[0])
+    def distribute(self, orders: RunPlan) -> None:
+        share = make_assignment(orders, self._scenario, index=0, count=1, worker=self.names[0])
         self._side.assign(share, partial(self._receive, orders.run_id))
 
     def gone(self) -> frozenset[str]:
@@ -162,14 +168,14 @@ class LocalCrew:
     def take_over(self, *_: Any) -> None:
         raise AssertionError("a single worker has no heirs")
 
-    def dismiss(self, *_: Any) -> None:
+    def stop_worker(self, *_: Any) -> None:
         gevent.spawn(self._side.close, "worker_lost")
 
-    def close_gates(self, cause: str) -> None:
+    def stop_all(self, cause: str) -> None:
         gevent.spawn(self._side.close, cause)
 
 
-class RemoteCrew:
+class RemoteWorkers:
     """Workers in other processes, reached over Locust's channel."""
 
     def __init__(self, runner: MasterRunner, scenario: Scenario) -> None:
@@ -177,7 +183,7 @@ class RemoteCrew:
         self._runner = runner
         self._scenario = scenario
         self._run_id = ""
-        self._clock_answers: dict[str, list[Exchange]] = {}
+        self._clock_answers: dict[str, list[ClockExchange]] = {}
         self._clocks: dict[str, ClockOffset] = {}
         self._processes: dict[str, psutil.Process] = {}
 
@@ -204,7 +210,7 @@ class RemoteCrew:
             *(f"{name}: left out, it did not answer within {CLOCK_LIMIT_S:g} s" for name in silent),
         )
 
-    def hand_out(self, orders: Orders) -> None:
+    def distribute(self, orders: RunPlan) -> None:
         self._run_id = orders.run_id
         for index, name in enumerate(self.names):
             wire = orders_to_wire(
@@ -225,10 +231,10 @@ class RemoteCrew:
     def take_over(self, worker: str, rows: Rows) -> None:
         self._runner.send_message(TAKE_OVER, rows_to_wire(rows), client_id=worker)
 
-    def dismiss(self, worker: str) -> None:
+    def stop_worker(self, worker: str) -> None:
         self._runner.send_message(CLOSE, {"cause": "worker_lost"}, client_id=worker)
 
-    def close_gates(self, cause: str) -> None:
+    def stop_all(self, cause: str) -> None:
         for name in self.names:
             self._runner.send_message(CLOSE, {"cause": cause}, client_id=name)
 
@@ -244,7 +250,7 @@ class RemoteCrew:
 
     def _on_clock(self, msg: Any, **_: Any) -> None:
         received, answer = read_clocks(), msg.data
-        exchange = Exchange(Reading(*answer["sent"]), Reading(*answer["there"]), received)
+        exchange = ClockExchange(ClockReading(*answer["sent"]), ClockReading(*answer["there"]), received)
         if msg.node_id in self._clock_answers:
             self._clock_answers[msg.node_id].append(exchange)
             process = _process_here(answer["pid"], created_unix_s=answer["created_unix_s"])

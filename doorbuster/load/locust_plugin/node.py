@@ -7,12 +7,12 @@ from typing import Any
 
 from gevent.event import Event as Flag
 
-from doorbuster.load.engine.generator import Assignment, Generator
+from doorbuster.load.engine.generator import Generator, WorkerAssignment
 from doorbuster.records.batch import Batch
 from doorbuster.storefronts import Storefront
 
 
-class Side:
+class Node:
     """The doorbuster of one process; Locust's environment carries it as `environment.doorbuster`."""
 
     def __init__(self, environment: Any, drivers: Mapping[str, type[Storefront]]) -> None:
@@ -31,7 +31,7 @@ class Side:
         """Whether everything is recorded; only the master's side can know."""
         return False
 
-    def assign(self, assignment: Assignment, ship: Callable[[Batch], None]) -> None:
+    def assign(self, assignment: WorkerAssignment, ship: Callable[[Batch], None]) -> None:
         """Take the orders of a run; the gate opens."""
         driver = self.drivers[assignment.scenario.target.storefront]
         self.generator = Generator(self.environment, assignment, driver, ship)

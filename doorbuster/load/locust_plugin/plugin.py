@@ -18,9 +18,9 @@ from locust.runners import WorkerRunner
 from doorbuster.errors import DoorbusterError, Problem, ScenarioError
 from doorbuster.load.engine.generator import customer_classes
 from doorbuster.load.freshness.product_edits import missing_capabilities
-from doorbuster.load.locust_plugin.dispatch import GateDispatcher
-from doorbuster.load.locust_plugin.master import MasterSide
-from doorbuster.load.locust_plugin.worker import WorkerSide
+from doorbuster.load.locust_plugin.dispatch import SingleUserDispatcher
+from doorbuster.load.locust_plugin.master import MasterNode
+from doorbuster.load.locust_plugin.worker import WorkerNode
 from doorbuster.scenario import CHANNELS, JOURNEYS, Scenario, load_scenario
 from doorbuster.storefronts import Storefront, drivers_with
 
@@ -59,13 +59,13 @@ def _add_options(parser: Any, **_: Any) -> None:
 def _on_init(environment: Any, drivers: Drivers, **_: Any) -> None:
     try:
         if isinstance(environment.runner, WorkerRunner):
-            environment.doorbuster = WorkerSide(environment, drivers)
+            environment.doorbuster = WorkerNode(environment, drivers)
         else:
-            environment.doorbuster = MasterSide(environment, drivers, _scenario(environment, drivers))
+            environment.doorbuster = MasterNode(environment, drivers, _scenario(environment, drivers))
     except DoorbusterError as error:
         sys.stderr.write("".join(f"doorbuster: {line}\n" for line in str(error).splitlines()))
         sys.exit(int(error.exit_code))
-    environment.dispatcher_class = GateDispatcher
+    environment.dispatcher_class = SingleUserDispatcher
     environment.stop_timeout = 0.0
 
 

@@ -29,8 +29,8 @@ from doorbuster.load.coordination.messages import (
     scenario_from_wire,
 )
 from doorbuster.load.coordination.worker_registry import SILENCE_LIMIT_S
-from doorbuster.load.engine.generator import REPORT_INTERVAL_S, Generator, assignment_of
-from doorbuster.load.locust_plugin.node import Side
+from doorbuster.load.engine.generator import REPORT_INTERVAL_S, Generator, make_assignment
+from doorbuster.load.locust_plugin.node import Node
 from doorbuster.records.batch import Batch
 from doorbuster.storefronts import Storefront
 
@@ -38,7 +38,7 @@ RESEND_AFTER_S = 2.0  # well within the silence after which a worker counts as l
 MASTER_LIMIT_S = 15.0  # how long a report may go without being acknowledged
 
 
-class WorkerSide(Side):
+class WorkerNode(Node):
     """One worker of a distributed run."""
 
     def __init__(self, environment: Any, drivers: Mapping[str, type[Storefront]]) -> None:
@@ -76,7 +76,7 @@ class WorkerSide(Side):
         self._unacknowledged.clear()
         self._reports_in_silence = 0
         self.assign(
-            assignment_of(
+            make_assignment(
                 orders,
                 scenario,
                 index=msg.data["index"],
