@@ -7,6 +7,7 @@ import importlib.util
 import subprocess
 import sys
 import tomllib
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import click
@@ -212,3 +213,63 @@ def test_the_workbench_is_yaml_that_editors_can_check():
     for path in (ROOT / "scenarios").glob("*.yaml"):
         assert path.read_text(encoding="utf-8").startswith("# yaml-language-server: $schema=")
         assert isinstance(yaml.safe_load(path.read_text(encoding="utf-8")), dict)
+
+
+def module_name(path: Path) -> str:
+    """The dotted name of a file of the library."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in LIBRARY.rglob("*.py")}
+# The load engine still has import circles between the customer, its steps and the generator.
+LOAD_TO_UNTANGLE = {"doorbuster.load", "doorbuster.load.customers"}
+
+
+def imported_modules(name: str) -> set[str]:
+    """The modules of the library that a module imports; a package stands for its __init__."""
+    return {found for found in imports(MODULES[name]) if found in MODULES and found != name}
+
+
+def circles(arrows: dict[str, set[str]]) -> list[list[str]]:
+    """Every import circle, as the sorted names of the modules on it."""
+    try:
+        TopologicalSorter(arrows).prepare()
+    except CycleError as error:
+        circle = set(error.args[1])
+        rest = {name: found - circle for name, found in arrows.items() if name not in circle}
+        return [sorted(circle), *circles(rest)]
+    return []
+
+
+def test_no_file_imports_itself_through_others():
+    # Importing package.module also runs package/__init__.py, which may import the module: not a circle.
+    arrows = {}
+    for name in MODULES:
+        arrows[name] = {found for found in imported_modules(name) if not name.startswith(f"{found}.")}
+    found = {name for circle in circles(arrows) for name in circle}
+    assert {name for name in found if not name.startswith("doorbuster.load.")} == set()
+
+
+@pytest.mark.parametrize(
+    "package", sorted({name.rpartition(".")[0] for name in MODULES} - {""} - LOAD_TO_UNTANGLE)
+)
+def test_no_sub_package_imports_itself_through_others(package):
+    depth = package.count(".") + 2
+    arrows: dict[str, set[str]] = {}
+    for name in MODULES:
+        if name.startswith(f"{package}.") and name.count(".") >= depth - 1:
+            child = ".".join(name.split(".")[:depth])
+            targets = {found for found in imported_modules(name) if found.startswith(f"{package}.")}
+            arrows.setdefault(child, set()).update(".".join(found.split(".")[:depth]) for found in targets)
+            arrows[child].discard(child)
+    assert circles(arrows) == []
+
+
+def test_a_class_name_is_used_once():
+    names: dict[str, list[str]] = {}
+    for name, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                names.setdefault(node.name, []).append(name)
+    assert {name: found for name, found in names.items() if len(found) > 1} == {}

@@ -21,7 +21,7 @@ from doorbuster.scenario.demand.phases import Phase, Seconds, phase_seconds
 from doorbuster.scenario.thresholds.language import Threshold
 from doorbuster.scenario.thresholds.metrics import (
     Customers,
-    Metric,
+    MetricDefinition,
     Orders,
     Requests,
     RequestTimes,
@@ -106,7 +106,7 @@ class MetricAccumulator:
     The `add_*` methods ignore rows of which the metric counts nothing, so that every source may offer all.
     """
 
-    def __init__(self, metric: Metric, selector: Selector, *, block_s: int = 1) -> None:
+    def __init__(self, metric: MetricDefinition, selector: Selector, *, block_s: int = 1) -> None:
         self.metric = metric
         self.selector = selector
         self._counting = metric.counting

@@ -39,7 +39,7 @@ from doorbuster.scenario.schema import scenario_schema, schema_text
 from doorbuster.scenario.target.content_checks import EVERY_STEP, Rule
 from doorbuster.scenario.target.target import Shop, Target
 from doorbuster.scenario.thresholds.language import Tag, Threshold, missing_sections
-from doorbuster.scenario.thresholds.metrics import METRICS, Metric, metric_of
+from doorbuster.scenario.thresholds.metrics import METRICS, MetricDefinition, metric_of
 
 __all__ = [
     "CHANNELS",
@@ -65,7 +65,7 @@ __all__ = [
     "Journey",
     "Lognormal",
     "MarkovChain",
-    "Metric",
+    "MetricDefinition",
     "Offline",
     "PageDepth",
     "Patience",

@@ -1,7 +1,7 @@
 """Keeps Locust to one generator user per worker while the schedule starts the customers.
 
-Locust's dispatcher and load shape count users, while customers follow the schedule. The dispatcher therefore
-assigns one `GeneratorUser` to each worker and never names a customer class: Locust then neither spawns nor stops
+Locust's dispatcher and load shape count users, while customers follow the schedule. The dispatcher assigns
+one `GeneratorUser` to each worker and never names a customer class: Locust then neither spawns nor stops
 customers, not even when it redistributes users after a worker was lost.
 """
 

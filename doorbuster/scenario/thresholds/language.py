@@ -43,7 +43,7 @@ from doorbuster.scenario.thresholds.metrics import (
     AGGREGATIONS,
     K6_REPLACEMENTS,
     METRICS,
-    Metric,
+    MetricDefinition,
     metric_of,
 )
 from doorbuster.units import parse_duration_s, parse_rate_per_s, parse_ratio
@@ -56,7 +56,7 @@ Severity = Literal["fail", "warn"]
 __all__ = [
     "METRICS",
     "Condition",
-    "Metric",
+    "MetricDefinition",
     "MetricSelector",
     "Tag",
     "Threshold",
@@ -203,7 +203,7 @@ def _parse_tag(text: str, metric: str) -> Tag:
     return Tag("step" if name == "name" else name, value)
 
 
-def parse_condition(text: str, metric: Metric) -> Condition:
+def parse_condition(text: str, metric: MetricDefinition) -> Condition:
     """What "p(95)<800ms" promises about a metric."""
     match = _EXPRESSION.fullmatch(text)
     if match is None:
@@ -233,7 +233,7 @@ def parse_condition(text: str, metric: Metric) -> Condition:
     return Condition(aggregation, rank, operator, bound, unit)  # type: ignore[arg-type]  # both were looked up
 
 
-def _unit_of(metric: Metric, aggregation: str, bound: str) -> Unit:
+def _unit_of(metric: MetricDefinition, aggregation: str, bound: str) -> Unit:
     """The unit a bound is in; for a metric of a section it is written beside the number, or nowhere."""
     if metric.kind == "value":
         if bound.endswith("%"):

@@ -98,7 +98,7 @@ UNRANKED = 99
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
+class MetricDefinition:
     """One metric that thresholds may name.
 
     `better` is the direction in which the shop does better; "" where neither is. `explained_by` lists the
@@ -127,117 +127,117 @@ class Metric:
 
 
 _ALL = (
-    Metric(
+    MetricDefinition(
         "http_req_duration", "trend", "ms",
         "response time from the intended start, of answered and of abandoned requests", _REQUEST_TAGS,
         RequestTimes("response"), "lower", Wording("response time", "answers came"),
     ),
-    Metric(
+    MetricDefinition(
         "http_req_waiting", "trend", "ms", "time from the actual start to the first byte", _REQUEST_TAGS,
         RequestTimes("first_byte"), "lower", Wording("time to the first byte", "first bytes came"),
     ),
-    Metric(
+    MetricDefinition(
         "service_time", "trend", "ms", "time from the actual start to the end", _REQUEST_TAGS,
         RequestTimes("service"), "lower", Wording("service time", "requests were served"),
     ),
-    Metric(
+    MetricDefinition(
         "lateness", "trend", "ms", "start delay of customers, caused by the generator", (),
         StartDelays(), "lower", Wording("lateness of the generator", "starts by the generator were late by"),
         of_generator=True,
     ),
-    Metric(
+    MetricDefinition(
         "http_req_failed", "rate", "0..1", "failed and abandoned requests among all requests", _REQUEST_TAGS,
         Requests(), "lower", Wording("requests", "failed or were abandoned"),
         headline_rank=11, covers_refusals=True,
     ),
-    Metric(
+    MetricDefinition(
         "can_browse", "rate", "0..1", "customers who saw the pages they came for", _CUSTOMER_TAGS,
         Customers("browse"), "higher",
         Wording("customers who wanted to browse", "could", "customers could not browse"),
         _LOST_RECORDS, headline_rank=1, covers_refusals=True,
     ),
-    Metric(
+    MetricDefinition(
         "can_order", "rate", "0..1", "customers wanting an order who got it acknowledged", _CUSTOMER_TAGS,
         Customers("order"), "higher",
         Wording("customers who wanted to order", "could", "customers who wanted to order could not"),
         _LOST_RECORDS, headline_rank=0, covers_refusals=True,
     ),
-    Metric(
+    MetricDefinition(
         "served", "rate", "0..1", "customers who got what they came for", _CUSTOMER_TAGS,
         Customers("started", "served"), "higher", Wording("customers", "were served"),
         _LOST_RECORDS, headline_rank=6, covers_refusals=True,
     ),
-    Metric(
+    MetricDefinition(
         "abandoned", "rate", "0..1", "customers who left because the shop was too slow", _CUSTOMER_TAGS,
         Customers("started", "abandoned"), "lower",
         Wording("customers", "gave up because the shop was too slow"),
         _LOST_RECORDS, headline_rank=8,
     ),
-    Metric(
+    MetricDefinition(
         "turned_away", "rate", "0..1", "customers who met an error or a busy page", _CUSTOMER_TAGS,
         Customers("started", "turned_away"), "lower", Wording("customers", "were turned away"),
         _LOST_RECORDS, headline_rank=7, covers_refusals=True,
     ),
-    Metric(
+    MetricDefinition(
         "queued_out", "rate", "0..1", "customers who left from a waiting room", _CUSTOMER_TAGS,
         Customers("started", "queued_out"), "lower",
         Wording("customers", "left the waiting room without getting in"),
         _LOST_RECORDS, headline_rank=9,
     ),
-    Metric(
+    MetricDefinition(
         "dropped", "rate", "0..1", "customers the generator could not start or finish", _CUSTOMER_TAGS,
         Customers("planned", "dropped"), "lower",
         Wording("planned customers", "could not be sent by the generator"),
         _TOO_FEW, of_generator=True,
     ),
-    Metric(
+    MetricDefinition(
         "http_reqs", "counter", "requests", "requests sent", _REQUEST_TAGS,
         Requests(), "", Wording("", "requests were sent"), _TOO_FEW,
     ),
-    Metric(
+    MetricDefinition(
         "customers", "counter", "customers", "customers who came", _CUSTOMER_TAGS,
         Customers("planned"), "", Wording("", "customers came"), _TOO_FEW,
     ),
-    Metric(
+    MetricDefinition(
         "orders_acknowledged", "counter", "orders", "orders the shop confirmed", _ORDER_TAGS,
         Orders("acknowledged", "wanted"), "higher",
         Wording("customers who wanted to order", "orders were acknowledged"), _TOO_FEW, headline_rank=10,
     ),
-    Metric(
+    MetricDefinition(
         "orders_lost", "counter", "orders", "orders confirmed, but not in the shop's ledger", _ORDER_TAGS,
         AuditFinding("lost", "acknowledged"), "lower",
         Wording("acknowledged orders", "acknowledged orders are missing in the shop's ledger"),
         frozenset(), headline_rank=3,
     ),
-    Metric(
+    MetricDefinition(
         "orders_duplicated", "counter", "orders", "orders in the ledger more than once", _ORDER_TAGS,
         AuditFinding("duplicated", "booked"), "lower", Wording("booked orders", "orders were booked twice"),
         frozenset(), headline_rank=4,
     ),
-    Metric(
+    MetricDefinition(
         "orders_unacknowledged", "counter", "orders",
         "orders in the ledger whose customer saw no confirmation", _ORDER_TAGS,
         AuditFinding("unacknowledged", "booked"), "lower",
         Wording("booked orders", "orders were booked without a confirmation to the customer"),
         frozenset(("records",)), headline_rank=5,
     ),
-    Metric(
+    MetricDefinition(
         "oversold_units", "counter", "units", "units sold beyond the stock all channels share", (),
         AuditFinding("oversold_units", "ledger"), "lower",
         Wording("booked orders", "units were sold beyond the stock"), frozenset(), headline_rank=2,
     ),
-    Metric(
+    MetricDefinition(
         "orders_refused", "counter", "orders", "orders the shop refused by rule", _ORDER_TAGS,
         Orders("refused", "tried"), "lower", Wording("orders tried", "orders were refused"), _TOO_FEW,
     ),
 )  # fmt: skip
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
+METRICS: dict[str, MetricDefinition] = {metric.name: metric for metric in _ALL}
 
 _SECTION_METRIC = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
 
 
-def metric_of(name: str) -> Metric | None:
+def metric_of(name: str) -> MetricDefinition | None:
     """The metric of this name, or None.
 
     "section.metric" names a metric of an analysis section, whose unit only that section knows.
@@ -246,7 +246,7 @@ def metric_of(name: str) -> Metric | None:
         return METRICS[name]
     if _SECTION_METRIC.fullmatch(name):
         meaning = "worked out by an analysis section"
-        return Metric(name, "value", "its own", meaning, (), FromSection(), "", Wording(name, ""))
+        return MetricDefinition(name, "value", "its own", meaning, (), FromSection(), "", Wording(name, ""))
     return None
 
 
