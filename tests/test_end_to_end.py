@@ -216,7 +216,7 @@ def test_a_run_ended_before_the_first_customer_leaves_no_report(moment, tmp_path
     process.send_signal(signal.SIGTERM)  # as a pipeline does it
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 105, said
-    assert "before the first customer came" in said or said.endswith("interrupted\n")
+    assert "before the first customer arrived" in said or said.endswith("interrupted\n")
     assert not (folder / "index.html").exists()
 
 

@@ -190,7 +190,7 @@ class RunCoordinator:
                     clocks.append(f"{shop}: clock {ahead}, corrected in the times of its orders")
         remarks = self._crew.meet()
         if self._ending is not None:
-            raise RunInterrupted("ended before the first customer came; there is nothing to report")
+            raise RunInterrupted("stopped before the first customer arrived; there is nothing to report")
         schedule = plan_schedule(scenario)
         lead_s = LEAD_S + len(schedule) * PLANNING_S_PER_ARRIVAL
         starts_at_ns, self._started_at = time_ns() + round(lead_s * 1e9), perf_counter() + lead_s
