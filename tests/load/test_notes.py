@@ -1,4 +1,4 @@
-"""SideMetrics beside the steps: counted once, in the right second; Server-Timing read as W3C writes it."""
+"""Side metrics: counted once, in the right second; Server-Timing read as W3C writes it."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ CLOSE = "doorbuster_close"
 def orders_to_wire(
     orders: RunPlan, scenario: Scenario, *, index: int, count: int, counter_offset_s: float
 ) -> dict[str, Any]:
-    """RunPlan for worker `index` of `count`; the schedule is not sent, the worker plans the same one."""
+    """The plan for worker `index` of `count`. The schedule is not sent: the worker computes the same one."""
     return {
         "run_id": orders.run_id,
         "scenario_text": scenario.source_text,

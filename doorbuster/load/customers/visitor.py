@@ -72,7 +72,7 @@ class CustomerUser(StepRunner, User):
     tasks = [run_journey]  # noqa: RUF012  nobody runs it as a task, but Locust warns about users without tasks
 
     def gone(self) -> None:
-        """VisitEnded as one who was sent away, unless the visit has ended; also for who never began it."""
+        """End the visit as dropped, even if it never began; does nothing if it has ended."""
         self._leave(Outcome.DROPPED, self.at_step, self.generator.stop_cause)
 
     def _leave(self, outcome: str, step: str, cause: str) -> None:

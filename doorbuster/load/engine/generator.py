@@ -216,7 +216,7 @@ class Generator:
         return self._assignment.places[self._merchant(channel)]
 
     def order_refs(self, channel: str) -> deque[str]:
-        """RunPlan that were lately placed where those who arrive in `channel` go."""
+        """References of the latest orders at the shop that customers of `channel` visit."""
         return self._order_refs[self._merchant(channel)]
 
     def unix_s(self, moment: float) -> float:

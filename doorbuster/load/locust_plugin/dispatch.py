@@ -23,7 +23,7 @@ class GeneratorUser(User):
     def hold(self) -> None:
         environment: Any = self.environment
         side: Node = environment.doorbuster
-        side.hold_gate()
+        side.run_generator()
         raise StopUser
 
     tasks = [hold]  # noqa: RUF012  Locust's own way of declaring tasks
@@ -39,7 +39,7 @@ class RunShape(LoadTestShape):
 
 
 class SingleUserDispatcher:
-    """Implements Locust's `UsersDispatcher` interface: one gate for each worker, at once."""
+    """Implements Locust's `UsersDispatcher` interface: one generator user for each worker, at once."""
 
     def __init__(self, worker_nodes: list[Any], **_: Any) -> None:
         self._workers = {node.id: node for node in worker_nodes}

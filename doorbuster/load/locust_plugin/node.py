@@ -1,4 +1,4 @@
-"""What master and workers have in common: a gate that Locust's gate user holds, a generator behind it."""
+"""What master and worker nodes share: the generator that Locust's generator user runs."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Node:
         self.generator: Generator | None = None
         self._assigned = Flag()
 
-    def hold_gate(self) -> None:
-        """Let this process' customers in and wait until the last one has left; runs in Locust's gate user."""
+    def run_generator(self) -> None:
+        """Run this process' customers until the last one has left; called by Locust's generator user."""
         self._assigned.wait()
         if self.generator is not None:
             self.generator.run()
