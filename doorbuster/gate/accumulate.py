@@ -62,6 +62,11 @@ class Selector:
         """Whether what was due in this second is selected."""
         return self.seconds is None or self.seconds.first <= second < self.seconds.end
 
+    def seconds_within(self, recorded_s: int) -> Seconds:
+        """The selected seconds that were recorded; the last phase has no end of its own."""
+        first, end = self.seconds or (0, recorded_s)
+        return Seconds(first, min(end, recorded_s))
+
     def matches_series(self, series: SeriesKey) -> bool:
         """Whether a request series is selected, `expected_response` aside."""
         return (
@@ -185,13 +190,10 @@ class MetricAccumulator:
         """(second, happened, counted) of a rate, in no order."""
         return ((second, k, n) for second, (k, n) in self._by_second.items())
 
-    def data(self, *, recorded_s: int, length_s: int, over_s: float) -> MetricData:
+    def data(self, *, recorded_s: int, over_s: float) -> MetricData:
         """What was counted.
 
-        Args:
-            recorded_s: seconds with anything recorded; length_s: seconds of the plan, added as seconds
-                without requests to a rate of requests; 0 when they were added before.
-            over_s: what a rate per second is taken over.
+        Args: recorded_s: seconds up to the last one recorded; over_s: the length for a rate per second.
         """
         match self._counting:
             case RequestTimes():
@@ -209,8 +211,7 @@ class MetricAccumulator:
             return CounterTotal(n, n, over_s)
         if isinstance(self._counting, Requests):
             # Seconds without a request are blocks too: the plan goes on while a shop does not answer.
-            first, end = self.selector.seconds or (0, length_s)
-            for second in range(first, min(end, length_s)):
+            for second in range(*self.selector.seconds_within(recorded_s)):
                 self._by_second.setdefault(second, (0, 0))
         return self.rate()
 
@@ -253,7 +254,7 @@ class MetricAccumulator:
 
     def _time_blocks(self, recorded_s: int) -> tuple[TimeBlock, ...]:
         """At most about MAX_TIME_BLOCKS blocks of equal length, a multiple of the length they are kept in."""
-        first, end = self.selector.seconds or (0, recorded_s)
+        first, end = self.selector.seconds_within(recorded_s)
         width_s = block_length_s(self.selector, recorded_s)
         factor = max(1, math.ceil(width_s / self._block_s))
         parts: dict[tuple[str, int], list[Histogram]] = defaultdict(list)
@@ -271,7 +272,7 @@ class MetricAccumulator:
 
 def block_length_s(selector: Selector, recorded_s: int) -> int:
     """The length of a block of time in a run of which this much was recorded."""
-    first, end = selector.seconds or (0, recorded_s)
+    first, end = selector.seconds_within(recorded_s)
     return max(1, math.ceil((end - first) / MAX_TIME_BLOCKS))
 
 

@@ -12,7 +12,6 @@ Rules:
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -33,9 +32,9 @@ class AbortWatch:
 
     def __init__(self, scenario: Scenario) -> None:
         self._windows = [_Window(name, rule) for name, rule in scenario.safety.abort.items()]
-        known, duration_s = find_phases(scenario.demand.rate_curve), scenario.demand.duration_s
+        phases = find_phases(scenario.demand.rate_curve)
         self._thresholds = [
-            LiveThreshold(threshold, known, planned_s=duration_s)
+            LiveThreshold(threshold, phases)
             for threshold in scenario.thresholds
             if threshold.abort_on_fail
             and not METRICS[threshold.metric].audited
@@ -97,11 +96,10 @@ class _Window:
 class LiveThreshold:
     """One threshold with abortOnFail while the run goes on."""
 
-    def __init__(self, threshold: Threshold, known: Sequence[Phase], *, planned_s: float) -> None:
+    def __init__(self, threshold: Threshold, phases: Sequence[Phase]) -> None:
         self._threshold = threshold
         self._metric = METRICS[threshold.metric]
-        self._counts = MetricAccumulator(self._metric, Selector.of(threshold, known))
-        self._planned_s = math.ceil(planned_s)
+        self._counts = MetricAccumulator(self._metric, Selector.of(threshold, phases))
         self._recorded_s = 0
 
     def feed(self, batches: tuple[Batch, ...], at_s: float) -> str | None:
@@ -141,6 +139,4 @@ class LiveThreshold:
         over_s = at_s - (selected.first if selected else 0.0)
         if self._metric.kind == "counter" and over_s <= 0:
             return NoData("its phase has not begun")
-        return self._counts.data(
-            recorded_s=self._recorded_s, length_s=max(self._planned_s, self._recorded_s), over_s=over_s
-        )
+        return self._counts.data(recorded_s=self._recorded_s, over_s=over_s)

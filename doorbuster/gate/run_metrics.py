@@ -76,7 +76,6 @@ class RunMetrics:
         self._feed(found)
         data = found.data(
             recorded_s=self.run.recorded_s,
-            length_s=0,
             over_s=self._length_s(None if isinstance(metric.counting, Orders) else select),
         )
         if isinstance(metric.counting, Requests | RequestTimes) and not _n(data):
@@ -107,9 +106,10 @@ class RunMetrics:
 
     def _feed(self, found: MetricAccumulator) -> None:
         select = found.selector
+        recorded_s = self.run.recorded_s
         match found.metric.counting:
             case RequestTimes(time=time):
-                width_s = block_length_s(select, self.run.recorded_s)
+                width_s = block_length_s(select, recorded_s)
                 found.add_times(
                     self.run.histograms_by(select.time_group, time, width_s, seconds=select.seconds)
                 )
@@ -117,7 +117,7 @@ class RunMetrics:
                 found.add_times({("answered", 0): self.run.lateness()})
             case Requests():
                 for outcome, counts in self.run.request_counts(select.counted_outcome).items():
-                    found.add_requests(outcome, enumerate(counts.tolist()))
+                    found.add_requests(outcome, enumerate(counts[:recorded_s].tolist()))
             case Customers():
                 found.add_customers(self.customers)
             case Orders():

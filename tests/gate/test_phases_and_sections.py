@@ -49,6 +49,20 @@ def test_times_of_one_phase_are_those_of_its_seconds(peak, metric):
     assert parts[1].observed > parts[0].observed
 
 
+@pytest.mark.parametrize("metric", ["http_req_duration", "service_time", "http_req_failed", "can_order"])
+def test_the_last_phase_has_the_interval_of_its_recorded_seconds(open_peak, metric):
+    plateau = open_peak(rate_per_s=30.0, broken=(25, 45))  # a plateau is all peak
+    bound = "p(50)<1h" if metric in ("http_req_duration", "service_time") else "rate>=0%"
+    whole, phase = judged(plateau, metric, bound), judged(plateau, f"{metric}{{phase:peak}}", bound)
+    assert (phase.low, phase.high) == (whole.low, whole.high)
+
+
+def test_a_run_that_ended_early_has_the_interval_of_its_recorded_seconds(open_peak):
+    full, early = (open_peak(rate_per_s=30.0, meta={"duration_s": planned_s}) for planned_s in (61, 3600))
+    found = [judged(run, "http_req_failed", "rate<1%") for run in (full, early)]
+    assert (found[1].low, found[1].high) == (found[0].low, found[0].high)
+
+
 def test_requests_per_second_of_a_phase_count_over_its_own_length(peak):
     found = judged(peak, "http_reqs{phase:peak}", "rate>0")
     counted = judged(peak, "http_reqs{phase:peak}", "count>0")
