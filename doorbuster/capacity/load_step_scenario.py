@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import yaml
-
 from doorbuster.scenario.demand.demand import Demand
 from doorbuster.scenario.model import Scenario
+from doorbuster.scenario.overrides import scenario_text, scenario_values
 from doorbuster.scenario.parsing.document import read_document
 from doorbuster.scenario.thresholds.language import parse_metric_selector
 
@@ -32,12 +31,11 @@ def load_step_text(scenario: Scenario, levels: Sequence[RateLevel], *, url: str,
 
     Thresholds on a phase or a section are left out: a load step has no phases, and sections cover whole runs.
     """
-    document: Any = read_document(scenario.source_text, "scenario").data
+    document = scenario_values(scenario)
     peak = max(level.rate_per_s for level in levels)
     stages = [
         {"for": f"{level.for_s:.3f}s", "at": f"{100 * level.rate_per_s / peak:.9f}%"} for level in levels
     ]
-    document = dict(document)
     parts = {name: rate / scenario.peak_per_s for name, rate in scenario.peak_rates_per_s.items()}
 
     def demand(own: Demand, part: float) -> dict[str, Any]:
@@ -55,7 +53,7 @@ def load_step_text(scenario: Scenario, levels: Sequence[RateLevel], *, url: str,
     document["thresholds"] = {
         key: value for key, value in dict(document.get("thresholds") or {}).items() if _stays(str(key))
     }
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+    return scenario_text(document)
 
 
 def same_customers(text: str, other: str) -> bool:
@@ -95,7 +93,7 @@ def concurrency_text(
     An open channel becomes a closed one: each customer who leaves is replaced at once. Thresholds are left
     out because a sweep has no verdict.
     """
-    document: Any = dict(read_document(scenario.source_text, "scenario").data)
+    document = scenario_values(scenario)
     kept = {
         key: value for key, value in document["channels"][channel].items() if key not in ("share", "demand")
     }
@@ -107,4 +105,4 @@ def concurrency_text(
     document["target"] = _target(document["target"], scenario, url)
     document["seed"] = seed
     document.pop("thresholds", None)
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+    return scenario_text(document)

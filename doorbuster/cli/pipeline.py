@@ -41,7 +41,12 @@ class JudgedRun:
 
 
 def find_scenario(
-    name: str, *, profile: str | None = None, url: str | None = None, seed: int | None = None
+    name: str,
+    *,
+    profile: str | None = None,
+    url: str | None = None,
+    seed: int | None = None,
+    no_retries: bool = False,
 ) -> Scenario:
     """The scenario by path or bundled name, with the overrides of the command line.
 
@@ -49,15 +54,24 @@ def find_scenario(
         ScenarioError: with every problem found; also when a threshold names an unknown section.
     """
     from doorbuster.errors import ScenarioError
-    from doorbuster.scenario import load_scenario, missing_sections
+    from doorbuster.scenario import load_scenario, missing_sections, override
 
     scenario = load_scenario(name, search=search_path("scenarios"))
     problems = missing_sections(scenario.thresholds, [path.stem for path in analysis_scripts()])
     if problems:
         raise ScenarioError(problems)
-    if profile or url:
-        scenario = scenario.with_target(url=url, profile=profile)
-    return scenario if seed is None else scenario.with_seed(seed)
+    return override(scenario, profile=profile, url=url, seed=seed, no_retries=no_retries)
+
+
+def scenario_file(scenario: Scenario, folder: Path) -> Path:
+    """The file of a scenario for another process; written to the folder when options have changed it."""
+    path = scenario.source_path
+    assert path is not None, "the scenario of a command line is read from a file"
+    if path.read_text(encoding="utf-8-sig") == scenario.source_text:
+        return path
+    changed = folder / f"{scenario.name}.yaml"
+    changed.write_text(scenario.source_text, encoding="utf-8")
+    return changed
 
 
 def find_locustfile(name: str) -> Path:

@@ -92,7 +92,13 @@ def command(
              doorbuster run my-peak.yaml --url https://staging.example.com --confirm-host staging.example.com
     """
     from doorbuster.cli.live import watch
-    from doorbuster.cli.pipeline import find_locustfile, find_scenario, new_run_folder, write_everything
+    from doorbuster.cli.pipeline import (
+        find_locustfile,
+        find_scenario,
+        new_run_folder,
+        scenario_file,
+        write_everything,
+    )
     from doorbuster.errors import ExitCode, UsageError
     from doorbuster.locust_process import LocustProcess, check_port, local_workers
 
@@ -100,18 +106,12 @@ def command(
         raise UsageError("--workers (this machine) and --expect-workers (other machines) cannot be combined")
     if expect_workers:
         check_port(bind, bind_port)
-    plan = find_scenario(scenario, profile=profile, url=url, seed=seed)
+    plan = find_scenario(scenario, profile=profile, url=url, seed=seed, no_retries=no_retries)
     locustfile_path = find_locustfile(locustfile)
     folder = new_run_folder(out, plan)
-    options = ["--scenario", str(plan.source_path), "--run-folder", str(folder), "--run-seed", str(plan.seed)]
-    if profile:
-        options += ["--shop-profile", profile]
-    if url:
-        options += ["--host", url]
+    options = ["--scenario", str(scenario_file(plan, folder)), "--run-folder", str(folder)]
     if confirm_host:
         options += ["--confirm-host", confirm_host]
-    if no_retries:
-        options += ["--no-retries"]
     if workers:
         options += local_workers(workers)
     if expect_workers:

@@ -17,8 +17,8 @@ RunStatus = Literal["running", "finished", "interrupted", "aborted"]
 class RunMeta:
     """Metadata of a run: what was requested, from which shop, by which generator, and how it ended.
 
-    `duration_s` is the planned duration, without drain; `requested` holds the options of the command line;
-    `versions` and `machine` describe the generator. `git_commit` is "" outside a repository.
+    `duration_s` is the planned duration, without drain; `versions` and `machine` describe the generator;
+    `git_commit` is "" outside a repository.
     """
 
     run_id: str
@@ -39,7 +39,6 @@ class RunMeta:
     versions: dict[str, str] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
     git_commit: str = ""
-    requested: dict[str, Any] = field(default_factory=dict)
 
     def changed(self, **changes: Any) -> RunMeta:
         """The same run with some fields replaced; TypeError for a field that does not exist."""

@@ -22,6 +22,7 @@ from doorbuster.scenario.demand.rate_curve import RateCurve
 from doorbuster.scenario.describe import describe_channel, describe_freshness, describe_rule
 from doorbuster.scenario.freshness import FRESHNESS_KINDS, Freshness
 from doorbuster.scenario.model import Scenario
+from doorbuster.scenario.overrides import override
 from doorbuster.scenario.planning.demand_groups import DemandGroup, group_demands
 from doorbuster.scenario.planning.estimate import ScenarioEstimate, TrafficClassEstimate, broken_off, estimate
 from doorbuster.scenario.planning.schedule import (
@@ -103,6 +104,7 @@ __all__ = [
     "metric_of",
     "missing_sections",
     "ordering_shares",
+    "override",
     "phase_seconds",
     "plan_schedule",
     "rate_at_per_s",

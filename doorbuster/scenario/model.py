@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, ValidationInfo, WithJsonSchema
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, WithJsonSchema
 
-from doorbuster.errors import Problem, ScenarioError
 from doorbuster.scenario.customers.channels import Channel, own_demand_rules, parse_channels
 from doorbuster.scenario.customers.journeys import CHANNELS, JOURNEYS, MIXES
 from doorbuster.scenario.customers.resilience import Offline
@@ -20,7 +19,7 @@ from doorbuster.scenario.demand.demand import Demand
 from doorbuster.scenario.demand.phases import find_phases
 from doorbuster.scenario.demand.rate_curve import rates_at_busiest
 from doorbuster.scenario.freshness import Freshness
-from doorbuster.scenario.parsing.diagnostics import Issue, did_you_mean, issues_from, key_text, try_parse
+from doorbuster.scenario.parsing.diagnostics import Issue, did_you_mean, try_parse
 from doorbuster.scenario.parsing.document import Document
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import DurationS, Text, number_schema, whole
@@ -136,53 +135,6 @@ class Scenario(StrictModel):
     def name(self) -> str:
         """The file's name without its ending; "scenario" when it was not read from a file."""
         return self._source_path.stem if self._source_path else "scenario"
-
-    def with_seed(self, seed: int) -> Self:
-        """This scenario with other arrivals of the same law."""
-        return self._with({"seed": seed}, file="--seed")
-
-    def with_target(self, *, url: str | None = None, profile: str | None = None) -> Scenario:
-        """This scenario against another shop: the one at `url`, or the embedded one of `profile`.
-
-        Another profile keeps all other settings: what differs is the design.
-
-        Raises: ScenarioError when the address or the profile is not valid here, or both are given.
-        """
-        if url is not None and profile is not None:
-            raise ScenarioError(
-                [Problem("--url", 0, 0, "", "cannot stand beside --profile", way_out="use just one")]
-            )
-        if url is None and profile is None:
-            return self
-        target: dict[str, Any] = {"storefront": self.target.storefront, "rules": self.target.content_rules}
-        if url is not None:
-            target["url"] = url
-        else:
-            shop = self.target.shop
-            target["shop"] = {"profile": profile, **(shop.settings if shop else {})}
-        return self._with({"target": target}, file="--url" if url is not None else "--profile")
-
-    def without_retries(self) -> Self:
-        """This scenario with people who never reload and machines that never try again."""
-        channels = {name: channel.without_retries() for name, channel in self.channels.items()}
-        return self._with({"channels": channels}, file="--no-retries")
-
-    @property
-    def has_retries(self) -> bool:
-        """Whether anybody reloads or tries again."""
-        return any(channel.reloads or channel.retries for channel in self.channels.values())
-
-    def _with(self, changes: dict[str, Any], *, file: str) -> Self:
-        values = {field.alias or name: getattr(self, name) for name, field in type(self).model_fields.items()}
-        values["drain"] = f"{self.drain_s:.6f}s"
-        values |= changes
-        try:
-            made = type(self).model_validate(values)
-        except ValidationError as error:
-            raise ScenarioError(
-                Problem(file, 0, 0, key_text(f.path), f.rule, f.got, f.way_out) for f in issues_from(error)
-            ) from None
-        return made.read_from(self._source_path, self._source_text)
 
     def read_from(self, path: Path | None, text: str) -> Self:
         """This scenario, remembering the file and the text it was read from."""

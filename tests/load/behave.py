@@ -23,7 +23,7 @@ from doorbuster.load.customers.customer import Customer
 from doorbuster.load.engine.generator import Generator, WorkerAssignment
 from doorbuster.load.target.endpoint import StoreEndpoint
 from doorbuster.records.histogram import Histogram
-from doorbuster.scenario import Schedule, load_scenario
+from doorbuster.scenario import Schedule, load_scenario, override
 from doorbuster.scenario.planning.schedule import TrafficClass
 from doorbuster.storefronts import BasketLine, Catalogue, Order, Rejected, Storefront, WaitingRoomError
 
@@ -132,7 +132,7 @@ def run(case: dict) -> dict:
     path.write_text(SCENARIO.format(**case), encoding="utf-8")
     scenario = load_scenario(path)
     if case.get("without_retries"):
-        scenario = scenario.without_retries()
+        scenario = override(scenario, no_retries=True)
     environment = Environment(user_classes=[Web, App, Store])
     environment.create_local_runner()
     arrivals = sorted(case["arrivals"], key=lambda arrival: arrival[2])

@@ -50,9 +50,8 @@ def test_the_title_page_comes_back_and_follows_changes(writer: RunWriter, run: R
         story="It is 2004.",
         versions={"locust": "2.47"},
         machine={"cores": 2},
-        requested={"compress": ["7h30m", "90s"]},
     )
-    writer.set_meta(story=meta.story, versions=meta.versions, machine=meta.machine, requested=meta.requested)
+    writer.set_meta(story=meta.story, versions=meta.versions, machine=meta.machine)
     assert meta == run.meta
     writer.finish("aborted", "90 % turned away for 60 s")
     assert (run.meta.status, run.meta.status_reason) == ("aborted", "90 % turned away for 60 s")

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from doorbuster.scenario import Device, PageDepth, describe_channel, devices_given, estimate, ordering_shares
+from doorbuster.scenario import (
+    Device,
+    PageDepth,
+    describe_channel,
+    devices_given,
+    estimate,
+    ordering_shares,
+    override,
+)
 from doorbuster.scenario.customers.client_profile import parse_pages
 
 TOLD = """\
@@ -117,11 +125,10 @@ def test_the_estimate_reckons_with_the_pages_and_not_with_reloads(scenario_with)
 
 def test_a_scenario_without_retries_is_the_same_but_for_them(scenario_with):
     both = scenario_with(4, CHANNEL.format("reloads: {after: 1s}, retries: {attempts: 9}, pages: 3"))
-    plain = both.without_retries()
-    assert both.has_retries
-    assert not plain.has_retries
-    assert plain.with_seed(3).channels["web"].retries is None
-    assert plain.channels["web"].pages == both.channels["web"].pages
+    plain = override(both, no_retries=True)
+    assert override(plain, seed=3).channels["web"].retries is None
+    kept = {"reloads": None, "retries": None}
+    assert plain.channels["web"] == both.channels["web"].model_copy(update=kept)
 
 
 def test_tills_must_be_online_again_before_the_run_is_over(problems_with):

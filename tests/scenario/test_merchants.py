@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from doorbuster.errors import ScenarioError
-from doorbuster.scenario import describe_channel, read_scenario
+from doorbuster.scenario import describe_channel, override, read_scenario
 
 TEXT = """\
 title: t
@@ -38,7 +38,7 @@ def test_channels_are_directed_to_merchants_who_are_opened_with_the_shop():
 
 
 def test_another_design_keeps_the_merchants():
-    assert read_scenario(TEXT).with_target(profile="in-house-2004").target.shop.merchants == (
+    assert override(read_scenario(TEXT), profile="in-house-2004").target.shop.merchants == (
         "north",
         "south",
     )
@@ -86,4 +86,4 @@ def test_freshness_looks_at_one_shop_only():
 
 def test_a_single_shop_at_an_address_has_no_merchants():
     with pytest.raises(ScenarioError, match="not a merchant of"):
-        read_scenario(TEXT).with_target(url="http://127.0.0.1:8004")
+        override(read_scenario(TEXT), url="http://127.0.0.1:8004")

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from doorbuster.scenario import Rule, describe_rule
+from doorbuster.scenario import Rule, describe_rule, override
 
 DOCUMENT = {"data": {"search": {"totalItems": 7, "items": [{"price": "12.50"}, {"price": None}]}}, "ok": True}
 TARGET = "target: {{shop: {{profile: replatformed}}, rules: {}}}"
@@ -77,7 +77,7 @@ def test_all_faults_of_rules_are_told_at_their_places(problems_with, rules, mess
 
 def test_rules_stay_when_the_target_changes(scenario_with):
     scenario = scenario_with(2, TARGET.format("[{step: product, contains: x}]"))
-    moved = scenario.with_target(url="http://127.0.0.1:8000")
+    moved = override(scenario, url="http://127.0.0.1:8000")
     assert moved.target.content_rules == scenario.target.content_rules
 
 

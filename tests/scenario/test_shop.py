@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from doorbuster.errors import ScenarioError
+from doorbuster.scenario import override
 from doorbuster.scenario.target import embedded_shop
 from doorbuster.shop import __main__ as command
 from doorbuster.shop import settings
@@ -50,7 +51,7 @@ def test_a_shop_without_settings_is_started_as_it_is(scenario_with):
 def test_another_profile_keeps_every_knob(scenario_with):
     scenario = scenario_with(2, EVERY_KNOB)
 
-    other = scenario.with_target(profile="in-house-2004").target.shop
+    other = override(scenario, profile="in-house-2004").target.shop
 
     assert other.profile == "in-house-2004"
     assert other.settings == scenario.target.shop.settings

@@ -40,8 +40,6 @@ def orders_to_wire(
         "run_id": orders.run_id,
         "scenario_text": scenario.source_text,
         "scenario_name": scenario.name,
-        "seed": scenario.seed,
-        "without_retries": not scenario.has_retries,
         "places": {name: (place.url, astuple(place.catalogue)) for name, place in orders.places.items()},
         "started_at": orders.started_at + counter_offset_s,
         "index": index,
@@ -50,8 +48,7 @@ def orders_to_wire(
 
 
 def scenario_from_wire(wire: dict[str, Any]) -> Scenario:
-    scenario = read_scenario(wire["scenario_text"], file=wire["scenario_name"]).with_seed(wire["seed"])
-    return scenario.without_retries() if wire["without_retries"] else scenario
+    return read_scenario(wire["scenario_text"], file=wire["scenario_name"])
 
 
 def orders_from_wire(wire: dict[str, Any], scenario: Scenario) -> RunPlan:

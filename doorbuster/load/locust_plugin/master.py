@@ -127,12 +127,8 @@ class MasterNode(Node):
             folder=Path(folder),
             run_id=f"{now:%Y%m%dT%H%M%S}-{token_hex(3)}",
             confirmed_host=self.environment.parsed_options.confirm_host or None,
-            about={**about_this_generator(), "requested": self._requested()},
+            about=about_this_generator(),
         )
-
-    def _requested(self) -> dict[str, Any]:
-        """What the command line asked for beyond the scenario, as the run file keeps it."""
-        return {"without_retries": True} if self.environment.parsed_options.no_retries else {}
 
 
 class LocalWorkers:

@@ -21,7 +21,7 @@ from doorbuster.load.freshness.product_edits import missing_capabilities
 from doorbuster.load.locust_plugin.dispatch import SingleUserDispatcher
 from doorbuster.load.locust_plugin.master import MasterNode
 from doorbuster.load.locust_plugin.worker import WorkerNode
-from doorbuster.scenario import CHANNELS, JOURNEYS, Scenario, load_scenario
+from doorbuster.scenario import CHANNELS, JOURNEYS, Scenario, load_scenario, override
 from doorbuster.storefronts import Storefront, drivers_with
 
 Drivers = Mapping[str, type[Storefront]]
@@ -30,9 +30,7 @@ LOOPBACK = "127.0.0.1"
 _OPTIONS = {
     "--scenario": "The peak to recreate: a YAML file, such as scenarios/smoke.yaml",
     "--run-folder": "Folder for run.sqlite. Default: reports/<time>-<scenario>",
-    "--shop-profile": "Design of the embedded shop, such as replatformed. Default: the scenario's",
     "--confirm-host": "Confirms by name that this host beyond loopback may be loaded",
-    "--run-seed": "Seed of arrivals and customers. Default: the scenario's",
 }
 
 
@@ -51,7 +49,6 @@ def _add_options(parser: Any, **_: Any) -> None:
     group = parser.add_argument_group("doorbuster options")
     for option, meaning in _OPTIONS.items():
         group.add_argument(option, default="", help=meaning)
-    group.add_argument("--no-retries", action="store_true", help="Turn off reloads and retries")
     # Locust listens to the world by default, without a password; ours must be told to.
     parser.set_defaults(web_host=LOOPBACK, master_bind_host=LOOPBACK)
 
@@ -70,7 +67,9 @@ def _on_init(environment: Any, drivers: Drivers, **_: Any) -> None:
 
 
 def _scenario(environment: Any, drivers: Drivers) -> Scenario:
-    """The scenario of the command line, with its overrides, checked against the locustfile and the driver.
+    """The scenario of the command line, checked against the locustfile and the driver.
+
+    Locust's own --host replaces its target.
 
     Raises:
         ScenarioError: with every problem found.
@@ -79,13 +78,7 @@ def _scenario(environment: Any, drivers: Drivers) -> Scenario:
     if not options.scenario:
         raise ScenarioError([Problem("--scenario", 0, 0, "", "must name the peak to recreate",
                                      way_out="add --scenario scenarios/smoke.yaml")])  # fmt: skip
-    scenario = load_scenario(options.scenario)
-    if environment.host or options.shop_profile:
-        scenario = scenario.with_target(url=environment.host or None, profile=options.shop_profile or None)
-    if options.run_seed:
-        scenario = scenario.with_seed(int(options.run_seed))
-    if options.no_retries:
-        scenario = scenario.without_retries()
+    scenario = override(load_scenario(options.scenario), url=environment.host or None)
     problems = list(_missing(scenario, environment, drivers))
     if problems:
         raise ScenarioError(problems)

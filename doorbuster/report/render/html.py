@@ -270,7 +270,6 @@ def configuration(run: Run) -> list[Pair]:
         ("Balance of customers", _balance_words(balance)),
         *((f"Version of {name}", version) for name, version in sorted(meta.versions.items())),
         *((f"Machine: {name}", str(value)) for name, value in sorted(meta.machine.items())),
-        *((f"Requested: {name}", str(value)) for name, value in sorted(meta.requested.items())),
     ]
     return [Pair(label, text) for label, text in pairs if text]
 

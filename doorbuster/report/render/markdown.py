@@ -107,7 +107,6 @@ def render_json(
             "status_reason": meta.status_reason,
             "git_commit": meta.git_commit,
             "machine": meta.machine,
-            "requested": meta.requested,
         },
         "versions": {"doorbuster_report": __version__, **meta.versions},
         "balance": {

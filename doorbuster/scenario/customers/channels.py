@@ -219,10 +219,6 @@ class Channel(StrictModel):
         values = PATIENCE[said or DEVICE_PATIENCE[device]]
         return None if values is None else Patience.model_validate(values)
 
-    def without_retries(self) -> Self:
-        """This channel with people who never reload and machines that never try again."""
-        return self.model_copy(update={"reloads": None, "retries": None})
-
     def journey_ratios(self) -> dict[str, float]:
         """Each journey's share of this channel, as 0..1."""
         total = sum(self.journeys.values())
