@@ -20,7 +20,7 @@ from doorbuster.capacity.result_file import (
 )
 from doorbuster.records.reader import Run
 from doorbuster.report.script import main
-from doorbuster.report.section import Cell, Chart, Column, Mark, Metric, Section, Series, Table, Unit
+from doorbuster.report.section import Annotation, Cell, Chart, Column, Metric, Section, Series, Table, Unit
 from doorbuster.units import format_duration
 
 STATUS = {  # with no-break spaces: one line each
@@ -40,7 +40,9 @@ def analyse(run: Run) -> Section:
             "tells the highest rate at which every threshold still holds."
         )
         meaning = {"rate": Metric(None, "per_s", meaning="the capacity; this run did not search for it")}
-        return Section(name="capacity", question=question, sentence=sentence, metrics=meaning, silent=True)
+        return Section(
+            name="capacity", question=question, sentence=sentence, metrics=meaning, not_applicable=True
+        )
     return Section(
         name="capacity",
         question=question,
@@ -49,7 +51,7 @@ def analyse(run: Run) -> Section:
         figures=(*_level_chart(found), *_goodput_chart(found)),
         tables=(_answer_table(found), _load_step_table(found)),
         metrics=_metrics(found),
-        leads=is_whole_search(run.path),
+        headline=is_whole_search(run.path),
     )
 
 
@@ -118,7 +120,7 @@ def _level_chart(found: SearchResult) -> tuple[Chart, ...]:
         Chart(
             "scatter", title, "customers per second", "observed, as a multiple of what is allowed",
             tuple(step.rate_per_s for step in shown), tuple(series), x_unit="per_s", log_y=True,
-            bounds=(Mark(1.0, "allowed"),),
+            bounds=(Annotation(1.0, "allowed"),),
             moments=_ends(found),
             note="A point is one load step; short ones scatter. A percentile is read as its share: p(95)<3s "
             f"allows 5 % above 3 s. Pale: nothing bad was seen, at most this much was missed. Drawn from "
@@ -133,14 +135,14 @@ def _at_most(estimates: tuple[RecordedEstimate, ...]) -> float | None:
     return min(HIGHEST, max(LOWEST, math.exp(max(highest)))) if highest else None
 
 
-def _ends(found: SearchResult) -> tuple[Mark, ...]:
+def _ends(found: SearchResult) -> tuple[Annotation, ...]:
     """The answer and the ends of its interval, from left to right."""
     if found.rate_per_s is None:
         return ()
     if found.at_least:
-        return (Mark(found.rate_per_s, "capacity: at least"),)
+        return (Annotation(found.rate_per_s, "capacity: at least"),)
     marks = ((found.low, "95 % interval from"), (found.rate_per_s, "capacity"), (found.high, "to"))
-    return tuple(Mark(at, label) for at, label in marks if at is not None)
+    return tuple(Annotation(at, label) for at, label in marks if at is not None)
 
 
 def _goodput_chart(found: SearchResult) -> tuple[Chart, ...]:

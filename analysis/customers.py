@@ -70,13 +70,13 @@ class Course:
             parts[row.second // self.window_s].append(row)
         return [tally(part, pick) for part in parts]
 
-    def moments(self) -> tuple[report.Mark, ...]:
+    def moments(self) -> tuple[report.Annotation, ...]:
         """When ordering broke first and came back last."""
         if not self.outages:
             return ()
-        broke = report.Mark(self.outages[0].first * self.window_s, "ordering broke")
+        broke = report.Annotation(self.outages[0].first * self.window_s, "ordering broke")
         back = self.recovered_at_s
-        return (broke,) if back is None else (broke, report.Mark(back, "recovered"))
+        return (broke,) if back is None else (broke, report.Annotation(back, "recovered"))
 
     @property
     def recovered_at_s(self) -> int | None:
@@ -105,7 +105,7 @@ def analyse(run: Run) -> Section:
         question="Could customers browse and order?",
         sentence=_sentence(metrics),
         findings=_findings(missed, metrics),
-        fix_first=_fix_first(rows),
+        recommendations=_recommendations(rows),
         figures=(_outcomes_over_time(course), *_rates_over_time(course), _outcomes_by_channel(rows)),
         tables=(
             _outcome_table("Outcomes by channel", "Channel", rows, lambda row: row.channel),
@@ -171,9 +171,9 @@ def _break_metrics(course: Course) -> dict[str, Metric]:
     broken_s = min(windows * course.window_s, course.length_s) if known else None
     broke_at_s = course.outages[0].first * course.window_s if course.outages else None
     return {
-        "broke_at": Metric(broke_at_s, "clock", n=wanted, meaning="first outage of ordering"),
-        "broken_for": Metric(broken_s, "s", n=wanted, meaning="time in which ordering was broken"),
-        "recovered_at": Metric(course.recovered_at_s, "clock", n=wanted, meaning="end of the last outage"),
+        "outage_start": Metric(broke_at_s, "clock", n=wanted, meaning="first outage of ordering"),
+        "outage_duration": Metric(broken_s, "s", n=wanted, meaning="time in which ordering was broken"),
+        "outage_end": Metric(course.recovered_at_s, "clock", n=wanted, meaning="end of the last outage"),
     }
 
 
@@ -197,8 +197,8 @@ def _missed_metrics(missed: Sequence[Missed]) -> dict[str, Metric]:
     meaning = "customers who wanted to order and left without"
     return {
         "orders_wanted": Metric(wanted, "count", n=wanted, meaning="customers who wanted to order"),
-        "orders_not_placed": Metric(count if wanted else None, "count", n=wanted, meaning=meaning),
-        "sales_not_made": _money([item for item in missed if item.missed]),
+        "missed_orders": Metric(count if wanted else None, "count", n=wanted, meaning=meaning),
+        "lost_sales": _money([item for item in missed if item.missed]),
     }
 
 
@@ -231,7 +231,7 @@ def _sentence(metrics: dict[str, Metric]) -> str:
 
 def _findings(missed: Sequence[Missed], metrics: dict[str, Metric]) -> tuple[str, ...]:
     found = []
-    count, money = metrics["orders_not_placed"].value, metrics["sales_not_made"].value
+    count, money = metrics["missed_orders"].value, metrics["lost_sales"].value
     if count:
         worth = f", worth about {format_money(round(money, -2))[:-3]} at the average basket" if money else ""
         most = max(missed, key=lambda item: item.missed)
@@ -245,16 +245,16 @@ def _findings(missed: Sequence[Missed], metrics: dict[str, Metric]) -> tuple[str
     return tuple(found)
 
 
-def _fix_first(rows: Rows) -> str:
+def _recommendations(rows: Rows) -> tuple[str, ...]:
     """Where most of those left who came to order and could not."""
     left = _leavers(rows, lambda row: row.order == 0)
     for (step, cause, outcome), n in left.most_common(1):
         why = WHY_LEFT.get(outcome, f"turned away: {cause.replace('_', ' ') or 'no cause given'}")
-        return (
+        return ((
             f"The step {step or 'unknown'}: {format_count(n)} of the {format_count(left.total())} customers "
             f"who left without their order did so there, {why}."
-        )
-    return ""
+        ),)  # fmt: skip
+    return ()
 
 
 def _leavers(rows: Rows, chosen: Callable[[CustomerCount], bool]) -> Counter[tuple[str, str, str]]:
@@ -302,7 +302,7 @@ def _rates_over_time(course: Course) -> tuple[Chart, ...]:
         Chart(
             "lines", f"{title} (windows of {course.window_s} s, bands: 95 % intervals)", TIME,
             "customers who could", tuple(start + course.window_s / 2 for start in course.starts_s),
-            tuple(series), y_unit="ratio", bounds=(report.Mark(BROKEN_BELOW, "95 %"),),
+            tuple(series), y_unit="ratio", bounds=(report.Annotation(BROKEN_BELOW, "95 %"),),
             moments=course.moments(), y_max=1.04,
         ),
     )  # fmt: skip

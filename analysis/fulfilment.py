@@ -24,7 +24,7 @@ from doorbuster.errors import ScenarioError
 from doorbuster.records.ledger import Ledger, LedgerOrder
 from doorbuster.records.reader import Run
 from doorbuster.report.script import main
-from doorbuster.report.section import Chart, Column, Mark, Metric, Section, Series, Table, bucket_s
+from doorbuster.report.section import Annotation, Chart, Column, Metric, Section, Series, Table, bucket_s
 from doorbuster.scenario import Scenario, read_scenario
 from doorbuster.units import format_count, format_duration
 
@@ -96,7 +96,7 @@ def analyse(run: Run) -> Section:
             why = "the shop's books do not say when orders are picked"
         return Section(
             name="fulfilment", question=QUESTION, sentence=f"The question does not arise: {why}.",
-            metrics=_metrics(None, rate, None), silent=True,
+            metrics=_metrics(None, rate, None), not_applicable=True,
         )  # fmt: skip
     full = None if scenario is None or ledger is None else full_length(run, scenario, ledger, rate)
     return Section(
@@ -304,7 +304,7 @@ def _backlog_chart(picking: Picking, rate: Rate, recorded_s: int) -> tuple[Chart
         Chart(
             "lines", title, "time since the start (min:s)", "most orders waiting to be picked",
             tuple(at_s.tolist()), tuple(series), y_unit="count",
-            moments=(Mark(last_s, "last order placed"),) if last_s > 0 else (),
+            moments=(Annotation(last_s, "last order placed"),) if last_s > 0 else (),
             y_max=None if depth.any() else 1.0,
         ),
     )  # fmt: skip

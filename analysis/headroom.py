@@ -36,7 +36,7 @@ def analyse(run: Run) -> Section:
         figures=(_chart(found, held),),
         tables=(_table(found, held),),
         metrics=_metrics(found, held),
-        leads=is_whole_search(run.path),
+        headline=is_whole_search(run.path),
     )
 
 
@@ -48,7 +48,7 @@ def _unknown(found: SearchResult | None) -> Section:
         question="Will the peak be held?",
         sentence=f"Nobody knows: {why}. `doorbuster capacity` with the scenario searches for it.",
         metrics=meaning,
-        silent=found is None,
+        not_applicable=found is None,
     )
 
 

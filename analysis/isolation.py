@@ -31,10 +31,10 @@ from doorbuster.records.outcome import Outcome, RequestOutcome
 from doorbuster.records.reader import Run
 from doorbuster.report.script import main
 from doorbuster.report.section import (
+    Annotation,
     Cell,
     Chart,
     Column,
-    Mark,
     Metric,
     Section,
     Series,
@@ -102,7 +102,7 @@ def analyse(run: Run) -> Section:
         why = "there is one channel" if len(names) == 1 else "no channel has both a peak and calm seconds"
         return Section(
             name="isolation", question=QUESTION.format("channel's"),
-            sentence=f"The question does not arise: {why}.", metrics=_metrics(()), silent=True,
+            sentence=f"The question does not arise: {why}.", metrics=_metrics(()), not_applicable=True,
         )  # fmt: skip
     pairs = _pairs(run, clocks, {name: name for name in names})
     whose = (
@@ -380,7 +380,7 @@ def _chart(run: Run, pairs: Sequence[Pair], peaking: Sequence[DemandGroup]) -> t
         medians = (found[name, at].quantile_us(0.5) if (name, at) in found else None for at in windows)
         series.append(Series(name, tuple(None if us is None else us / 1e3 for us in medians)))
     marks = [
-        Mark(float(at) * run.grain_s, f"{clock.name}: peak {word}")
+        Annotation(float(at) * run.grain_s, f"{clock.name}: peak {word}")
         for clock in peaking
         for at, word in ((clock.peak[0], "begins"), (clock.peak[-1] + 1, "ends"))
     ]

@@ -24,10 +24,10 @@ from doorbuster.records.outcome import RequestOutcome
 from doorbuster.records.reader import Run
 from doorbuster.report.script import main
 from doorbuster.report.section import (
+    Annotation,
     Cell,
     Chart,
     Column,
-    Mark,
     Metric,
     Role,
     Section,
@@ -91,7 +91,7 @@ def analyse(run: Run) -> Section:
     metrics = {
         **_metrics(dict(_groups(run, lambda _: "all")).get("all", Group((), 0)), whole),
         **_apdex_metrics(run, whole),
-        "slow_at": Metric(slow.at_s, "clock", n=whole.ok.n, meaning=_slow_meaning(slow)),
+        "slo_breach_at": Metric(slow.at_s, "clock", n=whole.ok.n, meaning=_slow_meaning(slow)),
     }
     return Section(
         name="latency",
@@ -270,7 +270,7 @@ def _percentile_chart(
     bounds = (
         ()
         if slow.limit_ms is None
-        else (Mark(slow.limit_ms, f"{slow.limit_name}: {format_duration(slow.limit_ms / 1e3)}"),)
+        else (Annotation(slow.limit_ms, f"{slow.limit_name}: {format_duration(slow.limit_ms / 1e3)}"),)
     )
     return (
         Chart(
@@ -278,7 +278,7 @@ def _percentile_chart(
             "time the request was due, since the start (min:s)", "response time",
             tuple((index + 0.5) * width_s for index in range(len(windows))), tuple(lines),
             y_unit="ms", log_y=True,
-            moments=() if slow.at_s is None else (Mark(slow.at_s, "got slow"),), bounds=bounds,
+            moments=() if slow.at_s is None else (Annotation(slow.at_s, "got slow"),), bounds=bounds,
             note="A percentile is left out in windows with too few requests for it.",
         ),
     )  # fmt: skip

@@ -20,7 +20,7 @@ from doorbuster.units import format_count
 
 ANSWERS = ("acknowledged", "refused", "unknown")
 AUDIT_MEANINGS = {
-    "orders_lost": "acknowledged, but not in the books",
+    "orders_missing": "acknowledged, but not in the books",
     "orders_duplicated": "booked or numbered more than once",
     "orders_unacknowledged": "booked, but the customer was never told",
     "orders_wrong_total": "booked with another total than the customer was told",
@@ -80,7 +80,7 @@ def _sentence(orders: Sequence[OrderAttempt], found: Audit | None) -> str:
 
 def _faults(found: Audit) -> list[str]:
     counts = (
-        (found.lost, "lost"),
+        (found.missing, "missing in the ledger"),
         (found.duplicated, "duplicated"),
         (found.unacknowledged, "booked without telling the customer"),
         (found.wrong_total, "booked with a wrong total"),
@@ -101,7 +101,7 @@ def _findings(found: Audit | None) -> tuple[str, ...]:
     if found is None:
         return ()
     notes = []
-    for name in ("lost", "duplicated", "unacknowledged", "wrong_total"):
+    for name in ("missing", "duplicated", "unacknowledged", "wrong_total"):
         keys = getattr(found.examples, name)
         if keys:
             words = name.replace("_", " ")
@@ -132,14 +132,14 @@ def _audit_metrics(found: Audit | None, ledger: Ledger | None) -> dict[str, Metr
     if found is not None and ledger is not None:
         booked = found.booked
         values = {
-            "orders_lost": found.lost,
+            "orders_missing": found.missing,
             "orders_duplicated": found.duplicated,
             "orders_unacknowledged": found.unacknowledged,
             "orders_wrong_total": found.wrong_total,
             "oversold_units": None if found.unstocked and not found.oversold else found.oversold_units,
         }
         bases = dict.fromkeys(AUDIT_MEANINGS, found.booked)
-        bases |= {"orders_lost": found.acknowledged, "oversold_units": len(ledger.orders)}
+        bases |= {"orders_missing": found.acknowledged, "oversold_units": len(ledger.orders)}
     metrics = {
         "orders_booked": Metric(booked, "count", n=booked, meaning="orders of this run in the shop's books")
     }
@@ -247,7 +247,7 @@ def _audit_tables(
 
 def _audit_row(found: Audit) -> tuple[int, ...]:
     return (
-        found.acknowledged, found.booked, found.lost, found.duplicated, found.unacknowledged,
+        found.acknowledged, found.booked, found.missing, found.duplicated, found.unacknowledged,
         found.wrong_total,
     )  # fmt: skip
 

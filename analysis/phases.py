@@ -21,10 +21,10 @@ from doorbuster.records.outcome import Outcome, RequestOutcome
 from doorbuster.records.reader import Run
 from doorbuster.report.script import main
 from doorbuster.report.section import (
+    Annotation,
     Cell,
     Chart,
     Column,
-    Mark,
     Metric,
     Section,
     Series,
@@ -69,7 +69,7 @@ def analyse(run: Run) -> Section:
     metrics = {**_metrics(rows), **_recovery_metrics(run, recovery)}
     shares = _kept_shares(run)
     for threshold, share in shares:
-        metrics[f"kept_{_name(threshold)}"] = _ratio(share, f"windows in which {threshold} held")
+        metrics[f"slo_compliance_{_name(threshold)}"] = _ratio(share, f"windows in which {threshold} held")
     return Section(
         name="phases",
         question="How did each phase of the peak go, and did the shop recover?",
@@ -78,7 +78,7 @@ def analyse(run: Run) -> Section:
         figures=_goodput_chart(run, rows, customers, recovery),
         tables=(*_phase_table(rows), *_kept_table(run, shares)),
         metrics=metrics,
-        silent=not rows,
+        not_applicable=not rows,
     )
 
 
@@ -169,10 +169,10 @@ def _recovery_metrics(run: Run, recovery: Recovery | None) -> dict[str, Metric]:
         "from the end of the peak until goodput was back at 95 % of the baseline; 0 when it never left it"
     )
     took_s = None if windows is None else float(windows * run.grain_s)
-    metrics = {"recovered_in": Metric(took_s, "s", n=n, meaning=meaning)}
+    metrics = {"recovery_time": Metric(took_s, "s", n=n, meaning=meaning)}
     if recovery is not None and recovery.course != "unknown":
         back = float(recovery.course != "metastable")
-        metrics["did_recover"] = Metric(back, "", n=n, meaning="1: held or recovered, 0: metastable")
+        metrics["recovered"] = Metric(back, "", n=n, meaning="1: held or recovered, 0: metastable")
     return metrics
 
 
@@ -253,8 +253,10 @@ def _goodput_chart(
         Chart(
             "lines", _chart_title(recovery, run), TIME, "share of customers served",
             tuple((at + 0.5) * width_s for at in range(len(shares))), (series,), y_unit="ratio", y_max=1.04,
-            moments=tuple(Mark(row.phase.from_s, row.phase.name) for row in rows if row.phase.from_s > 0),
-            bounds=(Mark(limit, f"{format_ratio(limit)}: 95 % of the baseline"),),
+            moments=tuple(
+                Annotation(row.phase.from_s, row.phase.name) for row in rows if row.phase.from_s > 0
+            ),
+            bounds=(Annotation(limit, f"{format_ratio(limit)}: 95 % of the baseline"),),
             note=f"By the time of arrival, in windows of {width_s} s; band: 95 % interval.",
         ),
     )  # fmt: skip

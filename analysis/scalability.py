@@ -18,7 +18,7 @@ from doorbuster.capacity.scaling import Scaling, needed, scale
 from doorbuster.capacity.usl import MIN_POINTS, ParameterInterval, ScalabilityFit
 from doorbuster.records.reader import Run
 from doorbuster.report.script import main
-from doorbuster.report.section import Cell, Chart, Column, Mark, Metric, Section, Series, Table
+from doorbuster.report.section import Annotation, Cell, Chart, Column, Metric, Section, Series, Table
 from doorbuster.units import format_ratio
 
 LAWS = {"usl": "the Universal Scalability Law", "amdahl": "Amdahl's law", "linear": "a straight line"}
@@ -48,7 +48,7 @@ def analyse(run: Run) -> Section:
     if found is None or not found.points:
         meaning = {"peak_n": Metric(None, "", meaning="size at which throughput peaks")}
         return Section(
-            name="scalability", question=QUESTION["sweep"], metrics=meaning, silent=True,
+            name="scalability", question=QUESTION["sweep"], metrics=meaning, not_applicable=True,
             sentence="This run is no part of a sweep; `doorbuster capacity --concurrency 1,2,4,8` makes one.",
         )  # fmt: skip
     fits = _fits(found)
@@ -61,7 +61,7 @@ def analyse(run: Run) -> Section:
         figures=(_chart(found, chosen), *_residual_chart(found, chosen)),
         tables=(_point_table(found, chosen), *_law_table(chosen), *_parameter_table(fits)),
         metrics=_metrics(found, chosen),
-        leads=(run.path.parent / SCALING_FILE).is_file(),
+        headline=(run.path.parent / SCALING_FILE).is_file(),
     )
 
 
@@ -216,7 +216,9 @@ def _chart(found: ScalingResult, chosen: Scaling | None) -> Chart:
             y = tuple(candidate.fit.curve.throughput_per_s(at) for at in x)
             series.append(Series(name, y, dashed=candidate.fit is not chosen.law))
     title = f"The shop did at most {max(p.per_s for p in found.points):.3g} {words.per_s} per second"
-    bounds = () if found.kind == "sweep" or not found.demand_per_s else (Mark(found.demand_per_s, "demand"),)
+    bounds = (
+        () if found.kind == "sweep" or not found.demand_per_s else (Annotation(found.demand_per_s, "demand"),)
+    )
     return Chart(
         "scatter", title, words.n, f"{words.per_s} per second", tuple(x), tuple(series), x_unit="",
         y_unit="per_s", bounds=bounds, note="Nothing is drawn beyond the largest number that was tried.",
@@ -233,7 +235,8 @@ def _residual_chart(found: ScalingResult, chosen: Scaling | None) -> tuple[Chart
         Chart(
             "scatter", f"No point lies further than {format_ratio(worst)} from {LAWS[law.family]}",
             WORDS[found.kind].n, "measured above what the law says", tuple(map(float, law.n)),
-            (Series("difference", off, "strong"),), x_unit="", y_unit="ratio", bounds=(Mark(0.0, "the law"),),
+            (Series("difference", off, "strong"),), x_unit="", y_unit="ratio",
+            bounds=(Annotation(0.0, "the law"),),
         ),
     )  # fmt: skip
 

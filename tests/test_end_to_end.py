@@ -107,7 +107,7 @@ def test_every_acknowledged_order_of_the_smoke_peak_is_in_the_ledger(smoke):
         audit = run.audit()
         acknowledged = [order for order in run.orders() if order.answer == "acknowledged"]
     assert len(acknowledged) == audit.acknowledged > 0
-    assert (audit.lost, audit.duplicated, audit.unacknowledged) == (0, 0, 0)
+    assert (audit.missing, audit.duplicated, audit.unacknowledged) == (0, 0, 0)
 
 
 def test_the_schedule_is_what_was_delivered(smoke):

@@ -18,7 +18,7 @@ demand: {peak: 8 customers/s, curve: {stages: [{for: 6s, at: 100%}]}}
 channels:
   app: {share: 50%, merchant: north, journeys: {snatch: 60, collect: 40}, think: {constant: 50ms}}
   web: {share: 50%, merchant: south, journeys: {buy: 70, order_status: 30}, think: {constant: 50ms}}
-thresholds: {orders_lost: ["count==0"], can_order: ["rate>=90%"]}
+thresholds: {orders_missing: ["count==0"], can_order: ["rate>=90%"]}
 """
 
 

@@ -110,7 +110,7 @@ def test_a_shipped_scenario_brings_everybody_and_balances(path, doorbuster, tmp_
         audit = run.audit()
     assert balance.planned == balance.accounted > 0
     assert balance.dropped == 0
-    assert (audit.lost, audit.duplicated) == (0, 0)
+    assert (audit.missing, audit.duplicated) == (0, 0)
     assert lanes_of(load_scenario(short)) <= {(row.channel, row.journey) for row in came}
 
 
@@ -157,7 +157,7 @@ target: {url: "%s"}
 demand: {peak: 12 customers/s, curve: {stages: [{for: 4s, at: 100%%}]}}
 channels:
   store: {share: 100%%, journeys: {till_sale: 1}, offline: {from: 1s, for: 2s}}
-thresholds: {orders_lost: ["count==0"], orders_duplicated: ["count==0"]}
+thresholds: {orders_missing: ["count==0"], orders_duplicated: ["count==0"]}
 """
 
 

@@ -33,7 +33,7 @@ def command(run: Path, sections: tuple[str, ...]) -> int:
     with Run.open(run) as opened:
         analysed = analyse_run(opened, [scripts[name] for name in sections or scripts])
     for section in analysed.sections:
-        if sections or not section.silent:
+        if sections or not section.not_applicable:
             print_section(section)
     for error in analysed.errors:
         click.echo(str(error), err=True)

@@ -158,5 +158,5 @@ def _next_command(verdict: Verdict, folder: Path, plan: Scenario) -> str:
     if shop is not None and shop.profile == "in-house-2004" and verdict.status == "fail":
         return f"{program()} run {plan.name} --profile replatformed   (the same peak, a redesigned shop)"
     if verdict.status == "inconclusive":
-        return f"{program()} analyse {folder} generator   (checks of the load generator)"
+        return f"{program()} analyse {folder} generator_health   (checks of the load generator)"
     return f"{program()} analyse {folder}   (all results, in the terminal)"

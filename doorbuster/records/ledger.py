@@ -74,7 +74,7 @@ class StockMismatch(NamedTuple):
 class AuditExamples(NamedTuple):
     """The first keys of each finding, in order of the attempts or of the ledger."""
 
-    lost: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     duplicated: tuple[str, ...] = ()
     unacknowledged: tuple[str, ...] = ()
     wrong_total: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ class Audit:
     attempted       distinct orders tried (idempotency keys)
     acknowledged    of these, confirmed to the customer
     booked          of these, in the ledger at least once
-    lost            acknowledged, but not in the ledger
+    missing            acknowledged, but not in the ledger
     duplicated      several orders in the ledger, or several order references
     unacknowledged  in the ledger, but never confirmed to the customer
     wrong_total     acknowledged and in the ledger, with another total than confirmed
@@ -100,7 +100,7 @@ class Audit:
     attempted: int
     acknowledged: int
     booked: int
-    lost: int
+    missing: int
     duplicated: int
     unacknowledged: int
     wrong_total: int
@@ -118,7 +118,7 @@ class Audit:
     @property
     def clean(self) -> bool:
         """Whether there are no findings; an unacknowledged order is one."""
-        findings = self.lost + self.duplicated + self.unacknowledged + self.wrong_total
+        findings = self.missing + self.duplicated + self.unacknowledged + self.wrong_total
         return findings == 0 and not self.oversold and not self.stock_mismatch
 
 
@@ -144,7 +144,7 @@ def audit(attempts: Iterable[OrderAttempt], ledger: Ledger, *, run_id: str) -> A
     acknowledged = {
         t.idempotency_key for tries in by_key.values() for t in tries if t.answer == "acknowledged"
     }
-    lost = [key for key in by_key if key in acknowledged and key not in booked]
+    missing = [key for key in by_key if key in acknowledged and key not in booked]
     duplicated = [
         key
         for key in dict.fromkeys((*by_key, *booked))
@@ -156,7 +156,7 @@ def audit(attempts: Iterable[OrderAttempt], ledger: Ledger, *, run_id: str) -> A
         attempted=len(by_key),
         acknowledged=len(acknowledged),
         booked=len(booked),
-        lost=len(lost),
+        missing=len(missing),
         duplicated=len(duplicated),
         unacknowledged=len(unacknowledged),
         wrong_total=len(wrong_total),
@@ -165,7 +165,7 @@ def audit(attempts: Iterable[OrderAttempt], ledger: Ledger, *, run_id: str) -> A
         unstocked=len(units.keys() - {item.sku for item in ledger.stock}),
         foreign=len(ledger.orders) - sum(len(orders) for orders in booked.values()),
         examples=AuditExamples(
-            lost=tuple(lost[:EXAMPLES]),
+            missing=tuple(missing[:EXAMPLES]),
             duplicated=tuple(duplicated[:EXAMPLES]),
             unacknowledged=tuple(unacknowledged[:EXAMPLES]),
             wrong_total=tuple(wrong_total[:EXAMPLES]),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from doorbuster.report.loader import Analysed, analyse_run, load_analysis
 from doorbuster.report.render.terminal import print_section
-from doorbuster.report.section import Chart, Column, Mark, Metric, Section, Series, Table
+from doorbuster.report.section import Annotation, Chart, Column, Metric, Section, Series, Table
 from doorbuster.report.write import write_report
 
 __all__ = [
     "Analysed",
+    "Annotation",
     "Chart",
     "Column",
-    "Mark",
     "Metric",
     "Section",
     "Series",

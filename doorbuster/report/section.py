@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     pass
 
 Unit = Literal["", "ms", "s", "clock", "ratio", "count", "per_s", "pence", "bytes", "cores"]
-ChartKind = Literal["lines", "stacked", "bars", "heat", "scatter"]
+ChartKind = Literal["lines", "stacked", "bars", "heatmap", "scatter"]
 Role = Literal[
     "auto", "served", "abandoned", "turned_away", "queued_out", "dropped",
     "ok", "failed", "planned", "quiet", "strong",
@@ -105,7 +105,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Annotation:
     """A labelled place: a moment (vertical line) or a bound (horizontal line)."""
 
     at: float
@@ -128,8 +128,8 @@ class Chart:
     series: tuple[Series, ...]
     x_unit: Unit = "clock"
     y_unit: Unit = ""
-    moments: tuple[Mark, ...] = ()
-    bounds: tuple[Mark, ...] = ()
+    moments: tuple[Annotation, ...] = ()
+    bounds: tuple[Annotation, ...] = ()
     log_y: bool = False
     y_max: float | None = None
     note: str = ""
@@ -148,10 +148,10 @@ class Chart:
 class Section:
     """One question about a run, answered.
 
-    `silent`: the question does not arise for this run. Such a section stands in no report, but is printed
-    when asked for by name. `leads`: it tells what several runs say together, such as those of a search for
+    `not_applicable`: the question does not arise for this run. Such a section is in no report, but is
+    printed on request. `headline`: it tells what several runs say together, such as those of a search for
     the capacity; the first such answer heads the report, and the run that is shown is one of them.
-    `fix_first`: what to mend first and what it costs, where the section can tell; stands below the verdict.
+    `recommendations`: what to fix first; shown below the verdict.
     """
 
     name: str
@@ -161,9 +161,9 @@ class Section:
     tables: tuple[Table, ...] = ()
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     findings: tuple[str, ...] = ()
-    silent: bool = False
-    leads: bool = False
-    fix_first: str = ""
+    not_applicable: bool = False
+    headline: bool = False
+    recommendations: tuple[str, ...] = ()
 
 
 _BUCKETS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)

@@ -84,13 +84,13 @@ def test_a_shop_that_did_not_give_in_has_at_least_that_much(search):
 def test_a_search_without_an_answer_invents_none(search, name):
     found = section(name, search(rate_per_s=None, low=None, high=None, sentence="Nothing is known yet."))
     assert all(metric.value is None for key, metric in found.metrics.items() if key in ("rate", "ratio"))
-    assert not found.silent
+    assert not found.not_applicable
 
 
 @pytest.mark.parametrize("name", ["capacity", "headroom"])
 def test_an_ordinary_run_says_that_it_did_not_search(open_peak, name):
     found = section(name, open_peak())
-    assert found.silent
+    assert found.not_applicable
     assert "`doorbuster capacity`" in found.sentence
 
 
@@ -100,10 +100,10 @@ def test_the_answer_heads_the_report_of_the_search_and_not_that_of_a_load_step(s
     (folder / "01").mkdir()
     shutil.copy(run.path, folder / "01" / "run.sqlite")
     for name in ("capacity", "headroom"):
-        assert section(name, run).leads
-        assert not section(name, Run.open(folder / "01")).leads
+        assert section(name, run).headline
+        assert not section(name, Run.open(folder / "01")).headline
     (folder / "scaling.json").touch()
-    assert not section("capacity", run).leads
+    assert not section("capacity", run).headline
 
 
 def test_a_load_step_without_anything_bad_is_drawn_at_what_it_may_have_missed(search):

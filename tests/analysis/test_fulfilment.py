@@ -111,7 +111,7 @@ def test_till_sales_and_cancelled_orders_wait_for_nobody(analysed):
 
 def test_tills_alone_leave_the_warehouse_nothing_to_do(analysed):
     found = analysed([(1.0, 1.0, LINES)])
-    assert found.silent
+    assert found.not_applicable
     assert found.sentence.endswith("no order had to be picked.")
 
 
@@ -127,14 +127,14 @@ def test_a_compressed_curve_hides_a_backlog_that_its_full_length_shows(analysed)
 
 def test_a_shop_that_never_says_when_it_picks_is_not_called_late(analysed):
     found = analysed([(float(at), None, LINES) for at in range(10)])
-    assert found.silent
+    assert found.not_applicable
     assert found.sentence.endswith("the shop's books do not say when orders are picked.")
     assert set(values(found).values()) == {None}
 
 
 def test_books_that_were_not_read_leave_the_warehouse_unknown(analysed):
     found = analysed([], ledger=False)
-    assert found.silent
+    assert found.not_applicable
     assert set(values(found).values()) == {None}
 
 

@@ -53,11 +53,11 @@ def section(name: str, folder: Path) -> Section:
 
 
 def test_little_s_law_holds_on_a_real_run_within_two_percent_and_chance(real):
-    found = section("laws", real)
-    difference = found.metrics["little_difference"]
+    found = section("consistency_checks", real)
+    difference = found.metrics["littles_law_error"]
     assert found.findings == ()
     assert abs(difference.value) <= 0.02 + (difference.high - difference.value)
-    assert 0 < found.metrics["shop_busy_ratio"].value < 1
+    assert 0 < found.metrics["utilisation"].value < 1
 
 
 def test_everybody_who_was_let_in_has_stayed_some_time(real):
@@ -69,7 +69,7 @@ def test_everybody_who_was_let_in_has_stayed_some_time(real):
 
 
 def test_customers_of_a_real_run_come_as_asked(real):
-    found = section("asked", real)
+    found = section("workload_fidelity", real)
     assert found.findings == ()
     told = {(row[0], row[1]): row[-1] for table in found.tables for row in table.rows}
     assert told["think times", "web: mean (lognormal)"] == "as asked"
@@ -82,11 +82,11 @@ def test_customers_of_a_real_run_come_as_asked(real):
 
 
 def test_the_time_of_a_real_run_is_told_apart(real):
-    found = section("parts", real)
+    found = section("time_breakdown", real)
     parts = ("late", "connect", "first_byte", "body", "later")
     assert sum(found.metrics[f"{part}_share"].value for part in parts) == pytest.approx(1.0)
     assert found.metrics["connect_p50"].low <= found.metrics["connect_p50"].value
-    said = section("server", real).metrics
+    said = section("server_timing", real).metrics
     assert said["server_db"].value > 2.0  # ms: a page takes a query of 2 ms at least
     assert 0 < said["cache_hits"].value < 1
     with Run.open(real) as run:

@@ -57,7 +57,7 @@ def test_a_result_is_read_as_it_was_written(tmp_path):
 
 
 def test_an_ordinary_run_is_silent(section):
-    assert section(None).silent
+    assert section(None).not_applicable
 
 
 def test_a_peak_within_the_sweep_is_told_with_its_interval(section):
@@ -98,12 +98,12 @@ def test_a_sharp_knee_is_no_law_and_says_so(section):
 
 
 def test_the_curve_heads_the_report_of_its_folder(section, tmp_path):
-    assert section(swept(PEAKED)).leads
+    assert section(swept(PEAKED)).headline
     (tmp_path / "01").mkdir()
     shutil.copy(tmp_path / "run.sqlite", tmp_path / "01" / "run.sqlite")
     below = load_analysis(ROOT / "analysis" / "scalability.py")(Run.open(tmp_path / "01"))
-    assert not below.leads
-    assert not below.silent
+    assert not below.headline
+    assert not below.not_applicable
 
 
 def test_an_interrupted_sweep_says_so(section):

@@ -24,12 +24,12 @@ def test_only_promises_that_more_customers_can_break_take_part():
             "lateness": "p(99)<50ms",
             "can_browse{phase:peak}": "rate>=99%",
             "latency.apdex": "value>0.9",
-            "orders_lost": "count==0",
+            "orders_missing": "count==0",
             "abandoned": {"threshold": "rate<1%", "severity": "warn"},
         }
     )
     assert [str(threshold) for threshold in binding_thresholds(found)] == [
-        "can_order: rate>=99%", "http_req_duration: p(95)<1s", "orders_lost: count==0"
+        "can_order: rate>=99%", "http_req_duration: p(95)<1s", "orders_missing: count==0"
     ]  # fmt: skip
 
 
@@ -80,6 +80,6 @@ def test_failed_requests_and_averages_are_ratios(open_peak):
 
 def test_what_must_never_happen_is_a_count(open_peak):
     run = open_peak(lost=2)
-    assert indicator(run, "orders_lost", "count==0") == Count("orders_lost: count==0", 0.0, 2.0)
+    assert indicator(run, "orders_missing", "count==0") == Count("orders_missing: count==0", 0.0, 2.0)
     assert isinstance(indicator(run, "can_order", "rate>=100%"), Count)
     assert isinstance(indicator(run, "http_req_duration", "max<10s"), Count)

@@ -38,7 +38,7 @@ def status(subject: str, expression: str, tally, **options) -> str:
         ("http_req_duration", "max<800ms", TrendCounts(EMPTY, EMPTY)),
         ("can_order", "rate>=99%", RateCounts(0, 0)),
         ("http_req_failed", "rate<1%", RateCounts(0, 0)),
-        ("orders_lost", "count==0", CounterTotal(0, 0, 60.0)),
+        ("orders_missing", "count==0", CounterTotal(0, 0, 60.0)),
         ("oversold_units", "count==0", NoData("the shop's books were not read")),
     ],
 )
@@ -122,7 +122,7 @@ def test_a_rate_exactly_at_its_bound_is_not_turned_over_by_rounding(expression, 
     ],
 )  # fmt: skip
 def test_a_count_is_exact(expression, count, expected):
-    judged = decide(threshold("orders_lost", expression), CounterTotal(count, 100, 60.0))
+    judged = decide(threshold("orders_missing", expression), CounterTotal(count, 100, 60.0))
     assert (judged.status, judged.observed, judged.low, judged.certain) == (expected, count, None, True)
 
 

@@ -137,7 +137,7 @@ def test_a_saturated_generator_never_blames_the_shop(open_peak, change):
 
 
 def test_a_saturated_generator_does_not_excuse_lost_orders(open_peak):
-    _, found = judged(open_peak(lost=2, lateness_ms=80.0), {"orders_lost": ["count==0"]})
+    _, found = judged(open_peak(lost=2, lateness_ms=80.0), {"orders_missing": ["count==0"]})
     assert (found.status, found.exit_code) == ("fail", ExitCode.FAIL)
     assert found.sentence == "FAIL: 2 acknowledged orders are missing in the shop's ledger."
     assert any("does not explain the failure" in reason for reason in found.reasons)
@@ -206,7 +206,8 @@ def test_rates_and_counts_are_those_of_the_run_file(open_peak):
     run = open_peak(lost=2, oversold=3)
     wanted = {
         "orders_acknowledged": ["count>=1"], "orders_acknowledged{channel:web}": ["count>=1"],
-        "orders_lost": ["count==0"], "orders_unacknowledged": ["count==0"], "orders_duplicated": ["count==0"],
+        "orders_missing": ["count==0"], "orders_unacknowledged": ["count==0"],
+        "orders_duplicated": ["count==0"],
         "oversold_units": ["count==0"], "orders_refused": ["count<1000"],
         "http_reqs{step:checkout}": ["count>0"],
         "customers{channel:store}": ["count>0"], "http_req_failed": ["rate<50%"], "turned_away": ["rate<50%"],
@@ -223,7 +224,7 @@ def test_rates_and_counts_are_those_of_the_run_file(open_peak):
     assert seen == {
         "orders_acknowledged": len(acknowledged),
         "orders_acknowledged{channel:web}": sum(order.channel == "web" for order in acknowledged),
-        "orders_lost": 2,
+        "orders_missing": 2,
         "orders_unacknowledged": 0,
         "orders_duplicated": 0,
         "oversold_units": 3,
@@ -254,7 +255,7 @@ def test_expected_response_chooses_answered_or_unanswered_requests(open_peak):
 
 
 def test_a_run_without_books_cannot_promise_that_no_order_is_lost(open_peak):
-    results, found = judged(open_peak(**GOOD, ledger=False), {"orders_lost": ["count==0"]})
+    results, found = judged(open_peak(**GOOD, ledger=False), {"orders_missing": ["count==0"]})
     assert results[0].status == "inconclusive"
     assert found.status == "inconclusive"
 

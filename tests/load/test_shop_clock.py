@@ -80,7 +80,7 @@ title: "A shop that lives in another hour"
 target: {{storefront: reference, url: "{url}"}}
 demand: {{peak: 8 customers/s, curve: {{stages: [{{for: 4s, at: 100%}}]}}}}
 channels: {{store: {{share: 100%, journeys: {{till_sale: 1}}}}}}
-thresholds: {{orders_lost: ["count==0"]}}
+thresholds: {{orders_missing: ["count==0"]}}
 """
 
 
@@ -106,6 +106,6 @@ def test_a_run_against_a_shop_with_a_wrong_clock_loses_no_order(wrong, doorbuste
         placed_at_s = [order.placed_at_s for order in run.ledger().orders]
         told = [event.text for event in run.events() if event.kind == "clock"]
     assert found.acknowledged > 20
-    assert (found.booked, found.lost, found.foreign) == (found.acknowledged, 0, 0)
+    assert (found.booked, found.missing, found.foreign) == (found.acknowledged, 0, 0)
     assert -2.0 < min(placed_at_s) < max(placed_at_s) < 7.0
     assert told == [f"the shop: clock {wrong[0]}1200 s from ours, corrected in the times of its orders"]

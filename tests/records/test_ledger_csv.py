@@ -76,7 +76,7 @@ def test_orders_of_others_from_before_the_run_are_left_out_and_our_own_never(rea
 def test_the_audit_finds_in_such_books_what_is_wrong(read):
     attempts = (attempt("r1:1:1", "1001"), attempt("r1:2:1", "1009"))
     found = audit(attempts, read(ORDERS, STOCK, attempts), run_id="r1")
-    assert (found.acknowledged, found.booked, found.lost, found.wrong_total) == (2, 1, 1, 1)
+    assert (found.acknowledged, found.booked, found.missing, found.wrong_total) == (2, 1, 1, 1)
     assert found.oversold == (Oversold("LAMP", 1),)
     assert found.foreign == 1
 

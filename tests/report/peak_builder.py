@@ -51,7 +51,7 @@ thresholds:
   can_order: ["rate>=99%"]
   http_req_duration: ["p(95)<1s"]
   "http_req_duration{step:checkout}": ["p(95)<3s", {threshold: "p(99)<2s", severity: warn}]
-  orders_lost: ["count==0"]
+  orders_missing: ["count==0"]
   oversold_units: ["count==0"]
 """
 STEPS = {

@@ -13,10 +13,10 @@ from rich.console import Console
 
 from doorbuster.report.figures.charts import chart_table, render_svg
 from doorbuster.report.figures.heatmap import heat_row, level_of
-from doorbuster.report.figures.palette import CYCLE, INKS
+from doorbuster.report.figures.palette import CYCLE, OUTCOME_STYLES
 from doorbuster.report.formatting import width_pt_of
 from doorbuster.report.render.terminal import print_section
-from doorbuster.report.section import Chart, Column, Mark, Section, Series, Table, bucket_s
+from doorbuster.report.section import Annotation, Chart, Column, Section, Series, Table, bucket_s
 
 LINES = Chart(
     "lines", "t", "time", "customers", (0.0, 10.0, 20.0, 30.0),
@@ -24,7 +24,7 @@ LINES = Chart(
         Series("a", (1.0, None, 3.0, 2.0), low=(0.5, None, 2.0, 1.0), high=(2.0, None, 4.0, 3.0)),
         Series("b", (1.0, 1.0, 2.0, 2.0)),
     ),
-    moments=(Mark(10.0, "it broke"),), bounds=(Mark(2.5, "limit"),),
+    moments=(Annotation(10.0, "it broke"),), bounds=(Annotation(2.5, "limit"),),
 )  # fmt: skip
 
 
@@ -32,7 +32,7 @@ def texts(svg: str) -> list[str]:
     return [element.text for element in ET.fromstring(svg).iter("text")]
 
 
-@pytest.mark.parametrize("kind", ["lines", "stacked", "bars", "heat", "scatter"])
+@pytest.mark.parametrize("kind", ["lines", "stacked", "bars", "heatmap", "scatter"])
 def test_a_chart_is_one_well_formed_svg_element_without_ids_of_others(kind):
     chart = Chart(
         kind,
@@ -42,7 +42,7 @@ def test_a_chart_is_one_well_formed_svg_element_without_ids_of_others(kind):
         (0.0, 1.0) if kind != "bars" else ("p", "q"),
         (Series("a", (1.0, 2.0)), Series("b", (2.0, 1.0))),
     )
-    svg = render_svg(chart, ident="one")
+    svg = render_svg(chart, element_id="one")
     root = ET.fromstring(svg)
     assert root.tag == "svg"
     assert all(element.get("id", "one-").startswith("one-") for element in root.iter())
@@ -51,28 +51,30 @@ def test_a_chart_is_one_well_formed_svg_element_without_ids_of_others(kind):
 
 
 def test_the_same_chart_gives_the_same_bytes():
-    assert render_svg(LINES, ident="f") == render_svg(LINES, ident="f")
+    assert render_svg(LINES, element_id="f") == render_svg(LINES, element_id="f")
 
 
 def test_every_colour_comes_from_the_page():
     for chart in (
         LINES,
-        Chart("stacked", "t", "x", "y", (0.0, 1.0), tuple(Series(r, (1.0, 2.0), r) for r in INKS)),
+        Chart("stacked", "t", "x", "y", (0.0, 1.0), tuple(Series(r, (1.0, 2.0), r) for r in OUTCOME_STYLES)),
     ):
-        svg = render_svg(chart, ident="f")
+        svg = render_svg(chart, element_id="f")
         assert "var(--" in svg
-        assert not [pen.light for pen in (*INKS.values(), *CYCLE) if pen.light in svg]
+        assert not [pen.light for pen in (*OUTCOME_STYLES.values(), *CYCLE) if pen.light in svg]
 
 
 def test_every_pen_has_its_own_colour_and_every_outcome_its_own_hatch():
-    pens = {pen.variable: pen for pen in (*INKS.values(), *CYCLE)}
+    pens = {pen.variable: pen for pen in (*OUTCOME_STYLES.values(), *CYCLE)}
     assert len({pen.light for pen in pens.values()}) == len(pens)
-    outcomes = [INKS[name] for name in ("served", "abandoned", "turned_away", "queued_out", "dropped")]
+    outcomes = [
+        OUTCOME_STYLES[name] for name in ("served", "abandoned", "turned_away", "queued_out", "dropped")
+    ]
     assert len({pen.hatch for pen in outcomes}) == 5
 
 
 def test_labels_stay_text_and_time_reads_as_a_clock():
-    found = texts(render_svg(LINES, ident="f"))
+    found = texts(render_svg(LINES, element_id="f"))
     assert {"a", "b", "it broke", "limit", "time", "customers", "0:10", "0:30"} <= set(found)
 
 
@@ -80,7 +82,7 @@ def test_dollars_and_angle_brackets_in_names_are_text():
     chart = Chart(
         "lines", "t", "x", "y", (0.0, 1.0), (Series("$x^2$ <b>&", (1.0, 2.0)), Series("$\\frac", (2.0, 1.0)))
     )
-    assert {"$x^2$ <b>&", "$\\frac"} <= set(texts(render_svg(chart, ident="f")))
+    assert {"$x^2$ <b>&", "$\\frac"} <= set(texts(render_svg(chart, element_id="f")))
 
 
 @pytest.mark.parametrize(
@@ -92,15 +94,15 @@ def test_dollars_and_angle_brackets_in_names_are_text():
         Chart("lines", "t", "x", "y", (0.0, 1.0), (Series("a", (None, None)),), log_y=True),
         Chart("lines", "t", "x", "y", (0.0, 1.0), (Series("a", (0.0, 0.0)),), log_y=True),
         Chart("bars", "t", "x", "y", (), ()),
-        Chart("heat", "t", "x", "y", (), ()),
-        Chart("heat", "t", "x", "y", (0.0,), (Series("a", (0.3,)),)),
-        Chart("heat", "t", "x", "y", (0.0, 1.0), (Series("a", (None, 0.0)),)),
+        Chart("heatmap", "t", "x", "y", (), ()),
+        Chart("heatmap", "t", "x", "y", (0.0,), (Series("a", (0.3,)),)),
+        Chart("heatmap", "t", "x", "y", (0.0, 1.0), (Series("a", (None, 0.0)),)),
         Chart("scatter", "t", "x", "y", (), ()),
         Chart("scatter", "t", "x", "y", (5.0,), (Series("a", (None,)),), log_y=True),
     ],
 )
 def test_a_chart_of_little_or_nothing_is_drawn_all_the_same(chart):
-    assert render_svg(chart, ident="f").startswith("<svg ")
+    assert render_svg(chart, element_id="f").startswith("<svg ")
 
 
 def test_the_table_behind_a_chart_has_every_number():
@@ -135,13 +137,13 @@ def test_a_bucket_is_a_width_people_can_read(length_s, expected):
 
 
 HEAT = Chart(
-    "heat", "t", "time", "response time", (0.0, 10.0, 20.0),
+    "heatmap", "t", "time", "response time", (0.0, 10.0, 20.0),
     (Series("10 to 20 ms", (1.0, 0.6, None)), Series("20 to 50 ms", (0.0, 0.4, 0.004))),
 )  # fmt: skip
 
 
 def test_a_heat_map_says_by_shade_what_share_a_cell_holds():
-    svg = render_svg(HEAT, ident="f")
+    svg = render_svg(HEAT, element_id="f")
     assert {"10 to 20 ms", "20 to 50 ms", "above 50 %", "below 1 %", "0:30"} <= set(texts(svg))
     assert "var(--strong)" in svg
     assert [level_of(share) for share in (None, 0.0, 0.004, 0.01, 0.04, 0.4, 0.6, 1.0)] == [
@@ -150,9 +152,11 @@ def test_a_heat_map_says_by_shade_what_share_a_cell_holds():
 
 
 def test_neighbours_of_one_shade_are_one_rectangle():
-    striped = Chart("heat", "t", "x", "y", tuple(map(float, range(60))), (Series("a", (0.6, 0.1) * 30),))
-    plain = Chart("heat", "t", "x", "y", tuple(map(float, range(60))), (Series("a", (0.6,) * 60),))
-    drawn = [len(re.findall(r"<(?:path|use)", render_svg(chart, ident="f"))) for chart in (striped, plain)]
+    striped = Chart("heatmap", "t", "x", "y", tuple(map(float, range(60))), (Series("a", (0.6, 0.1) * 30),))
+    plain = Chart("heatmap", "t", "x", "y", tuple(map(float, range(60))), (Series("a", (0.6,) * 60),))
+    drawn = [
+        len(re.findall(r"<(?:path|use)", render_svg(chart, element_id="f"))) for chart in (striped, plain)
+    ]
     assert drawn[0] - drawn[1] >= 59
 
 
@@ -165,7 +169,7 @@ def test_a_heat_map_in_the_terminal_keeps_its_darkest_cells():
 def test_points_below_zero_are_drawn_and_others_stand_on_it():
     def ticks(*y):
         chart = Chart("scatter", "t", "x", "y", (1.0, 2.0), (Series("a", y),), x_unit="", y_unit="ratio")
-        return [text for text in texts(render_svg(chart, ident="f")) if text.endswith("%")]
+        return [text for text in texts(render_svg(chart, element_id="f")) if text.endswith("%")]
 
     assert any(text.startswith("-") for text in ticks(-0.2, 0.1))
     assert ticks(0.3, 0.4)[0] == "0 %"
@@ -209,9 +213,11 @@ def test_names_of_moments_cover_neither_each_other_nor_the_edge():
         "web: peak ends",
         "last order placed",
     )
-    moments = tuple(Mark(at, name) for at, name in zip((10.0, 12.0, 13.0, 15.0, 59.0), names, strict=True))
+    moments = tuple(
+        Annotation(at, name) for at, name in zip((10.0, 12.0, 13.0, 15.0, 59.0), names, strict=True)
+    )
     chart = Chart("lines", "t", "x", "y", (0.0, 60.0), (Series("a", (1.0, 2.0)),), moments=moments)
-    found = sorted(places(render_svg(chart, ident="f"), names), key=lambda place: (place[2], place[0]))
+    found = sorted(places(render_svg(chart, element_id="f"), names), key=lambda place: (place[2], place[0]))
     assert len(found) == len(names)
     assert all(left >= 0 and right <= 620 for left, right, _ in found)
     assert all(one[2] < other[2] or one[1] < other[0] for one, other in pairwise(found))
@@ -221,7 +227,8 @@ def test_a_long_legend_takes_more_rows_and_pushes_the_plot_down():
     def drawn(count: int) -> list[tuple[float, float, float]]:
         series = tuple(Series(f"a series with the long name {at}", (1.0, 2.0)) for at in range(count))
         return places(
-            render_svg(Chart("lines", "t", "x", "y", (0.0, 1.0), series), ident="f"), [s.name for s in series]
+            render_svg(Chart("lines", "t", "x", "y", (0.0, 1.0), series), element_id="f"),
+            [s.name for s in series],
         )
 
     found = drawn(7)
@@ -232,7 +239,7 @@ def test_a_long_legend_takes_more_rows_and_pushes_the_plot_down():
 
 def test_long_names_of_bars_stay_on_the_drawing():
     names = ("till_sale (n = 222)", "W" * 34, "i")
-    svg = render_svg(Chart("bars", "t", "x", "y", names, (Series("a", (1.0, 2.0, 3.0)),)), ident="f")
+    svg = render_svg(Chart("bars", "t", "x", "y", names, (Series("a", (1.0, 2.0, 3.0)),)), element_id="f")
     found = places(svg, names)
     assert len(found) == 3
     assert min(left for left, _, _ in found) >= 0
@@ -241,11 +248,11 @@ def test_long_names_of_bars_stay_on_the_drawing():
 def test_a_value_between_two_gaps_is_a_dot():
     def dots(*y):
         chart = Chart("lines", "t", "x", "y", tuple(map(float, range(len(y)))), (Series("a", y, "ok"),))
-        return render_svg(chart, ident="f").count("<use")
+        return render_svg(chart, element_id="f").count("<use")
 
     assert [dots(1.0, 2.0, 3.0), dots(1.0, None, 3.0), dots(1.0, 2.0, None, 3.0)] == [0, 2, 1]
 
 
 def test_what_is_counted_is_not_halved():
     chart = Chart("lines", "t", "x", "y", (0.0, 1.0), (Series("a", (0.0, 1.0)),), x_unit="", y_unit="count")
-    assert "0.5" not in texts(render_svg(chart, ident="f"))[2:]
+    assert "0.5" not in texts(render_svg(chart, element_id="f"))[2:]

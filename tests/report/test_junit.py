@@ -29,7 +29,7 @@ def test_junit_has_a_case_per_threshold_with_its_result(suite_of):
     suite = suite_of(
         {
             "can_order": ["rate>=99%"],
-            "orders_lost": ["count==0"],
+            "orders_missing": ["count==0"],
             "http_req_duration{step:search}": ["p(95)<1s"],
             "http_req_duration": [{"threshold": "p(95)<1ms", "severity": "warn"}],
             "service_time{step:search}": [{"threshold": "p(95)<1s", "severity": "warn"}],
@@ -38,7 +38,7 @@ def test_junit_has_a_case_per_threshold_with_its_result(suite_of):
     cases = {case.get("name"): [child.tag for child in case] for case in suite.findall("testcase")}
     assert cases == {
         "can_order: rate>=99%": ["failure"],
-        "orders_lost: count==0": ["system-out"],
+        "orders_missing: count==0": ["system-out"],
         "http_req_duration{step:search}: p(95)<1s": ["error"],
         "http_req_duration: p(95)<1ms": ["system-out"],
         "service_time{step:search}: p(95)<1s": ["system-out"],
@@ -52,5 +52,5 @@ def test_junit_has_a_case_per_threshold_with_its_result(suite_of):
     [({"broken": None}, 0), ({"broken": None, "lateness_ms": 80.0}, 1), ({"status": "interrupted"}, 1)],
 )
 def test_junit_is_green_only_for_a_run_that_passed(suite_of, changes, errors):
-    suite = suite_of({"orders_lost": ["count==0"]}, **changes)
+    suite = suite_of({"orders_missing": ["count==0"]}, **changes)
     assert [suite.get("errors"), suite.get("failures")] == [str(errors), "0"]

@@ -82,7 +82,7 @@ def section_of(text: str) -> Section:
     values = (Metric(1.0, "ms", 0.5, None, 3, text), text, None)
     return Section(
         name=text, question=text, sentence=text, findings=(text,), metrics={text: Metric(2.0, meaning=text)},
-        fix_first=text,
+        recommendations=(text,),
         tables=(Table(text, (Column(text), Column(text), Column(text)), (values,), text),),
         figures=(
             Chart("bars", text, text, text, (text, text + "2"), (Series(text, (1.0, 2.0)),), note=text),
@@ -155,7 +155,7 @@ def test_the_order_of_the_page_is_verdict_facts_thresholds_sections_method(faile
 
 
 def test_what_several_runs_say_together_heads_the_page_and_the_summary(report):
-    asked = Section("capacity", "How many?", "Capacity is 20 customers/s.", leads=True)
+    asked = Section("capacity", "How many?", "Capacity is 20 customers/s.", headline=True)
     folder = report(sections=[Section("latency", "How slow?", "Slow."), asked])
     page = (folder / "index.html").read_text()
     assert "<title>How many? · " in page
@@ -305,18 +305,18 @@ def test_the_summary_for_programs_carries_every_number(failed, open_peak):
     ]
     assert [section["name"] for section in document["sections"]] == [
         "customers",
-        "losses",
+        "lost_sales",
         "orders",
         "fulfilment",
         "phases",
         "latency",
-        "course",
-        "parts",
-        "server",
-        "steps",
-        "asked",
-        "laws",
-        "generator",
+        "timeline",
+        "time_breakdown",
+        "server_timing",
+        "funnel",
+        "workload_fidelity",
+        "consistency_checks",
+        "generator_health",
     ]
 
 

@@ -306,7 +306,7 @@ def test_the_shipped_scenarios_are_sound(shipped_folder, name):
     scenario = load_scenario(name, search=[shipped_folder])
 
     assert scenario.source_path == shipped_folder / f"{name}.yaml"
-    assert {"orders_lost", "orders_duplicated", "oversold_units", "can_order", "can_browse"} <= {
+    assert {"orders_missing", "orders_duplicated", "oversold_units", "can_order", "can_browse"} <= {
         threshold.metric for threshold in scenario.thresholds
     }
     assert scenario.channels["web"].is_open

@@ -83,7 +83,7 @@ def test_a_scenario_tells_its_story_its_question_and_what_comes_out(path):
     )
     assert comment
     assert 40 <= len(scenario.story.strip()) <= 400
-    assert {"orders_lost", "oversold_units"} & {threshold.metric for threshold in scenario.thresholds}
+    assert {"orders_missing", "oversold_units"} & {threshold.metric for threshold in scenario.thresholds}
     assert scenario.target.shop is not None
     assert "safety" in scenario.model_fields_set
     assert scenario.target.storefront == "reference"

@@ -18,13 +18,13 @@ PARSED = [
     ("a share as in k6", "http_req_failed", "rate<0.01", ("rate", None, "<", 0.01, "ratio")),
     ("a share in percent", "can_order", "rate>=99%", ("rate", None, ">=", 0.99, "ratio")),
     ("a share with a space", "can_browse", "rate >= 99.5 %", ("rate", None, ">=", 0.995, "ratio")),
-    ("a count", "orders_lost", "count==0", ("count", None, "==", 0.0, "count")),
+    ("a count", "orders_missing", "count==0", ("count", None, "==", 0.0, "count")),
     ("k6's strict equality", "oversold_units", "count===0", ("count", None, "==", 0.0, "count")),
     ("inequality", "customers", "count!=0", ("count", None, "!=", 0.0, "count")),
     ("a rate per second as in k6", "http_reqs", "rate>100", ("rate", None, ">", 100.0, "per_s")),
     ("a section's metric", "my_question.ratio", "value>=0.9", ("value", None, ">=", 0.9, "value")),
     ("a section's share", "my_question.ratio", "value>=90%", ("value", None, ">=", 0.9, "ratio")),
-    ("a section's time", "course.recovered_in", "value<1m30s", ("value", None, "<", 90_000.0, "ms")),
+    ("a section's time", "phases.recovery_time", "value<1m30s", ("value", None, "<", 90_000.0, "ms")),
     ("a rate with a unit", "orders_acknowledged", "rate>1_680/min", ("rate", None, ">", 28.0, "per_s")),
 ]
 

@@ -16,9 +16,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 from doorbuster.report.figures.heatmap import draw_heat, frame_heat
 from doorbuster.report.figures.layout import FONT_PT, PT_PER_IN, lay_out, legend_columns
-from doorbuster.report.figures.palette import CYCLE, INKS, PAPER, RULE, TEXT, Ink, ink
+from doorbuster.report.figures.palette import (
+    CYCLE,
+    OUTCOME_STYLES,
+    PAPER,
+    RULE,
+    TEXT,
+    SeriesStyle,
+    series_style,
+)
 from doorbuster.report.formatting import format_value, one_line, width_pt_of
-from doorbuster.report.section import Chart, Column, Mark, Table, Unit
+from doorbuster.report.section import Annotation, Chart, Column, Table, Unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,8 +56,8 @@ _NUMBER_IN_TAG = re.compile(r"-?\d+\.\d{3,}")
 _TAG = re.compile(r"<[^>]+>")
 
 
-def render_svg(chart: Chart, *, ident: str) -> str:
-    """The chart as one `<svg>` element; `ident` makes its ids unique on the page."""
+def render_svg(chart: Chart, *, element_id: str) -> str:
+    """The chart as one `<svg>` element; `element_id` makes its ids unique on the page."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import RendererSVG
     from matplotlib.figure import Figure
@@ -63,12 +71,12 @@ def render_svg(chart: Chart, *, ident: str) -> str:
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
         _DRAW[chart.kind](axes, chart)
         _frame(axes, chart)
-        lay_out(axes, ruled={"bars": "x", "heat": ""}.get(chart.kind, "y"))
+        lay_out(axes, ruled={"bars": "x", "heatmap": ""}.get(chart.kind, "y"))
         size_pt = (_WIDTH_IN * PT_PER_IN, height_in * PT_PER_IN)
         renderer = cast(Any, RendererSVG)(*size_pt, buffer, image_dpi=PT_PER_IN, metadata=_NO_METADATA)
         figure.draw(renderer)  # `savefig` would draw it once more, to look for a layout
         renderer.finalize()
-    return _compact(buffer.getvalue(), ident)
+    return _compact(buffer.getvalue(), element_id)
 
 
 def chart_table(chart: Chart) -> Table:
@@ -92,7 +100,7 @@ def chart_table(chart: Chart) -> Table:
 
 
 def _height_in(chart: Chart) -> float:
-    if chart.kind == "heat":
+    if chart.kind == "heatmap":
         return 1.2 + 0.15 * max(len(chart.series), 8)
     return 0.9 + 0.34 * max(len(chart.x), 1) if chart.kind == "bars" else 3.1
 
@@ -103,7 +111,7 @@ def _numbers(values: Sequence[float | None]) -> list[float]:
 
 def _draw_lines(axes: Axes, chart: Chart) -> None:
     for position, series in enumerate(chart.series):
-        pen = ink(series.role, position)
+        pen = series_style(series.role, position)
         y = _numbers(series.y)
         lonely = _lonely(series.y)
         if series.low and series.high:
@@ -127,7 +135,7 @@ def _draw_stacked(axes: Axes, chart: Chart) -> None:
     x = _with_end(chart)
     below = [0.0] * len(x)
     for position, series in enumerate(chart.series):
-        pen = ink(series.role, position)
+        pen = series_style(series.role, position)
         heights = [*series.y, *series.y[-1:]][: len(x)]
         top = [base + (value or 0.0) for base, value in zip(below, heights, strict=True)]
         axes.fill_between(
@@ -149,7 +157,7 @@ def _draw_bars(axes: Axes, chart: Chart) -> None:
     places = list(range(len(chart.x)))
     left = [0.0] * len(places)
     for position, series in enumerate(chart.series):
-        pen = ink(series.role, position)
+        pen = series_style(series.role, position)
         widths = [value or 0.0 for value in series.y]
         axes.barh(
             places, widths, left=left, height=0.62, facecolor=pen.light, hatch=pen.hatch or None,
@@ -165,7 +173,7 @@ def _draw_bars(axes: Axes, chart: Chart) -> None:
 def _draw_scatter(axes: Axes, chart: Chart) -> None:
     for position, series in enumerate(chart.series):
         axes.plot(
-            chart.x, _numbers(series.y), color=ink(series.role, position).light, linestyle="",
+            chart.x, _numbers(series.y), color=series_style(series.role, position).light, linestyle="",
             marker=_MARKERS[position % len(_MARKERS)], markersize=4, label=one_line(series.name, 40),
         )  # fmt: skip
 
@@ -174,7 +182,7 @@ _DRAW: dict[str, Callable[[Any, Chart], None]] = {
     "lines": _draw_lines,
     "stacked": _draw_stacked,
     "bars": _draw_bars,
-    "heat": draw_heat,
+    "heatmap": draw_heat,
     "scatter": _draw_scatter,
 }
 
@@ -183,7 +191,7 @@ def _frame(axes: Axes, chart: Chart) -> None:
     from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     value_axis = axes.xaxis if chart.kind == "bars" else axes.yaxis
-    if chart.kind == "heat":
+    if chart.kind == "heatmap":
         frame_heat(axes, chart)
         axes.set_xlabel(one_line(chart.x_label, 90))
         _frame_x(axes, chart)
@@ -232,7 +240,7 @@ def _any_negative(chart: Chart) -> bool:
 def _frame_x(axes: Axes, chart: Chart) -> None:
     from matplotlib.ticker import MultipleLocator
 
-    ended = chart.kind in ("stacked", "heat")
+    ended = chart.kind in ("stacked", "heatmap")
     numbers = _with_end(chart) if ended else [float(value) for value in chart.x]
     if not numbers:
         return
@@ -260,7 +268,7 @@ def _formatter(unit: Unit) -> Callable[[float, float], str]:
     return text
 
 
-def _draw_bound(axes: Axes, bound: Mark) -> None:
+def _draw_bound(axes: Axes, bound: Annotation) -> None:
     low_y, high_y = axes.get_ylim()
     high = axes.get_yscale() == "linear" and (bound.at - low_y) / (high_y - low_y) > 0.85
     axes.axhline(bound.at, color=TEXT, linewidth=1.0, linestyle=(0, (6, 3)))
@@ -271,7 +279,7 @@ def _draw_bound(axes: Axes, bound: Mark) -> None:
     )  # fmt: skip
 
 
-def _draw_moments(axes: Axes, moments: Sequence[Mark]) -> None:
+def _draw_moments(axes: Axes, moments: Sequence[Annotation]) -> None:
     """A line for each, and its name in the first row where it covers no other name."""
     low, high = axes.get_xlim()
     ends: list[float] = []  # of the names in each row, as shares of the width
@@ -292,14 +300,14 @@ def _draw_moments(axes: Axes, moments: Sequence[Mark]) -> None:
         )  # fmt: skip
 
 
-def _compact(svg: str, ident: str) -> str:
+def _compact(svg: str, element_id: str) -> str:
     """Only the `<svg>` element: without prologue and metadata, short numbers, CSS colours, unique ids."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<!--.*?-->|<defs>\s*<style.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
     svg = re.sub(r' transform="rotate\(-0 [^)]*\)"', "", svg)
-    svg = _TAG.sub(lambda tag: _compact_tag(tag[0], ident), svg)
+    svg = _TAG.sub(lambda tag: _compact_tag(tag[0], element_id), svg)
     svg = re.sub(r"<svg [^>]*?viewBox=\"([^\"]+)\"[^>]*>", _root, svg, count=1)
     return re.sub(r">\s+<", "><", svg).strip()
 
@@ -308,9 +316,9 @@ def _root(match: re.Match[str]) -> str:
     return f'<svg viewBox="{match[1]}" role="img" preserveAspectRatio="xMidYMid meet">'
 
 
-def _compact_tag(tag: str, ident: str) -> str:
+def _compact_tag(tag: str, element_id: str) -> str:
     tag = _NUMBER_IN_TAG.sub(lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), tag)
-    tag = re.sub(r'(\bid="|href="#|url\(#)', lambda place: f"{place[0]}{ident}-", tag)
+    tag = re.sub(r'(\bid="|href="#|url\(#)', lambda place: f"{place[0]}{element_id}-", tag)
     tag = tag.replace("xlink:href", "href")
     tag = re.sub(r"font-family: [^;\"]+;? ?", "", tag)
     tag = re.sub(r"font: (?:[\d.]+px|(\w+) ([\d.]+px)) [^;\"]+", _font, tag)
@@ -326,7 +334,7 @@ def _font(match: re.Match[str]) -> str:
 
 
 def _css_colours() -> tuple[tuple[str, str], ...]:
-    pens: tuple[Ink, ...] = (*INKS.values(), *CYCLE)
+    pens: tuple[SeriesStyle, ...] = (*OUTCOME_STYLES.values(), *CYCLE)
     return (
         *((pen.light, f"var({pen.variable})") for pen in pens),
         (TEXT, "currentColor"),

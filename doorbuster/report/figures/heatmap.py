@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from doorbuster.report.figures.palette import PAPER, ink
+from doorbuster.report.figures.palette import PAPER, series_style
 from doorbuster.report.formatting import one_line
 from doorbuster.report.section import Chart, Series
 
@@ -46,7 +46,7 @@ def draw_heat(axes: Axes, chart: Chart) -> None:
                 cells.setdefault(level, []).append(
                     [(start, row), (end, row), (end, row + 1), (start, row + 1)]
                 )
-    colour = ink("strong", 0).light
+    colour = series_style("strong", 0).light
     for level, rectangles in sorted(cells.items()):
         opacity = _OPACITIES[level - 1]
         axes.add_collection(PolyCollection(rectangles, facecolors=colour, alpha=opacity, linewidths=0.0))
@@ -65,7 +65,13 @@ def frame_heat(axes: Axes, chart: Chart) -> None:
     axes.yaxis.set_major_formatter(FixedFormatter(names[::step]))
     axes.set_ylabel(one_line(chart.y_label, 50))
     shades = [
-        Patch(facecolor=ink("strong", 0).light, alpha=opacity, edgecolor=PAPER, linewidth=0.0, label=name)
+        Patch(
+            facecolor=series_style("strong", 0).light,
+            alpha=opacity,
+            edgecolor=PAPER,
+            linewidth=0.0,
+            label=name,
+        )
         for opacity, name in zip(_OPACITIES, LEVEL_NAMES, strict=True)
     ]
     axes.legend(

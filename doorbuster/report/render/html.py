@@ -21,7 +21,7 @@ from doorbuster.gate import ThresholdResult, Verdict, format_bound, format_margi
 from doorbuster.records.metadata import Balance, RunMeta
 from doorbuster.records.reader import Run
 from doorbuster.report.figures.charts import chart_table, render_svg
-from doorbuster.report.figures.palette import CYCLE, INKS
+from doorbuster.report.figures.palette import CYCLE, OUTCOME_STYLES
 from doorbuster.report.formatting import (
     NOT_KNOWN,
     clean,
@@ -37,10 +37,10 @@ from doorbuster.report.section import Cell, Chart, Column, Metric, Section, Tabl
 SIGNS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "warn": "!", "interrupted": "■", "aborted": "■"}
 _ORDER = (
     "capacity", "headroom", "scalability", "customers",
-    "losses", "orders", "fulfilment", "phases", "latency", "isolation",
-    "course", "freshness", "parts", "server", "steps",
+    "lost_sales", "orders", "fulfilment", "phases", "latency", "isolation",
+    "timeline", "propagation_delay", "time_breakdown", "server_timing", "funnel",
 )  # fmt: skip
-_LAST = ("asked", "laws", "generator")
+_LAST = ("workload_fidelity", "consistency_checks", "generator_health")
 _MOST_EVENTS = 40
 
 
@@ -54,7 +54,7 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class RenderedChart:
     """A chart, its picture and its numbers."""
 
     chart: Chart
@@ -63,18 +63,18 @@ class Drawn:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class RenderedSection:
     """A section, ready to be shown."""
 
     section: Section
     anchor: str
     label: str
-    figures: tuple[Drawn, ...]
+    figures: tuple[RenderedChart, ...]
     metrics: Table | None
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ThresholdRow:
     """One line of the table of thresholds."""
 
     result: ThresholdResult
@@ -86,7 +86,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class LabelledText:
     """A name and a text."""
 
     label: str
@@ -115,7 +115,7 @@ def render_page(
             headline=_headline(verdict),
             lead=leading(ordered),
             facts=facts(metrics_by_name(ordered)),
-            fixes=fixes(ordered),
+            recommendations=recommendations(ordered),
             thresholds_sentence=thresholds_sentence(results),
             results=[threshold_row(result) for result in results],
             parts_of_page=parts,
@@ -124,7 +124,7 @@ def render_page(
             events=run.events()[:_MOST_EVENTS],
             problems=[str(problem) for problem in problems],
             signs=SIGNS,
-            pens=[*INKS.values(), *CYCLE],
+            pens=[*OUTCOME_STYLES.values(), *CYCLE],
         )
     )
 
@@ -137,12 +137,12 @@ def _headline(verdict: Verdict) -> str:
 
 def leading(sections: Sequence[Section]) -> Section | None:
     """The section whose answer heads the report instead of the verdict on one of several runs."""
-    return next((section for section in sections if section.leads), None)
+    return next((section for section in sections if section.headline), None)
 
 
-def fixes(sections: Iterable[Section]) -> list[str]:
+def recommendations(sections: Iterable[Section]) -> list[str]:
     """What to mend first, as far as sections can tell."""
-    return [section.fix_first for section in sections if section.fix_first]
+    return [text for section in sections for text in section.recommendations]
 
 
 def in_order(sections: Iterable[Section]) -> list[Section]:
@@ -150,8 +150,8 @@ def in_order(sections: Iterable[Section]) -> list[Section]:
     user's own sections as given, and what tells how far to trust it all last. Silent ones are left out.
     """
     rank = {name: place for place, name in enumerate((*_ORDER, "", *_LAST))}
-    told = [section for section in sections if not section.silent]
-    return sorted(told, key=lambda section: (not section.leads, rank.get(section.name, len(_ORDER))))
+    told = [section for section in sections if not section.not_applicable]
+    return sorted(told, key=lambda section: (not section.headline, rank.get(section.name, len(_ORDER))))
 
 
 def metrics_by_name(sections: Iterable[Section]) -> dict[str, Metric]:
@@ -183,25 +183,25 @@ def _share(label: str, metric: Metric | None, whom: str) -> Fact:
 
 def _left_without(metrics: Mapping[str, Metric]) -> Fact:
     label = "Left without their order"
-    missed = metrics.get("orders_not_placed")
+    missed = metrics.get("missed_orders")
     if missed is None or missed.value is None:
         return Fact(label, NOT_KNOWN, "nobody wanted to order")
-    money = metrics.get("sales_not_made")
+    money = metrics.get("lost_sales")
     worth = f"about {format_metric(money)} of sales" if money is not None and money.value else ""
     of = f"of {missed.n or 0:,} customers who wanted to order"
-    lost = metrics.get("orders_lost")
-    broken = f"{lost.value:,.0f} acknowledged orders lost" if lost is not None and lost.value else ""
+    lost = metrics.get("orders_missing")
+    broken = f"{lost.value:,.0f} acknowledged orders missing" if lost is not None and lost.value else ""
     return Fact(label, format_metric(missed), "; ".join(text for text in (of, worth, broken) if text))
 
 
 def _broke(metrics: Mapping[str, Metric]) -> Fact:
     label = "When ordering broke"
-    broken = metrics.get("broken_for")
+    broken = metrics.get("outage_duration")
     if broken is None or broken.value is None:
         return Fact(label, NOT_KNOWN, "too few orders to tell")
     if broken.value == 0:
         return Fact(label, "It held", "never below 95 of 100 orders for longer than chance explains")
-    at, back = metrics.get("broke_at"), metrics.get("recovered_at")
+    at, back = metrics.get("outage_start"), metrics.get("outage_end")
     recovered = (
         f"recovered at {format_metric(back)}"
         if back is not None and back.value is not None
@@ -222,7 +222,7 @@ def thresholds_sentence(results: Sequence[ThresholdResult]) -> str:
     return f"Of {len(results)}: " + ", ".join(f"{count} {text}" for count, text in counts if count) + "."
 
 
-def threshold_row(result: ThresholdResult) -> Row:
+def threshold_row(result: ThresholdResult) -> ThresholdRow:
     """One result as the texts of its line."""
     threshold = result.threshold
 
@@ -234,7 +234,7 @@ def threshold_row(result: ThresholdResult) -> Row:
     interval = "exact" if counted and result.observed is not None else NOT_KNOWN
     if result.low is not None or result.high is not None:
         interval = f"{text(result.low)} to {text(result.high)}"
-    return Row(
+    return ThresholdRow(
         result,
         threshold.subject,
         threshold.expression,
@@ -250,7 +250,7 @@ def started_at(meta: RunMeta) -> str:
     return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
 
 
-def configuration(run: Run) -> list[Pair]:
+def configuration(run: Run) -> list[LabelledText]:
     """What was run, on what, with what, and where every arrival went."""
     meta, balance = run.meta, run.balance()
     pairs = [
@@ -271,7 +271,7 @@ def configuration(run: Run) -> list[Pair]:
         *((f"Version of {name}", version) for name, version in sorted(meta.versions.items())),
         *((f"Machine: {name}", str(value)) for name, value in sorted(meta.machine.items())),
     ]
-    return [Pair(label, text) for label, text in pairs if text]
+    return [LabelledText(label, text) for label, text in pairs if text]
 
 
 def _balance_words(balance: Balance) -> str:
@@ -304,13 +304,13 @@ def _method(meta: RunMeta) -> list[str]:
     ]
 
 
-def _part(section: Section, number: int) -> Part:
+def _part(section: Section, number: int) -> RenderedSection:
     figures = tuple(
-        Drawn(chart, render_svg(chart, ident=f"f{number}-{place}"), chart_table(chart))
+        RenderedChart(chart, render_svg(chart, element_id=f"f{number}-{place}"), chart_table(chart))
         for place, chart in enumerate(section.figures, start=1)
     )
     label = one_line(section.name, 24).replace("_", " ")
-    return Part(
+    return RenderedSection(
         section, f"part-{number}", f"{label[:1].upper()}{label[1:]}", figures, _metrics_table(section)
     )
 

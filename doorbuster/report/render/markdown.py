@@ -19,10 +19,10 @@ from doorbuster.report.formatting import clean, markdown_text
 from doorbuster.report.render.html import (
     SIGNS,
     facts,
-    fixes,
     in_order,
     leading,
     metrics_by_name,
+    recommendations,
     started_at,
     threshold_row,
 )
@@ -44,7 +44,7 @@ def render_markdown(
     lines += [f"- {markdown_text(reason)}" for reason in verdict.reasons[:5]]
     if len(verdict.reasons) > 5:
         lines.append(f"- and {len(verdict.reasons) - 5} more")
-    lines += [f"- What to fix first: {markdown_text(fix)}" for fix in fixes(ordered)]
+    lines += [f"- What to fix first: {markdown_text(text)}" for text in recommendations(ordered)]
     four = facts(metrics_by_name(ordered))
     lines += ["", _row(fact.label for fact in four), _row("---" for _ in four)]
     lines.append(_row(f"**{markdown_text(fact.value)}**<br>{markdown_text(fact.more)}" for fact in four))
@@ -160,7 +160,7 @@ def _section(section: Section) -> dict[str, Any]:
         "question": section.question,
         "sentence": section.sentence,
         "findings": list(section.findings),
-        "fix_first": section.fix_first,
+        "recommendations": list(section.recommendations),
     }
 
 

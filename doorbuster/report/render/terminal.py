@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from doorbuster.report.figures.heatmap import heat_row
-from doorbuster.report.figures.palette import ink
+from doorbuster.report.figures.palette import series_style
 from doorbuster.report.formatting import clean, format_cell, format_value, one_line
 from doorbuster.report.section import Chart, Section, Series
 from doorbuster.report.section import Table as SectionTable
@@ -37,8 +37,8 @@ def print_section(section: Section, *, console: Console | None = None) -> None:
     out.print(Panel(headline, title=Text(clean(section.question)), title_align="left", padding=(1, 2)))
     for finding in section.findings:
         out.print(Text(f"  • {clean(finding)}"))
-    if section.fix_first:
-        out.print(Text(f"  • To fix first: {clean(section.fix_first)}"))
+    for recommendation in section.recommendations:
+        out.print(Text(f"  • Fix first: {clean(recommendation)}"))
     for chart in section.figures:
         out.print()
         out.print(Text(one_line(chart.title, 200), style="bold"))
@@ -84,9 +84,9 @@ def _print_chart(chart: Chart, out: Console) -> None:
     grid = Table.grid(padding=(0, 2))
     if chart.kind == "bars":
         _fill_bars(chart, grid)
-    elif chart.kind == "heat":
+    elif chart.kind == "heatmap":
         for series in reversed(chart.series):
-            row = Text(heat_row(series, width=_SPARK_WIDTH), style=ink("strong", 0).terminal)
+            row = Text(heat_row(series, width=_SPARK_WIDTH), style=series_style("strong", 0).terminal)
             grid.add_row(Text(one_line(series.name, 28), justify="right"), row)
         grid.add_row(Text(one_line(chart.y_label, 28), style="dim"), Text(_ends(chart), style="dim"))
     elif chart.kind == "scatter":
@@ -94,7 +94,7 @@ def _print_chart(chart: Chart, out: Console) -> None:
     else:
         top = max((value for series in chart.series for value in series.y if value is not None), default=0.0)
         for position, series in enumerate(chart.series):
-            pen = ink(series.role, position)
+            pen = series_style(series.role, position)
             line = Text(sparkline(series.y, top=top), style=pen.terminal)
             grid.add_row(Text(one_line(series.name, 28)), line, Text(_range(series, chart)))
     out.print(grid)
@@ -164,7 +164,7 @@ def _fill_bars(chart: Chart, grid: object) -> None:
         for position, series in enumerate(chart.series):
             value = series.y[index] or 0.0
             if value:
-                style = ink(series.role, position).terminal
+                style = series_style(series.role, position).terminal
                 width = max(1, round(value / longest * _BAR_WIDTH))
                 bar.append(_BAR_BLOCKS[position % len(_BAR_BLOCKS)] * width, style=style)
                 words.append(f"{one_line(series.name, 20)} {format_value(value, chart.y_unit)}")

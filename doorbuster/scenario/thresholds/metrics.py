@@ -65,7 +65,7 @@ class Orders:
 class AuditFinding:
     """One count of the audit of the shop's ledger; known at the end of a run only."""
 
-    finding: Literal["lost", "duplicated", "unacknowledged", "oversold_units"]
+    finding: Literal["missing", "duplicated", "unacknowledged", "oversold_units"]
     population: Literal["acknowledged", "booked", "ledger"]
 
 
@@ -204,8 +204,8 @@ _ALL = (
         Wording("customers who wanted to order", "orders were acknowledged"), _TOO_FEW, headline_rank=10,
     ),
     MetricDefinition(
-        "orders_lost", "counter", "orders", "orders confirmed, but not in the shop's ledger", _ORDER_TAGS,
-        AuditFinding("lost", "acknowledged"), "lower",
+        "orders_missing", "counter", "orders", "orders confirmed, but not in the shop's ledger", _ORDER_TAGS,
+        AuditFinding("missing", "acknowledged"), "lower",
         Wording("acknowledged orders", "acknowledged orders are missing in the shop's ledger"),
         frozenset(), headline_rank=3,
     ),

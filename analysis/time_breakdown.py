@@ -1,6 +1,6 @@
 """Where does the time go: what a step's time is made of.
 
-    python analysis/parts.py reports/<run>
+    python analysis/time_breakdown.py reports/<run>
 
 A step that is due may first wait to be sent; then it connects (if no kept connection was free), waits for the
 first byte, and receives the body. A step may make more requests after its first (redirects, the critical
@@ -64,7 +64,7 @@ def analyse(run: Run) -> Section:
     parts = run.step_timings()
     steps = _steps(run, parts)
     return Section(
-        name="parts",
+        name="time_breakdown",
         question="Where does the time go?",
         sentence=_sentence(steps),
         figures=_parts_chart(steps, parts),

@@ -1,6 +1,6 @@
 """Do our own records agree with each other: Little's law and the utilisation law on this run.
 
-    python analysis/laws.py reports/<run>
+    python analysis/consistency_checks.py reports/<run>
 
 Little's law: customers in the shop on average = arrivals per second x mean stay. The left side is sampled
 once a second from a counter, the right side comes from arrivals and stays; different code records them, so a
@@ -78,7 +78,7 @@ def analyse(run: Run) -> Section:
     little, used = _little(run), _utilisation(run)
     findings = _findings(little, used)
     return Section(
-        name="laws",
+        name="consistency_checks",
         question="Do the records of this run agree with each other?",
         sentence=_sentence(little, findings),
         findings=tuple(findings),
@@ -198,7 +198,7 @@ def _metrics(little: Little | None, used: Utilisation | None) -> dict[str, Metri
     low = None if difference is None or chance is None else difference - chance
     high = None if difference is None or chance is None else difference + chance
     metrics = {
-        "little_difference": Metric(
+        "littles_law_error": Metric(
             difference, "ratio", low, high, n, "customers counted in the shop against arrivals x stay"
         ),
         "in_shop_mean": Metric(in_shop, "count", n=n, meaning="customers in the shop on average, counted"),
@@ -208,7 +208,7 @@ def _metrics(little: Little | None, used: Utilisation | None) -> dict[str, Metri
         ),
     }
     if used is not None:
-        metrics["shop_busy_ratio"] = Metric(
+        metrics["utilisation"] = Metric(
             used.ratio,
             "ratio",
             n=used.sampled,

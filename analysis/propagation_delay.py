@@ -1,6 +1,6 @@
 """How long does a change of price, stock or basket take to be seen in each channel?
 
-    python analysis/freshness.py reports/<run>
+    python analysis/propagation_delay.py reports/<run>
 
 With `freshness` in the scenario, staff change the price of a product few want, or take all of it from stock,
 and a customer with an account puts one into the basket in one channel; every channel is asked until it shows
@@ -78,14 +78,14 @@ def analyse(run: Run) -> Section:
     refused = Counter(reading.what for reading in readings if reading.outcome == "refused")
     found = _by_kind_and_channel(readings)
     return Section(
-        name="freshness",
+        name="propagation_delay",
         question=QUESTION,
         sentence=_sentence(found, refused.total(), timeout_s),
         findings=_findings(found, refused, timeout_s),
         figures=_charts(readings, timeout_s),
         tables=_table(found, timeout_s),
         metrics=_metrics(found, refused.total(), timeout_s),
-        silent=not readings,
+        not_applicable=not readings,
     )
 
 
@@ -159,7 +159,7 @@ def _metrics(found: Sequence[Seen], refused: int, timeout_s: float) -> dict[str,
     told = [seen for seen in found if seen.n]
     n = sum(seen.n for seen in told)
     metrics = {
-        "visible_max": _longest_of(told, timeout_s, "a change was visible, of all kinds and channels"),
+        "propagation_max": _longest_of(told, timeout_s, "a change was visible, of all kinds and channels"),
         "never_visible": Metric(
             sum(seen.late for seen in told) if told else None, "count", n=n,
             meaning="looks in which a change had not come by the timeout",
@@ -172,13 +172,13 @@ def _metrics(found: Sequence[Seen], refused: int, timeout_s: float) -> dict[str,
     }  # fmt: skip
     for what in dict.fromkeys(seen.what for seen in told):
         mine = [seen for seen in told if seen.what == what]
-        metrics[f"{what}_visible_max"] = _longest_of(
+        metrics[f"{what}_propagation_max"] = _longest_of(
             mine, timeout_s, f"a change of {what} was visible, of all channels"
         )
     for seen in told:
-        metrics[f"{seen.what}_visible_p50_{seen.channel}"] = seen.quantile(0.5, timeout_s)
-        metrics[f"{seen.what}_visible_p95_{seen.channel}"] = seen.quantile(0.95, timeout_s)
-        metrics[f"{seen.what}_visible_max_{seen.channel}"] = seen.longest(timeout_s)
+        metrics[f"{seen.what}_propagation_p50_{seen.channel}"] = seen.quantile(0.5, timeout_s)
+        metrics[f"{seen.what}_propagation_p95_{seen.channel}"] = seen.quantile(0.95, timeout_s)
+        metrics[f"{seen.what}_propagation_max_{seen.channel}"] = seen.longest(timeout_s)
     return metrics
 
 

@@ -1,6 +1,6 @@
 """What did it cost: which orders were lost, against an unhurried shop, and what is each blamed on?
 
-    python analysis/losses.py reports/<run>
+    python analysis/lost_sales.py reports/<run>
 
 The same arrivals would have ordered in an unhurried shop: every customer who came to order, and of those who
 left a journey in which only some order, the share that the served ones of that journey ordered. Assumed: who
@@ -69,7 +69,7 @@ def analyse(run: Run) -> Section:
         **_again_metrics(attempts, degraded),
     }  # fmt: skip
     return Section(
-        name="losses",
+        name="lost_sales",
         question="What did it cost, and what is to blame?",
         sentence=_sentence(expected, causes),
         findings=(*_again_finding(attempts), *map(_degraded_finding, degraded)),
@@ -338,7 +338,7 @@ def _again_metrics(attempts: Sequence[Attempts], degraded: Sequence[Degraded]) -
     first = sum(one.first for one in attempts)
     again = sum(one.retries + one.reloads for one in attempts)
     return {
-        "amplification": Metric(
+        "retry_amplification": Metric(
             (first + again) / first if first else 1.0, n=first,
             meaning="attempts / first attempts: what reloads and retries add",
         ),

@@ -1,6 +1,6 @@
 """What happened over time: how fast, how many, how full, what went wrong?
 
-    python analysis/course.py reports/<run>
+    python analysis/timeline.py reports/<run>
 
 The heat map shows how the answers of each moment spread over latency bands; a column is all requests due in
 that moment, answered or given up. Latency against throughput shows what the shop did under load: a shop that
@@ -44,7 +44,7 @@ def analyse(run: Run) -> Section:
     in_flight = _in_flight(run)
     metrics = _metrics(errors, planned, started, in_flight)
     return Section(
-        name="course",
+        name="timeline",
         question="What happened over time?",
         sentence=_sentence(timed, width_s, metrics),
         figures=(
@@ -147,7 +147,7 @@ def _heat(timed: Sequence[Histogram], width_s: int) -> tuple[Chart, ...]:
     title = f"The median answer took up to {factor:.1f} times as long as at its best"
     return (
         Chart(
-            "heat", f"{title} (windows of {width_s} s)", DUE, "response time",
+            "heatmap", f"{title} (windows of {width_s} s)", DUE, "response time",
             tuple(float(at * width_s) for at in range(len(timed))), tuple(rows), y_unit="ratio",
             note="Shade: share of the requests due in the window. Requests that customers gave up stand at "
             "the time of leaving.",

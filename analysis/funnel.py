@@ -1,6 +1,6 @@
 """Which step loses most customers?
 
-    python analysis/steps.py reports/<run>
+    python analysis/funnel.py reports/<run>
 
 Everyone who left early counts once, at the step where they left. What a step's time is made of is in the
 section parts.
@@ -37,7 +37,7 @@ def analyse(run: Run) -> Section:
     total = sum(step.lost for step in steps)
     metrics = {"lost": Metric(total, "count", meaning="customers who left"), **_metrics(steps)}
     return Section(
-        name="steps",
+        name="funnel",
         question="Which step loses most customers?",
         sentence=_sentence(steps),
         figures=_lost_chart(steps),

@@ -14,7 +14,7 @@ from doorbuster.report import Section, load_analysis
 from doorbuster.scenario import Constant, Exponential, Lognormal, Uniform, read_scenario
 
 ROOT = Path(__file__).parents[2]
-ANALYSE = load_analysis(ROOT / "analysis" / "asked.py")
+ANALYSE = load_analysis(ROOT / "analysis" / "workload_fidelity.py")
 ASKED = __import__("sys").modules[ANALYSE.__module__]
 
 
@@ -82,7 +82,7 @@ def test_customers_who_came_otherwise_are_found_out(run_asked, change, rows):
     found = ANALYSE(run_asked(*changes, seed=3))
     assert found.sentence.startswith("Not quite: ")
     assert {verdicts(found)[row] for row in rows} == {"not as asked"}
-    assert found.metrics["not_as_asked"].value >= 1
+    assert found.metrics["workload_mismatches"].value >= 1
     assert any(text.startswith(f"{rows[0][0]}, {rows[0][1]}") for text in found.findings)
 
 
@@ -162,7 +162,7 @@ def test_windows_expect_ten_and_keep_every_arrival_up_to_the_last_full_one():
 
 def test_an_imported_run_is_silent(open_peak):
     found = ANALYSE(open_peak(meta={"scenario_text": "export default function () {}"}))
-    assert found.silent
+    assert found.not_applicable
 
 
 def counted(**shares: int) -> tuple[CounterSecond, ...]:

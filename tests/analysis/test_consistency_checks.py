@@ -11,7 +11,7 @@ from doorbuster.records.reader import Run
 from doorbuster.report import Section, load_analysis
 
 ROOT = Path(__file__).parents[2]
-ANALYSE = load_analysis(ROOT / "analysis" / "laws.py")
+ANALYSE = load_analysis(ROOT / "analysis" / "consistency_checks.py")
 LAWS = __import__("sys").modules[ANALYSE.__module__]
 BUSY = {  # long stays, many customers, another shop than ours
     "broken": (0, 120), "rate_per_s": 40.0, "duration_s": 120, "meta": {"shop_profile": None},
@@ -24,7 +24,7 @@ def laws(run: Run) -> Section:
 
 def test_consistent_records_keep_little_s_law_within_two_percent(open_peak):
     found = laws(open_peak(**BUSY))
-    difference = found.metrics["little_difference"]
+    difference = found.metrics["littles_law_error"]
     assert abs(difference.value) < 0.02 + (difference.high - difference.value)
     assert found.sentence.startswith("Yes: ")
     assert found.findings == ()
@@ -89,7 +89,7 @@ def test_utilisation_is_answers_times_the_time_each_held_a_worker(peaks, open_pe
     text = peaks.SCENARIO.replace("profile: in-house-2004", "profile: in-house-2004, workers: 256")
     run = open_peak(broken=None, meta={"scenario_text": text})
     held_us = sum(times.total_us for entry, times in run.step_timings().server.items() if entry.entry == "db")
-    metric = laws(run).metrics["shop_busy_ratio"]
+    metric = laws(run).metrics["utilisation"]
     assert metric.value == pytest.approx(held_us / 1e6 / run.recorded_s / 256)
     assert metric.at_least
 

@@ -67,7 +67,7 @@ def test_behind_a_lag_of_two_seconds_prices_and_stock_come_two_seconds_later_and
     folder = ran(EMBEDDED % ("replatformed", "2s"), length="8s")
     with Run.open(folder) as run:
         seen = seen_of(run)
-        found = load_analysis(root / "analysis" / "freshness.py")(run)
+        found = load_analysis(root / "analysis" / "propagation_delay.py")(run)
         audit = run.audit()
     for what in ("price", "stock"):
         assert {reading.channel for reading in seen[what]} == {"web", "app", "store"}
@@ -76,9 +76,9 @@ def test_behind_a_lag_of_two_seconds_prices_and_stock_come_two_seconds_later_and
     assert {reading.channel for reading in seen["basket"]} == {"web", "app"}
     assert max(reading.delay_s for reading in seen["basket"]) < 1.8
     took_s = [reading.delay_s for what in seen.values() for reading in what]
-    assert found.metrics["visible_max"].value == max(took_s) < 6.0
+    assert found.metrics["propagation_max"].value == max(took_s) < 6.0
     assert found.metrics["never_visible"].value == 0
-    assert not found.silent
+    assert not found.not_applicable
     assert audit.wrong_total == 0
     assert audit.oversold == audit.stock_mismatch == ()
 
@@ -157,7 +157,7 @@ def analysed(root, tmp_path):
             writer.finish("finished")
         with Run.open(tmp_path) as run:
             assert sorted(run.freshness()) == sorted(readings)
-            return load_analysis(root / "analysis" / "freshness.py")(run)
+            return load_analysis(root / "analysis" / "propagation_delay.py")(run)
 
     return analyse
 
@@ -169,11 +169,11 @@ def reading(at_s, channel, took_s, outcome="seen", what="price"):
 def test_percentiles_and_the_longest_are_those_of_the_readings(analysed):
     found = analysed(*(reading(float(i), "web", i / 10) for i in range(1, 101)))
     metrics = found.metrics
-    p95 = metrics["price_visible_p95_web"]
-    assert metrics["price_visible_p50_web"].value == 5.0
+    p95 = metrics["price_propagation_p95_web"]
+    assert metrics["price_propagation_p50_web"].value == 5.0
     assert p95.value == 9.5
     assert p95.low < 9.5 < p95.high
-    assert metrics["visible_max"].value == metrics["price_visible_max"].value == 10.0
+    assert metrics["propagation_max"].value == metrics["price_propagation_max"].value == 10.0
     assert found.sentence.startswith("At most 10 s (price in web, half of them within 5 s)")
 
 
@@ -189,9 +189,10 @@ def test_each_kind_of_change_has_a_row_for_each_channel_and_metrics_of_its_own(a
     ]  # fmt: skip
     longest = {name: metric.value for name, metric in found.metrics.items() if "_max" in name}
     assert longest == {
-        "visible_max": 4.0, "price_visible_max": 1.0, "stock_visible_max": 4.0, "basket_visible_max": 0.5,
-        "price_visible_max_web": 1.0, "stock_visible_max_app": 3.0, "stock_visible_max_web": 4.0,
-        "basket_visible_max_web": 0.5,
+        "propagation_max": 4.0, "price_propagation_max": 1.0, "stock_propagation_max": 4.0,
+        "basket_propagation_max": 0.5,
+        "price_propagation_max_web": 1.0, "stock_propagation_max_app": 3.0, "stock_propagation_max_web": 4.0,
+        "basket_propagation_max_web": 0.5,
     }  # fmt: skip
     assert [chart.title.split(" was")[0] for chart in found.figures] == [
         f"A change of {what}" for what in ("price", "stock", "basket")
@@ -205,7 +206,7 @@ def test_a_price_that_never_came_makes_the_longest_time_a_lower_bound(analysed):
     found = analysed(
         *rows, *(FreshnessReading(9.0 + i, "sku", "app", "stale", None, 9.9, 30, 0) for i in (0, 1))
     )
-    longest = found.metrics["price_visible_max_app"]
+    longest = found.metrics["price_propagation_max_app"]
     assert (longest.value, longest.at_least) == (10.0, True)
     assert found.metrics["never_visible"].value == 2
     assert found.sentence == "Too long to say: 2 of 7 changes of price in app were not visible within 10 s."
@@ -219,13 +220,13 @@ def test_what_could_not_be_read_or_was_cut_short_is_no_time(analysed):
         FreshnessReading(3.0, "sku", "", "refused", None, None, 0, 0),
     )
     assert {name: metric.value for name, metric in found.metrics.items()} == {
-        "visible_max": None, "never_visible": None, "not_seen": 1, "refused": 1,
+        "propagation_max": None, "never_visible": None, "not_seen": 1, "refused": 1,
     }  # fmt: skip
     assert found.sentence == "Nobody can tell: the shop did not take any of 1 changes."
 
 
 def test_a_run_that_did_not_measure_it_has_no_such_section(analysed):
-    assert analysed().silent
+    assert analysed().not_applicable
 
 
 class Pages(Storefront):

@@ -1,6 +1,6 @@
 """Did the customers come as asked: mix, funnel, think times and arrivals against the scenario?
 
-    python analysis/asked.py reports/<run>
+    python analysis/workload_fidelity.py reports/<run>
 
 What was asked for is the recorded scenario; what came is counted in the run. Each row has a 95 % interval and
 a verdict. "Not as asked" is said when the asked value lies outside even the 99.9 % interval (with dozens of
@@ -84,8 +84,9 @@ def analyse(run: Run) -> Section:
         scenario = read_scenario(run.meta.scenario_text)
     except ScenarioError:  # an imported run has a scenario of another tool, or none
         return Section(
-            name="asked", question="Did the customers come as asked?", metrics={"as_asked": Metric(None)},
-            sentence="Nobody can tell: this run recorded no scenario of ours.", silent=True,
+            name="workload_fidelity", question="Did the customers come as asked?",
+            metrics={"workload_match": Metric(None)},
+            sentence="Nobody can tell: this run recorded no scenario of ours.", not_applicable=True,
         )  # fmt: skip
     customers = run.customers(run.grain_s)
     rows = [
@@ -96,7 +97,7 @@ def analyse(run: Run) -> Section:
         *_arrivals(run, scenario),
     ]
     return Section(
-        name="asked",
+        name="workload_fidelity",
         question="Did the customers come as asked?",
         sentence=_sentence(rows),
         findings=tuple(_finding(row) for row in rows if row.verdict == "not as asked"),
@@ -377,11 +378,11 @@ def _metrics(rows: Sequence[Row]) -> dict[str, Metric]:
     verdicts = Counter(row.verdict for row in rows)
     told = verdicts["as asked"] + verdicts["not as asked"]
     metrics = {
-        "as_asked": Metric(
+        "workload_match": Metric(
             verdicts["as asked"] / told if told else None, "ratio", n=told,
             meaning="comparisons with the scenario that are as asked, of those that can be told",
         ),
-        "not_as_asked": Metric(
+        "workload_mismatches": Metric(
             verdicts["not as asked"], "count", n=len(rows), meaning="comparisons that are not"
         ),
     }  # fmt: skip

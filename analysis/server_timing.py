@@ -1,6 +1,6 @@
 """What does the shop say of its own time: the header Server-Timing, step by step, and its cache.
 
-    python analysis/server.py reports/<run>
+    python analysis/server_timing.py reports/<run>
 
 A sample of the answers is read, evenly spread over each second; the tables say how many, and how many each
 stands for. What the shop does not account for is the network, connecting, waiting to be sent, and silence.
@@ -47,14 +47,14 @@ def analyse(run: Run) -> Section:
     steps = _steps(run, parts)
     hits = _cache(parts)
     return Section(
-        name="server",
+        name="server_timing",
         question="What does the shop say of its own time?",
         sentence=_sentence(steps),
         findings=_findings(hits),
         figures=_server_chart(steps),
         tables=(*_server_table(parts), *_cache_table(hits)),
         metrics=_metrics(steps, hits),
-        silent=not steps and not hits,
+        not_applicable=not steps and not hits,
     )
 
 

@@ -24,7 +24,7 @@ def rows(found: Section, title: str) -> list[tuple]:
 def test_the_parts_of_a_step_add_up_to_its_mean_response(open_peak):
     run = open_peak(broken=None)
     by_step = run.histograms_by(lambda series: series.step if series.outcome == "ok" else None)
-    table = rows(section("parts", run), "What a step's time is made of")
+    table = rows(section("time_breakdown", run), "What a step's time is made of")
     assert {row[0]: row[1] for row in table} == {step: found.n for step, found in by_step.items()}
     for step, _, mean_ms, *each_ms in table:
         assert sum(each_ms) == pytest.approx(mean_ms)
@@ -32,7 +32,7 @@ def test_the_parts_of_a_step_add_up_to_its_mean_response(open_peak):
 
 
 def test_connecting_is_taken_out_of_the_time_to_the_first_byte(open_peak):
-    found = section("parts", open_peak(broken=None))
+    found = section("time_breakdown", open_peak(broken=None))
     table = {row[0]: row for row in rows(found, "What a step's time is made of")}
     took = {row[:2]: row[2:] for row in rows(found, "How long the parts took where they occurred")}
     n, mean_ms, median, p95, longest_ms = took["home", "connecting"]
@@ -45,7 +45,7 @@ def test_connecting_is_taken_out_of_the_time_to_the_first_byte(open_peak):
 
 
 def test_requests_after_the_first_are_no_part_of_the_body(open_peak):
-    found = section("parts", open_peak(broken=None))
+    found = section("time_breakdown", open_peak(broken=None))
     table = {row[0]: row for row in rows(found, "What a step's time is made of")}
     _, answered, *_, body_ms, later_ms = table["product"]
     assert later_ms == pytest.approx(body_ms, rel=0.01)  # the simulation halves what follows the first byte
@@ -64,7 +64,7 @@ def test_the_shop_s_own_account_is_weighted_by_what_each_answer_stands_for(open_
     run = open_peak(broken=None)
     table = {
         row[:2]: row
-        for row in rows(section("server", run), "What the shop says of its own time (Server-Timing)")
+        for row in rows(section("server_timing", run), "What the shop says of its own time (Server-Timing)")
     }
     answered = run.histograms_by(lambda series: series.step if series.outcome == "ok" else None, "first_byte")
     for step, found in answered.items():
@@ -78,7 +78,7 @@ def test_the_shop_s_own_account_is_weighted_by_what_each_answer_stands_for(open_
 
 
 def test_the_share_of_the_cache_is_that_of_the_answers_read(open_peak):
-    found = section("server", open_peak(broken=None))
+    found = section("server_timing", open_peak(broken=None))
     table = rows(found, "What came from the shop's cache, of the answers read")
     hits, misses = sum(row[2] for row in table), sum(row[3] for row in table)
     metric = found.metrics["cache_hits"]
@@ -87,16 +87,16 @@ def test_the_share_of_the_cache_is_that_of_the_answers_read(open_peak):
 
 
 def test_a_run_without_notes_shows_what_it_has(open_peak):
-    found = section("parts", open_peak(broken=None, notes=False))
+    found = section("time_breakdown", open_peak(broken=None, notes=False))
     assert [figure.note for figure in found.figures] == [
         "Connecting was not recorded apart: it is part of the first byte."
     ]
     assert (found.metrics["connect_share"].value, found.metrics["connect_mean"].value) == (None, None)
-    assert section("server", open_peak(broken=None, notes=False)).silent
+    assert section("server_timing", open_peak(broken=None, notes=False)).not_applicable
 
 
 def test_the_title_says_where_most_of_the_slowest_step_goes(open_peak):
-    found = section("parts", open_peak())
+    found = section("time_breakdown", open_peak())
     slowest = max(rows(found, "What a step's time is made of"), key=lambda row: row[2])
     assert found.figures[0].title.startswith(f"{slowest[0]} takes longest: ")
     assert found.figures[0].title.endswith("of its time goes to waiting for the first byte")
@@ -107,26 +107,26 @@ def test_reloads_and_retries_show_as_amplification(open_peak):
     run = open_peak(
         counters=(CounterSecond(30, "web", "retries", 60), CounterSecond(31, "web", "reloads", 40))
     )
-    found = section("losses", run)
+    found = section("lost_sales", run)
     attempts = {name: int(n.sum()) for name, n in run.request_counts(lambda series: series.channel).items()}
     (store, web) = rows(found, "What was tried again")
     assert web == ("web", attempts["web"] - 100, 60, 40, attempts["web"] / (attempts["web"] - 100), 0)
     assert store[:5] == ("store", attempts["store"], 0, 0, 1.0)
     total = sum(attempts.values())
-    assert found.metrics["amplification"].value == pytest.approx(total / (total - 100))
+    assert found.metrics["retry_amplification"].value == pytest.approx(total / (total - 100))
     assert any(text.startswith("In web, reloads and retries made ") for text in found.findings)
 
 
 def test_a_run_in_which_nobody_tried_again_says_nothing_of_it(open_peak):
-    found = section("losses", open_peak())
+    found = section("lost_sales", open_peak())
     assert rows(found, "What was tried again") == []
-    assert (found.metrics["amplification"].value, found.metrics["degraded"].value) == (1.0, 0)
+    assert (found.metrics["retry_amplification"].value, found.metrics["degraded"].value) == (1.0, 0)
 
 
 def test_a_part_that_failed_is_named_with_the_orders_that_went_on(open_peak):
     counters = tuple(CounterSecond(second, "web", "degraded:recommendations", 2) for second in range(5, 15))
     run = open_peak(broken=None, counters=counters)
-    found = section("losses", run)
+    found = section("lost_sales", run)
     ((step, asked, failed, tried, went_on),) = rows(found, "Parts that failed without ending a visit")
     meanwhile = [order for order in run.orders() if 5 <= order.intended_s < 15]
     assert (step, asked, failed, tried) == ("recommendations", 20, 20, len(meanwhile))
@@ -138,4 +138,4 @@ def test_a_part_that_failed_is_named_with_the_orders_that_went_on(open_peak):
 def test_waiting_for_a_connection_is_added_up(open_peak):
     run = open_peak()
     seconds = sum(len(rows) for rows in run.health().values())
-    assert section("generator", run).metrics["pool_wait"].value == pytest.approx(2.5 * seconds)
+    assert section("generator_health", run).metrics["pool_wait"].value == pytest.approx(2.5 * seconds)

@@ -1,6 +1,6 @@
 """Can the numbers of this run be trusted: did the load generator do what was planned, on time?
 
-    python analysis/generator.py reports/<run>
+    python analysis/generator_health.py reports/<run>
 
 A generator that is late or starved looks like a slow shop. The limits here are those by which the gate calls
 a run inconclusive (docs/reference/report.md).
@@ -18,10 +18,10 @@ from doorbuster.records.metadata import Balance
 from doorbuster.records.reader import Run
 from doorbuster.report.script import main
 from doorbuster.report.section import (
+    Annotation,
     Cell,
     Chart,
     Column,
-    Mark,
     Metric,
     Section,
     Series,
@@ -48,7 +48,7 @@ def analyse(run: Run) -> Section:
     metrics = {**_lateness_metrics(run), **_health_metrics(health), **_balance_metrics(balance, run)}
     doubts = _doubts(metrics, health)
     return Section(
-        name="generator",
+        name="generator_health",
         question="Can the numbers be trusted?",
         sentence=_sentence(doubts, metrics),
         findings=tuple(doubts),
@@ -228,7 +228,7 @@ def _cpu_chart(health: Mapping[str, Sequence[HealthSecond]]) -> tuple[Chart, ...
         Chart(
             "lines", title, "time since the start (min:s)", "CPU, of one core", x,
             tuple(Series(worker, tuple(lines[worker])) for worker in sorted(busiest)), y_unit="ratio",
-            y_max=max(1.05, most), bounds=(Mark(BUSY_CPU_RATIO, "busy above 90 %"),), note=more,
+            y_max=max(1.05, most), bounds=(Annotation(BUSY_CPU_RATIO, "busy above 90 %"),), note=more,
         ),
     )  # fmt: skip
 
