@@ -224,7 +224,6 @@ def test_a_clean_audit_says_yes(open_peak):
 def test_faults_of_the_books_are_counted_and_named(open_peak):
     run = open_peak(lost=2, oversold=3)
     found = section("orders", run)
-    acknowledged = sum(order.answer == "acknowledged" for order in run.orders())
     assert found.sentence.startswith("No: ")
     assert "2 were missing in the ledger and 3 units" in found.sentence
     assert table(found, "Articles whose stock is wrong")[0][-1] == 3
