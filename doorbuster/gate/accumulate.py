@@ -67,6 +67,10 @@ class Selector:
         first, end = self.seconds or (0, recorded_s)
         return Seconds(first, min(end, recorded_s))
 
+    def length_s(self, run_s: float) -> float:
+        """How much of a run of this length is selected."""
+        return run_s if self.seconds is None else max(0.0, min(run_s, self.seconds.end) - self.seconds.first)
+
     def matches_series(self, series: SeriesKey) -> bool:
         """Whether a request series is selected, `expected_response` aside."""
         return (

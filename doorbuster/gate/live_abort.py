@@ -135,8 +135,7 @@ class LiveThreshold:
         return self._counts.total_times()
 
     def _data(self, at_s: float) -> MetricData:
-        selected = self._counts.selector.seconds
-        over_s = at_s - (selected.first if selected else 0.0)
+        over_s = self._counts.selector.length_s(at_s)
         if self._metric.kind == "counter" and over_s <= 0:
             return NoData("its phase has not begun")
         return self._counts.data(recorded_s=self._recorded_s, over_s=over_s)

@@ -76,7 +76,7 @@ class RunMetrics:
         self._feed(found)
         data = found.data(
             recorded_s=self.run.recorded_s,
-            over_s=self._length_s(None if isinstance(metric.counting, Orders) else select),
+            over_s=select.length_s(self._length_s()),
         )
         if isinstance(metric.counting, Requests | RequestTimes) and not _n(data):
             return NoData(self._nothing_matched(select))
@@ -163,15 +163,10 @@ class RunMetrics:
             )
         return audit(orders, ledger, run_id=self.run.meta.run_id)
 
-    def _length_s(self, select: Selector | None = None) -> float:
-        """What a rate per second is taken over: the planned run or phase, or what was recorded of it."""
+    def _length_s(self) -> float:
+        """The planned length, or what was recorded of it."""
         meta = self.run.meta
-        length_s = (
-            meta.duration_s if meta.status == "finished" else float(min(self.run.recorded_s, meta.duration_s))
-        )
-        if select is None or select.seconds is None:
-            return length_s
-        return max(0.0, min(length_s, select.seconds.end) - select.seconds.first)
+        return meta.duration_s if meta.status == "finished" else min(self.run.recorded_s, meta.duration_s)
 
 
 def _n(data: MetricData) -> int:
