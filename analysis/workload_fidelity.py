@@ -144,7 +144,7 @@ def _visits_as(run: Run, scenario: Scenario) -> list[Row]:
     came = {name: int(series.started.sum()) for name, series in run.arrivals().items()}
     rows = []
     for name, channel in scenario.channels.items():
-        shares = {"signed_in": channel.signed_in_ratio, "uncached": channel.uncached_ratio}
+        shares = {"signed_in": channel.signed_in_ratio, "cache_busting": channel.cache_busting_ratio}
         found = Counter({word: n for (of, word), n in counted.items() if of == name})
         devices = {device: one.share_ratio for device, one in channel.devices.items()}
         if not any(found[word] for word in (*shares, *(f"device:{device}" for device in devices))):

@@ -58,7 +58,7 @@ class Shopper(Customer):
         self.think()
         self.look_at_products(listing)
 
-    def linger(self) -> None:
+    def community_browse(self) -> None:
         listing = self.step(self.shop.home)
         for _ in range(self.pages()):
             self.think()
@@ -69,7 +69,7 @@ class Shopper(Customer):
             self.think()
             self.step(self.shop.write_review, product.sku)
 
-    def scan(self) -> None:
+    def deep_link(self) -> None:
         """By a code, or by a link in a mail, a post or a message: straight to one product."""
         product = self.step(self.shop.landing)
         self.think()
@@ -94,7 +94,7 @@ class Shopper(Customer):
         self.think()
         self.check_out(product)
 
-    def snatch(self) -> None:
+    def flash_sale(self) -> None:
         """The one product that everybody wants: what sold most before."""
         product = self.step(self.shop.product, self.shop.catalogue.best_seller())
         self.think()
@@ -102,7 +102,7 @@ class Shopper(Customer):
         self.think()
         self.check_out(product)
 
-    def collect(self) -> None:
+    def click_and_collect(self) -> None:
         """Order here, and be handed the parcel in a store."""
         product = self.fill_basket()
         self.step(self.shop.basket)
@@ -113,7 +113,7 @@ class Shopper(Customer):
         order = self.order(self.shop.collect_checkout, (BasketLine(product.sku, 1, product.price_pence),))
         self.think()
         self.cross_to("store")
-        self.step(self.shop.hand_over, order.ref)
+        self.step(self.shop.pickup, order.ref)
 
     # ---- after the order
 
@@ -135,7 +135,7 @@ class Shopper(Customer):
         self.think()
         self.step(self.shop.return_items, ref)
 
-    def re_register(self) -> None:
+    def password_reset(self) -> None:
         self.step(self.shop.home)
         self.think()
         self.step(self.shop.reset_password)
@@ -162,20 +162,20 @@ class Shopper(Customer):
             self.think()
             self.step(self.shop.answer, self.rng.choice(questions))
 
-    # ---- wandering by a published chain of pages
+    # ---- page to page, by a published Markov chain
 
-    def wander_browsing(self) -> None:
-        self.wander("browsing")
+    def tpcw_browsing(self) -> None:
+        self.follow_page_chain("browsing")
 
-    def wander_shopping(self) -> None:
-        self.wander("shopping")
+    def tpcw_shopping(self) -> None:
+        self.follow_page_chain("shopping")
 
-    def wander_ordering(self) -> None:
-        self.wander("ordering")
+    def tpcw_ordering(self) -> None:
+        self.follow_page_chain("ordering")
 
-    def wander(self, mix: str) -> None:
+    def follow_page_chain(self, mix: str) -> None:
         """From home through the shop, until the chain leads home again after enough pages."""
-        walk, page, seen, enough = PAGE_CHAINS[mix], "home", 0, self.pages()
+        chain, page, seen, enough = PAGE_CHAINS[mix], "home", 0, self.pages()
         listing, basket = None, None
         while not seen or page != "home" or seen < enough:
             if seen:
@@ -201,7 +201,7 @@ class Shopper(Customer):
                 case "order_status":
                     self.order_status()
             seen += 1
-            page = walk.after(page, self.rng)
+            page = chain.after(page, self.rng)
 
     # ---- parts of the journeys
 
@@ -274,8 +274,8 @@ class Till(Customer):
 
     channel = "store"
 
-    def till_sale(self) -> None:
-        self.order(self.shop.till_sale, self.items())
+    def pos_sale(self) -> None:
+        self.order(self.shop.pos_sale, self.items())
 
     def items(self) -> tuple[BasketLine, ...]:
         skus = {self.shop.catalogue.draw_sku(self.rng) for _ in range(self.rng.randint(1, 3))}
@@ -321,7 +321,7 @@ class Assistant(Shopper):
 
     channel = "agent"
 
-    def assist(self) -> None:
+    def comparison_shopping(self) -> None:
         listing = self.step(self.shop.search)
         for _ in range(ASSISTED_PAGES):
             product = self.step(self.shop.product, self.pick(listing))

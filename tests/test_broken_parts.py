@@ -21,7 +21,7 @@ target:
     query_time: 1ms
     faults: [{part: payment, at: 3s, for: 3s, fail: 100%}]
 demand: {peak: 8 customers/s, curve: {stages: [{for: 9s, at: 100%}]}}
-channels: {store: {share: 100%, journeys: {till_sale: 1}}}
+channels: {store: {share: 100%, journeys: {pos_sale: 1}}}
 thresholds: {can_order: ["rate>=20%"]}
 """
 

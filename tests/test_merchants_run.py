@@ -16,8 +16,9 @@ target:
   shop: {profile: replatformed, products: 100, query_time: 1ms, merchants: [north, south], opening_stock: 50}
 demand: {peak: 8 customers/s, curve: {stages: [{for: 6s, at: 100%}]}}
 channels:
-  app: {share: 50%, merchant: north, journeys: {snatch: 60, collect: 40}, think: {constant: 50ms}}
-  web: {share: 50%, merchant: south, journeys: {buy: 70, order_status: 30}, think: {constant: 50ms}}
+  app: {share: 50%, merchant: north, think: &think {constant: 50ms},
+        journeys: {flash_sale: 60, click_and_collect: 40}}
+  web: {share: 50%, merchant: south, journeys: {buy: 70, order_status: 30}, think: *think}
 thresholds: {orders_missing: ["count==0"], can_order: ["rate>=90%"]}
 """
 
@@ -36,5 +37,5 @@ def test_every_order_is_booked_with_the_merchant_of_its_channel(doorbuster, tmp_
     assert balance.served == balance.planned
     assert found.clean
     assert found.booked == found.acknowledged > 20
-    assert {"hand_over", "order_status"} <= steps
+    assert {"pickup", "order_status"} <= steps
     assert {row.sku.partition(":")[0] for row in ledger.stock} == {"north", "south"}

@@ -156,7 +156,7 @@ title: Tills without network
 target: {url: "%s"}
 demand: {peak: 12 customers/s, curve: {stages: [{for: 4s, at: 100%%}]}}
 channels:
-  store: {share: 100%%, journeys: {till_sale: 1}, offline: {from: 1s, for: 2s}}
+  store: {share: 100%%, journeys: {pos_sale: 1}, offline: {from: 1s, for: 2s}}
 thresholds: {orders_missing: ["count==0"], orders_duplicated: ["count==0"]}
 """
 

@@ -20,8 +20,8 @@ def describe_channel(channel: Channel) -> tuple[str, ...]:
         sentences.append(_devices(channel))
     if channel.pages is not None:
         sentences.append(_pages(channel.pages))
-    if channel.uncached_ratio:
-        share = _percent(channel.uncached_ratio)
+    if channel.cache_busting_ratio:
+        share = _percent(channel.cache_busting_ratio)
         sentences.append(f"{share} of the visits use addresses of their own, which no cache knows")
     if channel.signed_in_ratio:
         sentences.append(f"{_percent(channel.signed_in_ratio)} come with an account, the others as guests")

@@ -22,7 +22,7 @@ target: {storefront: reference, shop: {profile: replatformed%(merchants)s}}
 demand: {peak: 20 customers/s, curve: %(shared)s}
 channels: %(channels)s
 """
-OWN = "{demand: {peak: 10/s, curve: %s}, journeys: {till_sale: 1}}"
+OWN = "{demand: {peak: 10/s, curve: %s}, journeys: {pos_sale: 1}}"
 WEB = "web: {share: 100%, journeys: {browse: 1}}"
 
 
@@ -46,14 +46,14 @@ def analysed(root, tmp_path):
         for second in range(60):
             middle_ms = calm_ms if second < 30 else peak_ms
             times = pack((middle_ms * 1e3 * rng.normal(1, spread, n).clip(0.1)).astype(np.int64))
-            key = SeriesKey("store", "till_sale", "till_sale", "ok", "")
+            key = SeriesKey("store", "pos_sale", "pos_sale", "ok", "")
             requests.append(RequestSecond(second, key, n, 0, 0, times, times, times))
             good = n if second < 30 else round(n * served)
             for outcome, count in (("served", good), ("turned_away", n - good)):
                 if count:
                     ordered = int(outcome == "served")
                     customers.append(
-                        CustomerCount(second, "store", "till_sale", outcome, "", "", None, ordered, count)
+                        CustomerCount(second, "store", "pos_sale", outcome, "", "", None, ordered, count)
                     )
         with RunWriter.create(tmp_path, meta, {"store": np.full(60, n)}) as writer:
             writer.write([Batch("w", 0, final=True, requests=tuple(requests), customers=tuple(customers))])
@@ -103,7 +103,7 @@ def test_answers_that_are_as_quick_but_refusals_are_being_slowed_too(analysed):
 
 
 def test_channels_of_one_demand_cannot_be_told_apart_and_it_says_what_to_do(analysed):
-    channels = "{web: {share: 70%, journeys: {browse: 1}}, store: {share: 30%, journeys: {till_sale: 1}}}"
+    channels = "{web: {share: 70%, journeys: {browse: 1}}, store: {share: 30%, journeys: {pos_sale: 1}}}"
     found = analysed(60, 900, channels=channels)
     assert set(verdicts(found).values()) == {"cannot tell"}
     assert "they share one demand and peak together" in found.sentence
@@ -144,7 +144,7 @@ title: A flash sale on the web, and the tills
 target: {storefront: reference, shop: {profile: %s, products: 200, query_time: 8ms}}
 demand: {peak: 12 customers/s, curve: {stages: [{for: 40s, at: 100%%}]}}
 channels:
-  store: {share: 100%%, journeys: {till_sale: 1}}
+  store: {share: 100%%, journeys: {pos_sale: 1}}
   web:
     demand: {peak: 14 customers/s, curve: {stages: [{for: 20s, at: 4%%}, {for: 20s, at: 100%%}]}}
     journeys: {browse: 80, buy: 20}

@@ -28,7 +28,7 @@ demand: {peak: 4 customers/s, curve: {stages: [{for: %(length)s, at: 100%%}]}}
 channels:
   web: {share: 40%%, journeys: {buy: 1}, patience: none, think: {constant: 100ms}}
   app: {share: 30%%, journeys: {buy: 1}, patience: none, think: {constant: 100ms}}
-  store: {share: 30%%, journeys: {till_sale: 1}}
+  store: {share: 30%%, journeys: {pos_sale: 1}}
 freshness: {every: 300ms, timeout: %(timeout)s%(of)s}
 thresholds: {can_order: ["rate>=50%%"]}
 """

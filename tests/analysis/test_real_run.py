@@ -25,9 +25,9 @@ channels:
     patience: none
     devices: {desktop: 40%, mobile: 60%}
     signed_in: 30%
-    uncached: 20%
+    cache_busting: 20%
     think: {lognormal: {median: 700ms, sigma: 0.8, max: 5s}}
-  store: {share: 20%, journeys: {till_sale: 1}}
+  store: {share: 20%, journeys: {pos_sale: 1}}
 thresholds:
   can_order: ["rate>=60%"]
 drain: 30s
@@ -75,7 +75,7 @@ def test_customers_of_a_real_run_come_as_asked(real):
     assert told["think times", "web: mean (lognormal)"] == "as asked"
     assert told["arrivals", "delivered of those planned"] == "as asked"
     assert told["devices of web", "mobile"] == "as asked"
-    assert {told["visits of web", "signed in"], told["visits of web", "uncached"]} <= {
+    assert {told["visits of web", "signed in"], told["visits of web", "cache busting"]} <= {
         "as asked",
         "cannot tell",
     }

@@ -193,9 +193,9 @@ def test_every_lost_order_is_blamed_once(open_peak):
 def test_leavers_of_a_journey_in_which_some_order_count_by_the_share_of_the_served():
     losses = sys.modules[load_analysis(ROOT / "analysis" / "lost_sales.py").__module__]
     rows = [
-        CustomerCount(0, "print", "scan", "served", "", "", 1, 1, 20),
-        CustomerCount(0, "print", "scan", "served", "", "", 1, None, 80),
-        CustomerCount(0, "print", "scan", "abandoned", "landing", "patience", 0, None, 50),
+        CustomerCount(0, "print", "deep_link", "served", "", "", 1, 1, 20),
+        CustomerCount(0, "print", "deep_link", "served", "", "", 1, None, 80),
+        CustomerCount(0, "print", "deep_link", "abandoned", "landing", "patience", 0, None, 50),
     ]
     found = losses.expect(rows)
     assert (found.value, found.got) == (30.0, 20)

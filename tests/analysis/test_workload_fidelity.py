@@ -106,13 +106,13 @@ def test_the_funnel_that_is_asked_for_follows_from_mix_and_journeys():
         "demand: {peak: 10 customers/s, curve: {stages: [{for: 60s, at: 100%}]}}\n"
         "channels:\n"
         "  web: {share: 75%, journeys: {browse: 60, buy: 40}, pages: 4}\n"
-        "  store: {share: 25%, journeys: {till_sale: 1}}\n"
+        "  store: {share: 25%, journeys: {pos_sale: 1}}\n"
         "  phone: {seats: 3, journeys: {phone_order: 1}}\n"
     )
     mean = ASKED.visits(read_scenario(text))
     assert mean["product"] == pytest.approx(0.75 * (0.6 * 4 + 0.4 * 1))
     assert mean["checkout"] == pytest.approx(0.75 * 0.4)
-    assert mean["till_sale"] == pytest.approx(0.25)
+    assert mean["pos_sale"] == pytest.approx(0.25)
     assert "phone_order" not in mean
 
 

@@ -17,7 +17,7 @@ channels:
   web: {share: 100%%, journeys: {browse: 1}}
   %s
 """
-PRINT = "print: {journeys: {scan: 1}, demand: {peak: %s, curve: {stages: [{for: 60s, at: 100%%}]}}}"
+PRINT = "print: {journeys: {deep_link: 1}, demand: {peak: %s, curve: {stages: [{for: 60s, at: 100%%}]}}}"
 
 
 def interval(web: str, other: str = ""):

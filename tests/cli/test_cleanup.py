@@ -241,7 +241,7 @@ target: {storefront: reference, url: "%s"}
 demand: {peak: 3 customers/s, curve: {stages: [{for: 3s, at: 100%%}]}}
 channels:
   web: {share: 50%%, journeys: {buy: 1}, think: {constant: 10ms}}
-  store: {share: 50%%, journeys: {till_sale: 1}}
+  store: {share: 50%%, journeys: {pos_sale: 1}}
 thresholds: {can_order: ["rate>=1%%"]}
 """
 

@@ -21,8 +21,8 @@ CORE = (
     "checkout",
 )
 OTHERS = (
-    "landing", "recommendations", "reviews", "order_status", "look_up_order", "till_sale", "phone_order",
-    "collect_checkout", "hand_over", "return_items", "feed", "partner_order", "write_review", "ask",
+    "landing", "recommendations", "reviews", "order_status", "look_up_order", "pos_sale", "phone_order",
+    "collect_checkout", "pickup", "return_items", "feed", "partner_order", "write_review", "ask",
     "open_questions", "answer", "register", "sign_in", "reset_password",
 )  # fmt: skip
 BROKEN_DRIVER = """
@@ -114,7 +114,7 @@ def test_no_orders_leaves_out_what_orders_and_what_needs_an_order(doorbuster):
     found = results(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
     assert {step for step, look in found.items() if look == "skipped"} >= {
-        "checkout", "till_sale", "phone_order", "order_status", "look_up_order", "change_price",
+        "checkout", "pos_sale", "phone_order", "order_status", "look_up_order", "change_price",
     }  # fmt: skip
     assert found["checkout_page"] == "ok"
 

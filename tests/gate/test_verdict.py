@@ -60,7 +60,7 @@ def test_a_threshold_nobody_can_judge_makes_the_run_inconclusive(open_peak):
     assert found.reasons == (
         (
             "Step search: no request matched {step:search}; steps with requests: category, checkout, home, "
-            "product, till_sale. Required: below 1 s."
+            "pos_sale, product. Required: below 1 s."
         ),
     )
 

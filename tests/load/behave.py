@@ -60,9 +60,7 @@ class Moody(Storefront):
         self.visit_page("/checkout", method="POST", headers={"Idempotency-Key": key})
         return Order(key, 100, lines)
 
-    def till_sale(
-        self, key: str, lines: tuple[BasketLine, ...], sold_at_unix_s: float | None = None
-    ) -> Order:
+    def pos_sale(self, key: str, lines: tuple[BasketLine, ...], sold_at_unix_s: float | None = None) -> Order:
         sold = {} if sold_at_unix_s is None else {"Sold-At": str(sold_at_unix_s)}
         self.visit_page("/till", method="POST", headers={"Idempotency-Key": key, **sold})
         return Order(key, 100, lines)
@@ -98,7 +96,7 @@ class Person(Customer):
         self.step(self.shop.home)
         self.order(self.shop.checkout, (BasketLine("A", 1, 100),))
 
-    def collect(self) -> None:
+    def click_and_collect(self) -> None:
         """Order on the web, go to a store, come back to the web."""
         self.order(self.shop.checkout, (BasketLine("A", 1, 100),))
         self.cross_to("store")
@@ -106,13 +104,13 @@ class Person(Customer):
         self.cross_to("web")
         self.step(self.shop.home)
 
-    def scan(self) -> None:
+    def deep_link(self) -> None:
         """Wait for the bell at half a second."""
         self.wait_until(0.5)
         self.step(self.shop.order_status)
 
-    def till_sale(self) -> None:
-        self.order(self.shop.till_sale, (BasketLine("A", 1, 100),))
+    def pos_sale(self) -> None:
+        self.order(self.shop.pos_sale, (BasketLine("A", 1, 100),))
 
 
 class Web(Person):

@@ -26,10 +26,10 @@ def schedule(intended_s: list[float]) -> Schedule:
     )
 
 
-def seat(admit, *, opens_in_s: float = 0.0, open_for_s: float = 0.3, pace_s: float = 0.0) -> ClosedLoopUser:
+def seat(admit, *, opens_in_s: float = 0.0, open_for_s: float = 0.3, pacing_s: float = 0.0) -> ClosedLoopUser:
     now = perf_counter()
     return ClosedLoopUser(
-        "phone", 3, {"phone_order": 1.0}, now + opens_in_s, now + opens_in_s + open_for_s, 7, pace_s, admit
+        "phone", 3, {"phone_order": 1.0}, now + opens_in_s, now + opens_in_s + open_for_s, 7, pacing_s, admit
     )
 
 
@@ -70,7 +70,12 @@ def test_a_seat_serves_one_customer_after_the_other():
 
 def test_a_paced_seat_takes_its_next_customer_no_sooner_than_its_pace():
     came_at = []
-    seat(lambda arrival: came_at.append(arrival.intended_at) or gevent.spawn(lambda: None), pace_s=0.1).run()
+
+    def admit(arrival):
+        came_at.append(arrival.intended_at)
+        return gevent.spawn(lambda: None)
+
+    seat(admit, pacing_s=0.1).run()
     assert 2 <= len(came_at) <= 4
     assert min(np.diff(came_at)) >= 0.1
 

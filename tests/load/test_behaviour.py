@@ -83,7 +83,7 @@ def channel_with(**keys):
 
 @pytest.mark.parametrize("wants_order", [True, False])
 def test_devices_are_drawn_given_the_journey(wants_order):
-    channel = channel_with(devices={"desktop": "35%", "mobile": {"share": "65%", "buys": "50%"}})
+    channel = channel_with(devices={"desktop": "35%", "mobile": {"share": "65%", "conversion": "50%"}})
     draw, rng = visit_law(channel, wants_order=wants_order, run_id="r"), Random(6)
     drawn = Counter(draw(str(number), rng).device for number in range(N))
     expected = devices_given(channel.devices, 0.1, wants_order=wants_order)
@@ -91,8 +91,8 @@ def test_devices_are_drawn_given_the_journey(wants_order):
     assert stats.chisquare(counts, [N * p for p in expected.values()]).pvalue > 0.01
 
 
-def test_so_many_visits_are_uncached_and_signed_in_as_the_channel_says():
-    channel = channel_with(uncached="30%", signed_in="40%")
+def test_the_shares_of_cache_busting_and_signed_in_visits_are_the_channels():
+    channel = channel_with(cache_busting="30%", signed_in="40%")
     draw, rng = visit_law(channel, wants_order=False, run_id="r"), Random(7)
     visits = [draw(str(number), rng) for number in range(N)]
     assert np.mean([bool(visit.campaign) for visit in visits]) == pytest.approx(0.3, abs=0.015)

@@ -29,8 +29,8 @@ def test_a_part_that_fails_does_not_end_the_visit_and_is_not_reloaded(visit, moo
 
 def test_a_customer_who_crosses_counts_where_each_thing_was_done_and_where_they_arrived(visit, moody):
     seen = visit(
-        lambda _: moody.Mood(), "{web: {share: 100%, journeys: {collect: 1}, signed_in: 100%}}",
-        [["web", "collect", 0.0]],
+        lambda _: moody.Mood(), "{web: {share: 100%, journeys: {click_and_collect: 1}, signed_in: 100%}}",
+        [["web", "click_and_collect", 0.0]],
     )  # fmt: skip
     assert seen.left == {("web", "served", "", ""): 1}
     assert set(seen.requests) == {("web", "checkout", "ok", ""), ("store", "order_status", "ok", ""),
@@ -42,8 +42,8 @@ def test_a_customer_who_crosses_counts_where_each_thing_was_done_and_where_they_
 
 
 def test_everybody_waits_for_the_bell(visit, moody):
-    arrivals = [["web", "scan", number / 50] for number in range(10)]
-    seen = visit(lambda _: moody.Mood(), "{web: {share: 100%, journeys: {scan: 1}}}", arrivals)
+    arrivals = [["web", "deep_link", number / 50] for number in range(10)]
+    seen = visit(lambda _: moody.Mood(), "{web: {share: 100%, journeys: {deep_link: 1}}}", arrivals)
     times = [asked.at_s for asked in seen.asked]
     assert max(times) - min(times) < LATE_S
     assert seen.slowest_s("order_status") < LATE_S + 0.1
@@ -87,10 +87,10 @@ def test_an_order_whose_answer_breaks_a_rule_may_have_been_booked_all_the_same(v
 
 
 def test_sales_of_a_till_without_network_come_in_one_burst_afterwards(visit, moody):
-    arrivals = [["store", "till_sale", 0.01 + number / 20] for number in range(20)]
+    arrivals = [["store", "pos_sale", 0.01 + number / 20] for number in range(20)]
     seen = visit(
         lambda _: moody.Mood(),
-        "{store: {share: 100%, journeys: {till_sale: 1}, offline: {from: 200ms, for: 700ms}}}",
+        "{store: {share: 100%, journeys: {pos_sale: 1}, offline: {from: 200ms, for: 700ms}}}",
         arrivals,
     )
     assert seen.left == {("store", "served", "", ""): 20}
@@ -101,7 +101,7 @@ def test_sales_of_a_till_without_network_come_in_one_burst_afterwards(visit, moo
     assert len({asked.headers["idempotency-key"] for asked in seen.asked}) == 20
     sold = sorted(float(asked.headers["sold-at"]) for asked in late)
     assert sold[-1] - sold[0] == pytest.approx(13 / 20, abs=0.01)
-    assert seen.slowest_s("till_sale") < LATE_S + 0.1
+    assert seen.slowest_s("pos_sale") < LATE_S + 0.1
 
 
 # ---- everything at once
@@ -115,22 +115,23 @@ def test_outcomes_balance_with_arrivals_whatever_everybody_does(visit, moody, se
              moody.Mood("sold"), moody.Mood("queue 0.1"), moody.Mood(status=0), moody.Mood(status=-1),
              moody.Mood(after_s=0.3), moody.Mood("x", 429, {"Retry-After": "1"})]  # fmt: skip
     arrivals = [
-        [*dice.choice([("web", "browse"), ("web", "buy"), ("web", "collect"), ("app", "buy"),
-                       ("store", "till_sale")]), dice.random() * 2]
+        [*dice.choice([("web", "browse"), ("web", "buy"), ("web", "click_and_collect"), ("app", "buy"),
+                       ("store", "pos_sale")]), dice.random() * 2]
         for _ in range(150)
     ]  # fmt: skip
     seen = visit(
         lambda _: dice.choice(moods),
         """{
-        web: {share: 60%, journeys: {browse: 3, buy: 1, collect: 1}, think: {constant: 10ms},
-              devices: {desktop: 35%, mobile: {share: 65%, buys: 50%}}, signed_in: 40%, uncached: 30%,
+        web: {share: 60%, journeys: {browse: 3, buy: 1, click_and_collect: 1}, think: {constant: 10ms},
+              devices: {desktop: 35%, mobile: {share: 65%, conversion: 50%}}, signed_in: 40%,
+              cache_busting: 30%,
               pages: {lognormal: {median: 2, sigma: 1, max: 5}},
               patience: {tau: 400ms, at_least: 100ms}, waiting_room: {patience: {tau: 300ms}},
               reloads: {after: 100ms, share: 70%, at_most: 3, jitter: 50%, when_slow: true}},
         app: {share: 20%, journeys: {buy: 1}, patience: {tau: 500ms, at_least: 100ms},
               retries: {attempts: 3, timeout: 200ms, backoff: 20ms, budget: 50%},
               reloads: {after: 100ms, at_most: 2}},
-        store: {share: 20%, journeys: {till_sale: 1}, offline: {from: 500ms, for: 500ms},
+        store: {share: 20%, journeys: {pos_sale: 1}, offline: {from: 500ms, for: 500ms},
                 retries: {attempts: 4, timeout: 300ms}}}""",
         arrivals,
         duration_s=2,

@@ -27,7 +27,7 @@ demand:
   peak: 30 customers/s
   curve: {stages: [{for: %(length)s, at: 100%%}]}
 channels:
-  store: {share: 100%%, journeys: {till_sale: 1}}
+  store: {share: 100%%, journeys: {pos_sale: 1}}
 thresholds:
   can_order: ["rate>=90%%"]
 drain: 10s

@@ -30,7 +30,7 @@ demand:
   peak: 20 customers/s
   curve: {stages: [{for: 5s, at: 100%%}]}
 channels:
-  store: {share: 100%%, journeys: {till_sale: 1}}
+  store: {share: 100%%, journeys: {pos_sale: 1}}
 thresholds:
   can_order: ["rate>=90%%"]
 safety: {allow: [%(ip)s]}

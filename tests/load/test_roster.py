@@ -10,7 +10,7 @@ from doorbuster.records.batch import ArrivalCount, Batch, CustomerCount
 from doorbuster.scenario import Schedule
 from doorbuster.scenario.planning.schedule import Seats, TrafficClass
 
-LANES = (TrafficClass("web", "buy"), TrafficClass("store", "till_sale"))
+LANES = (TrafficClass("web", "buy"), TrafficClass("store", "pos_sale"))
 WORKERS = ("ann", "bob", "cid")
 
 
@@ -100,7 +100,7 @@ def test_a_customer_that_was_started_and_never_left_is_dropped_but_not_as_an_arr
     plan, found = schedule(), roster()
     found.note(Batch("bob", 0, arrivals=(ArrivalCount(0, "store", 1, 0),)), now_s=3)
     loss = found.lose("bob", from_s=1.0)
-    assert [(r.second, r.channel, r.journey, r.n) for r in loss.customers] == [(0, "store", "till_sale", 1)]
+    assert [(r.second, r.channel, r.journey, r.n) for r in loss.customers] == [(0, "store", "pos_sale", 1)]
     assert loss.arrivals == ()
     assert plan.class_index[1] == 1
 

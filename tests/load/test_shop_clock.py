@@ -79,7 +79,7 @@ SCENARIO = """
 title: "A shop that lives in another hour"
 target: {{storefront: reference, url: "{url}"}}
 demand: {{peak: 8 customers/s, curve: {{stages: [{{for: 4s, at: 100%}}]}}}}
-channels: {{store: {{share: 100%, journeys: {{till_sale: 1}}}}}}
+channels: {{store: {{share: 100%, journeys: {{pos_sale: 1}}}}}}
 thresholds: {{orders_missing: ["count==0"]}}
 """
 

@@ -111,7 +111,7 @@ def test_an_order_of_the_web_is_in_the_ledger_once_with_the_total_the_customer_w
     assert abs(found[0].placed_at_unix_s - time.time()) < 60
 
 
-@pytest.mark.parametrize(("channel", "step"), [("store", "till_sale"), ("phone", "phone_order")])
+@pytest.mark.parametrize(("channel", "step"), [("store", "pos_sale"), ("phone", "phone_order")])
 def test_an_order_of_staff_is_in_the_same_ledger_and_takes_the_same_stock(visit, books, channel, step):
     staff = visit(channel)
     sku = ordinary_sku(staff)
@@ -139,7 +139,7 @@ def test_a_basket_without_anything_in_it_is_not_a_success(visit):
 def test_more_than_there_is_is_refused_by_rule_although_the_shop_is_well(visit):
     staff = visit("store")
     with pytest.raises(Rejected) as refusal:
-        staff.till_sale("test:many:1", (BasketLine(ordinary_sku(staff), 5000, 0),))
+        staff.pos_sale("test:many:1", (BasketLine(ordinary_sku(staff), 5000, 0),))
     assert refusal.value.cause in ("sold_out", "order_limit")
     if refusal.value.cause == "sold_out":
         assert refusal.value.expected
@@ -198,7 +198,7 @@ def test_a_cancelled_order_is_out_of_the_books_and_its_goods_are_for_sale_again(
 
 def test_without_the_staff_login_no_order_is_cancelled(shop, visit, monkeypatch):
     driver, url, _ = shop
-    order = visit("store").till_sale(
+    order = visit("store").pos_sale(
         f"test:{time.time_ns()}:1", (BasketLine(visit().catalogue.skus[12], 1, 0),)
     )
     for name in ("DOORBUSTER_VENDURE_PASSWORD", "DOORBUSTER_OSCAR_PASSWORD"):
@@ -365,7 +365,7 @@ def test_without_the_staff_login_vendure_shows_no_books_but_customers_can_shop(v
         customer = VendureShop(client, channel="store", catalogue=catalogue, rng=Random(1))
         assert customer.home().skus
         with pytest.raises(Rejected) as refusal:
-            customer.till_sale("test:login:1", (BasketLine(catalogue.skus[0], 1, 0),))
+            customer.pos_sale("test:login:1", (BasketLine(catalogue.skus[0], 1, 0),))
         assert refusal.value.cause == "staff_login"
     finally:
         client.close()

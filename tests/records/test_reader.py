@@ -204,7 +204,7 @@ def test_every_planned_arrival_is_an_outcome_or_in_flight(writer, run):
     outcomes = ("served", "abandoned", "turned_away", "queued_out", "dropped")
     assert 6 == run.balance().planned == run.balance().in_flight_or_missing
     customers = tuple(CustomerCount(0, "web", "buy", name, "", "", 1, 1, 1) for name in outcomes)
-    till = CustomerCount(1, "store", "till_sale", "served", "", "", 1, 1, 7)
+    till = CustomerCount(1, "store", "pos_sale", "served", "", "", 1, 1, 7)
     writer.write([Batch("w0", 0, customers=(*customers, till), arrivals=(ArrivalCount(1, "store", 8, 0),))])
     assert {"web": Balance(6, 1, 1, 1, 1, 1), "store": Balance(8, 7)} == run.balances()
     total = run.balance()

@@ -45,7 +45,7 @@ demand:
   curve: {stages: [{for: 90s, at: 100%}]}
 channels:
   web: {share: 70%, journeys: {browse: 50, buy: 50}, patience: desktop}
-  store: {share: 30%, journeys: {till_sale: 1}, patience: none}
+  store: {share: 30%, journeys: {pos_sale: 1}, patience: none}
 thresholds:
   can_browse: ["rate>=99%"]
   can_order: ["rate>=99%"]
@@ -57,7 +57,7 @@ thresholds:
 STEPS = {
     "browse": ("home", "category", "product"),
     "buy": ("home", "product", "checkout"),
-    "till_sale": ("till_sale",),
+    "pos_sale": ("pos_sale",),
 }
 
 
@@ -120,7 +120,7 @@ class Recorder:
         connects, later, timings = [], [], []
         for (second, key), times in sorted(self.times.items()) if peak.notes else ():
             first_byte_us = np.array(times[2])
-            if key.step in ("home", "till_sale"):
+            if key.step in ("home", "pos_sale"):
                 took_us = np.minimum(2000, first_byte_us)
                 connects.append(
                     ConnectTimeSecond(
@@ -181,7 +181,7 @@ def build(folder: Path, peak: Peak) -> Path:
         seen.started[int(at_s), channel] += 1
         if number >= len(arrivals) - peak.missing:
             continue
-        journey = "till_sale" if channel == "store" else ("buy" if rng.random() < 0.5 else "browse")
+        journey = "pos_sale" if channel == "store" else ("buy" if rng.random() < 0.5 else "browse")
         _visit(seen, peak, rng, at_s, channel, journey, number)
     _write(folder, peak, seen, planned, rng)
     return folder
@@ -216,7 +216,7 @@ def _visit(seen, peak, rng, at_s, channel, journey, number) -> None:
     seen.customers[
         second, channel, journey, outcome, left_at, cause, browse, int(not left_at) if wants else None
     ] += 1
-    if wants and left_at in ("", peak.checkout, "till_sale"):
+    if wants and left_at in ("", peak.checkout, "pos_sale"):
         acknowledged = not left_at
         quantity, price = int(rng.integers(1, 4)), int(rng.integers(800, 6000))
         line = (f"sku-{number % 20:02d}", quantity, price)

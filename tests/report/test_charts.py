@@ -238,7 +238,7 @@ def test_a_long_legend_takes_more_rows_and_pushes_the_plot_down():
 
 
 def test_long_names_of_bars_stay_on_the_drawing():
-    names = ("till_sale (n = 222)", "W" * 34, "i")
+    names = ("pos_sale (n = 222)", "W" * 34, "i")
     svg = render_svg(Chart("bars", "t", "x", "y", names, (Series("a", (1.0, 2.0, 3.0)),)), element_id="f")
     found = places(svg, names)
     assert len(found) == 3

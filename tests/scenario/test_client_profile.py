@@ -16,7 +16,7 @@ from doorbuster.scenario import (
     ordering_shares,
     override,
 )
-from doorbuster.scenario.customers.client_profile import parse_pages
+from doorbuster.scenario.customers.client_profile import DEVICES, parse_pages
 
 TOLD = """\
 35 % come by desktop (14.8 % of those want to order), 65 % come by mobile (7.41 % of those want to order)
@@ -35,13 +35,13 @@ CHANNEL = """channels:
 
 @given(
     shares=st.lists(st.floats(0.01, 1), min_size=1, max_size=3),
-    buys=st.lists(st.floats(0.05, 1), min_size=3, max_size=3),
+    conversions=st.lists(st.floats(0.05, 1), min_size=3, max_size=3),
     order_ratio=st.floats(0, 1),
 )
-def test_devices_keep_their_shares_and_their_readiness_whatever_is_asked(shares, buys, order_ratio):
+def test_devices_keep_their_shares_and_their_readiness_whatever_is_asked(shares, conversions, order_ratio):
     devices = {
-        name: Device(share=share / sum(shares), buys=buy)
-        for name, share, buy in zip(("desktop", "mobile", "tablet"), shares, buys, strict=False)
+        name: Device(share=share / sum(shares), conversion=conversion)
+        for name, share, conversion in zip(DEVICES, shares, conversions, strict=False)
     }
     orders = ordering_shares(devices, order_ratio)
     assume(max(orders.values()) <= 1)
@@ -53,16 +53,17 @@ def test_devices_keep_their_shares_and_their_readiness_whatever_is_asked(shares,
         assert order_ratio * ordering[name] == pytest.approx(device.share_ratio * orders[name], abs=1e-9)
     first = next(iter(devices))
     for name, device in devices.items():
-        assert orders[name] * devices[first].buys == pytest.approx(orders[first] * device.buys, abs=1e-9)
+        expected = orders[first] * device.conversion
+        assert orders[name] * devices[first].conversion == pytest.approx(expected, abs=1e-9)
 
 
 def test_mobile_visits_order_half_as_often_and_are_still_two_thirds_of_all():
-    devices = {"desktop": Device(share=0.35), "mobile": Device(share=0.65, buys=0.5)}
+    devices = {"desktop": Device(share=0.35), "mobile": Device(share=0.65, conversion=0.5)}
     assert ordering_shares(devices, 0.1) == pytest.approx({"desktop": 0.1 / 0.675, "mobile": 0.05 / 0.675})
 
 
 def test_a_device_that_would_have_to_order_more_often_than_it_comes_is_a_fault(problems_with):
-    devices = "{desktop: 50%, mobile: {share: 50%, buys: 50%}}"
+    devices = "{desktop: 50%, mobile: {share: 50%, conversion: 50%}}"
     text = f"channels: {{web: {{share: 100%, journeys: {{buy: 1}}, devices: {devices}}}}}"
     told = "cannot be: 1 of all visits of this channel want to order (got 133.3% of the visits by desktop)"
     assert any(told in problem for problem in problems_with(4, text))
@@ -74,8 +75,8 @@ def test_a_device_that_would_have_to_order_more_often_than_it_comes_is_a_fault(p
         ("{desktop: 50%, mobile: 40%}", "must have shares that sum to 100% (got 90%)"),
         ("{deskop: 100%}", 'is not a known device; did you mean "desktop"?'),
         ("{desktop: 120%}", "must be between 0% and 100% (got 120%)"),
-        ("{desktop: {share: 100%, buys: 0%}}", "must have a device that buys (got 0%)"),
-        ("{desktop: {buys: 50%}}", "is missing"),
+        ("{desktop: {share: 100%, conversion: 0%}}", "must have a device with a conversion above 0% ("),
+        ("{desktop: {conversion: 50%}}", "is missing"),
         ("[desktop]", "must be a mapping of devices to shares"),
     ],
 )
@@ -132,14 +133,14 @@ def test_a_scenario_without_retries_is_the_same_but_for_them(scenario_with):
 
 
 def test_tills_must_be_online_again_before_the_run_is_over(problems_with):
-    text = "channels: {store: {share: 100%, journeys: {till_sale: 1}, offline: {from: 8s, for: 5s}}}"
+    text = "channels: {store: {share: 100%, journeys: {pos_sale: 1}, offline: {from: 8s, for: 5s}}}"
     found = problems_with(4, text)
     assert any("must be over before the run is, which takes 10 s (got until 13 s)" in text for text in found)
 
 
 def test_every_behaviour_is_told_in_plain_words(scenario_with):
     keys = (
-        "devices: {desktop: 35%, mobile: {share: 65%, buys: 50%}}, uncached: 30%, signed_in: 40%, "
+        "devices: {desktop: 35%, mobile: {share: 65%, conversion: 50%}}, cache_busting: 30%, signed_in: 40%, "
         "pages: {lognormal: {median: 4, sigma: 1.17, max: 60}}, waiting_room: {patience: 10m}, "
         "reloads: {after: 30s, share: 80%, when_slow: true}, retries: {attempts: 3, timeout: 500ms}, "
         "offline: {from: 2s, for: 3s}"

@@ -15,7 +15,7 @@ target: {shop: {profile: replatformed}}
 demand: {peak: 10 customers/s, curve: {stages: [{for: 10s, to: 100%}, {for: 20s, at: 100%}]}}
 channels:
   web: {share: 50%, journeys: {browse: 1}, think: {constant: 2s}}
-  store: {share: 50%, journeys: {till_sale: 1}}
+  store: {share: 50%, journeys: {pos_sale: 1}}
   phone: {seats: 6, journeys: {phone_order: 1}, think: {constant: 900ms}}
 """
 
@@ -102,14 +102,15 @@ def test_a_wandering_visit_has_as_many_requests_as_visits_that_are_simulated(mix
         lengths.append(seen)
     mean = sum(lengths) / VISITS
     error = (sum((length - mean) ** 2 for length in lengths) / VISITS**2) ** 0.5
-    assert requests_of(f"wander_{mix}", pages) == pytest.approx(mean, abs=3.5 * error)
+    assert requests_of(f"tpcw_{mix}", pages) == pytest.approx(mean, abs=3.5 * error)
 
 
 def test_whoever_looks_around_makes_requests_by_their_pages_cut_at_the_most():
     rng = random.Random(7)
     mean = sum(draw_pages(rng, LONG) for _ in range(VISITS)) / VISITS
     assert requests_of("browse", LONG) == pytest.approx(2 + mean, rel=0.02)
-    assert requests_of("linger", LONG) == pytest.approx(1.1 + 2 * mean, rel=0.02)  # a product and its reviews
+    # each page is a product and its reviews
+    assert requests_of("community_browse", LONG) == pytest.approx(1.1 + 2 * mean, rel=0.02)
     assert requests_of("browse", "5") == 7
 
 
@@ -124,7 +125,7 @@ def test_whoever_wants_an_order_tries_one(journey):
 
 
 def test_orders_of_those_who_only_perhaps_buy_are_expected_too():
-    web = TEXT[: TEXT.index("channels:")] + "channels: {web: {share: 100%, journeys: {scan: 1}}}\n"
+    web = TEXT[: TEXT.index("channels:")] + "channels: {web: {share: 100%, journeys: {deep_link: 1}}}\n"
     assert estimate(read_scenario(web)).orders == pytest.approx(25.0)  # a tenth of 250
 
 

@@ -41,4 +41,4 @@ def test_a_channel_takes_a_mix_by_its_name(sound_text):
 @pytest.mark.parametrize("name", PAGE_CHAINS)
 def test_every_page_of_a_walk_is_a_step_and_a_visit_is_as_long_as_from_home_to_home(name):
     assert set(PAGE_CHAINS[name].pages) == set(PAGE_STEPS)
-    assert JOURNEYS[f"wander_{name}"].requests == pytest.approx(PAGE_CHAINS[name].pages_between_homes)
+    assert JOURNEYS[f"tpcw_{name}"].requests == pytest.approx(PAGE_CHAINS[name].pages_between_homes)

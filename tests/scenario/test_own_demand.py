@@ -19,7 +19,7 @@ channels:
   app: {share: 25%, journeys: {browse: 1}}
   store:
     demand: {peak: 10/s, curve: {stages: [{for: 150s, at: 20%}, {for: 50s, at: 100%}]}}
-    journeys: {till_sale: 1}
+    journeys: {pos_sale: 1}
   phone: {seats: 5, journeys: {phone_order: 1}}
 """
 
@@ -60,7 +60,7 @@ def test_one_channel_comes_the_same_whatever_the_others_do(scenario):
 def test_the_estimate_adds_up_at_the_busiest_moment(scenario):
     expected = estimate(scenario)
     lanes = {(lane.channel, lane.journey): lane for lane in expected.classes}
-    store, phone = lanes["store", "till_sale"], lanes["phone", "phone_order"]
+    store, phone = lanes["store", "pos_sale"], lanes["phone", "phone_order"]
     web = sum(lane.requests_per_s for lane in expected.classes if lane.channel in ("web", "app"))
     assert expected.peak_customers_per_s == pytest.approx(42.0)
     assert store.customers_per_s == pytest.approx(10.0)

@@ -40,7 +40,7 @@ channels:
     patience: desktop
     think: {lognormal: {median: 4s, sigma: 1.17}}
   phone: {seats: 12, journeys: {phone_order: 70, order_status: 30}}
-  store: {share: 22%, journeys: {till_sale: 100}, patience: none}
+  store: {share: 22%, journeys: {pos_sale: 100}, patience: none}
 thresholds:
   can_order: ["rate>=99%"]
   "http_req_duration{step:checkout}":

@@ -14,7 +14,7 @@ from doorbuster.scenario import expected_customers, load_scenario, plan_schedule
 CHANNELS = """\
 channels:
   web: {share: 60%, journeys: {browse: 3, buy: 1}}
-  store: {share: 40%, journeys: {till_sale: 1}}
+  store: {share: 40%, journeys: {pos_sale: 1}}
   phone: {seats: 5, journeys: {phone_order: 1}}
 """
 
@@ -200,7 +200,7 @@ def test_lanes_come_in_their_shares_independently_of_time():
     plan = plan_schedule(scenario_of(HILL))
     counts = np.bincount(plan.class_index)
 
-    assert plan.classes == (("web", "browse"), ("web", "buy"), ("store", "till_sale"))
+    assert plan.classes == (("web", "browse"), ("web", "buy"), ("store", "pos_sale"))
     assert stats.chisquare(counts, np.array([0.45, 0.15, 0.4]) * len(plan)).pvalue > 0.01
     thirds = np.array([np.bincount(part, minlength=3) for part in np.array_split(plan.class_index, 3)])
     assert stats.chi2_contingency(thirds).pvalue > 0.01

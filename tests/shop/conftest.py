@@ -64,7 +64,7 @@ class Visitor:
         body = {"basket": basket, "customer": CUSTOMER}
         return await self.post("/api/orders", json=body, headers={"Idempotency-Key": key, **headers})
 
-    async def till_sale(self, key, *lines, till="till-1"):
+    async def pos_sale(self, key, *lines, till="till-1"):
         body = {"till": till, "lines": [{"sku": sku, "quantity": quantity} for sku, quantity in lines]}
         return await self.post("/api/till/sales", json=body, headers={"Idempotency-Key": key})
 

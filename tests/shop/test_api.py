@@ -35,7 +35,7 @@ def test_the_app_orders_what_its_basket_holds(visit, profile):
 def test_all_channels_sell_from_one_stock_into_one_ledger(visit, profile):
     async def scenario(visitor):
         sku, other = (await visitor.skus())[:2]
-        await visitor.till_sale("till", (sku, 2), (other, 1), (sku, 1))
+        await visitor.pos_sale("till", (sku, 2), (other, 1), (sku, 1))
         phone = {"agent": "agent-7", "customer": CUSTOMER, "lines": [{"sku": sku, "quantity": 2}]}
         taken = await visitor.post("/api/phone/orders", json=phone, headers={"Idempotency-Key": "phone"})
         assert taken.status == 201
@@ -64,7 +64,7 @@ def test_the_ledger_is_read_page_by_page(visit):
     async def scenario(visitor):
         sku = (await visitor.skus())[0]
         for number in range(5):
-            await visitor.till_sale(f"sale-{number}", (sku, 1))
+            await visitor.pos_sale(f"sale-{number}", (sku, 1))
         keys, after = [], 0
         while after is not None:
             page = await visitor.document(f"/ledger/orders?after={after}&limit=2")
@@ -134,7 +134,7 @@ def test_a_refusal_is_a_problem_document(visit, profile, method, path, body, sta
 def test_selling_more_than_there_is_answers_409(visit, profile):
     async def scenario(visitor):
         sku = (await visitor.skus())[0]
-        refused = await visitor.till_sale("greedy", (sku, 6))
+        refused = await visitor.pos_sale("greedy", (sku, 6))
         assert refused.status == 409
         assert (await refused.json())["type"] == "/problems/sold-out"
         assert (await visitor.document("/ledger/stock"))["stock"] == []

@@ -54,8 +54,8 @@ def test_every_sale_costs_what_the_shop_states(visit, profile):
         assert queries(await visitor.get(f"/api/baskets/{basket}")) == stated(profile, "basket", page=False)
         placed = await visitor.order(basket, "order")
         assert queries(placed) == stated(profile, "place_order", page=False, lines=2)
-        sale = await visitor.till_sale("sale", (first, 1), (second, 1), (third, 1))
-        assert queries(sale) == stated(profile, "till_sale", page=False, lines=3)
+        sale = await visitor.pos_sale("sale", (first, 1), (second, 1), (third, 1))
+        assert queries(sale) == stated(profile, "pos_sale", page=False, lines=3)
         customer = {"name": "A", "email": "a@example.com", "address": "1", "postcode": "CB7 4AA"}
         body = {"agent": "1", "customer": customer, "lines": [{"sku": first, "quantity": 1}]}
         taken = await visitor.post("/api/phone/orders", json=body, headers={"Idempotency-Key": "phone"})

@@ -99,14 +99,14 @@ def test_goods_for_collection_are_reserved_and_given_out_once(visit, profile):
         sku = (await visitor.skus())[0]
         ref = await ordered(visitor, "collect", store="London")
         assert (await visitor.stock_of(sku))["on_hand"] == 4
-        given = await (await change(visitor, ref, "hand-over")).json()
+        given = await (await change(visitor, ref, "pickup")).json()
         assert (given["state"], given["store"], given["picked_at_unix_s"] is None) == (
-            "handed_over",
+            "collected",
             "London",
             False,
         )
-        assert await problem(await change(visitor, ref, "hand-over")) == (409, "already-handed-over")
-        assert await problem(await change(visitor, ref, "cancel")) == (409, "already-handed-over")
+        assert await problem(await change(visitor, ref, "pickup")) == (409, "already-collected")
+        assert await problem(await change(visitor, ref, "cancel")) == (409, "already-collected")
         unknown = await visitor.post(
             "/api/orders",
             json={"basket": "b", "customer": CUSTOMER, "store": "Atlantis"},
@@ -128,7 +128,7 @@ def test_what_comes_back_or_is_cancelled_is_for_sale_again_and_the_books_agree(v
         )
         for _ in range(2):
             assert (await (await change(visitor, refs[1], "cancel")).json())["state"] == "cancelled"
-        assert await problem(await change(visitor, refs[1], "hand-over")) == (409, "already-cancelled")
+        assert await problem(await change(visitor, refs[1], "pickup")) == (409, "already-cancelled")
         assert await visitor.stock_of(sku) == {"sku": sku, "opening": 5, "on_hand": 4, "sold": 1}
         orders = (await visitor.document("/ledger/orders"))["orders"]
         assert [order["state"] for order in orders] == ["returned", "cancelled", "placed"]
@@ -140,7 +140,7 @@ def test_what_comes_back_or_is_cancelled_is_for_sale_again_and_the_books_agree(v
 def test_only_the_rebuilt_shop_gives_a_parcel_out_once_when_two_counters_ask_together(visit):
     async def scenario(visitor):
         ref = await ordered(visitor, "collect", store="Leeds")
-        answers = await asyncio.gather(*(change(visitor, ref, "hand-over") for _ in range(6)))
+        answers = await asyncio.gather(*(change(visitor, ref, "pickup") for _ in range(6)))
         return Counter(answer.status for answer in answers)
 
     assert visit(scenario, profile="replatformed", query_time_s=0.005) == {200: 1, 409: 5}
@@ -243,7 +243,7 @@ def test_a_changed_price_is_charged_and_shown_on_page_and_in_json(visit, profile
         assert changed.status == 200
         assert (await visitor.document(f"/api/products/{sku}"))["price_pence"] == 4321
         assert 'data-price-pence="4321"' in await visitor.page(f"/product/{sku}")
-        assert (await (await visitor.till_sale("sale", (sku, 1))).json())["total_pence"] == 4321
+        assert (await (await visitor.pos_sale("sale", (sku, 1))).json())["total_pence"] == 4321
         stock = await visitor.post(f"/api/staff/products/{sku}/stock", json={"on_hand": 0})
         assert stock.status == 200
         assert (await visitor.document(f"/api/products/{sku}"))["availability"] == "sold_out"
@@ -278,7 +278,7 @@ def test_every_care_costs_what_the_shop_states(visit, profile):
         who = await token_of(costs["set_password"])
         costs["history"] = await visitor.get("/api/account/orders", headers=who)
         refs = [await ordered(visitor, f"order-{number}", store="Bath") for number in range(3)]
-        costs["hand_over"] = await change(visitor, refs[0], "hand-over")
+        costs["pickup"] = await change(visitor, refs[0], "pickup")
         costs["take_back"] = await visitor.post(f"/api/orders/{refs[1]}/returns")
         costs["cancel"] = await change(visitor, refs[2], "cancel")
         for kind, response in costs.items():

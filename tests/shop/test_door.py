@@ -114,7 +114,7 @@ def test_staff_partners_and_auditors_walk_past_the_room(visit):
         await visitor.page("/")
         async with visitor.stranger() as other:
             visitor.session = other
-            assert (await visitor.till_sale("sale", (sku, 1))).status == 201
+            assert (await visitor.pos_sale("sale", (sku, 1))).status == 201
             for path in ("/ledger/orders", "/healthz", "/static/shop.css", "/api/feed"):
                 assert (await visitor.get(path)).status == 200
             searched = await visitor.get("/api/search?q=set", headers={"X-Channel": "phone"})

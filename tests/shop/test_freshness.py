@@ -47,7 +47,7 @@ def test_behind_a_lag_the_page_shows_the_old_price_while_the_till_takes_the_new_
         sku = (await visitor.skus())[0]
         await visitor.post(f"/api/staff/products/{sku}/price", json={"price_pence": 4321})
         assert 'data-price-pence="4321"' not in await visitor.page(f"/product/{sku}?utm_content=0")
-        assert (await (await visitor.till_sale("sale", (sku, 1))).json())["total_pence"] == 4321
+        assert (await (await visitor.pos_sale("sale", (sku, 1))).json())["total_pence"] == 4321
         assert await until(visitor, f"/product/{sku}", 'data-price-pence="4321"') >= 0.2
 
     visit(scenario, profile="replatformed", sync_lag_s=0.4)
@@ -56,9 +56,9 @@ def test_behind_a_lag_the_page_shows_the_old_price_while_the_till_takes_the_new_
 def test_behind_a_lag_the_page_offers_what_has_gone_and_the_order_is_refused(visit):
     async def scenario(visitor):
         sku = (await visitor.skus())[0]
-        assert (await visitor.till_sale("all", (sku, 3))).status == 201
+        assert (await visitor.pos_sale("all", (sku, 3))).status == 201
         assert 'data-availability="in-stock"' in await visitor.page(f"/product/{sku}?utm_content=0")
-        assert (await visitor.till_sale("more", (sku, 1))).status == 409
+        assert (await visitor.pos_sale("more", (sku, 1))).status == 409
         assert await until(visitor, f"/product/{sku}", 'data-availability="sold-out"') >= 0.2
 
     visit(scenario, profile="replatformed", sync_lag_s=0.4, opening_stock=3)

@@ -43,7 +43,7 @@ def test_the_in_house_shop_oversells_to_customers_who_come_together(visit):
 def test_neither_shop_oversells_to_customers_who_come_one_at_a_time(visit, profile):
     async def scenario(visitor):
         sku = (await visitor.skus())[0]
-        statuses = [(await visitor.till_sale(f"sale-{number}", (sku, 1))).status for number in range(8)]
+        statuses = [(await visitor.pos_sale(f"sale-{number}", (sku, 1))).status for number in range(8)]
         assert statuses == [201] * UNITS + [409] * 3
         assert await visitor.stock_of(sku) == {"sku": sku, "opening": UNITS, "on_hand": 0, "sold": UNITS}
 
@@ -56,7 +56,7 @@ def test_the_same_key_twice_is_one_order(visit, profile):
         basket = await visitor.filled_basket(sku)
         first, second = [await (await visitor.order(basket, "once")).json() for _ in range(2)]
         assert first == second
-        sales = [await (await visitor.till_sale("sale", (sku, 2))).json() for _ in range(2)]
+        sales = [await (await visitor.pos_sale("sale", (sku, 2))).json() for _ in range(2)]
         assert sales[0] == sales[1]
         assert (await visitor.stock_of(sku))["sold"] == 3
         assert len((await visitor.document("/ledger/orders"))["orders"]) == 2
@@ -81,7 +81,7 @@ def test_an_impatient_second_click_finds_the_order_of_the_first(visit, profile):
 def test_the_same_key_at_the_same_moment_is_one_order_only_where_the_design_says_so(visit, profile, orders):
     async def scenario(visitor):
         sku = (await visitor.skus())[0]
-        answers = await asyncio.gather(*(visitor.till_sale("twin", (sku, 1)) for _ in range(4)))
+        answers = await asyncio.gather(*(visitor.pos_sale("twin", (sku, 1)) for _ in range(4)))
         assert {answer.status for answer in answers} == {201}
         assert len((await visitor.document("/ledger/orders"))["orders"]) in orders
 
@@ -91,8 +91,8 @@ def test_the_same_key_at_the_same_moment_is_one_order_only_where_the_design_says
 def test_a_key_used_for_another_order_is_refused_by_the_replatformed_shop(visit):
     async def scenario(visitor):
         sku = (await visitor.skus())[0]
-        await visitor.till_sale("key", (sku, 1))
-        refused = await visitor.till_sale("key", (sku, 2))
+        await visitor.pos_sale("key", (sku, 1))
+        refused = await visitor.pos_sale("key", (sku, 2))
         assert (refused.status, (await refused.json())["type"]) == (422, "/problems/idempotency-key-reused")
         assert (await visitor.stock_of(sku))["sold"] == 1
 
@@ -102,8 +102,8 @@ def test_a_key_used_for_another_order_is_refused_by_the_replatformed_shop(visit)
 def test_an_order_of_which_one_line_has_sold_out_takes_nothing(visit, profile):
     async def scenario(visitor):
         plenty, scarce = (await visitor.skus())[:2]
-        await visitor.till_sale("last", (scarce, UNITS))
-        assert (await visitor.till_sale("both", (plenty, 1), (scarce, 1))).status == 409
+        await visitor.pos_sale("last", (scarce, UNITS))
+        assert (await visitor.pos_sale("both", (plenty, 1), (scarce, 1))).status == 409
         assert (await visitor.stock_of(plenty))["on_hand"] == UNITS
         assert len((await visitor.document("/ledger/orders"))["orders"]) == 1
 
@@ -121,7 +121,7 @@ def test_all_channels_together_leave_a_ledger_that_balances(visit):
             return added if added.status == 409 else await visitor.order(basket, f"app-{number}")
 
         async def till(number):
-            return await visitor.till_sale(
+            return await visitor.pos_sale(
                 f"till-{number}", (skus[number % 6], 1), (skus[(number + 1) % 6], 2)
             )
 

@@ -15,7 +15,7 @@ def test_each_merchant_has_products_stock_and_a_ledger_of_its_own(visit_both, pr
     async def sell(north, south):
         homes = [await shop.page("/") for shop in (north, south)]
         sku = (await north.skus())[0]
-        sold = await north.till_sale("sale", (sku, 2))
+        sold = await north.pos_sale("sale", (sku, 2))
         assert sold.status == 201
         ledgers = [(await shop.document("/ledger/orders"))["orders"] for shop in (north, south)]
         return homes, ledgers, (await south.document("/ledger/stock"))["stock"]
@@ -28,7 +28,7 @@ def test_each_merchant_has_products_stock_and_a_ledger_of_its_own(visit_both, pr
 
 def test_the_same_order_key_at_two_merchants_is_two_orders(visit_both):
     async def sell(north, south):
-        return [await shop.till_sale("sale", ((await shop.skus())[0], 1)) for shop in (north, south)]
+        return [await shop.pos_sale("sale", ((await shop.skus())[0], 1)) for shop in (north, south)]
 
     first, second = visit_both(sell)
     assert (first.status, second.status) == (201, 201)

@@ -95,7 +95,7 @@ def test_a_till_is_served_before_the_pages_that_wait(visit):
             return await waiting(visitor) >= 7
 
         await until(full)
-        sold = await visitor.till_sale("till", (skus[0], 1))
+        sold = await visitor.pos_sale("till", (skus[0], 1))
         assert sold.status == 201
         assert await waiting(visitor) >= 5, "the sale came after the pages, not before them"
         statuses = Counter(page.status for page in await asyncio.gather(*pages))

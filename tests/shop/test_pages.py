@@ -97,7 +97,7 @@ def test_a_product_page_carries_its_offer_for_machines(visit, profile):
         assert offer["offers"]["availability"] == "https://schema.org/InStock"
         price_pence = (await visitor.document(f"/api/products/{sku}"))["price_pence"]
         assert offer["offers"]["price"] == f"{price_pence / 100:.2f}"
-        await visitor.till_sale("all", (sku, 2))
+        await visitor.pos_sale("all", (sku, 2))
         assert "https://schema.org/SoldOut" in await visitor.page(f"/q/{sku}")
 
     visit(scenario, profile=profile, opening_stock=2)
@@ -152,7 +152,7 @@ def test_sold_out_is_a_409_page_at_the_basket_and_at_the_checkout(visit, profile
         too_many = await visitor.post("/basket/add", data={"sku": sku, "quantity": "3"})
         assert (too_many.status, 'data-problem="sold-out"' in await too_many.text()) == (409, True)
         await visitor.post("/basket/add", data={"sku": sku, "quantity": "2"})
-        assert (await visitor.till_sale("faster", (sku, 1))).status == 201
+        assert (await visitor.pos_sale("faster", (sku, 1))).status == 201
         too_late = await visitor.checkout()
         assert (too_late.status, 'data-problem="sold-out"' in await too_late.text()) == (409, True)
         assert await visitor.stock_of(sku) == {"sku": sku, "opening": 2, "on_hand": 1, "sold": 1}

@@ -71,7 +71,7 @@ def test_a_payment_that_fails_books_nothing_and_keeps_the_stock(visit, profile):
         await break_down(visitor, {"part": "payment", "fail_ratio": 1})
         basket = await visitor.filled_basket(sku)
         assert await problem(await visitor.order(basket, "order")) == (503, "payment-unavailable")
-        assert (await visitor.till_sale("sale", (sku, 1))).status == 503
+        assert (await visitor.pos_sale("sale", (sku, 1))).status == 503
         assert (await visitor.document("/ledger/orders"))["orders"] == []
         assert (await visitor.stock_of(sku))["on_hand"] == 5
         await break_down(visitor)
@@ -125,7 +125,7 @@ def test_a_slow_payment_takes_the_pages_along_only_in_the_in_house_shop(visit, p
         sku = (await visitor.skus())[0]
         await break_down(visitor, {"part": "payment", "slow_s": 0.5})
         started_s = time.monotonic()
-        sales = [asyncio.ensure_future(visitor.till_sale(f"sale-{number}", (sku, 1))) for number in range(2)]
+        sales = [asyncio.ensure_future(visitor.pos_sale(f"sale-{number}", (sku, 1))) for number in range(2)]
         while profile == "in-house-2004" and (await visitor.document("/healthz"))["waiting"] < 1:
             assert time.monotonic() - started_s < 5
         await visitor.page("/")
@@ -155,7 +155,7 @@ def test_mail_is_waited_for_only_by_customers_of_the_in_house_shop(visit, profil
 def test_the_time_of_a_payment_is_part_of_every_sale(visit, profile):
     async def scenario(visitor):
         started_s = time.monotonic()
-        assert (await visitor.till_sale("sale", ((await visitor.skus())[0], 1))).status == 201
+        assert (await visitor.pos_sale("sale", ((await visitor.skus())[0], 1))).status == 201
         assert time.monotonic() - started_s >= 0.2
 
     visit(scenario, profile=profile, payment_time_s=0.2)

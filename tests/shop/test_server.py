@@ -116,7 +116,7 @@ def test_two_shops_cannot_share_a_folder(tmp_path):
 def test_a_reused_folder_keeps_its_orders_and_a_fresh_one_does_not(visit, tmp_path):
     async def sell(visitor):
         sku = (await visitor.skus())[0]
-        await visitor.till_sale("sale", (sku, 1))
+        await visitor.pos_sale("sale", (sku, 1))
 
     async def count(visitor):
         return len((await visitor.document("/ledger/orders"))["orders"])

@@ -56,7 +56,7 @@ def test_a_closed_warehouse_leaves_a_backlog_without_an_end(visit):
 
 def test_a_till_sale_leaves_with_the_customer(visit, profile):
     async def scenario(visitor):
-        await visitor.till_sale("sale", ((await visitor.skus())[0], 1))
+        await visitor.pos_sale("sale", ((await visitor.skus())[0], 1))
         (sale,) = (await visitor.document("/ledger/orders"))["orders"]
         assert sale["picked_at_unix_s"] == sale["placed_at_unix_s"]
         assert (await visitor.document("/ledger/backlog"))["waiting"] == 0

@@ -18,7 +18,7 @@ CUSTOMER_STEPS = (
     "checkout_page", "checkout", "collect_checkout", "order_status", "return_items", "sign_in", "register",
     "reset_password", "reviews", "write_review", "ask", "open_questions", "answer",
 )  # fmt: skip
-STAFF_STEPS = ("till_sale", "phone_order", "look_up_order", "hand_over", "feed", "partner_order")
+STAFF_STEPS = ("pos_sale", "phone_order", "look_up_order", "pickup", "feed", "partner_order")
 _numbers = itertools.count(1)
 
 
@@ -112,13 +112,13 @@ def test_the_feed_has_the_whole_range_and_begins_again(town):
 def test_a_parcel_is_handed_over_once(town, face):
     placed = ordered(town.customer(face=face), collect=True)
     store = town.customer("store")
-    store.hand_over(placed.ref)
-    assert cause_of(store.hand_over, placed.ref) == ("already_handed_over", True)
+    store.pickup(placed.ref)
+    assert cause_of(store.pickup, placed.ref) == ("already_collected", True)
 
 
 def test_a_delivery_is_not_handed_over(town, face):
     placed = ordered(town.customer(face=face))
-    assert cause_of(town.customer("store").hand_over, placed.ref) == ("not_for_collection", False)
+    assert cause_of(town.customer("store").pickup, placed.ref) == ("not_for_collection", False)
 
 
 def test_a_return_is_taken_once_and_its_units_are_for_sale_again(town, face):
@@ -139,7 +139,7 @@ def test_a_test_order_is_taken_back_any_number_of_times_also_when_it_has_left(to
     ReferenceShop.cancel_order(town.client, placed.ref)
     ReferenceShop.cancel_order(town.client, placed.ref)
     left = ordered(town.customer(), collect=True)
-    town.customer("store").hand_over(left.ref)
+    town.customer("store").pickup(left.ref)
     ReferenceShop.cancel_order(town.client, left.ref)
     ReferenceShop.cancel_order(town.client, left.ref)
     back = ordered(town.customer())
@@ -176,13 +176,13 @@ def test_a_sale_made_offline_is_booked_later_once_and_even_from_an_empty_stock(o
         till = town.customer("store")
         sku = town.catalogue.skus[0]
         line = (BasketLine(sku, 1, 0),)
-        till.till_sale(key(), line)
-        assert cause_of(till.till_sale, key(), line) == ("sold_out", True)
+        till.pos_sale(key(), line)
+        assert cause_of(till.pos_sale, key(), line) == ("sold_out", True)
         once = key()
         sold_at_unix_s = time.time() - 600
-        first = till.till_sale(once, line, sold_at_unix_s)
+        first = till.pos_sale(once, line, sold_at_unix_s)
         assert isinstance(first, Order)
-        assert till.till_sale(once, line, sold_at_unix_s) == first
+        assert till.pos_sale(once, line, sold_at_unix_s) == first
         assert town.stock_of(sku).on_hand == -1
 
 

@@ -83,7 +83,7 @@ def test_customers_of_the_reference_shop_queue_and_come_in(open_town, style):
             program.search()
         assert document.value.poll_after_s == 7.0
         assert first.category().skus
-        assert town.customer("store").till_sale("sale", (BasketLine(town.catalogue.skus[0], 1, 0),)).ref
+        assert town.customer("store").pos_sale("sale", (BasketLine(town.catalogue.skus[0], 1, 0),)).ref
         while True:  # one more comes in every five seconds
             try:
                 found = pages.category()

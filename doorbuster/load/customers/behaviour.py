@@ -71,10 +71,10 @@ def visit_law(channel: Channel, *, wants_order: bool, run_id: str) -> VisitSampl
 
     The customer is named after run and arrival, so that the accounts of two runs are never the same.
     """
-    uncached, signed_in = channel.uncached_ratio, channel.signed_in_ratio
+    cache_busting, signed_in = channel.cache_busting_ratio, channel.signed_in_ratio
     given = devices_given(channel.devices, channel.orders_ratio, wants_order=wants_order)
     devices, bounds = tuple(given), tuple(accumulate(given.values()))[:-1]
-    if not (devices or uncached or signed_in):
+    if not (devices or cache_busting or signed_in):
         return lambda name, _: Visit(f"{run_id}-{name}")
 
     def draw(name: str, rng: Random) -> Visit:
@@ -82,7 +82,7 @@ def visit_law(channel: Channel, *, wants_order: bool, run_id: str) -> VisitSampl
         return Visit(
             customer,
             devices[bisect(bounds, rng.random())] if devices else "",
-            customer if uncached and rng.random() < uncached else "",
+            customer if cache_busting and rng.random() < cache_busting else "",
             bool(signed_in) and rng.random() < signed_in,
         )
 

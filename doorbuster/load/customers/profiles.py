@@ -68,7 +68,7 @@ class ProfileRegistry:
             budget=self._budget(name, channel),
             offline=channel.offline,
             rules=_rules_by_step(rules) if rules else None,
-            counts_visits=bool(channel.devices or channel.uncached_ratio or channel.signed_in_ratio),
+            counts_visits=bool(channel.devices or channel.cache_busting_ratio or channel.signed_in_ratio),
         )
 
     def _budget(self, name: str, channel: Channel) -> RetryBudget | None:

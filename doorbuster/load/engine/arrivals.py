@@ -73,7 +73,7 @@ class OpenArrivals:
 class ClosedLoopUser:
     """One seat of a closed channel, served from `opens_at` until `closes_at` (readings of `perf_counter`).
 
-    `pace_s`: the next customer comes no sooner than so long after the last one came, 0 for at once.
+    `pacing_s`: the next customer comes no sooner than so long after the last one came, 0 for at once.
     """
 
     channel: str
@@ -82,7 +82,7 @@ class ClosedLoopUser:
     opens_at: float
     closes_at: float
     seed: int
-    pace_s: float
+    pacing_s: float
     admit: AdmitCustomer
 
     def run(self) -> None:
@@ -97,5 +97,5 @@ class ClosedLoopUser:
             visit = self.admit(Arrival(f"{self.channel}-{self.number}-{call}", self.channel, journey, now))
             if visit is not None:
                 visit.join()
-            pause_s = max(self.pace_s, FULL_PAUSE_S if visit is None else 0.0)
+            pause_s = max(self.pacing_s, FULL_PAUSE_S if visit is None else 0.0)
             gevent.sleep(max(now + pause_s - perf_counter(), 0.0))

@@ -257,7 +257,7 @@ class Generator:
         if visit.signed_in:
             count(second, channel, "signed_in")
         if visit.campaign:
-            count(second, channel, "uncached")
+            count(second, channel, "cache_busting")
 
     def _merchant(self, channel: str) -> str:
         return self.scenario.channels[channel].merchant or ""
@@ -280,7 +280,7 @@ class Generator:
                     opens_at=self.started_at,
                     closes_at=self.closes_at,
                     seed=self.scenario.seed,
-                    pace_s=channel.pace_s,
+                    pacing_s=channel.pacing_s,
                     admit=self._admit,
                 )
 

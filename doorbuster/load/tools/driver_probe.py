@@ -46,21 +46,21 @@ STEP_INPUTS: dict[str, tuple[str, ...]] = {
     "home": (), "category": (), "search": (), "landing": (), "product": ("sku",),
     "recommendations": ("sku",), "reviews": ("sku",),
     "add_to_basket": ("sku",), "basket": (), "checkout_page": (), "checkout": ("key", "lines"),
-    "order_status": ("ref",), "till_sale": ("key", "lines"), "phone_order": ("key", "lines"),
+    "order_status": ("ref",), "pos_sale": ("key", "lines"), "phone_order": ("key", "lines"),
     "look_up_order": ("ref",),
-    "collect_checkout": ("key", "lines"), "hand_over": ("collected",), "return_items": ("ref",),
+    "collect_checkout": ("key", "lines"), "pickup": ("collected",), "return_items": ("ref",),
     "feed": (), "partner_order": ("key", "lines"),
     "write_review": ("sku",), "ask": ("sku",), "open_questions": (), "answer": ("question",),
     "register": (), "sign_in": (), "reset_password": (),
 }  # fmt: skip
 STEP_OUTPUTS: dict[str, type] = {
     "home": Listing, "category": Listing, "search": Listing, "feed": Listing, "landing": Product,
-    "product": Product, "checkout": Order, "till_sale": Order, "phone_order": Order,
+    "product": Product, "checkout": Order, "pos_sale": Order, "phone_order": Order,
     "collect_checkout": Order, "partner_order": Order, "ask": str, "open_questions": tuple,
 }  # fmt: skip
 ORDERING = frozenset(step for step, kind in STEP_OUTPUTS.items() if kind is Order)
 CHANNEL_OF = {
-    "till_sale": "store", "hand_over": "store", "phone_order": "phone", "look_up_order": "phone",
+    "pos_sale": "store", "pickup": "store", "phone_order": "phone", "look_up_order": "phone",
     "landing": "print", "feed": "partner", "partner_order": "partner",
     **dict.fromkeys(("reviews", "write_review", "ask", "open_questions", "answer"), "social"),
 }  # fmt: skip

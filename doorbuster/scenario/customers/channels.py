@@ -121,9 +121,9 @@ class Channel(StrictModel):
         description="Whose shop these customers visit, of those that the target names.",
         examples=["north"],
     )
-    pace_s: DurationS = Field(
+    pacing_s: DurationS = Field(
         default=0.0,
-        alias="pace",
+        alias="pacing",
         description="At each seat, the next customer comes no sooner than this after the last one came.",
         examples=["3m"],
     )
@@ -150,7 +150,7 @@ class Channel(StrictModel):
         Field(
             default={},
             description="What they come with: shares that sum to 100 %, and how readily each orders.",
-            examples=[{"desktop": "35%", "mobile": {"share": "65%", "buys": "50%"}}],
+            examples=[{"desktop": "35%", "mobile": {"share": "65%", "conversion": "50%"}}],
         )
     )
     pages: Annotated[PageDepth | None, BeforeValidator(parse_pages), WithJsonSchema(PAGES_SCHEMA)] = Field(
@@ -158,9 +158,9 @@ class Channel(StrictModel):
         description="Product pages that a visit looks at when it looks around. Default: 2.",
         examples=[{"lognormal": {"median": 4, "sigma": 1.17, "max": 60}}],
     )
-    uncached_ratio: Share = Field(
+    cache_busting_ratio: Share = Field(
         default=0.0,
-        alias="uncached",
+        alias="cache_busting",
         description="Share of visits with addresses that no cache knows, such as a campaign's. Default: 0%.",
         examples=["30%"],
     )
@@ -196,9 +196,9 @@ class Channel(StrictModel):
         journeys = try_parse(parse_journeys, raw.get("journeys"))
         if "devices" in raw and isinstance(journeys, dict):
             yield from device_rules(raw["devices"], ordering_ratio(journeys))
-        if "pace" in raw and "seats" not in raw:
+        if "pacing" in raw and "seats" not in raw:
             yield Issue(
-                ("pace",), "goes with seats", preview(raw["pace"]), "arrivals are paced by the demand"
+                ("pacing",), "goes with seats", preview(raw["pacing"]), "arrivals are paced by the demand"
             )
 
     @property

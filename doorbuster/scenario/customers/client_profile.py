@@ -1,10 +1,10 @@
 """Who visits, as far as it shows in what they do: devices, product pages looked at, caches, accounts.
 
 The schedule plans journeys and their number exactly; a device is drawn for a visit whose journey is known.
-With s the share of a device in the visits, b its `buys` and o the share of ordering journeys in the channel,
-an ordering visit is by that device with probability s b / sum(s b), any other with s (1 - c b) / (1 - o),
-where c = o / sum(s b). So the shares of the devices and those of the journeys both come out as asked for, and
-c b is the share of a device's visits that want to order (Bayes).
+With s the share of a device in the visits, b its `conversion` and o the share of ordering journeys in the
+channel, an ordering visit is by that device with probability s b / sum(s b), any other with
+s (1 - c b) / (1 - o), where c = o / sum(s b). So the shares of devices and journeys both come
+out as configured, and c b is the share of a device's visits that want to order (Bayes).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Device(StrictModel):
         description="Share of the channel's visits; all devices sum to 100 %.",
         examples=["65%"],
     )
-    buys: Share = Field(
+    conversion: Share = Field(
         default=1.0,
         description="How likely a visit is an ordering one, relative to the other devices. Default: 100%.",
         examples=["50%"],
@@ -82,8 +82,8 @@ def parse_devices(raw: object) -> object:
     total = sum(device.share_ratio for device in devices.values())
     if len(devices) == len(raw) and abs(total - 1.0) > SHARE_TOLERANCE:
         issues.append(Issue((), "must have shares that sum to 100%", f"{total * 100:.6g}%"))
-    if not any(d.share_ratio * d.buys for d in devices.values()) and len(devices) == len(raw):
-        issues.append(Issue((), "must have a device that buys", "0%"))
+    if not any(d.share_ratio * d.conversion for d in devices.values()) and len(devices) == len(raw):
+        issues.append(Issue((), "must have a device with a conversion above 0%", "0%"))
     if issues:
         raise as_validation_error("devices", issues, raw)
     return devices
@@ -99,8 +99,8 @@ def _placed(issues: list[Issue], name: str, mapping: Any, *, short: bool) -> Dev
 
 def ordering_shares(devices: Mapping[str, Device], order_ratio: float) -> dict[str, float]:
     """Share of each device's visits that want to order (c b above); above 1 it cannot be had."""
-    readiness = sum(device.share_ratio * device.buys for device in devices.values())
-    return {name: order_ratio * device.buys / readiness for name, device in devices.items()}
+    readiness = sum(device.share_ratio * device.conversion for device in devices.values())
+    return {name: order_ratio * device.conversion / readiness for name, device in devices.items()}
 
 
 def devices_given(
@@ -127,7 +127,7 @@ def device_rules(devices: object, order_ratio: float) -> Iterator[Issue]:
         if ratio > 1.0 + SHARE_TOLERANCE:
             rule = f"cannot be: {order_ratio:.3g} of all visits of this channel want to order"
             got = f"{ratio * 100:.4g}% of the visits by {name}"
-            yield Issue(("devices", name), rule, got, "bring the values of buys closer together")
+            yield Issue(("devices", name), rule, got, "bring the values of conversion closer together")
 
 
 class PageDepth(StrictModel):
@@ -188,7 +188,7 @@ _DEVICE_SCHEMA = {
             "type": "object",
             "properties": {
                 "share": _SHARE_SCHEMA,
-                "buys": _SHARE_SCHEMA,
+                "conversion": _SHARE_SCHEMA,
                 "patience": {"enum": list(PATIENCE)},
             },
             "required": ["share"],

@@ -31,9 +31,9 @@ class Journey(NamedTuple):
 
     @property
     def chain(self) -> MarkovChain | None:
-        """The chain of pages that it wanders by, if it does."""
+        """The page chain of a TPC-W journey; None for the others."""
         kind, _, mix = self.name.partition("_")
-        return PAGE_CHAINS[mix] if kind == "wander" else None
+        return PAGE_CHAINS[mix] if kind == "tpcw" else None
 
     @property
     def requests(self) -> float:
@@ -120,16 +120,16 @@ _ALL = (
         {"home": 1, "category": 0.5, "search": 0.5, "product": 1, "add_to_basket": 1, "basket": 1},
     ),
     _journey(
-        "collect",
+        "click_and_collect",
         "order on the web and fetch it from a store: the same customer in two channels",
         {
             "home": 1, "search": 1, "product": 1, "add_to_basket": 1,
-            "basket": 1, "checkout_page": 1, "collect_checkout": 1, "hand_over": 1,
+            "basket": 1, "checkout_page": 1, "collect_checkout": 1, "pickup": 1,
         },
         wants_order=True,
     ),
     _journey(
-        "snatch",
+        "flash_sale",
         "want the one product everybody wants, and nothing else",
         {"product": 1, "add_to_basket": 1, "checkout_page": 1, "checkout": 1},
         wants_order=True,
@@ -140,22 +140,22 @@ _ALL = (
         {"order_status": 0.5, "look_up_order": 0.5},
     ),
     _journey("return_order", "send an order back", {"order_status": 1, "return_items": 1}),
-    _journey("re_register", "come back to an account whose password no longer works",
+    _journey("password_reset", "come back to an account whose password no longer works",
              {"home": 1, "reset_password": 1, "product": 1}),
     _journey("review", "read what others say about a product, and say something too",
              {"landing": 1, "reviews": 1, "write_review": 1}),
     _journey("ask", "ask other customers about a product", {"landing": 1, "ask": 1}),
     _journey("answer", "answer a question about something bought before", {"open_questions": 1, "answer": 1}),
     _journey(
-        "linger",
+        "community_browse",
         "spend the evening: look at products, read reviews, now and then write one",
         {"home": 1, "product": 2, "reviews": 2, "write_review": 0.1},
     ),
-    _journey("till_sale", "buy over the counter", {"till_sale": 1}, wants_order=True),
+    _journey("pos_sale", "buy over the counter", {"pos_sale": 1}, wants_order=True),
     _journey("phone_order", "order through the call centre", {"search": 1, "product": 1, "phone_order": 1},
              wants_order=True),
     _journey(
-        "scan",
+        "deep_link",
         "scan a code or follow a link, look at the product behind it, perhaps buy",
         {
             "landing": 1, "product": 1, "add_to_basket": 0.1,
@@ -164,14 +164,14 @@ _ALL = (
     ),
     _journey("prefetch", "a mail scanner opens a link before its reader does", {"landing": 1}),
     _journey(
-        "assist",
+        "comparison_shopping",
         "a shopping assistant compares products for somebody, and seldom buys",
         {"search": 1, "product": 8, "add_to_basket": 0.2, "checkout": 0.2},
     ),
     _journey("sync_feed", "a marketplace reads the whole range", {"feed": 10}),
     _journey("partner_sale", "a marketplace passes on an order", {"partner_order": 1}, wants_order=True),
     *(
-        _journey(f"wander_{name}", f"go from page to page by a published chain, the {name} mix", _seen(chain))
+        _journey(f"tpcw_{name}", f"follow the page chain of TPC-W's {name} mix", _seen(chain))
         for name, chain in PAGE_CHAINS.items()
     ),
 )  # fmt: skip
@@ -193,5 +193,5 @@ MIXES: dict[str, dict[str, float]] = {
 }
 
 JOURNEYS: dict[str, Journey] = {journey.name: journey for journey in _ALL}
-ORDER_STEPS = frozenset({"checkout", "collect_checkout", "till_sale", "phone_order", "partner_order"})
+ORDER_STEPS = frozenset({"checkout", "collect_checkout", "pos_sale", "phone_order", "partner_order"})
 STEPS: tuple[str, ...] = tuple(dict.fromkeys(step.step for journey in _ALL for step in journey.steps))

@@ -29,7 +29,7 @@ from doorbuster.shop.domain.order_rules import (
     INSERT_REVIEW,
     account_from,
     may_cancel,
-    may_hand_over,
+    may_pick_up,
     may_return,
     review_row,
 )
@@ -109,11 +109,11 @@ class InHouse2004Service:
 
     # ---- after the sale
 
-    def hand_over(self, db: Session, ref: str) -> OrderView:
+    def pickup(self, db: Session, ref: str) -> OrderView:
         order = self.order(db, ref)
-        may_hand_over(order)
+        may_pick_up(order)
         db.write(
-            "UPDATE orders SET state = 'handed_over', picked_at_unix_s = coalesce(picked_at_unix_s, ?) "
+            "UPDATE orders SET state = 'collected', picked_at_unix_s = coalesce(picked_at_unix_s, ?) "
             "WHERE order_ref = ?",
             time.time(),
             ref,

@@ -26,7 +26,7 @@ OPTIONAL_LIMIT_S = 0.1
 NEEDED = {
     "basket_add": ("stock",),
     "place_order": ("stock", "payment"),
-    "till_sale": ("stock", "payment"),
+    "pos_sale": ("stock", "payment"),
     "phone_order": ("stock", "payment"),
     "partner_order": ("stock",),
     "search": ("search",),

@@ -29,7 +29,7 @@ def account_from(row: Any) -> Account | None:
     return None if row is None else Account(row[0], row[1], Secret(row[2], row[3]), bool(row[4]))
 
 
-def may_hand_over(order: OrderView) -> None:
+def may_pick_up(order: OrderView) -> None:
     """Raises WrongState unless the order waits for collection in a store."""
     if order.state != "placed":
         raise WrongState(order.state, f"order {order.order_ref} is {_said(order)}")
@@ -45,7 +45,7 @@ def may_return(order: OrderView) -> None:
 
 def may_cancel(order: OrderView) -> bool:
     """Whether there is anything to undo; raises WrongState when the goods have left."""
-    if order.state in ("handed_over", "returned"):
+    if order.state in ("collected", "returned"):
         raise WrongState(order.state, f"order {order.order_ref} is {_said(order)}")
     return order.state != "cancelled"
 

@@ -67,7 +67,7 @@ class OrderRequest:
     """An order to place: from a `basket`, or (`basket` None) with its lines, as tills and agents do.
 
     `channel` None takes the channel through which the basket was begun. `fingerprint` tells a repeated
-    request from another one with the same key. `handed_over` goods leave with the customer: nothing to pick.
+    request from another one with the same key. `collected` goods leave with the customer: nothing to pick.
     `store` keeps the goods for collection there. `session` is who is signed in. `sold_at_unix_s` is a sale
     that was made offline: the goods have left, so it is booked whatever the stock says.
     """
@@ -79,7 +79,7 @@ class OrderRequest:
     operator: str | None = None
     basket: str | None = None
     lines: tuple[WantedLine, ...] = ()
-    handed_over: bool = False
+    collected: bool = False
     store: str | None = None
     session: str | None = None
     sold_at_unix_s: float | None = None
@@ -243,8 +243,8 @@ def order_row(
         customer.postcode if customer else None,
         total_pence,
         now_unix_s,
-        now_unix_s if request.handed_over else None,
-        "handed_over" if request.handed_over else "placed",
+        now_unix_s if request.collected else None,
+        "collected" if request.collected else "placed",
         request.store,
         account,
         request.sold_at_unix_s,

@@ -15,9 +15,9 @@ from doorbuster.shop.settings import ShopSettings
 BROWSE_KINDS = ("home", "category", "search", "product")
 # Who is served first when a profile tells them apart: a queue at a till blocks a shop, a page can be had
 # a moment later.
-PRIORITY = {"till_sale": 0, "phone_order": 0, "basket_add": 1, "new_basket": 1, "basket": 1, "checkout": 1}
+PRIORITY = {"pos_sale": 0, "phone_order": 0, "basket_add": 1, "new_basket": 1, "basket": 1, "checkout": 1}
 PRIORITY |= {"place_order": 1, "order": 1, "partner_order": 1, "replayed_sale": 0}
-PRIORITY |= {"hand_over": 0, "cancel": 0, "change_price": 0, "change_stock": 0, "take_back": 1}
+PRIORITY |= {"pickup": 0, "cancel": 0, "change_price": 0, "change_stock": 0, "take_back": 1}
 PRIORITY |= {"register": 1, "sign_in": 1, "ask_reset": 1, "set_password": 1, "history": 1}
 PAGE_PRIORITY = 2
 
@@ -73,7 +73,7 @@ _IN_HOUSE = Profile(
         "checkout": Cost(4),
         "place_order": Cost(20, per_line=8, has_navigation=False),
         "order": Cost(2),
-        "till_sale": Cost(11, per_line=8, has_navigation=False),
+        "pos_sale": Cost(11, per_line=8, has_navigation=False),
         "phone_order": Cost(14, per_line=8, has_navigation=False),
         "replayed_sale": Cost(11, per_line=8, has_navigation=False),
         "partner_order": Cost(14, per_line=8, has_navigation=False),
@@ -89,7 +89,7 @@ _IN_HOUSE = Profile(
         "ask_reset": Cost(3, has_navigation=False),
         "set_password": Cost(8, has_navigation=False),
         "history": Cost(2),
-        "hand_over": Cost(6, has_navigation=False),
+        "pickup": Cost(6, has_navigation=False),
         "take_back": Cost(6, per_line=5, has_navigation=False),
         "cancel": Cost(6, per_line=5, has_navigation=False),
         "feed": Cost(1),
@@ -116,7 +116,7 @@ _REPLATFORMED = Profile(
         "checkout": Cost(1),
         "place_order": Cost(4, has_navigation=False),
         "order": Cost(1),
-        "till_sale": Cost(4, has_navigation=False),
+        "pos_sale": Cost(4, has_navigation=False),
         "phone_order": Cost(4, has_navigation=False),
         "replayed_sale": Cost(4, has_navigation=False),
         "partner_order": Cost(4, has_navigation=False),
@@ -132,7 +132,7 @@ _REPLATFORMED = Profile(
         "ask_reset": Cost(2, has_navigation=False),
         "set_password": Cost(5, has_navigation=False),
         "history": Cost(1),
-        "hand_over": Cost(2, has_navigation=False),
+        "pickup": Cost(2, has_navigation=False),
         "take_back": Cost(3, has_navigation=False),
         "cancel": Cost(3, has_navigation=False),
         "feed": Cost(1),

@@ -165,7 +165,7 @@ class OrderLine:
 
 @dataclass(frozen=True, slots=True)
 class OrderView:
-    """`state`: placed, handed_over, returned or cancelled; `store` None: delivered."""
+    """`state`: placed, collected, returned or cancelled; `store` None: delivered."""
 
     order_ref: str
     channel: str

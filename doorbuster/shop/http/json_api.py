@@ -134,7 +134,7 @@ async def order(request: web.Request) -> web.Response:
     return answer(found.as_json())
 
 
-async def till_sale(request: web.Request) -> web.Response:
+async def pos_sale(request: web.Request) -> web.Response:
     """Goods sold on the spot: they leave the shop with the customer, so the warehouse has nothing to pick.
 
     `sold_at_unix_s` tells a sale that a till without a connection made by itself and sends afterwards.
@@ -153,10 +153,10 @@ async def till_sale(request: web.Request) -> web.Response:
         customer=None,
         operator=till,
         lines=lines,
-        handed_over=True,
+        collected=True,
         sold_at_unix_s=sold_at_unix_s,
     )
-    return await place_order(request, "till_sale" if sold_at_unix_s is None else "replayed_sale", sale)
+    return await place_order(request, "pos_sale" if sold_at_unix_s is None else "replayed_sale", sale)
 
 
 async def phone_order(request: web.Request) -> web.Response:

@@ -36,8 +36,8 @@ async def post_return_order(request: web.Request) -> web.Response:
     return see_other(f"/order/{ref}")
 
 
-async def hand_over(request: web.Request) -> web.Response:
-    return await _changed(request, "hand_over", request.app[QUERY_SERVICE].design.hand_over)
+async def pickup(request: web.Request) -> web.Response:
+    return await _changed(request, "pickup", request.app[QUERY_SERVICE].design.pickup)
 
 
 async def cancel(request: web.Request) -> web.Response:

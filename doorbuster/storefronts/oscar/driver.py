@@ -242,7 +242,7 @@ class OscarShop(Storefront):
 
     # ---- tills, telephone, partners
 
-    def till_sale(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
+    def pos_sale(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
         return self._sell(key, lines)
 
     def phone_order(self, key: str, lines: tuple[BasketLine, ...]) -> Order:

@@ -37,7 +37,7 @@ OPENING_PASSWORD = "larkspur-and-finch"  # noqa: S105  of invented people
 NEW_PASSWORD = "a-new-platform-for-us"  # noqa: S105  of invented people
 _PROBLEM = re.compile(r'data-problem="([a-z-]+)"')
 _CATEGORY_LINK = re.compile(r'href="/category/([a-z0-9-]+)"')
-_EXPECTED_REFUSALS = frozenset({"sold-out", "already-handed-over", "already-returned", "already-cancelled"})
+_EXPECTED_REFUSALS = frozenset({"sold-out", "already-collected", "already-returned", "already-cancelled"})
 _BUSY = {"busy": "busy_page", "holding-page": "holding_page"}
 _GONE = frozenset({"returned", "cancelled"})
 _LEDGER_PAGE = 1000
@@ -84,7 +84,7 @@ class ReferenceBase(Storefront):
     def cancel_order(cls, client: Client, ref: str) -> None:
         """Staff cancel the order; what a till handed over already is brought back as a return."""
         response = client.request("POST", f"/api/staff/orders/{ref}/cancel", name="cancel_order")
-        if _slug(response) == "already-handed-over":
+        if _slug(response) == "already-collected":
             response = client.request("POST", f"/api/orders/{ref}/returns", name="cancel_order")
         if _slug(response) != "already-returned":  # its goods are for sale again, which is what was wanted
             _refuse_document(response)

@@ -13,9 +13,7 @@ _FEED_ROWS = 500
 class StaffSteps(ReferenceBase):
     """Tills and telephone know what they sell, so they order by line, without a basket."""
 
-    def till_sale(
-        self, key: str, lines: tuple[BasketLine, ...], sold_at_unix_s: float | None = None
-    ) -> Order:
+    def pos_sale(self, key: str, lines: tuple[BasketLine, ...], sold_at_unix_s: float | None = None) -> Order:
         """A sale over the counter; `sold_at_unix_s`: made without a connection, and sent afterwards."""
         body: dict[str, Any] = {"till": f"till-{self._desk}", "lines": wire(lines)}
         if sold_at_unix_s is not None:
@@ -31,11 +29,11 @@ class StaffSteps(ReferenceBase):
         if "order_ref" not in self._json("GET", f"/api/orders/{ref}"):
             raise Rejected("order_without_reference")
 
-    def hand_over(self, ref: str) -> None:
+    def pickup(self, ref: str) -> None:
         """The store gives the parcel out."""
-        answer = self._json("POST", f"/api/staff/orders/{ref}/hand-over")
-        if answer.get("state") != "handed_over":
-            raise Rejected("not_handed_over", str(answer.get("state")))
+        answer = self._json("POST", f"/api/staff/orders/{ref}/pickup")
+        if answer.get("state") != "collected":
+            raise Rejected("not_collected", str(answer.get("state")))
 
 
 class PartnerSteps(ReferenceBase):

@@ -184,7 +184,7 @@ class VendureShop(Storefront):
 
     # ---- tills, telephone, partners
 
-    def till_sale(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
+    def pos_sale(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
         return self._draft_order(key, lines)
 
     def phone_order(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
