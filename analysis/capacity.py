@@ -18,7 +18,7 @@ from doorbuster.capacity.result_file import (
     find_search,
     is_whole_search,
 )
-from doorbuster.records.reader import Run
+from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
 from doorbuster.report.section import Annotation, Cell, Chart, Column, Metric, Section, Series, Table, Unit
 from doorbuster.units import format_duration
@@ -30,8 +30,9 @@ STATUS = {  # with no-break spaces: one line each
 LOWEST, HIGHEST = 0.02, 50.0  # how much of what is allowed is still drawn
 
 
-def analyse(run: Run) -> Section:
+def analyse(context: RunContext) -> Section:
     """The capacity that the search of this run found."""
+    run = context.run
     found = find_search(run.path)
     question = "How many customers can the shop take?"
     if found is None:

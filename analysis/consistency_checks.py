@@ -16,18 +16,15 @@ Source: J. D. C. Little (1961), Operations Research 9; Denning and Buzen (1978),
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from doorbuster.errors import ScenarioError
-from doorbuster.records.batch import HealthSecond
 from doorbuster.records.histogram import Histogram, middle_us
-from doorbuster.records.reader import Run
+from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
 from doorbuster.report.section import Cell, Column, Metric, Section, Table
-from doorbuster.scenario import read_scenario
 from doorbuster.stats.littles_law import LittleCheck, check_little, utilisation_ratio
 from doorbuster.units import format_count, format_ratio
 
@@ -73,9 +70,9 @@ class Utilisation:
         return self.busy / self.workers
 
 
-def analyse(run: Run) -> Section:
+def analyse(context: RunContext) -> Section:
     """The laws that hold whatever the shop does."""
-    little, used = _little(run), _utilisation(run)
+    little, used = _little(context), _utilisation(context)
     findings = _findings(little, used)
     return Section(
         name="consistency_checks",
@@ -87,13 +84,12 @@ def analyse(run: Run) -> Section:
     )
 
 
-def _little(run: Run) -> Little | None:
+def _little(context: RunContext) -> Little | None:
+    run, samples = context.run, context.customers_in_shop
     stays = Histogram.empty().merge(*run.visit_durations().values())
-    health = run.health()
     started = sum(int(series.started.sum()) for series in run.arrivals().values())
-    if not stays.n or not any(health.values()):
+    if not stays.n or not samples.size:
         return None
-    samples = _in_shop(health)
     stay_s = middle_us(stays.bins) / 1e6
     sum_s = float(stay_s @ stays.bin_counts)
     check = check_little(
@@ -106,19 +102,6 @@ def _little(run: Run) -> Little | None:
     return Little(check, stays.n, started, SURE_Z * sampling_sd_s(stay_s, stays.bin_counts) / sum_s)
 
 
-def _in_shop(health: Mapping[str, Sequence[HealthSecond]]) -> np.ndarray:
-    """Customers in the shop in each second; a second that a worker skipped counts as the next it reported."""
-    length = max(row.second for rows in health.values() for row in rows) + 1
-    total = np.zeros(max(length, 1))
-    for rows in health.values():
-        before = -1
-        for row in sorted(rows, key=lambda row: row.second):
-            if row.second > before:
-                total[before + 1 : row.second + 1] += row.in_flight
-                before = row.second
-    return total
-
-
 def sampling_sd_s(stay_s: np.ndarray, counts: np.ndarray) -> float:
     """Standard deviation, in s, of the sum of stays when it is counted by one sample a second.
 
@@ -129,8 +112,8 @@ def sampling_sd_s(stay_s: np.ndarray, counts: np.ndarray) -> float:
     return math.sqrt(float((part * (1 - part)) @ counts))
 
 
-def _utilisation(run: Run) -> Utilisation | None:
-    workers = _stated_workers(run)
+def _utilisation(context: RunContext) -> Utilisation | None:
+    run, workers = context.run, _stated_workers(context)
     held = [
         times for entry, times in run.step_timings().server.items() if entry.entry == HELD and times.total_us
     ]
@@ -140,15 +123,12 @@ def _utilisation(run: Run) -> Utilisation | None:
     return Utilisation(busy, workers, sum(times.sampled for times in held))
 
 
-def _stated_workers(run: Run) -> int | None:
-    """Workers of the embedded shop, as the scenario states them or as the shop has them; None of another."""
-    if run.meta.shop_profile is None:
+def _stated_workers(context: RunContext) -> int | None:
+    """Workers of the embedded shop, from the scenario or its default; None for another shop."""
+    scenario = context.scenario
+    if context.run.meta.shop_profile is None or scenario is None or scenario.target.shop is None:
         return None
-    try:
-        shop = read_scenario(run.meta.scenario_text).target.shop
-    except ScenarioError:  # an imported run has a scenario of another tool, or none
-        return None
-    return None if shop is None else shop.workers or UNSAID_WORKERS
+    return scenario.target.shop.workers or UNSAID_WORKERS
 
 
 def _findings(little: Little | None, used: Utilisation | None) -> list[str]:

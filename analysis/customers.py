@@ -19,6 +19,7 @@ from doorbuster.records.batch import CustomerCount
 from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
 from doorbuster.report import section as report
+from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
 from doorbuster.report.section import Chart, Column, Metric, Role, Section, Series, Table
 from doorbuster.stats.outage import Outage, Share, find_outages
@@ -88,8 +89,9 @@ class Course:
         return end_s if tried else None
 
 
-def analyse(run: Run) -> Section:
+def analyse(context: RunContext) -> Section:
     """What became of the customers of a run."""
+    run = context.run
     rows = run.customers(run.grain_s)
     course = follow(rows, run.grain_s)
     missed = _missed(run, rows)

@@ -20,12 +20,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from doorbuster.errors import ScenarioError
 from doorbuster.records.ledger import Ledger, LedgerOrder
-from doorbuster.records.reader import Run
+from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
 from doorbuster.report.section import Annotation, Chart, Column, Metric, Section, Series, Table, bucket_s
-from doorbuster.scenario import Scenario, read_scenario
+from doorbuster.scenario import Scenario
 from doorbuster.units import format_count, format_duration
 
 AT_ONCE_S = 0.001  # picked so soon after it was placed, an order left with the customer
@@ -83,10 +82,11 @@ class FullLength:
     drain_s: float | None
 
 
-def analyse(run: Run) -> Section:
+def analyse(context: RunContext) -> Section:
     """The warehouse behind the orders of a run."""
+    run = context.run
     ledger = run.ledger()
-    scenario = _scenario(run)
+    scenario = context.scenario
     picking = None if ledger is None else picking_of(ledger)
     rate = Rate(None, 0, stated=False) if picking is None else rate_of(picking, scenario)
     told = picking is not None and picking.placed_s.size > 0
@@ -98,7 +98,7 @@ def analyse(run: Run) -> Section:
             name="fulfilment", question=QUESTION, sentence=f"The question does not arise: {why}.",
             metrics=_metrics(None, rate, None), not_applicable=True,
         )  # fmt: skip
-    full = None if scenario is None or ledger is None else full_length(run, scenario, ledger, rate)
+    full = None if ledger is None else full_length(context, ledger, rate)
     return Section(
         name="fulfilment",
         question=QUESTION,
@@ -108,13 +108,6 @@ def analyse(run: Run) -> Section:
         tables=(_table(picking, rate, full),),
         metrics=_metrics(picking, rate, full),
     )
-
-
-def _scenario(run: Run) -> Scenario | None:
-    try:
-        return read_scenario(run.meta.scenario_text)
-    except ScenarioError:  # an imported run has a scenario of another tool, or none
-        return None
 
 
 def picking_of(ledger: Ledger) -> Picking:
@@ -166,11 +159,12 @@ def drain_s(picking: Picking, rate: Rate) -> float | None:
     return picking.read_at_s - last_s + picking.left / rate.per_s if rate.per_s else None
 
 
-def full_length(run: Run, scenario: Scenario, ledger: Ledger, rate: Rate) -> FullLength | None:
+def full_length(context: RunContext, ledger: Ledger, rate: Rate) -> FullLength | None:
     """The backlog if the curve had been played in its own time, at the same rates."""
-    compress = scenario.demand.compress
-    if compress is None or not rate.per_s or abs(scenario.demand.duration_s - run.meta.duration_s) > 0.5:
+    scenario = context.curve_scenario
+    if scenario is None or scenario.demand.compress is None or not rate.per_s:
         return None
+    compress = scenario.demand.compress
     factor = compress.from_s / compress.to_s
     edges_s = np.linspace(0.0, scenario.demand.duration_s, FLUID_STEPS + 1)
     came = Counter(order.channel for order in ledger.orders if _is_picked(order))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from doorbuster.records.batch import CustomerCount
 from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
+from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
 from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table
 from doorbuster.units import format_count, format_ratio
@@ -30,8 +31,9 @@ class Step:
     lost_orders: int
 
 
-def analyse(run: Run) -> Section:
+def analyse(context: RunContext) -> Section:
     """The steps of a run."""
+    run = context.run
     customers = run.customers(run.grain_s)
     steps = _steps(run, customers)
     total = sum(step.lost for step in steps)

@@ -16,6 +16,7 @@ import numpy as np
 from doorbuster.records.batch import HealthSecond
 from doorbuster.records.metadata import Balance
 from doorbuster.records.reader import Run
+from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
 from doorbuster.report.section import (
     Annotation,
@@ -40,8 +41,9 @@ MOST_DROPPED_RATIO = 0.001
 MOST_WORKERS_SHOWN = 6
 
 
-def analyse(run: Run) -> Section:
+def analyse(context: RunContext) -> Section:
     """The health of the load generator."""
+    run = context.run
     length_s = max(1, run.recorded_s)
     width = bucket_s(length_s)
     health, balance = run.health(), run.balance()

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 from doorbuster.capacity.headroom import Headroom, Uncertain, headroom
 from doorbuster.capacity.result_file import SearchResult, find_search, is_whole_search
-from doorbuster.records.reader import Run
+from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
 from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table
 from doorbuster.units import format_ratio
 
 
-def analyse(run: Run) -> Section:
+def analyse(context: RunContext) -> Section:
     """The headroom of the search that this run belongs to."""
+    run = context.run
     found = find_search(run.path)
     if found is None or found.rate_per_s is None or found.demand_per_s <= 0:
         return _unknown(found)

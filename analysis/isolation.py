@@ -24,11 +24,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from doorbuster.errors import ScenarioError
 from doorbuster.records.batch import CustomerCount
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.outcome import Outcome, RequestOutcome
 from doorbuster.records.reader import Run
+from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
 from doorbuster.report.section import (
     Annotation,
@@ -41,7 +41,7 @@ from doorbuster.report.section import (
     Table,
     bucket_s,
 )
-from doorbuster.scenario import DemandGroup, Scenario, group_demands, read_scenario
+from doorbuster.scenario import DemandGroup, group_demands
 from doorbuster.stats.difference import Bounded, difference, ratio
 from doorbuster.stats.latency_quantiles import LatencyQuantile, TimeBlock, latency_quantiles
 from doorbuster.stats.proportion import ProportionEstimate, clustered_proportion
@@ -88,11 +88,12 @@ class Pair:
         return None if peak is None or calm is None or self.calm.p95.at_least else ratio(peak, calm)
 
 
-def analyse(run: Run) -> Section:
+def analyse(context: RunContext) -> Section:
     """Each channel in the peaks of the others."""
+    run = context.run
     clocks: tuple[DemandGroup, ...] = ()
     alone: tuple[str, ...] = ()
-    scenario = _scenario(run)
+    scenario = context.curve_scenario
     if scenario is not None:
         clocks = group_demands(scenario, run.grain_s)
         alone = tuple(name for name, channel in scenario.channels.items() if not channel.is_open)
@@ -131,15 +132,6 @@ def _of_merchants(clocks: Sequence[DemandGroup], whose: Mapping[str, str]) -> li
         replace(clock, channels=tuple(dict.fromkeys(whose[name] for name in clock.channels)))
         for clock in clocks
     ]
-
-
-def _scenario(run: Run) -> Scenario | None:
-    """The recorded scenario, if the run followed its curve."""
-    try:
-        scenario = read_scenario(run.meta.scenario_text)
-    except ScenarioError:  # an imported run has a scenario of another tool, or none
-        return None
-    return scenario if abs(scenario.demand.duration_s - run.meta.duration_s) < 0.5 else None
 
 
 def _pairs(run: Run, clocks: Sequence[DemandGroup], whose: Mapping[str, str]) -> tuple[Pair, ...]:

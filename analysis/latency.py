@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from doorbuster.errors import ScenarioError
 from doorbuster.records.batch import SeriesKey
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.outcome import RequestOutcome
 from doorbuster.records.reader import Run
+from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
 from doorbuster.report.section import (
     Annotation,
@@ -36,7 +36,6 @@ from doorbuster.report.section import (
     bucket_s,
     time_metric,
 )
-from doorbuster.scenario import read_scenario
 from doorbuster.stats.apdex import USUAL_T_MS, apdex
 from doorbuster.stats.latency_quantiles import LatencyQuantile, TimeBlock, latency_quantiles, time_blocks_by
 from doorbuster.stats.quantile import minimum_n
@@ -78,8 +77,9 @@ class Group:
         return [_to_metric(found) for found in latency_quantiles(self.stretches, shares)]
 
 
-def analyse(run: Run) -> Section:
+def analyse(context: RunContext) -> Section:
     """The latency of a run."""
+    run = context.run
     length_s = max(1, run.recorded_s)
     ended = run.histograms_by(lambda series: series.outcome)
     whole = Times(*(ended.get(end, EMPTY) for end in ENDS))
@@ -87,10 +87,11 @@ def analyse(run: Run) -> Section:
     over_time = _over_time(run, width, length_s)
     windows = [_in_window(times) for times in over_time]
     p95_ms = [window[0.95].value for window in windows]
-    slow = find_slow(p95_ms, width, bound_ms=_tightest_bound(run))
+    bound_ms = _tightest_bound(context)
+    slow = find_slow(p95_ms, width, bound_ms=bound_ms)
     metrics = {
         **_metrics(dict(_groups(run, lambda _: "all")).get("all", Group((), 0)), whole),
-        **_apdex_metrics(run, whole),
+        **_apdex_metrics(bound_ms, whole),
         "slo_breach_at": Metric(slow.at_s, "clock", n=whole.ok.n, meaning=_slow_meaning(slow)),
     }
     return Section(
@@ -114,8 +115,7 @@ def analyse(run: Run) -> Section:
     )
 
 
-def _apdex_metrics(run: Run, whole: Times) -> dict[str, Metric]:
-    bound = _tightest_bound(run)
+def _apdex_metrics(bound: float | None, whole: Times) -> dict[str, Metric]:
     t_ms = USUAL_T_MS if bound is None else bound
     found = apdex(whole.ok, others=whole.failed.n + whole.abandoned.n, t_ms=t_ms)
     source = "our usual T" if bound is None else "the tightest threshold"
@@ -168,15 +168,11 @@ def _ms(value_us: float | None) -> float | None:
     return None if value_us is None else value_us / 1e3
 
 
-def _tightest_bound(run: Run) -> float | None:
+def _tightest_bound(context: RunContext) -> float | None:
     """The smallest upper bound, in ms, on http_req_duration as a whole, or else on any part of it."""
-    try:
-        thresholds = read_scenario(run.meta.scenario_text).thresholds
-    except ScenarioError:  # an imported run has a scenario of another tool, or none
-        return None
     bounds = [
         (bool(threshold.tags), threshold.bound)
-        for threshold in thresholds
+        for threshold in context.thresholds
         if threshold.metric == "http_req_duration" and threshold.operator in ("<", "<=")
     ]
     return min(bounds)[1] if bounds else None

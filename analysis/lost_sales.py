@@ -26,6 +26,7 @@ from doorbuster.records.batch import CustomerCount
 from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
 from doorbuster.records.side_metrics import CounterKey
+from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
 from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table
 from doorbuster.stats.proportion import clopper_pearson
@@ -48,8 +49,9 @@ class Expected:
     got: int
 
 
-def analyse(run: Run) -> Section:
+def analyse(context: RunContext) -> Section:
     """The losses of a run."""
+    run = context.run
     rows = [row for row in run.customers(run.grain_s) if row.outcome != Outcome.DROPPED]
     expected, worth = expect(rows), baskets(run)
     causes = blame(rows, worth)

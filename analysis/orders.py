@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from doorbuster.records.batch import OrderAttempt
 from doorbuster.records.ledger import Audit, Ledger, audit
-from doorbuster.records.reader import Run
+from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
 from doorbuster.report.section import Cell, Chart, Column, Metric, Section, Series, Table, bucket_s
 from doorbuster.units import format_count
@@ -28,8 +28,9 @@ AUDIT_MEANINGS = {
 }
 
 
-def analyse(run: Run) -> Section:
+def analyse(context: RunContext) -> Section:
     """The audit of a run's orders."""
+    run = context.run
     orders, ledger, run_id = run.orders(), run.ledger(), run.meta.run_id
     found = None if ledger is None else audit(orders, ledger, run_id=run_id)
     return Section(

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from doorbuster.errors import ScenarioError
 from doorbuster.records.batch import CustomerCount
 from doorbuster.records.outcome import Outcome, RequestOutcome
 from doorbuster.records.reader import Run
+from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
 from doorbuster.report.section import (
     Annotation,
@@ -32,7 +32,7 @@ from doorbuster.report.section import (
     bucket_s,
     time_metric,
 )
-from doorbuster.scenario import Phase, rate_at_per_s, read_scenario, recorded_phases
+from doorbuster.scenario import Phase, rate_at_per_s
 from doorbuster.scenario.thresholds.language import Threshold
 from doorbuster.stats.latency_quantiles import LatencyQuantile, TimeBlock, latency_quantiles, time_blocks_by
 from doorbuster.stats.outage import Share
@@ -62,12 +62,13 @@ class PhaseRow:
     judged: bool
 
 
-def analyse(run: Run) -> Section:
+def analyse(context: RunContext) -> Section:
     """The phases of a run."""
-    rows, customers = _phase_rows(run), run.customers(run.grain_s)
-    recovery = _recovery(run, rows, customers)
+    run = context.run
+    rows, customers = _phase_rows(context), run.customers(run.grain_s)
+    recovery = _recovery(context, rows, customers)
     metrics = {**_metrics(rows), **_recovery_metrics(run, recovery)}
-    shares = _kept_shares(run)
+    shares = _kept_shares(context)
     for threshold, share in shares:
         metrics[f"slo_compliance_{_name(threshold)}"] = _ratio(share, f"windows in which {threshold} held")
     return Section(
@@ -82,9 +83,10 @@ def analyse(run: Run) -> Section:
     )
 
 
-def _phase_rows(run: Run) -> list[PhaseRow]:
+def _phase_rows(context: RunContext) -> list[PhaseRow]:
     """Each phase in whole grains of time, without the warm-up at its start."""
-    width_s, phases = run.grain_s, recorded_phases(run.meta.scenario_text)
+    run, phases = context.run, context.phases
+    width_s = run.grain_s
     found = run.histograms_by(lambda series: ("all", series.outcome), "response", width_s)
     buckets = range(max((at for _, at in found), default=-1) + 1)
     every = time_blocks_by(found, buckets).get("all", [])
@@ -122,31 +124,33 @@ def _means(stretches: Sequence[TimeBlock]) -> list[float]:
     return [mean for mean in means if mean is not None]
 
 
-def _recovery(run: Run, rows: Sequence[PhaseRow], customers: Sequence[CustomerCount]) -> Recovery | None:
+def _recovery(
+    context: RunContext, rows: Sequence[PhaseRow], customers: Sequence[CustomerCount]
+) -> Recovery | None:
     """Whether goodput came back after the peak; None for a curve without an end of its peak."""
     by_name = {row.phase.name: row for row in rows}
     if "peak" not in by_name or "after" not in by_name:
         return None
+    width_s = context.run.grain_s
     baseline = by_name["baseline"].customers if "baseline" in by_name else Share(1, 1)
-    first = round(by_name["after"].phase.from_s / run.grain_s)
-    last = max((row.second for row in customers), default=0) // run.grain_s
-    width_s = run.grain_s
+    first = round(by_name["after"].phase.from_s / width_s)
+    last = max((row.second for row in customers), default=0) // width_s
     after = [
         goodput([row for row in customers if row.second // width_s == at]) for at in range(first, last + 1)
     ]
     baseline_ratio = baseline.k / baseline.n if baseline.n else 1.0
-    calm_from = _calm_from(run, by_name["after"].phase, len(after))
+    calm_from = _calm_from(context, by_name["after"].phase, len(after))
     return recover(by_name["peak"].customers, after, baseline_ratio=baseline_ratio, calm_from=calm_from)
 
 
-def _calm_from(run: Run, after: Phase, windows: int) -> int:
+def _calm_from(context: RunContext, after: Phase, windows: int) -> int:
     """The window behind the peak from which on the plan asks for no more than it did before the peak."""
-    scenario = read_scenario(run.meta.scenario_text)
+    scenario = context.scenario
+    assert scenario is not None, "phases come from the scenario"
     before_s = np.arange(0.0, after.from_s)
-    phases = recorded_phases(run.meta.scenario_text)
-    quiet_s = [t for t in before_s if any(p.name == "baseline" and t < p.to_s for p in phases)]
+    quiet_s = [t for t in before_s if any(p.name == "baseline" and t < p.to_s for p in context.phases)]
     calm = max([*rate_at_per_s(scenario, quiet_s), scenario.peak_per_s / 3]) * (1 + 1e-9)
-    starts_s = after.from_s + run.grain_s * np.arange(windows)
+    starts_s = after.from_s + context.run.grain_s * np.arange(windows)
     busy = np.flatnonzero(rate_at_per_s(scenario, starts_s) > calm)
     return int(busy[-1]) + 1 if busy.size else 0
 
@@ -292,15 +296,11 @@ def _phase_table(rows: Sequence[PhaseRow]) -> tuple[Table, ...]:
     return (Table("The phases of the peak", columns, tuple(lines), note),)
 
 
-def _kept_shares(run: Run) -> list[tuple[Threshold, Share]]:
+def _kept_shares(context: RunContext) -> list[tuple[Threshold, Share]]:
     """For each percentile threshold: in how many windows it held, of those with enough requests."""
-    try:
-        thresholds = read_scenario(run.meta.scenario_text).thresholds
-    except ScenarioError:  # an imported run has a scenario of another tool, or none
-        return []
     return [
-        (threshold, _kept(run, threshold))
-        for threshold in thresholds
+        (threshold, _kept(context.run, threshold))
+        for threshold in context.thresholds
         if threshold.metric == "http_req_duration"
         and threshold.percentile is not None
         and threshold.operator in ("<", "<=")

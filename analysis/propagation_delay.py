@@ -16,12 +16,11 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from doorbuster.errors import ScenarioError
 from doorbuster.records.batch import FreshnessReading
-from doorbuster.records.reader import Run
+from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
 from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table
-from doorbuster.scenario import FRESHNESS_KINDS, Freshness, read_scenario
+from doorbuster.scenario import FRESHNESS_KINDS, Freshness
 from doorbuster.stats.quantile import minimum_n, order_statistic_ranks
 from doorbuster.units import format_count, format_duration
 
@@ -72,9 +71,10 @@ class Seen:
         return Metric(self.took_s[-1] if self.took_s else None, "s", n=self.n, meaning=meaning)
 
 
-def analyse(run: Run) -> Section:
+def analyse(context: RunContext) -> Section:
     """The age of what each channel showed."""
-    readings, timeout_s = run.freshness(), _timeout_s(run)
+    readings, scenario = context.run.freshness(), context.scenario
+    timeout_s = ((scenario.freshness if scenario else None) or Freshness()).timeout_s
     refused = Counter(reading.what for reading in readings if reading.outcome == "refused")
     found = _by_kind_and_channel(readings)
     return Section(
@@ -87,14 +87,6 @@ def analyse(run: Run) -> Section:
         metrics=_metrics(found, refused.total(), timeout_s),
         not_applicable=not readings,
     )
-
-
-def _timeout_s(run: Run) -> float:
-    try:
-        freshness = read_scenario(run.meta.scenario_text).freshness
-    except ScenarioError:  # an imported run has a scenario of another tool, or none
-        freshness = None
-    return (freshness or Freshness()).timeout_s
 
 
 def _by_kind_and_channel(readings: Sequence[FreshnessReading]) -> tuple[Seen, ...]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from doorbuster.capacity.result_file import SCALING_FILE, ScalingResult, find_scaling
 from doorbuster.capacity.scaling import Scaling, needed, scale
 from doorbuster.capacity.usl import MIN_POINTS, ParameterInterval, ScalabilityFit
-from doorbuster.records.reader import Run
+from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
 from doorbuster.report.section import Annotation, Cell, Chart, Column, Metric, Section, Series, Table
 from doorbuster.units import format_ratio
@@ -42,8 +42,9 @@ class Words:
 WORDS = {"sweep": Words("seats", "requests"), "sizes": Words("instances", "customers")}
 
 
-def analyse(run: Run) -> Section:
+def analyse(context: RunContext) -> Section:
     """The law behind the points that this run belongs to."""
+    run = context.run
     found = find_scaling(run.path)
     if found is None or not found.points:
         meaning = {"peak_n": Metric(None, "", meaning="size at which throughput peaks")}

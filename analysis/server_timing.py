@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.reader import Run
 from doorbuster.records.side_metrics import StepTimings, WeightedDurations
+from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
 from doorbuster.report.section import Cell, Chart, Column, Metric, Section, Series, Table, time_metric
 from doorbuster.stats.proportion import clopper_pearson
@@ -41,8 +42,9 @@ class Step:
     sampled: int
 
 
-def analyse(run: Run) -> Section:
+def analyse(context: RunContext) -> Section:
     """The shop's account of a run."""
+    run = context.run
     parts = run.step_timings()
     steps = _steps(run, parts)
     hits = _cache(parts)

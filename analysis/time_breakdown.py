@@ -20,6 +20,7 @@ from doorbuster.records.batch import SeriesKey
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.reader import Run
 from doorbuster.records.side_metrics import ConnectTotals, StepTimings, SubsequentRequests
+from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
 from doorbuster.report.section import Cell, Chart, Column, Metric, Role, Section, Series, Table, time_metric
 from doorbuster.stats.quantile import minimum_n, quantile_estimate
@@ -59,8 +60,9 @@ class Step:
         return self.late_ms + self.connect_ms + self.wait_ms + self.body_ms + self.later_ms
 
 
-def analyse(run: Run) -> Section:
+def analyse(context: RunContext) -> Section:
     """The parts of the time of a run's steps."""
+    run = context.run
     parts = run.step_timings()
     steps = _steps(run, parts)
     return Section(

@@ -17,6 +17,7 @@ import numpy as np
 from doorbuster.records.histogram import Histogram, highest_us
 from doorbuster.records.outcome import RequestOutcome
 from doorbuster.records.reader import Run
+from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
 from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table, bucket_s
 from doorbuster.stats.quantile import minimum_n
@@ -32,8 +33,9 @@ MOST_COLUMNS = 60
 MOST_CAUSES = 6
 
 
-def analyse(run: Run) -> Section:
+def analyse(context: RunContext) -> Section:
     """The course of a run."""
+    run = context.run
     length_s = max(1, run.recorded_s)
     width_s = bucket_s(length_s, most=MOST_COLUMNS)
     by_end = run.histograms_by(lambda series: series.outcome, "response", width_s)
@@ -41,7 +43,7 @@ def analyse(run: Run) -> Section:
     timed = [_merged(by_end, at) for at in columns]
     errors = _errors(run, width_s)
     planned, started = _arrivals(run)
-    in_flight = _in_flight(run)
+    in_flight = context.customers_in_shop
     metrics = _metrics(errors, planned, started, in_flight)
     return Section(
         name="timeline",
@@ -83,17 +85,6 @@ def _arrivals(run: Run) -> tuple[np.ndarray, np.ndarray]:
     if not series:
         return np.zeros(0), np.zeros(0)
     return sum(at.planned for at in series), sum(at.started for at in series)
-
-
-def _in_flight(run: Run) -> np.ndarray:
-    """Customers in the shop at the end of each second, all workers together."""
-    seconds = [(row.second, row.in_flight) for rows in run.health().values() for row in rows]
-    if not seconds:
-        return np.zeros(0)
-    at, n = np.array(seconds).T
-    total = np.zeros(int(at.max()) + 1)
-    np.add.at(total, at, n)
-    return total
 
 
 def _metrics(

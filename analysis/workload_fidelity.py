@@ -19,10 +19,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from doorbuster.errors import ScenarioError
 from doorbuster.records.batch import CustomerCount
 from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
+from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
 from doorbuster.report.section import Cell, Chart, Column, Metric, Section, Series, Table, Unit
 from doorbuster.scenario import (
@@ -35,7 +35,6 @@ from doorbuster.scenario import (
     Scenario,
     Think,
     Uniform,
-    read_scenario,
 )
 from doorbuster.stats.goodness_of_fit import (
     Agreement,
@@ -78,11 +77,11 @@ class Row(NamedTuple):
         return "cannot tell" if self.excused and self.found.verdict == "not as asked" else self.found.verdict
 
 
-def analyse(run: Run) -> Section:
+def analyse(context: RunContext) -> Section:
     """Asked against got."""
-    try:
-        scenario = read_scenario(run.meta.scenario_text)
-    except ScenarioError:  # an imported run has a scenario of another tool, or none
+    run = context.run
+    scenario = context.scenario
+    if scenario is None:
         return Section(
             name="workload_fidelity", question="Did the customers come as asked?",
             metrics={"workload_match": Metric(None)},

@@ -179,7 +179,7 @@ class Growth:
 
 def analyse(path: Path, *, profile: bool) -> None:
     """Every section, one after the other, as the report does it; prints one line of JSON."""
-    from doorbuster.report import load_analysis
+    from doorbuster.report import RunContext, load_analysis
 
     spent = {}
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
@@ -189,7 +189,7 @@ def analyse(path: Path, *, profile: bool) -> None:
     with Run.open(path) as run:
         for script in sorted((ROOT / "analysis").glob("*.py")):
             started_s = time.process_time()
-            load_analysis(script)(run)
+            load_analysis(script)(RunContext(run))
             spent[script.stem] = time.process_time() - started_s
     tracer.disable()
     peak_mb = _peak_mb()

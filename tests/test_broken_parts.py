@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from doorbuster.records.reader import Run
-from doorbuster.report import load_analysis
+from doorbuster.report import RunContext, load_analysis
 
 pytestmark = [pytest.mark.alone, pytest.mark.truth]
 
@@ -68,7 +68,7 @@ def test_the_report_names_the_part_that_failed_and_shows_that_orders_went_on(doo
     done = doorbuster("run", tmp_path / "peak.yaml", "--out", folder, "--quiet")
 
     with Run.open(folder) as run:
-        found = load_analysis(root / "analysis" / "lost_sales.py")(run)
+        found = load_analysis(root / "analysis" / "lost_sales.py")(RunContext(run))
         outcomes = Counter(row.outcome for row in run.customers())
     (table,) = [one for one in found.tables if one.title == "Parts that failed without ending a visit"]
     ((part, asked, failed, tried, acknowledged),) = table.rows

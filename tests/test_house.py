@@ -101,6 +101,7 @@ def test_a_section_imports_what_a_section_may(path):
             "records",
             "scenario",
             "report.section",
+            "report.run_context",
             "report.script",
             "errors",
             "units",

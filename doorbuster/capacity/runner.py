@@ -192,7 +192,9 @@ def measure(
     arrivals = [series for series in run.arrivals().values() if series.planned.any()]
     planned = sum(int(series.planned[within].sum()) for series in arrivals)
     started = sum(int(series.started[within].sum()) for series in arrivals)
-    inside = customers_in_shop(run, first + seconds)
+    inside = np.zeros(first + seconds)
+    recorded = run.customers_in_shop()[: inside.size]
+    inside[: recorded.size] = recorded
     grown = float(inside[-1] - inside[first - 1 if first else 0])
     limit = next((issue.sentence for issue in validity_issues(run) if issue.kind == "overloaded"), "")
     return MeasuredStep(
@@ -206,13 +208,3 @@ def measure(
         generator_limit=limit,
         drained=stopped or not run.balance().dropped,
     )
-
-
-def customers_in_shop(run: Run, seconds: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Customers in the shop at the end of each second, summed over all workers."""
-    total = np.zeros(seconds)
-    for rows in run.health().values():
-        for row in rows:
-            if 0 <= row.second < seconds:
-                total[row.second] += row.in_flight
-    return total

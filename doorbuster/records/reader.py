@@ -224,6 +224,21 @@ class Run(SideMetricsReader):
             found.setdefault(worker, []).append(HealthSecond(*row))
         return {worker: tuple(seconds) for worker, seconds in found.items()}
 
+    def customers_in_shop(self) -> np.ndarray:
+        """Customers in the shop at the end of each second, summed over workers.
+
+        A second that a worker did not report has the value of the next one it reported.
+        """
+        health = self.health()
+        last = max((row.second for rows in health.values() for row in rows), default=-1)
+        total = np.zeros(last + 1)
+        for rows in health.values():
+            before = -1
+            for row in rows:
+                total[before + 1 : row.second + 1] += row.in_flight
+                before = max(before, row.second)
+        return total
+
     def lateness(self) -> Histogram:
         """Actual minus intended start of everything the generator started: the delay it caused itself."""
         return Histogram.from_blobs(row[0] for row in self._select("SELECT lateness FROM health"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from doorbuster.report.loader import Analysed, analyse_run, load_analysis
 from doorbuster.report.render.terminal import print_section
+from doorbuster.report.run_context import RunContext
 from doorbuster.report.section import Annotation, Chart, Column, Metric, Section, Series, Table
 from doorbuster.report.write import write_report
 
@@ -13,6 +14,7 @@ __all__ = [
     "Chart",
     "Column",
     "Metric",
+    "RunContext",
     "Section",
     "Series",
     "Table",

@@ -1,7 +1,7 @@
-"""Analysis scripts, found by path and run on a run: the built-in ones have no privilege over a user's own.
+"""Loads analysis scripts by path and runs them on a recorded run; bundled scripts have no privileges.
 
-A script is a Python file with a function `analyse(run) -> Section`. One that raises does not stop the
-others: its failure is reported beside their sections, with the file and the line that raised.
+A script is a Python file with a function `analyse(context: RunContext) -> Section`. When one raises, the
+others still run, and the failure is reported with its file and line.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from pathlib import Path
 
 from doorbuster.errors import AnalysisError
 from doorbuster.records.reader import Run
+from doorbuster.report.run_context import RunContext
 from doorbuster.report.section import Section
 
-Analyse = Callable[[Run], Section]
+Analyse = Callable[[RunContext], Section]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,10 @@ def analyse_run(run: Run, paths: Iterable[Path]) -> Analysed:
     """
     sections: list[Section] = []
     errors: list[AnalysisError] = []
+    context = RunContext(run)
     for path in _scripts(paths):
         try:
-            section = _analyse(load_analysis(path), run, path)
+            section = _analyse(load_analysis(path), context, path)
             clash = next((known.name for known in sections if known.name == section.name), None)
             if clash is not None:
                 raise AnalysisError(
@@ -74,20 +76,20 @@ def load_analysis(path: Path) -> Analyse:
         raise _located(path, error) from error
     analyse = getattr(module, "analyse", None)
     if not callable(analyse):
-        raise AnalysisError(f"{path}: must define a function analyse(run) that returns a Section")
+        raise AnalysisError(f"{path}: must define a function analyse(context) that returns a Section")
     function: Analyse = analyse
     return function
 
 
-def _analyse(analyse: Analyse, run: Run, path: Path) -> Section:
+def _analyse(analyse: Analyse, context: RunContext, path: Path) -> Section:
     try:
-        section = analyse(run)
+        section = analyse(context)
     except AnalysisError:
         raise
     except (Exception, SystemExit) as error:
         raise _located(path, error) from error
     if not isinstance(section, Section):
-        raise AnalysisError(f"{path}: analyse(run) must return a Section (got {type(section).__name__})")
+        raise AnalysisError(f"{path}: analyse(context) must return a Section (got {type(section).__name__})")
     return section
 
 

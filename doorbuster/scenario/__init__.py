@@ -34,7 +34,7 @@ from doorbuster.scenario.planning.schedule import (
     rate_at_per_s,
 )
 from doorbuster.scenario.reader import find_scenario, load_scenario, read_scenario, shipped_names
-from doorbuster.scenario.recorded import recorded_phases
+from doorbuster.scenario.recorded import recorded_phases, recorded_scenario
 from doorbuster.scenario.safety import AbortRule, Safety
 from doorbuster.scenario.schema import scenario_schema, schema_text
 from doorbuster.scenario.target.content_checks import EVERY_STEP, Rule
@@ -110,6 +110,7 @@ __all__ = [
     "rate_at_per_s",
     "read_scenario",
     "recorded_phases",
+    "recorded_scenario",
     "scenario_schema",
     "schema_text",
     "shipped_names",

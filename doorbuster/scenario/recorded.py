@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from doorbuster.errors import ScenarioError
 from doorbuster.scenario.demand.phases import Phase, find_phases
+from doorbuster.scenario.model import Scenario
 from doorbuster.scenario.reader import read_scenario
+
+
+def recorded_scenario(scenario_text: str) -> Scenario | None:
+    """The recorded scenario; None when the text is another tool's, or empty."""
+    try:
+        return read_scenario(scenario_text)
+    except ScenarioError:
+        return None
 
 
 def recorded_phases(scenario_text: str) -> tuple[Phase, ...]:
     """The phases of a recorded scenario; empty when the text is not a doorbuster scenario."""
-    try:
-        scenario = read_scenario(scenario_text)
-    except ScenarioError:  # an imported run holds another tool's scenario, or none
-        return ()
-    return find_phases(scenario.demand.rate_curve)
+    scenario = recorded_scenario(scenario_text)
+    return () if scenario is None else find_phases(scenario.demand.rate_curve)

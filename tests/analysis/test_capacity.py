@@ -11,7 +11,7 @@ import pytest
 from doorbuster.capacity.result_file import RecordedEstimate, RecordedLoadStep, SearchResult, find_search
 from doorbuster.errors import RecordError
 from doorbuster.records.reader import Run
-from doorbuster.report import load_analysis
+from doorbuster.report import RunContext, load_analysis
 
 ROOT = Path(__file__).parents[2]
 READING = RecordedEstimate("http_req_duration: p(95)<1s", 0.5, 0.1, 0.9)
@@ -40,7 +40,7 @@ def search(build_peak, tmp_path):
 
 
 def section(name, run):
-    return load_analysis(ROOT / "analysis" / f"{name}.py")(run)
+    return load_analysis(ROOT / "analysis" / f"{name}.py")(RunContext(run))
 
 
 def test_a_result_is_read_as_it_was_written_also_from_a_load_step_below(search):

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from doorbuster.records.reader import Run
-from doorbuster.report import Section, load_analysis
+from doorbuster.report import RunContext, Section, load_analysis
 
 ROOT = Path(__file__).parents[2]
-ANALYSE = load_analysis(ROOT / "analysis" / "consistency_checks.py")
-LAWS = __import__("sys").modules[ANALYSE.__module__]
+SCRIPT = load_analysis(ROOT / "analysis" / "consistency_checks.py")
+LAWS = __import__("sys").modules[SCRIPT.__module__]
 BUSY = {  # long stays, many customers, another shop than ours
     "broken": (0, 120), "rate_per_s": 40.0, "duration_s": 120, "meta": {"shop_profile": None},
 }  # fmt: skip
 
 
 def laws(run: Run) -> Section:
-    return ANALYSE(run)
+    return SCRIPT(RunContext(run))
 
 
 def test_consistent_records_keep_little_s_law_within_two_percent(open_peak):
@@ -69,20 +69,14 @@ def test_what_sampling_explains_is_what_sampling_does():
     assert LAWS.sampling_sd_s(stay_s, np.ones(300)) == pytest.approx(np.std(sums), rel=0.05)
 
 
-def test_a_second_that_a_worker_skipped_counts_as_the_next_one():
-    row = LAWS.HealthSecond(0, 0.1, 1.0, 4, 0, 0, 0, b"")
-    health = {"w0": [row, row._replace(second=3, in_flight=10)], "w1": [row._replace(second=1, in_flight=1)]}
-    assert LAWS._in_shop(health).tolist() == [5, 11, 10, 10]
-
-
 def test_the_shop_s_workers_are_those_of_the_scenario_or_its_own(peaks, open_peak):
     from doorbuster.shop.settings import DEFAULT_WORKERS
 
     assert LAWS.UNSAID_WORKERS == DEFAULT_WORKERS
-    assert LAWS._stated_workers(open_peak()) == DEFAULT_WORKERS
+    assert LAWS._stated_workers(RunContext(open_peak())) == DEFAULT_WORKERS
     text = peaks.SCENARIO.replace("profile: in-house-2004", "profile: in-house-2004, workers: 7")
-    assert LAWS._stated_workers(open_peak(meta={"scenario_text": text})) == 7
-    assert LAWS._stated_workers(open_peak(meta={"shop_profile": None})) is None
+    assert LAWS._stated_workers(RunContext(open_peak(meta={"scenario_text": text}))) == 7
+    assert LAWS._stated_workers(RunContext(open_peak(meta={"shop_profile": None}))) is None
 
 
 def test_utilisation_is_answers_times_the_time_each_held_a_worker(peaks, open_peak):

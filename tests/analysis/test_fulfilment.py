@@ -9,7 +9,7 @@ from doorbuster.records.ledger import Ledger, LedgerLine, LedgerOrder
 from doorbuster.records.metadata import RunMeta
 from doorbuster.records.reader import Run
 from doorbuster.records.writer import RunWriter
-from doorbuster.report import load_analysis
+from doorbuster.report import RunContext, load_analysis
 
 SCENARIO = """
 title: A warehouse
@@ -40,7 +40,7 @@ def analysed(root, tmp_path):
                 writer.write_ledger(Ledger(booked, (), read_at_s))
             writer.finish("finished")
         with Run.open(tmp_path) as run:
-            return load_analysis(root / "analysis" / "fulfilment.py")(run)
+            return load_analysis(root / "analysis" / "fulfilment.py")(RunContext(run))
 
     return analyse
 
@@ -141,7 +141,7 @@ def test_books_that_were_not_read_leave_the_warehouse_unknown(analysed):
 def test_the_backlog_is_that_of_the_ledger(root, open_peak):
     run = open_peak()
     books = run.ledger().orders
-    seen = values(load_analysis(root / "analysis" / "fulfilment.py")(run))
+    seen = values(load_analysis(root / "analysis" / "fulfilment.py")(RunContext(run)))
     depth = [
         sum(order.placed_at_s <= at_s for order in books) - sum(order.picked_at_s <= at_s for order in books)
         for at_s in sorted(order.placed_at_s for order in books)

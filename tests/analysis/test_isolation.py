@@ -12,7 +12,7 @@ from doorbuster.records.histogram import pack
 from doorbuster.records.metadata import RunMeta
 from doorbuster.records.reader import Run
 from doorbuster.records.writer import RunWriter
-from doorbuster.report import load_analysis
+from doorbuster.report import RunContext, load_analysis
 
 FLASH = "{stages: [{for: 30s, at: 10%}, {for: 30s, at: 100%}]}"
 STEADY = "{stages: [{for: 60s, at: 100%}]}"
@@ -59,7 +59,7 @@ def analysed(root, tmp_path):
             writer.write([Batch("w", 0, final=True, requests=tuple(requests), customers=tuple(customers))])
             writer.finish("finished")
         with Run.open(tmp_path) as run:
-            return load_analysis(root / "analysis" / "isolation.py")(run)
+            return load_analysis(root / "analysis" / "isolation.py")(RunContext(run))
 
     return analyse
 
@@ -165,5 +165,5 @@ def test_a_flash_sale_slows_the_tills_of_one_design_and_not_of_the_other(
     done = doorbuster("run", tmp_path / "peak.yaml", "--out", tmp_path / "run", "--quiet")
     assert done.returncode in (0, 96, 99), done.stdout + done.stderr
     with Run.open(tmp_path / "run") as run:
-        found = load_analysis(root / "analysis" / "isolation.py")(run)
+        found = load_analysis(root / "analysis" / "isolation.py")(RunContext(run))
     assert verdicts(found) == {("store", "web peaks"): judged}, found.sentence

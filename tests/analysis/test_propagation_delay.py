@@ -17,7 +17,7 @@ from doorbuster.records.batch import Batch, FreshnessReading
 from doorbuster.records.metadata import RunMeta
 from doorbuster.records.reader import Run
 from doorbuster.records.writer import RunWriter
-from doorbuster.report import load_analysis
+from doorbuster.report import RunContext, load_analysis
 from doorbuster.scenario import read_scenario
 from doorbuster.storefronts import Product, ReferenceShop, Rejected, Storefront
 
@@ -67,7 +67,7 @@ def test_behind_a_lag_of_two_seconds_prices_and_stock_come_two_seconds_later_and
     folder = ran(EMBEDDED % ("replatformed", "2s"), length="8s")
     with Run.open(folder) as run:
         seen = seen_of(run)
-        found = load_analysis(root / "analysis" / "propagation_delay.py")(run)
+        found = load_analysis(root / "analysis" / "propagation_delay.py")(RunContext(run))
         audit = run.audit()
     for what in ("price", "stock"):
         assert {reading.channel for reading in seen[what]} == {"web", "app", "store"}
@@ -157,7 +157,7 @@ def analysed(root, tmp_path):
             writer.finish("finished")
         with Run.open(tmp_path) as run:
             assert sorted(run.freshness()) == sorted(readings)
-            return load_analysis(root / "analysis" / "propagation_delay.py")(run)
+            return load_analysis(root / "analysis" / "propagation_delay.py")(RunContext(run))
 
     return analyse
 

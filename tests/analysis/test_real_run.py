@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from doorbuster.records.reader import Run
-from doorbuster.report import Section, load_analysis
+from doorbuster.report import RunContext, Section, load_analysis
 
 ROOT = Path(__file__).parents[2]
 SCENARIO = """
@@ -49,7 +49,7 @@ def real(doorbuster, tmp_path_factory) -> Path:
 
 def section(name: str, folder: Path) -> Section:
     with Run.open(folder) as run:
-        return load_analysis(ROOT / "analysis" / f"{name}.py")(run)
+        return load_analysis(ROOT / "analysis" / f"{name}.py")(RunContext(run))
 
 
 def test_little_s_law_holds_on_a_real_run_within_two_percent_and_chance(real):

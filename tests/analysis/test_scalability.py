@@ -14,7 +14,7 @@ from doorbuster.capacity.usl import Scalability
 from doorbuster.cli import doorbuster
 from doorbuster.errors import RecordError
 from doorbuster.records.reader import Run
-from doorbuster.report import load_analysis
+from doorbuster.report import RunContext, load_analysis
 
 ROOT = Path(__file__).parents[2]
 PEAKED, SATURATED = Scalability(0.05, 0.002, 50.0), Scalability(0.05, 0.0, 50.0)
@@ -42,7 +42,9 @@ def section(build_peak, tmp_path):
         shutil.copy(build_peak() / "run.sqlite", tmp_path / "run.sqlite")
         if result is not None:
             result.write(tmp_path)
-        return load_analysis(ROOT / "analysis" / "scalability.py")(Run.open(tmp_path / "run.sqlite"))
+        return load_analysis(ROOT / "analysis" / "scalability.py")(
+            RunContext(Run.open(tmp_path / "run.sqlite"))
+        )
 
     return make
 
@@ -101,7 +103,7 @@ def test_the_curve_heads_the_report_of_its_folder(section, tmp_path):
     assert section(swept(PEAKED)).headline
     (tmp_path / "01").mkdir()
     shutil.copy(tmp_path / "run.sqlite", tmp_path / "01" / "run.sqlite")
-    below = load_analysis(ROOT / "analysis" / "scalability.py")(Run.open(tmp_path / "01"))
+    below = load_analysis(ROOT / "analysis" / "scalability.py")(RunContext(Run.open(tmp_path / "01")))
     assert not below.headline
     assert not below.not_applicable
 

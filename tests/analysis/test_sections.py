@@ -12,7 +12,7 @@ import pytest
 from doorbuster.records.batch import Batch, CustomerCount
 from doorbuster.records.reader import Run
 from doorbuster.records.writer import RunWriter
-from doorbuster.report import Section, load_analysis
+from doorbuster.report import RunContext, Section, load_analysis
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = (
@@ -24,7 +24,7 @@ GOOD = {"broken": None}
 
 
 def section(name: str, run: Run) -> Section:
-    return load_analysis(ROOT / "analysis" / f"{name}.py")(run)
+    return load_analysis(ROOT / "analysis" / f"{name}.py")(RunContext(run))
 
 
 def values(found: Section) -> dict[str, float | None]:

@@ -8,13 +8,13 @@ import pytest
 
 from doorbuster.records.batch import CounterSecond
 from doorbuster.records.reader import Run
-from doorbuster.report import Section, load_analysis
+from doorbuster.report import RunContext, Section, load_analysis
 
 ROOT = Path(__file__).parents[2]
 
 
 def section(name: str, run: Run) -> Section:
-    return load_analysis(ROOT / "analysis" / f"{name}.py")(run)
+    return load_analysis(ROOT / "analysis" / f"{name}.py")(RunContext(run))
 
 
 def rows(found: Section, title: str) -> list[tuple]:

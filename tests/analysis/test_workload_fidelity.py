@@ -10,12 +10,16 @@ import pytest
 
 from doorbuster.records.batch import CounterSecond
 from doorbuster.records.reader import Run
-from doorbuster.report import Section, load_analysis
+from doorbuster.report import RunContext, Section, load_analysis
 from doorbuster.scenario import Constant, Exponential, Lognormal, Uniform, read_scenario
 
 ROOT = Path(__file__).parents[2]
-ANALYSE = load_analysis(ROOT / "analysis" / "workload_fidelity.py")
-ASKED = __import__("sys").modules[ANALYSE.__module__]
+SCRIPT = load_analysis(ROOT / "analysis" / "workload_fidelity.py")
+ASKED = __import__("sys").modules[SCRIPT.__module__]
+
+
+def analyse(run: Run) -> Section:
+    return SCRIPT(RunContext(run))
 
 
 @pytest.fixture
@@ -42,7 +46,7 @@ def verdicts(found: Section) -> dict[tuple[str, str], str]:
 
 
 def test_customers_who_came_as_the_scenario_asked_are_said_to(run_asked):
-    found = ANALYSE(run_asked(seed=3))
+    found = analyse(run_asked(seed=3))
     told = verdicts(found)
     wrong = {row for row, verdict in told.items() if verdict == "not as asked"}
     # The simulated visits look at one product each and put nothing into baskets.
@@ -79,7 +83,7 @@ def test_customers_who_came_otherwise_are_found_out(run_asked, change, rows):
     changes = [change]
     if change[0] == "share: 70%":
         changes.append(("share: 30%", "share: 50%"))
-    found = ANALYSE(run_asked(*changes, seed=3))
+    found = analyse(run_asked(*changes, seed=3))
     assert found.sentence.startswith("Not quite: ")
     assert {verdicts(found)[row] for row in rows} == {"not as asked"}
     assert found.metrics["workload_mismatches"].value >= 1
@@ -87,14 +91,14 @@ def test_customers_who_came_otherwise_are_found_out(run_asked, change, rows):
 
 
 def test_a_mix_is_drawn_only_when_it_is_not_as_asked(run_asked):
-    assert ANALYSE(run_asked(seed=3)).figures == ()
-    (chart,) = ANALYSE(run_asked(("{browse: 50, buy: 50}", "{browse: 80, buy: 20}"), seed=3)).figures
+    assert analyse(run_asked(seed=3)).figures == ()
+    (chart,) = analyse(run_asked(("{browse: 50, buy: 50}", "{browse: 80, buy: 20}"), seed=3)).figures
     assert chart.title.endswith(" was asked for")
     assert chart.x == ("channels: web", "channels: store", "web: browse", "web: buy")
 
 
 def test_a_funnel_that_the_shop_narrowed_is_not_held_against_the_customers(run_asked):
-    told = verdicts(ANALYSE(run_asked(seed=3, broken=(0, 90))))
+    told = verdicts(analyse(run_asked(seed=3, broken=(0, 90))))
     verdict = told["funnel", "product views per customer"]
     assert verdict.startswith("cannot tell (")
     assert verdict.endswith(" % of the customers left early)")
@@ -118,7 +122,7 @@ def test_the_funnel_that_is_asked_for_follows_from_mix_and_journeys():
 
 def test_a_channel_with_a_clock_of_its_own_is_held_against_it(run_asked):
     own = "demand: {peak: 3 customers/s, curve: {stages: [{for: 90s, at: 100%}]}}"
-    found = ANALYSE(
+    found = analyse(
         run_asked(("share: 30%", own), ("share: 70%", "share: 100%"), ("peak: 10 c", "peak: 7 c"), seed=3)
     )
     told = verdicts(found)
@@ -127,12 +131,12 @@ def test_a_channel_with_a_clock_of_its_own_is_held_against_it(run_asked):
 
 
 def test_a_run_of_another_demand_is_not_held_against_the_curve(run_asked):
-    found = ANALYSE(run_asked(("for: 90s", "for: 300s"), seed=3))
+    found = analyse(run_asked(("for: 90s", "for: 300s"), seed=3))
     assert [what for group, what in verdicts(found) if group == "arrivals"] == ["delivered of those planned"]
 
 
 def test_arrivals_that_were_dropped_are_not_as_asked(run_asked):
-    found = ANALYSE(run_asked(dropped=20))
+    found = analyse(run_asked(dropped=20))
     assert verdicts(found)["arrivals", "delivered of those planned"] == "not as asked"
 
 
@@ -161,7 +165,7 @@ def test_windows_expect_ten_and_keep_every_arrival_up_to_the_last_full_one():
 
 
 def test_an_imported_run_is_silent(open_peak):
-    found = ANALYSE(open_peak(meta={"scenario_text": "export default function () {}"}))
+    found = analyse(open_peak(meta={"scenario_text": "export default function () {}"}))
     assert found.not_applicable
 
 
@@ -175,7 +179,7 @@ DEVICES = ("patience: desktop", "patience: desktop, devices: {desktop: 25%, mobi
 def test_devices_and_accounts_are_held_against_their_shares(run_asked):
     with_half = counted(device_desktop=150, device_mobile=450, signed_in=310)
     run = run_asked(DEVICES, counters=with_half)
-    found = ANALYSE(run)
+    found = analyse(run)
     told = verdicts(found)
     assert told["devices of web", "mobile"] == "as asked"
     assert told["visits of web", "signed in"] == "as asked"
@@ -184,7 +188,7 @@ def test_devices_and_accounts_are_held_against_their_shares(run_asked):
 
 
 def test_another_device_than_asked_is_found(run_asked):
-    found = ANALYSE(
+    found = analyse(
         run_asked(DEVICES, counters=counted(device_desktop=300, device_mobile=300, signed_in=310))
     )
     assert verdicts(found)["devices of web", "desktop"] == "not as asked"
@@ -194,6 +198,6 @@ def test_another_device_than_asked_is_found(run_asked):
 def test_visits_that_were_not_counted_are_not_compared(run_asked):
     assert not [
         key
-        for key in verdicts(ANALYSE(run_asked(DEVICES)))
+        for key in verdicts(analyse(run_asked(DEVICES)))
         if key[0].endswith("of web") and "device" in key[0]
     ]

@@ -292,6 +292,13 @@ def test_an_empty_run_answers_every_question_with_nothing(run):
     assert {} == run.histograms_by(lambda s: s.step, bucket_s=1) == run.request_counts(lambda s: s.step)
 
 
+def test_a_second_that_a_worker_skipped_has_the_customers_of_the_next_one(writer: RunWriter, run: Run):
+    row = HealthSecond(0, 0.1, 1.0, 4, 0, 0, 0, b"")
+    two = (row, row._replace(second=3, in_flight=10))
+    writer.write([Batch("w0", 0, health=two), Batch("w1", 0, health=(row._replace(second=1, in_flight=1),))])
+    assert run.customers_in_shop().tolist() == [5, 11, 10, 10]
+
+
 def test_a_batch_survives_the_wire():
     import msgpack
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from doorbuster.report import load_analysis
+from doorbuster.report import RunContext, load_analysis
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "reference" / "report.md").read_text(encoding="utf-8")
@@ -20,7 +20,7 @@ def test_every_metric_of_a_section_is_documented_and_no_other(open_peak, name):
     part = TEXT.split(f"**{name}**", 1)[1].split("\n**", 1)[0].split("\n## ", 1)[0]
     rows = [line.split("|")[1] for line in part.splitlines() if line.startswith("| `")]
     documented = {metric for row in rows for metric in re.findall(r"`(\w+)`", row)}
-    found = load_analysis(ROOT / "analysis" / f"{name}.py")(open_peak())
+    found = load_analysis(ROOT / "analysis" / f"{name}.py")(RunContext(open_peak()))
     assert documented == set(found.metrics)
 
 

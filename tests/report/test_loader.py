@@ -13,8 +13,8 @@ GOOD = """\
 from doorbuster.report.section import Metric, Section
 
 
-def analyse(run):
-    return Section("{name}", "Q?", "A.", metrics={{"n": Metric(run.balance().planned, "count")}})
+def analyse(context):
+    return Section("{name}", "Q?", "A.", metrics={{"n": Metric(context.run.balance().planned, "count")}})
 """
 
 
@@ -45,8 +45,8 @@ def test_a_script_that_raises_is_located_and_the_others_still_run(open_peak, tmp
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("def analyse(run):\n    return 7\n", "{path}: analyse(run) must return a Section (got int)"),
-        ("x = 1\n", "{path}: must define a function analyse(run) that returns a Section"),
+        ("def analyse(run):\n    return 7\n", "{path}: analyse(context) must return a Section (got int)"),
+        ("x = 1\n", "{path}: must define a function analyse(context) that returns a Section"),
         ("import does_not_exist\n", "{path}:1: ModuleNotFoundError: No module named 'does_not_exist'"),
         ("x = 1\ndef analyse(run) return\n", "{path}:2: SyntaxError: expected ':' ({name}, line 2)"),
     ],

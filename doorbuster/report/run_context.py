@@ -1,0 +1,46 @@
+"""A recorded run with what several sections derive from it; each value is worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from doorbuster.records.reader import Run
+from doorbuster.scenario import Phase, Scenario, Threshold, find_phases, recorded_scenario
+
+
+class RunContext:
+    """What `analyse` receives: the run, its effective scenario, phases and customers in the shop."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    @cached_property
+    def scenario(self) -> Scenario | None:
+        """The scenario that ran; None when another tool recorded the run."""
+        return recorded_scenario(self.run.meta.scenario_text)
+
+    @cached_property
+    def curve_scenario(self) -> Scenario | None:
+        """The scenario if the run followed its demand curve; a load step of a search has its own demand."""
+        scenario = self.scenario
+        if scenario is None or abs(scenario.demand.duration_s - self.run.meta.duration_s) > 0.5:
+            return None
+        return scenario
+
+    @cached_property
+    def thresholds(self) -> Sequence[Threshold]:
+        """The thresholds of the scenario."""
+        return self.scenario.thresholds if self.scenario is not None else ()
+
+    @cached_property
+    def phases(self) -> tuple[Phase, ...]:
+        """The phases of the planned curve."""
+        return find_phases(self.scenario.demand.rate_curve) if self.scenario is not None else ()
+
+    @cached_property
+    def customers_in_shop(self) -> np.ndarray:
+        """Customers in the shop at the end of each second, summed over workers."""
+        return self.run.customers_in_shop()
