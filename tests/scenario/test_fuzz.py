@@ -122,6 +122,7 @@ def test_a_sound_scenario_with_one_value_replaced_is_sound_or_a_scenario_error(d
 @example("%YAML 3.0\n---\n")
 @example("a: !!binary x")
 @example("? ? a")
+@example("?")
 @given(
     st.text(
         alphabet=st.one_of(st.sampled_from(":-[]{}&*!|>'\"%@`#,? \n\tab1~<"), st.characters()), max_size=60

@@ -83,7 +83,7 @@ def read_document(text: str, file: str) -> Document:
         root = yaml.compose(text, Loader=Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = _inside(text, mark.line, mark.column) if mark else SourceLocation(0, 0)
+        place = _inside(text.split("\n"), mark.line, mark.column) if mark else SourceLocation(0, 0)
         reason = (error.problem or error.context or "").replace("\n", " ")
         return _failed(file, text, place.line, place.column, "is not valid YAML", reason)
     except yaml.YAMLError as error:
@@ -117,7 +117,7 @@ def _deepest(text: str) -> SourceLocation | None:
             if isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
                 if depth > MAX_DEPTH:
-                    return _place(event)
+                    return SourceLocation(event.start_mark.line + 1, event.start_mark.column + 1)
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
     except yaml.YAMLError:
@@ -125,14 +125,11 @@ def _deepest(text: str) -> SourceLocation | None:
     return None
 
 
-def _inside(text: str, line: int, column: int) -> SourceLocation:
-    """Line and column from 1; libyaml's place after the end of a text becomes the end of its last line."""
-    rows = text.split("\n")
-    return (
-        SourceLocation(line + 1, column + 1)
-        if line < len(rows)
-        else SourceLocation(len(rows), len(rows[-1]) + 1)
-    )
+def _inside(rows: list[str], line: int, column: int) -> SourceLocation:
+    """Line and column from 1; libyaml's position after the end of the text becomes the end of its last line."""
+    if line < len(rows):
+        return SourceLocation(line + 1, column + 1)
+    return SourceLocation(len(rows), len(rows[-1]) + 1)
 
 
 class _Walk:
@@ -140,11 +137,12 @@ class _Walk:
 
     def __init__(self, document: Document) -> None:
         self.document = document
+        self.rows = document.text.split("\n")
         self.open: list[yaml.Node] = []
         self.nodes = 0
 
     def value(self, node: yaml.Node, path: Path) -> object:
-        self.document.values[path] = place = _place(node)
+        self.document.values[path] = place = self.place(node)
         self.nodes += 1
         if self.nodes == MAX_NODES + 1:
             self.report(place, path, f"has more than {MAX_NODES:,} values once its aliases are followed")
@@ -176,15 +174,15 @@ class _Walk:
             if key_node.tag == _TAG + "merge":
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
-                self.report(_place(key_node), path, "has a key that is not a text")
+                self.report(self.place(key_node), path, "has a key that is not a text")
                 continue
             key = key_node.value
             here = (*path, key)
             if key in own:
                 first = self.document.keys[here].line
-                self.report(_place(key_node), here, f"is given twice (first on line {first})")
+                self.report(self.place(key_node), here, f"is given twice (first on line {first})")
                 continue
-            self.document.keys[here] = _place(key_node)
+            self.document.keys[here] = self.place(key_node)
             own[key] = self.value(value_node, here)
         return {**merged, **own}
 
@@ -196,7 +194,7 @@ class _Walk:
         for source in sources:
             value = self.value(source, path) if isinstance(source, yaml.MappingNode) else None
             if not isinstance(value, dict):
-                self.report(_place(source), path, "can only merge (<<) mappings")
+                self.report(self.place(source), path, "can only merge (<<) mappings")
                 continue
             result = {**value, **result}
         self.document.values[path] = own_place
@@ -205,7 +203,7 @@ class _Walk:
     def scalar(self, node: yaml.ScalarNode, path: Path) -> object:
         tag, text = node.tag.removeprefix(_TAG), node.value
         if tag == "null":
-            self.report(_place(node), path, "is empty", way_out="give it a value, or delete the key")
+            self.report(self.place(node), path, "is empty", way_out="give it a value, or delete the key")
             return None
         if tag == "bool":
             return text.lower() in ("yes", "true", "on")
@@ -213,7 +211,7 @@ class _Walk:
             return _number(text)
         if tag in ("str", "timestamp", "value", "merge"):
             return text
-        self.report(_place(node), path, "must not carry a YAML tag", node.tag)
+        self.report(self.place(node), path, "must not carry a YAML tag", node.tag)
         return None
 
     def report(self, place: SourceLocation, path: Path, rule: str, got: str = "", way_out: str = "") -> None:
@@ -221,10 +219,9 @@ class _Walk:
         problem = Problem(self.document.file, *place, key_text(path), rule, got, way_out)
         self.document.problems.append(problem)
 
-
-def _place(thing: yaml.Node | yaml.Event) -> SourceLocation:
-    mark = thing.start_mark
-    return SourceLocation(mark.line + 1, mark.column + 1) if mark else SourceLocation(1, 1)
+    def place(self, node: yaml.Node) -> SourceLocation:
+        mark = node.start_mark
+        return _inside(self.rows, mark.line, mark.column) if mark else SourceLocation(1, 1)
 
 
 def _number(text: str) -> int | float | str:
