@@ -83,7 +83,7 @@ def read_document(text: str, file: str) -> Document:
         root = yaml.compose(text, Loader=Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = _inside(text.split("\n"), mark.line, mark.column) if mark else SourceLocation(0, 0)
+        place = _position(mark, text.split("\n")) if mark else SourceLocation(0, 0)
         reason = (error.problem or error.context or "").replace("\n", " ")
         return _failed(file, text, place.line, place.column, "is not valid YAML", reason)
     except yaml.YAMLError as error:
@@ -117,7 +117,7 @@ def _deepest(text: str) -> SourceLocation | None:
             if isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
                 if depth > MAX_DEPTH:
-                    return SourceLocation(event.start_mark.line + 1, event.start_mark.column + 1)
+                    return _position(event.start_mark, text.split("\n"))
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
     except yaml.YAMLError:
@@ -125,10 +125,12 @@ def _deepest(text: str) -> SourceLocation | None:
     return None
 
 
-def _inside(rows: list[str], line: int, column: int) -> SourceLocation:
-    """Line and column from 1; libyaml's position after the end of the text becomes the end of its last line."""
-    if line < len(rows):
-        return SourceLocation(line + 1, column + 1)
+def _position(mark: Any, rows: list[str]) -> SourceLocation:
+    """Line and column from 1; a position after the end of the text becomes the end of its last line."""
+    if mark is None:
+        return SourceLocation(1, 1)
+    if mark.line < len(rows):
+        return SourceLocation(mark.line + 1, mark.column + 1)
     return SourceLocation(len(rows), len(rows[-1]) + 1)
 
 
@@ -220,8 +222,7 @@ class _Walk:
         self.document.problems.append(problem)
 
     def place(self, node: yaml.Node) -> SourceLocation:
-        mark = node.start_mark
-        return _inside(self.rows, mark.line, mark.column) if mark else SourceLocation(1, 1)
+        return _position(node.start_mark, self.rows)
 
 
 def _number(text: str) -> int | float | str:
