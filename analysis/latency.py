@@ -69,8 +69,8 @@ class Group:
         return sum(stretch.answered.n for stretch in self.stretches)
 
     @property
-    def given_up(self) -> int:
-        return sum(stretch.given_up.n for stretch in self.stretches)
+    def abandoned(self) -> int:
+        return sum(stretch.abandoned.n for stretch in self.stretches)
 
     def metrics(self, shares: Sequence[float]) -> list[Metric]:
         """A percentile for each share, in ms."""
@@ -318,7 +318,7 @@ def _rate_chart(run: Run, width_s: int) -> tuple[Chart, ...]:
 def _percentile_table(title: str, heading: str, groups: Iterable[tuple[str, Group]]) -> Table:
     rows = []
     for name, group in groups:
-        cells: list[Cell] = [name or "unnamed", group.answered, group.given_up, group.failed]
+        cells: list[Cell] = [name or "unnamed", group.answered, group.abandoned, group.failed]
         cells += [metric if metric.value is not None else None for metric in group.metrics(PERCENTILES)]
         rows.append(tuple(cells))
     columns = (

@@ -120,7 +120,7 @@ def _ordered(rows: Sequence[CustomerCount]) -> Share:
 
 def _means(stretches: Sequence[TimeBlock]) -> list[float]:
     """Mean response time of each stretch that has requests."""
-    means = (stretch.answered.merge(stretch.given_up).mean_us for stretch in stretches)
+    means = (stretch.answered.merge(stretch.abandoned).mean_us for stretch in stretches)
     return [mean for mean in means if mean is not None]
 
 
@@ -323,10 +323,10 @@ def _kept(run: Run, threshold: Threshold) -> Share:
     room = 1 - (threshold.percentile or 0.0) / 100
     kept = judged = 0
     for at in {at for _, at in found}:
-        answered, given_up = found.get((RequestOutcome.OK, at)), found.get((RequestOutcome.ABANDONED, at))
-        n = (answered.n if answered else 0) + (given_up.n if given_up else 0)
+        answered, abandoned = found.get((RequestOutcome.OK, at)), found.get((RequestOutcome.ABANDONED, at))
+        n = (answered.n if answered else 0) + (abandoned.n if abandoned else 0)
         slow = (answered.count_above(round(threshold.bound * 1e3)) if answered else 0) + (
-            given_up.n if given_up else 0
+            abandoned.n if abandoned else 0
         )
         if n * room >= LEAST_BEYOND - 1e-9:
             judged += 1

@@ -25,7 +25,6 @@ class ExitCode(IntEnum):
     PASS = 0
     BUG = 1
     USAGE = 2
-    REGRESSION = 95
     INCONCLUSIVE = 96
     FAIL = 99
     INVALID_CONFIGURATION = 104

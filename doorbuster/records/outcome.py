@@ -22,11 +22,6 @@ class Outcome(StrEnum):
         """The name in tables and legends."""
         return _LABELS[self]
 
-    @property
-    def counts_in_rates(self) -> bool:
-        """Whether rates of customers include it: a dropped customer is the generator's doing."""
-        return self is not Outcome.DROPPED
-
 
 _LABELS = {
     Outcome.SERVED: "served",

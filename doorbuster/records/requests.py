@@ -134,19 +134,6 @@ class RequestReader:
             builder.add(group_of[chunk.series], chunk.second, chunk.columns[0])
         return _grouped(builder.finished(), np.arange(len(keys)), keys, bucket_s, None)
 
-    def over_time(
-        self,
-        kind: Kind = "response",
-        bucket_s: int = 1,
-        *,
-        match: Callable[[SeriesKey], bool] | None = None,
-    ) -> dict[int, Histogram]:
-        """The matching requests by bucket (second // bucket_s): the input of `quantile_over_seconds`."""
-        found = self.histograms_by(
-            lambda series: True if match is None or match(series) else None, kind, bucket_s
-        )
-        return {bucket: histogram for (_, bucket), histogram in found.items()}
-
     def request_counts(
         self, group: Callable[[SeriesKey], K | None], bucket_s: int = 1
     ) -> dict[K, NDArray[np.int64]]:

@@ -66,14 +66,14 @@ class SurvivalCurve:
         return replace(self, low=limits.low, high=limits.high)
 
 
-def survival_curve(answered: Histogram, given_up: Histogram) -> SurvivalCurve:
+def survival_curve(answered: Histogram, abandoned: Histogram) -> SurvivalCurve:
     """The share of requests still unanswered at each time, with limits for independent requests.
 
-    Args: answered: completed requests; given_up: requests cut off by the customer, at the time of leaving.
+    Args: answered: completed requests; abandoned: requests cut off by the customer, at the time of leaving.
     """
-    bins = answered.merge(given_up).bins
-    events, lost = (part.counts[bins].astype(np.float64) for part in (answered, given_up))
-    total = answered.n + given_up.n
+    bins = answered.merge(abandoned).bins
+    events, lost = (part.counts[bins].astype(np.float64) for part in (answered, abandoned))
+    total = answered.n + abandoned.n
     # Within one bin the answers come first, as is the rule for ties.
     at_risk: Floats = total - np.cumsum(events + lost) + events + lost
     survival = np.cumprod(1.0 - events / at_risk).astype(np.float64)
@@ -87,7 +87,7 @@ def survival_curve(answered: Histogram, given_up: Histogram) -> SurvivalCurve:
         events=events,
         at_risk=at_risk,
         n=total,
-        censored=given_up.n,
+        censored=abandoned.n,
     )
 
 

@@ -25,7 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 FEWEST_BLOCKS = 10
-BLOCKS = 20
 
 
 def design_effect(successes: NDArray[np.float64], totals: NDArray[np.float64]) -> float:

@@ -11,7 +11,6 @@ Rules of this module:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -24,7 +23,7 @@ from doorbuster.records.outcome import RequestOutcome
 from doorbuster.stats.censored import CensoredEstimate, SurvivalCurve, censored_quantile, survival_curve
 from doorbuster.stats.design_effect import FEWEST_BLOCKS, planned_effective_n
 from doorbuster.stats.proportion import CONFIDENCE
-from doorbuster.stats.quantile import minimum_n, order_statistic_ranks
+from doorbuster.stats.quantile import minimum_n, quantile_estimate
 from doorbuster.units import format_count
 
 MAX_TIME_BLOCKS = 30
@@ -38,7 +37,7 @@ class TimeBlock:
     """The requests due in one block of time: those answered, and those given up at the time of leaving."""
 
     answered: Histogram
-    given_up: Histogram
+    abandoned: Histogram
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class LatencyQuantile:
     low_us: float | None
     high_us: float | None
     n: int
-    given_up: int
+    abandoned: int
     at_least: bool
     effective_n: float
     reason: str = ""
@@ -84,7 +83,7 @@ class _Pool:
     """
 
     answered: Histogram
-    given_up: Histogram
+    abandoned: Histogram
     cells: Ints
     up_to: Ints
     block: Ints
@@ -96,18 +95,18 @@ class _Pool:
         blocks = min(MAX_TIME_BLOCKS, len(time_blocks))
         block = np.arange(len(time_blocks)) * blocks // max(1, len(time_blocks))
         answered = Histogram.empty().merge(*(time_block.answered for time_block in time_blocks))
-        given_up = Histogram.empty().merge(*(time_block.given_up for time_block in time_blocks))
+        abandoned = Histogram.empty().merge(*(time_block.abandoned for time_block in time_blocks))
         cells = [time_block.answered.bins + at * BINS for at, time_block in enumerate(time_blocks)]
         counts = [time_block.answered.bin_counts for time_block in time_blocks]
-        total = [time_block.answered.n + time_block.given_up.n for time_block in time_blocks]
+        total = [time_block.answered.n + time_block.abandoned.n for time_block in time_blocks]
         return cls(
             answered,
-            given_up,
+            abandoned,
             np.concatenate(cells or [_NOTHING.bins]),
             np.cumsum(np.concatenate([[0], *counts])),
             block,
             np.bincount(block, weights=total, minlength=blocks).astype(np.float64),
-            survival_curve(answered, given_up) if given_up.n else None,
+            survival_curve(answered, abandoned) if abandoned.n else None,
         )
 
     def answered_within(self, limit: int) -> Floats:
@@ -120,7 +119,7 @@ class _Pool:
 
     @property
     def n(self) -> int:
-        return self.answered.n + self.given_up.n
+        return self.answered.n + self.abandoned.n
 
     def value(self, p: float) -> CensoredEstimate:
         """The p-quantile, without limits that one may believe: they take requests as independent."""
@@ -130,25 +129,26 @@ class _Pool:
 
 
 def _quantile(pool: _Pool, p: float, confidence: float) -> LatencyQuantile:
-    n, given_up = pool.n, pool.given_up.n
+    n, abandoned = pool.n, pool.abandoned.n
     needed = minimum_n(p, confidence=confidence)
     if n < needed:
         reason = f"needs {format_count(needed)} requests, there were {format_count(n)}"
-        return LatencyQuantile(p, None, None, None, n, given_up, False, 0.0, reason)
+        return LatencyQuantile(p, None, None, None, n, abandoned, False, 0.0, reason)
     found = pool.value(p)
     assert found.value_us is not None, "there are requests"
     value_us, at_least = float(found.value_us), found.at_least
     independent = _independent(pool, value_us, confidence)
     if independent is None:
         reason = f"an interval needs requests in {FEWEST_BLOCKS} blocks of time"
-        return LatencyQuantile(p, value_us, None, None, n, given_up, at_least, 0.0, reason)
+        return LatencyQuantile(p, value_us, None, None, n, abandoned, at_least, 0.0, reason)
     if pool.curve is not None:
         past = censored_quantile(pool.curve.widened(n / independent), p)
         low_us, high_us = past.low_us, past.high_us
     else:
-        low_us, high_us = _bounds(pool.answered, p, independent, confidence)
+        bounds = quantile_estimate(pool.answered, p, worth=independent, confidence=confidence)
+        low_us, high_us = bounds.low_us, bounds.high_us
     reason = "" if high_us is not None or at_least else "too few independent requests for an upper end"
-    return LatencyQuantile(p, value_us, low_us, high_us, n, given_up, at_least, independent, reason)
+    return LatencyQuantile(p, value_us, low_us, high_us, n, abandoned, at_least, independent, reason)
 
 
 def _independent(pool: _Pool, value_us: float, confidence: float) -> float | None:
@@ -160,16 +160,6 @@ def _independent(pool: _Pool, value_us: float, confidence: float) -> float | Non
     if limit >= top:
         limit = top - 1  # everything is up to the maximum in every time block, which tells nothing
     return planned_effective_n(pool.answered_within(limit), pool.total, confidence=confidence)
-
-
-def _bounds(answered: Histogram, p: float, independent: float, confidence: float) -> list[float | None]:
-    """Order statistics of `independent` values, scaled outwards to the values there are."""
-    whole = max(1, math.floor(independent))
-    ranks = order_statistic_ranks(p, whole, confidence=confidence)
-    scale, n = answered.n / whole, answered.n
-    low = None if ranks.low is None else answered.value_at_rank_us(math.floor((ranks.low - 1) * scale) + 1)
-    high = None if ranks.high is None else answered.value_at_rank_us(min(n, math.ceil(ranks.high * scale)))
-    return [None if low is None else float(low), None if high is None else float(high)]
 
 
 def time_blocks_by(

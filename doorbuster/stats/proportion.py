@@ -47,27 +47,6 @@ def clopper_pearson(successes: int, n: int, *, confidence: float = CONFIDENCE) -
     return ProportionEstimate(successes, n, successes / n if n else None, bounds[0], bounds[1], float(n))
 
 
-def wilson(successes: int, n: int, *, confidence: float = CONFIDENCE) -> ProportionEstimate:
-    """Shorter interval that covers as often as it claims on average over shares; for charts, not for gates.
-
-    centre = (p + z^2/2n) / (1 + z^2/n), half width = z sqrt(p(1-p)/n + z^2/4n^2) / (1 + z^2/n),
-    p = successes/n, z the normal quantile of the confidence.
-    Source: Wilson (1927), "Probable inference", JASA 22.
-    """
-    from scipy.special import ndtri
-
-    _check(successes, n)
-    if n == 0:
-        return ProportionEstimate(0, 0, None, 0.0, 1.0, 0.0)
-    z = float(ndtri((1 + confidence) / 2))
-    ratio = successes / n
-    centre = (ratio + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * np.sqrt(ratio * (1 - ratio) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    low = 0.0 if successes == 0 else float(centre - half)
-    high = 1.0 if successes == n else float(centre + half)
-    return ProportionEstimate(successes, n, ratio, low, high, float(n))
-
-
 def clustered_proportion(
     successes: Sequence[int] | NDArray[np.int64],
     totals: Sequence[int] | NDArray[np.int64],

@@ -1,31 +1,25 @@
-"""Latency quantiles with distribution-free intervals, and the refusal to state what a sample cannot show.
+"""Latency quantiles with distribution-free intervals; no bound where the sample is too small for one.
 
 Rules of this module:
-- A bound is a recorded value (an order statistic), never an extrapolation. No bound is None, with a reason.
-- `quantile_estimate` is for independent values; `quantile_over_seconds` for what a load test records.
+- A bound is a recorded value (an order statistic), never an extrapolation. An unknown bound is None.
+- The values must be independent; for those of a load test see latency_quantiles.py.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
-from doorbuster.records.histogram import Histogram, bin_index
-from doorbuster.stats.design_effect import BLOCKS, FEWEST_BLOCKS, design_effect, effective_n
+from doorbuster.records.histogram import Histogram
 from doorbuster.stats.proportion import CONFIDENCE
-from doorbuster.units import format_count, format_ratio
 
 
 @dataclass(frozen=True, slots=True)
 class QuantileEstimate:
     """The p-quantile of n latencies and the interval low..high, in us.
 
-    `value_us` is None without latencies. A bound is None when this many latencies cannot show it; then
-    `reason` says how many are needed. A lower bound may stand alone: it can prove "too slow" but never
-    "fast enough". `effective_n` is the number of independent latencies that would be as informative.
+    `value_us` is None without latencies. A bound is None when there are too few latencies to show it. A lower
+    bound may stand alone: it can prove "too slow" but never "fast enough".
     """
 
     p: float
@@ -33,14 +27,6 @@ class QuantileEstimate:
     low_us: int | None
     high_us: int | None
     n: int
-    effective_n: float
-    confidence: float
-    reason: str = ""
-
-    @property
-    def refused(self) -> bool:
-        """Too few latencies to say how high the quantile may be."""
-        return self.high_us is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,84 +79,22 @@ def quantile_estimate(
 ) -> QuantileEstimate:
     """The p-quantile (p in 0..1, both excluded) of independent latencies, with its interval.
 
-    The value follows Java's rank rule, ceil(p n); bounds are exact for the bins, so within 0.1 %. `worth` is
-    given where the counts are weights: how many latencies of equal weight they are worth, at least one.
+    The value follows Java's rank rule, ceil(p n); bounds are exact for the bins, so within 0.1 %.
+
+    Args: worth: the number of independent latencies that these are worth, at least one; None for all.
     """
-    return _estimate(histogram, p, float(histogram.n) if worth is None else worth, confidence, "")
-
-
-def quantile_over_seconds(
-    by_second: Mapping[int, Histogram],
-    p: float,
-    *,
-    confidence: float = CONFIDENCE,
-    blocks: int = BLOCKS,
-) -> QuantileEstimate:
-    """The p-quantile of latencies of one run, with an interval that allows for their correlation.
-
-    The seconds are joined into `blocks` stretches of equal length. How much the share of latencies up to
-    the quantile differs between stretches gives the design effect, hence the number of independent
-    latencies they are worth; the order statistics of that number, scaled to all latencies, are the bounds.
-    A trend inside the run counts as scatter and widens the interval. The stretches must be long against
-    the memory of the queue: at 80 % utilisation some hundred service times.
-
-    Args:
-        by_second: histograms by second, or by any other equal bucket of time; absent ones are empty.
-        blocks: at least 10; fewer buckets of time than this are each a block.
-    Source: Woodruff (1952), "Confidence intervals for medians and other position measures", JASA 47, with
-        the effective sample size of Korn and Graubard (1998); blocks as in Schmeiser (1982).
-    """
-    if blocks < FEWEST_BLOCKS:
-        raise ValueError(f"blocks must be at least {FEWEST_BLOCKS} (got {blocks})")
-    whole = Histogram.empty().merge(*by_second.values())
-    value_us = whole.quantile_us(p)
-    _check_share(p)
-    first = min(by_second, default=0)
-    seconds = max(by_second, default=-1) - first + 1
-    stretches = min(blocks, seconds)
-    totals, up_to = np.zeros(stretches), np.zeros(stretches)
-    if value_us is not None:
-        place = [(second - first) * stretches // seconds for second in by_second]
-        limit = int(bin_index([value_us])[0])
-        if limit == whole.bins[-1]:
-            limit -= 1  # everything is up to the maximum in every stretch, which tells nothing
-        np.add.at(totals, place, [found.n for found in by_second.values()])
-        np.add.at(up_to, place, [int(f.bin_counts[f.bins <= limit].sum()) for f in by_second.values()])
-    used = int(np.count_nonzero(totals))
-    if used < FEWEST_BLOCKS:
-        reason = f"{_name(p)} needs latencies in at least {FEWEST_BLOCKS} stretches of time (got {used})"
-        return QuantileEstimate(p, value_us, None, None, whole.n, 0.0, confidence, reason)
-    independent = effective_n(whole.n, used, design_effect(up_to, totals), confidence=confidence)
-    return _estimate(
-        whole, p, independent, confidence, f", worth {format_count(math.floor(independent))} independent ones"
-    )
-
-
-def _estimate(
-    histogram: Histogram, p: float, independent: float, confidence: float, worth: str
-) -> QuantileEstimate:
-    """Bounds from the ranks of `independent` values, scaled outwards to the values there are."""
     n = histogram.n
-    ranks = order_statistic_ranks(p, math.floor(independent), confidence=confidence)
-    scale = n / math.floor(independent) if n else 0.0
+    independent = math.floor(n if worth is None else worth)
+    ranks = order_statistic_ranks(p, independent, confidence=confidence)
+    scale = n / independent if n else 0.0  # from ranks among the independent values to ranks among all
     low = None if ranks.low is None else math.floor((ranks.low - 1) * scale) + 1
     high = None if ranks.high is None else min(n, math.ceil(ranks.high * scale))
-    reason = ""
-    if high is None:
-        needed = format_count(minimum_n(p, confidence=confidence))
-        reason = (
-            f"{_name(p)} needs at least {needed} independent latencies for an upper bound at"
-            f" {format_ratio(confidence)} (got {format_count(n)}{worth})"
-        )
     return QuantileEstimate(
         p=p,
         value_us=histogram.quantile_us(p),
         low_us=None if low is None else histogram.value_at_rank_us(low),
         high_us=None if high is None else histogram.value_at_rank_us(high),
         n=n,
-        effective_n=independent,
-        confidence=confidence,
-        reason=reason,
     )
 
 
@@ -186,10 +110,6 @@ def _binomial_quantile(level: float, n: int, p: float) -> int:
     return k
 
 
-def _name(p: float) -> str:
-    return f"p{p * 100:.10g}"
-
-
 def _check_share(p: float) -> None:
     if not 0.0 < p < 1.0:
-        raise ValueError(f"a quantile with bounds is asked for as a share between 0 and 1 (got {p})")
+        raise ValueError(f"a quantile must be a ratio between 0 and 1 (got {p})")

@@ -30,20 +30,20 @@ class Slow:
 
 def window_quantiles(window: TimeBlock, shares: Sequence[float]) -> tuple[LatencyQuantile, ...]:
     """Quantiles of the requests due in one window, with intervals; no value for too few of them."""
-    curve = survival_curve(window.answered, window.given_up) if window.given_up.n else None
+    curve = survival_curve(window.answered, window.abandoned) if window.abandoned.n else None
     return tuple(_quantile(window, curve, p) for p in shares)
 
 
 def _quantile(window: TimeBlock, curve: SurvivalCurve | None, p: float) -> LatencyQuantile:
-    n, given_up = window.answered.n + window.given_up.n, window.given_up.n
+    n, abandoned = window.answered.n + window.abandoned.n, window.abandoned.n
     needed = minimum_n(p)
     if n < needed:
         reason = f"needs {format_count(needed)} requests, there were {format_count(n)}"
-        return LatencyQuantile(p, None, None, None, n, given_up, False, 0.0, reason)
+        return LatencyQuantile(p, None, None, None, n, abandoned, False, 0.0, reason)
     if curve is not None:
         past = censored_quantile(curve, p)
         ends = (past.value_us, past.low_us, past.high_us)
-        return LatencyQuantile(p, *ends, n, given_up, past.at_least, float(n))
+        return LatencyQuantile(p, *ends, n, abandoned, past.at_least, float(n))
     found = quantile_estimate(window.answered, p)
     ends = (found.value_us, found.low_us, found.high_us)
     return LatencyQuantile(p, *ends, n, 0, False, float(n))

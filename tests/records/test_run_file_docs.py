@@ -98,7 +98,7 @@ def test_the_python_example_runs(recorded: Path, capsys):
     title, *steps, estimate = capsys.readouterr().out.splitlines()
     assert title.startswith("A sale finished Balance(planned=30")
     assert sorted(steps) == expected_lines(recorded)
-    assert estimate.startswith("QuantileEstimate(p=0.95")
+    assert estimate.startswith("LatencyQuantile(p=0.95")
 
 
 def test_the_formula_of_the_page_is_that_of_the_library():

@@ -18,11 +18,11 @@ def histogram(values_us) -> Histogram:
     return Histogram.from_values(np.asarray(values_us, dtype=np.int64))
 
 
-def slow_product_limit(answered: list[int], given_up: list[int]) -> dict[int, float]:
+def slow_product_limit(answered: list[int], abandoned: list[int]) -> dict[int, float]:
     """S(t) at each time, straight from the definition."""
     survival, curve = 1.0, {}
-    for time in sorted({*answered, *given_up}):
-        at_risk = sum(value >= time for value in answered + given_up)
+    for time in sorted({*answered, *abandoned}):
+        at_risk = sum(value >= time for value in answered + abandoned)
         survival *= 1 - answered.count(time) / at_risk
         curve[time] = survival
     return curve
@@ -32,9 +32,9 @@ def slow_product_limit(answered: list[int], given_up: list[int]) -> dict[int, fl
     st.lists(st.integers(1, 60), max_size=40),
     st.lists(st.integers(1, 60), max_size=40),
 )
-def test_the_curve_follows_its_definition(answered, given_up):
-    curve = survival_curve(histogram(answered), histogram(given_up))
-    expected = slow_product_limit(answered, given_up)
+def test_the_curve_follows_its_definition(answered, abandoned):
+    curve = survival_curve(histogram(answered), histogram(abandoned))
+    expected = slow_product_limit(answered, abandoned)
     assert curve.time_us.tolist() == list(expected)
     assert curve.survival.tolist() == pytest.approx(list(expected.values()), abs=1e-12)
 

@@ -24,8 +24,9 @@ from doorbuster.load.http.exchange import RequestFailed
 from doorbuster.load.http.gevent_socket import HubResources
 from doorbuster.load.http.proxy import Proxy, connect_request
 from doorbuster.load.http.request_target import RequestTarget
-from doorbuster.load.http.settings import HttpSettings, is_this_machine
+from doorbuster.load.http.settings import HttpSettings
 from doorbuster.load.http.tls import context_for
+from doorbuster.scenario.target.target import is_loopback
 
 # The interpreter's own class, below `socket.socket` and gevent's: our waiting replaces what they add, and
 # each customer takes less memory and time.
@@ -66,7 +67,7 @@ class Connector:
         cause = "connect_timeout" if connect_deadline <= total_deadline else "total_timeout"
         target, proxy = self._target, self._proxy
         allowed = self._settings.hosts
-        if allowed is not None and target.host not in allowed and not is_this_machine(target.host):
+        if allowed is not None and target.host not in allowed and not is_loopback(target.host):
             raise RequestFailed("host_not_allowed", target.host)
         host, port = (proxy.host, proxy.port) if proxy else (target.host, target.port)
         try:

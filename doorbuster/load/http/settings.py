@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 KIB = 1024
@@ -90,14 +89,6 @@ class HttpSettings:
 def hosts_of(url: str, *allowed: str) -> frozenset[str]:
     """The host of a URL and those that are allowed besides, as `HttpSettings.hosts` wants them."""
     return frozenset(name.lower() for name in (urlsplit(url).hostname, *allowed) if name)
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether a name or address, as it stands in a URL, is this machine's own."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def timeouts_from(

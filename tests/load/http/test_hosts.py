@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from doorbuster.load.http.settings import hosts_of, is_this_machine
+from doorbuster.load.http.settings import hosts_of
+from doorbuster.scenario.target.target import is_loopback
 
 HOSTS = hosts_of("https://Shop.invalid/a")  # a name that can never be looked up (RFC 6761)
 
@@ -48,4 +49,4 @@ def test_hosts_are_compared_without_case():
 @pytest.mark.parametrize(("host", "own"), [("127.9.9.9", True), ("::1", True), ("localhost", True),
                                            ("127.0.0.1.example", False), ("10.0.0.1", False)])  # fmt: skip
 def test_this_machine_is_known_by_its_literal_names(host, own):
-    assert is_this_machine(host) is own
+    assert is_loopback(host) is own
