@@ -31,7 +31,6 @@ from doorbuster.units import format_count, format_ratio
 TOLERANCE_RATIO = 0.02
 WIDEST_CHANCE_RATIO = 0.1  # beyond this a run is too small to show anything
 SURE_Z = 3.29  # 99.9 %: this check is made on every run
-UNSAID_WORKERS = 4  # of the embedded shop, when the scenario does not say
 HELD = "db"  # entry of Server-Timing that says how long an answer held a worker
 
 
@@ -128,7 +127,7 @@ def _stated_workers(context: RunContext) -> int | None:
     scenario = context.scenario
     if context.run.meta.shop_profile is None or scenario is None or scenario.target.shop is None:
         return None
-    return scenario.target.shop.workers or UNSAID_WORKERS
+    return scenario.target.shop.settings.workers
 
 
 def _findings(little: Little | None, used: Utilisation | None) -> list[str]:

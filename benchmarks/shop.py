@@ -15,17 +15,20 @@ import argparse
 import asyncio
 import json
 import random
-import subprocess
-import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import aiohttp
 import numpy as np
 import psutil
 
 from benchmarks.headline import Claim
+from doorbuster.shop_process import start_shop
+from doorbuster.shop_settings import ShopSettings
+from doorbuster.units import parse_duration_s
 
 CUSTOMER = {"name": "A", "email": "a@example.com", "address": "1 High Street", "postcode": "CB7 4AA"}
 WORDS = ("oak", "cotton", "wool", "coat", "lamp", "set", "gold", "jumper", "tea", "winter")
@@ -140,14 +143,9 @@ def run() -> list[Claim]:
 
 def offer_to_shop(options):
     """Start a shop, offer it what the options say, print; returns the answers by name and status."""
-    command = [sys.executable, "-m", "doorbuster.shop", "--json-announce", "--die-with-parent"]
-    command += ["--profile", options.profile, "--query-time", options.query_time]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        url = json.loads(process.stdout.readline())["url"]
-        try:
-            return asyncio.run(measure(url, psutil.Process(process.pid), options))
-        finally:
-            process.terminate()
+    settings = ShopSettings(profile=options.profile, query_time_s=parse_duration_s(options.query_time))
+    with TemporaryDirectory() as folder, start_shop(settings, Path(folder, "shop.log")) as shop:
+        return asyncio.run(measure(shop.url, psutil.Process(shop.process.pid), options))
 
 
 def main():

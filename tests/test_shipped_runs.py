@@ -18,6 +18,8 @@ import yaml
 
 from doorbuster.records.reader import Run
 from doorbuster.scenario import JOURNEYS, Scenario, load_scenario, plan_schedule
+from doorbuster.shop_process import start_shop
+from doorbuster.shop_settings import ShopSettings
 from doorbuster.units import parse_duration_s
 
 pytestmark = pytest.mark.alone
@@ -163,16 +165,9 @@ thresholds: {orders_missing: ["count==0"], orders_duplicated: ["count==0"]}
 
 @pytest.fixture
 def open_shop(tmp_path):
-    """The URL of an embedded shop that stays open after the run, so that its books can be read."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "doorbuster.shop", "--profile", "replatformed", "--json-announce",
-         "--die-with-parent", "--folder", tmp_path / "shop"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
-    )  # fmt: skip
-    yield json.loads(process.stdout.readline())["url"]
-    process.stdin.close()
-    process.wait(20)
-    process.stdout.close()
+    """The URL of an embedded shop that stays open after the run, so that its ledger can be read."""
+    with start_shop(ShopSettings(), tmp_path / "shop.log") as shop:
+        yield shop.url
 
 
 @pytest.mark.truth

@@ -5,10 +5,6 @@ An embedded shop stays open for the whole search: restarting it between load ste
 
 from __future__ import annotations
 
-import contextlib
-import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from doorbuster.errors import RecordError, TargetError
+from doorbuster.errors import RecordError
 from doorbuster.locust_process import LocustProcess
+from doorbuster.shop_process import start_shop
 
 if TYPE_CHECKING:
     from doorbuster.capacity.load_step import MeasuredStep, ProposedStep
@@ -41,25 +38,8 @@ def open_shop(plan: Scenario, log: Path) -> Iterator[str]:
         yield plan.target.url
         return
     assert plan.target.shop is not None, "a validated target has a url or a shop"
-    args = [sys.executable, "-m", "doorbuster.shop", "--json-announce", "--die-with-parent"]
-    with log.open("wb") as errors, subprocess.Popen(
-        [*args, *plan.target.shop.options], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=errors, start_new_session=True,
-    ) as process:  # fmt: skip
-        assert process.stdin is not None
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        if not line:
-            raise TargetError(f"the embedded shop did not start; its log is {log}")
-        try:
-            yield str(json.loads(line)["url"])
-        finally:
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.close()
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
+    with start_shop(plan.target.shop.settings, log) as shop:
+        yield shop.url
 
 
 @dataclass(frozen=True, slots=True)

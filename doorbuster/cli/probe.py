@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from doorbuster.cli.subprocess_stream import SubprocessStream
-from doorbuster.shop.settings import PROFILE_NAMES
+from doorbuster.shop_settings import PROFILE_NAMES
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -2,106 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from doorbuster.shop.options import OPTIONS, seconds, settings_from
-from doorbuster.shop.settings import PROFILE_NAMES
+from doorbuster.shop_settings import Setting, ShopSettings, WaitingRoomSettings, key_of
 
 if TYPE_CHECKING:
     from doorbuster.shop.server import Urls
 
-_MORE = {option.name for option in OPTIONS}
+DEFAULT_PORT = 8004
 
 
-def _with_shared_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options shared with `python -m doorbuster.shop`, in table order."""
+class _Option(NamedTuple):
+    """The command-line option of one setting; `of_room`: it belongs to the waiting room."""
+
+    name: str
+    field: dataclasses.Field[Any]
+    of_room: bool
+
+    @property
+    def setting(self) -> Setting:
+        setting: Setting = self.field.metadata["setting"]
+        return setting
+
+    @property
+    def parameter(self) -> str:
+        return f"waiting_room_{self.field.name}" if self.of_room else self.field.name
+
+    def read(self, text: str) -> Any:
+        try:
+            return self.setting.from_option(text)
+        except ValueError as error:
+            raise click.UsageError(f"{self.name} {text}: {error}") from error
+
+    @property
+    def default(self) -> str:
+        if self.name == "--port":
+            return str(DEFAULT_PORT)
+        if self.field.default is dataclasses.MISSING:
+            return "no waiting room"
+        return self.setting.default_text or self.setting.shown(self.field.default)
+
+    @property
+    def metavar(self) -> str:
+        return "|".join(map(str, self.setting.choices)) or _METAVARS[self.setting.kind]
+
+    def decorate(self, command: Callable[..., None]) -> Callable[..., None]:
+        text = f"{self.setting.help} Default: {self.default}."
+        if self.setting.kind == "flag":
+            return click.option(self.name, self.parameter, is_flag=True, help=text)(command)
+        return click.option(self.name, self.parameter, metavar=self.metavar, help=text)(command)
+
+
+_METAVARS = {
+    "whole": "N", "duration": "TIME", "rate": "RATE", "merchants": "NAMES", "text": "ADDRESS", "path": "DIR",
+    "flag": "",
+}  # fmt: skip
+
+
+def _options() -> Iterator[_Option]:
+    for field in dataclasses.fields(ShopSettings):
+        if field.name != "waiting_room":
+            yield _Option("--" + key_of(field.name).replace("_", "-"), field, of_room=False)
+    for field in dataclasses.fields(WaitingRoomSettings):
+        name = "" if field.name == "admit_per_s" else "-" + key_of(field.name)
+        yield _Option(f"--waiting-room{name}", field, of_room=True)
+
+
+OPTIONS = tuple(_options())
+
+
+def _with_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(OPTIONS):
-        if option.read is None:
-            command = click.option(option.option, is_flag=True, help=option.help)(command)
-        else:
-            command = click.option(option.option, default=None, metavar=option.metavar, help=option.help)(
-                command
-            )
+        command = option.decorate(command)
     return command
 
 
+def _settings(given: dict[str, Any]) -> ShopSettings:
+    plain: dict[str, Any] = {"port": DEFAULT_PORT}
+    room: dict[str, Any] = {}
+    for option in OPTIONS:
+        value = given[option.parameter]
+        if value is not None and value is not False:
+            value = value if value is True else option.read(value)
+            (room if option.of_room else plain)[option.field.name] = value
+    if room and "admit_per_s" not in room:
+        raise click.UsageError("a waiting room needs an admission rate: add --waiting-room RATE")
+    return ShopSettings(**plain, waiting_room=WaitingRoomSettings(**room) if room else None)
+
+
 @click.command("shop")
-@click.option(
-    "--profile",
-    default="replatformed",
-    show_default=True,
-    type=click.Choice(PROFILE_NAMES),
-    help="Design of the shop.",
-)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port",
-    default=8004,
-    show_default=True,
-    type=click.IntRange(0, 65535),
-    help="Port to listen on; 0 takes any free one.",
-)
-@click.option(
-    "--folder",
-    default=None,
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Folder of the database. Default: a temporary folder.",
-)
-@click.option(
-    "--workers",
-    default=None,
-    type=click.IntRange(1, 256),
-    metavar="N",
-    help="Database workers, i.e. pages processed concurrently. Default: 4.",
-)
-@click.option(
-    "--query-time",
-    default=None,
-    metavar="TIME",
-    help="Time a database worker spends per query, e.g. 20ms. Default: 10ms.",
-)
-@click.option(
-    "--warehouse-rate",
-    default=None,
-    metavar="RATE",
-    help='Rate at which orders are picked, e.g. "10 orders/s". Default: 5 orders/s.',
-)
-@click.option(
-    "--products",
-    default=None,
-    type=click.IntRange(24, 50_000),
-    metavar="N",
-    help="Products on sale. Default: 5000.",
-)
-@click.option(
-    "--seed", default=None, type=int, metavar="N", help="Seed of products and stock. Default: 20041202."
-)
-@_with_shared_options
-def command(query_time: str | None, warehouse_rate: str | None, **values: Any) -> None:
+@_with_options
+def command(**given: Any) -> None:
     """Start the embedded reference shop and run it until Ctrl-C.
 
     \b
     Example: doorbuster shop --profile in-house-2004 --port 8004
     """
     from doorbuster.shop.server import serve
-    from doorbuster.shop.settings import ShopSettings
-    from doorbuster.units import parse_rate_per_s
 
-    given = {name: value for name, value in values.items() if value is not None and name not in _MORE}
-    try:
-        given |= settings_from(values)
-        if query_time is not None:
-            given["query_time_s"] = _read("--query-time", query_time, seconds)
-        if warehouse_rate is not None:
-            given["warehouse_rate_per_s"] = _read("--warehouse-rate", warehouse_rate, parse_rate_per_s)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-    settings = ShopSettings(**given)
+    settings = _settings(given)
 
     def announce(urls: Urls) -> None:
         for name, url in urls.items():
@@ -109,10 +112,3 @@ def command(query_time: str | None, warehouse_rate: str | None, **values: Any) -
             click.echo(f"The shop{whose} is open at {url} ({settings.profile}); Ctrl-C closes it.")
 
     serve(settings, announce=announce)
-
-
-def _read(option: str, text: str, read: Callable[[str], float]) -> float:
-    try:
-        return read(text)
-    except ValueError as error:
-        raise ValueError(f"{option} {text}: {error}") from error

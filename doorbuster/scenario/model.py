@@ -24,7 +24,6 @@ from doorbuster.scenario.parsing.document import Document
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import DurationS, Text, number_schema, whole
 from doorbuster.scenario.safety import Safety
-from doorbuster.scenario.target.embedded_shop import MAX_SEED
 from doorbuster.scenario.target.merchants import merchant_rules
 from doorbuster.scenario.target.target import Target, is_loopback, parse_url
 from doorbuster.scenario.thresholds.language import (
@@ -33,6 +32,7 @@ from doorbuster.scenario.thresholds.language import (
     read_thresholds,
     thresholds_schema,
 )
+from doorbuster.shop_settings import MAX_SEED
 from doorbuster.units import format_duration
 
 DEFAULT_SEED = 20041202

@@ -26,7 +26,7 @@ from doorbuster.shop.domain.profiles import PROFILES
 from doorbuster.shop.http.app import make_app
 from doorbuster.shop.infrastructure.cache_warmup import warm_up
 from doorbuster.shop.infrastructure.database_workers import DatabaseWorkers
-from doorbuster.shop.settings import ShopSettings
+from doorbuster.shop_settings import ShopSettings
 
 LOCK_NAME = "shop.lock"
 CONNECTIONS_WAITING = 1_024

@@ -70,10 +70,7 @@ def test_what_sampling_explains_is_what_sampling_does():
 
 
 def test_the_shop_s_workers_are_those_of_the_scenario_or_its_own(peaks, open_peak):
-    from doorbuster.shop.settings import DEFAULT_WORKERS
-
-    assert LAWS.UNSAID_WORKERS == DEFAULT_WORKERS
-    assert LAWS._stated_workers(RunContext(open_peak())) == DEFAULT_WORKERS
+    assert LAWS._stated_workers(RunContext(open_peak())) == 4
     text = peaks.SCENARIO.replace("profile: in-house-2004", "profile: in-house-2004, workers: 7")
     assert LAWS._stated_workers(RunContext(open_peak(meta={"scenario_text": text}))) == 7
     assert LAWS._stated_workers(RunContext(open_peak(meta={"shop_profile": None}))) is None

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import urllib.request
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -19,6 +16,8 @@ from doorbuster.records.reader import Run
 from doorbuster.records.writer import RunWriter
 from doorbuster.report import RunContext, load_analysis
 from doorbuster.scenario import read_scenario
+from doorbuster.shop_process import start_shop
+from doorbuster.shop_settings import ShopSettings
 from doorbuster.storefronts import Product, ReferenceShop, Rejected, Storefront
 
 SCENARIO = """
@@ -94,18 +93,6 @@ def test_without_a_lag_changes_are_seen_as_soon_as_kept_pages_are_too_old(ran, t
         assert run.audit().clean
 
 
-@contextmanager
-def shop(*options):
-    command = [sys.executable, "-m", "doorbuster.shop", "--port", "0", "--json-announce", "--die-with-parent"]
-    process = subprocess.Popen([*command, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        yield json.loads(process.stdout.readline())["url"]
-    finally:
-        process.stdin.close()
-        process.wait(10)
-        process.stdout.close()
-
-
 def till_price(url, sku):
     """What a till takes for a product: tills know the price of this moment, whatever pages show."""
     body = json.dumps({"till": "till-1", "lines": [{"sku": sku, "quantity": 1}]}).encode()
@@ -125,8 +112,9 @@ def stock_of(url, sku):
 @pytest.mark.parametrize(
     ("what", "unit", "now"), [("price", "pence", till_price), ("stock", "units", stock_of)]
 )
-def test_a_run_that_ends_while_something_is_changed_puts_it_back(ran, what, unit, now):
-    with shop("--profile", "replatformed", "--products", "200", "--sync-lag", "60s") as url:
+def test_a_run_that_ends_while_something_is_changed_puts_it_back(ran, what, unit, now, tmp_path):
+    with start_shop(ShopSettings(products=200, sync_lag_s=60.0), tmp_path / "shop.log") as shop:
+        url = shop.url
         target = f"{{storefront: reference, url: '{url}'}}"
         folder = ran(target, length="3s", timeout="30s", of=f"[{what}]")
         with Run.open(folder) as run:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -14,6 +12,8 @@ from doorbuster.records.batch import Batch, OrderAttempt
 from doorbuster.records.metadata import RunMeta
 from doorbuster.records.reader import Run
 from doorbuster.records.writer import RunWriter
+from doorbuster.shop_process import start_shop
+from doorbuster.shop_settings import ShopSettings
 
 RUN_ID = "20261127T080000-abc123"
 ANOTHER_RUN = "20261127T090000-def456"
@@ -248,12 +248,10 @@ thresholds: {can_order: ["rate>=1%%"]}
 
 @pytest.mark.truth
 def test_a_run_against_a_shop_that_stays_open_is_taken_back_whole(doorbuster, tmp_path):
-    command = [sys.executable, "-m", "doorbuster.shop", "--port", "0", "--json-announce", "--die-with-parent"]
-    command += ["--products", "200", "--warehouse-rate", "0.01 orders/s"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
+    settings = ShopSettings(products=200, warehouse_rate_per_s=0.01)
+    with start_shop(settings, tmp_path / "shop.log") as shop:
         path = tmp_path / "peak.yaml"
-        path.write_text(PEAK % json.loads(process.stdout.readline())["url"], encoding="utf-8")
+        path.write_text(PEAK % shop.url, encoding="utf-8")
         ran = doorbuster("run", path, "--out", tmp_path / "run", "--quiet")
         with Run.open(tmp_path / "run") as recorded:
             booked = len(recorded.ledger().orders)
@@ -262,7 +260,3 @@ def test_a_run_against_a_shop_that_stays_open_is_taken_back_whole(doorbuster, tm
         assert done.returncode == 0, done.stdout + done.stderr
         assert f"{booked} of {booked} orders: {booked} cancelled." in done.stdout
         assert "nothing to cancel" in doorbuster("cleanup", tmp_path / "run").stdout
-    finally:
-        process.stdin.close()
-        process.wait(timeout=15)
-        process.stdout.close()

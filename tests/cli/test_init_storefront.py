@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 import time
 import urllib.parse
 import urllib.request
@@ -15,21 +13,18 @@ from pathlib import Path
 
 import pytest
 
+from doorbuster.shop_process import start_shop
+from doorbuster.shop_settings import ShopSettings
+
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "tutorial" / "your-own-shop.md"
 
 
 @pytest.fixture(scope="module")
-def shop_url():
-    """The embedded shop, playing the part of somebody's own."""
-    command = [sys.executable, "-m", "doorbuster.shop", "--port", "0", "--json-announce", "--die-with-parent"]
-    process = subprocess.Popen(
-        [*command, "--products", "200"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    yield json.loads(process.stdout.readline())["url"]
-    process.stdin.close()
-    process.wait(timeout=15)
-    process.stdout.close()
+def shop_url(tmp_path_factory):
+    """The embedded shop in the role of the user's own shop."""
+    with start_shop(ShopSettings(products=200), tmp_path_factory.mktemp("shop") / "shop.log") as shop:
+        yield shop.url
 
 
 @pytest.fixture(scope="module")

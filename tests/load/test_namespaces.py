@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from doorbuster.records.reader import Run
+from doorbuster.shop_settings import ShopSettings
 
 pytestmark = [pytest.mark.truth, pytest.mark.alone]
 
@@ -97,11 +98,10 @@ def cable(port: int, delay_ms: float, started: list[subprocess.Popen]) -> int:
 
 @pytest.mark.parametrize("delay_ms", [0, 20])
 def test_a_worker_on_another_host_delivers_its_share(delay_ms, two_hosts, started, tmp_path):
-    shop = inside(
-        MASTER, "-m", "doorbuster.shop", "--host", MASTER_IP, "--products", 200, "--query-time", "1ms",
-        "--json-announce", "--die-with-parent", stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
+    shop = inside(MASTER, "-m", "doorbuster.shop", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     started.append(shop)
+    shop.stdin.write(ShopSettings(host=MASTER_IP, products=200, query_time_s=0.001).to_json().encode())
+    shop.stdin.flush()
     port = int(json.loads(shop.stdout.readline())["url"].rsplit(":", 1)[1])
     scenario = tmp_path / "two.yaml"
     shop_port = cable(port, delay_ms, started)

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from email.utils import formatdate
 from types import SimpleNamespace
 
@@ -16,6 +15,8 @@ from doorbuster.load.target.ledger_reader import read_baseline, read_ledger
 from doorbuster.load.target.shop_clock import ShopClock, ledger_since
 from doorbuster.records.ledger import audit
 from doorbuster.records.reader import Run
+from doorbuster.shop_process import COMMAND
+from doorbuster.shop_settings import ShopSettings
 from doorbuster.storefronts import BookedOrder, LedgerSnapshot, StockRow
 
 NOW = 1_102_000_000.0
@@ -90,12 +91,13 @@ thresholds: {{orders_missing: ["count==0"]}}
 def test_a_run_against_a_shop_with_a_wrong_clock_loses_no_order(wrong, doorbuster, tmp_path):
     if shutil.which("faketime") is None:
         pytest.skip("clock tests need faketime: apt-get install faketime")
-    words = ["-m", "doorbuster.shop", "--json-announce", "--die-with-parent", "--products", "100"]
     environment = {**os.environ, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     with subprocess.Popen(
-        ["faketime", "-f", wrong, sys.executable, *words],
+        ["faketime", "-f", wrong, *COMMAND],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment,
     ) as shop:  # fmt: skip
+        shop.stdin.write(ShopSettings(products=100).to_json().encode())
+        shop.stdin.flush()
         url = json.loads(shop.stdout.readline())["url"]
         (tmp_path / "peak.yaml").write_text(SCENARIO.format(url=url), encoding="utf-8")
         done = doorbuster("run", tmp_path / "peak.yaml", "--out", tmp_path / "run", "--quiet")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -20,21 +21,27 @@ from doorbuster.scenario.freshness import Freshness
 from doorbuster.scenario.model import DEFAULT_SEED, Scenario
 from doorbuster.scenario.safety import ABORT_RATES, Safety
 from doorbuster.scenario.target.content_checks import Rule
-from doorbuster.scenario.target.embedded_shop import PROFILES, PartFault, Shop, WaitingRoomSettings
+from doorbuster.scenario.target.embedded_shop import PartFault, Shop, WaitingRoomKeys
 from doorbuster.scenario.target.target import STOREFRONTS, Target
 from doorbuster.scenario.thresholds.language import ThresholdEntry
 from doorbuster.scenario.thresholds.metrics import AGGREGATIONS
+from doorbuster.shop_settings import (
+    PROFILE_NAMES,
+    ShopSettings,
+    WaitingRoomSettings,
+    key_of,
+)
 
 TEXT = (Path(__file__).parents[2] / "docs" / "reference" / "scenario.md").read_text(encoding="utf-8")
 WORDS = set(re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL)))
 PREFIXES = {
-    Shop: "shop.", PartFault: "faults.", WaitingRoomSettings: "shop.waiting_room.", Annual: "annual.",
+    Shop: "shop.", PartFault: "faults.", WaitingRoomKeys: "shop.waiting_room.", Annual: "annual.",
     Device: "devices.", Reloads: "reloads.", Retries: "retries.",
     WaitingRoom: "waiting_room.", Offline: "offline.", Freshness: "freshness.",
 }  # fmt: skip
 MODELS = [
     *(Scenario, Target, Rule, Shop, Demand, Annual, Curve, Stage, Channel, Patience, ThresholdEntry, Safety),
-    *(Device, Reloads, Retries, WaitingRoom, Offline, PartFault, WaitingRoomSettings, Freshness),
+    *(Device, Reloads, Retries, WaitingRoom, Offline, PartFault, WaitingRoomKeys, Freshness),
 ]
 KEYS = [
     ("curve." if model is Curve else PREFIXES.get(model, "")) + key
@@ -55,7 +62,7 @@ NAMES = {
         *STEPS,
         *METRICS,
         *PATIENCE,
-        *PROFILES,
+        *PROFILE_NAMES,
         *STOREFRONTS,
         *ABORT_RATES,
         *LAWS,
@@ -117,3 +124,17 @@ def test_the_example_block_of_thresholds_is_read(sound_text):
     text = sound_text.replace('thresholds: {can_browse: ["rate>=99%"]}', yaml.safe_dump(block).rstrip())
 
     assert len(read_scenario(text).thresholds) == 4
+
+
+@pytest.mark.parametrize("model", [ShopSettings, WaitingRoomSettings])
+def test_the_rows_of_the_embedded_shop_are_those_of_its_settings(model):
+    prefix = PREFIXES[Shop] if model is ShopSettings else PREFIXES[WaitingRoomKeys]
+    for field in fields(model):
+        setting = field.metadata["setting"]
+        if setting.in_scenario:
+            key, meaning = prefix + key_of(field.name), setting.help.removesuffix(".")
+            assert f"| `{key}` | {meaning[0].lower()}{meaning[1:]}" in TEXT
+            if isinstance(field.default, int | float) and not setting.default_text:
+                assert re.search(
+                    rf"^\| `{key}` .+ \| {re.escape(setting.shown(field.default))} \| ", TEXT, re.M
+                )

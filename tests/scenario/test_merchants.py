@@ -32,8 +32,7 @@ def test_channels_are_directed_to_merchants_who_are_opened_with_the_shop():
         "web": "north",
         "app": "south",
     }
-    options = scenario.target.shop.options
-    assert options[options.index("--merchants") + 1] == "north,south"
+    assert scenario.target.shop.settings.merchants == ("north", "south")
     assert describe_channel(scenario.channels["web"]) == ("they visit the shop of north",)
 
 

@@ -7,7 +7,7 @@ import re
 
 import aiohttp
 
-from doorbuster.shop.domain.credentials import MEMBER, OPENING_PASSWORD
+from doorbuster.shop_settings import MEMBER, OPENING_PASSWORD
 
 MEMBER_1 = {"email": MEMBER.format(1), "password": OPENING_PASSWORD}
 CUSTOMER = {"name": "Ada", "email": "ada@example.com", "address": "1 High Street", "postcode": "CB7 4AA"}

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from doorbuster.shop.domain.profiles import PROFILES, capacity_statement
-from doorbuster.shop.settings import ShopSettings
+from doorbuster.shop_settings import ShopSettings
 
 pytestmark = pytest.mark.alone
 

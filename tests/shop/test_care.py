@@ -8,8 +8,8 @@ from collections import Counter
 
 import pytest
 
-from doorbuster.shop.domain.credentials import MEMBER, OLD_MEMBER, OPENING_PASSWORD
 from doorbuster.shop.domain.profiles import PROFILES
+from doorbuster.shop_settings import MEMBER, OLD_MEMBER, OPENING_PASSWORD
 
 CUSTOMER = {"name": "Ada", "email": "ada@example.com", "address": "1 High Street", "postcode": "CB7 4AA"}
 ACCOUNT = {"name": "Ada Shopper", "email": "ada@example.com", "password": "correct horse"}

@@ -9,7 +9,7 @@ import pytest
 
 from doorbuster.errors import UsageError
 from doorbuster.shop.domain.waiting_room import WaitingRoomQueue
-from doorbuster.shop.settings import RoomSettings, ShopSettings
+from doorbuster.shop_settings import ShopSettings, WaitingRoomSettings
 
 
 class Clock:
@@ -22,7 +22,7 @@ class Clock:
 def room(**settings):
     clock = Clock()
     return WaitingRoomQueue(
-        RoomSettings(**{"admit_per_s": 1.0, "poll_s": 5.0, "stay_s": 60.0, **settings}), clock
+        WaitingRoomSettings(**{"admit_per_s": 1.0, "poll_s": 5.0, "stay_s": 60.0, **settings}), clock
     ), clock
 
 
@@ -64,7 +64,7 @@ def test_who_left_the_line_takes_nobodys_place():
 
 
 def settings(style, status=200):
-    return RoomSettings(admit_per_s=0.01, style=style, status=status, poll_s=7.0)
+    return WaitingRoomSettings(admit_per_s=0.01, style=style, status=status, poll_s=7.0)
 
 
 @pytest.mark.parametrize("status", [200, 202, 429])
@@ -152,8 +152,9 @@ def test_a_holding_page_says_200_and_reloads_itself_while_too_many_wait(visit, p
 
 def test_a_room_that_cannot_work_is_refused():
     with pytest.raises(UsageError) as refused:
-        ShopSettings(waiting_room=RoomSettings(admit_per_s=0, style="rope", status=201))
+        ShopSettings(waiting_room=WaitingRoomSettings(admit_per_s=0, style="rope", status=201))
     assert str(refused.value) == (
-        "the shop cannot start: waiting room: admit must be > 0..10000/s (got 0); waiting room: style must "
-        "be one of cloudflare, queue-it (got rope); waiting room: status must be 200, 202 or 429 (got 201)"
+        "the shop cannot start: waiting room: admit must be 0.001..10000/s (got 0); waiting room: style must "
+        "be one of cloudflare, queue-it (got rope); waiting room: status must be one of 200, 202, 429 "
+        "(got 201)"
     )

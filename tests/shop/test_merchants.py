@@ -63,5 +63,5 @@ def test_a_platform_that_is_full_turns_away_the_customers_of_all(visit_both):
 
 @pytest.mark.parametrize("merchants", [("north", "north"), ("North",), tuple("abcdefghi")])
 def test_merchants_need_different_simple_names_and_are_eight_at_most(merchants):
-    with pytest.raises(UsageError, match=r"merchants must be 1\.\.8 different names"):
+    with pytest.raises(UsageError, match=r"merchants must be 2\.\.8 different names"):
         ShopSettings(merchants=merchants)

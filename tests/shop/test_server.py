@@ -14,19 +14,23 @@ from contextlib import contextmanager
 import pytest
 
 from doorbuster.errors import UsageError
-from doorbuster.shop.settings import ShopSettings
+from doorbuster.shop_settings import ShopSettings, WaitingRoomSettings
+
+COMMAND = [sys.executable, "-W", "error", "-m", "doorbuster.shop"]
 
 
-def command(*options):
-    return [sys.executable, "-W", "error", "-m", "doorbuster.shop", "--products", "24", *map(str, options)]
+def as_json(**settings):
+    return ShopSettings(**{"products": 24, **settings}).to_json()
 
 
 @contextmanager
-def process(*options):
+def process(*, env=None, **settings):
     """A running shop and what it announced."""
     pipe = subprocess.PIPE
-    shop = subprocess.Popen(command("--json-announce", *options), stdin=pipe, stdout=pipe, stderr=pipe)
+    shop = subprocess.Popen(COMMAND, stdin=pipe, stdout=pipe, stderr=pipe, env=env)
     try:
+        shop.stdin.write(as_json(**settings).encode())
+        shop.stdin.flush()
         line = shop.stdout.readline()
         assert line, shop.stderr.read().decode()
         yield shop, json.loads(line)
@@ -37,9 +41,9 @@ def process(*options):
             stream.close()
 
 
-def refusal(*options):
-    """Exit code and standard error of a shop that cannot open."""
-    done = subprocess.run(command(*options), capture_output=True, text=True, timeout=30, check=False)
+def refusal(text):
+    """Exit code and standard error of a shop that cannot open with these settings."""
+    done = subprocess.run(COMMAND, input=text, capture_output=True, text=True, timeout=30, check=False)
     return done.returncode, done.stderr
 
 
@@ -60,7 +64,7 @@ def test_a_shop_says_where_it_is_and_closes_cleanly(number):
 
 
 def test_a_shop_closes_promptly_with_a_crowd_in_it():
-    with process("--profile", "in-house-2004", "--workers", "1", "--query-time", "1s") as (shop, announced):
+    with process(profile="in-house-2004", workers=1, query_time_s=1.0) as (shop, announced):
         host, port = announced["url"].removeprefix("http://").split(":")
         crowd = [socket.create_connection((host, int(port))) for _ in range(30)]
         for customer in crowd:
@@ -74,8 +78,8 @@ def test_a_shop_closes_promptly_with_a_crowd_in_it():
             customer.close()
 
 
-def test_a_shop_ends_with_its_parent_when_asked_to():
-    with process("--die-with-parent") as (shop, announced):
+def test_a_shop_ends_with_its_parent():
+    with process() as (shop, announced):
         assert health(announced["url"])["profile"] == "replatformed"
         shop.stdin.close()
         assert shop.wait(timeout=20) == 0
@@ -84,7 +88,7 @@ def test_a_shop_ends_with_its_parent_when_asked_to():
 def test_a_taken_port_is_one_clear_line():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        code, errors = refusal("--port", port)
+        code, errors = refusal(as_json(port=port))
     assert code == 2
     assert errors == (
         f"doorbuster.shop: port {port} on 127.0.0.1 is taken; "
@@ -95,7 +99,7 @@ def test_a_taken_port_is_one_clear_line():
 def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path):
     (tmp_path / "file").write_text("")
     folder = tmp_path / "file" / "shop"
-    code, errors = refusal("--folder", folder)
+    code, errors = refusal(as_json(folder=folder))
     assert code == 2
     assert errors == (
         f"doorbuster.shop: {folder}: cannot write here (Not a directory); "
@@ -104,8 +108,8 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path):
 
 
 def test_two_shops_cannot_share_a_folder(tmp_path):
-    with process("--folder", tmp_path):
-        code, errors = refusal("--folder", tmp_path)
+    with process(folder=tmp_path):
+        code, errors = refusal(as_json(folder=tmp_path))
     assert code == 2
     assert errors == (
         f"doorbuster.shop: {tmp_path}: another shop is open in this folder; "
@@ -161,11 +165,21 @@ def test_settings_that_cannot_work_are_refused_all_at_once():
 
 def test_a_shop_without_a_folder_leaves_nothing_behind(tmp_path):
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    shop = subprocess.Popen(
-        command("--json-announce"), stdout=subprocess.PIPE, env=environment, stdin=subprocess.DEVNULL
-    )
-    assert json.loads(shop.stdout.readline())["pid"] == shop.pid
-    assert list(tmp_path.iterdir())
-    shop.terminate()
-    shop.communicate(timeout=20)
+    with process(env=environment) as (shop, _announced):
+        assert list(tmp_path.iterdir())
+        shop.terminate()
+        shop.communicate(timeout=20)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["", "[1]\n", '{"worker": 1}\n', '{"workers": "1"}\n'])
+def test_settings_that_cannot_be_read_are_one_clear_line(text):
+    code, errors = refusal(text)
+    assert code == 2
+    assert errors.startswith("doorbuster.shop: the settings must be a JSON object of ShopSettings (")
+
+
+def test_settings_pass_through_json_unchanged(tmp_path):
+    room = WaitingRoomSettings(admit_per_s=5.0, style="queue-it")
+    settings = ShopSettings(folder=tmp_path, waiting_room=room, merchants=("north", "south"), workers=2)
+    assert ShopSettings.from_json(settings.to_json()) == settings

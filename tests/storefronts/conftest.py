@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from contextlib import contextmanager
+from functools import partial
 from random import Random
 
 import pytest
 
 from doorbuster.load.http.client import HttpClient
+from doorbuster.shop_process import start_shop
+from doorbuster.shop_settings import ShopSettings
 from doorbuster.storefronts import ReferenceShop, Visit
 
 
@@ -41,22 +41,18 @@ class Town:
 
 
 @contextmanager
-def shop_process(*options):
-    command = [sys.executable, "-m", "doorbuster.shop", "--products", "48", "--query-time", "0"]
-    command += ["--json-announce", "--die-with-parent", *options]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        try:
-            yield Town(json.loads(process.stdout.readline())["url"])
-        finally:
-            process.kill()
+def shop_process(log, **settings):
+    chosen = ShopSettings(**{"products": 48, "query_time_s": 0.0, **settings})
+    with start_shop(chosen, log) as shop:
+        yield Town(shop.url)
 
 
 @pytest.fixture(scope="module", params=["in-house-2004", "replatformed"])
-def town(request):
-    with shop_process("--profile", request.param) as opened:
+def town(request, tmp_path_factory):
+    with shop_process(tmp_path_factory.mktemp("shop") / "shop.log", profile=request.param) as opened:
         yield opened
 
 
 @pytest.fixture
-def open_town():
-    return shop_process
+def open_town(tmp_path):
+    return partial(shop_process, tmp_path / "shop.log")

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from doorbuster.shop.domain import credentials, orders
+from doorbuster.shop.domain import orders
+from doorbuster.shop_settings import MEMBER
 from doorbuster.storefronts import Basket, BasketLine, Listing, Order, ReferenceShop, Rejected
 from doorbuster.storefronts.reference import base
 from doorbuster.storefronts.reference.driver import ReferenceProgram
@@ -67,9 +68,6 @@ def test_programs_and_staff_talk_json_and_people_read_pages():
 
 def test_what_the_driver_knows_of_the_shop_is_true():
     assert set(base.STORES) <= set(orders.STORES)
-    assert base.OPENING_ACCOUNTS == credentials.ACCOUNTS
-    assert (base.MEMBER, base.OLD_MEMBER) == (credentials.MEMBER, credentials.OLD_MEMBER)
-    assert base.OPENING_PASSWORD == credentials.OPENING_PASSWORD
 
 
 def test_looking_around_finds_products(town, face):
@@ -159,7 +157,7 @@ def test_accounts_can_be_made_used_and_brought_over(town, face):
 def test_the_same_customer_has_the_same_account_and_address_in_every_channel(town):
     first, second = (town.customer(channel, customer="run:17") for channel in ("app", "web"))
     assert first.person == second.person
-    assert first._member(base.MEMBER) == second._member(base.MEMBER)
+    assert first._member(MEMBER) == second._member(MEMBER)
 
 
 def test_a_question_is_asked_found_open_and_answered(town, face):
@@ -172,7 +170,7 @@ def test_a_question_is_asked_found_open_and_answered(town, face):
 
 
 def test_a_sale_made_offline_is_booked_later_once_and_even_from_an_empty_stock(open_town):
-    with open_town("--opening-stock", "1") as town:
+    with open_town(opening_stock=1) as town:
         till = town.customer("store")
         sku = town.catalogue.skus[0]
         line = (BasketLine(sku, 1, 0),)

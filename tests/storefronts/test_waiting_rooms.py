@@ -9,6 +9,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from doorbuster.shop_settings import WaitingRoomSettings
 from doorbuster.storefronts import BasketLine, Rejected, WaitingRoomError
 from doorbuster.storefronts.waiting_rooms import reload_interval_s, waiting_room
 
@@ -72,8 +73,8 @@ def test_a_page_says_when_it_reloads_itself():
 
 @pytest.mark.parametrize("style", [pytest.param("cloudflare", marks=pytest.mark.truth), "queue-it"])
 def test_customers_of_the_reference_shop_queue_and_come_in(open_town, style):
-    room = ("--waiting-room", "0.2 customers/s", "--waiting-room-poll", "7s", "--waiting-room-style", style)
-    with open_town(*room) as town:
+    room = WaitingRoomSettings(admit_per_s=0.2, poll_s=7.0, style=style)
+    with open_town(waiting_room=room) as town:
         first, pages, program = town.customer(), town.customer(), town.customer("app")
         assert first.home().skus
         with pytest.raises(WaitingRoomError) as page:
@@ -95,8 +96,8 @@ def test_customers_of_the_reference_shop_queue_and_come_in(open_town, style):
 
 @pytest.mark.truth
 def test_a_holding_page_is_a_rejection_that_says_when_to_come_back(open_town):
-    options = ("--profile", "in-house-2004", "--workers", "1", "--query-time", "200ms", "--queue-limit", "2")
-    with open_town(*options, "--holding-page", "30s") as town, ThreadPoolExecutor(4) as crowd:
+    settings = {"profile": "in-house-2004", "workers": 1, "query_time_s": 0.2, "queue_limit": 2}
+    with open_town(**settings, holding_page_s=30.0) as town, ThreadPoolExecutor(4) as crowd:
         waits = [crowd.submit(lambda: urlopen(town.url + "/").read()) for _ in range(4)]
         while town.client.get("/healthz").json()["waiting"] < 2:
             pass

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import socket
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import gevent
-from gevent import subprocess
-
 from doorbuster.errors import TargetError, UsageError
 from doorbuster.load.customers.drivers import raised
 from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.settings import HttpSettings, hosts_of
 from doorbuster.scenario import Scenario
+from doorbuster.shop_process import ShopProcess, start_shop
 from doorbuster.storefronts import DRIVERS, Catalogue, HttpResponse, Rejected, Storefront
 
 RUN_HEADER = "X-Doorbuster-Run"  # sent with every request, so that logs tell test traffic apart
-SHOP_START_LIMIT_S = 30.0
 PREPARE_LIMIT_S = 10.0
 
 
@@ -40,7 +35,7 @@ class LoadedShop:
     """Where the load goes; `process` is the embedded shop if we started one for this run."""
 
     url: str
-    process: Any = None
+    process: ShopProcess | None = None
     merchants: Mapping[str, str] = field(default_factory=dict)  # the url of each, where there are several
 
     @property
@@ -49,16 +44,10 @@ class LoadedShop:
         return self.merchants or {"": self.url}
 
     def stop(self) -> None:
-        """End the embedded shop, if it is ours; it closes its files when its input ends."""
-        if self.process is None:
-            return
-        self.process.stdin.close()
-        try:
-            self.process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.process = None
+        """End the embedded shop, if this run started one."""
+        if self.process is not None:
+            self.process.stop()
+            self.process = None
 
 
 def open_target(scenario: Scenario, log: Path) -> LoadedShop:
@@ -70,22 +59,8 @@ def open_target(scenario: Scenario, log: Path) -> LoadedShop:
     if scenario.target.url is not None:
         return LoadedShop(scenario.target.url)
     assert scenario.target.shop is not None, "a validated target has a url or a shop"
-    command = [sys.executable, "-m", "doorbuster.shop", "--port", "0", "--json-announce", "--die-with-parent"]
-    command += scenario.target.shop.options
-    with log.open("wb") as errors:
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
-        )
-    line = b""
-    with gevent.Timeout(SHOP_START_LIMIT_S, False):
-        line = process.stdout.readline()
-    if not line:
-        process.kill()
-        process.wait()
-        said = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
-        raise TargetError(f"the embedded shop did not start: {said[0]}; its log is {log}")
-    said = json.loads(line)
-    return LoadedShop(said["url"], process, said["merchants"])
+    process = start_shop(scenario.target.shop.settings, log)
+    return LoadedShop(process.url, process, process.merchants)
 
 
 def set_faults(scenario: Scenario, target: LoadedShop, *, starts_at_unix_s: float) -> None:

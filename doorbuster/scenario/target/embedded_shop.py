@@ -1,89 +1,128 @@
-"""The embedded shop as a scenario starts it: design, settings, and failures injected during the run."""
+"""The embedded shop as a scenario starts it: settings, and failures injected during the run.
+
+The keys of `target.shop` are made from doorbuster.shop_settings, so a new setting needs no line here.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema, create_model
 
 from doorbuster.scenario.parsing.diagnostics import Issue, invalid, preview
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import (
-    CustomersPerS,
+    DURATION_PATTERN,
+    RATE_PATTERN,
     DurationS,
     Flag,
-    OrdersPerS,
     PositiveDurationS,
     Share,
     choice,
+    duration,
     number_schema,
+    rate,
     whole,
 )
+from doorbuster.shop_settings import (
+    MAX_MERCHANTS,
+    MERCHANT_NAME,
+    PARTS,
+    Setting,
+    ShopSettings,
+    WaitingRoomSettings,
+    key_of,
+    settings_of,
+)
+from doorbuster.units import format_duration
 
-PROFILES = ("in-house-2004", "replatformed")
-PARTS = ("payment", "stock", "search", "recommendations", "reviews", "mail")
-ROOM_STYLES = ("cloudflare", "queue-it")
-ROOM_STATUSES = (200, 202, 429)
-MAX_SEED = 2**63 - 1
-MAX_COUNT = 1_000_000
-MAX_MERCHANTS = 8
-_MERCHANT = re.compile(r"[a-z][a-z0-9-]{0,30}")
+_SETTINGS = {name: s for name, s in settings_of(ShopSettings).items() if s.in_scenario}
+_MERCHANT_SCHEMA = {
+    "type": "array",
+    "items": {"type": "string", "pattern": f"^{MERCHANT_NAME.pattern}$"},
+    "minItems": 2,
+    "maxItems": MAX_MERCHANTS,
+}
 
-Profile = Annotated[
-    str, BeforeValidator(choice("profile", PROFILES)), WithJsonSchema({"enum": list(PROFILES)})
-]
 Part = Annotated[str, BeforeValidator(choice("part", PARTS)), WithJsonSchema({"enum": list(PARTS)})]
-Style = Annotated[
-    str, BeforeValidator(choice("style", ROOM_STYLES)), WithJsonSchema({"enum": list(ROOM_STYLES)})
-]
-Workers = Annotated[int, BeforeValidator(whole(1, 256)), number_schema(1, 256, "integer")]
-Products = Annotated[int, BeforeValidator(whole(24, 50_000)), number_schema(24, 50_000, "integer")]
-Seed = Annotated[int, BeforeValidator(whole(0, MAX_SEED)), number_schema(0, MAX_SEED, "integer")]
-Units = Annotated[int, BeforeValidator(whole(0, MAX_COUNT)), number_schema(0, MAX_COUNT, "integer")]
-People = Annotated[int, BeforeValidator(whole(1, MAX_COUNT)), number_schema(1, MAX_COUNT, "integer")]
-NotifiedBuyers = Annotated[int, BeforeValidator(whole(0, 100)), number_schema(0, 100, "integer")]
-
-
-def parse_status(raw: object) -> int:
-    """A status with which real waiting rooms answer."""
-    if isinstance(raw, bool) or raw not in ROOM_STATUSES:
-        raise invalid("must be 200, 202 or 429", got=preview(raw))
-    return int(str(raw))
-
-
-Status = Annotated[int, BeforeValidator(parse_status), WithJsonSchema({"enum": list(ROOM_STATUSES)})]
 
 
 def parse_merchants(raw: object) -> tuple[str, ...]:
     """Two names or more, each once."""
-    if (
-        not isinstance(raw, list | tuple)
-        or not 2 <= len(raw) <= MAX_MERCHANTS
-        or len(set(map(str, raw))) < len(raw)
-        or not all(isinstance(name, str) and _MERCHANT.fullmatch(name) for name in raw)
-    ):
+    if not isinstance(raw, list | tuple) or not raw or _SETTINGS["merchants"].problem(tuple(map(str, raw))):
         raise invalid(
             f"must be a list of 2 to {MAX_MERCHANTS} different names of small letters, digits and -, "
             "such as [north, south]",
             got=preview(raw),
         )
-    return tuple(raw)
+    return tuple(map(str, raw))
 
 
-Merchants = Annotated[
-    tuple[str, ...],
-    BeforeValidator(parse_merchants),
-    WithJsonSchema(
-        {
-            "type": "array",
-            "items": {"type": "string", "pattern": f"^{_MERCHANT.pattern}$"},
-            "minItems": 2,
-            "maxItems": MAX_MERCHANTS,
-        }
-    ),
-]
+def _number(setting: Setting) -> Any:
+    """The type of a duration or a rate within the bounds of its setting."""
+    is_rate = setting.kind == "rate"
+    parse = rate(setting.counts) if is_rate else duration(zero=setting.low == 0)
+
+    def parse_within(raw: object) -> float:
+        value = parse(raw)
+        if setting.problem(value):
+            low, high = (
+                f"{bound:g} {setting.counts}/s" if is_rate else format_duration(bound)
+                for bound in (setting.low, setting.high)
+            )
+            raise invalid(f"must be between {low} and {high}", got=preview(raw))
+        return value
+
+    schema = {"type": "string", "pattern": RATE_PATTERN if is_rate else DURATION_PATTERN}
+    return Annotated[float, BeforeValidator(parse_within), WithJsonSchema(schema)]
+
+
+def _one_of_numbers(setting: Setting) -> Any:
+    *others, last = map(str, setting.choices)
+
+    def parse(raw: object) -> int:
+        if isinstance(raw, bool) or raw not in setting.choices:
+            raise invalid(f"must be {', '.join(others)} or {last}", got=preview(raw))
+        return int(str(raw))
+
+    return Annotated[int, BeforeValidator(parse), WithJsonSchema({"enum": list(setting.choices)})]
+
+
+def _type_of(name: str, setting: Setting) -> Any:
+    if setting.kind == "whole":
+        low, high = int(setting.low), int(setting.high)
+        return Annotated[int, BeforeValidator(whole(low, high)), number_schema(low, high, "integer")]
+    if setting.kind in ("duration", "rate"):
+        return _number(setting)
+    if setting.kind == "choice":
+        if isinstance(setting.choices[0], int):
+            return _one_of_numbers(setting)
+        words = [str(word) for word in setting.choices]
+        return Annotated[str, BeforeValidator(choice(name, words)), WithJsonSchema({"enum": words})]
+    if setting.kind == "merchants":
+        parsed = BeforeValidator(parse_merchants)
+        return Annotated[tuple[str, ...], parsed, WithJsonSchema(_MERCHANT_SCHEMA)]
+    return WaitingRoomKeys if setting.kind == "waiting room" else Flag
+
+
+def _keys(name: str, model: type, required: tuple[str, ...]) -> Any:
+    """A model with a key for each setting; keys that are not required are None when not given."""
+    fields: dict[str, Any] = {}
+    for attribute, setting in settings_of(model).items():
+        if not setting.in_scenario:
+            continue
+        kind, is_required = _type_of(attribute, setting), attribute in required
+        fields[attribute] = (
+            kind if is_required else kind | None,
+            Field(
+                default=... if is_required else None,
+                alias=key_of(attribute),
+                description=setting.help,
+                examples=[setting.example],
+            ),
+        )
+    return create_model(name, __base__=StrictModel, __doc__=model.__doc__, **fields)
 
 
 class PartFault(StrictModel):
@@ -123,85 +162,13 @@ class PartFault(StrictModel):
         return f"{self.part} {' and '.join(slow + fails)} for {self.for_s:g} s"
 
 
-class WaitingRoomSettings(StrictModel):
-    """The waiting room in front of the embedded shop."""
-
-    admit_per_s: CustomersPerS = Field(
-        alias="admit", description="Customers let in.", examples=["5 customers/s"]
-    )
-    active: People | None = Field(default=None, description="Customers inside at once.", examples=[200])
-    style: Style | None = Field(
-        default=None, description="Vendor whose waiting room is imitated.", examples=["queue-it"]
-    )
-    status: Status | None = Field(
-        default=None, description="HTTP status of the waiting page.", examples=[429]
-    )
-    poll_s: PositiveDurationS | None = Field(
-        default=None, alias="poll", description="Interval at which waiting visitors poll.", examples=["5s"]
-    )
-    stay_s: PositiveDurationS | None = Field(
-        default=None,
-        alias="stay",
-        description="A visitor who sends no request for this long is removed from the queue.",
-        examples=["60s"],
-    )
+WaitingRoomKeys = _keys("WaitingRoomSettings", WaitingRoomSettings, required=("admit_per_s",))
+_ShopKeys = _keys("ShopKeys", ShopSettings, required=("profile",))
 
 
-class Shop(StrictModel):
-    """The embedded reference shop; settings that are None keep the profile's own value."""
+class Shop(_ShopKeys, StrictModel):  # type: ignore[misc, valid-type]  # made from ShopSettings
+    """The embedded reference shop; settings that are None keep the shop's own value."""
 
-    profile: Profile = Field(description="The design of the shop.", examples=["in-house-2004"])
-    workers: Workers | None = Field(
-        default=None, description="Pages the shop works on at once.", examples=[4]
-    )
-    query_time_s: DurationS | None = Field(
-        default=None, alias="query_time", description="Time of one database query.", examples=["10ms"]
-    )
-    warehouse_rate_per_s: OrdersPerS | None = Field(
-        default=None,
-        alias="warehouse_rate",
-        description="Orders the warehouse picks.",
-        examples=["5 orders/s"],
-    )
-    products: Products | None = Field(default=None, description="Products on sale.", examples=[5000])
-    seed: Seed | None = Field(
-        default=None, description="Seed of the shop's products and stock.", examples=[20041202]
-    )
-    opening_stock: Units | None = Field(default=None, description="Units of every product.", examples=[5])
-    queue_limit: People | None = Field(
-        default=None, description="Pages that may wait before the next is turned away.", examples=[64]
-    )
-    payment_time_s: DurationS | None = Field(
-        default=None, alias="payment_time", description="Time of one payment.", examples=["300ms"]
-    )
-    notify: NotifiedBuyers | None = Field(
-        default=None, description="Earlier buyers who are told of a question.", examples=[20]
-    )
-    sync_lag_s: DurationS | None = Field(
-        default=None,
-        alias="sync_lag",
-        description="Time between master data and the pages.",
-        examples=["2s"],
-    )
-    cold_cache: Flag = Field(
-        default=True, description="Whether the shop opens with an empty cache.", examples=[False]
-    )
-    holding_page_s: PositiveDurationS | None = Field(
-        default=None,
-        alias="holding_page",
-        description="How often the page reloads itself that people see while too many wait.",
-        examples=["30s"],
-    )
-    waiting_room: WaitingRoomSettings | None = Field(
-        default=None,
-        description="A waiting room in front of the shop.",
-        examples=[{"admit": "5 customers/s", "active": 200}],
-    )
-    merchants: Merchants | None = Field(
-        default=None,
-        description="Merchants who share the shop's process and workers; each channel names its own.",
-        examples=[["north", "south"]],
-    )
     faults: tuple[PartFault, ...] = Field(
         default=(),
         description="What breaks behind the shop during the run.",
@@ -209,59 +176,10 @@ class Shop(StrictModel):
     )
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """Everything but the profile, as YAML spells it; unset ones are absent."""
-        given = {
-            "workers": self.workers,
-            "query_time": _seconds(self.query_time_s),
-            "warehouse_rate": _per_s(self.warehouse_rate_per_s, "orders"),
-            "products": self.products,
-            "seed": self.seed,
-            "opening_stock": self.opening_stock,
-            "queue_limit": self.queue_limit,
-            "payment_time": _seconds(self.payment_time_s),
-            "notify": self.notify,
-            "sync_lag": _seconds(self.sync_lag_s),
-            "cold_cache": self.cold_cache,
-            "holding_page": _seconds(self.holding_page_s),
-            "waiting_room": self.waiting_room,
-            "merchants": self.merchants,
-            "faults": self.faults,
-        }
-        return {key: value for key, value in given.items() if value is not None}
-
-    @property
-    def options(self) -> list[str]:
-        """The settings as options of `python -m doorbuster.shop`; those that are None are left out."""
-        room = self.waiting_room
-        options = {
-            "--profile": self.profile,
-            "--workers": self.workers,
-            "--query-time": _seconds(self.query_time_s),
-            "--warehouse-rate": _per_s(self.warehouse_rate_per_s, "orders"),
-            "--products": self.products,
-            "--seed": self.seed,
-            "--opening-stock": self.opening_stock,
-            "--queue-limit": self.queue_limit,
-            "--payment-time": _seconds(self.payment_time_s),
-            "--notify": self.notify,
-            "--sync-lag": _seconds(self.sync_lag_s),
-            "--merchants": ",".join(self.merchants) if self.merchants else None,
-            "--holding-page": _seconds(self.holding_page_s),
-            "--waiting-room": _per_s(room.admit_per_s, "customers") if room else None,
-            "--waiting-room-active": room.active if room else None,
-            "--waiting-room-style": room.style if room else None,
-            "--waiting-room-status": room.status if room else None,
-            "--waiting-room-poll": _seconds(room.poll_s) if room else None,
-            "--waiting-room-stay": _seconds(room.stay_s) if room else None,
-        }
-        words = [word for name, value in options.items() if value is not None for word in (name, str(value))]
-        return words if self.cold_cache else [*words, "--warm-cache"]
-
-
-def _seconds(value_s: float | None) -> str | None:
-    return None if value_s is None else f"{value_s * 1e3:.6f}ms"
-
-
-def _per_s(rate_per_s: float | None, noun: str) -> str | None:
-    return None if rate_per_s is None else f"{rate_per_s:.6f} {noun}/s"
+    def settings(self) -> ShopSettings:
+        """The settings with which the shop is started."""
+        given = {name: getattr(self, name) for name in _SETTINGS if getattr(self, name) is not None}
+        if self.waiting_room is not None:
+            room = self.waiting_room.model_dump(exclude_none=True)
+            given["waiting_room"] = WaitingRoomSettings(**room)
+        return ShopSettings(**given)

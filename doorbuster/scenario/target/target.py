@@ -13,7 +13,7 @@ from doorbuster.scenario.parsing.diagnostics import invalid, preview
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import choice
 from doorbuster.scenario.target.content_checks import Rule
-from doorbuster.scenario.target.embedded_shop import PROFILES, Shop
+from doorbuster.scenario.target.embedded_shop import Shop
 
 STOREFRONTS = ("reference", "vendure", "oscar")  # a test holds them against doorbuster.storefronts.DRIVERS
 CUSTOM = "custom:"  # a driver that the locustfile brings along: install(events, drivers=[MyShop])
@@ -128,7 +128,6 @@ class Target(StrictModel):
 
 __all__ = [
     "CUSTOM",
-    "PROFILES",
     "STOREFRONTS",
     "Shop",
     "Target",

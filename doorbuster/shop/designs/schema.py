@@ -12,7 +12,7 @@ from doorbuster.shop.designs.documents import write_documents
 from doorbuster.shop.domain.catalogue import CatalogueRows, make_catalogue
 from doorbuster.shop.domain.credentials import accounts_at_opening
 from doorbuster.shop.infrastructure.database import Database
-from doorbuster.shop.settings import ShopSettings
+from doorbuster.shop_settings import ShopSettings
 
 FILE_NAME = "shop.sqlite"
 # Format history: 1 first; 2 accounts, answers, state and store of an order; 3 baskets of accounts.

@@ -11,13 +11,11 @@ import hmac
 import secrets
 from typing import NamedTuple
 
+from doorbuster.shop_settings import ACCOUNTS, MEMBER, OLD_MEMBER, OPENING_PASSWORD
+
 SCRYPT_N = 4_096
 SCRYPT_R = 8
 SCRYPT_P = 1
-ACCOUNTS = 5_000  # of each kind
-MEMBER = "member-{:06d}@example.com"
-OLD_MEMBER = "old-member-{:06d}@example.com"
-OPENING_PASSWORD = "larkspur-and-finch"  # noqa: S105  of invented people
 _OPENING_SALT = bytes(16)
 
 

@@ -19,8 +19,8 @@ from math import inf
 
 from doorbuster.shop.infrastructure.database import Session
 from doorbuster.shop.refusals import PartFailed
+from doorbuster.shop_settings import PARTS
 
-PARTS = ("payment", "stock", "search", "recommendations", "reviews", "mail")
 OPTIONAL_LIMIT_S = 0.1
 # What the replatformed shop needs before it can do each kind of work.
 NEEDED = {

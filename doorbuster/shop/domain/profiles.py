@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from doorbuster.shop.settings import ShopSettings
+from doorbuster.shop_settings import ShopSettings
 
 BROWSE_KINDS = ("home", "category", "search", "product")
 # Who is served first when a profile tells them apart: a queue at a till blocks a shop, a page can be had

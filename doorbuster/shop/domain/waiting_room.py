@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from doorbuster.shop.settings import RoomSettings
+from doorbuster.shop_settings import WaitingRoomSettings
 
 POLLS_MISSED = 3
 
@@ -35,7 +35,7 @@ class _Waiting:
 class WaitingRoomQueue:
     """All customers inside and queued; use it from one thread only."""
 
-    def __init__(self, settings: RoomSettings, clock: Callable[[], float]) -> None:
+    def __init__(self, settings: WaitingRoomSettings, clock: Callable[[], float]) -> None:
         self.settings = settings
         self._clock = clock
         self._inside: OrderedDict[str, float] = OrderedDict()

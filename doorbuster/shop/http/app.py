@@ -26,7 +26,7 @@ from doorbuster.shop.http.query_service import QUERY_SERVICE, TIMING, QueryServi
 from doorbuster.shop.http.waiting_room_middleware import remember_place, waiting_room_middleware
 from doorbuster.shop.infrastructure.database_workers import DatabaseWorkers, Timing
 from doorbuster.shop.refusals import NotFound, Refusal
-from doorbuster.shop.settings import ShopSettings
+from doorbuster.shop_settings import ShopSettings
 
 LARGEST_BODY_BYTES = 64 * 1024
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")

@@ -9,10 +9,11 @@ from typing import Any
 
 from aiohttp import web
 
-from doorbuster.shop.domain.dependencies import PARTS, InjectedFault
+from doorbuster.shop.domain.dependencies import InjectedFault
 from doorbuster.shop.http.json_io import answer, body_of
 from doorbuster.shop.http.query_service import QUERY_SERVICE
 from doorbuster.shop.refusals import BadRequest, FieldProblem, NotAllowed
+from doorbuster.shop_settings import PARTS
 
 LONGEST_S = 366 * 86400.0
 SLOWEST_S = 3_600.0

@@ -22,7 +22,7 @@ from doorbuster.shop.domain.views import (
 )
 from doorbuster.shop.domain.waiting_room import QueuePosition
 from doorbuster.shop.refusals import Refusal
-from doorbuster.shop.settings import RoomSettings
+from doorbuster.shop_settings import WaitingRoomSettings
 
 _TEMPLATES = (
     "home", "listing", "product", "basket", "checkout", "order", "problem", "sign_in", "account", "questions",
@@ -97,7 +97,7 @@ class PageRenderer:
     def questions(self, navigation: Navigation, questions: tuple[OpenQuestion, ...]) -> bytes:
         return self._render("questions", navigation, questions=questions)
 
-    def waiting(self, settings: RoomSettings, place: QueuePosition) -> bytes:
+    def waiting(self, settings: WaitingRoomSettings, place: QueuePosition) -> bytes:
         poll_s, style = f"{settings.poll_s:g}", settings.style
         return self._render("waiting", None, position=place.position, poll_s=poll_s, style=style)
 

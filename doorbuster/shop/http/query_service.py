@@ -26,7 +26,7 @@ from doorbuster.shop.infrastructure.cache import PageCache
 from doorbuster.shop.infrastructure.database import Database, Session
 from doorbuster.shop.infrastructure.database_workers import DatabaseWorkers, Timing
 from doorbuster.shop.refusals import NotFound
-from doorbuster.shop.settings import ShopSettings
+from doorbuster.shop_settings import ShopSettings
 
 BASKET_COOKIE = "basket"
 QUANTITY_COOKIE = "basket_quantity"

@@ -18,7 +18,7 @@ from doorbuster.shop.http.catalogue_api import html
 from doorbuster.shop.http.json_io import answer
 from doorbuster.shop.http.query_service import QUERY_SERVICE
 from doorbuster.shop.refusals import Busy, HoldingPage
-from doorbuster.shop.settings import RoomSettings
+from doorbuster.shop_settings import WaitingRoomSettings
 
 QUEUE_PATH = "/queue/"
 COOKIES = {"cloudflare": "__cfwaitingroom", "queue-it": "QueueITAccepted"}
@@ -63,7 +63,7 @@ def remember_place(request: web.Request, response: web.StreamResponse) -> None:
         response.set_cookie(COOKIES[room.settings.style], token, httponly=True, samesite="Lax", path="/")
 
 
-def _stop(request: web.Request, settings: RoomSettings, place: QueuePosition) -> web.Response:
+def _stop(request: web.Request, settings: WaitingRoomSettings, place: QueuePosition) -> web.Response:
     """The response to a customer who has to wait."""
     if settings.style == "cloudflare":
         return _cloudflare_json(settings, place) if _is_program(request) else _wait(request, settings, place)
@@ -82,14 +82,14 @@ def _back(request: web.Request) -> web.Response:
     return web.Response(status=302, headers={"Location": target if inside else "/"})
 
 
-def _wait(request: web.Request, settings: RoomSettings, place: QueuePosition) -> web.Response:
+def _wait(request: web.Request, settings: WaitingRoomSettings, place: QueuePosition) -> web.Response:
     body = request.app[QUERY_SERVICE].pages.waiting(settings, place)
     response = html(request, body, status=settings.status)
     response.headers["Refresh"] = f"{settings.poll_s:g}"
     return response
 
 
-def _cloudflare_json(settings: RoomSettings, place: QueuePosition) -> web.Response:
+def _cloudflare_json(settings: WaitingRoomSettings, place: QueuePosition) -> web.Response:
     room = {
         "inWaitingRoom": True,
         "waitTimeKnown": True,

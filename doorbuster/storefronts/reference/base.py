@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 from zlib import crc32
 
+from doorbuster.shop_settings import ACCOUNTS
 from doorbuster.storefronts.http import Client, HttpResponse
 from doorbuster.storefronts.protocol import (
     BasketLine,
@@ -30,10 +31,6 @@ from doorbuster.storefronts.protocol import (
 from doorbuster.storefronts.waiting_rooms import reload_interval_s, waiting_room
 
 STORES = ("London", "Leeds", "York", "Bath")  # some of those the shop knows
-OPENING_ACCOUNTS = 5_000  # of each kind; the shop opens with them
-MEMBER = "member-{:06d}@example.com"
-OLD_MEMBER = "old-member-{:06d}@example.com"
-OPENING_PASSWORD = "larkspur-and-finch"  # noqa: S105  of invented people
 NEW_PASSWORD = "a-new-platform-for-us"  # noqa: S105  of invented people
 _PROBLEM = re.compile(r'data-problem="([a-z-]+)"')
 _CATEGORY_LINK = re.compile(r'href="/category/([a-z0-9-]+)"')
@@ -126,7 +123,7 @@ class ReferenceBase(Storefront):
         name = self.visit.customer or str(self.rng.random())
         prefix = name.rstrip(digits)
         number = crc32(prefix.encode()) + int(name[len(prefix) :] or 0)
-        return email.format(number % OPENING_ACCOUNTS + 1)
+        return email.format(number % ACCOUNTS + 1)
 
     def _email(self, suffix: str) -> str:
         return f"{self._slug[:40]}{suffix}@customers.example.com"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from doorbuster.shop_settings import MEMBER, OLD_MEMBER, OPENING_PASSWORD
 from doorbuster.storefronts.protocol import Basket, BasketLine, Listing, Order, Product, Rejected
 from doorbuster.storefronts.reference.base import (
-    MEMBER,
     NEW_PASSWORD,
-    OLD_MEMBER,
-    OPENING_PASSWORD,
     ReferenceBase,
 )
 

@@ -9,13 +9,11 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qs, urlsplit
 
+from doorbuster.shop_settings import MEMBER, OLD_MEMBER, OPENING_PASSWORD
 from doorbuster.storefronts.http import HttpResponse
 from doorbuster.storefronts.protocol import Basket, BasketLine, Listing, Order, Product, Rejected, checked
 from doorbuster.storefronts.reference.base import (
-    MEMBER,
     NEW_PASSWORD,
-    OLD_MEMBER,
-    OPENING_PASSWORD,
     ReferenceBase,
     problem_of,
 )
