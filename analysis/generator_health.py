@@ -36,8 +36,8 @@ from doorbuster.units import format_count, format_duration, format_ratio
 MOST_LATE_P99_MS = 50.0
 BUSY_CPU_RATIO = 0.9
 MOST_BUSY_RATIO = 0.1
-FEWEST_BUSY_SECONDS = 3  # the start of a short run is no saturation
-MOST_DROPPED_RATIO = 0.001
+MIN_BUSY_SECONDS = 3  # the start of a short run is no saturation
+MAX_DROPPED_RATIO = 0.001
 MOST_WORKERS_SHOWN = 6
 
 
@@ -139,11 +139,11 @@ def _doubts(metrics: Mapping[str, Metric], health: Mapping[str, Sequence[HealthS
     most_busy = max(
         (sum(row.cpu_ratio > BUSY_CPU_RATIO for row in rows) for rows in health.values()), default=0
     )
-    if busy is not None and busy > MOST_BUSY_RATIO and most_busy >= FEWEST_BUSY_SECONDS:
+    if busy is not None and busy > MOST_BUSY_RATIO and most_busy >= MIN_BUSY_SECONDS:
         found.append(f"A worker used more than 90 % of a core in {format_ratio(busy)} of its seconds.")
-    if dropped is not None and dropped > MOST_DROPPED_RATIO:
+    if dropped is not None and dropped > MAX_DROPPED_RATIO:
         found.append(f"{format_ratio(dropped)} of the customers were never sent, or were broken off by us.")
-    if planned and started is not None and started < planned and not (dropped or 0) > MOST_DROPPED_RATIO:
+    if planned and started is not None and started < planned and not (dropped or 0) > MAX_DROPPED_RATIO:
         found.append(
             f"{format_count(planned - started)} of {format_count(planned)} planned arrivals were not started."
         )

@@ -35,7 +35,7 @@ SECONDS = 40.0
 DRAIN_S = 20.0
 TRIES = 4
 QUIET_RATIO = 0.0005  # of the time of all cores
-LEAST_PER_S = 4_000
+MIN_PER_S = 4_000
 MODEL_WINDOW_S = 1.0
 WINDOWS_S = (0.010, 0.100, MODEL_WINDOW_S)
 DISPERSION_SLACK = 0.05
@@ -157,8 +157,8 @@ def _column(one: Delivery) -> tuple[str, ...]:
 def _claims(build: str, one: Delivery) -> list[Claim]:
     off = one.off(MODEL_WINDOW_S)
     return [
-        Claim(f"new arrivals a second in one process, {build} build, >= {LEAST_PER_S:,}", f"{one.per_s:,.0f}",
-              one.per_s >= LEAST_PER_S),
+        Claim(f"new arrivals a second in one process, {build} build, >= {MIN_PER_S:,}", f"{one.per_s:,.0f}",
+              one.per_s >= MIN_PER_S),
         Claim(f"planned = reached nginx = recorded, {build} build",
               f"{one.planned} = {one.came} = {one.served}", one.planned == one.came == one.served),
         Claim(f"index of dispersion in {MODEL_WINDOW_S:g} s within 5 % of the plan's, {build} build",

@@ -1,4 +1,4 @@
-"""Judging a run: thresholds to results, results and the run's own health to one verdict. Pure."""
+"""Evaluates the thresholds of a run and combines the results with its validity into one verdict. Pure."""
 
 from __future__ import annotations
 

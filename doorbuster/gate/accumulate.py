@@ -1,10 +1,10 @@
-"""How one metric is counted, whoever delivers the rows: a run file, live reports or a load step.
+"""Counts one metric, from the rows of a run file or of live reports.
 
 Rules:
 - Times cover answered and abandoned requests; failed ones count for `http_req_failed`, so that quick error
   pages cannot make a shop look fast.
 - A dropped customer was never in the shop and counts for `dropped` and `customers` only.
-- Times and rates keep the time at which they were due, because neighbours in time are correlated.
+- Times and rates keep their second, because samples close in time are correlated.
 """
 
 from __future__ import annotations
@@ -37,29 +37,29 @@ _EMPTY = Histogram.empty()
 
 @dataclass(frozen=True)
 class Selector:
-    """The tags of a threshold as questions about a series, a customer or an order."""
+    """Selects series, seconds, customers and orders by the tags of a threshold."""
 
     tags: dict[str, str]
     seconds: Seconds | None = None
 
     @classmethod
     def of(cls, threshold: Threshold, phases: Sequence[Phase] = ()) -> Selector:
-        """The threshold's own tags; `phases` says which seconds a `phase` tag means."""
+        """From the tags of a threshold; `phases` gives the seconds of a `phase` tag."""
         tags = {tag.name: tag.value for tag in threshold.tags}
         return cls(tags, phase_seconds(tags["phase"], phases) if "phase" in tags else None)
 
     @property
     def phase_is_missing(self) -> bool:
-        """Whether it selects a phase that the run does not have."""
+        """Whether the run lacks the selected phase."""
         return "phase" in self.tags and self.seconds is None
 
     @property
     def channel(self) -> str | None:
-        """The selected channel, if one is."""
+        """The selected channel, or None for all."""
         return self.tags.get("channel")
 
     def matches_second(self, second: int) -> bool:
-        """Whether what was due in this second is selected."""
+        """Whether samples due in this second are selected."""
         return self.seconds is None or self.seconds.first <= second < self.seconds.end
 
     def seconds_within(self, recorded_s: int) -> Seconds:
@@ -68,11 +68,11 @@ class Selector:
         return Seconds(first, min(end, recorded_s))
 
     def length_s(self, run_s: float) -> float:
-        """How much of a run of this length is selected."""
+        """The selected part of a run of this length, in s."""
         return run_s if self.seconds is None else max(0.0, min(run_s, self.seconds.end) - self.seconds.first)
 
     def matches_series(self, series: SeriesKey) -> bool:
-        """Whether a request series is selected, `expected_response` aside."""
+        """Whether a request series is selected, regardless of `expected_response`."""
         return (
             self.tags.get("channel", series.channel) == series.channel
             and self.tags.get("journey", series.journey) == series.journey
@@ -93,13 +93,13 @@ class Selector:
         return self._outcomes(("ok", "abandoned"))
 
     def time_group(self, series: SeriesKey) -> str | None:
-        """Where the times of a series belong: answered, abandoned or nowhere."""
+        """The group of the times of a series: answered, abandoned or None for not selected."""
         if series.outcome not in self.timed_outcomes or not self.matches_series(series):
             return None
         return ABANDONED if series.outcome == "abandoned" else ANSWERED
 
     def counted_outcome(self, series: SeriesKey) -> str | None:
-        """The outcome of a series whose requests count, else None."""
+        """The outcome of a series, or None when its requests do not count."""
         counted = series.outcome in self._outcomes(("ok", "failed", "abandoned"))
         return series.outcome if counted and self.matches_series(series) else None
 
@@ -112,7 +112,7 @@ class Selector:
 class MetricAccumulator:
     """Counts one metric for one selector.
 
-    The `add_*` methods ignore rows of which the metric counts nothing, so that every source may offer all.
+    `add_batch` ignores rows that the metric does not count.
     """
 
     def __init__(self, metric: MetricDefinition, selector: Selector, *, block_s: int = 1) -> None:
@@ -145,7 +145,7 @@ class MetricAccumulator:
                 self.add_customers(batch.customers)
                 self.add_orders(batch.orders)
             case _:
-                raise AssertionError(f"{self.metric.name} is known at the end of a run only")
+                raise AssertionError(f"{self.metric.name} is only known at the end of a run")
 
     def add_times(self, found: Mapping[tuple[str, int], Histogram]) -> None:
         """Add times by (answered or abandoned, block)."""
@@ -166,7 +166,7 @@ class MetricAccumulator:
                 self._add(second, n if failed else 0, n)
 
     def add_customers(self, rows: Iterable[CustomerCount]) -> None:
-        """Add customers by how they left."""
+        """Add customers by outcome."""
         selector, counting = self.selector, self._counting
         if isinstance(counting, Orders):
             channel = selector.channel
@@ -191,11 +191,11 @@ class MetricAccumulator:
                     self._matching.add(attempt.idempotency_key)
 
     def by_second(self) -> Iterable[tuple[int, int, int]]:
-        """(second, happened, counted) of a rate, in no order."""
+        """(second, successes, trials) of a rate, unordered."""
         return ((second, k, n) for second, (k, n) in self._by_second.items())
 
     def data(self, *, recorded_s: int, over_s: float) -> MetricData:
-        """What was counted.
+        """Everything counted so far.
 
         Args: recorded_s: seconds up to the last one recorded; over_s: the length for a rate per second.
         """
@@ -214,24 +214,24 @@ class MetricAccumulator:
             n = self.total().n
             return CounterTotal(n, n, over_s)
         if isinstance(self._counting, Requests):
-            # Seconds without a request are blocks too: the plan goes on while a shop does not answer.
+            # Seconds without requests count towards the blocks: customers keep arriving when a shop hangs.
             for second in range(*self.selector.seconds_within(recorded_s)):
                 self._by_second.setdefault(second, (0, 0))
         return self.rate()
 
     def rate(self) -> RateCounts:
-        """A rate with its blocks of time."""
+        """A rate with its time blocks."""
         total = self.total()
         return RateCounts(total.k, total.n, in_time_blocks(self.by_second()))
 
     def total(self) -> RateCounts:
-        """How often it happened, out of how many, without the time."""
+        """A rate without time blocks."""
         return RateCounts(
             sum(k for k, _ in self._by_second.values()), sum(n for _, n in self._by_second.values())
         )
 
     def total_times(self) -> TrendCounts:
-        """All times, without blocks: their interval takes requests as independent."""
+        """All times without time blocks, so that their interval treats requests as independent."""
         return TrendCounts(self._totals[ANSWERED], self._totals[ABANDONED])
 
     def _add(self, second: int, k: int, n: int) -> None:
@@ -257,7 +257,7 @@ class MetricAccumulator:
         self._blocks = wider
 
     def _time_blocks(self, recorded_s: int) -> tuple[TimeBlock, ...]:
-        """At most about MAX_TIME_BLOCKS blocks of equal length, a multiple of the length they are kept in."""
+        """About MAX_TIME_BLOCKS blocks of equal length, a multiple of the length used while counting."""
         first, end = self.selector.seconds_within(recorded_s)
         width_s = block_length_s(self.selector, recorded_s)
         factor = max(1, math.ceil(width_s / self._block_s))
@@ -275,13 +275,13 @@ class MetricAccumulator:
 
 
 def block_length_s(selector: Selector, recorded_s: int) -> int:
-    """The length of a block of time in a run of which this much was recorded."""
+    """Length of a time block, in s, when this much of the run was recorded."""
     first, end = selector.seconds_within(recorded_s)
     return max(1, math.ceil((end - first) / MAX_TIME_BLOCKS))
 
 
 def _happened(counting: Customers, row: CustomerCount) -> bool | None:
-    """Whether it happened to these customers; None when they are not in the population."""
+    """Whether these customers count as successes; None when they are not in the population."""
     match counting.population:
         case "browse":
             return None if row.browse is None else row.browse == 1

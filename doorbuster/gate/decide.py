@@ -1,13 +1,14 @@
-"""One threshold and one estimate: pass, fail, warn or inconclusive, and the sentence that says so.
+"""Evaluates one threshold against one estimate: pass, fail, warn or inconclusive, and a sentence.
 
 Rules, in this order:
-1. Nothing to judge                          -> inconclusive.
-2. Only a lower bound is known ("at least")  -> decided when the truth cannot change it, else inconclusive.
+1. No data                                   -> inconclusive.
+2. Only a lower bound is known ("at least")  -> decided when a higher value gives the same result, else
+                                                inconclusive.
 3. Too few samples                           -> decided when the whole 95 % interval is on one side of the
                                                 bound (an unknown end reaches to infinity), else inconclusive.
-4. Otherwise the estimate decides, as in k6; when the interval reaches across the bound, the sentence says
-   that another run might decide otherwise.
-A broken bound of severity "warn" is a warning, not a failure. docs/reference/report.md says why these rules.
+4. Otherwise the estimate decides, as in k6; when the interval includes the bound, the sentence says that
+   another run might decide otherwise.
+A violated threshold of severity "warn" is a warning. docs/reference/report.md explains these rules.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _EXPECTED = {"true": "answered requests", "false": "failed and abandoned request
 
 
 def decide(threshold: Threshold, tally: MetricData) -> ThresholdResult:
-    """The result on one threshold from what was counted for it."""
+    """The result of one threshold."""
     found = estimate(threshold, tally)
     if isinstance(found, NoData):
         required = f"Required: {_REQUIRED[threshold.operator]} {format_bound(threshold, threshold.bound)}."
@@ -51,7 +52,7 @@ def decide(threshold: Threshold, tally: MetricData) -> ThresholdResult:
 
 
 def format_bound(threshold: Threshold, value: float) -> str:
-    """A value in the unit of the threshold, as people write it."""
+    """A value with the unit of the threshold."""
     match threshold.unit:
         case "ms":
             return format_duration(value / 1e3)
@@ -79,18 +80,18 @@ def _status(
     broken: ThresholdStatus = "warn" if threshold.severity == "warn" else "fail"
     plain: ThresholdStatus = "pass" if holds else broken
     if found.at_least and not _more_changes_nothing(threshold, holds=holds):
-        return "inconclusive", "so many left before the answer came that the true value is not known"
+        return "inconclusive", "too many customers left before the response to know the true value"
     if found.too_few:
         return (plain, "") if certain else ("inconclusive", found.too_few)
     return plain, "" if certain else _not_certain(threshold, found, holds=holds)
 
 
 def _not_certain(threshold: Threshold, found: MetricEstimate, *, holds: bool) -> str:
-    """Where the interval leaves the side of the estimate, to as many digits as the difference needs."""
+    """States the end of the interval across the bound, with enough digits to tell it from the bound."""
     ends = [end for end in (found.low, found.high) if end is not None]
     across = next((end for end in ends if threshold.holds(round_to_bucket(threshold, end)) != holds), None)
     if across is None:
-        return "not certain: the interval is open on that side, so another run may decide otherwise"
+        return "not certain: the interval has no end on that side, so another run may decide otherwise"
     text = format_bound(threshold, across)
     if text == format_bound(threshold, threshold.bound):
         text = f"{across * 100:.5g} %" if threshold.unit == "ratio" else f"{across:.6g}"
@@ -98,7 +99,7 @@ def _not_certain(threshold: Threshold, found: MetricEstimate, *, holds: bool) ->
 
 
 def _more_changes_nothing(threshold: Threshold, *, holds: bool) -> bool:
-    """Whether the result stands for every value above the observed one."""
+    """Whether every value above the observed one gives the same result."""
     match threshold.operator:
         case "<" | "<=":
             return not holds
@@ -109,13 +110,13 @@ def _more_changes_nothing(threshold: Threshold, *, holds: bool) -> bool:
 
 
 def _certain(threshold: Threshold, found: MetricEstimate, *, holds: bool) -> bool:
-    """Whether every value of the interval is judged like the estimate."""
+    """Whether every value of the interval gives the same result as the estimate."""
     if found.exact:
         return True
     if threshold.operator in ("==", "!="):
         return found.low is not None and found.low == found.high
     if found.low is None or found.high is None:
-        # The known end decides when it is the one that is nearer to the bound.
+        # One known end is enough when it is the end nearer to the bound.
         above_is_good = threshold.operator in (">", ">=")
         needed = found.low if above_is_good == holds else found.high
         return needed is not None and threshold.holds(round_to_bucket(threshold, needed)) == holds
@@ -145,7 +146,7 @@ def _sentence(
 
 
 def _where(threshold: Threshold) -> str:
-    """What the tags chose, as the start of a sentence: "step checkout, channel web: "."""
+    """The tags as the start of a sentence: "step checkout, channel web: "."""
     chosen = ", ".join(
         _EXPECTED[tag.value] if tag.name == "expected_response" else f"{tag.name} {tag.value}"
         for tag in threshold.tags

@@ -1,12 +1,12 @@
-"""From what was counted to one number with its interval, in the unit of the threshold.
+"""Turns counts into one number with its interval, in the unit of the threshold.
 
 Rules:
 - No samples give NoData, never 0.
-- Samples close in time are correlated: where the time of each is known, the interval widens with the scatter
-  between blocks of time, a planned ramp excluded. Fewer than ten blocks: samples count as independent.
-- A time is known to within its histogram bin (0.1 %): a value in the bin of the bound counts as the bound.
-- `too_few` says why this many samples cannot carry the threshold: the quantile needs more (p99: 299), or a
-  single customer would turn the result over.
+- Samples close in time are correlated: where their times are known, the interval widens with the scatter
+  between time blocks, excluding planned ramps. With fewer than ten blocks, samples count as independent.
+- A time is accurate to its histogram bin (0.1 %): a value in the bin of the bound counts as the bound.
+- `too_few` explains why there are too few samples: the quantile needs more (p99: 299), or a single customer
+  would change the result.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class MetricEstimate:
 
 
 def estimate(threshold: Threshold, counts: MetricData) -> MetricEstimate | NoData:
-    """What the counts says about the quantity that the threshold speaks of."""
+    """The estimate of the quantity that the threshold bounds."""
     match counts:
         case NoData():
             return counts
@@ -65,14 +65,14 @@ def estimate(threshold: Threshold, counts: MetricData) -> MetricEstimate | NoDat
 
 
 def rate_interval(counts: RateCounts) -> ProportionEstimate:
-    """The share and its interval, the only one of a rate: thresholds and headlines both state it."""
+    """The interval of a rate, the same in thresholds and headlines."""
     if counts.by_time:
         return timed_proportion(*zip(*counts.by_time, strict=True))
     return clopper_pearson(counts.k, counts.n)
 
 
 def round_to_bucket(threshold: Threshold, value: float) -> float:
-    """The bound itself where the value cannot be told apart from it, else the value."""
+    """The bound when the value cannot be distinguished from it, else the value."""
     if math.isclose(value, threshold.bound, rel_tol=1e-9, abs_tol=1e-12):
         return threshold.bound
     if threshold.unit == "ms" and threshold.aggregation != "avg":
@@ -84,7 +84,7 @@ def round_to_bucket(threshold: Threshold, value: float) -> float:
 
 def _of_trend(threshold: Threshold, counts: TrendCounts) -> MetricEstimate | NoData:
     if counts.answered.n + counts.abandoned.n == 0:
-        return NoData("no request was counted for it")
+        return NoData("no requests were counted")
     match threshold.aggregation:
         case "avg":
             found = _mean(counts)
@@ -110,7 +110,7 @@ def _of_trend(threshold: Threshold, counts: TrendCounts) -> MetricEstimate | NoD
     basis = f"{requests}, 95 % interval {interval}" if interval else requests
     gave_up = ""
     if counts.abandoned.n:
-        gave_up = f"; {format_count(counts.abandoned.n)} of them were given up before the answer"
+        gave_up = f"; {format_count(counts.abandoned.n)} of them were abandoned"
     return replace(found, phrase=f"{phrase} ({basis}{gave_up})")
 
 
@@ -141,7 +141,7 @@ def _mean(counts: TrendCounts) -> MetricEstimate:
 
 
 def _edge(counts: TrendCounts, p: float) -> MetricEstimate:
-    """Shortest or longest: a fact about this run, which has no interval."""
+    """Minimum or maximum of this run; it has no interval."""
     found = _from_us(censored_quantile(survival_curve(counts.answered, counts.abandoned), p), "")
     if p == 0.0:
         both = counts.answered.merge(counts.abandoned)
@@ -179,12 +179,11 @@ def _of_rate(threshold: Threshold, counts: RateCounts) -> MetricEstimate | NoDat
 
 
 def _too_few_for_rate(threshold: Threshold, counts: RateCounts) -> str:
-    """Why so few cannot carry a rate, in two cases.
+    """Why there are too few samples for a rate, in two cases; "" when there are enough.
 
-    Below six, even a spotless record fits a shop that fails every second customer (0.5^5 > 2.5 %).
-    Above, a bound that leaves room for some exceptions, but not for one in n, is not held against the shop
-    because of a single customer: with 30 customers and "rate>=99%", one unlucky customer would fail the build
-    and the next run without him pass it. A bound of 0 % or 100 % leaves no room on purpose.
+    Below six: five successes are compatible with a shop that fails every second customer (0.5^5 > 2.5 %).
+    From six on: a bound that allows exceptions, but less than one in n, must not fail for one customer: with
+    30 customers and "rate>=99%", one failure would decide. Bounds of 0 % and 100 % allow no exceptions.
     """
     n = counts.n
     if n < _RATE_NEEDS:
@@ -199,9 +198,7 @@ def _too_few_for_rate(threshold: Threshold, counts: RateCounts) -> str:
     room = threshold.bound if less else 1.0 - threshold.bound
     strict = threshold.operator in ("<", ">")
     needs = math.floor(1.0 / room + 1e-9) + 1 if strict else math.ceil(1.0 / room - 1e-9)
-    return (
-        f"so few that one customer or request decides: this bound needs at least {needs:,}, there were {n:,}"
-    )
+    return f"too few, a single customer or request would decide: this bound needs {needs:,}, there were {n:,}"
 
 
 def _of_count(threshold: Threshold, counts: CounterTotal) -> MetricEstimate | NoData:
@@ -215,7 +212,7 @@ def _of_count(threshold: Threshold, counts: CounterTotal) -> MetricEstimate | No
             float(counts.count), None, None, counts.n, at_least=False, phrase=phrase, exact=True
         )
     if counts.over_s <= 0:
-        return NoData("the run lasted no time, so there is no rate")
+        return NoData("the run has no duration, so there is no rate")
     rate = counts.count / counts.over_s
     phrase = f"{phrase} in {format_duration(counts.over_s)}, {rate:.4g}/s"
     return MetricEstimate(rate, None, None, counts.n, at_least=False, phrase=phrase, exact=True)

@@ -1,13 +1,13 @@
-"""Live abort rules: receives the workers' reports once a second and says when the run must end.
+"""Live abort rules: takes the workers' reports once a second and decides when the run must end.
 
 Rules:
-- `safety.abort` looks at the customers who left (or requests that ended) during the last `for_s` seconds, by
-  the time their report arrived; it needs a full window and at least ten of them.
-- A threshold with abortOnFail looks at everything since the start, as in k6, not before delayAbortEval.
+- `safety.abort` covers customers who left (or requests that ended) in the last `for_s` seconds, by the time
+  their report arrived; it needs a full window and at least ten of them.
+- A threshold with abortOnFail covers the whole run so far, as in k6, and is evaluated after delayAbortEval.
 - Metrics are counted and evaluated as after the run, so the final result agrees with the abort.
-- An abort is final, so it needs more than a failure: the whole 95 % interval must be on the failing side.
+- An abort is final, so failing is not enough: the whole 95 % interval must be on the failing side.
 - A lower bound on a count can only be evaluated at the end of the run.
-- Pure: no clock of its own; the time comes with the reports.
+- Pure: the time is an argument.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ class AbortWatch:
             and not _needs_the_end(threshold)
         ]
         if self._thresholds:
-            # Loads scipy before the run: the first import takes longer than a report may wait.
+            # Imports scipy before the run: the import takes longer than the interval between reports.
             clopper_pearson(1, 2)
 
     def feed(self, batches: Iterable[Batch], *, at_s: float) -> str | None:
-        """Take the reports of one second.
+        """Add the reports of one second.
 
         Args: batches: new reports, each given once; at_s: seconds since the start of the run.
-        Returns: why the run must end, or None.
+        Returns: the reason to end the run, or None.
         """
         reports = tuple(batches)
         reasons = [window.feed(reports, at_s) for window in self._windows]
@@ -57,7 +57,7 @@ class AbortWatch:
 
 
 def _needs_the_end(threshold: Threshold) -> bool:
-    """A growing count says nothing about a lower bound before the end."""
+    """A count can still reach a lower bound until the run ends."""
     return METRICS[threshold.metric].kind == "counter" and threshold.operator in (">", ">=")
 
 
@@ -94,7 +94,7 @@ class _Window:
 
 
 class LiveThreshold:
-    """One threshold with abortOnFail while the run goes on."""
+    """One threshold with abortOnFail during the run."""
 
     def __init__(self, threshold: Threshold, phases: Sequence[Phase]) -> None:
         self._threshold = threshold
@@ -103,7 +103,7 @@ class LiveThreshold:
         self._recorded_s = 0
 
     def feed(self, batches: tuple[Batch, ...], at_s: float) -> str | None:
-        """Add reports; why the run must end, or None."""
+        """Add reports; returns the reason to end the run, or None."""
         for batch in batches:
             self._counts.add_batch(batch)
             seconds = [row.second for row in batch.requests]
@@ -112,12 +112,12 @@ class LiveThreshold:
         if at_s < self._threshold.delay_abort_eval_s:
             return None
         if self._metric.kind == "trend" and not self._is_broken(decide(self._threshold, self._quick_data())):
-            return None  # the interval over blocks of time, which is wider, need not be computed
+            return None  # skips the costly interval over time blocks, which is wider
         result = self.result(at_s)
         return f"threshold {self._threshold}: {result.sentence}" if self._is_broken(result) else None
 
     def result(self, at_s: float) -> ThresholdResult:
-        """The result on everything reported so far."""
+        """The result of everything reported so far."""
         return decide(self._threshold, self._data(at_s))
 
     def _is_broken(self, result: ThresholdResult) -> bool:
@@ -137,5 +137,5 @@ class LiveThreshold:
     def _data(self, at_s: float) -> MetricData:
         over_s = self._counts.selector.length_s(at_s)
         if self._metric.kind == "counter" and over_s <= 0:
-            return NoData("its phase has not begun")
+            return NoData("the phase has not begun")
         return self._counts.data(recorded_s=self._recorded_s, over_s=over_s)

@@ -1,7 +1,7 @@
 """The metrics of a recorded run: feeds the accumulator from the run file, audits the ledger, reads sections.
 
 Rules:
-- A `phase` is that of the recorded scenario's curve; a second belongs to it by its middle.
+- A `phase` tag refers to the curve of the recorded scenario; a second belongs to the phase of its middle.
 - Metrics of the audit need the shop's ledger; without it they are unknown.
 """
 
@@ -41,7 +41,7 @@ from doorbuster.scenario.thresholds.metrics import (
 
 @dataclass
 class RunMetrics:
-    """A run and its sections, read once however many thresholds ask."""
+    """A run and its sections; each table is read once for all thresholds."""
 
     run: Run
     sections: tuple[HasMetrics, ...] = field(default=())
@@ -63,7 +63,7 @@ class RunMetrics:
         return self.run.ledger()
 
     def data(self, threshold: Threshold) -> MetricData:
-        """What was counted for this threshold."""
+        """The counts for this threshold."""
         metric = METRICS.get(threshold.metric)
         if metric is None:
             return _from_sections(threshold, self.sections)
@@ -83,7 +83,7 @@ class RunMetrics:
         return data
 
     def rates_by_second(self, threshold: Threshold) -> Iterable[tuple[int, int, int]]:
-        """(second, happened, counted) of a rate."""
+        """(second, successes, trials) of a rate."""
         found = MetricAccumulator(METRICS[threshold.metric], Selector.of(threshold, self.phases))
         self._feed(found)
         return found.by_second()
@@ -91,7 +91,7 @@ class RunMetrics:
     def times_by_second(
         self, threshold: Threshold, *, first: int, seconds: int, with_failures: bool
     ) -> Mapping[tuple[str, int], Histogram]:
-        """The times of a trend by (outcome, second); `with_failures` adds requests that were not answered."""
+        """The times of a trend by (outcome, second); `with_failures` adds unanswered requests."""
         counting, select = METRICS[threshold.metric].counting, Selector.of(threshold)
         assert isinstance(counting, RequestTimes)
         outcomes = {*select.timed_outcomes, *(("failed", "abandoned") if with_failures else ())}
@@ -164,7 +164,7 @@ class RunMetrics:
         return audit(orders, ledger, run_id=self.run.meta.run_id)
 
     def _length_s(self) -> float:
-        """The planned length, or what was recorded of it."""
+        """The planned duration; of a run that ended early, the recorded part."""
         meta = self.run.meta
         return meta.duration_s if meta.status == "finished" else min(self.run.recorded_s, meta.duration_s)
 
@@ -177,7 +177,7 @@ def _n(data: MetricData) -> int:
 
 
 def _from_sections(threshold: Threshold, sections: Iterable[HasMetrics]) -> MetricData:
-    """A metric as "section.name", or by its name alone."""
+    """A metric named "section.name" or just "name"."""
     name = threshold.metric
     for section in sections:
         for key, metric in section.metrics.items():
@@ -189,7 +189,7 @@ def _from_sections(threshold: Threshold, sections: Iterable[HasMetrics]) -> Metr
 
 
 def _in_unit(threshold: Threshold, metric: NamedMetric) -> MetricData:
-    """The value of a section in the unit in which the bound was written."""
+    """The value of a section, converted to the unit of the bound."""
     factor = 1.0
     if threshold.unit == "ms":
         if metric.unit not in ("ms", "s", "clock"):

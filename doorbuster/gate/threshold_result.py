@@ -1,4 +1,4 @@
-"""The values of the gate: what was measured for a threshold, what was judged, and the verdict on the run."""
+"""The values of the gate: counts, threshold results and the verdict."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VerdictStatus = Literal["pass", "fail", "inconclusive", "interrupted", "aborted"
 
 
 class NamedMetric(Protocol):
-    """A metric of a report section, as far as the gate needs it."""
+    """The part of a report section's metric that the gate needs."""
 
     @property
     def value(self) -> float | None: ...
@@ -35,7 +35,7 @@ class NamedMetric(Protocol):
 
 
 class HasMetrics(Protocol):
-    """A report section, as far as the gate needs it."""
+    """The part of a report section that the gate needs."""
 
     @property
     def name(self) -> str: ...
@@ -47,8 +47,8 @@ class HasMetrics(Protocol):
 class TrendCounts:
     """Times of requests: `answered`, and `abandoned` at the moment the customer left (lower bounds).
 
-    `time_blocks` are the same in order of time, as far as it was kept: neighbours fare alike, and only the
-    scatter between time_blocks tells how many requests were independent.
+    `time_blocks` holds the same times in order; the scatter between blocks shows how many requests were
+    independent. Empty when the order was not kept.
     """
 
     answered: Histogram
@@ -58,7 +58,7 @@ class TrendCounts:
 
 @dataclass(frozen=True, slots=True)
 class RateCounts:
-    """`k` of `n` customers or requests; `by_time` is the same in blocks of time, each (k, n), in order."""
+    """`k` of `n` customers or requests; `by_time` is the same per time block."""
 
     k: int
     n: int
@@ -67,7 +67,7 @@ class RateCounts:
 
 @dataclass(frozen=True, slots=True)
 class CounterTotal:
-    """`count` things, out of `n` that might have been, in `over_s` seconds."""
+    """`count` of `n` in `over_s` seconds."""
 
     count: int
     n: int
@@ -76,7 +76,7 @@ class CounterTotal:
 
 @dataclass(frozen=True, slots=True)
 class SectionValue:
-    """A metric that an analysis script worked out."""
+    """A metric of an analysis section."""
 
     value: float
     low: float | None
@@ -88,7 +88,7 @@ class SectionValue:
 
 @dataclass(frozen=True, slots=True)
 class NoData:
-    """Why there is nothing to judge."""
+    """No data, and why."""
 
     reason: str
 
@@ -98,12 +98,11 @@ MetricData = TrendCounts | RateCounts | CounterTotal | SectionValue | NoData
 
 @dataclass(frozen=True, slots=True)
 class ThresholdResult:
-    """One threshold, judged.
+    """One threshold with its result.
 
     `observed`, `low`, `high` and `margin` are in `unit` ("ms", "ratio", "count", "per_s" or ""); `margin` is
-    the distance to the bound, above zero on the good side. `at_least`: so many customers left before the
-    answer came that the true value is `observed` or more. `certain`: the whole interval is on one side of the
-    bound.
+    the distance to the bound, positive when the threshold holds. `at_least`: too many customers left before
+    the response, so the true value is `observed` or more. `certain`: the interval does not include the bound.
     """
 
     threshold: Threshold
@@ -121,7 +120,7 @@ class ThresholdResult:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is to be said about the whole run: one sentence, why, and the exit code that says the same."""
+    """The result of the whole run: one sentence, the reasons and the exit code."""
 
     status: VerdictStatus
     sentence: str

@@ -1,17 +1,18 @@
-"""Whether a run may be judged at all: what the generator or the recording did wrong, and what that explains.
+"""Checks whether a run is valid: problems of the generator or the recording, and the failures they explain.
 
-slow           p99 lateness surely above 50 ms (the lower end of its interval), or a worker above 90 % of a
-               core in more than 10 % of its seconds. Explains every time and every rate: a slow generator
-               looks like a slow shop.
-unmeasured     No worker reported how it fared. Explains the same.
-not_delivered  More than 0.1 % of the arrivals dropped, or fewer started than planned. Explains counts that
-               stay below their bound, and `dropped`; otherwise the shop failed with *less* to do.
-script         Some of these were broken off because a journey or a driver raised. Explains the same.
-records        Outcomes do not add up, or reports of a worker are missing. Explains orders that nobody seems
-               to know of, counts that stay below their bound, and rates the missing customers could turn.
+overloaded     p99 lateness above 50 ms (by the lower end of its interval), or a worker above 90 % of a core
+               in more than 10 % of its seconds. Explains every time and rate: a slow generator makes the shop
+               look slow.
+unmeasured     No worker reported its health. Explains the same.
+not_delivered  More than 0.1 % of the arrivals dropped, or fewer started than planned. Explains counts below
+               their bound and `dropped`; other failures happened although the shop had *less* to do.
+script         Some of the dropped arrivals were cut short by an exception in a journey or a driver. Explains
+               the same.
+records        Outcomes do not add up, or reports of a worker are missing. Explains orders without an
+               acknowledgement, counts below their bound, and rates that the missing customers could change.
 
-Orders lost, duplicated or oversold are never explained by a generator: the shop said yes, and its books
-disagree.
+No problem of the generator explains lost, duplicated or oversold orders: the shop confirmed them, and its own
+ledger disagrees.
 """
 
 from __future__ import annotations
@@ -29,18 +30,18 @@ from doorbuster.scenario.thresholds.metrics import ValidityIssueKind, metric_of
 from doorbuster.stats.quantile import quantile_estimate
 from doorbuster.units import format_count, format_duration, format_ratio
 
-MOST_DROPPED_RATIO = 0.001
-MOST_LATE_P99_S = 0.050
+MAX_DROPPED_RATIO = 0.001
+MAX_LATE_P99_S = 0.050
 BUSY_CPU_RATIO = 0.9
-MOST_BUSY_SECONDS_RATIO = 0.1
-FEWEST_BUSY_SECONDS = 3  # the start of a short run is no saturation
+MAX_BUSY_SECONDS_RATIO = 0.1
+MIN_BUSY_SECONDS = 3  # a busy start of a short run is not saturation
 
 _FRAME = re.compile(r'^  File "(.+)", line (\d+)', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class ValidityIssue:
-    """One reason not to trust a run; `missing` customers have no outcome."""
+    """One reason not to trust a run; `missing` is the number of customers without an outcome."""
 
     kind: ValidityIssueKind
     sentence: str
@@ -48,14 +49,14 @@ class ValidityIssue:
 
 
 def validity_issues(run: Run) -> tuple[ValidityIssue, ...]:
-    """Everything that is wrong with a finished run itself, worst first."""
+    """All validity issues of a finished run, worst first."""
     found = (*_delivery(run), *_health(run), *_records(run))
     order: tuple[ValidityIssueKind, ...] = ("overloaded", "script", "not_delivered", "records", "unmeasured")
     return tuple(sorted(found, key=lambda issue: order.index(issue.kind)))
 
 
 def explains(issue: ValidityIssue, result: ThresholdResult) -> bool:
-    """Whether this issue alone could be why a threshold failed."""
+    """Whether this issue alone can explain a failed threshold."""
     metric = metric_of(result.threshold.metric)
     if metric is None:
         return issue.kind in ("overloaded", "unmeasured")
@@ -63,11 +64,11 @@ def explains(issue: ValidityIssue, result: ThresholdResult) -> bool:
         return issue.kind in metric.explained_by
     if metric.kind == "counter" and not metric.audited:
         return result.threshold.operator not in ("<", "<=")
-    return issue.kind != "records" or metric.audited or _could_turn(result, issue.missing)
+    return issue.kind != "records" or metric.audited or _could_change(result, issue.missing)
 
 
-def _could_turn(result: ThresholdResult, missing: int) -> bool:
-    """Whether a failed rate would hold had every missing customer fared well."""
+def _could_change(result: ThresholdResult, missing: int) -> bool:
+    """Whether a failed rate would hold if all missing customers had succeeded."""
     if missing < 0 or result.observed is None:
         return True
     good = missing if result.threshold.operator in (">", ">=") else 0
@@ -82,12 +83,12 @@ def _delivery(run: Run) -> list[ValidityIssue]:
     came = sum(int(series.started.sum() + series.dropped.sum()) for series in open_arrivals)
     dropped = run.balance().dropped
     everyone = run.balance().planned
-    if everyone and dropped / everyone > MOST_DROPPED_RATIO:
+    if everyone and dropped / everyone > MAX_DROPPED_RATIO:
         found.append(
             ValidityIssue(
                 "not_delivered",
                 f"{format_count(dropped)} of {format_count(everyone)} planned customers "
-                f"({format_ratio(dropped / everyone)}) were never sent or were broken off by us",
+                f"({format_ratio(dropped / everyone)}) were never started or not finished",
             )
         )
         found += [
@@ -106,7 +107,7 @@ def _delivery(run: Run) -> list[ValidityIssue]:
 
 
 def _last_words(trace: str) -> str:
-    """The exception at the end of a traceback, and the last line of the user's own that it went through."""
+    """The exception at the end of a traceback, and the last line of the user's own code in it."""
     frames = [(*Path(file).parts, line) for file, line in _FRAME.findall(trace)]
     own = [frame for frame in frames if not {"doorbuster", "lib"} & {*frame}] or frames
     place = f" ({':'.join(own[-1][-2:])})" if own else ""
@@ -118,25 +119,25 @@ def _health(run: Run) -> list[ValidityIssue]:
     if not health:
         planned = any(series.planned.any() for series in run.arrivals().values())
         return (
-            [ValidityIssue("unmeasured", "no worker of the load generator reported how it fared")]
+            [ValidityIssue("unmeasured", "no worker of the load generator reported its health")]
             if planned
             else []
         )
     found = []
-    way_out = f"generate it with --workers {2 * max(run.meta.workers, 1)}, or on a machine of its own"
+    way_out = f"run it with --workers {2 * max(run.meta.workers, 1)}, or on a separate machine"
     lateness = run.lateness()
     late_us = quantile_estimate(lateness, 0.99).low_us if lateness.n else None
-    if late_us is not None and late_us / 1e6 > MOST_LATE_P99_S:
+    if late_us is not None and late_us / 1e6 > MAX_LATE_P99_S:
         found.append(
             ValidityIssue(
                 "overloaded",
                 f"the load generator was late: 1 start in 100 came {format_duration(late_us / 1e6)} or more "
-                f"after its time (limit {format_duration(MOST_LATE_P99_S)}); {way_out}",
+                f"after its time (limit {format_duration(MAX_LATE_P99_S)}); {way_out}",
             )
         )
     for worker, seconds in health.items():
         busy = _busy_ratio(seconds)
-        if busy > MOST_BUSY_SECONDS_RATIO:
+        if busy > MAX_BUSY_SECONDS_RATIO:
             found.append(
                 ValidityIssue(
                     "overloaded",
@@ -150,7 +151,7 @@ def _health(run: Run) -> list[ValidityIssue]:
 
 def _busy_ratio(seconds: Sequence[HealthSecond]) -> float:
     busy = sum(second.cpu_ratio > BUSY_CPU_RATIO for second in seconds)
-    return busy / len(seconds) if busy >= FEWEST_BUSY_SECONDS else 0.0
+    return busy / len(seconds) if busy >= MIN_BUSY_SECONDS else 0.0
 
 
 def _records(run: Run) -> list[ValidityIssue]:

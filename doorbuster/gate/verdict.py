@@ -1,13 +1,13 @@
-"""The verdict on a run: one sentence a manager can repeat, the reasons, and the exit code.
+"""The verdict on a run: one sentence for a manager, the reasons and the exit code.
 
 Rules, in this order:
-1. Interrupted by somebody               -> interrupted, whatever was measured.
+1. Interrupted by the user               -> interrupted, regardless of the measurements.
 2. Ended by a rule                       -> fail when an abortOnFail threshold failed, else aborted.
-3. A threshold failed, and no issue of the
-   run itself explains it                -> fail.
-4. An issue of the run, a threshold nobody
-   could judge, no thresholds at all     -> inconclusive. The shop is never blamed for the generator.
-5. Everything else                       -> pass. Warnings are mentioned and do not fail.
+3. A threshold failed, and no validity
+   issue explains it                     -> fail.
+4. A validity issue, an inconclusive
+   threshold, or no thresholds           -> inconclusive: problems of the generator never fail the shop.
+5. Otherwise                             -> pass. Warnings are mentioned and do not fail.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from doorbuster.units import format_count, format_duration
 def judge(
     run: Run, sections: Sequence[HasMetrics], thresholds: Sequence[Threshold]
 ) -> tuple[ThresholdResult, ...]:
-    """Every threshold judged on a run, in the order given.
+    """Evaluates thresholds on a run, in the given order.
 
     Args: sections: report sections, whose named metrics thresholds may use.
     """
@@ -39,7 +39,7 @@ def judge(
 
 
 def verdict(run: Run, results: Sequence[ThresholdResult]) -> Verdict:
-    """What is to be said about the run as a whole."""
+    """The verdict on the whole run."""
     meta = run.meta
     failed = [result for result in results if result.status == "fail"]
     if meta.status == "interrupted":
@@ -65,8 +65,8 @@ def _interrupted(run: Run) -> Verdict:
     reached = format_duration(min(run.recorded_s, meta.duration_s))
     reason = meta.status_reason or "it was stopped from outside"
     sentence = (
-        f"INTERRUPTED: the run ended after {reached} of {format_duration(meta.duration_s)}, before its plan "
-        f"was carried out, so it cannot say whether the shop holds."
+        f"INTERRUPTED: the run ended after {reached} of its {format_duration(meta.duration_s)}, "
+        "so it does not show whether the shop passes."
     )
     return Verdict("interrupted", sentence, (_as_sentence(reason),), ExitCode.INTERRUPTED)
 
@@ -90,46 +90,50 @@ def _without_failure(
     failed: Sequence[ThresholdResult],
     found: Sequence[ValidityIssue],
 ) -> Verdict:
-    """Inconclusive or pass, when no failure can be laid at the shop's door."""
+    """Inconclusive or pass, when the shop caused no failure."""
     unknown = [
         result
         for result in results
         if result.status == "inconclusive" and result.threshold.severity == "fail"
     ]
     reasons = [_as_sentence(issue.sentence) for issue in found]
-    reasons += [f"{_reason(result)} This may be the load generator's doing." for result in failed]
+    reasons += [f"{_reason(result)} The load generator may be the cause." for result in failed]
     reasons += [_reason(result) for result in unknown]
     if not results:
-        reasons.append("The scenario sets no thresholds, so there is nothing to hold the shop against.")
+        reasons.append("The scenario has no thresholds; add some to get a verdict.")
     if reasons:
-        sentence = f"INCONCLUSIVE: {_doubt(found, unknown)}"
+        sentence = f"INCONCLUSIVE: {_inconclusive(found, unknown)}"
         raised = any(issue.kind == "script" for issue in found)
         code = ExitCode.SCRIPT_EXCEPTION if raised else ExitCode.INCONCLUSIVE
         return Verdict("inconclusive", sentence, tuple(reasons), code)
     warned = [result for result in results if result.status == "warn"]
-    reasons = [_reason(result) for result in (*warned, *(j for j in results if _shaky(j)))]
+    reasons = [
+        _reason(result) for result in (*warned, *(result for result in results if _is_uncertain(result)))
+    ]
     return Verdict("pass", f"PASS: {_success(run, results, warned)}", tuple(reasons), ExitCode.PASS)
 
 
-def _shaky(result: ThresholdResult) -> bool:
+def _is_uncertain(result: ThresholdResult) -> bool:
     return result.status == "pass" and not result.certain
 
 
-def _doubt(found: Sequence[ValidityIssue], unknown: Sequence[ThresholdResult]) -> str:
-    cannot = "the run cannot say whether the shop holds, because"
+def _inconclusive(found: Sequence[ValidityIssue], unknown: Sequence[ThresholdResult]) -> str:
+    unknown_because = "the run does not show whether the shop passes, because"
     kinds = {issue.kind for issue in found}
-    if kinds & {"overloaded", "unmeasured"}:
-        return f"{cannot} the load generator itself was not in order."
+    if "overloaded" in kinds:
+        return f"{unknown_because} the load generator was overloaded."
+    if "unmeasured" in kinds:
+        return f"{unknown_because} the load generator did not report its health."
     if "script" in kinds:
-        return f"{cannot} the locustfile or the driver raised an exception."
+        return f"{unknown_because} the locustfile or the driver raised an exception."
     if "not_delivered" in kinds:
-        return f"{cannot} not all planned customers were sent."
+        return f"{unknown_because} not all planned customers were sent."
     if found:
-        return f"{cannot} its records are not complete."
+        return f"{unknown_because} its records are incomplete."
     if unknown:
         one = "one threshold" if len(unknown) == 1 else f"{len(unknown)} thresholds"
-        return f"{cannot} {one} could not be judged."
-    return f"{cannot} nothing was promised: the scenario has no thresholds."
+        return f"{unknown_because} {one} could not be evaluated."
+    return f"{unknown_because} its scenario has no thresholds."
 
 
 def _failure(failed: Sequence[ThresholdResult]) -> str:
@@ -145,7 +149,7 @@ def _rank(result: ThresholdResult) -> int:
 
 
 def _headline(result: ThresholdResult) -> str:
-    """A failed threshold in words, from the customer's side."""
+    """A failed threshold from the customer's point of view."""
     metric, where = METRICS.get(result.threshold.metric), _where(result.threshold)
     if result.observed is not None and metric is not None and metric.kind == "rate":
         words, n = metric.wording, result.n
@@ -195,7 +199,7 @@ def _bracket(low: float, high: float, n: int) -> str:
 
 
 def _hundredths(ratio: float, n: int) -> str:
-    """Per hundred, with decimals only where n can carry them; never rounded to a spotless 0 or 100."""
+    """Per hundred, with as many decimals as n supports; never rounded to 0 or 100."""
     for digits in range(0 if n < 500 else 1, 4):
         text = f"{ratio * 100:.{digits}f}"
         if float(text) not in (0.0, 100.0) or ratio in (0.0, 1.0):
@@ -213,7 +217,7 @@ def _reason(result: ThresholdResult) -> str:
 
 
 def _also(found: Sequence[ValidityIssue]) -> tuple[str, ...]:
-    return tuple(f"Besides, {issue.sentence}; this does not explain the failure." for issue in found)
+    return tuple(f"Also, {issue.sentence}; this does not explain the failure." for issue in found)
 
 
 def _as_sentence(text: str) -> str:

@@ -27,7 +27,7 @@ WHOLE_RUN_S = 2**31  # as a grain: one sum for all of a run
 _ENTRIES_AT_ONCE = 2**19  # entries added up at once: about 40 MB
 _DENSE_WORTH = 3  # cells of a dense array that cost as much as sorting one entry
 _ONE_WORD = 2**31  # cells below this fit into a 64-bit word together with their count
-_MOST_SERIES = 2**32
+_MAX_SERIES = 2**32
 
 
 def grain_s(length_s: int) -> int:
@@ -153,7 +153,7 @@ class RollupBuilder:
 
     def add(self, series: Ints, second: Ints, entries: Entries) -> None:
         """Add rows."""
-        codes = second // self._grain_s * _MOST_SERIES + series
+        codes = second // self._grain_s * _MAX_SERIES + series
         self._open.append(_Sums(codes, entries.sizes, entries.bins, entries.counts))
         self._open_size += entries.bins.size
         if self._open_size > max(_ENTRIES_AT_ONCE, self._room):
@@ -167,8 +167,8 @@ class RollupBuilder:
         sums = _drained(self._done)
         return Rollup(
             grain_s=self._grain_s,
-            series=sums.codes % _MOST_SERIES,
-            grain=sums.codes // _MOST_SERIES,
+            series=sums.codes % _MAX_SERIES,
+            grain=sums.codes // _MAX_SERIES,
             starts=np.concatenate(([0], np.cumsum(sums.sizes))),
             bins=sums.bins,
             counts=sums.counts,
@@ -177,7 +177,7 @@ class RollupBuilder:
 
     def _add_up(self) -> None:
         sums = _summed(self._open)
-        grain = sums.codes // _MOST_SERIES
+        grain = sums.codes // _MAX_SERIES
         last = int(np.searchsorted(grain, grain[-1]))
         self._late += int(sums.sizes[: np.searchsorted(grain, self._done_to, side="right")].sum())
         self._done_to = max(self._done_to, int(grain[-1]) - 1)

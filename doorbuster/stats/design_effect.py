@@ -24,7 +24,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-FEWEST_BLOCKS = 10
+MIN_BLOCKS = 10
 
 
 def design_effect(successes: NDArray[np.float64], totals: NDArray[np.float64]) -> float:

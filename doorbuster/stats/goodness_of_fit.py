@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doorbuster.records.histogram import Histogram, highest_us, lowest_us
+from doorbuster.stats.design_effect import MIN_BLOCKS
 from doorbuster.stats.proportion import CONFIDENCE, clopper_pearson
 from doorbuster.stats.quantile import minimum_n, order_statistic_ranks
 
@@ -26,7 +27,6 @@ Agreement = Literal["as asked", "not as asked", "cannot tell"]
 SURE = 0.999
 WIDEST_RATIO = 0.25
 SMALLEST_RATIO = 0.001
-FEWEST_BLOCKS = 10
 
 Floats = NDArray[np.float64]
 
@@ -167,7 +167,7 @@ def compare_ratio(
     if n == 0:
         return Comparison(asked, None, None, None, 0, "cannot tell")
     ratio = float(a.sum() / v.sum())
-    if blocks < FEWEST_BLOCKS:
+    if blocks < MIN_BLOCKS:
         return Comparison(asked, ratio, None, None, n, "cannot tell")
     error = math.sqrt(blocks / (blocks - 1) * float(((a - ratio * v) ** 2).sum())) / n
     inner, outer = (float(stdtrit(blocks - 1, (1 + level) / 2)) * error for level in (CONFIDENCE, SURE))

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from doorbuster.records.histogram import BINS, Histogram, Ints, bin_index
 from doorbuster.records.outcome import RequestOutcome
 from doorbuster.stats.censored import CensoredEstimate, SurvivalCurve, censored_quantile, survival_curve
-from doorbuster.stats.design_effect import FEWEST_BLOCKS, planned_effective_n
+from doorbuster.stats.design_effect import MIN_BLOCKS, planned_effective_n
 from doorbuster.stats.proportion import CONFIDENCE
 from doorbuster.stats.quantile import minimum_n, quantile_estimate
 from doorbuster.units import format_count
@@ -139,7 +139,7 @@ def _quantile(pool: _Pool, p: float, confidence: float) -> LatencyQuantile:
     value_us, at_least = float(found.value_us), found.at_least
     independent = _independent(pool, value_us, confidence)
     if independent is None:
-        reason = f"an interval needs requests in {FEWEST_BLOCKS} blocks of time"
+        reason = f"an interval needs requests in {MIN_BLOCKS} blocks of time"
         return LatencyQuantile(p, value_us, None, None, n, abandoned, at_least, 0.0, reason)
     if pool.curve is not None:
         past = censored_quantile(pool.curve.widened(n / independent), p)
@@ -153,7 +153,7 @@ def _quantile(pool: _Pool, p: float, confidence: float) -> LatencyQuantile:
 
 def _independent(pool: _Pool, value_us: float, confidence: float) -> float | None:
     """Independent requests that all are worth; None with requests in too few time blocks to tell."""
-    if int(np.count_nonzero(pool.total)) < FEWEST_BLOCKS:
+    if int(np.count_nonzero(pool.total)) < MIN_BLOCKS:
         return None
     limit = int(bin_index([round(value_us)])[0])
     top = int(pool.answered.bins[-1]) if pool.answered.bins.size else 0

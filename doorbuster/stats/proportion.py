@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from doorbuster.stats.design_effect import FEWEST_BLOCKS, design_effect, effective_n, planned_effective_n
+from doorbuster.stats.design_effect import MIN_BLOCKS, design_effect, effective_n, planned_effective_n
 
 CONFIDENCE = 0.95
 TIME_BLOCKS = 30  # each is then long against the memory of a queue in a run of minutes
@@ -94,7 +94,7 @@ def timed_proportion(
     k = np.asarray(successes, np.float64)
     n = np.asarray(totals, np.float64)
     total, positive = int(n.sum()), int(k.sum())
-    if int(np.count_nonzero(n)) < FEWEST_BLOCKS:
+    if int(np.count_nonzero(n)) < MIN_BLOCKS:
         return clopper_pearson(positive, total, confidence=confidence)
     _check(positive, total)
     independent = planned_effective_n(k, n, confidence=confidence)

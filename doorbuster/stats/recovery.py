@@ -25,7 +25,7 @@ from doorbuster.stats.proportion import clopper_pearson
 
 KEPT_RATIO = 0.95
 HOLD = 10
-FEWEST_CUSTOMERS = 20
+MIN_CUSTOMERS = 20
 
 Course = Literal["held", "recovered", "metastable", "unknown"]
 
@@ -61,8 +61,8 @@ def recover(peak: Share, after: Sequence[Share], *, baseline_ratio: float, calm_
     everyone = _pooled([peak, *after])
     if peak.k >= limit * peak.n and (not after or everyone.k >= limit * everyone.n):
         return Recovery("held", 0, limit, last)
-    if last.n < FEWEST_CUSTOMERS:
-        why = f"only {last.n} customers came at the end; it takes {FEWEST_CUSTOMERS} to tell"
+    if last.n < MIN_CUSTOMERS:
+        why = f"only {last.n} customers came at the end; it takes {MIN_CUSTOMERS} to tell"
         return Recovery("unknown", None, limit, last, why)
     for start in range(len(after) - hold + 1):
         stretch = _pooled(after[start : start + hold])

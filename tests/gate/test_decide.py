@@ -162,7 +162,7 @@ def test_a_single_unlucky_customer_does_not_fail_a_small_run():
     judged = decide(threshold("can_order", "rate>=99%"), RateCounts(29, 30))
     assert judged.status == "inconclusive"
     assert judged.sentence.endswith(
-        "So few that one customer or request decides: this bound needs at least 100, there were 30."
+        "Too few, a single customer or request would decide: this bound needs 100, there were 30."
     )
 
 

@@ -47,9 +47,7 @@ def test_a_shop_that_breaks_fails_with_the_customers_first(open_peak):
 def test_without_thresholds_a_run_cannot_pass(open_peak):
     _, found = judged(open_peak(**GOOD), {})
     assert (found.status, found.exit_code) == ("inconclusive", ExitCode.INCONCLUSIVE)
-    assert found.reasons == (
-        "The scenario sets no thresholds, so there is nothing to hold the shop against.",
-    )
+    assert found.reasons == ("The scenario has no thresholds; add some to get a verdict.",)
 
 
 def test_a_threshold_nobody_can_judge_makes_the_run_inconclusive(open_peak):
@@ -86,7 +84,7 @@ def test_a_warning_is_mentioned_and_passes(open_peak):
     [
         ({"lateness_ms": 80.0}, "the load generator was late"),
         ({"cpu_ratio": 0.97}, "the load generator was too busy: worker w0 used more than 90.0 % of a core"),
-        ({"dropped": 3}, "were never sent or were broken off by us"),
+        ({"dropped": 3}, "were never started or not finished"),
         ({"missing": 4}, "4 customers have no outcome"),
         ({"final": False}, "reports of worker w0 are missing"),
     ],
@@ -123,7 +121,7 @@ def test_a_journey_that_raised_is_named_with_its_line(open_peak):
 @pytest.mark.parametrize("change", [{"lateness_ms": 80.0}, {"cpu_ratio": 0.97}])
 def test_a_generator_at_its_limit_is_told_what_to_do(open_peak, change):
     _, found = judged(open_peak(**change), {"can_order": ["rate>=99%"]})
-    assert any("--workers 2, or on a machine of its own" in reason for reason in found.reasons)
+    assert any("--workers 2, or on a separate machine" in reason for reason in found.reasons)
 
 
 @pytest.mark.parametrize("change", [{"lateness_ms": 80.0}, {"cpu_ratio": 0.97}])
@@ -131,8 +129,8 @@ def test_a_saturated_generator_never_blames_the_shop(open_peak, change):
     _, found = judged(open_peak(**change), {"can_order": ["rate>=99%"]})
     assert found.status == "inconclusive"
     assert found.sentence == (
-        "INCONCLUSIVE: the run cannot say whether the shop holds, because the load "
-        "generator itself was not in order."
+        "INCONCLUSIVE: the run does not show whether the shop passes, because the load "
+        "generator was overloaded."
     )
 
 
