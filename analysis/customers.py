@@ -34,7 +34,7 @@ WHY_LEFT = {
 }
 BROKEN_BELOW = 0.95
 ORDERS_PER_WINDOW = 10
-FEWEST_ORDERS = 20  # below this, a run cannot show an outage
+MIN_ORDERS = 20  # below this, a run cannot show an outage
 TIME = "time of arrival since the start (min:s)"
 Rows = Sequence[CustomerCount]
 Pick = Callable[[CustomerCount], int | None]
@@ -168,7 +168,7 @@ def _outcome_metrics(rows: Rows) -> dict[str, Metric]:
 
 def _break_metrics(course: Course) -> dict[str, Metric]:
     wanted = tally(course.rows, could_order).n
-    known = wanted >= FEWEST_ORDERS
+    known = wanted >= MIN_ORDERS
     windows = sum(outage.end - outage.first for outage in course.outages)
     broken_s = min(windows * course.window_s, course.length_s) if known else None
     broke_at_s = course.outages[0].first * course.window_s if course.outages else None

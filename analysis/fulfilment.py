@@ -28,7 +28,7 @@ from doorbuster.scenario import Scenario
 from doorbuster.units import format_count, format_duration
 
 AT_ONCE_S = 0.001  # picked so soon after it was placed, an order left with the customer
-FEWEST_PICKS = 10  # without a pause, before they tell a rate
+MIN_PICKS = 10  # without a pause, before they tell a rate
 FLUID_STEPS = 200
 QUESTION = "Could the warehouse keep up with the orders?"
 
@@ -135,7 +135,7 @@ def rate_of(picking: Picking, scenario: Scenario | None) -> Rate:
     picks, busy_s = 0, 0.0
     for start_s, end_s in _busy(picking):
         n = int(((picking.picked_s > start_s) & (picking.picked_s <= end_s)).sum())
-        if n >= FEWEST_PICKS:
+        if n >= MIN_PICKS:
             picks, busy_s = picks + n, busy_s + end_s - start_s
     return Rate(picks / busy_s if busy_s else None, picks, stated=False)
 

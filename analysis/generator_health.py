@@ -33,12 +33,12 @@ from doorbuster.report.section import (
 from doorbuster.stats.quantile import minimum_n, quantile_estimate
 from doorbuster.units import format_count, format_duration, format_ratio
 
-MOST_LATE_P99_MS = 50.0
+MAX_LATE_P99_MS = 50.0
 BUSY_CPU_RATIO = 0.9
-MOST_BUSY_RATIO = 0.1
+MAX_BUSY_RATIO = 0.1
 MIN_BUSY_SECONDS = 3  # the start of a short run is no saturation
 MAX_DROPPED_RATIO = 0.001
-MOST_WORKERS_SHOWN = 6
+MAX_WORKERS_SHOWN = 6
 
 
 def analyse(context: RunContext) -> Section:
@@ -131,15 +131,15 @@ def _doubts(metrics: Mapping[str, Metric], health: Mapping[str, Sequence[HealthS
     missing, planned, started = (
         metrics[name].value for name in ("customers_missing", "arrivals_planned", "arrivals_started")
     )
-    if late is not None and late > MOST_LATE_P99_MS:
+    if late is not None and late > MAX_LATE_P99_MS:
         found.append(
             f"1 start in 100 was late by {format_duration(late / 1e3)} or more "
-            f"(limit {format_duration(MOST_LATE_P99_MS / 1e3)})."
+            f"(limit {format_duration(MAX_LATE_P99_MS / 1e3)})."
         )
     most_busy = max(
         (sum(row.cpu_ratio > BUSY_CPU_RATIO for row in rows) for rows in health.values()), default=0
     )
-    if busy is not None and busy > MOST_BUSY_RATIO and most_busy >= MIN_BUSY_SECONDS:
+    if busy is not None and busy > MAX_BUSY_RATIO and most_busy >= MIN_BUSY_SECONDS:
         found.append(f"A worker used more than 90 % of a core in {format_ratio(busy)} of its seconds.")
     if dropped is not None and dropped > MAX_DROPPED_RATIO:
         found.append(f"{format_ratio(dropped)} of the customers were never sent, or were broken off by us.")
@@ -217,14 +217,12 @@ def _cpu_chart(health: Mapping[str, Sequence[HealthSecond]]) -> tuple[Chart, ...
         return ()
     x, lines = _over_time(health, "cpu_ratio")
     busiest = sorted(lines, key=lambda worker: -max((value or 0.0) for value in lines[worker]))[
-        :MOST_WORKERS_SHOWN
+        :MAX_WORKERS_SHOWN
     ]
     most = max((value or 0.0) for line in lines.values() for value in line)
     title = f"The busiest worker used at most {format_ratio(most)} of a core"
     more = (
-        ""
-        if len(lines) <= MOST_WORKERS_SHOWN
-        else f"The {MOST_WORKERS_SHOWN} busiest of {len(lines)} workers."
+        "" if len(lines) <= MAX_WORKERS_SHOWN else f"The {MAX_WORKERS_SHOWN} busiest of {len(lines)} workers."
     )
     return (
         Chart(

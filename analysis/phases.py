@@ -43,7 +43,7 @@ from doorbuster.units import format_duration, format_ratio
 
 PERCENTILES = (0.5, 0.95, 0.99)
 MSER_NEEDS = 20  # stretches of time: four batches of five
-LEAST_BEYOND = 1  # a window can show p(95) from 20 requests on: one may lie beyond
+MIN_BEYOND = 1  # a window can show p(95) from 20 requests on: one may lie beyond
 TIME = "time since the start (min:s)"
 
 
@@ -328,7 +328,7 @@ def _kept(run: Run, threshold: Threshold) -> Share:
         slow = (answered.count_above(round(threshold.bound * 1e3)) if answered else 0) + (
             abandoned.n if abandoned else 0
         )
-        if n * room >= LEAST_BEYOND - 1e-9:
+        if n * room >= MIN_BEYOND - 1e-9:
             judged += 1
             kept += slow <= room * n + 1e-9
     return Share(kept, judged)

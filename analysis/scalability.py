@@ -24,7 +24,7 @@ from doorbuster.units import format_ratio
 LAWS = {"usl": "the Universal Scalability Law", "amdahl": "Amdahl's law", "linear": "a straight line"}
 NAMES = {"usl": "Universal Scalability Law", "amdahl": "Amdahl's law", "linear": "straight line"}
 CURVE_POINTS = 40
-FEWEST_MISSED = 2  # points of six to ten may miss the law by more than their own interval by chance: one
+MIN_MISSED = 2  # points of six to ten may miss the law by more than their own interval by chance: one
 QUESTION = {
     "sweep": "How does throughput grow with the number of customers at a time?",
     "sizes": "How does the capacity grow with the size of the shop?",
@@ -95,7 +95,7 @@ def _sentence(found: ScalingResult, chosen: Scaling | None) -> str:
 
 def _peak_words(found: ScalingResult, chosen: Scaling) -> str:
     words, law = WORDS[found.kind], chosen.law
-    if law.family != "usl" and _missed(found, chosen) >= FEWEST_MISSED:
+    if law.family != "usl" and _missed(found, chosen) >= MIN_MISSED:
         return "These points show no peak, and none of the laws that were tried goes through them."
     if law.family != "usl":
         return f"These points show no peak: {LAWS[law.family]} explains them as well."
@@ -133,7 +133,7 @@ def _findings(found: ScalingResult, chosen: Scaling | None) -> tuple[str, ...]:
             share = chosen.law.residual_sd
         told.append(f"The points lie within about {format_ratio(2 * share)} of {LAWS[chosen.law.family]}.")
         missed = _missed(found, chosen)
-        if missed >= FEWEST_MISSED:
+        if missed >= MIN_MISSED:
             told.append(
                 f"{missed} of the {len(found.points)} points are further from it than their own intervals: "
                 "go by the points, not by the law."

@@ -23,8 +23,8 @@ from doorbuster.stats.quantile import minimum_n, quantile_estimate
 from doorbuster.units import format_count, format_duration, format_ratio
 
 WHOLE = frozenset({"total", "(more)"})  # entries that cover others and would count twice in a bar
-MOST_BARS = 14
-MOST_ENTRIES = 5
+MAX_BARS = 14
+MAX_ENTRIES = 5
 SHOWN = (0.5, 0.95)  # percentiles
 
 
@@ -131,7 +131,7 @@ def _entries(steps: Sequence[Step]) -> list[str]:
     for step in steps:
         for entry, mean_ms in step.said.items():
             total[entry] += mean_ms * step.n
-    return sorted(total, key=lambda entry: -total[entry])[:MOST_ENTRIES]
+    return sorted(total, key=lambda entry: -total[entry])[:MAX_ENTRIES]
 
 
 def _sentence(steps: Sequence[Step]) -> str:
@@ -156,7 +156,7 @@ def _findings(hits: Mapping[str, Counter[str]]) -> tuple[str, ...]:
 
 
 def _server_chart(steps: Sequence[Step]) -> tuple[Chart, ...]:
-    shown = steps[:MOST_BARS]
+    shown = steps[:MAX_BARS]
     entries = [entry for entry in _entries(shown) if entry not in WHOLE]
     if not shown or not entries:
         return ()

@@ -30,7 +30,7 @@ V = TypeVar("V")
 EMPTY = Histogram.empty()
 NONE = ConnectTotals(0, 0, 0)
 ALONE = SubsequentRequests(0, 0, 0, 0, 0, EMPTY)
-MOST_BARS = 14
+MAX_BARS = 14
 PARTS: tuple[tuple[str, str, Role], ...] = (
     ("waiting to be sent", "late_ms", "dropped"),
     ("connecting", "connect_ms", "abandoned"),
@@ -182,7 +182,7 @@ def _labels(steps: Sequence[Step]) -> tuple[str, ...]:
 
 
 def _parts_chart(steps: Sequence[Step], parts: StepTimings) -> tuple[Chart, ...]:
-    shown = steps[:MOST_BARS]
+    shown = steps[:MAX_BARS]
     if not shown or not shown[0].mean_ms:
         return ()
     series = tuple(

@@ -29,15 +29,15 @@ BANDS_MS = (
     0, 5, 10, 20, 35, 50, 75, 100, 150, 200, 350, 500, 750, 1000, 1500, 2000, 3500, 5000, 7500, 10_000,
     20_000, 60_000,
 )  # fmt: skip
-MOST_COLUMNS = 60
-MOST_CAUSES = 6
+MAX_COLUMNS = 60
+MAX_CAUSES = 6
 
 
 def analyse(context: RunContext) -> Section:
     """The course of a run."""
     run = context.run
     length_s = max(1, run.recorded_s)
-    width_s = bucket_s(length_s, most=MOST_COLUMNS)
+    width_s = bucket_s(length_s, most=MAX_COLUMNS)
     by_end = run.histograms_by(lambda series: series.outcome, "response", width_s)
     columns = range(-(-length_s // width_s))
     timed = [_merged(by_end, at) for at in columns]
@@ -192,8 +192,8 @@ def _in_flight_chart(in_flight: np.ndarray) -> tuple[Chart, ...]:
 def _errors_chart(errors: Mapping[str, Sequence[int]], width_s: int, columns: int) -> tuple[Chart, ...]:
     if not errors:
         return ()
-    named = list(errors.items())[:MOST_CAUSES]
-    rest = [sum(column) for column in zip(*list(errors.values())[MOST_CAUSES:], strict=True)]
+    named = list(errors.items())[:MAX_CAUSES]
+    rest = [sum(column) for column in zip(*list(errors.values())[MAX_CAUSES:], strict=True)]
     rows = [*named, *([("other causes", rest)] if rest else [])]
     first, most = named[0]
     share = sum(most) / sum(map(sum, errors.values()))
@@ -210,7 +210,7 @@ def _errors_chart(errors: Mapping[str, Sequence[int]], width_s: int, columns: in
 def _scatter(run: Run, length_s: int) -> tuple[Chart, ...]:
     """A point per window: answers per second against how long they took."""
     most = run.histogram().n // (2 * minimum_n(0.95))  # windows that leave each enough requests
-    width_s = bucket_s(length_s, most=min(MOST_COLUMNS, max(4, most)))
+    width_s = bucket_s(length_s, most=min(MAX_COLUMNS, max(4, most)))
     by_end = run.histograms_by(lambda series: series.outcome, "response", width_s)
     points = []
     for at in range(-(-length_s // width_s)):

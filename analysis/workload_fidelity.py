@@ -57,7 +57,7 @@ FUNNEL = {
 }
 BURSTINESS = "burstiness (index of dispersion)"
 DELIVERED_RATIO = 0.999
-FEWEST_PER_WINDOW = 10.0
+MIN_PER_WINDOW = 10.0
 BLOCKS = 20
 MANY_LEFT_RATIO = 0.05  # above this, a funnel that differs may be the shop's doing
 MANY_AGAIN_RATIO = 0.01  # reloads and retries for a product view, above which it may be theirs
@@ -290,7 +290,7 @@ def _windows(counts: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.n
     reached = 0.0
     for second, mean in enumerate(expected.tolist()):
         reached += mean
-        if reached >= FEWEST_PER_WINDOW:
+        if reached >= MIN_PER_WINDOW:
             ends.append(second + 1)
             reached = 0.0
     if not ends:

@@ -29,7 +29,7 @@ _START_LIMIT_S = 40.0
 _WARM_UP_S = 1.5
 _SETTLE_S = 0.1  # after a stop: timers that ran out meanwhile
 _TURN_S = 0.5
-_LEAST_ANSWERED = 100  # a turn goes on until then: on a busy machine a generator may not get the core at all
+_MIN_ANSWERED = 100  # a turn goes on until then: on a busy machine a generator may not get the core at all
 _SCENARIO = """
 title: Benchmark
 story: What one core can do.
@@ -169,7 +169,7 @@ def _rate(process: psutil.Process, server: Nginx) -> Rate:
     while True:
         time.sleep(_TURN_S)
         more = server.answered() - answered
-        if more >= _LEAST_ANSWERED:
+        if more >= _MIN_ANSWERED:
             return Rate(more / (time.perf_counter() - at_s), more / (_cpu_s(process) - cpu_s))
         if time.monotonic() > give_up_at:
             raise GeneratorSilentError("a generator stopped generating")

@@ -129,7 +129,7 @@ def test_context_variables_begin_anew_with_each_customer(carriers):
 
 
 def test_no_more_wait_than_are_allowed_and_the_rest_end(carriers, monkeypatch):
-    monkeypatch.setattr(module, "MOST_IDLE", 2)
+    monkeypatch.setattr(module, "MAX_IDLE", 2)
     walkers = [Walker(lambda: gevent.sleep(0.001)) for _ in range(5)]
     carry(carriers, *walkers)
     gevent.sleep(0)

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from doorbuster.load.customers.retry_policy import BUDGET_MOST, BUDGET_START, RetryBudget, is_retryable
+from doorbuster.load.customers.retry_policy import BUDGET_MAX, BUDGET_START, RetryBudget, is_retryable
 
 STEADFAST = "{share: 100%, journeys: {order_status: 1}, patience: none"
 LATE_S = 0.15  # what a busy machine may add to a wait
@@ -150,7 +150,7 @@ def test_a_budget_starts_with_ten_and_never_holds_more_than_a_hundred():
     assert sum(budget.spend() for _ in range(50)) == BUDGET_START
     for _ in range(10_000):
         budget.earn()
-    assert sum(budget.spend() for _ in range(500)) == BUDGET_MOST
+    assert sum(budget.spend() for _ in range(500)) == BUDGET_MAX
 
 
 def test_a_person_reloads_when_the_machine_has_given_up(visit, moody):

@@ -8,8 +8,8 @@ import pytest
 from doorbuster.load.engine.recorder import Recorder
 from doorbuster.load.engine.side_metrics import (
     KEPT,
+    MAX_ENTRIES,
     MORE_ENTRIES,
-    MOST_ENTRIES,
     SAMPLES,
     Entry,
     server_timing,
@@ -135,7 +135,7 @@ def test_the_requests_of_one_step_add_up_to_its_time(recorder: Recorder):
 
 
 def test_a_shop_that_puts_identifiers_there_does_not_fill_the_file(recorder: Recorder):
-    for second in range(MOST_ENTRIES):
+    for second in range(MAX_ENTRIES):
         recorder.told += [(0, 107.5, f"id-{second}-{answer};dur=1") for answer in range(SAMPLES)]
         rows = taken(recorder).server_timings
     assert [row.entry for row in rows] == [MORE_ENTRIES]

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.truth, pytest.mark.alone]
 
 # Of the answers may be late by over 5 ms. Lateness d on a share q of them raises P(T > t) by a part of
 # q (e^(d (mu - lambda)) - 1): for q = 2 % and d = 20 ms at most 3 %, moving the capacity by 0.6 %.
-MOST_LATE_RATIO = 0.02
+MAX_LATE_RATIO = 0.02
 SCENARIO = """
 title: A server whose capacity is known
 target: {storefront: "custom:one-page", url: "%(url)s"}
@@ -76,7 +76,7 @@ def searched(root, truth_server, tmp_path, capsys):
             told = json.loads(answer.read())
         with capsys.disabled():
             print(f"\n{threshold}: {found.sentence} {found.elapsed_s:.0f} s, {told}\n{done.stderr}")
-        if on_time and told["late"] > MOST_LATE_RATIO * told["answered"]:
+        if on_time and told["late"] > MAX_LATE_RATIO * told["answered"]:
             late = f"{told['late']} of {told['answered']} answers were late by over 5 ms"
             pytest.skip(f"inconclusive, the machine was busy: {late}; {found.sentence}")
         return found

@@ -21,7 +21,7 @@ from doorbuster.storefronts import WaitingRoomError
 if TYPE_CHECKING:
     from doorbuster.load.customers.step_runner import StepRunner
 
-BUDGET_START, BUDGET_MOST = 10.0, 100.0  # retries
+BUDGET_START, BUDGET_MAX = 10.0, 100.0  # retries
 SHORTEST_POLL_S = 0.05  # a waiting room that asks to be asked at once must not become a busy loop
 # Failures that may pass: of the way to the shop, and of a shop that says it is busy.
 RETRYABLE = frozenset(
@@ -43,7 +43,7 @@ def is_retryable(cause: str, last: Exchange | None) -> bool:
 class RetryBudget:
     """How many retries one worker's customers of a channel may make, in proportion to their requests.
 
-    A bucket of tokens: it starts with BUDGET_START, each first attempt adds `ratio`, it holds BUDGET_MOST at
+    A bucket of tokens: it starts with BUDGET_START, each first attempt adds `ratio`, it holds BUDGET_MAX at
     most, and a retry takes one. Source: gRPC retry throttling (A6) and the retry budgets of Finagle, with the
     numbers of the published comparison of metastable failures that tests/truth reproduces.
     """
@@ -54,7 +54,7 @@ class RetryBudget:
 
     def earn(self) -> None:
         """A first attempt was made."""
-        self._tokens = min(self._tokens + self._ratio, BUDGET_MOST)
+        self._tokens = min(self._tokens + self._ratio, BUDGET_MAX)
 
     def spend(self) -> bool:
         """Take a retry out; False when there is none left."""

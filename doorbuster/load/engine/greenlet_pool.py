@@ -8,7 +8,7 @@ Rules:
 - A carrier is in Locust's group of users while it has a customer, and only then: Locust counts, names, stops
   and kills customers as it always did. Killed, it ends for good, together with its customer.
 - Context variables begin anew with each customer. What code keeps by greenlet (`gevent.local`) does not.
-- No more than `MOST_IDLE` wait, so that the memory of a peak is given back.
+- No more than `MAX_IDLE` wait, so that the memory of a peak is given back.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import gevent
 if TYPE_CHECKING:
     from doorbuster.load.customers.visitor import CustomerUser
 
-MOST_IDLE = 200
+MAX_IDLE = 200
 
 
 class GreenletPool:
@@ -52,7 +52,7 @@ class GreenletPool:
     def park(self, carrier: _PooledGreenlet) -> bool:
         """Wait until there is another visitor; returns False at once if enough others do."""
         self._group.discard(carrier)
-        if len(self._idle) >= MOST_IDLE:
+        if len(self._idle) >= MAX_IDLE:
             return False
         self._idle.append(carrier)
         while carrier.visitor is None:

@@ -33,7 +33,7 @@ from doorbuster.records.histogram import pack, pack_groups
 
 SAMPLES = 8  # headers read per series and report
 KEPT = 160  # headers kept for a report, about
-MOST_ENTRIES = 60  # distinct entries of one worker; a shop that puts identifiers there must not fill the file
+MAX_ENTRIES = 60  # distinct entries of one worker; a shop that puts identifiers there must not fill the file
 MORE_ENTRIES = "(more)"
 _LONGEST_NAME = 40
 _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -228,7 +228,7 @@ class SideMetrics:
         for name, description, duration_us in server_timing(header):
             entry = (name, description)
             if entry not in self._entries:
-                if len(self._entries) >= MOST_ENTRIES:
+                if len(self._entries) >= MAX_ENTRIES:
                     entry = (MORE_ENTRIES, "")
                 else:
                     self._entries.add(entry)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PRODUCTS = 3  # for each kind of change
 STAFF_STEPS = {"price": ("change_price",), "stock": ("change_stock", "stock_on_hand")}
 STAFF_LIMIT_S = 10.0
-HIGHEST_CHANGE_PENCE = 97
+MAX_CHANGE_PENCE = 97
 _NOT_AS_EXPECTED = (ValueError, KeyError, TypeError)  # a page that says something else
 REFUSALS = (Rejected, WaitingRoomError, RequestFailed, *_NOT_AS_EXPECTED)
 
@@ -136,7 +136,7 @@ class PriceEdit(StaffEdit):
     def apply(self, number: int) -> dict[str, Observation]:
         self.sku = sku = self._skus[number % len(self._skus)]
         self._changed.add(sku)
-        wanted = self._was[sku] + 1 + number % HIGHEST_CHANGE_PENCE
+        wanted = self._was[sku] + 1 + number % MAX_CHANGE_PENCE
         told = self._set(sku, wanted)
         pence = wanted if told is None else told
         return {name: partial(_shows_price, face, sku, pence) for name, face in self._faces.items()}

@@ -20,7 +20,7 @@ LEVELS = (0.0, 0.01, 0.05, 0.2, 0.5)  # a cell is drawn with the shade of the hi
 LEVEL_NAMES = ("below 1 %", "1 to 5 %", "5 to 20 %", "20 to 50 %", "above 50 %")
 _OPACITIES = (0.12, 0.28, 0.48, 0.72, 1.0)
 _BLOCKS = " ·░▒▓█"
-_MOST_LABELS = 12
+_MAX_LABELS = 12
 
 
 def level_of(share: float | None) -> int:
@@ -59,7 +59,7 @@ def frame_heat(axes: Axes, chart: Chart) -> None:
 
     rows = len(chart.series)
     axes.set_ylim(0, max(rows, 1))
-    step = -(-rows // _MOST_LABELS) or 1
+    step = -(-rows // _MAX_LABELS) or 1
     names = [one_line(series.name, 24) for series in chart.series]
     axes.yaxis.set_major_locator(FixedLocator([row + 0.5 for row in range(0, rows, step)]))
     axes.yaxis.set_major_formatter(FixedFormatter(names[::step]))

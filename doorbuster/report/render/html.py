@@ -41,7 +41,7 @@ _ORDER = (
     "timeline", "propagation_delay", "time_breakdown", "server_timing", "funnel",
 )  # fmt: skip
 _LAST = ("workload_fidelity", "consistency_checks", "generator_health")
-_MOST_EVENTS = 40
+_MAX_EVENTS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def render_page(
             parts_of_page=parts,
             method=_method(meta),
             configuration=configuration(run),
-            events=run.events()[:_MOST_EVENTS],
+            events=run.events()[:_MAX_EVENTS],
             problems=[str(problem) for problem in problems],
             signs=SIGNS,
             pens=[*OUTCOME_STYLES.values(), *CYCLE],

@@ -30,8 +30,8 @@ STORES = (
     "York",
 )
 CLOCKS_APART_S = 60.0
-MOST_UNITS = 99
-MOST_LINES = 50
+MAX_UNITS = 99
+MAX_LINES = 50
 GUEST_BASKET = """
 SELECT 1 FROM baskets b LEFT JOIN account_baskets a ON a.basket = b.basket
 WHERE b.basket = ? AND a.basket IS NULL
@@ -161,13 +161,13 @@ class Checker:
         return customer
 
     def wanted(self) -> WantedLine:
-        return WantedLine(self.text("sku", 32), self.number("quantity", 1, MOST_UNITS))
+        return WantedLine(self.text("sku", 32), self.number("quantity", 1, MAX_UNITS))
 
     def lines(self) -> tuple[WantedLine, ...]:
         """The lines of an order, the same SKU merged, in SKU order."""
         found = self._fields.get("lines")
-        if not isinstance(found, list) or not 1 <= len(found) <= MOST_LINES:
-            self.wrong("lines", f"must be a list of 1 to {MOST_LINES} lines")
+        if not isinstance(found, list) or not 1 <= len(found) <= MAX_LINES:
+            self.wrong("lines", f"must be a list of 1 to {MAX_LINES} lines")
             return ()
         units: dict[str, int] = {}
         for position, line in enumerate(found):
