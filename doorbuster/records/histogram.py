@@ -131,7 +131,7 @@ def rank_of(p: float, n: int) -> int:
     p is first lowered by one bit, so that the rounding of p * n cannot push an exact rank one up.
     """
     if not 0.0 <= p <= 1.0:
-        raise ValueError(f"a quantile must be a share 0..1, such as 0.99 (got {p})")
+        raise ValueError(f"a quantile must be a ratio in 0..1, such as 0.99 (got {p})")
     return min(n, max(1, math.ceil(math.nextafter(p, -math.inf) * n)))
 
 

@@ -1,10 +1,10 @@
 """Apdex: one number for how many requests were fast enough.
 
     Apdex_T = (satisfied + tolerating / 2) / all
-    satisfied   answered within T;  tolerating: answered within 4 T;  failed, given up and slower ones count 0
+    satisfied: answered within T;  tolerating: answered within 4 T;  slower, failed and abandoned ones: 0
 
 Rules of this module:
-- T is always stated with the number: Apdex without T means nothing.
+- T is always stated with the score, which means nothing without it.
 
 Source: Apdex Alliance (2007), "Application Performance Index, Technical Specification", version 1.1.
 """
@@ -31,7 +31,7 @@ class Apdex:
 
 
 def apdex(answered: Histogram, *, others: int, t_ms: float) -> Apdex:
-    """The score of answered requests and `others` that failed or were given up."""
+    """The score of answered requests and `others` that failed or were abandoned."""
     n = answered.n + others
     satisfied = answered.n - answered.count_above(round(t_ms * 1e3))
     tolerated = answered.n - answered.count_above(round(TOLERATED * t_ms * 1e3))

@@ -1,13 +1,13 @@
-"""Latency when some customers left before the answer came: the product-limit estimate on histogram bins.
+"""Latency when some customers left before the response: the product-limit estimate on histogram bins.
 
-A request that its customer gave up at 4 s would have taken longer than 4 s; its time is a lower bound
-("censored"). Counting it as 4 s flatters the shop, leaving it out flatters it more. Our customers draw their
-patience independently of what the shop does, which is the one assumption the product-limit estimate needs.
-It weakens a little when several requests share one page's patience.
+A request abandoned at 4 s would have taken longer than 4 s; its time is a lower bound ("censored"). Counting
+it as 4 s makes the shop look faster than it is, leaving it out even more so. The estimate assumes that
+patience is independent of the shop, which holds because it is drawn beforehand; requests that share the
+patience of one page weaken the assumption a little.
 
     S(t) = prod over t_i <= t of (1 - d_i / n_i)
     d_i  answered requests whose time falls into bin i
-    n_i  requests not answered and not given up before bin i
+    n_i  requests neither answered nor abandoned before bin i
 
     var S(t) = S(t)^2 * sum of d_i / (n_i * (n_i - d_i))          (Greenwood)
 
@@ -33,9 +33,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class CensoredEstimate:
-    """A figure of the response times in us; `at_least` when so many gave up that only a lower bound is known.
+    """A statistic of response times in us; `at_least`: too many left, so only a lower bound is known.
 
-    `low_us` or `high_us` None: the data put no 95 % limit on that side.
+    `low_us` or `high_us` is None when the data give no 95 % limit on that side.
     """
 
     value_us: float | None
@@ -61,7 +61,7 @@ class SurvivalCurve:
     censored: int
 
     def widened(self, widening: float) -> SurvivalCurve:
-        """The same curve where `widening` requests are worth an independent one: multiplies the variance."""
+        """The same curve with its variance multiplied, as if `widening` requests counted as one."""
         limits = _limits(self.survival, self.events, self.at_risk, widening)
         return replace(self, low=limits.low, high=limits.high)
 
@@ -69,12 +69,12 @@ class SurvivalCurve:
 def survival_curve(answered: Histogram, abandoned: Histogram) -> SurvivalCurve:
     """The share of requests still unanswered at each time, with limits for independent requests.
 
-    Args: answered: completed requests; abandoned: requests cut off by the customer, at the time of leaving.
+    Args: answered: completed requests; abandoned: requests that the customer left, with the time until then.
     """
     bins = answered.merge(abandoned).bins
     events, lost = (part.counts[bins].astype(np.float64) for part in (answered, abandoned))
     total = answered.n + abandoned.n
-    # Within one bin the answers come first, as is the rule for ties.
+    # Within a bin, responses come before abandonments, as usual for ties.
     at_risk: Floats = total - np.cumsum(events + lost) + events + lost
     survival = np.cumprod(1.0 - events / at_risk).astype(np.float64)
     limits = _limits(survival, events, at_risk, 1.0)
@@ -94,7 +94,7 @@ def survival_curve(answered: Histogram, abandoned: Histogram) -> SurvivalCurve:
 def censored_quantile(curve: SurvivalCurve, p: float) -> CensoredEstimate:
     """The p-quantile (p in 0..1) of the time to an answer, with a 95 % interval."""
     if not 0.0 <= p <= 1.0:
-        raise ValueError(f"a quantile must be a share 0..1, such as 0.99 (got {p})")
+        raise ValueError(f"a quantile must be a ratio in 0..1, such as 0.99 (got {p})")
     if curve.n == 0:
         return CensoredEstimate(None, None, None, 0, 0, at_least=False)
     level = 1.0 - p + _ROUNDING
@@ -108,7 +108,7 @@ def censored_quantile(curve: SurvivalCurve, p: float) -> CensoredEstimate:
 
 
 def censored_mean(curve: SurvivalCurve) -> CensoredEstimate:
-    """The mean time to an answer, with a 95 % interval; "at least" when the longest times were given up.
+    """The mean time to an answer, with a 95 % interval; "at least" when the longest times were abandoned.
 
     Mean = area under S up to the longest time seen. Its variance sums, over the bins, A_i^2 * d_i / (n_i *
     (n_i - d_i)) with A_i the area under S to the right of bin i.
@@ -137,10 +137,10 @@ def _first_below(time_us: Floats, share: Floats, level: float) -> float | None:
 
 
 def _start_of_last_stretch_below(curve: SurvivalCurve, level: float) -> float | None:
-    """From where on the lower limit stays below the level, up to the quantile and beyond.
+    """Where the lower limit falls below the level to stay there.
 
-    Not simply the first time: where hardly anybody was answered yet, log(-log) limits of a widened curve
-    reach from 0 to 1, and would let any quantile begin at the fastest answer.
+    Not the first time it does: before the first few responses, log(-log) limits of a widened curve span 0 to
+    1, and every quantile would start at the fastest response.
     """
     above = np.flatnonzero(curve.low > level)
     start = int(above[-1]) + 1 if above.size else 0
@@ -163,7 +163,7 @@ def _limits(survival: Floats, events: Floats, at_risk: Floats, widening: float) 
     spread = np.exp(_Z_95 * np.sqrt(greenwood) / np.abs(log_survival))
     low = np.where(open_part, np.exp(log_survival * spread), survival)
     high = np.where(open_part, np.exp(log_survival / spread), survival)
-    # S = 0 has no Greenwood variance: the last event must not invent an upper limit.
+    # S = 0 has no Greenwood variance, so the last event gives no upper limit.
     done = survival <= _ROUNDING
     high[done] = np.nan
     return _Limits(low, high)

@@ -1,16 +1,15 @@
-"""How much a number of requests is worth when neighbours in time fare alike.
+"""The effective number of requests when requests close in time are correlated.
 
-Waiting times of one queue are correlated: a burst delays everybody behind it. Intervals that count requests
+Waiting times of one queue are correlated: a burst delays everything behind it. Intervals that treat requests
 as independent are far too narrow under load (at 80 % utilisation a nominal 95 % interval covers less than
-half). Time is therefore cut into blocks, long against the memory of the queue, and the scatter between
-blocks tells how many independent requests would have been as informative.
+half). Time is therefore cut into blocks much longer than the queue's memory, and the scatter between blocks
+shows how many independent requests would be as informative.
 
 Rules of this module:
-- Never more than there were: a scatter smaller than chance is taken for chance.
-- Few blocks measure the scatter badly; that uncertainty widens the interval too (Student's t).
-
-- A change that the plan makes (a ramp) is no scatter: `planned_design_effect` compares neighbours only, and
-  the trend drops out.
+- Never more than the actual number: a scatter smaller than chance counts as chance.
+- Few blocks give an uncertain scatter, which widens the interval further (Student's t).
+- A planned change such as a ramp is not scatter: `planned_design_effect` compares adjacent blocks, which
+  removes the trend.
 
 Source: von Neumann, Kent, Bellinson and Hart (1941), "The mean square successive difference", Annals of
 Mathematical Statistics 12; Wolter (2007), "Introduction to Variance Estimation", 2nd edition, section 8.2
@@ -28,7 +27,7 @@ MIN_BLOCKS = 10
 
 
 def design_effect(successes: NDArray[np.float64], totals: NDArray[np.float64]) -> float:
-    """Variance of a share over blocks, divided by what independent trials would have; at least 1.
+    """Variance of a ratio over blocks, divided by that of independent trials; at least 1.
 
     D = [B/(B-1) * sum e_i^2 / N^2] / [P(1-P)/N],  e_i = k_i - P n_i,  P = sum k_i / N,  N = sum n_i
     k_i successes and n_i trials of block i, B blocks that have trials.
@@ -49,7 +48,7 @@ def design_effect(successes: NDArray[np.float64], totals: NDArray[np.float64]) -
 
 
 def effective_n(n: int, blocks: int, effect: float, *, confidence: float) -> float:
-    """Independent trials that n trials in blocks are worth: n / effect * (z / t)^2, at least 1.
+    """Effective number of n trials in blocks: n / effect * (z / t)^2, at least 1.
 
     z is the normal quantile of the confidence, t Student's with blocks - 1 degrees of freedom.
     """
@@ -61,7 +60,7 @@ def effective_n(n: int, blocks: int, effect: float, *, confidence: float) -> flo
 
 
 def planned_design_effect(k: NDArray[np.float64], n: NDArray[np.float64]) -> float:
-    """The design effect of shares k/n of neighbouring blocks, a planned trend left out; at least 1.
+    """The design effect of ratios k/n of adjacent blocks, without a planned trend; at least 1.
 
     D = [B / (2 (B - 1)) * sum over i of (e_(i+1) - e_i)^2 / N^2] / [P (1 - P) / N]
     e_i = k_i - P n_i,  k_i of the n_i requests of block i,  P = sum k_i / N
@@ -83,9 +82,9 @@ def planned_design_effect(k: NDArray[np.float64], n: NDArray[np.float64]) -> flo
 
 
 def planned_effective_n(k: NDArray[np.float64], n: NDArray[np.float64], *, confidence: float) -> float:
-    """Independent trials that those of blocks in order of time are worth, a planned trend left out.
+    """Effective number of trials in consecutive blocks, without a planned trend.
 
-    Successive differences of B blocks are worth 2 (B - 1) / 3 degrees of freedom.
+    Successive differences of B blocks have 2 (B - 1) / 3 degrees of freedom.
     """
     used = int(np.count_nonzero(n))
     worth = 2 * (used - 1) // 3 + 1

@@ -1,16 +1,16 @@
 """Difference and ratio of two independent estimates, each with an interval of its own.
 
 Rules of this module:
-- Any two estimates with intervals of the same confidence: percentiles, shares, means. Nothing is assumed of
-  their distributions but what made their intervals; those need not be symmetric.
-- A bound that would need a bound nobody knows is None.
+- For any two estimates with intervals of the same confidence: percentiles, ratios, means. Intervals need not
+  be symmetric; no distribution is assumed beyond what the intervals assume.
+- A bound that depends on an unknown bound is None.
 
     low  = (a - b) - sqrt((a - a_low)^2 + (b_high - b)^2)
     high = (a - b) + sqrt((a_high - a)^2 + (b - b_low)^2)
 
 Source: Zou and Donner (2008), "Construction of confidence intervals about effect measures: a general
-approach", Statistics in Medicine 27, section 2 (MOVER); for shares Newcombe (1998), Statistics in Medicine
-17, method 10.
+approach", Statistics in Medicine 27, section 2 (MOVER); for proportions Newcombe (1998), Statistics in
+Medicine 17, method 10.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Bounded:
-    """A value with its interval; a bound is None where nobody knows it."""
+    """A value with its interval; an unknown bound is None."""
 
     value: float
     low: float | None

@@ -1,11 +1,11 @@
-"""Did what came agree with what was asked for: shares of a mix, scatter of counts, ratios, averages.
+"""Compares generated load with the scenario: shares of a mix, scatter of counts, ratios, averages.
 
 Rules of this module:
-- Each answer has the asked value, the got one, a 95 % interval and one of three verdicts. `not as asked`
-  means that the asked value lies outside even the 99.9 % interval: a report shows dozens of these, and a 95 %
-  interval misses once in twenty by chance. `cannot tell` means too few: the 95 % interval reaches further
-  than WIDEST_RATIO of the asked value to a side.
-- A difference below SMALLEST_RATIO of the asked value is no difference: bins are 0.1 % wide.
+- A comparison has the specified value (`asked`), the observed one (`got`), a 95 % interval and a verdict.
+  `not as asked`: the specified value lies outside the 99.9 % interval; a report has dozens of comparisons,
+  and one in twenty 95 % intervals misses by chance. `cannot tell`: too few data, the 95 % interval extends
+  further than WIDEST_RATIO of the specified value to a side.
+- Differences below SMALLEST_RATIO of the specified value are ignored: histogram bins are 0.1 % wide.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One value that was asked for, what came, and the verdict; `low` and `high` bound it at 95 %."""
+    """A specified and an observed value with its 95 % interval, and the verdict."""
 
     asked: float
     got: float | None
@@ -45,7 +45,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """Shares of several kinds against those asked for; `p_value` is that of all of them together."""
+    """Observed against specified shares; `p_value` is for all of them together."""
 
     parts: tuple[Comparison, ...]
     statistic: float
@@ -54,11 +54,11 @@ class Mix:
 
 
 def compare_mix(counts: Sequence[int], asked: Sequence[float]) -> Mix:
-    """Whether counts of kinds are a draw from these shares: Pearson's chi-square, and each share's interval.
+    """Compares counts with specified shares: Pearson's chi-square test, and an interval per share.
 
     X^2 = sum (n_i - N p_i)^2 / (N p_i), chi-square distributed with k - 1 degrees of freedom if every N p_i
-    is at least 5; otherwise it is not judged.
-    The intervals are Clopper and Pearson's at 1 - 0.05/k each, so that all k hold together (Bonferroni).
+    is at least 5; otherwise the verdict is `cannot tell`.
+    The intervals are Clopper and Pearson's at 1 - 0.05/k each, so that all k hold jointly (Bonferroni).
 
     Args: counts, asked: shape (k,), k >= 1; asked sums to 1.
     Source: Pearson (1900), Philosophical Magazine 50; Cochran (1954), Biometrics 10, section 2 (the rule of
@@ -82,7 +82,7 @@ def compare_mix(counts: Sequence[int], asked: Sequence[float]) -> Mix:
 
 
 def compare_total(total: int, expected: float, index: float) -> Comparison:
-    """Whether a number of arrivals is a draw with this mean and variance index * mean (normal limit).
+    """Compares a number of arrivals with its mean; the variance is index * mean (normal approximation).
 
     Source: Cox and Lewis (1966), "The Statistical Analysis of Series of Events" (index of dispersion: the
         variance of a count divided by its mean).
@@ -96,8 +96,8 @@ def compare_total(total: int, expected: float, index: float) -> Comparison:
 
 
 def compare_curve(counts: Sequence[int] | Floats, expected: Sequence[float] | Floats, index: float) -> Mix:
-    """Whether counts of windows follow a curve: X^2 = sum (n_t - m_t)^2 / (I m_t) with as many degrees of
-    freedom as windows, I the asked index of dispersion; windows should expect 10 or more.
+    """Compares counts per window with a curve: X^2 = sum (n_t - m_t)^2 / (I m_t) with as many degrees of
+    freedom as windows, I the specified index of dispersion; windows should expect 10 or more.
 
     Source: Cochran (1954), Biometrics 10, section 2, with the variance of counts scaled by I.
     """
@@ -117,7 +117,7 @@ def compare_curve(counts: Sequence[int] | Floats, expected: Sequence[float] | Fl
 def compare_dispersion(
     counts: Sequence[int] | Floats, expected: Sequence[float] | Floats, asked: float
 ) -> Comparison:
-    """Index of dispersion of counts around a known curve, against the one asked for.
+    """Compares the index of dispersion of counts around a known curve with the specified one.
 
     D = (1/T) sum (n_t - m_t)^2 / m_t. If n_t is Poisson with a gamma factor (negative binomial) of mean m_t
     and variance I m_t, the mean of D is I and, with the excess kurtosis of n_t
@@ -151,11 +151,11 @@ def compare_dispersion(
 def compare_ratio(
     numerators: Sequence[int] | Floats, denominators: Sequence[int] | Floats, asked: float
 ) -> Comparison:
-    """Ratio of two counts that come in blocks of time, such as orders per product view.
+    """Compares the ratio of two counts per time block, such as orders per product view.
 
     r = sum a_b / sum v_b,   Var r = B/(B-1) * sum (a_b - r v_b)^2 / (sum v_b)^2,   Student's t with B - 1
 
-    Args: numerators, denominators: shape (B,); blocks without either are left out, 10 at least must remain.
+    Args: numerators, denominators: shape (B,); blocks without either are left out; at least 10 must remain.
     Source: Cochran (1977), "Sampling Techniques", 3rd edition, chapter 6 (ratio estimators).
     """
     from scipy.special import stdtrit
@@ -176,9 +176,9 @@ def compare_ratio(
 
 
 def compare_mean_us(found: Histogram, asked_us: float) -> Comparison:
-    """Mean of independent times against the law's, by the central limit theorem: mean -+ z sd / sqrt(n).
+    """Compares the mean of independent times, by the central limit theorem: mean -+ z sd / sqrt(n).
 
-    Source: Wasserman (2004), "All of Statistics", theorem 5.10. Refused below 30 times.
+    Source: Wasserman (2004), "All of Statistics", theorem 5.10. Below 30 times the verdict is `cannot tell`.
     """
     from scipy.special import ndtri
 
@@ -192,7 +192,7 @@ def compare_mean_us(found: Histogram, asked_us: float) -> Comparison:
 
 
 def compare_median_us(found: Histogram, asked_us: float) -> Comparison:
-    """Median of independent times against the law's, by order statistics; edges of the bins on both sides.
+    """Compares the median of independent times, by order statistics widened to the edges of their bins.
 
     Source: David and Nagaraja (2003), "Order Statistics", 3rd edition, section 7.1.
     """
@@ -213,7 +213,7 @@ def compare_median_us(found: Histogram, asked_us: float) -> Comparison:
 
 
 def overall(verdicts: Sequence[Agreement]) -> Agreement:
-    """One verdict for several: not as asked if one is not, cannot tell if none could."""
+    """The verdict on several: `not as asked` if one is, `cannot tell` if all are."""
     if "not as asked" in verdicts:
         return "not as asked"
     return "as asked" if "as asked" in verdicts else "cannot tell"

@@ -1,12 +1,11 @@
-"""Percentiles of response time as a load test sees them: customers leave early, neighbours fare alike, the
-load follows a plan.
+"""Response-time percentiles of a load test, where customers leave early and requests are correlated.
 
 Rules of this module:
-- A request that was given up is a lower bound: quantiles look past it (Kaplan and Meier). Where too many were
-  given up, only "at least" is known.
-- The interval is widened by how much blocks of time differ beyond chance. A change that the plan makes (a
-  ramp) is no such scatter: it is measured between neighbouring time blocks, and drops out.
-- Below the sample that a quantile needs there is no value, only the reason.
+- The time of an abandoned request is a lower bound (Kaplan and Meier). When too many were abandoned, only "at
+  least" is known.
+- The interval widens with the scatter between time blocks beyond chance. The scatter is measured between
+  adjacent blocks, so that a planned change such as a ramp does not count.
+- A quantile with too few requests has no value, only a reason.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _NOTHING = Histogram.empty()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TimeBlock:
-    """The requests due in one block of time: those answered, and those given up at the time of leaving."""
+    """Times of the requests due in one block of time; those of abandoned ones end when the customer left."""
 
     answered: Histogram
     abandoned: Histogram
@@ -44,8 +43,8 @@ class TimeBlock:
 class LatencyQuantile:
     """The p-quantile in us with its 95 % interval low..high.
 
-    `value_us` is None when this many requests cannot show it; `reason` then says how many are needed.
-    `at_least`: so many were given up that only a lower bound is known. `effective_n` is the number of
+    `value_us` is None when there are too few requests; `reason` then states how many are needed.
+    `at_least`: too many were abandoned, only a lower bound is known. `effective_n` is the number of
     independent requests that would be as informative.
     """
 
@@ -63,11 +62,11 @@ class LatencyQuantile:
 def latency_quantiles(
     time_blocks: Sequence[TimeBlock], shares: Sequence[float], *, confidence: float = CONFIDENCE
 ) -> tuple[LatencyQuantile, ...]:
-    """Quantiles of everything in the time blocks together, one for each share.
+    """Quantiles of all requests in the time blocks, one for each p in `shares`.
 
     Args:
-        time_blocks: equal lengths of time, in order, without gaps; ten at least for an interval. More than
-            `MAX_TIME_BLOCKS` are joined, so that each is long against the memory of the queue.
+        time_blocks: of equal length, in order, without gaps; at least ten for an interval. More than
+            `MAX_TIME_BLOCKS` are joined, so that each is much longer than the queue's memory.
         shares: in 0..1, both excluded.
     """
     pool = _Pool.of(time_blocks)
@@ -76,10 +75,10 @@ def latency_quantiles(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pool:
-    """The requests of all time blocks together, and what each time block has of them.
+    """The requests of all time blocks, pooled and per block.
 
-    cells: time block * BINS + bin of its answers, ascending; up_to: answers before each cell, and in all.
-    block: where each time block belongs; total: answered and given up of each block.
+    cells: time block * BINS + bin of its answers, ascending; up_to: answers before each cell, and the total.
+    block: the joined block of each time block; total: requests of each joined block.
     """
 
     answered: Histogram
@@ -110,7 +109,7 @@ class _Pool:
         )
 
     def answered_within(self, limit: int) -> Floats:
-        """How many answers of each block lie in bins up to this one."""
+        """Answers of each block in bins up to this one."""
         offset = np.arange(self.block.size) * BINS
         found = self.up_to[np.searchsorted(self.cells, [offset, offset + limit + 1])]
         return np.bincount(self.block, weights=found[1] - found[0], minlength=self.total.size).astype(
@@ -122,7 +121,7 @@ class _Pool:
         return self.answered.n + self.abandoned.n
 
     def value(self, p: float) -> CensoredEstimate:
-        """The p-quantile, without limits that one may believe: they take requests as independent."""
+        """The p-quantile; its limits treat requests as independent and are not used."""
         if self.curve is not None:
             return censored_quantile(self.curve, p)
         return CensoredEstimate(self.answered.quantile_us(p), None, None, self.n, 0, at_least=False)
@@ -152,23 +151,22 @@ def _quantile(pool: _Pool, p: float, confidence: float) -> LatencyQuantile:
 
 
 def _independent(pool: _Pool, value_us: float, confidence: float) -> float | None:
-    """Independent requests that all are worth; None with requests in too few time blocks to tell."""
+    """Effective number of requests; None when too few time blocks have requests."""
     if int(np.count_nonzero(pool.total)) < MIN_BLOCKS:
         return None
     limit = int(bin_index([round(value_us)])[0])
     top = int(pool.answered.bins[-1]) if pool.answered.bins.size else 0
     if limit >= top:
-        limit = top - 1  # everything is up to the maximum in every time block, which tells nothing
+        limit = top - 1  # all values are up to the maximum, so it would show no scatter
     return planned_effective_n(pool.answered_within(limit), pool.total, confidence=confidence)
 
 
 def time_blocks_by(
     found: Mapping[tuple[tuple[K, str], int], Histogram], buckets: range
 ) -> dict[K, list[TimeBlock]]:
-    """What `run.histograms_by(lambda s: (group, s.outcome), kind, bucket_s)` gives, as time blocks by group.
+    """Time blocks by group, from `run.histograms_by(lambda s: (group, s.outcome), kind, bucket_s)`.
 
-    Args: buckets: which of them, in order; a bucket without requests is an empty time block. Failed requests
-        are left out: they are neither answers nor patience.
+    Args: buckets: in order; a bucket without requests is an empty time block. Failed requests are left out.
     """
     names = dict.fromkeys(name for (name, outcome), _ in found if outcome != RequestOutcome.FAILED)
     return {

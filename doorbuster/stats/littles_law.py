@@ -42,11 +42,11 @@ def check_little(
 
     Counting and timing are recorded by different code, so a disagreement beyond the edge effect of the
     window is an error in the data. The edge effect is at most (in the system at both ends) / (arrivals in the
-    window); use a window that is long compared with one stay.
+    window); use a window much longer than one visit.
 
     Args:
-        in_system: number in the system at equal steps of the window, any step.
-        finished: how many finished in the window; time_sum_s: the sum of their times in the system.
+        in_system: number in the system, sampled at equal steps.
+        finished: number that left in the window; time_sum_s: the sum of their times in the system.
     """
     if window_s <= 0 or finished < 0:
         raise ValueError(f"needs a window above 0 s and a count >= 0 (got {window_s} s, {finished})")

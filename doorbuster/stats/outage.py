@@ -1,9 +1,8 @@
-"""When a service broke: stretches of time whose success rate is too low to be chance.
+"""Outages: periods whose success rate is too low to be chance.
 
 Rules of this module:
-- A window in which nobody tried belongs to the stretch around it.
-- A few unlucky customers are no outage: the exact 95 % interval of the whole stretch must lie below the
-  limit.
+- A window without attempts belongs to the period around it.
+- A few failures are not an outage: the exact 95 % interval of the whole period must lie below the limit.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from doorbuster.stats.proportion import clopper_pearson
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """`k` successes of `n` tries."""
+    """`k` successes of `n` attempts."""
 
     k: int
     n: int
@@ -24,7 +23,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A stretch of windows in which the service did not work: from the first to before the `end`-th."""
+    """The windows of an outage: from `first` up to, not including, `end`."""
 
     first: int
     end: int
@@ -32,7 +31,7 @@ class Outage:
 
 
 def find_outages(windows: Sequence[Share], *, below: float) -> tuple[Outage, ...]:
-    """Every stretch of windows with a success rate below `below` (0..1), in order of time."""
+    """All outages with a success rate below `below` (0..1), in order of time."""
     outages: list[Outage] = []
     first: int | None = None
     end = 0

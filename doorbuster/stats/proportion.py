@@ -1,9 +1,9 @@
-"""Shares (success rates, error rates) with intervals that hold at small counts and at 0 % and 100 %.
+"""Proportions (success rates, error rates) with intervals valid for small counts, 0 % and 100 %.
 
 Rules of this module:
-- No trials is None and the whole range 0..1, never 0 %.
-- Requests of one second share the fate of that second: the plain intervals are for independent trials,
-  `clustered_proportion` for what a load test sees.
+- Without trials the ratio is None and the interval 0..1, never 0 %.
+- `clopper_pearson` is for independent trials; in a load test trials close in time are correlated, so use
+  `clustered_proportion` or `timed_proportion`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from doorbuster.stats.design_effect import MIN_BLOCKS, design_effect, effective_n, planned_effective_n
 
 CONFIDENCE = 0.95
-TIME_BLOCKS = 30  # each is then long against the memory of a queue in a run of minutes
+TIME_BLOCKS = 30  # in a run of minutes, each is then much longer than a queue's memory
 
 
 @dataclass(frozen=True, slots=True)
 class ProportionEstimate:
-    """`successes` of `n`, the share of them, and the interval low..high; all shares are 0..1.
+    """`successes` of `n`, their ratio, and the interval low..high; all in 0..1.
 
-    `effective_n` is the number of independent trials that would be as informative; n when they were.
+    `effective_n` is the number of independent trials that would be as informative.
     """
 
     successes: int
@@ -36,7 +36,7 @@ class ProportionEstimate:
 
 
 def clopper_pearson(successes: int, n: int, *, confidence: float = CONFIDENCE) -> ProportionEstimate:
-    """Exact interval: covers the true share at least as often as it claims, whatever the share and n.
+    """Exact interval: its coverage is at least the confidence, for every ratio and n.
 
     low = B(alpha/2; k, n-k+1), high = B(1-alpha/2; k+1, n-k), B the quantile of the beta distribution,
     k successes of n, alpha = 1 - confidence.
@@ -53,7 +53,7 @@ def clustered_proportion(
     *,
     confidence: float = CONFIDENCE,
 ) -> ProportionEstimate:
-    """Interval for a share whose trials come in blocks of time that fare alike.
+    """Interval for a proportion whose trials are correlated within time blocks.
 
     The exact interval of `clopper_pearson` with the effective number of trials in place of n.
 
@@ -69,7 +69,7 @@ def clustered_proportion(
         return ProportionEstimate(0, 0, None, 0.0, 1.0, 0.0)
     blocks = int(np.count_nonzero(n))
     if blocks < 2:
-        # One block tells nothing about how blocks differ: it counts as a single trial.
+        # One block does not show how blocks differ: it counts as a single trial.
         independent = 1.0
     else:
         independent = effective_n(total, blocks, design_effect(k, n), confidence=confidence)
@@ -84,10 +84,10 @@ def timed_proportion(
     *,
     confidence: float = CONFIDENCE,
 ) -> ProportionEstimate:
-    """Interval for a share whose trials follow a plan: neighbours fare alike, and the plan may change.
+    """Interval for a proportion whose trials are correlated in time and may follow a planned trend.
 
-    As `clustered_proportion`, with the scatter measured between neighbouring blocks. With trials in fewer
-    than ten blocks nothing can be said about scatter; they are then taken as independent.
+    As `clustered_proportion`, with the scatter measured between adjacent blocks. With trials in fewer than
+    ten blocks the scatter is unknown, and trials count as independent.
 
     Args: successes, totals: shape (blocks,), in order of time; blocks without trials are left out.
     """
@@ -106,7 +106,7 @@ def timed_proportion(
 def in_time_blocks(
     counts: Iterable[tuple[int, int, int]], *, most: int = TIME_BLOCKS
 ) -> tuple[tuple[int, int], ...]:
-    """(k, n) of at most `most` equal blocks of time, from (second, successes, trials) in any order."""
+    """(k, n) of at most `most` equal blocks of time, from unordered (second, successes, trials)."""
     seen = np.array(sorted(counts), np.int64).reshape(-1, 3)
     if not seen.size:
         return ()

@@ -52,7 +52,7 @@ def order_statistic_ranks(p: float, n: int, *, confidence: float = CONFIDENCE) -
 
     P(X_(r) <= q_p < X_(s)) = sum over k = r .. s-1 of C(n,k) p^k (1-p)^(n-k)
     r is the alpha/2 quantile of the binomial distribution (n, p), s its 1 - alpha/2 quantile plus 1.
-    Where no s-th value exists but the maximum still is an upper bound, r gets what p^n leaves of alpha.
+    Where no s-th value exists but the maximum is an upper bound, r uses the rest of alpha, alpha - p^n.
 
     Source: David and Nagaraja (2003), "Order Statistics", 3rd edition, section 7.1.
     """
@@ -81,7 +81,7 @@ def quantile_estimate(
 
     The value follows Java's rank rule, ceil(p n); bounds are exact for the bins, so within 0.1 %.
 
-    Args: worth: the number of independent latencies that these are worth, at least one; None for all.
+    Args: worth: the effective number of independent latencies, at least one; None when all are independent.
     """
     n = histogram.n
     independent = math.floor(n if worth is None else worth)

@@ -1,17 +1,17 @@
-"""Did the shop come back after the peak, and how long did it take?
+"""Whether and when the shop recovered after the peak.
 
-A shop that was fine at some rate, was overloaded, and is not fine at that rate again without help is
-metastable: retries, full queues or cold caches keep it down. Goodput is the customers who got what they came
-for, counted at the time they arrived, over those who came: unlike a count of completions it does not hang on
-chance in the arrivals, and work for customers who have left does not count.
+A shop is metastable when it handled some rate, was overloaded, and does not handle that rate again without
+help: retries, full queues or cold caches keep it down. Goodput is the ratio of served to arriving customers,
+by time of arrival: unlike a count of completions it does not vary with the number of arrivals, and work for
+customers who have left does not count.
 
 Rules of this module:
-- Recovered is a stretch of `HOLD` windows in a row with at least 95 % of the baseline's goodput, pooled.
-- "Metastable" needs `HOLD` windows in which the demand was back down, and the exact 95 % interval of the last
-  of them below that. A shop that is still working off a peak which has only just passed is not known yet.
+- Recovered: `HOLD` consecutive windows, pooled, have at least 95 % of the baseline's goodput.
+- Metastable: the demand was back down for `HOLD` windows, and the exact 95 % interval of the last ones lies
+  below that. While the shop may still be working through its backlog, the result is "unknown".
 
 Source: Bronson et al. (2021), "Metastable failures in distributed systems", HotOS, and Huang et al. (2022),
-OSDI (goodput after the trigger as the sign); the ten windows are ours.
+OSDI (goodput after the trigger as the criterion); the ten windows are a choice of this project.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ Course = Literal["held", "recovered", "metastable", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What became of goodput after the peak.
+    """Goodput after the peak.
 
-    `windows` is how many windows after the end of the peak the shop recovered, None when it did not (or
-    nobody can tell). `limit_ratio` is the goodput asked for, `last` that of the last stretch.
+    `windows` is the number of windows from the end of the peak to the recovery; None when the shop did not
+    recover or it is unknown. `limit_ratio` is the required goodput, `last` that of the last windows.
     """
 
     course: Course
@@ -46,23 +46,23 @@ class Recovery:
 
 
 def recover(peak: Share, after: Sequence[Share], *, baseline_ratio: float, calm_from: int = 0) -> Recovery:
-    """How goodput went.
+    """Decides whether goodput recovered.
 
     Args:
-        peak: customers of the peak; after: those of each window behind it, in order of time.
+        peak: customers of the peak; after: those of each window after it, in order of time.
         baseline_ratio: goodput before the peak, 0..1; 1 when the run has no baseline.
-        calm_from: the window of `after` from which on the demand was back at the baseline's level.
+        calm_from: the window of `after` in which the demand returned to the baseline's level.
     """
     limit = KEPT_RATIO * baseline_ratio
     hold = min(HOLD, len(after))
     last = _pooled(after[len(after) - hold :])
     if not peak.n:
-        return Recovery("unknown", None, limit, last, "nobody came at the peak")
+        return Recovery("unknown", None, limit, last, "no customers came at the peak")
     everyone = _pooled([peak, *after])
     if peak.k >= limit * peak.n and (not after or everyone.k >= limit * everyone.n):
         return Recovery("held", 0, limit, last)
     if last.n < MIN_CUSTOMERS:
-        why = f"only {last.n} customers came at the end; it takes {MIN_CUSTOMERS} to tell"
+        why = f"only {last.n} customers came at the end; at least {MIN_CUSTOMERS} are needed"
         return Recovery("unknown", None, limit, last, why)
     for start in range(len(after) - hold + 1):
         stretch = _pooled(after[start : start + hold])
@@ -70,11 +70,11 @@ def recover(peak: Share, after: Sequence[Share], *, baseline_ratio: float, calm_
         if stretch.n and stretch.k >= limit * stretch.n and first.k >= limit * first.n:
             return Recovery("recovered", start, limit, last)
     if len(after) - calm_from < HOLD:
-        why = "the run ended too soon after the demand had come down"
+        why = "the run ended too soon after the demand fell"
         return Recovery("unknown", None, limit, last, why)
     if clopper_pearson(last.k, last.n).high < limit:
         return Recovery("metastable", None, limit, last)
-    return Recovery("unknown", None, limit, last, "the end of the run could be chance")
+    return Recovery("unknown", None, limit, last, "the difference at the end of the run may be chance")
 
 
 def _pooled(shares: Sequence[Share]) -> Share:

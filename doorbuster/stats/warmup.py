@@ -1,7 +1,7 @@
-"""Where the warm-up ends: MSER, the truncation that makes the mean of the rest most certain.
+"""End of the warm-up by MSER, the truncation that minimises the standard error of the mean.
 
 Rules of this module:
-- A series that never settles has no steady state; the answer is then None, not half of the series.
+- A series that never settles has no steady state: the result is None, not half of the series.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class SteadyState:
-    """`warm_up` leading observations are to be left out; None when no steady state was reached.
+    """`warm_up`: leading observations to leave out; None when no steady state was reached.
 
     `batch` is the first batch kept. `mean_all` and `mean_after` are means of the observations, the latter
     None without a steady state.
@@ -42,7 +42,7 @@ def mser(values: Sequence[float] | NDArray[np.float64], *, batch_size: int = 5) 
     if n < 4:
         raise ValueError(f"MSER needs at least {4 * batch_size} observations (got {series.size})")
     batches = series[: n * batch_size].reshape(n, batch_size).mean(axis=1)
-    # Sums from each batch to the end, of deviations from the overall mean: small numbers cancel less.
+    # Sums of deviations from the overall mean, from each batch to the end: small numbers lose less precision.
     deviations = batches - batches.mean()
     sums = np.cumsum(deviations[::-1])[::-1]
     squares = np.cumsum((deviations**2)[::-1])[::-1]

@@ -1,8 +1,8 @@
-"""Response times in short windows of time, and when they got slow.
+"""Response times in short windows, and when they became slow.
 
 Rules of this module:
-- Within a window requests are taken as independent: it is shorter than what makes neighbours fare alike.
-- One slow window is a hiccup; it got slow where two neighbours lie over the limit.
+- Requests within a window are treated as independent.
+- One slow window is ignored; two adjacent windows must exceed the limit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SLOW_FACTOR = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Slow:
-    """When the p95 went over its limit to stay there for two windows; s since the start, ms, its name."""
+    """When the p95 exceeded its limit for two windows, in s since the start; the limit in ms and its name."""
 
     at_s: float | None
     limit_ms: float | None
@@ -29,7 +29,7 @@ class Slow:
 
 
 def window_quantiles(window: TimeBlock, shares: Sequence[float]) -> tuple[LatencyQuantile, ...]:
-    """Quantiles of the requests due in one window, with intervals; no value for too few of them."""
+    """Quantiles of the requests due in one window, with intervals; no value when there are too few."""
     curve = survival_curve(window.answered, window.abandoned) if window.abandoned.n else None
     return tuple(_quantile(window, curve, p) for p in shares)
 
@@ -50,11 +50,11 @@ def _quantile(window: TimeBlock, curve: SurvivalCurve | None, p: float) -> Laten
 
 
 def find_slow(p95_ms: Sequence[float | None], width_s: float, *, bound_ms: float | None) -> Slow:
-    """When it got slow.
+    """When response times became slow.
 
     Args:
-        p95_ms: of each window, in order; None where it is not known: such a window is passed over.
-        width_s: how long a window is.
+        p95_ms: of each window, in order; windows with None (unknown) are skipped.
+        width_s: length of a window.
         bound_ms: the limit; None for three times the baseline, the p95 of the fastest window.
     """
     known = [(window, value) for window, value in enumerate(p95_ms) if value is not None]

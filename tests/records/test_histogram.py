@@ -134,7 +134,7 @@ def test_an_exact_rank_is_never_pushed_up_by_rounding(digits: int):
 
 
 def test_a_percentage_is_refused_where_a_share_is_wanted():
-    with pytest.raises(ValueError, match=r"^a quantile must be a share 0..1, such as 0.99 \(got 99\)$"):
+    with pytest.raises(ValueError, match=r"^a quantile must be a ratio in 0..1, such as 0.99 \(got 99\)$"):
         Histogram.from_values([1]).quantile_us(99)
 
 
