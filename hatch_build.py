@@ -34,12 +34,12 @@ ASKED = "DOORBUSTER_COMPILE"
 NEEDED = ["mypy[mypyc]>=1.18", "setuptools>=70"]
 LOAD = Path("doorbuster", "load")
 HTTP = LOAD / "http"
-BESIDE = (
-    "customers/behaviour", "customers/model", "customers/retry_policy", "customers/session",
-    "customers/step_runner", "engine/arrivals", "engine/generator", "engine/recorder",
-    "engine/side_metrics", "engine/sleep_scheduler",
+ELSEWHERE = (
+    "exchange", "customers/behaviour", "customers/context", "customers/model", "customers/retry_budget",
+    "customers/retry_policy", "customers/session", "customers/step_runner", "engine/arrivals",
+    "engine/generator", "recording/recorder", "recording/side_metrics", "runtime/sleep_scheduler",
 )  # fmt: skip
-AS_THEY_ARE = ("__init__", "mypyc_compat")
+NOT_COMPILED = ("__init__", "mypyc_compat")
 GROUP = "doorbuster.load.http._compiled"
 # `make check` checks the types; here, other libraries may be missing.
 MYPY = ["--ignore-missing-imports", "--follow-imports=silent", "--config-file=", "--python-version=3.11"]
@@ -70,8 +70,8 @@ def compile_here() -> None:
     from mypyc.build import mypycify
     from setuptools import Distribution
 
-    paths = [str(path) for path in sorted(HTTP.glob("*.py")) if path.stem not in AS_THEY_ARE]
-    paths += [str(LOAD / f"{name}.py") for name in BESIDE]
+    paths = [str(path) for path in sorted(HTTP.glob("*.py")) if path.stem not in NOT_COMPILED]
+    paths += [str(LOAD / f"{name}.py") for name in ELSEWHERE]
     extensions = mypycify([*MYPY, *paths], opt_level="3", debug_level="0", group_name=GROUP)
     if os.name == "posix":
         for extension in extensions:  # direct calls within the module, which may be inlined

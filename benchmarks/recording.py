@@ -7,8 +7,8 @@ import random
 import time
 
 from benchmarks.headline import Claim, table
-from doorbuster.load.engine.recorder import Recorder
-from doorbuster.load.engine.side_metrics import KEPT
+from doorbuster.load.recording.recorder import Recorder
+from doorbuster.load.recording.side_metrics import KEPT
 from doorbuster.records.batch import SeriesKey
 
 ROUNDS = 7
@@ -34,7 +34,7 @@ def run() -> list[Claim]:
         for position, (at, response_s) in enumerate(stamps):
             number = numbers[position % 30]
             if SAID and not len(recorder.steps) % recorder.stride:
-                recorder.told.append((number, at, SAID))
+                recorder.server_timings.append((number, at, SAID))
             recorder.steps.append((number, at, at, at + response_s / 2, at + response_s, 400, 9_000, ""))
         rows.append((time.process_time() - began_s) / REQUESTS * 1e6)
         began_s = time.process_time()

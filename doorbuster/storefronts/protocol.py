@@ -14,7 +14,7 @@ Rules of a driver:
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, ClassVar, NamedTuple
@@ -193,6 +193,8 @@ class Storefront:
     name: ClassVar[str]
     shared_baskets: ClassVar[tuple[str, ...]] = ()
     """Channels in which a customer who signed in finds one and the same basket, which `basket` returns."""
+    open_session: ClassVar[Callable[..., Any] | None] = None
+    """Opens a customer's client for another protocol than HTTP: see docs/how-to/add-a-protocol.md."""
 
     def __init__(
         self,

@@ -97,7 +97,7 @@ def test_a_faulty_run_of_a_good_shop_is_inconclusive(open_peak, change, words):
 
 
 RAISED = """Traceback (most recent call last):
-  File "/home/us/lib/python3.11/site-packages/doorbuster/load/customers/visitor.py", line 51, in _visit
+  File "/home/us/lib/python3.11/site-packages/doorbuster/load/customers/customer_user.py", line 51, in _visit
     getattr(self, self.arrival.journey)()
   File "/home/us/peaks/locustfiles/_my_shop.py", line 40, in basket
     return submit(self, None, {})

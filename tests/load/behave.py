@@ -20,7 +20,8 @@ import numpy as np
 from locust.env import Environment  # patches the interpreter, so it comes first
 
 from doorbuster.load.customers.customer import Customer
-from doorbuster.load.engine.generator import Generator, WorkerAssignment
+from doorbuster.load.engine.generator import Generator
+from doorbuster.load.run_plan import RunPlan, WorkerAssignment
 from doorbuster.load.target.endpoint import StoreEndpoint
 from doorbuster.records.histogram import Histogram
 from doorbuster.scenario import Schedule, load_scenario, override
@@ -33,7 +34,7 @@ title: Moods
 target: {{storefront: "custom:moody", url: "{url}", rules: {rules}}}
 demand: {{peak: 1 customers/s, curve: {{stages: [{{for: {duration_s}s, at: 100%}}]}}}}
 channels: {channels}
-safety: {{max_rate: 1000000 requests/s}}
+safety: {{max_rate: 1000000 requests/s, max_in_flight: 100000}}
 drain: {drain}
 """
 
@@ -148,12 +149,9 @@ def run(case: dict) -> dict:
     if case.get("stall"):
         at_s, for_s = case["stall"]
         urlopen(f"{case['url']}/stall/{time() + started_at - perf_counter() + at_s}/{for_s}").close()
-    assignment = WorkerAssignment(
-        run_id="moods", worker="w", index=0, count=1, scenario=scenario, schedule=schedule,
-        places={"": StoreEndpoint(case["url"], Catalogue(("A",), (1.0,), ("a",), ("a",)))},
-        started_at=started_at, max_in_flight=100_000, max_rate_per_s=1e6,
-    )  # fmt: skip
-    Generator(environment, assignment, Moody, batches.append).run()
+    endpoint = StoreEndpoint(case["url"], Catalogue(("A",), (1.0,), ("a",), ("a",)))
+    plan = RunPlan("moods", scenario, schedule, {"": endpoint}, started_at)
+    Generator(environment, WorkerAssignment(plan, "w", index=0, count=1), Moody, batches.append).run()
     rows = {name: [row for batch in batches for row in getattr(batch, name)] for name in
             ("customers", "counters", "requests", "orders", "events")}  # fmt: skip
     return {

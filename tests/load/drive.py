@@ -19,7 +19,8 @@ from urllib.request import urlopen
 import numpy as np
 from locust.env import Environment  # patches the interpreter, so it comes first
 
-from doorbuster.load.engine.generator import Generator, WorkerAssignment
+from doorbuster.load.engine.generator import Generator
+from doorbuster.load.run_plan import RunPlan, WorkerAssignment
 from doorbuster.load.target.endpoint import StoreEndpoint
 from doorbuster.records.batch import Batch
 from doorbuster.scenario import Schedule, load_scenario
@@ -31,7 +32,7 @@ title: By hand
 target: {{storefront: "custom:one-page", url: "{url}"}}
 demand: {{peak: 1 customers/s, curve: {{stages: [{{for: 1s, at: 100%}}]}}}}
 channels: {{web: {{share: 100%, journeys: {{order_status: 1}}, patience: none, think: {{constant: 1s}}}}}}
-safety: {{max_rate: 1000000 requests/s}}
+safety: {{max_rate: 1000000 requests/s, max_in_flight: 100000}}
 drain: 10s
 """
 
@@ -58,12 +59,11 @@ def main(url: str, folder: str, plan: dict) -> dict:
     if plan["stall"]:
         at_s, for_s = plan["stall"]
         urlopen(f"{url}/stall/{time() + started_at - perf_counter() + at_s}/{for_s}").close()
-    assignment = WorkerAssignment(
-        run_id="by-hand", worker="w", index=0, count=1, scenario=load_scenario(path), schedule=schedule,
-        places={"": StoreEndpoint(url, one_step.OnePage.prepare(None))}, started_at=started_at,
-        max_in_flight=100_000, max_rate_per_s=1e6,
-    )  # fmt: skip
-    Generator(environment, assignment, one_step.OnePage, batches.append).run()
+    endpoint = StoreEndpoint(url, one_step.OnePage.prepare(None))
+    plan = RunPlan("by-hand", load_scenario(path), schedule, {"": endpoint}, started_at)
+    Generator(
+        environment, WorkerAssignment(plan, "w", index=0, count=1), one_step.OnePage, batches.append
+    ).run()
     return {
         "final": [batch.final for batch in batches],
         "started": sum(row.started for batch in batches for row in batch.arrivals),

@@ -50,7 +50,7 @@ def test_a_door_that_is_closed_early_knows_who_did_not_come():
     while not seen:
         gevent.sleep(0)
     running.kill()
-    assert [arrival.name for arrival in door.still_to_come()] == ["2", "3"]
+    assert [arrival.name for arrival in door.remaining()] == ["2", "3"]
 
 
 def test_a_seat_serves_one_customer_after_the_other():

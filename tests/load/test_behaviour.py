@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from doorbuster.load.customers.behaviour import pages_law, patience_law, room_law, think_law, visit_law
+from doorbuster.load.customers.behaviour import (
+    pages_sampler,
+    patience_sampler,
+    room_sampler,
+    think_sampler,
+    visit_sampler,
+)
 from doorbuster.scenario import (
     Channel,
     Constant,
@@ -28,27 +34,27 @@ N = 20_000
 
 def test_patience_follows_the_weibull_law_of_the_scenario():
     rng, patience = Random(1), Patience.model_validate({"tau": "4.7s", "shape": 1.5, "at_least": "0s"})
-    draw_s = patience_law(patience)
+    draw_s = patience_sampler(patience)
     drawn = [draw_s(rng) for _ in range(N)]
     assert stats.kstest(drawn, stats.weibull_min(1.5, scale=4.7).cdf).pvalue > 0.01
 
 
 def test_forty_of_a_hundred_desktop_visitors_are_gone_after_three_seconds():
     rng, patience = Random(2), Patience.model_validate({"tau": "4.7s", "shape": 1.5})
-    draw_s = patience_law(patience)
+    draw_s = patience_sampler(patience)
     gone = np.mean([draw_s(rng) < 3.0 for _ in range(N)])
     assert gone == pytest.approx(0.40, abs=0.015)
 
 
 def test_nobody_gives_up_before_the_flow_of_thought_is_interrupted():
     patience = Patience.model_validate({"tau": "4.7s", "shape": 1.5})
-    drawn = [patience_law(patience)(Random(seed)) for seed in range(2_000)]
+    drawn = [patience_sampler(patience)(Random(seed)) for seed in range(2_000)]
     assert min(drawn) == 1.0
     assert np.mean(np.array(drawn) == 1.0) == pytest.approx(1 - math.exp(-((1 / 4.7) ** 1.5)), abs=0.02)
 
 
 def test_a_customer_without_patience_rule_never_gives_up():
-    assert patience_law(None)(Random(3)) == math.inf
+    assert patience_sampler(None)(Random(3)) == math.inf
 
 
 @pytest.mark.parametrize(
@@ -61,18 +67,18 @@ def test_a_customer_without_patience_rule_never_gives_up():
     ids=["uniform", "exponential", "lognormal"],
 )
 def test_think_times_follow_their_law(think, law):
-    rng, draw_s = Random(4), think_law(think)
+    rng, draw_s = Random(4), think_sampler(think)
     assert stats.kstest([draw_s(rng) for _ in range(N)], law.cdf).pvalue > 0.01
 
 
 def test_a_constant_think_time_is_constant():
-    draw_s = think_law(Constant(constant_s=2.5))
+    draw_s = think_sampler(Constant(constant_s=2.5))
     assert {draw_s(Random(5)) for _ in range(5)} == {2.5}
 
 
 def test_no_think_time_is_longer_than_its_cut():
     think = Lognormal(median_s=4.0, sigma=1.17, max_s=10.0)
-    drawn = [think_law(think)(Random(seed)) for seed in range(2_000)]
+    drawn = [think_sampler(think)(Random(seed)) for seed in range(2_000)]
     assert max(drawn) == 10.0
     assert math.isclose(np.mean(drawn), think.mean_thought_s, rel_tol=0.05)
 
@@ -84,7 +90,7 @@ def channel_with(**keys):
 @pytest.mark.parametrize("wants_order", [True, False])
 def test_devices_are_drawn_given_the_journey(wants_order):
     channel = channel_with(devices={"desktop": "35%", "mobile": {"share": "65%", "conversion": "50%"}})
-    draw, rng = visit_law(channel, wants_order=wants_order, run_id="r"), Random(6)
+    draw, rng = visit_sampler(channel, wants_order=wants_order, run_id="r"), Random(6)
     drawn = Counter(draw(str(number), rng).device for number in range(N))
     expected = devices_given(channel.devices, 0.1, wants_order=wants_order)
     counts = [drawn[device] for device in expected]
@@ -93,7 +99,7 @@ def test_devices_are_drawn_given_the_journey(wants_order):
 
 def test_the_shares_of_cache_busting_and_signed_in_visits_are_the_channels():
     channel = channel_with(cache_busting="30%", signed_in="40%")
-    draw, rng = visit_law(channel, wants_order=False, run_id="r"), Random(7)
+    draw, rng = visit_sampler(channel, wants_order=False, run_id="r"), Random(7)
     visits = [draw(str(number), rng) for number in range(N)]
     assert np.mean([bool(visit.campaign) for visit in visits]) == pytest.approx(0.3, abs=0.015)
     assert np.mean([visit.signed_in for visit in visits]) == pytest.approx(0.4, abs=0.015)
@@ -102,14 +108,14 @@ def test_the_shares_of_cache_busting_and_signed_in_visits_are_the_channels():
 
 
 def test_customers_are_told_apart_by_run_and_arrival_even_where_nothing_is_configured():
-    first, second = (visit_law(channel_with(), wants_order=False, run_id=run) for run in ("r1", "r2"))
+    first, second = (visit_sampler(channel_with(), wants_order=False, run_id=run) for run in ("r1", "r2"))
     assert first("7", Random(1)) == first("7", Random(2))
     assert len({first("7", Random(1)), first("8", Random(1)), second("7", Random(1))}) == 3
 
 
 def test_page_counts_follow_the_rounded_lognormal_law():
     pages = PageDepth(median=4, sigma=1.17, most=60)
-    draw, rng = pages_law(pages), Random(8)
+    draw, rng = pages_sampler(pages), Random(8)
     counts = [draw(rng) for _ in range(N)]
     assert (min(counts), max(counts)) == (1, 60)
     assert np.median(counts) == 4
@@ -119,13 +125,13 @@ def test_page_counts_follow_the_rounded_lognormal_law():
 
 
 def test_whoever_says_nothing_looks_at_two_pages():
-    assert {pages_law(None)(Random(seed)) for seed in range(9)} == {2}
-    assert pages_law(PageDepth(median=5, most=5))(Random(1)) == 5
+    assert {pages_sampler(None)(Random(seed)) for seed in range(9)} == {2}
+    assert pages_sampler(PageDepth(median=5, most=5))(Random(1)) == 5
 
 
 def test_a_waiting_room_is_left_at_one_time_or_by_a_law():
-    assert room_law(WaitingRoom.model_validate({"patience": "10m"}))(Random(1)) == 600
-    law = room_law(WaitingRoom.model_validate({"patience": {"tau": "10m", "shape": 1.5}}))
+    assert room_sampler(WaitingRoom.model_validate({"patience": "10m"}))(Random(1)) == 600
+    law = room_sampler(WaitingRoom.model_validate({"patience": {"tau": "10m", "shape": 1.5}}))
     rng = Random(9)
     drawn = [law(rng) for _ in range(N)]
     assert stats.kstest(drawn, stats.weibull_min(1.5, scale=600).cdf).pvalue > 0.01

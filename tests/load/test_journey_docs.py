@@ -1,4 +1,4 @@
-"""docs/how-to/journeys.md tells of everything a journey may use, and of nothing else."""
+"""docs/how-to/journeys.md documents everything that a journey may use, and nothing else."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-TOLD = set(re.findall(r"^\| `self\.(\w+)", (ROOT / "docs/how-to/journeys.md").read_text(), re.MULTILINE))
+DOCUMENTED = set(
+    re.findall(r"^\| `self\.(\w+)", (ROOT / "docs/how-to/journeys.md").read_text(), re.MULTILINE)
+)
 VALUES = {"visit", "shop", "rng"}
-FOR_JOURNEYS = {"step", "try_step", "think"}  # of the methods of StepRunner; the others are for insistence
+FOR_JOURNEYS = {"step", "try_step", "think"}  # of StepRunner's methods; the retry policy uses the others
+NOT_FOR_JOURNEYS = {
+    "drop",
+    "join",
+    "run_journey",
+    "runs_in",
+}  # of Customer's methods; the generator uses them
 
 
 def methods_of(file: str, name: str) -> set[str]:
@@ -23,6 +31,7 @@ def methods_of(file: str, name: str) -> set[str]:
     return {method for method in methods if not method.startswith("_")}
 
 
-def test_every_method_of_a_customer_is_told():
+def test_every_method_of_a_customer_is_documented():
     steps = methods_of("customers/step_runner.py", "StepRunner") & FOR_JOURNEYS
-    assert methods_of("customers/customer.py", "Customer") | steps | VALUES == TOLD
+    methods = methods_of("customers/customer.py", "Customer") - NOT_FOR_JOURNEYS
+    assert methods | steps | VALUES == DOCUMENTED

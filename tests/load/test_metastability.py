@@ -16,7 +16,6 @@ from collections import Counter
 from itertools import count
 from math import inf
 from random import Random
-from types import SimpleNamespace
 
 import pytest
 from greenlet import getcurrent, greenlet
@@ -81,9 +80,9 @@ class Fifo:
 class SimulatedCustomer:
     """A customer of `StepRetry` whose waiting takes no time."""
 
-    def __init__(self, world, server, errand, served, name) -> None:
-        self.errand, self.at_step, self.rng = errand, "order_status", Random(name)
-        self.generator = SimpleNamespace(ends_at=inf)
+    def __init__(self, world, server, profile, served, name) -> None:
+        self.profile, self.at_step, self.rng = profile, "order_status", Random(name)
+        self.ends_at = inf
         self._world, self._server, self._served = world, server, served
         self.now = lambda: world.now
         self.rest_until = world.rest_until
@@ -92,15 +91,15 @@ class SimulatedCustomer:
         """Attempts are counted at the server."""
 
     def draw_patience_s(self) -> float:
-        return self.errand.patience(self.rng)
+        return self.profile.patience(self.rng)
 
     def reloads_pages(self, share_ratio: float) -> bool:
         return share_ratio == 1.0
 
     def visit(self) -> None:
         until = self._world.now + self.draw_patience_s()
-        if self.errand.budget is not None:
-            self.errand.budget.earn()
+        if self.profile.budget is not None:
+            self.profile.budget.earn()
         how = StepRetry(self, until, reload=True)
         while True:
             try:
@@ -116,7 +115,7 @@ class SimulatedCustomer:
                 return
 
     def _attempt(self, until: float) -> None:
-        deadline = min(until, self._world.now + self.errand.limit_s)
+        deadline = min(until, self._world.now + self.profile.limit_s)
         end = self._server.end_of(self._world.now)
         if end is None:
             raise VisitEnded("turned_away", "order_status", "status_5xx", is_retryable=True)
@@ -138,10 +137,10 @@ def recovery_s(served: Counter) -> int | None:
 
 def simulate(retries: str, stall_s: float, *, sheds: bool = False):
     scenario = read_scenario(SCENARIO.format(retries))
-    errand = ProfileRegistry(scenario, Storefront, run_id="simulated").of("app", "order_status")
+    profile = ProfileRegistry(scenario, Storefront, run_id="simulated").for_arrival("app", "order_status")
     world, server, served = World(), Fifo(stall_s, sheds=sheds), Counter()
     for number in range(int(LAMBDA_PER_S * LENGTH_S)):
-        customer = SimulatedCustomer(world, server, errand, served, str(number))
+        customer = SimulatedCustomer(world, server, profile, served, str(number))
         world.rest_until(number / LAMBDA_PER_S, greenlet(customer.visit))
     world.run()
     last = range(int(LENGTH_S) - 12, int(LENGTH_S) - 2)

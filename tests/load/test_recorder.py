@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from doorbuster.load.engine.recorder import FIRST_ERRORS, Recorder
+from doorbuster.load.recording.recorder import FIRST_ERRORS, Recorder
 from doorbuster.records.batch import Batch, HealthSecond, SeriesKey
 from doorbuster.records.histogram import bin_index, pack, unpack
 

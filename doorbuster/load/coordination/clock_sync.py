@@ -1,12 +1,12 @@
-"""How far another machine's clocks are from ours, from messages there and back.
+"""Offset of another machine's clocks, from messages to it and back.
 
-offset = their reading - the middle of our readings at sending and receiving; it is wrong by at most half the
+offset = its reading - the middle of the own readings at sending and receiving; the error is at most half the
 round trip. The exchange with the shortest round trip is the best one.
 Source: D. L. Mills, RFC 5905 (NTPv4), section 8, clock offset and round-trip delay.
 
-Every machine has two clocks. The wall clock is what people compare, so its offset is stated; but it may be
-set at any moment. The counter (`time.perf_counter`) is never set, so the start of a run is told in it, and no
-clock that is wrong, set or running too fast moves an arrival.
+Every machine has two clocks. The wall clock is the one that people compare, so its offset is reported; but it
+may be set at any time. The counter (`time.perf_counter`) is never set, so the start of a run is sent as a
+counter reading: a clock that is wrong, set or too fast does not move an arrival.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import NamedTuple
 
 
 class ClockReading(NamedTuple):
-    """What the clocks of one machine show at one moment."""
+    """The clocks of one machine at one moment."""
 
     wall_s: float  # Unix seconds
-    counter_s: float  # since a moment that only this process knows
+    counter_s: float  # `perf_counter` of one process
 
 
 class ClockExchange(NamedTuple):
-    """One question and answer: our clocks at sending, theirs, ours at receiving."""
+    """One message and its answer: own clocks at sending, the other machine's, own clocks at receiving."""
 
     sent: ClockReading
     there: ClockReading
@@ -36,7 +36,7 @@ class ClockExchange(NamedTuple):
 
 
 class ClockOffset(NamedTuple):
-    """Their clocks minus ours, and by how much that may be wrong."""
+    """The other machine's clocks minus the own ones, with the largest possible error."""
 
     wall_s: float
     counter_s: float
@@ -52,7 +52,7 @@ def read_clocks() -> ClockReading:
 
 
 def clock_offset(exchanges: Iterable[ClockExchange]) -> ClockOffset | None:
-    """The offset by the quickest exchange; None without any."""
+    """The offset from the fastest exchange; None without any."""
     best = min(exchanges, key=lambda exchange: exchange.round_trip_s, default=None)
     if best is None:
         return None

@@ -1,8 +1,7 @@
-"""One run, seen from the master (or from the only process): plan, hand out, gather, end, account.
+"""Coordinates one run on the master (or in the only process): plan, distribute, collect, end, audit.
 
-The conductor owns the run file. Workers own nothing that is not on its way here: each ships a numbered batch
-a second, and a run ends only when the last batch of every worker has been written (or a worker is known to
-be lost, which the run file then says).
+The coordinator owns the run file. A worker ships a numbered batch each second; a run ends only when the last
+batch of every worker is written, or the worker is lost, which the run file then states.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from math import inf
@@ -24,9 +23,9 @@ from gevent.event import Event as Flag
 
 from doorbuster.errors import DoorbusterError, RunError, RunInterrupted
 from doorbuster.gate import AbortWatch
-from doorbuster.load.coordination.worker_registry import Rows, WorkerRegistry
-from doorbuster.load.customers.drivers import raised
-from doorbuster.load.engine.generator import REPORT_INTERVAL_S
+from doorbuster.load.coordination.worker_registry import WorkerRegistry
+from doorbuster.load.run_plan import REPORT_INTERVAL_S, Rows, RunPlan
+from doorbuster.load.target.drivers import driver_error
 from doorbuster.load.target.endpoint import (
     RUN_HEADER,
     LoadedShop,
@@ -47,106 +46,96 @@ from doorbuster.storefronts import Rejected, Storefront
 
 logger = logging.getLogger("doorbuster")
 
-LEAD_S = 1.0  # between the plan and the first arrival, so that every worker is ready
-PLANNING_S_PER_ARRIVAL = 2e-6  # a worker plans the whole schedule before it takes its share
-FINAL_REPORT_LIMIT_S = 15.0  # how long the last reports of the workers are waited for
-LAST_WORDS_S = 0.2  # to read what a worker had sent before its process ended
-BOOKS_LIMIT_S = 20.0
+LEAD_S = 1.0  # from the plan to the first arrival, so that every worker is ready
+PLANNING_S_PER_ARRIVAL = 2e-6  # every worker computes the whole schedule
+FINAL_REPORT_LIMIT_S = 15.0  # wait for the last reports of the workers
+LAST_MESSAGES_S = 0.2  # wait for what a worker sent before its process ended
+LEDGER_LIMIT_S = 20.0
 KILL_FILE = "STOP"
-CONDUCTOR = "conductor"  # the name under which the master itself reports
+COORDINATOR = "coordinator"  # name of the master in its own reports
 
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What a run is to be: decided before Locust starts anything."""
+    """The settings of one run."""
 
     scenario: Scenario
     driver: type[Storefront]
     folder: Path
     run_id: str
     confirmed_host: str | None
-    about: dict[str, Any]  # versions, machine, git commit, as the run file keeps them
-
-
-@dataclass(frozen=True, slots=True)
-class RunPlan:
-    """What the conductor tells the workers; each takes its share by its place in the list of workers."""
-
-    run_id: str
-    schedule: Schedule
-    places: Mapping[str, StoreEndpoint]  # by merchant; "" is the merchant of a shop that has only one
-    started_at: float  # the run's zero on the `perf_counter` of whoever holds these orders
+    environment: dict[str, Any]  # fields of `RunMeta`: versions, machine, git commit
 
 
 class WorkerPool(Protocol):
-    """How the conductor speaks to its workers; one implementation is local, one is Locust's channel."""
+    """The workers of a run: in this process, or reached over Locust's channel."""
 
     names: list[str]
 
-    def meet(self) -> tuple[str, ...]:
-        """Compare clocks; returns remarks worth recording. `names` are then those who answered."""
+    def sync_clocks(self) -> tuple[str, ...]:
+        """Compare clocks; returns texts to record. `names` are then the workers that answered."""
         ...
 
-    def distribute(self, orders: RunPlan) -> None:
-        """Tell every worker its orders."""
+    def distribute(self, plan: RunPlan) -> None:
+        """Send every worker its assignment."""
         ...
 
-    def gone(self) -> frozenset[str]:
-        """Workers whose processes are known to have ended; of other machines nothing is known."""
+    def ended_workers(self) -> frozenset[str]:
+        """Workers whose processes have ended, as far as they run on this machine."""
         ...
 
     def acknowledge(self, worker: str, seq: int) -> None:
-        """Tell a worker that its report is written, so that it need not send it again."""
+        """Confirm that a report is on disk, so that the worker does not send it again."""
         ...
 
-    def take_over(self, worker: str, rows: Rows) -> None:
-        """Tell a worker to let these rows of the schedule in too."""
+    def reassign(self, worker: str, rows: Rows) -> None:
+        """Tell a worker to start these rows of the schedule as well."""
         ...
 
     def stop_worker(self, worker: str) -> None:
-        """Tell a worker that was given up to stop, in case it is only slow."""
+        """Tell a lost worker to stop, in case it is only slow."""
         ...
 
     def stop_all(self, cause: str) -> None:
-        """Tell every worker to stop early and ship its last report."""
+        """Tell every worker to stop early and send its last report."""
         ...
 
 
 class RunCoordinator:
-    """Runs one brief with the workers it is given."""
+    """Coordinates one run; `run` returns at its end. `over` is set by the caller when all is done."""
 
-    def __init__(self, brief: RunRequest, crew: WorkerPool) -> None:
-        self.brief = brief
+    def __init__(self, request: RunRequest, workers: WorkerPool) -> None:
+        self.request = request
         self.over = Flag()
         self.failure: DoorbusterError | None = None
-        self._crew = crew
+        self._workers = workers
         self._target: LoadedShop | None = None
         self._writer: RunWriter | None = None
-        self._roster: WorkerRegistry | None = None
+        self._registry: WorkerRegistry | None = None
         self._baselines: dict[str, LedgerBaseline] = {}
         self._queue: list[Batch] = []
         self._own_reports = 0
-        self._arrived = Flag()
-        self._abort = AbortWatch(brief.scenario)
+        self._final_report = Flag()
+        self._abort = AbortWatch(request.scenario)
         self._ending: tuple[RunStatus, str] | None = None
         self._close_by = inf
-        self._parent = os.environ.get("DOORBUSTER_PARENT", "")  # the command that waits for this run, if any
-        self._started_at = inf  # by `perf_counter`: a clock that is set meanwhile does not move the run
+        self._parent = os.environ.get(
+            "DOORBUSTER_PARENT", ""
+        )  # process id of the command that waits for this run, if any
+        self._started_at = inf  # by `perf_counter`: setting the clock does not move the run
         self._starts_at_unix_s = inf
 
-    # ---- the course of a run
-
     def run(self) -> None:
-        """Conduct the whole run; returns when all is recorded. Who called sets `over` after the last word."""
+        """Run until everything is recorded; `failure` is then the error, if any."""
         try:
             self._begin()
-            self._tend()
+            self._supervise()
             self._end()
         except DoorbusterError as error:
             self._fail(error)
         except Exception as error:
-            logger.exception("the run could not be conducted")
-            self._fail(RunError(f"our own fault, please report it: {type(error).__name__}: {error}"))
+            logger.exception("the run failed with an internal error")
+            self._fail(RunError(f"internal error, please report it: {type(error).__name__}: {error}"))
         finally:
             if self._writer is not None:
                 self._writer.close()
@@ -154,86 +143,86 @@ class RunCoordinator:
                 self._target.stop()
 
     def receive(self, batch: Batch) -> None:
-        """Take a worker's report; called from Locust's message loop, so it only queues."""
+        """Queue a worker's report; called from Locust's message loop."""
         self._queue.append(batch)
         if batch.final:
-            self._arrived.set()
+            self._final_report.set()
 
     def interrupt(self, reason: str, *, status: RunStatus = "interrupted") -> None:
-        """End the run early and orderly: gates close, last reports arrive, books are read."""
+        """End the run early: stop the workers, wait for their last reports, read the ledger."""
         if self._ending is None:
             self._ending = (status, reason)
             self._close_by = perf_counter() + FINAL_REPORT_LIMIT_S
-            self._crew.stop_all(status)
+            self._workers.stop_all(status)
 
     # ---- inside
 
     def _begin(self) -> None:
-        brief, scenario = self.brief, self.brief.scenario
-        brief.folder.mkdir(parents=True, exist_ok=True)
-        self._target = open_target(scenario, brief.folder / "shop.log")
-        check_allowed(scenario, self._target.url, confirmed_host=brief.confirmed_host)
+        request, scenario = self.request, self.request.scenario
+        request.folder.mkdir(parents=True, exist_ok=True)
+        self._target = open_target(scenario, request.folder / "shop.log")
+        check_allowed(scenario, self._target.url, confirmed_host=request.confirmed_host)
         allow = scenario.safety.allow
-        places = {
-            merchant: StoreEndpoint(url, read_catalogue(brief.driver, url, self._tag(), allow))
+        endpoints = {
+            merchant: StoreEndpoint(url, read_catalogue(request.driver, url, self._tag(), allow))
             for merchant, url in self._target.urls.items()
         }
-        clocks: list[str] = []
-        for merchant, place in places.items():
-            read = partial(read_baseline, brief.driver, started_unix_s=time())
-            baseline = self._with_ledger_access(place.url, read)
+        shop_clocks: list[str] = []
+        for merchant, endpoint in endpoints.items():
+            read = partial(read_baseline, request.driver, started_unix_s=time())
+            baseline = self._with_ledger_access(endpoint.url, read)
             if baseline is not None:
                 self._baselines[merchant] = baseline
                 if baseline.clock_ahead_s:
                     shop = f"the shop of {merchant}" if merchant else "the shop"
-                    ahead = f"{baseline.clock_ahead_s:+.0f} s from ours"
-                    clocks.append(f"{shop}: clock {ahead}, corrected in the times of its orders")
-        remarks = self._crew.meet()
+                    ahead = f"{baseline.clock_ahead_s:+.0f} s from the generator's"
+                    shop_clocks.append(f"{shop}: clock {ahead}, corrected in the times of its orders")
+        worker_clocks = self._workers.sync_clocks()
         if self._ending is not None:
             raise RunInterrupted("stopped before the first customer arrived; there is nothing to report")
         schedule = plan_schedule(scenario)
         lead_s = LEAD_S + len(schedule) * PLANNING_S_PER_ARRIVAL
         starts_at_ns, self._started_at = time_ns() + round(lead_s * 1e9), perf_counter() + lead_s
         self._starts_at_unix_s = starts_at_ns / 1e9
-        self._roster = WorkerRegistry(schedule, self._crew.names, now_s=0.0)
+        self._registry = WorkerRegistry(schedule, self._workers.names, now_s=0.0)
         self._writer = RunWriter.create(
-            brief.folder, self._meta(schedule, starts_at_ns), schedule.planned_per_second()
+            request.folder, self._meta(schedule, starts_at_ns), schedule.planned_per_second()
         )
-        self._break_parts()
-        self._crew.distribute(RunPlan(brief.run_id, schedule, places, self._started_at))
-        for remark in (*remarks, *clocks):
-            self._record("clock", remark)
+        self._inject_faults()
+        self._workers.distribute(RunPlan(request.run_id, scenario, schedule, endpoints, self._started_at))
+        for text in (*worker_clocks, *shop_clocks):
+            self._record("clock", text)
 
-    def _break_parts(self) -> None:
-        """Tell the embedded shop what is to fail and when, and the run file too."""
+    def _inject_faults(self) -> None:
+        """Send the scenario's faults to the embedded shop and record them."""
         assert self._target is not None
         assert self._writer is not None
-        scenario = self.brief.scenario
+        scenario = self.request.scenario
         set_faults(scenario, self._target, starts_at_unix_s=self._starts_at_unix_s)
         for fault in scenario.target.shop.faults if scenario.target.shop else ():
             self._writer.record_event(Event(fault.at_s, "fault", fault.sentence))
 
-    def _tend(self) -> None:
-        """Once a second: write what came in, look who is missing, look for reasons to stop."""
-        assert self._roster is not None
-        while not self._roster.complete:
-            looked_at = perf_counter()
-            gone = self._crew.gone() & set(self._roster.waiting_for)
-            self._arrived.wait(timeout=LAST_WORDS_S if gone else REPORT_INTERVAL_S)
-            self._arrived.clear()
-            we_were_slow = perf_counter() - looked_at > 2 * REPORT_INTERVAL_S
+    def _supervise(self) -> None:
+        """Once a second: write reports, detect lost workers, check the reasons to stop."""
+        assert self._registry is not None
+        while not self._registry.complete:
+            began_at = perf_counter()
+            ended = self._workers.ended_workers() & set(self._registry.waiting_for)
+            self._final_report.wait(timeout=LAST_MESSAGES_S if ended else REPORT_INTERVAL_S)
+            self._final_report.clear()
+            was_slow = perf_counter() - began_at > 2 * REPORT_INTERVAL_S
             batches = self._write_queue()
             for reason in self._reasons_to_stop(batches):
                 logger.warning("stopping: %s", reason)
                 self._record("abort", reason)
                 self.interrupt(reason, status="aborted")
-            if not we_were_slow:  # else their reports may wait in our own queue
-                silent = self._roster.silent(now_s=self._now_s())
-                for name in self._roster.waiting_for:
-                    if name in gone or name in silent:
+            if not was_slow:  # otherwise reports may still be in this process's queue
+                timed_out = self._registry.timed_out(now_s=self._now_s())
+                for name in self._registry.waiting_for:
+                    if name in ended or name in timed_out:
                         self._lose(name)
             if perf_counter() > self._close_by:
-                for name in self._roster.waiting_for:
+                for name in self._registry.waiting_for:
                     self._lose(name)
 
     def _fail(self, error: DoorbusterError) -> None:
@@ -241,41 +230,41 @@ class RunCoordinator:
         logger.error("%s", error)
         with contextlib.suppress(OSError):  # the disk may be full
             sys.stderr.write("".join(f"doorbuster: {line}\n" for line in str(error).splitlines()))
-        self._crew.stop_all("aborted")
+        self._workers.stop_all("aborted")
 
     def _lose(self, name: str) -> None:
-        """A worker is gone: say so, account for its customers, give what is to come to the others."""
-        assert self._roster is not None
+        """Record the loss of a worker and its customers; reassign its later arrivals."""
+        assert self._registry is not None
         assert self._writer is not None
-        loss = self._roster.lose(name, from_s=inf if self._ending else self._now_s() + REPORT_INTERVAL_S)
-        spread = sum(len(rows) for rows in loss.heirs.values())
+        loss = self._registry.lose(name, from_s=inf if self._ending else self._now_s() + REPORT_INTERVAL_S)
+        reassigned = sum(len(rows) for rows in loss.reassigned_to.values())
         text = (
-            f"{name} stopped reporting; {sum(row.n for row in loss.customers)} of its customers are "
-            f"unaccounted for, {spread} still to come were spread over {len(loss.heirs)} other workers"
+            f"{name} stopped reporting; {sum(row.n for row in loss.customers)} of its customers have no "
+            f"outcome, {reassigned} later arrivals were reassigned to {len(loss.reassigned_to)} other workers"
         )
         logger.error("worker lost: %s", text)
         self._record("worker_lost", text)
         self._writer.write(
-            [Batch(CONDUCTOR, self._own_reports, customers=loss.customers, arrivals=loss.arrivals)]
+            [Batch(COORDINATOR, self._own_reports, customers=loss.customers, arrivals=loss.arrivals)]
         )
         self._own_reports += 1
-        self._crew.stop_worker(name)
-        for heir, rows in loss.heirs.items():
-            self._crew.take_over(heir, rows)
+        self._workers.stop_worker(name)
+        for other, rows in loss.reassigned_to.items():
+            self._workers.reassign(other, rows)
 
     def _end(self) -> None:
         assert self._writer is not None
         status: RunStatus
         status, reason = self._ending or ("finished", "")
-        ledger = self._read_ledger(BOOKS_LIMIT_S if status == "finished" else 2 * REPORT_INTERVAL_S)
+        ledger = self._read_ledger(LEDGER_LIMIT_S if status == "finished" else 2 * REPORT_INTERVAL_S)
         if ledger is not None:
             self._writer.write_ledger(ledger)
         if self._own_reports:
-            self._writer.write([Batch(CONDUCTOR, self._own_reports, final=True)])
+            self._writer.write([Batch(COORDINATOR, self._own_reports, final=True)])
         self._writer.finish(status, reason)
 
     def _read_ledger(self, settle_s: float) -> Ledger | None:
-        """The books of all merchants; None unless every one of them shows its own."""
+        """The ledger of all merchants; None unless every merchant exposes one."""
         assert self._target is not None
         ledgers: dict[str, Ledger] = {}
         for merchant, url in self._target.urls.items():
@@ -283,7 +272,7 @@ class RunCoordinator:
             if baseline is None:
                 return None
             read = partial(
-                read_ledger, self.brief.driver,
+                read_ledger, self.request.driver,
                 baseline=baseline, started_unix_s=self._starts_at_unix_s, settle_s=settle_s,
             )  # fmt: skip
             ledger = self._with_ledger_access(url, read)
@@ -297,28 +286,28 @@ class RunCoordinator:
         fired = self._abort.feed(batches, at_s=self._now_s())
         if fired is not None:
             reasons.append(fired)
-        if (self.brief.folder / KILL_FILE).exists():
-            reasons.append(f"the kill file {self.brief.folder / KILL_FILE} is there")
+        if (self.request.folder / KILL_FILE).exists():
+            reasons.append(f"the stop file {self.request.folder / KILL_FILE} exists")
         if self._parent and os.getppid() != int(self._parent):
-            reasons.append("the command that started the run is gone")
+            reasons.append("the command that started the run has exited")
         return reasons[:1]
 
     def _write_queue(self) -> list[Batch]:
-        """Write what came in, in a native thread, so that a slow disk never delays a customer.
+        """Write the queued reports in a native thread, so that a slow disk never delays a customer.
 
-        Returns the reports that are new; each is acknowledged once it is on disk.
+        Returns: the new reports. Each report is acknowledged once it is on disk.
         """
         assert self._writer is not None
-        assert self._roster is not None
+        assert self._registry is not None
         queue, self._queue = self._queue, []
         now_s = self._now_s()
-        batches = [batch for batch in queue if self._roster.note(batch, now_s=now_s)]
+        batches = [batch for batch in queue if self._registry.register(batch, now_s=now_s)]
         if batches:
             failure = gevent.get_hub().threadpool.apply(_failure_of, (self._writer.write, batches))
             if failure is not None:
                 raise failure
         for batch in queue:
-            self._crew.acknowledge(batch.worker, batch.seq)
+            self._workers.acknowledge(batch.worker, batch.seq)
         return batches
 
     def _record(self, kind: str, text: str) -> None:
@@ -330,12 +319,12 @@ class RunCoordinator:
         return perf_counter() - self._started_at
 
     def _with_ledger_access(self, url: str, read: Callable[[UnmeasuredClient], Any]) -> Any:
-        """Read the books of the shop at `url`; a refusal is noted, because the audit is then unknown.
+        """Read the ledger of the shop at `url`; a refusal is recorded, because it prevents the audit.
 
-        Raises: AnalysisError, if the driver raises before the run.
+        Raises: AnalysisError if the driver raises before the run.
         """
-        allow = self.brief.scenario.safety.allow
-        client = UnmeasuredClient(url, self._tag(), limit_s=BOOKS_LIMIT_S, allow=allow)
+        allow = self.request.scenario.safety.allow
+        client = UnmeasuredClient(url, self._tag(), limit_s=LEDGER_LIMIT_S, allow=allow)
         try:
             return read(client)
         except Rejected as refusal:
@@ -343,8 +332,8 @@ class RunCoordinator:
             self._record("ledger_unreadable", str(refusal))
             return None
         except Exception as error:
-            fault = raised(self.brief.driver, "read_ledger", error)
-            if self._writer is None:  # nobody has come yet: better no run than one without its audit
+            fault = driver_error(self.request.driver, "read_ledger", error)
+            if self._writer is None:  # before the first customer: better no run than one without an audit
                 raise fault from error
             logger.error("%s", fault)
             self._record("ledger_unreadable", str(fault))
@@ -353,13 +342,13 @@ class RunCoordinator:
             client.close()
 
     def _tag(self) -> dict[str, str]:
-        return {RUN_HEADER: self.brief.run_id}
+        return {RUN_HEADER: self.request.run_id}
 
     def _meta(self, schedule: Schedule, starts_at_ns: int) -> RunMeta:
         assert self._target is not None
-        scenario, shop = self.brief.scenario, self.brief.scenario.target.shop
+        scenario, shop = self.request.scenario, self.request.scenario.target.shop
         return RunMeta(
-            run_id=self.brief.run_id,
+            run_id=self.request.run_id,
             title=scenario.title,
             story=scenario.story,
             scenario_name=scenario.name,
@@ -368,15 +357,15 @@ class RunCoordinator:
             target_url=self._target.url,
             shop_profile=None if shop is None else shop.profile,
             seed=scenario.seed,
-            workers=len(self._crew.names),
+            workers=len(self._workers.names),
             started_at_unix_ns=starts_at_ns,
             duration_s=schedule.duration_s,
-            **self.brief.about,
+            **self.request.environment,
         )
 
 
 def _failure_of(write: Callable[[list[Batch]], object], batches: list[Batch]) -> DoorbusterError | None:
-    """What went wrong, as a value: gevent prints the traceback of whatever a native thread raises."""
+    """The error as a value: gevent prints the traceback of every exception in a native thread."""
     try:
         write(batches)
     except DoorbusterError as error:

@@ -1,12 +1,12 @@
-"""What master and workers tell each other over Locust's own channel, and how it looks on the wire.
+"""Messages between master and workers over Locust's channel, and their encoding.
 
-| message | from → to | carries |
+| message | from → to | content |
 |---|---|---|
-| clock | master → worker → master | our clocks when it was sent; the worker's, and which process it is |
-| orders | master → worker | the scenario, its share, when the run starts by the worker's counter |
-| batch | worker → master | one second of observations, numbered, and of which run |
-| acknowledged | master → worker | the number of a batch that is on disk, and of which run |
-| take_over | master → worker | rows of the schedule that a lost worker can no longer let in |
+| clock | master → worker → master | the master's clocks at sending; the worker's clocks and process |
+| assignment | master → worker | the scenario, the worker's share, the start by the worker's counter |
+| batch | worker → master | one second of observations, numbered, with the run's id |
+| acknowledged | master → worker | the number of a batch that is on disk, with the run's id |
+| take_over | master → worker | rows of the schedule that a lost worker cannot start |
 | close | master → worker | stop early, and why |
 """
 
@@ -17,50 +17,48 @@ from typing import Any
 
 import numpy as np
 
-from doorbuster.load.coordination.coordinator import RunPlan
-from doorbuster.load.coordination.worker_registry import Rows
+from doorbuster.load.run_plan import Rows, RunPlan, WorkerAssignment
 from doorbuster.load.target.endpoint import StoreEndpoint
 from doorbuster.records.batch import Batch
-from doorbuster.scenario import Scenario, plan_schedule, read_scenario
+from doorbuster.scenario import plan_schedule, read_scenario
 from doorbuster.storefronts import Catalogue
 
 CLOCK = "doorbuster_clock"
-ORDERS = "doorbuster_orders"
+ASSIGNMENT = "doorbuster_assignment"
 BATCH = "doorbuster_batch"
 ACKNOWLEDGED = "doorbuster_acknowledged"
 TAKE_OVER = "doorbuster_take_over"
 CLOSE = "doorbuster_close"
 
 
-def orders_to_wire(
-    orders: RunPlan, scenario: Scenario, *, index: int, count: int, counter_offset_s: float
-) -> dict[str, Any]:
+def plan_to_wire(plan: RunPlan, *, index: int, count: int, counter_offset_s: float) -> dict[str, Any]:
     """The plan for worker `index` of `count`. The schedule is not sent: the worker computes the same one."""
+    scenario = plan.scenario
     return {
-        "run_id": orders.run_id,
+        "run_id": plan.run_id,
         "scenario_text": scenario.source_text,
         "scenario_name": scenario.name,
-        "places": {name: (place.url, astuple(place.catalogue)) for name, place in orders.places.items()},
-        "started_at": orders.started_at + counter_offset_s,
+        "endpoints": {name: (shop.url, astuple(shop.catalogue)) for name, shop in plan.endpoints.items()},
+        "started_at": plan.started_at + counter_offset_s,
         "index": index,
         "count": count,
     }
 
 
-def scenario_from_wire(wire: dict[str, Any]) -> Scenario:
-    return read_scenario(wire["scenario_text"], file=wire["scenario_name"])
-
-
-def orders_from_wire(wire: dict[str, Any], scenario: Scenario) -> RunPlan:
-    return RunPlan(
+def assignment_from_wire(wire: dict[str, Any], *, worker: str) -> WorkerAssignment:
+    """The assignment of the worker that received the message."""
+    scenario = read_scenario(wire["scenario_text"], file=wire["scenario_name"])
+    plan = RunPlan(
         run_id=wire["run_id"],
+        scenario=scenario,
         schedule=plan_schedule(scenario),
-        places={
+        endpoints={
             name: StoreEndpoint(url, Catalogue(*map(tuple, columns)))
-            for name, (url, columns) in wire["places"].items()
+            for name, (url, columns) in wire["endpoints"].items()
         },
         started_at=wire["started_at"],
     )
+    return WorkerAssignment(plan, worker, wire["index"], wire["count"])
 
 
 def batch_to_wire(run_id: str, batch: Batch) -> dict[str, Any]:
@@ -68,7 +66,7 @@ def batch_to_wire(run_id: str, batch: Batch) -> dict[str, Any]:
 
 
 def batch_from_wire(wire: dict[str, Any]) -> tuple[str, Batch]:
-    """The run that the batch belongs to, which need not be the one under way, and the batch."""
+    """The run that the batch belongs to, which need not be the current one, and the batch."""
     return wire["run_id"], Batch.from_wire(wire)
 
 

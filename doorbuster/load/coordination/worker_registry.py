@@ -1,11 +1,11 @@
-"""Who generates the load of a run, what each worker was given, what each has reported. Pure: time comes in.
+"""The workers of a run, the arrivals of each, and their reports. Pure: the time is an argument.
 
 Rules:
-- A report counts once, whenever and however often it arrives; a worker is through when its last report and
+- A report counts once, whenever and however often it arrives; a worker has finished when its last report and
   all before it are there.
-- A worker that is silent for too long is lost. What it reported stays; arrivals it may have started and never
-  accounted for are dropped (cause "worker_lost"); those still to come go to the others, evenly, so that no
-  one is swamped. A worker once lost is not listened to again: its arrivals have been given away.
+- A worker that does not report for too long is lost. Its reports stay; arrivals that it may have started
+  without reporting an outcome are dropped (cause "worker_lost"); later arrivals are distributed evenly over
+  the others. Reports of a lost worker are ignored, because its arrivals have been reassigned.
 """
 
 from __future__ import annotations
@@ -17,19 +17,18 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from doorbuster.load.run_plan import Rows
 from doorbuster.records.batch import ArrivalCount, Batch, CustomerCount
 from doorbuster.records.outcome import Cause, Outcome
 from doorbuster.scenario import Schedule
 
-SILENCE_LIMIT_S = 5.0  # five reports missed in a row
-
-Rows = npt.NDArray[np.int64]
+SILENCE_LIMIT_S = 5.0  # five missed reports in a row
 
 
 @dataclass(slots=True)
 class _Worker:
     number: int
-    heard_at_s: float
+    last_report_s: float
     seen: set[int] = field(default_factory=set)
     last_seq: int | None = None
     lost: bool = False
@@ -37,34 +36,34 @@ class _Worker:
     left: Counter[tuple[int, str, str]] = field(default_factory=Counter)
 
     @property
-    def through(self) -> bool:
+    def finished(self) -> bool:
         return self.last_seq is not None and len(self.seen) == self.last_seq + 1
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerLoss:
-    """What the loss of a worker means: rows of the schedule for each survivor, and who is unaccounted for."""
+    """A lost worker: the rows that each other worker takes over, and the customers without an outcome."""
 
     name: str
-    heirs: dict[str, Rows]
+    reassigned_to: dict[str, Rows]
     customers: tuple[CustomerCount, ...]
     arrivals: tuple[ArrivalCount, ...]
 
 
 class WorkerRegistry:
-    """The workers of one run; `now_s` counts from the start of the run, as all times here."""
+    """The workers of one run; all times count from the start of the run."""
 
     def __init__(self, schedule: Schedule, names: Sequence[str], *, now_s: float) -> None:
         self._schedule = schedule
         self._workers = {name: _Worker(number, now_s) for number, name in enumerate(names)}
         self._owner = np.arange(len(schedule)) % max(len(names), 1)
 
-    def note(self, batch: Batch, *, now_s: float) -> bool:
-        """Take notice of a report; False when it must not count (seen before, or from a lost worker)."""
+    def register(self, batch: Batch, *, now_s: float) -> bool:
+        """Register a report; False if it must not count (a duplicate, or from a lost worker)."""
         worker = self._workers.get(batch.worker)
         if worker is None or worker.lost:
             return False
-        worker.heard_at_s = now_s
+        worker.last_report_s = now_s
         if batch.seq in worker.seen:
             return False
         worker.seen.add(batch.seq)
@@ -78,8 +77,8 @@ class WorkerRegistry:
 
     @property
     def complete(self) -> bool:
-        """Whether every worker has reported everything or is lost."""
-        return all(worker.lost or worker.through for worker in self._workers.values())
+        """Whether every worker has finished or is lost."""
+        return all(worker.lost or worker.finished for worker in self._workers.values())
 
     @property
     def lost(self) -> tuple[str, ...]:
@@ -87,62 +86,61 @@ class WorkerRegistry:
 
     @property
     def waiting_for(self) -> tuple[str, ...]:
-        """Workers that have not reported everything yet."""
-        return tuple(name for name, w in self._workers.items() if not (w.lost or w.through))
+        """Workers that have neither finished nor are lost."""
+        return tuple(name for name, w in self._workers.items() if not (w.lost or w.finished))
 
-    def silent(self, *, now_s: float, limit_s: float = SILENCE_LIMIT_S) -> tuple[str, ...]:
-        """Workers that should have reported and have not for longer than the limit."""
+    def timed_out(self, *, now_s: float, limit_s: float = SILENCE_LIMIT_S) -> tuple[str, ...]:
+        """Workers whose next report is overdue by more than the limit."""
         waiting = self.waiting_for
-        return tuple(name for name in waiting if now_s - self._workers[name].heard_at_s > limit_s)
+        return tuple(name for name in waiting if now_s - self._workers[name].last_report_s > limit_s)
 
     def lose(self, name: str, *, from_s: float) -> WorkerLoss:
-        """Strike a worker off; its arrivals from `from_s` on are given to those still at work."""
-        gone = self._workers[name]
-        gone.lost = True
-        owned = self._owner == gone.number
+        """Mark a worker as lost; its arrivals from `from_s` on are distributed over the active workers."""
+        lost = self._workers[name]
+        lost.lost = True
+        owned = self._owner == lost.number
         ahead = np.flatnonzero(owned & (self._schedule.intended_s >= from_s))
-        heirs = [other for other, worker in self._workers.items() if not (worker.lost or worker.through)]
+        active = self.waiting_for
         shares: dict[str, Rows] = {}
-        for place, heir in enumerate(heirs):
-            shares[heir] = ahead[place :: len(heirs)]
-            self._owner[shares[heir]] = self._workers[heir].number
-        given = ahead if heirs else ahead[:0]
-        owned[given] = False
-        return WorkerLoss(name, shares, self._unaccounted(gone, owned), self._never_started(gone, owned))
+        for number, other in enumerate(active):
+            shares[other] = ahead[number :: len(active)]
+            self._owner[shares[other]] = self._workers[other].number
+        owned[ahead if active else ahead[:0]] = False
+        return WorkerLoss(name, shares, self._unaccounted(lost, owned), self._never_started(lost, owned))
 
-    def _unaccounted(self, gone: _Worker, owned: npt.NDArray[np.bool_]) -> tuple[CustomerCount, ...]:
-        """Customers of the lost worker without an outcome; of closed channels those it had started."""
+    def _unaccounted(self, lost: _Worker, owned: npt.NDArray[np.bool_]) -> tuple[CustomerCount, ...]:
+        """Customers of the lost worker without an outcome; in closed channels only those it had started."""
         schedule = self._schedule
         due: Counter[tuple[int, str, str]] = Counter()
-        for second, lane in zip(
+        for second, traffic_class in zip(
             schedule.intended_s[owned].astype(np.int64).tolist(),
             schedule.class_index[owned].tolist(),
             strict=True,
         ):
-            due[second, *schedule.classes[lane]] += 1
-        open_channels = {lane.channel for lane in schedule.classes}
-        for (second, channel), n in gone.started.items():
+            due[second, *schedule.classes[traffic_class]] += 1
+        open_channels = {one.channel for one in schedule.classes}
+        for (second, channel), n in lost.started.items():
             if channel not in open_channels:
-                left = sum(k for (at, of, _), k in gone.left.items() if (at, of) == (second, channel))
+                left = sum(k for (at, of, _), k in lost.left.items() if (at, of) == (second, channel))
                 due[second, channel, ""] += n - left
-        missing = {key: n - (gone.left[key] if key[2] else 0) for key, n in due.items()}
+        missing = {key: n - (lost.left[key] if key[2] else 0) for key, n in due.items()}
         return tuple(
             CustomerCount(second, channel, journey, Outcome.DROPPED, "", Cause.WORKER_LOST, None, None, n)
             for (second, channel, journey), n in sorted(missing.items())
             if n > 0
         )
 
-    def _never_started(self, gone: _Worker, owned: npt.NDArray[np.bool_]) -> tuple[ArrivalCount, ...]:
+    def _never_started(self, lost: _Worker, owned: npt.NDArray[np.bool_]) -> tuple[ArrivalCount, ...]:
         schedule = self._schedule
         due: Counter[tuple[int, str]] = Counter()
-        for second, lane in zip(
+        for second, traffic_class in zip(
             schedule.intended_s[owned].astype(np.int64).tolist(),
             schedule.class_index[owned].tolist(),
             strict=True,
         ):
-            due[second, schedule.classes[lane].channel] += 1
+            due[second, schedule.classes[traffic_class].channel] += 1
         return tuple(
-            ArrivalCount(second, channel, 0, n - gone.started[second, channel])
+            ArrivalCount(second, channel, 0, n - lost.started[second, channel])
             for (second, channel), n in sorted(due.items())
-            if n > gone.started[second, channel]
+            if n > lost.started[second, channel]
         )

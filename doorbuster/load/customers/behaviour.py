@@ -1,8 +1,8 @@
-"""Drawing what a customer does by chance: who comes, how long they think, wait and look around.
+"""Random draws of a customer's behaviour: patience, think time, page depth, device.
 
-The laws, their parameters and their sources are in `doorbuster.scenario` (`Patience`, `Think`, `Pages`,
-`Device`). Here each is turned once into a function of the customer's own random numbers, because every
-customer, and many a step, draws from it.
+The distributions, their parameters and their sources are in `doorbuster.scenario` (`Patience`, `Think`,
+`PageDepth`, `Device`). Each becomes a function of the customer's own random numbers, made once per profile,
+because every customer draws from it, often at every step.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from doorbuster.scenario import DEFAULT_PAGES, Channel, PageDepth, Patience, Thi
 from doorbuster.storefronts import Visit
 
 
-def patience_law(patience: Patience | None) -> Sampler:
-    """Seconds a customer waits for one page; infinite when nothing makes them leave."""
+def patience_sampler(patience: Patience | None) -> Sampler:
+    """Seconds a customer waits for one page; infinite without a patience setting."""
     if patience is None:
         return lambda _: math.inf
-    tau_s, power, least_s = patience.tau_s, 1.0 / patience.shape, patience.at_least_s
+    tau_s, power, min_s = patience.tau_s, 1.0 / patience.shape, patience.at_least_s
 
     def draw_s(rng: Random) -> float:
         drawn_s = tau_s * math.pow(-math.log(1.0 - rng.random()), power)
-        return drawn_s if drawn_s > least_s else least_s
+        return drawn_s if drawn_s > min_s else min_s
 
     return draw_s
 
 
-def think_law(think: Think) -> Sampler:
-    """Seconds between an answer and the customer's next step, cut at the law's `max_s`."""
+def think_sampler(think: Think) -> Sampler:
+    """Seconds between an answer and the customer's next step, `max_s` at most."""
     max_s = think.max_s
     match think.law:
         case "constant":
@@ -49,27 +49,27 @@ def think_law(think: Think) -> Sampler:
             return lambda rng: min(rng.lognormvariate(mu, sigma), max_s)
 
 
-def pages_law(pages: PageDepth | None) -> Callable[[Random], int]:
-    """Product pages of one visit that looks around; see `Pages` for how a draw becomes a whole number."""
+def pages_sampler(pages: PageDepth | None) -> Callable[[Random], int]:
+    """Product pages of one visit; `PageDepth` says how a draw becomes a whole number."""
     if pages is None:
         return lambda _: DEFAULT_PAGES
-    most = pages.most
+    max_pages = pages.most
     if not pages.sigma:
-        return lambda _: most
+        return lambda _: max_pages
     mu, sigma = math.log(pages.median), pages.sigma
-    return lambda rng: min(max(round(rng.lognormvariate(mu, sigma)), 1), most)
+    return lambda rng: min(max(round(rng.lognormvariate(mu, sigma)), 1), max_pages)
 
 
-def room_law(room: WaitingRoom) -> Sampler:
+def room_sampler(room: WaitingRoom) -> Sampler:
     """Seconds a customer stays in a waiting room."""
     patience = room.patience
-    return patience_law(patience) if isinstance(patience, Patience) else lambda _: patience
+    return patience_sampler(patience) if isinstance(patience, Patience) else lambda _: patience
 
 
-def visit_law(channel: Channel, *, wants_order: bool, run_id: str) -> VisitSampler:
-    """Who comes: the device given the journey, an address no cache knows, an account.
+def visit_sampler(channel: Channel, *, wants_order: bool, run_id: str) -> VisitSampler:
+    """The device given the journey, whether the visit bypasses caches, whether the customer signs in.
 
-    The customer is named after run and arrival, so that the accounts of two runs are never the same.
+    A customer's name has the run and the arrival, so that two runs never share an account.
     """
     cache_busting, signed_in = channel.cache_busting_ratio, channel.signed_in_ratio
     given = devices_given(channel.devices, channel.orders_ratio, wants_order=wants_order)

@@ -1,119 +1,188 @@
-"""What journeys are written with beside steps and thinking: orders, bells, crossing to another channel.
+"""The customer: the base class of a locustfile's users, one visit each.
 
-Steps themselves are in `steps`, the visit around them in `visitor`.
+Rules:
+- `arrive` is called before `run_journey`; the journey is the method named by the arrival.
+- `_leave` takes effect once, whatever happens, so that outcomes always balance with arrivals.
 """
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from inspect import signature
 from time import perf_counter
-from typing import Any
+from typing import Any, ClassVar
 
-from doorbuster.load.customers.model import VisitEnded
-from doorbuster.load.customers.visitor import CustomerUser
+import gevent
+from gevent.event import Event as Flag
+from locust import User
+
+from doorbuster.load.customers.model import CustomerProfile, VisitEnded
+from doorbuster.load.customers.step_runner import StepRunner, StorefrontSession
 from doorbuster.records.batch import OrderAttempt
+from doorbuster.records.outcome import Cause, Outcome
 from doorbuster.scenario import Offline
 from doorbuster.storefronts import BasketLine, Order, Rejected
 
 NETWORK_BACK_S = 1.0  # within which all tills notice that the network is back
 
 
-class Customer(CustomerUser):
+class Customer(StepRunner, User):
     """Base class of the customers of one channel; journeys are methods named as in the scenario.
 
-    In a journey use `self.step(self.shop.<step>, ...)` for each step, `self.think()` between steps, and
-    `self.order(...)` where money changes hands; `self.try_step(...)` for a part that may fail,
-    `self.pages()` for how many products to look at, `self.cross_to(channel)` to go on elsewhere,
-    `self.wait_until(at_s)` to wait for the bell. `self.visit` says who this is and on what device.
+    In a journey use `self.step(self.shop.<step>, ...)` for each step, `self.think()` between steps and
+    `self.order(...)` to place an order; `self.try_step(...)` for a part that may fail, `self.pages()` for the
+    number of products to look at, `self.cross_to(channel)` to continue in another channel,
+    `self.wait_until(at_s)` to wait for the start of a sale. `self.visit` has the customer's name and device.
+
+    The order of the bases matters: an object gets the memory layout of the first.
     """
 
     abstract = True
+    channel: ClassVar[str] = "web"
+    _left = False
+    _orders = 0
+    _by_channel: dict[str, tuple[CustomerProfile, StorefrontSession]] | None = None
+    _ended: Flag | None = None
+
+    def __init__(self, environment: Any) -> None:
+        User.__init__(self, environment)
 
     # ---- what journeys use
 
     def pages(self) -> int:
-        """How many product pages this visit looks at; a new draw with each call."""
-        return self.errand.pages(self.rng)
+        """Number of product pages to look at; drawn anew with each call."""
+        return self.profile.pages(self.rng)
 
     def wait_until(self, at_s: float) -> None:
-        """Wait for a moment of the run, such as the bell of a drop, in seconds since its start."""
-        self.rest_until(max(self._next_at, self.generator.started_at + at_s))
+        """Wait for a time of the run, such as the start of a sale, in seconds since its start."""
+        self.rest_until(max(self._next_at, self.shared.started_at + at_s))
 
     def cross_to(self, channel: str) -> None:
-        """Go on as the same customer in another channel: what is done there counts there, from patience to
-        series; the outcome of the visit counts where the customer arrived. Crossing back finds the old
-        session again.
+        """Continue as the same customer in another channel.
+
+        Steps, patience and think time are those of that channel; the outcome of the visit counts in the
+        channel of the arrival. Crossing back restores the earlier session.
         """
-        faces = self._faces = self._faces or {}
-        faces[self.errand.channel] = (self.errand, (self.session, self.shop))
-        if channel not in faces:
-            errand = self.generator.errand(channel, self.arrival.journey, seated=self.errand.seated)
-            faces[channel] = (errand, self._face_of(errand))
-        self.errand, (self.session, self.shop) = faces[channel]
-        by_device = self.errand.patience_with
-        self._patience = (by_device or {}).get(self.visit.device, self.errand.patience)
+        sessions = self._by_channel = self._by_channel or {}
+        sessions[self.profile.channel] = (self.profile, (self.session, self.shop))
+        if channel not in sessions:
+            profile = self.shared.profiles.for_channel(channel, self.profile)
+            sessions[channel] = (profile, self._open_session(profile))
+        self.profile, (self.session, self.shop) = sessions[channel]
+        by_device = self.profile.patience_by_device
+        self._patience = (by_device or {}).get(self.visit.device, self.profile.patience)
 
     def order(self, action: Callable[..., Order], lines: tuple[BasketLine, ...]) -> Order:
-        """Place an order for `lines`; note what was attempted and what the shop answered.
+        """Place an order for `lines`; records the attempt and the shop's answer.
 
-        Every attempt carries the same idempotency key. A till without network makes the sale all the same
-        and sends it when the network is back.
+        Every attempt has the same idempotency key. A till without network makes the sale and sends it when
+        the network is back.
         """
         self._orders += 1
         self.wants_order()
-        key = f"{self.generator.run_id}:{self.arrival.name}:{self._orders}"
+        key = f"{self.shared.run_id}:{self.arrival.name}:{self._orders}"
         details: list[Any] = [key, lines]
-        if self.errand.offline is not None:
-            details += self._sell_offline(self.errand.offline, action)
+        if self.profile.offline is not None:
+            details += self._sell_offline(self.profile.offline, action)
         intended_at = self._next_at
         self._in_doubt = False
         answer, cause, placed = "unknown", "interrupted", None
         try:
             placed = self.step(action, *details)
             answer, cause = "acknowledged", ""
-        except Rejected as refusal:
+        except (Rejected, VisitEnded) as refusal:
             answer, cause = ("unknown" if self._in_doubt else "refused"), refusal.cause
             raise
-        except VisitEnded as leave:
-            answer, cause = ("unknown" if self._in_doubt else "refused"), leave.cause
-            raise
         finally:
-            self._note_order(key, intended_at, answer, cause, placed, lines)
+            self._record_order(key, intended_at, answer, cause, placed, lines)
         self._order = 1
-        self.generator.order_refs(self.arrival.channel).append(placed.ref)
+        self.shared.order_refs(self.arrival.channel).append(placed.ref)
         return placed
 
     def wants_order(self) -> None:
-        """Decide to buy, in a journey that need not end in an order: from here on not getting it counts."""
+        """Decide to buy, in a journey that need not end in an order: without an order, `can_order` fails."""
         self._order = self._order or 0
 
     def take_order_ref(self) -> str | None:
         """The oldest remembered order of this worker's customers, given out once; None if there is none."""
-        refs = self.generator.order_refs(self.arrival.channel)
+        refs = self.shared.order_refs(self.arrival.channel)
         return refs.popleft() if refs else None
 
     def any_order_ref(self) -> str | None:
-        """The reference of an order this worker's customers placed lately; None before the first."""
-        refs = self.generator.order_refs(self.arrival.channel)
+        """A recent order of this worker's customers; None if there is none."""
+        refs = self.shared.order_refs(self.arrival.channel)
         return self.rng.choice(refs) if refs else None
+
+    # ---- the visit
+
+    def runs_in(self, greenlet: Any, group: Any) -> None:
+        """Set the greenlet of the visit and Locust's group, as `User.start` does."""
+        self._greenlet = greenlet
+        self._group = group
+
+    def join(self) -> None:
+        """Wait until the visit has ended."""
+        if not self._left:
+            self._ended = self._ended or Flag()
+            self._ended.wait()
+
+    def run_journey(self) -> None:
+        """Run the journey and record its outcome."""
+        outcome: str = Outcome.SERVED
+        step = cause = ""
+        try:
+            getattr(self, self.arrival.journey)()
+        except VisitEnded as ended:
+            outcome, step, cause = ended.outcome, ended.step, ended.cause
+        except Rejected as refusal:
+            outcome, step, cause = Outcome.TURNED_AWAY, self.at_step, refusal.cause
+            self._order = None  # the shop worked; it had nothing left to sell
+        except gevent.GreenletExit:
+            outcome, step, cause = Outcome.DROPPED, self.at_step, self.shared.stop_cause
+            raise
+        except Exception:  # noqa: BLE001  a bug in a journey must not lose the customer from the count
+            outcome, step, cause = Outcome.DROPPED, self.at_step, Cause.SCRIPT_EXCEPTION
+            self.shared.script_failed(traceback.format_exc())
+        finally:
+            self._leave(outcome, step, cause)
+
+    tasks = [run_journey]  # noqa: RUF012  never run as a task; Locust warns about users without tasks
+
+    def drop(self) -> None:
+        """End the visit as dropped, even if it never began; does nothing if it has ended."""
+        self._leave(Outcome.DROPPED, self.at_step, self.shared.stop_cause)
 
     # ---- inside
 
-    def _sell_offline(self, offline: Offline, action: Callable[..., Order]) -> list[float]:
-        """Let a sale that is made without network wait for it.
+    def _leave(self, outcome: str, step: str, cause: str) -> None:
+        if self._left:
+            return
+        self._left = True
+        self.session.close()
+        for _, (session, _) in (self._by_channel or {}).values():
+            session.close()
+        if outcome == Outcome.DROPPED:
+            self._browse = self._order = None
+        self.shared.customer_left(self.arrival, (outcome, step, cause, self._browse, self._order))
+        self._greenlet = None  # the pool reuses it for another customer
+        if self._ended is not None:
+            self._ended.set()
 
-        Returns: when it was made, in Unix seconds, if the driver's step takes `sold_at_unix_s`.
+    def _sell_offline(self, offline: Offline, action: Callable[..., Order]) -> list[float]:
+        """Delay a sale that is made without network until the network is back.
+
+        Returns: the time of the sale in Unix seconds, if the driver's step takes `sold_at_unix_s`.
         """
         made_at = self._next_at
-        if not offline.from_s <= made_at - self.generator.started_at < offline.until_s:
+        if not offline.from_s <= made_at - self.shared.started_at < offline.until_s:
             return []
-        sold_at_unix_s = self.generator.unix_s(made_at)
+        sold_at_unix_s = self.shared.unix_s(made_at)
         self.wait_until(offline.until_s + self.rng.random() * NETWORK_BACK_S)
         self.count("offline_sales", self._next_at)
         return [sold_at_unix_s] if "sold_at_unix_s" in signature(action).parameters else []
 
-    def _note_order(
+    def _record_order(
         self,
         key: str,
         intended_at: float,
@@ -122,21 +191,20 @@ class Customer(CustomerUser):
         placed: Order | None,
         wanted: tuple[BasketLine, ...],
     ) -> None:
-        started_at = self.generator.started_at
+        started_at = self.shared.started_at
         lines = placed.lines if placed else wanted
-        self.generator.recorder.order(
+        total_pence = placed.total_pence if placed else sum(row.quantity * row.unit_pence for row in wanted)
+        self.shared.recorder.order(
             OrderAttempt(
                 idempotency_key=key,
-                channel=self.errand.channel,
+                channel=self.profile.channel,
                 journey=self.arrival.journey,
                 intended_s=intended_at - started_at,
                 answered_s=perf_counter() - started_at,
                 answer=answer,
                 cause=cause,
                 order_ref=placed.ref if placed else "",
-                total_pence=placed.total_pence
-                if placed
-                else sum(line.quantity * line.unit_pence for line in wanted),
+                total_pence=total_pence,
                 lines=tuple((line.sku, line.quantity, line.unit_pence) for line in lines),
             )
         )

@@ -1,30 +1,27 @@
-"""What a customer is told on arrival: when and where, what for, and how such people behave."""
+"""Values that describe a customer: the arrival, and the profile of a channel and journey."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
+from doorbuster.load.customers.retry_budget import RetryBudget
 from doorbuster.scenario import Offline, Reloads, Retries, Rule
 from doorbuster.storefronts import Storefront, Visit
 
-if TYPE_CHECKING:
-    from doorbuster.load.customers.retry_policy import RetryBudget
-    from doorbuster.load.customers.session import StepSession
-
 Sampler = Callable[[Random], float]  # seconds, drawn with these random numbers
-VisitSampler = Callable[[str, Random], Visit]  # who comes under this name
+VisitSampler = Callable[[str, Random], Visit]  # from the name of the arrival
 
-STEP_LIMIT_S = 60.0  # what a till, an agent or a patient customer waits at most for one step
+STEP_LIMIT_S = 60.0  # longest wait of a customer without a patience limit, and of any machine
 
 
 class Arrival(NamedTuple):
     """One intended visit; `intended_at` is a reading of `time.perf_counter`.
 
     `name` is unique within the run and the same in every run with this seed: "17" for the schedule's
-    arrival 17, "phone-3-12" for the twelfth caller of seat 3.
+    arrival 17, "phone-3-12" for the twelfth customer of closed-loop user 3.
     """
 
     name: str
@@ -37,40 +34,41 @@ class Arrival(NamedTuple):
 class CustomerProfile:
     """What all customers of one channel and journey have in common; made once per run.
 
-    driver, session: the face the shop shows in this channel, and the client it is seen through.
-    limit_s: what one attempt may take where nobody loses patience before.
-    patience_with: for each device, where devices differ; else None.
-    rules: step name -> content rules for it, where the scenario has any; else None.
-    counts_visits: whether devices, accounts and addresses of their own are counted on arrival.
-    answered: step name -> number of the series under which the recorder knows its successes.
+    is_closed: whether the channel is a closed workload (`seats`).
+    driver: the storefront as it looks in this channel. open_session: see `customers.session`.
+    limit_s: time limit of one attempt, for customers whose patience lasts longer.
+    patience_by_device: None if it is the same on every device.
+    rules: content rules of a step; None if the scenario has none.
+    counts_visits: whether devices, accounts and cache-busting visits are counted on arrival.
+    series_of_step: step name -> number of the series in which its successes are recorded.
     """
 
     channel: str
     journey: str
     wants_order: bool
-    seated: bool
+    is_closed: bool
     driver: type[Storefront]
-    session: type[StepSession]
+    open_session: Callable[..., Any]
     visit: VisitSampler
     patience: Sampler
     think: Sampler
     pages: Callable[[Random], int]
     room_patience: Sampler
     limit_s: float = STEP_LIMIT_S
-    patience_with: Mapping[str, Sampler] | None = None
+    patience_by_device: Mapping[str, Sampler] | None = None
     reloads: Reloads | None = None
     retries: Retries | None = None
     budget: RetryBudget | None = None
     offline: Offline | None = None
     rules: Callable[[str], tuple[Rule, ...]] | None = None
     counts_visits: bool = False
-    answered: dict[str, int] = field(default_factory=dict)
+    series_of_step: dict[str, int] = field(default_factory=dict)
 
 
-class VisitEnded(Exception):  # noqa: N818  a customer leaves; that is no error of ours
-    """Ends a journey early; `outcome` and `cause` are the vocabulary of the run file.
+class VisitEnded(Exception):  # noqa: N818  a customer leaves; that is not an error of the library
+    """Ends a journey early; `outcome` and `cause` are values of `records.outcome`.
 
-    is_retryable: whether a machine would try again. retry_after_s: what the shop asked for.
+    is_retryable: whether a machine would retry. retry_after_s: the delay that the shop asked for.
     """
 
     def __init__(

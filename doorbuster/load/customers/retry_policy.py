@@ -1,29 +1,25 @@
-"""What a customer does about a step that did not work at once: try again, reload, queue, or leave.
+"""What a customer does after a failed attempt of a step: retry, reload, queue, or leave.
 
 Rules:
-- A machine tries again underneath (`retries`); the person in front of it (`reloads`) sees only what is left
-  when it gives up. Each reload gives the machine all its attempts again, and the person new patience.
+- A client program retries first (`retries`); the person in front of it (`reloads`) sees only the failure that
+  is left when it gives up. Each reload allows all retries again and draws a new patience.
 - Every attempt is a request of its own, due at the end of the wait before it.
-- Nobody waits past the end of the run: who would, leaves with the outcome of the last attempt.
-- A refusal that is the shop working correctly (sold out) is nothing to insist on, and never comes here.
+- A wait never goes past the end of the run: the customer leaves with the outcome of the last attempt instead.
+- An expected refusal, such as sold out, is not retried and never reaches this module.
 """
 
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from doorbuster.load.customers.model import VisitEnded
-from doorbuster.load.http.exchange import Exchange
+from doorbuster.load.customers.model import CustomerProfile, VisitEnded
+from doorbuster.load.exchange import Exchange
 from doorbuster.records.outcome import Cause, Outcome
 from doorbuster.storefronts import WaitingRoomError
 
-if TYPE_CHECKING:
-    from doorbuster.load.customers.step_runner import StepRunner
-
-BUDGET_START, BUDGET_MAX = 10.0, 100.0  # retries
-SHORTEST_POLL_S = 0.05  # a waiting room that asks to be asked at once must not become a busy loop
-# Failures that may pass: of the way to the shop, and of a shop that says it is busy.
+MIN_POLL_S = 0.05  # a waiting room that asks for immediate polling must not cause a busy loop
+# Temporary failures: of the network, and of a shop that says it is busy.
 RETRYABLE = frozenset(
     {
         "dns", "connect_refused", "connect_timeout", "connect_failed", "proxy", "reset", "closed_early",
@@ -34,43 +30,34 @@ _RETRYABLE_STATUS = frozenset({408, 425, 429})
 
 
 def is_retryable(cause: str, last: Exchange | None) -> bool:
-    """Whether a machine would try again after this failure, whose last exchange this was."""
+    """Whether a client program would retry after this failure; `last` is the last request."""
     return cause in RETRYABLE or (
         last is not None and (last.status >= 500 or last.status in _RETRYABLE_STATUS)
     )
 
 
-class RetryBudget:
-    """How many retries one worker's customers of a channel may make, in proportion to their requests.
+class RetryingCustomer(Protocol):
+    """What the policy needs of a customer; `ends_at` is the end of the run. Implemented by `StepRunner`."""
 
-    A bucket of tokens: it starts with BUDGET_START, each first attempt adds `ratio`, it holds BUDGET_MAX at
-    most, and a retry takes one. Source: gRPC retry throttling (A6) and the retry budgets of Finagle, with the
-    numbers of the published comparison of metastable failures that tests/truth reproduces.
-    """
+    profile: CustomerProfile
+    rng: Random
+    ends_at: float
+    at_step: str
 
-    def __init__(self, ratio: float) -> None:
-        self._ratio = ratio
-        self._tokens = BUDGET_START
-
-    def earn(self) -> None:
-        """A first attempt was made."""
-        self._tokens = min(self._tokens + self._ratio, BUDGET_MAX)
-
-    def spend(self) -> bool:
-        """Take a retry out; False when there is none left."""
-        if self._tokens < 1.0:
-            return False
-        self._tokens -= 1.0
-        return True
+    def now(self) -> float: ...
+    def rest_until(self, at: float) -> None: ...
+    def count(self, name: str, at: float) -> None: ...
+    def draw_patience_s(self) -> float: ...
+    def reloads_pages(self, share_ratio: float) -> bool: ...
 
 
 class StepRetry:
-    """One step that did not work at once; `wait` is called after each failed attempt.
+    """The retries of one step; `wait` is called after each failed attempt.
 
-    until: when the customer's patience with the page ends, a reading of `perf_counter`.
+    until: end of the customer's patience with the page, a reading of `perf_counter`.
     """
 
-    def __init__(self, customer: StepRunner, until: float, *, reload: bool) -> None:
+    def __init__(self, customer: RetryingCustomer, until: float, *, reload: bool) -> None:
         self.until = until
         self._customer = customer
         self._may_reload = reload
@@ -81,70 +68,73 @@ class StepRetry:
     def wait(self, failed_attempt: VisitEnded | WaitingRoomError) -> None:
         """Wait until the next attempt is due.
 
-        Raises: VisitEnded when the customer goes instead.
+        Raises: VisitEnded if the customer leaves instead.
         """
         if isinstance(failed_attempt, WaitingRoomError):
             self._queue(failed_attempt)
             return
-        leave = self._retry(failed_attempt)
-        if leave is not None:
-            self._reload(leave)
+        failure = self._retry(failed_attempt)
+        if failure is not None:
+            self._reload(failure)
 
-    def _retry(self, leave: VisitEnded) -> VisitEnded | None:
-        """Wait for the machine's next try; or what the person gets to see when it makes none."""
-        customer, errand = self._customer, self._customer.errand
-        retries = errand.retries
-        if retries is None or self._tries >= retries.attempts or not leave.is_retryable:
-            return leave
-        wait_s = retries.backoff_s * 2.0 ** (self._tries - 1)
-        at = customer.now() + max(_spread_s(wait_s, retries.jitter_ratio, customer.rng), leave.retry_after_s)
-        if at > customer.generator.ends_at or (errand.budget is not None and not errand.budget.spend()):
-            return leave
+    def _retry(self, failure: VisitEnded) -> VisitEnded | None:
+        """Wait for the next retry; returns the failure that the person sees if there is none."""
+        customer, profile = self._customer, self._customer.profile
+        retries = profile.retries
+        if retries is None or self._tries >= retries.attempts or not failure.is_retryable:
+            return failure
+        backoff_s = retries.backoff_s * 2.0 ** (self._tries - 1)
+        wait_s = max(_spread_s(backoff_s, retries.jitter_ratio, customer.rng), failure.retry_after_s)
+        at = customer.now() + wait_s
+        if at > customer.ends_at or (profile.budget is not None and not profile.budget.spend()):
+            return failure
         if at >= self.until:
             customer.rest_until(self.until)
-            return VisitEnded(Outcome.ABANDONED, leave.step, Cause.PATIENCE)
+            return VisitEnded(Outcome.ABANDONED, failure.step, Cause.PATIENCE)
         self._tries += 1
         customer.count("retries", at)
         customer.rest_until(at)
         return None
 
-    def _reload(self, leave: VisitEnded) -> None:
+    def _reload(self, failure: VisitEnded) -> None:
         """Wait until the person reloads the page."""
         customer = self._customer
-        reloads = customer.errand.reloads
-        slow = leave.outcome == Outcome.ABANDONED
+        reloads = customer.profile.reloads
+        was_slow = failure.outcome == Outcome.ABANDONED
         if reloads is None or not self._may_reload or self._reloads >= reloads.at_most:
-            raise leave
-        if (slow and not reloads.when_slow) or not customer.reloads_pages(reloads.share_ratio):
-            raise leave
-        wait_s = 0.0 if slow else _spread_s(reloads.after_s, reloads.jitter_ratio, customer.rng)
-        at = customer.now() + max(wait_s, leave.retry_after_s)
-        if at > customer.generator.ends_at:
-            raise leave
+            raise failure
+        if (was_slow and not reloads.when_slow) or not customer.reloads_pages(reloads.share_ratio):
+            raise failure
+        wait_s = 0.0 if was_slow else _spread_s(reloads.after_s, reloads.jitter_ratio, customer.rng)
+        at = customer.now() + max(wait_s, failure.retry_after_s)
+        if at > customer.ends_at:
+            raise failure
         self._reloads += 1
-        self._tries = 1
-        customer.count("reloads", at)
-        customer.rest_until(at)
-        self.until = at + customer.draw_patience_s()
+        self._send_again("reloads", at)
 
     def _queue(self, room: WaitingRoomError) -> None:
-        """Stand in the waiting room until it wants to be asked again."""
+        """Wait in the waiting room until its next poll."""
         customer = self._customer
         now = customer.now()
         if self._room_until is None:
-            self._room_until = now + customer.errand.room_patience(customer.rng)
-        at = now + max(room.poll_after_s, SHORTEST_POLL_S)
-        if self._room_until < min(at, customer.generator.ends_at):
+            self._room_until = now + customer.profile.room_patience(customer.rng)
+        at = now + max(room.poll_after_s, MIN_POLL_S)
+        if self._room_until < min(at, customer.ends_at):
             customer.rest_until(self._room_until)
             raise VisitEnded(Outcome.QUEUED_OUT, customer.at_step, Cause.WAITING_ROOM)
-        if at > customer.generator.ends_at:
+        if at > customer.ends_at:
             raise VisitEnded(Outcome.QUEUED_OUT, customer.at_step, Cause.RUN_ENDED)
+        self._send_again("queue_polls", at)
+
+    def _send_again(self, counter: str, at: float) -> None:
+        """Wait until `at`, with all retries allowed again and a new patience."""
+        customer = self._customer
         self._tries = 1
-        customer.count("queue_polls", at)
+        customer.count(counter, at)
         customer.rest_until(at)
         self.until = at + customer.draw_patience_s()
 
 
 def _spread_s(wait_s: float, jitter_ratio: float, rng: Random) -> float:
-    """The wait, evenly spread by so much to either side."""
+    """The wait, spread uniformly by this ratio to both sides."""
     return wait_s * rng.uniform(1.0 - jitter_ratio, 1.0 + jitter_ratio) if jitter_ratio else wait_s

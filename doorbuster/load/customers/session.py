@@ -1,60 +1,50 @@
-"""One customer's HTTP client as a storefront driver sees it: it knows which step is under way.
+"""Opens one customer's client: HTTP, or another protocol that the driver names in `open_session`.
 
-Everything sent between one `open` and the next belongs to one step: redirects and a page's critical requests
-included. The step's time limit holds for all of it together, and its clock runs from the intended start.
+A session is opened as `open_session(url, settings, step)`. It is the driver's `client`, has a method `close`,
+records every request in `step` and ends each one at `step.deadline_at`. A step's response time is the time
+from its intended start to the end of its last request.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from doorbuster.load.exchange import Exchange, OpenStep, RequestFailed
 from doorbuster.load.http.client import HttpClient
-from doorbuster.load.http.exchange import Exchange, RequestFailed
 from doorbuster.load.http.response import Response
 from doorbuster.load.http.settings import HttpSettings
 from doorbuster.scenario import Rule
-from doorbuster.storefronts import Rejected
+from doorbuster.storefronts import Rejected, Storefront
 
 
-class StepSession(HttpClient):
-    """Implements `storefronts.Client`; collects the exchanges of the step that is open."""
-
-    def __init__(self, base_url: str, settings: HttpSettings) -> None:
-        super().__init__(base_url, settings=settings)
-        self.exchanges: list[Exchange] = []
-
-    def open(self, name: str, *, intended_at: float, deadline_at: float) -> None:
-        """Start a step: `intended_at` and `deadline_at` are readings of `time.perf_counter`."""
-        self.request_name = name
-        self.due_at = intended_at
-        self.deadline_at = deadline_at
-        self.exchanges.clear()
-
-    def _report(self, exchange: Exchange, response: Response, context: Mapping[str, Any] | None) -> None:  # noqa: ARG002
-        self.exchanges.append(exchange)
-        self.due_at = None
+def session_opener(driver: type[Storefront], *, checks_content: bool) -> Callable[..., Any]:
+    """How customers of this driver open their session."""
+    if driver.open_session is not None:
+        return driver.open_session
+    return ContentCheckingSession if checks_content else http_session
 
 
-class ContentCheckingSession(StepSession):
+def http_session(url: str, settings: HttpSettings, step: OpenStep) -> HttpClient:
+    """An HTTP client that records its requests in the step."""
+    return HttpClient(url, settings=settings, on_exchange=step.exchanges.append, step=step)
+
+
+class ContentCheckingSession(HttpClient):
     """A session that keeps the last answer of a step, for the scenario's content rules."""
 
-    def __init__(self, base_url: str, settings: HttpSettings) -> None:
-        super().__init__(base_url, settings)
-        self.answer: Response | None = None
+    def __init__(self, url: str, settings: HttpSettings, step: OpenStep) -> None:
+        super().__init__(url, settings=settings, step=step)
+        self._last: Response | None = None
 
-    def open(self, name: str, *, intended_at: float, deadline_at: float) -> None:
-        self.answer = None
-        super().open(name, intended_at=intended_at, deadline_at=deadline_at)
+    def _report(self, exchange: Exchange, response: Response, context: Mapping[str, Any] | None) -> None:  # noqa: ARG002
+        self.step.exchanges.append(exchange)
+        self._last = response
 
-    def _report(self, exchange: Exchange, response: Response, context: Mapping[str, Any] | None) -> None:
-        super()._report(exchange, response, context)
-        self.answer = response
-
-    def breach(self, rules: tuple[Rule, ...]) -> Rejected | None:
-        """What the last answer breaks; None if it keeps all rules. The answer is then let go."""
-        answer, self.answer = self.answer, None
-        if answer is None:
+    def violation(self, rules: tuple[Rule, ...]) -> Rejected | None:
+        """The rule that the last answer violates; None if it meets all of them. Releases the answer."""
+        answer, self._last = self._last, None
+        if answer is None or not self.step.exchanges:  # the answer of an earlier step
             return None
         for rule in rules:
             try:

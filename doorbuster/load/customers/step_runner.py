@@ -1,12 +1,12 @@
-"""Taking steps: request after request, each with the customer's patience; thinking between them; the record.
+"""Takes a customer's steps: requests within the customer's patience, and think times between them.
 
 Rules:
-- A step's clock starts at its *intended* start: the arrival, or the end of the think time. A step that is
-  tried again is a request of its own each time, due at the end of the wait before it (see insistence).
-- Leaving is an exception (`VisitEnded`), so a journey reads as the story of a customer who gets through.
+- A step's clock starts at its *intended* start: the arrival, or the end of the think time. Each retry is a
+  request of its own, due at the end of the wait before it (see `retry_policy`).
+- A visit that ends early raises `VisitEnded`, so that a journey reads as the visit that succeeds.
 - Hot path: allocate nothing per step except the recorded row. The class compiles (`hatch_build.py`), which
-  Locust's `User` cannot; `CustomerUser` joins the two. Inner parts are functions, because a compiled class
-  that others may extend calls its own methods no faster than Python does.
+  Locust's `User` cannot; `Customer` joins the two. Inner parts are functions, because a compiled class that
+  others may extend calls its own methods no faster than Python does.
 """
 
 from __future__ import annotations
@@ -15,29 +15,28 @@ from collections.abc import Callable
 from math import inf
 from random import Random
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import gevent
 
+from doorbuster.load.customers.context import CustomerContext
 from doorbuster.load.customers.model import Arrival, CustomerProfile, Sampler, VisitEnded
 from doorbuster.load.customers.retry_policy import StepRetry, is_retryable
-from doorbuster.load.customers.session import ContentCheckingSession, StepSession
-from doorbuster.load.engine.recorder import Recorder, StepRow
-from doorbuster.load.engine.sleep_scheduler import SleepScheduler
+from doorbuster.load.customers.session import ContentCheckingSession
+from doorbuster.load.exchange import OpenStep
 from doorbuster.load.http.mypyc_compat import mypyc_attr
+from doorbuster.load.recording.recorder import Recorder, StepRow
+from doorbuster.load.runtime.sleep_scheduler import SleepScheduler
 from doorbuster.records.batch import SeriesKey
 from doorbuster.records.outcome import Cause, Outcome, RequestOutcome
 from doorbuster.scenario.customers.resilience import WAITING_ROOM
 from doorbuster.storefronts import Client, Rejected, Storefront, Visit, WaitingRoomError
 
-if TYPE_CHECKING:
-    from doorbuster.load.engine.generator import Generator
-
 T = TypeVar("T")
-StorefrontSession = tuple[StepSession, Storefront]
+StorefrontSession = tuple[Any, Storefront]  # the driver's client, and the driver
 
 BROWSE_STEPS: Final = frozenset(("home", "category", "search", "product", "landing"))
-# Answers after which the shop has certainly not booked the order; anything else leaves it unknown.
+# Causes after which the shop has certainly not booked an order; after any other it may have.
 REFUSALS: Final = frozenset(
     ("sold_out", "busy_page", "status_4xx", "connect_refused", "dns", "connect_timeout")
 )
@@ -46,21 +45,23 @@ _TIMEOUTS: Final = frozenset(("first_byte_timeout", "total_timeout", "connect_ti
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class StepRunner:
-    """A customer as far as they take steps; `arrive` comes first.
+    """Takes the steps of one customer; `arrive` must be called first.
 
-    at_step: the step under way, or the last one.
+    at_step: the current step, or the last one. shared: what all customers of the worker share.
     """
 
     arrival: Arrival
-    errand: CustomerProfile
-    generator: Generator
+    profile: CustomerProfile
+    shared: CustomerContext
     rng: Random
     visit: Visit
-    session: StepSession
+    session: Any
     shop: Storefront
+    ends_at: float = inf
     at_step: str = ""
+    _step: OpenStep
     _recorder: Recorder
-    _dormitory: SleepScheduler
+    _sleep_scheduler: SleepScheduler
     _patience: Sampler
     _next_at: float = 0.0
     _browse: int | None = None
@@ -68,30 +69,32 @@ class StepRunner:
     _in_doubt: bool = False
     _reloads_pages: bool | None = None
 
-    def arrive(self, arrival: Arrival, errand: CustomerProfile, generator: Generator) -> None:
-        """Tell the customer who they are; nothing is sent before the greenlet runs."""
+    def arrive(self, arrival: Arrival, profile: CustomerProfile, shared: CustomerContext) -> None:
+        """Prepare the visit; nothing is sent before the greenlet runs."""
         self.arrival = arrival
-        self.generator = generator
-        self._recorder = generator.recorder
-        self._dormitory = generator.dormitory
-        self.rng = rng = Random(f"{generator.scenario.seed}/{arrival.name}")
-        self.errand = errand
-        self.visit = visit = errand.visit(arrival.name, rng)
-        by_device = errand.patience_with
-        self._patience = errand.patience if by_device is None else by_device[visit.device]
-        self.session, self.shop = self._face_of(errand)
+        self.shared = shared
+        self.ends_at = shared.ends_at
+        self._recorder = shared.recorder
+        self._sleep_scheduler = shared.sleep_scheduler
+        self.rng = rng = Random(f"{shared.seed}/{arrival.name}")
+        self.profile = profile
+        self.visit = visit = profile.visit(arrival.name, rng)
+        by_device = profile.patience_by_device
+        self._patience = profile.patience if by_device is None else by_device[visit.device]
+        self._step = OpenStep()
+        self.session, self.shop = self._open_session(profile)
         self._next_at = arrival.intended_at
-        self._order = 0 if errand.wants_order else None
+        self._order = 0 if profile.wants_order else None
 
-    def _face_of(self, errand: CustomerProfile) -> StorefrontSession:
-        """What this customer sees the shop through in the errand's channel, and what they see."""
-        generator = self.generator
-        place = generator.place(self.arrival.channel)
-        session = errand.session(place.url, generator.http_settings)
-        shop = errand.driver(
+    def _open_session(self, profile: CustomerProfile) -> StorefrontSession:
+        """A client and a driver for the profile's channel."""
+        shared = self.shared
+        endpoint = shared.endpoint(self.arrival.channel)
+        session = profile.open_session(endpoint.url, shared.http_settings, self._step)
+        shop = profile.driver(
             cast(Client, session),
-            channel=errand.channel,
-            catalogue=place.catalogue,
+            channel=profile.channel,
+            catalogue=endpoint.catalogue,
             rng=self.rng,
             visit=self.visit,
         )
@@ -100,32 +103,32 @@ class StepRunner:
     # ---- what journeys use
 
     def step(self, action: Callable[..., T], *args: Any) -> T:
-        """Do one step and return what the shop gave; leave if it fails or takes too long.
+        """Take one step and return its result; end the visit if the step fails or takes too long.
 
-        What "fails" means to these people and machines is the channel's: see insistence.
+        Retries, reloads and waiting rooms follow the channel's settings (see `retry_policy`).
 
         Raises:
-            Rejected: the shop said no and was right to (sold out); a journey may choose something else.
-            VisitEnded: anything else that ends the visit; journeys let it pass.
+            Rejected: an expected refusal, such as sold out; a journey may choose something else.
+            VisitEnded: the visit ends; journeys do not catch it.
         """
-        until = _patience_ends(self)
+        until = _patience_ends_at(self)
         try:
             return _attempt(self, action, args, until)
         except (VisitEnded, WaitingRoomError) as failed_attempt:
             first = failed_attempt
         try:
             return _retry_step(self, action, args, first, StepRetry(self, until, reload=True))
-        except VisitEnded as leave:
-            if leave.step in BROWSE_STEPS:
-                self._browse = 0  # whoever is stopped while looking around could not browse
+        except VisitEnded as ended:
+            if ended.step in BROWSE_STEPS:
+                self._browse = 0  # the customer could not browse, whatever worked before
             raise
 
     def try_step(self, action: Callable[..., T], *args: Any) -> T | None:
-        """Do a step that may fail, such as recommendations; returns None then, and the visit goes on.
+        """Take a step that may fail, such as recommendations; returns None then, and the visit continues.
 
-        The failure is recorded like any other. Nobody reloads a page for the sake of such a part.
+        The failure is recorded like any other. The customer does not reload a page because of such a part.
         """
-        until = _patience_ends(self)
+        until = _patience_ends_at(self)
         try:
             return _attempt(self, action, args, until)
         except (VisitEnded, WaitingRoomError) as failed_attempt:
@@ -140,150 +143,154 @@ class StepRunner:
             return None
 
     def think(self) -> None:
-        """Read, decide, look for the purse: a draw from the channel's think time.
+        """Wait for a think time drawn from the channel's distribution.
 
-        In a closed channel nobody thinks past the end of the run: the last call is brought to its end.
+        In a closed channel it ends with the schedule at the latest, so that the last customer finishes.
         """
-        errand = self.errand
-        think_s = errand.think(self.rng)
-        self._recorder.thought(errand.channel, think_s)
+        profile = self.profile
+        think_s = profile.think(self.rng)
+        self._recorder.think_time(profile.channel, think_s)
         until = self._next_at + think_s
-        if errand.seated:
-            until = min(until, max(self._next_at, self.generator.closes_at))
+        if profile.is_closed:
+            until = min(until, max(self._next_at, self.shared.closes_at))
         self._next_at = until
-        self._dormitory.nap(until)
+        self._sleep_scheduler.sleep_until(until)
 
-    # ---- what insisting needs
+    # ---- what the retry policy uses
 
     def now(self) -> float:
         """The clock by which the customer waits."""
         return perf_counter()
 
     def rest_until(self, at: float) -> None:
-        """Do nothing until `at`, a reading of `perf_counter`; what comes next is due then."""
+        """Wait until `at`, a reading of `perf_counter`; the next request is due then."""
         self._next_at = at
-        self._dormitory.nap(at)
+        self._sleep_scheduler.sleep_until(at)
 
     def count(self, name: str, at: float) -> None:
-        """Count something that is done at `at` in the customer's channel."""
-        self._recorder.count(int(at - self.generator.started_at), self.errand.channel, name)
+        """Add 1 to a counter of the customer's channel, in the second of `at`."""
+        self._recorder.count(int(at - self.shared.started_at), self.profile.channel, name)
 
     def draw_patience_s(self) -> float:
-        """How long the customer waits for a page that is asked for anew."""
+        """How long the customer waits for a page that is requested again."""
         return self._patience(self.rng)
 
     def reloads_pages(self, share_ratio: float) -> bool:
-        """Whether this is one of the people who reload; the same in the whole visit."""
+        """Whether this customer reloads pages; the same during the whole visit."""
         if self._reloads_pages is None:
             self._reloads_pages = self.rng.random() < share_ratio
         return self._reloads_pages
 
 
-def _patience_ends(taker: StepRunner) -> float:
-    """When the customer gives up a step that begins now; beginning one earns a part of a retry."""
-    budget = taker.errand.budget
+def _patience_ends_at(runner: StepRunner) -> float:
+    """When the customer abandons a step that starts now; the start also earns a part of a retry."""
+    budget = runner.profile.budget
     if budget is not None:
         budget.earn()
-    return taker._next_at + taker._patience(taker.rng)
+    return runner._next_at + runner._patience(runner.rng)
 
 
 def _retry_step(
-    taker: StepRunner,
+    runner: StepRunner,
     action: Callable[..., T],
     args: tuple[Any, ...],
     failed_attempt: VisitEnded | WaitingRoomError,
-    how: StepRetry,
+    retry: StepRetry,
 ) -> T:
-    """Attempt it again for as long as the customer does; raises VisitEnded when they do not."""
+    """Repeat the attempt for as long as the policy allows; raises VisitEnded after that."""
     while True:
-        how.wait(failed_attempt)
+        retry.wait(failed_attempt)
         try:
-            return _attempt(taker, action, args, how.until)
+            return _attempt(runner, action, args, retry.until)
         except (VisitEnded, WaitingRoomError) as another:
             failed_attempt = another
 
 
-def _attempt(taker: StepRunner, action: Callable[..., T], args: tuple[Any, ...], until: float) -> T:
-    """One request for a step, recorded whatever becomes of it.
+def _attempt(runner: StepRunner, action: Callable[..., T], args: tuple[Any, ...], until: float) -> T:
+    """One attempt of a step, recorded whatever its result.
 
     Raises: Rejected if expected; VisitEnded on failure or timeout; WaitingRoomError if put into a queue.
     """
-    name = taker.at_step = action.__name__
-    errand = taker.errand
-    limit_at = taker._next_at + errand.limit_s
+    name = runner.at_step = action.__name__
+    profile = runner.profile
+    limit_at = runner._next_at + profile.limit_s
     deadline_at = until if until < limit_at else limit_at
-    taker.session.open(name, intended_at=taker._next_at, deadline_at=deadline_at)
+    step = runner._step
+    step.name = name
+    step.deadline_at = deadline_at
+    step.exchanges.clear()
     try:
         result = action(*args)
-        if errand.rules is not None:
-            _check(taker, name)
+        if profile.rules is not None:
+            _check_content(runner, name)
     except Rejected as refusal:
         if refusal.expected:
-            _answered(taker, name)
+            _record_success(runner, name)
             raise
-        raise _set_back(taker, name, refusal, patience_ended=deadline_at == until) from refusal
+        raise _record_refusal(runner, name, refusal, patience_ended=deadline_at == until) from refusal
     except WaitingRoomError:
-        _answered(taker, WAITING_ROOM)
+        _record_success(runner, WAITING_ROOM)
         raise
     except gevent.GreenletExit:
-        _fell_short(taker, name, RequestOutcome.ABANDONED, Cause.INTERRUPTED, "")
+        _record_failure(runner, name, RequestOutcome.ABANDONED, Cause.INTERRUPTED, "")
         raise
-    _answered(taker, name)
+    _record_success(runner, name)
     return result
 
 
-def _check(taker: StepRunner, name: str) -> None:
-    """Look at the answer the driver was content with. Raises: Rejected if it breaks a content rule."""
-    rules = taker.errand.rules(name) if taker.errand.rules is not None else ()
-    breach = cast(ContentCheckingSession, taker.session).breach(rules)
-    if breach is not None:
-        taker._in_doubt = True  # an order may well have been booked
-        raise breach
+def _check_content(runner: StepRunner, name: str) -> None:
+    """Apply the scenario's content rules to the last answer. Raises: Rejected if it violates one."""
+    rules = runner.profile.rules(name) if runner.profile.rules is not None else ()
+    violation = cast(ContentCheckingSession, runner.session).violation(rules)
+    if violation is not None:
+        runner._in_doubt = True  # the shop may have booked the order all the same
+        raise violation
 
 
-def _answered(taker: StepRunner, name: str) -> None:
-    errand = taker.errand
-    number = errand.answered.get(name)
+def _record_success(runner: StepRunner, name: str) -> None:
+    profile = runner.profile
+    number = profile.series_of_step.get(name)
     if number is None:
-        key = SeriesKey(errand.channel, errand.journey, name, RequestOutcome.OK, "")
-        number = errand.answered[name] = taker._recorder.number_of(key)
-    _record(taker, number, inf)
-    if taker._browse is None and name in BROWSE_STEPS:
-        taker._browse = 1
-    taker._next_at = perf_counter()
+        key = SeriesKey(profile.channel, profile.journey, name, RequestOutcome.OK, "")
+        number = profile.series_of_step[name] = runner._recorder.number_of(key)
+    _record(runner, number, inf)
+    if runner._browse is None and name in BROWSE_STEPS:
+        runner._browse = 1
+    runner._next_at = perf_counter()
 
 
-def _set_back(taker: StepRunner, name: str, refusal: Rejected, *, patience_ended: bool) -> VisitEnded:
-    """The attempt as recorded, and how the customer leaves unless they insist."""
+def _record_refusal(runner: StepRunner, name: str, refusal: Rejected, *, patience_ended: bool) -> VisitEnded:
+    """Record the failed attempt; returns how the visit ends unless the customer retries."""
     cause = refusal.cause
-    last = taker.session.exchanges[-1] if taker.session.exchanges else None
-    told_s = last.retry_after_s if last is not None else None
-    taker._in_doubt = taker._in_doubt or cause not in REFUSALS
+    exchanges = runner._step.exchanges
+    last = exchanges[-1] if exchanges else None
+    header_s = last.retry_after_s if last is not None else None
+    runner._in_doubt = runner._in_doubt or cause not in REFUSALS
     if patience_ended and cause in _TIMEOUTS:
-        _fell_short(taker, name, RequestOutcome.ABANDONED, Cause.PATIENCE, refusal.detail)
+        _record_failure(runner, name, RequestOutcome.ABANDONED, Cause.PATIENCE, refusal.detail)
         return VisitEnded(Outcome.ABANDONED, name, Cause.PATIENCE)
-    _fell_short(taker, name, RequestOutcome.FAILED, cause, refusal.detail)
+    _record_failure(runner, name, RequestOutcome.FAILED, cause, refusal.detail)
     return VisitEnded(
         Outcome.TURNED_AWAY, name, cause,
         is_retryable=is_retryable(cause, last),
-        retry_after_s=max(told_s or 0.0, refusal.retry_after_s or 0.0),
+        retry_after_s=max(header_s or 0.0, refusal.retry_after_s or 0.0),
     )  # fmt: skip
 
 
-def _fell_short(taker: StepRunner, name: str, outcome: str, cause: str, detail: str) -> None:
-    """Record a step without an answer that helps; one that was abandoned ends when the customer left."""
-    recorder = taker._recorder
-    number = recorder.number_of(SeriesKey(taker.errand.channel, taker.errand.journey, name, outcome, cause))
-    row = _record(taker, number, perf_counter() if outcome == RequestOutcome.ABANDONED else inf)
+def _record_failure(runner: StepRunner, name: str, outcome: str, cause: str, detail: str) -> None:
+    """Record a failed or abandoned step; an abandoned one ends when the customer leaves."""
+    recorder, profile = runner._recorder, runner.profile
+    number = recorder.number_of(SeriesKey(profile.channel, profile.journey, name, outcome, cause))
+    row = _record(runner, number, perf_counter() if outcome == RequestOutcome.ABANDONED else inf)
     if outcome == RequestOutcome.FAILED:
         recorder.failure(row, detail)
 
 
-def _record(taker: StepRunner, number: int, left_at: float) -> StepRow:
-    """Note the step as it was, over all its requests; `left_at` is infinite unless the customer left."""
-    recorder, exchanges, intended_at = taker._recorder, taker.session.exchanges, taker._next_at
+def _record(runner: StepRunner, number: int, left_at: float) -> StepRow:
+    """Record the step over all its requests; `left_at` is infinite unless the customer left."""
+    recorder, exchanges, intended_at = runner._recorder, runner._step.exchanges, runner._next_at
     row: StepRow
-    if not exchanges:  # no request was made, or it was broken off
+    if not exchanges:  # no request was sent, or it was interrupted
         ended_at = left_at if left_at < inf else perf_counter()
         row = (number, intended_at, intended_at, ended_at, ended_at, 0, 0, "")
     else:
@@ -294,16 +301,16 @@ def _record(taker: StepRunner, number: int, left_at: float) -> StepRow:
             sent = sum([exchange.bytes_sent for exchange in exchanges])
             received = sum([exchange.bytes_received for exchange in exchanges])
         if not first.reused or last is not first:
-            taker.generator.count_connections(exchanges)
+            runner.shared.count_connections(exchanges)
             if first.connect_s:
                 recorder.connects.append((number, intended_at, first.connect_s))
             if last is not first:
-                recorder.later.append((number, intended_at, exchanges[:]))
+                recorder.subsequent.append((number, intended_at, exchanges[:]))
         if first.server_timing and not len(recorder.steps) % recorder.stride:
-            said = first.server_timing
+            header = first.server_timing
             if last is not first:
-                said = ", ".join([one.server_timing for one in exchanges if one.server_timing])
-            recorder.told.append((number, intended_at, said))
+                header = ", ".join([one.server_timing for one in exchanges if one.server_timing])
+            recorder.server_timings.append((number, intended_at, header))
         ended_at = last.ended_at if left_at == inf else left_at
         first_byte_at = first.first_byte_at or ended_at
         row = (

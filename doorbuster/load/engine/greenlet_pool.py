@@ -1,97 +1,95 @@
-"""The greenlets in which customers shop: each carries one customer, then the next.
+"""Reuses greenlets: each runs the journey of one customer, then of the next.
 
-To start and end a greenlet takes a sixth of what a new customer with one request costs; half of it is the
-kernel's, which maps memory for the frames and takes it back. So a greenlet whose customer has left waits for
-another one.
+Starting and ending a greenlet costs a sixth of a new customer with one request; half of that is the kernel's,
+which maps memory for the frames and unmaps it. So a greenlet whose customer has left waits for another one.
 
 Rules:
-- A carrier is in Locust's group of users while it has a customer, and only then: Locust counts, names, stops
-  and kills customers as it always did. Killed, it ends for good, together with its customer.
-- Context variables begin anew with each customer. What code keeps by greenlet (`gevent.local`) does not.
-- No more than `MAX_IDLE` wait, so that the memory of a peak is given back.
+- A greenlet is in Locust's group of users only while it has a customer: Locust counts, names, stops and kills
+  customers as usual. Killing the greenlet ends the customer; the greenlet is not reused.
+- Each customer starts with fresh context variables. What code stores per greenlet (`gevent.local`) stays.
+- At most `MAX_IDLE` greenlets are idle, so that the memory of a peak is released.
 """
 
 from __future__ import annotations
 
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gevent
 
-if TYPE_CHECKING:
-    from doorbuster.load.customers.visitor import CustomerUser
+from doorbuster.load.customers.customer import Customer
 
 MAX_IDLE = 200
 
 
 class GreenletPool:
-    """Those of one worker; `group` is Locust's group of users."""
+    """The greenlets of one worker's customers; `group` is Locust's group of users."""
 
     def __init__(self, group: Any) -> None:
         self._group = group
         self._idle: list[_PooledGreenlet] = []
         self._hub = gevent.get_hub()
 
-    def carry(self, visitor: CustomerUser) -> None:
-        """Let the visitor begin as soon as the event loop is free; counted as a user from now on."""
-        carrier = self._take()
-        if carrier is None:
-            carrier = _PooledGreenlet(self, visitor)
-            self._group.start(carrier)
+    def start(self, customer: Customer) -> None:
+        """Run the customer's journey as soon as the event loop is free; counted as a user from now on."""
+        greenlet = self._take()
+        if greenlet is None:
+            greenlet = _PooledGreenlet(self, customer)
+            self._group.start(greenlet)
         else:
-            carrier.visitor = visitor
-            self._group.add(carrier)
-            self._hub.loop.run_callback(carrier.switch)
-        visitor.carried_by(carrier, self._group)
+            greenlet.customer = customer
+            self._group.add(greenlet)
+            self._hub.loop.run_callback(greenlet.switch)
+        customer.runs_in(greenlet, self._group)
 
-    def stop_worker(self) -> None:
-        """End those who carry nobody."""
+    def end_idle(self) -> None:
+        """End the greenlets without a customer."""
         while self._idle:
             self._idle.pop().kill(block=False)
 
-    def park(self, carrier: _PooledGreenlet) -> bool:
-        """Wait until there is another visitor; returns False at once if enough others do."""
-        self._group.discard(carrier)
+    def wait_for_customer(self, greenlet: _PooledGreenlet) -> bool:
+        """Wait for the greenlet's next customer; returns False at once if enough greenlets are idle."""
+        self._group.discard(greenlet)
         if len(self._idle) >= MAX_IDLE:
             return False
-        self._idle.append(carrier)
-        while carrier.visitor is None:
+        self._idle.append(greenlet)
+        while greenlet.customer is None:
             self._hub.switch()
         return True
 
     def _take(self) -> _PooledGreenlet | None:
         while self._idle:
-            carrier = self._idle.pop()
-            if not carrier.dead:  # somebody may have killed it while it waited
-                return carrier
+            greenlet = self._idle.pop()
+            if not greenlet.dead:  # it may have been killed while it was idle
+                return greenlet
         return None
 
 
 class _PooledGreenlet(gevent.Greenlet):  # type: ignore[misc]
-    """One greenlet. visitor: who is carried; None while it waits."""
+    """One greenlet; `customer` is None while it is idle."""
 
-    def __init__(self, carriers: GreenletPool, visitor: CustomerUser) -> None:
+    def __init__(self, pool: GreenletPool, customer: Customer) -> None:
         super().__init__()
-        self._carriers = carriers
-        self.visitor: CustomerUser | None = visitor
-        self.rawlink(_PooledGreenlet._ended)
+        self._pool = pool
+        self.customer: Customer | None = customer
+        self.rawlink(_PooledGreenlet._on_end)
 
     @property
-    def args(self) -> tuple[CustomerUser, ...]:
+    def args(self) -> tuple[Customer, ...]:
         """Where Locust looks for the user in a greenlet."""
-        return () if self.visitor is None else (self.visitor,)
+        return () if self.customer is None else (self.customer,)
 
     def _run(self) -> None:
-        untouched = copy_context()
-        while self.visitor is not None:
-            self.visitor.run_journey()
-            self.visitor = None
-            self.gr_context = untouched.copy()
-            if not self._carriers.park(self):
+        context = copy_context()
+        while self.customer is not None:
+            self.customer.run_journey()
+            self.customer = None
+            self.gr_context = context.copy()
+            if not self._pool.wait_for_customer(self):
                 return
 
-    def _ended(self) -> None:
-        """Whoever was carried to here, killed or not even begun, has left."""
-        if self.visitor is not None:
-            self.visitor.gone()
-            self.visitor = None
+    def _on_end(self) -> None:
+        """Drop the customer if the greenlet was killed, even before the journey began."""
+        if self.customer is not None:
+            self.customer.drop()
+            self.customer = None

@@ -1,58 +1,56 @@
-"""Edits that the freshness probe makes during a run: a price, a stock level or a customer's basket.
+"""Edits that the freshness watch makes during a run: a price, a stock level or a customer's basket.
 
 Rules of this module:
-- A change is made in one place (by staff, or in one channel) and looked for in all others. `apply` returns
-  as soon as the place says that it is done; whatever has to be asked before is asked before.
-- Products are those that are bought least. What was changed is put back by `revert`, as often as it takes.
-  Baskets are those of accounts of the run, one for each change: there is nothing to put back.
+- An edit is made in one place (by staff, or in one channel) and looked for in all others. `apply` returns as
+  soon as the shop confirms it; everything that must be read first is read before.
+- Products are those bought least. `revert` restores the old values, as often as it takes. Baskets belong to
+  accounts of the run, one for each edit, and are not reverted.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from doorbuster.load.http.exchange import RequestFailed
-from doorbuster.load.target.endpoint import UnmeasuredClient
+from doorbuster.load.exchange import RequestFailed
+from doorbuster.load.run_plan import RunPlan
+from doorbuster.load.target.endpoint import RUN_HEADER, UnmeasuredClient
 from doorbuster.scenario import FRESHNESS_KINDS, Scenario
 from doorbuster.storefronts import Catalogue, Rejected, Storefront, Visit, WaitingRoomError
 
-if TYPE_CHECKING:
-    from doorbuster.load.engine.generator import WorkerAssignment
-
-PRODUCTS = 3  # for each kind of change
+PRODUCTS = 3  # for each kind of edit
 STAFF_STEPS = {"price": ("change_price",), "stock": ("change_stock", "stock_on_hand")}
 STAFF_LIMIT_S = 10.0
 MAX_CHANGE_PENCE = 97
-_NOT_AS_EXPECTED = (ValueError, KeyError, TypeError)  # a page that says something else
+_NOT_AS_EXPECTED = (ValueError, KeyError, TypeError)  # a page with other content
 REFUSALS = (Rejected, WaitingRoomError, RequestFailed, *_NOT_AS_EXPECTED)
 
 Observation = Callable[[], bool | None]
-"""Whether a channel shows the change: yes, no (what was before), or it does not say (None)."""
+"""Whether a channel shows the change: yes, no (it shows the old value), or unknown (None)."""
 
 
 @dataclass(frozen=True, slots=True)
 class EditTarget:
     """The shop, with clients that are separate from the customers' clients."""
 
-    assignment: WorkerAssignment
+    plan: RunPlan
     driver: type[Storefront]
-    tag: Mapping[str, str]
 
     def client(self, limit_s: float) -> UnmeasuredClient:
-        allow = self.assignment.scenario.safety.allow
-        return UnmeasuredClient(self.assignment.url, dict(self.tag), limit_s=limit_s, allow=allow)
+        plan = self.plan
+        tag, allow = {RUN_HEADER: plan.run_id}, plan.scenario.safety.allow
+        return UnmeasuredClient(plan.first_endpoint.url, tag, limit_s=limit_s, allow=allow)
 
-    def face(self, channel: str, client: UnmeasuredClient, who: str) -> Any:
-        """The shop as a customer of this channel sees it: with all the steps of its driver."""
+    def storefront(self, channel: str, client: UnmeasuredClient, name: str) -> Any:
+        """The driver of this channel for a customer of this name."""
         return self.driver.for_channel(channel)(
-            client, channel=channel, catalogue=self.assignment.catalogue,
-            rng=Random(f"{self.assignment.scenario.seed}/freshness/{who}"),
-            visit=Visit(customer=f"{self.assignment.run_id}-freshness-{who}", signed_in=True),
+            client, channel=channel, catalogue=self.plan.first_endpoint.catalogue,
+            rng=Random(f"{self.plan.scenario.seed}/freshness/{name}"),
+            visit=Visit(customer=f"{self.plan.run_id}-freshness-{name}", signed_in=True),
         )  # fmt: skip
 
 
@@ -71,7 +69,7 @@ class ProductEdit(ABC):
 
     @abstractmethod
     def apply(self, number: int) -> dict[str, Observation]:
-        """Make the `number`-th change; returns how to look for it, by channel."""
+        """Make the `number`-th edit; returns how to look for it, by channel."""
 
     @abstractmethod
     def revert(self) -> None:
@@ -87,7 +85,7 @@ class ProductEdit(ABC):
 
 
 class StaffEdit(ProductEdit):
-    """Staff change a product, and channels are looked at by its page."""
+    """Staff edit a product; its page shows whether a channel has the change."""
 
     noun: ClassVar[str]
     unit: ClassVar[str]
@@ -95,16 +93,16 @@ class StaffEdit(ProductEdit):
     def __init__(self, target: EditTarget, skus: tuple[str, ...], *, timeout_s: float) -> None:
         super().__init__(target, skus, timeout_s=timeout_s)
         self._was: dict[str, int] = {}
-        self._changed: set[str] = set()  # products that may not be as they were
+        self._changed: set[str] = set()  # products that may not be reverted
         self._staff = target.client(STAFF_LIMIT_S)
-        channels = readers(target.assignment.scenario, target.driver)
+        channels = readers(target.plan.scenario, target.driver)
         self._clients = {name: target.client(timeout_s) for name in channels}
-        self._faces = {name: target.face(name, client, name) for name, client in self._clients.items()}
+        self._shops = {name: target.storefront(name, client, name) for name, client in self._clients.items()}
 
     def fetch(self) -> str:
         self._was = self._read()
-        told = ", ".join(f"{sku} ({value} {self.unit})" for sku, value in self._was.items())
-        return f"the {self.noun} of these products is changed for moments and put back: {told}"
+        products = ", ".join(f"{sku} ({value} {self.unit})" for sku, value in self._was.items())
+        return f"the {self.noun} of these products is changed for moments and put back: {products}"
 
     def revert(self) -> None:
         for sku in tuple(self._changed):
@@ -123,11 +121,11 @@ class StaffEdit(ProductEdit):
 
     @abstractmethod
     def _read(self) -> dict[str, int]:
-        """What will be put back, by product."""
+        """The values to restore, by product."""
 
     @abstractmethod
     def _set(self, sku: str, value: int) -> int | None:
-        """As staff; returns what customers will see where it is not `value`."""
+        """Set a value as staff; returns the value that customers will see if it differs."""
 
 
 class PriceEdit(StaffEdit):
@@ -137,15 +135,15 @@ class PriceEdit(StaffEdit):
         self.sku = sku = self._skus[number % len(self._skus)]
         self._changed.add(sku)
         wanted = self._was[sku] + 1 + number % MAX_CHANGE_PENCE
-        told = self._set(sku, wanted)
-        pence = wanted if told is None else told
-        return {name: partial(_shows_price, face, sku, pence) for name, face in self._faces.items()}
+        rounded = self._set(sku, wanted)
+        pence = wanted if rounded is None else rounded
+        return {name: partial(_shows_price, shop, sku, pence) for name, shop in self._shops.items()}
 
     def _read(self) -> dict[str, int]:
-        """From the channel that answers first."""
-        for face in self._faces.values():
+        """Prices from the first channel that shows all of them."""
+        for shop in self._shops.values():
             try:
-                return {sku: face.product(sku).price_pence for sku in self._skus}
+                return {sku: shop.product(sku).price_pence for sku in self._skus}
             except REFUSALS:
                 continue
         raise Rejected("product_without_price")
@@ -155,7 +153,7 @@ class PriceEdit(StaffEdit):
 
 
 class StockEdit(StaffEdit):
-    """All that is on hand goes; only channels that offer the product until then are looked at."""
+    """Staff set the stock to zero; only channels that offered the product before are polled."""
 
     what, noun, unit = "stock", "stock", "units"
 
@@ -163,13 +161,15 @@ class StockEdit(StaffEdit):
         for step in range(len(self._skus)):
             self.sku = sku = self._skus[(number + step) % len(self._skus)]
             self._was[sku] = self._target.driver.stock_on_hand(self._staff, sku)
-            looks = {name: partial(_shows_none, face, sku) for name, face in self._faces.items()}
-            offering: dict[str, Observation] = {name: look for name, look in looks.items() if look() is False}
+            all_channels = {name: partial(_shows_none, shop, sku) for name, shop in self._shops.items()}
+            offering: dict[str, Observation] = {
+                name: is_gone for name, is_gone in all_channels.items() if is_gone() is False
+            }
             if self._was[sku] > 0 and offering:
                 self._changed.add(sku)
                 self._set(sku, 0)
                 return offering
-        return {}  # every page still shows what an earlier change left, or nothing can be read
+        return {}  # every page still shows an earlier edit, or cannot be read
 
     def _read(self) -> dict[str, int]:
         return {sku: self._target.driver.stock_on_hand(self._staff, sku) for sku in self._skus}
@@ -180,29 +180,29 @@ class StockEdit(StaffEdit):
 
 
 class BasketEdit(ProductEdit):
-    """A customer with an account puts a line into the basket in one channel, and looks in the others."""
+    """A customer with an account adds to the basket in one channel and looks at it in the others."""
 
     what = "basket"
 
     def __init__(self, target: EditTarget, skus: tuple[str, ...], *, timeout_s: float) -> None:
         super().__init__(target, skus, timeout_s=timeout_s)
-        self._channels = sharing(target.assignment.scenario, target.driver)
+        self._channels = sharing(target.plan.scenario, target.driver)
         self._clients: list[UnmeasuredClient] = []
 
     def fetch(self) -> str:
-        told = ", ".join(self._skus)
-        return f"customers of this run who sign in leave one unit of these products in their baskets: {told}"
+        skus = ", ".join(self._skus)
+        return f"customers of this run who sign in leave one unit of these products in their baskets: {skus}"
 
     def apply(self, number: int) -> dict[str, Observation]:
         self.close()
-        faces = {name: self._face(name, number) for name in self._channels}
-        for face in faces.values():
-            face.sign_in()
-        giver = faces.pop(self._channels[number % len(self._channels)])
+        shops = {name: self._storefront(name, number) for name in self._channels}
+        for shop in shops.values():
+            shop.sign_in()
+        edited = shops.pop(self._channels[number % len(self._channels)])
         self.sku = sku = self._skus[number % len(self._skus)]
-        units = _units(giver, sku) + 1
-        giver.add_to_basket(sku)
-        return {name: partial(_shows_units, face, sku, units) for name, face in faces.items()}
+        units = _units(edited, sku) + 1
+        edited.add_to_basket(sku)
+        return {name: partial(_shows_units, shop, sku, units) for name, shop in shops.items()}
 
     def revert(self) -> None:
         self.close()
@@ -214,30 +214,27 @@ class BasketEdit(ProductEdit):
         while self._clients:
             self._clients.pop().close()
 
-    def _face(self, channel: str, number: int) -> Any:
+    def _storefront(self, channel: str, number: int) -> Any:
         self._clients.append(self._target.client(self._timeout_s))
-        return self._target.face(channel, self._clients[-1], f"basket-{number}")
+        return self._target.storefront(channel, self._clients[-1], f"basket-{number}")
 
 
 KINDS: dict[str, type[ProductEdit]] = {kind.what: kind for kind in (PriceEdit, StockEdit, BasketEdit)}
 
 
-def edits_of(target: EditTarget) -> tuple[ProductEdit, ...]:
-    """The kinds of change that the scenario asks for, each with products of its own."""
-    scenario = target.assignment.scenario
-    freshness = scenario.freshness
-    assert freshness is not None, "who starts this has looked"
-    kinds = measured(scenario, target.driver)
-    skus = least_popular(target.assignment.catalogue, PRODUCTS * len(kinds))
-    # A small shop has fewer products than that: then one kind's may be another's.
+def edits_for(target: EditTarget, *, timeout_s: float) -> tuple[ProductEdit, ...]:
+    """The kinds of edit that the scenario measures, each with products of its own."""
+    kinds = measured(target.plan.scenario, target.driver)
+    skus = least_popular(target.plan.first_endpoint.catalogue, PRODUCTS * len(kinds))
+    # In a shop with few products two kinds may edit the same one.
     return tuple(
-        KINDS[what](target, skus[at :: len(kinds)] or skus[-1:], timeout_s=freshness.timeout_s)
+        KINDS[what](target, skus[at :: len(kinds)] or skus[-1:], timeout_s=timeout_s)
         for at, what in enumerate(kinds)
     )
 
 
 def measured(scenario: Scenario, driver: type[Storefront]) -> tuple[str, ...]:
-    """The kinds of change that a run measures: those the scenario asks for, or all that the driver can do."""
+    """The kinds of edit that a run measures: those of the scenario, or all that the driver supports."""
     asked = scenario.freshness.of if scenario.freshness is not None else None
     if asked is not None:
         return asked
@@ -245,21 +242,21 @@ def measured(scenario: Scenario, driver: type[Storefront]) -> tuple[str, ...]:
 
 
 def missing_capabilities(scenario: Scenario, driver: type[Storefront]) -> Iterator[tuple[str, str]]:
-    """What the scenario's `freshness` needs and the driver lacks, each with the way out."""
+    """What `freshness` needs and the driver lacks, each with a way out."""
     for kind in measured(scenario, driver) or FRESHNESS_KINDS[:1]:
         if _lacks(kind, scenario, driver):
             yield _WAYS_OUT[kind]
 
 
 def readers(scenario: Scenario, driver: type[Storefront]) -> tuple[str, ...]:
-    """The scenario's channels in which a product can be looked at."""
+    """The scenario's channels that show a product."""
     return tuple(
         name for name in scenario.channels if not driver.for_channel(name).missing_steps(("product",))
     )
 
 
 def sharing(scenario: Scenario, driver: type[Storefront]) -> tuple[str, ...]:
-    """The scenario's channels in which a customer who signed in finds one and the same basket."""
+    """The scenario's channels that share the basket of a signed-in customer."""
     steps = ("sign_in", "add_to_basket", "basket")
     return tuple(
         name for name in scenario.channels
@@ -268,12 +265,12 @@ def sharing(scenario: Scenario, driver: type[Storefront]) -> tuple[str, ...]:
 
 
 def overrides(driver: type[Storefront], *steps: str) -> bool:
-    """Whether the driver has class methods of its own for what staff do."""
+    """Whether the driver implements these class methods."""
     return all(getattr(driver, name).__func__ is not getattr(Storefront, name).__func__ for name in steps)
 
 
 def least_popular(catalogue: Catalogue, count: int) -> tuple[str, ...]:
-    """The SKUs that are bought least; of equals the last."""
+    """The SKUs that are bought least, the last ones first among equals."""
     ends = catalogue.cumulative_weights
     weights = [end - start for start, end in zip((0.0, *ends), ends, strict=False)]
     order = sorted(range(len(weights)), key=lambda at: (weights[at], -at))
@@ -308,33 +305,33 @@ def _lacks(kind: str, scenario: Scenario, driver: type[Storefront]) -> bool:
     return not overrides(driver, *STAFF_STEPS[kind])
 
 
-def _shows_price(face: Any, sku: str, pence: int) -> bool | None:
+def _shows_price(shop: Any, sku: str, pence: int) -> bool | None:
     try:
-        shown = getattr(face.product(sku), "price_pence", None)
+        shown = getattr(shop.product(sku), "price_pence", None)
     except REFUSALS:
         return None
     return shown == pence if isinstance(shown, int) else None
 
 
-def _shows_none(face: Any, sku: str) -> bool | None:
+def _shows_none(shop: Any, sku: str) -> bool | None:
     try:
-        available = getattr(face.product(sku), "available", None)
+        available = getattr(shop.product(sku), "available", None)
     except REFUSALS:
         return None
     return not available if isinstance(available, bool) else None
 
 
-def _shows_units(face: Any, sku: str, units: int) -> bool | None:
+def _shows_units(shop: Any, sku: str, units: int) -> bool | None:
     try:
-        return _units(face, sku) >= units
+        return _units(shop, sku) >= units
     except REFUSALS:
         return None
 
 
-def _units(face: Any, sku: str) -> int:
-    """How many units of a product are in a basket. Raises: REFUSALS."""
+def _units(shop: Any, sku: str) -> int:
+    """Units of a product in the basket. Raises: REFUSALS."""
     try:
-        return int(face.basket().units.get(sku, 0))
+        return int(shop.basket().units.get(sku, 0))
     except Rejected as refusal:
         if refusal.cause == "empty_basket":
             return 0

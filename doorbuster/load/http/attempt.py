@@ -8,8 +8,8 @@ from collections.abc import Callable
 from math import inf
 from typing import Final
 
+from doorbuster.load.exchange import RequestFailed
 from doorbuster.load.http.connection import Connection
-from doorbuster.load.http.exchange import RequestFailed
 from doorbuster.load.http.pool import Pool
 from doorbuster.load.http.settings import Timeouts
 

@@ -22,9 +22,9 @@ from typing import Any, Final, NamedTuple, Self
 
 import gevent
 
+from doorbuster.load.exchange import Exchange, OpenStep, RequestFailed
 from doorbuster.load.http.basic_auth import basic_auth
 from doorbuster.load.http.body import NO_BODY, Body, Data, Files, body_of
-from doorbuster.load.http.exchange import Exchange, RequestFailed
 from doorbuster.load.http.executor import Answer, RequestExecutor
 from doorbuster.load.http.headers import NO_HEADERS, ExtraHeaders, header_value
 from doorbuster.load.http.mypyc_compat import mypyc_attr
@@ -44,11 +44,10 @@ class HttpClient(RequestExecutor):
     """Requests of one customer: its connections, cookies and standing headers.
 
     Args: base_url: in front of every URL without a host. on_exchange: gets one Exchange per hop.
-    clock: seconds; all times of an Exchange are its readings.
+    clock: seconds; all times of an Exchange are its readings. step: its name is the name of requests without
+    one, and its deadline holds for every request.
 
-    auth: (user, password) for every request. request_name: see `rename_request`. deadline_at: clock value at
-    which every request ends, whatever its own timeouts. due_at: intended start of requests that do not say.
-    More in `RequestExecutor`.
+    auth: (user, password) for every request. More in `RequestExecutor`.
     """
 
     def __init__(
@@ -58,13 +57,12 @@ class HttpClient(RequestExecutor):
         on_exchange: Callable[[Exchange], None] | None = None,
         settings: HttpSettings = _DEFAULTS,
         clock: Callable[[], float] = time.perf_counter,
+        step: OpenStep | None = None,
     ) -> None:
         super().__init__(settings, clock)
         self.base_url = base_url
         self.auth: tuple[str, str] | None = None
-        self.request_name: str | None = None
-        self.deadline_at = inf
-        self.due_at: float | None = None
+        self.step = OpenStep() if step is None else step
         self._on_exchange = on_exchange
 
     def __enter__(self) -> Self:
@@ -143,11 +141,10 @@ class HttpClient(RequestExecutor):
         )
         total_s = timeouts.total_s
         deadline = inf if total_s is None else started_at + total_s
-        if self.deadline_at < deadline:
-            deadline = max(self.deadline_at, started_at + SHORTEST_LIMIT_S)
-        called = name or self.request_name or url
-        if intended_at is None:
-            intended_at = self.due_at
+        step = self.step
+        if step.deadline_at < deadline:
+            deadline = max(step.deadline_at, started_at + SHORTEST_LIMIT_S)
+        called = name or step.name or url
         due_at = started_at if intended_at is None else intended_at
         answer = self.send_one(
             method, target, body, extra, called, timeouts, deadline, stream, allow_redirects, verify,
@@ -197,11 +194,11 @@ class HttpClient(RequestExecutor):
     @contextmanager
     def rename_request(self, name: str) -> Iterator[None]:
         """Call all requests inside the block by this name."""
-        self.request_name = name
+        self.step.name = name
         try:
             yield
         finally:
-            self.request_name = None
+            self.step.name = ""
 
     def _report(self, exchange: Exchange, response: Response, context: Mapping[str, Any] | None) -> None:  # noqa: ARG002
         """Pass one exchange on; overridden where more than the exchange is wanted."""

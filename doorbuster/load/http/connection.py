@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import httptools
 
-from doorbuster.load.http.exchange import RequestFailed
+from doorbuster.load.exchange import RequestFailed
 from doorbuster.load.http.gevent_socket import RECEIVE_BYTES, GeventSocket
 from doorbuster.load.http.headers import ResponseHeaders
 from doorbuster.load.http.tls import TlsChannel, tls_detail

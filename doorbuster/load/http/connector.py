@@ -18,9 +18,9 @@ from typing import Final
 
 import gevent.monkey
 
+from doorbuster.load.exchange import RequestFailed
 from doorbuster.load.http.connection import Connection
 from doorbuster.load.http.dns import Address
-from doorbuster.load.http.exchange import RequestFailed
 from doorbuster.load.http.gevent_socket import HubResources
 from doorbuster.load.http.proxy import Proxy, connect_request
 from doorbuster.load.http.request_target import RequestTarget

@@ -13,7 +13,7 @@ from typing import Final
 import brotli
 import zstandard
 
-from doorbuster.load.http.exchange import RequestFailed
+from doorbuster.load.exchange import RequestFailed
 
 _PIECE_BYTES: Final = 256 * 1024
 _ZSTD_SLICE_BYTES: Final = 512  # a zstd block of 4 bytes may become 128 KiB: at most 16 MiB per slice

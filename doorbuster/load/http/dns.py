@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import gevent
 import gevent.socket
 
-from doorbuster.load.http.exchange import RequestFailed
+from doorbuster.load.exchange import RequestFailed
 
 
 class Address(NamedTuple):

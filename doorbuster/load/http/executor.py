@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Final
 
+from doorbuster.load.exchange import Exchange, RequestFailed
 from doorbuster.load.http.attempt import Attempt
 from doorbuster.load.http.body import Body
 from doorbuster.load.http.connector import Connector
 from doorbuster.load.http.cookies import CookieJar
-from doorbuster.load.http.exchange import Exchange, RequestFailed
 from doorbuster.load.http.gevent_socket import hub_resources
 from doorbuster.load.http.headers import ExtraHeaders, RequestHeaders, header_value, header_values
 from doorbuster.load.http.mypyc_compat import mypyc_attr

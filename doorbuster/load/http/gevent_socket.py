@@ -26,8 +26,8 @@ import gevent
 import gevent.monkey
 from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
 
+from doorbuster.load.exchange import RequestFailed
 from doorbuster.load.http.dns import Resolver
-from doorbuster.load.http.exchange import RequestFailed
 from doorbuster.load.http.hub_local import one_per_hub
 
 RECEIVE_BYTES: Final = 64 * 1024  # per recv; nothing of it stays with an idle connection

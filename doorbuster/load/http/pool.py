@@ -12,9 +12,9 @@ from math import inf
 
 from gevent.event import Event
 
+from doorbuster.load.exchange import RequestFailed
 from doorbuster.load.http.connection import Connection
 from doorbuster.load.http.connector import Connector
-from doorbuster.load.http.exchange import RequestFailed
 from doorbuster.load.http.proxy import Proxy
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from doorbuster.load.http.exchange import RequestFailed
+from doorbuster.load.exchange import RequestFailed
 from doorbuster.load.http.request_target import RequestTarget, redirect_target
 
 REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))

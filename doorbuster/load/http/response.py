@@ -18,8 +18,8 @@ from typing import Any, Final, Self
 
 import orjson
 
+from doorbuster.load.exchange import DETAIL_CHARACTERS, Exchange, RequestFailed
 from doorbuster.load.http.decoding import decode, decode_stream
-from doorbuster.load.http.exchange import DETAIL_CHARACTERS, Exchange, RequestFailed
 from doorbuster.load.http.headers import ResponseHeaders, header_values
 from doorbuster.load.http.stream import BodyStream
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from doorbuster.load.exchange import DETAIL_CHARACTERS, RequestFailed
 from doorbuster.load.http.dates import unix_s_of
 from doorbuster.load.http.decoding import decode, excerpt
-from doorbuster.load.http.exchange import DETAIL_CHARACTERS, RequestFailed
 from doorbuster.load.http.headers import header_value
 
 _SECONDS: Final = re.compile(r"\d{1,9}")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from doorbuster.load.exchange import RequestFailed
 from doorbuster.load.http.connection import Connection
-from doorbuster.load.http.exchange import RequestFailed
 from doorbuster.load.http.pool import Pool
 
 

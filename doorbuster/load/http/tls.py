@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
-from doorbuster.load.http.exchange import RequestFailed
+from doorbuster.load.exchange import RequestFailed
 
 _RECORD_BYTES: Final = 64 * 1024
 

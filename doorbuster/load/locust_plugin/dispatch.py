@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 class GeneratorUser(User):
-    """Lets one worker's share of the customers in; the only user that Locust itself spawns."""
+    """Runs one worker's generator; the only user that Locust itself spawns."""
 
-    def hold(self) -> None:
+    def run_generator(self) -> None:
         environment: Any = self.environment
-        side: Node = environment.doorbuster
-        side.run_generator()
+        node: Node = environment.doorbuster
+        node.run_generator()
         raise StopUser
 
-    tasks = [hold]  # noqa: RUF012  Locust's own way of declaring tasks
+    tasks = [run_generator]  # noqa: RUF012  Locust's own way of declaring tasks
 
 
 class RunShape(LoadTestShape):
@@ -34,8 +34,8 @@ class RunShape(LoadTestShape):
 
     def tick(self) -> tuple[int, float] | None:
         runner: Any = self.runner
-        side: Node = runner.environment.doorbuster
-        return None if side.run_is_over() else (1, 1.0)
+        node: Node = runner.environment.doorbuster
+        return None if node.run_is_over() else (1, 1.0)
 
 
 class SingleUserDispatcher:
@@ -47,7 +47,7 @@ class SingleUserDispatcher:
         self.dispatch_in_progress = False
 
     def new_dispatch(self, *_: Any, **__: Any) -> None:
-        """How many users Locust wants, how fast and of which classes does not matter here."""
+        """The numbers, rates and classes that Locust asks for are not used."""
         self._pending = True
 
     def add_worker(self, worker_node: Any) -> None:

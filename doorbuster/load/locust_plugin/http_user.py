@@ -1,8 +1,8 @@
-"""Our HTTP client as `self.client` of a Locust user: change the base class, keep the locustfile.
+"""doorbuster's HTTP client as `self.client` of a Locust user: change the base class, keep the locustfile.
 
-Rules: every call to the client fires Locust's `request` event once, a chain of redirects included, as with
-Locust's own users. Certificates are verified unless the class says `insecure = True`. The texts of
-exceptions carry no numbers that differ from request to request, because Locust keeps one entry per text.
+Rules: every call to the client fires Locust's `request` event once, including a chain of redirects, as with
+Locust's own users. Certificates are verified unless the class sets `insecure = True`. Texts of exceptions
+contain no numbers that differ between requests, because Locust keeps one entry per text.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from locust.env import Environment
 from locust.exception import CatchResponseError, StopTest
 from locust.user.users import RestMixin
 
+from doorbuster.load.exchange import Exchange
 from doorbuster.load.http.client import HttpClient
-from doorbuster.load.http.exchange import Exchange
 from doorbuster.load.http.response import CaughtResponse, Response
 from doorbuster.load.http.settings import HttpSettings, Timeouts
 
 
 class LocustHttpClient(HttpClient):
-    """The client of one Locust user; reports to the environment's `request` event."""
+    """The client of one Locust user; fires the environment's `request` event."""
 
     def __init__(self, base_url: str, *, user: User, settings: HttpSettings) -> None:
         super().__init__(base_url, settings=settings)
@@ -49,7 +49,7 @@ class LocustHttpClient(HttpClient):
 
 
 class HttpUser(User, RestMixin[CaughtResponse]):
-    """A Locust user with our client; the class attributes mean what they mean in FastHttpUser.
+    """A Locust user with doorbuster's HTTP client; class attributes have the meaning of FastHttpUser's.
 
     connection_timeout, network_timeout: seconds; the second one is the limit for the first byte and for the
     whole call. concurrency: parallel connections per host. insecure: accept any certificate.
@@ -78,12 +78,12 @@ class HttpUser(User, RestMixin[CaughtResponse]):
         )
 
     def on_stop(self) -> None:
-        """Close the connections; if you override it without super(), they close when the user is freed."""
+        """Close the connections; without this method they close when the user is freed."""
         self.client.close()
 
 
 def _settings_of(user_class: type[HttpUser]) -> HttpSettings:
-    """One settings object per user class, made at its first user."""
+    """One settings object per user class, made for its first user."""
     known = user_class.__dict__.get("_settings_made")
     if isinstance(known, HttpSettings):
         return known

@@ -1,6 +1,6 @@
-"""Locust's own statistics, fed in batches, so that its web UI and console show the run live.
+"""Feeds Locust's own statistics in batches, so that its web UI and console show the run live.
 
-Locust's numbers are coarse (about two digits) and for watching only; the run file has the real ones.
+Locust's numbers have about two digits and are for display only; the run file has the exact ones.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from locust.stats import StatsError, bucket_response_time
 
-from doorbuster.load.engine.recorder import Ints, Steps
+from doorbuster.load.recording.recorder import Ints, Steps
 from doorbuster.records.batch import SeriesKey
 from doorbuster.records.outcome import RequestOutcome
 
@@ -42,7 +42,7 @@ def _extend(entry: Any, times_us: Ints, received: int, now: float, *, failed: bo
     low, high = int(times_us.min()) / 1e3, int(times_us.max()) / 1e3
     entry.min_response_time = low if entry.min_response_time is None else min(entry.min_response_time, low)
     entry.max_response_time = max(entry.max_response_time, high)
-    # Whole milliseconds are as fine as Locust's buckets ever get; there are few of them.
+    # Locust's buckets are not finer than whole milliseconds.
     whole_ms, counts = np.unique(np.rint(times_us / 1e3).astype(np.int64), return_counts=True)
     for time_ms, count in zip(whole_ms.tolist(), counts.tolist(), strict=True):
         bucket = bucket_response_time(time_ms)

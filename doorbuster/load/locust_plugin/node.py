@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from gevent.event import Event as Flag
 
-from doorbuster.load.engine.generator import Generator, WorkerAssignment
+from doorbuster.load.engine.generator import Generator
+from doorbuster.load.locust_plugin.live_stats import feed_locust
+from doorbuster.load.run_plan import WorkerAssignment
 from doorbuster.records.batch import Batch
 from doorbuster.storefronts import Storefront
 
 
 class Node:
-    """The doorbuster of one process; Locust's environment carries it as `environment.doorbuster`."""
+    """The plug-in of one process; Locust's environment has it as `environment.doorbuster`."""
 
     def __init__(self, environment: Any, drivers: Mapping[str, type[Storefront]]) -> None:
         self.environment = environment
@@ -22,29 +25,29 @@ class Node:
         self._assigned = Flag()
 
     def run_generator(self) -> None:
-        """Run this process' customers until the last one has left; called by Locust's generator user."""
+        """Run this process's customers until the last one has left; called by the `GeneratorUser`."""
         self._assigned.wait()
         if self.generator is not None:
             self.generator.run()
 
     def run_is_over(self) -> bool:
-        """Whether everything is recorded; only the master's side can know."""
+        """Whether everything is recorded; only the master knows."""
         return False
 
     def assign(self, assignment: WorkerAssignment, ship: Callable[[Batch], None]) -> None:
-        """Take the orders of a run; the gate opens."""
-        driver = self.drivers[assignment.scenario.target.storefront]
-        self.generator = Generator(self.environment, assignment, driver, ship)
+        """Prepare the run's generator, which starts the `GeneratorUser`'s work."""
+        driver = self.drivers[assignment.plan.scenario.target.storefront]
+        show = partial(feed_locust, self.environment.stats)
+        self.generator = Generator(self.environment, assignment, driver, ship, show=show)
         self._assigned.set()
 
     def close(self, cause: str) -> None:
-        """End early: customers in the shop are sent away, the last batch is shipped."""
+        """End early: stop the customers and ship the last batch."""
         if self.generator is not None:
-            self.generator.stop_cause = cause
-            self.generator.close()
+            self.generator.close(cause)
         self._assigned.set()
 
-    def forget(self) -> None:
-        """Be ready for the next run."""
+    def reset(self) -> None:
+        """Prepare for the next run."""
         self._assigned.clear()
         self.generator = None

@@ -1,8 +1,8 @@
-"""The plug-in: how a locustfile becomes a run, in one process, on a master or on a worker.
+"""The plug-in: turns a locustfile into a run, in one process, on a master or on a worker.
 
-`install(events)` in a locustfile is all it takes; a shop of another kind brings its driver along with
-`install(events, drivers=[MyShop])`, and a scenario names it as `target: {storefront: "custom:my-shop"}`.
-Everything here is public Locust: events, runner messages, a load shape, a dispatcher class and
+A locustfile only calls `install(events)`; for another kind of shop it passes a driver with
+`install(events, drivers=[MyShop])`, and the scenario names it as `target: {storefront: "custom:my-shop"}`.
+Everything here uses Locust's public interfaces: events, runner messages, a load shape, a dispatcher class and
 `process_exit_code`.
 """
 
@@ -28,18 +28,18 @@ Drivers = Mapping[str, type[Storefront]]
 
 LOOPBACK = "127.0.0.1"
 _OPTIONS = {
-    "--scenario": "The peak to recreate: a YAML file, such as scenarios/smoke.yaml",
+    "--scenario": "Scenario file (YAML), such as scenarios/smoke.yaml",
     "--run-folder": "Folder for run.sqlite. Default: reports/<time>-<scenario>",
-    "--confirm-host": "Confirms by name that this host beyond loopback may be loaded",
+    "--confirm-host": "Host name of a target that is not on loopback, to confirm that you may load it",
 }
 
 
 def install(events: Any, *, drivers: Sequence[type[Storefront]] = ()) -> None:
-    """Make the locustfile that calls this a doorbuster run.
+    """Turn a Locust test into a doorbuster run.
 
     Args:
         events: `locust.events`.
-        drivers: storefronts of the locustfile's own; a scenario names one as `custom:` and its `name`.
+        drivers: storefronts that the locustfile adds; a scenario names one as `custom:` and its `name`.
     """
     events.init_command_line_parser.add_listener(_add_options)
     events.init.add_listener(partial(_on_init, drivers=drivers_with(drivers)))
@@ -49,7 +49,7 @@ def _add_options(parser: Any, **_: Any) -> None:
     group = parser.add_argument_group("doorbuster options")
     for option, meaning in _OPTIONS.items():
         group.add_argument(option, default="", help=meaning)
-    # Locust listens to the world by default, without a password; ours must be told to.
+    # Locust listens on all interfaces by default, without a password.
     parser.set_defaults(web_host=LOOPBACK, master_bind_host=LOOPBACK)
 
 
@@ -76,7 +76,7 @@ def _scenario(environment: Any, drivers: Drivers) -> Scenario:
     """
     options = environment.parsed_options
     if not options.scenario:
-        raise ScenarioError([Problem("--scenario", 0, 0, "", "must name the peak to recreate",
+        raise ScenarioError([Problem("--scenario", 0, 0, "", "must name a scenario file",
                                      way_out="add --scenario scenarios/smoke.yaml")])  # fmt: skip
     scenario = override(load_scenario(options.scenario), url=environment.host or None)
     problems = list(_missing(scenario, environment, drivers))
@@ -86,14 +86,12 @@ def _scenario(environment: Any, drivers: Drivers) -> Scenario:
 
 
 def _missing(scenario: Scenario, environment: Any, drivers: Drivers) -> list[Problem]:
-    """What the scenario asks for and the locustfile or the driver cannot do."""
+    """What the scenario needs and the locustfile or the driver lacks."""
     classes, driver = customer_classes(environment), drivers.get(scenario.target.storefront)
     problems = []
 
     def lacks(file: str, what: str, way_out: str) -> None:
-        problems.append(
-            Problem(file, 0, 0, "", f"has no {what}, which {scenario.name} asks for", "", way_out)
-        )
+        problems.append(Problem(file, 0, 0, "", f"has no {what}, which {scenario.name} needs", "", way_out))
 
     if driver is None:
         lacks(environment.locustfile, f"driver {scenario.target.storefront!r}",
@@ -118,7 +116,7 @@ def _missing(scenario: Scenario, environment: Any, drivers: Drivers) -> list[Pro
 
 
 def _missing_steps(driver: type[Storefront], steps: Sequence[str]) -> tuple[str, ...]:
-    """The steps that no face of the driver has: a journey may end in another channel than it began in."""
+    """The steps that the driver lacks in every channel: a journey may end in another channel."""
     missing = driver.missing_steps(steps)
     for channel in CHANNELS:
         missing = driver.for_channel(channel).missing_steps(missing) if missing else ()

@@ -1,8 +1,8 @@
-"""The worker's side of a distributed run: takes orders, ships a batch a second until each is acknowledged.
+"""The plug-in on a worker: runs its assignment, sends a batch a second, and repeats it until acknowledged.
 
-Load that nobody watches must end. A worker that hears nothing from the master for as long as the master would
-wait for it, no acknowledgement and no heartbeat of Locust's, sends its customers away and ends. Heartbeats
-go on while a slow disk keeps the acknowledgements back; if those stay away for MASTER_LIMIT_S it ends too.
+Unsupervised load must end. A worker that hears nothing from the master for as long as the master would wait
+for it, neither an acknowledgement nor one of Locust's heartbeats, stops its customers and ends. Heartbeats
+continue while a slow disk delays the acknowledgements; without those for MASTER_LIMIT_S it ends too.
 """
 
 from __future__ import annotations
@@ -18,24 +18,23 @@ import psutil
 from doorbuster.load.coordination.clock_sync import read_clocks
 from doorbuster.load.coordination.messages import (
     ACKNOWLEDGED,
+    ASSIGNMENT,
     BATCH,
     CLOCK,
     CLOSE,
-    ORDERS,
     TAKE_OVER,
+    assignment_from_wire,
     batch_to_wire,
-    orders_from_wire,
     rows_from_wire,
-    scenario_from_wire,
 )
 from doorbuster.load.coordination.worker_registry import SILENCE_LIMIT_S
-from doorbuster.load.engine.generator import REPORT_INTERVAL_S, Generator, make_assignment
 from doorbuster.load.locust_plugin.node import Node
+from doorbuster.load.run_plan import REPORT_INTERVAL_S
 from doorbuster.records.batch import Batch
 from doorbuster.storefronts import Storefront
 
-RESEND_AFTER_S = 2.0  # well within the silence after which a worker counts as lost
-MASTER_LIMIT_S = 15.0  # how long a report may go without being acknowledged
+RESEND_AFTER_S = 2.0  # well below SILENCE_LIMIT_S, after which a worker counts as lost
+MASTER_LIMIT_S = 15.0  # longest wait for the acknowledgement of a report
 
 
 class WorkerNode(Node):
@@ -46,7 +45,7 @@ class WorkerNode(Node):
         self._runner = environment.runner
         self._run_id = ""
         self._unacknowledged: dict[int, tuple[float, Batch]] = {}
-        self._reports_in_silence = 0
+        self._unanswered_reports = 0
         self._process = psutil.Process()
         for message, listener in (
             (CLOCK, self._on_clock),
@@ -54,7 +53,7 @@ class WorkerNode(Node):
         ):
             self._runner.register_message(message, listener)
         for message, listener in (
-            (ORDERS, self._on_orders),
+            (ASSIGNMENT, self._on_assignment),
             (TAKE_OVER, self._on_take_over),
             (CLOSE, self._on_close),
         ):
@@ -66,31 +65,21 @@ class WorkerNode(Node):
 
     def _on_clock(self, msg: Any, **_: Any) -> None:
         there = read_clocks()
-        who = {"pid": self._process.pid, "created_unix_s": self._process.create_time()}
-        self._runner.send_message(CLOCK, {"sent": msg.data["sent"], "there": there, **who})
+        process = {"pid": self._process.pid, "created_unix_s": self._process.create_time()}
+        self._runner.send_message(CLOCK, {"sent": msg.data["sent"], "there": there, **process})
 
-    def _on_orders(self, msg: Any, **_: Any) -> None:
-        scenario = scenario_from_wire(msg.data)
-        orders = orders_from_wire(msg.data, scenario)
-        self._run_id = orders.run_id
+    def _on_assignment(self, msg: Any, **_: Any) -> None:
+        assignment = assignment_from_wire(msg.data, worker=self._runner.client_id)
+        self._run_id = assignment.plan.run_id
         self._unacknowledged.clear()
-        self._reports_in_silence = 0
-        self.assign(
-            make_assignment(
-                orders,
-                scenario,
-                index=msg.data["index"],
-                count=msg.data["count"],
-                worker=self._runner.client_id,
-            ),
-            partial(self._ship, orders.run_id),
-        )
+        self._unanswered_reports = 0
+        self.assign(assignment, partial(self._ship, self._run_id))
 
     def _on_heartbeat(self, **_: Any) -> None:
-        self._reports_in_silence = 0
+        self._unanswered_reports = 0
 
     def _on_acknowledged(self, msg: Any, **_: Any) -> None:
-        self._reports_in_silence = 0
+        self._unanswered_reports = 0
         if msg.data["run_id"] == self._run_id:
             self._unacknowledged.pop(msg.data["seq"], None)
 
@@ -109,25 +98,25 @@ class WorkerNode(Node):
         self._unacknowledged[batch.seq] = (perf_counter(), batch)
         self._send(batch)
         if batch.final:
-            gevent.spawn(self._see_through, run_id)
+            gevent.spawn(self._resend_until_acknowledged, run_id)
             return
-        self._send_again()
-        self._reports_in_silence += 1  # counted, not timed: a process that was stopped has not listened
-        in_doubt = batch.seq - min(self._unacknowledged)
+        self._resend()
+        self._unanswered_reports += 1  # counted, not timed: a stopped process receives nothing
+        backlog = batch.seq - min(self._unacknowledged)
         if (
-            self._reports_in_silence > SILENCE_LIMIT_S / REPORT_INTERVAL_S
-            or in_doubt > MASTER_LIMIT_S / REPORT_INTERVAL_S
+            self._unanswered_reports > SILENCE_LIMIT_S / REPORT_INTERVAL_S
+            or backlog > MASTER_LIMIT_S / REPORT_INTERVAL_S
         ):
             gevent.spawn(self._end_without_master)
 
-    def _see_through(self, run_id: str) -> None:
-        """After the last report nothing else calls for a look at those that were not acknowledged."""
+    def _resend_until_acknowledged(self, run_id: str) -> None:
+        """Resend after the last report, when there are no further reports that would do it."""
         give_up_at = perf_counter() + MASTER_LIMIT_S
         while run_id == self._run_id and self._unacknowledged and perf_counter() < give_up_at:
             gevent.sleep(REPORT_INTERVAL_S)
-            self._send_again()
+            self._resend()
 
-    def _send_again(self) -> None:
+    def _resend(self) -> None:
         now = perf_counter()
         for seq, (sent_at, batch) in list(self._unacknowledged.items()):
             if now - sent_at > RESEND_AFTER_S:
@@ -142,8 +131,7 @@ class WorkerNode(Node):
         self._runner.quit()
 
     def _on_test_stopping(self, **_: Any) -> None:
-        """The master ends the run for this worker; whatever was not reported yet is shipped now."""
-        generator: Generator | None = self.generator
-        if generator is not None:
-            generator.close()
-        self.forget()
+        """The master ends the run for this worker: ship the last batch."""
+        if self.generator is not None:
+            self.generator.close()
+        self.reset()

@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from doorbuster.errors import TargetError, UsageError
-from doorbuster.load.customers.drivers import raised
 from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.settings import HttpSettings, hosts_of
+from doorbuster.load.target.drivers import driver_error
 from doorbuster.scenario import Scenario
 from doorbuster.shop_process import ShopProcess, start_shop
 from doorbuster.storefronts import DRIVERS, Catalogue, HttpResponse, Rejected, Storefront
@@ -150,7 +150,7 @@ def read_catalogue(
         raise TargetError(f"{url} cannot be loaded: {said}; {way_out}") from refusal
     except Exception as error:
         if driver not in DRIVERS.values():
-            raise raised(driver, "prepare", error) from error
+            raise driver_error(driver, "prepare", error) from error
         raise TargetError(
             f"{url} answers, but not like a '{driver.name}' storefront ({type(error).__name__}: {error}); "
             "name another driver in target.storefront"

@@ -1,4 +1,4 @@
-"""What generated the load: versions, machine, commit. Kept in the run file, so that runs can be compared."""
+"""Versions, machine and git commit of the generator, stored in the run file so that runs can be compared."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from doorbuster import build
 _PACKAGES = ("doorbuster", "locust", "gevent", "httptools", "numpy")
 
 
-def about_this_generator() -> dict[str, Any]:
-    """Fields of `RunMeta` that say where the load came from."""
+def environment_info() -> dict[str, Any]:
+    """Fields of `RunMeta` that describe the generator."""
     return {
         "versions": {
             "python": platform.python_version(),
@@ -33,7 +33,7 @@ def about_this_generator() -> dict[str, Any]:
 
 
 def _git_commit() -> str:
-    """The commit of the repository we stand in, "" outside one or without git."""
+    """The commit of the repository in the working directory; "" outside one or without git."""
     command = ["git", "rev-parse", "--short=12", "HEAD"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from doorbuster.errors import DoorbusterError, ExitCode, TargetError, UsageError
-from doorbuster.load.customers.drivers import find_driver
-from doorbuster.load.http.exchange import UNREACHABLE
+from doorbuster.load.exchange import UNREACHABLE
+from doorbuster.load.target.drivers import find_driver
 from doorbuster.load.target.endpoint import RUN_HEADER, UnmeasuredClient, check_allowed
 from doorbuster.load.target.shop_clock import ledger_since
 from doorbuster.records.reader import Run

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from doorbuster.errors import DoorbusterError, ExitCode, UsageError
-from doorbuster.load.customers.drivers import find_driver
+from doorbuster.load.target.drivers import find_driver
 from doorbuster.load.target.endpoint import LoadedShop, open_target, resolves_to_loopback
 from doorbuster.load.tools.driver_probe import DriverProbe
 from doorbuster.scenario import Scenario, read_scenario

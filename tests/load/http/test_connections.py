@@ -12,10 +12,10 @@ import gevent
 import pytest
 from httptools import HttpResponseParser
 
+from doorbuster.load.exchange import RequestFailed
 from doorbuster.load.http import HttpClient
 from doorbuster.load.http.connection import Connection
 from doorbuster.load.http.dns import Address, Resolver
-from doorbuster.load.http.exchange import RequestFailed
 
 
 def test_a_kept_connection_the_server_closed_is_replaced_and_counted(server, client, recorder):

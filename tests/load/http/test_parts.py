@@ -12,8 +12,8 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doorbuster.load.exchange import RequestFailed
 from doorbuster.load.http.decoding import decode, decode_stream, excerpt
-from doorbuster.load.http.exchange import RequestFailed
 from doorbuster.load.http.headers import ResponseHeaders, header_values
 from doorbuster.load.http.redirect import follow
 from doorbuster.load.http.request_target import target_of, with_params

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from doorbuster.load.engine.source_addresses import LOOPBACK_SOURCES, sources_for
+from doorbuster.load.runtime.source_addresses import LOOPBACK_SOURCES, sources_for
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8")
 

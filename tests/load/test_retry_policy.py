@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from doorbuster.load.customers.retry_policy import BUDGET_MAX, BUDGET_START, RetryBudget, is_retryable
+from doorbuster.load.customers.retry_budget import BUDGET_MAX, BUDGET_START, RetryBudget
+from doorbuster.load.customers.retry_policy import is_retryable
 
 STEADFAST = "{share: 100%, journeys: {order_status: 1}, patience: none"
 LATE_S = 0.15  # what a busy machine may add to a wait

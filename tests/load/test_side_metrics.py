@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgpack
 import pytest
 
-from doorbuster.load.engine.recorder import Recorder
-from doorbuster.load.engine.side_metrics import (
+from doorbuster.load.exchange import Exchange
+from doorbuster.load.recording.recorder import Recorder
+from doorbuster.load.recording.side_metrics import (
     KEPT,
     MAX_ENTRIES,
     MORE_ENTRIES,
@@ -14,7 +15,6 @@ from doorbuster.load.engine.side_metrics import (
     Entry,
     server_timing,
 )
-from doorbuster.load.http.exchange import Exchange
 from doorbuster.records.batch import Batch, CounterSecond, HealthSecond, SeriesKey
 from doorbuster.records.histogram import Histogram, pack
 
@@ -66,9 +66,9 @@ def test_counters_add_up_per_second_channel_and_name(recorder: Recorder):
 
 
 def test_think_times_and_stays_are_counted_in_bins(recorder: Recorder):
-    recorder.thought("web", 4.0)
-    recorder.thought("web", 0.001)
-    recorder.stayed(7, "web", 30_000_000)
+    recorder.think_time("web", 4.0)
+    recorder.think_time("web", 0.001)
+    recorder.visit_duration(7, "web", 30_000_000)
     batch = taken(recorder)
     (think,), (stay,) = batch.think_times, batch.visit_durations
     assert (think.second, think.channel, Histogram.from_blobs([think.durations]).n) == (3, "web", 2)
@@ -91,24 +91,24 @@ def test_requests_after_the_first_of_a_step_are_split_like_it(recorder: Recorder
 
     first = exchange(107.5, 0.01, 107.6, 107.7)
     second, third = exchange(107.7, 0.02, 107.8, 107.9), exchange(107.9, 0, 108.1, 108.3)
-    recorder.later.append((0, 107.5, [first, second, third]))
-    recorder.later.append((0, 107.2, [first, exchange(107.7, 0, 107.75, 107.8)]))
+    recorder.subsequent.append((0, 107.5, [first, second, third]))
+    recorder.subsequent.append((0, 107.2, [first, exchange(107.7, 0, 107.75, 107.8)]))
     (row,) = taken(recorder).subsequent_requests
     assert row == (7, OK, 2, 3, 20_000, 330_000, 350_000, pack([600_000, 100_000]))
 
 
 def test_of_a_busy_second_every_kth_answer_is_read_and_says_how_many_it_stands_for(recorder: Recorder):
-    recorder.told += [(0, 107.5, f"db;dur={position}") for position in range(10 * SAMPLES)]
+    recorder.server_timings += [(0, 107.5, f"db;dur={position}") for position in range(10 * SAMPLES)]
     (row,) = taken(recorder).server_timings
     read_us = [position * 1000 for position in range(0, 10 * SAMPLES, 10)]
     assert row == (7, OK, "db", "", SAMPLES, 10.0 * SAMPLES, 10.0 * sum(read_us), pack(read_us))
 
 
 def test_a_busy_second_makes_the_next_one_keep_fewer(recorder: Recorder):
-    recorder.told += [(0, 107.5, "db;dur=1")] * (KEPT * 5)
+    recorder.server_timings += [(0, 107.5, "db;dur=1")] * (KEPT * 5)
     taken(recorder)
     assert recorder.stride == 5
-    recorder.told += [(0, 108.5, "db;dur=1")] * KEPT
+    recorder.server_timings += [(0, 108.5, "db;dur=1")] * KEPT
     (row,) = taken(recorder).server_timings
     assert (row.n, row.weight, recorder.stride) == (SAMPLES, 5 * KEPT, 5)
     taken(recorder)
@@ -116,7 +116,7 @@ def test_a_busy_second_makes_the_next_one_keep_fewer(recorder: Recorder):
 
 
 def test_of_a_quiet_second_every_answer_is_read(recorder: Recorder):
-    recorder.told += [
+    recorder.server_timings += [
         (0, 107.5, "cache;desc=HIT"),
         (0, 107.6, "cache;desc=MISS"),
         (0, 107.7, "cache;desc=HIT"),
@@ -129,14 +129,14 @@ def test_of_a_quiet_second_every_answer_is_read(recorder: Recorder):
 
 
 def test_the_requests_of_one_step_add_up_to_its_time(recorder: Recorder):
-    recorder.told.append((0, 107.5, "db;dur=2, queue;dur=1, db;dur=3"))
+    recorder.server_timings.append((0, 107.5, "db;dur=2, queue;dur=1, db;dur=3"))
     rows = {row.entry: row for row in taken(recorder).server_timings}
     assert rows["db"][4:] == (1, 1.0, 5_000.0, pack([5_000]))
 
 
 def test_a_shop_that_puts_identifiers_there_does_not_fill_the_file(recorder: Recorder):
     for second in range(MAX_ENTRIES):
-        recorder.told += [(0, 107.5, f"id-{second}-{answer};dur=1") for answer in range(SAMPLES)]
+        recorder.server_timings += [(0, 107.5, f"id-{second}-{answer};dur=1") for answer in range(SAMPLES)]
         rows = taken(recorder).server_timings
     assert [row.entry for row in rows] == [MORE_ENTRIES]
     assert rows[0].n == SAMPLES
@@ -144,9 +144,9 @@ def test_a_shop_that_puts_identifiers_there_does_not_fill_the_file(recorder: Rec
 
 def test_notes_survive_the_wire(recorder: Recorder):
     recorder.count(4, "web", "retries")
-    recorder.thought("web", 4.0)
-    recorder.stayed(7, "web", 30_000_000)
+    recorder.think_time("web", 4.0)
+    recorder.visit_duration(7, "web", 30_000_000)
     recorder.connects.append((0, 107.9, 0.030))
-    recorder.told.append((0, 107.5, "db;dur=2, cache;desc=HIT"))
+    recorder.server_timings.append((0, 107.5, "db;dur=2, cache;desc=HIT"))
     batch = taken(recorder)
     assert batch == Batch.from_wire(msgpack.unpackb(msgpack.packb(batch.to_wire()), raw=False))

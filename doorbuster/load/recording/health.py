@@ -1,6 +1,6 @@
-"""How the generator itself is doing: CPU, event-loop lag, memory, connections, once a second.
+"""Health of the generator itself: CPU, event-loop lag, memory, connections, once a second.
 
-A shop may only be blamed for numbers that a healthy generator measured (`gate` decides with these figures).
+A run counts against the shop only if the generator was healthy; `gate` decides this with these figures.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PROBE_INTERVAL_S = 0.05
 
 
 class HealthProbe:
-    """Watches this process; `reading` gives the second since the last reading."""
+    """Watches this process; `reading` covers the time since the last reading."""
 
     def __init__(self) -> None:
         self.connections_opened = 0
@@ -28,7 +28,7 @@ class HealthProbe:
         self._greenlet = gevent.spawn(self._watch_loop)
 
     def reading(self, second: int, in_flight: int) -> HealthSecond:
-        """The state since the last reading, without the lateness histogram (the recorder has it)."""
+        """The health since the last reading; the recorder adds the lateness histogram."""
         cpu_s, now = self._used_cpu_s(), perf_counter()
         health = HealthSecond(
             second=second,

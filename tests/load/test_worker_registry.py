@@ -46,48 +46,48 @@ def served(worker: str, seq: int, plan: Schedule, rows: np.ndarray, *, final: bo
 
 def test_a_report_counts_once_however_often_it_arrives():
     found = roster()
-    assert found.note(Batch("ann", 0), now_s=1)
-    assert not found.note(Batch("ann", 0), now_s=2)
+    assert found.register(Batch("ann", 0), now_s=1)
+    assert not found.register(Batch("ann", 0), now_s=2)
 
 
 def test_reports_may_arrive_in_any_order():
     found = roster()
     for name in WORKERS:
-        assert found.note(Batch(name, 1, final=True), now_s=1)
+        assert found.register(Batch(name, 1, final=True), now_s=1)
         assert not found.complete
     for name in WORKERS:
-        assert found.note(Batch(name, 0), now_s=2)
+        assert found.register(Batch(name, 0), now_s=2)
     assert found.complete
 
 
 def test_a_last_report_with_one_missing_before_it_is_not_the_end():
     found = roster()
-    found.note(Batch("ann", 2, final=True), now_s=1)
-    found.note(Batch("ann", 0), now_s=1)
+    found.register(Batch("ann", 2, final=True), now_s=1)
+    found.register(Batch("ann", 0), now_s=1)
     assert "ann" in found.waiting_for
 
 
 def test_a_worker_is_missed_only_after_the_limit_and_not_once_it_is_through():
     found = roster()
-    found.note(Batch("ann", 0, final=True), now_s=1)
-    found.note(Batch("bob", 0), now_s=4)
-    assert found.silent(now_s=SILENCE_LIMIT_S) == ()
-    assert found.silent(now_s=SILENCE_LIMIT_S + 0.1) == ("cid",)
-    assert found.silent(now_s=4 + SILENCE_LIMIT_S + 0.1) == ("bob", "cid")
+    found.register(Batch("ann", 0, final=True), now_s=1)
+    found.register(Batch("bob", 0), now_s=4)
+    assert found.timed_out(now_s=SILENCE_LIMIT_S) == ()
+    assert found.timed_out(now_s=SILENCE_LIMIT_S + 0.1) == ("cid",)
+    assert found.timed_out(now_s=4 + SILENCE_LIMIT_S + 0.1) == ("bob", "cid")
 
 
 def test_a_lost_worker_s_customers_to_come_are_shared_evenly():
     loss = roster().lose("bob", from_s=6.0)
-    rows = np.concatenate(list(loss.heirs.values()))
-    assert {"ann", "cid"} == set(loss.heirs)
+    rows = np.concatenate(list(loss.reassigned_to.values()))
+    assert {"ann", "cid"} == set(loss.reassigned_to)
     assert sorted(row for row in range(30) if row % 3 == 1 and row * 0.5 >= 6.0) == sorted(rows.tolist())
-    assert abs(len(loss.heirs["ann"]) - len(loss.heirs["cid"])) <= 1
+    assert abs(len(loss.reassigned_to["ann"]) - len(loss.reassigned_to["cid"])) <= 1
 
 
 def test_customers_that_a_lost_worker_never_accounted_for_are_dropped():
     plan, found = schedule(), roster()
     own = np.arange(1, 30, 3)
-    found.note(served("bob", 0, plan, own[:2]), now_s=3)
+    found.register(served("bob", 0, plan, own[:2]), now_s=3)
     loss = found.lose("bob", from_s=6.0)
     unaccounted = [row for row in own.tolist() if row * 0.5 < 6.0][2:]
     assert (
@@ -98,7 +98,7 @@ def test_customers_that_a_lost_worker_never_accounted_for_are_dropped():
 
 def test_a_customer_that_was_started_and_never_left_is_dropped_but_not_as_an_arrival():
     plan, found = schedule(), roster()
-    found.note(Batch("bob", 0, arrivals=(ArrivalCount(0, "store", 1, 0),)), now_s=3)
+    found.register(Batch("bob", 0, arrivals=(ArrivalCount(0, "store", 1, 0),)), now_s=3)
     loss = found.lose("bob", from_s=1.0)
     assert [(r.second, r.channel, r.journey, r.n) for r in loss.customers] == [(0, "store", "pos_sale", 1)]
     assert loss.arrivals == ()
@@ -109,7 +109,7 @@ def test_a_seat_s_customer_in_the_shop_is_dropped_with_its_worker():
     found = roster(schedule(seats=(Seats("phone", 3),)))
     one_served = CustomerCount(2, "phone", "phone_order", "served", "", "", 1, 1, 1)
     two_called = ArrivalCount(2, "phone", 2, 0)
-    found.note(Batch("bob", 0, customers=(one_served,), arrivals=(two_called,)), now_s=3)
+    found.register(Batch("bob", 0, customers=(one_served,), arrivals=(two_called,)), now_s=3)
     phone = [row for row in found.lose("bob", from_s=0.0).customers if row.channel == "phone"]
     assert [(r.second, r.channel, r.journey, r.outcome, r.n) for r in phone] == [
         (2, "phone", "", "dropped", 1)
@@ -119,7 +119,7 @@ def test_a_seat_s_customer_in_the_shop_is_dropped_with_its_worker():
 def test_a_worker_once_lost_is_not_listened_to_again():
     found = roster()
     found.lose("bob", from_s=0.0)
-    assert not found.note(Batch("bob", 0), now_s=1)
+    assert not found.register(Batch("bob", 0), now_s=1)
     assert found.lost == ("bob",)
 
 
@@ -127,15 +127,15 @@ def test_what_a_lost_heir_had_taken_over_is_handed_on():
     found = roster()
     found.lose("bob", from_s=0.0)
     loss = found.lose("ann", from_s=0.0)
-    assert {"cid"} == set(loss.heirs)
-    assert len(loss.heirs["cid"]) == 10 + 5  # her own, and half of what bob had
+    assert {"cid"} == set(loss.reassigned_to)
+    assert len(loss.reassigned_to["cid"]) == 10 + 5  # her own, and half of what bob had
 
 
 def test_without_anyone_left_everything_to_come_is_dropped():
     plan = schedule()
     found = WorkerRegistry(plan, ("ann",), now_s=0.0)
     loss = found.lose("ann", from_s=5.0)
-    assert loss.heirs == {}
+    assert loss.reassigned_to == {}
     assert len(plan) == sum(row.n for row in loss.customers)
 
 
@@ -144,8 +144,8 @@ def test_every_arrival_is_accounted_for_exactly_once_whenever_a_worker_is_lost(l
     plan, found = schedule(), roster()
     done = {name: np.arange(number, 30, 3) for number, name in enumerate(WORKERS)}
     before = done["bob"][plan.intended_s[done["bob"]] < lost_at_s - 1]
-    found.note(served("bob", 0, plan, before), now_s=lost_at_s)
+    found.register(served("bob", 0, plan, before), now_s=lost_at_s)
     loss = found.lose("bob", from_s=lost_at_s + 1)
-    heirs = np.concatenate([np.asarray(rows) for rows in loss.heirs.values()])
+    heirs = np.concatenate([np.asarray(rows) for rows in loss.reassigned_to.values()])
     dropped = sum(row.n for row in loss.customers)
     assert len(done["ann"]) + len(done["cid"]) + len(before) + len(heirs) + dropped == 30

@@ -1,17 +1,19 @@
-"""One request and its answer as the recorder sees it, and the ways in which it can fail.
+"""The measurement of one request, whatever its protocol, and the step to which it belongs.
 
-Rules: every hop of every request gives exactly one `Exchange`; a failure is a cause out of `CAUSES`, one
-word, so that failures can be counted; the words for people are in `detail`.
+Rules: every request, each redirect included, yields exactly one `Exchange`; a failure has a cause of one
+word, so that failures can be counted; `detail` is the text for people. `CAUSES` has the HTTP client's.
 """
 
 from __future__ import annotations
+
+from math import inf
 
 from doorbuster.errors import RunError
 
 CAUSES = {
     "dns": "the name of the host has no address, or the resolver did not answer",
     "host_not_allowed": "a link or a redirect leads to a host that may not be loaded",
-    "connect_refused": "nobody listens at the address",
+    "connect_refused": "no server listens at the address",
     "connect_timeout": "no connection within the connect timeout",
     "connect_failed": "no connection for another reason: no route, no free port, no file descriptor",
     "tls": "the TLS handshake failed: certificate, name, protocol, or an alert",
@@ -49,13 +51,13 @@ class RequestFailed(RunError):  # noqa: N818 - reads as what happened, like its 
 
 
 class Exchange:
-    """One request and what became of it; all `_at` are readings of the client's clock in seconds.
+    """One request and its result; all `_at` are readings of the client's clock in seconds.
 
-    `status` is what came over the wire, 0 if no status line was read; `cause` is "" or one of `CAUSES`.
-    `first_byte_at` and `ended_at` are the moment of failure where there was no first byte or no end.
-    `connect_s` covers name, TCP, proxy and TLS, 0.0 on a reused connection; `reconnected` says that a reused
-    connection turned out to be closed by the server and a new one was opened in its place.
-    `hop` counts redirects: 0 is what the customer asked for.
+    `status` is the status on the wire, 0 if none was read; `cause` is "" for a success.
+    `first_byte_at` and `ended_at` are the time of the failure if there was no first byte or no end.
+    `connect_s` covers name lookup, TCP, proxy and TLS, 0.0 on a reused connection; `reconnected` says that
+    the server had closed a reused connection and a new one was opened instead.
+    `hop` counts redirects: 0 is the request of the caller.
     """
 
     __slots__ = (
@@ -129,6 +131,43 @@ class Exchange:
         return f"<Exchange {self.method} {self.name} {self.status} {self.cause}>"
 
     def decide(self, cause: str, detail: str) -> None:
-        """Count it as failed with this cause, or with "" as a success, whatever it counted as before."""
+        """Overrule the result: failed with this cause, or successful with ""."""
         self.cause = cause
         self.detail = detail
+
+
+class OpenStep:
+    """The step that a customer is taking, as its client sees it; the step runner starts and reads it.
+
+    name: of the step. deadline_at: time at which every request of the step must have ended. exchanges: the
+    requests so far; a client appends each one as it ends.
+    """
+
+    __slots__ = ("deadline_at", "exchanges", "name")
+
+    def __init__(self) -> None:
+        self.name = ""
+        self.deadline_at = inf
+        self.exchanges: list[Exchange] = []
+
+    def record(
+        self,
+        *,
+        started_at: float,
+        ended_at: float,
+        first_byte_at: float | None = None,
+        connect_s: float = 0.0,
+        bytes_sent: int = 0,
+        bytes_received: int = 0,
+        cause: str = "",
+        detail: str = "",
+        request_id: str = "",
+    ) -> None:
+        """Append a request of a protocol other than HTTP; a reused connection has a `connect_s` of 0."""
+        self.exchanges.append(
+            Exchange(
+                "", self.name, "", 0, cause, started_at, started_at, connect_s, 0.0,
+                ended_at if first_byte_at is None else first_byte_at, ended_at, bytes_sent, bytes_received,
+                not connect_s, False, request_id, "", None, detail, 0,
+            )
+        )  # fmt: skip

@@ -7,7 +7,7 @@ from time import perf_counter
 import gevent
 import pytest
 
-from doorbuster.load.engine.sleep_scheduler import sleep_until
+from doorbuster.load.runtime.sleep_scheduler import sleep_until
 
 
 def test_nobody_wakes_before_their_moment_though_others_keep_the_loop_busy():

@@ -20,7 +20,7 @@ class Walker:
         self.greenlet = None
         self.end = None
 
-    def carried_by(self, greenlet, group):
+    def runs_in(self, greenlet, group):
         self.greenlet = greenlet
 
     def run_journey(self):
@@ -31,7 +31,7 @@ class Walker:
             self.end = "sent away"
             raise
 
-    def gone(self):
+    def drop(self):
         self.end = self.end or "never began"
 
 
@@ -41,37 +41,37 @@ def group():
 
 
 @pytest.fixture
-def carriers(group):
+def pool(group):
     own = GreenletPool(group)
     yield own
-    own.stop_worker()
+    own.end_idle()
 
 
-def carry(carriers, *walkers):
+def run_all(pool, *walkers):
     for walker in walkers:
-        carriers.carry(walker)
+        pool.start(walker)
     while any(walker.end is None for walker in walkers):
         gevent.sleep(0)
 
 
-def test_one_greenlet_carries_one_after_the_other(carriers):
+def test_one_greenlet_carries_one_after_the_other(pool):
     walkers = [Walker() for _ in range(5)]
     for walker in walkers:
-        carry(carriers, walker)
+        run_all(pool, walker)
     assert len({id(walker.greenlet) for walker in walkers}) == 1
 
 
-def test_several_at_once_have_several_greenlets(carriers):
+def test_several_at_once_have_several_greenlets(pool):
     walkers = [Walker(lambda: gevent.sleep(0.01)) for _ in range(3)]
-    carry(carriers, *walkers)
+    run_all(pool, *walkers)
     assert len({id(walker.greenlet) for walker in walkers}) == 3
     assert {walker.end for walker in walkers} == {"through"}
 
 
-def test_locust_counts_only_those_who_carry_and_finds_its_user_in_them(carriers, group):
+def test_locust_counts_only_those_who_carry_and_finds_its_user_in_them(pool, group):
     for _ in range(2):
         walker = Walker()
-        carriers.carry(walker)
+        pool.start(walker)
         assert [greenlet.args[0] for greenlet in group] == [walker]  # before it begins
         gevent.sleep(0.001)
         assert walker.end == "through"
@@ -79,67 +79,67 @@ def test_locust_counts_only_those_who_carry_and_finds_its_user_in_them(carriers,
 
 
 @pytest.mark.parametrize("carried_before", [False, True])
-def test_who_is_killed_ends_with_the_greenlet_and_the_next_gets_another(carriers, carried_before):
+def test_who_is_killed_ends_with_the_greenlet_and_the_next_gets_another(pool, carried_before):
     if carried_before:
-        carry(carriers, Walker())
+        run_all(pool, Walker())
     victim = Walker(lambda: gevent.sleep(60))
-    carriers.carry(victim)
+    pool.start(victim)
     gevent.sleep(0.001)
     victim.greenlet.kill()
     assert victim.end == "sent away"
     assert victim.greenlet.dead
     follower = Walker()
-    carry(carriers, follower)
+    run_all(pool, follower)
     assert follower.end == "through"
     assert follower.greenlet is not victim.greenlet
 
 
-def test_who_is_killed_before_the_first_step_has_left_all_the_same(carriers, group):
+def test_who_is_killed_before_the_first_step_has_left_all_the_same(pool, group):
     victim = Walker()
-    carriers.carry(victim)
+    pool.start(victim)
     victim.greenlet.kill()
     gevent.sleep(0.001)
     assert victim.end == "never began"
     assert len(group) == 0
 
 
-def test_who_is_killed_in_a_waiting_greenlet_before_the_first_step_has_left_all_the_same(carriers, group):
-    carry(carriers, Walker())
+def test_who_is_killed_in_a_waiting_greenlet_before_the_first_step_has_left_all_the_same(pool, group):
+    run_all(pool, Walker())
     victim = Walker(lambda: gevent.sleep(60))
-    carriers.carry(victim)
+    pool.start(victim)
     victim.greenlet.kill()
     gevent.sleep(0.001)
     assert victim.end in ("sent away", "never began")
     assert len(group) == 0
 
 
-def test_who_is_killed_while_it_carries_nobody_is_not_waited_for(carriers):
+def test_who_is_killed_while_it_carries_nobody_is_not_waited_for(pool):
     first, second = Walker(), Walker()
-    carry(carriers, first)
+    run_all(pool, first)
     first.greenlet.kill()
-    carry(carriers, second)
+    run_all(pool, second)
     assert second.greenlet is not first.greenlet
 
 
-def test_context_variables_begin_anew_with_each_customer(carriers):
+def test_context_variables_begin_anew_with_each_customer(pool):
     moods = []
-    carry(carriers, Walker(lambda: (moods.append(mood.get()), mood.set("hurried"))))
-    carry(carriers, Walker(lambda: moods.append(mood.get())))
+    run_all(pool, Walker(lambda: (moods.append(mood.get()), mood.set("hurried"))))
+    run_all(pool, Walker(lambda: moods.append(mood.get())))
     assert moods == ["calm", "calm"]
 
 
-def test_no_more_wait_than_are_allowed_and_the_rest_end(carriers, monkeypatch):
+def test_no_more_wait_than_are_allowed_and_the_rest_end(pool, monkeypatch):
     monkeypatch.setattr(module, "MAX_IDLE", 2)
     walkers = [Walker(lambda: gevent.sleep(0.001)) for _ in range(5)]
-    carry(carriers, *walkers)
+    run_all(pool, *walkers)
     gevent.sleep(0)
     assert sum(walker.greenlet.dead for walker in walkers) == 3
 
 
-def test_those_who_carry_nobody_end_when_they_are_dismissed(carriers):
+def test_those_who_carry_nobody_end_when_they_are_dismissed(pool):
     walker = Walker()
-    carry(carriers, walker)
+    run_all(pool, walker)
     assert not walker.greenlet.dead
-    carriers.stop_worker()
+    pool.end_idle()
     gevent.sleep(0)
     assert walker.greenlet.dead

@@ -1,8 +1,8 @@
-"""What happens in one worker, gathered cheaply and handed over once a second.
+"""Collects the observations of one worker and moves them into a batch once a second.
 
-A finished step costs one tuple and one `append` to `Recorder.steps`; what it means is worked out once a
-second for all steps together, in NumPy: some 0.5 us a step. Everything is keyed by the second of the
-*intended* start, so that a stall shows up when customers came, not when their answers did.
+A finished step costs one tuple and one `append` to `Recorder.steps`; NumPy evaluates all steps of a second
+together, which takes some 0.5 us per step. The key is the second of the *intended* start, so that a stall
+appears when the customers arrived, not when they were answered.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from doorbuster.load.engine.side_metrics import SideMetrics
+from doorbuster.load.recording.side_metrics import SideMetrics
 from doorbuster.records.batch import (
     ArrivalCount,
     Batch,
@@ -30,7 +30,7 @@ from doorbuster.records.batch import (
 from doorbuster.records.histogram import pack, pack_groups
 
 FIRST_ERRORS = 3  # exemplars kept per kind of failure, per worker and run
-_ROWS_AT_ONCE = 2_000  # turned into columns before others get their turn: 1 to 2 ms
+_ROWS_AT_ONCE = 2_000  # converted before a pause: 1 to 2 ms
 _US_PER_S = 1e6
 
 Ints = NDArray[np.int64]
@@ -60,11 +60,11 @@ class Steps:
 
 
 class Recorder(SideMetrics):
-    """Gathers one worker's observations; `take` empties it into the next numbered batch.
+    """Collects one worker's observations; `take` moves them into the next numbered batch.
 
     Args:
-        started_at: the run's zero on the clock with which steps are stamped.
-        pause: called between two stretches of work, so that a big second does not hold up the customers.
+        started_at: the run's zero on the clock of the steps' times.
+        pause: called between two parts of the work, so that a busy second does not delay the customers.
     """
 
     def __init__(self, worker: str, *, started_at: float, pause: Callable[[], Any] = lambda: None) -> None:
@@ -85,7 +85,7 @@ class Recorder(SideMetrics):
         self._errors_seen: Counter[tuple[str, str]] = Counter()
 
     def number_of(self, key: SeriesKey) -> int:
-        """The number under which the steps of this series are recorded."""
+        """The number of this series, which identifies it in a `StepRow`."""
         number = self._numbers.get(key)
         if number is None:
             number = self._numbers[key] = len(self.keys)
@@ -93,7 +93,7 @@ class Recorder(SideMetrics):
         return number
 
     def failure(self, row: StepRow, detail: str) -> None:
-        """Keep a failed step as an example, if it is among the first of its kind."""
+        """Keep a failed step as an exemplar if it is among the first with its step and cause."""
         number, intended_at, _, _, ended_at, _, _, request_id = row
         series = self.keys[number]
         kind = (series.step, series.cause)
@@ -104,7 +104,7 @@ class Recorder(SideMetrics):
         self._errors.append(Exemplar("error", second, series, response_us, request_id, detail))
 
     def customer(self, key: CustomerKey) -> None:
-        """Record how one customer left; called exactly once for each."""
+        """Record how one customer left; called exactly once per customer."""
         self._customers.append(key)
 
     def started(self, second: int, channel: str) -> None:
@@ -114,7 +114,7 @@ class Recorder(SideMetrics):
         self._dropped.append((second, channel))
 
     def lateness(self, lateness_us: int) -> None:
-        """Record how late the generator was with something other than a step, such as an arrival."""
+        """Record how late the generator was with an arrival; the lateness of steps is in their rows."""
         self._lateness_us.append(lateness_us)
 
     def order(self, attempt: OrderAttempt) -> None:
@@ -124,10 +124,10 @@ class Recorder(SideMetrics):
         self._events.append(event)
 
     def take_steps(self) -> Steps:
-        """The steps since the last call, as columns; none is left over at the moment this returns.
+        """All steps since the last call, as columns.
 
-        Call `take` at once: then a report holds the steps of every customer who left in it, and whatever
-        else becomes of its worker, nobody is recorded as served without a request.
+        Call `take` right after it: then a batch has the steps of every customer that left in it, and no
+        customer is recorded as served without a request, even if the worker is lost later.
         """
         parts = []
         while self.steps:
@@ -141,7 +141,7 @@ class Recorder(SideMetrics):
     def take(self, steps: Steps, health: HealthSecond | None, *, final: bool = False) -> Batch:
         """These steps and everything else since the last call, as the next batch.
 
-        `health` comes without its lateness histogram, which is filled in here.
+        The lateness histogram of `health` is filled in here.
         """
         lateness_us, self._lateness_us = self._lateness_us, []
         customers, self._customers = self._customers, []
@@ -150,8 +150,8 @@ class Recorder(SideMetrics):
         orders, self._orders = self._orders, []
         events, self._events = self._events, []
         errors, self._errors = self._errors, []
-        # From here on there may be pauses: everything is taken.
-        asides = self.take_notes(health.second if health is not None else 0, self.keys)
+        # Everything is taken; from here on there may be pauses.
+        side_metrics = self.take_side_metrics(health.second if health is not None else 0, self.keys)
         lateness = pack(np.concatenate([steps.lateness_us, np.array(lateness_us, dtype=np.int64)]))
         left = tuple(CustomerCount(*key, n) for key, n in Counter(customers).items())
         self._pause()
@@ -166,13 +166,13 @@ class Recorder(SideMetrics):
             exemplars=(*self._slowest(steps), *errors),
             health=() if health is None else (health._replace(lateness=lateness),),
             events=tuple(events),
-            **asides._asdict(),
+            **side_metrics._asdict(),
         )
         self._seq += 1
         return batch
 
     def _binned(self, steps: Steps) -> tuple[RequestSecond, ...]:
-        """One row for each second and series; all histograms of a kind are made in one go."""
+        """One row per second and series; all histograms of a kind are made in one call."""
         if not len(steps):
             return ()
         width = len(self.keys)
@@ -217,8 +217,7 @@ def _arrivals(
     started: Counter[tuple[int, str]], dropped: Counter[tuple[int, str]]
 ) -> tuple[ArrivalCount, ...]:
     return tuple(
-        ArrivalCount(*place, started[place], dropped[place])
-        for place in sorted(started.keys() | dropped.keys())
+        ArrivalCount(*key, started[key], dropped[key]) for key in sorted(started.keys() | dropped.keys())
     )
 
 

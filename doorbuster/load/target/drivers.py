@@ -1,4 +1,4 @@
-"""Finding a storefront driver by name: among those that ship, or in a file of the user's."""
+"""Finds a storefront driver by name: a bundled one, or one of a user's file."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from doorbuster.storefronts import DRIVERS, Storefront, drivers_with
 
 
 def find_driver(storefront: str, locustfile: str) -> type[Storefront]:
-    """The driver of this name, from those that ship or from a file; without a name, the file's only one.
+    """The bundled driver of this name, or the one of a file; without a name, the file's only driver.
 
-    Raises: UsageError naming those there are.
+    Raises: UsageError that lists the drivers.
     """
     own = drivers_in(Path(locustfile)) if locustfile else []
     if not storefront and len(own) == 1:
@@ -28,14 +28,14 @@ def find_driver(storefront: str, locustfile: str) -> type[Storefront]:
 
 
 def drivers_in(path: Path) -> list[type[Storefront]]:
-    """The drivers a file defines or imports, beside those that ship.
+    """The drivers that a file defines or imports, without the bundled ones.
 
     Raises: UsageError if the file cannot be loaded, with the line that failed.
     """
     sys.path.insert(0, str(path.parent.resolve()))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None or not path.is_file():
-        raise UsageError(f"{path}: is no Python file; name the locustfile that installs the driver")
+        raise UsageError(f"{path} is not a Python file; name the locustfile that installs the driver")
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
@@ -43,7 +43,7 @@ def drivers_in(path: Path) -> list[type[Storefront]]:
         raise UsageError(
             f"{error.filename}:{error.lineno}: {error.msg}; correct the driver's file"
         ) from error
-    except Exception as error:  # the user's own file may fail in any way; the place is what helps
+    except Exception as error:  # the user's file may fail in any way; report where
         raise UsageError(
             f"{_place(error, path)}: {type(error).__name__}: {error}; correct the file"
         ) from error
@@ -55,8 +55,8 @@ def drivers_in(path: Path) -> list[type[Storefront]]:
     ]
 
 
-def raised(driver: type[Storefront], method: str, error: Exception) -> AnalysisError:
-    """What to say when a driver's own code raised."""
+def driver_error(driver: type[Storefront], method: str, error: Exception) -> AnalysisError:
+    """The error to report for an exception in a driver's code."""
     return AnalysisError(
         f"the driver {driver.name!r} raised in {method}: {type(error).__name__}: {error}"
         f"{place_in_driver(error)}; doorbuster probe shows each of its steps"
@@ -64,18 +64,18 @@ def raised(driver: type[Storefront], method: str, error: Exception) -> AnalysisE
 
 
 def place_in_driver(error: BaseException) -> str:
-    """The line of the driver where it went wrong, rather than that of a library which it called."""
-    ours = Path(__file__).parents[1]
+    """The driver's line that raised, rather than that of a library which it called."""
+    load = Path(__file__).parents[1]
     drivers = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if ours not in Path(frame.filename).parents and "lib/python" not in frame.filename.replace("\\", "/")
+        if load not in Path(frame.filename).parents and "lib/python" not in frame.filename.replace("\\", "/")
     ]
     return f" ({Path(drivers[-1].filename).name}:{drivers[-1].lineno}: {drivers[-1].line})" if drivers else ""
 
 
 def _place(error: BaseException, path: Path) -> str:
-    """The last line below the user's folder that the error went through."""
+    """The last line of the traceback in the user's folder."""
     place, trace = str(path), error.__traceback__
     while trace is not None:
         file = Path(trace.tb_frame.f_code.co_filename)

@@ -1,11 +1,10 @@
-"""What is noted beside the steps: counters, think times, stays, connecting, and what the shop says of itself.
+"""Side metrics: counters, think times, visit durations, connect times, and the shop's Server-Timing headers.
 
 Rules of this module:
-- On the path of a customer a note is one `append` or one addition; what it means is worked out once a second.
-- Server-Timing headers are kept as they came and only some are read: of every `stride`-th step, so that a
-  busy second costs no more than a quiet one, and at most SAMPLES a report for each series. Each says how many
-  it stands for.
-- An entry with a duration keeps no description (it is chatter, such as "3 queries"); one without keeps it.
+- Recording costs a customer one `append` or one addition; the evaluation happens once a second.
+- Server-Timing headers are stored unparsed and sampled: of every `stride`-th step, so a busy second costs
+  no more than a quiet one, and at most SAMPLES per report and series. Each sample has a weight.
+- An entry with a duration loses its description (often variable, such as "3 queries"); one without keeps it.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from doorbuster.load.http.exchange import Exchange
+from doorbuster.load.exchange import Exchange
 from doorbuster.records.batch import (
     ConnectTimeSecond,
     CounterSecond,
@@ -31,11 +30,11 @@ from doorbuster.records.batch import (
 )
 from doorbuster.records.histogram import pack, pack_groups
 
-SAMPLES = 8  # headers read per series and report
-KEPT = 160  # headers kept for a report, about
-MAX_ENTRIES = 60  # distinct entries of one worker; a shop that puts identifiers there must not fill the file
+SAMPLES = 8  # headers evaluated per series and report
+KEPT = 160  # headers kept per report, approximately
+MAX_ENTRIES = 60  # distinct entries of one worker; identifiers in the header must not fill the run file
 MORE_ENTRIES = "(more)"
-_LONGEST_NAME = 40
+_MAX_NAME = 40
 _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _VALUE = rf'"(?:[^"\\]|\\.)*"|{_WORD}'
 _ITEM = re.compile(rf"([,;]?)\s*({_WORD})\s*(?:=\s*({_VALUE})?)?\s*")  # separator, name, value
@@ -52,7 +51,7 @@ class Entry(NamedTuple):
 
 
 def server_timing(header: str) -> tuple[Entry, ...]:
-    """The entries of a Server-Timing header, or of several joined with commas; damaged ones are left out.
+    """The entries of a Server-Timing header, or of several joined with commas; invalid ones are left out.
 
     Source: W3C Server Timing, section 2.1: 1#(name *(";" parameter)), `dur` in ms.
     """
@@ -62,7 +61,7 @@ def server_timing(header: str) -> tuple[Entry, ...]:
     for separator, word, value in [*_ITEM.findall(header), (",", "", "")]:
         if separator == ";":
             word = word.lower()
-            if word not in known:  # the first of a kind holds
+            if word not in known:  # the first occurrence counts
                 known.add(word)
                 if word == "dur":
                     duration_us = _us_of_ms(value.strip('"'))
@@ -70,8 +69,8 @@ def server_timing(header: str) -> tuple[Entry, ...]:
                     description = value.strip('"')
             continue
         if name:
-            kept = "" if duration_us is not None else description[:_LONGEST_NAME]
-            found.append(Entry(name[:_LONGEST_NAME], kept, duration_us))
+            kept = "" if duration_us is not None else description[:_MAX_NAME]
+            found.append(Entry(name[:_MAX_NAME], kept, duration_us))
         name, description, duration_us = word, "", None
         known.clear()
     return tuple(found)
@@ -85,12 +84,12 @@ def _us_of_ms(text: str) -> int | None:
     return round(duration_ms * _US_PER_MS) if math.isfinite(duration_ms) and duration_ms >= 0 else None
 
 
-def _thinks(second: int, channel: str, drawn_s: list[float]) -> ThinkTimeSecond:
+def _think_times(second: int, channel: str, drawn_s: list[float]) -> ThinkTimeSecond:
     return ThinkTimeSecond(second, channel, pack(np.rint(np.array(drawn_s) * _US_PER_S).astype(np.int64)))
 
 
 class SideMetricsSnapshot(NamedTuple):
-    """The notes of one report, as rows of a batch."""
+    """The side metrics of one report, as rows of a batch."""
 
     counters: tuple[CounterSecond, ...]
     think_times: tuple[ThinkTimeSecond, ...]
@@ -102,66 +101,66 @@ class SideMetricsSnapshot(NamedTuple):
 
 
 class SideMetrics:
-    """Gathers one worker's notes; `take_notes` empties them.
+    """Collects one worker's side metrics; `take_side_metrics` empties them.
 
-    `connects` takes (series number, intended start, seconds spent connecting) of each step that opened a
-    connection for its first request, `later` (series number, intended start, exchanges) of each step that
-    made several requests, `told` (series number, intended start, Server-Timing header) of every
-    `stride`-th step, if its answer has one. Starts are readings of the clock of `started_at`. `readings` are
-    those of the watch over what is changed (see `freshness`). `pause` is called between stretches of work.
+    connects: (series number, intended start, connect time in s) of each step whose first request opened a
+    connection. subsequent: (series number, intended start, exchanges) of each step with several requests.
+    server_timings: (series number, intended start, Server-Timing header) of every `stride`-th step, if its
+    response has one. Starts are readings of the clock of `started_at`. readings: those of the freshness
+    watch. pause: called between parts of the work.
     """
 
     def __init__(self, started_at: float, pause: Callable[[], Any]) -> None:
         self.connects: list[tuple[int, float, float]] = []
-        self.later: list[tuple[int, float, list[Exchange]]] = []
-        self.told: list[tuple[int, float, str]] = []
+        self.subsequent: list[tuple[int, float, list[Exchange]]] = []
+        self.server_timings: list[tuple[int, float, str]] = []
         self.readings: list[FreshnessReading] = []
         self.stride = 1
         self._zero = started_at
         self._pause = pause
         self._counters: Counter[tuple[int, str, str]] = Counter()
-        self._thinks: defaultdict[str, list[float]] = defaultdict(list)
-        self._stays: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
+        self._think_times: defaultdict[str, list[float]] = defaultdict(list)
+        self._durations: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
         self._entries: set[tuple[str, str]] = set()
 
     def count(self, second: int, channel: str, name: str, n: int = 1) -> None:
-        """Count something that happened `n` times: retries, reloads, queue_polls, or a new name."""
+        """Add `n` to a counter, such as retries, reloads or queue_polls; any name may be used."""
         self._counters[second, channel, name] += n
 
-    def thought(self, channel: str, think_s: float) -> None:
-        """Record how long a customer of this channel thinks before the next step."""
-        self._thinks[channel].append(think_s)
+    def think_time(self, channel: str, think_s: float) -> None:
+        """Record a think time of a customer of this channel."""
+        self._think_times[channel].append(think_s)
 
-    def stayed(self, second: int, channel: str, stay_us: int) -> None:
-        """Record how long a customer was in the shop, from the intended arrival in `second` to leaving."""
-        self._stays[second, channel].append(stay_us)
+    def visit_duration(self, second: int, channel: str, duration_us: int) -> None:
+        """Record the duration of a visit, from the intended arrival in `second` to its end."""
+        self._durations[second, channel].append(duration_us)
 
-    def take_notes(self, second: int, keys: list[SeriesKey]) -> SideMetricsSnapshot:
+    def take_side_metrics(self, second: int, keys: list[SeriesKey]) -> SideMetricsSnapshot:
         """Everything since the last call; `second` is that of the report, `keys` the series by number.
 
-        The notes are taken before the first pause: what is noted meanwhile belongs to the next report.
+        All lists are taken before the first pause: what is recorded meanwhile belongs to the next report.
         """
         counters, self._counters = self._counters, Counter()
-        thinks, self._thinks = self._thinks, defaultdict(list)
-        stays, self._stays = self._stays, defaultdict(list)
+        think_times, self._think_times = self._think_times, defaultdict(list)
+        durations, self._durations = self._durations, defaultdict(list)
         connects, self.connects = self.connects, []
-        later, self.later = self.later, []
-        told, self.told = self.told, []
+        subsequent, self.subsequent = self.subsequent, []
+        headers, self.server_timings = self.server_timings, []
         readings, self.readings = self.readings, []
-        stride, self.stride = self.stride, max(1, self.stride * len(told) // KEPT)
+        stride, self.stride = self.stride, max(1, self.stride * len(headers) // KEPT)
         self._pause()
-        told_thinks = tuple(_thinks(second, channel, drawn_s) for channel, drawn_s in thinks.items())
-        told_stays = tuple(VisitDurationSecond(*key, pack(us)) for key, us in stays.items())
+        think_rows = tuple(_think_times(second, *one) for one in think_times.items())
+        duration_rows = tuple(VisitDurationSecond(*key, pack(us)) for key, us in durations.items())
         self._pause()
-        told_connects = self._connects(connects, keys)
+        connect_rows = self._connects(connects, keys)
         self._pause()
         return SideMetricsSnapshot(
             counters=tuple(CounterSecond(*key, n) for key, n in counters.items()),
-            think_times=told_thinks,
-            visit_durations=told_stays,
-            connect_times=told_connects,
-            subsequent_requests=tuple(self._later(later, keys)),
-            server_timings=tuple(self._server_timings(told, stride, keys)),
+            think_times=think_rows,
+            visit_durations=duration_rows,
+            connect_times=connect_rows,
+            subsequent_requests=tuple(self._subsequent(subsequent, keys)),
+            server_timings=tuple(self._evaluate_headers(headers, stride, keys)),
             freshness=tuple(readings),
         )
 
@@ -185,7 +184,7 @@ class SideMetrics:
             )
         )
 
-    def _later(
+    def _subsequent(
         self, rows: list[tuple[int, float, list[Exchange]]], keys: list[SeriesKey]
     ) -> Iterable[SubsequentRequestsSecond]:
         cells: defaultdict[tuple[int, int], list[list[Exchange]]] = defaultdict(list)
@@ -202,7 +201,7 @@ class SideMetrics:
                 round((until_byte_s - connect_s) * _US_PER_S), round(body_s * _US_PER_S), pack(elapsed_us),
             )  # fmt: skip
 
-    def _server_timings(
+    def _evaluate_headers(
         self, rows: list[tuple[int, float, str]], stride: int, keys: list[SeriesKey]
     ) -> Iterable[ServerTimingSecond]:
         by_series: defaultdict[int, list[tuple[float, str]]] = defaultdict(list)
@@ -223,7 +222,7 @@ class SideMetrics:
                 )  # fmt: skip
 
     def _of_step(self, header: str) -> dict[tuple[str, str], int]:
-        """Time in us by entry; a step of several requests names an entry several times, its times add up."""
+        """Time in us by entry, added up over the requests of the step."""
         found: defaultdict[tuple[str, str], int] = defaultdict(int)
         for name, description, duration_us in server_timing(header):
             entry = (name, description)

@@ -1,0 +1,100 @@
+"""What the customers of one worker share: the plan, the recorder, timers, and the orders they remember."""
+
+from __future__ import annotations
+
+from collections import deque
+from time import perf_counter, time
+
+from gevent.event import Event as Flag
+
+from doorbuster.load.customers.model import Arrival
+from doorbuster.load.customers.profiles import ProfileRegistry
+from doorbuster.load.exchange import Exchange
+from doorbuster.load.http.settings import HttpSettings, hosts_of
+from doorbuster.load.recording.health import HealthProbe
+from doorbuster.load.recording.recorder import Recorder
+from doorbuster.load.run_plan import RunPlan
+from doorbuster.load.runtime.sleep_scheduler import thread_sleep_scheduler
+from doorbuster.load.runtime.source_addresses import sources_for
+from doorbuster.load.target.endpoint import RUN_HEADER, StoreEndpoint
+from doorbuster.records.batch import Event
+from doorbuster.records.outcome import Cause
+from doorbuster.storefronts import Storefront
+
+_ORDERS_REMEMBERED = 500  # that later customers may refer to
+
+
+class CustomerContext:
+    """The surroundings of one worker's customers; `in_flight` is how many are in the shop."""
+
+    def __init__(
+        self, plan: RunPlan, driver: type[Storefront], recorder: Recorder, health: HealthProbe
+    ) -> None:
+        scenario = plan.scenario
+        url = plan.first_endpoint.url
+        self.run_id = plan.run_id
+        self.seed = scenario.seed
+        self.started_at = plan.started_at
+        self.closes_at = plan.closes_at
+        self.ends_at = plan.closes_at + scenario.drain_s
+        self.http_settings = HttpSettings(
+            headers={RUN_HEADER: plan.run_id},
+            hosts=hosts_of(url, *scenario.safety.allow),
+            source_addresses=sources_for(url, scenario.target.source_addresses),
+        )
+        self.recorder = recorder
+        self.profiles = ProfileRegistry(scenario, driver, run_id=plan.run_id)
+        self.sleep_scheduler = thread_sleep_scheduler()
+        self.stop_cause: str = Cause.INTERRUPTED
+        self.in_flight = 0
+        self.empty = Flag()
+        self.empty.set()
+        self._health = health
+        self._endpoints = plan.endpoints
+        self._merchant_of = {name: channel.merchant or "" for name, channel in scenario.channels.items()}
+        self._order_refs: dict[str, deque[str]] = {
+            merchant: deque(maxlen=_ORDERS_REMEMBERED) for merchant in plan.endpoints
+        }
+        self._reported_errors: set[str] = set()
+
+    def endpoint(self, channel: str) -> StoreEndpoint:
+        """The shop of customers who arrive in `channel`; it stays the same if they change the channel."""
+        return self._endpoints[self._merchant_of[channel]]
+
+    def order_refs(self, channel: str) -> deque[str]:
+        """References of the latest orders at the shop that customers of `channel` visit."""
+        return self._order_refs[self._merchant_of[channel]]
+
+    def unix_s(self, moment: float) -> float:
+        """A reading of `perf_counter` in Unix seconds."""
+        return time() + moment - perf_counter()
+
+    def customer_arrived(self, arrival: Arrival) -> None:
+        """Record the arrival, and how late the generator was with it."""
+        self.recorder.started(int(arrival.intended_at - self.started_at), arrival.channel)
+        self.recorder.lateness(max(round((perf_counter() - arrival.intended_at) * 1e6), 0))
+        self.in_flight += 1
+        self.empty.clear()
+
+    def customer_left(self, arrival: Arrival, how: tuple[str, str, str, int | None, int | None]) -> None:
+        """Record how a customer left: outcome, step, cause, could browse, could order."""
+        second = int(arrival.intended_at - self.started_at)
+        self.recorder.customer((second, arrival.channel, arrival.journey, *how))
+        duration_s = perf_counter() - arrival.intended_at
+        self.recorder.visit_duration(second, arrival.channel, round(duration_s * 1e6))
+        self.in_flight -= 1
+        if not self.in_flight:
+            self.empty.set()
+
+    def count_connections(self, exchanges: list[Exchange]) -> None:
+        """Count the connections that these requests opened, and those that the shop had closed before."""
+        for exchange in exchanges:
+            self._health.connections_opened += not exchange.reused
+            self._health.reconnects += exchange.reconnected
+            self._health.pool_wait_s += exchange.pool_wait_s
+
+    def script_failed(self, text: str) -> None:
+        """Record the traceback of a journey that raised; the same traceback only once."""
+        if text not in self._reported_errors:
+            self._reported_errors.add(text)
+            self.recorder.event(Event(perf_counter() - self.started_at, "script_exception", text))

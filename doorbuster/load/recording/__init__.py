@@ -1,0 +1,1 @@
+"""Recording what the customers of one worker did, and how the worker itself fared."""

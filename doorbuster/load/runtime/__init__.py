@@ -1,0 +1,1 @@
+"""The Python process that generates load: timers, garbage collection, source addresses."""
