@@ -314,7 +314,7 @@ def _parameter_table(fits: dict[str, Scaling | None]) -> tuple[Table, ...]:
 
 
 def _roof(fit: ScalabilityFit) -> float | None:
-    return _finite(fit.curve.roof_per_s)
+    return _finite(fit.curve.asymptote_per_s)
 
 
 def _finite(value: float) -> float | None:

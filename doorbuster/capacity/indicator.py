@@ -1,27 +1,26 @@
-"""One threshold on one load step: how far from its bound, how sure, and whether the queue was growing.
+"""One threshold on the load steps at one rate: distance from the bound, its error, and queue growth.
 
-Every threshold becomes a *level*: the logarithm of what was observed over what is allowed. 0 is the bound,
-below 0 keeps the promise, ln 2 is twice too much. "p(99)<200ms" is read as "at most 1 % slower than 200 ms",
-so that a percentile, a share and a mean are the same kind of thing, and the answer is about the bound itself
-and not about a percentile far from it.
+Every threshold becomes a *level*: the logarithm of observed over allowed. 0 is the bound, negative levels
+meet the threshold, ln 2 is twice the limit. "p(99)<200ms" is read as "at most 1 % of requests above 200 ms",
+so that percentiles, ratios and means are treated alike, and the estimate is precise at the bound itself.
 
 Rules of this module:
-- Neighbouring requests fare alike. Standard errors come from seconds, never from counts of requests: their
-  scatter, times how long a cluster lasts by an autoregressive process of first order. Few blocks of time
-  (batch means) see less than half of the variance of a busy queue of many servers, this sees 80 to 120 %.
-- The correlation of a short series is estimated too low, by (1 + 4 r) / n; that is put right.
-- A tail that is exponential as far as the data can tell is read as one: P(T > t) = P(T > u) e^-(t-u)/m, with
-  m the mean excess over u, beyond which lie up to 20 times as many requests as may lie beyond t. This needs
-  40 % less time for the same interval; for M/M/c it moves the answer by less than 1.5 %, usually by less
-  than 0.3 %. Where the plain count contradicts the tail, the count is used.
-- A request that was given up has no time: it counts as beyond the bound, and no tail is read off then.
-- Nothing seen beyond the bound is not a level of minus infinity: `level` is None, with the block count.
+- Requests close in time are correlated. Standard errors therefore come from the series of seconds, never from
+  the number of requests: their scatter times the length of a cluster, modelled as a first-order
+  autoregressive process. A few batch means see less than half of the variance of a busy queue of many
+  servers; this estimate sees 80 to 120 %.
+- The autocorrelation of a short series is biased low by (1 + 4 r) / n; this is corrected.
+- An exponential tail, as far as the data can show one, is used as such: P(T > t) = P(T > u) e^-(t-u)/m, with
+  m the mean excess over u; up to 20 times as many requests lie beyond u as are allowed beyond t. This takes
+  40 % less time for the same interval; for M/M/c it moves the answer by less than 1.5 %, usually by less than
+  0.3 %. When the count contradicts the tail, the count is used.
+- An abandoned request has no time: it counts as beyond the bound, and the tail is then not used.
+- Without any request beyond the bound, `level` is None instead of minus infinity.
 
 Sources: Fishman (1971), "Estimating sample size in computing simulation experiments", Management Science 18
 (autoregressive error of a mean); Kendall (1954) and Marriott and Pope (1954), Biometrika 41 (bias of r);
-Pickands (1975), Annals of Statistics 3, and
-Davison and Smith (1990), JRSS B 52 (excesses over a threshold); Kleinrock (1975), section 5.12, and Kingman
-(1970) (waiting times have exponential tails when services have).
+Pickands (1975), Annals of Statistics 3, and Davison and Smith (1990), JRSS B 52 (excesses over a threshold);
+Kleinrock (1975), section 5.12, and Kingman (1970) (waiting times have exponential tails when services have).
 """
 
 from __future__ import annotations
@@ -38,12 +37,12 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Method = Literal["counted", "tail"]
 
-BLOCKS = 12  # wanted per group of load steps at one rate
+BLOCKS = 12  # target number per group of load steps at one rate
 MIN_BLOCKS = 5
 MIN_BLOCK_S = 2
-TAIL_FACTOR = 20.0  # requests beyond u for each that may lie beyond the bound, at most
+TAIL_FACTOR = 20.0  # requests beyond u per request allowed beyond the bound, at most
 MIN_TAIL_FACTOR = 3.0
-MAX_TAIL_RATIO = 0.25  # more of the requests than this are no tail
+MAX_TAIL_RATIO = 0.25  # a larger part of the requests is not a tail
 MIN_IN_TAIL = 40
 MAX_CORRELATION = 0.95
 
@@ -52,8 +51,8 @@ MAX_CORRELATION = 0.95
 class Latencies:
     """Response times of a load step against "p(100 - 100 limit_ratio) < bound".
 
-    `second`, `value` and `count` are parallel: `count` requests that were due in `second` (0 is the first
-    after settling) took `value` ms; `bound` is in ms too. `abandoned` counts those without an answer.
+    `second`, `value` and `count` are parallel: `count` requests due in `second` (0 is the first after the
+    warm-up) took `value` ms; `bound` is in ms too. `abandoned` counts those without a response.
     """
 
     name: str
@@ -71,9 +70,9 @@ class Latencies:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ratio:
-    """A sum over a count, second by second, that must stay at or below `limit`.
+    """A sum divided by a count, per second, that must not exceed `limit`.
 
-    Shares: failures over tries. Means: summed times over requests. "rate>=99%" is bad ones over all, 0.01.
+    Rates: failures over attempts; "rate>=99%" has limit 0.01. Means: total time over requests.
     """
 
     name: str
@@ -83,12 +82,12 @@ class Ratio:
 
     def __post_init__(self) -> None:
         if not self.limit > 0:
-            raise ValueError(f"{self.name}: limit must be > 0; use Count for what must not happen at all")
+            raise ValueError(f"{self.name}: limit must be > 0; use Count for events that must not happen")
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Something that may happen at most `limit` times on a load step, such as an oversold unit."""
+    """Events that may happen at most `limit` times on a load step, such as oversold units."""
 
     name: str
     limit: float
@@ -100,10 +99,10 @@ Indicator = Latencies | Ratio | Count
 
 @dataclass(frozen=True, slots=True)
 class LevelEstimate:
-    """ln(observed / allowed), its standard error and what they rest on.
+    """ln(observed / allowed) with its standard error and amount of data.
 
-    `level` is None when nothing bad was seen, or nothing at all (`n` 0). `check_z` compares the level read
-    off the tail with the plain count: beyond +-2.6 the tail is no exponential one.
+    `level` is None without violations or without requests (`n` 0). `check_z` compares the tail estimate with
+    the count: beyond +-2.6 the tail is not exponential.
     """
 
     name: str
@@ -122,7 +121,7 @@ class LevelEstimate:
 
     @property
     def high(self) -> float:
-        """Upper end of the 95 % interval of the level; 0 bad ones of n stand for at most 3."""
+        """Upper end of the 95 % interval of the level; 0 violations among n count as at most 3."""
         if self.level is None:
             return self.se
         return self.level + self._half
@@ -135,9 +134,9 @@ class LevelEstimate:
 
 
 def evaluate(parts: Sequence[Indicator], seconds: Sequence[int], *, tails: bool = True) -> LevelEstimate:
-    """One threshold on all load steps of one rate together.
+    """One threshold on all load steps of one rate, pooled.
 
-    Args: parts: the same threshold on each load step; seconds: how long each was observed, after settling.
+    Args: parts: the same threshold on each load step; seconds: observed length of each, after the warm-up.
     """
     first = parts[0]
     if isinstance(first, Count):
@@ -152,11 +151,11 @@ def evaluate(parts: Sequence[Indicator], seconds: Sequence[int], *, tails: bool 
 
 
 def queue_grows(in_system: Sequence[float] | Floats, rate_per_s: float) -> bool:
-    """Whether the number in the shop was rising for good: it comes faster than the shop works it off.
+    """Whether the number in the shop keeps growing: customers arrive faster than the shop serves them.
 
-    The rise per stretch of time, over ten stretches, must be above chance (t test, one in a thousand) and add
-    up to more than 0.1 % of the arrivals and to half as many again as at the start. Steps of a stationary
-    queue cancel out, which makes the test strict for it, while a queue without noise is found at once.
+    The growth per period, over ten periods, must exceed chance (t test, one in a thousand), and in total 0.1
+    % of the arrivals and half the initial number. Fluctuations of a stationary queue cancel out, so the test
+    rarely fires for one, while a queue without noise is detected at once.
     """
     from scipy.special import stdtrit
 
@@ -173,7 +172,7 @@ def queue_grows(in_system: Sequence[float] | Floats, rate_per_s: float) -> bool:
 
 
 def mean_error(by_second: Floats) -> tuple[float, int]:
-    """The standard error of the mean of a series, second by second, and its degrees of freedom."""
+    """The standard error of the mean of a series of seconds, and its degrees of freedom."""
     time = _Time((by_second.size,))
     influence = (by_second - by_second.mean()) / by_second.size
     return time.standard_error(influence), time.degrees_of_freedom(influence)
@@ -181,13 +180,13 @@ def mean_error(by_second: Floats) -> tuple[float, int]:
 
 @dataclass(frozen=True, slots=True)
 class _Time:
-    """The seconds of several load steps one after the other; no pair of neighbours spans two load steps."""
+    """The seconds of several load steps in a row; pairs of adjacent seconds never span two load steps."""
 
     seconds: tuple[int, ...]
 
     @property
     def blocks(self) -> int:
-        """How many stretches of `_width` there are."""
+        """Number of blocks of `_width` seconds."""
         return sum(max(1, length // self._width) for length in self.seconds)
 
     @property
@@ -195,11 +194,11 @@ class _Time:
         return max(MIN_BLOCK_S, math.ceil(sum(self.seconds) / BLOCKS))
 
     def join(self, by_second: Sequence[Floats]) -> Floats:
-        """Second by second, load step after load step."""
+        """The values per second of all load steps in a row."""
         return np.concatenate([row[:length] for row, length in zip(by_second, self.seconds, strict=True)])
 
     def standard_error(self, influence: Floats) -> float:
-        """Of a sum of influences by second: their scatter, times how long one of them lasts.
+        """Standard error of a sum of influences per second: their scatter times the length of a cluster.
 
         se^2 = sum x_i^2 n / (n - 1) (1 + phi) / (1 - phi)
         phi = r + (1 + 4 r) / n,  r = sum x_i x_(i+1) / sum x_i^2
@@ -220,10 +219,10 @@ class _Time:
         return min(max(alike + (1 + 4 * alike) / influence.size, 0.0), MAX_CORRELATION)
 
     def degrees_of_freedom(self, influence: Floats) -> int:
-        """What the scatter is worth as an estimate: fewer when a few stretches make up most of it.
+        """Degrees of freedom of the scatter: fewer when a few blocks contribute most of it.
 
         2 (sum d^2)^2 / (sum d^4 - (sum d^2)^2 / n), which is n for normal d; at most n - 1. d are
-        the sums over n stretches of time.
+        the sums over n blocks of time.
         """
         starts = np.cumsum((0, *self.seconds))
         found = np.concatenate(
@@ -285,26 +284,26 @@ def _counted(name: str, over: Floats, total: Floats, limit: float, shape: _Time)
     bad, n = float(over.sum()), float(total.sum())
     seconds, blocks = float(sum(shape.seconds)), shape.blocks
     if bad <= 0:
-        # Rule of three: nothing bad among n would still be seen in 5 % of all cases at a share of 3 / n.
+        # Rule of three: at a violation rate of 3 / n, 5 % of all samples of n show none.
         most = math.log(3.0 / n / limit) if n > 0 and blocks >= MIN_BLOCKS else math.inf
         return LevelEstimate(name, None, most, blocks - 1, n, seconds, "counted")
     influence = over / bad - total / n
     error, dof = shape.standard_error(influence), shape.degrees_of_freedom(influence)
-    # Chance alone scatters a count by this much; blocks that agree better do so by luck.
+    # The Poisson error of a count is the minimum; blocks that agree better do so by chance.
     if float(over.max()) <= float(total.max()):
         error = max(error, math.sqrt(max(0.0, 1 - bad / n) / bad))
     return LevelEstimate(name, math.log(bad / n / limit), error, dof, n, seconds, "counted")
 
 
 def _evaluate_count(parts: list[Count], seconds: Sequence[int]) -> LevelEstimate:
-    """What must not happen is judged at its worst: one load step above the limit is a fact, without error."""
+    """The worst load step decides: a count above the limit is a fact, without error."""
     worst = max(part.count for part in parts)
     level = math.inf if worst > parts[0].limit else -math.inf
     return LevelEstimate(parts[0].name, level, 0.0, 1, float(len(parts)), float(sum(seconds)), "counted")
 
 
 def _upper_quantile(parts: list[Latencies], share: float) -> float:
-    """The value that a `share` of the requests exceed."""
+    """The value that a `share` of the requests exceeds."""
     value = np.concatenate([part.value for part in parts])
     count = np.concatenate([part.count for part in parts])
     if float(count.max()) == 1:

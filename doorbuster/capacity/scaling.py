@@ -1,17 +1,17 @@
-"""What a few throughputs at growing load or size say: which law fits, where it peaks, how many are needed.
+"""Scalability from throughputs at growing load or size: the best law, its peak, the size needed for a target.
 
 Rules of this module:
-- Under six different sizes nothing is fitted (`usl`); the measured points still answer.
+- With fewer than six different sizes nothing is fitted (`usl`); the measured points still answer.
 - The law is the simplest that is not clearly worse: within 2 of the best AICc, with the fewest parameters.
-  With a handful of points AICc punishes a third parameter harder than any fall of throughput can outweigh; so
-  where throughput certainly falls, the full law is taken: the other two never fall.
-- Throughput certainly falls when the peak's interval lies within what was measured, and the largest size did
-  less than the best one: beyond both their intervals, or by 5 % where there are none.
-- Beyond the largest size that was measured everything is extrapolated, and says so.
-- "How many are needed" holds only if throughput goes on as the law says: the interval is that of refitted,
-  resampled residuals (bootstrap), not of what nobody has measured.
+  With few points AICc penalises a third parameter more than any fall of throughput can outweigh; so when
+  throughput certainly falls, the full law is used, because the other two never fall.
+- Throughput certainly falls when the interval of the peak lies within the measured range, and the largest
+  size had less throughput than the best one: beyond both intervals, or by 5 % without intervals.
+- Everything beyond the largest measured size is marked as extrapolated.
+- A needed size assumes that throughput follows the law: its interval comes from refitting resampled residuals
+  (bootstrap) and does not include deviations from the law beyond the measured range.
 
-Source: Burnham and Anderson (2002), section 2.6 (a difference below 2 decides nothing); the rest in `usl`.
+Source: Burnham and Anderson (2002), section 2.6 (a difference below 2 is not conclusive); the rest in `usl`.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ CLEAR_FALL = 0.05
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scaling:
-    """The laws compared, the one to go by, and what is uncertain about the full one.
+    """The compared laws, the selected one, and the uncertainty of the full one.
 
-    `usl` is the three-parameter fit with `intervals` from the bootstrap; `law` the simplest that fits.
+    `usl` is the three-parameter fit with `intervals` from the bootstrap; `law` the selected fit.
     """
 
     candidates: tuple[Candidate, ...]
@@ -53,9 +53,9 @@ class Scaling:
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """The smallest whole size whose throughput reaches what is wanted; None when none does.
+    """The smallest whole size whose throughput reaches a target; None when none does.
 
-    `fitted`: read off the law, and not off a measured point. `extrapolated`: beyond the largest one measured.
+    `fitted`: taken from the law, not from a measured point. `extrapolated`: beyond the largest measured size.
     """
 
     size: int | None
@@ -70,9 +70,9 @@ def scale(
     weighting: Weighting,
     ends: Sequence[tuple[float | None, float | None]] = (),
 ) -> Scaling | None:
-    """The laws of the points; None when there are fewer than six different sizes.
+    """Fits the laws to the points; None with fewer than six different sizes.
 
-    Args: n: growing; ends: the 95 % interval of each throughput, where known.
+    Args: n: ascending; ends: the 95 % interval of each throughput, where known.
     """
     if len(set(n)) < MIN_POINTS:
         return None
@@ -96,16 +96,16 @@ def _falls(per_s: Sequence[float], ends: Sequence[tuple[float | None, float | No
 
 
 def needed(found: Scaling | None, points: Sequence[tuple[float, float]], wanted_per_s: float) -> Needed:
-    """How many are needed for so much: by the law, or else the smallest measured size that is enough.
+    """The size needed for a target throughput: by the law, else the smallest measured size that suffices.
 
-    Args: points: (size, throughput that is certain there), such as the lower end of a capacity.
+    Args: points: (size, certain throughput), such as the lower end of a capacity.
     """
     largest = max(size for size, _ in points)
     if found is None:
         enough = [size for size, per_s in points if per_s >= wanted_per_s]
         return Needed(math.ceil(min(enough)) if enough else None, fitted=False, extrapolated=False)
     curve = found.law.curve
-    top = curve.peak_per_s if math.isfinite(curve.peak_n) else curve.roof_per_s * (1 - 1e-9)
+    top = curve.peak_per_s if math.isfinite(curve.peak_n) else curve.asymptote_per_s * (1 - 1e-9)
     if wanted_per_s > top:
         return Needed(None, fitted=True, extrapolated=True)
     size = math.ceil(curve.n_at_throughput(wanted_per_s) - 1e-9)

@@ -259,7 +259,7 @@ def _fit_into_budget(
         return None
     hold = min(proposal.hold_s, left)
     if proposal.hold_s >= settings.long_s and left - hold < settings.warmup_s + settings.well_observed_s:
-        hold = left  # what would be left lowest_failing is too short for a load step of its own
+        hold = left  # the rest would be too short for another load step
     return replace(proposal, hold_s=float(math.floor(hold)))
 
 

@@ -1,29 +1,29 @@
-"""The rate at which a rising level reaches its bound: a line fitted to noisy estimates, with an interval.
+"""The rate at which a rising level reaches its bound, from a line fitted to noisy estimates with intervals.
 
     level_i = b (rate_i / r - 1) + e_i,      r the crossing, b > 0 the elasticity
     Q(r) = min over b of  sum 2 (exp(e_i) - 1 - e_i) / v_i + (ln b - ln b0)^2 / s^2
     interval: all r with  Q(r) - min Q <= t^2
 
-The level is a logarithm (`indicator`), and for queues with exponential services it is a straight line in the
-rate: ln P(T > t) = -(mu - lambda) t for M/M/1. Near its bound it is nearly straight for others; readings
-further than a factor `WINDOW` away on the line are left out, and used only to bracket.
+The level is a logarithm (`indicator`). For queues with exponential service times it is a straight line in the
+rate: ln P(T > t) = -(mu - lambda) t for M/M/1. For others it is nearly straight near the bound; points
+further than a factor `WINDOW` away on the line are left out, and only used to bracket the answer.
 
 Rules of this module:
-- At least two rates. What queueing theory says about the slope (`QueuePrior`) stands beside the readings,
-  which cannot tell the slope well and the crossing at once: without it an interval takes four times as long.
-  Rates on both sides of the crossing keep an error in the slope from moving it.
-- The observed share is right on average, its logarithm is too low: the misfit is the deviance of a gamma
-  distribution with relative variance v_i, for which a low reading is less surprising than a high one.
-- All readings share one variance per second. A stretch that happens to miss every cluster of slow requests
-  reads low and shows little scatter at once; with a weight of its own it would pull the line to itself.
-  Theory may raise it (`QueuePrior.variance_s`), never lower it: who scatters more than a queue is believed.
-- Readings that scatter about the line more than their own errors explain widen the interval (a shop that is
-  not the same shop every minute).
+- At least two rates. A few points cannot determine slope and crossing at once, so queueing theory supplies a
+  prior for the slope (`QueuePrior`); without it an interval takes four times as long. Rates on both sides of
+  the crossing keep an error of the slope from moving it.
+- The observed ratio is unbiased, its logarithm is biased low: the misfit is the deviance of a gamma
+  distribution with relative variance v_i, which penalises low points less than high ones.
+- All points share one variance per second. A period without a cluster of slow requests has a low level and
+  little scatter at once; weighted by its own scatter it would pull the line towards itself. Theory may raise
+  the variance (`QueuePrior.variance_s`), never lower it.
+- Points that scatter about the line more than their errors explain widen the interval (the shop changes over
+  time).
 
 Sources: McCullagh and Nelder (1989), "Generalized Linear Models", chapter 8 (gamma, log link); Cole, Chu and
 Greenland (2014), "Maximum likelihood, profile likelihood, and penalized likelihood", American Journal of
 Epidemiology 179; Finney (1978), "Statistical Method in Biological Assay", chapters 3 and 4; Whitt (1989),
-"Planning queueing simulations", Management Science 35 (how much a queue in heavy traffic scatters).
+"Planning queueing simulations", Management Science 35 (variance of a queue in heavy traffic).
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ WINDOW = 12.0  # times the allowed level, either way
 _USUAL, _SIGMA = 12.0, 1.25  # elasticity of queues at common thresholds, and its spread in logarithms
 _SERVICE_SHARE, _SIGMA_QUEUE = 0.85, 0.35
 _MIN_SPARE = 0.01
-_CAUTION = 1.2  # errors read off a handful of clusters are too small by this much, where theory does not say
+_CAUTION = 1.2  # factor by which errors from a few clusters are too small, without a value from theory
 _TOWARDS_EXPECTED = 1 / 3
 _ROOTS = np.exp(np.linspace(math.log(0.5), math.log(2.0), 555))  # of the mean rate, in steps of 0.25 %
 _SLOPES = np.exp(np.linspace(math.log(0.5), math.log(300.0), 60))
-_FARTHEST = 20.0  # beyond e^20 times what the line says, further makes no difference
+_FARTHEST = 20.0  # the misfit is capped at e^20 times the value of the line
 
 
 @dataclass(frozen=True, slots=True)
 class RatePoint:
-    """The level at one rate, its standard error with its degrees of freedom, and the seconds it rests on."""
+    """The level at one rate, its standard error and degrees of freedom, and the observed seconds."""
 
     rate_per_s: float
     level: float
@@ -61,12 +61,12 @@ class RatePoint:
 
 @dataclass(frozen=True, slots=True)
 class QueuePrior:
-    """What queueing theory expects before any reading near the bound: how steep the line is, and how noisy.
+    """The slope and noise of the line according to queueing theory.
 
-    Without a saturation rate: anything that queues at common thresholds show, 1 to 140. With it: the time
-    that a queue makes wait is in proportion to 1 / (saturation - rate), so that ln P(T > t) rises by its own
-    size per spare capacity: b = ln(1 / limit) r / (saturation - r). That is exact for M/M/1, and for M/G/1 in
-    heavy traffic; where service itself takes a good part of the allowed time it is down to half of that.
+    Without a saturation rate: the range of queues at common thresholds, 1 to 140. With it: waiting times are
+    proportional to 1 / (saturation - rate), so b = ln(1 / limit) r / (saturation - r). This is exact for
+    M/M/1, and for M/G/1 in heavy traffic; when the service time is a large part of the allowed time, b is
+    down to half of that.
     """
 
     saturation_per_s: float | None = None
@@ -82,9 +82,9 @@ class QueuePrior:
         return np.asarray(np.log(_SERVICE_SHARE * -math.log(self.limit_ratio) / spare))
 
     def sigma(self, roots_per_s: Floats) -> Floats:
-        """Standard deviation of ln b at each possible crossing: that of the rule, and of the spare capacity.
+        """Standard deviation of ln b at each possible crossing, from the rule and from the spare capacity.
 
-        Near saturation little is spare, and an error of the saturation rate is a large part of it.
+        Near saturation, an error of the saturation rate is a large part of the spare capacity.
         """
         if self.saturation_per_s is None or self.limit_ratio is None:
             return np.full(roots_per_s.shape, _SIGMA)
@@ -93,15 +93,15 @@ class QueuePrior:
         return np.asarray(np.minimum(np.hypot(_SIGMA_QUEUE, spare), _SIGMA))
 
     def variance_s(self, rate_per_s: float) -> float | None:
-        """Variance of the level, times the seconds it rests on; None where nothing is expected.
+        """Variance of the level times the observed seconds; None without a saturation rate.
 
-        In heavy traffic work in hand is a random walk that drifts down by the spare share s of its time. It
-        stays above a level for 2 e / s seconds, with e the mean excess; a share P of the time is above:
+        In heavy traffic the backlog is a random walk with drift -s, s the idle ratio. It stays above a level
+        for 2 e / s seconds, with e the mean excess, and is above for a share P of the time:
 
             variance * seconds = 2 e / (s P),    e = bound / ln(1 / P)
 
-        A count has up to twice that, a tail less, and both less where service takes a part of the bound: six
-        simulated queues of one to eight servers show 0.8 to 1.6 times as much.
+        A count has up to twice this variance, a tail estimate less, and both less when the service time is
+        part of the bound: six simulated queues of one to eight servers show 0.8 to 1.6 times this value.
         """
         if self.saturation_per_s is None or self.limit_ratio is None or not self.bound_s:
             return None
@@ -111,7 +111,7 @@ class QueuePrior:
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """The rate at which the level is 0; `low` or `high` None where the readings set no limit.
+    """The rate at which the level is 0; `low` or `high` is None when the points set no limit.
 
     `elasticity` is the rise of the level per logarithm of the rate, at the crossing.
     """
@@ -124,7 +124,7 @@ class Crossing:
     seconds: float
 
     def level_at(self, rate_per_s: float) -> float:
-        """What the line says at a rate."""
+        """The value of the line at a rate."""
         return self.elasticity * (rate_per_s / self.rate_per_s - 1)
 
     @property
@@ -170,7 +170,7 @@ def find_crossing(points: Sequence[RatePoint], known: QueuePrior) -> Crossing | 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Grid:
-    """How badly each slope and crossing fits the readings (misfit), and how odd its slope is (prior)."""
+    """The misfit of each slope and crossing, and the penalty of its slope (prior)."""
 
     middle_per_s: float
     misfit: Floats
@@ -192,11 +192,10 @@ class _Grid:
 
 
 def _pooled_variance(points: Sequence[RatePoint], known: QueuePrior) -> Floats:
-    """Each reading's variance: what a second is worth on average over all of them, by its seconds.
+    """The variance of each point: the average variance per second over all points, divided by its seconds.
 
-    A rate's own scatter is no weight for it. A stretch without a cluster of slow requests shows a low level
-    and little scatter at once, and would pull the line to itself. Nor is little scatter at all rates believed
-    outright: where a queue should show more, the truth is taken to lie a third of the way there.
+    A rate's own scatter is not used as its weight, see the rules above. When a queue should scatter more than
+    all points do, the variance is moved a third of the way towards the expected one.
     """
     seconds = np.array([point.seconds for point in points])
     own = np.array([point.se**2 for point in points])

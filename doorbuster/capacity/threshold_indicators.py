@@ -1,12 +1,13 @@
-"""The thresholds of a scenario as what the capacity search reads: counts per second on one load step.
+"""The thresholds of a scenario as indicators of the capacity search: counts per second of one load step.
 
 Rules of this module:
-- Only promises that more load can break are indicators: upper bounds on times and failures, lower bounds on
-  success, nothing lost or oversold. "customers count>=100" is about the size of a run and is left out.
-- A second counts from the end of settling. Requests belong to the second in which they were due.
-- Thresholds of severity "warn" bind too when there are no others.
-- A promise about times is about requests that were answered. Where no threshold counts the failures, a failed
-  request is one that was not answered in time: a shop must not hold by refusing everybody quickly.
+- Only thresholds that a higher rate can violate are indicators: upper bounds on times and failures, lower
+  bounds on success, no missing or oversold orders. "customers count>=100" concerns the size of a run and is
+  left out.
+- Seconds count from the end of the warm-up. A request belongs to the second in which it was due.
+- Thresholds of severity "warn" count when there are no others.
+- Thresholds on times cover answered requests. When no threshold counts failures, a failed request counts as
+  too slow: a shop must not pass by refusing everybody quickly.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _MAX_RATIO = 1 - 1e-9
 
 
 def binding_thresholds(thresholds: Iterable[Threshold]) -> tuple[Threshold, ...]:
-    """Those of the thresholds that a higher rate can break; the failing ones, or else the warnings."""
+    """The thresholds that a higher rate can violate; warnings only when there are no others."""
     found = [threshold for threshold in thresholds if _binds(threshold)]
     failing = [threshold for threshold in found if threshold.severity == "fail"]
     return tuple(failing or found)

@@ -1,18 +1,18 @@
-"""How throughput grows with concurrency or size: the Universal Scalability Law, fitted with its uncertainty.
+"""The Universal Scalability Law: throughput by concurrency or size, fitted with its uncertainty.
 
     X(N) = gamma N / (1 + alpha (N-1) + beta N (N-1))
     N      concurrent customers, or instances of the shop       X(N)   completions per second
     gamma  throughput at N = 1, per second (>= 0)
-    alpha  share of the work that waits for others (contention, 0..1)
-    beta   cost of keeping each pair consistent (coherency, 0..1)
+    alpha  contention: ratio of work that is serialised (0..1)
+    beta   coherency: cost per pair of keeping data consistent (0..1)
 
-For closed sweeps and mean throughput; a percentile under open arrivals is the business of `capacity`.
+For closed sweeps and mean throughput; for percentiles under open arrivals see `search`.
 
 Rules of this module:
-- At least six points, or nothing is fitted.
-- alpha and beta never leave 0..1. A parameter on its bound has no standard error; it is None and named.
-- A peak N* beyond the largest N that was tested is `extrapolated`.
-- Unweighted fits all but ignore small N; `relative` residuals (difference / measured) do not. Show both.
+- Fewer than six points are not fitted.
+- alpha and beta stay in 0..1. A parameter on its bound has no standard error and is listed in `on_bound`.
+- A peak N* beyond the largest tested N is `extrapolated`.
+- Unweighted fits almost ignore small N; `relative` residuals (difference / measured) do not. Show both.
 
 Sources: Gunther (2007), "Guerrilla Capacity Planning", chapters 4 to 6; Gunther, Puglia and Tomasette (2015),
 "Hadoop superlinear scalability", ACM Queue 13; Burnham and Anderson (2002), section 2.4 (AICc); Davison and
@@ -62,17 +62,17 @@ class Scalability:
 
     @property
     def peak_n(self) -> float:
-        """N* = sqrt((1 - alpha) / beta), at least 1; infinite when nothing makes throughput fall."""
+        """N* = sqrt((1 - alpha) / beta), at least 1; infinite when throughput never falls."""
         return max(1.0, math.sqrt((1 - self.alpha) / self.beta)) if self.beta > 0 else math.inf
 
     @property
     def peak_per_s(self) -> float:
-        """Xmax = X(N*); without a peak the roof."""
-        return self.throughput_per_s(self.peak_n) if math.isfinite(self.peak_n) else self.roof_per_s
+        """Xmax = X(N*); without a peak, the asymptote."""
+        return self.throughput_per_s(self.peak_n) if math.isfinite(self.peak_n) else self.asymptote_per_s
 
     @property
-    def roof_per_s(self) -> float:
-        """gamma / alpha: what contention alone would allow."""
+    def asymptote_per_s(self) -> float:
+        """gamma / alpha: the limit set by contention alone."""
         return self.gamma / self.alpha if self.alpha > 0 else math.inf
 
     def n_at_throughput(self, throughput_per_s: float) -> float:
@@ -92,7 +92,7 @@ class Scalability:
 
 @dataclass(frozen=True, slots=True)
 class ParameterInterval:
-    """From `low` to `high`; None where the data set no limit."""
+    """From `low` to `high`; None when the data set no limit."""
 
     low: float | None
     high: float | None
@@ -110,7 +110,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScalabilityFit:
-    """A curve fitted to a sweep, how well it fits, and what may be said about its peak.
+    """A curve fitted to a sweep, with its parameters and goodness of fit.
 
     `residual_sd` is sqrt(SSR / (n - free parameters)), per second, or a ratio with relative weighting.
     `residuals` are always measured - fitted, per second.
@@ -131,13 +131,13 @@ class ScalabilityFit:
 
     @property
     def extrapolated(self) -> bool:
-        """The peak lies beyond the largest N that was tested: do not print it without saying so."""
+        """Whether the peak lies beyond the largest tested N; say so wherever the peak is shown."""
         return self.curve.peak_n > float(self.n.max())
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One family among those compared: its AICc, the distance to the best, and its Akaike weight 0..1."""
+    """One of the compared families: its distance in AICc to the best, and its Akaike weight 0..1."""
 
     fit: ScalabilityFit
     delta: float
@@ -146,7 +146,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class BootstrapIntervals:
-    """Percentile intervals from refitted resampled residuals; an infinite peak is above every number."""
+    """Percentile intervals from refitted resampled residuals; an infinite peak exceeds every number."""
 
     alpha: ParameterInterval
     beta: ParameterInterval
@@ -201,7 +201,7 @@ def compare_families(
     *,
     weighting: Weighting = "absolute",
 ) -> tuple[Candidate, ...]:
-    """USL, Amdahl and linear by AICc, the best first; a difference below 2 decides nothing."""
+    """USL, Amdahl and linear by AICc, the best first; a difference below 2 is not conclusive."""
     fits = [fit_scalability(n, throughput_per_s, family=family, weighting=weighting) for family in FREE]
     fits.sort(key=lambda fit: fit.aicc)
     deltas = [fit.aicc - fits[0].aicc for fit in fits]
@@ -219,9 +219,9 @@ def bootstrap_scalability(
     fits: int = BOOTSTRAP_FITS,
     confidence: float = CONFIDENCE,
 ) -> BootstrapIntervals:
-    """Intervals from refitting curve + resampled residuals, which are scaled up for what the fit absorbed.
+    """Intervals from refitting the curve with resampled residuals, scaled for the degrees of freedom.
 
-    The loads stay as they were tested. Seeded by `rng`; the same seed gives the same intervals.
+    The loads are fixed. The same seed of `rng` gives the same intervals.
     """
     scale = fit.measured_per_s if fit.weighting == "relative" else np.ones_like(fit.measured_per_s)
     standard = fit.residuals / scale
@@ -255,7 +255,7 @@ def _checked(
     if load.size < MIN_POINTS:
         raise ValueError(f"a scalability fit needs at least {MIN_POINTS} points (got {load.size})")
     if float(load.min()) <= 0 or float(measured.min()) <= 0:
-        raise ValueError("loads and throughputs must be above 0; leave out what completed nothing")
+        raise ValueError("loads and throughputs must be above 0; leave out points without completions")
     return load, measured
 
 
@@ -283,7 +283,7 @@ def _parameters(
 def _aicc(squares: float, scale: Floats, n: int, k: int) -> float:
     """n ln(SSR/n) + 2k + 2k(k+1)/(n-k-1), k with the variance; weighting adds sum of 2 ln(scale).
 
-    A perfect fit has no likelihood; SSR is held at rounding error so that models still compare.
+    The SSR of a perfect fit is set to rounding error, so that models can still be compared.
     """
     variance = max(squares / n, 1e-30)
     return n * math.log(variance) + 2 * float(np.log(scale).sum()) + 2 * k + 2 * k * (k + 1) / (n - k - 1)

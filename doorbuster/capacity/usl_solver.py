@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 _MAX_STEPS = 500
 _SETTLED = 1e-12  # largest relative change of a parameter in the last step
-_CLEARLY_BROKEN = 1e12  # damping at which no step helps any more
+_CLEARLY_BROKEN = 1e12  # damping beyond which no step improves the fit
 
 
 def curve(theta: Floats, load: Floats) -> Floats:
@@ -33,10 +33,10 @@ def jacobian(theta: Floats, load: Floats) -> Floats:
 def least_squares(
     load: Floats, measured: Floats, may_vary: tuple[bool, bool, bool], *, relative: bool
 ) -> Floats:
-    """The best parameters of each sweep; measured of shape (sweeps, loads) gives (sweeps, 3).
+    """The best parameters of each sweep: `measured` of shape (sweeps, loads) gives (sweeps, 3).
 
-    The inside and each face (alpha = 0, beta = 0, both) are fitted on their own: a solver that approaches a
-    bound stops just short of it, and "beta = 1e-12" would then have a peak.
+    The interior and each face (alpha = 0, beta = 0, both) are fitted separately: a solver that approaches a
+    bound stops just short of it, and a curve with beta = 1e-12 would have a peak.
     """
     scale = measured if relative else np.ones_like(measured)
     may_be_zero = [i for i in (0, 1) if may_vary[i]]
@@ -47,16 +47,16 @@ def least_squares(
         free = [i for i in range(3) if may_vary[i] and i not in face]
         theta = _descend(load, measured, scale, free)
         squares = (((curve(theta, load) - measured) / scale) ** 2).sum(axis=-1)
-        # The smaller faces have come first: a larger one must be better than rounding to replace them.
+        # Smaller faces come first: a larger one must improve on them by more than rounding.
         better = squares < least * (1 - 1e-9)
         best[better], least[better] = theta[better], squares[better]
     return best
 
 
 def _descend(load: Floats, measured: Floats, scale: Floats, free: list[int]) -> Floats:
-    """Levenberg and Marquardt on the free parameters of all sweeps at once, each step cut at the bounds.
+    """Levenberg-Marquardt on the free parameters of all sweeps at once, each step clipped to the bounds.
 
-    A thousand bootstrap fits take a second; scipy's bounded solvers take a minute for them.
+    A thousand bootstrap fits take a second; scipy's bounded solvers take a minute.
     """
     upper = np.array([1.0, 1.0, np.inf])[free]
     theta = np.zeros((len(measured), 3))

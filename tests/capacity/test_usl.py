@@ -45,7 +45,7 @@ def test_specsdm91_has_the_published_coefficients_errors_and_peak():
     assert fit.degrees_of_freedom == 4
     assert fit.curve.peak_n == pytest.approx(96.51956, rel=1e-4)
     assert fit.curve.peak_per_s == pytest.approx(1883.90, rel=1e-4)
-    assert fit.curve.roof_per_s == pytest.approx(3245.589, rel=1e-4)
+    assert fit.curve.asymptote_per_s == pytest.approx(3245.589, rel=1e-4)
     assert fit.on_bound == ()
     assert not fit.extrapolated
 
@@ -79,7 +79,7 @@ def test_raytracer_lies_on_the_bound_beta_0_and_has_no_peak():
     assert fit.curve.beta == 0
     assert fit.on_bound == ("beta",)
     assert (fit.curve.alpha, fit.curve.gamma) == pytest.approx((0.0577708, 21.8488), rel=1e-4)
-    assert fit.curve.roof_per_s == pytest.approx(378.2, abs=0.05)
+    assert fit.curve.asymptote_per_s == pytest.approx(378.2, abs=0.05)
     assert fit.curve.peak_n == math.inf
     assert fit.parameters[1].standard_error is None
 
@@ -87,7 +87,7 @@ def test_raytracer_lies_on_the_bound_beta_0_and_has_no_peak():
 def test_the_what_if_of_specsdm91():
     curve = Scalability(0.001, 1e-5, fit_scalability(SDM91_N, SDM91_X).curve.gamma)
     assert curve.peak_n == pytest.approx(316.0696, abs=1e-4)
-    assert curve.roof_per_s == pytest.approx(89995.23, rel=1e-5)
+    assert curve.asymptote_per_s == pytest.approx(89995.23, rel=1e-5)
 
 
 def test_a_sweep_without_noise_gives_back_its_coefficients():
