@@ -32,7 +32,7 @@ from doorbuster.report.section import (
     bucket_s,
     time_metric,
 )
-from doorbuster.scenario import Phase, rate_at_per_s
+from doorbuster.scenario import Phase, arrival_rate_per_s
 from doorbuster.scenario.thresholds.language import Threshold
 from doorbuster.stats.latency_quantiles import LatencyQuantile, TimeBlock, latency_quantiles, time_blocks_by
 from doorbuster.stats.outage import Share
@@ -149,9 +149,9 @@ def _calm_from(context: RunContext, after: Phase, windows: int) -> int:
     assert scenario is not None, "phases come from the scenario"
     before_s = np.arange(0.0, after.from_s)
     quiet_s = [t for t in before_s if any(p.name == "baseline" and t < p.to_s for p in context.phases)]
-    calm = max([*rate_at_per_s(scenario, quiet_s), scenario.peak_per_s / 3]) * (1 + 1e-9)
+    calm = max([*arrival_rate_per_s(scenario, quiet_s), scenario.peak_per_s / 3]) * (1 + 1e-9)
     starts_s = after.from_s + context.run.grain_s * np.arange(windows)
-    busy = np.flatnonzero(rate_at_per_s(scenario, starts_s) > calm)
+    busy = np.flatnonzero(arrival_rate_per_s(scenario, starts_s) > calm)
     return int(busy[-1]) + 1 if busy.size else 0
 
 

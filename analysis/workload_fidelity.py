@@ -234,7 +234,7 @@ def _thinks(run: Run, scenario: Scenario) -> list[Row]:
             continue
         think = scenario.channels[name].think
         for what, comparison in (
-            ("mean", compare_mean_us(found, think.mean_thought_s * 1e6)),
+            ("mean", compare_mean_us(found, think.mean_think_s * 1e6)),
             ("median", compare_median_us(found, median_thought_s(think) * 1e6)),
         ):
             rows.append(Row("think times", f"{name}: {what} ({think.law})", "s", _in_s(comparison)))

@@ -41,7 +41,7 @@ MEANINGS: dict[str, str] = {
 class Capacity:
     """The answer: `rate_per_s` with its 95 % interval, the binding threshold and the evidence.
 
-    `at_least`: the shop did not reach its limit, so there is no upper end. `rate_per_s` None: the lowest rate
+    `min`: the shop did not reach its limit, so there is no upper end. `rate_per_s` None: the lowest rate
     already failed, or nothing is known. `confirmed`: a load step at or below the answer did not fail;
     `failed_above`: one above it failed, or its estimate violates the bound. `recovered` None: not tested.
     """

@@ -81,8 +81,8 @@ def _target(written: dict[str, Any], scenario: Scenario, url: str) -> dict[str, 
 
 
 def _stays(key: str) -> bool:
-    subject = parse_metric_selector(key)
-    return "." not in subject.metric and all(tag.name != "phase" for tag in subject.tags)
+    selector = parse_metric_selector(key)
+    return "." not in selector.metric and all(tag.name != "phase" for tag in selector.tags)
 
 
 def concurrency_text(

@@ -55,12 +55,12 @@ def _print_curve(console: Console, plan: Scenario, schedule: Schedule) -> None:
     """Expected arrivals per second over the run, as a block curve."""
     import numpy as np
 
-    from doorbuster.scenario import rate_at_per_s
+    from doorbuster.scenario import arrival_rate_per_s
     from doorbuster.units import format_duration
 
     width = min(CURVE_WIDTH, max(console.width - 12, 20))
     middles_s = (np.arange(width) + 0.5) * schedule.duration_s / width
-    rates = rate_at_per_s(plan, middles_s)
+    rates = arrival_rate_per_s(plan, middles_s)
     top = float(rates.max()) or 1.0
     console.print()
     for row in range(CURVE_HEIGHT, 0, -1):
@@ -141,7 +141,7 @@ def _patience(channel: Channel) -> str:
     """The median patience, by device where it differs."""
     halves = {_half_gone(channel.patience)}
     if channel.devices:
-        halves = {f"{_half_gone(channel.patience_with(device))} ({device})" for device in channel.devices}
+        halves = {f"{_half_gone(channel.patience_for(device))} ({device})" for device in channel.devices}
     return ", ".join(sorted(halves))
 
 
@@ -174,10 +174,10 @@ def _print_behaviour(console: Console, plan: Scenario) -> None:
 
 def _print_warnings(console: Console, plan: Scenario) -> None:
     """Settings that would make a run inconclusive."""
-    from doorbuster.scenario import broken_off
+    from doorbuster.scenario import channels_exceeding_drain
     from doorbuster.units import format_duration
 
-    for name, visit_s in broken_off(plan).items():
+    for name, visit_s in channels_exceeding_drain(plan).items():
         console.print(
             f"drain: visits in {name} last up to about {format_duration(round(visit_s))}, but the drain is "
             f"{format_duration(plan.drain_s)}: visits that exceed it count as dropped",

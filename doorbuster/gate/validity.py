@@ -26,7 +26,7 @@ from doorbuster.gate.threshold_result import ThresholdResult
 from doorbuster.records.batch import HealthSecond
 from doorbuster.records.outcome import Cause
 from doorbuster.records.reader import Run
-from doorbuster.scenario.thresholds.metrics import ValidityIssueKind, metric_of
+from doorbuster.scenario.thresholds.metrics import ValidityIssueKind, find_metric
 from doorbuster.stats.quantile import quantile_estimate
 from doorbuster.units import format_count, format_duration, format_ratio
 
@@ -57,7 +57,7 @@ def validity_issues(run: Run) -> tuple[ValidityIssue, ...]:
 
 def explains(issue: ValidityIssue, result: ThresholdResult) -> bool:
     """Whether this issue alone can explain a failed threshold."""
-    metric = metric_of(result.threshold.metric)
+    metric = find_metric(result.threshold.metric)
     if metric is None:
         return issue.kind in ("overloaded", "unmeasured")
     if issue.kind not in metric.explained_by or issue.kind in ("overloaded", "unmeasured"):

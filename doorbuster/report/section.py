@@ -29,7 +29,7 @@ Role = Literal[
 class Metric:
     """A number with its 95 % interval and the count it rests on; thresholds and other tools read it by name.
 
-    `value` None means that it could not be known; `at_least` that it is a lower bound.
+    `value` None means that it could not be known; `min` that it is a lower bound.
     """
 
     value: float | None

@@ -24,23 +24,27 @@ from doorbuster.scenario.freshness import FRESHNESS_KINDS, Freshness
 from doorbuster.scenario.model import Scenario
 from doorbuster.scenario.overrides import override
 from doorbuster.scenario.planning.demand_groups import DemandGroup, group_demands
-from doorbuster.scenario.planning.estimate import ScenarioEstimate, TrafficClassEstimate, broken_off, estimate
+from doorbuster.scenario.planning.estimate import (
+    ScenarioEstimate,
+    TrafficClassEstimate,
+    channels_exceeding_drain,
+    estimate,
+)
 from doorbuster.scenario.planning.schedule import (
     Schedule,
-    Seats,
     TrafficClass,
+    arrival_rate_per_s,
     expected_customers,
     plan_schedule,
-    rate_at_per_s,
 )
 from doorbuster.scenario.reader import find_scenario, load_scenario, read_scenario, shipped_names
 from doorbuster.scenario.recorded import recorded_phases, recorded_scenario
 from doorbuster.scenario.safety import AbortRule, Safety
 from doorbuster.scenario.schema import scenario_schema, schema_text
-from doorbuster.scenario.target.content_checks import EVERY_STEP, Rule
+from doorbuster.scenario.target.content_checks import EVERY_STEP, ContentRule
 from doorbuster.scenario.target.target import Shop, Target
 from doorbuster.scenario.thresholds.language import Tag, Threshold, missing_sections
-from doorbuster.scenario.thresholds.metrics import METRICS, MetricDefinition, metric_of
+from doorbuster.scenario.thresholds.metrics import METRICS, MetricDefinition, find_metric
 
 __all__ = [
     "CHANNELS",
@@ -57,6 +61,7 @@ __all__ = [
     "AbortRule",
     "Channel",
     "Constant",
+    "ContentRule",
     "Curve",
     "Demand",
     "DemandGroup",
@@ -74,12 +79,10 @@ __all__ = [
     "RateCurve",
     "Reloads",
     "Retries",
-    "Rule",
     "Safety",
     "Scenario",
     "ScenarioEstimate",
     "Schedule",
-    "Seats",
     "Shop",
     "Stage",
     "Tag",
@@ -90,24 +93,24 @@ __all__ = [
     "TrafficClassEstimate",
     "Uniform",
     "WaitingRoom",
-    "broken_off",
+    "arrival_rate_per_s",
+    "channels_exceeding_drain",
     "describe_channel",
     "describe_freshness",
     "describe_rule",
     "devices_given",
     "estimate",
     "expected_customers",
+    "find_metric",
     "find_phases",
     "find_scenario",
     "group_demands",
     "load_scenario",
-    "metric_of",
     "missing_sections",
     "ordering_shares",
     "override",
     "phase_seconds",
     "plan_schedule",
-    "rate_at_per_s",
     "read_scenario",
     "recorded_phases",
     "recorded_scenario",

@@ -7,7 +7,7 @@ from doorbuster.scenario.customers.channels import Channel
 from doorbuster.scenario.customers.client_profile import PageDepth, ordering_shares
 from doorbuster.scenario.customers.resilience import Offline, Reloads, Retries, WaitingRoom
 from doorbuster.scenario.freshness import FRESHNESS_KINDS, Freshness
-from doorbuster.scenario.target.content_checks import EVERY_STEP, Rule
+from doorbuster.scenario.target.content_checks import EVERY_STEP, ContentRule
 from doorbuster.units import format_duration
 
 
@@ -39,12 +39,12 @@ def describe_channel(channel: Channel) -> tuple[str, ...]:
 def describe_freshness(freshness: Freshness) -> str:
     """What is measured beside the customers, as a sentence."""
     every, until = format_duration(freshness.every_s), format_duration(freshness.timeout_s)
-    of = "what the driver can change of " if freshness.of is None else ""
-    kinds = ", ".join(freshness.of or FRESHNESS_KINDS)
+    of = "what the driver can change of " if freshness.changes is None else ""
+    kinds = ", ".join(freshness.changes or FRESHNESS_KINDS)
     return f"every {every} a change of {of}{kinds}, looked for in every channel, for {until} at most"
 
 
-def describe_rule(rule: Rule) -> str:
+def describe_rule(rule: ContentRule) -> str:
     """A content rule as a sentence."""
     step = "every step" if rule.step == EVERY_STEP else rule.step
     if rule.contains is not None:
@@ -71,10 +71,10 @@ def _devices(channel: Channel) -> str:
 
 def _pages(pages: PageDepth) -> str:
     if not pages.sigma:
-        return f"whoever looks around takes {pages.most} product pages"
+        return f"whoever looks around takes {pages.max_pages} product pages"
     return (
         f"whoever looks around takes {pages.mean:.3g} product pages on average: half at most "
-        f"{pages.median:.3g}, nobody more than {pages.most}"
+        f"{pages.median:.3g}, nobody more than {pages.max_pages}"
     )
 
 
@@ -90,7 +90,7 @@ def _retries(retries: Retries) -> str:
 def _reloads(reloads: Reloads) -> str:
     who = "people" if reloads.share_ratio == 1 else f"{_percent(reloads.share_ratio)} of the people"
     text = f"{who} reload a busy or error page after {format_duration(reloads.after_s)}"
-    text += f", at most {reloads.at_most} times"
+    text += f", at most {reloads.max_reloads} times"
     return text + ("; whoever loses patience reloads at once" if reloads.when_slow else "")
 
 

@@ -41,7 +41,7 @@ class Freshness(StrictModel):
         description="After how long a channel that does not show the change is given up. Default: 30s.",
         examples=["30s"],
     )
-    of: Annotated[
+    changes: Annotated[
         tuple[str, ...] | None,
         BeforeValidator(parse_kinds),
         WithJsonSchema(

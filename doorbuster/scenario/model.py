@@ -94,11 +94,11 @@ class Scenario(StrictModel):
     @classmethod
     def rules(cls, raw: Mapping[str, Any]) -> Iterator[Issue]:
         """Rules between the parts: the target is allowed, thresholds speak of people who come."""
-        yield from _target_is_allowed(raw.get("target"), raw.get("safety", {}))
-        yield from _tags_name_who_comes(raw.get("thresholds"), raw.get("channels"))
+        yield from _check_target_allowed(raw.get("target"), raw.get("safety", {}))
+        yield from _check_tags(raw.get("thresholds"), raw.get("channels"))
         yield from own_demand_rules(raw.get("channels"), try_parse(Demand.model_validate, raw.get("demand")))
-        yield from _phases_exist(raw.get("thresholds"), raw.get("demand"))
-        yield from _network_comes_back(raw.get("channels"), raw.get("demand"))
+        yield from _check_phase_tags(raw.get("thresholds"), raw.get("demand"))
+        yield from _check_offline(raw.get("channels"), raw.get("demand"))
         yield from merchant_rules(raw.get("channels"), raw.get("target"), raw.get("freshness"))
 
     @property
@@ -136,7 +136,7 @@ class Scenario(StrictModel):
         """The file's name without its ending; "scenario" when it was not read from a file."""
         return self._source_path.stem if self._source_path else "scenario"
 
-    def read_from(self, path: Path | None, text: str) -> Self:
+    def with_source(self, path: Path | None, text: str) -> Self:
         """This scenario, remembering the file and the text it was read from."""
         made = self.model_copy()
         made._source_path = path
@@ -144,7 +144,7 @@ class Scenario(StrictModel):
         return made
 
 
-def _target_is_allowed(target: object, safety: object) -> Iterator[Issue]:
+def _check_target_allowed(target: object, safety: object) -> Iterator[Issue]:
     """A target that is not this machine stands in the allow-list."""
     stated = target.get("url") if isinstance(target, dict) else getattr(target, "url", None)
     url = try_parse(parse_url, stated)
@@ -156,7 +156,7 @@ def _target_is_allowed(target: object, safety: object) -> Iterator[Issue]:
         yield Issue(("target", "url"), rule, host, f"add safety: {{allow: [{host}]}}")
 
 
-def _tags_name_who_comes(thresholds: object, channels: object) -> Iterator[Issue]:
+def _check_tags(thresholds: object, channels: object) -> Iterator[Issue]:
     """A threshold on a channel or journey that nobody takes could only be inconclusive."""
     if not isinstance(thresholds, dict) or not isinstance(channels, dict):
         return
@@ -171,8 +171,8 @@ def _tags_name_who_comes(thresholds: object, channels: object) -> Iterator[Issue
         ],
     }
     for key in thresholds:
-        subject = try_parse(parse_metric_selector, str(key))
-        for name, value in subject.tags if subject else ():
+        selector = try_parse(parse_metric_selector, str(key))
+        for name, value in selector.tags if selector else ():
             if name in come and come[name] and value not in come[name]:
                 rule = f"names a {name} that this scenario does not have"
                 yield Issue(("thresholds", str(key)), rule, value, did_you_mean(value, come[name]), at="key")
@@ -185,7 +185,7 @@ def _names(journeys: object) -> Iterable[object]:
     return journeys if isinstance(journeys, dict) else ()
 
 
-def _phases_exist(thresholds: object, demand: object) -> Iterator[Issue]:
+def _check_phase_tags(thresholds: object, demand: object) -> Iterator[Issue]:
     """A threshold on a phase that the curve does not have could only be inconclusive."""
     if not isinstance(thresholds, dict):
         return
@@ -194,14 +194,14 @@ def _phases_exist(thresholds: object, demand: object) -> Iterator[Issue]:
         return
     names = [phase.name for phase in find_phases(known.rate_curve)]
     for key in thresholds:
-        subject = try_parse(parse_metric_selector, str(key))
-        for name, value in subject.tags if subject else ():
+        selector = try_parse(parse_metric_selector, str(key))
+        for name, value in selector.tags if selector else ():
             if name == "phase" and value not in names:
                 rule = "names a phase that the curve of this scenario does not have"
                 yield Issue(("thresholds", str(key)), rule, value, did_you_mean(value, names), at="key")
 
 
-def _network_comes_back(channels: object, demand: object) -> Iterator[Issue]:
+def _check_offline(channels: object, demand: object) -> Iterator[Issue]:
     """Tills that stay offline beyond the end of the run would never send their sales."""
     known = demand if isinstance(demand, Demand) else try_parse(Demand.model_validate, demand)
     if known is None or not isinstance(channels, dict):

@@ -78,7 +78,7 @@ def _changed(scenario: Scenario, option: str, change: Callable[[Values], object]
             Problem(name, 0, 0, problem.key, problem.rule, problem.got, problem.way_out)
             for problem in error.problems
         ) from None
-    return changed.read_from(scenario.source_path, text)
+    return changed.with_source(scenario.source_path, text)
 
 
 _COMMENT = "# changed by "

@@ -30,7 +30,7 @@ def load_scenario(name_or_path: str | Path, search: Sequence[Path] = ()) -> Scen
     except OSError as error:
         problem = Problem(str(path), 0, 0, "", "cannot be read", error.strerror or type(error).__name__)
         raise ScenarioError([problem]) from None
-    return read_scenario(text, file=str(path)).read_from(path, text)
+    return read_scenario(text, file=str(path)).with_source(path, text)
 
 
 def read_scenario(text: str, *, file: str = "scenario") -> Scenario:
@@ -49,7 +49,7 @@ def read_scenario(text: str, *, file: str = "scenario") -> Scenario:
         problems += _problems(document, error)
     if problems or made is None:
         raise ScenarioError(problems)
-    return made.read_from(None, text)
+    return made.with_source(None, text)
 
 
 def find_scenario(name_or_path: str | Path, search: Sequence[Path] = ()) -> Path:

@@ -41,7 +41,7 @@ def ran(doorbuster, tmp_path):
 
     def run(target, *, length="6s", timeout="10s", of=""):
         text = SCENARIO % {
-            "target": target, "length": length, "timeout": timeout, "of": f", of: {of}" if of else "",
+            "target": target, "length": length, "timeout": timeout, "of": f", changes: {of}" if of else "",
         }  # fmt: skip
         (tmp_path / "peak.yaml").write_text(text, encoding="utf-8")
         done = doorbuster("run", tmp_path / "peak.yaml", "--out", tmp_path / "run", "--quiet")
@@ -239,7 +239,7 @@ def asking(of):
 def test_without_of_a_run_measures_what_the_driver_can_change():
     assert measured(asking(""), ReferenceShop) == ("price", "stock", "basket")
     assert measured(asking(""), Prices) == ("price",)
-    assert measured(asking(", of: [basket, price]"), ReferenceShop) == ("price", "basket")
+    assert measured(asking(", changes: [basket, price]"), ReferenceShop) == ("price", "basket")
     assert not list(missing_capabilities(asking(""), Prices))
 
 
@@ -247,8 +247,8 @@ def test_without_of_a_run_measures_what_the_driver_can_change():
     ("driver", "of", "words"),
     [
         (Pages, "", "change_price"),
-        (Prices, ", of: [price, stock]", "change_stock and stock_on_hand"),
-        (Prices, ", of: [basket]", "two channels of the scenario that share the basket of an account"),
+        (Prices, ", changes: [price, stock]", "change_stock and stock_on_hand"),
+        (Prices, ", changes: [basket]", "two channels of the scenario that share the basket of an account"),
     ],
 )
 def test_what_the_driver_cannot_change_is_named(driver, of, words):
@@ -258,7 +258,7 @@ def test_what_the_driver_cannot_change_is_named(driver, of, words):
 
 
 def test_baskets_need_two_channels_of_the_scenario_or_the_run_does_not_begin(doorbuster, tmp_path):
-    text = SCENARIO % {"target": IN_HOUSE, "length": "3s", "timeout": "10s", "of": ", of: [basket]"}
+    text = SCENARIO % {"target": IN_HOUSE, "length": "3s", "timeout": "10s", "of": ", changes: [basket]"}
     app = "app: {share: 30%, journeys: {buy: 1}"
     assert app in text
     text = text.replace(app, "phone: {share: 30%, journeys: {phone_order: 1}")
@@ -271,5 +271,5 @@ def test_baskets_need_two_channels_of_the_scenario_or_the_run_does_not_begin(doo
 @pytest.mark.parametrize("of", ["[]", "[prices]", "basket", "[price, 3]"])
 def test_a_kind_of_change_that_is_not_known_is_a_fault(of):
     with pytest.raises(ScenarioError) as error:
-        asking(f", of: {of}")
-    assert "freshness.of must be a list of price, stock, basket" in str(error.value)
+        asking(f", changes: {of}")
+    assert "freshness.changes must be a list of price, stock, basket" in str(error.value)

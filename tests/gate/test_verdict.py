@@ -212,7 +212,7 @@ def test_rates_and_counts_are_those_of_the_run_file(open_peak):
         "http_req_failed{channel:store}": ["rate<50%"],
     }  # fmt: skip
     results, _ = judged(run, wanted)
-    seen = {result.threshold.subject: result.observed for result in results}
+    seen = {result.threshold.selector: result.observed for result in results}
     orders, customers = run.orders(), run.customers()
     acknowledged = [order for order in orders if order.answer == "acknowledged"]
     counts = run.request_counts(lambda series: (series.step, series.outcome))

@@ -33,7 +33,7 @@ N = 20_000
 
 
 def test_patience_follows_the_weibull_law_of_the_scenario():
-    rng, patience = Random(1), Patience.model_validate({"tau": "4.7s", "shape": 1.5, "at_least": "0s"})
+    rng, patience = Random(1), Patience.model_validate({"tau": "4.7s", "shape": 1.5, "min": "0s"})
     draw_s = patience_sampler(patience)
     drawn = [draw_s(rng) for _ in range(N)]
     assert stats.kstest(drawn, stats.weibull_min(1.5, scale=4.7).cdf).pvalue > 0.01
@@ -80,7 +80,7 @@ def test_no_think_time_is_longer_than_its_cut():
     think = Lognormal(median_s=4.0, sigma=1.17, max_s=10.0)
     drawn = [think_sampler(think)(Random(seed)) for seed in range(2_000)]
     assert max(drawn) == 10.0
-    assert math.isclose(np.mean(drawn), think.mean_thought_s, rel_tol=0.05)
+    assert math.isclose(np.mean(drawn), think.mean_think_s, rel_tol=0.05)
 
 
 def channel_with(**keys):
@@ -114,7 +114,7 @@ def test_customers_are_told_apart_by_run_and_arrival_even_where_nothing_is_confi
 
 
 def test_page_counts_follow_the_rounded_lognormal_law():
-    pages = PageDepth(median=4, sigma=1.17, most=60)
+    pages = PageDepth(median=4, sigma=1.17, max_pages=60)
     draw, rng = pages_sampler(pages), Random(8)
     counts = [draw(rng) for _ in range(N)]
     assert (min(counts), max(counts)) == (1, 60)
@@ -126,7 +126,7 @@ def test_page_counts_follow_the_rounded_lognormal_law():
 
 def test_whoever_says_nothing_looks_at_two_pages():
     assert {pages_sampler(None)(Random(seed)) for seed in range(9)} == {2}
-    assert pages_sampler(PageDepth(median=5, most=5))(Random(1)) == 5
+    assert pages_sampler(PageDepth(median=5, max_pages=5))(Random(1)) == 5
 
 
 def test_a_waiting_room_is_left_at_one_time_or_by_a_law():

@@ -33,8 +33,8 @@ target: {{shop: {{profile: replatformed}}}}
 demand: {{peak: 70 customers/s, curve: {{stages: [{{for: 84s, at: 100%}}]}}}}
 channels: {{app: {{share: 100%, journeys: {{order_status: 1}}, {}}}}}
 """
-ONE_SECOND = "patience: {tau: 100ms, at_least: 1s}"  # which is when everybody leaves
-F5 = f"{ONE_SECOND}, reloads: {{after: 0s, at_most: 3, when_slow: true}}"
+ONE_SECOND = "patience: {tau: 100ms, min: 1s}"  # which is when everybody leaves
+F5 = f"{ONE_SECOND}, reloads: {{after: 0s, max: 3, when_slow: true}}"
 RETRIES = "patience: none, retries: {{attempts: 4, timeout: 1s, jitter: 0%, {}}}"
 
 

@@ -29,9 +29,7 @@ def test_a_busy_page_is_reloaded_until_the_shop_answers_and_each_attempt_counts(
 
 
 def test_who_has_reloaded_often_enough_leaves_as_after_the_last_attempt(visit, moody):
-    seen = visit(
-        lambda _: moody.Mood("busy"), f"{{web: {STEADFAST}, reloads: {{after: 20ms, at_most: 3}}}}}}"
-    )
+    seen = visit(lambda _: moody.Mood("busy"), f"{{web: {STEADFAST}, reloads: {{after: 20ms, max: 3}}}}}}")
     assert seen.left == {("web", "turned_away", "order_status", "busy_page"): 1}
     assert len(seen.asked) == 4
     assert seen.counted == {("web", "reloads"): 3}
@@ -41,7 +39,7 @@ def test_so_many_people_reload_as_the_share_says(visit, moody):
     arrivals = [["web", "order_status", number / 400] for number in range(200)]
     seen = visit(
         lambda _: moody.Mood("busy"),
-        f"{{web: {STEADFAST}, reloads: {{after: 10ms, share: 60%, at_most: 1}}}}}}",
+        f"{{web: {STEADFAST}, reloads: {{after: 10ms, share: 60%, max: 1}}}}}}",
         arrivals,
     )
     assert 120 - 28 <= seen.counted["web", "reloads"] <= 120 + 28  # four standard deviations
@@ -55,7 +53,7 @@ def test_people_do_not_reload_when_the_shop_works_and_has_sold_out(visit, moody)
 
 
 def test_an_impatient_customer_reloads_while_the_shop_works_on_the_old_request(visit, first, moody):
-    people = "{share: 100%, journeys: {order_status: 1}, patience: {tau: 300ms, shape: 10, at_least: 300ms}"
+    people = "{share: 100%, journeys: {order_status: 1}, patience: {tau: 300ms, shape: 10, min: 300ms}"
     stuck = moody.Mood(status=-1)
     leaves = visit(first(stuck), f"{{web: {people}, reloads: {{after: 5s}}}}}}")
     assert leaves.left == {("web", "abandoned", "order_status", "patience"): 1}
@@ -72,7 +70,7 @@ def test_without_jitter_a_crowd_that_failed_together_comes_back_together(visit, 
     arrivals = [["web", "order_status", 0.0] for _ in range(30)]
 
     def people(jitter):
-        return f"{{web: {STEADFAST}, reloads: {{after: 400ms, at_most: 2, jitter: {jitter}}}}}}}"
+        return f"{{web: {STEADFAST}, reloads: {{after: 400ms, max: 2, jitter: {jitter}}}}}}}"
 
     saw = visit(lambda _: moody.Mood("busy"), people("0%"), arrivals)
     first_s = saw.asked[0].at_s
@@ -166,7 +164,7 @@ def test_a_person_reloads_when_the_machine_has_given_up(visit, moody):
 def test_a_person_leaves_while_the_machine_waits_to_try_again(visit, moody):
     seen = visit(
         lambda _: moody.Mood("down", 503),
-        "{web: {share: 100%, journeys: {order_status: 1}, patience: {tau: 300ms, shape: 10, at_least: 300ms},"
+        "{web: {share: 100%, journeys: {order_status: 1}, patience: {tau: 300ms, shape: 10, min: 300ms},"
         " retries: {attempts: 9, backoff: 2s}}}",
     )
     assert seen.left == {("web", "abandoned", "order_status", "patience"): 1}

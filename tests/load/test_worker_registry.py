@@ -8,13 +8,13 @@ import pytest
 from doorbuster.load.coordination.worker_registry import SILENCE_LIMIT_S, WorkerRegistry
 from doorbuster.records.batch import ArrivalCount, Batch, CustomerCount
 from doorbuster.scenario import Schedule
-from doorbuster.scenario.planning.schedule import Seats, TrafficClass
+from doorbuster.scenario.planning.schedule import TrafficClass
 
 LANES = (TrafficClass("web", "buy"), TrafficClass("store", "pos_sale"))
 WORKERS = ("ann", "bob", "cid")
 
 
-def schedule(n: int = 30, *, seats: tuple[Seats, ...] = ()) -> Schedule:
+def schedule(n: int = 30) -> Schedule:
     """One arrival every 0.5 s, in turn for the website and the tills."""
     return Schedule(
         duration_s=n / 2,
@@ -22,7 +22,6 @@ def schedule(n: int = 30, *, seats: tuple[Seats, ...] = ()) -> Schedule:
         intended_s=np.arange(n) * 0.5,
         class_index=(np.arange(n) % 2).astype(np.uint16),
         arrival_index=np.arange(n, dtype=np.int64),
-        seats=seats,
     )
 
 
@@ -106,7 +105,7 @@ def test_a_customer_that_was_started_and_never_left_is_dropped_but_not_as_an_arr
 
 
 def test_a_seat_s_customer_in_the_shop_is_dropped_with_its_worker():
-    found = roster(schedule(seats=(Seats("phone", 3),)))
+    found = roster()
     one_served = CustomerCount(2, "phone", "phone_order", "served", "", "", 1, 1, 1)
     two_called = ArrivalCount(2, "phone", 2, 0)
     found.register(Batch("bob", 0, customers=(one_served,), arrivals=(two_called,)), now_s=3)

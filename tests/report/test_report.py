@@ -297,7 +297,7 @@ def test_the_summary_for_programs_carries_every_number(failed, open_peak):
     assert document["balance"]["planned"] == balance.planned == sum(list(document["balance"].values())[1:])
     assert len(document["thresholds"]) == 7
     order = document["thresholds"][1]
-    assert (order["subject"], order["threshold"], order["status"]) == ("can_order", "rate>=99%", "fail")
+    assert (order["selector"], order["threshold"], order["status"]) == ("can_order", "rate>=99%", "fail")
     assert order["low"] < order["observed"] < order["high"] < order["bound"]
     metric = document["metrics"]["customers.can_order"]
     assert [metric[name] for name in ("value", "low", "high", "n")] == [

@@ -89,19 +89,19 @@ def test_a_fault_of_devices_is_told_at_its_place(problems_with, devices, message
 def test_patience_is_the_devices_unless_the_channel_says_or_the_device_does(scenario_with):
     three = "devices: {desktop: 30%, mobile: 60%, tablet: {share: 10%, patience: none}}"
     plain = scenario_with(4, CHANNEL.format(three)).channels["web"]
-    assert (plain.patience_with("desktop").tau_s, plain.patience_with("mobile").tau_s) == (4.7, 3.6)
-    assert plain.patience_with("tablet") is None
+    assert (plain.patience_for("desktop").tau_s, plain.patience_for("mobile").tau_s) == (4.7, 3.6)
+    assert plain.patience_for("tablet") is None
     said = scenario_with(4, CHANNEL.format(f"{three}, patience: {{tau: 9s}}")).channels["web"]
-    assert (said.patience_with("desktop").tau_s, said.patience_with("mobile").tau_s) == (9, 9)
-    assert said.patience_with("tablet") is None
+    assert (said.patience_for("desktop").tau_s, said.patience_for("mobile").tau_s) == (9, 9)
+    assert said.patience_for("tablet") is None
 
 
 @pytest.mark.parametrize(
-    "pages", [PageDepth(median=4, sigma=1.17, most=60), PageDepth(median=1, sigma=0.5, most=3)]
+    "pages", [PageDepth(median=4, sigma=1.17, max_pages=60), PageDepth(median=1, sigma=0.5, max_pages=3)]
 )
 def test_the_mean_of_pages_is_that_of_their_draws(pages):
     rng = np.random.default_rng(1)
-    drawn = np.clip(np.rint(rng.lognormal(np.log(pages.median), pages.sigma, 400_000)), 1, pages.most)
+    drawn = np.clip(np.rint(rng.lognormal(np.log(pages.median), pages.sigma, 400_000)), 1, pages.max_pages)
     assert pages.mean == pytest.approx(drawn.mean(), rel=0.01)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from doorbuster.scenario import RateCurve, expected_customers, rate_at_per_s
+from doorbuster.scenario import RateCurve, arrival_rate_per_s, expected_customers
 
 levels = st.floats(0, 1e4).map(lambda x: round(x, 6))
 lengths = st.floats(0.01, 1e5)
@@ -27,7 +27,7 @@ def test_stages_ramp_in_straight_lines_from_nothing_and_holds_jump(scenario_of_d
         "peak: 10/s, curve: {stages: [{for: 10s, to: 50%}, {for: 10s, at: 100%}, {for: 10s, to: 0%}]}"
     )
 
-    rates = rate_at_per_s(scenario, [0, 5, 9.999999, 10, 19, 20, 25, 29, 30, -1])
+    rates = arrival_rate_per_s(scenario, [0, 5, 9.999999, 10, 19, 20, 25, 29, 30, -1])
 
     assert_allclose(rates, [0, 2.5, 5, 10, 10, 10, 5, 1, 0, 0], atol=1e-5)
     assert expected_customers(scenario) == pytest.approx(25 + 100 + 50)
@@ -36,7 +36,7 @@ def test_stages_ramp_in_straight_lines_from_nothing_and_holds_jump(scenario_of_d
 def test_hours_are_joined_at_half_past_and_the_highest_is_the_peak(scenario_of_demand):
     scenario = scenario_of_demand("peak: 8/s, curve: {hourly: [1, 4, 2]}")
 
-    rates = rate_at_per_s(scenario, np.array([0, 0.5, 1, 1.5, 2, 2.5, 2.99]) * 3600)
+    rates = arrival_rate_per_s(scenario, np.array([0, 0.5, 1, 1.5, 2, 2.5, 2.99]) * 3600)
 
     assert_allclose(rates, [2, 2, 5, 8, 6, 4, 4])
     assert expected_customers(scenario) == pytest.approx(3600 * (0.5 * 2 + 5 + 6 + 0.5 * 4))
@@ -50,7 +50,7 @@ def test_the_published_black_friday_day_has_its_peak_at_eight(scenario_of_demand
     scenario = scenario_of_demand(f"peak: 1.55/s, curve: {{hourly: [{weights}]}}, compress: 24h -> 24m")
 
     assert scenario.demand.duration_s == 1440.0
-    assert rate_at_per_s(scenario, 8.5 * 60) == pytest.approx(1.55)
+    assert arrival_rate_per_s(scenario, 8.5 * 60) == pytest.approx(1.55)
     assert expected_customers(scenario) == pytest.approx(24.0 * 60, rel=0.01)
 
 
@@ -70,7 +70,7 @@ def test_compression_shortens_time_and_keeps_rates(scenario_of_demand):
     plain, short = scenario_of_demand(text), scenario_of_demand(text + ", compress: 2h -> 72s")
 
     assert short.demand.duration_s == 72.0
-    assert_allclose(rate_at_per_s(short, [18, 36, 71]), rate_at_per_s(plain, [1800, 3600, 7100]))
+    assert_allclose(arrival_rate_per_s(short, [18, 36, 71]), arrival_rate_per_s(plain, [1800, 3600, 7100]))
     assert expected_customers(short) == pytest.approx(expected_customers(plain) / 100)
 
 

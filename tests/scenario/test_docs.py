@@ -20,7 +20,7 @@ from doorbuster.scenario.demand.phases import PHASES
 from doorbuster.scenario.freshness import Freshness
 from doorbuster.scenario.model import DEFAULT_SEED, Scenario
 from doorbuster.scenario.safety import ABORT_RATES, Safety
-from doorbuster.scenario.target.content_checks import Rule
+from doorbuster.scenario.target.content_checks import ContentRule
 from doorbuster.scenario.target.embedded_shop import PartFault, Shop, WaitingRoomKeys
 from doorbuster.scenario.target.target import STOREFRONTS, Target
 from doorbuster.scenario.thresholds.language import ThresholdEntry
@@ -40,7 +40,20 @@ PREFIXES = {
     WaitingRoom: "waiting_room.", Offline: "offline.", Freshness: "freshness.",
 }  # fmt: skip
 MODELS = [
-    *(Scenario, Target, Rule, Shop, Demand, Annual, Curve, Stage, Channel, Patience, ThresholdEntry, Safety),
+    *(
+        Scenario,
+        Target,
+        ContentRule,
+        Shop,
+        Demand,
+        Annual,
+        Curve,
+        Stage,
+        Channel,
+        Patience,
+        ThresholdEntry,
+        Safety,
+    ),
     *(Device, Reloads, Retries, WaitingRoom, Offline, PartFault, WaitingRoomKeys, Freshness),
 ]
 KEYS = [
@@ -115,7 +128,7 @@ def test_the_defaults_in_the_tables_are_the_real_ones(sound_text):
         .replace("shop:", "storefront: reference, shop:")
     )
 
-    assert told.read_from(None, "") == plain.read_from(None, "")
+    assert told.with_source(None, "") == plain.with_source(None, "")
     assert f"`{DEFAULT_SEED}`" in TEXT
 
 

@@ -6,7 +6,14 @@ import random
 
 import pytest
 
-from doorbuster.scenario import JOURNEYS, PAGE_CHAINS, broken_off, estimate, load_scenario, read_scenario
+from doorbuster.scenario import (
+    JOURNEYS,
+    PAGE_CHAINS,
+    channels_exceeding_drain,
+    estimate,
+    load_scenario,
+    read_scenario,
+)
 from doorbuster.scenario.customers.journeys import ORDER_STEPS
 
 TEXT = """\
@@ -133,10 +140,12 @@ def test_visits_that_last_longer_than_the_drain_are_told_with_their_length():
     """Thirty pages with 2 s between them and a home page and a category before: 31 thinks and 32 answers."""
     web = f"web: {{share: 100%, journeys: {{browse: 1}}, pages: {LONG}, think: {{constant: 2s}}}}"
     text = TEXT[: TEXT.index("channels:")] + f"channels: {{{web}}}\n"
-    assert broken_off(read_scenario(text + "drain: 60s\n")) == {"web": pytest.approx(32 * 0.1 + 31 * 2.0)}
-    assert broken_off(read_scenario(text + "drain: 70s\n")) == {}
+    assert channels_exceeding_drain(read_scenario(text + "drain: 60s\n")) == {
+        "web": pytest.approx(32 * 0.1 + 31 * 2.0)
+    }
+    assert channels_exceeding_drain(read_scenario(text + "drain: 70s\n")) == {}
 
 
 def test_no_shipped_scenario_breaks_its_visitors_off(shipped_folder):
     for path in shipped_folder.glob("*.yaml"):
-        assert broken_off(load_scenario(path)) == {}, path.name
+        assert channels_exceeding_drain(load_scenario(path)) == {}, path.name

@@ -8,7 +8,7 @@ from scipy import stats
 
 from doorbuster.capacity.load_step_scenario import RateLevel, load_step_text
 from doorbuster.errors import ScenarioError
-from doorbuster.scenario import estimate, expected_customers, plan_schedule, rate_at_per_s, read_scenario
+from doorbuster.scenario import arrival_rate_per_s, estimate, expected_customers, plan_schedule, read_scenario
 
 TEXT = """\
 title: the website opens the sale, the tills have their lunch hour
@@ -31,7 +31,7 @@ def scenario():
 
 def test_customers_of_all_curves_are_expected(scenario):
     assert expected_customers(scenario) == pytest.approx(40 * 110 + 10 * 80)
-    assert rate_at_per_s(scenario, [50.0, 125.0, 175.0]).tolist() == pytest.approx([42.0, 6.0, 14.0])
+    assert arrival_rate_per_s(scenario, [50.0, 125.0, 175.0]).tolist() == pytest.approx([42.0, 6.0, 14.0])
 
 
 def test_each_channel_arrives_by_its_own_curve(scenario):

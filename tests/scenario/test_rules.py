@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from doorbuster.scenario import Rule, describe_rule, override
+from doorbuster.scenario import ContentRule, describe_rule, override
 
 DOCUMENT = {"data": {"search": {"totalItems": 7, "items": [{"price": "12.50"}, {"price": None}]}}, "ok": True}
 TARGET = "target: {{shop: {{profile: replatformed}}, rules: {}}}"
@@ -39,13 +39,13 @@ def answer(text: str):
     ],
 )
 def test_a_rule_finds_what_is_wrong(rule, breach):
-    found = Rule.model_validate({"step": "search", **rule}).breach(answer(json.dumps(DOCUMENT)))
+    found = ContentRule.model_validate({"step": "search", **rule}).violation(answer(json.dumps(DOCUMENT)))
     assert found is breach if breach is None else found.startswith(breach)
 
 
 def test_an_answer_that_is_no_json_breaks_a_rule_about_json():
-    rule = Rule.model_validate({"step": "search", "json": "a", "exists": False})
-    assert rule.breach(answer("<html>")) == "is no JSON: <html>"
+    rule = ContentRule.model_validate({"step": "search", "json": "a", "exists": False})
+    assert rule.violation(answer("<html>")) == "is no JSON: <html>"
 
 
 @pytest.mark.parametrize(
@@ -95,4 +95,4 @@ def test_rules_stay_when_the_target_changes(scenario_with):
     ],
 )  # fmt: skip
 def test_a_rule_is_told_in_plain_words(rule, told):
-    assert describe_rule(Rule.model_validate(rule)) == told
+    assert describe_rule(ContentRule.model_validate(rule)) == told

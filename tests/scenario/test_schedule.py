@@ -155,34 +155,6 @@ def test_a_ramp_is_no_staircase():
     assert fit[0] == pytest.approx(20_000 / 4 * 0.01, rel=0.02)
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3, 7])
-def test_the_shares_of_all_workers_are_the_whole_plan(workers):
-    plan = plan_schedule(scenario_of(f"{HILL}, burstiness: 1.7"))
-    shares = [plan.share(index, workers) for index in range(workers)]
-
-    order = np.argsort(np.concatenate([share.arrival_index for share in shares]))
-
-    assert_array_equal(np.concatenate([share.intended_s for share in shares])[order], plan.intended_s)
-    assert_array_equal(np.concatenate([share.class_index for share in shares])[order], plan.class_index)
-    assert sum(len(share) for share in shares) == len(plan)
-    assert sum(seats.agents for share in shares for seats in share.seats) == 5
-    assert all(share.arrival_index[0] == index for index, share in enumerate(shares))
-
-
-def test_a_share_of_a_share_keeps_the_numbers_of_the_whole():
-    plan = plan_schedule(scenario_of(HILL))
-
-    part = plan.share(1, 3).share(1, 2)
-
-    assert_array_equal(part.arrival_index, np.arange(len(plan))[4::6])
-
-
-@pytest.mark.parametrize(("index", "count"), [(-1, 3), (3, 3), (0, 0)])
-def test_a_share_that_does_not_exist_is_refused(index, count):
-    with pytest.raises(ValueError, match="index must be within"):
-        plan_schedule(scenario_of(HILL)).share(index, count)
-
-
 def test_the_same_seed_plans_the_same_arrivals_and_another_seed_others():
     scenario = scenario_of(f"{HILL}, burstiness: 2")
 
@@ -217,11 +189,11 @@ def test_planned_arrivals_per_second_add_up_to_the_plan():
     assert sum(planned.values())[2] == np.count_nonzero(plan.intended_s.astype(int) == 2)
 
 
-def test_closed_channels_alone_have_seats_and_no_arrivals():
+def test_closed_channels_alone_have_no_arrivals():
     text = "title: t\ntarget: {shop: {profile: replatformed}}\n" + f"demand: {{{FLAT}}}\n"
     plan = plan_schedule(read_scenario(text + "channels: {phone: {seats: 5, journeys: {phone_order: 1}}}"))
 
-    assert (len(plan), plan.classes, plan.seats, plan.duration_s) == (0, (), (("phone", 5),), 2000.0)
+    assert (len(plan), plan.classes, plan.duration_s) == (0, (), 2000.0)
     assert plan.planned_per_second() == {}
 
 

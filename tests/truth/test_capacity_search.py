@@ -37,7 +37,7 @@ safety: {max_rate: 1000 requests/s}
 drain: 30s
 """
 WAITS = "patience: none"
-F5 = "patience: {tau: 100ms, at_least: 1s}, reloads: {after: 0s, at_most: 3, when_slow: true}"
+F5 = "patience: {tau: 100ms, min: 1s}, reloads: {after: 0s, max: 3, when_slow: true}"
 
 
 def refused_ratio(rate_per_s: float, places: int) -> float:

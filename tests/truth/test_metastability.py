@@ -32,7 +32,7 @@ ARRIVALS = [["web", "order_status", n / LAMBDA_PER_S] for n in range(LAMBDA_PER_
 ROUNDS, QUIET_S = 3, 0.2  # whoever was disturbed by other work on the machine runs again
 SLACK_S = 1  # the bin in which a good stretch begins hangs on milliseconds
 PEOPLE = "{web: {share: 100%%, journeys: {order_status: 1}, %s}}"
-F5 = "patience: {tau: 100ms, at_least: 1s}, reloads: {after: 0s, at_most: 3, when_slow: true}"
+F5 = "patience: {tau: 100ms, min: 1s}, reloads: {after: 0s, max: 3, when_slow: true}"
 RETRIES = "patience: none, retries: {attempts: 4, timeout: 1s, jitter: 0%%, %s}"
 CLIENTS = {  # what they do, whether without retries, the server's options, recovery for S = 2 and S = 10
     "people who never reload": (F5, True, (), {2: 5, 10: 31}),

@@ -22,7 +22,7 @@ def patience_sampler(patience: Patience | None) -> Sampler:
     """Seconds a customer waits for one page; infinite without a patience setting."""
     if patience is None:
         return lambda _: math.inf
-    tau_s, power, min_s = patience.tau_s, 1.0 / patience.shape, patience.at_least_s
+    tau_s, power, min_s = patience.tau_s, 1.0 / patience.shape, patience.min_s
 
     def draw_s(rng: Random) -> float:
         drawn_s = tau_s * math.pow(-math.log(1.0 - rng.random()), power)
@@ -53,7 +53,7 @@ def pages_sampler(pages: PageDepth | None) -> Callable[[Random], int]:
     """Product pages of one visit; `PageDepth` says how a draw becomes a whole number."""
     if pages is None:
         return lambda _: DEFAULT_PAGES
-    max_pages = pages.most
+    max_pages = pages.max_pages
     if not pages.sigma:
         return lambda _: max_pages
     mu, sigma = math.log(pages.median), pages.sigma

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from doorbuster.load.customers.retry_budget import RetryBudget
-from doorbuster.scenario import Offline, Reloads, Retries, Rule
+from doorbuster.scenario import ContentRule, Offline, Reloads, Retries
 from doorbuster.storefronts import Storefront, Visit
 
 Sampler = Callable[[Random], float]  # seconds, drawn with these random numbers
@@ -60,7 +60,7 @@ class CustomerProfile:
     retries: Retries | None = None
     budget: RetryBudget | None = None
     offline: Offline | None = None
-    rules: Callable[[str], tuple[Rule, ...]] | None = None
+    rules: Callable[[str], tuple[ContentRule, ...]] | None = None
     counts_visits: bool = False
     series_of_step: dict[str, int] = field(default_factory=dict)
 

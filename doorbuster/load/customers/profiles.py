@@ -16,7 +16,7 @@ from doorbuster.load.customers.behaviour import (
 from doorbuster.load.customers.model import STEP_LIMIT_S, CustomerProfile
 from doorbuster.load.customers.retry_budget import RetryBudget
 from doorbuster.load.customers.session import session_opener
-from doorbuster.scenario import EVERY_STEP, JOURNEYS, Channel, Rule, Scenario
+from doorbuster.scenario import EVERY_STEP, JOURNEYS, Channel, ContentRule, Scenario
 from doorbuster.storefronts import Storefront
 
 
@@ -68,7 +68,7 @@ class ProfileRegistry:
             room_patience=room_sampler(channel.waiting_room),
             limit_s=min(STEP_LIMIT_S, (retries.timeout_s if retries else None) or STEP_LIMIT_S),
             patience_by_device={
-                device: patience_sampler(channel.patience_with(device)) for device in channel.devices
+                device: patience_sampler(channel.patience_for(device)) for device in channel.devices
             }
             or None,
             reloads=channel.reloads,
@@ -87,9 +87,9 @@ class ProfileRegistry:
         return self._budgets.setdefault(name, RetryBudget(retries.budget_ratio))
 
 
-def _rules_by_step(rules: tuple[Rule, ...]) -> Callable[[str], tuple[Rule, ...]]:
+def _rules_by_step(rules: tuple[ContentRule, ...]) -> Callable[[str], tuple[ContentRule, ...]]:
     @cache
-    def rules_of(step: str) -> tuple[Rule, ...]:
+    def rules_of(step: str) -> tuple[ContentRule, ...]:
         return tuple(rule for rule in rules if rule.step in (step, EVERY_STEP))
 
     return rules_of

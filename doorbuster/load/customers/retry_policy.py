@@ -101,7 +101,7 @@ class StepRetry:
         customer = self._customer
         reloads = customer.profile.reloads
         was_slow = failure.outcome == Outcome.ABANDONED
-        if reloads is None or not self._may_reload or self._reloads >= reloads.at_most:
+        if reloads is None or not self._may_reload or self._reloads >= reloads.max_reloads:
             raise failure
         if (was_slow and not reloads.when_slow) or not customer.reloads_pages(reloads.share_ratio):
             raise failure

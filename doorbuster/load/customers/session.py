@@ -14,7 +14,7 @@ from doorbuster.load.exchange import Exchange, OpenStep, RequestFailed
 from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.response import Response
 from doorbuster.load.http.settings import HttpSettings
-from doorbuster.scenario import Rule
+from doorbuster.scenario import ContentRule
 from doorbuster.storefronts import Rejected, Storefront
 
 
@@ -41,14 +41,14 @@ class ContentCheckingSession(HttpClient):
         self.step.exchanges.append(exchange)
         self._last = response
 
-    def violation(self, rules: tuple[Rule, ...]) -> Rejected | None:
+    def violation(self, rules: tuple[ContentRule, ...]) -> Rejected | None:
         """The rule that the last answer violates; None if it meets all of them. Releases the answer."""
         answer, self._last = self._last, None
         if answer is None or not self.step.exchanges:  # the answer of an earlier step
             return None
         for rule in rules:
             try:
-                detail = rule.breach(answer)
+                detail = rule.violation(answer)
             except RequestFailed as damaged:
                 return Rejected(damaged.cause, damaged.detail)
             if detail is not None:

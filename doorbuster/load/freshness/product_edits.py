@@ -235,7 +235,7 @@ def edits_for(target: EditTarget, *, timeout_s: float) -> tuple[ProductEdit, ...
 
 def measured(scenario: Scenario, driver: type[Storefront]) -> tuple[str, ...]:
     """The kinds of edit that a run measures: those of the scenario, or all that the driver supports."""
-    asked = scenario.freshness.of if scenario.freshness is not None else None
+    asked = scenario.freshness.changes if scenario.freshness is not None else None
     if asked is not None:
         return asked
     return tuple(kind for kind in FRESHNESS_KINDS if not _lacks(kind, scenario, driver))
@@ -286,14 +286,14 @@ _WAYS_OUT = {
         "change_stock and stock_on_hand (freshness)",
         (
             "add class methods change_stock(client, sku, on_hand) and stock_on_hand(client, sku), "
-            "or leave stock out of freshness.of"
+            "or leave stock out of freshness.changes"
         ),
     ),
     "basket": (
         "two channels of the scenario that share the basket of an account (freshness)",
         (
             "name them in the driver's shared_baskets, with sign_in, add_to_basket and a basket that returns "
-            "a Basket, or leave basket out of freshness.of"
+            "a Basket, or leave basket out of freshness.changes"
         ),
     ),
 }

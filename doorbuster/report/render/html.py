@@ -236,7 +236,7 @@ def threshold_row(result: ThresholdResult) -> ThresholdRow:
         interval = f"{text(result.low)} to {text(result.high)}"
     return ThresholdRow(
         result,
-        threshold.subject,
+        threshold.selector,
         threshold.expression,
         f"≥ {observed}" if result.at_least else observed,
         interval,

@@ -136,7 +136,7 @@ def _threshold_values(result: ThresholdResult) -> dict[str, Any]:
         "metric": threshold.metric,
         "tags": {tag.name: tag.value for tag in threshold.tags},
         "threshold": threshold.expression,
-        "subject": threshold.subject,
+        "selector": threshold.selector,
         "severity": threshold.severity,
         "source": threshold.source,
         "status": result.status,

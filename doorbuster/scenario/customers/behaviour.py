@@ -27,10 +27,10 @@ from doorbuster.scenario.parsing.values import (
 
 
 class Patience(StrictModel):
-    """How long people wait for a page: P(gone by t) = 1 - exp(-(t / tau) ** shape), 0 before at_least.
+    """How long people wait for a page: P(gone by t) = 1 - exp(-(t / tau) ** shape), 0 before min.
 
     Source: our fit; tau 4.7 s gives the 40 % gone at 3 s of Forrester/Akamai 2009 (desktop), tau 3.6 s the
-    53 % of Akamai 2017 (mobile). at_least: up to 1 s the flow of thought is not interrupted, so nobody leaves
+    53 % of Akamai 2017 (mobile). min: up to 1 s the flow of thought is not interrupted, so nobody leaves
     (Nielsen, Usability Engineering, 1993, chapter 5). Labelled "modelled" wherever it is reported.
     """
 
@@ -41,15 +41,9 @@ class Patience(StrictModel):
         default=1.5, description="Weibull shape: above 1, annoyance grows with waiting.", examples=[1.5]
     )
 
-    at_least_s: DurationS = Field(
-        default=1.0, alias="at_least", description="Nobody leaves before. Default: 1s.", examples=["1s"]
+    min_s: DurationS = Field(
+        default=1.0, alias="min", description="Nobody leaves before. Default: 1s.", examples=["1s"]
     )
-
-    def gone_ratio(self, waited_s: float) -> float:
-        """Share of people who have left after `waited_s` seconds."""
-        if waited_s < self.at_least_s:
-            return 0.0
-        return 1.0 - math.exp(-((waited_s / self.tau_s) ** self.shape))
 
 
 PATIENCE: dict[str, dict[str, Any] | None] = {
@@ -67,7 +61,7 @@ class Constant(StrictModel):
     max_s: float = math.inf
 
     @property
-    def mean_thought_s(self) -> float:
+    def mean_think_s(self) -> float:
         """Mean of the drawn think times."""
         return self.constant_s
 
@@ -81,7 +75,7 @@ class Uniform(StrictModel):
     max_s: float = math.inf
 
     @property
-    def mean_thought_s(self) -> float:
+    def mean_think_s(self) -> float:
         """Mean of the drawn think times."""
         return (self.low_s + self.high_s) / 2.0
 
@@ -94,7 +88,7 @@ class Exponential(StrictModel):
     max_s: float = math.inf
 
     @property
-    def mean_thought_s(self) -> float:
+    def mean_think_s(self) -> float:
         """Mean of min(X, max): mean * (1 - exp(-max / mean))."""
         return self.mean_s * -math.expm1(-self.max_s / self.mean_s)
 
@@ -108,7 +102,7 @@ class Lognormal(StrictModel):
     max_s: float = math.inf
 
     @property
-    def mean_thought_s(self) -> float:
+    def mean_think_s(self) -> float:
         """Mean of min(X, max), with m = ln median, c = (ln max - m) / sigma and the normal distribution Phi:
         exp(m + sigma^2/2) * Phi(c - sigma) + max * (1 - Phi(c))."""
         uncut_s = self.median_s * math.exp(self.sigma**2 / 2.0)
@@ -201,7 +195,7 @@ PATIENCE_LAW_SCHEMA = {
     "type": "object",
     "properties": {
         "tau": {"type": "string", "pattern": DURATION_PATTERN},
-        "at_least": {"type": "string", "pattern": DURATION_PATTERN},
+        "min": {"type": "string", "pattern": DURATION_PATTERN},
         "shape": {"type": "number", "minimum": 0.1, "maximum": 10},
     },
     "required": ["tau"],

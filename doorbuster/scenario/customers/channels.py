@@ -211,7 +211,7 @@ class Channel(StrictModel):
         """Share of its visits that want to order, 0..1."""
         return ordering_ratio(self.journeys)
 
-    def patience_with(self, device: str) -> Patience | None:
+    def patience_for(self, device: str) -> Patience | None:
         """How long people with this device wait: as it says, else as the channel says, else its own."""
         said = self.devices[device].patience if device in self.devices else None
         if said is None and "patience" in self.model_fields_set:

@@ -131,23 +131,26 @@ def device_rules(devices: object, order_ratio: float) -> Iterator[Issue]:
 
 
 class PageDepth(StrictModel):
-    """Product pages that a visit looks at: a whole number, lognormal, at least 1 and at most `most`."""
+    """Product pages that a visit looks at: a whole number, lognormal, at least 1 and at most `max_pages`."""
 
     median: float
     sigma: float = 0.0
-    most: int = MAX_PAGES
+    max_pages: int = MAX_PAGES
 
     @property
     def mean(self) -> float:
-        """Mean of min(max(round(X), 1), most): the sum over k of P(pages >= k)."""
-        return sum(self.at_least())
+        """Mean of min(max(round(X), 1), max_pages): the sum over k of P(pages >= k)."""
+        return sum(self.tail_ratios())
 
-    def at_least(self) -> list[float]:
-        """P(pages >= k) = P(X >= k - 1/2) for k = 1 .. most."""
+    def tail_ratios(self) -> list[float]:
+        """P(pages >= k) = P(X >= k - 1/2) for k = 1 .. max_pages."""
         if not self.sigma:
-            return [1.0] * self.most
+            return [1.0] * self.max_pages
         mu, scale = math.log(self.median), self.sigma * math.sqrt(2.0)
-        return [1.0, *(0.5 * math.erfc((math.log(k - 0.5) - mu) / scale) for k in range(2, self.most + 1))]
+        return [
+            1.0,
+            *(0.5 * math.erfc((math.log(k - 0.5) - mu) / scale) for k in range(2, self.max_pages + 1)),
+        ]
 
 
 class _LognormalPages(StrictModel):
@@ -162,7 +165,7 @@ def parse_pages(raw: object) -> object:
         return raw
     if is_number(raw):
         count = whole(1, MAX_PAGES)(raw)
-        return PageDepth(median=count, most=count)
+        return PageDepth(median=count, max_pages=count)
     if not isinstance(raw, dict) or len(raw) != 1:
         rule = "must be a number of pages, or a law such as {lognormal: {median: 4, sigma: 1.17, max: 60}}"
         raise invalid(rule, got=preview(raw))
@@ -176,7 +179,7 @@ def parse_pages(raw: object) -> object:
     text = collect_issues(issues, ("lognormal",), _LognormalPages.model_validate, values)
     if text is None:
         raise as_validation_error("Pages", issues, raw)
-    return PageDepth(median=text.median, sigma=text.sigma, most=text.max)
+    return PageDepth(median=text.median, sigma=text.sigma, max_pages=text.max)
 
 
 _SHARE_SCHEMA = {"anyOf": [{"type": "string", "pattern": SHARE_PATTERN},

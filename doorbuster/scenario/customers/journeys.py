@@ -40,11 +40,6 @@ class Journey(NamedTuple):
         """Mean requests of one customer."""
         return sum(step.visits for step in self.steps)
 
-    @property
-    def thinks(self) -> float:
-        """Mean number of think times of one customer: one between each two requests."""
-        return max(0.0, self.requests - 1.0)
-
 
 CHANNELS: dict[str, str] = {
     "web": "the website, on a desktop computer unless patience says otherwise",

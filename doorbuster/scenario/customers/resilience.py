@@ -45,9 +45,9 @@ class Reloads(StrictModel):
     share_ratio: Share = Field(
         default=1.0, alias="share", description="Share of the people who do so.", examples=["80%"]
     )
-    at_most: Annotated[
+    max_reloads: Annotated[
         int, BeforeValidator(whole(1, MAX_RELOADS)), number_schema(1, MAX_RELOADS, "integer")
-    ] = Field(default=20, description="Reloads of one page; then they leave.", examples=[20])
+    ] = Field(default=20, alias="max", description="Reloads of one page; then they leave.", examples=[20])
     jitter_ratio: Share = Field(
         default=0.0,
         alias="jitter",

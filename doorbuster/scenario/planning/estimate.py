@@ -66,8 +66,8 @@ def estimate(scenario: Scenario, *, response_s: float = ASSUMED_RESPONSE_S) -> S
         )
     )
     arrivals = expected_customers(scenario)
-    run_s = {name: _full_s(scenario, channel) for name, channel in scenario.channels.items()}
-    together = {name: _at_busiest(scenario, name) for name in scenario.channels}
+    run_s = {name: _equivalent_peak_s(scenario, channel) for name, channel in scenario.channels.items()}
+    together = {name: _ratio_at_peak(scenario, name) for name in scenario.channels}
     return ScenarioEstimate(
         arrivals=arrivals,
         orders=sum(one.orders_per_s * run_s[one.channel] for one in classes),
@@ -82,7 +82,9 @@ def estimate(scenario: Scenario, *, response_s: float = ASSUMED_RESPONSE_S) -> S
     )
 
 
-def broken_off(scenario: Scenario, *, response_s: float = ASSUMED_RESPONSE_S) -> dict[str, float]:
+def channels_exceeding_drain(
+    scenario: Scenario, *, response_s: float = ASSUMED_RESPONSE_S
+) -> dict[str, float]:
     """Channels whose longest visits, of the most pages, last longer than the drain, with how long on average.
 
     Whoever comes late and stays long is broken off then, and counted as dropped: our doing, not the shop's.
@@ -91,16 +93,16 @@ def broken_off(scenario: Scenario, *, response_s: float = ASSUMED_RESPONSE_S) ->
     for name, channel in scenario.channels.items():
         if channel.pages is None or not channel.is_open:
             continue
-        most = PageDepth(median=channel.pages.most, most=channel.pages.most)
+        most = PageDepth(median=channel.pages.max_pages, max_pages=channel.pages.max_pages)
         longest = channel.model_copy(update={"pages": most})
         requests = max(_requests(JOURNEYS[journey], longest) for journey in channel.journeys)
-        visit_s = requests * response_s + max(0.0, requests - 1.0) * channel.think.mean_thought_s
+        visit_s = requests * response_s + max(0.0, requests - 1.0) * channel.think.mean_think_s
         if visit_s > scenario.drain_s:
             lasting[name] = visit_s
     return lasting
 
 
-def _full_s(scenario: Scenario, channel: Channel) -> float:
+def _equivalent_peak_s(scenario: Scenario, channel: Channel) -> float:
     """Seconds at its peak rate that would bring as many customers of a channel as the whole run does."""
     if not channel.is_open:
         return scenario.demand.duration_s
@@ -108,7 +110,7 @@ def _full_s(scenario: Scenario, channel: Channel) -> float:
     return curve.expected / curve.peak_per_s
 
 
-def _at_busiest(scenario: Scenario, name: str) -> float:
+def _ratio_at_peak(scenario: Scenario, name: str) -> float:
     """What a channel brings at the busiest moment of all, as a share of its own peak, 0..1."""
     channel = scenario.channels[name]
     if not channel.is_open:
@@ -121,10 +123,10 @@ def _requests(journey: Journey, channel: Channel) -> float:
     """Mean requests of one customer, without reloads: whoever looks around takes the channel's pages, whoever
     wanders goes on until they have seen so many, whoever has an account signs in before the checkout.
     """
-    pages = channel.pages or PageDepth(median=DEFAULT_PAGES, most=DEFAULT_PAGES)
+    pages = channel.pages or PageDepth(median=DEFAULT_PAGES, max_pages=DEFAULT_PAGES)
     if journey.chain is not None:
-        at_least = np.array([*pages.at_least(), 0.0])
-        return float(-np.diff(at_least) @ journey.chain.mean_pages(pages.most))
+        tails = np.array([*pages.tail_ratios(), 0.0])
+        return float(-np.diff(tails) @ journey.chain.mean_pages(pages.max_pages))
     signs_in = channel.signed_in_ratio if any(step == "checkout_page" for step, _ in journey.steps) else 0.0
     return signs_in + sum(pages.mean if visits == DEFAULT_PAGES else visits for _, visits in journey.steps)
 
@@ -138,7 +140,7 @@ def _orders(journey: Journey, requests: float) -> float:
 def _traffic_classes(
     name: str, channel: Channel, peak_per_s: float, response_s: float
 ) -> list[TrafficClassEstimate]:
-    think_s = channel.think.mean_thought_s
+    think_s = channel.think.mean_think_s
     ratios = channel.journey_ratios()
     if channel.seats is None:
         per_s = peak_per_s * (1.0 if channel.share_ratio is None else channel.share_ratio)

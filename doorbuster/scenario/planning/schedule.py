@@ -20,7 +20,7 @@ second have 1 + (I - 1) w. Within a second the curve keeps its form.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -39,13 +39,6 @@ class TrafficClass(NamedTuple):
     journey: str
 
 
-class Seats(NamedTuple):
-    """Agents of a closed channel."""
-
-    channel: str
-    agents: int
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Schedule:
     """Intended arrivals of a run, or of one worker's share of it.
@@ -59,30 +52,9 @@ class Schedule:
     intended_s: Floats
     class_index: npt.NDArray[np.uint16]
     arrival_index: npt.NDArray[np.int64]
-    seats: tuple[Seats, ...] = ()
 
     def __len__(self) -> int:
         return len(self.intended_s)
-
-    def share(self, index: int, count: int) -> Schedule:
-        """Every `count`-th arrival and seat, from number `index` on: one worker's part.
-
-        Shares 0..count-1 together are the whole, each arrival once, with its number in the whole.
-        """
-        if not 0 <= index < count:
-            raise ValueError(f"index must be within 0..{count - 1} (got {index})")
-        own = slice(index, None, count)
-        return replace(
-            self,
-            intended_s=self.intended_s[own],
-            class_index=self.class_index[own],
-            arrival_index=self.arrival_index[own],
-            seats=tuple(
-                Seats(channel, len(range(index, seats, count)))
-                for channel, seats in self.seats
-                if range(index, seats, count)
-            ),
-        )
 
     def planned_per_second(self) -> dict[str, npt.NDArray[np.int64]]:
         """Arrivals of each open channel in each second, shape (ceil(duration_s),)."""
@@ -138,16 +110,13 @@ def plan_schedule(scenario: Scenario, *, seed: int | None = None) -> Schedule:
         intended_s=intended_s,
         class_index=class_index.astype(np.uint16),
         arrival_index=np.arange(len(intended_s), dtype=np.int64),
-        seats=tuple(
-            Seats(name, channel.seats) for name, channel in scenario.channels.items() if channel.seats
-        ),
     )
     for array in (schedule.intended_s, schedule.class_index, schedule.arrival_index):
         array.setflags(write=False)
     return schedule
 
 
-def rate_at_per_s(scenario: Scenario, times_s: npt.ArrayLike) -> Floats:
+def arrival_rate_per_s(scenario: Scenario, times_s: npt.ArrayLike) -> Floats:
     """Customers per second the curves expect at each second of the run, all channels; 0 outside it."""
     rates = np.zeros(np.shape(times_s))
     for demand in scenario.demands.values():

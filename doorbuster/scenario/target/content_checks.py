@@ -81,7 +81,7 @@ def parse_scalar(raw: object) -> object:
     raise invalid("must be a text, a number, or true or false", got=preview(raw))
 
 
-class Rule(StrictModel):
+class ContentRule(StrictModel):
     """One content rule: a text the answer contains or lacks, or a value in its JSON."""
 
     one_of = ("contains", "lacks", "json")
@@ -141,7 +141,7 @@ class Rule(StrictModel):
         if "json" not in raw and tests and ("contains" in raw or "lacks" in raw):
             yield Issue((tests[0],), 'goes with "json"', preview(raw[tests[0]]), at="key")
 
-    def breach(self, answer: Answer) -> str | None:
+    def violation(self, answer: Answer) -> str | None:
         """What is wrong with the answer, in words; None when it keeps the rule."""
         if self.contains is not None:
             text = answer.text

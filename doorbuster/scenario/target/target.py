@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from doorbuster.scenario.parsing.diagnostics import invalid, preview
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import choice
-from doorbuster.scenario.target.content_checks import Rule
+from doorbuster.scenario.target.content_checks import ContentRule
 from doorbuster.scenario.target.embedded_shop import Shop
 
 STOREFRONTS = ("reference", "vendure", "oscar")  # a test holds them against doorbuster.storefronts.DRIVERS
@@ -103,7 +103,7 @@ class Target(StrictModel):
     )
     shop: Shop | None = Field(default=None, description="Start the embedded shop and visit it.")
 
-    content_rules: tuple[Rule, ...] = Field(
+    content_rules: tuple[ContentRule, ...] = Field(
         default=(),
         alias="rules",
         description="What answers must show besides what the driver looks at.",

@@ -44,7 +44,7 @@ from doorbuster.scenario.thresholds.metrics import (
     K6_REPLACEMENTS,
     METRICS,
     MetricDefinition,
-    metric_of,
+    find_metric,
 )
 from doorbuster.units import parse_duration_s, parse_rate_per_s, parse_ratio
 
@@ -102,12 +102,12 @@ class Threshold(StrictModel):
     abort_on_fail: bool = False
     delay_abort_eval_s: float = 0.0
     severity: Severity = "fail"
-    subject: str
+    selector: str
     expression: str
     source: str = ""
 
     def __str__(self) -> str:
-        return f"{self.subject}: {self.expression}"
+        return f"{self.selector}: {self.expression}"
 
     def holds(self, observed: float) -> bool:
         """Whether a value in `unit` keeps the condition."""
@@ -165,7 +165,7 @@ def parse_metric_selector(text: str) -> MetricSelector:
     if match is None:
         raise invalid('must be a metric with optional tags, such as "http_req_duration{step:checkout}"')
     name = match[1]
-    if metric_of(name) is None:
+    if find_metric(name) is None:
         raise invalid(
             "is not a known metric",
             got=preview(name),
@@ -182,7 +182,7 @@ def _parse_tag(text: str, metric: str) -> Tag:
     name, colon, value = (part.strip() for part in text.partition(":"))
     if not (name and colon and value):
         raise invalid("must have tags as name:value, such as {step:checkout}", got=preview(text))
-    found = metric_of(metric)
+    found = find_metric(metric)
     allowed = found.tags if found else ()
     if not allowed:
         raise invalid(f"must stand without tags: {metric} has none", got=preview(text))
@@ -228,12 +228,12 @@ def parse_condition(text: str, metric: MetricDefinition) -> Condition:
     if rank is not None and rank > 100:
         raise invalid("must have a percentile between 0 and 100", got=preview(text))
     operator = "==" if match["operator"] == "===" else match["operator"]
-    unit = _unit_of(metric, aggregation, match["bound"])
+    unit = _bound_unit(metric, aggregation, match["bound"])
     bound = _parse_bound(match["bound"], unit, text)
     return Condition(aggregation, rank, operator, bound, unit)  # type: ignore[arg-type]  # both were looked up
 
 
-def _unit_of(metric: MetricDefinition, aggregation: str, bound: str) -> Unit:
+def _bound_unit(metric: MetricDefinition, aggregation: str, bound: str) -> Unit:
     """The unit a bound is in; for a metric of a section it is written beside the number, or nowhere."""
     if metric.kind == "value":
         if bound.endswith("%"):
@@ -281,26 +281,26 @@ def read_thresholds(raw: object, place: Callable[[Path], str] | None = None) -> 
     found: list[Threshold] = []
     for name, entries in raw.items():
         key = str(name)
-        subject = collect_issues(issues, (key,), parse_metric_selector, key, at="key")
+        selector = collect_issues(issues, (key,), parse_metric_selector, key, at="key")
         listed = entries if isinstance(entries, list) else [entries]
         if not listed:
             issues.append(Issue((key,), "must have at least one threshold", preview(entries)))
         for index, value in enumerate(listed):
             path: Path = (key, index) if isinstance(entries, list) else (key,)
             source = place(path) if place else ""
-            threshold = _read_entry(issues, path, subject, value, source)
+            threshold = _read_entry(issues, path, selector, value, source)
             if threshold is not None:
-                found.append(threshold.model_copy(update={"subject": key}))
+                found.append(threshold.model_copy(update={"selector": key}))
     if issues:
         raise as_validation_error("thresholds", issues, raw)
     return tuple(found)
 
 
 def _read_entry(
-    issues: list[Issue], path: Path, subject: MetricSelector | None, value: object, source: str
+    issues: list[Issue], path: Path, selector: MetricSelector | None, value: object, source: str
 ) -> Threshold | None:
     if not isinstance(value, str | Mapping):
-        known = metric_of(subject.metric) if subject else None
+        known = find_metric(selector.metric) if selector else None
         example = _EXAMPLES[known.kind if known else "rate"]
         issues.append(Issue(path, f'must be a text such as "{example}", or a mapping', preview(value)))
         return None
@@ -310,8 +310,8 @@ def _read_entry(
         ThresholdEntry.model_validate,
         {"threshold": value} if isinstance(value, str) else value,
     )
-    metric = metric_of(subject.metric) if subject else None
-    if entry is None or subject is None or metric is None:
+    metric = find_metric(selector.metric) if selector else None
+    if entry is None or selector is None or metric is None:
         return None
     if metric.kind == "value" and entry.abort_on_fail:
         rule = "must not end a run: sections are worked out when it is over"
@@ -322,8 +322,8 @@ def _read_entry(
     if condition is None:
         return None
     return Threshold(
-        metric=subject.metric,
-        tags=subject.tags,
+        metric=selector.metric,
+        tags=selector.tags,
         aggregation=condition.aggregation,
         percentile=condition.percentile,
         operator=condition.operator,
@@ -332,7 +332,7 @@ def _read_entry(
         abort_on_fail=entry.abort_on_fail,
         delay_abort_eval_s=entry.delay_abort_eval_s,
         severity=entry.severity,
-        subject=subject.metric,
+        selector=selector.metric,
         expression=entry.threshold,
         source=source,
     )
@@ -380,10 +380,10 @@ def thresholds_schema() -> dict[str, Any]:
             },
         ]
     }
-    subject = rf"^\s*(?:(?:{'|'.join(METRICS)})\s*(?:\{{.*\}})?|[A-Za-z_]\w*\.[A-Za-z_]\w*)\s*$"
+    selector = rf"^\s*(?:(?:{'|'.join(METRICS)})\s*(?:\{{.*\}})?|[A-Za-z_]\w*\.[A-Za-z_]\w*)\s*$"
     return {
         "type": "object",
-        "propertyNames": {"pattern": subject},
+        "propertyNames": {"pattern": selector},
         "additionalProperties": {
             "anyOf": [*entry["anyOf"], {"type": "array", "items": entry, "minItems": 1}]
         },

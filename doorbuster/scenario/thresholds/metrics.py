@@ -237,7 +237,7 @@ METRICS: dict[str, MetricDefinition] = {metric.name: metric for metric in _ALL}
 _SECTION_METRIC = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
 
 
-def metric_of(name: str) -> MetricDefinition | None:
+def find_metric(name: str) -> MetricDefinition | None:
     """The metric of this name, or None.
 
     "section.metric" names a metric of an analysis section, whose unit only that section knows.
