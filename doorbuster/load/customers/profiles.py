@@ -52,8 +52,8 @@ class ProfileRegistry:
         if channel is None:  # a channel without arrivals has no settings in the scenario
             channel = Channel(share=1.0, journeys={journey: 1.0}).with_default_patience(name)
         wants_order = JOURNEYS[journey].wants_order
-        retries, rules = channel.retries, self._scenario.target.content_rules
-        driver = self._driver.for_channel(name)
+        retries, driver = channel.retries, self._driver.for_channel(name)
+        rules = self._scenario.target.content_rules if driver.open_session is None else ()
         return CustomerProfile(
             channel=name,
             journey=journey,

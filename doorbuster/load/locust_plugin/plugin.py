@@ -88,6 +88,7 @@ def _scenario(environment: Any, drivers: Drivers) -> Scenario:
 def _missing(scenario: Scenario, environment: Any, drivers: Drivers) -> list[Problem]:
     """What the scenario needs and the locustfile or the driver lacks."""
     classes, driver = customer_classes(environment), drivers.get(scenario.target.storefront)
+    storefront = f"storefront {scenario.target.storefront!r}"
     problems = []
 
     def lacks(file: str, what: str, way_out: str) -> None:
@@ -98,7 +99,9 @@ def _missing(scenario: Scenario, environment: Any, drivers: Drivers) -> list[Pro
               "add the driver's class to install(events, drivers=[...])")  # fmt: skip
     elif scenario.freshness is not None:
         for what, way_out in missing_capabilities(scenario, driver):
-            lacks(f"storefront {scenario.target.storefront!r}", what, way_out)
+            lacks(storefront, what, way_out)
+    if driver is not None and driver.open_session is not None and scenario.target.content_rules:
+        lacks(storefront, "HTTP responses (target.rules)", "check the answers in the driver")
     for name, channel in scenario.channels.items():
         if name not in classes:
             lacks(environment.locustfile, f"customers of channel {name!r}",
@@ -110,7 +113,7 @@ def _missing(scenario: Scenario, environment: Any, drivers: Drivers) -> list[Pro
                       f"add a method {journey}(self)")  # fmt: skip
             steps = [visit.step for visit in JOURNEYS[journey].steps]
             for step in _missing_steps(driver, steps) if driver else ():
-                lacks(f"storefront {scenario.target.storefront!r}", f"step {step!r} (journey {journey})",
+                lacks(storefront, f"step {step!r} (journey {journey})",
                       f"add a method {step} to the driver")  # fmt: skip
     return problems
 
