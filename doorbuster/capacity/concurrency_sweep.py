@@ -59,6 +59,11 @@ def choose_channel(plan: Scenario, name: str | None) -> str:
     return max(shares, key=lambda known: shares[known])
 
 
+def hold_s_within(budget_s: float, warmup_s: float, levels: int) -> float:
+    """Measured seconds at each level, for a sweep that fits the budget."""
+    return float(int(max(MIN_HOLD_S, budget_s / levels - warmup_s - OVERHEAD_S)))
+
+
 @dataclass(frozen=True, slots=True)
 class ConcurrencySweep:
     """The parameters of a sweep, except the URL of the shop."""

@@ -75,6 +75,15 @@ class SearchEvidence:
         """Whether the shop has failed, and not yet recovered, at a rate well below one that passed before."""
         return any(not_recovered_steps(self.history)[-1:])
 
+    def __str__(self) -> str:
+        """The bracket so far, e.g. "passes at 20/s, fails at 40/s"."""
+        parts = [
+            f"{verb} at {found.rate_per_s:.4g}/s"
+            for verb, found in (("passes", self.highest_passing), ("fails", self.lowest_failing))
+            if found is not None
+        ]
+        return ", ".join(parts) or "no verdict yet"
+
     @property
     def elapsed_s(self) -> float:
         """Time used so far."""

@@ -78,6 +78,13 @@ class SearchResult:
     size: float | None = None  # workers of the embedded shop, where the scenario says so
     load_steps: tuple[RecordedLoadStep, ...] = field(default=())
 
+    @property
+    def representative_step(self) -> RecordedLoadStep | None:
+        """The load step whose run the report shows: at the highest rate up to the answer, else the first."""
+        usable = [step for step in self.load_steps if step.status != "invalid"] or list(self.load_steps)
+        below = [step for step in usable if step.rate_per_s <= (self.rate_per_s or 0.0)]
+        return max(below or usable[:1], key=lambda step: (step.rate_per_s, step.seconds), default=None)
+
     def write(self, folder: Path) -> None:
         """Write the file into `folder`, replacing an earlier one."""
         write_result(folder / SEARCH_FILE, SEARCH_SCHEMA, asdict(self))
@@ -113,6 +120,11 @@ class ScalingResult:
     demand_low_per_s: float | None = None
     demand_high_per_s: float | None = None
     points: tuple[ScalingPoint, ...] = field(default=())
+
+    @property
+    def best_point(self) -> ScalingPoint | None:
+        """The point with the highest throughput."""
+        return max(self.points, key=lambda point: point.per_s, default=None)
 
     def write(self, folder: Path) -> None:
         """Write the file into `folder`, replacing an earlier one."""

@@ -17,6 +17,7 @@ from doorbuster.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from doorbuster.capacity.evidence import SearchEvidence
     from doorbuster.capacity.load_step import LoadStep, MeasuredStep, ProposedStep
     from doorbuster.capacity.result_file import ScalingPoint, SearchResult
     from doorbuster.capacity.runner import LoadStepRunner
@@ -159,10 +160,9 @@ def _sweep(
 ) -> int:
     """Run a concurrency sweep, write its report and return the exit code."""
     from doorbuster.capacity.concurrency_sweep import (
-        MIN_HOLD_S,
-        OVERHEAD_S,
         ConcurrencySweep,
         choose_channel,
+        hold_s_within,
         parse_concurrency,
     )
     from doorbuster.capacity.runner import open_shop
@@ -170,10 +170,10 @@ def _sweep(
     from doorbuster.errors import DoorbusterError, ExitCode
 
     parsed = parse_concurrency(levels)
-    hold_s = max(MIN_HOLD_S, settings.budget_s / len(parsed) - settings.warmup_s - OVERHEAD_S)
+    hold_s = hold_s_within(settings.budget_s, settings.warmup_s, len(parsed))
     chosen = choose_channel(plan, channel)
     folder = new_run_folder(out, plan)
-    sweep = ConcurrencySweep(plan, chosen, tuple(parsed), settings.warmup_s, float(int(hold_s)), folder,
+    sweep = ConcurrencySweep(plan, chosen, tuple(parsed), settings.warmup_s, hold_s, folder,
                              locustfile, tuple(options))  # fmt: skip
     with open_shop(plan, folder / "shop.log") as address:
         try:
@@ -196,9 +196,8 @@ def _conclude_sweep(folder: Path) -> None:
     from doorbuster.cli.pipeline import print_section_of, write_combined_report
 
     found = find_scaling(folder / "run.sqlite")
-    if found is not None and found.points:
-        best = max(found.points, key=lambda point: point.per_s)
-        write_combined_report(folder, folder / best.source)
+    if found is not None and found.best_point is not None:
+        write_combined_report(folder, folder / found.best_point.source)
         print_section_of(folder, "scalability")
 
 
@@ -256,25 +255,18 @@ class _Search:
             return self._runner.run(step, number, lambda text: live.update(self._bracket(step, text)))
 
     def _bracket(self, step: ProposedStep, progress: str) -> str:
-        return f"{self._known()}  now {step.kind} at {step.rate_per_s:.4g}/s ({step.why}) {progress}"
+        return f"{self._evidence()}  now {step.kind} at {step.rate_per_s:.4g}/s ({step.why}) {progress}"
 
-    def _known(self) -> str:
-        """The bracket so far, e.g. "passes at 20/s, fails at 40/s"."""
+    def _evidence(self) -> SearchEvidence:
         from doorbuster.capacity.evidence import SearchEvidence
 
-        known = SearchEvidence.of(self._history)
-        passing, failing = known.highest_passing, known.lowest_failing
-        parts = [
-            f"passes at {passing.rate_per_s:.4g}/s" if passing else "",
-            f"fails at {failing.rate_per_s:.4g}/s" if failing else "",
-        ]
-        return ", ".join(part for part in parts if part) or "no verdict yet"
+        return SearchEvidence.of(self._history)
 
     def _print_step(self, step: LoadStep) -> None:
         if not self._quiet:
             sign = {"pass": "✓", "fail": "✗", "unsure": "?", "invalid": "!"}[step.status]
             click.echo(f"{sign} {step.rate_per_s:8.4g}/s  {step.kind:<13} {step.why}", err=True)
-            click.secho(f"  {self._known()}", dim=True, err=True)
+            click.secho(f"  {self._evidence()}", dim=True, err=True)
 
 
 def _conclude(folder: Path, result: SearchResult) -> None:
@@ -282,11 +274,8 @@ def _conclude(folder: Path, result: SearchResult) -> None:
     from doorbuster.capacity.answer import MEANINGS
     from doorbuster.cli.pipeline import write_combined_report
 
-    if result.load_steps:
-        limit = result.rate_per_s or 0.0
-        usable = [step for step in result.load_steps if step.status != "invalid"] or list(result.load_steps)
-        below = [step for step in usable if step.rate_per_s <= limit]
-        shown = max(below, key=lambda p: (p.rate_per_s, p.seconds)) if below else usable[0]
+    shown = result.representative_step
+    if shown is not None:
         write_combined_report(folder, folder / shown.run)
     click.echo()
     click.secho(result.sentence, bold=True)
@@ -296,5 +285,5 @@ def _conclude(folder: Path, result: SearchResult) -> None:
         if flag in MEANINGS:
             click.echo(f"  - {MEANINGS[flag]}")
     click.echo(f"time:    {result.elapsed_s:.0f} s, {len(result.load_steps)} load steps")
-    if result.load_steps:
+    if shown is not None:
         click.echo(f"report:  {folder / 'index.html'}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import click
@@ -139,17 +138,14 @@ def _print_channels(console: Console, plan: Scenario) -> None:
 
 def _patience(channel: Channel) -> str:
     """The median patience, by device where it differs."""
-    halves = {_half_gone(channel.patience)}
+    texts = {_median(channel.patience)}
     if channel.devices:
-        halves = {f"{_half_gone(channel.patience_for(device))} ({device})" for device in channel.devices}
-    return ", ".join(sorted(halves))
+        texts = {f"{_median(channel.patience_for(device))} ({device})" for device in channel.devices}
+    return ", ".join(sorted(texts))
 
 
-def _half_gone(patience: Patience | None) -> str:
-    if patience is None:
-        return "unlimited"
-    median_s = patience.tau_s * math.log(2.0) ** (1.0 / patience.shape)
-    return f"median {median_s:.2g} s (modelled)"
+def _median(patience: Patience | None) -> str:
+    return "unlimited" if patience is None else f"median {patience.median_s:.2g} s (modelled)"
 
 
 def _print_behaviour(console: Console, plan: Scenario) -> None:

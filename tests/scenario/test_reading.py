@@ -148,8 +148,12 @@ def test_patience_loses_the_published_share_at_three_seconds(scenario_with, name
     scenario = scenario_with(4, f"channels: {{web: {{share: 1, journeys: {{browse: 1}}, patience: {name}}}}}")
 
     patience = scenario.channels["web"].patience
-    left = 1 - math.exp(-((waited_s / patience.tau_s) ** patience.shape))
-    assert left == pytest.approx(gone, abs=0.005)
+    assert 1 - math.exp(-((waited_s / patience.tau_s) ** patience.shape)) == pytest.approx(gone, abs=0.005)
+
+
+def test_the_median_patience_is_not_below_the_time_in_which_nobody_leaves():
+    assert Patience(tau="4.7s").median_s == pytest.approx(4.7 * math.log(2) ** (1 / 1.5))
+    assert Patience(tau="1s").median_s == 1.0
 
 
 def test_patience_of_your_own_is_read(scenario_with):

@@ -45,6 +45,12 @@ class Patience(StrictModel):
         default=1.0, alias="min", description="Nobody leaves before. Default: 1s.", examples=["1s"]
     )
 
+    @property
+    def median_s(self) -> float:
+        """Seconds after which half of the people have left."""
+        half_s: float = self.tau_s * math.log(2.0) ** (1.0 / self.shape)
+        return max(self.min_s, half_s)
+
 
 PATIENCE: dict[str, dict[str, Any] | None] = {
     "desktop": {"tau": "4.7s", "shape": 1.5},
