@@ -14,7 +14,8 @@ from typing import Any
 
 import orjson
 
-from doorbuster.shop.designs.in_house_2004_service import InHouse2004Service
+from doorbuster.shop.designs.in_house_2004_service import check_sold_here, read_order, signed_in
+from doorbuster.shop.domain.dependencies import Dependencies
 from doorbuster.shop.domain.orders import (
     GUEST_BASKET,
     INSERT_ORDER,
@@ -49,8 +50,11 @@ _SHELF = 12
 _EVENTS = ("placed", "confirmed by e-mail", "sent to the warehouse")
 
 
-class InHouse2004(InHouse2004Service):
+class InHouse2004:
     """Uncached pages of many queries, check-then-write stock, check-then-insert order keys."""
+
+    def __init__(self, parts: Dependencies) -> None:
+        self._parts = parts
 
     def navigation(self, db: Session, basket: str | None) -> Navigation:
         db.row("SELECT status, channel FROM baskets WHERE basket = ?", basket)
@@ -142,7 +146,7 @@ class InHouse2004(InHouse2004Service):
         )
 
     def recommendations(self, db: Session, sku: str) -> tuple[Item, ...]:
-        self._exists(db, sku)
+        check_sold_here(db, sku)
         return self._items(db, self._related(db, sku))
 
     def landing(self, db: Session, code: str) -> ProductView:
@@ -155,12 +159,12 @@ class InHouse2004(InHouse2004Service):
         return basket
 
     def basket_of(self, db: Session, session: str) -> str | None:
-        email = self._signed_in(db, session)
+        email = signed_in(db, session)
         return None if email is None else self._basket_of(db, email)
 
     def own_basket(self, db: Session, session: str, channel: str) -> str | None:
         """Looked for, then made: whoever begins in two channels at once loses what went into the first."""
-        email = self._signed_in(db, session)
+        email = signed_in(db, session)
         if email is None:
             return None
         basket = self._basket_of(db, email)
@@ -219,7 +223,7 @@ class InHouse2004(InHouse2004Service):
     def place(self, db: Session, request: OrderRequest) -> OrderView:
         placed = db.row("SELECT order_ref FROM orders WHERE idempotency_key = ?", request.key)
         if placed is not None:
-            return self.order(db, placed[0])
+            return read_order(db, placed[0])
         channel, wanted = self._wanted(db, request)
         self._parts.wait(db, "stock")
         lines = [self._check(db, line, sold=request.sold_at_unix_s is not None) for line in wanted]
@@ -233,22 +237,10 @@ class InHouse2004(InHouse2004Service):
             db.write("UPDATE baskets SET total_pence = 0 WHERE basket = ?", request.basket)
         if request.customer is not None:
             self._parts.wait(db, "mail")
-        return self.order(db, ref)
+        return read_order(db, ref)
 
     def order(self, db: Session, ref: str) -> OrderView:
-        row = db.row(
-            "SELECT id, order_ref, channel, total_pence, placed_at_unix_s, picked_at_unix_s, "
-            "state, store FROM orders WHERE order_ref = ?",
-            ref,
-        )
-        if row is None:
-            raise NotFound(f"there is no order {ref!r}")
-        lines = db.rows(
-            "SELECT l.sku, p.name, l.quantity, l.unit_pence FROM order_lines l "
-            "JOIN products p ON p.sku = l.sku WHERE l.order_id = ?",
-            row[0],
-        )
-        return OrderView(*[*row[1:], tuple(OrderLine(*line) for line in lines)])
+        return read_order(db, ref)
 
     def _related(self, db: Session, sku: str) -> list[Any]:
         self._parts.wait(db, "recommendations")
@@ -325,7 +317,7 @@ class InHouse2004(InHouse2004Service):
     ) -> str:
         ref = new_order_ref()
         total_pence = sum(line.quantity * line.unit_pence for line, _ in lines)
-        account = None if request.session is None else self._signed_in(db, request.session)
+        account = None if request.session is None else signed_in(db, request.session)
         row = order_row(
             request, ref, channel=channel, account=account, total_pence=total_pence, now_unix_s=time.time()
         )

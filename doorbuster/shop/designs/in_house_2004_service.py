@@ -33,7 +33,7 @@ from doorbuster.shop.domain.order_rules import (
     may_return,
     review_row,
 )
-from doorbuster.shop.domain.views import FeedRow, OpenQuestion, OrderView, PastOrder, Review
+from doorbuster.shop.domain.views import FeedRow, OpenQuestion, OrderLine, OrderView, PastOrder, Review
 from doorbuster.shop.infrastructure.database import Session
 from doorbuster.shop.refusals import AccountExists, NotFound, SignedOut
 
@@ -42,14 +42,11 @@ if TYPE_CHECKING:
 
 
 class InHouse2004Service:
-    """The half of the in-house design that is not selling; the other half reads orders."""
+    """Everything the in-house design does besides selling."""
 
     def __init__(self, parts: Dependencies, *, notify: int) -> None:
         self._parts = parts
         self._notify = notify
-
-    def order(self, db: Session, ref: str) -> OrderView:
-        raise NotImplementedError
 
     # ---- accounts
 
@@ -92,7 +89,7 @@ class InHouse2004Service:
         return email
 
     def history(self, db: Session, session: str) -> tuple[PastOrder, ...]:
-        email = self._signed_in(db, session)
+        email = signed_in(db, session)
         if email is None:
             raise SignedOut("sign in to see your orders")
         rows = db.rows(
@@ -103,14 +100,10 @@ class InHouse2004Service:
         )
         return tuple(PastOrder(*row) for row in rows)
 
-    def _signed_in(self, db: Session, session: str) -> str | None:
-        found = db.row("SELECT email FROM sessions WHERE session = ?", session)
-        return None if found is None else str(found[0])
-
     # ---- after the sale
 
     def pickup(self, db: Session, ref: str) -> OrderView:
-        order = self.order(db, ref)
+        order = read_order(db, ref)
         may_pick_up(order)
         db.write(
             "UPDATE orders SET state = 'collected', picked_at_unix_s = coalesce(picked_at_unix_s, ?) "
@@ -118,15 +111,15 @@ class InHouse2004Service:
             time.time(),
             ref,
         )
-        return self.order(db, ref)
+        return read_order(db, ref)
 
     def take_back(self, db: Session, ref: str) -> OrderView:
-        order = self.order(db, ref)
+        order = read_order(db, ref)
         may_return(order)
         return self._undo(db, order, "returned")
 
     def cancel(self, db: Session, ref: str) -> OrderView:
-        order = self.order(db, ref)
+        order = read_order(db, ref)
         return self._undo(db, order, "cancelled") if may_cancel(order) else order
 
     def _undo(self, db: Session, order: OrderView, state: str) -> OrderView:
@@ -140,12 +133,12 @@ class InHouse2004Service:
                 -line.quantity,
             )
         db.write("UPDATE orders SET state = ? WHERE order_ref = ?", state, order.order_ref)
-        return self.order(db, order.order_ref)
+        return read_order(db, order.order_ref)
 
     # ---- what customers tell each other
 
     def reviews(self, db: Session, sku: str) -> tuple[Review, ...]:
-        self._exists(db, sku)
+        check_sold_here(db, sku)
         self._parts.wait(db, "reviews")
         rows = db.rows(
             "SELECT author, rating, title, text, written_on FROM reviews WHERE sku = ? "
@@ -156,13 +149,13 @@ class InHouse2004Service:
         return tuple(Review(*row) for row in rows)
 
     def review(self, db: Session, sku: str, review: NewReview) -> None:
-        self._exists(db, sku)
+        check_sold_here(db, sku)
         self._parts.wait(db, "reviews")
         db.write(INSERT_REVIEW, *review_row(sku, review))
 
     def question(self, db: Session, sku: str, question: NewQuestion) -> Asked:
         """Every earlier buyer gets a line and a mail before the customer hears that it worked."""
-        self._exists(db, sku)
+        check_sold_here(db, sku)
         number = db.write(
             "INSERT INTO questions (sku, author, text) VALUES (?, ?, ?)", sku, question.author, question.text
         )
@@ -198,15 +191,39 @@ class InHouse2004Service:
         return tuple(FeedRow(*row) for row in db.rows(FEED, after, limit))
 
     def change_price(self, db: Session, sku: str, price_pence: int) -> None:
-        self._exists(db, sku)
+        check_sold_here(db, sku)
         db.write("UPDATE products SET price_pence = ? WHERE sku = ?", price_pence, sku)
 
     def change_stock(self, db: Session, sku: str, on_hand: int) -> None:
-        self._exists(db, sku)
+        check_sold_here(db, sku)
         db.write(
             "UPDATE stock SET opening = opening + ?1 - on_hand, on_hand = ?1 WHERE sku = ?2", on_hand, sku
         )
 
-    def _exists(self, db: Session, sku: str) -> None:
-        if db.row("SELECT 1 FROM products WHERE sku = ?", sku) is None:
-            raise NotFound(f"we do not sell {sku!r}")
+
+def signed_in(db: Session, session: str) -> str | None:
+    """The e-mail address of the account that is signed in under this session."""
+    found = db.row("SELECT email FROM sessions WHERE session = ?", session)
+    return None if found is None else str(found[0])
+
+
+def check_sold_here(db: Session, sku: str) -> None:
+    """Raises NotFound for an unknown SKU."""
+    if db.row("SELECT 1 FROM products WHERE sku = ?", sku) is None:
+        raise NotFound(f"we do not sell {sku!r}")
+
+
+def read_order(db: Session, ref: str) -> OrderView:
+    row = db.row(
+        "SELECT id, order_ref, channel, total_pence, placed_at_unix_s, picked_at_unix_s, "
+        "state, store FROM orders WHERE order_ref = ?",
+        ref,
+    )
+    if row is None:
+        raise NotFound(f"there is no order {ref!r}")
+    lines = db.rows(
+        "SELECT l.sku, p.name, l.quantity, l.unit_pence FROM order_lines l "
+        "JOIN products p ON p.sku = l.sku WHERE l.order_id = ?",
+        row[0],
+    )
+    return OrderView(*[*row[1:], tuple(OrderLine(*line) for line in lines)])

@@ -19,7 +19,6 @@ from doorbuster.shop.designs.replatformed_service import (
     ORDER,
     SIGNED_IN,
     WRITE_QUERIES,
-    ReplatformedService,
     as_order,
     read_order,
 )
@@ -72,11 +71,11 @@ SELECT * FROM ({_CARDS} ORDER BY d.popularity DESC LIMIT {_SHELF})
 _WORD = re.compile(r"\w+")
 
 
-class Replatformed(ReplatformedService):
+class Replatformed:
     """Read model, atomic reservation, unique order keys."""
 
-    def __init__(self, connection: sqlite3.Connection, model: ReadModel, *, notify: int) -> None:
-        super().__init__(model, notify=notify)
+    def __init__(self, connection: sqlite3.Connection, model: ReadModel) -> None:
+        self._model = model
         self._categories = tuple(
             Category(*row)
             for row in connection.execute(

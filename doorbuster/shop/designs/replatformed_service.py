@@ -33,7 +33,7 @@ from doorbuster.shop.domain.order_rules import (
     may_return,
     review_row,
 )
-from doorbuster.shop.domain.views import FeedRow, Item, OpenQuestion, OrderLine, OrderView, PastOrder, Review
+from doorbuster.shop.domain.views import FeedRow, OpenQuestion, OrderLine, OrderView, PastOrder, Review
 from doorbuster.shop.infrastructure.database import Session
 from doorbuster.shop.refusals import AccountExists, NotFound, SignedOut
 
@@ -52,7 +52,7 @@ FROM orders o JOIN order_lines l ON l.order_id = o.id JOIN products p ON p.sku =
 
 
 class ReplatformedService:
-    """The half of the rebuilt design that is not selling."""
+    """Everything the rebuilt design does besides selling."""
 
     def __init__(self, model: ReadModel, *, notify: int) -> None:
         self._model = model
@@ -201,9 +201,6 @@ class ReplatformedService:
             )
             self._model.changed(connection, found[0])
         return str(found[0])
-
-    def recommendations(self, db: Session, sku: str) -> tuple[Item, ...]:
-        raise NotImplementedError
 
     # ---- partners and staff
 

@@ -1,7 +1,4 @@
-"""What a customer, a till or an agent asks for, and the rules a request must meet before anything is sold.
-
-`Design` is the contract of both profiles: the same questions, answered by different designs.
-"""
+"""What a customer, a till or an agent asks for, and the rules a request must meet before anything is sold."""
 
 from __future__ import annotations
 
@@ -9,11 +6,8 @@ import re
 import secrets
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from doorbuster.shop.domain.customer_service import CustomerService
-from doorbuster.shop.domain.views import BasketView, Home, ListingView, Navigation, OrderView, ProductView
-from doorbuster.shop.infrastructure.database import Session
 from doorbuster.shop.refusals import BadRequest, FieldProblem
 
 CHANNELS = ("web", "app", "store", "phone", "print", "social", "agent", "partner")
@@ -88,29 +82,6 @@ class OrderRequest:
     def paid_here(self) -> bool:
         """Whether our payment service takes the money: partners get an invoice, offline sales were paid."""
         return self.channel != "partner" and self.sold_at_unix_s is None
-
-
-class Design(CustomerService, Protocol):
-    """How one profile answers; every method runs on a database worker and may raise a Refusal."""
-
-    def navigation(self, db: Session, basket: str | None) -> Navigation: ...
-    def home(self, db: Session) -> Home: ...
-    def category(self, db: Session, slug: str, page: int) -> ListingView: ...
-    def search(self, db: Session, query: str, page: int) -> ListingView: ...
-    def product(self, db: Session, sku: str) -> ProductView: ...
-    def landing(self, db: Session, code: str) -> ProductView: ...
-    def new_basket(self, db: Session, channel: str) -> str: ...
-
-    # an account has one basket, whatever channel it is used in; None: nobody is signed in under this session
-    def basket_of(self, db: Session, session: str) -> str | None: ...
-    def own_basket(self, db: Session, session: str, channel: str) -> str | None: ...
-    def take_along(self, db: Session, email: str, basket: str) -> str | None: ...
-
-    def add(self, db: Session, basket: str, wanted: WantedLine) -> BasketView: ...
-    def basket(self, db: Session, basket: str) -> BasketView: ...
-    def checkout(self, db: Session, basket: str) -> BasketView: ...
-    def place(self, db: Session, request: OrderRequest) -> OrderView: ...
-    def order(self, db: Session, ref: str) -> OrderView: ...
 
 
 class Checker:

@@ -16,13 +16,12 @@ from doorbuster.shop.http import (
     catalogue_api,
     checkout_api,
     fault_control,
-    json_api,
-    partner_api,
+    ledger_api,
     reviews_api,
     staff_api,
 )
-from doorbuster.shop.http.json_io import answer
 from doorbuster.shop.http.query_service import QUERY_SERVICE, TIMING, QueryService
+from doorbuster.shop.http.responses import answer, html, is_api
 from doorbuster.shop.http.waiting_room_middleware import remember_place, waiting_room_middleware
 from doorbuster.shop.infrastructure.database_workers import DatabaseWorkers, Timing
 from doorbuster.shop.refusals import NotFound, Refusal
@@ -99,7 +98,7 @@ def _of_http(request: web.Request, error: web.HTTPException) -> Refusal:
 
 
 def _refused(request: web.Request, refusal: Refusal) -> web.Response:
-    if request.path.startswith(("/api/", "/ledger/", "/control/")):
+    if is_api(request):
         document = {
             "type": f"/problems/{refusal.slug}",
             "title": refusal.title,
@@ -115,7 +114,7 @@ def _refused(request: web.Request, refusal: Refusal) -> web.Response:
         response.content_type = "application/problem+json"
     else:
         body = request.app[QUERY_SERVICE].pages.problem(refusal)
-        response = catalogue_api.html(request, body, status=refusal.status)
+        response = html(request, body, status=refusal.status)
     if refusal.retry_after_s is not None:
         response.headers["Retry-After"] = str(refusal.retry_after_s)
     if refusal.reload_s is not None:
@@ -155,62 +154,62 @@ _ROUTES = (
     web.get("/category/{slug}", catalogue_api.category),
     web.get("/search", catalogue_api.search),
     web.get("/product/{sku}", catalogue_api.product),
-    web.post("/product/{sku}/reviews", reviews_api.post_review),
-    web.post("/product/{sku}/questions", reviews_api.post_question),
-    web.get("/questions", reviews_api.questions_page),
-    web.post("/questions/{question}/answers", reviews_api.post_answer),
+    web.post("/product/{sku}/reviews", reviews_api.write_review),
+    web.post("/product/{sku}/questions", reviews_api.ask_question),
+    web.get("/questions", reviews_api.open_questions),
+    web.post("/questions/{question}/answers", reviews_api.write_answer),
     web.get("/q/{code}", catalogue_api.landing),
-    web.post("/basket/add", checkout_api.add),
+    web.post("/basket/add", checkout_api.add_from_page),
     web.get("/basket", checkout_api.basket_page),
     web.get("/checkout", checkout_api.checkout_form),
     web.post("/checkout", checkout_api.checkout),
-    web.get("/order/{ref}", checkout_api.order_page),
-    web.post("/order/{ref}/return", staff_api.post_return_order),
+    web.get("/order/{ref}", checkout_api.order),
+    web.post("/order/{ref}/return", staff_api.return_order),
     web.get("/sign-in", accounts_api.sign_in_page),
-    web.post("/sign-in", accounts_api.post_sign_in),
-    web.post("/register", accounts_api.post_register),
-    web.post("/reset-password", accounts_api.post_reset),
-    web.post("/new-password", accounts_api.post_password),
-    web.get("/account", accounts_api.account_page),
+    web.post("/sign-in", accounts_api.sign_in),
+    web.post("/register", accounts_api.register),
+    web.post("/reset-password", accounts_api.ask_reset),
+    web.post("/new-password", accounts_api.set_password),
+    web.get("/account", accounts_api.history),
     web.get("/static/shop.css", _style),
     web.get("/static/icon.svg", _icon),
-    web.get("/api/home", json_api.home),
-    web.get("/api/categories/{slug}", json_api.category),
-    web.get("/api/search", json_api.search),
-    web.get("/api/products/{sku}", json_api.product),
-    web.get("/api/products/{sku}/recommendations", reviews_api.recommendations),
+    web.get("/api/home", catalogue_api.home),
+    web.get("/api/categories/{slug}", catalogue_api.category),
+    web.get("/api/search", catalogue_api.search),
+    web.get("/api/products/{sku}", catalogue_api.product),
+    web.get("/api/products/{sku}/recommendations", catalogue_api.recommendations),
     web.get("/api/products/{sku}/reviews", reviews_api.reviews),
     web.post("/api/products/{sku}/reviews", reviews_api.write_review),
-    web.post("/api/products/{sku}/questions", reviews_api.ask),
+    web.post("/api/products/{sku}/questions", reviews_api.ask_question),
     web.get("/api/questions", reviews_api.open_questions),
     web.post("/api/questions/{question}/answers", reviews_api.write_answer),
-    web.get("/api/codes/{code}", json_api.landing),
+    web.get("/api/codes/{code}", catalogue_api.landing),
     web.post("/api/accounts", accounts_api.register),
     web.post("/api/sessions", accounts_api.sign_in),
     web.post("/api/password-resets", accounts_api.ask_reset),
     web.post("/api/passwords", accounts_api.set_password),
     web.get("/api/account/orders", accounts_api.history),
     web.get("/api/stores", staff_api.stores),
-    web.post("/api/baskets", json_api.new_basket),
-    web.get("/api/baskets/{basket}", json_api.basket),
-    web.post("/api/baskets/{basket}/lines", json_api.add),
-    web.post("/api/orders", json_api.place),
-    web.get("/api/orders/{ref}", json_api.order),
+    web.post("/api/baskets", checkout_api.new_basket),
+    web.get("/api/baskets/{basket}", checkout_api.basket),
+    web.post("/api/baskets/{basket}/lines", checkout_api.add),
+    web.post("/api/orders", checkout_api.place),
+    web.get("/api/orders/{ref}", checkout_api.order),
     web.post("/api/orders/{ref}/returns", staff_api.return_order),
     web.post("/api/staff/orders/{ref}/pickup", staff_api.pickup),
     web.post("/api/staff/orders/{ref}/cancel", staff_api.cancel),
     web.post("/api/staff/products/{sku}/price", staff_api.change_price),
     web.post("/api/staff/products/{sku}/stock", staff_api.change_stock),
-    web.get("/api/feed", partner_api.feed),
-    web.post("/api/partner/orders", partner_api.order),
-    web.post("/api/till/sales", json_api.pos_sale),
-    web.post("/api/phone/orders", json_api.phone_order),
-    web.get("/ledger/orders", json_api.ledger_orders),
-    web.get("/ledger/stock", json_api.ledger_stock),
-    web.get("/ledger/backlog", json_api.ledger_backlog),
-    web.get("/ledger/range", json_api.ledger_range),
-    web.get("/ledger/capacity", json_api.ledger_capacity),
+    web.get("/api/feed", staff_api.feed),
+    web.post("/api/partner/orders", checkout_api.partner_order),
+    web.post("/api/till/sales", checkout_api.pos_sale),
+    web.post("/api/phone/orders", checkout_api.phone_order),
+    web.get("/ledger/orders", ledger_api.orders),
+    web.get("/ledger/stock", ledger_api.stock),
+    web.get("/ledger/backlog", ledger_api.backlog),
+    web.get("/ledger/range", ledger_api.catalogue),
+    web.get("/ledger/capacity", ledger_api.capacity),
     web.post("/control/faults", fault_control.set_faults),
     web.get("/control/parts", fault_control.show_parts),
-    web.get("/healthz", json_api.health),
+    web.get("/healthz", ledger_api.health),
 )

@@ -1,142 +1,117 @@
-"""The HTML pages for looking around: home, category, search, product, landing."""
+"""Home, categories, search, products and landing pages, as HTML and JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
-from urllib.parse import parse_qsl
+from typing import Any
 
 from aiohttp import web
 
-from doorbuster.shop.domain.views import Navigation, ProductView
-from doorbuster.shop.http.pages import QUANTITY_PLACE
-from doorbuster.shop.http.query_service import (
-    QUANTITY_COOKIE,
-    QUERY_SERVICE,
-    TIMING,
-    OmitParts,
-    QueryService,
-    basket_cookie,
-    existing,
-    page_number,
-    search_words,
-)
+from doorbuster.shop.domain.views import Home, Item, ListingView, Navigation, ProductView
+from doorbuster.shop.http.query_service import QUERY_SERVICE, existing, page_number, search_words
+from doorbuster.shop.http.responses import show, show_document
 from doorbuster.shop.infrastructure.database import Session
-from doorbuster.shop.refusals import BadRequest, FieldProblem
-
-T = TypeVar("T")
 
 
 async def home(request: web.Request) -> web.Response:
     front = request.app[QUERY_SERVICE]
-    return await _page(request, "home", ("html",), front.design.home, front.pages.home)
+    return await show(request, "home", (), front.design.home, front.pages.home, _home_json)
 
 
 async def category(request: web.Request) -> web.Response:
     front, slug, page = request.app[QUERY_SERVICE], request.match_info["slug"], page_number(request)
-    return await _page(
-        request,
-        "category",
-        ("html", slug, str(page)),
-        lambda db: existing(front.design.category(db, slug, page)),
-        front.pages.listing,
-    )
+
+    def work(db: Session) -> ListingView:
+        return existing(front.design.category(db, slug, page))
+
+    return await show(request, "category", (slug, str(page)), work, front.pages.listing, _listing_json)
 
 
 async def search(request: web.Request) -> web.Response:
     front, words, page = request.app[QUERY_SERVICE], search_words(request), page_number(request)
-    return await _page(
-        request,
-        "search",
-        ("html", words, str(page)),
-        lambda db: existing(front.design.search(db, words, page)),
-        front.pages.listing,
-    )
+
+    def work(db: Session) -> ListingView:
+        return existing(front.design.search(db, words, page))
+
+    return await show(request, "search", (words, str(page)), work, front.pages.listing, _listing_json)
 
 
 async def product(request: web.Request) -> web.Response:
     front, sku = request.app[QUERY_SERVICE], request.match_info["sku"]
-    return await _page(
-        request,
-        "product",
-        ("html", sku),
-        lambda db: front.design.product(db, sku),
-        front.pages.product,
-        omit=_omit_product_parts,
+
+    def work(db: Session) -> ProductView:
+        return front.design.product(db, sku)
+
+    return await show(
+        request, "product", (sku,), work, front.pages.product, _product_json, omit=ProductView.without
     )
 
 
 async def landing(request: web.Request) -> web.Response:
+    """The product behind a printed code."""
     front, code = request.app[QUERY_SERVICE], request.match_info["code"]
-    return await _page(
+
+    def work(db: Session) -> ProductView:
+        return front.design.landing(db, code)
+
+    def page(navigation: Navigation, view: ProductView) -> bytes:
+        return front.pages.product(navigation, view, code=code)
+
+    return await show(request, "landing", (code,), work, page, _product_json, omit=ProductView.without)
+
+
+async def recommendations(request: web.Request) -> web.Response:
+    front, sku = request.app[QUERY_SERVICE], request.match_info["sku"]
+    return await show_document(
         request,
-        "landing",
-        ("html", code),
-        lambda db: front.design.landing(db, code),
-        lambda navigation, view: front.pages.product(navigation, view, code=code),
-        omit=_omit_product_parts,
+        "recommendations",
+        (sku,),
+        lambda db: front.design.recommendations(db, sku),
+        lambda items: {"sku": sku, "products": [_item_json(item) for item in items]},
     )
 
 
-async def form_fields(request: web.Request) -> dict[str, str]:
-    """The fields of a posted form; of a repeated field the last value."""
-    if request.content_type != "application/x-www-form-urlencoded":
-        raise BadRequest((FieldProblem("Content-Type", "must be application/x-www-form-urlencoded"),))
-    try:
-        return dict(parse_qsl((await request.read()).decode(), keep_blank_values=True, max_num_fields=50))
-    except ValueError as error:
-        raise BadRequest(
-            (FieldProblem("form", "must be URL-encoded UTF-8 with at most 50 fields"),)
-        ) from error
+def _item_json(item: Item) -> dict[str, Any]:
+    return {
+        "sku": item.sku,
+        "name": item.name,
+        "tagline": item.tagline,
+        "price_pence": item.price_pence,
+        "was_pence": item.was_pence,
+        "rating": item.rating,
+        "review_count": item.reviews,
+        "availability": "in_stock" if item.available else "sold_out",
+    }
 
 
-def see_other(location: str) -> web.Response:
-    return web.Response(status=303, headers={"Location": location})
+def _home_json(home: Home) -> dict[str, Any]:
+    return {
+        "notice": home.notice,
+        "offers": [_item_json(item) for item in home.offers],
+        "new_in": [_item_json(item) for item in home.new_in],
+        "best_sellers": [_item_json(item) for item in home.best_sellers],
+        "voices": home.voices,
+    }
 
 
-def html(request: web.Request, body: bytes, *, status: int = 200) -> web.Response:
-    """The page with this visitor's basket quantity put in where the design left it open."""
-    told = request.cookies.get(QUANTITY_COOKIE, "")
-    quantity = told if told.isascii() and told.isdigit() and len(told) < 5 else "0"
-    return web.Response(
-        status=status,
-        body=body.replace(QUANTITY_PLACE, quantity.encode()),
-        content_type="text/html",
-        charset="utf-8",
-        headers={"Cache-Control": "no-store"},
-    )
+def _listing_json(listing: ListingView) -> dict[str, Any]:
+    return {
+        "category": listing.category,
+        "query": listing.query,
+        "page": listing.page,
+        "pages": listing.pages,
+        "total": listing.total,
+        "products": [_item_json(item) for item in listing.items],
+    }
 
 
-async def with_navigation(
-    front: QueryService, request: web.Request, kind: str, work: Callable[[Session], T]
-) -> tuple[Navigation, T]:
-    """Navigation and view of a page that is never kept, read by one worker."""
-    basket = basket_cookie(request)
-    return await front.ask(kind, lambda db: (front.design.navigation(db, basket), work(db)), request[TIMING])
-
-
-async def _page(
-    request: web.Request,
-    kind: str,
-    key: tuple[str, ...],
-    work: Callable[[Session], T],
-    render: Callable[[Navigation, T], bytes],
-    *,
-    omit: OmitParts | None = None,
-) -> web.Response:
-    front, basket = request.app[QUERY_SERVICE], basket_cookie(request)
-    body = await front.read(
-        kind,
-        key,
-        lambda db: (front.design.navigation(db, basket), work(db)),
-        lambda read: render(*read),
-        request,
-        omit=omit,
-    )
-    return html(request, body)
-
-
-def _omit_product_parts(
-    read: tuple[Navigation, ProductView], parts: frozenset[str]
-) -> tuple[Navigation, ProductView]:
-    return read[0], read[1].without(parts)
+def _product_json(product: ProductView) -> dict[str, Any]:
+    return {
+        **_item_json(product.item),
+        "category": {"slug": product.category_slug, "name": product.category_name},
+        "description": product.description,
+        "details": dict(product.details),
+        "on_hand": product.on_hand,
+        "reviews_shown": product.reviews,
+        "questions": product.questions,
+        "recommendations": [_item_json(item) for item in product.recommendations],
+    }

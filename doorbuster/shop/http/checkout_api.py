@@ -1,15 +1,17 @@
-"""The HTML pages on which people buy: basket, checkout, order."""
+"""Baskets, checkout and orders, as HTML and JSON; till sales, phone orders and partner orders."""
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Callable
+from typing import Any
 
+import orjson
 from aiohttp import web
 
 from doorbuster.shop.domain.orders import Checker, OrderRequest, WantedLine
 from doorbuster.shop.domain.views import BasketView, OrderView
-from doorbuster.shop.http.catalogue_api import form_fields, html, see_other, with_navigation
 from doorbuster.shop.http.query_service import (
     BASKET_COOKIE,
     QUANTITY_COOKIE,
@@ -20,19 +22,20 @@ from doorbuster.shop.http.query_service import (
     channel_header,
     session_of,
 )
+from doorbuster.shop.http.responses import answer, fields_of, html, see_other, show, with_navigation
 from doorbuster.shop.infrastructure.database import Session
 from doorbuster.shop.refusals import BadRequest, EmptyBasket, NoBasket, Refusal
 
 _NO_BASKET = BasketView("", "web", ())
 
 
-async def add(request: web.Request) -> web.Response:
-    front, fields = request.app[QUERY_SERVICE], await form_fields(request)
+async def add_from_page(request: web.Request) -> web.Response:
+    front, fields = request.app[QUERY_SERVICE], await fields_of(request)
     checker = Checker(fields)
     wanted = checker.wanted()
     channel = channel_header(request, checker) or checker.channel(fields.get("channel")) or "web"
     checker.finish()
-    filled = await _add_to_present(front, request, wanted, channel)
+    filled = await _add_to_current(front, request, wanted, channel)
     if filled is None:
         basket = await front.ask(
             "new_basket", lambda db: front.design.new_basket(db, channel), request[TIMING]
@@ -40,17 +43,17 @@ async def add(request: web.Request) -> web.Response:
         filled = await _add(front, request, lambda _: basket, wanted)
     response = see_other("/basket")
     response.set_cookie(BASKET_COOKIE, filled.basket, httponly=True, samesite="Lax", path="/")
-    _tell_quantity(response, filled)
+    _set_quantity_cookie(response, filled)
     return response
 
 
 async def basket_page(request: web.Request) -> web.Response:
     front = request.app[QUERY_SERVICE]
     navigation, basket = await with_navigation(
-        front, request, "basket", lambda db: _basket_or_none(front, db, _present_basket(front, request, db))
+        front, request, "basket", lambda db: _basket_or_none(front, db, _current_basket(front, request, db))
     )
     response = html(request, front.pages.basket(navigation, basket))
-    _tell_quantity(response, basket)
+    _set_quantity_cookie(response, basket)
     return response
 
 
@@ -59,8 +62,8 @@ async def checkout_form(request: web.Request) -> web.Response:
 
 
 async def checkout(request: web.Request) -> web.Response:
-    """Place the order; what is wrong with the form is shown in the form, with what was typed kept."""
-    front, fields = request.app[QUERY_SERVICE], await form_fields(request)
+    """Place the order, or show the form again with its problems and the values entered."""
+    front, fields = request.app[QUERY_SERVICE], await fields_of(request)
     checker = Checker(fields)
     customer = checker.customer()
     key = checker.key(fields.get("idempotency_key"), "idempotency_key")
@@ -74,7 +77,7 @@ async def checkout(request: web.Request) -> web.Response:
         )
 
     def place(db: Session) -> OrderView:
-        basket = _present_basket(front, request, db)
+        basket = _current_basket(front, request, db)
         if basket is None:
             raise EmptyBasket("there is nothing in your basket to order")
         wanted = OrderRequest(
@@ -94,25 +97,139 @@ async def checkout(request: web.Request) -> web.Response:
     return response
 
 
-async def order_page(request: web.Request) -> web.Response:
+async def order(request: web.Request) -> web.Response:
     front, ref = request.app[QUERY_SERVICE], request.match_info["ref"]
-    navigation, order = await with_navigation(front, request, "order", lambda db: front.design.order(db, ref))
-    return html(request, front.pages.order(navigation, order))
+    return await show(
+        request,
+        "order",
+        (),
+        lambda db: front.design.order(db, ref),
+        front.pages.order,
+        OrderView.as_json,
+    )
 
 
-async def _add_to_present(
+async def new_basket(request: web.Request) -> web.Response:
+    """An empty basket for guests; the account's own basket, with its contents, for customers signed in."""
+    front, checker = request.app[QUERY_SERVICE], Checker({})
+    channel = channel_header(request, checker) or "app"
+    checker.finish()
+    session = session_of(request)
+
+    def make(db: Session) -> str:
+        own = front.design.own_basket(db, session, channel) if session else None
+        return own or front.design.new_basket(db, channel)
+
+    basket = await front.ask("new_basket", make, request[TIMING])
+    return answer({"basket": basket}, status=201, headers={"Location": f"/api/baskets/{basket}"})
+
+
+async def basket(request: web.Request) -> web.Response:
+    front, basket_id = request.app[QUERY_SERVICE], request.match_info["basket"]
+    found = await front.ask("basket", lambda db: front.design.basket(db, basket_id), request[TIMING])
+    return answer(found.as_json())
+
+
+async def add(request: web.Request) -> web.Response:
+    front, basket_id = request.app[QUERY_SERVICE], request.match_info["basket"]
+    checker = Checker(await fields_of(request))
+    wanted = checker.wanted()
+    checker.finish()
+    return answer((await _add(front, request, lambda _: basket_id, wanted)).as_json())
+
+
+async def place(request: web.Request) -> web.Response:
+    body = await fields_of(request)
+    checker = Checker(body)
+    basket_id = checker.text("basket", 64)
+    customer = checker.nested_customer()
+    channel = channel_header(request, checker)
+    store = checker.store()
+    key = _key_header(request, checker)
+    checker.finish()
+    wanted = OrderRequest(
+        key=key,
+        fingerprint=_fingerprint(body),
+        channel=channel,
+        customer=customer,
+        basket=basket_id,
+        store=store,
+        session=session_of(request),
+    )
+    return await _place(request, "place_order", wanted)
+
+
+async def pos_sale(request: web.Request) -> web.Response:
+    """Goods sold on the spot: the customer takes them along, so the warehouse has nothing to pick.
+
+    With `sold_at_unix_s` it is a sale that the till made offline and sends afterwards.
+    """
+    return await _place_lines(request, "pos_sale", channel="store", operator="till")
+
+
+async def phone_order(request: web.Request) -> web.Response:
+    return await _place_lines(request, "phone_order", channel="phone", operator="agent")
+
+
+async def partner_order(request: web.Request) -> web.Response:
+    """An order that the partner pays by invoice."""
+    return await _place_lines(request, "partner_order", channel="partner", operator="partner")
+
+
+async def _place_lines(request: web.Request, kind: str, *, channel: str, operator: str) -> web.Response:
+    """Place an order that states its lines; `operator` is the field that names who enters it."""
+    body = await fields_of(request)
+    checker = Checker(body)
+    entered_by = checker.text(operator, 40)
+    customer = checker.nested_customer() if channel != "store" else None
+    lines = checker.lines()
+    store = checker.store() if channel == "phone" else None
+    sold_at_unix_s = checker.moment("sold_at_unix_s") if channel == "store" else None
+    key = _key_header(request, checker)
+    checker.finish()
+    wanted = OrderRequest(
+        key=key,
+        fingerprint=_fingerprint(body),
+        channel=channel,
+        customer=customer,
+        operator=entered_by,
+        lines=lines,
+        collected=channel == "store",
+        store=store,
+        sold_at_unix_s=sold_at_unix_s,
+    )
+    return await _place(request, kind if sold_at_unix_s is None else "replayed_sale", wanted)
+
+
+async def _place(request: web.Request, kind: str, wanted: OrderRequest) -> web.Response:
+    front = request.app[QUERY_SERVICE]
+    placed = await front.ask(kind, lambda db: front.design.place(db, wanted), request[TIMING])
+    document = placed.as_json()
+    shown = {name: document[name] for name in ("order_ref", "total_pence", "lines")}
+    return answer(shown, status=201, headers={"Location": f"/api/orders/{placed.order_ref}"})
+
+
+def _key_header(request: web.Request, checker: Checker) -> str:
+    return checker.key(request.headers.get("Idempotency-Key"), "Idempotency-Key")
+
+
+def _fingerprint(body: Any) -> str:
+    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+async def _add_to_current(
     front: QueryService, request: web.Request, wanted: WantedLine, channel: str
 ) -> BasketView | None:
-    """Into the basket that is there: of the account if somebody is signed in, else of the cookie, if any."""
+    """Add to the basket of the account when signed in, else to the one of the cookie; None without either."""
     session, cookie = session_of(request), basket_cookie(request)
     if session is None and cookie is None:
         return None
 
-    def present(db: Session) -> str | None:
+    def current(db: Session) -> str | None:
         return (session and front.design.own_basket(db, session, channel)) or cookie
 
     try:
-        return await _add(front, request, present, wanted)
+        return await _add(front, request, current, wanted)
     except NoBasket:
         return None
 
@@ -129,13 +246,13 @@ async def _add(
     return await front.ask("basket_add", add, request[TIMING])
 
 
-def _present_basket(front: QueryService, request: web.Request, db: Session) -> str | None:
-    """The basket of who is signed in, in whatever channel it was filled; of a guest, the cookie's."""
+def _current_basket(front: QueryService, request: web.Request, db: Session) -> str | None:
+    """The basket of the account when signed in, whichever channel filled it; else the one of the cookie."""
     session = session_of(request)
     return (session and front.design.basket_of(db, session)) or basket_cookie(request)
 
 
-def _tell_quantity(response: web.Response, basket: BasketView) -> None:
+def _set_quantity_cookie(response: web.Response, basket: BasketView) -> None:
     response.set_cookie(QUANTITY_COOKIE, str(basket.quantity), httponly=True, samesite="Lax", path="/")
 
 
@@ -145,7 +262,7 @@ async def _checkout_page(
     front = request.app[QUERY_SERVICE]
 
     def read(db: Session) -> BasketView:
-        basket_id = _present_basket(front, request, db)
+        basket_id = _current_basket(front, request, db)
         basket = _NO_BASKET if basket_id is None else front.design.checkout(db, basket_id)
         if not basket.lines:
             raise EmptyBasket("there is nothing in your basket to order")

@@ -10,8 +10,8 @@ from typing import Any
 from aiohttp import web
 
 from doorbuster.shop.domain.dependencies import InjectedFault
-from doorbuster.shop.http.json_io import answer, body_of
 from doorbuster.shop.http.query_service import QUERY_SERVICE
+from doorbuster.shop.http.responses import answer, fields_of
 from doorbuster.shop.refusals import BadRequest, FieldProblem, NotAllowed
 from doorbuster.shop_settings import PARTS
 
@@ -31,7 +31,7 @@ async def set_faults(request: web.Request) -> web.Response:
     `at_s` counts from `starts_at_unix_s`, without it from this moment. An empty list ends all faults.
     """
     _from_this_machine(request)
-    body = await body_of(request)
+    body = await fields_of(request)
     problems: list[FieldProblem] = []
     entries = body.get("faults") if isinstance(body, dict) else None
     starts_at = body.get("starts_at_unix_s", time.time()) if isinstance(body, dict) else 0.0

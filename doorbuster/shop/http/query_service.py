@@ -7,16 +7,19 @@ import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from contextlib import closing
+from typing import TypeVar
 
 from aiohttp import web
 
 from doorbuster.shop.designs.in_house_2004 import InHouse2004
+from doorbuster.shop.designs.in_house_2004_service import InHouse2004Service
 from doorbuster.shop.designs.read_model import ReadModel
 from doorbuster.shop.designs.replatformed import Replatformed
+from doorbuster.shop.designs.replatformed_service import ReplatformedService
 from doorbuster.shop.domain.dependencies import Dependencies
 from doorbuster.shop.domain.ledger import LedgerQueries
-from doorbuster.shop.domain.orders import Checker, Design
+from doorbuster.shop.domain.orders import Checker
 from doorbuster.shop.domain.profiles import PROFILES
 from doorbuster.shop.domain.views import ListingView
 from doorbuster.shop.domain.waiting_room import WaitingRoomQueue
@@ -38,7 +41,7 @@ _PLAIN_QUERY = frozenset({"page", "q"})  # any other parameter bypasses the cach
 _BASKET_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 T = TypeVar("T")
-OmitParts = Callable[[Any, frozenset[str]], Any]
+OmitParts = Callable[[T, frozenset[str]], T]
 
 
 class QueryService:
@@ -54,7 +57,15 @@ class QueryService:
         self.pages = PageRenderer()
         self.parts = Dependencies(payment_time_s=settings.payment_time_s)
         self.read_model = ReadModel(database, lag_s=settings.sync_lag_s)
-        self.design = _design(settings, database, self.parts, self.read_model)
+        self.design: InHouse2004 | Replatformed
+        self.service: InHouse2004Service | ReplatformedService
+        if settings.profile == "in-house-2004":
+            self.design = InHouse2004(self.parts)
+            self.service = InHouse2004Service(self.parts, notify=settings.notify)
+        else:
+            with closing(database.connect(read_only=True)) as connection:
+                self.design = Replatformed(connection, self.read_model)
+            self.service = ReplatformedService(self.read_model, notify=settings.notify)
         self._database = database
         self.ledger = LedgerQueries(database)
         self.warehouse = Warehouse(database, rate_per_s=settings.warehouse_rate_per_s)
@@ -100,7 +111,7 @@ class QueryService:
         render: Callable[[T], bytes],
         request: web.Request,
         *,
-        omit: OmitParts | None = None,
+        omit: OmitParts[T] | None = None,
     ) -> bytes:
         """The rendered answer to a question that only reads, kept where the design keeps this kind.
 
@@ -134,16 +145,6 @@ class QueryService:
 
 QUERY_SERVICE = web.AppKey("front", QueryService)
 TIMING = web.RequestKey("timing", Timing)
-
-
-def _design(settings: ShopSettings, database: Database, parts: Dependencies, model: ReadModel) -> Design:
-    if settings.profile == "in-house-2004":
-        return InHouse2004(parts, notify=settings.notify)
-    connection = database.connect(read_only=True)
-    try:
-        return Replatformed(connection, model, notify=settings.notify)
-    finally:
-        connection.close()
 
 
 def page_number(request: web.Request) -> int:

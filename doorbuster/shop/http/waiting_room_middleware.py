@@ -14,9 +14,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from doorbuster.shop.domain.waiting_room import QueuePosition
-from doorbuster.shop.http.catalogue_api import html
-from doorbuster.shop.http.json_io import answer
 from doorbuster.shop.http.query_service import QUERY_SERVICE
+from doorbuster.shop.http.responses import answer, html
 from doorbuster.shop.refusals import Busy, HoldingPage
 from doorbuster.shop_settings import WaitingRoomSettings
 

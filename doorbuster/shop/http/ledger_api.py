@@ -1,0 +1,43 @@
+"""Read-only routes for audits: the order ledger, stock, backlog, stated capacity and health."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from doorbuster.shop.domain.ledger import MAX_ORDERS
+from doorbuster.shop.domain.orders import Checker
+from doorbuster.shop.domain.profiles import capacity_statement
+from doorbuster.shop.http.query_service import QUERY_SERVICE
+from doorbuster.shop.http.responses import answer
+
+
+async def orders(request: web.Request) -> web.Response:
+    checker = Checker(dict(request.query))
+    after = checker.number("after", 0, 2**62) if "after" in request.query else 0
+    limit = checker.number("limit", 1, MAX_ORDERS) if "limit" in request.query else MAX_ORDERS
+    checker.finish()
+    return answer(await request.app[QUERY_SERVICE].ledger.orders(after=after, limit=limit))
+
+
+async def stock(request: web.Request) -> web.Response:
+    """Of every SKU that was sold, of all, or of one, whose row is empty if the shop does not sell it."""
+    sku, everything = request.query.get("sku"), request.query.get("all") == "1"
+    return answer({"stock": await request.app[QUERY_SERVICE].ledger.stock(everything=everything, sku=sku)})
+
+
+async def catalogue(request: web.Request) -> web.Response:
+    return answer(await request.app[QUERY_SERVICE].ledger.range())
+
+
+async def backlog(request: web.Request) -> web.Response:
+    front = request.app[QUERY_SERVICE]
+    return answer(await front.ledger.backlog(rate_per_s=front.warehouse.rate_per_s))
+
+
+async def capacity(request: web.Request) -> web.Response:
+    return answer(capacity_statement(request.app[QUERY_SERVICE].settings))
+
+
+async def health(request: web.Request) -> web.Response:
+    front = request.app[QUERY_SERVICE]
+    return answer({"status": "ok", "profile": front.profile.name, "waiting": front.workers.waiting})
