@@ -1,9 +1,10 @@
-"""How many customers can the shop take, how sure is that, and what breaks first?
+"""How many customers can the shop take, what fails first, and is that enough for the planned peak?
 
     python analysis/capacity.py reports/<search>
 
-Reads what `doorbuster capacity SCENARIO` found (capacity.json, beside the runs of its load steps). Any run of
-the search will do as RUN. An ordinary run did not search: it shows what one demand did, not the limit.
+Reads the result of `doorbuster capacity SCENARIO` (capacity.json, next to the runs of its load steps); any
+run of the search will do. Headroom is capacity over demand, a ratio of two uncertain numbers. The demand is
+the peak of the scenario; without a recorded interval it is taken as exact.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import math
 
 from doorbuster.capacity.answer import MEANINGS
+from doorbuster.capacity.headroom import Headroom, Uncertain, headroom
 from doorbuster.capacity.result_file import (
     RecordedEstimate,
     RecordedLoadStep,
@@ -21,37 +23,39 @@ from doorbuster.capacity.result_file import (
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
 from doorbuster.report.section import Annotation, Cell, Chart, Column, Metric, Section, Series, Table, Unit
-from doorbuster.units import format_duration
+from doorbuster.units import format_duration, format_ratio
 
 STATUS = {  # with no-break spaces: one line each
-    "pass": "✓\N{NO-BREAK SPACE}held", "fail": "✗\N{NO-BREAK SPACE}broke",
+    "pass": "✓\N{NO-BREAK SPACE}passed", "fail": "✗\N{NO-BREAK SPACE}failed",
     "unsure": "?\N{NO-BREAK SPACE}unsure", "invalid": "!\N{NO-BREAK SPACE}not\N{NO-BREAK SPACE}delivered",
 }  # fmt: skip
-LOWEST, HIGHEST = 0.02, 50.0  # how much of what is allowed is still drawn
+LOWEST, HIGHEST = 0.02, 50.0  # range of the chart, as multiples of what is allowed
+QUESTION = "How many customers can the shop take, and is that enough?"
 
 
 def analyse(context: RunContext) -> Section:
-    """The capacity that the search of this run found."""
+    """Capacity and headroom found by the search that this run belongs to."""
     run = context.run
     found = find_search(run.path)
-    question = "How many customers can the shop take?"
     if found is None:
-        sentence = (
-            "This run did not search for the capacity; `doorbuster capacity` with its scenario does, and "
-            "tells the highest rate at which every threshold still holds."
-        )
-        meaning = {"rate": Metric(None, "per_s", meaning="the capacity; this run did not search for it")}
+        meaning = "capacity; this run is not part of a search"
         return Section(
-            name="capacity", question=question, sentence=sentence, metrics=meaning, not_applicable=True
-        )
+            name="capacity", question=QUESTION, not_applicable=True,
+            sentence="This run is not part of a capacity search. `doorbuster capacity` finds the highest "
+            "rate at which every threshold is met.",
+            metrics={"rate": Metric(None, "per_s", meaning=meaning)},
+        )  # fmt: skip
+    held = _headroom(found)
     return Section(
         name="capacity",
-        question=question,
+        question=QUESTION,
+        group="Capacity",
+        order=100,
         sentence=found.sentence,
-        findings=_findings(found),
-        figures=(*_level_chart(found), *_goodput_chart(found)),
-        tables=(_answer_table(found), _load_step_table(found)),
-        metrics=_metrics(found),
+        findings=(*_headroom_findings(found, held), *_findings(found)),
+        figures=(*_level_chart(found), *_goodput_chart(found), *_headroom_chart(found, held)),
+        tables=(_answer_table(found), *_headroom_table(found, held), _load_step_table(found)),
+        metrics={**_metrics(found), **_headroom_metrics(found, held)},
         headline=is_whole_search(run.path),
     )
 
@@ -59,20 +63,20 @@ def analyse(context: RunContext) -> Section:
 def _metrics(found: SearchResult) -> dict[str, Metric]:
     n = len(found.load_steps)
     rate = Metric(
-        found.rate_per_s, "per_s", found.low, found.high, n, "customers per second that keep all thresholds",
-        found.at_least,
+        found.rate_per_s, "per_s", found.low, found.high, n,
+        "customers per second at which every threshold is met", found.at_least,
     )  # fmt: skip
     back = None if found.recovered is None else float(found.recovered)
     return {
         "rate": rate,
         "requests_rate": _times(rate, found.requests_per_customer, "requests per second at that rate"),
         "orders_rate": _times(rate, found.orders_per_customer, "orders per second at that rate"),
-        "recovers": Metric(back, "", n=n, meaning="1: fine again after an overload, 0: metastable"),
+        "recovers": Metric(back, "", n=n, meaning="1: recovers from an overload, 0: metastable"),
     }
 
 
 def _times(rate: Metric, factor: float | None, meaning: str, unit: Unit = "per_s") -> Metric:
-    """A rate times a number known far better than the rate."""
+    """A rate times a number that is known far better than the rate."""
     if factor is None:
         return Metric(None, unit, n=rate.n, meaning=meaning)
     value, low, high = (None if end is None else end * factor for end in (rate.value, rate.low, rate.high))
@@ -80,17 +84,17 @@ def _times(rate: Metric, factor: float | None, meaning: str, unit: Unit = "per_s
 
 
 def _findings(found: SearchResult) -> tuple[str, ...]:
-    told = []
+    lines = []
     if not found.finished:
-        told.append("The search was interrupted: this is what was known by then.")
+        lines.append("The search was interrupted; the result is incomplete.")
     if found.breaks_at_step:
-        told.append(f"Where it breaks, the step {found.breaks_at_step} is slowest.")
+        lines.append(f"Above capacity, {found.breaks_at_step} is the slowest step.")
     if found.breaks_at_channel:
-        told.append(f"The {found.breaks_at_channel} channel loses customers first.")
-    told += [MEANINGS[flag] for flag in found.flags if flag in MEANINGS]
+        lines.append(f"The {found.breaks_at_channel} channel loses customers first.")
+    lines += [MEANINGS[flag] for flag in found.flags if flag in MEANINGS]
     if found.recovered:
-        told.append("After an overload the shop came back to a rate it had held before.")
-    return tuple(told)
+        lines.append("After an overload the shop recovered at a rate it had sustained before.")
+    return tuple(lines)
 
 
 def _level_chart(found: SearchResult) -> tuple[Chart, ...]:
@@ -108,30 +112,30 @@ def _level_chart(found: SearchResult) -> tuple[Chart, ...]:
             series.append(Series(name, y))
     unseen = tuple(_at_most(step.estimates) for step in shown)
     if any(value is not None for value in unseen):
-        series.append(Series("nothing bad seen: at most", unseen, "quiet"))
+        series.append(Series("no violation seen: at most", unseen, "quiet"))
     if not series:
         return ()
     rate = found.rate_per_s
-    title = "No rate kept every threshold"
+    title = "No rate met every threshold"
     if rate is not None:
-        title = f"The first promise breaks at {rate:.3g} customers per second"
+        title = f"The first threshold fails at {rate:.3g} customers per second"
     if found.at_least:
-        title = f"No promise broke up to {rate:.3g} customers per second"
+        title = f"No threshold failed up to {rate:.3g} customers per second"
     return (
         Chart(
             "scatter", title, "customers per second", "observed, as a multiple of what is allowed",
             tuple(step.rate_per_s for step in shown), tuple(series), x_unit="per_s", log_y=True,
             bounds=(Annotation(1.0, "allowed"),),
             moments=_ends(found),
-            note="A point is one load step; short ones scatter. A percentile is read as its share: p(95)<3s "
-            f"allows 5 % above 3 s. Pale: nothing bad was seen, at most this much was missed. Drawn from "
-            f"{LOWEST:g} to {HIGHEST:g} times.",
+            note="Each point is one load step; short ones scatter. A percentile counts as its share: "
+            "p(95)<3s allows 5 % above 3 s. Pale: no violation was seen, so this is an upper bound. Values "
+            f"are cut at {LOWEST:g} and {HIGHEST:g}.",
         ),
     )  # fmt: skip
 
 
 def _at_most(estimates: tuple[RecordedEstimate, ...]) -> float | None:
-    """What may have been missed at a load step where a threshold saw nothing bad: the worst of them."""
+    """The largest upper bound of a load step's thresholds that saw no violation."""
     highest = [found.high for found in estimates if found.level is None and found.high is not None]
     return min(HIGHEST, max(LOWEST, math.exp(max(highest)))) if highest else None
 
@@ -157,10 +161,10 @@ def _goodput_chart(found: SearchResult) -> tuple[Chart, ...]:
     return (
         Chart(
             "scatter", f"The shop finished at most {most.completed_per_s:.3g} customers per second",
-            "customers per second who came", "customers per second who left, served or not",
+            "arrivals per second", "customers per second who left, served or not",
             tuple(step.rate_per_s for step in shown),
             (Series("left the shop", tuple(p.completed_per_s for p in shown), "strong"),
-             Series("as many as came", tuple(p.rate_per_s for p in shown), "planned")),
+             Series("as many as arrived", tuple(p.rate_per_s for p in shown), "planned")),
             x_unit="per_s", y_unit="per_s",
         ),
     )  # fmt: skip
@@ -177,8 +181,8 @@ def _answer_table(found: SearchResult) -> Table:
         rows.append((label, *cells))
     columns = (Column("Capacity"), Column("Customers"), Column("Requests"), Column("Orders"))
     note = (
-        "95 % intervals. Requests and orders are those of the customers of open channels, at the scenario's "
-        f"mix and as measured near the answer. {found.binding or 'Nothing'} breaks first."
+        "95 % intervals. Requests and orders are those of open channels at the scenario's mix, as measured "
+        f"near the capacity. Fails first: {found.binding or 'nothing'}."
     )
     return Table("Capacity in customers, requests and orders", columns, tuple(rows), note)
 
@@ -186,8 +190,8 @@ def _answer_table(found: SearchResult) -> Table:
 def _load_step_table(found: SearchResult) -> Table:
     rows = tuple(_row(number, step) for number, step in enumerate(found.load_steps, start=1))
     columns = (
-        Column("No.", "count"), Column("Why"), Column("Customers", "per_s"), Column("Judged for", "s"),
-        Column("Result"), Column("Because"),
+        Column("No.", "count"), Column("Kind"), Column("Customers", "per_s"), Column("Measured for", "s"),
+        Column("Result"), Column("Reason"),
     )  # fmt: skip
     took = format_duration(found.elapsed_s)
     note = f"The search took {took}. Each load step is a run of its own in the folder of the search."
@@ -196,6 +200,77 @@ def _load_step_table(found: SearchResult) -> Table:
 
 def _row(number: int, step: RecordedLoadStep) -> tuple[int, str, float, int, str, str]:
     return (number, step.kind, step.rate_per_s, step.seconds, STATUS[step.status], step.why)
+
+
+# Headroom
+
+
+def _headroom(found: SearchResult) -> Headroom | None:
+    if found.rate_per_s is None or found.demand_per_s <= 0:
+        return None
+    capacity = Uncertain(found.rate_per_s, found.low or None, found.high, found.at_least)
+    low, high = found.demand_low_per_s, found.demand_high_per_s
+    if low is None and high is None:
+        low = high = found.demand_per_s
+    return headroom(capacity, Uncertain(found.demand_per_s, low, high))
+
+
+def _headroom_findings(found: SearchResult, held: Headroom | None) -> tuple[str, ...]:
+    if held is None:
+        return ()
+    at_least = "at least " if held.at_least else ""
+    ends = " to ".join("unknown" if end is None else f"{end:.3g}" for end in (held.low, held.high))
+    text = f"The capacity is {at_least}{held.ratio:.3g} times the peak demand (95 % interval {ends})"
+    if held.held_probability is not None:
+        text = f"{text}; with a probability of {format_ratio(held.held_probability)} it is enough"
+    lines = [f"{text}."]
+    if found.demand_low_per_s is None and found.demand_high_per_s is None:
+        lines.append(
+            f"The peak demand of {found.demand_per_s:.4g} customers per second is taken as exact; the "
+            "probability covers the capacity only."
+        )
+    return tuple(lines)
+
+
+def _headroom_metrics(found: SearchResult, held: Headroom | None) -> dict[str, Metric]:
+    n = len(found.load_steps)
+    ratio = Metric(None, n=n, meaning="capacity over peak demand")
+    if held is not None:
+        ratio = Metric(held.ratio, "", held.low, held.high, n, ratio.meaning, held.at_least)
+    enough = None if held is None else held.held_probability
+    return {
+        "headroom": ratio,
+        "sufficient_probability": Metric(
+            enough, "ratio", n=n, meaning="probability that the capacity is enough"
+        ),
+        "demand": Metric(
+            found.demand_per_s or None, "per_s", found.demand_low_per_s, found.demand_high_per_s, None,
+            "customers per second at the peak of the scenario",
+        ),
+    }  # fmt: skip
+
+
+def _headroom_chart(found: SearchResult, held: Headroom | None) -> tuple[Chart, ...]:
+    if held is None:
+        return ()
+    at_least = "at least " if held.at_least else ""
+    return (
+        Chart(
+            "bars", f"The capacity is {at_least}{held.ratio:.3g} times the peak demand", "",
+            "customers per second", ("peak demand", "capacity"),
+            (Series("customers per second", (found.demand_per_s, found.rate_per_s), "strong"),),
+            y_unit="per_s",
+        ),
+    )  # fmt: skip
+
+
+def _headroom_table(found: SearchResult, held: Headroom | None) -> tuple[Table, ...]:
+    if held is None:
+        return ()
+    metrics = {**_metrics(found), **_headroom_metrics(found, held)}
+    names = {"rate": "Capacity", "demand": "Peak demand", "headroom": "Headroom"}
+    rows = tuple((label, metrics[name]) for name, label in names.items())
+    return (Table("Headroom", (Column("What"), Column("Value")), rows),)
 
 
 if __name__ == "__main__":

@@ -75,6 +75,8 @@ def analyse(context: RunContext) -> Section:
     findings = _findings(little, used)
     return Section(
         name="consistency_checks",
+        group="Reliability of the results",
+        order=910,
         question="Do the records of this run agree with each other?",
         sentence=_sentence(little, findings),
         findings=tuple(findings),

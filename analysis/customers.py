@@ -1,157 +1,236 @@
-"""Could customers browse and order, who left and why, and when did it break?
+"""Could customers browse and order, how many orders were lost, and why?
 
     python analysis/customers.py reports/<run>
 
-Every customer counts at the second they were due to arrive. `dropped` customers are the generator's doing and
-count for neither rate. "Broke" is a stretch of windows below 95 % orders whose pooled 95 % interval lies
-wholly below 95 %: a handful of unlucky customers is not an outage.
+- A customer counts at the second of the planned arrival. Customers whom the generator dropped count in no
+  rate.
+- An outage is a series of time windows in which fewer than 95 % of the customers who want to order can, and
+  whose pooled 95 % interval lies below 95 %: a few unlucky customers are not an outage.
+- Expected orders are those of the same arrivals without delays: one for each customer known to want an order,
+  and for others who left, the share that served customers of their journey ordered. This assumes that those
+  who left would have ordered like those who stayed, did not come back, and that stock would have sufficed.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
+from typing import NamedTuple
+
+import numpy as np
 
 from doorbuster.records.batch import CustomerCount
 from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
-from doorbuster.report import section as report
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
-from doorbuster.report.section import Chart, Column, Metric, Role, Section, Series, Table
+from doorbuster.report.section import (
+    Annotation,
+    Cell,
+    Chart,
+    Column,
+    Fact,
+    Metric,
+    Role,
+    Section,
+    Series,
+    Table,
+    bucket_s,
+)
 from doorbuster.stats.outage import Outage, Share, find_outages
 from doorbuster.stats.proportion import clopper_pearson, in_time_blocks, timed_proportion
-from doorbuster.units import format_count, format_money, format_ratio
+from doorbuster.units import format_count, format_duration, format_money, format_ratio
 
-OUTCOMES: tuple[Role, ...] = ("served", "abandoned", "turned_away", "queued_out", "dropped")
-WORDS: dict[str, str] = {outcome: outcome.label for outcome in Outcome}
-WHY_LEFT = {
+OUTAGE_BELOW = 0.95
+ORDERS_PER_WINDOW = 10
+MIN_ORDERS = 20  # fewer cannot show an outage
+MIN_BASKETS = 10  # fewer give no interval of the mean
+MAX_ROWS, MAX_BARS = 25, 12
+WHY_LEFT: dict[str, str] = {
     Outcome.ABANDONED: "because it was too slow",
     Outcome.QUEUED_OUT: "because the queue was too long",
 }
-BROKEN_BELOW = 0.95
-ORDERS_PER_WINDOW = 10
-MIN_ORDERS = 20  # below this, a run cannot show an outage
 TIME = "time of arrival since the start (min:s)"
 Rows = Sequence[CustomerCount]
 Pick = Callable[[CustomerCount], int | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Missed:
-    """Orders of one channel that customers wanted and did not get, and what such orders were worth."""
+def could_browse(row: CustomerCount) -> int | None:
+    """1 could, 0 could not, None did not want to."""
+    return row.browse
+
+
+def could_order(row: CustomerCount) -> int | None:
+    """1 could, 0 could not, None did not want to or it is unknown."""
+    return row.order
+
+
+class LostOrders(NamedTuple):
+    """Orders lost in a channel, and by how much the number may be lower or higher (95 %)."""
 
     channel: str
-    wanted: int
-    missed: int
-    baskets: tuple[int, ...]  # pence, acknowledged orders of the channel, or of all channels if it has none
+    orders: float
+    below: float
+    above: float
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """The customers of a run in windows of time, and the stretches in which ordering was broken."""
+class ExpectedOrders:
+    """Orders without delays with their 95 % interval, and the orders placed."""
+
+    value: float
+    low: float
+    high: float
+    placed: int
+
+    @property
+    def missed(self) -> Metric:
+        low, high = self.low - self.placed, self.high - self.placed
+        meaning = "expected orders that were not placed"
+        return Metric(self.value - self.placed, "count", low, high, round(self.value), meaning)
+
+
+@dataclass(frozen=True, slots=True)
+class MeanBasket:
+    """Mean acknowledged order in pence, and its standard error; None below ten orders."""
+
+    mean: float
+    error: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeavingReason:
+    """Customers who left at a step, for a cause, with an outcome; the orders and sales lost with them."""
+
+    step: str
+    cause: str
+    outcome: str
+    customers: int
+    orders: Metric
+    sales: Metric
+
+
+@dataclass(frozen=True, slots=True)
+class CustomersOverTime:
+    """The customers of a run in time windows, and the outages of ordering."""
 
     rows: Rows
     length_s: int
     window_s: int
     outages: tuple[Outage, ...]
 
+    @classmethod
+    def of(cls, rows: Rows, grain_s: int) -> CustomersOverTime:
+        """Windows hold ten orders on average, so that one customer is not an outage."""
+        length_s = max((row.second for row in rows), default=0) + grain_s
+        windows = max(4, count(rows, could_order).n // ORDERS_PER_WINDOW)
+        found = cls(rows, length_s, bucket_s(length_s, most=min(windows, 90)), ())
+        outages = find_outages(found.shares(could_order), below=OUTAGE_BELOW)
+        return cls(rows, length_s, found.window_s, outages)
+
     @property
     def starts_s(self) -> range:
-        """Where each window starts."""
         return range(0, self.length_s, self.window_s)
 
     def shares(self, pick: Pick) -> list[Share]:
-        """Per window, how many of those who tried could."""
-        parts: list[list[CustomerCount]] = [[] for _ in self.starts_s]
+        """Per window, how many of those who wanted to could."""
+        windows: list[list[CustomerCount]] = [[] for _ in self.starts_s]
         for row in self.rows:
-            parts[row.second // self.window_s].append(row)
-        return [tally(part, pick) for part in parts]
-
-    def moments(self) -> tuple[report.Annotation, ...]:
-        """When ordering broke first and came back last."""
-        if not self.outages:
-            return ()
-        broke = report.Annotation(self.outages[0].first * self.window_s, "ordering broke")
-        back = self.recovered_at_s
-        return (broke,) if back is None else (broke, report.Annotation(back, "recovered"))
+            windows[row.second // self.window_s].append(row)
+        return [count(window, pick) for window in windows]
 
     @property
-    def recovered_at_s(self) -> int | None:
-        """When ordering worked again for good; None when it never broke, or nobody tried to afterwards."""
+    def outage_end_s(self) -> int | None:
+        """End of the last outage; None without one, or when nobody wanted to order afterwards."""
         if not self.outages:
             return None
         end_s = self.outages[-1].end * self.window_s
         tried = any(row.second >= end_s and could_order(row) is not None for row in self.rows)
         return end_s if tried else None
 
+    def annotations(self) -> tuple[Annotation, ...]:
+        """Start of the first and end of the last outage."""
+        if not self.outages:
+            return ()
+        start = Annotation(self.outages[0].first * self.window_s, "ordering failed")
+        end_s = self.outage_end_s
+        return (start,) if end_s is None else (start, Annotation(end_s, "recovered"))
+
 
 def analyse(context: RunContext) -> Section:
-    """What became of the customers of a run."""
+    """Outcomes of customers, outages of ordering, and lost orders."""
     run = context.run
     rows = run.customers(run.grain_s)
-    course = follow(rows, run.grain_s)
-    missed = _missed(run, rows)
+    over_time = CustomersOverTime.of(rows, run.grain_s)
+    expected, baskets = expect(rows), mean_baskets(run)
+    reasons = leaving_reasons(rows, baskets)
     metrics = {
-        "can_browse": _rate(rows, could_browse, "customers who saw what they came to see"),
+        "can_browse": _rate(rows, could_browse, "customers who saw the pages they came for"),
         "can_order": _rate(rows, could_order, "customers wanting an order who got it acknowledged"),
         **_outcome_metrics(rows),
-        **_break_metrics(course),
-        **_missed_metrics(missed),
-    }
+        **_outage_metrics(over_time),
+        "orders_expected": Metric(
+            expected.value, "count", expected.low, expected.high, _came(rows),
+            "orders of the same arrivals without delays",
+        ),
+        "missed_orders": expected.missed,
+        "lost_sales": _sales((lost for _, lost in _lost(rows)), baskets),
+        **_leaving_metrics(run, rows),
+        "in_shop_max": _in_shop_max(context.customers_in_shop),
+    }  # fmt: skip
     return Section(
         name="customers",
-        question="Could customers browse and order?",
+        question="Could customers browse and order, and what was lost?",
+        group="Customers and orders",
+        order=200,
         sentence=_sentence(metrics),
-        findings=_findings(missed, metrics),
-        recommendations=_recommendations(rows),
-        figures=(_outcomes_over_time(course), *_rates_over_time(course), _outcomes_by_channel(rows)),
+        facts=_facts(metrics),
+        findings=_findings(metrics, rows, reasons),
+        recommendations=_recommendations(reasons),
+        figures=(
+            _outcomes_over_time(over_time),
+            *_rates_over_time(over_time),
+            _outcomes_by_channel(rows),
+            *_leaving_chart(rows),
+            *_in_shop_chart(context.customers_in_shop),
+        ),
         tables=(
-            _outcome_table("Outcomes by channel", "Channel", rows, lambda row: row.channel),
+            _channel_table(rows, baskets),
             _outcome_table("Outcomes by journey", "Journey", rows, lambda row: row.journey),
-            *_leaving_table(rows),
-            *_missed_table(missed),
+            *_reason_table(reasons, rows),
         ),
         metrics=metrics,
     )
 
 
-def could_browse(row: CustomerCount) -> int | None:
-    """1 could, 0 could not, None did not try."""
-    return row.browse
+# Counting
 
 
-def could_order(row: CustomerCount) -> int | None:
-    """1 could, 0 could not, None did not want to."""
-    return row.order
+def count(rows: Iterable[CustomerCount], pick: Pick) -> Share:
+    """How many of those who wanted to could."""
+    wanted = [(could, row.n) for row in rows if (could := pick(row)) is not None]
+    return Share(sum(could * n for could, n in wanted), sum(n for _, n in wanted))
 
 
-def follow(rows: Rows, grain_s: int) -> Course:
-    """The course of a run, in windows of ten orders on average, so that one customer is no outage."""
-    length_s = max((row.second for row in rows), default=0) + grain_s
-    windows = max(4, tally(rows, could_order).n // ORDERS_PER_WINDOW)
-    course = Course(rows, length_s, report.bucket_s(length_s, most=min(windows, 90)), ())
-    outages = find_outages(course.shares(could_order), below=BROKEN_BELOW)
-    return Course(rows, length_s, course.window_s, outages)
+def _left(row: CustomerCount) -> bool:
+    return row.outcome not in (Outcome.SERVED, Outcome.DROPPED)
 
 
-def tally(rows: Iterable[CustomerCount], pick: Pick) -> Share:
-    """How many of those who tried could."""
-    tried = [(could, row.n) for row in rows if (could := pick(row)) is not None]
-    return Share(sum(could * n for could, n in tried), sum(n for _, n in tried))
+def _came(rows: Rows) -> int:
+    return sum(row.n for row in rows if row.outcome != Outcome.DROPPED)
 
 
 def _rate(rows: Iterable[CustomerCount], pick: Pick, meaning: str = "") -> Metric:
-    """The share of those who tried; its interval knows that neighbours in time fare alike."""
-    tried = in_time_blocks(
+    """The share of those who could; its interval allows for neighbours in time faring alike."""
+    wanted = in_time_blocks(
         (row.second, could * row.n, row.n) for row in rows if (could := pick(row)) is not None
     )
-    if not tried:
+    if not wanted:
         return Metric(None, "ratio", n=0, meaning=meaning)
-    found = timed_proportion(*zip(*tried, strict=True))
+    found = timed_proportion(*zip(*wanted, strict=True))
     return Metric(found.ratio, "ratio", found.low, found.high, found.n, meaning)
 
 
@@ -161,151 +240,284 @@ def _outcome_metrics(rows: Rows) -> dict[str, Metric]:
         counts[row.outcome] += row.n
     everyone = counts.total()
     metrics = {"customers": Metric(everyone, "count", n=everyone, meaning="customers with an outcome")}
-    for outcome in OUTCOMES:
-        metrics[f"customers_{outcome}"] = Metric(counts[outcome], "count", n=everyone, meaning=WORDS[outcome])
+    for outcome in Outcome:
+        metrics[f"customers_{outcome}"] = Metric(counts[outcome], "count", n=everyone, meaning=outcome.label)
     return metrics
 
 
-def _break_metrics(course: Course) -> dict[str, Metric]:
-    wanted = tally(course.rows, could_order).n
-    known = wanted >= MIN_ORDERS
-    windows = sum(outage.end - outage.first for outage in course.outages)
-    broken_s = min(windows * course.window_s, course.length_s) if known else None
-    broke_at_s = course.outages[0].first * course.window_s if course.outages else None
+def _outage_metrics(over_time: CustomersOverTime) -> dict[str, Metric]:
+    wanted, outages = count(over_time.rows, could_order).n, over_time.outages
+    windows = sum(outage.end - outage.first for outage in outages)
+    lasted_s = min(windows * over_time.window_s, over_time.length_s) if wanted >= MIN_ORDERS else None
+    start_s = outages[0].first * over_time.window_s if outages else None
     return {
-        "outage_start": Metric(broke_at_s, "clock", n=wanted, meaning="first outage of ordering"),
-        "outage_duration": Metric(broken_s, "s", n=wanted, meaning="time in which ordering was broken"),
-        "outage_end": Metric(course.recovered_at_s, "clock", n=wanted, meaning="end of the last outage"),
+        "outage_start": Metric(start_s, "clock", n=wanted, meaning="start of the first outage of ordering"),
+        "outage_duration": Metric(lasted_s, "s", n=wanted, meaning="total duration of outages of ordering"),
+        "outage_end": Metric(over_time.outage_end_s, "clock", n=wanted, meaning="end of the last outage"),
     }
 
 
-def _missed(run: Run, rows: Rows) -> list[Missed]:
-    baskets: dict[str, list[int]] = {}
-    for attempt in run.orders():
-        if attempt.answer == "acknowledged" and attempt.total_pence > 0:
-            baskets.setdefault(attempt.channel, []).append(attempt.total_pence)
-    everywhere = [total for totals in baskets.values() for total in totals]
-    found = []
-    for channel in sorted({row.channel for row in rows}):
-        share = tally((row for row in rows if row.channel == channel), could_order)
-        totals = baskets.get(channel) or everywhere
-        if share.n:
-            found.append(Missed(channel, share.n, share.n - share.k, tuple(totals)))
-    return found
+def _leaving_metrics(run: Run, rows: Rows) -> dict[str, Metric]:
+    left = Counter[str]()
+    for row in rows:
+        left[row.step] += row.n if _left(row) else 0
+    metrics = {"left": Metric(left.total(), "count", n=_came(rows), meaning="customers who left early")}
+    for step in sorted({*(series.step for series in run.series if series.succeeded), *+left}):
+        meaning = f"customers who left at step {step or 'unnamed'}"
+        metrics[f"left_at_{step or 'unnamed'}"] = Metric(left[step], "count", meaning=meaning)
+    return metrics
 
 
-def _missed_metrics(missed: Sequence[Missed]) -> dict[str, Metric]:
-    wanted, count = sum(item.wanted for item in missed), sum(item.missed for item in missed)
-    meaning = "customers who wanted to order and left without"
+def _in_shop_max(in_shop: np.ndarray) -> Metric:
+    most = float(in_shop.max()) if in_shop.size else None
+    return Metric(most, "count", n=in_shop.size, meaning="most customers in the shop at once")
+
+
+# Lost orders
+
+
+def _served_orders(rows: Rows) -> dict[tuple[str, str], list[int]]:
+    """Of the served customers of each channel and journey: how many ordered, and how many there were."""
+    served: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for row in rows:
+        if row.outcome == Outcome.SERVED:
+            served[row.channel, row.journey][0] += row.n if row.order == 1 else 0
+            served[row.channel, row.journey][1] += row.n
+    return served
+
+
+def _lost(rows: Rows) -> Iterator[tuple[CustomerCount, LostOrders]]:
+    """Lost orders by row: one for each customer who wanted to order, else the share of served customers."""
+    shares = {key: clopper_pearson(*counts) for key, counts in _served_orders(rows).items()}
+    for row in rows:
+        if row.outcome == Outcome.DROPPED:
+            continue
+        share = shares.get((row.channel, row.journey))
+        if row.order == 0:
+            yield row, LostOrders(row.channel, row.n, 0.0, 0.0)
+        elif row.order is None and row.outcome != Outcome.SERVED and share is not None and share.successes:
+            ratio, n = share.successes / share.n, row.n
+            yield row, LostOrders(row.channel, n * ratio, n * (ratio - share.low), n * (share.high - ratio))
+
+
+def expect(rows: Rows) -> ExpectedOrders:
+    """Orders of the same arrivals without delays."""
+    came = [row for row in rows if row.outcome != Outcome.DROPPED]
+    placed = sum(row.n for row in came if row.order == 1)
+    lost = _orders([part for _, part in _lost(came)])
+    value, low, high = (placed + (end or 0.0) for end in (lost.value, lost.low, lost.high))
+    return ExpectedOrders(value, low, high, placed)
+
+
+def mean_baskets(run: Run) -> dict[str, MeanBasket]:
+    """By channel; "" is the basket of all channels, for those without an order."""
+    totals: dict[str, list[int]] = defaultdict(list)
+    for order in run.orders():
+        if order.answer == "acknowledged" and order.total_pence > 0:
+            totals[order.channel].append(order.total_pence)
+            totals[""].append(order.total_pence)
     return {
-        "orders_wanted": Metric(wanted, "count", n=wanted, meaning="customers who wanted to order"),
-        "missed_orders": Metric(count if wanted else None, "count", n=wanted, meaning=meaning),
-        "lost_sales": _money([item for item in missed if item.missed]),
+        channel: MeanBasket(
+            fmean(found), stdev(found) / math.sqrt(len(found)) if len(found) >= MIN_BASKETS else None
+        )
+        for channel, found in totals.items()
     }
 
 
-def _money(missed: Sequence[Missed]) -> Metric:
-    """Sum over channels of missed orders times mean basket; the interval is that of the mean baskets."""
-    meaning = "orders not placed, at the average acknowledged basket of the same channel"
-    n = sum(item.missed for item in missed)
-    if not all(item.baskets for item in missed):
-        return Metric(None, "pence", n=n, meaning=meaning)
-    value = sum(item.missed * fmean(item.baskets) for item in missed)
-    if not n or any(len(item.baskets) < 10 for item in missed):
-        return Metric(value, "pence", n=n, meaning=meaning)
-    variance = sum((item.missed * stdev(item.baskets)) ** 2 / len(item.baskets) for item in missed)
-    half = 1.96 * math.sqrt(variance)
-    return Metric(value, "pence", max(0.0, value - half), value + half, n, meaning)
+def leaving_reasons(rows: Rows, baskets: Mapping[str, MeanBasket]) -> list[LeavingReason]:
+    """Why customers left, the most expensive reason first."""
+    left, lost = Counter[tuple[str, str, str]](), defaultdict[tuple[str, str, str], list[LostOrders]](list)
+    for row in rows:
+        if _left(row):
+            left[_reason(row)] += row.n
+    for row, part in _lost(rows):
+        lost[_reason(row)].append(part)
+    found = [
+        LeavingReason(*why, left[why], _orders(lost[why]), _sales(lost[why], baskets))
+        for why in {**left, **lost}
+    ]
+    return sorted(found, key=lambda one: (-(one.sales.value or 0), -(one.orders.value or 0), -one.customers))
 
 
-def _sentence(metrics: dict[str, Metric]) -> str:
+def _reason(row: CustomerCount) -> tuple[str, str, str]:
+    return row.step or "unknown", row.cause or "none given", row.outcome
+
+
+def _orders(parts: Sequence[LostOrders]) -> Metric:
+    value, below, above = (sum(part[end] for part in parts) for end in (1, 2, 3))
+    return Metric(value, "count", value - below, value + above, round(value), "missed orders")
+
+
+def _sales(parts: Iterable[LostOrders], baskets: Mapping[str, MeanBasket]) -> Metric:
+    """Lost orders times the mean basket of their channel; the two errors are independent: squares add up."""
+    meaning = "missed orders at the average acknowledged basket of their channel"
+    orders: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+    for channel, *more in parts:
+        orders[channel] = [have + add for have, add in zip(orders[channel], more, strict=True)]
+    n = round(sum(count[0] for count in orders.values()))
+    value, below, above, known = 0.0, 0.0, 0.0, True
+    for channel, (lost, fewer, more_of) in orders.items():
+        basket = baskets.get(channel) or baskets.get("")
+        if basket is None:
+            return Metric(None, "pence", n=n, meaning=meaning)
+        known = known and basket.error is not None
+        half = 1.96 * lost * (basket.error or 0.0)
+        value += lost * basket.mean
+        below += (fewer * basket.mean) ** 2 + half**2
+        above += (more_of * basket.mean) ** 2 + half**2
+    ends = (max(0.0, value - math.sqrt(below)), value + math.sqrt(above)) if known else (None, None)
+    return Metric(value, "pence", *ends, n=n, meaning=meaning)
+
+
+# Sentences
+
+
+def _interval(metric: Metric) -> str:
+    assert metric.low is not None
+    assert metric.high is not None
+    return f"95 % interval {format_ratio(metric.low)} to {format_ratio(metric.high)}"
+
+
+def _about(money: Metric) -> str:
+    """ " (about £3,091)", or nothing when the value is unknown or 0."""
+    return f" (about {format_money(round(money.value, -2))[:-3]})" if money.value else ""
+
+
+def _sentence(metrics: Mapping[str, Metric]) -> str:
     parts = []
-    for name, words in (("can_order", "customers who wanted to order"), ("can_browse", "customers")):
+    for name, who in (
+        ("can_order", "customers who wanted to order could"),
+        ("can_browse", "customers could browse"),
+    ):
         metric = metrics[name]
-        if metric.value is not None and metric.low is not None and metric.high is not None:
-            interval = f"95 % interval {format_ratio(metric.low)} to {format_ratio(metric.high)}"
-            could = "could" if name == "can_order" else "could browse"
-            parts.append(
-                f"{format_ratio(metric.value)} of the {words} {could} ({interval}, n = {metric.n or 0:,})"
-            )
-    return f"{'; '.join(parts) or 'Nobody came to browse or to order'}."
+        if metric.value is not None:
+            share, n = format_ratio(metric.value), metric.n or 0
+            parts.append(f"{share} of the {who} ({_interval(metric)}, n = {n:,})")
+    if not parts:
+        return "No customer wanted to browse or to order."
+    expected, missed = metrics["orders_expected"].value or 0.0, metrics["missed_orders"].value or 0.0
+    if expected >= 0.5:
+        text = f"{missed:,.0f} were missed" if missed >= 0.5 else "none was missed"
+        parts.append(f"of {expected:,.0f} expected orders {text}{_about(metrics['lost_sales'])}")
+    return f"{'; '.join(parts)}."
 
 
-def _findings(missed: Sequence[Missed], metrics: dict[str, Metric]) -> tuple[str, ...]:
+def _facts(metrics: Mapping[str, Metric]) -> tuple[Fact, ...]:
+    """The business summary below the verdict."""
+    facts = []
+    for name, label, who in (
+        ("can_browse", "Could browse", "customers"),
+        ("can_order", "Could order", "customers who wanted to"),
+    ):
+        metric = metrics[name]
+        if metric.value is None:
+            facts.append(Fact(label, "–", "no customer tried"))
+        else:
+            text = f"of {metric.n or 0:,} {who}; {_interval(metric)}"
+            facts.append(Fact(label, format_ratio(metric.value), text))
+    missed, expected = metrics["missed_orders"].value or 0.0, metrics["orders_expected"].value or 0.0
+    fact = Fact("Missed orders", "–", "no order was expected")
+    if expected:
+        worth = _about(metrics["lost_sales"])
+        fact = Fact("Missed orders", f"{missed:,.0f}", f"of {expected:,.0f} expected orders{worth}")
+    facts.append(fact)
+    return (*facts, _outage_fact(metrics))
+
+
+def _outage_fact(metrics: Mapping[str, Metric]) -> Fact:
+    label = "Ordering outage"
+    start, lasted, end = (metrics[f"outage_{name}"].value for name in ("start", "duration", "end"))
+    if lasted is None:
+        return Fact(label, "–", "too few orders to detect one")
+    if start is None:
+        return Fact(label, "None", "at no time were orders below 95 % for longer than chance explains")
+    back = f"recovered at {_clock(end)}" if end is not None else "did not recover"
+    return Fact(label, _clock(start), f"after the start, for {format_duration(lasted)}; {back}")
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def _findings(metrics: Mapping[str, Metric], rows: Rows, reasons: Sequence[LeavingReason]) -> tuple[str, ...]:
     found = []
-    count, money = metrics["missed_orders"].value, metrics["lost_sales"].value
-    if count:
-        worth = f", worth about {format_money(round(money, -2))[:-3]} at the average basket" if money else ""
-        most = max(missed, key=lambda item: item.missed)
+    by_channel = defaultdict[str, float](float)
+    for _, part in _lost(rows):
+        by_channel[part.channel] += part.orders
+    total = sum(by_channel.values())
+    if total >= 0.5 and len({row.channel for row in rows}) > 1:
+        channel = max(by_channel, key=lambda name: by_channel[name])
+        share = format_ratio(by_channel[channel] / total)
+        found.append(f"{share} of the missed orders are those of the {channel} channel.")
+    if total >= 0.5:
+        first = reasons[0]
+        share = format_ratio((first.orders.value or 0.0) / total)
         found.append(
-            f"{format_count(count)} of {metrics['orders_wanted'].value:,} customers who wanted to order left "
-            f"without{worth}; {format_count(most.missed)} of them came by the {most.channel} channel."
+            f"The most expensive reason is {first.cause.replace('_', ' ')} at {first.step}: {share} of the "
+            f"missed orders{_about(first.sales)}."
         )
     dropped = metrics["customers_dropped"].value
     if dropped:
-        found.append(f"{format_count(dropped)} customers were dropped by us; neither rate counts them.")
+        found.append(f"The generator dropped {format_count(dropped)} customers; they count in neither rate.")
     return tuple(found)
 
 
-def _recommendations(rows: Rows) -> tuple[str, ...]:
-    """Where most of those left who came to order and could not."""
-    left = _leavers(rows, lambda row: row.order == 0)
-    for (step, cause, outcome), n in left.most_common(1):
-        why = WHY_LEFT.get(outcome, f"turned away: {cause.replace('_', ' ') or 'no cause given'}")
-        return ((
-            f"The step {step or 'unknown'}: {format_count(n)} of the {format_count(left.total())} customers "
-            f"who left without their order did so there, {why}."
-        ),)  # fmt: skip
-    return ()
+def _recommendations(reasons: Sequence[LeavingReason]) -> tuple[str, ...]:
+    """The step with the most missed orders."""
+    total = sum(reason.orders.value or 0.0 for reason in reasons)
+    if total < 0.5:
+        return ()
+    worst = max(reasons, key=lambda reason: reason.orders.value or 0.0)
+    why = WHY_LEFT.get(worst.outcome, f"after an error ({worst.cause.replace('_', ' ')})")
+    orders = f"{worst.orders.value:,.0f} of the {total:,.0f} missed orders"
+    return (f"Step {worst.step}: {orders} are due to customers who left here {why}.",)
 
 
-def _leavers(rows: Rows, chosen: Callable[[CustomerCount], bool]) -> Counter[tuple[str, str, str]]:
-    counts = Counter[tuple[str, str, str]]()
-    for row in rows:
-        if row.outcome not in (Outcome.SERVED, Outcome.DROPPED) and chosen(row):
-            counts[row.step, row.cause, row.outcome] += row.n
-    return counts
+# Figures
 
 
-def _outcomes_over_time(course: Course) -> Chart:
-    width_s = report.bucket_s(course.length_s)
+def _outcomes_over_time(over_time: CustomersOverTime) -> Chart:
+    width_s = bucket_s(over_time.length_s)
     counts = Counter[tuple[str, int]]()
-    for row in course.rows:
+    for row in over_time.rows:
         counts[row.outcome, row.second // width_s] += row.n
-    buckets = range(math.ceil(course.length_s / width_s))
+    buckets = range(math.ceil(over_time.length_s / width_s))
     series = []
-    for outcome in OUTCOMES:
+    for outcome in Outcome:
         per_second = tuple(counts[outcome, bucket] / width_s for bucket in buckets)
         if any(per_second):
-            series.append(Series(WORDS[outcome], per_second, outcome))
+            series.append(Series(outcome.label, per_second, outcome))
     served = sum(counts[Outcome.SERVED, bucket] for bucket in buckets)
-    share = format_ratio(served / counts.total()) if counts else "none"
-    rest = "; the rest left as shown" if served < counts.total() else ""
+    share = format_ratio(served / counts.total()) if counts else "None"
     return Chart(
-        "stacked", f"{share} of all customers were served{rest}", TIME, "customers per second",
-        tuple(float(bucket * width_s) for bucket in buckets), tuple(series), moments=course.moments(),
+        "stacked", f"{share} of all customers were served", TIME, "customers per second",
+        tuple(float(bucket * width_s) for bucket in buckets), tuple(series),
+        moments=over_time.annotations(),
     )  # fmt: skip
 
 
-def _rates_over_time(course: Course) -> tuple[Chart, ...]:
+def _rates_over_time(over_time: CustomersOverTime) -> tuple[Chart, ...]:
     series = []
-    for name, pick, role in (("can order", could_order, "strong"), ("can browse", could_browse, "served")):
-        shares = course.shares(pick)
+    curves: tuple[tuple[str, Pick, Role], ...] = (
+        ("can order", could_order, "strong"),
+        ("can browse", could_browse, Outcome.SERVED),
+    )
+    for name, pick, role in curves:
+        shares = over_time.shares(pick)
         if any(share.n for share in shares):
             series.append(_rate_series(name, shares, role))
     if not series:
         return ()
-    if course.outages:
-        often = "once" if len(course.outages) == 1 else f"{len(course.outages)} times"
-        title = f"Ordering broke {often}"
-    else:
-        title = "Ordering never broke for longer than chance explains"
+    n = len(over_time.outages)
+    title = "No outage of ordering"
+    if n:
+        title = f"Ordering failed {'once' if n == 1 else f'{n} times'}"
     return (
         Chart(
-            "lines", f"{title} (windows of {course.window_s} s, bands: 95 % intervals)", TIME,
-            "customers who could", tuple(start + course.window_s / 2 for start in course.starts_s),
-            tuple(series), y_unit="ratio", bounds=(report.Annotation(BROKEN_BELOW, "95 %"),),
-            moments=course.moments(), y_max=1.04,
+            "lines", f"{title} (windows of {over_time.window_s} s, bands: 95 % intervals)", TIME,
+            "customers who could", tuple(start + over_time.window_s / 2 for start in over_time.starts_s),
+            tuple(series), y_unit="ratio", bounds=(Annotation(OUTAGE_BELOW, "95 %"),),
+            moments=over_time.annotations(), y_max=1.04,
         ),
     )  # fmt: skip
 
@@ -318,7 +530,7 @@ def _rate_series(name: str, shares: Sequence[Share], role: Role) -> Series:
         role,
         tuple(None if interval is None else interval.low for interval in found),
         tuple(None if interval is None else interval.high for interval in found),
-        dashed=role == "served",
+        dashed=role == Outcome.SERVED,
     )
 
 
@@ -327,12 +539,12 @@ def _outcomes_by_channel(rows: Rows) -> Chart:
     for row in rows:
         counts[row.channel, row.outcome] += row.n
     channels = tuple(sorted({row.channel for row in rows}))
-    totals = {channel: sum(counts[channel, outcome] for outcome in OUTCOMES) for channel in channels}
+    totals = {channel: sum(counts[channel, outcome] for outcome in Outcome) for channel in channels}
     series = []
-    for outcome in OUTCOMES:
+    for outcome in Outcome:
         shares = tuple(counts[channel, outcome] / totals[channel] for channel in channels)
         if any(shares):
-            series.append(Series(WORDS[outcome], shares, outcome))
+            series.append(Series(outcome.label, shares, outcome))
     title = "Outcomes by channel"
     if len(channels) > 1:
         served = {channel: counts[channel, Outcome.SERVED] / totals[channel] for channel in channels}
@@ -346,51 +558,96 @@ def _outcomes_by_channel(rows: Rows) -> Chart:
     )  # fmt: skip
 
 
+def _leaving_chart(rows: Rows) -> tuple[Chart, ...]:
+    left, wanted = Counter[str](), Counter[str]()
+    for row in rows:
+        if _left(row):
+            left[row.step or "unknown"] += row.n
+            wanted[row.step or "unknown"] += row.n if row.order == 0 else 0
+    if not left:
+        return ()
+    steps = left.most_common(MAX_BARS)
+    first, most = steps[0]
+    return (
+        Chart(
+            "bars", f"{format_ratio(most / left.total())} of the customers who left did so at {first}",
+            "step", "customers who left", tuple(step for step, _ in steps),
+            (Series("wanted to order", tuple(float(wanted[step]) for step, _ in steps), "bad"),
+             Series("other visits", tuple(float(n - wanted[step]) for step, n in steps), "quiet")),
+            y_unit="count",
+        ),
+    )  # fmt: skip
+
+
+def _in_shop_chart(in_shop: np.ndarray) -> tuple[Chart, ...]:
+    if not in_shop.size or not in_shop.max():
+        return ()
+    width_s = bucket_s(in_shop.size)
+    most = np.maximum.reduceat(in_shop, range(0, in_shop.size, width_s))
+    peak, at = format_count(float(in_shop.max())), _clock(float(in_shop.argmax()))
+    return (
+        Chart(
+            "lines", f"Up to {peak} customers were in the shop at once, at {at}",
+            "time since the start (min:s)", "customers in the shop",
+            tuple(float(at * width_s) for at in range(len(most))),
+            (Series("in the shop", tuple(most.tolist()), "strong"),),
+        ),
+    )  # fmt: skip
+
+
+# Tables
+
+
 def _outcome_table(title: str, heading: str, rows: Rows, group: Callable[[CustomerCount], str]) -> Table:
-    columns = (Column(heading), *(Column(WORDS[outcome], "count") for outcome in OUTCOMES))
+    columns = (Column(heading), *(Column(outcome.label, "count") for outcome in Outcome))
     lines = []
     for name in sorted({group(row) for row in rows}):
         members = [row for row in rows if group(row) == name]
-        counts = (sum(row.n for row in members if row.outcome == outcome) for outcome in OUTCOMES)
+        counts = (sum(row.n for row in members if row.outcome == outcome) for outcome in Outcome)
         rates = (_rate(members, pick) for pick in (could_browse, could_order))
         lines.append((name, *counts, *(rate if rate.value is not None else None for rate in rates)))
     return Table(title, (*columns, Column("could browse"), Column("could order")), tuple(lines))
 
 
-def _leaving_table(rows: Rows) -> tuple[Table, ...]:
-    counts = _leavers(rows, lambda _: True)
-    if not counts:
+def _channel_table(rows: Rows, baskets: Mapping[str, MeanBasket]) -> Table:
+    """Outcomes by channel, with the orders and sales lost in each."""
+    table = _outcome_table("Outcomes by channel", "Channel", rows, lambda row: row.channel)
+    lost = defaultdict[str, list[LostOrders]](list)
+    for _, part in _lost(rows):
+        lost[part.channel].append(part)
+    lines: list[tuple[Cell, ...]] = []
+    for row in table.rows:
+        parts = lost[str(row[0])]
+        orders, sales = (_orders(parts), _sales(parts, baskets)) if parts else (None, None)
+        lines.append((*row, orders, sales))
+    note = (
+        "Lost sales assume that each of these customers would have spent the average acknowledged basket of "
+        "the same channel (of all channels where it has none), and did not come back later."
+    )
+    columns = (*table.columns, Column("Missed orders", "count"), Column("Lost sales", "pence"))
+    return Table(table.title, columns, tuple(lines), note)
+
+
+def _reason_table(reasons: Sequence[LeavingReason], rows: Rows) -> tuple[Table, ...]:
+    if not reasons:
         return ()
-    everyone = sum(row.n for row in rows if row.outcome != Outcome.DROPPED)
-    wanted = _leavers(rows, lambda row: row.order == 0)
-    lines = []
-    for (step, cause, outcome), n in counts.most_common(25):
-        words = (step or "unknown", WORDS.get(outcome, outcome), cause or "none given")
-        lines.append((*words, n, n / everyone, wanted[step, cause, outcome]))
+    came = _came(rows)
+    lines = tuple(
+        (
+            one.step, one.outcome.replace("_", " "), one.cause, one.customers,
+            one.customers / came if came else None, one.orders, one.sales,
+        )
+        for one in reasons[:MAX_ROWS]
+    )  # fmt: skip
     columns = (
         Column("Step"), Column("Outcome"), Column("Cause"), Column("Customers", "count"),
-        Column("Share of all", "ratio"), Column("Wanted to order", "count"),
-    )  # fmt: skip
-    return (Table("Where and why customers left", columns, tuple(lines)),)
-
-
-def _missed_table(missed: Sequence[Missed]) -> tuple[Table, ...]:
-    if not missed:
-        return ()
-    lines = []
-    for item in missed:
-        basket = fmean(item.baskets) if item.baskets else None
-        sales = None if basket is None else item.missed * basket
-        lines.append((item.channel, item.wanted, item.wanted - item.missed, item.missed, basket, sales))
-    columns = (
-        Column("Channel"), Column("Wanted to order", "count"), Column("Could", "count"),
-        Column("Could not", "count"), Column("Average basket", "pence"), Column("Sales not made", "pence"),
+        Column("Share of all", "ratio"), Column("Missed orders", "count"), Column("Lost sales", "pence"),
     )  # fmt: skip
     note = (
-        "Sales not made assume that each of these customers would have spent the average acknowledged basket "
-        "of the same channel (of all channels where it has none), and did not come back later."
+        "A customer who wanted to order is one missed order; any other who left counts as the share of "
+        "served customers of the same journey who ordered. 95 % intervals."
     )
-    return (Table("Orders not placed, by channel", columns, tuple(lines), note),)
+    return (Table("Where and why customers left, and what it cost", columns, lines, note),)
 
 
 if __name__ == "__main__":

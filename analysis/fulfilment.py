@@ -101,6 +101,8 @@ def analyse(context: RunContext) -> Section:
     full = None if ledger is None else full_length(context, ledger, rate)
     return Section(
         name="fulfilment",
+        group="Customers and orders",
+        order=220,
         question=QUESTION,
         sentence=_sentence(picking, rate),
         findings=_findings(rate, full),

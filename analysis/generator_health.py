@@ -51,6 +51,8 @@ def analyse(context: RunContext) -> Section:
     doubts = _doubts(metrics, health)
     return Section(
         name="generator_health",
+        group="Reliability of the results",
+        order=920,
         question="Can the numbers be trusted?",
         sentence=_sentence(doubts, metrics),
         findings=tuple(doubts),

@@ -112,6 +112,8 @@ def analyse(context: RunContext) -> Section:
     between = _pairs(run, _of_merchants(clocks, whose), whose) if whose else ()
     return Section(
         name="isolation",
+        group="Performance",
+        order=330,
         question=QUESTION.format("merchant's" if between else "channel's"),
         sentence=_sentence(between or pairs),
         findings=_findings(pairs),

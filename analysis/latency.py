@@ -1,12 +1,16 @@
-"""How long did answers take, per step and channel, and when did it get slow?
+"""How long did customers wait for an answer, per step and channel, and when was the shop slow?
 
     python analysis/latency.py reports/<run>
 
-Response time counts from the moment a request was due, service time from when it was really sent: the
-difference is waiting that the customer felt before anything was sent. Answered, failed and abandoned requests
-never share a distribution; percentiles of response time look past abandoned requests (Kaplan and Meier) and
-are marked ≥ where that is not possible. A percentile with too few requests is not shown: p99 needs 299.
-Intervals allow for neighbouring requests that fare alike, but not for the planned ramp, which is no chance.
+- Response time starts when a request was due, service time when it was sent. The difference is waiting before
+  anything was sent.
+- Answered, failed and abandoned requests are separate distributions. Percentiles of response time look past
+  abandoned requests (Kaplan and Meier) and are marked ≥ where that is impossible.
+- A percentile with too few requests is not shown: p99 needs 299.
+- Intervals allow for neighbouring requests that fare alike, but not for the planned ramp.
+- Heat map: how the requests due in each window spread over latency bands.
+- Latency over throughput: a shop that keeps up shows a flat cloud, one at its limit bends up, a
+  collapsing one bends back.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from doorbuster.records.batch import SeriesKey
-from doorbuster.records.histogram import Histogram
+from doorbuster.records.histogram import Histogram, highest_us
 from doorbuster.records.outcome import RequestOutcome
 from doorbuster.records.reader import Run
 from doorbuster.report.run_context import RunContext
@@ -43,42 +47,53 @@ from doorbuster.stats.windows import Slow, find_slow, window_quantiles
 from doorbuster.units import format_count, format_duration, format_ratio
 
 PERCENTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
-DRAWN: dict[float, Role] = {0.5: "served", 0.95: "strong", 0.99: "turned_away"}  # over time, with its colour
+DRAWN: dict[float, Role] = {0.5: "good", 0.95: "strong", 0.99: "bad"}  # over time
 ENDS = tuple(RequestOutcome)
 EMPTY = Histogram.empty()
+MAX_COLUMNS = 60
+DUE = "time the request was due, since the start (min:s)"
+BANDS_MS = (
+    0, 5, 10, 20, 35, 50, 75, 100, 150, 200, 350, 500, 750, 1000, 1500, 2000, 3500, 5000, 7500, 10_000,
+    20_000, 60_000,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """The response times of one group: three kinds of ends, never mixed."""
+    """Response times by how the request ended, never mixed."""
 
     ok: Histogram
     failed: Histogram
     abandoned: Histogram
 
+    @property
+    def timed(self) -> Histogram:
+        """Answered and abandoned requests; an abandoned one counts with the time until the customer left."""
+        return self.ok.merge(self.abandoned)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """The requests of one group in stretches of time, and how many failed."""
+    """The requests of one group in time blocks, and how many failed."""
 
-    stretches: tuple[TimeBlock, ...]
+    blocks: tuple[TimeBlock, ...]
     failed: int
 
     @property
     def answered(self) -> int:
-        return sum(stretch.answered.n for stretch in self.stretches)
+        return sum(block.answered.n for block in self.blocks)
 
     @property
     def abandoned(self) -> int:
-        return sum(stretch.abandoned.n for stretch in self.stretches)
+        return sum(block.abandoned.n for block in self.blocks)
 
     def metrics(self, shares: Sequence[float]) -> list[Metric]:
         """A percentile for each share, in ms."""
-        return [_to_metric(found) for found in latency_quantiles(self.stretches, shares)]
+        return [_to_metric(found) for found in latency_quantiles(self.blocks, shares)]
 
 
 def analyse(context: RunContext) -> Section:
-    """The latency of a run."""
+    """Percentiles, heat map and latency over throughput."""
     run = context.run
     length_s = max(1, run.recorded_s)
     ended = run.histograms_by(lambda series: series.outcome)
@@ -96,10 +111,17 @@ def analyse(context: RunContext) -> Section:
     }
     return Section(
         name="latency",
+        group="Performance",
+        order=310,
         question="How long did customers wait for an answer?",
         sentence=_sentence(metrics, whole),
         findings=_findings(slow, whole, metrics),
-        figures=(*_percentile_chart(windows, width, slow), *_rate_chart(run, bucket_s(length_s))),
+        figures=(
+            *_percentile_chart(windows, width, slow),
+            *_heatmap(run, length_s),
+            *_rate_chart(run, bucket_s(length_s)),
+            *_throughput_chart(over_time, width),
+        ),
         tables=(
             _percentile_table("Response time by step", "Step", _groups(run, lambda series: series.step)),
             _percentile_table(
@@ -109,7 +131,6 @@ def analyse(context: RunContext) -> Section:
                 "Response time by journey", "Journey", _groups(run, lambda series: series.journey)
             ),
             _both_times_table(run),
-            *_ends_table(run),
         ),
         metrics=metrics,
     )
@@ -118,23 +139,23 @@ def analyse(context: RunContext) -> Section:
 def _apdex_metrics(bound: float | None, whole: Times) -> dict[str, Metric]:
     t_ms = USUAL_T_MS if bound is None else bound
     found = apdex(whole.ok, others=whole.failed.n + whole.abandoned.n, t_ms=t_ms)
-    source = "our usual T" if bound is None else "the tightest threshold"
+    source = "default T" if bound is None else "the tightest threshold"
     meaning = f"Apdex with T = {format_duration(t_ms / 1e3)} ({source}); failed and abandoned count 0"
     return {"apdex": Metric(found.score, "", n=found.n, meaning=meaning)}
 
 
 def _windows(whole: Times) -> int:
-    """How many windows leave each enough requests, on average twice what a p95 needs."""
+    """The number of windows at which each has, on average, twice the requests that a p95 needs."""
     return min(60, max(4, (whole.ok.n + whole.abandoned.n) // (2 * minimum_n(0.95))))
 
 
 def _groups(run: Run, by: Callable[[SeriesKey], str]) -> Iterator[tuple[str, Group]]:
-    """Requests by group, each cut into stretches of time; one after the other, for they are large."""
-    per_stretch = run.request_counts(lambda _: "all", run.grain_s).get("all", np.zeros(0))
-    buckets = range(int(np.flatnonzero(per_stretch).max(initial=-1)) + 1)
+    """Requests by group in time blocks; a generator, because a group is large."""
+    per_block = run.request_counts(lambda _: "all", run.grain_s).get("all", np.zeros(0))
+    buckets = range(int(np.flatnonzero(per_block).max(initial=-1)) + 1)
     for name in sorted({by(series) for series in run.series}):
         found = _group(run, buckets, [series for series in run.series if by(series) == name])
-        if found.stretches or found.failed:
+        if found.blocks or found.failed:
             yield name, found
 
 
@@ -155,7 +176,7 @@ def _over_time(run: Run, width_s: int, length_s: int) -> list[Times]:
 
 
 def _in_window(times: Times) -> dict[float, Metric]:
-    """Percentiles of one window of time; unknown where there are too few requests."""
+    """Percentiles of one window; unknown where it has too few requests."""
     found = window_quantiles(TimeBlock(times.ok, times.abandoned), tuple(DRAWN))
     return {quantile.p: _to_metric(quantile) for quantile in found}
 
@@ -169,7 +190,7 @@ def _ms(value_us: float | None) -> float | None:
 
 
 def _tightest_bound(context: RunContext) -> float | None:
-    """The smallest upper bound, in ms, on http_req_duration as a whole, or else on any part of it."""
+    """The smallest upper bound on http_req_duration, in ms: an untagged one if there is one, else any."""
     bounds = [
         (bool(threshold.tags), threshold.bound)
         for threshold in context.thresholds
@@ -182,7 +203,7 @@ def _metrics(everything: Group, whole: Times) -> dict[str, Metric]:
     metrics = {}
     for p, found in zip(PERCENTILES, everything.metrics(PERCENTILES), strict=True):
         name = f"p{p * 100:g}".replace(".", "_")
-        meaning = f"{p * 100:g} of 100 answers came within this time"
+        meaning = f"p{p * 100:g} of the response time, looking past abandoned requests"
         metrics[f"response_{name}"] = replace(found, meaning=meaning)
     total = whole.ok.n + whole.failed.n + whole.abandoned.n
     for name, part in (("ok", whole.ok), ("failed", whole.failed), ("abandoned", whole.abandoned)):
@@ -193,30 +214,32 @@ def _metrics(everything: Group, whole: Times) -> dict[str, Metric]:
 def _sentence(metrics: Mapping[str, Metric], whole: Times) -> str:
     total = whole.ok.n + whole.failed.n + whole.abandoned.n
     if not total:
-        return "No request was made, so nobody waited."
+        return "No request was made."
     parts = []
     for name, words in (
-        ("response_p50", "Half of the answers came within"),
-        ("response_p95", "95 of 100 within"),
+        ("response_p50", "The median response time was"),
+        ("response_p95", "p95"),
     ):
         metric = metrics[name]
         if metric.value is not None:
             parts.append(
-                f"{words} {'more than ' if metric.at_least else ''}{format_duration(metric.value / 1e3)}"
+                f"{words} {'at least ' if metric.at_least else ''}{format_duration(metric.value / 1e3)}"
             )
-    told = ", ".join(parts) or "Too few requests for a percentile"
+    text = ", ".join(parts) or "Too few requests for a percentile"
     ends = []
     if whole.abandoned.n:
-        ends.append(f"{format_ratio(whole.abandoned.n / total)} were given up")
+        ends.append(f"{format_ratio(whole.abandoned.n / total)} were abandoned")
     if whole.failed.n:
         ends.append(f"{format_ratio(whole.failed.n / total)} failed")
-    return f"{told}; of {format_count(total)} requests {' and '.join(ends) or 'none failed or was given up'}."
+    return (
+        f"{text}; of {format_count(total)} requests {' and '.join(ends) or 'none failed or was abandoned'}."
+    )
 
 
 def _slow_meaning(slow: Slow) -> str:
     if slow.limit_ms is None:
-        return "no limit to measure against"
-    return f"when the p95 first stayed over {format_duration(slow.limit_ms / 1e3)} ({slow.limit_name})"
+        return "no limit to compare with"
+    return f"when the p95 first stayed above {format_duration(slow.limit_ms / 1e3)} ({slow.limit_name})"
 
 
 def _findings(slow: Slow, whole: Times, metrics: Mapping[str, Metric]) -> tuple[str, ...]:
@@ -224,25 +247,24 @@ def _findings(slow: Slow, whole: Times, metrics: Mapping[str, Metric]) -> tuple[
     if slow.limit_ms is not None:
         limit = f"{format_duration(slow.limit_ms / 1e3)} ({slow.limit_name})"
         if slow.at_s is None:
-            found.append(f"The p95 never stayed over {limit}.")
+            found.append(f"The p95 never stayed above {limit}.")
         else:
             minutes, seconds = divmod(int(slow.at_s), 60)
             found.append(
-                f"It got slow at {minutes}:{seconds:02d}: from then on the p95 was over {limit} "
-                f"for two windows or more."
+                f"From {minutes}:{seconds:02d} on, the p95 was above {limit} for at least two windows."
             )
     if metrics["response_p99_9"].value is None and metrics["response_p99"].value is not None:
         needed = format_count(minimum_n(0.999))
         found.append(
-            f"p99.9 is not shown: it needs {needed} requests, there were "
+            f"p99.9 is not shown: it needs {needed} requests; there were "
             f"{format_count(whole.ok.n + whole.abandoned.n)}."
         )
     if whole.failed.n:
         quick = whole.failed.quantile_us(0.5)
         assert quick is not None
         found.append(
-            f"{format_count(whole.failed.n)} requests failed, half of them within "
-            f"{format_duration(quick / 1e6)}; they are in none of these percentiles."
+            f"{format_count(whole.failed.n)} requests failed, with a median of "
+            f"{format_duration(quick / 1e6)}; no percentile here includes them."
         )
     return tuple(found)
 
@@ -258,11 +280,11 @@ def _percentile_chart(
         if any(cell.value is not None for cell in cells):
             lines.append(_percentile_line(p, role, cells))
     if slow.limit_ms is None:
-        title = "Too few requests to tell when answers got slow"
+        title = "Too few requests to tell when the shop was slow"
     elif slow.at_s is None:
-        title = f"The p95 never stayed over {format_duration(slow.limit_ms / 1e3)}"
+        title = f"The p95 never stayed above {format_duration(slow.limit_ms / 1e3)}"
     else:
-        title = f"The p95 went over {format_duration(slow.limit_ms / 1e3)} during the run"
+        title = f"The p95 exceeded {format_duration(slow.limit_ms / 1e3)} during the run"
     bounds = (
         ()
         if slow.limit_ms is None
@@ -271,11 +293,11 @@ def _percentile_chart(
     return (
         Chart(
             "lines", f"{title} (windows of {width_s} s, band: 95 % interval of the p95)",
-            "time the request was due, since the start (min:s)", "response time",
+            DUE, "response time",
             tuple((index + 0.5) * width_s for index in range(len(windows))), tuple(lines),
             y_unit="ms", log_y=True,
-            moments=() if slow.at_s is None else (Annotation(slow.at_s, "got slow"),), bounds=bounds,
-            note="A percentile is left out in windows with too few requests for it.",
+            moments=() if slow.at_s is None else (Annotation(slow.at_s, "slow from here"),), bounds=bounds,
+            note="A percentile is missing in windows with too few requests for it.",
         ),
     )  # fmt: skip
 
@@ -298,19 +320,81 @@ def _rate_chart(run: Run, width_s: int) -> tuple[Chart, ...]:
     counts = run.request_counts(lambda series: series.outcome, width_s)
     if not counts:
         return ()
-    roles = {"ok": "ok", "abandoned": "abandoned", "failed": "failed"}
     length = len(next(iter(counts.values())))
     series = tuple(
-        Series(end, tuple((counts[end] / width_s).tolist()), role)
-        for end, role in roles.items()
+        Series(end, tuple((counts[end] / width_s).tolist()), end)
+        for end in (RequestOutcome.OK, RequestOutcome.ABANDONED, RequestOutcome.FAILED)
         if end in counts
     )
     total = sum(counts.values())
     title = f"Customers sent up to {float(total.max()) / width_s:.3g} requests per second"
     return (
         Chart(
-            "stacked", title, "time the request was due, since the start (min:s)", "requests per second",
+            "stacked", title, DUE, "requests per second",
             tuple(float(index * width_s) for index in range(length)), series,
+        ),
+    )  # fmt: skip
+
+
+def _heatmap(run: Run, length_s: int) -> tuple[Chart, ...]:
+    width_s = bucket_s(length_s, most=MAX_COLUMNS)
+    timed = [times.timed for times in _over_time(run, width_s, length_s)]
+    if not any(found.n for found in timed):
+        return ()
+    edges_us = np.array(BANDS_MS[1:]) * 1000
+    counts = np.zeros((len(timed), len(BANDS_MS)))
+    for column, found in enumerate(timed):
+        bands = np.searchsorted(edges_us, highest_us(found.bins))
+        np.add.at(counts[column], bands, found.bin_counts)
+    used = np.flatnonzero(counts.sum(axis=0))
+    sums = counts.sum(axis=1)
+    rows = []
+    for band in range(used[0], used[-1] + 1):
+        shares = tuple(
+            float(n / total) if total else None for n, total in zip(counts[:, band], sums, strict=True)
+        )
+        rows.append(Series(_band_name(band), shares, "strong"))
+    middle = [found.quantile_us(0.5) for found in timed if found.n]
+    factor = max(middle) / min(middle)
+    title = f"The slowest median is {factor:.1f} times the fastest"
+    return (
+        Chart(
+            "heatmap", f"{title} (windows of {width_s} s)", DUE, "response time",
+            tuple(float(at * width_s) for at in range(len(timed))), tuple(rows), y_unit="ratio",
+            note="Shade: share of the requests due in the window. Abandoned requests count at the time the "
+            "customer left.",
+        ),
+    )  # fmt: skip
+
+
+def _band_name(band: int) -> str:
+    if band == len(BANDS_MS) - 1:
+        return f"over {format_duration(BANDS_MS[-1] / 1e3)}"
+    return f"{format_duration(BANDS_MS[band] / 1e3)} to {format_duration(BANDS_MS[band + 1] / 1e3)}"
+
+
+def _throughput_chart(over_time: Sequence[Times], width_s: int) -> tuple[Chart, ...]:
+    """A point per window: answers per second and how long they took."""
+    points = [
+        (times.ok.n / width_s, times.timed.quantile_us(0.5), times.timed.quantile_us(0.95))
+        for times in over_time
+        if times.timed.n >= minimum_n(0.95)
+    ]
+    if len(points) < 3:
+        return ()
+    busiest, slowest = max(points), max(points, key=lambda point: point[2] or 0)
+    title = "Answers were slowest at the highest throughput"
+    if slowest[0] < 0.9 * busiest[0]:
+        title = f"Answers were slowest at {slowest[0]:.3g} per second; {busiest[0]:.3g} were possible"
+    return (
+        Chart(
+            "scatter", f"{title} (windows of {width_s} s)", "answers per second", "response time",
+            tuple(point[0] for point in points),
+            (Series("p50", tuple((point[1] or 0) / 1e3 for point in points), "good"),
+             Series("p95", tuple((point[2] or 0) / 1e3 for point in points), "strong")),
+            x_unit="per_s", y_unit="ms", log_y=True,
+            note=f"Windows with at least {minimum_n(0.95)} requests; abandoned ones count at the time the "
+            "customer left.",
         ),
     )  # fmt: skip
 
@@ -328,7 +412,7 @@ def _percentile_table(title: str, heading: str, groups: Iterable[tuple[str, Grou
     needs = ", ".join(f"p{p * 100:g} {minimum_n(p):,}" for p in PERCENTILES[1:])
     note = (
         f"Answered and abandoned requests; 95 % intervals, widened where neighbouring requests fared alike. "
-        f"– means too few requests ({needs})."
+        f"– means too few requests (minimum: {needs})."
     )
     return Table(title, columns, tuple(rows), note)
 
@@ -349,37 +433,10 @@ def _both_times_table(run: Run) -> Table:
     for p in shown:
         columns += [Column(f"p{p * 100:g} response", "ms"), Column(f"p{p * 100:g} service", "ms")]
     note = (
-        "Answered requests only. Response counts from the moment the request was due, service from when it "
-        "was sent; where they differ, the request had to wait before it was sent."
+        "Answered requests only. Response time starts when the request was due, service time when it was "
+        "sent; where they differ, the request waited before it was sent."
     )
-    return Table("Response time and service time side by side", tuple(columns), tuple(rows), note)
-
-
-def _ends_table(run: Run) -> tuple[Table, ...]:
-    found = run.histograms_by(
-        lambda series: None if series.succeeded else (series.outcome, series.step, series.cause)
-    )
-    if not found:
-        return ()
-    rows = tuple(
-        (
-            outcome,
-            step or "unnamed",
-            cause or "none given",
-            histogram.n,
-            _ms(histogram.quantile_us(0.5)),
-            _ms(histogram.quantile_us(0.95)) if histogram.n >= minimum_n(0.95) else None,
-            _ms(histogram.max_us),
-        )
-        for (outcome, step, cause), histogram in sorted(found.items(), key=lambda item: -item[1].n)[:25]
-    )
-    columns = (
-        Column("End"), Column("Step"), Column("Cause"), Column("Requests", "count"),
-        Column("Half ended within", "ms"), Column("95 of 100 within", "ms"),
-        Column("Longest", "ms"),
-    )  # fmt: skip
-    note = "Of abandoned requests these are the times at which customers gave up, not those of answers."
-    return (Table("Requests that failed or were abandoned", columns, rows, note),)
+    return Table("Response time and service time", tuple(columns), tuple(rows), note)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,8 @@ def analyse(context: RunContext) -> Section:
     found = None if ledger is None else audit(orders, ledger, run_id=run_id)
     return Section(
         name="orders",
+        group="Customers and orders",
+        order=210,
         question="Did every order arrive, exactly once?",
         sentence=_sentence(orders, found),
         findings=_findings(found),

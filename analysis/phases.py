@@ -73,6 +73,8 @@ def analyse(context: RunContext) -> Section:
         metrics[f"slo_compliance_{_name(threshold)}"] = _ratio(share, f"windows in which {threshold} held")
     return Section(
         name="phases",
+        group="Performance",
+        order=300,
         question="How did each phase of the peak go, and did the shop recover?",
         sentence=_sentence(rows, recovery, run),
         findings=_findings(rows),

@@ -79,6 +79,8 @@ def analyse(context: RunContext) -> Section:
     found = _by_kind_and_channel(readings)
     return Section(
         name="propagation_delay",
+        group="Performance",
+        order=340,
         question=QUESTION,
         sentence=_sentence(found, refused.total(), timeout_s),
         findings=_findings(found, refused, timeout_s),

@@ -50,12 +50,14 @@ def analyse(context: RunContext) -> Section:
         meaning = {"peak_n": Metric(None, "", meaning="size at which throughput peaks")}
         return Section(
             name="scalability", question=QUESTION["sweep"], metrics=meaning, not_applicable=True,
-            sentence="This run is no part of a sweep; `doorbuster capacity --concurrency 1,2,4,8` makes one.",
+            sentence="This run is not part of a sweep; `doorbuster capacity --concurrency 1,2,4,8` runs one.",
         )  # fmt: skip
     fits = _fits(found)
     chosen = fits.get("relative" if found.kind == "sizes" else "absolute")
     return Section(
         name="scalability",
+        group="Capacity",
+        order=110,
         question=QUESTION[found.kind],
         sentence=_sentence(found, chosen),
         findings=_findings(found, chosen),

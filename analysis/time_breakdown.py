@@ -1,49 +1,52 @@
-"""Where does the time go: what a step's time is made of.
+"""Where does the time of a step go, on the network and in the shop?
 
     python analysis/time_breakdown.py reports/<run>
 
-A step that is due may first wait to be sent; then it connects (if no kept connection was free), waits for the
-first byte, and receives the body. A step may make more requests after its first (redirects, the critical
-requests of a page): they are a part of their own, and a table splits them in the same way. Means add up, so
-the bars are means of answered steps; percentiles stand in a table. What the shop says about its own time is
-in the section server, who left where in the section steps.
+- A step may wait to be sent, connects if it has no open connection, waits for the first byte and receives the
+  body. It may send more requests after its first (redirects, critical requests of a page), which are a
+  part of their own. Means add up, so the bars are means of answered steps.
+- What the shop itself reports comes from the Server-Timing header of a sample of the answers, evenly spread
+  over each second and weighted by the number of answers each represents.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from doorbuster.records.batch import SeriesKey
 from doorbuster.records.histogram import Histogram
+from doorbuster.records.outcome import Outcome, RequestOutcome
 from doorbuster.records.reader import Run
-from doorbuster.records.side_metrics import ConnectTotals, StepTimings, SubsequentRequests
+from doorbuster.records.side_metrics import ConnectTotals, StepTimings, SubsequentRequests, WeightedDurations
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
 from doorbuster.report.section import Cell, Chart, Column, Metric, Role, Section, Series, Table, time_metric
+from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.stats.quantile import minimum_n, quantile_estimate
 from doorbuster.units import format_count, format_duration, format_ratio
 
 V = TypeVar("V")
 EMPTY = Histogram.empty()
-NONE = ConnectTotals(0, 0, 0)
-ALONE = SubsequentRequests(0, 0, 0, 0, 0, EMPTY)
-MAX_BARS = 14
+NO_CONNECT = ConnectTotals(0, 0, 0)
+NO_LATER = SubsequentRequests(0, 0, 0, 0, 0, EMPTY)
+MAX_BARS, MAX_ENTRIES = 14, 5
+WHOLE = frozenset({"total", "(more)"})  # entries that include others and would count twice in a bar
 PARTS: tuple[tuple[str, str, Role], ...] = (
-    ("waiting to be sent", "late_ms", "dropped"),
-    ("connecting", "connect_ms", "abandoned"),
+    ("waiting to be sent", "late_ms", Outcome.DROPPED),
+    ("connecting", "connect_ms", "warning"),
     ("waiting for the first byte", "wait_ms", "strong"),
-    ("the body", "body_ms", "queued_out"),
-    ("later requests", "later_ms", "ok"),
+    ("body", "body_ms", Outcome.QUEUED_OUT),
+    ("later requests", "later_ms", RequestOutcome.OK),
 )
 SHOWN = (0.5, 0.95)  # percentiles
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """Mean times, in ms, of the n answered steps of one name; connections opened, and what came later."""
+class StepTimes:
+    """Mean times in ms of the n answered steps of one name; its connections and later requests."""
 
     name: str
     n: int
@@ -52,34 +55,53 @@ class Step:
     wait_ms: float
     body_ms: float
     later_ms: float
-    connect: ConnectTotals = NONE
-    later: SubsequentRequests = ALONE
+    connect: ConnectTotals = NO_CONNECT
+    later: SubsequentRequests = NO_LATER
 
     @property
     def mean_ms(self) -> float:
         return self.late_ms + self.connect_ms + self.wait_ms + self.body_ms + self.later_ms
 
 
+@dataclass(frozen=True, slots=True)
+class ServerTimes:
+    """The n answered steps of one name with their mean response, and what Server-Timing reports of them.
+
+    reported: mean ms per entry, over the steps that reported anything.
+    """
+
+    name: str
+    n: int
+    mean_ms: float
+    reported: Mapping[str, float]
+    sampled: int
+
+
 def analyse(context: RunContext) -> Section:
-    """The parts of the time of a run's steps."""
+    """Parts of the time of each step, measured and reported by the shop."""
     run = context.run
-    parts = run.step_timings()
-    steps = _steps(run, parts)
+    timings = run.step_timings()
+    steps, server_steps, hits = _steps(run, timings), _server_steps(run, timings), _cache(timings)
     return Section(
         name="time_breakdown",
-        question="Where does the time go?",
+        question="Where does the time of a step go?",
+        group="Performance",
+        order=350,
         sentence=_sentence(steps),
-        figures=_parts_chart(steps, parts),
+        findings=_server_findings(server_steps, hits),
+        figures=(*_parts_chart(steps, timings), *_server_chart(server_steps)),
         tables=(
             *_parts_table(steps),
-            *_percentile_table(run, parts),
+            *_percentile_table(run, timings),
             *_later_table(steps),
+            *_server_table(timings),
+            *_cache_table(hits),
         ),
-        metrics=_metrics(steps, parts),
+        metrics={**_metrics(steps, timings), **_server_metrics(server_steps, hits)},
     )
 
 
-def _steps(run: Run, parts: StepTimings) -> list[Step]:
+def _steps(run: Run, parts: StepTimings) -> list[StepTimes]:
     by_kind = {
         kind: run.histograms_by(lambda series: series.step if series.succeeded else None, kind)
         for kind in ("response", "service", "first_byte")
@@ -94,7 +116,7 @@ def _steps(run: Run, parts: StepTimings) -> list[Step]:
         rest_ms = max(0.0, service - first)
         later_ms = min((more.times.mean_us or 0.0) * more.n / answered.n / 1e3, rest_ms)
         found.append(
-            Step(
+            StepTimes(
                 name or "unnamed", answered.n, max(0.0, response - service), connect_ms,
                 max(0.0, min(first, service) - connect_ms), rest_ms - later_ms, later_ms, connect, more,
             )
@@ -103,7 +125,7 @@ def _steps(run: Run, parts: StepTimings) -> list[Step]:
 
 
 def _by_step(found: Mapping[SeriesKey, V]) -> defaultdict[str, list[V]]:
-    """What answered requests have, by step."""
+    """Values of answered requests by step."""
     grouped: defaultdict[str, list[V]] = defaultdict(list)
     for series, value in found.items():
         if series.succeeded:
@@ -129,12 +151,12 @@ def _mean_ms(histogram: Histogram) -> float:
     return (histogram.mean_us or 0.0) / 1e3
 
 
-def _share(steps: Sequence[Step], part: str) -> float | None:
+def _share(steps: Sequence[StepTimes], part: str) -> float | None:
     total = sum(step.mean_ms * step.n for step in steps)
     return sum(getattr(step, part) * step.n for step in steps) / total if total else None
 
 
-def _metrics(steps: Sequence[Step], parts: StepTimings) -> dict[str, Metric]:
+def _metrics(steps: Sequence[StepTimes], parts: StepTimings) -> dict[str, Metric]:
     n = sum(step.n for step in steps)
     metrics = {
         f"{name}_share": Metric(
@@ -153,7 +175,7 @@ def _metrics(steps: Sequence[Step], parts: StepTimings) -> dict[str, Metric]:
     metrics["connect_mean"] = Metric(mean, "ms", n=connect.n, meaning="time to open a connection, mean")
     opened = EMPTY.merge(*(found for of in _by_step(parts.connect_times).values() for found in of))
     for p in SHOWN:
-        words = f"{p * 100:g} of 100 connections were open within this time"
+        words = f"p{p * 100:g} of the time to open a connection"
         found = _percentile(opened, p)
         metrics[f"connect_p{p * 100:g}"] = replace(found or Metric(None, "ms", n=opened.n), meaning=words)
     for step in steps:
@@ -163,25 +185,25 @@ def _metrics(steps: Sequence[Step], parts: StepTimings) -> dict[str, Metric]:
     return metrics
 
 
-def _sentence(steps: Sequence[Step]) -> str:
+def _sentence(steps: Sequence[StepTimes]) -> str:
     if not steps:
-        return "No request was answered, so no time was spent on one."
+        return "No request was answered."
     slowest = steps[0]
     shares = {words: _share(steps, part) or 0.0 for words, part, _ in PARTS}
     most = max(shares, key=lambda words: shares[words])
     took = format_duration(slowest.mean_ms / 1e3)
-    doing = {"the body": "receiving bodies", "later requests": "on requests after a step's first"}
+    doing = {"body": "receiving bodies", "later requests": "on requests after a step's first"}
     return (
         f"{format_ratio(shares[most])} of all time was spent {doing.get(most, most)}; the slowest step is "
         f"{slowest.name}, {took} on average."
     )
 
 
-def _labels(steps: Sequence[Step]) -> tuple[str, ...]:
+def _labels(steps: Sequence[StepTimes]) -> tuple[str, ...]:
     return tuple(f"{step.name} (n = {format_count(step.n)})" for step in steps)
 
 
-def _parts_chart(steps: Sequence[Step], parts: StepTimings) -> tuple[Chart, ...]:
+def _parts_chart(steps: Sequence[StepTimes], parts: StepTimings) -> tuple[Chart, ...]:
     shown = steps[:MAX_BARS]
     if not shown or not shown[0].mean_ms:
         return ()
@@ -195,21 +217,14 @@ def _parts_chart(steps: Sequence[Step], parts: StepTimings) -> tuple[Chart, ...]
     share = format_ratio(getattr(first, part) / first.mean_ms)
     return (
         Chart(
-            "bars", f"{first.name} takes longest: {share} of its time goes to {words}", "step",
+            "bars", f"{first.name} takes longest: {share} of its time is {words}", "step",
             "mean time of an answered step", _labels(shown), series, y_unit="ms",
-            note=" ".join(_not_apart(parts)),
+            note="" if parts.connect else "Connecting was not recorded; it is part of the first byte.",
         ),
     )  # fmt: skip
 
 
-def _not_apart(parts: StepTimings) -> list[str]:
-    found = []
-    if not parts.connect:
-        found.append("Connecting was not recorded apart: it is part of the first byte.")
-    return found
-
-
-def _parts_table(steps: Sequence[Step]) -> tuple[Table, ...]:
+def _parts_table(steps: Sequence[StepTimes]) -> tuple[Table, ...]:
     if not steps:
         return ()
     rows: tuple[tuple[Cell, ...], ...] = tuple(
@@ -226,9 +241,9 @@ def _parts_table(steps: Sequence[Step]) -> tuple[Table, ...]:
     )  # fmt: skip
     note = (
         "Answered steps only; the parts add up to the mean response. Connecting and later requests are "
-        "spread over all steps of the name, also those that had none."
+        "averaged over all steps of the name, including those without any."
     )
-    return (Table("What a step's time is made of", columns, rows, note),)
+    return (Table("Parts of a step's time", columns, rows, note),)
 
 
 def _percentile(
@@ -242,7 +257,7 @@ def _percentile(
 
 
 def _percentile_table(run: Run, parts: StepTimings) -> tuple[Table, ...]:
-    """Parts whose times were recorded one by one; of the others there are only means."""
+    """Parts with individually recorded times; the others have only means."""
     opened, later = _by_step(parts.connect_times), _by_step(parts.subsequent)
     first = run.histograms_by(lambda series: series.step if series.succeeded else None, "first_byte")
     rows: list[tuple[Cell, ...]] = []
@@ -258,17 +273,17 @@ def _percentile_table(run: Run, parts: StepTimings) -> tuple[Table, ...]:
                     (step, part, times.n, _mean_ms(times), *(_percentile(times, p) for p in SHOWN), longest)
                 )
     columns = (
-        Column("Step"), Column("Part"), Column("Steps that had it", "count"), Column("Mean", "ms"),
+        Column("Step"), Column("Part"), Column("Steps with it", "count"), Column("Mean", "ms"),
         *(Column(f"p{p * 100:g}") for p in SHOWN), Column("Longest", "ms"),
     )  # fmt: skip
     note = (
-        f"Answered steps; 95 % intervals, as if steps were independent. – means too few: p95 needs "
-        f"{minimum_n(0.95)}."
+        f"Answered steps; 95 % intervals, as if steps were independent. – means too few (p95 needs "
+        f"{minimum_n(0.95)})."
     )
-    return (Table("How long the parts took where they occurred", columns, tuple(rows), note),) if rows else ()
+    return (Table("Duration of the parts where they occurred", columns, tuple(rows), note),) if rows else ()
 
 
-def _later_table(steps: Sequence[Step]) -> tuple[Table, ...]:
+def _later_table(steps: Sequence[StepTimes]) -> tuple[Table, ...]:
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
             step.name, step.later.n, step.later.requests / step.later.n,
@@ -281,8 +296,185 @@ def _later_table(steps: Sequence[Step]) -> tuple[Table, ...]:
         Column("Step"), Column("Steps with several requests", "count"), Column("Later requests each"),
         Column("Connecting", "ms"), Column("First byte", "ms"), Column("Body", "ms"),
     )  # fmt: skip
-    note = "Means of one later request. Those that are sent side by side take less time together."
-    return (Table("What the later requests of a step are made of", columns, rows, note),) if rows else ()
+    note = "Means per later request. Requests sent in parallel take less time together."
+    return (Table("Parts of a later request", columns, rows, note),) if rows else ()
+
+
+# Server-Timing
+
+
+def _server_steps(run: Run, parts: StepTimings) -> list[ServerTimes]:
+    """Steps with Server-Timing, the slowest first."""
+    answered = run.histograms_by(lambda series: series.step if series.succeeded else None)
+    reported, sampled = _reported(parts)
+    steps = [
+        ServerTimes(name or "unnamed", found.n, (found.mean_us or 0.0) / 1e3, reported[name], sampled[name])
+        for name, found in answered.items()
+        if reported.get(name)
+    ]
+    return sorted(steps, key=lambda step: -step.mean_ms)
+
+
+def _reported(parts: StepTimings) -> tuple[dict[str, dict[str, float]], Counter[str]]:
+    """Per step and entry, mean ms over answered steps that report it; and how many were sampled."""
+    total_us: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
+    weight: defaultdict[tuple[str, str, str], defaultdict[str, float]] = defaultdict(
+        lambda: defaultdict(float)
+    )
+    read: defaultdict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
+    for (series, entry, _), times in parts.server.items():
+        if series.succeeded:
+            key = (series.step, series.channel, series.journey)
+            weight[key][entry] += times.steps
+            read[key][entry] += times.sampled
+            total_us[series.step][entry] += times.total_us
+    steps, sampled = defaultdict[str, float](float), Counter[str]()
+    for key, entries in weight.items():
+        steps[key[0]] += max(entries.values())
+        sampled[key[0]] += max(read[key].values())
+    reported = {
+        step: {entry: us / steps[step] / 1e3 for entry, us in entries.items() if us and steps[step]}
+        for step, entries in total_us.items()
+    }
+    return reported, sampled
+
+
+def _cache(parts: StepTimings) -> dict[str, Counter[str]]:
+    """Per step, sampled answers that report HIT or MISS of a cache."""
+    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for (series, _, description), times in parts.server.items():
+        word = description.upper()
+        kind = next((kind for kind in ("HIT", "MISS") if word.startswith(kind)), None)
+        if kind is not None and series.succeeded:
+            found[series.step][kind] += times.sampled
+    return dict(found)
+
+
+def _server_metrics(steps: Sequence[ServerTimes], hits: Mapping[str, Counter[str]]) -> dict[str, Metric]:
+    total = Counter[str]()
+    for counts in hits.values():
+        total.update(counts)
+    metrics = {"cache_hits": _hit_metric(total)}
+    of = sum(step.n for step in steps)
+    for entry in _entries(steps):
+        value = sum(step.reported.get(entry, 0.0) * step.n for step in steps) / of
+        meaning = f"{entry} in Server-Timing, mean of the answered steps that report it"
+        metrics[f"server_{entry}"] = Metric(
+            value, "ms", n=sum(step.sampled for step in steps), meaning=meaning
+        )
+    return metrics
+
+
+def _hit_metric(hits: Counter[str]) -> Metric:
+    share = clopper_pearson(hits["HIT"], hits.total())
+    return Metric(
+        share.ratio, "ratio", share.low, share.high, share.n, "sampled answers from the shop's cache"
+    )
+
+
+def _entries(steps: Sequence[ServerTimes]) -> list[str]:
+    """Entries with a duration, the longest total first."""
+    total = defaultdict[str, float](float)
+    for step in steps:
+        for entry, mean_ms in step.reported.items():
+            total[entry] += mean_ms * step.n
+    return sorted(total, key=lambda entry: -total[entry])[:MAX_ENTRIES]
+
+
+def _server_findings(steps: Sequence[ServerTimes], hits: Mapping[str, Counter[str]]) -> tuple[str, ...]:
+    found = []
+    if steps:
+        step = steps[0]
+        entry, mean_ms = max(step.reported.items(), key=lambda item: item[1])
+        share = format_ratio(min(1.0, mean_ms / step.mean_ms)) if step.mean_ms else "none"
+        found.append(
+            f"By Server-Timing, {share} of the time of {step.name} is {entry} "
+            f"({format_duration(mean_ms / 1e3)} of {format_duration(step.mean_ms / 1e3)}; "
+            f"{format_count(step.sampled)} answers sampled)."
+        )
+    total = sum(counts.total() for counts in hits.values())
+    if total:
+        share = format_ratio(sum(counts["HIT"] for counts in hits.values()) / total)
+        found.append(f"{share} of the sampled answers that report a cache came from it.")
+    return tuple(found)
+
+
+def _server_chart(steps: Sequence[ServerTimes]) -> tuple[Chart, ...]:
+    shown = steps[:MAX_BARS]
+    entries = [entry for entry in _entries(shown) if entry not in WHOLE]
+    if not shown or not entries:
+        return ()
+    rest = tuple(max(0.0, step.mean_ms - sum(step.reported.get(e, 0.0) for e in entries)) for step in shown)
+    series = (
+        *(Series(entry, tuple(step.reported.get(entry, 0.0) for step in shown)) for entry in entries),
+        Series("not accounted for", rest, "quiet"),
+    )
+    first = shown[0]
+    entry = max(entries, key=lambda name: first.reported.get(name, 0.0))
+    took = format_duration(first.reported.get(entry, 0.0) / 1e3)
+    return (
+        Chart(
+            "bars", f"By Server-Timing, {first.name} spends {took} in {entry}", "step",
+            "mean time of an answered step",
+            tuple(f"{step.name} (n = {format_count(step.n)})" for step in shown), series, y_unit="ms",
+            note="From the Server-Timing header of sampled answers; the rest is network, connecting and work "
+            "that the shop does not report.",
+        ),
+    )  # fmt: skip
+
+
+def _server_table(parts: StepTimings) -> tuple[Table, ...]:
+    merged: defaultdict[tuple[str, str], list[float]] = defaultdict(lambda: [0, 0.0, 0.0])
+    times_of: defaultdict[tuple[str, str], tuple[tuple[Histogram, float], ...]] = defaultdict(tuple)
+    for (series, entry, _), sample in parts.server_times.items():
+        if series.succeeded:
+            times_of[series.step, entry] += sample.minutes
+    for (series, entry, description), times in parts.server.items():
+        if series.succeeded and not description:
+            sums = merged[series.step, entry]
+            for place, value in enumerate(times):
+                sums[place] += value
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (
+            step, entry, total_us / steps / 1e3,
+            *_server_percentiles(WeightedDurations(times_of[step, entry])), sampled, round(steps),
+        )
+        for (step, entry), (sampled, steps, total_us) in sorted(merged.items())
+        if total_us
+    )  # fmt: skip
+    if not rows:
+        return ()
+    columns = (
+        Column("Step"), Column("Entry"), Column("Mean", "ms"), *(Column(f"p{p * 100:g}") for p in SHOWN),
+        Column("Answers sampled", "count"), Column("Weight", "count"),
+    )  # fmt: skip
+    note = (
+        "At most 8 answers per second and series are sampled, evenly spread, and weighted by the number of "
+        "answers they represent. 95 % intervals, as if answers were independent. Work for customers who left "
+        "before the answer is not included."
+    )
+    return (Table("Server-Timing by step", columns, rows, note),)
+
+
+def _server_percentiles(times: WeightedDurations) -> tuple[Metric | None, ...]:
+    """Percentiles with the interval of the effective sample size; None where it is too small."""
+    whole, worth = times.times, times.effective_n
+    return tuple(
+        replace(time_metric(quantile_estimate(whole, p, worth=worth)), n=times.n)
+        if worth >= minimum_n(p)
+        else None
+        for p in SHOWN
+    )
+
+
+def _cache_table(hits: Mapping[str, Counter[str]]) -> tuple[Table, ...]:
+    if not hits:
+        return ()
+    rows = tuple(
+        (step, _hit_metric(counts), counts["HIT"], counts["MISS"]) for step, counts in sorted(hits.items())
+    )
+    columns = (Column("Step"), Column("Hits"), Column("HIT", "count"), Column("MISS", "count"))
+    return (Table("Cache hits of the sampled answers", columns, rows),)
 
 
 if __name__ == "__main__":

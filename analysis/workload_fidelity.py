@@ -63,6 +63,9 @@ MANY_LEFT_RATIO = 0.05  # above this, a funnel that differs may be the shop's do
 MANY_AGAIN_RATIO = 0.01  # reloads and retries for a product view, above which it may be theirs
 
 
+QUESTION = "Was the workload the one that the scenario specifies?"
+
+
 class Row(NamedTuple):
     """One comparison, what it is about, and the unit of its values."""
 
@@ -83,9 +86,9 @@ def analyse(context: RunContext) -> Section:
     scenario = context.scenario
     if scenario is None:
         return Section(
-            name="workload_fidelity", question="Did the customers come as asked?",
+            name="workload_fidelity", question=QUESTION,
             metrics={"workload_match": Metric(None)},
-            sentence="Nobody can tell: this run recorded no scenario of ours.", not_applicable=True,
+            sentence="The run has no doorbuster scenario to compare with.", not_applicable=True,
         )  # fmt: skip
     customers = run.customers(run.grain_s)
     rows = [
@@ -97,7 +100,9 @@ def analyse(context: RunContext) -> Section:
     ]
     return Section(
         name="workload_fidelity",
-        question="Did the customers come as asked?",
+        group="Reliability of the results",
+        order=900,
+        question=QUESTION,
         sentence=_sentence(rows),
         findings=tuple(_finding(row) for row in rows if row.verdict == "not as asked"),
         figures=_mix_chart(rows),

@@ -18,6 +18,7 @@ from doorbuster.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from doorbuster.cli.pipeline import JudgedRun
     from doorbuster.gate import Verdict
     from doorbuster.scenario import Scenario
 
@@ -138,17 +139,22 @@ def command(
         click.echo(f"the run is recorded; write its report with: {program()} report {folder}", err=True)
         raise
     judged.print_failed_scripts()
-    _print_verdict(judged.verdict, folder, plan)
+    _print_verdict(judged, folder, plan, requests=not quiet)
     return judged.exit_code
 
 
-def _print_verdict(verdict: Verdict, folder: Path, plan: Scenario) -> None:
-    """Print the verdict, the path of the report and the next command to try."""
+def _print_verdict(judged: JudgedRun, folder: Path, plan: Scenario, *, requests: bool) -> None:
+    """Print the verdict, its reasons, single requests, the path of the report and the next command."""
+    from doorbuster.report import summary_lines
+
+    verdict = judged.verdict
     colour = {"pass": "green", "fail": "red"}.get(verdict.status, "yellow")
     click.echo()
     click.secho(verdict.sentence, fg=colour, bold=True)
     for reason in verdict.reasons:
         click.echo(f"  - {reason}")
+    for line in summary_lines(judged.analysed.sections) if requests else ():
+        click.echo(line)
     click.echo(f"report:  {folder / 'index.html'}")
     click.echo(f"next:    {_next_command(verdict, folder, plan)}")
 

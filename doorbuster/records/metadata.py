@@ -10,6 +10,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from doorbuster.records.outcome import Outcome
+
 RunStatus = Literal["running", "finished", "interrupted", "aborted"]
 
 
@@ -89,7 +91,7 @@ class Balance:
     @property
     def accounted(self) -> int:
         """Customers with an outcome."""
-        return self.served + self.abandoned + self.turned_away + self.queued_out + self.dropped
+        return sum(getattr(self, outcome) for outcome in Outcome)
 
     @property
     def in_flight_or_missing(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
 
 WINDOW_S = 10  # window of the latencies and rates
@@ -42,13 +43,7 @@ def read_progress(run: Run, *, now_unix_s: float) -> RunProgress:
         if counts is None or not end
         else float(counts[max(end - WINDOW_S, 0) : end].mean()),
         p95_us=recent.quantile_us(0.95) if recent.n else None,
-        outcomes={
-            "served": balance.served,
-            "abandoned": balance.abandoned,
-            "turned away": balance.turned_away,
-            "queued out": balance.queued_out,
-            "dropped": balance.dropped,
-        },
+        outcomes={end.replace("_", " "): getattr(balance, end) for end in Outcome},
     )
 
 

@@ -1,11 +1,11 @@
-"""From sections, results and a verdict to what people and programs read. Works nothing out itself."""
+"""Renders sections, threshold results and the verdict for people and programs; computes nothing itself."""
 
 from __future__ import annotations
 
 from doorbuster.report.loader import Analysed, analyse_run, load_analysis
-from doorbuster.report.render.terminal import print_section
+from doorbuster.report.render.terminal import print_section, summary_lines
 from doorbuster.report.run_context import RunContext
-from doorbuster.report.section import Annotation, Chart, Column, Metric, Section, Series, Table
+from doorbuster.report.section import Annotation, Chart, Column, Fact, Metric, Section, Series, Table
 from doorbuster.report.write import write_report
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Annotation",
     "Chart",
     "Column",
+    "Fact",
     "Metric",
     "RunContext",
     "Section",
@@ -21,5 +22,6 @@ __all__ = [
     "analyse_run",
     "load_analysis",
     "print_section",
+    "summary_lines",
     "write_report",
 ]

@@ -1,7 +1,7 @@
-"""How numbers read, and how foreign text is made harmless in each format we write.
+"""Numbers as text, and foreign text made harmless for each output format.
 
-Pure. Everything that came from a target, a scenario or a script is foreign: HTML is escaped by the template
-engine, XML and Markdown by the functions here.
+All text from a target, a scenario or a script is foreign. The template engine escapes it for HTML; `clean`
+makes it safe for XML and the terminal, `markdown_text` for Markdown.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from doorbuster.report.section import Cell, Column, Metric, Unit
 from doorbuster.units import format_count, format_duration, format_money, format_ratio
 
 NOT_KNOWN = "–"
-# XML 1.0, production 2 (Char): everything else must not appear, not even as a character reference. The
-# second range are the overrides of writing direction, with which a name could rewrite the words around it.
-_UNSAFE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u202a-\u202e\u2066-\u2069]")
+# Not allowed in XML 1.0 (production 2, Char), not even as a character reference; the C1 controls, which
+# terminals obey; and overrides of the writing direction, with which a name could rewrite the text around it.
+_UNSAFE = re.compile(
+    "[^\t\n\r\u0020-\u007e\u00a0-\u2029\u202f-\u2065\u206a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+)
 _MARKDOWN = re.compile(r"([\\`*_\[\]<|~$&])|(?<=://)|(?<=[@#])|(?<=www)(?=\.)")
 _SPACES = re.compile(r"\s+")
 
@@ -74,7 +76,7 @@ def format_number(value: float) -> str:
 
 
 def format_interval(metric: Metric) -> str:
-    """ "1.2 s to 1.9 s"; an end nobody could know reads "?"; "" without an interval."""
+    """ "1.2 s to 1.9 s"; "?" for an unknown end; "" without an interval."""
     if metric.low is None and metric.high is None:
         return ""
     low = "?" if metric.low is None else format_value(metric.low, metric.unit)
@@ -89,7 +91,7 @@ def format_metric(metric: Metric) -> str:
 
 
 def format_cell(cell: Cell, column: Column) -> str:
-    """A cell as one line of text; a Metric shows its interval in brackets."""
+    """A cell as text; a Metric shows its interval in brackets."""
     if isinstance(cell, Metric):
         interval = format_interval(cell)
         return f"{format_metric(cell)} ({interval})" if interval else format_metric(cell)
@@ -99,10 +101,7 @@ def format_cell(cell: Cell, column: Column) -> str:
 
 
 def clean(text: str) -> str:
-    """The text with every character that XML 1.0 forbids, or that overrides the writing direction, as U+FFFD.
-
-    Not escaped: that is the writer's task.
-    """
+    """The text with U+FFFD for characters that XML forbids or that act on a terminal. It is not escaped."""
     return _UNSAFE.sub("\ufffd", text)
 
 
@@ -113,17 +112,17 @@ def one_line(text: str, limit: int = 60) -> str:
 
 
 def markdown_text(text: str) -> str:
-    """The text on one line, for the middle of a line of Markdown: nothing in it formats, links or notifies.
+    """The text on one line of Markdown, without formatting, links or notifications.
 
-    A backslash does not stop a host from turning "@name", "#12" or a bare address into a link after the
-    rendering; a zero-width space behind "@", "#" and "://" does.
+    A backslash does not stop a code host from turning "@name", "#12" or a bare address into a link; a
+    zero-width space after "@", "#" and "://" does.
     """
     line = _SPACES.sub(" ", clean(text)).strip()
     return _MARKDOWN.sub(lambda match: f"\\{match[1]}" if match[1] else "\u200b", line)
 
 
 def width_pt_of(text: str, font_pt: float) -> float:
-    """About how wide a text is, in points, in the widest of the usual fonts without serifs."""
+    """Approximate width of a text in points, in the widest common sans-serif font."""
     return font_pt * sum(_EM.get(letter, 0.72 if letter.isupper() else 0.61) for letter in text)
 
 

@@ -1,10 +1,10 @@
-"""What an analysis script hands back: one question, one verdict sentence, figures, tables and named metrics.
+"""What an analysis script returns: one question, its answer, figures, tables and named metrics.
 
-Everything here is a frozen value without a trace of HTML, matplotlib or the terminal: a `Chart` says what is
-to be seen, the renderers decide how. Rules of a good section:
-- `sentence` answers `question` so that a manager can repeat it; numbers in it carry their uncertainty.
-- The title of a chart states the finding ("ordering broke at 0:42"), not the variables.
-- A number nobody could know is None, never 0.
+All values are frozen and know nothing of HTML, matplotlib or the terminal; renderers decide how they look.
+Rules of a good section:
+- `sentence` answers `question` in words a manager can repeat; its numbers carry their uncertainty.
+- The title of a chart states the finding ("ordering failed from 0:42"), not the variables.
+- An unknown number is None, never 0.
 - Times on a chart are seconds since the start of the run.
 """
 
@@ -12,24 +12,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
-if TYPE_CHECKING:
-    pass
+from doorbuster.records.outcome import Outcome, RequestOutcome
 
 Unit = Literal["", "ms", "s", "clock", "ratio", "count", "per_s", "pence", "bytes", "cores"]
 ChartKind = Literal["lines", "stacked", "bars", "heatmap", "scatter"]
-Role = Literal[
-    "auto", "served", "abandoned", "turned_away", "queued_out", "dropped",
-    "ok", "failed", "planned", "quiet", "strong",
-]  # fmt: skip
+Role = Outcome | RequestOutcome | Literal["auto", "good", "warning", "bad", "planned", "quiet", "strong"]
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A number with its 95 % interval and the count it rests on; thresholds and other tools read it by name.
+    """A number with its 95 % interval and sample size; thresholds and other tools read it by name.
 
-    `value` None means that it could not be known; `min` that it is a lower bound.
+    `value` is None when unknown; `at_least` marks a lower bound.
     """
 
     value: float | None
@@ -42,7 +38,7 @@ class Metric:
 
 
 class TimeEstimate(Protocol):
-    """A time in us with its interval, as doorbuster.stats gives it."""
+    """A time in µs with its interval, as doorbuster.stats returns it."""
 
     @property
     def value_us(self) -> float | None: ...
@@ -67,7 +63,7 @@ Cell = str | int | float | Metric | None
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table; plain numbers in it are shown in `unit`, a Metric brings its own."""
+    """One column of a table. `unit` is that of its plain numbers; a Metric has its own."""
 
     name: str
     unit: Unit = ""
@@ -75,10 +71,13 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
+    """A table. `in_summary` also shows it in the Markdown summary."""
+
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
+    in_summary: bool = False
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -91,7 +90,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line, area or set of bars: a value per point of the chart's x, None where there is none.
+    """One line, area or set of bars: one value per x of the chart, None for a gap.
 
     `low` and `high` draw a band around a line.
     """
@@ -106,7 +105,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """A labelled place: a moment (vertical line) or a bound (horizontal line)."""
+    """A labelled line: vertical for a moment, horizontal for a bound."""
 
     at: float
     label: str
@@ -116,7 +115,7 @@ class Annotation:
 class Chart:
     """A figure, declared. `x` holds seconds or numbers, names for bars.
 
-    heat     a row per series, the first at the bottom; values are shares 0..1 of their column, dark is much.
+    heatmap  one row per series, the first at the bottom; values are shares 0..1 of their column.
     scatter  points in any order; series differ by colour and shape.
     """
 
@@ -145,30 +144,45 @@ class Chart:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
-    """One question about a run, answered.
+class Fact:
+    """A number for managers, shown large below the verdict. `value` and `detail` are text for people."""
 
-    `not_applicable`: the question does not arise for this run. Such a section is in no report, but is
-    printed on request. `headline`: it tells what several runs say together, such as those of a search for
-    the capacity; the first such answer heads the report, and the run that is shown is one of them.
-    `recommendations`: what to fix first; shown below the verdict.
+    label: str
+    value: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One question about a run, and its answer.
+
+    group: heading under which related sections are shown together.
+    order: sections and groups with lower numbers come first; bundled ones use 100 to 399, and 900 to 999.
+    facts: numbers shown below the verdict.
+    recommendations: what to fix first; shown below the verdict.
+    not_applicable: the question does not apply to this run; such a section is printed on request only.
+    headline: the section summarises several runs, such as those of a capacity search. The first one heads
+        the report instead of the verdict.
     """
 
     name: str
     question: str
     sentence: str
+    group: str = ""
+    order: int = 500
     figures: tuple[Chart, ...] = ()
     tables: tuple[Table, ...] = ()
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     findings: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    recommendations: tuple[str, ...] = ()
     not_applicable: bool = False
     headline: bool = False
-    recommendations: tuple[str, ...] = ()
 
 
 _BUCKETS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 
 
 def bucket_s(length_s: float, *, most: int = 90) -> int:
-    """A bucket width people can read, in whole seconds, that cuts a run into at most `most` parts."""
+    """A readable bucket width in whole seconds that divides a run into at most `most` buckets."""
     return next((width for width in _BUCKETS_S if length_s / width <= most), _BUCKETS_S[-1])

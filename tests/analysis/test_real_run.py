@@ -86,7 +86,7 @@ def test_the_time_of_a_real_run_is_told_apart(real):
     parts = ("late", "connect", "first_byte", "body", "later")
     assert sum(found.metrics[f"{part}_share"].value for part in parts) == pytest.approx(1.0)
     assert found.metrics["connect_p50"].low <= found.metrics["connect_p50"].value
-    said = section("server_timing", real).metrics
+    said = section("time_breakdown", real).metrics
     assert said["server_db"].value > 2.0  # ms: a page takes a query of 2 ms at least
     assert 0 < said["cache_hits"].value < 1
     with Run.open(real) as run:

@@ -92,7 +92,7 @@ def test_an_order_that_is_not_there_and_a_lamp_too_many_fail_the_run(audit, run)
     one = "".join(ORDERS.splitlines(keepends=True)[:2]).replace("LAMP,1,", "LAMP,2,")
     done = audit(one, "sku,opening,on_hand\nLAMP,1,-1\n")
     assert done.returncode == 99, done.stdout + done.stderr
-    assert "1 was lost" in done.stdout
+    assert "1 was missing in the ledger" in done.stdout
     assert set(results(run).values()) == {"fail"}
 
 

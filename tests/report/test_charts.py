@@ -13,7 +13,7 @@ from rich.console import Console
 
 from doorbuster.report.figures.charts import chart_table, render_svg
 from doorbuster.report.figures.heatmap import heat_row, level_of
-from doorbuster.report.figures.palette import CYCLE, OUTCOME_STYLES
+from doorbuster.report.figures.palette import CYCLE, STYLES
 from doorbuster.report.formatting import width_pt_of
 from doorbuster.report.render.terminal import print_section
 from doorbuster.report.section import Annotation, Chart, Column, Section, Series, Table, bucket_s
@@ -57,19 +57,17 @@ def test_the_same_chart_gives_the_same_bytes():
 def test_every_colour_comes_from_the_page():
     for chart in (
         LINES,
-        Chart("stacked", "t", "x", "y", (0.0, 1.0), tuple(Series(r, (1.0, 2.0), r) for r in OUTCOME_STYLES)),
+        Chart("stacked", "t", "x", "y", (0.0, 1.0), tuple(Series(r, (1.0, 2.0), r) for r in STYLES)),
     ):
         svg = render_svg(chart, element_id="f")
         assert "var(--" in svg
-        assert not [pen.light for pen in (*OUTCOME_STYLES.values(), *CYCLE) if pen.light in svg]
+        assert not [pen.light for pen in (*STYLES.values(), *CYCLE) if pen.light in svg]
 
 
 def test_every_pen_has_its_own_colour_and_every_outcome_its_own_hatch():
-    pens = {pen.variable: pen for pen in (*OUTCOME_STYLES.values(), *CYCLE)}
+    pens = {pen.variable: pen for pen in (*STYLES.values(), *CYCLE)}
     assert len({pen.light for pen in pens.values()}) == len(pens)
-    outcomes = [
-        OUTCOME_STYLES[name] for name in ("served", "abandoned", "turned_away", "queued_out", "dropped")
-    ]
+    outcomes = [STYLES[name] for name in ("served", "abandoned", "turned_away", "queued_out", "dropped")]
     assert len({pen.hatch for pen in outcomes}) == 5
 
 

@@ -15,13 +15,16 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "reference" / "report.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["customers", "orders", "fulfilment", "latency", "generator_health"])
+TABLED = ("customers", "orders", "fulfilment", "latency", "errors", "generator_health")
+
+
+@pytest.mark.parametrize("name", TABLED)
 def test_every_metric_of_a_section_is_documented_and_no_other(open_peak, name):
     part = TEXT.split(f"**{name}**", 1)[1].split("\n**", 1)[0].split("\n## ", 1)[0]
     rows = [line.split("|")[1] for line in part.splitlines() if line.startswith("| `")]
     documented = {metric for row in rows for metric in re.findall(r"`(\w+)`", row)}
     found = load_analysis(ROOT / "analysis" / f"{name}.py")(RunContext(open_peak()))
-    assert documented == set(found.metrics)
+    assert documented == {name for name in found.metrics if not name.startswith("left_at_")}
 
 
 def test_the_example_of_a_section_runs(build_peak, tmp_path):

@@ -18,9 +18,9 @@ from doorbuster.report.figures.heatmap import draw_heat, frame_heat
 from doorbuster.report.figures.layout import FONT_PT, PT_PER_IN, lay_out, legend_columns
 from doorbuster.report.figures.palette import (
     CYCLE,
-    OUTCOME_STYLES,
     PAPER,
     RULE,
+    STYLES,
     TEXT,
     SeriesStyle,
     series_style,
@@ -334,7 +334,7 @@ def _font(match: re.Match[str]) -> str:
 
 
 def _css_colours() -> tuple[tuple[str, str], ...]:
-    pens: tuple[SeriesStyle, ...] = (*OUTCOME_STYLES.values(), *CYCLE)
+    pens: tuple[SeriesStyle, ...] = (*STYLES.values(), *CYCLE)
     return (
         *((pen.light, f"var({pen.variable})") for pen in pens),
         (TEXT, "currentColor"),

@@ -1,18 +1,20 @@
 """The colours and patterns of every figure: one table for SVG, CSS and the terminal.
 
-Colours are those of Okabe and Ito (2008), told apart with any common colour blindness; every role also has a
-dash and a hatch, so that no meaning rests on colour alone and a black-and-white print stays readable.
-In SVG the hex value is replaced by the CSS variable, which the page redefines for its dark form.
+Colours are those of Okabe and Ito (2008), which people with colour blindness can distinguish. Every style
+also has a dash and a hatch, so that figures stay readable without colour. In SVG the hex value is replaced
+by a CSS variable, which the page redefines for its dark form.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from doorbuster.records.outcome import Outcome, RequestOutcome
+
 
 @dataclass(frozen=True, slots=True)
 class SeriesStyle:
-    """How one role is drawn; `dash` and `hatch` in matplotlib's notation, `terminal` in rich's."""
+    """How a series is drawn; `dash` and `hatch` in matplotlib's notation, `terminal` in rich's."""
 
     variable: str
     light: str
@@ -22,20 +24,21 @@ class SeriesStyle:
     terminal: str
 
 
-OUTCOME_STYLES: dict[str, SeriesStyle] = {
-    "served": SeriesStyle("--served", "#009e73", "#1fbf90", "-", "", "green"),
-    "abandoned": SeriesStyle("--abandoned", "#e69f00", "#f0b429", "--", "////", "yellow"),
-    "turned_away": SeriesStyle("--turned-away", "#d55e00", "#f2792b", "-.", "xxxx", "red"),
-    "queued_out": SeriesStyle("--queued-out", "#56b4e9", "#6cc1f0", ":", "....", "cyan"),
-    "dropped": SeriesStyle("--dropped", "#8c8c8c", "#a3a3a3", ":", "||||", "bright_black"),
-    "ok": SeriesStyle("--ok", "#0072b2", "#4aa8e0", "-", "", "blue"),
-    "failed": SeriesStyle("--failed", "#d55e01", "#f2792b", "-.", "xxxx", "red"),
+STYLES: dict[str, SeriesStyle] = {
+    Outcome.SERVED: SeriesStyle("--served", "#009e73", "#1fbf90", "-", "", "green"),
+    Outcome.ABANDONED: SeriesStyle("--abandoned", "#e69f00", "#f0b429", "--", "////", "yellow"),
+    Outcome.TURNED_AWAY: SeriesStyle("--turned-away", "#d55e00", "#f2792b", "-.", "xxxx", "red"),
+    Outcome.QUEUED_OUT: SeriesStyle("--queued-out", "#56b4e9", "#6cc1f0", ":", "....", "cyan"),
+    Outcome.DROPPED: SeriesStyle("--dropped", "#8c8c8c", "#a3a3a3", ":", "||||", "bright_black"),
+    RequestOutcome.OK: SeriesStyle("--ok", "#0072b2", "#4aa8e0", "-", "", "blue"),
+    RequestOutcome.FAILED: SeriesStyle("--failed", "#d55e01", "#f2792b", "-.", "xxxx", "red"),
     "planned": SeriesStyle("--planned", "#5f6b7a", "#98a6b8", "--", "", "bright_black"),
     "quiet": SeriesStyle("--quiet", "#9fb3c8", "#7088a0", "-", "", "bright_black"),
     "strong": SeriesStyle("--strong", "#0b3c5d", "#8fc7ee", "-", "", "blue"),
-}
+}  # RequestOutcome.ABANDONED equals Outcome.ABANDONED and shares its style
+_SAME = {"good": Outcome.SERVED, "warning": Outcome.ABANDONED, "bad": Outcome.TURNED_AWAY}
 CYCLE: tuple[SeriesStyle, ...] = (
-    OUTCOME_STYLES["ok"],
+    STYLES[RequestOutcome.OK],
     SeriesStyle("--c2", "#e69f01", "#f0b429", "--", "////", "yellow"),
     SeriesStyle("--c3", "#009e74", "#1fbf90", "-.", "....", "green"),
     SeriesStyle("--c4", "#cc79a7", "#e09bc3", ":", "xxxx", "magenta"),
@@ -48,5 +51,5 @@ PAPER = "#fefefe"
 
 
 def series_style(role: str, position: int) -> SeriesStyle:
-    """How the series at this position of its chart is drawn."""
-    return OUTCOME_STYLES[role] if role in OUTCOME_STYLES else CYCLE[position % len(CYCLE)]
+    """The style of a role; without one, that of the series' position in its chart."""
+    return STYLES.get(_SAME.get(role, role)) or CYCLE[position % len(CYCLE)]

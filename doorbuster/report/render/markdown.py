@@ -1,32 +1,32 @@
 """The report in two short forms: Markdown for a pull request, JSON for programs.
 
-Schema of summary.json, "doorbuster.summary/1": names are never changed or removed within a version; new ones
-may appear. A number that is not known is null. Times are in the unit that stands beside them.
+Within a version of the schema of summary.json, "doorbuster.summary/1", names are never changed or removed;
+new ones may appear. An unknown number is null. Times have the unit stated with them.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from doorbuster import __version__
 from doorbuster.errors import AnalysisError
 from doorbuster.gate import ThresholdResult, Verdict
+from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
-from doorbuster.report.formatting import clean, markdown_text
+from doorbuster.report.formatting import clean, format_cell, markdown_text
 from doorbuster.report.render.html import (
     SIGNS,
     facts,
+    headline_section,
     in_order,
-    leading,
-    metrics_by_name,
     recommendations,
     started_at,
     threshold_row,
 )
-from doorbuster.report.section import Metric, Section
+from doorbuster.report.section import Fact, Metric, Section, Table
 
 SCHEMA = "doorbuster.summary/1"
 _ICONS = {"pass": "✅", "fail": "❌", "inconclusive": "❔", "warn": "⚠️", "interrupted": "⏹️", "aborted": "⏹️"}
@@ -35,35 +35,54 @@ _ICONS = {"pass": "✅", "fail": "❌", "inconclusive": "❔", "warn": "⚠️",
 def render_markdown(
     run: Run, sections: Sequence[Section], results: Sequence[ThresholdResult], verdict: Verdict
 ) -> str:
-    """A comment for a pull request: the verdict first, then facts, thresholds and one line per section."""
+    """A comment for a pull request: verdict, facts, thresholds, one line per section, single requests."""
     meta = run.meta
     ordered = in_order(sections)
-    lead = leading(ordered)
-    lines = [f"### {markdown_text(lead.sentence)}", "", "One of its runs:", ""] if lead else []
+    lead = headline_section(ordered)
+    lines = [f"### {markdown_text(lead.sentence)}", "", "One of the runs:", ""] if lead else []
     lines += [f"### {_ICONS[verdict.status]} {markdown_text(verdict.sentence)}", ""]
     lines += [f"- {markdown_text(reason)}" for reason in verdict.reasons[:5]]
     if len(verdict.reasons) > 5:
         lines.append(f"- and {len(verdict.reasons) - 5} more")
-    lines += [f"- What to fix first: {markdown_text(text)}" for text in recommendations(ordered)]
-    four = facts(metrics_by_name(ordered))
-    lines += ["", _row(fact.label for fact in four), _row("---" for _ in four)]
-    lines.append(_row(f"**{markdown_text(fact.value)}**<br>{markdown_text(fact.more)}" for fact in four))
+    lines += [f"- Fix first: {markdown_text(text)}" for text in recommendations(ordered)]
+    lines += _facts(facts(ordered))
     if results:
         lines += ["", "| | Threshold | Observed | 95 % interval | n | Margin |", "|---|---|--:|--:|--:|--:|"]
         lines += [_threshold(result) for result in results]
     lines += [
         "",
-        *(
-            f"- **{markdown_text(section.question)}** {markdown_text(section.sentence)}"
-            for section in ordered
-        ),
+        *(f"- **{markdown_text(item.question)}** {markdown_text(item.sentence)}" for item in ordered),
     ]
+    lines += [line for item in ordered for table in item.tables if table.in_summary for line in _table(table)]
     about = f"{meta.title} · run {meta.run_id} · {started_at(meta)} · {meta.target_url}"
     lines += ["", f"<sub>{markdown_text(about)} · doorbuster {__version__}</sub>", ""]
     return "\n".join(lines)
 
 
-def _row(cells: Any) -> str:
+def _facts(shown: Sequence[Fact]) -> list[str]:
+    if not shown:
+        return []
+    return [
+        "",
+        _row(markdown_text(fact.label) for fact in shown),
+        _row("---" for _ in shown),
+        _row(f"**{markdown_text(fact.value)}**<br>{markdown_text(fact.detail)}" for fact in shown),
+    ]
+
+
+def _table(table: Table) -> list[str]:
+    """A table that the reader opens with a click."""
+    columns = table.columns
+    rows = (
+        _row(markdown_text(format_cell(cell, column)) for cell, column in zip(row, columns, strict=True))
+        for row in table.rows
+    )
+    head = (_row(markdown_text(column.name) for column in columns), _row("---" for _ in columns))
+    title = f"<summary>{markdown_text(table.title)}</summary>"
+    return ["", "<details>", title, "", *head, *rows, "", "</details>"]
+
+
+def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
@@ -81,7 +100,7 @@ def render_json(
     verdict: Verdict,
     problems: Sequence[AnalysisError] = (),
 ) -> str:
-    """Everything a program may want to know about a run, as JSON text."""
+    """All results of a run as JSON text."""
     meta, balance = run.meta, run.balance()
     document = {
         "schema": SCHEMA,
@@ -111,11 +130,7 @@ def render_json(
         "versions": {"doorbuster_report": __version__, **meta.versions},
         "balance": {
             "planned": balance.planned,
-            "served": balance.served,
-            "abandoned": balance.abandoned,
-            "turned_away": balance.turned_away,
-            "queued_out": balance.queued_out,
-            "dropped": balance.dropped,
+            **{str(outcome): getattr(balance, outcome) for outcome in Outcome},
             "in_flight_or_missing": balance.in_flight_or_missing,
         },
         "thresholds": [_threshold_values(result) for result in results],
@@ -177,7 +192,7 @@ def _metric(metric: Metric) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON can carry: no NaN or infinity, no lone surrogates, no numpy numbers."""
+    """Values that JSON can hold: no NaN or infinity, no lone surrogates, no numpy numbers."""
     if isinstance(value, dict):
         return {clean(str(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,12 +1,13 @@
-"""A section as a page in the terminal: the same sentence, tables and figures, with blocks instead of curves.
+"""Sections in the terminal: the same sentences, tables and figures, with block characters for curves.
 
-Foreign text is printed as text: neither rich's markup nor escape sequences of a terminal act in it.
+Foreign text is printed literally: neither rich's markup nor terminal escape sequences take effect.
 """
 
 from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from doorbuster.report.figures.heatmap import heat_row
@@ -23,11 +24,11 @@ _SPARK_WIDTH = 60
 _BAR_WIDTH = 40
 _SCATTER_HEIGHT = 10
 _LETTERS = "ox+*#%"
-_BAR_BLOCKS = "█▒░▓▚"  # told apart without colour
+_BAR_BLOCKS = "█▒░▓▚"  # distinguishable without colour
 
 
 def print_section(section: Section, *, console: Console | None = None) -> None:
-    """Print one section; `console` is where to, standard output if not given."""
+    """Print one section to the console, by default to standard output."""
     from rich.console import Console as RichConsole
     from rich.panel import Panel
     from rich.text import Text
@@ -46,6 +47,18 @@ def print_section(section: Section, *, console: Console | None = None) -> None:
     for table in section.tables:
         out.print()
         _print_table(table, out)
+
+
+def summary_lines(sections: Iterable[Section], *, rows: int = 3) -> list[str]:
+    """The first rows of every table marked `in_summary`, as plain lines of text."""
+    lines = []
+    for table in (table for section in sections for table in section.tables if table.in_summary):
+        lines.append(f"{one_line(table.title)}:")
+        for row in table.rows[:rows]:
+            cells = zip(row, table.columns, strict=True)
+            texts = [one_line(format_cell(cell, column), 80) for cell, column in cells]
+            lines.append(f"  {'  '.join(text for text in texts if text)}")
+    return lines
 
 
 def sparkline(

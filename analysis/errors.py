@@ -1,0 +1,313 @@
+"""What failed, and which requests show it?
+
+    python analysis/errors.py reports/<run>
+
+- Failed and abandoned requests by cause, over time and by step.
+- Retry amplification = attempts / first attempts: the load that reloads and retries add. Polling a waiting
+  room is not an attempt.
+- A degraded part is one that a page can do without (recommendations, reviews): its failure ends no visit. The
+  table shows whether orders went on meanwhile.
+- Single requests: the slowest ones, and the first errors of each step and cause, with their request id and
+  what the shop returned.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from doorbuster.records.batch import Exemplar
+from doorbuster.records.reader import Run
+from doorbuster.records.side_metrics import CounterKey
+from doorbuster.report.run_context import RunContext
+from doorbuster.report.script import main
+from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table, bucket_s
+from doorbuster.stats.proportion import clopper_pearson
+from doorbuster.stats.quantile import minimum_n
+from doorbuster.units import format_count, format_ratio
+
+REPEATED = ("retries", "reloads")
+DEGRADED = "degraded:"
+MEANWHILE_S = 5  # orders within the same 5 s as a failure count as tried meanwhile
+WAITING_ROOM = "waiting_room"  # step of customers who poll whether it is their turn
+MAX_CAUSES, MAX_ROWS, MAX_EXEMPLARS, MAX_DETAIL = 6, 25, 10, 200
+Counters = Mapping[CounterKey, np.ndarray]
+
+
+def analyse(context: RunContext) -> Section:
+    """Failed and abandoned requests, retries, degraded parts and single requests."""
+    run = context.run
+    width_s = bucket_s(max(1, run.recorded_s), most=60)
+    errors = _errors(run, width_s)
+    counters = run.counters()
+    attempts, degraded = _attempts(run, counters), _degraded(run, counters)
+    return Section(
+        name="errors",
+        question="What failed, and which requests show it?",
+        group="Performance",
+        order=320,
+        sentence=_sentence(run, errors),
+        findings=(*_retry_finding(attempts), *map(_degraded_finding, degraded)),
+        figures=_errors_chart(errors, width_s),
+        tables=(
+            *_ends_table(run),
+            *_retry_table(attempts),
+            *_degraded_table(degraded),
+            *_exemplar_tables(run.exemplars()),
+        ),
+        metrics=_metrics(errors, attempts, degraded),
+    )
+
+
+def _errors(run: Run, width_s: int) -> dict[str, tuple[int, ...]]:
+    """Failed and abandoned requests by cause and window, the most frequent cause first."""
+    counts = run.request_counts(
+        lambda series: None if series.succeeded else series.cause or series.outcome, width_s
+    )
+    return {
+        cause: tuple(counts[cause].tolist())
+        for cause in sorted(counts, key=lambda cause: (-int(counts[cause].sum()), cause))
+        if counts[cause].any()
+    }
+
+
+def _sentence(run: Run, errors: Mapping[str, Sequence[int]]) -> str:
+    total = run.histogram().n
+    if not total:
+        return "No request was made."
+    failed = sum(map(sum, errors.values()))
+    if not failed:
+        return f"None of {format_count(total)} requests failed or was abandoned."
+    cause, counts = next(iter(errors.items()))
+    return (
+        f"{format_ratio(failed / total)} of {format_count(total)} requests failed or were abandoned, "
+        f"most often because of {cause.replace('_', ' ')} ({format_ratio(sum(counts) / failed)})."
+    )
+
+
+def _errors_chart(errors: Mapping[str, Sequence[int]], width_s: int) -> tuple[Chart, ...]:
+    if not errors:
+        return ()
+    named = list(errors.items())[:MAX_CAUSES]
+    rest = [sum(column) for column in zip(*list(errors.values())[MAX_CAUSES:], strict=True)]
+    rows = [*named, *([("other causes", rest)] if rest else [])]
+    first, most = named[0]
+    share = sum(most) / sum(map(sum, errors.values()))
+    return (
+        Chart(
+            "stacked", f"{format_ratio(share)} of the errors were {first.replace('_', ' ')}",
+            "time the request was due, since the start (min:s)", "failed or abandoned requests per second",
+            tuple(float(at * width_s) for at in range(len(most))),
+            tuple(Series(cause, tuple(n / width_s for n in counts)) for cause, counts in rows),
+        ),
+    )  # fmt: skip
+
+
+def _ms(value_us: float | None) -> float | None:
+    return None if value_us is None else value_us / 1e3
+
+
+def _ends_table(run: Run) -> tuple[Table, ...]:
+    found = run.histograms_by(
+        lambda series: None if series.succeeded else (series.outcome, series.step, series.cause)
+    )
+    if not found:
+        return ()
+    rows = tuple(
+        (
+            outcome,
+            step or "unnamed",
+            cause or "none given",
+            histogram.n,
+            _ms(histogram.quantile_us(0.5)),
+            _ms(histogram.quantile_us(0.95)) if histogram.n >= minimum_n(0.95) else None,
+            _ms(histogram.max_us),
+        )
+        for (outcome, step, cause), histogram in sorted(found.items(), key=lambda item: -item[1].n)[:MAX_ROWS]
+    )
+    columns = (
+        Column("End"), Column("Step"), Column("Cause"), Column("Requests", "count"),
+        Column("Median", "ms"), Column("p95", "ms"), Column("Longest", "ms"),
+    )  # fmt: skip
+    note = "Times until the error, or until the customer gave up; they are not response times."
+    return (Table("Requests that failed or were abandoned", columns, rows, note),)
+
+
+# Retries and degraded parts
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Attempts in one channel: first ones, retries and reloads, and polls of a waiting room."""
+
+    channel: str
+    first: int
+    retries: int
+    reloads: int
+    polls: int
+
+    @property
+    def amplification(self) -> float | None:
+        return (self.first + self.retries + self.reloads) / self.first if self.first else None
+
+
+@dataclass(frozen=True, slots=True)
+class Degraded:
+    """A degraded part: requests, failures, and the orders tried and acknowledged meanwhile."""
+
+    step: str
+    requests: int
+    failures: int
+    tried: int
+    acknowledged: int
+
+
+def _attempts(run: Run, counters: Counters) -> list[Attempts]:
+    """Every attempt is recorded as a request; retries and reloads are counted as well."""
+    counted = {key: int(n.sum()) for key, n in counters.items()}
+    if not any(counted[key] for key in counters if key.name in (*REPEATED, "queue_polls", "offline_sales")):
+        return []
+    sent = run.request_counts(
+        lambda series: None if series.step == WAITING_ROOM else series.channel, run.grain_s
+    )
+    found = []
+    for channel, n in sorted(sent.items()):
+        retries, reloads, polls = (
+            counted.get(CounterKey(channel, name), 0) for name in (*REPEATED, "queue_polls")
+        )
+        found.append(Attempts(channel, int(n.sum()) - retries - reloads, retries, reloads, polls))
+    return found
+
+
+def _degraded(run: Run, counters: Counters) -> list[Degraded]:
+    """Orders of any channel count as tried meanwhile if they were due within 5 s of a failure."""
+    failed: dict[str, np.ndarray] = {}
+    for (_, name), n in counters.items():
+        if name.startswith(DEGRADED):
+            step = name.removeprefix(DEGRADED)
+            failed[step] = failed.get(step, 0) + n
+    if not failed:
+        return []
+    sent = run.request_counts(lambda series: series.step if series.step in failed else None, run.grain_s)
+    orders = [
+        (int(order.intended_s) // MEANWHILE_S, order.answer == "acknowledged") for order in run.orders()
+    ]
+    found = []
+    for step, n in sorted(failed.items()):
+        windows = set((np.flatnonzero(n) // MEANWHILE_S).tolist())
+        meanwhile = [acknowledged for at, acknowledged in orders if at in windows]
+        requests = int(sent[step].sum()) if step in sent else int(n.sum())
+        found.append(Degraded(step, requests, int(n.sum()), len(meanwhile), sum(meanwhile)))
+    return found
+
+
+def _metrics(
+    errors: Mapping[str, Sequence[int]], attempts: Sequence[Attempts], degraded: Sequence[Degraded]
+) -> dict[str, Metric]:
+    first = sum(one.first for one in attempts)
+    repeated = sum(one.retries + one.reloads for one in attempts)
+    return {
+        "errors": Metric(sum(map(sum, errors.values())), "count", meaning="failed or abandoned requests"),
+        "retry_amplification": Metric(
+            (first + repeated) / first if first else 1.0, n=first,
+            meaning="attempts / first attempts: the load that reloads and retries add",
+        ),
+        "degraded": Metric(
+            sum(one.failures for one in degraded), "count",
+            meaning="failures of parts that a page can do without",
+        ),
+    }  # fmt: skip
+
+
+def _retry_finding(attempts: Sequence[Attempts]) -> tuple[str, ...]:
+    worst = max(attempts, key=lambda one: one.amplification or 0.0, default=None)
+    if worst is None or (worst.amplification or 1.0) < 1.01:
+        return ()
+    return (
+        f"Channel {worst.channel}: with reloads and retries, {worst.amplification:.2f} requests per attempt.",
+    )
+
+
+def _degraded_finding(part: Degraded) -> str:
+    text = f"{part.step} failed {format_count(part.failures)} times without ending a visit"
+    if not part.tried:
+        return f"{text}; no order was tried meanwhile."
+    return (
+        f"{text}; of {format_count(part.tried)} orders tried meanwhile "
+        f"{format_ratio(part.acknowledged / part.tried)} were acknowledged."
+    )
+
+
+def _retry_table(attempts: Sequence[Attempts]) -> tuple[Table, ...]:
+    if not attempts:
+        return ()
+    rows = tuple(
+        (one.channel, one.first, one.retries, one.reloads, one.amplification, one.polls) for one in attempts
+    )
+    columns = (
+        Column("Channel"), Column("First attempts", "count"), Column("Retries by clients", "count"),
+        Column("Reloads by people", "count"), Column("Amplification"), Column("Waiting-room polls", "count"),
+    )  # fmt: skip
+    note = "Amplification: attempts / first attempts. A waiting-room poll is not an attempt."
+    return (Table("Retries and reloads", columns, rows, note),)
+
+
+def _degraded_table(degraded: Sequence[Degraded]) -> tuple[Table, ...]:
+    if not degraded:
+        return ()
+    rows = []
+    for part in degraded:
+        share = clopper_pearson(part.acknowledged, part.tried)
+        went_on = Metric(share.ratio, "ratio", share.low, share.high, share.n, "acknowledged meanwhile")
+        rows.append((part.step, part.requests, part.failures, part.tried, went_on))
+    columns = (
+        Column("Part"), Column("Requests", "count"), Column("Failed", "count"),
+        Column("Orders tried meanwhile", "count"), Column("Acknowledged"),
+    )  # fmt: skip
+    note = (
+        f"Parts that a page can do without. Meanwhile: windows of {MEANWHILE_S} s in which the part failed."
+    )
+    return (Table("Degraded parts: failures that ended no visit", columns, tuple(rows), note),)
+
+
+# Single requests
+
+
+def _exemplar_tables(exemplars: Sequence[Exemplar]) -> tuple[Table, ...]:
+    slowest = [one for one in exemplars if one.kind == "slow"][:MAX_EXEMPLARS]
+    errors = sorted((one for one in exemplars if one.kind == "error"), key=lambda one: one.second)
+    repeated = Counter[tuple[str, str]]()
+    rank = []
+    for one in errors:  # one of each step and cause before a second one of any
+        repeated[one.series.step, one.series.cause] += 1
+        rank.append(repeated[one.series.step, one.series.cause])
+    first = [one for _, one in sorted(zip(rank, errors, strict=True), key=lambda pair: pair[0])]
+    found = (
+        ("Slowest requests", slowest),
+        ("First errors of each step and cause", first[:MAX_EXEMPLARS]),
+    )
+    return tuple(_exemplar_table(title, rows) for title, rows in found if rows)
+
+
+def _exemplar_table(title: str, exemplars: Sequence[Exemplar]) -> Table:
+    rows = tuple(
+        (
+            one.second, one.series.step or "unnamed", one.series.channel,
+            one.series.cause or one.series.outcome, one.response_us / 1e3, one.request_id,
+            " ".join(one.detail.split())[:MAX_DETAIL],
+        )
+        for one in exemplars
+    )  # fmt: skip
+    columns = (
+        Column("At", "clock"), Column("Step"), Column("Channel"), Column("Result"),
+        Column("Response time", "ms"), Column("Request id"), Column("Detail"),
+    )  # fmt: skip
+    note = "Search the shop's logs for the request id (header X-Request-Id)."
+    return Table(title, columns, rows, note, in_summary=True)
+
+
+if __name__ == "__main__":
+    main(analyse)
