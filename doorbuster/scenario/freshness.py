@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field
 
 from doorbuster.scenario.parsing.diagnostics import did_you_mean, invalid, preview
 from doorbuster.scenario.parsing.strict import StrictModel
-from doorbuster.scenario.parsing.values import PositiveDurationS
+from doorbuster.scenario.parsing.values import PositiveDurationS, value_type
 
 FRESHNESS_KINDS = ("price", "stock", "basket")
 
 
+@value_type({"type": "array", "items": {"enum": list(FRESHNESS_KINDS)}, "minItems": 1, "uniqueItems": True})
 def parse_kinds(raw: object) -> tuple[str, ...]:
     """Kinds of change, each once, in the order in which they are always named."""
     rule = "must be a list of " + ", ".join(FRESHNESS_KINDS)
@@ -43,10 +44,7 @@ class Freshness(StrictModel):
     )
     changes: Annotated[
         tuple[str, ...] | None,
-        BeforeValidator(parse_kinds),
-        WithJsonSchema(
-            {"type": "array", "items": {"enum": list(FRESHNESS_KINDS)}, "minItems": 1, "uniqueItems": True}
-        ),
+        parse_kinds,
     ] = Field(
         default=None,
         description="What is changed. Default: all that the driver can change.",

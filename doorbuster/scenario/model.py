@@ -22,7 +22,7 @@ from doorbuster.scenario.freshness import Freshness
 from doorbuster.scenario.parsing.diagnostics import Issue, did_you_mean, try_parse
 from doorbuster.scenario.parsing.document import Document
 from doorbuster.scenario.parsing.strict import StrictModel
-from doorbuster.scenario.parsing.values import DurationS, Text, number_schema, whole
+from doorbuster.scenario.parsing.values import DurationS, Text, whole
 from doorbuster.scenario.safety import Safety
 from doorbuster.scenario.target.merchants import merchant_rules
 from doorbuster.scenario.target.target import Target, is_loopback, parse_url
@@ -77,7 +77,7 @@ class Scenario(StrictModel):
         description="Measure how long changes of price, stock and basket take to be seen. Default: no.",
         examples=[{"every": "5s", "timeout": "30s"}],
     )
-    seed: Annotated[int, BeforeValidator(whole(0, MAX_SEED)), number_schema(0, MAX_SEED, "integer")] = Field(
+    seed: Annotated[int, whole(0, MAX_SEED)] = Field(
         default=DEFAULT_SEED,
         description="The same seed plans the same arrivals, whatever the number of workers.",
     )

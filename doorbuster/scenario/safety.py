@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field
 
 from doorbuster.scenario.parsing.diagnostics import (
     Issue,
@@ -20,14 +20,15 @@ from doorbuster.scenario.parsing.values import (
     SHARE_PATTERN,
     RequestsPerS,
     duration,
-    number_schema,
     share,
+    value_type,
     whole,
 )
 from doorbuster.scenario.target.target import is_host
 
 ABORT_RATES = ("turned_away", "abandoned", "queued_out", "dropped", "http_req_failed")
 MAX_IN_FLIGHT = 1_000_000
+_ABORT_PATTERN = SHARE_PATTERN.removesuffix("$") + " for " + DURATION_PATTERN.removeprefix("^")
 
 
 class AbortRule(StrictModel):
@@ -37,6 +38,13 @@ class AbortRule(StrictModel):
     for_s: float
 
 
+@value_type(
+    {
+        "type": "object",
+        "properties": {key: {"type": "string", "pattern": _ABORT_PATTERN} for key in ABORT_RATES},
+        "additionalProperties": False,
+    }
+)
 def parse_abort(raw: object) -> object:
     """Abort rules by the rate they watch, from {turned_away: "90% for 60s"}."""
     if not isinstance(raw, dict):
@@ -68,6 +76,7 @@ def _parse_abort_rule(raw: object) -> AbortRule:
     return AbortRule(ratio=ratio, for_s=for_s)
 
 
+@value_type({"type": "array", "items": {"type": "string"}})
 def parse_hosts(raw: object) -> object:
     """Hosts that may be loaded, one by one."""
     if not isinstance(raw, list | tuple):
@@ -82,23 +91,10 @@ def parse_hosts(raw: object) -> object:
     return tuple(host.lower() for host in raw)
 
 
-_ABORT_SCHEMA = {
-    "type": "object",
-    "properties": {
-        name: {
-            "type": "string",
-            "pattern": SHARE_PATTERN.removesuffix("$") + " for " + DURATION_PATTERN.removeprefix("^"),
-        }
-        for name in ABORT_RATES
-    },
-    "additionalProperties": False,
-}
-
-
 class Safety(StrictModel):
     """What keeps a test from becoming an outage; always on."""
 
-    allow: Annotated[tuple[str, ...], BeforeValidator(parse_hosts)] = Field(
+    allow: Annotated[tuple[str, ...], parse_hosts] = Field(
         default=(),
         description="Hosts that may be loaded; this machine always may.",
         examples=[["127.0.0.1"], ["staging.example.com"]],
@@ -109,17 +105,13 @@ class Safety(StrictModel):
         description="Once a second had so many requests, nobody else is let in. Default: 1000 requests/s.",
         examples=["500 requests/s"],
     )
-    max_in_flight: Annotated[
-        int, BeforeValidator(whole(1, MAX_IN_FLIGHT)), number_schema(1, MAX_IN_FLIGHT, "integer")
-    ] = Field(
+    max_in_flight: Annotated[int, whole(1, MAX_IN_FLIGHT)] = Field(
         default=20_000,
         description="Customers in the shop at once; further ones are dropped, and counted.",
         examples=[20000],
     )
-    abort: Annotated[dict[str, AbortRule], BeforeValidator(parse_abort), WithJsonSchema(_ABORT_SCHEMA)] = (
-        Field(
-            default={"turned_away": AbortRule(ratio=0.9, for_s=60.0)},
-            description="Rates that end the run when they stay that high. Default: turned_away: 90% for 60s.",
-            examples=[{"turned_away": "90% for 60s"}],
-        )
+    abort: Annotated[dict[str, AbortRule], parse_abort] = Field(
+        default={"turned_away": AbortRule(ratio=0.9, for_s=60.0)},
+        description="Rates that end the run when they stay that high. Default: turned_away: 90% for 60s.",
+        examples=[{"turned_away": "90% for 60s"}],
     )

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from doorbuster.scenario import CHANNELS, JOURNEYS, METRICS, STEPS, read_scenario
-from doorbuster.scenario.customers.behaviour import LAWS, PATIENCE, Patience
+from doorbuster.scenario.customers.behaviour import PATIENCE, THINK_LAWS, Patience
 from doorbuster.scenario.customers.channels import Channel
 from doorbuster.scenario.customers.client_profile import DEVICES, Device
 from doorbuster.scenario.customers.resilience import Offline, Reloads, Retries, WaitingRoom
@@ -78,7 +78,7 @@ NAMES = {
         *PROFILE_NAMES,
         *STOREFRONTS,
         *ABORT_RATES,
-        *LAWS,
+        *THINK_LAWS,
         *PHASES,
         *DEVICES,
     ),

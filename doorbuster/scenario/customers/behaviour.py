@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from doorbuster.scenario.parsing.diagnostics import (
     Issue,
@@ -17,12 +17,13 @@ from doorbuster.scenario.parsing.diagnostics import (
 )
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import (
-    DURATION_PATTERN,
     DurationS,
     PositiveDurationS,
     duration,
+    model_schema,
     number,
-    number_schema,
+    single_key_schema,
+    value_type,
 )
 
 
@@ -37,7 +38,7 @@ class Patience(StrictModel):
     tau_s: PositiveDurationS = Field(
         alias="tau", description="Seconds after which 63 % have left.", examples=["4.7s"]
     )
-    shape: Annotated[float, BeforeValidator(number(0.1, 10)), number_schema(0.1, 10)] = Field(
+    shape: Annotated[float, number(0.1, 10)] = Field(
         default=1.5, description="Weibull shape: above 1, annoyance grows with waiting.", examples=[1.5]
     )
 
@@ -129,14 +130,16 @@ class _ExponentialText(StrictModel):
 
 class _LognormalText(StrictModel):
     median: PositiveDurationS
-    sigma: Annotated[float, BeforeValidator(number(0.01, 5))]
+    sigma: Annotated[float, number(0.01, 5)]
     max: PositiveDurationS = math.inf
 
 
+@value_type(duration(zero=True).schema)
 def _parse_constant(raw: object) -> Think:
     return Constant(constant_s=duration(zero=True)(raw))
 
 
+@value_type({"type": "array", "items": duration(zero=True).schema, "minItems": 2, "maxItems": 2})
 def _parse_uniform(raw: object) -> Think:
     if not isinstance(raw, list) or len(raw) != 2:
         raise invalid("must be a list of two durations, such as [1s, 4s]", got=preview(raw))
@@ -149,17 +152,19 @@ def _parse_uniform(raw: object) -> Think:
     return Uniform(low_s=low_s, high_s=high_s)
 
 
+@value_type(model_schema(_ExponentialText))
 def _parse_exponential(raw: object) -> Think:
     text = _ExponentialText.model_validate(raw)
     return Exponential(mean_s=text.mean, max_s=text.max)
 
 
+@value_type(model_schema(_LognormalText))
 def _parse_lognormal(raw: object) -> Think:
     text = _LognormalText.model_validate(raw)
     return Lognormal(median_s=text.median, sigma=text.sigma, max_s=text.max)
 
 
-LAWS = {
+THINK_LAWS = {
     "constant": _parse_constant,
     "uniform": _parse_uniform,
     "exponential": _parse_exponential,
@@ -167,6 +172,7 @@ LAWS = {
 }
 
 
+@value_type({"anyOf": [single_key_schema(name, law.schema) for name, law in THINK_LAWS.items()]})
 def parse_think(raw: object) -> object:
     """The think time that `{law: values}` describes."""
     if isinstance(raw, Constant | Uniform | Exponential | Lognormal):
@@ -176,16 +182,17 @@ def parse_think(raw: object) -> object:
         raise invalid(rule, got=preview(raw))
     name, values = next(iter(raw.items()))
     law = str(name)
-    if law not in LAWS:
-        fault = Issue((law,), "is not a law of think times", way_out=did_you_mean(law, LAWS), at="key")
+    if law not in THINK_LAWS:
+        fault = Issue((law,), "is not a law of think times", way_out=did_you_mean(law, THINK_LAWS), at="key")
         raise as_validation_error("Think", [fault], raw)
     issues: list[Issue] = []
-    think = collect_issues(issues, (law,), LAWS[law], values)
+    think = collect_issues(issues, (law,), THINK_LAWS[law], values)
     if issues:
         raise as_validation_error("Think", issues, raw)
     return think
 
 
+@value_type({"anyOf": [{"enum": list(PATIENCE)}, model_schema(Patience)]})
 def parse_patience(raw: object) -> object:
     """The patience a name or `{tau, shape}` describes; None for "none"."""
     if isinstance(raw, str):
@@ -195,54 +202,6 @@ def parse_patience(raw: object) -> object:
     if raw is None or isinstance(raw, Patience | dict):
         return raw
     raise invalid("must be desktop, mobile, none or {tau: 4.7s, shape: 1.5}", got=preview(raw))
-
-
-PATIENCE_LAW_SCHEMA = {
-    "type": "object",
-    "properties": {
-        "tau": {"type": "string", "pattern": DURATION_PATTERN},
-        "min": {"type": "string", "pattern": DURATION_PATTERN},
-        "shape": {"type": "number", "minimum": 0.1, "maximum": 10},
-    },
-    "required": ["tau"],
-    "additionalProperties": False,
-}
-PATIENCE_SCHEMA = {"anyOf": [{"enum": list(PATIENCE)}, PATIENCE_LAW_SCHEMA]}
-
-
-def _law_schema(law: str, values: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": {law: values}, "required": [law], "additionalProperties": False}
-
-
-_TIME = {"type": "string", "pattern": DURATION_PATTERN}
-THINK_SCHEMA = {
-    "anyOf": [
-        _law_schema("constant", _TIME),
-        _law_schema("uniform", {"type": "array", "items": _TIME, "minItems": 2, "maxItems": 2}),
-        _law_schema(
-            "exponential",
-            {
-                "type": "object",
-                "properties": {"mean": _TIME, "max": _TIME},
-                "required": ["mean"],
-                "additionalProperties": False,
-            },
-        ),
-        _law_schema(
-            "lognormal",
-            {
-                "type": "object",
-                "properties": {
-                    "median": _TIME,
-                    "sigma": {"type": "number", "minimum": 0.01, "maximum": 5},
-                    "max": _TIME,
-                },
-                "required": ["median", "sigma"],
-                "additionalProperties": False,
-            },
-        ),
-    ]
-}
 
 
 def _phi(z: float) -> float:

@@ -14,8 +14,6 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from doorbuster.scenario.customers.behaviour import (
     DEFAULT_THINK,
     PATIENCE,
-    PATIENCE_SCHEMA,
-    THINK_SCHEMA,
     Patience,
     Think,
     parse_patience,
@@ -23,8 +21,6 @@ from doorbuster.scenario.customers.behaviour import (
 )
 from doorbuster.scenario.customers.client_profile import (
     DEVICE_PATIENCE,
-    DEVICES_SCHEMA,
-    PAGES_SCHEMA,
     SHARE_TOLERANCE,
     Device,
     PageDepth,
@@ -45,7 +41,7 @@ from doorbuster.scenario.parsing.diagnostics import (
     try_parse,
 )
 from doorbuster.scenario.parsing.strict import StrictModel
-from doorbuster.scenario.parsing.values import DurationS, Share, is_number, number_schema, share, whole
+from doorbuster.scenario.parsing.values import DurationS, Share, is_number, share, whole
 from doorbuster.units import format_duration
 
 MAX_SEATS = 100_000
@@ -109,9 +105,7 @@ class Channel(StrictModel):
         default=None,
         description="Arrivals of this channel alone, instead of a share; it lasts as long as the scenario's.",
     )
-    seats: (
-        Annotated[int, BeforeValidator(whole(1, MAX_SEATS)), number_schema(1, MAX_SEATS, "integer")] | None
-    ) = Field(
+    seats: Annotated[int, whole(1, MAX_SEATS)] | None = Field(
         default=None,
         description="Number of agents who work in a loop, one customer after the other, instead of a share.",
         examples=[12],
@@ -133,27 +127,23 @@ class Channel(StrictModel):
         description="What these customers come for, as relative weights, or a published mix by name.",
         examples=[{"browse": 55, "search": 25, "buy": 20}],
     )
-    patience: Annotated[Patience | None, BeforeValidator(parse_patience), WithJsonSchema(PATIENCE_SCHEMA)] = (
-        Field(
-            default=None,
-            description="How long they wait for a page: desktop, mobile, none, or a law.",
-            examples=["desktop", {"tau": "4.7s", "shape": 1.5}],
-        )
+    patience: Annotated[Patience | None, parse_patience] = Field(
+        default=None,
+        description="How long they wait for a page: desktop, mobile, none, or a law.",
+        examples=["desktop", {"tau": "4.7s", "shape": 1.5}],
     )
-    think: Annotated[Think, BeforeValidator(parse_think), WithJsonSchema(THINK_SCHEMA)] = Field(
+    think: Annotated[Think, parse_think] = Field(
         default=DEFAULT_THINK,
         description="Time between an answer and the next step.",
         examples=[{"lognormal": {"median": "4s", "sigma": 1.17, "max": "70s"}}],
     )
 
-    devices: Annotated[dict[str, Device], BeforeValidator(parse_devices), WithJsonSchema(DEVICES_SCHEMA)] = (
-        Field(
-            default={},
-            description="What they come with: shares that sum to 100 %, and how readily each orders.",
-            examples=[{"desktop": "35%", "mobile": {"share": "65%", "conversion": "50%"}}],
-        )
+    devices: Annotated[dict[str, Device], parse_devices] = Field(
+        default={},
+        description="What they come with: shares that sum to 100 %, and how readily each orders.",
+        examples=[{"desktop": "35%", "mobile": {"share": "65%", "conversion": "50%"}}],
     )
-    pages: Annotated[PageDepth | None, BeforeValidator(parse_pages), WithJsonSchema(PAGES_SCHEMA)] = Field(
+    pages: Annotated[PageDepth | None, parse_pages] = Field(
         default=None,
         description="Product pages that a visit looks at when it looks around. Default: 2.",
         examples=[{"lognormal": {"median": 4, "sigma": 1.17, "max": 60}}],

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field
 
 from doorbuster.scenario.customers.behaviour import PATIENCE
 from doorbuster.scenario.parsing.diagnostics import (
@@ -26,7 +26,17 @@ from doorbuster.scenario.parsing.diagnostics import (
     try_parse,
 )
 from doorbuster.scenario.parsing.strict import StrictModel
-from doorbuster.scenario.parsing.values import SHARE_PATTERN, Share, choice, is_number, number, whole
+from doorbuster.scenario.parsing.values import (
+    Share,
+    choice,
+    is_number,
+    model_schema,
+    number,
+    share,
+    single_key_schema,
+    value_type,
+    whole,
+)
 
 DEVICES = ("desktop", "mobile", "tablet")
 DEVICE_PATIENCE = {"desktop": "desktop", "mobile": "mobile", "tablet": "desktop"}
@@ -48,18 +58,21 @@ class Device(StrictModel):
         description="How likely a visit is an ordering one, relative to the other devices. Default: 100%.",
         examples=["50%"],
     )
-    patience: (
-        Annotated[
-            str, BeforeValidator(choice("patience", PATIENCE)), WithJsonSchema({"enum": list(PATIENCE)})
-        ]
-        | None
-    ) = Field(
+    patience: Annotated[str, choice("patience", PATIENCE)] | None = Field(
         default=None,
         description="How long they wait for a page, by name. Default: the channel's, else the device's own.",
         examples=["mobile"],
     )
 
 
+@value_type(
+    {
+        "type": "object",
+        "properties": {key: {"anyOf": [*share().schema["anyOf"], model_schema(Device)]} for key in DEVICES},
+        "additionalProperties": False,
+        "minProperties": 1,
+    }
+)
 def parse_devices(raw: object) -> object:
     """Devices by name: a share, or a mapping with more; the shares sum to 100 %."""
     if not isinstance(raw, dict) or not raw:
@@ -154,11 +167,14 @@ class PageDepth(StrictModel):
 
 
 class _LognormalPages(StrictModel):
-    median: Annotated[float, BeforeValidator(number(1, MAX_PAGES))]
-    sigma: Annotated[float, BeforeValidator(number(0.01, 5))]
-    max: Annotated[int, BeforeValidator(whole(1, MAX_PAGES))] = MAX_PAGES
+    median: Annotated[float, number(1, MAX_PAGES)]
+    sigma: Annotated[float, number(0.01, 5)]
+    max: Annotated[int, whole(1, MAX_PAGES)] = MAX_PAGES
 
 
+@value_type(
+    {"anyOf": [whole(1, MAX_PAGES).schema, single_key_schema("lognormal", model_schema(_LognormalPages))]}
+)
 def parse_pages(raw: object) -> object:
     """A whole number of pages, or `{lognormal: {median, sigma, max}}`."""
     if isinstance(raw, PageDepth):
@@ -180,50 +196,3 @@ def parse_pages(raw: object) -> object:
     if text is None:
         raise as_validation_error("Pages", issues, raw)
     return PageDepth(median=text.median, sigma=text.sigma, max_pages=text.max)
-
-
-_SHARE_SCHEMA = {"anyOf": [{"type": "string", "pattern": SHARE_PATTERN},
-                           {"type": "number", "minimum": 0, "maximum": 1}]}  # fmt: skip
-_DEVICE_SCHEMA = {
-    "anyOf": [
-        *_SHARE_SCHEMA["anyOf"],
-        {
-            "type": "object",
-            "properties": {
-                "share": _SHARE_SCHEMA,
-                "conversion": _SHARE_SCHEMA,
-                "patience": {"enum": list(PATIENCE)},
-            },
-            "required": ["share"],
-            "additionalProperties": False,
-        },
-    ]
-}
-DEVICES_SCHEMA = {
-    "type": "object",
-    "properties": dict.fromkeys(DEVICES, _DEVICE_SCHEMA),
-    "additionalProperties": False,
-    "minProperties": 1,
-}
-PAGES_SCHEMA = {
-    "anyOf": [
-        {"type": "integer", "minimum": 1, "maximum": MAX_PAGES},
-        {
-            "type": "object",
-            "properties": {
-                "lognormal": {
-                    "type": "object",
-                    "properties": {
-                        "median": {"type": "number", "minimum": 1, "maximum": MAX_PAGES},
-                        "sigma": {"type": "number", "minimum": 0.01, "maximum": 5},
-                        "max": {"type": "integer", "minimum": 1, "maximum": MAX_PAGES},
-                    },
-                    "required": ["median", "sigma"],
-                    "additionalProperties": False,
-                }
-            },
-            "required": ["lognormal"],
-            "additionalProperties": False,
-        },
-    ]
-}

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field
 
-from doorbuster.scenario.customers.behaviour import PATIENCE_LAW_SCHEMA, Patience
+from doorbuster.scenario.customers.behaviour import Patience
 from doorbuster.scenario.parsing.diagnostics import invalid, preview
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import (
-    DURATION_PATTERN,
     DurationS,
     Flag,
     PositiveDurationS,
     Share,
     duration,
-    number_schema,
+    model_schema,
+    value_type,
     whole,
 )
 
@@ -45,9 +45,9 @@ class Reloads(StrictModel):
     share_ratio: Share = Field(
         default=1.0, alias="share", description="Share of the people who do so.", examples=["80%"]
     )
-    max_reloads: Annotated[
-        int, BeforeValidator(whole(1, MAX_RELOADS)), number_schema(1, MAX_RELOADS, "integer")
-    ] = Field(default=20, alias="max", description="Reloads of one page; then they leave.", examples=[20])
+    max_reloads: Annotated[int, whole(1, MAX_RELOADS)] = Field(
+        default=20, alias="max", description="Reloads of one page; then they leave.", examples=[20]
+    )
     jitter_ratio: Share = Field(
         default=0.0,
         alias="jitter",
@@ -67,9 +67,9 @@ class Retries(StrictModel):
     in gRPC and Envoy: see doorbuster.load.customers.retry_policy.
     """
 
-    attempts: Annotated[
-        int, BeforeValidator(whole(2, MAX_ATTEMPTS)), number_schema(2, MAX_ATTEMPTS, "integer")
-    ] = Field(description="Attempts for one request, the first included.", examples=[3])
+    attempts: Annotated[int, whole(2, MAX_ATTEMPTS)] = Field(
+        description="Attempts for one request, the first included.", examples=[3]
+    )
     timeout_s: PositiveDurationS | None = Field(
         default=None,
         alias="timeout",
@@ -96,6 +96,7 @@ class Retries(StrictModel):
     )
 
 
+@value_type({"anyOf": [duration(zero=False).schema, model_schema(Patience)]})
 def parse_room_patience(raw: object) -> object:
     """A time after which everybody leaves, or a law of patience."""
     if isinstance(raw, dict | Patience):
@@ -113,8 +114,7 @@ class WaitingRoom(StrictModel):
 
     patience: Annotated[
         float | Patience,
-        BeforeValidator(parse_room_patience),
-        WithJsonSchema({"anyOf": [{"type": "string", "pattern": DURATION_PATTERN}, PATIENCE_LAW_SCHEMA]}),
+        parse_room_patience,
     ] = Field(
         default=600.0,
         description="When they leave the queue: one time for everybody, or a law. Default: 10m.",

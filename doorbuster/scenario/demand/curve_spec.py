@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, NamedTuple
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field
 
 from doorbuster.scenario.parsing.diagnostics import (
     Issue,
@@ -19,13 +19,12 @@ from doorbuster.scenario.parsing.diagnostics import (
 )
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import (
-    DURATION_PATTERN,
-    SHARE_PATTERN,
     PositiveDurationS,
     Share,
     duration,
     is_number,
     share,
+    value_type,
 )
 
 MAX_HOURS = 336  # 14 days
@@ -68,6 +67,14 @@ class CumulativePoint(NamedTuple):
     share_ratio: float
 
 
+@value_type(
+    {
+        "type": "object",
+        "propertyNames": {"pattern": duration(zero=False).schema["pattern"]},
+        "additionalProperties": share().schema,
+        "minProperties": 1,
+    }
+)
 def parse_cumulative(raw: object) -> object:
     """Points of a growing cumulative share, in the order of time."""
     if isinstance(raw, tuple):
@@ -101,6 +108,9 @@ def _parse_weight(raw: object) -> float:
     return float(raw)
 
 
+@value_type(
+    {"type": "array", "items": {"type": "number", "minimum": 0}, "minItems": 1, "maxItems": MAX_HOURS}
+)
 def parse_hourly(raw: object) -> object:
     """Weights of the hours, at least one above 0."""
     if isinstance(raw, tuple):
@@ -115,25 +125,6 @@ def parse_hourly(raw: object) -> object:
     if issues:
         raise as_validation_error("hourly", issues, raw)
     return tuple(weights)
-
-
-_HOURLY_SCHEMA = {
-    "type": "array",
-    "items": {"type": "number", "minimum": 0},
-    "minItems": 1,
-    "maxItems": MAX_HOURS,
-}
-_CUMULATIVE_SCHEMA = {
-    "type": "object",
-    "propertyNames": {"pattern": DURATION_PATTERN},
-    "additionalProperties": {
-        "anyOf": [
-            {"type": "string", "pattern": SHARE_PATTERN},
-            {"type": "number", "minimum": 0, "maximum": 1},
-        ]
-    },
-    "minProperties": 1,
-}
 
 
 def parse_stages(raw: object) -> object:
@@ -163,20 +154,13 @@ class Curve(StrictModel):
         description="Ramps and holds, one after the other; the first ramp starts from 0 %.",
         examples=[[{"for": "1h", "to": "20%"}, {"for": "30m", "to": "100%"}, {"for": "4h", "at": "100%"}]],
     )
-    hourly_weights: (
-        Annotated[tuple[float, ...], BeforeValidator(parse_hourly), WithJsonSchema(_HOURLY_SCHEMA)] | None
-    ) = Field(
+    hourly_weights: Annotated[tuple[float, ...], parse_hourly] | None = Field(
         default=None,
         alias="hourly",
         description="One weight per hour; the highest is the peak, joined by straight lines at half past.",
         examples=[[0.6, 1.5, 1.1]],
     )
-    cumulative: (
-        Annotated[
-            tuple[CumulativePoint, ...], BeforeValidator(parse_cumulative), WithJsonSchema(_CUMULATIVE_SCHEMA)
-        ]
-        | None
-    ) = Field(
+    cumulative: Annotated[tuple[CumulativePoint, ...], parse_cumulative] | None = Field(
         default=None,
         description="Share of all customers who have come by each time; the rate is constant in between.",
         examples=[{"96s": "3.7%", "64m": "37.3%"}],

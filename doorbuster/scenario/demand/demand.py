@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field
 
 from doorbuster.scenario.demand.curve_spec import Curve
 from doorbuster.scenario.demand.rate_curve import RateCurve
@@ -31,9 +31,9 @@ from doorbuster.scenario.parsing.values import (
     MAX_RATE_PER_S,
     Count,
     number,
-    number_schema,
     parse_count,
     rate,
+    value_type,
 )
 from doorbuster.units import format_duration, parse_duration_s
 
@@ -87,6 +87,12 @@ class Compression(NamedTuple):
     to_s: float
 
 
+@value_type(
+    {
+        "type": "string",
+        "pattern": DURATION_PATTERN.removesuffix("$") + "->" + DURATION_PATTERN.removeprefix("^"),
+    }
+)
 def parse_compress(raw: object) -> Compression:
     """The two durations of "7h30m -> 90s"."""
     if isinstance(raw, Compression):
@@ -102,12 +108,6 @@ def parse_compress(raw: object) -> Compression:
         rule = "must shorten time: from the curve's length to something above 0s"
         raise invalid(rule, got=preview(raw), way_out='write "7h30m -> 90s", longer first')
     return found
-
-
-_COMPRESS_SCHEMA = {
-    "type": "string",
-    "pattern": DURATION_PATTERN.removesuffix("$") + "->" + DURATION_PATTERN.removeprefix("^"),
-}
 
 
 class Demand(StrictModel):
@@ -130,16 +130,12 @@ class Demand(StrictModel):
         examples=[480000],
     )
     curve: Curve = Field(description="The shape of the peak over time.")
-    compress: (
-        Annotated[Compression, BeforeValidator(parse_compress), WithJsonSchema(_COMPRESS_SCHEMA)] | None
-    ) = Field(
+    compress: Annotated[Compression, parse_compress] | None = Field(
         default=None,
         description="Play the curve in less time; rates stay as they are.",
         examples=["7h30m -> 90s"],
     )
-    burstiness: Annotated[
-        float, BeforeValidator(number(1, MAX_BURSTINESS)), number_schema(1, MAX_BURSTINESS)
-    ] = Field(
+    burstiness: Annotated[float, number(1, MAX_BURSTINESS)] = Field(
         default=1.0,
         description="Index of dispersion of arrivals per second: 1 is Poisson, real arrivals are burstier.",
         examples=[1.7],

@@ -11,21 +11,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
-from typing import Annotated, Any, NamedTuple
-
-from pydantic import BeforeValidator, WithJsonSchema
+from typing import Annotated, NamedTuple
 
 from doorbuster.scenario.parsing.diagnostics import invalid, preview
-from doorbuster.scenario.parsing.values import (
-    COUNT_PATTERN,
-    NUMBER_PATTERN,
-    RATE_PATTERN,
-    SHARE_PATTERN,
-    parse_count,
-    rate,
-    share,
-)
+from doorbuster.scenario.parsing.values import NUMBER_PATTERN, ValueType, parse_count, rate, share
 
 _BARE = re.compile(r"-?\s*" + NUMBER_PATTERN)
 _UNIT = re.compile(rf"\s*-?\s*{NUMBER_PATTERN}\s*(.*)", re.DOTALL)
@@ -53,8 +42,8 @@ def product(factors: list[ValueRange]) -> tuple[float, ValueRange]:
     return middle, ValueRange(middle * math.exp(-spread), middle * math.exp(spread))
 
 
-def value_range(parse: Callable[[object], float], *, zero: bool = False) -> Callable[[object], ValueRange]:
-    """Parser of one value, or of two with .. between them; `zero`: the lower end may be 0 or less."""
+def value_range(parse: ValueType[float], *examples: str | float, zero: bool = False) -> ValueType[ValueRange]:
+    """Parser of one value, or of two joined by ".."; `zero`: the lower end may be 0 or less."""
 
     def parse_both(raw: object) -> ValueRange:
         if isinstance(raw, ValueRange):
@@ -75,34 +64,16 @@ def value_range(parse: Callable[[object], float], *, zero: bool = False) -> Call
             raise invalid("must go from the lower end to the higher", got=preview(raw))
         return ValueRange(low, high)
 
-    return parse_both
+    texts, *numbers = parse.schema.get("anyOf", [parse.schema])
+    end = texts["pattern"].removeprefix("^").removesuffix("$")
+    pattern = rf"^(?:(?:\s*-?\s*{NUMBER_PATTERN}\s*|{end})\.\.)?{end}$"
+    schema = {"anyOf": [{"type": "string", "pattern": pattern}, *numbers], "examples": list(examples)}
+    return ValueType(parse_both, schema)
 
 
-def _schema(pattern: str, numbers: dict[str, Any] | None, *examples: str | float) -> WithJsonSchema:
-    inner = pattern.removeprefix("^").removesuffix("$")
-    bare = rf"\s*-?\s*{NUMBER_PATTERN}\s*"
-    text = {"type": "string", "pattern": rf"^(?:(?:{bare}|{inner})\.\.)?{inner}$"}
-    return WithJsonSchema({"anyOf": [text, numbers] if numbers else [text], "examples": list(examples)})
-
-
-GROWTH_PATTERN = rf"^\s*-?\s*{NUMBER_PATTERN}\s*%?\s*$"
 CustomersRange = Annotated[
-    ValueRange,
-    BeforeValidator(value_range(rate("customers"))),
-    _schema(RATE_PATTERN, None, "13.3 customers/s", "10..16 customers/s"),
+    ValueRange, value_range(rate("customers"), "13.3 customers/s", "10..16 customers/s")
 ]
-ShareRange = Annotated[
-    ValueRange,
-    BeforeValidator(value_range(share())),
-    _schema(SHARE_PATTERN, {"type": "number", "minimum": 0, "maximum": 1}, "2%", "1.8%..2.5%"),
-]
-GrowthRange = Annotated[
-    ValueRange,
-    BeforeValidator(value_range(share(low=-0.99, high=100.0), zero=True)),
-    _schema(GROWTH_PATTERN, {"type": "number", "minimum": -0.99, "maximum": 100}, "8%", "5%..15%"),
-]
-CountRange = Annotated[
-    ValueRange,
-    BeforeValidator(value_range(parse_count)),
-    _schema(COUNT_PATTERN, {"type": "number", "minimum": 1, "maximum": 10**12}, "24m/yr", "22m..26m/yr"),
-]
+ShareRange = Annotated[ValueRange, value_range(share(), "2%", "1.8%..2.5%")]
+GrowthRange = Annotated[ValueRange, value_range(share(low=-0.99, high=100), "8%", "5%..15%", zero=True)]
+CountRange = Annotated[ValueRange, value_range(parse_count, "24m/yr", "22m..26m/yr")]

@@ -1,7 +1,7 @@
-"""What stands on the right of a colon in a scenario: durations, rates, shares, counts, names.
+"""Value types of a scenario: durations, rates, shares, counts, names.
 
-Each type parses the human spelling once into a float or int in its base unit (seconds, per second, 0..1)
-and carries the JSON Schema by which an editor checks the same spelling.
+A `ValueType` is a parser and the JSON Schema of the spellings that it accepts. Parsers return base units:
+seconds, per second, 0..1.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable
-from typing import Annotated, TypeGuard
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeGuard, TypeVar
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from doorbuster.scenario.parsing.diagnostics import did_you_mean, invalid, preview
 from doorbuster.units import format_duration, parse_duration_s, parse_rate_per_s, parse_ratio
@@ -26,6 +28,42 @@ SHARE_PATTERN = rf"^\s*{NUMBER_PATTERN}\s*%?\s*$"
 COUNT_PATTERN = rf"^\s*{NUMBER_PATTERN}\s*(?:k|m|bn)?\s*[a-z_ ]*?(?:/\s*(?:yr|year))?\s*$"
 _COUNT = re.compile(rf"({NUMBER_PATTERN})\s*(k|m|bn)?(?:\s+[a-z_ ]+?)?\s*(?:/\s*(?:yr|year))?")
 _TIMES = {None: 1.0, "k": 1e3, "m": 1e6, "bn": 1e9}
+GROWTH_PATTERN = rf"^\s*-?\s*{NUMBER_PATTERN}\s*%?\s*$"
+
+JsonSchema = dict[str, Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ValueType(Generic[T]):
+    """A parser with the JSON Schema of what it accepts: `Annotated[float, duration(zero=True)]` uses both."""
+
+    parse: Callable[[object], T]
+    schema: JsonSchema
+
+    def __call__(self, raw: object) -> T:
+        return self.parse(raw)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self.parse, handler(source))
+
+    def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
+        return dict(self.schema)
+
+
+def value_type(schema: JsonSchema) -> Callable[[Callable[[object], T]], ValueType[T]]:
+    """Decorator: the parser with this JSON Schema."""
+    return lambda parse: ValueType(parse, schema)
+
+
+def model_schema(model: type[BaseModel]) -> JsonSchema:
+    """JSON Schema of a mapping with the keys of `model`, whose values have no models of their own."""
+    return model.model_json_schema(by_alias=True)
+
+
+def single_key_schema(key: str, value: JsonSchema) -> JsonSchema:
+    """JSON Schema of a mapping with this one key."""
+    return {"type": "object", "properties": {key: value}, "required": [key], "additionalProperties": False}
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
@@ -38,7 +76,7 @@ def _unsigned(text: str) -> tuple[str, bool]:
     return (compact[1:].strip(), True) if compact.startswith("-") else (compact, False)
 
 
-def duration(*, zero: bool) -> Callable[[object], float]:
+def duration(*, zero: bool) -> ValueType[float]:
     """Parser of a duration in seconds, from 0 (or above 0) to a year."""
     rule = "must be >= 0s" if zero else "must be > 0s"
 
@@ -58,10 +96,11 @@ def duration(*, zero: bool) -> Callable[[object], float]:
             raise invalid(f"must be at most {format_duration(MAX_DURATION_S)}", got=preview(value))
         return seconds
 
-    return parse
+    examples = ["800ms", "90s", "1h30m"] if zero else ["90s", "30m", "1h"]
+    return ValueType(parse, {"type": "string", "pattern": DURATION_PATTERN, "examples": examples})
 
 
-def rate(noun: str) -> Callable[[object], float]:
+def rate(noun: str) -> ValueType[float]:
     """Parser of a rate per second, above 0; `noun` says in messages what is counted."""
 
     def parse(value: object) -> float:
@@ -80,10 +119,10 @@ def rate(noun: str) -> Callable[[object], float]:
             raise invalid(f"must be at most {MAX_RATE_PER_S:,.0f} {noun}/s", got=preview(value))
         return per_s
 
-    return parse
+    return ValueType(parse, {"type": "string", "pattern": RATE_PATTERN, "examples": [f"5 {noun}/s"]})
 
 
-def share(*, low: float = 0.0, high: float = 1.0) -> Callable[[object], float]:
+def share(*, low: float = 0, high: float = 1) -> ValueType[float]:
     """Parser of a share as 0..1 from "78%" or 0.78, within `low`..`high`."""
 
     def parse(value: object) -> float:
@@ -100,10 +139,12 @@ def share(*, low: float = 0.0, high: float = 1.0) -> Callable[[object], float]:
             raise invalid(f"must be between {low:.0%} and {high:.0%}", got=preview(value), way_out=way_out)
         return ratio
 
-    return parse
+    pattern = GROWTH_PATTERN if low < 0 else SHARE_PATTERN
+    numbers = {"type": "number", "minimum": low, "maximum": high}
+    return ValueType(parse, {"anyOf": [{"type": "string", "pattern": pattern}, numbers], "examples": ["78%"]})
 
 
-def number(low: float, high: float) -> Callable[[object], float]:
+def number(low: float, high: float) -> ValueType[float]:
     """Parser of a plain number within `low`..`high`."""
 
     def parse(value: object) -> float:
@@ -114,10 +155,10 @@ def number(low: float, high: float) -> Callable[[object], float]:
             raise invalid(f"must be between {low:g} and {high:g}", got=preview(value))
         return plain
 
-    return parse
+    return ValueType(parse, {"type": "number", "minimum": low, "maximum": high})
 
 
-def whole(low: int, high: int) -> Callable[[object], int]:
+def whole(low: int, high: int) -> ValueType[int]:
     """Parser of a whole number within `low`..`high`."""
 
     def parse(value: object) -> int:
@@ -127,9 +168,18 @@ def whole(low: int, high: int) -> Callable[[object], int]:
             raise invalid(f"must be between {low} and {high}", got=preview(value))
         return value
 
-    return parse
+    return ValueType(parse, {"type": "integer", "minimum": low, "maximum": high})
 
 
+@value_type(
+    {
+        "anyOf": [
+            {"type": "string", "pattern": COUNT_PATTERN},
+            {"type": "number", "minimum": 1, "maximum": 10**12},
+        ],
+        "examples": [480000, "480k", "24m/yr"],
+    }
+)
 def parse_count(value: object) -> float:
     """How many: 480000, 24_000_000, "480k", "24m/yr" or "24m visits/yr"."""
     rule = 'must be a count, such as 480_000, "480k" or "24m/yr"'
@@ -144,7 +194,7 @@ def parse_count(value: object) -> float:
     return count
 
 
-def choice(kind: str, options: Iterable[str]) -> Callable[[object], str]:
+def choice(kind: str, options: Iterable[str]) -> ValueType[str]:
     """Parser of one word out of `options`; a word we do not know gets its nearest spelling."""
     known = tuple(options)
 
@@ -153,9 +203,10 @@ def choice(kind: str, options: Iterable[str]) -> Callable[[object], str]:
             return value
         raise invalid(f"must be a known {kind}", got=preview(value), way_out=did_you_mean(str(value), known))
 
-    return parse
+    return ValueType(parse, {"enum": list(known)})
 
 
+@value_type({"type": "boolean"})
 def parse_flag(value: object) -> bool:
     """true or false, not "yes", 1 or an empty text."""
     if not isinstance(value, bool):
@@ -163,6 +214,7 @@ def parse_flag(value: object) -> bool:
     return value
 
 
+@value_type({"type": "string", "minLength": 1})
 def parse_text(value: object) -> str:
     """Text with something in it."""
     if not isinstance(value, str):
@@ -172,42 +224,10 @@ def parse_text(value: object) -> str:
     return value
 
 
-def _schema(kind: str, pattern: str, *examples: str | float) -> WithJsonSchema:
-    return WithJsonSchema({"type": kind, "pattern": pattern, "examples": list(examples)})
-
-
-def _number_or(pattern: str, low: float, high: float, *examples: str | float) -> WithJsonSchema:
-    numbers = {"type": "number", "minimum": low, "maximum": high}
-    texts = {"type": "string", "pattern": pattern}
-    return WithJsonSchema({"anyOf": [texts, numbers], "examples": list(examples)})
-
-
-DurationS = Annotated[
-    float, BeforeValidator(duration(zero=True)), _schema("string", DURATION_PATTERN, "800ms", "90s", "1h30m")
-]
-PositiveDurationS = Annotated[
-    float, BeforeValidator(duration(zero=False)), _schema("string", DURATION_PATTERN, "90s", "30m", "1h")
-]
-CustomersPerS = Annotated[
-    float, BeforeValidator(rate("customers")), _schema("string", RATE_PATTERN, "13.3 customers/s", "800/min")
-]
-RequestsPerS = Annotated[
-    float, BeforeValidator(rate("requests")), _schema("string", RATE_PATTERN, "500 requests/s")
-]
-OrdersPerS = Annotated[float, BeforeValidator(rate("orders")), _schema("string", RATE_PATTERN, "5 orders/s")]
-Share = Annotated[float, BeforeValidator(share()), _number_or(SHARE_PATTERN, 0, 1, "78%", 0.78)]
-Growth = Annotated[
-    float,
-    BeforeValidator(share(low=-0.99, high=100.0)),
-    _number_or(rf"^\s*-?\s*{NUMBER_PATTERN}\s*%?\s*$", -0.99, 100, "8%", "46%", "-5%"),
-]
-Count = Annotated[
-    float, BeforeValidator(parse_count), _number_or(COUNT_PATTERN, 1, 10**12, 480000, "480k", "24m/yr")
-]
-Text = Annotated[str, BeforeValidator(parse_text), WithJsonSchema({"type": "string", "minLength": 1})]
-Flag = Annotated[bool, BeforeValidator(parse_flag), WithJsonSchema({"type": "boolean"})]
-
-
-def number_schema(low: float, high: float, kind: str = "number") -> WithJsonSchema:
-    """JSON Schema of a bounded number."""
-    return WithJsonSchema({"type": kind, "minimum": low, "maximum": high})
+DurationS = Annotated[float, duration(zero=True)]
+PositiveDurationS = Annotated[float, duration(zero=False)]
+RequestsPerS = Annotated[float, rate("requests")]
+Share = Annotated[float, share()]
+Count = Annotated[float, parse_count]
+Text = Annotated[str, parse_text]
+Flag = Annotated[bool, parse_flag]

@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Protocol
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field
 
 from doorbuster.scenario.customers.journeys import STEPS
 from doorbuster.scenario.parsing.diagnostics import Issue, did_you_mean, invalid, preview
 from doorbuster.scenario.parsing.strict import StrictModel
-from doorbuster.scenario.parsing.values import Flag, Text, is_number
+from doorbuster.scenario.parsing.values import Flag, Text, is_number, value_type
 
 EVERY_STEP = "*"
 DEFAULT_CAUSE = "content_rule"
@@ -34,6 +34,7 @@ class Answer(Protocol):
     def json(self) -> Any: ...
 
 
+@value_type({"enum": [EVERY_STEP, *STEPS]})
 def parse_step(raw: object) -> str:
     """A step's name, or "*" for every step."""
     if isinstance(raw, str) and (raw == EVERY_STEP or raw in STEPS):
@@ -43,6 +44,7 @@ def parse_step(raw: object) -> str:
     )
 
 
+@value_type({"type": "string", "pattern": f"^{_CAUSE.pattern}$"})
 def parse_cause(raw: object) -> str:
     """One word by which failures are counted."""
     if isinstance(raw, str) and _CAUSE.fullmatch(raw):
@@ -51,6 +53,7 @@ def parse_cause(raw: object) -> str:
     raise invalid(rule, got=preview(raw))
 
 
+@value_type({"type": "string", "minLength": 1})
 def parse_path(raw: object) -> str:
     """A place in a JSON document: names joined by dots, positions in brackets or between dots."""
     if isinstance(raw, str) and raw and "".join(_pieces(raw)) == raw:
@@ -67,6 +70,7 @@ def _pieces(text: str) -> Iterator[str]:
         yield match[0]
 
 
+@value_type({"type": "number"})
 def parse_above(raw: object) -> float:
     """A number the value must exceed."""
     if not is_number(raw):
@@ -74,6 +78,7 @@ def parse_above(raw: object) -> float:
     return float(raw)
 
 
+@value_type({"anyOf": [{"type": kind} for kind in ("string", "number", "boolean")]})
 def parse_scalar(raw: object) -> object:
     """A text, a number, or true or false."""
     if isinstance(raw, str | bool) or is_number(raw):
@@ -86,7 +91,7 @@ class ContentRule(StrictModel):
 
     one_of = ("contains", "lacks", "json")
 
-    step: Annotated[str, BeforeValidator(parse_step), WithJsonSchema({"enum": [EVERY_STEP, *STEPS]})] = Field(
+    step: Annotated[str, parse_step] = Field(
         description='The step whose last answer is looked at; "*" for every step.', examples=["product"]
     )
     contains: Text | None = Field(
@@ -95,22 +100,19 @@ class ContentRule(StrictModel):
     lacks: Text | None = Field(
         default=None, description="A text the answer must not contain.", examples=["Please wait"]
     )
-    path: (
-        Annotated[str, BeforeValidator(parse_path), WithJsonSchema({"type": "string", "minLength": 1})] | None
-    ) = Field(
+    path: Annotated[str, parse_path] | None = Field(
         default=None,
         alias="json",
         description="A place in a JSON answer, with one of above, equals, exists.",
         examples=["data.search.totalItems"],
     )
-    above: Annotated[float, BeforeValidator(parse_above), WithJsonSchema({"type": "number"})] | None = Field(
+    above: Annotated[float, parse_above] | None = Field(
         default=None, description="The number there must be higher.", examples=[0]
     )
     equals: (
         Annotated[
             str | bool | int | float,
-            BeforeValidator(parse_scalar),
-            WithJsonSchema({"anyOf": [{"type": kind} for kind in ("string", "number", "boolean")]}),
+            parse_scalar,
         ]
         | None
     ) = Field(default=None, description="The value there must be this.", examples=["AVAILABLE"])
@@ -119,8 +121,7 @@ class ContentRule(StrictModel):
     )
     cause: Annotated[
         str,
-        BeforeValidator(parse_cause),
-        WithJsonSchema({"type": "string", "pattern": f"^{_CAUSE.pattern}$"}),
+        parse_cause,
     ] = Field(
         default=DEFAULT_CAUSE,
         description="The word under which a breach is counted. Default: content_rule.",

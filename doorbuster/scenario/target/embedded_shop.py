@@ -8,21 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, create_model
+from pydantic import Field, create_model
 
 from doorbuster.scenario.parsing.diagnostics import Issue, invalid, preview
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import (
-    DURATION_PATTERN,
-    RATE_PATTERN,
     DurationS,
     Flag,
     PositiveDurationS,
     Share,
+    ValueType,
     choice,
     duration,
-    number_schema,
     rate,
+    value_type,
     whole,
 )
 from doorbuster.shop_settings import (
@@ -38,16 +37,18 @@ from doorbuster.shop_settings import (
 from doorbuster.units import format_duration
 
 _SETTINGS = {name: s for name, s in settings_of(ShopSettings).items() if s.in_scenario}
-_MERCHANT_SCHEMA = {
-    "type": "array",
-    "items": {"type": "string", "pattern": f"^{MERCHANT_NAME.pattern}$"},
-    "minItems": 2,
-    "maxItems": MAX_MERCHANTS,
-}
 
-Part = Annotated[str, BeforeValidator(choice("part", PARTS)), WithJsonSchema({"enum": list(PARTS)})]
+Part = Annotated[str, choice("part", PARTS)]
 
 
+@value_type(
+    {
+        "type": "array",
+        "items": {"type": "string", "pattern": f"^{MERCHANT_NAME.pattern}$"},
+        "minItems": 2,
+        "maxItems": MAX_MERCHANTS,
+    }
+)
 def parse_merchants(raw: object) -> tuple[str, ...]:
     """Two names or more, each once."""
     if not isinstance(raw, list | tuple) or not raw or _SETTINGS["merchants"].problem(tuple(map(str, raw))):
@@ -74,8 +75,7 @@ def _number(setting: Setting) -> Any:
             raise invalid(f"must be between {low} and {high}", got=preview(raw))
         return value
 
-    schema = {"type": "string", "pattern": RATE_PATTERN if is_rate else DURATION_PATTERN}
-    return Annotated[float, BeforeValidator(parse_within), WithJsonSchema(schema)]
+    return Annotated[float, ValueType(parse_within, parse.schema)]
 
 
 def _one_of_numbers(setting: Setting) -> Any:
@@ -86,23 +86,20 @@ def _one_of_numbers(setting: Setting) -> Any:
             raise invalid(f"must be {', '.join(others)} or {last}", got=preview(raw))
         return int(str(raw))
 
-    return Annotated[int, BeforeValidator(parse), WithJsonSchema({"enum": list(setting.choices)})]
+    return Annotated[int, ValueType(parse, {"enum": list(setting.choices)})]
 
 
 def _type_of(name: str, setting: Setting) -> Any:
     if setting.kind == "whole":
-        low, high = int(setting.low), int(setting.high)
-        return Annotated[int, BeforeValidator(whole(low, high)), number_schema(low, high, "integer")]
+        return Annotated[int, whole(int(setting.low), int(setting.high))]
     if setting.kind in ("duration", "rate"):
         return _number(setting)
     if setting.kind == "choice":
         if isinstance(setting.choices[0], int):
             return _one_of_numbers(setting)
-        words = [str(word) for word in setting.choices]
-        return Annotated[str, BeforeValidator(choice(name, words)), WithJsonSchema({"enum": words})]
+        return Annotated[str, choice(name, map(str, setting.choices))]
     if setting.kind == "merchants":
-        parsed = BeforeValidator(parse_merchants)
-        return Annotated[tuple[str, ...], parsed, WithJsonSchema(_MERCHANT_SCHEMA)]
+        return Annotated[tuple[str, ...], parse_merchants]
     return WaitingRoomKeys if setting.kind == "waiting room" else Flag
 
 

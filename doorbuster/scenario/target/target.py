@@ -7,11 +7,11 @@ import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field
 
 from doorbuster.scenario.parsing.diagnostics import invalid, preview
 from doorbuster.scenario.parsing.strict import StrictModel
-from doorbuster.scenario.parsing.values import choice
+from doorbuster.scenario.parsing.values import choice, value_type
 from doorbuster.scenario.target.content_checks import ContentRule
 from doorbuster.scenario.target.embedded_shop import Shop
 
@@ -22,6 +22,7 @@ _CUSTOM_NAME = re.compile(r"custom:[a-z][a-z0-9_-]{0,62}")
 _HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
 
 
+@value_type({"anyOf": [{"enum": list(STOREFRONTS)}, {"pattern": f"^{_CUSTOM_NAME.pattern}$"}]})
 def parse_storefront(raw: object) -> str:
     """The name of a driver that ships with doorbuster, or `custom:` and the name of the locustfile's own."""
     if isinstance(raw, str) and raw.startswith(CUSTOM):
@@ -34,6 +35,7 @@ def parse_storefront(raw: object) -> str:
     return choice("storefront", STOREFRONTS)(raw)
 
 
+@value_type({"type": "string", "pattern": "^https?://"})
 def parse_url(raw: object) -> str:
     """An http or https address of a shop, without a slash at the end."""
     rule = 'must be an http:// or https:// address, such as "https://staging.example.com"'
@@ -70,6 +72,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+@value_type({"type": "array", "items": {"type": "string"}, "minItems": 1})
 def parse_source_addresses(raw: object) -> tuple[str, ...]:
     """IP addresses of this machine, each once."""
     rule = "must be a list of IP addresses of this machine"
@@ -90,15 +93,9 @@ class Target(StrictModel):
 
     storefront: Annotated[
         str,
-        BeforeValidator(parse_storefront),
-        WithJsonSchema({"anyOf": [{"enum": list(STOREFRONTS)}, {"pattern": f"^{_CUSTOM_NAME.pattern}$"}]}),
+        parse_storefront,
     ] = Field(default="reference", description="The driver that knows this kind of shop.")
-    url: (
-        Annotated[
-            str, BeforeValidator(parse_url), WithJsonSchema({"type": "string", "pattern": "^https?://"})
-        ]
-        | None
-    ) = Field(
+    url: Annotated[str, parse_url] | None = Field(
         default=None, description="Address of the shop to visit.", examples=["https://staging.example.com"]
     )
     shop: Shop | None = Field(default=None, description="Start the embedded shop and visit it.")
@@ -112,8 +109,7 @@ class Target(StrictModel):
 
     source_addresses: Annotated[
         tuple[str, ...],
-        BeforeValidator(parse_source_addresses),
-        WithJsonSchema({"type": "array", "items": {"type": "string"}, "minItems": 1}),
+        parse_source_addresses,
     ] = Field(
         default=(),
         description="Addresses of this machine to connect from in turn; each has 28,000 ports.",

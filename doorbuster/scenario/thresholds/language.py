@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from doorbuster.errors import Problem
 from doorbuster.scenario.customers.journeys import CHANNELS, JOURNEYS, STEPS
@@ -31,13 +31,15 @@ from doorbuster.scenario.parsing.diagnostics import (
 )
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import (
-    DURATION_PATTERN,
     NUMBER_PATTERN,
     Flag,
     Text,
     choice,
     duration,
     is_number,
+    model_schema,
+    parse_text,
+    value_type,
 )
 from doorbuster.scenario.thresholds.metrics import (
     AGGREGATIONS,
@@ -122,6 +124,7 @@ class Threshold(StrictModel):
         return comparisons[self.operator]
 
 
+@value_type({"anyOf": [duration(zero=True).schema, {"type": "number", "minimum": 0}]})
 def _parse_delay(raw: object) -> float:
     """Seconds; a bare number means milliseconds, as in k6."""
     return raw / 1e3 if is_number(raw) and raw >= 0 else duration(zero=True)(raw)
@@ -134,10 +137,10 @@ class ThresholdEntry(StrictModel):
     abort_on_fail: Flag = Field(
         default=False, alias="abortOnFail", description="End the run as soon as it is crossed."
     )
-    delay_abort_eval_s: Annotated[float, BeforeValidator(_parse_delay)] = Field(
+    delay_abort_eval_s: Annotated[float, _parse_delay] = Field(
         default=0.0, alias="delayAbortEval", description="Not before this much of the run.", examples=["30s"]
     )
-    severity: Annotated[Severity, BeforeValidator(choice("severity", ("fail", "warn")))] = Field(
+    severity: Annotated[Severity, choice("severity", ("fail", "warn"))] = Field(
         default="fail", description="fail breaks the build, warn only tells."
     )
 
@@ -359,27 +362,7 @@ def missing_sections(thresholds: Iterable[Threshold], sections: Iterable[str]) -
 
 def thresholds_schema() -> dict[str, Any]:
     """JSON Schema of the block."""
-    entry = {
-        "anyOf": [
-            {"type": "string", "minLength": 1},
-            {
-                "type": "object",
-                "properties": {
-                    "threshold": {"type": "string", "minLength": 1},
-                    "abortOnFail": {"type": "boolean"},
-                    "delayAbortEval": {
-                        "anyOf": [
-                            {"type": "string", "pattern": DURATION_PATTERN},
-                            {"type": "number", "minimum": 0},
-                        ]
-                    },
-                    "severity": {"enum": ["fail", "warn"]},
-                },
-                "required": ["threshold"],
-                "additionalProperties": False,
-            },
-        ]
-    }
+    entry = {"anyOf": [parse_text.schema, model_schema(ThresholdEntry)]}
     selector = rf"^\s*(?:(?:{'|'.join(METRICS)})\s*(?:\{{.*\}})?|[A-Za-z_]\w*\.[A-Za-z_]\w*)\s*$"
     return {
         "type": "object",
