@@ -114,11 +114,10 @@ def _write_starter(folder: Path, storefront: str, har: Path | None) -> None:
         )
     }
     driver, locustfile, scenario = texts
-    url = STARTER_URL
-    if har is not None:
-        visit = _recorded(har)
-        url = visit.origin
-        texts[driver] = driver_text(texts[driver], visit)
+    visit = None if har is None else _recorded(har)
+    url = STARTER_URL if visit is None else visit.origin
+    texts[driver] = driver_text(texts[driver], visit)
+    if visit is not None:
         texts[scenario] = _as_recorded(texts[scenario], visit)
     for path, text in texts.items():
         if path.exists():

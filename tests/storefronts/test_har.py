@@ -163,7 +163,7 @@ def test_the_driver_has_the_recorded_addresses_and_fields_and_is_python():
         "\"/api/cart/lines\", json={'article': sku, 'n': 1}",
         "\"/api/orders\", json={**CUSTOMER, 'idempotency_key': key}",
         "'mail': 'test.customer@example.com'",
-        "Not in the recording, so still the starter's: basket, checkout_page.",
+        "Not in the recording, unchanged from the starter: basket, checkout_page.",
     ):
         assert part in text, part
 

@@ -73,7 +73,7 @@ class QueryService:
             WaitingRoomQueue(settings.waiting_room, time.monotonic) if settings.waiting_room else None
         )
         self._hashing = ThreadPoolExecutor(HASHING_THREADS, thread_name_prefix="shop-password")
-        self._cache = PageCache(time.monotonic) if self.profile.cache_ttl_s else None
+        self._cache = PageCache(time.monotonic) if self.profile.caches else None
 
     def open(self) -> None:
         self.workers.start()
@@ -117,7 +117,7 @@ class QueryService:
 
         `omit` takes out of the view what its optional parts cannot give at the moment.
         """
-        timing, cache_ttl_s = request[TIMING], self.profile.cache_ttl_s.get(kind)
+        timing, cache_ttl_s = request[TIMING], self.profile.cache_ttl_s(kind)
 
         async def fetch() -> bytes:
             missing: frozenset[str] = frozenset()

@@ -31,7 +31,7 @@ TEST_MAIL = "test.customer@example.com"
 @dataclass(frozen=True, slots=True)
 class RecordedRequest:
     """One request to the shop. `fields`: of the query or of the body; `as_json`: how the body was sent;
-    `sent_on`: the answer was a redirect.
+    `is_redirected`: the answer was a redirect.
     """
 
     method: str
@@ -40,7 +40,7 @@ class RecordedRequest:
     as_json: bool
     at_unix_s: float
     is_page: bool
-    sent_on: bool = False
+    is_redirected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def _recorded(entry: Mapping[str, Any]) -> RecordedRequest:
         as_json=as_json,
         at_unix_s=datetime.fromisoformat(entry["startedDateTime"]).timestamp(),
         is_page=_mime(entry).startswith(_KEPT[:2]),
-        sent_on=300 <= entry["response"]["status"] < 400,
+        is_redirected=300 <= entry["response"]["status"] < 400,
     )
 
 
