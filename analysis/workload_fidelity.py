@@ -27,7 +27,6 @@ from doorbuster.report.script import main
 from doorbuster.report.section import Cell, Chart, Column, Metric, Section, Series, Table, Unit
 from doorbuster.scenario import (
     DEFAULT_PAGES,
-    JOURNEYS,
     Constant,
     Demand,
     Exponential,
@@ -175,7 +174,7 @@ def visits(scenario: Scenario) -> dict[str, float]:
     for name, n in come.items():
         channel = scenario.channels[name]
         for journey, ratio in channel.journey_ratios().items():
-            for visit in JOURNEYS[journey].steps:
+            for visit in scenario.journeys[journey].steps:
                 own = channel.pages if visit.step == "product" and visit.visits == DEFAULT_PAGES else None
                 mean = visit.visits if own is None else own.mean
                 found[visit.step] += n / sum(come.values()) * ratio * mean

@@ -13,7 +13,7 @@ from doorbuster.units import format_duration
 
 def describe_channel(channel: Channel) -> tuple[str, ...]:
     """One sentence for each key of the channel that says how its people and machines behave."""
-    sentences = []
+    sentences = [] if channel.description is None else [channel.description]
     if channel.merchant is not None:
         sentences.append(f"they visit the shop of {channel.merchant}")
     if channel.devices:

@@ -5,7 +5,7 @@ Everything downstream reads these models; only the reader (`reader.py`) knows YA
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
@@ -13,17 +13,19 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, WithJsonSchema
 
 from doorbuster.scenario.customers.channels import Channel, own_demand_rules, parse_channels
-from doorbuster.scenario.customers.journeys import CHANNELS, JOURNEYS, MIXES
-from doorbuster.scenario.customers.resilience import Offline
+from doorbuster.scenario.customers.journeys import CHANNELS, MIXES, STEPS, Journey
+from doorbuster.scenario.customers.own_journeys import OwnJourney, all_journeys, parse_own_journeys
+from doorbuster.scenario.customers.resilience import WAITING_ROOM, Offline
 from doorbuster.scenario.demand.demand import Demand
 from doorbuster.scenario.demand.phases import find_phases
 from doorbuster.scenario.demand.rate_curve import rates_at_busiest
 from doorbuster.scenario.freshness import Freshness
-from doorbuster.scenario.parsing.diagnostics import Issue, did_you_mean, try_parse
+from doorbuster.scenario.parsing.diagnostics import Issue, did_you_mean, preview, try_parse
 from doorbuster.scenario.parsing.document import Document
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import DurationS, Text, whole
 from doorbuster.scenario.safety import Safety
+from doorbuster.scenario.target.content_checks import EVERY_STEP
 from doorbuster.scenario.target.merchants import merchant_rules
 from doorbuster.scenario.target.target import Target, is_loopback, parse_url
 from doorbuster.scenario.thresholds.language import (
@@ -46,11 +48,19 @@ def _read_thresholds(raw: object, info: ValidationInfo) -> object:
     return read_thresholds(raw, (lambda path: document.where(("thresholds", *path))) if document else None)
 
 
+def _parse_channels(raw: object, info: ValidationInfo) -> object:
+    return parse_channels(raw, all_journeys(info.data.get("own_journeys", {})))
+
+
 def _channels_schema(schema: dict[str, Any]) -> None:
     """Names in the JSON Schema, so that editors complete them."""
     each = schema.pop("additionalProperties")
     schema["properties"] = {name: {**each, "description": f"{text}."} for name, text in CHANNELS.items()}
-    schema["additionalProperties"] = False
+    schema["additionalProperties"] = {
+        **each,
+        "required": ["description", "patience"],
+        "description": "A channel of your own.",
+    }
     schema["minProperties"] = 1
 
 
@@ -61,8 +71,13 @@ class Scenario(StrictModel):
     story: str = Field(default="", description="What happens, in a sentence or two, for people.")
     target: Target = Field(description="The shop to visit.")
     demand: Demand = Field(description="How many customers come, and when.")
+    own_journeys: Annotated[dict[str, OwnJourney], BeforeValidator(parse_own_journeys)] = Field(
+        default={},
+        alias="journeys",
+        description="Journeys of your own, by name: methods of your locustfile's customers. Default: none.",
+    )
     channels: Annotated[
-        dict[str, Channel], BeforeValidator(parse_channels), Field(json_schema_extra=_channels_schema)
+        dict[str, Channel], BeforeValidator(_parse_channels), Field(json_schema_extra=_channels_schema)
     ] = Field(description="The ways into the shop, by name; each name at most once.")
     thresholds: Annotated[
         tuple[Threshold, ...], BeforeValidator(_read_thresholds), WithJsonSchema(thresholds_schema())
@@ -95,11 +110,16 @@ class Scenario(StrictModel):
     def rules(cls, raw: Mapping[str, Any]) -> Iterator[Issue]:
         """Rules between the parts: the target is allowed, thresholds speak of people who come."""
         yield from _check_target_allowed(raw.get("target"), raw.get("safety", {}))
-        yield from _check_tags(raw.get("thresholds"), raw.get("channels"))
+        yield from _check_names(raw)
         yield from own_demand_rules(raw.get("channels"), try_parse(Demand.model_validate, raw.get("demand")))
         yield from _check_phase_tags(raw.get("thresholds"), raw.get("demand"))
         yield from _check_offline(raw.get("channels"), raw.get("demand"))
         yield from merchant_rules(raw.get("channels"), raw.get("target"), raw.get("freshness"))
+
+    @property
+    def journeys(self) -> dict[str, Journey]:
+        """Every journey this scenario may name: the built-in ones and its own."""
+        return all_journeys(self.own_journeys)
 
     @property
     def demands(self) -> dict[str, Demand]:
@@ -156,26 +176,36 @@ def _check_target_allowed(target: object, safety: object) -> Iterator[Issue]:
         yield Issue(("target", "url"), rule, host, f"add safety: {{allow: [{host}]}}")
 
 
-def _check_tags(thresholds: object, channels: object) -> Iterator[Issue]:
-    """A threshold on a channel or journey that nobody takes could only be inconclusive."""
-    if not isinstance(thresholds, dict) or not isinstance(channels, dict):
+def _check_names(raw: Mapping[str, Any]) -> Iterator[Issue]:
+    """Thresholds and content rules name only channels, journeys and steps that can occur in this scenario."""
+    own = try_parse(parse_own_journeys, raw.get("journeys", {}))
+    channels, thresholds = raw.get("channels"), raw.get("thresholds")
+    if not isinstance(own, dict) or not isinstance(channels, dict):
         return
-    come = {
-        "channel": [name for name in channels if name in CHANNELS],
-        "journey": [
-            journey
-            for channel in channels.values()
-            if isinstance(channel, dict)
-            for journey in _names(channel.get("journeys"))
-            if journey in JOURNEYS
-        ],
-    }
-    for key in thresholds:
+    journeys = all_journeys(own)
+    visited = [
+        journey
+        for channel in channels.values()
+        if isinstance(channel, dict)
+        for journey in _names(channel.get("journeys"))
+        if journey in journeys
+    ]
+    own_steps = (step for journey in own.values() for step in journey.steps)
+    steps = (*dict.fromkeys((*STEPS, *own_steps)), WAITING_ROOM)
+    known: dict[str, Sequence[str]] = {"channel": list(channels), "journey": visited, "step": steps}
+    for key in thresholds if isinstance(thresholds, dict) else ():
         selector = try_parse(parse_metric_selector, str(key))
         for name, value in selector.tags if selector else ():
-            if name in come and come[name] and value not in come[name]:
+            if known.get(name) and value not in known[name]:
                 rule = f"names a {name} that this scenario does not have"
-                yield Issue(("thresholds", str(key)), rule, value, did_you_mean(value, come[name]), at="key")
+                yield Issue(("thresholds", str(key)), rule, value, did_you_mean(value, known[name]), at="key")
+    target = raw.get("target")
+    rules = target.get("rules") if isinstance(target, dict) else ()
+    for index, rule in enumerate(rules if isinstance(rules, list) else ()):
+        step = rule.get("step") if isinstance(rule, dict) else None
+        if isinstance(step, str) and step not in (EVERY_STEP, *steps):
+            way_out = did_you_mean(step, (EVERY_STEP, *steps))
+            yield Issue(("target", "rules", index, "step"), "is not a known step", preview(step), way_out)
 
 
 def _names(journeys: object) -> Iterable[object]:

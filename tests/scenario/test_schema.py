@@ -126,7 +126,7 @@ def test_the_schema_accepts_the_human_spellings(sound_text):
         (("target", "url"), "ftp://x"),
         (("channels", "webb"), {"share": "1%", "journeys": {"browse": 1}}),
         (("channels", "web", "seats"), 3),
-        (("channels", "web", "journeys", "brouse"), 1),
+        (("channels", "web", "journeys", "browse"), 0),
         (("channels", "web", "think"), {"lognormal": {"median": 4, "sigma": 1}}),
         (("thresholds", "can_oder"), ["rate>=99%"]),
         (("safety", "max_rate"), "500"),

@@ -151,14 +151,14 @@ def test_an_order_of_an_empty_basket_is_refused(visit, profile):
     visit(scenario, profile=profile)
 
 
-def test_an_unknown_channel_is_refused_before_anything_is_sold(visit, profile):
+def test_a_malformed_channel_is_refused_before_anything_is_sold(visit, profile):
     async def scenario(visitor):
         basket = await visitor.filled_basket((await visitor.skus())[0])
-        refused = await visitor.order(basket, "fax", **{"X-Channel": "fax"})
+        refused = await visitor.order(basket, "fax", **{"X-Channel": "Fax!"})
         (problem,) = (await refused.json())["problems"]
         assert problem == {
             "field": "X-Channel",
-            "rule": "must be one of web, app, store, phone, print, social, agent, partner",
+            "rule": "must be a name of small letters, digits and _, such as web",
         }
         assert (await visitor.document("/ledger/orders"))["orders"] == []
 

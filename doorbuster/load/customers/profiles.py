@@ -16,7 +16,7 @@ from doorbuster.load.customers.behaviour import (
 from doorbuster.load.customers.model import STEP_LIMIT_S, CustomerProfile
 from doorbuster.load.customers.retry_budget import RetryBudget
 from doorbuster.load.customers.session import session_opener
-from doorbuster.scenario import EVERY_STEP, JOURNEYS, Channel, ContentRule, Scenario
+from doorbuster.scenario import EVERY_STEP, Channel, ContentRule, Scenario
 from doorbuster.storefronts import Storefront
 
 
@@ -50,8 +50,10 @@ class ProfileRegistry:
     def _make(self, name: str, journey: str) -> CustomerProfile:
         channel = self._scenario.channels.get(name)
         if channel is None:  # a channel without arrivals has no settings in the scenario
-            channel = Channel(share=1.0, journeys={journey: 1.0}).with_default_patience(name)
-        wants_order = JOURNEYS[journey].wants_order
+            values = {"share": 1.0, "journeys": {journey: 1.0}}
+            channel = Channel.model_validate(values, context=self._scenario.journeys)
+            channel = channel.with_default_patience(name)
+        wants_order = self._scenario.journeys[journey].wants_order
         retries, driver = channel.retries, self._driver.for_channel(name)
         rules = self._scenario.target.content_rules if driver.open_session is None else ()
         return CustomerProfile(

@@ -9,19 +9,20 @@ Everything here uses Locust's public interfaces: events, runner messages, a load
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from locust.runners import WorkerRunner
 
 from doorbuster.errors import DoorbusterError, Problem, ScenarioError
+from doorbuster.load.customers.customer import Customer
 from doorbuster.load.engine.generator import customer_classes
 from doorbuster.load.freshness.product_edits import missing_capabilities
 from doorbuster.load.locust_plugin.dispatch import SingleUserDispatcher
 from doorbuster.load.locust_plugin.master import MasterNode
 from doorbuster.load.locust_plugin.worker import WorkerNode
-from doorbuster.scenario import CHANNELS, JOURNEYS, Scenario, load_scenario, override
+from doorbuster.scenario import CHANNELS, Scenario, load_scenario, override
 from doorbuster.storefronts import Storefront, drivers_with
 
 Drivers = Mapping[str, type[Storefront]]
@@ -111,16 +112,22 @@ def _missing(scenario: Scenario, environment: Any, drivers: Drivers) -> list[Pro
             if not callable(getattr(classes[name], journey, None)):
                 lacks(environment.locustfile, f"journey {journey!r} in {classes[name].__name__}",
                       f"add a method {journey}(self)")  # fmt: skip
-            steps = [visit.step for visit in JOURNEYS[journey].steps]
-            for step in _missing_steps(driver, steps) if driver else ():
+            elif hasattr(Customer, journey):
+                rule = "is the name of a method that every customer has"
+                way_out = "choose another name for the journey"
+                problems.append(Problem(scenario.name, 0, 0, f"journeys.{journey}", rule, way_out=way_out))
+            steps = [visit.step for visit in scenario.journeys[journey].steps]
+            for step in _missing_steps(driver, steps, scenario.channels) if driver else ():
                 lacks(storefront, f"step {step!r} (journey {journey})",
                       f"add a method {step} to the driver")  # fmt: skip
     return problems
 
 
-def _missing_steps(driver: type[Storefront], steps: Sequence[str]) -> tuple[str, ...]:
+def _missing_steps(
+    driver: type[Storefront], steps: Sequence[str], channels: Iterable[str]
+) -> tuple[str, ...]:
     """The steps that the driver lacks in every channel: a journey may end in another channel."""
     missing = driver.missing_steps(steps)
-    for channel in CHANNELS:
+    for channel in {*CHANNELS, *channels}:
         missing = driver.for_channel(channel).missing_steps(missing) if missing else ()
     return missing

@@ -7,9 +7,10 @@ who works in a loop.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, WithJsonSchema
 
 from doorbuster.scenario.customers.behaviour import (
     DEFAULT_THINK,
@@ -28,7 +29,8 @@ from doorbuster.scenario.customers.client_profile import (
     parse_devices,
     parse_pages,
 )
-from doorbuster.scenario.customers.journeys import CHANNELS, DEFAULT_PATIENCE, JOURNEYS, MIXES
+from doorbuster.scenario.customers.journeys import CHANNELS, DEFAULT_PATIENCE, JOURNEYS, MIXES, Journey
+from doorbuster.scenario.customers.own_journeys import NAME_RULE, is_name
 from doorbuster.scenario.customers.resilience import Offline, Reloads, Retries, WaitingRoom
 from doorbuster.scenario.demand.demand import Demand
 from doorbuster.scenario.parsing.diagnostics import (
@@ -41,14 +43,18 @@ from doorbuster.scenario.parsing.diagnostics import (
     try_parse,
 )
 from doorbuster.scenario.parsing.strict import StrictModel
-from doorbuster.scenario.parsing.values import DurationS, Share, is_number, share, whole
+from doorbuster.scenario.parsing.values import DurationS, Share, Text, is_number, share, whole
 from doorbuster.units import format_duration
 
 MAX_SEATS = 100_000
 
 
-def parse_journeys(raw: object) -> object:
-    """Journey names with weights above 0, or those of a published mix."""
+def parse_journeys(raw: object, info: ValidationInfo) -> object:
+    """Journey names with weights above 0, or those of a published mix.
+
+    The validation context holds the journeys of the scenario by name; without one, the built-in ones count.
+    """
+    known: Mapping[str, Journey] = info.context or JOURNEYS
     if isinstance(raw, str):
         if raw not in MIXES:
             raise invalid("is not a published mix", got=preview(raw), way_out=did_you_mean(raw, MIXES))
@@ -60,8 +66,8 @@ def parse_journeys(raw: object) -> object:
         )
     issues = []
     for name, weight in raw.items():
-        if name not in JOURNEYS:
-            way_out = did_you_mean(str(name), JOURNEYS)
+        if name not in known:
+            way_out = did_you_mean(str(name), known) + " (define a journey of your own under journeys:)"
             issues.append(Issue((str(name),), "is not a known journey", way_out=way_out, at="key"))
         if not is_number(weight) or not 0 < weight <= 1e9:
             issues.append(Issue((str(name),), "must be a weight: a number above 0", preview(weight)))
@@ -79,7 +85,7 @@ _JOURNEYS_SCHEMA = {
                 name: {"type": "number", "exclusiveMinimum": 0, "description": journey.meaning}
                 for name, journey in JOURNEYS.items()
             },
-            "additionalProperties": False,
+            "additionalProperties": {"type": "number", "exclusiveMinimum": 0},
             "minProperties": 1,
         },
     ]
@@ -95,6 +101,11 @@ class Channel(StrictModel):
 
     one_of = ("share", "demand", "seats")
 
+    description: Text | None = Field(
+        default=None,
+        description="What a channel of your own is; the built-in channels have none.",
+        examples=["self-service terminals in the stores"],
+    )
     share_ratio: Share | None = Field(
         default=None,
         alias="share",
@@ -179,13 +190,18 @@ class Channel(StrictModel):
         examples=[{"from": "60s", "for": "45s"}],
     )
 
+    _orders_ratio: float = PrivateAttr(default=0.0)
+
+    def model_post_init(self, context: Mapping[str, Journey] | None) -> None:
+        """Keep what the journeys' definitions say about orders."""
+        known = context or JOURNEYS
+        ordering = sum(weight for name, weight in self.journeys.items() if known[name].wants_order)
+        self._orders_ratio = ordering / sum(self.journeys.values())
+
     @classmethod
     def rules(cls, raw: Mapping[str, Any]) -> Iterator[Issue]:
-        """A pace is a seat's; who comes by the schedule is not paced. Devices leave room for every order."""
+        """Only closed channels have a pacing; open arrivals are paced by the demand."""
         yield from super().rules(raw)
-        journeys = try_parse(parse_journeys, raw.get("journeys"))
-        if "devices" in raw and isinstance(journeys, dict):
-            yield from device_rules(raw["devices"], ordering_ratio(journeys))
         if "pacing" in raw and "seats" not in raw:
             yield Issue(
                 ("pacing",), "goes with seats", preview(raw["pacing"]), "arrivals are paced by the demand"
@@ -199,7 +215,7 @@ class Channel(StrictModel):
     @property
     def orders_ratio(self) -> float:
         """Share of its visits that want to order, 0..1."""
-        return ordering_ratio(self.journeys)
+        return self._orders_ratio
 
     def patience_for(self, device: str) -> Patience | None:
         """How long people with this device wait: as it says, else as the channel says, else its own."""
@@ -223,15 +239,9 @@ class Channel(StrictModel):
         return filled
 
 
-def ordering_ratio(journeys: Mapping[str, float]) -> float:
-    """Share of the journeys whose every customer tries to order, by weight."""
-    ordering = sum(weight for name, weight in journeys.items() if JOURNEYS[name].wants_order)
-    return ordering / sum(journeys.values())
-
-
 def default_patience(channel: str) -> Patience | None:
     """Patience of a channel that does not say."""
-    values = PATIENCE[DEFAULT_PATIENCE[channel]]
+    values = PATIENCE[DEFAULT_PATIENCE.get(channel, "none")]
     return None if values is None else Patience.model_validate(values)
 
 
@@ -241,17 +251,30 @@ def channel_rules(raw: Mapping[str, Any]) -> Iterator[Issue]:
         yield Issue(
             (), "must have at least one channel", way_out="add web: {share: 100%, journeys: {browse: 1}}"
         )
-    for name in raw:
-        if name not in CHANNELS:
-            yield Issue(
-                (str(name),), "is not a known channel", way_out=did_you_mean(str(name), CHANNELS), at="key"
-            )
+    for name, values in raw.items():
+        yield from _own_channel_rules(name, values if isinstance(values, dict) else {})
     given = [c["share"] for c in raw.values() if isinstance(c, dict) and "share" in c and "seats" not in c]
     shares = [try_parse(share(), value) for value in given]
     sound = [value for value in shares if value is not None]
     if given and len(sound) == len(given) and abs(sum(sound) - 1.0) > SHARE_TOLERANCE:
         got = " + ".join(preview(value) for value in given) + f" = {sum(sound) * 100:.6g}%"
         yield Issue((), "must have shares that sum to 100%", got, at="key")
+
+
+def _own_channel_rules(name: object, values: Mapping[str, Any]) -> Iterator[Issue]:
+    """A channel is a built-in one, or it says what it is and how long its customers wait."""
+    if name in CHANNELS:
+        if "description" in values:
+            rule = "is only for a channel of your own"
+            yield Issue((str(name), "description"), rule, way_out=f"remove it; {name} is built in", at="key")
+    elif "description" not in values:
+        way_out = did_you_mean(str(name), CHANNELS) + " (a channel of your own needs a description)"
+        yield Issue((str(name),), "is not a known channel", way_out=way_out, at="key")
+    elif not is_name(name):
+        yield Issue((str(name),), NAME_RULE, preview(name), at="key")
+    elif "patience" not in values:
+        rule = "must say how long its customers wait, as a channel of your own"
+        yield Issue((str(name),), rule, way_out="add patience: desktop, mobile, none or a law", at="key")
 
 
 def own_demand_rules(channels: object, demand: Demand | None) -> Iterator[Issue]:
@@ -267,15 +290,24 @@ def own_demand_rules(channels: object, demand: Demand | None) -> Iterator[Issue]
             yield Issue(("channels", str(name), "demand"), rule, format_duration(own.duration_s), at="key")
 
 
-def parse_channels(raw: object) -> object:
-    """Channels by name, each with its own default patience filled in."""
+def parse_channels(raw: object, journeys: Mapping[str, Journey]) -> object:
+    """Channels by name, each with its own default patience filled in.
+
+    Args: journeys: the journeys of the scenario, built in or its own.
+    """
     if not isinstance(raw, dict):
         raise invalid("must be a mapping of channels, such as web: {share: 100%, ...}", got=preview(raw))
     issues = list(channel_rules(raw))
     channels = {}
     for name, values in raw.items():
-        channel = collect_issues(issues, (str(name),), Channel.model_validate, values)
+        channel = collect_issues(
+            issues, (str(name),), partial(Channel.model_validate, context=journeys), values
+        )
         if channel is not None:
+            issues += [
+                Issue((str(name), *issue.path), issue.rule, issue.got, issue.way_out, issue.at)
+                for issue in device_rules(channel.devices, channel.orders_ratio)
+            ]
             channels[name] = channel.with_default_patience(name) if name in CHANNELS else channel
     if issues:
         raise as_validation_error("channels", issues, raw)

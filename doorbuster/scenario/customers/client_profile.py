@@ -23,7 +23,6 @@ from doorbuster.scenario.parsing.diagnostics import (
     did_you_mean,
     invalid,
     preview,
-    try_parse,
 )
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import (
@@ -131,12 +130,9 @@ def devices_given(
     return {name: max(weight, 0.0) / total for name, weight in weights.items()}
 
 
-def device_rules(devices: object, order_ratio: float) -> Iterator[Issue]:
+def device_rules(devices: Mapping[str, Device], order_ratio: float) -> Iterator[Issue]:
     """No device may be asked to order in more than all of its visits."""
-    known = try_parse(parse_devices, devices)
-    if not isinstance(known, dict):
-        return
-    for name, ratio in ordering_shares(known, order_ratio).items():
+    for name, ratio in ordering_shares(devices, order_ratio).items():
         if ratio > 1.0 + SHARE_TOLERANCE:
             rule = f"cannot be: {order_ratio:.3g} of all visits of this channel want to order"
             got = f"{ratio * 100:.4g}% of the visits by {name}"

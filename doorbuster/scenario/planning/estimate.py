@@ -8,7 +8,7 @@ import numpy as np
 
 from doorbuster.scenario.customers.channels import Channel
 from doorbuster.scenario.customers.client_profile import DEFAULT_PAGES, PageDepth
-from doorbuster.scenario.customers.journeys import JOURNEYS, ORDER_STEPS, Journey
+from doorbuster.scenario.customers.journeys import ORDER_STEPS, Journey
 from doorbuster.scenario.model import Scenario
 from doorbuster.scenario.planning.schedule import expected_customers
 
@@ -62,7 +62,7 @@ def estimate(scenario: Scenario, *, response_s: float = ASSUMED_RESPONSE_S) -> S
         one
         for name, channel in scenario.channels.items()
         for one in _traffic_classes(
-            name, channel, (channel.demand or scenario.demand).rate_curve.peak_per_s, response_s
+            scenario, name, (channel.demand or scenario.demand).rate_curve.peak_per_s, response_s
         )
     )
     arrivals = expected_customers(scenario)
@@ -95,7 +95,7 @@ def channels_exceeding_drain(
             continue
         most = PageDepth(median=channel.pages.max_pages, max_pages=channel.pages.max_pages)
         longest = channel.model_copy(update={"pages": most})
-        requests = max(_requests(JOURNEYS[journey], longest) for journey in channel.journeys)
+        requests = max(_requests(scenario.journeys[journey], longest) for journey in channel.journeys)
         visit_s = requests * response_s + max(0.0, requests - 1.0) * channel.think.mean_think_s
         if visit_s > scenario.drain_s:
             lasting[name] = visit_s
@@ -134,24 +134,26 @@ def _requests(journey: Journey, channel: Channel) -> float:
 def _orders(journey: Journey, requests: float) -> float:
     """Mean orders tried by one customer; whoever wanders passes the till as often as their visit is long."""
     longer = 1.0 if journey.chain is None else requests / journey.requests
-    return longer * sum(visits for step, visits in journey.steps if step in ORDER_STEPS)
+    orders = sum(visits for step, visits in journey.steps if step in ORDER_STEPS)
+    return longer * (orders or float(journey.wants_order))  # an own journey may order in a step of its own
 
 
 def _traffic_classes(
-    name: str, channel: Channel, peak_per_s: float, response_s: float
+    scenario: Scenario, name: str, peak_per_s: float, response_s: float
 ) -> list[TrafficClassEstimate]:
+    channel, journeys = scenario.channels[name], scenario.journeys
     think_s = channel.think.mean_think_s
     ratios = channel.journey_ratios()
     if channel.seats is None:
         per_s = peak_per_s * (1.0 if channel.share_ratio is None else channel.share_ratio)
     else:
         cycle_s = sum(
-            ratio * _requests(JOURNEYS[j], channel) * (response_s + think_s) for j, ratio in ratios.items()
+            ratio * _requests(journeys[j], channel) * (response_s + think_s) for j, ratio in ratios.items()
         )
         per_s = channel.seats / cycle_s
     classes = []
     for journey_name, ratio in ratios.items():
-        journey = JOURNEYS[journey_name]
+        journey = journeys[journey_name]
         requests = _requests(journey, channel)
         visit_s = requests * response_s + max(0.0, requests - 1.0) * think_s
         rate_per_s = per_s * ratio

@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from doorbuster.scenario.customers.journeys import CHANNELS
+from doorbuster.scenario.customers.own_journeys import channel_order
 from doorbuster.scenario.demand.demand import Demand
 from doorbuster.scenario.demand.rate_curve import Floats, RateCurve
 from doorbuster.scenario.model import Scenario
@@ -146,7 +146,7 @@ def _sources(scenario: Scenario, seed: int) -> tuple[_Source, ...]:
     for name, channel in scenario.channels.items():
         if channel.demand is not None:
             own = {TrafficClass(name, journey): ratio for journey, ratio in channel.journey_ratios().items()}
-            number = list(CHANNELS).index(name)
+            number = channel_order(scenario.channels).index(name)
             sources.append(_source(channel.demand, own, np.random.SeedSequence((seed, number))))
     return tuple(sources)
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Protocol
 from pydantic import Field
 
 from doorbuster.scenario.customers.journeys import STEPS
-from doorbuster.scenario.parsing.diagnostics import Issue, did_you_mean, invalid, preview
+from doorbuster.scenario.parsing.diagnostics import Issue, invalid, preview
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import Flag, Text, is_number, value_type
 
@@ -34,14 +34,12 @@ class Answer(Protocol):
     def json(self) -> Any: ...
 
 
-@value_type({"enum": [EVERY_STEP, *STEPS]})
+@value_type({"anyOf": [{"enum": [EVERY_STEP, *STEPS]}, {"type": "string"}]})  # editors complete the first
 def parse_step(raw: object) -> str:
     """A step's name, or "*" for every step."""
-    if isinstance(raw, str) and (raw == EVERY_STEP or raw in STEPS):
+    if isinstance(raw, str):  # the scenario checks that it has such a step
         return raw
-    raise invalid(
-        "is not a known step", got=preview(raw), way_out=did_you_mean(str(raw), (*STEPS, EVERY_STEP))
-    )
+    raise invalid("must be the name of a step", got=preview(raw), way_out='use "*" for every step')
 
 
 @value_type({"type": "string", "pattern": f"^{_CAUSE.pattern}$"})

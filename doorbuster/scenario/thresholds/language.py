@@ -3,7 +3,8 @@
     metric{tag:value,...}: [ "aggregation operator bound", {threshold: ..., abortOnFail: true, ...} ]
 
 A pasted k6 block means here what it means there: bare numbers are milliseconds for trends, 0..1 for rates
-and counts for counters. Unlike k6, an unknown metric, tag, channel, journey or step is a fault.
+and counts for counters. Unlike k6, an unknown metric or tag is a fault; so is a channel, journey or
+step that the scenario does not have, which the scenario checks.
 "section.metric" is a number that an analysis section works out; whether there is such a section is for
 `missing_sections` to say, since sections are content and not known here.
 """
@@ -17,8 +18,6 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field
 
 from doorbuster.errors import Problem
-from doorbuster.scenario.customers.journeys import CHANNELS, JOURNEYS, STEPS
-from doorbuster.scenario.customers.resilience import WAITING_ROOM
 from doorbuster.scenario.demand.phases import PHASES
 from doorbuster.scenario.parsing.diagnostics import (
     Issue,
@@ -193,16 +192,10 @@ def _parse_tag(text: str, metric: str) -> Tag:
         raise invalid(
             f"has a tag that {metric} does not have", got=preview(name), way_out=did_you_mean(name, allowed)
         )
-    known = {
-        "channel": tuple(CHANNELS),
-        "journey": tuple(JOURNEYS),
-        "expected_response": ("true", "false"),
-        "phase": PHASES,
-    }.get(name, (*STEPS, WAITING_ROOM))
     value = value.strip("\"'")
-    if value not in known:
-        kind = "step" if name == "name" else name
-        raise invalid(f"has an unknown {kind}", got=preview(value), way_out=did_you_mean(value, known))
+    known = {"expected_response": ("true", "false"), "phase": PHASES}.get(name)
+    if known and value not in known:
+        raise invalid(f"has an unknown {name}", got=preview(value), way_out=did_you_mean(value, known))
     return Tag("step" if name == "name" else name, value)
 
 

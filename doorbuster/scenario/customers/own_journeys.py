@@ -1,0 +1,102 @@
+"""Journeys that a scenario defines itself, for a locustfile with customers that doorbuster does not know."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from keyword import iskeyword
+from typing import Annotated
+
+from pydantic import Field
+
+from doorbuster.scenario.customers.journeys import CHANNELS, JOURNEYS, Journey, StepVisits
+from doorbuster.scenario.customers.resilience import WAITING_ROOM
+from doorbuster.scenario.parsing.diagnostics import (
+    Issue,
+    as_validation_error,
+    collect_issues,
+    invalid,
+    preview,
+)
+from doorbuster.scenario.parsing.strict import StrictModel
+from doorbuster.scenario.parsing.values import Flag, Text, is_number, value_type
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+NAME_RULE = "must be a name of small letters, digits and _, at most 40 characters"
+MAX_VISITS = 1000
+
+
+def is_name(text: object) -> bool:
+    """Whether a channel, journey or step can be called so: it becomes the name of a Python method."""
+    return isinstance(text, str) and NAME.fullmatch(text) is not None and not iskeyword(text)
+
+
+@value_type(
+    {
+        "type": "object",
+        "minProperties": 1,
+        "propertyNames": {"pattern": f"^{NAME.pattern}$"},
+        "additionalProperties": {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_VISITS},
+    }
+)
+def parse_steps(raw: object) -> object:
+    """Steps of a journey, each with the number of visits of a typical customer."""
+    if not isinstance(raw, dict) or not raw:
+        rule = "must be a mapping of steps to visits per customer, such as {home: 1, product: 2}"
+        raise invalid(rule, got=preview(raw))
+    issues = []
+    for name, visits in raw.items():
+        if not is_name(name) or name == WAITING_ROOM:
+            issues.append(Issue((str(name),), NAME_RULE, preview(name), at="key"))
+        if not is_number(visits) or not 0 < visits <= MAX_VISITS:
+            rule = f"must be the mean number of visits: above 0, at most {MAX_VISITS}"
+            issues.append(Issue((str(name),), rule, preview(visits)))
+    if issues:
+        raise as_validation_error("steps", issues, raw)
+    return raw
+
+
+class OwnJourney(StrictModel):
+    """A journey of the scenario's own: a method of that name in the locustfile's customers."""
+
+    description: Text = Field(description="What these customers want.", examples=["order at a terminal"])
+    steps: Annotated[dict[str, float], parse_steps] = Field(
+        description="Steps of a typical customer with the mean number of visits to each, for the estimate.",
+        examples=[{"home": 1, "product": 2, "loyalty_card": 1, "checkout": 1}],
+    )
+    wants_order: Flag = Field(default=False, description="Whether every customer tries to order.")
+
+    def as_journey(self, name: str) -> Journey:
+        steps = tuple(StepVisits(*item) for item in self.steps.items())
+        return Journey(name, self.wants_order, self.description, steps)
+
+
+def parse_own_journeys(raw: object) -> object:
+    """Journeys by name; no name of a built-in one."""
+    if not isinstance(raw, dict):
+        raise invalid("must be a mapping of journeys, such as kiosk_order: {...}", got=preview(raw))
+    issues: list[Issue] = []
+    made = {}
+    for name, values in raw.items():
+        if not is_name(name):
+            issues.append(Issue((str(name),), NAME_RULE, preview(name), at="key"))
+        elif name in JOURNEYS:
+            way_out = "choose another name; a locustfile may still override the built-in journey's method"
+            issues.append(Issue((name,), "is a built-in journey", way_out=way_out, at="key"))
+        made[name] = collect_issues(issues, (str(name),), OwnJourney.model_validate, values)
+    if issues:
+        raise as_validation_error("journeys", issues, raw)
+    return made
+
+
+def all_journeys(own: Mapping[str, OwnJourney]) -> dict[str, Journey]:
+    """The built-in journeys and a scenario's own, by name."""
+    return JOURNEYS | {name: journey.as_journey(name) for name, journey in own.items()}
+
+
+def channel_order(names: Iterable[str]) -> list[str]:
+    """The built-in channels in their order, then the scenario's own in the order of the file.
+
+    A channel's position seeds its arrivals, so it must not depend on which other channels a scenario has.
+    """
+    return [*CHANNELS, *(name for name in names if name not in CHANNELS)]
