@@ -65,13 +65,13 @@ def stall_server() -> Iterator[Callable[..., str]]:
 
 @pytest.fixture
 def drive(tmp_path) -> Callable[..., dict]:
-    """Lets the real generator loose on a URL, with intended starts made by hand; see tests/load/drive.py."""
+    """Runs the real generator with given intended starts; see tests/load/run_schedule.py."""
 
     def call(
         url: str, intended_s: list[float], duration_s: float, *, stall: tuple[float, float] | None = None
     ) -> dict:
         done = subprocess.run(
-            [sys.executable, ROOT / "tests/load/drive.py", url, tmp_path],
+            [sys.executable, ROOT / "tests/load/run_schedule.py", url, tmp_path],
             input=json.dumps({"intended_s": intended_s, "duration_s": duration_s, "stall": stall}),
             capture_output=True, text=True, timeout=120,
         )  # fmt: skip

@@ -1,5 +1,5 @@
-"""Runs of one master and workers started one by one, so that a test can do something to each of them; and
-customers in a process of their own, whose behaviour and whose shop a test decides (behave.py, moody.py)."""
+"""Fixtures: runs of a master and workers as separate processes, which a test can kill or disconnect; customers
+and a server whose behaviour a test sets (run_customers.py, flaky_server.py)."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ ONE_STEP = ROOT / "tests/load/one_step.py"
 
 
 @dataclass(frozen=True)
-class Hand:
-    """One worker to start: its locustfile, its extra environment, and where it finds the master."""
+class WorkerSpec:
+    """One worker to start: its locustfile, environment variables, and the port of the master."""
 
     locustfile: Path = ONE_STEP
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -41,8 +41,8 @@ class Hand:
 
 
 @dataclass
-class WorkerPool:
-    """A run of several processes under way, and what its server and its run file say afterwards."""
+class DistributedRun:
+    """A run of several processes, with its server and its run file."""
 
     url: str
     folder: Path
@@ -51,35 +51,35 @@ class WorkerPool:
     run_folder: Path
 
     @property
-    def said(self) -> str:
-        return (self.folder / "said").read_text()
+    def output(self) -> str:
+        return (self.folder / "output").read_text()
 
     def started_at(self) -> float:
-        """The run's zero in Unix seconds, once it is written down."""
+        """Start of the run in Unix seconds; waits until it is recorded."""
         return self._wait_for(lambda run: run.meta.started_at_unix_ns / 1e9)
 
     def wait_for_second(self, second: int) -> None:
-        """Wait until so many seconds of the run are recorded."""
+        """Wait until this many seconds of the run are recorded."""
         self._wait_for(lambda run: run.recorded_s >= second)
 
     def end(self, *, limit_s: float = 90) -> int:
-        """Wait for the run to end; its exit code."""
+        """Wait for the end of the run; returns its exit code."""
         return self.master.wait(timeout=limit_s)
 
     def planned_s(self) -> np.ndarray:
-        """When who was to come, in seconds of the run."""
+        """The planned arrivals, in seconds of the run."""
         return plan_schedule(load_scenario(self.folder / "one-page.yaml")).intended_s
 
     def arrivals_s(self) -> np.ndarray:
-        """When somebody came to the server, by its own clock, in seconds of the run."""
+        """The arrivals at the server by its own clock, in seconds of the run."""
         return np.sort(json.loads(_ask(f"{self.url}/arrivals"))) - self.started_at()
 
     def delivered(self) -> int:
-        """How many requests the server itself counted."""
+        """The number of requests that the server counted."""
         return json.loads(_ask(f"{self.url}/count"))
 
     def rows(self, query: str) -> list[tuple]:
-        """What SQL says about the run file."""
+        """The result of an SQL query on the run file."""
         with sqlite3.connect(f"file:{self.run_folder / 'run.sqlite'}?mode=ro", uri=True) as db:
             return db.execute(query).fetchall()
 
@@ -91,9 +91,9 @@ class WorkerPool:
                     if found := look(run):
                         return found
             except RecordError:
-                assert self.master.poll() is None, self.said
+                assert self.master.poll() is None, self.output
             time.sleep(0.05)
-        raise AssertionError(self.said)
+        raise AssertionError(self.output)
 
 
 def _ask(url: str) -> bytes:
@@ -102,44 +102,44 @@ def _ask(url: str) -> bytes:
 
 
 def free_port() -> int:
-    """A port that nobody uses."""
+    """A port that is not in use."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]
 
 
 @pytest.fixture
-def hand() -> type[Hand]:
-    return Hand
+def worker() -> type[WorkerSpec]:
+    return WorkerSpec
 
 
 @pytest.fixture
 def port() -> int:
-    """A port for Locust's own channel that no other run uses."""
+    """A free port for Locust's channel."""
     return free_port()
 
 
 @pytest.fixture
-def crew(tmp_path, one_page, port) -> Iterator[Callable[..., WorkerPool]]:
-    """Starts a master and workers for a server's URL; whatever is left of them at the end is killed."""
+def start_run(tmp_path, one_page, port) -> Iterator[Callable[..., DistributedRun]]:
+    """Starts a master and workers for a server's URL; kills the remaining ones at the end."""
     started: list[subprocess.Popen] = []
 
     def begin(
         url: str,
-        hands: Sequence[Hand],
+        specs: Sequence[WorkerSpec],
         *,
         peak: float,
         length_s: float,
         seed: int = 1,
         environment: Mapping[str, str] = {},
         run_folder: Path | None = None,
-    ) -> WorkerPool:
+    ) -> DistributedRun:
         scenario = one_page(url, tmp_path, peak=peak, length_s=length_s, seed=seed)
         run_folder = run_folder or tmp_path / "run"
         locust = [sys.executable, "-m", "locust", "--only-summary"]
 
-        def start(said: str, environment: Mapping[str, str], *words: object) -> subprocess.Popen:
-            with (tmp_path / said).open("w") as out:
+        def start(output: str, environment: Mapping[str, str], *words: object) -> subprocess.Popen:
+            with (tmp_path / output).open("w") as out:
                 process = subprocess.Popen(
                     [*locust, *map(str, words)], cwd=ROOT, env={**os.environ, **environment},
                     stdout=out, stderr=out, start_new_session=True,
@@ -148,16 +148,16 @@ def crew(tmp_path, one_page, port) -> Iterator[Callable[..., WorkerPool]]:
             return process
 
         master = start(
-            "said", environment, "-f", ONE_STEP, "--headless", "--scenario", scenario,
-            "--run-folder", run_folder, "--master", "--expect-workers", len(hands),
+            "output", environment, "-f", ONE_STEP, "--headless", "--scenario", scenario,
+            "--run-folder", run_folder, "--master", "--expect-workers", len(specs),
             "--master-bind-port", port,
         )  # fmt: skip
         workers = [
-            start(f"said-{number}", one.environment, "-f", one.locustfile, "--worker",
+            start(f"output-{number}", one.environment, "-f", one.locustfile, "--worker",
                   "--master-port", one.master_port or port)
-            for number, one in enumerate(hands)
+            for number, one in enumerate(specs)
         ]  # fmt: skip
-        return WorkerPool(url, tmp_path, master, workers, run_folder)
+        return DistributedRun(url, tmp_path, master, workers, run_folder)
 
     yield begin
     for process in started:
@@ -166,15 +166,15 @@ def crew(tmp_path, one_page, port) -> Iterator[Callable[..., WorkerPool]]:
             process.wait()
 
 
-# ---- customers whose behaviour a test decides
+# ---- customers whose behaviour a test sets
 
 ONE_VISITOR = [["web", "order_status", 0.0]]
 
 
 @pytest.fixture(scope="module")
-def moody():
-    """The module with the server of moods."""
-    spec = importlib.util.spec_from_file_location("moody_server", Path(__file__).parent / "moody.py")
+def flaky():
+    """The module flaky_server."""
+    spec = importlib.util.spec_from_file_location("flaky_server", Path(__file__).parent / "flaky_server.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
@@ -183,9 +183,9 @@ def moody():
 
 @pytest.fixture(scope="module")
 def program():
-    """Customers wait in a process of their own for what they are to do."""
+    """A process that runs customers, one case at a time."""
     process = subprocess.Popen(
-        [sys.executable, Path(__file__).parent / "behave.py"],
+        [sys.executable, Path(__file__).parent / "run_customers.py"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -197,12 +197,12 @@ def program():
 
 
 @pytest.fixture
-def visit(program, moody, tmp_path):
-    """A function from (moods of the server, channels, ...) to what was recorded and asked."""
+def visit(program, flaky, tmp_path):
+    """A function from (reply of the server, channels, ...) to the records of a run and its server."""
     servers = []
 
-    def run(mood, channels, arrivals=ONE_VISITOR, *, rules="[]", drain="10s", duration_s=1, **case):
-        server = moody.MoodyServer(mood)
+    def run(reply, channels, arrivals=ONE_VISITOR, *, rules="[]", drain="10s", duration_s=1, **case):
+        server = flaky.FlakyServer(reply)
         servers.append(server)
         case |= {"url": server.url, "folder": str(tmp_path), "channels": channels, "arrivals": arrivals,
                  "rules": rules, "drain": drain, "duration_s": duration_s}  # fmt: skip
@@ -218,10 +218,10 @@ def visit(program, moody, tmp_path):
 
 
 class Seen(SimpleNamespace):
-    """What a run recorded."""
+    """What a run recorded and its server received."""
 
     def __init__(self, rows: dict, server) -> None:
-        super().__init__(asked=server.asked, gaps_s=server.gaps_s(), orders=rows["orders"])
+        super().__init__(received=server.received, gaps_s=server.gaps_s(), orders=rows["orders"])
         self.left = Counter()
         for _, channel, _, outcome, step, cause, *_, n in rows["customers"]:
             self.left[channel, outcome, step, cause] += n
@@ -240,10 +240,12 @@ class Seen(SimpleNamespace):
 
 
 @pytest.fixture
-def first(moody):
-    """A function from moods to the server's course: the first requests get them in turn, the others "ok"."""
+def first(flaky):
+    """A function from replies to a server's reply: the first requests get them in turn, the others "ok"."""
 
-    def course(*moods):
-        return lambda asked: moods[asked.number - 1] if asked.number <= len(moods) else moody.Mood()
+    def reply_in_turn(*replies):
+        return lambda request: (
+            replies[request.number - 1] if request.number <= len(replies) else flaky.Reply()
+        )
 
-    return course
+    return reply_in_turn

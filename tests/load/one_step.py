@@ -1,4 +1,4 @@
-"""A locustfile of tests: a shop with one page, and customers who look at it once and leave."""
+"""A locustfile of tests: a shop with one page, and customers that request it once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class OnePage(Storefront):
     def order_status(self) -> None:
         self.fetch("GET", "/")
 
-    look_up_order = order_status  # the journey names both ways of asking
+    look_up_order = order_status  # the journey has both steps
 
 
 class CustomerUser(Customer):

@@ -33,7 +33,7 @@ def seat(admit, *, opens_in_s: float = 0.0, open_for_s: float = 0.3, pacing_s: f
     )
 
 
-def test_everyone_is_let_in_at_their_time_whatever_became_of_the_others():
+def test_each_customer_starts_at_its_intended_time():
     plan, seen = schedule([0.0, 0.01, 0.01, 0.05, 0.12]), []
     started_at = perf_counter() + 0.02
     OpenArrivals(plan, np.arange(5), started_at, lambda arrival: seen.append((arrival, perf_counter()))).run()
@@ -43,7 +43,7 @@ def test_everyone_is_let_in_at_their_time_whatever_became_of_the_others():
     assert np.median(late_s) < 0.02
 
 
-def test_a_door_that_is_closed_early_knows_who_did_not_come():
+def test_arrivals_that_are_stopped_early_list_the_remaining_ones():
     plan, seen = schedule([0.0, 0.0, 30.0, 40.0]), []
     door = OpenArrivals(plan, np.array([0, 2, 3]), perf_counter(), seen.append)
     running = gevent.spawn(door.run)
@@ -53,7 +53,7 @@ def test_a_door_that_is_closed_early_knows_who_did_not_come():
     assert [arrival.name for arrival in door.remaining()] == ["2", "3"]
 
 
-def test_a_seat_serves_one_customer_after_the_other():
+def test_a_closed_loop_user_runs_one_customer_at_a_time():
     inside = [0, 0]  # now, at most
 
     def visit():
@@ -68,7 +68,7 @@ def test_a_seat_serves_one_customer_after_the_other():
     assert calls[:3] == ["phone-3-1", "phone-3-2", "phone-3-3"]
 
 
-def test_a_paced_seat_takes_its_next_customer_no_sooner_than_its_pace():
+def test_pacing_is_the_minimum_time_between_two_arrivals():
     came_at = []
 
     def admit(arrival):
@@ -80,7 +80,7 @@ def test_a_paced_seat_takes_its_next_customer_no_sooner_than_its_pace():
     assert min(np.diff(came_at)) >= 0.1
 
 
-def test_a_seat_whose_customer_found_no_room_waits_before_it_tries_again():
+def test_a_closed_loop_user_pauses_after_a_dropped_customer():
     tries = []
     started_at = perf_counter()
     seat(lambda arrival: tries.append(arrival.name), open_for_s=0.2).run()
@@ -88,7 +88,7 @@ def test_a_seat_whose_customer_found_no_room_waits_before_it_tries_again():
     assert perf_counter() - started_at >= FULL_PAUSE_S
 
 
-def test_nobody_takes_a_seat_before_it_opens_or_after_it_has_closed():
+def test_a_closed_loop_user_starts_customers_only_while_it_is_open():
     came_at = []
     phone = seat(
         lambda arrival: came_at.append(arrival.intended_at) or gevent.spawn(gevent.sleep, 0.05),

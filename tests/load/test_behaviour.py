@@ -32,28 +32,28 @@ from doorbuster.scenario import (
 N = 20_000
 
 
-def test_patience_follows_the_weibull_law_of_the_scenario():
+def test_patience_follows_the_weibull_distribution_of_the_scenario():
     rng, patience = Random(1), Patience.model_validate({"tau": "4.7s", "shape": 1.5, "min": "0s"})
     draw_s = patience_sampler(patience)
     drawn = [draw_s(rng) for _ in range(N)]
     assert stats.kstest(drawn, stats.weibull_min(1.5, scale=4.7).cdf).pvalue > 0.01
 
 
-def test_forty_of_a_hundred_desktop_visitors_are_gone_after_three_seconds():
+def test_forty_percent_of_desktop_visitors_leave_within_three_seconds():
     rng, patience = Random(2), Patience.model_validate({"tau": "4.7s", "shape": 1.5})
     draw_s = patience_sampler(patience)
     gone = np.mean([draw_s(rng) < 3.0 for _ in range(N)])
     assert gone == pytest.approx(0.40, abs=0.015)
 
 
-def test_nobody_gives_up_before_the_flow_of_thought_is_interrupted():
+def test_no_patience_is_shorter_than_its_minimum():
     patience = Patience.model_validate({"tau": "4.7s", "shape": 1.5})
     drawn = [patience_sampler(patience)(Random(seed)) for seed in range(2_000)]
     assert min(drawn) == 1.0
     assert np.mean(np.array(drawn) == 1.0) == pytest.approx(1 - math.exp(-((1 / 4.7) ** 1.5)), abs=0.02)
 
 
-def test_a_customer_without_patience_rule_never_gives_up():
+def test_patience_is_infinite_without_a_setting():
     assert patience_sampler(None)(Random(3)) == math.inf
 
 
@@ -66,7 +66,7 @@ def test_a_customer_without_patience_rule_never_gives_up():
     ],
     ids=["uniform", "exponential", "lognormal"],
 )
-def test_think_times_follow_their_law(think, law):
+def test_think_times_follow_their_distribution(think, law):
     rng, draw_s = Random(4), think_sampler(think)
     assert stats.kstest([draw_s(rng) for _ in range(N)], law.cdf).pvalue > 0.01
 
@@ -76,7 +76,7 @@ def test_a_constant_think_time_is_constant():
     assert {draw_s(Random(5)) for _ in range(5)} == {2.5}
 
 
-def test_no_think_time_is_longer_than_its_cut():
+def test_no_think_time_is_longer_than_its_maximum():
     think = Lognormal(median_s=4.0, sigma=1.17, max_s=10.0)
     drawn = [think_sampler(think)(Random(seed)) for seed in range(2_000)]
     assert max(drawn) == 10.0
@@ -107,13 +107,13 @@ def test_the_shares_of_cache_busting_and_signed_in_visits_are_the_channels():
     assert len(set(campaigns)) == len(campaigns)  # no cache knows any of them
 
 
-def test_customers_are_told_apart_by_run_and_arrival_even_where_nothing_is_configured():
+def test_a_customer_name_has_run_and_arrival_even_without_settings():
     first, second = (visit_sampler(channel_with(), wants_order=False, run_id=run) for run in ("r1", "r2"))
     assert first("7", Random(1)) == first("7", Random(2))
     assert len({first("7", Random(1)), first("8", Random(1)), second("7", Random(1))}) == 3
 
 
-def test_page_counts_follow_the_rounded_lognormal_law():
+def test_page_counts_follow_the_rounded_lognormal_distribution():
     pages = PageDepth(median=4, sigma=1.17, max_pages=60)
     draw, rng = pages_sampler(pages), Random(8)
     counts = [draw(rng) for _ in range(N)]
@@ -124,12 +124,12 @@ def test_page_counts_follow_the_rounded_lognormal_law():
     assert np.mean(np.array(counts) >= 18) == pytest.approx(beyond_18, abs=0.01)
 
 
-def test_whoever_says_nothing_looks_at_two_pages():
+def test_the_default_is_two_pages():
     assert {pages_sampler(None)(Random(seed)) for seed in range(9)} == {2}
     assert pages_sampler(PageDepth(median=5, max_pages=5))(Random(1)) == 5
 
 
-def test_a_waiting_room_is_left_at_one_time_or_by_a_law():
+def test_waiting_room_patience_is_constant_or_weibull():
     assert room_sampler(WaitingRoom.model_validate({"patience": "10m"}))(Random(1)) == 600
     law = room_sampler(WaitingRoom.model_validate({"patience": {"tau": "10m", "shape": 1.5}}))
     rng = Random(9)

@@ -48,7 +48,7 @@ drain: 10s
     return done.returncode, done.stdout + done.stderr, folder, delivered
 
 
-def test_everybody_planned_is_let_in_or_dropped_for_want_of_room(run):
+def test_every_planned_customer_starts_or_is_dropped_at_the_ceiling(run):
     _, said, folder, delivered = run
     planned = len(plan_schedule(load_scenario(folder / "ceiling.yaml")).intended_s)
     with Run.open(folder / "run") as record:
@@ -62,7 +62,7 @@ def test_everybody_planned_is_let_in_or_dropped_for_want_of_room(run):
     assert np.sum(arrivals.started) == balance.served
 
 
-def test_never_more_are_in_flight_than_the_ceiling_and_those_dropped_do_not_come_later(run):
+def test_in_flight_never_exceeds_the_ceiling_and_dropped_customers_do_not_arrive_later(run):
     _, _, folder, delivered = run
     with Run.open(folder / "run") as record:
         together = [second.in_flight for seconds in record.health().values() for second in seconds]
@@ -71,7 +71,7 @@ def test_never_more_are_in_flight_than_the_ceiling_and_those_dropped_do_not_come
     assert CEILING < delivered <= places  # a place is taken for half a second
 
 
-def test_the_run_is_inconclusive_and_says_why(run, doorbuster):
+def test_a_run_with_dropped_customers_is_inconclusive_and_states_why(run, doorbuster):
     code, said, folder, _ = run
     assert code == 96, said
     judged = doorbuster("gate", folder / "run")

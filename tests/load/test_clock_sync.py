@@ -22,13 +22,13 @@ def exchange(
     return ClockExchange(ours(sent_s), theirs, ours(at_s + back_s))
 
 
-def test_the_offset_is_exact_when_both_ways_take_as_long():
+def test_the_offset_is_exact_for_equal_delays_in_both_directions():
     found = clock_offset([exchange(100.0, ahead_s=3.5, there_s=0.02, back_s=0.02)])
     assert found.wall_s == pytest.approx(3.5)
     assert found.uncertainty_s == pytest.approx(0.02)
 
 
-def test_wall_clock_and_counter_are_found_apart():
+def test_wall_clock_and_counter_have_separate_offsets():
     found = clock_offset([exchange(9.0, ahead_s=-5.0, there_s=0.01, back_s=0.01, counter_ahead_s=86_400.0)])
     assert found.wall_s == pytest.approx(-5.0)
     assert found.counter_s == pytest.approx(86_400.0)
@@ -43,16 +43,16 @@ def test_the_error_is_never_larger_than_the_stated_uncertainty(there_s):
     assert abs(found.counter_s - 7.0) <= found.uncertainty_s + 1e-9
 
 
-def test_the_quickest_exchange_counts():
+def test_the_fastest_exchange_counts():
     slow = exchange(1.0, ahead_s=2.0, there_s=0.5, back_s=0.1)
     quick = exchange(2.0, ahead_s=2.0, there_s=0.001, back_s=0.001)
     assert clock_offset([slow, quick, slow]).uncertainty_s == pytest.approx(0.001)
 
 
-def test_a_clock_that_never_answered_is_unknown():
+def test_there_is_no_offset_without_an_exchange():
     assert clock_offset([]) is None
 
 
-def test_the_statement_has_offset_and_uncertainty():
+def test_an_offset_is_printed_with_its_uncertainty():
     found = clock_offset([exchange(1.0, ahead_s=-0.25, there_s=0.001, back_s=0.001)])
     assert str(found) == "-250.0 ms ± 1.0 ms"

@@ -7,16 +7,16 @@ from random import Random
 
 import pytest
 
-STEADFAST = "{share: 100%, journeys: {order_status: 1}, patience: none"
+CHANNEL = "{share: 100%, journeys: {order_status: 1}, patience: none"
 LATE_S = 0.15  # what a busy machine may add to a wait
 
 
 # ---- parts that may fail, other channels, the bell, content rules, tills without network
 
 
-def test_a_part_that_fails_does_not_end_the_visit_and_is_not_reloaded(visit, moody):
+def test_a_failed_optional_step_neither_ends_the_visit_nor_is_reloaded(visit, flaky):
     seen = visit(
-        lambda asked: moody.Mood("busy" if asked.path == "/recommendations" else "ok"),
+        lambda request: flaky.Reply("busy" if request.path == "/recommendations" else "ok"),
         "{web: {share: 100%, journeys: {browse: 1}, patience: none, pages: 3, reloads: {after: 10ms}}}",
         [["web", "browse", 0.0]],
     )
@@ -27,24 +27,24 @@ def test_a_part_that_fails_does_not_end_the_visit_and_is_not_reloaded(visit, moo
     assert seen.requests["web", "product", "ok", ""] == 3
 
 
-def test_a_customer_who_crosses_counts_where_each_thing_was_done_and_where_they_arrived(visit, moody):
+def test_after_crossing_steps_count_in_their_channel_and_the_outcome_in_the_first(visit, flaky):
     seen = visit(
-        lambda _: moody.Mood(), "{web: {share: 100%, journeys: {click_and_collect: 1}, signed_in: 100%}}",
+        lambda _: flaky.Reply(), "{web: {share: 100%, journeys: {click_and_collect: 1}, signed_in: 100%}}",
         [["web", "click_and_collect", 0.0]],
     )  # fmt: skip
     assert seen.left == {("web", "served", "", ""): 1}
     assert set(seen.requests) == {("web", "checkout", "ok", ""), ("store", "order_status", "ok", ""),
                                   ("web", "home", "ok", "")}  # fmt: skip
-    assert [asked.headers["channel"] for asked in seen.asked] == ["web", "store", "web"]
-    assert len({asked.headers["customer"] for asked in seen.asked}) == 1
-    at, store, back = (asked.port for asked in seen.asked)
+    assert [request.headers["channel"] for request in seen.received] == ["web", "store", "web"]
+    assert len({request.headers["customer"] for request in seen.received}) == 1
+    at, store, back = (request.port for request in seen.received)
     assert at == back != store
 
 
-def test_everybody_waits_for_the_bell(visit, moody):
+def test_all_customers_wait_for_the_start_of_the_sale(visit, flaky):
     arrivals = [["web", "deep_link", number / 50] for number in range(10)]
-    seen = visit(lambda _: moody.Mood(), "{web: {share: 100%, journeys: {deep_link: 1}}}", arrivals)
-    times = [asked.at_s for asked in seen.asked]
+    seen = visit(lambda _: flaky.Reply(), "{web: {share: 100%, journeys: {deep_link: 1}}}", arrivals)
+    times = [request.at_s for request in seen.received]
     assert max(times) - min(times) < LATE_S
     assert seen.slowest_s("order_status") < LATE_S + 0.1
 
@@ -60,46 +60,46 @@ def test_everybody_waits_for_the_bell(visit, moody):
         ('json: "price", exists: true', "no json"),
     ],
 )
-def test_an_answer_that_breaks_a_content_rule_is_a_failure_of_its_own_cause(visit, moody, rule, text):
+def test_a_response_that_violates_a_content_rule_fails_with_the_cause_of_the_rule(visit, flaky, rule, text):
     seen = visit(
-        lambda _: moody.Mood(text), f"{{web: {STEADFAST}}}}}",
+        lambda _: flaky.Reply(text), f"{{web: {CHANNEL}}}}}",
         rules=f"[{{step: order_status, {rule}, cause: not_a_page}}]",
     )  # fmt: skip
     assert seen.left == {("web", "turned_away", "order_status", "not_a_page"): 1}
     assert seen.requests == {("web", "order_status", "failed", "not_a_page"): 1}
 
 
-def test_a_rule_for_every_step_finds_the_busy_page_that_machines_then_try_again(visit, first, moody):
+def test_a_rule_for_every_step_detects_a_busy_page_which_is_then_retried(visit, first, flaky):
     seen = visit(
-        first(moody.Mood("ok, but Please wait")), f"{{web: {STEADFAST}, retries: {{attempts: 2}}}}}}",
+        first(flaky.Reply("ok, but Please wait")), f"{{web: {CHANNEL}, retries: {{attempts: 2}}}}}}",
         rules='[{step: "*", lacks: "Please wait", cause: busy_page}]',
     )  # fmt: skip
     assert seen.left == {("web", "served", "", ""): 1}
     assert seen.counted == {("web", "retries"): 1}
 
 
-def test_an_order_whose_answer_breaks_a_rule_may_have_been_booked_all_the_same(visit, moody):
+def test_an_order_whose_response_violates_a_rule_is_in_doubt(visit, flaky):
     seen = visit(
-        lambda _: moody.Mood(), "{web: {share: 100%, journeys: {buy: 1}}}", [["web", "buy", 0.0]],
+        lambda _: flaky.Reply(), "{web: {share: 100%, journeys: {buy: 1}}}", [["web", "buy", 0.0]],
         rules='[{step: checkout, contains: "Thank you", cause: busy_page}]',
     )  # fmt: skip
     assert [order["answer"] for order in seen.orders] == ["unknown"]
 
 
-def test_sales_of_a_till_without_network_come_in_one_burst_afterwards(visit, moody):
+def test_offline_sales_are_sent_in_one_burst_when_the_network_is_back(visit, flaky):
     arrivals = [["store", "pos_sale", 0.01 + number / 20] for number in range(20)]
     seen = visit(
-        lambda _: moody.Mood(),
+        lambda _: flaky.Reply(),
         "{store: {share: 100%, journeys: {pos_sale: 1}, offline: {from: 200ms, for: 700ms}}}",
         arrivals,
     )
     assert seen.left == {("store", "served", "", ""): 20}
-    late = [asked for asked in seen.asked if "sold-at" in asked.headers]
+    late = [request for request in seen.received if "sold-at" in request.headers]
     assert len(late) == seen.counted["store", "offline_sales"] == 14
-    first_s = seen.asked[0].at_s
-    assert all(0.9 - 0.05 < asked.at_s - first_s < 1.9 + LATE_S for asked in late)
-    assert len({asked.headers["idempotency-key"] for asked in seen.asked}) == 20
-    sold = sorted(float(asked.headers["sold-at"]) for asked in late)
+    first_s = seen.received[0].at_s
+    assert all(0.9 - 0.05 < request.at_s - first_s < 1.9 + LATE_S for request in late)
+    assert len({request.headers["idempotency-key"] for request in seen.received}) == 20
+    sold = sorted(float(request.headers["sold-at"]) for request in late)
     assert sold[-1] - sold[0] == pytest.approx(13 / 20, abs=0.01)
     assert seen.slowest_s("pos_sale") < LATE_S + 0.1
 
@@ -108,19 +108,19 @@ def test_sales_of_a_till_without_network_come_in_one_burst_afterwards(visit, moo
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_outcomes_balance_with_arrivals_whatever_everybody_does(visit, moody, seed):
+def test_outcomes_balance_with_arrivals_whatever_customers_and_shop_do(visit, flaky, seed):
     """Every behaviour, against a server that resets, hangs, is busy, queues, refuses and answers."""
     dice = Random(seed)
-    moods = [moody.Mood(), moody.Mood(), moody.Mood("busy"), moody.Mood("x", 503), moody.Mood("x", 404),
-             moody.Mood("sold"), moody.Mood("queue 0.1"), moody.Mood(status=0), moody.Mood(status=-1),
-             moody.Mood(after_s=0.3), moody.Mood("x", 429, {"Retry-After": "1"})]  # fmt: skip
+    ok, reply = flaky.Reply(), flaky.Reply
+    replies = [ok, ok, reply("busy"), reply("x", 503), reply("x", 404), reply("sold"), reply("queue 0.1"),
+               reply(status=0), reply(status=-1), reply(after_s=0.3), reply("x", 429, {"Retry-After": "1"})]  # fmt: skip
     arrivals = [
         [*dice.choice([("web", "browse"), ("web", "buy"), ("web", "click_and_collect"), ("app", "buy"),
                        ("store", "pos_sale")]), dice.random() * 2]
         for _ in range(150)
     ]  # fmt: skip
     seen = visit(
-        lambda _: dice.choice(moods),
+        lambda _: dice.choice(replies),
         """{
         web: {share: 60%, journeys: {browse: 3, buy: 1, click_and_collect: 1}, think: {constant: 10ms},
               devices: {desktop: 35%, mobile: {share: 65%, conversion: 50%}}, signed_in: 40%,

@@ -99,7 +99,7 @@ def after_a_kill(tmp_path_factory):
 
 
 @pytest.mark.truth
-def test_a_run_that_lost_a_worker_is_inconclusive_and_says_why(after_a_kill):
+def test_a_run_that_lost_a_worker_is_inconclusive_and_states_why(after_a_kill):
     code, said, folder = after_a_kill
     assert code == 96, said
     with Run.open(folder / "run") as run:
@@ -108,7 +108,7 @@ def test_a_run_that_lost_a_worker_is_inconclusive_and_says_why(after_a_kill):
 
 
 @pytest.mark.truth
-def test_no_customer_is_lost_with_a_worker(after_a_kill):
+def test_every_customer_of_a_lost_worker_has_an_outcome(after_a_kill):
     with Run.open(after_a_kill[2] / "run") as run:
         balance = run.balance()
         causes = {row.cause for row in run.customers() if row.outcome == "dropped"}
@@ -118,7 +118,7 @@ def test_no_customer_is_lost_with_a_worker(after_a_kill):
 
 
 @pytest.mark.truth
-def test_what_the_lost_worker_had_reported_stays(after_a_kill):
+def test_the_reports_of_a_lost_worker_stay(after_a_kill):
     with Run.open(after_a_kill[2] / "run") as run:
         reports = {row.worker: row for row in run.workers()}
     assert len(reports) == 4  # three workers, and the master on behalf of the lost one
@@ -127,7 +127,7 @@ def test_what_the_lost_worker_had_reported_stays(after_a_kill):
 
 
 @pytest.mark.truth
-def test_the_others_carry_the_whole_load_on_from_the_next_second(after_a_kill):
+def test_the_other_workers_generate_the_whole_load_from_the_next_second(after_a_kill):
     with Run.open(after_a_kill[2] / "run") as run:
         series = run.arrivals()["store"]
         (lost,) = [event for event in run.events() if event.kind == "worker_lost"]
@@ -166,7 +166,7 @@ def test_a_killed_master_leaves_a_run_file_that_reads_as_interrupted(tmp_path):
 
 
 @pytest.mark.truth
-def test_load_without_a_master_ends_by_itself_and_the_embedded_shop_with_it(tmp_path):
+def test_workers_and_embedded_shop_end_when_the_master_is_killed(tmp_path):
     orphans = kill_the_master(tmp_path)
     try:
         _, alive = psutil.wait_procs(orphans, timeout=40)

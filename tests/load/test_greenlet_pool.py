@@ -54,21 +54,21 @@ def run_all(pool, *walkers):
         gevent.sleep(0)
 
 
-def test_one_greenlet_carries_one_after_the_other(pool):
+def test_one_greenlet_runs_customers_in_turn(pool):
     walkers = [Walker() for _ in range(5)]
     for walker in walkers:
         run_all(pool, walker)
     assert len({id(walker.greenlet) for walker in walkers}) == 1
 
 
-def test_several_at_once_have_several_greenlets(pool):
+def test_concurrent_customers_have_separate_greenlets(pool):
     walkers = [Walker(lambda: gevent.sleep(0.01)) for _ in range(3)]
     run_all(pool, *walkers)
     assert len({id(walker.greenlet) for walker in walkers}) == 3
     assert {walker.end for walker in walkers} == {"through"}
 
 
-def test_locust_counts_only_those_who_carry_and_finds_its_user_in_them(pool, group):
+def test_only_greenlets_with_a_customer_are_in_the_group_of_locust(pool, group):
     for _ in range(2):
         walker = Walker()
         pool.start(walker)
@@ -79,7 +79,7 @@ def test_locust_counts_only_those_who_carry_and_finds_its_user_in_them(pool, gro
 
 
 @pytest.mark.parametrize("carried_before", [False, True])
-def test_who_is_killed_ends_with_the_greenlet_and_the_next_gets_another(pool, carried_before):
+def test_a_killed_customer_ends_with_its_greenlet(pool, carried_before):
     if carried_before:
         run_all(pool, Walker())
     victim = Walker(lambda: gevent.sleep(60))
@@ -94,7 +94,7 @@ def test_who_is_killed_ends_with_the_greenlet_and_the_next_gets_another(pool, ca
     assert follower.greenlet is not victim.greenlet
 
 
-def test_who_is_killed_before_the_first_step_has_left_all_the_same(pool, group):
+def test_a_customer_killed_before_the_journey_is_dropped(pool, group):
     victim = Walker()
     pool.start(victim)
     victim.greenlet.kill()
@@ -103,7 +103,7 @@ def test_who_is_killed_before_the_first_step_has_left_all_the_same(pool, group):
     assert len(group) == 0
 
 
-def test_who_is_killed_in_a_waiting_greenlet_before_the_first_step_has_left_all_the_same(pool, group):
+def test_a_customer_killed_before_the_journey_in_a_reused_greenlet_is_dropped(pool, group):
     run_all(pool, Walker())
     victim = Walker(lambda: gevent.sleep(60))
     pool.start(victim)
@@ -113,7 +113,7 @@ def test_who_is_killed_in_a_waiting_greenlet_before_the_first_step_has_left_all_
     assert len(group) == 0
 
 
-def test_who_is_killed_while_it_carries_nobody_is_not_waited_for(pool):
+def test_a_greenlet_killed_while_idle_is_not_reused(pool):
     first, second = Walker(), Walker()
     run_all(pool, first)
     first.greenlet.kill()
@@ -121,14 +121,14 @@ def test_who_is_killed_while_it_carries_nobody_is_not_waited_for(pool):
     assert second.greenlet is not first.greenlet
 
 
-def test_context_variables_begin_anew_with_each_customer(pool):
+def test_each_customer_has_fresh_context_variables(pool):
     moods = []
     run_all(pool, Walker(lambda: (moods.append(mood.get()), mood.set("hurried"))))
     run_all(pool, Walker(lambda: moods.append(mood.get())))
     assert moods == ["calm", "calm"]
 
 
-def test_no_more_wait_than_are_allowed_and_the_rest_end(pool, monkeypatch):
+def test_the_number_of_idle_greenlets_is_limited(pool, monkeypatch):
     monkeypatch.setattr(module, "MAX_IDLE", 2)
     walkers = [Walker(lambda: gevent.sleep(0.001)) for _ in range(5)]
     run_all(pool, *walkers)
@@ -136,7 +136,7 @@ def test_no_more_wait_than_are_allowed_and_the_rest_end(pool, monkeypatch):
     assert sum(walker.greenlet.dead for walker in walkers) == 3
 
 
-def test_those_who_carry_nobody_end_when_they_are_dismissed(pool):
+def test_end_idle_ends_the_greenlets_without_a_customer(pool):
     walker = Walker()
     run_all(pool, walker)
     assert not walker.greenlet.dead

@@ -44,7 +44,7 @@ def test_orders_just_before_the_run_do_not_count_as_oversold():
     assert found.oversold == ()
 
 
-def test_a_shop_that_has_sold_for_a_year_is_judged_by_what_it_sold_in_the_run():
+def test_only_sales_of_the_run_count_in_a_shop_with_earlier_sales():
     before = LedgerSnapshot((), (StockRow("tea", opening=1000, on_hand=40, sold=960),))
     after = LedgerSnapshot((order("N1", "run:1:1", STARTED + 1, 5),), (StockRow("tea", 1000, 35, 965),))
     ledger = ledger_of(before, after)
@@ -52,26 +52,26 @@ def test_a_shop_that_has_sold_for_a_year_is_judged_by_what_it_sold_in_the_run():
     assert audit([], ledger, run_id="run").oversold == ()
 
 
-def test_units_sold_beyond_what_was_there_at_the_start_are_oversold():
+def test_units_sold_beyond_the_stock_at_the_start_are_oversold():
     before = LedgerSnapshot((), (StockRow("tea", opening=1000, on_hand=3, sold=997),))
     after = LedgerSnapshot((order("N1", "run:1:1", STARTED + 1, 5),), (StockRow("tea", 1000, -2, 1002),))
     found = audit([], ledger_of(before, after), run_id="run")
     assert [(finding.sku, finding.units) for finding in found.oversold] == [("tea", 2)]
 
 
-def test_an_order_that_the_clock_of_the_shop_places_before_the_start_still_belongs_to_the_run():
+def test_an_order_dated_before_the_start_by_a_slow_shop_clock_belongs_to_the_run():
     before = LedgerSnapshot((), (StockRow("tea", 10, 10, 0),))
     after = LedgerSnapshot((order("N1", "run:1:1", STARTED - 30),), (StockRow("tea", 10, 9, 1),))
     assert [row.order_ref for row in ledger_of(before, after).orders] == ["N1"]
 
 
-def test_a_sku_that_came_on_sale_during_the_run_counts_from_its_own_opening():
+def test_a_sku_added_during_the_run_counts_from_its_own_opening_stock():
     before = LedgerSnapshot((), ())
     after = LedgerSnapshot((), (StockRow("tea", opening=10, on_hand=9, sold=1),))
     assert ledger_of(before, after).stock == (("tea", 10, 9, 1),)
 
 
-def test_a_shop_without_books_has_no_opening():
+def test_a_shop_without_a_ledger_has_no_baseline():
     assert read_baseline(Shop(None), None, started_unix_s=STARTED) is None
 
 
@@ -87,6 +87,6 @@ def test_the_same_sku_of_two_merchants_is_two_products():
     assert audit([], both, run_id="run").oversold == (("north:tea", 1),)
 
 
-def test_the_ledger_of_a_shop_with_one_merchant_is_left_as_it_is():
+def test_the_ledger_of_a_single_merchant_is_unchanged():
     alone = ledger_of(LedgerSnapshot((), ()), LedgerSnapshot((order("N1", "run:1:1", STARTED),), ()))
     assert merge({"": alone}) == alone

@@ -20,11 +20,11 @@ pytestmark = [pytest.mark.truth, pytest.mark.alone]
 RATE_PER_S = 150
 
 
-def whole_seconds(crew) -> int:
+def whole_seconds(start_run) -> int:
     """Seconds of the run, from the first on, in which every planned arrival and its request are recorded."""
-    assert crew.rows("PRAGMA integrity_check") == [("ok",)]
-    requests = dict(crew.rows("SELECT second, sum(n) FROM requests GROUP BY second"))
-    with Run.open(crew.run_folder) as run:
+    assert start_run.rows("PRAGMA integrity_check") == [("ok",)]
+    requests = dict(start_run.rows("SELECT second, sum(n) FROM requests GROUP BY second"))
+    with Run.open(start_run.run_folder) as run:
         series = run.arrivals()["web"]
     second = 0
     while second < len(series.planned) and series.planned[second] == requests.get(second, 0):
@@ -33,19 +33,19 @@ def whole_seconds(crew) -> int:
     return second
 
 
-def test_a_killed_master_loses_at_most_the_last_second(crew, hand, stall_server, doorbuster):
-    ours = crew(stall_server("--service-ms", "3"), [hand()] * 2, peak=RATE_PER_S, length_s=60)
-    started_at = ours.started_at()
-    ours.wait_for_second(5)
-    os.killpg(ours.master.pid, signal.SIGKILL)
+def test_a_killed_master_loses_at_most_the_last_second(start_run, worker, stall_server, doorbuster):
+    live = start_run(stall_server("--service-ms", "3"), [worker()] * 2, peak=RATE_PER_S, length_s=60)
+    started_at = live.started_at()
+    live.wait_for_second(5)
+    os.killpg(live.master.pid, signal.SIGKILL)
     killed_s = time.time() - started_at
-    recorded = whole_seconds(ours)
+    recorded = whole_seconds(live)
     print(f"killed at {killed_s:.2f} s, whole up to second {recorded}")
     # A second is reported when it is over, and written when the master next looks, within a second.
     assert recorded >= int(killed_s - 2.0)
-    told = doorbuster("report", ours.run_folder)
+    told = doorbuster("report", live.run_folder)
     assert told.stdout.startswith("INTERRUPTED: the run ended after"), told
-    assert doorbuster("gate", ours.run_folder).returncode == ExitCode.INTERRUPTED
+    assert doorbuster("gate", live.run_folder).returncode == ExitCode.INTERRUPTED
 
 
 def fill(file: Path) -> None:
@@ -73,25 +73,31 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "--lazy", disk], check=True)
 
 
-def test_a_full_disk_ends_the_run_with_one_line_and_keeps_what_is_on_it(crew, hand, stall_server, small_disk):
+def test_a_full_disk_ends_the_run_with_one_line_and_keeps_the_recorded_part(
+    start_run, worker, stall_server, small_disk
+):
     folder = small_disk / "run"
-    ours = crew(
-        stall_server("--service-ms", "3"), [hand()] * 2, peak=RATE_PER_S, length_s=60, run_folder=folder
+    live = start_run(
+        stall_server("--service-ms", "3"),
+        [worker()] * 2,
+        peak=RATE_PER_S,
+        length_s=60,
+        run_folder=folder,
     )
-    started_at = ours.started_at()
-    ours.wait_for_second(4)
+    started_at = live.started_at()
+    live.wait_for_second(4)
     fill(small_disk / "filler")
     filled_s = time.time() - started_at
-    code = ours.end(limit_s=40)
-    complaints = [line for line in ours.said.splitlines() if line.startswith("doorbuster:")]
-    assert len(complaints) == 1, ours.said
+    code = live.end(limit_s=40)
+    complaints = [line for line in live.output.splitlines() if line.startswith("doorbuster:")]
+    assert len(complaints) == 1, live.output
     assert "disk" in complaints[0]
-    assert "Traceback" not in ours.said, ours.said
+    assert "Traceback" not in live.output, live.output
     assert code == ExitCode.USAGE
-    recorded = whole_seconds(ours)
+    recorded = whole_seconds(live)
     print(f"full at {filled_s:.2f} s, whole up to second {recorded}; {complaints[0]}")
     assert recorded >= int(filled_s - 2.0)
     with Run.open(folder) as run:
         assert run.meta.status == "interrupted"
-    for worker in ours.workers:
+    for worker in live.workers:
         worker.wait(timeout=20)

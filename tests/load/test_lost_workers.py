@@ -29,30 +29,30 @@ def losses(run) -> list:
     return [event for event in run.events() if event.kind == "worker_lost"]
 
 
-def started_by(crew) -> dict[int, np.ndarray]:
+def started_by(start_run) -> dict[int, np.ndarray]:
     """Arrivals that each worker started, per second of the run."""
-    seconds = int(crew.planned_s()[-1]) + 1
+    seconds = int(start_run.planned_s()[-1]) + 1
     per_worker: dict[int, np.ndarray] = {}
-    for worker, second, n in crew.rows("SELECT worker, second, started FROM arrivals"):
+    for worker, second, n in start_run.rows("SELECT worker, second, started FROM arrivals"):
         per_worker.setdefault(worker, np.zeros(seconds, dtype=int))[second] += n
     return {worker: counts for worker, counts in per_worker.items() if counts.any()}
 
 
-def shares(crew, workers: int) -> list[np.ndarray]:
+def shares(start_run, workers: int) -> list[np.ndarray]:
     """The arrivals of each worker's own share, per second."""
-    planned_s = crew.planned_s()
+    planned_s = start_run.planned_s()
     seconds = int(planned_s[-1]) + 1
     return [np.bincount(planned_s[n::workers].astype(int), minlength=seconds) for n in range(workers)]
 
 
-def assert_everybody_is_accounted_for(crew) -> None:
-    with Run.open(crew.run_folder) as run:
+def assert_everybody_is_accounted_for(start_run) -> None:
+    with Run.open(start_run.run_folder) as run:
         balance, recorded = run.balance(), run.histogram("response").n
         series = run.arrivals()["web"]
-    planned = len(crew.planned_s())
+    planned = len(start_run.planned_s())
     assert planned == balance.planned == balance.served + balance.dropped
     assert planned == int(series.started.sum() + series.dropped.sum())
-    assert recorded == balance.served <= crew.delivered() <= planned
+    assert recorded == balance.served <= start_run.delivered() <= planned
 
 
 def kill(processes) -> None:
@@ -61,19 +61,19 @@ def kill(processes) -> None:
 
 
 @pytest.mark.parametrize("victims", [1, 2])
-def test_the_others_take_over_what_a_killed_worker_leaves(victims, crew, hand, stall_server):
-    ours = crew(stall_server("--service-ms", "3"), [hand()] * 4, peak=RATE_PER_S, length_s=12)
-    started_at = ours.started_at()
-    ours.wait_for_second(4)
-    kill(ours.workers[:victims])
+def test_the_other_workers_take_over_the_arrivals_of_a_killed_one(victims, start_run, worker, stall_server):
+    live = start_run(stall_server("--service-ms", "3"), [worker()] * 4, peak=RATE_PER_S, length_s=12)
+    started_at = live.started_at()
+    live.wait_for_second(4)
+    kill(live.workers[:victims])
     killed_s = time.time() - started_at
-    assert ours.end() == ExitCode.INCONCLUSIVE, ours.said
-    assert_everybody_is_accounted_for(ours)
-    with Run.open(ours.run_folder) as run:
+    assert live.end() == ExitCode.INCONCLUSIVE, live.output
+    assert_everybody_is_accounted_for(live)
+    with Run.open(live.run_folder) as run:
         lost, dropped, series = losses(run), run.balance().dropped, run.arrivals()["web"]
     assert len(lost) == victims
     noticed_after_s = max(event.at_s for event in lost) - killed_s
-    unreported = ours.delivered() - (len(ours.planned_s()) - dropped)
+    unreported = live.delivered() - (len(live.planned_s()) - dropped)
     print(
         f"noticed after {noticed_after_s:.2f} s, dropped {dropped}, of which sent and unreported {unreported}"
     )
@@ -84,7 +84,7 @@ def test_the_others_take_over_what_a_killed_worker_leaves(victims, crew, hand, s
     taken_over = int(max(event.at_s for event in lost)) + 2
     assert taken_over < 11
     assert series.planned[taken_over:].tolist() == series.started[taken_over:].tolist()
-    own, by_worker = shares(ours, 4), list(started_by(ours).values())
+    own, by_worker = shares(live, 4), list(started_by(live).values())
     survivors = [counts for counts in by_worker if counts[-1]]
     assert len(survivors) == 4 - victims
     for counts in survivors:  # each at least its own share in every second, the inheritance evenly on top
@@ -93,53 +93,57 @@ def test_the_others_take_over_what_a_killed_worker_leaves(victims, crew, hand, s
     assert max(extra) - min(extra) < 0.25 * max(extra)
 
 
-def test_a_run_without_any_worker_left_ends_and_accounts_for_everybody(crew, hand, stall_server):
-    ours = crew(stall_server("--service-ms", "3"), [hand()] * 2, peak=RATE_PER_S, length_s=30)
-    ours.wait_for_second(3)
-    kill(ours.workers)
-    assert ours.end(limit_s=25) == ExitCode.INCONCLUSIVE, ours.said
-    assert_everybody_is_accounted_for(ours)
-    with Run.open(ours.run_folder) as run:
+def test_a_run_without_workers_ends_and_accounts_for_every_customer(start_run, worker, stall_server):
+    live = start_run(stall_server("--service-ms", "3"), [worker()] * 2, peak=RATE_PER_S, length_s=30)
+    live.wait_for_second(3)
+    kill(live.workers)
+    assert live.end(limit_s=25) == ExitCode.INCONCLUSIVE, live.output
+    assert_everybody_is_accounted_for(live)
+    with Run.open(live.run_folder) as run:
         assert len(losses(run)) == 2
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_worker_that_is_killed_in_its_farewell(when, crew, hand, stall_server):
-    last = hand(locustfile=HERE / "dies_at_the_end.py", environment={"DIES_WHEN": when})
-    ours = crew(stall_server("--service-ms", "3"), [hand(), hand(), last], peak=RATE_PER_S, length_s=5)
-    code = ours.end()
-    assert ours.workers[2].wait(timeout=20) == -signal.SIGKILL
-    assert_everybody_is_accounted_for(ours)
-    with Run.open(ours.run_folder) as run:
+def test_a_worker_killed_at_its_last_report_loses_no_customer(when, start_run, worker, stall_server):
+    last = worker(locustfile=HERE / "dying_worker.py", environment={"DIES_WHEN": when})
+    live = start_run(
+        stall_server("--service-ms", "3"), [worker(), worker(), last], peak=RATE_PER_S, length_s=5
+    )
+    code = live.end()
+    assert live.workers[2].wait(timeout=20) == -signal.SIGKILL
+    assert_everybody_is_accounted_for(live)
+    with Run.open(live.run_folder) as run:
         lost, dropped = losses(run), run.balance().dropped
-    planned = len(ours.planned_s())
-    assert ours.delivered() == planned
+    planned = len(live.planned_s())
+    assert live.delivered() == planned
     if when == "before":
         assert code == ExitCode.INCONCLUSIVE
         assert len(lost) == 1
         assert 0 < dropped <= 1.5 * RATE_PER_S / 3 * REPORT_S  # what the last report held
     else:
-        assert (len(lost), dropped) == (0, 0), ours.said
+        assert (len(lost), dropped) == (0, 0), live.output
 
 
 @pytest.mark.parametrize("still_s", [3.0, 5.0, 9.0])
-def test_a_worker_that_stands_still_is_late_or_lost_but_nobody_comes_twice(still_s, crew, hand, stall_server):
-    ours = crew(stall_server("--service-ms", "3"), [hand()] * 3, peak=RATE_PER_S, length_s=16)
-    ours.wait_for_second(3)
-    os.killpg(ours.workers[0].pid, signal.SIGSTOP)
+def test_a_stopped_worker_is_late_or_lost_but_no_customer_arrives_twice(
+    still_s, start_run, worker, stall_server
+):
+    live = start_run(stall_server("--service-ms", "3"), [worker()] * 3, peak=RATE_PER_S, length_s=16)
+    live.wait_for_second(3)
+    os.killpg(live.workers[0].pid, signal.SIGSTOP)
     time.sleep(still_s)
-    os.killpg(ours.workers[0].pid, signal.SIGCONT)
-    assert ours.end() == ExitCode.INCONCLUSIVE, ours.said
-    assert_everybody_is_accounted_for(ours)
-    planned = len(ours.planned_s())
-    with Run.open(ours.run_folder) as run:
+    os.killpg(live.workers[0].pid, signal.SIGCONT)
+    assert live.end() == ExitCode.INCONCLUSIVE, live.output
+    assert_everybody_is_accounted_for(live)
+    planned = len(live.planned_s())
+    with Run.open(live.run_folder) as run:
         lost, dropped, late_us = losses(run), run.balance().dropped, run.lateness().max_us
-    print(f"lost {len(lost)}, dropped {dropped}, delivered {ours.delivered()} of {planned}")
+    print(f"lost {len(lost)}, dropped {dropped}, delivered {live.delivered()} of {planned}")
     if still_s < 4:
         assert (len(lost), dropped) == (0, 0)
-        assert ours.delivered() == planned
+        assert live.delivered() == planned
         assert late_us > (still_s - 0.5) * 1e6
     if still_s > 7:
         assert len(lost) == 1
         # It wakes to a world that has given it up: it lets nobody in who now belongs to others.
-        assert ours.delivered() - (planned - dropped) <= 1.5 * RATE_PER_S / 3 * REPORT_S
+        assert live.delivered() - (planned - dropped) <= 1.5 * RATE_PER_S / 3 * REPORT_S

@@ -29,7 +29,7 @@ def histogram(hexadecimal: str) -> Histogram:
     return Histogram.from_blobs([bytes.fromhex(hexadecimal)])
 
 
-def test_planned_is_delivered_is_recorded_to_the_single_request(stall_server, drive):
+def test_every_planned_request_is_sent_once_and_recorded_once(stall_server, drive):
     url = stall_server()
     planned = sorted(np.random.default_rng(3).uniform(0, 1.0, 777).tolist())
     seen = drive(url, planned, 1.0)
@@ -52,7 +52,7 @@ def test_a_frozen_server_does_not_slow_the_arrivals_and_is_measured_from_the_int
         assert expected_s - 0.02 < measured_s < expected_s + LATE_S
 
 
-def test_the_backlog_of_a_frozen_till_is_seen_until_it_has_drained(stall_server, drive):
+def test_the_backlog_after_a_stall_is_measured_until_it_has_drained(stall_server, drive):
     """T2 in small: mu = 500/s, 250/s come, so the 0.2 s frozen are felt for 0.2 / (1 - 1/2) = 0.4 s."""
     url = stall_server("--kind", "fifo", "--service-ms", "2")
     seen = drive(url, even(250, 1.0), 1.0, stall=(0.3, 0.2))
@@ -60,7 +60,7 @@ def test_the_backlog_of_a_frozen_till_is_seen_until_it_has_drained(stall_server,
     assert 0.4 * (1 - 0.02 / 0.2) - 0.02 < felt_ratio < 0.4 + 0.08
 
 
-def test_those_who_wait_behind_a_slow_customer_are_not_overlooked(stall_server, drive):
+def test_customers_that_queue_behind_a_slow_one_are_measured(stall_server, drive):
     """T3: one comes every 100 ms, every tenth takes 150 ms, so the one behind it waits 50 ms and takes 51."""
     url = stall_server("--kind", "periodic", "--service-ms", "1")
     seen = drive(url, even(10, 2.1), 2.1)
@@ -70,7 +70,7 @@ def test_those_who_wait_behind_a_slow_customer_are_not_overlooked(stall_server, 
     assert above == [4, 2]  # two took 150 ms, two waited behind them: a naive recorder does not see those
 
 
-def test_the_generator_does_not_wait_for_the_shop_to_let_the_next_one_in(stall_server, drive):
+def test_arrivals_do_not_wait_for_the_shop(stall_server, drive):
     url = stall_server("--kind", "infinite", "--service-ms", "900")
     seen = drive(url, even(200, 1.0), 1.0)
     assert seen["served"] == 200

@@ -49,7 +49,7 @@ def test_steps_of_one_second_and_series_become_one_histogram():
     assert (eighth.second, eighth.n) == (8, 1)
 
 
-def test_a_second_of_many_series_is_what_each_series_alone_would_be():
+def test_series_of_one_second_do_not_affect_each_other():
     """The oracle is `pack`, series by series; the recorder bins all of them in one go."""
     rng = np.random.default_rng(1)
     keys = [SeriesKey("web", "buy", step, "ok", "") for step in ("home", "search", "product")]
@@ -73,7 +73,7 @@ def test_the_slowest_step_of_each_series_is_kept_with_its_request_id():
     assert slow == [(OK, 2, "id-0.9"), (FAILED, 1, "id-0.3")]
 
 
-def test_a_batch_is_handed_over_once_and_numbered_without_gaps():
+def test_batches_are_numbered_without_gaps_and_contain_everything_once():
     recorder = recorder_with((OK, 0.0, 0.001))
     recorder.customer((0, "web", "buy", "served", "", "", 1, 1))
     first, second = taken(recorder, HEALTH), taken(recorder, HEALTH, final=True)
@@ -91,7 +91,7 @@ def test_a_step_that_ends_while_a_report_pauses_is_in_the_next_report():
     assert [row.n for row in taken(recorder).requests] == [1]
 
 
-def test_a_report_holds_the_steps_of_every_customer_who_left_in_it():
+def test_a_report_has_the_steps_of_every_customer_that_left_in_it():
     """Whoever finishes a step and leaves while a big second is worked out belongs to it with both."""
     recorder = recorder_with(*[(OK, 0.5, 0.001)] * 5_000)
     left = iter(range(5))
@@ -109,7 +109,7 @@ def test_a_report_holds_the_steps_of_every_customer_who_left_in_it():
     assert sum(requests) == 5
 
 
-def test_customers_who_left_alike_are_counted_together():
+def test_customers_with_the_same_outcome_are_counted_together():
     recorder = recorder_with()
     for _ in range(3):
         recorder.customer((0, "web", "buy", "abandoned", "checkout", "patience", 1, 0))
@@ -117,7 +117,7 @@ def test_customers_who_left_alike_are_counted_together():
     assert {("abandoned", 3), ("served", 1)} == {(row.outcome, row.n) for row in taken(recorder).customers}
 
 
-def test_lateness_of_steps_and_arrivals_ends_up_in_the_health_of_the_second():
+def test_lateness_of_steps_and_arrivals_is_in_the_health_of_the_second():
     recorder = recorder_with((OK, 0.0, 0.001))
     recorder.lateness(900)
     (health,) = taken(recorder, HEALTH).health
@@ -133,7 +133,7 @@ def test_only_the_first_errors_of_a_kind_are_kept_as_examples():
     assert errors[0].detail == "boom"
 
 
-def test_a_batch_survives_the_wire():
+def test_a_batch_is_the_same_after_encoding_and_decoding():
     import msgpack
 
     recorder = recorder_with()

@@ -50,7 +50,7 @@ def our_clock(monkeypatch):
 
 
 @pytest.mark.parametrize("ahead_s", [-86_400.0, -600.0, -61.0, 0.0, 61.0, 600.0, 86_400.0])
-def test_orders_are_found_and_dated_by_our_clock_whatever_that_of_the_shop_shows(ahead_s):
+def test_orders_are_dated_by_the_generator_clock_whatever_the_shop_clock_shows(ahead_s):
     town = Town(ahead_s)
     town.book("before", NOW - 5)
     town.book("last year", NOW - 3e7)
@@ -63,13 +63,13 @@ def test_orders_are_found_and_dated_by_our_clock_whatever_that_of_the_shop_shows
 
 
 @pytest.mark.parametrize("ahead_s", [-1.4, 0.3, 1.4])
-def test_a_clock_that_a_date_in_whole_seconds_cannot_tell_from_ours_is_taken_for_right(ahead_s):
+def test_clock_differences_below_the_resolution_of_a_date_are_ignored(ahead_s):
     clock = ShopClock(Town(ahead_s))
     clock.request("GET", "/")
     assert clock.ahead_s == 0.0
 
 
-def test_answers_without_a_date_leave_the_clock_as_it_is():
+def test_without_a_date_header_the_clock_is_not_corrected():
     town = Town(-600.0)
     town.dated = False
     books, ahead_s = ledger_since(town, town, since_unix_s=NOW)

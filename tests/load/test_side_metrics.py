@@ -50,7 +50,7 @@ def taken(recorder: Recorder) -> Batch:
         ("", []),
     ],
 )
-def test_server_timing_is_read_as_the_standard_writes_it(header: str, entries: list[tuple]):
+def test_server_timing_headers_are_parsed_by_the_standard(header: str, entries: list[tuple]):
     assert [Entry(*entry) for entry in entries] == list(server_timing(header))
 
 
@@ -65,7 +65,7 @@ def test_counters_add_up_per_second_channel_and_name(recorder: Recorder):
     assert taken(recorder).counters == ()
 
 
-def test_think_times_and_stays_are_counted_in_bins(recorder: Recorder):
+def test_think_times_and_visit_durations_become_histograms(recorder: Recorder):
     recorder.think_time("web", 4.0)
     recorder.think_time("web", 0.001)
     recorder.visit_duration(7, "web", 30_000_000)
@@ -76,13 +76,13 @@ def test_think_times_and_stays_are_counted_in_bins(recorder: Recorder):
     assert (7, Histogram.from_values([30_000_000])) == (stay.second, Histogram.from_blobs([stay.durations]))
 
 
-def test_connecting_stands_at_the_second_and_series_of_the_step(recorder: Recorder):
+def test_connect_times_count_in_the_second_and_series_of_the_step(recorder: Recorder):
     recorder.connects += [(0, 107.9, 0.030), (0, 107.2, 0.020)]
     (row,) = taken(recorder).connect_times
     assert row == (7, OK, 2, 50_000, 30_000, pack([30_000, 20_000]))
 
 
-def test_requests_after_the_first_of_a_step_are_split_like_it(recorder: Recorder):
+def test_subsequent_requests_are_split_into_connecting_waiting_and_body(recorder: Recorder):
     def exchange(started_at: float, connect_s: float, first_byte_at: float, ended_at: float) -> Exchange:
         return Exchange(
             "GET", "home", "/", 200, "", started_at, started_at, connect_s, 0.0, first_byte_at, ended_at, 1,
@@ -97,14 +97,14 @@ def test_requests_after_the_first_of_a_step_are_split_like_it(recorder: Recorder
     assert row == (7, OK, 2, 3, 20_000, 330_000, 350_000, pack([600_000, 100_000]))
 
 
-def test_of_a_busy_second_every_kth_answer_is_read_and_says_how_many_it_stands_for(recorder: Recorder):
+def test_in_a_busy_second_headers_are_sampled_and_weighted(recorder: Recorder):
     recorder.server_timings += [(0, 107.5, f"db;dur={position}") for position in range(10 * SAMPLES)]
     (row,) = taken(recorder).server_timings
     read_us = [position * 1000 for position in range(0, 10 * SAMPLES, 10)]
     assert row == (7, OK, "db", "", SAMPLES, 10.0 * SAMPLES, 10.0 * sum(read_us), pack(read_us))
 
 
-def test_a_busy_second_makes_the_next_one_keep_fewer(recorder: Recorder):
+def test_after_a_busy_second_fewer_headers_are_kept(recorder: Recorder):
     recorder.server_timings += [(0, 107.5, "db;dur=1")] * (KEPT * 5)
     taken(recorder)
     assert recorder.stride == 5
@@ -115,7 +115,7 @@ def test_a_busy_second_makes_the_next_one_keep_fewer(recorder: Recorder):
     assert recorder.stride == 1
 
 
-def test_of_a_quiet_second_every_answer_is_read(recorder: Recorder):
+def test_in_a_quiet_second_every_header_counts(recorder: Recorder):
     recorder.server_timings += [
         (0, 107.5, "cache;desc=HIT"),
         (0, 107.6, "cache;desc=MISS"),
@@ -128,13 +128,13 @@ def test_of_a_quiet_second_every_answer_is_read(recorder: Recorder):
     }
 
 
-def test_the_requests_of_one_step_add_up_to_its_time(recorder: Recorder):
+def test_server_timings_of_one_step_are_added_up(recorder: Recorder):
     recorder.server_timings.append((0, 107.5, "db;dur=2, queue;dur=1, db;dur=3"))
     rows = {row.entry: row for row in taken(recorder).server_timings}
     assert rows["db"][4:] == (1, 1.0, 5_000.0, pack([5_000]))
 
 
-def test_a_shop_that_puts_identifiers_there_does_not_fill_the_file(recorder: Recorder):
+def test_the_number_of_distinct_entries_is_limited(recorder: Recorder):
     for second in range(MAX_ENTRIES):
         recorder.server_timings += [(0, 107.5, f"id-{second}-{answer};dur=1") for answer in range(SAMPLES)]
         rows = taken(recorder).server_timings
@@ -142,7 +142,7 @@ def test_a_shop_that_puts_identifiers_there_does_not_fill_the_file(recorder: Rec
     assert rows[0].n == SAMPLES
 
 
-def test_notes_survive_the_wire(recorder: Recorder):
+def test_side_metrics_are_the_same_after_encoding_and_decoding(recorder: Recorder):
     recorder.count(4, "web", "retries")
     recorder.think_time("web", 4.0)
     recorder.visit_duration(7, "web", 30_000_000)

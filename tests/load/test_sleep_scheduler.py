@@ -10,7 +10,7 @@ import pytest
 from doorbuster.load.runtime.sleep_scheduler import sleep_until
 
 
-def test_nobody_wakes_before_their_moment_though_others_keep_the_loop_busy():
+def test_no_greenlet_wakes_early_on_a_busy_loop():
     early = []
 
     def sleeper(number: int) -> None:
@@ -26,7 +26,7 @@ def test_nobody_wakes_before_their_moment_though_others_keep_the_loop_busy():
     assert early == [False] * 100
 
 
-def test_those_who_are_due_wake_in_the_order_of_their_moments():
+def test_greenlets_wake_in_the_order_of_their_times():
     woken = []
     now = perf_counter()
 
@@ -39,7 +39,7 @@ def test_those_who_are_due_wake_in_the_order_of_their_moments():
     assert woken == [0, 1, 2, 3]
 
 
-def test_a_moment_that_has_passed_still_gives_way_to_the_others():
+def test_sleeping_until_a_past_time_still_yields():
     done = []
     other = gevent.spawn(done.append, "other")
 
@@ -49,7 +49,7 @@ def test_a_moment_that_has_passed_still_gives_way_to_the_others():
     assert done == ["other"]
 
 
-def test_whoever_is_thrown_out_leaves_the_others_asleep():
+def test_killing_one_sleeping_greenlet_does_not_wake_another():
     woken = []
 
     def sleeper(name: str, until: float) -> None:
@@ -67,7 +67,7 @@ def test_whoever_is_thrown_out_leaves_the_others_asleep():
     assert perf_counter() >= now + 0.010
 
 
-def test_a_sleeper_who_crashes_on_waking_does_not_keep_the_others_from_waking(capsys):
+def test_a_greenlet_that_raises_on_waking_does_not_stop_the_others(capsys):
     def crash(until: float) -> None:
         sleep_until(until)
         raise ValueError("on the wrong foot")
@@ -83,7 +83,7 @@ def test_a_sleeper_who_crashes_on_waking_does_not_keep_the_others_from_waking(ca
     assert "on the wrong foot" in capsys.readouterr().err
 
 
-def test_whoever_naps_for_no_time_keeps_nobody_from_running():
+def test_repeated_sleeps_of_no_time_do_not_starve_other_greenlets():
     """A door that is late does so all the time; the hub's own timers and other sleepers get their turn."""
     heard, woke, starved = [], [], []
 

@@ -13,16 +13,16 @@ ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has al
 
 @ON_LINUX
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8080", "http://localhost", "https://127.0.0.9/shop"])
-def test_a_crowd_on_this_machine_comes_from_many_addresses(url):
+def test_local_targets_are_reached_from_many_addresses(url):
     assert sources_for(url) == LOOPBACK_SOURCES
 
 
-def test_addresses_chosen_in_the_scenario_go_before_ours():
+def test_addresses_of_the_scenario_take_precedence():
     chosen = ("10.0.0.5", "10.0.0.6")
     assert sources_for("https://staging.example.com", chosen) == chosen
     assert sources_for("http://127.0.0.1:8080", chosen) == chosen
 
 
 @pytest.mark.parametrize("url", ["https://staging.example.com", "http://[::1]:80", "http://10.0.0.7"])
-def test_towards_other_addresses_the_system_chooses(url):
+def test_for_remote_targets_the_system_chooses_the_address(url):
     assert sources_for(url) == ()

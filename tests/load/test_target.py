@@ -22,7 +22,7 @@ class Elsewhere(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def test_a_shop_that_sends_us_to_a_host_that_is_not_allowed_is_named_with_the_host_and_the_way_out():
+def test_a_redirect_to_a_forbidden_host_is_reported_with_the_host_and_a_way_out():
     with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"

@@ -21,12 +21,12 @@ pytestmark = pytest.mark.alone
 HERE = Path(__file__).parent
 
 
-def assert_each_counts_once(crew) -> None:
-    with Run.open(crew.run_folder) as run:
+def assert_each_counts_once(live) -> None:
+    with Run.open(start_run.run_folder) as run:
         started, recorded = int(run.arrivals()["web"].started.sum()), run.histogram("response").n
         reports, served = run.workers(), run.balance().served
         assert [event for event in run.events() if event.kind == "worker_lost"] == []
-    assert {len(crew.planned_s())} == {crew.delivered(), recorded, served, started}
+    assert {len(start_run.planned_s())} == {start_run.delivered(), recorded, served, started}
     assert all(report.final and not report.missing for report in reports)
 
 
@@ -54,12 +54,12 @@ def relay(port):
 
 
 @pytest.mark.truth
-def test_reports_that_are_lost_late_and_sent_twice_count_once(crew, hand, stall_server):
-    hands = [hand(locustfile=HERE / "bad_line.py")] * 3
-    ours = crew(stall_server("--service-ms", "2"), hands, peak=90, length_s=6)
-    ours.end()
-    assert_each_counts_once(ours)
-    said = [(ours.folder / f"said-{number}").read_text() for number in range(3)]
+def test_lost_late_and_duplicate_reports_count_once(start_run, worker, stall_server):
+    specs = [worker(locustfile=HERE / "lossy_worker.py")] * 3
+    live = start_run(stall_server("--service-ms", "2"), specs, peak=90, length_s=6)
+    live.end()
+    assert_each_counts_once(live)
+    said = [(live.folder / f"output-{number}").read_text() for number in range(3)]
     faults = Counter(line.split()[0] for text in said for line in text.splitlines() if line)
     assert faults["last-lost"] == 3
     assert min(faults[fault] for fault in ("lost", "twice", "late", "answer-lost")) >= 3
@@ -67,36 +67,50 @@ def test_reports_that_are_lost_late_and_sent_twice_count_once(crew, hand, stall_
 
 @pytest.mark.truth
 @pytest.mark.parametrize("cut_for_s", [0.0, 2.0])
-def test_a_line_that_breaks_in_the_middle_of_a_run_loses_nothing(cut_for_s, crew, hand, relay, stall_server):
+def test_a_broken_connection_during_the_run_loses_no_report(
+    cut_for_s, start_run, worker, relay, stall_server
+):
     through, cut = relay("--delay-ms", 20)
-    ours = crew(stall_server("--service-ms", "2"), [hand(master_port=through), hand()], peak=90, length_s=8)
-    ours.wait_for_second(3)
+    live = start_run(
+        stall_server("--service-ms", "2"),
+        [worker(master_port=through), worker()],
+        peak=90,
+        length_s=8,
+    )
+    live.wait_for_second(3)
     cut(cut_for_s)
-    ours.end()
-    assert_each_counts_once(ours)
+    live.end()
+    assert_each_counts_once(live)
 
 
 @pytest.mark.truth
-def test_a_line_that_breaks_at_the_very_end_loses_nothing(crew, hand, relay, stall_server):
+def test_a_broken_connection_at_the_end_loses_no_report(start_run, worker, relay, stall_server):
     through, cut = relay()
-    ours = crew(stall_server("--service-ms", "2"), [hand(master_port=through), hand()], peak=90, length_s=5)
-    ours.wait_for_second(4)
+    live = start_run(
+        stall_server("--service-ms", "2"),
+        [worker(master_port=through), worker()],
+        peak=90,
+        length_s=5,
+    )
+    live.wait_for_second(4)
     cut(2.5)
-    ours.end()
-    assert_each_counts_once(ours)
+    live.end()
+    assert_each_counts_once(live)
 
 
 @pytest.mark.truth
-def test_a_worker_that_is_cut_off_stops_loading_when_the_master_gives_it_up(crew, hand, relay, stall_server):
+def test_a_disconnected_worker_stops_when_the_master_counts_it_as_lost(
+    start_run, worker, relay, stall_server
+):
     through, cut = relay()
-    ours = crew(stall_server("--service-ms", "2"), [hand(master_port=through)], peak=60, length_s=60)
-    ours.wait_for_second(3)
-    cut_s = time.time() - ours.started_at()
+    live = start_run(stall_server("--service-ms", "2"), [worker(master_port=through)], peak=60, length_s=60)
+    live.wait_for_second(3)
+    cut_s = time.time() - live.started_at()
     cut(60.0)
-    ours.workers[0].wait(timeout=30)
-    loaded_on_s = ours.arrivals_s()[-1] - cut_s
+    live.workers[0].wait(timeout=30)
+    loaded_on_s = live.arrivals_s()[-1] - cut_s
     print(f"loaded on for {loaded_on_s:.1f} s")
     assert 4.0 < loaded_on_s < SILENCE_LIMIT_S + 1.5  # silence is noticed at the next report, a second later
-    ours.end()
-    with Run.open(ours.run_folder) as run:
+    live.end()
+    with Run.open(live.run_folder) as run:
         assert [event.kind for event in run.events() if event.kind == "worker_lost"] == ["worker_lost"]

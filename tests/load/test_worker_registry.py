@@ -59,14 +59,14 @@ def test_reports_may_arrive_in_any_order():
     assert found.complete
 
 
-def test_a_last_report_with_one_missing_before_it_is_not_the_end():
+def test_a_worker_with_a_missing_report_has_not_finished():
     found = roster()
     found.register(Batch("ann", 2, final=True), now_s=1)
     found.register(Batch("ann", 0), now_s=1)
     assert "ann" in found.waiting_for
 
 
-def test_a_worker_is_missed_only_after_the_limit_and_not_once_it_is_through():
+def test_a_worker_times_out_only_after_the_limit_and_never_once_finished():
     found = roster()
     found.register(Batch("ann", 0, final=True), now_s=1)
     found.register(Batch("bob", 0), now_s=4)
@@ -75,7 +75,7 @@ def test_a_worker_is_missed_only_after_the_limit_and_not_once_it_is_through():
     assert found.timed_out(now_s=4 + SILENCE_LIMIT_S + 0.1) == ("bob", "cid")
 
 
-def test_a_lost_worker_s_customers_to_come_are_shared_evenly():
+def test_later_arrivals_of_a_lost_worker_are_distributed_evenly():
     loss = roster().lose("bob", from_s=6.0)
     rows = np.concatenate(list(loss.reassigned_to.values()))
     assert {"ann", "cid"} == set(loss.reassigned_to)
@@ -83,7 +83,7 @@ def test_a_lost_worker_s_customers_to_come_are_shared_evenly():
     assert abs(len(loss.reassigned_to["ann"]) - len(loss.reassigned_to["cid"])) <= 1
 
 
-def test_customers_that_a_lost_worker_never_accounted_for_are_dropped():
+def test_customers_of_a_lost_worker_without_an_outcome_are_dropped():
     plan, found = schedule(), roster()
     own = np.arange(1, 30, 3)
     found.register(served("bob", 0, plan, own[:2]), now_s=3)
@@ -95,7 +95,7 @@ def test_customers_that_a_lost_worker_never_accounted_for_are_dropped():
     assert {("dropped", "worker_lost")} == {(row.outcome, row.cause) for row in loss.customers}
 
 
-def test_a_customer_that_was_started_and_never_left_is_dropped_but_not_as_an_arrival():
+def test_a_started_customer_without_an_outcome_is_dropped_but_not_as_an_arrival():
     plan, found = schedule(), roster()
     found.register(Batch("bob", 0, arrivals=(ArrivalCount(0, "store", 1, 0),)), now_s=3)
     loss = found.lose("bob", from_s=1.0)
@@ -104,7 +104,7 @@ def test_a_customer_that_was_started_and_never_left_is_dropped_but_not_as_an_arr
     assert plan.class_index[1] == 1
 
 
-def test_a_seat_s_customer_in_the_shop_is_dropped_with_its_worker():
+def test_a_closed_loop_customer_in_the_shop_is_dropped_with_its_worker():
     found = roster()
     one_served = CustomerCount(2, "phone", "phone_order", "served", "", "", 1, 1, 1)
     two_called = ArrivalCount(2, "phone", 2, 0)
@@ -115,14 +115,14 @@ def test_a_seat_s_customer_in_the_shop_is_dropped_with_its_worker():
     ]
 
 
-def test_a_worker_once_lost_is_not_listened_to_again():
+def test_reports_of_a_lost_worker_are_ignored():
     found = roster()
     found.lose("bob", from_s=0.0)
     assert not found.register(Batch("bob", 0), now_s=1)
     assert found.lost == ("bob",)
 
 
-def test_what_a_lost_heir_had_taken_over_is_handed_on():
+def test_reassigned_arrivals_are_reassigned_again_if_their_worker_is_lost():
     found = roster()
     found.lose("bob", from_s=0.0)
     loss = found.lose("ann", from_s=0.0)
@@ -130,7 +130,7 @@ def test_what_a_lost_heir_had_taken_over_is_handed_on():
     assert len(loss.reassigned_to["cid"]) == 10 + 5  # her own, and half of what bob had
 
 
-def test_without_anyone_left_everything_to_come_is_dropped():
+def test_without_another_worker_all_later_arrivals_are_dropped():
     plan = schedule()
     found = WorkerRegistry(plan, ("ann",), now_s=0.0)
     loss = found.lose("ann", from_s=5.0)

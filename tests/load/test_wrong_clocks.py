@@ -31,54 +31,56 @@ def wrong_clock():
     return environment
 
 
-def stated_offsets_s(crew) -> list[float]:
-    with Run.open(crew.run_folder) as run:
+def stated_offsets_s(live) -> list[float]:
+    with Run.open(start_run.run_folder) as run:
         texts = [event.text for event in run.events() if event.kind == "clock"]
     assert all(text.endswith("corrected") for text in texts)
     return sorted(float(re.search(r"clock ([+-][\d.]+) ms", text)[1]) / 1e3 for text in texts)
 
 
-def assert_everyone_came_on_time(crew) -> None:
+def assert_everyone_came_on_time(live) -> None:
     """By the server's own count and clock."""
-    planned_s, came_s = crew.planned_s(), crew.arrivals_s()
+    planned_s, came_s = start_run.planned_s(), start_run.arrivals_s()
     assert len(planned_s) == len(came_s)
     assert np.quantile(np.abs(came_s - planned_s), 0.99) < LATE_S
-    with Run.open(crew.run_folder) as run:
+    with Run.open(start_run.run_folder) as run:
         assert len(planned_s) == run.histogram("response").n == run.balance().served
         assert run.lateness().quantile_us(0.99) < LATE_S * 1e6
 
 
 def test_workers_with_wrong_clocks_keep_the_schedule_and_their_offsets_are_stated(
-    crew, hand, stall_server, wrong_clock
+    start_run, worker, stall_server, wrong_clock
 ):
     clocks = ("-5s", "+37s", "+1h x1.05")  # the last one runs 5 % too fast
-    hands = [hand(environment=wrong_clock(clock)) for clock in clocks]
-    ours = crew(stall_server("--service-ms", "2"), hands, peak=60, length_s=5)
-    ours.end()
-    behind_s, ahead_s, drifting_s = stated_offsets_s(ours)
+    specs = [worker(environment=wrong_clock(clock)) for clock in clocks]
+    live = start_run(stall_server("--service-ms", "2"), specs, peak=60, length_s=5)
+    live.end()
+    behind_s, ahead_s, drifting_s = stated_offsets_s(live)
     assert behind_s == pytest.approx(-5.0, abs=0.05)
     assert ahead_s == pytest.approx(37.0, abs=0.05)
     assert 3600.0 < drifting_s < 3610.0
-    assert_everyone_came_on_time(ours)
+    assert_everyone_came_on_time(live)
 
 
 @pytest.mark.parametrize("set_by", ["+30s", "-30s"])
 def test_a_clock_that_is_set_in_the_middle_of_a_run_moves_nothing(
-    set_by, crew, hand, stall_server, wrong_clock, tmp_path
+    set_by, start_run, worker, stall_server, wrong_clock, tmp_path
 ):
     """On the master and on one of two workers; a worker may not be missed just because a clock was set."""
     clock = tmp_path / "clock"
     clock.write_text("+0s\n")
-    moody = {**wrong_clock("+0s"), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1"}
-    del moody["FAKETIME"]
-    hands = [hand(), hand(environment=moody)]
-    ours = crew(stall_server("--service-ms", "2"), hands, peak=60, length_s=8, environment=moody)
-    started_at = ours.started_at()
-    ours.wait_for_second(3)
+    settable_clock = {**wrong_clock("+0s"), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1"}
+    del settable_clock["FAKETIME"]
+    specs = [worker(), worker(environment=settable_clock)]
+    live = start_run(
+        stall_server("--service-ms", "2"), specs, peak=60, length_s=8, environment=settable_clock
+    )
+    started_at = live.started_at()
+    live.wait_for_second(3)
     clock.write_text(f"{set_by}\n")
-    ours.end()
-    assert_everyone_came_on_time(ours)
-    with Run.open(ours.run_folder) as run:
+    live.end()
+    assert_everyone_came_on_time(live)
+    with Run.open(live.run_folder) as run:
         assert [event for event in run.events() if event.kind == "worker_lost"] == []
         lasted_s = run.meta.finished_at_unix_ns / 1e9 - started_at
     moved_s = float(set_by.removesuffix("s"))

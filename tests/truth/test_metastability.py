@@ -98,7 +98,7 @@ def side_by_side(root, stall_server, tmp_path):
                 "duration_s": LENGTH_S, "arrivals": ARRIVALS, "without_retries": without,
                 "stall": [STALL_AT_S, stall_s]}  # fmt: skip
         process = subprocess.Popen(
-            [sys.executable, root / "tests/load/behave.py"],
+            [sys.executable, root / "tests/load/run_customers.py"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         process.stdin.write(json.dumps(case) + "\n")

@@ -1,8 +1,8 @@
-"""A locustfile of tests: workers of tests/load/one_step.py whose line to the master is bad.
+"""A locustfile of tests: workers of tests/load/one_step.py with an unreliable channel to the master.
 
-Of the reports of a worker the first, fourth, seventh… is lost, the second, fifth… arrives twice, and the
-third, sixth… late, behind those that were sent after it; so is the last one of every worker lost, and every
-second acknowledgement. Only what is sent for the first time is hit. Each fault is printed.
+Of a worker's reports, the first, fourth, seventh… is lost, the second, fifth… is duplicated, and the third,
+sixth… is delayed past later ones; the last report and every second acknowledgement are lost. Only the first
+transmission of a message is affected. Each fault is printed.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ LATE_S = 1.6
 
 
 @events.init.add_listener
-def spoil(environment, **_):
-    """Put the bad line between this worker and its socket."""
+def make_unreliable(environment, **_):
+    """Wrap the sending and receiving of this worker's messages."""
     runner = environment.runner
     send = runner.send_message
     sent, heard = set(), set()
     listener, concurrent = runner.custom_messages[ACKNOWLEDGED]
 
-    def send_badly(kind, data=None, client_id=None):
+    def send_unreliably(kind, data=None, client_id=None):
         if kind != BATCH or data["seq"] in sent:
             send(kind, data, client_id)
             return
@@ -45,12 +45,12 @@ def spoil(environment, **_):
         elif fault == "late":
             gevent.spawn_later(LATE_S, send, kind, data, client_id)
 
-    def listen_badly(msg, **rest):
+    def listen_unreliably(msg, **rest):
         if msg.data["seq"] % 2 and msg.data["seq"] not in heard:
             heard.add(msg.data["seq"])
             print("answer-lost", msg.data["seq"], flush=True)
         else:
             listener(msg=msg, **rest)
 
-    runner.send_message = send_badly
-    runner.custom_messages[ACKNOWLEDGED] = (listen_badly, concurrent)
+    runner.send_message = send_unreliably
+    runner.custom_messages[ACKNOWLEDGED] = (listen_unreliably, concurrent)

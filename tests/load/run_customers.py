@@ -1,6 +1,6 @@
-"""Runs customers whose behaviour a test decides, through the real generator inside real Locust.
+"""Runs customers whose behaviour a test sets, with the real generator in Locust.
 
-    python tests/load/behave.py < cases      (one JSON document a line; one JSON document a line comes back)
+    python tests/load/run_customers.py < cases      (one JSON document per line, in and out)
 
 A case: {"url", "folder", "channels", "rules", "drain", "duration_s", "arrivals": [[channel, journey, at_s]]};
 channels and rules are YAML; "stall": [at, for] in seconds of the run, for a server of tests/truth. The
@@ -30,8 +30,8 @@ from doorbuster.storefronts import BasketLine, Catalogue, Order, Rejected, Store
 
 LEAD_S = 0.2
 SCENARIO = """
-title: Moods
-target: {{storefront: "custom:moody", url: "{url}", rules: {rules}}}
+title: Customers of a test
+target: {{storefront: "custom:flaky", url: "{url}", rules: {rules}}}
 demand: {{peak: 1 customers/s, curve: {{stages: [{{for: {duration_s}s, at: 100%}}]}}}}
 channels: {channels}
 safety: {{max_rate: 1000000 requests/s, max_in_flight: 100000}}
@@ -39,10 +39,10 @@ drain: {drain}
 """
 
 
-class Moody(Storefront):
-    """Any server: what it answers is told by the first word of its text."""
+class FlakyShop(Storefront):
+    """A driver for flaky_server.py: the first word of the text decides the result."""
 
-    name = "moody"
+    name = "flaky"
     pages_at: ClassVar[list[float]] = []
 
     def home(self) -> None:
@@ -106,7 +106,7 @@ class Person(Customer):
         self.step(self.shop.home)
 
     def deep_link(self) -> None:
-        """Wait for the bell at half a second."""
+        """Wait for the start of a sale at half a second."""
         self.wait_until(0.5)
         self.step(self.shop.order_status)
 
@@ -127,7 +127,7 @@ class Store(Person):
 
 
 def run(case: dict) -> dict:
-    path = Path(case["folder"], "moods.yaml")
+    path = Path(case["folder"], "customers.yaml")
     path.write_text(SCENARIO.format(**case), encoding="utf-8")
     scenario = load_scenario(path)
     if case.get("without_retries"):
@@ -135,23 +135,23 @@ def run(case: dict) -> dict:
     environment = Environment(user_classes=[Web, App, Store])
     environment.create_local_runner()
     arrivals = sorted(case["arrivals"], key=lambda arrival: arrival[2])
-    lanes = tuple(dict.fromkeys(TrafficClass(channel, journey) for channel, journey, _ in arrivals))
+    classes = tuple(dict.fromkeys(TrafficClass(channel, journey) for channel, journey, _ in arrivals))
     schedule = Schedule(
         duration_s=case["duration_s"],
-        classes=lanes,
+        classes=classes,
         intended_s=np.array([at_s for *_, at_s in arrivals], dtype=float),
-        class_index=np.array([lanes.index((c, j)) for c, j, _ in arrivals], dtype=np.uint16),
+        class_index=np.array([classes.index((c, j)) for c, j, _ in arrivals], dtype=np.uint16),
         arrival_index=np.arange(len(arrivals)),
     )
     batches = []
-    Moody.pages_at.clear()
+    FlakyShop.pages_at.clear()
     started_at = perf_counter() + LEAD_S
     if case.get("stall"):
         at_s, for_s = case["stall"]
         urlopen(f"{case['url']}/stall/{time() + started_at - perf_counter() + at_s}/{for_s}").close()
     endpoint = StoreEndpoint(case["url"], Catalogue(("A",), (1.0,), ("a",), ("a",)))
-    plan = RunPlan("moods", scenario, schedule, {"": endpoint}, started_at)
-    Generator(environment, WorkerAssignment(plan, "w", index=0, count=1), Moody, batches.append).run()
+    plan = RunPlan("customers", scenario, schedule, {"": endpoint}, started_at)
+    Generator(environment, WorkerAssignment(plan, "w", index=0, count=1), FlakyShop, batches.append).run()
     rows = {name: [row for batch in batches for row in getattr(batch, name)] for name in
             ("customers", "counters", "requests", "orders", "events")}  # fmt: skip
     return {
@@ -159,7 +159,7 @@ def run(case: dict) -> dict:
         "counters": rows["counters"],
         "requests": [(row.second, *row.series, row.n, row.response.hex()) for row in rows["requests"]],
         "orders": [row._asdict() for row in rows["orders"]],
-        "pages_s": [at - started_at for at in Moody.pages_at],
+        "pages_s": [at - started_at for at in FlakyShop.pages_at],
         "started_at_unix_s": time() + started_at - perf_counter(),
         "latest_s": Histogram.from_blobs([row.lateness for batch in batches for row in batch.health]).max_us
         / 1e6,

@@ -1,4 +1,4 @@
-"""A server on loopback whose every answer a test decides, and which notes what it was asked, and when."""
+"""A server on loopback whose replies a test sets, and which records every request."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from itertools import pairwise
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One request: when it came (seconds of time.monotonic), for what, with which headers and port."""
+class ReceivedRequest:
+    """One request: arrival (seconds of time.monotonic), path, headers, port of the client."""
 
     at_s: float
     path: str
@@ -25,8 +25,8 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Mood:
-    """One answer. status 0: reset the connection; -1: never answer."""
+class Reply:
+    """One reply. status 0: reset the connection; -1: never reply."""
 
     text: str = "ok"
     status: int = 200
@@ -34,12 +34,12 @@ class Mood:
     after_s: float = 0.0
 
 
-class MoodyServer:
-    """Answers with `mood(asked)`; `asked` holds every request so far."""
+class FlakyServer:
+    """Answers with `reply(request)`; `received` has every request so far."""
 
-    def __init__(self, mood: Callable[[Asked], Mood]) -> None:
-        self.mood = mood
-        self.asked: list[Asked] = []
+    def __init__(self, reply: Callable[[ReceivedRequest], Reply]) -> None:
+        self.reply = reply
+        self.received: list[ReceivedRequest] = []
         self.closing = threading.Event()
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), _handler_of(self))
@@ -50,15 +50,15 @@ class MoodyServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def note(self, path: str, headers: dict[str, str], port: int) -> Asked:
+    def record(self, path: str, headers: dict[str, str], port: int) -> ReceivedRequest:
         with self._lock:
-            number = 1 + sum(asked.path == path for asked in self.asked)
-            self.asked.append(Asked(time.monotonic(), path, number, headers, port))
-            return self.asked[-1]
+            number = 1 + sum(request.path == path for request in self.received)
+            self.received.append(ReceivedRequest(time.monotonic(), path, number, headers, port))
+            return self.received[-1]
 
     def gaps_s(self) -> list[float]:
         """Time between one request and the next."""
-        times = [asked.at_s for asked in self.asked]
+        times = [request.at_s for request in self.received]
         return [later - earlier for earlier, later in pairwise(times)]
 
     def close(self) -> None:
@@ -72,10 +72,10 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """Customers leave in the middle of an answer; that is the point."""
+        """Customers leave in the middle of a reply; this is expected."""
 
 
-def _handler_of(server: MoodyServer) -> type[BaseHTTPRequestHandler]:
+def _handler_of(server: FlakyServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
@@ -83,19 +83,19 @@ def _handler_of(server: MoodyServer) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             self.rfile.read(int(self.headers.get("content-length", "0")))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            mood = server.mood(server.note(self.path, headers, self.client_address[1]))
-            if mood.status < 0 or server.closing.wait(mood.after_s):
+            reply = server.reply(server.record(self.path, headers, self.client_address[1]))
+            if reply.status < 0 or server.closing.wait(reply.after_s):
                 server.closing.wait(30)
                 self.close_connection = True
                 return
-            if mood.status == 0:
+            if reply.status == 0:
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.connection.close()
                 self.close_connection = True
                 return
-            body = mood.text.encode()
-            lines = [f"HTTP/1.1 {mood.status} x", f"Content-Length: {len(body)}"]
-            lines += [f"{name}: {value}" for name, value in mood.headers.items()]
+            body = reply.text.encode()
+            lines = [f"HTTP/1.1 {reply.status} x", f"Content-Length: {len(body)}"]
+            lines += [f"{name}: {value}" for name, value in reply.headers.items()]
             with contextlib.suppress(OSError):
                 self.wfile.write("\r\n".join([*lines, "", ""]).encode() + body)
 

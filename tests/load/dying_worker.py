@@ -1,6 +1,6 @@
-"""A locustfile of tests: a worker that is killed with SIGKILL in the middle of its farewell.
+"""A locustfile of tests: a worker that kills itself with SIGKILL at its last report.
 
-DIES_WHEN=before: nothing of its last report leaves it. DIES_WHEN=after: the master has just acknowledged it.
+DIES_WHEN=before: before the report is sent. DIES_WHEN=after: right after its acknowledgement.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["CustomerUser", "GeneratorUser", "RunShape"]
 
 @events.init.add_listener
 def prepare_to_die(environment, **_):
-    """Put the shot where the last report leaves, or where its acknowledgement arrives."""
+    """Wrap the sending of the last report and the receipt of its acknowledgement."""
     runner, when = environment.runner, os.environ["DIES_WHEN"]
     send = runner.send_message
     listener, concurrent = runner.custom_messages[ACKNOWLEDGED]

@@ -1,9 +1,9 @@
-"""Drives the real generator, inside real Locust, with a schedule made by hand; run as a process of its own.
+"""Runs the real generator in Locust with a given schedule, as a separate process.
 
-    python tests/load/drive.py URL FOLDER < schedule.json
+    python tests/load/run_schedule.py URL FOLDER < schedule.json
 
 Standard input: {"intended_s": [...], "duration_s": ..., "stall": null or [at, for]}, all in seconds of the
-run; the stall is for a server of tests/truth/stall_server.py. Standard output: what the batches say, as JSON:
+run; the stall is for tests/truth/stall_server.py. Standard output: a summary of the batches, as JSON:
 counts of started, dropped and served customers, and the histograms of response times and lateness.
 """
 
@@ -28,7 +28,7 @@ from doorbuster.scenario.planning.schedule import TrafficClass
 
 LEAD_S = 0.2
 SCENARIO = """
-title: By hand
+title: Given schedule
 target: {{storefront: "custom:one-page", url: "{url}"}}
 demand: {{peak: 1 customers/s, curve: {{stages: [{{for: 1s, at: 100%}}]}}}}
 channels: {{web: {{share: 100%, journeys: {{order_status: 1}}, patience: none, think: {{constant: 1s}}}}}}
@@ -38,7 +38,7 @@ drain: 10s
 
 
 def main(url: str, folder: str, plan: dict) -> dict:
-    path = Path(folder, "by-hand.yaml")
+    path = Path(folder, "schedule.yaml")
     path.write_text(SCENARIO.format(url=url))
     spec = importlib.util.spec_from_file_location("one_step", Path(__file__).with_name("one_step.py"))
     one_step = importlib.util.module_from_spec(spec)
@@ -60,7 +60,7 @@ def main(url: str, folder: str, plan: dict) -> dict:
         at_s, for_s = plan["stall"]
         urlopen(f"{url}/stall/{time() + started_at - perf_counter() + at_s}/{for_s}").close()
     endpoint = StoreEndpoint(url, one_step.OnePage.prepare(None))
-    plan = RunPlan("by-hand", load_scenario(path), schedule, {"": endpoint}, started_at)
+    plan = RunPlan("schedule", load_scenario(path), schedule, {"": endpoint}, started_at)
     Generator(
         environment, WorkerAssignment(plan, "w", index=0, count=1), one_step.OnePage, batches.append
     ).run()
