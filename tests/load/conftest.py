@@ -1,4 +1,4 @@
-"""Fixtures: runs of a master and workers as separate processes, which a test can kill or disconnect; customers
+"""Fixtures: runs of a master and workers as separate processes, which a test can kill or cut off; customers
 and a server whose behaviour a test sets (run_customers.py, flaky_server.py)."""
 
 from __future__ import annotations

@@ -113,7 +113,8 @@ def test_outcomes_balance_with_arrivals_whatever_customers_and_shop_do(visit, fl
     dice = Random(seed)
     ok, reply = flaky.Reply(), flaky.Reply
     replies = [ok, ok, reply("busy"), reply("x", 503), reply("x", 404), reply("sold"), reply("queue 0.1"),
-               reply(status=0), reply(status=-1), reply(after_s=0.3), reply("x", 429, {"Retry-After": "1"})]  # fmt: skip
+               reply(status=0), reply(status=-1), reply(after_s=0.3),
+               reply("x", 429, {"Retry-After": "1"})]  # fmt: skip
     arrivals = [
         [*dice.choice([("web", "browse"), ("web", "buy"), ("web", "click_and_collect"), ("app", "buy"),
                        ("store", "pos_sale")]), dice.random() * 2]

@@ -22,9 +22,9 @@ RATE_PER_S = 150
 
 def whole_seconds(start_run) -> int:
     """Seconds of the run, from the first on, in which every planned arrival and its request are recorded."""
-    assert start_run.rows("PRAGMA integrity_check") == [("ok",)]
-    requests = dict(start_run.rows("SELECT second, sum(n) FROM requests GROUP BY second"))
-    with Run.open(start_run.run_folder) as run:
+    assert live.rows("PRAGMA integrity_check") == [("ok",)]
+    requests = dict(live.rows("SELECT second, sum(n) FROM requests GROUP BY second"))
+    with Run.open(live.run_folder) as run:
         series = run.arrivals()["web"]
     second = 0
     while second < len(series.planned) and series.planned[second] == requests.get(second, 0):

@@ -29,30 +29,30 @@ def losses(run) -> list:
     return [event for event in run.events() if event.kind == "worker_lost"]
 
 
-def started_by(start_run) -> dict[int, np.ndarray]:
+def started_by(live) -> dict[int, np.ndarray]:
     """Arrivals that each worker started, per second of the run."""
-    seconds = int(start_run.planned_s()[-1]) + 1
+    seconds = int(live.planned_s()[-1]) + 1
     per_worker: dict[int, np.ndarray] = {}
-    for worker, second, n in start_run.rows("SELECT worker, second, started FROM arrivals"):
+    for worker, second, n in live.rows("SELECT worker, second, started FROM arrivals"):
         per_worker.setdefault(worker, np.zeros(seconds, dtype=int))[second] += n
     return {worker: counts for worker, counts in per_worker.items() if counts.any()}
 
 
 def shares(start_run, workers: int) -> list[np.ndarray]:
     """The arrivals of each worker's own share, per second."""
-    planned_s = start_run.planned_s()
+    planned_s = live.planned_s()
     seconds = int(planned_s[-1]) + 1
     return [np.bincount(planned_s[n::workers].astype(int), minlength=seconds) for n in range(workers)]
 
 
-def assert_everybody_is_accounted_for(start_run) -> None:
-    with Run.open(start_run.run_folder) as run:
+def assert_everybody_is_accounted_for(live) -> None:
+    with Run.open(live.run_folder) as run:
         balance, recorded = run.balance(), run.histogram("response").n
         series = run.arrivals()["web"]
-    planned = len(start_run.planned_s())
+    planned = len(live.planned_s())
     assert planned == balance.planned == balance.served + balance.dropped
     assert planned == int(series.started.sum() + series.dropped.sum())
-    assert recorded == balance.served <= start_run.delivered() <= planned
+    assert recorded == balance.served <= live.delivered() <= planned
 
 
 def kill(processes) -> None:

@@ -32,7 +32,7 @@ def wrong_clock():
 
 
 def stated_offsets_s(live) -> list[float]:
-    with Run.open(start_run.run_folder) as run:
+    with Run.open(live.run_folder) as run:
         texts = [event.text for event in run.events() if event.kind == "clock"]
     assert all(text.endswith("corrected") for text in texts)
     return sorted(float(re.search(r"clock ([+-][\d.]+) ms", text)[1]) / 1e3 for text in texts)
@@ -40,10 +40,10 @@ def stated_offsets_s(live) -> list[float]:
 
 def assert_everyone_came_on_time(live) -> None:
     """By the server's own count and clock."""
-    planned_s, came_s = start_run.planned_s(), start_run.arrivals_s()
+    planned_s, came_s = live.planned_s(), live.arrivals_s()
     assert len(planned_s) == len(came_s)
     assert np.quantile(np.abs(came_s - planned_s), 0.99) < LATE_S
-    with Run.open(start_run.run_folder) as run:
+    with Run.open(live.run_folder) as run:
         assert len(planned_s) == run.histogram("response").n == run.balance().served
         assert run.lateness().quantile_us(0.99) < LATE_S * 1e6
 
