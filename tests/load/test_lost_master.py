@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.truth, pytest.mark.alone]
 RATE_PER_S = 150
 
 
-def whole_seconds(start_run) -> int:
+def whole_seconds(live) -> int:
     """Seconds of the run, from the first on, in which every planned arrival and its request are recorded."""
     assert live.rows("PRAGMA integrity_check") == [("ok",)]
     requests = dict(live.rows("SELECT second, sum(n) FROM requests GROUP BY second"))

@@ -38,7 +38,7 @@ def started_by(live) -> dict[int, np.ndarray]:
     return {worker: counts for worker, counts in per_worker.items() if counts.any()}
 
 
-def shares(start_run, workers: int) -> list[np.ndarray]:
+def shares(live, workers: int) -> list[np.ndarray]:
     """The arrivals of each worker's own share, per second."""
     planned_s = live.planned_s()
     seconds = int(planned_s[-1]) + 1
