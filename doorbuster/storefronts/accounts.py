@@ -1,4 +1,4 @@
-"""Accounts that test customers make for themselves, at shops that let everybody have one."""
+"""Accounts that test customers register at shops with open registration."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from doorbuster.storefronts.protocol import Visit
 
 PASSWORD = "an-account-of-a-load-test"  # noqa: S105  of invented people
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9]+")
-_LONGEST_NAME = 60
+_MAX_NAME_LENGTH = 60
 
 
 def email_of(visit: Visit) -> str:
-    """The account of this customer, the same in every channel; names end in what tells them apart."""
-    name = _NOT_IN_A_NAME.sub("-", visit.customer)[-_LONGEST_NAME:].strip("-") or "test"
+    """The e-mail address of this customer, the same in every channel; keeps the end, where names differ."""
+    name = _NOT_IN_A_NAME.sub("-", visit.customer)[-_MAX_NAME_LENGTH:].strip("-") or "test"
     return f"{name}@customers.example.com"
 
 
 def new_email(visit: Visit, rng: Random) -> str:
-    """An account nobody has so far."""
+    """An e-mail address that no account has yet."""
     return f"{rng.getrandbits(40):x}-{email_of(visit)}"

@@ -1,8 +1,8 @@
-"""The forms of a page: where they go, and what they send besides what a person types.
+"""Reads the forms of a page: their action and their hidden and preset fields.
 
-Most shops put a hidden token into each form, and refuse an answer without it. A driver takes the form from
-the page that the customer is on, as a browser does. Regular expressions, because a page of 50 kB must not
-cost the generator milliseconds; scripts that build forms are not run.
+Most shops put a hidden token into each form and refuse a submission without it, so a driver reads the form
+from the current page, as a browser does. It uses regular expressions, because parsing a page of 50 kB would
+cost the generator milliseconds; forms built by scripts are not seen.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ _NOT_SENT = frozenset({"submit", "button", "image", "reset", "file", "checkbox",
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """`action`: where it goes, an absolute address; `fields`: what it would send as it stands."""
+    """`action`: the absolute URL it is sent to; `fields`: what it would send unchanged."""
 
     action: str
     fields: dict[str, str]
 
 
 def submit(shop: Storefront, page: HttpResponse, fields: dict[str, str], *, to: str = "") -> HttpResponse:
-    """Fill in a form of the page and send it, hidden fields and all; the answer is the page it leads to.
+    """Fill in a form of the page and send it with its hidden fields; returns the page it leads to.
 
-    Raises: Rejected if there is no such form, or if the answer is an error.
+    Raises: Rejected if there is no such form, or if the response is an error.
     """
     form = form_on(page, to=to)
-    # Over https, some frameworks look at the referrer before they believe a form.
+    # Over https, some frameworks check the referrer of a form.
     return shop.fetch("POST", form.action, data={**form.fields, **fields}, headers={"Referer": page.url})
 
 
 def form_on(page: HttpResponse, *, to: str = "") -> Form:
-    """The first form of a page whose address contains `to`; without `to`, the first that is sent by POST.
+    """The first POST form of a page whose action contains `to`; without `to`, the first POST form.
 
-    A form without an address of its own goes to its page, so it matches any `to` that nothing else does.
+    A form without an action is sent to its page; it is used when no other form matches.
 
-    Raises: Rejected (page_without_form) if there is none: the page is another one than it should be.
+    Raises: Rejected (page_without_form) if there is none: this is not the expected page.
     """
     itself: Form | None = None
     for found in _FORM.finditer(page.text):

@@ -1,4 +1,4 @@
-"""The HTTP client and response that drivers are written against, as protocols."""
+"""Protocols of the HTTP client and response that drivers use."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any, Protocol
 class HttpResponse(Protocol):
     """The part of an HTTP response that drivers use; `cause` is "" when the exchange itself succeeded.
 
-    `detail` is what a person needs to see why it did not: the start of the page, or the host that may not be
-    loaded.
+    `detail` explains a failure: the start of the page, or the host that must not be loaded.
     """
 
     @property

@@ -1,7 +1,7 @@
-"""How a test order is recognised in a shop that knows no idempotency keys: by one line of its address.
+"""Marks test orders with a line in their address, for shops without idempotency keys.
 
-The line reads "doorbuster <channel> <key>". It says which attempt the order belongs to, for the audit, and
-tells everybody else that nothing needs to be packed.
+The line is "doorbuster <channel> <key>". It identifies the attempt for the audit, and shows staff that
+nothing needs to be packed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ _WORD = "doorbuster"
 
 
 class OrderTag(NamedTuple):
-    """Where an order came from; both empty for an order that is not of a test."""
+    """The origin of a test order; both fields are empty for any other order."""
 
     channel: str
     key: str
@@ -23,6 +23,6 @@ def order_tag(channel: str, key: str) -> str:
 
 
 def read_order_tag(text: str | None) -> OrderTag:
-    """What `order_tag` wrote; empty for anything else."""
+    """The parsed tag; empty for any other text."""
     words = (text or "").split()
     return OrderTag(words[1], words[2]) if len(words) == 3 and words[0] == _WORD else OrderTag("", "")

@@ -1,13 +1,13 @@
 """The steps a customer can take in any shop.
 
-A *storefront* is a driver: it knows what "search" or "place the order" mean at one kind of shop. Journeys are
+A *storefront* is a driver: it implements "search" or "place the order" for one kind of shop. Journeys are
 written against `Storefront`; a new shop needs one subclass.
 
 Rules of a driver:
 - One method is one step: one request, or one page with its critical requests. The method's name is the
   step's name in reports and thresholds.
-- A step succeeds by content, not by status. Return a value only if the customer got what they came for;
-  otherwise raise `Rejected` with a cause of one word.
+- The content decides whether a step succeeds, not the status. Return a value only if the customer got the
+  expected result; otherwise raise `Rejected` with a one-word cause.
 - A driver never sleeps, retries or measures; the step runner does that.
 """
 
@@ -20,11 +20,11 @@ from random import Random
 from typing import Any, ClassVar, NamedTuple
 
 from doorbuster.storefronts.http import Client, HttpResponse
-from doorbuster.storefronts.waiting_rooms import waiting_room
+from doorbuster.storefronts.waiting_rooms import waiting_room_poll_s
 
 
-class Rejected(Exception):  # noqa: N818  the shop rejects; it is not our error
-    """The shop answered, but not with what the customer came for.
+class Rejected(Exception):  # noqa: N818  a response of the shop, not an error of the program
+    """The shop responded, but not with the expected result.
 
     Args:
         cause: one word, such as "busy_page", "sold_out" or "status_5xx".
@@ -48,25 +48,20 @@ class WaitingRoomError(Exception):
     """The shop put the customer into a waiting room instead of answering.
 
     The customer decides whether to stay; if so, the same step is tried again after `poll_after_s`.
-
-    Args:
-        poll_after_s: the delay before the next request.
-        position: the number of customers ahead, if the room states it.
     """
 
-    def __init__(self, poll_after_s: float, position: int | None = None) -> None:
-        super().__init__(f"in a waiting room, ask again after {poll_after_s:g} s")
+    def __init__(self, poll_after_s: float) -> None:
+        super().__init__(f"in a waiting room, poll again after {poll_after_s:g} s")
         self.poll_after_s = poll_after_s
-        self.position = position
 
 
 class Visit(NamedTuple):
     """The customer's identity and device, as far as requests show them.
 
-    customer: names the person in all channels they use during this visit.
+    customer: identifies the person in all channels of this visit.
     device: "desktop", "mobile", "tablet", or "" where there is none (a till).
-    campaign: goes into the addresses of this visit so that no cache knows them; "" for none.
-    signed_in: orders with an account; otherwise as a guest.
+    campaign: becomes part of the URLs of this visit, so that they miss every cache; "" for none.
+    signed_in: whether the customer orders with an account instead of as a guest.
     """
 
     customer: str = ""
@@ -77,7 +72,7 @@ class Visit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A page with products on it, in the shop's order."""
+    """The products on a page, in the order shown."""
 
     skus: tuple[str, ...]
 
@@ -100,7 +95,7 @@ class BasketLine:
 
 @dataclass(frozen=True, slots=True)
 class Basket:
-    """What is in a basket: units by SKU."""
+    """The contents of a basket: units by SKU."""
 
     units: Mapping[str, int]
 
@@ -116,7 +111,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class BookedOrder:
-    """One order as the shop's own ledger has it; times are Unix seconds."""
+    """One order in the shop's own ledger; times are Unix seconds."""
 
     ref: str
     idempotency_key: str
@@ -147,9 +142,9 @@ class LedgerSnapshot:
 class Catalogue:
     """The products on sale with their relative popularity; tills and agents use it instead of pages.
 
-    places: for each SKU what the driver needs besides to find it, such as a slug or a number; then the SKUs
-        are sorted. Empty where the SKU is enough.
-    staff: what tills and agents show to be let in, such as a session token; stays in memory.
+    places: for each SKU what else the driver needs to find it, such as a slug or a number; the SKUs are then
+        sorted. Empty where the SKU is enough.
+    staff: credentials of tills and agents, such as a session token; never written to disk.
     """
 
     skus: tuple[str, ...]
@@ -170,7 +165,7 @@ class Catalogue:
         return self.skus[weights.index(max(weights))]
 
     def place_of(self, sku: str) -> str:
-        """Where a SKU is found in this shop.
+        """The `places` entry of a SKU.
 
         Raises: Rejected (unknown_sku) if the shop did not sell it when the run was prepared.
         """
@@ -192,7 +187,7 @@ class Storefront:
 
     name: ClassVar[str]
     shared_baskets: ClassVar[tuple[str, ...]] = ()
-    """Channels in which a customer who signed in finds one and the same basket, which `basket` returns."""
+    """Channels in which a signed-in customer has the same basket, which `basket` returns."""
     open_session: ClassVar[Callable[..., Any] | None] = None
     """Opens a customer's client for another protocol than HTTP: see docs/how-to/add-a-protocol.md."""
 
@@ -213,7 +208,7 @@ class Storefront:
 
     @classmethod
     def for_channel(cls, channel: str) -> type[Storefront]:  # noqa: ARG003  for drivers
-        """The driver for customers of `channel`: another class where, say, the app does not read pages."""
+        """The driver for customers of `channel`; another class where, for example, the app uses an API."""
         return cls
 
     @classmethod
@@ -231,31 +226,31 @@ class Storefront:
         """Cancel a test order, so that its goods are for sale again.
 
         Raises:
-            Rejected: the shop refuses, such as for an order that has left already.
-            NotImplementedError: this driver cannot.
+            Rejected: the shop refuses, for example because the order has been shipped.
+            NotImplementedError: the driver does not support it.
         """
         raise NotImplementedError
 
     @classmethod
     def change_price(cls, client: Client, sku: str, pence: int) -> int | None:
-        """Staff set the price of a product; when customers see it is what `freshness` measures.
+        """Set the price of a product as staff do; `freshness` measures when customers see it.
 
-        Returns: what customers will see where the shop rounds, as for a tax; None: just `pence`.
+        Returns: the price customers will see if the shop rounds it, e.g. because of tax; None: `pence`.
 
         Raises:
-            Rejected: the shop refuses, or did not say that it is done.
-            NotImplementedError: this driver cannot.
+            Rejected: the shop refuses or does not confirm the change.
+            NotImplementedError: the driver does not support it.
         """
         raise NotImplementedError
 
     @classmethod
     def stock_on_hand(cls, client: Client, sku: str) -> int:
-        """How many units of a product staff see on hand. Raises: as `change_price`."""
+        """Units of a product on hand, as staff see them. Raises: as `change_price`."""
         raise NotImplementedError
 
     @classmethod
     def change_stock(cls, client: Client, sku: str, on_hand: int) -> None:
-        """Staff set how many units of a product are on hand; with 0, pages must call it sold out.
+        """Set the units of a product on hand as staff do; with 0, pages must show it as sold out.
 
         Raises: as `change_price`.
         """
@@ -274,8 +269,8 @@ class Storefront:
             Rejected: with the transport's or the status' cause.
         """
         response = self.client.request(method, url, **options)
-        if response.status_code and (room := waiting_room(response)) is not None:
-            raise WaitingRoomError(*room)
+        if response.status_code and (poll_s := waiting_room_poll_s(response)) is not None:
+            raise WaitingRoomError(poll_s)
         return checked(response)
 
 

@@ -1,6 +1,6 @@
-"""Texts of exchanges fit to be shown: what proves who somebody is, or pays, is replaced by ***.
+"""Masks credentials and payment data in recorded requests and responses.
 
-Names decide: a header, a field of a form, of JSON or of a query, one of whose words says that it is secret.
+The name decides: a header or a field of a form, JSON or query string whose name contains a secret word.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _INPUT = re.compile(r"""(<input[^>]*\bname=["'](?P<name>[\w-]+)["'][^>]*\bvalue=
 
 
 def is_secret(name: str) -> bool:
-    """Whether the value of a header, cookie or field of this name must not be shown."""
+    """Whether the value of a header, cookie or field of this name is secret."""
     words = [word.lower() for word in _SPLIT.findall(name)]
     return not _WORDS.isdisjoint([*words, name.lower()]) or not _PAIRS.isdisjoint(pairwise(words))
 
 
 def masked(text: str) -> str:
-    """The text with every secret value in it replaced."""
+    """The text with all secret values masked."""
     text = _BEARER.sub(rf"\1 {MASK}", text)
     text = _INPUT.sub(lambda found: f"{found[1]}{MASK}" if is_secret(found["name"]) else found[0], text)
     return _NAMED.sub(_hide, text)

@@ -1,8 +1,8 @@
-"""Recognises waiting rooms by what they answer, whatever the status says: 200, 202 and 429 are all in use.
+"""Recognises waiting rooms by the response's content; its status may be 200, 202 or 429.
 
 Cloudflare-style: JSON with `cfWaitingRoom.inWaitingRoom` (others put `inWaitingRoom` at the top), or a page
-that reloads itself and came with the room's cookie. Queue-it-style: an API answer with the header
-`x-queueit-redirect`, or a redirect out to the queue's page, which leads back when it is one's turn.
+that reloads itself and sets the room's cookie. Queue-it-style: an API response with the header
+`x-queueit-redirect`, or a redirect to the queue's page, which redirects back when the customer is admitted.
 
 Sources: Cloudflare, Waiting Room, JSON response and cookies; Alibaba Cloud ESA, JSON response parameters
 (`waitTime` is in minutes); Queue-it, KnownUser connectors (header, and `c`, `e`, `t` in the queue's address).
@@ -11,54 +11,45 @@ Sources: Cloudflare, Waiting Room, JSON response and cookies; Alibaba Cloud ESA,
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
     from doorbuster.storefronts.http import HttpResponse
 
-DEFAULT_POLL_S = 20.0  # where a room does not say when to come back
-LONGEST_POLL_S = 600.0
-_HEAD = 4_096  # a page that reloads itself says so near its top
+DEFAULT_POLL_S = 20.0  # for rooms that state no interval
+MAX_POLL_S = 600.0
+_HEAD = 4_096  # characters: the meta refresh of a page is near its top
 _JSON_HEAD = 400
 _CLOUDFLARE_COOKIE = "__cfwaitingroom"
 _META = re.compile(r'http-equiv=["\']?refresh["\']?[^>]*content=["\']?\s*(\d+(?:\.\d+)?)', re.IGNORECASE)
-_POSITION = re.compile(r'data-position="(\d+)"')
 _ROOM_WORDS = re.compile(r"waiting[\s_-]?room|you are in (?:the )?(?:line|queue)\b", re.IGNORECASE)
 _NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)")
 
 
-class Wait(NamedTuple):
-    """When the room asks to be asked again, and how many stand in front, where it says so."""
+def waiting_room_poll_s(response: HttpResponse) -> float | None:
+    """The poll interval of the waiting room that this response puts the customer into; None if it is none.
 
-    poll_after_s: float
-    position: int | None
-
-
-def waiting_room(response: HttpResponse) -> Wait | None:
-    """The waiting room this answer puts the customer into; None for every other answer.
-
-    Cheap for ordinary answers: a few headers and the head of the text are looked at.
+    Cheap for ordinary responses: it reads a few headers and the head of the text.
     """
     headers = response.headers
-    redirect = headers.get("x-queueit-redirect")
-    if redirect is not None or _is_queue_page(response.url):
-        return Wait(_poll_s(response, DEFAULT_POLL_S), _position(response))
+    if "x-queueit-redirect" in headers or _is_queue_page(response.url):
+        return _poll_s(response)
     if "json" in headers.get("content-type", ""):
-        return _json_room(response) if "inWaitingRoom" in response.text[:_JSON_HEAD] else None
+        return _json_poll_s(response) if "inWaitingRoom" in response.text[:_JSON_HEAD] else None
     reloads = "refresh" in headers or _META.search(response.text[:_HEAD]) is not None
     if reloads and (_CLOUDFLARE_COOKIE in headers.get("set-cookie", "") or _ROOM_WORDS.search(response.text)):
-        return Wait(_poll_s(response, DEFAULT_POLL_S), _position(response))
+        return _poll_s(response)
     return None
 
 
 def reload_interval_s(response: HttpResponse) -> float | None:
-    """After how many seconds the page reloads itself; None for a page that stays."""
-    told = _NUMBER.match(response.headers.get("refresh", "")) or _META.search(response.text[:_HEAD])
-    return None if told is None else float(told[1])
+    """Seconds after which the page reloads itself; None if it does not."""
+    stated = _NUMBER.match(response.headers.get("refresh", "")) or _META.search(response.text[:_HEAD])
+    return None if stated is None else float(stated[1])
 
 
-def _json_room(response: HttpResponse) -> Wait | None:
+def _json_poll_s(response: HttpResponse) -> float | None:
     try:
         document = response.json()
     except ValueError:
@@ -66,14 +57,14 @@ def _json_room(response: HttpResponse) -> Wait | None:
     room: Any = document.get("cfWaitingRoom", document) if isinstance(document, dict) else None
     if not isinstance(room, dict) or room.get("inWaitingRoom") is not True:
         return None
-    told = room.get("refreshIntervalSeconds")
-    position = room.get("position")
-    poll_s = float(told) if isinstance(told, int | float) and told > 0 else DEFAULT_POLL_S
-    return Wait(min(poll_s, LONGEST_POLL_S), position if isinstance(position, int) else None)
+    stated = room.get("refreshIntervalSeconds")
+    return (
+        min(float(stated), MAX_POLL_S) if isinstance(stated, int | float) and stated > 0 else DEFAULT_POLL_S
+    )
 
 
 def _is_queue_page(url: str) -> bool:
-    """Whether an address is a Queue-it-style queue: its own host, or the customer, event and target in it."""
+    """Whether a URL is a Queue-it-style queue: on its host, or with customer, event and target parameters."""
     if "e=" not in url:
         return False
     parts = urlsplit(url)
@@ -84,11 +75,6 @@ def _is_queue_page(url: str) -> bool:
     )
 
 
-def _poll_s(response: HttpResponse, otherwise_s: float) -> float:
-    told = reload_interval_s(response)
-    return otherwise_s if told is None or told <= 0 else min(told, LONGEST_POLL_S)
-
-
-def _position(response: HttpResponse) -> int | None:
-    found = _POSITION.search(response.text)
-    return int(found[1]) if found else None
+def _poll_s(response: HttpResponse) -> float:
+    stated = reload_interval_s(response)
+    return DEFAULT_POLL_S if stated is None or stated <= 0 else min(stated, MAX_POLL_S)

@@ -171,7 +171,7 @@ def test_a_recording_that_is_none_is_refused_before_anything_is_written(doorbust
     path.write_text("{}", encoding="utf-8")
     done = doorbuster("init", "--storefront", "my-shop", "--har", path, tmp_path / "new")
     assert done.returncode == 2
-    assert "is no HAR recording" in done.stderr
+    assert "is not a HAR recording" in done.stderr
     assert not (tmp_path / "new").exists()
 
 

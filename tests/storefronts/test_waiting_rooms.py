@@ -11,7 +11,7 @@ import pytest
 
 from doorbuster.shop_settings import WaitingRoomSettings
 from doorbuster.storefronts import BasketLine, Rejected, WaitingRoomError
-from doorbuster.storefronts.waiting_rooms import reload_interval_s, waiting_room
+from doorbuster.storefronts.waiting_rooms import reload_interval_s, waiting_room_poll_s
 
 
 def answer(body="", *, status=200, url="/", **headers):
@@ -29,22 +29,22 @@ def answer(body="", *, status=200, url="/", **headers):
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        ({"body": {"cfWaitingRoom": {"inWaitingRoom": True, "refreshIntervalSeconds": 12}}}, (12.0, None)),
-        ({"body": {"cfWaitingRoom": {"inWaitingRoom": True}}}, (20.0, None)),
-        ({"body": {"inWaitingRoom": True, "waitTime": 5, "position": 31}}, (20.0, 31)),
+        ({"body": {"cfWaitingRoom": {"inWaitingRoom": True, "refreshIntervalSeconds": 12}}}, 12.0),
+        ({"body": {"cfWaitingRoom": {"inWaitingRoom": True}}}, 20.0),
+        ({"body": {"inWaitingRoom": True, "waitTime": 5, "position": 31}}, 20.0),
         (
             {"body": "<p>In line</p>", "refresh": "20", "set_cookie": "__cfwaitingroom=x; Path=/"},
-            (20.0, None),
+            20.0,
         ),
-        ({"body": '<meta http-equiv="refresh" content="30"><h1>Waiting room</h1>'}, (30.0, None)),
-        ({"body": '<main data-waiting-room="x" data-position="7">', "refresh": "5;url=/"}, (5.0, 7)),
-        ({"body": {}, "x_queueit_redirect": "%2Fqueue%2F%3Fc%3Da%26e%3Db"}, (20.0, None)),
-        ({"body": "<p>", "url": "https://shop.queue-it.net/?c=shop&e=sale&cid=en"}, (20.0, None)),
-        ({"body": "<p>", "url": "/queue/?c=shop&e=sale&t=%2F", "refresh": "7"}, (7.0, None)),
+        ({"body": '<meta http-equiv="refresh" content="30"><h1>Waiting room</h1>'}, 30.0),
+        ({"body": '<main data-waiting-room="x" data-position="7">', "refresh": "5;url=/"}, 5.0),
+        ({"body": {}, "x_queueit_redirect": "%2Fqueue%2F%3Fc%3Da%26e%3Db"}, 20.0),
+        ({"body": "<p>", "url": "https://shop.queue-it.net/?c=shop&e=sale&cid=en"}, 20.0),
+        ({"body": "<p>", "url": "/queue/?c=shop&e=sale&t=%2F", "refresh": "7"}, 7.0),
     ],
 )
 def test_a_waiting_room_is_seen_through_any_status(said, expected, status):
-    assert waiting_room(answer(status=status, **said)) == expected
+    assert waiting_room_poll_s(answer(status=status, **said)) == expected
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_waiting_room_is_seen_through_any_status(said, expected, status):
     ],
 )
 def test_an_ordinary_answer_is_no_waiting_room(said):
-    assert waiting_room(answer(**said)) is None
+    assert waiting_room_poll_s(answer(**said)) is None
 
 
 def test_a_page_says_when_it_reloads_itself():
@@ -79,7 +79,7 @@ def test_customers_of_the_reference_shop_queue_and_come_in(open_town, style):
         assert first.home().skus
         with pytest.raises(WaitingRoomError) as page:
             pages.home()
-        assert (page.value.poll_after_s, page.value.position) == (7.0, 1)
+        assert page.value.poll_after_s == 7.0
         with pytest.raises(WaitingRoomError) as document:
             program.search()
         assert document.value.poll_after_s == 7.0

@@ -1,8 +1,8 @@
-"""A browser's recording of one visit (HAR 1.2), reduced to what a driver can start from.
+"""Reads a browser's recording of one visit (HAR 1.2) and keeps what a driver needs.
 
-Rules: only the shop's own pages and calls stay; other origins, images, styles, scripts and fonts go. Cookies
-and headers are not read at all; fields whose names say that they are secret keep their name and lose their
-value; e-mail addresses become a test customer's.
+Only the shop's own pages and API calls are kept, without other origins, images, styles, scripts and fonts.
+Cookies and headers are not read. The values of secret fields are masked, and e-mail addresses are replaced by
+a test customer's.
 """
 
 from __future__ import annotations
@@ -21,18 +21,14 @@ from doorbuster.storefronts.secrets import MASK, is_secret
 _KEPT = ("text/html", "application/xhtml", "json")
 _FILES = re.compile(r"\.(js|mjs|css|map|png|jpe?g|gif|svg|webp|ico|woff2?|ttf)$", re.IGNORECASE)
 _PLACE = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")  # no user, no password
-_SAFE = (
-    "/%:@!$&()*+,;=~-._"  # what a path may have; anything else is written as %xx, so that code can quote it
-)
+_SAFE = "/%:@!$&()*+,;=~-._"  # in a path; anything else becomes %xx, so that the path can stand in code
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 TEST_MAIL = "test.customer@example.com"
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedRequest:
-    """One request to the shop. `fields`: of the query or of the body; `as_json`: how the body was sent;
-    `is_redirected`: the answer was a redirect.
-    """
+    """One request to the shop; `fields` are those of the query or of the body, which `as_json` was JSON."""
 
     method: str
     path: str
@@ -45,7 +41,7 @@ class RecordedRequest:
 
 @dataclass(frozen=True, slots=True)
 class RecordedVisit:
-    """What one person did in a shop, in order. `pauses_s`: between one page and the next."""
+    """The requests of one visit in order of time; `pauses_s`: between consecutive pages."""
 
     origin: str
     requests: tuple[RecordedRequest, ...]
@@ -55,19 +51,19 @@ class RecordedVisit:
 def read_har(text: bytes) -> RecordedVisit:
     """The visit in a recording.
 
-    Raises: ValueError if it is none: no JSON, no entries, or nothing of a shop in it.
+    Raises: ValueError if the file is not a recording or contains no page.
     """
     try:
         entries = json.loads(text.decode("utf-8-sig"))["log"]["entries"]
         rows = [(entry, urlsplit(entry["request"]["url"])) for entry in entries]
         pages = [place for entry, place in rows if _mime(entry).startswith(_KEPT[:2])]
     except (UnicodeDecodeError, KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-        raise ValueError(f"is no HAR recording ({type(error).__name__}: {error})") from error
+        raise ValueError(f"is not a HAR recording ({type(error).__name__}: {error})") from error
     if not pages:
-        raise ValueError("has no page of a shop in it")
+        raise ValueError("contains no page")
     home = pages[0]
     if not _PLACE.fullmatch(home.netloc):
-        raise ValueError(f"has a page at {home.netloc[:60]!r}, which is no plain host")
+        raise ValueError(f"has a page at {home.netloc[:60]!r}, which is not a plain host name")
     own = [
         entry
         for entry, place in rows
@@ -82,12 +78,12 @@ def read_har(text: bytes) -> RecordedVisit:
 
 
 def _was_missing(entry: Mapping[str, Any], place: SplitResult) -> bool:
-    """A file that was not there is answered with a page that says so, which nobody came for."""
+    """Whether this is an error page for a missing file, not a page of the visit."""
     return entry["response"]["status"] == 404 or _FILES.search(place.path) is not None
 
 
 def _mime(entry: Mapping[str, Any]) -> str:
-    """The kind of the answer; a redirect after a form was sent counts as the page it leads to."""
+    """The content type; a redirect after a form counts as the page it leads to."""
     if entry["request"]["method"] == "POST" and 300 <= entry["response"]["status"] < 400:
         return "text/html"
     return str(entry["response"]["content"].get("mimeType", "")).lower()
@@ -101,12 +97,12 @@ def _recorded(entry: Mapping[str, Any]) -> RecordedRequest:
     fields: list[tuple[str, Any]] = list(parse_qsl(place.query, keep_blank_values=True))
     if as_json:
         try:
-            said = json.loads(body.get("text") or "{}")
+            document = json.loads(body.get("text") or "{}")
         except json.JSONDecodeError:
-            said = {}
-        fields = list(said.items()) if isinstance(said, dict) else []
+            document = {}
+        fields = list(document.items()) if isinstance(document, dict) else []
     elif body:
-        # The text first: some browsers leave the list as it was sent, with %40 for @, and others do not.
+        # Prefer the text: in the list, some browsers leave values encoded (%40 for @) and others do not.
         listed = [(row["name"], row.get("value", "")) for row in body.get("params") or ()]
         fields = _form_fields(body) or listed
     return RecordedRequest(
@@ -121,14 +117,14 @@ def _recorded(entry: Mapping[str, Any]) -> RecordedRequest:
 
 
 def _form_fields(body: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """The fields of a form, from how it was sent; none for one with files, which only its list tells."""
+    """The fields of a form from its text; empty for a multipart form, whose fields are only in the list."""
     if "multipart" in str(body.get("mimeType", "")).lower():
         return []
     return list(parse_qsl(body.get("text") or "", keep_blank_values=True))
 
 
 def _clean(name: str, value: Any) -> Any:
-    """A field's value, fit to stand in a file that people share; nested ones too."""
+    """A field's value without secrets and addresses, nested values included."""
     if is_secret(name):
         return MASK
     if isinstance(value, dict):

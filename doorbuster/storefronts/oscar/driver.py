@@ -1,18 +1,18 @@
 """The driver for django-oscar shops (tested with 4.2.1 and django-oscar-api 3.3.0).
 
-Customers look at HTML pages; basket and checkout go through the REST interface, as an app or a till would.
-SKUs are the products' UPCs. Oscar knows no till and no call centre; ours sell through the same interface.
+Customers browse HTML pages; basket and checkout use the REST API, as an app or a till would. SKUs are the
+products' UPCs. Oscar has no tills and no call centre, so their orders use the same API.
 
-Content rules: 406 is a refusal by rule (not enough stock); a listing must list something; a product page
-must show its UPC and a price; the answer of a checkout must carry an order number.
+Content rules: 406 is an expected refusal (not enough stock); a listing must not be empty; a product page must
+show its UPC and a price; the response to a checkout must have an order number.
 
 Ledger: oscar has no API that returns recent orders with their lines, so the shop needs a small read-only
 view (`tests/real_shops/oscar/ledger.py` in this repository); DOORBUSTER_LEDGER_TOKEN authorises access.
 Without it the order audit is skipped. A guest's order page is reachable only through the signed link in the
 confirmation mail; the same view returns that link for test customers.
 
-Staff look orders up, cancel them, and change prices and stock in oscar's dashboard: see `oscar_staff`. Oscar
-knows no returns; its new passwords go by mail.
+Staff look up and cancel orders, and change prices and stock, in oscar's dashboard: see `oscar_staff`. Oscar
+has no returns, and it sends new passwords by mail.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ _PRODUCT_LINK = re.compile(r'href="/(?:[a-z]{2}(?:-[a-z]{2})?/)?catalogue/[\w-]+
 _CATEGORY_LINK = re.compile(r'href="(/(?:[a-z]{2}(?:-[a-z]{2})?/)?catalogue/category/[\w/-]+_\d+/)"')
 _UPC = re.compile(r"<th>UPC</th>\s*<td>([^<]+)</td>")
 _PRICE = re.compile(r'class="price_color">\D*([\d.,\u00a0 ]*\d)')
-_STOCK = re.compile(r'class="(instock|outofstock|unavailable)\b')  # its own first, then those seen lately
+_STOCK = re.compile(
+    r'class="(instock|outofstock|unavailable)\b'
+)  # the product's own first, then those recently viewed
 _CSRF_COOKIE = re.compile(r"\bcsrftoken=([^;,\s]+)")
 _SEARCH_TERMS = 40
 
@@ -58,7 +60,9 @@ class OscarShop(Storefront):
     name = "oscar"
     shared_baskets = ("web", "app", "print", "social")
     _signed_in = False
-    _proof: Mapping[str, str] = MappingProxyType({})  # what Django wants to see of who signed in
+    _csrf_headers: Mapping[str, str] = MappingProxyType(
+        {}
+    )  # headers that Django requires of signed-in customers
 
     @classmethod
     def prepare(cls, client: Client) -> Catalogue:
@@ -67,7 +71,7 @@ class OscarShop(Storefront):
         words = sorted({word for row in products for word in row["title"].lower().split() if len(word) > 3})
         return Catalogue(
             skus=tuple(_sku_of(row) for row in products),
-            # Oscar tells nobody what sells; equal weights say so.
+            # Oscar does not publish sales figures, so all products have the same weight.
             cumulative_weights=tuple(accumulate(1.0 for _ in products)),
             search_terms=tuple(word for word in words if word.isalpha())[:_SEARCH_TERMS],
             categories=tuple(dict.fromkeys(_CATEGORY_LINK.findall(page))),
@@ -80,13 +84,13 @@ class OscarShop(Storefront):
         token = {"X-Ledger-Token": os.environ.get("DOORBUSTER_LEDGER_TOKEN", "")}
         answer = client.request("GET", f"/ledger/orders/?since={since_unix_s:.3f}", headers=token)
         if answer.status_code == 404:
-            return None  # the shop has no such view, or it is not for us
+            return None  # the shop has no such view, or the token is wrong
         stock = _json(client.request("GET", "/ledger/stock/", headers=token))["stock"]
         return LedgerSnapshot(
             orders=tuple(
                 _booked(row) for row in _json(answer)["orders"] if not oscar_staff.is_cancelled(row["status"])
             ),
-            # What is allocated is promised to somebody: it is on the shelf, but no longer for sale.
+            # Allocated units are on the shelf, but no longer for sale.
             stock=tuple(
                 StockRow(row["sku"], row["in_stock"], row["in_stock"] - row["allocated"], row["allocated"])
                 for row in stock
@@ -133,13 +137,13 @@ class OscarShop(Storefront):
         return Product(sku=sku, price_pence=_pence(price[1]), available=available)
 
     def reviews(self, sku: str) -> None:
-        """All reviews of a product; none is an answer too."""
+        """All reviews of a product; having none is not a failure."""
         page = self.fetch("GET", f"/catalogue/{self.catalogue.place_of(sku)}/reviews/").text
         if "/reviews/" not in page:
             raise Rejected("page_without_reviews", page[:200])
 
     def write_review(self, sku: str) -> None:
-        """The form, and sending it; a guest may write as often as they like."""
+        """Fetch the form and send it; guests may write any number of reviews."""
         form = self.fetch("GET", f"/catalogue/{self.catalogue.place_of(sku)}/reviews/add/")
         review = {
             "title": "A test review",
@@ -158,7 +162,7 @@ class OscarShop(Storefront):
         self._add(sku, 1)
 
     def basket(self) -> Basket:
-        """The sum, and the lines."""
+        """The basket's total and its lines."""
         basket = self._api("GET", "/api/basket/")
         if float(basket["total_incl_tax"]) <= 0:
             raise Rejected("empty_basket")
@@ -192,7 +196,7 @@ class OscarShop(Storefront):
         return Order(ref=answer["number"], total_pence=_pence(answer["total_incl_tax"]), lines=lines)
 
     def order_status(self, ref: str) -> None:
-        """In the account; a guest's is behind the link in the confirmation, which asks for the e-mail."""
+        """The account's order page, or for guests the page linked in the mail, which asks for the address."""
         if self._signed_in:
             page = self.client.request("GET", f"/accounts/orders/{ref}/")
             if page.status_code != 404:
@@ -211,69 +215,71 @@ class OscarShop(Storefront):
     # ---- account
 
     def sign_in(self) -> None:
-        """What a guest has in the basket comes along; who has no account so far makes one."""
+        """Sign in, registering first if need be; the guest's basket is merged into the account's."""
         who = {"username": email_of(self.visit), "password": PASSWORD}
         answer = self.client.request("POST", "/api/login/", json=who)
         if answer.status_code == 401:
-            self._make_account(email_of(self.visit))
+            self._register_account(email_of(self.visit))
         else:
-            self._believed(checked(answer))
+            self._set_signed_in(checked(answer))
 
     def register(self) -> None:
-        self._make_account(new_email(self.visit, self.rng))
+        self._register_account(new_email(self.visit, self.rng))
 
-    def _make_account(self, email: str) -> None:
-        """On the page for it, which signs in as well."""
+    def _register_account(self, email: str) -> None:
+        """Register on the account page, which also signs in."""
         page = self.fetch("GET", "/accounts/register/")
         fields = {"email": email, "password1": PASSWORD, "password2": PASSWORD}
         answer = oscar_staff.submit(self.client, page, fields, allow_redirects=False)
         if not 300 <= answer.status_code < 400:
             raise Rejected("account_not_made", checked(answer).text[:200])
-        self._believed(answer)
-        self.fetch("GET", answer.headers["location"])  # the page where the guest's basket becomes theirs
+        self._set_signed_in(answer)
+        self.fetch("GET", answer.headers["location"])  # the page that merges the guest's basket
 
-    def _believed(self, answer: HttpResponse) -> None:
-        """From now on everything that changes something must show the token of this session."""
+    def _set_signed_in(self, answer: HttpResponse) -> None:
+        """From now on every change must send the token of this session."""
         token = _CSRF_COOKIE.search(answer.headers.get("set-cookie", ""))
         if token is None:
             raise Rejected("not_signed_in", "the shop gave no csrftoken")
-        # Over https, Django looks at the referrer too.
-        self._proof, self._signed_in = {"X-CSRFToken": token[1], "Referer": answer.url}, True
+        # Over https, Django also checks the referrer.
+        self._csrf_headers, self._signed_in = {"X-CSRFToken": token[1], "Referer": answer.url}, True
 
-    # ---- tills, telephone, partners
+    # ---- tills, call centre, partners
 
     def pos_sale(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
-        return self._sell(key, lines)
+        return self._order_for_customer(key, lines)
 
     def phone_order(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
-        return self._sell(key, lines)
+        return self._order_for_customer(key, lines)
 
     def partner_order(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
-        return self._sell(key, lines)
+        return self._order_for_customer(key, lines)
 
     def feed(self) -> Listing:
-        """The whole range: oscar's interface has it on one page."""
+        """All products: oscar's API returns them in one response."""
         products = _json(self.client.request("GET", "/api/products/"))
         if not products:
             raise Rejected("empty_listing", "/api/products/")
         return Listing(tuple(_sku_of(row) for row in products))
 
     def look_up_order(self, ref: str) -> None:
-        """An agent answers "where is my order?"."""
+        """An agent looks up an order by its reference."""
         if not self.catalogue.staff:
-            raise Rejected("staff_login", "nobody could sign in at the dashboard before the run")
+            raise Rejected(
+                "staff_login", "the dashboard login failed before the run; set DOORBUSTER_OSCAR_USER"
+            )
         oscar_staff.order_page(self.client, ref, self.catalogue.staff)
 
-    # ---- how this shop is spoken to, and how it says no
+    # ---- requests
 
-    def _sell(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
-        """Staff put the goods into a basket and check it out: one step, because one person waits for it."""
+    def _order_for_customer(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
+        """Fill a basket and check it out, in one step, because one customer waits for both."""
         for line in lines:
             self._add(line.sku, line.quantity)
         return self.checkout(key, lines)
 
     def _mail(self) -> str:
-        """Somebody new, as most customers of a peak are."""
+        """The address of a new customer, as most are at a peak."""
         return f"test.customer.{self.rng.randrange(10**9)}@example.com"
 
     def _add(self, sku: str, quantity: int) -> None:
@@ -293,7 +299,7 @@ class OscarShop(Storefront):
         return Listing(listed)
 
     def _api(self, method: str, url: str, **options: Any) -> dict[str, Any]:
-        answer = _json(self.client.request(method, url, headers=dict(self._proof), **options))
+        answer = _json(self.client.request(method, url, headers=dict(self._csrf_headers), **options))
         if not isinstance(answer, dict):
             raise Rejected("unexpected_json", str(answer)[:200])
         return answer
@@ -305,7 +311,7 @@ def _has_order(page: HttpResponse, ref: str) -> None:
 
 
 def _number(url: str) -> str:
-    """The number of a product at the end of its address in the REST interface."""
+    """The product number at the end of its REST URL."""
     return url.rstrip("/").rpartition("/")[2]
 
 
@@ -320,7 +326,7 @@ _ADDRESS = {
 
 @lru_cache(maxsize=4)
 def _skus_by_number(skus: tuple[str, ...], places: tuple[str, ...]) -> Mapping[str, str]:
-    """Pages link to products by number; the SKU of each."""
+    """SKU by product number; pages link to products by number."""
     return {place.rpartition("_")[2]: sku for sku, place in zip(skus, places, strict=True)}
 
 
@@ -338,22 +344,22 @@ def _sku_of(row: dict[str, Any]) -> str:
 
 
 def _slug(title: str) -> str:
-    """The product's name as oscar writes it into addresses; it redirects from a wrong one to the right."""
+    """The product's name as in oscar's URLs; oscar redirects from a wrong one to the right one."""
     return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", title.lower())).strip("-_")
 
 
 def _pence(text: str) -> int:
-    """ "1,018.99" or "18.99" in hundredths: the last mark before two digits is the decimal one."""
+    """ "1,018.99" or "18.99" in hundredths; the last separator before two digits is the decimal one."""
     digits = re.sub(r"\D", "", text)
     return int(digits) if re.search(r"[.,]\d\d$", text) else int(digits) * 100
 
 
 def _booked(row: dict[str, Any]) -> BookedOrder:
-    mark = read_order_tag(row["notes"])
+    tag = read_order_tag(row["notes"])
     return BookedOrder(
         ref=row["number"],
-        idempotency_key=mark.key,
-        channel=mark.channel,
+        idempotency_key=tag.key,
+        channel=tag.channel,
         total_pence=_pence(row["total"]),
         placed_at_unix_s=row["placed_at"],
         picked_at_unix_s=None,

@@ -1,14 +1,14 @@
-"""What staff of an oscar shop do in its dashboard: sign in, look an order up, cancel it, price, stock up.
+"""Staff actions in oscar's dashboard: sign in, look up and cancel orders, set prices and stock.
 
-The login is in the environment variables DOORBUSTER_OSCAR_USER (the e-mail) and DOORBUSTER_OSCAR_PASSWORD;
-there is no usual one. The session comes as oscar's cookie, so one login serves all agents.
+The login comes from the environment variables DOORBUSTER_OSCAR_USER (the e-mail) and
+DOORBUSTER_OSCAR_PASSWORD; there is no default. The session is a cookie, so one login serves all agents.
 
-Oscar itself knows no statuses: a shop lists them in OSCAR_ORDER_STATUS_PIPELINE. An order can be cancelled
-where the pipeline leads from its status to one called "cancelled" (or "canceled"; upper or lower case), and
-its goods are for sale again only if the shop's own order processing gives them back.
+Oscar defines no order statuses: each shop lists its own in OSCAR_ORDER_STATUS_PIPELINE. An order can be
+cancelled if the pipeline leads from its status to "cancelled" or "canceled" (in any case), and its goods are
+for sale again only if the shop's own order processing restores the stock.
 
-Prices are those of the first stock record, which is the one oscar sells from, without tax as in its own
-pricing. A product's form is sent whole, as a browser does, with one field changed.
+Prices are those of the first stock record, the one oscar sells from, without tax as in its own pricing. A
+product's form is sent complete, as a browser does, with one field changed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _OPTION = re.compile(r'<option value="([^"]*)"')
 _STATUS = re.compile(r"<th>Status</th>\s*</tr>\s*<tr>(?:\s*<td>[^<]*</td>){3}\s*<td>([^<]*)</td>")
 _CANCELLED = ("cancelled", "canceled")
 _PRODUCT = re.compile(rf"{PRODUCTS}/products/(\d+)/")
-_WRONG = re.compile(r'<span class="error-block">(.*?)</span>', re.DOTALL)
+_ERROR = re.compile(r'<span class="error-block">(.*?)</span>', re.DOTALL)
 _STOCK_RECORD = "stockrecords-0-"
 
 
@@ -45,27 +45,27 @@ def is_cancelled(status: str) -> bool:
 
 
 def sign_in(client: Client) -> tuple[str, ...]:
-    """The session of staff, which the client's own cookies hold too; nothing where the login is not ours."""
+    """The staff session, which the client's cookies hold too; empty if the login is refused."""
     user, password = os.environ.get("DOORBUSTER_OSCAR_USER"), os.environ.get("DOORBUSTER_OSCAR_PASSWORD")
     if not user or not password:
         return ()
     page = client.request("GET", _LOGIN)
     if page.status_code == 404:
-        return ()  # the shop keeps its dashboard elsewhere
+        return ()  # the shop has its dashboard elsewhere
     answer = submit(client, page, {"username": user, "password": password}, allow_redirects=False)
     session = _SESSION.search(answer.headers.get("set-cookie", ""))
     return (session[1],) if session and 300 <= answer.status_code < 400 else ()
 
 
 def submit(client: Client, page: HttpResponse, fields: dict[str, str], **options: Any) -> HttpResponse:
-    """Send the form of a page to where the page came from, with the token that Django asks for.
+    """Send the form of a page to the URL of the page, with Django's CSRF token.
 
-    Raises: Rejected if the page did not come, or has no form.
+    Raises: Rejected if the page is an error or has no form.
     """
     token = _CSRF.search(checked(page).text)
     if token is None:
         raise Rejected("page_without_form", page.text[:200])
-    # Over https, Django looks at the referrer too.
+    # Over https, Django also checks the referrer.
     return client.request(
         "POST", page.url, data={**fields, "csrfmiddlewaretoken": token[1]},
         headers={"Referer": page.url}, **options,
@@ -75,7 +75,7 @@ def submit(client: Client, page: HttpResponse, fields: dict[str, str], **options
 def order_page(client: Client, ref: str, staff: tuple[str, ...] = ()) -> HttpResponse:
     """The dashboard's page of one order.
 
-    Raises: Rejected for an order that is not there (order_without_reference), or to whom is not staff.
+    Raises: Rejected for an unknown order (order_without_reference) or without a login (staff_login).
     """
     cookies = {"cookies": {"sessionid": staff[0]}} if staff else {}
     page = dashboard_page(client, f"{ORDERS}/{quote(ref, safe='')}/", **cookies)
@@ -87,9 +87,9 @@ def order_page(client: Client, ref: str, staff: tuple[str, ...] = ()) -> HttpRes
 
 
 def cancel_order(client: Client, ref: str) -> None:
-    """Move an order to "cancelled", as staff do by hand.
+    """Set the status of an order to "cancelled", as staff do.
 
-    Raises: Rejected if the pipeline of the shop does not lead there; by rule if it is cancelled already.
+    Raises: Rejected if the pipeline does not lead there; as expected if it is cancelled already.
     """
     page = as_staff(client, lambda: order_page(client, ref))
     status = _STATUS.search(page.text)
@@ -99,7 +99,8 @@ def cancel_order(client: Client, ref: str) -> None:
     wanted = [choice for choice in _OPTION.findall(form[0] if form else "") if is_cancelled(choice)]
     if not wanted:
         raise Rejected(
-            "cannot_be_cancelled", f"OSCAR_ORDER_STATUS_PIPELINE leads from {ref} to no such status"
+            "cannot_be_cancelled",
+            f"OSCAR_ORDER_STATUS_PIPELINE has no step from the status of {ref} to cancelled",
         )
     fields = {"order_action": "change_order_status", "new_status": wanted[0]}
     done = _STATUS.search(checked(submit(client, page, fields)).text)
@@ -108,7 +109,7 @@ def cancel_order(client: Client, ref: str) -> None:
 
 
 def stock_record(client: Client, sku: str) -> dict[str, str]:
-    """What the dashboard shows of a product's first stock record, by field: price, num_in_stock …"""
+    """A product's first stock record by field: price, num_in_stock …"""
     fields = as_staff(client, lambda: product_form(client, sku)).fields
     return {
         name.removeprefix(_STOCK_RECORD): value
@@ -120,7 +121,7 @@ def stock_record(client: Client, sku: str) -> dict[str, str]:
 def change_stock_record(client: Client, sku: str, field: str, value: str) -> None:
     """Set one field of a product's first stock record.
 
-    Raises: Rejected (not_changed) with what the form says is wrong.
+    Raises: Rejected (not_changed) with the form's error messages.
     """
     form = as_staff(client, lambda: product_form(client, sku))
     fields = {**form.fields, _STOCK_RECORD + field: value}
@@ -128,15 +129,15 @@ def change_stock_record(client: Client, sku: str, field: str, value: str) -> Non
         "POST", form.action, data=fields, headers={"Referer": form.action}, allow_redirects=False
     )
     if not 300 <= done.status_code < 400:
-        said = _WRONG.findall(checked(done).text)
-        wrong = " ".join(re.sub(r"<[^>]*>", " ", " ".join(said)).split())
-        raise Rejected("not_changed", wrong[:200] or done.text[:200])
+        messages = _ERROR.findall(checked(done).text)
+        shown = " ".join(re.sub(r"<[^>]*>", " ", " ".join(messages)).split())
+        raise Rejected("not_changed", shown[:200] or done.text[:200])
 
 
 def product_form(client: Client, sku: str) -> Form:
-    """The form of the product with this UPC, or without one of this number.
+    """The form of the product with this UPC, or with this number and no UPC.
 
-    Raises: Rejected (unknown_sku) if there is none; (staff_login) to whom is not staff.
+    Raises: Rejected (unknown_sku) if there is none; (staff_login) without a login.
     """
     listed = dashboard_page(client, f"{PRODUCTS}/?upc={quote(sku, safe='')}&title=").text
     numbers = _PRODUCT.findall(listed)
@@ -151,15 +152,15 @@ def product_form(client: Client, sku: str) -> Form:
 
 
 def dashboard_page(client: Client, url: str, **options: Any) -> HttpResponse:
-    """Raises: Rejected (staff_login) to whom is not staff."""
+    """Raises: Rejected (staff_login) without a login."""
     page = client.request("GET", url, **options)
     if page.status_code != 404 and _LOGIN_FORM in checked(page).text:
-        raise Rejected("staff_login", "the dashboard asks for a login; see DOORBUSTER_OSCAR_USER")
+        raise Rejected("staff_login", "the dashboard requires a login; set DOORBUSTER_OSCAR_USER")
     return page
 
 
 def as_staff(client: Client, act: Callable[[], T]) -> T:
-    """What `act` gives, if need be after signing in: the session of an earlier call is in the cookies."""
+    """The result of `act`, after signing in if need be; the session stays in the client's cookies."""
     try:
         return act()
     except Rejected as refusal:

@@ -1,7 +1,7 @@
-"""What all faces of the reference shop share: its books, who the customer is, and how the shop says no.
+"""What the drivers of the reference shop share: the ledger, the customer's identity and refusals.
 
-Content rules: a page marked `data-problem` is a refusal whatever its status, a problem document is one by its
-type. Sold out, and an order that is where it should be already, are the shop working correctly.
+Content rules: a page marked `data-problem` is a refusal, whatever its status; so is a problem document. "Sold
+out", and a change that was made before, are correct behaviour of the shop.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from urllib.parse import quote
 from zlib import crc32
 
 from doorbuster.shop_settings import ACCOUNTS
+from doorbuster.storefronts.accounts import email_of
 from doorbuster.storefronts.http import Client, HttpResponse
 from doorbuster.storefronts.protocol import (
     BasketLine,
@@ -28,9 +29,9 @@ from doorbuster.storefronts.protocol import (
     WaitingRoomError,
     checked,
 )
-from doorbuster.storefronts.waiting_rooms import reload_interval_s, waiting_room
+from doorbuster.storefronts.waiting_rooms import reload_interval_s, waiting_room_poll_s
 
-STORES = ("London", "Leeds", "York", "Bath")  # some of those the shop knows
+STORES = ("London", "Leeds", "York", "Bath")  # some of the shop's stores
 NEW_PASSWORD = "a-new-platform-for-us"  # noqa: S105  of invented people
 _PROBLEM = re.compile(r'data-problem="([a-z-]+)"')
 _CATEGORY_LINK = re.compile(r'href="/category/([a-z0-9-]+)"')
@@ -79,17 +80,17 @@ class ReferenceBase(Storefront):
 
     @classmethod
     def cancel_order(cls, client: Client, ref: str) -> None:
-        """Staff cancel the order; what a till handed over already is brought back as a return."""
+        """Cancel the order as staff do; goods that were collected already are returned."""
         response = client.request("POST", f"/api/staff/orders/{ref}/cancel", name="cancel_order")
         if _slug(response) == "already-collected":
             response = client.request("POST", f"/api/orders/{ref}/returns", name="cancel_order")
-        if _slug(response) != "already-returned":  # its goods are for sale again, which is what was wanted
+        if _slug(response) != "already-returned":  # its goods are for sale again already
             _refuse_document(response)
             checked(response)
 
     @classmethod
     def change_price(cls, client: Client, sku: str, pence: int) -> None:
-        """Staff set the price of a product; when customers see it is the shop's business."""
+        """Set the price of a product as staff do."""
         _staff_set(client, f"/api/staff/products/{sku}/price", price_pence=pence)
 
     @classmethod
@@ -105,34 +106,27 @@ class ReferenceBase(Storefront):
     def change_stock(cls, client: Client, sku: str, on_hand: int) -> None:
         _staff_set(client, f"/api/staff/products/{sku}/stock", on_hand=on_hand)
 
-    # ---- who it is
+    # ---- the customer
 
     @property
     def person(self) -> dict[str, str]:
-        """Name and address as typed at the checkout; the same customer gives the same everywhere."""
+        """Name and address entered at the checkout, the same in every channel."""
         if not self.visit.customer:
             return _CUSTOMER
-        return {**_CUSTOMER, "name": f"Test Customer {self._slug}"[:100], "email": self._email("")}
+        email = email_of(self.visit)
+        return {**_CUSTOMER, "name": f"Test Customer {email.partition('@')[0]}", "email": email}
 
     def _member(self, email: str) -> str:
-        """The account of this customer among those that the shop opened with.
+        """The customer's account among the opening accounts of the shop.
 
-        Customers who are numbered one after the other have accounts one after the other: no two of 5,000
-        share one, and so a basket.
+        Customers with consecutive numbers get consecutive accounts, so no two of 5,000 share a basket.
         """
         name = self.visit.customer or str(self.rng.random())
         prefix = name.rstrip(digits)
         number = crc32(prefix.encode()) + int(name[len(prefix) :] or 0)
         return email.format(number % ACCOUNTS + 1)
 
-    def _email(self, suffix: str) -> str:
-        return f"{self._slug[:40]}{suffix}@customers.example.com"
-
-    @property
-    def _slug(self) -> str:
-        return _NOT_IN_A_NAME.sub("-", self.visit.customer or "test").strip("-") or "test"
-
-    # Drawn once, because a request that is sent again under its key must be the same request.
+    # Drawn once: a request that is repeated under its idempotency key must not change.
 
     @cached_property
     def _store(self) -> str:
@@ -140,23 +134,23 @@ class ReferenceBase(Storefront):
 
     @cached_property
     def _desk(self) -> int:
-        """The till or the seat this customer is served at."""
+        """The number of the till or the call-centre agent."""
         return self.rng.randrange(1, 400)
 
     def _address(self, url: str) -> str:
-        """An address of this visit: after a campaign it is unlike anybody else's, so no cache knows it."""
+        """The URL with the visit's campaign, if any, which makes it unique and so uncached."""
         if not self.visit.campaign:
             return url
         joint = "&" if "?" in url else "?"
         return f"{url}{joint}utm_campaign={_NOT_IN_A_NAME.sub('-', self.visit.campaign)}"
 
-    # ---- how requests are made
+    # ---- requests
 
     def _send(self, method: str, url: str, **options: Any) -> HttpResponse:
-        """The answer of the shop, whatever it says, unless a waiting room gave it."""
+        """The shop's response, even a refusal. Raises WaitingRoomError."""
         response = self.client.request(method, url, **options)
-        if response.status_code and (room := waiting_room(response)) is not None:
-            raise WaitingRoomError(*room)
+        if response.status_code and (poll_s := waiting_room_poll_s(response)) is not None:
+            raise WaitingRoomError(poll_s)
         return response
 
     def _page(self, method: str, url: str, **options: Any) -> HttpResponse:
@@ -179,7 +173,7 @@ class ReferenceBase(Storefront):
         return Order(ref=answer["order_ref"], total_pence=answer["total_pence"], lines=lines)
 
     def _words(self, count: int) -> str:
-        """A sentence of this shop's words, for reviews and questions."""
+        """Random words of the catalogue, for reviews and questions."""
         return " ".join(self.rng.choices(self.catalogue.search_terms or ("good",), k=count)).capitalize()
 
 
@@ -197,13 +191,13 @@ def _staff_set(client: Client, url: str, **what: int) -> None:
     checked(response)
 
 
-def wire(lines: tuple[BasketLine, ...]) -> list[dict[str, Any]]:
-    """Lines as the JSON API takes them."""
+def lines_json(lines: tuple[BasketLine, ...]) -> list[dict[str, Any]]:
+    """Order lines for the JSON API."""
     return [{"sku": line.sku, "quantity": line.quantity} for line in lines]
 
 
 def problem_of(response: HttpResponse) -> str:
-    """The name of the problem a page shows; empty for a page without one."""
+    """The `data-problem` of a page; empty if it has none."""
     found = _PROBLEM.search(response.text)
     return found[1] if found else ""
 
@@ -228,19 +222,19 @@ def _rejected(slug: str, detail: str, response: HttpResponse) -> Rejected:
 
 
 def _retry_after_s(response: HttpResponse) -> float | None:
-    told = response.headers.get("retry-after", "")
-    return float(told) if told.isdigit() else reload_interval_s(response)
+    stated = response.headers.get("retry-after", "")
+    return float(stated) if stated.isdigit() else reload_interval_s(response)
 
 
 def _slug(response: HttpResponse) -> str:
-    """The name of the problem in a problem document; empty for any other answer."""
+    """The type of a problem document; empty for any other response."""
     if response.status_code < 400 or "problem+json" not in response.headers.get("content-type", ""):
         return ""
     return str(response.json().get("type", "")).rsplit("/", 1)[-1].rsplit(":", 1)[-1]
 
 
 def _booked(row: dict[str, Any]) -> BookedOrder:
-    """An order that was cancelled or came back takes no stock any more, so it has no lines."""
+    """A cancelled or returned order takes no stock, so it gets no lines."""
     lines = () if row["state"] in _GONE else row["lines"]
     return BookedOrder(
         ref=row["order_ref"],

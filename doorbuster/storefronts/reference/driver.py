@@ -1,7 +1,7 @@
-"""The driver for the embedded reference shop: a face for browsers and one for programs.
+"""The drivers for the embedded reference shop: one for browsers, one for programs.
 
-`for_channel` gives web and print the pages; the app, social media, assistants, partners, tills and telephone
-the JSON API. `ReferenceShop` itself can do all steps, by page where there is one.
+Web and print customers use pages; the app, social media, assistants, partners, tills and the call centre use
+the JSON API. `ReferenceShop` itself supports all steps, through pages where there are any.
 """
 
 from __future__ import annotations
@@ -9,21 +9,21 @@ from __future__ import annotations
 from doorbuster.storefronts.protocol import Storefront
 from doorbuster.storefronts.reference.json_steps import JsonSteps
 from doorbuster.storefronts.reference.page_steps import PageSteps
-from doorbuster.storefronts.reference.staff_steps import PartnerSteps, StaffSteps
+from doorbuster.storefronts.reference.staff_steps import StaffSteps
 
 
-class ReferenceShop(PageSteps, StaffSteps, PartnerSteps):
+class ReferenceShop(PageSteps, StaffSteps):
     """Pages for customers, JSON for staff and partners."""
 
     @classmethod
     def for_channel(cls, channel: str) -> type[Storefront]:
-        return FACES.get(channel, cls) if cls is ReferenceShop else cls
+        return _BY_CHANNEL.get(channel, cls) if cls is ReferenceShop else cls
 
 
-class ReferenceProgram(JsonSteps, StaffSteps, PartnerSteps):
+class ReferenceProgram(JsonSteps, StaffSteps):
     """Everything in JSON."""
 
 
-FACES: dict[str, type[Storefront]] = dict.fromkeys(
+_BY_CHANNEL: dict[str, type[Storefront]] = dict.fromkeys(
     ("app", "social", "agent", "partner", "store", "phone"), ReferenceProgram
 )

@@ -1,10 +1,11 @@
-"""The reference shop as programs see it: the JSON API behind app, assistants, partners and staff screens."""
+"""Steps of the reference shop through its JSON API, as apps, assistants and staff screens use it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from doorbuster.shop_settings import MEMBER, OLD_MEMBER, OPENING_PASSWORD
+from doorbuster.storefronts.accounts import new_email
 from doorbuster.storefronts.protocol import Basket, BasketLine, Listing, Order, Product, Rejected
 from doorbuster.storefronts.reference.base import (
     NEW_PASSWORD,
@@ -39,17 +40,17 @@ class JsonSteps(ReferenceBase):
     # ---- basket and order
 
     def add_to_basket(self, sku: str) -> None:
-        basket = self._begun()
+        basket = self._current_basket()
         self._ask("POST", f"/api/baskets/{basket}/lines", json={"sku": sku, "quantity": 1})
 
     def basket(self) -> Basket:
-        return Basket({line["sku"]: line["quantity"] for line in self._filled()["lines"]})
+        return Basket({line["sku"]: line["quantity"] for line in self._basket_contents()["lines"]})
 
     def checkout_page(self) -> None:
-        if not self._filled()["lines"]:
+        if not self._basket_contents()["lines"]:
             raise Rejected("empty_basket")
 
-    def checkout(self, key: str, lines: tuple[BasketLine, ...]) -> Order:  # noqa: ARG002  the basket knows them
+    def checkout(self, key: str, lines: tuple[BasketLine, ...]) -> Order:  # noqa: ARG002  the basket has them
         return self._ordered(key)
 
     def collect_checkout(self, key: str, lines: tuple[BasketLine, ...]) -> Order:  # noqa: ARG002
@@ -68,25 +69,32 @@ class JsonSteps(ReferenceBase):
     # ---- account
 
     def sign_in(self) -> None:
-        """With the account this customer has had for years."""
+        """Sign in with one of the opening accounts."""
         self._signed_in("/api/sessions", email=self._member(MEMBER), password=OPENING_PASSWORD)
 
     def register(self) -> None:
-        email = self._email(f"-{self.rng.getrandbits(40):x}")
-        self._signed_in("/api/accounts", name="Test Customer", email=email, password=NEW_PASSWORD)
+        self._signed_in(
+            "/api/accounts",
+            name="Test Customer",
+            email=new_email(self.visit, self.rng),
+            password=NEW_PASSWORD,
+        )
 
     def reset_password(self) -> None:
-        """The old password does not work any more: ask for the mail, follow its link, set a new one."""
+        """Fail with the expired password, request a reset code and set a new password."""
         email = self._member(OLD_MEMBER)
         try:
             self._ask("POST", "/api/sessions", json={"email": email, "password": OPENING_PASSWORD})
         except Rejected as refusal:
-            if refusal.cause not in ("password_expired", "wrong_password"):  # the latter: was here before
+            if refusal.cause not in (
+                "password_expired",
+                "wrong_password",
+            ):  # the latter: this account was reset before
                 raise
         code = self._ask("POST", "/api/password-resets", json={"email": email})["code"]
         self._signed_in("/api/passwords", code=code, password=NEW_PASSWORD)
 
-    # ---- what customers tell each other
+    # ---- reviews and questions
 
     def reviews(self, sku: str) -> None:
         if not self._ask("GET", f"/api/products/{sku}/reviews")["reviews"]:
@@ -110,10 +118,10 @@ class JsonSteps(ReferenceBase):
         return tuple(str(row["question"]) for row in self._ask("GET", "/api/questions")["questions"])
 
     def answer(self, question: str) -> None:
-        told = {"author": "Test Customer", "text": self._words(12)}
-        self._ask("POST", f"/api/questions/{question}/answers", json=told)
+        answer = {"author": "Test Customer", "text": self._words(12)}
+        self._ask("POST", f"/api/questions/{question}/answers", json=answer)
 
-    # ---- asking
+    # ---- requests
 
     def _ask(self, method: str, url: str, **options: Any) -> dict[str, Any]:
         return self._json(method, url, headers=self._headers(), **options)
@@ -136,23 +144,23 @@ class JsonSteps(ReferenceBase):
             raise Rejected("product_without_price", str(found)[:200])
         return Product(found["sku"], found["price_pence"], found["availability"] == "in_stock")
 
-    def _begun(self) -> str:
-        """The basket of this visit: a new one for guests, the account's for who signed in."""
+    def _current_basket(self) -> str:
+        """The basket of this visit: a new one for guests, the account's own after signing in."""
         if not self._basket:
             self._basket = self._ask("POST", "/api/baskets")["basket"]
         return self._basket
 
-    def _filled(self) -> dict[str, Any]:
+    def _basket_contents(self) -> dict[str, Any]:
         if not self._basket and not self._token:
             raise Rejected("empty_basket")
-        return self._ask("GET", f"/api/baskets/{self._begun()}")
+        return self._ask("GET", f"/api/baskets/{self._current_basket()}")
 
     def _ordered(self, key: str, **more: str) -> Order:
         body = {"basket": self._basket, "customer": self.person, **more}
         return self._order("/api/orders", key, body, **self._headers())
 
     def _signed_in(self, url: str, **fields: str) -> None:
-        """What a guest has in the basket comes along into the account's."""
+        """The guest's basket is merged into the account's."""
         if self._basket:
             fields["basket"] = self._basket
         answer = self._ask("POST", url, json=fields)

@@ -1,7 +1,7 @@
-"""The reference shop as a browser sees it: HTML pages, forms, a cookie for who is signed in.
+"""Steps of the reference shop through its HTML pages and forms, as browsers use it.
 
-Content rules: a product page must show its SKU and a price; a search must find something; an order page must
-carry the order's reference; the page behind a sign-in must be the account.
+Content rules: a product page shows its SKU and a price, a listing shows products, an order page has the order
+reference, and signing in leads to the account page.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from urllib.parse import parse_qs, urlsplit
 
 from doorbuster.shop_settings import MEMBER, OLD_MEMBER, OPENING_PASSWORD
+from doorbuster.storefronts.accounts import new_email
 from doorbuster.storefronts.http import HttpResponse
 from doorbuster.storefronts.protocol import Basket, BasketLine, Listing, Order, Product, Rejected, checked
 from doorbuster.storefronts.reference.base import (
@@ -42,14 +43,14 @@ class PageSteps(ReferenceBase):
         return self._listing(f"/search?q={self.rng.choice(self.catalogue.search_terms)}")
 
     def landing(self) -> Product:
-        """Behind a printed QR code: the code leads straight to one product."""
+        """A printed QR code leads to one product."""
         return self._product(f"/q/{self.catalogue.draw_sku(self.rng)}")
 
     def product(self, sku: str) -> Product:
         return self._product(f"/product/{sku}")
 
     def recommendations(self, sku: str) -> None:
-        """What the page fetches by itself to fill its shelf."""
+        """The product page loads its recommendations with a request of its own."""
         if not self._json("GET", f"/api/products/{sku}/recommendations")["products"]:
             raise Rejected("empty_listing")
 
@@ -86,28 +87,32 @@ class PageSteps(ReferenceBase):
     # ---- account
 
     def sign_in(self) -> None:
-        """With the account this customer has had for years."""
+        """Sign in with one of the opening accounts."""
         self._signed_in("/sign-in", email=self._member(MEMBER), password=OPENING_PASSWORD)
 
     def register(self) -> None:
-        email = self._email(f"-{self.rng.getrandbits(40):x}")
-        self._signed_in("/register", name="Test Customer", email=email, password=NEW_PASSWORD)
+        self._signed_in(
+            "/register", name="Test Customer", email=new_email(self.visit, self.rng), password=NEW_PASSWORD
+        )
 
     def reset_password(self) -> None:
-        """The old password does not work any more: ask for the mail, follow its link, set a new one."""
+        """Fail with the expired password, request a reset code and set a new password."""
         email = self._member(OLD_MEMBER)
         old = self._send("POST", "/sign-in", data={"email": email, "password": OPENING_PASSWORD})
-        if problem_of(old) not in ("password-expired", "wrong-password"):  # the latter: was here before
+        if problem_of(old) not in (
+            "password-expired",
+            "wrong-password",
+        ):  # the latter: this account was reset before
             checked(old)
         mailed = _CODE.search(self._page("POST", "/reset-password", data={"email": email}).text)
         if mailed is None:
             raise Rejected("reset_without_link")
         self._signed_in("/new-password", code=mailed[1], password=NEW_PASSWORD)
 
-    # ---- what customers tell each other
+    # ---- reviews and questions
 
     def reviews(self, sku: str) -> None:
-        """What the page fetches when somebody wants to read all reviews."""
+        """The product page loads all reviews on demand."""
         if not self._json("GET", f"/api/products/{sku}/reviews")["reviews"]:
             raise Rejected("no_reviews")
 
@@ -133,8 +138,8 @@ class PageSteps(ReferenceBase):
         return tuple(_QUESTION.findall(self._page("GET", "/questions").text))
 
     def answer(self, question: str) -> None:
-        told = {"author": "Test Customer", "text": self._words(12)}
-        self._page("POST", f"/questions/{question}/answers", data=told)
+        answer = {"author": "Test Customer", "text": self._words(12)}
+        self._page("POST", f"/questions/{question}/answers", data=answer)
 
     # ---- reading pages
 

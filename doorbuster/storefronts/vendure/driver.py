@@ -1,13 +1,13 @@
 """The driver for Vendure shops (tested with 3.7.3): GraphQL, customers at `shop-api`, staff at `admin-api`.
 
-Content rules: GraphQL says no with status 200, so an answer with `errors` is a failure, and so is a result
-whose `__typename` is not what was asked for; a product needs a price; a listing must list something.
+Content rules: GraphQL reports errors with status 200, so a response with `errors` is a failure, and so is a
+result whose `__typename` is not the expected one; a product needs a price; a listing must not be empty.
 
 Tills, agents and partners enter orders as drafts in the admin interface (see `vendure_staff` for the login).
-Where that login fails, customers can shop, but there are no staff orders and no books for the audit.
+If that login fails, customers can shop, but there are no staff orders and no ledger for the audit.
 
-Accounts are made on the fly, which works where the shop does not ask for an address to be verified first.
-Vendure knows no reviews, and its new passwords go by mail.
+Accounts are created when needed, which works if the shop does not verify e-mail addresses first. Vendure has
+no reviews, and it sends new passwords by mail.
 """
 
 from __future__ import annotations
@@ -60,11 +60,11 @@ class VendureShop(Storefront):
     _token = ""
     _payment = ""
     _signed_in = False
-    _fed = 0
+    _feed_position = 0
 
     @classmethod
     def prepare(cls, client: Client) -> Catalogue:
-        found = all_pages(client, SHOP_API, ask.ASSORTMENT, "search")
+        found = all_pages(client, SHOP_API, ask.CATALOGUE, "search")
         items = sorted({item["sku"]: item for item in found}.values(), key=lambda item: str(item["sku"]))
         filled = data_of(post(client, SHOP_API, ask.FILLED_COLLECTIONS))["search"]["collections"]
         words = sorted(
@@ -72,7 +72,7 @@ class VendureShop(Storefront):
         )
         return Catalogue(
             skus=tuple(item["sku"] for item in items),
-            # Vendure tells nobody what sells; equal weights say so.
+            # Vendure does not publish sales figures, so all products have the same weight.
             cumulative_weights=tuple(accumulate(1.0 for _ in items)),
             search_terms=tuple(word for word in words if word.isalpha())[:_SEARCH_TERMS],
             categories=tuple(row["collection"]["slug"] for row in filled if row["count"]),
@@ -137,8 +137,9 @@ class VendureShop(Storefront):
         return Basket({line["productVariant"]["sku"]: line["quantity"] for line in order["lines"]})
 
     def checkout_page(self) -> None:
-        """Name, address, delivery, up to the payment page. Here Vendure looks whether there is enough stock;
-        it keeps none for the customer.
+        """Name, address and delivery, up to the payment page.
+
+        Vendure checks the stock here, but does not reserve any.
         """
         if not self._signed_in:
             self._change(ask.SET_CUSTOMER, customer=self._customer())
@@ -150,26 +151,26 @@ class VendureShop(Storefront):
 
     def checkout(self, key: str, lines: tuple[BasketLine, ...]) -> Order:  # noqa: ARG002  the basket has the lines
         if not self._payment:
-            raise Rejected("checkout_without_choice", "nobody went through the checkout page")
+            raise Rejected("checkout_without_choice", "checkout_page must come first")
         self._change(ask.SET_ADDRESS, address=self._address(key))
         return _placed(self._change(ask.PAY, payment={"method": self._payment, "metadata": {}}))
 
     # ---- account
 
     def sign_in(self) -> None:
-        """What a guest has in the basket comes along; who has no account so far makes one."""
+        """Sign in, registering first if need be; the guest's basket is merged into the account's."""
         email = email_of(self.visit)
         try:
             self._log_in(email)
         except Rejected as refusal:
             if refusal.cause != "invalid_credentials":
                 raise
-            self._make_account(email)
+            self._register_account(email)
 
     def register(self) -> None:
-        self._make_account(new_email(self.visit, self.rng))
+        self._register_account(new_email(self.visit, self.rng))
 
-    def _make_account(self, email: str) -> None:
+    def _register_account(self, email: str) -> None:
         person = {**self._customer(), "emailAddress": email, "password": PASSWORD}
         made = self._shop(ask.REGISTER, person=person)["registerCustomerAccount"]
         if made["__typename"] != "Success":
@@ -182,7 +183,7 @@ class VendureShop(Storefront):
             raise Rejected(cause_of(who["__typename"]), str(who.get("message")))
         self._signed_in = True
 
-    # ---- tills, telephone, partners
+    # ---- tills, call centre, partners
 
     def pos_sale(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
         return self._draft_order(key, lines)
@@ -194,27 +195,27 @@ class VendureShop(Storefront):
         return self._draft_order(key, lines)
 
     def feed(self) -> Listing:
-        """The next page of the range, as other systems read it; from the start again after the last one."""
-        page = self._staff(ask.FEED, skip=self._fed, take=PAGE)["productVariants"]
+        """The next page of the product list; starts again after the last one."""
+        page = self._staff(ask.FEED, skip=self._feed_position, take=PAGE)["productVariants"]
         if not page["items"] or not all(item["priceWithTax"] for item in page["items"]):
             raise Rejected("product_without_price", str(page["items"])[:200])
-        self._fed += len(page["items"])
-        if self._fed >= page["totalItems"]:
-            self._fed = 0
+        self._feed_position += len(page["items"])
+        if self._feed_position >= page["totalItems"]:
+            self._feed_position = 0
         return Listing(tuple(dict.fromkeys(item["sku"] for item in page["items"])))
 
     def order_status(self, ref: str) -> None:
-        """The page behind the link in the confirmation."""
+        """The page that the confirmation mail links to."""
         order = self._shop(ask.ORDER_BY_CODE, code=ref)["orderByCode"]
         if not order or order["code"] != ref:
             raise Rejected("order_without_reference", ref)
 
     def look_up_order(self, ref: str) -> None:
-        """An agent answers "where is my order?"."""
+        """An agent looks up an order by its reference."""
         if not self._staff(ask.FIND_ORDER, code=ref)["orders"]["items"]:
             raise Rejected("order_without_reference", ref)
 
-    # ---- how this shop is spoken to, and how it says no
+    # ---- requests
 
     def _shop(self, query: str, **variables: Any) -> dict[str, Any]:
         response = post(self.client, SHOP_API, query, token=self._token, **variables)
@@ -226,7 +227,9 @@ class VendureShop(Storefront):
 
     def _staff(self, query: str, **variables: Any) -> dict[str, Any]:
         if not self.catalogue.staff:
-            raise Rejected("staff_login", "nobody could sign in at the admin interface before the run")
+            raise Rejected(
+                "staff_login", "the admin login failed before the run; set DOORBUSTER_VENDURE_USER"
+            )
         return data_of(post(self.client, ADMIN_API, query, token=self.catalogue.staff[0], **variables))
 
     def _choices(self, field: str) -> list[dict[str, Any]]:
@@ -242,7 +245,7 @@ class VendureShop(Storefront):
         return Listing(tuple(dict.fromkeys(item["sku"] for item in items)))
 
     def _draft_order(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
-        """An order that staff enter: the eight calls that the admin interface makes."""
+        """An order entered by staff: the eight calls that the admin interface makes."""
         order = order_of(self._staff(ask.DRAFT))["id"]
         for line in lines:
             variant = self.catalogue.place_of(line.sku).partition("/")[0]
@@ -263,7 +266,7 @@ class VendureShop(Storefront):
         return _placed(order_of(self._staff(ask.DRAFT_PAY, payment=paid)))
 
     def _customer(self) -> dict[str, str]:
-        """Somebody new, as most customers of a peak are: a shared address would be one busy row."""
+        """A new customer, as most are at a peak; a shared e-mail address would be one contended row."""
         mail = f"test.customer.{self.rng.randrange(10**9)}@example.com"
         return {"firstName": "Test", "lastName": "Customer", "emailAddress": mail}
 

@@ -1,4 +1,4 @@
-"""How Vendure is spoken to: GraphQL over POST, and the ways in which it says no with status 200."""
+"""GraphQL requests to Vendure, and its errors, which have status 200."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def post(client: Client, api: str, query: str, token: str = "", **variables: Any
 
 
 def data_of(response: HttpResponse) -> dict[str, Any]:
-    """The answer's data, or `Rejected`; GraphQL answers a broken query with 4xx and says why in the body."""
+    """The response's data. Raises Rejected; the body explains 4xx responses too."""
     try:
         answer = checked(response).json()
     except ValueError as error:
@@ -31,15 +31,15 @@ def data_of(response: HttpResponse) -> dict[str, Any]:
 
 
 def order_of(data: dict[str, Any]) -> dict[str, Any]:
-    """The order that a mutation returns, or `Rejected` with the name of the error in its place."""
+    """The order that a mutation returns. Raises Rejected with the error that it returned instead."""
     result: dict[str, Any] = next(iter(data.values())) or {}
     kind = result.get("__typename", "nothing")
     if kind == "Order":
         return result
-    said = f"{kind}: {result.get('transitionError') or result.get('message') or ''}"
-    if kind == "InsufficientStockError" or "insufficient stock" in said.lower():
-        raise Rejected("sold_out", said, expected=True)
-    raise Rejected(cause_of(kind), said)
+    detail = f"{kind}: {result.get('transitionError') or result.get('message') or ''}"
+    if kind == "InsufficientStockError" or "insufficient stock" in detail.lower():
+        raise Rejected("sold_out", detail, expected=True)
+    raise Rejected(cause_of(kind), detail)
 
 
 def cause_of(kind: str) -> str:

@@ -1,4 +1,4 @@
-"""What the Vendure driver asks: GraphQL documents for the shop-api and the admin-api. Text only."""
+"""The GraphQL documents of the Vendure driver, for the shop-api and the admin-api."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOVED = (
 
 # ---- shop-api
 
-ASSORTMENT = """query ($skip: Int!, $take: Int!) {
+CATALOGUE = """query ($skip: Int!, $take: Int!) {
   search(input: {groupByProduct: false, skip: $skip, take: $take}) {
     totalItems items { sku slug productVariantId productName } } }"""
 FILLED_COLLECTIONS = """query { search(input: {groupByProduct: true, take: 1}) {

@@ -1,7 +1,7 @@
-"""What staff of a Vendure shop do in its admin interface: sign in, read the books, cancel, price, stock up.
+"""Staff actions in Vendure's admin interface: sign in, read the ledger, cancel orders, set prices and stock.
 
-The login is in the environment variables DOORBUSTER_VENDURE_USER and DOORBUSTER_VENDURE_PASSWORD; without
-them it is the one of a new Vendure project.
+The login comes from the environment variables DOORBUSTER_VENDURE_USER and DOORBUSTER_VENDURE_PASSWORD; the
+default is the login of a new Vendure project.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from doorbuster.storefronts.vendure.graphql import ADMIN_API, TOKEN_HEADER, all_
 
 
 def sign_in(client: Client) -> tuple[str, ...]:
-    """A staff session's token, or nothing where the login is not ours."""
+    """The token of a staff session; empty if the login is refused."""
     user = os.environ.get("DOORBUSTER_VENDURE_USER", "superadmin")
     password = os.environ.get("DOORBUSTER_VENDURE_PASSWORD", "superadmin")
     response = post(client, ADMIN_API, ask.SIGN_IN, user=user, password=password)
     if response.status_code in (401, 403, 404):
-        return ()  # the shop keeps its admin interface elsewhere
+        return ()  # the shop has its admin interface elsewhere
     if data_of(response)["login"]["__typename"] != "CurrentUser":
         return ()
     token = response.headers.get(TOKEN_HEADER)
@@ -32,7 +32,7 @@ def sign_in(client: Client) -> tuple[str, ...]:
 
 
 def read_ledger(client: Client, *, since_unix_s: float) -> LedgerSnapshot | None:
-    """Orders that were placed since then and not cancelled; None where the login is not ours."""
+    """Orders placed since then and not cancelled; None if the login is refused."""
     token = sign_in(client)
     if not token:
         return None
@@ -46,8 +46,9 @@ def read_ledger(client: Client, *, since_unix_s: float) -> LedgerSnapshot | None
 
 
 def cancel_order(client: Client, ref: str) -> None:
-    """Cancel an order and its delivery; Vendure then offers its goods again. A payment that was only
-    authorized stays so: refunding is for whoever runs the payments.
+    """Cancel an order and its delivery, which puts the goods on sale again.
+
+    A payment that was only authorised stays so; refunds are up to the shop's operator.
     """
     found = ask_as_staff(client, ask.FIND_ORDER, code=ref)["orders"]["items"]
     if not found:
@@ -60,9 +61,9 @@ def cancel_order(client: Client, ref: str) -> None:
 
 
 def change_price(client: Client, sku: str, pence: int) -> int:
-    """Customers see prices with tax; where Vendure keeps them without, not every price is possible.
+    """Set the price with tax; returns what customers will see.
 
-    Returns: what they will see.
+    Where Vendure stores prices without tax, rounding makes some prices impossible.
     """
     variant = find_variant(client, sku)
     price = pence
@@ -75,7 +76,7 @@ def change_price(client: Client, sku: str, pence: int) -> int:
 
 
 def change_stock(client: Client, sku: str, on_hand: int) -> None:
-    """On the shelf, promised to customers or not: what is promised cannot be bought either."""
+    """Set the units on the shelf, including those allocated to orders, which cannot be bought."""
     variant = {"id": find_variant(client, sku)["id"], "stockOnHand": on_hand}
     (changed,) = ask_as_staff(client, ask.CHANGE_VARIANT, variant=variant)["updateProductVariants"]
     if changed["stockOnHand"] != on_hand:
@@ -83,9 +84,9 @@ def change_stock(client: Client, sku: str, on_hand: int) -> None:
 
 
 def find_variant(client: Client, sku: str) -> dict[str, Any]:
-    """The variant with this SKU, and whether prices are kept with tax.
+    """The variant with this SKU, and whether prices are stored with tax.
 
-    Raises: Rejected if there is none, or several, of which nobody knows which one is meant.
+    Raises: Rejected if there is none, or more than one.
     """
     found = ask_as_staff(client, ask.FIND_VARIANT, sku=sku)
     items = found["productVariants"]["items"]
@@ -95,17 +96,17 @@ def find_variant(client: Client, sku: str) -> dict[str, Any]:
 
 
 def ask_as_staff(client: Client, query: str, **variables: Any) -> dict[str, Any]:
-    """The answer of the admin interface; signs in where it asks for that.
+    """The response data of the admin interface; signs in if required.
 
-    The session of an earlier call is in the client's cookies, unless the shop takes only bearer tokens.
+    The session of an earlier call is in the client's cookies, unless the shop accepts bearer tokens only.
 
-    Raises: Rejected (staff_login) where the login is not ours.
+    Raises: Rejected (staff_login) if the login is refused.
     """
     answer = post(client, ADMIN_API, query, **variables)
     if "FORBIDDEN" in answer.text:
         token = next(iter(sign_in(client)), "")
         if not token:
-            raise Rejected("staff_login", "nobody could sign in at the admin interface")
+            raise Rejected("staff_login", "the admin login failed; set DOORBUSTER_VENDURE_USER")
         answer = post(client, ADMIN_API, query, token, **variables)
     return data_of(answer)
 
@@ -118,11 +119,11 @@ def lines_of(order: dict[str, Any]) -> tuple[BasketLine, ...]:
 
 
 def _booked(order: dict[str, Any]) -> BookedOrder:
-    mark = read_order_tag((order["shippingAddress"] or {}).get("company"))
+    tag = read_order_tag((order["shippingAddress"] or {}).get("company"))
     return BookedOrder(
         ref=order["code"],
-        idempotency_key=mark.key,
-        channel=mark.channel,
+        idempotency_key=tag.key,
+        channel=tag.channel,
         total_pence=order["totalWithTax"],
         placed_at_unix_s=datetime.fromisoformat(order["orderPlacedAt"]).timestamp(),
         picked_at_unix_s=None,
@@ -131,13 +132,13 @@ def _booked(order: dict[str, Any]) -> BookedOrder:
 
 
 def _stock(variants: list[dict[str, Any]]) -> tuple[StockRow, ...]:
-    """Stock per SKU; Vendure allows several variants with one SKU, and an order line does not say which.
+    """Stock per SKU, because several variants may share a SKU and order lines do not name the variant.
 
-    What is allocated is promised to somebody: it is on the shelf, but no longer for sale.
+    Allocated units are on the shelf, but no longer for sale.
     """
     shelf: Counter[str] = Counter()
-    promised: Counter[str] = Counter()
+    allocated: Counter[str] = Counter()
     for row in variants:
         shelf[row["sku"]] += row["stockOnHand"]
-        promised[row["sku"]] += row["stockAllocated"]
-    return tuple(StockRow(sku, units, units - promised[sku], promised[sku]) for sku, units in shelf.items())
+        allocated[row["sku"]] += row["stockAllocated"]
+    return tuple(StockRow(sku, units, units - allocated[sku], allocated[sku]) for sku, units in shelf.items())
