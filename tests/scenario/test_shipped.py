@@ -1,4 +1,4 @@
-"""The shipped scenarios: each sound, each figure with its source, each planned and told as it is."""
+"""The bundled scenarios: each is valid, planned as its curve states, and gives a source for each figure."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ def test_every_promised_scenario_ships():
 
 
 @each
-def test_every_figure_has_its_source_beside_it_or_is_our_choice(path):
+def test_every_figure_has_its_source_beside_it_or_is_an_assumption(path):
     text = path.read_text(encoding="utf-8")
     if path.stem == "smoke":
-        assert "# All figures here are chosen to be quick; they model nobody." in text
+        assert "# All figures here keep the run short; they model no real shop." in text
     else:
         assert unexplained(text) == []
-        assert "our choice" in text
+        assert "assumption" in text
 
 
 def test_a_figure_without_a_word_about_it_is_found():
