@@ -22,20 +22,38 @@ from doorbuster.gate.run_metrics import RunMetrics
 from doorbuster.gate.threshold_result import HasMetrics, ThresholdResult, Verdict
 from doorbuster.gate.validity import ValidityIssue, explains, validity_issues
 from doorbuster.records.reader import Run
-from doorbuster.scenario.thresholds.language import Threshold
+from doorbuster.scenario.thresholds.language import Threshold, read_thresholds
 from doorbuster.scenario.thresholds.metrics import METRICS, UNRANKED
 from doorbuster.units import format_count, format_duration
+
+INTEGRITY_METRICS = ("oversold_units", "orders_missing", "orders_duplicated")
+DEFAULT_SOURCE = "default"  # of a threshold that no scenario states
 
 
 def judge(
     run: Run, sections: Sequence[HasMetrics], thresholds: Sequence[Threshold]
 ) -> tuple[ThresholdResult, ...]:
-    """Evaluates thresholds on a run, in the given order.
+    """Evaluates thresholds on a run, in the given order, and the default ones of its audit after them.
 
     Args: sections: report sections, whose named metrics thresholds may use.
     """
     metrics = RunMetrics(run, tuple(sections))
-    return tuple(decide(threshold, metrics.data(threshold)) for threshold in thresholds)
+    every = (*thresholds, *integrity_thresholds(run, thresholds))
+    return tuple(decide(threshold, metrics.data(threshold)) for threshold in every)
+
+
+def integrity_thresholds(run: Run, thresholds: Sequence[Threshold]) -> tuple[Threshold, ...]:
+    """The default thresholds of an audited run: no order is missing or booked twice, and no unit oversold.
+
+    A threshold of the scenario on one of these metrics, of any severity, replaces its default.
+    """
+    if run.audit() is None:
+        return ()
+    stated = {threshold.metric for threshold in thresholds if not threshold.tags}
+    missing = {name: "count==0" for name in INTEGRITY_METRICS if name not in stated}
+    return tuple(
+        threshold.model_copy(update={"source": DEFAULT_SOURCE}) for threshold in read_thresholds(missing)
+    )
 
 
 def verdict(run: Run, results: Sequence[ThresholdResult]) -> Verdict:
@@ -99,7 +117,7 @@ def _without_failure(
     reasons = [_as_sentence(issue.sentence) for issue in found]
     reasons += [f"{_reason(result)} The load generator may be the cause." for result in failed]
     reasons += [_reason(result) for result in unknown]
-    if not results:
+    if all(result.threshold.source == DEFAULT_SOURCE for result in results):
         reasons.append("The scenario has no thresholds; add some to get a verdict.")
     if reasons:
         sentence = f"INCONCLUSIVE: {_inconclusive(found, unknown)}"

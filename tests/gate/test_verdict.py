@@ -29,7 +29,7 @@ def test_a_shop_that_holds_passes(open_peak):
     assert (found.status, found.exit_code) == ("pass", ExitCode.PASS)
     assert found.sentence.startswith("PASS: ")
     assert "customers who wanted to order could (95 % interval" in found.sentence
-    assert found.sentence.endswith("; all 7 thresholds were met.")
+    assert found.sentence.endswith("; all 8 thresholds were met.")
 
 
 def test_a_shop_that_breaks_fails_with_the_customers_first(open_peak):
@@ -50,10 +50,39 @@ def test_without_thresholds_a_run_cannot_pass(open_peak):
     assert found.reasons == ("The scenario has no thresholds; add some to get a verdict.",)
 
 
+INTEGRITY = {"oversold_units: count==0", "orders_missing: count==0", "orders_duplicated: count==0"}
+
+
+def test_an_audited_run_with_a_lost_order_cannot_pass(open_peak):
+    run = open_peak(**GOOD, lost=1)
+    results, found = judged(run, {"can_order": ["rate>=50%"]})
+    assert {str(result.threshold) for result in results[1:]} == INTEGRITY
+    assert (found.status, found.exit_code) == ("fail", ExitCode.FAIL)
+    assert "acknowledged orders are missing in the shop's ledger" in found.sentence
+
+
+def test_a_threshold_of_the_scenario_replaces_a_default_one(open_peak):
+    run = open_peak(**GOOD, lost=1)
+    stated = {
+        "can_order": ["rate>=50%"],
+        "orders_missing": [{"threshold": "count==0", "severity": "warn"}],
+        "orders_missing{channel:web}": ["count<100"],
+    }
+    results, found = judged(run, stated)
+    defaults = [str(result.threshold) for result in results if result.threshold.source == "default"]
+    assert set(defaults) == INTEGRITY - {"orders_missing: count==0"}
+    assert (found.status, found.exit_code) == ("pass", ExitCode.PASS)
+
+
+def test_a_run_without_an_audit_has_no_default_thresholds(open_peak):
+    results, _ = judged(open_peak(**GOOD, ledger=False), {"can_order": ["rate>=50%"]})
+    assert len(results) == 1
+
+
 def test_a_threshold_nobody_can_judge_makes_the_run_inconclusive(open_peak):
     run = open_peak(**GOOD)
     results, found = judged(run, {"can_order": ["rate>=90%"], "http_req_duration{step:search}": ["p(95)<1s"]})
-    assert [result.status for result in results] == ["pass", "inconclusive"]
+    assert [result.status for result in results[:2]] == ["pass", "inconclusive"]
     assert (found.status, found.exit_code) == ("inconclusive", ExitCode.INCONCLUSIVE)
     assert found.reasons == (
         (
@@ -244,7 +273,7 @@ def test_expected_response_chooses_answered_or_unanswered_requests(open_peak):
         "http_req_duration{expected_response:false}": ["max<1h"],
         "http_req_duration": ["max<1h"],
     }
-    answered, unanswered, both = judged(run, wanted)[0]
+    answered, unanswered, both = judged(run, wanted)[0][:3]
     ok = run.histogram(match=lambda series: series.outcome == "ok")
     bad = run.histogram(match=lambda series: series.outcome != "ok")
     timed = run.histogram(match=lambda series: series.outcome != "failed")

@@ -318,7 +318,7 @@ def test_the_summary_for_programs_carries_every_number(failed, open_peak):
     assert document["verdict"]["status"] == "fail"
     assert document["verdict"]["exit_code"] == 99
     assert document["balance"]["planned"] == balance.planned == sum(list(document["balance"].values())[1:])
-    assert len(document["thresholds"]) == 7
+    assert len(document["thresholds"]) == 8
     order = document["thresholds"][1]
     assert (order["selector"], order["threshold"], order["status"]) == ("can_order", "rate>=99%", "fail")
     assert order["low"] < order["observed"] < order["high"] < order["bound"]
@@ -336,7 +336,7 @@ def test_the_summary_for_a_pull_request_starts_with_the_verdict(failed):
     lines = (failed / "summary.md").read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("### ❌ FAIL: ")
     assert "| Could browse | Could order | Missed orders | Ordering outage |" in lines
-    assert sum(line.startswith(("| ✗ fail", "| ✓ pass", "| ! warn")) for line in lines) == 7
+    assert sum(line.startswith(("| ✗ fail", "| ✓ pass", "| ! warn")) for line in lines) == 8
 
 
 # A real browser
