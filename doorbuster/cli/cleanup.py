@@ -56,14 +56,12 @@ def command(
     """
     from doorbuster.errors import ExitCode
 
-    args = [str(run)]
-    args += ["--dry-run"] if dry_run else []
-    args += ["--by-reference"] if by_reference else []
-    args += ["--locustfile", str(locustfile)] if locustfile is not None else []
-    args += ["--confirm-host", confirm_host] if confirm_host is not None else []
     cleanup_pass = CleanupPass(dry_run=dry_run)
     try:
-        with SubprocessStream("doorbuster.load.tools.cleanup", args) as child:
+        with SubprocessStream(
+            "doorbuster.load.tools.cleanup", run=str(run), dry_run=dry_run, by_reference=by_reference,
+            locustfile=str(locustfile or ""), confirm_host=confirm_host or "",
+        ) as child:  # fmt: skip
             for row in child.rows():
                 cleanup_pass.take(row)
             code = child.exit_code()

@@ -75,19 +75,18 @@ def command(
     """
     from rich.console import Console
 
-    args = ["--profile", profile, "--storefront", storefront, "--url", _address(url)]
-    args += ["--locustfile", str(locustfile)] if locustfile is not None else []
-    args += ["--confirm-host", confirm_host] if confirm_host is not None else []
-    args += ["--no-orders"] if no_orders else []
     console, summary = Console(highlight=False, soft_wrap=True), ProbeSummary()
-    with SubprocessStream("doorbuster.load.tools.probe", args) as walk:
-        for row in walk.rows():
+    with SubprocessStream(
+        "doorbuster.load.tools.probe", url=_address(url), profile=profile, storefront=storefront,
+        locustfile=str(locustfile or ""), confirm_host=confirm_host or "", orders=not no_orders,
+    ) as child:  # fmt: skip
+        for row in child.rows():
             if row["kind"] == "target":
                 console.print(f"probing {row['url']} as a {row['storefront']!r} storefront", markup=False)
             else:
                 summary.add(row)
                 _print_step(console, row, everything=trace)
-        code = walk.exit_code()
+        code = child.exit_code()
     if summary.steps:
         console.print(summary.sentence())
     return code
@@ -127,8 +126,8 @@ def _print_step(console: Console, row: dict[str, Any], *, everything: bool) -> N
         else ""
     )
     console.print(f"  {look:<10}", style=style, end="")
-    told = f"{row['cause']}: {row['told']}" if row["cause"] else row["told"]
-    console.print(f"{row['step']:<15} {spent:<22} {told}".rstrip(), markup=False)
+    text = f"{row['cause']}: {row['text']}" if row["cause"] else row["text"]
+    console.print(f"{row['step']:<15} {spent:<22} {text}".rstrip(), markup=False)
     if everything or row["result"] in ("failed", "broken"):
         for one in sent if everything else sent[-1:]:
             _print_exchange(console, one)

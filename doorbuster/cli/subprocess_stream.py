@@ -9,17 +9,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import click
 
 
 class SubprocessStream:
-    """`python -m MODULE WORDS`; ends with its `with` block."""
+    """`python -m MODULE OPTIONS`, with the options as JSON; ends with its `with` block."""
 
-    def __init__(self, module: str, args: Sequence[str]) -> None:
-        command = [sys.executable, "-m", module, *args]
+    def __init__(self, module: str, **options: str | bool) -> None:
+        command = [sys.executable, "-m", module, json.dumps(options)]
         # Own session: Ctrl-C reaches only the parent, which then ends the child.
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
 

@@ -177,7 +177,7 @@ def test_without_a_ledger_numbers_are_trusted_only_on_request(doorbuster, shop, 
     run = recorded(shop.url)
     done = doorbuster("cleanup", run, "--locustfile", driver(DRIVER))
     assert done.returncode == 2
-    assert "add --by-reference to cancel the 3 order numbers that the run noted" in done.stderr
+    assert "add --by-reference to cancel the 3 order numbers that the run recorded" in done.stderr
     assert shop.asked == []
     done = doorbuster("cleanup", run, "--locustfile", driver(DRIVER), "--by-reference")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -59,18 +59,18 @@ class MyShop(ReferenceShop):
 """
 SIGN_IN = '<!doctype html><title>Sign in</title><form method="post"><input type="password" name="p"></form>'
 HOSTILE = {  # what a shop may answer to everything, and what is said of it
-    "another page": (200, {}, "<!doctype html><title>Welcome</title>", "a page came where data was expected"),
-    "an error": (500, {}, "<h1>Oops</h1>", "the shop itself failed: its log says why"),
-    "a circle": (302, {"Location": "/again"}, "", "its pages send us round in a circle"),
+    "another page": (200, {}, "<!doctype html><title>Welcome</title>", "sent an HTML page instead of JSON"),
+    "an error": (500, {}, "<h1>Oops</h1>", "the shop failed: see its log"),
+    "a circle": (302, {"Location": "/again"}, "", "the shop redirects in a circle"),
     "a sign-in page": (200, {}, SIGN_IN, "this looks like a sign-in page"),
-    "a closed staging": (401, {"WWW-Authenticate": "Basic"}, "no", "it asks for a login before any page"),
-    "a wall against bots": (403, {}, "<title>Just a moment...</title>", "looks like a wall against bots"),
-    "no such page": (404, {}, "", "nothing is at /shop-api here"),
+    "a closed staging": (401, {"WWW-Authenticate": "Basic"}, "no", "the shop requires HTTP authentication"),
+    "a wall against bots": (403, {}, "<title>Just a moment...</title>", "this looks like bot protection"),
+    "no such page": (404, {}, "", "there is no page /shop-api"),
     "half a document": (200, {"Content-Type": "application/json"}, '{"data": {"se', "unexpected_json"),
     "no products": (
         200, {"Content-Type": "application/json"},
         '{"data": {"search": {"totalItems": 0, "items": [], "collections": []}, "login": {"__typename": 0}}}',
-        "empty_assortment: the driver found nothing that is sold here",
+        "empty_assortment: the driver found no products",
     ),
 }  # fmt: skip
 
@@ -236,10 +236,10 @@ def test_a_shop_that_moved_is_told_with_its_new_address(doorbuster, answering):
     there = answering(200, {}, "<!doctype html><title>Welcome</title>")
     done = doorbuster("probe", answering(302, {"Location": there}, ""), "--storefront", "vendure")
     assert done.returncode == 99
-    assert f"the shop sends us on to {there}: give that address" in done.stdout
+    assert f"the shop redirects to {there}: use that URL" in done.stdout
     gone = doorbuster("probe", answering(302, {"Location": "http://127.0.0.1:9/"}, ""))
     assert gone.returncode == 106
-    assert "sends on to http://127.0.0.1:9/, which cannot be reached: connect_refused" in gone.stderr
+    assert "redirects to http://127.0.0.1:9/, which cannot be reached: connect_refused" in gone.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,30 +1,27 @@
-"""Cancels the test orders that a run left in a shop: `python -m doorbuster.load.tools.cleanup RUN`.
+"""Cancels the test orders that a run left in a shop, for `doorbuster cleanup`.
 
-A process of its own, as the probe is; `doorbuster cleanup` starts it and renders what it prints: one JSON
-object a line, of kind "plan", "order", "after" or "error".
+The rows are of kind "plan", "order", "after" or "error".
 
 Rules
-- Only orders of this run are touched. The shop's own ledger decides: an order is ours if its idempotency key
-  starts with the run's id. A number of the run file is not enough, because a shop that was set up anew gives
-  the same numbers to other people's orders; it counts only if the user says so (--by-reference).
-- Cancelling is asked for once per order and never repeated on an error. Calling again picks up what is left.
+- Only orders of this run are cancelled. The shop's ledger decides: an order belongs to the run if its
+  idempotency key starts with the run's id. An order number of the run file is not enough, because a
+  reinstalled shop gives the same numbers to other orders; it counts only with --by-reference.
+- Each order is cancelled once, without a repetition after an error. A second call continues with the rest.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from doorbuster.errors import DoorbusterError, ExitCode, TargetError, UsageError
+from doorbuster.errors import ExitCode, TargetError, UsageError
 from doorbuster.load.exchange import UNREACHABLE
 from doorbuster.load.target.drivers import find_driver
 from doorbuster.load.target.endpoint import RUN_HEADER, UnmeasuredClient, check_allowed
 from doorbuster.load.target.shop_clock import ledger_since
+from doorbuster.load.tools.json_rows import print_row, run_tool
 from doorbuster.records.reader import Run
 from doorbuster.scenario import Scenario, read_scenario
 from doorbuster.storefronts import Rejected, Storefront
@@ -35,7 +32,7 @@ ALREADY = "already_cancelled"
 
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
-    """What the run file says about a run's orders; `refs`: numbers that customers or the ledger named."""
+    """A run and its orders; `refs` are the order numbers in the run file, of customers and of the ledger."""
 
     run_id: str
     storefront: str
@@ -47,7 +44,7 @@ class RecordedRun:
 
     @classmethod
     def read(cls, path: Path) -> RecordedRun:
-        """Raises: RecordError for no run, UsageError for one that is still going."""
+        """Raises: RecordError if there is no run, UsageError if it is still running."""
         with Run.open(path) as run:
             meta, ledger = run.meta, run.ledger()
             if meta.status == "running":
@@ -55,7 +52,9 @@ class RecordedRun:
                     f"{path} is still running; wait for its end, or stop it with a file {path}/STOP"
                 )
             prefix = f"{meta.run_id}:"
-            told = [order.order_ref for order in run.orders() if order.idempotency_key.startswith(prefix)]
+            acknowledged = [
+                order.order_ref for order in run.orders() if order.idempotency_key.startswith(prefix)
+            ]
             booked = [
                 order.order_ref
                 for order in (ledger.orders if ledger else ())
@@ -67,13 +66,13 @@ class RecordedRun:
             url=meta.target_url,
             embedded=meta.shop_profile is not None,
             started_unix_s=meta.started_at_unix_ns / 1e9,
-            refs=tuple(dict.fromkeys(ref for ref in (*told, *booked) if ref)),
+            refs=tuple(dict.fromkeys(ref for ref in (*acknowledged, *booked) if ref)),
             scenario=read_scenario(meta.scenario_text, file=meta.scenario_name),
         )
 
 
 class Cleanup:
-    """One round through the orders of a run."""
+    """Finds and cancels the orders of a run."""
 
     def __init__(self, recorded: RecordedRun, driver: type[Storefront]) -> None:
         self._recorded = recorded
@@ -84,11 +83,12 @@ class Cleanup:
     def close(self) -> None:
         self._client.close()
 
-    def standing(self) -> tuple[str, ...] | None:
-        """The run's orders as the shop's ledger has them at this moment; None if it shows none. One without
-        lines was cancelled or came back: it takes no stock any more.
+    def remaining(self) -> tuple[str, ...] | None:
+        """The run's orders in the shop's ledger; None if the shop exposes no ledger.
 
-        Raises: TargetError if it does not answer.
+        Orders without lines were cancelled or returned and are left out.
+
+        Raises: TargetError if the shop does not answer.
         """
         try:
             found = ledger_since(self._driver, self._client, since_unix_s=self._recorded.started_unix_s)
@@ -98,24 +98,22 @@ class Cleanup:
             ) from refusal
         except (ValueError, KeyError, TypeError) as error:
             raise TargetError(
-                f"{self._recorded.url} answers, but not like a '{self._driver.name}' storefront "
+                f"the responses of {self._recorded.url} are not those of a '{self._driver.name}' storefront "
                 f"({type(error).__name__}: {error}); is another shop running there now?"
             ) from error
         if found is None:
             return None
-        books, _ = found
+        ledger, _ = found
         prefix = f"{self._recorded.run_id}:"
-        ours = (
-            order.ref for order in books.orders if order.idempotency_key.startswith(prefix) and order.lines
-        )
-        return tuple(dict.fromkeys(ours))
+        own = [order for order in ledger.orders if order.idempotency_key.startswith(prefix)]
+        return tuple(dict.fromkeys(order.ref for order in own if order.lines))
 
     def cancel(self, refs: Iterable[str]) -> bool:
-        """Cancel one after the other, and say so; True if all of them are cancelled.
+        """Cancel the orders one by one and print each result; True if all are cancelled.
 
-        Raises: TargetError once the shop cannot be reached any more.
+        Raises: TargetError when the shop cannot be reached any more.
         """
-        everything = True
+        all_cancelled = True
         for ref in refs:
             result, cause, detail = "cancelled", "", ""
             try:
@@ -123,11 +121,11 @@ class Cleanup:
             except Rejected as refusal:
                 cause, detail = refusal.cause, " ".join(refusal.detail.split())
                 result = "already" if cause == ALREADY else "refused"
-            _print({"kind": "order", "ref": ref, "result": result, "cause": cause, "detail": detail})
+            print_row({"kind": "order", "ref": ref, "result": result, "cause": cause, "detail": detail})
             if cause in UNREACHABLE:
                 raise TargetError(f"{self._recorded.url} cannot be reached any more: {cause}")
-            everything = everything and result != "refused"
-        return everything
+            all_cancelled = all_cancelled and result != "refused"
+        return all_cancelled
 
 
 def can_cancel(driver: type[Storefront]) -> bool:
@@ -135,60 +133,46 @@ def can_cancel(driver: type[Storefront]) -> bool:
     return driver.cancel_order.__func__ is not Storefront.cancel_order.__func__  # type: ignore[attr-defined]
 
 
-def _clean_up(options: argparse.Namespace) -> ExitCode:
-    recorded = RecordedRun.read(options.run)
+def clean_up(*, run: str, locustfile: str, confirm_host: str, by_reference: bool, dry_run: bool) -> ExitCode:
+    """Cancel the orders of a run; empty texts mean that none was given.
+
+    Raises: RecordError, UsageError, TargetError.
+    """
+    recorded = RecordedRun.read(Path(run))
     plan = {"kind": "plan", "run": recorded.run_id, "url": recorded.url, "recorded": len(recorded.refs)}
     if recorded.embedded:
-        _print({**plan, "found_by": "embedded", "refs": []})
+        print_row({**plan, "found_by": "embedded", "refs": []})
         return ExitCode.PASS
-    check_allowed(recorded.scenario, recorded.url, confirmed_host=options.confirm_host or None)
-    driver = find_driver(recorded.storefront, options.locustfile)
+    check_allowed(recorded.scenario, recorded.url, confirmed_host=confirm_host or None)
+    driver = find_driver(recorded.storefront, locustfile)
     cleanup = Cleanup(recorded, driver)
     try:
-        refs = cleanup.standing()
+        refs = cleanup.remaining()
         found_by = "ledger"
         if refs is None:
             found_by, refs = "reference", recorded.refs
-            if not options.by_reference and not options.dry_run:
+            if not by_reference and not dry_run:
                 raise UsageError(
-                    f"the shop shows no books to the driver {driver.name!r}, so whose orders these are "
-                    "cannot be checked; if the shop was not set up anew since the run, add --by-reference "
-                    f"to cancel the {len(refs)} order numbers that the run noted"
+                    f"the driver {driver.name!r} exposes no ledger to check whose orders these are; if the "
+                    "shop was not reinstalled since the run, add --by-reference to cancel the "
+                    f"{len(refs)} order numbers that the run recorded"
                 )
-        _print({**plan, "found_by": found_by, "refs": list(refs)})
-        if options.dry_run or not refs:
+        print_row({**plan, "found_by": found_by, "refs": list(refs)})
+        if dry_run or not refs:
             return ExitCode.PASS
         if not can_cancel(driver):
             raise UsageError(
                 f"the driver {driver.name!r} cannot cancel orders; add a class method "
                 "cancel_order(client, ref) to it, or list them with --dry-run and cancel them by hand"
             )
-        everything = cleanup.cancel(refs)
-        left = cleanup.standing() if found_by == "ledger" else None
+        all_cancelled = cleanup.cancel(refs)
+        left = cleanup.remaining() if found_by == "ledger" else None
         if left is not None:
-            _print({"kind": "after", "left": list(left)})
-        return ExitCode.PASS if everything and not left else ExitCode.FAIL
+            print_row({"kind": "after", "left": list(left)})
+        return ExitCode.PASS if all_cancelled and not left else ExitCode.FAIL
     finally:
         cleanup.close()
 
 
-def _print(row: dict[str, Any]) -> None:
-    print(json.dumps(row), flush=True)  # noqa: T201  the protocol with `doorbuster cleanup`
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="doorbuster.load.tools.cleanup")
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--locustfile", default="")
-    parser.add_argument("--confirm-host", default="")
-    parser.add_argument("--by-reference", action="store_true")
-    parser.add_argument("--dry-run", action="store_true")
-    try:
-        return int(_clean_up(parser.parse_args()))
-    except DoorbusterError as error:
-        _print({"kind": "error", "text": str(error), "exit_code": int(error.exit_code)})
-        return int(error.exit_code)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_tool(clean_up))

@@ -1,9 +1,9 @@
 """Runs every step of a driver once and reports each result.
 
 Rules
-- The steps are those that journeys know, in the order of a visit; a step gets what earlier steps found.
-- A step is given what its name promises (`STEP_INPUTS`), by position, as journeys do.
-- Accounts, and orders to be collected, belong to a customer of their own, so that no session hides another.
+- The steps are those of journeys, in the order of a visit; a step gets what earlier steps found.
+- A step gets the arguments of its name (`STEP_INPUTS`), by position, as in a journey.
+- Steps with accounts and orders to be collected use a separate customer, so that their sessions do not mix.
 """
 
 from __future__ import annotations
@@ -64,29 +64,29 @@ CHANNEL_OF = {
     "landing": "print", "feed": "partner", "partner_order": "partner",
     **dict.fromkeys(("reviews", "write_review", "ask", "open_questions", "answer"), "social"),
 }  # fmt: skip
-BY_THEMSELVES = frozenset({"collect_checkout", "register", "sign_in", "reset_password"})
+OWN_CUSTOMER = frozenset({"collect_checkout", "register", "sign_in", "reset_password"})
 NEEDS_BASKET = frozenset({"basket", "checkout_page", "checkout"})
-WHY_LACKING = {
-    "ref": "it needs an order, and none was placed",
-    "collected": "it needs an order that waits in a store, and none was placed",
-    "question": "it needs a question, and none was asked",
+WHY_SKIPPED = {
+    "ref": "needs an order, and none was placed",
+    "collected": "needs an order for collection, and none was placed",
+    "question": "needs a question, and none was asked",
 }
-OTHER_SKUS_TRIED = 3  # when one is sold out
+SKUS_TRIED = 3  # if one is sold out
 STEP_LIMIT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """What came of one step: ok, refused (by rule: the shop works), failed, broken (the driver's own fault),
-    missing (the driver has no such method) or skipped (it needs something that an earlier step did not give).
+class ProbedStep:
+    """The result of one step: ok, refused (an expected refusal), failed, broken (the driver raised), missing
+    (the driver has no such method) or skipped (an earlier step did not return what it needs).
 
-    hint: what is probably the reason, where the answer looks familiar.
+    hint: the probable reason, if the response is a known one.
     """
 
     step: str
     core: bool
     result: str
-    told: str
+    text: str
     cause: str = ""
     hint: str = ""
     exchanges: tuple[ExchangeTrace, ...] = ()
@@ -108,7 +108,7 @@ class ProbeState:
 
 
 class DriverProbe:
-    """One visit; `steps` yields a Step each, in the order of the visit."""
+    """One visit; `steps` yields the result of each step, in the order of the visit."""
 
     def __init__(self, driver: type[Storefront], url: str, *, orders: bool, run_id: str) -> None:
         self._driver = driver
@@ -120,89 +120,89 @@ class DriverProbe:
         self._client = TracingClient(self._new_client())
         self._rng = Random(run_id)
         self._run_id = run_id
-        self._found = ProbeState(key=f"{run_id}:probe:1")
+        self._state = ProbeState(key=f"{run_id}:probe:1")
         self._url = url
         self._customers: dict[str, Storefront] = {}
 
-    def steps(self) -> Iterator[Step]:
-        """Raises: TargetError if the address cannot be reached."""
+    def steps(self) -> Iterator[ProbedStep]:
+        """Raises: TargetError if the URL cannot be reached."""
         started_unix_s = time.time()
         box: list[Catalogue] = []
         prepared = self._try("prepare", lambda: box.append(self._driver.prepare(self._client)))
         if prepared.cause in UNREACHABLE:
-            raise TargetError(self._nobody_there(prepared))
+            raise TargetError(self._unreachable(prepared))
         if not box:
             yield prepared
             return
         if not box[0].skus:
-            told = "the driver found nothing that is sold here"
-            yield replace(prepared, result="failed", cause="empty_assortment", told=told)
+            text = "the driver found no products"
+            yield replace(prepared, result="failed", cause="empty_assortment", text=text)
             return
-        yield replace(prepared, told=_sold(box[0]))
-        self._found.skus = [box[0].draw_sku(self._rng)]
+        yield replace(prepared, text=_catalogue_text(box[0]))
+        self._state.skus = [box[0].draw_sku(self._rng)]
         for name in dict.fromkeys((*STEP_INPUTS, *STEPS)):
             yield self._step(name, box[0])
         yield from self._staff_steps(box[0])
-        yield self._books(started_unix_s)
+        yield self._compare_ledger(started_unix_s)
 
-    def _nobody_there(self, prepared: Step) -> str:
+    def _unreachable(self, prepared: ProbedStep) -> str:
         reached = prepared.exchanges[-1].url if prepared.exchanges else self._url
         if prepared.exchanges and prepared.exchanges[-1].redirects:
-            return f"{self._url} sends on to {reached}, which cannot be reached: {prepared.cause}"
-        return f"{self._url} cannot be reached: {prepared.cause}; is the shop running there?"
+            return f"{self._url} redirects to {reached}, which cannot be reached: {prepared.cause}"
+        return f"{self._url} cannot be reached: {prepared.cause}; is the shop running?"
 
     def _customer(self, name: str, catalogue: Catalogue) -> Storefront:
-        """Who takes this step: one customer per channel, and those who come for one thing alone."""
+        """The customer of this step: one per channel, and one for each of OWN_CUSTOMER."""
         channel = CHANNEL_OF.get(name, "web")
-        who = name if name in BY_THEMSELVES else channel
-        if who not in self._customers:
-            # Not the client that prepared: staff may have signed in there.
-            self._customers[who] = self._driver.for_channel(channel)(
+        key = name if name in OWN_CUSTOMER else channel
+        if key not in self._customers:
+            # A new client: staff may be signed in with the one that prepared.
+            self._customers[key] = self._driver.for_channel(channel)(
                 TracingClient(self._new_client(), self._client),
                 channel=channel, catalogue=catalogue, rng=self._rng,
-                visit=Visit(customer=f"{self._run_id}-{who}", signed_in=name in BY_THEMSELVES),
+                visit=Visit(customer=f"{self._run_id}-{key}", signed_in=name in OWN_CUSTOMER),
             )  # fmt: skip
-        return self._customers[who]
+        return self._customers[key]
 
-    def _step(self, name: str, catalogue: Catalogue) -> Step:
+    def _step(self, name: str, catalogue: Catalogue) -> ProbedStep:
         customer = self._customer(name, catalogue)
         action = getattr(customer, name, None)
         if not callable(action):
-            return Step(name, name in CORE, "missing", _no_method(customer, name))
+            return ProbedStep(name, name in CORE, "missing", _no_method(customer, name))
         if name in ORDERING and not self._orders:
-            return Step(name, False, "skipped", "it would place an order (--no-orders)")
+            return ProbedStep(name, False, "skipped", "would place an order (--no-orders)")
         wanted = STEP_INPUTS[name] if name in STEP_INPUTS else _without_defaults(action)
         missing = self._missing_inputs(name, wanted)
         if missing:
-            return Step(name, name in CORE, "skipped", missing)
-        for attempt in range(OTHER_SKUS_TRIED):
+            return ProbedStep(name, name in CORE, "skipped", missing)
+        for attempt in range(SKUS_TRIED):
             if attempt:
-                self._found.skus.insert(0, catalogue.draw_sku(self._rng))
-            given = self._given(name, wanted)
+                self._state.skus.insert(0, catalogue.draw_sku(self._rng))
+            given = self._arguments(name, wanted)
             step = self._try(name, partial(self._do, name, customer, given))
             if step.result != "refused" or not {"sku", "lines"} & set(wanted):
                 break
         return step
 
     def _missing_inputs(self, name: str, wanted: tuple[str, ...]) -> str:
-        """Why a step cannot be tried; empty if it can."""
+        """Why a step must be skipped; empty if it need not."""
         for parameter in wanted:
-            if parameter in WHY_LACKING and not getattr(self._found, parameter):
-                return WHY_LACKING[parameter]
-            if parameter not in WHY_LACKING and parameter not in ("sku", "key", "lines"):
-                return f"the probe does not know what to give for {parameter!r}"
-        if name in NEEDS_BASKET and not self._found.in_basket:
-            return "it needs a full basket, and add_to_basket did not work"
+            if parameter in WHY_SKIPPED and not getattr(self._state, parameter):
+                return WHY_SKIPPED[parameter]
+            if parameter not in WHY_SKIPPED and parameter not in ("sku", "key", "lines"):
+                return f"the probe has no value for the parameter {parameter!r}"
+        if name in NEEDS_BASKET and not self._state.in_basket:
+            return "needs a product in the basket, and add_to_basket did not work"
         return ""
 
-    def _given(self, name: str, wanted: tuple[str, ...]) -> list[Any]:
-        found = self._found
-        before, _, number = found.key.rpartition(":")
-        found.key = f"{before}:{int(number) + 1}"
-        lines = found.lines if name == "checkout" and found.lines else (BasketLine(found.skus[0], 1, 0),)
+    def _arguments(self, name: str, wanted: tuple[str, ...]) -> list[Any]:
+        state = self._state
+        before, _, number = state.key.rpartition(":")
+        state.key = f"{before}:{int(number) + 1}"
+        lines = state.lines if name == "checkout" and state.lines else (BasketLine(state.skus[0], 1, 0),)
         values = {
-            "sku": found.skus[0], "key": found.key, "lines": lines,
-            "ref": found.ref, "collected": found.collected, "question": found.question,
+            "sku": state.skus[0], "key": state.key, "lines": lines,
+            "ref": state.ref, "collected": state.collected, "question": state.question,
         }  # fmt: skip
         return [values[parameter] for parameter in wanted]
 
@@ -215,43 +215,43 @@ class DriverProbe:
             raise TypeError(f"{name} must take ({wants}), as journeys call it; {error}") from None
         if name == "collect_checkout":
             customer.add_to_basket(given[1][0].sku)  # type: ignore[attr-defined]
-        return self._note(name, action(*given), given)
+        return self._keep(name, action(*given), given)
 
-    def _note(self, name: str, got: Any, given: list[Any]) -> str:
-        """Check what a step returned and keep it for later ones; returns it in words."""
+    def _keep(self, name: str, got: Any, given: list[Any]) -> str:
+        """Check the result of a step and keep it for later ones; returns its description."""
         wanted = STEP_OUTPUTS.get(name)
         if wanted is not None and not isinstance(got, wanted):
             raise TypeError(f"{name} returned {type(got).__name__}; it must return a {wanted.__name__}")
-        found = self._found
+        state = self._state
         if isinstance(got, Listing):
-            found.skus = list(got.skus) or found.skus
+            state.skus = list(got.skus) or state.skus
             return f"{len(got.skus)} products"
         if isinstance(got, Basket):
             return f"{sum(got.units.values())} units"
         if isinstance(got, Product):
-            found.lines = (BasketLine(got.sku, 1, got.price_pence),)
-            state = "in stock" if got.available else "not in stock"
-            return f"{got.sku}, {got.price_pence / 100:.2f}, {state}"
+            state.lines = (BasketLine(got.sku, 1, got.price_pence),)
+            stock = "in stock" if got.available else "not in stock"
+            return f"{got.sku}, {got.price_pence / 100:.2f}, {stock}"
         if isinstance(got, Order):
             if name == "collect_checkout":
-                found.collected = got.ref
+                state.collected = got.ref
             else:
-                found.ref = got.ref
-            found.placed.append((given[0], got))
+                state.ref = got.ref
+            state.placed.append((given[0], got))
             return f"order {got.ref}, {got.total_pence / 100:.2f}"
         if name == "ask":
-            found.question = got
+            state.question = got
         if name == "open_questions":
-            found.question = next(iter(got), found.question)
+            state.question = next(iter(got), state.question)
             return f"{len(got)} questions"
         if name == "add_to_basket":
-            found.in_basket = True
-            if given[0] not in (line.sku for line in found.lines):
-                found.lines = (BasketLine(given[0], 1, 0),)  # not the product that was looked at last
+            state.in_basket = True
+            if given[0] not in (line.sku for line in state.lines):
+                state.lines = (BasketLine(given[0], 1, 0),)  # another product than the last one shown
         return ""
 
-    def _staff_steps(self, catalogue: Catalogue) -> Iterator[Step]:
-        """What `freshness` needs of staff, with the product that is bought least; each change is put back."""
+    def _staff_steps(self, catalogue: Catalogue) -> Iterator[ProbedStep]:
+        """The staff's steps that `freshness` needs, on the least popular product; each edit is reverted."""
         (sku,) = least_popular(catalogue, 1)
         customer: Any = self._customer("product", catalogue)
         for act, needed in (
@@ -263,13 +263,13 @@ class DriverProbe:
             if self._orders:
                 yield self._try(needed[0], partial(act, customer, sku))
             else:
-                yield Step(needed[0], False, "skipped", "it would change a product (--no-orders)")
+                yield ProbedStep(needed[0], False, "skipped", "would change a product (--no-orders)")
 
     def _change_price(self, customer: Any, sku: str) -> str:
         before = customer.product(sku).price_pence
         try:
-            told = self._driver.change_price(self._client, sku, before + 1)
-            pence = before + 1 if told is None else told
+            rounded = self._driver.change_price(self._client, sku, before + 1)
+            pence = before + 1 if rounded is None else rounded
             at_once = customer.product(sku).price_pence == pence
         finally:
             self._driver.change_price(self._client, sku, before)
@@ -284,47 +284,47 @@ class DriverProbe:
             self._driver.change_stock(self._client, sku, units)
         return f"{sku}, {units} units to none and back, {_shown(at_once)}"
 
-    def _books(self, started_unix_s: float) -> Step:
-        """Whether the ledger has the orders of this visit, which is what the audit after a run needs."""
+    def _compare_ledger(self, started_unix_s: float) -> ProbedStep:
+        """Whether the ledger has the orders of this visit, as the audit of a run requires."""
 
         def compare() -> str:
             read = ledger_since(self._driver, self._client, since_unix_s=started_unix_s)
             if read is None:
-                return "this shop shows no books: orders cannot be audited"
-            books, _ = read
-            totals = {order.idempotency_key: order.total_pence for order in books.orders}
+                return "the driver exposes no ledger: orders cannot be audited"
+            ledger, _ = read
+            totals = {order.idempotency_key: order.total_pence for order in ledger.orders}
             wrong = [
                 f"order {order.ref} "
                 + ("is not in the ledger under its key" if key not in totals
                    else f"is in the ledger with {totals[key] / 100:.2f}")
-                for key, order in self._found.placed
+                for key, order in self._state.placed
                 if totals.get(key) != order.total_pence
             ]  # fmt: skip
             if wrong:
                 raise Rejected("ledger_differs", "; ".join(wrong))
-            count = len(self._found.placed)
+            count = len(self._state.placed)
             return f"the ledger has {count} of {count} orders of this visit"
 
         return self._try("read_ledger", compare)
 
-    def _try(self, name: str, act: Callable[[], Any]) -> Step:
+    def _try(self, name: str, act: Callable[[], Any]) -> ProbedStep:
         self._client.exchanges.clear()
         core = name in CORE or name == "prepare"
-        result, cause, told = "ok", "", ""
+        result, cause, text = "ok", "", ""
         try:
-            said = act()
-            told = said if isinstance(said, str) else ""
+            returned = act()
+            text = returned if isinstance(returned, str) else ""
         except Rejected as refusal:
             result, cause = ("refused" if refusal.expected else "failed"), refusal.cause
-            told = " ".join(refusal.detail.split())
+            text = " ".join(refusal.detail.split())
         except WaitingRoomError as queued:
-            result, cause, told = "failed", "waiting_room", str(queued)
+            result, cause, text = "failed", "waiting_room", str(queued)
         except Exception as error:  # noqa: BLE001  a driver in the making may fail in any way; say where
             result, cause = "broken", type(error).__name__
-            told = f"{error}{place_in_driver(error)}"
+            text = f"{error}{place_in_driver(error)}"
         seen = tuple(self._client.exchanges)
         hint = hint_for(cause, seen[-1], self._url) if seen and result in ("failed", "broken") else ""
-        return Step(name, core, result, told[:300], cause, hint, seen)
+        return ProbedStep(name, core, result, text[:300], cause, hint, seen)
 
 
 def _shown(at_once: bool) -> str:
@@ -332,18 +332,18 @@ def _shown(at_once: bool) -> str:
 
 
 def _without_defaults(action: Callable[..., Any]) -> tuple[str, ...]:
-    """What a step of the driver's own asks for."""
+    """The parameters of a step that only the driver knows."""
     parameters = inspect.signature(action).parameters.values()
     return tuple(one.name for one in parameters if one.default is one.empty)
 
 
 def _no_method(customer: Storefront, name: str) -> str:
-    """What to say of a step that is not there; a method of nearly that name is probably meant to be it."""
+    """The text for a missing step, with the method of a similar name, if any."""
     own = [known for known in dir(customer) if not known.startswith("_") and known not in STEP_INPUTS]
     near = get_close_matches(name, own, n=1, cutoff=0.75)
     return f"the driver has no such method; is it {near[0]}?" if near else "the driver has no such method"
 
 
-def _sold(catalogue: Catalogue) -> str:
+def _catalogue_text(catalogue: Catalogue) -> str:
     counts = (len(catalogue.skus), len(catalogue.categories), len(catalogue.search_terms))
     return "{} products, {} categories, {} search terms".format(*counts)

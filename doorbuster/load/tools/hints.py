@@ -10,38 +10,40 @@ from doorbuster.load.tools.tracing_client import ExchangeTrace
 _CHALLENGES = ("just a moment", "cf-chl", "captcha", "are you human", "request unsuccessful")
 _SIGN_IN = ('type="password"', "type=password", "name=password")
 _BROKEN_JSON = frozenset({"unexpected_json", "JSONDecodeError"})
-_IN_TIME = frozenset({"first_byte_timeout", "total_timeout"})
-ROUND = "its pages send us round in a circle: does it want a cookie, a language, https or another host?"
-LOGIN = 'it asks for a login before any page: the driver can send one, fetch(..., auth=("user", "word"))'
-BOTS = f"this looks like a wall against bots: let in this machine, or the header {RUN_HEADER}"
-SIGN_IN = "this looks like a sign-in page: the driver must sign in first, or the address is of another part"
-NOT_THERE = "nothing is at {} here: is this the right kind of shop, and the right address?"
-ELSEWHERE = "the shop sends us on to {}: give that address, if it is yours"
-FAILED = f"the shop itself failed: its log says why; search it for {RUN_HEADER}"
-SLOW = "it did not answer in time, although nobody else was sent there"
+_TIMEOUTS = frozenset({"first_byte_timeout", "total_timeout"})
+REDIRECT_LOOP = "the shop redirects in a circle: does it need a cookie, a language, https or another host?"
+LOGIN = 'the shop requires HTTP authentication: the driver can send it, fetch(..., auth=("user", "password"))'
+BOTS = f"this looks like bot protection: allow this machine, or the header {RUN_HEADER}"
+SIGN_IN = (
+    "this looks like a sign-in page: the driver must sign in first, or the URL belongs to another system"
+)
+NOT_THERE = "there is no page {}: is this the right kind of shop, and the right URL?"
+ELSEWHERE = "the shop redirects to {}: use that URL if it is yours"
+FAILED = f"the shop failed: see its log, and search it for {RUN_HEADER}"
+SLOW = "the shop did not respond in time, although this was the only request"
 LINKS = "the page links to {}: does the driver look for such links?"
 PRICES = "the page has {}: does the driver look for such a price?"
-NO_DATA = "a page came where data was expected: is this the right kind of shop, and the right address?"
+NO_DATA = "the shop sent an HTML page instead of JSON: is this the right kind of shop, and the right URL?"
 
 
 def hint_for(cause: str, answer: ExchangeTrace, url: str) -> str:
-    """The probable reason and the way out, or nothing.
+    """The probable reason and a way out; empty if there is none.
 
-    Args: cause: of the step. answer: the last exchange. url: the address that was probed.
+    Args: cause: of the step. answer: its last exchange. url: the URL that was probed.
     """
     text = "\n".join(answer.answer).lower()
-    place, asked = urlsplit(answer.url), urlsplit(url)
-    moved = (place.scheme, place.netloc) != (asked.scheme, asked.netloc)
-    signs_in = any(mark in text for mark in _SIGN_IN) or "/login" in place.path or "signin" in place.path
-    suspicions = (
-        (cause == "too_many_redirects", ROUND),
-        (moved, ELSEWHERE.format(f"{place.scheme}://{place.netloc}")),
+    found, probed = urlsplit(answer.url), urlsplit(url)
+    moved = (found.scheme, found.netloc) != (probed.scheme, probed.netloc)
+    signs_in = any(mark in text for mark in _SIGN_IN) or "/login" in found.path or "signin" in found.path
+    hints = (
+        (cause == "too_many_redirects", REDIRECT_LOOP),
+        (moved, ELSEWHERE.format(f"{found.scheme}://{found.netloc}")),
         (answer.status == 401, LOGIN),
         (any(mark in text for mark in _CHALLENGES), BOTS),
         (signs_in, SIGN_IN),
-        (answer.status == 404, NOT_THERE.format(place.path)),
+        (answer.status == 404, NOT_THERE.format(found.path)),
         (answer.status >= 500, FAILED),
-        (answer.cause in _IN_TIME, SLOW),
+        (answer.cause in _TIMEOUTS, SLOW),
         ("text/html" in text and cause in _BROKEN_JSON, NO_DATA),
         (cause == "empty_listing" and bool(answer.links), LINKS.format(" and ".join(answer.links))),
         (
@@ -49,4 +51,4 @@ def hint_for(cause: str, answer: ExchangeTrace, url: str) -> str:
             PRICES.format(" and ".join(answer.prices)),
         ),
     )
-    return next((told for holds, told in suspicions if holds), "")
+    return next((hint for applies, hint in hints if applies), "")

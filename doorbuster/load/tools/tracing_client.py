@@ -12,23 +12,23 @@ from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.response import Response
 from doorbuster.storefronts.secrets import is_secret, masked
 
-LINES = 6
-CHARACTERS = 160
-KINDS_OF_LINKS = 3
+MAX_LINES = 6
+MAX_CHARACTERS = 160
+MAX_LINK_KINDS = 3
 LONG_PAGE = 1_000  # characters
 _LINK = re.compile(r'href="(/[^"#?]+)')
 _PRICE = re.compile(
     r"<[^/<>][^<>]{0,79}>\s*[£$€]\s?\d[\d.,]*|\bprice\b[^<>\n]{0,20}\d+[.,]\d\d", re.IGNORECASE
 )
 _IS_PAGE = re.compile(r"\s*<(!doctype html|html)", re.IGNORECASE)
-_UNSEEN = re.compile(r"<(script|style|svg|select)\b.*?</\1>|<!--.*?-->", re.DOTALL | re.IGNORECASE)
+_INVISIBLE = re.compile(r"<(script|style|svg|select)\b.*?</\1>|<!--.*?-->", re.DOTALL | re.IGNORECASE)
 _TAGS = re.compile(r"<[^>]+>")
 _ANSWER_HEADERS = ("content-type", "location", "retry-after", "server-timing")
 
 
 @dataclass(frozen=True, slots=True)
 class ExchangeTrace:
-    """One request and its answer, fit to be shown; `status` is 0 and `cause` says why if none came."""
+    """One request and its response for display; without a response `status` is 0 and `cause` the reason."""
 
     method: str
     url: str
@@ -39,14 +39,14 @@ class ExchangeTrace:
     request: tuple[str, ...]
     answer: tuple[str, ...]
     links: tuple[str, ...] = ()  # of a page: the addresses that occur in most variants, one of each kind
-    prices: tuple[str, ...] = ()  # of a page: where money seems to stand
+    prices: tuple[str, ...] = ()  # of a page: what looks like a price
 
 
 class TracingClient:
     """Implements `storefronts.Client`; several may share one list of exchanges."""
 
-    def __init__(self, http: HttpClient, beside: TracingClient | None = None) -> None:
-        self.exchanges: list[ExchangeTrace] = beside.exchanges if beside is not None else []
+    def __init__(self, http: HttpClient, shared: TracingClient | None = None) -> None:
+        self.exchanges: list[ExchangeTrace] = shared.exchanges if shared is not None else []
         self._http = http
 
     def request(self, method: str, url: str, **options: Any) -> Response:
@@ -87,11 +87,11 @@ def _answer_lines(response: Response) -> tuple[str, ...]:
 
 
 def _kinds_of_links(text: str) -> tuple[str, ...]:
-    """One link of each of the most frequent kinds; links are of a kind if only their last word differs."""
+    """One link of each of the most frequent kinds; links of one kind differ in the last path segment only."""
     kinds: dict[str, dict[str, None]] = {}
     for link in _LINK.findall(text):
         kinds.setdefault(link.rstrip("/").rpartition("/")[0], {})[link] = None
-    most = sorted(kinds.values(), key=len, reverse=True)[:KINDS_OF_LINKS]
+    most = sorted(kinds.values(), key=len, reverse=True)[:MAX_LINK_KINDS]
     return tuple(f"{next(iter(links))} ({len(links)} like it)" for links in most if len(links) > 1)
 
 
@@ -101,11 +101,9 @@ def _prices(text: str) -> tuple[str, ...]:
 
 
 def _first_lines(text: str) -> tuple[str, ...]:
-    """The start of a body: lines with something on them, cut to a width a terminal can show; of a long page,
-    what a person would read there.
-    """
+    """The first lines of a body, cut to the width of a terminal; of a long page, its visible text."""
     if len(text) > LONG_PAGE and _IS_PAGE.match(text):
-        text = _TAGS.sub("\n", _UNSEEN.sub("\n", text))
+        text = _TAGS.sub("\n", _INVISIBLE.sub("\n", text))
     lines = [line.strip() for line in masked(text[:20_000]).splitlines() if line.strip()]
-    cut = [line if len(line) <= CHARACTERS else f"{line[:CHARACTERS]}…" for line in lines[:LINES]]
-    return (*cut, f"… {len(lines) - LINES} more lines") if len(lines) > LINES else tuple(cut)
+    cut = [line if len(line) <= MAX_CHARACTERS else f"{line[:MAX_CHARACTERS]}…" for line in lines[:MAX_LINES]]
+    return (*cut, f"… {len(lines) - MAX_LINES} more lines") if len(lines) > MAX_LINES else tuple(cut)
