@@ -1,16 +1,16 @@
-"""Do our own records agree with each other: Little's law and the utilisation law on this run.
+"""Do the records of this run agree with each other? Little's law and the utilisation law.
 
     python analysis/consistency_checks.py reports/<run>
 
-Little's law: customers in the shop on average = arrivals per second x mean stay. The left side is sampled
-once a second from a counter, the right side comes from arrivals and stays; different code records them, so a
-difference beyond chance is a fault of the records. The window is the whole run from the first arrival until
-the shop is empty, so nobody is cut off at an edge. What is left is chance: a sample a second hits a stay of
-3.4 s three or four times. Customers who all arrive or leave in step with the second are not covered by it.
+Little's law: mean customers in the shop = arrivals per second x mean visit duration. The left side is a
+counter sampled once a second, the right side comes from arrivals and visits. Different code records them, so
+a difference beyond chance is a fault of the records. The window is the whole run until the shop is empty, so
+no visit is cut off. What remains is chance: sampling once a second counts a visit of 3.4 s three or four
+times.
 
-Utilisation law: workers busy on average = answers per second x time each holds a worker. It needs a shop that
-says how many workers it has and, in Server-Timing, how long each answer held one; then it cannot exceed 100%.
-Source: J. D. C. Little (1961), Operations Research 9; Denning and Buzen (1978), ACM Computing Surveys 10.
+Utilisation law: mean busy workers = answers per second x time each holds a worker. It needs the shop's number
+of workers and, in Server-Timing, how long each answer held one. It cannot exceed 100 %. Source: J. D. C.
+Little (1961), Operations Research 9; Denning and Buzen (1978), ACM Computing Surveys 10.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from doorbuster.stats.littles_law import LittleCheck, check_little, utilisation_
 from doorbuster.units import format_count, format_ratio
 
 TOLERANCE_RATIO = 0.02
-WIDEST_CHANCE_RATIO = 0.1  # beyond this a run is too small to show anything
+MAX_CHANCE_RATIO = 0.1  # above this a run is too small for a result
 SURE_Z = 3.29  # 99.9 %: this check is made on every run
-HELD = "db"  # entry of Server-Timing that says how long an answer held a worker
+HELD = "db"  # entry of Server-Timing: how long an answer held a worker
 
 
 @dataclass(frozen=True, slots=True)
 class Little:
-    """The law on one run; `chance_ratio` is how far sampling once a second may be off (99.9 %)."""
+    """Little's law on one run; `chance_ratio` is the possible error of sampling once a second (99.9 %)."""
 
     check: LittleCheck
     left: int
@@ -45,20 +45,20 @@ class Little:
 
     @property
     def doubtful(self) -> bool:
-        """Too few customers, or too short stays, for the samples to show anything."""
-        return self.check.difference_ratio is None or self.chance_ratio > WIDEST_CHANCE_RATIO
+        """Too few customers, or too short visits, for a result."""
+        return self.check.difference_ratio is None or self.chance_ratio > MAX_CHANCE_RATIO
 
     @property
     def violated(self) -> bool:
         difference = self.check.difference_ratio
-        if difference is None or self.chance_ratio > WIDEST_CHANCE_RATIO:
+        if difference is None or self.chance_ratio > MAX_CHANCE_RATIO:
             return False
         return abs(difference) > TOLERANCE_RATIO + self.chance_ratio
 
 
 @dataclass(frozen=True, slots=True)
 class Utilisation:
-    """Workers of the shop held on average, of those it has; from `sampled` answers."""
+    """Mean busy workers and the shop's number of workers, from `sampled` answers."""
 
     busy: float
     workers: int
@@ -70,7 +70,7 @@ class Utilisation:
 
 
 def analyse(context: RunContext) -> Section:
-    """The laws that hold whatever the shop does."""
+    """Little's law and the utilisation law."""
     little, used = _little(context), _utilisation(context)
     findings = _findings(little, used)
     return Section(
@@ -104,10 +104,10 @@ def _little(context: RunContext) -> Little | None:
 
 
 def sampling_sd_s(stay_s: np.ndarray, counts: np.ndarray) -> float:
-    """Standard deviation, in s, of the sum of stays when it is counted by one sample a second.
+    """Standard deviation, in s, of the sum of visit durations when it is sampled once a second.
 
-    A stay of w + f seconds (w whole, 0 <= f < 1) is hit by w + 1 samples with probability f and by w
-    otherwise, if it begins at any moment of a second alike: mean w + f, variance f (1 - f).
+    A visit of w + f seconds (w whole, 0 <= f < 1) that begins at a uniformly random moment of a second is hit
+    by w + 1 samples with probability f and by w otherwise: mean w + f, variance f (1 - f).
     """
     part = stay_s - np.floor(stay_s)
     return math.sqrt(float((part * (1 - part)) @ counts))
@@ -136,37 +136,37 @@ def _findings(little: Little | None, used: Utilisation | None) -> list[str]:
     found = []
     if little is not None and little.violated:
         found.append(
-            f"Little's law does not hold: {little.check.in_system:.4g} customers were counted in the shop on "
-            f"average, arrivals and stays give {little.check.expected:.4g}. Some were not recorded, or "
-            "twice: do not trust numbers per customer."
+            f"Little's law is violated: on average {little.check.in_system:.4g} customers were counted in "
+            f"the shop, but arrivals and visits give {little.check.expected:.4g}. Some customers were not "
+            "recorded or recorded twice, so numbers per customer are unreliable."
         )
     if little is not None and little.left != little.started:
         found.append(
-            f"{format_count(little.started)} customers were let in, and {format_count(little.left)} left."
+            f"{format_count(little.started)} customers started a visit, but {format_count(little.left)} "
+            "ended one."
         )
     if used is not None and used.ratio > 1 + TOLERANCE_RATIO:
         found.append(
-            f"The shop says its answers held {used.busy:.3g} workers on average, and has {used.workers}: its "
-            "Server-Timing counts time twice, or the number of workers is wrong."
+            f"By Server-Timing, {used.busy:.3g} workers were busy on average, but the shop has "
+            f"{used.workers}: Server-Timing counts time twice, or the number of workers is wrong."
         )
     return found
 
 
 def _sentence(little: Little | None, findings: Sequence[str]) -> str:
     if findings:
-        points = "one point" if len(findings) == 1 else f"{len(findings)} points"
-        return f"No: they contradict each other in {points}."
+        return f"No: {len(findings)} contradiction{'s' if len(findings) > 1 else ''}."
     if little is None:
-        return "Nobody can tell: this run has no record of how long customers stayed."
+        return "Unknown: the run has no record of visit durations."
     if little.doubtful:
         return (
-            f"Nobody can tell: with {format_count(little.left)} customers and such short stays, chance alone "
-            f"moves the count by {format_ratio(little.chance_ratio)}."
+            f"Unknown: with {format_count(little.left)} customers and such short visits, chance alone "
+            f"explains a difference of {format_ratio(little.chance_ratio)}."
         )
     difference = little.check.difference_ratio or 0.0
     return (
-        f"Yes: {little.check.in_system:.4g} customers were counted in the shop on average, arrivals and "
-        f"stays give {little.check.expected:.4g}, {format_ratio(abs(difference))} apart (Little's law)."
+        f"Yes: on average {little.check.in_system:.4g} customers were counted in the shop, and arrivals and "
+        f"visits give {little.check.expected:.4g}, {format_ratio(abs(difference))} apart (Little's law)."
     )
 
 
@@ -180,12 +180,19 @@ def _metrics(little: Little | None, used: Utilisation | None) -> dict[str, Metri
     high = None if difference is None or chance is None else difference + chance
     metrics = {
         "littles_law_error": Metric(
-            difference, "ratio", low, high, n, "customers counted in the shop against arrivals x stay"
+            difference,
+            "ratio",
+            low,
+            high,
+            n,
+            "relative difference of both sides of Little's law",
         ),
-        "in_shop_mean": Metric(in_shop, "count", n=n, meaning="customers in the shop on average, counted"),
-        "in_shop_expected": Metric(expected, "count", n=n, meaning="arrivals per second x mean stay"),
+        "in_shop_mean": Metric(in_shop, "count", n=n, meaning="mean customers in the shop, counted"),
+        "in_shop_expected": Metric(
+            expected, "count", n=n, meaning="arrivals per second x mean visit duration"
+        ),
         "stay_mean": Metric(
-            None if little is None else little.check.mean_time_s, "s", n=n, meaning="mean stay of a customer"
+            None if little is None else little.check.mean_time_s, "s", n=n, meaning="mean visit duration"
         ),
     }
     if used is not None:
@@ -194,7 +201,7 @@ def _metrics(little: Little | None, used: Utilisation | None) -> dict[str, Metri
             "ratio",
             n=used.sampled,
             at_least=True,
-            meaning="share of the shop's workers held, mean",
+            meaning="mean share of the shop's workers in use",
         )
     return metrics
 
@@ -204,17 +211,17 @@ def _little_table(little: Little | None) -> tuple[Table, ...]:
         return ()
     check = little.check
     rows: tuple[tuple[Cell, ...], ...] = (
-        ("Customers in the shop on average, counted once a second", check.in_system),
-        ("Arrivals per second, over the run and until the shop was empty", check.rate_per_s),
-        ("Mean stay (s)", check.mean_time_s),
-        ("Arrivals x stay", check.expected),
+        ("Mean customers in the shop, counted once a second", check.in_system),
+        ("Arrivals per second until the shop was empty", check.rate_per_s),
+        ("Mean visit duration (s)", check.mean_time_s),
+        ("Arrivals x visit duration", check.expected),
         ("Difference", Metric(check.difference_ratio, "ratio")),
-        ("Explained by sampling once a second, at most (99.9 %)", Metric(little.chance_ratio, "ratio")),
+        ("Explained by sampling once a second (99.9 %)", Metric(little.chance_ratio, "ratio")),
         ("Tolerated beyond that", Metric(TOLERANCE_RATIO, "ratio")),
     )
     note = (
-        "The whole run counts, from the first arrival until the last customer has left: nobody is cut off. "
-        "Stays begin at the intended arrival, so a late generator adds its lateness."
+        "The whole run counts, until the last customer has left. Visits begin at the intended arrival, so a "
+        "late generator adds its lateness."
     )
     return (Table("Little's law on this run", (Column(""), Column("Value")), rows, note),)
 
@@ -223,14 +230,14 @@ def _utilisation_table(used: Utilisation | None) -> tuple[Table, ...]:
     if used is None:
         return ()
     rows: tuple[tuple[Cell, ...], ...] = (
-        ("Workers held on average, at least", used.busy),
-        ("Workers the shop has", used.workers),
+        ("Mean busy workers, at least", used.busy),
+        ("Workers of the shop", used.workers),
         ("Utilisation, at least", Metric(utilisation_ratio(used.busy, 1.0, used.workers), "ratio")),
-        ("Answers read", used.sampled),
+        ("Answers sampled", used.sampled),
     )
     note = (
-        f'Held: the entry "{HELD}" of Server-Timing, a sample of the answers, each weighted by how many it '
-        "stands for. Work for customers who left before the answer is not in it, so this is a lower bound."
+        f'From the entry "{HELD}" of Server-Timing in a weighted sample of the answers. Work for customers '
+        "who left before the answer is not included, so this is a lower bound."
     )
     return (Table("Utilisation law on this run", (Column(""), Column("Value")), rows, note),)
 

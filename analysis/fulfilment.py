@@ -1,14 +1,14 @@
-"""Could the warehouse keep up with the orders: how many waited to be picked, and until when?
+"""Could the warehouse keep up with the orders: how large was the backlog, and until when?
 
     python analysis/fulfilment.py reports/<run>
 
-From the shop's books: when each order was placed and when it was picked. What left with the customer at a
-till, and what was cancelled or came back before anybody picked it, never waits. The warehouse's rate is what
-the scenario says (`target.shop.warehouse_rate`), otherwise measured while it had work; a warehouse that keeps
-up never shows its rate. Assumed: it goes on at that rate, and no further orders come.
+The shop's ledger holds when each order was placed and picked. Goods handed over at a till and orders
+cancelled before they were picked never wait. The warehouse's rate is `target.shop.warehouse_rate` of the
+scenario, otherwise measured while it had work; a warehouse that keeps up never shows its rate. Assumes that
+it continues at that rate and that no more orders come.
 
-A compressed run keeps rates and shortens time, so it shortens backlogs too. At full length they are reckoned
-as a fluid: what flows in (this run's orders, spread over the planned curve) less what is picked.
+A compressed run keeps rates and shortens time, so it shortens backlogs too. The backlog at full length comes
+from a fluid model: inflow (the run's orders, spread over the planned curve) minus picks.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from doorbuster.report.section import Annotation, Chart, Column, Metric, Section
 from doorbuster.scenario import Scenario
 from doorbuster.units import format_count, format_duration
 
-AT_ONCE_S = 0.001  # picked so soon after it was placed, an order left with the customer
-MIN_PICKS = 10  # without a pause, before they tell a rate
+AT_ONCE_S = 0.001  # an order picked this soon after it was placed was handed over at a till
+MIN_PICKS = 10  # without a pause, to measure a rate
 FLUID_STEPS = 200
 QUESTION = "Could the warehouse keep up with the orders?"
 
@@ -37,7 +37,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picking:
-    """Orders that somebody had to pick, in seconds of the run; `picked_s` is nan for those still waiting."""
+    """Orders to pick, in seconds of the run; `picked_s` is nan for those still waiting."""
 
     placed_s: Floats
     picked_s: Floats
@@ -48,7 +48,7 @@ class Picking:
         return int(np.isnan(self.picked_s).sum())
 
     def waiting(self, at_s: Floats) -> NDArray[np.int64]:
-        """How many wait at each of these moments."""
+        """The backlog at each of these moments."""
         picked_s = np.sort(self.picked_s[~np.isnan(self.picked_s)])
         placed, picked = (
             np.searchsorted(self.placed_s, at_s, "right"),
@@ -57,7 +57,7 @@ class Picking:
         return np.asarray(placed - picked, np.int64)
 
     def most_waiting(self, starts_s: Floats, width_s: float) -> NDArray[np.int64]:
-        """The most that wait at once in the window that begins at each of these moments, from 0 on."""
+        """The largest backlog in the window that starts at each of these moments, from 0 on."""
         most = self.waiting(starts_s)
         window = np.floor(self.placed_s / width_s).astype(np.int64).clip(0, most.size - 1)
         np.maximum.at(most, window, self.waiting(self.placed_s))
@@ -65,8 +65,8 @@ class Picking:
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
-    """Orders picked per second; `stated` by the scenario, else measured on `n` picks. None: never seen."""
+class PickRate:
+    """Orders picked per second: `stated` by the scenario, else measured on `n` picks; None if unknown."""
 
     per_s: float | None
     n: int
@@ -75,7 +75,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class FullLength:
-    """The backlog of the curve before it was compressed by `factor`, and its drain after the last order."""
+    """The backlog at the curve's full length, `factor` times longer, and its drain after the last order."""
 
     factor: float
     highest: float
@@ -83,19 +83,19 @@ class FullLength:
 
 
 def analyse(context: RunContext) -> Section:
-    """The warehouse behind the orders of a run."""
+    """The warehouse's backlog."""
     run = context.run
     ledger = run.ledger()
     scenario = context.scenario
     picking = None if ledger is None else picking_of(ledger)
-    rate = Rate(None, 0, stated=False) if picking is None else rate_of(picking, scenario)
+    rate = PickRate(None, 0, stated=False) if picking is None else rate_of(picking, scenario)
     told = picking is not None and picking.placed_s.size > 0
     if picking is None or not told or (rate.per_s is None and picking.left == picking.placed_s.size):
-        why = "the shop's books were not read" if ledger is None else "no order had to be picked"
+        why = "the shop's ledger was not read" if ledger is None else "no order had to be picked"
         if told:
-            why = "the shop's books do not say when orders are picked"
+            why = "the shop's ledger does not hold when orders were picked"
         return Section(
-            name="fulfilment", question=QUESTION, sentence=f"The question does not arise: {why}.",
+            name="fulfilment", question=QUESTION, sentence=f"Not applicable: {why}.",
             metrics=_metrics(None, rate, None), not_applicable=True,
         )  # fmt: skip
     full = None if ledger is None else full_length(context, ledger, rate)
@@ -113,7 +113,7 @@ def analyse(context: RunContext) -> Section:
 
 
 def picking_of(ledger: Ledger) -> Picking:
-    """The orders that somebody has to pick, by the time at which they were placed."""
+    """The orders to pick, sorted by the time they were placed."""
     orders = sorted((order for order in ledger.orders if _is_picked(order)), key=lambda one: one.placed_at_s)
     return Picking(
         np.array([order.placed_at_s for order in orders], np.float64),
@@ -123,27 +123,27 @@ def picking_of(ledger: Ledger) -> Picking:
 
 
 def _is_picked(order: LedgerOrder) -> bool:
-    """Not what left with the customer, and not what was cancelled before: such an order has no lines."""
+    """Neither handed over at a till nor cancelled before; a cancelled order has no lines."""
     if order.picked_at_s is None:
         return bool(order.lines)
     return order.picked_at_s > order.placed_at_s + AT_ONCE_S
 
 
-def rate_of(picking: Picking, scenario: Scenario | None) -> Rate:
-    """The rate that the scenario states, else picks per second in stretches that never ran out of work."""
+def rate_of(picking: Picking, scenario: Scenario | None) -> PickRate:
+    """The rate that the scenario states, else picks per second in periods without a pause."""
     shop = scenario.target.shop if scenario is not None else None
     if shop is not None and shop.warehouse_rate_per_s is not None:
-        return Rate(shop.warehouse_rate_per_s, 0, stated=True)
+        return PickRate(shop.warehouse_rate_per_s, 0, stated=True)
     picks, busy_s = 0, 0.0
     for start_s, end_s in _busy(picking):
         n = int(((picking.picked_s > start_s) & (picking.picked_s <= end_s)).sum())
         if n >= MIN_PICKS:
             picks, busy_s = picks + n, busy_s + end_s - start_s
-    return Rate(picks / busy_s if busy_s else None, picks, stated=False)
+    return PickRate(picks / busy_s if busy_s else None, picks, stated=False)
 
 
 def _busy(picking: Picking) -> list[tuple[float, float]]:
-    """Stretches of time in which something waited."""
+    """Periods with a backlog."""
     moments = np.unique(np.concatenate((picking.placed_s, picking.picked_s[~np.isnan(picking.picked_s)])))
     some = picking.waiting(moments) > 0
     edges = np.flatnonzero(np.diff(np.concatenate(([False], some, [False]))))
@@ -153,16 +153,16 @@ def _busy(picking: Picking) -> list[tuple[float, float]]:
     return [(float(ends_s[a]), float(ends_s[b])) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def drain_s(picking: Picking, rate: Rate) -> float | None:
-    """From the last order until nothing waits; what waited when the books were read goes at the rate."""
+def drain_s(picking: Picking, rate: PickRate) -> float | None:
+    """From the last order until the backlog is empty; what was left in the ledger is picked at the rate."""
     last_s = float(picking.placed_s[-1])
     if not picking.left:
         return max(0.0, float(picking.picked_s.max()) - last_s)
     return picking.read_at_s - last_s + picking.left / rate.per_s if rate.per_s else None
 
 
-def full_length(context: RunContext, ledger: Ledger, rate: Rate) -> FullLength | None:
-    """The backlog if the curve had been played in its own time, at the same rates."""
+def full_length(context: RunContext, ledger: Ledger, rate: PickRate) -> FullLength | None:
+    """The backlog at the curve's full length and the same rates."""
     scenario = context.curve_scenario
     if scenario is None or scenario.demand.compress is None or not rate.per_s:
         return None
@@ -182,7 +182,7 @@ def full_length(context: RunContext, ledger: Ledger, rate: Rate) -> FullLength |
 
 
 def _spread(scenario: Scenario, channel: str, edges_s: Floats) -> Floats:
-    """The share of a channel's customers that the plan lets come in each stretch; seats are evenly busy."""
+    """The share of a channel's customers planned in each interval; closed channels are evenly busy."""
     known = scenario.channels.get(channel)
     if known is not None and not known.is_open:
         evenly: Floats = np.diff(edges_s) / edges_s[-1]
@@ -193,19 +193,20 @@ def _spread(scenario: Scenario, channel: str, edges_s: Floats) -> Floats:
     return spread
 
 
-def _sentence(picking: Picking, rate: Rate) -> str:
+def _sentence(picking: Picking, rate: PickRate) -> str:
     n, most = picking.placed_s.size, _most(picking)
     late_s = drain_s(picking, rate)
     if picking.left and late_s is None:
         return (
-            f"No: {format_count(picking.left)} of {format_count(n)} orders were not picked when the books "
-            "were read, and nobody can tell when they will be."
+            f"No: {format_count(picking.left)} of {format_count(n)} orders were not picked when the ledger "
+            "was read, and the warehouse's rate is unknown."
         )
-    assert late_s is not None, "all were picked, or there is a rate"
+    assert late_s is not None, "all were picked, or the rate is known"
     if picking.left:
         return (
-            f"No: up to {format_count(most)} orders waited, and {format_count(picking.left)} still did when "
-            f"the books were read; {_at(rate)} the last one leaves {format_duration(late_s)} after it came."
+            f"No: up to {format_count(most)} orders waited, {format_count(picking.left)} of them when the "
+            f"ledger was read; {_at(rate)} the last one is picked {format_duration(late_s)} after it was "
+            "placed."
         )
     if late_s < 2 * _turn_s(rate):
         return f"Yes: at most {format_count(most)} of {format_count(n)} orders waited to be picked at once."
@@ -215,15 +216,15 @@ def _sentence(picking: Picking, rate: Rate) -> str:
     )
 
 
-def _turn_s(rate: Rate) -> float:
-    """A second, or the time of five orders: nobody calls that falling behind."""
+def _turn_s(rate: PickRate) -> float:
+    """One second, or the time of five orders: less is not a backlog."""
     return max(1.0, 5 / rate.per_s) if rate.per_s else 1.0
 
 
-def _at(rate: Rate) -> str:
+def _at(rate: PickRate) -> str:
     assert rate.per_s is not None
     how = "stated" if rate.stated else "measured"
-    return f"at the {how} {rate.per_s:.3g} orders/s and without further orders"
+    return f"at the {how} {rate.per_s:.3g} orders/s and without more orders"
 
 
 def _most(picking: Picking) -> int:
@@ -231,25 +232,25 @@ def _most(picking: Picking) -> int:
 
 
 def _waits_s(picking: Picking) -> Floats:
-    """How long each waited; those still waiting, until the books were read."""
+    """Waiting time of each order; of those still waiting, until the ledger was read."""
     waits: Floats = (
         np.where(np.isnan(picking.picked_s), picking.read_at_s, picking.picked_s) - picking.placed_s
     )
     return waits
 
 
-def _findings(rate: Rate, full: FullLength | None) -> tuple[str, ...]:
+def _findings(rate: PickRate, full: FullLength | None) -> tuple[str, ...]:
     if full is None or full.highest < 1 or full.drain_s is None:
         return ()
-    then = f"; the last one leaves {format_duration(full.drain_s)} later" if full.drain_s >= 1 else ""
+    then = f"; the last one is picked {format_duration(full.drain_s)} later" if full.drain_s >= 1 else ""
     text = (
-        f"The curve was played {full.factor:.3g} times faster than it is. At full length and the same rates "
-        f"about {format_count(round(full.highest))} orders would wait at once{then} ({_at(rate)})."
+        f"The run compresses the curve {full.factor:.3g} times. At full length and the same rates, about "
+        f"{format_count(round(full.highest))} orders would wait at once{then} ({_at(rate)})."
     )
     return (text,)
 
 
-def _metrics(picking: Picking | None, rate: Rate, full: FullLength | None) -> dict[str, Metric]:
+def _metrics(picking: Picking | None, rate: PickRate, full: FullLength | None) -> dict[str, Metric]:
     some = picking is not None and picking.placed_s.size > 0
     n = picking.placed_s.size if picking is not None else 0
     most = left = done_s = late_s = longest_s = None
@@ -261,26 +262,26 @@ def _metrics(picking: Picking | None, rate: Rate, full: FullLength | None) -> di
     at_full = (full.highest, full.drain_s) if full is not None else (None, None)
     return {
         "backlog_peak": Metric(most, "count", n=n, meaning="most orders waiting to be picked at once"),
-        "backlog_left": Metric(left, "count", n=n, meaning="orders not picked when the books were read"),
+        "backlog_left": Metric(left, "count", n=n, meaning="orders not picked when the ledger was read"),
         "backlog_drained_at": Metric(done_s, "clock", n=n, meaning="when the last order was picked"),
         "drain_time": Metric(
             late_s, "s", n=n,
-            meaning="from the last order until nothing waited; what was left goes at the warehouse's rate",
+            meaning="from the last order until the backlog was empty; what was left is picked at the rate",
         ),
         "longest_wait": Metric(
             longest_s, "s", n=n, meaning="longest time from order to pick", at_least=bool(left)
         ),
         "pick_rate": Metric(rate.per_s, "per_s", n=rate.n, meaning=f"orders the warehouse picks, {rated}"),
         "full_length_backlog": Metric(
-            at_full[0], "count", n=n, meaning="most orders waiting if the curve were not compressed, reckoned"
+            at_full[0], "count", n=n, meaning="most orders waiting at full length, from a fluid model"
         ),
         "full_length_drain": Metric(
-            at_full[1], "s", n=n, meaning="drain time if the curve were not compressed, reckoned"
+            at_full[1], "s", n=n, meaning="drain time at the curve's full length, from a fluid model"
         ),
     }  # fmt: skip
 
 
-def _backlog_chart(picking: Picking, rate: Rate, recorded_s: int) -> tuple[Chart, ...]:
+def _backlog_chart(picking: Picking, rate: PickRate, recorded_s: int) -> tuple[Chart, ...]:
     last_s, seen_s = float(picking.placed_s[-1]), picking.picked_s[~np.isnan(picking.picked_s)]
     end_s = max(float(recorded_s), last_s, float(seen_s.max()) if seen_s.size else 0.0)
     if picking.left:
@@ -290,7 +291,7 @@ def _backlog_chart(picking: Picking, rate: Rate, recorded_s: int) -> tuple[Chart
     depth = picking.most_waiting(at_s, width_s)
     late_s = drain_s(picking, rate)
     if picking.left:
-        title = f"{format_count(picking.left)} orders were not picked when the books were read"
+        title = f"{format_count(picking.left)} orders were not picked when the ledger was read"
     elif late_s is not None and late_s >= 2 * _turn_s(rate):
         title = f"The warehouse needed {format_duration(late_s)} after the last order to catch up"
     else:
@@ -306,15 +307,15 @@ def _backlog_chart(picking: Picking, rate: Rate, recorded_s: int) -> tuple[Chart
     )  # fmt: skip
 
 
-def _table(picking: Picking, rate: Rate, full: FullLength | None) -> Table:
+def _table(picking: Picking, rate: PickRate, full: FullLength | None) -> Table:
     metrics = _metrics(picking, rate, full)
     rows: Sequence[tuple[str, Metric]] = [
         (found.meaning[:1].upper() + found.meaning[1:], found)
         for found in metrics.values()
         if found.value is not None
     ]
-    note = "Assumed of the future: the same rate, and no further orders."
-    return Table("Orders and the warehouse behind them", (Column("What"), Column("Value")), tuple(rows), note)
+    note = "Assumes the same rate and no more orders."
+    return Table("Backlog of the warehouse", (Column("What"), Column("Value")), tuple(rows), note)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Can the numbers of this run be trusted: did the load generator do what was planned, on time?
+"""Can the results be trusted: did the load generator send the planned load on time?
 
     python analysis/generator_health.py reports/<run>
 
-A generator that is late or starved looks like a slow shop. The limits here are those by which the gate calls
-a run inconclusive (docs/reference/report.md).
+A late or overloaded generator looks like a slow shop. The limits are those at which a run becomes
+inconclusive (docs/reference/report.md).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from doorbuster.records.batch import HealthSecond
 from doorbuster.records.metadata import Balance
+from doorbuster.records.outcome import Outcome, RequestOutcome
 from doorbuster.records.reader import Run
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
@@ -36,13 +37,13 @@ from doorbuster.units import format_count, format_duration, format_ratio
 MAX_LATE_P99_MS = 50.0
 BUSY_CPU_RATIO = 0.9
 MAX_BUSY_RATIO = 0.1
-MIN_BUSY_SECONDS = 3  # the start of a short run is no saturation
+MIN_BUSY_SECONDS = 3  # the start of a short run is not saturation
 MAX_DROPPED_RATIO = 0.001
 MAX_WORKERS_SHOWN = 6
 
 
 def analyse(context: RunContext) -> Section:
-    """The health of the load generator."""
+    """Lateness, CPU and delivered load of the generator."""
     run = context.run
     length_s = max(1, run.recorded_s)
     width = bucket_s(length_s)
@@ -53,7 +54,7 @@ def analyse(context: RunContext) -> Section:
         name="generator_health",
         group="Reliability of the results",
         order=920,
-        question="Can the numbers be trusted?",
+        question="Can the results be trusted?",
         sentence=_sentence(doubts, metrics),
         findings=tuple(doubts),
         figures=(*_arrivals_chart(run, width), *_cpu_chart(health)),
@@ -104,7 +105,7 @@ def _health_metrics(health: Mapping[str, Sequence[HealthSecond]]) -> dict[str, M
             sum(row.pool_wait_ms for row in seconds),
             "ms",
             n=n,
-            meaning="time requests waited for a free connection of their customer, all together",
+            meaning="total time that requests waited for a free connection of their customer",
         ),
     }
 
@@ -116,18 +117,18 @@ def _balance_metrics(balance: Balance, run: Run) -> dict[str, Metric]:
     missing = balance.in_flight_or_missing
     return {
         "arrivals_planned": Metric(planned, "count", n=planned, meaning="arrivals of open channels"),
-        "arrivals_started": Metric(started, "count", n=planned, meaning="of these, sent"),
+        "arrivals_started": Metric(started, "count", n=planned, meaning="of these, started"),
         "customers_missing": Metric(missing, "count", n=balance.planned, meaning="without an outcome"),
         "dropped_ratio": Metric(
             balance.dropped / balance.planned if balance.planned else None, "ratio", n=balance.planned,
-            meaning="customers we could not start or broke off",
+            meaning="customers that the generator could not start or finish",
         ),
     }  # fmt: skip
 
 
 def _doubts(metrics: Mapping[str, Metric], health: Mapping[str, Sequence[HealthSecond]]) -> list[str]:
     found = []
-    # The lower end of the interval: a few starts that one hiccup delayed do not make a generator late.
+    # The lower end of the interval: a few starts delayed by one hiccup do not make a generator late.
     late = metrics["lateness_p99"].low
     busy, dropped = (metrics[name].value for name in ("cpu_busy_ratio", "dropped_ratio"))
     missing, planned, started = (
@@ -135,7 +136,7 @@ def _doubts(metrics: Mapping[str, Metric], health: Mapping[str, Sequence[HealthS
     )
     if late is not None and late > MAX_LATE_P99_MS:
         found.append(
-            f"1 start in 100 was late by {format_duration(late / 1e3)} or more "
+            f"The p99 lateness is at least {format_duration(late / 1e3)} "
             f"(limit {format_duration(MAX_LATE_P99_MS / 1e3)})."
         )
     most_busy = max(
@@ -144,7 +145,7 @@ def _doubts(metrics: Mapping[str, Metric], health: Mapping[str, Sequence[HealthS
     if busy is not None and busy > MAX_BUSY_RATIO and most_busy >= MIN_BUSY_SECONDS:
         found.append(f"A worker used more than 90 % of a core in {format_ratio(busy)} of its seconds.")
     if dropped is not None and dropped > MAX_DROPPED_RATIO:
-        found.append(f"{format_ratio(dropped)} of the customers were never sent, or were broken off by us.")
+        found.append(f"The generator dropped {format_ratio(dropped)} of the customers.")
     if planned and started is not None and started < planned and not (dropped or 0) > MAX_DROPPED_RATIO:
         found.append(
             f"{format_count(planned - started)} of {format_count(planned)} planned arrivals were not started."
@@ -154,19 +155,19 @@ def _doubts(metrics: Mapping[str, Metric], health: Mapping[str, Sequence[HealthS
             f"{format_count(abs(missing))} customers have {'no' if missing > 0 else 'more than one'} outcome."
         )
     if planned and not health:
-        found.append("No worker reported how it fared.")
+        found.append("No worker reported its health.")
     return found
 
 
 def _sentence(doubts: Sequence[str], metrics: Mapping[str, Metric]) -> str:
     if doubts:
-        things = "one thing is" if len(doubts) == 1 else f"{len(doubts)} things are"
-        return f"Not fully: {things} wrong with the load generator or its records."
+        problems = f"{len(doubts)} problem{'s' if len(doubts) > 1 else ''}"
+        return f"Not fully: {problems} with the load generator or its records."
     planned, late = metrics["arrivals_planned"].value, metrics["lateness_p99"].value
     if not planned:
-        return "Nothing was planned, so there is nothing to hold the generator against."
-    on_time = "" if late is None else f", 99 of 100 starts within {format_duration(late / 1e3)} of their time"
-    sent = f"all {format_count(planned)} planned arrivals were sent{on_time}"
+        return "No arrivals were planned, so there is nothing to compare with."
+    on_time = "" if late is None else f" with a p99 lateness of {format_duration(late / 1e3)}"
+    sent = f"all {format_count(planned)} planned arrivals were started{on_time}"
     return f"Yes: {sent}, and every customer has an outcome."
 
 
@@ -184,13 +185,13 @@ def _arrivals_chart(run: Run, width_s: int) -> tuple[Chart, ...]:
 
     planned, started, dropped = (per_second(name) for name in ("planned", "started", "dropped"))
     title = (
-        "The generator sent what was planned"
+        "The generator started all planned arrivals"
         if planned == started
-        else "The generator did not send all that was planned"
+        else "The generator did not start all planned arrivals"
     )
-    series = [Series("started", started, "ok"), Series("planned", planned, "planned")]
+    series = [Series("started", started, RequestOutcome.OK), Series("planned", planned, "planned")]
     if any(dropped):
-        series.append(Series("dropped", dropped, "turned_away"))
+        series.append(Series("dropped", dropped, "bad"))
     return (
         Chart(
             "lines", title, "time since the start (min:s)", "arrivals per second",
@@ -236,14 +237,14 @@ def _cpu_chart(health: Mapping[str, Sequence[HealthSecond]]) -> tuple[Chart, ...
 
 
 def _balance_table(run: Run) -> Table:
-    names = ("planned", "served", "abandoned", "turned_away", "queued_out", "dropped", "in_flight_or_missing")
+    names = ("planned", *Outcome, "in_flight_or_missing")
     balances = {**run.balances(), "all": run.balance()}
     rows: list[tuple[Cell, ...]] = [
         (channel, *(getattr(balance, name) for name in names)) for channel, balance in balances.items()
     ]
     columns = (Column("Channel"), *(Column(name.replace("_", " "), "count") for name in names))
-    note = "Every customer ends in exactly one outcome; channels with seats plan none and count who came."
-    return Table("Where every customer went", columns, tuple(rows), note)
+    note = "Every customer has exactly one outcome. Closed channels plan none; their number is that started."
+    return Table("Outcomes of all arrivals", columns, tuple(rows), note)
 
 
 def _worker_table(run: Run, health: Mapping[str, Sequence[HealthSecond]]) -> tuple[Table, ...]:
@@ -264,10 +265,10 @@ def _worker_table(run: Run, health: Mapping[str, Sequence[HealthSecond]]) -> tup
             )
         )  # fmt: skip
     columns = (
-        Column("Worker"), Column("Reports", "count"), Column("Missing", "count"), Column("Last one arrived"),
+        Column("Worker"), Column("Reports", "count"), Column("Missing", "count"), Column("Final report"),
         Column("Most CPU (cores)", "cores"), Column("Seconds above 90 %", "ratio"),
         Column("Worst loop lag", "ms"),
-        Column("Connections", "count"), Column("Waited for a free one", "ms"), Column("Most memory", "bytes"),
+        Column("Connections", "count"), Column("Connection wait", "ms"), Column("Most memory", "bytes"),
     )  # fmt: skip
     return (Table("Workers of the load generator", columns, tuple(rows)),)
 

@@ -2,17 +2,16 @@
 
     python analysis/isolation.py reports/<run>
 
-For each clock of the scenario (its demand, and each channel's own) the seconds in which it plans 90 % of its
-highest rate or more are its peak; calm are those in which every clock that has a peak plans a third or less.
-Of the calm ones those before the peak, if there are ten, because a queue outlives its peak. What customers of
-the other channels met in both is compared: median and p95 of the response time, and the share that was
-served.
+The peak of a demand (the scenario's, or a channel's own) is the seconds with at least 90 % of its highest
+rate. Quiet seconds are those in which every demand with a peak plans at most a third of it; if there are ten
+before the peak, only those count, because a queue outlasts its peak. For the channels of the other demands,
+both are compared: median and p95 of the response time, and the share of customers served.
 
-A channel is slowed when its median or p95 certainly rose (the interval of the difference lies above 0), by
-100 ms and by a quarter at least; it is not slowed when so much can be ruled out for both. Nobody notices less
-than 0.1 s (Nielsen, Usability Engineering, 1993). Channels on one clock peak together: what slows one of them
-cannot be told. Where several merchants share a platform, each one's channels together are judged as well, in
-the peaks of the others.
+A channel is slowed when its median or p95 certainly rose (the interval of the difference lies above 0) by at
+least 100 ms and a quarter; it is not slowed when that can be ruled out for both. Differences below 0.1 s are
+not noticeable (Nielsen, Usability Engineering, 1993). Channels that share a demand peak together, so their
+influence on each other is unknown. On a platform with several merchants, the channels of each merchant
+together are compared as well.
 """
 
 from __future__ import annotations
@@ -48,19 +47,19 @@ from doorbuster.stats.proportion import ProportionEstimate, clustered_proportion
 from doorbuster.units import format_duration, format_ratio
 
 QUESTION = "Does one {} peak slow the others down?"
-ROSE_RATIO = 1.25  # a channel whose own customers rose so much may have slowed itself
+OWN_RISE_RATIO = 1.25  # a channel whose own demand rises this much may have slowed itself
 NOTICED_US, SLOWER_RATIO = 100_000.0, 0.25
 FEWER_SERVED = 0.02
 TIME = "time since the start (min:s)"
 
-Judged = Literal["slowed", "not slowed", "cannot tell"]
+Judged = Literal["slowed", "not slowed", "inconclusive"]
 Found = Mapping[tuple[tuple[str, str], int], Histogram]
 _NOTHING = Histogram.empty()
 
 
 @dataclass(frozen=True, slots=True)
-class Fared:
-    """What the customers of a channel met in some seconds."""
+class ChannelResults:
+    """Response times and success of a channel's customers in some seconds."""
 
     median: LatencyQuantile
     p95: LatencyQuantile
@@ -69,19 +68,19 @@ class Fared:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """One channel while another clock peaks. `why` says what cannot be told."""
+class ChannelInPeak:
+    """One channel in the peak of another demand; `why` gives the reason for the verdict."""
 
     channel: str
     peaking: str
     judged: Judged
     why: str
-    calm: Fared | None = None
-    peak: Fared | None = None
+    calm: ChannelResults | None = None
+    peak: ChannelResults | None = None
 
     @property
     def p95_ratio(self) -> Bounded | None:
-        """p95 at the peak over p95 in calm."""
+        """p95 in the peak over p95 in quiet seconds."""
         if self.calm is None or self.peak is None:
             return None
         peak, calm = _bounded(self.peak.p95), _bounded(self.calm.p95)
@@ -89,7 +88,7 @@ class Pair:
 
 
 def analyse(context: RunContext) -> Section:
-    """Each channel in the peaks of the others."""
+    """Every channel in the peaks of the others."""
     run = context.run
     clocks: tuple[DemandGroup, ...] = ()
     alone: tuple[str, ...] = ()
@@ -100,10 +99,12 @@ def analyse(context: RunContext) -> Section:
     peaking = _peaking(clocks)
     names = [name for clock in clocks for name in clock.channels] + list(alone)
     if len(names) < 2 or not peaking:
-        why = "there is one channel" if len(names) == 1 else "no channel has both a peak and calm seconds"
+        why = (
+            "there is only one channel" if len(names) == 1 else "no demand has both a peak and quiet seconds"
+        )
         return Section(
             name="isolation", question=QUESTION.format("channel's"),
-            sentence=f"The question does not arise: {why}.", metrics=_metrics(()), not_applicable=True,
+            sentence=f"Not applicable: {why}.", metrics=_metrics(()), not_applicable=True,
         )  # fmt: skip
     pairs = _pairs(run, clocks, {name: name for name in names})
     whose = (
@@ -124,47 +125,51 @@ def analyse(context: RunContext) -> Section:
 
 
 def _peaking(clocks: Sequence[DemandGroup]) -> list[DemandGroup]:
-    """Those that have both a peak and calm seconds."""
+    """Demands with both a peak and quiet seconds."""
     return [clock for clock in clocks if clock.peak.size and clock.calm.size]
 
 
 def _of_merchants(clocks: Sequence[DemandGroup], whose: Mapping[str, str]) -> list[DemandGroup]:
-    """Clocks of channels as clocks of those whose channels they are."""
+    """The demands with the merchants of their channels in place of the channels."""
     return [
         replace(clock, channels=tuple(dict.fromkeys(whose[name] for name in clock.channels)))
         for clock in clocks
     ]
 
 
-def _pairs(run: Run, clocks: Sequence[DemandGroup], whose: Mapping[str, str]) -> tuple[Pair, ...]:
-    """`whose`: as what each channel is compared, itself or its merchant."""
+def _pairs(run: Run, clocks: Sequence[DemandGroup], whose: Mapping[str, str]) -> tuple[ChannelInPeak, ...]:
+    """`whose`: maps each channel to what is compared, itself or its merchant."""
     found = run.histograms_by(
         lambda series: (whose.get(series.channel, series.channel), series.outcome), "response", run.grain_s
     )
     customers = run.customers(run.grain_s)
     pairs = []
     for clock in _peaking(clocks):
-        others = [o for o in clocks if o is not clock and clock.rise(o.rates_per_s) >= ROSE_RATIO]
+        others = [o for o in clocks if o is not clock and clock.rise(o.rates_per_s) >= OWN_RISE_RATIO]
         label = " and ".join((clock.name, *(other.name for other in others)))
         for name in dict.fromkeys(whose.values()):
             if name in clock.channels:
                 if len(clock.channels) > 1:
                     mates = " and ".join(mate for mate in clock.channels if mate != name)
-                    pairs.append(Pair(name, mates, "cannot tell", "they share one demand and peak together"))
+                    pairs.append(
+                        ChannelInPeak(name, mates, "inconclusive", "they share one demand and peak together")
+                    )
             elif any(name in other.channels for other in others):
-                pairs.append(Pair(name, clock.name, "cannot tell", "its own customers rise at the same time"))
+                pairs.append(
+                    ChannelInPeak(name, clock.name, "inconclusive", "its own customers rise at the same time")
+                )
             else:
                 mine = [row for row in customers if whose.get(row.channel) == name]
                 calm, peak = (
-                    _fared(found, mine, name, seconds, run.grain_s) for seconds in (clock.calm, clock.peak)
+                    _results(found, mine, name, seconds, run.grain_s) for seconds in (clock.calm, clock.peak)
                 )
-                pairs.append(Pair(name, label, *judge(calm, peak), calm, peak))
+                pairs.append(ChannelInPeak(name, label, *judge(calm, peak), calm, peak))
     return tuple(pairs)
 
 
-def _fared(
+def _results(
     found: Found, customers: Sequence[CustomerCount], name: str, buckets: NDArray[np.intp], width_s: int
-) -> Fared:
+) -> ChannelResults:
     stretches = [
         TimeBlock(
             found.get(((name, RequestOutcome.OK), at), _NOTHING),
@@ -183,34 +188,36 @@ def _fared(
         wanted[at] += row.n if row.order is not None else 0
         ordered[at] += row.n if row.order else 0
     median, p95 = latency_quantiles(stretches, (0.5, 0.95))
-    return Fared(median, p95, clustered_proportion(served, came), clustered_proportion(ordered, wanted))
+    return ChannelResults(
+        median, p95, clustered_proportion(served, came), clustered_proportion(ordered, wanted)
+    )
 
 
-def judge(calm: Fared, peak: Fared) -> tuple[Judged, str]:
-    """The verdict on a channel that was seen in both, and what it rests on."""
+def judge(calm: ChannelResults, peak: ChannelResults) -> tuple[Judged, str]:
+    """The verdict on a channel with data in both, and its reason."""
     names = {"p95": (calm.p95, peak.p95), "median": (calm.median, peak.median)}
     slower = {name: _slower(*both) for name, both in names.items()}
     for name, both in names.items():
         if slower[name] is True:
-            return "slowed", f"{name} from {_told(both[0])} to {_told(both[1])}"
+            return "slowed", f"{name} from {_text(both[0])} to {_text(both[1])}"
     fall = _fall(calm.served, peak.served)
     if fall is not None and fall.value >= FEWER_SERVED:
         before, then = (format_ratio(fared.served.ratio or 0.0) for fared in (calm, peak))
-        told = f"served from {before} to {then}"
-        return ("slowed" if fall.low is not None and fall.low > 0 else "cannot tell"), told
+        text = f"served from {before} to {then}"
+        return ("slowed" if fall.low is not None and fall.low > 0 else "inconclusive"), text
     if slower["p95"] is False and slower["median"] is False:
-        return "not slowed", f"p95 {_told(calm.p95)} in calm, {_told(peak.p95)} then"
+        return "not slowed", f"p95 {_text(calm.p95)} in quiet seconds, {_text(peak.p95)} in the peak"
     if calm.median.value_us is None or peak.median.value_us is None:
-        return "cannot tell", "too few requests"
+        return "inconclusive", "too few requests"
     doubt = "p95" if slower["p95"] is None else "median"
     first, second = names[doubt]
     if first.value_us is None or second.value_us is None:
-        return "cannot tell", f"too few requests for a p95 ({min(first.n, second.n)})"
-    return "cannot tell", f"{doubt} from {_told(first)} to {_told(second)}, too few requests to be sure"
+        return "inconclusive", f"too few requests for a p95 ({min(first.n, second.n)})"
+    return "inconclusive", f"{doubt} from {_text(first)} to {_text(second)}, too few requests for certainty"
 
 
 def _slower(calm: LatencyQuantile, peak: LatencyQuantile) -> bool | None:
-    """Whether it certainly rose by what people notice; None when that is open."""
+    """Whether it certainly rose noticeably; None if undecided."""
     before, then = _bounded(calm), _bounded(peak)
     if before is None or then is None or calm.at_least:
         return None
@@ -222,7 +229,7 @@ def _slower(calm: LatencyQuantile, peak: LatencyQuantile) -> bool | None:
 
 
 def _fall(calm: ProportionEstimate, peak: ProportionEstimate) -> Bounded | None:
-    """How much smaller a share was at the peak."""
+    """How much smaller the share was in the peak."""
     if calm.ratio is None or peak.ratio is None:
         return None
     return difference(Bounded(calm.ratio, calm.low, calm.high), Bounded(peak.ratio, peak.low, peak.high))
@@ -234,12 +241,12 @@ def _bounded(found: LatencyQuantile) -> Bounded | None:
     return Bounded(found.value_us, found.low_us, None if found.at_least else found.high_us)
 
 
-def _told(found: LatencyQuantile) -> str:
-    assert found.value_us is not None, "judged on a value"
+def _text(found: LatencyQuantile) -> str:
+    assert found.value_us is not None, "the verdict rests on a value"
     return f"{'at least ' if found.at_least else ''}{format_duration(found.value_us / 1e6)}"
 
 
-def _sentence(pairs: Sequence[Pair]) -> str:
+def _sentence(pairs: Sequence[ChannelInPeak]) -> str:
     slowed = [pair for pair in pairs if pair.judged == "slowed"]
     fine = [pair for pair in pairs if pair.judged == "not slowed"]
     if slowed:
@@ -250,19 +257,19 @@ def _sentence(pairs: Sequence[Pair]) -> str:
         names = " and ".join(dict.fromkeys(pair.channel for pair in fine))
         were = "was" if len({pair.channel for pair in fine}) == 1 else "were"
         others = len(pairs) - len(fine)
-        rest = f"; {others} other{'s' if others > 1 else ''} cannot be told" if others else ""
+        rest = f"; {others} inconclusive" if others else ""
         first = max(fine, key=_ratio_of)
         return f"No: while {first.peaking} peaked, {names} {were} not slowed ({first.why}){rest}."
-    return f"Nobody can tell: {pairs[0].channel} while {pairs[0].peaking} peaks, {pairs[0].why}."
+    return f"Inconclusive: for {pairs[0].channel} while {pairs[0].peaking} peaks, {pairs[0].why}."
 
 
-def _ratio_of(pair: Pair) -> float:
+def _ratio_of(pair: ChannelInPeak) -> float:
     found = pair.p95_ratio
     return found.value if found is not None else 0.0
 
 
-def _findings(pairs: Sequence[Pair]) -> tuple[str, ...]:
-    told = [
+def _findings(pairs: Sequence[ChannelInPeak]) -> tuple[str, ...]:
+    lines = [
         f"While {pair.peaking} peaked, {pair.channel} was slowed: {pair.why}."
         for pair in pairs
         if pair.judged == "slowed"
@@ -270,14 +277,14 @@ def _findings(pairs: Sequence[Pair]) -> tuple[str, ...]:
     together = [pair for pair in pairs if pair.calm is None]
     if together:
         names = " and ".join(dict.fromkeys(pair.channel for pair in together))
-        told.append(
-            f"{names} cannot be told apart from those they peak with. A channel with a clock of its own can: "
-            "give it the key demand, such as a steady one, instead of a share."
+        lines.append(
+            f"{names}: no separate result, because they share a demand with the channels that peak. Give a "
+            "channel the key demand, e.g. a steady one, instead of a share."
         )
-    return tuple(told)
+    return tuple(lines)
 
 
-def _metrics(pairs: Sequence[Pair]) -> dict[str, Metric]:
+def _metrics(pairs: Sequence[ChannelInPeak]) -> dict[str, Metric]:
     ratios: dict[str, tuple[Bounded, int, bool]] = {}
     for pair in pairs:
         found = pair.p95_ratio
@@ -286,10 +293,10 @@ def _metrics(pairs: Sequence[Pair]) -> dict[str, Metric]:
             if known is None or found.value > known[0].value:
                 ratios[pair.channel] = (found, pair.peak.p95.n, pair.peak.p95.at_least)
     worst = max(ratios.values(), key=lambda entry: entry[0].value, default=None)
-    metrics = {"worst_ratio": _ratio_metric(worst, "the channel that suffered most")}
-    for judged in ("slowed", "not slowed", "cannot tell"):
+    metrics = {"worst_ratio": _ratio_metric(worst, "the most affected channel")}
+    for judged in ("slowed", "not slowed", "inconclusive"):
         n = sum(pair.judged == judged for pair in pairs)
-        meaning = f"pairs of a channel and another one's peak: {judged}"
+        meaning = f"pairs of a channel and another's peak: {judged}"
         metrics[judged.replace(" ", "_")] = Metric(
             n if pairs else None, "count", n=len(pairs), meaning=meaning
         )
@@ -299,14 +306,14 @@ def _metrics(pairs: Sequence[Pair]) -> dict[str, Metric]:
 
 
 def _ratio_metric(entry: tuple[Bounded, int, bool] | None, whose: str) -> Metric:
-    meaning = f"p95 in the peak of others over p95 in their calm, of {whose}"
+    meaning = f"p95 in the peak of others over p95 in quiet seconds, of {whose}"
     if entry is None:
         return Metric(None, "", n=0, meaning=meaning)
     found, n, at_least = entry
     return Metric(found.value, "", found.low, found.high, n, meaning, at_least)
 
 
-def _tables(pairs: Sequence[Pair], what: str) -> tuple[Table, ...]:
+def _tables(pairs: Sequence[ChannelInPeak], what: str) -> tuple[Table, ...]:
     head = Column(what.capitalize())
     compared = [(pair, pair.calm, pair.peak) for pair in pairs if pair.calm is not None]
     both = [(pair, (calm, peak)) for pair, calm, peak in compared if calm is not None and peak is not None]
@@ -319,29 +326,29 @@ def _tables(pairs: Sequence[Pair], what: str) -> tuple[Table, ...]:
         Table(
             f"Each {what} while others peak",
             (head, Column("While"), Column("Verdict"), Column("Because"), Column("p95, times")),
-            tuple(verdicts), "The last column: p95 in the others' peak over p95 in their calm.",
+            tuple(verdicts), "Last column: p95 in the others' peak over p95 in quiet seconds.",
         ),
     ]  # fmt: skip
     for title, names, of in (
-        ("Response times by {} in calm and while others peak", ("Median", "p95"), _times),
-        ("Success by {} in calm and while others peak", ("Served", "Could order"), _shares),
+        ("Response times by {}, in quiet seconds and while others peak", ("Median", "p95"), _times),
+        ("Success by {}, in quiet seconds and while others peak", ("Served", "Could order"), _shares),
     ):
-        heads = [Column(f"{name}, {when}") for name in names for when in ("calm", "peak")]
+        heads = [Column(f"{name}, {when}") for name in names for when in ("quiet", "peak")]
         rows = tuple(
             (pair.channel, f"{pair.peaking} peaks", *(of(fared)[i] for i in (0, 1) for fared in fares))
             for pair, fares in both
         )
         if rows:
-            note = "Intervals of 95 % that allow for neighbouring requests being alike. – means too few."
+            note = "95 % intervals that allow for neighbouring requests being alike. – means too few."
             tables.append(Table(title.format(what), (head, Column("While"), *heads), rows, note))
     return tuple(tables)
 
 
-def _times(fared: Fared) -> tuple[Cell, Cell]:
+def _times(fared: ChannelResults) -> tuple[Cell, Cell]:
     return _ms(fared.median), _ms(fared.p95)
 
 
-def _shares(fared: Fared) -> tuple[Cell, Cell]:
+def _shares(fared: ChannelResults) -> tuple[Cell, Cell]:
     return _share(fared.served), _share(fared.ordered)
 
 
@@ -356,8 +363,8 @@ def _share(found: ProportionEstimate) -> Cell:
     return None if found.ratio is None else Metric(found.ratio, "ratio", found.low, found.high, found.n)
 
 
-def _chart(run: Run, pairs: Sequence[Pair], peaking: Sequence[DemandGroup]) -> tuple[Chart, ...]:
-    """Median answers of the channels that were compared, over time, with the peaks of the others."""
+def _chart(run: Run, pairs: Sequence[ChannelInPeak], peaking: Sequence[DemandGroup]) -> tuple[Chart, ...]:
+    """Median response time of the compared channels over time, with the peaks of the others."""
     names = list(dict.fromkeys(pair.channel for pair in pairs if pair.calm is not None))
     if not names:
         return ()
@@ -380,9 +387,9 @@ def _chart(run: Run, pairs: Sequence[Pair], peaking: Sequence[DemandGroup]) -> t
     ]
     return (
         Chart(
-            "lines", _sentence(pairs).rstrip("."), TIME, "median answer",
+            "lines", _sentence(pairs).rstrip("."), TIME, "median response time",
             tuple((at + 0.5) * width_s for at in windows), tuple(series), y_unit="ms", moments=tuple(marks),
-            note=f"Answered requests by when they were due, in windows of {width_s} s.",
+            note=f"Answered requests by the time they were due, in windows of {width_s} s.",
         ),
     )  # fmt: skip
 

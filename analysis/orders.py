@@ -1,9 +1,9 @@
-"""Did every acknowledged order reach the shop's books once, and was nothing sold that does not exist?
+"""Is every acknowledged order in the shop's ledger exactly once, and was nothing oversold?
 
     python analysis/orders.py reports/<run>
 
-The audit compares what customers were told with the order system's ledger, which is read after the run. A run
-whose ledger was not read says so: silence is not a clean audit.
+The audit compares the shop's answers to customers with its ledger, which is read after the run. Without the
+ledger the audit is unknown, not clean.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from doorbuster.records.batch import OrderAttempt
 from doorbuster.records.ledger import Audit, Ledger, audit
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
-from doorbuster.report.section import Cell, Chart, Column, Metric, Section, Series, Table, bucket_s
+from doorbuster.report.section import Cell, Chart, Column, Metric, Role, Section, Series, Table, bucket_s
 from doorbuster.units import format_count
 
 ANSWERS = ("acknowledged", "refused", "unknown")
 AUDIT_MEANINGS = {
-    "orders_missing": "acknowledged, but not in the books",
+    "orders_missing": "acknowledged, but not in the ledger",
     "orders_duplicated": "booked or numbered more than once",
-    "orders_unacknowledged": "booked, but the customer was never told",
-    "orders_wrong_total": "booked with another total than the customer was told",
-    "oversold_units": "units sold that do not exist",
+    "orders_unacknowledged": "booked, but never acknowledged to the customer",
+    "orders_wrong_total": "booked with another total than the customer saw",
+    "oversold_units": "units sold beyond the stock",
 }
 
 
@@ -57,45 +57,45 @@ def _sentence(orders: Sequence[OrderAttempt], found: Audit | None) -> str:
     acknowledged = _distinct(orders, "acknowledged")
     if found is None:
         return (
-            f"Nobody knows: {format_count(acknowledged)} orders were acknowledged, but the shop's books were "
-            f"not read after the run."
+            f"Unknown: {format_count(acknowledged)} orders were acknowledged, but the shop's ledger was not "
+            f"read after the run."
         )
     faults = _faults(found)
     if not found.attempted and not found.booked:
-        return "No order was tried, so the audit has nothing to compare."
+        return "No order was tried, so there is nothing to audit."
     if not faults and found.unstocked:
         return (
-            f"As far as can be told: all {format_count(found.acknowledged)} acknowledged orders are in the "
-            f"shop's books exactly once with the right total. Whether anything was oversold nobody knows, "
-            f"because the stock of {format_count(found.unstocked)} articles was not told."
+            f"Partly: all {format_count(found.acknowledged)} acknowledged orders are in the shop's ledger "
+            "exactly once with the right total. Overselling is unknown, because the shop did not report the "
+            f"stock of {format_count(found.unstocked)} articles."
         )
     if not faults:
         return (
-            f"Yes: all {format_count(found.acknowledged)} acknowledged orders are in the shop's books "
+            f"Yes: all {format_count(found.acknowledged)} acknowledged orders are in the shop's ledger "
             f"exactly once with the right total, and nothing was oversold."
         )
     orders_of = (
         f"{format_count(found.acknowledged)} acknowledged and {format_count(found.booked)} booked orders"
     )
-    told = faults[0] if len(faults) == 1 else f"{', '.join(faults[:-1])} and {faults[-1]}"
-    return f"No: of {orders_of}, {told}."
+    text = faults[0] if len(faults) == 1 else f"{', '.join(faults[:-1])} and {faults[-1]}"
+    return f"No: of {orders_of}, {text}."
 
 
 def _faults(found: Audit) -> list[str]:
     counts = (
         (found.missing, "missing in the ledger"),
         (found.duplicated, "duplicated"),
-        (found.unacknowledged, "booked without telling the customer"),
+        (found.unacknowledged, "booked without an acknowledgement"),
         (found.wrong_total, "booked with a wrong total"),
     )
     faults = [
         f"{format_count(count)} {'was' if count == 1 else 'were'} {words}" for count, words in counts if count
     ]
     if found.oversold_units:
-        faults.append(f"{format_count(found.oversold_units)} units were sold that do not exist")
+        faults.append(f"{format_count(found.oversold_units)} units were oversold")
     if found.stock_mismatch:
         faults.append(
-            f"the stock of {format_count(len(found.stock_mismatch))} articles does not follow from the orders"
+            f"the stock of {format_count(len(found.stock_mismatch))} articles does not match the orders"
         )
     return faults
 
@@ -111,10 +111,12 @@ def _findings(found: Audit | None) -> tuple[str, ...]:
             notes.append(f"First keys {words}: {', '.join(keys[:3])}{' …' if len(keys) > 3 else ''}")
     if found.foreign:
         notes.append(
-            f"{format_count(found.foreign)} orders in the books are not of this run; they were not judged."
+            f"{format_count(found.foreign)} orders in the ledger are from other runs and are ignored."
         )
     if found.unstocked:
-        notes.append(f"{format_count(found.unstocked)} articles were sold whose stock the shop did not tell.")
+        notes.append(
+            f"The shop did not report the stock of {format_count(found.unstocked)} articles that were sold."
+        )
     return tuple(notes)
 
 
@@ -144,7 +146,7 @@ def _audit_metrics(found: Audit | None, ledger: Ledger | None) -> dict[str, Metr
         bases = dict.fromkeys(AUDIT_MEANINGS, found.booked)
         bases |= {"orders_missing": found.acknowledged, "oversold_units": len(ledger.orders)}
     metrics = {
-        "orders_booked": Metric(booked, "count", n=booked, meaning="orders of this run in the shop's books")
+        "orders_booked": Metric(booked, "count", n=booked, meaning="orders of this run in the shop's ledger")
     }
     for name, meaning in AUDIT_MEANINGS.items():
         metrics[name] = Metric(values[name], "count", n=bases[name], meaning=meaning)
@@ -158,7 +160,7 @@ def _answers_over_time(orders: Sequence[OrderAttempt], recorded_s: int) -> tuple
     width = bucket_s(end)
     counts = Counter((attempt.answer, int(attempt.intended_s) // width) for attempt in orders)
     buckets = range(-(-end // width))
-    roles = {"acknowledged": "served", "refused": "turned_away", "unknown": "abandoned"}
+    roles: dict[str, Role] = {"acknowledged": "good", "refused": "bad", "unknown": "warning"}
     names = {"acknowledged": "acknowledged", "refused": "refused", "unknown": "no answer"}
     series = tuple(
         Series(names[answer], tuple(counts[answer, bucket] / width for bucket in buckets), roles[answer])
@@ -188,10 +190,10 @@ def _answer_table(orders: Sequence[OrderAttempt]) -> Table:
         Column("No answer", "count"), Column("Average acknowledged total", "pence"),
     )  # fmt: skip
     return Table(
-        "What the shop answered, by channel",
+        "Answers of the shop by channel",
         columns,
         rows,
-        "An order tried again after an error counts once.",
+        "An order that was retried counts once.",
     )
 
 
@@ -207,19 +209,19 @@ def _audit_tables(
     known = {attempt.idempotency_key: attempt.channel for attempt in orders}
     for channel in sorted(set(known.values())):
         mine = [attempt for attempt in orders if attempt.channel == channel]
-        books = [
+        entries = [
             order for order in ledger.orders if known.get(order.idempotency_key, order.channel) == channel
         ]
-        judged = found  # a channel alone is the whole
-        if len(mine) < len(orders) or len(books) < len(ledger.orders):
-            judged = audit(mine, Ledger(tuple(books), (), ledger.read_at_s), run_id=run_id)
+        judged = found  # a single channel is the whole run
+        if len(mine) < len(orders) or len(entries) < len(ledger.orders):
+            judged = audit(mine, Ledger(tuple(entries), (), ledger.read_at_s), run_id=run_id)
         rows.append((channel, *_audit_row(judged)))
     columns = (
-        Column("Channel"), Column("Acknowledged", "count"), Column("In the books", "count"),
-        Column("Lost", "count"),
+        Column("Channel"), Column("Acknowledged", "count"), Column("In the ledger", "count"),
+        Column("Missing", "count"),
         Column("Duplicated", "count"), Column("Unacknowledged", "count"), Column("Wrong total", "count"),
     )  # fmt: skip
-    tables = [Table("The audit: acknowledged orders against the shop's books", columns, tuple(rows))]
+    tables = [Table("Audit: acknowledged orders and the shop's ledger", columns, tuple(rows))]
     stock = {item.sku: item for item in ledger.stock}
     short = {finding.sku: finding.units for finding in found.oversold}
     wrong = {finding.sku: finding for finding in found.stock_mismatch}
@@ -233,9 +235,9 @@ def _audit_tables(
         )  # fmt: skip
         heads = (
             "Opening stock",
-            "Sold, says the shop",
+            "Sold (shop)",
             "On hand",
-            "On hand, by the orders",
+            "On hand (orders)",
             "Oversold units",
         )
         tables.append(

@@ -2,10 +2,10 @@
 
     python analysis/phases.py reports/<run>
 
-Baseline, ramp, peak and after are those of the planned curve (docs/reference/scenario.md). The warm-up
-at the start of a phase is found by MSER-5 on the mean response time and left out of its percentiles; a phase
-that never settles is said to have no steady state. Recovered means: customers got what they came for
-again, at 95 % of the baseline or better, for ten windows in a row.
+Baseline, ramp, peak and after are phases of the planned curve (docs/reference/scenario.md). MSER-5 on the
+mean response time finds the warm-up at the start of a phase, which its percentiles exclude; a phase that
+never settles has no steady state. Recovered means that goodput was at least 95 % of the baseline for ten
+windows in a row.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ from doorbuster.stats.warmup import mser
 from doorbuster.units import format_duration, format_ratio
 
 PERCENTILES = (0.5, 0.95, 0.99)
-MSER_NEEDS = 20  # stretches of time: four batches of five
-MIN_BEYOND = 1  # a window can show p(95) from 20 requests on: one may lie beyond
+MSER_NEEDS = 20  # time blocks: four batches of five
+MIN_BEYOND = 1  # a window can show p(95) from 20 requests on: one may exceed the bound
 TIME = "time since the start (min:s)"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PhaseRow:
-    """One phase: its requests without the warm-up, its customers, and whether it became steady.
+    """One phase: its requests without the warm-up, its customers, and whether it was steady.
 
-    `warm_up_s` is None when it never did; `judged` when there were enough stretches to tell.
+    `warm_up_s` is None without a steady state; `judged`: there were enough blocks for MSER-5.
     """
 
     phase: Phase
-    stretches: tuple[TimeBlock, ...]
+    blocks: tuple[TimeBlock, ...]
     customers: Share
     orders: Share
     warm_up_s: float | None
@@ -63,14 +63,14 @@ class PhaseRow:
 
 
 def analyse(context: RunContext) -> Section:
-    """The phases of a run."""
+    """Results of each phase, recovery, and compliance with percentile thresholds over time."""
     run = context.run
     rows, customers = _phase_rows(context), run.customers(run.grain_s)
     recovery = _recovery(context, rows, customers)
     metrics = {**_metrics(rows), **_recovery_metrics(run, recovery)}
-    shares = _kept_shares(context)
+    shares = _compliance(context)
     for threshold, share in shares:
-        metrics[f"slo_compliance_{_name(threshold)}"] = _ratio(share, f"windows in which {threshold} held")
+        metrics[f"slo_compliance_{_name(threshold)}"] = _ratio(share, f"windows that met {threshold}")
     return Section(
         name="phases",
         group="Performance",
@@ -79,14 +79,14 @@ def analyse(context: RunContext) -> Section:
         sentence=_sentence(rows, recovery, run),
         findings=_findings(rows),
         figures=_goodput_chart(run, rows, customers, recovery),
-        tables=(*_phase_table(rows), *_kept_table(run, shares)),
+        tables=(*_phase_table(rows), *_compliance_table(run, shares)),
         metrics=metrics,
         not_applicable=not rows,
     )
 
 
 def _phase_rows(context: RunContext) -> list[PhaseRow]:
-    """Each phase in whole grains of time, without the warm-up at its start."""
+    """Each phase in whole buckets of the run file, without its warm-up."""
     run, phases = context.run, context.phases
     width_s = run.grain_s
     found = run.histograms_by(lambda series: ("all", series.outcome), "response", width_s)
@@ -98,19 +98,19 @@ def _phase_rows(context: RunContext) -> list[PhaseRow]:
         if place == len(phases) - 1:
             end = 2**31
         came = [row for row in customers if first <= row.second // width_s < end]
-        stretches = every[first:end]
+        blocks = every[first:end]
         cut: int | None = 0
-        judged = phase.name != "ramp" and len(_means(stretches)) >= MSER_NEEDS
+        judged = phase.name != "ramp" and len(_means(blocks)) >= MSER_NEEDS
         if judged:
-            cut = mser(_means(stretches)).warm_up
+            cut = mser(_means(blocks)).warm_up
         warm_up_s = None if cut is None else float(cut * width_s)
-        kept = tuple(stretches[cut or 0 :])
+        kept = tuple(blocks[cut or 0 :])
         rows.append(PhaseRow(phase, kept, goodput(came), _ordered(came), warm_up_s, judged))
     return rows
 
 
 def goodput(rows: Sequence[CustomerCount]) -> Share:
-    """Customers who got what they came for, of those who were in the shop."""
+    """Customers served, of those who were in the shop."""
     came = [row for row in rows if row.outcome != Outcome.DROPPED]
     return Share(sum(row.n for row in came if row.outcome == Outcome.SERVED), sum(row.n for row in came))
 
@@ -120,16 +120,16 @@ def _ordered(rows: Sequence[CustomerCount]) -> Share:
     return Share(sum(row.n for row in wanted if row.order), sum(row.n for row in wanted))
 
 
-def _means(stretches: Sequence[TimeBlock]) -> list[float]:
-    """Mean response time of each stretch that has requests."""
-    means = (stretch.answered.merge(stretch.abandoned).mean_us for stretch in stretches)
+def _means(blocks: Sequence[TimeBlock]) -> list[float]:
+    """Mean response time of each block that has requests."""
+    means = (block.answered.merge(block.abandoned).mean_us for block in blocks)
     return [mean for mean in means if mean is not None]
 
 
 def _recovery(
     context: RunContext, rows: Sequence[PhaseRow], customers: Sequence[CustomerCount]
 ) -> Recovery | None:
-    """Whether goodput came back after the peak; None for a curve without an end of its peak."""
+    """Whether goodput recovered after the peak; None if the curve ends with its peak."""
     by_name = {row.phase.name: row for row in rows}
     if "peak" not in by_name or "after" not in by_name:
         return None
@@ -146,7 +146,7 @@ def _recovery(
 
 
 def _calm_from(context: RunContext, after: Phase, windows: int) -> int:
-    """The window behind the peak from which on the plan asks for no more than it did before the peak."""
+    """The window after the peak from which the planned rate is no higher than before the peak."""
     scenario = context.scenario
     assert scenario is not None, "phases come from the scenario"
     before_s = np.arange(0.0, after.from_s)
@@ -161,10 +161,10 @@ def _metrics(rows: Sequence[PhaseRow]) -> dict[str, Metric]:
     metrics = {}
     for row in rows:
         name = row.phase.name
-        for p, found in zip(PERCENTILES, latency_quantiles(row.stretches, PERCENTILES), strict=True):
-            meaning = f"{p * 100:g} of 100 answers due in the phase {name}, without its warm-up"
+        for p, found in zip(PERCENTILES, latency_quantiles(row.blocks, PERCENTILES), strict=True):
+            meaning = f"p{p * 100:g} of the response time in phase {name}, without its warm-up"
             metrics[f"response_p{p * 100:g}_{name}"] = replace(_ms(found), meaning=meaning)
-        metrics[f"goodput_{name}"] = _ratio(row.customers, f"customers of the phase {name} who were served")
+        metrics[f"goodput_{name}"] = _ratio(row.customers, f"customers of phase {name} who were served")
     return metrics
 
 
@@ -172,7 +172,7 @@ def _recovery_metrics(run: Run, recovery: Recovery | None) -> dict[str, Metric]:
     n = recovery.last.n if recovery else 0
     windows = recovery.windows if recovery else None
     meaning = (
-        "from the end of the peak until goodput was back at 95 % of the baseline; 0 when it never left it"
+        "from the end of the peak until goodput was back at 95 % of the baseline; 0 when it never fell below"
     )
     took_s = None if windows is None else float(windows * run.grain_s)
     metrics = {"recovery_time": Metric(took_s, "s", n=n, meaning=meaning)}
@@ -195,44 +195,45 @@ def _ms(found: LatencyQuantile) -> Metric:
 
 def _sentence(rows: Sequence[PhaseRow], recovery: Recovery | None, run: Run) -> str:
     if not rows:
-        return "The recorded scenario has no curve, so there are no phases to tell apart."
-    told = _recovered(recovery, run)
+        return "The recorded scenario has no demand curve, so there are no phases."
+    text = _recovered(recovery, run)
     peak = next((row for row in rows if row.phase.name == "peak"), None)
     if peak is None or not peak.customers.n:
-        return f"Nobody came at the peak. {told}"
+        return f"No customer arrived at the peak. {text}"
     share = format_ratio(peak.customers.k / peak.customers.n)
-    return f"At the peak {share} of the customers got what they came for. {told}"
+    return f"At the peak {share} of the customers were served. {text}"
 
 
 def _recovered(recovery: Recovery | None, run: Run) -> str:
     if recovery is None:
-        return "The run ended with its peak, so it cannot show a recovery."
+        return "The run ended with its peak, so recovery is unknown."
     if recovery.course == "held":
-        return "The shop held, so there was nothing to recover from."
+        return "Goodput never fell below the baseline, so there was nothing to recover from."
     if recovery.course == "recovered":
         took = format_duration((recovery.windows or 0) * run.grain_s)
         return (
-            f"It recovered {took} after the peak."
+            f"The shop recovered {took} after the peak."
             if recovery.windows
-            else "It recovered with the end of the peak."
+            else "The shop recovered at the end of the peak."
         )
     share = f"{recovery.last.k} of {recovery.last.n}"
     if recovery.course == "metastable":
         return (
-            f"It did not recover: metastable. At the end {share} customers were served, the peak long over."
+            f"The shop did not recover (metastable): at the end, long after the peak, {share} customers were "
+            "served."
         )
-    return f"Whether it recovered cannot be told: {recovery.why}."
+    return f"Recovery is unknown: {recovery.why}."
 
 
 def _findings(rows: Sequence[PhaseRow]) -> tuple[str, ...]:
     found = []
     for row in rows:
         if row.judged and row.warm_up_s is None:
-            found.append(f"No steady state in the phase {row.phase.name}: response times went on changing.")
+            found.append(f"Phase {row.phase.name} has no steady state: response times kept changing.")
         elif row.warm_up_s:
             found.append(
-                f"The first {format_duration(row.warm_up_s)} of the phase {row.phase.name} were warm-up and "
-                f"are left out of its percentiles."
+                f"The first {format_duration(row.warm_up_s)} of phase {row.phase.name} were warm-up; its "
+                f"percentiles exclude them."
             )
     return tuple(found)
 
@@ -276,32 +277,32 @@ def _phase_table(rows: Sequence[PhaseRow]) -> tuple[Table, ...]:
     if not rows:
         return ()
     columns = (
-        Column("Phase"), Column("From", "clock"), Column("To", "clock"), Column("Warm-up left out"),
+        Column("Phase"), Column("From", "clock"), Column("To", "clock"), Column("Warm-up excluded"),
         Column("Requests", "count"), *(Column(f"p{p * 100:g}") for p in PERCENTILES[:2]),
         Column("Served"), Column("Could order"),
     )  # fmt: skip
     lines = []
     for row in rows:
-        warm_up = "too short to tell" if row.phase.name != "ramp" else "changes by plan"
+        warm_up = "phase too short" if row.phase.name != "ramp" else "planned change"
         if row.judged:
             warm_up = "no steady state" if row.warm_up_s is None else "none"
             warm_up = format_duration(row.warm_up_s) if row.warm_up_s else warm_up
-        quantiles = latency_quantiles(row.stretches, PERCENTILES[:2])
+        quantiles = latency_quantiles(row.blocks, PERCENTILES[:2])
         times = (_ms(found) if found.value_us is not None else None for found in quantiles)
         rates = (_ratio(share, "") if share.n else None for share in (row.customers, row.orders))
         head: tuple[Cell, ...] = (row.phase.name, row.phase.from_s, row.phase.to_s, warm_up, quantiles[0].n)
         lines.append((*head, *times, *rates))
     note = (
-        "Phases of the planned curve; the last one has what came behind the last arrival too. Requests are "
-        "those answered or abandoned, without the warm-up. – means too few requests."
+        "Phases of the planned curve; the last one includes everything after the last arrival. Answered and "
+        "abandoned requests, without the warm-up. – means too few requests."
     )
-    return (Table("The phases of the peak", columns, tuple(lines), note),)
+    return (Table("Phases of the peak", columns, tuple(lines), note),)
 
 
-def _kept_shares(context: RunContext) -> list[tuple[Threshold, Share]]:
-    """For each percentile threshold: in how many windows it held, of those with enough requests."""
+def _compliance(context: RunContext) -> list[tuple[Threshold, Share]]:
+    """For each percentile threshold: the windows that met it, of those with enough requests."""
     return [
-        (threshold, _kept(context.run, threshold))
+        (threshold, _windows_met(context.run, threshold))
         for threshold in context.thresholds
         if threshold.metric == "http_req_duration"
         and threshold.percentile is not None
@@ -310,8 +311,8 @@ def _kept_shares(context: RunContext) -> list[tuple[Threshold, Share]]:
     ]
 
 
-def _kept(run: Run, threshold: Threshold) -> Share:
-    """A window keeps "p(95)<3s" when at most 5 % of its requests took longer or were given up before."""
+def _windows_met(run: Run, threshold: Threshold) -> Share:
+    """A window meets "p(95)<3s" when at most 5 % of its requests took longer or were abandoned."""
     tags = {tag.name: tag.value for tag in threshold.tags}
     found = run.histograms_by(
         lambda series: (
@@ -323,7 +324,7 @@ def _kept(run: Run, threshold: Threshold) -> Share:
         _window_s(run),
     )
     room = 1 - (threshold.percentile or 0.0) / 100
-    kept = judged = 0
+    met = judged = 0
     for at in {at for _, at in found}:
         answered, abandoned = found.get((RequestOutcome.OK, at)), found.get((RequestOutcome.ABANDONED, at))
         n = (answered.n if answered else 0) + (abandoned.n if abandoned else 0)
@@ -332,8 +333,8 @@ def _kept(run: Run, threshold: Threshold) -> Share:
         )
         if n * room >= MIN_BEYOND - 1e-9:
             judged += 1
-            kept += slow <= room * n + 1e-9
-    return Share(kept, judged)
+            met += slow <= room * n + 1e-9
+    return Share(met, judged)
 
 
 def _window_s(run: Run) -> int:
@@ -345,7 +346,7 @@ def _name(threshold: Threshold) -> str:
     return f"p{threshold.percentile:g}{tags}_{threshold.bound:g}ms".replace(".", "_").replace("-", "_")
 
 
-def _kept_table(run: Run, shares: Sequence[tuple[Threshold, Share]]) -> tuple[Table, ...]:
+def _compliance_table(run: Run, shares: Sequence[tuple[Threshold, Share]]) -> tuple[Table, ...]:
     if not shares:
         return ()
     rows = tuple(
@@ -353,14 +354,14 @@ def _kept_table(run: Run, shares: Sequence[tuple[Threshold, Share]]) -> tuple[Ta
         for threshold, share in shares
     )
     columns = (
-        Column("Threshold"), Column("Windows", "count"), Column("Kept in", "count"),
-        Column("Share of time kept", "ratio"),
+        Column("Threshold"), Column("Windows", "count"), Column("Met in", "count"),
+        Column("Compliance", "ratio"),
     )  # fmt: skip
     note = (
-        f"Windows of {_window_s(run)} s with enough requests to break the promise; requests that customers "
-        "gave up count as too slow."
+        f"Windows of {_window_s(run)} s with enough requests to violate the threshold; abandoned requests "
+        "count as too slow."
     )
-    return (Table("For how much of the time each threshold was kept", columns, rows, note),)
+    return (Table("Compliance with thresholds over time", columns, rows, note),)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
     python analysis/scalability.py reports/<sweep>
 
-Reads what `doorbuster capacity SCENARIO --concurrency 1,2,4,...` or `doorbuster scale SIZE=RESULT...` found
-(scaling.json). Three laws are held against each other: linear, Amdahl's (contention), and the Universal
-Scalability Law (contention and coherency), which alone has a peak. A sweep is fitted both ways: unweighted
-fits all but ignore small loads, relative ones do not.
+Reads the result of `doorbuster capacity SCENARIO --concurrency 1,2,4,...` or `doorbuster scale
+SIZE=RESULT...` (scaling.json). Compares three models: linear, Amdahl's law (contention), and the Universal
+Scalability Law (contention and coherency), the only one with a peak. Sweeps are fitted with absolute and
+relative weights: absolute fits almost ignore small loads, relative ones do not.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from doorbuster.units import format_ratio
 LAWS = {"usl": "the Universal Scalability Law", "amdahl": "Amdahl's law", "linear": "a straight line"}
 NAMES = {"usl": "Universal Scalability Law", "amdahl": "Amdahl's law", "linear": "straight line"}
 CURVE_POINTS = 40
-MIN_MISSED = 2  # points of six to ten may miss the law by more than their own interval by chance: one
+MIN_MISSED = 2  # of six to ten points, one may miss the model by more than its interval by chance
 QUESTION = {
-    "sweep": "How does throughput grow with the number of customers at a time?",
+    "sweep": "How does throughput grow with concurrency?",
     "sizes": "How does the capacity grow with the size of the shop?",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """What is counted along and up."""
+class AxisNames:
+    """Names of the two axes."""
 
     n: str
     per_s: str
 
 
-WORDS = {"sweep": Words("seats", "requests"), "sizes": Words("instances", "customers")}
+AXES = {"sweep": AxisNames("customers at a time", "requests"), "sizes": AxisNames("instances", "customers")}
 
 
 def analyse(context: RunContext) -> Section:
-    """The law behind the points that this run belongs to."""
+    """The scaling law of the sweep or comparison that this run belongs to."""
     run = context.run
     found = find_scaling(run.path)
     if found is None or not found.points:
@@ -78,38 +78,38 @@ def _fits(found: ScalingResult) -> dict[str, Scaling | None]:
 
 
 def _sentence(found: ScalingResult, chosen: Scaling | None) -> str:
-    words, first, last = WORDS[found.kind], found.points[0], found.points[-1]
+    axis, first, last = AXES[found.kind], found.points[0], found.points[-1]
     best = max(found.points, key=lambda point: point.per_s)
     text = (
-        f"With {best.n:g} {words.n} the shop did most, {best.per_s:.4g} {words.per_s} per second, "
-        f"of {first.n:g} to {last.n:g} that were tried"
+        f"The highest throughput was {best.per_s:.4g} {axis.per_s} per second, with {best.n:g} {axis.n} "
+        f"({first.n:g} to {last.n:g} were tried)"
     )
     if found.kind == "sizes":
         enough = " ".join(_enough(found, chosen)[:1])
         text = (
-            f"The shop takes {first.per_s:.4g} customers per second with a size of {first.n:g} and "
+            f"Capacity is {first.per_s:.4g} customers per second with a size of {first.n:g} and "
             f"{last.per_s:.4g} with {last.n:g}. {enough}"
         ).rstrip(". ")
     if chosen is None:
-        return f"{text}; a law of growth needs {MIN_POINTS} different sizes."
+        return f"{text}; a scaling law needs {MIN_POINTS} different sizes."
     return f"{text}. {_peak_words(found, chosen)}"
 
 
 def _peak_words(found: ScalingResult, chosen: Scaling) -> str:
-    words, law = WORDS[found.kind], chosen.law
+    axis, law = AXES[found.kind], chosen.law
     if law.family != "usl" and _missed(found, chosen) >= MIN_MISSED:
-        return "These points show no peak, and none of the laws that were tried goes through them."
+        return "The points show no peak, and no law fits them."
     if law.family != "usl":
-        return f"These points show no peak: {LAWS[law.family]} explains them as well."
-    beyond = " (extrapolated: beyond what was tried)" if law.extrapolated else ""
+        return f"The points show no peak: {LAWS[law.family]} fits as well."
+    beyond = " (extrapolated)" if law.extrapolated else ""
     return (
-        f"Throughput peaks at {law.curve.peak_n:.3g} {words.n}{_ends(chosen.intervals.peak_n)} with "
-        f"{law.curve.peak_per_s:.4g} per second{beyond}; more of them make it slower."
+        f"Throughput peaks at {law.curve.peak_n:.3g} {axis.n}{_ends(chosen.intervals.peak_n)} with "
+        f"{law.curve.peak_per_s:.4g} per second{beyond}; beyond that it falls."
     )
 
 
 def _missed(found: ScalingResult, chosen: Scaling) -> int:
-    """How many points have an interval that the law does not go through."""
+    """The number of points whose interval the law misses."""
     says = chosen.law.curve.throughput_per_s
     return sum(
         not point.low <= says(point.n) <= point.high
@@ -124,31 +124,31 @@ def _ends(interval: ParameterInterval) -> str:
 
 
 def _findings(found: ScalingResult, chosen: Scaling | None) -> tuple[str, ...]:
-    told = [] if found.finished else ["The sweep was interrupted: this is what was known by then."]
+    lines = [] if found.finished else ["The sweep was interrupted; the result is incomplete."]
     if chosen is not None and chosen.usl.on_bound:
-        told.append(
-            f"Of the full law {' and '.join(chosen.usl.on_bound)} is on its bound: nothing here shows it."
+        lines.append(
+            f"{' and '.join(chosen.usl.on_bound)} of the full law is at its bound: the points show none."
         )
     if chosen is not None:
         share = chosen.law.residual_sd / max(point.per_s for point in found.points)
         if chosen.law.weighting == "relative":
             share = chosen.law.residual_sd
-        told.append(f"The points lie within about {format_ratio(2 * share)} of {LAWS[chosen.law.family]}.")
+        lines.append(f"The points lie within about {format_ratio(2 * share)} of {LAWS[chosen.law.family]}.")
         missed = _missed(found, chosen)
         if missed >= MIN_MISSED:
-            told.append(
-                f"{missed} of the {len(found.points)} points are further from it than their own intervals: "
-                "go by the points, not by the law."
+            lines.append(
+                f"{missed} of the {len(found.points)} points miss it by more than their intervals: rely on "
+                "the points, not on the law."
             )
-    return (*told, *_enough(found, chosen)[1:])
+    return (*lines, *_enough(found, chosen)[1:])
 
 
 def _enough(found: ScalingResult, chosen: Scaling | None) -> tuple[str, ...]:
-    """How many for Christmas: for the demand, and for the upper end of its interval."""
+    """Instances needed for the demand, and for the upper end of its interval."""
     if found.kind != "sizes" or not found.demand_per_s:
         return ()
     certain = [(point.n, point.low if point.low is not None else 0.0) for point in found.points]
-    told = []
+    lines = []
     for label, wanted in (
         ("the peak", found.demand_per_s),
         ("the upper end of its interval", found.demand_high_per_s),
@@ -159,33 +159,31 @@ def _enough(found: ScalingResult, chosen: Scaling | None) -> tuple[str, ...]:
         start = f"For {label}, {wanted:.4g} customers per second,"
         if answer.size is None:
             why = (
-                "whatever their number, by this law"
+                "no number of instances is enough, by this law"
                 if answer.fitted
                 else "none of the tried sizes is certainly enough"
             )
-            told.append(
-                f"{start} no number of instances is enough: {why}." if answer.fitted else f"{start} {why}."
-            )
+            lines.append(f"{start} {why}.")
             continue
         beyond = " (extrapolated)" if answer.extrapolated else ""
         basis = "by this law" if answer.fitted else "as measured, with 95 % certainty"
-        told.append(f"{start} {answer.size} instances are needed{beyond}, {basis}.")
-    return tuple(told)
+        lines.append(f"{start} {answer.size} instances are needed{beyond}, {basis}.")
+    return tuple(lines)
 
 
 def _metrics(found: ScalingResult, chosen: Scaling | None) -> dict[str, Metric]:
     count = len(found.points)
     best = max(found.points, key=lambda point: point.per_s)
     metrics = {
-        "most_per_s": Metric(best.per_s, "per_s", best.low, best.high, count, "most that was measured"),
+        "most_per_s": Metric(best.per_s, "per_s", best.low, best.high, count, "highest measured rate"),
         "peak_n": Metric(None, "", n=count, meaning="size at which throughput peaks, if it was tried"),
     }
     if chosen is None:
         return metrics
     usl, ends = chosen.usl, chosen.intervals
     for name, value, interval, meaning in (
-        ("contention", usl.curve.alpha, ends.alpha, "share of the work that waits for others (alpha)"),
-        ("coherency", usl.curve.beta, ends.beta, "cost of keeping each pair in agreement (beta)"),
+        ("contention", usl.curve.alpha, ends.alpha, "contention: share of serialised work (alpha)"),
+        ("coherency", usl.curve.beta, ends.beta, "coherency: cost of keeping pairs consistent (beta)"),
     ):
         metrics[name] = Metric(value, "", interval.low, interval.high, count, meaning)
     if chosen.law.family == "usl" and not chosen.law.extrapolated:
@@ -195,12 +193,12 @@ def _metrics(found: ScalingResult, chosen: Scaling | None) -> dict[str, Metric]:
     if found.kind == "sizes" and found.demand_per_s:
         certain = [(point.n, point.low if point.low is not None else 0.0) for point in found.points]
         answer = needed(chosen, certain, found.demand_per_s)
-        metrics["needed"] = Metric(answer.size, "count", n=count, meaning="instances that the peak needs")
+        metrics["needed"] = Metric(answer.size, "count", n=count, meaning="instances needed for the peak")
     return metrics
 
 
 def _chart(found: ScalingResult, chosen: Scaling | None) -> Chart:
-    words = WORDS[found.kind]
+    axis = AXES[found.kind]
     measured = {point.n: point for point in found.points}
     largest = found.points[-1].n
     x = (
@@ -218,13 +216,13 @@ def _chart(found: ScalingResult, chosen: Scaling | None) -> Chart:
             name = NAMES[candidate.fit.family]
             y = tuple(candidate.fit.curve.throughput_per_s(at) for at in x)
             series.append(Series(name, y, dashed=candidate.fit is not chosen.law))
-    title = f"The shop did at most {max(p.per_s for p in found.points):.3g} {words.per_s} per second"
+    title = f"At most {max(p.per_s for p in found.points):.3g} {axis.per_s} per second"
     bounds = (
         () if found.kind == "sweep" or not found.demand_per_s else (Annotation(found.demand_per_s, "demand"),)
     )
     return Chart(
-        "scatter", title, words.n, f"{words.per_s} per second", tuple(x), tuple(series), x_unit="",
-        y_unit="per_s", bounds=bounds, note="Nothing is drawn beyond the largest number that was tried.",
+        "scatter", title, axis.n, f"{axis.per_s} per second", tuple(x), tuple(series), x_unit="",
+        y_unit="per_s", bounds=bounds, note="The curves end at the largest number tried.",
     )  # fmt: skip
 
 
@@ -237,7 +235,7 @@ def _residual_chart(found: ScalingResult, chosen: Scaling | None) -> tuple[Chart
     return (
         Chart(
             "scatter", f"No point lies further than {format_ratio(worst)} from {LAWS[law.family]}",
-            WORDS[found.kind].n, "measured above what the law says", tuple(map(float, law.n)),
+            AXES[found.kind].n, "measured above the law", tuple(map(float, law.n)),
             (Series("difference", off, "strong"),), x_unit="", y_unit="ratio",
             bounds=(Annotation(0.0, "the law"),),
         ),
@@ -245,8 +243,8 @@ def _residual_chart(found: ScalingResult, chosen: Scaling | None) -> tuple[Chart
 
 
 def _point_table(found: ScalingResult, chosen: Scaling | None) -> Table:
-    words = WORDS[found.kind]
-    columns = [Column(words.n.capitalize()), Column(f"{words.per_s.capitalize()} per second")]
+    axis = AXES[found.kind]
+    columns = [Column(axis.n.capitalize()), Column(f"{axis.per_s.capitalize()} per second")]
     rows: list[list[Cell]] = [
         [point.n, Metric(point.per_s, "per_s", point.low, point.high)] for point in found.points
     ]
@@ -260,7 +258,7 @@ def _point_table(found: ScalingResult, chosen: Scaling | None) -> Table:
         for row, point in zip(rows, found.points, strict=True):
             row.append(point.response_s)
     columns.append(Column("Run"))
-    title = "The points" if chosen is None else "The points, and how far they are from the law"
+    title = "Points" if chosen is None else "Points and their distance from the law"
     whole = ((*row, point.source) for row, point in zip(rows, found.points, strict=True))
     return Table(title, tuple(columns), tuple(whole))
 
@@ -279,10 +277,10 @@ def _law_table(chosen: Scaling | None) -> tuple[Table, ...]:
         Column("Chosen"),
     )
     note = (
-        "A difference below 2 decides nothing: the simplest law within 2 of the best is chosen. Only the "
-        "full one can fall; it is chosen where throughput certainly falls within what was tried."
+        "A difference below 2 is not significant: the simplest law within 2 of the best is chosen. Only the "
+        "full law can fall; it is chosen where throughput certainly falls within the range tried."
     )
-    return (Table("Which law explains the points", columns, rows, note),)
+    return (Table("Choice of the law", columns, rows, note),)
 
 
 def _parameter_table(fits: dict[str, Scaling | None]) -> tuple[Table, ...]:
@@ -303,19 +301,19 @@ def _parameter_table(fits: dict[str, Scaling | None]) -> tuple[Table, ...]:
             )
             for name in ("alpha", "beta", "gamma")
         )
-        rows.append((how, *cells, peak, beyond, _roof(found.usl)))
+        rows.append((how, *cells, peak, beyond, _limit(found.usl)))
     columns = (
         Column("Weighting"), Column("Contention"), Column("Coherency"), Column("One alone, per second"),
-        Column("Peak at"), Column(""), Column("Roof without coherency", "per_s"),
+        Column("Peak at"), Column(""), Column("Limit without coherency", "per_s"),
     )  # fmt: skip
     note = (
         "The full law, X(N) = gamma N / (1 + alpha (N-1) + beta N (N-1)), with 95 % intervals from refitted, "
-        "resampled residuals. Where the two weightings differ, small and large sizes tell different stories."
+        "resampled residuals. Where the two weightings differ, small and large sizes disagree."
     )
     return (Table("The Universal Scalability Law", columns, tuple(rows), note),) if rows else ()
 
 
-def _roof(fit: ScalabilityFit) -> float | None:
+def _limit(fit: ScalabilityFit) -> float | None:
     return _finite(fit.curve.asymptote_per_s)
 
 

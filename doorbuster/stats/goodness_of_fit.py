@@ -1,9 +1,9 @@
 """Compares generated load with the scenario: shares of a mix, scatter of counts, ratios, averages.
 
 Rules of this module:
-- A comparison has the specified value (`asked`), the observed one (`got`), a 95 % interval and a verdict.
-  `not as asked`: the specified value lies outside the 99.9 % interval; a report has dozens of comparisons,
-  and one in twenty 95 % intervals misses by chance. `cannot tell`: too few data, the 95 % interval extends
+- A comparison has the specified value (`expected`), the observed one, a 95 % interval and a verdict.
+  `mismatch`: the specified value lies outside the 99.9 % interval; a report has dozens of comparisons,
+  and one in twenty 95 % intervals misses by chance. `inconclusive`: too few data, the 95 % interval extends
   further than WIDEST_RATIO of the specified value to a side.
 - Differences below SMALLEST_RATIO of the specified value are ignored: histogram bins are 0.1 % wide.
 """
@@ -23,7 +23,7 @@ from doorbuster.stats.design_effect import MIN_BLOCKS
 from doorbuster.stats.proportion import CONFIDENCE, clopper_pearson
 from doorbuster.stats.quantile import minimum_n, order_statistic_ranks
 
-Agreement = Literal["as asked", "not as asked", "cannot tell"]
+Agreement = Literal["match", "mismatch", "inconclusive"]
 SURE = 0.999
 WIDEST_RATIO = 0.25
 SMALLEST_RATIO = 0.001
@@ -35,8 +35,8 @@ Floats = NDArray[np.float64]
 class Comparison:
     """A specified and an observed value with its 95 % interval, and the verdict."""
 
-    asked: float
-    got: float | None
+    expected: float
+    observed: float | None
     low: float | None
     high: float | None
     n: int
@@ -53,32 +53,32 @@ class Mix:
     verdict: Agreement
 
 
-def compare_mix(counts: Sequence[int], asked: Sequence[float]) -> Mix:
+def compare_mix(counts: Sequence[int], specified: Sequence[float]) -> Mix:
     """Compares counts with specified shares: Pearson's chi-square test, and an interval per share.
 
     X^2 = sum (n_i - N p_i)^2 / (N p_i), chi-square distributed with k - 1 degrees of freedom if every N p_i
-    is at least 5; otherwise the verdict is `cannot tell`.
+    is at least 5; otherwise the verdict is `inconclusive`.
     The intervals are Clopper and Pearson's at 1 - 0.05/k each, so that all k hold jointly (Bonferroni).
 
-    Args: counts, asked: shape (k,), k >= 1; asked sums to 1.
+    Args: counts, specified: shape (k,), k >= 1; specified sums to 1.
     Source: Pearson (1900), Philosophical Magazine 50; Cochran (1954), Biometrics 10, section 2 (the rule of
         five); Goodman (1965), Technometrics 7 (simultaneous intervals for multinomial shares).
     """
     from scipy.special import chdtrc
 
     n, k = sum(counts), len(counts)
-    expected = n * np.asarray(asked, np.float64)
+    expected = n * np.asarray(specified, np.float64)
     parts = []
-    for count, share in zip(counts, asked, strict=True):
+    for count, share in zip(counts, specified, strict=True):
         narrow = clopper_pearson(count, n, confidence=1 - (1 - CONFIDENCE) / k)
         sure = clopper_pearson(count, n, confidence=1 - (1 - SURE) / k)
         verdict = _verdict(share, (narrow.low, narrow.high), (sure.low, sure.high))
         parts.append(Comparison(share, narrow.ratio, narrow.low, narrow.high, n, verdict))
     if n == 0 or (k > 1 and expected.min() < 5):
-        return Mix(tuple(parts), 0.0, None, "cannot tell")
+        return Mix(tuple(parts), 0.0, None, "inconclusive")
     statistic = float(((np.asarray(counts) - expected) ** 2 / expected).sum())
     p_value = float(chdtrc(k - 1, statistic)) if k > 1 else 1.0
-    return Mix(tuple(parts), statistic, p_value, "as asked" if p_value >= 1 - SURE else "not as asked")
+    return Mix(tuple(parts), statistic, p_value, "match" if p_value >= 1 - SURE else "mismatch")
 
 
 def compare_total(total: int, expected: float, index: float) -> Comparison:
@@ -106,16 +106,16 @@ def compare_curve(counts: Sequence[int] | Floats, expected: Sequence[float] | Fl
     n, m = np.asarray(counts, np.float64), np.asarray(expected, np.float64)
     used = m > 0
     if not used.any() or float(m[used].min()) < 5:
-        return Mix((), 0.0, None, "cannot tell")
+        return Mix((), 0.0, None, "inconclusive")
     statistic = float(((n[used] - m[used]) ** 2 / (index * m[used])).sum())
     p_value = float(chdtrc(int(used.sum()), statistic))
     if n[~used].any():
         p_value = 0.0
-    return Mix((), statistic, p_value, "as asked" if p_value >= 1 - SURE else "not as asked")
+    return Mix((), statistic, p_value, "match" if p_value >= 1 - SURE else "mismatch")
 
 
 def compare_dispersion(
-    counts: Sequence[int] | Floats, expected: Sequence[float] | Floats, asked: float
+    counts: Sequence[int] | Floats, expected: Sequence[float] | Floats, specified: float
 ) -> Comparison:
     """Compares the index of dispersion of counts around a known curve with the specified one.
 
@@ -136,20 +136,21 @@ def compare_dispersion(
 
     n, m = np.asarray(counts, np.float64), np.asarray(expected, np.float64)
     if not n.size:
-        return Comparison(asked, None, None, None, 0, "cannot tell")
-    got = float(((n - m) ** 2 / m).mean())
-    freedom = 2 * n.size**2 / float((2 + 6 * (asked - 1) / m + 1 / (asked * m)).sum())
+        return Comparison(specified, None, None, None, 0, "inconclusive")
+    observed = float(((n - m) ** 2 / m).mean())
+    freedom = 2 * n.size**2 / float((2 + 6 * (specified - 1) / m + 1 / (specified * m)).sum())
 
     def bounds(level: float) -> tuple[float, float]:
         tail = (1 - level) / 2
-        return got * freedom / float(chdtri(freedom, tail)), got * freedom / float(chdtri(freedom, 1 - tail))
+        high, low = (observed * freedom / float(chdtri(freedom, p)) for p in (1 - tail, tail))
+        return low, high
 
     low, high = bounds(CONFIDENCE)
-    return Comparison(asked, got, low, high, n.size, _verdict(asked, (low, high), bounds(SURE)))
+    return Comparison(specified, observed, low, high, n.size, _verdict(specified, (low, high), bounds(SURE)))
 
 
 def compare_ratio(
-    numerators: Sequence[int] | Floats, denominators: Sequence[int] | Floats, asked: float
+    numerators: Sequence[int] | Floats, denominators: Sequence[int] | Floats, specified: float
 ) -> Comparison:
     """Compares the ratio of two counts per time block, such as orders per product view.
 
@@ -165,33 +166,33 @@ def compare_ratio(
     a, v = a[used], v[used]
     n, blocks = int(v.sum()), a.size
     if n == 0:
-        return Comparison(asked, None, None, None, 0, "cannot tell")
+        return Comparison(specified, None, None, None, 0, "inconclusive")
     ratio = float(a.sum() / v.sum())
     if blocks < MIN_BLOCKS:
-        return Comparison(asked, ratio, None, None, n, "cannot tell")
+        return Comparison(specified, ratio, None, None, n, "inconclusive")
     error = math.sqrt(blocks / (blocks - 1) * float(((a - ratio * v) ** 2).sum())) / n
     inner, outer = (float(stdtrit(blocks - 1, (1 + level) / 2)) * error for level in (CONFIDENCE, SURE))
-    verdict = _verdict(asked, (ratio - inner, ratio + inner), (ratio - outer, ratio + outer))
-    return Comparison(asked, ratio, max(0.0, ratio - inner), ratio + inner, n, verdict)
+    verdict = _verdict(specified, (ratio - inner, ratio + inner), (ratio - outer, ratio + outer))
+    return Comparison(specified, ratio, max(0.0, ratio - inner), ratio + inner, n, verdict)
 
 
-def compare_mean_us(found: Histogram, asked_us: float) -> Comparison:
+def compare_mean_us(found: Histogram, specified_us: float) -> Comparison:
     """Compares the mean of independent times, by the central limit theorem: mean -+ z sd / sqrt(n).
 
-    Source: Wasserman (2004), "All of Statistics", theorem 5.10. Below 30 times the verdict is `cannot tell`.
+    Source: Wasserman (2004), "All of Statistics", theorem 5.10. Below 30 times the verdict is `inconclusive`.
     """
     from scipy.special import ndtri
 
     mean, sd, n = found.mean_us, found.sd_us, found.n
     if mean is None or sd is None or n < 30:
-        return Comparison(asked_us, mean, None, None, n, "cannot tell")
+        return Comparison(specified_us, mean, None, None, n, "inconclusive")
     error = sd / math.sqrt(n - 1)
     inner, outer = (float(ndtri((1 + level) / 2)) * error for level in (CONFIDENCE, SURE))
-    verdict = _verdict(asked_us, (mean - inner, mean + inner), (mean - outer, mean + outer))
-    return Comparison(asked_us, mean, mean - inner, mean + inner, n, verdict)
+    verdict = _verdict(specified_us, (mean - inner, mean + inner), (mean - outer, mean + outer))
+    return Comparison(specified_us, mean, mean - inner, mean + inner, n, verdict)
 
 
-def compare_median_us(found: Histogram, asked_us: float) -> Comparison:
+def compare_median_us(found: Histogram, specified_us: float) -> Comparison:
     """Compares the median of independent times, by order statistics widened to the edges of their bins.
 
     Source: David and Nagaraja (2003), "Order Statistics", 3rd edition, section 7.1.
@@ -199,7 +200,9 @@ def compare_median_us(found: Histogram, asked_us: float) -> Comparison:
     n = found.n
     if n < max(minimum_n(0.5, confidence=SURE), 30):
         value = found.quantile_us(0.5)
-        return Comparison(asked_us, None if value is None else float(value), None, None, n, "cannot tell")
+        return Comparison(
+            specified_us, None if value is None else float(value), None, None, n, "inconclusive"
+        )
 
     def bounds(level: float) -> tuple[float, float]:
         ranks = order_statistic_ranks(0.5, n, confidence=level)
@@ -208,20 +211,20 @@ def compare_median_us(found: Histogram, asked_us: float) -> Comparison:
         return float(lowest_us([low])[0]), float(highest_us([high])[0])
 
     low, high = bounds(CONFIDENCE)
-    verdict = _verdict(asked_us, (low, high), bounds(SURE))
-    return Comparison(asked_us, float(found.quantile_us(0.5) or 0), low, high, n, verdict)
+    verdict = _verdict(specified_us, (low, high), bounds(SURE))
+    return Comparison(specified_us, float(found.quantile_us(0.5) or 0), low, high, n, verdict)
 
 
 def overall(verdicts: Sequence[Agreement]) -> Agreement:
-    """The verdict on several: `not as asked` if one is, `cannot tell` if all are."""
-    if "not as asked" in verdicts:
-        return "not as asked"
-    return "as asked" if "as asked" in verdicts else "cannot tell"
+    """The verdict on several: `mismatch` if one is, `inconclusive` if all are."""
+    if "mismatch" in verdicts:
+        return "mismatch"
+    return "match" if "match" in verdicts else "inconclusive"
 
 
-def _verdict(asked: float, inner: tuple[float, float], outer: tuple[float, float]) -> Agreement:
-    least = SMALLEST_RATIO * abs(asked)
-    if not outer[0] - least <= asked <= outer[1] + least:
-        return "not as asked"
+def _verdict(specified: float, inner: tuple[float, float], outer: tuple[float, float]) -> Agreement:
+    least = SMALLEST_RATIO * abs(specified)
+    if not outer[0] - least <= specified <= outer[1] + least:
+        return "mismatch"
     half = (inner[1] - inner[0]) / 2
-    return "cannot tell" if half > WIDEST_RATIO * abs(asked) else "as asked"
+    return "inconclusive" if half > WIDEST_RATIO * abs(specified) else "match"

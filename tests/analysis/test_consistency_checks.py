@@ -43,18 +43,18 @@ def test_both_sides_of_the_law_are_counted_apart(open_peak):
 
 def test_customers_who_were_counted_but_never_came_break_the_law(open_peak):
     found = laws(open_peak(**BUSY, ghosts=5))
-    assert found.sentence == "No: they contradict each other in one point."
-    assert found.findings[0].startswith("Little's law does not hold: ")
+    assert found.sentence.startswith("No: ")
+    assert len(found.findings) == 1
 
 
 def test_customers_who_never_left_are_missed(open_peak):
     found = laws(open_peak(**BUSY, missing=7))
-    assert any("customers were let in, and" in text for text in found.findings)
+    assert any("started a visit" in text for text in found.findings)
 
 
 def test_few_customers_and_short_stays_cannot_tell(open_peak):
     found = laws(open_peak(broken=None, duration_s=20, rate_per_s=3.0))
-    assert found.sentence.startswith("Nobody can tell: with ")
+    assert found.sentence.startswith("Unknown: with ")
 
 
 def test_what_sampling_explains_is_what_sampling_does():
@@ -88,7 +88,7 @@ def test_utilisation_is_answers_times_the_time_each_held_a_worker(peaks, open_pe
 def test_a_shop_that_is_busier_than_it_can_be_is_a_contradiction(peaks, open_peak):
     text = peaks.SCENARIO.replace("profile: in-house-2004", "profile: in-house-2004, workers: 1")
     found = laws(open_peak(**BUSY | {"meta": {"scenario_text": text}}))
-    assert any(text.startswith("The shop says its answers held ") for text in found.findings)
+    assert any("Server-Timing" in text for text in found.findings)
 
 
 def test_a_file_of_format_1_has_nothing_to_check():
