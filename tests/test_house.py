@@ -31,7 +31,7 @@ ARROWS = {  # who may import whom, as DESIGN decides
     "stats": {"records"},
     "gate": {"scenario", "stats", "records"},
     "capacity": {"scenario", "stats", "records", "gate", "locust_process", "shop_process"},
-    "load": {"scenario", "storefronts", "records", "gate", "shop_process"},
+    "load": {"scenario", "storefronts", "records", "gate", "shop_process", "shop_settings"},
     "report": {"gate", "stats", "records", "scenario"},
     "cli": {
         "scenario",

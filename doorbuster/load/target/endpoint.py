@@ -1,4 +1,4 @@
-"""Opens the shop under test before the run: checks permission and availability, and reads its catalogue."""
+"""Prepares the shop under test: starts the embedded shop, checks permission, reads the catalogue."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from doorbuster.scenario import Scenario
 from doorbuster.shop_process import ShopProcess, start_shop
 from doorbuster.storefronts import DRIVERS, Catalogue, HttpResponse, Rejected, Storefront
 
-RUN_HEADER = "X-Doorbuster-Run"  # sent with every request, so that logs tell test traffic apart
+RUN_HEADER = "X-Doorbuster-Run"  # sent with every request, so that logs can tell test traffic apart
 PREPARE_LIMIT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class StoreEndpoint:
-    """Where the customers of one merchant go, and what is sold there."""
+    """The shop of one merchant: its URL and its products."""
 
     url: str
     catalogue: Catalogue
@@ -32,15 +32,15 @@ class StoreEndpoint:
 
 @dataclass(slots=True)
 class LoadedShop:
-    """Where the load goes; `process` is the embedded shop if we started one for this run."""
+    """The shop under test; `process` is the embedded shop if this run started one."""
 
     url: str
     process: ShopProcess | None = None
-    merchants: Mapping[str, str] = field(default_factory=dict)  # the url of each, where there are several
+    merchants: Mapping[str, str] = field(default_factory=dict)  # URL by merchant, if there are several
 
     @property
     def urls(self) -> Mapping[str, str]:
-        """Where the customers of each merchant go; "" is the merchant of a shop that has only one."""
+        """URL by merchant; "" is the only merchant of a shop."""
         return self.merchants or {"": self.url}
 
     def stop(self) -> None:
@@ -54,7 +54,7 @@ def open_target(scenario: Scenario, log: Path) -> LoadedShop:
     """The scenario's target, started if it is the embedded shop.
 
     Raises:
-        TargetError: the embedded shop did not come up; the message quotes its log.
+        TargetError: the embedded shop did not start; the message quotes its log.
     """
     if scenario.target.url is not None:
         return LoadedShop(scenario.target.url)
@@ -64,9 +64,9 @@ def open_target(scenario: Scenario, log: Path) -> LoadedShop:
 
 
 def set_faults(scenario: Scenario, target: LoadedShop, *, starts_at_unix_s: float) -> None:
-    """Tell the embedded shop what is to break during the run that starts then; any other shop is left alone.
+    """Send the scenario's faults to the embedded shop; other shops are left alone.
 
-    Raises: TargetError when it does not take them.
+    Raises: TargetError if the shop rejects them.
     """
     shop = scenario.target.shop
     if shop is None or not shop.faults or target.process is None:
@@ -79,13 +79,11 @@ def set_faults(scenario: Scenario, target: LoadedShop, *, starts_at_unix_s: floa
         finally:
             client.close()
         if answer.cause:
-            raise TargetError(
-                f"the embedded shop did not take target.shop.faults: {answer.cause} {answer.text}"
-            )
+            raise TargetError(f"the embedded shop rejected target.shop.faults: {answer.cause} {answer.text}")
 
 
 def check_allowed(scenario: Scenario, url: str, *, confirmed_host: str | None) -> None:
-    """Refuse a target that nobody said may be loaded; loopback is always free.
+    """Refuse a target that is not allowed or not confirmed; loopback needs neither.
 
     Raises:
         UsageError: the host is not in the scenario's `safety.allow`, or was not confirmed by name.
@@ -96,7 +94,7 @@ def check_allowed(scenario: Scenario, url: str, *, confirmed_host: str | None) -
     if host not in scenario.safety.allow:
         allowed = ", ".join(scenario.safety.allow) or "loopback only"
         raise UsageError(
-            f"{host} may not be loaded: safety.allow of the scenario does not name it (allowed: {allowed}); "
+            f"{host} may not be loaded: the scenario's safety.allow does not list it (allowed: {allowed}); "
             "add it there if the shop is yours"
         )
     if confirmed_host != host:
@@ -106,7 +104,7 @@ def check_allowed(scenario: Scenario, url: str, *, confirmed_host: str | None) -
 
 
 def resolves_to_loopback(host: str) -> bool:
-    """Whether every address of a host is on this machine; an unknown host is not."""
+    """Whether every address of a host is a loopback address; false for an unknown host."""
     try:
         addresses = {row[4][0] for row in socket.getaddrinfo(host, None)}
         return all(ipaddress.ip_address(address).is_loopback for address in addresses)
@@ -115,7 +113,7 @@ def resolves_to_loopback(host: str) -> bool:
 
 
 class UnmeasuredClient:
-    """A client for what is not measured: reading the catalogue and the shop's books."""
+    """A client for requests that are not measured, such as reading the catalogue and the ledger."""
 
     def __init__(self, url: str, tag: dict[str, str], *, limit_s: float, allow: tuple[str, ...] = ()) -> None:
         self._http = HttpClient(url, settings=HttpSettings(headers=tag, hosts=hosts_of(url, *allow)))
@@ -132,45 +130,34 @@ class UnmeasuredClient:
 def read_catalogue(
     driver: type[Storefront], url: str, tag: dict[str, str], allow: tuple[str, ...] = ()
 ) -> Catalogue:
-    """What the shop sells, which also proves that it is there and is the kind of shop we were told.
+    """The products on sale; reading them also checks the shop and its driver.
 
     Raises:
-        TargetError: it cannot be reached, refuses, or does not answer like this kind of shop.
-        AnalysisError: a driver of the user's own raised.
+        TargetError: the shop cannot be reached, refuses, or is of another kind.
+        AnalysisError: a user's driver raised.
     """
     client = UnmeasuredClient(url, tag, limit_s=PREPARE_LIMIT_S, allow=allow)
     try:
         catalogue = driver.prepare(client)
     except Rejected as refusal:
         if refusal.cause == "host_not_allowed":
-            way_out = "it sends us on to that host: put it into safety.allow, if you may load it"
+            way_out = "the shop redirects to that host: add it to safety.allow if you may load it"
         else:
             way_out = f"is the shop running, and is it a '{driver.name}' storefront?"
-        said = " ".join(str(refusal).split())
-        raise TargetError(f"{url} cannot be loaded: {said}; {way_out}") from refusal
+        reason = " ".join(str(refusal).split())
+        raise TargetError(f"{url} cannot be loaded: {reason}; {way_out}") from refusal
     except Exception as error:
         if driver not in DRIVERS.values():
             raise driver_error(driver, "prepare", error) from error
         raise TargetError(
-            f"{url} answers, but not like a '{driver.name}' storefront ({type(error).__name__}: {error}); "
-            "name another driver in target.storefront"
+            f"the responses of {url} are not those of a '{driver.name}' storefront ({type(error).__name__}: "
+            f"{error}); name another driver in target.storefront"
         ) from error
     finally:
         client.close()
     if not catalogue.skus:
         raise TargetError(
-            f"{url} sells nothing, says the driver '{driver.name}'; fill it, or look with doorbuster probe"
+            f"the '{driver.name}' driver found no products at {url}; add products, or run `doorbuster probe` "
+            "to check the driver"
         )
     return catalogue
-
-
-__all__ = [
-    "RUN_HEADER",
-    "LoadedShop",
-    "UnmeasuredClient",
-    "check_allowed",
-    "open_target",
-    "read_catalogue",
-    "resolves_to_loopback",
-    "set_faults",
-]

@@ -25,7 +25,7 @@ class LedgerBaseline:
 
     order_refs: frozenset[str]
     stock: Mapping[str, StockRow]
-    clock_ahead_s: float  # the shop's clock minus ours
+    clock_ahead_s: float  # the shop's clock minus the generator's
 
 
 def read_baseline(
@@ -39,10 +39,10 @@ def read_baseline(
     found = ledger_since(driver, client, since_unix_s=started_unix_s)
     if found is None:
         return None
-    books, ahead_s = found
+    ledger, ahead_s = found
     return LedgerBaseline(
-        order_refs=frozenset(order.ref for order in books.orders),
-        stock={row.sku: row for row in books.stock},
+        order_refs=frozenset(order.ref for order in ledger.orders),
+        stock={row.sku: row for row in ledger.stock},
         clock_ahead_s=ahead_s,
     )
 
@@ -55,10 +55,10 @@ def read_ledger(
     started_unix_s: float,
     settle_s: float,
 ) -> Ledger | None:
-    """The shop's ledger once two readings agree, or the last one after `settle_s`; None if it shows none.
+    """The shop's ledger once two readings agree, or the last one after `settle_s`; None if there is none.
 
-    Orders that were in the books when they were opened are left out, as are the units they sold; the times of
-    the others are told by our clock.
+    Orders of the baseline and the units that they sold are left out; times are converted to the generator's
+    clock.
 
     Raises:
         storefronts.Rejected: the shop does not answer.
@@ -69,11 +69,11 @@ def read_ledger(
         found = ledger_since(driver, client, since_unix_s=started_unix_s)
         if found is None:
             return None
-        books, ahead_s = found
-        settled = before is not None and len(before.orders) == len(books.orders)
-        if settled or perf_counter() >= give_up_at:
-            return _as_ledger(books, baseline, started_unix_s, ahead_s)
-        before = books
+        ledger, ahead_s = found
+        is_settled = before is not None and len(before.orders) == len(ledger.orders)
+        if is_settled or perf_counter() >= give_up_at:
+            return _as_ledger(ledger, baseline, started_unix_s, ahead_s)
+        before = ledger
         gevent.sleep(SETTLE_INTERVAL_S)
 
 
@@ -81,12 +81,14 @@ def merge(ledgers: Mapping[str, Ledger]) -> Ledger:
     """Merge the ledgers of several merchants; SKUs are prefixed with the merchant: `north:12345A`."""
     return Ledger(
         orders=tuple(
-            order._replace(lines=tuple(line._replace(sku=_whose(merchant, line.sku)) for line in order.lines))
+            order._replace(
+                lines=tuple(line._replace(sku=_prefixed(merchant, line.sku)) for line in order.lines)
+            )
             for merchant, ledger in ledgers.items()
             for order in ledger.orders
         ),
         stock=tuple(
-            row._replace(sku=_whose(merchant, row.sku))
+            row._replace(sku=_prefixed(merchant, row.sku))
             for merchant, ledger in ledgers.items()
             for row in ledger.stock
         ),
@@ -94,14 +96,14 @@ def merge(ledgers: Mapping[str, Ledger]) -> Ledger:
     )
 
 
-def _whose(merchant: str, sku: str) -> str:
+def _prefixed(merchant: str, sku: str) -> str:
     return f"{merchant}:{sku}" if merchant else sku
 
 
 def _as_ledger(
-    books: LedgerSnapshot, baseline: LedgerBaseline, started_unix_s: float, ahead_s: float
+    ledger: LedgerSnapshot, baseline: LedgerBaseline, started_unix_s: float, ahead_s: float
 ) -> Ledger:
-    zero_s = started_unix_s + ahead_s  # by the clock of the shop
+    zero_s = started_unix_s + ahead_s  # by the shop's clock
     return Ledger(
         orders=tuple(
             LedgerOrder(
@@ -113,16 +115,16 @@ def _as_ledger(
                 picked_at_s=None if order.picked_at_unix_s is None else order.picked_at_unix_s - zero_s,
                 lines=tuple(LedgerLine(line.sku, line.quantity, line.unit_pence) for line in order.lines),
             )
-            for order in books.orders
+            for order in ledger.orders
             if order.ref not in baseline.order_refs
         ),
-        stock=tuple(_stock(row, baseline.stock.get(row.sku)) for row in books.stock),
+        stock=tuple(_stock(row, baseline.stock.get(row.sku)) for row in ledger.stock),
         read_at_s=time() - started_unix_s,
     )
 
 
 def _stock(row: StockRow, before: StockRow | None) -> LedgerStock:
-    """Stock and sales since the books were opened; a SKU that was new then counts from its own baseline."""
+    """Stock and sales since the baseline; a SKU added later counts from its own opening stock."""
     if before is None:
         return LedgerStock(row.sku, row.opening, row.on_hand, row.sold)
     return LedgerStock(row.sku, before.on_hand, row.on_hand, row.sold - before.sold)

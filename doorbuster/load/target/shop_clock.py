@@ -1,9 +1,9 @@
-"""The shop's books since a moment of our clock, whatever the clock of the shop shows.
+"""Reads the shop's ledger since a time of the generator's clock, whatever the shop's clock shows.
 
-The shop writes its own time beside each order, and is asked for orders by that time. How far its clock is
-from ours stands in the Date header of its answers, to a second: an answer sent between two readings of our
-clock is of some moment between them. A shop whose books another machine dates, by another clock than its
-answers, is not told apart from one that has lost its orders if the two are more than a minute apart.
+The shop dates its orders with its own clock and is queried by that time. The Date header of its responses
+shows its clock to a second: a response was sent at some time between the request and its receipt. If the
+ledger is dated by another machine, whose clock differs from that of the responses by more than a minute,
+orders appear to be missing.
 """
 
 from __future__ import annotations
@@ -15,47 +15,48 @@ from typing import Any
 from doorbuster.load.http.dates import unix_s_of
 from doorbuster.storefronts import Client, HttpResponse, LedgerSnapshot, Storefront
 
-MARGIN_S = 60.0  # read besides, before the moment; what was booked earlier is told apart by its reference
-NOTICED_S = 2.0  # a Date header has whole seconds: closer clocks are taken for right
+MARGIN_S = 60.0  # read this much earlier; older orders are recognised by their references
+RESOLUTION_S = 2.0  # a Date header has whole seconds; smaller differences are ignored
 
 
 class ShopClock:
-    """Implements `storefronts.Client`; keeps what the answers say about the clock of the shop."""
+    """Implements `storefronts.Client`; measures the shop's clock from the Date headers of its responses."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._least_s, self._most_s = -math.inf, math.inf
+        self._min_s, self._max_s = -math.inf, math.inf
 
     def request(self, method: str, url: str, **options: Any) -> HttpResponse:
         sent_s = time()
         answer = self._client.request(method, url, **options)
         dated_s = unix_s_of(answer.headers.get("date", "")) if answer.status_code else None
         if dated_s is not None:
-            least_s, most_s = dated_s - time(), dated_s + 1.0 - sent_s
-            if least_s > self._most_s or most_s < self._least_s:  # one of the clocks was set meanwhile
-                self._least_s, self._most_s = least_s, most_s
+            min_s, max_s = dated_s - time(), dated_s + 1.0 - sent_s
+            if min_s > self._max_s or max_s < self._min_s:  # one of the clocks was set
+                self._min_s, self._max_s = min_s, max_s
             else:
-                self._least_s, self._most_s = max(least_s, self._least_s), min(most_s, self._most_s)
+                self._min_s, self._max_s = max(min_s, self._min_s), min(max_s, self._max_s)
         return answer
 
     @property
     def ahead_s(self) -> float:
-        """The clock of the shop minus ours; 0 when no answer was dated, or when nothing can be noticed."""
-        middle_s = (self._least_s + self._most_s) / 2.0
-        return middle_s if math.isfinite(middle_s) and abs(middle_s) >= NOTICED_S else 0.0
+        """The shop's clock minus the generator's; 0 without a Date header or below RESOLUTION_S."""
+        middle_s = (self._min_s + self._max_s) / 2.0
+        return middle_s if math.isfinite(middle_s) and abs(middle_s) >= RESOLUTION_S else 0.0
 
 
 def ledger_since(
     driver: type[Storefront], client: Client, *, since_unix_s: float
 ) -> tuple[LedgerSnapshot, float] | None:
-    """The books with every order since a moment of our clock, and how far the clock of the shop is ahead;
-    None when this shop shows none.
+    """The ledger since a time of the generator's clock, and how far the shop's clock is ahead.
+
+    None if the shop exposes no ledger.
 
     Raises:
         storefronts.Rejected: the shop does not answer.
     """
-    watched = ShopClock(client)
-    books = driver.read_ledger(watched, since_unix_s=since_unix_s - MARGIN_S)
-    if books is not None and watched.ahead_s:
-        books = driver.read_ledger(watched, since_unix_s=since_unix_s + watched.ahead_s - MARGIN_S)
-    return None if books is None else (books, watched.ahead_s)
+    clock = ShopClock(client)
+    ledger = driver.read_ledger(clock, since_unix_s=since_unix_s - MARGIN_S)
+    if ledger is not None and clock.ahead_s:
+        ledger = driver.read_ledger(clock, since_unix_s=since_unix_s + clock.ahead_s - MARGIN_S)
+    return None if ledger is None else (ledger, clock.ahead_s)
