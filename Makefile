@@ -15,7 +15,7 @@ NOT_LOCUST := --ignore-glob='tests/load/test_*'
 export PYTHONDONTWRITEBYTECODE =
 test: export DOORBUSTER_SKIPPED = $(SKIPPED)
 
-.PHONY: help demo test check format truth shops bench wheel clean
+.PHONY: help demo test check format sample truth shops bench wheel clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -47,6 +47,10 @@ check: $(READY) ## Format, lint, types, tests
 format: $(READY) ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+sample: $(READY) ## Write the report of the sample run again, with which the tests compare every output format
+	$(BIN)/doorbuster report reports/sample
+	COLUMNS=100 $(BIN)/doorbuster analyse reports/sample | sed 's/ *$$//' > tests/report/sample_terminal.txt
 
 truth: $(READY) ## Run the long validations against closed forms
 	$(BIN)/python -m pytest -m truth
