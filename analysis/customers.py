@@ -447,13 +447,13 @@ def _findings(metrics: Mapping[str, Metric], rows: Rows, reasons: Sequence[Leavi
     total = sum(by_channel.values())
     if total >= 0.5 and len({row.channel for row in rows}) > 1:
         channel = max(by_channel, key=lambda name: by_channel[name])
-        share = format_ratio(by_channel[channel] / total)
-        found.append(f"{share} of the missed orders are those of the {channel} channel.")
+        share = "All" if len(by_channel) == 1 else f"{format_ratio(by_channel[channel] / total)} of the"
+        found.append(f"{share} missed orders are those of the {channel} channel.")
     if total >= 0.5:
         first = reasons[0]
         share = format_ratio((first.orders.value or 0.0) / total)
         found.append(
-            f"The most expensive reason is {first.cause.replace('_', ' ')} at {first.step}: {share} of the "
+            f"Most expensive reason: {first.cause.replace('_', ' ')} at {first.step}, {share} of the "
             f"missed orders{_about(first.sales)}."
         )
     dropped = metrics["customers_dropped"].value

@@ -82,10 +82,9 @@ def _sentence(run: Run, errors: Mapping[str, Sequence[int]]) -> str:
     if not failed:
         return f"None of {format_count(total)} requests failed or was abandoned."
     cause, counts = next(iter(errors.items()))
-    return (
-        f"{format_ratio(failed / total)} of {format_count(total)} requests failed or were abandoned, "
-        f"most often because of {cause.replace('_', ' ')} ({format_ratio(sum(counts) / failed)})."
-    )
+    most = f"{cause.replace('_', ' ')} ({format_ratio(sum(counts) / failed)} of them)"
+    share = f"{format_ratio(failed / total)} of {format_count(total)} requests"
+    return f"{share} failed or were abandoned; the most frequent cause is {most}."
 
 
 def _errors_chart(errors: Mapping[str, Sequence[int]], width_s: int) -> tuple[Chart, ...]:
@@ -98,7 +97,7 @@ def _errors_chart(errors: Mapping[str, Sequence[int]], width_s: int) -> tuple[Ch
     share = sum(most) / sum(map(sum, errors.values()))
     return (
         Chart(
-            "stacked", f"{format_ratio(share)} of the errors were {first.replace('_', ' ')}",
+            "stacked", f"Most frequent cause: {first.replace('_', ' ')}, {format_ratio(share)} of the errors",
             "time the request was due, since the start (min:s)", "failed or abandoned requests per second",
             tuple(float(at * width_s) for at in range(len(most))),
             tuple(Series(cause, tuple(n / width_s for n in counts)) for cause, counts in rows),

@@ -24,7 +24,7 @@ def command(run: Path, sections: tuple[str, ...]) -> int:
     from doorbuster.cli.pipeline import analysis_scripts
     from doorbuster.errors import ExitCode, UsageError
     from doorbuster.records.reader import Run
-    from doorbuster.report import analyse_run, print_section
+    from doorbuster.report import analyse_run, in_order, print_section
 
     scripts = {path.stem: path for path in analysis_scripts()}
     unknown = [name for name in sections if name not in scripts]
@@ -32,9 +32,8 @@ def command(run: Path, sections: tuple[str, ...]) -> int:
         raise UsageError(f"unknown section {', '.join(unknown)}; choose from {', '.join(scripts)}")
     with Run.open(run) as opened:
         analysed = analyse_run(opened, [scripts[name] for name in sections or scripts])
-    for section in analysed.sections:
-        if sections or not section.not_applicable:
-            print_section(section)
+    for section in analysed.sections if sections else in_order(analysed.sections):
+        print_section(section)
     for error in analysed.errors:
         click.echo(str(error), err=True)
     return int(ExitCode.SCRIPT_EXCEPTION) if analysed.errors else 0

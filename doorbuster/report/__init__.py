@@ -5,7 +5,17 @@ from __future__ import annotations
 from doorbuster.report.loader import Analysed, analyse_run, load_analysis
 from doorbuster.report.render.terminal import print_section, summary_lines
 from doorbuster.report.run_context import RunContext
-from doorbuster.report.section import Annotation, Chart, Column, Fact, Metric, Section, Series, Table
+from doorbuster.report.section import (
+    Annotation,
+    Chart,
+    Column,
+    Fact,
+    Metric,
+    Section,
+    Series,
+    Table,
+    in_order,
+)
 from doorbuster.report.write import write_report
 
 __all__ = [
@@ -20,6 +30,7 @@ __all__ = [
     "Series",
     "Table",
     "analyse_run",
+    "in_order",
     "load_analysis",
     "print_section",
     "summary_lines",

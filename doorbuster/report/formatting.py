@@ -76,8 +76,8 @@ def format_number(value: float) -> str:
 
 
 def format_interval(metric: Metric) -> str:
-    """ "1.2 s to 1.9 s"; "?" for an unknown end; "" without an interval."""
-    if metric.low is None and metric.high is None:
+    """ "1.2 s to 1.9 s"; "?" for an unknown end; "" without an interval or for an exact value."""
+    if (metric.low is None and metric.high is None) or metric.low == metric.high == metric.value:
         return ""
     low = "?" if metric.low is None else format_value(metric.low, metric.unit)
     high = "?" if metric.high is None else format_value(metric.high, metric.unit)

@@ -10,7 +10,7 @@ Rules of a good section:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -178,6 +178,24 @@ class Section:
     recommendations: tuple[str, ...] = ()
     not_applicable: bool = False
     headline: bool = False
+
+
+def in_order(sections: Iterable[Section]) -> list[Section]:
+    """The sections that apply, headlines first, by group and by their own order.
+
+    A group stands where its first section does.
+    """
+    shown = [section for section in sections if not section.not_applicable]
+    group_order: dict[str, int] = {}
+    for section in shown:
+        key = section.group or section.name
+        group_order[key] = min(group_order.get(key, section.order), section.order)
+
+    def rank(section: Section) -> tuple[bool, int, str, int]:
+        key = section.group or section.name
+        return not section.headline, group_order[key], key, section.order
+
+    return sorted(shown, key=rank)
 
 
 _BUCKETS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)

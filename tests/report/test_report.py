@@ -27,10 +27,10 @@ from doorbuster.report import (
     Series,
     Table,
     analyse_run,
+    in_order,
     summary_lines,
     write_report,
 )  # fmt: skip
-from doorbuster.report.render.html import in_order
 from doorbuster.scenario import read_scenario
 from doorbuster.scenario.thresholds.language import read_thresholds
 

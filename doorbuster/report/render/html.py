@@ -33,7 +33,7 @@ from doorbuster.report.formatting import (
     one_line,
 )
 from doorbuster.report.render.terminal import is_numeric
-from doorbuster.report.section import Cell, Chart, Column, Fact, Metric, Section, Table
+from doorbuster.report.section import Cell, Chart, Column, Fact, Metric, Section, Table, in_order
 
 SIGNS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "warn": "!", "interrupted": "■", "aborted": "■"}
 MAX_EVENTS = 40
@@ -134,24 +134,6 @@ def recommendations(sections: Iterable[Section]) -> list[str]:
 def facts(sections: Iterable[Section]) -> list[Fact]:
     """What the run means for the business, in a few numbers."""
     return [fact for section in sections for fact in section.facts]
-
-
-def in_order(sections: Iterable[Section]) -> list[Section]:
-    """The sections that apply, headlines first, by group and by their own order.
-
-    A group stands where its first section does.
-    """
-    shown = [section for section in sections if not section.not_applicable]
-    group_order: dict[str, int] = {}
-    for section in shown:
-        key = section.group or section.name
-        group_order[key] = min(group_order.get(key, section.order), section.order)
-
-    def rank(section: Section) -> tuple[bool, int, str, int]:
-        key = section.group or section.name
-        return not section.headline, group_order[key], key, section.order
-
-    return sorted(shown, key=rank)
 
 
 def thresholds_sentence(results: Sequence[ThresholdResult]) -> str:

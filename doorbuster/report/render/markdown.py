@@ -21,12 +21,11 @@ from doorbuster.report.render.html import (
     SIGNS,
     facts,
     headline_section,
-    in_order,
     recommendations,
     started_at,
     threshold_row,
 )
-from doorbuster.report.section import Fact, Metric, Section, Table
+from doorbuster.report.section import Fact, Metric, Section, Table, in_order
 
 SCHEMA = "doorbuster.summary/1"
 _ICONS = {"pass": "✅", "fail": "❌", "inconclusive": "❔", "warn": "⚠️", "interrupted": "⏹️", "aborted": "⏹️"}
