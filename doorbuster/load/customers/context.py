@@ -81,7 +81,7 @@ class CustomerContext:
         second = int(arrival.intended_at - self.started_at)
         self.recorder.customer((second, arrival.channel, arrival.journey, *how))
         duration_s = perf_counter() - arrival.intended_at
-        self.recorder.visit_duration(second, arrival.channel, round(duration_s * 1e6))
+        self.recorder.side_metrics.visit_duration(second, arrival.channel, round(duration_s * 1e6))
         self.in_flight -= 1
         if not self.in_flight:
             self.empty.set()

@@ -59,7 +59,7 @@ class Steps:
         return len(self.request_ids)
 
 
-class Recorder(SideMetrics):
+class Recorder:
     """Collects one worker's observations; `take` moves them into the next numbered batch.
 
     Args:
@@ -68,12 +68,13 @@ class Recorder(SideMetrics):
     """
 
     def __init__(self, worker: str, *, started_at: float, pause: Callable[[], Any] = lambda: None) -> None:
-        super().__init__(started_at, pause)
         self.worker = worker
+        self.side_metrics = SideMetrics(started_at, pause)
         self.steps: list[StepRow] = []
         self.keys: list[SeriesKey] = []
         self._numbers: dict[SeriesKey, int] = {}
         self._started_at = started_at
+        self._pause = pause
         self._seq = 0
         self._lateness_us: list[int] = []
         self._customers: list[CustomerKey] = []
@@ -151,7 +152,7 @@ class Recorder(SideMetrics):
         events, self._events = self._events, []
         errors, self._errors = self._errors, []
         # Everything is taken; from here on there may be pauses.
-        side_metrics = self.take_side_metrics(health.second if health is not None else 0, self.keys)
+        side_metrics = self.side_metrics.take(health.second if health is not None else 0, self.keys)
         lateness = pack(np.concatenate([steps.lateness_us, np.array(lateness_us, dtype=np.int64)]))
         left = tuple(CustomerCount(*key, n) for key, n in Counter(customers).items())
         self._pause()

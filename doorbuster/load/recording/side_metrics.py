@@ -101,7 +101,7 @@ class SideMetricsSnapshot(NamedTuple):
 
 
 class SideMetrics:
-    """Collects one worker's side metrics; `take_side_metrics` empties them.
+    """Collects one worker's side metrics; `take` empties them.
 
     connects: (series number, intended start, connect time in s) of each step whose first request opened a
     connection. subsequent: (series number, intended start, exchanges) of each step with several requests.
@@ -116,7 +116,7 @@ class SideMetrics:
         self.server_timings: list[tuple[int, float, str]] = []
         self.readings: list[FreshnessReading] = []
         self.stride = 1
-        self._zero = started_at
+        self._started_at = started_at
         self._pause = pause
         self._counters: Counter[tuple[int, str, str]] = Counter()
         self._think_times: defaultdict[str, list[float]] = defaultdict(list)
@@ -135,7 +135,7 @@ class SideMetrics:
         """Record the duration of a visit, from the intended arrival in `second` to its end."""
         self._durations[second, channel].append(duration_us)
 
-    def take_side_metrics(self, second: int, keys: list[SeriesKey]) -> SideMetricsSnapshot:
+    def take(self, second: int, keys: list[SeriesKey]) -> SideMetricsSnapshot:
         """Everything since the last call; `second` is that of the report, `keys` the series by number.
 
         All lists are taken before the first pause: what is recorded meanwhile belongs to the next report.
@@ -170,7 +170,7 @@ class SideMetrics:
         if not rows:
             return ()
         numbers, intended_at, connect_s = (np.array(column) for column in zip(*rows, strict=True))
-        second = np.floor(intended_at - self._zero).astype(np.int64)
+        second = np.floor(intended_at - self._started_at).astype(np.int64)
         cells, group, n = np.unique(second * len(keys) + numbers, return_inverse=True, return_counts=True)
         times_us = np.rint(connect_s * _US_PER_S).astype(np.int64)
         longest_us = np.zeros(len(cells), np.int64)
@@ -189,7 +189,7 @@ class SideMetrics:
     ) -> Iterable[SubsequentRequestsSecond]:
         cells: defaultdict[tuple[int, int], list[list[Exchange]]] = defaultdict(list)
         for number, intended_at, exchanges in rows:
-            cells[int(intended_at - self._zero), number].append(exchanges)
+            cells[int(intended_at - self._started_at), number].append(exchanges)
         for (second, number), steps in cells.items():
             more = [one for exchanges in steps for one in exchanges[1:]]
             connect_s = sum(one.connect_s for one in more)
@@ -213,7 +213,7 @@ class SideMetrics:
             cells: defaultdict[tuple[int, str, str], list[int]] = defaultdict(list)
             for intended_at, header in sampled:
                 for (name, description), duration_us in self._of_step(header).items():
-                    cells[int(intended_at - self._zero), name, description].append(duration_us)
+                    cells[int(intended_at - self._started_at), name, description].append(duration_us)
             for (second, name, description), times_us in cells.items():
                 n = len(times_us)
                 yield ServerTimingSecond(
