@@ -1,6 +1,6 @@
-"""The answers with which the shop says no; each becomes an HTML page or an RFC 9457 problem document.
+"""Refusals of the shop; each becomes an HTML page or an RFC 9457 problem document.
 
-They are answers to a customer, not faults of the program: nothing here is a DoorbusterError.
+They are responses to a customer, not errors of the program, so none is a DoorbusterError.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class FieldProblem:
     rule: str
 
 
-class Refusal(Exception):  # noqa: N818  an answer, not an error
+class Refusal(Exception):  # noqa: N818  a response, not an error
     """Base: `slug` is the machine-readable name, in `data-problem` and at the end of the problem type."""
 
     slug = "refused"
@@ -52,7 +52,7 @@ class NotFound(Refusal):
 
 
 class NoBasket(NotFound):
-    """The basket of a cookie or a path is not, or no longer, in the database."""
+    """The basket of a cookie or a path does not exist, or no longer."""
 
 
 class SoldOut(Refusal):
@@ -89,12 +89,12 @@ class SignedOut(Refusal):
 
 class WrongPassword(Refusal):
     slug = "wrong-password"
-    title = "That e-mail address and password do not go together"
+    title = "Wrong e-mail address or password"
     status = 401
 
 
 class PasswordExpired(Refusal):
-    """An account of the old platform: known, but its password was left behind."""
+    """An account of the old platform, whose password was not migrated."""
 
     slug = "password-expired"
     title = "Please choose a new password"
@@ -103,14 +103,14 @@ class PasswordExpired(Refusal):
 
 class AccountExists(Refusal):
     slug = "account-exists"
-    title = "There is an account with this e-mail address"
+    title = "This e-mail address already has an account"
     status = 409
 
 
 class WrongState(Refusal):
-    """An order cannot go where it was asked to go; `slug` names the state that forbids it."""
+    """The state of the order does not allow the change; `slug` names that state."""
 
-    title = "This order cannot be changed any more"
+    title = "This order can no longer be changed"
     status = 409
 
     def __init__(self, state: str, detail: str) -> None:
@@ -119,9 +119,9 @@ class WrongState(Refusal):
 
 
 class PartFailed(Refusal):
-    """A service behind the shop does not answer."""
+    """A service behind the shop fails."""
 
-    title = "Sorry, part of the shop is out of order"
+    title = "Sorry, part of the shop is unavailable"
     status = 503
 
     def __init__(self, part: str) -> None:
@@ -130,7 +130,7 @@ class PartFailed(Refusal):
 
 
 class HoldingPage(Refusal):
-    """A page instead of the shop, which reloads itself; its status says that all is well."""
+    """A page shown instead of the shop, which reloads itself; its status is 200."""
 
     slug = "holding-page"
     title = "Thank you for your patience"
@@ -146,5 +146,5 @@ class HoldingPage(Refusal):
 
 class NotAllowed(Refusal):
     slug = "not-allowed"
-    title = "This is not for you"
+    title = "Access denied"
     status = 403

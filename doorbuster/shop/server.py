@@ -1,7 +1,6 @@
-"""Starting and stopping a shop: its folder, its port, its signals.
+"""Starts and stops a shop: its folder, port and signals.
 
-A shop ends cleanly on SIGINT or SIGTERM. What was waiting in its queue is dropped, what a worker holds is
-finished.
+A shop ends cleanly on SIGINT or SIGTERM: waiting work is dropped, running work is finished.
 """
 
 from __future__ import annotations
@@ -29,19 +28,19 @@ from doorbuster.shop.infrastructure.database_workers import DatabaseWorkers
 from doorbuster.shop_settings import ShopSettings
 
 LOCK_NAME = "shop.lock"
-CONNECTIONS_WAITING = 1_024
-OPEN_FILES = 65_536
-GRACE_S = 1.0
+LISTEN_BACKLOG = 1_024
+MAX_OPEN_FILES = 65_536
+SHUTDOWN_TIMEOUT_S = 1.0
 
 
-Urls = Mapping[str, str]  # of each merchant by name; "" is the shop of a platform that has only one
+Urls = Mapping[str, str]  # by merchant; "" is the name of a single merchant
 
 
 def serve(settings: ShopSettings, *, announce: Callable[[Urls], None], die_with_parent: bool = False) -> None:
     """Run a shop until SIGINT or SIGTERM; `announce` is called once with its URLs when it is open.
 
-    `die_with_parent` also ends it when standard input ends, as it does when the parent process goes away.
-    Raises UsageError when the port is taken or the folder cannot be used.
+    `die_with_parent` also ends it when standard input ends, as it does when the parent process exits.
+    Raises UsageError if the port is taken or the folder cannot be used.
     """
     _allow_many_connections()
     asyncio.run(_serve(settings, announce, die_with_parent=die_with_parent))
@@ -58,8 +57,8 @@ async def open_shop(settings: ShopSettings) -> AsyncIterator[str]:
 async def open_platform(settings: ShopSettings) -> AsyncIterator[Urls]:
     """One shop for each merchant, all in this process and on the same database workers.
 
-    Each has products, stock, a ledger and an address of its own: the ports follow each other from
-    `settings.port` on, unless any free one will do.
+    Each has its own products, stock, ledger and address: consecutive ports from `settings.port` on, or any
+    free ones if that is 0.
     """
     workers = DatabaseWorkers(count=settings.workers, query_time_s=settings.query_time_s)
     urls: dict[str, str] = {}
@@ -85,12 +84,12 @@ async def _merchant(settings: ShopSettings, workers: DatabaseWorkers) -> AsyncIt
     runner = web.AppRunner(
         app,
         access_log=None,
-        shutdown_timeout=GRACE_S,
+        shutdown_timeout=SHUTDOWN_TIMEOUT_S,
         handler_cancellation=not PROFILES[settings.profile].continues_after_disconnect,
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.host, settings.port, backlog=CONNECTIONS_WAITING)
+        site = web.TCPSite(runner, settings.host, settings.port, backlog=LISTEN_BACKLOG)
         await _listen(site, settings)
         host, port = runner.addresses[0][:2]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -121,7 +120,7 @@ async def _listen(site: web.TCPSite, settings: ShopSettings) -> None:
         if error.errno == errno.EADDRINUSE:
             way_out = f"{place} is taken; choose another with --port, or --port 0 for any free one"
         elif error.errno == errno.EACCES:
-            way_out = f"{place} needs more rights than we have; choose one above 1023 with --port"
+            way_out = f"{place} requires more privileges; choose one above 1023 with --port"
         else:
             way_out = f"{place} cannot be opened ({error.strerror or error}); check --host and --port"
         raise UsageError(way_out) from error
@@ -129,7 +128,7 @@ async def _listen(site: web.TCPSite, settings: ShopSettings) -> None:
 
 @contextmanager
 def _folder(wanted: Path | None) -> Iterator[Path]:
-    """The folder of the shop, locked so that no second shop overwrites its database."""
+    """The folder of the shop, locked so that no other shop overwrites its database."""
     if wanted is None:
         with tempfile.TemporaryDirectory(prefix="doorbuster-shop-") as made:
             yield Path(made)
@@ -152,7 +151,7 @@ def _folder(wanted: Path | None) -> Iterator[Path]:
 
 
 def _watch_parent(loop: asyncio.AbstractEventLoop, closing: asyncio.Event) -> None:
-    """Wait for the end of standard input; raw reads, so that nothing holds a lock at interpreter exit."""
+    """Wait for the end of standard input; raw reads hold no lock at interpreter exit."""
     while os.read(0, 4_096):
         pass
     if not loop.is_closed():
@@ -160,9 +159,9 @@ def _watch_parent(loop: asyncio.AbstractEventLoop, closing: asyncio.Event) -> No
 
 
 def _allow_many_connections() -> None:
-    """Every waiting customer of an overloaded shop holds a connection open."""
+    """Raise the limit of open files: every waiting customer of an overloaded shop holds a connection."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(MAX_OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 

@@ -7,7 +7,7 @@ import statistics
 
 import pytest
 
-from doorbuster.shop.domain.catalogue import OPENING_UNITS_LEAST, make_catalogue, popularity_shares
+from doorbuster.shop.domain.catalogue import MIN_OPENING_UNITS, make_catalogue, popularity_shares
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +62,8 @@ def test_stock_follows_popularity_above_a_floor(catalogue):
     by_share = sorted(catalogue.products, key=lambda row: row[10])
     in_order = [units[row[0]] for row in by_share]
     assert in_order == sorted(in_order)
-    assert in_order[0] == OPENING_UNITS_LEAST
-    assert in_order[-1] > 50 * OPENING_UNITS_LEAST
+    assert in_order[0] == MIN_OPENING_UNITS
+    assert in_order[-1] > 50 * MIN_OPENING_UNITS
 
 
 def test_printed_codes_lead_to_the_most_popular_products(catalogue):

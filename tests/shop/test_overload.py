@@ -37,7 +37,7 @@ def test_the_replatformed_shop_turns_away_what_it_cannot_serve_soon(visit):
         assert 1 <= int(busy.headers["Retry-After"]) <= 3
         text = await busy.text()
         assert 'data-problem="busy"' in text
-        assert "no need to press reload" in text
+        assert "Reloading does not move you forward" in text
 
     visit(scenario, profile="replatformed", workers=1, query_time_s=0.1, queue_limit=3)
 

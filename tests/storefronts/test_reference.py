@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from doorbuster.scenario import CHANNELS
 from doorbuster.shop.domain import orders
 from doorbuster.shop_settings import MEMBER
 from doorbuster.storefronts import Basket, BasketLine, Listing, Order, ReferenceShop, Rejected
@@ -53,7 +54,7 @@ def test_both_faces_can_do_every_step(face):
 
 
 def test_programs_and_staff_talk_json_and_people_read_pages():
-    faces = {channel: ReferenceShop.for_channel(channel) for channel in orders.CHANNELS}
+    faces = {channel: ReferenceShop.for_channel(channel) for channel in CHANNELS}
     assert faces["web"] is faces["print"] is ReferenceShop
     assert {faces[name] for name in ("app", "social", "agent", "partner", "store", "phone")} == {
         ReferenceProgram

@@ -1,8 +1,7 @@
-"""The read model of the replatformed shop: one document per product and a full-text index, kept with the
-data.
+"""The read model of the replatformed shop: one document per product, and a full-text index.
 
-A page of the replatformed shop is one or two look-ups in here instead of ten joins; the price is paid when
-something changes (a review, a question), which happens a thousand times less often.
+A page takes one or two look-ups here instead of ten joins. The cost moves to changes such as reviews and
+questions, which are about a thousand times rarer.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ FROM products p JOIN categories c ON c.slug = p.category_slug
 
 
 def write_documents(connection: sqlite3.Connection, sku: str | None = None) -> None:
-    """Write the document of one product again, or (without `sku`) make the whole read model."""
+    """Rewrite the document of one product, or without `sku` create the whole read model."""
     if sku is None:
         for statement in _TABLES.split(";\n"):
             connection.execute(statement)
@@ -71,7 +70,7 @@ def write_documents(connection: sqlite3.Connection, sku: str | None = None) -> N
 
 
 def _opinions(connection: sqlite3.Connection, sku: str | None) -> defaultdict[str, dict[str, list[Any]]]:
-    """Reviews and questions shown, the latest first, by SKU."""
+    """The latest reviews and questions by SKU, newest first."""
     found: defaultdict[str, dict[str, list[Any]]] = defaultdict(lambda: {"reviews": [], "questions": []})
     where, key = (" WHERE sku = ?", (sku,)) if sku else ("", ())
     reads = (

@@ -1,9 +1,8 @@
-"""The shop as a good team might have built it in 2004: a query for everything, on every page, every time.
+"""The shop as a good team might have built it in 2004: every page runs all its queries every time.
 
-Its design, not a switch, is what fails at a peak. Nothing is kept from one page to the next. Stock is read,
-thought about, and written back as the number worked out: correct for customers who come one at a time, and
-a lost update when two of them check out together. The order key is looked up first and inserted later, so a
-second click that comes quickly enough makes a second order.
+It fails at a peak by design, not by a switch. Nothing is cached. Stock is read, checked and written back as a
+computed number: correct for one customer at a time, but a lost update when two check out at once. The order
+key is looked up first and inserted later, so a quick second click places a second order.
 """
 
 from __future__ import annotations
@@ -46,15 +45,15 @@ from doorbuster.shop.refusals import BadRequest, EmptyBasket, FieldProblem, NoBa
 
 _CARD = "SELECT p.sku, p.name, p.tagline, p.art, p.hue, p.price_pence, p.was_pence FROM products p "
 _IN_CATEGORIES = "JOIN categories c ON c.slug = p.category_slug "
-_SHELF = 12
+_SHELF_SIZE = 12
 _EVENTS = ("placed", "confirmed by e-mail", "sent to the warehouse")
 
 
 class InHouse2004:
     """Uncached pages of many queries, check-then-write stock, check-then-insert order keys."""
 
-    def __init__(self, parts: Dependencies) -> None:
-        self._parts = parts
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._dependencies = dependencies
 
     def navigation(self, db: Session, basket: str | None) -> Navigation:
         db.row("SELECT status, channel FROM baskets WHERE basket = ?", basket)
@@ -63,9 +62,11 @@ class InHouse2004:
 
     def home(self, db: Session) -> Home:
         notice = db.row("SELECT text FROM notices ORDER BY id LIMIT 1")
-        offers = db.rows(_CARD + "WHERE p.was_pence IS NOT NULL ORDER BY p.popularity DESC LIMIT ?", _SHELF)
-        new_in = db.rows(_CARD + "ORDER BY p.arrival DESC LIMIT ?", _SHELF)
-        best = db.rows(_CARD + "ORDER BY p.popularity DESC LIMIT ?", _SHELF)
+        offers = db.rows(
+            _CARD + "WHERE p.was_pence IS NOT NULL ORDER BY p.popularity DESC LIMIT ?", _SHELF_SIZE
+        )
+        new_in = db.rows(_CARD + "ORDER BY p.arrival DESC LIMIT ?", _SHELF_SIZE)
+        best = db.rows(_CARD + "ORDER BY p.popularity DESC LIMIT ?", _SHELF_SIZE)
         voices = db.rows(
             "SELECT p.sku, p.name, r.author, r.rating, r.title, r.text, r.written_on FROM reviews r "
             "JOIN products p ON p.sku = r.sku WHERE r.rating >= 4 ORDER BY r.id DESC LIMIT 4"
@@ -96,7 +97,7 @@ class InHouse2004:
         return ListingView(Category(*[*found, total]), None, page, total, self._items(db, rows))
 
     def search(self, db: Session, query: str, page: int) -> ListingView:
-        self._parts.wait(db, "search")
+        self._dependencies.wait(db, "search")
         words = query.split()[:8]
         escaped = [word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") for word in words]
         patterns = [f"%{word}%" for word in escaped]
@@ -121,7 +122,7 @@ class InHouse2004:
             "JOIN categories c ON c.slug = p.category_slug WHERE p.sku = ?",
             sku,
         )
-        self._parts.wait(db, "reviews")
+        self._dependencies.wait(db, "reviews")
         reviews = db.rows(
             "SELECT author, rating, title, text, written_on FROM reviews WHERE sku = ? "
             "ORDER BY id DESC LIMIT 8",
@@ -163,7 +164,7 @@ class InHouse2004:
         return None if email is None else self._basket_of(db, email)
 
     def own_basket(self, db: Session, session: str, channel: str) -> str | None:
-        """Looked for, then made: whoever begins in two channels at once loses what went into the first."""
+        """Look up, then create: a customer who starts in two channels at once loses the first basket."""
         email = signed_in(db, session)
         if email is None:
             return None
@@ -174,7 +175,7 @@ class InHouse2004:
         return basket
 
     def take_along(self, db: Session, email: str, basket: str) -> str | None:
-        """What a guest had in the basket when signing in joins the basket of the account, line by line."""
+        """Merge a guest's basket into the account's, line by line."""
         own = self._basket_of(db, email)
         if db.row(GUEST_BASKET, basket) is None:
             return own
@@ -193,7 +194,7 @@ class InHouse2004:
         product = db.row("SELECT name, price_pence FROM products WHERE sku = ?", wanted.sku)
         if product is None:
             raise NotFound(f"we do not sell {wanted.sku!r}")
-        self._parts.wait(db, "stock")
+        self._dependencies.wait(db, "stock")
         on_hand = db.row("SELECT on_hand FROM stock WHERE sku = ?", wanted.sku)[0]
         held = db.row("SELECT quantity FROM basket_lines WHERE basket = ? AND sku = ?", basket, wanted.sku)
         quantity = wanted.quantity + (held[0] if held else 0)
@@ -225,25 +226,25 @@ class InHouse2004:
         if placed is not None:
             return read_order(db, placed[0])
         channel, wanted = self._wanted(db, request)
-        self._parts.wait(db, "stock")
+        self._dependencies.wait(db, "stock")
         lines = [self._check(db, line, sold=request.sold_at_unix_s is not None) for line in wanted]
         if request.paid_here:
-            self._parts.wait(db, "payment")
+            self._dependencies.wait(db, "payment")
         if request.customer is not None:
-            self._remember(db, request.customer)
+            self._count_order(db, request.customer)
         ref = self._insert(db, request, channel, lines)
         if request.basket is not None:
             db.write("DELETE FROM basket_lines WHERE basket = ?", request.basket)
             db.write("UPDATE baskets SET total_pence = 0 WHERE basket = ?", request.basket)
         if request.customer is not None:
-            self._parts.wait(db, "mail")
+            self._dependencies.wait(db, "mail")
         return read_order(db, ref)
 
     def order(self, db: Session, ref: str) -> OrderView:
         return read_order(db, ref)
 
     def _related(self, db: Session, sku: str) -> list[Any]:
-        self._parts.wait(db, "recommendations")
+        self._dependencies.wait(db, "recommendations")
         return db.rows(
             _CARD + "JOIN related r ON r.other_sku = p.sku WHERE r.sku = ? ORDER BY r.position", sku
         )
@@ -266,7 +267,7 @@ class InHouse2004:
         return str(row[0])
 
     def _items(self, db: Session, rows: list[Any]) -> tuple[Item, ...]:
-        """Cards with what changes about them: two more queries, whatever their number."""
+        """Cards with their ratings and availability: two more queries, whatever the number of cards."""
         skus = orjson.dumps([row[0] for row in rows]).decode()
         ratings = {
             sku: (rating, count)
@@ -291,9 +292,9 @@ class InHouse2004:
         return request.channel or channel, tuple(WantedLine(*row) for row in rows)
 
     def _check(self, db: Session, line: WantedLine, *, sold: bool) -> tuple[OrderLine, int]:
-        """The line at its price, and the stock to write back for it, as read at this moment.
+        """The line with its price, and the stock to write back, computed from the stock read now.
 
-        `sold` goods have left already: there is nothing to refuse.
+        `sold` goods have left already, so the order cannot be refused.
         """
         product = db.row("SELECT name, price_pence FROM products WHERE sku = ?", line.sku)
         if product is None:
@@ -303,7 +304,7 @@ class InHouse2004:
             raise SoldOut(line.sku, product[0])
         return OrderLine(line.sku, product[0], line.quantity, product[1]), on_hand - line.quantity
 
-    def _remember(self, db: Session, customer: OrderCustomer) -> None:
+    def _count_order(self, db: Session, customer: OrderCustomer) -> None:
         known = db.row("SELECT orders FROM customers WHERE email = ?", customer.email)
         db.write(
             "INSERT OR REPLACE INTO customers VALUES (?, ?, ?)",

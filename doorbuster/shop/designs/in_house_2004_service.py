@@ -1,8 +1,7 @@
-"""Accounts, collection, returns and questions as the team of 2004 built them: one statement after the other.
+"""Accounts, pickup, returns and questions of the in-house design: single statements without transactions.
 
-Nothing is a transaction. What was read may have changed when it is written, so two members of staff can hand
-over the same parcel at the same moment, and units come back to a stock that somebody else has just changed.
-Mails are sent while the customer waits.
+Data may change between read and write, so two members of staff can hand over the same parcel at once, and a
+return can overwrite a concurrent change of stock. Mail is sent while the customer waits.
 """
 
 from __future__ import annotations
@@ -44,8 +43,8 @@ if TYPE_CHECKING:
 class InHouse2004Service:
     """Everything the in-house design does besides selling."""
 
-    def __init__(self, parts: Dependencies, *, notify: int) -> None:
-        self._parts = parts
+    def __init__(self, dependencies: Dependencies, *, notify: int) -> None:
+        self._dependencies = dependencies
         self._notify = notify
 
     # ---- accounts
@@ -73,7 +72,7 @@ class InHouse2004Service:
             raise NotFound(f"there is no account of {email}")
         code = secrets.token_urlsafe(24)
         db.write("INSERT INTO resets VALUES (?, ?)", code, email)
-        self._parts.wait(db, "mail")
+        self._dependencies.wait(db, "mail")
         return code
 
     def reset_for(self, db: Session, code: str) -> str:
@@ -135,11 +134,11 @@ class InHouse2004Service:
         db.write("UPDATE orders SET state = ? WHERE order_ref = ?", state, order.order_ref)
         return read_order(db, order.order_ref)
 
-    # ---- what customers tell each other
+    # ---- reviews and questions
 
     def reviews(self, db: Session, sku: str) -> tuple[Review, ...]:
         check_sold_here(db, sku)
-        self._parts.wait(db, "reviews")
+        self._dependencies.wait(db, "reviews")
         rows = db.rows(
             "SELECT author, rating, title, text, written_on FROM reviews WHERE sku = ? "
             "ORDER BY id DESC LIMIT ?",
@@ -150,11 +149,11 @@ class InHouse2004Service:
 
     def review(self, db: Session, sku: str, review: NewReview) -> None:
         check_sold_here(db, sku)
-        self._parts.wait(db, "reviews")
+        self._dependencies.wait(db, "reviews")
         db.write(INSERT_REVIEW, *review_row(sku, review))
 
     def question(self, db: Session, sku: str, question: NewQuestion) -> Asked:
-        """Every earlier buyer gets a line and a mail before the customer hears that it worked."""
+        """Every earlier buyer gets a row and a mail before the customer gets a response."""
         check_sold_here(db, sku)
         number = db.write(
             "INSERT INTO questions (sku, author, text) VALUES (?, ?, ?)", sku, question.author, question.text
@@ -162,7 +161,7 @@ class InHouse2004Service:
         buyers = db.rows(BUYERS, sku, self._notify, sku, self._notify, self._notify)
         for (buyer,) in buyers:
             db.write("INSERT INTO notifications (question_id, buyer) VALUES (?, ?)", number, buyer)
-            self._parts.wait(db, "mail")
+            self._dependencies.wait(db, "mail")
         return Asked(number, len(buyers))
 
     def open_questions(self, db: Session) -> tuple[OpenQuestion, ...]:

@@ -1,9 +1,8 @@
-"""How changes reach the pages of the replatformed shop: at once, or after a lag as between two systems.
+"""Propagates changes to the pages of the replatformed shop: at once, or after a lag as between two systems.
 
-With a lag, master data (prices, texts, stock) and what the site shows are apart: a change is noted, and
-carried over when it is due, on a thread and a connection of its own. Pages then show the stock of a copy,
-while orders are still taken from the master stock: the site may offer what has gone, and the order is
-refused.
+With a lag, changes of master data (prices, texts, stock) are queued and copied to the pages when due, on a
+thread and a connection of its own. Pages then show the copied stock while orders use the master stock, so the
+site may offer products that have sold out, and their orders are refused.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from contextlib import closing
 from doorbuster.shop.designs.documents import write_documents
 from doorbuster.shop.infrastructure.database import Database
 
-ROUND_S = 0.02
+POLL_INTERVAL_S = 0.02
 
 
 class ReadModel:
-    """Told of every change; starts and stops once."""
+    """Receives every change; starts and stops once."""
 
     def __init__(self, database: Database, *, lag_s: float) -> None:
         self._database = database
@@ -42,32 +41,32 @@ class ReadModel:
     def changed(self, connection: sqlite3.Connection, sku: str) -> None:
         """The product's price, texts or opinions changed in the transaction of `connection`."""
         if self._lag_s > 0:
-            self._note(sku)
+            self._enqueue(sku)
         else:
             write_documents(connection, sku)
 
     def stock_changed(self, sku: str) -> None:
         if self._lag_s > 0:
-            self._note(sku)
+            self._enqueue(sku)
 
-    def _note(self, sku: str) -> None:
+    def _enqueue(self, sku: str) -> None:
         self._due.append((time.monotonic() + self._lag_s, sku))
 
     def _work(self) -> None:
         with closing(self._database.connect()) as connection:
-            while not self._stopping.wait(ROUND_S):
+            while not self._stopping.wait(POLL_INTERVAL_S):
                 skus = self._take(time.monotonic())
                 if skus:
-                    self._carry_over(connection, skus)
+                    self._copy(connection, skus)
 
     def _take(self, now_s: float) -> dict[str, None]:
-        """The SKUs that are due, each once."""
+        """The SKUs due, each once."""
         skus: dict[str, None] = {}
         while self._due and self._due[0][0] <= now_s:
             skus[self._due.popleft()[1]] = None
         return skus
 
-    def _carry_over(self, connection: sqlite3.Connection, skus: dict[str, None]) -> None:
+    def _copy(self, connection: sqlite3.Connection, skus: dict[str, None]) -> None:
         with self._database.write_turn:
             connection.execute("BEGIN IMMEDIATE")
             for sku in skus:

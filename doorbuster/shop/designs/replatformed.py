@@ -1,8 +1,8 @@
-"""The shop as rebuilt: pages from documents, one conditional stock reservation inside one transaction.
+"""The rebuilt shop: pages from documents, and conditional stock reservations in one transaction per order.
 
-A page is one or two look-ups. An order is a single transaction that takes the stock only if it is there, so
-no two customers get the same unit, and stores the order under its unique key, so that a repeated request
-finds the order already placed. What a page needs around it (navigation) is read once, when the shop opens.
+A page takes one or two look-ups. An order is one transaction: it reserves stock only if there is enough, so
+no unit is sold twice, and it stores the order under a unique key, so a repeated request finds the order
+already placed. The navigation is read once, when the shop opens.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ if TYPE_CHECKING:
     from doorbuster.shop.designs.read_model import ReadModel
 
 ORDER_QUERIES = 4
-_SHELF = 12
+_SHELF_SIZE = 12
 _CARDS = "SELECT d.card, s.on_hand > 0 FROM documents d JOIN shown s ON s.sku = d.sku "
 _SHELVES = f"""
-SELECT * FROM ({_CARDS} WHERE d.offer = 1 ORDER BY d.popularity DESC LIMIT {_SHELF}) UNION ALL
-SELECT * FROM ({_CARDS} ORDER BY d.arrival DESC LIMIT {_SHELF}) UNION ALL
-SELECT * FROM ({_CARDS} ORDER BY d.popularity DESC LIMIT {_SHELF})
+SELECT * FROM ({_CARDS} WHERE d.offer = 1 ORDER BY d.popularity DESC LIMIT {_SHELF_SIZE}) UNION ALL
+SELECT * FROM ({_CARDS} ORDER BY d.arrival DESC LIMIT {_SHELF_SIZE}) UNION ALL
+SELECT * FROM ({_CARDS} ORDER BY d.popularity DESC LIMIT {_SHELF_SIZE})
 """  # noqa: S608  constants only
 _WORD = re.compile(r"\w+")
 
@@ -85,25 +85,25 @@ class Replatformed:
         )
         self._by_slug = {category.slug: category for category in self._categories}
 
-    def navigation(self, db: Session, basket: str | None) -> Navigation:  # noqa: ARG002  nothing to ask
+    def navigation(self, db: Session, basket: str | None) -> Navigation:  # noqa: ARG002  read when the shop opened
         return Navigation(self._categories, None)
 
     def home(self, db: Session) -> Home:
         shelves = db.rows(_SHELVES)
-        told = db.rows(
+        voices = db.rows(
             "SELECT n.text, p.sku, p.name, r.author, r.rating, r.title, r.text, r.written_on FROM "
             "(SELECT text FROM notices ORDER BY id LIMIT 1) n, "
             "(SELECT * FROM reviews WHERE rating >= 4 ORDER BY id DESC LIMIT 4) r "
             "JOIN products p ON p.sku = r.sku"
         )
         items = _items(shelves)
-        offers = len(items) - 2 * _SHELF
+        offers = len(items) - 2 * _SHELF_SIZE
         return Home(
-            told[0][0] if told else "",
+            voices[0][0] if voices else "",
             items[:offers],
-            items[offers : offers + _SHELF],
-            items[offers + _SHELF :],
-            tuple(FeaturedReview(sku, name, Review(*review)) for _, sku, name, *review in told),
+            items[offers : offers + _SHELF_SIZE],
+            items[offers + _SHELF_SIZE :],
+            tuple(FeaturedReview(sku, name, Review(*review)) for _, sku, name, *review in voices),
         )
 
     def category(self, db: Session, slug: str, page: int) -> ListingView:
@@ -162,7 +162,7 @@ class Replatformed:
             sku,
         )
         if not rows:
-            raise NotFound(f"we do not sell {sku!r}, or nobody looked at anything else")
+            raise NotFound(f"we do not sell {sku!r}, or it has no recommendations")
         return _items(rows)
 
     def landing(self, db: Session, code: str) -> ProductView:
@@ -179,7 +179,7 @@ class Replatformed:
         return None if found is None else found[1]
 
     def own_basket(self, db: Session, session: str, channel: str) -> str | None:
-        """One for each account, whoever asks first: the second of two channels finds the first's."""
+        """One basket for each account: the second of two concurrent channels finds the first one's."""
         found = db.row(_OWN_BASKET, session)
         if found is None or found[1] is not None:
             return None if found is None else found[1]
@@ -191,7 +191,7 @@ class Replatformed:
         return str(basket)
 
     def take_along(self, db: Session, email: str, basket: str) -> str | None:
-        """What a guest had in the basket when signing in joins the basket of the account, in one go."""
+        """Merge a guest's basket into the account's, in one transaction."""
         with db.transaction(queries=WRITE_QUERIES) as connection:
             guests = connection.execute(GUEST_BASKET, (basket,)).fetchone() is not None
             if guests:
@@ -291,9 +291,9 @@ def _wanted(connection: sqlite3.Connection, request: OrderRequest) -> tuple[str,
 
 
 def _reserve(connection: sqlite3.Connection, line: WantedLine, *, sold: bool) -> OrderLine:
-    """Take the units if they are there, in one statement; the transaction undoes it if another line fails.
+    """Reserve the units in one conditional statement; the transaction rolls back if another line fails.
 
-    `sold` goods have left already: they are taken even from an empty stock.
+    `sold` goods have left already, so they are taken even from an empty stock.
     """
     product = connection.execute(
         "SELECT name, price_pence FROM products WHERE sku = ?", (line.sku,)

@@ -1,7 +1,7 @@
-"""Accounts, collection, returns and questions of the rebuilt shop: each change is one transaction.
+"""Accounts, pickup, returns and questions of the rebuilt shop: each change is one transaction.
 
-An order changes its state in the statement that checks it, so a parcel is handed over once. What a change
-means for the pages is told to the read model.
+The state of an order is checked and changed in the same transaction, so a parcel is handed over once. The
+read model is notified of every change that pages show.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class ReplatformedService:
             self._model.stock_changed(line.sku)
         return read_order(connection, order.order_ref)
 
-    # ---- what customers tell each other
+    # ---- reviews and questions
 
     def reviews(self, db: Session, sku: str) -> tuple[Review, ...]:
         rows = db.rows(

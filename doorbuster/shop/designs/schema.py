@@ -72,7 +72,7 @@ CREATE INDEX orders_of_account ON orders (account, id) WHERE account IS NOT NULL
 CREATE INDEX questions_open ON questions (id) WHERE answer IS NULL;
 CREATE INDEX order_lines_of_sku ON order_lines (sku);
 """
-# The designs differ here too: in 2004 nothing but the program looked for an order placed twice.
+# The designs differ here too: in 2004 only the program, not the database, looked for duplicate orders.
 _KEY_INDEX = {
     "in-house-2004": "CREATE INDEX orders_by_key ON orders (idempotency_key)",
     "replatformed": "CREATE UNIQUE INDEX orders_by_key ON orders (idempotency_key)",
@@ -80,7 +80,7 @@ _KEY_INDEX = {
 
 
 def open_database(settings: ShopSettings, folder: Path) -> Database:
-    """The shop's database in `folder`: made afresh, or the one found there when asked to reuse it."""
+    """The shop's database in `folder`: a new one, or with `reuse` the one found there."""
     path = folder / FILE_NAME
     try:
         if settings.reuse and path.exists():
@@ -101,7 +101,9 @@ def _create(path: Path, settings: ShopSettings) -> None:
     catalogue = make_catalogue(seed=settings.seed, products=settings.products)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = OFF")  # a half-made database is made again, not recovered
+        connection.execute(
+            "PRAGMA synchronous = OFF"
+        )  # an incomplete database is created again, not recovered
         connection.execute("BEGIN")
         for statement in _TABLES.split(";\n"):
             connection.execute(statement)
@@ -164,7 +166,7 @@ def _check_reusable(path: Path, settings: ShopSettings) -> None:
 
 
 def _show_stock(path: Path, *, lag_s: float) -> None:
-    """Make `shown`, the stock that pages show: the master stock itself, or with a lag a copy of it."""
+    """Create `shown`, the stock on pages: the master stock itself, or with a lag a copy of it."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for kind in ("VIEW", "TABLE"):
             found = connection.execute(

@@ -1,4 +1,4 @@
-"""The catalogue as rows for the database, the same for the same seed: products, stock, reviews, questions.
+"""Generates the catalogue as database rows, the same for the same seed: products, stock, reviews, questions.
 
 Popularity is lognormal with sigma 1.73, the body of a large public clickstream (OTTO 2022); a single
 product takes at most 0.9 % of all interest. Opening stock is in proportion to it, with a floor, so that an
@@ -17,7 +17,7 @@ from doorbuster.shop.domain.vocabulary import Range, Vocabulary, read_vocabulary
 POPULARITY_SIGMA = 1.73
 TOP_SHARE = 0.009
 OPENING_UNITS_PER_PRODUCT = 80
-OPENING_UNITS_LEAST = 30
+MIN_OPENING_UNITS = 30
 RELATED_PER_PRODUCT = 6
 PRINT_CODES = 48
 DISCOUNTED_RATIO = 0.3
@@ -41,8 +41,8 @@ class CatalogueRows:
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
-    """One product while it is being made, with the words its texts are written from."""
+class _DraftProduct:
+    """One product while it is generated, with the words of its texts."""
 
     sku: str
     name: str
@@ -79,7 +79,7 @@ def make_catalogue(*, seed: int, products: int) -> CatalogueRows:
 def popularity_shares(rng: random.Random, count: int) -> list[float]:
     """Shares of all interest, in random order, summing to 1; none above TOP_SHARE.
 
-    A handful of products cannot keep to that: there the ceiling is four equal shares.
+    With very few products the limit is four equal shares instead.
     """
     weights = [rng.lognormvariate(0.0, POPULARITY_SIGMA) for _ in range(count)]
     ceiling = max(TOP_SHARE, 4.0 / count) * sum(weights)
@@ -90,10 +90,10 @@ def popularity_shares(rng: random.Random, count: int) -> list[float]:
 
 def _make_shelf(
     rng: random.Random, words: Vocabulary, shelf: Range, position: int, shares: list[float]
-) -> list[_Made]:
+) -> list[_DraftProduct]:
     nouns, materials = shelf.nouns, shelf.materials
     taken: set[tuple[str, str, str]] = set()
-    made: list[_Made] = []
+    made: list[_DraftProduct] = []
     for number, share in enumerate(shares, start=1):
         while True:
             quality, material, noun = rng.choice(words.qualities), rng.choice(materials), rng.choice(nouns)
@@ -103,7 +103,7 @@ def _make_shelf(
         digits = f"{position + 1:02d}{number:04d}"
         sku = digits + _CHECK_LETTERS[int(digits) % len(_CHECK_LETTERS)]
         colour = rng.randrange(len(words.colours))
-        made.append(_Made(sku, f"{material} {quality} {noun}", noun, material, colour, share))
+        made.append(_DraftProduct(sku, f"{material} {quality} {noun}", noun, material, colour, share))
     return made
 
 
@@ -112,7 +112,7 @@ def _stock_product(
     words: Vocabulary,
     catalogue: CatalogueRows,
     shelf: Range,
-    thing: _Made,
+    thing: _DraftProduct,
     *,
     products: int,
 ) -> None:
@@ -152,12 +152,12 @@ def _stock_product(
         )
     )
     units = round(thing.share * products * OPENING_UNITS_PER_PRODUCT)
-    catalogue.stock.append((thing.sku, max(OPENING_UNITS_LEAST, units)))
+    catalogue.stock.append((thing.sku, max(MIN_OPENING_UNITS, units)))
     _write_opinions(rng, words, catalogue, thing, facts, products=products)
 
 
 def _price(rng: random.Random, shelf: Range) -> int:
-    """Skewed to the low end of the band, ending as shop prices do."""
+    """A price skewed to the low end of the band, with a typical ending such as .99."""
     position = rng.betavariate(1.6, 4.0)
     pounds = int((shelf.low_pence + position * (shelf.high_pence - shelf.low_pence)) // 100)
     return max(1, pounds) * 100 + rng.choice((0, 0, 50, 95, 99))
@@ -167,7 +167,7 @@ def _write_opinions(
     rng: random.Random,
     words: Vocabulary,
     catalogue: CatalogueRows,
-    thing: _Made,
+    thing: _DraftProduct,
     facts: dict[str, str],
     *,
     products: int,
@@ -196,8 +196,8 @@ def _write_opinions(
         )
 
 
-def _relate(rng: random.Random, catalogue: CatalogueRows, made: list[_Made]) -> None:
-    """What else customers looked at: products of the same category, the popular ones more often."""
+def _relate(rng: random.Random, catalogue: CatalogueRows, made: list[_DraftProduct]) -> None:
+    """Recommendations: products of the same category, popular ones more often."""
     skus = [thing.sku for thing in made]
     weights = [thing.share**0.5 for thing in made]
     for sku in skus:

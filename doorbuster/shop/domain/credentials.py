@@ -1,7 +1,7 @@
-"""Passwords as a shop keeps them, and the accounts it has when it opens.
+"""Password digests, and the accounts of a new shop.
 
-A digest is real work: scrypt with N = 4096, r = 8, p = 1, which takes about 10 ms of one core and 4 MB. That
-is a quarter of what is recommended today, so that the shop and who loads it fit on a small machine.
+A digest is real work: scrypt with N = 4096, r = 8, p = 1, about 10 ms of one core and 4 MB. That is a quarter
+of today's recommendation, so that the shop and the load generator fit on a small machine.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _OPENING_SALT = bytes(16)
 
 
 class Secret(NamedTuple):
-    """What is kept of a password."""
+    """The stored form of a password."""
 
     salt: bytes
     digest: bytes
@@ -36,9 +36,9 @@ def fits(password: str, secret: Secret) -> bool:
 
 
 def accounts_at_opening() -> list[tuple[str, str, bytes, bytes, int]]:
-    """Rows of the accounts table: members, and old members whose password was left behind by a new platform.
+    """Rows of the accounts table: members, and old members whose password expired with a new platform.
 
-    They share one salt, which a shop must never do: 10,000 digests would take it two minutes to open.
+    They share one salt, which a real shop must never do: 10,000 digests would delay opening by two minutes.
     """
     secret = Secret(_OPENING_SALT, _digest(OPENING_PASSWORD, _OPENING_SALT))
     kinds = ((MEMBER, 0), (OLD_MEMBER, 1))

@@ -1,7 +1,7 @@
 """The order ledger for audits: read-only, on a connection and a thread of its own.
 
 An order that was cancelled or returned stays in the ledger with its state; its units are no longer sold.
-It never waits behind customers: an overloaded shop still tells what it has sold.
+It never waits behind customers, so an overloaded shop still reports its orders.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class LedgerQueries:
-    """Answers audits; open it once, close it at the end."""
+    """Answers audits; opened once, closed at the end."""
 
     def __init__(self, database: Database) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="shop-ledger")
@@ -39,15 +39,15 @@ class LedgerQueries:
         self._thread.shutdown()
 
     async def orders(self, *, after: int, limit: int) -> dict[str, Any]:
-        """Orders with a row id above `after`; `next` is what to ask for next, None at the end."""
+        """Orders with a row id above `after`; `next` is the next `after`, None at the end."""
         return await self._ask(lambda connection: _orders(connection, after, limit))
 
     async def stock(self, *, everything: bool, sku: str | None) -> list[dict[str, Any]]:
-        """Opening, present and sold units of every SKU that was sold, of all, or of the one that is named."""
+        """Opening, current and sold units of every SKU sold, of all SKUs, or of `sku`."""
         return await self._ask(lambda connection: _stock(connection, everything=everything, sku=sku))
 
     async def range(self) -> dict[str, Any]:
-        """What is sold, in the words a customer would look with: departments, and words of the home page."""
+        """What customers may look for: the categories, and words of the home page."""
         return await self._ask(_range)
 
     async def backlog(self, *, rate_per_s: float) -> dict[str, Any]:

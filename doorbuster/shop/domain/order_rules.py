@@ -1,4 +1,4 @@
-"""What both designs agree on: which order may go where, and the statements that mean the same in both."""
+"""What both designs share: the allowed changes of an order's state, and identical statements."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FEED = """
 SELECT p.sku, p.name, p.price_pence, s.on_hand FROM products p JOIN stock s ON s.sku = p.sku
 WHERE p.sku > ? ORDER BY p.sku LIMIT ?
 """
-# Who bought it before: the latest orders of it, and whoever reviewed it, which only buyers do.
+# Earlier buyers of a product: those of its latest orders, then its reviewers.
 BUYERS = """
 SELECT * FROM (SELECT DISTINCT coalesce(o.account, o.email) FROM order_lines l
   JOIN orders o ON o.id = l.order_id WHERE l.sku = ? AND o.email IS NOT NULL LIMIT ?) UNION ALL
@@ -32,21 +32,21 @@ def account_from(row: Any) -> Account | None:
 def may_pick_up(order: OrderView) -> None:
     """Raises WrongState unless the order waits for collection in a store."""
     if order.state != "placed":
-        raise WrongState(order.state, f"order {order.order_ref} is {_said(order)}")
+        raise WrongState(order.state, f"order {order.order_ref} is {_state_text(order)}")
     if order.store is None:
         raise WrongState("placed", f"order {order.order_ref} is delivered, not collected")
 
 
 def may_return(order: OrderView) -> None:
-    """Raises WrongState for an order that is back, or was never sent."""
+    """Raises WrongState for a returned or cancelled order."""
     if order.state in ("returned", "cancelled"):
-        raise WrongState(order.state, f"order {order.order_ref} is {_said(order)}")
+        raise WrongState(order.state, f"order {order.order_ref} is {_state_text(order)}")
 
 
 def may_cancel(order: OrderView) -> bool:
-    """Whether there is anything to undo; raises WrongState when the goods have left."""
+    """Whether there is anything to undo; raises WrongState if the goods have left."""
     if order.state in ("collected", "returned"):
-        raise WrongState(order.state, f"order {order.order_ref} is {_said(order)}")
+        raise WrongState(order.state, f"order {order.order_ref} is {_state_text(order)}")
     return order.state != "cancelled"
 
 
@@ -55,5 +55,5 @@ def review_row(sku: str, review: NewReview) -> tuple[Any, ...]:
     return (sku, review.author, review.rating, review.title, review.text)
 
 
-def _said(order: OrderView) -> str:
+def _state_text(order: OrderView) -> str:
     return order.state.replace("_", " ") + " already"

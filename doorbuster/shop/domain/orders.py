@@ -1,4 +1,4 @@
-"""What a customer, a till or an agent asks for, and the rules a request must meet before anything is sold."""
+"""Order requests of customers, tills and agents, and the validation of their fields."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STORES = (
     "Norwich",
     "York",
 )
-CLOCKS_APART_S = 60.0
+MAX_CLOCK_SKEW_S = 60.0
 MAX_UNITS = 99
 MAX_LINES = 50
 GUEST_BASKET = """
@@ -58,12 +58,14 @@ class WantedLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
-    """An order to place: from a `basket`, or (`basket` None) with its lines, as tills and agents do.
+    """An order to place: from a `basket`, or (`basket` None) with its `lines`, as tills and agents do.
 
-    `channel` None takes the channel through which the basket was begun. `fingerprint` tells a repeated
-    request from another one with the same key. `collected` goods leave with the customer: nothing to pick.
-    `store` keeps the goods for collection there. `session` is who is signed in. `sold_at_unix_s` is a sale
-    that was made offline: the goods have left, so it is booked whatever the stock says.
+    channel: None takes the channel in which the basket was created.
+    fingerprint: distinguishes a repeated request from another one with the same key.
+    collected: the goods leave with the customer, so there is nothing to pick.
+    store: the store in which the goods are collected; None: delivery.
+    session: of the signed-in customer.
+    sold_at_unix_s: time of a sale made offline; the goods have left, so it is booked whatever the stock is.
     """
 
     key: str
@@ -80,12 +82,12 @@ class OrderRequest:
 
     @property
     def paid_here(self) -> bool:
-        """Whether our payment service takes the money: partners get an invoice, offline sales were paid."""
+        """Whether the payment service is called: partners get an invoice, offline sales are already paid."""
         return self.channel != "partner" and self.sold_at_unix_s is None
 
 
 class Checker:
-    """Reads fields out of a form or a JSON body and collects everything that is wrong with them."""
+    """Reads the fields of a form or a JSON body and collects all problems."""
 
     def __init__(self, fields: Any, *, prefix: str = "") -> None:
         self.problems: list[FieldProblem] = []
@@ -99,30 +101,30 @@ class Checker:
     def wrong(self, field: str, rule: str) -> None:
         self.problems.append(FieldProblem(field, rule))
 
-    def text(self, field: str, most: int, pattern: re.Pattern[str] | None = None) -> str:
+    def text(self, field: str, max_length: int, pattern: re.Pattern[str] | None = None) -> str:
         value = self._fields.get(field)
         text = value.strip() if isinstance(value, str) else ""
         if not text:
             self.wrong(self._prefix + field, "must not be empty")
-        elif len(text) > most:
-            self.wrong(self._prefix + field, f"must be at most {most} characters (got {len(text)})")
+        elif len(text) > max_length:
+            self.wrong(self._prefix + field, f"must be at most {max_length} characters (got {len(text)})")
         elif pattern is not None and not pattern.fullmatch(text):
-            self.wrong(self._prefix + field, "does not look right")
+            self.wrong(self._prefix + field, "is not valid")
         return text
 
-    def number(self, field: str, least: int, most: int) -> int:
+    def number(self, field: str, low: int, high: int) -> int:
         value = self._fields.get(field)
         if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) < 10:
             value = int(value)
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            self.wrong(self._prefix + field, f"must be a whole number from {least} to {most}")
-            return least
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            self.wrong(self._prefix + field, f"must be a whole number from {low} to {high}")
+            return low
         return value
 
     def customer(self) -> OrderCustomer:
         patterns = {"email": EMAIL, "postcode": _POSTCODE}
         return OrderCustomer(
-            *(self.text(field, most, patterns.get(field)) for field, most in _CUSTOMER_FIELDS)
+            *(self.text(field, length, patterns.get(field)) for field, length in _CUSTOMER_FIELDS)
         )
 
     def nested_customer(self) -> OrderCustomer:
@@ -149,7 +151,7 @@ class Checker:
         return tuple(WantedLine(sku, quantity) for sku, quantity in sorted(units.items()))
 
     def store(self) -> str | None:
-        """The store to collect from; None, and an empty field, mean delivery."""
+        """The store to collect from; None (also for an empty field) means delivery."""
         value = self._fields.get("store")
         if value in (None, ""):
             return None
@@ -159,13 +161,13 @@ class Checker:
         return str(value)
 
     def moment(self, field: str) -> float | None:
-        """A Unix time that has passed; None when it is not given."""
+        """A Unix time in the past; None if it is not given."""
         value = self._fields.get(field)
         if value is None:
             return None
         past = isinstance(value, int | float) and not isinstance(value, bool)
-        if not past or not 0 < value <= time.time() + CLOCKS_APART_S:
-            self.wrong(self._prefix + field, "must be a Unix time in seconds that has passed")
+        if not past or not 0 < value <= time.time() + MAX_CLOCK_SKEW_S:
+            self.wrong(self._prefix + field, "must be a Unix time in seconds in the past")
             return None
         return float(value)
 
@@ -181,13 +183,13 @@ class Checker:
         return value
 
     def finish(self) -> None:
-        """Raises BadRequest with everything found wrong."""
+        """Raises BadRequest with all problems found."""
         if self.problems:
             raise BadRequest(tuple(self.problems))
 
 
 def new_order_ref() -> str:
-    """A reference nobody can guess: it is all that is needed to look at the order."""
+    """An unguessable reference: whoever knows it may see the order."""
     return "LF-" + "".join(secrets.choice(_REF_LETTERS) for _ in range(10))
 
 

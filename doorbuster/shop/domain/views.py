@@ -1,4 +1,4 @@
-"""What a page shows, as plain values: read by a design, rendered as HTML or JSON, free of SQL and markup."""
+"""The content of pages as plain values: read by a design, rendered as HTML or JSON."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class FeaturedReview:
 
 @dataclass(frozen=True, slots=True)
 class Navigation:
-    """What surrounds every page; `basket_quantity` None is filled in from the visitor's cookie afterwards."""
+    """The navigation of every page; a `basket_quantity` of None is filled in from the visitor's cookie."""
 
     categories: tuple[Category, ...]
     basket_quantity: int | None
@@ -104,7 +104,7 @@ class ProductView:
     recommendations: tuple[Item, ...]
 
     def without(self, parts: frozenset[str]) -> ProductView:
-        """The same product as far as it can be shown without these parts of the shop."""
+        """The product without what these services provide."""
         return replace(
             self,
             recommendations=() if "recommendations" in parts else self.recommendations,
@@ -204,7 +204,7 @@ class PastOrder:
 
 @dataclass(frozen=True, slots=True)
 class OpenQuestion:
-    """A question nobody has answered so far."""
+    """A question without an answer."""
 
     question: int
     sku: str
@@ -214,7 +214,7 @@ class OpenQuestion:
 
 @dataclass(frozen=True, slots=True)
 class FeedRow:
-    """One product as partners get it: master data, not what the site shows."""
+    """One product in the partner feed: master data, not the data on pages."""
 
     sku: str
     name: str

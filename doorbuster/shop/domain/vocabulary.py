@@ -1,4 +1,4 @@
-"""The vocabulary the catalogue is written with, read from vocabulary.toml."""
+"""The words from which the catalogue is generated, read from vocabulary.toml."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib.resources import files
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """One category: how it is drawn, its price band, and the words its products are named with."""
+    """One category: its drawing, its price band, and the words of its product names."""
 
     slug: str
     name: str
@@ -24,7 +24,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A question customers ask, with the answer of somebody who bought the product, if there is one."""
+    """A typical question, with a buyer's answer if there is one."""
 
     text: str
     answer: str | None = None
@@ -56,7 +56,7 @@ class Vocabulary:
     questions: tuple[Answered, ...]
 
     def art(self, noun: str, shelf: Range) -> str:
-        """The shape a product is drawn with: the first whose words end its name, else its category's."""
+        """The drawing of a product: the first whose words end its name, else that of its category."""
         for art, endings in self.drawn_as.items():
             if any(noun.endswith(ending) for ending in endings):
                 return art

@@ -1,8 +1,7 @@
-"""The warehouse: picks the oldest waiting orders at a set rate, so that a backlog and its drain can be
-seen.
+"""The warehouse: picks the oldest waiting orders at a fixed rate, so that faster intake builds a backlog.
 
-It has its own connection and never occupies a database worker. Idle time is not saved up: after a quiet
-hour the pickers are no faster than before.
+It has its own connection and never occupies a database worker. Idle time does not accumulate: the rate after
+a quiet hour is the same.
 """
 
 from __future__ import annotations
@@ -13,11 +12,11 @@ from contextlib import closing
 
 from doorbuster.shop.infrastructure.database import Database
 
-ROUND_S = 0.2
+POLL_INTERVAL_S = 0.2
 
 
 class PickingPace:
-    """How many orders may be picked by now, from the rate alone; free of clocks so that it can be tested."""
+    """How many orders may be picked by a given time; reads no clock, so that it can be tested."""
 
     def __init__(self, rate_per_s: float, *, now_s: float) -> None:
         self.rate_per_s = rate_per_s
@@ -34,7 +33,7 @@ class PickingPace:
 
 
 class Warehouse:
-    """A thread that picks; start and stop it once."""
+    """A thread that picks orders; starts and stops once."""
 
     def __init__(self, database: Database, *, rate_per_s: float) -> None:
         self.rate_per_s = rate_per_s
@@ -52,7 +51,7 @@ class Warehouse:
     def _work(self) -> None:
         pace = PickingPace(self.rate_per_s, now_s=time.monotonic())
         with closing(self._database.connect()) as connection:
-            while not self._stopping.wait(ROUND_S):
+            while not self._stopping.wait(POLL_INTERVAL_S):
                 due = pace.due(time.monotonic())
                 if due == 0:
                     continue

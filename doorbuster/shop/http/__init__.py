@@ -1,1 +1,1 @@
-"""The HTTP interface of the shop: pages, JSON, staff and partners."""
+"""The HTTP interface of the shop: pages, JSON API, staff and partner routes."""

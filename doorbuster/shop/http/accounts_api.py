@@ -1,7 +1,7 @@
-"""Accounts on pages and in JSON: register, sign in, set a new password, look at one's orders.
+"""Registration, sign-in, new passwords and the order history, as HTML and JSON.
 
-Digests take processor time. The in-house shop spends it on the database worker that looked the account up;
-the replatformed shop on threads of its own, so that a storm of sign-ins takes no worker from anybody else.
+Password digests take processor time. The in-house shop computes them on the database worker that looked up
+the account; the replatformed shop uses separate threads, so that sign-ins occupy no database workers.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ U = TypeVar("U")
 
 
 class SignedIn(NamedTuple):
-    """Who has just proved who they are."""
+    """A customer who has just signed in."""
 
     email: str
     session: str
-    basket: str | None  # the account's, with what a guest took along; None if there was nothing to take
+    basket: str | None  # the account's, with the guest's lines merged; None if there was no guest basket
 
 
 async def sign_in_page(request: web.Request) -> web.Response:
@@ -54,43 +54,43 @@ async def sign_in_page(request: web.Request) -> web.Response:
 
 
 async def history(request: web.Request) -> web.Response:
-    front, session = request.app[QUERY_SERVICE], session_of(request)
+    shop, session = request.app[QUERY_SERVICE], session_of(request)
     if session is None:
         raise SignedOut("sign in to see your orders")
     return await show(
         request,
         "history",
         (),
-        lambda db: front.service.history(db, session),
-        front.pages.account,
+        lambda db: shop.service.history(db, session),
+        shop.pages.account,
         lambda orders: {"orders": orders},
     )
 
 
 async def register(request: web.Request) -> web.Response:
-    front, fields = request.app[QUERY_SERVICE], await fields_of(request)
+    shop, fields = request.app[QUERY_SERVICE], await fields_of(request)
     checker = Checker(fields)
     name, email = checker.text("name", 100), checker.text("email", 254, EMAIL)
     basket = _guest_basket(request, fields)
     password = _new_password(checker)
 
     def write(db: Session, account: Account) -> SignedIn:
-        front.service.add_account(db, account)
-        return _let_in(front, db, email, basket)
+        shop.service.add_account(db, account)
+        return _open_session(shop, db, email, basket)
 
     signed_in = await _hashed(
-        front,
+        shop,
         request,
         "register",
         None,
         lambda _: Account(email, name, new_secret(password)),
         write,
     )
-    return _welcome(request, signed_in)
+    return _signed_in_response(request, signed_in)
 
 
 async def sign_in(request: web.Request) -> web.Response:
-    front, fields = request.app[QUERY_SERVICE], await fields_of(request)
+    shop, fields = request.app[QUERY_SERVICE], await fields_of(request)
     checker = Checker(fields)
     email, password = checker.text("email", 254), checker.text("password", MAX_PASSWORD_LENGTH)
     basket = _guest_basket(request, fields)
@@ -104,77 +104,77 @@ async def sign_in(request: web.Request) -> web.Response:
         return account.email
 
     signed_in = await _hashed(
-        front,
+        shop,
         request,
         "sign_in",
-        lambda db: front.service.account(db, email),
+        lambda db: shop.service.account(db, email),
         prove,
-        lambda db, proved: _let_in(front, db, proved, basket),
+        lambda db, proved: _open_session(shop, db, proved, basket),
     )
-    return _welcome(request, signed_in)
+    return _signed_in_response(request, signed_in)
 
 
 async def ask_reset(request: web.Request) -> web.Response:
     """The response carries the code that a real shop would send by mail."""
-    front, checker = request.app[QUERY_SERVICE], Checker(await fields_of(request))
+    shop, checker = request.app[QUERY_SERVICE], Checker(await fields_of(request))
     email = checker.text("email", 254, EMAIL)
     checker.finish()
-    code = await front.ask("ask_reset", lambda db: front.service.ask_reset(db, email), request[TIMING])
+    code = await shop.ask("ask_reset", lambda db: shop.service.ask_reset(db, email), request[TIMING])
     return answer({"code": code}, status=202) if is_api(request) else await _sign_in_page(request, code=code)
 
 
 async def set_password(request: web.Request) -> web.Response:
-    front, fields = request.app[QUERY_SERVICE], await fields_of(request)
+    shop, fields = request.app[QUERY_SERVICE], await fields_of(request)
     checker = Checker(fields)
     code, basket = checker.text("code", 64), _guest_basket(request, fields)
     password = _new_password(checker)
 
     def write(db: Session, secret: Any) -> SignedIn:
-        return _let_in(front, db, front.service.set_password(db, code, secret), basket)
+        return _open_session(shop, db, shop.service.set_password(db, code, secret), basket)
 
     signed_in = await _hashed(
-        front,
+        shop,
         request,
         "set_password",
-        lambda db: front.service.reset_for(db, code),
+        lambda db: shop.service.reset_for(db, code),
         lambda _: new_secret(password),
         write,
     )
-    return _welcome(request, signed_in)
+    return _signed_in_response(request, signed_in)
 
 
 async def _sign_in_page(request: web.Request, *, code: str | None) -> web.Response:
-    front = request.app[QUERY_SERVICE]
-    navigation, _ = await with_navigation(front, request, "sign_in_form", lambda _db: None)
-    return html(request, front.pages.sign_in(navigation, code=code))
+    shop = request.app[QUERY_SERVICE]
+    navigation, _ = await with_navigation(shop, request, "sign_in_form", lambda _db: None)
+    return html(request, shop.pages.sign_in(navigation, code=code))
 
 
 async def _hashed(
-    front: QueryService,
+    shop: QueryService,
     request: web.Request,
     kind: str,
     look: Callable[[Session], T] | None,
     digest: Callable[[T | None], U],
     write: Callable[[Session, U], SignedIn],
 ) -> SignedIn:
-    """Look something up, work out a digest, write: on one worker, or with the digest on another thread."""
+    """Look up, compute a digest and write: on one worker, or with the digest on a thread of its own."""
     timing = request[TIMING]
-    if front.profile.waits_on_worker:
-        return await front.ask(kind, lambda db: write(db, digest(None if look is None else look(db))), timing)
-    found = None if look is None else await front.ask(kind, look, timing)
-    digested = await front.hash(lambda: digest(found))
-    return await front.ask(kind, lambda db: write(db, digested), timing)
+    if shop.profile.waits_on_worker:
+        return await shop.ask(kind, lambda db: write(db, digest(None if look is None else look(db))), timing)
+    found = None if look is None else await shop.ask(kind, look, timing)
+    digested = await shop.hash(lambda: digest(found))
+    return await shop.ask(kind, lambda db: write(db, digested), timing)
 
 
 def _guest_basket(request: web.Request, fields: Any) -> str | None:
-    """The basket that a guest has filled so far: an app names it, a browser has it in a cookie."""
+    """The basket of a guest: an app sends it as a field, a browser as a cookie."""
     named = fields.get("basket") if isinstance(fields, dict) else None
     return named if isinstance(named, str) else basket_cookie(request)
 
 
-def _let_in(front: QueryService, db: Session, email: str, basket: str | None) -> SignedIn:
-    session = front.service.open_session(db, email)
-    own = None if basket is None else front.design.take_along(db, email, basket)
+def _open_session(shop: QueryService, db: Session, email: str, basket: str | None) -> SignedIn:
+    session = shop.service.open_session(db, email)
+    own = None if basket is None else shop.design.take_along(db, email, basket)
     return SignedIn(email, session, own)
 
 
@@ -186,7 +186,7 @@ def _new_password(checker: Checker) -> str:
     return password
 
 
-def _welcome(request: web.Request, signed_in: SignedIn) -> web.Response:
+def _signed_in_response(request: web.Request, signed_in: SignedIn) -> web.Response:
     document = {"email": signed_in.email, "token": signed_in.session}
     if signed_in.basket is not None:
         document["basket"] = signed_in.basket

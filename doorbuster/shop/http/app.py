@@ -1,4 +1,4 @@
-"""The web application: routes, and the one middleware through which every answer passes."""
+"""The web application: its routes, and the middleware that completes every response."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from doorbuster.shop.infrastructure.database_workers import DatabaseWorkers, Tim
 from doorbuster.shop.refusals import NotFound, Refusal
 from doorbuster.shop_settings import ShopSettings
 
-LARGEST_BODY_BYTES = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 _CONTENT_POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'"
 _STYLE_MAX_AGE_S = 3_600
@@ -35,41 +35,43 @@ _LOG = logging.getLogger(__name__)
 
 
 def make_app(settings: ShopSettings, workers: DatabaseWorkers) -> web.Application:
-    """The shop over a database in `settings.folder`, which must be set here, on these workers.
+    """The shop with a database in `settings.folder`, which must be set, on these workers.
 
-    Raises UsageError when the database cannot be made or reused there.
+    Raises UsageError if the database cannot be created or reused there.
     """
     assert settings.folder is not None, "the server gives every shop a folder"
     guarded = settings.waiting_room is not None or settings.holding_page_s is not None
-    middlewares = [_every_answer, waiting_room_middleware] if guarded else [_every_answer]
-    app = web.Application(client_max_size=LARGEST_BODY_BYTES, middlewares=middlewares)
+    middlewares = [_complete_response, waiting_room_middleware] if guarded else [_complete_response]
+    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=middlewares)
     app[QUERY_SERVICE] = QueryService(settings, open_database(settings, settings.folder), workers)
-    app.cleanup_ctx.append(_opening_hours)
+    app.cleanup_ctx.append(_run_background_threads)
     app.add_routes(_ROUTES)
     return app
 
 
-async def _opening_hours(app: web.Application) -> AsyncIterator[None]:
+async def _run_background_threads(app: web.Application) -> AsyncIterator[None]:
     app[QUERY_SERVICE].open()
     yield
     await app[QUERY_SERVICE].close()
 
 
 @web.middleware
-async def _every_answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Identify, time and, when it is a no, dress the answer as a page or as a problem document."""
-    told = request.headers.get("X-Request-Id", "")
-    request_id = told if _REQUEST_ID.fullmatch(told) else secrets.token_hex(8)
+async def _complete_response(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Add the request id and timings; turn refusals and errors into a page or a problem document."""
+    sent = request.headers.get("X-Request-Id", "")
+    request_id = sent if _REQUEST_ID.fullmatch(sent) else secrets.token_hex(8)
     request[TIMING] = timing = Timing()
     try:
         response = await handler(request)
     except Refusal as refusal:
-        response = _refused(request, refusal)
+        response = _refusal_response(request, refusal)
     except web.HTTPException as error:
-        response = _refused(request, _of_http(request, error))
-    except Exception:  # noqa: BLE001  the last line of defence: logged, and answered as our fault
+        response = _refusal_response(request, _refusal_from(request, error))
+    except Exception:  # noqa: BLE001  logged, and answered with 500
         _LOG.exception("request %s %s %s failed", request_id, request.method, request.path)
-        response = _refused(request, _Broken(f"Something broke on our side; please mention {request_id}"))
+        response = _refusal_response(
+            request, _Broken(f"Something broke on our side; please mention {request_id}")
+        )
     response.headers["X-Request-Id"] = request_id
     response.headers["Server-Timing"] = _server_timing(timing)
     response.headers["X-Content-Type-Options"] = "nosniff"
@@ -86,8 +88,8 @@ class _Broken(Refusal):
     status = 500
 
 
-def _of_http(request: web.Request, error: web.HTTPException) -> Refusal:
-    """What aiohttp itself refuses: an unknown path, a wrong method, a body that is too large."""
+def _refusal_from(request: web.Request, error: web.HTTPException) -> Refusal:
+    """The refusal for an error of aiohttp: unknown path, wrong method, body too large."""
     if error.status == NotFound.status:
         return NotFound(f"there is nothing at {request.path}")
     refusal = Refusal(error.reason)
@@ -97,7 +99,7 @@ def _of_http(request: web.Request, error: web.HTTPException) -> Refusal:
     return refusal
 
 
-def _refused(request: web.Request, refusal: Refusal) -> web.Response:
+def _refusal_response(request: web.Request, refusal: Refusal) -> web.Response:
     if is_api(request):
         document = {
             "type": f"/problems/{refusal.slug}",

@@ -13,59 +13,59 @@ from doorbuster.shop.infrastructure.database import Session
 
 
 async def home(request: web.Request) -> web.Response:
-    front = request.app[QUERY_SERVICE]
-    return await show(request, "home", (), front.design.home, front.pages.home, _home_json)
+    shop = request.app[QUERY_SERVICE]
+    return await show(request, "home", (), shop.design.home, shop.pages.home, _home_json)
 
 
 async def category(request: web.Request) -> web.Response:
-    front, slug, page = request.app[QUERY_SERVICE], request.match_info["slug"], page_number(request)
+    shop, slug, page = request.app[QUERY_SERVICE], request.match_info["slug"], page_number(request)
 
     def work(db: Session) -> ListingView:
-        return existing(front.design.category(db, slug, page))
+        return existing(shop.design.category(db, slug, page))
 
-    return await show(request, "category", (slug, str(page)), work, front.pages.listing, _listing_json)
+    return await show(request, "category", (slug, str(page)), work, shop.pages.listing, _listing_json)
 
 
 async def search(request: web.Request) -> web.Response:
-    front, words, page = request.app[QUERY_SERVICE], search_words(request), page_number(request)
+    shop, words, page = request.app[QUERY_SERVICE], search_words(request), page_number(request)
 
     def work(db: Session) -> ListingView:
-        return existing(front.design.search(db, words, page))
+        return existing(shop.design.search(db, words, page))
 
-    return await show(request, "search", (words, str(page)), work, front.pages.listing, _listing_json)
+    return await show(request, "search", (words, str(page)), work, shop.pages.listing, _listing_json)
 
 
 async def product(request: web.Request) -> web.Response:
-    front, sku = request.app[QUERY_SERVICE], request.match_info["sku"]
+    shop, sku = request.app[QUERY_SERVICE], request.match_info["sku"]
 
     def work(db: Session) -> ProductView:
-        return front.design.product(db, sku)
+        return shop.design.product(db, sku)
 
     return await show(
-        request, "product", (sku,), work, front.pages.product, _product_json, omit=ProductView.without
+        request, "product", (sku,), work, shop.pages.product, _product_json, omit=ProductView.without
     )
 
 
 async def landing(request: web.Request) -> web.Response:
     """The product behind a printed code."""
-    front, code = request.app[QUERY_SERVICE], request.match_info["code"]
+    shop, code = request.app[QUERY_SERVICE], request.match_info["code"]
 
     def work(db: Session) -> ProductView:
-        return front.design.landing(db, code)
+        return shop.design.landing(db, code)
 
     def page(navigation: Navigation, view: ProductView) -> bytes:
-        return front.pages.product(navigation, view, code=code)
+        return shop.pages.product(navigation, view, code=code)
 
     return await show(request, "landing", (code,), work, page, _product_json, omit=ProductView.without)
 
 
 async def recommendations(request: web.Request) -> web.Response:
-    front, sku = request.app[QUERY_SERVICE], request.match_info["sku"]
+    shop, sku = request.app[QUERY_SERVICE], request.match_info["sku"]
     return await show_document(
         request,
         "recommendations",
         (sku,),
-        lambda db: front.design.recommendations(db, sku),
+        lambda db: shop.design.recommendations(db, sku),
         lambda items: {"sku": sku, "products": [_item_json(item) for item in items]},
     )
 

@@ -30,17 +30,15 @@ _NO_BASKET = BasketView("", "web", ())
 
 
 async def add_from_page(request: web.Request) -> web.Response:
-    front, fields = request.app[QUERY_SERVICE], await fields_of(request)
+    shop, fields = request.app[QUERY_SERVICE], await fields_of(request)
     checker = Checker(fields)
     wanted = checker.wanted()
     channel = channel_header(request, checker) or checker.channel(fields.get("channel")) or "web"
     checker.finish()
-    filled = await _add_to_current(front, request, wanted, channel)
+    filled = await _add_to_current(shop, request, wanted, channel)
     if filled is None:
-        basket = await front.ask(
-            "new_basket", lambda db: front.design.new_basket(db, channel), request[TIMING]
-        )
-        filled = await _add(front, request, lambda _: basket, wanted)
+        basket = await shop.ask("new_basket", lambda db: shop.design.new_basket(db, channel), request[TIMING])
+        filled = await _add(shop, request, lambda _: basket, wanted)
     response = see_other("/basket")
     response.set_cookie(BASKET_COOKIE, filled.basket, httponly=True, samesite="Lax", path="/")
     _set_quantity_cookie(response, filled)
@@ -48,11 +46,11 @@ async def add_from_page(request: web.Request) -> web.Response:
 
 
 async def basket_page(request: web.Request) -> web.Response:
-    front = request.app[QUERY_SERVICE]
+    shop = request.app[QUERY_SERVICE]
     navigation, basket = await with_navigation(
-        front, request, "basket", lambda db: _basket_or_none(front, db, _current_basket(front, request, db))
+        shop, request, "basket", lambda db: _basket_or_none(shop, db, _current_basket(shop, request, db))
     )
-    response = html(request, front.pages.basket(navigation, basket))
+    response = html(request, shop.pages.basket(navigation, basket))
     _set_quantity_cookie(response, basket)
     return response
 
@@ -63,7 +61,7 @@ async def checkout_form(request: web.Request) -> web.Response:
 
 async def checkout(request: web.Request) -> web.Response:
     """Place the order, or show the form again with its problems and the values entered."""
-    front, fields = request.app[QUERY_SERVICE], await fields_of(request)
+    shop, fields = request.app[QUERY_SERVICE], await fields_of(request)
     checker = Checker(fields)
     customer = checker.customer()
     key = checker.key(fields.get("idempotency_key"), "idempotency_key")
@@ -77,7 +75,7 @@ async def checkout(request: web.Request) -> web.Response:
         )
 
     def place(db: Session) -> OrderView:
-        basket = _current_basket(front, request, db)
+        basket = _current_basket(shop, request, db)
         if basket is None:
             raise EmptyBasket("there is nothing in your basket to order")
         wanted = OrderRequest(
@@ -89,53 +87,53 @@ async def checkout(request: web.Request) -> web.Response:
             store=store,
             session=session_of(request),
         )
-        return front.design.place(db, wanted)
+        return shop.design.place(db, wanted)
 
-    placed = await front.ask("place_order", place, request[TIMING])
+    placed = await shop.ask("place_order", place, request[TIMING])
     response = see_other(f"/order/{placed.order_ref}")
     response.del_cookie(QUANTITY_COOKIE, path="/")
     return response
 
 
 async def order(request: web.Request) -> web.Response:
-    front, ref = request.app[QUERY_SERVICE], request.match_info["ref"]
+    shop, ref = request.app[QUERY_SERVICE], request.match_info["ref"]
     return await show(
         request,
         "order",
         (),
-        lambda db: front.design.order(db, ref),
-        front.pages.order,
+        lambda db: shop.design.order(db, ref),
+        shop.pages.order,
         OrderView.as_json,
     )
 
 
 async def new_basket(request: web.Request) -> web.Response:
     """An empty basket for guests; the account's own basket, with its contents, for customers signed in."""
-    front, checker = request.app[QUERY_SERVICE], Checker({})
+    shop, checker = request.app[QUERY_SERVICE], Checker({})
     channel = channel_header(request, checker) or "app"
     checker.finish()
     session = session_of(request)
 
     def make(db: Session) -> str:
-        own = front.design.own_basket(db, session, channel) if session else None
-        return own or front.design.new_basket(db, channel)
+        own = shop.design.own_basket(db, session, channel) if session else None
+        return own or shop.design.new_basket(db, channel)
 
-    basket = await front.ask("new_basket", make, request[TIMING])
+    basket = await shop.ask("new_basket", make, request[TIMING])
     return answer({"basket": basket}, status=201, headers={"Location": f"/api/baskets/{basket}"})
 
 
 async def basket(request: web.Request) -> web.Response:
-    front, basket_id = request.app[QUERY_SERVICE], request.match_info["basket"]
-    found = await front.ask("basket", lambda db: front.design.basket(db, basket_id), request[TIMING])
+    shop, basket_id = request.app[QUERY_SERVICE], request.match_info["basket"]
+    found = await shop.ask("basket", lambda db: shop.design.basket(db, basket_id), request[TIMING])
     return answer(found.as_json())
 
 
 async def add(request: web.Request) -> web.Response:
-    front, basket_id = request.app[QUERY_SERVICE], request.match_info["basket"]
+    shop, basket_id = request.app[QUERY_SERVICE], request.match_info["basket"]
     checker = Checker(await fields_of(request))
     wanted = checker.wanted()
     checker.finish()
-    return answer((await _add(front, request, lambda _: basket_id, wanted)).as_json())
+    return answer((await _add(shop, request, lambda _: basket_id, wanted)).as_json())
 
 
 async def place(request: web.Request) -> web.Response:
@@ -202,8 +200,8 @@ async def _place_lines(request: web.Request, kind: str, *, channel: str, operato
 
 
 async def _place(request: web.Request, kind: str, wanted: OrderRequest) -> web.Response:
-    front = request.app[QUERY_SERVICE]
-    placed = await front.ask(kind, lambda db: front.design.place(db, wanted), request[TIMING])
+    shop = request.app[QUERY_SERVICE]
+    placed = await shop.ask(kind, lambda db: shop.design.place(db, wanted), request[TIMING])
     document = placed.as_json()
     shown = {name: document[name] for name in ("order_ref", "total_pence", "lines")}
     return answer(shown, status=201, headers={"Location": f"/api/orders/{placed.order_ref}"})
@@ -218,7 +216,7 @@ def _fingerprint(body: Any) -> str:
 
 
 async def _add_to_current(
-    front: QueryService, request: web.Request, wanted: WantedLine, channel: str
+    shop: QueryService, request: web.Request, wanted: WantedLine, channel: str
 ) -> BasketView | None:
     """Add to the basket of the account when signed in, else to the one of the cookie; None without either."""
     session, cookie = session_of(request), basket_cookie(request)
@@ -226,30 +224,30 @@ async def _add_to_current(
         return None
 
     def current(db: Session) -> str | None:
-        return (session and front.design.own_basket(db, session, channel)) or cookie
+        return (session and shop.design.own_basket(db, session, channel)) or cookie
 
     try:
-        return await _add(front, request, current, wanted)
+        return await _add(shop, request, current, wanted)
     except NoBasket:
         return None
 
 
 async def _add(
-    front: QueryService, request: web.Request, find: Callable[[Session], str | None], wanted: WantedLine
+    shop: QueryService, request: web.Request, find: Callable[[Session], str | None], wanted: WantedLine
 ) -> BasketView:
     def add(db: Session) -> BasketView:
         basket = find(db)
         if basket is None:
             raise NoBasket("there is no basket so far")
-        return front.design.add(db, basket, wanted)
+        return shop.design.add(db, basket, wanted)
 
-    return await front.ask("basket_add", add, request[TIMING])
+    return await shop.ask("basket_add", add, request[TIMING])
 
 
-def _current_basket(front: QueryService, request: web.Request, db: Session) -> str | None:
+def _current_basket(shop: QueryService, request: web.Request, db: Session) -> str | None:
     """The basket of the account when signed in, whichever channel filled it; else the one of the cookie."""
     session = session_of(request)
-    return (session and front.design.basket_of(db, session)) or basket_cookie(request)
+    return (session and shop.design.basket_of(db, session)) or basket_cookie(request)
 
 
 def _set_quantity_cookie(response: web.Response, basket: BasketView) -> None:
@@ -259,24 +257,24 @@ def _set_quantity_cookie(response: web.Response, basket: BasketView) -> None:
 async def _checkout_page(
     request: web.Request, *, key: str, values: dict[str, str], refusal: Refusal | None, status: int
 ) -> web.Response:
-    front = request.app[QUERY_SERVICE]
+    shop = request.app[QUERY_SERVICE]
 
     def read(db: Session) -> BasketView:
-        basket_id = _current_basket(front, request, db)
-        basket = _NO_BASKET if basket_id is None else front.design.checkout(db, basket_id)
+        basket_id = _current_basket(shop, request, db)
+        basket = _NO_BASKET if basket_id is None else shop.design.checkout(db, basket_id)
         if not basket.lines:
             raise EmptyBasket("there is nothing in your basket to order")
         return basket
 
-    navigation, basket = await with_navigation(front, request, "checkout", read)
-    body = front.pages.checkout(navigation, basket, key=key, values=values, refusal=refusal)
+    navigation, basket = await with_navigation(shop, request, "checkout", read)
+    body = shop.pages.checkout(navigation, basket, key=key, values=values, refusal=refusal)
     return html(request, body, status=status)
 
 
-def _basket_or_none(front: QueryService, db: Session, basket: str | None) -> BasketView:
+def _basket_or_none(shop: QueryService, db: Session, basket: str | None) -> BasketView:
     if basket is None:
         return _NO_BASKET
     try:
-        return front.design.basket(db, basket)
+        return shop.design.basket(db, basket)
     except NoBasket:
         return _NO_BASKET

@@ -1,4 +1,4 @@
-"""Faults of the services behind the shop, switched on and off while it is open; from this machine only."""
+"""Injects faults into the services behind the shop while it is open; from this machine only."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from doorbuster.shop.http.responses import answer, fields_of
 from doorbuster.shop.refusals import BadRequest, FieldProblem, NotAllowed
 from doorbuster.shop_settings import PARTS
 
-LONGEST_S = 366 * 86400.0
-SLOWEST_S = 3_600.0
+MAX_DURATION_S = 366 * 86400.0
+MAX_DELAY_S = 3_600.0
 _NUMBERS = {
-    "at_s": (0.0, LONGEST_S),
-    "for_s": (0.0, LONGEST_S),
-    "slow_s": (0.0, SLOWEST_S),
+    "at_s": (0.0, MAX_DURATION_S),
+    "for_s": (0.0, MAX_DURATION_S),
+    "slow_s": (0.0, MAX_DELAY_S),
     "fail_ratio": (0.0, 1.0),
 }
 
@@ -28,9 +28,9 @@ _NUMBERS = {
 async def set_faults(request: web.Request) -> web.Response:
     """Replace all faults by those in the body: `{"starts_at_unix_s": 0, "faults": [{"part": "mail", ...}]}`.
 
-    `at_s` counts from `starts_at_unix_s`, without it from this moment. An empty list ends all faults.
+    `at_s` counts from `starts_at_unix_s`, by default from now. An empty list removes all faults.
     """
-    _from_this_machine(request)
+    _check_is_local(request)
     body = await fields_of(request)
     problems: list[FieldProblem] = []
     entries = body.get("faults") if isinstance(body, dict) else None
@@ -43,14 +43,14 @@ async def set_faults(request: web.Request) -> web.Response:
     faults = tuple(_fault(entry, f"faults[{index}].", problems) for index, entry in enumerate(entries))
     if problems:
         raise BadRequest(tuple(problems))
-    request.app[QUERY_SERVICE].parts.set_faults(faults, starts_at_unix_s=float(starts_at))
+    request.app[QUERY_SERVICE].dependencies.set_faults(faults, starts_at_unix_s=float(starts_at))
     return answer({"faults": len(faults), "starts_at_unix_s": starts_at})
 
 
 async def show_parts(request: web.Request) -> web.Response:
-    """How every part is doing at this moment."""
-    _from_this_machine(request)
-    parts = request.app[QUERY_SERVICE].parts
+    """The current state of every service."""
+    _check_is_local(request)
+    parts = request.app[QUERY_SERVICE].dependencies
     return answer({"parts": parts.now()})
 
 
@@ -85,10 +85,10 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _from_this_machine(request: web.Request) -> None:
+def _check_is_local(request: web.Request) -> None:
     try:
-        near = ipaddress.ip_address(request.remote or "").is_loopback
+        is_local = ipaddress.ip_address(request.remote or "").is_loopback
     except ValueError:
-        near = False
-    if not near:
-        raise NotAllowed("faults are switched from the machine the shop runs on")
+        is_local = False
+    if not is_local:
+        raise NotAllowed("faults can only be set from the machine on which the shop runs")

@@ -30,8 +30,8 @@ async def catalogue(request: web.Request) -> web.Response:
 
 
 async def backlog(request: web.Request) -> web.Response:
-    front = request.app[QUERY_SERVICE]
-    return answer(await front.ledger.backlog(rate_per_s=front.warehouse.rate_per_s))
+    shop = request.app[QUERY_SERVICE]
+    return answer(await shop.ledger.backlog(rate_per_s=shop.warehouse.rate_per_s))
 
 
 async def capacity(request: web.Request) -> web.Response:
@@ -39,5 +39,5 @@ async def capacity(request: web.Request) -> web.Response:
 
 
 async def health(request: web.Request) -> web.Response:
-    front = request.app[QUERY_SERVICE]
-    return answer({"status": "ok", "profile": front.profile.name, "waiting": front.workers.waiting})
+    shop = request.app[QUERY_SERVICE]
+    return answer({"status": "ok", "profile": shop.profile.name, "waiting": shop.workers.waiting})

@@ -1,4 +1,4 @@
-"""The HTML pages: templates compiled once, everything that came from a person escaped."""
+"""Renders the HTML pages; templates are compiled once and escape all user input."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _TEMPLATES = (
     "home", "listing", "product", "basket", "checkout", "order", "problem", "sign_in", "account", "questions",
     "waiting",
 )  # fmt: skip
-# Stands in a page where the number in the basket goes; user text cannot contain it, "<" being escaped there.
-QUANTITY_PLACE = b"<!--basket-quantity-->"
+# Placeholder for the basket quantity; user text cannot contain it, because "<" is escaped.
+QUANTITY_PLACEHOLDER = b"<!--basket-quantity-->"
 _JSON_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 
 
 class PageRenderer:
-    """Renders views; holds nothing but compiled templates and the style sheet."""
+    """Renders views with the compiled templates."""
 
     def __init__(self) -> None:
         environment = jinja2.Environment(
@@ -59,7 +59,7 @@ class PageRenderer:
         return self._render("listing", navigation, listing=listing)
 
     def product(self, navigation: Navigation, product: ProductView, *, code: str | None = None) -> bytes:
-        """`code` set: the landing page behind a printed QR code, whose orders count for the print channel."""
+        """`code`: the printed QR code that leads to this page, whose orders belong to the print channel."""
         return self._render("product", navigation, product=product, code=code, json_ld=_json_ld(product))
 
     def basket(self, navigation: Navigation, basket: BasketView) -> bytes:
@@ -88,7 +88,7 @@ class PageRenderer:
         return self._render("order", navigation, order=order)
 
     def sign_in(self, navigation: Navigation, *, code: str | None) -> bytes:
-        """`code` set: the form behind the link in a mail, for a new password."""
+        """`code`: the reset code of a mail, for the form that sets a new password."""
         return self._render("sign_in", navigation, code=code)
 
     def account(self, navigation: Navigation, orders: tuple[PastOrder, ...]) -> bytes:

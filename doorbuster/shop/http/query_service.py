@@ -1,4 +1,4 @@
-"""The query service: answers a request from the cache, if the design has one, or on a database worker."""
+"""Answers queries from the cache, if the design has one, or on a database worker."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ HASHING_THREADS = 2
 OPTIONAL_PARTS = ("recommendations", "reviews")
 MAX_SEARCH_LENGTH = 100
 _PLAIN_QUERY = frozenset({"page", "q"})  # any other parameter bypasses the cache
-_BASKET_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 T = TypeVar("T")
 OmitParts = Callable[[T, frozenset[str]], T]
@@ -55,13 +55,13 @@ class QueryService:
         self.workers = workers
         self.profile = PROFILES[settings.profile]
         self.pages = PageRenderer()
-        self.parts = Dependencies(payment_time_s=settings.payment_time_s)
+        self.dependencies = Dependencies(payment_time_s=settings.payment_time_s)
         self.read_model = ReadModel(database, lag_s=settings.sync_lag_s)
         self.design: InHouse2004 | Replatformed
         self.service: InHouse2004Service | ReplatformedService
         if settings.profile == "in-house-2004":
-            self.design = InHouse2004(self.parts)
-            self.service = InHouse2004Service(self.parts, notify=settings.notify)
+            self.design = InHouse2004(self.dependencies)
+            self.service = InHouse2004Service(self.dependencies, notify=settings.notify)
         else:
             with closing(database.connect(read_only=True)) as connection:
                 self.design = Replatformed(connection, self.read_model)
@@ -90,9 +90,9 @@ class QueryService:
         self.ledger.close()
 
     async def ask(self, kind: str, work: Callable[[Session], T], timing: Timing) -> T:
-        """The result of `work` on a database worker; raises its errors, and Busy when the queue is full."""
-        if not self.profile.waits_on_worker and not self.parts.all_healthy:
-            await self.parts.need(kind)
+        """The result of `work` on a database worker; raises its errors, and Busy if the queue is full."""
+        if not self.profile.waits_on_worker and not self.dependencies.all_healthy:
+            await self.dependencies.need(kind)
         limit = self.profile.limit(kind, self.settings.queue_limit)
         priority = self.profile.priority(kind)
         job = self.workers.submit(work, self._database, timing, priority=priority, limit=limit)
@@ -113,16 +113,16 @@ class QueryService:
         *,
         omit: OmitParts[T] | None = None,
     ) -> bytes:
-        """The rendered answer to a question that only reads, kept where the design keeps this kind.
+        """The rendered result of read-only work, cached where the design caches this kind.
 
-        `omit` takes out of the view what its optional parts cannot give at the moment.
+        `omit` removes from the view what the optional services cannot provide at the moment.
         """
         timing, cache_ttl_s = request[TIMING], self.profile.cache_ttl_s(kind)
 
         async def fetch() -> bytes:
             missing: frozenset[str] = frozenset()
-            if omit is not None and not self.profile.waits_on_worker and not self.parts.all_healthy:
-                missing = await self.parts.missing(OPTIONAL_PARTS)
+            if omit is not None and not self.profile.waits_on_worker and not self.dependencies.all_healthy:
+                missing = await self.dependencies.missing(OPTIONAL_PARTS)
             view = await self.ask(kind, work, timing)
             return render(view if omit is None or not missing else omit(view, missing))
 
@@ -131,11 +131,10 @@ class QueryService:
         if request.query_string and not _PLAIN_QUERY.issuperset(request.query):
             timing.cache = "BYPASS"
             return await fetch()
-        kept = self._cache.fresh((kind, *key))
-        timing.cache = "MISS" if kept is None else "HIT"
-        if kept is not None:
-            return kept
-
+        cached = self._cache.fresh((kind, *key))
+        timing.cache = "MISS" if cached is None else "HIT"
+        if cached is not None:
+            return cached
         return await self._cache.fetch((kind, *key), fetch, ttl_s=cache_ttl_s)
 
     def forget_product(self, sku: str) -> None:
@@ -143,7 +142,7 @@ class QueryService:
             self._cache.drop(("product", "html", sku), ("product", "json", sku), ("reviews", "json", sku))
 
 
-QUERY_SERVICE = web.AppKey("front", QueryService)
+QUERY_SERVICE = web.AppKey("shop", QueryService)
 TIMING = web.RequestKey("timing", Timing)
 
 
@@ -155,7 +154,7 @@ def page_number(request: web.Request) -> int:
 
 
 def search_words(request: web.Request) -> str:
-    """The query as the shop looks for it: lower case, single spaces; "" when nothing was asked."""
+    """The normalised search query: lower case, single spaces; "" without one."""
     words = " ".join(request.query.get("q", "").lower().split())
     checker = Checker({"q": words})
     if words:
@@ -176,7 +175,7 @@ def channel_header(request: web.Request, checker: Checker) -> str | None:
 
 def basket_cookie(request: web.Request) -> str | None:
     basket = request.cookies.get(BASKET_COOKIE, "")
-    return basket if _BASKET_ID.fullmatch(basket) else None
+    return basket if _TOKEN.fullmatch(basket) else None
 
 
 def session_of(request: web.Request) -> str | None:
@@ -185,4 +184,4 @@ def session_of(request: web.Request) -> str | None:
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     if kind == "Bearer":
         session = token
-    return session if _BASKET_ID.fullmatch(session) else None
+    return session if _TOKEN.fullmatch(session) else None

@@ -10,7 +10,7 @@ import orjson
 from aiohttp import web
 
 from doorbuster.shop.domain.views import Navigation
-from doorbuster.shop.http.pages import QUANTITY_PLACE
+from doorbuster.shop.http.pages import QUANTITY_PLACEHOLDER
 from doorbuster.shop.http.query_service import (
     QUANTITY_COOKIE,
     QUERY_SERVICE,
@@ -59,16 +59,16 @@ async def show(
     """The result of read-only work as a page or a document, cached where the design caches this kind."""
     if is_api(request):
         return await show_document(request, kind, key, work, document, omit=omit)
-    front, basket = request.app[QUERY_SERVICE], basket_cookie(request)
+    shop, basket = request.app[QUERY_SERVICE], basket_cookie(request)
 
     def omit_from_page(read: tuple[Navigation, T], parts: frozenset[str]) -> tuple[Navigation, T]:
         assert omit is not None, "passed on only with a view to omit from"
         return read[0], omit(read[1], parts)
 
-    body = await front.read(
+    body = await shop.read(
         kind,
         ("html", *key),
-        lambda db: (front.design.navigation(db, basket), work(db)),
+        lambda db: (shop.design.navigation(db, basket), work(db)),
         lambda read: page(*read),
         request,
         omit=omit and omit_from_page,
@@ -86,8 +86,8 @@ async def show_document(
     omit: OmitParts[T] | None = None,
 ) -> web.Response:
     """The result of read-only work as JSON, cached where the design caches this kind."""
-    front = request.app[QUERY_SERVICE]
-    body = await front.read(
+    shop = request.app[QUERY_SERVICE]
+    body = await shop.read(
         kind, ("json", *key), work, lambda view: orjson.dumps(document(view)), request, omit=omit
     )
     return _json(body)
@@ -112,7 +112,7 @@ def html(request: web.Request, body: bytes, *, status: int = 200) -> web.Respons
     quantity = stated if stated.isascii() and stated.isdigit() and len(stated) < 5 else "0"
     return web.Response(
         status=status,
-        body=body.replace(QUANTITY_PLACE, quantity.encode()),
+        body=body.replace(QUANTITY_PLACEHOLDER, quantity.encode()),
         content_type="text/html",
         charset="utf-8",
         headers={"Cache-Control": "no-store"},
@@ -120,11 +120,11 @@ def html(request: web.Request, body: bytes, *, status: int = 200) -> web.Respons
 
 
 async def with_navigation(
-    front: QueryService, request: web.Request, kind: str, work: Callable[[Session], T]
+    shop: QueryService, request: web.Request, kind: str, work: Callable[[Session], T]
 ) -> tuple[Navigation, T]:
     """Navigation and view of an uncached page, read by one worker."""
     basket = basket_cookie(request)
-    return await front.ask(kind, lambda db: (front.design.navigation(db, basket), work(db)), request[TIMING])
+    return await shop.ask(kind, lambda db: (shop.design.navigation(db, basket), work(db)), request[TIMING])
 
 
 def _json(body: bytes, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

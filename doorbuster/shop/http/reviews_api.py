@@ -12,30 +12,30 @@ from doorbuster.shop.refusals import NotFound
 
 
 async def reviews(request: web.Request) -> web.Response:
-    front, sku = request.app[QUERY_SERVICE], request.match_info["sku"]
+    shop, sku = request.app[QUERY_SERVICE], request.match_info["sku"]
     return await show_document(
         request,
         "reviews",
         (sku,),
-        lambda db: front.service.reviews(db, sku),
+        lambda db: shop.service.reviews(db, sku),
         lambda found: {"sku": sku, "reviews": found},
     )
 
 
 async def open_questions(request: web.Request) -> web.Response:
-    front = request.app[QUERY_SERVICE]
+    shop = request.app[QUERY_SERVICE]
     return await show(
         request,
         "open_questions",
         (),
-        front.service.open_questions,
-        front.pages.questions,
+        shop.service.open_questions,
+        shop.pages.questions,
         lambda found: {"questions": found},
     )
 
 
 async def write_review(request: web.Request) -> web.Response:
-    front, sku, checker = request.app[QUERY_SERVICE], request.match_info["sku"], await _checker(request)
+    shop, sku, checker = request.app[QUERY_SERVICE], request.match_info["sku"], await _checker(request)
     review = NewReview(
         author=checker.text("author", 60),
         rating=checker.number("rating", 1, 5),
@@ -43,23 +43,23 @@ async def write_review(request: web.Request) -> web.Response:
         text=checker.text("text", 2_000),
     )
     checker.finish()
-    await front.ask("review", lambda db: front.service.review(db, sku, review), request[TIMING])
-    front.forget_product(sku)
+    await shop.ask("review", lambda db: shop.service.review(db, sku, review), request[TIMING])
+    shop.forget_product(sku)
     return done(request, {"sku": sku}, location=f"/product/{sku}#reviews")
 
 
 async def ask_question(request: web.Request) -> web.Response:
-    front, sku, checker = request.app[QUERY_SERVICE], request.match_info["sku"], await _checker(request)
+    shop, sku, checker = request.app[QUERY_SERVICE], request.match_info["sku"], await _checker(request)
     question = NewQuestion(author=checker.text("author", 60), text=checker.text("text", 500))
     checker.finish()
-    asked = await front.ask("question", lambda db: front.service.question(db, sku, question), request[TIMING])
-    front.forget_product(sku)
+    asked = await shop.ask("question", lambda db: shop.service.question(db, sku, question), request[TIMING])
+    shop.forget_product(sku)
     document = {"question": asked.question, "notified": asked.notified}
     return done(request, document, location=_question_page(sku, asked.question))
 
 
 async def write_answer(request: web.Request) -> web.Response:
-    front, number, checker = (
+    shop, number, checker = (
         request.app[QUERY_SERVICE],
         request.match_info["question"],
         await _checker(request),
@@ -68,10 +68,8 @@ async def write_answer(request: web.Request) -> web.Response:
         raise NotFound(f"there is no question {number!r}")
     written = NewAnswer(author=checker.text("author", 60), text=checker.text("text", 2_000))
     checker.finish()
-    sku = await front.ask(
-        "answer", lambda db: front.service.answer(db, int(number), written), request[TIMING]
-    )
-    front.forget_product(sku)
+    sku = await shop.ask("answer", lambda db: shop.service.answer(db, int(number), written), request[TIMING])
+    shop.forget_product(sku)
     return done(request, {"question": int(number), "sku": sku}, location=_question_page(sku, int(number)))
 
 

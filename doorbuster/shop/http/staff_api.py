@@ -26,8 +26,8 @@ async def stores(request: web.Request) -> web.Response:  # noqa: ARG001  a handl
 
 async def return_order(request: web.Request) -> web.Response:
     """Take back everything; whoever knows the order reference may ask, as on the order page."""
-    front, ref = request.app[QUERY_SERVICE], request.match_info["ref"]
-    order = await front.ask("take_back", lambda db: front.service.take_back(db, ref), request[TIMING])
+    shop, ref = request.app[QUERY_SERVICE], request.match_info["ref"]
+    order = await shop.ask("take_back", lambda db: shop.service.take_back(db, ref), request[TIMING])
     return done(request, order.as_json(), location=f"/order/{ref}")
 
 
@@ -40,40 +40,40 @@ async def cancel(request: web.Request) -> web.Response:
 
 
 async def change_price(request: web.Request) -> web.Response:
-    front, sku = request.app[QUERY_SERVICE], request.match_info["sku"]
+    shop, sku = request.app[QUERY_SERVICE], request.match_info["sku"]
     checker = Checker(await fields_of(request))
     price_pence = checker.number("price_pence", 1, MAX_PRICE_PENCE)
     checker.finish()
-    await front.ask(
-        "change_price", lambda db: front.service.change_price(db, sku, price_pence), request[TIMING]
+    await shop.ask(
+        "change_price", lambda db: shop.service.change_price(db, sku, price_pence), request[TIMING]
     )
-    front.forget_product(sku)
+    shop.forget_product(sku)
     return answer({"sku": sku, "price_pence": price_pence})
 
 
 async def change_stock(request: web.Request) -> web.Response:
-    front, sku = request.app[QUERY_SERVICE], request.match_info["sku"]
+    shop, sku = request.app[QUERY_SERVICE], request.match_info["sku"]
     checker = Checker(await fields_of(request))
     on_hand = checker.number("on_hand", 0, MAX_IN_STOCK)
     checker.finish()
-    await front.ask("change_stock", lambda db: front.service.change_stock(db, sku, on_hand), request[TIMING])
-    front.forget_product(sku)
+    await shop.ask("change_stock", lambda db: shop.service.change_stock(db, sku, on_hand), request[TIMING])
+    shop.forget_product(sku)
     return answer({"sku": sku, "on_hand": on_hand})
 
 
 async def feed(request: web.Request) -> web.Response:
     """Products after the SKU `after`, with price and stock; `next` is the next `after`, None at the end."""
-    front, checker = request.app[QUERY_SERVICE], Checker(dict(request.query))
+    shop, checker = request.app[QUERY_SERVICE], Checker(dict(request.query))
     after = checker.text("after", 32) if "after" in request.query else ""
     limit = checker.number("limit", 1, FEED_ROWS) if "limit" in request.query else FEED_ROWS
     checker.finish()
-    rows = await front.ask("feed", lambda db: front.service.feed(db, after, limit), request[TIMING])
+    rows = await shop.ask("feed", lambda db: shop.service.feed(db, after, limit), request[TIMING])
     return answer({"products": rows, "next": rows[-1].sku if len(rows) == limit else None})
 
 
 async def _changed(
     request: web.Request, kind: str, change: Callable[[Session, str], OrderView]
 ) -> web.Response:
-    front, ref = request.app[QUERY_SERVICE], request.match_info["ref"]
-    order = await front.ask(kind, lambda db: change(db, ref), request[TIMING])
+    shop, ref = request.app[QUERY_SERVICE], request.match_info["ref"]
+    order = await shop.ask(kind, lambda db: change(db, ref), request[TIMING])
     return answer(order.as_json())

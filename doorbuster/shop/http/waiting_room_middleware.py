@@ -32,10 +32,10 @@ _STAFF = frozenset({"store", "phone", "partner"})
 @web.middleware
 async def waiting_room_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Admit the request, send it to the waiting room, or answer with the holding page."""
-    front = request.app[QUERY_SERVICE]
+    shop = request.app[QUERY_SERVICE]
     if request.path.startswith(_LET_THROUGH) or request.headers.get("X-Channel") in _STAFF:
         return await handler(request)
-    room = front.waiting_room
+    room = shop.waiting_room
     if room is not None:
         place = room.ask(request.cookies.get(COOKIES[room.settings.style]))
         request[ROOM_TOKEN] = place.token
@@ -43,10 +43,10 @@ async def waiting_room_middleware(request: web.Request, handler: Handler) -> web
             return _wait(request, room.settings, place) if place.position else _back(request)
         if place.position:
             return _stop(request, room.settings, place)
-    reload_s = front.settings.holding_page_s
+    reload_s = shop.settings.holding_page_s
     if reload_s is None or _is_program(request):
         return await handler(request)
-    if front.workers.waiting >= front.settings.queue_limit:
+    if shop.workers.waiting >= shop.settings.queue_limit:
         raise HoldingPage(reload_s)
     try:
         return await handler(request)

@@ -1,7 +1,7 @@
-"""Answers kept for a short while, each fetched by one request at a time.
+"""A response cache with a short time to live and request coalescing.
 
-Rules: an entry is fresh for its time to live. When it is stale, one fetch replaces it while everybody who
-asks for it waits for that one fetch. If the shop is too busy to fetch, a stale entry is better than none.
+An entry is fresh for its time to live. A stale entry is replaced by one fetch, for which all requests wait.
+If the shop is too busy to fetch, the stale entry is served.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class _Entry:
 
 
 class PageCache:
-    """Bodies by key, at most CAPACITY of them, the longest unused dropped first."""
+    """Up to CAPACITY bodies by key; the least recently used is evicted first."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -38,14 +38,14 @@ class PageCache:
         return entry.body
 
     async def fetch(self, key: Hashable, fetch: Callable[[], Awaitable[bytes]], *, ttl_s: float) -> bytes:
-        """The fresh body of `key`; raises what `fetch` raises, except Busy when a stale body is at hand."""
+        """The fresh body of `key`; raises the errors of `fetch`, except Busy if there is a stale body."""
         task = self._fetches.get(key)
         if task is None:
             task = asyncio.ensure_future(self._refill(key, fetch, ttl_s))
             self._fetches[key] = task
             task.add_done_callback(lambda done: self._fetched(key, done))
         try:
-            # shielded: the answer is for everybody who waits, not only for the one who may hang up
+            # shielded: others wait for this fetch too, so one client that disconnects must not cancel it
             return await asyncio.shield(task)
         except Busy:
             stale = self._entries.get(key)
@@ -58,7 +58,7 @@ class PageCache:
             self._entries.pop(key, None)
 
     async def close(self) -> None:
-        """Cancel the fetches under way and wait for them."""
+        """Cancel running fetches and wait for them."""
         tasks = list(self._fetches.values())
         for task in tasks:
             task.cancel()
@@ -75,4 +75,4 @@ class PageCache:
     def _fetched(self, key: Hashable, task: asyncio.Task[bytes]) -> None:
         self._fetches.pop(key, None)
         if not task.cancelled():
-            task.exception()  # marks it as seen when everybody who waited has gone
+            task.exception()  # marks the error as retrieved, in case no request waits any more

@@ -1,11 +1,10 @@
 """The shop's database on disk, and the sessions through which workers use it.
 
-The modelled hardware lives here. Every query really runs on SQLite, and holds its worker for at least
-`query_time_s`, the disk of the day; a write counts as two (the log and the page). The time owed is reckoned
-from the start of the work, so a slow moment is made up by the next wait and n queries take n x
-query_time_s. SQLite admits one writer at a time for the whole file, which the modelled database would not:
-writers take turns on a lock for the real statement only, and the modelled time of a transaction passes
-after its commit.
+This is the modelled hardware. Every query runs on SQLite and holds its worker for at least `query_time_s`,
+the disk access of the time; a write counts as two (log and page). The time is counted from the start of the
+work, so n queries take n x query_time_s even if one of them is slow. SQLite allows one writer per file, which
+the modelled database would not: writers hold a lock for the real statement only, and the modelled time of a
+transaction passes after its commit.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ QUERIES_PER_WRITE = 2
 
 
 class Session:
-    """One worker's connection, counting the queries of the work at hand and holding the worker for them."""
+    """One worker's connection; counts the queries of the current work and holds the worker for them."""
 
     def __init__(
         self,
@@ -40,7 +39,7 @@ class Session:
         self._started_s = 0.0
 
     def begin(self) -> None:
-        """Start a piece of work: its queries and the time it owes are counted from here."""
+        """Start a piece of work: its queries and its time are counted from now."""
         self.queries = 0
         self._started_s = time.monotonic()
 
@@ -56,7 +55,7 @@ class Session:
         return found
 
     def write(self, sql: str, *parameters: Any) -> int:
-        """One statement, committed by itself; returns the row id it made."""
+        """Run one statement in its own transaction; returns the id of the inserted row."""
         with self._write_turn:
             made = self._connection.execute(sql, parameters).lastrowid
         self._hold(QUERIES_PER_WRITE)
@@ -64,7 +63,7 @@ class Session:
 
     @contextmanager
     def transaction(self, *, queries: int) -> Iterator[sqlite3.Connection]:
-        """All or nothing on the raw connection; the round trips in it are charged as `queries`."""
+        """A transaction on the raw connection; its round trips are charged as `queries`."""
         try:
             with self._write_turn:
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -78,7 +77,7 @@ class Session:
             self._hold(queries)
 
     def pause(self, seconds: float) -> None:
-        """Hold the worker for something that is not the database, on top of what its queries owe."""
+        """Hold the worker for something other than the database, in addition to its queries."""
         if seconds > 0:
             self._stopping.wait(seconds)
             self._started_s += seconds
@@ -88,13 +87,13 @@ class Session:
 
     def _hold(self, queries: int) -> None:
         self.queries += queries
-        owed_s = self._started_s + self.queries * self._query_time_s - time.monotonic()
-        if owed_s > 0:
-            self._stopping.wait(owed_s)
+        remaining_s = self._started_s + self.queries * self._query_time_s - time.monotonic()
+        if remaining_s > 0:
+            self._stopping.wait(remaining_s)
 
 
 class Database:
-    """One database file; hands out sessions to workers and connections to the ledger and the warehouse."""
+    """One database file; opens sessions for workers and connections for the ledger and the warehouse."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

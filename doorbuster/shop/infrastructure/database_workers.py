@@ -1,10 +1,10 @@
-"""The database workers: a fixed number of threads, each with its own connections, and the queue before them.
+"""The database workers: a fixed number of threads, each with its own connections, and their queue.
 
-On a platform of several merchants all share the workers: a worker has a connection to each one's database.
+Several merchants share the workers: a worker has a connection to each merchant's database.
 
-Rules: a worker is held for a whole piece of work, waits included. Whoever waits longest in the most urgent
-lane is next. With a limit, work that would wait behind too many others is refused at once (Busy) instead of
-queued. Work whose caller has gone is dropped when its future was cancelled before a worker took it.
+A worker is held for a whole piece of work, waits included. The oldest work of the highest priority is next.
+With a limit, work is refused at once (Busy) if too many others wait. Work whose future is cancelled before a
+worker takes it is dropped.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Work = Callable[[Session], Any]
 
 @dataclass(slots=True)
 class Timing:
-    """Where the time of one request went; filled in by the worker that served it."""
+    """The time of one request by cause, filled in by the worker that served it."""
 
     queue_s: float = 0.0
     database_s: float = 0.0
@@ -46,7 +46,7 @@ class _Job:
 
 
 class DatabaseWorkers:
-    """Threads that run work on database sessions; start before use, stop to end them; again is harmless."""
+    """Threads that run work on database sessions; starting and stopping twice is harmless."""
 
     def __init__(self, *, count: int, query_time_s: float) -> None:
         self.count = count
@@ -63,7 +63,7 @@ class DatabaseWorkers:
 
     @property
     def waiting(self) -> int:
-        """Pieces of work that wait for a worker and whose caller still wants the answer."""
+        """Pieces of work that wait for a worker, without cancelled ones."""
         return self._waiting
 
     def start(self) -> None:
@@ -72,7 +72,7 @@ class DatabaseWorkers:
                 thread.start()
 
     def stop(self) -> None:
-        """Let the workers finish what they hold, drop what waits, and wait for their threads."""
+        """Drop waiting work, let the workers finish their current work, and join their threads."""
         with self._ready:
             self._stopping.set()
             abandoned, self._heap = self._heap, []
@@ -85,7 +85,7 @@ class DatabaseWorkers:
     def submit(
         self, work: Work, database: Database, timing: Timing, *, priority: int, limit: int | None
     ) -> Future[Any]:
-        """Queue `work` on a database; raises Busy if `limit` others wait already, for whichever database."""
+        """Queue `work` on a database; raises Busy if `limit` others wait already, for any database."""
         with self._ready:
             if limit is not None and self._waiting >= limit:
                 raise Busy(self.wait_estimate_s())
@@ -97,14 +97,14 @@ class DatabaseWorkers:
             heapq.heappush(self._heap, job)
             self._waiting += 1
             self._ready.notify()
-        job.future.add_done_callback(self._forget_cancelled)
+        job.future.add_done_callback(self._uncount_cancelled)
         return job.future
 
     def wait_estimate_s(self) -> int:
-        """Whole seconds until the queue has probably passed, taking two queries for each piece of work."""
+        """The estimated wait in whole seconds, assuming two queries for each piece of work."""
         return 1 + math.ceil(self._waiting * 2 * self.query_time_s / self.count)
 
-    def _forget_cancelled(self, future: Future[Any]) -> None:
+    def _uncount_cancelled(self, future: Future[Any]) -> None:
         if future.cancelled():
             with self._ready:
                 self._waiting -= 1
@@ -142,7 +142,7 @@ class DatabaseWorkers:
         failure: BaseException | None = None
         try:
             outcome = job.work(session)
-        except BaseException as error:  # noqa: BLE001  the caller's future carries it; the worker lives on
+        except BaseException as error:  # noqa: BLE001  raised by the future
             failure = error
         job.timing.database_s += time.monotonic() - started_s
         job.timing.queries += session.queries
