@@ -39,7 +39,7 @@ def test_thresholds_on_own_channels_journeys_steps_and_sections_are_evaluated(ki
     results = {
         f"{result['selector']}: {result['threshold']}": result["status"] for result in summary["thresholds"]
     }
-    assert results == {
+    assert {name: results[name] for name in results if not name.endswith("count==0")} == {
         "can_order: rate>=50%": "pass",
         "http_req_duration{step:loyalty_card}: med<30s": "pass",
         "http_req_duration{channel:kiosk}: med<30s": "pass",

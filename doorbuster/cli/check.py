@@ -23,7 +23,15 @@ _EIGHTHS = " ▁▂▃▄▅▆▇█"
 @profile_option
 @url_option
 @seed_option
-def command(scenario: str, profile: str | None, url: str | None, seed: int | None) -> None:
+@click.option(
+    "--locustfile",
+    default=None,
+    metavar="FILE",
+    help="Also check what the scenario needs of this locustfile and its driver, e.g. retail_peak.py.",
+)
+def command(
+    scenario: str, profile: str | None, url: str | None, seed: int | None, locustfile: str | None
+) -> int:
     """Validate SCENARIO and show its plan: curve, duration, peak, expected customers and requests.
 
     Sends no request. Lists all errors at once, each with file:line:column (exit code 104).
@@ -37,6 +45,7 @@ def command(scenario: str, profile: str | None, url: str | None, seed: int | Non
     from doorbuster.scenario import plan_schedule
 
     plan = find_scenario(scenario, profile=profile, url=url, seed=seed)
+    code = 0 if locustfile is None else _check_requirements(plan, locustfile)
     console = Console(highlight=False)
     console.print(plan.title, style="bold", markup=False)
     if plan.story:
@@ -48,6 +57,21 @@ def command(scenario: str, profile: str | None, url: str | None, seed: int | Non
     _print_behaviour(console, plan)
     _print_warnings(console, plan)
     _print_thresholds(console, plan)
+    return code
+
+
+def _check_requirements(plan: Scenario, locustfile: str) -> int:
+    """Print what the locustfile or its driver lacks; returns the exit code."""
+    from doorbuster.cli.pipeline import find_locustfile
+    from doorbuster.cli.subprocess_stream import SubprocessStream
+
+    with SubprocessStream(
+        "doorbuster.load.tools.requirements_check", scenario_text=plan.source_text, scenario_name=plan.name,
+        locustfile=str(find_locustfile(locustfile)),
+    ) as child:  # fmt: skip
+        for _ in child.rows():
+            pass
+        return child.exit_code()
 
 
 def _print_curve(console: Console, plan: Scenario, schedule: Schedule) -> None:

@@ -6,7 +6,7 @@ customer at each intended start, however slow the shop is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -61,7 +61,7 @@ class Generator:
         self._recorder = Recorder(assignment.worker, started_at=plan.started_at, pause=pause)
         self._health = HealthProbe()
         self._context = CustomerContext(plan, driver, self._recorder, self._health)
-        self._classes = customer_classes(environment)
+        self._classes = customer_classes(environment.user_classes)
         self._greenlets = GreenletPool(environment.runner.user_greenlets)
         self._arrivals: list[OpenArrivals] = []
         self._starters: list[gevent.Greenlet] = []
@@ -193,12 +193,12 @@ class Generator:
             self._ship(self._recorder.take(steps, health, final=final))
 
 
-def customer_classes(environment: Any) -> dict[str, type[Customer]]:
-    """The customer class of each channel in the locustfile."""
+def customer_classes(user_classes: Iterable[type]) -> dict[str, type[Customer]]:
+    """The customer class of each channel, among the classes of a locustfile."""
     return {
         user_class.channel: user_class
-        for user_class in environment.user_classes
-        if issubclass(user_class, Customer)
+        for user_class in user_classes
+        if issubclass(user_class, Customer) and not user_class.abstract
     }
 
 

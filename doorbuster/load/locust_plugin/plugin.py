@@ -9,20 +9,19 @@ Everything here uses Locust's public interfaces: events, runner messages, a load
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from locust.runners import WorkerRunner
 
 from doorbuster.errors import DoorbusterError, Problem, ScenarioError
-from doorbuster.load.customers.customer import Customer
 from doorbuster.load.engine.generator import customer_classes
-from doorbuster.load.freshness.product_edits import missing_capabilities
 from doorbuster.load.locust_plugin.dispatch import SingleUserDispatcher
 from doorbuster.load.locust_plugin.master import MasterNode
+from doorbuster.load.locust_plugin.requirements import unmet_requirements
 from doorbuster.load.locust_plugin.worker import WorkerNode
-from doorbuster.scenario import CHANNELS, Scenario, load_scenario, override
+from doorbuster.scenario import Scenario, load_scenario, override
 from doorbuster.storefronts import Storefront, drivers_with
 
 Drivers = Mapping[str, type[Storefront]]
@@ -80,54 +79,10 @@ def _scenario(environment: Any, drivers: Drivers) -> Scenario:
         raise ScenarioError([Problem("--scenario", 0, 0, "", "must name a scenario file",
                                      way_out="add --scenario scenarios/smoke.yaml")])  # fmt: skip
     scenario = override(load_scenario(options.scenario), url=environment.host or None)
-    problems = list(_missing(scenario, environment, drivers))
+    driver = drivers.get(scenario.target.storefront)
+    problems = unmet_requirements(
+        scenario, customer_classes(environment.user_classes), driver, environment.locustfile
+    )
     if problems:
         raise ScenarioError(problems)
     return scenario
-
-
-def _missing(scenario: Scenario, environment: Any, drivers: Drivers) -> list[Problem]:
-    """What the scenario needs and the locustfile or the driver lacks."""
-    classes, driver = customer_classes(environment), drivers.get(scenario.target.storefront)
-    storefront = f"storefront {scenario.target.storefront!r}"
-    problems = []
-
-    def lacks(file: str, what: str, way_out: str) -> None:
-        problems.append(Problem(file, 0, 0, "", f"has no {what}, which {scenario.name} needs", "", way_out))
-
-    if driver is None:
-        lacks(environment.locustfile, f"driver {scenario.target.storefront!r}",
-              "add the driver's class to install(events, drivers=[...])")  # fmt: skip
-    elif scenario.freshness is not None:
-        for what, way_out in missing_capabilities(scenario, driver):
-            lacks(storefront, what, way_out)
-    if driver is not None and driver.open_session is not None and scenario.target.content_rules:
-        lacks(storefront, "HTTP responses (target.rules)", "check the answers in the driver")
-    for name, channel in scenario.channels.items():
-        if name not in classes:
-            lacks(environment.locustfile, f"customers of channel {name!r}",
-                  f"add a class with channel = {name!r}")  # fmt: skip
-            continue
-        for journey in channel.journeys:
-            if not callable(getattr(classes[name], journey, None)):
-                lacks(environment.locustfile, f"journey {journey!r} in {classes[name].__name__}",
-                      f"add a method {journey}(self)")  # fmt: skip
-            elif hasattr(Customer, journey):
-                rule = "is the name of a method that every customer has"
-                way_out = "choose another name for the journey"
-                problems.append(Problem(scenario.name, 0, 0, f"journeys.{journey}", rule, way_out=way_out))
-            steps = [visit.step for visit in scenario.journeys[journey].steps]
-            for step in _missing_steps(driver, steps, scenario.channels) if driver else ():
-                lacks(storefront, f"step {step!r} (journey {journey})",
-                      f"add a method {step} to the driver")  # fmt: skip
-    return problems
-
-
-def _missing_steps(
-    driver: type[Storefront], steps: Sequence[str], channels: Iterable[str]
-) -> tuple[str, ...]:
-    """The steps that the driver lacks in every channel: a journey may end in another channel."""
-    missing = driver.missing_steps(steps)
-    for channel in {*CHANNELS, *channels}:
-        missing = driver.for_channel(channel).missing_steps(missing) if missing else ()
-    return missing

@@ -7,6 +7,7 @@ import inspect
 import sys
 import traceback
 from pathlib import Path
+from types import ModuleType
 
 from doorbuster.errors import AnalysisError, UsageError
 from doorbuster.storefronts import DRIVERS, Storefront, drivers_with
@@ -28,7 +29,22 @@ def find_driver(storefront: str, locustfile: str) -> type[Storefront]:
 
 
 def drivers_in(path: Path) -> list[type[Storefront]]:
-    """The drivers that a file defines or imports, without the bundled ones.
+    """The drivers that a file defines or imports, without the bundled ones. Raises: as `load_module`."""
+    return drivers_of(load_module(path))
+
+
+def drivers_of(module: ModuleType) -> list[type[Storefront]]:
+    """The drivers that a module defines or imports, without the bundled ones."""
+    classes = [value for value in vars(module).values() if inspect.isclass(value)]
+    return [
+        kind
+        for kind in dict.fromkeys(classes)
+        if issubclass(kind, Storefront) and hasattr(kind, "name") and kind not in DRIVERS.values()
+    ]
+
+
+def load_module(path: Path) -> ModuleType:
+    """The module in a user's file, such as a locustfile.
 
     Raises: UsageError if the file cannot be loaded, with the line that failed.
     """
@@ -47,12 +63,7 @@ def drivers_in(path: Path) -> list[type[Storefront]]:
         raise UsageError(
             f"{_place(error, path)}: {type(error).__name__}: {error}; correct the file"
         ) from error
-    classes = [value for value in vars(module).values() if inspect.isclass(value)]
-    return [
-        kind
-        for kind in dict.fromkeys(classes)
-        if issubclass(kind, Storefront) and hasattr(kind, "name") and kind not in DRIVERS.values()
-    ]
+    return module
 
 
 def driver_error(driver: type[Storefront], method: str, error: Exception) -> AnalysisError:

@@ -1,0 +1,34 @@
+"""Checks a scenario against a locustfile and a driver without sending anything, for `doorbuster check`.
+
+Each problem is a row of kind "error".
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+
+from doorbuster.errors import ExitCode, ScenarioError
+from doorbuster.load.engine.generator import customer_classes
+from doorbuster.load.locust_plugin.requirements import unmet_requirements
+from doorbuster.load.target.drivers import drivers_of, load_module
+from doorbuster.load.tools.json_rows import run_tool
+from doorbuster.scenario import read_scenario
+from doorbuster.storefronts import drivers_with
+
+
+def check_requirements(*, scenario_text: str, scenario_name: str, locustfile: str) -> ExitCode:
+    """Raises: UsageError if the file cannot be loaded; ScenarioError with every unmet requirement."""
+    scenario = read_scenario(scenario_text, file=scenario_name).read_from(Path(scenario_name), scenario_text)
+    module = load_module(Path(locustfile))
+    classes = [value for value in vars(module).values() if inspect.isclass(value)]
+    driver = drivers_with(drivers_of(module)).get(scenario.target.storefront)
+    problems = unmet_requirements(scenario, customer_classes(classes), driver, locustfile)
+    if problems:
+        raise ScenarioError(problems)
+    return ExitCode.PASS
+
+
+if __name__ == "__main__":
+    sys.exit(run_tool(check_requirements))
