@@ -20,7 +20,9 @@ from doorbuster.storefronts import drivers_with
 
 def check_requirements(*, scenario_text: str, scenario_name: str, locustfile: str) -> ExitCode:
     """Raises: UsageError if the file cannot be loaded; ScenarioError with every unmet requirement."""
-    scenario = read_scenario(scenario_text, file=scenario_name).read_from(Path(scenario_name), scenario_text)
+    scenario = read_scenario(scenario_text, file=scenario_name).with_source(
+        Path(scenario_name), scenario_text
+    )
     module = load_module(Path(locustfile))
     classes = [value for value in vars(module).values() if inspect.isclass(value)]
     driver = drivers_with(drivers_of(module)).get(scenario.target.storefront)
