@@ -1,4 +1,4 @@
-"""YAML -> validated, frozen scenario -> schedule of intended starts; and the threshold language. Pure."""
+"""From YAML to a validated scenario and a schedule of intended starts; the threshold language. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a scenario says about people and machines, in plain sentences."""
+"""Descriptions of a scenario's settings as sentences."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from doorbuster.units import format_duration
 
 
 def describe_channel(channel: Channel) -> tuple[str, ...]:
-    """One sentence for each key of the channel that says how its people and machines behave."""
+    """One sentence per behaviour key of the channel."""
     sentences = [] if channel.description is None else [channel.description]
     if channel.merchant is not None:
-        sentences.append(f"they visit the shop of {channel.merchant}")
+        sentences.append(f"customers visit the shop of {channel.merchant}")
     if channel.devices:
         sentences.append(_devices(channel))
     if channel.pages is not None:
         sentences.append(_pages(channel.pages))
     if channel.cache_busting_ratio:
         share = _percent(channel.cache_busting_ratio)
-        sentences.append(f"{share} of the visits use addresses of their own, which no cache knows")
+        sentences.append(f"{share} of the visits use unique URLs, which miss every cache")
     if channel.signed_in_ratio:
-        sentences.append(f"{_percent(channel.signed_in_ratio)} come with an account, the others as guests")
+        sentences.append(f"{_percent(channel.signed_in_ratio)} have an account, the others are guests")
     if channel.retries is not None:
         sentences.append(_retries(channel.retries))
     if channel.reloads is not None:
@@ -37,11 +37,11 @@ def describe_channel(channel: Channel) -> tuple[str, ...]:
 
 
 def describe_freshness(freshness: Freshness) -> str:
-    """What is measured beside the customers, as a sentence."""
+    """The freshness measurement as a sentence."""
     every, until = format_duration(freshness.every_s), format_duration(freshness.timeout_s)
-    of = "what the driver can change of " if freshness.changes is None else ""
+    supported = " (as far as the driver supports it)" if freshness.changes is None else ""
     kinds = ", ".join(freshness.changes or FRESHNESS_KINDS)
-    return f"every {every} a change of {of}{kinds}, looked for in every channel, for {until} at most"
+    return f"every {every}: change {kinds}{supported} and look for it in every channel, for at most {until}"
 
 
 def describe_rule(rule: ContentRule) -> str:
@@ -52,18 +52,18 @@ def describe_rule(rule: ContentRule) -> str:
     elif rule.lacks is not None:
         test = f"not contain {rule.lacks!r}"
     elif rule.above is not None:
-        test = f"have more than {rule.above:g} at {rule.path}"
+        test = f"have a value above {rule.above:g} at {rule.path}"
     elif rule.equals is not None:
         test = f"have {rule.equals!r} at {rule.path}"
     else:
         test = f"have {'a' if rule.exists else 'no'} value at {rule.path}"
-    return f"the answer to {step} must {test}, or it counts as {rule.cause}"
+    return f"the response to {step} must {test}; a violation counts as {rule.cause}"
 
 
 def _devices(channel: Channel) -> str:
     orders = ordering_shares(channel.devices, channel.orders_ratio)
     parts = (
-        f"{_percent(device.share_ratio)} come by {name} ({_percent(orders[name])} of those want to order)"
+        f"{_percent(device.share_ratio)} use {name} ({_percent(orders[name])} of those want to order)"
         for name, device in channel.devices.items()
     )
     return ", ".join(parts)
@@ -71,39 +71,43 @@ def _devices(channel: Channel) -> str:
 
 def _pages(pages: PageDepth) -> str:
     if not pages.sigma:
-        return f"whoever looks around takes {pages.max_pages} product pages"
+        return f"a visit views {pages.max_pages} product pages"
     return (
-        f"whoever looks around takes {pages.mean:.3g} product pages on average: half at most "
-        f"{pages.median:.3g}, nobody more than {pages.max_pages}"
+        f"a visit views {pages.mean:.3g} product pages on average (median {pages.median:.3g}, "
+        f"maximum {pages.max_pages})"
     )
 
 
 def _retries(retries: Retries) -> str:
-    within = f" of at most {format_duration(retries.timeout_s)}" if retries.timeout_s else ""
-    wait = f"after {format_duration(retries.backoff_s)}, doubling" if retries.backoff_s else "at once"
-    text = f"machines make up to {retries.attempts} attempts{within}, the next one {wait}"
+    timeout = f", each of at most {format_duration(retries.timeout_s)}" if retries.timeout_s else ""
+    wait = (
+        f"a backoff of {format_duration(retries.backoff_s)} that doubles"
+        if retries.backoff_s
+        else "no backoff"
+    )
+    text = f"clients make up to {retries.attempts} attempts per request{timeout}, with {wait}"
     if retries.budget_ratio is not None:
-        return f"{text}; in all, retries add at most {_percent(retries.budget_ratio)} to the requests"
-    return f"{text}: a shop that fails all of them gets {retries.attempts} times the requests"
+        return f"{text}; retries add at most {_percent(retries.budget_ratio)} to the requests"
+    return f"{text}; if all of them fail, the shop receives {retries.attempts} times the requests"
 
 
 def _reloads(reloads: Reloads) -> str:
-    who = "people" if reloads.share_ratio == 1 else f"{_percent(reloads.share_ratio)} of the people"
+    who = "customers" if reloads.share_ratio == 1 else f"{_percent(reloads.share_ratio)} of the customers"
     text = f"{who} reload a busy or error page after {format_duration(reloads.after_s)}"
     text += f", at most {reloads.max_reloads} times"
-    return text + ("; whoever loses patience reloads at once" if reloads.when_slow else "")
+    return text + ("; customers whose patience ends reload at once" if reloads.when_slow else "")
 
 
 def _room(room: WaitingRoom) -> str:
     patience = room.patience
     if isinstance(patience, Patience):
-        return f"in a waiting room, 63 of 100 have left after {format_duration(patience.tau_s)}"
-    return f"in a waiting room, they leave after {format_duration(patience)}"
+        return f"in a waiting room, 63 % have left after {format_duration(patience.tau_s)}"
+    return f"in a waiting room, customers leave after {format_duration(patience)}"
 
 
 def _offline(offline: Offline) -> str:
     start, end = format_duration(offline.from_s), format_duration(offline.until_s)
-    return f"no network from {start} to {end} of the run: orders made then are sent afterwards, all at once"
+    return f"no network from {start} to {end} of the run; orders are sent afterwards, all at once"
 
 
 def _percent(ratio: float) -> str:

@@ -1,4 +1,4 @@
-"""How often a run looks how long a change takes to be seen in every channel."""
+"""Settings of the freshness measurement: how long a change takes to appear in every channel."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ FRESHNESS_KINDS = ("price", "stock", "basket")
 
 @value_type({"type": "array", "items": {"enum": list(FRESHNESS_KINDS)}, "minItems": 1, "uniqueItems": True})
 def parse_kinds(raw: object) -> tuple[str, ...]:
-    """Kinds of change, each once, in the order in which they are always named."""
+    """Kinds of change, without duplicates, in a fixed order."""
     rule = "must be a list of " + ", ".join(FRESHNESS_KINDS)
     if not isinstance(raw, list | tuple) or not raw:
-        raise invalid(rule, got=preview(raw), way_out="for all that the driver can change, leave the key out")
+        raise invalid(rule, got=preview(raw), way_out="omit the key to change everything the driver supports")
     for kind in raw:
         if kind not in FRESHNESS_KINDS:
             raise invalid(rule, got=preview(kind), way_out=did_you_mean(str(kind), FRESHNESS_KINDS))
@@ -26,20 +26,18 @@ def parse_kinds(raw: object) -> tuple[str, ...]:
 
 
 class Freshness(StrictModel):
-    """During the run the price and the stock of products few want are changed, and lines are put into the
-    baskets of customers with accounts; every channel is looked at until it shows the change.
-    """
+    """The run changes prices, stock and baskets, and polls every channel until it shows the change."""
 
     every_s: PositiveDurationS = Field(
         default=5.0,
         alias="every",
-        description="How often each kind is changed, unless a look takes longer. Default: 5s.",
+        description="Interval between changes of one kind; a slower measurement delays it. Default: 5s.",
         examples=["5s"],
     )
     timeout_s: PositiveDurationS = Field(
         default=30.0,
         alias="timeout",
-        description="After how long a channel that does not show the change is given up. Default: 30s.",
+        description="Stop waiting for a channel after this time. Default: 30s.",
         examples=["30s"],
     )
     changes: Annotated[
@@ -47,6 +45,6 @@ class Freshness(StrictModel):
         parse_kinds,
     ] = Field(
         default=None,
-        description="What is changed. Default: all that the driver can change.",
+        description="Kinds of change to make. Default: every kind the driver supports.",
         examples=[["price", "stock", "basket"]],
     )

@@ -1,6 +1,6 @@
 """The whole scenario: one peak as data, validated and frozen.
 
-Everything downstream reads these models; only the reader (`reader.py`) knows YAML.
+All other packages read these models; only `reader.py` knows YAML.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _parse_channels(raw: object, info: ValidationInfo) -> object:
 
 
 def _channels_schema(schema: dict[str, Any]) -> None:
-    """Names in the JSON Schema, so that editors complete them."""
+    """List the channel names in the JSON Schema, for completion in editors."""
     each = schema.pop("additionalProperties")
     schema["properties"] = {name: {**each, "description": f"{text}."} for name, text in CHANNELS.items()}
     schema["additionalProperties"] = {
@@ -65,12 +65,12 @@ def _channels_schema(schema: dict[str, Any]) -> None:
 
 
 class Scenario(StrictModel):
-    """One peak: what comes, to whom, what must hold, and what keeps it safe."""
+    """One peak: demand, customers, shop, thresholds and safety limits."""
 
-    title: Text = Field(description="One line for the top of every report.")
-    story: str = Field(default="", description="What happens, in a sentence or two, for people.")
-    target: Target = Field(description="The shop to visit.")
-    demand: Demand = Field(description="How many customers come, and when.")
+    title: Text = Field(description="One-line heading of every report.")
+    story: str = Field(default="", description="What happens, in one or two sentences.")
+    target: Target = Field(description="The shop to load.")
+    demand: Demand = Field(description="How many customers arrive, and when.")
     own_journeys: Annotated[dict[str, OwnJourney], BeforeValidator(parse_own_journeys)] = Field(
         default={},
         alias="journeys",
@@ -78,28 +78,28 @@ class Scenario(StrictModel):
     )
     channels: Annotated[
         dict[str, Channel], BeforeValidator(_parse_channels), Field(json_schema_extra=_channels_schema)
-    ] = Field(description="The ways into the shop, by name; each name at most once.")
+    ] = Field(description="The sales channels, by name.")
     thresholds: Annotated[
         tuple[Threshold, ...], BeforeValidator(_read_thresholds), WithJsonSchema(thresholds_schema())
     ] = Field(
         default=(),
-        description="What must hold, in k6's language with units and retail metrics.",
+        description="Pass criteria, in k6's syntax with units and retail metrics.",
         examples=[{"can_order": ["rate>=99%"], "http_req_duration{step:checkout}": ["p(95)<3s"]}],
     )
-    safety: Safety = Field(default=Safety(), description="What keeps a test from becoming an outage.")
+    safety: Safety = Field(default=Safety(), description="Limits that keep a test from becoming an outage.")
     freshness: Freshness | None = Field(
         default=None,
-        description="Measure how long changes of price, stock and basket take to be seen. Default: no.",
+        description="Measures how long changes of price, stock and basket take to appear.",
         examples=[{"every": "5s", "timeout": "30s"}],
     )
     seed: Annotated[int, whole(0, MAX_SEED)] = Field(
         default=DEFAULT_SEED,
-        description="The same seed plans the same arrivals, whatever the number of workers.",
+        description="Random seed; one seed plans the same arrivals for any number of workers.",
     )
     drain_s: DurationS = Field(
         default=30.0,
         alias="drain",
-        description="How long customers still in the shop may finish after the last arrival. Default: 30s.",
+        description="Time that customers in the shop have to finish after the last arrival. Default: 30s.",
         examples=["30s"],
     )
 
@@ -108,7 +108,7 @@ class Scenario(StrictModel):
 
     @classmethod
     def rules(cls, raw: Mapping[str, Any]) -> Iterator[Issue]:
-        """Rules between the parts: the target is allowed, thresholds speak of people who come."""
+        """Rules over several keys: the target is allowed, thresholds have data, periods fit the run."""
         yield from _check_target_allowed(raw.get("target"), raw.get("safety", {}))
         yield from _check_names(raw)
         yield from own_demand_rules(raw.get("channels"), try_parse(Demand.model_validate, raw.get("demand")))
@@ -123,8 +123,8 @@ class Scenario(StrictModel):
 
     @property
     def demands(self) -> dict[str, Demand]:
-        """What brings customers: "" is the scenario's own demand, where a channel has a share of it; then the
-        channels with a demand of their own, by name.
+        """All demands: "" is the scenario's demand, if a channel has a share of it; the others are
+        channels with their own demand, by name.
         """
         shared = any(channel.share_ratio is not None for channel in self.channels.values())
         own = {name: channel.demand for name, channel in self.channels.items() if channel.demand is not None}
@@ -132,13 +132,13 @@ class Scenario(StrictModel):
 
     @property
     def peak_rates_per_s(self) -> dict[str, float]:
-        """Customers per second that each of the demands brings when all of them together bring most."""
+        """Arrival rate of each demand at the moment of the highest total rate."""
         curves = [demand.rate_curve for demand in self.demands.values()]
         return dict(zip(self.demands, rates_at_busiest(curves), strict=True)) if curves else {}
 
     @property
     def peak_per_s(self) -> float:
-        """Customers per second at the busiest moment, all open channels together."""
+        """Highest total arrival rate of the open channels."""
         return sum(self.peak_rates_per_s.values())
 
     @property
@@ -148,16 +148,16 @@ class Scenario(StrictModel):
 
     @property
     def source_text(self) -> str:
-        """The text of that file, as read."""
+        """The text this scenario was read from."""
         return self._source_text
 
     @property
     def name(self) -> str:
-        """The file's name without its ending; "scenario" when it was not read from a file."""
+        """The file name without suffix; "scenario" if it was not read from a file."""
         return self._source_path.stem if self._source_path else "scenario"
 
     def with_source(self, path: Path | None, text: str) -> Self:
-        """This scenario, remembering the file and the text it was read from."""
+        """A copy of this scenario with the file and text it was read from."""
         made = self.model_copy()
         made._source_path = path
         made._source_text = text
@@ -165,14 +165,14 @@ class Scenario(StrictModel):
 
 
 def _check_target_allowed(target: object, safety: object) -> Iterator[Issue]:
-    """A target that is not this machine stands in the allow-list."""
+    """safety.allow lists the target, unless it is this machine."""
     stated = target.get("url") if isinstance(target, dict) else getattr(target, "url", None)
     url = try_parse(parse_url, stated)
     host = (urlsplit(url).hostname or "") if url else ""
     allow = safety.get("allow", ()) if isinstance(safety, dict) else getattr(safety, "allow", ())
     allowed = [str(name).lower() for name in allow] if isinstance(allow, list | tuple) else []
     if host and not is_loopback(host) and host not in allowed:
-        rule = "must name a host that safety.allow lists, unless it is this machine"
+        rule = "must have a host listed in safety.allow, unless it is this machine"
         yield Issue(("target", "url"), rule, host, f"add safety: {{allow: [{host}]}}")
 
 
@@ -209,14 +209,14 @@ def _check_names(raw: Mapping[str, Any]) -> Iterator[Issue]:
 
 
 def _names(journeys: object) -> Iterable[object]:
-    """The journeys of a channel as written: by weights, or by the name of a mix."""
+    """The journeys of a channel, listed or from a mix."""
     if isinstance(journeys, str):
         return MIXES.get(journeys, ())
     return journeys if isinstance(journeys, dict) else ()
 
 
 def _check_phase_tags(thresholds: object, demand: object) -> Iterator[Issue]:
-    """A threshold on a phase that the curve does not have could only be inconclusive."""
+    """Thresholds name only phases of the curve: without data they would be inconclusive."""
     if not isinstance(thresholds, dict):
         return
     known = demand if isinstance(demand, Demand) else try_parse(Demand.model_validate, demand)
@@ -232,7 +232,7 @@ def _check_phase_tags(thresholds: object, demand: object) -> Iterator[Issue]:
 
 
 def _check_offline(channels: object, demand: object) -> Iterator[Issue]:
-    """Tills that stay offline beyond the end of the run would never send their sales."""
+    """Offline periods end before the run does, so that the sales are sent."""
     known = demand if isinstance(demand, Demand) else try_parse(Demand.model_validate, demand)
     if known is None or not isinstance(channels, dict):
         return
@@ -240,8 +240,6 @@ def _check_offline(channels: object, demand: object) -> Iterator[Issue]:
         raw = channel.get("offline") if isinstance(channel, dict) else getattr(channel, "offline", None)
         offline = try_parse(Offline.model_validate, raw)
         if offline is not None and offline.until_s > known.duration_s:
-            rule = f"must be over before the run is, which takes {format_duration(known.duration_s)}"
+            rule = f"must end before the run, which takes {format_duration(known.duration_s)}"
             got = f"until {format_duration(offline.until_s)}"
-            yield Issue(
-                ("channels", str(name), "offline"), rule, got, "times are those of the run, compressed"
-            )
+            yield Issue(("channels", str(name), "offline"), rule, got, "use run time, after compression")

@@ -1,4 +1,4 @@
-"""From a name or path to a validated scenario, or to one error with every fault and its place."""
+"""Reads a scenario by name or path; raises one error with all issues and their locations."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SUFFIXES = (".yaml", ".yml")
 
 
 def load_scenario(name_or_path: str | Path, search: Sequence[Path] = ()) -> Scenario:
-    """The scenario in a file, or the one of that name in the folders `search`.
+    """The scenario in a file, or the scenario of that name in the folders `search`.
 
-    Raises: ScenarioError with every fault, each with file, line, column, rule, what was found, the way out.
+    Raises: ScenarioError with every problem: file, line, column, rule, value found, way out.
     """
     path = find_scenario(name_or_path, search)
     try:
         with path.open(encoding="utf-8-sig") as file:
-            text = file.read(MAX_CHARACTERS + 1)  # enough to refuse a huge file
+            text = file.read(MAX_CHARACTERS + 1)  # enough to reject a huge file
     except UnicodeDecodeError as error:
         problem = Problem(str(path), 0, 0, "", "must be UTF-8 text", f"byte {error.object[error.start]:#04x}")
         raise ScenarioError([problem]) from None
@@ -34,9 +34,9 @@ def load_scenario(name_or_path: str | Path, search: Sequence[Path] = ()) -> Scen
 
 
 def read_scenario(text: str, *, file: str = "scenario") -> Scenario:
-    """The scenario a YAML text describes; `file` stands in messages.
+    """The scenario in a YAML text; `file` is its name in messages.
 
-    Raises: ScenarioError with every fault.
+    Raises: ScenarioError with every problem.
     """
     document = read_document(text, file)
     if not isinstance(document.data, dict):
@@ -55,7 +55,7 @@ def read_scenario(text: str, *, file: str = "scenario") -> Scenario:
 def find_scenario(name_or_path: str | Path, search: Sequence[Path] = ()) -> Path:
     """The file of a scenario: the path itself if it exists, else `<folder>/<name>.yaml`.
 
-    Raises: ScenarioError naming the scenarios that can be had by name.
+    Raises: ScenarioError that lists the scenarios in `search`.
     """
     path = Path(name_or_path)
     name = str(name_or_path)
@@ -72,11 +72,11 @@ def find_scenario(name_or_path: str | Path, search: Sequence[Path] = ()) -> Path
         reason = getattr(error, "strerror", None) or str(error)
         raise ScenarioError([Problem(name[:80], 0, 0, "", "is not a usable path", reason)]) from None
     if is_folder:
-        problem = Problem(name, 0, 0, "", "is a folder, not a scenario", way_out="name a .yaml file in it")
+        problem = Problem(name, 0, 0, "", "is a folder", way_out="give the path of a .yaml file in it")
         raise ScenarioError([problem])
-    shipped = shipped_names(search)
-    way_out = did_you_mean(Path(plain).name, shipped) if shipped else "give the path of a .yaml file"
-    rule = "is neither a file nor the name of a shipped scenario"
+    bundled = shipped_names(search)
+    way_out = did_you_mean(Path(plain).name, bundled) if bundled else "give the path of a .yaml file"
+    rule = "is neither a file nor the name of a bundled scenario"
     raise ScenarioError([Problem(name or '""', 0, 0, "", rule, way_out=way_out)])
 
 
@@ -93,5 +93,5 @@ def shipped_names(search: Sequence[Path]) -> tuple[str, ...]:
 
 
 def _problems(document: Document, error: ValidationError) -> list[Problem]:
-    """Places for the faults; a value already reported as unusable is not reported again."""
-    return [document.problem(fault) for fault in issues_from(error) if fault.path not in document.unusable]
+    """The issues with their locations; values already reported as unusable are skipped."""
+    return [document.problem(issue) for issue in issues_from(error) if issue.path not in document.unusable]

@@ -9,7 +9,7 @@ from doorbuster.scenario.reader import read_scenario
 
 
 def recorded_scenario(scenario_text: str) -> Scenario | None:
-    """The recorded scenario; None when the text is another tool's, or empty."""
+    """The recorded scenario; None if the text is empty or not a doorbuster scenario."""
     try:
         return read_scenario(scenario_text)
     except ScenarioError:
@@ -17,6 +17,6 @@ def recorded_scenario(scenario_text: str) -> Scenario | None:
 
 
 def recorded_phases(scenario_text: str) -> tuple[Phase, ...]:
-    """The phases of a recorded scenario; empty when the text is not a doorbuster scenario."""
+    """The phases of a recorded scenario; empty if the text is not a doorbuster scenario."""
     scenario = recorded_scenario(scenario_text)
     return () if scenario is None else find_phases(scenario.demand.rate_curve)

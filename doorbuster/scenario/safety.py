@@ -1,4 +1,4 @@
-"""What keeps a test from becoming an outage: allow-list, ceilings, abort rules."""
+"""Safety limits of a test: allow-list, rate and concurrency limits, abort rules."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class AbortRule(StrictModel):
     }
 )
 def parse_abort(raw: object) -> object:
-    """Abort rules by the rate they watch, from {turned_away: "90% for 60s"}."""
+    """Abort rules by rate, from {turned_away: "90% for 60s"}."""
     if not isinstance(raw, dict):
         raise invalid('must be a mapping, such as {turned_away: "90% for 60s"}', got=preview(raw))
     issues: list[Issue] = []
@@ -78,7 +78,7 @@ def _parse_abort_rule(raw: object) -> AbortRule:
 
 @value_type({"type": "array", "items": {"type": "string"}})
 def parse_hosts(raw: object) -> object:
-    """Hosts that may be loaded, one by one."""
+    """A list of host names or IP addresses."""
     if not isinstance(raw, list | tuple):
         raise invalid("must be a list of hosts, such as [127.0.0.1]", got=preview(raw))
     issues = [
@@ -92,26 +92,26 @@ def parse_hosts(raw: object) -> object:
 
 
 class Safety(StrictModel):
-    """What keeps a test from becoming an outage; always on."""
+    """Limits that keep a test from becoming an outage; always on."""
 
     allow: Annotated[tuple[str, ...], parse_hosts] = Field(
         default=(),
-        description="Hosts that may be loaded; this machine always may.",
+        description="Hosts that may be loaded, in addition to this machine.",
         examples=[["127.0.0.1"], ["staging.example.com"]],
     )
     max_rate_per_s: RequestsPerS = Field(
         default=1000.0,
         alias="max_rate",
-        description="Once a second had so many requests, nobody else is let in. Default: 1000 requests/s.",
+        description="Admit no customers while the last second had this many requests. Default: 1000/s.",
         examples=["500 requests/s"],
     )
     max_in_flight: Annotated[int, whole(1, MAX_IN_FLIGHT)] = Field(
         default=20_000,
-        description="Customers in the shop at once; further ones are dropped, and counted.",
+        description="Maximum customers in the shop at once; further ones are counted as dropped.",
         examples=[20000],
     )
     abort: Annotated[dict[str, AbortRule], parse_abort] = Field(
         default={"turned_away": AbortRule(ratio=0.9, for_s=60.0)},
-        description="Rates that end the run when they stay that high. Default: turned_away: 90% for 60s.",
+        description="End the run when a rate stays this high. Default: turned_away: 90% for 60s.",
         examples=[{"turned_away": "90% for 60s"}],
     )

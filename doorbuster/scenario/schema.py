@@ -1,7 +1,7 @@
-"""The JSON Schema by which editors check and complete a scenario; every human spelling is in it.
+"""The JSON Schema with which editors check and complete a scenario.
 
-It knows each key, unit and pattern. What ties several keys together (shares that sum to 100 %, compression
-that fits the curve) only `doorbuster check` knows.
+It covers keys, units and patterns. Rules that involve several keys, such as shares that sum to 100 %, are
+checked by `doorbuster check` only.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def schema_text() -> str:
 
 
 def _tidy(schema: Any) -> Any:
-    """Without generated titles, without defaults in base units, and without null, which no key may be."""
+    """The schema without generated titles, defaults in base units, and null, which no key accepts."""
     if isinstance(schema, list):
         return [_tidy(item) for item in schema]
     if not isinstance(schema, dict):

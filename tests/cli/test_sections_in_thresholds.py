@@ -22,7 +22,9 @@ def check(folder, thresholds):
 def test_a_threshold_on_an_unknown_section_is_a_fault_at_its_place(tmp_path):
     done = check(tmp_path, '{my_question.ratio: ["value>=90%"]}')
     assert done.returncode == 104
-    assert done.stderr.startswith("x.yaml:5:34: thresholds.my_question.ratio names a section that no")
+    assert done.stderr.startswith(
+        "x.yaml:5:34: thresholds.my_question.ratio names a section that does not exist"
+    )
 
 
 def test_a_section_of_ones_own_makes_it_known(tmp_path):

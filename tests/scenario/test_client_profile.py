@@ -18,17 +18,17 @@ from doorbuster.scenario import (
 )
 from doorbuster.scenario.customers.client_profile import DEVICES, parse_pages
 
-TOLD = """\
-35 % come by desktop (14.8 % of those want to order), 65 % come by mobile (7.41 % of those want to order)
-whoever looks around takes 7.59 product pages on average: half at most 4, nobody more than 60
-30 % of the visits use addresses of their own, which no cache knows
-40 % come with an account, the others as guests
-machines make up to 3 attempts of at most 500 ms, the next one after 100 ms, doubling: \
-a shop that fails all of them gets 3 times the requests
-80 % of the people reload a busy or error page after 30 s, at most 20 times; \
-whoever loses patience reloads at once
-in a waiting room, they leave after 10m
-no network from 2 s to 5 s of the run: orders made then are sent afterwards, all at once"""
+DESCRIPTION = """\
+35 % use desktop (14.8 % of those want to order), 65 % use mobile (7.41 % of those want to order)
+a visit views 7.59 product pages on average (median 4, maximum 60)
+30 % of the visits use unique URLs, which miss every cache
+40 % have an account, the others are guests
+clients make up to 3 attempts per request, each of at most 500 ms, with a backoff of 100 ms that \
+doubles; if all of them fail, the shop receives 3 times the requests
+80 % of the customers reload a busy or error page after 30 s, at most 20 times; customers whose \
+patience ends reload at once
+in a waiting room, customers leave after 10m
+no network from 2 s to 5 s of the run; orders are sent afterwards, all at once"""
 CHANNEL = """channels:
   web: {{share: 100%, journeys: {{browse: 90, buy: 10}}, {}}}"""
 
@@ -65,8 +65,10 @@ def test_mobile_visits_order_half_as_often_and_are_still_two_thirds_of_all():
 def test_a_device_that_would_have_to_order_more_often_than_it_comes_is_a_fault(problems_with):
     devices = "{desktop: 50%, mobile: {share: 50%, conversion: 50%}}"
     text = f"channels: {{web: {{share: 100%, journeys: {{buy: 1}}, devices: {devices}}}}}"
-    told = "cannot be: 1 of all visits of this channel want to order (got 133.3% of the visits by desktop)"
-    assert any(told in problem for problem in problems_with(4, text))
+    message = (
+        "is impossible: 1 of all visits of this channel want to order (got 133.3% of the visits by desktop)"
+    )
+    assert any(message in problem for problem in problems_with(4, text))
 
 
 @pytest.mark.parametrize(
@@ -135,15 +137,15 @@ def test_a_scenario_without_retries_is_the_same_but_for_them(scenario_with):
 def test_tills_must_be_online_again_before_the_run_is_over(problems_with):
     text = "channels: {store: {share: 100%, journeys: {pos_sale: 1}, offline: {from: 8s, for: 5s}}}"
     found = problems_with(4, text)
-    assert any("must be over before the run is, which takes 10 s (got until 13 s)" in text for text in found)
+    assert any("must end before the run, which takes 10 s (got until 13 s)" in text for text in found)
 
 
-def test_every_behaviour_is_told_in_plain_words(scenario_with):
+def test_every_behaviour_has_a_description(scenario_with):
     keys = (
         "devices: {desktop: 35%, mobile: {share: 65%, conversion: 50%}}, cache_busting: 30%, signed_in: 40%, "
         "pages: {lognormal: {median: 4, sigma: 1.17, max: 60}}, waiting_room: {patience: 10m}, "
         "reloads: {after: 30s, share: 80%, when_slow: true}, retries: {attempts: 3, timeout: 500ms}, "
         "offline: {from: 2s, for: 3s}"
     )
-    told = describe_channel(scenario_with(4, CHANNEL.format(keys)).channels["web"])
-    assert "\n".join(told) == TOLD
+    described = describe_channel(scenario_with(4, CHANNEL.format(keys)).channels["web"])
+    assert "\n".join(described) == DESCRIPTION

@@ -33,7 +33,7 @@ def test_channels_are_directed_to_merchants_who_are_opened_with_the_shop():
         "app": "south",
     }
     assert scenario.target.shop.settings.merchants == ("north", "south")
-    assert describe_channel(scenario.channels["web"]) == ("they visit the shop of north",)
+    assert describe_channel(scenario.channels["web"]) == ("customers visit the shop of north",)
 
 
 def test_another_design_keeps_the_merchants():
@@ -58,23 +58,23 @@ def test_merchants_are_several_different_names(old, new, said):
 
 def test_a_channel_must_say_whose_shop_it_visits():
     told = problem(" merchant: south,", "")
-    assert told == "6:3: channels.app must name the merchant whose shop it visits; add merchant: north"
+    assert told == "6:3: channels.app must name a merchant; add merchant: north"
 
 
 def test_a_merchant_whom_the_shop_does_not_have_is_named_with_the_nearest():
     told = problem("merchant: south", "merchant: suoth")
     assert told.startswith(
-        "6:31: channels.app.merchant is not a merchant of target.shop (got suoth); did you mean"
+        "6:31: channels.app.merchant is not in target.shop.merchants (got suoth); did you mean"
     )
 
 
 def test_a_merchant_whom_nobody_visits_is_a_mistake():
     told = problem("merchant: south", "merchant: north")
-    assert told == "2:51: target.shop.merchants has a merchant whom no channel visits (got south)"
+    assert told == "2:51: target.shop.merchants has a merchant that no channel names (got south)"
 
 
 def test_a_shop_without_merchants_has_no_channels_of_one():
-    with pytest.raises(ScenarioError, match="not a merchant of"):
+    with pytest.raises(ScenarioError, match="not in target"):
         read_scenario(TEXT.replace(", merchants: [north, south]", ""))
 
 
@@ -84,5 +84,5 @@ def test_freshness_looks_at_one_shop_only():
 
 
 def test_a_single_shop_at_an_address_has_no_merchants():
-    with pytest.raises(ScenarioError, match="not a merchant of"):
+    with pytest.raises(ScenarioError, match="not in target"):
         override(read_scenario(TEXT), url="http://127.0.0.1:8004")

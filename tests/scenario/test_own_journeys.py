@@ -44,7 +44,7 @@ def test_arrivals_of_a_built_in_channel_do_not_depend_on_own_channels():
 
 WRONG = [
     ("description: self-service", "title: x # ", ["channels.kiosk is not a known channel"]),
-    ("    patience: none\n", "", ["channels.kiosk must say how long its customers wait"]),
+    ("    patience: none\n", "", ["channels.kiosk needs patience"]),
     ("  web: {share", "  web: {description: x, share", ["channels.web.description is only for a channel"]),
     ("kiosk", "Kiosk", ["channels.Kiosk must be a name of small letters"]),
     ("kiosk_order", "buy", ["journeys.buy is a built-in journey"]),

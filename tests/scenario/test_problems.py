@@ -61,7 +61,7 @@ def test_all_faults_of_a_file_come_at_once_in_the_order_of_the_file(sound_text):
 
 
 START = '; start with "title:", "target:", "demand:" and "channels:"'
-LOOK = "; check the indentation, quotes and brackets just before this place"
+LOOK = "; check the indentation, quotes and brackets just before this position"
 NO_SCENARIO = [
     ("an empty file", "", "x.yaml: is empty" + START),
     ("comments only", "# nothing\n", "x.yaml: is empty" + START),
@@ -104,7 +104,7 @@ def test_a_text_that_is_no_scenario_at_all_is_one_clear_problem(label, text, mes
     ("label", "line", "message"),
     [
         ("a value in itself", "story: &a [*a]", "6:8: story[0] contains itself through an alias"),
-        ("a list as key", "? [a]\n: b", "6:3: has a key that is not a text"),
+        ("a list as key", "? [a]\n: b", "6:3: has a key that is not a string"),
         ("a merge of a text", "<<: a", "6:5: can only merge (<<) mappings"),
     ],
 )
@@ -143,7 +143,7 @@ def test_aliases_that_multiply_are_stopped():
         f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 9)
     )
 
-    with pytest.raises(ScenarioError, match="has more than 100,000 values once its aliases are followed"):
+    with pytest.raises(ScenarioError, match="has more than 100,000 values after resolving aliases"):
         read_scenario(bomb)
 
 
@@ -152,7 +152,7 @@ def test_a_missing_scenario_names_the_nearest_shipped_one(shipped_folder):
         load_scenario("ms-chrismas-2004", search=[shipped_folder])
 
     assert str(caught.value) == (
-        "ms-chrismas-2004: is neither a file nor the name of a shipped scenario; "
+        "ms-chrismas-2004: is neither a file nor the name of a bundled scenario; "
         'did you mean "ms-christmas-2004"?'
     )
 
@@ -177,7 +177,7 @@ def test_a_folder_is_not_a_scenario(tmp_path):
     with pytest.raises(ScenarioError) as caught:
         load_scenario(tmp_path)
 
-    assert str(caught.value) == f"{tmp_path}: is a folder, not a scenario; name a .yaml file in it"
+    assert str(caught.value) == f"{tmp_path}: is a folder; give the path of a .yaml file in it"
 
 
 def test_a_file_in_another_encoding_is_refused(tmp_path):

@@ -244,14 +244,14 @@ WRONG_TARGETS = [
     (
         {"url": "ftp://x"},
         (
-            "--url: target.url must be an http:// or https:// address, "
+            "--url: target.url must be an http:// or https:// URL, "
             'such as "https://staging.example.com" (got ftp://x)'
         ),
     ),
     (
         {"url": "http://shop.example.com"},
         (
-            "--url: target.url must name a host that safety.allow lists, unless it is this machine "
+            "--url: target.url must have a host listed in safety.allow, unless it is this machine "
             "(got shop.example.com); add safety: {allow: [shop.example.com]}"
         ),
     ),

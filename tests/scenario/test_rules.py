@@ -45,7 +45,7 @@ def test_a_rule_finds_what_is_wrong(rule, breach):
 
 def test_an_answer_that_is_no_json_breaks_a_rule_about_json():
     rule = ContentRule.model_validate({"step": "search", "json": "a", "exists": False})
-    assert rule.violation(answer("<html>")) == "is no JSON: <html>"
+    assert rule.violation(answer("<html>")) == "is not JSON: <html>"
 
 
 @pytest.mark.parametrize(
@@ -54,17 +54,17 @@ def test_an_answer_that_is_no_json_breaks_a_rule_about_json():
         ("[{step: prodct, contains: x}]",
          ['rules[0].step is not a known step (got prodct); did you mean "product"?']),
         ("[{step: product}]", ['rules[0] needs "contains", "lacks" or "json"']),
-        ("[{step: product, contains: x, lacks: y}]", ['rules[0].lacks cannot stand beside "contains"']),
-        ("[{step: product, json: a}]", ['rules[0].json needs "above", "equals" or "exists" beside it']),
+        ("[{step: product, contains: x, lacks: y}]", ['rules[0].lacks cannot be combined with "contains"']),
+        ("[{step: product, json: a}]", ['rules[0].json also needs "above", "equals" or "exists"']),
         ("[{step: product, json: a, above: 1, exists: true}]",
-         ['rules[0].exists cannot stand beside "above"']),
-        ("[{step: product, contains: x, above: 1}]", ['rules[0].above goes with "json"']),
+         ['rules[0].exists cannot be combined with "above"']),
+        ("[{step: product, contains: x, above: 1}]", ['rules[0].above requires "json"']),
         ('[{step: product, json: "a..b", exists: true}]', ["rules[0].json must be a path"]),
-        ("[{step: product, contains: x, cause: Busy page}]", ["rules[0].cause must be one word"]),
+        ("[{step: product, contains: x, cause: Busy page}]", ["rules[0].cause must consist of"]),
         ("{step: product}", ["rules must be a list"]),
         ("[{step: x, contains: x}, {step: product, contain: y}]",
          ["rules[0].step is not a known step",
-          'rules[1].contain is not a key here; did you mean "contains"?']),
+          'rules[1].contain is not a valid key; did you mean "contains"?']),
     ],
 )  # fmt: skip
 def test_all_faults_of_rules_are_told_at_their_places(problems_with, rules, messages):
@@ -85,13 +85,13 @@ def test_rules_stay_when_the_target_changes(scenario_with):
     ("rule", "told"),
     [
         ({"step": "*", "lacks": "Please wait", "cause": "busy_page"},
-         "the answer to every step must not contain 'Please wait', or it counts as busy_page"),
+         "the response to every step must not contain 'Please wait'; a violation counts as busy_page"),
         ({"step": "search", "json": "total", "above": 0},
-         "the answer to search must have more than 0 at total, or it counts as content_rule"),
+         "the response to search must have a value above 0 at total; a violation counts as content_rule"),
         ({"step": "search", "json": "state", "equals": "OPEN"},
-         "the answer to search must have 'OPEN' at state, or it counts as content_rule"),
+         "the response to search must have 'OPEN' at state; a violation counts as content_rule"),
         ({"step": "search", "json": "total", "exists": False},
-         "the answer to search must have no value at total, or it counts as content_rule"),
+         "the response to search must have no value at total; a violation counts as content_rule"),
     ],
 )  # fmt: skip
 def test_a_rule_is_told_in_plain_words(rule, told):

@@ -117,7 +117,7 @@ def test_a_section_that_no_script_gives_is_a_problem_at_the_place_of_its_thresho
     (problem,) = missing_sections([known, unknown], ["customers", "latency"])
 
     assert str(problem) == (
-        "x.yaml:7:3: thresholds.latencies.apdex names a section that no analysis script gives"
+        "x.yaml:7:3: thresholds.latencies.apdex names a section that does not exist"
         ' (got latencies); did you mean "latency"?'
     )
 

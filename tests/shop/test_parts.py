@@ -184,7 +184,7 @@ def test_faults_that_make_no_sense_are_told_all_at_once(visit):
         assert refused.status == 400
         assert [(found["field"], found["rule"]) for found in (await refused.json())["problems"]] == [
             ("starts_at_unix_s", "must be a Unix time in seconds"),
-            ("faults[0].slow", "is not a key here"),
+            ("faults[0].slow", "is not a valid key"),
             ("faults[0].part", "must be one of payment, stock, search, recommendations, reviews, mail"),
             ("faults[1].fail_ratio", "must be a number from 0 to 1"),
         ]

@@ -1,1 +1,1 @@
-"""Who comes, through which channel, for which journey, and how they behave."""
+"""Customers: their channels, journeys and behaviour."""

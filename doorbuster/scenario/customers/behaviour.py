@@ -1,4 +1,4 @@
-"""How long customers wait and how long they think, as laws; drawing from them is the load part's business."""
+"""Distributions of patience and think time; the load engine draws samples from them."""
 
 from __future__ import annotations
 
@@ -28,22 +28,27 @@ from doorbuster.scenario.parsing.values import (
 
 
 class Patience(StrictModel):
-    """How long people wait for a page: P(gone by t) = 1 - exp(-(t / tau) ** shape), 0 before min.
+    """How long customers wait for a page: P(left by t) = 1 - exp(-(t / tau) ** shape), and 0 before `min`.
 
-    Source: our fit; tau 4.7 s gives the 40 % gone at 3 s of Forrester/Akamai 2009 (desktop), tau 3.6 s the
-    53 % of Akamai 2017 (mobile). min: up to 1 s the flow of thought is not interrupted, so nobody leaves
-    (Nielsen, Usability Engineering, 1993, chapter 5). Labelled "modelled" wherever it is reported.
+    Source: a fit; tau 4.7 s matches the 40 % at 3 s of Forrester/Akamai 2009 (desktop), tau 3.6 s the 53 %
+    of Akamai 2017 (mobile). `min`: waits of up to 1 s do not interrupt the flow of thought (Nielsen,
+    Usability Engineering, 1993, chapter 5). Reports label it "modelled".
     """
 
     tau_s: PositiveDurationS = Field(
-        alias="tau", description="Seconds after which 63 % have left.", examples=["4.7s"]
+        alias="tau", description="Time by which 63 % have left.", examples=["4.7s"]
     )
     shape: Annotated[float, number(0.1, 10)] = Field(
-        default=1.5, description="Weibull shape: above 1, annoyance grows with waiting.", examples=[1.5]
+        default=1.5,
+        description="Weibull shape; above 1, the risk of leaving grows with the wait.",
+        examples=[1.5],
     )
 
     min_s: DurationS = Field(
-        default=1.0, alias="min", description="Nobody leaves before. Default: 1s.", examples=["1s"]
+        default=1.0,
+        alias="min",
+        description="Minimum wait before a customer leaves. Default: 1s.",
+        examples=["1s"],
     )
 
     @property
@@ -61,7 +66,7 @@ PATIENCE: dict[str, dict[str, Any] | None] = {
 
 
 class Constant(StrictModel):
-    """Every think time is the same."""
+    """Constant think time."""
 
     law: Literal["constant"] = "constant"
     constant_s: float
@@ -69,12 +74,12 @@ class Constant(StrictModel):
 
     @property
     def mean_think_s(self) -> float:
-        """Mean of the drawn think times."""
+        """Mean think time."""
         return self.constant_s
 
 
 class Uniform(StrictModel):
-    """Think times spread evenly between two bounds."""
+    """Uniform think times."""
 
     law: Literal["uniform"] = "uniform"
     low_s: float
@@ -83,12 +88,12 @@ class Uniform(StrictModel):
 
     @property
     def mean_think_s(self) -> float:
-        """Mean of the drawn think times."""
+        """Mean think time."""
         return (self.low_s + self.high_s) / 2.0
 
 
 class Exponential(StrictModel):
-    """Exponential think times, cut at `max_s` (as TPC-W does: mean 7 s, at most 70 s)."""
+    """Exponential think times, limited to `max_s` (TPC-W: mean 7 s, at most 70 s)."""
 
     law: Literal["exponential"] = "exponential"
     mean_s: float
@@ -101,7 +106,7 @@ class Exponential(StrictModel):
 
 
 class Lognormal(StrictModel):
-    """Lognormal think times: half are shorter than `median_s`; `sigma` spreads them; cut at `max_s`."""
+    """Lognormal think times with this median and log standard deviation, limited to `max_s`."""
 
     law: Literal["lognormal"] = "lognormal"
     median_s: float
@@ -112,11 +117,11 @@ class Lognormal(StrictModel):
     def mean_think_s(self) -> float:
         """Mean of min(X, max), with m = ln median, c = (ln max - m) / sigma and the normal distribution Phi:
         exp(m + sigma^2/2) * Phi(c - sigma) + max * (1 - Phi(c))."""
-        uncut_s = self.median_s * math.exp(self.sigma**2 / 2.0)
+        unlimited_s = self.median_s * math.exp(self.sigma**2 / 2.0)
         if math.isinf(self.max_s):
-            return uncut_s
-        cut = (math.log(self.max_s) - math.log(self.median_s)) / self.sigma
-        return uncut_s * _phi(cut - self.sigma) + self.max_s * (1.0 - _phi(cut))
+            return unlimited_s
+        limit = (math.log(self.max_s) - math.log(self.median_s)) / self.sigma
+        return unlimited_s * _phi(limit - self.sigma) + self.max_s * (1.0 - _phi(limit))
 
 
 Think = Constant | Uniform | Exponential | Lognormal
@@ -174,16 +179,18 @@ THINK_LAWS = {
 
 @value_type({"anyOf": [single_key_schema(name, law.schema) for name, law in THINK_LAWS.items()]})
 def parse_think(raw: object) -> object:
-    """The think time that `{law: values}` describes."""
+    """The think time described by `{distribution: values}`."""
     if isinstance(raw, Constant | Uniform | Exponential | Lognormal):
         return raw
     if not isinstance(raw, dict) or len(raw) != 1:
-        rule = "must name one law, such as {lognormal: {median: 4s, sigma: 1.17}}"
+        rule = "must name one distribution, such as {lognormal: {median: 4s, sigma: 1.17}}"
         raise invalid(rule, got=preview(raw))
     name, values = next(iter(raw.items()))
     law = str(name)
     if law not in THINK_LAWS:
-        fault = Issue((law,), "is not a law of think times", way_out=did_you_mean(law, THINK_LAWS), at="key")
+        fault = Issue(
+            (law,), "is not a distribution of think times", way_out=did_you_mean(law, THINK_LAWS), at="key"
+        )
         raise as_validation_error("Think", [fault], raw)
     issues: list[Issue] = []
     think = collect_issues(issues, (law,), THINK_LAWS[law], values)
@@ -194,7 +201,7 @@ def parse_think(raw: object) -> object:
 
 @value_type({"anyOf": [{"enum": list(PATIENCE)}, model_schema(Patience)]})
 def parse_patience(raw: object) -> object:
-    """The patience a name or `{tau, shape}` describes; None for "none"."""
+    """The patience described by a name or by `{tau, shape}`; None for "none"."""
     if isinstance(raw, str):
         if raw not in PATIENCE:
             raise invalid("is not a known patience", got=preview(raw), way_out=did_you_mean(raw, PATIENCE))

@@ -1,7 +1,7 @@
-"""Who comes, as a scenario says it: channels with their journeys, patience and think times.
+"""Channels of a scenario, with their journeys, patience and think times.
 
-An *open* channel has a share of the arrivals or a demand of its own; a *closed* one has seats, each an agent
-who works in a loop.
+An *open* channel has a share of the arrivals or its own demand. A *closed* channel has seats: concurrent
+users who work in a loop.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ MAX_SEATS = 100_000
 
 
 def parse_journeys(raw: object, info: ValidationInfo) -> object:
-    """Journey names with weights above 0, or those of a published mix.
+    """Journeys with their weights, also from the name of a published mix.
 
-    The validation context holds the journeys of the scenario by name; without one, the built-in ones count.
+    The validation context holds the scenario's journeys by name; without it, the built-in journeys apply.
     """
     known: Mapping[str, Journey] = info.context or JOURNEYS
     if isinstance(raw, str):
@@ -93,17 +93,17 @@ _JOURNEYS_SCHEMA = {
 
 
 class Channel(StrictModel):
-    """One way into the shop.
+    """One sales channel.
 
-    Open: `share_ratio` of the scenario's arrivals, or arrivals of its own (`demand`). Closed: `seats` agents
-    who work in a loop.
+    Open: `share_ratio` of the scenario's arrivals, or its own `demand`. Closed: `seats` concurrent users who
+    work in a loop.
     """
 
     one_of = ("share", "demand", "seats")
 
     description: Text | None = Field(
         default=None,
-        description="What a channel of your own is; the built-in channels have none.",
+        description="What a channel of your own is; built-in channels have none.",
         examples=["self-service terminals in the stores"],
     )
     share_ratio: Share | None = Field(
@@ -114,86 +114,86 @@ class Channel(StrictModel):
     )
     demand: Demand | None = Field(
         default=None,
-        description="Arrivals of this channel alone, instead of a share; it lasts as long as the scenario's.",
+        description="Arrivals of this channel alone, for the duration of the scenario's demand.",
     )
     seats: Annotated[int, whole(1, MAX_SEATS)] | None = Field(
         default=None,
-        description="Number of agents who work in a loop, one customer after the other, instead of a share.",
+        description="Number of concurrent users who serve one customer after the other, instead of a share.",
         examples=[12],
     )
     merchant: str | None = Field(
         default=None,
-        description="Whose shop these customers visit, of those that the target names.",
+        description="Merchant whose shop these customers visit, from target.shop.merchants.",
         examples=["north"],
     )
     pacing_s: DurationS = Field(
         default=0.0,
         alias="pacing",
-        description="At each seat, the next customer comes no sooner than this after the last one came.",
+        description="Minimum time between the starts of two customers at one seat.",
         examples=["3m"],
     )
     journeys: Annotated[
         dict[str, float], BeforeValidator(parse_journeys), WithJsonSchema(_JOURNEYS_SCHEMA)
     ] = Field(
-        description="What these customers come for, as relative weights, or a published mix by name.",
+        description="Journeys with relative weights, or the name of a published mix.",
         examples=[{"browse": 55, "search": 25, "buy": 20}],
     )
     patience: Annotated[Patience | None, parse_patience] = Field(
         default=None,
-        description="How long they wait for a page: desktop, mobile, none, or a law.",
+        description="How long customers wait for a page: desktop, mobile, none, or a distribution.",
         examples=["desktop", {"tau": "4.7s", "shape": 1.5}],
     )
     think: Annotated[Think, parse_think] = Field(
         default=DEFAULT_THINK,
-        description="Time between an answer and the next step.",
+        description="Think time between a response and the next step.",
         examples=[{"lognormal": {"median": "4s", "sigma": 1.17, "max": "70s"}}],
     )
 
     devices: Annotated[dict[str, Device], parse_devices] = Field(
         default={},
-        description="What they come with: shares that sum to 100 %, and how readily each orders.",
+        description="Shares of the visits by device, which sum to 100 %, and relative conversion.",
         examples=[{"desktop": "35%", "mobile": {"share": "65%", "conversion": "50%"}}],
     )
     pages: Annotated[PageDepth | None, parse_pages] = Field(
         default=None,
-        description="Product pages that a visit looks at when it looks around. Default: 2.",
+        description="Product pages per visit. Default: 2.",
         examples=[{"lognormal": {"median": 4, "sigma": 1.17, "max": 60}}],
     )
     cache_busting_ratio: Share = Field(
         default=0.0,
         alias="cache_busting",
-        description="Share of visits with addresses that no cache knows, such as a campaign's. Default: 0%.",
+        description="Share of visits with unique URLs, which miss every cache. Default: 0%.",
         examples=["30%"],
     )
     signed_in_ratio: Share = Field(
         default=0.0,
         alias="signed_in",
-        description="Share of visits with an account; the others come as guests. Default: 0%.",
+        description="Share of visits with an account; the others are guests. Default: 0%.",
         examples=["40%"],
     )
     reloads: Reloads | None = Field(
         default=None,
-        description="People reload instead of leaving, after a busy or error page.",
+        description="People reload a busy or error page instead of leaving.",
         examples=[{"after": "30s", "share": "80%"}],
     )
     retries: Retries | None = Field(
         default=None,
-        description="Machines try again after a failure that may pass.",
+        description="Clients retry after a temporary failure.",
         examples=[{"attempts": 3, "timeout": "500ms", "backoff": "100ms"}],
     )
     waiting_room: WaitingRoom = Field(
-        default=WaitingRoom(), description="How they behave in a queue in front of the shop."
+        default=WaitingRoom(), description="Behaviour of customers in a waiting room."
     )
     offline: Offline | None = Field(
         default=None,
-        description="A stretch of the run without network: sales are made and sent afterwards.",
+        description="Period of the run without network; orders are sent afterwards.",
         examples=[{"from": "60s", "for": "45s"}],
     )
 
     _orders_ratio: float = PrivateAttr(default=0.0)
 
     def model_post_init(self, context: Mapping[str, Journey] | None) -> None:
-        """Keep what the journeys' definitions say about orders."""
+        """Compute the share of ordering visits from the journeys' definitions."""
         known = context or JOURNEYS
         ordering = sum(weight for name, weight in self.journeys.items() if known[name].wants_order)
         self._orders_ratio = ordering / sum(self.journeys.values())
@@ -204,7 +204,7 @@ class Channel(StrictModel):
         yield from super().rules(raw)
         if "pacing" in raw and "seats" not in raw:
             yield Issue(
-                ("pacing",), "goes with seats", preview(raw["pacing"]), "arrivals are paced by the demand"
+                ("pacing",), "requires seats", preview(raw["pacing"]), "use demand to pace an open channel"
             )
 
     @property
@@ -214,15 +214,15 @@ class Channel(StrictModel):
 
     @property
     def orders_ratio(self) -> float:
-        """Share of its visits that want to order, 0..1."""
+        """Share of visits that want to order, 0..1."""
         return self._orders_ratio
 
     def patience_for(self, device: str) -> Patience | None:
-        """How long people with this device wait: as it says, else as the channel says, else its own."""
-        said = self.devices[device].patience if device in self.devices else None
-        if said is None and "patience" in self.model_fields_set:
+        """Patience on this device: the device's key, else the channel's, else the device's default."""
+        stated = self.devices[device].patience if device in self.devices else None
+        if stated is None and "patience" in self.model_fields_set:
             return self.patience
-        values = PATIENCE[said or DEVICE_PATIENCE[device]]
+        values = PATIENCE[stated or DEVICE_PATIENCE[device]]
         return None if values is None else Patience.model_validate(values)
 
     def journey_ratios(self) -> dict[str, float]:
@@ -231,7 +231,7 @@ class Channel(StrictModel):
         return {name: weight / total for name, weight in self.journeys.items()}
 
     def with_default_patience(self, name: str) -> Self:
-        """This channel with the patience people of channel `name` have when the scenario says nothing."""
+        """This channel with the default patience of channel `name`, unless the scenario sets one."""
         if "patience" in self.model_fields_set:
             return self
         filled = self.model_copy(update={"patience": default_patience(name)})
@@ -240,13 +240,13 @@ class Channel(StrictModel):
 
 
 def default_patience(channel: str) -> Patience | None:
-    """Patience of a channel that does not say."""
+    """Patience of a channel whose scenario sets none."""
     values = PATIENCE[DEFAULT_PATIENCE.get(channel, "none")]
     return None if values is None else Patience.model_validate(values)
 
 
 def channel_rules(raw: Mapping[str, Any]) -> Iterator[Issue]:
-    """Known names, and shares of the open channels that sum to 100 %."""
+    """Channel names are valid, and the shares of the open channels sum to 100 %."""
     if not raw:
         yield Issue(
             (), "must have at least one channel", way_out="add web: {share: 100%, journeys: {browse: 1}}"
@@ -255,14 +255,14 @@ def channel_rules(raw: Mapping[str, Any]) -> Iterator[Issue]:
         yield from _own_channel_rules(name, values if isinstance(values, dict) else {})
     given = [c["share"] for c in raw.values() if isinstance(c, dict) and "share" in c and "seats" not in c]
     shares = [try_parse(share(), value) for value in given]
-    sound = [value for value in shares if value is not None]
-    if given and len(sound) == len(given) and abs(sum(sound) - 1.0) > SHARE_TOLERANCE:
-        got = " + ".join(preview(value) for value in given) + f" = {sum(sound) * 100:.6g}%"
+    valid = [value for value in shares if value is not None]
+    if given and len(valid) == len(given) and abs(sum(valid) - 1.0) > SHARE_TOLERANCE:
+        got = " + ".join(preview(value) for value in given) + f" = {sum(valid) * 100:.6g}%"
         yield Issue((), "must have shares that sum to 100%", got, at="key")
 
 
 def _own_channel_rules(name: object, values: Mapping[str, Any]) -> Iterator[Issue]:
-    """A channel is a built-in one, or it says what it is and how long its customers wait."""
+    """A channel is built in, or has a description and a patience."""
     if name in CHANNELS:
         if "description" in values:
             rule = "is only for a channel of your own"
@@ -273,12 +273,14 @@ def _own_channel_rules(name: object, values: Mapping[str, Any]) -> Iterator[Issu
     elif not is_name(name):
         yield Issue((str(name),), NAME_RULE, preview(name), at="key")
     elif "patience" not in values:
-        rule = "must say how long its customers wait, as a channel of your own"
-        yield Issue((str(name),), rule, way_out="add patience: desktop, mobile, none or a law", at="key")
+        rule = "needs patience, because it is a channel of your own"
+        yield Issue(
+            (str(name),), rule, way_out="add patience: desktop, mobile, none or a distribution", at="key"
+        )
 
 
 def own_demand_rules(channels: object, demand: Demand | None) -> Iterator[Issue]:
-    """A channel's own demand lasts as long as the scenario's, or its clock could not be compared."""
+    """A channel's own demand has the duration of the scenario's."""
     if not isinstance(channels, dict) or demand is None:
         return
     for name, values in channels.items():
@@ -291,9 +293,9 @@ def own_demand_rules(channels: object, demand: Demand | None) -> Iterator[Issue]
 
 
 def parse_channels(raw: object, journeys: Mapping[str, Journey]) -> object:
-    """Channels by name, each with its own default patience filled in.
+    """Channels by name, with default patience filled in.
 
-    Args: journeys: the journeys of the scenario, built in or its own.
+    Args: journeys: all journeys of the scenario, built-in and its own.
     """
     if not isinstance(raw, dict):
         raise invalid("must be a mapping of channels, such as web: {share: 100%, ...}", got=preview(raw))

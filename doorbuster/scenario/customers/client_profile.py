@@ -1,6 +1,6 @@
-"""Who visits, as far as it shows in what they do: devices, product pages looked at, caches, accounts.
+"""Devices of visits and the number of product pages viewed.
 
-The schedule plans journeys and their number exactly; a device is drawn for a visit whose journey is known.
+The schedule fixes the number of visits of each journey; the device of a visit is drawn given its journey.
 With s the share of a device in the visits, b its `conversion` and o the share of ordering journeys in the
 channel, an ordering visit is by that device with probability s b / sum(s b), any other with
 s (1 - c b) / (1 - o), where c = o / sum(s b). So the shares of devices and journeys both come
@@ -39,13 +39,13 @@ from doorbuster.scenario.parsing.values import (
 
 DEVICES = ("desktop", "mobile", "tablet")
 DEVICE_PATIENCE = {"desktop": "desktop", "mobile": "mobile", "tablet": "desktop"}
-DEFAULT_PAGES = 2  # product pages of a visit that looks around, when the channel does not say
+DEFAULT_PAGES = 2  # product pages per visit when the channel sets none
 MAX_PAGES = 1000
-SHARE_TOLERANCE = 1e-6  # shares that people add up by hand, as 0..1
+SHARE_TOLERANCE = 1e-6  # tolerance for shares added up by hand, as 0..1
 
 
 class Device(StrictModel):
-    """One device: its share of the channel's visits, and how readily they order."""
+    """One device: its share of the channel's visits and its relative conversion rate."""
 
     share_ratio: Share = Field(
         alias="share",
@@ -54,12 +54,12 @@ class Device(StrictModel):
     )
     conversion: Share = Field(
         default=1.0,
-        description="How likely a visit is an ordering one, relative to the other devices. Default: 100%.",
+        description="Conversion rate relative to the other devices. Default: 100%.",
         examples=["50%"],
     )
     patience: Annotated[str, choice("patience", PATIENCE)] | None = Field(
         default=None,
-        description="How long they wait for a page, by name. Default: the channel's, else the device's own.",
+        description="Patience on this device, by name. Default: the channel's, else the device's.",
         examples=["mobile"],
     )
 
@@ -73,7 +73,7 @@ class Device(StrictModel):
     }
 )
 def parse_devices(raw: object) -> object:
-    """Devices by name: a share, or a mapping with more; the shares sum to 100 %."""
+    """Devices by name, each a share or a mapping; the shares sum to 100 %."""
     if not isinstance(raw, dict) or not raw:
         rule = "must be a mapping of devices to shares, such as {desktop: 35%, mobile: 65%}"
         raise invalid(rule, got=preview(raw))
@@ -87,8 +87,8 @@ def parse_devices(raw: object) -> object:
                 )
             )
         mapping = values if isinstance(values, dict | Device) else {"share": values}
-        short = not isinstance(values, dict | Device)
-        device = _placed(issues, str(name), mapping, short=short)
+        is_short = not isinstance(values, dict | Device)
+        device = _parse_device(issues, str(name), mapping, is_short=is_short)
         if device is not None:
             devices[str(name)] = device
     total = sum(device.share_ratio for device in devices.values())
@@ -101,46 +101,46 @@ def parse_devices(raw: object) -> object:
     return devices
 
 
-def _placed(issues: list[Issue], name: str, mapping: Any, *, short: bool) -> Device | None:
-    """The device, or None; the fault of a share given in short stands at the device itself."""
+def _parse_device(issues: list[Issue], name: str, mapping: Any, *, is_short: bool) -> Device | None:
+    """The device, or None; an invalid share without a mapping is reported at the device itself."""
     own: list[Issue] = []
     device = collect_issues(own, (name,), Device.model_validate, mapping)
-    issues += [Issue((name,), f.rule, f.got, f.way_out) if short else f for f in own]
+    issues += [Issue((name,), f.rule, f.got, f.way_out) if is_short else f for f in own]
     return device
 
 
 def ordering_shares(devices: Mapping[str, Device], order_ratio: float) -> dict[str, float]:
-    """Share of each device's visits that want to order (c b above); above 1 it cannot be had."""
-    readiness = sum(device.share_ratio * device.conversion for device in devices.values())
-    return {name: order_ratio * device.conversion / readiness for name, device in devices.items()}
+    """Share of each device's visits that want to order (c b above); more than 1 is impossible."""
+    mean_conversion = sum(device.share_ratio * device.conversion for device in devices.values())
+    return {name: order_ratio * device.conversion / mean_conversion for name, device in devices.items()}
 
 
 def devices_given(
     devices: Mapping[str, Device], order_ratio: float, *, wants_order: bool
 ) -> dict[str, float]:
-    """Probability of each device for a visit that wants an order, or for one that does not; sums to 1."""
+    """Probability of each device, given whether the visit wants to order; sums to 1."""
     orders = ordering_shares(devices, order_ratio)
     weights = {
         name: device.share_ratio * (orders[name] if wants_order else 1.0 - orders[name])
         for name, device in devices.items()
     }
     total = sum(weights.values())
-    if total <= 0:  # no visit of the other kind is planned
+    if total <= 0:  # no such visit is planned
         return {name: device.share_ratio for name, device in devices.items()}
     return {name: max(weight, 0.0) / total for name, weight in weights.items()}
 
 
 def device_rules(devices: Mapping[str, Device], order_ratio: float) -> Iterator[Issue]:
-    """No device may be asked to order in more than all of its visits."""
+    """No device may have more ordering visits than visits."""
     for name, ratio in ordering_shares(devices, order_ratio).items():
         if ratio > 1.0 + SHARE_TOLERANCE:
-            rule = f"cannot be: {order_ratio:.3g} of all visits of this channel want to order"
+            rule = f"is impossible: {order_ratio:.3g} of all visits of this channel want to order"
             got = f"{ratio * 100:.4g}% of the visits by {name}"
-            yield Issue(("devices", name), rule, got, "bring the values of conversion closer together")
+            yield Issue(("devices", name), rule, got, "bring the conversion values closer together")
 
 
 class PageDepth(StrictModel):
-    """Product pages that a visit looks at: a whole number, lognormal, at least 1 and at most `max_pages`."""
+    """Product pages per visit: lognormal, rounded, at least 1 and at most `max_pages`."""
 
     median: float
     sigma: float = 0.0
@@ -179,12 +179,15 @@ def parse_pages(raw: object) -> object:
         count = whole(1, MAX_PAGES)(raw)
         return PageDepth(median=count, max_pages=count)
     if not isinstance(raw, dict) or len(raw) != 1:
-        rule = "must be a number of pages, or a law such as {lognormal: {median: 4, sigma: 1.17, max: 60}}"
+        rule = "must be a number of pages, or {lognormal: {median: 4, sigma: 1.17, max: 60}}"
         raise invalid(rule, got=preview(raw))
     law, values = next(iter(raw.items()))
     if law != "lognormal":
         fault = Issue(
-            (str(law),), "is not a law of pages", way_out=did_you_mean(str(law), ["lognormal"]), at="key"
+            (str(law),),
+            "is not a distribution of pages",
+            way_out=did_you_mean(str(law), ["lognormal"]),
+            at="key",
         )
         raise as_validation_error("Pages", [fault], raw)
     issues: list[Issue] = []

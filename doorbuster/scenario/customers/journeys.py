@@ -1,7 +1,7 @@
-"""What customers come for: the known channels, journeys and steps, and how many requests each takes.
+"""The built-in channels, journeys and steps, and the requests of each journey.
 
-Visits per customer are means of a typical customer of that journey; they feed the estimates of
-`doorbuster check` and say which step names a threshold may use. They steer nothing at run time.
+Visits per step are means of a typical customer. They are used by the estimates of `doorbuster check` and
+define the step names that a threshold may use; at run time the locustfile decides.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from doorbuster.scenario.customers.page_chain import PAGE_CHAINS, MarkovChain
 
 
 class StepVisits(NamedTuple):
-    """One step of a journey and how often a customer takes it on average."""
+    """One step of a journey and the mean number of times a customer takes it."""
 
     step: str
     visits: float
 
 
 class Journey(NamedTuple):
-    """One reason to come to the shop.
+    """One customer journey.
 
-    `wants_order`: every customer of this journey tries to place an order. `steps`: in the usual order.
+    `wants_order`: every customer tries to place an order. `steps`: in the usual order.
     """
 
     name: str
@@ -42,17 +42,17 @@ class Journey(NamedTuple):
 
 
 CHANNELS: dict[str, str] = {
-    "web": "the website, on a desktop computer unless patience says otherwise",
+    "web": "the website, with the patience of desktop users by default",
     "app": "the mobile app and the mobile site",
-    "store": "tills and mobile point of sale in the shops",
-    "phone": "the call centre's seats",
-    "print": "QR codes and web addresses on catalogues, posters and adverts",
+    "store": "tills and mobile points of sale in the stores",
+    "phone": "the seats of the call centre",
+    "print": "QR codes and web addresses in catalogues, on posters and in adverts",
     "social": "reviews, questions, answers and links in posts",
     "agent": "bots, crawlers and shopping assistants acting for people",
-    "partner": "marketplaces and affiliates that use the interface of the shop",
+    "partner": "marketplaces and affiliates that use the shop's API",
 }
 
-# Patience when a channel does not say: people at a screen leave, staff and machines wait.
+# Default patience: people at a screen leave, staff and machines wait.
 DEFAULT_PATIENCE: dict[str, str] = {
     "web": "desktop",
     "app": "mobile",
@@ -69,8 +69,8 @@ def _journey(name: str, meaning: str, steps: dict[str, float], *, wants_order: b
     return Journey(name, wants_order, meaning, tuple(StepVisits(*item) for item in steps.items()))
 
 
-# What a page of a wandering visit is at a shop. Forms for searching and for asking after an order are on its
-# home page; the two pages of an administrator are a product's; whoever goes to the basket puts something in.
+# Steps for the pages of a TPC-W chain. The search and order inquiry forms are on the home page, the two
+# administrator pages map to a product page, and a visit to the basket adds a product.
 PAGE_STEPS: dict[str, str] = {
     "home": "home",
     "new_products": "category",
@@ -89,7 +89,7 @@ PAGE_STEPS: dict[str, str] = {
 }
 
 
-def _seen(chain: MarkovChain) -> dict[str, float]:
+def _chain_steps(chain: MarkovChain) -> dict[str, float]:
     """Mean requests of one visit from home back to home, by step."""
     steps: dict[str, float] = {}
     for page, ratio in chain.stationary.items():
@@ -98,11 +98,11 @@ def _seen(chain: MarkovChain) -> dict[str, float]:
 
 
 _ALL = (
-    _journey("browse", "look around by category", {"home": 1, "category": 1, "product": 2}),
-    _journey("search", "look for something by name", {"home": 1, "search": 1, "product": 2}),
+    _journey("browse", "browse products by category", {"home": 1, "category": 1, "product": 2}),
+    _journey("search", "search for a product by name", {"home": 1, "search": 1, "product": 2}),
     _journey(
         "buy",
-        "find something and order it for delivery",
+        "find a product and order it for delivery",
         {
             "home": 1, "category": 0.5, "search": 0.5, "product": 1,
             "add_to_basket": 1, "basket": 1, "checkout_page": 1, "checkout": 1,
@@ -111,12 +111,12 @@ _ALL = (
     ),
     _journey(
         "abandon_basket",
-        "fill a basket and leave, as 69 of 100 people with a basket do",
+        "fill a basket and leave, as 69 of 100 visitors with a basket do",
         {"home": 1, "category": 0.5, "search": 0.5, "product": 1, "add_to_basket": 1, "basket": 1},
     ),
     _journey(
         "click_and_collect",
-        "order on the web and fetch it from a store: the same customer in two channels",
+        "order on the web and collect from a store: one customer in two channels",
         {
             "home": 1, "search": 1, "product": 1, "add_to_basket": 1,
             "basket": 1, "checkout_page": 1, "collect_checkout": 1, "pickup": 1,
@@ -125,65 +125,67 @@ _ALL = (
     ),
     _journey(
         "flash_sale",
-        "want the one product everybody wants, and nothing else",
+        "buy the product on sale and nothing else",
         {"product": 1, "add_to_basket": 1, "checkout_page": 1, "checkout": 1},
         wants_order=True,
     ),
     _journey(
         "order_status",
-        "ask where an order is: on a page, or an agent looks it up",
+        "ask where an order is, on a page or by telephone",
         {"order_status": 0.5, "look_up_order": 0.5},
     ),
-    _journey("return_order", "send an order back", {"order_status": 1, "return_items": 1}),
-    _journey("password_reset", "come back to an account whose password no longer works",
+    _journey("return_order", "return an order", {"order_status": 1, "return_items": 1}),
+    _journey("password_reset", "reset the password of an old account",
              {"home": 1, "reset_password": 1, "product": 1}),
-    _journey("review", "read what others say about a product, and say something too",
+    _journey("review", "read reviews of a product and write one",
              {"landing": 1, "reviews": 1, "write_review": 1}),
     _journey("ask", "ask other customers about a product", {"landing": 1, "ask": 1}),
     _journey("answer", "answer a question about something bought before", {"open_questions": 1, "answer": 1}),
     _journey(
         "community_browse",
-        "spend the evening: look at products, read reviews, now and then write one",
+        "browse products and reviews for a long time, occasionally write a review",
         {"home": 1, "product": 2, "reviews": 2, "write_review": 0.1},
     ),
-    _journey("pos_sale", "buy over the counter", {"pos_sale": 1}, wants_order=True),
+    _journey("pos_sale", "buy at a till", {"pos_sale": 1}, wants_order=True),
     _journey("phone_order", "order through the call centre", {"search": 1, "product": 1, "phone_order": 1},
              wants_order=True),
     _journey(
         "deep_link",
-        "scan a code or follow a link, look at the product behind it, perhaps buy",
+        "follow a link or QR code to a product page, perhaps buy",
         {
             "landing": 1, "product": 1, "add_to_basket": 0.1,
             "basket": 0.1, "checkout_page": 0.1, "checkout": 0.1,
         },
     ),
-    _journey("prefetch", "a mail scanner opens a link before its reader does", {"landing": 1}),
+    _journey("prefetch", "an e-mail security scanner opens a link before the reader does", {"landing": 1}),
     _journey(
         "comparison_shopping",
-        "a shopping assistant compares products for somebody, and seldom buys",
+        "a shopping assistant compares products and seldom buys",
         {"search": 1, "product": 8, "add_to_basket": 0.2, "checkout": 0.2},
     ),
-    _journey("sync_feed", "a marketplace reads the whole range", {"feed": 10}),
-    _journey("partner_sale", "a marketplace passes on an order", {"partner_order": 1}, wants_order=True),
+    _journey("sync_feed", "a marketplace reads the product feed", {"feed": 10}),
+    _journey("partner_sale", "a marketplace forwards an order", {"partner_order": 1}, wants_order=True),
     *(
-        _journey(f"tpcw_{name}", f"follow the page chain of TPC-W's {name} mix", _seen(chain))
+        _journey(f"tpcw_{name}", f"follow the page chain of TPC-W's {name} mix", _chain_steps(chain))
         for name, chain in PAGE_CHAINS.items()
     ),
 )  # fmt: skip
 
-# Mixes that others publish, as weights of journeys.
+# Published mixes, as weights of journeys.
 MIXES: dict[str, dict[str, float]] = {
     # Magento 2 performance toolkit, frontend pool, in percent of its threads: browsing 30, search 30,
-    # abandoned baskets 28, checkouts of guests and of customers 4 each; wishlist and comparison, 4, browse.
+    # abandoned baskets 28, checkouts of guests and of customers 4 each; wishlist and comparison (4)
+    # count as browsing.
     "magento-frontend": {"browse": 34, "search": 30, "abandon_basket": 28, "buy": 8},
-    # Magento 2 performance toolkit, pool of the call centre: orders 70, returns 20, the customer grid 10. For
-    # the latter two an agent looks orders up.
+    # Magento 2 performance toolkit, pool of the call centre: orders 70, returns 20, the customer grid 10. The
+    # latter two are order look-ups.
     "magento-call-centre": {"phone_order": 70, "order_status": 30},
     # WooCommerce's k6 suite for Black Friday: every visit is a checkout, 60 % by guests (signed_in: 40%).
     "woocommerce-checkout": {"buy": 100},
     # Views : adds : orders of OTTO's clickstream, 38.2 : 3.31 : 1 (12.9 million sessions, 2022), and 6.5
-    # searches for 100 product views (Synerise, 2025), when a visit that looks around sees two products: per
-    # order 2.31 abandoned baskets and (38.2 - 3.31) / 2 = 17.45 other visits; half the baskets begin so.
+    # searches per 100 product views (Synerise, 2025), with two product views per browsing visit: per order
+    # 2.31 abandoned baskets and (38.2 - 3.31) / 2 = 17.45 other visits; half of the baskets start
+    # with a search.
     "clickstream": {"browse": 1662, "search": 83, "abandon_basket": 231, "buy": 100},
 }
 

@@ -27,7 +27,7 @@ MAX_VISITS = 1000
 
 
 def is_name(text: object) -> bool:
-    """Whether a channel, journey or step can be called so: it becomes the name of a Python method."""
+    """Whether a channel, journey or step can have this name, which becomes a Python method name."""
     return isinstance(text, str) and NAME.fullmatch(text) is not None and not iskeyword(text)
 
 
@@ -57,7 +57,7 @@ def parse_steps(raw: object) -> object:
 
 
 class OwnJourney(StrictModel):
-    """A journey of the scenario's own: a method of that name in the locustfile's customers."""
+    """A journey that the scenario defines; the locustfile implements it as a method of that name."""
 
     description: Text = Field(description="What these customers want.", examples=["order at a terminal"])
     steps: Annotated[dict[str, float], parse_steps] = Field(
@@ -72,7 +72,7 @@ class OwnJourney(StrictModel):
 
 
 def parse_own_journeys(raw: object) -> object:
-    """Journeys by name; no name of a built-in one."""
+    """Journeys by name; built-in names are not allowed."""
     if not isinstance(raw, dict):
         raise invalid("must be a mapping of journeys, such as kiosk_order: {...}", got=preview(raw))
     issues: list[Issue] = []

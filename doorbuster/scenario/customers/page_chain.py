@@ -1,9 +1,9 @@
-"""Visits that wander from page to page by chance: Markov chains, and how often each page is seen in the end.
+"""Visits that move from page to page at random: Markov chains and the mix of pages that they produce.
 
-A walk starts at `home` and ends the next time it would come home after enough pages. Between two visits to
-`home` a chain sees its pages in the proportions of its stationary distribution (the ratio theorem of renewal
-reward: S. Ross, Stochastic Processes, 1996, theorem 3.6.1 with section 4.3), so however long the visits are,
-the pages of all visits together are the mix that the chain stands for.
+A visit starts at `home` and ends when it would return to `home` after enough pages. Between two visits to
+`home`, the pages follow the chain's stationary distribution (renewal-reward theorem: S. Ross, Stochastic
+Processes, 1996, theorem 3.6.1 with section 4.3). All visits together therefore produce the chain's mix of
+pages, whatever their length.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class MarkovChain:
         return tuple(self.weights)
 
     def after(self, page: str, rng: Random) -> str:
-        """The page that somebody on `page` goes to next."""
+        """The next page after `page`."""
         names, cumulative = self._choices[page]
         return rng.choices(names, cum_weights=cumulative)[0]
 
@@ -46,7 +46,7 @@ class MarkovChain:
 
     @cached_property
     def stationary(self) -> dict[str, float]:
-        """Share of each page among all pages seen: the solution of p P = p with sum 1."""
+        """Share of each page among all pages visited: the solution of p P = p with sum 1."""
         n = len(self.pages)
         equations = np.vstack([self.matrix.T - np.eye(n), np.ones(n)])
         shares = np.linalg.lstsq(equations, np.append(np.zeros(n), 1.0), rcond=None)[0]
@@ -54,23 +54,23 @@ class MarkovChain:
 
     @property
     def pages_between_homes(self) -> float:
-        """Mean pages from one visit of the first page to the next, itself included (Kac: 1 / its share)."""
+        """Mean pages from one visit to `home` to the next (Kac: 1 / its share)."""
         return 1.0 / self.stationary[START]
 
-    def mean_pages(self, most: int) -> npt.NDArray[np.float64]:
-        """Mean pages of a visit that may go home after 1, 2, ... `most` pages: so many, and the way home.
+    def mean_pages(self, count: int) -> npt.NDArray[np.float64]:
+        """Mean pages of a visit that may end after 1, 2, ... `count` pages, including the way back to `home`.
 
-        With H the chain without its ways to and from home, the mean way home from each page is (1 - H)^-1 1,
-        and 0 at home (J. G. Kemeny, J. L. Snell, Finite Markov Chains, 1960, theorem 3.3.5).
+        With H the transition matrix without `home`, the mean number of pages from each page to `home` is
+        (1 - H)^-1 1 (J. G. Kemeny, J. L. Snell, Finite Markov Chains, 1960, theorem 3.3.5).
         """
         home = self.pages.index(START)
-        astray = self.matrix.copy()
-        astray[home, :] = astray[:, home] = 0.0
-        way_home = np.linalg.solve(np.eye(len(self.pages)) - astray, np.ones(len(self.pages)))
+        without_home = self.matrix.copy()
+        without_home[home, :] = without_home[:, home] = 0.0
+        way_home = np.linalg.solve(np.eye(len(self.pages)) - without_home, np.ones(len(self.pages)))
         way_home[home] = 0.0
         at = np.eye(len(self.pages))[home]
-        means = np.empty(most)
-        for seen in range(1, most + 1):
+        means = np.empty(count)
+        for seen in range(1, count + 1):
             at = at @ self.matrix
             means[seen - 1] = seen + at @ way_home
         return means

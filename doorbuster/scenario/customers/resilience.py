@@ -1,7 +1,7 @@
-"""What people and machines do when the shop does not answer well: reload, try again, queue, sell offline.
+"""Behaviour when the shop fails or is slow: reloads, retries, waiting rooms, offline sales.
 
-Reloads are made by people, retries by machines underneath them: a machine tries again until its attempts or
-its budget are used up, and only then does the person in front of it see a failure.
+People reload, clients retry. The client retries until its attempts or its budget are used up; only then does
+the person see a failure.
 """
 
 from __future__ import annotations
@@ -32,82 +32,87 @@ MAX_RELOADS = 1000
 class Reloads(StrictModel):
     """People who reload a page instead of leaving.
 
-    Source: 30 s is the interval of a holding page (Tesco, 2014); without jitter a crowd that fails together
-    comes back together.
+    Source: 30 s is the interval of a holding page (Tesco, 2014). Without jitter, customers who fail together
+    return together.
     """
 
     after_s: DurationS = Field(
         default=30.0,
         alias="after",
-        description="How long they look at a busy or error page.",
+        description="Wait before the reload.",
         examples=["30s"],
     )
     share_ratio: Share = Field(
-        default=1.0, alias="share", description="Share of the people who do so.", examples=["80%"]
+        default=1.0, alias="share", description="Share of visits in which people reload.", examples=["80%"]
     )
     max_reloads: Annotated[int, whole(1, MAX_RELOADS)] = Field(
-        default=20, alias="max", description="Reloads of one page; then they leave.", examples=[20]
+        default=20,
+        alias="max",
+        description="Maximum reloads of one page; then the customer leaves.",
+        examples=[20],
     )
     jitter_ratio: Share = Field(
         default=0.0,
         alias="jitter",
-        description="The wait is spread evenly by so much to either side; 0% keeps a crowd together.",
+        description="Random spread of the wait, to either side; with 0%, customers return together.",
         examples=["10%"],
     )
     when_slow: Flag = Field(
         default=False,
-        description="Whoever loses patience reloads at once; the shop may still work on the old one.",
+        description="Reload at once when patience ends; the shop may still process the old request.",
     )
 
 
 class Retries(StrictModel):
-    """Machines that try again: attempts, the time limit of each, and the wait between two.
+    """Retries of clients: attempts, timeout of each, and backoff.
 
-    The wait before retry k is backoff * 2^(k - 1), spread by the jitter. A budget is a bucket of tokens, as
-    in gRPC and Envoy: see doorbuster.load.customers.retry_policy.
+    The wait before retry k is backoff * 2^(k - 1), spread by the jitter. A budget is a token bucket, as in
+    gRPC and Envoy: see doorbuster.load.customers.retry_policy.
     """
 
     attempts: Annotated[int, whole(2, MAX_ATTEMPTS)] = Field(
-        description="Attempts for one request, the first included.", examples=[3]
+        description="Maximum attempts per request, including the first.", examples=[3]
     )
     timeout_s: PositiveDurationS | None = Field(
         default=None,
         alias="timeout",
-        description="How long one attempt may take. Default: as long as any request may.",
+        description="Timeout of one attempt. Default: the timeout of all requests.",
         examples=["500ms"],
     )
     backoff_s: DurationS = Field(
         default=0.1,
         alias="backoff",
-        description="Wait before the first retry; it doubles with each. 0s retries at once.",
+        description="Wait before the first retry; doubles with each retry. 0s retries at once.",
         examples=["100ms"],
     )
     jitter_ratio: Share = Field(
         default=0.5,
         alias="jitter",
-        description="The wait is spread evenly by so much to either side.",
+        description="Random spread of the wait, to either side.",
         examples=["50%"],
     )
     budget_ratio: Share | None = Field(
         default=None,
         alias="budget",
-        description="Most retries for each first attempt, over all customers of a worker. Default: no limit.",
+        description="Maximum retries per first attempt, over all customers of a worker. Default: no limit.",
         examples=["10%"],
     )
 
 
 @value_type({"anyOf": [duration(zero=False).schema, model_schema(Patience)]})
 def parse_room_patience(raw: object) -> object:
-    """A time after which everybody leaves, or a law of patience."""
+    """One time for all customers, or a patience distribution."""
     if isinstance(raw, dict | Patience):
         return Patience.model_validate(raw)
     if isinstance(raw, str):
         return duration(zero=False)(raw)
-    raise invalid('must be a time such as "10m", or a law such as {tau: 10m, shape: 1.5}', got=preview(raw))
+    raise invalid(
+        'must be a time such as "10m", or a distribution such as {tau: 10m, shape: 1.5}', got=preview(raw)
+    )
 
 
 class WaitingRoom(StrictModel):
-    """People in a queue in front of the shop: how long they stay in it.
+    """How long customers stay in a waiting room.
 
     Default source: 60 of 100 callers hang up after 10 minutes on hold (Infinity, 2022).
     """
@@ -117,24 +122,22 @@ class WaitingRoom(StrictModel):
         parse_room_patience,
     ] = Field(
         default=600.0,
-        description="When they leave the queue: one time for everybody, or a law. Default: 10m.",
+        description="When customers leave it: one time for all, or a distribution. Default: 10m.",
         examples=["10m", {"tau": "10m", "shape": 1.5}],
     )
 
 
 class Offline(StrictModel):
-    """A stretch in which tills have no network: sales are made all the same and sent when it is back."""
+    """A period without network: sales continue and are sent when the network is back."""
 
-    from_s: DurationS = Field(
-        alias="from", description="When the network fails, in time of the run.", examples=["60s"]
-    )
+    from_s: DurationS = Field(alias="from", description="Start of the period, in run time.", examples=["60s"])
     for_s: PositiveDurationS = Field(
         alias="for",
-        description="How long it is away; then the sales are sent in one burst.",
+        description="Duration of the period; then the sales are sent in one burst.",
         examples=["45s"],
     )
 
     @property
     def until_s(self) -> float:
-        """When the network is back, in seconds of the run."""
+        """End of the period, in run time."""
         return self.from_s + self.for_s

@@ -1,1 +1,1 @@
-"""How many customers come and when: the curve of a peak and its rate over time."""
+"""Demand: the curve of a peak and its arrival rate over time."""

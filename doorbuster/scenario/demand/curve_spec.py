@@ -1,6 +1,6 @@
-"""The curve of a peak as a scenario says it: stages, hourly weights, or a cumulative share over time.
+"""The curve of a peak in a scenario: stages, hourly weights, or a cumulative share over time.
 
-Every spelling becomes straight lines between levels, which are shares of the peak rate.
+All forms become linear segments between levels, which are shares of the peak rate.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _HOUR_S = 3600.0
 
 
 class CurveSegment(NamedTuple):
-    """One straight piece of a curve: from one level to another, as shares of the peak rate."""
+    """One linear segment of a curve, between two shares of the peak rate."""
 
     length_s: float
     first_ratio: float
@@ -41,27 +41,27 @@ class CurveSegment(NamedTuple):
 
 
 class Stage(StrictModel):
-    """One stretch of the curve: ramp smoothly `to` a level, or hold it (`at`)."""
+    """One stage of the curve: ramp linearly `to` a level, or hold a level (`at`)."""
 
     one_of = ("to", "at")
 
-    for_s: PositiveDurationS = Field(alias="for", description="How long the stage lasts.", examples=["30m"])
+    for_s: PositiveDurationS = Field(alias="for", description="Duration of the stage.", examples=["30m"])
     to_ratio: Share | None = Field(
         default=None,
         alias="to",
-        description="Level at the end, as a share of the peak; the rate ramps there in a straight line.",
+        description="Ramp linearly to this share of the peak.",
         examples=["100%"],
     )
     at_ratio: Share | None = Field(
         default=None,
         alias="at",
-        description="Level held for the whole stage, as a share of the peak; the rate jumps there at once.",
+        description="Jump to this share of the peak and hold it.",
         examples=["100%"],
     )
 
 
 class CumulativePoint(NamedTuple):
-    """By `time_s`, `share_ratio` of all customers have come."""
+    """By `time_s`, `share_ratio` of all customers have arrived."""
 
     time_s: float
     share_ratio: float
@@ -76,7 +76,7 @@ class CumulativePoint(NamedTuple):
     }
 )
 def parse_cumulative(raw: object) -> object:
-    """Points of a growing cumulative share, in the order of time."""
+    """Points of an increasing cumulative share, in time order."""
     if isinstance(raw, tuple):
         return raw
     if not isinstance(raw, dict) or not raw:
@@ -91,12 +91,12 @@ def parse_cumulative(raw: object) -> object:
         if time_s is None or ratio is None:
             continue
         if time_s <= points[-1].time_s:
-            issues.append(Issue((key,), "must be later than the point before", preview(key), at="key"))
+            issues.append(Issue((key,), "must be later than the previous point", preview(key), at="key"))
         if ratio < points[-1].share_ratio:
-            issues.append(Issue((key,), "must not be below the share of the point before", preview(value)))
+            issues.append(Issue((key,), "must not be below the share of the previous point", preview(value)))
         points.append(CumulativePoint(time_s, ratio))
     if not issues and points[-1].share_ratio == 0:
-        issues.append(Issue((), "must not be 0% throughout: nobody would come"))
+        issues.append(Issue((), "must not be 0% throughout"))
     if issues:
         raise as_validation_error("cumulative", issues, raw)
     return tuple(points[1:])
@@ -112,7 +112,7 @@ def _parse_weight(raw: object) -> float:
     {"type": "array", "items": {"type": "number", "minimum": 0}, "minItems": 1, "maxItems": MAX_HOURS}
 )
 def parse_hourly(raw: object) -> object:
-    """Weights of the hours, at least one above 0."""
+    """Hourly weights, at least one above 0."""
     if isinstance(raw, tuple):
         return raw
     if not isinstance(raw, list) or not 1 <= len(raw) <= MAX_HOURS:
@@ -121,14 +121,14 @@ def parse_hourly(raw: object) -> object:
     issues: list[Issue] = []
     weights = [collect_issues(issues, (hour,), _parse_weight, value) for hour, value in enumerate(raw)]
     if not issues and not any(weights):
-        issues.append(Issue((), "must not be 0 throughout: nobody would come"))
+        issues.append(Issue((), "must not be 0 throughout"))
     if issues:
         raise as_validation_error("hourly", issues, raw)
     return tuple(weights)
 
 
 def parse_stages(raw: object) -> object:
-    """At least one stage, and some customers in one of them."""
+    """At least one stage, not all at 0 %."""
     if not isinstance(raw, list | tuple):
         raise invalid("must be a list of stages, such as [{for: 30m, to: 100%}]", got=preview(raw))
     if not raw:
@@ -138,36 +138,36 @@ def parse_stages(raw: object) -> object:
         collect_issues(issues, (index,), Stage.model_validate, value) for index, value in enumerate(raw)
     ]
     if not issues and not any(stage and (stage.to_ratio or stage.at_ratio) for stage in stages):
-        issues.append(Issue((), "must not be 0% throughout: nobody would come"))
+        issues.append(Issue((), "must not be 0% throughout"))
     if issues:
         raise as_validation_error("stages", issues, raw)
     return tuple(stages)
 
 
 class Curve(StrictModel):
-    """The shape of the peak: exactly one of stages, hourly weights or a cumulative share."""
+    """The curve: exactly one of stages, hourly weights or a cumulative share."""
 
     one_of = ("stages", "hourly", "cumulative")
 
     stages: Annotated[tuple[Stage, ...], BeforeValidator(parse_stages)] | None = Field(
         default=None,
-        description="Ramps and holds, one after the other; the first ramp starts from 0 %.",
+        description="Stages, one after the other; the first ramp starts from 0 %.",
         examples=[[{"for": "1h", "to": "20%"}, {"for": "30m", "to": "100%"}, {"for": "4h", "at": "100%"}]],
     )
     hourly_weights: Annotated[tuple[float, ...], parse_hourly] | None = Field(
         default=None,
         alias="hourly",
-        description="One weight per hour; the highest is the peak, joined by straight lines at half past.",
+        description="One weight per hour; the highest is the peak, joined by lines at half past.",
         examples=[[0.6, 1.5, 1.1]],
     )
     cumulative: Annotated[tuple[CumulativePoint, ...], parse_cumulative] | None = Field(
         default=None,
-        description="Share of all customers who have come by each time; the rate is constant in between.",
+        description="Share of customers who have arrived by each time; constant rate in between.",
         examples=[{"96s": "3.7%", "64m": "37.3%"}],
     )
 
     def segments(self) -> tuple[CurveSegment, ...]:
-        """The curve before compression, in pieces; the highest level of hourly and cumulative is 1."""
+        """The segments before compression; the highest level of hourly and cumulative curves is 1."""
         if self.stages is not None:
             return _from_stages(self.stages)
         if self.hourly_weights is not None:
@@ -181,7 +181,7 @@ class Curve(StrictModel):
 
     @property
     def area_s(self) -> float:
-        """Seconds at the peak rate that would bring all customers (cumulative: the whole 100 %)."""
+        """Seconds at the peak rate that would bring all customers (cumulative: 100 %)."""
         area_s = sum(
             segment.length_s * (segment.first_ratio + segment.last_ratio) / 2.0 for segment in self.segments()
         )

@@ -1,7 +1,7 @@
-"""What comes: how many customers at the peak, the curve of the day, its compression and its burstiness.
+"""Demand: the peak arrival rate, its curve, compression and burstiness.
 
-The curve says what share of the peak rate arrives when. Compression makes the curve shorter and leaves the
-rates as they are: a compressed hour brings fewer customers, never more of them per second.
+The curve gives the share of the peak rate over time. Compression shortens the curve and keeps the rates: a
+compressed hour brings fewer customers, at the same rate per second.
 """
 
 from __future__ import annotations
@@ -37,35 +37,37 @@ from doorbuster.scenario.parsing.values import (
 )
 from doorbuster.units import format_duration, parse_duration_s
 
-MAX_CUSTOMERS = 50_000_000  # in one plan: about 1 GB while it is drawn
+MAX_CUSTOMERS = 50_000_000  # in one plan: about 1 GB while it is sampled
 MAX_BURSTINESS = 1000.0
 _HOUR_S = 3600.0
 
 
 class Annual(StrictModel):
-    """The peak from a year's visits: visits x (1 + growth) x peak day's share x peak hour's share / 3600 s.
+    """The peak from yearly figures: visits x (1 + growth) x peak day share x peak hour share / 3600 s.
 
     Source: Capacitas' ratios for UK retail (2 % of the year on the peak day, 10 % of that day in its peak
     hour), Huffington Post, 27 November 2015.
     """
 
-    visits: CountRange = Field(description="Visits in a year.", examples=["24m/yr", 24000000])
+    visits: CountRange = Field(description="Visits per year.", examples=["24m/yr", 24000000])
     peak_day_ratio: ShareRange = Field(
-        alias="peak_day_share", description="Share of the year on its busiest day.", examples=["2%"]
+        alias="peak_day_share", description="Share of the year's visits on the busiest day.", examples=["2%"]
     )
     peak_hour_ratio: ShareRange = Field(
-        alias="peak_hour_share", description="Share of that day in its busiest hour.", examples=["10%"]
+        alias="peak_hour_share",
+        description="Share of that day's visits in its busiest hour.",
+        examples=["10%"],
     )
     growth_ratio: GrowthRange = Field(
         default=ValueRange(0.0, 0.0),
         alias="growth",
-        description="Growth since that year; -5% shrinks.",
+        description="Growth since that year.",
         examples=["8%", "5%..15%"],
     )
 
     @property
     def peak_per_s(self) -> float:
-        """Customers per second in the busiest hour, the middle of what is said."""
+        """Customers per second in the busiest hour: the middle of the range."""
         return self._peak[0]
 
     @property
@@ -81,7 +83,7 @@ class Annual(StrictModel):
 
 
 class Compression(NamedTuple):
-    """`from_s` seconds of the story pass in `to_s` seconds of the run."""
+    """`from_s` seconds of the curve take `to_s` seconds of the run."""
 
     from_s: float
     to_s: float
@@ -111,39 +113,39 @@ def parse_compress(raw: object) -> Compression:
 
 
 class Demand(StrictModel):
-    """How many customers come, and when."""
+    """How many customers arrive, and when."""
 
     one_of = ("peak", "annual", "customers")
 
     stated_peak_per_s: CustomersRange | None = Field(
         default=None,
         alias="peak",
-        description="Customers arriving per second at 100 % of the curve.",
+        description="Arrival rate at 100 % of the curve.",
         examples=["13.3 customers/s", "10..16 customers/s"],
     )
     annual: Annual | None = Field(
-        default=None, description="Instead of peak: reckon it from a year's visits."
+        default=None, description="Instead of peak: derives it from yearly figures."
     )
     customers: Count | None = Field(
         default=None,
-        description="Instead of peak: all customers of the curve before compression.",
+        description="Instead of peak: total customers of the curve before compression.",
         examples=[480000],
     )
-    curve: Curve = Field(description="The shape of the peak over time.")
+    curve: Curve = Field(description="Arrival rate over time.")
     compress: Annotated[Compression, parse_compress] | None = Field(
         default=None,
-        description="Play the curve in less time; rates stay as they are.",
+        description="Plays the curve in less time; rates stay the same.",
         examples=["7h30m -> 90s"],
     )
     burstiness: Annotated[float, number(1, MAX_BURSTINESS)] = Field(
         default=1.0,
-        description="Index of dispersion of arrivals per second: 1 is Poisson, real arrivals are burstier.",
+        description="Index of dispersion of arrivals per second: 1 is Poisson, real ones are burstier.",
         examples=[1.7],
     )
 
     @classmethod
     def rules(cls, raw: Mapping[str, Any]) -> Iterator[Issue]:
-        """One way to say how many; compression starts from the curve's length; a plan fits into memory."""
+        """One key sets the number of customers, compression fits the curve, the plan fits in memory."""
         yield from super().rules(raw)
         curve = try_parse(Curve.model_validate, raw.get("curve"))
         if curve is None:
@@ -164,7 +166,7 @@ class Demand(StrictModel):
 
     @property
     def peak_per_s(self) -> float:
-        """Customers per second at 100 % of the curve, however the scenario said it; the middle of a range."""
+        """Customers per second at 100 % of the curve; the middle of a range."""
         if self.stated_peak_per_s is not None:
             return product([self.stated_peak_per_s])[0]
         if self.annual is not None:
@@ -190,12 +192,12 @@ class Demand(StrictModel):
         edges_s = np.cumsum([0.0, *(line.length_s for line in segments)])
         edges_s *= self.duration_s / edges_s[-1]
         first, last = (np.array([line[i] for line in segments]) * self.peak_per_s for i in (1, 2))
-        some = np.diff(edges_s) > 0  # a piece shorter than floating point can tell brings nobody
-        return RateCurve(np.append(edges_s[:-1][some], edges_s[-1]), first[some], last[some])
+        kept = np.diff(edges_s) > 0  # drop segments too short for floating point
+        return RateCurve(np.append(edges_s[:-1][kept], edges_s[-1]), first[kept], last[kept])
 
 
 def _size_rules(raw: Mapping[str, Any], curve: Curve, compress: Compression | None) -> Iterator[Issue]:
-    """The peak lies in bounds, and so does the number of customers that a plan has to hold."""
+    """The peak and the number of customers in the plan are within bounds."""
     stated = try_parse(value_range(rate("customers")), raw.get("peak"))
     peak = stated.high if stated else None
     annual = try_parse(Annual.model_validate, raw.get("annual"))

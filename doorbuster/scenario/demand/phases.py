@@ -1,7 +1,7 @@
 """The phases of a rate curve: baseline, ramp, peak, after. Pure.
 
-peak      from the first to the last moment at 90 % of the highest rate or more, including any dip between.
-ramp      before the peak: from the start of the straight piece in which the rate rises above 33 %.
+peak      from the first to the last moment at 90 % of the maximum rate or more, including any dip.
+ramp      before the peak: from the start of the segment in which the rate rises above 33 %.
 baseline  everything before the ramp.
 after     everything after the peak, including the requests that follow the last arrival.
 
@@ -42,7 +42,7 @@ class Seconds(NamedTuple):
 
 
 def find_phases(curve: RateCurve) -> tuple[Phase, ...]:
-    """The phases of a curve, in order of time, without gaps from 0 to its end."""
+    """The phases of a curve in time order, without gaps from 0 to its end."""
     high = PEAK_RATIO * curve.peak_per_s
     peak_from_s, peak_to_s = _first_at(curve, high), _last_at(curve, high)
     ramp_from_s = _ramp_start(curve, peak_from_s)
@@ -63,7 +63,7 @@ def phase_seconds(name: str, found: Sequence[Phase]) -> Seconds | None:
 
 def _first_at(curve: RateCurve, level_per_s: float) -> float:
     """The first moment at which the rate is at least this."""
-    for start, end, first, last in _pieces(curve):
+    for start, end, first, last in _segments(curve):
         if first >= level_per_s:
             return start
         if last >= level_per_s:
@@ -79,19 +79,19 @@ def _last_at(curve: RateCurve, level_per_s: float) -> float:
 
 
 def _ramp_start(curve: RateCurve, peak_from_s: float) -> float:
-    """The start of the piece before the peak that was the last at the baseline's level."""
+    """The start of the last segment before the peak that is at baseline level."""
     low = BASELINE_RATIO * curve.peak_per_s
     start_s = 0.0
-    for start, end, first, last in _pieces(curve):
+    for start, end, first, last in _segments(curve):
         if start >= peak_from_s:
             break
         if min(first, last) <= low:
-            # A piece that ends low is baseline to its end; one that leaves the level is all ramp.
+            # A segment that ends low is baseline to its end; one that leaves the level is all ramp.
             start_s = min(end, peak_from_s) if last <= low else start
     return start_s
 
 
-def _pieces(curve: RateCurve) -> list[tuple[float, float, float, float]]:
+def _segments(curve: RateCurve) -> list[tuple[float, float, float, float]]:
     columns = (curve.edges_s[:-1], curve.edges_s[1:], curve.first_per_s, curve.last_per_s)
     rows: list[tuple[float, float, float, float]] = np.column_stack(columns).tolist()
     return rows

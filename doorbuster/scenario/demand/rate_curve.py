@@ -1,7 +1,7 @@
-"""A rate over time made of straight lines: its value, its integral, and the inverse of that integral.
+"""A piecewise-linear rate over time: its value, its integral, and the inverse of the integral.
 
-Times are seconds since the start of the run, rates customers per second. Between two edges the rate is a
-straight line; at an edge it may jump, and belongs to the segment that starts there.
+Times are seconds since the start of the run, rates customers per second. Between two edges the rate is
+linear; at an edge it may jump, and the edge belongs to the segment that starts there.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class RateCurve:
         return float(self.masses.sum())
 
     def at_per_s(self, times_s: npt.ArrayLike) -> Floats:
-        """The rate at each time; 0 before the start and from the end on."""
+        """The rate at each time; 0 outside the curve."""
         t = np.asarray(times_s, dtype=np.float64)
         i = self._segments(t)
         rate = self.first_per_s[i] + self._slopes()[i] * (t - self.edges_s[i])
@@ -66,7 +66,7 @@ class RateCurve:
 
         Within a segment starting at rate r with slope a, r*x + a*x^2/2 = y has the root
         x = 2y / (r + sqrt(r^2 + 2*a*y)), which does not cancel for small a and holds for a = 0.
-        Segments without customers are passed over. The result ascends and lies in [0, duration_s).
+        Segments without customers are skipped. The result ascends and lies in [0, duration_s).
         """
         y = np.asarray(counts, dtype=np.float64)
         below = self._below()
@@ -115,7 +115,7 @@ class RateCurve:
 
 
 def rates_at_busiest(curves: Sequence[RateCurve]) -> tuple[float, ...]:
-    """The rate of each curve at the moment when all of them together bring most; a line peaks at its ends."""
+    """The rate of each curve at the moment of the highest total rate, which is at a segment's end."""
     edges_s = np.unique(np.concatenate([curve.edges_s for curve in curves]))
     at = np.array([curve.at_per_s(edges_s) for curve in curves])
     before = np.array([curve.before_per_s(edges_s) for curve in curves])

@@ -1,7 +1,7 @@
-"""Faults of a scenario in our words: the rule, what was found, the way out.
+"""Issues of a scenario: the rule, the value found, the way out.
 
-A fault travels through pydantic as a PydanticCustomError whose context carries those three texts, so that
-pydantic's own wording never reaches a reader. Faults that pydantic finds itself are translated here.
+An issue passes through pydantic as a PydanticCustomError whose context carries these texts. Errors that
+pydantic raises itself are translated here, so that its wording never reaches a user.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ At = Literal["key", "value"]
 Path = tuple[str | int, ...]
 T = TypeVar("T")
 
-_MAX_PREVIEW = 60  # characters of a value that a message repeats
-_CLOSE = 0.6  # of difflib: how alike two spellings are
+_MAX_PREVIEW = 60  # characters of a value quoted in a message
+_CLOSE = 0.6  # similarity cutoff of difflib
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _NATIVE_RULES = {
     "missing": "is missing",
@@ -35,7 +35,7 @@ _NATIVE_WAYS_OUT = {"string_type": "put it in quotes"}
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """A broken rule below some mapping: `path` counts from there; `got` is the value found, or nothing."""
+    """A violated rule; `path` is relative to the validated mapping, `got` the value found or empty."""
 
     path: Path
     rule: str
@@ -45,13 +45,13 @@ class Issue:
 
 
 def invalid(rule: str, *, got: str = "", way_out: str = "") -> PydanticCustomError:
-    """What a validator raises when the value breaks `rule`."""
+    """The error for a validator to raise when the value violates `rule`."""
     context = {"rule": rule, "got": got, "way_out": way_out, "at": "value"}
     return PydanticCustomError("doorbuster", "{rule}", context)
 
 
 def preview(value: object) -> str:
-    """A value as a message repeats it: short, on one line, printable."""
+    """A value as quoted in a message: short, on one line, printable."""
     if isinstance(value, Mapping):
         return "a mapping" if value else "an empty mapping"
     if isinstance(value, list | tuple):
@@ -67,7 +67,7 @@ def preview(value: object) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The way out for a word we do not know: the nearest spelling, else everything that is known."""
+    """The way out for an unknown word: the closest known word, else all known words."""
     options = sorted(known)
     close = difflib.get_close_matches(word.lower(), options, n=1, cutoff=_CLOSE)
     return f'did you mean "{close[0]}"?' if close else "use one of " + ", ".join(options)
@@ -80,7 +80,7 @@ def is_similar(word: str, known: Iterable[str | int]) -> bool:
 
 
 def key_text(path: Sequence[str | int]) -> str:
-    """A path as people write it: `demand.curve.stages[2].for`; unusual keys stand in quotes."""
+    """A path as text, e.g. `demand.curve.stages[2].for`; unusual keys are quoted."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -92,7 +92,7 @@ def key_text(path: Sequence[str | int]) -> str:
 
 
 def issues_from(error: ValidationError) -> tuple[Issue, ...]:
-    """Every fault in a pydantic error, translated where pydantic found it."""
+    """All issues in a pydantic error; pydantic's own errors are translated."""
     found = []
     for item in error.errors(include_url=False):
         context: dict[str, Any] = item.get("ctx", {})
@@ -101,7 +101,7 @@ def issues_from(error: ValidationError) -> tuple[Issue, ...]:
                 Issue(item["loc"], context["rule"], context["got"], context["way_out"], context["at"])
             )
             continue
-        rule = _NATIVE_RULES.get(item["type"], "is not a value that can stand here")
+        rule = _NATIVE_RULES.get(item["type"], "is not a valid value here")
         got = "" if item["type"] == "missing" else preview(item["input"])
         found.append(Issue(item["loc"], rule, got, _NATIVE_WAYS_OUT.get(item["type"], "")))
     return tuple(found)
@@ -110,7 +110,7 @@ def issues_from(error: ValidationError) -> tuple[Issue, ...]:
 def collect_issues(
     issues: list[Issue], path: Path, parse: Callable[[Any], T], raw: object, *, at: At = "value"
 ) -> T | None:
-    """What `parse` makes of `raw`, or None after its faults, placed below `path`, were added to `faults`."""
+    """The result of `parse(raw)`; or None, with the issues added to `issues` below `path`."""
     try:
         return parse(raw)
     except PydanticCustomError as error:
@@ -122,22 +122,22 @@ def collect_issues(
 
 
 def try_parse(parse: Callable[[Any], T], raw: object) -> T | None:
-    """What `parse` makes of `raw`, or None when it is faulty: for rules that need several sound values."""
+    """The result of `parse(raw)`, or None if it is invalid; for rules that need several valid values."""
     return collect_issues([], (), parse, raw)
 
 
 def as_validation_error(title: str, issues: Iterable[Issue], raw: object) -> ValidationError:
-    """The faults as one pydantic error; raised in a validator, pydantic puts the outer path before each."""
+    """The issues as one pydantic error; raised in a validator, pydantic prefixes the outer path."""
     details: list[InitErrorDetails] = [
         {
             "type": PydanticCustomError(
                 "doorbuster",
                 "{rule}",
-                {"rule": fault.rule, "got": fault.got, "way_out": fault.way_out, "at": fault.at},
+                {"rule": issue.rule, "got": issue.got, "way_out": issue.way_out, "at": issue.at},
             ),
-            "loc": fault.path,
+            "loc": issue.path,
             "input": raw,
         }
-        for fault in issues
+        for issue in issues
     ]
     return ValidationError.from_exception_data(title, details)

@@ -1,7 +1,7 @@
 """A YAML text as plain values, with the line and column of every key and value.
 
-Rules: keys are always texts, as written; a key given twice, an empty value, a value that contains itself and
-a tag are problems; timestamps and sexagesimal numbers of YAML 1.1 (2004-12-02, 1:30) stay texts.
+Keys are always strings. Duplicate keys, empty values, values that contain themselves and tags are problems.
+Timestamps and sexagesimal numbers of YAML 1.1 (2004-12-02, 1:30) stay strings.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ class SourceLocation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a YAML text says, and where it says it; `problems` are faults of the text itself."""
+    """Values of a YAML text and their locations; `problems` are errors in the YAML itself."""
 
     file: str
     text: str
     data: Any = None
     keys: dict[Path, SourceLocation] = field(default_factory=dict)
     values: dict[Path, SourceLocation] = field(default_factory=dict)
-    unusable: set[Path] = field(default_factory=set)  # reported: no further fault there is worth telling
+    unusable: set[Path] = field(default_factory=set)  # already reported; suppress further issues
     problems: list[Problem] = field(default_factory=list)
 
     def place(self, path: Path, at: At = "value") -> SourceLocation:
-        """Where `path` is, or the nearest mapping or list around it that exists."""
+        """Location of `path`, or of the nearest enclosing mapping or list that exists."""
         if at == "key" and path in self.keys:
             return self.keys[path]
         while path and path not in self.values:
@@ -57,18 +57,18 @@ class Document:
         return self.values.get(path, SourceLocation(1, 1))
 
     def where(self, path: Path) -> str:
-        """Where `path` is, as "file:line:column"."""
+        """Location of `path` as "file:line:column"."""
         line, column = self.place(path)
         return f"{self.file}:{line}:{column}"
 
-    def problem(self, fault: Issue) -> Problem:
-        """The fault with its place in this file."""
-        line, column = self.place(fault.path, fault.at)
-        return Problem(self.file, line, column, key_text(fault.path), fault.rule, fault.got, fault.way_out)
+    def problem(self, issue: Issue) -> Problem:
+        """The issue with its location in this file."""
+        line, column = self.place(issue.path, issue.at)
+        return Problem(self.file, line, column, key_text(issue.path), issue.rule, issue.got, issue.way_out)
 
 
 def read_document(text: str, file: str) -> Document:
-    """The values of a YAML text with their places; never raises: what is wrong stands in `.problems`."""
+    """The values of a YAML text with their locations; errors are collected in `.problems`."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -104,13 +104,13 @@ def read_document(text: str, file: str) -> Document:
 def _failed(file: str, text: str, line: int, column: int, rule: str, got: str) -> Document:
     way_out = {
         "is empty": 'start with "title:", "target:", "demand:" and "channels:"',
-        "is not valid YAML": "check the indentation, quotes and brackets just before this place",
+        "is not valid YAML": "check the indentation, quotes and brackets just before this position",
     }.get(rule, "")
     return Document(file, text, problems=[Problem(file, line, column, "", rule, got, way_out)])
 
 
 def _deepest(text: str) -> SourceLocation | None:
-    """Where the text nests too deep, or None; faults of syntax are left to the real reading."""
+    """Location where the text nests too deeply, or None; syntax errors are found by the actual parse."""
     depth = 0
     try:
         for event in yaml.parse(text, Loader=Loader):
@@ -135,7 +135,7 @@ def _position(mark: Any, rows: list[str]) -> SourceLocation:
 
 
 class _Walk:
-    """Turns composed nodes into values, noting places and problems in the document."""
+    """Converts composed nodes to values; records locations and problems in the document."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
@@ -147,7 +147,7 @@ class _Walk:
         self.document.values[path] = place = self.place(node)
         self.nodes += 1
         if self.nodes == MAX_NODES + 1:
-            self.report(place, path, f"has more than {MAX_NODES:,} values once its aliases are followed")
+            self.report(place, path, f"has more than {MAX_NODES:,} values after resolving aliases")
         if self.nodes > MAX_NODES:
             return None
         if isinstance(node, yaml.ScalarNode):
@@ -176,20 +176,20 @@ class _Walk:
             if key_node.tag == _TAG + "merge":
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
-                self.report(self.place(key_node), path, "has a key that is not a text")
+                self.report(self.place(key_node), path, "has a key that is not a string")
                 continue
             key = key_node.value
             here = (*path, key)
             if key in own:
                 first = self.document.keys[here].line
-                self.report(self.place(key_node), here, f"is given twice (first on line {first})")
+                self.report(self.place(key_node), here, f"is a duplicate (first on line {first})")
                 continue
             self.document.keys[here] = self.place(key_node)
             own[key] = self.value(value_node, here)
         return {**merged, **own}
 
     def merged(self, node: yaml.Node, path: Path) -> dict[str, Any]:
-        """The mapping(s) behind `<<:`; an earlier one of a list wins, as YAML says."""
+        """The mapping(s) of `<<:`; in a list, earlier mappings take precedence, as in YAML."""
         sources = node.value if isinstance(node, yaml.SequenceNode) else [node]
         result: dict[str, Any] = {}
         own_place = self.document.values[path]
@@ -226,7 +226,7 @@ class _Walk:
 
 
 def _number(text: str) -> int | float | str:
-    """The number a plain text spells in decimal, else the text itself (1:30, 0x1F, .inf)."""
+    """The number in a plain decimal text, else the text itself (1:30, 0x1F, .inf)."""
     digits = text.replace("_", "")
     if _INT.fullmatch(text) and len(digits) < 20:
         return int(digits)

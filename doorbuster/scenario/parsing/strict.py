@@ -1,7 +1,7 @@
-"""The base of every scenario model: frozen, no unknown keys, and all faults of a mapping at once.
+"""Base of every scenario model: frozen, no unknown keys, and all issues of a mapping at once.
 
-A model adds rules that tie several keys together in `rules`, which sees the raw mapping: they are checked
-even when a single key is faulty, so that one `doorbuster check` names everything there is to repair.
+Rules that involve several keys are in `rules`, which receives the raw mapping. They are checked even when a
+single key is invalid, so that one `doorbuster check` reports everything.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from doorbuster.scenario.parsing.diagnostics import (
 
 
 class StrictModel(BaseModel):
-    """Base model: YAML keys are the fields' aliases; the fields' own names carry their unit."""
+    """Base model: field aliases are the YAML keys; field names carry the unit."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    one_of: ClassVar[tuple[str, ...]] = ()  # keys of which a mapping has exactly one
+    one_of: ClassVar[tuple[str, ...]] = ()  # a mapping has exactly one of these keys
 
     @classmethod
     def yaml_keys(cls) -> tuple[str, ...]:
-        """The keys a scenario file may use for this model, in the order of declaration."""
+        """The YAML keys of this model, in order of declaration."""
         return tuple(field.alias or name for name, field in cls.model_fields.items())
 
     @classmethod
     def rules(cls, raw: Mapping[str, Any]) -> Iterator[Issue]:
-        """Faults that concern several keys of `raw`; single keys are judged by their types."""
+        """Issues that involve several keys of `raw`; types check single keys."""
         if cls.one_of:
             yield from exactly_one(raw, cls.one_of)
 
@@ -68,7 +68,7 @@ class StrictModel(BaseModel):
             raise invalid(rule, got=preview(raw))
         unknown = [str(key) for key in raw if key not in keys]
         issues = [
-            Issue((key,), "is not a key here", way_out=did_you_mean(key, keys), at="key") for key in unknown
+            Issue((key,), "is not a valid key", way_out=did_you_mean(key, keys), at="key") for key in unknown
         ]
         issues += cls.rules(raw)
         made: Self | None = None
@@ -81,19 +81,19 @@ class StrictModel(BaseModel):
         return made
 
 
-def _misspelt(fault: Issue, unknown: Sequence[str]) -> bool:
-    """Whether a key is missing only because an unknown one looks like it, which is reported already."""
+def _misspelt(issue: Issue, unknown: Sequence[str]) -> bool:
+    """Whether a key is missing because of a misspelling that is reported already."""
     return (
-        fault.rule == "is missing"
-        and len(fault.path) == 1
-        and any(is_similar(k, fault.path) for k in unknown)
+        issue.rule == "is missing"
+        and len(issue.path) == 1
+        and any(is_similar(k, issue.path) for k in unknown)
     )
 
 
 def exactly_one(raw: Mapping[str, Any], options: tuple[str, ...]) -> Iterator[Issue]:
-    """A fault unless exactly one of the keys `options` is in `raw`.
+    """An issue unless exactly one of the keys `options` is in `raw`.
 
-    A key that looks like a misspelt option is reported as that, and the option not as missing.
+    A misspelt option is reported as such and not as missing.
     """
     given = [key for key in options if key in raw]
     if len(given) == 1:
@@ -102,7 +102,7 @@ def exactly_one(raw: Mapping[str, Any], options: tuple[str, ...]) -> Iterator[Is
     names = ", ".join(quoted[:-1]) + " or " + quoted[-1]
     if given:
         yield Issue(
-            (given[1],), f'cannot stand beside "{given[0]}"', way_out=f"use just one of {names}", at="key"
+            (given[1],), f'cannot be combined with "{given[0]}"', way_out=f"use only one of {names}", at="key"
         )
     elif not any(is_similar(str(key), options) for key in raw):
         yield Issue((), f"needs {names}")

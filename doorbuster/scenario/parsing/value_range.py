@@ -1,10 +1,9 @@
-"""A number that is not known exactly: "5%..15%" is anywhere between, and most likely in the middle.
+"""Uncertain numbers, such as "5%..15%".
 
-Rules of this module:
-- The two ends are a 95 % interval. Errors of forecasts are factors, so the middle is the geometric one:
-  10..40 customers/s is a factor of two either way around 20.
-- A unit need stand only once: "10..16 customers/s", "5..15%".
-- A plain number is an interval without width.
+- The two ends are a 95 % interval. Forecast errors are factors, so the middle is the geometric mean:
+  10..40 customers/s is 20, a factor of two either way.
+- The unit is needed only once: "10..16 customers/s", "5..15%".
+- A plain number is a range of zero width.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _UNIT = re.compile(rf"\s*-?\s*{NUMBER_PATTERN}\s*(.*)", re.DOTALL)
 
 
 class ValueRange(NamedTuple):
-    """A value known to lie between `low` and `high`, in 95 of 100 cases."""
+    """A value that lies between `low` and `high` with 95 % confidence."""
 
     low: float
     high: float
@@ -61,7 +60,7 @@ def value_range(parse: ValueType[float], *examples: str | float, zero: bool = Fa
         if low <= 0 and not zero:
             raise invalid("must be above 0 at both ends", got=preview(raw))
         if low > high:
-            raise invalid("must go from the lower end to the higher", got=preview(raw))
+            raise invalid("must start with the lower end", got=preview(raw))
         return ValueRange(low, high)
 
     texts, *numbers = parse.schema.get("anyOf", [parse.schema])

@@ -67,7 +67,7 @@ def single_key_schema(key: str, value: JsonSchema) -> JsonSchema:
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """Whether a YAML value is a finite number; true and false are none."""
+    """Whether a YAML value is a finite number; true and false are not."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
 
 
@@ -101,7 +101,7 @@ def duration(*, zero: bool) -> ValueType[float]:
 
 
 def rate(noun: str) -> ValueType[float]:
-    """Parser of a rate per second, above 0; `noun` says in messages what is counted."""
+    """Parser of a rate per second, above 0; `noun` is what messages count."""
 
     def parse(value: object) -> float:
         if is_number(value):
@@ -181,7 +181,7 @@ def whole(low: int, high: int) -> ValueType[int]:
     }
 )
 def parse_count(value: object) -> float:
-    """How many: 480000, 24_000_000, "480k", "24m/yr" or "24m visits/yr"."""
+    """A count: 480000, 24_000_000, "480k", "24m/yr" or "24m visits/yr"."""
     rule = 'must be a count, such as 480_000, "480k" or "24m/yr"'
     if is_number(value):
         count = float(value)
@@ -195,7 +195,7 @@ def parse_count(value: object) -> float:
 
 
 def choice(kind: str, options: Iterable[str]) -> ValueType[str]:
-    """Parser of one word out of `options`; a word we do not know gets its nearest spelling."""
+    """Parser of one of `options`; for an unknown word it suggests the closest one."""
     known = tuple(options)
 
     def parse(value: object) -> str:
@@ -208,7 +208,7 @@ def choice(kind: str, options: Iterable[str]) -> ValueType[str]:
 
 @value_type({"type": "boolean"})
 def parse_flag(value: object) -> bool:
-    """true or false, not "yes", 1 or an empty text."""
+    """A boolean; strings and numbers are rejected."""
     if not isinstance(value, bool):
         raise invalid("must be true or false", got=preview(value))
     return value
@@ -216,7 +216,7 @@ def parse_flag(value: object) -> bool:
 
 @value_type({"type": "string", "minLength": 1})
 def parse_text(value: object) -> str:
-    """Text with something in it."""
+    """Non-empty text."""
     if not isinstance(value, str):
         raise invalid("must be text", got=preview(value), way_out="put it in quotes")
     if not value.strip():

@@ -1,8 +1,8 @@
-"""The clocks by which channels of a scenario peak: its demand, and each channel's own. Pure.
+"""Channels grouped by demand: the scenario's demand, and each channel's own. Pure.
 
-peak  the whole seconds (or longer buckets) in which a clock plans 90 % of its highest rate or more.
-calm  those in which every clock that is ever calm plans a third of its highest or less. Of these the ones
-      before the peak, if they last ten seconds: a queue outlives its peak.
+peak  the time buckets in which a group's planned rate is 90 % of its maximum or more.
+calm  the buckets in which the rate of every group that is ever calm is a third of its maximum or less. Only
+      those before the peak count, if they last ten seconds, because queues outlast a peak.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 class DemandGroup:
     """Channels whose arrivals follow one curve.
 
-    rates_per_s: shape (buckets,), planned mean rate in each. peak, calm: numbers of such buckets.
+    rates_per_s: shape (buckets,), planned mean rates. peak, calm: indices of buckets.
     """
 
     channels: tuple[str, ...]
@@ -38,13 +38,13 @@ class DemandGroup:
         return " and ".join(self.channels)
 
     def rise(self, of: Floats) -> float:
-        """How much more of another rate is planned in this clock's peak than in its calm."""
+        """Ratio of another rate in this group's peak to the same rate in its calm."""
         calm = float(of[self.calm].mean())
         return float(of[self.peak].mean()) / calm if calm else math.inf
 
 
 def group_demands(scenario: Scenario, width_s: int) -> tuple[DemandGroup, ...]:
-    """The clocks of a scenario, their rates as means of buckets of whole seconds."""
+    """The groups of a scenario, with mean rates in buckets of whole seconds."""
     buckets = math.ceil(scenario.demand.duration_s / width_s)
     edges_s = np.minimum(np.arange(buckets + 1) * float(width_s), scenario.demand.duration_s)
     shared = tuple(name for name, one in scenario.channels.items() if one.share_ratio is not None)

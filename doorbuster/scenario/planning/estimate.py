@@ -1,4 +1,4 @@
-"""What a scenario will roughly ask of the shop and of us, before anything starts."""
+"""Estimates of requests, orders and concurrency before a run starts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ASSUMED_RESPONSE_S = 0.1
 class TrafficClassEstimate:
     """One journey of one channel at that channel's peak.
 
-    `customers_per_s`: started per second. `in_shop`: customers at once. `wants_order`: each tries to order.
+    `customers_per_s`: started per second. `in_shop`: concurrent. `wants_order`: each tries to order.
     """
 
     channel: str
@@ -36,7 +36,7 @@ class TrafficClassEstimate:
 class ScenarioEstimate:
     """The scenario at its peak, and over the whole run.
 
-    `arrivals` counts open channels only; `orders` are attempts, open and closed, over the whole run.
+    `arrivals`: open channels only. `orders`: attempts of all channels over the whole run.
     """
 
     arrivals: float
@@ -49,12 +49,12 @@ class ScenarioEstimate:
 
 
 def estimate(scenario: Scenario, *, response_s: float = ASSUMED_RESPONSE_S) -> ScenarioEstimate:
-    """Requests, orders and customers at once, by Little's law, if each answer takes `response_s` seconds.
+    """Requests, orders and concurrent customers, by Little's law, for a response time of `response_s`.
 
-    A visit of K requests lasts K * R + (K - 1) * Z, with R the response and Z the mean think time; customers
-    at once are rate * visit, and in a peak shorter than a visit no more than came. An agent at a seat thinks
-    once more before the next customer, so `n` seats serve n / (K * R + K * Z) customers per second. A shop
-    that slows down raises the open channels' customers at once and lowers the closed channels' rate.
+    A visit of K requests lasts K * R + (K - 1) * Z, with R the response and Z the mean think time. Concurrent
+    customers are rate * visit, but no more than have arrived. A user at a seat also thinks before the next
+    customer, so `n` seats serve n / (K * R + K * Z) customers per second. A slower shop raises the
+    concurrency of open channels and lowers the rate of closed ones.
     """
     if response_s <= 0:
         raise ValueError(f"response_s must be > 0 (got {response_s})")
@@ -85,25 +85,25 @@ def estimate(scenario: Scenario, *, response_s: float = ASSUMED_RESPONSE_S) -> S
 def channels_exceeding_drain(
     scenario: Scenario, *, response_s: float = ASSUMED_RESPONSE_S
 ) -> dict[str, float]:
-    """Channels whose longest visits, of the most pages, last longer than the drain, with how long on average.
+    """Channels whose longest visits exceed the drain, with their mean duration in seconds.
 
-    Whoever comes late and stays long is broken off then, and counted as dropped: our doing, not the shop's.
+    Late visits of that length are cut off and counted as dropped, which is not the shop's fault.
     """
-    lasting: dict[str, float] = {}
+    exceeding: dict[str, float] = {}
     for name, channel in scenario.channels.items():
         if channel.pages is None or not channel.is_open:
             continue
-        most = PageDepth(median=channel.pages.max_pages, max_pages=channel.pages.max_pages)
-        longest = channel.model_copy(update={"pages": most})
+        deepest = PageDepth(median=channel.pages.max_pages, max_pages=channel.pages.max_pages)
+        longest = channel.model_copy(update={"pages": deepest})
         requests = max(_requests(scenario.journeys[journey], longest) for journey in channel.journeys)
         visit_s = requests * response_s + max(0.0, requests - 1.0) * channel.think.mean_think_s
         if visit_s > scenario.drain_s:
-            lasting[name] = visit_s
-    return lasting
+            exceeding[name] = visit_s
+    return exceeding
 
 
 def _equivalent_peak_s(scenario: Scenario, channel: Channel) -> float:
-    """Seconds at its peak rate that would bring as many customers of a channel as the whole run does."""
+    """Seconds at peak rate with as many customers of the channel as the whole run."""
     if not channel.is_open:
         return scenario.demand.duration_s
     curve = (channel.demand or scenario.demand).rate_curve
@@ -111,7 +111,7 @@ def _equivalent_peak_s(scenario: Scenario, channel: Channel) -> float:
 
 
 def _ratio_at_peak(scenario: Scenario, name: str) -> float:
-    """What a channel brings at the busiest moment of all, as a share of its own peak, 0..1."""
+    """A channel's rate at the moment of the highest total rate, as a share of its own peak, 0..1."""
     channel = scenario.channels[name]
     if not channel.is_open:
         return 1.0
@@ -120,8 +120,10 @@ def _ratio_at_peak(scenario: Scenario, name: str) -> float:
 
 
 def _requests(journey: Journey, channel: Channel) -> float:
-    """Mean requests of one customer, without reloads: whoever looks around takes the channel's pages, whoever
-    wanders goes on until they have seen so many, whoever has an account signs in before the checkout.
+    """Mean requests of one customer, without reloads.
+
+    The channel's `pages` set the product views of browsing journeys and the minimum length of page chains;
+    customers with an account sign in before the checkout.
     """
     pages = channel.pages or PageDepth(median=DEFAULT_PAGES, max_pages=DEFAULT_PAGES)
     if journey.chain is not None:
@@ -132,10 +134,12 @@ def _requests(journey: Journey, channel: Channel) -> float:
 
 
 def _orders(journey: Journey, requests: float) -> float:
-    """Mean orders tried by one customer; whoever wanders passes the till as often as their visit is long."""
+    """Mean order attempts of one customer; in a page chain they scale with the length of the visit."""
     longer = 1.0 if journey.chain is None else requests / journey.requests
     orders = sum(visits for step, visits in journey.steps if step in ORDER_STEPS)
-    return longer * (orders or float(journey.wants_order))  # an own journey may order in a step of its own
+    return longer * (
+        orders or float(journey.wants_order)
+    )  # a journey of your own may order in a step of its own
 
 
 def _traffic_classes(

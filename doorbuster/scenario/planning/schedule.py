@@ -1,11 +1,11 @@
-"""The plan of a run: when each customer should arrive, and what for. Pure: same scenario and seed, same plan.
+"""The schedule of a run: arrival time and journey of each customer. Pure: a function of scenario and seed.
 
-Arrivals are a non-homogeneous Poisson process, drawn by inversion: unit-rate arrivals y1 < y2 < ... (sums of
-Exp(1) gaps) are mapped to the times at which the integral of the rate reaches them. This is exact for rates
-made of straight lines, so a ramp is a ramp and no staircase. Source: Cinlar, Introduction to Stochastic
+Arrivals are a non-homogeneous Poisson process, sampled by inversion: unit-rate arrivals y1 < y2 < ... (sums
+of Exp(1) gaps) are mapped to the times at which the integral of the rate reaches them. This is exact for
+piecewise-linear rates, so ramps are smooth. Source: Cinlar, Introduction to Stochastic
 Processes (1975), chapter 4, section 7; checked by time rescaling.
 
-The arrivals of several channels with demands of their own are superposed.
+Arrivals of channels with their own demand are superposed.
 
 Burstiness I is the index of dispersion of counts in whole seconds of the run, Var N / E N = I. The rate of
 each second is multiplied by its own gamma factor G with mean 1 and variance v. Given G, N is Poisson with
@@ -15,7 +15,7 @@ mean mG, where m is the count the curve expects in that second, so
 
 With v = (I - 1) / m, that is shape m / (I - 1) for G, the index is I in every second, at the peak as on the
 slopes, and as seconds are independent also in every window of whole seconds. Windows of w < 1 s within one
-second have 1 + (I - 1) w. Within a second the curve keeps its form.
+second have 1 + (I - 1) w. Within a second the curve keeps its shape.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from doorbuster.scenario.model import Scenario
 
 
 class TrafficClass(NamedTuple):
-    """Where customers come from and what for."""
+    """A channel and a journey."""
 
     channel: str
     journey: str
@@ -41,10 +41,10 @@ class TrafficClass(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Schedule:
-    """Intended arrivals of a run, or of one worker's share of it.
+    """Intended arrivals of a run.
 
     `intended_s`: float64 (n,), ascending, in [0, duration_s). `class_index`: uint16 (n,), into `classes`.
-    `arrival_index`: int64 (n,), the arrival's number in the whole plan, the same in every share.
+    `arrival_index`: int64 (n,), the number of the arrival.
     """
 
     duration_s: float
@@ -70,7 +70,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Arrivals of one curve, spread over its classes; `ratios` has shape (classes,) and sums to 1."""
+    """Arrivals of one curve, split over its classes; `ratios` has shape (classes,) and sums to 1."""
 
     demand: Demand
     classes: tuple[TrafficClass, ...]
@@ -78,7 +78,7 @@ class _Source:
     streams: tuple[np.random.Generator, ...]
 
     def draw(self) -> tuple[Floats, npt.NDArray[np.intp]]:
-        """Times of arrival, ascending, and the number of each one's class_index among these classes."""
+        """Ascending arrival times, and the index of each arrival's class among these classes."""
         bursts, arrivals, choices = self.streams
         curve = self.demand.rate_curve
         if self.demand.burstiness > 1.0:
@@ -91,7 +91,7 @@ class _Source:
 
 
 def plan_schedule(scenario: Scenario, *, seed: int | None = None) -> Schedule:
-    """The arrivals of a scenario; `seed` instead of the scenario's own plans another day like it."""
+    """The schedule of a scenario; another `seed` gives another sample of the same demand."""
     sources = _sources(scenario, scenario.seed if seed is None else seed)
     classes = tuple(one for source in sources for one in source.classes)
     times, numbers, first = [np.empty(0)], [np.empty(0, dtype=np.intp)], 0
@@ -117,7 +117,7 @@ def plan_schedule(scenario: Scenario, *, seed: int | None = None) -> Schedule:
 
 
 def arrival_rate_per_s(scenario: Scenario, times_s: npt.ArrayLike) -> Floats:
-    """Customers per second the curves expect at each second of the run, all channels; 0 outside it."""
+    """Expected arrival rate of all open channels at each time of the run; 0 outside it."""
     rates = np.zeros(np.shape(times_s))
     for demand in scenario.demands.values():
         rates = rates + demand.rate_curve.at_per_s(times_s)
@@ -125,14 +125,14 @@ def arrival_rate_per_s(scenario: Scenario, times_s: npt.ArrayLike) -> Floats:
 
 
 def expected_customers(scenario: Scenario) -> float:
-    """Customers the curves bring on average over the run, all open channels together."""
+    """Expected number of arrivals in the run, all open channels together."""
     return sum(demand.rate_curve.expected for demand in scenario.demands.values())
 
 
 def _sources(scenario: Scenario, seed: int) -> tuple[_Source, ...]:
-    """The scenario's own arrivals, then those of each channel with a demand of its own.
+    """The scenario's demand, then each channel's own.
 
-    Each has random numbers of its own, so that a channel's arrivals do not change with what others do.
+    Each has its own random stream, so that the arrivals of one channel do not depend on the others.
     """
     sources = []
     ratios = {

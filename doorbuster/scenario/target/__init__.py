@@ -1,1 +1,1 @@
-"""The shop a scenario loads: the embedded shop or a URL, and the content its answers must show."""
+"""The target of a scenario: the embedded shop or a URL, and rules for the content of its responses."""

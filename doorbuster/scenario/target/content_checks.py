@@ -1,7 +1,7 @@
-"""Content rules of a scenario: what else an answer must show before a step counts as a success.
+"""Content rules: further conditions on the response of a successful step.
 
-The driver judges first; a rule looks at the last answer of a step the driver was content with. It can only
-take a success away, never turn a failure into one.
+A rule checks the last response of a step that succeeded according to the driver. It can turn a success into a
+failure, never the reverse.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ DEFAULT_CAUSE = "content_rule"
 JSON_TESTS = ("above", "equals", "exists")
 _CAUSE = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _PATH_PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
-_SHOWN = 120  # characters of an answer that a failure repeats
+_SHOWN = 120  # characters of a response quoted in a failure
 _NOTHING: Any = object()
 
 
-class Answer(Protocol):
-    """The part of an HTTP response that rules look at."""
+class CheckedResponse(Protocol):
+    """The part of an HTTP response that rules check."""
 
     @property
     def text(self) -> str: ...
@@ -44,16 +44,16 @@ def parse_step(raw: object) -> str:
 
 @value_type({"type": "string", "pattern": f"^{_CAUSE.pattern}$"})
 def parse_cause(raw: object) -> str:
-    """One word by which failures are counted."""
+    """The name under which failures are counted."""
     if isinstance(raw, str) and _CAUSE.fullmatch(raw):
         return raw
-    rule = "must be one word of small letters, digits and _, such as busy_page"
+    rule = "must consist of small letters, digits and _, such as busy_page"
     raise invalid(rule, got=preview(raw))
 
 
 @value_type({"type": "string", "minLength": 1})
 def parse_path(raw: object) -> str:
-    """A place in a JSON document: names joined by dots, positions in brackets or between dots."""
+    """A path in a JSON document: names joined by dots, positions in brackets or between dots."""
     if isinstance(raw, str) and raw and "".join(_pieces(raw)) == raw:
         return raw
     rule = 'must be a path such as "data.search.totalItems" or "items[0].price"'
@@ -61,7 +61,7 @@ def parse_path(raw: object) -> str:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """The parts of a path with what joins them; together they are the text again if it is one."""
+    """The parts of a path with their separators; a valid path equals their concatenation."""
     for match in _PATH_PART.finditer(text):
         if match[1] and match.start():
             yield "."
@@ -70,7 +70,7 @@ def _pieces(text: str) -> Iterator[str]:
 
 @value_type({"type": "number"})
 def parse_above(raw: object) -> float:
-    """A number the value must exceed."""
+    """A plain number."""
     if not is_number(raw):
         raise invalid("must be a number without a unit", got=preview(raw))
     return float(raw)
@@ -85,27 +85,27 @@ def parse_scalar(raw: object) -> object:
 
 
 class ContentRule(StrictModel):
-    """One content rule: a text the answer contains or lacks, or a value in its JSON."""
+    """One content rule: a text that the response must contain or lack, or a condition on a JSON value."""
 
     one_of = ("contains", "lacks", "json")
 
     step: Annotated[str, parse_step] = Field(
-        description='The step whose last answer is looked at; "*" for every step.', examples=["product"]
+        description='Step to check; "*" for every step.', examples=["product"]
     )
     contains: Text | None = Field(
-        default=None, description="A text the answer must contain.", examples=["Add to basket"]
+        default=None, description="Text that the response must contain.", examples=["Add to basket"]
     )
     lacks: Text | None = Field(
-        default=None, description="A text the answer must not contain.", examples=["Please wait"]
+        default=None, description="Text that the response must not contain.", examples=["Please wait"]
     )
     path: Annotated[str, parse_path] | None = Field(
         default=None,
         alias="json",
-        description="A place in a JSON answer, with one of above, equals, exists.",
+        description="Path to a value in a JSON response, with one of above, equals, exists.",
         examples=["data.search.totalItems"],
     )
     above: Annotated[float, parse_above] | None = Field(
-        default=None, description="The number there must be higher.", examples=[0]
+        default=None, description="The value must be greater than this.", examples=[0]
     )
     equals: (
         Annotated[
@@ -113,35 +113,35 @@ class ContentRule(StrictModel):
             parse_scalar,
         ]
         | None
-    ) = Field(default=None, description="The value there must be this.", examples=["AVAILABLE"])
+    ) = Field(default=None, description="The value must equal this.", examples=["AVAILABLE"])
     exists: Flag | None = Field(
-        default=None, description="Whether there must be a value there that is not null.", examples=[True]
+        default=None, description="Whether the value must exist and not be null.", examples=[True]
     )
     cause: Annotated[
         str,
         parse_cause,
     ] = Field(
         default=DEFAULT_CAUSE,
-        description="The word under which a breach is counted. Default: content_rule.",
+        description="Name under which violations are counted. Default: content_rule.",
         examples=["busy_page"],
     )
 
     @classmethod
     def rules(cls, raw: Mapping[str, Any]) -> Iterator[Issue]:
-        """A place in JSON needs exactly one test, and only such a place has one."""
+        """`json` needs exactly one test, and tests need `json`."""
         yield from super().rules(raw)
         tests = [key for key in JSON_TESTS if key in raw]
         quoted = ", ".join(f'"{key}"' for key in JSON_TESTS[:-1]) + f' or "{JSON_TESTS[-1]}"'
         if "json" in raw and not tests:
-            yield Issue(("json",), f"needs {quoted} beside it", preview(raw["json"]))
+            yield Issue(("json",), f"also needs {quoted}", preview(raw["json"]))
         if "json" in raw and len(tests) > 1:
-            way_out = f"use just one of {quoted}"
-            yield Issue((tests[1],), f'cannot stand beside "{tests[0]}"', way_out=way_out, at="key")
+            way_out = f"use only one of {quoted}"
+            yield Issue((tests[1],), f'cannot be combined with "{tests[0]}"', way_out=way_out, at="key")
         if "json" not in raw and tests and ("contains" in raw or "lacks" in raw):
-            yield Issue((tests[0],), 'goes with "json"', preview(raw[tests[0]]), at="key")
+            yield Issue((tests[0],), 'requires "json"', preview(raw[tests[0]]), at="key")
 
-    def violation(self, answer: Answer) -> str | None:
-        """What is wrong with the answer, in words; None when it keeps the rule."""
+    def violation(self, answer: CheckedResponse) -> str | None:
+        """The violation as text; None if the response satisfies the rule."""
         if self.contains is not None:
             text = answer.text
             return None if self.contains in text else f"lacks {self.contains!r}: {text[:_SHOWN]}"
@@ -152,10 +152,10 @@ class ContentRule(StrictModel):
         try:
             document = answer.json()
         except ValueError:
-            return f"is no JSON: {answer.text[:_SHOWN]}"
+            return f"is not JSON: {answer.text[:_SHOWN]}"
         found = _value_at(document, self.path or "")
-        told = "nothing" if found is _NOTHING else repr(found)[:_SHOWN]
-        return None if self._holds(found) else f"{self.path} is {told}"
+        shown = "nothing" if found is _NOTHING else repr(found)[:_SHOWN]
+        return None if self._holds(found) else f"{self.path} is {shown}"
 
     def _holds(self, found: Any) -> bool:
         if self.exists is not None:

@@ -50,7 +50,7 @@ Part = Annotated[str, choice("part", PARTS)]
     }
 )
 def parse_merchants(raw: object) -> tuple[str, ...]:
-    """Two names or more, each once."""
+    """Two or more different names."""
     if not isinstance(raw, list | tuple) or not raw or _SETTINGS["merchants"].problem(tuple(map(str, raw))):
         raise invalid(
             f"must be a list of 2 to {MAX_MERCHANTS} different names of small letters, digits and -, "
@@ -123,13 +123,15 @@ def _keys(name: str, model: type, required: tuple[str, ...]) -> Any:
 
 
 class PartFault(StrictModel):
-    """A service behind the embedded shop that is slow or fails for a while; times are of the run."""
+    """A fault of a service behind the embedded shop; times are run time."""
 
-    part: Part = Field(description="The service.", examples=["payment"])
-    at_s: DurationS = Field(default=0.0, alias="at", description="When it begins.", examples=["30s"])
-    for_s: PositiveDurationS = Field(alias="for", description="How long it lasts.", examples=["20s"])
+    part: Part = Field(description="Affected service.", examples=["payment"])
+    at_s: DurationS = Field(
+        default=0.0, alias="at", description="Start of the fault, in run time.", examples=["30s"]
+    )
+    for_s: PositiveDurationS = Field(alias="for", description="Duration of the fault.", examples=["20s"])
     slow_s: DurationS = Field(
-        default=0.0, alias="slow", description="How much longer each call takes.", examples=["2s"]
+        default=0.0, alias="slow", description="Delay added to each call.", examples=["2s"]
     )
     fail_ratio: Share = Field(
         default=0.0, alias="fail", description="Share of the calls that fail.", examples=["30%"]
@@ -142,7 +144,7 @@ class PartFault(StrictModel):
 
     @property
     def wire(self) -> dict[str, Any]:
-        """As the shop's control route takes it."""
+        """The JSON that the shop's control API accepts."""
         return {
             "part": self.part,
             "at_s": self.at_s,
@@ -153,7 +155,7 @@ class PartFault(StrictModel):
 
     @property
     def sentence(self) -> str:
-        """What happens, for the log of a run."""
+        """The fault as text for the log of a run."""
         slow = [f"{self.slow_s:g} s slower"] if self.slow_s else []
         fails = [f"failing for {self.fail_ratio:.0%} of calls"] if self.fail_ratio else []
         return f"{self.part} {' and '.join(slow + fails)} for {self.for_s:g} s"
@@ -168,7 +170,7 @@ class Shop(_ShopKeys, StrictModel):  # type: ignore[misc, valid-type]  # made fr
 
     faults: tuple[PartFault, ...] = Field(
         default=(),
-        description="What breaks behind the shop during the run.",
+        description="Faults injected into the shop's services during the run.",
         examples=[[{"part": "payment", "at": "30s", "for": "20s", "slow": "2s"}]],
     )
 

@@ -1,4 +1,4 @@
-"""Whose shop each channel visits, where one platform carries several merchants."""
+"""Rules for platforms with several merchants."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from doorbuster.scenario.target.embedded_shop import parse_merchants
 
 
 def merchant_rules(channels: object, target: object, freshness: object) -> Iterator[Issue]:
-    """Where there are merchants every channel visits one of them, and each is visited."""
+    """If there are merchants, every channel names one, and every merchant is named."""
     raw = _value(_value(target, "shop"), "merchants")
     merchants = () if raw is None else try_parse(parse_merchants, raw)
     if not isinstance(channels, dict) or merchants is None:
@@ -18,18 +18,18 @@ def merchant_rules(channels: object, target: object, freshness: object) -> Itera
     for name, merchant in visited.items():
         place = ("channels", name, "merchant")
         if merchants and merchant is None:
-            rule = "must name the merchant whose shop it visits"
+            rule = "must name a merchant"
             yield Issue(place[:2], rule, way_out=f"add merchant: {merchants[0]}", at="key")
         elif merchant is not None and merchant not in merchants:
             way_out = did_you_mean(str(merchant), merchants) if merchants else "add target.shop.merchants"
-            yield Issue(place, "is not a merchant of target.shop", preview(merchant), way_out)
+            yield Issue(place, "is not in target.shop.merchants", preview(merchant), way_out)
     for merchant in merchants if set(merchants).issuperset(visited.values()) else ():
         if merchant not in visited.values():
-            yield Issue(("target", "shop", "merchants"), "has a merchant whom no channel visits", merchant)
+            yield Issue(("target", "shop", "merchants"), "has a merchant that no channel names", merchant)
     if merchants and freshness is not None:
         yield Issue(("freshness",), "cannot be measured with target.shop.merchants", at="key")
 
 
 def _value(holder: object, name: str) -> object:
-    """An entry of a scenario as it was written, or of one that has been read."""
+    """An entry of a raw mapping or of a model."""
     return holder.get(name) if isinstance(holder, dict) else getattr(holder, name, None)

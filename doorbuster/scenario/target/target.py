@@ -1,4 +1,4 @@
-"""Whom we visit: the embedded shop, or a shop at an address."""
+"""The shop to load: the embedded shop, or a URL."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from doorbuster.scenario.parsing.values import choice, value_type
 from doorbuster.scenario.target.content_checks import ContentRule
 from doorbuster.scenario.target.embedded_shop import Shop
 
-STOREFRONTS = ("reference", "vendure", "oscar")  # a test holds them against doorbuster.storefronts.DRIVERS
-CUSTOM = "custom:"  # a driver that the locustfile brings along: install(events, drivers=[MyShop])
+STOREFRONTS = ("reference", "vendure", "oscar")  # a test compares them with doorbuster.storefronts.DRIVERS
+CUSTOM = "custom:"  # a driver that the locustfile installs: install(events, drivers=[MyShop])
 
 _CUSTOM_NAME = re.compile(r"custom:[a-z][a-z0-9_-]{0,62}")
 _HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
@@ -24,10 +24,10 @@ _HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?
 
 @value_type({"anyOf": [{"enum": list(STOREFRONTS)}, {"pattern": f"^{_CUSTOM_NAME.pattern}$"}]})
 def parse_storefront(raw: object) -> str:
-    """The name of a driver that ships with doorbuster, or `custom:` and the name of the locustfile's own."""
+    """The name of a bundled driver, or `custom:` and the name of a driver in the locustfile."""
     if isinstance(raw, str) and raw.startswith(CUSTOM):
         if not _CUSTOM_NAME.fullmatch(raw):
-            rule = "must name a driver of the locustfile with small letters, digits, - and _ after custom:"
+            rule = "must have small letters, digits, - and _ after custom:"
             raise invalid(
                 rule, got=preview(raw), way_out='for a driver with name = "my-shop", write custom:my-shop'
             )
@@ -37,8 +37,8 @@ def parse_storefront(raw: object) -> str:
 
 @value_type({"type": "string", "pattern": "^https?://"})
 def parse_url(raw: object) -> str:
-    """An http or https address of a shop, without a slash at the end."""
-    rule = 'must be an http:// or https:// address, such as "https://staging.example.com"'
+    """An http or https URL without a trailing slash."""
+    rule = 'must be an http:// or https:// URL, such as "https://staging.example.com"'
     if not isinstance(raw, str):
         raise invalid(rule, got=preview(raw))
     try:
@@ -49,7 +49,7 @@ def parse_url(raw: object) -> str:
     if not sound:
         raise invalid(rule, got=preview(raw))
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise invalid("must be an address without credentials, ? or #", got=f"{parts.hostname} with more")
+        raise invalid("must be a URL without credentials, ? or #", got=f"{parts.hostname} with more")
     return raw.strip().rstrip("/")
 
 
@@ -63,7 +63,7 @@ def is_host(text: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, which is free to load."""
+    """Whether a host is this machine, which may always be loaded."""
     if host == "localhost":
         return True
     try:
@@ -77,7 +77,7 @@ def parse_source_addresses(raw: object) -> tuple[str, ...]:
     """IP addresses of this machine, each once."""
     rule = "must be a list of IP addresses of this machine"
     if not isinstance(raw, list | tuple) or not raw:
-        raise invalid(rule, got=preview(raw), way_out="for the system's own choice, leave the key out")
+        raise invalid(rule, got=preview(raw), way_out="omit the key to let the system choose")
     for text in raw:
         try:
             ipaddress.ip_address(text if isinstance(text, str) else "")
@@ -87,23 +87,23 @@ def parse_source_addresses(raw: object) -> tuple[str, ...]:
 
 
 class Target(StrictModel):
-    """Whom we visit: the embedded shop, or the shop at an address."""
+    """The shop to load: the embedded shop, or a URL."""
 
     one_of = ("url", "shop")
 
     storefront: Annotated[
         str,
         parse_storefront,
-    ] = Field(default="reference", description="The driver that knows this kind of shop.")
+    ] = Field(default="reference", description="Driver for this kind of shop.")
     url: Annotated[str, parse_url] | None = Field(
-        default=None, description="Address of the shop to visit.", examples=["https://staging.example.com"]
+        default=None, description="URL of the shop.", examples=["https://staging.example.com"]
     )
-    shop: Shop | None = Field(default=None, description="Start the embedded shop and visit it.")
+    shop: Shop | None = Field(default=None, description="Start the embedded shop and load it.")
 
     content_rules: tuple[ContentRule, ...] = Field(
         default=(),
         alias="rules",
-        description="What answers must show besides what the driver looks at.",
+        description="Content rules for responses, in addition to the driver's checks.",
         examples=[[{"step": "product", "contains": "Add to basket"}]],
     )
 
@@ -112,7 +112,7 @@ class Target(StrictModel):
         parse_source_addresses,
     ] = Field(
         default=(),
-        description="Addresses of this machine to connect from in turn; each has 28,000 ports.",
+        description="Local IP addresses to connect from in turn; each has 28,000 ports.",
         examples=[["10.0.0.5", "10.0.0.6"]],
     )
 

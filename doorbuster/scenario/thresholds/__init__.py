@@ -1,1 +1,1 @@
-"""The threshold language and the metrics it knows."""
+"""The threshold language and the registry of metrics."""

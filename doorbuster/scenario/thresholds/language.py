@@ -1,12 +1,11 @@
-"""k6's threshold language with units, severities and retail metrics; judging it is the gate's business.
+"""k6's threshold language with units, severities and retail metrics; the gate evaluates it.
 
     metric{tag:value,...}: [ "aggregation operator bound", {threshold: ..., abortOnFail: true, ...} ]
 
 A pasted k6 block means here what it means there: bare numbers are milliseconds for trends, 0..1 for rates
-and counts for counters. Unlike k6, an unknown metric or tag is a fault; so is a channel, journey or
+and counts for counters. Unlike k6, an unknown metric or tag is an error; so is a channel, journey or
 step that the scenario does not have, which the scenario checks.
-"section.metric" is a number that an analysis section works out; whether there is such a section is for
-`missing_sections` to say, since sections are content and not known here.
+"section.metric" is a metric of an analysis section; `missing_sections` checks that the section exists.
 """
 
 from __future__ import annotations
@@ -85,12 +84,12 @@ class Tag(NamedTuple):
 
 
 class Threshold(StrictModel):
-    """One condition about one metric.
+    """One condition on one metric.
 
     `bound` is in `unit`: ms for trends, ratio 0..1 for rates, count or per_s for counters; for a metric of a
     section, ms or ratio when written as a duration or in percent, else "value", its own unit. `percentile` is
     0..100 when `aggregation` is "p" (and 50 for "med"), else None. `tags` have the alias `name` rewritten to
-    `step`. `source` says where it stands, such as "scenarios/x.yaml:31:22".
+    `step`. `source` is its location, such as "scenarios/x.yaml:31:22".
     """
 
     metric: str
@@ -111,7 +110,7 @@ class Threshold(StrictModel):
         return f"{self.selector}: {self.expression}"
 
     def holds(self, observed: float) -> bool:
-        """Whether a value in `unit` keeps the condition."""
+        """Whether a value in `unit` satisfies the condition."""
         comparisons: dict[Operator, bool] = {
             "<": observed < self.bound,
             "<=": observed <= self.bound,
@@ -130,17 +129,20 @@ def _parse_delay(raw: object) -> float:
 
 
 class ThresholdEntry(StrictModel):
-    """The long form of one threshold, as written."""
+    """The long form of a threshold in YAML."""
 
     threshold: Text = Field(description="aggregation operator bound", examples=["p(95)<800ms"])
     abort_on_fail: Flag = Field(
-        default=False, alias="abortOnFail", description="End the run as soon as it is crossed."
+        default=False, alias="abortOnFail", description="End the run as soon as the threshold fails."
     )
     delay_abort_eval_s: Annotated[float, _parse_delay] = Field(
-        default=0.0, alias="delayAbortEval", description="Not before this much of the run.", examples=["30s"]
+        default=0.0,
+        alias="delayAbortEval",
+        description="Evaluate abortOnFail only after this much of the run.",
+        examples=["30s"],
     )
     severity: Annotated[Severity, choice("severity", ("fail", "warn"))] = Field(
-        default="fail", description="fail breaks the build, warn only tells."
+        default="fail", description="fail fails the run, warn only reports."
     )
 
 
@@ -187,10 +189,12 @@ def _parse_tag(text: str, metric: str) -> Tag:
     found = find_metric(metric)
     allowed = found.tags if found else ()
     if not allowed:
-        raise invalid(f"must stand without tags: {metric} has none", got=preview(text))
+        raise invalid(f"must not have tags: {metric} supports none", got=preview(text))
     if name not in allowed:
         raise invalid(
-            f"has a tag that {metric} does not have", got=preview(name), way_out=did_you_mean(name, allowed)
+            f"has a tag that {metric} does not support",
+            got=preview(name),
+            way_out=did_you_mean(name, allowed),
         )
     value = value.strip("\"'")
     known = {"expected_response": ("true", "false"), "phase": PHASES}.get(name)
@@ -200,7 +204,7 @@ def _parse_tag(text: str, metric: str) -> Tag:
 
 
 def parse_condition(text: str, metric: MetricDefinition) -> Condition:
-    """What "p(95)<800ms" promises about a metric."""
+    """The condition in "p(95)<800ms"."""
     match = _EXPRESSION.fullmatch(text)
     if match is None:
         raise invalid(
@@ -214,7 +218,7 @@ def parse_condition(text: str, metric: MetricDefinition) -> Condition:
         raise invalid(rule, got=preview(text))
     if (percentile is not None) != (aggregation == "p"):
         raise invalid(
-            "must have a percentile in brackets after p, and only there",
+            "needs a percentile in brackets after p, and only after p",
             got=preview(text),
             way_out="write p(95)",
         )
@@ -230,7 +234,7 @@ def parse_condition(text: str, metric: MetricDefinition) -> Condition:
 
 
 def _bound_unit(metric: MetricDefinition, aggregation: str, bound: str) -> Unit:
-    """The unit a bound is in; for a metric of a section it is written beside the number, or nowhere."""
+    """The unit of a bound; for a section's metric it follows from the spelling of the bound."""
     if metric.kind == "value":
         if bound.endswith("%"):
             return "ratio"
@@ -241,7 +245,7 @@ def _bound_unit(metric: MetricDefinition, aggregation: str, bound: str) -> Unit:
 
 
 def _parse_bound(text: str, unit: Unit, whole: str) -> float:
-    """The bound in `unit`; a bare number is already in it."""
+    """The bound in `unit`; a bare number is already in that unit."""
     forms = {
         "ms": 'milliseconds or a duration, such as "800ms" or "3s"',
         "ratio": 'a share, such as "99%" or 0.99',
@@ -267,9 +271,9 @@ def _parse_bound(text: str, unit: Unit, whole: str) -> float:
 
 
 def read_thresholds(raw: object, place: Callable[[Path], str] | None = None) -> tuple[Threshold, ...]:
-    """Every threshold of the block, in order.
+    """All thresholds of the block, in order.
 
-    Args: place: a function from a path below `thresholds` to the text "file:line:column", or None.
+    Args: place: maps a path below `thresholds` to the text "file:line:column"; or None.
     """
     if not isinstance(raw, Mapping):
         raise invalid('must be a mapping, such as can_order: ["rate>=99%"]', got=preview(raw))
@@ -298,7 +302,7 @@ def _read_entry(
     if not isinstance(value, str | Mapping):
         known = find_metric(selector.metric) if selector else None
         example = _EXAMPLES[known.kind if known else "rate"]
-        issues.append(Issue(path, f'must be a text such as "{example}", or a mapping', preview(value)))
+        issues.append(Issue(path, f'must be text such as "{example}", or a mapping', preview(value)))
         return None
     entry = collect_issues(
         issues,
@@ -310,8 +314,8 @@ def _read_entry(
     if entry is None or selector is None or metric is None:
         return None
     if metric.kind == "value" and entry.abort_on_fail:
-        rule = "must not end a run: sections are worked out when it is over"
-        issues.append(Issue((*path, "abortOnFail"), rule, "", "leave abortOnFail away"))
+        rule = "cannot end a run: sections are evaluated after it"
+        issues.append(Issue((*path, "abortOnFail"), rule, "", "remove abortOnFail"))
         return None
     where = path if isinstance(value, str) else (*path, "threshold")
     condition = collect_issues(issues, where, lambda text: parse_condition(text, metric), entry.threshold)
@@ -337,7 +341,7 @@ def _read_entry(
 def missing_sections(thresholds: Iterable[Threshold], sections: Iterable[str]) -> tuple[Problem, ...]:
     """A problem for every threshold on a section that does not exist.
 
-    Args: sections: names of the sections there are.
+    Args: sections: names of the existing sections.
     """
     known = tuple(sections)
     found = []
@@ -346,7 +350,7 @@ def missing_sections(thresholds: Iterable[Threshold], sections: Iterable[str]) -
         if dot and section not in known:
             file, line, column = (*threshold.source.rsplit(":", 2), "0", "0")[:3]
             place = (file, int(line), int(column)) if threshold.source.count(":") >= 2 else (section, 0, 0)
-            rule = "names a section that no analysis script gives"
+            rule = "names a section that does not exist"
             found.append(
                 Problem(*place, f"thresholds.{threshold.metric}", rule, section, did_you_mean(section, known))
             )

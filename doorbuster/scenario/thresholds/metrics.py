@@ -1,6 +1,6 @@
-"""The registry of metrics: everything the product knows about a metric is in one object of this file.
+"""The registry of metrics: one object holds all facts about a metric.
 
-To add a metric, add its object to `METRICS`. Parsing, evaluation, live abort, the capacity search and
+To add a metric, add an object to `_ALL`. Parsing, evaluation, live abort, the capacity search and
 the verdict all read it from here, and a test compares the documentation table of docs/reference/scenario.md
 with it. How a metric is counted is declared as a value; `doorbuster.gate.accumulate` interprets it.
 """
@@ -34,19 +34,19 @@ class RequestTimes:
 
 @dataclass(frozen=True, slots=True)
 class StartDelays:
-    """How much later than intended the generator started its customers."""
+    """Delay between intended and actual start of customers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """Requests: a counter counts all of them, a rate those that were not answered."""
+    """Requests: a counter counts all, a rate those that failed or were abandoned."""
 
 
 @dataclass(frozen=True, slots=True)
 class Customers:
-    """Customers: a counter counts all of them, a rate those with `outcome` among the `population`.
+    """Customers: a counter counts all, a rate those with `outcome` among the `population`.
 
-    The populations "browse" and "order" are customers who wanted to; there the outcome is that they could.
+    In the populations "browse" and "order" (customers who wanted to), the outcome is that they could.
     """
 
     population: Literal["planned", "started", "browse", "order"]
@@ -55,7 +55,7 @@ class Customers:
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """Distinct orders with this answer; `population` says out of which."""
+    """Distinct orders with this answer, among `population`."""
 
     answer: Literal["acknowledged", "refused"]
     population: Literal["wanted", "tried"]
@@ -63,7 +63,7 @@ class Orders:
 
 @dataclass(frozen=True, slots=True)
 class AuditFinding:
-    """One count of the audit of the shop's ledger; known at the end of a run only."""
+    """One count of the ledger audit; available only after a run."""
 
     finding: Literal["missing", "duplicated", "unacknowledged", "oversold_units"]
     population: Literal["acknowledged", "booked", "ledger"]
@@ -71,7 +71,7 @@ class AuditFinding:
 
 @dataclass(frozen=True, slots=True)
 class FromSection:
-    """A number that an analysis section works out; known at the end of a run only."""
+    """A metric of an analysis section; available only after a run."""
 
 
 Counting = RequestTimes | StartDelays | Requests | Customers | Orders | AuditFinding | FromSection

@@ -56,7 +56,7 @@ async def show_parts(request: web.Request) -> web.Response:
 
 def _fault(entry: Any, place: str, problems: list[FieldProblem]) -> InjectedFault:
     fields = entry if isinstance(entry, dict) else {}
-    problems += [FieldProblem(place + str(name), "is not a key here") for name in fields.keys() - _KEYS]
+    problems += [FieldProblem(place + str(name), "is not a valid key") for name in fields.keys() - _KEYS]
     part = fields.get("part")
     if part not in PARTS:
         problems.append(FieldProblem(place + "part", f"must be one of {', '.join(PARTS)}"))
