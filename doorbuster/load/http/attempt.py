@@ -1,5 +1,5 @@
-"""One request over one connection: take it from the pool or open it, exchange, and replace it once if it was
-already closed. The rules of replacement are in `client.py`.
+"""One attempt of a request: take a connection from the pool or open one, exchange, and replace it once if the
+server had closed it. The rules of replacement are in `client.py`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _ALREADY_CLOSED: Final = frozenset(("reset", "closed_early"))
 
 
 class Attempt:
-    """One attempt and its timings, also for a failed attempt.
+    """The timings of one attempt, also of a failed one.
 
-    The class attributes are the values of the common case, a kept connection that works: then nothing is
-    written here. connection: set after a failure, closed already. replaced: closed connections replaced.
+    The class attributes have the values of the common case, a reused connection that works: then no attribute
+    is set. connection: set after a failure, already closed. replaced: number of replaced connections.
     """
 
     connection: Connection | None = None
@@ -41,7 +41,7 @@ class Attempt:
         total_deadline: float,
         clock: Callable[[], float],
     ) -> Connection:
-        """Send the request and read the answer. Raises: RequestFailed, and whatever others throw into us."""
+        """Send the request and read the response. Raises: RequestFailed, and exceptions from outside."""
         first_byte_s = timeouts.first_byte_s
         send_at = started_at
         connection: Connection | None = None
@@ -73,7 +73,7 @@ class Attempt:
     def _take(
         self, pool: Pool, method: str, started_at: float, total_deadline: float, clock: Callable[[], float]
     ) -> Connection | None:
-        """A kept connection that is still open as far as we can know, or None; waits while all are busy."""
+        """An idle connection that is open as far as known, or None; waits while all are busy."""
         if not pool.idle:
             try:
                 pool.wait_for_turn(total_deadline)

@@ -1,4 +1,4 @@
-"""What a request carries: form fields, JSON, raw bytes or files, as bytes and their content type."""
+"""Request bodies: form fields, JSON, raw bytes or files, as bytes with their content type."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Files = Mapping[str, FileSpec] | Iterable[tuple[str, FileSpec]]
 
 
 class Body:
-    """type_line is the Content-Type header, b"" where the caller alone can know it."""
+    """type_line is the Content-Type header, b"" if only the caller knows it."""
 
     __slots__ = ("content", "type_line")
 
@@ -38,7 +38,7 @@ _FORM_LINE = b"Content-Type: application/x-www-form-urlencoded\r\n"
 
 
 def body_of(data: Data | None, json: Any, files: Files | None) -> Body:
-    """The body of a request. Raises: ValueError if more than one kind is given, or something unsendable."""
+    """The body of a request. Raises: ValueError if more than one kind is given, or a value cannot be sent."""
     if json is not None:
         if data is not None or files is not None:
             raise ValueError("a request has one body: give json, or data and files, not both")
@@ -55,7 +55,7 @@ def body_of(data: Data | None, json: Any, files: Files | None) -> Body:
 
 
 def json_bytes(value: Any) -> bytes:
-    """JSON by orjson; by the standard library for what orjson refuses (NaN keys, huge integers, …)."""
+    """JSON by orjson, or by the standard library for what orjson refuses (NaN keys, huge integers, …)."""
     try:
         return orjson.dumps(value)
     except TypeError:

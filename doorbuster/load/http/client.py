@@ -1,14 +1,15 @@
-"""The HTTP client of one customer: requests' interface, one record per hop, failures as values.
+"""The HTTP client of one customer: the interface of requests, one record per hop, failures as values.
 
 Rules
-- `request` raises only ValueError for mistakes of the caller, and what others throw into the greenlet
-  (GreenletExit, gevent.Timeout): then the connection is closed and nothing is recorded, because whoever broke
-  the request off knows why. Use `timeout=` for a customer's patience.
-- No hidden retry, with one exception. A kept connection that the server closed before any byte of the answer
-  is replaced by a new one, once, if that cannot do the work twice: the close was there before we sent, or
-  nothing could be sent, or the method is idempotent. So POST and PATCH first look at the connection; if it
-  breaks after they were sent, the request failed. Replacements are counted in `reconnects`.
-- A client belongs to the thread that made it; its greenlets may use it together.
+- `request` raises only ValueError for mistakes of the caller, and exceptions thrown into the greenlet
+  (GreenletExit, gevent.Timeout): then the connection is closed and nothing is recorded, because the code that
+  interrupted the request knows why. Use `timeout=` for a customer's patience.
+- No hidden retry, with one exception. If the server closed a reused connection before the first byte of the
+  response, the connection is replaced once, provided that this cannot do the work twice: it was closed before
+  the request was sent, or nothing could be sent, or the method is idempotent. POST and PATCH therefore check
+  the connection first; if it breaks after they were sent, the request failed. `reconnects` counts
+  replacements.
+- A client belongs to the thread that made it; several greenlets of that thread may use it at the same time.
 """
 
 from __future__ import annotations
@@ -35,13 +36,13 @@ from doorbuster.load.http.response import CaughtResponse, Response
 from doorbuster.load.http.settings import HttpSettings, Timeouts, timeouts_from
 
 Timeout = float | tuple[float | None, float | None] | Timeouts | None
-SHORTEST_LIMIT_S: Final = 0.001  # what a request gets that starts after its deadline
+MIN_LIMIT_S: Final = 0.001  # time limit of a request that starts after its deadline
 _DEFAULTS: Final = HttpSettings()
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class HttpClient(RequestExecutor):
-    """Requests of one customer: its connections, cookies and standing headers.
+    """Sends the requests of one customer; has its connections, cookies and default headers.
 
     Args: base_url: in front of every URL without a host. on_exchange: gets one Exchange per hop.
     clock: seconds; all times of an Exchange are its readings. step: its name is the name of requests without
@@ -114,16 +115,16 @@ class HttpClient(RequestExecutor):
         context: Mapping[str, Any] | None = None,
         intended_at: float | None = None,
     ) -> Response:
-        """Send a request, follow its redirects, return the answer or the failure.
+        """Send a request, follow its redirects, return the response or the failure.
 
         Args:
-            name: what the request is called in records; default: the URL as given.
+            name: name of the request in records; default: the URL as given.
             timeout: total seconds, (connect, first byte), or Timeouts.
             catch_response: use the result in a `with` block and call success() or failure(text).
             intended_at: clock value at which the request should have started; default: now.
-            context: handed to `_report` for whoever overrides it.
+            context: passed to `_report`, for classes that override it.
 
-        Raises: ValueError for a request that could never be sent.
+        Raises: ValueError for a request that cannot be sent.
         """
         started_at = self._clock()
         method = method.upper()
@@ -143,16 +144,16 @@ class HttpClient(RequestExecutor):
         deadline = inf if total_s is None else started_at + total_s
         step = self.step
         if step.deadline_at < deadline:
-            deadline = max(step.deadline_at, started_at + SHORTEST_LIMIT_S)
-        called = name or step.name or url
+            deadline = max(step.deadline_at, started_at + MIN_LIMIT_S)
+        request_name = name or step.name or url
         due_at = started_at if intended_at is None else intended_at
         answer = self.send_one(
-            method, target, body, extra, called, timeouts, deadline, stream, allow_redirects, verify,
+            method, target, body, extra, request_name, timeouts, deadline, stream, allow_redirects, verify,
             0, due_at, started_at,
         )  # fmt: skip
         history = None
         if allow_redirects and answer[0].status in REDIRECTS:
-            call = _Call(called, headers, extra, body, timeouts, deadline, stream, verify, context)
+            call = _Call(request_name, headers, extra, body, timeouts, deadline, stream, verify, context)
             answer, history = self._follow(answer, method, target, call)
         exchange, head, raw, body_stream = answer
         limit = self.settings.max_decoded_bytes
@@ -172,10 +173,10 @@ class HttpClient(RequestExecutor):
     def get_all(
         self, requests: Iterable[str | Mapping[str, Any]], *, intended_at: float | None = None, **options: Any
     ) -> list[Response]:
-        """Fetch several things at once, as a browser fetches what a page needs; answers in the order given.
+        """Send several requests at once, as a browser does for a page; responses in the order given.
 
         Args: requests: URLs, or mappings with "url" and the options of `request` (and "method").
-        The connections per host limit applies; waiting for one is `Exchange.pool_wait_s`.
+        The limit of connections per host applies; `Exchange.pool_wait_s` is the wait for one.
         """
         calls = [{"url": one} if isinstance(one, str) else dict(one) for one in requests]
         for call in calls:
@@ -193,7 +194,7 @@ class HttpClient(RequestExecutor):
 
     @contextmanager
     def rename_request(self, name: str) -> Iterator[None]:
-        """Call all requests inside the block by this name."""
+        """Give all requests inside the block this name."""
         self.step.name = name
         try:
             yield
@@ -201,14 +202,14 @@ class HttpClient(RequestExecutor):
             self.step.name = ""
 
     def _report(self, exchange: Exchange, response: Response, context: Mapping[str, Any] | None) -> None:  # noqa: ARG002
-        """Pass one exchange on; overridden where more than the exchange is wanted."""
+        """Report one exchange; override it to use the response as well."""
         if self._on_exchange is not None:
             self._on_exchange(exchange)
 
     def _follow(
         self, answer: Answer, method: str, target: RequestTarget, call: _Call
     ) -> tuple[Answer, list[Response]]:
-        """The last answer of a chain of redirects, and the answers before it (recorded, if asked)."""
+        """The last response of a chain of redirects, and those before it (recorded with `record_hops`)."""
         settings = self.settings
         history: list[Response] = []
         body, extra = call.body, call.extra
@@ -231,11 +232,11 @@ class HttpClient(RequestExecutor):
             method, target = redirect.method, redirect.target
             body = body if redirect.keeps_body else NO_BODY
             if not redirect.same_origin:
-                extra = extra_for_another_origin(call.headers, self._standing)
+                extra = extra_for_another_origin(call.headers, self._default_headers)
             now = self._clock()
             exchange, head, raw, body_stream = self.send_one(
-                method, target, body, extra, call.called, call.timeouts, call.deadline, call.stream, True,
-                call.verify, len(history), now, now,
+                method, target, body, extra, call.request_name, call.timeouts, call.deadline, call.stream,
+                True, call.verify, len(history), now, now,
             )  # fmt: skip
         if history and not settings.record_hops:
             _span_chain(exchange, [response.exchange for response in history])
@@ -243,9 +244,9 @@ class HttpClient(RequestExecutor):
 
 
 class _Call(NamedTuple):
-    """What stays the same through a chain of redirects."""
+    """The parameters that all requests of a chain of redirects share."""
 
-    called: str
+    request_name: str
     headers: Mapping[str, Any] | None
     extra: ExtraHeaders
     body: Body
@@ -257,7 +258,7 @@ class _Call(NamedTuple):
 
 
 def _value_of(call: Callable[[], Response]) -> Callable[[], Response]:
-    """The result of a call, or its ValueError, without gevent printing it as a greenlet's crash."""
+    """The result of a call, or its ValueError, which gevent would print as an uncaught exception."""
     try:
         response = call()
     except ValueError as error:
@@ -272,7 +273,7 @@ def _value_of(call: Callable[[], Response]) -> Callable[[], Response]:
 
 
 def _span_chain(last: Exchange, before: list[Exchange]) -> None:
-    """Make the record of the last request that of the whole chain of redirects: asked for as the first."""
+    """Extend the record of the last request to the whole chain of redirects."""
     first = before[0]
     last.method, last.url = first.method, first.url
     last.intended_at, last.started_at = first.intended_at, first.started_at

@@ -1,12 +1,11 @@
-"""One connection: send a request, read its answer, say whether the connection may serve again.
+"""One connection: sends a request, reads its response, and knows whether it can be reused.
 
-llhttp (through httptools) decides what is an answer and where it ends. It is told to call back for the body
-and the borders of messages only; the head is kept as bytes and parsed when somebody looks, so a request costs
-no Python call per header.
+llhttp (through httptools) parses the response. It calls back only for the body and the borders of messages;
+the head stays as bytes and is parsed on access, so a request costs no Python call per header.
 
-Rules: bytes after the end of an answer, a parser error, an answer that broke off, and anything thrown into
-the waiting greenlet make the connection unusable. An answer that ends with the connection is complete only if
-it had neither a length nor chunks. Interim answers (1xx) are skipped.
+Rules: bytes after the end of a response, a parser error, an incomplete response and an exception thrown into
+the waiting greenlet make the connection unusable. A response that ends with the connection is complete only
+if it had neither a length nor chunks. Interim responses (1xx) are skipped.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ class Connection(GeventSocket):
     """An open connection to one origin, used by one request at a time.
 
     After `exchange` or `read`: complete, and if so status; head (without the empty line), chunks[:body_parts]
-    (the body as it came over the wire), received (bytes), first_byte_at (clock). `unsent` says that the last
+    (the body as it came over the wire), received (bytes), first_byte_at (clock). `unsent`: the last
     request did not leave this machine.
 
-    `_untouched` tells whether anything followed the answer at no cost in Python: the end of the answer puts
-    one item in, and llhttp's callback for the beginning of any message is the list's own `clear`.
+    `_untouched` detects bytes after the response without a Python call: the end of a response adds an item,
+    and llhttp's callback for the beginning of a message is the list's `clear`.
     """
 
     __slots__ = (
@@ -101,7 +100,7 @@ class Connection(GeventSocket):
     def start_tls(
         self, context: ssl.SSLContext, server_hostname: str, session: ssl.SSLSession | None
     ) -> ssl.SSLObject:
-        """Encrypt from here on. Raises: RequestFailed("tls", "reset" or the timeout)."""
+        """Start encryption. Raises: RequestFailed("tls", "reset" or the timeout)."""
         channel = TlsChannel(self.socket, context, server_hostname, session, self.wait)
         try:
             channel.handshake()
@@ -112,7 +111,7 @@ class Connection(GeventSocket):
         return channel.tls
 
     def is_alive(self) -> bool:
-        """Whether the other side has not closed, as far as we can know; stray bytes count as closed."""
+        """Whether the server has not closed it, as far as known; unexpected bytes count as closed."""
         self.suspect = False
         if not self.encrypted:
             return not self.is_readable()
@@ -132,7 +131,7 @@ class Connection(GeventSocket):
         first_byte_deadline: float,
         total_deadline: float,
     ) -> None:
-        """Send the request and read its answer, or with `stream` only its head. Raises: RequestFailed."""
+        """Send the request and read its response, or with `stream` only the head. Raises: RequestFailed."""
         self.chunks.clear()
         self.complete = self.unsent = self._kept_alive = False
         self.head = None
@@ -157,7 +156,7 @@ class Connection(GeventSocket):
         self.read(stream)
 
     def read(self, stream: bool) -> None:
-        """Read until the answer is complete, or with `stream` until there is a head and one more piece."""
+        """Read until the response is complete, or with `stream` until there is a head and one more piece."""
         parser = self._parser
         receive = self._channel.recv
         wait = not self.encrypted
@@ -205,14 +204,12 @@ class Connection(GeventSocket):
                 return
 
     def is_reusable(self) -> bool:
-        """Whether the next request may follow: the answer ended, says so, and nothing came after it."""
+        """Whether it can be reused: the response ended, allows it, and nothing followed."""
         return self._kept_alive and bool(self._untouched)
 
     def close(self) -> None:
         super().close()
-        self._parser = (
-            None  # the parser holds our bound methods: without this, memory waits for the collector
-        )
+        self._parser = None  # breaks a reference cycle: the parser holds bound methods of this object
         self._channel = self.socket
 
     def on_message_complete(self) -> None:
@@ -222,7 +219,7 @@ class Connection(GeventSocket):
             self.complete = True
             self.status = status
             self.body_parts = len(self.chunks)
-            self._kept_alive = parser.should_keep_alive()  # llhttp forgets it when this call returns
+            self._kept_alive = parser.should_keep_alive()  # llhttp resets it when this call returns
             self._untouched.append(True)
 
     def _send_rest(self, rest: memoryview) -> None:
@@ -233,10 +230,10 @@ class Connection(GeventSocket):
             except BlockingIOError:
                 continue
             except OSError:
-                return  # the server may have answered before it read everything: its answer tells more
+                return  # the server may have responded before it read everything: read that response
 
     def _take_head(self, data: bytes) -> bytes:
-        """The unusual ways of a head: in pieces, after interim answers, of HEAD; what the parser may see."""
+        """Handle an unusual head: in pieces, after interim responses, of HEAD. Returns what to parse."""
         before = len(self._partial)
         self._partial += data
         found = _final_head(self._partial)
@@ -251,7 +248,7 @@ class Connection(GeventSocket):
         return data[: end - before] if self._head_only else data
 
     def _end_head_only(self, more: int) -> None:
-        """An answer to HEAD ends with its head, whatever the head says about a body."""
+        """A response to HEAD ends with its head, even if that announces a body."""
         parser = self._parser
         if self.head is not None:
             if not self.complete:
@@ -285,7 +282,7 @@ class Connection(GeventSocket):
 
 
 def _final_head(data: bytes) -> tuple[str, int] | None:
-    """The head of the final answer and where its body starts; interim answers before it are skipped."""
+    """The head of the final response and the offset of its body; interim responses are skipped."""
     start = 0
     while True:
         end = data.find(_END_OF_HEAD, start)

@@ -1,7 +1,7 @@
-"""Opens a connection: DNS, TCP from the chosen local address, proxy tunnel and TLS, within one deadline.
+"""Opens connections: DNS, TCP from the chosen local address, proxy tunnel and TLS, within one deadline.
 
-Rules: every address of the name is tried in turn, each with its share of the time left. Nothing leaks: a
-connection that could not be opened is closed before the failure leaves here.
+Rules: the addresses of a name are tried in turn, each with an equal part of the remaining time. A connection
+that could not be opened is closed before the exception leaves this module.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from doorbuster.load.http.settings import HttpSettings
 from doorbuster.load.http.tls import context_for
 from doorbuster.scenario.target.target import is_loopback
 
-# The interpreter's own class, below `socket.socket` and gevent's: our waiting replaces what they add, and
-# each customer takes less memory and time.
+# The base class of `socket.socket` and of gevent's: `GeventSocket` replaces what they add, which saves memory
+# and time per customer.
 _Socket: Final[type[socket.socket]] = gevent.monkey.get_original("socket", "SocketType")
-_IP_BIND_ADDRESS_NO_PORT: Final = 24  # choose the port at connect(), when the destination is known
+_IP_BIND_ADDRESS_NO_PORT: Final = 24  # choose the port in connect(), when the destination is known
 _MAX_CONNECT_ANSWER_BYTES: Final = 16 * 1024
 _IN_PROGRESS: Final = (errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK)
 
@@ -132,7 +132,7 @@ class Connector:
             self._bind(sock, address)
             code = sock.connect_ex(address.sockaddr)
             if code == errno.EINPROGRESS:
-                # To a host nearby the handshake ends within the call, which only asking again reveals.
+                # The handshake with a near host ends within the call, which only a second call shows.
                 code = sock.connect_ex(address.sockaddr)
             if code == errno.EISCONN:
                 code = 0
@@ -171,7 +171,7 @@ class Connector:
 
 @cache
 def _sources_for(addresses: tuple[str, ...], v6: bool) -> tuple[str, ...]:
-    """Those of the local addresses from which a connection of this family may come."""
+    """The local addresses of this address family."""
     return tuple([address for address in addresses if (":" in address) == v6])
 
 

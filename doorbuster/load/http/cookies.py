@@ -1,9 +1,9 @@
-"""One customer's cookies, by RFC 6265bis, small and quick: most customers hold one to five.
+"""One customer's cookies by RFC 6265bis, optimised for the usual one to five cookies.
 
 Rules: the Cookie line of an origin and path is rendered once and kept until a cookie changes or expires. A
-cookie with the Secure attribute is taken from and sent to https only. HttpOnly changes nothing: we are no
-script. There is no public-suffix list: a Domain without an inner dot is refused, which stops "com" but not
-"co.uk". The jar is bounded; the oldest cookie makes room.
+cookie with the Secure attribute is accepted from and sent to https only. HttpOnly has no effect. There is no
+public-suffix list: a Domain without an inner dot is refused, which stops "com" but not "co.uk". The number of
+cookies is limited; a new one replaces the oldest.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from doorbuster.load.http.request_target import RequestTarget
 
 _NEVER: Final = float("inf")
 _IP_ADDRESS: Final = re.compile(r"[\d.]+|.*:.*")
-_REMEMBERED_REPEATS: Final = 8  # shops like to send the same session cookie with every page
-_RENDERED_LINES: Final = 16  # an origin's pages mostly share one Cookie line
+_REMEMBERED_REPEATS: Final = 8  # many shops send the same session cookie with every page
+_RENDERED_LINES: Final = 16  # the pages of an origin usually share one Cookie line
 _DASHED_DATE: Final = re.compile(r"(\d{1,2})-(\w{3})-(\d{2,4})")
 _MAX_COOKIE_CHARACTERS: Final = 4096
 
@@ -39,7 +39,7 @@ class Cookie(NamedTuple):
 
 
 class Attributes(NamedTuple):
-    """What stands after the first semicolon of a Set-Cookie header; Max-Age is relative, Expires is not."""
+    """The attributes of a Set-Cookie header; Max-Age is relative, Expires is not."""
 
     domain: str
     path: str
@@ -52,7 +52,7 @@ class Attributes(NamedTuple):
 class CookieJar(MutableMapping[str, str]):
     """The cookies of one customer; as a mapping, name to value over all hosts (the newest wins).
 
-    Args: limit: most cookies kept. now_unix_s: wall clock, for expiry dates.
+    Args: limit: maximum number of cookies. now_unix_s: wall clock, for expiry dates.
     """
 
     __slots__ = ("_cookies", "_lines", "_lines_until", "_made", "_now_unix_s", "_repeats", "limit")
@@ -67,7 +67,7 @@ class CookieJar(MutableMapping[str, str]):
         self._made = 0
 
     def store(self, target: RequestTarget, set_cookie: str) -> Cookie | None:
-        """Take one Set-Cookie header of an answer from the target; None if the rules refuse it."""
+        """Store one Set-Cookie header of the target; None if the rules refuse it."""
         repeated = self._repeats.get((target.cookie_key, set_cookie))
         if repeated is not None:
             return repeated
@@ -114,7 +114,7 @@ class CookieJar(MutableMapping[str, str]):
         return [(cookie.name, cookie.value) for cookie in fitting]
 
     def set(self, name: str, value: str, domain: str = "", path: str = "/") -> None:
-        """Put a cookie there by hand; without a domain it goes to every host."""
+        """Set a cookie; without a domain it is sent to every host."""
         self._keep(
             Cookie(name, value, domain.lstrip(".").lower(), path, False, False, False, _NEVER, self._made)
         )

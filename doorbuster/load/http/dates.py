@@ -1,4 +1,4 @@
-"""Dates as HTTP headers have them."""
+"""Dates in HTTP headers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from email.utils import parsedate_tz
 
 
 def unix_s_of(text: str) -> float | None:
-    """A date in Unix seconds, taken as UTC where it names no zone; None if it is no date."""
+    """A date in Unix seconds, in UTC unless it names a zone; None if it is not a date."""
     parsed = parsedate_tz(text)
     if parsed is None:
         return None

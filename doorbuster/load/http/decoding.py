@@ -1,7 +1,7 @@
-"""Content encodings: gzip, deflate, br and zstd undone in bounded pieces.
+"""Content encodings: decodes gzip, deflate, br and zstd in limited pieces.
 
-Rules: no step makes more output than its bound, so a decompression bomb ends as `too_large` instead of
-taking the machine; a body that ends early or is damaged is a `bad_response`, never silently shortened.
+Rules: no step produces more output than its limit, so a decompression bomb becomes `too_large`; an incomplete
+or damaged body is a `bad_response`, never silently shortened.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from doorbuster.load.exchange import RequestFailed
 
 _PIECE_BYTES: Final = 256 * 1024
 _ZSTD_SLICE_BYTES: Final = 512  # a zstd block of 4 bytes may become 128 KiB: at most 16 MiB per slice
-_ZSTD_WINDOW_BYTES: Final = 8 * 1024 * 1024  # what RFC 8878 asks every decoder to support
+_ZSTD_WINDOW_BYTES: Final = 8 * 1024 * 1024  # RFC 8878 requires every decoder to support it
 
 
 def decode(body: bytes, encodings: str, limit: int) -> bytes:
-    """The whole body without its encodings. Raises: RequestFailed (too_large, bad_response)."""
+    """The whole decoded body. Raises: RequestFailed (too_large, bad_response)."""
     return b"".join(decode_stream((body,), encodings, limit))
 
 
 def decode_stream(pieces: Iterable[bytes], encodings: str, limit: int) -> Iterator[bytes]:
-    """The pieces without their encodings; encodings as in Content-Encoding, the last one applied first.
+    """The decoded pieces; encodings as in Content-Encoding, the last one is decoded first.
 
-    An unknown encoding ends the decoding: what is left is handed out as it came.
+    An unknown encoding ends the decoding: the rest is returned unchanged.
     """
     decoded = iter(pieces)
     for encoding in reversed([part.strip().lower() for part in encodings.split(",")]):
@@ -73,7 +73,7 @@ def _gunzip(pieces: Iterator[bytes]) -> Iterator[bytes]:
         while data:
             if decoder.eof:
                 if not data.startswith(b"\x1f\x8b"):
-                    return  # padding after the last member, as gzip(1) ignores it
+                    return  # padding after the last member; gzip(1) ignores it too
                 decoder = zlib.decompressobj(wbits=31)
             started = True
             yield decoder.decompress(data, _PIECE_BYTES)
@@ -82,7 +82,7 @@ def _gunzip(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _inflate(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """ "deflate" is zlib by the standard and raw deflate by some servers: the first two bytes tell."""
+    """ "deflate" is zlib by the standard and raw deflate in some servers; the first two bytes show which."""
     decoder = None
     for piece in pieces:
         data = piece

@@ -1,7 +1,7 @@
-"""Addresses of names, kept for a chosen time per process, asked for once however many customers wait.
+"""Addresses of host names, cached per process for a set time; concurrent look-ups of a name share one query.
 
-Rules: a name's addresses of the first family take turns, so that the load spreads over every address a
-balancer publishes; addresses of the other family stand behind them as a fallback. Failures are not kept.
+Rules: the addresses of a name's first family are used in turn, so that the load spreads over all addresses of
+a load balancer; addresses of the other family are fallbacks. Failures are not cached.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from doorbuster.load.exchange import RequestFailed
 
 
 class Address(NamedTuple):
-    """What socket() and connect() need."""
+    """The arguments of socket() and connect()."""
 
     family: int
     sockaddr: tuple[Any, ...]
@@ -31,7 +31,7 @@ class _Known(NamedTuple):
 
 
 class Resolver:
-    """The names one process knows. Args: clock: seconds; only differences count."""
+    """The cached names of one process. Args: clock: seconds; only differences count."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -42,7 +42,7 @@ class Resolver:
     def addresses(
         self, host: str, port: int, *, ttl_s: float, timeout_s: float | None
     ) -> tuple[Address, ...]:
-        """Where to connect, in the order to try. Raises: RequestFailed("dns")."""
+        """The addresses in the order in which to try them. Raises: RequestFailed("dns")."""
         literal = _literal(host, port)
         if literal is not None:
             return (literal,)

@@ -1,6 +1,6 @@
-"""One hop of one customer: from method, target and body to the record of what happened, without redirects.
+"""One hop of one customer: sends one request, without redirects, and records it.
 
-This is the hot path: every Python call here is paid for by every request of a peak.
+Hot path: every Python call here is part of every request.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ from doorbuster.load.http.stream import BodyStream
 _STATUS_LINE: Final = re.compile(r"HTTP/1\.[01] ([0-9]{3})(?![0-9])")
 
 
-# The record of a hop, its head and its body; the stream is there while the body is still on its way.
+# The record of a hop, the head and the body of its response; the stream only while the body is incomplete.
 Answer = tuple[Exchange, str, bytes, BodyStream | None]
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class RequestExecutor:
-    """Connections, cookies and standing headers of one customer.
+    """The connections, cookies and default headers of one customer.
 
     headers: sent with every request. cookies: the jar. connections_opened, reconnects: counters.
     """
 
     def __init__(self, settings: HttpSettings, clock: Callable[[], float]) -> None:
         self.settings = settings
-        self._standing = _standing_headers(settings)
+        self._default_headers = _make_default_headers(settings)
         self._headers: RequestHeaders | None = None
         self.cookies = CookieJar(settings.max_cookies, time.time)
         self.connections_opened = 0
@@ -64,14 +64,14 @@ class RequestExecutor:
 
     @property
     def headers(self) -> RequestHeaders:
-        """What this customer sends with every request; their own from the first look on."""
+        """The headers of every request; a copy of the customer's own from the first access on."""
         if self._headers is None:
-            self._headers = self._standing = self._standing.copy()
+            self._headers = self._default_headers = self._default_headers.copy()
         return self._headers
 
     @property
     def verify(self) -> bool:
-        """Whether certificates are checked; a change holds from the next request on, on new connections."""
+        """Whether certificates are verified; a change applies to new connections."""
         return self._verify
 
     @verify.setter
@@ -83,22 +83,22 @@ class RequestExecutor:
             self._verify = verify
 
     def close(self) -> None:
-        """Close idle connections now and those in use when their requests end."""
+        """Close idle connections now, and those in use when their requests end."""
         self._closed = True
         for pool in self._pools.values():
             pool.close()
-        self._pools.clear()  # they point back to us; without them we are freed at once
+        self._pools.clear()  # breaks a reference cycle, so that this object is freed at once
 
     def __del__(self) -> None:
         if not getattr(self, "_closed", True):
             self.close()
 
     def send_one(
-        self, method: str, target: RequestTarget, body: Body, extra: ExtraHeaders, called: str,
+        self, method: str, target: RequestTarget, body: Body, extra: ExtraHeaders, request_name: str,
         timeouts: Timeouts, deadline: float, stream: bool, follows: bool, verify: bool | None,
         number: int, due_at: float, started_at: float,
     ) -> Answer:  # fmt: skip
-        """One request and its answer. Raises: ValueError, and whatever others throw into the greenlet."""
+        """Send one request, read its response. Raises: ValueError, and what is thrown into the greenlet."""
         clock = self._clock
         pool = self._pools.get(target.origin) if verify is None else None
         if pool is None:
@@ -109,14 +109,14 @@ class RequestExecutor:
             line = f"{self.settings.request_id_header}: {request_id}\r\n".encode("latin-1")
             extra = ExtraHeaders(extra.lines + line, extra.names)
         request = render_request(
-            method, target, pool, self._standing, extra, self.cookies.line_for(target), body
+            method, target, pool, self._default_headers, extra, self.cookies.line_for(target), body
         )
         attempt = Attempt()
         try:
             connection = attempt.send(pool, request, method, stream, timeouts, started_at, deadline, clock)
         except RequestFailed as failure:
             self.reconnects += attempt.replaced
-            labels = (method, called, target.url, request_id, number)
+            labels = (method, request_name, target.url, request_id, number)
             return _failed(failure, attempt, labels, len(request), due_at, started_at, clock()), "", b"", None
         ended_at = clock()
         if attempt.replaced:
@@ -150,14 +150,14 @@ class RequestExecutor:
         if status >= 300 or status < 200 or self.settings.check_bodies:
             cause, detail, retry_after = self._judge(status, raw, head, lower_head)
         exchange = Exchange(
-            method, called, target.url, status, cause, due_at, started_at, attempt.connect_s,
+            method, request_name, target.url, status, cause, due_at, started_at, attempt.connect_s,
             attempt.pool_wait_s, first_byte_at, ended_at, len(request), received, attempt.reused,
             attempt.replaced > 0, request_id, server_timing, retry_after, detail, number,
         )  # fmt: skip
         return exchange, head, raw, body_stream
 
     def _judge(self, status: int, raw: bytes, head: str, lower_head: str) -> tuple[str, str, float | None]:
-        """Cause, detail and Retry-After of an answer that is not a plain success."""
+        """Cause, detail and Retry-After of a response that is not a plain success."""
         retry_after = None
         if "\nretry-after:" in lower_head:
             retry_after = retry_after_s(header_value(head, lower_head, "\nretry-after:") or "", time.time())
@@ -198,8 +198,8 @@ class RequestExecutor:
 _rendered: tuple[HttpSettings, RequestHeaders] | None = None
 
 
-def _standing_headers(settings: HttpSettings) -> RequestHeaders:
-    """What every customer with these settings starts with; rendered once, since mostly all have the same."""
+def _make_default_headers(settings: HttpSettings) -> RequestHeaders:
+    """The default headers of these settings; rendered once, because customers usually share them."""
     global _rendered  # noqa: PLW0603  a memory of one
     if _rendered is None or _rendered[0] is not settings:
         standard = {
@@ -226,13 +226,13 @@ def _failed(
     started_at: float,
     ended_at: float,
 ) -> Exchange:
-    method, called, url, request_id, number = labels
+    method, request_name, url, request_id, number = labels
     connection = attempt.connection
     head = connection.head if connection is not None and connection.received else None
     status_line = _STATUS_LINE.match(head) if head else None
     return Exchange(
         method=method,
-        name=called,
+        name=request_name,
         url=url,
         status=int(status_line[1]) if status_line else 0,
         cause=failure.cause,

@@ -1,16 +1,16 @@
-"""How a greenlet waits for a socket: one watcher and at most one alarm per connection, kept between requests.
+"""How a greenlet waits for a socket: one watcher and at most one timer per connection, kept between requests.
 
-gevent's own sockets start and stop a watcher and a Timeout for every recv. Here the read watcher stays
-started for the life of the connection, so a request costs no system call but send, recv and its share of
-epoll_wait, and an idle connection that the server closes is noticed when it happens. The alarm is lazy: it
-stays armed for an old deadline, and when it rings it only looks whether the deadline of today has passed.
+gevent's sockets start and stop a watcher and a Timeout for every recv. Here the read watcher stays started
+for the life of the connection, so a request costs no system calls except send, recv and its part of
+epoll_wait, and an idle connection that the server closes is noticed when it happens. The timer stays set to
+an old deadline; when it expires, it only checks whether the current deadline has passed.
 
 Only documented parts of gevent's event loop are used: `hub.loop.io`, `hub.loop.timer`, `start`, `stop` and
 `close` of watchers, `hub.switch`, and `greenlet.switch` from a watcher's callback, as `hub.wait` does.
 
 Rules: the callback switches only to a greenlet that waits here and forgets it first, so a late or spurious
-event switches nowhere. The read watcher holds the loop open (someone waits for it); the alarm does not. A
-socket belongs to the hub of the thread that opened it. `close()` stops both before the file descriptor goes.
+event has no effect. The read watcher keeps the loop running, the timer does not. A socket belongs to the hub
+of the thread that opened it. `close()` stops both before it closes the file descriptor.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from doorbuster.load.exchange import RequestFailed
 from doorbuster.load.http.dns import Resolver
 from doorbuster.load.http.hub_local import one_per_hub
 
-RECEIVE_BYTES: Final = 64 * 1024  # per recv; nothing of it stays with an idle connection
+RECEIVE_BYTES: Final = 64 * 1024  # per recv; an idle connection keeps no buffer
 _READABLE: Final = 1
 _WRITABLE: Final = 2
 _SHORTEST_ALARM_S: Final = 0.001
@@ -39,7 +39,7 @@ _POLLIN: Final = select.POLLIN
 
 
 class HubResources:
-    """What all connections of one hub share: the known names, and whose turn it is as a source address."""
+    """What all connections of one hub share: cached host names and the next source address."""
 
     __slots__ = ("resolver", "source_turn")
 
@@ -55,7 +55,7 @@ class GeventSocket:
     """A non-blocking socket with a deadline; the base of a connection.
 
     deadline: clock value after which waiting fails with `timeout_cause`. suspect: bytes or an end arrived
-    while nobody waited, so the connection must be looked at before it is used again.
+    while no greenlet waited, so the connection must be checked before it is reused.
     """
 
     __slots__ = (
@@ -92,7 +92,7 @@ class GeventSocket:
         self._waiter: greenlet | None = None
 
     def wait_readable(self) -> None:
-        """Give way until bytes or an end arrive. Raises: RequestFailed(timeout_cause) at the deadline."""
+        """Wait until bytes or an end arrive. Raises: RequestFailed(timeout_cause) at the deadline."""
         if self._alarm_at > self.deadline:
             self._arm()
         if not self._watching:
@@ -108,7 +108,7 @@ class GeventSocket:
             self._fail()
 
     def wait_writable(self) -> None:
-        """Give way until the socket takes bytes, or is connected."""
+        """Wait until the socket accepts bytes, or is connected."""
         if self._alarm_at > self.deadline:
             self._arm()
         if self._watching:
@@ -128,7 +128,7 @@ class GeventSocket:
             self._fail()
 
     def is_readable(self) -> bool:
-        """Whether bytes, an end or an error are there already; much cheaper than an empty recv."""
+        """Whether bytes, an end or an error have arrived; much cheaper than an empty recv."""
         if self._looking is None:
             self._looking = _poll()
             self._looking.register(self.socket, _POLLIN)

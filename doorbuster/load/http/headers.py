@@ -1,7 +1,7 @@
-"""Headers: those a customer always sends, those of one request, and those of an answer.
+"""Headers: the default ones of a customer, those of one request, and those of a response.
 
-Rules: names are compared without case; what goes out is checked for line breaks, so that no value can become
-a second header; what came in is parsed only when somebody looks.
+Rules: names are compared without case; sent headers are checked for line breaks, so that no value can become
+a second header; received headers are parsed on access.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _LINE_BREAK: Final = re.compile(r"[\r\n\0]")
 
 
 class RequestHeaders(MutableMapping[str, str]):
-    """What a customer sends with every request; may be changed between requests.
+    """The headers of every request of a customer; may be changed between requests.
 
-    `names` and `lines` are rendered once after a change. `version` lets users of the lines notice a change.
+    `names` and `lines` are rendered once after a change. `version` changes with them.
     """
 
     __slots__ = ("_fields", "_starts", "lines", "names", "version")
@@ -32,7 +32,7 @@ class RequestHeaders(MutableMapping[str, str]):
         self._render()
 
     def after_host(self, authority: bytes) -> bytes:
-        """The end of a request line, Host and all headers; made once for all customers who share these."""
+        """The end of a request line, Host and all headers; made once for all customers that share these."""
         start = self._starts.get(authority)
         if start is None:
             if len(self._starts) >= _HOSTS_KEPT:
@@ -42,7 +42,7 @@ class RequestHeaders(MutableMapping[str, str]):
         return start
 
     def copy(self) -> RequestHeaders:
-        """The same headers, to be changed without changing these."""
+        """A copy."""
         other = RequestHeaders()
         other._fields = self._fields.copy()
         other.version, other.names, other.lines = self.version, self.names, self.lines
@@ -91,13 +91,13 @@ NO_HEADERS: Final = ExtraHeaders(b"", frozenset())
 
 @lru_cache(maxsize=1024)
 def render_headers(headers: tuple[tuple[str, str | bytes | int | None], ...]) -> ExtraHeaders:
-    """The lines of one request's own headers. Raises: ValueError for a name or value that cannot be sent."""
+    """The lines of one request's headers. Raises: ValueError for a name or value that cannot be sent."""
     lines = [_line(name, checked(name, value)) for name, value in headers if value is not None]
     return ExtraHeaders(b"".join(lines), frozenset(name.lower() for name, _ in headers))
 
 
 def checked(name: str, value: str | bytes | float) -> str:
-    """The value as text, if name and value may be sent."""
+    """The value as text. Raises: ValueError if name or value cannot be sent."""
     text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
     if not _TOKEN.fullmatch(name):
         raise ValueError(f"a header name must be letters, digits and -_.!#$%&'*+^`|~ (got {name!r})")
@@ -114,7 +114,7 @@ def _line(name: str, value: str) -> bytes:
 
 
 class ResponseHeaders(Mapping[str, str]):
-    """Headers of an answer. Repeated ones are joined with ", "; `get_list` gives them one by one."""
+    """Headers of a response. Repeated ones are joined with ", "; `get_list` gives them one by one."""
 
     __slots__ = ("_fields",)
 
@@ -141,7 +141,7 @@ class ResponseHeaders(Mapping[str, str]):
         return f"ResponseHeaders({dict(self)!r})"
 
     def get_list(self, name: str) -> list[str]:
-        """All values of one header, in the order in which they came."""
+        """All values of one header, in order."""
         field = self._fields.get(name.lower())
         return list(field[1]) if field else []
 

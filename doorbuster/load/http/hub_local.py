@@ -1,4 +1,4 @@
-"""Things that exist once for each event loop, because greenlets may share them and threads may not."""
+"""Objects that exist once per event loop, because greenlets may share them and threads may not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def one_per_hub(make: Callable[[Any], T]) -> Callable[[], T]:
-    """A function that gives the running hub's own; `make` gets the hub and is called once for each."""
+    """A function that returns the running hub's object; `make` gets the hub and is called once per hub."""
     here = gevent.monkey.get_original("threading", "local")()
 
     def own() -> T:

@@ -1,7 +1,7 @@
-"""How a class says that it may be extended by code that is not compiled.
+"""Marks a compiled class that interpreted classes may extend.
 
-The client is plain Python; mypyc can compile it (docs/explanation/performance.md). The compiler
-reads this decorator; in plain Python it does nothing, so mypyc's own package is not needed at run time.
+The client is plain Python; mypyc can compile it (docs/explanation/performance.md). Only the compiler reads
+this decorator, so mypyc's package is not needed at run time.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The connections of one customer to one origin: at most six at a time, as in a browser, newest used first.
+"""The connections of one customer to one origin: at most six by default, as in a browser, the newest used
+first.
 
-Rules: the caller gets a connection for itself and hands it back with `release` (may serve again) or `drop`
-(may not), exactly once. A connection that the server closed while it was idle is never used: it is replaced.
+Rules: the caller gets a connection for itself and returns it with `release` (reusable) or `drop` (not
+reusable), exactly once. A connection that the server closed while it was idle is replaced.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from doorbuster.load.http.proxy import Proxy
 class Pool:
     """Args: connector opens the connections; limit of parallel ones; proxy of plain-HTTP requests, if any.
 
-    whole_url: the request line carries the whole URL. lines: end of the request line, Host and standing
+    whole_url: the request line has the whole URL. lines: end of the request line, Host and default
     headers, rendered for `lines_version` of them. usual: neither request line nor cookies are special.
     """
 
@@ -61,7 +62,7 @@ class Pool:
         return self.open >= self._limit
 
     def wait_for_turn(self, total_deadline: float) -> None:
-        """Until a connection is idle or a new one may be opened. Raises: RequestFailed("total_timeout")."""
+        """Wait until a connection is idle or may be opened. Raises: RequestFailed("total_timeout")."""
         while not self.idle and self.open >= self._limit:
             turn = Event()
             queue = self._queue = self._queue if self._queue is not None else deque()
@@ -87,7 +88,7 @@ class Pool:
             raise
 
     def release(self, connection: Connection) -> None:
-        """Take back a connection that may serve again."""
+        """Return a reusable connection."""
         if self.closed:
             self.drop(connection)
             return
@@ -98,14 +99,14 @@ class Pool:
             self._next()
 
     def drop(self, connection: Connection) -> None:
-        """Close a connection that may not serve again."""
+        """Return a connection that cannot be reused; closes it."""
         self.open -= 1
         connection.close()
         if self._queue:
             self._next()
 
     def close(self) -> None:
-        """Close what is idle; what is in use is closed when it comes back."""
+        """Close idle connections now, and those in use when they are returned."""
         self.closed = True
         while self.idle:
             self.drop(self.idle.pop())
@@ -118,4 +119,4 @@ class Pool:
         if turn in queue:
             queue.remove(turn)
         else:
-            self._next()  # the turn was ours already: pass it on
+            self._next()  # this caller was next: pass its turn on

@@ -1,7 +1,7 @@
-"""Proxies: which one a URL goes through, if any.
+"""Proxies: the proxy of a URL, if any.
 
-Rules: the environment is looked at only if the settings ask for it; NO_PROXY is honoured then. A plain-HTTP
-request goes to the proxy with its whole URL, an HTTPS one through a tunnel (CONNECT).
+Rules: the environment is read only if the settings ask for it; NO_PROXY applies then. A plain-HTTP request
+goes to the proxy with its whole URL, an HTTPS request through a tunnel (CONNECT).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Proxy(NamedTuple):
 
 
 def proxy_for(settings: HttpSettings, target: RequestTarget) -> Proxy | None:
-    """The proxy of requests to this origin. Raises: ValueError for a proxy that is no http:// URL."""
+    """The proxy of requests to this origin. Raises: ValueError for a proxy without an http:// URL."""
     url = settings.proxy
     if not url and settings.proxies_from_env:
         proxies = getproxies_environment()

@@ -1,4 +1,4 @@
-"""Redirects: where the next request goes and with which method (RFC 9110, 15.4)."""
+"""Redirects: target and method of the next request (RFC 9110, 15.4)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 
 
 class Redirect(NamedTuple):
-    """keeps_body: the method and the body stay. same_origin: credentials may stay too."""
+    """keeps_body: the method and the body stay. same_origin: credentials may stay, too."""
 
     method: str
     target: RequestTarget
@@ -20,9 +20,9 @@ class Redirect(NamedTuple):
 
 
 def follow(status: int, method: str, current: RequestTarget, location: str) -> Redirect:
-    """The request after a redirect. 303 turns everything but HEAD into GET, 301 and 302 turn POST into GET.
+    """The request after a redirect. 303 changes all methods except HEAD to GET, 301 and 302 change POST.
 
-    Raises: RequestFailed("bad_response") if the Location is no http or https URL.
+    Raises: RequestFailed("bad_response") if the Location is not an http or https URL.
     """
     try:
         target = redirect_target(current, location)

@@ -1,7 +1,7 @@
-"""A request as bytes. What does not change between requests of one customer to one origin is rendered once.
+"""Encodes requests. What is the same in all requests of a customer to an origin is encoded once.
 
-Rules: one header name is sent once; what the caller gives for this request replaces the customer's standing
-header of that name, None removes it.
+Rules: every header name is sent once; a header of the request replaces the customer's default header of that
+name, None removes it.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ def render_request(
     method: str,
     target: RequestTarget,
     pool: Pool,
-    standing: RequestHeaders,
+    defaults: RequestHeaders,
     extra: ExtraHeaders,
     cookie: bytes,
     body: Body,
 ) -> bytes:
-    """The whole request. Raises: ValueError for a method that is no token."""
+    """The whole request. Raises: ValueError for an invalid method."""
     start = _METHODS.get(method) or _method_bytes(method)
-    if pool.lines_version != standing.version:
-        pool.lines = _origin_lines(target, pool, standing, frozenset())
-        pool.lines_version = standing.version
-        pool.usual = not pool.whole_url and "cookie" not in standing.names
+    if pool.lines_version != defaults.version:
+        pool.lines = _origin_lines(target, pool, defaults, frozenset())
+        pool.lines_version = defaults.version
+        pool.usual = not pool.whole_url and "cookie" not in defaults.names
     content = body.content
     if pool.usual and not extra.lines and not extra.names:
         if content or method in _ALWAYS_WITH_LENGTH:
@@ -46,11 +46,11 @@ def render_request(
     lines = pool.lines
     more = extra.lines
     if extra.names:
-        if not extra.names.isdisjoint(standing.names) or "host" in extra.names:
-            lines = _origin_lines(target, pool, standing, extra.names)
+        if not extra.names.isdisjoint(defaults.names) or "host" in extra.names:
+            lines = _origin_lines(target, pool, defaults, extra.names)
         if "cookie" in extra.names:
             cookie = b""
-    if "cookie" in standing.names and "cookie" not in extra.names:
+    if "cookie" in defaults.names and "cookie" not in extra.names:
         cookie = b""
     if content or method in _ALWAYS_WITH_LENGTH:
         if "content-type" not in extra.names:
@@ -68,7 +68,7 @@ def extra_headers(
     jar: CookieJar,
     target: RequestTarget,
 ) -> ExtraHeaders:
-    """The headers of one request beside the standing ones. Raises: ValueError for unsendable ones."""
+    """The headers of one request that are not default headers. Raises: ValueError for invalid ones."""
     extra = render_headers(tuple(headers.items())) if headers else NO_HEADERS
     if authorization and "authorization" not in extra.names:
         line = f"Authorization: {authorization}\r\n".encode("latin-1")
@@ -79,21 +79,21 @@ def extra_headers(
     return extra
 
 
-def extra_for_another_origin(headers: Mapping[str, Any] | None, standing: RequestHeaders) -> ExtraHeaders:
-    """The same after a redirect to another origin: nothing that proves who the customer is."""
+def extra_for_another_origin(headers: Mapping[str, Any] | None, defaults: RequestHeaders) -> ExtraHeaders:
+    """The same after a redirect to another origin, without credentials."""
     kept = {name: value for name, value in (headers or {}).items() if name.lower() not in _NOT_FOR_OTHERS}
     extra = render_headers(tuple(kept.items()))
-    return ExtraHeaders(extra.lines, extra.names | (standing.names & _NOT_FOR_OTHERS))
+    return ExtraHeaders(extra.lines, extra.names | (defaults.names & _NOT_FOR_OTHERS))
 
 
 def _origin_lines(
-    target: RequestTarget, pool: Pool, standing: RequestHeaders, without: frozenset[str]
+    target: RequestTarget, pool: Pool, defaults: RequestHeaders, without: frozenset[str]
 ) -> bytes:
     if not without and not pool.proxy_auth:
-        return standing.after_host(target.authority)
-    host = b"" if "host" in without or "host" in standing.names else b"Host: %b\r\n" % target.authority
+        return defaults.after_host(target.authority)
+    host = b"" if "host" in without or "host" in defaults.names else b"Host: %b\r\n" % target.authority
     proxy = f"Proxy-Authorization: {pool.proxy_auth}\r\n".encode("latin-1") if pool.proxy_auth else b""
-    return b" HTTP/1.1\r\n" + host + proxy + (standing.without(without) if without else standing.lines)
+    return b" HTTP/1.1\r\n" + host + proxy + (defaults.without(without) if without else defaults.lines)
 
 
 def _method_bytes(method: str) -> bytes:

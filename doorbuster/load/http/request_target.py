@@ -1,8 +1,7 @@
-"""Where a request goes: a URL taken apart once, with the bytes of its request line ready to send.
+"""Targets of requests: a parsed URL with the encoded parts of its request line.
 
-Targets are cached per process, bounded; a customer's next look at the same page costs one lookup. Fragments
-never go over the wire. Characters that may not stand in a URL are percent-encoded; escapes and
-lone % signs stay.
+A bounded cache per process keeps them, so that a repeated request costs one look-up. Fragments are not sent.
+Characters that a URL cannot contain are percent-encoded; escapes and single % signs stay.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ Params = Mapping[str, Any] | Iterable[tuple[str, Any]] | str | bytes
 
 
 class RequestTarget:
-    """A URL, taken apart; never changed after it was made.
+    """A parsed URL; immutable.
 
     url: without fragment and user info. origin: "scheme://host:port", the key of pools. authority: the Host
-    header. path: what stands in the request line. cookie_path: the path without its query.
-    cookie_key: what decides which cookies fit. auth: the Authorization header of user info in the URL, or "".
+    header. path: as in the request line. cookie_path: the path without its query.
+    cookie_key: determines which cookies are sent. auth: Authorization header for user info in the URL, or "".
     """
 
     __slots__ = (
@@ -61,17 +60,17 @@ class RequestTarget:
         self.url = f"{scheme}://{authority}{path}"
 
     def at(self, path: str) -> RequestTarget:
-        """The same origin with another plain path."""
+        """The same origin with another path."""
         return RequestTarget(secure=self.secure, host=self.host, port=self.port, path=path, auth=self.auth)
 
 
-_known: Final[dict[tuple[str, str], RequestTarget]] = {}  # looked up faster than `lru_cache` does
+_known: Final[dict[tuple[str, str], RequestTarget]] = {}  # faster than `lru_cache`
 
 
 def target_of(base_url: str, url: str) -> RequestTarget:
     """The target of an absolute URL, or of a path below the base URL.
 
-    Raises: ValueError for a URL that can never be requested: no host, a scheme other than http and https.
+    Raises: ValueError for a URL without a host, or with another scheme than http and https.
     """
     asked = (base_url, url)
     target = _known.get(asked)
@@ -112,7 +111,7 @@ def with_params(url: str, params: Params | None) -> str:
 
 
 def redirect_target(current: RequestTarget, location: str) -> RequestTarget:
-    """Where a Location header leads. Raises: ValueError if it leads nowhere we can go."""
+    """The target of a Location header. Raises: ValueError if it is not an http or https URL."""
     return _parse(urljoin(current.url, location.strip()))
 
 

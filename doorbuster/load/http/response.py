@@ -1,9 +1,9 @@
-"""An answer, or the failure in its place, with the interface of requests' Response as Locust files use it.
+"""A response, or the failure in its place, with the interface of requests' Response as locustfiles use it.
 
-Rules: nothing is parsed or decoded before somebody looks. A request that got no usable answer has
-status_code 0, an empty body and `error`; its `exchange` still knows the status line that came over the wire.
-Reading a body that is damaged or decodes to too much raises RequestFailed: the answer itself was already
-recorded, unless it is read inside a `with` block (catch_response=True) or the settings ask for check_bodies.
+Rules: nothing is parsed or decoded before it is accessed. A request without a usable response has status_code
+0, an empty body and `error`; its `exchange` still has the status on the wire. Reading a body that is damaged
+or too large raises RequestFailed: the request was already recorded, unless it is read inside a `with` block
+(catch_response=True) or the settings have check_bodies.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _ANSWERED: Final = frozenset(("status_4xx", "status_5xx", "content"))
 
 
 class Response:
-    """What came back.
+    """The response to one request.
 
-    status_code: 0 without a usable answer. exchange: the record of this hop. history: the redirects before
+    status_code: 0 without a usable response. exchange: the record of this hop. history: the redirects before
     it. encoding: set it before `.text` if the shop's charset is wrong.
     """
 
@@ -84,12 +84,12 @@ class Response:
 
     @property
     def detail(self) -> str:
-        """What a person needs to see why the request failed; "" where its cause says it all."""
+        """The text that explains a failure; "" if the cause is enough."""
         return self.exchange.detail
 
     @property
     def error(self) -> RequestFailed | None:
-        """Why the request counts as failed; its text does not differ from request to request."""
+        """Why the request failed; the text is the same for all requests with this failure."""
         exchange = self.exchange
         if not exchange.cause:
             return None
@@ -103,7 +103,7 @@ class Response:
 
     @property
     def reason(self) -> str:
-        """The words of the status line, or the usual ones."""
+        """The reason phrase of the status line, or the standard one."""
         if not self.status_code:
             return ""
         words = self._head.partition("\r\n")[0][13:]
@@ -122,7 +122,7 @@ class Response:
 
     @property
     def cookies(self) -> dict[str, str]:
-        """Name and value of the cookies this answer sets."""
+        """Name and value of the cookies that this response sets."""
         found = {}
         for value in self.headers.get_list("set-cookie"):
             name, _, rest = value.partition(";")[0].partition("=")
@@ -141,7 +141,7 @@ class Response:
 
     @property
     def body_length(self) -> int:
-        """Bytes of the body as it came over the wire, so far."""
+        """Bytes of the body on the wire, so far."""
         return self.stream.body_length if self.stream is not None and not self._body else len(self._body)
 
     @property
@@ -173,7 +173,7 @@ class Response:
             return content.decode("latin-1")
 
     def json(self) -> Any:
-        """The body parsed. Raises: ValueError (json.JSONDecodeError) if it is no JSON."""
+        """The body parsed. Raises: ValueError (json.JSONDecodeError) if it is not JSON."""
         content = self.content
         try:
             return orjson.loads(content)
@@ -189,7 +189,7 @@ class Response:
     def iter_content(self, chunk_size: int = 64 * 1024) -> Iterator[bytes]:
         """The decoded body in pieces of at most chunk_size bytes; with stream=True as they arrive.
 
-        Raises: RequestFailed if the body breaks off, is damaged or too large.
+        Raises: RequestFailed if the body is incomplete, damaged or too large.
         """
         if self.stream is None or self._content is not None:
             content = self.content
@@ -211,7 +211,7 @@ class Response:
             yield rest
 
     def close(self) -> None:
-        """Give up a streamed body; its connection is closed unless the body was read to its end."""
+        """End a streamed body; the connection is closed unless the body was read completely."""
         if self.stream is not None:
             self.stream.close()
 
@@ -229,7 +229,7 @@ class Response:
 
 
 class CaughtResponse(Response):
-    """An answer whose success the customer decides inside a `with` block; recorded once, when it ends."""
+    """A response whose success the customer decides inside a `with` block; recorded once, at its end."""
 
     __slots__ = ("_report", "_verdict", "js")  # js belongs to Locust's `rest`
 
@@ -271,7 +271,7 @@ class CaughtResponse(Response):
         return isinstance(error, RequestFailed)
 
     def report(self) -> None:
-        """Pass the exchange on, once; with a streamed body, as it stands after the stream."""
+        """Report the exchange once; for a streamed body, as it is after the stream."""
         report, self._report = self._report, None
         if report is None:
             return
@@ -285,7 +285,7 @@ class CaughtResponse(Response):
         report(self.exchange, self)
 
     def __del__(self) -> None:
-        self.report()  # without a with block nobody decides: the status does
+        self.report()  # without a with block the status decides
 
 
 def _charset(content_type: str) -> str:

@@ -1,4 +1,4 @@
-"""From bytes on a connection to what is recorded: status, cause, and the few headers every record wants."""
+"""Parses received bytes into what is recorded: status, cause, and a few headers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SECONDS: Final = re.compile(r"\d{1,9}")
 
 
 def body_of_chunks(chunks: list[bytes], parts: int) -> bytes:
-    """The body as it came over the wire, copied only if it came in several pieces."""
+    """The body on the wire, copied only if it arrived in several pieces."""
     if parts == 1:
         return chunks[0]
     return b"".join(chunks[:parts]) if parts else b""

@@ -1,4 +1,4 @@
-"""What a client may be told: timeouts, limits, TLS, names, proxies. Values only."""
+"""Settings of a client: timeouts, limits, TLS, host names, proxies. Values only."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ MIB = 1024 * KIB
 class Timeouts:
     """Limits in seconds; None means no limit.
 
-    connect_s: name, TCP, proxy and TLS together. first_byte_s: from the request sent to the first byte of the
-    answer. total_s: the whole call, with waiting for a connection, all redirects and the body.
+    connect_s: name look-up, TCP, proxy and TLS together. first_byte_s: from the end of the request to the
+    first byte of the response. total_s: the whole call, with waiting, redirects and the body.
     """
 
     connect_s: float | None = 10.0
@@ -36,16 +36,16 @@ class HttpSettings:
     max_head_bytes, max_body_bytes: limits on the wire; max_decoded_bytes: limit after decompression.
     verify, ca_file, client_cert_file, client_key_file: TLS; one SSLContext per process for equal values.
     tls_resumption: a customer's further connections resume its own TLS session. Sessions are never shared
-      between customers: a new visitor costs the shop a full handshake, in December as in the test.
+      between customers: a new visitor costs the shop a full handshake, as in production.
     dns_ttl_s: how long a process keeps the addresses of a name; 0 asks for every connection.
-    hosts: the names a connection may go to besides this machine, whatever a redirect says; None: any.
+    hosts: hosts that may be connected to besides this machine, also after redirects; None: any.
     source_addresses: local addresses taken in turn; each gives about 28,000 more ports to one destination.
     proxy: "http://[user:password@]host:port" for every request; proxies_from_env: HTTP_PROXY, HTTPS_PROXY
       and NO_PROXY. Without either, the environment is ignored.
-    request_id_header: name of the header that carries `Exchange.request_id`; "" sends none.
+    request_id_header: name of the header with `Exchange.request_id`; "" sends none.
     record_hops: one Exchange for each redirect; False gives one for the whole chain, as Locust counts.
     check_bodies: decode every compressed body inside the request, so that a corrupt one is a failed request
-      even where the customer never looks at it. It costs the decoding.
+      even if the customer does not read it. It costs the decoding.
     """
 
     timeouts: Timeouts = Timeouts()
@@ -87,7 +87,7 @@ class HttpSettings:
 
 
 def hosts_of(url: str, *allowed: str) -> frozenset[str]:
-    """The host of a URL and those that are allowed besides, as `HttpSettings.hosts` wants them."""
+    """The host of a URL and other allowed hosts, as `HttpSettings.hosts` needs them."""
     return frozenset(name.lower() for name in (urlsplit(url).hostname, *allowed) if name)
 
 

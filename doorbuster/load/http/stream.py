@@ -1,7 +1,7 @@
 """A body that is read while it arrives.
 
-Rules: the connection belongs to the stream until the body ends or the stream is closed; a body left unread
-closes its connection, so that it can never be taken for the next answer.
+Rules: the connection belongs to the stream until the body ends or the stream is closed; a body that was not
+read completely closes its connection, so that it can never be taken for the next response.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from doorbuster.load.http.pool import Pool
 
 
 class BodyStream:
-    """failure: why the body broke off, if it did. ended_at: clock at its end, at first of its head."""
+    """failure: why the body is incomplete, if it is. ended_at: clock at its end, else that of the head."""
 
     __slots__ = ("_clock", "_connection", "_pool", "body_length", "bytes_received", "ended_at", "failure")
 
@@ -28,7 +28,7 @@ class BodyStream:
         self.failure: RequestFailed | None = None
 
     def pieces(self) -> Iterator[bytes]:
-        """The body as it comes over the wire, still encoded. Raises: RequestFailed if it breaks off."""
+        """The pieces of the body, still encoded. Raises: RequestFailed if it is incomplete."""
         if self.failure is not None:
             raise self.failure
         try:
@@ -48,7 +48,7 @@ class BodyStream:
             raise
 
     def close(self) -> None:
-        """Let the connection go; closed unless the body was read to its end."""
+        """Release the connection; it is closed unless the body was read completely."""
         if self._connection is not None:
             self._finish(reusable=False)
 

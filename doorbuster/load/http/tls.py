@@ -1,8 +1,8 @@
-"""TLS over a non-blocking socket: contexts shared by the whole process, sessions kept by each customer.
+"""TLS over a non-blocking socket: contexts shared by the process, sessions kept per customer.
 
-Rules: one SSLContext for equal settings, because loading the CA bundle costs some 30 ms; certificates are
-verified unless the settings say otherwise. The handshake and all records go through memory (`wrap_bio`), so
-the same waiting code serves plain and encrypted connections and nothing depends on a patched ssl module.
+Rules: equal settings share one SSLContext, because loading the CA bundle takes some 30 ms; certificates are
+verified unless the settings turn it off. Handshake and records go through memory (`wrap_bio`), so that the
+same code waits for plain and encrypted connections and no patched ssl module is needed.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class TlsChannel:
                 return
 
     def send(self, data: bytes | memoryview) -> int:
-        """Encrypt and send everything, waiting where the socket is full."""
+        """Encrypt and send everything; waits while the socket is full."""
         sent = 0
         view = memoryview(data)
         while sent < len(view):
@@ -85,7 +85,7 @@ class TlsChannel:
         return sent
 
     def recv(self, size: int) -> bytes:
-        """Decrypted bytes; b"" at the end. Raises: BlockingIOError if none are there yet."""
+        """Decrypted bytes; b"" at the end. Raises: BlockingIOError if none have arrived."""
         while True:
             try:
                 return self.tls.read(size)
@@ -123,7 +123,7 @@ class TlsChannel:
                 self._wait(True)
 
     def _send_alert(self) -> None:
-        """Tell the other side why, as far as the socket takes it at once."""
+        """Send the alert, as far as the socket accepts it at once."""
         try:
             self._socket.send(self._outgoing.read())
         except OSError:
@@ -131,7 +131,7 @@ class TlsChannel:
 
 
 def tls_detail(error: ssl.SSLError) -> str:
-    """The reason without OpenSSL's file and line."""
+    """The error message without OpenSSL's file and line."""
     message = getattr(error, "verify_message", "")
     reason = str(error.reason or error).replace("_", " ").lower()
     return f"{reason}: {message}" if message else reason
