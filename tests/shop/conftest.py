@@ -1,4 +1,4 @@
-"""A small shop on a free port, its own database, and a customer to walk through it."""
+"""A small shop on a free port with its own database, and a client for it."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def visit(folder):
-    """Runs `scenario(visitor)` in an open shop; small and without modelled waits unless told otherwise."""
+    """Runs `scenario(visitor)` in an open shop; small and without modelled waits by default."""
 
     def run(scenario, **settings):
         async def walk():
@@ -129,7 +129,7 @@ def visit_both(folder):
 
 @pytest.fixture
 def rows(folder):
-    """What the closed shop's database answers to a query."""
+    """Rows of a query on the database of the closed shop."""
 
     def ask(sql, *parameters):
         with closing(sqlite3.connect(folder / "shop.sqlite")) as connection:

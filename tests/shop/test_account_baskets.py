@@ -1,4 +1,4 @@
-"""One basket for each account, in whatever channel it is used, in both designs."""
+"""An account has one basket in all channels, in both designs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def on_page(page):
     return re.search(r'data-quantity="(\d+)"', page)[1]
 
 
-def test_what_the_app_puts_into_the_basket_of_an_account_the_website_shows_and_orders(visit, profile):
+def test_the_website_shows_and_orders_what_the_app_put_into_an_accounts_basket(visit, profile):
     async def scenario(visitor):
         skus = await visitor.skus()
         assert (await visitor.post("/sign-in", data=MEMBER_1)).status == 303
@@ -65,7 +65,7 @@ def test_what_the_app_puts_into_the_basket_of_an_account_the_website_shows_and_o
     visit(scenario, profile=profile)
 
 
-def test_a_guests_basket_joins_that_of_the_account_when_signing_in(visit, profile):
+def test_signing_in_merges_the_guests_basket_into_the_accounts(visit, profile):
     async def scenario(visitor):
         skus = await visitor.skus()
         app = App(visitor)
@@ -84,7 +84,7 @@ def test_a_guests_basket_joins_that_of_the_account_when_signing_in(visit, profil
     visit(scenario, profile=profile)
 
 
-def test_the_first_basket_of_an_account_is_the_one_its_guest_had(visit, profile):
+def test_an_account_without_a_basket_takes_over_the_guests(visit, profile):
     async def scenario(visitor):
         sku = (await visitor.skus())[0]
         guest = await visitor.filled_basket(sku)
@@ -95,7 +95,7 @@ def test_the_first_basket_of_an_account_is_the_one_its_guest_had(visit, profile)
     visit(scenario, profile=profile)
 
 
-def test_nobody_takes_the_basket_of_another_account_along(visit, profile):
+def test_the_basket_of_another_account_is_not_merged(visit, profile):
     async def scenario(visitor):
         sku = (await visitor.skus())[0]
         ada, bob = App(visitor), App(visitor)
@@ -109,7 +109,7 @@ def test_nobody_takes_the_basket_of_another_account_along(visit, profile):
     visit(scenario, profile=profile)
 
 
-def test_without_an_account_every_channel_has_a_basket_of_its_own(visit, profile):
+def test_guests_have_a_basket_per_channel(visit, profile):
     async def scenario(visitor):
         sku = (await visitor.skus())[0]
         await visitor.filled_basket(sku)
@@ -121,7 +121,7 @@ def test_without_an_account_every_channel_has_a_basket_of_its_own(visit, profile
     visit(scenario, profile=profile)
 
 
-def test_two_channels_that_begin_at_once_have_one_basket_in_the_rebuilt_shop(visit):
+def test_two_channels_that_start_at_once_share_one_basket_in_the_replatformed_shop(visit):
     async def scenario(visitor):
         skus = await visitor.skus()
         async with aiohttp.ClientSession() as other:

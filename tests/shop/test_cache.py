@@ -1,4 +1,4 @@
-"""The page cache, under a clock that only moves when told to."""
+"""The page cache, with a fake clock."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_an_entry_is_fresh_for_its_time_to_live():
     asyncio.run(scenario())
 
 
-def test_a_stale_entry_is_better_than_a_busy_page():
+def test_a_stale_entry_is_served_when_the_shop_is_busy():
     async def scenario():
         clock = Clock()
         cache = PageCache(clock)
@@ -58,7 +58,7 @@ def test_a_stale_entry_is_better_than_a_busy_page():
     asyncio.run(scenario())
 
 
-def test_one_fetch_serves_all_who_wait_even_if_the_first_hangs_up():
+def test_one_fetch_serves_all_waiting_requests_even_if_the_first_disconnects():
     async def scenario():
         cache = PageCache(Clock())
         gate = asyncio.Event()
@@ -80,7 +80,7 @@ def test_one_fetch_serves_all_who_wait_even_if_the_first_hangs_up():
     asyncio.run(scenario())
 
 
-def test_the_longest_unused_entries_make_room():
+def test_the_least_recently_used_entries_are_evicted():
     async def scenario():
         cache = PageCache(Clock())
         for number in range(CAPACITY):

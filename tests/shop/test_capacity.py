@@ -1,4 +1,4 @@
-"""The shop's statement of its own capacity: every cost counted, and the sum measured."""
+"""The stated capacity: query counts of every kind of work, and the measured rate."""
 
 from __future__ import annotations
 
@@ -118,19 +118,19 @@ def test_the_stated_capacity_is_the_measured_one(visit, profile, workers):
     )
 
 
-def test_the_in_house_shop_states_40_pages_and_fewer_orders_by_default():
+def test_the_default_capacity_of_the_in_house_shop():
     statement = capacity_statement(ShopSettings(profile="in-house-2004"))
     assert 35 <= statement["browse_pages_per_s"] <= 45
     assert statement["orders_per_s"] < statement["browse_pages_per_s"] / 2
 
 
-def test_the_replatformed_shop_states_room_for_a_peak_by_default():
+def test_the_default_capacity_of_the_replatformed_shop():
     statement = capacity_statement(ShopSettings(profile="replatformed"))
     assert statement["browse_pages_per_s"] > 200
     assert statement["orders_per_s"] > 20
 
 
-def test_capacity_follows_the_knobs():
+def test_capacity_is_proportional_to_workers_and_inverse_to_query_time():
     slow, fast = (
         capacity_statement(ShopSettings(profile="in-house-2004", workers=workers, query_time_s=query_time_s))
         for workers, query_time_s in ((2, 0.02), (8, 0.01))

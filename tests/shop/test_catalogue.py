@@ -1,4 +1,4 @@
-"""The catalogue: the same for the same seed, and popular as real catalogues are."""
+"""The catalogue: reproducible, with a realistic distribution of popularity."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def test_five_thousand_products_share_24_categories(catalogue):
     assert len({row[1] for row in catalogue.products}) == len(catalogue.categories) == 24
 
 
-def test_no_name_comes_twice_in_a_category(catalogue):
+def test_names_are_unique_within_a_category(catalogue):
     names = [(row[1], row[2]) for row in catalogue.products]
     assert len(set(names)) == len(names)
 
 
-def test_prices_are_pence_of_a_shop(catalogue):
+def test_prices_are_plausible(catalogue):
     for price_pence in (row[8] for row in catalogue.products):
         assert isinstance(price_pence, int)
         assert 100 <= price_pence <= 120_000

@@ -1,4 +1,4 @@
-"""What each design does to stock and orders when customers come together: the reason for having two."""
+"""Stock and orders under concurrency, in which the two designs differ."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_the_replatformed_shop_never_sells_a_unit_twice(visit):
     visit(scenario, profile="replatformed", query_time_s=0.001, opening_stock=UNITS)
 
 
-def test_the_in_house_shop_oversells_to_customers_who_come_together(visit):
+def test_the_in_house_shop_oversells_to_concurrent_customers(visit):
     async def scenario(visitor):
         sku = (await visitor.skus())[0]
         statuses = await buy_together(visitor, sku)
@@ -40,7 +40,7 @@ def test_the_in_house_shop_oversells_to_customers_who_come_together(visit):
     visit(scenario, profile="in-house-2004", query_time_s=0.001, opening_stock=UNITS)
 
 
-def test_neither_shop_oversells_to_customers_who_come_one_at_a_time(visit, profile):
+def test_neither_shop_oversells_to_customers_one_at_a_time(visit, profile):
     async def scenario(visitor):
         sku = (await visitor.skus())[0]
         statuses = [(await visitor.pos_sale(f"sale-{number}", (sku, 1))).status for number in range(8)]
@@ -64,7 +64,7 @@ def test_the_same_key_twice_is_one_order(visit, profile):
     visit(scenario, profile=profile)
 
 
-def test_an_impatient_second_click_finds_the_order_of_the_first(visit, profile):
+def test_a_second_click_finds_the_order_of_the_first(visit, profile):
     async def scenario(visitor):
         await visitor.post("/basket/add", data={"sku": (await visitor.skus())[0], "quantity": "1"})
         first = await visitor.checkout(idempotency_key="click")
@@ -78,7 +78,7 @@ def test_an_impatient_second_click_finds_the_order_of_the_first(visit, profile):
 @pytest.mark.parametrize(
     ("profile", "orders"), [("in-house-2004", range(2, 5)), ("replatformed", range(1, 2))]
 )
-def test_the_same_key_at_the_same_moment_is_one_order_only_where_the_design_says_so(visit, profile, orders):
+def test_concurrent_orders_with_one_key_are_one_order_only_in_the_replatformed_shop(visit, profile, orders):
     async def scenario(visitor):
         sku = (await visitor.skus())[0]
         answers = await asyncio.gather(*(visitor.pos_sale("twin", (sku, 1)) for _ in range(4)))
@@ -99,7 +99,7 @@ def test_a_key_used_for_another_order_is_refused_by_the_replatformed_shop(visit)
     visit(scenario, profile="replatformed")
 
 
-def test_an_order_of_which_one_line_has_sold_out_takes_nothing(visit, profile):
+def test_an_order_with_one_sold_out_line_takes_no_stock(visit, profile):
     async def scenario(visitor):
         plenty, scarce = (await visitor.skus())[:2]
         await visitor.pos_sale("last", (scarce, UNITS))

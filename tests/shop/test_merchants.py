@@ -1,4 +1,4 @@
-"""Several merchants on one platform: each with a shop of its own, all in one line for the same workers."""
+"""Several merchants on one platform: separate shops that share the database workers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_same_order_key_at_two_merchants_is_two_orders(visit_both):
     assert (first.status, second.status) == (201, 201)
 
 
-def test_who_comes_to_one_merchant_waits_behind_the_crowd_of_another(visit_both):
+def test_customers_of_one_merchant_wait_behind_those_of_another(visit_both):
     async def wait(north, south):
         crowd = [asyncio.create_task(north.get("/")) for _ in range(6)]
         while (await south.document("/healthz"))["waiting"] < 5:
@@ -47,7 +47,7 @@ def test_who_comes_to_one_merchant_waits_behind_the_crowd_of_another(visit_both)
     assert waited_ms > 5 * 10 * 9  # five pages before it, of nine queries each at least
 
 
-def test_a_platform_that_is_full_turns_away_the_customers_of_all(visit_both):
+def test_a_full_platform_turns_away_customers_of_every_merchant(visit_both):
     async def knock(north, south):
         inside = []  # one is worked for, one waits
         while sum(not task.done() for task in inside) < 2:
@@ -62,6 +62,6 @@ def test_a_platform_that_is_full_turns_away_the_customers_of_all(visit_both):
 
 
 @pytest.mark.parametrize("merchants", [("north", "north"), ("North",), tuple("abcdefghi")])
-def test_merchants_need_different_simple_names_and_are_eight_at_most(merchants):
+def test_merchants_need_two_to_eight_different_names(merchants):
     with pytest.raises(UsageError, match=r"merchants must be 2\.\.8 different names"):
         ShopSettings(merchants=merchants)

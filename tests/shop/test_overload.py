@@ -1,4 +1,4 @@
-"""What each design does when more people come than its workers can serve."""
+"""How each design handles overload."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def waiting(visitor):
     return (await visitor.document("/healthz"))["waiting"]
 
 
-def test_the_replatformed_shop_turns_away_what_it_cannot_serve_soon(visit):
+def test_the_replatformed_shop_turns_away_requests_beyond_its_queue_limit(visit):
     async def scenario(visitor):
         skus = (await visitor.skus())[:20]
         pages = await asyncio.gather(*(visitor.get(f"/product/{sku}") for sku in skus))
@@ -56,7 +56,7 @@ def test_the_app_is_turned_away_with_a_problem_document(visit):
     visit(scenario, profile="replatformed", workers=1, query_time_s=0.1, queue_limit=2)
 
 
-def test_the_in_house_shop_lets_everybody_wait(visit):
+def test_the_in_house_shop_queues_every_request(visit):
     async def scenario(visitor):
         skus = (await visitor.skus())[:20]
         pages = await asyncio.gather(*(visitor.get(f"/product/{sku}") for sku in skus))
@@ -86,7 +86,7 @@ def test_the_ledger_answers_while_the_shop_is_overloaded(visit, profile):
     visit(scenario, profile=profile, workers=1, query_time_s=query_time_s)
 
 
-def test_a_till_is_served_before_the_pages_that_wait(visit):
+def test_a_till_is_served_before_waiting_pages(visit):
     async def scenario(visitor):
         skus = (await visitor.skus())[:12]
         pages = [asyncio.ensure_future(visitor.get(f"/product/{sku}")) for sku in skus]
@@ -106,7 +106,7 @@ def test_a_till_is_served_before_the_pages_that_wait(visit):
 
 
 @pytest.mark.parametrize(("profile", "worked_for"), [("in-house-2004", 6), ("replatformed", 1)])
-def test_only_the_in_house_shop_goes_on_working_for_customers_who_left(visit, rows, profile, worked_for):
+def test_only_the_in_house_shop_continues_after_a_disconnect(visit, rows, profile, worked_for):
     async def scenario(visitor):
         async with aiohttp.ClientSession() as impatient:
             asks = [asyncio.ensure_future(impatient.post(f"{visitor.url}/api/baskets")) for _ in range(6)]
@@ -128,7 +128,7 @@ def test_only_the_in_house_shop_goes_on_working_for_customers_who_left(visit, ro
     assert rows("SELECT count(*) FROM baskets") == [(worked_for,)]
 
 
-def test_pages_are_kept_for_a_moment_and_fetched_once_for_everybody(visit):
+def test_pages_are_cached_and_fetched_once_for_concurrent_requests(visit):
     async def scenario(visitor):
         pages = await asyncio.gather(*(visitor.get("/") for _ in range(10)))
         timings = [page.headers["Server-Timing"] for page in pages]

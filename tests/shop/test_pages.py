@@ -1,4 +1,4 @@
-"""The HTML shop, as a browser meets it."""
+"""The HTML pages of the shop."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_pages_have_the_size_of_real_pages(visit, profile):
     visit(scenario, profile=profile, products=1_200)
 
 
-def test_every_link_of_the_home_page_leads_somewhere(visit):
+def test_every_link_of_the_home_page_works(visit):
     async def scenario(visitor):
         for path in links(await visitor.page("/"), r'(?:href|src)="(/[^"#]*)"'):
             assert (await visitor.get(path)).status == 200, path
@@ -88,7 +88,7 @@ def test_a_search_finds_products_by_the_words_of_their_names(visit, profile):
     visit(scenario, profile=profile, products=240)
 
 
-def test_a_product_page_carries_its_offer_for_machines(visit, profile):
+def test_a_product_page_has_its_offer_as_json_ld(visit, profile):
     async def scenario(visitor):
         sku = (await visitor.skus())[3]
         page = await visitor.page(f"/product/{sku}")
@@ -103,7 +103,7 @@ def test_a_product_page_carries_its_offer_for_machines(visit, profile):
     visit(scenario, profile=profile, opening_stock=2)
 
 
-def test_what_a_customer_writes_is_shown_and_never_run(visit, profile):
+def test_user_input_is_shown_escaped(visit, profile):
     attack = '<script>alert("x")</script>'
     shown = "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;"
 
@@ -131,7 +131,7 @@ def test_what_a_customer_writes_is_shown_and_never_run(visit, profile):
     visit(scenario, profile=profile)
 
 
-def test_a_checkout_form_with_mistakes_comes_back_with_what_was_typed(visit, profile):
+def test_an_invalid_checkout_form_is_shown_again_with_its_values(visit, profile):
     async def scenario(visitor):
         await visitor.post("/basket/add", data={"sku": (await visitor.skus())[0], "quantity": "1"})
         refused = await visitor.checkout(email="nobody", address="  ")
@@ -175,7 +175,7 @@ def test_a_printed_code_leads_to_its_product_and_the_order_counts_for_print(visi
     visit(scenario, profile=profile)
 
 
-def test_the_basket_cookie_is_out_of_reach_of_scripts_and_other_sites(visit):
+def test_the_basket_cookie_is_http_only_and_same_site(visit):
     async def scenario(visitor):
         added = await visitor.post("/basket/add", data={"sku": (await visitor.skus())[0], "quantity": "1"})
         for cookie in added.headers.getall("Set-Cookie"):
@@ -207,7 +207,7 @@ def test_a_refusal_is_a_page_with_its_name(visit, profile, method, path, status,
     visit(scenario, profile=profile)
 
 
-def test_a_basket_of_an_earlier_shop_is_replaced_by_a_new_one(visit, profile):
+def test_an_unknown_basket_cookie_is_replaced_by_a_new_basket(visit, profile):
     async def scenario(visitor):
         form = {"sku": (await visitor.skus())[0], "quantity": "1"}
         added = await visitor.post("/basket/add", data=form, headers={"Cookie": "basket=from-another-day"})

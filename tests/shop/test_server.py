@@ -1,4 +1,4 @@
-"""The shop as a process: how it opens, closes and refuses to."""
+"""The shop as a process: starting, stopping and startup errors."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def health(url):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_shop_says_where_it_is_and_closes_cleanly(number):
+def test_a_shop_announces_its_url_and_closes_cleanly(number):
     with process() as (shop, announced):
         assert announced["pid"] == shop.pid
         assert announced["url"].startswith("http://127.0.0.1:")
@@ -63,7 +63,7 @@ def test_a_shop_says_where_it_is_and_closes_cleanly(number):
         assert (shop.returncode, errors) == (0, b"")
 
 
-def test_a_shop_closes_promptly_with_a_crowd_in_it():
+def test_a_shop_closes_promptly_with_requests_waiting():
     with process(profile="in-house-2004", workers=1, query_time_s=1.0) as (shop, announced):
         host, port = announced["url"].removeprefix("http://").split(":")
         crowd = [socket.create_connection((host, int(port))) for _ in range(30)]
@@ -85,7 +85,7 @@ def test_a_shop_ends_with_its_parent():
         assert shop.wait(timeout=20) == 0
 
 
-def test_a_taken_port_is_one_clear_line():
+def test_a_taken_port_is_reported_in_one_line():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         code, errors = refusal(as_json(port=port))
@@ -96,7 +96,7 @@ def test_a_taken_port_is_one_clear_line():
     )
 
 
-def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path):
+def test_an_unwritable_folder_is_reported_in_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     folder = tmp_path / "file" / "shop"
     code, errors = refusal(as_json(folder=folder))
@@ -143,7 +143,7 @@ def test_a_database_of_another_design_is_not_reused(visit, folder):
     )
 
 
-def test_a_damaged_database_is_one_clear_line(visit, folder):
+def test_a_damaged_database_is_reported(visit, folder):
     folder.mkdir()
     (folder / "shop.sqlite").write_bytes(b"not a database at all" * 100)
 
@@ -154,7 +154,7 @@ def test_a_damaged_database_is_one_clear_line(visit, folder):
         visit(look, reuse=True)
 
 
-def test_settings_that_cannot_work_are_refused_all_at_once():
+def test_invalid_settings_are_reported_all_at_once():
     with pytest.raises(UsageError) as refused:
         ShopSettings(profile="replatform", workers=0, products=3)
     assert str(refused.value) == (
@@ -173,7 +173,7 @@ def test_a_shop_without_a_folder_leaves_nothing_behind(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "[1]\n", '{"worker": 1}\n', '{"workers": "1"}\n'])
-def test_settings_that_cannot_be_read_are_one_clear_line(text):
+def test_unreadable_settings_are_reported_in_one_line(text):
     code, errors = refusal(text)
     assert code == 2
     assert errors.startswith("doorbuster.shop: the settings must be a JSON object of ShopSettings (")

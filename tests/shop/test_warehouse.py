@@ -1,4 +1,4 @@
-"""The warehouse picks at its rate, and the backlog can be watched."""
+"""The warehouse: its picking rate and its backlog."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from doorbuster.shop.domain.warehouse import PickingPace
 
 
 @pytest.mark.parametrize("rate_per_s", [0.0, 0.3, 5.0, 123.4])
-def test_the_pace_adds_up_to_the_rate(rate_per_s):
+def test_picks_add_up_to_the_rate(rate_per_s):
     pace = PickingPace(rate_per_s, now_s=100.0)
     picked = sum(pace.due(100.0 + step * 0.2) for step in range(1, 501))
     assert picked == pytest.approx(rate_per_s * 100.0, abs=1.0)
 
 
-def test_a_clock_that_stands_still_earns_nothing():
+def test_no_time_earns_no_picks():
     pace = PickingPace(5.0, now_s=7.0)
     assert [pace.due(7.0), pace.due(7.0), pace.due(8.0), pace.due(8.0)] == [0, 0, 5, 0]
 
 
-def test_orders_wait_for_the_warehouse_and_are_picked_in_turn(visit):
+def test_orders_are_picked_in_order_of_placing(visit):
     async def scenario(visitor):
         sku = (await visitor.skus())[0]
         started_s = time.monotonic()
@@ -41,7 +41,7 @@ def test_orders_wait_for_the_warehouse_and_are_picked_in_turn(visit):
     visit(scenario, warehouse_rate_per_s=10.0)
 
 
-def test_a_closed_warehouse_leaves_a_backlog_without_an_end(visit):
+def test_a_warehouse_with_rate_zero_never_drains_its_backlog(visit):
     async def scenario(visitor):
         await visitor.order(await visitor.filled_basket((await visitor.skus())[0]), "order")
         assert await visitor.document("/ledger/backlog") == {

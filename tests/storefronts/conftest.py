@@ -1,4 +1,4 @@
-"""A running reference shop, and customers of it as the load generator makes them."""
+"""A running reference shop, and customers as the load generator creates them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from doorbuster.shop_settings import ShopSettings
 from doorbuster.storefronts import ReferenceShop, Visit
 
 
-class Town:
-    """One shop, and the people who come to it."""
+class RunningShop:
+    """One shop and its customers."""
 
     def __init__(self, url):
         self.url = url
         self.client = HttpClient(url)
         self.catalogue = ReferenceShop.prepare(self.client)
 
-    def customer(self, channel="web", *, face=None, **visit):
-        driver = face or ReferenceShop.for_channel(channel)
-        return driver(
+    def customer(self, channel="web", *, driver=None, **visit):
+        chosen = driver or ReferenceShop.for_channel(channel)
+        return chosen(
             HttpClient(self.url),
             channel=channel,
             catalogue=self.catalogue,
@@ -32,27 +32,27 @@ class Town:
             visit=Visit(**visit),
         )
 
-    def books(self):
+    def ledger(self):
         return ReferenceShop.read_ledger(self.client, since_unix_s=0.0)
 
     def stock_of(self, sku):
-        (row,) = [row for row in self.books().stock if row.sku == sku]
+        (row,) = [row for row in self.ledger().stock if row.sku == sku]
         return row
 
 
 @contextmanager
 def shop_process(log, **settings):
     chosen = ShopSettings(**{"products": 48, "query_time_s": 0.0, **settings})
-    with start_shop(chosen, log) as shop:
-        yield Town(shop.url)
+    with start_shop(chosen, log) as process:
+        yield RunningShop(process.url)
 
 
 @pytest.fixture(scope="module", params=["in-house-2004", "replatformed"])
-def town(request, tmp_path_factory):
+def shop(request, tmp_path_factory):
     with shop_process(tmp_path_factory.mktemp("shop") / "shop.log", profile=request.param) as opened:
         yield opened
 
 
 @pytest.fixture
-def open_town(tmp_path):
+def start_shop_process(tmp_path):
     return partial(shop_process, tmp_path / "shop.log")

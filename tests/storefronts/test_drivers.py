@@ -1,4 +1,4 @@
-"""What all drivers have in common, and what a driver does with the answers of a shop that is not there."""
+"""What all drivers share, and how drivers handle scripted responses."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ def cause_of(action, *given: object) -> tuple[str, bool]:
     return refusal.value.cause, refusal.value.expected
 
 
-def test_a_scenario_may_name_exactly_the_drivers_that_ship():
+def test_a_scenario_may_name_exactly_the_bundled_drivers():
     assert set(STOREFRONTS) == set(DRIVERS)
 
 
-def test_a_mark_is_read_back_and_other_addresses_are_none():
+def test_an_order_tag_is_read_back_and_other_texts_are_not_tags():
     assert read_order_tag(order_tag("phone", "run:7:1")) == ("phone", "run:7:1")
     for text in (None, "", "Marks & Spencer", "doorbuster web", "doorbuster a b c"):
         assert read_order_tag(text) == ("", "")
@@ -73,7 +73,7 @@ def test_the_place_of_an_unknown_sku_is_refused():
         assert cause_of(SOLD.place_of, sku) == ("unknown_sku", False)
 
 
-def test_the_staff_token_is_not_in_the_words_of_an_assortment():
+def test_the_staff_token_is_not_in_the_repr_of_a_catalogue():
     assert "staff" not in repr(SOLD)
 
 
@@ -94,7 +94,7 @@ def test_the_staff_token_is_not_in_the_words_of_an_assortment():
         (answer({"data": {"addItemToOrder": None}}), ("nothing", False)),
     ],
 )  # fmt: skip
-def test_vendure_says_no_with_status_200_and_the_driver_hears_it(said, expected):
+def test_vendure_errors_with_status_200_are_recognised(said, expected):
     assert cause_of(vendure(said).add_to_basket, "A1") == expected
 
 
@@ -102,16 +102,16 @@ def test_vendure_says_no_with_status_200_and_the_driver_hears_it(said, expected)
     "found",
     [None, {"variants": []}, {"variants": [{"sku": "A1", "stockLevel": "IN_STOCK", "priceWithTax": 0}]}],
 )
-def test_a_vendure_product_without_price_is_no_success(found):
+def test_a_vendure_product_without_a_price_is_rejected(found):
     assert cause_of(vendure(answer({"data": {"product": found}})).product, "A1")[0] == "product_without_price"
 
 
-def test_an_empty_vendure_search_is_no_success():
+def test_an_empty_vendure_search_is_rejected():
     empty = answer({"data": {"search": {"totalItems": 0, "items": []}}})
     assert cause_of(vendure(empty).search)[0] == "empty_listing"
 
 
-def test_vendure_customers_keep_the_session_they_were_given():
+def test_vendure_customers_keep_their_session():
     basket = {"data": {"activeOrder": {"lines": [{"quantity": 1, "productVariant": {"sku": "A1"}}]}}}
     shop = vendure(answer(basket, **{"vendure-auth-token": "t1"}), answer(basket), answer(basket))
     for _ in range(3):
@@ -120,7 +120,7 @@ def test_vendure_customers_keep_the_session_they_were_given():
     assert sent == [{}, {"Authorization": "Bearer t1"}, {"Authorization": "Bearer t1"}]
 
 
-def test_an_order_that_vendure_did_not_let_be_paid_is_no_success():
+def test_an_unpaid_vendure_order_is_rejected():
     choices = answer(
         {"data": {"eligibleShippingMethods": [{"id": "1"}], "eligiblePaymentMethods": [{"code": "p"}]}}
     )
@@ -132,7 +132,7 @@ def test_an_order_that_vendure_did_not_let_be_paid_is_no_success():
     assert shop.client.asked[-2][2]["json"]["variables"]["address"]["company"] == "doorbuster web run:1:1"
 
 
-def test_a_vendure_checkout_without_its_page_is_refused_before_anything_is_sent():
+def test_a_vendure_checkout_without_its_page_sends_nothing():
     shop = vendure()
     assert cause_of(shop.checkout, "run:1:1", ())[0] == "checkout_without_choice"
     assert shop.client.asked == []
@@ -148,7 +148,7 @@ def test_a_vendure_checkout_without_its_page_is_refused_before_anything_is_sent(
         (answer([1]), ("unexpected_json", False)),
     ],
 )
-def test_what_oscar_says_to_a_product_for_the_basket(said, expected):
+def test_oscars_responses_to_adding_a_product(said, expected):
     assert cause_of(oscar(said).add_to_basket, "A1") == expected
 
 
@@ -163,17 +163,17 @@ def test_an_oscar_product_is_read_from_its_page():
 @pytest.mark.parametrize(
     "page", ["", "<th>UPC</th><td>A1</td>", '<p class="price_color">£2.00</p><th>UPC</th><td>B</td>']
 )
-def test_an_oscar_page_without_price_or_of_another_product_is_no_success(page):
+def test_an_oscar_page_without_a_price_or_of_another_product_is_rejected(page):
     assert cause_of(oscar(answer(page)).product, "A1")[0] == "product_without_price"
 
 
-def test_an_oscar_listing_names_what_the_run_knows():
+def test_an_oscar_listing_has_the_known_products():
     page = '<a href="/catalogue/red-teapot_7/"></a><a href="/en-gb/catalogue/new_99/"></a>'
     assert oscar(answer(page)).home().skus == ("A1",)
     assert cause_of(oscar(answer("<a href='/about/'>")).home)[0] == "empty_listing"
 
 
-def test_an_oscar_checkout_without_a_number_is_no_success():
+def test_an_oscar_checkout_without_an_order_number_is_rejected():
     shop = oscar(answer({"url": "/api/baskets/1/"}), answer({"total_incl_tax": "2.00"}))
     assert cause_of(shop.checkout, "run:1:1", (BasketLine("A1", 1, 200),))[0] == "order_without_reference"
 
@@ -188,7 +188,7 @@ def test_amounts_are_read_in_hundredths(text, pence):
 @pytest.mark.parametrize(
     ("title", "slug"), [("Classic Green Jumper", "classic-green-jumper"), ("Tea & Biscuits!", "tea-biscuits")]
 )
-def test_a_title_becomes_the_address_oscar_gives_it(title, slug):
+def test_a_title_becomes_oscars_slug(title, slug):
     assert _slug(title) == slug
 
 
@@ -196,7 +196,7 @@ def login(kind):
     return answer({"data": {"login": {"__typename": kind}}}, **{"vendure-auth-token": "t"})
 
 
-def test_whoever_has_no_account_at_vendure_makes_one_when_signing_in():
+def test_signing_in_at_vendure_registers_a_missing_account():
     made = answer({"data": {"registerCustomerAccount": {"__typename": "Success"}}})
     shop = vendure(login("InvalidCredentialsError"), made, login("CurrentUser"))
     shop.sign_in()
@@ -212,7 +212,7 @@ def test_a_vendure_account_that_must_be_verified_first_is_not_signed_in():
 @pytest.mark.parametrize(
     ("with_tax", "sent"), [(True, 105), (False, 88)]  # 88 pence and 20 % are 105.6
 )  # fmt: skip
-def test_a_vendure_price_is_sent_as_the_shop_keeps_it_and_told_as_customers_see_it(with_tax, sent):
+def test_a_vendure_price_is_stored_with_or_without_tax_and_returned_with_tax(with_tax, sent):
     variant = {"id": "3", "sku": "A1", "stockOnHand": 5, "taxRateApplied": {"value": 20}}
     found = {"productVariants": {"items": [variant]}, "activeChannel": {"pricesIncludeTax": with_tax}}
     client = vendure(
@@ -237,7 +237,7 @@ LISTED = answer(
 )
 
 
-def test_oscars_form_of_a_product_is_found_by_its_upc_and_sent_whole():
+def test_oscars_product_form_is_found_by_upc_and_sent_complete():
     shop = oscar(LISTED, product_page("A10"), product_page("A1"), answer("", status=302))
     OscarShop.change_price(shop.client, "A1", 1250)
     assert shop.client.asked[-1][2]["data"] == {
@@ -248,7 +248,7 @@ def test_oscars_form_of_a_product_is_found_by_its_upc_and_sent_whole():
     assert OscarShop.stock_on_hand(stock.client, "A1") == 7
 
 
-def test_what_oscars_form_says_is_wrong_is_told():
+def test_the_errors_of_oscars_form_are_reported():
     wrong = answer('<p>…</p><span class="error-block"><i></i> Enter a number.</span>')
     shop = oscar(LISTED, product_page("A1"), wrong)
     with pytest.raises(Rejected) as refusal:

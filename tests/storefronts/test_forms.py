@@ -1,4 +1,4 @@
-"""Forms as a page has them: found, filled in and sent as a browser would."""
+"""Forms: found on a page, filled in and sent as a browser does."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Answer:
         raise ValueError("a page")
 
 
-def test_a_form_is_found_by_its_address_and_holds_what_a_browser_would_send():
+def test_a_form_is_found_by_its_action_with_the_fields_a_browser_sends():
     form = form_on(Answer(PAGE), to="/basket/add/")
     assert form.action == "http://shop.example/basket/add/17/?next=%2Fa&b=1"
     assert form.fields == {"token": 'a"b', "quantity": "1", "size": "M"}
 
 
-def test_texts_and_choices_of_a_form_are_sent_as_they_stand():
+def test_preset_texts_and_choices_of_a_form_are_sent():
     form = """<form method="post">
       <textarea name="about" rows="2">
 Warm &amp; soft</textarea><textarea name="empty"></textarea>
@@ -56,24 +56,24 @@ Warm &amp; soft</textarea><textarea name="empty"></textarea>
     }  # fmt: skip
 
 
-def test_a_form_without_an_address_goes_to_its_page_where_no_other_fits():
+def test_a_form_without_an_action_is_used_when_no_other_matches():
     form = form_on(Answer(PAGE), to="/checkout/")
     assert form.action == "http://shop.example/p/17?x=1"
     assert form.fields == {"token": "own", "email": ""}
 
 
-def test_without_an_address_the_first_form_that_is_posted_is_meant():
+def test_without_a_target_the_first_post_form_is_used():
     assert form_on(Answer(PAGE)).fields["token"] == 'a"b'
 
 
 @pytest.mark.parametrize("page", ["", "<form action=/search><input name=q></form>", "<h1>We are busy</h1>"])
-def test_a_page_without_a_form_is_another_page_than_it_should_be(page):
+def test_a_page_without_the_form_is_rejected(page):
     with pytest.raises(Rejected) as refusal:
         form_on(Answer(page), to="/checkout/")
     assert refusal.value.cause == "page_without_form"
 
 
-def test_a_form_is_sent_with_its_hidden_fields_and_with_where_it_came_from():
+def test_a_form_is_sent_with_its_hidden_fields_and_a_referrer():
     sent = []
 
     class Client:

@@ -1,4 +1,4 @@
-"""What is kept of a browser's recording, and which step each request was."""
+"""Browser recordings: what is kept, the step of each request, and the drafted driver."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def visit(*entries: dict):
     return read_har(json.dumps({"log": {"entries": list(entries)}}).encode())
 
 
-def test_only_the_shops_own_pages_and_calls_stay_in_order_of_time():
+def test_only_the_shops_own_requests_are_kept_in_order_of_time():
     found = visit(
         entry("GET", f"{SHOP}/", at="00"),
         entry("GET", f"{SHOP}/late", at="09"),
@@ -48,7 +48,7 @@ def test_only_the_shops_own_pages_and_calls_stay_in_order_of_time():
     assert found.pauses_s == (9.0,)
 
 
-def test_secrets_lose_their_value_and_addresses_their_owner():
+def test_secrets_are_masked_and_addresses_replaced():
     found = visit(
         entry("GET", f"{SHOP}/?access_token=abc&q=tea"),
         entry("POST", f"{SHOP}/login", body="user=ann@home.example&password=hunter2"),
@@ -68,7 +68,7 @@ def test_secrets_lose_their_value_and_addresses_their_owner():
     assert third.as_json
 
 
-def test_a_form_that_is_answered_with_a_redirect_is_kept():
+def test_a_form_answered_with_a_redirect_is_kept():
     found = visit(entry("GET", f"{SHOP}/"), entry("POST", f"{SHOP}/cart", mime="", status=303, body="id=7"))
     assert [request.method for request in found.requests] == ["GET", "POST"]
 
@@ -86,7 +86,7 @@ def test_a_form_that_is_answered_with_a_redirect_is_kept():
         b"[]",
     ],
 )
-def test_what_is_no_recording_is_refused(text):
+def test_a_file_that_is_not_a_recording_is_refused(text):
     with pytest.raises(ValueError, match=r"is not a HAR recording|contains no page"):
         read_har(text)
 
@@ -131,12 +131,12 @@ def test_a_recording_cannot_write_code_into_the_driver():
         ("PUT", "/cart/1", None),
     ],
 )
-def test_the_words_of_an_address_say_which_step_it_was(method, path, step):
+def test_the_words_of_a_url_identify_the_step(method, path, step):
     home = entry("GET", f"{SHOP}/welcome")
     assert list(steps_of(visit(home, entry(method, SHOP + path)))) == ([step] if step else [])
 
 
-def test_the_driver_has_the_recorded_addresses_and_fields_and_is_python():
+def test_the_draft_has_the_recorded_urls_and_fields_and_is_python():
     template = (files("doorbuster.cli") / "starter" / "driver.py.template").read_text(encoding="utf-8")
     recorded = visit(
         entry("GET", f"{SHOP}/", at="00"),
@@ -168,7 +168,7 @@ def test_the_driver_has_the_recorded_addresses_and_fields_and_is_python():
         assert part in text, part
 
 
-def test_fields_are_read_as_they_were_sent_because_browsers_list_them_differently():
+def test_form_fields_are_read_from_the_text_sent():
     row = entry("POST", f"{SHOP}/order", body="email=jo%40home.example&name=A+B")
     row["request"]["postData"]["params"] = [
         {"name": "email", "value": "jo%40home.example"}, {"name": "name", "value": "A+B"},
@@ -182,7 +182,7 @@ def test_fields_are_read_as_they_were_sent_because_browsers_list_them_differentl
     assert visit(entry("GET", f"{SHOP}/"), row).requests[1].fields == (("name", "A B"),)
 
 
-def test_files_that_were_answered_with_a_page_are_nothing_that_somebody_came_for():
+def test_error_pages_for_missing_files_are_dropped():
     found = visit(
         entry("GET", f"{SHOP}/"),
         entry("GET", f"{SHOP}/static/lib.min.js", at="01"),
@@ -191,7 +191,7 @@ def test_files_that_were_answered_with_a_page_are_nothing_that_somebody_came_for
     assert [request.path for request in found.requests] == ["/"]
 
 
-def test_forms_with_tokens_are_taken_from_their_pages_and_a_long_checkout_is_walked():
+def test_forms_with_tokens_are_submitted_from_their_pages_through_a_long_checkout():
     """As a Django shop does it: a token in every form, four pages to the order, and redirects in between."""
     template = (files("doorbuster.cli") / "starter" / "driver.py.template").read_text(encoding="utf-8")
     token = "csrfmiddlewaretoken=abc"

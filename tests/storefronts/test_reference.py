@@ -25,7 +25,7 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(params=[ReferenceShop, ReferenceProgram], ids=["pages", "json"])
-def face(request):
+def driver(request):
     return request.param
 
 
@@ -40,7 +40,7 @@ def cause_of(action, *given):
 
 
 def ordered(customer, *, collect=False):
-    """An order of one unit, placed the way of this face."""
+    """An order of one unit, placed the way of this driver."""
     product = customer.product(customer.home().skus[0])
     customer.add_to_basket(product.sku)
     customer.basket()
@@ -49,11 +49,11 @@ def ordered(customer, *, collect=False):
     return checkout(key(), (BasketLine(product.sku, 1, product.price_pence),))
 
 
-def test_both_faces_can_do_every_step(face):
-    assert face.missing_steps((*CUSTOMER_STEPS, *STAFF_STEPS)) == ()
+def test_both_drivers_support_every_step(driver):
+    assert driver.missing_steps((*CUSTOMER_STEPS, *STAFF_STEPS)) == ()
 
 
-def test_programs_and_staff_talk_json_and_people_read_pages():
+def test_the_channel_decides_between_pages_and_json():
     faces = {channel: ReferenceShop.for_channel(channel) for channel in CHANNELS}
     assert faces["web"] is faces["print"] is ReferenceShop
     assert {faces[name] for name in ("app", "social", "agent", "partner", "store", "phone")} == {
@@ -67,12 +67,12 @@ def test_programs_and_staff_talk_json_and_people_read_pages():
     assert VendureShop.for_channel("app") is not ReferenceProgram
 
 
-def test_what_the_driver_knows_of_the_shop_is_true():
+def test_the_drivers_stores_are_those_of_the_shop():
     assert set(base.STORES) <= set(orders.STORES)
 
 
-def test_looking_around_finds_products(town, face):
-    customer = town.customer(face=face)
+def test_browsing_finds_products(shop, driver):
+    customer = shop.customer(driver=driver)
     for look in (customer.home, customer.category, customer.search):
         assert len(look().skus) > 0
     assert customer.landing().price_pence > 0
@@ -82,87 +82,87 @@ def test_looking_around_finds_products(town, face):
     customer.reviews(sku)
 
 
-def test_an_order_is_in_the_books_under_its_channel(town, face):
-    channel = "social" if face is ReferenceProgram else "web"
-    placed = ordered(town.customer(channel, face=face))
-    (booked,) = [order for order in town.books().orders if order.ref == placed.ref]
+def test_an_order_is_in_the_ledger_with_its_channel(shop, driver):
+    channel = "social" if driver is ReferenceProgram else "web"
+    placed = ordered(shop.customer(channel, driver=driver))
+    (booked,) = [order for order in shop.ledger().orders if order.ref == placed.ref]
     assert (booked.channel, booked.total_pence) == (channel, placed.total_pence)
-    town.customer(face=face).order_status(placed.ref)
-    town.customer(face=face).look_up_order(placed.ref)
+    shop.customer(driver=driver).order_status(placed.ref)
+    shop.customer(driver=driver).look_up_order(placed.ref)
 
 
-def test_assistants_and_partners_orders_carry_their_channel(town):
-    agent = ordered(town.customer("agent"))
-    partner = town.customer("partner")
+def test_orders_of_assistants_and_partners_have_their_channel(shop):
+    agent = ordered(shop.customer("agent"))
+    partner = shop.customer("partner")
     lines = (BasketLine(partner.feed().skus[0], 2, 0),)
     once = key()
     order, again = partner.partner_order(once, lines), partner.partner_order(once, lines)
-    channels = {order.ref: order.channel for order in town.books().orders}
+    channels = {order.ref: order.channel for order in shop.ledger().orders}
     assert order == again
     assert (channels[agent.ref], channels[order.ref]) == ("agent", "partner")
 
 
-def test_the_feed_has_the_whole_range_and_begins_again(town):
-    partner = town.customer("partner")
-    assert sorted(partner.feed().skus) == sorted(town.catalogue.skus)
+def test_the_feed_lists_all_products_and_starts_again(shop):
+    partner = shop.customer("partner")
+    assert sorted(partner.feed().skus) == sorted(shop.catalogue.skus)
     assert isinstance(partner.feed(), Listing)
 
 
-def test_a_parcel_is_handed_over_once(town, face):
-    placed = ordered(town.customer(face=face), collect=True)
-    store = town.customer("store")
+def test_a_parcel_is_handed_over_once(shop, driver):
+    placed = ordered(shop.customer(driver=driver), collect=True)
+    store = shop.customer("store")
     store.pickup(placed.ref)
     assert cause_of(store.pickup, placed.ref) == ("already_collected", True)
 
 
-def test_a_delivery_is_not_handed_over(town, face):
-    placed = ordered(town.customer(face=face))
-    assert cause_of(town.customer("store").pickup, placed.ref) == ("not_for_collection", False)
+def test_a_delivery_is_not_handed_over(shop, driver):
+    placed = ordered(shop.customer(driver=driver))
+    assert cause_of(shop.customer("store").pickup, placed.ref) == ("not_for_collection", False)
 
 
-def test_a_return_is_taken_once_and_its_units_are_for_sale_again(town, face):
-    customer = town.customer(face=face)
+def test_a_return_is_accepted_once_and_restores_the_stock(shop, driver):
+    customer = shop.customer(driver=driver)
     placed = ordered(customer)
     sku = customer.home().skus[0]
-    before = town.stock_of(sku)
+    before = shop.stock_of(sku)
     customer.return_items(placed.ref)
-    after = town.stock_of(sku)
+    after = shop.stock_of(sku)
     assert (after.on_hand, after.sold) == (before.on_hand + 1, before.sold - 1)
     assert cause_of(customer.return_items, placed.ref) == ("already_returned", True)
-    (booked,) = [order for order in town.books().orders if order.ref == placed.ref]
+    (booked,) = [order for order in shop.ledger().orders if order.ref == placed.ref]
     assert booked.lines == ()
 
 
-def test_a_test_order_is_taken_back_any_number_of_times_also_when_it_has_left(town):
-    placed = ordered(town.customer(), collect=True)
-    ReferenceShop.cancel_order(town.client, placed.ref)
-    ReferenceShop.cancel_order(town.client, placed.ref)
-    left = ordered(town.customer(), collect=True)
-    town.customer("store").pickup(left.ref)
-    ReferenceShop.cancel_order(town.client, left.ref)
-    ReferenceShop.cancel_order(town.client, left.ref)
-    back = ordered(town.customer())
-    town.customer().return_items(back.ref)
-    ReferenceShop.cancel_order(town.client, back.ref)
-    for row in town.books().stock:
+def test_cancelling_a_test_order_is_idempotent_even_after_collection(shop):
+    placed = ordered(shop.customer(), collect=True)
+    ReferenceShop.cancel_order(shop.client, placed.ref)
+    ReferenceShop.cancel_order(shop.client, placed.ref)
+    left = ordered(shop.customer(), collect=True)
+    shop.customer("store").pickup(left.ref)
+    ReferenceShop.cancel_order(shop.client, left.ref)
+    ReferenceShop.cancel_order(shop.client, left.ref)
+    back = ordered(shop.customer())
+    shop.customer().return_items(back.ref)
+    ReferenceShop.cancel_order(shop.client, back.ref)
+    for row in shop.ledger().stock:
         assert row.opening - row.on_hand == row.sold, row.sku
 
 
-def test_accounts_can_be_made_used_and_brought_over(town, face):
-    town.customer(face=face, customer=f"run:{key()}").register()
-    town.customer(face=face, customer="run:2", signed_in=True).sign_in()
-    town.customer(face=face, customer="run:3").reset_password()
-    town.customer(face=face, customer="run:3").reset_password()
+def test_accounts_can_be_registered_used_and_reset(shop, driver):
+    shop.customer(driver=driver, customer=f"run:{key()}").register()
+    shop.customer(driver=driver, customer="run:2", signed_in=True).sign_in()
+    shop.customer(driver=driver, customer="run:3").reset_password()
+    shop.customer(driver=driver, customer="run:3").reset_password()
 
 
-def test_the_same_customer_has_the_same_account_and_address_in_every_channel(town):
-    first, second = (town.customer(channel, customer="run:17") for channel in ("app", "web"))
+def test_the_same_customer_has_the_same_account_and_address_in_every_channel(shop):
+    first, second = (shop.customer(channel, customer="run:17") for channel in ("app", "web"))
     assert first.person == second.person
     assert first._member(MEMBER) == second._member(MEMBER)
 
 
-def test_a_question_is_asked_found_open_and_answered(town, face):
-    customer = town.customer(face=face)
+def test_a_question_is_asked_found_open_and_answered(shop, driver):
+    customer = shop.customer(driver=driver)
     question = customer.ask(customer.home().skus[0])
     assert question in customer.open_questions()
     customer.answer(question)
@@ -170,10 +170,10 @@ def test_a_question_is_asked_found_open_and_answered(town, face):
     customer.write_review(customer.home().skus[1])
 
 
-def test_a_sale_made_offline_is_booked_later_once_and_even_from_an_empty_stock(open_town):
-    with open_town(opening_stock=1) as town:
-        till = town.customer("store")
-        sku = town.catalogue.skus[0]
+def test_an_offline_sale_is_booked_once_even_from_an_empty_stock(start_shop_process):
+    with start_shop_process(opening_stock=1) as shop:
+        till = shop.customer("store")
+        sku = shop.catalogue.skus[0]
         line = (BasketLine(sku, 1, 0),)
         till.pos_sale(key(), line)
         assert cause_of(till.pos_sale, key(), line) == ("sold_out", True)
@@ -182,19 +182,19 @@ def test_a_sale_made_offline_is_booked_later_once_and_even_from_an_empty_stock(o
         first = till.pos_sale(once, line, sold_at_unix_s)
         assert isinstance(first, Order)
         assert till.pos_sale(once, line, sold_at_unix_s) == first
-        assert town.stock_of(sku).on_hand == -1
+        assert shop.stock_of(sku).on_hand == -1
 
 
-def test_one_account_has_one_basket_by_page_and_by_program(town):
-    faces = {name: town.customer(name, customer="run-1-17", face=face)
-             for name, face in (("web", ReferenceShop), ("app", ReferenceProgram))}  # fmt: skip
-    sku, other = town.catalogue.skus[:2]
-    guest = town.customer("web", customer="somebody-else")
+def test_an_account_has_one_basket_on_pages_and_in_the_api(shop):
+    faces = {name: shop.customer(name, customer="run-1-17", driver=driver)
+             for name, driver in (("web", ReferenceShop), ("app", ReferenceProgram))}  # fmt: skip
+    sku, other = shop.catalogue.skus[:2]
+    guest = shop.customer("web", customer="somebody-else")
     guest.add_to_basket(sku)
     assert guest.basket().units == {sku: 1}
     faces["app"].add_to_basket(sku)
-    for face in faces.values():
-        face.sign_in()
+    for driver in faces.values():
+        driver.sign_in()
     assert faces["web"].basket() == faces["app"].basket() == Basket({sku: 1})
     faces["web"].add_to_basket(other)
     faces["web"].add_to_basket(sku)
@@ -202,14 +202,14 @@ def test_one_account_has_one_basket_by_page_and_by_program(town):
     assert set(faces) <= set(ReferenceShop.shared_baskets)
 
 
-def test_customers_with_numbers_one_after_the_other_have_accounts_of_their_own(town):
-    members = {town.customer(customer=f"run-7-{number}")._member("{}") for number in range(2000)}
+def test_consecutive_customers_have_different_accounts(shop):
+    members = {shop.customer(customer=f"run-7-{number}")._member("{}") for number in range(2000)}
     assert len(members) == 2000
 
 
-def test_staff_set_what_is_on_hand_and_pages_call_nothing_sold_out(town, face):
-    sku = town.catalogue.skus[5]
-    customer, staff = town.customer(face=face), town.client
+def test_staff_set_the_stock_and_pages_show_zero_as_sold_out(shop, driver):
+    sku = shop.catalogue.skus[5]
+    customer, staff = shop.customer(driver=driver), shop.client
     before = ReferenceShop.stock_on_hand(staff, sku)
     assert before > 0
     assert customer.product(sku).available

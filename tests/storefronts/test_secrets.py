@@ -1,4 +1,4 @@
-"""What may be shown of an exchange."""
+"""Masking of secrets in requests and responses."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_secret_values_are_masked_and_the_rest_stays(text, expected):
     "text",
     ['{"author":"Jane","key":"k"}', "side: 1", "mutation ($user: String!, $password: String!)", "", "a=b"],
 )
-def test_what_is_not_secret_is_shown_as_it_is(text):
+def test_other_values_are_unchanged(text):
     assert masked(text) == text
 
 

@@ -1,4 +1,4 @@
-"""Waiting rooms: recognised by their answers, whatever the status, and by nothing else."""
+"""Waiting rooms are recognised by the content of the response."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def answer(body="", *, status=200, url="/", **headers):
         ({"body": "<p>", "url": "/queue/?c=shop&e=sale&t=%2F", "refresh": "7"}, 7.0),
     ],
 )
-def test_a_waiting_room_is_seen_through_any_status(said, expected, status):
+def test_a_waiting_room_is_recognised_with_any_status(said, expected, status):
     assert waiting_room_poll_s(answer(status=status, **said)) == expected
 
 
@@ -61,21 +61,21 @@ def test_a_waiting_room_is_seen_through_any_status(said, expected, status):
         {"body": "<p>", "url": "/page?c=1&e=2"},
     ],
 )
-def test_an_ordinary_answer_is_no_waiting_room(said):
+def test_an_ordinary_response_is_not_a_waiting_room(said):
     assert waiting_room_poll_s(answer(**said)) is None
 
 
-def test_a_page_says_when_it_reloads_itself():
+def test_the_reload_interval_of_a_page_is_read():
     assert reload_interval_s(answer("<p>", refresh="30")) == 30.0
     assert reload_interval_s(answer('<META HTTP-EQUIV=Refresh CONTENT="2.5; url=/">')) == 2.5
     assert reload_interval_s(answer("<p>no</p>")) is None
 
 
 @pytest.mark.parametrize("style", [pytest.param("cloudflare", marks=pytest.mark.truth), "queue-it"])
-def test_customers_of_the_reference_shop_queue_and_come_in(open_town, style):
+def test_customers_of_the_reference_shop_queue_and_are_admitted(start_shop_process, style):
     room = WaitingRoomSettings(admit_per_s=0.2, poll_s=7.0, style=style)
-    with open_town(waiting_room=room) as town:
-        first, pages, program = town.customer(), town.customer(), town.customer("app")
+    with start_shop_process(waiting_room=room) as shop:
+        first, pages, program = shop.customer(), shop.customer(), shop.customer("app")
         assert first.home().skus
         with pytest.raises(WaitingRoomError) as page:
             pages.home()
@@ -84,7 +84,7 @@ def test_customers_of_the_reference_shop_queue_and_come_in(open_town, style):
             program.search()
         assert document.value.poll_after_s == 7.0
         assert first.category().skus
-        assert town.customer("store").pos_sale("sale", (BasketLine(town.catalogue.skus[0], 1, 0),)).ref
+        assert shop.customer("store").pos_sale("sale", (BasketLine(shop.catalogue.skus[0], 1, 0),)).ref
         while True:  # one more comes in every five seconds
             try:
                 found = pages.category()
@@ -95,14 +95,14 @@ def test_customers_of_the_reference_shop_queue_and_come_in(open_town, style):
 
 
 @pytest.mark.truth
-def test_a_holding_page_is_a_rejection_that_says_when_to_come_back(open_town):
+def test_a_holding_page_is_a_rejection_with_a_retry_delay(start_shop_process):
     settings = {"profile": "in-house-2004", "workers": 1, "query_time_s": 0.2, "queue_limit": 2}
-    with open_town(**settings, holding_page_s=30.0) as town, ThreadPoolExecutor(4) as crowd:
-        waits = [crowd.submit(lambda: urlopen(town.url + "/").read()) for _ in range(4)]
-        while town.client.get("/healthz").json()["waiting"] < 2:
+    with start_shop_process(**settings, holding_page_s=30.0) as shop, ThreadPoolExecutor(4) as crowd:
+        waits = [crowd.submit(lambda: urlopen(shop.url + "/").read()) for _ in range(4)]
+        while shop.client.get("/healthz").json()["waiting"] < 2:
             pass
         with pytest.raises(Rejected) as held:
-            town.customer().home()
+            shop.customer().home()
         assert (held.value.cause, held.value.expected, held.value.retry_after_s) == (
             "holding_page",
             False,

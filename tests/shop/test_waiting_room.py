@@ -1,4 +1,4 @@
-"""Waiting rooms and holding pages: who is let in, who waits, and what the answers look like."""
+"""Waiting rooms and holding pages: admission, queueing and responses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def room(**settings):
     ), clock
 
 
-def test_customers_come_in_at_the_rate_and_in_the_order_they_came():
+def test_customers_are_admitted_at_the_rate_and_in_order():
     made, clock = room(admit_per_s=2.0)
     first = [made.ask(None) for _ in range(6)]
     assert [place.position for place in first] == [0, 1, 2, 3, 4, 5]
@@ -35,7 +35,7 @@ def test_customers_come_in_at_the_rate_and_in_the_order_they_came():
     assert again == [0, 0, 0, 1, 2, 3]
 
 
-def test_no_more_come_in_than_there_is_room_until_somebody_has_left():
+def test_no_more_than_the_limit_are_inside_until_a_customer_leaves():
     made, clock = room(admit_per_s=100.0, active=2, stay_s=30.0)
     one, two, three = (made.ask(None) for _ in range(3))
     clock.now_s = 29.0
@@ -46,13 +46,13 @@ def test_no_more_come_in_than_there_is_room_until_somebody_has_left():
     assert made.ask(one.token).position == 1, "who was away too long goes to the end of the line"
 
 
-def test_a_quiet_hour_lets_no_crowd_in():
+def test_unused_admissions_do_not_accumulate():
     made, clock = room(admit_per_s=3.0)
     clock.now_s = 3_600.0
     assert sum(made.ask(None).position == 0 for _ in range(20)) == 3
 
 
-def test_who_left_the_line_takes_nobodys_place():
+def test_a_customer_who_left_the_queue_is_skipped():
     made, clock = room(admit_per_s=0.05)
     made.ask(None)
     gone, stays = made.ask(None), made.ask(None)
@@ -68,7 +68,7 @@ def settings(style, status=200):
 
 
 @pytest.mark.parametrize("status", [200, 202, 429])
-def test_a_room_of_the_first_style_shows_a_page_or_json_in_place(visit, status):
+def test_a_cloudflare_room_answers_with_a_page_or_json(visit, status):
     async def scenario(visitor):
         assert "data-waiting-room" not in await visitor.page("/")
         async with visitor.stranger() as other:
@@ -89,7 +89,7 @@ def test_a_room_of_the_first_style_shows_a_page_or_json_in_place(visit, status):
     visit(scenario, waiting_room=settings("cloudflare", status))
 
 
-def test_a_room_of_the_second_style_sends_out_to_a_queue_and_back(visit):
+def test_a_queue_it_room_redirects_to_a_queue_and_back(visit):
     async def scenario(visitor):
         await visitor.page("/")
         async with visitor.stranger() as other:
@@ -108,7 +108,7 @@ def test_a_room_of_the_second_style_sends_out_to_a_queue_and_back(visit):
     visit(scenario, waiting_room=settings("queue-it"))
 
 
-def test_staff_partners_and_auditors_walk_past_the_room(visit):
+def test_staff_partners_and_auditors_bypass_the_room(visit):
     async def scenario(visitor):
         sku = (await visitor.skus())[0]
         await visitor.page("/")
@@ -123,7 +123,7 @@ def test_staff_partners_and_auditors_walk_past_the_room(visit):
     visit(scenario, waiting_room=settings("cloudflare"))
 
 
-def test_a_place_is_kept_when_the_first_answer_is_a_refusal(visit):
+def test_the_position_is_kept_when_the_first_response_is_a_refusal(visit):
     async def scenario(visitor):
         assert (await visitor.get("/product/NOPE")).status == 404
         assert "data-waiting-room" not in await visitor.page("/")
@@ -133,7 +133,7 @@ def test_a_place_is_kept_when_the_first_answer_is_a_refusal(visit):
 
 @pytest.mark.alone
 @pytest.mark.truth
-def test_a_holding_page_says_200_and_reloads_itself_while_too_many_wait(visit, profile):
+def test_the_holding_page_has_status_200_and_reloads_itself_while_too_many_wait(visit, profile):
     async def scenario(visitor):
         skus = await visitor.skus()
         crowd = await asyncio.gather(*(visitor.get(f"/product/{sku}") for sku in skus[:12]))
@@ -150,7 +150,7 @@ def test_a_holding_page_says_200_and_reloads_itself_while_too_many_wait(visit, p
     visit(scenario, profile=profile, workers=1, query_time_s=0.1, queue_limit=3, holding_page_s=30.0)
 
 
-def test_a_room_that_cannot_work_is_refused():
+def test_invalid_waiting_room_settings_are_refused():
     with pytest.raises(UsageError) as refused:
         ShopSettings(waiting_room=WaitingRoomSettings(admit_per_s=0, style="rope", status=201))
     assert str(refused.value) == (

@@ -1,4 +1,4 @@
-"""Services behind the shop that are slow or fail: what each design does about it, and when."""
+"""Slow and failing services behind the shop, and how each design handles them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def parts(*faults, payment_time_s=0.0):
     return made, clock
 
 
-def test_a_fault_lasts_from_its_moment_for_its_time():
+def test_a_fault_is_active_from_its_start_for_its_duration():
     made, clock = parts(InjectedFault("payment", at_s=30.0, for_s=20.0, slow_s=2.0))
     met = {}
     for at_s in (29.9, 30.0, 49.9, 50.0):
@@ -44,13 +44,13 @@ def test_faults_at_the_same_time_add_up_to_the_time_of_a_payment():
     assert made.call_outcome("mail") is HEALTHY
 
 
-def test_a_part_fails_for_its_share_of_calls():
+def test_a_service_fails_for_its_share_of_calls():
     made, _ = parts(InjectedFault("search", fail_ratio=0.3))
     failed = sum(made.call_outcome("search").fails for _ in range(2_000))
     assert 520 <= failed <= 680  # 600 +- 4 standard deviations
 
 
-def test_nothing_is_asked_of_parts_that_cannot_be_in_trouble():
+def test_healthy_services_need_no_check():
     assert Dependencies(payment_time_s=0.0).all_healthy
     assert not Dependencies(payment_time_s=0.1).all_healthy
     assert not parts(InjectedFault("mail", at_s=9.0))[0].all_healthy
@@ -83,7 +83,7 @@ def test_a_payment_that_fails_books_nothing_and_keeps_the_stock(visit, profile):
 @pytest.mark.parametrize(
     ("part", "kind"), [("search", "search"), ("recommendations", "recommendations"), ("reviews", "reviews")]
 )
-def test_an_order_goes_through_without_the_parts_it_does_not_need(visit, profile, part, kind):
+def test_an_order_succeeds_without_services_it_does_not_need(visit, profile, part, kind):
     async def scenario(visitor):
         sku = (await visitor.skus())[0]
         await break_down(visitor, {"part": part, "fail_ratio": 1})
@@ -94,7 +94,7 @@ def test_an_order_goes_through_without_the_parts_it_does_not_need(visit, profile
     visit(scenario, profile=profile)
 
 
-def test_the_rebuilt_shop_shows_a_product_without_what_does_not_come(visit):
+def test_the_replatformed_shop_omits_failing_optional_services(visit):
     async def scenario(visitor):
         sku = (await visitor.skus())[0]
         await break_down(
@@ -108,7 +108,7 @@ def test_the_rebuilt_shop_shows_a_product_without_what_does_not_come(visit):
     visit(scenario, profile="replatformed")
 
 
-def test_the_in_house_shop_shows_no_product_without_its_recommendations(visit):
+def test_the_in_house_product_page_fails_without_recommendations(visit):
     async def scenario(visitor):
         await break_down(visitor, {"part": "recommendations", "fail_ratio": 1})
         page = await visitor.get(f"/product/{(await visitor.skus())[0]}")
@@ -120,7 +120,7 @@ def test_the_in_house_shop_shows_no_product_without_its_recommendations(visit):
 
 @pytest.mark.alone
 @pytest.mark.parametrize(("profile", "pages_wait"), [("in-house-2004", True), ("replatformed", False)])
-def test_a_slow_payment_takes_the_pages_along_only_in_the_in_house_shop(visit, profile, pages_wait):
+def test_a_slow_payment_delays_pages_only_in_the_in_house_shop(visit, profile, pages_wait):
     async def scenario(visitor):
         sku = (await visitor.skus())[0]
         await break_down(visitor, {"part": "payment", "slow_s": 0.5})
@@ -137,7 +137,7 @@ def test_a_slow_payment_takes_the_pages_along_only_in_the_in_house_shop(visit, p
     visit(scenario, profile=profile, workers=1)
 
 
-def test_mail_is_waited_for_only_by_customers_of_the_in_house_shop(visit, profile):
+def test_customers_wait_for_mail_only_in_the_in_house_shop(visit, profile):
     async def scenario(visitor):
         sku = (await visitor.skus())[0]
         await break_down(visitor, {"part": "mail", "slow_s": 0.3})
@@ -161,7 +161,7 @@ def test_the_time_of_a_payment_is_part_of_every_sale(visit, profile):
     visit(scenario, profile=profile, payment_time_s=0.2)
 
 
-def test_faults_count_from_the_moment_they_are_told_to(visit):
+def test_fault_times_count_from_the_given_start(visit):
     async def scenario(visitor):
         now_s = time.time()
         fault = {"part": "search", "at_s": 60, "for_s": 60, "slow_s": 7}
@@ -174,7 +174,7 @@ def test_faults_count_from_the_moment_they_are_told_to(visit):
     visit(scenario)
 
 
-def test_faults_that_make_no_sense_are_told_all_at_once(visit):
+def test_invalid_faults_are_reported_all_at_once(visit):
     async def scenario(visitor):
         body = {
             "starts_at_unix_s": "now",

@@ -1,4 +1,4 @@
-"""Accounts, collection, returns, questions, staff and partners, over HTTP, in both designs."""
+"""Accounts, pickup, returns, questions, staff and partners, over HTTP, in both designs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def change(visitor, ref, what):
     return await visitor.post(f"/api/staff/orders/{ref}/{what}")
 
 
-def test_an_account_is_made_signed_into_and_shows_its_orders(visit, profile):
+def test_an_account_can_be_registered_signed_into_and_shows_its_orders(visit, profile):
     async def scenario(visitor):
         await token_of(await visitor.post("/api/accounts", json=ACCOUNT))
         assert await problem(await visitor.post("/api/accounts", json=ACCOUNT)) == (409, "account-exists")
@@ -56,7 +56,7 @@ def test_an_account_is_made_signed_into_and_shows_its_orders(visit, profile):
 
 
 @pytest.mark.parametrize("email", [ACCOUNT["email"], MEMBER.format(1)])
-def test_a_wrong_password_opens_nothing(visit, profile, email):
+def test_a_wrong_password_is_refused(visit, profile, email):
     async def scenario(visitor):
         wrong = {"email": email, "password": "not the one"}
         assert await problem(await visitor.post("/api/sessions", json=wrong)) == (401, "wrong-password")
@@ -94,7 +94,7 @@ def test_the_pages_of_an_account_lead_from_registering_to_the_order(visit, profi
     visit(scenario, profile=profile)
 
 
-def test_goods_for_collection_are_reserved_and_given_out_once(visit, profile):
+def test_goods_for_collection_are_reserved_and_handed_over_once(visit, profile):
     async def scenario(visitor):
         sku = (await visitor.skus())[0]
         ref = await ordered(visitor, "collect", store="London")
@@ -117,7 +117,7 @@ def test_goods_for_collection_are_reserved_and_given_out_once(visit, profile):
     visit(scenario, profile=profile, opening_stock=5, warehouse_rate_per_s=0)
 
 
-def test_what_comes_back_or_is_cancelled_is_for_sale_again_and_the_books_agree(visit, profile):
+def test_returned_and_cancelled_goods_are_for_sale_again_and_the_ledger_balances(visit, profile):
     async def scenario(visitor):
         sku = (await visitor.skus())[0]
         refs = [await ordered(visitor, f"order-{number}") for number in range(3)]
@@ -137,7 +137,7 @@ def test_what_comes_back_or_is_cancelled_is_for_sale_again_and_the_books_agree(v
     visit(scenario, profile=profile, opening_stock=5, warehouse_rate_per_s=0)
 
 
-def test_only_the_rebuilt_shop_gives_a_parcel_out_once_when_two_counters_ask_together(visit):
+def test_only_the_replatformed_shop_hands_over_a_parcel_once_to_concurrent_requests(visit):
     async def scenario(visitor):
         ref = await ordered(visitor, "collect", store="Leeds")
         answers = await asyncio.gather(*(change(visitor, ref, "pickup") for _ in range(6)))
@@ -174,7 +174,7 @@ def test_a_question_goes_to_earlier_buyers_and_its_first_answer_is_shown(visit, 
     assert rows("SELECT count(*) FROM answers") == [(2,)]
 
 
-def test_a_review_written_by_a_program_is_read_at_once(visit, profile):
+def test_a_review_posted_as_json_is_visible_at_once(visit, profile):
     async def scenario(visitor):
         path = f"/api/products/{(await visitor.skus())[0]}/reviews"
         before = (await visitor.document(path))["reviews"]
@@ -186,7 +186,7 @@ def test_a_review_written_by_a_program_is_read_at_once(visit, profile):
     visit(scenario, profile=profile)
 
 
-def test_the_feed_tells_the_whole_range_page_by_page(visit, profile):
+def test_the_feed_lists_all_products_page_by_page(visit, profile):
     async def scenario(visitor):
         found, after = [], ""
         while after is not None:
@@ -199,7 +199,7 @@ def test_the_feed_tells_the_whole_range_page_by_page(visit, profile):
     visit(scenario, profile=profile)
 
 
-def test_a_partner_sends_an_order_twice_and_has_it_once(visit, profile):
+def test_a_repeated_partner_order_is_one_order(visit, profile):
     async def scenario(visitor):
         lines = [{"sku": (await visitor.skus())[0], "quantity": 2}]
         body = {"partner": "market", "customer": CUSTOMER, "lines": lines}
@@ -214,7 +214,7 @@ def test_a_partner_sends_an_order_twice_and_has_it_once(visit, profile):
     visit(scenario, profile=profile)
 
 
-def test_a_sale_made_offline_is_booked_whatever_the_stock_says(visit, profile):
+def test_an_offline_sale_is_booked_whatever_the_stock(visit, profile):
     async def scenario(visitor):
         sku = (await visitor.skus())[0]
         body = {"till": "t", "lines": [{"sku": sku, "quantity": 3}], "sold_at_unix_s": 1_600_000_000}
@@ -252,7 +252,7 @@ def test_a_changed_price_is_charged_and_shown_on_page_and_in_json(visit, profile
 
 
 @pytest.mark.alone
-def test_every_care_costs_what_the_shop_states(visit, profile):
+def test_customer_service_costs_what_the_shop_states(visit, profile):
     def stated(kind, lines=1):
         return PROFILES[profile].queries(kind, page=False, lines=lines)
 

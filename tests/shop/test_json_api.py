@@ -75,7 +75,7 @@ def test_the_ledger_is_read_page_by_page(visit):
     visit(scenario)
 
 
-def test_a_request_with_several_mistakes_is_told_all_of_them(visit, profile):
+def test_a_bad_request_lists_all_its_problems(visit, profile):
     async def scenario(visitor):
         body = {"agent": "", "customer": {"name": "A"}, "lines": [{"sku": "X", "quantity": 0}, "shoe"]}
         refused = await visitor.post("/api/phone/orders", json=body, headers={"X-Channel": "phone"})
@@ -131,7 +131,7 @@ def test_a_refusal_is_a_problem_document(visit, profile, method, path, body, sta
     visit(scenario, profile=profile)
 
 
-def test_selling_more_than_there_is_answers_409(visit, profile):
+def test_selling_more_than_the_stock_returns_409(visit, profile):
     async def scenario(visitor):
         sku = (await visitor.skus())[0]
         refused = await visitor.pos_sale("greedy", (sku, 6))
@@ -151,7 +151,7 @@ def test_an_order_of_an_empty_basket_is_refused(visit, profile):
     visit(scenario, profile=profile)
 
 
-def test_a_malformed_channel_is_refused_before_anything_is_sold(visit, profile):
+def test_a_malformed_channel_is_refused(visit, profile):
     async def scenario(visitor):
         basket = await visitor.filled_basket((await visitor.skus())[0])
         refused = await visitor.order(basket, "fax", **{"X-Channel": "Fax!"})
@@ -165,7 +165,7 @@ def test_a_malformed_channel_is_refused_before_anything_is_sold(visit, profile):
     visit(scenario, profile=profile)
 
 
-def test_a_request_id_is_given_back_or_made(visit):
+def test_a_request_id_is_echoed_or_generated(visit):
     async def scenario(visitor):
         told = await visitor.get("/", headers={"X-Request-Id": "run-7.step_3"})
         assert told.headers["X-Request-Id"] == "run-7.step_3"
@@ -176,7 +176,7 @@ def test_a_request_id_is_given_back_or_made(visit):
     visit(scenario)
 
 
-def test_a_form_posted_as_something_else_is_refused(visit):
+def test_a_form_with_another_content_type_is_refused(visit):
     async def scenario(visitor):
         form = FormData()
         form.add_field("sku", "x", content_type="text/plain", filename="x.txt")
@@ -186,7 +186,7 @@ def test_a_form_posted_as_something_else_is_refused(visit):
     visit(scenario)
 
 
-def test_the_ledger_tells_the_stock_of_one_product(visit):
+def test_the_ledger_reports_the_stock_of_one_product(visit):
     async def scenario(visitor):
         sku = (await visitor.skus())[3]
         assert (await visitor.document(f"/ledger/stock?sku={sku}"))["stock"] == [await visitor.stock_of(sku)]

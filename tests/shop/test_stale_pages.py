@@ -1,4 +1,4 @@
-"""How old what a page shows may be: campaigns, warm and cold starts, a lag behind master data."""
+"""Cached and lagging pages: campaigns, warm and cold caches, a lag behind master data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def cache_of(response):
     return response.headers["Server-Timing"].partition("cache;desc=")[2]
 
 
-def test_an_address_with_a_campaign_in_it_is_kept_by_nobody(visit):
+def test_a_url_with_a_campaign_is_not_cached(visit):
     async def scenario(visitor):
         sku = (await visitor.skus())[0]
         for path in (f"/product/{sku}", f"/api/products/{sku}", "/search?q=set", "/"):
@@ -22,7 +22,7 @@ def test_an_address_with_a_campaign_in_it_is_kept_by_nobody(visit):
     visit(scenario, profile="replatformed")
 
 
-def test_a_shop_warmed_before_it_opens_finds_its_first_pages_kept(visit):
+def test_a_warmed_cache_serves_the_first_pages(visit):
     async def first(visitor):
         sku = (await visitor.document("/ledger/stock?all=1"))["stock"][0]["sku"]
         return [cache_of(await visitor.get(path)) for path in ("/", "/category/wine", f"/api/products/{sku}")]
@@ -42,7 +42,7 @@ async def until(visitor, path, text, *, within_s=10.0):
     pytest.fail(f"{path} did not show {text!r} within {within_s:g} s")
 
 
-def test_behind_a_lag_the_page_shows_the_old_price_while_the_till_takes_the_new_one(visit):
+def test_with_a_lag_the_page_shows_the_old_price_while_the_till_charges_the_new_one(visit):
     async def scenario(visitor):
         sku = (await visitor.skus())[0]
         await visitor.post(f"/api/staff/products/{sku}/price", json={"price_pence": 4321})
@@ -53,7 +53,7 @@ def test_behind_a_lag_the_page_shows_the_old_price_while_the_till_takes_the_new_
     visit(scenario, profile="replatformed", sync_lag_s=0.4)
 
 
-def test_behind_a_lag_the_page_offers_what_has_gone_and_the_order_is_refused(visit):
+def test_with_a_lag_the_page_offers_sold_out_products_and_the_order_is_refused(visit):
     async def scenario(visitor):
         sku = (await visitor.skus())[0]
         assert (await visitor.pos_sale("all", (sku, 3))).status == 201
@@ -64,7 +64,7 @@ def test_behind_a_lag_the_page_offers_what_has_gone_and_the_order_is_refused(vis
     visit(scenario, profile="replatformed", sync_lag_s=0.4, opening_stock=3)
 
 
-def test_a_folder_may_be_opened_again_with_another_lag(visit):
+def test_a_folder_can_be_reused_with_another_lag(visit):
     async def look(visitor):
         await visitor.page("/")
 
