@@ -24,7 +24,7 @@ from doorbuster.records.reader import Run
 from doorbuster.records.side_metrics import CounterKey
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
-from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table, bucket_s
+from doorbuster.report.section import Cell, Chart, Column, Metric, Section, Series, Table, bucket_s
 from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.stats.quantile import minimum_n
 from doorbuster.units import format_count, format_ratio
@@ -292,20 +292,24 @@ def _exemplar_tables(exemplars: Sequence[Exemplar]) -> tuple[Table, ...]:
 
 
 def _exemplar_table(title: str, exemplars: Sequence[Exemplar]) -> Table:
-    rows = tuple(
+    columns = [
+        Column("At", "clock"), Column("Step"), Column("Channel"), Column("Result"),
+        Column("Response time", "ms"),
+    ]  # fmt: skip
+    rows: list[tuple[Cell, ...]] = [
         (
             one.second, one.series.step or "unnamed", one.series.channel,
-            one.series.cause or one.series.outcome, one.response_us / 1e3, one.request_id,
-            " ".join(one.detail.split())[:MAX_DETAIL],
+            one.series.cause or one.series.outcome, one.response_us / 1e3,
         )
         for one in exemplars
-    )  # fmt: skip
-    columns = (
-        Column("At", "clock"), Column("Step"), Column("Channel"), Column("Result"),
-        Column("Response time", "ms"), Column("Request id"), Column("Detail"),
-    )  # fmt: skip
-    note = "Search the shop's logs for the request id (header X-Request-Id)."
-    return Table(title, columns, rows, note, in_summary=True)
+    ]  # fmt: skip
+    details = [" ".join(one.detail.split())[:MAX_DETAIL] for one in exemplars]
+    for name, texts in (("Request id", [one.request_id for one in exemplars]), ("Detail", details)):
+        if any(texts):
+            columns.append(Column(name))
+            rows = [(*row, text) for row, text in zip(rows, texts, strict=True)]
+    note = "The shop's logs may hold the request id." if any(one.request_id for one in exemplars) else ""
+    return Table(title, tuple(columns), tuple(rows), note, in_summary=True)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from doorbuster.records.batch import CounterSecond
+from doorbuster.records.batch import CounterSecond, Exemplar, SeriesKey
 from doorbuster.records.reader import Run
 from doorbuster.report import RunContext, Section, load_analysis
 
@@ -133,8 +134,17 @@ def test_waiting_for_a_connection_is_added_up(open_peak):
     assert section("generator_health", run).metrics["pool_wait"].value == pytest.approx(2.5 * seconds)
 
 
-def test_the_slowest_requests_and_the_first_errors_are_shown_with_their_request_id(open_peak):
+def test_the_slowest_requests_are_shown_with_their_request_id(open_peak):
     found = section("errors", open_peak())
-    ((at, step, channel, result, response_ms, request_id, detail),) = rows(found, "Slowest requests")
-    assert (at, step, channel, result) == (1, "checkout", "web", "ok")
-    assert (response_ms, request_id, detail) == (2000.0, "req-1", "")
+    assert rows(found, "Slowest requests") == [(1, "checkout", "web", "ok", 2000.0, "req-1")]
+
+
+def test_the_first_errors_of_each_step_and_cause_come_before_repeated_ones():
+    def error(second: int, step: str, detail: str) -> Exemplar:
+        return Exemplar("error", second, SeriesKey("web", "buy", step, "failed", "http_503"), 9, "", detail)
+
+    script = sys.modules[load_analysis(ROOT / "analysis" / "errors.py").__module__]
+    found = [error(3, "pay", "out"), error(1, "pay", "a\n b"), error(9, "home", "x" * 999)]
+    (table,) = script._exemplar_tables(found)
+    assert [row[0] for row in table.rows] == [1, 9, 3]
+    assert [row[-1] for row in table.rows] == ["a b", "x" * script.MAX_DETAIL, "out"]
