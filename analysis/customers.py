@@ -599,7 +599,7 @@ def _in_shop_chart(in_shop: np.ndarray) -> tuple[Chart, ...]:
 
 
 def _outcome_table(title: str, heading: str, rows: Rows, group: Callable[[CustomerCount], str]) -> Table:
-    columns = (Column(heading), *(Column(outcome.label, "count") for outcome in Outcome))
+    columns = (Column(heading), *(Column(outcome.replace("_", " "), "count") for outcome in Outcome))
     lines = []
     for name in sorted({group(row) for row in rows}):
         members = [row for row in rows if group(row) == name]
@@ -618,7 +618,7 @@ def _channel_table(rows: Rows, baskets: Mapping[str, MeanBasket]) -> Table:
     lines: list[tuple[Cell, ...]] = []
     for row in table.rows:
         parts = lost[str(row[0])]
-        orders, sales = (_orders(parts), _sales(parts, baskets)) if parts else (None, None)
+        orders, sales = (_orders(parts), _sales(parts, baskets)) if parts else (0, 0)
         lines.append((*row, orders, sales))
     note = (
         "Lost sales assume that each of these customers would have spent the average acknowledged basket of "
