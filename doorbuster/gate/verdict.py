@@ -19,11 +19,11 @@ from doorbuster.gate.accumulate import MetricAccumulator, Selector
 from doorbuster.gate.decide import decide
 from doorbuster.gate.estimate import rate_interval
 from doorbuster.gate.run_metrics import RunMetrics
-from doorbuster.gate.threshold_result import HasMetrics, ThresholdResult, Verdict
+from doorbuster.gate.threshold_result import HasMetrics, RateCounts, ThresholdResult, Verdict
 from doorbuster.gate.validity import ValidityIssue, explains, validity_issues
 from doorbuster.records.reader import Run
-from doorbuster.scenario.thresholds.language import Threshold, read_thresholds
-from doorbuster.scenario.thresholds.metrics import METRICS, UNRANKED
+from doorbuster.scenario.thresholds.language import Tag, Threshold, read_thresholds
+from doorbuster.scenario.thresholds.metrics import METRICS, UNRANKED, Customers
 from doorbuster.units import format_count, format_duration
 
 INTEGRITY_METRICS = ("oversold_units", "orders_missing", "orders_duplicated")
@@ -73,7 +73,7 @@ def verdict(run: Run, results: Sequence[ThresholdResult]) -> Verdict:
     if shop_to_blame:
         shop_to_blame.sort(key=_rank)
         reasons = (*(_reason(result) for result in shop_to_blame), *_also(found))
-        sentence = f"FAIL: {_failure(shop_to_blame)}"
+        sentence = f"FAIL: {_failure(run, shop_to_blame)}"
         return Verdict("fail", sentence, reasons, ExitCode.FAIL)
     return _without_failure(run, results, failed, found)
 
@@ -96,7 +96,7 @@ def _aborted(run: Run, failed: Sequence[ThresholdResult]) -> Verdict:
     by_threshold = [result for result in failed if result.threshold.abort_on_fail]
     if by_threshold:
         reasons = (_as_sentence(stopped), *(_reason(result) for result in failed))
-        return Verdict("fail", f"FAIL: {_failure(failed)}", reasons, ExitCode.FAIL)
+        return Verdict("fail", f"FAIL: {_failure(run, failed)}", reasons, ExitCode.FAIL)
     reason = meta.status_reason or "no reason was recorded"
     sentence = f"ABORTED: a safety rule ended the run early ({reason.rstrip('.')})."
     return Verdict("aborted", sentence, tuple(_reason(result) for result in failed), ExitCode.ABORTED)
@@ -154,11 +154,37 @@ def _inconclusive(found: Sequence[ValidityIssue], unknown: Sequence[ThresholdRes
     return f"{unknown_because} its scenario has no thresholds."
 
 
-def _failure(failed: Sequence[ThresholdResult]) -> str:
+def _failure(run: Run, failed: Sequence[ThresholdResult]) -> str:
     lead = min(failed, key=_rank)
     others = len(failed) - 1
     more = "" if not others else f"; {others} more threshold{'s' if others > 1 else ''} failed"
-    return f"{_headline(lead)}{more}."
+    return f"{_headline(lead)}{_worst_channel(run, lead)}{more}."
+
+
+def _worst_channel(run: Run, result: ThresholdResult) -> str:
+    """The channel that did worst, where its interval says that it did worse than all channels together."""
+    metric, threshold = METRICS.get(result.threshold.metric), result.threshold
+    if metric is None or not isinstance(metric.counting, Customers) or result.observed is None:
+        return ""
+    if any(tag.name == "channel" for tag in threshold.tags):
+        return ""
+    sign = -1.0 if metric.better == "higher" else 1.0
+    metrics, worse = RunMetrics(run), []
+    for channel in {row.channel for row in run.customers()}:
+        tags = (*threshold.tags, Tag("channel", channel))
+        counts = metrics.data(threshold.model_copy(update={"tags": tags}))
+        if isinstance(counts, RateCounts) and counts.n:
+            share = rate_interval(counts)
+            nearest = share.high if metric.better == "higher" else share.low
+            if sign * nearest > sign * result.observed:
+                worse.append((sign * counts.k / counts.n, channel, counts, share))
+    if not worse:
+        return ""
+    _, channel, counts, share = max(worse, key=lambda one: one[:2])
+    k, low, high = counts.k, share.low, share.high
+    if metric.wording.headline:
+        k, low, high = counts.n - k, 1 - high, 1 - low
+    return f", worst in channel {channel}: {_per_hundred(k, counts.n)}{_bracket(low, high, counts.n)}"
 
 
 def _rank(result: ThresholdResult) -> int:

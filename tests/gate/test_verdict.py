@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from doorbuster.errors import ExitCode
@@ -300,3 +302,20 @@ def test_a_metric_of_a_section_can_be_promised(open_peak):
         ("nope", "inconclusive"),
     ):
         assert judge(run, (section,), [model.model_copy(update={"metric": name})])[0].status == expected
+
+
+def test_the_headline_names_the_channel_that_did_worst(open_peak):
+    run = open_peak()
+    _, found = judged(run, {"can_order": ["rate>=99%"]})
+    wanted, could_not = Counter(), Counter()
+    for row in run.customers():
+        if row.order is not None:
+            wanted[row.channel] += row.n
+            could_not[row.channel] += row.n * (row.order == 0)
+    worst = max(wanted, key=lambda channel: could_not[channel] / wanted[channel])
+    assert f", worst in channel {worst}: " in found.sentence
+
+
+def test_a_threshold_of_one_channel_names_no_other(open_peak):
+    _, found = judged(open_peak(), {"can_order{channel:web}": ["rate>=99%"]})
+    assert "worst in channel" not in found.sentence
