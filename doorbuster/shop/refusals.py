@@ -125,7 +125,7 @@ class PartFailed(Refusal):
     status = 503
 
     def __init__(self, part: str) -> None:
-        super().__init__(f"our {part} service does not answer; nothing was ordered or charged")
+        super().__init__(f"our {part} service is not responding; nothing was ordered or charged")
         self.slug = f"{part}-unavailable"
 
 

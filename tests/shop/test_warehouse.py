@@ -6,18 +6,18 @@ import time
 
 import pytest
 
-from doorbuster.shop.domain.warehouse import PickingPace
+from doorbuster.shop.domain.warehouse import PickingRate
 
 
 @pytest.mark.parametrize("rate_per_s", [0.0, 0.3, 5.0, 123.4])
 def test_picks_add_up_to_the_rate(rate_per_s):
-    pace = PickingPace(rate_per_s, now_s=100.0)
+    pace = PickingRate(rate_per_s, now_s=100.0)
     picked = sum(pace.due(100.0 + step * 0.2) for step in range(1, 501))
     assert picked == pytest.approx(rate_per_s * 100.0, abs=1.0)
 
 
 def test_no_time_earns_no_picks():
-    pace = PickingPace(5.0, now_s=7.0)
+    pace = PickingRate(5.0, now_s=7.0)
     assert [pace.due(7.0), pace.due(7.0), pace.due(8.0), pace.due(8.0)] == [0, 0, 5, 0]
 
 

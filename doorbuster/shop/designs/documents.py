@@ -77,10 +77,10 @@ def _opinions(connection: sqlite3.Connection, sku: str | None) -> defaultdict[st
         ("reviews", "author, rating, title, text, written_on", REVIEWS_SHOWN),
         ("questions", "id, author, text, answer", QUESTIONS_SHOWN),
     )
-    for table, columns, most in reads:
+    for table, columns, limit in reads:
         statement = f"SELECT sku, {columns} FROM {table}{where} ORDER BY id DESC"  # noqa: S608  constants only
         for owner, *values in connection.execute(statement, key):
             shown = found[owner][table]
-            if len(shown) < most:
+            if len(shown) < limit:
                 shown.append(values)
     return found

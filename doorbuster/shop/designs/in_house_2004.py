@@ -159,11 +159,11 @@ class InHouse2004:
         db.write("INSERT INTO baskets VALUES (?, ?, 'open', 0)", basket, channel)
         return basket
 
-    def basket_of(self, db: Session, session: str) -> str | None:
+    def find_account_basket(self, db: Session, session: str) -> str | None:
         email = signed_in(db, session)
         return None if email is None else self._basket_of(db, email)
 
-    def own_basket(self, db: Session, session: str, channel: str) -> str | None:
+    def open_account_basket(self, db: Session, session: str, channel: str) -> str | None:
         """Look up, then create: a customer who starts in two channels at once loses the first basket."""
         email = signed_in(db, session)
         if email is None:
@@ -174,7 +174,7 @@ class InHouse2004:
             db.write("INSERT OR REPLACE INTO account_baskets VALUES (?, ?)", email, basket)
         return basket
 
-    def take_along(self, db: Session, email: str, basket: str) -> str | None:
+    def merge_guest_basket(self, db: Session, email: str, basket: str) -> str | None:
         """Merge a guest's basket into the account's, line by line."""
         own = self._basket_of(db, email)
         if db.row(GUEST_BASKET, basket) is None:
@@ -298,7 +298,7 @@ class InHouse2004:
         """
         product = db.row("SELECT name, price_pence FROM products WHERE sku = ?", line.sku)
         if product is None:
-            raise BadRequest((FieldProblem("lines", f"name {line.sku!r}, which we do not sell"),))
+            raise BadRequest((FieldProblem("lines", f"must be products we sell (got {line.sku!r})"),))
         on_hand = db.row("SELECT on_hand FROM stock WHERE sku = ?", line.sku)[0]
         if on_hand < line.quantity and not sold:
             raise SoldOut(line.sku, product[0])

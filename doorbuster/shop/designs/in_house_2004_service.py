@@ -10,13 +10,13 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
-from doorbuster.shop.domain.credentials import Secret
+from doorbuster.shop.domain.credentials import PasswordHash
 from doorbuster.shop.domain.customer_service import (
     HISTORY,
     OPEN_QUESTIONS,
     REVIEWS,
     Account,
-    Asked,
+    AskedQuestion,
     NewAnswer,
     NewQuestion,
     NewReview,
@@ -81,7 +81,7 @@ class InHouse2004Service:
             raise NotFound("this link was used already, or was never sent")
         return str(found[0])
 
-    def set_password(self, db: Session, code: str, secret: Secret) -> str:
+    def set_password(self, db: Session, code: str, secret: PasswordHash) -> str:
         email = self.reset_for(db, code)
         db.write("UPDATE accounts SET salt = ?, digest = ?, expired = 0 WHERE email = ?", *secret, email)
         db.write("DELETE FROM resets WHERE code = ?", code)
@@ -152,7 +152,7 @@ class InHouse2004Service:
         self._dependencies.wait(db, "reviews")
         db.write(INSERT_REVIEW, *review_row(sku, review))
 
-    def question(self, db: Session, sku: str, question: NewQuestion) -> Asked:
+    def question(self, db: Session, sku: str, question: NewQuestion) -> AskedQuestion:
         """Every earlier buyer gets a row and a mail before the customer gets a response."""
         check_sold_here(db, sku)
         number = db.write(
@@ -162,7 +162,7 @@ class InHouse2004Service:
         for (buyer,) in buyers:
             db.write("INSERT INTO notifications (question_id, buyer) VALUES (?, ?)", number, buyer)
             self._dependencies.wait(db, "mail")
-        return Asked(number, len(buyers))
+        return AskedQuestion(number, len(buyers))
 
     def open_questions(self, db: Session) -> tuple[OpenQuestion, ...]:
         rows = db.rows(

@@ -174,11 +174,11 @@ class Replatformed:
         db.write("INSERT INTO baskets VALUES (?, ?, 'open', 0)", basket, channel)
         return basket
 
-    def basket_of(self, db: Session, session: str) -> str | None:
+    def find_account_basket(self, db: Session, session: str) -> str | None:
         found = db.row(_OWN_BASKET, session)
         return None if found is None else found[1]
 
-    def own_basket(self, db: Session, session: str, channel: str) -> str | None:
+    def open_account_basket(self, db: Session, session: str, channel: str) -> str | None:
         """One basket for each account: the second of two concurrent channels finds the first one's."""
         found = db.row(_OWN_BASKET, session)
         if found is None or found[1] is not None:
@@ -190,7 +190,7 @@ class Replatformed:
             connection.execute("INSERT OR IGNORE INTO baskets VALUES (?, ?, 'open', 0)", (basket, channel))
         return str(basket)
 
-    def take_along(self, db: Session, email: str, basket: str) -> str | None:
+    def merge_guest_basket(self, db: Session, email: str, basket: str) -> str | None:
         """Merge a guest's basket into the account's, in one transaction."""
         with db.transaction(queries=WRITE_QUERIES) as connection:
             guests = connection.execute(GUEST_BASKET, (basket,)).fetchone() is not None
@@ -299,7 +299,7 @@ def _reserve(connection: sqlite3.Connection, line: WantedLine, *, sold: bool) ->
         "SELECT name, price_pence FROM products WHERE sku = ?", (line.sku,)
     ).fetchone()
     if product is None:
-        raise BadRequest((FieldProblem("lines", f"name {line.sku!r}, which we do not sell"),))
+        raise BadRequest((FieldProblem("lines", f"must be products we sell (got {line.sku!r})"),))
     taken = connection.execute(
         "UPDATE stock SET on_hand = on_hand - ?1 WHERE sku = ?2 AND (on_hand >= ?1 OR ?3)",
         (line.quantity, line.sku, sold),

@@ -11,13 +11,13 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING, Any
 
-from doorbuster.shop.domain.credentials import Secret
+from doorbuster.shop.domain.credentials import PasswordHash
 from doorbuster.shop.domain.customer_service import (
     HISTORY,
     OPEN_QUESTIONS,
     REVIEWS,
     Account,
-    Asked,
+    AskedQuestion,
     NewAnswer,
     NewQuestion,
     NewReview,
@@ -88,7 +88,7 @@ class ReplatformedService:
     def reset_for(self, db: Session, code: str) -> str:
         return _reset_for(db.row("SELECT email FROM resets WHERE code = ?", code))
 
-    def set_password(self, db: Session, code: str, secret: Secret) -> str:
+    def set_password(self, db: Session, code: str, secret: PasswordHash) -> str:
         with db.transaction(queries=WRITE_QUERIES) as connection:
             email = _reset_for(
                 connection.execute("DELETE FROM resets WHERE code = ? RETURNING email", (code,)).fetchone()
@@ -165,7 +165,7 @@ class ReplatformedService:
             connection.execute(INSERT_REVIEW, review_row(sku, review))
             self._model.changed(connection, sku)
 
-    def question(self, db: Session, sku: str, question: NewQuestion) -> Asked:
+    def question(self, db: Session, sku: str, question: NewQuestion) -> AskedQuestion:
         with db.transaction(queries=ASK_QUERIES) as connection:
             _exists(connection, sku)
             number = connection.execute(
@@ -178,7 +178,7 @@ class ReplatformedService:
                 (number, sku, self._notify, sku, self._notify, self._notify),
             ).rowcount
             self._model.changed(connection, sku)
-        return Asked(number, notified)
+        return AskedQuestion(number, notified)
 
     def open_questions(self, db: Session) -> tuple[OpenQuestion, ...]:
         rows = db.rows(

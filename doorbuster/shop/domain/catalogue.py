@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from doorbuster.shop.domain.vocabulary import Range, Vocabulary, read_vocabulary
+from doorbuster.shop.domain.vocabulary import CategoryWords, Vocabulary, read_vocabulary
 
 POPULARITY_SIGMA = 1.73
 TOP_SHARE = 0.009
@@ -89,7 +89,7 @@ def popularity_shares(rng: random.Random, count: int) -> list[float]:
 
 
 def _make_shelf(
-    rng: random.Random, words: Vocabulary, shelf: Range, position: int, shares: list[float]
+    rng: random.Random, words: Vocabulary, shelf: CategoryWords, position: int, shares: list[float]
 ) -> list[_DraftProduct]:
     nouns, materials = shelf.nouns, shelf.materials
     taken: set[tuple[str, str, str]] = set()
@@ -111,7 +111,7 @@ def _stock_product(
     rng: random.Random,
     words: Vocabulary,
     catalogue: CatalogueRows,
-    shelf: Range,
+    shelf: CategoryWords,
     thing: _DraftProduct,
     *,
     products: int,
@@ -156,7 +156,7 @@ def _stock_product(
     _write_opinions(rng, words, catalogue, thing, facts, products=products)
 
 
-def _price(rng: random.Random, shelf: Range) -> int:
+def _price(rng: random.Random, shelf: CategoryWords) -> int:
     """A price skewed to the low end of the band, with a typical ending such as .99."""
     position = rng.betavariate(1.6, 4.0)
     pounds = int((shelf.low_pence + position * (shelf.high_pence - shelf.low_pence)) // 100)

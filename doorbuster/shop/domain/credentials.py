@@ -19,19 +19,19 @@ SCRYPT_P = 1
 _OPENING_SALT = bytes(16)
 
 
-class Secret(NamedTuple):
+class PasswordHash(NamedTuple):
     """The stored form of a password."""
 
     salt: bytes
     digest: bytes
 
 
-def new_secret(password: str) -> Secret:
+def hash_password(password: str) -> PasswordHash:
     salt = secrets.token_bytes(16)
-    return Secret(salt, _digest(password, salt))
+    return PasswordHash(salt, _digest(password, salt))
 
 
-def fits(password: str, secret: Secret) -> bool:
+def password_matches(password: str, secret: PasswordHash) -> bool:
     return hmac.compare_digest(_digest(password, secret.salt), secret.digest)
 
 
@@ -40,7 +40,7 @@ def accounts_at_opening() -> list[tuple[str, str, bytes, bytes, int]]:
 
     They share one salt, which a real shop must never do: 10,000 digests would delay opening by two minutes.
     """
-    secret = Secret(_OPENING_SALT, _digest(OPENING_PASSWORD, _OPENING_SALT))
+    secret = PasswordHash(_OPENING_SALT, _digest(OPENING_PASSWORD, _OPENING_SALT))
     kinds = ((MEMBER, 0), (OLD_MEMBER, 1))
     return [
         (email.format(number), f"Member {number}", *secret, expired)

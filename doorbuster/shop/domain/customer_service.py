@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from doorbuster.shop.domain.credentials import Secret
+from doorbuster.shop.domain.credentials import PasswordHash
 
 HISTORY = 20
 OPEN_QUESTIONS = 20
@@ -33,8 +33,8 @@ class NewAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A question that was put, and how many earlier buyers were told about it."""
+class AskedQuestion:
+    """The number of a new question, and how many earlier buyers were notified."""
 
     question: int
     notified: int
@@ -42,9 +42,9 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """`expired`: of the time before the new platform; its password no longer works and must be set anew."""
+    """`expired`: an account of the old platform, whose password must be set again."""
 
     email: str
     name: str
-    secret: Secret
+    secret: PasswordHash
     expired: bool = False

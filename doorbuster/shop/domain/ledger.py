@@ -46,9 +46,9 @@ class LedgerQueries:
         """Opening, current and sold units of every SKU sold, of all SKUs, or of `sku`."""
         return await self._ask(lambda connection: _stock(connection, everything=everything, sku=sku))
 
-    async def range(self) -> dict[str, Any]:
+    async def catalogue(self) -> dict[str, Any]:
         """What customers may look for: the categories, and words of the home page."""
-        return await self._ask(_range)
+        return await self._ask(_catalogue)
 
     async def backlog(self, *, rate_per_s: float) -> dict[str, Any]:
         return await self._ask(lambda connection: _backlog(connection, rate_per_s))
@@ -100,7 +100,7 @@ def _stock(connection: sqlite3.Connection, *, everything: bool, sku: str | None)
     return [dict(zip(("sku", "opening", "on_hand", "sold"), row, strict=True)) for row in rows]
 
 
-def _range(connection: sqlite3.Connection) -> dict[str, Any]:
+def _catalogue(connection: sqlite3.Connection) -> dict[str, Any]:
     categories = connection.execute("SELECT slug FROM categories ORDER BY position").fetchall()
     names = connection.execute(_HOME_NAMES).fetchall()
     words = {word for (name,) in names for word in name.lower().split() if len(word) >= MIN_WORD_LENGTH}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from doorbuster.shop.domain.credentials import Secret
+from doorbuster.shop.domain.credentials import PasswordHash
 from doorbuster.shop.domain.customer_service import Account, NewReview
 from doorbuster.shop.domain.views import OrderView
 from doorbuster.shop.refusals import WrongState
@@ -26,7 +26,7 @@ SELECT * FROM (SELECT author FROM reviews WHERE sku = ? ORDER BY id DESC LIMIT ?
 
 
 def account_from(row: Any) -> Account | None:
-    return None if row is None else Account(row[0], row[1], Secret(row[2], row[3]), bool(row[4]))
+    return None if row is None else Account(row[0], row[1], PasswordHash(row[2], row[3]), bool(row[4]))
 
 
 def may_pick_up(order: OrderView) -> None:

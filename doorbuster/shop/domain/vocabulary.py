@@ -8,7 +8,7 @@ from importlib.resources import files
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class CategoryWords:
     """One category: its drawing, its price band, and the words of its product names."""
 
     slug: str
@@ -23,7 +23,7 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class SampleQuestion:
     """A typical question, with a buyer's answer if there is one."""
 
     text: str
@@ -31,7 +31,7 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Opinion:
+class SampleReview:
     rating: int
     titles: list[str]
     texts: list[str]
@@ -39,7 +39,7 @@ class Opinion:
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    categories: tuple[Range, ...]
+    categories: tuple[CategoryWords, ...]
     drawn_as: dict[str, list[str]]
     qualities: list[str]
     colours: list[str]
@@ -52,10 +52,10 @@ class Vocabulary:
     first_names: list[str]
     places: list[str]
     notices: list[str]
-    reviews: dict[int, Opinion]
-    questions: tuple[Answered, ...]
+    reviews: dict[int, SampleReview]
+    questions: tuple[SampleQuestion, ...]
 
-    def art(self, noun: str, shelf: Range) -> str:
+    def art(self, noun: str, shelf: CategoryWords) -> str:
         """The drawing of a product: the first whose words end its name, else that of its category."""
         for art, endings in self.drawn_as.items():
             if any(noun.endswith(ending) for ending in endings):
@@ -65,10 +65,10 @@ class Vocabulary:
 
 def read_vocabulary() -> Vocabulary:
     found = tomllib.loads((files("doorbuster.shop.domain") / "vocabulary.toml").read_text(encoding="utf-8"))
-    opinions = [Opinion(**opinion) for opinion in found.pop("reviews")]
+    opinions = [SampleReview(**opinion) for opinion in found.pop("reviews")]
     return Vocabulary(
-        categories=tuple(Range(**shelf) for shelf in found.pop("categories")),
+        categories=tuple(CategoryWords(**shelf) for shelf in found.pop("categories")),
         reviews={opinion.rating: opinion for opinion in opinions},
-        questions=tuple(Answered(**question) for question in found.pop("questions")),
+        questions=tuple(SampleQuestion(**question) for question in found.pop("questions")),
         **found,
     )

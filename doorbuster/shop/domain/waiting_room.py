@@ -62,7 +62,7 @@ class WaitingRoomQueue:
             self._inside[token] = now_s
             self._inside.move_to_end(token)
             return QueuePosition(token, 0)
-        # those in front who have left since are counted until their turn comes, as in real rooms
+        # customers who left the queue count until they reach its head, as in real waiting rooms
         return QueuePosition(token, self._line[token].number - next(iter(self._line.values())).number + 1)
 
     def _let_in(self, now_s: float) -> None:

@@ -15,7 +15,7 @@ from doorbuster.shop.infrastructure.database import Database
 POLL_INTERVAL_S = 0.2
 
 
-class PickingPace:
+class PickingRate:
     """How many orders may be picked by a given time; reads no clock, so that it can be tested."""
 
     def __init__(self, rate_per_s: float, *, now_s: float) -> None:
@@ -24,7 +24,7 @@ class PickingPace:
         self._credit = 0.0
 
     def due(self, now_s: float) -> int:
-        """Whole orders earned since the last call; the fraction is kept."""
+        """Whole orders due since the last call; the fraction is carried over."""
         self._credit += max(0.0, now_s - self._last_s) * self.rate_per_s
         self._last_s = now_s
         whole = int(self._credit)
@@ -49,7 +49,7 @@ class Warehouse:
         self._thread.join()
 
     def _work(self) -> None:
-        pace = PickingPace(self.rate_per_s, now_s=time.monotonic())
+        pace = PickingRate(self.rate_per_s, now_s=time.monotonic())
         with closing(self._database.connect()) as connection:
             while not self._stopping.wait(POLL_INTERVAL_S):
                 due = pace.due(time.monotonic())

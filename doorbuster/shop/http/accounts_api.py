@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from aiohttp import web
 
-from doorbuster.shop.domain.credentials import fits, new_secret
+from doorbuster.shop.domain.credentials import hash_password, password_matches
 from doorbuster.shop.domain.customer_service import Account
 from doorbuster.shop.domain.orders import EMAIL, Checker
 from doorbuster.shop.http.query_service import (
@@ -83,7 +83,7 @@ async def register(request: web.Request) -> web.Response:
         request,
         "register",
         None,
-        lambda _: Account(email, name, new_secret(password)),
+        lambda _: Account(email, name, hash_password(password)),
         write,
     )
     return _signed_in_response(request, signed_in)
@@ -99,7 +99,7 @@ async def sign_in(request: web.Request) -> web.Response:
     def prove(account: Account | None) -> str:
         if account is not None and account.expired:
             raise PasswordExpired("we have a new shop; please set a new password for your account")
-        if account is None or not fits(password, account.secret):
+        if account is None or not password_matches(password, account.secret):
             raise WrongPassword("try again, register, or set a new password")
         return account.email
 
@@ -137,7 +137,7 @@ async def set_password(request: web.Request) -> web.Response:
         request,
         "set_password",
         lambda db: shop.service.reset_for(db, code),
-        lambda _: new_secret(password),
+        lambda _: hash_password(password),
         write,
     )
     return _signed_in_response(request, signed_in)
@@ -174,7 +174,7 @@ def _guest_basket(request: web.Request, fields: Any) -> str | None:
 
 def _open_session(shop: QueryService, db: Session, email: str, basket: str | None) -> SignedIn:
     session = shop.service.open_session(db, email)
-    own = None if basket is None else shop.design.take_along(db, email, basket)
+    own = None if basket is None else shop.design.merge_guest_basket(db, email, basket)
     return SignedIn(email, session, own)
 
 

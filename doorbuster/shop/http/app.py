@@ -70,7 +70,7 @@ async def _complete_response(request: web.Request, handler: Handler) -> web.Stre
     except Exception:  # noqa: BLE001  logged, and answered with 500
         _LOG.exception("request %s %s %s failed", request_id, request.method, request.path)
         response = _refusal_response(
-            request, _Broken(f"Something broke on our side; please mention {request_id}")
+            request, _InternalError(f"Something went wrong; please quote {request_id}")
         )
     response.headers["X-Request-Id"] = request_id
     response.headers["Server-Timing"] = _server_timing(timing)
@@ -82,9 +82,9 @@ async def _complete_response(request: web.Request, handler: Handler) -> web.Stre
     return response
 
 
-class _Broken(Refusal):
+class _InternalError(Refusal):
     slug = "broken"
-    title = "Sorry, something broke"
+    title = "Sorry, something went wrong"
     status = 500
 
 

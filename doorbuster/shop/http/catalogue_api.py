@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from doorbuster.shop.domain.views import Home, Item, ListingView, Navigation, ProductView
-from doorbuster.shop.http.query_service import QUERY_SERVICE, existing, page_number, search_words
+from doorbuster.shop.http.query_service import QUERY_SERVICE, check_page_exists, page_number, search_query
 from doorbuster.shop.http.responses import show, show_document
 from doorbuster.shop.infrastructure.database import Session
 
@@ -21,16 +21,16 @@ async def category(request: web.Request) -> web.Response:
     shop, slug, page = request.app[QUERY_SERVICE], request.match_info["slug"], page_number(request)
 
     def work(db: Session) -> ListingView:
-        return existing(shop.design.category(db, slug, page))
+        return check_page_exists(shop.design.category(db, slug, page))
 
     return await show(request, "category", (slug, str(page)), work, shop.pages.listing, _listing_json)
 
 
 async def search(request: web.Request) -> web.Response:
-    shop, words, page = request.app[QUERY_SERVICE], search_words(request), page_number(request)
+    shop, words, page = request.app[QUERY_SERVICE], search_query(request), page_number(request)
 
     def work(db: Session) -> ListingView:
-        return existing(shop.design.search(db, words, page))
+        return check_page_exists(shop.design.search(db, words, page))
 
     return await show(request, "search", (words, str(page)), work, shop.pages.listing, _listing_json)
 

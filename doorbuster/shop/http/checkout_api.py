@@ -115,7 +115,7 @@ async def new_basket(request: web.Request) -> web.Response:
     session = session_of(request)
 
     def make(db: Session) -> str:
-        own = shop.design.own_basket(db, session, channel) if session else None
+        own = shop.design.open_account_basket(db, session, channel) if session else None
         return own or shop.design.new_basket(db, channel)
 
     basket = await shop.ask("new_basket", make, request[TIMING])
@@ -224,7 +224,7 @@ async def _add_to_current(
         return None
 
     def current(db: Session) -> str | None:
-        return (session and shop.design.own_basket(db, session, channel)) or cookie
+        return (session and shop.design.open_account_basket(db, session, channel)) or cookie
 
     try:
         return await _add(shop, request, current, wanted)
@@ -238,7 +238,7 @@ async def _add(
     def add(db: Session) -> BasketView:
         basket = find(db)
         if basket is None:
-            raise NoBasket("there is no basket so far")
+            raise NoBasket("there is no basket yet")
         return shop.design.add(db, basket, wanted)
 
     return await shop.ask("basket_add", add, request[TIMING])
@@ -247,7 +247,7 @@ async def _add(
 def _current_basket(shop: QueryService, request: web.Request, db: Session) -> str | None:
     """The basket of the account when signed in, whichever channel filled it; else the one of the cookie."""
     session = session_of(request)
-    return (session and shop.design.basket_of(db, session)) or basket_cookie(request)
+    return (session and shop.design.find_account_basket(db, session)) or basket_cookie(request)
 
 
 def _set_quantity_cookie(response: web.Response, basket: BasketView) -> None:

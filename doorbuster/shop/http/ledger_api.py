@@ -26,7 +26,7 @@ async def stock(request: web.Request) -> web.Response:
 
 
 async def catalogue(request: web.Request) -> web.Response:
-    return answer(await request.app[QUERY_SERVICE].ledger.range())
+    return answer(await request.app[QUERY_SERVICE].ledger.catalogue())
 
 
 async def backlog(request: web.Request) -> web.Response:

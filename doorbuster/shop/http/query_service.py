@@ -137,7 +137,7 @@ class QueryService:
             return cached
         return await self._cache.fetch((kind, *key), fetch, ttl_s=cache_ttl_s)
 
-    def forget_product(self, sku: str) -> None:
+    def invalidate_product(self, sku: str) -> None:
         if self._cache is not None:
             self._cache.drop(("product", "html", sku), ("product", "json", sku), ("reviews", "json", sku))
 
@@ -153,7 +153,7 @@ def page_number(request: web.Request) -> int:
     return page
 
 
-def search_words(request: web.Request) -> str:
+def search_query(request: web.Request) -> str:
     """The normalised search query: lower case, single spaces; "" without one."""
     words = " ".join(request.query.get("q", "").lower().split())
     checker = Checker({"q": words})
@@ -163,7 +163,7 @@ def search_words(request: web.Request) -> str:
     return words
 
 
-def existing(listing: ListingView) -> ListingView:
+def check_page_exists(listing: ListingView) -> ListingView:
     if listing.page > listing.pages:
         raise NotFound(f"there is no page {listing.page}; the last one is {listing.pages}")
     return listing

@@ -44,7 +44,7 @@ async def write_review(request: web.Request) -> web.Response:
     )
     checker.finish()
     await shop.ask("review", lambda db: shop.service.review(db, sku, review), request[TIMING])
-    shop.forget_product(sku)
+    shop.invalidate_product(sku)
     return done(request, {"sku": sku}, location=f"/product/{sku}#reviews")
 
 
@@ -53,7 +53,7 @@ async def ask_question(request: web.Request) -> web.Response:
     question = NewQuestion(author=checker.text("author", 60), text=checker.text("text", 500))
     checker.finish()
     asked = await shop.ask("question", lambda db: shop.service.question(db, sku, question), request[TIMING])
-    shop.forget_product(sku)
+    shop.invalidate_product(sku)
     document = {"question": asked.question, "notified": asked.notified}
     return done(request, document, location=_question_page(sku, asked.question))
 
@@ -69,7 +69,7 @@ async def write_answer(request: web.Request) -> web.Response:
     written = NewAnswer(author=checker.text("author", 60), text=checker.text("text", 2_000))
     checker.finish()
     sku = await shop.ask("answer", lambda db: shop.service.answer(db, int(number), written), request[TIMING])
-    shop.forget_product(sku)
+    shop.invalidate_product(sku)
     return done(request, {"question": int(number), "sku": sku}, location=_question_page(sku, int(number)))
 
 

@@ -25,7 +25,7 @@ async def stores(request: web.Request) -> web.Response:  # noqa: ARG001  a handl
 
 
 async def return_order(request: web.Request) -> web.Response:
-    """Take back everything; whoever knows the order reference may ask, as on the order page."""
+    """Return the whole order; knowing its reference is enough, as on the order page."""
     shop, ref = request.app[QUERY_SERVICE], request.match_info["ref"]
     order = await shop.ask("take_back", lambda db: shop.service.take_back(db, ref), request[TIMING])
     return done(request, order.as_json(), location=f"/order/{ref}")
@@ -47,7 +47,7 @@ async def change_price(request: web.Request) -> web.Response:
     await shop.ask(
         "change_price", lambda db: shop.service.change_price(db, sku, price_pence), request[TIMING]
     )
-    shop.forget_product(sku)
+    shop.invalidate_product(sku)
     return answer({"sku": sku, "price_pence": price_pence})
 
 
@@ -57,7 +57,7 @@ async def change_stock(request: web.Request) -> web.Response:
     on_hand = checker.number("on_hand", 0, MAX_IN_STOCK)
     checker.finish()
     await shop.ask("change_stock", lambda db: shop.service.change_stock(db, sku, on_hand), request[TIMING])
-    shop.forget_product(sku)
+    shop.invalidate_product(sku)
     return answer({"sku": sku, "on_hand": on_hand})
 
 
