@@ -1,8 +1,8 @@
-"""The customers of a retail peak, channel by channel.
+"""The customers of a retail peak, one class per channel.
 
-Runs with plain Locust (`locust -f locustfiles/retail_peak.py --scenario scenarios/smoke.yaml`) and inside
-`doorbuster run`. The scenario says how many of whom come when; this file says what they do. A journey is a
-method; each `self.step(...)` is one request or page, timed from when the customer meant to make it.
+Runs with plain Locust (`locust -f locustfiles/retail_peak.py --scenario scenarios/smoke.yaml`) and in
+`doorbuster run`. The scenario has the arrivals; this file has the journeys. A journey is a method; each
+`self.step(...)` is one request or page, timed from its intended start.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ __all__ = [
     "WebShopper",
 ]
 
-TRIES_WHEN_SOLD_OUT = 3
-# The journey table in doorbuster/scenario says these shares too.
-SCAN_TO_BASKET = 0.1  # scans that end in a basket
+MAX_PRODUCTS_TRIED = 3
+# The journeys in doorbuster/scenario have the same shares.
+SCAN_TO_BASKET = 0.1  # share of scans that lead to a basket
 ASSISTED_ORDERS = 0.2  # of 9.4 requests: 2.2 % checkouts, 87 % product pages (Vercel, 2025)
 ASSISTED_PAGES = 8
 EVENING_REVIEWS = 0.1
@@ -38,11 +38,11 @@ FEED_PAGES = 10
 
 
 class Shopper(Customer):
-    """Somebody with a screen: what websites, apps and links have in common."""
+    """What customers of websites, apps and links have in common."""
 
     abstract = True
 
-    # ---- looking around
+    # ---- browsing
 
     def browse(self) -> None:
         self.step(self.shop.home)
@@ -70,7 +70,7 @@ class Shopper(Customer):
             self.step(self.shop.write_review, product.sku)
 
     def deep_link(self) -> None:
-        """By a code, or by a link in a mail, a post or a message: straight to one product."""
+        """Open one product by a code, or by a link in a mail, a post or a message."""
         product = self.step(self.shop.landing)
         self.think()
         product = self.step(self.shop.product, product.sku)
@@ -95,7 +95,7 @@ class Shopper(Customer):
         self.check_out(product)
 
     def flash_sale(self) -> None:
-        """The one product that everybody wants: what sold most before."""
+        """Buy the best seller, as all other customers of the sale."""
         product = self.step(self.shop.product, self.shop.catalogue.best_seller())
         self.think()
         self.step(self.shop.add_to_basket, product.sku)
@@ -103,7 +103,7 @@ class Shopper(Customer):
         self.check_out(product)
 
     def click_and_collect(self) -> None:
-        """Order here, and be handed the parcel in a store."""
+        """Order online and collect the parcel in a store."""
         product = self.fill_basket()
         self.step(self.shop.basket)
         self.think()
@@ -118,7 +118,7 @@ class Shopper(Customer):
     # ---- after the order
 
     def order_status(self) -> None:
-        """ "Where is my order?"; before anybody has ordered there is only the home page to look at."""
+        """ "Where is my order?"; opens the home page as long as there is no order."""
         ref = self.any_order_ref()
         if ref is None:
             self.step(self.shop.home)
@@ -126,7 +126,7 @@ class Shopper(Customer):
             self.step(self.shop.order_status, ref)
 
     def return_order(self) -> None:
-        """Send an order back that nobody else sends back; there is none before the first has been placed."""
+        """Return an order that no other customer returns; opens the home page if there is none."""
         ref = self.take_order_ref()
         if ref is None:
             self.step(self.shop.home)
@@ -142,7 +142,7 @@ class Shopper(Customer):
         self.think()
         self.step(self.shop.product, self.shop.catalogue.draw_sku(self.rng))
 
-    # ---- what customers tell each other
+    # ---- reviews and questions
 
     def review(self) -> None:
         product = self.step(self.shop.landing)
@@ -162,7 +162,7 @@ class Shopper(Customer):
             self.think()
             self.step(self.shop.answer, self.rng.choice(questions))
 
-    # ---- page to page, by a published Markov chain
+    # ---- published Markov chains of pages
 
     def tpcw_browsing(self) -> None:
         self.follow_page_chain("browsing")
@@ -174,10 +174,10 @@ class Shopper(Customer):
         self.follow_page_chain("ordering")
 
     def follow_page_chain(self, mix: str) -> None:
-        """From home through the shop, until the chain leads home again after enough pages."""
-        chain, page, seen, enough = PAGE_CHAINS[mix], "home", 0, self.pages()
+        """Follow the chain from home until it returns there after at least the drawn number of pages."""
+        chain, page, seen, min_pages = PAGE_CHAINS[mix], "home", 0, self.pages()
         listing, basket = None, None
-        while not seen or page != "home" or seen < enough:
+        while not seen or page != "home" or seen < min_pages:
             if seen:
                 self.think()
             match page:
@@ -215,18 +215,18 @@ class Shopper(Customer):
         return self.step(self.shop.product, sku)
 
     def fill_basket(self) -> Product:
-        """Home, a category or a search, a product into the basket; another one if that is sold out."""
+        """Find a product by category or search and add it to the basket; try others if it is sold out."""
         self.step(self.shop.home)
         self.think()
         listing = self.step(self.rng.choice((self.shop.category, self.shop.search)))
-        for attempt in range(1, TRIES_WHEN_SOLD_OUT + 1):
+        for attempt in range(1, MAX_PRODUCTS_TRIED + 1):
             self.think()
             product = self.look_at(self.pick(listing))
             self.think()
             try:
                 self.step(self.shop.add_to_basket, product.sku)
             except Rejected:
-                if attempt == TRIES_WHEN_SOLD_OUT:
+                if attempt == MAX_PRODUCTS_TRIED:
                     raise
                 continue
             break
@@ -245,32 +245,31 @@ class Shopper(Customer):
             self.think()
 
     def pick(self, listing: Listing) -> str:
-        """A product of the page; what stands first is chosen more often (1/rank)."""
+        """A product of the page; the weight of a position is 1/rank."""
         ranks = range(1, len(listing.skus) + 1)
         return self.rng.choices(listing.skus, weights=[1 / rank for rank in ranks])[0]
 
 
 class WebShopper(Shopper):
-    """Somebody with a browser."""
+    """A customer with a browser."""
 
     channel = "web"
 
 
 class AppShopper(Shopper):
-    """Somebody with the app, which fetches recommendations where there are any; without them it goes on."""
+    """A customer with the app, which fetches recommendations if the shop has them; they may fail."""
 
     channel = "app"
 
     def look_at(self, sku: str) -> Product:
         product = super().look_at(sku)
-        if self.shop.missing_steps(["recommendations"]):  # what it lacks
-            return product
-        self.try_step(self.shop.recommendations, sku)
+        if not self.shop.missing_steps(["recommendations"]):
+            self.try_step(self.shop.recommendations, sku)
         return product
 
 
 class Till(Customer):
-    """A sale at a till: the goods are on the counter, the line behind is waiting."""
+    """A sale at a till."""
 
     channel = "store"
 
@@ -283,7 +282,7 @@ class Till(Customer):
 
 
 class CallCentre(Customer):
-    """A seat in the call centre: an agent takes one call after the other."""
+    """A call to the call centre; an agent uses the shop."""
 
     channel = "phone"
 
@@ -295,29 +294,29 @@ class CallCentre(Customer):
         self.order(self.shop.phone_order, (BasketLine(product.sku, 1, product.price_pence),))
 
     def order_status(self) -> None:
-        """ "Where is my order?": the agent looks up an order that was acknowledged earlier."""
+        """ "Where is my order?": the agent looks up an acknowledged order."""
         self.think()
         ref = self.any_order_ref()
         if ref is None:
-            self.step(self.shop.search)  # nobody has ordered yet, so the caller asks for a product
+            self.step(self.shop.search)  # there is no order yet: the caller asks for a product
         else:
             self.step(self.shop.look_up_order, ref)
 
 
 class Scanner(Shopper):
-    """Somebody who scans the code in a catalogue or on a poster, with a phone, for the first time."""
+    """A first-time visitor who scans a code in a catalogue or on a poster."""
 
     channel = "print"
 
 
 class Follower(Shopper):
-    """Somebody who comes from a post, a review or a question of somebody else."""
+    """A visitor from a post, a review or a question of another customer."""
 
     channel = "social"
 
 
 class Assistant(Shopper):
-    """A program: a shopping assistant, a scalper, or what opens the links of a mail before people do."""
+    """A program: a shopping assistant, a scalper bot, or a link scanner of a mail service."""
 
     channel = "agent"
 
@@ -336,7 +335,7 @@ class Assistant(Shopper):
 
 
 class Partner(Till):
-    """Another shop's computer."""
+    """The system of a partner shop."""
 
     channel = "partner"
 

@@ -1,9 +1,9 @@
-"""A cable between two hosts: passes every TCP connection on, each way later by so many milliseconds.
+"""A TCP relay that delays all bytes and can be cut.
 
     python tests/load/relay.py --to 127.0.0.1:5557 --delay-ms 20
 
-It prints the port it listens on. A line `cut SECONDS` on standard input breaks every connection and accepts
-none for so long; when standard input ends, so does the relay.
+It prints its port. A line `cut SECONDS` on standard input breaks every connection and refuses new ones for
+this time. It ends with its standard input.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections import deque
 AT_ONCE = 65_536
 
 
-class Cable:
+class Relay:
     """All connections through this relay."""
 
     def __init__(self, host: str, port: int, delay_s: float) -> None:
@@ -76,14 +76,14 @@ class Cable:
 
 async def main(host: str, port: int, delay_s: float, listen: str) -> None:
     """Relay until standard input ends."""
-    cable = Cable(host, port, delay_s)
-    server = await asyncio.start_server(cable.accept, listen, 0)
+    relay = Relay(host, port, delay_s)
+    server = await asyncio.start_server(relay.accept, listen, 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         word, for_s = line.split()
         assert word == "cut"
-        cable.cut(float(for_s))
+        relay.cut(float(for_s))
     server.close()
 
 

@@ -1,4 +1,4 @@
-"""Doors and seats, on their own: who is let in when, and what a full shop does to them."""
+"""Open arrivals and closed-loop users: when customers start, and the effect of dropped customers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def schedule(intended_s: list[float]) -> Schedule:
     )
 
 
-def seat(admit, *, opens_in_s: float = 0.0, open_for_s: float = 0.3, pacing_s: float = 0.0) -> ClosedLoopUser:
+def closed_loop_user(
+    admit, *, opens_in_s: float = 0.0, open_for_s: float = 0.3, pacing_s: float = 0.0
+) -> ClosedLoopUser:
     now = perf_counter()
     return ClosedLoopUser(
         "phone", 3, {"phone_order": 1.0}, now + opens_in_s, now + opens_in_s + open_for_s, 7, pacing_s, admit
@@ -45,16 +47,16 @@ def test_each_customer_starts_at_its_intended_time():
 
 def test_arrivals_that_are_stopped_early_list_the_remaining_ones():
     plan, seen = schedule([0.0, 0.0, 30.0, 40.0]), []
-    door = OpenArrivals(plan, np.array([0, 2, 3]), perf_counter(), seen.append)
-    running = gevent.spawn(door.run)
+    arrivals = OpenArrivals(plan, np.array([0, 2, 3]), perf_counter(), seen.append)
+    running = gevent.spawn(arrivals.run)
     while not seen:
         gevent.sleep(0)
     running.kill()
-    assert [arrival.name for arrival in door.remaining()] == ["2", "3"]
+    assert [arrival.name for arrival in arrivals.remaining()] == ["2", "3"]
 
 
 def test_a_closed_loop_user_runs_one_customer_at_a_time():
-    inside = [0, 0]  # now, at most
+    inside = [0, 0]  # current and maximum
 
     def visit():
         inside[0] += 1
@@ -63,7 +65,7 @@ def test_a_closed_loop_user_runs_one_customer_at_a_time():
         inside[0] -= 1
 
     calls = []
-    seat(lambda arrival: calls.append(arrival.name) or gevent.spawn(visit)).run()
+    closed_loop_user(lambda arrival: calls.append(arrival.name) or gevent.spawn(visit)).run()
     assert inside[1] == 1
     assert calls[:3] == ["phone-3-1", "phone-3-2", "phone-3-3"]
 
@@ -75,7 +77,7 @@ def test_pacing_is_the_minimum_time_between_two_arrivals():
         came_at.append(arrival.intended_at)
         return gevent.spawn(lambda: None)
 
-    seat(admit, pacing_s=0.1).run()
+    closed_loop_user(admit, pacing_s=0.1).run()
     assert 2 <= len(came_at) <= 4
     assert min(np.diff(came_at)) >= 0.1
 
@@ -83,14 +85,14 @@ def test_pacing_is_the_minimum_time_between_two_arrivals():
 def test_a_closed_loop_user_pauses_after_a_dropped_customer():
     tries = []
     started_at = perf_counter()
-    seat(lambda arrival: tries.append(arrival.name), open_for_s=0.2).run()
+    closed_loop_user(lambda arrival: tries.append(arrival.name), open_for_s=0.2).run()
     assert len(tries) == 1
     assert perf_counter() - started_at >= FULL_PAUSE_S
 
 
 def test_a_closed_loop_user_starts_customers_only_while_it_is_open():
     came_at = []
-    phone = seat(
+    phone = closed_loop_user(
         lambda arrival: came_at.append(arrival.intended_at) or gevent.spawn(gevent.sleep, 0.05),
         opens_in_s=0.1,
     )

@@ -1,4 +1,4 @@
-"""Patience and think times follow the laws they are named after."""
+"""Samplers follow the distributions of the scenario."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_the_shares_of_cache_busting_and_signed_in_visits_are_the_channels():
     assert np.mean([bool(visit.campaign) for visit in visits]) == pytest.approx(0.3, abs=0.015)
     assert np.mean([visit.signed_in for visit in visits]) == pytest.approx(0.4, abs=0.015)
     campaigns = [visit.campaign for visit in visits if visit.campaign]
-    assert len(set(campaigns)) == len(campaigns)  # no cache knows any of them
+    assert len(set(campaigns)) == len(campaigns)  # each misses every cache
 
 
 def test_a_customer_name_has_run_and_arrival_even_without_settings():

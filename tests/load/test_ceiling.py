@@ -1,4 +1,4 @@
-"""The ceiling of customers in flight: whoever finds no room is dropped and counted, never let in late."""
+"""The ceiling of customers in flight: customers beyond it are dropped and counted, never started late."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ LENGTH_S = 2
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, root):
-    """60 customers/s meet a shop that takes half a second for each, with room for ten: (code, said, folder,
-    requests the shop counted)."""
+    """60 customers/s, a shop that takes half a second for each, ten in flight at most: (exit code, output,
+    folder, requests that the shop counted)."""
     folder = tmp_path_factory.mktemp("ceiling")
     server = [sys.executable, root / "tests/truth/stall_server.py", "--kind", "infinite", "--service-ms",
               str(round(SERVICE_S * 1000))]  # fmt: skip
@@ -68,7 +68,7 @@ def test_in_flight_never_exceeds_the_ceiling_and_dropped_customers_do_not_arrive
         together = [second.in_flight for seconds in record.health().values() for second in seconds]
     assert max(together) <= CEILING
     places = CEILING * (LENGTH_S / SERVICE_S)
-    assert CEILING < delivered <= places  # a place is taken for half a second
+    assert CEILING < delivered <= places  # each customer is in flight for half a second
 
 
 def test_a_run_with_dropped_customers_is_inconclusive_and_states_why(run, doorbuster):

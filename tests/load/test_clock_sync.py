@@ -1,4 +1,4 @@
-"""Another machine's clocks are found from messages there and back, and how sure we are is said."""
+"""Offsets of another machine's clocks, from exchanges with known delays."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import pytest
 
 from doorbuster.load.coordination.clock_sync import ClockExchange, ClockReading, clock_offset
 
-BOOTED_S = 70.0  # what our counter shows at Unix second 0
+BOOTED_S = 70.0  # the counter at Unix second 0
 
 
 def exchange(
     sent_s: float, *, ahead_s: float, there_s: float, back_s: float, counter_ahead_s: float = 0.0
 ) -> ClockExchange:
-    """A question that takes `there_s` to a machine whose clocks are ahead of ours, and `back_s` back."""
+    """A message that takes `there_s` to a machine whose clocks are ahead, and `back_s` back."""
 
     def ours(at_s: float) -> ClockReading:
         return ClockReading(at_s, at_s + BOOTED_S)

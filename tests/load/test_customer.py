@@ -1,4 +1,4 @@
-"""What journeys may use, and everything at once: against real local servers, in real Locust."""
+"""What journeys may use, with real local servers in real Locust."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs over several processes: what a killed worker or a killed master does to the numbers."""
+"""Runs over several processes: the effect of a killed worker or master on the numbers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LOCUST = [sys.executable, "-m", "locust", "-f", "locustfiles/retail_peak.py", "-
 
 
 def start_locust(folder: Path, *options: str, length: str = "16s") -> subprocess.Popen:
-    """Starts a headless run into folder/run; what it says goes to folder/said."""
+    """Starts a headless run into folder/run; its output goes to folder/said."""
     path = folder / "three.yaml"
     path.write_text(SCENARIO % {"length": length}, encoding="utf-8")
     with (folder / "said").open("w") as said:
@@ -65,7 +65,7 @@ def seconds_recorded(folder: Path) -> int:
 
 
 def free_port() -> str:
-    """A port for Locust's own channel that no other run uses."""
+    """A free port for Locust's channel."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return str(found.getsockname()[1])
@@ -86,7 +86,7 @@ def kill_all(processes) -> None:
 
 @pytest.fixture(scope="module")
 def after_a_kill(tmp_path_factory):
-    """A run of three workers, one killed at its fourth second: (exit code, what it said, folder)."""
+    """A run of three workers, one killed at its fourth second: (exit code, output, folder)."""
     folder, own = tmp_path_factory.mktemp("kill"), free_port()
     process = start_locust(folder, "--processes", "3", "--master-bind-port", own, "--master-port", own)
     try:

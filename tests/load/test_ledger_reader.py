@@ -1,4 +1,4 @@
-"""What of a shop's books belongs to a run: nothing that was there when they were opened."""
+"""Which orders and units of a shop's ledger belong to a run: none that were there before it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ STARTED = 1_000.0
 
 
 class Shop:
-    """A driver whose books are what the test says; orders before `since` are left out, as shops do."""
+    """A driver whose ledger a test sets; it leaves out orders before `since`, as shops do."""
 
     def __init__(self, *readings: LedgerSnapshot | None) -> None:
         self.readings = list(readings)

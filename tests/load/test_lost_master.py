@@ -1,4 +1,4 @@
-"""A master that is killed or whose disk is full in mid-run: what was recorded is whole and stays."""
+"""A killed master and a full disk during a run: the recorded part is complete and stays."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RATE_PER_S = 150
 
 
 def whole_seconds(live) -> int:
-    """Seconds of the run, from the first on, in which every planned arrival and its request are recorded."""
+    """The number of complete seconds: every planned arrival and its request are recorded."""
     assert live.rows("PRAGMA integrity_check") == [("ok",)]
     requests = dict(live.rows("SELECT second, sum(n) FROM requests GROUP BY second"))
     with Run.open(live.run_folder) as run:
@@ -41,7 +41,7 @@ def test_a_killed_master_loses_at_most_the_last_second(start_run, worker, stall_
     killed_s = time.time() - started_at
     recorded = whole_seconds(live)
     print(f"killed at {killed_s:.2f} s, whole up to second {recorded}")
-    # A second is reported when it is over, and written when the master next looks, within a second.
+    # A second is reported at its end, and written by the master within another second.
     assert recorded >= int(killed_s - 2.0)
     told = doorbuster("report", live.run_folder)
     assert told.stdout.startswith("INTERRUPTED: the run ended after"), told

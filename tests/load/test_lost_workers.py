@@ -1,7 +1,7 @@
-"""Workers that are killed, all at once or in their farewell, or that stand still for a while.
+"""Workers that are killed, at once or at their last report, or stopped for a while.
 
-Nobody may be counted twice or forgotten, nor the load of the others suffer; what was sent is what the server
-counted. Every such run is inconclusive.
+No customer may be counted twice or be missing, and the load of the other workers must stay; the server counts
+what was sent. Every such run is inconclusive.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.truth, pytest.mark.alone]
 
 HERE = Path(__file__).parent
 RATE_PER_S = 150
-NOTICED_S = 2.0  # a process of the same machine is missed at the second look
+NOTICED_S = 2.0  # an ended process on this machine is detected at the second check
 REPORT_S = 1.0
 
 
@@ -45,7 +45,7 @@ def shares(live, workers: int) -> list[np.ndarray]:
     return [np.bincount(planned_s[n::workers].astype(int), minlength=seconds) for n in range(workers)]
 
 
-def assert_everybody_is_accounted_for(live) -> None:
+def assert_all_customers_are_accounted_for(live) -> None:
     with Run.open(live.run_folder) as run:
         balance, recorded = run.balance(), run.histogram("response").n
         series = run.arrivals()["web"]
@@ -68,7 +68,7 @@ def test_the_other_workers_take_over_the_arrivals_of_a_killed_one(victims, start
     kill(live.workers[:victims])
     killed_s = time.time() - started_at
     assert live.end() == ExitCode.INCONCLUSIVE, live.output
-    assert_everybody_is_accounted_for(live)
+    assert_all_customers_are_accounted_for(live)
     with Run.open(live.run_folder) as run:
         lost, dropped, series = losses(run), run.balance().dropped, run.arrivals()["web"]
     assert len(lost) == victims
@@ -78,7 +78,7 @@ def test_the_other_workers_take_over_the_arrivals_of_a_killed_one(victims, start
         f"noticed after {noticed_after_s:.2f} s, dropped {dropped}, of which sent and unreported {unreported}"
     )
     assert noticed_after_s < NOTICED_S + REPORT_S
-    # At most the second not yet reported, until it was noticed, and until the others may take over.
+    # At most the unreported second, the time until it was noticed, and until others take over.
     share_per_s = RATE_PER_S * victims / 4
     assert dropped < 1.25 * share_per_s * (REPORT_S + noticed_after_s + REPORT_S)
     taken_over = int(max(event.at_s for event in lost)) + 2
@@ -87,7 +87,7 @@ def test_the_other_workers_take_over_the_arrivals_of_a_killed_one(victims, start
     own, by_worker = shares(live, 4), list(started_by(live).values())
     survivors = [counts for counts in by_worker if counts[-1]]
     assert len(survivors) == 4 - victims
-    for counts in survivors:  # each at least its own share in every second, the inheritance evenly on top
+    for counts in survivors:  # at least its own share per second, plus an equal part of the reassigned
         assert any((counts >= share).all() for share in own)
     extra = [counts[taken_over:].sum() for counts in survivors]
     assert max(extra) - min(extra) < 0.25 * max(extra)
@@ -98,7 +98,7 @@ def test_a_run_without_workers_ends_and_accounts_for_every_customer(start_run, w
     live.wait_for_second(3)
     kill(live.workers)
     assert live.end(limit_s=25) == ExitCode.INCONCLUSIVE, live.output
-    assert_everybody_is_accounted_for(live)
+    assert_all_customers_are_accounted_for(live)
     with Run.open(live.run_folder) as run:
         assert len(losses(run)) == 2
 
@@ -111,7 +111,7 @@ def test_a_worker_killed_at_its_last_report_loses_no_customer(when, start_run, w
     )
     code = live.end()
     assert live.workers[2].wait(timeout=20) == -signal.SIGKILL
-    assert_everybody_is_accounted_for(live)
+    assert_all_customers_are_accounted_for(live)
     with Run.open(live.run_folder) as run:
         lost, dropped = losses(run), run.balance().dropped
     planned = len(live.planned_s())
@@ -119,7 +119,7 @@ def test_a_worker_killed_at_its_last_report_loses_no_customer(when, start_run, w
     if when == "before":
         assert code == ExitCode.INCONCLUSIVE
         assert len(lost) == 1
-        assert 0 < dropped <= 1.5 * RATE_PER_S / 3 * REPORT_S  # what the last report held
+        assert 0 < dropped <= 1.5 * RATE_PER_S / 3 * REPORT_S  # the content of the last report
     else:
         assert (len(lost), dropped) == (0, 0), live.output
 
@@ -134,7 +134,7 @@ def test_a_stopped_worker_is_late_or_lost_but_no_customer_arrives_twice(
     time.sleep(still_s)
     os.killpg(live.workers[0].pid, signal.SIGCONT)
     assert live.end() == ExitCode.INCONCLUSIVE, live.output
-    assert_everybody_is_accounted_for(live)
+    assert_all_customers_are_accounted_for(live)
     planned = len(live.planned_s())
     with Run.open(live.run_folder) as run:
         lost, dropped, late_us = losses(run), run.balance().dropped, run.lateness().max_us
@@ -145,5 +145,5 @@ def test_a_stopped_worker_is_late_or_lost_but_no_customer_arrives_twice(
         assert late_us > (still_s - 0.5) * 1e6
     if still_s > 7:
         assert len(lost) == 1
-        # It wakes to a world that has given it up: it lets nobody in who now belongs to others.
+        # It was counted as lost meanwhile: it starts no customer that was reassigned.
         assert live.delivered() - (planned - dropped) <= 1.5 * RATE_PER_S / 3 * REPORT_S

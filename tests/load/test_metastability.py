@@ -1,12 +1,12 @@
-"""Retries alone can keep a shop down: the published comparison, on simulated time, with our own insistence.
+"""Retries alone can keep a shop down: the published comparison, in simulated time, with the real retry
+policy.
 
-One server, first come first served, 100 requests a second; 70 customers a second, each attempt of 1 s at
-most; at second 20 the server stands still for S seconds, and it always finishes what was asked of it, whether
-or not anybody still waits. tests/truth does the same with sockets and real seconds.
+One FIFO server for 100 requests/s; 70 customers/s, each attempt limited to 1 s; at second 20 the server
+stalls for S seconds, and it always finishes its requests, even of customers that have left. tests/truth does
+the same with sockets in real time.
 
 Recovered: the first whole second after the trigger from which ten seconds in a row have at least 95 % of 70
-customers served. Source: the table of our science notes, section "Overload and metastability"; Bronson et al.
-(2021), "Metastable failures in distributed systems", HotOS.
+customers served. Source: Bronson et al. (2021), "Metastable failures in distributed systems", HotOS.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ target: {{shop: {{profile: replatformed}}}}
 demand: {{peak: 70 customers/s, curve: {{stages: [{{for: 84s, at: 100%}}]}}}}
 channels: {{app: {{share: 100%, journeys: {{order_status: 1}}, {}}}}}
 """
-ONE_SECOND = "patience: {tau: 100ms, min: 1s}"  # which is when everybody leaves
+ONE_SECOND = "patience: {tau: 100ms, min: 1s}"  # then all customers leave
 F5 = f"{ONE_SECOND}, reloads: {{after: 0s, max: 3, when_slow: true}}"
 RETRIES = "patience: none, retries: {{attempts: 4, timeout: 1s, jitter: 0%, {}}}"
 
 
 class World:
-    """Simulated time: greenlets that rest until their moments come, in order."""
+    """Simulated time: wakes greenlets in the order of their times."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -59,7 +59,7 @@ class World:
 
 
 class Fifo:
-    """One server; `sheds` turns away who would wait longer than the time limit of an attempt."""
+    """One server; `sheds`: it rejects requests that would wait longer than the time limit of an attempt."""
 
     def __init__(self, stall_s: float, *, sheds: bool) -> None:
         self._stall_s, self._sheds, self._free_at = stall_s, sheds, 0.0
@@ -78,7 +78,7 @@ class Fifo:
 
 
 class SimulatedCustomer:
-    """A customer of `StepRetry` whose waiting takes no time."""
+    """A customer for `StepRetry` that waits in simulated time."""
 
     def __init__(self, world, server, profile, served, name) -> None:
         self.profile, self.at_step, self.rng = profile, "order_status", Random(name)

@@ -1,6 +1,6 @@
-"""Workers on another host: the same run across two network namespaces, which the test makes itself.
+"""Workers on another host: the same run across two network namespaces that the test creates.
 
-The long cable is tests/load/relay.py: not every kernel can delay packets.
+The delay is made by tests/load/relay.py, because not every kernel can delay packets.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def inside(namespace: str, *words: object, **options) -> subprocess.Popen:
 
 @pytest.fixture
 def two_hosts():
-    """Two namespaces joined by one cable."""
+    """Two connected network namespaces."""
     if os.geteuid() != 0 or shutil.which("ip") is None:
         pytest.skip("network namespaces need root and iproute2: apt-get install iproute2")
     try:
@@ -71,7 +71,7 @@ def two_hosts():
 
 @pytest.fixture
 def started():
-    """Processes that end with the test, in the order in which they were started."""
+    """Processes that are ended after the test, in the order of their start."""
     processes: list[subprocess.Popen] = []
     yield processes
     for process in processes:
@@ -85,7 +85,7 @@ def started():
 
 
 def cable(port: int, delay_ms: float, started: list[subprocess.Popen]) -> int:
-    """The port at which what listens at `port` of the master's host is found, so much later each way."""
+    """The port of a relay to `port` of the master's host, with this delay each way."""
     if not delay_ms:
         return port
     relay = inside(
@@ -128,6 +128,6 @@ def test_a_worker_on_another_host_delivers_its_share(delay_ms, two_hosts, starte
     assert series.planned.tolist() == series.started.tolist()
     assert balance.planned == balance.served
     offset_ms, uncertainty_ms = map(float, re.search(r"clock (\S+) ms ± (\S+) ms, corrected", clock).groups())
-    assert delay_ms <= uncertainty_ms  # half of there and back
-    assert abs(offset_ms) <= uncertainty_ms + 0.1  # it is one clock, whatever the cable does
+    assert delay_ms <= uncertainty_ms  # half of the round trip
+    assert abs(offset_ms) <= uncertainty_ms + 0.1  # both ends share one clock
     assert quickest_us >= 2 * delay_ms * 1000

@@ -1,7 +1,6 @@
-"""The real generator with schedules made by hand: everybody comes when due, and a stall is seen in full.
+"""The real generator with given schedules: customers start when due, and a stall is measured completely.
 
-These are the short cousins of tests/truth: about a second of load each, against a server whose answer times
-are known.
+Short versions of tests/truth: about a second of load each, against a server with known response times.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import numpy as np
 
 from doorbuster.records.histogram import Histogram
 
-LATE_S = 0.08  # what a busy machine may add to an answer
+LATE_S = 0.08  # what a busy machine may add to a response
 
 
 def even(rate_per_s: float, duration_s: float) -> list[float]:
@@ -42,7 +41,7 @@ def test_every_planned_request_is_sent_once_and_recorded_once(stall_server, driv
 def test_a_frozen_server_does_not_slow_the_arrivals_and_is_measured_from_the_intended_start(
     stall_server, drive
 ):
-    """T1 of the truth tests in small: S = 0.3 s of T = 1 s frozen, so Q(p) = S - T (1 - p)."""
+    """T1 of the truth tests: stalled for S = 0.3 s of T = 1 s, so Q(p) = S - T (1 - p)."""
     url = stall_server("--kind", "infinite", "--service-ms", "1")
     seen = drive(url, even(300, 1.0), 1.0, stall=(0.45, 0.3))
     response = histogram(seen["response"])
@@ -53,7 +52,7 @@ def test_a_frozen_server_does_not_slow_the_arrivals_and_is_measured_from_the_int
 
 
 def test_the_backlog_after_a_stall_is_measured_until_it_has_drained(stall_server, drive):
-    """T2 in small: mu = 500/s, 250/s come, so the 0.2 s frozen are felt for 0.2 / (1 - 1/2) = 0.4 s."""
+    """T2: mu = 500/s, 250 arrivals/s, so a stall of 0.2 s lasts for 0.2 / (1 - 1/2) = 0.4 s."""
     url = stall_server("--kind", "fifo", "--service-ms", "2")
     seen = drive(url, even(250, 1.0), 1.0, stall=(0.3, 0.2))
     felt_ratio = histogram(seen["response"]).count_above(20_000) / 250
@@ -61,13 +60,13 @@ def test_the_backlog_after_a_stall_is_measured_until_it_has_drained(stall_server
 
 
 def test_customers_that_queue_behind_a_slow_one_are_measured(stall_server, drive):
-    """T3: one comes every 100 ms, every tenth takes 150 ms, so the one behind it waits 50 ms and takes 51."""
+    """T3: one arrival per 100 ms, every tenth takes 150 ms, so the next one waits 50 ms and takes 51."""
     url = stall_server("--kind", "periodic", "--service-ms", "1")
     seen = drive(url, even(10, 2.1), 2.1)
     response = histogram(seen["response"])
     assert response.n == 21
     above = [response.count_above(us) for us in (40_000, 140_000)]
-    assert above == [4, 2]  # two took 150 ms, two waited behind them: a naive recorder does not see those
+    assert above == [4, 2]  # two took 150 ms, two queued behind them, which a naive recorder would miss
 
 
 def test_arrivals_do_not_wait_for_the_shop(stall_server, drive):

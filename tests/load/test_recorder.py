@@ -1,4 +1,4 @@
-"""The recorder: what goes in comes out once, in the right second, in the right series."""
+"""The recorder: every observation is in one batch, in the right second and series."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HEALTH = HealthSecond(3, 0.2, 1.0, 5, 2, 0, 1000, b"")
 
 
 def recorder_with(*rows: tuple[SeriesKey, float, float]) -> Recorder:
-    """A recorder at zero 100.0 that has seen (series, intended start, response time), each 10 us late."""
+    """A recorder with zero 100.0 and steps of (series, intended start, response time), each 10 us late."""
     recorder = Recorder("w", started_at=100.0)
     for key, intended_s, response_s in rows:
         add(recorder, key, intended_s, response_s)
@@ -50,7 +50,7 @@ def test_steps_of_one_second_and_series_become_one_histogram():
 
 
 def test_series_of_one_second_do_not_affect_each_other():
-    """The oracle is `pack`, series by series; the recorder bins all of them in one go."""
+    """The oracle is `pack`, series by series; the recorder bins all of them in one call."""
     rng = np.random.default_rng(1)
     keys = [SeriesKey("web", "buy", step, "ok", "") for step in ("home", "search", "product")]
     rows = [
@@ -92,17 +92,17 @@ def test_a_step_that_ends_while_a_report_pauses_is_in_the_next_report():
 
 
 def test_a_report_has_the_steps_of_every_customer_that_left_in_it():
-    """Whoever finishes a step and leaves while a big second is worked out belongs to it with both."""
+    """A customer that leaves during the pauses of a report is in it with its steps, or in the next one."""
     recorder = recorder_with(*[(OK, 0.5, 0.001)] * 5_000)
     left = iter(range(5))
 
-    def somebody_leaves():
+    def one_leaves():
         for _ in left:
             add(recorder, OK, 0.6, 0.002)
             recorder.customer((0, "web", "buy", "served", "", "", 1, 1))
             return
 
-    recorder._pause = somebody_leaves
+    recorder._pause = one_leaves
     batches = [taken(recorder), taken(recorder)]
     requests = [sum(row.n for row in batch.requests) - 5_000 * (batch.seq == 0) for batch in batches]
     assert requests == [sum(row.n for row in batch.customers) for batch in batches]

@@ -1,4 +1,4 @@
-"""What people and machines do about a shop in a bad reply: against real local servers, in real Locust."""
+"""Reloads, retries and waiting rooms, with real local servers in real Locust."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_an_attempt_has_a_time_limit_of_its_own(visit, first, flaky):
         f"{{web: {CHANNEL}, retries: {{attempts: 2, timeout: 200ms, backoff: 0s}}}}}}",
     )
     assert seen.left == {("web", "served", "", ""): 1}
-    assert {key[2] for key in seen.requests} == {"failed", "ok"}  # nobody lost patience
+    assert {key[2] for key in seen.requests} == {"failed", "ok"}  # no customer lost patience
     assert 0.1 < seen.gaps_s[0] < 0.2 + LATE_S
 
 
@@ -168,7 +168,7 @@ def test_a_person_may_leave_during_a_backoff(visit, flaky):
         " retries: {attempts: 9, backoff: 2s}}}",
     )
     assert seen.left == {("web", "abandoned", "order_status", "patience"): 1}
-    assert seen.requests == {("web", "order_status", "failed", "status_5xx"): 1}  # and none that was not made
+    assert seen.requests == {("web", "order_status", "failed", "status_5xx"): 1}  # and no other
 
 
 def test_with_retries_off_each_step_is_requested_once(visit, flaky):

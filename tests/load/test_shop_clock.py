@@ -1,4 +1,4 @@
-"""A shop whose clock is wrong has not lost its orders."""
+"""Orders of a shop with a wrong clock are not missing."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from doorbuster.storefronts import BookedOrder, LedgerSnapshot, StockRow
 NOW = 1_102_000_000.0
 
 
-class Town:
-    """A shop whose clock is `ahead_s` ahead of ours, as its client and as its driver; ours stands at NOW."""
+class WrongClockShop:
+    """A shop whose clock is `ahead_s` ahead, as client and as driver; the generator's clock is at NOW."""
 
     def __init__(self, ahead_s: float) -> None:
         self.ahead_s = ahead_s
@@ -35,7 +35,7 @@ class Town:
         return SimpleNamespace(status_code=200, headers=headers)
 
     def book(self, ref: str, at_s: float) -> None:
-        """An order that is placed at a moment of our clock."""
+        """Place an order at a time of the generator's clock."""
         self.orders.append(BookedOrder(ref, f"run:{ref}", "web", 100, at_s + self.ahead_s, None, ()))
 
     def read_ledger(self, client, *, since_unix_s):
@@ -51,7 +51,7 @@ def our_clock(monkeypatch):
 
 @pytest.mark.parametrize("ahead_s", [-86_400.0, -600.0, -61.0, 0.0, 61.0, 600.0, 86_400.0])
 def test_orders_are_dated_by_the_generator_clock_whatever_the_shop_clock_shows(ahead_s):
-    town = Town(ahead_s)
+    town = WrongClockShop(ahead_s)
     town.book("before", NOW - 5)
     town.book("last year", NOW - 3e7)
     opening = read_baseline(town, town, started_unix_s=NOW)
@@ -64,13 +64,13 @@ def test_orders_are_dated_by_the_generator_clock_whatever_the_shop_clock_shows(a
 
 @pytest.mark.parametrize("ahead_s", [-1.4, 0.3, 1.4])
 def test_clock_differences_below_the_resolution_of_a_date_are_ignored(ahead_s):
-    clock = ShopClock(Town(ahead_s))
+    clock = ShopClock(WrongClockShop(ahead_s))
     clock.request("GET", "/")
     assert clock.ahead_s == 0.0
 
 
 def test_without_a_date_header_the_clock_is_not_corrected():
-    town = Town(-600.0)
+    town = WrongClockShop(-600.0)
     town.dated = False
     books, ahead_s = ledger_since(town, town, since_unix_s=NOW)
     assert (books.orders, ahead_s) == ((), 0.0)

@@ -1,4 +1,4 @@
-"""Side metrics: counted once, in the right second; Server-Timing read as W3C writes it."""
+"""Side metrics: counted once, in the right second; Server-Timing parsed by the W3C standard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Naps: nobody wakes early, everybody wakes once, and whoever is thrown out harms nobody."""
+"""Sleeping greenlets: none wakes early, each wakes once, and killing one does not affect the others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_no_greenlet_wakes_early_on_a_busy_loop():
             until = perf_counter() + (number + turn) % 7 * 1e-4
             sleep_until(until)
             early.append(perf_counter() < until)
-            while perf_counter() < until + 3e-4:  # the loop's own idea of the time grows old
+            while perf_counter() < until + 3e-4:  # the loop's time becomes outdated
                 pass
 
     gevent.joinall([gevent.spawn(sleeper, number) for number in range(5)], timeout=20, raise_error=True)
@@ -84,10 +84,10 @@ def test_a_greenlet_that_raises_on_waking_does_not_stop_the_others(capsys):
 
 
 def test_repeated_sleeps_of_no_time_do_not_starve_other_greenlets():
-    """A door that is late does so all the time; the hub's own timers and other sleepers get their turn."""
+    """Late arrivals do so all the time; the hub's timers and other greenlets must get their turn."""
     heard, woke, starved = [], [], []
 
-    def restless():
+    def sleepless():
         for _ in range(100_000):
             if heard and len(woke) == 3:
                 return
@@ -100,5 +100,5 @@ def test_repeated_sleeps_of_no_time_do_not_starve_other_greenlets():
             woke.append(True)
 
     gevent.spawn_later(0.002, heard.append, True)
-    gevent.joinall([gevent.spawn(restless), gevent.spawn(sleeper)])
+    gevent.joinall([gevent.spawn(sleepless), gevent.spawn(sleeper)])
     assert not starved

@@ -1,4 +1,4 @@
-"""Where connections come from: many addresses towards this machine, the system's choice towards others."""
+"""Local addresses of connections: many for local targets, the choice of the system for others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What we say of a target that cannot be loaded."""
+"""Errors for targets that cannot be loaded."""
 
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -10,7 +10,7 @@ from doorbuster.storefronts import ReferenceShop
 
 
 class Elsewhere(BaseHTTPRequestHandler):
-    """Sends everybody to a host that nobody allowed."""
+    """Redirects to a host that is not allowed."""
 
     def do_GET(self):
         self.send_response(302)
@@ -19,7 +19,7 @@ class Elsewhere(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_):
-        """Say nothing."""
+        """Quiet."""
 
 
 def test_a_redirect_to_a_forbidden_host_is_reported_with_the_host_and_a_way_out():

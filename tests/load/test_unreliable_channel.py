@@ -1,6 +1,6 @@
-"""Between worker and master reports get lost, arrive twice, late, in any order: each still counts once.
+"""Reports that are lost, duplicated or late between worker and master count once.
 
-All over Locust's own channel, between processes; who really came is what the server counted.
+Over Locust's channel, between processes; the server counts the real arrivals.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def test_a_disconnected_worker_stops_when_the_master_counts_it_as_lost(
     live.workers[0].wait(timeout=30)
     loaded_on_s = live.arrivals_s()[-1] - cut_s
     print(f"loaded on for {loaded_on_s:.1f} s")
-    assert 4.0 < loaded_on_s < SILENCE_LIMIT_S + 1.5  # silence is noticed at the next report, a second later
+    assert 4.0 < loaded_on_s < SILENCE_LIMIT_S + 1.5  # checked at the next report, a second later
     live.end()
     with Run.open(live.run_folder) as run:
         assert [event.kind for event in run.events() if event.kind == "worker_lost"] == ["worker_lost"]

@@ -1,4 +1,4 @@
-"""The roster: a report counts once, a silent worker is lost, and no customer is lost with it."""
+"""The worker registry: a report counts once, a silent worker is lost, and its customers are accounted for."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from doorbuster.records.batch import ArrivalCount, Batch, CustomerCount
 from doorbuster.scenario import Schedule
 from doorbuster.scenario.planning.schedule import TrafficClass
 
-LANES = (TrafficClass("web", "buy"), TrafficClass("store", "pos_sale"))
+CLASSES = (TrafficClass("web", "buy"), TrafficClass("store", "pos_sale"))
 WORKERS = ("ann", "bob", "cid")
 
 
 def schedule(n: int = 30) -> Schedule:
-    """One arrival every 0.5 s, in turn for the website and the tills."""
+    """One arrival every 0.5 s, alternating between web and store."""
     return Schedule(
         duration_s=n / 2,
-        classes=LANES,
+        classes=CLASSES,
         intended_s=np.arange(n) * 0.5,
         class_index=(np.arange(n) % 2).astype(np.uint16),
         arrival_index=np.arange(n, dtype=np.int64),
     )
 
 
-def roster(plan: Schedule | None = None) -> WorkerRegistry:
+def registry(plan: Schedule | None = None) -> WorkerRegistry:
     return WorkerRegistry(plan or schedule(), WORKERS, now_s=0.0)
 
 
 def served(worker: str, seq: int, plan: Schedule, rows: np.ndarray, *, final: bool = False) -> Batch:
-    """A report in which these rows were started and served."""
+    """A report with these rows started and served."""
     counts: dict[tuple[int, str, str], int] = {}
     for row in rows.tolist():
-        lane = plan.classes[plan.class_index[row]]
-        key = (int(plan.intended_s[row]), *lane)
+        traffic_class = plan.classes[plan.class_index[row]]
+        key = (int(plan.intended_s[row]), *traffic_class)
         counts[key] = counts.get(key, 0) + 1
     return Batch(
         worker, seq, final=final,
@@ -44,13 +44,13 @@ def served(worker: str, seq: int, plan: Schedule, rows: np.ndarray, *, final: bo
 
 
 def test_a_report_counts_once_however_often_it_arrives():
-    found = roster()
+    found = registry()
     assert found.register(Batch("ann", 0), now_s=1)
     assert not found.register(Batch("ann", 0), now_s=2)
 
 
 def test_reports_may_arrive_in_any_order():
-    found = roster()
+    found = registry()
     for name in WORKERS:
         assert found.register(Batch(name, 1, final=True), now_s=1)
         assert not found.complete
@@ -60,14 +60,14 @@ def test_reports_may_arrive_in_any_order():
 
 
 def test_a_worker_with_a_missing_report_has_not_finished():
-    found = roster()
+    found = registry()
     found.register(Batch("ann", 2, final=True), now_s=1)
     found.register(Batch("ann", 0), now_s=1)
     assert "ann" in found.waiting_for
 
 
 def test_a_worker_times_out_only_after_the_limit_and_never_once_finished():
-    found = roster()
+    found = registry()
     found.register(Batch("ann", 0, final=True), now_s=1)
     found.register(Batch("bob", 0), now_s=4)
     assert found.timed_out(now_s=SILENCE_LIMIT_S) == ()
@@ -76,7 +76,7 @@ def test_a_worker_times_out_only_after_the_limit_and_never_once_finished():
 
 
 def test_later_arrivals_of_a_lost_worker_are_distributed_evenly():
-    loss = roster().lose("bob", from_s=6.0)
+    loss = registry().lose("bob", from_s=6.0)
     rows = np.concatenate(list(loss.reassigned_to.values()))
     assert {"ann", "cid"} == set(loss.reassigned_to)
     assert sorted(row for row in range(30) if row % 3 == 1 and row * 0.5 >= 6.0) == sorted(rows.tolist())
@@ -84,7 +84,7 @@ def test_later_arrivals_of_a_lost_worker_are_distributed_evenly():
 
 
 def test_customers_of_a_lost_worker_without_an_outcome_are_dropped():
-    plan, found = schedule(), roster()
+    plan, found = schedule(), registry()
     own = np.arange(1, 30, 3)
     found.register(served("bob", 0, plan, own[:2]), now_s=3)
     loss = found.lose("bob", from_s=6.0)
@@ -96,7 +96,7 @@ def test_customers_of_a_lost_worker_without_an_outcome_are_dropped():
 
 
 def test_a_started_customer_without_an_outcome_is_dropped_but_not_as_an_arrival():
-    plan, found = schedule(), roster()
+    plan, found = schedule(), registry()
     found.register(Batch("bob", 0, arrivals=(ArrivalCount(0, "store", 1, 0),)), now_s=3)
     loss = found.lose("bob", from_s=1.0)
     assert [(r.second, r.channel, r.journey, r.n) for r in loss.customers] == [(0, "store", "pos_sale", 1)]
@@ -105,7 +105,7 @@ def test_a_started_customer_without_an_outcome_is_dropped_but_not_as_an_arrival(
 
 
 def test_a_closed_loop_customer_in_the_shop_is_dropped_with_its_worker():
-    found = roster()
+    found = registry()
     one_served = CustomerCount(2, "phone", "phone_order", "served", "", "", 1, 1, 1)
     two_called = ArrivalCount(2, "phone", 2, 0)
     found.register(Batch("bob", 0, customers=(one_served,), arrivals=(two_called,)), now_s=3)
@@ -116,18 +116,18 @@ def test_a_closed_loop_customer_in_the_shop_is_dropped_with_its_worker():
 
 
 def test_reports_of_a_lost_worker_are_ignored():
-    found = roster()
+    found = registry()
     found.lose("bob", from_s=0.0)
     assert not found.register(Batch("bob", 0), now_s=1)
     assert found.lost == ("bob",)
 
 
 def test_reassigned_arrivals_are_reassigned_again_if_their_worker_is_lost():
-    found = roster()
+    found = registry()
     found.lose("bob", from_s=0.0)
     loss = found.lose("ann", from_s=0.0)
     assert {"cid"} == set(loss.reassigned_to)
-    assert len(loss.reassigned_to["cid"]) == 10 + 5  # her own, and half of what bob had
+    assert len(loss.reassigned_to["cid"]) == 10 + 5  # its own, and half of bob's
 
 
 def test_without_another_worker_all_later_arrivals_are_dropped():
@@ -140,7 +140,7 @@ def test_without_another_worker_all_later_arrivals_are_dropped():
 
 @pytest.mark.parametrize("lost_at_s", [0.0, 3.3, 7.0, 14.9])
 def test_every_arrival_is_accounted_for_exactly_once_whenever_a_worker_is_lost(lost_at_s):
-    plan, found = schedule(), roster()
+    plan, found = schedule(), registry()
     done = {name: np.arange(number, 30, 3) for number, name in enumerate(WORKERS)}
     before = done["bob"][plan.intended_s[done["bob"]] < lost_at_s - 1]
     found.register(served("bob", 0, plan, before), now_s=lost_at_s)
