@@ -180,12 +180,7 @@ def _metrics(little: Little | None, used: Utilisation | None) -> dict[str, Metri
     high = None if difference is None or chance is None else difference + chance
     metrics = {
         "littles_law_error": Metric(
-            difference,
-            "ratio",
-            low,
-            high,
-            n,
-            "relative difference of both sides of Little's law",
+            difference, "ratio", low, high, n, "relative difference of both sides of Little's law"
         ),
         "in_shop_mean": Metric(in_shop, "count", n=n, meaning="mean customers in the shop, counted"),
         "in_shop_expected": Metric(

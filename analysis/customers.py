@@ -39,6 +39,8 @@ from doorbuster.report.section import (
     Series,
     Table,
     bucket_s,
+    metric_series,
+    ratio_metric,
 )
 from doorbuster.stats.outage import Outage, Share, find_outages
 from doorbuster.stats.proportion import clopper_pearson, in_time_blocks, timed_proportion
@@ -231,7 +233,7 @@ def _rate(rows: Iterable[CustomerCount], pick: Pick, meaning: str = "") -> Metri
     if not wanted:
         return Metric(None, "ratio", n=0, meaning=meaning)
     found = timed_proportion(*zip(*wanted, strict=True))
-    return Metric(found.ratio, "ratio", found.low, found.high, found.n, meaning)
+    return ratio_metric(found, meaning)
 
 
 def _outcome_metrics(rows: Rows) -> dict[str, Metric]:
@@ -505,7 +507,8 @@ def _rates_over_time(over_time: CustomersOverTime) -> tuple[Chart, ...]:
     for name, pick, role in curves:
         shares = over_time.shares(pick)
         if any(share.n for share in shares):
-            series.append(_rate_series(name, shares, role))
+            rates = [ratio_metric(clopper_pearson(share.k, share.n)) for share in shares]
+            series.append(metric_series(name, rates, role, dashed=role == Outcome.SERVED))
     if not series:
         return ()
     n = len(over_time.outages)
@@ -520,18 +523,6 @@ def _rates_over_time(over_time: CustomersOverTime) -> tuple[Chart, ...]:
             moments=over_time.annotations(), y_max=1.04,
         ),
     )  # fmt: skip
-
-
-def _rate_series(name: str, shares: Sequence[Share], role: Role) -> Series:
-    found = [clopper_pearson(share.k, share.n) if share.n else None for share in shares]
-    return Series(
-        name,
-        tuple(None if interval is None else interval.ratio for interval in found),
-        role,
-        tuple(None if interval is None else interval.low for interval in found),
-        tuple(None if interval is None else interval.high for interval in found),
-        dashed=role == Outcome.SERVED,
-    )
 
 
 def _outcomes_by_channel(rows: Rows) -> Chart:

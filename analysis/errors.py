@@ -24,7 +24,18 @@ from doorbuster.records.reader import Run
 from doorbuster.records.side_metrics import CounterKey
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
-from doorbuster.report.section import Cell, Chart, Column, Metric, Section, Series, Table, bucket_s
+from doorbuster.report.section import (
+    Cell,
+    Chart,
+    Column,
+    Metric,
+    Section,
+    Series,
+    Table,
+    bucket_s,
+    ms,
+    ratio_metric,
+)
 from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.stats.quantile import minimum_n
 from doorbuster.units import format_count, format_ratio
@@ -105,10 +116,6 @@ def _errors_chart(errors: Mapping[str, Sequence[int]], width_s: int) -> tuple[Ch
     )  # fmt: skip
 
 
-def _ms(value_us: float | None) -> float | None:
-    return None if value_us is None else value_us / 1e3
-
-
 def _ends_table(run: Run) -> tuple[Table, ...]:
     found = run.histograms_by(
         lambda series: None if series.succeeded else (series.outcome, series.step, series.cause)
@@ -121,9 +128,9 @@ def _ends_table(run: Run) -> tuple[Table, ...]:
             step or "unnamed",
             cause or "none given",
             histogram.n,
-            _ms(histogram.quantile_us(0.5)),
-            _ms(histogram.quantile_us(0.95)) if histogram.n >= minimum_n(0.95) else None,
-            _ms(histogram.max_us),
+            ms(histogram.quantile_us(0.5)),
+            ms(histogram.quantile_us(0.95)) if histogram.n >= minimum_n(0.95) else None,
+            ms(histogram.max_us),
         )
         for (outcome, step, cause), histogram in sorted(found.items(), key=lambda item: -item[1].n)[:MAX_ROWS]
     )
@@ -259,8 +266,7 @@ def _degraded_table(degraded: Sequence[Degraded]) -> tuple[Table, ...]:
         return ()
     rows = []
     for part in degraded:
-        share = clopper_pearson(part.acknowledged, part.tried)
-        went_on = Metric(share.ratio, "ratio", share.low, share.high, share.n, "acknowledged meanwhile")
+        went_on = ratio_metric(clopper_pearson(part.acknowledged, part.tried), "acknowledged meanwhile")
         rows.append((part.step, part.requests, part.failures, part.tried, went_on))
     columns = (
         Column("Part"), Column("Requests", "count"), Column("Failed", "count"),
@@ -284,10 +290,7 @@ def _exemplar_tables(exemplars: Sequence[Exemplar]) -> tuple[Table, ...]:
         repeated[one.series.step, one.series.cause] += 1
         rank.append(repeated[one.series.step, one.series.cause])
     first = [one for _, one in sorted(zip(rank, errors, strict=True), key=lambda pair: pair[0])]
-    found = (
-        ("Slowest requests", slowest),
-        ("First errors of each step and cause", first[:MAX_EXEMPLARS]),
-    )
+    found = (("Slowest requests", slowest), ("First errors of each step and cause", first[:MAX_EXEMPLARS]))
     return tuple(_exemplar_table(title, rows) for title, rows in found if rows)
 
 

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from doorbuster.gate import ValidityIssue, validity_issues
+from doorbuster.gate.validity import BUSY_CPU_RATIO
 from doorbuster.records.batch import HealthSecond
 from doorbuster.records.metadata import Balance
 from doorbuster.records.outcome import Outcome, RequestOutcome
@@ -34,11 +36,6 @@ from doorbuster.report.section import (
 from doorbuster.stats.quantile import minimum_n, quantile_estimate
 from doorbuster.units import format_count, format_duration, format_ratio
 
-MAX_LATE_P99_MS = 50.0
-BUSY_CPU_RATIO = 0.9
-MAX_BUSY_RATIO = 0.1
-MIN_BUSY_SECONDS = 3  # the start of a short run is not saturation
-MAX_DROPPED_RATIO = 0.001
 MAX_WORKERS_SHOWN = 6
 
 
@@ -49,14 +46,14 @@ def analyse(context: RunContext) -> Section:
     width = bucket_s(length_s)
     health, balance = run.health(), run.balance()
     metrics = {**_lateness_metrics(run), **_health_metrics(health), **_balance_metrics(balance, run)}
-    doubts = _doubts(metrics, health)
+    issues = validity_issues(run)
     return Section(
         name="generator_health",
         group="Reliability of the results",
         order=920,
         question="Can the results be trusted?",
-        sentence=_sentence(doubts, metrics),
-        findings=tuple(doubts),
+        sentence=_sentence(issues, metrics),
+        findings=tuple(f"{issue.sentence[:1].upper()}{issue.sentence[1:]}." for issue in issues),
         figures=(*_arrivals_chart(run, width), *_cpu_chart(health)),
         tables=(_balance_table(run), *_worker_table(run, health)),
         metrics=metrics,
@@ -126,42 +123,9 @@ def _balance_metrics(balance: Balance, run: Run) -> dict[str, Metric]:
     }  # fmt: skip
 
 
-def _doubts(metrics: Mapping[str, Metric], health: Mapping[str, Sequence[HealthSecond]]) -> list[str]:
-    found = []
-    # The lower end of the interval: a few starts delayed by one hiccup do not make a generator late.
-    late = metrics["lateness_p99"].low
-    busy, dropped = (metrics[name].value for name in ("cpu_busy_ratio", "dropped_ratio"))
-    missing, planned, started = (
-        metrics[name].value for name in ("customers_missing", "arrivals_planned", "arrivals_started")
-    )
-    if late is not None and late > MAX_LATE_P99_MS:
-        found.append(
-            f"The p99 lateness is at least {format_duration(late / 1e3)} "
-            f"(limit {format_duration(MAX_LATE_P99_MS / 1e3)})."
-        )
-    most_busy = max(
-        (sum(row.cpu_ratio > BUSY_CPU_RATIO for row in rows) for rows in health.values()), default=0
-    )
-    if busy is not None and busy > MAX_BUSY_RATIO and most_busy >= MIN_BUSY_SECONDS:
-        found.append(f"A worker used more than 90 % of a core in {format_ratio(busy)} of its seconds.")
-    if dropped is not None and dropped > MAX_DROPPED_RATIO:
-        found.append(f"The generator dropped {format_ratio(dropped)} of the customers.")
-    if planned and started is not None and started < planned and not (dropped or 0) > MAX_DROPPED_RATIO:
-        found.append(
-            f"{format_count(planned - started)} of {format_count(planned)} planned arrivals were not started."
-        )
-    if missing:
-        found.append(
-            f"{format_count(abs(missing))} customers have {'no' if missing > 0 else 'more than one'} outcome."
-        )
-    if planned and not health:
-        found.append("No worker reported its health.")
-    return found
-
-
-def _sentence(doubts: Sequence[str], metrics: Mapping[str, Metric]) -> str:
-    if doubts:
-        problems = f"{len(doubts)} problem{'s' if len(doubts) > 1 else ''}"
+def _sentence(issues: Sequence[ValidityIssue], metrics: Mapping[str, Metric]) -> str:
+    if issues:
+        problems = f"{len(issues)} problem{'s' if len(issues) > 1 else ''}"
         return f"Not fully: {problems} with the load generator or its records."
     planned, late = metrics["arrivals_planned"].value, metrics["lateness_p99"].value
     if not planned:

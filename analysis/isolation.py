@@ -39,6 +39,8 @@ from doorbuster.report.section import (
     Series,
     Table,
     bucket_s,
+    ratio_metric,
+    time_metric,
 )
 from doorbuster.scenario import DemandGroup, group_demands
 from doorbuster.stats.difference import Bounded, difference, ratio
@@ -345,22 +347,11 @@ def _tables(pairs: Sequence[ChannelInPeak], what: str) -> tuple[Table, ...]:
 
 
 def _times(fared: ChannelResults) -> tuple[Cell, Cell]:
-    return _ms(fared.median), _ms(fared.p95)
+    return time_metric(fared.median), time_metric(fared.p95)
 
 
 def _shares(fared: ChannelResults) -> tuple[Cell, Cell]:
-    return _share(fared.served), _share(fared.ordered)
-
-
-def _ms(found: LatencyQuantile) -> Cell:
-    if found.value_us is None:
-        return None
-    low, high = (None if us is None else us / 1e3 for us in (found.low_us, found.high_us))
-    return Metric(found.value_us / 1e3, "ms", low, high, found.n, at_least=found.at_least)
-
-
-def _share(found: ProportionEstimate) -> Cell:
-    return None if found.ratio is None else Metric(found.ratio, "ratio", found.low, found.high, found.n)
+    return ratio_metric(fared.served), ratio_metric(fared.ordered)
 
 
 def _chart(run: Run, pairs: Sequence[ChannelInPeak], peaking: Sequence[DemandGroup]) -> tuple[Chart, ...]:

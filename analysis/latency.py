@@ -38,10 +38,12 @@ from doorbuster.report.section import (
     Series,
     Table,
     bucket_s,
+    metric_series,
+    ms,
     time_metric,
 )
 from doorbuster.stats.apdex import USUAL_T_MS, apdex
-from doorbuster.stats.latency_quantiles import LatencyQuantile, TimeBlock, latency_quantiles, time_blocks_by
+from doorbuster.stats.latency_quantiles import TimeBlock, latency_quantiles, time_blocks_by
 from doorbuster.stats.quantile import minimum_n
 from doorbuster.stats.windows import Slow, find_slow, window_quantiles
 from doorbuster.units import format_count, format_duration, format_ratio
@@ -89,7 +91,7 @@ class Group:
 
     def metrics(self, shares: Sequence[float]) -> list[Metric]:
         """A percentile for each share, in ms."""
-        return [_to_metric(found) for found in latency_quantiles(self.blocks, shares)]
+        return [time_metric(found) for found in latency_quantiles(self.blocks, shares)]
 
 
 def analyse(context: RunContext) -> Section:
@@ -178,15 +180,7 @@ def _over_time(run: Run, width_s: int, length_s: int) -> list[Times]:
 def _in_window(times: Times) -> dict[float, Metric]:
     """Percentiles of one window; unknown where it has too few requests."""
     found = window_quantiles(TimeBlock(times.ok, times.abandoned), tuple(DRAWN))
-    return {quantile.p: _to_metric(quantile) for quantile in found}
-
-
-def _to_metric(found: LatencyQuantile) -> Metric:
-    return time_metric(found, at_least=found.at_least)
-
-
-def _ms(value_us: float | None) -> float | None:
-    return None if value_us is None else value_us / 1e3
+    return {quantile.p: time_metric(quantile) for quantile in found}
 
 
 def _tightest_bound(context: RunContext) -> float | None:
@@ -216,10 +210,7 @@ def _sentence(metrics: Mapping[str, Metric], whole: Times) -> str:
     if not total:
         return "No request was made."
     parts = []
-    for name, words in (
-        ("response_p50", "The median response time was"),
-        ("response_p95", "p95"),
-    ):
+    for name, words in (("response_p50", "The median response time was"), ("response_p95", "p95")):
         metric = metrics[name]
         if metric.value is not None:
             parts.append(
@@ -278,7 +269,7 @@ def _percentile_chart(
     for p, role in DRAWN.items():
         cells = [window[p] for window in windows]
         if any(cell.value is not None for cell in cells):
-            lines.append(_percentile_line(p, role, cells))
+            lines.append(metric_series(f"p{p * 100:g}", cells, role, band=p == 0.95))
     if slow.limit_ms is None:
         title = "Too few requests to tell when the shop was slow"
     elif slow.at_s is None:
@@ -300,20 +291,6 @@ def _percentile_chart(
             note="A percentile is missing in windows with too few requests for it.",
         ),
     )  # fmt: skip
-
-
-def _percentile_line(p: float, role: Role, cells: Sequence[Metric]) -> Series:
-    def column(name: str) -> tuple[float | None, ...]:
-        return tuple(None if cell.value is None else getattr(cell, name) for cell in cells)
-
-    banded = p == 0.95
-    return Series(
-        f"p{p * 100:g}",
-        column("value"),
-        role,
-        column("low") if banded else (),
-        column("high") if banded else (),
-    )
 
 
 def _rate_chart(run: Run, width_s: int) -> tuple[Chart, ...]:
@@ -427,7 +404,7 @@ def _both_times_table(run: Run) -> Table:
         for p in shown:
             for histograms in (response, service):
                 n = histograms[step].n if step in histograms else 0
-                cells.append(_ms(histograms[step].quantile_us(p)) if n >= minimum_n(p) else None)
+                cells.append(ms(histograms[step].quantile_us(p)) if n >= minimum_n(p) else None)
         rows.append(tuple(cells))
     columns = [Column("Step"), Column("answered", "count")]
     for p in shown:

@@ -189,12 +189,7 @@ def _answer_table(orders: Sequence[OrderAttempt]) -> Table:
         Column("Refused", "count"),
         Column("No answer", "count"), Column("Average acknowledged total", "pence"),
     )  # fmt: skip
-    return Table(
-        "Answers of the shop by channel",
-        columns,
-        rows,
-        "An order that was retried counts once.",
-    )
+    return Table("Answers of the shop by channel", columns, rows, "An order that was retried counts once.")
 
 
 def _mean_total(orders: Iterable[OrderAttempt]) -> float | None:
@@ -233,13 +228,7 @@ def _audit_tables(
             )
             for sku in sorted({*short, *wrong}, key=lambda sku: (-short.get(sku, 0), sku))[:30]
         )  # fmt: skip
-        heads = (
-            "Opening stock",
-            "Sold (shop)",
-            "On hand",
-            "On hand (orders)",
-            "Oversold units",
-        )
+        heads = ("Opening stock", "Sold (shop)", "On hand", "On hand (orders)", "Oversold units")
         tables.append(
             Table(
                 "Articles whose stock is wrong",

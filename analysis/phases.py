@@ -11,7 +11,7 @@ windows in a row.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,14 +27,15 @@ from doorbuster.report.section import (
     Column,
     Metric,
     Section,
-    Series,
     Table,
     bucket_s,
+    metric_series,
+    ratio_metric,
     time_metric,
 )
 from doorbuster.scenario import Phase, arrival_rate_per_s
 from doorbuster.scenario.thresholds.language import Threshold
-from doorbuster.stats.latency_quantiles import LatencyQuantile, TimeBlock, latency_quantiles, time_blocks_by
+from doorbuster.stats.latency_quantiles import TimeBlock, latency_quantiles, time_blocks_by
 from doorbuster.stats.outage import Share
 from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.stats.recovery import KEPT_RATIO, Recovery, recover
@@ -163,7 +164,7 @@ def _metrics(rows: Sequence[PhaseRow]) -> dict[str, Metric]:
         name = row.phase.name
         for p, found in zip(PERCENTILES, latency_quantiles(row.blocks, PERCENTILES), strict=True):
             meaning = f"p{p * 100:g} of the response time in phase {name}, without its warm-up"
-            metrics[f"response_p{p * 100:g}_{name}"] = replace(_ms(found), meaning=meaning)
+            metrics[f"response_p{p * 100:g}_{name}"] = time_metric(found, meaning)
         metrics[f"goodput_{name}"] = _ratio(row.customers, f"customers of phase {name} who were served")
     return metrics
 
@@ -182,15 +183,8 @@ def _recovery_metrics(run: Run, recovery: Recovery | None) -> dict[str, Metric]:
     return metrics
 
 
-def _ratio(share: Share, meaning: str) -> Metric:
-    if not share.n:
-        return Metric(None, "ratio", n=0, meaning=meaning)
-    found = clopper_pearson(share.k, share.n)
-    return Metric(found.ratio, "ratio", found.low, found.high, share.n, meaning)
-
-
-def _ms(found: LatencyQuantile) -> Metric:
-    return time_metric(found, at_least=found.at_least)
+def _ratio(share: Share, meaning: str = "") -> Metric:
+    return ratio_metric(clopper_pearson(share.k, share.n), meaning)
 
 
 def _sentence(rows: Sequence[PhaseRow], recovery: Recovery | None, run: Run) -> str:
@@ -249,12 +243,7 @@ def _goodput_chart(
         goodput([row for row in customers if row.second // width_s == at])
         for at in range(-(-length_s // width_s))
     ]
-    found = [clopper_pearson(share.k, share.n) if share.n else None for share in shares]
-    series = Series(
-        "customers served", tuple(None if at is None else at.ratio for at in found), "strong",
-        tuple(None if at is None else at.low for at in found),
-        tuple(None if at is None else at.high for at in found),
-    )  # fmt: skip
+    series = metric_series("customers served", [_ratio(share) for share in shares], "strong")
     limit = recovery.limit_ratio if recovery else KEPT_RATIO
     return (
         Chart(
@@ -288,8 +277,8 @@ def _phase_table(rows: Sequence[PhaseRow]) -> tuple[Table, ...]:
             warm_up = "no steady state" if row.warm_up_s is None else "none"
             warm_up = format_duration(row.warm_up_s) if row.warm_up_s else warm_up
         quantiles = latency_quantiles(row.blocks, PERCENTILES[:2])
-        times = (_ms(found) if found.value_us is not None else None for found in quantiles)
-        rates = (_ratio(share, "") if share.n else None for share in (row.customers, row.orders))
+        times = (time_metric(found) if found.value_us is not None else None for found in quantiles)
+        rates = (_ratio(share) if share.n else None for share in (row.customers, row.orders))
         head: tuple[Cell, ...] = (row.phase.name, row.phase.from_s, row.phase.to_s, warm_up, quantiles[0].n)
         lines.append((*head, *times, *rates))
     note = (

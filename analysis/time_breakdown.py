@@ -23,7 +23,18 @@ from doorbuster.records.reader import Run
 from doorbuster.records.side_metrics import ConnectTotals, StepTimings, SubsequentRequests, WeightedDurations
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
-from doorbuster.report.section import Cell, Chart, Column, Metric, Role, Section, Series, Table, time_metric
+from doorbuster.report.section import (
+    Cell,
+    Chart,
+    Column,
+    Metric,
+    Role,
+    Section,
+    Series,
+    Table,
+    ratio_metric,
+    time_metric,
+)
 from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.stats.quantile import minimum_n, quantile_estimate
 from doorbuster.units import format_count, format_duration, format_ratio
@@ -366,10 +377,7 @@ def _server_metrics(steps: Sequence[ServerTimes], hits: Mapping[str, Counter[str
 
 
 def _hit_metric(hits: Counter[str]) -> Metric:
-    share = clopper_pearson(hits["HIT"], hits.total())
-    return Metric(
-        share.ratio, "ratio", share.low, share.high, share.n, "sampled answers from the shop's cache"
-    )
+    return ratio_metric(clopper_pearson(hits["HIT"], hits.total()), "sampled answers from the shop's cache")
 
 
 def _entries(steps: Sequence[ServerTimes]) -> list[str]:

@@ -100,6 +100,7 @@ def test_a_section_imports_what_a_section_may(path):
         f"doorbuster.{part}"
         for part in (
             "stats",
+            "gate",
             "capacity",
             "records",
             "scenario",

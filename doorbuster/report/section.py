@@ -10,7 +10,7 @@ Rules of a good section:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -50,12 +50,35 @@ class TimeEstimate(Protocol):
     def n(self) -> int: ...
 
 
-def time_metric(found: TimeEstimate, meaning: str = "", *, at_least: bool = False) -> Metric:
-    """A time with its interval, in ms."""
-    value, low, high = (
-        None if us is None else us / 1e3 for us in (found.value_us, found.low_us, found.high_us)
-    )
-    return Metric(value, "ms", low, high, found.n, meaning, at_least)
+class RatioEstimate(Protocol):
+    """A proportion with its interval, as doorbuster.stats returns it."""
+
+    @property
+    def ratio(self) -> float | None: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def n(self) -> int: ...
+
+
+def ms(value_us: float | None) -> float | None:
+    """A time in µs as ms."""
+    return None if value_us is None else value_us / 1e3
+
+
+def time_metric(found: TimeEstimate, meaning: str = "") -> Metric:
+    """A time with its interval, in ms; a lower bound where the estimate is one."""
+    at_least = getattr(found, "at_least", False)
+    return Metric(ms(found.value_us), "ms", ms(found.low_us), ms(found.high_us), found.n, meaning, at_least)
+
+
+def ratio_metric(found: RatioEstimate, meaning: str = "") -> Metric:
+    """A proportion with its interval; unknown without observations."""
+    if found.ratio is None:
+        return Metric(None, "ratio", n=found.n, meaning=meaning)
+    return Metric(found.ratio, "ratio", found.low, found.high, found.n, meaning)
 
 
 Cell = str | int | float | Metric | None
@@ -101,6 +124,18 @@ class Series:
     low: tuple[float | None, ...] = ()
     high: tuple[float | None, ...] = ()
     dashed: bool = False
+
+
+def metric_series(
+    name: str, metrics: Sequence[Metric], role: Role = "auto", *, band: bool = True, dashed: bool = False
+) -> Series:
+    """A line through metrics, with a gap where one is unknown, and a band of their intervals."""
+
+    def column(field_name: str) -> tuple[float | None, ...]:
+        return tuple(None if metric.value is None else getattr(metric, field_name) for metric in metrics)
+
+    ends = (column("low"), column("high")) if band else ((), ())
+    return Series(name, column("value"), role, *ends, dashed)
 
 
 @dataclass(frozen=True, slots=True)

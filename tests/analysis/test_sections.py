@@ -338,31 +338,17 @@ def test_a_healthy_generator_is_trusted(open_peak):
     assert started.y == planned.y
 
 
-def test_the_section_and_the_gate_draw_the_same_lines():
-    from doorbuster.gate import validity
-
-    lines = sys.modules[load_analysis(ROOT / "analysis" / "generator_health.py").__module__]
-    assert lines.MAX_LATE_P99_MS == validity.MAX_LATE_P99_S * 1e3
-    assert lines.BUSY_CPU_RATIO == validity.BUSY_CPU_RATIO
-    assert lines.MAX_BUSY_RATIO == validity.MAX_BUSY_SECONDS_RATIO
-    assert lines.MIN_BUSY_SECONDS == validity.MIN_BUSY_SECONDS
-    assert lines.MAX_DROPPED_RATIO == validity.MAX_DROPPED_RATIO
-
-
 @pytest.mark.parametrize(
-    ("change", "words"),
+    "change",
     [
-        ({"lateness_ms": 80.0}, "p99 lateness"),
-        ({"lateness_ms": 80.0, "duration_s": 5, "rate_per_s": 5.0}, "p99 lateness"),
-        ({"cpu_ratio": 0.97}, "A worker used more than 90 % of a core in 100.0 % of its seconds"),
-        ({"dropped": 3}, "dropped"),
-        ({"missing": 4}, "4 customers have no outcome"),
+        {"lateness_ms": 80.0}, {"lateness_ms": 80.0, "duration_s": 5, "rate_per_s": 5.0}, {"cpu_ratio": 0.97},
+        {"dropped": 3}, {"missing": 4},
     ],
-)
-def test_what_is_wrong_with_a_generator_is_said(open_peak, change, words):
+)  # fmt: skip
+def test_what_makes_a_run_inconclusive_is_a_finding(open_peak, change):
     found = section("generator_health", open_peak(**GOOD, **change))
     assert found.sentence.startswith("Not fully: ")
-    assert words in found.findings[0]
+    assert len(found.findings) == 1
 
 
 def test_the_balance_table_balances(open_peak):

@@ -16,15 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from doorbuster.report.figures.heatmap import draw_heat, frame_heat
 from doorbuster.report.figures.layout import FONT_PT, PT_PER_IN, lay_out, legend_columns
-from doorbuster.report.figures.palette import (
-    CYCLE,
-    PAPER,
-    RULE,
-    STYLES,
-    TEXT,
-    SeriesStyle,
-    series_style,
-)
+from doorbuster.report.figures.palette import CYCLE, PAPER, RULE, STYLES, TEXT, SeriesStyle, series_style
 from doorbuster.report.formatting import format_value, one_line, width_pt_of
 from doorbuster.report.section import Annotation, Chart, Column, Table, Unit
 
