@@ -62,8 +62,10 @@ def start_shop(settings: ShopSettings, log: Path) -> ShopProcess:
         process.stdin.flush()
     too_slow = Timer(START_LIMIT_S, process.kill)
     too_slow.start()
-    line = process.stdout.readline()
-    too_slow.cancel()
+    try:
+        line = process.stdout.readline()
+    finally:
+        too_slow.cancel()  # after Ctrl-C, the timer would keep this process alive
     if not line:
         process.kill()
         process.communicate()

@@ -220,6 +220,24 @@ def test_a_run_ended_before_the_first_customer_leaves_no_report(moment, tmp_path
     assert not (folder / "index.html").exists()
 
 
+def test_ctrl_c_while_a_process_is_being_forked_is_not_lost(tmp_path):
+    """The shop's process: its log exists when it is forked."""
+    locustfile, log = tmp_path / "forked.py", tmp_path / "run" / "shop.log"
+    interrupt = f"lambda: os.path.exists({str(log)!r}) and os.kill(os.getpid(), signal.SIGINT)"
+    locustfile.write_text(
+        (ROOT / "locustfiles" / "retail_peak.py").read_text(encoding="utf-8")
+        + f"\n\nimport os, signal\nos.register_at_fork(after_in_parent={interrupt})\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "doorbuster", "run", scenario(tmp_path), "--locustfile", locustfile,
+         "--out", tmp_path / "run"],
+        cwd=ROOT, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 105, done.stderr
+    assert not (tmp_path / "run" / "index.html").exists()
+
+
 @pytest.mark.truth
 def test_a_run_whose_command_is_killed_before_it_begins_ends_too(tmp_path):
     folder = tmp_path / "run"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
@@ -65,6 +66,8 @@ class MasterNode(Node):
             else LocalWorkers(self)
         )
         self._workers.listen(self._receive)
+        # From the event loop: within the hooks of a fork, Python would drop the exception and lock logging.
+        gevent.signal_handler(signal.SIGINT, _raise_keyboard_interrupt)
         events = environment.events
         events.test_start.add_listener(self._on_test_start)
         events.test_stopping.add_listener(self._on_test_stopping)
@@ -128,6 +131,11 @@ class MasterNode(Node):
             confirmed_host=self.environment.parsed_options.confirm_host or None,
             environment=environment_info(),
         )
+
+
+def _raise_keyboard_interrupt() -> None:
+    """Ctrl-C; gevent raises it again in the main greenlet."""
+    raise KeyboardInterrupt
 
 
 class LocalWorkers:
