@@ -146,7 +146,7 @@ class CustomersOverTime:
 
     @property
     def outage_end_s(self) -> int | None:
-        """End of the last outage; None without one, or when nobody wanted to order afterwards."""
+        """End of the last outage; None without one, or when no customer wanted to order afterwards."""
         if not self.outages:
             return None
         end_s = self.outages[-1].end * self.window_s

@@ -138,7 +138,7 @@ def _ends_table(run: Run) -> tuple[Table, ...]:
         Column("End"), Column("Step"), Column("Cause"), Column("Requests", "count"),
         Column("Median", "ms"), Column("p95", "ms"), Column("Longest", "ms"),
     )  # fmt: skip
-    note = "Times until the error, or until the customer gave up; they are not response times."
+    note = "Times until the error, or until the customer left; they are not response times."
     return (Table("Requests that failed or were abandoned", columns, rows, note),)
 
 

@@ -89,10 +89,10 @@ def analyse(context: RunContext) -> Section:
     scenario = context.scenario
     picking = None if ledger is None else picking_of(ledger)
     rate = PickRate(None, 0, stated=False) if picking is None else rate_of(picking, scenario)
-    told = picking is not None and picking.placed_s.size > 0
-    if picking is None or not told or (rate.per_s is None and picking.left == picking.placed_s.size):
+    has_orders = picking is not None and picking.placed_s.size > 0
+    if picking is None or not has_orders or (rate.per_s is None and picking.left == picking.placed_s.size):
         why = "the shop's ledger was not read" if ledger is None else "no order had to be picked"
-        if told:
+        if has_orders:
             why = "the shop's ledger does not hold when orders were picked"
         return Section(
             name="fulfilment", question=QUESTION, sentence=f"Not applicable: {why}.",

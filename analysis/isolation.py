@@ -204,7 +204,7 @@ def judge(calm: ChannelResults, peak: ChannelResults) -> tuple[Judged, str]:
             return "slowed", f"{name} from {_text(both[0])} to {_text(both[1])}"
     fall = _fall(calm.served, peak.served)
     if fall is not None and fall.value >= FEWER_SERVED:
-        before, then = (format_ratio(fared.served.ratio or 0.0) for fared in (calm, peak))
+        before, then = (format_ratio(results.served.ratio or 0.0) for results in (calm, peak))
         text = f"served from {before} to {then}"
         return ("slowed" if fall.low is not None and fall.low > 0 else "inconclusive"), text
     if slower["p95"] is False and slower["median"] is False:
@@ -337,8 +337,12 @@ def _tables(pairs: Sequence[ChannelInPeak], what: str) -> tuple[Table, ...]:
     ):
         heads = [Column(f"{name}, {when}") for name in names for when in ("quiet", "peak")]
         rows = tuple(
-            (pair.channel, f"{pair.peaking} peaks", *(of(fared)[i] for i in (0, 1) for fared in fares))
-            for pair, fares in both
+            (
+                pair.channel,
+                f"{pair.peaking} peaks",
+                *(of(results)[i] for i in (0, 1) for results in pairs_of),
+            )
+            for pair, pairs_of in both
         )
         if rows:
             note = "95 % intervals that allow for neighbouring requests being alike. – means too few."
@@ -346,12 +350,12 @@ def _tables(pairs: Sequence[ChannelInPeak], what: str) -> tuple[Table, ...]:
     return tuple(tables)
 
 
-def _times(fared: ChannelResults) -> tuple[Cell, Cell]:
-    return time_metric(fared.median), time_metric(fared.p95)
+def _times(results: ChannelResults) -> tuple[Cell, Cell]:
+    return time_metric(results.median), time_metric(results.p95)
 
 
-def _shares(fared: ChannelResults) -> tuple[Cell, Cell]:
-    return ratio_metric(fared.served), ratio_metric(fared.ordered)
+def _shares(results: ChannelResults) -> tuple[Cell, Cell]:
+    return ratio_metric(results.served), ratio_metric(results.ordered)
 
 
 def _chart(run: Run, pairs: Sequence[ChannelInPeak], peaking: Sequence[DemandGroup]) -> tuple[Chart, ...]:

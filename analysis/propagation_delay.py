@@ -177,9 +177,9 @@ def _metrics(found: Sequence[ChannelDelay], refused: int, timeout_s: float) -> d
     return metrics
 
 
-def _longest_of(told: Sequence[ChannelDelay], timeout_s: float, until: str) -> Metric:
-    longest = [seen.longest(timeout_s).value or 0.0 for seen in told]
-    late, n = any(seen.late for seen in told), sum(seen.n for seen in told)
+def _longest_of(observed: Sequence[ChannelDelay], timeout_s: float, until: str) -> Metric:
+    longest = [seen.longest(timeout_s).value or 0.0 for seen in observed]
+    late, n = any(seen.late for seen in observed), sum(seen.n for seen in observed)
     return Metric(max(longest, default=None), "s", n=n, at_least=late, meaning=f"longest until {until}")
 
 

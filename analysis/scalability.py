@@ -110,9 +110,9 @@ def _peak_words(found: ScalingResult, chosen: Scaling) -> str:
 
 def _missed(found: ScalingResult, chosen: Scaling) -> int:
     """The number of points whose interval the law misses."""
-    says = chosen.law.curve.throughput_per_s
+    predicted = chosen.law.curve.throughput_per_s
     return sum(
-        not point.low <= says(point.n) <= point.high
+        not point.low <= predicted(point.n) <= point.high
         for point in found.points
         if point.low is not None and point.high is not None
     )
@@ -250,9 +250,9 @@ def _point_table(found: ScalingResult, chosen: Scaling | None) -> Table:
     ]
     if chosen is not None:
         columns += [Column("By the law", "per_s"), Column("Difference", "per_s")]
-        says = chosen.law.curve.throughput_per_s
+        predicted = chosen.law.curve.throughput_per_s
         for row, point in zip(rows, found.points, strict=True):
-            row += [says(point.n), point.per_s - says(point.n)]
+            row += [predicted(point.n), point.per_s - predicted(point.n)]
     if found.kind == "sweep":
         columns.append(Column("Mean response time", "s"))
         for row, point in zip(rows, found.points, strict=True):

@@ -375,10 +375,10 @@ def _mix_chart(rows: Sequence[FidelityRow]) -> tuple[Chart, ...]:
 
 def _metrics(rows: Sequence[FidelityRow]) -> dict[str, Metric]:
     verdicts = Counter(row.verdict for row in rows)
-    told = verdicts["match"] + verdicts["mismatch"]
+    conclusive = verdicts["match"] + verdicts["mismatch"]
     metrics = {
         "workload_match": Metric(
-            verdicts["match"] / told if told else None, "ratio", n=told,
+            verdicts["match"] / conclusive if conclusive else None, "ratio", n=conclusive,
             meaning="conclusive comparisons with the scenario that match",
         ),
         "workload_mismatches": Metric(

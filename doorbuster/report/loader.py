@@ -24,7 +24,7 @@ Analyse = Callable[[RunContext], Section]
 
 @dataclass(frozen=True, slots=True)
 class Analysed:
-    """The sections of a run, in the order of their scripts, and what went wrong in the other scripts."""
+    """The sections of a run, in the order of their scripts, and the errors of scripts that failed."""
 
     sections: tuple[Section, ...]
     errors: tuple[AnalysisError, ...] = ()
@@ -68,10 +68,10 @@ def load_analysis(path: Path) -> Analyse:
     if spec is None or spec.loader is None:
         raise AnalysisError(f"{path}: not a Python file; an analysis script ends in .py")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses in a script look their module up
+    sys.modules[name] = module  # dataclasses look up the module of a script
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # main(analyse) without `if __name__ == "__main__"` leaves
+    except (Exception, SystemExit) as error:  # main(analyse) without `if __name__ == "__main__"` exits
         del sys.modules[name]
         raise _located(path, error) from error
     analyse = getattr(module, "analyse", None)
@@ -94,7 +94,7 @@ def _analyse(analyse: Analyse, context: RunContext, path: Path) -> Section:
 
 
 def _located(path: Path, error: BaseException) -> AnalysisError:
-    """The innermost line of the script itself, which its author can act on."""
+    """The error with the innermost line of the script itself."""
     line = 0
     if isinstance(error, SyntaxError) and error.lineno:
         line = error.lineno

@@ -1,6 +1,6 @@
 """What an analysis script returns: one question, its answer, figures, tables and named metrics.
 
-All values are frozen and know nothing of HTML, matplotlib or the terminal; renderers decide how they look.
+All values are frozen and independent of HTML, matplotlib and the terminal; renderers decide how they look.
 Rules of a good section:
 - `sentence` answers `question` in words a manager can repeat; its numbers carry their uncertainty.
 - The title of a chart states the finding ("ordering failed from 0:42"), not the variables.
@@ -218,7 +218,7 @@ class Section:
 def in_order(sections: Iterable[Section]) -> list[Section]:
     """The sections that apply, headlines first, by group and by their own order.
 
-    A group stands where its first section does.
+    A group is placed where its first section is.
     """
     shown = [section for section in sections if not section.not_applicable]
     group_order: dict[str, int] = {}

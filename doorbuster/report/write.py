@@ -1,7 +1,7 @@
 """The report of a run as files: index.html, summary.md, junit.xml, summary.json.
 
-Each is rendered in full before anything is written, and put in place in one step: a reader never meets half a
-report, and a report that cannot be made leaves the old one alone.
+Every file is rendered before any is written, and replaced in one step: a reader never sees half a report, and
+a failure leaves the old report unchanged.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def write_report(
 ) -> tuple[Path, ...]:
     """Write the four files and return their paths.
 
-    Args: folder: made if missing; problems: analysis scripts that failed, named in the report.
+    Args: folder: created if missing; problems: analysis scripts that failed, listed in the report.
     Raises: RecordError when a file cannot be written.
     """
     texts = {

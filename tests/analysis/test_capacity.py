@@ -1,4 +1,4 @@
-"""What the report says of a capacity search, and of a run that did not search."""
+"""The section of a capacity search, and of a run that is not part of one."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_damaged_result_is_named(search):
         find_search(run.path)
 
 
-def test_the_answer_is_told_in_customers_requests_and_orders(search):
+def test_the_answer_is_in_customers_requests_and_orders(search):
     found = section("capacity", search())
     assert found.sentence == "Capacity is 20 customers/s."
     requests, orders = found.metrics["requests_rate"], found.metrics["orders_rate"]
@@ -85,7 +85,7 @@ def test_a_search_without_an_answer_invents_none(search):
     assert not found.not_applicable
 
 
-def test_an_ordinary_run_says_that_it_did_not_search(open_peak):
+def test_an_ordinary_run_has_no_capacity(open_peak):
     found = section("capacity", open_peak())
     assert found.not_applicable
     assert "`doorbuster capacity`" in found.sentence
@@ -110,7 +110,7 @@ def test_a_load_step_without_anything_bad_is_drawn_at_what_it_may_have_missed(se
     assert [mark.label for mark in chart.moments] == ["95 % interval from", "capacity", "to"]
 
 
-def test_a_flag_is_told_in_words(search):
+def test_a_flag_is_explained(search):
     found = section("capacity", search(flags=("non-stationary", "wide", "recovery not tested")))
     assert "The interval is wide. Four times the --budget halves it." in found.findings
     assert "non-stationary" not in " ".join(found.findings)

@@ -1,4 +1,4 @@
-"""Little's law and the utilisation law, on runs that keep them and on runs that cannot."""
+"""Little's law and the utilisation law, on consistent and on inconsistent records."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def laws(run: Run) -> Section:
     return SCRIPT(RunContext(run))
 
 
-def test_consistent_records_keep_little_s_law_within_two_percent(open_peak):
+def test_littles_law_holds_within_two_percent_for_consistent_records(open_peak):
     found = laws(open_peak(**BUSY))
     difference = found.metrics["littles_law_error"]
     assert abs(difference.value) < 0.02 + (difference.high - difference.value)
@@ -30,7 +30,7 @@ def test_consistent_records_keep_little_s_law_within_two_percent(open_peak):
     assert found.findings == ()
 
 
-def test_both_sides_of_the_law_are_counted_apart(open_peak):
+def test_both_sides_of_the_law_are_counted_separately(open_peak):
     run = open_peak(**BUSY)
     found = laws(run)
     (health,) = run.health().values()
@@ -41,18 +41,18 @@ def test_both_sides_of_the_law_are_counted_apart(open_peak):
     )
 
 
-def test_customers_who_were_counted_but_never_came_break_the_law(open_peak):
+def test_counted_customers_who_never_arrived_violate_the_law(open_peak):
     found = laws(open_peak(**BUSY, ghosts=5))
     assert found.sentence.startswith("No: ")
     assert len(found.findings) == 1
 
 
-def test_customers_who_never_left_are_missed(open_peak):
+def test_customers_without_an_end_are_found(open_peak):
     found = laws(open_peak(**BUSY, missing=7))
     assert any("started a visit" in text for text in found.findings)
 
 
-def test_few_customers_and_short_stays_cannot_tell(open_peak):
+def test_few_customers_and_short_visits_are_inconclusive(open_peak):
     found = laws(open_peak(broken=None, duration_s=20, rate_per_s=3.0))
     assert found.sentence.startswith("Unknown: with ")
 

@@ -70,7 +70,7 @@ def test_a_warehouse_at_half_the_intake_needs_as_long_again_as_the_orders_took(a
     assert seen["longest_wait"] == pytest.approx(20.0 - 9.75)
 
 
-def test_what_is_left_when_the_books_are_read_is_drained_at_the_measured_rate(analysed):
+def test_the_remaining_backlog_drains_at_the_measured_rate(analysed):
     orders = [(at, picked if picked <= 12 else None, lines)
               for at, picked, lines in queue(np.arange(0.0, 10.0, 0.25), rate=2.0)]  # fmt: skip
     found = analysed(orders, read_at_s=12.0)
@@ -101,7 +101,7 @@ def test_the_figure_reaches_as_high_as_the_sentence_says(analysed):
     assert max(depth) == values(found)["backlog_peak"]
 
 
-def test_till_sales_and_cancelled_orders_wait_for_nobody(analysed):
+def test_till_sales_and_cancelled_orders_never_wait(analysed):
     orders = [(1.0, 1.0, LINES), (2.0, None, ()), *queue(np.arange(3.0, 8.0, 1.0), rate=5.0)]
     seen = values(analysed(orders))
     assert (seen["backlog_peak"], seen["backlog_left"]) == (1, 0)
@@ -122,13 +122,13 @@ def test_a_compressed_curve_hides_a_backlog_that_its_full_length_shows(analysed)
     assert len(found.findings) == 1
 
 
-def test_a_shop_that_never_says_when_it_picks_is_not_called_late(analysed):
+def test_without_pick_times_the_section_does_not_apply(analysed):
     found = analysed([(float(at), None, LINES) for at in range(10)])
     assert found.not_applicable
     assert set(values(found).values()) == {None}
 
 
-def test_books_that_were_not_read_leave_the_warehouse_unknown(analysed):
+def test_without_a_ledger_the_warehouse_is_unknown(analysed):
     found = analysed([], ledger=False)
     assert found.not_applicable
     assert set(values(found).values()) == {None}

@@ -77,7 +77,7 @@ def test_a_channel_whose_p95_rose_by_far_is_slowed(analysed):
     assert found.metrics["slowed"].value == 1
 
 
-def test_a_rise_that_nobody_notices_is_not_being_slowed(analysed):
+def test_an_unnoticeable_rise_is_not_slowed(analysed):
     found = analysed(40, 80)
     assert verdicts(found) == {("store", "web peaks"): "not slowed"}
 
@@ -93,15 +93,15 @@ def test_answers_that_are_as_quick_but_refusals_are_being_slowed_too(analysed):
     assert verdicts(found) == {("store", "web peaks"): "slowed"}
 
 
-def test_channels_of_one_demand_cannot_be_told_apart_and_it_says_what_to_do(analysed):
+def test_channels_that_share_a_demand_are_inconclusive(analysed):
     channels = "{web: {share: 70%, journeys: {browse: 1}}, store: {share: 30%, journeys: {pos_sale: 1}}}"
     found = analysed(60, 900, channels=channels)
     assert set(verdicts(found).values()) == {"inconclusive"}
     assert len(found.findings) == 1
 
 
-def test_a_merchants_flash_sale_that_slows_the_shop_of_another_is_told_of_the_merchants(analysed):
-    """North sells in a flash by the web; south has a telephone that nobody uses and the tills that suffer."""
+def test_merchants_are_compared_as_well(analysed):
+    """North has a flash sale on the web; south has an unused telephone channel and slowed tills."""
     tills = (OWN % STEADY).replace("{demand", "{merchant: south, demand", 1)
     channels = (
         "{web: {share: 100%, merchant: north, journeys: {browse: 1}}, "

@@ -52,7 +52,7 @@ def section(name: str, folder: Path) -> Section:
         return load_analysis(ROOT / "analysis" / f"{name}.py")(RunContext(run))
 
 
-def test_little_s_law_holds_on_a_real_run_within_two_percent_and_chance(real):
+def test_littles_law_holds_on_a_real_run(real):
     found = section("consistency_checks", real)
     difference = found.metrics["littles_law_error"]
     assert found.findings == ()
@@ -60,7 +60,7 @@ def test_little_s_law_holds_on_a_real_run_within_two_percent_and_chance(real):
     assert 0 < found.metrics["utilisation"].value < 1
 
 
-def test_everybody_who_was_let_in_has_stayed_some_time(real):
+def test_every_started_visit_has_a_duration(real):
     with Run.open(real) as run:
         stays = run.visit_durations()
         started = {channel: int(series.started.sum()) for channel, series in run.arrivals().items()}
@@ -68,7 +68,7 @@ def test_everybody_who_was_let_in_has_stayed_some_time(real):
     assert stays["web"].quantile_us(0.5) > 1_000_000 > stays["store"].quantile_us(0.5)
 
 
-def test_customers_of_a_real_run_come_as_asked(real):
+def test_the_workload_of_a_real_run_matches_its_scenario(real):
     found = section("workload_fidelity", real)
     assert found.findings == ()
     told = {(row[0], row[1]): row[-1] for table in found.tables for row in table.rows}
@@ -81,7 +81,7 @@ def test_customers_of_a_real_run_come_as_asked(real):
     }
 
 
-def test_the_time_of_a_real_run_is_told_apart(real):
+def test_the_parts_of_a_real_steps_time_add_up(real):
     found = section("time_breakdown", real)
     parts = ("late", "connect", "first_byte", "body", "later")
     assert sum(found.metrics[f"{part}_share"].value for part in parts) == pytest.approx(1.0)

@@ -1,4 +1,4 @@
-"""What the report says of a sweep over seats, and of a shop at several sizes."""
+"""The section of a sweep over concurrency, and of a shop at several sizes."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_an_ordinary_run_is_silent(section):
     assert section(None).not_applicable
 
 
-def test_a_peak_within_the_sweep_is_told_with_its_interval(section):
+def test_a_peak_within_the_sweep_has_an_interval(section):
     found = section(swept(PEAKED))
     assert "Throughput peaks at 2" in found.sentence  # sqrt((1 - .05) / .002) = 21.8
     assert "extrapolated" not in found.sentence
@@ -84,13 +84,13 @@ def test_saturation_without_a_peak_is_no_peak(section):
     assert found.metrics["peak_n"].value is None
 
 
-def test_five_points_have_no_law_and_say_why(section):
+def test_five_points_are_too_few_for_a_law(section):
     found = section(swept(PEAKED, sizes=(1, 2, 4, 8, 16)))
     assert "6 different sizes" in found.sentence
     assert "contention" not in found.metrics
 
 
-def test_a_sharp_knee_is_no_law_and_says_so(section):
+def test_a_sharp_knee_fits_no_law(section):
     # Two workers, a page at a time each: in proportion up to two seats, and nothing more from there on.
     knee = [(1, 4.5), (2, 8.9), (4, 9.4), (8, 9.5), (16, 9.4), (32, 9.5)]
     points = tuple(ScalingPoint(n, x, 0.95 * x, 1.05 * x, 0.1, 10.0, f"{n}") for n, x in knee)
@@ -108,11 +108,11 @@ def test_the_curve_heads_the_report_of_its_folder(section, tmp_path):
     assert not below.not_applicable
 
 
-def test_an_interrupted_sweep_says_so(section):
+def test_an_interrupted_sweep_is_reported(section):
     assert "interrupted" in section(replace(swept(PEAKED), finished=False)).findings[0]
 
 
-def test_the_demand_says_how_many_are_needed(section):
+def test_the_instances_needed_follow_from_the_demand(section):
     result = swept(SATURATED, kind="sizes", demand_per_s=400.0, demand_high_per_s=2000.0)
     found = section(result)
     assert found.metrics["needed"].value == 13  # 50 n / (1 + .05 (n - 1)) >= 400 from 12.7 on

@@ -62,13 +62,13 @@ def test_a_script_runs_alone_and_prints_a_page(build_peak, name):
     assert all(item.title.split(",")[0][:30] in done.stdout for item in found.tables)
 
 
-def test_a_script_without_a_run_says_how_to_call_it():
+def test_a_script_without_a_run_prints_its_usage():
     done = subprocess.run([sys.executable, ROOT / "analysis" / "latency.py"], capture_output=True, text=True)
     assert done.returncode == 2
     assert "usage: python latency.py RUN" in done.stderr
 
 
-def test_a_script_says_in_one_line_that_there_is_no_run(tmp_path):
+def test_a_missing_run_is_one_line_of_error(tmp_path):
     done = subprocess.run(
         [sys.executable, ROOT / "analysis" / "orders.py", tmp_path], capture_output=True, text=True
     )
@@ -229,13 +229,13 @@ def test_leavers_of_a_journey_in_which_some_order_count_by_the_share_of_the_serv
 # Orders
 
 
-def test_a_clean_audit_says_yes(open_peak):
+def test_a_clean_audit(open_peak):
     found = section("orders", open_peak(**GOOD))
     assert found.sentence.startswith("Yes: all ")
     assert values(found)["orders_missing"] == 0
 
 
-def test_faults_of_the_books_are_counted_and_named(open_peak):
+def test_faults_of_the_ledger_are_counted_and_named(open_peak):
     run = open_peak(lost=2, oversold=3)
     found = section("orders", run)
     assert found.sentence.startswith("No: ")
@@ -244,7 +244,7 @@ def test_faults_of_the_books_are_counted_and_named(open_peak):
     assert any(finding.startswith("First keys missing: r1:") for finding in found.findings)
 
 
-def test_books_that_were_not_read_leave_every_audit_number_unknown(open_peak):
+def test_without_a_ledger_every_audit_number_is_unknown(open_peak):
     found = section("orders", open_peak(ledger=False))
     assert found.sentence.startswith("Unknown: ")
     seen = values(found)
@@ -307,7 +307,7 @@ def test_without_a_threshold_three_times_the_baseline_is_slow(open_peak):
     assert any("three times the baseline" in finding for finding in found.findings)
 
 
-def test_without_an_untagged_threshold_the_tightest_of_a_step_says_what_is_slow(peaks, open_peak):
+def test_without_an_untagged_threshold_the_tightest_of_a_step_counts(peaks, open_peak):
     text = peaks.SCENARIO.replace('  http_req_duration: ["p(95)<1s"]\n', "")
     found = section("latency", open_peak(rate_per_s=30.0, broken=(25, 45), meta={"scenario_text": text}))
     assert "2 s (the tightest threshold)" in found.findings[0]

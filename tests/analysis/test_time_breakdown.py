@@ -82,14 +82,14 @@ def test_the_share_of_the_cache_is_that_of_the_answers_read(open_peak):
     assert metric.low < 0.75 < metric.high  # three seconds in four hit
 
 
-def test_a_run_without_notes_shows_what_it_has(open_peak):
+def test_a_run_without_step_timings_shows_what_it_has(open_peak):
     found = section("time_breakdown", open_peak(broken=None, notes=False))
     assert [bool(figure.note) for figure in found.figures] == [True]
     assert (found.metrics["connect_share"].value, found.metrics["connect_mean"].value) == (None, None)
     assert rows(found, "Server-Timing by step") == []
 
 
-def test_the_title_says_where_most_of_the_slowest_step_goes(open_peak):
+def test_the_title_names_the_largest_part_of_the_slowest_step(open_peak):
     found = section("time_breakdown", open_peak())
     slowest = max(rows(found, "Parts of a step's time"), key=lambda row: row[2])
     assert found.figures[0].title.startswith(f"{slowest[0]} takes longest: ")
@@ -111,7 +111,7 @@ def test_reloads_and_retries_show_as_amplification(open_peak):
     assert len(found.findings) == 1
 
 
-def test_a_run_in_which_nobody_tried_again_says_nothing_of_it(open_peak):
+def test_without_retries_there_is_no_retry_table(open_peak):
     found = section("errors", open_peak())
     assert rows(found, "Retries and reloads") == []
     assert (found.metrics["retry_amplification"].value, found.metrics["degraded"].value) == (1.0, 0)

@@ -1,4 +1,4 @@
-"""Asked against got, on simulated runs of a known mix."""
+"""Comparison of workload and scenario, on simulated runs of a known mix."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from doorbuster.scenario import Constant, Exponential, Lognormal, Uniform, read_
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = load_analysis(ROOT / "analysis" / "workload_fidelity.py")
-ASKED = __import__("sys").modules[SCRIPT.__module__]
+FIDELITY = __import__("sys").modules[SCRIPT.__module__]
 
 
 def analyse(run: Run) -> Section:
@@ -23,8 +23,8 @@ def analyse(run: Run) -> Section:
 
 
 @pytest.fixture
-def run_asked(peaks, open_peak):
-    """A run of the simulated peak, and of a scenario that differs from it as said."""
+def run_with(peaks, open_peak):
+    """A run of the simulated peak with these changes to its scenario."""
 
     def run(*changes: tuple[str, str], **peak) -> Run:
         duration_s = peak.setdefault("duration_s", 90)
@@ -45,8 +45,8 @@ def verdicts(found: Section) -> dict[tuple[str, str], str]:
     return {(row[0], row[1].partition(" (p =")[0]): row[-1] for table in found.tables for row in table.rows}
 
 
-def test_customers_who_came_as_the_scenario_asked_are_said_to(run_asked):
-    found = analyse(run_asked(seed=3))
+def test_a_workload_that_follows_its_scenario_matches(run_with):
+    found = analyse(run_with(seed=3))
     told = verdicts(found)
     wrong = {row for row, verdict in told.items() if verdict == "mismatch"}
     # The simulated visits look at one product each and put nothing into baskets.
@@ -79,30 +79,30 @@ def test_customers_who_came_as_the_scenario_asked_are_said_to(run_asked):
          [("arrivals", "burstiness (index of dispersion)")]),
     ],
 )  # fmt: skip
-def test_customers_who_came_otherwise_are_found_out(run_asked, change, rows):
+def test_a_workload_that_differs_is_a_mismatch(run_with, change, rows):
     changes = [change]
     if change[0] == "share: 70%":
         changes.append(("share: 30%", "share: 50%"))
-    found = analyse(run_asked(*changes, seed=3))
+    found = analyse(run_with(*changes, seed=3))
     assert {verdicts(found)[row] for row in rows} == {"mismatch"}
     assert found.metrics["workload_mismatches"].value >= 1
     assert any(text.startswith(f"{rows[0][0]}, {rows[0][1]}") for text in found.findings)
 
 
-def test_a_mix_is_drawn_only_when_it_is_not_as_asked(run_asked):
-    assert analyse(run_asked(seed=3)).figures == ()
-    (chart,) = analyse(run_asked(("{browse: 50, buy: 50}", "{browse: 80, buy: 20}"), seed=3)).figures
+def test_a_mix_is_drawn_only_on_a_mismatch(run_with):
+    assert analyse(run_with(seed=3)).figures == ()
+    (chart,) = analyse(run_with(("{browse: 50, buy: 50}", "{browse: 80, buy: 20}"), seed=3)).figures
     assert chart.x == ("channels: web", "channels: store", "web: browse", "web: buy")
 
 
-def test_a_funnel_that_the_shop_narrowed_is_not_held_against_the_customers(run_asked):
-    told = verdicts(analyse(run_asked(seed=3, broken=(0, 90))))
+def test_a_funnel_that_the_shop_narrowed_is_inconclusive(run_with):
+    told = verdicts(analyse(run_with(seed=3, broken=(0, 90))))
     verdict = told["funnel", "product views per customer"]
     assert verdict.startswith("inconclusive (")
     assert verdict.endswith(" % of the customers left early)")
 
 
-def test_the_funnel_that_is_asked_for_follows_from_mix_and_journeys():
+def test_the_expected_funnel_follows_from_mix_and_journeys():
     text = (
         "title: T\ntarget: {storefront: reference, shop: {profile: replatformed}}\n"
         "demand: {peak: 10 customers/s, curve: {stages: [{for: 60s, at: 100%}]}}\n"
@@ -111,30 +111,30 @@ def test_the_funnel_that_is_asked_for_follows_from_mix_and_journeys():
         "  store: {share: 25%, journeys: {pos_sale: 1}}\n"
         "  phone: {seats: 3, journeys: {phone_order: 1}}\n"
     )
-    mean = ASKED.visits(read_scenario(text))
+    mean = FIDELITY.visits(read_scenario(text))
     assert mean["product"] == pytest.approx(0.75 * (0.6 * 4 + 0.4 * 1))
     assert mean["checkout"] == pytest.approx(0.75 * 0.4)
     assert mean["pos_sale"] == pytest.approx(0.25)
     assert "phone_order" not in mean
 
 
-def test_a_channel_with_a_clock_of_its_own_is_held_against_it(run_asked):
+def test_a_channel_with_its_own_demand_is_compared_with_it(run_with):
     own = "demand: {peak: 3 customers/s, curve: {stages: [{for: 90s, at: 100%}]}}"
     found = analyse(
-        run_asked(("share: 30%", own), ("share: 70%", "share: 100%"), ("peak: 10 c", "peak: 7 c"), seed=3)
+        run_with(("share: 30%", own), ("share: 70%", "share: 100%"), ("peak: 10 c", "peak: 7 c"), seed=3)
     )
     told = verdicts(found)
     assert told["arrivals", "number over the run"] == "match"
     assert told["arrivals of store", "number over the run"] == "match"
 
 
-def test_a_run_of_another_demand_is_not_held_against_the_curve(run_asked):
-    found = analyse(run_asked(("for: 90s", "for: 300s"), seed=3))
+def test_a_run_of_another_demand_is_not_compared_with_the_curve(run_with):
+    found = analyse(run_with(("for: 90s", "for: 300s"), seed=3))
     assert [what for group, what in verdicts(found) if group == "arrivals"] == ["started of those planned"]
 
 
-def test_arrivals_that_were_dropped_are_not_as_asked(run_asked):
-    found = analyse(run_asked(dropped=20))
+def test_dropped_arrivals_are_a_mismatch(run_with):
+    found = analyse(run_with(dropped=20))
     assert verdicts(found)["arrivals", "started of those planned"] == "mismatch"
 
 
@@ -151,18 +151,18 @@ def test_arrivals_that_were_dropped_are_not_as_asked(run_asked):
         ),
     ],
 )
-def test_the_median_of_a_law_is_that_of_its_draws(think, draw):
+def test_the_median_of_a_distribution_is_that_of_its_samples(think, draw):
     drawn_s = np.median(draw(np.random.default_rng(9)))
-    assert ASKED.median_think_s(think) == pytest.approx(drawn_s, rel=0.01)
+    assert FIDELITY.median_think_s(think) == pytest.approx(drawn_s, rel=0.01)
 
 
 def test_windows_expect_ten_and_keep_every_arrival_up_to_the_last_full_one():
-    n, m = ASKED._windows(np.arange(8.0), np.full(8, 4.0))
+    n, m = FIDELITY._windows(np.arange(8.0), np.full(8, 4.0))
     assert m.tolist() == [12.0, 12.0]
     assert n.tolist() == [0 + 1 + 2, 3 + 4 + 5]
 
 
-def test_an_imported_run_is_silent(open_peak):
+def test_an_imported_run_has_nothing_to_compare(open_peak):
     found = analyse(open_peak(meta={"scenario_text": "export default function () {}"}))
     assert found.not_applicable
 
@@ -174,9 +174,9 @@ def counted(**shares: int) -> tuple[CounterSecond, ...]:
 DEVICES = ("patience: desktop", "patience: desktop, devices: {desktop: 25%, mobile: 75%}, signed_in: 50%")
 
 
-def test_devices_and_accounts_are_held_against_their_shares(run_asked):
+def test_devices_and_accounts_are_compared_with_their_shares(run_with):
     with_half = counted(device_desktop=150, device_mobile=450, signed_in=310)
-    run = run_asked(DEVICES, counters=with_half)
+    run = run_with(DEVICES, counters=with_half)
     found = analyse(run)
     told = verdicts(found)
     assert told["devices of web", "mobile"] == "match"
@@ -185,17 +185,15 @@ def test_devices_and_accounts_are_held_against_their_shares(run_asked):
     assert signed_in[3].n == int(run.arrivals()["web"].started.sum())
 
 
-def test_another_device_than_asked_is_found(run_asked):
-    found = analyse(
-        run_asked(DEVICES, counters=counted(device_desktop=300, device_mobile=300, signed_in=310))
-    )
+def test_a_wrong_device_mix_is_found(run_with):
+    found = analyse(run_with(DEVICES, counters=counted(device_desktop=300, device_mobile=300, signed_in=310)))
     assert verdicts(found)["devices of web", "desktop"] == "mismatch"
     assert "devices of web, desktop: expected 25.0 %, observed 50.0 %." in found.findings
 
 
-def test_visits_that_were_not_counted_are_not_compared(run_asked):
+def test_visits_that_were_not_counted_are_not_compared(run_with):
     assert not [
         key
-        for key in verdicts(analyse(run_asked(DEVICES)))
+        for key in verdicts(analyse(run_with(DEVICES)))
         if key[0].endswith("of web") and "device" in key[0]
     ]

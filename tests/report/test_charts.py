@@ -110,7 +110,7 @@ def test_the_table_behind_a_chart_has_every_number():
     assert table.rows[1] == (10.0, None, None, None, 1.0)
 
 
-def test_a_long_table_is_thinned_and_says_so():
+def test_a_long_table_is_thinned_with_a_note():
     x = tuple(float(i) for i in range(1000))
     table = chart_table(Chart("lines", "t", "x", "y", x, (Series("a", x),)))
     assert len(table.rows) == 334
@@ -140,7 +140,7 @@ HEAT = Chart(
 )  # fmt: skip
 
 
-def test_a_heat_map_says_by_shade_what_share_a_cell_holds():
+def test_the_shade_of_a_heat_map_cell_is_its_share():
     svg = render_svg(HEAT, element_id="f")
     assert {"10 to 20 ms", "20 to 50 ms", "above 50 %", "below 1 %", "0:30"} <= set(texts(svg))
     assert "var(--strong)" in svg

@@ -51,7 +51,7 @@ def test_a_script_that_raises_is_located_and_the_others_still_run(open_peak, tmp
         ("x = 1\ndef analyse(run) return\n", "{path}:2: SyntaxError: expected ':' ({name}, line 2)"),
     ],
 )
-def test_what_is_wrong_with_a_script_is_said(open_peak, tmp_path, text, message):
+def test_the_error_of_a_script_is_reported(open_peak, tmp_path, text, message):
     path = script(tmp_path, "odd.py", text)
     found = analyse_run(open_peak(), [path])
     assert [str(error) for error in found.errors] == [message.format(path=path, name=path.name)]
@@ -67,7 +67,7 @@ def test_two_sections_of_one_name_are_refused(open_peak, tmp_path):
     ]
 
 
-def test_a_script_that_does_not_exist_is_said_to_be_missing(tmp_path):
+def test_a_missing_script_is_an_error(tmp_path):
     with pytest.raises(AnalysisError, match="no such analysis script"):
         load_analysis(tmp_path / "none.py")
 

@@ -196,7 +196,7 @@ def test_the_facts_below_the_verdict_are_those_of_the_run(failed, open_peak):
     assert f"{(wanted - missed) / wanted * 100:.1f} % of {wanted} customers who wanted to" in text
 
 
-def test_no_result_is_told_by_colour_alone(failed):
+def test_every_result_has_a_sign_and_a_word(failed):
     text = (failed / "index.html").read_text(encoding="utf-8")
     for word, sign in (("pass", "✓"), ("fail", "✗"), ("warn", "!")):
         assert f'<span class="mark {word}"><span aria-hidden="true">{sign}</span> {word}</span>' in text

@@ -1,9 +1,9 @@
-"""Charts as compact SVG text that takes its colours and its font from the page around it.
+"""Charts as compact SVG text with the colours and font of the surrounding page.
 
-The same chart always gives the same bytes. matplotlib is imported when the first chart is drawn, and never
-through pyplot: no global figure, no display, and not its own layout (layout.py says why). Text stays text
-(searchable, in the reader's font); every colour becomes a CSS variable, so that one drawing serves light,
-dark and print.
+The same chart always gives the same bytes. matplotlib is imported when the first chart is drawn, without
+pyplot, hence without a global figure or display, and without its own layout (see layout.py). Text stays text:
+searchable and in the reader's font. Every colour becomes a CSS variable, so that one drawing serves the
+light, dark and printed page.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MAX_TABLE_ROWS = 400
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "doorbuster",
-    "text.parse_math": False,  # a "$" in a step's name is a dollar, not mathematics
+    "text.parse_math": False,  # a "$" in a step's name is not mathematics
     "path.simplify": True,
     "path.simplify_threshold": 0.5,
     "font.family": ["DejaVu Sans"],  # ships with matplotlib: the same layout on every machine
@@ -56,7 +56,7 @@ def render_svg(chart: Chart, *, element_id: str) -> str:
 
     buffer = io.StringIO()
     with warnings.catch_warnings(), mpl.rc_context(_STYLE):
-        # A glyph missing from matplotlib's font is no loss: the reader's browser sets the text.
+        # A glyph may be missing from matplotlib's font: the browser renders the text.
         warnings.simplefilter("ignore", UserWarning)
         height_in = _height_in(chart)
         figure = Figure(figsize=(_WIDTH_IN, height_in), dpi=PT_PER_IN)
@@ -66,13 +66,13 @@ def render_svg(chart: Chart, *, element_id: str) -> str:
         lay_out(axes, ruled={"bars": "x", "heatmap": ""}.get(chart.kind, "y"))
         size_pt = (_WIDTH_IN * PT_PER_IN, height_in * PT_PER_IN)
         renderer = cast(Any, RendererSVG)(*size_pt, buffer, image_dpi=PT_PER_IN, metadata=_NO_METADATA)
-        figure.draw(renderer)  # `savefig` would draw it once more, to look for a layout
+        figure.draw(renderer)  # `savefig` would draw twice, to compute a layout
         renderer.finalize()
     return _compact(buffer.getvalue(), element_id)
 
 
 def chart_table(chart: Chart) -> Table:
-    """The numbers behind the chart; above 400 points every k-th, and the note says so."""
+    """The numbers of the chart; above 400 points every k-th, with a note."""
     step = -(-len(chart.x) // _MAX_TABLE_ROWS) or 1
     columns = [Column(one_line(chart.x_label), "" if chart.kind == "bars" else chart.x_unit)]
     values: list[Sequence[float | str | None]] = [chart.x]
@@ -118,7 +118,7 @@ def _draw_lines(axes: Axes, chart: Chart) -> None:
 
 
 def _lonely(y: Sequence[float | None]) -> list[int]:
-    """Places of values without a neighbour: no line leads to them."""
+    """Indices of values without a neighbour, which no line reaches."""
     gaps = [True, *(value is None for value in y), True]
     return [at for at in range(len(y)) if gaps[at] and not gaps[at + 1] and gaps[at + 2]]
 
@@ -194,7 +194,7 @@ def _frame(axes: Axes, chart: Chart) -> None:
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_minor_locator(NullLocator())
     elif chart.kind != "bars":
-        # Differences go below 0; everything else starts there.
+        # Only differences may be negative; everything else starts at 0.
         axes.set_ylim(bottom=None if _any_negative(chart) else 0.0, top=chart.y_max)
         if chart.y_unit == "count":
             axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
@@ -272,12 +272,12 @@ def _draw_bound(axes: Axes, bound: Annotation) -> None:
 
 
 def _draw_moments(axes: Axes, moments: Sequence[Annotation]) -> None:
-    """A line for each, and its name in the first row where it covers no other name."""
+    """A line per moment, with its label in the first row where it covers no other label."""
     low, high = axes.get_xlim()
-    ends: list[float] = []  # of the names in each row, as shares of the width
+    ends: list[float] = []  # right ends of the labels in each row, as shares of the width
     for moment in sorted((mark for mark in moments if low <= mark.at <= high), key=lambda mark: mark.at):
         text, at = one_line(moment.label, 48), (moment.at - low) / (high - low)
-        # Bold is wider, and the plot narrower than the drawing.
+        # Bold text is wider, and the plot is narrower than the drawing.
         width = 1.25 * width_pt_of(text, _MARK_PT) / (_WIDTH_IN * PT_PER_IN)
         late = at + width > 1.0
         left = at - width if late else at
@@ -293,7 +293,7 @@ def _draw_moments(axes: Axes, moments: Sequence[Annotation]) -> None:
 
 
 def _compact(svg: str, element_id: str) -> str:
-    """Only the `<svg>` element: without prologue and metadata, short numbers, CSS colours, unique ids."""
+    """Only the `<svg>` element, with short numbers, CSS colours and unique ids, without metadata."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<!--.*?-->|<defs>\s*<style.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)

@@ -1,7 +1,7 @@
 """Heat maps: how the requests of each moment spread over latency bands, as shades of one colour.
 
-Shades of one hue are told apart with any colour blindness and in black and white; the same levels have blocks
-in the terminal. A cell is the share of its column, so quiet and busy moments compare.
+Shades of one hue are distinguishable with colour blindness and in black and white; the terminal shows the
+same levels as blocks. A cell is a share of its column, so quiet and busy moments can be compared.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from doorbuster.report.section import Chart, Series
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LEVELS = (0.0, 0.01, 0.05, 0.2, 0.5)  # a cell is drawn with the shade of the highest level it is above
+LEVELS = (0.0, 0.01, 0.05, 0.2, 0.5)  # a cell has the shade of the highest level below its value
 LEVEL_NAMES = ("below 1 %", "1 to 5 %", "5 to 20 %", "20 to 50 %", "above 50 %")
 _OPACITIES = (0.12, 0.28, 0.48, 0.72, 1.0)
 _BLOCKS = " ·░▒▓█"
@@ -29,7 +29,7 @@ def level_of(share: float | None) -> int:
 
 
 def draw_heat(axes: Axes, chart: Chart) -> None:
-    """Cells; neighbours of one shade in a row are one rectangle, which keeps the drawing small."""
+    """Draw the cells; neighbours of one shade in a row are one rectangle, which keeps the drawing small."""
     from matplotlib.collections import PolyCollection
 
     x = [float(value) for value in chart.x]
@@ -53,7 +53,7 @@ def draw_heat(axes: Axes, chart: Chart) -> None:
 
 
 def frame_heat(axes: Axes, chart: Chart) -> None:
-    """Bands up the side, shades above."""
+    """Band names on the vertical axis, and a legend of the shades."""
     from matplotlib.patches import Patch
     from matplotlib.ticker import FixedFormatter, FixedLocator
 
@@ -81,7 +81,7 @@ def frame_heat(axes: Axes, chart: Chart) -> None:
 
 
 def heat_row(series: Series, *, width: int) -> str:
-    """One row for the terminal; the darkest of the cells that share a character."""
+    """One row for the terminal; cells that share a character show the darkest."""
     levels = [level_of(share) for share in series.y]
     cells = min(width, len(levels))
     parts = (levels[i * len(levels) // cells : (i + 1) * len(levels) // cells] for i in range(cells))

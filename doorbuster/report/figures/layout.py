@@ -1,8 +1,8 @@
-"""Where a plot lies on its drawing, its grid, and what is written beside it.
+"""Margins, grid and tick labels of a chart.
 
-matplotlib's own layout draws everything twice to find the margins, and makes five objects of every tick:
-together two thirds of the time of a chart. Here margins follow from the words that must fit, ticks are one
-text each and the grid is one object. Locators and formatters of the axes say which ticks there are.
+matplotlib's own layout draws everything twice to find the margins, and creates five objects per tick:
+together two thirds of the time of a chart. Here the margins follow from the width of the labels, a tick is
+one text and the grid is one object. The axes' locators and formatters determine the ticks.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 
 FONT_PT = 9.0
 PT_PER_IN = 72.0
-_BELOW_PT, _ABOVE_PT, _RIGHT_PT = 34.0, 8.0, 16.0  # tick labels and their name; half a tick label at the end
-_LEGEND_ROW_PT, _SAMPLE_PT = 14.0, 40.0  # in the legend: a row; a sample with its gaps
-_GAP_PT, _NAME_PT = 4.0, 14.0  # between a label and the plot; the name of the axis up the side
+_BELOW_PT, _ABOVE_PT, _RIGHT_PT = 34.0, 8.0, 16.0  # tick labels and axis name; half a tick label at the end
+_LEGEND_ROW_PT, _SAMPLE_PT = 14.0, 40.0  # of the legend: a row; a sample with its gaps
+_GAP_PT, _NAME_PT = 4.0, 14.0  # between a label and the plot; name of the vertical axis
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A place on an axis and what is written there."""
+    """A position on an axis and its label."""
 
     at: float
     label: str
 
 
 def lay_out(axes: Axes, *, ruled: str) -> None:
-    """Give the plot its place, and grid and ticks instead of the axes' own; `ruled`: the axis with a grid.
+    """Place the plot and draw grid and ticks in place of the axes' own; `ruled`: the axis with a grid.
 
-    Call when limits, locators, formatters and the legend are set.
+    Call it after limits, locators, formatters and the legend are set.
     """
     figure = axes.get_figure(root=True)
     assert figure is not None, "the axes are on a figure"
@@ -61,7 +61,7 @@ def lay_out(axes: Axes, *, ruled: str) -> None:
 
 
 def legend_columns(names: Sequence[str], width_pt: float) -> int:
-    """How many names of a legend stand beside each other without leaving a drawing of this width."""
+    """The number of legend columns that fit into this width."""
     widest_pt = max((width_pt_of(name, FONT_PT) for name in names), default=0.0) + _SAMPLE_PT
     return max(1, min(len(names), int(0.9 * width_pt / widest_pt)))
 

@@ -255,7 +255,7 @@ def _environment() -> Environment:
         if not isinstance(value, str) or isinstance(value, Markup):
             return value
         text = clean(value)
-        return text if "\n" in text else text.replace(" %", "\u00a0%")  # a scenario stays as it was written
+        return text if "\n" in text else text.replace(" %", "\u00a0%")  # scenario text stays unchanged
 
     environment = Environment(
         loader=PackageLoader("doorbuster.report.render", "templates"),

@@ -1,8 +1,8 @@
 """JUnit XML, as GitLab, Jenkins and GitHub actions read it: the run is a suite, a threshold is a case.
 
-A failed threshold is a <failure>, one that could not be judged an <error>, so that no tool counts it as
-passed. A warning passes and says so in <system-out>. When the run as a whole is not a pass although no
-threshold failed, one more case "verdict" carries the reason: a suite is green only for a passed run.
+A failed threshold is a <failure>, an inconclusive one an <error>, so that no tool counts it as passed. A
+warning passes, with a note in <system-out>. When the run did not pass although no threshold failed, an extra
+case "verdict" holds the reason: the suite is green only for a passed run.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ def _print_chart(chart: Chart, out: Console) -> None:
 
 
 def _ends(chart: Chart) -> str:
-    """First and last x below a picture that is as wide as its points, at most `_SPARK_WIDTH`."""
+    """First and last x, aligned with a picture of one character per point, at most `_SPARK_WIDTH`."""
     if not chart.x:
         return "no data"
     first, last = (
@@ -131,7 +131,7 @@ def _ends(chart: Chart) -> str:
 
 
 def _fill_scatter(chart: Chart, grid: object) -> None:
-    """Points in a small grid of characters; a letter for each series."""
+    """Fill the grid with points as characters, one letter per series."""
     from rich.table import Table
     from rich.text import Text
 
@@ -211,5 +211,5 @@ def _print_table(table: SectionTable, out: Console) -> None:
 
 
 def is_numeric(table: SectionTable, position: int) -> bool:
-    """Whether a column holds numbers, which belong on its right edge."""
+    """Whether a column holds numbers, which are aligned right."""
     return not any(isinstance(row[position], str) for row in table.rows)
