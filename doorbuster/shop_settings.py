@@ -24,6 +24,8 @@ MAX_MERCHANTS = 8
 MERCHANT_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 MAX_SEED = 2**63 - 1
 MAX_COUNT = 1_000_000
+MAX_FAULT_S = 366 * 86_400.0  # start and duration of an injected fault
+MAX_FAULT_DELAY_S = 3_600.0
 
 # The accounts of a new shop: ACCOUNTS members and as many old members, whose password has expired.
 ACCOUNTS = 5_000

@@ -47,13 +47,6 @@ def serve(settings: ShopSettings, *, announce: Callable[[Urls], None], die_with_
 
 
 @asynccontextmanager
-async def open_shop(settings: ShopSettings) -> AsyncIterator[str]:
-    """A shop inside a running event loop; yields its URL and closes it at the end of the block."""
-    async with open_platform(settings) as urls:
-        yield next(iter(urls.values()))
-
-
-@asynccontextmanager
 async def open_platform(settings: ShopSettings) -> AsyncIterator[Urls]:
     """One shop for each merchant, all in this process and on the same database workers.
 
@@ -164,6 +157,3 @@ def _allow_many_connections() -> None:
     wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(MAX_OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-__all__ = ["ShopSettings", "Urls", "open_platform", "open_shop", "serve"]

@@ -63,6 +63,7 @@ def test_a_fault_is_told_to_the_shop_in_its_words(scenario_with):
     [
         ("faults: [{part: tax, for: 1s, slow: 1s}]", "part must be a known part (got tax)"),
         ("faults: [{part: mail, for: 1s}]", 'needs "slow", "fail" or both'),
+        ("faults: [{part: mail, for: 1s, slow: 2h}]", "slow must be between 0 ms and 1h (got 2h)"),
         ("faults: [{part: mail, slow: 1s}]", "for is missing"),
         ("faults: [{part: mail, for: 1s, fail: 30}]", "fail must be between 0% and 100% (got 30)"),
         ("waiting_room: {active: 3}", "admit is missing"),

@@ -10,7 +10,8 @@ from contextlib import AsyncExitStack, closing
 import aiohttp
 import pytest
 
-from doorbuster.shop.server import ShopSettings, open_platform, open_shop
+from doorbuster.shop.server import open_platform
+from doorbuster.shop_settings import ShopSettings
 
 CUSTOMER = {
     "name": "Ada Shopper",
@@ -99,10 +100,10 @@ def visit(folder):
             jar = aiohttp.CookieJar(unsafe=True)
             connector = aiohttp.TCPConnector(limit=0)
             async with (
-                open_shop(ShopSettings(**chosen)) as url,
+                open_platform(ShopSettings(**chosen)) as urls,
                 aiohttp.ClientSession(cookie_jar=jar, connector=connector) as session,
             ):
-                return await scenario(Visitor(url, session))
+                return await scenario(Visitor(urls[""], session))
 
         return asyncio.run(asyncio.wait_for(walk(), timeout=60))
 

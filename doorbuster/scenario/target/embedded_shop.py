@@ -25,6 +25,7 @@ from doorbuster.scenario.parsing.values import (
     whole,
 )
 from doorbuster.shop_settings import (
+    MAX_FAULT_DELAY_S,
     MAX_MERCHANTS,
     MERCHANT_NAME,
     PARTS,
@@ -60,8 +61,8 @@ def parse_merchants(raw: object) -> tuple[str, ...]:
     return tuple(map(str, raw))
 
 
-def _number(setting: Setting) -> Any:
-    """The type of a duration or a rate within the bounds of its setting."""
+def _within(setting: Setting) -> ValueType[float]:
+    """Parser of a duration or a rate within the bounds of its setting."""
     is_rate = setting.kind == "rate"
     parse = rate(setting.counts) if is_rate else duration(zero=setting.low == 0)
 
@@ -75,7 +76,7 @@ def _number(setting: Setting) -> Any:
             raise invalid(f"must be between {low} and {high}", got=preview(raw))
         return value
 
-    return Annotated[float, ValueType(parse_within, parse.schema)]
+    return ValueType(parse_within, parse.schema)
 
 
 def _one_of_numbers(setting: Setting) -> Any:
@@ -93,7 +94,7 @@ def _type_of(name: str, setting: Setting) -> Any:
     if setting.kind == "whole":
         return Annotated[int, whole(int(setting.low), int(setting.high))]
     if setting.kind in ("duration", "rate"):
-        return _number(setting)
+        return Annotated[float, _within(setting)]
     if setting.kind == "choice":
         if isinstance(setting.choices[0], int):
             return _one_of_numbers(setting)
@@ -130,7 +131,7 @@ class PartFault(StrictModel):
         default=0.0, alias="at", description="Start of the fault, in run time.", examples=["30s"]
     )
     for_s: PositiveDurationS = Field(alias="for", description="Duration of the fault.", examples=["20s"])
-    slow_s: DurationS = Field(
+    slow_s: Annotated[float, _within(Setting("duration", "", high=MAX_FAULT_DELAY_S))] = Field(
         default=0.0, alias="slow", description="Delay added to each call.", examples=["2s"]
     )
     fail_ratio: Share = Field(

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from doorbuster.shop.domain.credentials import PasswordHash
 from doorbuster.shop.domain.customer_service import (
     HISTORY,
-    OPEN_QUESTIONS,
     REVIEWS,
     Account,
     AskedQuestion,
@@ -22,17 +21,15 @@ from doorbuster.shop.domain.customer_service import (
     NewReview,
 )
 from doorbuster.shop.domain.order_rules import (
-    ACCOUNT,
     BUYERS,
-    FEED,
     INSERT_REVIEW,
-    account_from,
+    SharedService,
     may_cancel,
     may_pick_up,
     may_return,
     review_row,
 )
-from doorbuster.shop.domain.views import FeedRow, OpenQuestion, OrderLine, OrderView, PastOrder, Review
+from doorbuster.shop.domain.views import OrderLine, OrderView, PastOrder, Review
 from doorbuster.shop.infrastructure.database import Session
 from doorbuster.shop.refusals import AccountExists, NotFound, SignedOut
 
@@ -40,7 +37,7 @@ if TYPE_CHECKING:
     from doorbuster.shop.domain.dependencies import Dependencies
 
 
-class InHouse2004Service:
+class InHouse2004Service(SharedService):
     """Everything the in-house design does besides selling."""
 
     def __init__(self, dependencies: Dependencies, *, notify: int) -> None:
@@ -48,9 +45,6 @@ class InHouse2004Service:
         self._notify = notify
 
     # ---- accounts
-
-    def account(self, db: Session, email: str) -> Account | None:
-        return account_from(db.row(ACCOUNT, email))
 
     def add_account(self, db: Session, account: Account) -> None:
         if db.row("SELECT 1 FROM accounts WHERE email = ?", account.email) is not None:
@@ -61,11 +55,6 @@ class InHouse2004Service:
             account.name,
             *account.secret,
         )
-
-    def open_session(self, db: Session, email: str) -> str:
-        session = secrets.token_urlsafe(24)
-        db.write("INSERT INTO sessions VALUES (?, ?)", session, email)
-        return session
 
     def ask_reset(self, db: Session, email: str) -> str:
         if db.row("SELECT 1 FROM accounts WHERE email = ?", email) is None:
@@ -164,13 +153,6 @@ class InHouse2004Service:
             self._dependencies.wait(db, "mail")
         return AskedQuestion(number, len(buyers))
 
-    def open_questions(self, db: Session) -> tuple[OpenQuestion, ...]:
-        rows = db.rows(
-            "SELECT id, sku, author, text FROM questions WHERE answer IS NULL ORDER BY id DESC LIMIT ?",
-            OPEN_QUESTIONS,
-        )
-        return tuple(OpenQuestion(*row) for row in rows)
-
     def answer(self, db: Session, question: int, answer: NewAnswer) -> str:
         found = db.row("SELECT sku, answer FROM questions WHERE id = ?", question)
         if found is None:
@@ -185,9 +167,6 @@ class InHouse2004Service:
         return str(found[0])
 
     # ---- partners and staff
-
-    def feed(self, db: Session, after: str, limit: int) -> tuple[FeedRow, ...]:
-        return tuple(FeedRow(*row) for row in db.rows(FEED, after, limit))
 
     def change_price(self, db: Session, sku: str, price_pence: int) -> None:
         check_sold_here(db, sku)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from doorbuster.shop.domain.credentials import PasswordHash
 from doorbuster.shop.domain.customer_service import (
     HISTORY,
-    OPEN_QUESTIONS,
     REVIEWS,
     Account,
     AskedQuestion,
@@ -23,17 +22,15 @@ from doorbuster.shop.domain.customer_service import (
     NewReview,
 )
 from doorbuster.shop.domain.order_rules import (
-    ACCOUNT,
     BUYERS,
-    FEED,
     INSERT_REVIEW,
-    account_from,
+    SharedService,
     may_cancel,
     may_pick_up,
     may_return,
     review_row,
 )
-from doorbuster.shop.domain.views import FeedRow, OpenQuestion, OrderLine, OrderView, PastOrder, Review
+from doorbuster.shop.domain.views import OrderLine, OrderView, PastOrder, Review
 from doorbuster.shop.infrastructure.database import Session
 from doorbuster.shop.refusals import AccountExists, NotFound, SignedOut
 
@@ -51,7 +48,7 @@ FROM orders o JOIN order_lines l ON l.order_id = o.id JOIN products p ON p.sku =
 """
 
 
-class ReplatformedService:
+class ReplatformedService(SharedService):
     """Everything the rebuilt design does besides selling."""
 
     def __init__(self, model: ReadModel, *, notify: int) -> None:
@@ -59,9 +56,6 @@ class ReplatformedService:
         self._notify = notify
 
     # ---- accounts
-
-    def account(self, db: Session, email: str) -> Account | None:
-        return account_from(db.row(ACCOUNT, email))
 
     def add_account(self, db: Session, account: Account) -> None:
         with db.transaction(queries=WRITE_QUERIES) as connection:
@@ -71,11 +65,6 @@ class ReplatformedService:
             ).rowcount
             if not made:
                 raise AccountExists(f"{account.email} has an account already; sign in, or set a new password")
-
-    def open_session(self, db: Session, email: str) -> str:
-        session = secrets.token_urlsafe(24)
-        db.write("INSERT INTO sessions VALUES (?, ?)", session, email)
-        return session
 
     def ask_reset(self, db: Session, email: str) -> str:
         code = secrets.token_urlsafe(24)
@@ -180,13 +169,6 @@ class ReplatformedService:
             self._model.changed(connection, sku)
         return AskedQuestion(number, notified)
 
-    def open_questions(self, db: Session) -> tuple[OpenQuestion, ...]:
-        rows = db.rows(
-            "SELECT id, sku, author, text FROM questions WHERE answer IS NULL ORDER BY id DESC LIMIT ?",
-            OPEN_QUESTIONS,
-        )
-        return tuple(OpenQuestion(*row) for row in rows)
-
     def answer(self, db: Session, question: int, answer: NewAnswer) -> str:
         with db.transaction(queries=WRITE_QUERIES) as connection:
             found = connection.execute(
@@ -203,9 +185,6 @@ class ReplatformedService:
         return str(found[0])
 
     # ---- partners and staff
-
-    def feed(self, db: Session, after: str, limit: int) -> tuple[FeedRow, ...]:
-        return tuple(FeedRow(*row) for row in db.rows(FEED, after, limit))
 
     def change_price(self, db: Session, sku: str, price_pence: int) -> None:
         with db.transaction(queries=WRITE_QUERIES) as connection:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 from doorbuster.shop.domain.credentials import PasswordHash
-from doorbuster.shop.domain.customer_service import Account, NewReview
-from doorbuster.shop.domain.views import OrderView
+from doorbuster.shop.domain.customer_service import OPEN_QUESTIONS, Account, NewReview
+from doorbuster.shop.domain.views import FeedRow, OpenQuestion, OrderView
+from doorbuster.shop.infrastructure.database import Session
 from doorbuster.shop.refusals import WrongState
 
 INSERT_REVIEW = """
 INSERT INTO reviews (sku, author, rating, title, text, written_on) VALUES (?, ?, ?, ?, ?, 'Today')
 """
-ACCOUNT = "SELECT email, name, salt, digest, expired FROM accounts WHERE email = ?"
-FEED = """
+_ACCOUNT = "SELECT email, name, salt, digest, expired FROM accounts WHERE email = ?"
+_FEED = """
 SELECT p.sku, p.name, p.price_pence, s.on_hand FROM products p JOIN stock s ON s.sku = p.sku
 WHERE p.sku > ? ORDER BY p.sku LIMIT ?
 """
@@ -25,8 +27,27 @@ SELECT * FROM (SELECT author FROM reviews WHERE sku = ? ORDER BY id DESC LIMIT ?
 """
 
 
-def account_from(row: Any) -> Account | None:
-    return None if row is None else Account(row[0], row[1], PasswordHash(row[2], row[3]), bool(row[4]))
+class SharedService:
+    """The parts of customer service that both designs do alike."""
+
+    def account(self, db: Session, email: str) -> Account | None:
+        row = db.row(_ACCOUNT, email)
+        return None if row is None else Account(row[0], row[1], PasswordHash(row[2], row[3]), bool(row[4]))
+
+    def open_session(self, db: Session, email: str) -> str:
+        session = secrets.token_urlsafe(24)
+        db.write("INSERT INTO sessions VALUES (?, ?)", session, email)
+        return session
+
+    def open_questions(self, db: Session) -> tuple[OpenQuestion, ...]:
+        rows = db.rows(
+            "SELECT id, sku, author, text FROM questions WHERE answer IS NULL ORDER BY id DESC LIMIT ?",
+            OPEN_QUESTIONS,
+        )
+        return tuple(OpenQuestion(*row) for row in rows)
+
+    def feed(self, db: Session, after: str, limit: int) -> tuple[FeedRow, ...]:
+        return tuple(FeedRow(*row) for row in db.rows(_FEED, after, limit))
 
 
 def may_pick_up(order: OrderView) -> None:

@@ -13,14 +13,12 @@ from doorbuster.shop.domain.dependencies import InjectedFault
 from doorbuster.shop.http.query_service import QUERY_SERVICE
 from doorbuster.shop.http.responses import answer, fields_of
 from doorbuster.shop.refusals import BadRequest, FieldProblem, NotAllowed
-from doorbuster.shop_settings import PARTS
+from doorbuster.shop_settings import MAX_FAULT_DELAY_S, MAX_FAULT_S, PARTS
 
-MAX_DURATION_S = 366 * 86400.0
-MAX_DELAY_S = 3_600.0
 _NUMBERS = {
-    "at_s": (0.0, MAX_DURATION_S),
-    "for_s": (0.0, MAX_DURATION_S),
-    "slow_s": (0.0, MAX_DELAY_S),
+    "at_s": (0.0, MAX_FAULT_S),
+    "for_s": (0.0, MAX_FAULT_S),
+    "slow_s": (0.0, MAX_FAULT_DELAY_S),
     "fail_ratio": (0.0, 1.0),
 }
 
