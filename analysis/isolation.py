@@ -337,12 +337,8 @@ def _tables(pairs: Sequence[ChannelInPeak], what: str) -> tuple[Table, ...]:
     ):
         heads = [Column(f"{name}, {when}") for name in names for when in ("quiet", "peak")]
         rows = tuple(
-            (
-                pair.channel,
-                f"{pair.peaking} peaks",
-                *(of(results)[i] for i in (0, 1) for results in pairs_of),
-            )
-            for pair, pairs_of in both
+            (pair.channel, f"{pair.peaking} peaks", *(of(results)[i] for i in (0, 1) for results in either))
+            for pair, either in both
         )
         if rows:
             note = "95 % intervals that allow for neighbouring requests being alike. – means too few."

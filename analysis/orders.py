@@ -15,7 +15,18 @@ from doorbuster.records.batch import OrderAttempt
 from doorbuster.records.ledger import Audit, Ledger, audit
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
-from doorbuster.report.section import Cell, Chart, Column, Metric, Role, Section, Series, Table, bucket_s
+from doorbuster.report.section import (
+    Cell,
+    Chart,
+    Column,
+    Fact,
+    Metric,
+    Role,
+    Section,
+    Series,
+    Table,
+    bucket_s,
+)
 from doorbuster.units import format_count
 
 ANSWERS = ("acknowledged", "refused", "unknown")
@@ -39,6 +50,7 @@ def analyse(context: RunContext) -> Section:
         order=210,
         question="Did every order arrive, exactly once?",
         sentence=_sentence(orders, found),
+        facts=_facts(found),
         findings=_findings(found),
         figures=_answers_over_time(orders, run.recorded_s),
         tables=(
@@ -98,6 +110,14 @@ def _faults(found: Audit) -> list[str]:
             f"the stock of {format_count(len(found.stock_mismatch))} articles does not match the orders"
         )
     return faults
+
+
+def _facts(found: Audit | None) -> tuple[Fact, ...]:
+    """Missing orders, if there are any."""
+    if found is None or not found.missing:
+        return ()
+    of = f"of {format_count(found.acknowledged)} acknowledged orders are not in the shop's ledger"
+    return (Fact("Orders missing", format_count(found.missing), of),)
 
 
 def _findings(found: Audit | None) -> tuple[str, ...]:

@@ -242,6 +242,7 @@ def test_faults_of_the_ledger_are_counted_and_named(open_peak):
     assert "2 were missing in the ledger and 3 units" in found.sentence
     assert table(found, "Articles whose stock is wrong")[0][-1] == 3
     assert any(finding.startswith("First keys missing: r1:") for finding in found.findings)
+    assert [(fact.label, fact.value) for fact in found.facts] == [("Orders missing", "2")]
 
 
 def test_without_a_ledger_every_audit_number_is_unknown(open_peak):
