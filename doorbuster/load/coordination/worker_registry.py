@@ -81,10 +81,6 @@ class WorkerRegistry:
         return all(worker.lost or worker.finished for worker in self._workers.values())
 
     @property
-    def lost(self) -> tuple[str, ...]:
-        return tuple(name for name, worker in self._workers.items() if worker.lost)
-
-    @property
     def waiting_for(self) -> tuple[str, ...]:
         """Workers that have neither finished nor are lost."""
         return tuple(name for name, w in self._workers.items() if not (w.lost or w.finished))
