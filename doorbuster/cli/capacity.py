@@ -83,7 +83,7 @@ def command(
     profile: str | None,
     url: str | None,
     seed: int | None,
-    confirm_host: str | None,
+    confirm_hosts: tuple[str, ...],
     out: Path | None,
     locustfile: str,
     workers: int,
@@ -116,7 +116,7 @@ def command(
         raise UsageError("--start-rate and --max-rate cannot be combined with --concurrency")
     plan = find_scenario(scenario, profile=profile, url=url, seed=seed)
     locustfile_path = find_locustfile(locustfile)
-    options = [*(["--confirm-host", confirm_host] if confirm_host else []),
+    options = [*(word for host in confirm_hosts for word in ("--confirm-host", host)),
                *(local_workers(workers) if workers else [])]  # fmt: skip
     settings = search_settings(plan, start_rate=start_rate, max_rate=max_rate, budget=budget, warmup=warmup)
     if concurrency is not None:

@@ -36,13 +36,14 @@ _FOUND_BY = {
 )
 @click.option(
     "--confirm-host",
-    default=None,
+    "confirm_hosts",
+    multiple=True,
     metavar="HOST",
     help="Confirm that orders may be cancelled on this non-loopback host; the safety.allow recorded with the "
     "run must list it too.",
 )
 def command(
-    run: Path, dry_run: bool, by_reference: bool, locustfile: Path | None, confirm_host: str | None
+    run: Path, dry_run: bool, by_reference: bool, locustfile: Path | None, confirm_hosts: tuple[str, ...]
 ) -> int:
     """Cancel the orders that RUN placed, if the driver of the shop supports it.
 
@@ -60,7 +61,7 @@ def command(
     try:
         with SubprocessStream(
             "doorbuster.load.tools.cleanup", run=str(run), dry_run=dry_run, by_reference=by_reference,
-            locustfile=str(locustfile or ""), confirm_host=confirm_host or "",
+            locustfile=str(locustfile or ""), confirm_hosts=list(confirm_hosts),
         ) as child:  # fmt: skip
             for row in child.rows():
                 cleanup_pass.take(row)

@@ -27,9 +27,10 @@ seed_option = click.option(
 )
 confirm_option = click.option(
     "--confirm-host",
-    default=None,
+    "confirm_hosts",
+    multiple=True,
     metavar="HOST",
-    help="Confirm that this non-loopback host may be loaded; safety.allow must list it too.",
+    help="Confirm that this non-loopback host may be loaded; once for each host in safety.allow.",
 )
 locustfile_option = click.option(
     "--locustfile",

@@ -52,7 +52,8 @@ _LOOKS = {
 )
 @click.option(
     "--confirm-host",
-    default=None,
+    "confirm_hosts",
+    multiple=True,
     metavar="HOST",
     help="Confirm that this non-loopback host may be probed; test orders are placed there.",
 )
@@ -63,7 +64,7 @@ def command(
     profile: str,
     no_orders: bool,
     trace: bool,
-    confirm_host: str | None,
+    confirm_hosts: tuple[str, ...],
 ) -> int:
     """Run every step of a driver once against the shop at URL, or against the embedded shop.
 
@@ -78,7 +79,7 @@ def command(
     console, summary = Console(highlight=False, soft_wrap=True), ProbeSummary()
     with SubprocessStream(
         "doorbuster.load.tools.probe", url=_address(url), profile=profile, storefront=storefront,
-        locustfile=str(locustfile or ""), confirm_host=confirm_host or "", orders=not no_orders,
+        locustfile=str(locustfile or ""), confirm_hosts=list(confirm_hosts), orders=not no_orders,
     ) as child:  # fmt: skip
         for row in child.rows():
             if row["kind"] == "target":

@@ -72,7 +72,7 @@ def command(
     profile: str | None,
     url: str | None,
     seed: int | None,
-    confirm_host: str | None,
+    confirm_hosts: tuple[str, ...],
     out: Path | None,
     locustfile: str,
     workers: int,
@@ -111,8 +111,8 @@ def command(
     locustfile_path = find_locustfile(locustfile)
     folder = new_run_folder(out, plan)
     options = ["--scenario", str(scenario_file(plan, folder)), "--run-folder", str(folder)]
-    if confirm_host:
-        options += ["--confirm-host", confirm_host]
+    for host in confirm_hosts:
+        options += ["--confirm-host", host]
     if workers:
         options += local_workers(workers)
     if expect_workers:

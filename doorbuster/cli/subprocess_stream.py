@@ -18,7 +18,7 @@ import click
 class SubprocessStream:
     """`python -m MODULE OPTIONS`, with the options as JSON; ends with its `with` block."""
 
-    def __init__(self, module: str, **options: str | bool) -> None:
+    def __init__(self, module: str, **options: str | bool | list[str]) -> None:
         command = [sys.executable, "-m", module, json.dumps(options)]
         # Own session: Ctrl-C reaches only the parent, which then ends the child.
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)

@@ -6,6 +6,8 @@ overloaded     p99 lateness above 50 ms (by the lower end of its interval), or a
 unmeasured     No worker reported its health. Explains the same.
 not_delivered  More than 0.1 % of the arrivals dropped, or fewer started than planned. Explains counts below
                their bound and `dropped`; other failures happened although the shop had *less* to do.
+host           A step led to a host that may not be loaded, so its request was not sent. Explains every time
+               and rate.
 script         Some of the dropped arrivals were cut short by an exception in a journey or a driver. Explains
                the same.
 records        Outcomes do not add up, or reports of a worker are missing. Explains orders without an
@@ -36,6 +38,7 @@ BUSY_CPU_RATIO = 0.9
 MAX_BUSY_SECONDS_RATIO = 0.1
 MIN_BUSY_SECONDS = 3  # a busy start of a short run is not saturation
 
+_EXPLAIN_ALL = ("overloaded", "unmeasured", "host")
 _FRAME = re.compile(r'^  File "(.+)", line (\d+)', re.MULTILINE)
 
 
@@ -50,8 +53,10 @@ class ValidityIssue:
 
 def validity_issues(run: Run) -> tuple[ValidityIssue, ...]:
     """All validity issues of a finished run, worst first."""
-    found = (*_delivery(run), *_health(run), *_records(run))
-    order: tuple[ValidityIssueKind, ...] = ("overloaded", "script", "not_delivered", "records", "unmeasured")
+    found = (*_delivery(run), *_health(run), *_records(run), *_hosts(run))
+    order: tuple[ValidityIssueKind, ...] = (
+        "overloaded", "host", "script", "not_delivered", "records", "unmeasured",
+    )  # fmt: skip
     return tuple(sorted(found, key=lambda issue: order.index(issue.kind)))
 
 
@@ -59,8 +64,8 @@ def explains(issue: ValidityIssue, result: ThresholdResult) -> bool:
     """Whether this issue alone can explain a failed threshold."""
     metric = find_metric(result.threshold.metric)
     if metric is None:
-        return issue.kind in ("overloaded", "unmeasured")
-    if issue.kind not in metric.explained_by or issue.kind in ("overloaded", "unmeasured"):
+        return issue.kind in _EXPLAIN_ALL
+    if issue.kind not in metric.explained_by or issue.kind in _EXPLAIN_ALL:
         return issue.kind in metric.explained_by
     if metric.kind == "counter" and not metric.audited:
         return result.threshold.operator not in ("<", "<=")
@@ -104,6 +109,21 @@ def _delivery(run: Run) -> list[ValidityIssue]:
             )
         )
     return found
+
+
+def _hosts(run: Run) -> list[ValidityIssue]:
+    refused = run.histogram("service", match=lambda series: series.cause == Cause.HOST_NOT_ALLOWED).n
+    if not refused:
+        return []
+    hosts = {one.detail for one in run.exemplars() if one.series.cause == Cause.HOST_NOT_ALLOWED} - {""}
+    sent = "1 request was" if refused == 1 else f"{format_count(refused)} requests were"
+    return [
+        ValidityIssue(
+            "host",
+            f"{sent} not sent, because safety.allow does not list their host ({', '.join(sorted(hosts))}): "
+            "add it if you may load it, or correct the driver",
+        )
+    ]
 
 
 def _last_words(trace: str) -> str:

@@ -140,6 +140,8 @@ def _inconclusive(found: Sequence[ValidityIssue], unknown: Sequence[ThresholdRes
     kinds = {issue.kind for issue in found}
     if "overloaded" in kinds:
         return f"{unknown_because} the load generator was overloaded."
+    if "host" in kinds:
+        return f"{unknown_because} some steps led to hosts that may not be loaded."
     if "unmeasured" in kinds:
         return f"{unknown_because} the load generator did not report its health."
     if "script" in kinds:

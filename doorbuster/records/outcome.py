@@ -49,4 +49,5 @@ class Cause(StrEnum):
     INTERRUPTED = "interrupted"  # the run was stopped
     DRAIN_LIMIT = "drain_limit"  # the customer was still in the shop when the drain ended
     SCRIPT_EXCEPTION = "script_exception"  # a journey raised
+    HOST_NOT_ALLOWED = "host_not_allowed"  # the request was not sent: its host may not be loaded
     WORKER_LOST = "worker_lost"  # the worker was lost

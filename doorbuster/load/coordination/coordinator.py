@@ -63,7 +63,7 @@ class RunRequest:
     driver: type[Storefront]
     folder: Path
     run_id: str
-    confirmed_host: str | None
+    confirmed_hosts: tuple[str, ...]
     environment: dict[str, Any]  # fields of `RunMeta`: versions, machine, git commit
 
 
@@ -161,7 +161,7 @@ class RunCoordinator:
         request, scenario = self.request, self.request.scenario
         request.folder.mkdir(parents=True, exist_ok=True)
         self._target = open_target(scenario, request.folder / "shop.log")
-        check_allowed(scenario, self._target.url, confirmed_host=request.confirmed_host)
+        check_allowed(scenario, self._target.url, confirmed_hosts=request.confirmed_hosts)
         allow = scenario.safety.allow
         endpoints = {
             merchant: StoreEndpoint(url, read_catalogue(request.driver, url, self._tag(), allow))

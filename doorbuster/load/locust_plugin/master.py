@@ -128,7 +128,7 @@ class MasterNode(Node):
             driver=self.drivers[self.scenario.target.storefront],
             folder=Path(folder),
             run_id=f"{now:%Y%m%dT%H%M%S}-{token_hex(3)}",
-            confirmed_host=self.environment.parsed_options.confirm_host or None,
+            confirmed_hosts=tuple(self.environment.parsed_options.confirm_host or ()),
             environment=environment_info(),
         )
 

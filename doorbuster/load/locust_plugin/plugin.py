@@ -30,7 +30,6 @@ LOOPBACK = "127.0.0.1"
 _OPTIONS = {
     "--scenario": "Scenario file (YAML), such as scenarios/smoke.yaml",
     "--run-folder": "Folder for run.sqlite. Default: reports/<time>-<scenario>",
-    "--confirm-host": "Host name of a target that is not on loopback, to confirm that you may load it",
 }
 
 
@@ -49,6 +48,12 @@ def _add_options(parser: Any, **_: Any) -> None:
     group = parser.add_argument_group("doorbuster options")
     for option, meaning in _OPTIONS.items():
         group.add_argument(option, default="", help=meaning)
+    group.add_argument(
+        "--confirm-host",
+        action="append",
+        metavar="HOST",
+        help="Confirm that you may load this host",
+    )
     # Locust listens on all interfaces by default, without a password.
     parser.set_defaults(web_host=LOOPBACK, master_bind_host=LOOPBACK)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,24 +82,29 @@ def set_faults(scenario: Scenario, target: LoadedShop, *, starts_at_unix_s: floa
             raise TargetError(f"the embedded shop rejected target.shop.faults: {answer.cause} {answer.text}")
 
 
-def check_allowed(scenario: Scenario, url: str, *, confirmed_host: str | None) -> None:
-    """Refuse a target that is not allowed or not confirmed; loopback needs neither.
+def check_allowed(scenario: Scenario, url: str, *, confirmed_hosts: Collection[str]) -> None:
+    """Refuse hosts that are not allowed or not confirmed; loopback needs neither.
+
+    Every host of the scenario's `safety.allow` needs a confirmation, because a run may load all of them.
 
     Raises:
-        UsageError: the host is not in the scenario's `safety.allow`, or was not confirmed by name.
+        UsageError: the target is not in `safety.allow`, or a host was not confirmed by name.
     """
     host = urlsplit(url).hostname or ""
-    if resolves_to_loopback(host):
-        return
-    if host not in scenario.safety.allow:
+    on_loopback = resolves_to_loopback(host)
+    if not on_loopback and host not in scenario.safety.allow:
         allowed = ", ".join(scenario.safety.allow) or "loopback only"
         raise UsageError(
             f"{host} may not be loaded: the scenario's safety.allow does not list it (allowed: {allowed}); "
             "add it there if the shop is yours"
         )
-    if confirmed_host != host:
+    hosts = dict.fromkeys((*(() if on_loopback else (host,)), *scenario.safety.allow))
+    missing = [name for name in hosts if name not in confirmed_hosts and not resolves_to_loopback(name)]
+    if missing:
+        options = " ".join(f"--confirm-host {name}" for name in missing)
         raise UsageError(
-            f"loading {host} needs a confirmation: add --confirm-host {host} if you may load it right now"
+            f"loading {' and '.join(missing)} needs a confirmation: add {options} if you may load "
+            f"{'it' if len(missing) == 1 else 'them'} right now"
         )
 
 

@@ -78,7 +78,9 @@ class Cleanup:
         self._recorded = recorded
         self._driver = driver
         tag = {RUN_HEADER: f"{recorded.run_id}-cleanup"}
-        self._client = UnmeasuredClient(recorded.url, tag, limit_s=REQUEST_LIMIT_S)
+        self._client = UnmeasuredClient(
+            recorded.url, tag, limit_s=REQUEST_LIMIT_S, allow=recorded.scenario.safety.allow
+        )
 
     def close(self) -> None:
         self._client.close()
@@ -133,7 +135,9 @@ def can_cancel(driver: type[Storefront]) -> bool:
     return driver.cancel_order.__func__ is not Storefront.cancel_order.__func__  # type: ignore[attr-defined]
 
 
-def clean_up(*, run: str, locustfile: str, confirm_host: str, by_reference: bool, dry_run: bool) -> ExitCode:
+def clean_up(
+    *, run: str, locustfile: str, confirm_hosts: list[str], by_reference: bool, dry_run: bool
+) -> ExitCode:
     """Cancel the orders of a run; empty texts mean that none was given.
 
     Raises: RecordError, UsageError, TargetError.
@@ -143,7 +147,7 @@ def clean_up(*, run: str, locustfile: str, confirm_host: str, by_reference: bool
     if recorded.embedded:
         print_row({**plan, "found_by": "embedded", "refs": []})
         return ExitCode.PASS
-    check_allowed(recorded.scenario, recorded.url, confirmed_host=confirm_host or None)
+    check_allowed(recorded.scenario, recorded.url, confirmed_hosts=confirm_hosts)
     driver = find_driver(recorded.storefront, locustfile)
     cleanup = Cleanup(recorded, driver)
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import partial
@@ -110,11 +110,19 @@ class ProbeState:
 class DriverProbe:
     """One visit; `steps` yields the result of each step, in the order of the visit."""
 
-    def __init__(self, driver: type[Storefront], url: str, *, orders: bool, run_id: str) -> None:
+    def __init__(
+        self,
+        driver: type[Storefront],
+        url: str,
+        *,
+        orders: bool,
+        run_id: str,
+        hosts: Sequence[str] = (),
+    ) -> None:
         self._driver = driver
         self._orders = orders
         settings = HttpSettings(
-            headers={RUN_HEADER: run_id}, timeouts=Timeouts(total_s=STEP_LIMIT_S), hosts=hosts_of(url)
+            headers={RUN_HEADER: run_id}, timeouts=Timeouts(total_s=STEP_LIMIT_S), hosts=hosts_of(url, *hosts)
         )
         self._new_client: Callable[[], HttpClient] = lambda: HttpClient(url, settings=settings)
         self._client = TracingClient(self._new_client())

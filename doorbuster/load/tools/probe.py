@@ -25,14 +25,14 @@ PRODUCTS = 200  # of the embedded shop
 
 
 def probe(
-    *, url: str, profile: str, storefront: str, locustfile: str, confirm_host: str, orders: bool
+    *, url: str, profile: str, storefront: str, locustfile: str, confirm_hosts: list[str], orders: bool
 ) -> ExitCode:
     """Probe the shop at `url`, or the embedded shop in this profile; empty texts mean that none was given.
 
     Raises: UsageError, TargetError.
     """
     host = urlsplit(url).hostname or ""
-    if url and not resolves_to_loopback(host) and confirm_host != host:
+    if url and not resolves_to_loopback(host) and host not in confirm_hosts:
         raise UsageError(f"probing {host} needs a confirmation: add --confirm-host {host} if it is yours")
     driver = find_driver(storefront, locustfile)
     run_id = f"probe-{time.strftime('%Y%m%dT%H%M%S')}"
@@ -44,7 +44,9 @@ def probe(
         try:
             print_row({"kind": "target", "url": target.url, "storefront": driver.name})
             worked: dict[str, bool] = {}
-            for step in DriverProbe(driver, target.url, orders=orders, run_id=run_id).steps():
+            for step in DriverProbe(
+                driver, target.url, orders=orders, run_id=run_id, hosts=confirm_hosts
+            ).steps():
                 worked[step.step] = not step.core or step.result == "ok"
                 print_row(asdict(step))
         finally:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["trend", "rate", "counter", "value"]
-ValidityIssueKind = Literal["overloaded", "script", "not_delivered", "records", "unmeasured"]
+ValidityIssueKind = Literal["overloaded", "host", "script", "not_delivered", "records", "unmeasured"]
 
 AGGREGATIONS: dict[Kind, tuple[str, ...]] = {
     "trend": ("avg", "min", "max", "med", "p(N)"),
@@ -91,7 +91,7 @@ class Wording:
     headline: str = ""
 
 
-_OVERLOAD: frozenset[ValidityIssueKind] = frozenset(("overloaded", "unmeasured"))
+_OVERLOAD: frozenset[ValidityIssueKind] = frozenset(("overloaded", "unmeasured", "host"))
 _LOST_RECORDS: frozenset[ValidityIssueKind] = _OVERLOAD | {"records"}
 _TOO_FEW: frozenset[ValidityIssueKind] = _LOST_RECORDS | {"not_delivered", "script"}
 UNRANKED = 99

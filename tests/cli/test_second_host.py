@@ -1,0 +1,51 @@
+"""A shop with several hosts: a run loads none of them without the allow-list and a confirmation."""
+
+from __future__ import annotations
+
+import pytest
+
+SCENARIO = """
+title: An interface on a second host
+target: {storefront: "custom:two-hosts", url: "%s"}
+demand: {peak: 10 customers/s, curve: {stages: [{for: 1s, at: 100%%}]}}
+channels: {web: {share: 100%%, journeys: {order_status: 1}, patience: none}}
+thresholds: {served: ["rate>=99%%"], http_req_duration: ["max<1s"]}
+drain: 2s
+"""
+ALLOW = "safety: {allow: [192.0.2.7, 192.0.2.8]}\n"
+
+
+@pytest.fixture
+def run_two_hosts(root, tmp_path, doorbuster, stall_server):
+    """Runs the scenario with this addition and these options."""
+
+    def run(more: str, *options: str):
+        path = tmp_path / "two.yaml"
+        url = stall_server("--kind", "fifo", "--service-ms", 1)
+        path.write_text(SCENARIO % url + more, encoding="utf-8")
+        locustfile = root / "tests/load/elsewhere.py"
+        return doorbuster(
+            "run", path, "--out", tmp_path / "out", "--quiet", "--locustfile", locustfile, *options
+        )
+
+    return run
+
+
+def test_a_host_that_the_scenario_does_not_list_is_a_fault_of_the_configuration(run_two_hosts):
+    done = run_two_hosts("")
+    assert done.returncode == 96
+    assert "not sent, because safety.allow does not list their host (192.0.2.7)" in done.stdout
+    assert "FAIL" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "missing"),
+    [
+        ((), "add --confirm-host 192.0.2.7 --confirm-host 192.0.2.8 if you may load them"),
+        (("192.0.2.8",), "add --confirm-host 192.0.2.7 if you may load it"),
+    ],
+)
+def test_every_allowed_host_must_be_confirmed(run_two_hosts, confirmed, missing):
+    done = run_two_hosts(ALLOW, *(word for host in confirmed for word in ("--confirm-host", host)))
+    assert done.returncode == 2
+    assert missing in done.stderr
