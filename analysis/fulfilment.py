@@ -87,8 +87,8 @@ def analyse(context: RunContext) -> Section:
     run = context.run
     ledger = run.ledger()
     scenario = context.scenario
-    picking = None if ledger is None else picking_of(ledger)
-    rate = PickRate(None, 0, stated=False) if picking is None else rate_of(picking, scenario)
+    picking = None if ledger is None else read_picking(ledger)
+    rate = PickRate(None, 0, stated=False) if picking is None else measured_pick_rate(picking, scenario)
     has_orders = picking is not None and picking.placed_s.size > 0
     if picking is None or not has_orders or (rate.per_s is None and picking.left == picking.placed_s.size):
         why = "the shop's ledger was not read" if ledger is None else "no order had to be picked"
@@ -112,7 +112,7 @@ def analyse(context: RunContext) -> Section:
     )
 
 
-def picking_of(ledger: Ledger) -> Picking:
+def read_picking(ledger: Ledger) -> Picking:
     """The orders to pick, sorted by the time they were placed."""
     orders = sorted((order for order in ledger.orders if _is_picked(order)), key=lambda one: one.placed_at_s)
     return Picking(
@@ -129,7 +129,7 @@ def _is_picked(order: LedgerOrder) -> bool:
     return order.picked_at_s > order.placed_at_s + AT_ONCE_S
 
 
-def rate_of(picking: Picking, scenario: Scenario | None) -> PickRate:
+def measured_pick_rate(picking: Picking, scenario: Scenario | None) -> PickRate:
     """The rate that the scenario states, else picks per second in periods without a pause."""
     shop = scenario.target.shop if scenario is not None else None
     if shop is not None and shop.warehouse_rate_per_s is not None:

@@ -252,7 +252,7 @@ def _sentence(pairs: Sequence[ChannelInPeak]) -> str:
     slowed = [pair for pair in pairs if pair.judged == "slowed"]
     fine = [pair for pair in pairs if pair.judged == "not slowed"]
     if slowed:
-        worst = max(slowed, key=_ratio_of)
+        worst = max(slowed, key=_slowdown_ratio)
         more = f"; {len(slowed) - 1} more were slowed" if len(slowed) > 1 else ""
         return f"Yes: while {worst.peaking} peaked, {worst.channel} was slowed ({worst.why}){more}."
     if fine:
@@ -260,12 +260,12 @@ def _sentence(pairs: Sequence[ChannelInPeak]) -> str:
         were = "was" if len({pair.channel for pair in fine}) == 1 else "were"
         others = len(pairs) - len(fine)
         rest = f"; {others} inconclusive" if others else ""
-        first = max(fine, key=_ratio_of)
+        first = max(fine, key=_slowdown_ratio)
         return f"No: while {first.peaking} peaked, {names} {were} not slowed ({first.why}){rest}."
     return f"Inconclusive: for {pairs[0].channel} while {pairs[0].peaking} peaks, {pairs[0].why}."
 
 
-def _ratio_of(pair: ChannelInPeak) -> float:
+def _slowdown_ratio(pair: ChannelInPeak) -> float:
     found = pair.p95_ratio
     return found.value if found is not None else 0.0
 

@@ -154,7 +154,7 @@ def _metrics(found: Sequence[ChannelDelay], refused: int, timeout_s: float) -> d
     observed = [seen for seen in found if seen.n]
     n = sum(seen.n for seen in observed)
     metrics = {
-        "propagation_max": _longest_of(observed, timeout_s, "a change was visible, of all kinds"),
+        "propagation_max": _longest_delay(observed, timeout_s, "a change was visible, of all kinds"),
         "never_visible": Metric(
             sum(seen.late for seen in observed) if observed else None, "count", n=n,
             meaning="changes that were not visible by the timeout",
@@ -167,7 +167,7 @@ def _metrics(found: Sequence[ChannelDelay], refused: int, timeout_s: float) -> d
     }  # fmt: skip
     for what in dict.fromkeys(seen.what for seen in observed):
         mine = [seen for seen in observed if seen.what == what]
-        metrics[f"{what}_propagation_max"] = _longest_of(
+        metrics[f"{what}_propagation_max"] = _longest_delay(
             mine, timeout_s, f"a change of {what} was visible, of all channels"
         )
     for seen in observed:
@@ -177,7 +177,7 @@ def _metrics(found: Sequence[ChannelDelay], refused: int, timeout_s: float) -> d
     return metrics
 
 
-def _longest_of(observed: Sequence[ChannelDelay], timeout_s: float, until: str) -> Metric:
+def _longest_delay(observed: Sequence[ChannelDelay], timeout_s: float, until: str) -> Metric:
     longest = [seen.longest(timeout_s).value or 0.0 for seen in observed]
     late, n = any(seen.late for seen in observed), sum(seen.n for seen in observed)
     return Metric(max(longest, default=None), "s", n=n, at_least=late, meaning=f"longest until {until}")

@@ -240,7 +240,9 @@ def _thinks(run: Run, scenario: Scenario) -> list[FidelityRow]:
             ("mean", compare_mean_us(found, think.mean_think_s * 1e6)),
             ("median", compare_median_us(found, median_think_s(think) * 1e6)),
         ):
-            rows.append(FidelityRow("think times", f"{name}: {what} ({think.law})", "s", _in_s(comparison)))
+            rows.append(
+                FidelityRow("think times", f"{name}: {what} ({think.distribution})", "s", _in_s(comparison))
+            )
     return rows
 
 

@@ -27,7 +27,7 @@ def run() -> list[Claim]:
             "bench", started_at=0.0, pause=lambda pauses=pauses: pauses.append(time.perf_counter())
         )
         numbers = [
-            recorder.number_of(SeriesKey("web", f"j{n % 6}", f"s{n // 6}", "ok", "")) for n in range(30)
+            recorder.series_number(SeriesKey("web", f"j{n % 6}", f"s{n // 6}", "ok", "")) for n in range(30)
         ]
         recorder.side_metrics.stride = REQUESTS // KEPT  # as after a second like this one
         began_s = time.process_time()

@@ -87,12 +87,12 @@ def _about(*about: Any, **more: Any) -> dict[str, Setting]:
     return {"setting": Setting(*about, **more)}
 
 
-def key_of(name: str) -> str:
+def scenario_key(name: str) -> str:
     """The scenario key of a field, without the unit: `query_time_s` is `query_time`."""
     return re.sub(r"(_per)?_s$", "", name)
 
 
-def settings_of(model: type) -> dict[str, Setting]:
+def list_settings(model: type) -> dict[str, Setting]:
     """The settings of ShopSettings or WaitingRoomSettings by field name."""
     return {one.name: one.metadata["setting"] for one in dataclasses.fields(model)}
 
@@ -103,7 +103,7 @@ def _problems(model: Any, prefix: str = "") -> Iterator[str]:
         rule = None if value is one.default else one.metadata["setting"].problem(value)
         if rule is not None:
             shown = f"{value:g}" if isinstance(value, float) else value
-            yield f"{prefix}{key_of(one.name)} {rule} (got {shown})"
+            yield f"{prefix}{scenario_key(one.name)} {rule} (got {shown})"
 
 
 # fmt: off

@@ -58,7 +58,7 @@ class LoadStepRunner:
 
         Raises: RunError when nothing was recorded; KeyboardInterrupt after the run has stopped.
         """
-        folder = self.folder_of(proposal, number)
+        folder = self.step_folder(proposal, number)
         folder.mkdir()
         scenario = folder / "scenario.yaml"
         scenario.write_text(self._text(proposal, number), encoding="utf-8")
@@ -71,7 +71,7 @@ class LoadStepRunner:
         elapsed_s = time.monotonic() - began_s
         return self._measure(folder, proposal, elapsed_s=elapsed_s, seconds=ended_after_s)
 
-    def folder_of(self, proposal: ProposedStep, number: int) -> Path:
+    def step_folder(self, proposal: ProposedStep, number: int) -> Path:
         return self.folder / f"{number:02d}-{proposal.kind}-{proposal.rate_per_s:.3g}"
 
     def _text(self, proposal: ProposedStep, number: int) -> str:

@@ -193,12 +193,12 @@ def _print_point(point: ScalingPoint) -> None:
 def _conclude_sweep(folder: Path) -> None:
     """Write the report of the run with the highest throughput, with the curve on top."""
     from doorbuster.capacity.result_file import find_scaling
-    from doorbuster.cli.pipeline import print_section_of, write_combined_report
+    from doorbuster.cli.pipeline import show_section, write_combined_report
 
     found = find_scaling(folder / "run.sqlite")
     if found is not None and found.best_point is not None:
         write_combined_report(folder, folder / found.best_point.source)
-        print_section_of(folder, "scalability")
+        show_section(folder, "scalability")
 
 
 class _Search:
@@ -237,7 +237,7 @@ class _Search:
 
         found = answer_so_far(self._history, self._settings)
         folders = [
-            self._runner.folder_of(step.measured.proposal, number)
+            self._runner.step_folder(step.measured.proposal, number)
             for number, step in enumerate(self._history, start=1)
         ]
         result = summarise_search(self._runner.plan, found, self._history, folders, finished=finished)

@@ -161,7 +161,7 @@ def write_combined_report(folder: Path, run_folder: Path) -> None:
     write_everything(folder, scenario).print_failed_scripts()
 
 
-def print_section_of(folder: Path, name: str) -> None:
+def show_section(folder: Path, name: str) -> None:
     """Print one section of a run and the path of its report."""
     from doorbuster.records.reader import Run
     from doorbuster.report import analyse_run, print_section

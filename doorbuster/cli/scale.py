@@ -34,8 +34,8 @@ def command(results: tuple[str, ...], out: Path | None) -> int:
     from doorbuster.capacity.result_file import ScalingPoint, ScalingResult
     from doorbuster.cli.pipeline import (
         new_run_folder,
-        print_section_of,
         recorded_scenario,
+        show_section,
         write_combined_report,
     )
     from doorbuster.errors import UsageError
@@ -66,7 +66,7 @@ def command(results: tuple[str, ...], out: Path | None) -> int:
     ).write(folder)  # fmt: skip
     shutil.copyfile(largest[1] / "capacity.json", folder / "capacity.json")
     write_combined_report(folder, largest[1])
-    print_section_of(folder, "scalability")
+    show_section(folder, "scalability")
     return 0
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from doorbuster.shop_settings import Setting, ShopSettings, WaitingRoomSettings, key_of
+from doorbuster.shop_settings import Setting, ShopSettings, WaitingRoomSettings, scenario_key
 
 if TYPE_CHECKING:
     from doorbuster.shop.server import Urls
@@ -66,9 +66,9 @@ _METAVARS = {
 def _options() -> Iterator[_Option]:
     for field in dataclasses.fields(ShopSettings):
         if field.name != "waiting_room":
-            yield _Option("--" + key_of(field.name).replace("_", "-"), field, of_room=False)
+            yield _Option("--" + scenario_key(field.name).replace("_", "-"), field, of_room=False)
     for field in dataclasses.fields(WaitingRoomSettings):
-        name = "" if field.name == "admit_per_s" else "-" + key_of(field.name)
+        name = "" if field.name == "admit_per_s" else "-" + scenario_key(field.name)
         yield _Option(f"--waiting-room{name}", field, of_room=True)
 
 

@@ -10,7 +10,7 @@ from doorbuster.records.hlog import HlogInterval, write_hlog
 from doorbuster.records.reader import Kind, Run
 
 
-def tag_of(series: SeriesKey) -> str:
+def series_tag(series: SeriesKey) -> str:
     """ "web.buy.checkout" for requests that succeeded, "web.buy.checkout.failed" and so on otherwise.
 
     Failures and successes never share a tag. White space and commas become "_".
@@ -31,7 +31,7 @@ def export_hlog(
     *,
     kind: Kind = "response",
     bucket_s: int = 1,
-    tag: Callable[[SeriesKey], str | None] = tag_of,
+    tag: Callable[[SeriesKey], str | None] = series_tag,
 ) -> int:
     """Write the latencies of a run as an HdrHistogram interval log; returns the number of intervals.
 

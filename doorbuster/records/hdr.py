@@ -117,10 +117,10 @@ def _decode_plain(data: bytes) -> DecodedHistogram:
         raise RecordError(f"a histogram has an impossible layout: {digits} digits, {lowest} to {highest}")
     counts = _read_zigzag(payload) if version == V2 else _read_words(payload, (cookie & 0xE0) >> 4)
     bins = np.flatnonzero(counts)
-    return DecodedHistogram(digits, lowest, highest, _lowest_of(bins, digits, lowest), counts[bins])
+    return DecodedHistogram(digits, lowest, highest, _lowest_values(bins, digits, lowest), counts[bins])
 
 
-def _lowest_of(bins: Ints, digits: int, lowest: int) -> Ints:
+def _lowest_values(bins: Ints, digits: int, lowest: int) -> Ints:
     """Lowest value of bins of a layout with any number of digits and any lowest unit."""
     half_bits = max(0, math.ceil(math.log2(2 * 10**digits)) - 1)
     unit_bits = lowest.bit_length() - 1

@@ -125,7 +125,7 @@ def unpack(blob: bytes) -> PackedBins:
     return PackedBins(entries["bin"].astype(np.int64), entries["count"].astype(np.int64))
 
 
-def rank_of(p: float, n: int) -> int:
+def quantile_rank(p: float, n: int) -> int:
     """Rank, 1..n, of the p-quantile (p in 0..1) of n values: ceil(p * n), as Java's HdrHistogram counts.
 
     p is first lowered by one bit, so that the rounding of p * n cannot push an exact rank one up.
@@ -234,7 +234,7 @@ class Histogram:
         """
         if p == 0.0:
             return self.min_us
-        rank = rank_of(p, self.n)
+        rank = quantile_rank(p, self.n)
         return self.value_at_rank_us(rank) if self.bins.size else None
 
     def value_at_rank_us(self, rank: int) -> int:

@@ -66,11 +66,11 @@ class Rollup:
             fit = int(np.searchsorted(before, before[start] + _ENTRIES_AT_ONCE, side="right")) - 1
             end = max(start + 1, fit)
             places = np.repeat(np.arange(end - start), np.diff(edges[start : end + 1]))
-            sums = self._sums_of(order[edges[start] : edges[end]], places, end - start)
+            sums = self._merge_histograms(order[edges[start] : edges[end]], places, end - start)
             yield from zip(wanted[start:end].tolist(), sums, strict=True)
             start = end
 
-    def _sums_of(self, slots: Ints, places: Ints, count: int) -> list[Histogram]:
+    def _merge_histograms(self, slots: Ints, places: Ints, count: int) -> list[Histogram]:
         """One histogram for each place 0..count-1; every place has slots."""
         # Adjacent slots with the same place are one piece.
         steps = np.flatnonzero((np.diff(slots) != 1) | (np.diff(places) != 0)) + 1

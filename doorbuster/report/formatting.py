@@ -121,7 +121,7 @@ def markdown_text(text: str) -> str:
     return _MARKDOWN.sub(lambda match: f"\\{match[1]}" if match[1] else "\u200b", line)
 
 
-def width_pt_of(text: str, font_pt: float) -> float:
+def text_width_pt(text: str, font_pt: float) -> float:
     """Approximate width of a text in points, in the widest common sans-serif font."""
     return font_pt * sum(_EM.get(letter, 0.72 if letter.isupper() else 0.61) for letter in text)
 

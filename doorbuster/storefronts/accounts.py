@@ -12,7 +12,7 @@ _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9]+")
 _MAX_NAME_LENGTH = 60
 
 
-def email_of(visit: Visit) -> str:
+def account_email(visit: Visit) -> str:
     """The e-mail address of this customer, the same in every channel; keeps the end, where names differ."""
     name = _NOT_IN_A_NAME.sub("-", visit.customer)[-_MAX_NAME_LENGTH:].strip("-") or "test"
     return f"{name}@customers.example.com"
@@ -20,4 +20,4 @@ def email_of(visit: Visit) -> str:
 
 def new_email(visit: Visit, rng: Random) -> str:
     """An e-mail address that no account has yet."""
-    return f"{rng.getrandbits(40):x}-{email_of(visit)}"
+    return f"{rng.getrandbits(40):x}-{account_email(visit)}"

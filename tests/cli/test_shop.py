@@ -19,7 +19,7 @@ EVERY_OPTION = """--profile in-house-2004 --host ::1 --port 1 --folder x --reuse
 
 
 @pytest.fixture
-def settings_of(monkeypatch):
+def list_settings(monkeypatch):
     """The settings of the shop that a command line would start."""
 
     def run(*words):
@@ -33,9 +33,9 @@ def settings_of(monkeypatch):
     return run
 
 
-def test_every_option_sets_its_setting(settings_of):
+def test_every_option_sets_its_setting(list_settings):
     rates = ["--warehouse-rate", "2 orders/s", "--waiting-room", "5 customers/s"]
-    made = settings_of(*EVERY_OPTION.split(), *rates)
+    made = list_settings(*EVERY_OPTION.split(), *rates)
     for given in (made, made.waiting_room):
         untouched = [one.name for one in fields(given) if getattr(given, one.name) == one.default]
         assert untouched == []
@@ -45,8 +45,8 @@ def test_every_option_sets_its_setting(settings_of):
     )
 
 
-def test_without_options_it_is_the_default_shop_on_a_fixed_port(settings_of):
-    assert settings_of() == ShopSettings(port=8004)
+def test_without_options_it_is_the_default_shop_on_a_fixed_port(list_settings):
+    assert list_settings() == ShopSettings(port=8004)
 
 
 @pytest.mark.parametrize(
@@ -58,8 +58,8 @@ def test_without_options_it_is_the_default_shop_on_a_fixed_port(settings_of):
         (("--waiting-room-active", "5"), "a waiting room needs an admission rate: add --waiting-room RATE"),
     ],
 )
-def test_an_option_that_cannot_work_is_named(settings_of, words, message):
-    assert message in settings_of(*words)
+def test_an_option_that_cannot_work_is_named(list_settings, words, message):
+    assert message in list_settings(*words)
 
 
 @pytest.mark.parametrize("option", shop.OPTIONS, ids=lambda option: option.name)

@@ -23,7 +23,7 @@ def recorder_with(*rows: tuple[SeriesKey, float, float]) -> Recorder:
 
 def add(recorder: Recorder, key: SeriesKey, intended_s: float, response_s: float, detail: str = "") -> None:
     at = 100.0 + intended_s
-    row = (recorder.number_of(key), at, at + 10e-6, at + response_s / 2, at + response_s, 100, 2000,
+    row = (recorder.series_number(key), at, at + 10e-6, at + response_s / 2, at + response_s, 100, 2000,
            f"id-{response_s:g}")  # fmt: skip
     recorder.steps.append(row)
     if detail:

@@ -25,7 +25,7 @@ HEALTH = HealthSecond(3, 0.2, 1.0, 5, 2, 0, 1000, b"")
 @pytest.fixture
 def recorder() -> Recorder:
     recorder = Recorder("w", started_at=100.0)
-    recorder.number_of(OK)
+    recorder.series_number(OK)
     return recorder
 
 

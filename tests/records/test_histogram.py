@@ -130,7 +130,7 @@ def test_quantiles_follow_the_rank_rule_of_java(values: list[int], p: float, exp
 @pytest.mark.parametrize("digits", [1, 2, 3, 4])
 def test_an_exact_rank_is_never_pushed_up_by_rounding(digits: int):
     n = 10**digits
-    assert list(range(1, n + 1)) == [h.rank_of(k / n, n) for k in range(1, n + 1)]
+    assert list(range(1, n + 1)) == [h.quantile_rank(k / n, n) for k in range(1, n + 1)]
 
 
 def test_a_percentage_is_refused_where_a_share_is_wanted():

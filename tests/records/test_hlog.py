@@ -9,7 +9,7 @@ import pytest
 
 from doorbuster.errors import RecordError
 from doorbuster.records.batch import SeriesKey
-from doorbuster.records.export import tag_of
+from doorbuster.records.export import series_tag
 from doorbuster.records.hdr import decode_base64
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.hlog import DecodedInterval, HlogInterval, read_hlog, write_hlog
@@ -125,5 +125,5 @@ def test_a_line_that_cannot_be_understood_is_named(line: str):
 
 
 def test_failures_have_a_tag_of_their_own_and_steps_with_spaces_stay_one_word():
-    assert tag_of(SeriesKey("web", "buy", "add to, basket", "ok", "")) == "web.buy.add_to__basket"
-    assert tag_of(SeriesKey("web", "buy", "pay", "failed", "status_5xx")) == "web.buy.pay.failed"
+    assert series_tag(SeriesKey("web", "buy", "add to, basket", "ok", "")) == "web.buy.add_to__basket"
+    assert series_tag(SeriesKey("web", "buy", "pay", "failed", "status_5xx")) == "web.buy.pay.failed"

@@ -12,9 +12,9 @@ import pytest
 from rich.console import Console
 
 from doorbuster.report.figures.charts import chart_table, render_svg
-from doorbuster.report.figures.heatmap import heat_row, level_of
+from doorbuster.report.figures.heatmap import heat_level, heat_row
 from doorbuster.report.figures.palette import CYCLE, STYLES
-from doorbuster.report.formatting import width_pt_of
+from doorbuster.report.formatting import text_width_pt
 from doorbuster.report.render.terminal import print_section
 from doorbuster.report.section import Annotation, Chart, Column, Section, Series, Table, bucket_s
 
@@ -144,7 +144,7 @@ def test_the_shade_of_a_heat_map_cell_is_its_share():
     svg = render_svg(HEAT, element_id="f")
     assert {"10 to 20 ms", "20 to 50 ms", "above 50 %", "below 1 %", "0:30"} <= set(texts(svg))
     assert "var(--strong)" in svg
-    assert [level_of(share) for share in (None, 0.0, 0.004, 0.01, 0.04, 0.4, 0.6, 1.0)] == [
+    assert [heat_level(share) for share in (None, 0.0, 0.004, 0.01, 0.04, 0.4, 0.6, 1.0)] == [
         0, 0, 1, 1, 2, 4, 5, 5
     ]  # fmt: skip
 
@@ -190,7 +190,7 @@ def places(svg: str, names: Sequence[str]) -> list[tuple[float, float, float]]:
     found = []
     for element in ET.fromstring(svg).iter("text"):
         if element.text in names:
-            width = width_pt_of(element.text, 8.5)
+            width = text_width_pt(element.text, 8.5)
             x, y = map(
                 float,
                 re.findall(

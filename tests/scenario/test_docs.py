@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from doorbuster.scenario import CHANNELS, JOURNEYS, METRICS, STEPS, read_scenario
-from doorbuster.scenario.customers.behaviour import PATIENCE, THINK_LAWS, Patience
+from doorbuster.scenario.customers.behaviour import PATIENCE, THINK_DISTRIBUTIONS, Patience
 from doorbuster.scenario.customers.channels import Channel
 from doorbuster.scenario.customers.client_profile import DEVICES, Device
 from doorbuster.scenario.customers.resilience import Offline, Reloads, Retries, WaitingRoom
@@ -29,7 +29,7 @@ from doorbuster.shop_settings import (
     PROFILE_NAMES,
     ShopSettings,
     WaitingRoomSettings,
-    key_of,
+    scenario_key,
 )
 
 TEXT = (Path(__file__).parents[2] / "docs" / "reference" / "scenario.md").read_text(encoding="utf-8")
@@ -78,7 +78,7 @@ NAMES = {
         *PROFILE_NAMES,
         *STOREFRONTS,
         *ABORT_RATES,
-        *THINK_LAWS,
+        *THINK_DISTRIBUTIONS,
         *PHASES,
         *DEVICES,
     ),
@@ -145,7 +145,7 @@ def test_the_rows_of_the_embedded_shop_are_those_of_its_settings(model):
     for field in fields(model):
         setting = field.metadata["setting"]
         if setting.in_scenario:
-            key, meaning = prefix + key_of(field.name), setting.help.removesuffix(".")
+            key, meaning = prefix + scenario_key(field.name), setting.help.removesuffix(".")
             assert f"| `{key}` | {meaning[0].lower()}{meaning[1:]}" in TEXT
             if isinstance(field.default, int | float) and not setting.default_text:
                 assert re.search(

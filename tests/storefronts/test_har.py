@@ -8,7 +8,7 @@ from importlib.resources import files
 
 import pytest
 
-from doorbuster.storefronts.har.driver_draft import driver_text, steps_of
+from doorbuster.storefronts.har.driver_draft import driver_text, match_steps
 from doorbuster.storefronts.har.recording import read_har
 
 SHOP = "https://shop.example"
@@ -133,7 +133,7 @@ def test_a_recording_cannot_write_code_into_the_driver():
 )
 def test_the_words_of_a_url_identify_the_step(method, path, step):
     home = entry("GET", f"{SHOP}/welcome")
-    assert list(steps_of(visit(home, entry(method, SHOP + path)))) == ([step] if step else [])
+    assert list(match_steps(visit(home, entry(method, SHOP + path)))) == ([step] if step else [])
 
 
 def test_the_draft_has_the_recorded_urls_and_fields_and_is_python():

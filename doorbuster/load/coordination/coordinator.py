@@ -303,7 +303,7 @@ class RunCoordinator:
         now_s = self._now_s()
         batches = [batch for batch in queue if self._registry.register(batch, now_s=now_s)]
         if batches:
-            failure = gevent.get_hub().threadpool.apply(_failure_of, (self._writer.write, batches))
+            failure = gevent.get_hub().threadpool.apply(_write_failure, (self._writer.write, batches))
             if failure is not None:
                 raise failure
         for batch in queue:
@@ -364,7 +364,7 @@ class RunCoordinator:
         )
 
 
-def _failure_of(write: Callable[[list[Batch]], object], batches: list[Batch]) -> DoorbusterError | None:
+def _write_failure(write: Callable[[list[Batch]], object], batches: list[Batch]) -> DoorbusterError | None:
     """The error as a value: gevent prints the traceback of every exception in a native thread."""
     try:
         write(batches)

@@ -34,7 +34,7 @@ def patience_sampler(patience: Patience | None) -> Sampler:
 def think_sampler(think: Think) -> Sampler:
     """Seconds between an answer and the customer's next step, `max_s` at most."""
     max_s = think.max_s
-    match think.law:
+    match think.distribution:
         case "constant":
             constant_s = min(think.constant_s, max_s)
             return lambda _: constant_s

@@ -10,7 +10,7 @@ from gevent.event import Event as Flag
 from doorbuster.load.customers.model import Arrival
 from doorbuster.load.customers.profiles import ProfileRegistry
 from doorbuster.load.exchange import Exchange
-from doorbuster.load.http.settings import HttpSettings, hosts_of
+from doorbuster.load.http.settings import HttpSettings, host_names
 from doorbuster.load.recording.health import HealthProbe
 from doorbuster.load.recording.recorder import Recorder
 from doorbuster.load.run_plan import RunPlan
@@ -39,7 +39,7 @@ class CustomerContext:
         self.ends_at = plan.closes_at + scenario.drain_s
         self.http_settings = HttpSettings(
             headers={RUN_HEADER: plan.run_id},
-            hosts=hosts_of(url, *scenario.safety.allow),
+            hosts=host_names(url, *scenario.safety.allow),
             source_addresses=sources_for(url, scenario.target.source_addresses),
         )
         self.recorder = recorder

@@ -255,7 +255,7 @@ def _record_success(runner: StepRunner, name: str) -> None:
     number = profile.series_of_step.get(name)
     if number is None:
         key = SeriesKey(profile.channel, profile.journey, name, RequestOutcome.OK, "")
-        number = profile.series_of_step[name] = runner._recorder.number_of(key)
+        number = profile.series_of_step[name] = runner._recorder.series_number(key)
     _record(runner, number, inf)
     if runner._browse is None and name in BROWSE_STEPS:
         runner._browse = 1
@@ -283,7 +283,7 @@ def _record_refusal(runner: StepRunner, name: str, refusal: Rejected, *, patienc
 def _record_failure(runner: StepRunner, name: str, outcome: str, cause: str, detail: str) -> None:
     """Record a failed or abandoned step; an abandoned one ends when the customer leaves."""
     recorder, profile = runner._recorder, runner.profile
-    number = recorder.number_of(SeriesKey(profile.channel, profile.journey, name, outcome, cause))
+    number = recorder.series_number(SeriesKey(profile.channel, profile.journey, name, outcome, cause))
     row = _record(runner, number, perf_counter() if outcome == RequestOutcome.ABANDONED else inf)
     if outcome == RequestOutcome.FAILED:
         recorder.failure(row, detail)

@@ -135,7 +135,7 @@ class Generator:
         profile = context.profiles.for_arrival(arrival.channel, arrival.journey)
         customer.arrive(arrival, profile, context)
         if profile.counts_visits:
-            self._count_visit(self._second_of(arrival), arrival.channel, customer.visit)
+            self._count_visit(self._arrival_second(arrival), arrival.channel, customer.visit)
         self._greenlets.start(customer)
         return customer
 
@@ -149,13 +149,13 @@ class Generator:
             count(second, channel, "cache_busting")
 
     def _drop(self, arrival: Arrival, cause: str) -> None:
-        second = self._second_of(arrival)
+        second = self._arrival_second(arrival)
         self._recorder.dropped(second, arrival.channel)
         self._recorder.customer(
             (second, arrival.channel, arrival.journey, Outcome.DROPPED, "", cause, None, None)
         )
 
-    def _second_of(self, arrival: Arrival) -> int:
+    def _arrival_second(self, arrival: Arrival) -> int:
         return int(arrival.intended_at - self._plan.started_at)
 
     def _closed_loop_users(self) -> Iterator[ClosedLoopUser]:

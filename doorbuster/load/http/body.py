@@ -37,7 +37,7 @@ _JSON_LINE = b"Content-Type: application/json\r\n"
 _FORM_LINE = b"Content-Type: application/x-www-form-urlencoded\r\n"
 
 
-def body_of(data: Data | None, json: Any, files: Files | None) -> Body:
+def encode_body(data: Data | None, json: Any, files: Files | None) -> Body:
     """The body of a request. Raises: ValueError if more than one kind is given, or a value cannot be sent."""
     if json is not None:
         if data is not None or files is not None:

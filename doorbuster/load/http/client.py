@@ -25,13 +25,13 @@ import gevent
 
 from doorbuster.load.exchange import Exchange, OpenStep, RequestFailed
 from doorbuster.load.http.basic_auth import basic_auth
-from doorbuster.load.http.body import NO_BODY, Body, Data, Files, body_of
+from doorbuster.load.http.body import NO_BODY, Body, Data, Files, encode_body
 from doorbuster.load.http.executor import Answer, RequestExecutor
 from doorbuster.load.http.headers import NO_HEADERS, ExtraHeaders, header_value
 from doorbuster.load.http.mypyc_compat import mypyc_attr
 from doorbuster.load.http.redirect import REDIRECTS, follow
 from doorbuster.load.http.request_encoding import extra_for_another_origin, extra_headers
-from doorbuster.load.http.request_target import Params, RequestTarget, target_of, with_params
+from doorbuster.load.http.request_target import Params, RequestTarget, resolve_target, with_params
 from doorbuster.load.http.response import CaughtResponse, Response
 from doorbuster.load.http.settings import HttpSettings, Timeouts, timeouts_from
 
@@ -130,8 +130,8 @@ class HttpClient(RequestExecutor):
         method = method.upper()
         if params:
             url = with_params(url, params)
-        target = target_of(self.base_url, url)
-        body = NO_BODY if data is None and json is None and files is None else body_of(data, json, files)
+        target = resolve_target(self.base_url, url)
+        body = NO_BODY if data is None and json is None and files is None else encode_body(data, json, files)
         extra = NO_HEADERS
         if headers or cookies or auth or self.auth or target.auth:
             credentials = auth or self.auth

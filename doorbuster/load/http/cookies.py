@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, MutableMapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from doorbuster.load.http.dates import unix_s_of
+from doorbuster.load.http.dates import parse_http_date
 from doorbuster.load.http.request_target import RequestTarget
 
 _NEVER: Final = float("inf")
@@ -254,7 +254,7 @@ def _attributes(text: str) -> Attributes:
         elif name == "max-age" and re.fullmatch(r"-?\d{1,15}", value):
             max_age_s = float(value)
         elif name == "expires":
-            parsed = unix_s_of(_DASHED_DATE.sub(r"\1 \2 \3", value))
+            parsed = parse_http_date(_DASHED_DATE.sub(r"\1 \2 \3", value))
             expires = expires if parsed is None else parsed
         elif name == "secure":
             secure = True

@@ -6,7 +6,7 @@ from calendar import timegm
 from email.utils import parsedate_tz
 
 
-def unix_s_of(text: str) -> float | None:
+def parse_http_date(text: str) -> float | None:
     """A date in Unix seconds, in UTC unless it names a zone; None if it is not a date."""
     parsed = parsedate_tz(text)
     if parsed is None:

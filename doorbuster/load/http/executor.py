@@ -102,7 +102,7 @@ class RequestExecutor:
         clock = self._clock
         pool = self._pools.get(target.origin) if verify is None else None
         if pool is None:
-            pool = self._pool_of(target, verify)
+            pool = self._pool_for(target, verify)
         request_id = ""
         if self._request_ids is not None:
             request_id = next(self._request_ids)
@@ -170,7 +170,7 @@ class RequestExecutor:
         cause = cause_of_status(status)
         return cause, detail_of_body(raw, head, lower_head) if cause else "", retry_after
 
-    def _pool_of(self, target: RequestTarget, verify: bool | None) -> Pool:
+    def _pool_for(self, target: RequestTarget, verify: bool | None) -> Pool:
         key = target.origin if verify is None or verify == self._verify else (target.origin, verify)
         pool = self._pools.get(key)
         if pool is None:

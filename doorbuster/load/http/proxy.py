@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
-from doorbuster.load.http.request_target import RequestTarget, target_of
+from doorbuster.load.http.request_target import RequestTarget, resolve_target
 from doorbuster.load.http.settings import HttpSettings
 
 
@@ -30,7 +30,7 @@ def proxy_for(settings: HttpSettings, target: RequestTarget) -> Proxy | None:
             url = proxies.get("https" if target.secure else "http") or proxies.get("all", "")
     if not url:
         return None
-    place = target_of("", url if "://" in url else f"http://{url}")
+    place = resolve_target("", url if "://" in url else f"http://{url}")
     if place.secure:
         raise ValueError(f"the proxy must be reached by http:// (got {url!r})")
     return Proxy(place.host, place.port, place.auth)

@@ -67,7 +67,7 @@ class RequestTarget:
 _known: Final[dict[tuple[str, str], RequestTarget]] = {}  # faster than `lru_cache`
 
 
-def target_of(base_url: str, url: str) -> RequestTarget:
+def resolve_target(base_url: str, url: str) -> RequestTarget:
     """The target of an absolute URL, or of a path below the base URL.
 
     Raises: ValueError for a URL without a host, or with another scheme than http and https.

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from doorbuster.load.exchange import DETAIL_CHARACTERS, RequestFailed
-from doorbuster.load.http.dates import unix_s_of
+from doorbuster.load.http.dates import parse_http_date
 from doorbuster.load.http.decoding import decode, excerpt
 from doorbuster.load.http.headers import header_value
 
@@ -46,5 +46,5 @@ def retry_after_s(value: str, now_unix_s: float) -> float | None:
     """Seconds to wait, from a Retry-After header with seconds or a date; None if it is neither."""
     if _SECONDS.fullmatch(value):
         return float(value)
-    at_unix_s = unix_s_of(value)
+    at_unix_s = parse_http_date(value)
     return None if at_unix_s is None else max(at_unix_s - now_unix_s, 0.0)

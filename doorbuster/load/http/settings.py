@@ -86,7 +86,7 @@ class HttpSettings:
                 raise ValueError(f"{name} must be >= {least} (got {getattr(self, name)!r})")
 
 
-def hosts_of(url: str, *allowed: str) -> frozenset[str]:
+def host_names(url: str, *allowed: str) -> frozenset[str]:
     """The host of a URL and other allowed hosts, as `HttpSettings.hosts` needs them."""
     return frozenset(name.lower() for name in (urlsplit(url).hostname, *allowed) if name)
 

@@ -74,7 +74,7 @@ class HttpUser(User, RestMixin[CaughtResponse]):
         if self.host is None:
             raise StopTest("no host to load: set `host` on the user class, or start Locust with --host URL")
         self.client = LocustHttpClient(
-            self.host, user=self, settings=self.http_settings or _settings_of(type(self))
+            self.host, user=self, settings=self.http_settings or _http_settings(type(self))
         )
 
     def on_stop(self) -> None:
@@ -82,7 +82,7 @@ class HttpUser(User, RestMixin[CaughtResponse]):
         self.client.close()
 
 
-def _settings_of(user_class: type[HttpUser]) -> HttpSettings:
+def _http_settings(user_class: type[HttpUser]) -> HttpSettings:
     """One settings object per user class, made for its first user."""
     known = user_class.__dict__.get("_settings_made")
     if isinstance(known, HttpSettings):

@@ -85,7 +85,7 @@ class Recorder:
         self._errors: list[Exemplar] = []
         self._errors_seen: Counter[tuple[str, str]] = Counter()
 
-    def number_of(self, key: SeriesKey) -> int:
+    def series_number(self, key: SeriesKey) -> int:
         """The number of this series, which identifies it in a `StepRow`."""
         number = self._numbers.get(key)
         if number is None:

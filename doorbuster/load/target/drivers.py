@@ -30,10 +30,10 @@ def find_driver(storefront: str, locustfile: str) -> type[Storefront]:
 
 def drivers_in(path: Path) -> list[type[Storefront]]:
     """The drivers that a file defines or imports, without the bundled ones. Raises: as `load_module`."""
-    return drivers_of(load_module(path))
+    return find_drivers(load_module(path))
 
 
-def drivers_of(module: ModuleType) -> list[type[Storefront]]:
+def find_drivers(module: ModuleType) -> list[type[Storefront]]:
     """The drivers that a module defines or imports, without the bundled ones."""
     classes = [value for value in vars(module).values() if inspect.isclass(value)]
     return [

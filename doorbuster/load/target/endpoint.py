@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from doorbuster.errors import TargetError, UsageError
 from doorbuster.load.http.client import HttpClient
-from doorbuster.load.http.settings import HttpSettings, hosts_of
+from doorbuster.load.http.settings import HttpSettings, host_names
 from doorbuster.load.target.drivers import driver_error
 from doorbuster.scenario import Scenario
 from doorbuster.shop_process import ShopProcess, start_shop
@@ -121,7 +121,7 @@ class UnmeasuredClient:
     """A client for requests that are not measured, such as reading the catalogue and the ledger."""
 
     def __init__(self, url: str, tag: dict[str, str], *, limit_s: float, allow: tuple[str, ...] = ()) -> None:
-        self._http = HttpClient(url, settings=HttpSettings(headers=tag, hosts=hosts_of(url, *allow)))
+        self._http = HttpClient(url, settings=HttpSettings(headers=tag, hosts=host_names(url, *allow)))
         self._limit_s = limit_s
 
     def request(self, method: str, url: str, **options: Any) -> HttpResponse:

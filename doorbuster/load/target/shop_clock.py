@@ -12,7 +12,7 @@ import math
 from time import time
 from typing import Any
 
-from doorbuster.load.http.dates import unix_s_of
+from doorbuster.load.http.dates import parse_http_date
 from doorbuster.storefronts import Client, HttpResponse, LedgerSnapshot, Storefront
 
 MARGIN_S = 60.0  # read this much earlier; older orders are recognised by their references
@@ -29,7 +29,7 @@ class ShopClock:
     def request(self, method: str, url: str, **options: Any) -> HttpResponse:
         sent_s = time()
         answer = self._client.request(method, url, **options)
-        dated_s = unix_s_of(answer.headers.get("date", "")) if answer.status_code else None
+        dated_s = parse_http_date(answer.headers.get("date", "")) if answer.status_code else None
         if dated_s is not None:
             min_s, max_s = dated_s - time(), dated_s + 1.0 - sent_s
             if min_s > self._max_s or max_s < self._min_s:  # one of the clocks was set

@@ -21,7 +21,7 @@ from doorbuster.errors import TargetError
 from doorbuster.load.exchange import UNREACHABLE
 from doorbuster.load.freshness.product_edits import STAFF_STEPS, least_popular, overrides
 from doorbuster.load.http.client import HttpClient
-from doorbuster.load.http.settings import HttpSettings, Timeouts, hosts_of
+from doorbuster.load.http.settings import HttpSettings, Timeouts, host_names
 from doorbuster.load.target.drivers import place_in_driver
 from doorbuster.load.target.endpoint import RUN_HEADER
 from doorbuster.load.target.shop_clock import ledger_since
@@ -122,7 +122,9 @@ class DriverProbe:
         self._driver = driver
         self._orders = orders
         settings = HttpSettings(
-            headers={RUN_HEADER: run_id}, timeouts=Timeouts(total_s=STEP_LIMIT_S), hosts=hosts_of(url, *hosts)
+            headers={RUN_HEADER: run_id},
+            timeouts=Timeouts(total_s=STEP_LIMIT_S),
+            hosts=host_names(url, *hosts),
         )
         self._new_client: Callable[[], HttpClient] = lambda: HttpClient(url, settings=settings)
         self._client = TracingClient(self._new_client())

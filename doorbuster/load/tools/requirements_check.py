@@ -12,7 +12,7 @@ from pathlib import Path
 from doorbuster.errors import ExitCode, ScenarioError
 from doorbuster.load.engine.generator import customer_classes
 from doorbuster.load.locust_plugin.requirements import unmet_requirements
-from doorbuster.load.target.drivers import drivers_of, load_module
+from doorbuster.load.target.drivers import find_drivers, load_module
 from doorbuster.load.tools.json_rows import run_tool
 from doorbuster.scenario import read_scenario
 from doorbuster.storefronts import drivers_with
@@ -25,7 +25,7 @@ def check_requirements(*, scenario_text: str, scenario_name: str, locustfile: st
     )
     module = load_module(Path(locustfile))
     classes = [value for value in vars(module).values() if inspect.isclass(value)]
-    driver = drivers_with(drivers_of(module)).get(scenario.target.storefront)
+    driver = drivers_with(find_drivers(module)).get(scenario.target.storefront)
     problems = unmet_requirements(scenario, customer_classes(classes), driver, locustfile)
     if problems:
         raise ScenarioError(problems)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from doorbuster.report.figures.heatmap import draw_heat, frame_heat
 from doorbuster.report.figures.layout import FONT_PT, PT_PER_IN, lay_out, legend_columns
 from doorbuster.report.figures.palette import CYCLE, PAPER, RULE, STYLES, TEXT, SeriesStyle, series_style
-from doorbuster.report.formatting import format_value, one_line, width_pt_of
+from doorbuster.report.formatting import format_value, one_line, text_width_pt
 from doorbuster.report.section import Annotation, Chart, Column, Table, Unit
 
 if TYPE_CHECKING:
@@ -278,7 +278,7 @@ def _draw_moments(axes: Axes, moments: Sequence[Annotation]) -> None:
     for moment in sorted((mark for mark in moments if low <= mark.at <= high), key=lambda mark: mark.at):
         text, at = one_line(moment.label, 48), (moment.at - low) / (high - low)
         # Bold text is wider, and the plot is narrower than the drawing.
-        width = 1.25 * width_pt_of(text, _MARK_PT) / (_WIDTH_IN * PT_PER_IN)
+        width = 1.25 * text_width_pt(text, _MARK_PT) / (_WIDTH_IN * PT_PER_IN)
         late = at + width > 1.0
         left = at - width if late else at
         row = next((row for row, end in enumerate(ends) if end < left), len(ends))

@@ -23,7 +23,7 @@ _BLOCKS = " ·░▒▓█"
 _MAX_LABELS = 12
 
 
-def level_of(share: float | None) -> int:
+def heat_level(share: float | None) -> int:
     """0 for nothing, else 1..5."""
     return 0 if share is None else sum(share > level for level in LEVELS)
 
@@ -38,7 +38,7 @@ def draw_heat(axes: Axes, chart: Chart) -> None:
     edges = [*x, 2 * x[-1] - x[-2] if len(x) > 1 else x[-1] + 1.0]
     cells: dict[int, list[list[tuple[float, float]]]] = {}
     for row, series in enumerate(chart.series):
-        levels = enumerate(map(level_of, series.y))
+        levels = enumerate(map(heat_level, series.y))
         for level, found in groupby(levels, key=lambda cell: cell[1]):
             places = [place for place, _ in found]
             if level:
@@ -82,7 +82,7 @@ def frame_heat(axes: Axes, chart: Chart) -> None:
 
 def heat_row(series: Series, *, width: int) -> str:
     """One row for the terminal; cells that share a character show the darkest."""
-    levels = [level_of(share) for share in series.y]
+    levels = [heat_level(share) for share in series.y]
     cells = min(width, len(levels))
     parts = (levels[i * len(levels) // cells : (i + 1) * len(levels) // cells] for i in range(cells))
     return "".join(_BLOCKS[max(part)] for part in parts)

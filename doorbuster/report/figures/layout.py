@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from doorbuster.report.figures.palette import RULE, TEXT
-from doorbuster.report.formatting import width_pt_of
+from doorbuster.report.formatting import text_width_pt
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +42,7 @@ def lay_out(axes: Axes, *, ruled: str) -> None:
     assert figure is not None, "the axes are on a figure"
     width_pt, height_pt = (inches * PT_PER_IN for inches in figure.get_size_inches())
     up = _ticks(axes.yaxis)
-    left_pt = _GAP_PT + max((width_pt_of(tick.label, FONT_PT) for tick in up), default=0.0)
+    left_pt = _GAP_PT + max((text_width_pt(tick.label, FONT_PT) for tick in up), default=0.0)
     left_pt += _NAME_PT if axes.get_ylabel() else 2.0
     legend = axes.get_legend()
     names = [] if legend is None else [text.get_text() for text in legend.get_texts()]
@@ -62,7 +62,7 @@ def lay_out(axes: Axes, *, ruled: str) -> None:
 
 def legend_columns(names: Sequence[str], width_pt: float) -> int:
     """The number of legend columns that fit into this width."""
-    widest_pt = max((width_pt_of(name, FONT_PT) for name in names), default=0.0) + _SAMPLE_PT
+    widest_pt = max((text_width_pt(name, FONT_PT) for name in names), default=0.0) + _SAMPLE_PT
     return max(1, min(len(names), int(0.9 * width_pt / widest_pt)))
 
 

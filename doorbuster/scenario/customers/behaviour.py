@@ -68,7 +68,7 @@ PATIENCE: dict[str, dict[str, Any] | None] = {
 class Constant(StrictModel):
     """Constant think time."""
 
-    law: Literal["constant"] = "constant"
+    distribution: Literal["constant"] = "constant"
     constant_s: float
     max_s: float = math.inf
 
@@ -81,7 +81,7 @@ class Constant(StrictModel):
 class Uniform(StrictModel):
     """Uniform think times."""
 
-    law: Literal["uniform"] = "uniform"
+    distribution: Literal["uniform"] = "uniform"
     low_s: float
     high_s: float
     max_s: float = math.inf
@@ -95,7 +95,7 @@ class Uniform(StrictModel):
 class Exponential(StrictModel):
     """Exponential think times, limited to `max_s` (TPC-W: mean 7 s, at most 70 s)."""
 
-    law: Literal["exponential"] = "exponential"
+    distribution: Literal["exponential"] = "exponential"
     mean_s: float
     max_s: float = math.inf
 
@@ -108,7 +108,7 @@ class Exponential(StrictModel):
 class Lognormal(StrictModel):
     """Lognormal think times with this median and log standard deviation, limited to `max_s`."""
 
-    law: Literal["lognormal"] = "lognormal"
+    distribution: Literal["lognormal"] = "lognormal"
     median_s: float
     sigma: float
     max_s: float = math.inf
@@ -169,7 +169,7 @@ def _parse_lognormal(raw: object) -> Think:
     return Lognormal(median_s=text.median, sigma=text.sigma, max_s=text.max)
 
 
-THINK_LAWS = {
+THINK_DISTRIBUTIONS = {
     "constant": _parse_constant,
     "uniform": _parse_uniform,
     "exponential": _parse_exponential,
@@ -177,7 +177,7 @@ THINK_LAWS = {
 }
 
 
-@value_type({"anyOf": [single_key_schema(name, law.schema) for name, law in THINK_LAWS.items()]})
+@value_type({"anyOf": [single_key_schema(name, parse.schema) for name, parse in THINK_DISTRIBUTIONS.items()]})
 def parse_think(raw: object) -> object:
     """The think time described by `{distribution: values}`."""
     if isinstance(raw, Constant | Uniform | Exponential | Lognormal):
@@ -186,14 +186,17 @@ def parse_think(raw: object) -> object:
         rule = "must name one distribution, such as {lognormal: {median: 4s, sigma: 1.17}}"
         raise invalid(rule, got=preview(raw))
     name, values = next(iter(raw.items()))
-    law = str(name)
-    if law not in THINK_LAWS:
-        fault = Issue(
-            (law,), "is not a distribution of think times", way_out=did_you_mean(law, THINK_LAWS), at="key"
+    distribution = str(name)
+    if distribution not in THINK_DISTRIBUTIONS:
+        issue = Issue(
+            (distribution,),
+            "is not a distribution of think times",
+            way_out=did_you_mean(distribution, THINK_DISTRIBUTIONS),
+            at="key",
         )
-        raise as_validation_error("Think", [fault], raw)
+        raise as_validation_error("Think", [issue], raw)
     issues: list[Issue] = []
-    think = collect_issues(issues, (law,), THINK_LAWS[law], values)
+    think = collect_issues(issues, (distribution,), THINK_DISTRIBUTIONS[distribution], values)
     if issues:
         raise as_validation_error("Think", issues, raw)
     return think

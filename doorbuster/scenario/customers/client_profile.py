@@ -181,15 +181,15 @@ def parse_pages(raw: object) -> object:
     if not isinstance(raw, dict) or len(raw) != 1:
         rule = "must be a number of pages, or {lognormal: {median: 4, sigma: 1.17, max: 60}}"
         raise invalid(rule, got=preview(raw))
-    law, values = next(iter(raw.items()))
-    if law != "lognormal":
-        fault = Issue(
-            (str(law),),
+    distribution, values = next(iter(raw.items()))
+    if distribution != "lognormal":
+        issue = Issue(
+            (str(distribution),),
             "is not a distribution of pages",
-            way_out=did_you_mean(str(law), ["lognormal"]),
+            way_out=did_you_mean(str(distribution), ["lognormal"]),
             at="key",
         )
-        raise as_validation_error("Pages", [fault], raw)
+        raise as_validation_error("Pages", [issue], raw)
     issues: list[Issue] = []
     text = collect_issues(issues, ("lognormal",), _LognormalPages.model_validate, values)
     if text is None:

@@ -140,19 +140,19 @@ class ContentRule(StrictModel):
         if "json" not in raw and tests and ("contains" in raw or "lacks" in raw):
             yield Issue((tests[0],), 'requires "json"', preview(raw[tests[0]]), at="key")
 
-    def violation(self, answer: CheckedResponse) -> str | None:
+    def violation(self, response: CheckedResponse) -> str | None:
         """The violation as text; None if the response satisfies the rule."""
         if self.contains is not None:
-            text = answer.text
+            text = response.text
             return None if self.contains in text else f"lacks {self.contains!r}: {text[:_SHOWN]}"
         if self.lacks is not None:
-            text = answer.text
+            text = response.text
             at = text.find(self.lacks)
             return None if at < 0 else f"contains {text[max(at - 40, 0) : at + _SHOWN - 40]!r}"
         try:
-            document = answer.json()
+            document = response.json()
         except ValueError:
-            return f"is not JSON: {answer.text[:_SHOWN]}"
+            return f"is not JSON: {response.text[:_SHOWN]}"
         found = _value_at(document, self.path or "")
         shown = "nothing" if found is _NOTHING else repr(found)[:_SHOWN]
         return None if self._holds(found) else f"{self.path} is {shown}"

@@ -32,12 +32,12 @@ from doorbuster.shop_settings import (
     Setting,
     ShopSettings,
     WaitingRoomSettings,
-    key_of,
-    settings_of,
+    list_settings,
+    scenario_key,
 )
 from doorbuster.units import format_duration
 
-_SETTINGS = {name: s for name, s in settings_of(ShopSettings).items() if s.in_scenario}
+_SETTINGS = {name: s for name, s in list_settings(ShopSettings).items() if s.in_scenario}
 
 Part = Annotated[str, choice("part", PARTS)]
 
@@ -90,7 +90,7 @@ def _one_of_numbers(setting: Setting) -> Any:
     return Annotated[int, ValueType(parse, {"enum": list(setting.choices)})]
 
 
-def _type_of(name: str, setting: Setting) -> Any:
+def _setting_type(name: str, setting: Setting) -> Any:
     if setting.kind == "whole":
         return Annotated[int, whole(int(setting.low), int(setting.high))]
     if setting.kind in ("duration", "rate"):
@@ -107,15 +107,15 @@ def _type_of(name: str, setting: Setting) -> Any:
 def _keys(name: str, model: type, required: tuple[str, ...]) -> Any:
     """A model with a key for each setting; keys that are not required are None when not given."""
     fields: dict[str, Any] = {}
-    for attribute, setting in settings_of(model).items():
+    for attribute, setting in list_settings(model).items():
         if not setting.in_scenario:
             continue
-        kind, is_required = _type_of(attribute, setting), attribute in required
+        kind, is_required = _setting_type(attribute, setting), attribute in required
         fields[attribute] = (
             kind if is_required else kind | None,
             Field(
                 default=... if is_required else None,
-                alias=key_of(attribute),
+                alias=scenario_key(attribute),
                 description=setting.help,
                 examples=[setting.example],
             ),

@@ -43,10 +43,10 @@ def parse_url(raw: object) -> str:
         raise invalid(rule, got=preview(raw))
     try:
         parts = urlsplit(raw.strip())
-        sound = parts.scheme in ("http", "https") and is_host(parts.hostname or "") and parts.port != 0
+        is_valid = parts.scheme in ("http", "https") and is_host(parts.hostname or "") and parts.port != 0
     except ValueError:
-        sound = False
-    if not sound:
+        is_valid = False
+    if not is_valid:
         raise invalid(rule, got=preview(raw))
     if parts.username or parts.password or parts.query or parts.fragment:
         raise invalid("must be a URL without credentials, ? or #", got=f"{parts.hostname} with more")

@@ -161,14 +161,14 @@ class InHouse2004:
 
     def find_account_basket(self, db: Session, session: str) -> str | None:
         email = signed_in(db, session)
-        return None if email is None else self._basket_of(db, email)
+        return None if email is None else self._find_basket(db, email)
 
     def open_account_basket(self, db: Session, session: str, channel: str) -> str | None:
         """Look up, then create: a customer who starts in two channels at once loses the first basket."""
         email = signed_in(db, session)
         if email is None:
             return None
-        basket = self._basket_of(db, email)
+        basket = self._find_basket(db, email)
         if basket is None:
             basket = self.new_basket(db, channel)
             db.write("INSERT OR REPLACE INTO account_baskets VALUES (?, ?)", email, basket)
@@ -176,7 +176,7 @@ class InHouse2004:
 
     def merge_guest_basket(self, db: Session, email: str, basket: str) -> str | None:
         """Merge a guest's basket into the account's, line by line."""
-        own = self._basket_of(db, email)
+        own = self._find_basket(db, email)
         if db.row(GUEST_BASKET, basket) is None:
             return own
         if own is None:
@@ -256,7 +256,7 @@ class InHouse2004:
         )
         return tuple(Category(*row) for row in rows)
 
-    def _basket_of(self, db: Session, email: str) -> str | None:
+    def _find_basket(self, db: Session, email: str) -> str | None:
         found = db.row("SELECT basket FROM account_baskets WHERE email = ?", email)
         return None if found is None else str(found[0])
 

@@ -20,14 +20,14 @@ from doorbuster.shop.http.query_service import (
     TIMING,
     QueryService,
     basket_cookie,
-    session_of,
+    session_cookie,
 )
 from doorbuster.shop.http.responses import (
     answer,
     done,
-    fields_of,
     html,
     is_api,
+    read_fields,
     show,
     with_navigation,
 )
@@ -54,7 +54,7 @@ async def sign_in_page(request: web.Request) -> web.Response:
 
 
 async def history(request: web.Request) -> web.Response:
-    shop, session = request.app[QUERY_SERVICE], session_of(request)
+    shop, session = request.app[QUERY_SERVICE], session_cookie(request)
     if session is None:
         raise SignedOut("sign in to see your orders")
     return await show(
@@ -68,7 +68,7 @@ async def history(request: web.Request) -> web.Response:
 
 
 async def register(request: web.Request) -> web.Response:
-    shop, fields = request.app[QUERY_SERVICE], await fields_of(request)
+    shop, fields = request.app[QUERY_SERVICE], await read_fields(request)
     checker = Checker(fields)
     name, email = checker.text("name", 100), checker.text("email", 254, EMAIL)
     basket = _guest_basket(request, fields)
@@ -90,7 +90,7 @@ async def register(request: web.Request) -> web.Response:
 
 
 async def sign_in(request: web.Request) -> web.Response:
-    shop, fields = request.app[QUERY_SERVICE], await fields_of(request)
+    shop, fields = request.app[QUERY_SERVICE], await read_fields(request)
     checker = Checker(fields)
     email, password = checker.text("email", 254), checker.text("password", MAX_PASSWORD_LENGTH)
     basket = _guest_basket(request, fields)
@@ -116,7 +116,7 @@ async def sign_in(request: web.Request) -> web.Response:
 
 async def ask_reset(request: web.Request) -> web.Response:
     """The response carries the code that a real shop would send by mail."""
-    shop, checker = request.app[QUERY_SERVICE], Checker(await fields_of(request))
+    shop, checker = request.app[QUERY_SERVICE], Checker(await read_fields(request))
     email = checker.text("email", 254, EMAIL)
     checker.finish()
     code = await shop.ask("ask_reset", lambda db: shop.service.ask_reset(db, email), request[TIMING])
@@ -124,7 +124,7 @@ async def ask_reset(request: web.Request) -> web.Response:
 
 
 async def set_password(request: web.Request) -> web.Response:
-    shop, fields = request.app[QUERY_SERVICE], await fields_of(request)
+    shop, fields = request.app[QUERY_SERVICE], await read_fields(request)
     checker = Checker(fields)
     code, basket = checker.text("code", 64), _guest_basket(request, fields)
     password = _new_password(checker)

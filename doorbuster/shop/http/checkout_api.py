@@ -20,9 +20,9 @@ from doorbuster.shop.http.query_service import (
     QueryService,
     basket_cookie,
     channel_header,
-    session_of,
+    session_cookie,
 )
-from doorbuster.shop.http.responses import answer, fields_of, html, see_other, show, with_navigation
+from doorbuster.shop.http.responses import answer, html, read_fields, see_other, show, with_navigation
 from doorbuster.shop.infrastructure.database import Session
 from doorbuster.shop.refusals import BadRequest, EmptyBasket, NoBasket, Refusal
 
@@ -30,7 +30,7 @@ _NO_BASKET = BasketView("", "web", ())
 
 
 async def add_from_page(request: web.Request) -> web.Response:
-    shop, fields = request.app[QUERY_SERVICE], await fields_of(request)
+    shop, fields = request.app[QUERY_SERVICE], await read_fields(request)
     checker = Checker(fields)
     wanted = checker.wanted()
     channel = channel_header(request, checker) or checker.channel(fields.get("channel")) or "web"
@@ -61,7 +61,7 @@ async def checkout_form(request: web.Request) -> web.Response:
 
 async def checkout(request: web.Request) -> web.Response:
     """Place the order, or show the form again with its problems and the values entered."""
-    shop, fields = request.app[QUERY_SERVICE], await fields_of(request)
+    shop, fields = request.app[QUERY_SERVICE], await read_fields(request)
     checker = Checker(fields)
     customer = checker.customer()
     key = checker.key(fields.get("idempotency_key"), "idempotency_key")
@@ -85,7 +85,7 @@ async def checkout(request: web.Request) -> web.Response:
             customer=customer,
             basket=basket,
             store=store,
-            session=session_of(request),
+            session=session_cookie(request),
         )
         return shop.design.place(db, wanted)
 
@@ -112,7 +112,7 @@ async def new_basket(request: web.Request) -> web.Response:
     shop, checker = request.app[QUERY_SERVICE], Checker({})
     channel = channel_header(request, checker) or "app"
     checker.finish()
-    session = session_of(request)
+    session = session_cookie(request)
 
     def make(db: Session) -> str:
         own = shop.design.open_account_basket(db, session, channel) if session else None
@@ -130,14 +130,14 @@ async def basket(request: web.Request) -> web.Response:
 
 async def add(request: web.Request) -> web.Response:
     shop, basket_id = request.app[QUERY_SERVICE], request.match_info["basket"]
-    checker = Checker(await fields_of(request))
+    checker = Checker(await read_fields(request))
     wanted = checker.wanted()
     checker.finish()
     return answer((await _add(shop, request, lambda _: basket_id, wanted)).as_json())
 
 
 async def place(request: web.Request) -> web.Response:
-    body = await fields_of(request)
+    body = await read_fields(request)
     checker = Checker(body)
     basket_id = checker.text("basket", 64)
     customer = checker.nested_customer()
@@ -152,7 +152,7 @@ async def place(request: web.Request) -> web.Response:
         customer=customer,
         basket=basket_id,
         store=store,
-        session=session_of(request),
+        session=session_cookie(request),
     )
     return await _place(request, "place_order", wanted)
 
@@ -176,7 +176,7 @@ async def partner_order(request: web.Request) -> web.Response:
 
 async def _place_lines(request: web.Request, kind: str, *, channel: str, operator: str) -> web.Response:
     """Place an order that states its lines; `operator` is the field that names who enters it."""
-    body = await fields_of(request)
+    body = await read_fields(request)
     checker = Checker(body)
     entered_by = checker.text(operator, 40)
     customer = checker.nested_customer() if channel != "store" else None
@@ -219,7 +219,7 @@ async def _add_to_current(
     shop: QueryService, request: web.Request, wanted: WantedLine, channel: str
 ) -> BasketView | None:
     """Add to the basket of the account when signed in, else to the one of the cookie; None without either."""
-    session, cookie = session_of(request), basket_cookie(request)
+    session, cookie = session_cookie(request), basket_cookie(request)
     if session is None and cookie is None:
         return None
 
@@ -246,7 +246,7 @@ async def _add(
 
 def _current_basket(shop: QueryService, request: web.Request, db: Session) -> str | None:
     """The basket of the account when signed in, whichever channel filled it; else the one of the cookie."""
-    session = session_of(request)
+    session = session_cookie(request)
     return (session and shop.design.find_account_basket(db, session)) or basket_cookie(request)
 
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from doorbuster.shop.domain.dependencies import InjectedFault
 from doorbuster.shop.http.query_service import QUERY_SERVICE
-from doorbuster.shop.http.responses import answer, fields_of
+from doorbuster.shop.http.responses import answer, read_fields
 from doorbuster.shop.refusals import BadRequest, FieldProblem, NotAllowed
 from doorbuster.shop_settings import MAX_FAULT_DELAY_S, MAX_FAULT_S, PARTS
 
@@ -29,7 +29,7 @@ async def set_faults(request: web.Request) -> web.Response:
     `at_s` counts from `starts_at_unix_s`, by default from now. An empty list removes all faults.
     """
     _check_is_local(request)
-    body = await fields_of(request)
+    body = await read_fields(request)
     problems: list[FieldProblem] = []
     entries = body.get("faults") if isinstance(body, dict) else None
     starts_at = body.get("starts_at_unix_s", time.time()) if isinstance(body, dict) else 0.0

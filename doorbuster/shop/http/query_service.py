@@ -178,7 +178,7 @@ def basket_cookie(request: web.Request) -> str | None:
     return basket if _TOKEN.fullmatch(basket) else None
 
 
-def session_of(request: web.Request) -> str | None:
+def session_cookie(request: web.Request) -> str | None:
     """The session from the cookie or the bearer token; None for guests."""
     session = request.cookies.get(SESSION_COOKIE, "")
     kind, _, token = request.headers.get("Authorization", "").partition(" ")

@@ -30,7 +30,7 @@ def is_api(request: web.Request) -> bool:
     return request.path.startswith(("/api/", "/ledger/", "/control/"))
 
 
-async def fields_of(request: web.Request) -> Any:
+async def read_fields(request: web.Request) -> Any:
     """The JSON body of an API request, the form of any other; of a repeated form field the last value."""
     if is_api(request):
         try:

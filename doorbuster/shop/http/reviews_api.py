@@ -7,7 +7,7 @@ from aiohttp import web
 from doorbuster.shop.domain.customer_service import NewAnswer, NewQuestion, NewReview
 from doorbuster.shop.domain.orders import Checker
 from doorbuster.shop.http.query_service import QUERY_SERVICE, TIMING
-from doorbuster.shop.http.responses import done, fields_of, show, show_document
+from doorbuster.shop.http.responses import done, read_fields, show, show_document
 from doorbuster.shop.refusals import NotFound
 
 
@@ -74,7 +74,7 @@ async def write_answer(request: web.Request) -> web.Response:
 
 
 async def _checker(request: web.Request) -> Checker:
-    return Checker(await fields_of(request))
+    return Checker(await read_fields(request))
 
 
 def _question_page(sku: str, question: int) -> str:

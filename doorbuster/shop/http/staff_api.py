@@ -13,7 +13,7 @@ from doorbuster.shop.domain.customer_service import FEED_ROWS
 from doorbuster.shop.domain.orders import STORES, Checker
 from doorbuster.shop.domain.views import OrderView
 from doorbuster.shop.http.query_service import QUERY_SERVICE, TIMING
-from doorbuster.shop.http.responses import answer, done, fields_of
+from doorbuster.shop.http.responses import answer, done, read_fields
 from doorbuster.shop.infrastructure.database import Session
 
 MAX_PRICE_PENCE = 10_000_000
@@ -41,7 +41,7 @@ async def cancel(request: web.Request) -> web.Response:
 
 async def change_price(request: web.Request) -> web.Response:
     shop, sku = request.app[QUERY_SERVICE], request.match_info["sku"]
-    checker = Checker(await fields_of(request))
+    checker = Checker(await read_fields(request))
     price_pence = checker.number("price_pence", 1, MAX_PRICE_PENCE)
     checker.finish()
     await shop.ask(
@@ -53,7 +53,7 @@ async def change_price(request: web.Request) -> web.Response:
 
 async def change_stock(request: web.Request) -> web.Response:
     shop, sku = request.app[QUERY_SERVICE], request.match_info["sku"]
-    checker = Checker(await fields_of(request))
+    checker = Checker(await read_fields(request))
     on_hand = checker.number("on_hand", 0, MAX_IN_STOCK)
     checker.finish()
     await shop.ask("change_stock", lambda db: shop.service.change_stock(db, sku, on_hand), request[TIMING])

@@ -39,7 +39,7 @@ class Story(NamedTuple):
         return request is not None and not request.as_json and MASK in [value for _, value in request.fields]
 
 
-def steps_of(visit: RecordedVisit) -> dict[str, RecordedRequest]:
+def match_steps(visit: RecordedVisit) -> dict[str, RecordedRequest]:
     """The request of each step: the first one, but for checkouts the last one, which placed the order."""
     found: dict[str, RecordedRequest] = {}
     for request in visit.requests:
@@ -53,7 +53,7 @@ def driver_text(template: str, visit: RecordedVisit | None = None) -> str:
     """The starter driver; with a recording, its addresses and fields in place of the starter's."""
     slots = dict(STARTER)
     if visit is not None:
-        steps = steps_of(visit)
+        steps = match_steps(visit)
         story = Story(steps, _checkout_requests(visit))
         for step, fill in _FILL.items():
             if step in steps:

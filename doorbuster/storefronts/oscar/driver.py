@@ -26,7 +26,7 @@ from itertools import accumulate
 from types import MappingProxyType
 from typing import Any
 
-from doorbuster.storefronts.accounts import PASSWORD, email_of, new_email
+from doorbuster.storefronts.accounts import PASSWORD, account_email, new_email
 from doorbuster.storefronts.http import Client, HttpResponse
 from doorbuster.storefronts.order_tag import order_tag, read_order_tag
 from doorbuster.storefronts.oscar import staff as oscar_staff
@@ -66,11 +66,11 @@ class OscarShop(Storefront):
 
     @classmethod
     def prepare(cls, client: Client) -> Catalogue:
-        products = sorted(_json(client.request("GET", "/api/products/")), key=_sku_of)
+        products = sorted(_json(client.request("GET", "/api/products/")), key=_parse_sku)
         page = checked(client.request("GET", "/catalogue/")).text
         words = sorted({word for row in products for word in row["title"].lower().split() if len(word) > 3})
         return Catalogue(
-            skus=tuple(_sku_of(row) for row in products),
+            skus=tuple(_parse_sku(row) for row in products),
             # Oscar does not publish sales figures, so all products have the same weight.
             cumulative_weights=tuple(accumulate(1.0 for _ in products)),
             search_terms=tuple(word for word in words if word.isalpha())[:_SEARCH_TERMS],
@@ -216,10 +216,10 @@ class OscarShop(Storefront):
 
     def sign_in(self) -> None:
         """Sign in, registering first if need be; the guest's basket is merged into the account's."""
-        who = {"username": email_of(self.visit), "password": PASSWORD}
+        who = {"username": account_email(self.visit), "password": PASSWORD}
         answer = self.client.request("POST", "/api/login/", json=who)
         if answer.status_code == 401:
-            self._register_account(email_of(self.visit))
+            self._register_account(account_email(self.visit))
         else:
             self._set_signed_in(checked(answer))
 
@@ -260,7 +260,7 @@ class OscarShop(Storefront):
         products = _json(self.client.request("GET", "/api/products/"))
         if not products:
             raise Rejected("empty_listing", "/api/products/")
-        return Listing(tuple(_sku_of(row) for row in products))
+        return Listing(tuple(_parse_sku(row) for row in products))
 
     def look_up_order(self, ref: str) -> None:
         """An agent looks up an order by its reference."""
@@ -339,7 +339,7 @@ def _json(response: HttpResponse) -> Any:
         raise Rejected("unexpected_json", response.text[:200]) from error
 
 
-def _sku_of(row: dict[str, Any]) -> str:
+def _parse_sku(row: dict[str, Any]) -> str:
     return str(row["upc"] or row["id"])
 
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from zlib import crc32
 
 from doorbuster.shop_settings import ACCOUNTS
-from doorbuster.storefronts.accounts import email_of
+from doorbuster.storefronts.accounts import account_email
 from doorbuster.storefronts.http import Client, HttpResponse
 from doorbuster.storefronts.protocol import (
     BasketLine,
@@ -113,7 +113,7 @@ class ReferenceBase(Storefront):
         """Name and address entered at the checkout, the same in every channel."""
         if not self.visit.customer:
             return _CUSTOMER
-        email = email_of(self.visit)
+        email = account_email(self.visit)
         return {**_CUSTOMER, "name": f"Test Customer {email.partition('@')[0]}", "email": email}
 
     def _member(self, email: str) -> str:
@@ -196,14 +196,14 @@ def lines_json(lines: tuple[BasketLine, ...]) -> list[dict[str, Any]]:
     return [{"sku": line.sku, "quantity": line.quantity} for line in lines]
 
 
-def problem_of(response: HttpResponse) -> str:
+def parse_problem(response: HttpResponse) -> str:
     """The `data-problem` of a page; empty if it has none."""
     found = _PROBLEM.search(response.text)
     return found[1] if found else ""
 
 
 def _refuse_page(response: HttpResponse) -> None:
-    slug = problem_of(response)
+    slug = parse_problem(response)
     if slug:
         raise _rejected(slug, "", response)
 

@@ -16,7 +16,7 @@ from doorbuster.storefronts.protocol import Basket, BasketLine, Listing, Order, 
 from doorbuster.storefronts.reference.base import (
     NEW_PASSWORD,
     ReferenceBase,
-    problem_of,
+    parse_problem,
 )
 
 _PRODUCT_LINK = re.compile(r'href="/product/([A-Za-z0-9-]+)"')
@@ -99,7 +99,7 @@ class PageSteps(ReferenceBase):
         """Fail with the expired password, request a reset code and set a new password."""
         email = self._member(OLD_MEMBER)
         old = self._send("POST", "/sign-in", data={"email": email, "password": OPENING_PASSWORD})
-        if problem_of(old) not in (
+        if parse_problem(old) not in (
             "password-expired",
             "wrong-password",
         ):  # the latter: this account was reset before

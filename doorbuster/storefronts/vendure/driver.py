@@ -15,7 +15,7 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import Any
 
-from doorbuster.storefronts.accounts import PASSWORD, email_of, new_email
+from doorbuster.storefronts.accounts import PASSWORD, account_email, new_email
 from doorbuster.storefronts.http import Client
 from doorbuster.storefronts.order_tag import order_tag
 from doorbuster.storefronts.protocol import (
@@ -37,10 +37,10 @@ from doorbuster.storefronts.vendure.graphql import (
     SHOP_API,
     TOKEN_HEADER,
     all_pages,
-    cause_of,
-    data_of,
-    order_of,
+    parse_data,
+    parse_order,
     post,
+    refusal_cause,
 )
 
 LISTED = 24  # products on a page of this shop
@@ -66,7 +66,7 @@ class VendureShop(Storefront):
     def prepare(cls, client: Client) -> Catalogue:
         found = all_pages(client, SHOP_API, ask.CATALOGUE, "search")
         items = sorted({item["sku"]: item for item in found}.values(), key=lambda item: str(item["sku"]))
-        filled = data_of(post(client, SHOP_API, ask.FILLED_COLLECTIONS))["search"]["collections"]
+        filled = parse_data(post(client, SHOP_API, ask.FILLED_COLLECTIONS))["search"]["collections"]
         words = sorted(
             {word for item in items for word in item["productName"].lower().split() if len(word) > 3}
         )
@@ -159,7 +159,7 @@ class VendureShop(Storefront):
 
     def sign_in(self) -> None:
         """Sign in, registering first if need be; the guest's basket is merged into the account's."""
-        email = email_of(self.visit)
+        email = account_email(self.visit)
         try:
             self._log_in(email)
         except Rejected as refusal:
@@ -174,13 +174,13 @@ class VendureShop(Storefront):
         person = {**self._customer(), "emailAddress": email, "password": PASSWORD}
         made = self._shop(ask.REGISTER, person=person)["registerCustomerAccount"]
         if made["__typename"] != "Success":
-            raise Rejected(cause_of(made["__typename"]), str(made.get("message")))
+            raise Rejected(refusal_cause(made["__typename"]), str(made.get("message")))
         self._log_in(email)
 
     def _log_in(self, email: str) -> None:
         who = self._shop(ask.SIGN_IN, user=email, password=PASSWORD)["login"]
         if who["__typename"] != "CurrentUser":
-            raise Rejected(cause_of(who["__typename"]), str(who.get("message")))
+            raise Rejected(refusal_cause(who["__typename"]), str(who.get("message")))
         self._signed_in = True
 
     # ---- tills, call centre, partners
@@ -220,17 +220,17 @@ class VendureShop(Storefront):
     def _shop(self, query: str, **variables: Any) -> dict[str, Any]:
         response = post(self.client, SHOP_API, query, token=self._token, **variables)
         self._token = response.headers.get(TOKEN_HEADER) or self._token
-        return data_of(response)
+        return parse_data(response)
 
     def _change(self, query: str, **variables: Any) -> dict[str, Any]:
-        return order_of(self._shop(query, **variables))
+        return parse_order(self._shop(query, **variables))
 
     def _staff(self, query: str, **variables: Any) -> dict[str, Any]:
         if not self.catalogue.staff:
             raise Rejected(
                 "staff_login", "the admin login failed before the run; set DOORBUSTER_VENDURE_USER"
             )
-        return data_of(post(self.client, ADMIN_API, query, token=self.catalogue.staff[0], **variables))
+        return parse_data(post(self.client, ADMIN_API, query, token=self.catalogue.staff[0], **variables))
 
     def _choices(self, field: str) -> list[dict[str, Any]]:
         offered: list[dict[str, Any]] = self._shop(ask.CHECKOUT_CHOICES[field])[field]
@@ -246,13 +246,13 @@ class VendureShop(Storefront):
 
     def _draft_order(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
         """An order entered by staff: the eight calls that the admin interface makes."""
-        order = order_of(self._staff(ask.DRAFT))["id"]
+        order = parse_order(self._staff(ask.DRAFT))["id"]
         for line in lines:
             variant = self.catalogue.place_of(line.sku).partition("/")[0]
             item = {"productVariantId": variant, "quantity": line.quantity}
-            order_of(self._staff(ask.DRAFT_ITEM, order=order, item=item))
-        order_of(self._staff(ask.DRAFT_CUSTOMER, order=order, customer=self._customer()))
-        order_of(self._staff(ask.DRAFT_ADDRESS, order=order, address=self._address(key)))
+            parse_order(self._staff(ask.DRAFT_ITEM, order=order, item=item))
+        parse_order(self._staff(ask.DRAFT_CUSTOMER, order=order, customer=self._customer()))
+        parse_order(self._staff(ask.DRAFT_ADDRESS, order=order, address=self._address(key)))
         methods = self._staff(ask.DRAFT_CHOICES, order=order)
         shipping, payment = (
             methods["eligibleShippingMethodsForDraftOrder"],
@@ -260,10 +260,10 @@ class VendureShop(Storefront):
         )
         if not shipping or not payment:
             raise Rejected("checkout_without_choice")
-        order_of(self._staff(ask.DRAFT_SHIPPING, order=order, shipping=shipping[0]["id"]))
-        order_of(self._staff(ask.DRAFT_TO_PAYMENT, order=order))
+        parse_order(self._staff(ask.DRAFT_SHIPPING, order=order, shipping=shipping[0]["id"]))
+        parse_order(self._staff(ask.DRAFT_TO_PAYMENT, order=order))
         paid = {"orderId": order, "method": payment[0]["code"], "transactionId": key, "metadata": {}}
-        return _placed(order_of(self._staff(ask.DRAFT_PAY, payment=paid)))
+        return _placed(parse_order(self._staff(ask.DRAFT_PAY, payment=paid)))
 
     def _customer(self) -> dict[str, str]:
         """A new customer, as most are at a peak; a shared e-mail address would be one contended row."""
@@ -277,5 +277,5 @@ class VendureShop(Storefront):
 def _placed(order: dict[str, Any]) -> Order:
     if order["state"] not in ("PaymentAuthorized", "PaymentSettled"):
         raise Rejected("order_not_paid", f"{order['code']} is in state {order['state']}")
-    lines = vendure_staff.lines_of(order)
+    lines = vendure_staff.parse_lines(order)
     return Order(ref=order["code"], total_pence=order["totalWithTax"], lines=lines)

@@ -17,7 +17,7 @@ def post(client: Client, api: str, query: str, token: str = "", **variables: Any
     return client.request("POST", api, json={"query": query, "variables": variables}, headers=headers)
 
 
-def data_of(response: HttpResponse) -> dict[str, Any]:
+def parse_data(response: HttpResponse) -> dict[str, Any]:
     """The response's data. Raises Rejected; the body explains 4xx responses too."""
     try:
         answer = checked(response).json()
@@ -30,7 +30,7 @@ def data_of(response: HttpResponse) -> dict[str, Any]:
     return found
 
 
-def order_of(data: dict[str, Any]) -> dict[str, Any]:
+def parse_order(data: dict[str, Any]) -> dict[str, Any]:
     """The order that a mutation returns. Raises Rejected with the error that it returned instead."""
     result: dict[str, Any] = next(iter(data.values())) or {}
     kind = result.get("__typename", "nothing")
@@ -39,10 +39,10 @@ def order_of(data: dict[str, Any]) -> dict[str, Any]:
     detail = f"{kind}: {result.get('transitionError') or result.get('message') or ''}"
     if kind == "InsufficientStockError" or "insufficient stock" in detail.lower():
         raise Rejected("sold_out", detail, expected=True)
-    raise Rejected(cause_of(kind), detail)
+    raise Rejected(refusal_cause(kind), detail)
 
 
-def cause_of(kind: str) -> str:
+def refusal_cause(kind: str) -> str:
     """A GraphQL type such as PaymentDeclinedError as a cause: payment_declined."""
     words = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in kind)
     return words.strip("_").removesuffix("_error") or "refused"
@@ -51,7 +51,7 @@ def cause_of(kind: str) -> str:
 def all_pages(client: Client, api: str, query: str, field: str, **variables: Any) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     while True:
-        page = data_of(post(client, api, query, skip=len(items), take=PAGE, **variables))[field]
+        page = parse_data(post(client, api, query, skip=len(items), take=PAGE, **variables))[field]
         items.extend(page["items"])
         if not page["items"] or len(items) >= page["totalItems"]:
             return items

@@ -15,7 +15,14 @@ from doorbuster.storefronts.http import Client
 from doorbuster.storefronts.order_tag import read_order_tag
 from doorbuster.storefronts.protocol import BasketLine, BookedOrder, LedgerSnapshot, Rejected, StockRow
 from doorbuster.storefronts.vendure import queries as ask
-from doorbuster.storefronts.vendure.graphql import ADMIN_API, TOKEN_HEADER, all_pages, data_of, order_of, post
+from doorbuster.storefronts.vendure.graphql import (
+    ADMIN_API,
+    TOKEN_HEADER,
+    all_pages,
+    parse_data,
+    parse_order,
+    post,
+)
 
 
 def sign_in(client: Client) -> tuple[str, ...]:
@@ -25,7 +32,7 @@ def sign_in(client: Client) -> tuple[str, ...]:
     response = post(client, ADMIN_API, ask.SIGN_IN, user=user, password=password)
     if response.status_code in (401, 403, 404):
         return ()  # the shop has its admin interface elsewhere
-    if data_of(response)["login"]["__typename"] != "CurrentUser":
+    if parse_data(response)["login"]["__typename"] != "CurrentUser":
         return ()
     token = response.headers.get(TOKEN_HEADER)
     return (token,) if token else ()
@@ -55,7 +62,7 @@ def cancel_order(client: Client, ref: str) -> None:
         raise Rejected("order_without_reference", ref)
     if found[0]["state"] == "Cancelled":
         raise Rejected("already_cancelled", ref, expected=True)
-    done = order_of(ask_as_staff(client, ask.CANCEL, order=found[0]["id"]))
+    done = parse_order(ask_as_staff(client, ask.CANCEL, order=found[0]["id"]))
     if done["state"] != "Cancelled":
         raise Rejected("cannot_be_cancelled", f"{ref} is in state {done['state']}")
 
@@ -108,10 +115,10 @@ def ask_as_staff(client: Client, query: str, **variables: Any) -> dict[str, Any]
         if not token:
             raise Rejected("staff_login", "the admin login failed; set DOORBUSTER_VENDURE_USER")
         answer = post(client, ADMIN_API, query, token, **variables)
-    return data_of(answer)
+    return parse_data(answer)
 
 
-def lines_of(order: dict[str, Any]) -> tuple[BasketLine, ...]:
+def parse_lines(order: dict[str, Any]) -> tuple[BasketLine, ...]:
     return tuple(
         BasketLine(line["productVariant"]["sku"], line["quantity"], line["unitPriceWithTax"])
         for line in order["lines"]
@@ -127,7 +134,7 @@ def _booked(order: dict[str, Any]) -> BookedOrder:
         total_pence=order["totalWithTax"],
         placed_at_unix_s=datetime.fromisoformat(order["orderPlacedAt"]).timestamp(),
         picked_at_unix_s=None,
-        lines=lines_of(order),
+        lines=parse_lines(order),
     )
 
 

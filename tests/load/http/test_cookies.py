@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from doorbuster.load.http.cookies import CookieJar
-from doorbuster.load.http.request_target import target_of
+from doorbuster.load.http.request_target import resolve_target
 
 NOW = 1_800_000_000.0
 
@@ -29,7 +29,7 @@ def jar(clock):
 
 
 def sent(jar: CookieJar, url: str) -> str:
-    line = jar.line_for(target_of("", url)).decode("latin-1")
+    line = jar.line_for(resolve_target("", url)).decode("latin-1")
     return line.removeprefix("Cookie: ").removesuffix("\r\n")
 
 
@@ -65,7 +65,7 @@ def sent(jar: CookieJar, url: str) -> str:
     ],
 )  # fmt: skip
 def test_a_cookie_from_the_home_page_goes_where_the_rules_say(label, set_cookie, url, expected, jar):
-    jar.store(target_of("", "http://shop.example/"), set_cookie)
+    jar.store(resolve_target("", "http://shop.example/"), set_cookie)
     assert sent(jar, url) == expected
 
 
@@ -84,12 +84,12 @@ def test_a_cookie_from_the_home_page_goes_where_the_rules_say(label, set_cookie,
     ],
 )
 def test_a_path_covers_what_lies_below_it(set_at, set_cookie, url, expected, jar):
-    jar.store(target_of("", f"http://shop.example{set_at}"), set_cookie)
+    jar.store(resolve_target("", f"http://shop.example{set_at}"), set_cookie)
     assert sent(jar, f"http://shop.example{url}") == expected
 
 
 def test_secure_cookies_and_prefixes_need_https(jar):
-    https = target_of("", "https://shop.example/")
+    https = resolve_target("", "https://shop.example/")
     jar.store(https, "s=1; Secure")
     jar.store(https, "__Host-id=1; Secure; Path=/")
     assert jar.store(https, "__Host-id=2; Secure; Path=/; Domain=shop.example") is None
@@ -99,20 +99,20 @@ def test_secure_cookies_and_prefixes_need_https(jar):
 
 
 def test_an_ip_address_has_no_subdomains(jar):
-    jar.store(target_of("", "http://127.0.0.1/"), "a=1; Domain=0.0.1")
-    jar.store(target_of("", "http://127.0.0.1/"), "b=1; Domain=127.0.0.1")
+    jar.store(resolve_target("", "http://127.0.0.1/"), "a=1; Domain=0.0.1")
+    jar.store(resolve_target("", "http://127.0.0.1/"), "b=1; Domain=127.0.0.1")
     assert sent(jar, "http://127.0.0.1/") == "b=1"
 
 
 def test_longer_paths_come_first_then_older_cookies_and_a_change_keeps_its_place(jar):
-    target = target_of("", "http://shop.example/a/b")
+    target = resolve_target("", "http://shop.example/a/b")
     for cookie in ("old=1; Path=/", "new=1; Path=/", "deep=1; Path=/a", "old=2; Path=/"):
         jar.store(target, cookie)
     assert sent(jar, "http://shop.example/a/b") == "deep=1; old=2; new=1"
 
 
 def test_a_cookie_is_sent_until_it_expires_and_no_longer(jar, clock):
-    target = target_of("", "http://shop.example/")
+    target = resolve_target("", "http://shop.example/")
     jar.store(target, "short=1; Max-Age=10")
     jar.store(target, "long=1; Max-Age=20")
     clock.now += 9.9
@@ -125,7 +125,7 @@ def test_a_cookie_is_sent_until_it_expires_and_no_longer(jar, clock):
 
 
 def test_a_cookie_set_to_expire_goes_away(jar):
-    target = target_of("", "http://shop.example/")
+    target = resolve_target("", "http://shop.example/")
     jar.store(target, "a=1")
     assert sent(jar, "http://shop.example/") == "a=1"
     jar.store(target, "a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT")
@@ -133,14 +133,14 @@ def test_a_cookie_set_to_expire_goes_away(jar):
 
 
 def test_a_cookie_with_the_same_value_may_still_become_secure(jar):
-    target = target_of("", "https://shop.example/")
+    target = resolve_target("", "https://shop.example/")
     jar.store(target, "a=1")
     jar.store(target, "a=1; Secure")
     assert sent(jar, "http://shop.example/") == ""
 
 
 def test_a_repeated_cookie_changes_nothing_until_something_else_did(jar):
-    target = target_of("", "http://shop.example/")
+    target = resolve_target("", "http://shop.example/")
     for _ in range(3):
         jar.store(target, "a=1; Path=/")
     assert sent(jar, "http://shop.example/") == "a=1"
@@ -158,7 +158,7 @@ def test_a_repeated_cookie_changes_nothing_until_something_else_did(jar):
 
 
 def test_a_full_jar_forgets_what_expired_and_then_the_oldest(jar, clock):
-    target = target_of("", "http://shop.example/")
+    target = resolve_target("", "http://shop.example/")
     jar.store(target, "first=1")
     jar.store(target, "brief=1; Max-Age=1")
     for number in range(3):
@@ -172,7 +172,7 @@ def test_a_full_jar_forgets_what_expired_and_then_the_oldest(jar, clock):
 
 def test_a_jar_without_room_takes_nothing(clock):
     jar = CookieJar(0, clock)
-    jar.store(target_of("", "http://shop.example/"), "a=1")
+    jar.store(resolve_target("", "http://shop.example/"), "a=1")
     assert len(jar) == 0
 
 
@@ -190,7 +190,7 @@ def test_a_jar_is_a_mapping_that_customers_may_fill(jar):
 
 
 def test_the_line_is_right_after_many_different_pages(jar):
-    jar.store(target_of("", "http://shop.example/"), "a=1; Path=/p")
+    jar.store(resolve_target("", "http://shop.example/"), "a=1; Path=/p")
     for number in range(50):
         assert sent(jar, f"http://shop.example/p/{number}") == "a=1"
         assert sent(jar, f"http://shop.example/q/{number}") == ""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from doorbuster.load.http.settings import hosts_of
+from doorbuster.load.http.settings import host_names
 from doorbuster.scenario.target.target import is_loopback
 
-HOSTS = hosts_of("https://Shop.invalid/a")  # a name that can never be looked up (RFC 6761)
+HOSTS = host_names("https://Shop.invalid/a")  # a name that can never be looked up (RFC 6761)
 
 
 @pytest.mark.parametrize(
@@ -42,8 +42,11 @@ def test_an_allowed_host_is_looked_up(recorder):
 
 
 def test_hosts_are_compared_without_case():
-    assert hosts_of("https://Shop.Example:8443/x", "WWW.shop.example") == {"shop.example", "www.shop.example"}
-    assert hosts_of("") == frozenset()
+    assert host_names("https://Shop.Example:8443/x", "WWW.shop.example") == {
+        "shop.example",
+        "www.shop.example",
+    }
+    assert host_names("") == frozenset()
 
 
 @pytest.mark.parametrize(("host", "own"), [("127.9.9.9", True), ("::1", True), ("localhost", True),

@@ -16,7 +16,7 @@ from doorbuster.load.exchange import RequestFailed
 from doorbuster.load.http.decoding import decode, decode_stream, excerpt
 from doorbuster.load.http.headers import ResponseHeaders, header_values
 from doorbuster.load.http.redirect import follow
-from doorbuster.load.http.request_target import target_of, with_params
+from doorbuster.load.http.request_target import resolve_target, with_params
 from doorbuster.load.http.response_parsing import retry_after_s
 
 BODY = b"tinsel, baubles and " * 5000
@@ -132,9 +132,9 @@ def test_any_noise_ends_as_bytes_or_as_a_failure(noise, encoding):
     ],
 )  # fmt: skip
 def test_a_url_is_taken_apart_as_a_browser_would(base, url, origin, authority, path):
-    target = target_of(base, url)
+    target = resolve_target(base, url)
     assert (target.origin, target.authority, target.path) == (origin, authority, path)
-    assert target_of("", target.url).url == target.url
+    assert resolve_target("", target.url).url == target.url
     assert b"@" not in target.path
     assert "#" not in target.url
 
@@ -161,7 +161,7 @@ def test_params_join_a_query_before_the_fragment():
     ],
 )
 def test_a_location_is_resolved_against_the_page_it_came_from(location, url, same_origin):
-    redirect = follow(302, "GET", target_of("", "http://shop.example/a/b"), location)
+    redirect = follow(302, "GET", resolve_target("", "http://shop.example/a/b"), location)
     assert (redirect.target.url, redirect.same_origin) == (url, same_origin)
 
 
