@@ -108,11 +108,11 @@ def _decode_plain(data: bytes) -> DecodedHistogram:
         payload = data[_HEADER.size : _HEADER.size + length]
         if offset:
             raise RecordError(f"a histogram whose bins are shifted (by {offset}) cannot be read")
-        # Old versions of the C library count the header into the length: that is no sign of damage.
+        # Old versions of the C library include the header in the length.
         if len(payload) not in (length, length - _HEADER.size):
             raise RecordError(f"a histogram is cut off: {len(payload)} of {length} bytes of counts")
     else:
-        raise RecordError(f"this is no HdrHistogram: unknown cookie {cookie & 0xFFFFFFFF:#010x}")
+        raise RecordError(f"not an HdrHistogram: unknown cookie {cookie & 0xFFFFFFFF:#010x}")
     if not (0 <= digits <= 5 and 1 <= lowest <= highest // 2):
         raise RecordError(f"a histogram has an impossible layout: {digits} digits, {lowest} to {highest}")
     counts = _read_zigzag(payload) if version == V2 else _read_words(payload, (cookie & 0xE0) >> 4)

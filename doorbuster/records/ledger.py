@@ -87,14 +87,14 @@ class Audit:
     attempted       distinct orders tried (idempotency keys)
     acknowledged    of these, confirmed to the customer
     booked          of these, in the ledger at least once
-    missing            acknowledged, but not in the ledger
+    missing         acknowledged, but not in the ledger
     duplicated      several orders in the ledger, or several order references
     unacknowledged  in the ledger, but never confirmed to the customer
     wrong_total     acknowledged and in the ledger, with another total than confirmed
     oversold        units per SKU sold beyond its stock
     stock_mismatch  SKUs whose stock on hand does not match the ledger's lines
     unstocked       SKUs in ledger lines without known stock: overselling cannot be detected
-    foreign         ledger orders that are not of this run
+    foreign         ledger orders of other runs or customers
     """
 
     attempted: int

@@ -146,13 +146,13 @@ class _Sheet:
             if name not in self._columns:
                 near = get_close_matches(name, self._columns, n=1)
                 known = f"did you mean {near[0]}?" if near else f"known are {', '.join(self._columns)}"
-                self.wrong("", "is no column of this file", name, known)
+                self.wrong("", "is not a column of this file", name, known)
         for name in sorted(set(header)):
             if header.count(name) > 1:
-                self.wrong(name, "must stand in the header once", str(header.count(name)))
+                self.wrong(name, "must appear in the header once", str(header.count(name)))
         for name in self._needs:
             if name not in header:
-                self.wrong(name, "is missing in the header", ", ".join(header)[:120])
+                self.wrong(name, "is missing from the header", ", ".join(header)[:120])
         return len(self.problems) == before
 
     def text(self, row: Mapping[str, str], column: str) -> str:
@@ -186,9 +186,7 @@ class _Sheet:
                 return moment.timestamp()
             self.wrong(column, "must have a time zone", value, f"write {value}Z if it is UTC")
             return 0.0
-        self.wrong(
-            column, "must be a moment such as 2026-11-27T08:00:03Z, or Unix seconds", value or "nothing"
-        )
+        self.wrong(column, "must be a time such as 2026-11-27T08:00:03Z, or Unix seconds", value or "nothing")
         return 0.0
 
 
@@ -243,5 +241,5 @@ class _Stock(_Sheet):
         opening, on_hand = self.whole(row, "opening"), self.whole(row, "on_hand", least=None)
         sold = self.whole(row, "sold", least=None) if row.get("sold") else opening - on_hand
         if sku in self.by_sku:
-            self.wrong("sku", "must stand in the file once", sku)
+            self.wrong("sku", "must appear in the file once", sku)
         self.by_sku[sku] = LedgerStock(sku, opening, on_hand, sold)

@@ -75,7 +75,7 @@ def test_zigzag_numbers_of_any_size_take_at_most_nine_bytes_and_survive(number: 
     ("data", "message"),
     [
         (b"", "a histogram of 0 bytes is damaged or cut off: "),
-        (b"not a histogram at all", "this is no HdrHistogram: unknown cookie 0x6e6f7420"),
+        (b"not a histogram at all", "not an HdrHistogram: unknown cookie 0x6e6f7420"),
         (hdr.encode(CORRECTED)[:-5], "a histogram is cut off: "),
         (
             base64.b64decode(T4_CORRECTED)[:60],

@@ -84,16 +84,19 @@ def test_the_audit_finds_in_such_books_what_is_wrong(read):
 HEAD = "order_ref,idempotency_key,placed_at,total_pence,sku,quantity,unit_pence\n"
 ROW = "1001,r1:1:1,1795766401,500,LAMP,1,500\n"
 BAD_ORDERS = {
-    "no file content": ("", ["orders.csv: order_ref is missing in the header"]),
+    "no file content": ("", ["orders.csv: order_ref is missing from the header"]),
     "a column that is missing": (
         "order_ref,placed_at\n",
-        ["orders.csv:1:1: total_pence is missing in the header"],
+        ["orders.csv:1:1: total_pence is missing from the header"],
     ),
     "a column with a mistake": (
         "order_ref,placed_at,total_pence,order_key\n",
         ["orders.csv:1:1: is no column of this file (got order_key); "],
     ),
-    "a column twice": (HEAD.replace("sku", "order_ref"), ["order_ref must stand in the header once (got 2)"]),
+    "a column twice": (
+        HEAD.replace("sku", "order_ref"),
+        ["order_ref must appear in the header once (got 2)"],
+    ),
     "semicolons": (HEAD.replace(",", ";"), ["must have commas between its columns"]),
     "a row that is short": (HEAD + "1001,k\n", ["orders.csv:2:1: must have 7 columns (got 2)"]),
     "pounds": (
@@ -105,7 +108,7 @@ BAD_ORDERS = {
     ),
     "no number": (
         HEAD + ROW.replace("1795766401", ""),
-        ["placed_at must be a moment such as 2026-11-27T08:00:03Z"],
+        ["placed_at must be a time such as 2026-11-27T08:00:03Z"],
     ),
     "no time zone": (
         HEAD + ROW.replace("1795766401", "2026-11-27 08:00:03"),
@@ -151,7 +154,7 @@ def test_all_problems_of_both_files_are_told_at_once(read):
         read(orders, "sku,opening,on_hand\nA,1,1\nA,1,1\nB,-1,x\n")
     lines = str(refusal.value).splitlines()
     assert len(lines) == 6
-    assert "stock.csv:3:1: sku must stand in the file once (got A)" in lines[3]
+    assert "stock.csv:3:1: sku must appear in the file once (got A)" in lines[3]
     assert "stock.csv:4:2: opening must be a whole number, 0 or more (got -1)" in lines[4]
     assert "stock.csv:4:3: on_hand must be a whole number (got x)" in lines[5]
 
