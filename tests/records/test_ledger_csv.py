@@ -91,7 +91,7 @@ BAD_ORDERS = {
     ),
     "a column with a mistake": (
         "order_ref,placed_at,total_pence,order_key\n",
-        ["orders.csv:1:1: is no column of this file (got order_key); "],
+        ["orders.csv:1:1: is not a column of this file (got order_key); "],
     ),
     "a column twice": (
         HEAD.replace("sku", "order_ref"),
