@@ -23,10 +23,10 @@ from doorbuster.shop.http.query_service import (
     session_cookie,
 )
 from doorbuster.shop.http.responses import (
-    answer,
-    done,
-    html,
+    change_response,
+    html_response,
     is_api,
+    json_response,
     read_fields,
     show,
     with_navigation,
@@ -120,7 +120,11 @@ async def ask_reset(request: web.Request) -> web.Response:
     email = checker.text("email", 254, EMAIL)
     checker.finish()
     code = await shop.ask("ask_reset", lambda db: shop.service.ask_reset(db, email), request[TIMING])
-    return answer({"code": code}, status=202) if is_api(request) else await _sign_in_page(request, code=code)
+    return (
+        json_response({"code": code}, status=202)
+        if is_api(request)
+        else await _sign_in_page(request, code=code)
+    )
 
 
 async def set_password(request: web.Request) -> web.Response:
@@ -146,7 +150,7 @@ async def set_password(request: web.Request) -> web.Response:
 async def _sign_in_page(request: web.Request, *, code: str | None) -> web.Response:
     shop = request.app[QUERY_SERVICE]
     navigation, _ = await with_navigation(shop, request, "sign_in_form", lambda _db: None)
-    return html(request, shop.pages.sign_in(navigation, code=code))
+    return html_response(request, shop.pages.sign_in(navigation, code=code))
 
 
 async def _hashed(
@@ -190,7 +194,7 @@ def _signed_in_response(request: web.Request, signed_in: SignedIn) -> web.Respon
     document = {"email": signed_in.email, "token": signed_in.session}
     if signed_in.basket is not None:
         document["basket"] = signed_in.basket
-    response = done(request, document, location="/account")
+    response = change_response(request, document, location="/account")
     if not is_api(request):
         response.set_cookie(SESSION_COOKIE, signed_in.session, httponly=True, samesite="Lax", path="/")
     return response

@@ -21,8 +21,8 @@ from doorbuster.shop.http import (
     staff_api,
 )
 from doorbuster.shop.http.query_service import QUERY_SERVICE, TIMING, QueryService
-from doorbuster.shop.http.responses import answer, html, is_api
-from doorbuster.shop.http.waiting_room_middleware import remember_place, waiting_room_middleware
+from doorbuster.shop.http.responses import html_response, is_api, json_response
+from doorbuster.shop.http.waiting_room_middleware import set_queue_cookie, waiting_room_middleware
 from doorbuster.shop.infrastructure.database_workers import DatabaseWorkers, Timing
 from doorbuster.shop.refusals import NotFound, Refusal
 from doorbuster.shop_settings import ShopSettings
@@ -78,7 +78,7 @@ async def _complete_response(request: web.Request, handler: Handler) -> web.Stre
     if response.content_type == "text/html":
         response.headers["Content-Security-Policy"] = _CONTENT_POLICY
     if request.app[QUERY_SERVICE].waiting_room is not None:
-        remember_place(request, response)
+        set_queue_cookie(request, response)
     return response
 
 
@@ -112,11 +112,11 @@ def _refusal_response(request: web.Request, refusal: Refusal) -> web.Response:
             document["problems"] = [
                 {"field": problem.field, "rule": problem.rule} for problem in refusal.problems
             ]
-        response = answer(document, status=refusal.status)
+        response = json_response(document, status=refusal.status)
         response.content_type = "application/problem+json"
     else:
         body = request.app[QUERY_SERVICE].pages.problem(refusal)
-        response = html(request, body, status=refusal.status)
+        response = html_response(request, body, status=refusal.status)
     if refusal.retry_after_s is not None:
         response.headers["Retry-After"] = str(refusal.retry_after_s)
     if refusal.reload_s is not None:

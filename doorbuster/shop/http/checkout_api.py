@@ -22,7 +22,14 @@ from doorbuster.shop.http.query_service import (
     channel_header,
     session_cookie,
 )
-from doorbuster.shop.http.responses import answer, html, read_fields, see_other, show, with_navigation
+from doorbuster.shop.http.responses import (
+    html_response,
+    json_response,
+    read_fields,
+    see_other,
+    show,
+    with_navigation,
+)
 from doorbuster.shop.infrastructure.database import Session
 from doorbuster.shop.refusals import BadRequest, EmptyBasket, NoBasket, Refusal
 
@@ -50,7 +57,7 @@ async def basket_page(request: web.Request) -> web.Response:
     navigation, basket = await with_navigation(
         shop, request, "basket", lambda db: _basket_or_none(shop, db, _current_basket(shop, request, db))
     )
-    response = html(request, shop.pages.basket(navigation, basket))
+    response = html_response(request, shop.pages.basket(navigation, basket))
     _set_quantity_cookie(response, basket)
     return response
 
@@ -119,13 +126,13 @@ async def new_basket(request: web.Request) -> web.Response:
         return own or shop.design.new_basket(db, channel)
 
     basket = await shop.ask("new_basket", make, request[TIMING])
-    return answer({"basket": basket}, status=201, headers={"Location": f"/api/baskets/{basket}"})
+    return json_response({"basket": basket}, status=201, headers={"Location": f"/api/baskets/{basket}"})
 
 
 async def basket(request: web.Request) -> web.Response:
     shop, basket_id = request.app[QUERY_SERVICE], request.match_info["basket"]
     found = await shop.ask("basket", lambda db: shop.design.basket(db, basket_id), request[TIMING])
-    return answer(found.as_json())
+    return json_response(found.as_json())
 
 
 async def add(request: web.Request) -> web.Response:
@@ -133,7 +140,7 @@ async def add(request: web.Request) -> web.Response:
     checker = Checker(await read_fields(request))
     wanted = checker.wanted()
     checker.finish()
-    return answer((await _add(shop, request, lambda _: basket_id, wanted)).as_json())
+    return json_response((await _add(shop, request, lambda _: basket_id, wanted)).as_json())
 
 
 async def place(request: web.Request) -> web.Response:
@@ -204,7 +211,7 @@ async def _place(request: web.Request, kind: str, wanted: OrderRequest) -> web.R
     placed = await shop.ask(kind, lambda db: shop.design.place(db, wanted), request[TIMING])
     document = placed.as_json()
     shown = {name: document[name] for name in ("order_ref", "total_pence", "lines")}
-    return answer(shown, status=201, headers={"Location": f"/api/orders/{placed.order_ref}"})
+    return json_response(shown, status=201, headers={"Location": f"/api/orders/{placed.order_ref}"})
 
 
 def _key_header(request: web.Request, checker: Checker) -> str:
@@ -268,7 +275,7 @@ async def _checkout_page(
 
     navigation, basket = await with_navigation(shop, request, "checkout", read)
     body = shop.pages.checkout(navigation, basket, key=key, values=values, refusal=refusal)
-    return html(request, body, status=status)
+    return html_response(request, body, status=status)
 
 
 def _basket_or_none(shop: QueryService, db: Session, basket: str | None) -> BasketView:

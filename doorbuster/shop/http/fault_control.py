@@ -11,7 +11,7 @@ from aiohttp import web
 
 from doorbuster.shop.domain.dependencies import InjectedFault
 from doorbuster.shop.http.query_service import QUERY_SERVICE
-from doorbuster.shop.http.responses import answer, read_fields
+from doorbuster.shop.http.responses import json_response, read_fields
 from doorbuster.shop.refusals import BadRequest, FieldProblem, NotAllowed
 from doorbuster.shop_settings import MAX_FAULT_DELAY_S, MAX_FAULT_S, PARTS
 
@@ -42,14 +42,14 @@ async def set_faults(request: web.Request) -> web.Response:
     if problems:
         raise BadRequest(tuple(problems))
     request.app[QUERY_SERVICE].dependencies.set_faults(faults, starts_at_unix_s=float(starts_at))
-    return answer({"faults": len(faults), "starts_at_unix_s": starts_at})
+    return json_response({"faults": len(faults), "starts_at_unix_s": starts_at})
 
 
 async def show_parts(request: web.Request) -> web.Response:
     """The current state of every service."""
     _check_is_local(request)
     parts = request.app[QUERY_SERVICE].dependencies
-    return answer({"parts": parts.now()})
+    return json_response({"parts": parts.now()})
 
 
 def _fault(entry: Any, place: str, problems: list[FieldProblem]) -> InjectedFault:

@@ -97,9 +97,9 @@ class PageRenderer:
     def questions(self, navigation: Navigation, questions: tuple[OpenQuestion, ...]) -> bytes:
         return self._render("questions", navigation, questions=questions)
 
-    def waiting(self, settings: WaitingRoomSettings, place: QueuePosition) -> bytes:
+    def waiting(self, settings: WaitingRoomSettings, queued: QueuePosition) -> bytes:
         poll_s, style = f"{settings.poll_s:g}", settings.style
-        return self._render("waiting", None, position=place.position, poll_s=poll_s, style=style)
+        return self._render("waiting", None, position=queued.position, poll_s=poll_s, style=style)
 
     def problem(self, refusal: Refusal) -> bytes:
         return self._render("problem", None, refusal=refusal)

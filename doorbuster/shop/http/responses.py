@@ -73,7 +73,7 @@ async def show(
         request,
         omit=omit and omit_from_page,
     )
-    return html(request, body)
+    return html_response(request, body)
 
 
 async def show_document(
@@ -93,12 +93,12 @@ async def show_document(
     return _json(body)
 
 
-def done(request: web.Request, document: Any, *, location: str, status: int = 201) -> web.Response:
+def change_response(request: web.Request, document: Any, *, location: str, status: int = 201) -> web.Response:
     """The response to a change: the document for programs, for browsers a redirect to a page."""
-    return answer(document, status=status) if is_api(request) else see_other(location)
+    return json_response(document, status=status) if is_api(request) else see_other(location)
 
 
-def answer(document: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+def json_response(document: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     return _json(orjson.dumps(document), status=status, headers=headers)
 
 
@@ -106,7 +106,7 @@ def see_other(location: str) -> web.Response:
     return web.Response(status=303, headers={"Location": location})
 
 
-def html(request: web.Request, body: bytes, *, status: int = 200) -> web.Response:
+def html_response(request: web.Request, body: bytes, *, status: int = 200) -> web.Response:
     """The page, with the visitor's basket quantity where the design left it open."""
     stated = request.cookies.get(QUANTITY_COOKIE, "")
     quantity = stated if stated.isascii() and stated.isdigit() and len(stated) < 5 else "0"

@@ -7,7 +7,7 @@ from aiohttp import web
 from doorbuster.shop.domain.customer_service import NewAnswer, NewQuestion, NewReview
 from doorbuster.shop.domain.orders import Checker
 from doorbuster.shop.http.query_service import QUERY_SERVICE, TIMING
-from doorbuster.shop.http.responses import done, read_fields, show, show_document
+from doorbuster.shop.http.responses import change_response, read_fields, show, show_document
 from doorbuster.shop.refusals import NotFound
 
 
@@ -45,7 +45,7 @@ async def write_review(request: web.Request) -> web.Response:
     checker.finish()
     await shop.ask("review", lambda db: shop.service.review(db, sku, review), request[TIMING])
     shop.invalidate_product(sku)
-    return done(request, {"sku": sku}, location=f"/product/{sku}#reviews")
+    return change_response(request, {"sku": sku}, location=f"/product/{sku}#reviews")
 
 
 async def ask_question(request: web.Request) -> web.Response:
@@ -55,7 +55,7 @@ async def ask_question(request: web.Request) -> web.Response:
     asked = await shop.ask("question", lambda db: shop.service.question(db, sku, question), request[TIMING])
     shop.invalidate_product(sku)
     document = {"question": asked.question, "notified": asked.notified}
-    return done(request, document, location=_question_page(sku, asked.question))
+    return change_response(request, document, location=_question_page(sku, asked.question))
 
 
 async def write_answer(request: web.Request) -> web.Response:
@@ -70,7 +70,9 @@ async def write_answer(request: web.Request) -> web.Response:
     checker.finish()
     sku = await shop.ask("answer", lambda db: shop.service.answer(db, int(number), written), request[TIMING])
     shop.invalidate_product(sku)
-    return done(request, {"question": int(number), "sku": sku}, location=_question_page(sku, int(number)))
+    return change_response(
+        request, {"question": int(number), "sku": sku}, location=_question_page(sku, int(number))
+    )
 
 
 async def _checker(request: web.Request) -> Checker:

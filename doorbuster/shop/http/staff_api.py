@@ -13,7 +13,7 @@ from doorbuster.shop.domain.customer_service import FEED_ROWS
 from doorbuster.shop.domain.orders import STORES, Checker
 from doorbuster.shop.domain.views import OrderView
 from doorbuster.shop.http.query_service import QUERY_SERVICE, TIMING
-from doorbuster.shop.http.responses import answer, done, read_fields
+from doorbuster.shop.http.responses import change_response, json_response, read_fields
 from doorbuster.shop.infrastructure.database import Session
 
 MAX_PRICE_PENCE = 10_000_000
@@ -21,14 +21,14 @@ MAX_IN_STOCK = 1_000_000
 
 
 async def stores(request: web.Request) -> web.Response:  # noqa: ARG001  a handler
-    return answer({"stores": STORES})
+    return json_response({"stores": STORES})
 
 
 async def return_order(request: web.Request) -> web.Response:
     """Return the whole order; knowing its reference is enough, as on the order page."""
     shop, ref = request.app[QUERY_SERVICE], request.match_info["ref"]
     order = await shop.ask("take_back", lambda db: shop.service.take_back(db, ref), request[TIMING])
-    return done(request, order.as_json(), location=f"/order/{ref}")
+    return change_response(request, order.as_json(), location=f"/order/{ref}")
 
 
 async def pickup(request: web.Request) -> web.Response:
@@ -48,7 +48,7 @@ async def change_price(request: web.Request) -> web.Response:
         "change_price", lambda db: shop.service.change_price(db, sku, price_pence), request[TIMING]
     )
     shop.invalidate_product(sku)
-    return answer({"sku": sku, "price_pence": price_pence})
+    return json_response({"sku": sku, "price_pence": price_pence})
 
 
 async def change_stock(request: web.Request) -> web.Response:
@@ -58,7 +58,7 @@ async def change_stock(request: web.Request) -> web.Response:
     checker.finish()
     await shop.ask("change_stock", lambda db: shop.service.change_stock(db, sku, on_hand), request[TIMING])
     shop.invalidate_product(sku)
-    return answer({"sku": sku, "on_hand": on_hand})
+    return json_response({"sku": sku, "on_hand": on_hand})
 
 
 async def feed(request: web.Request) -> web.Response:
@@ -68,7 +68,7 @@ async def feed(request: web.Request) -> web.Response:
     limit = checker.number("limit", 1, FEED_ROWS) if "limit" in request.query else FEED_ROWS
     checker.finish()
     rows = await shop.ask("feed", lambda db: shop.service.feed(db, after, limit), request[TIMING])
-    return answer({"products": rows, "next": rows[-1].sku if len(rows) == limit else None})
+    return json_response({"products": rows, "next": rows[-1].sku if len(rows) == limit else None})
 
 
 async def _changed(
@@ -76,4 +76,4 @@ async def _changed(
 ) -> web.Response:
     shop, ref = request.app[QUERY_SERVICE], request.match_info["ref"]
     order = await shop.ask(kind, lambda db: change(db, ref), request[TIMING])
-    return answer(order.as_json())
+    return json_response(order.as_json())

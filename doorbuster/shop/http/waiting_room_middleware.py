@@ -15,14 +15,14 @@ from aiohttp.typedefs import Handler
 
 from doorbuster.shop.domain.waiting_room import QueuePosition
 from doorbuster.shop.http.query_service import QUERY_SERVICE
-from doorbuster.shop.http.responses import answer, html
+from doorbuster.shop.http.responses import html_response, json_response
 from doorbuster.shop.refusals import Busy, HoldingPage
 from doorbuster.shop_settings import WaitingRoomSettings
 
 QUEUE_PATH = "/queue/"
 COOKIES = {"cloudflare": "__cfwaitingroom", "queue-it": "QueueITAccepted"}
 ROOM_TOKEN = web.RequestKey("room_token", str)
-_LET_THROUGH = (
+_BYPASS = (
     "/ledger/", "/control/", "/healthz", "/static/", "/api/staff/", "/api/till/", "/api/phone/", "/api/feed",
     "/api/partner/",
 )  # fmt: skip
@@ -33,16 +33,18 @@ _STAFF = frozenset({"store", "phone", "partner"})
 async def waiting_room_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Admit the request, send it to the waiting room, or answer with the holding page."""
     shop = request.app[QUERY_SERVICE]
-    if request.path.startswith(_LET_THROUGH) or request.headers.get("X-Channel") in _STAFF:
+    if request.path.startswith(_BYPASS) or request.headers.get("X-Channel") in _STAFF:
         return await handler(request)
     room = shop.waiting_room
     if room is not None:
-        place = room.ask(request.cookies.get(COOKIES[room.settings.style]))
-        request[ROOM_TOKEN] = place.token
+        queued = room.ask(request.cookies.get(COOKIES[room.settings.style]))
+        request[ROOM_TOKEN] = queued.token
         if room.settings.style == "queue-it" and request.path == QUEUE_PATH:
-            return _wait(request, room.settings, place) if place.position else _back(request)
-        if place.position:
-            return _stop(request, room.settings, place)
+            if queued.position == 0:
+                return _redirect_back(request)
+            return _waiting_page(request, room.settings, queued)
+        if queued.position:
+            return _waiting_response(request, room.settings, queued)
     reload_s = shop.settings.holding_page_s
     if reload_s is None or _is_program(request):
         return await handler(request)
@@ -54,7 +56,7 @@ async def waiting_room_middleware(request: web.Request, handler: Handler) -> web
         raise HoldingPage(reload_s) from busy
 
 
-def remember_place(request: web.Request, response: web.StreamResponse) -> None:
+def set_queue_cookie(request: web.Request, response: web.StreamResponse) -> None:
     """Set the cookie with the customer's queue token on any response."""
     token = request.get(ROOM_TOKEN)
     room = request.app[QUERY_SERVICE].waiting_room
@@ -62,42 +64,46 @@ def remember_place(request: web.Request, response: web.StreamResponse) -> None:
         response.set_cookie(COOKIES[room.settings.style], token, httponly=True, samesite="Lax", path="/")
 
 
-def _stop(request: web.Request, settings: WaitingRoomSettings, place: QueuePosition) -> web.Response:
+def _waiting_response(
+    request: web.Request, settings: WaitingRoomSettings, queued: QueuePosition
+) -> web.Response:
     """The response to a customer who has to wait."""
     if settings.style == "cloudflare":
-        return _cloudflare_json(settings, place) if _is_program(request) else _wait(request, settings, place)
+        if _is_program(request):
+            return _cloudflare_json(settings, queued)
+        return _waiting_page(request, settings, queued)
     here = request.path_qs if request.method == "GET" else "/"
     queue = f"{QUEUE_PATH}?c=larkspur&e=peak&t={quote(here, safe='')}"
     if _is_program(request):
         headers = {"x-queueit-redirect": quote(queue, safe=""), "Refresh": f"{settings.poll_s:g}"}
-        return answer({}, status=settings.status, headers=headers)
+        return json_response({}, status=settings.status, headers=headers)
     return web.Response(status=302, headers={"Location": queue, "Cache-Control": "no-store"})
 
 
-def _back(request: web.Request) -> web.Response:
-    """Where the customer wanted to go when they were sent to the queue; only ever within this shop."""
+def _redirect_back(request: web.Request) -> web.Response:
+    """Redirect an admitted customer to the page they asked for; never to another site."""
     target = request.query.get("t", "/")
     inside = target.startswith("/") and not target.startswith(("//", "/\\", QUEUE_PATH))
     return web.Response(status=302, headers={"Location": target if inside else "/"})
 
 
-def _wait(request: web.Request, settings: WaitingRoomSettings, place: QueuePosition) -> web.Response:
-    body = request.app[QUERY_SERVICE].pages.waiting(settings, place)
-    response = html(request, body, status=settings.status)
+def _waiting_page(request: web.Request, settings: WaitingRoomSettings, queued: QueuePosition) -> web.Response:
+    body = request.app[QUERY_SERVICE].pages.waiting(settings, queued)
+    response = html_response(request, body, status=settings.status)
     response.headers["Refresh"] = f"{settings.poll_s:g}"
     return response
 
 
-def _cloudflare_json(settings: WaitingRoomSettings, place: QueuePosition) -> web.Response:
+def _cloudflare_json(settings: WaitingRoomSettings, queued: QueuePosition) -> web.Response:
     room = {
         "inWaitingRoom": True,
         "waitTimeKnown": True,
-        "waitTime": math.ceil(place.position / settings.admit_per_s / 60),  # minutes
+        "waitTime": math.ceil(queued.position / settings.admit_per_s / 60),  # minutes
         "queueIsFull": False,
         "queueingMethod": "fifo",
         "refreshIntervalSeconds": settings.poll_s,
     }
-    return answer(
+    return json_response(
         {"cfWaitingRoom": room}, status=settings.status, headers={"Refresh": f"{settings.poll_s:g}"}
     )
 
