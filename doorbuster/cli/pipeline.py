@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from doorbuster.scenario import Scenario
 
 
+LOGS = ("locust.log", "locust.out", "shop.log")  # what a run leaves that ended before it recorded anything
+
+
 @dataclass(frozen=True, slots=True)
 class JudgedRun:
     """A recorded run with its analysis and verdict."""
@@ -88,6 +91,8 @@ def find_locustfile(name: str) -> Path:
 def new_run_folder(out: Path | None, scenario: Scenario) -> Path:
     """Create the folder of a new run, so that an unusable path is found before the load starts.
 
+    Logs of an attempt that recorded nothing are no obstacle.
+
     Raises:
         UsageError: the folder cannot be written or is not empty.
     """
@@ -95,7 +100,8 @@ def new_run_folder(out: Path | None, scenario: Scenario) -> Path:
     folder = out or Path("reports") / f"{now:%Y%m%d-%H%M%S}-{scenario.name}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
+        leftovers = {*LOGS, f"{scenario.name}.yaml"}
+        if any(path.name not in leftovers for path in folder.iterdir()):
             raise UsageError(f"{folder} is not empty; choose a new folder with --out, or remove it")
         probe = folder / ".writable"
         probe.touch()

@@ -49,3 +49,8 @@ def test_every_allowed_host_must_be_confirmed(run_two_hosts, confirmed, missing)
     done = run_two_hosts(ALLOW, *(word for host in confirmed for word in ("--confirm-host", host)))
     assert done.returncode == 2
     assert missing in done.stderr
+
+
+def test_a_refused_run_does_not_block_its_folder(run_two_hosts):
+    assert run_two_hosts(ALLOW).returncode == 2
+    assert run_two_hosts("").returncode == 96
