@@ -229,7 +229,7 @@ def test_the_same_seed_finds_the_same_answer():
 
 
 @pytest.mark.parametrize("servers", [1, 4])
-def test_a_clockwork_shop_is_bracketed_to_the_finest_step(servers):
+def test_a_shop_without_noise_is_bracketed_to_the_finest_step(servers):
     shop = clockwork_shop(100.0 / servers, servers)
     found, _ = search(shop, [slower_than(0.2, 0.99)], seed=1)
     assert covers(found, 100.0)
@@ -245,7 +245,7 @@ def test_a_shop_that_sheds_at_its_limit_is_bracketed_to_the_finest_step():
     assert found.recovered is True
 
 
-def test_a_metastable_shop_is_said_not_to_recover():
+def test_a_metastable_shop_is_reported_as_not_recovering():
     found, history = search(retrying_shop(100.0, 1.0, 3), [failed(0.01)], seed=1)
     assert found.recovered is False
     assert "did not recover" in found.flags
@@ -277,7 +277,7 @@ def haunted_shop(mu: float, timeout_s: float, retries: int) -> Shop:
     return visit
 
 
-def test_a_shop_that_still_works_off_what_nobody_awaits_is_said_not_to_recover():
+def test_a_shop_that_keeps_working_for_customers_who_left_is_reported_as_not_recovering():
     found, history = search(haunted_shop(100.0, 1.0, 3), [failed(0.01)], seed=1)
     assert found.recovered is False
     assert found.sentence.endswith("After an overload the shop did not recover: metastable.")
@@ -292,7 +292,7 @@ def test_the_same_shop_without_retries_recovers():
     assert found.recovered is True
 
 
-def test_a_generator_that_gives_out_makes_the_answer_at_least():
+def test_an_overloaded_generator_makes_the_answer_at_least():
     rng, history = np.random.default_rng(1), []
     while isinstance(step := next_step(history, SETTINGS), ProposedStep):
         found = run_step(exponential_shop(1000.0, 1), [slower_than(0.2, 0.95)], step, rng)
@@ -306,13 +306,13 @@ def test_a_generator_that_gives_out_makes_the_answer_at_least():
     assert step.sentence.startswith("Capacity is at least 1")
 
 
-def test_a_shop_that_holds_at_the_highest_rate_allowed_is_at_least_that():
+def test_a_shop_that_passes_at_the_highest_permitted_rate_has_at_least_that_capacity():
     settings = replace(SETTINGS, max_rate_per_s=120.0)
     found, _ = search(exponential_shop(1000.0, 1), [slower_than(0.2, 0.95)], seed=1, settings=settings)
     assert (found.rate_per_s, found.at_least, found.flags[-1]) == (120.0, True, "ceiling")
 
 
-def test_a_shop_that_holds_at_no_rate_has_no_capacity():
+def test_a_shop_that_passes_at_no_rate_has_no_capacity():
     found, _ = search(exponential_shop(10.0, 4), [slower_than(0.2, 0.99)], seed=1)
     assert found.rate_per_s is None
     assert found.flags == ("non-stationary", "below-range") or found.flags == ("below-range",)
@@ -326,14 +326,14 @@ def test_of_two_thresholds_the_one_that_breaks_first_binds():
     assert covers(found, 85.021)
 
 
-def test_a_search_that_ends_before_the_shop_gives_in_does_not_blame_the_highest_rate():
+def test_a_search_that_ends_before_the_shop_fails_does_not_blame_the_maximum_rate():
     _, history = search(exponential_shop(1000.0, 1), [slower_than(0.2, 0.95)], seed=1)
     found = answer_so_far(history[:1], SETTINGS)
     assert (found.rate_per_s, found.at_least, found.flags) == (40.0, True, ("unfinished",))
     assert found.sentence == "Capacity is at least 40 customers/s; the search ended before the shop failed."
 
 
-def test_a_load_step_without_customers_is_no_proof_that_the_shop_holds():
+def test_a_load_step_without_customers_is_not_a_pass():
     """A shop that is always too slow, at rates so low that on every other load step nobody comes."""
     settings = replace(SETTINGS, start_rate_per_s=0.4, max_rate_per_s=40.0, warmup_s=1.0)
     for seed in range(8):
@@ -343,7 +343,7 @@ def test_a_load_step_without_customers_is_no_proof_that_the_shop_holds():
         assert len(history) < 10
 
 
-def test_the_ramp_goes_on_when_nobody_came():
+def test_the_ramp_continues_after_a_load_step_without_customers():
     quiet, history = iter((True, True, False)), []
     rng = np.random.default_rng(1)
     while len(history) < 3 and isinstance(step := next_step(history, SETTINGS), ProposedStep):
@@ -355,7 +355,7 @@ def test_the_ramp_goes_on_when_nobody_came():
     assert [step.rate_per_s for step in history] == [40.0, 80.0, 160.0]
 
 
-def test_an_interrupted_search_says_what_is_known():
+def test_an_interrupted_search_answers_with_the_results_so_far():
     _, history = search(exponential_shop(100.0, 1), [slower_than(0.2, 0.95)], seed=4)
     assert answer_so_far([], SETTINGS).rate_per_s is None
     for known in range(1, len(history)):
@@ -363,7 +363,7 @@ def test_an_interrupted_search_says_what_is_known():
     assert "recovery not tested" in answer_so_far(history[:-1], SETTINGS).flags
 
 
-def test_without_a_load_step_long_enough_to_be_sure_no_interval_is_claimed():
+def test_without_a_conclusive_load_step_there_is_no_interval():
     shop, settings = clockwork_shop(100.0, 1, queue_limit=10), replace(SETTINGS, budget_s=120.0)
     found, _ = search(shop, [failed(0.01)], seed=4, settings=settings)
     assert (found.low, found.high) == (None, None)
@@ -373,7 +373,7 @@ def test_without_a_load_step_long_enough_to_be_sure_no_interval_is_claimed():
 
 
 @pytest.mark.parametrize("budget_s", [85.0, 105.0, 140.0])
-def test_a_hurried_search_asks_for_no_recovery_at_a_rate_that_never_held(budget_s):
+def test_a_short_search_tests_no_recovery_at_a_rate_that_never_passed(budget_s):
     settings = replace(SETTINGS, budget_s=budget_s)
     found, history = search(exponential_shop(100.0, 1), [slower_than(0.2, 0.95)], 4, settings)
     assert history[-1].kind == "overload-recovery"
@@ -381,7 +381,7 @@ def test_a_hurried_search_asks_for_no_recovery_at_a_rate_that_never_held(budget_
     assert found.recovered is True
 
 
-def test_a_hopeless_load_step_is_ended_early():
+def test_a_load_step_far_above_its_limit_is_ended_early():
     step = ProposedStep("ramp", 200.0, 3.0, 60.0, "")
     found = run_step(exponential_shop(100.0, 1), [slower_than(0.2, 0.95)], step, np.random.default_rng(1))
     assert found.seconds == 10
@@ -401,7 +401,7 @@ def coverage(shop: Shop, p: float, limit_s: float, servers: int, seeds: range) -
     return [search(shop, [slower_than(limit_s, p)], [servers, seed])[0] for seed in seeds]
 
 
-def test_stated_intervals_hold_the_truth_as_often_as_they_say():
+def test_intervals_cover_the_true_value_as_often_as_stated():
     """A short cousin of the long proof below: 48 searches of one to eight servers, under ten minutes each."""
     hits = 0
     for servers, p, limit_s in CASES:
@@ -414,7 +414,7 @@ def test_stated_intervals_hold_the_truth_as_often_as_they_say():
 
 @pytest.mark.truth
 @pytest.mark.parametrize(("servers", "p", "limit_s"), CASES)
-def test_intervals_of_200_searches_hold_the_truth(servers, p, limit_s):
+def test_intervals_of_200_searches_cover_the_true_value(servers, p, limit_s):
     truth = mmc_capacity_per_s(100.0 / servers, servers, p=p, limit_s=limit_s)
     prove(f"c={servers}", exponential_shop(100.0 / servers, servers), p, limit_s, servers, truth)
 
@@ -495,6 +495,6 @@ def test_the_oracle_for_other_services_knows_the_exponential_one(p, limit_s, tru
 @pytest.mark.parametrize(
     ("draw", "p", "limit_s"), [(fixed, 0.99, 0.1), (lognormal, 0.95, 0.2), (hyperexponential, 0.95, 0.4)]
 )
-def test_intervals_of_200_searches_hold_the_truth_of_other_services(draw, p, limit_s):
+def test_intervals_of_200_searches_cover_the_true_value_for_other_services(draw, p, limit_s):
     truth = mg1_capacity_per_s(TRANSFORMS[draw], p, limit_s)
     prove(draw.__name__, queue_of(draw), p, limit_s, 1, truth)

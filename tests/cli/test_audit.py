@@ -76,7 +76,7 @@ def results(run) -> dict[str, str]:
     return {row["metric"]: row["status"] for row in told["thresholds"]}
 
 
-def test_good_books_become_part_of_the_run_and_its_report(audit, run):
+def test_a_clean_ledger_becomes_part_of_the_run_and_its_report(audit, run):
     done = audit(ORDERS, "sku,opening,on_hand\nLAMP,5,3\n")
     assert "2 orders, 2 from this run; stock of 1 products" in done.stdout, done.stderr
     assert "Yes: all 2 acknowledged orders are in the shop's ledger exactly once" in done.stdout
@@ -88,7 +88,7 @@ def test_good_books_become_part_of_the_run_and_its_report(audit, run):
         assert [event.kind for event in recorded.events()] == ["ledger"]
 
 
-def test_an_order_that_is_not_there_and_a_lamp_too_many_fail_the_run(audit, run):
+def test_a_missing_order_and_an_oversold_unit_fail_the_run(audit, run):
     one = "".join(ORDERS.splitlines(keepends=True)[:2]).replace("LAMP,1,", "LAMP,2,")
     done = audit(one, "sku,opening,on_hand\nLAMP,1,-1\n")
     assert done.returncode == 99, done.stdout + done.stderr
@@ -105,7 +105,7 @@ def test_without_stock_overselling_is_unknown_and_never_a_pass(audit, run):
 
 
 @pytest.mark.truth
-def test_later_books_replace_earlier_ones(audit, run):
+def test_a_later_ledger_replaces_an_earlier_one(audit, run):
     audit(ORDERS.replace("A2", "A3"), "sku,opening,on_hand\nLAMP,5,3\n")
     done = audit(ORDERS, "sku,opening,on_hand\nLAMP,5,3\n")
     assert "Yes: all 2 acknowledged orders" in done.stdout
@@ -114,7 +114,7 @@ def test_later_books_replace_earlier_ones(audit, run):
 
 
 @pytest.mark.truth
-def test_books_of_another_run_are_doubted(audit):
+def test_a_ledger_of_another_run_is_reported(audit):
     done = audit(ORDERS.replace(RUN_ID, "r0").replace("A1", "B1").replace("A2", "B2"))
     assert "contains no orders from this run" in done.stderr
     assert done.returncode == 99

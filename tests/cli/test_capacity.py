@@ -41,7 +41,7 @@ def start(folder, *options):
 
 
 @pytest.mark.truth
-def test_a_search_finds_where_a_shop_breaks_and_reports_it(tmp_path):
+def test_a_search_finds_the_capacity_of_a_shop_and_reports_it(tmp_path):
     process = start(tmp_path, "--budget", "130s", "--start-rate", "4 customers/s")
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
@@ -57,7 +57,7 @@ def test_a_search_finds_where_a_shop_breaks_and_reports_it(tmp_path):
 
 
 @pytest.mark.truth
-def test_a_load_step_that_is_ended_early_is_judged_by_what_led_to_that(root, tmp_path):
+def test_a_load_step_that_is_ended_early_is_evaluated_up_to_that_second(root, tmp_path):
     """What came after, when nobody was let in any more, would make it the generator's fault."""
     (tmp_path / "tiny.yaml").write_text(SCENARIO)
     plan, looks = load_scenario(tmp_path / "tiny.yaml"), []
@@ -71,7 +71,7 @@ def test_a_load_step_that_is_ended_early_is_judged_by_what_led_to_that(root, tmp
     assert judge_step(measured).status == "fail"
 
 
-def test_ctrl_c_keeps_what_is_known_and_leaves_no_process(tmp_path):
+def test_ctrl_c_keeps_the_results_so_far_and_leaves_no_process(tmp_path):
     process = start(tmp_path, "--start-rate", "4 customers/s")
     give_up_at = time.monotonic() + 60
     while not list(tmp_path.glob("found/01-*/run.sqlite")):
@@ -121,7 +121,7 @@ def test_an_invalid_value_is_refused_by_the_name_of_its_option(doorbuster, tmp_p
 
 
 @pytest.mark.parametrize("words", [(), pytest.param(("--concurrency", "1,2"), marks=pytest.mark.truth)])
-def test_a_shop_that_is_not_there_is_told_from_a_fault_of_ours(doorbuster, tmp_path, words):
+def test_an_unreachable_shop_is_not_an_internal_error(doorbuster, tmp_path, words):
     (tmp_path / "tiny.yaml").write_text(SCENARIO)
     ended = doorbuster("capacity", "tiny.yaml", "--url", "http://127.0.0.1:9", *words, cwd=tmp_path)
     assert ended.returncode == 106

@@ -164,7 +164,7 @@ def test_a_dry_run_lists_the_orders_and_cancels_none(doorbuster, shop, recorded,
     assert shop.asked == []
 
 
-def test_an_order_that_has_left_is_told_and_the_rest_is_cancelled(doorbuster, shop, recorded, driver):
+def test_a_shipped_order_is_reported_and_the_rest_is_cancelled(doorbuster, shop, recorded, driver):
     shop.packed = {"A2"}
     done = doorbuster("cleanup", recorded(shop.url), "--locustfile", driver())
     assert done.returncode == 99
@@ -173,7 +173,7 @@ def test_an_order_that_has_left_is_told_and_the_rest_is_cancelled(doorbuster, sh
     assert "The ledger still contains 1 of them: A2" in done.stdout
 
 
-def test_without_a_ledger_numbers_are_trusted_only_on_request(doorbuster, shop, recorded, driver):
+def test_without_a_ledger_order_numbers_are_used_only_on_request(doorbuster, shop, recorded, driver):
     run = recorded(shop.url)
     done = doorbuster("cleanup", run, "--locustfile", driver(DRIVER))
     assert done.returncode == 2
@@ -198,7 +198,7 @@ def test_a_custom_driver_must_be_named(doorbuster, shop, recorded):
     assert "or add --locustfile FILE" in done.stderr
 
 
-def test_nobody_at_the_address_is_exit_code_106(doorbuster, recorded, driver):
+def test_an_unreachable_address_is_exit_code_106(doorbuster, recorded, driver):
     done = doorbuster("cleanup", recorded("http://127.0.0.1:9"), "--locustfile", driver())
     assert done.returncode == 106
     assert "connect_refused" in done.stderr
@@ -229,7 +229,7 @@ def test_a_run_that_is_still_going_is_left_alone(doorbuster, shop, recorded, dri
     assert shop.asked == []
 
 
-def test_what_is_no_run_is_told(doorbuster, tmp_path):
+def test_a_folder_without_a_run_is_reported(doorbuster, tmp_path):
     done = doorbuster("cleanup", tmp_path)
     assert done.returncode == 2
     assert "there is no run file" in done.stderr
@@ -247,7 +247,7 @@ thresholds: {can_order: ["rate>=1%%"]}
 
 
 @pytest.mark.truth
-def test_a_run_against_a_shop_that_stays_open_is_taken_back_whole(doorbuster, tmp_path):
+def test_all_orders_of_a_run_against_a_running_shop_are_cancelled(doorbuster, tmp_path):
     settings = ShopSettings(products=200, warehouse_rate_per_s=0.01)
     with start_shop(settings, tmp_path / "shop.log") as shop:
         path = tmp_path / "peak.yaml"

@@ -84,21 +84,21 @@ def test_a_driver_that_cannot_prepare_ends_the_run_with_its_line(run):
     )
 
 
-def test_a_locustfile_that_cannot_be_loaded_is_no_fault_of_ours(run):
+def test_a_locustfile_that_cannot_be_loaded_is_a_script_exception(run):
     ended = run(top="import nothing_of_that_name")
     assert ended.returncode == 107
     assert "ModuleNotFoundError: No module named 'nothing_of_that_name'" in ended.stderr
 
 
 @pytest.mark.truth
-def test_a_driver_that_cannot_read_the_books_ends_the_run_before_anybody_comes(run):
+def test_a_driver_that_cannot_read_the_ledger_before_the_run_ends_it_before_the_first_customer(run):
     ended = run(looks=1)
     assert ended.returncode == 107
     assert "the driver 'frail' raised in read_ledger: AttributeError" in ended.stderr
     assert "(frail.py:21: return None.stock)" in ended.stderr
 
 
-def test_a_driver_that_cannot_read_the_books_afterwards_loses_only_the_audit(run, tmp_path):
+def test_a_driver_that_cannot_read_the_ledger_after_the_run_only_loses_the_audit(run, tmp_path):
     ended = run(looks=2)
     assert ended.returncode == 0, ended.stderr
     with Run.open(tmp_path / "out") as recorded:

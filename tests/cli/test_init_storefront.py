@@ -103,7 +103,7 @@ def test_the_starter_writes_a_driver_customers_and_a_scenario(doorbuster, tmp_pa
     assert sum(1 for line in driver.splitlines() if line.strip() and not line.strip().startswith("#")) <= 80
 
 
-def test_what_is_there_already_is_left_as_it_is(doorbuster, tmp_path):
+def test_existing_files_are_not_changed(doorbuster, tmp_path):
     doorbuster("init", "--storefront", "my-shop", tmp_path)
     driver = tmp_path / "locustfiles" / "_my_shop.py"
     driver.write_text("# mine\n", encoding="utf-8")
@@ -166,7 +166,7 @@ def test_a_recording_becomes_a_driver_that_walks_the_whole_shop(doorbuster, tmp_
     assert "{lognormal: {median: 3.0s, sigma: 1.0}}" in scenario
 
 
-def test_a_recording_that_is_none_is_refused_before_anything_is_written(doorbuster, tmp_path):
+def test_an_invalid_recording_is_refused_before_anything_is_written(doorbuster, tmp_path):
     path = tmp_path / "no.har"
     path.write_text("{}", encoding="utf-8")
     done = doorbuster("init", "--storefront", "my-shop", "--har", path, tmp_path / "new")

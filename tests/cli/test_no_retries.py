@@ -23,7 +23,7 @@ drain: 5s
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.truth
-def test_without_retries_everybody_asks_once_and_the_run_file_says_so(
+def test_without_retries_every_request_is_sent_once_and_the_run_file_says_so(
     workers, root, tmp_path, doorbuster, stall_server
 ):
     url = stall_server("--kind", "fifo", "--service-ms", 10, "--shed-ms", 0)

@@ -135,7 +135,7 @@ def test_a_step_that_fails_is_shown_with_its_exchange_and_without_its_password(b
     assert "hunter2" not in broken.stdout
 
 
-def test_a_mistake_in_the_driver_is_told_with_its_line(broken):
+def test_an_exception_in_the_driver_is_reported_with_its_line(broken):
     found = results(broken.stdout)
     assert found["search"] == found["home"] == "BROKEN"
     assert 'mine.py:14: return {}["results"]' in broken.stdout
@@ -169,7 +169,7 @@ def test_a_shop_of_another_kind_fails_at_prepare(doorbuster):
     assert results(done.stdout) == {"prepare": "FAILED"}
 
 
-def test_nobody_at_the_address_is_exit_code_106(doorbuster):
+def test_an_unreachable_address_is_exit_code_106(doorbuster):
     done = doorbuster("probe", "http://127.0.0.1:9")
     assert done.returncode == 106
     assert "http://127.0.0.1:9 cannot be reached: connect_refused" in done.stderr
@@ -222,7 +222,7 @@ def answering():
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_an_answer_that_helps_nobody_is_shown_with_what_it_probably_is(doorbuster, answering, kind):
+def test_an_unexpected_response_is_shown_with_its_probable_cause(doorbuster, answering, kind):
     *answer, told = HOSTILE[kind]
     done = doorbuster("probe", answering(*answer), "--storefront", "vendure")
     assert done.returncode == 99, done.stdout + done.stderr
@@ -232,7 +232,7 @@ def test_an_answer_that_helps_nobody_is_shown_with_what_it_probably_is(doorbuste
     assert done.stderr == ""
 
 
-def test_a_shop_that_moved_is_told_with_its_new_address(doorbuster, answering):
+def test_a_shop_that_moved_is_reported_with_its_new_address(doorbuster, answering):
     there = answering(200, {}, "<!doctype html><title>Welcome</title>")
     done = doorbuster("probe", answering(302, {"Location": there}, ""), "--storefront", "vendure")
     assert done.returncode == 99
@@ -249,7 +249,7 @@ def test_a_shop_that_moved_is_told_with_its_new_address(doorbuster, answering):
         ("import re\nimport no_such_module\n", "_my_shop.py:2: ModuleNotFoundError: No module named"),
     ],
 )
-def test_a_driver_that_does_not_load_is_told_with_its_line(doorbuster, tmp_path, text, told):
+def test_a_driver_that_does_not_load_is_reported_with_its_line(doorbuster, tmp_path, text, told):
     path = tmp_path / "_my_shop.py"
     path.write_text(text, encoding="utf-8")
     done = doorbuster("probe", "http://127.0.0.1:9", "--locustfile", path)
@@ -290,7 +290,7 @@ def test_a_product_page_without_the_price_the_driver_looks_for_is_shown_with_tho
     assert 'the page has <b class="now"> $26.99: does the driver look for such a price?' in done.stdout
 
 
-def test_the_last_sentence_tells_what_fails_from_what_is_not_there():
+def test_the_last_sentence_distinguishes_failed_from_missing_steps():
     tally = ProbeSummary()
     for step, result, core in (
         ("home", "ok", True),

@@ -29,7 +29,7 @@ def test_a_run_that_cannot_start_leaves_no_folder(words, said, doorbuster, tmp_p
     assert not (tmp_path / "reports").exists()
 
 
-def test_a_port_for_workers_that_is_taken_is_told_before_anything_is_made(doorbuster, tmp_path):
+def test_a_used_port_for_workers_is_reported_before_anything_is_created(doorbuster, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ended = doorbuster("run", "smoke", "--expect-workers", "1", "--bind-port", port, cwd=tmp_path)
@@ -54,7 +54,7 @@ def test_brackets_in_a_title_are_shown_as_they_are(doorbuster, tmp_path):
     assert ended.stdout.splitlines()[:2] == ["Half price [/b] [50 %]", "[/] see [docs]"]
 
 
-def test_a_terminal_without_our_signs_shows_the_words(root):
+def test_a_terminal_without_the_signs_shows_words(root):
     ended = subprocess.run(
         [sys.executable, "-m", "doorbuster", "check", "smoke"], cwd=root, capture_output=True, timeout=60,
         env={**os.environ, "PYTHONIOENCODING": "ascii"},

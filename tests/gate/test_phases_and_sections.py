@@ -26,7 +26,7 @@ def judged(run, subject, expression, sections=()):
     return judge(run, sections, read_thresholds({subject: expression}))[0]
 
 
-def test_the_phases_of_a_run_are_judged_each_by_itself(peak):
+def test_each_phase_of_a_run_has_its_own_result(peak):
     found = {
         phase: judged(peak, f"can_order{{phase:{phase}}}", "rate>=95%")
         for phase in ("baseline", "peak", "after")
@@ -115,12 +115,12 @@ def section(**metric) -> Section:
         ({"value": None}, "value<10", "inconclusive"),
     ],
 )
-def test_a_metric_of_a_section_is_judged_in_the_unit_of_its_bound(open_peak, metric, expression, status):
+def test_a_metric_of_a_section_is_converted_to_the_unit_of_its_bound(open_peak, metric, expression, status):
     found = judged(open_peak(), "my_question.it", expression, [section(**metric)])
     assert found.status == status
 
 
-def test_a_metric_of_a_section_is_told_with_its_interval(open_peak):
+def test_the_sentence_on_a_metric_of_a_section_has_its_interval(open_peak):
     given = section(value=0.95, low=0.92, high=0.97, unit="ratio", n=50)
     found = judged(open_peak(), "my_question.it", "value>=90%", [given])
     assert found.certain

@@ -25,7 +25,7 @@ def judged(run, thresholds=None):
     return results, verdict(run, results)
 
 
-def test_a_shop_that_holds_passes(open_peak):
+def test_a_shop_that_meets_its_thresholds_passes(open_peak):
     results, found = judged(open_peak(**GOOD, rate_per_s=20.0))
     assert {result.status for result in results} == {"pass"}
     assert (found.status, found.exit_code) == ("pass", ExitCode.PASS)
@@ -34,7 +34,7 @@ def test_a_shop_that_holds_passes(open_peak):
     assert found.sentence.endswith("; all 8 thresholds were met.")
 
 
-def test_a_shop_that_breaks_fails_with_the_customers_first(open_peak):
+def test_the_headline_of_a_failed_run_is_about_customers(open_peak):
     run = open_peak()
     _, found = judged(run)
     wanted = sum(row.n for row in run.customers() if row.order is not None)
@@ -81,7 +81,7 @@ def test_a_run_without_an_audit_has_no_default_thresholds(open_peak):
     assert len(results) == 1
 
 
-def test_a_threshold_nobody_can_judge_makes_the_run_inconclusive(open_peak):
+def test_a_threshold_without_data_makes_the_run_inconclusive(open_peak):
     run = open_peak(**GOOD)
     results, found = judged(run, {"can_order": ["rate>=90%"], "http_req_duration{step:search}": ["p(95)<1s"]})
     assert [result.status for result in results[:2]] == ["pass", "inconclusive"]
@@ -150,13 +150,13 @@ def test_a_journey_that_raised_is_named_with_its_line(open_peak):
 
 
 @pytest.mark.parametrize("change", [{"lateness_ms": 80.0}, {"cpu_ratio": 0.97}])
-def test_a_generator_at_its_limit_is_told_what_to_do(open_peak, change):
+def test_the_verdict_on_an_overloaded_generator_recommends_workers(open_peak, change):
     _, found = judged(open_peak(**change), {"can_order": ["rate>=99%"]})
     assert any("--workers 2, or on a separate machine" in reason for reason in found.reasons)
 
 
 @pytest.mark.parametrize("change", [{"lateness_ms": 80.0}, {"cpu_ratio": 0.97}])
-def test_a_saturated_generator_never_blames_the_shop(open_peak, change):
+def test_an_overloaded_generator_never_fails_the_shop(open_peak, change):
     _, found = judged(open_peak(**change), {"can_order": ["rate>=99%"]})
     assert found.status == "inconclusive"
     assert found.sentence == (
@@ -165,7 +165,7 @@ def test_a_saturated_generator_never_blames_the_shop(open_peak, change):
     )
 
 
-def test_a_saturated_generator_does_not_excuse_lost_orders(open_peak):
+def test_an_overloaded_generator_does_not_explain_missing_orders(open_peak):
     _, found = judged(open_peak(lost=2, lateness_ms=80.0), {"orders_missing": ["count==0"]})
     assert (found.status, found.exit_code) == ("fail", ExitCode.FAIL)
     assert found.sentence == "FAIL: 2 acknowledged orders are missing in the shop's ledger."
@@ -183,7 +183,7 @@ def test_fewer_requests_than_wanted_are_the_generators_fault_when_it_dropped_som
     assert judged(open_peak(**GOOD, dropped=5), bound)[1].status == "inconclusive"
 
 
-def test_missing_customers_excuse_a_rate_only_if_they_could_turn_it(open_peak):
+def test_missing_customers_explain_a_rate_only_if_they_could_change_it(open_peak):
     bound = {"can_order": ["rate>=99%"]}
     assert judged(open_peak(missing=3), bound)[1].status == "fail"
     run = open_peak(missing=120)
@@ -194,11 +194,11 @@ def test_missing_customers_excuse_a_rate_only_if_they_could_turn_it(open_peak):
     assert judged(run, just_above)[1].status == "inconclusive"
 
 
-def test_the_flaws_of_a_clean_run_are_none(open_peak):
+def test_a_valid_run_has_no_validity_issues(open_peak):
     assert validity_issues(open_peak(**GOOD)) == ()
 
 
-def test_a_busy_start_of_a_short_run_is_no_saturation(open_peak):
+def test_a_busy_start_of_a_short_run_is_not_an_overload(open_peak):
     assert validity_issues(open_peak(**GOOD, duration_s=2, cpu_ratio=0.97)) == ()
     assert [flaw.kind for flaw in validity_issues(open_peak(**GOOD, duration_s=3, cpu_ratio=0.97))] == [
         "overloaded"
@@ -208,7 +208,7 @@ def test_a_busy_start_of_a_short_run_is_no_saturation(open_peak):
 # Ends
 
 
-def test_an_interrupted_run_judges_nothing(open_peak):
+def test_an_interrupted_run_has_no_result(open_peak):
     _, found = judged(open_peak(status="interrupted", reason="Ctrl-C"))
     assert (found.status, found.exit_code) == ("interrupted", ExitCode.INTERRUPTED)
     assert found.reasons == ("Ctrl-C.",)
@@ -283,13 +283,13 @@ def test_expected_response_chooses_answered_or_unanswered_requests(open_peak):
     assert answered.observed == ok.max_us / 1e3
 
 
-def test_a_run_without_books_cannot_promise_that_no_order_is_lost(open_peak):
+def test_a_run_without_a_ledger_does_not_pass_a_threshold_on_missing_orders(open_peak):
     results, found = judged(open_peak(**GOOD, ledger=False), {"orders_missing": ["count==0"]})
     assert results[0].status == "inconclusive"
     assert found.status == "inconclusive"
 
 
-def test_a_metric_of_a_section_can_be_promised(open_peak):
+def test_a_threshold_may_name_a_metric_of_a_section(open_peak):
     from doorbuster.report import Metric, Section
 
     run = open_peak(**GOOD)

@@ -35,7 +35,7 @@ def books(*orders: LedgerOrder, stock: tuple[LedgerStock, ...] | None = None) ->
     return Ledger(orders, stock if stock is not None else (LedgerStock("sku1", 100, 100 - sold, sold),), 60.0)
 
 
-def test_orders_that_were_told_and_booked_once_are_clean():
+def test_orders_confirmed_and_booked_once_have_no_findings():
     found = audit([attempt("r1:1"), attempt("r1:2")], books(order("r1:1"), order("r1:2")), run_id="r1")
     assert found.clean
     assert (
@@ -44,12 +44,12 @@ def test_orders_that_were_told_and_booked_once_are_clean():
     ) == (2, 2, 2, 0, 0, 0, 0, 0, 0)  # fmt: skip
 
 
-def test_an_acknowledged_order_that_is_not_in_the_ledger_is_lost():
+def test_an_acknowledged_order_that_is_not_in_the_ledger_is_missing():
     found = audit([attempt("r1:1"), attempt("r1:2")], books(order("r1:2")), run_id="r1")
     assert (found.missing, found.examples.missing, found.clean) == (1, ("r1:1",), False)
 
 
-def test_a_refused_order_that_is_not_in_the_ledger_is_neither_lost_nor_anything_else():
+def test_a_refused_order_that_is_not_in_the_ledger_is_no_finding():
     assert audit([attempt("r1:1", "refused"), attempt("r1:2", "unknown")], books(), run_id="r1").clean
 
 
@@ -71,13 +71,13 @@ def test_a_retry_that_gets_the_same_reference_is_one_order():
     assert audit(tries, books(order("r1:1")), run_id="r1").clean
 
 
-def test_an_order_booked_behind_the_customers_back_is_unacknowledged():
+def test_an_order_booked_without_a_confirmation_is_unacknowledged():
     tries = [attempt("r1:1", "unknown"), attempt("r1:2", "refused")]
     found = audit(tries, books(order("r1:1"), order("r1:2"), order("r1:3")), run_id="r1")
     assert (found.unacknowledged, found.examples.unacknowledged) == (3, ("r1:1", "r1:2", "r1:3"))
 
 
-def test_another_total_than_acknowledged_is_wrong_and_an_unknown_answer_promised_none():
+def test_only_a_confirmed_total_can_differ():
     tries = [attempt("r1:1", pence=500), attempt("r1:2", "unknown", pence=0)]
     found = audit(tries, books(order("r1:1", pence=499), order("r1:2", pence=700)), run_id="r1")
     assert (found.wrong_total, found.examples.wrong_total) == (1, ("r1:1",))
@@ -93,7 +93,7 @@ def test_orders_of_other_runs_are_counted_apart_but_take_stock():
     assert (Oversold("sku1", 1),) == found.oversold
 
 
-def test_overselling_is_the_worst_of_the_counter_the_shelf_and_the_orders():
+def test_overselling_is_the_largest_of_counter_negative_stock_and_orders():
     stock = (
         LedgerStock("by-counter", 10, 0, 12),
         LedgerStock("by-shelf", 10, -3, 10),
@@ -115,7 +115,7 @@ def test_stock_that_does_not_follow_from_the_orders_is_named():
     assert not found.clean
 
 
-def test_goods_whose_stock_the_shop_does_not_tell_cannot_be_judged_and_are_counted():
+def test_products_without_known_stock_are_counted():
     found = audit([attempt("r1:1")], books(order("r1:1", sku="new"), stock=()), run_id="r1")
     assert (found.unstocked, found.oversold) == (1, ())
 

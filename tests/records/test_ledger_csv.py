@@ -62,7 +62,7 @@ def test_columns_may_come_in_any_order_and_a_spreadsheet_may_have_saved_them(rea
     assert read(text).orders == (LedgerOrder("1001", "", "", 500, 1.0, None, ()),)
 
 
-def test_an_order_without_a_key_is_known_by_the_number_the_customer_was_told(read):
+def test_an_order_without_a_key_is_matched_by_its_confirmed_number(read):
     attempts = (attempt("r1:7:1", "1002"), attempt("other:7:1", "1001"), attempt("r1:8:1", "", "unknown"))
     ledger = read(ORDERS.replace("r1:1:1", ""), STOCK, attempts)
     assert [order.idempotency_key for order in ledger.orders] == ["", "r1:7:1"]
@@ -73,7 +73,7 @@ def test_orders_of_others_from_before_the_run_are_left_out_and_our_own_never(rea
     assert [order.order_ref for order in read(early).orders] == ["1"]
 
 
-def test_the_audit_finds_in_such_books_what_is_wrong(read):
+def test_the_audit_finds_the_problems_of_an_imported_ledger(read):
     attempts = (attempt("r1:1:1", "1001"), attempt("r1:2:1", "1009"))
     found = audit(attempts, read(ORDERS, STOCK, attempts), run_id="r1")
     assert (found.acknowledged, found.booked, found.missing, found.wrong_total) == (2, 1, 1, 1)
@@ -148,7 +148,7 @@ def test_bad_orders_are_refused_with_the_line_and_the_way_out(read, kind):
         assert words in str(refusal.value)
 
 
-def test_all_problems_of_both_files_are_told_at_once(read):
+def test_all_problems_of_both_files_are_reported_at_once(read):
     orders = HEAD + "".join(ROW.replace("1001", str(n)).replace("500,LAMP", "x,LAMP") for n in range(3))
     with pytest.raises(UsageError) as refusal:
         read(orders, "sku,opening,on_hand\nA,1,1\nA,1,1\nB,-1,x\n")
@@ -159,7 +159,7 @@ def test_all_problems_of_both_files_are_told_at_once(read):
     assert "stock.csv:4:3: on_hand must be a whole number (got x)" in lines[5]
 
 
-def test_a_thousand_problems_are_told_by_the_first_forty(read):
+def test_of_a_thousand_problems_the_first_forty_are_reported(read):
     with pytest.raises(UsageError) as refusal:
         read(HEAD + ROW.replace("500,LAMP", "x,LAMP") * 1000)
     assert len(str(refusal.value).splitlines()) <= 41

@@ -45,7 +45,7 @@ def run(writer: RunWriter):
         yield open_run
 
 
-def test_the_title_page_comes_back_and_follows_changes(writer: RunWriter, run: Run, make_meta):
+def test_metadata_is_read_back_and_follows_changes(writer: RunWriter, run: Run, make_meta):
     meta = make_meta(
         story="It is 2004.",
         versions={"locust": "2.47"},
@@ -94,7 +94,7 @@ def test_an_unknown_kind_of_time_is_refused(run: Run):
 )
 @pytest.mark.parametrize("bucket_s", [None, 1, 6])
 @pytest.mark.parametrize("kept_s", [1, 3, 4], ids=lambda width_s: f"sums of {width_s} s kept")
-def test_sums_equal_a_slow_loop(
+def test_sums_equal_a_naive_loop(
     writer, run, make_batch, monkeypatch, seed, dense_cells, one_word, bucket_s, kept_s
 ):
     monkeypatch.setattr("doorbuster.records.requests.grain_s", lambda _: kept_s)
@@ -147,7 +147,7 @@ def test_requests_that_never_got_a_first_byte_have_no_time_of_it(writer, run, ma
     assert run.histograms_by(lambda series: series.step).keys() == {"pay", "search"}
 
 
-def test_kept_sums_of_a_stretch_are_those_of_its_seconds(writer, run, make_batch, monkeypatch):
+def test_cached_sums_of_a_range_are_those_of_its_seconds(writer, run, make_batch, monkeypatch):
     monkeypatch.setattr("doorbuster.records.requests.grain_s", lambda _: 5)
     writer.write([make_batch(0, {(second, "pay"): [1000 * second + 1] for second in range(20)})])
     fresh = {ends: run.histogram(seconds=ends) for ends in [(5, 10), (3, 9), (10, 99)]}
@@ -156,7 +156,7 @@ def test_kept_sums_of_a_stretch_are_those_of_its_seconds(writer, run, make_batch
     assert [found.n for found in fresh.values()] == [5, 6, 10]
 
 
-def test_kept_sums_see_what_was_written_since(writer, run, make_batch):
+def test_cached_sums_include_later_writes(writer, run, make_batch):
     writer.write([make_batch(0, {(0, "pay"): [1]})])
     assert run.histogram().n == 1
     writer.write([make_batch(1, {(1, "pay"): [2, 3]})])

@@ -48,7 +48,7 @@ def test_the_page_names_every_metadata_field(make_meta):
         assert f"`{key}`" in sections()["meta"]
 
 
-def test_the_page_tells_version_and_limits():
+def test_the_page_states_version_and_limits():
     assert f"`PRAGMA application_id` is {APPLICATION_ID} " in PAGE
     assert f"`PRAGMA user_version` is {SCHEMA_VERSION}" in PAGE
     assert (SLOWEST_PER_SERIES, ERRORS_PER_SERIES) == (5, 3)

@@ -58,7 +58,7 @@ def test_a_finished_run_is_a_single_file(written: Path):
     assert [path.name for path in written.parent.iterdir()] == [FILE_NAME]
 
 
-def test_a_run_whose_writer_is_killed_is_whole_to_the_last_committed_second(tmp_path: Path):
+def test_a_run_whose_writer_is_killed_is_complete_to_the_last_committed_second(tmp_path: Path):
     with subprocess.Popen(
         [sys.executable, "-c", RECORDER, str(tmp_path)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
@@ -102,7 +102,7 @@ def test_a_writer_that_closes_without_finishing_leaves_an_interrupted_run(tmp_pa
 
 
 @pytest.mark.parametrize(("silent_s", "status"), [(5, "running"), (45, "interrupted")])
-def test_a_writer_on_another_machine_is_alive_as_long_as_its_heart_beats(
+def test_a_writer_on_another_machine_is_alive_while_it_sends_heartbeats(
     tmp_path, make_meta, monkeypatch, silent_s, status
 ):
     monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
@@ -188,7 +188,7 @@ def test_a_run_left_in_write_ahead_mode_opens_from_a_folder_that_may_not_be_writ
         assert (run.meta.status, run.histogram().n) == ("interrupted", 1)
 
 
-def test_a_full_disk_is_told_and_the_same_second_may_be_written_again(tmp_path, make_meta, make_batch):
+def test_a_full_disk_is_reported_and_the_same_second_may_be_written_again(tmp_path, make_meta, make_batch):
     with RunWriter.create(tmp_path, make_meta(), {}) as writer:
         writer.write([make_batch(0, {(0, "a"): [1]})])
         pages = writer._db.execute("PRAGMA page_count").fetchone()[0]

@@ -39,7 +39,7 @@ def test_the_curve_follows_its_definition(answered, abandoned):
     assert curve.survival.tolist() == pytest.approx(list(expected.values()), abs=1e-12)
 
 
-def test_the_leukaemia_patients_of_freireich():
+def test_the_curve_equals_the_published_one_of_freireich():
     # Remission in weeks of 21 patients on 6-MP; S from Cox and Oakes (1984), table 1.1 and p. 49.
     ended = [6, 6, 6, 7, 10, 13, 16, 22, 23]
     left = [6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35]
@@ -96,7 +96,7 @@ def test_the_plain_mean_has_the_plain_standard_error():
     assert found.high_us - found.value_us == pytest.approx(half, rel=0.01)
 
 
-def test_nobody_gives_nothing():
+def test_no_requests_give_no_estimate():
     curve = survival_curve(EMPTY, EMPTY)
     assert censored_quantile(curve, 0.5).value_us is None
     assert censored_mean(curve).value_us is None
@@ -115,7 +115,7 @@ def test_the_uncensored_interval_agrees_with_order_statistics():
     assert found.high_us == pytest.approx(exact.high_us, rel=0.02)
 
 
-def test_a_widened_interval_is_that_of_so_many_independent_answers():
+def test_a_widened_interval_is_that_of_the_effective_number_of_answers():
     """Also at its low end: the first answers of thousands, worth less than one, must not pull it to zero."""
     values = np.random.default_rng(6).exponential(1e6, 60_000)
     curve = survival_curve(histogram(values), histogram([500_000] * 3)).widened(60_000 / 200)

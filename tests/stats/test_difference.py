@@ -36,7 +36,7 @@ def test_a_ratio_is_the_difference_of_logarithms():
     assert found.high == pytest.approx(4.0 * math.exp(half))
 
 
-def test_a_bound_that_nobody_knows_leaves_that_side_open():
+def test_an_unknown_bound_leaves_that_side_open():
     whole, open_above = around(5.0, 1.0), Bounded(9.0, 8.0, None)
     assert difference(open_above, whole).high is None
     assert difference(open_above, whole).low == pytest.approx(4.0 - math.hypot(1.0, 1.0))

@@ -11,7 +11,7 @@ def shares(*successes: int, n: int = 20) -> list[Share]:
     return [Share(k, n) for k in successes]
 
 
-def test_a_stretch_of_failing_windows_is_one_outage():
+def test_consecutive_failing_windows_are_one_outage():
     assert find_outages(shares(20, 20, 10, 5, 12, 20), below=0.95) == (Outage(2, 5, Share(27, 60)),)
 
 
@@ -19,14 +19,14 @@ def test_an_outage_at_the_end_ends_with_the_run():
     assert find_outages(shares(20, 20, 3, 4), below=0.95) == (Outage(2, 4, Share(7, 40)),)
 
 
-def test_two_stretches_are_two_outages():
+def test_two_separate_periods_are_two_outages():
     assert [(outage.first, outage.end) for outage in find_outages(shares(5, 20, 5), below=0.95)] == [
         (0, 1),
         (2, 3),
     ]
 
 
-def test_a_few_unlucky_customers_are_no_outage():
+def test_a_few_failures_are_not_an_outage():
     assert find_outages(shares(20, 18, 18, 20), below=0.95) == ()
 
 
@@ -34,7 +34,7 @@ def test_exactly_the_limit_is_not_below_it():
     assert find_outages(shares(19, 19, 19, n=20), below=0.95) == ()
 
 
-def test_a_window_without_customers_belongs_to_the_stretch_around_it():
+def test_a_window_without_customers_belongs_to_the_period_around_it():
     windows = [Share(20, 20), Share(2, 20), Share(0, 0), Share(2, 20), Share(20, 20)]
     assert find_outages(windows, below=0.95) == (Outage(1, 4, Share(4, 40)),)
 

@@ -33,7 +33,7 @@ def test_no_trials_give_no_ratio_and_the_whole_range():
 
 
 @pytest.mark.parametrize("n", [1, 30, 300])
-def test_no_failure_leaves_room_for_the_failures_that_could_have_hidden(n: int):
+def test_without_failures_the_lower_end_is_the_nth_root_of_the_error(n: int):
     found = clopper_pearson(n, n)
     assert found.high == 1.0
     assert found.low == pytest.approx(0.025 ** (1 / n))
@@ -49,7 +49,7 @@ def test_the_design_effect_of_blocks_that_are_all_or_nothing_is_the_block_size()
     assert design_effect(k, n) == pytest.approx(10 * 100 / 99)
 
 
-def test_blocks_more_even_than_chance_are_taken_for_chance():
+def test_a_scatter_below_chance_counts_as_chance():
     assert design_effect(np.full(20, 5.0), np.full(20, 10.0)) == 1.0
 
 

@@ -144,7 +144,7 @@ def test_a_shop_that_cannot_keep_up_has_no_finite_wait():
         (lambda: mg1_mean_wait_s(1.0, 0.1, -1.0), "scv must be >= 0 (got -1.0)"),
     ],
 )
-def test_senseless_arguments_are_refused(call, message):
+def test_invalid_arguments_are_refused(call, message):
     with pytest.raises(ValueError) as caught:  # noqa: PT011 (the whole message is compared)
         call()
     assert str(caught.value) == message

@@ -40,7 +40,7 @@ def test_a_shop_without_retries_recovers_when_theory_says(stall_s):
 
 
 @pytest.mark.parametrize("stall_s", [2.0, 10.0])
-def test_a_shop_whose_customers_retry_three_times_never_comes_back(stall_s):
+def test_a_shop_whose_customers_retry_three_times_never_recovers(stall_s):
     found = recover(Share(0, RATE), goodput_after_a_stall(stall_s, retries=3), baseline_ratio=1.0)
     assert (found.course, found.windows) == ("metastable", None)
 
@@ -63,7 +63,7 @@ def test_recovery_is_measured_against_the_baseline_that_there_was():
     assert recover(Share(10, 700), after, baseline_ratio=1.0).course == "metastable"
 
 
-def test_a_good_moment_amid_bad_ones_is_no_recovery():
+def test_one_good_window_is_not_a_recovery():
     after = [Share(100, 100) if second % 5 == 0 else Share(20, 100) for second in range(40)]
     assert recover(Share(10, 700), after, baseline_ratio=1.0).course == "metastable"
 

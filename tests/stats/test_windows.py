@@ -23,7 +23,7 @@ BASELINE = "three times the baseline"
     ],
     ids=["grew slow", "after a hiccup", "only at the end", "from the start", "over gaps", "at the limit"],
 )
-def test_it_got_slow_in_the_first_of_two_windows_over_three_times_the_fastest(p95_ms, at_s):
+def test_it_became_slow_in_the_first_of_two_windows_above_three_times_the_fastest(p95_ms, at_s):
     assert Slow(at_s, 30.0, BASELINE) == find_slow(p95_ms, 5, bound_ms=None)
 
 
@@ -41,7 +41,7 @@ def test_a_window_with_too_few_requests_shows_no_percentile():
     assert (found.value_us, found.n, found.reason) == (None, 58, "needs 59 requests, there were 58")
 
 
-def test_requests_that_were_given_up_count_as_longer_than_they_lasted():
+def test_abandoned_requests_count_as_longer_than_recorded():
     answered = Histogram.from_values([1000] * 90)
     assert window_quantiles(TimeBlock(answered, Histogram.empty()), [0.95])[0].value_us == 1000
     (found,) = window_quantiles(TimeBlock(answered, Histogram.from_values([500] * 10)), [0.95])

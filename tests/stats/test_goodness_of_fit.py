@@ -34,20 +34,20 @@ def test_the_intervals_of_a_mix_are_the_exact_ones_for_all_shares_together():
         assert (part.low, part.high) == pytest.approx((oracle.low, oracle.high))
 
 
-def test_a_mix_that_was_drawn_as_asked_is_hardly_ever_called_otherwise():
+def test_a_mix_drawn_as_specified_is_rarely_rejected():
     rng = np.random.default_rng(1)
     asked = (0.55, 0.25, 0.15, 0.05)
     verdicts = [compare_mix(rng.multinomial(600, asked).tolist(), asked).verdict for _ in range(2000)]
     assert verdicts.count("mismatch") <= 8  # 0.1 % of 2000 is 2
 
 
-def test_a_mix_with_a_kind_too_many_is_called_not_as_asked_and_the_kind_is_named():
+def test_a_mix_with_one_wrong_share_is_rejected_and_the_share_is_named():
     found = compare_mix((700, 150, 150), (0.8, 0.1, 0.1))
     assert found.verdict == "mismatch"
     assert {part.verdict for part in found.parts} == {"mismatch"}
 
 
-def test_too_few_customers_cannot_tell():
+def test_too_few_customers_are_not_conclusive():
     assert compare_mix((3, 1), (0.8, 0.2)).verdict == "inconclusive"
     assert compare_mix((0, 0), (0.8, 0.2)).verdict == "inconclusive"
     assert compare_mix((9,), (1.0,)).verdict == "match"
@@ -95,13 +95,13 @@ def test_the_dispersion_of_large_poisson_counts_is_the_classical_test():
     assert found.high == pytest.approx(total / stats.chi2.ppf(0.025, 50), rel=1e-4)
 
 
-def test_smooth_arrivals_where_bursts_were_asked_for_are_not_as_asked():
+def test_smooth_arrivals_instead_of_bursts_are_rejected():
     counts = np.random.default_rng(4).poisson(20, 200)
     assert compare_dispersion(counts, np.full(200, 20.0), 2.5).verdict == "mismatch"
     assert compare_dispersion(counts, np.full(200, 20.0), 1.0).verdict == "match"
 
 
-def test_a_curve_of_another_form_is_not_as_asked():
+def test_a_curve_of_another_form_is_rejected():
     rng = np.random.default_rng(5)
     curve = np.linspace(10, 60, 30)
     assert compare_curve(rng.poisson(curve), curve, 1.0).verdict == "match"

@@ -46,7 +46,7 @@ def test_a_series_that_drifts_has_no_steady_state():
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=20, max_size=80), st.sampled_from([1, 5]))
-def test_the_cut_is_that_of_a_slow_loop(values: list[float], batch_size: int):
+def test_the_cut_equals_that_of_a_naive_loop(values: list[float], batch_size: int):
     rounded = [round(value) + index / 997 for index, value in enumerate(values)]  # no ties
     assert mser(rounded, batch_size=batch_size).batch == slow_mser(rounded, batch_size)
 

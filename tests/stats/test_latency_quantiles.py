@@ -112,7 +112,7 @@ def test_when_most_left_only_a_lower_bound_is_known():
 
 
 @pytest.mark.parametrize("p", [0.9, 0.99, 0.999])
-def test_below_the_sample_it_needs_there_is_no_value_but_the_reason(p):
+def test_a_quantile_with_too_few_requests_has_a_reason_instead_of_a_value(p):
     needed = minimum_n(p)
     for n in (needed - 1, needed):
         due = np.linspace(0, 59.9, n)
@@ -122,7 +122,7 @@ def test_below_the_sample_it_needs_there_is_no_value_but_the_reason(p):
     assert found.reason == f"needs {needed:,} requests, there were 0"
 
 
-def test_requests_in_few_stretches_have_a_value_and_no_interval():
+def test_requests_in_few_blocks_have_a_value_and_no_interval():
     parts = [TimeBlock(Histogram.from_values([5] * 500), NOBODY)] * 9
     (found,) = latency_quantiles(parts, [0.5])
     assert (found.value_us, found.low_us, found.high_us) == (5, None, None)

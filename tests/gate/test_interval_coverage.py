@@ -70,14 +70,14 @@ def covered(rho: float, p: float, kind: str, *, timed: bool) -> tuple[float, flo
 @pytest.mark.parametrize("kind", ["times", "shares"])
 @pytest.mark.parametrize("p", [0.5, 0.95])
 @pytest.mark.parametrize("rho", [0.5, 0.8])
-def test_the_interval_of_a_threshold_holds_the_truth_on_a_queue(rho, p, kind):
+def test_the_interval_of_a_threshold_covers_the_true_value_on_a_queue(rho, p, kind):
     holds, alarms = covered(rho, p, kind, timed=True)
     assert 0.92 <= holds <= 0.98, (holds, alarms)
     assert alarms <= 0.05
 
 
 @pytest.mark.parametrize("kind", ["times", "shares"])
-def test_as_if_independent_it_would_not(kind):
+def test_an_interval_for_independent_requests_does_not_cover_it(kind):
     holds, alarms = covered(0.8, 0.5, kind, timed=False)
     assert holds < 0.6
     assert alarms > 0.15
