@@ -57,7 +57,8 @@ class Exchange:
     `first_byte_at` and `ended_at` are the time of the failure if there was no first byte or no end.
     `connect_s` covers name lookup, TCP, proxy and TLS, 0.0 on a reused connection; `reconnected` says that
     the server had closed a reused connection and a new one was opened instead.
-    `hop` counts redirects: 0 is the request of the caller.
+    `hop` counts redirects: 0 is the request of the caller. `lenient` says what was odd about an answer
+    that was read nevertheless, as browsers and curl do; "" for a clean answer.
     """
 
     __slots__ = (
@@ -70,6 +71,7 @@ class Exchange:
         "first_byte_at",
         "hop",
         "intended_at",
+        "lenient",
         "method",
         "name",
         "pool_wait_s",
@@ -105,6 +107,7 @@ class Exchange:
         retry_after_s: float | None,
         detail: str,
         hop: int,
+        lenient: str = "",
     ) -> None:
         self.method = method
         self.name = name
@@ -126,6 +129,7 @@ class Exchange:
         self.retry_after_s = retry_after_s
         self.detail = detail
         self.hop = hop
+        self.lenient = lenient
 
     def __repr__(self) -> str:
         return f"<Exchange {self.method} {self.name} {self.status} {self.cause}>"

@@ -1,35 +1,44 @@
-"""Request bodies: form fields, JSON, raw bytes or files, as bytes with their content type."""
+"""The body of a request: form fields, JSON, raw bytes, files or pieces, as bytes and their content type."""
 
 from __future__ import annotations
 
 import json as stdlib_json
 import mimetypes
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any, Protocol
 from urllib.parse import urlencode
 from uuid import uuid4
 
 import orjson
 
+from doorbuster.load.http.headers import checked, checked_name
+
 
 class Readable(Protocol):
     def read(self) -> bytes | str: ...
 
 
-Data = Mapping[str, Any] | Iterable[tuple[str, Any]] | bytes | bytearray | str | Readable
+Data = Mapping[str, Any] | Iterable[Any] | bytes | bytearray | str | Readable
 Content = bytes | bytearray | str | Readable
-FileSpec = Content | tuple[str, Content] | tuple[str, Content, str]
+FileSpec = (
+    Content
+    | tuple[str | None, Content]
+    | tuple[str | None, Content, str | None]
+    | tuple[str | None, Content, str | None, Mapping[str, str]]
+)
 Files = Mapping[str, FileSpec] | Iterable[tuple[str, FileSpec]]
 
 
 class Body:
-    """type_line is the Content-Type header, b"" if only the caller knows it."""
+    """type_line: the Content-Type header, or b"" where only the caller knows it."""
 
-    __slots__ = ("content", "type_line")
+    __slots__ = ("content", "is_chunked", "type_line")
 
-    def __init__(self, content: bytes, type_line: bytes) -> None:
+    def __init__(self, content: bytes, type_line: bytes, is_chunked: bool = False) -> None:
         self.content = content
         self.type_line = type_line
+        self.is_chunked = is_chunked
 
 
 NO_BODY = Body(b"", b"")
@@ -38,28 +47,50 @@ _FORM_LINE = b"Content-Type: application/x-www-form-urlencoded\r\n"
 
 
 def encode_body(data: Data | None, json: Any, files: Files | None) -> Body:
-    """The body of a request. Raises: ValueError if more than one kind is given, or a value cannot be sent."""
-    if json is not None:
-        if data is not None or files is not None:
+    """The body of a request. Raises: ValueError if more than one kind is given, or something unsendable."""
+    if json is not None and not data:
+        if files:
             raise ValueError("a request has one body: give json, or data and files, not both")
         return Body(json_bytes(json), _JSON_LINE)
+    if json is not None:
+        raise ValueError("a request has one body: give json or data, not both")
     if files:
         return multipart(data, files)
     if data is None:
         return NO_BODY
     if isinstance(data, bytes):
         return Body(data, b"")
-    if isinstance(data, str | bytearray) or hasattr(data, "read"):
-        return Body(_content(data), b"")
-    return Body(urlencode(_pairs(data), doseq=True).encode("ascii"), _FORM_LINE)
+    if isinstance(data, str | bytearray | memoryview) or hasattr(data, "read"):
+        return Body(read_content(data), b"")
+    if not isinstance(data, Mapping | list | tuple):
+        return _pieces(data)
+    return _form(data)
 
 
 def json_bytes(value: Any) -> bytes:
-    """JSON by orjson, or by the standard library for what orjson refuses (NaN keys, huge integers, …)."""
+    """JSON by orjson; by the standard library for what orjson refuses (integers beyond 64 bits, keys that are
+    no text). Raises: ValueError for NaN, infinity and what has no JSON.
+    """
     try:
-        return orjson.dumps(value)
+        text = orjson.dumps(value)
+        if b"null" not in text:  # orjson writes null for NaN and infinity
+            return text
+        if not _has_nan(value):
+            return text
     except TypeError:
-        return stdlib_json.dumps(value).encode()
+        pass
+    try:
+        return stdlib_json.dumps(value, allow_nan=False).encode()
+    except TypeError as error:
+        raise ValueError(f"this has no JSON: {error}") from None
+
+
+def _has_nan(value: Any) -> bool:
+    if isinstance(value, float):
+        return value - value != 0.0
+    if isinstance(value, dict):
+        return any(map(_has_nan, value.values()))
+    return isinstance(value, list | tuple) and any(map(_has_nan, value))
 
 
 def multipart(data: Data | None, files: Files) -> Body:
@@ -68,46 +99,62 @@ def multipart(data: Data | None, files: Files) -> Body:
     parts: list[bytes] = []
     if data is not None and (isinstance(data, bytes | bytearray | str) or hasattr(data, "read")):
         raise ValueError("data beside files must be form fields: a mapping or pairs of name and value")
-    for name, value in _pairs(data) if data is not None else []:
-        for item in value if isinstance(value, list | tuple) else (value,):
-            text = item if isinstance(item, bytes) else str(item).encode()
-            parts.append(_part(boundary, f'name="{_quoted(name)}"', "", text))
+    for name, value in _fields(data) if data is not None else []:
+        text = value if isinstance(value, bytes) else str(value).encode()
+        parts.append(_part(boundary, f'name="{_quoted(name)}"', "", {}, text))
     for name, spec in files.items() if isinstance(files, Mapping) else files:
-        filename, content, content_type = _file(name, spec)
-        disposition = f'name="{_quoted(name)}"; filename="{_quoted(filename)}"'
-        parts.append(_part(boundary, disposition, content_type, content))
+        if spec is None:
+            continue
+        filename, content, content_type, headers = _file(name, spec)
+        disposition = f'name="{_quoted(name)}"'
+        if filename is not None:
+            disposition += f'; filename="{_quoted(filename)}"'
+        parts.append(_part(boundary, disposition, content_type, headers, content))
     parts.append(f"--{boundary}--\r\n".encode())
     return Body(b"".join(parts), f"Content-Type: multipart/form-data; boundary={boundary}\r\n".encode())
 
 
-def _file(name: str, spec: FileSpec) -> tuple[str, bytes, str]:
-    filename, content, content_type = name, spec, ""
-    if isinstance(spec, tuple):
-        if len(spec) == 3:
-            filename, content, content_type = spec
-        elif len(spec) == 2:
-            filename, content = spec
-        else:
+def _file(name: str, spec: Any) -> tuple[str | None, bytes, str, Mapping[str, str]]:
+    filename: str | None = name
+    content, content_type = spec, None
+    headers: Mapping[str, str] = {}
+    if isinstance(spec, tuple | list):
+        if not 2 <= len(spec) <= 4:
             raise ValueError(
-                f"a file is content, (filename, content) or (filename, content, type) (got {spec!r})"
+                "a file is content, (filename, content), (filename, content, type) or"
+                f" (filename, content, type, headers) (got {spec!r})"
             )
+        filename, content = spec[0], spec[1]
+        content_type = spec[2] if len(spec) > 2 else None
+        headers = (spec[3] if len(spec) > 3 else None) or {}
     elif isinstance(getattr(spec, "name", None), str):
-        filename = getattr(spec, "name", name).rsplit("/", 1)[-1]
-    guessed = content_type or mimetypes.guess_type(filename)[0] or "application/octet-stream"
-    return filename, _content(content), guessed
+        filename = spec.name.rsplit("/", 1)[-1]
+    if content_type is None and filename is not None:
+        content_type = mimetypes.guess_type(filename)[0] or "application/octet-stream"
+    return filename, read_content(content), content_type or "", headers
 
 
-def _part(boundary: str, disposition: str, content_type: str, content: bytes) -> bytes:
-    kind = f"Content-Type: {content_type}\r\n" if content_type else ""
-    head = f"--{boundary}\r\nContent-Disposition: form-data; {disposition}\r\n{kind}\r\n"
-    return head.encode() + content + b"\r\n"
+def _part(
+    boundary: str, disposition: str, content_type: str, headers: Mapping[str, str], content: bytes
+) -> bytes:
+    own = {checked_name(name): checked(name, value) for name, value in headers.items() if value is not None}
+    given = {name.lower() for name in own}
+    lines = [f"--{boundary}"]
+    if "content-disposition" not in given:
+        lines.append(f"Content-Disposition: form-data; {disposition}")
+    if content_type and "content-type" not in given:
+        lines.append(f"Content-Type: {checked('Content-Type', content_type)}")
+    lines += [f"{name}: {value}" for name, value in own.items()]
+    return "\r\n".join((*lines, "", "")).encode() + content + b"\r\n"
 
 
-def _quoted(text: str) -> str:
-    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+def _quoted(text: Any) -> str:
+    name = text.decode() if isinstance(text, bytes) else str(text)
+    return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _content(value: Any) -> bytes:
+def read_content(value: Any) -> bytes:
+    """Text, bytes or a file as bytes. Raises: ValueError for anything else."""
     if hasattr(value, "read"):
         value = value.read()
     if isinstance(value, str):
@@ -117,9 +164,36 @@ def _content(value: Any) -> bytes:
     raise ValueError(f"a body must be text, bytes or a file (got {type(value).__name__})")
 
 
-def _pairs(data: Any) -> list[tuple[str, Any]]:
-    pairs = data.items() if isinstance(data, Mapping) else data
+def _form(data: Any) -> Body:
+    return Body(urlencode(_fields(data)).encode("ascii"), _FORM_LINE)
+
+
+def _pieces(data: Any) -> Body:
+    """A body from an iterator: one chunk for each piece, as requests sends it; pairs make a form."""
     try:
-        return [(key, value) for key, value in pairs if value is not None]
+        pieces = iter(data)
+    except TypeError:
+        raise ValueError(f"data must be fields, text, bytes or a file (got {type(data).__name__})") from None
+    first = next(pieces, b"")
+    if isinstance(first, tuple):
+        return _form(list(chain((first,), pieces)))
+    chunks = [read_content(piece) for piece in chain((first,), pieces)]
+    text = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks if chunk)
+    return Body(text + b"0\r\n\r\n", b"", is_chunked=True)
+
+
+def _fields(data: Any) -> list[tuple[Any, Any]]:
+    """Pairs of name and value; a list repeats its name, and None is left out, also in a list."""
+    try:
+        return field_pairs(data.items() if isinstance(data, Mapping) else data)
     except (TypeError, ValueError):
         raise ValueError(f"data must be fields, text, bytes or a file (got {type(data).__name__})") from None
+
+
+def field_pairs(pairs: Iterable[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+    """Pairs of a query or a form, as requests sends them: a list repeats its name, None is left out."""
+    flat = []
+    for key, value in pairs:
+        several = hasattr(value, "__iter__") and not isinstance(value, str | bytes)
+        flat += [(key, item) for item in (value if several else (value,)) if item is not None]
+    return flat

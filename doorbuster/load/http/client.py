@@ -1,15 +1,14 @@
-"""The HTTP client of one customer: the interface of requests, one record per hop, failures as values.
+"""The HTTP client of one customer: requests' interface, one record per request, failures as values.
 
 Rules
-- `request` raises only ValueError for mistakes of the caller, and exceptions thrown into the greenlet
-  (GreenletExit, gevent.Timeout): then the connection is closed and nothing is recorded, because the code that
-  interrupted the request knows why. Use `timeout=` for a customer's patience.
-- No hidden retry, with one exception. If the server closed a reused connection before the first byte of the
-  response, the connection is replaced once, provided that this cannot do the work twice: it was closed before
-  the request was sent, or nothing could be sent, or the method is idempotent. POST and PATCH therefore check
-  the connection first; if it breaks after they were sent, the request failed. `reconnects` counts
-  replacements.
-- A client belongs to the thread that made it; several greenlets of that thread may use it at the same time.
+- `request` raises only ValueError for mistakes of the caller, and what others throw into the greenlet
+  (GreenletExit, gevent.Timeout): then the connection is closed and nothing is recorded, because whoever
+  aborted the request knows why. Use `timeout=` for a customer's patience.
+- No hidden retry, with one exception. A kept connection that the server closed before any byte of the answer
+  is replaced by a new one, once, if that cannot do the work twice: the close came before the request was
+  sent, or nothing could be sent, or the method is idempotent. POST and PATCH therefore check the connection
+  first; if it breaks after they were sent, the request failed. `reconnects` counts the replacements.
+- A client belongs to the thread that created it; its greenlets may share it.
 """
 
 from __future__ import annotations
@@ -24,15 +23,22 @@ from typing import Any, Final, NamedTuple, Self
 import gevent
 
 from doorbuster.load.exchange import Exchange, OpenStep, RequestFailed
-from doorbuster.load.http.basic_auth import basic_auth
+from doorbuster.load.http.auth import Auth, ChallengeAuth, authenticate, digest_challenge
 from doorbuster.load.http.body import NO_BODY, Body, Data, Files, encode_body
+from doorbuster.load.http.cookies import Cookies
 from doorbuster.load.http.executor import Answer, RequestExecutor
-from doorbuster.load.http.headers import NO_HEADERS, ExtraHeaders, header_value
+from doorbuster.load.http.headers import NO_HEADERS, header_value
 from doorbuster.load.http.mypyc_compat import mypyc_attr
 from doorbuster.load.http.redirect import REDIRECTS, follow
-from doorbuster.load.http.request_encoding import extra_for_another_origin, extra_headers
+from doorbuster.load.http.request_encoding import (
+    NOT_FOR_OTHERS,
+    NOTHING_DROPPED,
+    OF_BODY,
+    extra_headers,
+)
 from doorbuster.load.http.request_target import Params, RequestTarget, resolve_target, with_params
 from doorbuster.load.http.response import CaughtResponse, Response
+from doorbuster.load.http.route import Cert, Proxies, Route, Verify
 from doorbuster.load.http.settings import HttpSettings, Timeouts, timeouts_from
 
 Timeout = float | tuple[float | None, float | None] | Timeouts | None
@@ -42,13 +48,13 @@ _DEFAULTS: Final = HttpSettings()
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class HttpClient(RequestExecutor):
-    """Sends the requests of one customer; has its connections, cookies and default headers.
+    """Sends the requests of one customer.
 
-    Args: base_url: in front of every URL without a host. on_exchange: gets one Exchange per hop.
-    clock: seconds; all times of an Exchange are its readings. step: its name is the name of requests without
-    one, and its deadline holds for every request.
+    Args: base_url: precedes every URL without a host. on_exchange: called with one Exchange per request.
+    clock: seconds; all times of an Exchange are its readings. step: its name is the default name of requests,
+    and its deadline applies to all of them.
 
-    auth: (user, password) for every request. More in `RequestExecutor`.
+    auth: for every request, as `auth=` of a request. More in `RequestExecutor`.
     """
 
     def __init__(
@@ -62,7 +68,7 @@ class HttpClient(RequestExecutor):
     ) -> None:
         super().__init__(settings, clock)
         self.base_url = base_url
-        self.auth: tuple[str, str] | None = None
+        self.auth: Auth | None = None
         self.step = OpenStep() if step is None else step
         self._on_exchange = on_exchange
 
@@ -105,24 +111,28 @@ class HttpClient(RequestExecutor):
         data: Data | None = None,
         json: Any = None,
         files: Files | None = None,
-        cookies: Mapping[str, str] | None = None,
-        auth: tuple[str, str] | None = None,
+        cookies: Cookies | None = None,
+        auth: Auth | None = None,
         timeout: Timeout = None,
         allow_redirects: bool = True,
         stream: bool = False,
         catch_response: bool = False,
-        verify: bool | None = None,
+        verify: Verify | None = None,
+        cert: Cert | None = None,
+        proxies: Proxies | None = None,
         context: Mapping[str, Any] | None = None,
         intended_at: float | None = None,
     ) -> Response:
         """Send a request, follow its redirects, return the response or the failure.
 
         Args:
-            name: name of the request in records; default: the URL as given.
+            name: of the request in records; default: the URL as given, without its host.
+            auth: (user, password), an auth object of requests, or a function that changes the request.
             timeout: total seconds, (connect, first byte), or Timeouts.
             catch_response: use the result in a `with` block and call success() or failure(text).
+            verify, cert, proxies: as in requests, for this request.
             intended_at: clock value at which the request should have started; default: now.
-            context: passed to `_report`, for classes that override it.
+            context: passed to `_report` for overriding classes.
 
         Raises: ValueError for a request that cannot be sent.
         """
@@ -132,40 +142,60 @@ class HttpClient(RequestExecutor):
             url = with_params(url, params)
         target = resolve_target(self.base_url, url)
         body = NO_BODY if data is None and json is None and files is None else encode_body(data, json, files)
+        request_name = name or self.step.name or target.name
         extra = NO_HEADERS
+        authorization = ""
+        challenged: ChallengeAuth | None = None
         if headers or cookies or auth or self.auth or target.auth:
+            authorization = target.auth
             credentials = auth or self.auth
-            authorization = basic_auth(*credentials) if credentials else target.auth
-            extra = extra_headers(headers, authorization, cookies, self.cookies, target)
+            if credentials is not None:
+                prepared = authenticate(credentials, method, target, self._default_headers, headers, body)
+                authorization, challenged = prepared.authorization, prepared.challenged
+                method, target, headers, body = (
+                    prepared.method,
+                    prepared.target,
+                    prepared.headers,
+                    prepared.body,
+                )
+            extra = extra_headers(
+                headers, authorization, cookies, self._cookies, self._default_headers, target, NOTHING_DROPPED
+            )
         timeouts = (
             self.settings.timeouts if timeout is None else timeouts_from(timeout, self.settings.timeouts)
         )
         total_s = timeouts.total_s
         deadline = inf if total_s is None else started_at + total_s
-        step = self.step
-        if step.deadline_at < deadline:
-            deadline = max(step.deadline_at, started_at + MIN_LIMIT_S)
-        request_name = name or step.name or url
+        if self.step.deadline_at < deadline:
+            deadline = max(self.step.deadline_at, started_at + MIN_LIMIT_S)
+        route: Route | None = None
+        if verify is not None or cert is not None or proxies is not None:
+            route = self._route_for(verify, cert, proxies)
         due_at = started_at if intended_at is None else intended_at
         answer = self.send_one(
-            method, target, body, extra, request_name, timeouts, deadline, stream, allow_redirects, verify,
+            method, target, body, extra, request_name, timeouts, deadline, stream, allow_redirects, route,
             0, due_at, started_at,
         )  # fmt: skip
         history = None
-        if allow_redirects and answer[0].status in REDIRECTS:
-            call = _Call(request_name, headers, extra, body, timeouts, deadline, stream, verify, context)
+        if (allow_redirects and answer[0].status in REDIRECTS) or challenged is not None:
+            call = _Call(
+                request_name, headers, authorization, cookies, body, timeouts, deadline, stream, route,
+                context, challenged, allow_redirects,
+            )  # fmt: skip
             answer, history = self._follow(answer, method, target, call)
-        exchange, head, raw, body_stream = answer
+        exchange, head, raw, body_stream, sent = answer
         limit = self.settings.max_decoded_bytes
         if catch_response:
             report = partial(self._report, context=context)
-            response: Response = CaughtResponse(exchange, head, raw, limit, report)
+            response: Response = CaughtResponse(exchange, head, raw, limit, sent, report)
         else:
-            response = Response(exchange, head, raw, limit)
+            response = Response(exchange, head, raw, limit, sent)
         if body_stream is not None:
             response.stream = body_stream
-        if history is not None:
+        if history:
             response.history = history
+            if not self.settings.record_hops:
+                _span_chain(exchange, [response.exchange for response in history])
         if not catch_response:
             self._report(exchange, response, context)
         return response
@@ -173,10 +203,10 @@ class HttpClient(RequestExecutor):
     def get_all(
         self, requests: Iterable[str | Mapping[str, Any]], *, intended_at: float | None = None, **options: Any
     ) -> list[Response]:
-        """Send several requests at once, as a browser does for a page; responses in the order given.
+        """Fetch several URLs at once, as a browser fetches the parts of a page; answers in the order given.
 
         Args: requests: URLs, or mappings with "url" and the options of `request` (and "method").
-        The limit of connections per host applies; `Exchange.pool_wait_s` is the wait for one.
+        The limit of connections per host applies; `Exchange.pool_wait_s` is the wait for a connection.
         """
         calls = [{"url": one} if isinstance(one, str) else dict(one) for one in requests]
         for call in calls:
@@ -194,7 +224,7 @@ class HttpClient(RequestExecutor):
 
     @contextmanager
     def rename_request(self, name: str) -> Iterator[None]:
-        """Give all requests inside the block this name."""
+        """Use this name for all requests inside the block."""
         self.step.name = name
         try:
             yield
@@ -202,45 +232,81 @@ class HttpClient(RequestExecutor):
             self.step.name = ""
 
     def _report(self, exchange: Exchange, response: Response, context: Mapping[str, Any] | None) -> None:  # noqa: ARG002
-        """Report one exchange; override it to use the response as well."""
+        """Pass one exchange on; subclasses override it to see the response too."""
         if self._on_exchange is not None:
             self._on_exchange(exchange)
+
+    def _route_for(self, verify: Verify | None, cert: Cert | None, proxies: Proxies | None) -> Route:
+        route = self._route
+        if verify is not None:
+            route = route.with_verify(verify)
+        if cert is not None:
+            route = route.with_cert(cert)
+        return route if proxies is None else route.with_proxies(proxies)
 
     def _follow(
         self, answer: Answer, method: str, target: RequestTarget, call: _Call
     ) -> tuple[Answer, list[Response]]:
-        """The last response of a chain of redirects, and those before it (recorded with `record_hops`)."""
+        """The last answer of a chain of redirects, and the answers before it.
+
+        A challenge to authenticate is answered once for each request.
+        """
         settings = self.settings
         history: list[Response] = []
-        body, extra = call.body, call.extra
-        exchange, head, raw, body_stream = answer
-        while exchange.status in REDIRECTS and not exchange.cause:
-            location = header_value(head, head.lower(), "\nlocation:")
-            if not location:
+        body, authorization, challenged = call.body, call.authorization, call.challenged
+        dropped = NOTHING_DROPPED
+        exchange, head, raw, body_stream, sent = answer
+        while not exchange.cause or exchange.status == 401:
+            if exchange.status == 401:
+                if challenged is None:
+                    break
+                authorization = challenged.answer(method, target, digest_challenge(head))
+                challenged = None
+                keeps_body = True
+                if not authorization:
+                    break
+            elif call.follows and exchange.status in REDIRECTS:
+                location = header_value(head, head.lower(), "\nlocation:")
+                if not location:
+                    break
+                try:
+                    if len(history) >= settings.max_redirects:
+                        raise RequestFailed("too_many_redirects", f"more than {settings.max_redirects}")
+                    redirect = follow(exchange.status, method, target, location)
+                except RequestFailed as failure:
+                    exchange.decide(failure.cause, failure.detail)
+                    break
+                method, target, keeps_body = redirect.method, redirect.target, redirect.keeps_body
+                if not redirect.keeps_credentials:
+                    dropped |= NOT_FOR_OTHERS
+                    challenged = None
+            else:
                 break
-            try:
-                if len(history) >= settings.max_redirects:
-                    raise RequestFailed("too_many_redirects", f"more than {settings.max_redirects}")
-                redirect = follow(exchange.status, method, target, location)
-            except RequestFailed as failure:
-                exchange.decide(failure.cause, failure.detail)
-                break
-            response = Response(exchange, head, raw, settings.max_decoded_bytes)
+            if body_stream is not None:
+                body_stream.close()
+            response = Response(exchange, head, raw, settings.max_decoded_bytes, sent)
+            response.history = history.copy()
             history.append(response)
             if settings.record_hops:
                 self._report(exchange, response, call.context)
-            method, target = redirect.method, redirect.target
-            body = body if redirect.keeps_body else NO_BODY
-            if not redirect.same_origin:
-                extra = extra_for_another_origin(call.headers, self._default_headers)
+            if not keeps_body:
+                body = NO_BODY
+                dropped |= OF_BODY
+            extra = extra_headers(
+                call.headers,
+                authorization,
+                call.cookies,
+                self._cookies,
+                self._default_headers,
+                target,
+                dropped,
+            )
             now = self._clock()
-            exchange, head, raw, body_stream = self.send_one(
+            exchange, head, raw, body_stream, sent = self.send_one(
                 method, target, body, extra, call.request_name, call.timeouts, call.deadline, call.stream,
-                True, call.verify, len(history), now, now,
+                call.follows, call.route, len(history), now, now,
             )  # fmt: skip
-        if history and not settings.record_hops:
-            _span_chain(exchange, [response.exchange for response in history])
-        return (exchange, head, raw, body_stream), history
+        return (exchange, head, raw, body_stream, sent), history
 
 
 class _Call(NamedTuple):
@@ -248,13 +314,16 @@ class _Call(NamedTuple):
 
     request_name: str
     headers: Mapping[str, Any] | None
-    extra: ExtraHeaders
+    authorization: str
+    cookies: Cookies | None
     body: Body
     timeouts: Timeouts
     deadline: float
     stream: bool
-    verify: bool | None
+    route: Route | None
     context: Mapping[str, Any] | None
+    challenged: ChallengeAuth | None
+    follows: bool
 
 
 def _value_of(call: Callable[[], Response]) -> Callable[[], Response]:
@@ -273,7 +342,7 @@ def _value_of(call: Callable[[], Response]) -> Callable[[], Response]:
 
 
 def _span_chain(last: Exchange, before: list[Exchange]) -> None:
-    """Extend the record of the last request to the whole chain of redirects."""
+    """Turn the record of the last request into that of the whole chain, named and timed from the first."""
     first = before[0]
     last.method, last.url = first.method, first.url
     last.intended_at, last.started_at = first.intended_at, first.started_at

@@ -1,7 +1,8 @@
-"""One connection: sends a request, reads its response, and knows whether it can be reused.
+"""One connection: sends a request, reads its answer and says whether the connection can be reused.
 
-llhttp (through httptools) parses the response. It calls back only for the body and the borders of messages;
-the head stays as bytes and is parsed on access, so a request costs no Python call per header.
+llhttp (through httptools) decides what an answer is and where it ends. It calls back only for the body and
+the borders of messages; the head is kept as text and parsed on first use, so a request costs no Python call
+per header. An answer that llhttp refuses is read again by the rules of `lenient.py`.
 
 Rules: bytes after the end of a response, a parser error, an incomplete response and an exception thrown into
 the waiting greenlet make the connection unusable. A response that ends with the connection is complete only
@@ -20,9 +21,11 @@ import httptools
 from doorbuster.load.exchange import RequestFailed
 from doorbuster.load.http.gevent_socket import RECEIVE_BYTES, GeventSocket
 from doorbuster.load.http.headers import ResponseHeaders
+from doorbuster.load.http.lenient import read_head
 from doorbuster.load.http.tls import TlsChannel, tls_detail
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
+_MAX_KEPT_BYTES: Final = 256 * 1024  # of an answer, to read it again leniently
 _H: Final = ord("H")
 _1: Final = ord("1")
 
@@ -31,29 +34,35 @@ class Connection(GeventSocket):
     """An open connection to one origin, used by one request at a time.
 
     After `exchange` or `read`: complete, and if so status; head (without the empty line), chunks[:body_parts]
-    (the body as it came over the wire), received (bytes), first_byte_at (clock). `unsent`: the last
-    request did not leave this machine.
+    (the body as it came over the wire), received (bytes), first_byte_at (clock), lenient (what was odd about
+    the answer, or ""). `unsent` says that the last request did not leave this machine. `delivered`: bytes of
+    the body that a stream has taken from `chunks`.
 
-    `_untouched` detects bytes after the response without a Python call: the end of a response adds an item,
-    and llhttp's callback for the beginning of a message is the list's `clear`.
+    `_untouched` tells whether anything followed the answer, at no cost in Python: the end of the answer adds
+    one item, and llhttp's callback for the beginning of any message is the list's own `clear`.
     """
 
     __slots__ = (
         "_channel",
         "_head_only",
+        "_is_clear",
+        "_kept",
         "_kept_alive",
         "_max_body",
         "_max_head",
         "_parser",
         "_partial",
+        "_refusal",
         "_untouched",
         "_unusual",
         "body_parts",
         "chunks",
         "complete",
+        "delivered",
         "encrypted",
         "first_byte_at",
         "head",
+        "lenient",
         "on_body",
         "on_message_begin",
         "received",
@@ -75,6 +84,9 @@ class Connection(GeventSocket):
         self._max_head = max_head_bytes
         self._max_body = max_body_bytes
         self._partial = b""
+        self._kept: list[bytes] = []
+        self._refusal = ""
+        self._is_clear = True
         self._head_only = False
         self._unusual = False
         self._kept_alive = False
@@ -85,6 +97,8 @@ class Connection(GeventSocket):
         self.body_parts = 0
         self.complete = True
         self.head: str | None = None
+        self.lenient = ""
+        self.delivered = 0
         self.received = 0
         self.first_byte_at = 0.0
         self.total_deadline = 0.0
@@ -137,6 +151,8 @@ class Connection(GeventSocket):
         self.head = None
         self.received = 0
         self._head_only = self._unusual = head_only
+        if self._kept or self.lenient or self.delivered:
+            self._forget_last_answer()
         self.total_deadline = total_deadline
         if first_byte_deadline < total_deadline:
             self.deadline = first_byte_deadline
@@ -182,24 +198,34 @@ class Connection(GeventSocket):
             if not count:
                 self._end_of_stream()
                 return
-            if self.head is None:
+            piece = data
+            if self.head is None and not self._refusal:
                 end = data.find(_END_OF_HEAD)
                 if 0 < end <= self._max_head and data[0] == _H and data[9] != _1 and not self._unusual:
                     self.head = data[:end].decode("latin-1")
                 else:
                     data = self._take_head(data)
             try:
-                parser.feed_data(data)
+                if self._refusal and not self.lenient:
+                    parser = self._read_leniently(piece, self._refusal)
+                else:
+                    parser.feed_data(data)
             except httptools.HttpParserError as error:
-                if not self.complete:
-                    raise RequestFailed("bad_response", str(error)) from None
-                self._kept_alive = False
+                if self.complete:
+                    self._kept_alive = False
+                else:
+                    parser = self._read_leniently(piece, str(error))
             except httptools.HttpParserUpgrade:
                 raise RequestFailed("bad_response", "the server switched protocols unasked") from None
             if self._head_only:
                 self._end_head_only(count - len(data))
             elif self.received > self._max_body:
                 self._check_size()
+            if not self.complete:
+                if self.received - count < _MAX_KEPT_BYTES:
+                    self._kept.append(piece)
+            elif self._kept:
+                self._kept.clear()
             if stream and self.head is not None:
                 return
 
@@ -219,8 +245,61 @@ class Connection(GeventSocket):
             self.complete = True
             self.status = status
             self.body_parts = len(self.chunks)
-            self._kept_alive = parser.should_keep_alive()  # llhttp resets it when this call returns
+            self._kept_alive = (
+                parser.should_keep_alive() and self._is_clear
+            )  # llhttp forgets it after this call
             self._untouched.append(True)
+
+    def _forget_last_answer(self) -> None:
+        """After an answer that came in pieces or was read leniently: free its bytes, be strict again."""
+        self._kept.clear()
+        self.delivered = 0
+        if self._refusal:
+            self._refusal = self.lenient = ""
+            self._is_clear = True
+            self._parser = httptools.HttpResponseParser(self)
+
+    def _read_leniently(self, piece: bytes, refusal: str) -> Any:
+        """Read the answer again from its first byte; the parser for what is still to come.
+
+        Raises: RequestFailed("bad_response") if it cannot be read leniently either.
+        """
+        if self.lenient or self.received - len(piece) > sum(map(len, self._kept)):
+            raise RequestFailed("bad_response", refusal)
+        self._refusal = refusal
+        data = b"".join((*self._kept, piece))
+        found = read_head(data, refusal)
+        if found is None:
+            self.head = None
+            if len(data) > self._max_head:
+                raise RequestFailed("too_large", f"headers of more than {self._max_head:,} bytes")
+            return self._parser
+        if found.end > self._max_head:
+            raise RequestFailed("too_large", f"headers of more than {self._max_head:,} bytes")
+        self.head = found.head
+        self.lenient = ", ".join(found.notes) or refusal
+        self._is_clear = found.is_clear and bool(found.notes)
+        self._partial = b""
+        parser = self._parser = httptools.HttpResponseParser(self)
+        parser.set_dangerous_leniencies(
+            lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+        )
+        self.chunks.clear()
+        body = b"" if self._head_only else data[found.end :]
+        try:
+            parser.feed_data(found.for_parser + body)
+        except httptools.HttpParserError as error:
+            if not self.complete:
+                raise RequestFailed("bad_response", str(error)) from None
+            self._kept_alive = False
+        if self.delivered:
+            rest = b"".join(self.chunks)[self.delivered :]
+            self.chunks[:] = [rest] if rest else []
+            if self.complete:
+                self.body_parts = len(self.chunks)
+        if self._head_only and len(data) > found.end:
+            self._is_clear = False
+        return parser
 
     def _send_rest(self, rest: memoryview) -> None:
         while rest:
@@ -252,7 +331,7 @@ class Connection(GeventSocket):
         parser = self._parser
         if self.head is not None:
             if not self.complete:
-                self._kept_alive = parser.should_keep_alive()
+                self._kept_alive = parser.should_keep_alive() and self._is_clear
                 self._untouched.append(True)
                 self.status = parser.get_status_code()
                 self.complete = True
@@ -262,6 +341,8 @@ class Connection(GeventSocket):
 
     def _end_of_stream(self) -> None:
         if self.head is None:
+            if self._refusal:
+                raise RequestFailed("bad_response", self._refusal)
             raise RequestFailed("closed_early", f"closed {self._progress()}")
         headers = ResponseHeaders(self.head)
         chunked = headers.get("transfer-encoding", "").lower().rstrip().endswith("chunked")

@@ -24,6 +24,7 @@ from doorbuster.load.http.dns import Address
 from doorbuster.load.http.gevent_socket import HubResources
 from doorbuster.load.http.proxy import Proxy, connect_request
 from doorbuster.load.http.request_target import RequestTarget
+from doorbuster.load.http.route import Route
 from doorbuster.load.http.settings import HttpSettings
 from doorbuster.load.http.tls import context_for
 from doorbuster.scenario.target.target import is_loopback
@@ -39,7 +40,7 @@ _IN_PROGRESS: Final = (errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK)
 class Connector:
     """Opens connections of one customer to one origin, and keeps its TLS session between them."""
 
-    __slots__ = ("_clock", "_opened", "_proxy", "_session", "_settings", "_target", "_verify", "_wire")
+    __slots__ = ("_clock", "_opened", "_proxy", "_route", "_session", "_settings", "_target", "_wire")
 
     def __init__(
         self,
@@ -49,7 +50,7 @@ class Connector:
         clock: Callable[[], float],
         *,
         proxy: Proxy | None,
-        verify: bool,
+        route: Route,
         opened: Callable[[], None],
     ) -> None:
         self._opened = opened
@@ -58,7 +59,7 @@ class Connector:
         self._wire = wire
         self._clock = clock
         self._proxy = proxy
-        self._verify = verify
+        self._route = route
         self._session: ssl.SSLSession | None = None
 
     def open(self, connect_deadline: float, total_deadline: float) -> Connection:
@@ -162,10 +163,10 @@ class Connector:
             sock.bind((sources[self._wire.source_turn % len(sources)], 0))
 
     def _encrypt(self, connection: Connection) -> None:
-        settings = self._settings
-        context = context_for(
-            self._verify, settings.ca_file, settings.client_cert_file, settings.client_key_file
-        )
+        route = self._route
+        context = self._settings.ssl_context
+        if context is None or route != self._settings.route:
+            context = context_for(route.verify, route.ca_file, route.cert_file, route.key_file)
         connection.start_tls(context, self._target.host, self._session)
 
 

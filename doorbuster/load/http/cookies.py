@@ -1,31 +1,39 @@
-"""One customer's cookies by RFC 6265bis, optimised for the usual one to five cookies.
+"""The cookies of one customer, by RFC 6265bis, with the interface of requests' and http.cookiejar's jars.
 
-Rules: the Cookie line of an origin and path is rendered once and kept until a cookie changes or expires. A
-cookie with the Secure attribute is accepted from and sent to https only. HttpOnly has no effect. There is no
-public-suffix list: a Domain without an inner dot is refused, which stops "com" but not "co.uk". The number of
-cookies is limited; a new one replaces the oldest.
+Rules: the Cookie line of an origin and path is rendered once and kept until a cookie changes or expires; most
+customers hold one to five cookies. A cookie with the Secure attribute is taken from and sent to https only.
+HttpOnly changes nothing, because there is no script. There is no public-suffix list: a Domain without an
+inner dot is refused, which stops "com" but not "co.uk". The jar is bounded; the oldest cookie makes room.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, MutableMapping
+import time
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from doorbuster.load.http.dates import parse_http_date
+from doorbuster.load.http.dates import parse_cookie_date
 from doorbuster.load.http.request_target import RequestTarget
 
 _NEVER: Final = float("inf")
 _IP_ADDRESS: Final = re.compile(r"[\d.]+|.*:.*")
-_REMEMBERED_REPEATS: Final = 8  # many shops send the same session cookie with every page
-_RENDERED_LINES: Final = 16  # the pages of an origin usually share one Cookie line
-_DASHED_DATE: Final = re.compile(r"(\d{1,2})-(\w{3})-(\d{2,4})")
+_REMEMBERED_REPEATS: Final = 8  # shops like to send the same session cookie with every page
+_RENDERED_LINES: Final = 16  # an origin's pages mostly share one Cookie line
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _MAX_COOKIE_CHARACTERS: Final = 4096
+_MISSING: Final = object()
+
+Cookies = Mapping[str, Any] | Iterable[Any]
+"""The `cookies=` of a request: values by name, or a jar."""
 
 
 class Cookie(NamedTuple):
-    """expires_at_unix_s is infinite for session cookies; `order` is the order in which cookies were made."""
+    """A stored cookie; expires_at_unix_s is infinite for session cookies, `order` counts the cookies made.
+
+    The properties have the names and meanings of http.cookiejar.Cookie.
+    """
 
     name: str
     value: str
@@ -36,6 +44,21 @@ class Cookie(NamedTuple):
     http_only: bool
     expires_at_unix_s: float
     order: int
+
+    @property
+    def expires(self) -> int | None:
+        return None if self.expires_at_unix_s == _NEVER else int(self.expires_at_unix_s)
+
+    @property
+    def discard(self) -> bool:
+        return self.expires_at_unix_s == _NEVER
+
+    @property
+    def domain_specified(self) -> bool:
+        return not self.host_only
+
+    def is_expired(self, now: float | None = None) -> bool:
+        return self.expires_at_unix_s <= (time.time() if now is None else now)
 
 
 class Attributes(NamedTuple):
@@ -49,8 +72,9 @@ class Attributes(NamedTuple):
     http_only: bool
 
 
-class CookieJar(MutableMapping[str, str]):
-    """The cookies of one customer; as a mapping, name to value over all hosts (the newest wins).
+class CookieJar:
+    """The cookies of one customer. Iteration yields cookies; as a mapping, it has values by name over all
+    hosts, and the newest cookie of a name wins.
 
     Args: limit: maximum number of cookies. now_unix_s: wall clock, for expiry dates.
     """
@@ -74,7 +98,7 @@ class CookieJar(MutableMapping[str, str]):
         pair, _, rest = set_cookie.partition(";")
         name, equals, value = pair.partition("=")
         name, value = (name.strip(), value.strip()) if equals else ("", pair.strip())
-        if not name or len(name) + len(value) > _MAX_COOKIE_CHARACTERS:
+        if not name or len(name) + len(value) > _MAX_COOKIE_CHARACTERS or _CONTROLS.search(set_cookie):
             return None
         attributes = _attributes(rest)
         domain = attributes.domain or target.host
@@ -113,43 +137,152 @@ class CookieJar(MutableMapping[str, str]):
         fitting.sort(key=lambda cookie: (-len(cookie.path), cookie.order))
         return [(cookie.name, cookie.value) for cookie in fitting]
 
-    def set(self, name: str, value: str, domain: str = "", path: str = "/") -> None:
-        """Set a cookie; without a domain it is sent to every host."""
-        self._keep(
-            Cookie(name, value, domain.lstrip(".").lower(), path, False, False, False, _NEVER, self._made)
-        )
+    def set(
+        self, name: str, value: Any, domain: str = "", path: str = "/", secure: bool = False,
+        expires: float | None = None,
+    ) -> None:  # fmt: skip
+        """Add a cookie by hand; without a domain it is sent to every host. A value of None removes the name.
 
-    def get_dict(self) -> dict[str, str]:
-        """Name to value over all hosts."""
-        return {cookie.name: cookie.value for cookie in self._cookies.values()}
+        Raises: ValueError for a name or value that cannot be sent.
+        """
+        if value is None:
+            self._remove(lambda cookie: cookie.name == name and domain in ("", cookie.domain))
+            return
+        value = value.value if hasattr(value, "coded_value") else str(value)
+        if _CONTROLS.search(name + value):
+            raise ValueError(f"a cookie must not contain a line break (got {name}={value!r})")
+        domain = domain.lstrip(".").lower()
+        ends = _NEVER if expires is None else float(expires)
+        self._keep(Cookie(name, value, domain, path, False, secure, False, ends, self._made))
+
+    def set_cookie(self, cookie: Any) -> None:
+        """Add a cookie of http.cookiejar or of another jar of this class."""
+        if isinstance(cookie, Cookie):
+            self._keep(cookie._replace(order=self._made))
+            return
+        domain = cookie.domain.lstrip(".").lower()
+        domain = "localhost" if domain == "localhost.local" else domain  # http.cookiejar's name of it
+        host_only = bool(domain) and not cookie.domain_specified and not cookie.domain.startswith(".")
+        ends = _NEVER if cookie.expires is None else float(cookie.expires)
+        value = "" if cookie.value is None else str(cookie.value)
+        path = cookie.path or "/"
+        secure = bool(cookie.secure)
+        self._keep(Cookie(cookie.name, value, domain, path, host_only, secure, False, ends, self._made))
+
+    def update(self, cookies: Cookies) -> None:
+        """Add the cookies of a jar or of a mapping from name to value. Raises: ValueError."""
+        if not isinstance(cookies, Mapping | Iterable) or isinstance(cookies, str | bytes):
+            raise ValueError(
+                f"cookies must be a mapping of names to values or a cookie jar (got {cookies!r})"
+            )
+        if isinstance(cookies, Mapping):
+            for name, value in cookies.items():
+                if value is not None:
+                    self.set(name, value)
+            return
+        for cookie in cookies:
+            if not hasattr(cookie, "domain"):
+                raise ValueError(f"a cookie jar must yield cookies (got {cookie!r})")
+            self.set_cookie(cookie)
+
+    def copy(self) -> CookieJar:
+        """The same cookies in a jar of their own."""
+        other = CookieJar(self.limit, self._now_unix_s)
+        other.update(self)
+        return other
+
+    def get(self, name: str, default: Any = None, domain: str | None = None, path: str | None = None) -> Any:
+        return self.get_dict(domain, path).get(name, default)
+
+    def get_dict(self, domain: str | None = None, path: str | None = None) -> dict[str, str]:
+        """Values by name, over all hosts and paths or those given."""
+        wanted = None if domain is None else domain.lstrip(".").lower()
+        return {
+            cookie.name: cookie.value
+            for cookie in self._cookies.values()
+            if wanted in (None, cookie.domain) and path in (None, cookie.path)
+        }
 
     def all(self) -> tuple[Cookie, ...]:
         """Every cookie, the oldest first."""
         return tuple(self._cookies.values())
 
-    def clear(self) -> None:
-        self._cookies.clear()
-        self._changed()
+    def keys(self) -> KeysView[str]:
+        return self.get_dict().keys()
+
+    def values(self) -> ValuesView[str]:
+        return self.get_dict().values()
+
+    def items(self) -> ItemsView[str, str]:
+        return self.get_dict().items()
+
+    def list_domains(self) -> list[str]:
+        return list(dict.fromkeys(cookie.domain for cookie in self._cookies.values()))
+
+    def list_paths(self) -> list[str]:
+        return list(dict.fromkeys(cookie.path for cookie in self._cookies.values()))
+
+    def clear(self, domain: str | None = None, path: str | None = None, name: str | None = None) -> None:
+        """Remove all cookies, those of a domain, of a domain's path, or one. Raises: KeyError for none."""
+        if domain is None:
+            self._cookies.clear()
+            self._changed()
+            return
+        wanted = domain.lstrip(".").lower()
+        removed = self._remove(
+            lambda cookie: (
+                cookie.domain == wanted and path in (None, cookie.path) and name in (None, cookie.name)
+            )
+        )
+        if not removed:
+            raise KeyError((domain, path, name))
+
+    def clear_expired_cookies(self) -> None:
+        self._forget_expired()
+
+    def clear_session_cookies(self) -> None:
+        self._remove(lambda cookie: cookie.discard)
+
+    def pop(self, name: str, default: Any = _MISSING) -> Any:
+        value = self.get(name, default)
+        if value is _MISSING:
+            raise KeyError(name)
+        self._remove(lambda cookie: cookie.name == name)
+        return value
+
+    def setdefault(self, name: str, value: str = "") -> str:
+        if name not in self:
+            self.set(name, value)
+        return self[name]
 
     def __getitem__(self, name: str) -> str:
         return self.get_dict()[name]
 
-    def __setitem__(self, name: str, value: str) -> None:
+    def __setitem__(self, name: str, value: Any) -> None:
         self.set(name, value)
 
     def __delitem__(self, name: str) -> None:
-        keys = [key for key, cookie in self._cookies.items() if cookie.name == name]
-        if not keys:
+        if not self._remove(lambda cookie: cookie.name == name):
             raise KeyError(name)
-        for key in keys:
-            del self._cookies[key]
-        self._changed()
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.get_dict())
+    def __contains__(self, name: object) -> bool:
+        return any(name in (cookie.name, cookie) for cookie in self._cookies.values())
+
+    def __iter__(self) -> Iterator[Cookie]:
+        return iter(self.all())
 
     def __len__(self) -> int:
         return len(self._cookies)
+
+    def __repr__(self) -> str:
+        return f"<CookieJar {self.get_dict()}>"
+
+    def _remove(self, chosen: Callable[[Cookie], bool]) -> int:
+        keys = [key for key, cookie in self._cookies.items() if chosen(cookie)]
+        for key in keys:
+            del self._cookies[key]
+        self._changed()
+        return len(keys)
 
     def _keep(self, cookie: Cookie) -> None:
         key = (cookie.domain, cookie.path, cookie.name)
@@ -189,6 +322,15 @@ class CookieJar(MutableMapping[str, str]):
     def _render(self, target: RequestTarget) -> bytes:
         pairs = self.pairs_for(target)
         return cookie_line(pairs) if pairs else b""
+
+
+def own_cookies(cookies: Cookies, target: RequestTarget) -> dict[str, str]:
+    """Name and value of the `cookies=` of a request that fit its target."""
+    if isinstance(cookies, Mapping):
+        return {str(name): str(value) for name, value in cookies.items() if value is not None}
+    jar = CookieJar(1_000_000, time.time)
+    jar.update(cookies)
+    return dict(jar.pairs_for(target))
 
 
 def cookie_line(pairs: list[tuple[str, str]]) -> bytes:
@@ -251,10 +393,10 @@ def _attributes(text: str) -> Attributes:
             domain = value.removeprefix(".").lower()
         elif name == "path":
             path = value
-        elif name == "max-age" and re.fullmatch(r"-?\d{1,15}", value):
-            max_age_s = float(value)
+        elif name == "max-age" and re.fullmatch(r"-?[0-9]+", value):
+            max_age_s = float(value[:19])
         elif name == "expires":
-            parsed = parse_http_date(_DASHED_DATE.sub(r"\1 \2 \3", value))
+            parsed = parse_cookie_date(value)
             expires = expires if parsed is None else parsed
         elif name == "secure":
             secure = True

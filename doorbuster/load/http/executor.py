@@ -1,6 +1,6 @@
-"""One hop of one customer: sends one request, without redirects, and records it.
+"""Sends one request of one customer and records it; redirects are followed by `client.py`.
 
-Hot path: every Python call here is part of every request.
+This is the hot path: at a peak, every Python call here costs throughput.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 from doorbuster.load.exchange import Exchange, RequestFailed
 from doorbuster.load.http.attempt import Attempt
@@ -32,62 +33,107 @@ from doorbuster.load.http.response_parsing import (
     detail_of_body,
     retry_after_s,
 )
+from doorbuster.load.http.route import Route
 from doorbuster.load.http.settings import HttpSettings, Timeouts
 from doorbuster.load.http.stream import BodyStream
 
 _STATUS_LINE: Final = re.compile(r"HTTP/1\.[01] ([0-9]{3})(?![0-9])")
 
 
-# The record of a hop, the head and the body of its response; the stream only while the body is incomplete.
-Answer = tuple[Exchange, str, bytes, BodyStream | None]
+# The record of a request, the head and body of its answer, the stream of a body that has not all arrived, and
+# the request as it was sent.
+Answer = tuple[Exchange, str, bytes, BodyStream | None, bytes]
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class RequestExecutor:
     """The connections, cookies and default headers of one customer.
 
-    headers: sent with every request. cookies: the jar. connections_opened, reconnects: counters.
+    headers: sent with every request. cookies: the jar. verify, cert, proxies: as in requests; a change holds
+    from the next request on, on new connections. connections_opened, reconnects: counters.
     """
 
     def __init__(self, settings: HttpSettings, clock: Callable[[], float]) -> None:
         self.settings = settings
         self._default_headers = _make_default_headers(settings)
         self._headers: RequestHeaders | None = None
-        self.cookies = CookieJar(settings.max_cookies, time.time)
+        self._cookies = CookieJar(settings.max_cookies, time.time)
         self.connections_opened = 0
         self.reconnects = 0
         self._clock = clock
-        self._verify = settings.verify
-        self._pools: dict[str | tuple[str, bool], Pool] = {}
+        self._route = settings.route
+        self._pools: dict[str | tuple[str, Route], Pool] = {}
         self._closed = False
         self._request_ids = _request_ids() if settings.request_id_header else None
 
     @property
     def headers(self) -> RequestHeaders:
-        """The headers of every request; a copy of the customer's own from the first access on."""
+        """The headers of every request of this customer; copied from the settings on first access."""
         if self._headers is None:
             self._headers = self._default_headers = self._default_headers.copy()
         return self._headers
 
+    @headers.setter
+    def headers(self, headers: Mapping[str, Any]) -> None:
+        version = self._default_headers.version
+        self._headers = self._default_headers = RequestHeaders(headers)
+        self._default_headers.version += version  # pools notice the change
+
     @property
-    def verify(self) -> bool:
-        """Whether certificates are verified; a change applies to new connections."""
-        return self._verify
+    def cookies(self) -> CookieJar:
+        return self._cookies
+
+    @cookies.setter
+    def cookies(self, cookies: Any) -> None:
+        if isinstance(cookies, CookieJar):
+            self._cookies = cookies
+        else:
+            self._cookies = CookieJar(self.settings.max_cookies, time.time)
+            self._cookies.update(cookies or {})
+
+    @property
+    def verify(self) -> bool | str:
+        """Whether certificates are checked, or the file or folder of the CAs to check them with."""
+        return self._route.ca_file or self._route.verify
 
     @verify.setter
-    def verify(self, verify: bool) -> None:
-        if verify != self._verify:
-            for pool in self._pools.values():
-                pool.close()
-            self._pools.clear()
-            self._verify = verify
+    def verify(self, verify: Any) -> None:
+        route = self._route._replace(ca_file="") if isinstance(verify, bool) else self._route
+        self._change_route(route.with_verify(verify))
+
+    @property
+    def cert(self) -> str | tuple[str, str] | None:
+        """The client certificate: one PEM file, or (certificate file, key file)."""
+        route = self._route
+        return (route.cert_file, route.key_file) if route.key_file else route.cert_file or None
+
+    @cert.setter
+    def cert(self, cert: Any) -> None:
+        self._change_route(self._route.with_cert(cert))
+
+    @property
+    def proxies(self) -> Mapping[str, Any]:
+        """Proxies by scheme or scheme://host; replaced as a whole."""
+        return MappingProxyType(dict(self._route.proxies or ()))
+
+    @proxies.setter
+    def proxies(self, proxies: Any) -> None:
+        self._change_route(self._route._replace(proxies=None).with_proxies(proxies or {}))
 
     def close(self) -> None:
         """Close idle connections now, and those in use when their requests end."""
         self._closed = True
+        self._close_pools()  # pools refer to this object: without them it is freed at once
+
+    def _change_route(self, route: Route) -> None:
+        if route != self._route:
+            self._close_pools()
+            self._route = route
+
+    def _close_pools(self) -> None:
         for pool in self._pools.values():
             pool.close()
-        self._pools.clear()  # breaks a reference cycle, so that this object is freed at once
+        self._pools.clear()
 
     def __del__(self) -> None:
         if not getattr(self, "_closed", True):
@@ -95,21 +141,21 @@ class RequestExecutor:
 
     def send_one(
         self, method: str, target: RequestTarget, body: Body, extra: ExtraHeaders, request_name: str,
-        timeouts: Timeouts, deadline: float, stream: bool, follows: bool, verify: bool | None,
+        timeouts: Timeouts, deadline: float, stream: bool, follows: bool, route: Route | None,
         number: int, due_at: float, started_at: float,
     ) -> Answer:  # fmt: skip
         """Send one request, read its response. Raises: ValueError, and what is thrown into the greenlet."""
         clock = self._clock
-        pool = self._pools.get(target.origin) if verify is None else None
+        pool = self._pools.get(target.origin) if route is None else None
         if pool is None:
-            pool = self._pool_for(target, verify)
+            pool = self._pool_for(target, route)
         request_id = ""
         if self._request_ids is not None:
             request_id = next(self._request_ids)
             line = f"{self.settings.request_id_header}: {request_id}\r\n".encode("latin-1")
             extra = ExtraHeaders(extra.lines + line, extra.names)
         request = render_request(
-            method, target, pool, self._default_headers, extra, self.cookies.line_for(target), body
+            method, target, pool, self._default_headers, extra, self._cookies.line_for(target), body
         )
         attempt = Attempt()
         try:
@@ -117,13 +163,15 @@ class RequestExecutor:
         except RequestFailed as failure:
             self.reconnects += attempt.replaced
             labels = (method, request_name, target.url, request_id, number)
-            return _failed(failure, attempt, labels, len(request), due_at, started_at, clock()), "", b"", None
+            failed = _failed(failure, attempt, labels, len(request), due_at, started_at, clock())
+            return failed, "", b"", None, request
         ended_at = clock()
         if attempt.replaced:
             self.reconnects += attempt.replaced
         head: str = connection.head  # type: ignore[assignment]  # an answer has one
         first_byte_at = connection.first_byte_at
         received = connection.received
+        lenient = connection.lenient
         body_stream = None
         if connection.complete:
             status = connection.status
@@ -141,50 +189,51 @@ class RequestExecutor:
         lower_head = head.lower()
         if "\nset-cookie:" in lower_head:
             for set_cookie in header_values(head, lower_head, "\nset-cookie:"):
-                self.cookies.store(target, set_cookie)
+                self._cookies.store(target, set_cookie)
         server_timing = ""
         if "\nserver-timing:" in lower_head:
             server_timing = ", ".join(header_values(head, lower_head, "\nserver-timing:"))
         cause = detail = ""
         retry_after = None
         if status >= 300 or status < 200 or self.settings.check_bodies:
-            cause, detail, retry_after = self._judge(status, raw, head, lower_head)
+            odd = [lenient] if lenient else []
+            cause, detail, retry_after = self._judge(status, raw, head, lower_head, odd)
+            lenient = ", ".join(odd)
         exchange = Exchange(
             method, request_name, target.url, status, cause, due_at, started_at, attempt.connect_s,
             attempt.pool_wait_s, first_byte_at, ended_at, len(request), received, attempt.reused,
-            attempt.replaced > 0, request_id, server_timing, retry_after, detail, number,
+            attempt.replaced > 0, request_id, server_timing, retry_after, detail, number, lenient,
         )  # fmt: skip
-        return exchange, head, raw, body_stream
+        return exchange, head, raw, body_stream, request
 
-    def _judge(self, status: int, raw: bytes, head: str, lower_head: str) -> tuple[str, str, float | None]:
-        """Cause, detail and Retry-After of a response that is not a plain success."""
+    def _judge(
+        self, status: int, raw: bytes, head: str, lower_head: str, odd: list[str]
+    ) -> tuple[str, str, float | None]:
+        """Cause, detail and Retry-After of an answer that is not a plain success."""
         retry_after = None
         if "\nretry-after:" in lower_head:
             retry_after = retry_after_s(header_value(head, lower_head, "\nretry-after:") or "", time.time())
         if status < 200:
             return "bad_response", f"the status {status} is no final answer", retry_after
         if self.settings.check_bodies and raw and "\ncontent-encoding:" in lower_head:
-            problem = check_body(raw, head, lower_head, self.settings.max_decoded_bytes)
+            problem = check_body(raw, head, lower_head, self.settings.max_decoded_bytes, odd)
             if problem is not None:
                 return (*problem, retry_after)
         cause = cause_of_status(status)
         return cause, detail_of_body(raw, head, lower_head) if cause else "", retry_after
 
-    def _pool_for(self, target: RequestTarget, verify: bool | None) -> Pool:
-        key = target.origin if verify is None or verify == self._verify else (target.origin, verify)
+    def _pool_for(self, target: RequestTarget, route: Route | None) -> Pool:
+        key = target.origin if route is None or route == self._route else (target.origin, route)
         pool = self._pools.get(key)
         if pool is None:
             settings = self.settings
-            proxy = proxy_for(settings, target)
+            if route is None:
+                route = self._route
+            proxy = proxy_for(settings, target, route)
             connector = Connector(
-                target,
-                settings,
-                hub_resources(),
-                self._clock,
-                proxy=proxy,
-                verify=self._verify if verify is None else verify,
-                opened=self._opened,
-            )
+                target, settings, hub_resources(), self._clock,
+                proxy=proxy, route=route, opened=self._opened,
+            )  # fmt: skip
             plain_proxy = None if target.secure else proxy
             pool = Pool(connector, settings.connections_per_host, self._clock, plain_proxy)
             pool.closed = self._closed
@@ -199,7 +248,7 @@ _rendered: tuple[HttpSettings, RequestHeaders] | None = None
 
 
 def _make_default_headers(settings: HttpSettings) -> RequestHeaders:
-    """The default headers of these settings; rendered once, because customers usually share them."""
+    """The first headers of customers with these settings; rendered once, because most share settings."""
     global _rendered  # noqa: PLW0603  a memory of one
     if _rendered is None or _rendered[0] is not settings:
         standard = {
@@ -253,4 +302,5 @@ def _failed(
         retry_after_s=None,
         detail=failure.detail,
         hop=number,
+        lenient="",
     )

@@ -1,7 +1,9 @@
-"""Headers: the default ones of a customer, those of one request, and those of a response.
+"""Headers: those of every request of a customer, those of one request, and those of an answer.
 
-Rules: names are compared without case; sent headers are checked for line breaks, so that no value can become
-a second header; received headers are parsed on access.
+Rules: names are compared without case. Outgoing values are checked for line breaks, so that no value can
+become a second header. Content-Length is always counted by the client, whatever the caller says, and
+Transfer-Encoding is refused, so that a request can never say a length that it does not have. Incoming headers
+are parsed on first use.
 """
 
 from __future__ import annotations
@@ -9,30 +11,33 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, MutableMapping
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HOSTS_KEPT: Final = 64
 _LINE_BREAK: Final = re.compile(r"[\r\n\0]")
+_COUNTED: Final = frozenset(("content-length",))
 
 
 class RequestHeaders(MutableMapping[str, str]):
-    """The headers of every request of a customer; may be changed between requests.
+    """The headers of every request of a customer; can be changed between requests. None removes a header.
 
     `names` and `lines` are rendered once after a change. `version` changes with them.
     """
 
     __slots__ = ("_fields", "_starts", "lines", "names", "version")
 
-    def __init__(self, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, headers: Mapping[str, Any] | None = None) -> None:
         self._fields: dict[str, tuple[str, str]] = {}
         self.version = 0
         for name, value in (headers or {}).items():
-            self._fields[name.lower()] = (name, checked(name, value))
+            if value is not None:
+                name = checked_name(name)
+                self._fields[name.lower()] = (name, checked(name, value))
         self._render()
 
     def after_host(self, authority: bytes) -> bytes:
-        """The end of a request line, Host and all headers; made once for all customers that share these."""
+        """The end of a request line, Host and all headers; rendered once for customers who share these."""
         start = self._starts.get(authority)
         if start is None:
             if len(self._starts) >= _HOSTS_KEPT:
@@ -51,8 +56,12 @@ class RequestHeaders(MutableMapping[str, str]):
     def __getitem__(self, name: str) -> str:
         return self._fields[name.lower()][1]
 
-    def __setitem__(self, name: str, value: str) -> None:
-        self._fields[name.lower()] = (name, checked(name, value))
+    def __setitem__(self, name: str, value: Any) -> None:
+        name = checked_name(name)
+        if value is None:
+            self._fields.pop(name.lower(), None)
+        else:
+            self._fields[name.lower()] = (name, checked(name, value))
         self._render()
 
     def __delitem__(self, name: str) -> None:
@@ -70,7 +79,8 @@ class RequestHeaders(MutableMapping[str, str]):
 
     def without(self, names: frozenset[str]) -> bytes:
         """The lines of all headers whose lower-case name is not in `names`."""
-        return b"".join(_line(*field) for key, field in self._fields.items() if key not in names)
+        left_out = names | _COUNTED
+        return b"".join(_line(*field) for key, field in self._fields.items() if key not in left_out)
 
     def _render(self) -> None:
         self.version += 1
@@ -80,7 +90,7 @@ class RequestHeaders(MutableMapping[str, str]):
 
 
 class ExtraHeaders(NamedTuple):
-    """Headers of one request: their lines, and the lower-case names they replace or, with None, remove."""
+    """Headers of one request: their lines, and the lower-case names that they replace or remove."""
 
     lines: bytes
     names: frozenset[str]
@@ -89,18 +99,51 @@ class ExtraHeaders(NamedTuple):
 NO_HEADERS: Final = ExtraHeaders(b"", frozenset())
 
 
+def render_extra(headers: Mapping[str, Any]) -> ExtraHeaders:
+    """The headers of one request. Raises: ValueError for a name or value that cannot be sent."""
+    try:
+        return render_headers(tuple(headers.items()))
+    except AttributeError:
+        raise ValueError(f"headers must be a mapping of names to text (got {headers!r})") from None
+    except TypeError:  # a value that cannot be hashed
+        for name, value in headers.items():
+            checked(checked_name(name), value)
+        raise
+
+
 @lru_cache(maxsize=1024)
-def render_headers(headers: tuple[tuple[str, str | bytes | int | None], ...]) -> ExtraHeaders:
-    """The lines of one request's headers. Raises: ValueError for a name or value that cannot be sent."""
-    lines = [_line(name, checked(name, value)) for name, value in headers if value is not None]
-    return ExtraHeaders(b"".join(lines), frozenset(name.lower() for name, _ in headers))
+def render_headers(headers: tuple[tuple[str | bytes, Any], ...]) -> ExtraHeaders:
+    """The lines of one request's own headers. Raises: ValueError for a name or value that cannot be sent."""
+    lines = []
+    names = set()
+    for given, value in headers:
+        name = checked_name(given)
+        key = name.lower()
+        if value is None and key == "host":
+            continue  # HTTP/1.1 requires it
+        if value is not None and key not in _COUNTED:
+            lines.append(_line(name, checked(name, value)))
+        names.add(key)
+    return ExtraHeaders(b"".join(lines), frozenset(names))
 
 
-def checked(name: str, value: str | bytes | float) -> str:
-    """The value as text. Raises: ValueError if name or value cannot be sent."""
-    text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
-    if not _TOKEN.fullmatch(name):
+def checked_name(name: str | bytes) -> str:
+    """The name as text. Raises: ValueError if it cannot be sent."""
+    text = name.decode("latin-1") if isinstance(name, bytes) else name
+    if not _TOKEN.fullmatch(text):
         raise ValueError(f"a header name must be letters, digits and -_.!#$%&'*+^`|~ (got {name!r})")
+    if text.lower() == "transfer-encoding":
+        raise ValueError(
+            "the client sets Transfer-Encoding itself; for a chunked body, give data as an iterator"
+        )
+    return text
+
+
+def checked(name: str, value: Any) -> str:
+    """The value as text. Raises: ValueError if it cannot be sent."""
+    if not isinstance(value, str | bytes | int | float):
+        raise ValueError(f"the value of header {name} must be text (got {value!r})")
+    text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
     if _LINE_BREAK.search(text):
         raise ValueError(f"the value of header {name} must not contain a line break (got {text!r})")
     return text

@@ -1,7 +1,8 @@
-"""Proxies: the proxy of a URL, if any.
+"""Chooses the proxy of a URL, if any.
 
-Rules: the environment is read only if the settings ask for it; NO_PROXY applies then. A plain-HTTP request
-goes to the proxy with its whole URL, an HTTPS request through a tunnel (CONNECT).
+Rules: the request's and the client's `proxies` come before the settings. The environment is read only if the
+settings ask for it; NO_PROXY is honoured then. A plain-HTTP request goes to the proxy with its whole URL, an
+HTTPS request through a tunnel (CONNECT).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import NamedTuple
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
 from doorbuster.load.http.request_target import RequestTarget, resolve_target
+from doorbuster.load.http.route import Route, chosen_proxy
 from doorbuster.load.http.settings import HttpSettings
 
 
@@ -21,18 +23,25 @@ class Proxy(NamedTuple):
     auth: str
 
 
-def proxy_for(settings: HttpSettings, target: RequestTarget) -> Proxy | None:
-    """The proxy of requests to this origin. Raises: ValueError for a proxy without an http:// URL."""
+def proxy_for(settings: HttpSettings, target: RequestTarget, route: Route) -> Proxy | None:
+    """The proxy of requests to this origin. Raises: ValueError for a proxy that is no http:// URL."""
     url = settings.proxy
-    if not url and settings.proxies_from_env:
+    chosen = None
+    if route.proxies is not None:
+        chosen = chosen_proxy(route.proxies, "https" if target.secure else "http", target.host)
+    if chosen is not None:
+        url = chosen
+    elif not url and settings.proxies_from_env:
         proxies = getproxies_environment()
         if not proxy_bypass_environment(f"{target.host}:{target.port}", proxies):
             url = proxies.get("https" if target.secure else "http") or proxies.get("all", "")
     if not url:
         return None
+    if not url.lower().startswith("http://") and "://" in url:
+        raise ValueError(
+            f"a proxy must be an http:// URL; SOCKS and https:// are not supported (got {url!r})"
+        )
     place = resolve_target("", url if "://" in url else f"http://{url}")
-    if place.secure:
-        raise ValueError(f"the proxy must be reached by http:// (got {url!r})")
     return Proxy(place.host, place.port, place.auth)
 
 

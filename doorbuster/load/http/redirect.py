@@ -1,4 +1,4 @@
-"""Redirects: target and method of the next request (RFC 9110, 15.4)."""
+"""The target and method of the request after a redirect (RFC 9110, 15.4)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 
 
 class Redirect(NamedTuple):
-    """keeps_body: the method and the body stay. same_origin: credentials may stay, too."""
+    """keeps_body: method and body stay. keeps_credentials: same origin, or its upgrade from http to https."""
 
     method: str
     target: RequestTarget
     keeps_body: bool
-    same_origin: bool
+    keeps_credentials: bool
 
 
 def follow(status: int, method: str, current: RequestTarget, location: str) -> Redirect:
@@ -27,8 +27,16 @@ def follow(status: int, method: str, current: RequestTarget, location: str) -> R
     try:
         target = redirect_target(current, location)
     except ValueError as error:
-        raise RequestFailed("bad_response", f"redirect to an unusable place: {error}") from None
+        raise RequestFailed("bad_response", f"redirect to an unusable URL: {error}") from None
     becomes_get = (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST")
     return Redirect(
-        "GET" if becomes_get else method, target, not becomes_get, target.origin == current.origin
+        "GET" if becomes_get else method,
+        target,
+        not becomes_get,
+        target.origin == current.origin or _is_upgrade(current, target),
     )
+
+
+def _is_upgrade(current: RequestTarget, target: RequestTarget) -> bool:
+    ports = (current.port, target.port)
+    return current.host == target.host and not current.secure and target.secure and ports == (80, 443)

@@ -1,7 +1,8 @@
-"""Encodes requests. What is the same in all requests of a customer to an origin is encoded once.
+"""Encodes a request. What does not change between requests of one customer to one origin is rendered once.
 
-Rules: every header name is sent once; a header of the request replaces the customer's default header of that
-name, None removes it.
+Rules: one header name is sent once; a header of the request replaces the customer's default header of that
+name, None removes it. A redirect that becomes a GET drops the headers of the body, a redirect to another
+origin drops everything that identifies the customer, and cookies are chosen anew for every request.
 """
 
 from __future__ import annotations
@@ -11,15 +12,21 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from doorbuster.load.http.body import Body
-from doorbuster.load.http.cookies import CookieJar, cookie_line
-from doorbuster.load.http.headers import NO_HEADERS, ExtraHeaders, RequestHeaders, render_headers
+from doorbuster.load.http.cookies import CookieJar, Cookies, cookie_line, own_cookies
+from doorbuster.load.http.headers import NO_HEADERS, ExtraHeaders, RequestHeaders, checked_name, render_extra
 from doorbuster.load.http.pool import Pool
 from doorbuster.load.http.request_target import RequestTarget
 
 _METHODS: Final = {m: m.encode() + b" " for m in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")}
 _ALWAYS_WITH_LENGTH: Final = frozenset(("POST", "PUT", "PATCH"))
+NOTHING_DROPPED: Final[frozenset[str]] = frozenset()
+CHUNKED: Final = frozenset(("transfer-encoding",))
+_UNUSUAL: Final = frozenset(("cookie", "content-type"))
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Z]+")
-_NOT_FOR_OTHERS: Final = frozenset(("authorization", "cookie", "host", "proxy-authorization"))
+NOT_FOR_OTHERS: Final = frozenset(("authorization", "cookie", "host", "proxy-authorization"))
+OF_BODY: Final = frozenset(
+    ("content-encoding", "content-language", "content-length", "content-location", "content-type", "expect")
+)
 
 
 def render_request(
@@ -36,8 +43,10 @@ def render_request(
     if pool.lines_version != defaults.version:
         pool.lines = _origin_lines(target, pool, defaults, frozenset())
         pool.lines_version = defaults.version
-        pool.usual = not pool.whole_url and "cookie" not in defaults.names
+        pool.usual = not pool.whole_url and _UNUSUAL.isdisjoint(defaults.names)
     content = body.content
+    if body.is_chunked:
+        extra = ExtraHeaders(extra.lines + b"Transfer-Encoding: chunked\r\n", extra.names | CHUNKED)
     if pool.usual and not extra.lines and not extra.names:
         if content or method in _ALWAYS_WITH_LENGTH:
             end = b"Content-Length: %d\r\n\r\n" % len(content)
@@ -53,9 +62,9 @@ def render_request(
     if "cookie" in defaults.names and "cookie" not in extra.names:
         cookie = b""
     if content or method in _ALWAYS_WITH_LENGTH:
-        if "content-type" not in extra.names:
+        if "content-type" not in extra.names and "content-type" not in defaults.names:
             more += body.type_line
-        if "content-length" not in extra.names:
+        if not body.is_chunked:
             more += b"Content-Length: %d\r\n" % len(content)
     path = target.url.encode("ascii") if pool.whole_url else target.path
     return b"".join((start, path, lines, cookie, more, b"\r\n", content))
@@ -64,26 +73,30 @@ def render_request(
 def extra_headers(
     headers: Mapping[str, Any] | None,
     authorization: str,
-    cookies: Mapping[str, str] | None,
+    cookies: Cookies | None,
     jar: CookieJar,
+    defaults: RequestHeaders,
     target: RequestTarget,
+    dropped: frozenset[str],
 ) -> ExtraHeaders:
-    """The headers of one request that are not default headers. Raises: ValueError for invalid ones."""
-    extra = render_headers(tuple(headers.items())) if headers else NO_HEADERS
-    if authorization and "authorization" not in extra.names:
+    """The headers of one request beside the default headers, without those that a redirect dropped.
+
+    Raises: ValueError for headers that cannot be sent.
+    """
+    if headers and dropped:
+        headers = {
+            name: value for name, value in headers.items() if checked_name(name).lower() not in dropped
+        }
+    extra = render_extra(headers) if headers else NO_HEADERS
+    if dropped:
+        extra = ExtraHeaders(extra.lines, extra.names | (defaults.names & dropped))
+    if authorization and "authorization" not in extra.names and "authorization" not in dropped:
         line = f"Authorization: {authorization}\r\n".encode("latin-1")
         extra = ExtraHeaders(extra.lines + line, extra.names | {"authorization"})
-    if cookies and "cookie" not in extra.names:
-        line = cookie_line(list({**dict(jar.pairs_for(target)), **cookies}.items()))
+    if cookies is not None and "cookie" not in extra.names and "cookie" not in dropped:
+        line = cookie_line(list({**dict(jar.pairs_for(target)), **own_cookies(cookies, target)}.items()))
         extra = ExtraHeaders(extra.lines + line, extra.names | {"cookie"})
     return extra
-
-
-def extra_for_another_origin(headers: Mapping[str, Any] | None, defaults: RequestHeaders) -> ExtraHeaders:
-    """The same after a redirect to another origin, without credentials."""
-    kept = {name: value for name, value in (headers or {}).items() if name.lower() not in _NOT_FOR_OTHERS}
-    extra = render_headers(tuple(kept.items()))
-    return ExtraHeaders(extra.lines, extra.names | (defaults.names & _NOT_FOR_OTHERS))
 
 
 def _origin_lines(

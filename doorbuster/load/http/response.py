@@ -1,9 +1,9 @@
-"""A response, or the failure in its place, with the interface of requests' Response as locustfiles use it.
+"""An answer, or the failure in its place, with the interface of requests' Response.
 
-Rules: nothing is parsed or decoded before it is accessed. A request without a usable response has status_code
-0, an empty body and `error`; its `exchange` still has the status on the wire. Reading a body that is damaged
-or too large raises RequestFailed: the request was already recorded, unless it is read inside a `with` block
-(catch_response=True) or the settings have check_bodies.
+Rules: an answer is parsed and decoded on first use. A request without a usable answer has status_code 0, an
+empty body and `error`; its `exchange` has the status line if one was received. Reading a body that is damaged
+or decodes to too much raises RequestFailed. By then the request is recorded, unless the body is read inside a
+`with` block (catch_response=True) or the settings ask for check_bodies.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from __future__ import annotations
 import codecs
 import http.client
 import json as stdlib_json
+import re
+import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from types import TracebackType
@@ -19,38 +22,58 @@ from typing import Any, Final, Self
 import orjson
 
 from doorbuster.load.exchange import DETAIL_CHARACTERS, Exchange, RequestFailed
+from doorbuster.load.http.cookies import CookieJar
 from doorbuster.load.http.decoding import decode, decode_stream
 from doorbuster.load.http.headers import ResponseHeaders, header_values
+from doorbuster.load.http.raw_body import RawBody
+from doorbuster.load.http.request_target import resolve_target
+from doorbuster.load.http.requests_errors import bad_json, failure
 from doorbuster.load.http.stream import BodyStream
 
 _ANSWERED: Final = frozenset(("status_4xx", "status_5xx", "content"))
+_LONG_NUMBER: Final = b"0" * 19  # digits; orjson makes a float of an integer beyond 64 bits
+_DIGITS_TO_ZERO: Final = bytes.maketrans(b"123456789", b"000000000")
+_LINK: Final = re.compile(r"<([^>]*)>([^<]*)")
+_LINK_PARAMETER: Final = re.compile(r""";\s*([^\s=;,]+)\s*=\s*("[^"]*"|'[^']*'|[^\s;,"']+)""")
+
+control_exceptions: Final[list[type[BaseException]]] = []
+"""Exceptions that end a task and say nothing about the request in whose `with` block they are raised."""
+failure_exceptions: Final[list[type[BaseException]]] = []
+"""Exceptions that mark the request as failed and end with its `with` block."""
 
 
 class Response:
-    """The response to one request.
+    """The answer to a request.
 
-    status_code: 0 without a usable response. exchange: the record of this hop. history: the redirects before
-    it. encoding: set it before `.text` if the shop's charset is wrong.
+    status_code: 0 without a usable answer. url: of the last request of a chain of redirects. exchange: the
+    record. history: the redirects before it. encoding: by Content-Type, else None; set it before `.text` if
+    the server's charset is wrong.
     """
 
     __slots__ = (
         "_body",
         "_content",
+        "_encoding",
         "_head",
         "_headers",
         "_history",
         "_limit",
-        "encoding",
+        "_raw",
+        "_sent",
         "exchange",
         "status_code",
         "stream",
+        "url",
     )
 
-    def __init__(self, exchange: Exchange, head: str, body: bytes, limit: int) -> None:
+    def __init__(self, exchange: Exchange, head: str, body: bytes, limit: int, sent: bytes = b"") -> None:
         self.exchange = exchange
+        self.url = exchange.url
+        self._sent = sent
+        self._raw: Any = None
         self.status_code = exchange.status if not exchange.cause or exchange.cause in _ANSWERED else 0
         self._history: list[Response] | None = None
-        self.encoding: str | None = None
+        self._encoding: str | None = None
         self.stream: BodyStream | None = None
         self._head = head
         self._body = body
@@ -94,12 +117,76 @@ class Response:
         if not exchange.cause:
             return None
         if exchange.cause in ("status_4xx", "status_5xx"):
-            return RequestFailed(exchange.cause, f"{exchange.status} {self.reason}".rstrip())
-        return RequestFailed(exchange.cause, exchange.detail)
+            return failure(exchange.cause, f"{exchange.status} {self.reason}".rstrip(), self)
+        return failure(exchange.cause, exchange.detail, self)
 
     @property
-    def url(self) -> str:
-        return self.exchange.url
+    def request(self) -> SentRequest:
+        """The request of this answer, as it was sent."""
+        return SentRequest(self.url, self._sent)
+
+    @property
+    def encoding(self) -> str | None:
+        if self._encoding is None:
+            return _charset(self.headers.get("content-type", "")) or None
+        return self._encoding
+
+    @encoding.setter
+    def encoding(self, encoding: str | None) -> None:
+        self._encoding = encoding
+
+    @property
+    def apparent_encoding(self) -> str:
+        """The charset that the body seems to have."""
+        content = self.content
+        for encoding in ("ascii", "utf-8"):
+            try:
+                content.decode(encoding)
+            except UnicodeDecodeError:
+                continue
+            return encoding
+        detector = getattr(sys.modules.get("requests.compat"), "chardet", None)
+        found = detector.detect(content)["encoding"] if detector is not None else None
+        return found or "iso-8859-1"
+
+    @property
+    def links(self) -> dict[str, dict[str, str]]:
+        """The Link headers by `rel`, or by URL for a link without one."""
+        found = {}
+        for url, rest in _LINK.findall(self.headers.get("link", "")):
+            link = {"url": url}
+            for name, value in _LINK_PARAMETER.findall(rest):
+                link[name.lower()] = value.strip("\"'")
+            found[link.get("rel") or url] = link
+        return found
+
+    @property
+    def raw(self) -> RawBody:
+        """The body as received, as a file."""
+        if self._raw is None:
+            stream = self.stream
+            whole = stream is None or self._content is not None or bool(self._body)
+            pieces = (self._body,) if whole or stream is None else stream.pieces()
+            odd: list[str] = []
+            decoded = decode_stream(pieces, self._encodings(), self._limit, odd)
+            self._raw = RawBody(pieces, decoded, self.status_code, self.reason, self.headers)
+        return self._raw  # type: ignore[no-any-return]
+
+    @property
+    def is_permanent_redirect(self) -> bool:
+        return self.status_code in (301, 308) and "location" in self.headers
+
+    @property
+    def next(self) -> None:
+        raise AttributeError("next is not supported: request response.headers['location'] instead")
+
+    @property
+    def connection(self) -> None:
+        raise AttributeError("connection is not supported: send another request with the client")
+
+    @property
+    def request_meta(self) -> None:
+        raise AttributeError("request_meta is not supported: use name= and context= of the request")
 
     @property
     def reason(self) -> str:
@@ -121,13 +208,13 @@ class Response:
         return self._headers
 
     @property
-    def cookies(self) -> dict[str, str]:
-        """Name and value of the cookies that this response sets."""
-        found = {}
+    def cookies(self) -> CookieJar:
+        """The cookies that this answer sets."""
+        jar = CookieJar(1000, time.time)
+        target = resolve_target("", self.url)
         for value in self.headers.get_list("set-cookie"):
-            name, _, rest = value.partition(";")[0].partition("=")
-            found[name.strip()] = rest.strip()
-        return found
+            jar.store(target, value)
+        return jar
 
     @property
     def history(self) -> list[Response]:
@@ -154,31 +241,51 @@ class Response:
         if self._content is None:
             if not self.status_code:
                 return b""
-            if self.stream is not None:
-                self._body = b"".join(self.stream.pieces())
             encodings = self._encodings()
-            self._content = decode(self._body, encodings, self._limit) if encodings else self._body
+            try:
+                if self.stream is not None:
+                    self._body = b"".join(self.stream.pieces())
+                self._content = self._body
+                if encodings:
+                    odd: list[str] = []
+                    self._content = None
+                    self._content = decode(self._body, encodings, self._limit, odd)
+                    self._add_lenient(odd)
+            except RequestFailed as failed:
+                raise failure(failed.cause, failed.detail, self) from None
         return self._content
 
     @property
     def text(self) -> str:
         """The body as text: by `encoding`, else by the charset of Content-Type, else UTF-8, else Latin-1."""
         content = self.content
-        named = self.encoding or _charset(self.headers.get("content-type", ""))
+        named = self.encoding
         if named:
-            return content.decode(named, "replace")
+            try:
+                return content.decode(named, "replace")
+            except LookupError:
+                pass
         try:
             return content.decode()
         except UnicodeDecodeError:
             return content.decode("latin-1")
 
-    def json(self) -> Any:
-        """The body parsed. Raises: ValueError (json.JSONDecodeError) if it is not JSON."""
+    def json(self, **options: Any) -> Any:
+        """The body parsed, with the options of json.loads. Raises: ValueError (json.JSONDecodeError)."""
         content = self.content
+        if not options and content.translate(_DIGITS_TO_ZERO).find(_LONG_NUMBER) < 0:
+            try:
+                return orjson.loads(content)
+            except orjson.JSONDecodeError:
+                pass
         try:
-            return orjson.loads(content)
-        except orjson.JSONDecodeError:
-            return stdlib_json.loads(self.text)  # NaN, UTF-16, a byte-order mark; else its error
+            return stdlib_json.loads(self.text, **options)  # also NaN, a byte-order mark
+        except ValueError as error:
+            problem = error
+        try:
+            return stdlib_json.loads(content, **options)  # UTF-16, UTF-32
+        except ValueError:
+            raise bad_json(problem) from None
 
     def raise_for_status(self) -> None:
         """Raises: RequestFailed if the request counts as failed."""
@@ -186,32 +293,64 @@ class Response:
         if error is not None:
             raise error
 
-    def iter_content(self, chunk_size: int = 64 * 1024) -> Iterator[bytes]:
+    def iter_content(
+        self, chunk_size: int | None = 64 * 1024, decode_unicode: bool = False, decode_content: bool = True
+    ) -> Iterator[Any]:
         """The decoded body in pieces of at most chunk_size bytes; with stream=True as they arrive.
 
-        Raises: RequestFailed if the body is incomplete, damaged or too large.
+        Args: decode_unicode: yield text. decode_content: False yields the body as received.
+        Raises: RequestFailed if the body breaks off, is damaged or too large.
         """
+        pieces = self._pieces(chunk_size or 64 * 1024, decode_content)
+        if not decode_unicode:
+            return pieces
+        return _texts(pieces, self.encoding or "utf-8")
+
+    def iter_lines(
+        self,
+        chunk_size: int | None = 64 * 1024,
+        decode_unicode: bool = False,
+        delimiter: str | bytes | None = None,
+    ) -> Iterator[Any]:
+        """The decoded body line by line, without line ends, or divided at a delimiter.
+
+        Args: decode_unicode: yield text instead of bytes.
+        """
+        if isinstance(delimiter, str):
+            delimiter = delimiter.encode(self.encoding or "utf-8")
+        lines = _lines(self.iter_content(chunk_size), delimiter)
+        return (
+            (line.decode(self.encoding or "utf-8", "replace") for line in lines) if decode_unicode else lines
+        )
+
+    def __iter__(self) -> Iterator[Any]:
+        return self.iter_content(128)
+
+    def _pieces(self, chunk_size: int, decoded: bool) -> Iterator[bytes]:
+        if not self.status_code:
+            return
         if self.stream is None or self._content is not None:
-            content = self.content
+            content = self.content if decoded else self._body
             for at in range(0, len(content), chunk_size):
                 yield content[at : at + chunk_size]
             return
-        for piece in decode_stream(self.stream.pieces(), self._encodings(), self._limit):
-            for at in range(0, len(piece), chunk_size):
-                yield piece[at : at + chunk_size]
+        odd: list[str] = []
+        encodings = self._encodings() if decoded else ""
+        try:
+            for piece in decode_stream(self.stream.pieces(), encodings, self._limit, odd):
+                for at in range(0, len(piece), chunk_size):
+                    yield piece[at : at + chunk_size]
+        except RequestFailed as failed:
+            raise failure(failed.cause, failed.detail, self) from None
+        self._add_lenient(odd)
 
-    def iter_lines(self) -> Iterator[bytes]:
-        """The decoded body line by line, without line ends."""
-        rest = b""
-        for piece in self.iter_content():
-            *lines, rest = (rest + piece).split(b"\n")
-            for line in lines:
-                yield line.removesuffix(b"\r")
-        if rest:
-            yield rest
+    def _add_lenient(self, odd: list[str]) -> None:
+        new = [what for what in odd if what not in self.exchange.lenient]
+        if new:
+            self.exchange.lenient = ", ".join((self.exchange.lenient, *new) if self.exchange.lenient else new)
 
     def close(self) -> None:
-        """End a streamed body; the connection is closed unless the body was read completely."""
+        """End a streamed body; its connection is closed unless the body was read to its end."""
         if self.stream is not None:
             self.stream.close()
 
@@ -229,9 +368,12 @@ class Response:
 
 
 class CaughtResponse(Response):
-    """A response whose success the customer decides inside a `with` block; recorded once, at its end."""
+    """An answer whose success is decided inside a `with` block; recorded once, at the end of the block.
 
-    __slots__ = ("_report", "_verdict", "js")  # js belongs to Locust's `rest`
+    verdict: what failure() was called with, "" after success(), else None.
+    """
+
+    __slots__ = ("_report", "js", "verdict")  # js belongs to Locust's `rest`
 
     def __init__(
         self,
@@ -239,36 +381,42 @@ class CaughtResponse(Response):
         head: str,
         body: bytes,
         limit: int,
+        sent: bytes,
         report: Callable[[Exchange, Response], None],
     ) -> None:
-        super().__init__(exchange, head, body, limit)
+        super().__init__(exchange, head, body, limit, sent)
         self._report: Callable[[Exchange, Response], None] | None = report
-        self._verdict: str | None = None
+        self.verdict: Any = None
         self.js: Any = None
 
     def success(self) -> None:
         """Count the request as a success, whatever its status."""
-        self._verdict = ""
+        self.verdict = ""
         self.exchange.decide("", "")
 
     def failure(self, exc: object) -> None:
-        """Count the request as failed, for the reason given."""
-        self._verdict = str(exc)
-        self.exchange.decide("content", self._verdict[:DETAIL_CHARACTERS])
+        """Count the request as failed, for the reason given as text or exception."""
+        self.verdict = exc
+        self.exchange.decide("content", str(exc)[:DETAIL_CHARACTERS])
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         if self.stream is not None:
             self.stream.close()
-        if error is not None and self._verdict is None and not self.exchange.cause:
-            if isinstance(error, RequestFailed):
+        ends_here = isinstance(error, tuple(failure_exceptions))
+        if error is not None and self.verdict is None and not isinstance(error, tuple(control_exceptions)):
+            if ends_here:
+                self.failure(error)
+            elif self.exchange.cause:
+                pass
+            elif isinstance(error, RequestFailed):
                 self.exchange.decide(error.cause, error.detail)
             elif isinstance(error, Exception):
                 detail = f"{type(error).__name__}: {error}"[:DETAIL_CHARACTERS]
                 self.exchange.decide("content", detail)
         self.report()
-        return isinstance(error, RequestFailed)
+        return ends_here
 
     def report(self) -> None:
         """Report the exchange once; for a streamed body, as it is after the stream."""
@@ -279,13 +427,62 @@ class CaughtResponse(Response):
         if stream is not None:
             self.exchange.ended_at = stream.ended_at
             self.exchange.bytes_received = stream.bytes_received
-            failure = stream.failure
-            if failure is not None and self._verdict is None:
-                self.exchange.decide(failure.cause, failure.detail)
+            broken = stream.failure
+            if broken is not None and self.verdict is None:
+                self.exchange.decide(broken.cause, broken.detail)
         report(self.exchange, self)
 
     def __del__(self) -> None:
         self.report()  # without a with block the status decides
+
+
+class SentRequest:
+    """A request as it was sent; the names are those of requests' PreparedRequest."""
+
+    __slots__ = ("_wire", "url")
+
+    def __init__(self, url: str, wire: bytes) -> None:
+        self.url = url
+        self._wire = wire
+
+    def __repr__(self) -> str:
+        return f"<SentRequest [{self.method}]>"
+
+    @property
+    def method(self) -> str:
+        return self._wire.partition(b" ")[0].decode("latin-1")
+
+    @property
+    def path_url(self) -> str:
+        return "/" + self.url.partition("://")[2].partition("/")[2]
+
+    @property
+    def headers(self) -> ResponseHeaders:
+        """The headers that went over the wire, Host and Cookie included."""
+        return ResponseHeaders(self._wire.partition(b"\r\n\r\n")[0].decode("latin-1"))
+
+    @property
+    def body(self) -> bytes | None:
+        return self._wire.partition(b"\r\n\r\n")[2] or None
+
+
+def _lines(pieces: Iterator[bytes], delimiter: bytes | None) -> Iterator[bytes]:
+    rest = b""
+    for piece in pieces:
+        *lines, rest = (rest + piece).split(delimiter or b"\n")
+        for line in lines:
+            yield line if delimiter else line.removesuffix(b"\r")
+    if rest:
+        yield rest
+
+
+def _texts(pieces: Iterator[bytes], encoding: str) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    for piece in pieces:
+        if text := decoder.decode(piece):
+            yield text
+    if text := decoder.decode(b"", True):
+        yield text
 
 
 def _charset(content_type: str) -> str:

@@ -1,4 +1,4 @@
-"""Parses received bytes into what is recorded: status, cause, and a few headers."""
+"""Derives from an answer what every record contains: status, cause and a few headers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SECONDS: Final = re.compile(r"\d{1,9}")
 
 
 def body_of_chunks(chunks: list[bytes], parts: int) -> bytes:
-    """The body on the wire, copied only if it arrived in several pieces."""
+    """The body as received, copied only if it arrived in several pieces."""
     if parts == 1:
         return chunks[0]
     return b"".join(chunks[:parts]) if parts else b""
@@ -27,16 +27,16 @@ def cause_of_status(status: int) -> str:
 
 
 def detail_of_body(body: bytes, head: str, lower_head: str) -> str:
-    """The first characters of an error page, decoded whatever its charset or encoding."""
+    """The first characters of an error page, whatever its charset or encoding."""
     encodings = header_value(head, lower_head, "\ncontent-encoding:") or ""
     return excerpt(body, encodings, DETAIL_CHARACTERS)
 
 
-def check_body(body: bytes, head: str, lower_head: str, limit: int) -> tuple[str, str] | None:
-    """Cause and detail if the body cannot be decoded; None if it can."""
+def check_body(body: bytes, head: str, lower_head: str, limit: int, odd: list[str]) -> tuple[str, str] | None:
+    """Cause and detail if the body cannot be decoded; None if it can. `odd` gets what was read leniently."""
     encodings = header_value(head, lower_head, "\ncontent-encoding:") or ""
     try:
-        decode(body, encodings, limit)
+        decode(body, encodings, limit, odd)
     except RequestFailed as failure:
         return failure.cause, failure.detail
     return None

@@ -1,10 +1,13 @@
-"""Settings of a client: timeouts, limits, TLS, host names, proxies. Values only."""
+"""Settings of a client: timeouts, limits, TLS, names and proxies."""
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+from doorbuster.load.http.route import Route
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -35,17 +38,18 @@ class HttpSettings:
     connections_per_host: parallel connections of one customer to one origin, as browsers do.
     max_head_bytes, max_body_bytes: limits on the wire; max_decoded_bytes: limit after decompression.
     verify, ca_file, client_cert_file, client_key_file: TLS; one SSLContext per process for equal values.
+    ssl_context: replaces these four.
     tls_resumption: a customer's further connections resume its own TLS session. Sessions are never shared
-      between customers: a new visitor costs the shop a full handshake, as in production.
+      between customers, because every real visitor costs the shop a full handshake.
     dns_ttl_s: how long a process keeps the addresses of a name; 0 asks for every connection.
-    hosts: hosts that may be connected to besides this machine, also after redirects; None: any.
-    source_addresses: local addresses taken in turn; each gives about 28,000 more ports to one destination.
+    hosts: the names that connections may go to besides this machine, also after a redirect; None: any.
+    source_addresses: local addresses, used in turn; each gives about 28,000 more ports to one destination.
     proxy: "http://[user:password@]host:port" for every request; proxies_from_env: HTTP_PROXY, HTTPS_PROXY
       and NO_PROXY. Without either, the environment is ignored.
     request_id_header: name of the header with `Exchange.request_id`; "" sends none.
     record_hops: one Exchange for each redirect; False gives one for the whole chain, as Locust counts.
-    check_bodies: decode every compressed body inside the request, so that a corrupt one is a failed request
-      even if the customer does not read it. It costs the decoding.
+    check_bodies: decode every compressed body inside the request, so that a corrupt body fails the request
+      even if the customer never reads it. It costs the decoding.
     """
 
     timeouts: Timeouts = Timeouts()
@@ -58,6 +62,7 @@ class HttpSettings:
     ca_file: str = ""
     client_cert_file: str = ""
     client_key_file: str = ""
+    ssl_context: ssl.SSLContext | None = None
     tls_resumption: bool = True
     dns_ttl_s: float = 60.0
     hosts: frozenset[str] | None = None
@@ -85,6 +90,11 @@ class HttpSettings:
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be >= {least} (got {getattr(self, name)!r})")
 
+    @property
+    def route(self) -> Route:
+        """TLS and proxies of a client that does not change them."""
+        return Route(self.verify, self.ca_file, self.client_cert_file, self.client_key_file, None)
+
 
 def host_names(url: str, *allowed: str) -> frozenset[str]:
     """The host of a URL and other allowed hosts, as `HttpSettings.hosts` needs them."""
@@ -100,5 +110,7 @@ def timeouts_from(
     if isinstance(value, Timeouts):
         return value
     if isinstance(value, tuple):
+        if len(value) != 2:
+            raise ValueError(f"timeout must be seconds, (connect, first byte) or Timeouts (got {value!r})")
         return Timeouts(connect_s=value[0], first_byte_s=value[1], total_s=default.total_s)
     return Timeouts(connect_s=default.connect_s, first_byte_s=default.first_byte_s, total_s=float(value))

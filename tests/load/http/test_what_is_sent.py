@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 
 import pytest
@@ -13,7 +12,8 @@ import pytest
     ("options", "content_type", "body"),
     [
         ({"json": {"sku": 7, "text": "é"}}, "application/json", '{"sku":7,"text":"é"}'.encode()),
-        ({"json": {1: float("nan")}}, "application/json", b'{"1":null}'),
+        ({"json": {1: None}}, "application/json", b'{"1": null}'),
+        ({"json": {"id": 2**70}}, "application/json", b'{"id": 1180591620717411303424}'),
         ({"json": []}, "application/json", b"[]"),
         (
             {"data": {"a": "1 2", "b": [3, 4], "c": None}},
@@ -32,11 +32,8 @@ def test_a_body_is_sent_with_its_type_and_length(options, content_type, body, se
     client.post("/in", **options)
 
     request = server.last("/in")
-    if "json" in options and 1 in (options["json"] or {}):
-        assert json.loads(request.body) in ({"1": None}, pytest.approx({"1": float("nan")}, nan_ok=True))
-    else:
-        assert request.body == body
-        assert request.headers["content-length"] == str(len(body))
+    assert request.body == body
+    assert request.headers["content-length"] == str(len(body))
     assert request.headers.get("content-type") == content_type
 
 
@@ -83,7 +80,16 @@ def test_headers_of_one_request_replace_and_remove_standing_ones(server, client)
         ({"url": "http://"}, r"the URL has no host \(got 'http://'\)"),
         ({"url": "http://shop:port/"}, r"not a URL: 'http://shop:port/' \(.*\)"),
         ({"url": "http://sh op/"}, r"the host is not a valid name \(got 'http://sh op/'\)"),
-        ({"json": {}, "data": {}}, "a request has one body: give json, or data and files, not both"),
+        ({"json": {}, "data": "a"}, "a request has one body: give json or data, not both"),
+        ({"json": {"total": float("nan")}}, "Out of range float values are not JSON compliant"),
+        ({"json": [object()]}, "this has no JSON: .*"),
+        ({"headers": {"Transfer-Encoding": "chunked"}}, "the client sets Transfer-Encoding itself; .*"),
+        ({"headers": {"X-A": ["b"]}}, r"the value of header X-A must be text \(got \['b'\]\)"),
+        ({"verify": "/nowhere/ca.pem"}, "verify: there is no file '/nowhere/ca.pem'"),
+        ({"cert": "/nowhere/cert.pem"}, "cert: there is no file '/nowhere/cert.pem'"),
+        ({"proxies": {"ftp": "http://proxy"}}, r"a proxy is set for http, .* \(got 'ftp'\)"),
+        ({"proxies": {"http": "socks5://proxy"}}, r"a proxy must be an http:// URL; .*"),
+        ({"auth": 7}, r"auth must be .* \(got 7\)"),
         ({"data": 7}, r"data must be fields, text, bytes or a file \(got int\)"),
         (
             {"headers": {"X-A": "b\r\nX-C: d"}},
@@ -182,7 +188,7 @@ def test_cookies_are_kept_sent_and_added_to(server, client):
     client.get("/other", cookies={"extra": "x"})
     client.get("/plain")
 
-    assert response.cookies == {"sid": "abc", "seen": "1", "b": "2"}
+    assert response.cookies.get_dict() == {"sid": "abc", "b": "2"}
     assert server.last("/basket/1").headers["cookie"] == "b=2; sid=abc"
     assert server.last("/other").headers["cookie"] == "sid=abc; extra=x"
     assert server.last("/plain").headers["cookie"] == "sid=abc"
