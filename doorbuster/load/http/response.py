@@ -319,9 +319,7 @@ class Response:
         if isinstance(delimiter, str):
             delimiter = delimiter.encode(self.encoding or "utf-8")
         lines = _lines(self.iter_content(chunk_size), delimiter)
-        return (
-            (line.decode(self.encoding or "utf-8", "replace") for line in lines) if decode_unicode else lines
-        )
+        return _decoded(lines, self.encoding or "utf-8") if decode_unicode else lines
 
     def __iter__(self) -> Iterator[Any]:
         return self.iter_content(128)
@@ -474,6 +472,11 @@ def _lines(pieces: Iterator[bytes], delimiter: bytes | None) -> Iterator[bytes]:
             yield line if delimiter else line.removesuffix(b"\r")
     if rest:
         yield rest
+
+
+def _decoded(lines: Iterator[bytes], encoding: str) -> Iterator[str]:
+    for line in lines:
+        yield line.decode(encoding, "replace")
 
 
 def _texts(pieces: Iterator[bytes], encoding: str) -> Iterator[str]:
