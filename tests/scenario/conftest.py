@@ -1,4 +1,4 @@
-"""A small sound scenario, and what the reader says when one of its lines is replaced."""
+"""A small valid scenario, and the problems reported when one of its lines is replaced."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from doorbuster.errors import ScenarioError
 from doorbuster.scenario import read_scenario
 
-SOUND = """\
+VALID = """\
 title: t
 target: {shop: {profile: replatformed}}
 demand: {peak: 10 customers/s, curve: {stages: [{for: 10s, at: 100%}]}}
@@ -20,17 +20,17 @@ safety: {allow: [127.0.0.1]}
 
 
 @pytest.fixture
-def sound_text():
-    """The text of a sound scenario of six lines."""
-    return SOUND
+def valid_text():
+    """The text of a valid scenario of six lines."""
+    return VALID
 
 
 @pytest.fixture
-def scenario_with(sound_text):
+def scenario_with(valid_text):
     """Function (line number, text) -> the scenario with that line replaced."""
 
     def read(line, text):
-        rows = sound_text.splitlines()
+        rows = valid_text.splitlines()
         rows[line - 1] = text
         return read_scenario("\n".join(rows) + "\n", file="x.yaml")
 
@@ -51,11 +51,11 @@ def problems_with(scenario_with):
 
 @pytest.fixture
 def scenario_of_demand(scenario_with):
-    """Function (text of the demand's mapping) -> scenario."""
+    """Function (text of the demand mapping) -> scenario."""
     return lambda text: scenario_with(3, f"demand: {{{text}}}")
 
 
 @pytest.fixture
-def shipped_folder():
-    """The folder of the shipped scenarios."""
+def bundled_folder():
+    """The folder of the bundled scenarios."""
     return Path(__file__).parents[2] / "scenarios"

@@ -1,4 +1,4 @@
-"""Devices by Bayes, page counts by their law: the shares asked for are the shares that come out."""
+"""Devices, page counts and other visit properties follow the configured shares."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CHANNEL = """channels:
     conversions=st.lists(st.floats(0.05, 1), min_size=3, max_size=3),
     order_ratio=st.floats(0, 1),
 )
-def test_devices_keep_their_shares_and_their_readiness_whatever_is_asked(shares, conversions, order_ratio):
+def test_devices_keep_their_shares_and_relative_conversion(shares, conversions, order_ratio):
     devices = {
         name: Device(share=share / sum(shares), conversion=conversion)
         for name, share, conversion in zip(DEVICES, shares, conversions, strict=False)
@@ -57,12 +57,12 @@ def test_devices_keep_their_shares_and_their_readiness_whatever_is_asked(shares,
         assert orders[name] * devices[first].conversion == pytest.approx(expected, abs=1e-9)
 
 
-def test_mobile_visits_order_half_as_often_and_are_still_two_thirds_of_all():
+def test_mobile_visits_convert_half_as_often_and_are_two_thirds_of_all():
     devices = {"desktop": Device(share=0.35), "mobile": Device(share=0.65, conversion=0.5)}
     assert ordering_shares(devices, 0.1) == pytest.approx({"desktop": 0.1 / 0.675, "mobile": 0.05 / 0.675})
 
 
-def test_a_device_that_would_have_to_order_more_often_than_it_comes_is_a_fault(problems_with):
+def test_a_device_with_more_orders_than_visits_is_an_error(problems_with):
     devices = "{desktop: 50%, mobile: {share: 50%, conversion: 50%}}"
     text = f"channels: {{web: {{share: 100%, journeys: {{buy: 1}}, devices: {devices}}}}}"
     message = (
@@ -82,13 +82,13 @@ def test_a_device_that_would_have_to_order_more_often_than_it_comes_is_a_fault(p
         ("[desktop]", "must be a mapping of devices to shares"),
     ],
 )
-def test_a_fault_of_devices_is_told_at_its_place(problems_with, devices, message):
+def test_errors_of_devices_have_locations(problems_with, devices, message):
     problems = problems_with(4, CHANNEL.format(f"devices: {devices}"))
     assert any(message in problem for problem in problems)
     assert all(problem.startswith("5:") for problem in problems)
 
 
-def test_patience_is_the_devices_unless_the_channel_says_or_the_device_does(scenario_with):
+def test_a_device_uses_its_own_patience_then_the_channels_then_its_default(scenario_with):
     three = "devices: {desktop: 30%, mobile: 60%, tablet: {share: 10%, patience: none}}"
     plain = scenario_with(4, CHANNEL.format(three)).channels["web"]
     assert (plain.patience_for("desktop").tau_s, plain.patience_for("mobile").tau_s) == (4.7, 3.6)
@@ -134,7 +134,7 @@ def test_a_scenario_without_retries_is_the_same_but_for_them(scenario_with):
     assert plain.channels["web"] == both.channels["web"].model_copy(update=kept)
 
 
-def test_tills_must_be_online_again_before_the_run_is_over(problems_with):
+def test_an_offline_period_must_end_before_the_run(problems_with):
     text = "channels: {store: {share: 100%, journeys: {pos_sale: 1}, offline: {from: 8s, for: 5s}}}"
     found = problems_with(4, text)
     assert any("must end before the run, which takes 10 s (got until 13 s)" in text for text in found)

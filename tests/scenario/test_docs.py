@@ -89,7 +89,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("word", sorted(NAMES))
-def test_every_name_is_told(word):
+def test_every_name_is_documented(word):
     assert word in WORDS
 
 
@@ -112,10 +112,10 @@ def test_every_journey_has_its_order_and_requests(journey):
     assert float(found[2]) == pytest.approx(JOURNEYS[journey].requests, rel=0.005)
 
 
-def test_the_defaults_in_the_tables_are_the_real_ones(sound_text):
-    plain = read_scenario(sound_text)
-    told = read_scenario(
-        sound_text.replace(
+def test_the_defaults_in_the_tables_are_the_real_ones(valid_text):
+    plain = read_scenario(valid_text)
+    described = read_scenario(
+        valid_text.replace(
             "safety: {allow: [127.0.0.1]}",
             "safety: {allow: [127.0.0.1], max_rate: 1000 requests/s, max_in_flight: 20000,"
             " abort: {turned_away: 90% for 60s}}\ndrain: 30s\nseed: 20041202",
@@ -128,13 +128,13 @@ def test_the_defaults_in_the_tables_are_the_real_ones(sound_text):
         .replace("shop:", "storefront: reference, shop:")
     )
 
-    assert told.with_source(None, "") == plain.with_source(None, "")
+    assert described.with_source(None, "") == plain.with_source(None, "")
     assert f"`{DEFAULT_SEED}`" in TEXT
 
 
-def test_the_example_block_of_thresholds_is_read(sound_text):
+def test_the_example_block_of_thresholds_is_read(valid_text):
     block = yaml.safe_load(re.search(r"```yaml\n(thresholds:.+?)```", TEXT, re.DOTALL)[1])
-    text = sound_text.replace('thresholds: {can_browse: ["rate>=99%"]}', yaml.safe_dump(block).rstrip())
+    text = valid_text.replace('thresholds: {can_browse: ["rate>=99%"]}', yaml.safe_dump(block).rstrip())
 
     assert len(read_scenario(text).thresholds) == 4
 

@@ -38,7 +38,7 @@ def test_customers_at_once_follow_from_rate_and_visit():
     assert phone.customers_per_s == pytest.approx(6 / (3 * 0.1 + 3 * 0.9))
 
 
-def test_the_totals_are_the_sums_of_the_lanes():
+def test_the_totals_are_the_sums_of_the_traffic_classes():
     found = estimate(read_scenario(TEXT), response_s=0.1)
 
     assert found.peak_customers_per_s == pytest.approx(10)
@@ -63,8 +63,8 @@ def test_an_answer_takes_time(response_s):
 
 
 @pytest.mark.parametrize("name", ["ms-christmas-2004", "smoke"])
-def test_the_shipped_scenarios_stay_below_their_ceilings(shipped_folder, name):
-    scenario = load_scenario(name, search=[shipped_folder])
+def test_the_bundled_scenarios_stay_below_their_limits(bundled_folder, name):
+    scenario = load_scenario(name, search=[bundled_folder])
     found = estimate(scenario)
 
     assert found.peak_requests_per_s * 1.5 < scenario.safety.max_rate_per_s
@@ -89,8 +89,8 @@ def requests_of(journey: str, pages: str) -> float:
     """Mean requests of one customer, by the estimate."""
     web = WEB.replace("JOURNEY", journey).replace("PAGES", pages)
     text = TEXT[: TEXT.index("channels:")] + f"channels: {{{web}}}\n"
-    (lane,) = estimate(read_scenario(text)).classes
-    return lane.requests_per_s / lane.customers_per_s
+    (one,) = estimate(read_scenario(text)).classes
+    return one.requests_per_s / one.customers_per_s
 
 
 def draw_pages(rng: random.Random, pages: str) -> int:
@@ -99,7 +99,7 @@ def draw_pages(rng: random.Random, pages: str) -> int:
 
 @pytest.mark.parametrize("pages", ["1", "3", LONG])
 @pytest.mark.parametrize("mix", ["browsing", "shopping", "ordering"])
-def test_a_wandering_visit_has_as_many_requests_as_visits_that_are_simulated(mix, pages):
+def test_the_requests_of_a_page_chain_match_a_simulation(mix, pages):
     rng, walk, lengths = random.Random(7), PAGE_CHAINS[mix], []
     for _ in range(VISITS):
         page, seen, enough = "home", 0, draw_pages(rng, pages)
@@ -112,7 +112,7 @@ def test_a_wandering_visit_has_as_many_requests_as_visits_that_are_simulated(mix
     assert requests_of(f"tpcw_{mix}", pages) == pytest.approx(mean, abs=3.5 * error)
 
 
-def test_whoever_looks_around_makes_requests_by_their_pages_cut_at_the_most():
+def test_browsing_requests_follow_the_pages_and_their_maximum():
     rng = random.Random(7)
     mean = sum(draw_pages(rng, LONG) for _ in range(VISITS)) / VISITS
     assert requests_of("browse", LONG) == pytest.approx(2 + mean, rel=0.02)
@@ -121,22 +121,22 @@ def test_whoever_looks_around_makes_requests_by_their_pages_cut_at_the_most():
     assert requests_of("browse", "5") == 7
 
 
-def test_who_has_an_account_signs_in_before_the_checkout_and_only_there():
+def test_customers_with_an_account_sign_in_only_before_the_checkout():
     assert requests_of("buy", LONG) == pytest.approx(7.4)
     assert requests_of("abandon_basket", LONG) == pytest.approx(5)
 
 
 @pytest.mark.parametrize("journey", [journey for journey in JOURNEYS.values() if journey.wants_order])
-def test_whoever_wants_an_order_tries_one(journey):
+def test_a_journey_that_wants_an_order_tries_one(journey):
     assert sum(visits for step, visits in journey.steps if step in ORDER_STEPS) == 1
 
 
-def test_orders_of_those_who_only_perhaps_buy_are_expected_too():
+def test_journeys_that_order_sometimes_count_in_the_estimate():
     web = TEXT[: TEXT.index("channels:")] + "channels: {web: {share: 100%, journeys: {deep_link: 1}}}\n"
     assert estimate(read_scenario(web)).orders == pytest.approx(25.0)  # a tenth of 250
 
 
-def test_visits_that_last_longer_than_the_drain_are_told_with_their_length():
+def test_visits_longer_than_the_drain_are_reported_with_their_duration():
     """Thirty pages with 2 s between them and a home page and a category before: 31 thinks and 32 answers."""
     web = f"web: {{share: 100%, journeys: {{browse: 1}}, pages: {LONG}, think: {{constant: 2s}}}}"
     text = TEXT[: TEXT.index("channels:")] + f"channels: {{{web}}}\n"
@@ -146,6 +146,6 @@ def test_visits_that_last_longer_than_the_drain_are_told_with_their_length():
     assert channels_exceeding_drain(read_scenario(text + "drain: 70s\n")) == {}
 
 
-def test_no_shipped_scenario_breaks_its_visitors_off(shipped_folder):
-    for path in shipped_folder.glob("*.yaml"):
+def test_the_drain_of_every_bundled_scenario_is_long_enough(bundled_folder):
+    for path in bundled_folder.glob("*.yaml"):
         assert channels_exceeding_drain(load_scenario(path)) == {}, path.name

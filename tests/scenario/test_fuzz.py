@@ -1,4 +1,4 @@
-"""Whatever a file says, the answer is a scenario or a ScenarioError with usable problems."""
+"""Any file gives a scenario or a ScenarioError with usable problems."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ values = st.recursive(
     ),
     max_leaves=12,
 )
-SOUND = yaml.safe_load("""
+VALID = yaml.safe_load("""
 title: t
 story: s
 target: {storefront: reference, shop: {profile: replatformed, workers: 3, query_time: 5ms}}
@@ -103,9 +103,9 @@ def test_any_yaml_is_a_scenario_or_a_scenario_error(value):
 
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data(), values)
-def test_a_sound_scenario_with_one_value_replaced_is_sound_or_a_scenario_error(data, value):
-    path = data.draw(st.sampled_from([path for path in places(SOUND) if path]))
-    changed = copy.deepcopy(SOUND)
+def test_a_valid_scenario_with_one_value_replaced_is_valid_or_a_scenario_error(data, value):
+    path = data.draw(st.sampled_from([path for path in places(VALID) if path]))
+    changed = copy.deepcopy(VALID)
     inner = changed
     for key in path[:-1]:
         inner = inner[key]

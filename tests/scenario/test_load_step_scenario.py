@@ -16,8 +16,8 @@ def without_demand(scenario):
     }
 
 
-def test_a_load_step_keeps_everything_but_demand_merchants_target_and_seed(shipped_folder):
-    for path in shipped_folder.glob("*.yaml"):
+def test_a_load_step_keeps_everything_but_demand_merchants_target_and_seed(bundled_folder):
+    for path in bundled_folder.glob("*.yaml"):
         whole = load_scenario(path)
         text = load_step_text(whole, [RateLevel(12.5, 40.0)], url="http://127.0.0.1:8080", seed=7)
         made = read_scenario(text)
@@ -30,9 +30,9 @@ def test_a_load_step_keeps_everything_but_demand_merchants_target_and_seed(shipp
         assert [phase.name for phase in find_phases(made.demand.rate_curve)] == ["peak"]
 
 
-def test_an_overload_comes_first(sound_text):
+def test_an_overload_comes_first(valid_text):
     text = load_step_text(
-        read_scenario(sound_text),
+        read_scenario(valid_text),
         [RateLevel(40.0, 5.0), RateLevel(10.0, 20.0)],
         url="http://127.0.0.1:1",
         seed=1,
@@ -41,7 +41,7 @@ def test_an_overload_comes_first(sound_text):
     assert curve.at_per_s([2.0, 10.0]).tolist() == pytest.approx([40.0, 10.0])
 
 
-def test_promises_about_phases_and_sections_do_not_come_along(scenario_with):
+def test_a_load_step_drops_thresholds_on_phases_and_sections(scenario_with):
     scenario = scenario_with(
         5,
         "thresholds: {'can_browse{phase:peak}': 'rate>=99%', latency.apdex: 'value>0.9', served: 'rate>=9%'}",
@@ -50,8 +50,8 @@ def test_promises_about_phases_and_sections_do_not_come_along(scenario_with):
     assert [str(threshold) for threshold in read_scenario(text).thresholds] == ["served: rate>=9%"]
 
 
-def test_a_sweep_brings_nobody_but_the_customers_of_one_channel_in_a_loop(shipped_folder):
-    whole = load_scenario(shipped_folder / "smoke.yaml")
+def test_a_sweep_has_only_the_looping_customers_of_one_channel(bundled_folder):
+    whole = load_scenario(bundled_folder / "smoke.yaml")
     text = concurrency_text(whole, "web", 8, for_s=12.0, url="http://127.0.0.1:8080", seed=7)
     made = read_scenario(text)
     assert list(made.channels) == ["web"]
@@ -61,9 +61,9 @@ def test_a_sweep_brings_nobody_but_the_customers_of_one_channel_in_a_loop(shippe
     assert (made.demand.duration_s, made.seed, made.thresholds) == (12.0, 7, ())
 
 
-def test_what_an_answer_must_contain_is_asked_on_a_load_step_too(sound_text):
-    scenario = read_scenario(sound_text)
-    document = yaml.safe_load(sound_text)
+def test_a_load_step_keeps_the_content_rules(valid_text):
+    scenario = read_scenario(valid_text)
+    document = yaml.safe_load(valid_text)
     document["target"]["rules"] = [{"step": "product", "contains": "Add to basket"}]
     ruled = read_scenario(yaml.safe_dump(document))
     for text in (

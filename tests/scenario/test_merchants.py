@@ -1,4 +1,4 @@
-"""Which merchant each channel visits, and what is said when that cannot be."""
+"""Merchants of channels, and the errors of invalid ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def problem(old: str, new: str) -> str:
     return line.partition(":")[2]
 
 
-def test_channels_are_directed_to_merchants_who_are_opened_with_the_shop():
+def test_channels_visit_the_merchants_of_the_shop():
     scenario = read_scenario(TEXT)
     assert {name: channel.merchant for name, channel in scenario.channels.items()} == {
         "web": "north",
@@ -56,24 +56,24 @@ def test_merchants_are_several_different_names(old, new, said):
     assert said in str(caught.value)
 
 
-def test_a_channel_must_say_whose_shop_it_visits():
-    told = problem(" merchant: south,", "")
-    assert told == "6:3: channels.app must name a merchant; add merchant: north"
+def test_a_channel_must_name_a_merchant():
+    described = problem(" merchant: south,", "")
+    assert described == "6:3: channels.app must name a merchant; add merchant: north"
 
 
-def test_a_merchant_whom_the_shop_does_not_have_is_named_with_the_nearest():
-    told = problem("merchant: south", "merchant: suoth")
-    assert told.startswith(
+def test_an_unknown_merchant_is_reported_with_the_closest_name():
+    described = problem("merchant: south", "merchant: suoth")
+    assert described.startswith(
         "6:31: channels.app.merchant is not in target.shop.merchants (got suoth); did you mean"
     )
 
 
-def test_a_merchant_whom_nobody_visits_is_a_mistake():
-    told = problem("merchant: south", "merchant: north")
-    assert told == "2:51: target.shop.merchants has a merchant that no channel names (got south)"
+def test_a_merchant_without_a_channel_is_an_error():
+    described = problem("merchant: south", "merchant: north")
+    assert described == "2:51: target.shop.merchants has a merchant that no channel names (got south)"
 
 
-def test_a_shop_without_merchants_has_no_channels_of_one():
+def test_a_channel_cannot_name_a_merchant_without_merchants():
     with pytest.raises(ScenarioError, match="not in target"):
         read_scenario(TEXT.replace(", merchants: [north, south]", ""))
 

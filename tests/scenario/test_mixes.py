@@ -30,9 +30,9 @@ def test_a_mix_names_journeys_that_exist(name):
     assert set(MIXES[name]) <= set(JOURNEYS)
 
 
-def test_a_channel_takes_a_mix_by_its_name(sound_text):
+def test_a_channel_takes_a_mix_by_its_name(valid_text):
     line = "channels: {web: {share: 100%, journeys: magento-frontend}}"
-    text = "\n".join(line if old.startswith("channels:") else old for old in sound_text.splitlines())
+    text = "\n".join(line if old.startswith("channels:") else old for old in valid_text.splitlines())
     assert read_scenario(text).channels["web"].journey_ratios()["search"] == pytest.approx(0.30)
     with pytest.raises(ScenarioError, match=r"is not a published mix .*magento-frontend"):
         read_scenario(text.replace("magento-frontend", "magento-frontent"))

@@ -1,4 +1,4 @@
-"""Channels whose customers come by a clock of their own."""
+"""Channels with their own demand."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ def test_customers_of_all_curves_are_expected(scenario):
 def test_each_channel_arrives_by_its_own_curve(scenario):
     plan = plan_schedule(scenario)
     store = plan.intended_s[
-        np.isin(plan.class_index, [i for i, lane in enumerate(plan.classes) if lane.channel == "store"])
+        np.isin(plan.class_index, [i for i, one in enumerate(plan.classes) if one.channel == "store"])
     ]
     gaps = np.diff(scenario.channels["store"].demand.rate_curve.cumulative(store), prepend=0.0)
     assert stats.kstest(gaps, "expon").pvalue > 0.01
     assert (np.diff(plan.intended_s) >= 0).all()
-    assert {lane.channel for lane in plan.classes} == {"web", "app", "store"}
+    assert {one.channel for one in plan.classes} == {"web", "app", "store"}
 
 
-def test_one_channel_comes_the_same_whatever_the_others_do(scenario):
+def test_the_arrivals_of_a_channel_do_not_depend_on_the_others(scenario):
     def times(text, channel):
         plan = plan_schedule(read_scenario(text))
-        own = [i for i, lane in enumerate(plan.classes) if lane.channel == channel]
+        own = [i for i, one in enumerate(plan.classes) if one.channel == channel]
         return plan.intended_s[np.isin(plan.class_index, own)]
 
     quiet = TEXT.replace("peak: 40/s", "peak: 4/s")
@@ -59,15 +59,15 @@ def test_one_channel_comes_the_same_whatever_the_others_do(scenario):
 
 def test_the_estimate_adds_up_at_the_busiest_moment(scenario):
     expected = estimate(scenario)
-    lanes = {(lane.channel, lane.journey): lane for lane in expected.classes}
-    store, phone = lanes["store", "pos_sale"], lanes["phone", "phone_order"]
-    web = sum(lane.requests_per_s for lane in expected.classes if lane.channel in ("web", "app"))
+    classes = {(one.channel, one.journey): one for one in expected.classes}
+    store, phone = classes["store", "pos_sale"], classes["phone", "phone_order"]
+    web = sum(one.requests_per_s for one in expected.classes if one.channel in ("web", "app"))
     assert expected.peak_customers_per_s == pytest.approx(42.0)
     assert store.customers_per_s == pytest.approx(10.0)
     assert expected.peak_requests_per_s == pytest.approx(
         web + 0.2 * store.requests_per_s + phone.requests_per_s
     )
-    buys = lanes["web", "buy"].customers_per_s
+    buys = classes["web", "buy"].customers_per_s
     assert expected.orders == pytest.approx(buys * 110 + 10 * 80 + phone.customers_per_s * 200)
 
 
@@ -78,7 +78,7 @@ def test_a_load_step_keeps_the_channels_parts_of_the_busiest_moment(scenario):
     assert made.demands["store"].duration_s == made.demand.duration_s == 30.0
 
 
-def test_every_channel_may_have_its_own_clock():
+def test_every_channel_may_have_its_own_demand():
     alone = TEXT.replace("share: 75%", DEMAND).replace("share: 25%", DEMAND)
     scenario = read_scenario(alone)
     assert "" not in scenario.demands

@@ -1,4 +1,4 @@
-"""The wandering visits: their chains against the mixes that the specification prints."""
+"""Page chains against the mixes printed in the specification."""
 
 from __future__ import annotations
 

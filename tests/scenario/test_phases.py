@@ -42,8 +42,8 @@ def test_phases_follow_from_the_curve(scenario_of_demand, stages, expected):
         assert (phase.from_s, phase.to_s) == (pytest.approx(from_s), pytest.approx(to_s))
 
 
-def test_phases_of_shipped_scenarios_leave_no_gap(shipped_folder):
-    for path in shipped_folder.glob("*.yaml"):
+def test_phases_of_bundled_scenarios_leave_no_gap(bundled_folder):
+    for path in bundled_folder.glob("*.yaml"):
         scenario = load_scenario(path)
         found = find_phases(scenario.demand.rate_curve)
         edges = [0.0, *(phase.to_s for phase in found)]

@@ -1,4 +1,4 @@
-"""Every fault is told with its place, the rule, what was found and the way out; the table is problems.txt."""
+"""Every error has a location, a rule, the value found and a way out; the table is problems.txt."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CASES = re.findall(
 
 
 @pytest.mark.parametrize(("label", "lines", "messages"), CASES, ids=[case[0] for case in CASES])
-def test_a_fault_is_told_in_full(problems_with, label, lines, messages):
+def test_an_error_has_location_rule_value_and_way_out(problems_with, label, lines, messages):
     numbers, texts = zip(*(line.split(" | ", 1) for line in lines.splitlines()), strict=True)
 
     found = problems_with(int(numbers[0]), "\n".join(texts))
@@ -26,7 +26,7 @@ def test_a_fault_is_told_in_full(problems_with, label, lines, messages):
     assert found == [message.removeprefix("-> ") for message in messages.splitlines()], label
 
 
-def test_the_table_of_faults_is_read_whole():
+def test_all_cases_of_the_table_are_read():
     assert len(CASES) == Path(__file__).with_name("problems.txt").read_text().count("\n== ") >= 130
 
 
@@ -36,9 +36,9 @@ def test_no_message_speaks_of_the_library_behind_it():
     assert re.findall(r"Input should|pydantic|validation error|value_error|Extra inputs", text) == []
 
 
-def test_all_faults_of_a_file_come_at_once_in_the_order_of_the_file(sound_text):
+def test_all_errors_of_a_file_are_reported_in_file_order(valid_text):
     text = (
-        sound_text.replace("replatformed", "replatfromed")
+        valid_text.replace("replatformed", "replatfromed")
         .replace("at: 100%", "at: 100%, tu: 1")
         .replace("share: 100%", "share: 90%")
         .replace("browse: 1", "brose: 1")
@@ -93,7 +93,7 @@ NO_SCENARIO = [
 
 
 @pytest.mark.parametrize(("label", "text", "message"), NO_SCENARIO, ids=[row[0] for row in NO_SCENARIO])
-def test_a_text_that_is_no_scenario_at_all_is_one_clear_problem(label, text, message):
+def test_a_text_that_is_not_a_scenario_is_one_problem(label, text, message):
     with pytest.raises(ScenarioError) as caught:
         read_scenario(text, file="x.yaml")
 
@@ -108,12 +108,12 @@ def test_a_text_that_is_no_scenario_at_all_is_one_clear_problem(label, text, mes
         ("a merge of a text", "<<: a", "6:5: can only merge (<<) mappings"),
     ],
 )
-def test_yaml_that_a_scenario_does_not_need_is_refused(problems_with, label, line, message):
+def test_yaml_features_that_scenarios_do_not_need_are_rejected(problems_with, label, line, message):
     assert message in problems_with(6, line), label
 
 
-def test_mappings_can_be_shared_by_merging_and_their_own_keys_win(sound_text):
-    text = sound_text.replace(
+def test_mappings_can_be_shared_by_merging_and_their_own_keys_win(valid_text):
+    text = valid_text.replace(
         "channels: {web: {share: 100%, journeys: {browse: 1}}}",
         "channels:\n  web: &people {share: 60%, journeys: {browse: 1}, patience: none}\n"
         "  app: {share: 40%, <<: *people}",
@@ -125,8 +125,8 @@ def test_mappings_can_be_shared_by_merging_and_their_own_keys_win(sound_text):
     assert scenario.channels["app"].patience is None
 
 
-def test_the_first_of_several_merged_mappings_wins(sound_text):
-    text = sound_text.replace(
+def test_the_first_of_several_merged_mappings_wins(valid_text):
+    text = valid_text.replace(
         "channels: {web: {share: 100%, journeys: {browse: 1}}}",
         "channels:\n  web: &a {share: 60%, journeys: {browse: 1}, patience: none}\n"
         "  app: &b {share: 10%, journeys: {search: 1}, patience: desktop}\n"
@@ -147,9 +147,9 @@ def test_aliases_that_multiply_are_stopped():
         read_scenario(bomb)
 
 
-def test_a_missing_scenario_names_the_nearest_shipped_one(shipped_folder):
+def test_a_missing_scenario_suggests_the_closest_bundled_one(bundled_folder):
     with pytest.raises(ScenarioError) as caught:
-        load_scenario("ms-chrismas-2004", search=[shipped_folder])
+        load_scenario("ms-chrismas-2004", search=[bundled_folder])
 
     assert str(caught.value) == (
         "ms-chrismas-2004: is neither a file nor the name of a bundled scenario; "
@@ -157,7 +157,7 @@ def test_a_missing_scenario_names_the_nearest_shipped_one(shipped_folder):
     )
 
 
-def test_a_missing_scenario_lists_the_shipped_ones(tmp_path):
+def test_a_missing_scenario_lists_the_bundled_ones(tmp_path):
     for name in ("flash-sale.yaml", "advert.yml", "notes.txt"):
         (tmp_path / name).write_text("")
 

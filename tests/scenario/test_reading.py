@@ -1,4 +1,4 @@
-"""What a sound scenario becomes: every spelling parsed once, defaults filled in, frozen."""
+"""A valid scenario: all spellings parsed, defaults filled in, frozen."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def design():
     return read_scenario(DESIGN, file="design.yaml")
 
 
-def test_the_scenario_of_the_design_means_what_it_says(design):
+def test_every_key_of_the_example_is_read(design):
     assert design.demand.peak_per_s == 13.3
     assert (design.demand.compress.from_s, design.demand.compress.to_s) == (27000.0, 90.0)
     assert design.demand.burstiness == 1.7
@@ -98,7 +98,7 @@ def test_a_scenario_remembers_its_file_and_text(tmp_path):
     assert scenario.thresholds[3].source == f"{path}:21:20"
 
 
-def test_a_path_wins_over_a_shipped_name(tmp_path, monkeypatch):
+def test_a_path_takes_precedence_over_a_bundled_name(tmp_path, monkeypatch):
     shipped = tmp_path / "shipped"
     shipped.mkdir()
     (shipped / "peak.yaml").write_text(DESIGN)
@@ -151,7 +151,7 @@ def test_patience_loses_the_published_share_at_three_seconds(scenario_with, name
     assert 1 - math.exp(-((waited_s / patience.tau_s) ** patience.shape)) == pytest.approx(gone, abs=0.005)
 
 
-def test_the_median_patience_is_not_below_the_time_in_which_nobody_leaves():
+def test_the_median_patience_is_at_least_the_minimum_wait():
     assert Patience(tau="4.7s").median_s == pytest.approx(4.7 * math.log(2) ** (1 / 1.5))
     assert Patience(tau="1s").median_s == 1.0
 
@@ -191,7 +191,7 @@ def test_every_channel_has_a_default_patience(scenario_with, channel):
         ("customers: 36_000", 10.0),
     ],
 )
-def test_the_peak_follows_from_every_way_to_say_how_many(scenario_of_demand, text, peak_per_s):
+def test_the_peak_follows_from_each_form_of_demand(scenario_of_demand, text, peak_per_s):
     scenario = scenario_of_demand(f"{text}, curve: {{stages: [{{for: 1h, at: 100%}}]}}")
 
     assert scenario.demand.peak_per_s == pytest.approx(peak_per_s)
@@ -270,7 +270,7 @@ WRONG_TARGETS = [
 
 
 @pytest.mark.parametrize(("changes", "message"), WRONG_TARGETS)
-def test_a_target_that_cannot_be_is_told_with_the_option(design, changes, message):
+def test_an_invalid_override_is_reported_with_its_option(design, changes, message):
     with pytest.raises(ScenarioError) as caught:
         override(design, **changes)
 
@@ -289,16 +289,16 @@ def test_a_scenario_is_named_after_its_file(design, tmp_path):
     assert design.with_source(tmp_path / "black-friday.yaml", "").name == "black-friday"
 
 
-def test_a_stage_too_short_to_tell_brings_nobody(scenario_of_demand):
+def test_a_stage_too_short_for_floating_point_is_dropped(scenario_of_demand):
     stages = "[{for: 1h, at: 50%}, {for: 0.0000000001us, to: 100%}, {for: 1h, at: 50%}]"
     scenario = scenario_of_demand(f"peak: 2/s, curve: {{stages: {stages}}}")
 
     assert expected_customers(scenario) == pytest.approx(7200.0)
 
 
-def test_an_allowed_host_may_be_a_target(sound_text):
+def test_an_allowed_host_may_be_a_target(valid_text):
     scenario = read_scenario(
-        sound_text.replace("shop: {profile: replatformed}", "url: https://Staging.example.com/de/").replace(
+        valid_text.replace("shop: {profile: replatformed}", "url: https://Staging.example.com/de/").replace(
             "[127.0.0.1]", "[Staging.Example.com]"
         )
     )
@@ -308,10 +308,10 @@ def test_an_allowed_host_may_be_a_target(sound_text):
 
 
 @pytest.mark.parametrize("name", ["ms-christmas-2004", "smoke"])
-def test_the_shipped_scenarios_are_sound(shipped_folder, name):
-    scenario = load_scenario(name, search=[shipped_folder])
+def test_the_bundled_scenarios_are_valid(bundled_folder, name):
+    scenario = load_scenario(name, search=[bundled_folder])
 
-    assert scenario.source_path == shipped_folder / f"{name}.yaml"
+    assert scenario.source_path == bundled_folder / f"{name}.yaml"
     assert {"orders_missing", "orders_duplicated", "oversold_units", "can_order", "can_browse"} <= {
         threshold.metric for threshold in scenario.thresholds
     }
@@ -319,15 +319,15 @@ def test_the_shipped_scenarios_are_sound(shipped_folder, name):
     assert scenario.source_text.startswith("# yaml-language-server: $schema=scenario.schema.json\n")
 
 
-def test_the_founding_peak_is_the_reckoned_one(shipped_folder):
-    scenario = load_scenario("ms-christmas-2004", search=[shipped_folder])
+def test_the_peak_of_2004_is_derived_from_yearly_figures(bundled_folder):
+    scenario = load_scenario("ms-christmas-2004", search=[bundled_folder])
 
     assert scenario.demand.peak_per_s == pytest.approx(24e6 * 0.02 * 0.10 / 3600, rel=0.003)
     assert 75.0 <= scenario.demand.duration_s <= 90.0
 
 
-def test_the_smoke_test_lets_customers_in_for_less_than_ten_seconds(shipped_folder):
-    scenario = load_scenario("smoke", search=[shipped_folder])
+def test_the_smoke_test_lets_customers_in_for_less_than_ten_seconds(bundled_folder):
+    scenario = load_scenario("smoke", search=[bundled_folder])
 
     assert scenario.demand.duration_s < 10.0
 
@@ -338,8 +338,8 @@ def test_every_journey_takes_known_steps_at_least_once():
     assert all(step.visits > 0 for journey in JOURNEYS.values() for step in journey.steps)
 
 
-def test_the_founding_mix_has_the_published_share_of_searches(shipped_folder):
-    journeys = load_scenario("ms-christmas-2004", search=[shipped_folder]).channels["web"].journeys
+def test_the_founding_mix_has_the_published_share_of_searches(bundled_folder):
+    journeys = load_scenario("ms-christmas-2004", search=[bundled_folder]).channels["web"].journeys
     views = sum(weight * JOURNEYS[name].requests for name, weight in journeys.items())
     searches = sum(
         weight * step.visits

@@ -1,4 +1,4 @@
-"""Content rules: what they find in an answer, and what is said about a rule that makes no sense."""
+"""Content rules: violations in responses, and the errors of invalid rules."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def answer(text: str):
         ({"lacks": "Please wait"}, None),
     ],
 )
-def test_a_rule_finds_what_is_wrong(rule, breach):
+def test_a_rule_reports_its_violation(rule, breach):
     found = ContentRule.model_validate({"step": "search", **rule}).violation(answer(json.dumps(DOCUMENT)))
     assert found is breach if breach is None else found.startswith(breach)
 
 
-def test_an_answer_that_is_no_json_breaks_a_rule_about_json():
+def test_a_response_that_is_not_json_violates_a_json_rule():
     rule = ContentRule.model_validate({"step": "search", "json": "a", "exists": False})
     assert rule.violation(answer("<html>")) == "is not JSON: <html>"
 
@@ -67,7 +67,7 @@ def test_an_answer_that_is_no_json_breaks_a_rule_about_json():
           'rules[1].contain is not a valid key; did you mean "contains"?']),
     ],
 )  # fmt: skip
-def test_all_faults_of_rules_are_told_at_their_places(problems_with, rules, messages):
+def test_errors_of_rules_have_locations(problems_with, rules, messages):
     problems = problems_with(2, TARGET.format(rules))
     assert len(problems) == len(messages)
     for problem, message in zip(problems, messages, strict=True):
@@ -82,7 +82,7 @@ def test_rules_stay_when_the_target_changes(scenario_with):
 
 
 @pytest.mark.parametrize(
-    ("rule", "told"),
+    ("rule", "described"),
     [
         ({"step": "*", "lacks": "Please wait", "cause": "busy_page"},
          "the response to every step must not contain 'Please wait'; a violation counts as busy_page"),
@@ -94,5 +94,5 @@ def test_rules_stay_when_the_target_changes(scenario_with):
          "the response to search must have no value at total; a violation counts as content_rule"),
     ],
 )  # fmt: skip
-def test_a_rule_is_told_in_plain_words(rule, told):
-    assert describe_rule(ContentRule.model_validate(rule)) == told
+def test_a_rule_has_a_description(rule, described):
+    assert describe_rule(ContentRule.model_validate(rule)) == described

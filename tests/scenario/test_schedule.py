@@ -143,7 +143,7 @@ def test_bursts_leave_the_mean_alone():
     assert abs(counts.mean() - expected) < 4 * np.sqrt(20 * expected / 100)
 
 
-def test_a_ramp_is_no_staircase():
+def test_a_ramp_is_linear_within_seconds():
     scenario = scenario_of("peak: 20000/s, curve: {stages: [{for: 4s, to: 100%}, {for: 1s, at: 100%}]}")
     times = plan_schedule(scenario).intended_s
     tenths = np.bincount((times[times < 4] * 10).astype(int), minlength=40)
@@ -168,7 +168,7 @@ def test_the_same_seed_plans_the_same_arrivals_and_another_seed_others():
     )
 
 
-def test_lanes_come_in_their_shares_independently_of_time():
+def test_traffic_classes_arrive_in_their_shares_independently_of_time():
     plan = plan_schedule(scenario_of(HILL))
     counts = np.bincount(plan.class_index)
 
@@ -244,14 +244,12 @@ def test_a_plan_of_fourteen_million_arrivals_is_drawn_without_fuss():
     assert plan.arrival_index.dtype == np.int64
 
 
-def test_the_shipped_peak_brings_enough_buyers_for_statistics(shipped_folder):
-    scenario = load_scenario("ms-christmas-2004", search=[shipped_folder])
+def test_the_bundled_peak_has_enough_buyers_for_statistics(bundled_folder):
+    scenario = load_scenario("ms-christmas-2004", search=[bundled_folder])
     plan = plan_schedule(scenario)
 
     buyers = sum(
-        np.count_nonzero(plan.class_index == i)
-        for i, lane in enumerate(plan.classes)
-        if lane.journey == "buy"
+        np.count_nonzero(plan.class_index == i) for i, one in enumerate(plan.classes) if one.journey == "buy"
     )
 
     assert buyers >= 50

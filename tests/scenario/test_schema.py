@@ -17,7 +17,7 @@ TYPES = {
 
 
 def faults(schema, value, root):
-    """What `value` breaks, by every keyword we use; an unknown keyword is an error of the test itself."""
+    """The violations of `value`; an unknown schema keyword is an error of the test itself."""
     checks = {
         "$ref": lambda ref: faults(root["$defs"][ref.removeprefix("#/$defs/")], value, root),
         "type": lambda name: [] if is_a(value, name) else [f"{value!r} is no {name}"],
@@ -84,16 +84,16 @@ def fields(schema):
 
 
 @pytest.mark.parametrize("name", ["ms-christmas-2004", "smoke"])
-def test_the_schema_accepts_the_shipped_scenarios(shipped_folder, name):
+def test_the_schema_accepts_the_bundled_scenarios(bundled_folder, name):
     schema = scenario_schema()
-    scenario = yaml.safe_load((shipped_folder / f"{name}.yaml").read_text())
+    scenario = yaml.safe_load((bundled_folder / f"{name}.yaml").read_text())
 
     assert faults(schema, scenario, schema) == []
 
 
-def test_the_schema_accepts_the_human_spellings(sound_text):
+def test_the_schema_accepts_the_human_spellings(valid_text):
     schema = scenario_schema()
-    scenario = yaml.safe_load(sound_text)
+    scenario = yaml.safe_load(valid_text)
     scenario["demand"] = {
         "annual": {"visits": "24m/yr", "peak_day_share": "2 %", "peak_hour_share": 0.1, "growth": "-5%"},
         "curve": {"cumulative": {"96s": "3.7%", "1h4m": 0.373}},
@@ -134,9 +134,9 @@ def test_the_schema_accepts_the_human_spellings(sound_text):
         (("seed",), "three"),
     ],
 )
-def test_the_schema_refuses_what_the_reader_refuses(sound_text, path, value):
+def test_the_schema_rejects_what_the_reader_rejects(valid_text, path, value):
     schema = scenario_schema()
-    scenario = yaml.safe_load(sound_text)
+    scenario = yaml.safe_load(valid_text)
     inner = scenario
     for key in path[:-1]:
         inner = inner[key]
@@ -159,8 +159,8 @@ def test_every_key_is_described_and_every_example_is_valid():
             assert faults(field, sample, schema) == [], key
 
 
-def test_the_committed_schema_is_the_generated_one(shipped_folder):
-    committed = (shipped_folder / "scenario.schema.json").read_text(encoding="utf-8")
+def test_the_committed_schema_is_the_generated_one(bundled_folder):
+    committed = (bundled_folder / "scenario.schema.json").read_text(encoding="utf-8")
 
     assert committed == schema_text(), "regenerate scenarios/scenario.schema.json from schema_text()"
 

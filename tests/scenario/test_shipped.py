@@ -35,7 +35,7 @@ _SOURCED = {"target", "demand", "channels", "thresholds"}
 
 
 def unexplained(text: str) -> list[str]:
-    """Lines with a figure in the parts that claim something, and no comment on the line or right above it."""
+    """Lines with a figure and no comment on the line or directly above it."""
     found, part, above = [], "", ""
     for line in text.splitlines():
         code, _, comment = line.partition("#")
@@ -56,7 +56,7 @@ def row_of(name: str) -> list[str]:
     return [cell.strip() for cell in row.split("|")]
 
 
-def test_every_promised_scenario_ships():
+def test_every_scenario_of_the_list_is_bundled():
     assert {path.stem for path in PATHS} == SHIPPED
 
 
@@ -70,13 +70,13 @@ def test_every_figure_has_its_source_beside_it_or_is_an_assumption(path):
         assert "assumption" in text
 
 
-def test_a_figure_without_a_word_about_it_is_found():
+def test_a_figure_without_a_comment_is_found():
     text = "demand:\n  peak: 7 customers/s\n  # Source: us.\n  compress: 1h -> 60s\n  at: 100%\n"
     assert unexplained(text) == ["  peak: 7 customers/s"]
 
 
 @each
-def test_a_scenario_tells_its_story_its_question_and_what_comes_out(path):
+def test_a_scenario_has_a_story_thresholds_and_an_expected_verdict(path):
     scenario = load_scenario(path)
     comment = re.search(
         r"^# expected with the embedded shop: (pass|fail)\b", scenario.source_text, re.MULTILINE
@@ -96,12 +96,12 @@ def test_a_scenario_is_planned_as_its_curve_says(path):
     expected = expected_customers(scenario)
     burstiness = max([demand.burstiness for demand in scenario.demands.values()])
     assert abs(len(schedule) - expected) < 5 * (burstiness * expected) ** 0.5
-    came = {schedule.classes[lane].channel for lane in set(schedule.class_index.tolist())}
+    came = {schedule.classes[one].channel for one in set(schedule.class_index.tolist())}
     assert came == {name for name, channel in scenario.channels.items() if channel.is_open}
 
 
 @each
-def test_a_scenario_fits_on_two_cores_and_below_its_ceilings(path):
+def test_a_scenario_fits_on_two_cores_and_below_its_limits(path):
     scenario = load_scenario(path)
     found = estimate(scenario)
     assert found.peak_requests_per_s * 1.5 < scenario.safety.max_rate_per_s
@@ -110,7 +110,7 @@ def test_a_scenario_fits_on_two_cores_and_below_its_ceilings(path):
 
 
 @each
-def test_the_schema_accepts_a_shipped_scenario(path):
+def test_the_schema_knows_the_keys_of_a_bundled_scenario(path):
     from doorbuster.scenario.model import Scenario
 
     known = set(Scenario.yaml_keys())
@@ -131,7 +131,7 @@ def test_check_explains_a_scenario(path):
 
 
 @each
-def test_the_page_of_scenarios_tells_of_each(path):
+def test_the_page_of_scenarios_lists_each_scenario(path):
     scenario = load_scenario(path)
     _, arrivals, length, verdict, *_ = row_of(path.stem)
     assert int(arrivals.replace(",", "")) == len(plan_schedule(scenario))
@@ -142,7 +142,7 @@ def test_the_page_of_scenarios_tells_of_each(path):
     assert verdict.split()[0] == expected[1]
 
 
-def test_the_page_of_scenarios_tells_of_no_other():
+def test_the_page_of_scenarios_lists_no_other():
     assert set(re.findall(r"^\| \[`([\w-]+)`\]", PAGE, re.MULTILINE)) == SHIPPED
 
 

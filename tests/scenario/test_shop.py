@@ -1,4 +1,4 @@
-"""The embedded shop in a scenario: its settings reach the shop, and its faults make sense."""
+"""The embedded shop in a scenario: its settings reach the shop, and its faults are validated."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_another_profile_keeps_every_setting(scenario_with):
     assert other.faults == before.faults
 
 
-def test_a_fault_is_told_to_the_shop_in_its_words(scenario_with):
+def test_a_fault_is_sent_to_the_shop_in_its_format(scenario_with):
     (fault,) = scenario_with(2, EVERY_KEY).target.shop.faults
 
     assert fault.wire == {"part": "payment", "at_s": 30.0, "for_s": 20.0, "slow_s": 2.0, "fail_ratio": 0.3}
@@ -59,7 +59,7 @@ def test_a_fault_is_told_to_the_shop_in_its_words(scenario_with):
 
 
 @pytest.mark.parametrize(
-    ("written", "told"),
+    ("written", "described"),
     [
         ("faults: [{part: tax, for: 1s, slow: 1s}]", "part must be a known part (got tax)"),
         ("faults: [{part: mail, for: 1s}]", 'needs "slow", "fail" or both'),
@@ -72,8 +72,8 @@ def test_a_fault_is_told_to_the_shop_in_its_words(scenario_with):
         ("warm_cache: 1", "warm_cache must be true or false (got 1)"),
     ],
 )
-def test_what_makes_no_sense_is_named_at_its_place(scenario_with, written, told):
+def test_invalid_settings_have_locations(scenario_with, written, described):
     with pytest.raises(ScenarioError) as refused:
         scenario_with(2, f"target: {{shop: {{profile: replatformed, {written}}}}}")
 
-    assert told in str(refused.value)
+    assert described in str(refused.value)

@@ -21,7 +21,7 @@ def test_without_the_key_the_choice_is_the_systems(scenario_with):
 @pytest.mark.parametrize(
     ("addresses", "got"), [("[shop.example]", "shop.example"), ("[7]", "7"), ("[]", "an empty list")]
 )
-def test_what_is_no_address_is_refused(problems_with, addresses, got):
+def test_an_invalid_source_address_is_rejected(problems_with, addresses, got):
     (problem,) = problems_with(2, target(addresses))
     assert "target.source_addresses must be a list of IP addresses of this machine" in problem
     assert f"got {got}" in problem

@@ -109,7 +109,7 @@ def test_a_promise_holds_on_the_right_side_of_its_bound(operator, below, equal, 
     assert [threshold.holds(value) for value in (99.0, 100.0, 101.0)] == [below, equal, above]
 
 
-def test_a_section_that_no_script_gives_is_a_problem_at_the_place_of_its_threshold():
+def test_an_unknown_section_is_reported_at_its_threshold():
     known, unknown = read_thresholds(
         {"latency.apdex": "value>=0.9", "latencies.apdex": "value>=0.9"}, lambda path: "x.yaml:7:3"
     )

@@ -59,7 +59,7 @@ def test_growth_may_begin_below_nothing():
     ],
     ids=["backwards", "no number", "three ends", "too many"],
 )
-def test_a_senseless_range_is_refused(text, rule):
+def test_an_invalid_range_is_rejected(text, rule):
     with pytest.raises(ValidationError) as caught:
         demand(peak=text)
     assert rule in str(caught.value)
