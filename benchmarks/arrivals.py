@@ -1,15 +1,14 @@
-"""New customers a second in one process, each with a connection and one request, as nginx saw them come.
+"""New customers per second in one process, each with a connection and one request, as recorded by nginx.
 
-The plan is a Poisson process. nginx writes down when each request began, to the millisecond. The variance of
-the counts in windows by their mean (index of dispersion) is set beside that of the plan itself in the same
-windows, so that the luck of the draw cancels: bunching, as of a spawner that works in stairs, would raise it.
-The two clocks are laid upon each other by the median of how much later the k-th came than the k-th was due.
-The claim is made in windows of a second, in which the model defines `burstiness`; the shorter ones show how
-far the generator's own pauses (a report, another process on the core) blur what lies below.
+The plan is a Poisson process; nginx logs the start of each request to the millisecond. The index of
+dispersion (variance over mean of the counts in windows) is compared with that of the plan itself in the same
+windows, so that the random draw cancels out: a spawner that starts customers in bursts would raise it. The
+two clocks are aligned by the median delay of the k-th arrival. The target applies to windows of a second, for
+which `burstiness` is defined; shorter windows show the generator's own pauses (a report, another process).
 
-A virtual machine's host takes its cores away now and then, which bunches what no generator can help. The
-kernel counts that time ("steal"); where it was more than a little, the round is repeated, and of several the
-one counts from which the least was taken, whatever came out of it.
+The host of a virtual machine sometimes takes its cores away, which bunches arrivals. The kernel counts that
+time ("steal"); a round with too much of it is repeated, and the round with the least counts, whatever its
+result.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ _ONCE = "web: {share: 100%, journeys: {order_status: 1}, patience: none, think: 
 
 @dataclass(frozen=True)
 class Delivery:
-    """What became of the plan: dispersions of plan and delivery by window, and what it cost."""
+    """Planned and delivered dispersion by window, and the cost."""
 
     planned: int
     came: int
@@ -57,7 +56,7 @@ class Delivery:
     dispersion: dict[float, tuple[float, float]]
 
     def off(self, window_s: float) -> float:
-        """By how much the delivered dispersion differs from the planned one, as a ratio."""
+        """Relative difference between delivered and planned dispersion."""
         plan, delivered = self.dispersion[window_s]
         return delivered / plan - 1.0
 
@@ -113,12 +112,12 @@ def _deliver(**environ: str) -> Delivery:
 
 
 def _stolen_s() -> float:
-    """What the host has taken of all cores since the machine started; 0 where that is not counted."""
+    """Time stolen by the host from all cores since boot; 0 where it is not counted."""
     return sum(getattr(core, "steal", 0.0) for core in psutil.cpu_times(percpu=True))
 
 
 def dispersion(times_s: np.ndarray, window_s: float) -> float:
-    """Variance by mean of the counts in windows, without the first and the last half second."""
+    """Variance over mean of the counts in windows, without the first and last half second."""
     inner_s = times_s[(times_s >= 0.5) & (times_s < SECONDS - 0.5)] - 0.5
     counts = np.bincount((inner_s / window_s).astype(int), minlength=round((SECONDS - 1) / window_s))
     return float(counts.var() / counts.mean())
@@ -132,7 +131,7 @@ _FIGURES = (
     "lateness, median / p99",
     "event loop lag of a second, median / worst",
     "CPU of each arrival",
-    "taken by the host, of all cores",
+    "stolen by the host, of all cores",
     *(f"index of dispersion in {window_s * 1e3:g} ms: plan, nginx" for window_s in WINDOWS_S),
 )
 

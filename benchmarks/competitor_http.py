@@ -1,8 +1,8 @@
-"""Load generators that compete: each a process of its own on the first core, watched from outside.
+"""The compared load generators: each is a process on the first core, measured from outside.
 
-Requests are nginx's count, CPU time and memory are the kernel's; no generator is asked about itself. Those
-who are compared live at the same time and take turns of half a second, stopped and continued by signals, so
-that other work on the machine hurts them alike.
+nginx counts the requests, the kernel CPU time and memory; no generator reports about itself. All generators
+of a comparison stay alive and take turns of half a second, paused and resumed by signals, so that other work
+on the machine affects them alike.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ NOBODY = "web: {share: 100%, journeys: {order_status: 1}, patience: none, think:
 
 
 class GeneratorSilentError(Exception):
-    """A contender that sends nothing."""
+    """A generator that sends nothing."""
 
 
 @dataclass(frozen=True)
 class Rate:
-    """What a generator did in a stretch of time: requests a second, and a second of its CPU time."""
+    """Requests of a generator, per second and per second of its CPU time."""
 
     per_s: float
     per_cpu_s: float
@@ -118,7 +118,7 @@ def k6(server: Nginx, users: int, **environ: str) -> list[str]:
 
 @contextmanager
 def running(command: list[str]) -> Iterator[psutil.Process]:
-    """The generator, on its core; it and its children are gone afterwards."""
+    """A generator on its core; it and its children are stopped afterwards."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), "GOMAXPROCS": "1"}
     with tempfile.TemporaryFile() as said:
         process = psutil.Popen(
@@ -138,13 +138,13 @@ def running(command: list[str]) -> Iterator[psutil.Process]:
 
 
 def finish(command: list[str], *, limit_s: float = 180) -> None:
-    """Let the generator come to its end by itself."""
+    """Wait until the generator ends."""
     with running(command) as process:
         process.wait(timeout=limit_s)
 
 
 def rates_of(commands: dict[str, list[str]], server: Nginx, *, turns: int) -> dict[str, list[Rate]]:
-    """Each contender's rate in each of its turns; the turns of one number lie within a few seconds."""
+    """The rate of each generator in each turn; turns of the same number lie within a few seconds."""
     rates: dict[str, list[Rate]] = {name: [] for name in commands}
     with ExitStack() as stack:
         processes = {}

@@ -1,4 +1,4 @@
-"""The library with the path of a request compiled, for those benchmarks that compare the two builds."""
+"""The library with the path of a request compiled, for benchmarks that compare both builds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""15,000 customers at once in one process: how late is the generator with what they mean to do?"""
+"""15,000 concurrent customers in one process: how late does the generator start their requests?"""
 
 from __future__ import annotations
 

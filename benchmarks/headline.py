@@ -1,4 +1,4 @@
-"""What a benchmark promises, and how it says whether the promise is kept."""
+"""The targets of a benchmark, and whether they are reached."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from statistics import median, quantiles
 
 @dataclass(frozen=True)
 class Claim:
-    """One figure that must be reached."""
+    """One target and its measured value."""
 
     text: str
     measured: str
@@ -20,7 +20,7 @@ class Claim:
 
 
 def ratio_claim(text: str, ratios: Sequence[float], at_least: float) -> Claim:
-    """A claim about the median of ratios, one from each turn; the spread shows how noisy the machine is."""
+    """A target for the median of the ratios of all turns; the spread shows the noise of the machine."""
     middle = median(ratios)
     low, high = quantiles(ratios, n=4)[::2]
     spread = f"{middle:.2f} (half of {len(ratios)} turns within {low:.2f} to {high:.2f})"

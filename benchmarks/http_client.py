@@ -1,12 +1,12 @@
-"""How many requests one core sends: our HTTP client beside Locust's fast client, requests and k6.
+"""Requests per second on one core: doorbuster's HTTP client, Locust's fast client, requests and k6.
 
     python benchmarks/http_client.py [--rounds 5] [--seconds 2] [--customers 64] [--k6 PATH]
 
-nginx serves from core 1, the contender runs on core 0, each in a fresh process. Contenders take turns within
-a round; the ratios are taken inside each round and their median is shown, so that other work on the machine
-hurts everyone alike. Two loads: `small` is one page of 100 bytes, over and over; `journey` is five steps: a
-page of 10 kB, 2.5 kB of JSON out of which an id is read, the product of that id, a POST that sets a cookie,
-and a POST. Every contender keeps cookies and connections, and counts or reports every request.
+nginx runs on core 1, the measured client on core 0, each in a new process. Clients take turns within a round;
+ratios are taken within each round and their median is shown, so that other work on the machine affects all
+alike. There are two loads: `small` repeats a page of 100 bytes; `journey` has five steps: a page of 10 kB,
+2.5 kB of JSON that contains an id, the product of that id, a POST that sets a cookie, and another POST. Every
+client keeps cookies and connections, and counts or reports every request.
 """
 
 from __future__ import annotations

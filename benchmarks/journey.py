@@ -1,12 +1,11 @@
-"""Requests a second on one core: the journey of five steps, ours beside k6 and Locust's own users.
+"""Requests per second on one core for the journey of five steps: doorbuster, k6 and Locust's users.
 
-Everybody makes the same requests, keeps cookies and checks every status. Ours is a whole run besides: it
-records, thinks (0 to 1 ms between two requests, so that the core stays busy), and has patience; the others
-never think, which can only help them. k6 and Locust keep a user's connections for ever, so our customers
-shop 50 rounds a visit; `ours, 1 round` shows what a new customer with a new connection for every five
-requests costs. `ours, compiled` is the same source with the path of a request compiled. Ratios are taken per
-second of CPU time and between turns that follow each other, so that other work on the machine hurts
-everybody alike.
+All generators send the same requests, keep cookies and check every status. Doorbuster does a whole run: it
+also records, thinks (0 to 1 ms between requests, so that the core stays busy) and has patience; the others
+never think, which is an advantage. k6 and Locust keep a user's connections, so doorbuster's customers shop 50
+rounds per visit; `ours, 1 round` has a new customer and connection for every five requests. `ours, compiled`
+is the same source with the path of a request compiled. Ratios are per second of CPU time and between adjacent
+turns, so that other work on the machine affects all alike.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Memory of a customer who thinks: 4,000 of them, each with connection, cookies and the state of a journey.
+"""Memory per thinking customer: 4,000 of them, each with connection, cookies and journey state.
 
-Each contender runs twice, with few users and with many; the difference in resident memory, by the difference
-in connections that nginx holds open, is what one user takes.
+Each generator runs with few users and with many. The memory per user is the difference in resident memory,
+divided by the difference in connections that nginx holds open.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _kb_each(server: Nginx, command) -> float:
 
 
 def _wait_until_all_wait(server: Nginx, users: int) -> int:
-    """Connections once they stay the same; nearly all `users` must have come by then."""
+    """Connections once their number is stable; nearly all `users` must have arrived."""
     give_up_at, same_since, before = time.monotonic() + _LIMIT_S, time.monotonic(), -1
     while time.monotonic() < give_up_at:
         now = server.connections()

@@ -1,4 +1,4 @@
-"""What it costs to record a request: one row on the way, and its share of the report once a second."""
+"""Cost of recording a request: one row per request, and its part of the report once a second."""
 
 from __future__ import annotations
 

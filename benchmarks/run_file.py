@@ -1,10 +1,10 @@
-"""How long it takes to write and to read a run file of an hour.
+"""Time to write and read the run file of an hour.
 
     python -m benchmarks run_file
     python -m benchmarks.run_file [--seconds 3600] [--series 40] [--requests 12]
 
 Writes a file with `series` request series a second and `requests` latencies each into a temporary folder,
-reads it back the ways the analyses do, and prints milliseconds, megabytes and peak memory.
+reads it in the ways that the analyses do, and prints milliseconds, megabytes and peak memory.
 """
 
 from __future__ import annotations

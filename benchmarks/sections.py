@@ -1,13 +1,13 @@
-"""What all sections of the report cost, in seconds and megabytes, by the length of the run.
+"""Cost of all report sections, in seconds and megabytes, by the length of the run.
 
     python -m benchmarks sections
     python -m benchmarks.sections [--hours 1 24] [--series 40] [--profile] [--plot build/sections.svg]
 
 Writes synthetic run files (every series in every second, orders and their ledger, one worker's health), then
-runs every section of analysis/ on each in a process of its own. Time is processor time, user and system: what
-a machine of its own would take, whatever else this one does. Targets: an hour of 40 series below 3 s and 300
-MB, a day below 20 s and 600 MB. The plot shows cost over seconds x series with the exponent of its growth,
-fitted to what a run costs beyond one of a minute.
+runs every section of analysis/ on each in a separate process. Time is processor time, user and system, so
+that other work on the machine does not count. Targets: below 3 s and 300 MB for an hour of 40 series, below
+20 s and 600 MB for a day. The plot shows cost over seconds x series and the exponent of its growth, fitted to
+the cost beyond that of a one-minute run.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def batches(rng: np.random.Generator, keys: list[SeriesKey], first: int, end: in
 
 @dataclass(frozen=True)
 class Cost:
-    """What all sections of one run file cost."""
+    """Cost of all sections of one run file."""
 
     seconds: int
     series: int
@@ -163,7 +163,7 @@ class Cost:
 
     @property
     def target(self) -> tuple[float, float] | None:
-        """Seconds and megabytes that it may cost at most."""
+        """Limits in seconds and megabytes."""
         return TARGETS.get(self.seconds / 3600) if self.series == 40 else None
 
 
@@ -178,7 +178,7 @@ class Growth:
 
 
 def analyse(path: Path, *, profile: bool) -> None:
-    """Every section, one after the other, as the report does it; prints one line of JSON."""
+    """Run every section in sequence, as the report does; prints one line of JSON."""
     from doorbuster.report import RunContext, load_analysis
 
     spent = {}
@@ -227,7 +227,7 @@ def measure(folder: Path, seconds: int, series: int, *, profile: bool = False) -
 
 
 def growth(costs: Sequence[Cost], fixed_s: float) -> Growth:
-    """The exponent with which cost beyond the fixed one grows: a line through the logarithms."""
+    """The exponent of the growth of the cost beyond the fixed one: a line through the logarithms."""
     from scipy.special import stdtrit
     from scipy.stats import linregress
 

@@ -1,7 +1,6 @@
 """The target of the benchmarks: nginx with the five pages of a shop, alone on the second core.
 
-nginx counts the requests it has answered (stub_status); the benchmarks read that counter from outside, so
-that no contender is asked how fast it is.
+nginx counts the requests it has answered (stub_status), so that no generator reports its own speed.
 """
 
 from __future__ import annotations

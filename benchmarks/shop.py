@@ -1,12 +1,12 @@
-"""What the embedded shop holds: pages and orders offered at a fixed rate, whatever the shop does.
+"""Capacity of the embedded shop: pages and orders at a fixed rate.
 
     python -m benchmarks shop
     python -m benchmarks.shop --profile replatformed --pages 90 --orders 2 --seconds 10
 
-Starts a shop in a process of its own and offers it a browsing mix (home 15 %, category 25 %, search 15
-%, product 45 %, products by popularity) beside whole purchases through the JSON API (basket, line,
-order). Prints response times from the intended start, answers by status, and the processor used by the
-shop. It shares the machine with the shop, so its own use of the processor is printed beside it.
+Starts a shop in a separate process and sends a browsing mix (home 15 %, category 25 %, search 15 %, product
+45 %, products by popularity) and purchases through the JSON API (basket, line, order). Prints response times
+from the intended start, responses by status, and the processor time of the shop. Generator and shop share the
+machine, so the generator's processor time is printed too.
 """
 
 from __future__ import annotations

@@ -94,13 +94,13 @@ def _of_trend(threshold: Threshold, counts: TrendCounts) -> MetricEstimate | NoD
             found = _edge(counts, 1.0)
         case _:
             found = _quantile(counts, (threshold.percentile or 0.0) / 100.0)
-    words = METRICS[threshold.metric].wording
+    wording = METRICS[threshold.metric].wording
     value = format_duration(found.observed / 1e3)
     phrase = {
-        "avg": f"the average {words.noun} was {value}",
-        "min": f"the shortest {words.noun} was {value}",
-        "max": f"the longest {words.noun} was {value}",
-    }.get(threshold.aggregation) or f"{threshold.percentile:g} of 100 {words.events} within {value}"
+        "avg": f"the average {wording.noun} was {value}",
+        "min": f"the shortest {wording.noun} was {value}",
+        "max": f"the longest {wording.noun} was {value}",
+    }.get(threshold.aggregation) or f"{threshold.percentile:g} of 100 {wording.events} within {value}"
     if found.at_least:
         phrase = phrase.replace(f"within {value}", f"only after {value} or later").replace(
             f"was {value}", f"was {value} or more"
@@ -163,13 +163,13 @@ def _ms(value_us: float | None) -> float | None:
 
 
 def _of_rate(threshold: Threshold, counts: RateCounts) -> MetricEstimate | NoData:
-    words = METRICS[threshold.metric].wording
+    wording = METRICS[threshold.metric].wording
     if counts.n == 0:
-        return NoData(f"there were no {words.noun}")
+        return NoData(f"there were no {wording.noun}")
     found = rate_interval(counts)
     interval = f"{format_ratio(found.low)} to {format_ratio(found.high)}"
     phrase = (
-        f"{format_ratio(counts.k / counts.n)} of the {words.noun} {words.events} "
+        f"{format_ratio(counts.k / counts.n)} of the {wording.noun} {wording.events} "
         f"({format_count(counts.k)} of {format_count(counts.n)}, 95 % interval {interval})"
     )
     too_few = _too_few_for_rate(threshold, counts)
@@ -202,11 +202,11 @@ def _too_few_for_rate(threshold: Threshold, counts: RateCounts) -> str:
 
 
 def _of_count(threshold: Threshold, counts: CounterTotal) -> MetricEstimate | NoData:
-    words = METRICS[threshold.metric].wording
+    wording = METRICS[threshold.metric].wording
     if counts.n == 0:
-        return NoData(f"there were no {words.noun or 'requests or customers'} to count")
-    basis = f" (of {format_count(counts.n)} {words.noun})" if words.noun else ""
-    phrase = f"{format_count(counts.count)} {words.events}{basis}"
+        return NoData(f"there were no {wording.noun or 'requests or customers'} to count")
+    basis = f" (of {format_count(counts.n)} {wording.noun})" if wording.noun else ""
+    phrase = f"{format_count(counts.count)} {wording.events}{basis}"
     if threshold.aggregation == "count":
         return MetricEstimate(
             float(counts.count), None, None, counts.n, at_least=False, phrase=phrase, exact=True

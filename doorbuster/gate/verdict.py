@@ -198,12 +198,12 @@ def _headline(result: ThresholdResult) -> str:
     """A failed threshold from the customer's point of view."""
     metric, where = METRICS.get(result.threshold.metric), _where(result.threshold)
     if result.observed is not None and metric is not None and metric.kind == "rate":
-        words, n = metric.wording, result.n
+        wording, n = metric.wording, result.n
         k = round(result.observed * n)
         low, high = result.low or 0.0, 1.0 if result.high is None else result.high
-        if words.headline:
-            return f"{_per_hundred(n - k, n)} {words.headline}{where}{_bracket(1 - high, 1 - low, n)}"
-        return f"{_per_hundred(k, n)} {words.noun} {words.events}{where}{_bracket(low, high, n)}"
+        if wording.headline:
+            return f"{_per_hundred(n - k, n)} {wording.headline}{where}{_bracket(1 - high, 1 - low, n)}"
+        return f"{_per_hundred(k, n)} {wording.noun} {wording.events}{where}{_bracket(low, high, n)}"
     counted = metric is not None and metric.kind == "counter" and result.threshold.aggregation == "count"
     if result.observed is not None and metric is not None and counted:
         return f"{format_count(result.observed)} {metric.wording.events}{where}"

@@ -163,8 +163,8 @@ class Run(SideMetricsReader):
 
     def _read_orders(self) -> tuple[OrderAttempt, ...]:
         found: list[OrderAttempt] = []
-        words: dict[str, str] = {}  # shares equal strings between orders
-        one = words.setdefault
+        strings: dict[str, str] = {}  # shares equal strings between orders
+        shared = strings.setdefault
         with wrap_errors(self.path, "read the run"):
             cursor = self._db.execute(
                 "SELECT idempotency_key, channel, journey, intended_s, answered_s, answer, cause, order_ref,"
@@ -176,9 +176,9 @@ class Run(SideMetricsReader):
                     key, channel, journey, intended_s, answered_s, answer, cause, ref, pence, _ = row
                     found.append(
                         OrderAttempt(
-                            key, one(channel, channel), one(journey, journey), intended_s, answered_s,
-                            one(answer, answer), one(cause, cause), ref, pence,
-                            tuple((one(sku, sku), n, unit_pence) for sku, n, unit_pence in lines),
+                            key, shared(channel, channel), shared(journey, journey), intended_s, answered_s,
+                            shared(answer, answer), shared(cause, cause), ref, pence,
+                            tuple((shared(sku, sku), n, unit_pence) for sku, n, unit_pence in lines),
                         )
                     )  # fmt: skip
         return tuple(found)
