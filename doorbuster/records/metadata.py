@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -74,24 +76,26 @@ class ArrivalSeries(NamedTuple):
     dropped: NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Balance:
     """Outcomes of all planned arrivals; they add up to `planned` when no customer is in flight or missing.
 
     A closed channel (tills, seats) has no plan: its planned count is the number started or dropped.
+    Each outcome is also an attribute: `balance.served`.
     """
 
     planned: int
-    served: int = 0
-    abandoned: int = 0
-    turned_away: int = 0
-    queued_out: int = 0
-    dropped: int = 0
+    by_outcome: Mapping[str, int] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> int:
+        if name not in list(Outcome):
+            raise AttributeError(f"{name} is not an outcome of a customer")
+        return self.by_outcome.get(name, 0)
 
     @property
     def accounted(self) -> int:
         """Customers with an outcome."""
-        return sum(getattr(self, outcome) for outcome in Outcome)
+        return sum(self.by_outcome.values())
 
     @property
     def in_flight_or_missing(self) -> int:
@@ -103,4 +107,6 @@ class Balance:
 
     def plus(self, other: Balance) -> Balance:
         """The sum of both."""
-        return Balance(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+        both = Counter(self.by_outcome)
+        both.update(other.by_outcome)
+        return Balance(self.planned + other.planned, dict(both))

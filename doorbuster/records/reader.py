@@ -145,7 +145,7 @@ class Run(SideMetricsReader):
                 planned = int(
                     series.planned.sum() if open_channel else series.started.sum() + series.dropped.sum()
                 )
-            balances[channel] = Balance(planned, **counts)
+            balances[channel] = Balance(planned, counts)
         return balances
 
     def balance(self) -> Balance:

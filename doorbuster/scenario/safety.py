@@ -25,8 +25,9 @@ from doorbuster.scenario.parsing.values import (
     whole,
 )
 from doorbuster.scenario.target.target import is_host
+from doorbuster.scenario.thresholds.metrics import METRICS
 
-ABORT_RATES = ("turned_away", "abandoned", "queued_out", "dropped", "http_req_failed")
+ABORT_RATES = tuple(name for name, metric in METRICS.items() if metric.counts_failures)
 MAX_IN_FLIGHT = 1_000_000
 _ABORT_PATTERN = SHARE_PATTERN.removesuffix("$") + " for " + DURATION_PATTERN.removeprefix("^")
 

@@ -121,6 +121,11 @@ class MetricDefinition:
     covers_refusals: bool = False
 
     @property
+    def counts_failures(self) -> bool:
+        """Whether it is a rate of failures, which an abort rule can watch."""
+        return self.kind == "rate" and self.better == "lower"
+
+    @property
     def audited(self) -> bool:
         """Whether it needs the shop's ledger."""
         return isinstance(self.counting, AuditFinding)
