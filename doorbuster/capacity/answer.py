@@ -41,9 +41,9 @@ MEANINGS: dict[str, str] = {
 class Capacity:
     """The answer: `rate_per_s` with its 95 % interval, the binding threshold and the evidence.
 
-    `min`: the shop did not reach its limit, so there is no upper end. `rate_per_s` None: the lowest rate
-    already failed, or nothing is known. `confirmed`: a load step at or below the answer did not fail;
-    `failed_above`: one above it failed, or its estimate violates the bound. `recovered` None: not tested.
+    `at_least`: the shop did not reach its limit, so there is no upper end. `rate_per_s` None: the lowest rate
+    already failed, or nothing is known. `confirmed`: a load step at or below the answer did not fail.
+    `recovered` None: not tested.
     """
 
     rate_per_s: float | None
@@ -53,7 +53,6 @@ class Capacity:
     binding: str
     method: Literal["line", "bracket", "none"]
     confirmed: bool
-    failed_above: bool
     recovered: bool | None
     flags: tuple[Flag, ...]
     evidence: tuple[RateEvidence, ...]
@@ -159,7 +158,6 @@ def _state(
     if has_interval and _half_width_ratio(rate, low, high) > WIDE_RATIO:
         flags.append("wide")
     below = [found for found in known.evidence if rate is not None and found.rate_per_s <= rate]
-    above = [found for found in known.evidence if rate is not None and found.rate_per_s > rate]
     return Capacity(
         rate_per_s=rate,
         low=low,
@@ -168,7 +166,6 @@ def _state(
         binding=binding,
         method=method,
         confirmed=bool(below) and below[-1].status in ("pass", "unsure"),
-        failed_above=bool(above) and (above[0].status == "fail" or above[0].level > 0),
         recovered=recovered,
         flags=tuple(flags),
         evidence=known.evidence,

@@ -33,12 +33,11 @@ class QuantileEstimate:
 class Ranks:
     """Order statistics that enclose a quantile: from the `low`-th to the `high`-th smallest of n values.
 
-    None when there is no such value; `coverage` is the probability that they enclose it.
+    None when there is no such value.
     """
 
     low: int | None
     high: int | None
-    coverage: float
 
 
 def minimum_n(p: float, *, confidence: float = CONFIDENCE) -> int:
@@ -56,11 +55,9 @@ def order_statistic_ranks(p: float, n: int, *, confidence: float = CONFIDENCE) -
 
     Source: David and Nagaraja (2003), "Order Statistics", 3rd edition, section 7.1.
     """
-    from scipy.special import bdtr
-
     _check_share(p)
     if n == 0:
-        return Ranks(None, None, 0.0)
+        return Ranks(None, None)
     alpha = 1 - confidence
     low = _binomial_quantile(alpha / 2, n, p)
     high: int | None = _binomial_quantile(1 - alpha / 2, n, p) + 1
@@ -69,9 +66,7 @@ def order_statistic_ranks(p: float, n: int, *, confidence: float = CONFIDENCE) -
         high = n if beyond <= alpha else None
         if high is not None:
             low = _binomial_quantile(alpha - beyond, n, p)
-    below = float(bdtr(low - 1, n, p)) if low > 0 else 0.0
-    above = 1 - float(bdtr(high - 1, n, p)) if high is not None else 0.0
-    return Ranks(low or None, high, 1 - below - above)
+    return Ranks(low or None, high)
 
 
 def quantile_estimate(

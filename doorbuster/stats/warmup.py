@@ -17,14 +17,11 @@ from numpy.typing import NDArray
 class SteadyState:
     """`warm_up`: leading observations to leave out; None when no steady state was reached.
 
-    `batch` is the first batch kept. `mean_all` and `mean_after` are means of the observations, the latter
-    None without a steady state.
+    `batch` is the first batch kept.
     """
 
     warm_up: int | None
     batch: int
-    mean_all: float
-    mean_after: float | None
 
 
 def mser(values: Sequence[float] | NDArray[np.float64], *, batch_size: int = 5) -> SteadyState:
@@ -53,6 +50,4 @@ def mser(values: Sequence[float] | NDArray[np.float64], *, batch_size: int = 5) 
     return SteadyState(
         warm_up=d * batch_size if settled else None,
         batch=d,
-        mean_all=float(series.mean()),
-        mean_after=float(series[d * batch_size :].mean()) if settled else None,
     )

@@ -28,8 +28,6 @@ def slow_mser(values: list[float], batch_size: int) -> int:
 def test_a_decaying_transient_is_cut_where_mser_5_says():
     found = mser(SETTLING)
     assert (found.warm_up, found.batch) == (150, 30)
-    assert found.mean_all == pytest.approx(2.5116, abs=5e-5)
-    assert found.mean_after == pytest.approx(0.4624, abs=5e-5)
 
 
 def test_batches_of_one_cut_at_117():
@@ -42,7 +40,7 @@ def test_a_steady_series_loses_one_batch_at_most():
 
 def test_a_series_that_drifts_has_no_steady_state():
     found = mser(np.linspace(0, 50, 1000) + NOISE)
-    assert (found.warm_up, found.batch, found.mean_after) == (None, 100, None)
+    assert (found.warm_up, found.batch) == (None, 100)
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=20, max_size=80), st.sampled_from([1, 5]))
