@@ -118,7 +118,7 @@ def retrying_shop(mu: float, timeout_s: float, retries: int) -> Shop:
     return visit
 
 
-def run_step(shop, promises, proposal: ProposedStep, rng) -> MeasuredStep:
+def run_step(shop, thresholds, proposal: ProposedStep, rng) -> MeasuredStep:
     """One proposed load step; ended before time when it is hopeless."""
     hold = (proposal.rate_per_s, proposal.warmup_s + proposal.hold_s)
     before = [(proposal.overload_per_s, proposal.overload_s)] if proposal.overload_s else []
@@ -127,20 +127,20 @@ def run_step(shop, promises, proposal: ProposedStep, rng) -> MeasuredStep:
     whole = int(proposal.hold_s)
     if not before:
         for seconds in range(10, whole, 5):
-            found = observe(fates, promises, proposal, start, seconds)
+            found = observe(fates, thresholds, proposal, start, seconds)
             if end_early(found):
                 return found
-    return observe(fates, promises, proposal, start, whole)
+    return observe(fates, thresholds, proposal, start, whole)
 
 
-def observe(fates, promises, proposal, start, seconds) -> MeasuredStep:
+def observe(fates, thresholds, proposal, start, seconds) -> MeasuredStep:
     """What was seen from the end of settling until `seconds` later, and how long it took to drain."""
     until = start + seconds
     seen = (fates.came_s >= start) & (fates.came_s < until)
     second = (fates.came_s[seen] - start).astype(int)
     refused = fates.refused[seen]
     took_ms = (fates.done_s - fates.came_s)[seen] * 1e3
-    indicators = tuple(promise(second, took_ms, refused, seconds) for promise in promises)
+    indicators = tuple(threshold(second, took_ms, refused, seconds) for threshold in thresholds)
     moments = start + np.arange(seconds) + 0.5
     ends = np.sort(fates.done_s)
     inside = np.searchsorted(fates.came_s, moments) - np.searchsorted(ends, moments)
@@ -172,10 +172,10 @@ def failed(limit_ratio: float):
     return count
 
 
-def search(shop, promises, seed, settings=SETTINGS) -> tuple[Capacity, list[LoadStep]]:
+def search(shop, thresholds, seed, settings=SETTINGS) -> tuple[Capacity, list[LoadStep]]:
     rng, history = np.random.default_rng(seed), []
     while isinstance(step := next_step(history, settings), ProposedStep):
-        history.append(judge_step(run_step(shop, promises, step, rng)))
+        history.append(judge_step(run_step(shop, thresholds, step, rng)))
         assert len(history) < 60, "the search does not end"
     return step, history
 
@@ -320,8 +320,8 @@ def test_a_shop_that_passes_at_no_rate_has_no_capacity():
 
 
 def test_of_two_thresholds_the_one_that_breaks_first_binds():
-    promises = [slower_than(0.5, 0.95), slower_than(0.2, 0.95)]
-    found, _ = search(exponential_shop(100.0, 1), promises, seed=3)
+    thresholds = [slower_than(0.5, 0.95), slower_than(0.2, 0.95)]
+    found, _ = search(exponential_shop(100.0, 1), thresholds, seed=3)
     assert found.binding == "p(95)<200ms"
     assert covers(found, 85.021)
 

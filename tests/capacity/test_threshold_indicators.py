@@ -45,16 +45,16 @@ def test_latencies_are_those_of_the_judged_seconds(open_peak):
 
 def test_a_failed_request_was_not_answered_in_time_unless_another_promise_counts_it(open_peak):
     run = open_peak()
-    promises = read_thresholds({"http_req_duration{expected_response:true}": "p(95)<1s"})
+    thresholds = read_thresholds({"http_req_duration{expected_response:true}": "p(95)<1s"})
     failed = run.histogram(match=lambda s: s.outcome == "failed", seconds=(20, 40)).n
     left = run.histogram(match=lambda s: s.outcome == "abandoned", seconds=(20, 40)).n
     assert failed > 0
     slow = read_thresholds({"abandoned": "rate<5%"})  # counts who was too slow, not who was refused
-    assert indicators(run, [*promises, *slow], first=20, seconds=20)[0].abandoned.sum() == failed + left
-    (alone,) = indicators(run, promises, first=20, seconds=20)
+    assert indicators(run, [*thresholds, *slow], first=20, seconds=20)[0].abandoned.sum() == failed + left
+    (alone,) = indicators(run, thresholds, first=20, seconds=20)
     assert alone.abandoned.sum() == failed + left
     beside, _ = indicators(
-        run, [*promises, *read_thresholds({"can_order": "rate>=99%"})], first=20, seconds=20
+        run, [*thresholds, *read_thresholds({"can_order": "rate>=99%"})], first=20, seconds=20
     )
     assert beside.abandoned.sum() == 0
 

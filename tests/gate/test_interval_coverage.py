@@ -17,7 +17,7 @@ MU_PER_S, LENGTH_S, STRETCHES, RUNS = 100.0, 300.0, 30, 300
 NOBODY = Histogram.empty()
 
 
-def promise(metric: str, expression: str):
+def threshold(metric: str, expression: str):
     return read_thresholds({metric: [expression]})[0]
 
 
@@ -56,12 +56,12 @@ def covered(rho: float, p: float, kind: str, *, timed: bool) -> tuple[float, flo
         if kind == "times":
             tally = trend(due, took)
             tally = tally if timed else TrendCounts(tally.answered, NOBODY)
-            judged = decide(promise("http_req_duration", f"p({100 * p:g})<={1e3 * truth_s:.6f}ms"), tally)
+            judged = decide(threshold("http_req_duration", f"p({100 * p:g})<={1e3 * truth_s:.6f}ms"), tally)
             truth = 1e3 * truth_s
         else:
             tally = rate(due, took <= truth_s)
             tally = tally if timed else RateCounts(tally.k, tally.n)
-            judged, truth = decide(promise("served", f"rate>={p}"), tally), p
+            judged, truth = decide(threshold("served", f"rate>={p}"), tally), p
         hits += judged.low <= truth <= judged.high
         alarms += judged.status == "fail" and judged.certain
     return hits / RUNS, alarms / RUNS

@@ -56,7 +56,7 @@ def slow_ratio_of_fixed_services(rate_per_s: float, limit_s: float, service_s: f
 
 @pytest.fixture
 def searched(root, truth_server, tmp_path, capsys):
-    """A function from a server and a promise to the answer of the search."""
+    """A function from a server and a threshold to the answer of the search."""
 
     def search(
         *server: object, threshold: str, patience: str = WAITS, budget: str = "570s", on_time: bool = True
