@@ -20,7 +20,7 @@ HTTP_TESTS = [f"tests/load/http/test_{name}.py" for name in (
     "client", "connections", "cookies", "hostile_networks", "hostile_servers", "hosts", "tls", "what_is_sent",
 )]  # fmt: skip
 CUSTOMER_TESTS = [f"tests/load/test_{name}.py" for name in (
-    "behaviour", "customer", "retry_policy", "side_metrics", "sleep_scheduler",
+    "behaviour", "customer", "other_protocol", "retry_policy", "side_metrics", "sleep_scheduler",
 )]  # fmt: skip
 
 
