@@ -33,7 +33,7 @@ _Z = 1.959963984540054
 
 @dataclass(frozen=True, slots=True)
 class Uncertain:
-    """A positive value and its 95 % interval; None is an unknown end. `min`: a lower bound only."""
+    """A positive value and its 95 % interval; None is an unknown end. `at_least`: a lower bound only."""
 
     value: float
     low: float | None = None

@@ -101,7 +101,7 @@ class ThresholdResult:
     """One threshold with its result.
 
     `observed`, `low`, `high` and `margin` are in `unit` ("ms", "ratio", "count", "per_s" or ""); `margin` is
-    the distance to the bound, positive when the threshold holds. `min`: too many customers left before
+    the distance to the bound, positive when the threshold holds. `at_least`: too many customers left before
     the response, so the true value is `observed` or more. `certain`: the interval does not include the bound.
     """
 

@@ -33,7 +33,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class CensoredEstimate:
-    """A statistic of response times in us; `min`: too many left, so only a lower bound is known.
+    """A statistic of response times in us; `at_least`: too many left, so only a lower bound is known.
 
     `low_us` or `high_us` is None when the data give no 95 % limit on that side.
     """

@@ -44,7 +44,7 @@ class LatencyQuantile:
     """The p-quantile in us with its 95 % interval low..high.
 
     `value_us` is None when there are too few requests; `reason` then states how many are needed.
-    `min`: too many were abandoned, only a lower bound is known. `effective_n` is the number of
+    `at_least`: too many were abandoned, only a lower bound is known. `effective_n` is the number of
     independent requests that would be as informative.
     """
 

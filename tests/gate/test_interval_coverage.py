@@ -13,7 +13,7 @@ from doorbuster.records.histogram import Histogram
 from doorbuster.scenario.thresholds.language import read_thresholds
 from doorbuster.stats.latency_quantiles import TimeBlock
 
-MU_PER_S, LENGTH_S, STRETCHES, RUNS = 100.0, 300.0, 30, 300
+MU_PER_S, LENGTH_S, BLOCKS, RUNS = 100.0, 300.0, 30, 300
 NOBODY = Histogram.empty()
 
 
@@ -36,14 +36,14 @@ def slower_than_s(rho: float, p: float) -> float:
 
 
 def trend(due: np.ndarray, took: np.ndarray) -> TrendCounts:
-    times_us, place = (took * 1e6).astype(np.int64), (due * STRETCHES / LENGTH_S).astype(int)
-    parts = [Histogram.from_values(times_us[place == k]) for k in range(STRETCHES)]
+    times_us, place = (took * 1e6).astype(np.int64), (due * BLOCKS / LENGTH_S).astype(int)
+    parts = [Histogram.from_values(times_us[place == k]) for k in range(BLOCKS)]
     return TrendCounts(NOBODY.merge(*parts), NOBODY, tuple(TimeBlock(part, NOBODY) for part in parts))
 
 
 def rate(due: np.ndarray, good: np.ndarray) -> RateCounts:
-    place = (due * STRETCHES / LENGTH_S).astype(int)
-    n, k = np.bincount(place, minlength=STRETCHES), np.bincount(place[good], minlength=STRETCHES)
+    place = (due * BLOCKS / LENGTH_S).astype(int)
+    n, k = np.bincount(place, minlength=BLOCKS), np.bincount(place[good], minlength=BLOCKS)
     return RateCounts(int(k.sum()), int(n.sum()), tuple(zip(k.tolist(), n.tolist(), strict=True)))
 
 

@@ -15,7 +15,7 @@ from doorbuster.stats.quantile import minimum_n, quantile_estimate
 NOBODY = Histogram.empty()
 
 
-def stretches_of(times_us, due_s, *, width_s, abandoned=None):
+def blocks_of(times_us, due_s, *, width_s, abandoned=None):
     """Requests by stretch; `abandoned` marks those whose time is that of leaving."""
     place = (due_s // width_s).astype(int)
     left = np.zeros(place.size, bool) if abandoned is None else abandoned
@@ -44,7 +44,7 @@ def test_intervals_cover_the_quantile_of_a_queue(rho, p):
     rng, truth_us, hits = np.random.default_rng(7), -math.log(1 - p) / (100 * (1 - rho)) * 1e6, 0
     for _ in range(200):
         due, took = mm1(rng, rho, 240.0)
-        (found,) = latency_quantiles(stretches_of((took * 1e6).astype(np.int64), due, width_s=8), [p])
+        (found,) = latency_quantiles(blocks_of((took * 1e6).astype(np.int64), due, width_s=8), [p])
         hits += found.low_us <= truth_us <= found.high_us
     assert 0.90 <= hits / 200 <= 1.0  # nominal 0.95; the standard error of 200 runs is 0.015
 
@@ -66,7 +66,7 @@ def test_a_planned_ramp_does_not_widen_the_interval(p):
     rng, hits, widths = np.random.default_rng(11), 0, np.zeros(2)
     for _ in range(150):
         due, times_us, truth_us = ramped(rng, p)
-        parts = stretches_of(times_us, due, width_s=4)
+        parts = blocks_of(times_us, due, width_s=4)
         (found,) = latency_quantiles(parts, [p])
         hits += found.low_us <= truth_us <= found.high_us
         plain = quantile_estimate(NOBODY.merge(*(part.answered for part in parts)), p)
@@ -93,7 +93,7 @@ def test_customers_who_left_count_as_at_least():
     patience_us = rng.exponential(4e6, 6000)
     left = patience_us < true_us
     seen = np.where(left, patience_us, true_us).astype(np.int64)
-    (found,) = latency_quantiles(stretches_of(seen, due, width_s=2, abandoned=left), [0.9])
+    (found,) = latency_quantiles(blocks_of(seen, due, width_s=2, abandoned=left), [0.9])
     truth_us = -math.log(0.1) * 1e6
     assert found.abandoned == int(left.sum()) > 500
     assert found.low_us < truth_us < found.high_us
@@ -104,9 +104,7 @@ def test_customers_who_left_count_as_at_least():
 def test_when_most_left_only_a_lower_bound_is_known():
     due = np.arange(3000) / 50
     seen = np.full(3000, 2_000_000)
-    (found,) = latency_quantiles(
-        stretches_of(seen, due, width_s=2, abandoned=np.arange(3000) % 10 > 0), [0.95]
-    )
+    (found,) = latency_quantiles(blocks_of(seen, due, width_s=2, abandoned=np.arange(3000) % 10 > 0), [0.95])
     assert found.at_least
     assert found.high_us is None
 
@@ -116,7 +114,7 @@ def test_a_quantile_with_too_few_requests_has_a_reason_instead_of_a_value(p):
     needed = minimum_n(p)
     for n in (needed - 1, needed):
         due = np.linspace(0, 59.9, n)
-        (found,) = latency_quantiles(stretches_of(np.full(n, 500), due, width_s=2), [p])
+        (found,) = latency_quantiles(blocks_of(np.full(n, 500), due, width_s=2), [p])
         assert (found.value_us is None) == (n < needed)
     (found,) = latency_quantiles([TimeBlock(NOBODY, NOBODY)] * 20, [p])
     assert found.reason == f"needs {needed:,} requests, there were 0"
