@@ -53,8 +53,8 @@ def analyse(context: RunContext) -> Section:
         order=100,
         sentence=found.sentence,
         findings=(*_headroom_findings(found, held), *_findings(found)),
-        figures=(*_level_chart(found), *_goodput_chart(found), *_headroom_chart(found, held)),
-        tables=(_answer_table(found), *_headroom_table(found, held), _load_step_table(found)),
+        figures=(*_level_chart(found), *_goodput_chart(found)),
+        tables=(_answer_table(found), _load_step_table(found)),
         metrics={**_metrics(found), **_headroom_metrics(found, held)},
         headline=is_whole_search(run.path),
     )
@@ -248,29 +248,6 @@ def _headroom_metrics(found: SearchResult, held: Headroom | None) -> dict[str, M
             "customers per second at the peak of the scenario",
         ),
     }  # fmt: skip
-
-
-def _headroom_chart(found: SearchResult, held: Headroom | None) -> tuple[Chart, ...]:
-    if held is None:
-        return ()
-    at_least = "at least " if held.at_least else ""
-    return (
-        Chart(
-            "bars", f"The capacity is {at_least}{held.ratio:.3g} times the peak demand", "",
-            "customers per second", ("peak demand", "capacity"),
-            (Series("customers per second", (found.demand_per_s, found.rate_per_s), "strong"),),
-            y_unit="per_s",
-        ),
-    )  # fmt: skip
-
-
-def _headroom_table(found: SearchResult, held: Headroom | None) -> tuple[Table, ...]:
-    if held is None:
-        return ()
-    metrics = {**_metrics(found), **_headroom_metrics(found, held)}
-    names = {"rate": "Capacity", "demand": "Peak demand", "headroom": "Headroom"}
-    rows = tuple((label, metrics[name]) for name, label in names.items())
-    return (Table("Headroom", (Column("What"), Column("Value")), rows),)
 
 
 if __name__ == "__main__":

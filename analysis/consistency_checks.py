@@ -94,12 +94,9 @@ def _little(context: RunContext) -> Little | None:
     stay_s = middle_us(stays.bins) / 1e6
     sum_s = float(stay_s @ stays.bin_counts)
     check = check_little(
-        [float(samples.mean())],
-        finished=stays.n,
-        time_sum_s=sum_s,
-        window_s=float(samples.size),
+        [float(samples.mean())], finished=stays.n, time_sum_s=sum_s, window_s=float(samples.size),
         tolerance_ratio=TOLERANCE_RATIO,
-    )
+    )  # fmt: skip
     return Little(check, stays.n, started, SURE_Z * sampling_sd_s(stay_s, stays.bin_counts) / sum_s)
 
 
@@ -191,13 +188,8 @@ def _metrics(little: Little | None, used: Utilisation | None) -> dict[str, Metri
         ),
     }
     if used is not None:
-        metrics["utilisation"] = Metric(
-            used.ratio,
-            "ratio",
-            n=used.sampled,
-            at_least=True,
-            meaning="mean share of the shop's workers in use",
-        )
+        meaning = "mean share of the shop's workers in use"
+        metrics["utilisation"] = Metric(used.ratio, "ratio", n=used.sampled, at_least=True, meaning=meaning)
     return metrics
 
 

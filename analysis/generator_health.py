@@ -80,30 +80,19 @@ def _health_metrics(health: Mapping[str, Sequence[HealthSecond]]) -> dict[str, M
     busy = [
         sum(row.cpu_ratio > BUSY_CPU_RATIO for row in rows) / len(rows) for rows in health.values() if rows
     ]
+    busiest, most_cpu = max(busy, default=None), max((row.cpu_ratio for row in seconds), default=None)
+    lag_ms = max((row.loop_lag_ms for row in seconds), default=None)
+    waited_ms = sum(row.pool_wait_ms for row in seconds)
+    waiting = "total time that requests waited for a free connection of their customer"
     return {
         "cpu_busy_ratio": Metric(
-            max(busy, default=None),
-            "ratio",
-            n=n,
-            meaning="seconds above 90 % of a core, of the busiest worker",
+            busiest, "ratio", n=n, meaning="busiest worker's seconds above 90 % of a core"
         ),
-        "cpu_max": Metric(
-            max((row.cpu_ratio for row in seconds), default=None), "cores", n=n, meaning="busiest second"
-        ),
-        "loop_lag_max": Metric(
-            max((row.loop_lag_ms for row in seconds), default=None),
-            "ms",
-            n=n,
-            meaning="worst delay of a timer",
-        ),
+        "cpu_max": Metric(most_cpu, "cores", n=n, meaning="busiest second"),
+        "loop_lag_max": Metric(lag_ms, "ms", n=n, meaning="worst delay of a timer"),
         "connections_opened": Metric(sum(row.connections_opened for row in seconds), "count", n=n),
         "reconnects": Metric(sum(row.reconnects for row in seconds), "count", n=n),
-        "pool_wait": Metric(
-            sum(row.pool_wait_ms for row in seconds),
-            "ms",
-            n=n,
-            meaning="total time that requests waited for a free connection of their customer",
-        ),
+        "pool_wait": Metric(waited_ms, "ms", n=n, meaning=waiting),
     }
 
 

@@ -151,25 +151,25 @@ def _answer_metrics(orders: Sequence[OrderAttempt]) -> dict[str, Metric]:
 
 
 def _audit_metrics(found: Audit | None, ledger: Ledger | None) -> dict[str, Metric]:
-    values: dict[str, int | None] = dict.fromkeys(AUDIT_MEANINGS)
-    bases: dict[str, int | None] = dict.fromkeys(AUDIT_MEANINGS)
+    """Every count with the number of orders that it is a part of; all unknown without the ledger."""
+    counts: dict[str, tuple[int | None, int | None]] = {}
     booked = None
     if found is not None and ledger is not None:
         booked = found.booked
-        values = {
-            "orders_missing": found.missing,
-            "orders_duplicated": found.duplicated,
-            "orders_unacknowledged": found.unacknowledged,
-            "orders_wrong_total": found.wrong_total,
-            "oversold_units": None if found.unstocked and not found.oversold else found.oversold_units,
+        oversold = None if found.unstocked and not found.oversold else found.oversold_units
+        counts = {
+            "orders_missing": (found.missing, found.acknowledged),
+            "orders_duplicated": (found.duplicated, booked),
+            "orders_unacknowledged": (found.unacknowledged, booked),
+            "orders_wrong_total": (found.wrong_total, booked),
+            "oversold_units": (oversold, len(ledger.orders)),
         }
-        bases = dict.fromkeys(AUDIT_MEANINGS, found.booked)
-        bases |= {"orders_missing": found.acknowledged, "oversold_units": len(ledger.orders)}
     metrics = {
         "orders_booked": Metric(booked, "count", n=booked, meaning="orders of this run in the shop's ledger")
     }
     for name, meaning in AUDIT_MEANINGS.items():
-        metrics[name] = Metric(values[name], "count", n=bases[name], meaning=meaning)
+        value, n = counts.get(name, (None, None))
+        metrics[name] = Metric(value, "count", n=n, meaning=meaning)
     return metrics
 
 
@@ -249,13 +249,8 @@ def _audit_tables(
             for sku in sorted({*short, *wrong}, key=lambda sku: (-short.get(sku, 0), sku))[:30]
         )  # fmt: skip
         heads = ("Opening stock", "Sold (shop)", "On hand", "On hand (orders)", "Oversold units")
-        tables.append(
-            Table(
-                "Articles whose stock is wrong",
-                (Column("Article"), *(Column(name, "count") for name in heads)),
-                lines,
-            )
-        )
+        columns = (Column("Article"), *(Column(name, "count") for name in heads))
+        tables.append(Table("Articles whose stock is wrong", columns, lines))
     return tuple(tables)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from doorbuster.capacity.result_file import SCALING_FILE, ScalingResult, find_scaling
 from doorbuster.capacity.scaling import Scaling, needed, scale
-from doorbuster.capacity.usl import MIN_POINTS, ParameterInterval, ScalabilityFit
+from doorbuster.capacity.usl import MIN_POINTS, ParameterInterval
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
 from doorbuster.report.section import Annotation, Cell, Chart, Column, Metric, Section, Series, Table
@@ -147,28 +147,25 @@ def _enough(found: ScalingResult, chosen: Scaling | None) -> tuple[str, ...]:
     """Instances needed for the demand, and for the upper end of its interval."""
     if found.kind != "sizes" or not found.demand_per_s:
         return ()
-    certain = [(point.n, point.low if point.low is not None else 0.0) for point in found.points]
+    demands = (("the peak", found.demand_per_s), ("the upper end of its interval", found.demand_high_per_s))
     lines = []
-    for label, wanted in (
-        ("the peak", found.demand_per_s),
-        ("the upper end of its interval", found.demand_high_per_s),
-    ):
+    for label, wanted in demands:
         if wanted is None:
             continue
-        answer = needed(chosen, certain, wanted)
-        start = f"For {label}, {wanted:.4g} customers per second,"
-        if answer.size is None:
-            why = (
-                "no number of instances is enough, by this law"
-                if answer.fitted
-                else "none of the tried sizes is certainly enough"
-            )
-            lines.append(f"{start} {why}.")
-            continue
+        answer = needed(chosen, _certain(found), wanted)
         beyond = " (extrapolated)" if answer.extrapolated else ""
         basis = "by this law" if answer.fitted else "as measured, with 95 % certainty"
-        lines.append(f"{start} {answer.size} instances are needed{beyond}, {basis}.")
+        need = f"{answer.size} instances are needed{beyond}, {basis}"
+        if answer.size is None:
+            need = "none of the tried sizes is certainly enough"
+            need = "no number of instances is enough, by this law" if answer.fitted else need
+        lines.append(f"For {label}, {wanted:.4g} customers per second, {need}.")
     return tuple(lines)
+
+
+def _certain(found: ScalingResult) -> list[tuple[float, float]]:
+    """Each size with the rate that it certainly reaches."""
+    return [(point.n, point.low if point.low is not None else 0.0) for point in found.points]
 
 
 def _metrics(found: ScalingResult, chosen: Scaling | None) -> dict[str, Metric]:
@@ -180,19 +177,15 @@ def _metrics(found: ScalingResult, chosen: Scaling | None) -> dict[str, Metric]:
     }
     if chosen is None:
         return metrics
-    usl, ends = chosen.usl, chosen.intervals
-    for name, value, interval, meaning in (
-        ("contention", usl.curve.alpha, ends.alpha, "contention: share of serialised work (alpha)"),
-        ("coherency", usl.curve.beta, ends.beta, "coherency: cost of keeping pairs consistent (beta)"),
+    for name, parameter, meaning in (
+        ("contention", "alpha", "contention: share of serialised work (alpha)"),
+        ("coherency", "beta", "coherency: cost of keeping pairs consistent (beta)"),
     ):
-        metrics[name] = Metric(value, "", interval.low, interval.high, count, meaning)
+        metrics[name] = _parameter(chosen, parameter, count, meaning)
     if chosen.law.family == "usl" and not chosen.law.extrapolated:
-        metrics["peak_n"] = Metric(
-            usl.curve.peak_n, "", ends.peak_n.low, ends.peak_n.high, count, "size at which throughput peaks"
-        )
+        metrics["peak_n"] = _parameter(chosen, "peak_n", count, "size at which throughput peaks")
     if found.kind == "sizes" and found.demand_per_s:
-        certain = [(point.n, point.low if point.low is not None else 0.0) for point in found.points]
-        answer = needed(chosen, certain, found.demand_per_s)
+        answer = needed(chosen, _certain(found), found.demand_per_s)
         metrics["needed"] = Metric(answer.size, "count", n=count, meaning="instances needed for the peak")
     return metrics
 
@@ -201,28 +194,21 @@ def _chart(found: ScalingResult, chosen: Scaling | None) -> Chart:
     axis = AXES[found.kind]
     measured = {point.n: point for point in found.points}
     largest = found.points[-1].n
-    x = (
-        sorted({*measured, *(largest * k / CURVE_POINTS for k in range(1, CURVE_POINTS + 1))})
-        if chosen
-        else [*measured]
-    )
-    series = [
-        Series(
-            "measured", tuple(measured[at].per_s if at in measured else None for at in x), "strong",
-        )
-    ]  # fmt: skip
+    curve = (largest * k / CURVE_POINTS for k in range(1, CURVE_POINTS + 1))
+    x = sorted({*measured, *curve}) if chosen else [*measured]
+    y = tuple(measured[at].per_s if at in measured else None for at in x)
+    series = [Series("measured", y, "strong")]
     if chosen is not None:
         for candidate in chosen.candidates:
             name = NAMES[candidate.fit.family]
-            y = tuple(candidate.fit.curve.throughput_per_s(at) for at in x)
-            series.append(Series(name, y, dashed=candidate.fit is not chosen.law))
+            fitted = tuple(candidate.fit.curve.throughput_per_s(at) for at in x)
+            series.append(Series(name, fitted, dashed=candidate.fit is not chosen.law))
     title = f"At most {max(p.per_s for p in found.points):.3g} {axis.per_s} per second"
-    bounds = (
-        () if found.kind == "sweep" or not found.demand_per_s else (Annotation(found.demand_per_s, "demand"),)
-    )
+    demand = found.demand_per_s if found.kind == "sizes" else None
     return Chart(
         "scatter", title, axis.n, f"{axis.per_s} per second", tuple(x), tuple(series), x_unit="",
-        y_unit="per_s", bounds=bounds, note="The curves end at the largest number tried.",
+        y_unit="per_s", bounds=(Annotation(demand, "demand"),) if demand else (),
+        note="The curves end at the largest number tried.",
     )  # fmt: skip
 
 
@@ -270,12 +256,7 @@ def _law_table(chosen: Scaling | None) -> tuple[Table, ...]:
         (LAWS[c.fit.family], c.delta, c.weight_ratio, "yes" if c.fit.family == chosen.law.family else "")
         for c in chosen.candidates
     )
-    columns = (
-        Column("Law"),
-        Column("AICc above the best"),
-        Column("Akaike weight", "ratio"),
-        Column("Chosen"),
-    )
+    columns = (Column("Law"), Column("AICc difference"), Column("Akaike weight", "ratio"), Column("Chosen"))
     note = (
         "A difference below 2 is not significant: the simplest law within 2 of the best is chosen. Only the "
         "full law can fall; it is chosen where throughput certainly falls within the range tried."
@@ -284,24 +265,16 @@ def _law_table(chosen: Scaling | None) -> tuple[Table, ...]:
 
 
 def _parameter_table(fits: dict[str, Scaling | None]) -> tuple[Table, ...]:
-    rows = []
-    for how, found in fits.items():
-        if found is None:
-            return ()
-        peak = Metric(
-            _finite(found.usl.curve.peak_n), "", found.intervals.peak_n.low, found.intervals.peak_n.high
+    known = {how: found for how, found in fits.items() if found is not None}
+    if not known or len(known) < len(fits):
+        return ()
+    rows = tuple(
+        (
+            how, *(_parameter(found, name) for name in ("alpha", "beta", "gamma", "peak_n")),
+            "extrapolated" if found.usl.extrapolated else "", _finite(found.usl.curve.asymptote_per_s),
         )
-        beyond = "extrapolated" if found.usl.extrapolated else ""
-        cells = (
-            Metric(
-                getattr(found.usl.curve, name),
-                "",
-                getattr(found.intervals, name).low,
-                getattr(found.intervals, name).high,
-            )
-            for name in ("alpha", "beta", "gamma")
-        )
-        rows.append((how, *cells, peak, beyond, _limit(found.usl)))
+        for how, found in known.items()
+    )  # fmt: skip
     columns = (
         Column("Weighting"), Column("Contention"), Column("Coherency"), Column("One alone, per second"),
         Column("Peak at"), Column(""), Column("Limit without coherency", "per_s"),
@@ -310,11 +283,13 @@ def _parameter_table(fits: dict[str, Scaling | None]) -> tuple[Table, ...]:
         "The full law, X(N) = gamma N / (1 + alpha (N-1) + beta N (N-1)), with 95 % intervals from refitted, "
         "resampled residuals. Where the two weightings differ, small and large sizes disagree."
     )
-    return (Table("The Universal Scalability Law", columns, tuple(rows), note),) if rows else ()
+    return (Table("The Universal Scalability Law", columns, rows, note),)
 
 
-def _limit(fit: ScalabilityFit) -> float | None:
-    return _finite(fit.curve.asymptote_per_s)
+def _parameter(found: Scaling, name: str, n: int | None = None, meaning: str = "") -> Metric:
+    """A parameter of the full law with its interval."""
+    ends: ParameterInterval = getattr(found.intervals, name)
+    return Metric(_finite(getattr(found.usl.curve, name)), "", ends.low, ends.high, n, meaning)
 
 
 def _finite(value: float) -> float | None:
