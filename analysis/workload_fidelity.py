@@ -5,7 +5,8 @@
 Compares the recorded scenario with what the run counted. Each row has a 95 % interval and a verdict:
 - mismatch: the specified value lies outside even the 99.9 % interval; with dozens of rows, some 95 %
   intervals miss by chance
-- inconclusive: the interval extends further than a quarter of the specified value to a side
+- inconclusive: the specified value lies outside the 95 % interval only, or that interval extends further
+  than a quarter of the specified value to a side
 A funnel also narrows when customers leave early. That is the shop's doing, and the row says so.
 """
 

@@ -3,8 +3,8 @@
 Rules of this module:
 - A comparison has the specified value (`expected`), the observed one, a 95 % interval and a verdict.
   `mismatch`: the specified value lies outside the 99.9 % interval; a report has dozens of comparisons,
-  and one in twenty 95 % intervals misses by chance. `inconclusive`: too few data, the 95 % interval extends
-  further than WIDEST_RATIO of the specified value to a side.
+  and one in twenty 95 % intervals misses by chance. `inconclusive`: the specified value lies
+  outside the 95 % interval only, or this interval extends further than WIDEST_RATIO of it to a side.
 - Differences below SMALLEST_RATIO of the specified value are ignored: histogram bins are 0.1 % wide.
 """
 
@@ -227,4 +227,5 @@ def _verdict(specified: float, inner: tuple[float, float], outer: tuple[float, f
     if not outer[0] - least <= specified <= outer[1] + least:
         return "mismatch"
     half = (inner[1] - inner[0]) / 2
-    return "inconclusive" if half > WIDEST_RATIO * abs(specified) else "match"
+    within = inner[0] - least <= specified <= inner[1] + least
+    return "match" if within and half <= WIDEST_RATIO * abs(specified) else "inconclusive"

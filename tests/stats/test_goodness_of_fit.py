@@ -57,7 +57,10 @@ def test_a_total_scatters_by_the_index_of_dispersion():
     found = compare_total(1100, 1000.0, 2.0)
     half = 1.959964 * np.sqrt(2000)
     assert (found.low, found.high) == pytest.approx((1100 - half, 1100 + half))
-    assert found.verdict == "match"
+    assert (
+        found.verdict == "inconclusive"
+    )  # 2.2 standard errors: outside the 95 %, inside the 99.9 % interval
+    assert compare_total(1050, 1000.0, 2.0).verdict == "match"
     assert compare_total(1100, 1000.0, 0.5).verdict == "mismatch"
 
 
@@ -158,3 +161,15 @@ def test_one_that_is_not_as_asked_decides():
     assert overall(["match", "mismatch"]) == "mismatch"
     assert overall(["inconclusive", "match"]) == "match"
     assert overall(["inconclusive"]) == overall([]) == "inconclusive"
+
+
+def test_a_value_outside_its_interval_is_never_called_a_match():
+    # 10 windows of 100 expected arrivals, all within 3 of it: too regular for Poisson arrivals
+    counts = [100, 103, 97, 101, 99, 102, 98, 100, 103, 97]
+    found = compare_dispersion(counts, [100.0] * 10, 1.0)
+    assert found.high < 1.0
+    assert found.verdict in ("inconclusive", "mismatch")
+    # 37 of 100 where 50 % were asked for: outside the 95 % interval, inside the 99.9 % one
+    (part, _) = compare_mix((37, 63), (0.5, 0.5)).parts
+    assert not part.low <= 0.5 <= part.high
+    assert part.verdict == "inconclusive"
