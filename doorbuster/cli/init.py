@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,9 +14,11 @@ from urllib.parse import urlsplit
 import click
 
 if TYPE_CHECKING:
-    from doorbuster.storefronts.har.recording import RecordedVisit
+    from doorbuster.storefronts.har.driver_draft import DriverDraft
+    from doorbuster.storefronts.har.recorded_request import RecordedVisit
 
 STARTER_URL = "http://127.0.0.1:8004"
+_STARTER_JOURNEYS = "journeys: {browse: 40, search: 20, buy: 40}"
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
 
@@ -95,13 +99,15 @@ def _write_starter(folder: Path, storefront: str, har: Path | None) -> None:
 
     from doorbuster.cli.invocation import program
     from doorbuster.errors import UsageError
-    from doorbuster.storefronts.har.driver_draft import driver_text
+    from doorbuster.storefronts.har.driver_draft import draft_driver
 
     if not _NAME.fullmatch(storefront):
         raise UsageError(
             f"--storefront: must be lower-case letters, digits, - and _, e.g. my-shop (got {storefront})"
         )
     module = storefront.replace("-", "_")
+    if f"_{module}" in sys.stdlib_module_names:
+        raise UsageError(f"--storefront: _{module}.py would hide a module of Python; use {storefront}-shop")
     kind = "".join(word.capitalize() for word in module.split("_"))
     names = _Names(storefront, module, kind if kind.endswith("Shop") else f"{kind}Shop")
     starter = files("doorbuster.cli") / "starter"
@@ -116,9 +122,10 @@ def _write_starter(folder: Path, storefront: str, har: Path | None) -> None:
     driver, locustfile, scenario = texts
     visit = None if har is None else _recorded(har)
     url = STARTER_URL if visit is None else visit.origin
-    texts[driver] = driver_text(texts[driver], visit)
-    if visit is not None:
-        texts[scenario] = _as_recorded(texts[scenario], visit)
+    draft = None if visit is None else draft_driver(texts[driver], visit)
+    if visit is not None and draft is not None:
+        texts[driver] = draft.text
+        texts[scenario] = _as_recorded(texts[scenario], visit, draft)
     for path, text in texts.items():
         if path.exists():
             click.echo(f"{path}: exists, not changed")
@@ -126,30 +133,68 @@ def _write_starter(folder: Path, storefront: str, har: Path | None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         click.echo(f"{path}: written")
+    if draft is not None:
+        _print_draft(draft)
     click.echo(f"next:    {program()} probe {url} --locustfile {driver}")
     click.echo(f"then:    {program()} run {scenario} --locustfile {locustfile}")
+
+
+def _print_draft(draft: DriverDraft) -> None:
+    """What the draft has of the recording, what it lacks, and why."""
+    from doorbuster.storefronts.har.source_code import comment
+
+    click.echo(f"steps recorded: {', '.join(draft.steps) or 'none'}")
+    for reason, examples in draft.left_out_by_reason().items():
+        more = f" and {len(examples) - 1} more" if len(examples) > 1 else ""
+        click.echo(f"left out: {comment(examples[0], 80)}{more}: {reason}")
+    for note in draft.to_do:
+        click.echo(f"to do: {note}")
+    if draft.secrets:
+        click.echo(f"set before a run: {', '.join(draft.secrets)} (secrets are not taken from a recording)")
 
 
 def _recorded(har: Path) -> RecordedVisit:
     """Raises: UsageError if it is not a recording of a visit."""
     from doorbuster.errors import UsageError
-    from doorbuster.storefronts.har.recording import read_har
+    from doorbuster.storefronts.har.recording import MAX_RECORDING_BYTES, read_har
 
     try:
+        if har.stat().st_size > MAX_RECORDING_BYTES:
+            raise ValueError("is too large; record one visit only, and filter out images")
         return read_har(har.read_bytes())
     except ValueError as error:
         raise UsageError(f"{har}: {error}; export it again from the browser's network panel") from error
 
 
-def _as_recorded(scenario: str, visit: RecordedVisit) -> str:
-    """The starter scenario with the recorded URL, and the recorded pauses as a comment."""
+def _as_recorded(scenario: str, visit: RecordedVisit, draft: DriverDraft) -> str:
+    """The starter scenario with the recorded addresses, the journeys that the driver has steps for, and the
+    recorded pauses as a comment.
+    """
     text = scenario.replace(STARTER_URL, visit.origin)
-    text = text.replace("allow: [127.0.0.1]", f"allow: [{urlsplit(visit.origin).hostname}]")
+    hosts = dict.fromkeys(urlsplit(origin).hostname for origin in (visit.origin, *visit.other_origins))
+    text = text.replace("allow: [127.0.0.1]", f"allow: [{', '.join(map(str, hosts))}]")
+    text = text.replace(
+        _STARTER_JOURNEYS, f"journeys: {{{', '.join(_journeys(draft.steps)) or 'browse: 100'}}}"
+    )
     if not visit.pauses_s:
         return text
     pause_s = max(median(visit.pauses_s), 0.1)
     remark = f"# pauses in the recording: {{lognormal: {{median: {pause_s:.1f}s, sigma: 1.0}}}}"
     return text.replace("# real customers read for about 30 s", remark)
+
+
+def _journeys(steps: Sequence[str]) -> list[str]:
+    needed = {
+        "browse": ("category",),
+        "search": ("search",),
+        "buy": ("category", "add_to_basket", "checkout"),
+    }
+    weights = {"browse": 40, "search": 20, "buy": 40}
+    return [
+        f"{journey}: {weight}"
+        for journey, weight in weights.items()
+        if {"home", "product", *needed[journey]} <= set(steps)
+    ]
 
 
 __all__ = ["command"]

@@ -156,8 +156,11 @@ def test_a_recording_becomes_a_driver_that_walks_the_whole_shop(doorbuster, tmp_
     text = driver.read_text(encoding="utf-8")
     for secret in ("very-secret", "ann@other.example", "4111111111111111", "tracker.example"):
         assert secret not in text
-    assert "'email': 'test.customer@example.com'" in text
-    assert "terms = ('coat',)" in text
+    assert '"email": "test.customer@example.com"' in text
+    assert '"card_number": CARD_NUMBER' in text
+    assert 'CARD_NUMBER = environ.get("HARBOUR_LANE_CARD_NUMBER", "")' in text
+    assert "set before a run: HARBOUR_LANE_CARD_NUMBER" in done.stdout
+    assert 'SEARCH_TERMS = ("coat",)' in text
     assert "POST /basket/add" in text
     probed = doorbuster("probe", shop_url, "--locustfile", driver)
     assert probed.returncode == 0, probed.stdout + probed.stderr

@@ -1,228 +1,149 @@
-"""Finds the step of each request in a recorded visit, and drafts a driver with its addresses and fields.
+"""Drafts a driver from a recorded visit: one method per step that was recorded.
 
-A recording does not contain what makes a page a success, so the draft keeps the starter's rules for that. A
-form with a hidden token is filled in from the page that the customer is on, because a recorded token has
-expired; a checkout of several pages fills in one after the other.
+Rules: what a recording holds becomes a literal of the driver, never code. Secrets become environment
+variables. Values that an answer held before a request sent them are taken from the answer again. A step that
+was not recorded is left out of the driver.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from itertools import pairwise
-from string import Template
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from doorbuster.storefronts.har.recording import RecordedRequest, RecordedVisit
-from doorbuster.storefronts.secrets import MASK
+from doorbuster.storefronts.har.carried_values import CarriedValues
+from doorbuster.storefronts.har.catalogue_source import CatalogueSource
+from doorbuster.storefronts.har.recorded_request import LeftOut, RecordedVisit
+from doorbuster.storefronts.har.request_source import DriverParts
+from doorbuster.storefronts.har.source_code import comment, pattern_literal, text_literal
+from doorbuster.storefronts.har.step_results import StepResults
+from doorbuster.storefronts.har.step_source import StepSource
+from doorbuster.storefronts.har.steps import ORDER_OF_STEPS, operation_of
+from doorbuster.storefronts.har.visit_plan import VisitPlan, left_out, plan_of
 
-_BASKET = {"cart", "basket", "bag", "trolley"}
-_ORDER = {"checkout", "order", "orders", "payment", "pay"}
-_CATEGORY = {"category", "categories", "collection", "collections", "department", "departments", "c", "shop"}
-_PRODUCT = {"product", "products", "p", "item", "items", "dp", "catalogue"}
-_TERM = ("q", "query", "search", "term", "s", "keyword", "text")
-_SKU = ("sku", "product", "product_id", "productid", "id", "item", "variant", "variant_id", "variantid")
+_NAMES = re.compile(r'class (\w+)\(Storefront\):\s+name = "([a-z0-9_-]+)"')
+_SIGNATURES = {
+    "home": "home(self) -> Listing",
+    "category": "category(self) -> Listing",
+    "search": "search(self) -> Listing",
+    "product": "product(self, sku: str) -> Product",
+    "add_to_basket": "add_to_basket(self, sku: str) -> None",
+    "basket": "basket(self) -> None",
+    "checkout_page": "checkout_page(self) -> None",
+    "checkout": "checkout(self, key: str, lines: tuple[BasketLine, ...]) -> Order",
+}
+_PROTOCOL = ("BasketLine", "Catalogue", "Client", "Listing", "Order", "Product", "Rejected", "Storefront")
+_ANSWERS = ("ALL", "all_at", "at", "field_value", "json_of", "pence_of", "text_between")
+_LISTING = """
+    def listing(self, skus: tuple[object, ...]) -> Listing:
+        if not skus:  # catches a holding page with status 200
+            raise Rejected("empty_listing")
+        return Listing(tuple(str(sku) for sku in dict.fromkeys(skus)))
+"""
 
 
-Slots = dict[str, str]  # the code that fills each $name of the starter driver
+class DriverDraft(NamedTuple):
+    """A driver's source. steps: those recorded. left_out: what of the recording it does without, and why.
 
+    secrets: environment variables that it reads. to_do: what the recording does not show.
+    """
 
-class Story(NamedTuple):
-    """What was recorded; `checkout` has its forms and pages, up to the form that orders."""
+    text: str
+    steps: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+    secrets: tuple[str, ...]
+    to_do: tuple[str, ...]
 
-    steps: dict[str, RecordedRequest]
-    checkout: tuple[RecordedRequest, ...]
-
-    def has_token(self, step: str) -> bool:
-        """Whether the form of a step has a field whose value only its page knows."""
-        request = self.steps.get(step)
-        return request is not None and not request.as_json and MASK in [value for _, value in request.fields]
-
-
-def match_steps(visit: RecordedVisit) -> dict[str, RecordedRequest]:
-    """The request of each step: the first one, but for checkouts the last one, which placed the order."""
-    found: dict[str, RecordedRequest] = {}
-    for request in visit.requests:
-        step = _step(request)
-        if step and (step not in found or step == "checkout"):
-            found[step] = request
-    return found
+    def left_out_by_reason(self) -> dict[str, list[str]]:
+        grouped: dict[str, list[str]] = {}
+        for one in self.left_out:
+            grouped.setdefault(one.reason, []).append(one.what)
+        return grouped
 
 
 def driver_text(template: str, visit: RecordedVisit | None = None) -> str:
-    """The starter driver; with a recording, its addresses and fields in place of the starter's."""
-    slots = dict(STARTER)
-    if visit is not None:
-        steps = match_steps(visit)
-        story = Story(steps, _checkout_requests(visit))
-        for step, fill in _FILL.items():
-            if step in steps:
-                slots |= fill(steps[step], story)
-        slots["remark"] = _remark(visit.origin, steps)
-    return Template(template).substitute(slots)
+    """The starter driver; with a recording, a driver drafted from it."""
+    return template if visit is None else draft_driver(template, visit).text
 
 
-def _remark(origin: str, steps: dict[str, RecordedRequest]) -> str:
-    recorded = "\n".join(f"#   {step:<14} {request.method} {request.path}" for step, request in steps.items())
-    missing = ", ".join(step for step in _FILL if step not in steps)
-    remark = f"\n# Recorded at {origin}:\n{recorded}\n"
-    return remark + f"# Not in the recording, unchanged from the starter: {missing}.\n" if missing else remark
+def draft_driver(template: str, visit: RecordedVisit) -> DriverDraft:
+    """template: the starter driver, whose docstring and names the draft takes over."""
+    names = _NAMES.search(template)
+    assert names is not None, "the starter has a class with a name"
+    plan = plan_of(visit)
+    parts = DriverParts(plan, CarriedValues(visit.requests), names[2].upper().replace("-", "_"))
+    results = StepResults(plan)
+    catalogue = CatalogueSource(parts, plan, results)
+    steps = StepSource(parts, plan, results)
+    methods = steps.methods()
+    body = _class(names[1], names[2], [catalogue.prepare(), *_defined(methods)], parts)
+    used = {place for places in plan.steps.values() for place in places} | steps.used | {catalogue.place or 0}
+    out = (*visit.left_out, *left_out(plan, used))
+    head = template.partition("\nfrom __future__")[0]
+    remark = _remark(plan, tuple(results.to_do), out)
+    imports = _imports(body, results.patterns, parts)
+    constants = _constants(results.patterns, parts, catalogue.terms())
+    text = f"{head}\n{remark}\n\nfrom __future__ import annotations\n\n{imports}\n{constants}\n\n{body}"
+    return DriverDraft(text, tuple(plan.steps), out, tuple(parts.secrets.values()), tuple(results.to_do))
 
 
-def _checkout_requests(visit: RecordedVisit) -> tuple[RecordedRequest, ...]:
-    """The forms that the checkout sends, and each page the visitor opened by hand to find the next form.
-
-    The first page after a form is where the form led, so it is left out.
-    """
-    forms = [n for n, one in enumerate(visit.requests) if _step(one) == "checkout" and not one.as_json]
-    found: list[RecordedRequest] = []
-    for here, following in pairwise([*forms, None]):
-        assert here is not None, "only the end of the list is none"
-        found.append(visit.requests[here])
-        between = visit.requests[here + 1 : following] if following is not None else ()
-        pages = [one for one in between if one.is_page and one.method == "GET" and not one.is_redirected]
-        found.extend(pages[1:][-1:])
-    return tuple(found)
-
-
-def _step(request: RecordedRequest) -> str:
-    words = {word for word in request.path.lower().split("/") if word}
-    names = {name.lower() for name, _ in request.fields}
-    if request.method == "POST":
-        return "add_to_basket" if words & _BASKET else "checkout" if words & _ORDER else ""
-    if request.method != "GET":
-        return ""
-    if "search" in words or (names & set(_TERM) and not words & _ORDER):
-        return "search"
-    for step, known in (("checkout_page", {"checkout"}), ("basket", _BASKET), ("category", _CATEGORY)):
-        if words & known:
-            return step
-    if words & _PRODUCT and len(words) > 1:
-        return "product"
-    return "home" if request.path == "/" else ""
-
-
-def _around_last_word(path: str) -> tuple[str, str, str]:
-    """ "/product/T-100/" as "/product/", "T-100", "/"."""
-    found = re.fullmatch(r"(.*/)([^/]+)(/?)", path)
-    assert found is not None, "a path with a word in it"
-    return found[1], found[2], found[3]
-
-
-def _home(request: RecordedRequest, _: Story) -> Slots:
-    return {"home_path": request.path}
-
-
-def _category(request: RecordedRequest, _: Story) -> Slots:
-    before, _word, after = _around_last_word(request.path)
-    return {"category_link": f"({re.escape(before)}[\\w-]+{after})"}
-
-
-def _search(request: RecordedRequest, _: Story) -> Slots:
-    term = next((name for name, _ in request.fields if name.lower() in _TERM), "q")
-    sought = [str(value) for name, value in request.fields if name == term and value]
-    slots = {"search_path": f"{request.path}?{term}="}
-    return {**slots, "search_terms": f"({sought[0]!r},)"} if sought else slots
-
-
-def _product(request: RecordedRequest, story: Story) -> Slots:
-    before, _word, after = _around_last_word(request.path)
-    fetch = f'self.fetch("GET", f"{before}{{sku}}{after}")'
-    return {
-        "product_link": f"{re.escape(before)}([\\w-]+){after}",
-        "fetch_product": f"self.seen = {fetch}\n        page = self.seen.text"
-        if story.has_token("add_to_basket")
-        else f"page = {fetch}.text",
-    }
-
-
-def _add_to_basket(request: RecordedRequest, story: Story) -> Slots:
-    if story.has_token("add_to_basket"):
-        return {"add_to_basket": _submit(request), "more_imports": _FORMS_IMPORT}
-    seen = _around_last_word(story.steps["product"].path)[1] if "product" in story.steps else None
-    fields = ", ".join(
-        f"{name!r}: sku" if str(value) == seen or name.lower() in _SKU else f"{name!r}: {value!r}"
-        for name, value in request.fields
+def _remark(plan: VisitPlan, to_do: Sequence[str], out: Iterable[LeftOut]) -> str:
+    rows = [f"# Recorded at {plan.visit.origin}:"]
+    for step, places in plan.steps.items():
+        for place in places:
+            request = plan.visit.requests[place]
+            operation = operation_of(request)
+            name = f" ({operation.name})" if operation is not None and operation.name else ""
+            rows.append(f"#   {step:<14} {request.method} {comment(request.shown_path + name)}")
+    missing = [step for step in ORDER_OF_STEPS if step not in plan.steps]
+    if missing:
+        rows.append(f"# Not in the recording: {', '.join(missing)}.")
+    rows += [f"# To do: {note}" for note in to_do]
+    grouped = Counter(one.reason for one in out)
+    return "\n".join(
+        rows + [f"# Left out: {count} x {comment(reason)}" for reason, count in grouped.most_common()]
     )
-    return {"add_to_basket": f'self.fetch("POST", "{request.path}", {_body(request)}={{{fields}}})'}
 
 
-def _basket(request: RecordedRequest, _: Story) -> Slots:
-    return {"basket_path": request.path}
+def _defined(methods: Mapping[str, Sequence[str]]) -> list[str]:
+    return [
+        f"    def {_SIGNATURES[step]}:\n" + "\n".join(f"        {line}" for line in lines)
+        for step, lines in methods.items()
+    ]
 
 
-def _checkout_page(request: RecordedRequest, story: Story) -> Slots:
-    """The page, and every form before the one that orders: address, delivery, payment."""
-    if not story.has_token("checkout"):
-        return {"fetch_checkout": _CHECKOUT_PAGE.format(request.path)}
-    lines = [f'self.seen = self.fetch("GET", "{request.path}")']
-    for one in story.checkout[:-1]:
-        page = f'self.fetch("GET", "{one.path}")' if one.method == "GET" else _submit(one)
-        lines.append(f"self.seen = {page}")
-    return {"fetch_checkout": "\n        ".join(lines)}
+def _class(name: str, called: str, methods: Sequence[str], parts: DriverParts) -> str:
+    kept = sorted({variable for one in parts.extracted.values() for variable in one})
+    kept += ["chosen_sku"] if parts.keeps_sku else []
+    fields = "".join(f'    {variable} = ""  # set by an answer\n' for variable in kept)
+    body = "\n\n".join(methods)
+    listing = _LISTING if "self.listing(" in body else ""
+    return f"class {name}(Storefront):\n    name = {text_literal(called)}\n{fields}\n{body}\n{listing}"
 
 
-def _checkout(request: RecordedRequest, story: Story) -> Slots:
-    """The form as it was sent; the field that looks like an idempotency key gets the attempt's own key."""
-    key = next((name for name, _ in request.fields if "idempot" in name.lower()), "idempotency_key")
-    by_form = story.has_token("checkout")
-    fields = {
-        name: value for name, value in request.fields if name != key and not (by_form and value == MASK)
-    }
-    slots = {
-        "customer": "{\n" + "".join(f"    {name!r}: {value!r},\n" for name, value in fields.items()) + "}"
-    }
-    sent = f"{{**CUSTOMER, {key!r}: key}}"
-    if by_form:
-        form = f"submit(self, self.seen, {sent}, to={_fixed(request.path)!r})"
-        return {**slots, "place_order": form, "more_imports": _FORMS_IMPORT}
-    return {**slots, "place_order": f'self.fetch("POST", "{request.path}", {_body(request)}={sent})'}
+def _imports(body: str, patterns: Mapping[str, str], parts: DriverParts) -> str:
+    words = set(re.findall(r"\w+", body))
+    protocol = ", ".join(name for name in _PROTOCOL if name in words)
+    answers = ", ".join(name for name in _ANSWERS if name in words)
+    rows = ["import re"] if patterns else []
+    rows += ["from itertools import accumulate"]
+    rows += ["from os import environ"] if parts.secrets else []
+    rows += ["from random import Random"]
+    rows += ["from urllib.parse import quote"] if parts.uses_quote else []
+    rows += ["", f"from doorbuster.storefronts import {protocol}"]
+    rows += [f"from doorbuster.storefronts.answers import {answers}"] if answers else []
+    rows += ["from doorbuster.storefronts.forms import submit"] if parts.plan.forms else []
+    return "\n".join(rows) + "\n"
 
 
-def _submit(request: RecordedRequest) -> str:
-    """The call that fills in a form of the page fetched last."""
-    fields = {name: value for name, value in request.fields if value != MASK}
-    return f"submit(self, self.seen, {fields!r}, to={_fixed(request.path)!r})"
-
-
-def _fixed(path: str) -> str:
-    """The part of a form's address that all products share: up to the first word with a digit."""
-    words = path.split("/")
-    kept = next((n for n, word in enumerate(words) if re.search(r"\d", word)), len(words))
-    return path if kept == len(words) else "/".join(words[:kept]) + "/"
-
-
-def _body(request: RecordedRequest) -> str:
-    return "json" if request.as_json else "data"
-
-
-_FORMS_IMPORT = "\nfrom doorbuster.storefronts.forms import submit"
-_CHECKOUT_PAGE = """\
-if "idempotency_key" not in (page := self.fetch("GET", "{}").text):  # a checkout field
-            raise Rejected("checkout_without_form", page[:200])"""
-STARTER: Slots = {
-    "remark": "",
-    "more_imports": "",
-    "customer": """{"name": "Test Customer", "email": "test.customer@example.com",
-            "address": "1 Test Street, London", "postcode": "W1A 1AA"}  # fmt: skip""",
-    "home_path": "/",
-    "category_link": "(/category/[a-z0-9-]+)",
-    "search_path": "/search?q=",
-    "search_terms": '("scarf", "lamp", "chair", "bowl", "towel")',
-    "product_link": "/product/([A-Za-z0-9-]+)",
-    "fetch_product": 'page = self.fetch("GET", f"/product/{sku}").text',
-    "add_to_basket": 'self.fetch("POST", "/basket/add", data={"sku": sku, "quantity": "1"})',
-    "basket_path": "/basket",
-    "fetch_checkout": _CHECKOUT_PAGE.format("/checkout"),
-    "place_order": 'self.fetch("POST", "/checkout", data={**CUSTOMER, "idempotency_key": key})',
-}
-_FILL: dict[str, Callable[[RecordedRequest, Story], Slots]] = {
-    "home": _home,
-    "category": _category,
-    "search": _search,
-    "product": _product,
-    "add_to_basket": _add_to_basket,
-    "basket": _basket,
-    "checkout_page": _checkout_page,
-    "checkout": _checkout,
-}
+def _constants(patterns: Mapping[str, str], parts: DriverParts, terms: Sequence[str]) -> str:
+    rows = [f"{name} = re.compile({pattern_literal(pattern)})" for name, pattern in patterns.items()]
+    rows += [f"{name} = {text_literal(origin)}" for origin, name in parts.origins.items()]
+    rows += [
+        f'{name} = environ.get({text_literal(variable)}, "")  # a secret: not taken from the recording'
+        for name, variable in parts.secrets.items()
+    ]
+    rows += [f"{name} = {source}" for name, source in parts.constants.items()]
+    shown = ", ".join(text_literal(term) for term in terms)
+    return "\n".join([*rows, f"SEARCH_TERMS = ({shown},)  # typical search terms of your customers"]) + "\n"
