@@ -20,6 +20,6 @@ peaks = sys.modules[_NAME].peaks
 build_peak = sys.modules[_NAME].build_peak
 open_peak = sys.modules[_NAME].open_peak
 
-# The same examples each time, so that a red build is red again; no deadline: a first call may import scipy.
+# The same examples each time, so that failures can be reproduced; no deadline: a first call may import scipy.
 settings.register_profile("house", derandomize=True, deadline=None)
 settings.load_profile("house")

@@ -18,13 +18,13 @@ from doorbuster.capacity.load_step import LoadStep, MeasuredStep, ProposedStep, 
 from doorbuster.capacity.search import SearchSettings, answer_so_far, next_step
 from doorbuster.capacity.threshold_crossing import QueuePrior
 
-Shop = Callable[[np.random.Generator, list[tuple[float, float]]], "Fates"]
+Shop = Callable[[np.random.Generator, list[tuple[float, float]]], "SimulatedRequests"]
 SETTINGS = SearchSettings(start_rate_per_s=40.0, max_rate_per_s=400.0)
 
 
 @dataclass
-class Fates:
-    """When each request came, when its customer was done with it, and whether it was turned away."""
+class SimulatedRequests:
+    """Arrival and end of each request, and whether it was refused."""
 
     came_s: np.ndarray
     done_s: np.ndarray
@@ -62,11 +62,13 @@ def in_turn(came_s, service_s, servers):
 
 
 def queue_of(draw, servers: int = 1) -> Shop:
-    """First come, first served; `draw` gives so many services in seconds."""
+    """A FIFO queue; `draw(n)` gives n service times in seconds."""
 
     def visit(rng, pieces):
         came = poisson(rng, pieces)
-        return Fates(came, in_turn(came, draw(rng, came.size), servers), np.zeros(came.size, bool))
+        return SimulatedRequests(
+            came, in_turn(came, draw(rng, came.size), servers), np.zeros(came.size, bool)
+        )
 
     return visit
 
@@ -75,7 +77,7 @@ def exponential_shop(mu: float, servers: int) -> Shop:
     return queue_of(lambda rng, n: rng.exponential(1 / mu, n), servers)
 
 
-def clockwork_shop(mu: float, servers: int, queue_limit: int | None = None) -> Shop:
+def deterministic_shop(mu: float, servers: int, queue_limit: int | None = None) -> Shop:
     """Fixed service, evenly spaced arrivals; refuses at once when `queue_limit` are waiting."""
 
     def visit(rng, pieces):
@@ -91,13 +93,13 @@ def clockwork_shop(mu: float, servers: int, queue_limit: int | None = None) -> S
             done[i] = end = max(at, free[0]) + 1 / mu
             heapq.heapreplace(free, end)
             heapq.heappush(inside, end)
-        return Fates(came, done, refused)
+        return SimulatedRequests(came, done, refused)
 
     return visit
 
 
 def retrying_shop(mu: float, timeout_s: float, retries: int) -> Shop:
-    """Fixed service; who waits `timeout_s` asks again at once, and the shop works off what nobody awaits."""
+    """Fixed service times; customers retry after `timeout_s`, and the shop serves abandoned requests too."""
 
     def visit(rng, pieces):
         came = poisson(rng, pieces)
@@ -113,13 +115,13 @@ def retrying_shop(mu: float, timeout_s: float, retries: int) -> Shop:
                 heapq.heappush(asks, (at + timeout_s, i, tried + 1))
         lost = np.isinf(done)
         done[lost] = came[lost] + timeout_s * (retries + 1)
-        return Fates(came, done, lost)
+        return SimulatedRequests(came, done, lost)
 
     return visit
 
 
 def run_step(shop, thresholds, proposal: ProposedStep, rng) -> MeasuredStep:
-    """One proposed load step; ended before time when it is hopeless."""
+    """One proposed load step; ended early when it is certain to fail."""
     hold = (proposal.rate_per_s, proposal.warmup_s + proposal.hold_s)
     before = [(proposal.overload_per_s, proposal.overload_s)] if proposal.overload_s else []
     fates = shop(rng, [*before, hold])
@@ -134,7 +136,7 @@ def run_step(shop, thresholds, proposal: ProposedStep, rng) -> MeasuredStep:
 
 
 def observe(fates, thresholds, proposal, start, seconds) -> MeasuredStep:
-    """What was seen from the end of settling until `seconds` later, and how long it took to drain."""
+    """The measurements of `seconds` after the warm-up, and the time to drain."""
     until = start + seconds
     seen = (fates.came_s >= start) & (fates.came_s < until)
     second = (fates.came_s[seen] - start).astype(int)
@@ -230,7 +232,7 @@ def test_the_same_seed_finds_the_same_answer():
 
 @pytest.mark.parametrize("servers", [1, 4])
 def test_a_shop_without_noise_is_bracketed_to_the_finest_step(servers):
-    shop = clockwork_shop(100.0 / servers, servers)
+    shop = deterministic_shop(100.0 / servers, servers)
     found, _ = search(shop, [slower_than(0.2, 0.99)], seed=1)
     assert covers(found, 100.0)
     assert found.high / found.low <= 1.03
@@ -239,7 +241,7 @@ def test_a_shop_without_noise_is_bracketed_to_the_finest_step(servers):
 
 def test_a_shop_that_sheds_at_its_limit_is_bracketed_to_the_finest_step():
     # One in a hundred is turned away when 100 / 0.99 come for the 100 that can be served.
-    found, _ = search(clockwork_shop(100.0, 1, queue_limit=10), [failed(0.01)], seed=1)
+    found, _ = search(deterministic_shop(100.0, 1, queue_limit=10), [failed(0.01)], seed=1)
     assert covers(found, 100 / 0.99)
     assert found.half_width_ratio <= 0.03
     assert found.recovered is True
@@ -253,8 +255,8 @@ def test_a_metastable_shop_is_reported_as_not_recovering():
     assert history[-1].kind == "overload-recovery"
 
 
-def haunted_shop(mu: float, timeout_s: float, retries: int) -> Shop:
-    """As `retrying_shop`, but what is left to do when the customers have gone is there for the next ones."""
+def shop_with_leftover_work(mu: float, timeout_s: float, retries: int) -> Shop:
+    """As `retrying_shop`, but the next load step starts with the unfinished work of the last one."""
     left_s = [0.0]
 
     def visit(rng, pieces):
@@ -272,16 +274,16 @@ def haunted_shop(mu: float, timeout_s: float, retries: int) -> Shop:
         lost = np.isinf(done)
         done[lost] = came[lost] + timeout_s * (retries + 1)
         left_s[0] = max(0.0, free - float(done.max()))
-        return Fates(came, done, lost)
+        return SimulatedRequests(came, done, lost)
 
     return visit
 
 
 def test_a_shop_that_keeps_working_for_customers_who_left_is_reported_as_not_recovering():
-    found, history = search(haunted_shop(100.0, 1.0, 3), [failed(0.01)], seed=1)
+    found, history = search(shop_with_leftover_work(100.0, 1.0, 3), [failed(0.01)], seed=1)
     assert found.recovered is False
     assert found.sentence.endswith("After an overload the shop did not recover: metastable.")
-    assert 80 <= found.rate_per_s <= 125  # what it held before, and broke it, and nothing of what came after
+    assert 80 <= found.rate_per_s <= 125  # rates before and at the overload, and none after it
     assert history[-1].kind == "overload-recovery"
     assert (found.low, found.high) == (80.0, 160.0)
     assert found.elapsed_s < 300
@@ -334,7 +336,7 @@ def test_a_search_that_ends_before_the_shop_fails_does_not_blame_the_maximum_rat
 
 
 def test_a_load_step_without_customers_is_not_a_pass():
-    """A shop that is always too slow, at rates so low that on every other load step nobody comes."""
+    """A shop that is always too slow, at rates so low that every other load step has no customers."""
     settings = replace(SETTINGS, start_rate_per_s=0.4, max_rate_per_s=40.0, warmup_s=1.0)
     for seed in range(8):
         found, history = search(exponential_shop(1.0, 50), [slower_than(0.01, 0.99)], seed, settings)
@@ -364,7 +366,7 @@ def test_an_interrupted_search_answers_with_the_results_so_far():
 
 
 def test_without_a_conclusive_load_step_there_is_no_interval():
-    shop, settings = clockwork_shop(100.0, 1, queue_limit=10), replace(SETTINGS, budget_s=120.0)
+    shop, settings = deterministic_shop(100.0, 1, queue_limit=10), replace(SETTINGS, budget_s=120.0)
     found, _ = search(shop, [failed(0.01)], seed=4, settings=settings)
     assert (found.low, found.high) == (None, None)
     assert found.sentence.startswith("Capacity may be near ")
@@ -402,7 +404,7 @@ def coverage(shop: Shop, p: float, limit_s: float, servers: int, seeds: range) -
 
 
 def test_intervals_cover_the_true_value_as_often_as_stated():
-    """A short cousin of the long proof below: 48 searches of one to eight servers, under ten minutes each."""
+    """A short version of the validation below: 48 searches of one to eight servers."""
     hits = 0
     for servers, p, limit_s in CASES:
         truth = mmc_capacity_per_s(100.0 / servers, servers, p=p, limit_s=limit_s)

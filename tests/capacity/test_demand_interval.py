@@ -1,4 +1,4 @@
-"""What a search records of a demand that is not known exactly."""
+"""The recorded interval of an uncertain demand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Headroom against closed forms and a simulation of what it claims."""
+"""Headroom against closed forms and simulation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which law the points of a sweep speak for, and how many are needed."""
+"""The law chosen for the points of a sweep, and the size needed for a target."""
 
 from __future__ import annotations
 

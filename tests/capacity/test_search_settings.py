@@ -1,4 +1,4 @@
-"""How to search for a capacity: what makes no sense is refused."""
+"""Search settings from options; invalid values are refused."""
 
 from __future__ import annotations
 

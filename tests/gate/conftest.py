@@ -1,4 +1,4 @@
-"""The run files of tests/report/conftest.py, here too."""
+"""Imports the run-file fixtures of tests/report/conftest.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One threshold at a time: the edges where a gate cries wolf or sleeps."""
+"""Single thresholds at the limits between pass, fail and inconclusive."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def status(subject: str, expression: str, tally, **options) -> str:
     return decide(threshold(subject, expression, **options), tally).status
 
 
-# Nothing and next to nothing
+# No data and too few data
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_time_in_the_bin_of_the_bound_counts_as_the_bound(expression, expected
     [("rate>=99.9%", "pass"), ("rate>99.9%", "fail"), ("rate<=99.9%", "pass"), ("rate==99.9%", "pass")],
 )
 def test_rounding_does_not_change_the_result_of_a_rate_at_its_bound(expression, expected):
-    assert 0.999 < 99.9 / 100  # the trap: the parsed bound is one bit above 999/1000
+    assert 0.999 < 99.9 / 100  # the parsed bound is one bit above 999/1000
     assert status("can_order", expression, RateCounts(9990, 10000)) == expected
 
 
@@ -182,7 +182,7 @@ def test_a_bound_of_100_percent_fails_at_the_first_exception(expression, k):
     assert status("can_order", expression, RateCounts(k, 30)) == "fail"
 
 
-# Customers who left before the answer
+# Customers who left before the response
 
 
 def test_abandoned_requests_alone_are_at_least_and_never_pass():

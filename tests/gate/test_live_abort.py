@@ -1,4 +1,4 @@
-"""The live abort rules: fed with reports second by second, on a clock that the test holds."""
+"""The live abort rules, given reports second by second on a simulated clock."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def requests(outcome: str, times_ms, *, step: str = "checkout") -> Batch:
 
 
 def first_second(watch: AbortWatch, batch: Batch, *, until_s: int = 120) -> int | None:
-    """The second at which the watch first wants to end a run that reports this batch each second."""
+    """The first second at which the watch ends a run that reports this batch each second."""
     return next((at_s for at_s in range(until_s) if watch.feed([batch], at_s=at_s)), None)
 
 

@@ -1,4 +1,4 @@
-"""Thresholds on one phase of the peak, and on what an analysis section worked out."""
+"""Thresholds on one phase of the peak, and on metrics of analysis sections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verdict on whole run files: who is to blame, what a manager reads, what a pipeline gets."""
+"""The verdict on whole run files: status, sentence, reasons and exit code."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_a_warning_is_mentioned_and_passes(open_peak):
     assert "1 gave a warning" in found.sentence
 
 
-# The generator's own faults
+# Problems of the generator
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_a_run_ended_by_an_abort_on_fail_threshold_failed(open_peak):
     assert (found.status, found.exit_code) == ("fail", ExitCode.FAIL)
 
 
-# What is counted
+# Counts
 
 
 def test_rates_and_counts_are_those_of_the_run_file(open_peak):

@@ -116,7 +116,7 @@ def test_the_uncensored_interval_agrees_with_order_statistics():
 
 
 def test_a_widened_interval_is_that_of_the_effective_number_of_answers():
-    """Also at its low end: the first answers of thousands, worth less than one, must not pull it to zero."""
+    """At its low end too: the first few of thousands of answers must not pull it to zero."""
     values = np.random.default_rng(6).exponential(1e6, 60_000)
     curve = survival_curve(histogram(values), histogram([500_000] * 3)).widened(60_000 / 200)
     ranks = order_statistic_ranks(0.95, 200)

@@ -1,4 +1,4 @@
-"""Differences and ratios of estimates: closed forms, and bounds nobody knows."""
+"""Differences and ratios of estimates: closed forms, and unknown bounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asked against got: each formula against scipy, a closed form or repeated draws."""
+"""Comparisons with the scenario: each formula against scipy, a closed form or repeated draws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Percentiles of response time: past customers who left, along a plan, with intervals that hold."""
+"""Response-time percentiles: abandoned requests, planned ramps, and the coverage of intervals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOBODY = Histogram.empty()
 
 
 def blocks_of(times_us, due_s, *, width_s, abandoned=None):
-    """Requests by stretch; `abandoned` marks those whose time is that of leaving."""
+    """Requests in time blocks; `abandoned` marks those whose time ends when the customer left."""
     place = (due_s // width_s).astype(int)
     left = np.zeros(place.size, bool) if abandoned is None else abandoned
     return [

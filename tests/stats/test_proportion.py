@@ -1,4 +1,4 @@
-"""Shares with intervals: closed forms, scipy, and blocks that fare alike."""
+"""Proportions with intervals: closed forms, scipy, and correlated blocks."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ RATE, MU, TIMEOUT_S = 70, 100.0, 1.0
 
 
 def goodput_after_a_stall(stall_s: float, *, retries: int, seconds: int = 120) -> list[Share]:
-    """Customers per second after a stall of a FIFO shop that works off what nobody waits for any more."""
+    """Customers per second after a stall of a FIFO shop that still serves customers who have left."""
     asks = [(i / RATE, i, 0) for i in range(RATE * seconds)]
     heapq.heapify(asks)
     free, served = stall_s, np.zeros(len(asks), bool)

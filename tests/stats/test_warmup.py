@@ -1,4 +1,4 @@
-"""End of the warm-up: vectors recomputed by hand, and a slow oracle."""
+"""End of the warm-up: vectors computed by hand, and a naive implementation."""
 
 from __future__ import annotations
 

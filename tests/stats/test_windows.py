@@ -1,4 +1,4 @@
-"""It got slow where two known neighbours lie over the limit, and not before."""
+"""A run becomes slow where two adjacent known windows exceed the limit."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ BASELINE = "three times the baseline"
     ("p95_ms", "at_s"),
     [
         ([10, 20, 31, 40, 12], 10.0),
-        ([10, 31, 12, 31, 31], 15.0),  # one slow window alone is a hiccup
+        ([10, 31, 12, 31, 31], 15.0),  # one slow window alone does not count
         ([10, 31], None),
         ([31, 40, 10], 0.0),
         ([10, None, 31, None, 40], 10.0),
-        ([10, 30, 30], None),  # at the limit is not over it
+        ([10, 30, 30], None),  # the limit itself is not above the limit
     ],
     ids=["grew slow", "after a hiccup", "only at the end", "from the start", "over gaps", "at the limit"],
 )
