@@ -53,7 +53,7 @@ def test_a_waiting_room_is_recognised_with_any_status(said, expected, status):
         {"body": "<h1>Oak table</h1>"},
         {"body": "<h1>Waiting room chairs</h1>"},  # on sale, on a page that stays
         {"body": "<p>Live prices</p>", "refresh": "60"},  # reloads itself, but is no room
-        {"body": "<h1>Oak table</h1>", "set_cookie": "__cfwaitingroom=x"},  # the cookie of an admitted customer
+        {"body": "<h1>Oak table</h1>", "set_cookie": "__cfwaitingroom=x"},  # admitted
         {"body": {"cfWaitingRoom": {"inWaitingRoom": False}}},
         {"body": {"products": [{"name": "inWaitingRoom"}]}},
         {"body": '["inWaitingRoom"', "content_type": "application/json"},
