@@ -9,6 +9,7 @@ inconclusive (docs/reference/report.md).
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -37,6 +38,8 @@ from doorbuster.stats.quantile import minimum_n, quantile_estimate
 from doorbuster.units import format_count, format_duration, format_ratio
 
 MAX_WORKERS_SHOWN = 6
+MAX_KINDS_SHOWN = 4
+LENIENT = "lenient:"  # counters of answers that were read leniently
 
 
 def analyse(context: RunContext) -> Section:
@@ -45,7 +48,12 @@ def analyse(context: RunContext) -> Section:
     length_s = max(1, run.recorded_s)
     width = bucket_s(length_s)
     health, balance = run.health(), run.balance()
+    lenient = _lenient_answers(run)
     metrics = {**_lateness_metrics(run), **_health_metrics(health), **_balance_metrics(balance, run)}
+    if lenient:
+        metrics["lenient_answers"] = Metric(
+            lenient.total(), "count", meaning="answers that break HTTP but could be read"
+        )
     issues = validity_issues(run)
     return Section(
         name="generator_health",
@@ -53,11 +61,31 @@ def analyse(context: RunContext) -> Section:
         order=920,
         question="Can the results be trusted?",
         sentence=_sentence(issues, metrics),
-        findings=tuple(f"{issue.sentence[:1].upper()}{issue.sentence[1:]}." for issue in issues),
+        findings=(
+            *(f"{issue.sentence[:1].upper()}{issue.sentence[1:]}." for issue in issues),
+            *_lenient_finding(lenient),
+        ),
         figures=(*_arrivals_chart(run, width), *_cpu_chart(health)),
         tables=(_balance_table(run), *_worker_table(run, health)),
         metrics=metrics,
     )
+
+
+def _lenient_answers(run: Run) -> Counter[str]:
+    """Number of answers that were read although they break HTTP, by what was odd about them."""
+    found: Counter[str] = Counter()
+    for key, n in run.counters().items():
+        if key.name.startswith(LENIENT):
+            found[key.name.removeprefix(LENIENT)] += int(n.sum())
+    return found
+
+
+def _lenient_finding(lenient: Counter[str]) -> tuple[str, ...]:
+    if not lenient:
+        return ()
+    kinds = "; ".join(f"{what} ({format_count(n)})" for what, n in lenient.most_common(MAX_KINDS_SHOWN))
+    answers = f"{format_count(lenient.total())} answer{'s' if lenient.total() > 1 else ''}"
+    return (f"{answers} broke HTTP but could be read, as browsers and curl read them: {kinds}.",)
 
 
 def _lateness_metrics(run: Run) -> dict[str, Metric]:

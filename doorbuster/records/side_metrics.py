@@ -122,8 +122,9 @@ class SideMetricsReader(RequestReader):
         """Counts of each counter per second of the run; int64, all of the same length.
 
         Names in use: retries, reloads, queue_polls, offline_sales, degraded:<step> for a part of the shop
-        that failed without ending the visit; of customers let in, device:<name>, signed_in and cache_busting
-        where the channel states their share. A counter that stayed at zero is absent.
+        that failed without ending the visit, lenient:<what> for answers that were odd but readable; of
+        customers let in, device:<name>, signed_in and cache_busting where the channel states their share. A
+        counter that stayed at zero is absent.
         """
         return self._once("counters", self._read_counters)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from doorbuster.records.batch import Batch, CustomerCount
+from doorbuster.records.batch import Batch, CounterSecond, CustomerCount
 from doorbuster.records.reader import Run
 from doorbuster.records.writer import RunWriter
 from doorbuster.report import RunContext, Section, load_analysis
@@ -337,6 +337,21 @@ def test_a_healthy_generator_is_trusted(open_peak):
     chart = found.figures[0]
     started, planned = chart.series
     assert started.y == planned.y
+
+
+def test_answers_that_were_read_leniently_are_counted_by_what_was_odd(open_peak):
+    counters = (
+        CounterSecond(3, "web", "lenient:lines that end with LF alone", 60),
+        CounterSecond(4, "web", "lenient:folded header lines", 2),
+        CounterSecond(4, "web", "retries", 5),
+    )
+    found = section("generator_health", open_peak(**GOOD, counters=counters))
+    assert found.metrics["lenient_answers"].value == 62
+    assert found.findings == (
+        "62 answers broke HTTP but could be read, as browsers and curl read them: lines that end with LF"
+        " alone (60); folded header lines (2).",
+    )
+    assert found.sentence.startswith("Yes: ")
 
 
 @pytest.mark.parametrize(

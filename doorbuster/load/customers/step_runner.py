@@ -303,6 +303,10 @@ def _record(runner: StepRunner, number: int, left_at: float) -> StepRow:
             last = exchanges[-1]
             sent = sum([exchange.bytes_sent for exchange in exchanges])
             received = sum([exchange.bytes_received for exchange in exchanges])
+        if first.lenient or last is not first:
+            for exchange in exchanges:
+                if exchange.lenient:
+                    runner.count(f"lenient:{exchange.lenient}", exchange.ended_at)
         if not first.reused or last is not first:
             runner.shared.count_connections(exchanges)
             if first.connect_s:

@@ -21,7 +21,7 @@ import httptools
 from doorbuster.load.exchange import RequestFailed
 from doorbuster.load.http.gevent_socket import RECEIVE_BYTES, GeventSocket
 from doorbuster.load.http.headers import ResponseHeaders
-from doorbuster.load.http.lenient import read_head
+from doorbuster.load.http.lenient import ChunkNormaliser, read_head
 from doorbuster.load.http.tls import TlsChannel, tls_detail
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
@@ -50,6 +50,8 @@ class Connection(GeventSocket):
         "_kept_alive",
         "_max_body",
         "_max_head",
+        "_normaliser",
+        "_notes",
         "_parser",
         "_partial",
         "_refusal",
@@ -87,6 +89,8 @@ class Connection(GeventSocket):
         self._kept: list[bytes] = []
         self._refusal = ""
         self._is_clear = True
+        self._notes: tuple[str, ...] = ()
+        self._normaliser: ChunkNormaliser | None = None
         self._head_only = False
         self._unusual = False
         self._kept_alive = False
@@ -209,7 +213,7 @@ class Connection(GeventSocket):
                 if self._refusal and not self.lenient:
                     parser = self._read_leniently(piece, self._refusal)
                 else:
-                    parser.feed_data(data)
+                    parser.feed_data(data if self._normaliser is None else self._normalised(data))
             except httptools.HttpParserError as error:
                 if self.complete:
                     self._kept_alive = False
@@ -256,6 +260,7 @@ class Connection(GeventSocket):
         self.delivered = 0
         if self._refusal:
             self._refusal = self.lenient = ""
+            self._normaliser = None
             self._is_clear = True
             self._parser = httptools.HttpResponseParser(self)
 
@@ -279,13 +284,12 @@ class Connection(GeventSocket):
         self.head = found.head
         self.lenient = ", ".join(found.notes) or refusal
         self._is_clear = found.is_clear and bool(found.notes)
+        self._notes = found.notes
         self._partial = b""
+        self._normaliser = ChunkNormaliser(refusal) if found.is_chunked and not self._head_only else None
         parser = self._parser = httptools.HttpResponseParser(self)
-        parser.set_dangerous_leniencies(
-            lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
-        )
         self.chunks.clear()
-        body = b"" if self._head_only else data[found.end :]
+        body = b"" if self._head_only else self._normalised(data[found.end :])
         try:
             parser.feed_data(found.for_parser + body)
         except httptools.HttpParserError as error:
@@ -300,6 +304,17 @@ class Connection(GeventSocket):
         if self._head_only and len(data) > found.end:
             self._is_clear = False
         return parser
+
+    def _normalised(self, data: bytes) -> bytes:
+        """The body's bytes for the parser, after a head that was read leniently."""
+        normaliser = self._normaliser
+        if normaliser is None:
+            return data
+        data = normaliser.feed(data)
+        if normaliser.odd:
+            self._is_clear = False
+            self.lenient = ", ".join((*self._notes, *normaliser.odd))
+        return data
 
     def _send_rest(self, rest: memoryview) -> None:
         while rest:

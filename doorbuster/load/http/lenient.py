@@ -22,6 +22,8 @@ _START: Final = b"HTTP/1."
 _FRAMING: Final = (b"content-length", b"transfer-encoding")
 _NO_TOKEN: Final = re.compile(rb"[^!#$%&'*+\-.^_`|~0-9A-Za-z]")
 _CONTROLS: Final = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
+_CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})([ \t]*)(?=;|$)")
+_MAX_CHUNK_LINE: Final = 16 * 1024
 _LENGTH: Final = re.compile(rb"[0-9]{1,15}")
 
 
@@ -35,6 +37,67 @@ class LenientHead(NamedTuple):
     end: int
     notes: tuple[str, ...]
     is_clear: bool
+    is_chunked: bool
+
+
+class ChunkNormaliser:
+    """Rewrites a chunked body for llhttp: sizes may be padded, and lines may end with LF alone.
+
+    odd: what was odd, in the order found. Nothing follows the end of the body but what the server sent after it.
+    """
+
+    def __init__(self, refusal: str) -> None:
+        self.odd: dict[str, None] = {}
+        self._refusal = refusal
+        self._waiting = b""
+        self._left = 0  # bytes of the chunk that are still to come
+        self._in_trailer = self._ended = False
+
+    def feed(self, data: bytes) -> bytes:
+        """The same bytes as a strict server sends them. Raises: RequestFailed("bad_response")."""
+        parts: list[bytes] = []
+        data = self._waiting + data
+        self._waiting = b""
+        while data and not self._ended:
+            if self._left > 0:
+                parts.append(data[: self._left])
+                data, self._left = data[self._left :], self._left - len(parts[-1])
+                if not self._left:
+                    self._left = -1
+                continue
+            line, newline, rest = data.partition(b"\n")
+            if not newline:
+                if len(data) > _MAX_CHUNK_LINE:
+                    raise RequestFailed("bad_response", self._refusal)
+                self._waiting = data
+                return b"".join(parts)
+            data = rest
+            parts.append(self._line(line))
+        return b"".join(parts) + data
+
+    def _line(self, line: bytes) -> bytes:
+        """One line between or after the chunks, with CRLF."""
+        text = line.removesuffix(b"\r")
+        if text == line:
+            self.odd["chunk lines that end with LF alone"] = None
+        if b"\r" in text or b"\0" in text:
+            raise RequestFailed("bad_response", self._refusal)
+        if self._left < 0:  # the end of a chunk
+            if text:
+                raise RequestFailed("bad_response", self._refusal)
+            self._left = 0
+        elif self._in_trailer:
+            self._ended = not text
+        else:
+            size = _CHUNK_SIZE.match(text)
+            if size is None:
+                raise RequestFailed("bad_response", self._refusal)
+            if size[2]:
+                self.odd["padded chunk sizes"] = None
+            text = size[1] + text[size.end() :]
+            self._left = int(size[1], 16)
+            self._in_trailer = not self._left
+        return text + b"\r\n"
 
 
 def read_head(data: bytes, refusal: str) -> LenientHead | None:
@@ -113,7 +176,9 @@ def _parse(head: bytes, status: re.Match[bytes], end: int, refusal: str) -> Leni
         framing,
         b"Connection: %b\r\n" % connection if connection else b"",
     )
-    return LenientHead(b"\r\n".join(clean).decode("latin-1"), for_parser, end, tuple(notes), not odd)
+    return LenientHead(
+        b"\r\n".join(clean).decode("latin-1"), for_parser, end, tuple(notes), not odd, b"chunked" in framing
+    )
 
 
 def _is_framing(name: bytes) -> bool:
