@@ -347,10 +347,9 @@ def test_answers_that_were_read_leniently_are_counted_by_what_was_odd(open_peak)
     )
     found = section("generator_health", open_peak(**GOOD, counters=counters))
     assert found.metrics["lenient_answers"].value == 62
-    assert found.findings == (
-        "62 answers broke HTTP but could be read, as browsers and curl read them: lines that end with LF"
-        " alone (60); folded header lines (2).",
-    )
+    (finding,) = found.findings
+    assert finding.startswith("62 answers broke HTTP but could be read")
+    assert finding.endswith(": lines that end with LF alone (60); folded header lines (2).")
     assert found.sentence.startswith("Yes: ")
 
 

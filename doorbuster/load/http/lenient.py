@@ -43,7 +43,7 @@ class LenientHead(NamedTuple):
 class ChunkNormaliser:
     """Rewrites a chunked body for llhttp: sizes may be padded, and lines may end with LF alone.
 
-    odd: what was odd, in the order found. Nothing follows the end of the body but what the server sent after it.
+    odd: what was odd. Bytes after the end of the body are not changed.
     """
 
     def __init__(self, refusal: str) -> None:
