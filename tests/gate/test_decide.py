@@ -17,10 +17,10 @@ def threshold(subject: str, expression: str, **options) -> Threshold:
     return read_thresholds({subject: [entry]})[0]
 
 
-def trend(answered_ms, given_up_ms=()) -> TrendCounts:
+def trend(answered_ms, abandoned_ms=()) -> TrendCounts:
     return TrendCounts(
         Histogram.from_values(np.array(answered_ms, dtype=float) * 1000),
-        Histogram.from_values(np.array(given_up_ms, dtype=float) * 1000) if len(given_up_ms) else EMPTY,
+        Histogram.from_values(np.array(abandoned_ms, dtype=float) * 1000) if len(abandoned_ms) else EMPTY,
     )
 
 
