@@ -15,6 +15,8 @@ from pathlib import Path
 
 from doorbuster.errors import ExitCode, RunError, UsageError
 
+NOTE = "doorbuster: note: "  # starts a line for the user that does not end the run
+
 
 def local_workers(count: int) -> list[str]:
     """Locust's options for worker processes on this machine, on a port of their own."""
@@ -37,12 +39,12 @@ def check_port(address: str, port: int) -> None:
 class LocustProcess:
     """One headless Locust run; its log is `locust.log` in the run's folder."""
 
-    def __init__(self, locustfile: Path, options: list[str], folder: Path) -> None:
+    def __init__(self, locustfile: Path | str, options: list[str], folder: Path) -> None:
         self._log = folder / "locust.log"
-        self._locustfile = locustfile
+        self._locustfile = str(locustfile)
         command = [
-            sys.executable, "-m", "locust", "-f", str(locustfile), "--headless", "--only-summary",
-            "--logfile", str(self._log), *options,
+            sys.executable, "-m", "doorbuster.load.plain_locust", "-f", self._locustfile, "--headless",
+            "--only-summary", "--logfile", str(self._log), *options,
         ]  # fmt: skip
         self._output = folder / "locust.out"
         with self._output.open("w", encoding="utf-8") as said:
@@ -91,14 +93,19 @@ class LocustProcess:
         return self.error_message() or "\n".join([*said[-5:], where])
 
     def _locustfile_raised(self) -> bool:
-        return any(f'{self._locustfile.name}", line' in line for line in _lines(self._output))
+        names = [Path(file.strip()).name for file in self._locustfile.split(",")]
+        return any(f'{name}", line' in line for line in _lines(self._output) for name in names)
+
+    def notes(self) -> list[str]:
+        """What the run had to say that did not end it, such as a host that was ignored."""
+        return [line.split(NOTE, 1)[1] for line in _lines(self._output) if line.startswith(NOTE)]
 
     def error_message(self) -> str:
         """Why the run failed, e.g. a full disk; empty if it did not."""
         if self._process.wait() in (int(ExitCode.PASS), int(ExitCode.INCONCLUSIVE), int(ExitCode.FAIL)):
             return ""
         for path, mark in ((self._output, "doorbuster: "), (self._log, "ERROR/doorbuster: ")):
-            ours = [line.split(mark, 1)[1] for line in _lines(path) if mark in line]
+            ours = [line.split(mark, 1)[1] for line in _lines(path) if mark in line and NOTE not in line]
             if ours:
                 return "\n".join(dict.fromkeys(ours))
         return ""

@@ -128,7 +128,7 @@ def command(
             'http_req_duration: ["p(95)<1s"]'
         )
     check_budget(settings)
-    folder = new_run_folder(out, plan)
+    folder = new_run_folder(out, plan.name)
     if not quiet:
         click.secho(plan.title, bold=True, err=True)
     with open_shop(plan, folder / "shop.log") as address:
@@ -172,7 +172,7 @@ def _sweep(
     parsed = parse_concurrency(levels)
     hold_s = hold_s_within(settings.budget_s, settings.warmup_s, len(parsed))
     chosen = choose_channel(plan, channel)
-    folder = new_run_folder(out, plan)
+    folder = new_run_folder(out, plan.name)
     sweep = ConcurrencySweep(plan, chosen, tuple(parsed), settings.warmup_s, hold_s, folder,
                              locustfile, tuple(options))  # fmt: skip
     with open_shop(plan, folder / "shop.log") as address:

@@ -40,13 +40,13 @@ def command(
     \b
     Example: doorbuster gate reports/sample --fail-exit-code 3
     """
-    from doorbuster.cli.pipeline import find_scenario, judge_run, recorded_scenario
+    from doorbuster.cli.pipeline import find_run_scenario, judge_run, recorded_run_scenario
     from doorbuster.errors import ExitCode
     from doorbuster.records.reader import Run
 
     with Run.open(run) as opened:
         judged = judge_run(
-            opened, find_scenario(scenario_name) if scenario_name else recorded_scenario(opened)
+            opened, find_run_scenario(scenario_name) if scenario_name else recorded_run_scenario(opened)
         )
     judged.print_failed_scripts()
     for result in judged.results:

@@ -18,14 +18,14 @@ from doorbuster.units import format_count, format_duration, format_ratio
 if TYPE_CHECKING:
     from doorbuster.locust_process import LocustProcess
     from doorbuster.records.progress import RunProgress
-    from doorbuster.scenario import Scenario
+    from doorbuster.scenario import LocustScenario, Scenario
 
 REFRESH_S = 1.0
 PLAIN_EVERY_S = 10.0  # interval of progress lines without a terminal
 MAX_CPU_RATIO = 0.05  # of one core, for the live view
 
 
-def watch(process: LocustProcess, folder: Path, plan: Scenario, *, quiet: bool) -> None:
+def watch(process: LocustProcess, folder: Path, plan: Scenario | LocustScenario, *, quiet: bool) -> None:
     """Show the run until the process ends; Ctrl-C stops it in an orderly way, a second Ctrl-C kills it."""
     console = Console(stderr=True)
     if quiet:
@@ -46,10 +46,10 @@ def watch(process: LocustProcess, folder: Path, plan: Scenario, *, quiet: bool) 
             state = _progress(folder)
             if state is None:
                 return
-            phase = "sending load" if state.at_s < plan.demand.duration_s else "draining"
-            clock = f"{format_duration(state.at_s)} of {format_duration(plan.demand.duration_s)}"
+            phase = "sending load" if state.at_s < state.duration_s else "draining"
+            clock = f"{format_duration(state.at_s)} of {format_duration(state.duration_s)}"
             progress.update(
-                bar, total=plan.demand.duration_s, completed=min(state.at_s, plan.demand.duration_s),
+                bar, total=state.duration_s, completed=min(state.at_s, state.duration_s),
                 description=phase, clock=clock,
             )  # fmt: skip
             live.update(Group(progress, _table(state)))
@@ -67,10 +67,14 @@ def _watch_plainly(process: LocustProcess, folder: Path, console: Console) -> No
         last = time.monotonic()
         state = _progress(folder)
         if state is not None:
-            console.print(
-                f"{format_duration(state.at_s)}: "
+            who = (
                 f"{state.finished} of {state.planned} customers finished, "
-                f"could order {_share(state.could_order)}, could browse {_share(state.could_browse)}, "
+                f"could order {_share(state.could_order)}, could browse {_share(state.could_browse)}"
+                if state.has_customers
+                else f"{format_count(state.in_shop)} users"
+            )
+            console.print(
+                f"{format_duration(state.at_s)}: {who}, "
                 f"{state.requests_per_s:.0f} requests/s, p95 {_time(state.p95_us)}",
                 soft_wrap=True,
             )
@@ -109,6 +113,13 @@ def _table(state: RunProgress) -> RenderableType:
     from doorbuster.records.progress import WINDOW_S
 
     table = Table.grid(padding=(0, 3))
+    if not state.has_customers:
+        table.add_row(
+            f"users [bold]{format_count(state.in_shop)}[/]",
+            f"{state.requests_per_s:.0f} requests/s",
+            f"p95 {_time(state.p95_us)} [dim](last {WINDOW_S} s)[/]",
+        )
+        return table
     table.add_row(
         f"could browse [bold]{_share(state.could_browse)}[/]",
         f"could order [bold]{_share(state.could_order)}[/]",

@@ -32,9 +32,10 @@ confirm_option = click.option(
     metavar="HOST",
     help="Confirm that this non-loopback host may be loaded; once for each host in safety.allow.",
 )
+DEFAULT_LOCUSTFILE = "retail_peak.py"
 locustfile_option = click.option(
     "--locustfile",
-    default="retail_peak.py",
+    default=DEFAULT_LOCUSTFILE,
     show_default=True,
     metavar="FILE",
     help="Locustfile to run: a path, or the name of a bundled file.",

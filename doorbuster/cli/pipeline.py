@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from doorbuster.gate import ThresholdResult, Verdict
     from doorbuster.records.reader import Run
     from doorbuster.report import Analysed
-    from doorbuster.scenario import Scenario
+    from doorbuster.scenario import LocustScenario, Scenario
 
 
 LOGS = ("locust.log", "locust.out", "shop.log")  # what a run leaves that ended before it recorded anything
@@ -66,13 +66,35 @@ def find_scenario(
     return override(scenario, profile=profile, url=url, seed=seed, no_retries=no_retries)
 
 
-def scenario_file(scenario: Scenario, folder: Path) -> Path:
-    """The file of a scenario for another process; written to the folder when options have changed it."""
+def find_run_scenario(name: str) -> Scenario | LocustScenario:
+    """The scenario by path or bundled name, also that of a plain Locust file.
+
+    Raises: ScenarioError as for `find_scenario`.
+    """
+    from doorbuster.errors import ScenarioError
+    from doorbuster.scenario import find_scenario as scenario_path
+    from doorbuster.scenario import is_locust_scenario, missing_sections, read_locust_scenario
+
+    path = scenario_path(name, search_path("scenarios"))
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    if not is_locust_scenario(text):
+        return find_scenario(name)
+    found = read_locust_scenario(text, file=str(path)).with_source(path, text)
+    problems = missing_sections(found.thresholds, [script.stem for script in analysis_scripts()])
+    if problems:
+        raise ScenarioError(problems)
+    return found
+
+
+def scenario_file(scenario: Scenario | LocustScenario, folder: Path, name: str = "") -> Path:
+    """The file of a scenario for another process; written to the folder when options have changed it.
+
+    Args: name: of the file, without its ending, for a scenario that no file describes.
+    """
     path = scenario.source_path
-    assert path is not None, "the scenario of a command line is read from a file"
-    if path.read_text(encoding="utf-8-sig") == scenario.source_text:
+    if path is not None and path.read_text(encoding="utf-8-sig") == scenario.source_text:
         return path
-    changed = folder / f"{scenario.name}.yaml"
+    changed = folder / f"{name or scenario.name}.yaml"
     changed.write_text(scenario.source_text, encoding="utf-8")
     return changed
 
@@ -88,19 +110,27 @@ def find_locustfile(name: str) -> Path:
     raise UsageError(f"locustfile {name!r} not found; give a path, or one of {', '.join(known)}")
 
 
-def new_run_folder(out: Path | None, scenario: Scenario) -> Path:
+def find_locustfiles(names: str) -> str:
+    """Locustfiles as Locust's -f takes them: one, several with commas between them, or a folder."""
+    parts = (part.strip() for part in names.split(","))
+    return ",".join(name if Path(name).is_dir() else str(find_locustfile(name)) for name in parts)
+
+
+def new_run_folder(out: Path | None, name: str) -> Path:
     """Create the folder of a new run, so that an unusable path is found before the load starts.
 
     Logs of an attempt that recorded nothing are no obstacle.
+
+    Args: name: of the scenario, for the default folder.
 
     Raises:
         UsageError: the folder cannot be written or is not empty.
     """
     now = datetime.now().astimezone()
-    folder = out or Path("reports") / f"{now:%Y%m%d-%H%M%S}-{scenario.name}"
+    folder = out or Path("reports") / f"{now:%Y%m%d-%H%M%S}-{name}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        leftovers = {*LOGS, f"{scenario.name}.yaml"}
+        leftovers = {*LOGS, f"{name}.yaml"}
         if any(path.name not in leftovers for path in folder.iterdir()):
             raise UsageError(f"{folder} is not empty; choose a new folder with --out, or remove it")
         probe = folder / ".writable"
@@ -122,13 +152,29 @@ def analysis_scripts() -> tuple[Path, ...]:
 
 
 def recorded_scenario(run: Run) -> Scenario:
-    """The scenario as recorded with the run."""
-    from doorbuster.scenario import read_scenario
+    """The scenario as recorded with the run.
 
-    return read_scenario(run.meta.scenario_text, file=run.meta.scenario_name)
+    Raises: UsageError if the run used a plain Locust file, which has no customers.
+    """
+    from doorbuster.scenario import LocustScenario
+
+    found = recorded_run_scenario(run)
+    if isinstance(found, LocustScenario):
+        raise UsageError(
+            f"{run.path.parent} is the run of a plain Locust file; this command needs customers and orders"
+        )
+    return found
 
 
-def judge_run(run: Run, scenario: Scenario) -> JudgedRun:
+def recorded_run_scenario(run: Run) -> Scenario | LocustScenario:
+    """The scenario as recorded with the run, also that of a plain Locust file."""
+    from doorbuster.scenario import read_locust_scenario, read_scenario
+
+    read = read_locust_scenario if run.meta.workload == "closed" else read_scenario
+    return read(run.meta.scenario_text, file=run.meta.scenario_name)
+
+
+def judge_run(run: Run, scenario: Scenario | LocustScenario) -> JudgedRun:
     """Every section of a recorded run, the result of each threshold and the verdict."""
     from doorbuster.gate import judge, verdict
     from doorbuster.report import analyse_run
@@ -138,7 +184,9 @@ def judge_run(run: Run, scenario: Scenario) -> JudgedRun:
     return JudgedRun(analysed, results, verdict(run, results))
 
 
-def write_everything(run_path: Path, scenario: Scenario, folder: Path | None = None) -> JudgedRun:
+def write_everything(
+    run_path: Path, scenario: Scenario | LocustScenario, folder: Path | None = None
+) -> JudgedRun:
     """Analyse and judge a recorded run and write its report, by default into the run folder."""
     from doorbuster.records.reader import Run
     from doorbuster.report import write_report
@@ -163,7 +211,7 @@ def write_combined_report(folder: Path, run_folder: Path) -> None:
 
     shutil.copyfile(run_folder / "run.sqlite", folder / "run.sqlite")
     with Run.open(folder) as run:
-        scenario = recorded_scenario(run)
+        scenario = recorded_run_scenario(run)
     write_everything(folder, scenario).print_failed_scripts()
 
 

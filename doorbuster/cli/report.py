@@ -26,12 +26,12 @@ def command(run: Path, out: Path | None) -> int:
     \b
     Example: doorbuster report reports/sample --out /tmp/report
     """
-    from doorbuster.cli.pipeline import recorded_scenario, write_everything
+    from doorbuster.cli.pipeline import recorded_run_scenario, write_everything
     from doorbuster.errors import ExitCode
     from doorbuster.records.reader import Run
 
     with Run.open(run) as opened:
-        scenario = recorded_scenario(opened)
+        scenario = recorded_run_scenario(opened)
     folder = out or (run if run.is_dir() else run.parent)
     judged = write_everything(run, scenario, folder)
     judged.print_failed_scripts()

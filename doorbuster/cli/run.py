@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from doorbuster.cli.invocation import program
 from doorbuster.cli.options import (
+    DEFAULT_LOCUSTFILE,
     confirm_option,
-    locustfile_option,
     profile_option,
     seed_option,
     url_option,
@@ -20,11 +21,23 @@ from doorbuster.cli.options import (
 if TYPE_CHECKING:
     from doorbuster.cli.pipeline import JudgedRun
     from doorbuster.gate import Verdict
-    from doorbuster.scenario import Scenario
+    from doorbuster.scenario import LocustScenario, Scenario
 
 
-@click.command("run")
-@click.argument("scenario")
+class RunCommand(click.Command):
+    """Keeps everything after "--" for Locust, also when no scenario is given."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        at = args.index("--") if "--" in args else len(args)
+        ctx.meta[LOCUST_OPTIONS] = tuple(args[at + 1 :])
+        return super().parse_args(ctx, args[:at])
+
+
+LOCUST_OPTIONS = "doorbuster.locust_options"
+
+
+@click.command("run", cls=RunCommand)
+@click.argument("scenario", required=False)
 @profile_option
 @url_option
 @seed_option
@@ -37,7 +50,37 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="New or empty folder for the run and its report. Default: reports/<time>-<scenario>.",
 )
-@locustfile_option
+@click.option(
+    "-f",
+    "--locustfile",
+    default=None,
+    metavar="FILE",
+    help="Locustfile to run: a path, or the name of a bundled file; also a plain Locust file. "
+    f"Default: {DEFAULT_LOCUSTFILE}.",
+)
+@click.option(
+    "-u",
+    "--users",
+    default=None,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Number of users of a plain Locust file, e.g. 50. Default: the scenario's, or Locust's.",
+)
+@click.option(
+    "-r",
+    "--spawn-rate",
+    default=None,
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="RATE",
+    help="Users of a plain Locust file started per second, e.g. 5. Default: the scenario's, or Locust's.",
+)
+@click.option(
+    "-t",
+    "--run-time",
+    default=None,
+    metavar="TIME",
+    help="Duration of a plain Locust file's run, e.g. 5m. Default: the scenario's, or its load shape's.",
+)
 @workers_option
 @click.option(
     "--expect-workers",
@@ -66,36 +109,40 @@ if TYPE_CHECKING:
     help="Turn off reloads and retries. Compare with a normal run to see how much retries add to overload.",
 )
 @click.option("--quiet", is_flag=True, help="Print only the verdict, without the live view.")
-@click.argument("locust_options", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
 def command(
-    scenario: str,
+    ctx: click.Context,
+    scenario: str | None,
     profile: str | None,
     url: str | None,
     seed: int | None,
     confirm_hosts: tuple[str, ...],
     out: Path | None,
-    locustfile: str,
+    locustfile: str | None,
+    users: int | None,
+    spawn_rate: float | None,
+    run_time: str | None,
     workers: int,
     expect_workers: int,
     bind: str,
     bind_port: int,
     no_retries: bool,
     quiet: bool,
-    locust_options: tuple[str, ...],
 ) -> int:
     """Run SCENARIO against its shop, evaluate the thresholds and write the report.
 
-    SCENARIO is a YAML file or the name of a bundled one. Options for Locust itself go after "--".
+    SCENARIO is a YAML file or the name of a bundled one; a plain Locust file also runs without one. Options
+    for Locust itself go after "--".
 
     \b
     Example: doorbuster run ms-christmas-2004
              doorbuster run ms-christmas-2004 --profile replatformed
              doorbuster run my-peak.yaml --url https://staging.example.com --confirm-host staging.example.com
+             doorbuster run --locustfile locustfile.py --users 50 --spawn-rate 5 --run-time 5m
     """
     from doorbuster.cli.live import watch
     from doorbuster.cli.pipeline import (
-        find_locustfile,
-        find_scenario,
+        find_locustfiles,
         new_run_folder,
         scenario_file,
         write_everything,
@@ -107,10 +154,23 @@ def command(
         raise UsageError("--workers (this machine) and --expect-workers (other machines) cannot be combined")
     if expect_workers:
         check_port(bind, bind_port)
-    plan = find_scenario(scenario, profile=profile, url=url, seed=seed, no_retries=no_retries)
-    locustfile_path = find_locustfile(locustfile)
-    folder = new_run_folder(out, plan)
-    options = ["--scenario", str(scenario_file(plan, folder)), "--run-folder", str(folder)]
+    locust_options: tuple[str, ...] = ctx.meta[LOCUST_OPTIONS]
+    if any(option in ("-H", "--host") or option.startswith("--host=") for option in locust_options):
+        raise UsageError("name the target with --url URL instead of Locust's --host")
+    locustfiles = find_locustfiles(locustfile or DEFAULT_LOCUSTFILE)
+    plan = _plan(
+        scenario,
+        locustfile,
+        {"--profile": profile, "--seed": seed, "--no-retries": no_retries or None},
+        {"--users": users, "--spawn-rate": spawn_rate, "--run-time": run_time},
+        url=url,
+        confirm_hosts=confirm_hosts,
+        exit_code_on_error=_exit_code_on_error(locust_options),
+    )
+    name = plan.name if plan.source_path is not None else Path(locustfiles.split(",")[0]).stem
+    folder = new_run_folder(out, name)
+    options = ["--scenario", str(scenario_file(plan, folder, name)), "--run-folder", str(folder)]
+    options += _users_options(plan)
     for host in confirm_hosts:
         options += ["--confirm-host", host]
     if workers:
@@ -122,7 +182,7 @@ def command(
             f"run on each worker machine: doorbuster worker --master-host {bind} --master-port {bind_port}",
             err=True,
         )
-    process = LocustProcess(locustfile_path, [*options, *locust_options], folder)
+    process = LocustProcess(locustfiles, [*options, *locust_options], folder)
     try:
         watch(process, folder, plan, quiet=quiet)
     except KeyboardInterrupt:  # before the live view started
@@ -133,6 +193,8 @@ def command(
         return int(ExitCode.INTERRUPTED) if process.asked else process.exit_code() or int(ExitCode.BUG)
     if why := process.error_message():
         click.echo(why, err=True)
+    for note in process.notes():
+        click.echo(f"note: {note}", err=True)
     try:
         judged = write_everything(folder, plan)
     except KeyboardInterrupt:
@@ -140,10 +202,106 @@ def command(
         raise
     judged.print_failed_scripts()
     _print_verdict(judged, folder, plan, requests=not quiet)
+    own_code = process.exit_code()
+    if _is_plain(plan) and own_code and judged.exit_code == ExitCode.PASS:
+        click.echo(
+            f"exit code {own_code}: set by {locustfiles} or Locust, see {folder / 'locust.log'}", err=True
+        )
+        return own_code
     return judged.exit_code
 
 
-def _print_verdict(judged: JudgedRun, folder: Path, plan: Scenario, *, requests: bool) -> None:
+def _plan(
+    scenario: str | None,
+    locustfile: str | None,
+    customer_options: dict[str, Any],
+    user_options: dict[str, Any],
+    *,
+    url: str | None,
+    confirm_hosts: tuple[str, ...],
+    exit_code_on_error: str,
+) -> Scenario | LocustScenario:
+    """What the run is to do: a scenario of customers, or of the users of a plain Locust file.
+
+    Raises: UsageError for options that have no effect on it.
+    """
+    from doorbuster.cli.pipeline import find_run_scenario, find_scenario
+    from doorbuster.errors import UsageError
+    from doorbuster.scenario import LocustScenario, locust_scenario
+
+    base = find_run_scenario(scenario) if scenario is not None else None
+    if base is None and locustfile is None:
+        raise UsageError("name a scenario, or a plain Locust file with --locustfile")
+    plain = base is None or isinstance(base, LocustScenario)
+    for option, value in (customer_options if plain else user_options).items():
+        if value is not None:
+            what = (
+                "a plain Locust file" if plain else f"{scenario}: its demand decides which customers arrive"
+            )
+            raise UsageError(f"{option} has no effect on {what}")
+    if not plain:
+        assert scenario is not None
+        return find_scenario(
+            scenario,
+            profile=customer_options["--profile"],
+            url=url,
+            seed=customer_options["--seed"],
+            no_retries=bool(customer_options["--no-retries"]),
+        )
+    if locustfile is None:
+        raise UsageError(
+            f"{scenario} has neither demand nor channels, so it needs a plain Locust file: add --locustfile"
+        )
+    run_time = user_options["--run-time"]
+    return locust_scenario(
+        base if isinstance(base, LocustScenario) else None,
+        title=f"{locustfile}, without a scenario",
+        users=user_options["--users"],
+        spawn_rate=user_options["--spawn-rate"],
+        run_time=f"{run_time}s" if run_time and run_time.isdigit() else run_time,
+        url=url,
+        allow=confirm_hosts,
+        no_failures=exit_code_on_error != "0",
+    )
+
+
+def _is_plain(plan: Scenario | LocustScenario) -> bool:
+    from doorbuster.scenario import LocustScenario
+
+    return isinstance(plan, LocustScenario)
+
+
+def _users_options(plan: Scenario | LocustScenario) -> list[str]:
+    """Locust's options for the users of a plain Locust file."""
+    from doorbuster.scenario import LocustScenario
+
+    if not isinstance(plan, LocustScenario):
+        return []
+    options = ["--exit-code-on-error", "0"]  # failed requests are a matter of the thresholds
+    for option, value in (("--users", plan.locust.users), ("--spawn-rate", plan.locust.spawn_rate)):
+        if value is not None:
+            options += [option, f"{value:g}"]
+    if plan.locust.run_time_s is not None:
+        options += ["--run-time", f"{max(1, math.ceil(plan.locust.run_time_s))}s"]
+    if plan.target is not None:
+        options += ["--host", plan.target.url]
+    return options
+
+
+def _exit_code_on_error(locust_options: tuple[str, ...]) -> str:
+    """The value of Locust's --exit-code-on-error; "" if it is not given."""
+    name = "--exit-code-on-error"
+    for at, option in enumerate(locust_options):
+        if option.startswith(f"{name}="):
+            return option.partition("=")[2]
+        if option == name and at + 1 < len(locust_options):
+            return locust_options[at + 1]
+    return ""
+
+
+def _print_verdict(
+    judged: JudgedRun, folder: Path, plan: Scenario | LocustScenario, *, requests: bool
+) -> None:
     """Print the verdict, its reasons, single requests, the path of the report and the next command."""
     from doorbuster.report import summary_lines
 
@@ -159,8 +317,8 @@ def _print_verdict(judged: JudgedRun, folder: Path, plan: Scenario, *, requests:
     click.echo(f"next:    {_next_command(verdict, folder, plan)}")
 
 
-def _next_command(verdict: Verdict, folder: Path, plan: Scenario) -> str:
-    shop = plan.target.shop
+def _next_command(verdict: Verdict, folder: Path, plan: Scenario | LocustScenario) -> str:
+    shop = getattr(plan.target, "shop", None)
     if shop is not None and shop.profile == "in-house-2004" and verdict.status == "fail":
         return f"{program()} run {plan.name} --profile replatformed   (the same peak, a redesigned shop)"
     if verdict.status == "inconclusive":

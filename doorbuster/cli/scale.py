@@ -52,7 +52,7 @@ def command(results: tuple[str, ...], out: Path | None) -> int:
     with Run.open(largest[1]) as run:
         for _, source, _ in found[:-1]:
             _require_same_customers(run, source, largest[1])
-        folder = new_run_folder(out, recorded_scenario(run))
+        folder = new_run_folder(out, recorded_scenario(run).name)
     points = tuple(
         ScalingPoint(
             size, search.rate_per_s or 0.0, search.low, search.high, None, search.elapsed_s, source.name

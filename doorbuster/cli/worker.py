@@ -41,10 +41,10 @@ def command(master_host: str, master_port: int, processes: int, locustfile: str)
     \b
     Example: doorbuster worker --master-host 10.0.0.5 --processes 4
     """
-    from doorbuster.cli.pipeline import find_locustfile
+    from doorbuster.cli.pipeline import find_locustfiles
 
     args = [
-        sys.executable, "-m", "locust", "-f", str(find_locustfile(locustfile)), "--worker",
+        sys.executable, "-m", "doorbuster.load.plain_locust", "-f", find_locustfiles(locustfile), "--worker",
         "--master-host", master_host, "--master-port", str(master_port),
     ]  # fmt: skip
     if processes > 1:

@@ -20,7 +20,7 @@ from doorbuster.gate.accumulate import MetricAccumulator, Selector
 from doorbuster.gate.decide import decide
 from doorbuster.gate.threshold_result import MetricData, NoData, RateCounts, ThresholdResult
 from doorbuster.records.batch import Batch
-from doorbuster.scenario import METRICS, AbortRule, Phase, Scenario, Threshold, find_phases
+from doorbuster.scenario import METRICS, AbortRule, LocustScenario, Phase, Scenario, Threshold, find_phases
 from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.units import format_duration, format_ratio
 
@@ -30,9 +30,9 @@ _MIN_SAMPLES = 10
 class AbortWatch:
     """Decides once a second whether a run of this scenario must end early."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario | LocustScenario) -> None:
         self._windows = [_Window(name, rule) for name, rule in scenario.safety.abort.items()]
-        phases = find_phases(scenario.demand.rate_curve)
+        phases = find_phases(scenario.demand.rate_curve) if isinstance(scenario, Scenario) else ()
         self._thresholds = [
             LiveThreshold(threshold, phases)
             for threshold in scenario.thresholds

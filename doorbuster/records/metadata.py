@@ -22,7 +22,8 @@ class RunMeta:
     """Metadata of a run: what was requested, from which shop, by which generator, and how it ended.
 
     `duration_s` is the planned duration, without drain; `versions` and `machine` describe the generator;
-    `git_commit` is "" outside a repository.
+    `git_commit` is "" outside a repository. `workload` is "closed" for the users of a plain Locust file, each
+    of which waits for an answer before its next request, and "open" for customers of a scenario.
     """
 
     run_id: str
@@ -30,6 +31,7 @@ class RunMeta:
     story: str = ""
     scenario_name: str
     scenario_text: str
+    workload: Literal["open", "closed"] = "open"
     storefront: str
     target_url: str
     shop_profile: str | None = None

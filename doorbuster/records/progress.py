@@ -13,9 +13,14 @@ WINDOW_S = 10  # window of the latencies and rates
 
 @dataclass(frozen=True, slots=True)
 class RunProgress:
-    """The state of a run `at_s` after its start; `requests_per_s` and `p95_us` cover the last `WINDOW_S`."""
+    """The state of a run `at_s` after its start; `requests_per_s` and `p95_us` cover the last `WINDOW_S`.
+
+    The users of a plain Locust file are no customers with outcomes; `in_shop` counts them.
+    """
 
     at_s: float
+    duration_s: float
+    has_customers: bool
     planned: int
     finished: int
     in_shop: int
@@ -34,6 +39,8 @@ def read_progress(run: Run, *, now_unix_s: float) -> RunProgress:
     health = [seconds[-1] for seconds in run.health().values() if seconds]
     return RunProgress(
         at_s=max(0.0, now_unix_s - run.meta.started_at_unix_ns / 1e9),
+        duration_s=run.meta.duration_s,
+        has_customers=run.meta.workload == "open",
         planned=balance.planned,
         finished=balance.accounted,
         in_shop=sum(second.in_flight for second in health),

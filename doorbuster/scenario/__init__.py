@@ -21,6 +21,12 @@ from doorbuster.scenario.demand.phases import PHASES, Phase, find_phases, phase_
 from doorbuster.scenario.demand.rate_curve import RateCurve
 from doorbuster.scenario.describe import describe_channel, describe_freshness, describe_rule
 from doorbuster.scenario.freshness import FRESHNESS_KINDS, Freshness
+from doorbuster.scenario.locust_scenario import (
+    LocustScenario,
+    is_locust_scenario,
+    locust_scenario,
+    read_locust_scenario,
+)
 from doorbuster.scenario.model import Scenario
 from doorbuster.scenario.overrides import override
 from doorbuster.scenario.planning.demand_groups import DemandGroup, group_demands
@@ -69,6 +75,7 @@ __all__ = [
     "Exponential",
     "Freshness",
     "Journey",
+    "LocustScenario",
     "Lognormal",
     "MarkovChain",
     "MetricDefinition",
@@ -105,12 +112,15 @@ __all__ = [
     "find_phases",
     "find_scenario",
     "group_demands",
+    "is_locust_scenario",
     "load_scenario",
+    "locust_scenario",
     "missing_sections",
     "ordering_shares",
     "override",
     "phase_seconds",
     "plan_schedule",
+    "read_locust_scenario",
     "read_scenario",
     "recorded_phases",
     "recorded_scenario",

@@ -40,7 +40,8 @@ from doorbuster.units import format_duration
 DEFAULT_SEED = 20041202
 
 
-def _read_thresholds(raw: object, info: ValidationInfo) -> object:
+def parse_scenario_thresholds(raw: object, info: ValidationInfo) -> object:
+    """The thresholds of a scenario, with their places in the file."""
     if isinstance(raw, tuple) and all(isinstance(item, Threshold) for item in raw):
         return raw
     document: Document | None = info.context
@@ -80,7 +81,7 @@ class Scenario(StrictModel):
         dict[str, Channel], BeforeValidator(_parse_channels), Field(json_schema_extra=_channels_schema)
     ] = Field(description="The sales channels, by name.")
     thresholds: Annotated[
-        tuple[Threshold, ...], BeforeValidator(_read_thresholds), WithJsonSchema(thresholds_schema())
+        tuple[Threshold, ...], BeforeValidator(parse_scenario_thresholds), WithJsonSchema(thresholds_schema())
     ] = Field(
         default=(),
         description="Pass criteria, in k6's syntax with units and retail metrics.",
@@ -109,7 +110,7 @@ class Scenario(StrictModel):
     @classmethod
     def rules(cls, raw: Mapping[str, Any]) -> Iterator[Issue]:
         """Rules over several keys: the target is allowed, thresholds have data, periods fit the run."""
-        yield from _check_target_allowed(raw.get("target"), raw.get("safety", {}))
+        yield from check_target_allowed(raw.get("target"), raw.get("safety", {}))
         yield from _check_names(raw)
         yield from own_demand_rules(raw.get("channels"), try_parse(Demand.model_validate, raw.get("demand")))
         yield from _check_phase_tags(raw.get("thresholds"), raw.get("demand"))
@@ -164,7 +165,7 @@ class Scenario(StrictModel):
         return made
 
 
-def _check_target_allowed(target: object, safety: object) -> Iterator[Issue]:
+def check_target_allowed(target: object, safety: object) -> Iterator[Issue]:
     """safety.allow lists the target, unless it is this machine."""
     stated = target.get("url") if isinstance(target, dict) else getattr(target, "url", None)
     url = try_parse(parse_url, stated)

@@ -18,11 +18,11 @@ from pathlib import Path
 from time import perf_counter, time, time_ns
 from typing import Any, Protocol
 
-import gevent
 from gevent.event import Event as Flag
 
 from doorbuster.errors import DoorbusterError, RunError, RunInterrupted
 from doorbuster.gate import AbortWatch
+from doorbuster.load.coordination.run_log import RunLog
 from doorbuster.load.coordination.worker_registry import WorkerRegistry
 from doorbuster.load.run_plan import REPORT_INTERVAL_S, Rows, RunPlan
 from doorbuster.load.target.drivers import driver_error
@@ -113,9 +113,8 @@ class RunCoordinator:
         self._writer: RunWriter | None = None
         self._registry: WorkerRegistry | None = None
         self._baselines: dict[str, LedgerBaseline] = {}
-        self._queue: list[Batch] = []
+        self._log: RunLog | None = None
         self._own_reports = 0
-        self._final_report = Flag()
         self._abort = AbortWatch(request.scenario)
         self._ending: tuple[RunStatus, str] | None = None
         self._close_by = inf
@@ -144,9 +143,8 @@ class RunCoordinator:
 
     def receive(self, batch: Batch) -> None:
         """Queue a worker's report; called from Locust's message loop."""
-        self._queue.append(batch)
-        if batch.final:
-            self._final_report.set()
+        if self._log is not None:
+            self._log.receive(batch)
 
     def interrupt(self, reason: str, *, status: RunStatus = "interrupted") -> None:
         """End the run early: stop the workers, wait for their last reports, read the ledger."""
@@ -188,6 +186,7 @@ class RunCoordinator:
         self._writer = RunWriter.create(
             request.folder, self._meta(schedule, starts_at_ns), schedule.planned_per_second()
         )
+        self._log = RunLog(self._writer, self._registry, self._workers.acknowledge)
         self._inject_faults()
         self._workers.distribute(RunPlan(request.run_id, scenario, schedule, endpoints, self._started_at))
         for text in (*worker_clocks, *shop_clocks):
@@ -205,13 +204,13 @@ class RunCoordinator:
     def _supervise(self) -> None:
         """Once a second: write reports, detect lost workers, check the reasons to stop."""
         assert self._registry is not None
+        assert self._log is not None
         while not self._registry.complete:
             began_at = perf_counter()
             ended = self._workers.ended_workers() & set(self._registry.waiting_for)
-            self._final_report.wait(timeout=LAST_MESSAGES_S if ended else REPORT_INTERVAL_S)
-            self._final_report.clear()
+            self._log.wait(LAST_MESSAGES_S if ended else REPORT_INTERVAL_S)
             was_slow = perf_counter() - began_at > 2 * REPORT_INTERVAL_S
-            batches = self._write_queue()
+            batches = self._log.write_queue(self._now_s())
             for reason in self._reasons_to_stop(batches):
                 logger.warning("stopping: %s", reason)
                 self._record("abort", reason)
@@ -292,24 +291,6 @@ class RunCoordinator:
             reasons.append("the command that started the run has exited")
         return reasons[:1]
 
-    def _write_queue(self) -> list[Batch]:
-        """Write the queued reports in a native thread, so that a slow disk never delays a customer.
-
-        Returns: the new reports. Each report is acknowledged once it is on disk.
-        """
-        assert self._writer is not None
-        assert self._registry is not None
-        queue, self._queue = self._queue, []
-        now_s = self._now_s()
-        batches = [batch for batch in queue if self._registry.register(batch, now_s=now_s)]
-        if batches:
-            failure = gevent.get_hub().threadpool.apply(_write_failure, (self._writer.write, batches))
-            if failure is not None:
-                raise failure
-        for batch in queue:
-            self._workers.acknowledge(batch.worker, batch.seq)
-        return batches
-
     def _record(self, kind: str, text: str) -> None:
         if self._writer is not None:
             self._writer.record_event(Event(self._now_s(), kind, text))
@@ -362,12 +343,3 @@ class RunCoordinator:
             duration_s=schedule.duration_s,
             **self.request.environment,
         )
-
-
-def _write_failure(write: Callable[[list[Batch]], object], batches: list[Batch]) -> DoorbusterError | None:
-    """The error as a value: gevent prints the traceback of every exception in a native thread."""
-    try:
-        write(batches)
-    except DoorbusterError as error:
-        return error
-    return None

@@ -7,6 +7,7 @@
 | batch | worker → master | one second of observations, numbered, with the run's id |
 | acknowledged | master → worker | the number of a batch that is on disk, with the run's id |
 | take_over | master → worker | rows of the schedule that a lost worker cannot start |
+| record | master → worker | a plain Locust file's run: its start by the worker's counter, hosts allowed |
 | close | master → worker | stop early, and why |
 """
 
@@ -28,6 +29,7 @@ ASSIGNMENT = "doorbuster_assignment"
 BATCH = "doorbuster_batch"
 ACKNOWLEDGED = "doorbuster_acknowledged"
 TAKE_OVER = "doorbuster_take_over"
+RECORD = "doorbuster_record"
 CLOSE = "doorbuster_close"
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+import flask
 import gevent
 import psutil
 from locust.runners import MasterRunner
 
-from doorbuster.errors import ExitCode, RunError
+from doorbuster.errors import DoorbusterError, ExitCode, RunError
 from doorbuster.gate import judge, verdict
 from doorbuster.load.coordination.clock_sync import (
     ClockExchange,
@@ -38,10 +39,11 @@ from doorbuster.load.coordination.messages import (
 )
 from doorbuster.load.locust_plugin.node import Node
 from doorbuster.load.run_plan import Rows, RunPlan, WorkerAssignment
+from doorbuster.load.target.endpoint import check_allowed
 from doorbuster.load.target.environment_info import environment_info
 from doorbuster.records.batch import Batch
 from doorbuster.records.reader import Run
-from doorbuster.scenario import Scenario
+from doorbuster.scenario import Scenario, override
 from doorbuster.storefronts import Storefront
 
 logger = logging.getLogger("doorbuster")
@@ -59,6 +61,7 @@ class MasterNode(Node):
         super().__init__(environment, drivers)
         self.scenario = scenario
         self.coordinator: RunCoordinator | None = None
+        self._refused = False
         self._folder_option = environment.parsed_options.run_folder
         self._workers: LocalWorkers | RemoteWorkers = (
             RemoteWorkers(environment.runner)
@@ -73,17 +76,40 @@ class MasterNode(Node):
         events.test_stopping.add_listener(self._on_test_stopping)
         events.test_stop.add_listener(self._on_test_stop)
         events.quitting.add_listener(self._on_test_stopping)
+        if environment.web_ui is not None:
+            environment.web_ui.app.before_request(self._check_form)
 
     def run_is_over(self) -> bool:
-        return self.coordinator is not None and self.coordinator.over.is_set()
+        return self._refused or (self.coordinator is not None and self.coordinator.over.is_set())
 
     # ---- Locust's events
 
     def _on_test_start(self, **_: Any) -> None:
         self.reset()
         self._workers.refresh_workers()
-        self.coordinator = RunCoordinator(self._request(), self._workers)
+        try:
+            request = self._request()
+        except DoorbusterError as error:  # the host of the web form
+            logger.error("%s", error)
+            self._refused = True
+            return
+        self._refused = False
+        self.coordinator = RunCoordinator(request, self._workers)
         gevent.spawn(self._coordinate, self.coordinator)
+
+    def _check_form(self) -> Any:
+        """The answer of Locust's web UI to a form whose host may not be loaded; None lets the form pass."""
+        if flask.request.method != "POST" or not flask.request.path.endswith("/swarm"):
+            return None
+        host = flask.request.form.get("host", "")
+        try:
+            url = self._scenario_for(host).target.url
+            if url is not None:
+                check_allowed(self.scenario, url, confirmed_hosts=self._confirmed_hosts())
+        except DoorbusterError as error:
+            logger.error("%s", error)
+            return flask.jsonify({"success": False, "message": str(error), "host": self.environment.host})
+        return None
 
     def _on_test_stopping(self, **_: Any) -> None:
         """Locust is being stopped: end the run properly before Locust kills the rest."""
@@ -124,13 +150,24 @@ class MasterNode(Node):
         folder = self._folder_option or f"reports/{now:%Y%m%d-%H%M%S}-{self.scenario.name}"
         self._folder_option = ""  # a second run from the web UI gets its own folder
         return RunRequest(
-            scenario=self.scenario,
+            scenario=self._scenario_for(self.environment.host),
             driver=self.drivers[self.scenario.target.storefront],
             folder=Path(folder),
             run_id=f"{now:%Y%m%dT%H%M%S}-{token_hex(3)}",
-            confirmed_hosts=tuple(self.environment.parsed_options.confirm_host or ()),
+            confirmed_hosts=self._confirmed_hosts(),
             environment=environment_info(),
         )
+
+    def _scenario_for(self, host: str | None) -> Scenario:
+        """The scenario, or the same against the host that was typed into the web form.
+
+        Raises: ScenarioError if safety.allow does not list the host.
+        """
+        url = (host or "").strip().rstrip("/")
+        return override(self.scenario, url=url) if url and url != self.scenario.target.url else self.scenario
+
+    def _confirmed_hosts(self) -> tuple[str, ...]:
+        return tuple(self.environment.parsed_options.confirm_host or ())
 
 
 def _raise_keyboard_interrupt() -> None:
@@ -211,10 +248,18 @@ class RemoteWorkers:
             *(f"{name}: left out, it did not answer within {CLOCK_LIMIT_S:g} s" for name in unanswered),
         )
 
+    def begin(self, run_id: str) -> None:
+        """Acknowledge the reports of this run from now on."""
+        self._run_id = run_id
+
+    def counter_offset_s(self, name: str) -> float:
+        """How far a worker's counter is ahead of this process's; known after `sync_clocks`."""
+        return self._clocks[name].counter_s
+
     def distribute(self, plan: RunPlan) -> None:
-        self._run_id = plan.run_id
+        self.begin(plan.run_id)
         for index, name in enumerate(self.names):
-            offset_s = self._clocks[name].counter_s
+            offset_s = self.counter_offset_s(name)
             wire = plan_to_wire(plan, index=index, count=len(self.names), counter_offset_s=offset_s)
             self._runner.send_message(ASSIGNMENT, wire, client_id=name)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -13,6 +15,14 @@ from doorbuster.load.locust_plugin.live_stats import feed_locust
 from doorbuster.load.run_plan import WorkerAssignment
 from doorbuster.records.batch import Batch
 from doorbuster.storefronts import Storefront
+
+logger = logging.getLogger("doorbuster")
+
+
+def note(text: str) -> None:
+    """Tell the user something that does not end the run; `doorbuster run` prints it too."""
+    logger.warning("%s", text)
+    sys.stderr.write(f"doorbuster: note: {text}\n")
 
 
 class Node:

@@ -9,24 +9,35 @@ Everything here uses Locust's public interfaces: events, runner messages, a load
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from locust.runners import WorkerRunner
 
-from doorbuster.errors import DoorbusterError, Problem, ScenarioError
+from doorbuster.errors import DoorbusterError, Problem, ScenarioError, UsageError
 from doorbuster.load.engine.generator import customer_classes
-from doorbuster.load.locust_plugin.dispatch import SingleUserDispatcher
+from doorbuster.load.locust_plugin.dispatch import GeneratorUser, RunShape, SingleUserDispatcher
 from doorbuster.load.locust_plugin.master import MasterNode
+from doorbuster.load.locust_plugin.node import note
 from doorbuster.load.locust_plugin.requirements import unmet_requirements
 from doorbuster.load.locust_plugin.worker import WorkerNode
-from doorbuster.scenario import Scenario, load_scenario, override
+from doorbuster.scenario import Scenario, find_scenario, is_locust_scenario, load_scenario, override
 from doorbuster.storefronts import Storefront, drivers_with
 
 Drivers = Mapping[str, type[Storefront]]
 
 LOOPBACK = "127.0.0.1"
+_INSTALLED = "doorbuster_drivers"  # attribute of locust.events: the drivers that locustfiles have added
+_NOT_FOR_SCHEDULES = {  # Locust's options by their names in its namespace
+    "--tags": "tags",
+    "--exclude-tags": "exclude_tags",
+    "--users": "num_users",
+    "--spawn-rate": "spawn_rate",
+    "--run-time": "run_time",
+    "--class-picker": "class_picker",
+}
 _OPTIONS = {
     "--scenario": "Scenario file (YAML), such as scenarios/smoke.yaml",
     "--run-folder": "Folder for run.sqlite. Default: reports/<time>-<scenario>",
@@ -34,17 +45,30 @@ _OPTIONS = {
 
 
 def install(events: Any, *, drivers: Sequence[type[Storefront]] = ()) -> None:
-    """Turn a Locust test into a doorbuster run.
+    """Turn a Locust test into a doorbuster run; further calls only add drivers.
 
     Args:
         events: `locust.events`.
         drivers: storefronts that the locustfile adds; a scenario names one as `custom:` and its `name`.
     """
-    events.init_command_line_parser.add_listener(_add_options)
-    events.init.add_listener(partial(_on_init, drivers=drivers_with(drivers)))
+    added: list[type[Storefront]] | None = getattr(events, _INSTALLED, None)
+    if added is None:
+        added = []
+        setattr(events, _INSTALLED, added)
+        events.init_command_line_parser.add_listener(add_options)
+        events.init.add_listener(partial(_on_init, added=added))
+    added.extend(driver for driver in drivers if driver not in added)
 
 
-def _add_options(parser: Any, **_: Any) -> None:
+def is_installed(events: Any) -> bool:
+    """Whether a locustfile has called `install`."""
+    return hasattr(events, _INSTALLED)
+
+
+def add_options(parser: Any, **_: Any) -> None:
+    """Add doorbuster's options to Locust's parser, once."""
+    if parser.get_default("run_folder") is not None:
+        return
     group = parser.add_argument_group("doorbuster options")
     for option, meaning in _OPTIONS.items():
         group.add_argument(option, default="", help=meaning)
@@ -58,23 +82,58 @@ def _add_options(parser: Any, **_: Any) -> None:
     parser.set_defaults(web_host=LOOPBACK, master_bind_host=LOOPBACK)
 
 
-def _on_init(environment: Any, drivers: Drivers, **_: Any) -> None:
-    try:
+def _on_init(environment: Any, added: Sequence[type[Storefront]], **_: Any) -> None:
+    drivers = drivers_with(added)
+    with exit_on_error():
         if isinstance(environment.runner, WorkerRunner):
             environment.doorbuster = WorkerNode(environment, drivers)
         else:
+            check_options(environment)
             environment.doorbuster = MasterNode(environment, drivers, _scenario(environment, drivers))
+    environment.dispatcher_class = SingleUserDispatcher
+    environment.stop_timeout = 0.0
+
+
+@contextmanager
+def exit_on_error() -> Iterator[None]:
+    """Leave the process with the message and the exit code of a DoorbusterError."""
+    try:
+        yield
     except DoorbusterError as error:
         sys.stderr.write("".join(f"doorbuster: {line}\n" for line in str(error).splitlines()))
         sys.exit(int(error.exit_code))
-    environment.dispatcher_class = SingleUserDispatcher
-    environment.stop_timeout = 0.0
+
+
+def check_options(environment: Any) -> None:
+    """Refuse options of Locust that have no meaning when customers arrive by a schedule.
+
+    Raises: UsageError naming the options.
+    """
+    options = environment.parsed_options
+    given = [name for name, key in _NOT_FOR_SCHEDULES.items() if getattr(options, key, None)]
+    if getattr(options, "user_classes", None):
+        given.append(f"class names ({', '.join(options.user_classes)})")
+    if given:
+        raise UsageError(
+            f"{', '.join(given)} cannot be used with {environment.locustfile}: the scenario's demand and "
+            "channels decide which customers arrive, and when; remove them from the command line, from "
+            "LOCUST_ variables and from locust.conf"
+        )
+    if GeneratorUser not in environment.user_classes or not isinstance(environment.shape_class, RunShape):
+        raise UsageError(
+            f"{environment.locustfile} must import GeneratorUser and RunShape from doorbuster.load.locustfile"
+        )
+
+
+def host_on_command_line(args: Sequence[str]) -> bool:
+    """Whether Locust's command line names the host itself, rather than a variable or a configuration file."""
+    return any(arg.startswith(("--host=", "-H")) or arg == "--host" for arg in args)
 
 
 def _scenario(environment: Any, drivers: Drivers) -> Scenario:
     """The scenario of the command line, checked against the locustfile and the driver.
 
-    Locust's own --host replaces its target.
+    A --host on Locust's command line replaces its target; a host from elsewhere is ignored.
 
     Raises:
         ScenarioError: with every problem found.
@@ -83,7 +142,19 @@ def _scenario(environment: Any, drivers: Drivers) -> Scenario:
     if not options.scenario:
         raise ScenarioError([Problem("--scenario", 0, 0, "", "must name a scenario file",
                                      way_out="add --scenario scenarios/smoke.yaml")])  # fmt: skip
-    scenario = override(load_scenario(options.scenario), url=environment.host or None)
+    path = find_scenario(options.scenario)
+    if is_locust_scenario(path.read_text(encoding="utf-8-sig", errors="replace")):
+        rule = f"has neither demand nor channels, which {environment.locustfile} needs"
+        raise ScenarioError([Problem(str(path), 0, 0, "", rule, way_out="give a scenario of customers")])
+    scenario = load_scenario(path)
+    if environment.host and host_on_command_line(sys.argv[1:]):
+        scenario = override(scenario, url=environment.host)
+    elif environment.host and environment.host.rstrip("/") != scenario.target.url:
+        note(
+            f"the host {environment.host} of LOCUST_HOST or locust.conf is ignored; the target is "
+            f"{scenario.target.url or 'the embedded shop'}, and --url names another"
+        )
+    environment.host = scenario.target.url  # what the web form shows
     driver = drivers.get(scenario.target.storefront)
     problems = unmet_requirements(
         scenario, customer_classes(environment.user_classes), driver, environment.locustfile

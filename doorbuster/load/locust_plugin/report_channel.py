@@ -1,0 +1,96 @@
+"""A worker's reports to the master: sent once a second, repeated until acknowledged.
+
+Unsupervised load must end. A worker that hears nothing from the master for as long as the master would wait
+for it, neither an acknowledgement nor one of Locust's heartbeats, ends. Heartbeats continue while a slow disk
+delays the acknowledgements; without those for MASTER_LIMIT_S it ends too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+import gevent
+import psutil
+
+from doorbuster.load.coordination.clock_sync import read_clocks
+from doorbuster.load.coordination.messages import ACKNOWLEDGED, BATCH, CLOCK, batch_to_wire
+from doorbuster.load.coordination.worker_registry import SILENCE_LIMIT_S
+from doorbuster.load.run_plan import REPORT_INTERVAL_S
+from doorbuster.records.batch import Batch
+
+RESEND_AFTER_S = 2.0  # well below SILENCE_LIMIT_S, after which a worker counts as lost
+MASTER_LIMIT_S = 15.0  # longest wait for the acknowledgement of a report
+
+
+class ReportChannel:
+    """Ships the batches of one run at a time, and answers the master's clock messages.
+
+    on_master_lost: called once, in a greenlet of its own, when the master does not answer any more.
+    """
+
+    def __init__(self, environment: Any, on_master_lost: Callable[[], None]) -> None:
+        self._runner = environment.runner
+        self._on_master_lost = on_master_lost
+        self._run_id = ""
+        self._unacknowledged: dict[int, tuple[float, Batch]] = {}
+        self._unanswered_reports = 0
+        self._process = psutil.Process()
+        self._runner.register_message(CLOCK, self._on_clock)
+        self._runner.register_message(ACKNOWLEDGED, self._on_acknowledged)
+        environment.events.heartbeat_received.add_listener(self._on_heartbeat)
+
+    def begin(self, run_id: str) -> None:
+        """Start a new run; reports of an earlier one are not sent again."""
+        self._run_id = run_id
+        self._unacknowledged.clear()
+        self._unanswered_reports = 0
+
+    def ship(self, run_id: str, batch: Batch) -> None:
+        """Send a batch, and those before it that are not acknowledged in time."""
+        if run_id != self._run_id:
+            return
+        self._unacknowledged[batch.seq] = (perf_counter(), batch)
+        self._send(batch)
+        if batch.final:
+            gevent.spawn(self._resend_until_acknowledged, run_id)
+            return
+        self._resend()
+        self._unanswered_reports += 1  # counted, not timed: a stopped process receives nothing
+        backlog = batch.seq - min(self._unacknowledged)
+        if (
+            self._unanswered_reports > SILENCE_LIMIT_S / REPORT_INTERVAL_S
+            or backlog > MASTER_LIMIT_S / REPORT_INTERVAL_S
+        ):
+            gevent.spawn(self._on_master_lost)
+
+    def _on_clock(self, msg: Any, **_: Any) -> None:
+        there = read_clocks()
+        process = {"pid": self._process.pid, "created_unix_s": self._process.create_time()}
+        self._runner.send_message(CLOCK, {"sent": msg.data["sent"], "there": there, **process})
+
+    def _on_heartbeat(self, **_: Any) -> None:
+        self._unanswered_reports = 0
+
+    def _on_acknowledged(self, msg: Any, **_: Any) -> None:
+        self._unanswered_reports = 0
+        if msg.data["run_id"] == self._run_id:
+            self._unacknowledged.pop(msg.data["seq"], None)
+
+    def _resend_until_acknowledged(self, run_id: str) -> None:
+        """Resend after the last report, when there are no further reports that would do it."""
+        give_up_at = perf_counter() + MASTER_LIMIT_S
+        while run_id == self._run_id and self._unacknowledged and perf_counter() < give_up_at:
+            gevent.sleep(REPORT_INTERVAL_S)
+            self._resend()
+
+    def _resend(self) -> None:
+        now = perf_counter()
+        for seq, (sent_at, batch) in list(self._unacknowledged.items()):
+            if now - sent_at > RESEND_AFTER_S:
+                self._unacknowledged[seq] = (now, batch)
+                self._send(batch)
+
+    def _send(self, batch: Batch) -> None:
+        self._runner.send_message(BATCH, batch_to_wire(self._run_id, batch))

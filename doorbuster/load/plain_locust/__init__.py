@@ -1,0 +1,1 @@
+"""Runs a plain Locust file unchanged and records it through Locust's public events."""

@@ -1,0 +1,65 @@
+"""Attaches the recorder to Locust before it loads the locustfile.
+
+A locustfile that calls doorbuster's `install` is left to it; every other one is plain, and is recorded.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Any
+
+from locust.runners import WorkerRunner
+
+from doorbuster.load.locust_plugin.node import note
+from doorbuster.load.locust_plugin.plugin import (
+    add_options,
+    exit_on_error,
+    host_on_command_line,
+    is_installed,
+)
+from doorbuster.load.plain_locust.checks import check_start
+from doorbuster.load.plain_locust.host_guard import HostGuard
+from doorbuster.load.plain_locust.plain_master import PlainMaster
+from doorbuster.load.plain_locust.plain_worker import PlainWorker
+
+
+def attach(events: Any) -> None:
+    """Listen to Locust's events; called before any locustfile is loaded."""
+    Attachment(events)
+
+
+class Attachment:
+    """What decides, once the locustfile is loaded, whether it is recorded."""
+
+    def __init__(self, events: Any) -> None:
+        self._events = events
+        self._node: PlainMaster | PlainWorker | None = None
+        events.init_command_line_parser.add_listener(add_options)
+        events.init.add_listener(self._on_init)
+        # The first listener, so that requests of the file's own listeners belong to the run.
+        events.test_start.add_listener(self._on_test_start)
+
+    def _on_init(self, environment: Any, **_: Any) -> None:
+        if is_installed(self._events):
+            return
+        guard = HostGuard()
+        guard.watch_clients()
+        if isinstance(environment.runner, WorkerRunner):
+            self._node = PlainWorker(environment, guard)
+            return
+        with exit_on_error():
+            plan = check_start(environment)
+            if environment.host and plan.scenario.target is None and not host_on_command_line(sys.argv[1:]):
+                note(
+                    f"the host {environment.host} comes from LOCUST_HOST or locust.conf and replaces the one "
+                    f"in {environment.locustfile}"
+                )
+            guard.allowed = plan.hosts
+            master = PlainMaster(environment, plan, guard)
+            self._node = master
+        signal.signal(signal.SIGINT, master.on_interrupt)
+
+    def _on_test_start(self, **_: Any) -> None:
+        if isinstance(self._node, PlainMaster):
+            self._node.start_run()

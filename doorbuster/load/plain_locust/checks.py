@@ -1,0 +1,157 @@
+"""Checks a plain Locust file before its first request: an end, users, tasks, and hosts that may be loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from locust.contrib.fasthttp import FastHttpUser
+from locust.shape import LoadTestShape
+from locust.user.users import HttpUser
+
+from doorbuster.errors import Problem, ScenarioError, UsageError
+from doorbuster.load.locust_plugin.http_user import HttpUser as DoorbusterHttpUser
+from doorbuster.load.plain_locust.host_guard import host_of
+from doorbuster.load.target.endpoint import resolves_to_loopback
+from doorbuster.scenario import LocustScenario, find_scenario, is_locust_scenario, read_locust_scenario
+
+LONGEST_SHAPE_S = 86_400
+_HTTP_USERS = (HttpUser, FastHttpUser, DoorbusterHttpUser)
+
+
+@dataclass(frozen=True, slots=True)
+class PlainPlan:
+    """One plain run: its scenario, the duration, whether we must end it, the hosts it may load.
+
+    ends_itself: Locust ends the run at `duration_s`; otherwise the recorder does. targets: for the report.
+    """
+
+    scenario: LocustScenario
+    duration_s: float
+    ends_itself: bool
+    hosts: frozenset[str]
+    targets: tuple[str, ...]
+
+
+def check_start(environment: Any) -> PlainPlan:
+    """The plan of a run.
+
+    Raises: ScenarioError or UsageError, before anything is loaded.
+    """
+    options = environment.parsed_options
+    scenario = _scenario(environment)
+    if not environment.shape_class and options.num_users is not None and options.num_users < 1:
+        raise UsageError("--users must be at least 1")
+    duration_s, ends_itself = _duration(environment)
+    hosts, targets = check_hosts(environment, scenario)
+    return PlainPlan(scenario, duration_s, ends_itself, hosts, targets)
+
+
+def check_tasks(environment: Any) -> None:
+    """Raises: UsageError if Locust's tags have left no task; called once they have been applied."""
+    if any(user_class.tasks for user_class in environment.user_classes):
+        return
+    options = environment.parsed_options
+    tags = ", ".join([*(options.tags or ()), *(f"not {tag}" for tag in options.exclude_tags or ())])
+    raise UsageError(
+        f"{environment.locustfile} has no task{f' with these tags ({tags})' if tags else ''}, so no user has "
+        "anything to do"
+    )
+
+
+def check_hosts(environment: Any, scenario: LocustScenario) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Hosts that may be loaded besides loopback, and the addresses of the user classes.
+
+    Raises: UsageError for a host that was not confirmed, or an HTTP user without one.
+    """
+    confirmed = confirmed_hosts(environment.parsed_options)
+    targets = []
+    for user_class in environment.user_classes:
+        address = environment.host or user_class.host
+        if not address:
+            if issubclass(user_class, _HTTP_USERS):
+                raise UsageError(
+                    f"{user_class.__name__} in {environment.locustfile} has no host; add --url URL, or "
+                    "host = ... to the class"
+                )
+            continue
+        targets.append(address)
+        host = host_of(address)
+        if resolves_to_loopback(host):
+            continue
+        if scenario.safety.allow and host not in scenario.safety.allow:
+            raise UsageError(
+                f"{host} may not be loaded: safety.allow of the scenario does not list it "
+                f"(allowed: {', '.join(scenario.safety.allow)})"
+            )
+        if host not in confirmed:
+            raise UsageError(f"loading {host} needs a confirmation: add --confirm-host {host}")
+    allowed = confirmed & set(scenario.safety.allow) if scenario.safety.allow else confirmed
+    return frozenset(allowed), tuple(dict.fromkeys(targets))
+
+
+def confirmed_hosts(options: Any) -> frozenset[str]:
+    """The hosts of --confirm-host."""
+    given = options.confirm_host or ()
+    return frozenset(host.lower() for host in ([given] if isinstance(given, str) else given) if host)
+
+
+def _scenario(environment: Any) -> LocustScenario:
+    path = find_scenario(environment.parsed_options.scenario)
+    text = Path(path).read_text(encoding="utf-8-sig")
+    if not is_locust_scenario(text):
+        rule = f"describes customers (demand, channels), and {environment.locustfile} is a plain Locust file"
+        way_out = (
+            "leave out demand and channels and state users, spawn_rate and run_time below locust, or write "
+            "customers for the channels"
+        )
+        raise ScenarioError([Problem(str(path), 0, 0, "", rule, way_out=way_out)])
+    return read_locust_scenario(text, file=str(path)).with_source(path, text)
+
+
+def _duration(environment: Any) -> tuple[float, bool]:
+    """The planned duration in s, and whether Locust itself ends the run then.
+
+    Raises: UsageError for a run without an end.
+    """
+    run_time_s = environment.parsed_options.run_time
+    shape = environment.shape_class
+    if shape is None:
+        if not run_time_s:
+            raise UsageError(
+                f"the run would never end: {environment.locustfile} has no load shape; add --run-time, e.g. "
+                "--run-time 5m"
+            )
+        return float(run_time_s), True
+    shape_s = _length_of(shape, environment.runner)
+    ends = [end for end in (shape_s, run_time_s) if end]
+    if not ends:
+        name = type(shape).__name__
+        raise UsageError(
+            f"cannot tell when {name} in {environment.locustfile} ends; add --run-time, e.g. --run-time 5m"
+        )
+    return float(min(ends)), shape_s is not None and shape_s == min(ends)
+
+
+def _length_of(shape: LoadTestShape, runner: Any) -> float | None:
+    """The first whole second at which the shape ends; None if it has no end within a day, or none that shows.
+
+    A copy of the shape is asked, second by second, with a run time of our choice.
+    """
+    seconds = iter(_ticks(shape, runner))
+    return next((at_s for at_s, tick in seconds if tick is None), None)
+
+
+def _ticks(shape: LoadTestShape, runner: Any) -> Iterator[tuple[float, Any]]:
+    try:
+        copy = type(shape)()
+        copy.runner = runner
+        now_s = 0.0
+        setattr(copy, "get_run_time", lambda: now_s)  # noqa: B010  the type checker refuses an assignment
+        for second in range(LONGEST_SHAPE_S):
+            now_s = float(second)
+            yield now_s, copy.tick()
+    except Exception:  # noqa: BLE001  any code of the user's; the run then needs --run-time
+        return

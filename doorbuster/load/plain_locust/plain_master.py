@@ -1,0 +1,236 @@
+"""The recorder on the master, or in the only process: opens, writes and closes the run file."""
+
+from __future__ import annotations
+
+import logging
+import os
+from datetime import datetime
+from math import inf
+from pathlib import Path
+from secrets import token_hex
+from time import perf_counter, time_ns
+from typing import Any
+
+import gevent
+import numpy as np
+from locust.runners import MasterRunner
+
+from doorbuster.errors import DoorbusterError
+from doorbuster.gate import AbortWatch
+from doorbuster.load.coordination.messages import CLOSE, RECORD
+from doorbuster.load.coordination.run_log import RunLog
+from doorbuster.load.coordination.worker_registry import WorkerRegistry
+from doorbuster.load.locust_plugin.master import RemoteWorkers
+from doorbuster.load.locust_plugin.plugin import exit_on_error
+from doorbuster.load.plain_locust.checks import PlainPlan, check_hosts, check_tasks
+from doorbuster.load.plain_locust.host_guard import HostGuard
+from doorbuster.load.plain_locust.request_recorder import RequestRecorder
+from doorbuster.load.run_plan import REPORT_INTERVAL_S
+from doorbuster.load.target.environment_info import environment_info
+from doorbuster.records.batch import Batch
+from doorbuster.records.metadata import RunMeta, RunStatus
+from doorbuster.records.writer import RunWriter
+from doorbuster.scenario import Schedule
+
+logger = logging.getLogger("doorbuster")
+
+FINAL_REPORT_LIMIT_S = 15.0  # wait for the last reports of the workers, after Locust's own stop timeout
+KILL_FILE = "STOP"
+EARLY_S = 1.5  # an end that much before the planned one was the Locust file's own decision
+LOCAL, MASTER = "local", "master"
+
+
+class PlainMaster:
+    """Records one run after another, as Locust starts and stops tests."""
+
+    def __init__(self, environment: Any, plan: PlainPlan, guard: HostGuard) -> None:
+        self._environment = environment
+        self._plan = plan
+        self._guard = guard
+        self._folder_option = environment.parsed_options.run_folder
+        self._workers = (
+            RemoteWorkers(environment.runner) if isinstance(environment.runner, MasterRunner) else None
+        )
+        self._run: PlainRun | None = None
+        self._interrupted = False
+        if self._workers is not None:
+            self._workers.listen(self._receive)
+        # The last listener, so that requests of the file's own listeners belong to the run.
+        environment.events.test_stop.add_listener(self._on_test_stop)
+
+    def start_run(self) -> None:
+        """Locust starts a test: open the run file before the first user starts."""
+        with exit_on_error():
+            check_tasks(self._environment)
+            hosts, targets = check_hosts(self._environment, self._plan.scenario)
+            self._guard.allowed = hosts
+            if self._workers is not None:
+                self._workers.refresh_workers()
+                self._workers.sync_clocks()
+            self._run = PlainRun(self._environment, self._plan, self._folder(), targets, self._workers)
+            self._run.start(self._guard)
+
+    def on_interrupt(self, *_: Any) -> None:
+        """SIGINT: remember it, because Locust ends interrupted and complete runs alike."""
+        self._interrupted = True
+        raise KeyboardInterrupt
+
+    def _receive(self, run_id: str, batch: Batch) -> None:
+        if self._run is not None and self._run.run_id == run_id:
+            self._run.receive(batch)
+
+    def _on_test_stop(self, **_: Any) -> None:
+        run, self._run = self._run, None
+        if run is None:
+            return
+        try:
+            run.finish(interrupted=self._interrupted)
+        except DoorbusterError as error:
+            with exit_on_error():
+                raise error
+
+    def _folder(self) -> Path:
+        now = datetime.now().astimezone()
+        folder = self._folder_option or f"reports/{now:%Y%m%d-%H%M%S}-{self._plan.scenario.name}"
+        self._folder_option = ""  # a second run from the web UI gets its own folder
+        return Path(folder)
+
+
+class PlainRun:
+    """One run: its file, its recorders, and the reasons to end it early."""
+
+    def __init__(
+        self,
+        environment: Any,
+        plan: PlainPlan,
+        folder: Path,
+        targets: tuple[str, ...],
+        workers: RemoteWorkers | None,
+    ) -> None:
+        now = datetime.now().astimezone()
+        self.run_id = f"{now:%Y%m%dT%H%M%S}-{token_hex(3)}"
+        self._environment = environment
+        self._plan = plan
+        self._workers = workers
+        self._started_at = perf_counter()
+        self._ending: tuple[RunStatus, str] | None = None
+        self._parent = os.environ.get("DOORBUSTER_PARENT", "")
+        self._abort = AbortWatch(plan.scenario)
+        names = [LOCAL] if workers is None else [MASTER, *workers.names]
+        self._registry = WorkerRegistry(_no_arrivals(plan.duration_s), names, now_s=0.0)
+        writer = RunWriter.create(folder, self._meta(targets, len(names) - (workers is not None)), {})
+        self._log = RunLog(writer, self._registry, self._acknowledge)
+        self._folder = folder
+        self._recorder: RequestRecorder | None = None
+        self._supervisor: gevent.Greenlet | None = None
+
+    def start(self, guard: HostGuard) -> None:
+        """Tell the workers to record, and record in this process."""
+        if self._workers is not None:
+            self._workers.begin(self.run_id)
+            for name in self._workers.names:
+                started_at = self._started_at + self._workers.counter_offset_s(name)
+                message = {"run_id": self.run_id, "started_at": started_at, "hosts": sorted(guard.allowed)}
+                self._environment.runner.send_message(RECORD, message, client_id=name)
+        name = LOCAL if self._workers is None else MASTER
+        self._recorder = RequestRecorder(self._environment, guard, name, self._started_at, self.receive)
+        self._supervisor = gevent.spawn(self._supervise)
+
+    def receive(self, batch: Batch) -> None:
+        """Queue a report."""
+        self._log.receive(batch)
+
+    def finish(self, *, interrupted: bool) -> None:
+        """Locust has stopped its users: collect the last reports and close the file."""
+        assert self._recorder is not None
+        assert self._supervisor is not None
+        elapsed_s = self._now_s()
+        self._supervisor.kill()
+        self._recorder.finish()
+        if self._workers is not None:
+            for name in self._workers.names:
+                self._environment.runner.send_message(CLOSE, {"cause": ""}, client_id=name)
+        give_up_at = perf_counter() + FINAL_REPORT_LIMIT_S + self._environment.stop_timeout
+        self._log.write_queue(self._now_s())
+        while not self._registry.complete and perf_counter() < give_up_at:
+            self._log.wait(REPORT_INTERVAL_S)
+            self._log.write_queue(self._now_s())
+        for name in self._registry.waiting_for:
+            self._lose(name)
+        status, reason = self._ending or (
+            ("interrupted", "stopped before the end of its run time") if interrupted else ("finished", "")
+        )
+        if status == "finished" and elapsed_s < self._plan.duration_s - EARLY_S:
+            text = f"{self._environment.locustfile} ended the run after {elapsed_s:.0f} s"
+            self._log.record(elapsed_s, "ended_early", text)
+            self._log.writer.set_meta(duration_s=elapsed_s)
+        self._log.writer.finish(status, reason)
+        self._log.writer.close()
+
+    # ---- inside
+
+    def _supervise(self) -> None:
+        """Once a second: write reports, detect lost workers, check the reasons to end the run."""
+        while True:
+            gevent.sleep(REPORT_INTERVAL_S)
+            now_s = self._now_s()
+            batches = self._log.write_queue(now_s)
+            ended = self._workers.ended_workers() if self._workers is not None else frozenset()
+            for name in self._registry.waiting_for:
+                if name in ended or name in self._registry.timed_out(now_s=now_s):
+                    self._lose(name)
+            reason = self._reason_to_stop(batches, now_s)
+            if reason and self._ending is None:
+                logger.warning("stopping: %s", reason)
+                self._log.record(now_s, "abort", reason)
+                self._ending = ("aborted", reason)
+                gevent.spawn(self._environment.runner.quit)
+            elif not self._plan.ends_itself and now_s >= self._plan.duration_s:
+                gevent.spawn(self._environment.runner.quit)
+
+    def _reason_to_stop(self, batches: list[Batch], now_s: float) -> str:
+        fired = self._abort.feed(batches, at_s=now_s)
+        if fired is not None:
+            return fired
+        if (self._folder / KILL_FILE).exists():
+            return f"the stop file {self._folder / KILL_FILE} exists"
+        if self._parent and os.getppid() != int(self._parent):
+            return "the command that started the run has exited"
+        return ""
+
+    def _lose(self, name: str) -> None:
+        self._registry.lose(name, from_s=inf)
+        text = f"{name} stopped reporting; requests of its last second may be missing"
+        logger.error("worker lost: %s", text)
+        self._log.record(self._now_s(), "worker_lost", text)
+
+    def _acknowledge(self, worker: str, seq: int) -> None:
+        if self._workers is not None and worker != MASTER:
+            self._workers.acknowledge(worker, seq)
+
+    def _now_s(self) -> float:
+        return perf_counter() - self._started_at
+
+    def _meta(self, targets: tuple[str, ...], workers: int) -> RunMeta:
+        scenario = self._plan.scenario
+        return RunMeta(
+            run_id=self.run_id,
+            title=scenario.title,
+            story=scenario.story,
+            scenario_name=scenario.name,
+            scenario_text=scenario.source_text,
+            workload="closed",
+            storefront="",
+            target_url=", ".join(targets),
+            seed=0,
+            workers=workers,
+            started_at_unix_ns=time_ns() - round(self._now_s() * 1e9),
+            duration_s=self._plan.duration_s,
+            **environment_info(),
+        )
+
+
+def _no_arrivals(duration_s: float) -> Schedule:
+    """A schedule without arrivals: Locust starts its users itself."""
+    empty = np.empty(0)
+    return Schedule(duration_s, (), empty, empty.astype(np.uint16), empty.astype(np.int64))

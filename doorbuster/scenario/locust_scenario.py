@@ -1,0 +1,206 @@
+"""The scenario of a plain Locust file: thresholds and safety for users that the file itself describes.
+
+It has neither `demand` nor `channels`, because the Locust file says what its users do. Its workload is
+closed: each user waits for an answer before it sends the next request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
+
+from doorbuster.errors import Problem, ScenarioError
+from doorbuster.scenario.model import check_target_allowed, parse_scenario_thresholds
+from doorbuster.scenario.parsing.diagnostics import Issue, invalid, issues_from, preview, try_parse
+from doorbuster.scenario.parsing.document import read_document
+from doorbuster.scenario.parsing.strict import StrictModel
+from doorbuster.scenario.parsing.values import DurationS, Text, is_number, value_type, whole
+from doorbuster.scenario.safety import AbortRule, parse_abort, parse_hosts
+from doorbuster.scenario.target.target import parse_url
+from doorbuster.scenario.thresholds.language import Threshold, parse_metric_selector
+
+MAX_USERS = 1_000_000
+REQUEST_METRICS = ("http_req_duration", "http_req_failed", "http_reqs")
+"""The metrics that Locust's events give; sections of the report add theirs."""
+_CUSTOMER_KEYS = ("demand", "channels")
+
+
+@value_type({"type": "number", "exclusiveMinimum": 0})
+def parse_spawn_rate(raw: object) -> float:
+    """Users started per second."""
+    if not is_number(raw) or raw <= 0:
+        raise invalid("must be a number of users per second, such as 10", got=preview(raw))
+    return float(raw)
+
+
+class LocustUsers(StrictModel):
+    """How many users Locust starts, how fast and for how long; its own options of these names."""
+
+    users: Annotated[int, whole(1, MAX_USERS)] | None = Field(
+        default=None, description="Number of users. Default: Locust's, or those of the file's load shape."
+    )
+    spawn_rate: Annotated[float, parse_spawn_rate] | None = Field(
+        default=None, description="Users started per second. Default: Locust's, which is 1."
+    )
+    run_time_s: DurationS | None = Field(
+        default=None, alias="run_time", description="Duration of the run. Default: that of the load shape."
+    )
+
+
+class LocustTarget(StrictModel):
+    """The host to load, instead of the one in the Locust file."""
+
+    url: Annotated[str, parse_url] = Field(description="Host of every user class.")
+
+
+class LocustSafety(StrictModel):
+    """What keeps a test from becoming an outage."""
+
+    allow: Annotated[tuple[str, ...], parse_hosts] = Field(
+        default=(), description="Hosts that may be loaded; this machine always may."
+    )
+    abort: Annotated[dict[str, AbortRule], parse_abort] = Field(
+        default={}, description="Rates that end the run when they stay that high: http_req_failed."
+    )
+
+    @classmethod
+    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Issue]:
+        """A plain Locust file has users, not customers with outcomes."""
+        abort = raw.get("abort")
+        for name in abort if isinstance(abort, Mapping) else ():
+            if name != "http_req_failed":
+                rule = "cannot end the run of a plain Locust file, which has no customers"
+                yield Issue(("abort", str(name)), rule, way_out="use http_req_failed", at="key")
+
+
+class LocustScenario(StrictModel):
+    """What to require from a plain Locust file and what it may load."""
+
+    title: Text = Field(description="One line for the top of every report.")
+    story: str = Field(default="", description="What happens, in a sentence or two.")
+    target: LocustTarget | None = Field(
+        default=None, description="The host to load. Default: the Locust file's own."
+    )
+    locust: LocustUsers = Field(
+        default=LocustUsers(), description="Number of users, spawn rate and run time for Locust."
+    )
+    thresholds: Annotated[tuple[Threshold, ...], BeforeValidator(parse_scenario_thresholds)] = Field(
+        default=(), description="Conditions on requests, by name: http_req_duration{name:/cart}."
+    )
+    safety: LocustSafety = Field(default=LocustSafety(), description="Hosts that may be loaded; abort rules.")
+
+    _source_path: Path | None = PrivateAttr(default=None)
+    _source_text: str = PrivateAttr(default="")
+
+    @classmethod
+    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Issue]:
+        """Thresholds use what Locust's events give; the target is allowed."""
+        yield from check_target_allowed(raw.get("target"), raw.get("safety", {}))
+        thresholds = raw.get("thresholds")
+        for key in thresholds if isinstance(thresholds, Mapping) else ():
+            selector = try_parse(parse_metric_selector, str(key))
+            if selector is None:
+                continue
+            if "." not in selector.metric and selector.metric not in REQUEST_METRICS:
+                rule = "is not measured for a plain Locust file"
+                way_out = f"use {', '.join(REQUEST_METRICS)}, or customers of your own"
+                yield Issue(("thresholds", str(key)), rule, selector.metric, way_out, at="key")
+            for name, value in selector.tags:
+                if name == "phase":
+                    rule = "names a phase, and a plain Locust file has no demand curve"
+                    yield Issue(("thresholds", str(key)), rule, value, at="key")
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        return self._source_path.stem if self._source_path else "scenario"
+
+    @property
+    def source_path(self) -> Path | None:
+        """The file this scenario was read from."""
+        return self._source_path
+
+    @property
+    def source_text(self) -> str:
+        """The text of that file, as read."""
+        return self._source_text
+
+    def with_source(self, path: Path | None, text: str) -> Self:
+        """This scenario with the file and the text it was read from."""
+        made = self.model_copy()
+        made._source_path = path
+        made._source_text = text
+        return made
+
+
+def is_locust_scenario(text: str) -> bool:
+    """Whether a YAML text is the scenario of a plain Locust file: it has neither demand nor channels."""
+    data = read_document(text, "scenario").data
+    return isinstance(data, dict) and not any(key in data for key in _CUSTOMER_KEYS)
+
+
+def read_locust_scenario(text: str, *, file: str = "scenario") -> LocustScenario:
+    """The scenario of a plain Locust file.
+
+    Raises: ScenarioError with every problem found.
+    """
+    document = read_document(text, file)
+    problems: list[Problem] = list(document.problems)
+    if not isinstance(document.data, dict):
+        raise ScenarioError(problems)
+    made: LocustScenario | None = None
+    try:
+        made = LocustScenario.model_validate(document.data, context=document)
+    except ValidationError as error:
+        problems += [
+            document.problem(issue) for issue in issues_from(error) if issue.path not in document.unusable
+        ]
+    if problems or made is None:
+        raise ScenarioError(problems)
+    return made.with_source(None, text)
+
+
+def locust_scenario(
+    base: LocustScenario | None,
+    *,
+    title: str,
+    users: int | None = None,
+    spawn_rate: float | None = None,
+    run_time: str | None = None,
+    url: str | None = None,
+    allow: tuple[str, ...] = (),
+    no_failures: bool = False,
+) -> LocustScenario:
+    """The scenario with the command line's options; without `base`, a minimal one.
+
+    Args:
+        title: of the minimal scenario.
+        allow: hosts that the command line confirms, for the minimal scenario.
+        no_failures: the minimal scenario has Locust's own exit rule as its threshold: no failed request.
+
+    Raises: ScenarioError, with the command line as its place.
+    """
+    values: dict[str, Any]
+    if base is not None:
+        values = dict(read_document(base.source_text, base.name).data or {})
+    else:
+        values = {"title": title}
+        if allow:
+            values["safety"] = {"allow": list(allow)}
+        if no_failures:
+            values["thresholds"] = {"http_req_failed": ["rate==0"]}
+    given = {"users": users, "spawn_rate": spawn_rate, "run_time": run_time}
+    changes = {key: value for key, value in given.items() if value is not None}
+    if base is not None and not changes and url is None:
+        return base
+    if changes:
+        values["locust"] = {**(values.get("locust") or {}), **changes}
+    if url is not None:
+        values["target"] = {"url": url}
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
+    made = read_locust_scenario(text, file="command line" if base is None else base.name)
+    return made.with_source(base.source_path if base else None, text)
