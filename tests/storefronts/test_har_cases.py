@@ -279,7 +279,8 @@ def test_secrets_are_read_from_the_environment():
     for secret in ("live-4455", "YW5uOnB3", "deadbeef", "sid=1"):
         assert secret not in drafted.text
     assert 'X_API_KEY = environ.get("MY_SHOP_X_API_KEY", "")' in drafted.text
-    assert '"X-Api-Key": X_API_KEY, "Authorization": AUTHORIZATION, "X-Locale": "en"' in drafted.text
+    for header in ('"X-Api-Key": X_API_KEY', '"Authorization": AUTHORIZATION', '"X-Locale": "en"'):
+        assert header in drafted.text
     assert "token={quote(TOKEN)}" in drafted.text
     assert set(drafted.secrets) == {"MY_SHOP_X_API_KEY", "MY_SHOP_AUTHORIZATION", "MY_SHOP_TOKEN"}
 

@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Any
 
 from doorbuster.load.http.client import HttpClient
+from doorbuster.load.http.cookies import CookieJar
 from doorbuster.load.http.response import Response
 from doorbuster.storefronts.secrets import is_secret, masked
 
@@ -48,6 +49,10 @@ class TracingClient:
     def __init__(self, http: HttpClient, shared: TracingClient | None = None) -> None:
         self.exchanges: list[ExchangeTrace] = shared.exchanges if shared is not None else []
         self._http = http
+
+    @property
+    def cookies(self) -> CookieJar:
+        return self._http.cookies
 
     def request(self, method: str, url: str, **options: Any) -> Response:
         started_at = perf_counter()

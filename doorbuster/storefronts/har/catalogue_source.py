@@ -51,11 +51,21 @@ class CatalogueSource:
         named = variables_of(operation.variables) if operation is not None else iter(request.query)
         value = next((str(one) for name, one in named if name.lower() in CATEGORIES and one), "")
         segments = [unquote(part) for part in request.path.split("/") if part]
+        if not value and (operation is not None or request.query):
+            named = variables_of(operation.variables) if operation is not None else iter(request.query)
+            value = next((str(one) for _, one in named if self._is_listed(str(one), anchor)), "")
         if value or operation is not None or not segments:
             return value
         # /api/categories/lamps/products: the word before the last one that every category has.
         is_list = segments[-1] in ("products", "items") and len(segments) > 1
         return segments[-2] if is_list else without_ending(segments[-1])
+
+    def _is_listed(self, value: str, before: int) -> bool:
+        """Whether an earlier answer has a list with this value."""
+        earlier = self.plan.visit.requests[:before]
+        return len(value) > 2 and any(
+            path_to_all(one.json_answer, value) for one in earlier if one.json_answer is not None
+        )
 
     def terms(self) -> tuple[str, ...]:
         """What was searched for."""
@@ -76,6 +86,8 @@ class CatalogueSource:
             "    known = Catalogue((), (), SEARCH_TERMS, categories)",
             '    visitor = cls(client, channel="web", catalogue=known, rng=Random(1))',
         ]
+        home = self.plan.steps.get("home", [])
+        rows += ["    visitor.home()"] if any(place in self.parts.extracted for place in home) else []
         rows += [f"    {line}" for line in self._categories()]
         listings = [
             step for step in LISTINGS if step in self.plan.steps and self.results.lists_products(step)
@@ -93,15 +105,14 @@ class CatalogueSource:
         return "\n".join(f"    {row}" for row in rows)
 
     def _categories(self) -> list[str]:
-        if "category" not in self.plan.steps:
+        if not self.parts.category:
             return []
         known = "visitor.catalogue = Catalogue((), (), SEARCH_TERMS, categories)"
         if self.place is None:
             self.results.note("prepare: the recording does not show where categories are listed; add yours")
             return [f"categories = ({text_literal(self.parts.category)},)", known]
         call = call_of(self.parts, self.place, "prepare", sender="visitor")
-        rows = ["visitor.home()"] if "self." in call and "home" in self.plan.steps else []
-        rows.append(f"page = {call.replace('self.', 'visitor.')}")
+        rows = [f"page = {call.replace('self.', 'visitor.')}"]
         if self.pattern:
             self.results.patterns["CATEGORY_LINK"] = self.pattern
             rows.append("categories = tuple(dict.fromkeys(CATEGORY_LINK.findall(page.text)))")

@@ -77,7 +77,7 @@ def draft_driver(template: str, visit: RecordedVisit) -> DriverDraft:
     catalogue = CatalogueSource(parts, plan, results)
     steps = StepSource(parts, plan, results)
     methods = steps.methods()
-    body = _class(names[1], names[2], [catalogue.prepare(), *_defined(methods)], parts)
+    body = _class(names[1], names[2], [catalogue.prepare(), *_defined(methods | steps.helpers())], parts)
     used = {place for places in plan.steps.values() for place in places} | steps.used | {catalogue.place or 0}
     out = (*visit.left_out, *left_out(plan, used))
     head = template.partition("\nfrom __future__")[0]
@@ -108,7 +108,8 @@ def _remark(plan: VisitPlan, to_do: Sequence[str], out: Iterable[LeftOut]) -> st
 
 def _defined(methods: Mapping[str, Sequence[str]]) -> list[str]:
     return [
-        f"    def {_SIGNATURES[step]}:\n" + "\n".join(f"        {line}" for line in lines)
+        f"    def {_SIGNATURES.get(step, f'{step}(self) -> None')}:\n"
+        + "\n".join(f"        {line}" for line in lines)
         for step, lines in methods.items()
     ]
 

@@ -38,6 +38,15 @@ _SECRET_HEADER = re.compile(
     r"authorization|key|token|secret|signature|bypass|password|csrf|xsrf", re.IGNORECASE
 )
 _PATH_SAFE = "/%:@!$&()*+,;=~-._"
+_ALWAYS_BEFORE: dict[str, set[str]] = {
+    "category": {"home"},
+    "search": {"home"},
+    "product": {"home"},
+    "add_to_basket": {"home", "category", "product"},
+    "basket": {"home", "category", "product", "add_to_basket"},
+    "checkout_page": {"home", "category", "product", "add_to_basket", "basket"},
+    "checkout": {"home", "category", "product", "add_to_basket", "basket", "checkout_page"},
+}  # in each journey of the starter's customers
 _TAKEN = {
     *dir(Storefront), *ORDER_OF_STEPS, "seen", "sku", "key", "lines", "chosen_sku", "answer", "page", "found",
     "listing", "client", "channel", "catalogue", "rng", "visit",
@@ -83,6 +92,9 @@ class DriverParts:
         self.constants[name] = source
         return name
 
+    def source_of(self, variable: str) -> Source:
+        return next(kept[variable] for kept in self.extracted.values() if variable in kept)
+
     def secret(self, wanted: str) -> Code:
         """The constant for a secret that the recording must not give away."""
         name = identifier(wanted, set()).upper()
@@ -119,8 +131,8 @@ class _RecordedCall:
         if request.body.content_type:
             headers["Content-Type"] = text_literal(request.body.content_type)
         if headers and options[-1] != _NO_BODY_BUT_NULL:
-            rows = ", ".join(f"{text_literal(name)}: {value}" for name, value in headers.items())
-            options.append(f"headers={{{rows}}}")
+            rows = [f"{text_literal(name)}: {value}" for name, value in headers.items()]
+            options.append(f"headers={_braced(rows, indent)}")
         if indent == 8:
             return f"{self._sender}.fetch({', '.join(options)})"
         return f"{self._sender}.fetch(\n            " + ",\n            ".join(options) + ",\n        )"
@@ -142,10 +154,14 @@ class _RecordedCall:
             if _CAMPAIGN.match(name) or (name.lower() in _CACHE_BUSTERS and value.isdigit()):
                 continue
             code = self._varying(name, value)
-            pieces += [f"{joint}{quote(name, safe='[]')}="]
+            pieces += [f"{joint}{quote(name, safe='[]', errors='replace')}="]
             if code is None and is_secret(name) and value:
                 code = parts.secret(name)
-            pieces.append(self._quoted(code) if code is not None else quote(shown_text(value), safe="@,:"))
+            pieces.append(
+                self._quoted(code)
+                if code is not None
+                else quote(shown_text(value), safe="@,:", errors="replace")
+            )
             joint = "&"
         return text_of(pieces)
 
@@ -154,8 +170,8 @@ class _RecordedCall:
         stem = without_ending(plain)
         code = self._varying("", stem)
         if code is None:
-            return [quote(segment, safe=_PATH_SAFE)]
-        return [self._quoted(code), quote(plain[len(stem) :], safe=_PATH_SAFE)]
+            return [quote(segment, safe=_PATH_SAFE, errors="replace")]
+        return [self._quoted(code), quote(plain[len(stem) :], safe=_PATH_SAFE, errors="replace")]
 
     def _quoted(self, code: Code) -> Code:
         self._parts.uses_quote = True
@@ -193,11 +209,7 @@ class _RecordedCall:
             f"{text_literal(name)}: {values[0] if len(values) == 1 else '[' + ', '.join(values) + ']'}"
             for name, values in grouped.items()
         ]
-        line = "{" + ", ".join(rows) + "}"
-        if len(line) <= 80:
-            return line
-        pad = " " * indent
-        return "{" + "".join(f"\n{pad}    {row}," for row in rows) + f"\n{pad}}}"
+        return _braced(rows, indent)
 
     def _form_fields(self) -> str:
         """What a person typed into a form; what its page knows is sent along by `submit`."""
@@ -287,6 +299,10 @@ class _RecordedCall:
             return self._carried(name, text, source)
         return self._carried(name, text, self._best(sources)) if sources else None
 
+    def _needed(self) -> list[int]:
+        """The requests that are sent before this one for what their answers hold."""
+        return self._parts.supporting.setdefault(self._place, [])
+
     def _sku(self) -> Code:
         if self._step in ("product", "add_to_basket"):
             return Code("sku")
@@ -300,11 +316,14 @@ class _RecordedCall:
         return next((source for source in found if source is not None), None)
 
     def _best(self, sources: list[Source]) -> Source:
-        """The latest answer of a step that a buyer takes; then of any step; then of any request."""
+        """The latest answer of a step that every customer took before; then of a request that can be sent
+        first; then of any step.
+        """
+        before = _ALWAYS_BEFORE.get(self._step, set())
 
         def rank(source: Source) -> tuple[int, int]:
             step = self._parts.plan.step_of(source.place)
-            return (2 if step and step != "search" else 1 if step else 0), source.place
+            return (2 if step == self._step or step in before else 0 if step else 1), source.place
 
         return max(sources, key=rank)
 
@@ -313,17 +332,25 @@ class _RecordedCall:
         if source.how == "cookie":
             return Code(f"self.client.cookies.get('{source.name}', '')")
         if text in parts.variables:
+            source = parts.source_of(parts.variables[text])
+        if not parts.plan.step_of(source.place) and source.place not in self._needed():
+            self._needed().append(source.place)
+        if text in parts.variables:
             return Code(f"self.{parts.variables[text]}")
-        if not parts.plan.step_of(source.place):
-            needed = parts.supporting.setdefault(self._place, [])
-            known = any(source.place in places for places in parts.supporting.values())
-            if not known:
-                needed.append(source.place)
         wanted = source.name if len(source.name) > 2 or not name else name
         variable = identifier(wanted, parts.names)
         parts.extracted.setdefault(source.place, {})[variable] = source
         parts.variables[text] = variable
         return Code(f"self.{variable}")
+
+
+def _braced(rows: list[str], indent: int) -> str:
+    """Rows of a dict on one line, or on one each if that is too long."""
+    line = "{" + ", ".join(rows) + "}"
+    if len(line) + indent <= _MAX_CALL - 15:
+        return line
+    pad = " " * indent
+    return "{" + "".join(f"\n{pad}    {row}," for row in rows) + f"\n{pad}}}"
 
 
 def _fixed(path: str) -> str:

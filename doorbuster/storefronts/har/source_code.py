@@ -94,7 +94,7 @@ def identifier(text: str, taken: set[str]) -> str:
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text[:60])
     name = _NOT_IN_A_NAME.sub("_", spaced.lower()).strip("_")[:40] or "value"
     name = f"value_{name}" if name[0].isdigit() or keyword.iskeyword(name) else name
-    wanted, number = (name if name not in taken else f"{name}_id"), 2
+    wanted, number = (name if name not in taken or name.endswith("_id") else f"{name}_id"), 2
     while wanted in taken:
         wanted, number = f"{name}_{number}", number + 1
     taken.add(wanted)

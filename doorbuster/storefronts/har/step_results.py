@@ -129,7 +129,9 @@ class StepResults:
             return [f"found = json_of({name})", f"return Product(sku, 0, available={available})"]
         return [
             f"found = json_of({name})",
-            f"return Product(sku, {_pence('found', price)}, available={available})",
+            f"price = {_pence('found', price)}",
+            f"available = {available}",
+            "return Product(sku, price, available)",
         ]
 
     # ---- order
@@ -147,7 +149,8 @@ class StepResults:
             pence = _TOTAL_OF_LINES if total is None else _pence("order", total)
             return [
                 f"order = json_of({name})",
-                f"return Order(str(at(order, {path_source(ref.path)})), {pence}, lines)",
+                f"total = {pence}",
+                f"return Order(str(at(order, {path_source(ref.path)})), total, lines)",
             ]
         return self._order_on_page(place, name)
 

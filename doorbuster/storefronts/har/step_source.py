@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from doorbuster.storefronts.har.carried_values import Source
 from doorbuster.storefronts.har.request_source import DriverParts, call_of
-from doorbuster.storefronts.har.source_code import comment, text_literal
+from doorbuster.storefronts.har.source_code import comment, identifier, text_literal
 from doorbuster.storefronts.har.step_results import StepResults, path_source
 from doorbuster.storefronts.har.steps import ORDER_OF_STEPS, operation_of
 from doorbuster.storefronts.har.visit_plan import LISTINGS, VisitPlan
@@ -21,6 +21,7 @@ class StepSource:
         self._plan = plan
         self._requests = plan.visit.requests
         self._results = results
+        self._names: dict[int, str] = {}
         self.used: set[int] = set()
 
     def methods(self) -> dict[str, list[str]]:
@@ -31,6 +32,7 @@ class StepSource:
             if again == found:
                 break
             found = again
+            self.helpers()
         return found
 
     def _methods(self) -> dict[str, list[str]]:
@@ -82,29 +84,43 @@ class StepSource:
     def _sent(self, place: int, step: str, *, keep: bool = False) -> list[str]:
         """The lines that send a request, those it needs first, and those that take values from its answer."""
         call = call_of(self._parts, place, step)
-        lines = [
-            line for one in self._parts.supporting.get(place, []) for line in self._supporting(one, step)
-        ]
+        lines = [f"self.{self._helper(one)}()" for one in self._parts.supporting.get(place, [])]
         kept = self._parts.extracted.get(place, {})
         name = self._variable(place)
-        if name == "self.seen" or kept or keep:
-            lines.append(f"{name} = {call}")
-            lines += [_extraction(variable, source, name) for variable, source in kept.items()]
-        elif operation_of(self._requests[place]) is not None:
-            lines.append(f"json_of({call})")  # GraphQL says no with status 200
-        else:
-            lines.append(call)
+        is_operation = operation_of(self._requests[place]) is not None
+        if name != "self.seen" and not kept and not keep and not is_operation:
+            return [*lines, call]
+        lines.append(f"{name} = {call}")
+        lines += [_extraction(variable, source, name) for variable, source in kept.items()]
+        if is_operation and not kept and not keep:
+            lines.append(f"json_of({name})")  # GraphQL says no with status 200
         return lines
 
-    def _supporting(self, place: int, step: str) -> list[str]:
-        """A request that a step needs first; what it opened, such as a basket, is opened once a visit."""
-        lines = self._sent(place, step, keep=True)
-        self.used.add(place)
-        variables = list(self._parts.extracted.get(place, {}))
-        if self._requests[place].method == "GET" or not variables:
-            return lines
-        indented = [line.replace("\n", "\n    ") for line in lines]
-        return [f"if not self.{variables[0]}:", *(f"    {line}" for line in indented)]
+    def _helper(self, place: int) -> str:
+        """The name of the method that sends a request once a visit, for values that steps need."""
+        if place not in self._names:
+            kept = self._parts.extracted.get(place, {})
+            self._names[place] = identifier(f"need_{next(iter(kept), 'answer')}", self._parts.names)
+        return self._names[place]
+
+    def helpers(self) -> dict[str, list[str]]:
+        """Methods for the requests that steps need first."""
+        found: dict[str, list[str]] = {}
+        while len(found) < len(self._names):
+            for place, name in list(self._names.items()):
+                self.used.add(place)
+                request, kept = self._requests[place], self._parts.extracted.get(place, {})
+                shown = (
+                    comment(f"{request.method} {request.shown_path}", 80).replace('"', "'").replace("\\", "/")
+                )
+                missing = " or ".join(f"not self.{variable}" for variable in kept) or "True"
+                lines = [line.replace("\n", "\n    ") for line in self._sent(place, "prepare", keep=True)]
+                found[name] = [
+                    f'"""{shown}, once a visit."""',
+                    f"if {missing}:",
+                    *(f"    {one}" for one in lines),
+                ]
+        return found
 
     def _variable(self, place: int) -> str:
         """self.seen for a page whose form is filled in later."""
