@@ -22,7 +22,18 @@ from doorbuster.capacity.result_file import (
 )
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
-from doorbuster.report.section import Annotation, Cell, Chart, Column, Metric, Section, Series, Table, Unit
+from doorbuster.report.section import (
+    Annotation,
+    Cell,
+    Chart,
+    Column,
+    Metric,
+    Section,
+    Series,
+    Table,
+    Unit,
+    present,
+)
 from doorbuster.units import format_duration, format_ratio
 
 STATUS = {  # with no-break spaces: one line each
@@ -53,8 +64,8 @@ def analyse(context: RunContext) -> Section:
         order=100,
         sentence=found.sentence,
         findings=(*_headroom_findings(found, held), *_findings(found)),
-        figures=(*_level_chart(found), *_goodput_chart(found)),
-        tables=(_answer_table(found), _load_step_table(found)),
+        figures=present(_level_chart(found), _goodput_chart(found)),
+        tables=present(_answer_table(found), _load_step_table(found)),
         metrics={**_metrics(found), **_headroom_metrics(found, held)},
         headline=is_whole_search(run.path),
     )
@@ -97,7 +108,7 @@ def _findings(found: SearchResult) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _level_chart(found: SearchResult) -> tuple[Chart, ...]:
+def _level_chart(found: SearchResult) -> Chart | None:
     """Each load step's thresholds as a share of what is allowed, over the rate."""
     shown = sorted(
         (p for p in found.load_steps if p.status != "invalid" and p.kind != "overload-recovery"),
@@ -114,23 +125,21 @@ def _level_chart(found: SearchResult) -> tuple[Chart, ...]:
     if any(value is not None for value in unseen):
         series.append(Series("no violation seen: at most", unseen, "quiet"))
     if not series:
-        return ()
+        return None
     rate = found.rate_per_s
     title = "No rate met every threshold"
     if rate is not None:
         title = f"The first threshold fails at {rate:.3g} customers per second"
     if found.at_least:
         title = f"No threshold failed up to {rate:.3g} customers per second"
-    return (
-        Chart(
-            "scatter", title, "customers per second", "observed, as a multiple of what is allowed",
-            tuple(step.rate_per_s for step in shown), tuple(series), x_unit="per_s", log_y=True,
-            bounds=(Annotation(1.0, "allowed"),),
-            moments=_ends(found),
-            note="Each point is one load step; short ones scatter. A percentile counts as its share: "
-            "p(95)<3s allows 5 % above 3 s. Pale: no violation was seen, so this is an upper bound. Values "
-            f"are cut at {LOWEST:g} and {HIGHEST:g}.",
-        ),
+    return Chart(
+        "scatter", title, "customers per second", "observed, as a multiple of what is allowed",
+        tuple(step.rate_per_s for step in shown), tuple(series), x_unit="per_s", log_y=True,
+        bounds=(Annotation(1.0, "allowed"),),
+        moments=_ends(found),
+        note="Each point is one load step; short ones scatter. A percentile counts as its share: "
+        "p(95)<3s allows 5 % above 3 s. Pale: no violation was seen, so this is an upper bound. Values "
+        f"are cut at {LOWEST:g} and {HIGHEST:g}.",
     )  # fmt: skip
 
 
@@ -150,23 +159,21 @@ def _ends(found: SearchResult) -> tuple[Annotation, ...]:
     return tuple(Annotation(at, label) for at, label in marks if at is not None)
 
 
-def _goodput_chart(found: SearchResult) -> tuple[Chart, ...]:
+def _goodput_chart(found: SearchResult) -> Chart | None:
     shown = sorted(
         (p for p in found.load_steps if p.status != "invalid" and p.kind != "overload-recovery"),
         key=lambda step: step.rate_per_s,
     )
     if len(shown) < 2:
-        return ()
+        return None
     most = max(shown, key=lambda step: step.completed_per_s)
-    return (
-        Chart(
-            "scatter", f"The shop finished at most {most.completed_per_s:.3g} customers per second",
-            "arrivals per second", "customers per second who left, served or not",
-            tuple(step.rate_per_s for step in shown),
-            (Series("left the shop", tuple(p.completed_per_s for p in shown), "strong"),
-             Series("as many as arrived", tuple(p.rate_per_s for p in shown), "planned")),
-            x_unit="per_s", y_unit="per_s",
-        ),
+    return Chart(
+        "scatter", f"The shop finished at most {most.completed_per_s:.3g} customers per second",
+        "arrivals per second", "customers per second who left, served or not",
+        tuple(step.rate_per_s for step in shown),
+        (Series("left the shop", tuple(p.completed_per_s for p in shown), "strong"),
+         Series("as many as arrived", tuple(p.rate_per_s for p in shown), "planned")),
+        x_unit="per_s", y_unit="per_s",
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from doorbuster.records.histogram import Histogram, middle_us
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
-from doorbuster.report.section import Cell, Column, Metric, Section, Table
+from doorbuster.report.section import Cell, Column, Metric, Section, Table, present
 from doorbuster.stats.littles_law import LittleCheck, check_little, utilisation_ratio
 from doorbuster.units import format_count, format_ratio
 
@@ -80,7 +80,7 @@ def analyse(context: RunContext) -> Section:
         question="Do the records of this run agree with each other?",
         sentence=_sentence(little, findings),
         findings=tuple(findings),
-        tables=(*_little_table(little), *_utilisation_table(used)),
+        tables=present(_little_table(little), _utilisation_table(used)),
         metrics=_metrics(little, used),
     )
 
@@ -193,9 +193,9 @@ def _metrics(little: Little | None, used: Utilisation | None) -> dict[str, Metri
     return metrics
 
 
-def _little_table(little: Little | None) -> tuple[Table, ...]:
+def _little_table(little: Little | None) -> Table | None:
     if little is None:
-        return ()
+        return None
     check = little.check
     rows: tuple[tuple[Cell, ...], ...] = (
         ("Mean customers in the shop, counted once a second", check.in_system),
@@ -210,12 +210,12 @@ def _little_table(little: Little | None) -> tuple[Table, ...]:
         "The whole run counts, until the last customer has left. Visits begin at the intended arrival, so a "
         "late generator adds its lateness."
     )
-    return (Table("Little's law on this run", (Column(""), Column("Value")), rows, note),)
+    return Table("Little's law on this run", (Column(""), Column("Value")), rows, note)
 
 
-def _utilisation_table(used: Utilisation | None) -> tuple[Table, ...]:
+def _utilisation_table(used: Utilisation | None) -> Table | None:
     if used is None:
-        return ()
+        return None
     rows: tuple[tuple[Cell, ...], ...] = (
         ("Mean busy workers, at least", used.busy),
         ("Workers of the shop", used.workers),
@@ -226,7 +226,7 @@ def _utilisation_table(used: Utilisation | None) -> tuple[Table, ...]:
         f'From the entry "{HELD}" of Server-Timing in a weighted sample of the answers. Work for customers '
         "who left before the answer is not included, so this is a lower bound."
     )
-    return (Table("Utilisation law on this run", (Column(""), Column("Value")), rows, note),)
+    return Table("Utilisation law on this run", (Column(""), Column("Value")), rows, note)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ from doorbuster.report.section import (
     Table,
     bucket_s,
     metric_series,
+    present,
     ratio_metric,
 )
 from doorbuster.stats.outage import Outage, Share, find_outages
@@ -192,17 +193,17 @@ def analyse(context: RunContext) -> Section:
         facts=_facts(metrics),
         findings=_findings(metrics, rows, reasons),
         recommendations=_recommendations(reasons),
-        figures=(
+        figures=present(
             _outcomes_over_time(over_time),
-            *_rates_over_time(over_time),
+            _rates_over_time(over_time),
             _outcomes_by_channel(rows),
-            *_leaving_chart(rows),
-            *_in_shop_chart(context.customers_in_shop),
+            _leaving_chart(rows),
+            _in_shop_chart(context.customers_in_shop),
         ),
-        tables=(
+        tables=present(
             _channel_table(rows, baskets),
             _outcome_table("Outcomes by journey", "Journey", rows, lambda row: row.journey),
-            *_reason_table(reasons, rows),
+            _reason_table(reasons, rows),
         ),
         metrics=metrics,
     )
@@ -498,7 +499,7 @@ def _outcomes_over_time(over_time: CustomersOverTime) -> Chart:
     )  # fmt: skip
 
 
-def _rates_over_time(over_time: CustomersOverTime) -> tuple[Chart, ...]:
+def _rates_over_time(over_time: CustomersOverTime) -> Chart | None:
     series = []
     curves: tuple[tuple[str, Pick, Role], ...] = (
         ("can order", could_order, "strong"),
@@ -510,18 +511,16 @@ def _rates_over_time(over_time: CustomersOverTime) -> tuple[Chart, ...]:
             rates = [ratio_metric(clopper_pearson(share.k, share.n)) for share in shares]
             series.append(metric_series(name, rates, role, dashed=role == Outcome.SERVED))
     if not series:
-        return ()
+        return None
     n = len(over_time.outages)
     title = "No outage of ordering"
     if n:
         title = f"Ordering failed {'once' if n == 1 else f'{n} times'}"
-    return (
-        Chart(
-            "lines", f"{title} (windows of {over_time.window_s} s, bands: 95 % intervals)", TIME,
-            "customers who could", tuple(start + over_time.window_s / 2 for start in over_time.starts_s),
-            tuple(series), y_unit="ratio", bounds=(Annotation(OUTAGE_BELOW, "95 %"),),
-            moments=over_time.annotations(), y_max=1.04,
-        ),
+    return Chart(
+        "lines", f"{title} (windows of {over_time.window_s} s, bands: 95 % intervals)", TIME,
+        "customers who could", tuple(start + over_time.window_s / 2 for start in over_time.starts_s),
+        tuple(series), y_unit="ratio", bounds=(Annotation(OUTAGE_BELOW, "95 %"),),
+        moments=over_time.annotations(), y_max=1.04,
     )  # fmt: skip
 
 
@@ -549,40 +548,36 @@ def _outcomes_by_channel(rows: Rows) -> Chart:
     )  # fmt: skip
 
 
-def _leaving_chart(rows: Rows) -> tuple[Chart, ...]:
+def _leaving_chart(rows: Rows) -> Chart | None:
     left, wanted = Counter[str](), Counter[str]()
     for row in rows:
         if _left(row):
             left[row.step or "unknown"] += row.n
             wanted[row.step or "unknown"] += row.n if row.order == 0 else 0
     if not left:
-        return ()
+        return None
     steps = left.most_common(MAX_BARS)
     first, most = steps[0]
-    return (
-        Chart(
-            "bars", f"{format_ratio(most / left.total())} of the customers who left did so at {first}",
-            "step", "customers who left", tuple(step for step, _ in steps),
-            (Series("wanted to order", tuple(float(wanted[step]) for step, _ in steps), "bad"),
-             Series("other visits", tuple(float(n - wanted[step]) for step, n in steps), "quiet")),
-            y_unit="count",
-        ),
+    return Chart(
+        "bars", f"{format_ratio(most / left.total())} of the customers who left did so at {first}",
+        "step", "customers who left", tuple(step for step, _ in steps),
+        (Series("wanted to order", tuple(float(wanted[step]) for step, _ in steps), "bad"),
+         Series("other visits", tuple(float(n - wanted[step]) for step, n in steps), "quiet")),
+        y_unit="count",
     )  # fmt: skip
 
 
-def _in_shop_chart(in_shop: np.ndarray) -> tuple[Chart, ...]:
+def _in_shop_chart(in_shop: np.ndarray) -> Chart | None:
     if not in_shop.size or not in_shop.max():
-        return ()
+        return None
     width_s = bucket_s(in_shop.size)
     most = np.maximum.reduceat(in_shop, range(0, in_shop.size, width_s))
     peak, at = format_count(float(in_shop.max())), _clock(float(in_shop.argmax()))
-    return (
-        Chart(
-            "lines", f"Up to {peak} customers were in the shop at once, at {at}",
-            "time since the start (min:s)", "customers in the shop",
-            tuple(float(at * width_s) for at in range(len(most))),
-            (Series("in the shop", tuple(most.tolist()), "strong"),),
-        ),
+    return Chart(
+        "lines", f"Up to {peak} customers were in the shop at once, at {at}",
+        "time since the start (min:s)", "customers in the shop",
+        tuple(float(at * width_s) for at in range(len(most))),
+        (Series("in the shop", tuple(most.tolist()), "strong"),),
     )  # fmt: skip
 
 
@@ -619,9 +614,9 @@ def _channel_table(rows: Rows, baskets: Mapping[str, MeanBasket]) -> Table:
     return Table(table.title, columns, tuple(lines), note)
 
 
-def _reason_table(reasons: Sequence[LeavingReason], rows: Rows) -> tuple[Table, ...]:
+def _reason_table(reasons: Sequence[LeavingReason], rows: Rows) -> Table | None:
     if not reasons:
-        return ()
+        return None
     came = _came(rows)
     lines = tuple(
         (
@@ -638,7 +633,7 @@ def _reason_table(reasons: Sequence[LeavingReason], rows: Rows) -> tuple[Table, 
         "A customer who wanted to order is one missed order; any other who left counts as the share of "
         "served customers of the same journey who ordered. 95 % intervals."
     )
-    return (Table("Where and why customers left, and what it cost", columns, lines, note),)
+    return Table("Where and why customers left, and what it cost", columns, lines, note)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from doorbuster.report.section import (
     Table,
     bucket_s,
     ms,
+    present,
     ratio_metric,
 )
 from doorbuster.stats.proportion import clopper_pearson
@@ -62,11 +63,11 @@ def analyse(context: RunContext) -> Section:
         order=320,
         sentence=_sentence(run, errors),
         findings=(*_retry_finding(attempts), *map(_degraded_finding, degraded)),
-        figures=_errors_chart(errors, width_s),
-        tables=(
-            *_ends_table(run),
-            *_retry_table(attempts),
-            *_degraded_table(degraded),
+        figures=present(_errors_chart(errors, width_s)),
+        tables=present(
+            _ends_table(run),
+            _retry_table(attempts),
+            _degraded_table(degraded),
             *_exemplar_tables(run.exemplars()),
         ),
         metrics=_metrics(errors, attempts, degraded),
@@ -98,30 +99,28 @@ def _sentence(run: Run, errors: Mapping[str, Sequence[int]]) -> str:
     return f"{share} failed or were abandoned; the most frequent cause is {most}."
 
 
-def _errors_chart(errors: Mapping[str, Sequence[int]], width_s: int) -> tuple[Chart, ...]:
+def _errors_chart(errors: Mapping[str, Sequence[int]], width_s: int) -> Chart | None:
     if not errors:
-        return ()
+        return None
     named = list(errors.items())[:MAX_CAUSES]
     rest = [sum(column) for column in zip(*list(errors.values())[MAX_CAUSES:], strict=True)]
     rows = [*named, *([("other causes", rest)] if rest else [])]
     first, most = named[0]
     share = sum(most) / sum(map(sum, errors.values()))
-    return (
-        Chart(
-            "stacked", f"Most frequent cause: {first.replace('_', ' ')}, {format_ratio(share)} of the errors",
-            "time the request was due, since the start (min:s)", "failed or abandoned requests per second",
-            tuple(float(at * width_s) for at in range(len(most))),
-            tuple(Series(cause, tuple(n / width_s for n in counts)) for cause, counts in rows),
-        ),
+    return Chart(
+        "stacked", f"Most frequent cause: {first.replace('_', ' ')}, {format_ratio(share)} of the errors",
+        "time the request was due, since the start (min:s)", "failed or abandoned requests per second",
+        tuple(float(at * width_s) for at in range(len(most))),
+        tuple(Series(cause, tuple(n / width_s for n in counts)) for cause, counts in rows),
     )  # fmt: skip
 
 
-def _ends_table(run: Run) -> tuple[Table, ...]:
+def _ends_table(run: Run) -> Table | None:
     found = run.histograms_by(
         lambda series: None if series.succeeded else (series.outcome, series.step, series.cause)
     )
     if not found:
-        return ()
+        return None
     rows = tuple(
         (
             outcome,
@@ -139,7 +138,7 @@ def _ends_table(run: Run) -> tuple[Table, ...]:
         Column("Median", "ms"), Column("p95", "ms"), Column("Longest", "ms"),
     )  # fmt: skip
     note = "Times until the error, or until the customer left; they are not response times."
-    return (Table("Requests that failed or were abandoned", columns, rows, note),)
+    return Table("Requests that failed or were abandoned", columns, rows, note)
 
 
 # Retries and degraded parts
@@ -247,9 +246,9 @@ def _degraded_finding(part: Degraded) -> str:
     )
 
 
-def _retry_table(attempts: Sequence[Attempts]) -> tuple[Table, ...]:
+def _retry_table(attempts: Sequence[Attempts]) -> Table | None:
     if not attempts:
-        return ()
+        return None
     rows = tuple(
         (one.channel, one.first, one.retries, one.reloads, one.amplification, one.polls) for one in attempts
     )
@@ -258,12 +257,12 @@ def _retry_table(attempts: Sequence[Attempts]) -> tuple[Table, ...]:
         Column("Reloads by people", "count"), Column("Amplification"), Column("Waiting-room polls", "count"),
     )  # fmt: skip
     note = "Amplification: attempts / first attempts. A waiting-room poll is not an attempt."
-    return (Table("Retries and reloads", columns, rows, note),)
+    return Table("Retries and reloads", columns, rows, note)
 
 
-def _degraded_table(degraded: Sequence[Degraded]) -> tuple[Table, ...]:
+def _degraded_table(degraded: Sequence[Degraded]) -> Table | None:
     if not degraded:
-        return ()
+        return None
     rows = []
     for part in degraded:
         went_on = ratio_metric(clopper_pearson(part.acknowledged, part.tried), "acknowledged meanwhile")
@@ -275,7 +274,7 @@ def _degraded_table(degraded: Sequence[Degraded]) -> tuple[Table, ...]:
     note = (
         f"Parts that a page can do without. Meanwhile: windows of {MEANWHILE_S} s in which the part failed."
     )
-    return (Table("Degraded parts: failures that ended no visit", columns, tuple(rows), note),)
+    return Table("Degraded parts: failures that ended no visit", columns, tuple(rows), note)
 
 
 # Single requests

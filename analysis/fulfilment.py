@@ -23,7 +23,16 @@ from numpy.typing import NDArray
 from doorbuster.records.ledger import Ledger, LedgerOrder
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
-from doorbuster.report.section import Annotation, Chart, Column, Metric, Section, Series, Table, bucket_s
+from doorbuster.report.section import (
+    Annotation,
+    Chart,
+    Column,
+    Metric,
+    Section,
+    Series,
+    Table,
+    bucket_s,
+)
 from doorbuster.scenario import Scenario
 from doorbuster.units import format_count, format_duration
 
@@ -106,7 +115,7 @@ def analyse(context: RunContext) -> Section:
         question=QUESTION,
         sentence=_sentence(picking, rate),
         findings=_findings(rate, full),
-        figures=_backlog_chart(picking, rate, run.recorded_s),
+        figures=(_backlog_chart(picking, rate, run.recorded_s),),
         tables=(_table(picking, rate, full),),
         metrics=_metrics(picking, rate, full),
     )
@@ -281,7 +290,7 @@ def _metrics(picking: Picking | None, rate: PickRate, full: FullLength | None) -
     }  # fmt: skip
 
 
-def _backlog_chart(picking: Picking, rate: PickRate, recorded_s: int) -> tuple[Chart, ...]:
+def _backlog_chart(picking: Picking, rate: PickRate, recorded_s: int) -> Chart:
     last_s, seen_s = float(picking.placed_s[-1]), picking.picked_s[~np.isnan(picking.picked_s)]
     end_s = max(float(recorded_s), last_s, float(seen_s.max()) if seen_s.size else 0.0)
     if picking.left:
@@ -297,13 +306,11 @@ def _backlog_chart(picking: Picking, rate: PickRate, recorded_s: int) -> tuple[C
     else:
         title = "The warehouse kept up"
     series = [Series("waiting to be picked", tuple(depth.astype(float).tolist()), "strong")]
-    return (
-        Chart(
-            "lines", title, "time since the start (min:s)", "most orders waiting to be picked",
-            tuple(at_s.tolist()), tuple(series), y_unit="count",
-            moments=(Annotation(last_s, "last order placed"),) if last_s > 0 else (),
-            y_max=None if depth.any() else 1.0,
-        ),
+    return Chart(
+        "lines", title, "time since the start (min:s)", "most orders waiting to be picked",
+        tuple(at_s.tolist()), tuple(series), y_unit="count",
+        moments=(Annotation(last_s, "last order placed"),) if last_s > 0 else (),
+        y_max=None if depth.any() else 1.0,
     )  # fmt: skip
 
 

@@ -32,6 +32,7 @@ from doorbuster.report.section import (
     Series,
     Table,
     bucket_s,
+    present,
     time_metric,
 )
 from doorbuster.stats.quantile import minimum_n, quantile_estimate
@@ -65,8 +66,8 @@ def analyse(context: RunContext) -> Section:
             *(f"{issue.sentence[:1].upper()}{issue.sentence[1:]}." for issue in issues),
             *_lenient_finding(lenient),
         ),
-        figures=(*_arrivals_chart(run, width), *_cpu_chart(health)),
-        tables=(_balance_table(run), *_worker_table(run, health)),
+        figures=present(*_arrivals_chart(run, width), _cpu_chart(health)),
+        tables=present(_balance_table(run), _worker_table(run, health)),
         metrics=metrics,
     )
 
@@ -196,9 +197,9 @@ def _over_time(
     return tuple(float(index * width) for index in range(math.ceil((last + 1) / width))), lines
 
 
-def _cpu_chart(health: Mapping[str, Sequence[HealthSecond]]) -> tuple[Chart, ...]:
+def _cpu_chart(health: Mapping[str, Sequence[HealthSecond]]) -> Chart | None:
     if not any(health.values()):
-        return ()
+        return None
     x, lines = _over_time(health, "cpu_ratio")
     busiest = sorted(lines, key=lambda worker: -max((value or 0.0) for value in lines[worker]))[
         :MAX_WORKERS_SHOWN
@@ -208,12 +209,10 @@ def _cpu_chart(health: Mapping[str, Sequence[HealthSecond]]) -> tuple[Chart, ...
     more = (
         "" if len(lines) <= MAX_WORKERS_SHOWN else f"The {MAX_WORKERS_SHOWN} busiest of {len(lines)} workers."
     )
-    return (
-        Chart(
-            "lines", title, "time since the start (min:s)", "CPU, of one core", x,
-            tuple(Series(worker, tuple(lines[worker])) for worker in sorted(busiest)), y_unit="ratio",
-            y_max=max(1.05, most), bounds=(Annotation(BUSY_CPU_RATIO, "busy above 90 %"),), note=more,
-        ),
+    return Chart(
+        "lines", title, "time since the start (min:s)", "CPU, of one core", x,
+        tuple(Series(worker, tuple(lines[worker])) for worker in sorted(busiest)), y_unit="ratio",
+        y_max=max(1.05, most), bounds=(Annotation(BUSY_CPU_RATIO, "busy above 90 %"),), note=more,
     )  # fmt: skip
 
 
@@ -228,10 +227,10 @@ def _balance_table(run: Run) -> Table:
     return Table("Outcomes of all arrivals", columns, tuple(rows), note)
 
 
-def _worker_table(run: Run, health: Mapping[str, Sequence[HealthSecond]]) -> tuple[Table, ...]:
+def _worker_table(run: Run, health: Mapping[str, Sequence[HealthSecond]]) -> Table | None:
     reports = {report.worker: report for report in run.workers()}
     if not reports:
-        return ()
+        return None
     rows = []
     for worker, report in reports.items():
         seconds = health.get(worker, ())
@@ -251,7 +250,7 @@ def _worker_table(run: Run, health: Mapping[str, Sequence[HealthSecond]]) -> tup
         Column("Worst loop lag", "ms"),
         Column("Connections", "count"), Column("Connection wait", "ms"), Column("Most memory", "bytes"),
     )  # fmt: skip
-    return (Table("Workers of the load generator", columns, tuple(rows)),)
+    return Table("Workers of the load generator", columns, tuple(rows))
 
 
 if __name__ == "__main__":

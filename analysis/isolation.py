@@ -39,6 +39,7 @@ from doorbuster.report.section import (
     Series,
     Table,
     bucket_s,
+    present,
     ratio_metric,
     time_metric,
 )
@@ -120,8 +121,8 @@ def analyse(context: RunContext) -> Section:
         question=QUESTION.format("merchant's" if between else "channel's"),
         sentence=_sentence(between or pairs),
         findings=_findings(pairs),
-        figures=_chart(run, pairs, peaking),
-        tables=(*(_tables(between, "merchant") if between else ()), *_tables(pairs, "channel")),
+        figures=present(_chart(run, pairs, peaking)),
+        tables=present(*(_tables(between, "merchant") if between else ()), *_tables(pairs, "channel")),
         metrics={**_metrics((*pairs, *between)), **_metrics(pairs)},
     )
 
@@ -354,11 +355,11 @@ def _shares(results: ChannelResults) -> tuple[Cell, Cell]:
     return ratio_metric(results.served), ratio_metric(results.ordered)
 
 
-def _chart(run: Run, pairs: Sequence[ChannelInPeak], peaking: Sequence[DemandGroup]) -> tuple[Chart, ...]:
+def _chart(run: Run, pairs: Sequence[ChannelInPeak], peaking: Sequence[DemandGroup]) -> Chart | None:
     """Median response time of the compared channels over time, with the peaks of the others."""
     names = list(dict.fromkeys(pair.channel for pair in pairs if pair.calm is not None))
     if not names:
-        return ()
+        return None
     width_s = bucket_s(run.recorded_s, most=60)
     found = run.histograms_by(
         lambda series: series.channel if series.succeeded and series.channel in names else None,
@@ -366,7 +367,7 @@ def _chart(run: Run, pairs: Sequence[ChannelInPeak], peaking: Sequence[DemandGro
     )  # fmt: skip
     windows = range(max((at for _, at in found), default=-1) + 1)
     if not windows:
-        return ()
+        return None
     series = []
     for name in names:
         medians = (found[name, at].quantile_us(0.5) if (name, at) in found else None for at in windows)
@@ -376,12 +377,10 @@ def _chart(run: Run, pairs: Sequence[ChannelInPeak], peaking: Sequence[DemandGro
         for clock in peaking
         for at, word in ((clock.peak[0], "begins"), (clock.peak[-1] + 1, "ends"))
     ]
-    return (
-        Chart(
-            "lines", _sentence(pairs).rstrip("."), TIME, "median response time",
-            tuple((at + 0.5) * width_s for at in windows), tuple(series), y_unit="ms", moments=tuple(marks),
-            note=f"Answered requests by the time they were due, in windows of {width_s} s.",
-        ),
+    return Chart(
+        "lines", _sentence(pairs).rstrip("."), TIME, "median response time",
+        tuple((at + 0.5) * width_s for at in windows), tuple(series), y_unit="ms", moments=tuple(marks),
+        note=f"Answered requests by the time they were due, in windows of {width_s} s.",
     )  # fmt: skip
 
 

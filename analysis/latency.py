@@ -40,6 +40,7 @@ from doorbuster.report.section import (
     bucket_s,
     metric_series,
     ms,
+    present,
     time_metric,
 )
 from doorbuster.stats.apdex import USUAL_T_MS, apdex
@@ -118,13 +119,13 @@ def analyse(context: RunContext) -> Section:
         question="How long did customers wait for an answer?",
         sentence=_sentence(metrics, whole),
         findings=_findings(slow, whole, metrics),
-        figures=(
-            *_percentile_chart(windows, width, slow),
-            *_heatmap(run, length_s),
-            *_rate_chart(run, bucket_s(length_s)),
-            *_throughput_chart(over_time, width),
+        figures=present(
+            _percentile_chart(windows, width, slow),
+            _heatmap(run, length_s),
+            _rate_chart(run, bucket_s(length_s)),
+            _throughput_chart(over_time, width),
         ),
-        tables=(
+        tables=present(
             _percentile_table("Response time by step", "Step", _groups(run, lambda series: series.step)),
             _percentile_table(
                 "Response time by channel", "Channel", _groups(run, lambda series: series.channel)
@@ -260,11 +261,9 @@ def _findings(slow: Slow, whole: Times, metrics: Mapping[str, Metric]) -> tuple[
     return tuple(found)
 
 
-def _percentile_chart(
-    windows: Sequence[Mapping[float, Metric]], width_s: int, slow: Slow
-) -> tuple[Chart, ...]:
+def _percentile_chart(windows: Sequence[Mapping[float, Metric]], width_s: int, slow: Slow) -> Chart | None:
     if not any(metric.n for window in windows for metric in window.values()):
-        return ()
+        return None
     lines = []
     for p, role in DRAWN.items():
         cells = [window[p] for window in windows]
@@ -281,22 +280,20 @@ def _percentile_chart(
         if slow.limit_ms is None
         else (Annotation(slow.limit_ms, f"{slow.limit_name}: {format_duration(slow.limit_ms / 1e3)}"),)
     )
-    return (
-        Chart(
-            "lines", f"{title} (windows of {width_s} s, band: 95 % interval of the p95)",
-            DUE, "response time",
-            tuple((index + 0.5) * width_s for index in range(len(windows))), tuple(lines),
-            y_unit="ms", log_y=True,
-            moments=() if slow.at_s is None else (Annotation(slow.at_s, "slow from here"),), bounds=bounds,
-            note="A percentile is missing in windows with too few requests for it.",
-        ),
+    return Chart(
+        "lines", f"{title} (windows of {width_s} s, band: 95 % interval of the p95)",
+        DUE, "response time",
+        tuple((index + 0.5) * width_s for index in range(len(windows))), tuple(lines),
+        y_unit="ms", log_y=True,
+        moments=() if slow.at_s is None else (Annotation(slow.at_s, "slow from here"),), bounds=bounds,
+        note="A percentile is missing in windows with too few requests for it.",
     )  # fmt: skip
 
 
-def _rate_chart(run: Run, width_s: int) -> tuple[Chart, ...]:
+def _rate_chart(run: Run, width_s: int) -> Chart | None:
     counts = run.request_counts(lambda series: series.outcome, width_s)
     if not counts:
-        return ()
+        return None
     length = len(next(iter(counts.values())))
     series = tuple(
         Series(end, tuple((counts[end] / width_s).tolist()), end)
@@ -305,19 +302,17 @@ def _rate_chart(run: Run, width_s: int) -> tuple[Chart, ...]:
     )
     total = sum(counts.values())
     title = f"Customers sent up to {float(total.max()) / width_s:.3g} requests per second"
-    return (
-        Chart(
-            "stacked", title, DUE, "requests per second",
-            tuple(float(index * width_s) for index in range(length)), series,
-        ),
+    return Chart(
+        "stacked", title, DUE, "requests per second",
+        tuple(float(index * width_s) for index in range(length)), series,
     )  # fmt: skip
 
 
-def _heatmap(run: Run, length_s: int) -> tuple[Chart, ...]:
+def _heatmap(run: Run, length_s: int) -> Chart | None:
     width_s = bucket_s(length_s, most=MAX_COLUMNS)
     timed = [times.timed for times in _over_time(run, width_s, length_s)]
     if not any(found.n for found in timed):
-        return ()
+        return None
     edges_us = np.array(BANDS_MS[1:]) * 1000
     counts = np.zeros((len(timed), len(BANDS_MS)))
     for column, found in enumerate(timed):
@@ -334,13 +329,11 @@ def _heatmap(run: Run, length_s: int) -> tuple[Chart, ...]:
     middle = [found.quantile_us(0.5) for found in timed if found.n]
     factor = max(middle) / min(middle)
     title = f"The slowest median is {factor:.1f} times the fastest"
-    return (
-        Chart(
-            "heatmap", f"{title} (windows of {width_s} s)", DUE, "response time",
-            tuple(float(at * width_s) for at in range(len(timed))), tuple(rows), y_unit="ratio",
-            note="Shade: share of the requests due in the window. Abandoned requests count at the time the "
-            "customer left.",
-        ),
+    return Chart(
+        "heatmap", f"{title} (windows of {width_s} s)", DUE, "response time",
+        tuple(float(at * width_s) for at in range(len(timed))), tuple(rows), y_unit="ratio",
+        note="Shade: share of the requests due in the window. Abandoned requests count at the time the "
+        "customer left.",
     )  # fmt: skip
 
 
@@ -350,7 +343,7 @@ def _band_name(band: int) -> str:
     return f"{format_duration(BANDS_MS[band] / 1e3)} to {format_duration(BANDS_MS[band + 1] / 1e3)}"
 
 
-def _throughput_chart(over_time: Sequence[Times], width_s: int) -> tuple[Chart, ...]:
+def _throughput_chart(over_time: Sequence[Times], width_s: int) -> Chart | None:
     """A point per window: answers per second and how long they took."""
     points = [
         (times.ok.n / width_s, times.timed.quantile_us(0.5), times.timed.quantile_us(0.95))
@@ -358,21 +351,19 @@ def _throughput_chart(over_time: Sequence[Times], width_s: int) -> tuple[Chart, 
         if times.timed.n >= minimum_n(0.95)
     ]
     if len(points) < 3:
-        return ()
+        return None
     busiest, slowest = max(points), max(points, key=lambda point: point[2] or 0)
     title = "Answers were slowest at the highest throughput"
     if slowest[0] < 0.9 * busiest[0]:
         title = f"Answers were slowest at {slowest[0]:.3g} per second; {busiest[0]:.3g} were possible"
-    return (
-        Chart(
-            "scatter", f"{title} (windows of {width_s} s)", "answers per second", "response time",
-            tuple(point[0] for point in points),
-            (Series("p50", tuple((point[1] or 0) / 1e3 for point in points), "good"),
-             Series("p95", tuple((point[2] or 0) / 1e3 for point in points), "strong")),
-            x_unit="per_s", y_unit="ms", log_y=True,
-            note=f"Windows with at least {minimum_n(0.95)} requests; abandoned ones count at the time the "
-            "customer left.",
-        ),
+    return Chart(
+        "scatter", f"{title} (windows of {width_s} s)", "answers per second", "response time",
+        tuple(point[0] for point in points),
+        (Series("p50", tuple((point[1] or 0) / 1e3 for point in points), "good"),
+         Series("p95", tuple((point[2] or 0) / 1e3 for point in points), "strong")),
+        x_unit="per_s", y_unit="ms", log_y=True,
+        note=f"Windows with at least {minimum_n(0.95)} requests; abandoned ones count at the time the "
+        "customer left.",
     )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from doorbuster.report.section import (
     Series,
     Table,
     bucket_s,
+    present,
 )
 from doorbuster.units import format_count
 
@@ -52,8 +53,8 @@ def analyse(context: RunContext) -> Section:
         sentence=_sentence(orders, found),
         facts=_facts(found),
         findings=_findings(found),
-        figures=_answers_over_time(orders, run.recorded_s),
-        tables=(
+        figures=present(_answers_over_time(orders, run.recorded_s)),
+        tables=present(
             _answer_table(orders),
             *(() if ledger is None or found is None else _audit_tables(orders, ledger, found, run_id)),
         ),
@@ -173,9 +174,9 @@ def _audit_metrics(found: Audit | None, ledger: Ledger | None) -> dict[str, Metr
     return metrics
 
 
-def _answers_over_time(orders: Sequence[OrderAttempt], recorded_s: int) -> tuple[Chart, ...]:
+def _answers_over_time(orders: Sequence[OrderAttempt], recorded_s: int) -> Chart | None:
     if not orders:
-        return ()
+        return None
     end = max(recorded_s, int(max(attempt.intended_s for attempt in orders)) + 1)
     width = bucket_s(end)
     counts = Counter((attempt.answer, int(attempt.intended_s) // width) for attempt in orders)
@@ -188,12 +189,10 @@ def _answers_over_time(orders: Sequence[OrderAttempt], recorded_s: int) -> tuple
         if any(counts[answer, bucket] for bucket in buckets)
     )
     peak = max(counts["acknowledged", bucket] / width for bucket in buckets)
-    return (
-        Chart(
-            "stacked", f"The shop acknowledged up to {peak:.3g} orders per second",
-            "time since the start (min:s)",
-            "orders tried per second", tuple(float(bucket * width) for bucket in buckets), series,
-        ),
+    return Chart(
+        "stacked", f"The shop acknowledged up to {peak:.3g} orders per second",
+        "time since the start (min:s)",
+        "orders tried per second", tuple(float(bucket * width) for bucket in buckets), series,
     )  # fmt: skip
 
 

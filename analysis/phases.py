@@ -30,6 +30,7 @@ from doorbuster.report.section import (
     Table,
     bucket_s,
     metric_series,
+    present,
     ratio_metric,
     time_metric,
 )
@@ -79,8 +80,8 @@ def analyse(context: RunContext) -> Section:
         question="How did each phase of the peak go, and did the shop recover?",
         sentence=_sentence(rows, recovery, run),
         findings=_findings(rows),
-        figures=_goodput_chart(run, rows, customers, recovery),
-        tables=(*_phase_table(rows), *_compliance_table(run, shares)),
+        figures=present(_goodput_chart(run, rows, customers, recovery)),
+        tables=present(_phase_table(rows), _compliance_table(run, shares)),
         metrics=metrics,
         not_applicable=not rows,
     )
@@ -234,9 +235,9 @@ def _findings(rows: Sequence[PhaseRow]) -> tuple[str, ...]:
 
 def _goodput_chart(
     run: Run, rows: Sequence[PhaseRow], customers: Sequence[CustomerCount], recovery: Recovery | None
-) -> tuple[Chart, ...]:
+) -> Chart | None:
     if not rows or not customers:
-        return ()
+        return None
     length_s = max(row.second for row in customers) + run.grain_s
     width_s = bucket_s(length_s, most=45)
     shares = [
@@ -245,16 +246,14 @@ def _goodput_chart(
     ]
     series = metric_series("customers served", [_ratio(share) for share in shares], "strong")
     limit = recovery.limit_ratio if recovery else KEPT_RATIO
-    return (
-        Chart(
-            "lines", _chart_title(recovery, run), TIME, "share of customers served",
-            tuple((at + 0.5) * width_s for at in range(len(shares))), (series,), y_unit="ratio", y_max=1.04,
-            moments=tuple(
-                Annotation(row.phase.from_s, row.phase.name) for row in rows if row.phase.from_s > 0
-            ),
-            bounds=(Annotation(limit, f"{format_ratio(limit)}: 95 % of the baseline"),),
-            note=f"By the time of arrival, in windows of {width_s} s; band: 95 % interval.",
+    return Chart(
+        "lines", _chart_title(recovery, run), TIME, "share of customers served",
+        tuple((at + 0.5) * width_s for at in range(len(shares))), (series,), y_unit="ratio", y_max=1.04,
+        moments=tuple(
+            Annotation(row.phase.from_s, row.phase.name) for row in rows if row.phase.from_s > 0
         ),
+        bounds=(Annotation(limit, f"{format_ratio(limit)}: 95 % of the baseline"),),
+        note=f"By the time of arrival, in windows of {width_s} s; band: 95 % interval.",
     )  # fmt: skip
 
 
@@ -262,9 +261,9 @@ def _chart_title(recovery: Recovery | None, run: Run) -> str:
     return _recovered(recovery, run).split(". ")[0].rstrip(".")
 
 
-def _phase_table(rows: Sequence[PhaseRow]) -> tuple[Table, ...]:
+def _phase_table(rows: Sequence[PhaseRow]) -> Table | None:
     if not rows:
-        return ()
+        return None
     columns = (
         Column("Phase"), Column("From", "clock"), Column("To", "clock"), Column("Warm-up excluded"),
         Column("Requests", "count"), *(Column(f"p{p * 100:g}") for p in PERCENTILES[:2]),
@@ -285,7 +284,7 @@ def _phase_table(rows: Sequence[PhaseRow]) -> tuple[Table, ...]:
         "Phases of the planned curve; the last one includes everything after the last arrival. Answered and "
         "abandoned requests, without the warm-up. – means too few requests."
     )
-    return (Table("Phases of the peak", columns, tuple(lines), note),)
+    return Table("Phases of the peak", columns, tuple(lines), note)
 
 
 def _compliance(context: RunContext) -> list[tuple[Threshold, Share]]:
@@ -335,9 +334,9 @@ def _name(threshold: Threshold) -> str:
     return f"p{threshold.percentile:g}{tags}_{threshold.bound:g}ms".replace(".", "_").replace("-", "_")
 
 
-def _compliance_table(run: Run, shares: Sequence[tuple[Threshold, Share]]) -> tuple[Table, ...]:
+def _compliance_table(run: Run, shares: Sequence[tuple[Threshold, Share]]) -> Table | None:
     if not shares:
-        return ()
+        return None
     rows = tuple(
         (str(threshold), share.n, share.k, share.k / share.n if share.n else None)
         for threshold, share in shares
@@ -350,7 +349,7 @@ def _compliance_table(run: Run, shares: Sequence[tuple[Threshold, Share]]) -> tu
         f"Windows of {_window_s(run)} s with enough requests to violate the threshold; abandoned requests "
         "count as too slow."
     )
-    return (Table("Compliance with thresholds over time", columns, rows, note),)
+    return Table("Compliance with thresholds over time", columns, rows, note)
 
 
 if __name__ == "__main__":

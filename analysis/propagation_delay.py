@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from doorbuster.records.batch import FreshnessReading
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
-from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table
+from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table, present
 from doorbuster.scenario import FRESHNESS_KINDS, Freshness
 from doorbuster.stats.quantile import minimum_n, order_statistic_ranks
 from doorbuster.units import format_count, format_duration
@@ -85,7 +85,7 @@ def analyse(context: RunContext) -> Section:
         sentence=_sentence(found, refused.total(), timeout_s),
         findings=_findings(found, refused, timeout_s),
         figures=_charts(readings, timeout_s),
-        tables=_table(found, timeout_s),
+        tables=present(_table(found, timeout_s)),
         metrics=_metrics(found, refused.total(), timeout_s),
         not_applicable=not readings,
     )
@@ -183,9 +183,9 @@ def _longest_delay(observed: Sequence[ChannelDelay], timeout_s: float, until: st
     return Metric(max(longest, default=None), "s", n=n, at_least=late, meaning=f"longest until {until}")
 
 
-def _table(found: Sequence[ChannelDelay], timeout_s: float) -> tuple[Table, ...]:
+def _table(found: Sequence[ChannelDelay], timeout_s: float) -> Table | None:
     if not found:
-        return ()
+        return None
     columns = (
         Column("Change of"), Column("Channel"), Column("Changes", "count"), Column("Median"), Column("p95"),
         Column("Longest"), Column("Still old after", "s"),
@@ -205,7 +205,7 @@ def _table(found: Sequence[ChannelDelay], timeout_s: float) -> tuple[Table, ...]
         f"since the change, at least 50 ms. – means too few (median: {minimum_n(0.5)}, p95: "
         f"{minimum_n(0.95)})."
     )
-    return (Table("Delay until a change was visible", columns, rows, note),)
+    return Table("Delay until a change was visible", columns, rows, note)
 
 
 def _charts(readings: Sequence[FreshnessReading], timeout_s: float) -> tuple[Chart, ...]:

@@ -18,7 +18,7 @@ from doorbuster.capacity.scaling import Scaling, needed, scale
 from doorbuster.capacity.usl import MIN_POINTS, ParameterInterval
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
-from doorbuster.report.section import Annotation, Cell, Chart, Column, Metric, Section, Series, Table
+from doorbuster.report.section import Annotation, Cell, Chart, Column, Metric, Section, Series, Table, present
 from doorbuster.units import format_ratio
 
 LAWS = {"usl": "the Universal Scalability Law", "amdahl": "Amdahl's law", "linear": "a straight line"}
@@ -61,8 +61,8 @@ def analyse(context: RunContext) -> Section:
         question=QUESTION[found.kind],
         sentence=_sentence(found, chosen),
         findings=_findings(found, chosen),
-        figures=(_chart(found, chosen), *_residual_chart(found, chosen)),
-        tables=(_point_table(found, chosen), *_law_table(chosen), *_parameter_table(fits)),
+        figures=present(_chart(found, chosen), _residual_chart(found, chosen)),
+        tables=present(_point_table(found, chosen), _law_table(chosen), _parameter_table(fits)),
         metrics=_metrics(found, chosen),
         headline=(run.path.parent / SCALING_FILE).is_file(),
     )
@@ -212,19 +212,17 @@ def _chart(found: ScalingResult, chosen: Scaling | None) -> Chart:
     )  # fmt: skip
 
 
-def _residual_chart(found: ScalingResult, chosen: Scaling | None) -> tuple[Chart, ...]:
+def _residual_chart(found: ScalingResult, chosen: Scaling | None) -> Chart | None:
     if chosen is None:
-        return ()
+        return None
     law = chosen.law
     off = tuple(float(r / fitted) for r, fitted in zip(law.residuals, law.fitted_per_s, strict=True))
     worst = max(map(abs, off))
-    return (
-        Chart(
-            "scatter", f"No point lies further than {format_ratio(worst)} from {LAWS[law.family]}",
-            AXES[found.kind].n, "measured above the law", tuple(map(float, law.n)),
-            (Series("difference", off, "strong"),), x_unit="", y_unit="ratio",
-            bounds=(Annotation(0.0, "the law"),),
-        ),
+    return Chart(
+        "scatter", f"No point lies further than {format_ratio(worst)} from {LAWS[law.family]}",
+        AXES[found.kind].n, "measured above the law", tuple(map(float, law.n)),
+        (Series("difference", off, "strong"),), x_unit="", y_unit="ratio",
+        bounds=(Annotation(0.0, "the law"),),
     )  # fmt: skip
 
 
@@ -249,9 +247,9 @@ def _point_table(found: ScalingResult, chosen: Scaling | None) -> Table:
     return Table(title, tuple(columns), tuple(whole))
 
 
-def _law_table(chosen: Scaling | None) -> tuple[Table, ...]:
+def _law_table(chosen: Scaling | None) -> Table | None:
     if chosen is None:
-        return ()
+        return None
     rows = tuple(
         (LAWS[c.fit.family], c.delta, c.weight_ratio, "yes" if c.fit.family == chosen.law.family else "")
         for c in chosen.candidates
@@ -261,13 +259,13 @@ def _law_table(chosen: Scaling | None) -> tuple[Table, ...]:
         "A difference below 2 is not significant: the simplest law within 2 of the best is chosen. Only the "
         "full law can fall; it is chosen where throughput certainly falls within the range tried."
     )
-    return (Table("Choice of the law", columns, rows, note),)
+    return Table("Choice of the law", columns, rows, note)
 
 
-def _parameter_table(fits: dict[str, Scaling | None]) -> tuple[Table, ...]:
+def _parameter_table(fits: dict[str, Scaling | None]) -> Table | None:
     known = {how: found for how, found in fits.items() if found is not None}
     if not known or len(known) < len(fits):
-        return ()
+        return None
     rows = tuple(
         (
             how, *(_parameter(found, name) for name in ("alpha", "beta", "gamma", "peak_n")),
@@ -283,7 +281,7 @@ def _parameter_table(fits: dict[str, Scaling | None]) -> tuple[Table, ...]:
         "The full law, X(N) = gamma N / (1 + alpha (N-1) + beta N (N-1)), with 95 % intervals from refitted, "
         "resampled residuals. Where the two weightings differ, small and large sizes disagree."
     )
-    return (Table("The Universal Scalability Law", columns, rows, note),)
+    return Table("The Universal Scalability Law", columns, rows, note)
 
 
 def _parameter(found: Scaling, name: str, n: int | None = None, meaning: str = "") -> Metric:

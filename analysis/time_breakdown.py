@@ -32,6 +32,7 @@ from doorbuster.report.section import (
     Section,
     Series,
     Table,
+    present,
     ratio_metric,
     time_metric,
 )
@@ -100,13 +101,13 @@ def analyse(context: RunContext) -> Section:
         order=350,
         sentence=_sentence(steps),
         findings=_server_findings(server_steps, hits),
-        figures=(*_parts_chart(steps, timings), *_server_chart(server_steps)),
-        tables=(
-            *_parts_table(steps),
-            *_percentile_table(run, timings),
-            *_later_table(steps),
-            *_server_table(timings),
-            *_cache_table(hits),
+        figures=present(_parts_chart(steps, timings), _server_chart(server_steps)),
+        tables=present(
+            _parts_table(steps),
+            _percentile_table(run, timings),
+            _later_table(steps),
+            _server_table(timings),
+            _cache_table(hits),
         ),
         metrics={**_metrics(steps, timings), **_server_metrics(server_steps, hits)},
     )
@@ -214,10 +215,10 @@ def _labels(steps: Sequence[StepTimes]) -> tuple[str, ...]:
     return tuple(f"{step.name} (n = {format_count(step.n)})" for step in steps)
 
 
-def _parts_chart(steps: Sequence[StepTimes], parts: StepTimings) -> tuple[Chart, ...]:
+def _parts_chart(steps: Sequence[StepTimes], parts: StepTimings) -> Chart | None:
     shown = steps[:MAX_BARS]
     if not shown or not shown[0].mean_ms:
-        return ()
+        return None
     series = tuple(
         Series(words, tuple(getattr(step, part) for step in shown), role)
         for words, part, role in PARTS
@@ -226,18 +227,16 @@ def _parts_chart(steps: Sequence[StepTimes], parts: StepTimings) -> tuple[Chart,
     first = shown[0]
     words, part, _ = max(PARTS, key=lambda item: getattr(first, item[1]))
     share = format_ratio(getattr(first, part) / first.mean_ms)
-    return (
-        Chart(
-            "bars", f"{first.name} takes longest: {share} of its time is {words}", "step",
-            "mean time of an answered step", _labels(shown), series, y_unit="ms",
-            note="" if parts.connect else "Connecting was not recorded; it is part of the first byte.",
-        ),
+    return Chart(
+        "bars", f"{first.name} takes longest: {share} of its time is {words}", "step",
+        "mean time of an answered step", _labels(shown), series, y_unit="ms",
+        note="" if parts.connect else "Connecting was not recorded; it is part of the first byte.",
     )  # fmt: skip
 
 
-def _parts_table(steps: Sequence[StepTimes]) -> tuple[Table, ...]:
+def _parts_table(steps: Sequence[StepTimes]) -> Table | None:
     if not steps:
-        return ()
+        return None
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
             step.name, step.n, step.mean_ms, step.late_ms, step.connect_ms, step.wait_ms, step.body_ms,
@@ -254,7 +253,7 @@ def _parts_table(steps: Sequence[StepTimes]) -> tuple[Table, ...]:
         "Answered steps only; the parts add up to the mean response. Connecting and later requests are "
         "averaged over all steps of the name, including those without any."
     )
-    return (Table("Parts of a step's time", columns, rows, note),)
+    return Table("Parts of a step's time", columns, rows, note)
 
 
 def _percentile(
@@ -267,7 +266,7 @@ def _percentile(
     return found if n is None else replace(found, n=n)
 
 
-def _percentile_table(run: Run, parts: StepTimings) -> tuple[Table, ...]:
+def _percentile_table(run: Run, parts: StepTimings) -> Table | None:
     """Parts with individually recorded times; the others have only means."""
     opened, later = _by_step(parts.connect_times), _by_step(parts.subsequent)
     first = run.histograms_by(lambda series: series.step if series.succeeded else None, "first_byte")
@@ -291,10 +290,10 @@ def _percentile_table(run: Run, parts: StepTimings) -> tuple[Table, ...]:
         f"Answered steps; 95 % intervals, as if steps were independent. – means too few (p95 needs "
         f"{minimum_n(0.95)})."
     )
-    return (Table("Duration of the parts where they occurred", columns, tuple(rows), note),) if rows else ()
+    return Table("Duration of the parts where they occurred", columns, tuple(rows), note) if rows else None
 
 
-def _later_table(steps: Sequence[StepTimes]) -> tuple[Table, ...]:
+def _later_table(steps: Sequence[StepTimes]) -> Table | None:
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
             step.name, step.later.n, step.later.requests / step.later.n,
@@ -308,7 +307,7 @@ def _later_table(steps: Sequence[StepTimes]) -> tuple[Table, ...]:
         Column("Connecting", "ms"), Column("First byte", "ms"), Column("Body", "ms"),
     )  # fmt: skip
     note = "Means per later request. Requests sent in parallel take less time together."
-    return (Table("Parts of a later request", columns, rows, note),) if rows else ()
+    return Table("Parts of a later request", columns, rows, note) if rows else None
 
 
 # Server-Timing
@@ -407,11 +406,11 @@ def _server_findings(steps: Sequence[ServerTimes], hits: Mapping[str, Counter[st
     return tuple(found)
 
 
-def _server_chart(steps: Sequence[ServerTimes]) -> tuple[Chart, ...]:
+def _server_chart(steps: Sequence[ServerTimes]) -> Chart | None:
     shown = steps[:MAX_BARS]
     entries = [entry for entry in _entries(shown) if entry not in WHOLE]
     if not shown or not entries:
-        return ()
+        return None
     rest = tuple(max(0.0, step.mean_ms - sum(step.reported.get(e, 0.0) for e in entries)) for step in shown)
     series = (
         *(Series(entry, tuple(step.reported.get(entry, 0.0) for step in shown)) for entry in entries),
@@ -420,18 +419,16 @@ def _server_chart(steps: Sequence[ServerTimes]) -> tuple[Chart, ...]:
     first = shown[0]
     entry = max(entries, key=lambda name: first.reported.get(name, 0.0))
     took = format_duration(first.reported.get(entry, 0.0) / 1e3)
-    return (
-        Chart(
-            "bars", f"By Server-Timing, {first.name} spends {took} in {entry}", "step",
-            "mean time of an answered step",
-            tuple(f"{step.name} (n = {format_count(step.n)})" for step in shown), series, y_unit="ms",
-            note="From the Server-Timing header of sampled answers; the rest is network, connecting and work "
-            "that the shop does not report.",
-        ),
+    return Chart(
+        "bars", f"By Server-Timing, {first.name} spends {took} in {entry}", "step",
+        "mean time of an answered step",
+        tuple(f"{step.name} (n = {format_count(step.n)})" for step in shown), series, y_unit="ms",
+        note="From the Server-Timing header of sampled answers; the rest is network, connecting and work "
+        "that the shop does not report.",
     )  # fmt: skip
 
 
-def _server_table(parts: StepTimings) -> tuple[Table, ...]:
+def _server_table(parts: StepTimings) -> Table | None:
     merged: defaultdict[tuple[str, str], list[float]] = defaultdict(lambda: [0, 0.0, 0.0])
     times_of: defaultdict[tuple[str, str], tuple[tuple[Histogram, float], ...]] = defaultdict(tuple)
     for (series, entry, _), sample in parts.server_times.items():
@@ -451,7 +448,7 @@ def _server_table(parts: StepTimings) -> tuple[Table, ...]:
         if total_us
     )  # fmt: skip
     if not rows:
-        return ()
+        return None
     columns = (
         Column("Step"), Column("Entry"), Column("Mean", "ms"), *(Column(f"p{p * 100:g}") for p in SHOWN),
         Column("Answers sampled", "count"), Column("Weight", "count"),
@@ -461,7 +458,7 @@ def _server_table(parts: StepTimings) -> tuple[Table, ...]:
         "answers they represent. 95 % intervals, as if answers were independent. Work for customers who left "
         "before the answer is not included."
     )
-    return (Table("Server-Timing by step", columns, rows, note),)
+    return Table("Server-Timing by step", columns, rows, note)
 
 
 def _server_percentiles(times: WeightedDurations) -> tuple[Metric | None, ...]:
@@ -475,14 +472,14 @@ def _server_percentiles(times: WeightedDurations) -> tuple[Metric | None, ...]:
     )
 
 
-def _cache_table(hits: Mapping[str, Counter[str]]) -> tuple[Table, ...]:
+def _cache_table(hits: Mapping[str, Counter[str]]) -> Table | None:
     if not hits:
-        return ()
+        return None
     rows = tuple(
         (step, _hit_metric(counts), counts["HIT"], counts["MISS"]) for step, counts in sorted(hits.items())
     )
     columns = (Column("Step"), Column("Hits"), Column("HIT", "count"), Column("MISS", "count"))
-    return (Table("Cache hits of the sampled answers", columns, rows),)
+    return Table("Cache hits of the sampled answers", columns, rows)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
-from doorbuster.report.section import Cell, Chart, Column, Metric, Section, Series, Table, Unit
+from doorbuster.report.section import Cell, Chart, Column, Metric, Section, Series, Table, Unit, present
 from doorbuster.scenario import (
     DEFAULT_PAGES,
     Constant,
@@ -104,8 +104,8 @@ def analyse(context: RunContext) -> Section:
         question=QUESTION,
         sentence=_sentence(rows),
         findings=tuple(_finding(row) for row in rows if row.verdict == "mismatch"),
-        figures=_mix_chart(rows),
-        tables=_tables(rows),
+        figures=present(_mix_chart(rows)),
+        tables=present(_tables(rows)),
         metrics=_metrics(rows),
     )
 
@@ -335,9 +335,9 @@ def _shown(row: FidelityRow, value: float | None) -> str:
     return format_count(value) if row.unit == "count" else f"{value:.4g}{' s' if row.unit == 's' else ''}"
 
 
-def _tables(rows: Sequence[FidelityRow]) -> tuple[Table, ...]:
+def _tables(rows: Sequence[FidelityRow]) -> Table | None:
     if not rows:
-        return ()
+        return None
     cells: tuple[tuple[Cell, ...], ...] = tuple(
         (
             row.group, row.what, Metric(row.found.expected, row.unit),
@@ -353,26 +353,24 @@ def _tables(rows: Sequence[FidelityRow]) -> tuple[Table, ...]:
         "95 % intervals; those of a mix hold for all its shares together. Without a mismatch a chi-square is "
         "about its degrees of freedom, shown as expected."
     )
-    return (Table("Scenario and observed workload", columns, cells, note),)
+    return Table("Scenario and observed workload", columns, cells, note)
 
 
-def _mix_chart(rows: Sequence[FidelityRow]) -> tuple[Chart, ...]:
+def _mix_chart(rows: Sequence[FidelityRow]) -> Chart | None:
     """Expected and observed shares, if one of them is a mismatch."""
     shares = [row for row in rows if row.unit == "ratio"]
     wrong = [row for row in shares if row.verdict == "mismatch"]
     if not wrong:
-        return ()
+        return None
     worst = max(wrong, key=lambda row: abs((row.found.observed or 0.0) - row.found.expected))
     observed, specified = format_ratio(worst.found.observed or 0.0), format_ratio(worst.found.expected)
     title = f"{worst.what}: {observed} instead of {specified}"
     labels = tuple(f"{row.group.removeprefix('journeys of ')}: {row.what}" for row in shares)
-    return (
-        Chart(
-            "bars", title, "kind of customers", "share of customers", labels,
-            (Series("expected", tuple(row.found.expected for row in shares), "planned"),
-             Series("observed", tuple(row.found.observed or 0.0 for row in shares), "strong")),
-            y_unit="ratio",
-        ),
+    return Chart(
+        "bars", title, "kind of customers", "share of customers", labels,
+        (Series("expected", tuple(row.found.expected for row in shares), "planned"),
+         Series("observed", tuple(row.found.observed or 0.0 for row in shares), "strong")),
+        y_unit="ratio",
     )  # fmt: skip
 
 

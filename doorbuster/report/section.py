@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from doorbuster.records.outcome import Outcome, RequestOutcome
 
 Unit = Literal["", "ms", "s", "clock", "ratio", "count", "per_s", "pence", "bytes", "cores"]
+Part = TypeVar("Part")
 ChartKind = Literal["lines", "stacked", "bars", "heatmap", "scatter"]
 Role = Outcome | RequestOutcome | Literal["auto", "good", "warning", "bad", "planned", "quiet", "strong"]
 
@@ -231,6 +232,11 @@ def in_order(sections: Iterable[Section]) -> list[Section]:
         return not section.headline, group_order[key], key, section.order
 
     return sorted(shown, key=rank)
+
+
+def present(*parts: Part | None) -> tuple[Part, ...]:
+    """The charts or tables that there is data for; functions return None without data."""
+    return tuple(part for part in parts if part is not None)
 
 
 _BUCKETS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
