@@ -51,10 +51,8 @@ def analyse(context: RunContext) -> Section:
     health, balance = run.health(), run.balance()
     lenient = _lenient_answers(run)
     metrics = {**_lateness_metrics(run), **_health_metrics(health), **_balance_metrics(balance, run)}
-    if lenient:
-        metrics["lenient_answers"] = Metric(
-            lenient.total(), "count", meaning="answers that break HTTP but could be read"
-        )
+    meaning = "answers that break HTTP but could be read"
+    metrics["lenient_answers"] = Metric(lenient.total(), "count", meaning=meaning)
     issues = validity_issues(run)
     return Section(
         name="generator_health",
