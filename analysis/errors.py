@@ -306,11 +306,13 @@ def _exemplar_table(title: str, exemplars: Sequence[Exemplar]) -> Table:
         for one in exemplars
     ]  # fmt: skip
     details = [" ".join(one.detail.split())[:MAX_DETAIL] for one in exemplars]
-    for name, texts in (("Request id", [one.request_id for one in exemplars]), ("Detail", details)):
+    addresses = [f"{one.status or ''} {one.url}".strip() for one in exemplars]
+    ids = [one.request_id for one in exemplars]
+    for name, texts in (("Request id", ids), ("Status and URL", addresses), ("Detail", details)):
         if any(texts):
             columns.append(Column(name))
             rows = [(*row, text) for row, text in zip(rows, texts, strict=True)]
-    note = "The shop's logs may hold the request id." if any(one.request_id for one in exemplars) else ""
+    note = "The shop's logs may hold the request id." if any(ids) else ""
     return Table(title, tuple(columns), tuple(rows), note, in_summary=True)
 
 

@@ -101,6 +101,8 @@ class Exemplar(NamedTuple):
     response_us: int
     request_id: str
     detail: str
+    url: str = ""  # of a failed request, with secrets masked
+    status: int = 0  # of its response, 0 without one
 
 
 class HealthSecond(NamedTuple):

@@ -80,9 +80,10 @@ class Run(SideMetricsReader):
         """The slowest requests of each series and its first distinct errors, slowest first."""
         series = self._series()
         rows = self._select(
-            "SELECT kind, second, series, response_us, request_id, detail FROM (SELECT *, row_number() OVER"
-            " (PARTITION BY kind, series ORDER BY CASE kind WHEN 'slow' THEN -response_us ELSE 0 END, rowid)"
-            " AS place FROM exemplars) WHERE place <= CASE kind WHEN 'slow' THEN ? ELSE ? END"
+            "SELECT kind, second, series, response_us, request_id, detail, url, status"
+            " FROM (SELECT *, row_number() OVER (PARTITION BY kind, series"
+            " ORDER BY CASE kind WHEN 'slow' THEN -response_us ELSE 0 END, rowid) AS place"
+            " FROM exemplars) WHERE place <= CASE kind WHEN 'slow' THEN ? ELSE ? END"
             " ORDER BY kind, response_us DESC",
             [SLOWEST_PER_SERIES, ERRORS_PER_SERIES],
         )

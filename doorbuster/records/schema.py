@@ -77,7 +77,8 @@ CREATE TABLE ledger_stock (
 ) WITHOUT ROWID;
 CREATE TABLE exemplars (
   kind TEXT NOT NULL, second INTEGER NOT NULL, series INTEGER NOT NULL, worker INTEGER NOT NULL,
-  response_us INTEGER NOT NULL, request_id TEXT NOT NULL, detail TEXT NOT NULL
+  response_us INTEGER NOT NULL, request_id TEXT NOT NULL, detail TEXT NOT NULL,
+  url TEXT NOT NULL, status INTEGER NOT NULL
 );
 CREATE TABLE health (
   second INTEGER NOT NULL, worker INTEGER NOT NULL, cpu_ratio REAL NOT NULL, loop_lag_ms REAL NOT NULL,

@@ -277,7 +277,7 @@ class RunWriter:
             [(row.idempotency_key, worker, *row[1:9], json.dumps(row.lines)) for row in batch.orders],
         )
         many(
-            "INSERT INTO exemplars VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO exemplars VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (row.kind, row.second, self._series_id(row.series), worker, *row[3:])
                 for row in batch.exemplars

@@ -27,7 +27,7 @@ def add(recorder: Recorder, key: SeriesKey, intended_s: float, response_s: float
            f"id-{response_s:g}")  # fmt: skip
     recorder.steps.append(row)
     if detail:
-        recorder.failure(row, detail)
+        recorder.failure(row, detail, "http://127.0.0.1/pay?token=abc&n=1", 503)
 
 
 def taken(recorder: Recorder, health: HealthSecond | None = None, *, final: bool = False) -> Batch:
@@ -142,3 +142,10 @@ def test_a_batch_is_the_same_after_encoding_and_decoding():
     recorder.started(0, "web")
     batch = taken(recorder, HEALTH, final=True)
     assert batch == Batch.from_wire(msgpack.unpackb(msgpack.packb(batch.to_wire()), raw=False))
+
+
+def test_the_url_of_a_failed_request_is_kept_without_its_secrets():
+    recorder = recorder_with()
+    add(recorder, FAILED, 0.0, 0.001, "busy")
+    (error,) = [one for one in taken(recorder).exemplars if one.kind == "error"]
+    assert (error.status, error.url) == (503, "http://127.0.0.1/pay?token=***&n=1")

@@ -39,6 +39,7 @@ class CustomerContext:
         self.ends_at = plan.closes_at + scenario.drain_s
         self.http_settings = HttpSettings(
             headers={RUN_HEADER: plan.run_id},
+            request_id_header=scenario.target.request_id_header,
             hosts=host_names(url, *scenario.safety.allow),
             source_addresses=sources_for(url, scenario.target.source_addresses),
         )

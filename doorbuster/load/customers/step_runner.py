@@ -286,7 +286,9 @@ def _record_failure(runner: StepRunner, name: str, outcome: str, cause: str, det
     number = recorder.series_number(SeriesKey(profile.channel, profile.journey, name, outcome, cause))
     row = _record(runner, number, perf_counter() if outcome == RequestOutcome.ABANDONED else inf)
     if outcome == RequestOutcome.FAILED:
-        recorder.failure(row, detail)
+        exchanges = runner._step.exchanges
+        url, status = (exchanges[-1].url, exchanges[-1].status) if exchanges else ("", 0)
+        recorder.failure(row, detail, url, status)
 
 
 def _record(runner: StepRunner, number: int, left_at: float) -> StepRow:

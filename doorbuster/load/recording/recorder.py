@@ -28,6 +28,7 @@ from doorbuster.records.batch import (
     SeriesKey,
 )
 from doorbuster.records.histogram import pack, pack_groups
+from doorbuster.storefronts.secrets import masked
 
 FIRST_ERRORS = 3  # exemplars kept per kind of failure, per worker and run
 _ROWS_AT_ONCE = 2_000  # converted before a pause: 1 to 2 ms
@@ -93,8 +94,11 @@ class Recorder:
             self.keys.append(key)
         return number
 
-    def failure(self, row: StepRow, detail: str) -> None:
-        """Keep a failed step as an exemplar if it is among the first with its step and cause."""
+    def failure(self, row: StepRow, detail: str, url: str, status: int) -> None:
+        """Keep a failed step as an exemplar if it is among the first with its step and cause.
+
+        url, status: of its last request and the response to it.
+        """
         number, intended_at, _, _, ended_at, _, _, request_id = row
         series = self.keys[number]
         kind = (series.step, series.cause)
@@ -102,7 +106,9 @@ class Recorder:
             return
         self._errors_seen[kind] += 1
         second, response_us = int(intended_at - self._started_at), round((ended_at - intended_at) * _US_PER_S)
-        self._errors.append(Exemplar("error", second, series, response_us, request_id, detail))
+        self._errors.append(
+            Exemplar("error", second, series, response_us, request_id, detail, masked(url), status)
+        )
 
     def customer(self, key: CustomerKey) -> None:
         """Record how one customer left; called exactly once per customer."""

@@ -19,6 +19,8 @@ STOREFRONTS = ("reference", "vendure", "oscar")  # a test compares them with doo
 CUSTOM = "custom:"  # a driver that the locustfile installs: install(events, drivers=[MyShop])
 
 _CUSTOM_NAME = re.compile(r"custom:[a-z][a-z0-9_-]{0,62}")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
+_FRAMING_HEADERS = {"host", "content-length", "transfer-encoding", "connection", "cookie", "content-type"}
 _HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
 
 
@@ -86,6 +88,16 @@ def parse_source_addresses(raw: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(raw))
 
 
+@value_type({"type": "string", "pattern": f"^{_HEADER.pattern}$"})
+def parse_header_name(raw: object) -> str:
+    """The name of an HTTP header; "" for none."""
+    if not isinstance(raw, str) or not _HEADER.fullmatch(raw):
+        raise invalid("must be the name of an HTTP header, or none", got=preview(raw))
+    if raw.lower() in _FRAMING_HEADERS:
+        raise invalid("is a header that the HTTP client sets itself", got=preview(raw))
+    return "" if raw == "none" else raw
+
+
 class Target(StrictModel):
     """The shop to load: the embedded shop, or a URL."""
 
@@ -114,6 +126,12 @@ class Target(StrictModel):
         default=(),
         description="Local IP addresses to connect from in turn; each has 28,000 ports.",
         examples=[["10.0.0.5", "10.0.0.6"]],
+    )
+
+    request_id_header: Annotated[str, parse_header_name] = Field(
+        default="X-Request-ID",
+        description="Header with an id of each request, to find it in the shop's logs; none sends no id.",
+        examples=["X-Correlation-ID"],
     )
 
     @property

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from doorbuster.records.reader import Run
+
 SCENARIO = """
 title: An interface on a second host
 target: {storefront: "custom:two-hosts", url: "%s"}
@@ -54,3 +56,19 @@ def test_every_allowed_host_must_be_confirmed(run_two_hosts, confirmed, missing)
 def test_a_refused_run_does_not_block_its_folder(run_two_hosts):
     assert run_two_hosts(ALLOW).returncode == 2
     assert run_two_hosts("").returncode == 96
+
+
+def test_the_first_error_of_a_step_has_its_url_and_request_id(root, tmp_path, doorbuster, stall_server):
+    url = stall_server("--kind", "fifo", "--service-ms", 1, "--shed-ms", 0)
+    path = tmp_path / "refused.yaml"
+    path.write_text(SCENARIO.replace("two-hosts", "one-page") % url, encoding="utf-8")
+    locustfile = root / "tests/load/one_step.py"
+    done = doorbuster("run", path, "--out", tmp_path / "out", "--quiet", "--locustfile", locustfile)
+    assert done.returncode == 99, done.stderr
+    with Run.open(tmp_path / "out") as run:
+        error = next(one for one in run.exemplars() if one.kind == "error")
+    assert (error.status, error.url, error.series.cause) == (503, f"{url}/", "status_5xx")
+    assert error.request_id
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert f"503 {url}/" in page
+    assert error.request_id in page
