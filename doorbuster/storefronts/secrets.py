@@ -17,7 +17,7 @@ _WORDS = frozenset({
 _PAIRS = frozenset({("api", "key"), ("card", "number"), ("access", "key"), ("private", "key")})
 _SPLIT = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _NAMED = re.compile(
-    r"""(?P<before>(?<![\w$-])(?P<quote>["']?)(?P<name>[\w-]+)(?P=quote)\s*[:=]\s*)"""
+    r"""(?P<before>(?<![\w$-])(?P<quote>["']?)(?P<name>[\w-]+)(?P=quote)\s*[:=](?!//)\s*)"""
     r"""(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|[^"'&\s,;}<>\])]+)"""
 )
 _BEARER = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]+", re.IGNORECASE)

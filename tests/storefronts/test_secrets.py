@@ -21,6 +21,7 @@ from doorbuster.storefronts.secrets import is_secret, masked
         ("Set-Cookie: sid=1; Path=/", "Set-Cookie: ***; Path=/"),
         ('<input type="hidden" name="csrfmiddlewaretoken" value="rPE6">',
          '<input type="hidden" name="csrfmiddlewaretoken" value="***">'),
+        ("http://shop.test/pay?token=abc&n=1", "http://shop.test/pay?token=***&n=1"),
         ("card_number=4111111111111111&cvv=123", "card_number=***&cvv=***"),
     ],
 )  # fmt: skip

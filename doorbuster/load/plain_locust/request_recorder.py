@@ -129,7 +129,10 @@ class RequestRecorder:
         row = (number, began, began, ended, ended, 0, max(received, 0), "")
         self._recorder.steps.append(row)
         if cause:
-            self._recorder.failure(row, _error_text(exception, url))
+            status = getattr(response, "status_code", None)
+            self._recorder.failure(
+                row, _error_text(exception), str(url or ""), status if isinstance(status, int) else 0
+            )
         if response_time is None:
             self._count(self._second(began), channel, "untimed")
         self._count(max(self._second(now), 0), channel, "answered")
@@ -178,7 +181,7 @@ class RequestRecorder:
                     name = MORE_NAMES
                 self._names.add(name)
             outcome = RequestOutcome.FAILED if cause else RequestOutcome.OK
-            found = self._recorder.number_of(SeriesKey(channel, kind, name, outcome, cause))
+            found = self._recorder.series_number(SeriesKey(channel, kind, name, outcome, cause))
             if name != MORE_NAMES:
                 self._series[channel, kind, name, cause] = found
         return found
@@ -216,9 +219,8 @@ def cause_of(exception: Any, response: Any) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(exception).__name__).lower()
 
 
-def _error_text(exception: Any, url: Any) -> str:
-    text = str(exception) or repr(exception)
-    return text if not url or str(url) in text else f"{text} ({url})"
+def _error_text(exception: Any) -> str:
+    return str(exception) or repr(exception)
 
 
 def _seconds(response_time: Any) -> float:
