@@ -25,12 +25,12 @@ _PAIR: Final = re.compile(r'([a-zA-Z0-9_-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,"]+)'
 class AuthenticatedRequest:
     """The request as a function for `auth=` sees and changes it; the names are those of PreparedRequest."""
 
-    def __init__(self, method: str, url: str, path_url: str, headers: RequestHeaders, body: bytes) -> None:
+    def __init__(self, method: str, url: str, path_url: str, headers: RequestHeaders, body: Body) -> None:
         self.method = method
         self.url = url
         self.path_url = path_url
         self.headers = headers
-        self.body: Any = body or None
+        self.body: Any = (body.content.decode() if body.is_text else body.content) or None
 
     def register_hook(self, event: str, _hook: Any) -> None:
         raise ValueError(
@@ -95,7 +95,7 @@ def authenticate(
     if body.type_line and "content-type" not in sent:
         sent["Content-Type"] = body.type_line.partition(b": ")[2].rstrip().decode("latin-1")
     sent["Content-Length"] = str(len(body.content))
-    request = AuthenticatedRequest(method, target.url, target.path.decode("ascii"), sent, body.content)
+    request = AuthenticatedRequest(method, target.url, target.path.decode("ascii"), sent, body)
     changed = auth(request)
     if changed is not None:
         request = changed

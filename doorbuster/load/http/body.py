@@ -31,14 +31,17 @@ Files = Mapping[str, FileSpec] | Iterable[tuple[str, FileSpec]]
 
 
 class Body:
-    """type_line: the Content-Type header, or b"" where only the caller knows it."""
+    """type_line: the Content-Type header, or b"" where only the caller knows it. is_text: given as text."""
 
-    __slots__ = ("content", "is_chunked", "type_line")
+    __slots__ = ("content", "is_chunked", "is_text", "type_line")
 
-    def __init__(self, content: bytes, type_line: bytes, is_chunked: bool = False) -> None:
+    def __init__(
+        self, content: bytes, type_line: bytes, *, is_chunked: bool = False, is_text: bool = False
+    ) -> None:
         self.content = content
         self.type_line = type_line
         self.is_chunked = is_chunked
+        self.is_text = is_text
 
 
 NO_BODY = Body(b"", b"")
@@ -61,7 +64,7 @@ def encode_body(data: Data | None, json: Any, files: Files | None) -> Body:
     if isinstance(data, bytes):
         return Body(data, b"")
     if isinstance(data, str | bytearray | memoryview) or hasattr(data, "read"):
-        return Body(read_content(data), b"")
+        return Body(read_content(data), b"", is_text=isinstance(data, str))
     if not isinstance(data, Mapping | list | tuple):
         return _pieces(data)
     return _form(data)
@@ -165,7 +168,7 @@ def read_content(value: Any) -> bytes:
 
 
 def _form(data: Any) -> Body:
-    return Body(urlencode(_fields(data)).encode("ascii"), _FORM_LINE)
+    return Body(urlencode(_fields(data)).encode("ascii"), _FORM_LINE, is_text=True)
 
 
 def _pieces(data: Any) -> Body:

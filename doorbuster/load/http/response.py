@@ -460,8 +460,11 @@ class SentRequest:
         return ResponseHeaders(self._wire.partition(b"\r\n\r\n")[0].decode("latin-1"))
 
     @property
-    def body(self) -> bytes | None:
-        return self._wire.partition(b"\r\n\r\n")[2] or None
+    def body(self) -> str | bytes | None:
+        """What was sent; form fields as text, as in requests."""
+        body = self._wire.partition(b"\r\n\r\n")[2]
+        is_form = self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+        return (body.decode("latin-1") if is_form else body) or None
 
 
 def _lines(pieces: Iterator[bytes], delimiter: bytes | None) -> Iterator[bytes]:

@@ -28,6 +28,7 @@ from locust.exception import (
     StopUser,
 )
 from locust.user.users import RestMixin
+from requests.exceptions import RequestException
 
 from doorbuster.load.exchange import Exchange
 from doorbuster.load.http import response as responses
@@ -47,6 +48,10 @@ responses.control_exceptions[:] = (
 responses.failure_exceptions[:] = [ResponseError]
 _log = logging.getLogger(__name__)
 _Hook = Callable[..., Any]
+
+
+class UnsendableRequest(RequestException, ValueError):  # noqa: N818 - reads as what happened
+    """A mistake of the caller: a request that cannot be sent. Nothing is recorded."""
 
 
 class LocustHttpClient(HttpClient):
@@ -83,17 +88,20 @@ class LocustHttpClient(HttpClient):
             method = method.decode()
         if self.params:
             params = _merged(self.params, params)
-        response = super().request(
-            method,
-            url,
-            name=name,
-            catch_response=catch_response,
-            context=context,
-            params=params,
-            stream=self.stream if stream is None else stream,
-            timeout=tuple(timeout) if isinstance(timeout, list) else timeout,
-            **options,
-        )
+        try:
+            response = super().request(
+                method,
+                url,
+                name=name,
+                catch_response=catch_response,
+                context=context,
+                params=params,
+                stream=self.stream if stream is None else stream,
+                timeout=tuple(timeout) if isinstance(timeout, list) else timeout,
+                **options,
+            )
+        except ValueError as error:
+            raise UnsendableRequest(str(error)) from None
         if hooks or self.hooks.get("response"):
             return _with_hooks(response, [self.hooks, hooks or {}])
         return response
