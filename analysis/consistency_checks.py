@@ -24,7 +24,7 @@ import numpy as np
 from doorbuster.records.histogram import Histogram, middle_us
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.script import main
-from doorbuster.report.section import Cell, Column, Metric, Section, Table, present
+from doorbuster.report.section import Cell, Column, Metric, Section, Table, present, without_customers
 from doorbuster.stats.littles_law import LittleCheck, check_little, utilisation_ratio
 from doorbuster.units import format_count, format_ratio
 
@@ -32,6 +32,7 @@ TOLERANCE_RATIO = 0.02
 MAX_CHANCE_RATIO = 0.1  # above this a run is too small for a result
 SURE_Z = 3.29  # 99.9 %: this check is made on every run
 HELD = "db"  # entry of Server-Timing: how long an answer held a worker
+QUESTION = "Do the records of this run agree with each other?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +72,15 @@ class Utilisation:
 
 def analyse(context: RunContext) -> Section:
     """Little's law and the utilisation law."""
+    if context.is_closed:
+        return without_customers("consistency_checks", QUESTION)
     little, used = _little(context), _utilisation(context)
     findings = _findings(little, used)
     return Section(
         name="consistency_checks",
         group="Reliability of the results",
         order=910,
-        question="Do the records of this run agree with each other?",
+        question=QUESTION,
         sentence=_sentence(little, findings),
         findings=tuple(findings),
         tables=present(_little_table(little), _utilisation_table(used)),

@@ -42,6 +42,7 @@ from doorbuster.report.section import (
     metric_series,
     present,
     ratio_metric,
+    without_customers,
 )
 from doorbuster.stats.outage import Outage, Share, find_outages
 from doorbuster.stats.proportion import clopper_pearson, in_time_blocks, timed_proportion
@@ -59,6 +60,7 @@ WHY_LEFT: dict[str, str] = {
 TIME = "time of arrival since the start (min:s)"
 Rows = Sequence[CustomerCount]
 Pick = Callable[[CustomerCount], int | None]
+QUESTION = "Could customers browse and order, and what was lost?"
 
 
 def could_browse(row: CustomerCount) -> int | None:
@@ -165,6 +167,8 @@ class CustomersOverTime:
 
 def analyse(context: RunContext) -> Section:
     """Outcomes of customers, outages of ordering, and lost orders."""
+    if context.is_closed:
+        return without_customers("customers", QUESTION)
     run = context.run
     rows = run.customers(run.grain_s)
     over_time = CustomersOverTime.of(rows, run.grain_s)
@@ -186,7 +190,7 @@ def analyse(context: RunContext) -> Section:
     }  # fmt: skip
     return Section(
         name="customers",
-        question="Could customers browse and order, and what was lost?",
+        question=QUESTION,
         group="Customers and orders",
         order=200,
         sentence=_sentence(metrics),

@@ -17,6 +17,7 @@ import numpy as np
 from doorbuster.gate import ValidityIssue, validity_issues
 from doorbuster.gate.validity import BUSY_CPU_RATIO
 from doorbuster.records.batch import HealthSecond
+from doorbuster.records.histogram import Histogram
 from doorbuster.records.metadata import Balance
 from doorbuster.records.outcome import Outcome, RequestOutcome
 from doorbuster.records.reader import Run
@@ -50,7 +51,8 @@ def analyse(context: RunContext) -> Section:
     width = bucket_s(length_s)
     health, balance = run.health(), run.balance()
     lenient = _lenient_answers(run)
-    metrics = {**_lateness_metrics(run), **_health_metrics(health), **_balance_metrics(balance, run)}
+    lateness = Histogram.empty() if context.is_closed else run.lateness()
+    metrics = {**_lateness_metrics(lateness), **_health_metrics(health), **_balance_metrics(balance, run)}
     meaning = "answers that break HTTP but could be read"
     metrics["lenient_answers"] = Metric(lenient.total(), "count", meaning=meaning)
     issues = validity_issues(run)
@@ -59,13 +61,13 @@ def analyse(context: RunContext) -> Section:
         group="Reliability of the results",
         order=920,
         question="Can the results be trusted?",
-        sentence=_sentence(issues, metrics),
+        sentence=_sentence(issues, metrics, closed=context.is_closed),
         findings=(
             *(f"{issue.sentence[:1].upper()}{issue.sentence[1:]}." for issue in issues),
             *_lenient_finding(lenient),
         ),
         figures=present(*_arrivals_chart(run, width), _cpu_chart(health)),
-        tables=present(_balance_table(run), _worker_table(run, health)),
+        tables=present(None if context.is_closed else _balance_table(run), _worker_table(run, health)),
         metrics=metrics,
     )
 
@@ -139,11 +141,19 @@ def _balance_metrics(balance: Balance, run: Run) -> dict[str, Metric]:
     }  # fmt: skip
 
 
-def _sentence(issues: Sequence[ValidityIssue], metrics: Mapping[str, Metric]) -> str:
+def _sentence(issues: Sequence[ValidityIssue], metrics: Mapping[str, Metric], *, closed: bool) -> str:
     if issues:
         problems = f"{len(issues)} problem{'s' if len(issues) > 1 else ''}"
         return f"Not fully: {problems} with the load generator or its records."
     planned, late = metrics["arrivals_planned"].value, metrics["lateness_p99"].value
+    if closed:
+        most, lag = metrics["cpu_max"].value, metrics["loop_lag_max"].value
+        if most is None or lag is None:
+            return "Unknown: no process reported its health."
+        return (
+            f"Yes: no process of Locust was busy for long (at most {most:.2g} cores), and its timers were at "
+            f"most {format_duration(lag / 1e3)} late."
+        )
     if not planned:
         return "No arrivals were planned, so there is nothing to compare with."
     on_time = "" if late is None else f" with a p99 lateness of {format_duration(late / 1e3)}"

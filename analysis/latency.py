@@ -125,18 +125,24 @@ def analyse(context: RunContext) -> Section:
             _rate_chart(run, bucket_s(length_s)),
             _throughput_chart(over_time, width),
         ),
-        tables=present(
-            _percentile_table("Response time by step", "Step", _groups(run, lambda series: series.step)),
-            _percentile_table(
-                "Response time by channel", "Channel", _groups(run, lambda series: series.channel)
-            ),
-            _percentile_table(
-                "Response time by journey", "Journey", _groups(run, lambda series: series.journey)
-            ),
-            _both_times_table(run),
-        ),
+        tables=_tables(context),
         metrics=metrics,
     )
+
+
+def _tables(context: RunContext) -> tuple[Table, ...]:
+    run, closed = context.run, context.is_closed
+    names = ("Request", "User class", "Type") if closed else ("Step", "Channel", "Journey")
+    fields: tuple[Callable[[SeriesKey], str], ...] = (
+        lambda series: series.step,
+        lambda series: series.channel,
+        lambda series: series.journey,
+    )
+    tables = tuple(
+        _percentile_table(f"Response time by {name.lower()}", name, _groups(run, field))
+        for name, field in zip(names, fields, strict=True)
+    )
+    return tables if closed else (*tables, _both_times_table(run))
 
 
 def _apdex_metrics(bound: float | None, whole: Times) -> dict[str, Metric]:

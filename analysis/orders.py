@@ -27,6 +27,7 @@ from doorbuster.report.section import (
     Table,
     bucket_s,
     present,
+    without_customers,
 )
 from doorbuster.units import format_count
 
@@ -38,10 +39,13 @@ AUDIT_MEANINGS = {
     "orders_wrong_total": "booked with another total than the customer saw",
     "oversold_units": "units sold beyond the stock",
 }
+QUESTION = "Did every order arrive, exactly once?"
 
 
 def analyse(context: RunContext) -> Section:
     """The audit of a run's orders."""
+    if context.is_closed:
+        return without_customers("orders", QUESTION)
     run = context.run
     orders, ledger, run_id = run.orders(), run.ledger(), run.meta.run_id
     found = None if ledger is None else audit(orders, ledger, run_id=run_id)
@@ -49,7 +53,7 @@ def analyse(context: RunContext) -> Section:
         name="orders",
         group="Customers and orders",
         order=210,
-        question="Did every order arrive, exactly once?",
+        question=QUESTION,
         sentence=_sentence(orders, found),
         facts=_facts(found),
         findings=_findings(found),

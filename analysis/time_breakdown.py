@@ -55,6 +55,8 @@ PARTS: tuple[tuple[str, str, Role], ...] = (
 )
 SHOWN = (0.5, 0.95)  # percentiles
 
+QUESTION = "Where does the time of a step go?"
+
 
 @dataclass(frozen=True, slots=True)
 class StepTimes:
@@ -92,11 +94,17 @@ class ServerTimes:
 def analyse(context: RunContext) -> Section:
     """Parts of the time of each step, measured and reported by the shop."""
     run = context.run
+    if context.is_closed:
+        return Section(
+            name="time_breakdown", question=QUESTION, not_applicable=True,
+            sentence="Not applicable: the events of a plain Locust file have response times, but no parts of "
+            "them. doorbuster's HTTP client records them.",
+        )  # fmt: skip
     timings = run.step_timings()
     steps, server_steps, hits = _steps(run, timings), _server_steps(run, timings), _cache(timings)
     return Section(
         name="time_breakdown",
-        question="Where does the time of a step go?",
+        question=QUESTION,
         group="Performance",
         order=350,
         sentence=_sentence(steps),

@@ -10,6 +10,8 @@ host           A step led to a host that may not be loaded, so its request was n
                and rate.
 script         Some of the dropped arrivals were cut short by an exception in a journey or a driver. Explains
                the same.
+stalled        Plain Locust file: the target answered nothing for so long that percentiles hide it. Explains
+               nothing, but such a run does not pass.
 records        Outcomes do not add up, or reports of a worker are missing. Explains orders without an
                acknowledgement, counts below their bound, and rates that the missing customers could change.
 
@@ -24,12 +26,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from doorbuster.gate.threshold_result import ThresholdResult
 from doorbuster.records.batch import HealthSecond
 from doorbuster.records.outcome import Cause
 from doorbuster.records.reader import Run
 from doorbuster.scenario.thresholds.metrics import ValidityIssueKind, find_metric
 from doorbuster.stats.quantile import quantile_estimate
+from doorbuster.stats.stalls import find_stalls, hides_from_percentiles
 from doorbuster.units import format_count, format_duration, format_ratio
 
 MAX_DROPPED_RATIO = 0.001
@@ -53,9 +59,10 @@ class ValidityIssue:
 
 def validity_issues(run: Run) -> tuple[ValidityIssue, ...]:
     """All validity issues of a finished run, worst first."""
-    found = (*_delivery(run), *_health(run), *_records(run), *_hosts(run))
+    plain = _plain_locust(run) if run.meta.workload == "closed" else []
+    found = (*_delivery(run), *_health(run), *_records(run), *_hosts(run), *plain)
     order: tuple[ValidityIssueKind, ...] = (
-        "overloaded", "host", "script", "not_delivered", "records", "unmeasured",
+        "overloaded", "host", "script", "not_delivered", "stalled", "records", "unmeasured",
     )  # fmt: skip
     return tuple(sorted(found, key=lambda issue: order.index(issue.kind)))
 
@@ -70,6 +77,42 @@ def explains(issue: ValidityIssue, result: ThresholdResult) -> bool:
     if metric.kind == "counter" and not metric.audited:
         return result.threshold.operator not in ("<", "<=")
     return issue.kind != "records" or metric.audited or _could_change(result, issue.missing)
+
+
+def _plain_locust(run: Run) -> list[ValidityIssue]:
+    """What keeps the run of a plain Locust file from passing."""
+    found = []
+    counts: dict[str, NDArray[np.int64]] = {}
+    for key, values in run.counters().items():
+        counts[key.name] = counts[key.name] + values if key.name in counts else values
+    nothing = np.zeros(0, np.int64)
+    exceptions = int(counts.get("task_exceptions", nothing).sum())
+    failed = run.histogram(match=lambda series: not series.succeeded).n
+    if exceptions > failed:  # more than failed requests can have caused
+        texts = [event.text for event in run.events() if event.kind == Cause.SCRIPT_EXCEPTION]
+        raised = f", such as {_last_words(texts[0])}" if texts else ""
+        found.append(
+            ValidityIssue(
+                "script",
+                f"{format_count(exceptions)} tasks ended with an exception{raised}, but only "
+                f"{format_count(failed)} requests failed",
+            )
+        )
+    stalls = find_stalls(
+        counts.get("answered", nothing), counts.get("waiting", nothing), run.customers_in_shop()
+    )
+    p95_us = run.histogram(match=lambda series: series.succeeded).quantile_us(0.95)
+    longest = max(stalls, key=lambda stall: stall.length_s, default=None)
+    if longest is not None and hides_from_percentiles(longest, None if p95_us is None else p95_us / 1e6):
+        found.append(
+            ValidityIssue(
+                "stalled",
+                f"the target answered nothing for {format_duration(float(longest.length_s))} from "
+                f"{format_duration(float(longest.start_s))} on while users waited, which the percentiles of "
+                "a closed workload do not show",
+            )
+        )
+    return found
 
 
 def _could_change(result: ThresholdResult, missing: int) -> bool:

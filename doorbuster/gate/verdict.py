@@ -148,6 +148,8 @@ def _inconclusive(found: Sequence[ValidityIssue], unknown: Sequence[ThresholdRes
         return f"{unknown_because} the locustfile or the driver raised an exception."
     if "not_delivered" in kinds:
         return f"{unknown_because} not all planned customers were sent."
+    if "stalled" in kinds:
+        return f"{unknown_because} the target stalled and a closed workload sends nothing meanwhile."
     if found:
         return f"{unknown_because} its records are incomplete."
     if unknown:
@@ -220,6 +222,11 @@ def _success(run: Run, results: Sequence[ThresholdResult], warned: Sequence[Thre
     if met == len(results) > 1:
         kept = f"all {met} thresholds were met"
     warnings = "" if not warned else f", {len(warned)} gave a warning"
+    if run.meta.workload == "closed":
+        n, users = run.histogram().n, int(run.customers_in_shop().max(initial=0))
+        failed = run.histogram(match=lambda series: not series.succeeded).n
+        who = f"{format_count(n)} requests by up to {format_count(users)} user{'' if users == 1 else 's'}"
+        return f"{who}, {format_count(failed) if failed else 'none'} failed; {kept}{warnings}."
     customers = run.customers()
     for name, who in (
         ("can_order", "customers who wanted to order could"),

@@ -8,7 +8,14 @@ from functools import cached_property
 import numpy as np
 
 from doorbuster.records.reader import Run
-from doorbuster.scenario import Phase, Scenario, Threshold, find_phases, recorded_scenario
+from doorbuster.scenario import (
+    Phase,
+    Scenario,
+    Threshold,
+    find_phases,
+    recorded_scenario,
+    recorded_thresholds,
+)
 
 
 class RunContext:
@@ -16,6 +23,11 @@ class RunContext:
 
     def __init__(self, run: Run) -> None:
         self.run = run
+
+    @cached_property
+    def is_closed(self) -> bool:
+        """Whether the users of a plain Locust file ran: there are no customers, and no schedule."""
+        return self.run.meta.workload == "closed"
 
     @cached_property
     def scenario(self) -> Scenario | None:
@@ -33,7 +45,7 @@ class RunContext:
     @cached_property
     def thresholds(self) -> Sequence[Threshold]:
         """The thresholds of the scenario."""
-        return self.scenario.thresholds if self.scenario is not None else ()
+        return recorded_thresholds(self.run.meta.scenario_text)
 
     @cached_property
     def phases(self) -> tuple[Phase, ...]:

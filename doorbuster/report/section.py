@@ -239,6 +239,14 @@ def present(*parts: Part | None) -> tuple[Part, ...]:
     return tuple(part for part in parts if part is not None)
 
 
+def without_customers(name: str, question: str) -> Section:
+    """The section of a run that has users of a plain Locust file instead of customers."""
+    return Section(
+        name=name, question=question, not_applicable=True,
+        sentence="Not applicable: a plain Locust file has users, but no customers with outcomes.",
+    )  # fmt: skip
+
+
 _BUCKETS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 
 

@@ -44,7 +44,7 @@ from doorbuster.scenario.planning.schedule import (
     plan_schedule,
 )
 from doorbuster.scenario.reader import find_scenario, load_scenario, read_scenario, shipped_names
-from doorbuster.scenario.recorded import recorded_phases, recorded_scenario
+from doorbuster.scenario.recorded import recorded_phases, recorded_scenario, recorded_thresholds
 from doorbuster.scenario.safety import AbortRule, Safety
 from doorbuster.scenario.schema import scenario_schema, schema_text
 from doorbuster.scenario.target.content_checks import EVERY_STEP, ContentRule
@@ -124,6 +124,7 @@ __all__ = [
     "read_scenario",
     "recorded_phases",
     "recorded_scenario",
+    "recorded_thresholds",
     "scenario_schema",
     "schema_text",
     "shipped_names",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from doorbuster.errors import ScenarioError
 from doorbuster.scenario.demand.phases import Phase, find_phases
+from doorbuster.scenario.locust_scenario import is_locust_scenario, read_locust_scenario
 from doorbuster.scenario.model import Scenario
 from doorbuster.scenario.reader import read_scenario
+from doorbuster.scenario.thresholds.language import Threshold
 
 
 def recorded_scenario(scenario_text: str) -> Scenario | None:
@@ -14,6 +16,15 @@ def recorded_scenario(scenario_text: str) -> Scenario | None:
         return read_scenario(scenario_text)
     except ScenarioError:
         return None
+
+
+def recorded_thresholds(scenario_text: str) -> tuple[Threshold, ...]:
+    """The thresholds of a recorded scenario, also that of a plain Locust file; empty for another tool's."""
+    try:
+        read = read_locust_scenario if is_locust_scenario(scenario_text) else read_scenario
+        return read(scenario_text).thresholds
+    except ScenarioError:
+        return ()
 
 
 def recorded_phases(scenario_text: str) -> tuple[Phase, ...]:

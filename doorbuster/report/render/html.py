@@ -183,15 +183,21 @@ def configuration(run: Run) -> list[LabelledText]:
         ("Story", meta.story),
         (
             "Target",
-            f"{meta.target_url} ({meta.storefront}{f', {meta.shop_profile}' if meta.shop_profile else ''})",
+            f"{meta.target_url} ({', '.join(filter(None, (meta.storefront, meta.shop_profile)))})"
+            if meta.storefront
+            else meta.target_url,
         ),
         ("Started", started_at(meta)),
-        ("Arrivals planned over", format_value(meta.duration_s, "s")),
+        ("Workload", CLOSED if meta.workload == "closed" else ""),
+        (
+            "Planned duration" if meta.workload == "closed" else "Arrivals planned over",
+            format_value(meta.duration_s, "s"),
+        ),
         ("Ended", f"{meta.status}{f': {meta.status_reason}' if meta.status_reason else ''}"),
-        ("Seed", str(meta.seed)),
+        ("Seed", "" if meta.workload == "closed" else str(meta.seed)),
         ("Workers", str(meta.workers)),
         ("Git commit", meta.git_commit),
-        ("Balance of customers", _balance_words(balance)),
+        ("Balance of customers", "" if meta.workload == "closed" else _balance_words(balance)),
         *((f"Version of {name}", version) for name, version in sorted(meta.versions.items())),
         *((f"Machine: {name}", str(value)) for name, value in sorted(meta.machine.items())),
     ]
@@ -203,7 +209,27 @@ def _balance_words(balance: Balance) -> str:
     return f"{balance.planned:,} planned = {outcomes} + {balance.in_flight_or_missing:,} in flight or missing"
 
 
+CLOSED = "closed: users of a plain Locust file, each of which waits for its answer"
+
+
 def _method(meta: RunMeta) -> list[str]:
+    if meta.workload == "closed":
+        return [
+            (
+                "The workload is closed: each user waits for an answer before it sends its next request. "
+                "Response times count from the moment a request was sent, as its client measured them. While "
+                "the target stalls, nothing is sent, so percentiles do not show how long arriving customers "
+                "would wait; the section on users shows such stalls."
+            ),
+            (
+                "95 % intervals. Under load neighbouring requests are alike, so repeat a run before acting on "
+                "a small difference."
+            ),
+            (
+                "The requests are in run.sqlite next to this page. `doorbuster report` writes this report "
+                "again from that file."
+            ),
+        ]
     return [
         (
             "Customers arrive by a plan fixed before the run, whether or not the shop keeps up. Response "

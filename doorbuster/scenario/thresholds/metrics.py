@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["trend", "rate", "counter", "value"]
-ValidityIssueKind = Literal["overloaded", "host", "script", "not_delivered", "records", "unmeasured"]
+ValidityIssueKind = Literal[
+    "overloaded", "host", "script", "not_delivered", "records", "unmeasured", "stalled"
+]
 
 AGGREGATIONS: dict[Kind, tuple[str, ...]] = {
     "trend": ("avg", "min", "max", "med", "p(N)"),
