@@ -9,6 +9,7 @@ import signal
 import sys
 from typing import Any
 
+import gevent
 from locust.runners import WorkerRunner
 
 from doorbuster.load.locust_plugin.node import note
@@ -59,6 +60,8 @@ class Attachment:
             master = PlainMaster(environment, plan, guard)
             self._node = master
         signal.signal(signal.SIGINT, master.on_interrupt)
+        # Locust sets its timer next: without this it would count from before the locustfile was loaded.
+        gevent.get_hub().loop.update_now()
 
     def _on_test_start(self, **_: Any) -> None:
         if isinstance(self._node, PlainMaster):

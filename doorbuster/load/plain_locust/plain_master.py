@@ -15,7 +15,6 @@ import gevent
 import numpy as np
 from locust.runners import MasterRunner
 
-from doorbuster.errors import DoorbusterError
 from doorbuster.gate import AbortWatch
 from doorbuster.load.coordination.messages import CLOSE, RECORD
 from doorbuster.load.coordination.run_log import RunLog
@@ -80,14 +79,12 @@ class PlainMaster:
             self._run.receive(batch)
 
     def _on_test_stop(self, **_: Any) -> None:
-        run, self._run = self._run, None
+        run = self._run
         if run is None:
             return
-        try:
+        with exit_on_error():
             run.finish(interrupted=self._interrupted)
-        except DoorbusterError as error:
-            with exit_on_error():
-                raise error
+        self._run = None  # until then it receives the last reports
 
     def _folder(self) -> Path:
         now = datetime.now().astimezone()

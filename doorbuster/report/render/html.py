@@ -222,8 +222,8 @@ def _method(meta: RunMeta) -> list[str]:
                 "would wait; the section on users shows such stalls."
             ),
             (
-                "95 % intervals. Under load neighbouring requests are alike, so repeat a run before acting on "
-                "a small difference."
+                "95 % intervals. Under load neighbouring requests are alike, so repeat a run before acting "
+                "on a small difference."
             ),
             (
                 "The requests are in run.sqlite next to this page. `doorbuster report` writes this report "
