@@ -139,7 +139,7 @@ def _findings(run: Run, metrics: Mapping[str, Metric], stalls: Sequence[Stall]) 
         texts = [event.text for event in run.events() if event.kind == Cause.SCRIPT_EXCEPTION]
         last = f", the first one {texts[0].strip().splitlines()[-1]}" if texts else ""
         found.append(f"{format_count(exceptions)} tasks ended with an exception{last}.")
-    found += [event.text for event in run.events() if event.kind in ("host_not_allowed", "ended_early")]
+    found += [event.text for event in run.events() if event.kind == "ended_early"]
     return tuple(found)
 
 

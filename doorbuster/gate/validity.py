@@ -160,13 +160,15 @@ def _hosts(run: Run) -> list[ValidityIssue]:
         return []
     hosts = {one.detail for one in run.exemplars() if one.series.cause == Cause.HOST_NOT_ALLOWED} - {""}
     sent = "1 request was" if refused == 1 else f"{format_count(refused)} requests were"
-    return [
-        ValidityIssue(
-            "host",
-            f"{sent} not sent, because safety.allow does not list their host ({', '.join(sorted(hosts))}): "
-            "add it if you may load it, or correct the driver",
+    names = ", ".join(sorted(hosts))
+    if run.meta.workload == "closed":
+        way_out = f"because {names} was not confirmed: add --confirm-host if you may load it"
+    else:
+        way_out = (
+            f"because safety.allow does not list their host ({names}): add it if you may load it, or correct "
+            "the driver"
         )
-    ]
+    return [ValidityIssue("host", f"{sent} not sent, {way_out}")]
 
 
 def _last_words(trace: str) -> str:

@@ -78,18 +78,26 @@ def check_hosts(environment: Any, scenario: LocustScenario) -> tuple[frozenset[s
                 )
             continue
         targets.append(address)
-        host = host_of(address)
-        if resolves_to_loopback(host):
-            continue
-        if scenario.safety.allow and host not in scenario.safety.allow:
+    allow = scenario.safety.allow
+    hosts = [host for host in map(host_of, targets) if not resolves_to_loopback(host)]
+    for host in hosts:
+        if allow and host not in allow:
             raise UsageError(
-                f"{host} may not be loaded: safety.allow of the scenario does not list it "
-                f"(allowed: {', '.join(scenario.safety.allow)})"
+                f"{host} may not be loaded: the scenario's safety.allow does not list it (allowed: "
+                f"{', '.join(allow)}); add it there if the shop is yours"
             )
-        if host not in confirmed:
-            raise UsageError(f"loading {host} needs a confirmation: add --confirm-host {host}")
-    allowed = confirmed & set(scenario.safety.allow) if scenario.safety.allow else confirmed
-    return frozenset(allowed), tuple(dict.fromkeys(targets))
+    unconfirmed = [
+        host
+        for host in dict.fromkeys((*hosts, *allow))
+        if host not in confirmed and not resolves_to_loopback(host)
+    ]
+    if unconfirmed:
+        options = " ".join(f"--confirm-host {host}" for host in unconfirmed)
+        raise UsageError(
+            f"loading {' and '.join(unconfirmed)} needs a confirmation: add {options} if you may load "
+            f"{'it' if len(unconfirmed) == 1 else 'them'} right now"
+        )
+    return frozenset(confirmed & set(allow) if allow else confirmed), tuple(dict.fromkeys(targets))
 
 
 def confirmed_hosts(options: Any) -> frozenset[str]:

@@ -22,13 +22,16 @@ from doorbuster.load.target.endpoint import resolves_to_loopback
 class HostNotAllowed(requests.exceptions.ConnectionError, builtins.ConnectionError):
     """A request that was not sent, because its host may not be loaded."""
 
+    def __init__(self, host: str) -> None:
+        self.host = host
+        super().__init__(f"{host} may not be loaded; confirm it with --confirm-host {host}")
+
 
 class HostGuard:
     """allowed: hosts besides loopback. on_cut: called with the start of a request that was cut short."""
 
     def __init__(self) -> None:
         self.allowed: frozenset[str] = frozenset()
-        self.on_refused: Callable[[str], None] = lambda _: None
         self.on_cut: Callable[[float], None] = lambda _: None
         self._loopback: dict[str, bool] = {}
 
@@ -36,8 +39,7 @@ class HostGuard:
         """Raises: HostNotAllowed."""
         if host in self.allowed or self._is_loopback(host):
             return
-        self.on_refused(host)
-        raise HostNotAllowed(f"{host} may not be loaded; confirm it with --confirm-host {host}")
+        raise HostNotAllowed(host)
 
     def watch_clients(self) -> None:
         """Check every request and redirect of HttpUser and FastHttpUser."""

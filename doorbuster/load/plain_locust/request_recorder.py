@@ -83,7 +83,6 @@ class RequestRecorder:
         self._names: set[str] = set()
         self._texts: set[str] = set()
         self._guard = guard
-        guard.on_refused = self._refused
         guard.on_cut = self._request_cut
         environment.events.request.add_listener(self._on_request)
         environment.events.user_error.add_listener(self._on_user_error)
@@ -94,7 +93,7 @@ class RequestRecorder:
         """Stop recording and ship the last batch."""
         self._environment.events.request.remove_listener(self._on_request)
         self._environment.events.user_error.remove_listener(self._on_user_error)
-        self._guard.on_refused = self._guard.on_cut = _ignore
+        self._guard.on_cut = _ignore
         with self._reporting:  # let a report in progress finish
             self._reporter.kill()
         self._report(final=True)
@@ -143,13 +142,6 @@ class RequestRecorder:
         self._count(max(self._second(perf_counter()), 0), channel, "task_exceptions")
         text = "".join(traceback.format_exception(type(exception), exception, tb)).strip()
         self._event_once(Cause.SCRIPT_EXCEPTION, text, key=f"{channel} {type(exception)} {text[-200:]}")
-
-    def _refused(self, host: str) -> None:
-        self._event_once(
-            "host_not_allowed",
-            f"requests to {host} were not sent: only confirmed hosts may be loaded (--confirm-host {host})",
-            key=host,
-        )
 
     def _request_cut(self, started_at: float) -> None:
         """A user was stopped while it waited for an answer."""
@@ -220,7 +212,7 @@ def cause_of(exception: Any, response: Any) -> str:
 
 
 def _error_text(exception: Any) -> str:
-    return str(exception) or repr(exception)
+    return exception.host if isinstance(exception, HostNotAllowed) else str(exception) or repr(exception)
 
 
 def _seconds(response_time: Any) -> float:
