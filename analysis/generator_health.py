@@ -89,8 +89,7 @@ def _lenient_finding(lenient: Counter[str]) -> tuple[str, ...]:
     return (f"{answers} broke HTTP but could be read, as browsers and curl read them: {kinds}.",)
 
 
-def _lateness_metrics(run: Run) -> dict[str, Metric]:
-    histogram = run.lateness()
+def _lateness_metrics(histogram: Histogram) -> dict[str, Metric]:
     metrics = {}
     for p in (0.5, 0.95, 0.99, 0.999):
         name = f"lateness_p{p * 100:g}".replace(".", "_")

@@ -29,6 +29,7 @@ from doorbuster.report.section import (
     Section,
     Series,
     Table,
+    Unit,
     bucket_s,
 )
 from doorbuster.stats.stalls import Stall, find_stalls
@@ -44,6 +45,7 @@ def analyse(context: RunContext) -> Section:
     if not context.is_closed:
         return Section(
             name="users", question=QUESTION, not_applicable=True,
+            metrics={name: Metric(None, unit, meaning=text) for name, (unit, text) in METRICS.items()},
             sentence="Not applicable: customers arrived by a schedule; no users of a plain Locust file ran.",
         )  # fmt: skip
     users = context.customers_in_shop
@@ -72,28 +74,38 @@ def _total(run: Run, name: str) -> int:
     return int(_per_second(run, name).sum())
 
 
+METRICS: dict[str, tuple[Unit, str]] = {
+    "users_max": ("count", "users running at once, at most"),
+    "requests": ("count", "requests with an answer or an error"),
+    "failed": ("count", "of these, failed"),
+    "requests_per_s": ("per_s", "mean over the run"),
+    "stalls": ("count", "periods without any answer while users waited"),
+    "longest_stall": ("s", "the longest of them, in whole seconds"),
+    "stalled": ("s", "all of them together"),
+    "unanswered": ("count", "requests cut short when their user was stopped"),
+    "unanswered_wait": ("ms", "mean wait of these until then"),
+    "task_exceptions": ("count", "exceptions in tasks"),
+    "untimed": ("count", "requests without a response time"),
+}
+
+
 def _metrics(run: Run, users: np.ndarray, stalls: Sequence[Stall]) -> dict[str, Metric]:
     n = run.histogram().n
-    failed = run.histogram(match=lambda series: not series.succeeded).n
-    longest = max((stall.length_s for stall in stalls), default=0)
-    seconds = max(run.recorded_s, 1)
     unanswered = _total(run, "unanswered")
-    waited_ms = _total(run, "unanswered_ms") / unanswered if unanswered else None
-    return {
-        "users_max": Metric(float(users.max(initial=0)), "count", meaning="users running at once, at most"),
-        "requests": Metric(n, "count", n=n, meaning="requests with an answer or an error"),
-        "failed": Metric(failed, "count", n=n, meaning="of these, failed"),
-        "requests_per_s": Metric(n / seconds if n else None, "per_s", n=n, meaning="mean over the run"),
-        "stalls": Metric(len(stalls), "count", meaning="periods without any answer while users waited"),
-        "longest_stall": Metric(float(longest), "s", meaning="the longest of them, in whole seconds"),
-        "stalled": Metric(float(sum(s.length_s for s in stalls)), "s", meaning="all of them together"),
-        "unanswered": Metric(
-            unanswered, "count", n=n + unanswered, meaning="requests cut short when their user was stopped"
-        ),
-        "unanswered_wait": Metric(waited_ms, "ms", n=unanswered, meaning="mean wait of these until then"),
-        "task_exceptions": Metric(_total(run, "task_exceptions"), "count", meaning="exceptions in tasks"),
-        "untimed": Metric(_total(run, "untimed"), "count", n=n, meaning="requests without a response time"),
+    values = {
+        "users_max": float(users.max(initial=0)),
+        "requests": n,
+        "failed": run.histogram(match=lambda series: not series.succeeded).n,
+        "requests_per_s": n / max(run.recorded_s, 1) if n else None,
+        "stalls": len(stalls),
+        "longest_stall": float(max((stall.length_s for stall in stalls), default=0)),
+        "stalled": float(sum(stall.length_s for stall in stalls)),
+        "unanswered": unanswered,
+        "unanswered_wait": _total(run, "unanswered_ms") / unanswered if unanswered else None,
+        "task_exceptions": _total(run, "task_exceptions"),
+        "untimed": _total(run, "untimed"),
     }
+    return {name: Metric(values[name], unit, n=n, meaning=text) for name, (unit, text) in METRICS.items()}
 
 
 def _sentence(metrics: Mapping[str, Metric], stalls: Sequence[Stall]) -> str:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from doorbuster.cli import VERBS, doorbuster
-from doorbuster.scenario import read_scenario
+from doorbuster.scenario import read_locust_scenario, read_scenario
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -80,5 +80,8 @@ SNIPPETS = [
 
 @pytest.mark.parametrize("text", SNIPPETS)
 def test_every_scenario_snippet_is_read(text):
+    if "locust" in yaml.safe_load(text):
+        assert read_locust_scenario(text)
+        return
     smoke = yaml.safe_load((ROOT / "scenarios" / "smoke.yaml").read_text(encoding="utf-8"))
     assert read_scenario(yaml.safe_dump({**smoke, **yaml.safe_load(text)}))

@@ -59,7 +59,7 @@ class Attachment:
             guard.allowed = plan.hosts
             master = PlainMaster(environment, plan, guard)
             self._node = master
-        signal.signal(signal.SIGINT, master.on_interrupt)
+        gevent.signal_handler(signal.SIGINT, master.on_interrupt)
         # Locust sets its timer next: without this it would count from before the locustfile was loaded.
         gevent.get_hub().loop.update_now()
 

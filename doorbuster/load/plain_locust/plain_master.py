@@ -69,7 +69,7 @@ class PlainMaster:
             self._run = PlainRun(self._environment, self._plan, self._folder(), targets, self._workers)
             self._run.start(self._guard)
 
-    def on_interrupt(self, *_: Any) -> None:
+    def on_interrupt(self) -> None:
         """SIGINT: remember it, because Locust ends interrupted and complete runs alike."""
         self._interrupted = True
         raise KeyboardInterrupt
