@@ -26,8 +26,8 @@ _NO_DECIMALS = re.compile(r"[.,'\u00a0\u202f ](?=\d{3}(?!\d))")
 def json_of(response: HttpResponse) -> Any:
     """The JSON value of an answer.
 
-    Raises: Rejected (unexpected_page) if it is something else, such as a holding page; (graphql_error) if it
-    is a GraphQL answer with errors.
+    Raises: Rejected (unexpected_page) if it is something else, such as a holding page; (graphql_error, or the
+    error's own code) for a GraphQL answer that says no with status 200.
     """
     try:
         value = response.json()
@@ -35,7 +35,26 @@ def json_of(response: HttpResponse) -> Any:
         raise Rejected("unexpected_page", response.text[:_EXCERPT]) from error
     if isinstance(value, dict) and value.get("errors") and "data" in value:
         raise Rejected("graphql_error", str(value["errors"])[:_EXCERPT])
+    if isinstance(value, dict) and isinstance(value.get("data"), dict):
+        _refuse_error_types(value["data"])
     return value
+
+
+def _refuse_error_types(data: dict[str, Any]) -> None:
+    """Raise Rejected for a mutation that was answered with an error type, or with a list of errors."""
+    for result in data.values():
+        if not isinstance(result, dict):
+            continue
+        listed = next(
+            (result[key] for key in ("userErrors", "errors", "user_errors") if result.get(key)), None
+        )
+        code = result.get("errorCode") or (
+            listed[0].get("code") if isinstance(listed, list) and isinstance(listed[0], dict) else None
+        )
+        if code or listed or str(result.get("__typename", "")).endswith("Error"):
+            cause = re.sub(r"\W+", "_", str(code or result.get("__typename") or "graphql_error")).lower()
+            sold_out = "stock" in cause
+            raise Rejected("sold_out" if sold_out else cause[:60], str(result)[:_EXCERPT], expected=sold_out)
 
 
 def at(value: Any, *path: str | int) -> Any:

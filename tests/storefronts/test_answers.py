@@ -31,6 +31,10 @@ class Answer:
         ("<h1>We are busy</h1>", "unexpected_page"),
         ("", "unexpected_page"),
         ('{"errors": [{"message": "no"}], "data": null}', "graphql_error"),
+        ('{"data": {"pay": {"__typename": "PaymentDeclinedError"}}}', "paymentdeclinederror"),
+        ('{"data": {"pay": {"errorCode": "PAYMENT_DECLINED"}}}', "payment_declined"),
+        ('{"data": {"pay": {"userErrors": [{"code": "INVALID", "message": "x"}]}}}', "invalid"),
+        ('{"data": {"pay": {"errors": [{"message": "x"}]}}}', "graphql_error"),
     ],
 )
 def test_a_holding_page_or_a_graphql_error_with_status_200_is_a_failure_of_the_shop(text, cause):
@@ -38,6 +42,22 @@ def test_a_holding_page_or_a_graphql_error_with_status_200_is_a_failure_of_the_s
         json_of(Answer(text))
     assert refusal.value.cause == cause
     assert not refusal.value.expected
+
+
+def test_a_lack_of_stock_is_correct_behaviour():
+    with pytest.raises(Rejected) as refusal:
+        json_of(Answer('{"data": {"add": {"errorCode": "INSUFFICIENT_STOCK_ERROR"}}}'))
+    assert (refusal.value.cause, refusal.value.expected) == ("sold_out", True)
+
+
+def test_answers_without_an_error_are_returned():
+    for text in (
+        '{"data": {"add": {"errors": [], "id": 1}, "n": null}}',
+        '{"errors": []}',
+        "[1]",
+        '{"data": [1]}',
+    ):
+        assert json_of(Answer(text)) == json.loads(text)
 
 
 def test_values_are_found_by_their_path():

@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 
 from doorbuster.storefronts.har.recording import read_har
-from doorbuster.storefronts.har.source_code import Code, comment, identifier, literal, text_literal, text_of
+from doorbuster.storefronts.har.source_code import (
+    Code,
+    comment,
+    identifier,
+    literal,
+    long_text,
+    text_literal,
+    text_of,
+)
 from tests.storefronts.har_entries import SHOP, draft, entry, read, visit
 
 NASTY = (
@@ -98,6 +106,7 @@ def test_texts_become_literals_that_evaluate_to_themselves():
         spliced = text_of([text, Code("sku"), text])
         assert eval(spliced, {"sku": "S"}) == f"{text}S{text}"
         assert comment(text).isprintable()
+        assert ast.literal_eval(long_text(text * 9)) == text * 9
         assert identifier(text, set()).isidentifier()
 
 

@@ -13,7 +13,9 @@ from doorbuster.storefronts.har.request_body import MAX_JSON_DEPTH, RequestBody,
 from doorbuster.storefronts.secrets import MASK, is_secret
 
 _MAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}\.[^@\s.]{2,63}")
-_TOKEN_IN_PATH = re.compile(r"/(?=[^/]{0,200}\d)[\w=~.-]{16,}(?=/|$)")
+_TOKEN_IN_PATH = re.compile(
+    r"/(?=(?:[^/\d]{0,99}\d){4}|(?=[^/]*\d)(?=[^/]*[a-z])[^/]*[A-Z])[\w=~.-]{16,}(?=/|$)"
+)
 TEST_MAIL = "test.customer@example.com"
 
 

@@ -76,7 +76,11 @@ def render(value: Any, leaf: Callable[[str, Any], str], *, indent: int = 8, name
 
 def long_text(text: str, indent: int = 4) -> str:
     """A text of several lines, one literal for each."""
-    lines = text.splitlines(keepends=True) or [""]
+    lines = [
+        part
+        for line in text.splitlines(keepends=True) or [""]
+        for part in re.findall(r".{1,80}(?:\s+|$)|.+", line, re.DOTALL)
+    ] or [""]
     if len(lines) == 1:
         return text_literal(text)
     pad = " " * indent

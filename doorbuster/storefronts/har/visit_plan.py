@@ -170,7 +170,11 @@ def _with_its_page(requests: Sequence[RecordedRequest], step: str, anchor: int, 
     key = next((str(path[-1]) for path in paths if path), "")
     telling = [place for place in same if _tells(requests[place], step, sku, key)]
     if step in (*LISTINGS, "product") and telling and anchor not in telling:
-        return [anchor, telling[0]] if requests[anchor].is_page and anchor < telling[0] else [telling[0]]
+        return (
+            [anchor, telling[0]]
+            if requests[anchor].is_page and anchor < telling[0] and not requests[telling[0]].is_page
+            else [telling[0]]
+        )
     return [anchor]
 
 
