@@ -17,21 +17,30 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Self
 
 
 class ExitCode(IntEnum):
     """Exit codes of every `doorbuster` command; 99, 104, 105, 107 and 108 mean the same in k6."""
 
-    PASS = 0
-    BUG = 1
-    USAGE = 2
-    INCONCLUSIVE = 96
-    FAIL = 99
-    INVALID_CONFIGURATION = 104
-    INTERRUPTED = 105
-    TARGET_UNREACHABLE = 106
-    SCRIPT_EXCEPTION = 107
-    ABORTED = 108
+    PASS = 0, "pass"
+    FAIL = 99, "thresholds failed"
+    INCONCLUSIVE = 96, "inconclusive"
+    INVALID_CONFIGURATION = 104, "invalid configuration"
+    INTERRUPTED = 105, "interrupted"
+    TARGET_UNREACHABLE = 106, "target unreachable"
+    SCRIPT_EXCEPTION = 107, "exception in a script"
+    ABORTED = 108, "aborted by a safety rule"
+    USAGE = 2, "usage error"
+    BUG = 1, "internal error"
+
+    meaning: str
+
+    def __new__(cls, code: int, meaning: str = "") -> Self:
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
 
 
 class DoorbusterError(Exception):

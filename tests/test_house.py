@@ -273,3 +273,11 @@ def test_a_class_name_is_used_once():
             if isinstance(node, ast.ClassDef):
                 names.setdefault(node.name, []).append(name)
     assert {name: found for name, found in names.items() if len(found) > 1} == {}
+
+
+def test_every_outcome_has_a_metric_and_a_style_of_its_own():
+    from doorbuster.records.outcome import Outcome
+    from doorbuster.scenario import METRICS
+
+    assert {str(outcome) for outcome in Outcome} <= set(METRICS)
+    assert len({outcome.style for outcome in Outcome}) == len(Outcome)

@@ -12,6 +12,7 @@ import sys
 from difflib import get_close_matches
 from importlib import import_module
 from io import TextIOWrapper
+from textwrap import fill
 
 import click
 
@@ -35,12 +36,8 @@ VERBS = {  # in workflow order, with the help line of each verb
     "shop": "Start the embedded reference shop.",
 }
 
-EPILOG = """\b
-Exit codes: 0 pass, 99 thresholds failed, 96 inconclusive,
-104 invalid configuration, 105 interrupted, 106 target unreachable,
-107 exception in a script, 108 aborted by a safety rule, 2 usage error, 1 internal error.
-
-Example: doorbuster run smoke"""
+_CODES = fill(f"Exit codes: {', '.join(f'{int(code)} {code.meaning}' for code in ExitCode)}.", width=78)
+EPILOG = f"\b\n{_CODES}\n\nExample: doorbuster run smoke"
 
 
 class Verbs(click.Group):

@@ -29,7 +29,7 @@ _LOOKS = {
     "--storefront",
     default="",
     metavar="NAME",
-    help="Driver: reference, vendure, oscar, or custom:NAME from the locustfile. Default: the locustfile's "
+    help="Driver: a bundled one, e.g. vendure, or custom:NAME from the locustfile. Default: the locustfile's "
     "only driver, else reference.",
 )
 @click.option(

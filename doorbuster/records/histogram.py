@@ -25,14 +25,18 @@ Ints = NDArray[np.int64]
 
 SIGNIFICANT_DIGITS = 3
 MAX_US = 3_600_000_000  # one hour
-HALF = 1024  # half of the sub-bucket count, 2 ** ceil(log2(2 * 10 ** 3)) / 2
-BUCKETS = 22  # enough doublings of 2048 us to reach one hour
+_HALF_BITS = math.ceil(math.log2(2 * 10**SIGNIFICANT_DIGITS)) - 1
+HALF = 1 << _HALF_BITS  # half of the sub-bucket count
+BUCKETS = MAX_US.bit_length() - _HALF_BITS  # enough doublings of 2 * HALF us to reach one hour
 BINS = (BUCKETS + 1) * HALF
-PACKED = np.dtype([("bin", "<u2"), ("count", "<u4")])  # six bytes a bin, no padding
+BIN_TYPE = np.dtype("<u2" if BINS <= 1 << 16 else "<u4")
+PACKED = np.dtype([("bin", BIN_TYPE), ("count", "<u4")])  # no padding
 
-_EXPONENT_OF_HALF = (1023 + 9) * HALF  # float64 exponent bias and the exponent at which bins get wider than 1
+_EXPONENT_OF_HALF = (
+    1023 + _HALF_BITS - 1
+) * HALF  # float64 exponent bias and the exponent at which bins get wider than 1
 _SMALL = 64  # up to this many values, a loop (1.1 us each) beats the fixed cost of NumPy (75 us)
-_PACK_BIN = struct.Struct("<HI").pack
+_PACK_BIN = struct.Struct("<HI" if BIN_TYPE.itemsize == 2 else "<II").pack
 
 
 def bin_index(values_us: ArrayLike) -> Ints:
@@ -42,7 +46,7 @@ def bin_index(values_us: ArrayLike) -> Ints:
     so from 1024 us on the upper bits of the double, moved by a constant, are the bin. Exact below 2 ** 53.
     """
     values = np.clip(np.asarray(values_us, dtype=np.int64), 0, MAX_US)
-    upper = values.astype(np.float64).view(np.int64) >> 42
+    upper = values.astype(np.float64).view(np.int64) >> (52 - _HALF_BITS)
     return np.where(values < HALF, values, upper - _EXPONENT_OF_HALF)
 
 
@@ -81,8 +85,8 @@ def pack(values_us: Sequence[int] | NDArray[np.integer]) -> bytes:
         if value < HALF:
             index = value if value > 0 else 0
         else:
-            shift = (value if value < MAX_US else MAX_US).bit_length() - 11
-            index = (shift << 10) + ((value if value < MAX_US else MAX_US) >> shift)
+            shift = (value if value < MAX_US else MAX_US).bit_length() - _HALF_BITS - 1
+            index = (shift << _HALF_BITS) + ((value if value < MAX_US else MAX_US) >> shift)
         tally[index] = tally.get(index, 0) + 1
     return b"".join(_PACK_BIN(index, tally[index]) for index in sorted(tally))
 

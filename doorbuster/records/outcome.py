@@ -6,6 +6,18 @@ Members are strings, equal to the values stored in the run file. Their order is 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
+
+
+class OutcomeStyle(NamedTuple):
+    """How an outcome is shown; `dash` and `hatch` in matplotlib's notation, `terminal` in rich's."""
+
+    label: str
+    light: str
+    dark: str
+    dash: str
+    hatch: str
+    terminal: str
 
 
 class Outcome(StrEnum):
@@ -18,17 +30,23 @@ class Outcome(StrEnum):
     DROPPED = "dropped"
 
     @property
+    def style(self) -> OutcomeStyle:
+        return _STYLES[self]
+
+    @property
     def label(self) -> str:
         """The name in tables and legends."""
-        return _LABELS[self]
+        return self.style.label
 
 
-_LABELS = {
-    Outcome.SERVED: "served",
-    Outcome.ABANDONED: "abandoned (too slow)",
-    Outcome.TURNED_AWAY: "turned away",
-    Outcome.QUEUED_OUT: "queued out",
-    Outcome.DROPPED: "dropped by the generator",
+_STYLES = {
+    Outcome.SERVED: OutcomeStyle("served", "#009e73", "#1fbf90", "-", "", "green"),
+    Outcome.ABANDONED: OutcomeStyle("abandoned (too slow)", "#e69f00", "#f0b429", "--", "////", "yellow"),
+    Outcome.TURNED_AWAY: OutcomeStyle("turned away", "#d55e00", "#f2792b", "-.", "xxxx", "red"),
+    Outcome.QUEUED_OUT: OutcomeStyle("queued out", "#56b4e9", "#6cc1f0", ":", "....", "cyan"),
+    Outcome.DROPPED: OutcomeStyle(
+        "dropped by the generator", "#8c8c8c", "#a3a3a3", ":", "||||", "bright_black"
+    ),
 }
 
 

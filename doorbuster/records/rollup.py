@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from doorbuster.records.histogram import BINS, Histogram, Ints
+from doorbuster.records.histogram import BIN_TYPE, BINS, Histogram, Ints
 from doorbuster.records.scan import Entries
 
 _GRAINS_S = ((180, 1), (900, 5), (2700, 15), (5400, 30), (10_800, 60), (54_000, 300), (162_000, 900))
@@ -46,7 +46,7 @@ class Rollup:
     series: Ints
     grain: Ints
     starts: Ints
-    bins: NDArray[np.uint16]
+    bins: NDArray[np.unsignedinteger]
     counts: NDArray[np.uint32]
     n: Ints  # values in each slot
 
@@ -117,7 +117,7 @@ class _Sums:
 
     codes: Ints
     sizes: Ints
-    bins: NDArray[np.uint16]
+    bins: NDArray[np.unsignedinteger]
     counts: NDArray[np.uint32]
 
     @property
@@ -205,7 +205,7 @@ def _drained(parts: list[_Sums]) -> _Sums:
     whole = _Sums(
         codes=np.concatenate([np.empty(0, np.int64), *(part.codes for part in parts)]),
         sizes=np.concatenate([np.empty(0, np.int64), *(part.sizes for part in parts)]),
-        bins=np.empty(sum(part.bins.size for part in parts), np.uint16),
+        bins=np.empty(sum(part.bins.size for part in parts), BIN_TYPE),
         counts=np.empty(sum(part.bins.size for part in parts), np.uint32),
     )
     end = whole.bins.size
@@ -229,7 +229,7 @@ def _summed(parts: Sequence[_Sums]) -> _Sums:
     return _Sums(
         codes=codes[sizes > 0],
         sizes=sizes[sizes > 0],
-        bins=(cells - owner * width + low).astype(np.uint16),
+        bins=(cells - owner * width + low).astype(BIN_TYPE),
         counts=counts.astype(np.uint32),
     )
 

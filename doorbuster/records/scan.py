@@ -37,7 +37,7 @@ class Entries:
     """Packed bins of many rows, concatenated: the first sizes[0] belong to the first row."""
 
     sizes: Ints
-    bins: NDArray[np.uint16]
+    bins: NDArray[np.unsignedinteger]
     counts: NDArray[np.uint32]
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from doorbuster.scenario.customers.behaviour import Constant, Exponential, Lognormal, Patience, Think, Uniform
-from doorbuster.scenario.customers.channels import Channel
+from doorbuster.scenario.customers.channels import CHANNELS, Channel
 from doorbuster.scenario.customers.client_profile import (
     DEFAULT_PAGES,
     DEVICES,
@@ -12,7 +12,7 @@ from doorbuster.scenario.customers.client_profile import (
     devices_given,
     ordering_shares,
 )
-from doorbuster.scenario.customers.journeys import CHANNELS, JOURNEYS, MIXES, STEPS, Journey
+from doorbuster.scenario.customers.journeys import JOURNEYS, MIXES, STEPS, Journey
 from doorbuster.scenario.customers.page_chain import PAGE_CHAINS, MarkovChain
 from doorbuster.scenario.customers.resilience import Offline, Reloads, Retries, WaitingRoom
 from doorbuster.scenario.demand.curve_spec import Curve, Stage

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, WithJsonSchema
 
-from doorbuster.scenario.customers.channels import Channel, own_demand_rules, parse_channels
-from doorbuster.scenario.customers.journeys import CHANNELS, MIXES, STEPS, Journey
+from doorbuster.scenario.customers.channels import CHANNELS, Channel, own_demand_rules, parse_channels
+from doorbuster.scenario.customers.journeys import MIXES, STEPS, Journey
 from doorbuster.scenario.customers.own_journeys import OwnJourney, all_journeys, parse_own_journeys
 from doorbuster.scenario.customers.resilience import WAITING_ROOM, Offline
 from doorbuster.scenario.demand.demand import Demand

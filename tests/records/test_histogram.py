@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -186,3 +189,23 @@ def test_counts_that_do_not_fit_the_packed_form_are_refused():
     ):
         h.pack_counts([1], [2**32])
     assert Histogram.from_blobs([h.pack_counts([1], [2**32 - 1])] * 2).n == 2**33 - 2
+
+
+@pytest.mark.parametrize("digits", [2, 3, 4])
+def test_every_precision_follows_from_its_number_of_digits(digits):
+    source = Path(h.__file__).read_text(encoding="utf-8")
+    module = ModuleType("histogram_of_other_precision")
+    sys.modules[module.__name__] = module  # dataclasses look their module up
+    try:
+        exec(source.replace("SIGNIFICANT_DIGITS = 3", f"SIGNIFICANT_DIGITS = {digits}"), module.__dict__)
+    finally:
+        del sys.modules[module.__name__]
+    values = np.unique(np.geomspace(1, h.MAX_US, 5000).astype(np.int64))
+    bins = module.bin_index(values)
+    low, high = module.lowest_us(bins), module.highest_us(bins)
+    assert (low <= values).all()
+    assert (values <= high).all()
+    assert ((high - low) <= values / 10**digits).all()
+    assert bins.max() < module.BINS
+    packed = module.Histogram.from_values(values.tolist())
+    assert packed.n == values.size

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from doorbuster.errors import ScenarioError
 from doorbuster.scenario import Scenario, plan_schedule, read_scenario
-from doorbuster.scenario.customers.journeys import CHANNELS, JOURNEYS
+from doorbuster.scenario.customers.channels import CHANNELS
+from doorbuster.scenario.customers.journeys import JOURNEYS
 from doorbuster.scenario.thresholds.metrics import METRICS
 
 WORDS = [

@@ -22,7 +22,7 @@ from doorbuster.scenario import (
     override,
     read_scenario,
 )
-from doorbuster.scenario.customers.journeys import CHANNELS, DEFAULT_PATIENCE
+from doorbuster.scenario.customers.channels import CHANNELS, DEFAULT_PATIENCE
 
 DESIGN = """\
 title: "M&S, 2 December 2004: the one-day Christmas sale"

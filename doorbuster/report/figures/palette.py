@@ -25,11 +25,7 @@ class SeriesStyle:
 
 
 STYLES: dict[str, SeriesStyle] = {
-    Outcome.SERVED: SeriesStyle("--served", "#009e73", "#1fbf90", "-", "", "green"),
-    Outcome.ABANDONED: SeriesStyle("--abandoned", "#e69f00", "#f0b429", "--", "////", "yellow"),
-    Outcome.TURNED_AWAY: SeriesStyle("--turned-away", "#d55e00", "#f2792b", "-.", "xxxx", "red"),
-    Outcome.QUEUED_OUT: SeriesStyle("--queued-out", "#56b4e9", "#6cc1f0", ":", "....", "cyan"),
-    Outcome.DROPPED: SeriesStyle("--dropped", "#8c8c8c", "#a3a3a3", ":", "||||", "bright_black"),
+    **{outcome: SeriesStyle(f"--{outcome.replace('_', '-')}", *outcome.style[1:]) for outcome in Outcome},
     RequestOutcome.OK: SeriesStyle("--ok", "#0072b2", "#4aa8e0", "-", "", "blue"),
     RequestOutcome.FAILED: SeriesStyle("--failed", "#d55e01", "#f2792b", "-.", "xxxx", "red"),
     "planned": SeriesStyle("--planned", "#5f6b7a", "#98a6b8", "--", "", "bright_black"),

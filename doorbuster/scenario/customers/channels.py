@@ -6,7 +6,7 @@ users who work in a loop.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Annotated, Any, Self
 
@@ -29,7 +29,7 @@ from doorbuster.scenario.customers.client_profile import (
     parse_devices,
     parse_pages,
 )
-from doorbuster.scenario.customers.journeys import CHANNELS, DEFAULT_PATIENCE, JOURNEYS, MIXES, Journey
+from doorbuster.scenario.customers.journeys import JOURNEYS, MIXES, Journey
 from doorbuster.scenario.customers.own_journeys import NAME_RULE, is_name
 from doorbuster.scenario.customers.resilience import Offline, Reloads, Retries, WaitingRoom
 from doorbuster.scenario.demand.demand import Demand
@@ -47,6 +47,29 @@ from doorbuster.scenario.parsing.values import DurationS, Share, Text, is_number
 from doorbuster.units import format_duration
 
 MAX_SEATS = 100_000
+
+CHANNELS: dict[str, str] = {
+    "web": "the website, with the patience of desktop users by default",
+    "app": "the mobile app and the mobile site",
+    "store": "tills and mobile points of sale in the stores",
+    "phone": "the seats of the call centre",
+    "print": "QR codes and web addresses in catalogues, on posters and in adverts",
+    "social": "reviews, questions, answers and links in posts",
+    "agent": "bots, crawlers and shopping assistants acting for people",
+    "partner": "marketplaces and affiliates that use the shop's API",
+}
+
+# Default patience: people at a screen leave, staff and machines wait.
+DEFAULT_PATIENCE: dict[str, str] = {
+    "web": "desktop",
+    "app": "mobile",
+    "print": "mobile",
+    "social": "mobile",
+    "store": "none",
+    "phone": "none",
+    "agent": "none",
+    "partner": "none",
+}
 
 
 def parse_journeys(raw: object, info: ValidationInfo) -> object:
@@ -314,3 +337,11 @@ def parse_channels(raw: object, journeys: Mapping[str, Journey]) -> object:
     if issues:
         raise as_validation_error("channels", issues, raw)
     return channels
+
+
+def channel_order(names: Iterable[str]) -> list[str]:
+    """The built-in channels in their order, then the scenario's own in the order of the file.
+
+    A channel's position seeds its arrivals, so it must not depend on which other channels a scenario has.
+    """
+    return [*CHANNELS, *(name for name in names if name not in CHANNELS)]

@@ -41,30 +41,6 @@ class Journey(NamedTuple):
         return sum(step.visits for step in self.steps)
 
 
-CHANNELS: dict[str, str] = {
-    "web": "the website, with the patience of desktop users by default",
-    "app": "the mobile app and the mobile site",
-    "store": "tills and mobile points of sale in the stores",
-    "phone": "the seats of the call centre",
-    "print": "QR codes and web addresses in catalogues, on posters and in adverts",
-    "social": "reviews, questions, answers and links in posts",
-    "agent": "bots, crawlers and shopping assistants acting for people",
-    "partner": "marketplaces and affiliates that use the shop's API",
-}
-
-# Default patience: people at a screen leave, staff and machines wait.
-DEFAULT_PATIENCE: dict[str, str] = {
-    "web": "desktop",
-    "app": "mobile",
-    "print": "mobile",
-    "social": "mobile",
-    "store": "none",
-    "phone": "none",
-    "agent": "none",
-    "partner": "none",
-}
-
-
 def _journey(name: str, meaning: str, steps: dict[str, float], *, wants_order: bool = False) -> Journey:
     return Journey(name, wants_order, meaning, tuple(StepVisits(*item) for item in steps.items()))
 

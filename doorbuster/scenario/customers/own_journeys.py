@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from keyword import iskeyword
 from typing import Annotated
 
 from pydantic import Field
 
-from doorbuster.scenario.customers.journeys import CHANNELS, JOURNEYS, Journey, StepVisits
+from doorbuster.scenario.customers.journeys import JOURNEYS, Journey, StepVisits
 from doorbuster.scenario.customers.resilience import WAITING_ROOM
 from doorbuster.scenario.parsing.diagnostics import (
     Issue,
@@ -92,11 +92,3 @@ def parse_own_journeys(raw: object) -> object:
 def all_journeys(own: Mapping[str, OwnJourney]) -> dict[str, Journey]:
     """The built-in journeys and a scenario's own, by name."""
     return JOURNEYS | {name: journey.as_journey(name) for name, journey in own.items()}
-
-
-def channel_order(names: Iterable[str]) -> list[str]:
-    """The built-in channels in their order, then the scenario's own in the order of the file.
-
-    A channel's position seeds its arrivals, so it must not depend on which other channels a scenario has.
-    """
-    return [*CHANNELS, *(name for name in names if name not in CHANNELS)]

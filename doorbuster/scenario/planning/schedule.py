@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from doorbuster.scenario.customers.own_journeys import channel_order
+from doorbuster.scenario.customers.channels import channel_order
 from doorbuster.scenario.demand.demand import Demand
 from doorbuster.scenario.demand.rate_curve import Floats, RateCurve
 from doorbuster.scenario.model import Scenario
