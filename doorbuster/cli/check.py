@@ -62,12 +62,12 @@ def command(
 
 def _check_requirements(plan: Scenario, locustfile: str) -> int:
     """Print what the locustfile or its driver lacks; returns the exit code."""
-    from doorbuster.cli.pipeline import find_locustfile
+    from doorbuster.cli.pipeline import find_locustfiles
     from doorbuster.cli.subprocess_stream import SubprocessStream
 
     with SubprocessStream(
         "doorbuster.load.tools.requirements_check", scenario_text=plan.source_text, scenario_name=plan.name,
-        locustfile=str(find_locustfile(locustfile)),
+        locustfile=find_locustfiles(locustfile),
     ) as child:  # fmt: skip
         for _ in child.rows():
             pass

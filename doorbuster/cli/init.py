@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import click
 
+from doorbuster.cli.options import DEFAULT_LOCUSTFILE
+
 if TYPE_CHECKING:
     from doorbuster.storefronts.har.driver_draft import DriverDraft
     from doorbuster.storefronts.har.recorded_request import RecordedVisit
@@ -89,7 +91,7 @@ class _Names(NamedTuple):
     kind: str
 
     def put_into(self, template: str) -> str:
-        text = template.replace("_my_shop", f"_{self.module}").replace("my-shop", self.plain)
+        text = template.replace("my_shop", self.module).replace("my-shop", self.plain)
         return text.replace("MyShop", self.kind)
 
 
@@ -136,7 +138,7 @@ def _write_starter(folder: Path, storefront: str, har: Path | None) -> None:
     if draft is not None:
         _print_draft(draft)
     click.echo(f"next:    {program()} probe {url} --locustfile {driver}")
-    click.echo(f"then:    {program()} run {scenario} --locustfile {locustfile}")
+    click.echo(f"then:    {program()} run {scenario} --locustfile {DEFAULT_LOCUSTFILE},{locustfile}")
 
 
 def _print_draft(draft: DriverDraft) -> None:

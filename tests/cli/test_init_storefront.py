@@ -97,7 +97,13 @@ def test_the_starter_writes_a_driver_customers_and_a_scenario(doorbuster, tmp_pa
     scenario = (tmp_path / "scenarios" / "harbour-lane-smoke.yaml").read_text(encoding="utf-8")
     assert "class HarbourLaneShop(Storefront):" in driver
     assert 'name = "harbour-lane"' in driver
-    assert "from _harbour_lane import HarbourLaneShop" in peak
+    code = [line for line in peak.partition('"""\n\n')[2].splitlines() if line and "__all__" not in line]
+    assert code == [
+        "from _harbour_lane import HarbourLaneShop",
+        "from locust import events",
+        "from doorbuster.load.locustfile import GeneratorUser, RunShape, install",
+        "install(events, drivers=[HarbourLaneShop])",
+    ]
     assert '"custom:harbour-lane"' in scenario
     assert "my" not in re.findall(r"\w+", driver + peak)
     assert sum(1 for line in driver.splitlines() if line.strip() and not line.strip().startswith("#")) <= 80
@@ -110,6 +116,26 @@ def test_existing_files_are_not_changed(doorbuster, tmp_path):
     done = doorbuster("init", "--storefront", "my-shop", tmp_path)
     assert driver.read_text(encoding="utf-8") == "# mine\n"
     assert done.stdout.count("exists, not changed") == 3
+
+
+def test_a_name_whose_file_would_hide_a_module_of_python_is_refused(doorbuster, tmp_path):
+    done = doorbuster("init", "--storefront", "json", tmp_path)
+    assert done.returncode == 2
+    assert "_json.py would hide a module of Python; use json-shop" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_bundled_customers_fit_the_starter_and_what_it_lacks_is_named(doorbuster, tmp_path):
+    doorbuster("init", "--storefront", "my-shop", tmp_path)
+    both = ["--locustfile", f"retail_peak.py,{tmp_path}/locustfiles/my_shop_peak.py"]
+    scenario = tmp_path / "scenarios" / "my-shop-smoke.yaml"
+    assert doorbuster("check", scenario, *both).returncode == 0
+    scenario.write_text(
+        scenario.read_text(encoding="utf-8").replace("search: 20", "review: 20"), encoding="utf-8"
+    )
+    done = doorbuster("check", scenario, *both)
+    assert done.returncode == 104
+    assert "landing" in done.stderr + done.stdout
 
 
 @pytest.mark.parametrize("name", ["My Shop", "9lives", "../up", ""])

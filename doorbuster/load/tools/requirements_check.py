@@ -19,17 +19,27 @@ from doorbuster.storefronts import drivers_with
 
 
 def check_requirements(*, scenario_text: str, scenario_name: str, locustfile: str) -> ExitCode:
-    """Raises: UsageError if the file cannot be loaded; ScenarioError with every unmet requirement."""
+    """Check a scenario against one locustfile, or several with commas between them.
+
+    Raises: UsageError if a file cannot be loaded; ScenarioError with every unmet requirement.
+    """
     scenario = read_scenario(scenario_text, file=scenario_name).with_source(
         Path(scenario_name), scenario_text
     )
-    module = load_module(Path(locustfile))
-    classes = [value for value in vars(module).values() if inspect.isclass(value)]
-    driver = drivers_with(find_drivers(module)).get(scenario.target.storefront)
+    modules = [load_module(path) for path in _files(locustfile)]
+    classes = [value for module in modules for value in vars(module).values() if inspect.isclass(value)]
+    own = [driver for module in modules for driver in find_drivers(module)]
+    driver = drivers_with(own).get(scenario.target.storefront)
     problems = unmet_requirements(scenario, customer_classes(classes), driver, locustfile)
     if problems:
         raise ScenarioError(problems)
     return ExitCode.PASS
+
+
+def _files(locustfiles: str) -> list[Path]:
+    """The files that Locust would load: those of a folder but for names that start with _."""
+    paths = (Path(name) for name in locustfiles.split(","))
+    return [file for path in paths for file in (sorted(path.glob("[!_]*.py")) if path.is_dir() else [path])]
 
 
 if __name__ == "__main__":
