@@ -37,7 +37,7 @@ HTTP = LOAD / "http"
 ELSEWHERE = (
     "exchange", "customers/behaviour", "customers/context", "customers/model", "customers/retry_budget",
     "customers/retry_policy", "customers/session", "customers/step_runner", "engine/arrivals",
-    "engine/generator", "recording/recorder", "recording/side_metrics", "runtime/sleep_scheduler",
+    "engine/generator", "recording/recorder", "recording/secondary_metrics", "runtime/sleep_scheduler",
 )  # fmt: skip
 NOT_COMPILED = ("__init__", "mypyc_compat")
 GROUP = "doorbuster.load.http._compiled"

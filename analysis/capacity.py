@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 
-from doorbuster.capacity.answer import MEANINGS
+from doorbuster.capacity.capacity_result import MEANINGS
 from doorbuster.capacity.headroom import Headroom, Uncertain, headroom
 from doorbuster.capacity.result_file import (
     RecordedEstimate,
@@ -20,8 +20,8 @@ from doorbuster.capacity.result_file import (
     find_search,
     is_whole_search,
 )
+from doorbuster.report.analysis_main import main
 from doorbuster.report.run_context import RunContext
-from doorbuster.report.script import main
 from doorbuster.report.section import (
     Annotation,
     Cell,

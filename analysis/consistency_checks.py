@@ -22,8 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from doorbuster.records.histogram import Histogram, middle_us
+from doorbuster.report.analysis_main import main
 from doorbuster.report.run_context import RunContext
-from doorbuster.report.script import main
 from doorbuster.report.section import Cell, Column, Metric, Section, Table, present, without_customers
 from doorbuster.stats.littles_law import LittleCheck, check_little, utilisation_ratio
 from doorbuster.units import format_count, format_ratio

@@ -21,9 +21,9 @@ import numpy as np
 
 from doorbuster.records.batch import Exemplar
 from doorbuster.records.reader import Run
-from doorbuster.records.side_metrics import CounterKey
+from doorbuster.records.secondary_metrics import CounterKey
+from doorbuster.report.analysis_main import main
 from doorbuster.report.run_context import RunContext
-from doorbuster.report.script import main
 from doorbuster.report.section import (
     Cell,
     Chart,

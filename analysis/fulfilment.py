@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doorbuster.records.ledger import Ledger, LedgerOrder
+from doorbuster.report.analysis_main import main
 from doorbuster.report.run_context import RunContext
-from doorbuster.report.script import main
 from doorbuster.report.section import (
     Annotation,
     Chart,

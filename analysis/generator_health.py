@@ -21,8 +21,8 @@ from doorbuster.records.histogram import Histogram
 from doorbuster.records.metadata import Balance
 from doorbuster.records.outcome import Outcome, RequestOutcome
 from doorbuster.records.reader import Run
+from doorbuster.report.analysis_main import main
 from doorbuster.report.run_context import RunContext
-from doorbuster.report.script import main
 from doorbuster.report.section import (
     Annotation,
     Cell,

@@ -25,8 +25,8 @@ from doorbuster.records.batch import SeriesKey
 from doorbuster.records.histogram import Histogram, highest_us
 from doorbuster.records.outcome import RequestOutcome
 from doorbuster.records.reader import Run
+from doorbuster.report.analysis_main import main
 from doorbuster.report.run_context import RunContext
-from doorbuster.report.script import main
 from doorbuster.report.section import (
     Annotation,
     Cell,

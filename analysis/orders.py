@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 
 from doorbuster.records.batch import OrderAttempt
 from doorbuster.records.ledger import Audit, Ledger, audit
+from doorbuster.report.analysis_main import main
 from doorbuster.report.run_context import RunContext
-from doorbuster.report.script import main
 from doorbuster.report.section import (
     Cell,
     Chart,

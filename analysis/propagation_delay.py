@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from doorbuster.records.batch import FreshnessReading
+from doorbuster.report.analysis_main import main
 from doorbuster.report.run_context import RunContext
-from doorbuster.report.script import main
 from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table, present
 from doorbuster.scenario import FRESHNESS_KINDS, Freshness
 from doorbuster.stats.quantile import minimum_n, order_statistic_ranks

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from doorbuster.capacity.result_file import SCALING_FILE, ScalingResult, find_scaling
 from doorbuster.capacity.scaling import Scaling, needed, scale
 from doorbuster.capacity.usl import MIN_POINTS, ParameterInterval
+from doorbuster.report.analysis_main import main
 from doorbuster.report.run_context import RunContext
-from doorbuster.report.script import main
 from doorbuster.report.section import Annotation, Cell, Chart, Column, Metric, Section, Series, Table, present
 from doorbuster.units import format_ratio
 

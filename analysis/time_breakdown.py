@@ -20,9 +20,14 @@ from doorbuster.records.batch import SeriesKey
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.outcome import Outcome, RequestOutcome
 from doorbuster.records.reader import Run
-from doorbuster.records.side_metrics import ConnectTotals, StepTimings, SubsequentRequests, WeightedDurations
+from doorbuster.records.secondary_metrics import (
+    ConnectTotals,
+    StepTimings,
+    SubsequentRequests,
+    WeightedDurations,
+)
+from doorbuster.report.analysis_main import main
 from doorbuster.report.run_context import RunContext
-from doorbuster.report.script import main
 from doorbuster.report.section import (
     Cell,
     Chart,

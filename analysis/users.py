@@ -17,8 +17,8 @@ import numpy as np
 
 from doorbuster.records.outcome import Cause
 from doorbuster.records.reader import Run
+from doorbuster.report.analysis_main import main
 from doorbuster.report.run_context import RunContext
-from doorbuster.report.script import main
 from doorbuster.report.section import (
     Annotation,
     Cell,

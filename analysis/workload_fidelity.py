@@ -22,8 +22,8 @@ import numpy as np
 from doorbuster.records.batch import CustomerCount
 from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
+from doorbuster.report.analysis_main import main
 from doorbuster.report.run_context import RunContext
-from doorbuster.report.script import main
 from doorbuster.report.section import Cell, Chart, Column, Metric, Section, Series, Table, Unit, present
 from doorbuster.scenario import (
     DEFAULT_PAGES,

@@ -24,8 +24,8 @@ import psutil
 
 from benchmarks.competitor_http import finish, ours
 from benchmarks.compiled import compiled_library
-from benchmarks.headline import Claim, table
 from benchmarks.server import MissingError, nginx
+from benchmarks.targets import Claim, table
 from doorbuster.records.reader import Run
 from doorbuster.scenario import load_scenario, plan_schedule
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.competitor_http import finish, ours
-from benchmarks.headline import Claim, table
 from benchmarks.server import nginx
+from benchmarks.targets import Claim, table
 from doorbuster.records.reader import Run
 
 CUSTOMERS = 15_000

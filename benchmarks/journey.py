@@ -16,8 +16,8 @@ from statistics import median
 
 from benchmarks.competitor_http import NOBODY, k6, locust_users, ours, rates_of
 from benchmarks.compiled import compiled_library
-from benchmarks.headline import Claim, ratio_claim, table
 from benchmarks.server import MissingError, Nginx, nginx
+from benchmarks.targets import Claim, ratio_claim, table
 
 TURNS = 15
 USERS = 64

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from benchmarks.competitor_http import k6, locust_users, ours, running
-from benchmarks.headline import Claim, table
 from benchmarks.server import Nginx, nginx
+from benchmarks.targets import Claim, table
 
 FEW, MANY = 50, 4_000
 LIMIT_KB = 24.0

@@ -6,9 +6,9 @@ import itertools
 import random
 import time
 
-from benchmarks.headline import Claim, table
+from benchmarks.targets import Claim, table
 from doorbuster.load.recording.recorder import Recorder
-from doorbuster.load.recording.side_metrics import KEPT
+from doorbuster.load.recording.secondary_metrics import KEPT
 from doorbuster.records.batch import SeriesKey
 
 ROUNDS = 7
@@ -29,12 +29,12 @@ def run() -> list[Claim]:
         numbers = [
             recorder.series_number(SeriesKey("web", f"j{n % 6}", f"s{n // 6}", "ok", "")) for n in range(30)
         ]
-        recorder.side_metrics.stride = REQUESTS // KEPT  # as after a second like this one
+        recorder.secondary_metrics.stride = REQUESTS // KEPT  # as after a second like this one
         began_s = time.process_time()
         for position, (at, response_s) in enumerate(stamps):
             number = numbers[position % 30]
-            if SAID and not len(recorder.steps) % recorder.side_metrics.stride:
-                recorder.side_metrics.server_timings.append((number, at, SAID))
+            if SAID and not len(recorder.steps) % recorder.secondary_metrics.stride:
+                recorder.secondary_metrics.server_timings.append((number, at, SAID))
             recorder.steps.append((number, at, at, at + response_s / 2, at + response_s, 400, 9_000, ""))
         rows.append((time.process_time() - began_s) / REQUESTS * 1e6)
         began_s = time.process_time()

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.headline import Claim
+from benchmarks.targets import Claim
 from doorbuster.records.batch import (
     ArrivalCount,
     Batch,

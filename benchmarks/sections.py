@@ -28,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.headline import Claim, table
+from benchmarks.targets import Claim, table
 from doorbuster.records.batch import (
     ArrivalCount,
     Batch,

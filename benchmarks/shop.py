@@ -25,7 +25,7 @@ import aiohttp
 import numpy as np
 import psutil
 
-from benchmarks.headline import Claim
+from benchmarks.targets import Claim
 from doorbuster.shop_process import start_shop
 from doorbuster.shop_settings import ShopSettings
 from doorbuster.units import parse_duration_s

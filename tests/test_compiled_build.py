@@ -20,7 +20,7 @@ HTTP_TESTS = [f"tests/load/http/test_{name}.py" for name in (
     "client", "connections", "cookies", "hostile_networks", "hostile_servers", "hosts", "tls", "what_is_sent",
 )]  # fmt: skip
 CUSTOMER_TESTS = [f"tests/load/test_{name}.py" for name in (
-    "behaviour", "customer", "other_protocol", "retry_policy", "side_metrics", "sleep_scheduler",
+    "behaviour", "customer", "other_protocol", "retry_policy", "secondary_metrics", "sleep_scheduler",
 )]  # fmt: skip
 
 
@@ -68,7 +68,7 @@ def test_the_build_is_plain_unless_its_steps_were_compiled(tmp_path: Path):
 @pytest.mark.truth
 def test_a_run_of_the_compiled_build_says_so_in_its_versions(compiled: Path):
     said = run(
-        compiled, "-c", "from doorbuster.load.target.environment_info import environment_info as about;"
+        compiled, "-c", "from doorbuster.load.runtime.generator_info import generator_info as about;"
         "print(about()['versions']['doorbuster_build'])",
     )  # fmt: skip
     assert said.stdout == "compiled\n", said.stderr

@@ -127,7 +127,7 @@ def measure_point(run: Run, level: int, *, first: int, seconds: int) -> ScalingP
     import numpy as np
     from scipy.special import stdtrit
 
-    from doorbuster.capacity.indicator import mean_error
+    from doorbuster.capacity.bound_distance import mean_error
     from doorbuster.capacity.result_file import ScalingPoint
 
     answered = run.request_counts(lambda series: True if series.succeeded else None)

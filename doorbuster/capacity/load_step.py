@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from doorbuster.capacity.indicator import Count, Indicator, LevelEstimate, evaluate, queue_grows
+from doorbuster.capacity.bound_distance import Count, Indicator, LevelEstimate, evaluate, queue_grows
 from doorbuster.units import format_duration
 
 Kind = Literal["ramp", "bracket", "bisect", "extend", "confirm", "confirm-above", "overload-recovery"]

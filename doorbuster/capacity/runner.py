@@ -164,7 +164,7 @@ def measure(
 ) -> MeasuredStep:
     """Measurements of a recorded load step for the search."""
     from doorbuster.capacity.load_step import MeasuredStep
-    from doorbuster.capacity.threshold_indicators import indicators
+    from doorbuster.capacity.scenario_bound_distances import indicators
     from doorbuster.gate import validity_issues
 
     first = round(proposal.overload_s + proposal.warmup_s)

@@ -46,9 +46,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from doorbuster.capacity.answer import Capacity, answer
-from doorbuster.capacity.evidence import WELL_OBSERVED_S, SearchEvidence
+from doorbuster.capacity.capacity_result import Capacity, answer
 from doorbuster.capacity.load_step import Kind, LoadStep, ProposedStep
+from doorbuster.capacity.search_bracket import WELL_OBSERVED_S, SearchEvidence
 
 NARROW_RATIO = 1.25  # below this width of the bracket, load steps are long
 NEAR_CEILING = 1.1

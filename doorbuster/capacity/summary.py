@@ -13,7 +13,7 @@ from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
 
 if TYPE_CHECKING:
-    from doorbuster.capacity.answer import Capacity
+    from doorbuster.capacity.capacity_result import Capacity
     from doorbuster.capacity.load_step import LoadStep
     from doorbuster.scenario import Scenario
 

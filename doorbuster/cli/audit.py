@@ -38,7 +38,7 @@ def command(run: Path, ledger: Path, stock: Path | None) -> int:
     \b
     Example: doorbuster audit reports/friday --ledger orders.csv --stock stock.csv
     """
-    from doorbuster.cli.pipeline import recorded_scenario, write_everything
+    from doorbuster.cli.run_workflow import recorded_scenario, write_everything
     from doorbuster.errors import UsageError
     from doorbuster.records.batch import Event
     from doorbuster.records.ledger_csv import read_ledger_csv

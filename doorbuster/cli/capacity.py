@@ -17,11 +17,11 @@ from doorbuster.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from doorbuster.capacity.evidence import SearchEvidence
     from doorbuster.capacity.load_step import LoadStep, MeasuredStep, ProposedStep
     from doorbuster.capacity.result_file import ScalingPoint, SearchResult
     from doorbuster.capacity.runner import LoadStepRunner
     from doorbuster.capacity.search import SearchSettings
+    from doorbuster.capacity.search_bracket import SearchEvidence
     from doorbuster.scenario import Scenario
 
 
@@ -104,9 +104,9 @@ def command(
     Example: doorbuster capacity ms-christmas-2004 --profile replatformed
     """
     from doorbuster.capacity.runner import LoadStepRunner, open_shop
+    from doorbuster.capacity.scenario_bound_distances import binding_thresholds
     from doorbuster.capacity.search_settings import check_budget, search_settings
-    from doorbuster.capacity.threshold_indicators import binding_thresholds
-    from doorbuster.cli.pipeline import find_locustfile, find_scenario, new_run_folder
+    from doorbuster.cli.run_workflow import find_locustfile, find_scenario, new_run_folder
     from doorbuster.errors import DoorbusterError, ExitCode, UsageError
     from doorbuster.locust_process import local_workers
 
@@ -166,7 +166,7 @@ def _sweep(
         parse_concurrency,
     )
     from doorbuster.capacity.runner import open_shop
-    from doorbuster.cli.pipeline import new_run_folder
+    from doorbuster.cli.run_workflow import new_run_folder
     from doorbuster.errors import DoorbusterError, ExitCode
 
     parsed = parse_concurrency(levels)
@@ -193,7 +193,7 @@ def _print_point(point: ScalingPoint) -> None:
 def _conclude_sweep(folder: Path) -> None:
     """Write the report of the run with the highest throughput, with the curve on top."""
     from doorbuster.capacity.result_file import find_scaling
-    from doorbuster.cli.pipeline import show_section, write_combined_report
+    from doorbuster.cli.run_workflow import show_section, write_combined_report
 
     found = find_scaling(folder / "run.sqlite")
     if found is not None and found.best_point is not None:
@@ -258,7 +258,7 @@ class _Search:
         return f"{self._evidence()}  now {step.kind} at {step.rate_per_s:.4g}/s ({step.why}) {progress}"
 
     def _evidence(self) -> SearchEvidence:
-        from doorbuster.capacity.evidence import SearchEvidence
+        from doorbuster.capacity.search_bracket import SearchEvidence
 
         return SearchEvidence.of(self._history)
 
@@ -271,8 +271,8 @@ class _Search:
 
 def _conclude(folder: Path, result: SearchResult) -> None:
     """Print the answer; write the report of the run at the highest passing rate, with the search on top."""
-    from doorbuster.capacity.answer import MEANINGS
-    from doorbuster.cli.pipeline import write_combined_report
+    from doorbuster.capacity.capacity_result import MEANINGS
+    from doorbuster.cli.run_workflow import write_combined_report
 
     shown = result.representative_step
     if shown is not None:

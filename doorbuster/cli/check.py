@@ -41,7 +41,7 @@ def command(
     """
     from rich.console import Console
 
-    from doorbuster.cli.pipeline import find_scenario
+    from doorbuster.cli.run_workflow import find_scenario
     from doorbuster.scenario import plan_schedule
 
     plan = find_scenario(scenario, profile=profile, url=url, seed=seed)
@@ -62,7 +62,7 @@ def command(
 
 def _check_requirements(plan: Scenario, locustfile: str) -> int:
     """Print what the locustfile or its driver lacks; returns the exit code."""
-    from doorbuster.cli.pipeline import find_locustfiles
+    from doorbuster.cli.run_workflow import find_locustfiles
     from doorbuster.cli.subprocess_stream import SubprocessStream
 
     with SubprocessStream(

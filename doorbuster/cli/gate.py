@@ -40,7 +40,7 @@ def command(
     \b
     Example: doorbuster gate reports/sample --fail-exit-code 3
     """
-    from doorbuster.cli.pipeline import find_run_scenario, judge_run, recorded_run_scenario
+    from doorbuster.cli.run_workflow import find_run_scenario, judge_run, recorded_run_scenario
     from doorbuster.errors import ExitCode
     from doorbuster.records.reader import Run
 

@@ -64,7 +64,7 @@ def command(folder: Path, storefront: str | None, har: Path | None) -> None:
 
 def _lay_out(folder: Path) -> None:
     from doorbuster.bundled import shipped
-    from doorbuster.cli.invocation import program
+    from doorbuster.cli.program_name import program
 
     written, kept = 0, 0
     for name in ("scenarios", "locustfiles", "analysis"):
@@ -99,7 +99,7 @@ def _write_starter(folder: Path, storefront: str, har: Path | None) -> None:
     """Raises: UsageError for a name that no scenario could use, or a recording that cannot be read."""
     from importlib.resources import files
 
-    from doorbuster.cli.invocation import program
+    from doorbuster.cli.program_name import program
     from doorbuster.errors import UsageError
     from doorbuster.storefronts.har.driver_draft import draft_driver
 

@@ -26,7 +26,7 @@ def command(run: Path, out: Path | None) -> int:
     \b
     Example: doorbuster report reports/sample --out /tmp/report
     """
-    from doorbuster.cli.pipeline import recorded_run_scenario, write_everything
+    from doorbuster.cli.run_workflow import recorded_run_scenario, write_everything
     from doorbuster.errors import ExitCode
     from doorbuster.records.reader import Run
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from doorbuster.cli.invocation import program
 from doorbuster.cli.options import (
     DEFAULT_LOCUSTFILE,
     confirm_option,
@@ -17,9 +16,10 @@ from doorbuster.cli.options import (
     url_option,
     workers_option,
 )
+from doorbuster.cli.program_name import program
 
 if TYPE_CHECKING:
-    from doorbuster.cli.pipeline import JudgedRun
+    from doorbuster.cli.run_workflow import JudgedRun
     from doorbuster.gate import Verdict
     from doorbuster.scenario import LocustScenario, Scenario
 
@@ -141,7 +141,7 @@ def command(
              doorbuster run --locustfile locustfile.py --users 50 --spawn-rate 5 --run-time 5m
     """
     from doorbuster.cli.live import watch
-    from doorbuster.cli.pipeline import (
+    from doorbuster.cli.run_workflow import (
         find_locustfiles,
         new_run_folder,
         scenario_file,
@@ -225,7 +225,7 @@ def _plan(
 
     Raises: UsageError for options that have no effect on it.
     """
-    from doorbuster.cli.pipeline import find_run_scenario, find_scenario
+    from doorbuster.cli.run_workflow import find_run_scenario, find_scenario
     from doorbuster.errors import UsageError
     from doorbuster.scenario import LocustScenario, locust_scenario
 

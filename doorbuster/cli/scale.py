@@ -32,7 +32,7 @@ def command(results: tuple[str, ...], out: Path | None) -> int:
     Example: doorbuster scale 1=reports/one 2=reports/two 4=reports/four
     """
     from doorbuster.capacity.result_file import ScalingPoint, ScalingResult
-    from doorbuster.cli.pipeline import (
+    from doorbuster.cli.run_workflow import (
         new_run_folder,
         recorded_scenario,
         show_section,

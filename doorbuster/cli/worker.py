@@ -41,7 +41,7 @@ def command(master_host: str, master_port: int, processes: int, locustfile: str)
     \b
     Example: doorbuster worker --master-host 10.0.0.5 --processes 4
     """
-    from doorbuster.cli.pipeline import find_locustfiles
+    from doorbuster.cli.run_workflow import find_locustfiles
 
     args = [
         sys.executable, "-m", "doorbuster.load.plain_locust", "-f", find_locustfiles(locustfile), "--worker",

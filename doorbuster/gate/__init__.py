@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from doorbuster.gate.decide import decide, format_bound, format_margin
 from doorbuster.gate.live_abort import AbortWatch
+from doorbuster.gate.run_verdict import judge, verdict
+from doorbuster.gate.threshold_decision import decide, format_bound, format_margin
 from doorbuster.gate.threshold_result import (
     CounterTotal,
     HasMetrics,
@@ -16,7 +17,6 @@ from doorbuster.gate.threshold_result import (
     Verdict,
 )
 from doorbuster.gate.validity import ValidityIssue, validity_issues
-from doorbuster.gate.verdict import judge, verdict
 
 __all__ = [
     "AbortWatch",

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from doorbuster.gate.accumulate import MetricAccumulator, Selector
-from doorbuster.gate.decide import decide
+from doorbuster.gate.threshold_decision import decide
 from doorbuster.gate.threshold_result import MetricData, NoData, RateCounts, ThresholdResult
 from doorbuster.records.batch import Batch
 from doorbuster.scenario import METRICS, AbortRule, LocustScenario, Phase, Scenario, Threshold, find_phases

@@ -3,7 +3,7 @@
 Rules of this module:
 - Read-only; never blocks the writer. Each call sees the file as of the last committed second.
 - A file with status "running" whose writer has ended reads as "interrupted".
-- requests.py reads requests, side_metrics.py the side metrics.
+- request_reader.py reads requests, secondary_metrics.py the secondary metrics.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from doorbuster.records.batch import CustomerCount, Event, Exemplar, HealthSecon
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.ledger import Audit, Ledger, LedgerLine, LedgerOrder, LedgerStock, audit
 from doorbuster.records.metadata import ArrivalSeries, Balance, RunMeta, WorkerReports
-from doorbuster.records.requests import KINDS, Kind
+from doorbuster.records.request_reader import KINDS, Kind
 from doorbuster.records.schema import FILE_NAME, open_for_reading, wrap_errors
-from doorbuster.records.side_metrics import SideMetricsReader
+from doorbuster.records.secondary_metrics import SecondaryMetricsReader
 from doorbuster.records.writer import ERRORS_PER_SERIES, SLOWEST_PER_SERIES
 
 __all__ = ["KINDS", "Kind", "Run"]
@@ -33,7 +33,7 @@ __all__ = ["KINDS", "Kind", "Run"]
 HEARTBEAT_LIMIT_S = 30.0  # a writer on another machine without a heartbeat for longer counts as dead
 
 
-class Run(SideMetricsReader):
+class Run(SecondaryMetricsReader):
     """One recorded run. Use as a context manager, or call `close`."""
 
     @classmethod

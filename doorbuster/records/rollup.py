@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doorbuster.records.histogram import BIN_TYPE, BINS, Histogram, Ints
-from doorbuster.records.scan import Entries
+from doorbuster.records.request_table_scan import Entries
 
 _GRAINS_S = ((180, 1), (900, 5), (2700, 15), (5400, 30), (10_800, 60), (54_000, 300), (162_000, 900))
 _LONGEST_GRAIN_S = 3600

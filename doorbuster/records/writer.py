@@ -28,7 +28,7 @@ from doorbuster.errors import RecordError
 from doorbuster.records.batch import Batch, Event, Exemplar, SeriesKey
 from doorbuster.records.ledger import Ledger
 from doorbuster.records.metadata import RunMeta, RunStatus
-from doorbuster.records.requests import RequestReader
+from doorbuster.records.request_reader import RequestReader
 from doorbuster.records.rollup_table import MIN_WIDTH_S, write_rollups
 from doorbuster.records.schema import APPLICATION_ID, FILE_NAME, SCHEMA_VERSION, TABLES, wrap_errors
 
@@ -289,10 +289,10 @@ class RunWriter:
             [(row.second, worker, *row[1:]) for row in batch.health],
         )
         many("INSERT INTO events VALUES (?, ?, ?, ?)", [(row.at_s, worker, *row[1:]) for row in batch.events])
-        self._insert_side_metrics(worker, batch)
+        self._insert_secondary_metrics(worker, batch)
 
-    def _insert_side_metrics(self, worker: int, batch: Batch) -> None:
-        """Side metrics, added up by minute, so that those of a day stay small."""
+    def _insert_secondary_metrics(self, worker: int, batch: Batch) -> None:
+        """Secondary metrics, added up by minute, so that those of a day stay small."""
         many = self._db.executemany
         many(
             "INSERT INTO counters VALUES (?, ?, ?, ?, ?)",

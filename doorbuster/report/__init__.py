@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from doorbuster.report.loader import Analysed, analyse_run, load_analysis
+from doorbuster.report.analysis_loader import Analysed, analyse_run, load_analysis
 from doorbuster.report.render.terminal import print_section, summary_lines
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.section import (

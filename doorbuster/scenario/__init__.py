@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from doorbuster.scenario.customers.behaviour import Constant, Exponential, Lognormal, Patience, Think, Uniform
 from doorbuster.scenario.customers.channels import CHANNELS, Channel
-from doorbuster.scenario.customers.client_profile import (
+from doorbuster.scenario.customers.devices import (
     DEFAULT_PAGES,
     DEVICES,
     Device,
@@ -12,9 +12,9 @@ from doorbuster.scenario.customers.client_profile import (
     devices_given,
     ordering_shares,
 )
+from doorbuster.scenario.customers.failure_reactions import Offline, Reloads, Retries, WaitingRoom
 from doorbuster.scenario.customers.journeys import JOURNEYS, MIXES, STEPS, Journey
 from doorbuster.scenario.customers.page_chain import PAGE_CHAINS, MarkovChain
-from doorbuster.scenario.customers.resilience import Offline, Reloads, Retries, WaitingRoom
 from doorbuster.scenario.demand.curve_spec import Curve, Stage
 from doorbuster.scenario.demand.demand import Demand
 from doorbuster.scenario.demand.phases import PHASES, Phase, find_phases, phase_seconds

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from doorbuster.scenario.customers.behaviour import Patience
 from doorbuster.scenario.customers.channels import Channel
-from doorbuster.scenario.customers.client_profile import PageDepth, ordering_shares
-from doorbuster.scenario.customers.resilience import Offline, Reloads, Retries, WaitingRoom
+from doorbuster.scenario.customers.devices import PageDepth, ordering_shares
+from doorbuster.scenario.customers.failure_reactions import Offline, Reloads, Retries, WaitingRoom
 from doorbuster.scenario.freshness import FRESHNESS_KINDS, Freshness
 from doorbuster.scenario.target.content_checks import EVERY_STEP, ContentRule
 from doorbuster.units import format_duration

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, WithJsonSchema
 
 from doorbuster.scenario.customers.channels import CHANNELS, Channel, own_demand_rules, parse_channels
+from doorbuster.scenario.customers.failure_reactions import WAITING_ROOM, Offline
 from doorbuster.scenario.customers.journeys import MIXES, STEPS, Journey
 from doorbuster.scenario.customers.own_journeys import OwnJourney, all_journeys, parse_own_journeys
-from doorbuster.scenario.customers.resilience import WAITING_ROOM, Offline
 from doorbuster.scenario.demand.demand import Demand
 from doorbuster.scenario.demand.phases import find_phases
 from doorbuster.scenario.demand.rate_curve import rates_at_busiest

@@ -21,7 +21,7 @@ from pathlib import Path
 from aiohttp import web
 
 from doorbuster.errors import UsageError
-from doorbuster.shop.domain.profiles import PROFILES
+from doorbuster.shop.domain.query_costs import PROFILES
 from doorbuster.shop.http.app import make_app
 from doorbuster.shop.infrastructure.cache_warmup import warm_up
 from doorbuster.shop.infrastructure.database_workers import DatabaseWorkers

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from doorbuster.storefronts.http import Client, HttpResponse
-from doorbuster.storefronts.oscar.driver import OscarShop
-from doorbuster.storefronts.protocol import (
+from doorbuster.storefronts.base import (
     Basket,
     BasketLine,
     BookedOrder,
@@ -21,6 +19,8 @@ from doorbuster.storefronts.protocol import (
     Visit,
     WaitingRoomError,
 )
+from doorbuster.storefronts.http import Client, HttpResponse
+from doorbuster.storefronts.oscar.driver import OscarShop
 from doorbuster.storefronts.reference.driver import ReferenceShop
 from doorbuster.storefronts.vendure.driver import VendureShop
 

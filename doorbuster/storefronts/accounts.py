@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from random import Random
 
-from doorbuster.storefronts.protocol import Visit
+from doorbuster.storefronts.base import Visit
 
 PASSWORD = "an-account-of-a-load-test"  # noqa: S105  of invented people
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9]+")

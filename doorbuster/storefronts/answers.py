@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from html import unescape
 from typing import Any, Final
 
+from doorbuster.storefronts.base import Rejected
 from doorbuster.storefronts.http import HttpResponse
-from doorbuster.storefronts.protocol import Rejected
 
 ALL: Final = "*"
 """In a path: every element of a list, or every value of an object."""

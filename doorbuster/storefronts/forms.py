@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from html import unescape
 from urllib.parse import urljoin
 
+from doorbuster.storefronts.base import Rejected, Storefront
 from doorbuster.storefronts.http import HttpResponse
-from doorbuster.storefronts.protocol import Rejected, Storefront
 
 _FORM = re.compile(r"<form\b([^>]*)>(.*?)</form>", re.DOTALL | re.IGNORECASE)
 _INPUT = re.compile(r"<input\b([^>]*)>", re.IGNORECASE)

@@ -12,8 +12,8 @@ import pytest
 from queueing_theory import mmc_capacity_per_s
 from scipy.optimize import brentq
 
-from doorbuster.capacity.answer import Capacity
-from doorbuster.capacity.indicator import Latencies, Ratio
+from doorbuster.capacity.bound_distance import Latencies, Ratio
+from doorbuster.capacity.capacity_result import Capacity
 from doorbuster.capacity.load_step import LoadStep, MeasuredStep, ProposedStep, end_early, judge_step
 from doorbuster.capacity.search import SearchSettings, answer_so_far, next_step
 from doorbuster.capacity.threshold_crossing import QueuePrior

@@ -13,7 +13,7 @@ import pytest
 
 from doorbuster.capacity.load_step import ProposedStep, judge_step
 from doorbuster.capacity.runner import LoadStepRunner, open_shop
-from doorbuster.capacity.threshold_indicators import binding_thresholds
+from doorbuster.capacity.scenario_bound_distances import binding_thresholds
 from doorbuster.records.reader import Run
 from doorbuster.scenario import load_scenario
 

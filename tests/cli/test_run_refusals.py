@@ -25,7 +25,7 @@ def run_two_hosts(root, tmp_path, doorbuster, stall_server):
         path = tmp_path / "two.yaml"
         url = stall_server("--kind", "fifo", "--service-ms", 1)
         path.write_text(SCENARIO % url + more, encoding="utf-8")
-        locustfile = root / "tests/load/elsewhere.py"
+        locustfile = root / "tests/load/other_host.py"
         return doorbuster(
             "run", path, "--out", tmp_path / "out", "--quiet", "--locustfile", locustfile, *options
         )

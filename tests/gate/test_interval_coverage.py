@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from doorbuster.gate.decide import decide
+from doorbuster.gate.threshold_decision import decide
 from doorbuster.gate.threshold_result import RateCounts, TrendCounts
 from doorbuster.records.histogram import Histogram
 from doorbuster.scenario.thresholds.language import read_thresholds

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from doorbuster.gate.live_abort import LiveThreshold
-from doorbuster.gate.verdict import judge
+from doorbuster.gate.run_verdict import judge
 from doorbuster.records.batch import (
     ArrivalCount,
     Batch,

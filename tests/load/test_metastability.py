@@ -20,8 +20,8 @@ from random import Random
 import pytest
 from greenlet import getcurrent, greenlet
 
+from doorbuster.load.customers.customer_profiles import ProfileRegistry
 from doorbuster.load.customers.model import VisitEnded
-from doorbuster.load.customers.profiles import ProfileRegistry
 from doorbuster.load.customers.retry_policy import StepRetry
 from doorbuster.scenario import read_scenario
 from doorbuster.storefronts import Storefront

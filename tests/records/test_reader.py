@@ -98,14 +98,14 @@ def test_an_unknown_kind_of_time_is_refused(run: Run):
 def test_sums_equal_a_naive_loop(
     writer, run, make_batch, monkeypatch, seed, dense_cells, one_word, bucket_s, kept_s
 ):
-    monkeypatch.setattr("doorbuster.records.requests.grain_s", lambda _: kept_s)
+    monkeypatch.setattr("doorbuster.records.request_reader.grain_s", lambda _: kept_s)
     monkeypatch.setattr("doorbuster.records.rollup._ENTRIES_AT_ONCE", 20)
     monkeypatch.setattr("doorbuster.records.rollup._DENSE_WORTH", dense_cells)
     monkeypatch.setattr("doorbuster.records.rollup._ONE_WORD", one_word)
-    monkeypatch.setattr("doorbuster.records.scan._WINDOW_BYTES", 300)
-    monkeypatch.setattr("doorbuster.records.scan._FIRST_WINDOW", {"rowid": 7, "second": 2})
+    monkeypatch.setattr("doorbuster.records.request_table_scan._WINDOW_BYTES", 300)
+    monkeypatch.setattr("doorbuster.records.request_table_scan._FIRST_WINDOW", {"rowid": 7, "second": 2})
     if seed == 2:
-        monkeypatch.setattr("doorbuster.records.scan._can_join", lambda _: False)
+        monkeypatch.setattr("doorbuster.records.request_table_scan._can_join", lambda _: False)
     rng = random.Random(seed)
     slow = defaultdict(list)
     counts = defaultdict(int)
@@ -149,7 +149,7 @@ def test_requests_that_never_got_a_first_byte_have_no_time_of_it(writer, run, ma
 
 
 def test_cached_sums_of_a_range_are_those_of_its_seconds(writer, run, make_batch, monkeypatch):
-    monkeypatch.setattr("doorbuster.records.requests.grain_s", lambda _: 5)
+    monkeypatch.setattr("doorbuster.records.request_reader.grain_s", lambda _: 5)
     writer.write([make_batch(0, {(second, "pay"): [1000 * second + 1] for second in range(20)})])
     fresh = {ends: run.histogram(seconds=ends) for ends in [(5, 10), (3, 9), (10, 99)]}
     assert run.histogram().n == 20
@@ -314,7 +314,7 @@ def test_a_batch_survives_the_wire():
 @pytest.fixture
 def long_run(writer, make_batch, monkeypatch):
     """A finished run whose sums are kept in the file, as those of a long one are."""
-    monkeypatch.setattr("doorbuster.records.requests.grain_s", lambda _: 60)
+    monkeypatch.setattr("doorbuster.records.request_reader.grain_s", lambda _: 60)
     rng = random.Random(1)
     for seq in range(5):
         places = {
@@ -341,7 +341,7 @@ def questions(run: Run) -> list[object]:
 def test_sums_in_the_file_answer_what_the_requests_answer(long_run, monkeypatch):
     with Run.open(long_run) as summed, Run.open(long_run) as counted:
         with monkeypatch.context() as patched:
-            patched.setattr("doorbuster.records.requests.read_rollups", lambda *_: None)
+            patched.setattr("doorbuster.records.request_reader.read_rollups", lambda *_: None)
             expected = questions(counted)
         monkeypatch.setattr(Run, "roll_up", lambda _: pytest.fail("the requests were read"))
         assert expected == questions(summed)

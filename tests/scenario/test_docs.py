@@ -12,8 +12,8 @@ import yaml
 from doorbuster.scenario import CHANNELS, JOURNEYS, METRICS, STEPS, read_scenario
 from doorbuster.scenario.customers.behaviour import PATIENCE, THINK_DISTRIBUTIONS, Patience
 from doorbuster.scenario.customers.channels import Channel
-from doorbuster.scenario.customers.client_profile import DEVICES, Device
-from doorbuster.scenario.customers.resilience import Offline, Reloads, Retries, WaitingRoom
+from doorbuster.scenario.customers.devices import DEVICES, Device
+from doorbuster.scenario.customers.failure_reactions import Offline, Reloads, Retries, WaitingRoom
 from doorbuster.scenario.demand.curve_spec import Curve, Stage
 from doorbuster.scenario.demand.demand import Annual, Demand
 from doorbuster.scenario.demand.phases import PHASES

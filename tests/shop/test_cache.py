@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from doorbuster.shop.http_errors import Busy, NotFound
 from doorbuster.shop.infrastructure.cache import CAPACITY, PageCache
-from doorbuster.shop.refusals import Busy, NotFound
 
 
 class Clock:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from doorbuster.shop.domain.profiles import PROFILES, capacity_statement
+from doorbuster.shop.domain.query_costs import PROFILES, capacity_statement
 from doorbuster.shop_settings import ShopSettings
 
 pytestmark = pytest.mark.alone

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from doorbuster.shop.domain.profiles import PROFILES
+from doorbuster.shop.domain.query_costs import PROFILES
 from doorbuster.shop_settings import MEMBER, OLD_MEMBER, OPENING_PASSWORD
 
 CUSTOMER = {"name": "Ada", "email": "ada@example.com", "address": "1 High Street", "postcode": "CB7 4AA"}

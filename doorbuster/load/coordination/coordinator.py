@@ -25,7 +25,7 @@ from doorbuster.gate import AbortWatch
 from doorbuster.load.coordination.run_log import RunLog
 from doorbuster.load.coordination.worker_registry import WorkerRegistry
 from doorbuster.load.run_plan import REPORT_INTERVAL_S, Rows, RunPlan
-from doorbuster.load.target.drivers import driver_error
+from doorbuster.load.target.driver_lookup import driver_error
 from doorbuster.load.target.endpoint import (
     RUN_HEADER,
     LoadedShop,

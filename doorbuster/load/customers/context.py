@@ -7,8 +7,8 @@ from time import perf_counter, time
 
 from gevent.event import Event as Flag
 
+from doorbuster.load.customers.customer_profiles import ProfileRegistry
 from doorbuster.load.customers.model import Arrival
-from doorbuster.load.customers.profiles import ProfileRegistry
 from doorbuster.load.exchange import Exchange
 from doorbuster.load.http.settings import HttpSettings, host_names
 from doorbuster.load.recording.health import HealthProbe
@@ -82,7 +82,7 @@ class CustomerContext:
         second = int(arrival.intended_at - self.started_at)
         self.recorder.customer((second, arrival.channel, arrival.journey, *how))
         duration_s = perf_counter() - arrival.intended_at
-        self.recorder.side_metrics.visit_duration(second, arrival.channel, round(duration_s * 1e6))
+        self.recorder.secondary_metrics.visit_duration(second, arrival.channel, round(duration_s * 1e6))
         self.in_flight -= 1
         if not self.in_flight:
             self.empty.set()

@@ -26,11 +26,11 @@ from doorbuster.load.customers.session import ContentCheckingSession
 from doorbuster.load.exchange import OpenStep
 from doorbuster.load.http.mypyc_compat import mypyc_attr
 from doorbuster.load.recording.recorder import Recorder, StepRow
-from doorbuster.load.recording.side_metrics import SideMetrics
+from doorbuster.load.recording.secondary_metrics import SecondaryMetrics
 from doorbuster.load.runtime.sleep_scheduler import SleepScheduler
 from doorbuster.records.batch import SeriesKey
 from doorbuster.records.outcome import Cause, Outcome, RequestOutcome
-from doorbuster.scenario.customers.resilience import WAITING_ROOM
+from doorbuster.scenario.customers.failure_reactions import WAITING_ROOM
 from doorbuster.storefronts import Client, Rejected, Storefront, Visit, WaitingRoomError
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ class StepRunner:
     at_step: str = ""
     _step: OpenStep
     _recorder: Recorder
-    _side_metrics: SideMetrics
+    _secondary_metrics: SecondaryMetrics
     _sleep_scheduler: SleepScheduler
     _patience: Sampler
     _next_at: float = 0.0
@@ -77,7 +77,7 @@ class StepRunner:
         self.shared = shared
         self.ends_at = shared.ends_at
         self._recorder = shared.recorder
-        self._side_metrics = shared.recorder.side_metrics
+        self._secondary_metrics = shared.recorder.secondary_metrics
         self._sleep_scheduler = shared.sleep_scheduler
         self.rng = rng = Random(f"{shared.seed}/{arrival.name}")
         self.profile = profile
@@ -152,7 +152,7 @@ class StepRunner:
         """
         profile = self.profile
         think_s = profile.think(self.rng)
-        self._side_metrics.think_time(profile.channel, think_s)
+        self._secondary_metrics.think_time(profile.channel, think_s)
         until = self._next_at + think_s
         if profile.is_closed:
             until = min(until, max(self._next_at, self.shared.closes_at))
@@ -172,7 +172,7 @@ class StepRunner:
 
     def count(self, name: str, at: float) -> None:
         """Add 1 to a counter of the customer's channel, in the second of `at`."""
-        self._side_metrics.count(int(at - self.shared.started_at), self.profile.channel, name)
+        self._secondary_metrics.count(int(at - self.shared.started_at), self.profile.channel, name)
 
     def draw_patience_s(self) -> float:
         """How long the customer waits for a page that is requested again."""
@@ -312,14 +312,14 @@ def _record(runner: StepRunner, number: int, left_at: float) -> StepRow:
         if not first.reused or last is not first:
             runner.shared.count_connections(exchanges)
             if first.connect_s:
-                runner._side_metrics.connects.append((number, intended_at, first.connect_s))
+                runner._secondary_metrics.connects.append((number, intended_at, first.connect_s))
             if last is not first:
-                runner._side_metrics.subsequent.append((number, intended_at, exchanges[:]))
-        if first.server_timing and not len(recorder.steps) % runner._side_metrics.stride:
+                runner._secondary_metrics.subsequent.append((number, intended_at, exchanges[:]))
+        if first.server_timing and not len(recorder.steps) % runner._secondary_metrics.stride:
             header = first.server_timing
             if last is not first:
                 header = ", ".join([one.server_timing for one in exchanges if one.server_timing])
-            runner._side_metrics.server_timings.append((number, intended_at, header))
+            runner._secondary_metrics.server_timings.append((number, intended_at, header))
         ended_at = last.ended_at if left_at == inf else left_at
         first_byte_at = first.first_byte_at or ended_at
         row = (

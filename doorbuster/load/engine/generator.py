@@ -140,7 +140,7 @@ class Generator:
         return customer
 
     def _count_visit(self, second: int, channel: str, visit: Visit) -> None:
-        count = self._recorder.side_metrics.count
+        count = self._recorder.secondary_metrics.count
         if visit.device:
             count(second, channel, f"device:{visit.device}")
         if visit.signed_in:

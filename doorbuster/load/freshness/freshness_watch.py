@@ -87,7 +87,7 @@ class FreshnessWatch:
         except REFUSALS:
             at_s = sent_at - self._started_at
             refused = FreshnessReading(at_s, edit.sku, "", "refused", None, None, 0, 0, edit.what)
-            self._recorder.side_metrics.readings.append(refused)
+            self._recorder.secondary_metrics.readings.append(refused)
         else:
             changed_at = perf_counter()
             gevent.joinall([
@@ -119,7 +119,7 @@ class FreshnessWatch:
                 gevent.sleep(min(wait_s, self._timeout_s - answered_s))
         finally:
             at_s = changed_at - self._started_at
-            self._recorder.side_metrics.readings.append(
+            self._recorder.secondary_metrics.readings.append(
                 FreshnessReading(at_s, edit.sku, channel, outcome, seen_s, old_s, polls, unread, edit.what)
             )
 

@@ -39,8 +39,8 @@ from doorbuster.load.coordination.messages import (
 )
 from doorbuster.load.locust_plugin.node import Node
 from doorbuster.load.run_plan import Rows, RunPlan, WorkerAssignment
+from doorbuster.load.runtime.generator_info import generator_info
 from doorbuster.load.target.endpoint import check_allowed
-from doorbuster.load.target.environment_info import environment_info
 from doorbuster.records.batch import Batch
 from doorbuster.records.reader import Run
 from doorbuster.scenario import Scenario, override
@@ -155,7 +155,7 @@ class MasterNode(Node):
             folder=Path(folder),
             run_id=f"{now:%Y%m%dT%H%M%S}-{token_hex(3)}",
             confirmed_hosts=self._confirmed_hosts(),
-            environment=environment_info(),
+            environment=generator_info(),
         )
 
     def _scenario_for(self, host: str | None) -> Scenario:

@@ -25,7 +25,7 @@ from doorbuster.load.plain_locust.checks import PlainPlan, check_hosts, check_ta
 from doorbuster.load.plain_locust.host_guard import HostGuard
 from doorbuster.load.plain_locust.request_recorder import RequestRecorder
 from doorbuster.load.run_plan import REPORT_INTERVAL_S
-from doorbuster.load.target.environment_info import environment_info
+from doorbuster.load.runtime.generator_info import generator_info
 from doorbuster.records.batch import Batch
 from doorbuster.records.metadata import RunMeta, RunStatus
 from doorbuster.records.writer import RunWriter
@@ -223,7 +223,7 @@ class PlainRun:
             workers=workers,
             started_at_unix_ns=time_ns() - round(self._now_s() * 1e9),
             duration_s=self._plan.duration_s,
-            **environment_info(),
+            **generator_info(),
         )
 
 

@@ -77,7 +77,7 @@ class RequestRecorder:
         self._started_at = started_at
         self._ship = ship
         self._recorder = Recorder(worker, started_at=started_at, pause=lambda: gevent.sleep(0))
-        self._count = self._recorder.side_metrics.count
+        self._count = self._recorder.secondary_metrics.count
         self._health = HealthProbe()
         self._series: dict[tuple[str, str, str, str], int] = {}
         self._names: set[str] = set()

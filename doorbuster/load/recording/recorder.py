@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from doorbuster.load.recording.side_metrics import SideMetrics
+from doorbuster.load.recording.secondary_metrics import SecondaryMetrics
 from doorbuster.records.batch import (
     ArrivalCount,
     Batch,
@@ -70,7 +70,7 @@ class Recorder:
 
     def __init__(self, worker: str, *, started_at: float, pause: Callable[[], Any] = lambda: None) -> None:
         self.worker = worker
-        self.side_metrics = SideMetrics(started_at, pause)
+        self.secondary_metrics = SecondaryMetrics(started_at, pause)
         self.steps: list[StepRow] = []
         self.keys: list[SeriesKey] = []
         self._numbers: dict[SeriesKey, int] = {}
@@ -158,7 +158,7 @@ class Recorder:
         events, self._events = self._events, []
         errors, self._errors = self._errors, []
         # Everything is taken; from here on there may be pauses.
-        side_metrics = self.side_metrics.take(health.second if health is not None else 0, self.keys)
+        secondary_metrics = self.secondary_metrics.take(health.second if health is not None else 0, self.keys)
         lateness = pack(np.concatenate([steps.lateness_us, np.array(lateness_us, dtype=np.int64)]))
         left = tuple(CustomerCount(*key, n) for key, n in Counter(customers).items())
         self._pause()
@@ -173,7 +173,7 @@ class Recorder:
             exemplars=(*self._slowest(steps), *errors),
             health=() if health is None else (health._replace(lateness=lateness),),
             events=tuple(events),
-            **side_metrics._asdict(),
+            **secondary_metrics._asdict(),
         )
         self._seq += 1
         return batch

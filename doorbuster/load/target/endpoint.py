@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from doorbuster.errors import TargetError, UsageError
 from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.settings import HttpSettings, host_names
-from doorbuster.load.target.drivers import driver_error
+from doorbuster.load.target.driver_lookup import driver_error
 from doorbuster.scenario import Scenario
 from doorbuster.shop_process import ShopProcess, start_shop
 from doorbuster.storefronts import DRIVERS, Catalogue, HttpResponse, Rejected, Storefront

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from doorbuster.errors import ExitCode, TargetError, UsageError
 from doorbuster.load.exchange import UNREACHABLE
-from doorbuster.load.target.drivers import find_driver
+from doorbuster.load.target.driver_lookup import find_driver
 from doorbuster.load.target.endpoint import RUN_HEADER, UnmeasuredClient, check_allowed
 from doorbuster.load.target.shop_clock import ledger_since
-from doorbuster.load.tools.json_rows import print_row, run_tool
+from doorbuster.load.tools.command_interface import print_row, run_tool
 from doorbuster.records.reader import Run
 from doorbuster.scenario import Scenario, read_scenario
 from doorbuster.storefronts import Rejected, Storefront

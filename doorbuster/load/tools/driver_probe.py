@@ -22,10 +22,10 @@ from doorbuster.load.exchange import UNREACHABLE
 from doorbuster.load.freshness.product_edits import STAFF_STEPS, least_popular, overrides
 from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.settings import HttpSettings, Timeouts, host_names
-from doorbuster.load.target.drivers import place_in_driver
+from doorbuster.load.target.driver_lookup import place_in_driver
 from doorbuster.load.target.endpoint import RUN_HEADER
 from doorbuster.load.target.shop_clock import ledger_since
-from doorbuster.load.tools.hints import hint_for
+from doorbuster.load.tools.response_diagnosis import hint_for
 from doorbuster.load.tools.tracing_client import ExchangeTrace, TracingClient
 from doorbuster.scenario import JOURNEYS, STEPS
 from doorbuster.storefronts import (

@@ -14,10 +14,10 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from doorbuster.errors import ExitCode, UsageError
-from doorbuster.load.target.drivers import find_driver
+from doorbuster.load.target.driver_lookup import find_driver
 from doorbuster.load.target.endpoint import LoadedShop, resolves_to_loopback
+from doorbuster.load.tools.command_interface import print_row, run_tool
 from doorbuster.load.tools.driver_probe import DriverProbe
-from doorbuster.load.tools.json_rows import print_row, run_tool
 from doorbuster.shop_process import start_shop
 from doorbuster.shop_settings import ShopSettings
 

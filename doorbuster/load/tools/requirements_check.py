@@ -12,8 +12,8 @@ from pathlib import Path
 from doorbuster.errors import ExitCode, ScenarioError
 from doorbuster.load.engine.generator import customer_classes
 from doorbuster.load.locust_plugin.requirements import unmet_requirements
-from doorbuster.load.target.drivers import find_drivers, load_module
-from doorbuster.load.tools.json_rows import run_tool
+from doorbuster.load.target.driver_lookup import find_drivers, load_module
+from doorbuster.load.tools.command_interface import run_tool
 from doorbuster.scenario import read_scenario
 from doorbuster.storefronts import drivers_with
 

@@ -20,7 +20,7 @@ from doorbuster.scenario.customers.behaviour import (
     parse_patience,
     parse_think,
 )
-from doorbuster.scenario.customers.client_profile import (
+from doorbuster.scenario.customers.devices import (
     DEVICE_PATIENCE,
     SHARE_TOLERANCE,
     Device,
@@ -29,9 +29,9 @@ from doorbuster.scenario.customers.client_profile import (
     parse_devices,
     parse_pages,
 )
+from doorbuster.scenario.customers.failure_reactions import Offline, Reloads, Retries, WaitingRoom
 from doorbuster.scenario.customers.journeys import JOURNEYS, MIXES, Journey
 from doorbuster.scenario.customers.own_journeys import NAME_RULE, is_name
-from doorbuster.scenario.customers.resilience import Offline, Reloads, Retries, WaitingRoom
 from doorbuster.scenario.demand.demand import Demand
 from doorbuster.scenario.parsing.diagnostics import (
     Issue,

@@ -9,8 +9,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from doorbuster.scenario.customers.failure_reactions import WAITING_ROOM
 from doorbuster.scenario.customers.journeys import JOURNEYS, Journey, StepVisits
-from doorbuster.scenario.customers.resilience import WAITING_ROOM
 from doorbuster.scenario.parsing.diagnostics import (
     Issue,
     as_validation_error,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from doorbuster.scenario.customers.channels import Channel
-from doorbuster.scenario.customers.client_profile import DEFAULT_PAGES, PageDepth
+from doorbuster.scenario.customers.devices import DEFAULT_PAGES, PageDepth
 from doorbuster.scenario.customers.journeys import ORDER_STEPS, Journey
 from doorbuster.scenario.model import Scenario
 from doorbuster.scenario.planning.schedule import expected_customers

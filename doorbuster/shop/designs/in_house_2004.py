@@ -40,8 +40,8 @@ from doorbuster.shop.domain.views import (
     Question,
     Review,
 )
+from doorbuster.shop.http_errors import BadRequest, EmptyBasket, FieldProblem, NoBasket, NotFound, SoldOut
 from doorbuster.shop.infrastructure.database import Session
-from doorbuster.shop.refusals import BadRequest, EmptyBasket, FieldProblem, NoBasket, NotFound, SoldOut
 
 _CARD = "SELECT p.sku, p.name, p.tagline, p.art, p.hue, p.price_pence, p.was_pence FROM products p "
 _IN_CATEGORIES = "JOIN categories c ON c.slug = p.category_slug "

@@ -46,8 +46,7 @@ from doorbuster.shop.domain.views import (
     Question,
     Review,
 )
-from doorbuster.shop.infrastructure.database import Session
-from doorbuster.shop.refusals import (
+from doorbuster.shop.http_errors import (
     BadRequest,
     EmptyBasket,
     FieldProblem,
@@ -56,6 +55,7 @@ from doorbuster.shop.refusals import (
     NotFound,
     SoldOut,
 )
+from doorbuster.shop.infrastructure.database import Session
 
 if TYPE_CHECKING:
     from doorbuster.shop.designs.read_model import ReadModel

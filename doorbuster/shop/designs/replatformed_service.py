@@ -31,8 +31,8 @@ from doorbuster.shop.domain.order_rules import (
     review_row,
 )
 from doorbuster.shop.domain.views import OrderLine, OrderView, PastOrder, Review
+from doorbuster.shop.http_errors import AccountExists, NotFound, SignedOut
 from doorbuster.shop.infrastructure.database import Session
-from doorbuster.shop.refusals import AccountExists, NotFound, SignedOut
 
 if TYPE_CHECKING:
     from doorbuster.shop.designs.read_model import ReadModel

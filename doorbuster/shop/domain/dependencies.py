@@ -17,8 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
+from doorbuster.shop.http_errors import PartFailed
 from doorbuster.shop.infrastructure.database import Session
-from doorbuster.shop.refusals import PartFailed
 from doorbuster.shop_settings import PARTS
 
 OPTIONAL_LIMIT_S = 0.1

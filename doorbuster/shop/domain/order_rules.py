@@ -8,8 +8,8 @@ from typing import Any
 from doorbuster.shop.domain.credentials import PasswordHash
 from doorbuster.shop.domain.customer_service import OPEN_QUESTIONS, Account, NewReview
 from doorbuster.shop.domain.views import FeedRow, OpenQuestion, OrderView
+from doorbuster.shop.http_errors import WrongState
 from doorbuster.shop.infrastructure.database import Session
-from doorbuster.shop.refusals import WrongState
 
 INSERT_REVIEW = """
 INSERT INTO reviews (sku, author, rating, title, text, written_on) VALUES (?, ?, ?, ?, ?, 'Today')

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from doorbuster.shop.refusals import BadRequest, FieldProblem
+from doorbuster.shop.http_errors import BadRequest, FieldProblem
 
 _CHANNEL = re.compile(r"[a-z][a-z0-9_]{0,39}")
 STORES = (

@@ -14,7 +14,7 @@ from aiohttp import web
 from doorbuster.shop.domain.credentials import hash_password, password_matches
 from doorbuster.shop.domain.customer_service import Account
 from doorbuster.shop.domain.orders import EMAIL, Checker
-from doorbuster.shop.http.query_service import (
+from doorbuster.shop.http.open_shop import (
     QUERY_SERVICE,
     SESSION_COOKIE,
     TIMING,
@@ -31,8 +31,8 @@ from doorbuster.shop.http.responses import (
     show,
     with_navigation,
 )
+from doorbuster.shop.http_errors import PasswordExpired, SignedOut, WrongPassword
 from doorbuster.shop.infrastructure.database import Session
-from doorbuster.shop.refusals import PasswordExpired, SignedOut, WrongPassword
 
 MAX_PASSWORD_LENGTH = 200
 MIN_PASSWORD_LENGTH = 8

@@ -20,11 +20,11 @@ from doorbuster.shop.http import (
     reviews_api,
     staff_api,
 )
-from doorbuster.shop.http.query_service import QUERY_SERVICE, TIMING, QueryService
+from doorbuster.shop.http.open_shop import QUERY_SERVICE, TIMING, QueryService
 from doorbuster.shop.http.responses import html_response, is_api, json_response
 from doorbuster.shop.http.waiting_room_middleware import set_queue_cookie, waiting_room_middleware
+from doorbuster.shop.http_errors import NotFound, Refusal
 from doorbuster.shop.infrastructure.database_workers import DatabaseWorkers, Timing
-from doorbuster.shop.refusals import NotFound, Refusal
 from doorbuster.shop_settings import ShopSettings
 
 MAX_BODY_BYTES = 64 * 1024

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from doorbuster.shop.domain.views import Home, Item, ListingView, Navigation, ProductView
-from doorbuster.shop.http.query_service import QUERY_SERVICE, check_page_exists, page_number, search_query
+from doorbuster.shop.http.open_shop import QUERY_SERVICE, check_page_exists, page_number, search_query
 from doorbuster.shop.http.responses import show, show_document
 from doorbuster.shop.infrastructure.database import Session
 

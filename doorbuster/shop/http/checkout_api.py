@@ -12,7 +12,7 @@ from aiohttp import web
 
 from doorbuster.shop.domain.orders import Checker, OrderRequest, WantedLine
 from doorbuster.shop.domain.views import BasketView, OrderView
-from doorbuster.shop.http.query_service import (
+from doorbuster.shop.http.open_shop import (
     BASKET_COOKIE,
     QUANTITY_COOKIE,
     QUERY_SERVICE,
@@ -30,8 +30,8 @@ from doorbuster.shop.http.responses import (
     show,
     with_navigation,
 )
+from doorbuster.shop.http_errors import BadRequest, EmptyBasket, NoBasket, Refusal
 from doorbuster.shop.infrastructure.database import Session
-from doorbuster.shop.refusals import BadRequest, EmptyBasket, NoBasket, Refusal
 
 _NO_BASKET = BasketView("", "web", ())
 

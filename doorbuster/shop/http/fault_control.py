@@ -10,9 +10,9 @@ from typing import Any
 from aiohttp import web
 
 from doorbuster.shop.domain.dependencies import InjectedFault
-from doorbuster.shop.http.query_service import QUERY_SERVICE
+from doorbuster.shop.http.open_shop import QUERY_SERVICE
 from doorbuster.shop.http.responses import json_response, read_fields
-from doorbuster.shop.refusals import BadRequest, FieldProblem, NotAllowed
+from doorbuster.shop.http_errors import BadRequest, FieldProblem, NotAllowed
 from doorbuster.shop_settings import MAX_FAULT_DELAY_S, MAX_FAULT_S, PARTS
 
 _NUMBERS = {

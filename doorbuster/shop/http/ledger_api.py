@@ -6,8 +6,8 @@ from aiohttp import web
 
 from doorbuster.shop.domain.ledger import MAX_ORDERS
 from doorbuster.shop.domain.orders import Checker
-from doorbuster.shop.domain.profiles import capacity_statement
-from doorbuster.shop.http.query_service import QUERY_SERVICE
+from doorbuster.shop.domain.query_costs import capacity_statement
+from doorbuster.shop.http.open_shop import QUERY_SERVICE
 from doorbuster.shop.http.responses import json_response
 
 

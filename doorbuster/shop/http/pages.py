@@ -21,7 +21,7 @@ from doorbuster.shop.domain.views import (
     ProductView,
 )
 from doorbuster.shop.domain.waiting_room import QueuePosition
-from doorbuster.shop.refusals import Refusal
+from doorbuster.shop.http_errors import Refusal
 from doorbuster.shop_settings import WaitingRoomSettings
 
 _TEMPLATES = (

@@ -10,8 +10,7 @@ import orjson
 from aiohttp import web
 
 from doorbuster.shop.domain.views import Navigation
-from doorbuster.shop.http.pages import QUANTITY_PLACEHOLDER
-from doorbuster.shop.http.query_service import (
+from doorbuster.shop.http.open_shop import (
     QUANTITY_COOKIE,
     QUERY_SERVICE,
     TIMING,
@@ -19,8 +18,9 @@ from doorbuster.shop.http.query_service import (
     QueryService,
     basket_cookie,
 )
+from doorbuster.shop.http.pages import QUANTITY_PLACEHOLDER
+from doorbuster.shop.http_errors import BadRequest, FieldProblem
 from doorbuster.shop.infrastructure.database import Session
-from doorbuster.shop.refusals import BadRequest, FieldProblem
 
 T = TypeVar("T")
 

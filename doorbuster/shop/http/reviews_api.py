@@ -6,9 +6,9 @@ from aiohttp import web
 
 from doorbuster.shop.domain.customer_service import NewAnswer, NewQuestion, NewReview
 from doorbuster.shop.domain.orders import Checker
-from doorbuster.shop.http.query_service import QUERY_SERVICE, TIMING
+from doorbuster.shop.http.open_shop import QUERY_SERVICE, TIMING
 from doorbuster.shop.http.responses import change_response, read_fields, show, show_document
-from doorbuster.shop.refusals import NotFound
+from doorbuster.shop.http_errors import NotFound
 
 
 async def reviews(request: web.Request) -> web.Response:

@@ -12,7 +12,7 @@ from aiohttp import web
 from doorbuster.shop.domain.customer_service import FEED_ROWS
 from doorbuster.shop.domain.orders import STORES, Checker
 from doorbuster.shop.domain.views import OrderView
-from doorbuster.shop.http.query_service import QUERY_SERVICE, TIMING
+from doorbuster.shop.http.open_shop import QUERY_SERVICE, TIMING
 from doorbuster.shop.http.responses import change_response, json_response, read_fields
 from doorbuster.shop.infrastructure.database import Session
 

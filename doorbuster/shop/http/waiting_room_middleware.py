@@ -14,9 +14,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from doorbuster.shop.domain.waiting_room import QueuePosition
-from doorbuster.shop.http.query_service import QUERY_SERVICE
+from doorbuster.shop.http.open_shop import QUERY_SERVICE
 from doorbuster.shop.http.responses import html_response, json_response
-from doorbuster.shop.refusals import Busy, HoldingPage
+from doorbuster.shop.http_errors import Busy, HoldingPage
 from doorbuster.shop_settings import WaitingRoomSettings
 
 QUEUE_PATH = "/queue/"

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 
-from doorbuster.shop.refusals import Busy
+from doorbuster.shop.http_errors import Busy
 
 CAPACITY = 4_096
 

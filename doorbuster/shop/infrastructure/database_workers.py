@@ -18,8 +18,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from doorbuster.shop.http_errors import Busy
 from doorbuster.shop.infrastructure.database import Database, Session
-from doorbuster.shop.refusals import Busy
 
 Work = Callable[[Session], Any]
 

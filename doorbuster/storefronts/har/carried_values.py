@@ -13,8 +13,8 @@ from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote
 
 from doorbuster.storefronts.answers import at, field_value, text_between
+from doorbuster.storefronts.base import Rejected
 from doorbuster.storefronts.har.recorded_request import RecordedRequest
-from doorbuster.storefronts.protocol import Rejected
 
 MAX_VALUES = 20_000  # of one answer
 _MAX_LENGTH = 4000

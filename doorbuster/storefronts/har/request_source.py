@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote
 
+from doorbuster.storefronts.base import Storefront
 from doorbuster.storefronts.har.carried_values import CarriedValues, Source
 from doorbuster.storefronts.har.recorded_request import RecordedRequest, shown_text
 from doorbuster.storefronts.har.source_code import (
@@ -21,7 +22,6 @@ from doorbuster.storefronts.har.source_code import (
 from doorbuster.storefronts.har.steps import ORDER_OF_STEPS, operation_of
 from doorbuster.storefronts.har.visit_plan import VisitPlan, is_idempotency, without_ending
 from doorbuster.storefronts.har.vocabulary import CATEGORIES, SKUS, TERMS
-from doorbuster.storefronts.protocol import Storefront
 from doorbuster.storefronts.secrets import is_secret
 
 _NOT_SENT = re.compile(

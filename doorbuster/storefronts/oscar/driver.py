@@ -27,10 +27,7 @@ from types import MappingProxyType
 from typing import Any
 
 from doorbuster.storefronts.accounts import PASSWORD, account_email, new_email
-from doorbuster.storefronts.http import Client, HttpResponse
-from doorbuster.storefronts.order_tag import order_tag, read_order_tag
-from doorbuster.storefronts.oscar import staff as oscar_staff
-from doorbuster.storefronts.protocol import (
+from doorbuster.storefronts.base import (
     Basket,
     BasketLine,
     BookedOrder,
@@ -44,6 +41,9 @@ from doorbuster.storefronts.protocol import (
     Storefront,
     checked,
 )
+from doorbuster.storefronts.http import Client, HttpResponse
+from doorbuster.storefronts.order_tag import order_tag, read_order_tag
+from doorbuster.storefronts.oscar import staff as oscar_staff
 
 _PRODUCT_LINK = re.compile(r'href="/(?:[a-z]{2}(?:-[a-z]{2})?/)?catalogue/[\w-]+_(\d+)/"')
 _CATEGORY_LINK = re.compile(r'href="(/(?:[a-z]{2}(?:-[a-z]{2})?/)?catalogue/category/[\w/-]+_\d+/)"')

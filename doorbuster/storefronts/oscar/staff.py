@@ -19,9 +19,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from doorbuster.storefronts.base import Rejected, checked
 from doorbuster.storefronts.forms import Form, form_on
 from doorbuster.storefronts.http import Client, HttpResponse
-from doorbuster.storefronts.protocol import Rejected, checked
 
 T = TypeVar("T")
 

@@ -16,8 +16,7 @@ from zlib import crc32
 
 from doorbuster.shop_settings import ACCOUNTS
 from doorbuster.storefronts.accounts import account_email
-from doorbuster.storefronts.http import Client, HttpResponse
-from doorbuster.storefronts.protocol import (
+from doorbuster.storefronts.base import (
     BasketLine,
     BookedOrder,
     Catalogue,
@@ -29,6 +28,7 @@ from doorbuster.storefronts.protocol import (
     WaitingRoomError,
     checked,
 )
+from doorbuster.storefronts.http import Client, HttpResponse
 from doorbuster.storefronts.waiting_rooms import reload_interval_s, waiting_room_poll_s
 
 STORES = ("London", "Leeds", "York", "Bath")  # some of the shop's stores

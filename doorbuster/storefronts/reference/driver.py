@@ -6,7 +6,7 @@ the JSON API. `ReferenceShop` itself supports all steps, through pages where the
 
 from __future__ import annotations
 
-from doorbuster.storefronts.protocol import Storefront
+from doorbuster.storefronts.base import Storefront
 from doorbuster.storefronts.reference.json_steps import JsonSteps
 from doorbuster.storefronts.reference.page_steps import PageSteps
 from doorbuster.storefronts.reference.staff_steps import StaffSteps

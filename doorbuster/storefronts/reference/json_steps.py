@@ -6,7 +6,7 @@ from typing import Any
 
 from doorbuster.shop_settings import MEMBER, OLD_MEMBER, OPENING_PASSWORD
 from doorbuster.storefronts.accounts import new_email
-from doorbuster.storefronts.protocol import Basket, BasketLine, Listing, Order, Product, Rejected
+from doorbuster.storefronts.base import Basket, BasketLine, Listing, Order, Product, Rejected
 from doorbuster.storefronts.reference.base import (
     NEW_PASSWORD,
     ReferenceBase,

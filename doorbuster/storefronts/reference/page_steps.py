@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from doorbuster.shop_settings import MEMBER, OLD_MEMBER, OPENING_PASSWORD
 from doorbuster.storefronts.accounts import new_email
+from doorbuster.storefronts.base import Basket, BasketLine, Listing, Order, Product, Rejected, checked
 from doorbuster.storefronts.http import HttpResponse
-from doorbuster.storefronts.protocol import Basket, BasketLine, Listing, Order, Product, Rejected, checked
 from doorbuster.storefronts.reference.base import (
     NEW_PASSWORD,
     ReferenceBase,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from doorbuster.storefronts.protocol import BasketLine, Listing, Order, Rejected
+from doorbuster.storefronts.base import BasketLine, Listing, Order, Rejected
 from doorbuster.storefronts.reference.base import ReferenceBase, lines_json
 
 _FEED_ROWS = 500

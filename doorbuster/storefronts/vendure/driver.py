@@ -16,9 +16,7 @@ from itertools import accumulate
 from typing import Any
 
 from doorbuster.storefronts.accounts import PASSWORD, account_email, new_email
-from doorbuster.storefronts.http import Client
-from doorbuster.storefronts.order_tag import order_tag
-from doorbuster.storefronts.protocol import (
+from doorbuster.storefronts.base import (
     Basket,
     BasketLine,
     Catalogue,
@@ -29,6 +27,8 @@ from doorbuster.storefronts.protocol import (
     Rejected,
     Storefront,
 )
+from doorbuster.storefronts.http import Client
+from doorbuster.storefronts.order_tag import order_tag
 from doorbuster.storefronts.vendure import queries as ask
 from doorbuster.storefronts.vendure import staff as vendure_staff
 from doorbuster.storefronts.vendure.graphql import (

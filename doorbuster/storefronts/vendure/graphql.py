@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from doorbuster.storefronts.base import Rejected, checked
 from doorbuster.storefronts.http import Client, HttpResponse
-from doorbuster.storefronts.protocol import Rejected, checked
 
 SHOP_API, ADMIN_API = "/shop-api", "/admin-api"
 TOKEN_HEADER = "vendure-auth-token"  # noqa: S105  the name of the header

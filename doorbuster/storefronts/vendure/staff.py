@@ -11,9 +11,9 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
+from doorbuster.storefronts.base import BasketLine, BookedOrder, LedgerSnapshot, Rejected, StockRow
 from doorbuster.storefronts.http import Client
 from doorbuster.storefronts.order_tag import read_order_tag
-from doorbuster.storefronts.protocol import BasketLine, BookedOrder, LedgerSnapshot, Rejected, StockRow
 from doorbuster.storefronts.vendure import queries as ask
 from doorbuster.storefronts.vendure.graphql import (
     ADMIN_API,

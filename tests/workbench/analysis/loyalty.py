@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from doorbuster.report.analysis_main import main
 from doorbuster.report.run_context import RunContext
-from doorbuster.report.script import main
 from doorbuster.report.section import Metric, Section
 
 

@@ -1,4 +1,4 @@
-"""The house rules that a machine can check: import arrows, what ships, what is documented."""
+"""Rules of the architecture that a machine can check: import arrows, what ships, what is documented."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_a_section_imports_what_a_section_may(path):
             "scenario",
             "report.section",
             "report.run_context",
-            "report.script",
+            "report.analysis_main",
             "errors",
             "units",
         )

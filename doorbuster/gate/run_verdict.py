@@ -16,9 +16,9 @@ from collections.abc import Sequence
 
 from doorbuster.errors import ExitCode
 from doorbuster.gate.accumulate import MetricAccumulator, Selector
-from doorbuster.gate.decide import decide
 from doorbuster.gate.estimate import rate_interval
-from doorbuster.gate.run_metrics import RunMetrics
+from doorbuster.gate.recorded_metrics import RunMetrics
+from doorbuster.gate.threshold_decision import decide
 from doorbuster.gate.threshold_result import HasMetrics, RateCounts, ThresholdResult, Verdict
 from doorbuster.gate.validity import ValidityIssue, explains, validity_issues
 from doorbuster.records.reader import Run

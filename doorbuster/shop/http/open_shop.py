@@ -20,15 +20,15 @@ from doorbuster.shop.designs.replatformed_service import ReplatformedService
 from doorbuster.shop.domain.dependencies import Dependencies
 from doorbuster.shop.domain.ledger import LedgerQueries
 from doorbuster.shop.domain.orders import Checker
-from doorbuster.shop.domain.profiles import PROFILES
+from doorbuster.shop.domain.query_costs import PROFILES
 from doorbuster.shop.domain.views import ListingView
 from doorbuster.shop.domain.waiting_room import WaitingRoomQueue
 from doorbuster.shop.domain.warehouse import Warehouse
 from doorbuster.shop.http.pages import PageRenderer
+from doorbuster.shop.http_errors import NotFound
 from doorbuster.shop.infrastructure.cache import PageCache
 from doorbuster.shop.infrastructure.database import Database, Session
 from doorbuster.shop.infrastructure.database_workers import DatabaseWorkers, Timing
-from doorbuster.shop.refusals import NotFound
 from doorbuster.shop_settings import ShopSettings
 
 BASKET_COOKIE = "basket"

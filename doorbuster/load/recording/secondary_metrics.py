@@ -1,4 +1,4 @@
-"""Side metrics: counters, think times, visit durations, connect times, and the shop's Server-Timing headers.
+"""Secondary metrics: counters, think times, visit durations, connect times, Server-Timing headers.
 
 Rules of this module:
 - Recording costs a customer one `append` or one addition; the evaluation happens once a second.
@@ -89,7 +89,7 @@ def _think_times(second: int, channel: str, drawn_s: list[float]) -> ThinkTimeSe
 
 
 class SideMetricsSnapshot(NamedTuple):
-    """The side metrics of one report, as rows of a batch."""
+    """The secondary metrics of one report, as rows of a batch."""
 
     counters: tuple[CounterSecond, ...]
     think_times: tuple[ThinkTimeSecond, ...]
@@ -100,8 +100,8 @@ class SideMetricsSnapshot(NamedTuple):
     freshness: tuple[FreshnessReading, ...]
 
 
-class SideMetrics:
-    """Collects one worker's side metrics; `take` empties them.
+class SecondaryMetrics:
+    """Collects one worker's secondary metrics; `take` empties them.
 
     connects: (series number, intended start, connect time in s) of each step whose first request opened a
     connection. subsequent: (series number, intended start, exchanges) of each step with several requests.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from doorbuster.capacity.indicator import Count, Latencies, Ratio
-from doorbuster.capacity.threshold_indicators import binding_thresholds, indicators
+from doorbuster.capacity.bound_distance import Count, Latencies, Ratio
+from doorbuster.capacity.scenario_bound_distances import binding_thresholds, indicators
 from doorbuster.scenario.thresholds.language import read_thresholds
 
 

@@ -27,7 +27,7 @@ from statistics import median
 
 import numpy as np
 
-from doorbuster.capacity.indicator import Latencies
+from doorbuster.capacity.bound_distance import Latencies
 from doorbuster.capacity.load_step import LoadStep, MeasuredStep, RateEvidence, evidence_by_rate
 from doorbuster.capacity.threshold_crossing import WINDOW, Crossing, QueuePrior, RatePoint, find_crossing
 

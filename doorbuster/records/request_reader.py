@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from doorbuster.records.batch import SeriesKey
 from doorbuster.records.histogram import Histogram, Ints
+from doorbuster.records.request_table_scan import Chunk, scan
 from doorbuster.records.rollup import WHOLE_RUN_S, Rollup, RollupBuilder, grain_s
 from doorbuster.records.rollup_table import read_rollups
-from doorbuster.records.scan import Chunk, scan
 from doorbuster.records.schema import wrap_errors
 
 Kind = Literal["response", "service", "first_byte"]

@@ -19,7 +19,7 @@ from doorbuster.records.batch import (
 )
 from doorbuster.records.histogram import Histogram, pack
 from doorbuster.records.reader import Run
-from doorbuster.records.side_metrics import (
+from doorbuster.records.secondary_metrics import (
     ConnectTotals,
     CounterKey,
     ServerTimingEntry,
@@ -34,7 +34,7 @@ SERIES = SeriesKey("web", "buy", "pay", "ok", "")
 
 @pytest.fixture
 def recorded(tmp_path: Path, make_meta, make_batch) -> Path:
-    """Two workers with the same side metrics."""
+    """Two workers with the same secondary metrics."""
     with RunWriter.create(tmp_path / "run", make_meta(), {"web": np.ones(10, int)}) as writer:
         for worker in ("w0", "w1"):
             writer.write([
@@ -104,7 +104,7 @@ def test_a_sample_is_weighted_by_minute():
     assert sample.effective_n == pytest.approx(600**2 / (60 + 60 * 81))
 
 
-def test_side_metrics_take_one_row_per_minute(tmp_path: Path, make_meta, make_batch):
+def test_secondary_metrics_take_one_row_per_minute(tmp_path: Path, make_meta, make_batch):
     """One row per minute for each key, whatever the number of reports."""
     with RunWriter.create(tmp_path, make_meta(), {}) as writer:
         for second in range(150):

@@ -12,8 +12,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from doorbuster.capacity.evidence import SearchEvidence
 from doorbuster.capacity.load_step import SAME_RATE_RATIO, LoadStep, RateEvidence
+from doorbuster.capacity.search_bracket import SearchEvidence
 from doorbuster.capacity.threshold_crossing import WINDOW
 
 UNRECOVERED_LEVEL = math.log(3.0)

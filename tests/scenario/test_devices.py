@@ -16,7 +16,7 @@ from doorbuster.scenario import (
     ordering_shares,
     override,
 )
-from doorbuster.scenario.customers.client_profile import DEVICES, parse_pages
+from doorbuster.scenario.customers.devices import DEVICES, parse_pages
 
 DESCRIPTION = """\
 35 % use desktop (14.8 % of those want to order), 65 % use mobile (7.41 % of those want to order)

@@ -1,4 +1,4 @@
-"""Reads the side metrics of a run file: counters, think times, visit durations, step timings, freshness.
+"""Reads the secondary metrics of a run file: counters, think times, visit durations, step timings, freshness.
 
 All values are summed over workers; each call sees the file as of the last committed second.
 """
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from doorbuster.records.batch import FreshnessReading, SeriesKey
 from doorbuster.records.histogram import Histogram
-from doorbuster.records.requests import RequestReader
+from doorbuster.records.request_reader import RequestReader
 
 
 class CounterKey(NamedTuple):
@@ -115,8 +115,8 @@ class StepTimings:
     subsequent: dict[SeriesKey, SubsequentRequests]
 
 
-class SideMetricsReader(RequestReader):
-    """The side metrics of one run file."""
+class SecondaryMetricsReader(RequestReader):
+    """The secondary metrics of one run file."""
 
     def counters(self) -> dict[CounterKey, NDArray[np.int64]]:
         """Counts of each counter per second of the run; int64, all of the same length.

@@ -15,7 +15,7 @@ from doorbuster import build
 _PACKAGES = ("doorbuster", "locust", "gevent", "httptools", "numpy")
 
 
-def environment_info() -> dict[str, Any]:
+def generator_info() -> dict[str, Any]:
     """Fields of `RunMeta` that describe the generator."""
     return {
         "versions": {

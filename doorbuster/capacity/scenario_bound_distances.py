@@ -16,9 +16,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from doorbuster.capacity.indicator import Count, Indicator, Latencies, Ratio
+from doorbuster.capacity.bound_distance import Count, Indicator, Latencies, Ratio
 from doorbuster.gate.accumulate import Selector
-from doorbuster.gate.run_metrics import RunMetrics
+from doorbuster.gate.recorded_metrics import RunMetrics
 from doorbuster.gate.threshold_result import CounterTotal
 from doorbuster.records.histogram import middle_us
 from doorbuster.records.reader import Run
