@@ -72,3 +72,15 @@ def test_the_first_error_of_a_step_has_its_url_and_request_id(root, tmp_path, do
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     assert f"503 {url}/" in page
     assert error.request_id in page
+
+
+def test_a_page_where_the_driver_reads_json_fails_the_shop(root, tmp_path, doorbuster, stall_server):
+    url = stall_server("--kind", "infinite", "--service-ms", 1)  # answers 200 with a text that is not JSON
+    path = tmp_path / "holding.yaml"
+    path.write_text(SCENARIO.replace("two-hosts", "json-shop") % url, encoding="utf-8")
+    locustfile = root / "tests/load/reads_json.py"
+    done = doorbuster("run", path, "--out", tmp_path / "out", "--quiet", "--locustfile", locustfile)
+    assert done.returncode == 99, done.stderr
+    with Run.open(tmp_path / "out") as run:
+        assert run.balance().turned_away == run.balance().planned
+        assert {series.cause for series in run.series} == {"unexpected_page"}

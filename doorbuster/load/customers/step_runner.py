@@ -12,6 +12,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable
+from json import JSONDecodeError
 from math import inf
 from random import Random
 from time import perf_counter
@@ -41,6 +42,7 @@ BROWSE_STEPS: Final = frozenset(("home", "category", "search", "product", "landi
 REFUSALS: Final = frozenset(
     ("sold_out", "busy_page", "status_4xx", "connect_refused", "dns", "connect_timeout")
 )
+_MAX_EXCERPT: Final = 200  # characters of a page that was not expected
 _TIMEOUTS: Final = frozenset(("first_byte_timeout", "total_timeout", "connect_timeout"))
 
 
@@ -231,6 +233,9 @@ def _attempt(runner: StepRunner, action: Callable[..., T], args: tuple[Any, ...]
             _record_success(runner, name)
             raise
         raise _record_refusal(runner, name, refusal, patience_ended=deadline_at == until) from refusal
+    except JSONDecodeError as error:  # such as a holding page with status 200 where the driver reads JSON
+        page = Rejected("unexpected_page", str(error.doc)[:_MAX_EXCERPT])
+        raise _record_refusal(runner, name, page, patience_ended=deadline_at == until) from error
     except WaitingRoomError:
         _record_success(runner, WAITING_ROOM)
         raise
