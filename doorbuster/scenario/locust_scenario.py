@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
@@ -20,7 +21,7 @@ from doorbuster.scenario.parsing.document import read_document
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import DurationS, Text, is_number, value_type, whole
 from doorbuster.scenario.safety import AbortRule, parse_abort, parse_hosts
-from doorbuster.scenario.target.target import parse_url
+from doorbuster.scenario.target.target import is_loopback, parse_url
 from doorbuster.scenario.thresholds.language import Threshold, parse_metric_selector
 
 MAX_USERS = 1_000_000
@@ -189,10 +190,12 @@ def locust_scenario(
         values = dict(read_document(base.source_text, base.name).data or {})
     else:
         values = {"title": title}
-        if allow:
-            values["safety"] = {"allow": list(allow)}
+        named = urlsplit(url).hostname if url is not None else None
+        hosts = dict.fromkeys((*allow, *([named] if named and not is_loopback(named) else [])))
+        if hosts:
+            values["safety"] = {"allow": list(hosts)}
         if no_failures:
-            values["thresholds"] = {"http_req_failed": ["rate==0"]}
+            values["thresholds"] = {"http_req_failed": ["rate<=0%"]}
     given = {"users": users, "spawn_rate": spawn_rate, "run_time": run_time}
     changes = {key: value for key, value in given.items() if value is not None}
     if base is not None and not changes and url is None:

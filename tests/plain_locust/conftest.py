@@ -58,6 +58,12 @@ def doorbuster(*args, cwd, timeout=90, **environment):
 
 
 @pytest.fixture(scope="session")
+def environment():
+    """The environment of a process."""
+    return clean_environment
+
+
+@pytest.fixture(scope="session")
 def command():
     """The command line."""
     return doorbuster

@@ -19,7 +19,7 @@ class ShopHandler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
-        self.server.open_gate.wait(STALL_LIMIT_S)  # type: ignore[attr-defined]
+        self.server.before_answer()  # type: ignore[attr-defined]
         path = self.path.partition("?")[0]
         if path.startswith("/report"):
             time.sleep(0.12)
@@ -56,20 +56,37 @@ class ShopHandler(BaseHTTPRequestHandler):
 
 
 class ShopServer(ThreadingHTTPServer):
-    """`open_gate`: cleared, it keeps every answer back."""
+    """`stall_after(n, for_s)`: the n-th request from now, and all that follow it, wait for so long."""
 
     daemon_threads = True
     request_queue_size = 128
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), ShopHandler)
-        self.open_gate = threading.Event()
-        self.open_gate.set()
+        self.requests = 0
+        self._lock = threading.Lock()
+        self._stall: tuple[int, float] | None = None
+        self._open = threading.Event()
+        self._open.set()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def stall_after(self, requests: int, for_s: float) -> None:
+        with self._lock:
+            self._stall = (self.requests + requests, for_s)
+
+    def before_answer(self) -> None:
+        """Called for each request, before its answer."""
+        with self._lock:
+            self.requests += 1
+            if self._stall is not None and self.requests >= self._stall[0]:
+                self._open.clear()
+                threading.Timer(self._stall[1], self._open.set).start()
+                self._stall = None
+        self._open.wait(STALL_LIMIT_S)
 
 
 class FeedHandler(socketserver.StreamRequestHandler):

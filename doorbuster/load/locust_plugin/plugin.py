@@ -88,8 +88,9 @@ def _on_init(environment: Any, added: Sequence[type[Storefront]], **_: Any) -> N
         if isinstance(environment.runner, WorkerRunner):
             environment.doorbuster = WorkerNode(environment, drivers)
         else:
+            scenario = _scenario(environment, drivers)
             check_options(environment)
-            environment.doorbuster = MasterNode(environment, drivers, _scenario(environment, drivers))
+            environment.doorbuster = MasterNode(environment, drivers, scenario)
     environment.dispatcher_class = SingleUserDispatcher
     environment.stop_timeout = 0.0
 

@@ -13,7 +13,7 @@ from doorbuster.load.coordination.messages import (
     assignment_from_wire,
     rows_from_wire,
 )
-from doorbuster.load.locust_plugin.node import Node
+from doorbuster.load.locust_plugin.node import Node, end_with_parent
 from doorbuster.load.locust_plugin.report_channel import ReportChannel
 from doorbuster.storefronts import Storefront
 
@@ -24,6 +24,7 @@ class WorkerNode(Node):
     def __init__(self, environment: Any, drivers: Mapping[str, type[Storefront]]) -> None:
         super().__init__(environment, drivers)
         self._runner = environment.runner
+        end_with_parent(environment)
         self._reports = ReportChannel(environment, self._end_without_master)
         for message, listener in (
             (ASSIGNMENT, self._on_assignment),

@@ -5,7 +5,6 @@ Other clients cannot be watched: for those, the hosts of the user classes are ch
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
@@ -19,12 +18,19 @@ from locust.contrib.fasthttp import FastHttpSession, LocustUserAgent
 from doorbuster.load.target.endpoint import resolves_to_loopback
 
 
-class HostNotAllowed(requests.exceptions.ConnectionError, builtins.ConnectionError):
+class HostNotAllowed(ConnectionError):  # noqa: N818 - reads as what happened
     """A request that was not sent, because its host may not be loaded."""
 
     def __init__(self, host: str) -> None:
         self.host = host
         super().__init__(f"{host} may not be loaded; confirm it with --confirm-host {host}")
+
+
+class SessionHostNotAllowed(requests.exceptions.ConnectionError, HostNotAllowed):
+    """The same for HttpUser, which takes only the errors of `requests` for failed requests."""
+
+    def __init__(self, host: str, request: Any) -> None:
+        super().__init__(host, request=request)  # which calls HostNotAllowed's
 
 
 class HostGuard:
@@ -35,22 +41,23 @@ class HostGuard:
         self.on_cut: Callable[[float], None] = lambda _: None
         self._loopback: dict[str, bool] = {}
 
-    def check(self, host: str) -> None:
-        """Raises: HostNotAllowed."""
-        if host in self.allowed or self._is_loopback(host):
-            return
-        raise HostNotAllowed(host)
+    def is_allowed(self, host: str) -> bool:
+        """Whether requests to this host may be sent."""
+        return host in self.allowed or self._is_loopback(host)
 
     def watch_clients(self) -> None:
         """Check every request and redirect of HttpUser and FastHttpUser."""
         send, urlopen = HttpSession.send, LocustUserAgent._urlopen
 
         def checked_send(session: Any, request: Any, **options: Any) -> Any:
-            self.check(urlsplit(request.url).hostname or "")
+            host = urlsplit(request.url).hostname or ""
+            if not self.is_allowed(host):
+                raise SessionHostNotAllowed(host, request)
             return send(session, request, **options)
 
         def checked_urlopen(agent: Any, request: Any) -> Any:
-            self.check(request.url_split.host)
+            if not self.is_allowed(request.url_split.host):
+                raise HostNotAllowed(request.url_split.host)
             return urlopen(agent, request)  # type: ignore[no-untyped-call]
 
         setattr(HttpSession, "send", checked_send)  # noqa: B010  the type checker refuses an assignment

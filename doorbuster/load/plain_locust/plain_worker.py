@@ -8,6 +8,7 @@ from typing import Any
 from locust.runners import STATE_RUNNING, STATE_SPAWNING
 
 from doorbuster.load.coordination.messages import CLOSE, RECORD
+from doorbuster.load.locust_plugin.node import end_with_parent
 from doorbuster.load.locust_plugin.report_channel import ReportChannel
 from doorbuster.load.plain_locust.host_guard import HostGuard
 from doorbuster.load.plain_locust.request_recorder import RequestRecorder
@@ -19,6 +20,7 @@ class PlainWorker:
     def __init__(self, environment: Any, guard: HostGuard) -> None:
         self._environment = environment
         self._guard = guard
+        end_with_parent(environment)
         self._recorder: RequestRecorder | None = None
         self._reports = ReportChannel(environment, environment.runner.quit)
         environment.runner.register_message(RECORD, self._on_record)
