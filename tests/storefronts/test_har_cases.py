@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from doorbuster.storefronts.har.recording import read_har
 from doorbuster.storefronts.har.steps import ORDER_OF_STEPS, match_steps
 from tests.storefronts.har_entries import FORM, SHOP, draft, entry, read, visit
 
@@ -217,7 +219,7 @@ def test_repeated_fields_are_all_sent():
         ('{"n": NaN}', "application/json",
          'data="{\\"n\\": NaN}".encode(), headers={"Content-Type": "application/json"}'),
         ("<add>LAN-40</add>", "application/soap+xml",
-         'data="<add>LAN-40</add>".encode(), headers={"Content-Type": "application/soap+xml"}'),
+         'data=f"<add>{sku}</add>".encode(), headers={"Content-Type": "application/soap+xml"}'),
         ('{"id": 147573952589676412927}', "application/json", 'json={"id": 147573952589676412927}'),
     ],
 )  # fmt: skip
@@ -308,3 +310,101 @@ def test_pages_whose_addresses_say_nothing_are_told_by_what_they_hold():
     drafted = draft(entries)
     assert 'self.fetch("GET", f"/{quote(sku)}.html")' in drafted.text
     assert set(drafted.steps) == set(ORDER_OF_STEPS)
+
+
+# ---- GraphQL, and APIs of their own
+
+
+def operation(
+    name: str, text: str, answer: object, *, at: int, url: str = "/graphql", **variables: object
+) -> dict:
+    body: dict[str, object] = {"query": text, "variables": variables}
+    return entry(
+        "POST", url, at=at, body=body | ({"operationName": name} if name else {}), text={"data": answer}
+    )
+
+
+@pytest.mark.parametrize(
+    ("step", "name"),
+    [
+        ("add_to_basket", "addItemToOrder"), ("add_to_basket", "AddSimpleProductsToCart"),
+        ("add_to_basket", "cartLinesAdd"), ("add_to_basket", "CheckoutLinesAdd"),
+        ("add_to_basket", "cartAdd"),
+        ("checkout", "placeOrder"), ("checkout", "CompleteCheckout"), ("checkout", "addPaymentToOrder"),
+        ("checkout", "checkoutComplete"), ("checkout", "SubmitOrderMutation"),
+    ],
+)  # fmt: skip
+def test_graphql_mutations_are_told_by_their_names(step, name):
+    for text, called in ((f"mutation {name} {{ x }}", name), (f"mutation {{ {name}(n: 1) {{ id }} }}", ""),
+                         (f"mutation {name} {{ x }}", "")):  # fmt: skip
+        found = match_steps(read(visit(**{step: operation(called, text, {}, at=30)})))
+        assert found[step].path == "/graphql"
+
+
+@pytest.mark.parametrize(
+    ("step", "name", "variables"),
+    [
+        ("search", "SearchProducts", {"term": "brass"}),
+        ("search", "Products", {"input": {"search": "brass"}}),
+        ("category", "CollectionProducts", {"collectionSlug": "storm"}), ("category", "products", {}),
+        ("category", "Products", {"filter": {"categoryId": "4"}}),
+        ("product", "ProductBySlug", {"slug": "LAN-40"}),
+        ("basket", "ActiveOrder", {}), ("basket", "getCart", {}), ("checkout_page", "CheckoutDetails", {}),
+    ],
+)  # fmt: skip
+def test_graphql_queries_are_told_by_their_names_and_variables(step, name, variables):
+    at = {"search": 9, "category": 5, "product": 14, "basket": 20, "checkout_page": 25}[step]
+    found = match_steps(
+        read(visit(**{step: operation(name, f"query {name} {{ x }}", {}, at=at, **variables)}))
+    )
+    assert found[step].path == "/graphql"
+
+
+def test_a_persisted_or_batched_operation_is_sent_as_recorded():
+    call = {
+        "operationName": "AddLine",
+        "variables": {"sku": "LAN-40"},
+        "extensions": {"persistedQuery": {"v": 1}},
+    }
+    for body in (call, [call, {"operationName": "Cart", "variables": {}, "query": "query Cart { id }"}]):
+        text = draft(visit(add_to_basket=entry("POST", "/api/gql", at=19, body=body, text=[]))).text
+        assert '"variables": {"sku": sku}' in text
+        assert '"extensions": {"persistedQuery": {"v": 1}}' in text
+
+
+def test_a_product_inside_the_text_of_a_query_varies():
+    text = 'mutation { addToCart(sku: "LAN-40", note: "LAN-401") { id } }'
+    drafted = draft(visit(add_to_basket=operation("", text, {}, at=19)))
+    assert r'"query": f"mutation {{ addToCart(sku: \"{sku}\", note: \"LAN-401\") {{ id }} }}"' in drafted.text
+
+
+@pytest.mark.parametrize("api", ["https://api.lanterns.example", "https://lanterns.commerce-cloud.test:8443"])
+def test_an_api_on_another_origin_is_kept_with_its_address(api):
+    adding = entry("POST", f"{api}/carts/lines", at=19, body={"sku": "LAN-40"}, text={})
+    entries = visit(
+        add_to_basket=adding,
+        more=[
+            entry("POST", "https://pay.stripe-like.test/v1/payments", at=39, body={"pay": 1}, text={}),
+            entry("GET", "https://reviews.test/product/LAN-40", at=15, text={}),
+        ],
+    )
+    recorded = read(entries)
+    assert recorded.other_origins == (api,)
+    assert [one.reason for one in recorded.left_out] == ["it went to another site"] * 2
+    drafted = draft(entries).text
+    assert f'API = "{api}"' in drafted
+    assert 'self.fetch("POST", f"{API}/carts/lines", json={"sku": sku})' in drafted
+
+
+def test_an_id_in_a_link_of_a_page_is_taken_from_that_page():
+    basket = entry("GET", "/basket", at=20, text='<a href="/checkout/s-5512907/start">Go</a>')
+    page = entry("GET", "/checkout/s-5512907/start", at=25)
+    text = draft(visit(basket=basket, checkout_page=page)).text
+    assert 'self.checkout_id = text_between(answer.text, "href=\\"/checkout/", "/")' in text
+    assert 'self.fetch("GET", f"/checkout/{quote(self.checkout_id)}/start")' in text
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+def test_the_encoding_of_the_file_does_not_matter(encoding):
+    raw = json.dumps({"log": {"entries": visit()}}, ensure_ascii=False).encode(encoding)
+    assert len(match_steps(read_har(raw))) == len(ORDER_OF_STEPS)

@@ -23,6 +23,8 @@ _ATTRIBUTE = re.compile(r"""([\w:-]{1,60})\s?=\s?("[^"]{0,2000}"|'[^']{0,2000}')
 _IN_SCRIPT = re.compile(r"""(["']([\w-]{2,60})["']\s?:\s?["'])([^"'\s<>\\]{6,2000})(["'])""")
 _IN_TAG = re.compile(r"""((data-[\w-]{1,60})=["'])([^"'<>]{1,300})(["'])""")
 _TOKEN_HEADER = re.compile(r"token|csrf|xsrf|session|cart|basket|auth")
+_LINK = re.compile(r"""((?:href|action)=["'])([^"'<>]{2,500})["']""")
+_IN_LINK = re.compile(r"(?<=[/=])((?=[A-Za-z._~-]{0,60}\d)[\w.~-]{6,200})(?=[/?&#]|$)")
 _COOKIE_NAME = re.compile(r"[\w.-]{1,80}")
 _IDENTIFYING = re.compile(
     r"(^|[_-])(id|ids|uuid|guid|key|token|hash|nonce|ref|sid|csrf|xsrf|signature|version|code)$",
@@ -163,6 +165,12 @@ def _of_page(place: int, text: str) -> Iterator[tuple[str, Source]]:
         value = attributes.get("value") or attributes.get("content") or ""
         if name and value:
             yield value, Source(place, "field", (), name)
+    for link in _LINK.finditer(text):
+        for segment in _IN_LINK.finditer(link[2]):
+            before = link[1] + link[2][: segment.start(1)]
+            after = text[link.start(2) + segment.end(1)]
+            name = before.rstrip("/=").rpartition("/")[2].rpartition("?")[2].rpartition("&")[2]
+            yield segment[1], Source(place, "text", (before, after), name or "link")
     for pattern in (_IN_SCRIPT, _IN_TAG):
         for found in pattern.finditer(text):
             yield found[3], Source(place, "text", (found[1], found[4]), found[2])

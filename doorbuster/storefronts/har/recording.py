@@ -52,7 +52,7 @@ def read_har(text: bytes) -> RecordedVisit:
         size_mb = MAX_RECORDING_BYTES // 2**20
         raise ValueError(f"is larger than {size_mb} MB; record one visit only, and filter out images")
     try:
-        entries = json.loads(text.decode("utf-8-sig"))["log"]["entries"]
+        entries = json.loads(text)["log"]["entries"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"is not a HAR recording ({type(error).__name__}: {str(error)[:100]})") from error
     if not isinstance(entries, list):

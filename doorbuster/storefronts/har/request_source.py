@@ -186,7 +186,7 @@ class _RecordedCall:
                 return [_NO_BODY_BUT_NULL]
             return [f"json={render(body.value, self._leaf, indent=indent)}"]
         if body.kind == "text":
-            return [f"data={text_literal(shown_text(body.value))}.encode()"]
+            return [f"data={self._around_sku(body.value)}.encode()"]
         if body.kind == "none" or not body.value:
             return []
         if body.kind == "multipart":
@@ -234,14 +234,29 @@ class _RecordedCall:
         """The source of one field."""
         if name == "query" and isinstance(value, str) and "{" in value:
             operation = operation_of(self._request)
-            wanted = f"{operation.name or 'operation'}" if operation is not None else "operation"
-            return self._parts.constant(wanted, long_text(value))
+            if self._has_sku(value):
+                return self._around_sku(value)
+            wanted = operation.name if operation is not None and operation.name else "operation"
+            return self._parts.constant(wanted, long_text(shown_text(value)))
         code = self._varying(name, value)
         if code is not None:
             return f"int({code})" if isinstance(value, int) else code
         if is_secret(name) and isinstance(value, str | int) and not isinstance(value, bool) and value != "":
             return self._parts.secret(name)
-        return literal(shown_text(value) if isinstance(value, str) else value)
+        return self._around_sku(value) if isinstance(value, str) else literal(value)
+
+    def _has_sku(self, text: str) -> bool:
+        """Whether the product's number is part of a longer text, such as a query or an XML body."""
+        sku = self._parts.plan.sku
+        return len(sku) > 2 and re.search(rf"(?<![\w-]){re.escape(sku)}(?![\w-])", text) is not None
+
+    def _around_sku(self, text: str) -> str:
+        if not self._has_sku(text):
+            return text_literal(shown_text(text))
+        sku = self._parts.plan.sku
+        split = re.split(rf"(?<![\w-])({re.escape(sku)})(?![\w-])", text)
+        parts = [self._sku() if part == sku else shown_text(part) for part in split]
+        return text_of(parts)
 
     # ---- headers
 
