@@ -262,7 +262,7 @@ def draw(costs: Sequence[Cost], fixed_s: float, grown: Growth, path: Path) -> No
     figure.savefig(path)
 
 
-def told(costs: Sequence[Cost]) -> str:
+def describe(costs: Sequence[Cost]) -> str:
     """The table of costs."""
     rows = []
     for cost in costs:
@@ -300,7 +300,7 @@ def run(
         place = folder or Path(name)
         fixed_s = measure(place, 60, 40).cpu_s
         costs = [measure(place, round(hours * 3600), series, profile=profile) for hours, series in sizes]
-    print(told(costs))
+    print(describe(costs))
     for cost in costs:
         longest = sorted(cost.sections.items(), key=lambda item: -item[1])
         print(f"{cost.seconds / 3600:g} h x {cost.series}:", ", ".join(f"{n} {s:.2f} s" for n, s in longest))

@@ -53,7 +53,7 @@ def command(run: Path, ledger: Path, stock: Path | None) -> int:
             f"{run} is still running; wait until it ends, or create the file {run}/STOP to stop it"
         )
     started_at_unix_s = meta.started_at_unix_ns / 1e9
-    books = read_ledger_csv(
+    imported = read_ledger_csv(
         ledger,
         stock,
         run_id=meta.run_id,
@@ -61,7 +61,7 @@ def command(run: Path, ledger: Path, stock: Path | None) -> int:
         started_at_unix_s=started_at_unix_s,
         read_at_unix_s=ledger.stat().st_mtime,
     )
-    ours = sum(order.idempotency_key.startswith(f"{meta.run_id}:") for order in books.orders)
+    ours = sum(order.idempotency_key.startswith(f"{meta.run_id}:") for order in imported.orders)
     if not ours and any(attempt.answer == "acknowledged" for attempt in attempts):
         click.echo(
             f"{ledger} contains no orders from this run (order keys start with {meta.run_id}:, or order "
@@ -69,13 +69,13 @@ def command(run: Path, ledger: Path, stock: Path | None) -> int:
             err=True,
         )
     with RunWriter.amend(run / FILE_NAME if run.is_dir() else run) as writer:
-        writer.write_ledger(books)
+        writer.write_ledger(imported)
         names = ledger.name if stock is None else f"{ledger.name} and {stock.name}"
         writer.record_event(Event(time.time() - started_at_unix_s, "ledger", f"ledger imported from {names}"))
     folder = run if run.is_dir() else run.parent
     judged = write_everything(run, scenario, folder)
     judged.print_failed_scripts()
-    click.echo(f"{len(books.orders)} orders, {ours} from this run; stock of {len(books.stock)} products")
+    click.echo(f"{len(imported.orders)} orders, {ours} from this run; stock of {len(imported.stock)} products")
     for section in judged.analysed.sections:
         if section.name == "orders":
             click.echo(section.sentence)

@@ -1,4 +1,4 @@
-"""`doorbuster audit`: books that people exported become part of a run, and its verdict follows them."""
+"""`doorbuster audit`: ledgers that people exported become part of a run, and its verdict follows them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ A2,{RUN_ID}:1:1,{STARTED + 1},500,LAMP,1,500
 
 @pytest.fixture
 def run(tmp_path):
-    """Two customers, both told that they have their lamp; nobody read the books."""
+    """Two customers, both told that they have their lamp; no ledger was read."""
     keys = {"A1": f"{RUN_ID}:0:1", "A2": f"{RUN_ID}:1:1"}
     meta = RunMeta(
         run_id=RUN_ID, title="t", scenario_name="x.yaml", scenario_text=SCENARIO,

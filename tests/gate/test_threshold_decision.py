@@ -39,7 +39,7 @@ def status(subject: str, expression: str, tally, **options) -> str:
         ("can_order", "rate>=99%", RateCounts(0, 0)),
         ("http_req_failed", "rate<1%", RateCounts(0, 0)),
         ("orders_missing", "count==0", CounterTotal(0, 0, 60.0)),
-        ("oversold_units", "count==0", NoData("the shop's books were not read")),
+        ("oversold_units", "count==0", NoData("the shop's ledger was not read")),
     ],
 )
 def test_no_data_is_never_a_pass(subject, expression, tally):

@@ -52,7 +52,7 @@ def oscar_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _ledger_token() -> Iterator[None]:
-    """The drivers and the commands of these tests may read the books and sign in as staff."""
+    """The drivers and the commands of these tests may read the ledger and sign in as staff."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOORBUSTER_LEDGER_TOKEN", LEDGER_TOKEN)
         patch.setenv("DOORBUSTER_OSCAR_USER", "staff@example.com")

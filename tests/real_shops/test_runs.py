@@ -1,4 +1,4 @@
-"""Whole runs against the real shops: the books balance, and overselling is found by itself."""
+"""Whole runs against the real shops: the ledger agrees, and overselling is found by itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audit: what customers were told, held against the shop's books."""
+"""The audit: the orders that customers saw confirmed, against the shop's ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shop's books as JSON, for the audit after a load test. Read-only; without the token it is not there.
+"""The shop's ledger as JSON, for the audit after a load test. Read-only; without the token it is not there.
 
 To use it in a shop of your own, copy this file beside your `urls.py`, add the three paths, set
 `LEDGER_TOKEN` in the settings, and give doorbuster the same text as `DOORBUSTER_LEDGER_TOKEN`.

@@ -1,4 +1,4 @@
-"""Pages of the shop, its REST interface, and the read-only view of its books."""
+"""Pages of the shop, its REST interface, and the read-only view of its ledger."""
 
 from __future__ import annotations
 
