@@ -116,17 +116,35 @@ def analyse(context: RunContext) -> Section:
         name="latency",
         group="Performance",
         order=310,
-        question="How long did customers wait for an answer?",
+        question=f"How long did {'users' if context.is_closed else 'customers'} wait for an answer?",
         sentence=_sentence(metrics, whole),
         findings=_findings(slow, whole, metrics),
-        figures=present(
-            _percentile_chart(windows, width, slow),
-            _heatmap(run, length_s),
-            _rate_chart(run, bucket_s(length_s)),
-            _throughput_chart(over_time, width),
+        figures=_for_workload(
+            present(
+                _percentile_chart(windows, width, slow),
+                _heatmap(run, length_s),
+                _rate_chart(run, bucket_s(length_s)),
+                _throughput_chart(over_time, width),
+            ),
+            closed=context.is_closed,
         ),
         tables=_tables(context),
         metrics=metrics,
+    )
+
+
+def _for_workload(charts: tuple[Chart, ...], *, closed: bool) -> tuple[Chart, ...]:
+    """The charts in the words of the workload: users send requests, which have no time they are due."""
+    if not closed:
+        return charts
+    return tuple(
+        replace(
+            chart,
+            title=chart.title.replace("Customers sent", "Users sent"),
+            x_label=chart.x_label.replace("was due", "was sent"),
+            note=chart.note.replace("due in the window", "sent in the window"),
+        )
+        for chart in charts
     )
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from rich.console import Console
 
-    from doorbuster.scenario import Channel, Patience, Scenario, Schedule
+    from doorbuster.scenario import Channel, LocustScenario, Patience, Scenario, Schedule
 
 CURVE_WIDTH, CURVE_HEIGHT = 72, 8
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
@@ -41,9 +41,17 @@ def command(
     """
     from rich.console import Console
 
-    from doorbuster.cli.run_workflow import find_scenario
-    from doorbuster.scenario import plan_schedule
+    from doorbuster.cli.run_workflow import find_run_scenario, find_scenario
+    from doorbuster.errors import UsageError
+    from doorbuster.scenario import LocustScenario, plan_schedule
 
+    found = find_run_scenario(scenario)
+    if isinstance(found, LocustScenario):
+        for option, value in {"--profile": profile, "--url": url, "--seed": seed}.items():
+            if value is not None:
+                raise UsageError(f"{option} has no effect on the scenario of a plain Locust file")
+        _print_locust_scenario(Console(highlight=False), found)
+        return 0
     plan = find_scenario(scenario, profile=profile, url=url, seed=seed)
     code = 0 if locustfile is None else _check_requirements(plan, locustfile)
     console = Console(highlight=False)
@@ -58,6 +66,25 @@ def command(
     _print_warnings(console, plan)
     _print_thresholds(console, plan)
     return code
+
+
+def _print_locust_scenario(console: Console, plan: LocustScenario) -> None:
+    """The scenario of a plain Locust file: users, host and thresholds."""
+    from doorbuster.units import format_duration
+
+    console.print(plan.title, style="bold", markup=False)
+    if plan.story:
+        console.print(plan.story.strip(), style="dim", markup=False)
+    users, run_time_s = plan.locust.users, plan.locust.run_time_s
+    rows = {
+        "workload": "closed: users of a plain Locust file",
+        "users": users,
+        "run time": None if run_time_s is None else format_duration(run_time_s),
+        "target": plan.target.url if plan.target else None,
+    }
+    for label, value in rows.items():
+        console.print(f"[dim]{label:<11}[/] {'as the Locust file says' if value is None else value}")
+    _print_thresholds(console, plan)
 
 
 def _check_requirements(plan: Scenario, locustfile: str) -> int:
@@ -207,7 +234,7 @@ def _print_warnings(console: Console, plan: Scenario) -> None:
         console.print("no thresholds: the verdict of every run will be inconclusive", style="yellow")
 
 
-def _print_thresholds(console: Console, plan: Scenario) -> None:
+def _print_thresholds(console: Console, plan: Scenario | LocustScenario) -> None:
     from rich.markup import escape
 
     for threshold in plan.thresholds:

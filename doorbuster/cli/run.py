@@ -255,7 +255,7 @@ def _plan(
     run_time = user_options["--run-time"]
     return locust_scenario(
         base if isinstance(base, LocustScenario) else None,
-        title=f"{locustfile}, without a scenario",
+        title=f"{Path(locustfile.split(',')[0]).name}, without a scenario",
         users=user_options["--users"],
         spawn_rate=user_options["--spawn-rate"],
         run_time=f"{run_time}s" if run_time and run_time.isdigit() else run_time,

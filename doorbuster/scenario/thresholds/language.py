@@ -175,11 +175,24 @@ def parse_metric_selector(text: str) -> MetricSelector:
             got=preview(name),
             way_out=K6_REPLACEMENTS.get(name) or did_you_mean(name, METRICS),
         )
-    tags = tuple(_parse_tag(part, name) for part in match[2].split(",")) if (match[2] or "").strip() else ()
+    tags = tuple(_parse_tag(part, name) for part in _split_tags(match[2] or "", name))
     names = [tag.name for tag in tags]
     if len(set(names)) < len(names):
         raise invalid("must name each tag once", got=preview(match[2]))
     return MetricSelector(name, tags)
+
+
+def _split_tags(text: str, metric: str) -> list[str]:
+    """The tags of a selector; a request name may contain commas, such as {name:/map/51.5,-0.1}."""
+    found = find_metric(metric)
+    parts: list[str] = []
+    for part in text.split(",") if text.strip() else ():
+        is_tag = found is None or part.partition(":")[0].strip() in found.tags
+        if parts and not is_tag and parts[-1].lstrip().startswith("name:"):
+            parts[-1] += f",{part}"
+        else:
+            parts.append(part)
+    return parts
 
 
 def _parse_tag(text: str, metric: str) -> Tag:
