@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 
 from doorbuster.capacity.capacity_result import MEANINGS
-from doorbuster.capacity.headroom import Headroom, Uncertain, headroom
+from doorbuster.capacity.headroom import Headroom, PositiveEstimate, headroom
 from doorbuster.capacity.result_file import (
     RecordedEstimate,
     RecordedLoadStep,
@@ -215,11 +215,11 @@ def _row(number: int, step: RecordedLoadStep) -> tuple[int, str, float, int, str
 def _headroom(found: SearchResult) -> Headroom | None:
     if found.rate_per_s is None or found.demand_per_s <= 0:
         return None
-    capacity = Uncertain(found.rate_per_s, found.low or None, found.high, found.at_least)
+    capacity = PositiveEstimate(found.rate_per_s, found.low or None, found.high, found.at_least)
     low, high = found.demand_low_per_s, found.demand_high_per_s
     if low is None and high is None:
         low = high = found.demand_per_s
-    return headroom(capacity, Uncertain(found.demand_per_s, low, high))
+    return headroom(capacity, PositiveEstimate(found.demand_per_s, low, high))
 
 
 def _headroom_findings(found: SearchResult, held: Headroom | None) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ from doorbuster.report.section import (
     ratio_metric,
     without_customers,
 )
-from doorbuster.stats.outage import Outage, Share, find_outages
+from doorbuster.stats.outage import Outage, SuccessCount, find_outages
 from doorbuster.stats.proportion import clopper_pearson, in_time_blocks, timed_proportion
 from doorbuster.units import format_count, format_duration, format_money, format_ratio
 
@@ -140,7 +140,7 @@ class CustomersOverTime:
     def starts_s(self) -> range:
         return range(0, self.length_s, self.window_s)
 
-    def shares(self, pick: Pick) -> list[Share]:
+    def shares(self, pick: Pick) -> list[SuccessCount]:
         """Per window, how many of those who wanted to could."""
         windows: list[list[CustomerCount]] = [[] for _ in self.starts_s]
         for row in self.rows:
@@ -216,10 +216,10 @@ def analyse(context: RunContext) -> Section:
 # Counting
 
 
-def count(rows: Iterable[CustomerCount], pick: Pick) -> Share:
+def count(rows: Iterable[CustomerCount], pick: Pick) -> SuccessCount:
     """How many of those who wanted to could."""
     wanted = [(could, row.n) for row in rows if (could := pick(row)) is not None]
-    return Share(sum(could * n for could, n in wanted), sum(n for _, n in wanted))
+    return SuccessCount(sum(could * n for could, n in wanted), sum(n for _, n in wanted))
 
 
 def _left(row: CustomerCount) -> bool:

@@ -44,7 +44,7 @@ from doorbuster.report.section import (
     time_metric,
 )
 from doorbuster.scenario import DemandGroup, group_demands
-from doorbuster.stats.difference import Bounded, difference, ratio
+from doorbuster.stats.difference import ValueWithInterval, difference, ratio
 from doorbuster.stats.latency_quantiles import LatencyQuantile, TimeBlock, latency_quantiles
 from doorbuster.stats.proportion import ProportionEstimate, clustered_proportion
 from doorbuster.units import format_duration, format_ratio
@@ -82,7 +82,7 @@ class ChannelInPeak:
     peak: ChannelResults | None = None
 
     @property
-    def p95_ratio(self) -> Bounded | None:
+    def p95_ratio(self) -> ValueWithInterval | None:
         """p95 in the peak over p95 in quiet seconds."""
         if self.calm is None or self.peak is None:
             return None
@@ -231,17 +231,19 @@ def _slower(calm: LatencyQuantile, peak: LatencyQuantile) -> bool | None:
     return False if rise.high is not None and rise.high < noticed_us else None
 
 
-def _fall(calm: ProportionEstimate, peak: ProportionEstimate) -> Bounded | None:
+def _fall(calm: ProportionEstimate, peak: ProportionEstimate) -> ValueWithInterval | None:
     """How much smaller the share was in the peak."""
     if calm.ratio is None or peak.ratio is None:
         return None
-    return difference(Bounded(calm.ratio, calm.low, calm.high), Bounded(peak.ratio, peak.low, peak.high))
+    return difference(
+        ValueWithInterval(calm.ratio, calm.low, calm.high), ValueWithInterval(peak.ratio, peak.low, peak.high)
+    )
 
 
-def _bounded(found: LatencyQuantile) -> Bounded | None:
+def _bounded(found: LatencyQuantile) -> ValueWithInterval | None:
     if found.value_us is None:
         return None
-    return Bounded(found.value_us, found.low_us, None if found.at_least else found.high_us)
+    return ValueWithInterval(found.value_us, found.low_us, None if found.at_least else found.high_us)
 
 
 def _text(found: LatencyQuantile) -> str:
@@ -288,7 +290,7 @@ def _findings(pairs: Sequence[ChannelInPeak]) -> tuple[str, ...]:
 
 
 def _metrics(pairs: Sequence[ChannelInPeak]) -> dict[str, Metric]:
-    ratios: dict[str, tuple[Bounded, int, bool]] = {}
+    ratios: dict[str, tuple[ValueWithInterval, int, bool]] = {}
     for pair in pairs:
         found = pair.p95_ratio
         if found is not None and pair.peak is not None:
@@ -308,7 +310,7 @@ def _metrics(pairs: Sequence[ChannelInPeak]) -> dict[str, Metric]:
     return metrics
 
 
-def _ratio_metric(entry: tuple[Bounded, int, bool] | None, whose: str) -> Metric:
+def _ratio_metric(entry: tuple[ValueWithInterval, int, bool] | None, whose: str) -> Metric:
     meaning = f"p95 in the peak of others over p95 in quiet seconds, of {whose}"
     if entry is None:
         return Metric(None, "", n=0, meaning=meaning)

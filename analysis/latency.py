@@ -46,7 +46,7 @@ from doorbuster.report.section import (
 from doorbuster.stats.apdex import USUAL_T_MS, apdex
 from doorbuster.stats.latency_quantiles import TimeBlock, latency_quantiles, time_blocks_by
 from doorbuster.stats.quantile import minimum_n
-from doorbuster.stats.windows import Slow, find_slow, window_quantiles
+from doorbuster.stats.windows import SlowPeriod, find_slow, window_quantiles
 from doorbuster.units import format_count, format_duration, format_ratio
 
 PERCENTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
@@ -252,13 +252,13 @@ def _sentence(metrics: Mapping[str, Metric], whole: Times) -> str:
     )
 
 
-def _slow_meaning(slow: Slow) -> str:
+def _slow_meaning(slow: SlowPeriod) -> str:
     if slow.limit_ms is None:
         return "no limit to compare with"
     return f"when the p95 first stayed above {format_duration(slow.limit_ms / 1e3)} ({slow.limit_name})"
 
 
-def _findings(slow: Slow, whole: Times, metrics: Mapping[str, Metric]) -> tuple[str, ...]:
+def _findings(slow: SlowPeriod, whole: Times, metrics: Mapping[str, Metric]) -> tuple[str, ...]:
     found = []
     if slow.limit_ms is not None:
         limit = f"{format_duration(slow.limit_ms / 1e3)} ({slow.limit_name})"
@@ -285,7 +285,9 @@ def _findings(slow: Slow, whole: Times, metrics: Mapping[str, Metric]) -> tuple[
     return tuple(found)
 
 
-def _percentile_chart(windows: Sequence[Mapping[float, Metric]], width_s: int, slow: Slow) -> Chart | None:
+def _percentile_chart(
+    windows: Sequence[Mapping[float, Metric]], width_s: int, slow: SlowPeriod
+) -> Chart | None:
     if not any(metric.n for window in windows for metric in window.values()):
         return None
     lines = []

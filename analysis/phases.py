@@ -37,7 +37,7 @@ from doorbuster.report.section import (
 from doorbuster.scenario import Phase, arrival_rate_per_s
 from doorbuster.scenario.thresholds.language import Threshold
 from doorbuster.stats.latency_quantiles import TimeBlock, latency_quantiles, time_blocks_by
-from doorbuster.stats.outage import Share
+from doorbuster.stats.outage import SuccessCount
 from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.stats.recovery import KEPT_RATIO, Recovery, recover
 from doorbuster.stats.warmup import mser
@@ -58,8 +58,8 @@ class PhaseRow:
 
     phase: Phase
     blocks: tuple[TimeBlock, ...]
-    customers: Share
-    orders: Share
+    customers: SuccessCount
+    orders: SuccessCount
     warm_up_s: float | None
     judged: bool
 
@@ -111,15 +111,17 @@ def _phase_rows(context: RunContext) -> list[PhaseRow]:
     return rows
 
 
-def goodput(rows: Sequence[CustomerCount]) -> Share:
+def goodput(rows: Sequence[CustomerCount]) -> SuccessCount:
     """Customers served, of those who were in the shop."""
     came = [row for row in rows if row.outcome != Outcome.DROPPED]
-    return Share(sum(row.n for row in came if row.outcome == Outcome.SERVED), sum(row.n for row in came))
+    return SuccessCount(
+        sum(row.n for row in came if row.outcome == Outcome.SERVED), sum(row.n for row in came)
+    )
 
 
-def _ordered(rows: Sequence[CustomerCount]) -> Share:
+def _ordered(rows: Sequence[CustomerCount]) -> SuccessCount:
     wanted = [row for row in rows if row.order is not None]
-    return Share(sum(row.n for row in wanted if row.order), sum(row.n for row in wanted))
+    return SuccessCount(sum(row.n for row in wanted if row.order), sum(row.n for row in wanted))
 
 
 def _means(blocks: Sequence[TimeBlock]) -> list[float]:
@@ -136,7 +138,7 @@ def _recovery(
     if "peak" not in by_name or "after" not in by_name:
         return None
     width_s = context.run.grain_s
-    baseline = by_name["baseline"].customers if "baseline" in by_name else Share(1, 1)
+    baseline = by_name["baseline"].customers if "baseline" in by_name else SuccessCount(1, 1)
     first = round(by_name["after"].phase.from_s / width_s)
     last = max((row.second for row in customers), default=0) // width_s
     after = [
@@ -184,7 +186,7 @@ def _recovery_metrics(run: Run, recovery: Recovery | None) -> dict[str, Metric]:
     return metrics
 
 
-def _ratio(share: Share, meaning: str = "") -> Metric:
+def _ratio(share: SuccessCount, meaning: str = "") -> Metric:
     return ratio_metric(clopper_pearson(share.k, share.n), meaning)
 
 
@@ -287,7 +289,7 @@ def _phase_table(rows: Sequence[PhaseRow]) -> Table | None:
     return Table("Phases of the peak", columns, tuple(lines), note)
 
 
-def _compliance(context: RunContext) -> list[tuple[Threshold, Share]]:
+def _compliance(context: RunContext) -> list[tuple[Threshold, SuccessCount]]:
     """For each percentile threshold: the windows that met it, of those with enough requests."""
     return [
         (threshold, _windows_met(context.run, threshold))
@@ -299,7 +301,7 @@ def _compliance(context: RunContext) -> list[tuple[Threshold, Share]]:
     ]
 
 
-def _windows_met(run: Run, threshold: Threshold) -> Share:
+def _windows_met(run: Run, threshold: Threshold) -> SuccessCount:
     """A window meets "p(95)<3s" when at most 5 % of its requests took longer or were abandoned."""
     tags = {tag.name: tag.value for tag in threshold.tags}
     found = run.histograms_by(
@@ -322,7 +324,7 @@ def _windows_met(run: Run, threshold: Threshold) -> Share:
         if n * room >= MIN_BEYOND - 1e-9:
             judged += 1
             met += slow <= room * n + 1e-9
-    return Share(met, judged)
+    return SuccessCount(met, judged)
 
 
 def _window_s(run: Run) -> int:
@@ -334,7 +336,7 @@ def _name(threshold: Threshold) -> str:
     return f"p{threshold.percentile:g}{tags}_{threshold.bound:g}ms".replace(".", "_").replace("-", "_")
 
 
-def _compliance_table(run: Run, shares: Sequence[tuple[Threshold, Share]]) -> Table | None:
+def _compliance_table(run: Run, shares: Sequence[tuple[Threshold, SuccessCount]]) -> Table | None:
     if not shares:
         return None
     rows = tuple(

@@ -19,7 +19,7 @@ from doorbuster.errors import UsageError
 from doorbuster.units import parse_duration_s, parse_rate_per_s
 
 PROFILE_NAMES = ("in-house-2004", "replatformed")
-PARTS = ("payment", "stock", "search", "recommendations", "reviews", "mail")
+DEPENDENCIES = ("payment", "stock", "search", "recommendations", "reviews", "mail")
 MAX_MERCHANTS = 8
 MERCHANT_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 MAX_SEED = 2**63 - 1

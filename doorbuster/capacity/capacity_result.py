@@ -38,7 +38,7 @@ MEANINGS: dict[str, str] = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Capacity:
+class CapacityResult:
     """The answer: `rate_per_s` with its 95 % interval, the binding threshold and the evidence.
 
     `at_least`: the shop did not reach its limit, so there is no upper end. `rate_per_s` None: the lowest rate
@@ -65,7 +65,7 @@ class Capacity:
         return _half_width_ratio(self.rate_per_s, self.low, self.high)
 
 
-def answer(known: SearchEvidence, max_rate_per_s: float) -> Capacity:
+def answer(known: SearchEvidence, max_rate_per_s: float) -> CapacityResult:
     """The answer from the load steps so far; `max_rate_per_s` is the highest permitted rate."""
     lowest_failing, highest_passing = known.lowest_failing, known.highest_passing
     above = [step for step in known.history if step.kind == "overload-recovery"]
@@ -152,13 +152,13 @@ def _state(
     recovered: bool | None,
     flags: list[Flag],
     binding: str,
-) -> Capacity:
+) -> CapacityResult:
     at_least = known.lowest_failing is None and rate is not None
     has_interval = rate is not None and not at_least and (low is not None or high is not None)
     if has_interval and _half_width_ratio(rate, low, high) > WIDE_RATIO:
         flags.append("wide")
     below = [found for found in known.evidence if rate is not None and found.rate_per_s <= rate]
-    return Capacity(
+    return CapacityResult(
         rate_per_s=rate,
         low=low,
         high=high,

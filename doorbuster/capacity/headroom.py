@@ -32,7 +32,7 @@ _Z = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)
-class Uncertain:
+class PositiveEstimate:
     """A positive value and its 95 % interval; None is an unknown end. `at_least`: a lower bound only."""
 
     value: float
@@ -70,7 +70,7 @@ class Headroom:
     at_least: bool
 
 
-def headroom(capacity: Uncertain, demand: Uncertain) -> Headroom:
+def headroom(capacity: PositiveEstimate, demand: PositiveEstimate) -> Headroom:
     """The ratio of the two in the same unit, such as customers per second."""
     ratio = capacity.value / demand.value
     downwards = _combined(capacity.spread_below, demand.spread_above)

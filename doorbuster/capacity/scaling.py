@@ -26,7 +26,7 @@ from doorbuster.capacity.usl import (
     FREE,
     MIN_POINTS,
     BootstrapIntervals,
-    Candidate,
+    CandidateModel,
     ScalabilityFit,
     Weighting,
     bootstrap_scalability,
@@ -45,14 +45,14 @@ class Scaling:
     `usl` is the three-parameter fit with `intervals` from the bootstrap; `law` the selected fit.
     """
 
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[CandidateModel, ...]
     usl: ScalabilityFit
     intervals: BootstrapIntervals
     law: ScalabilityFit
 
 
 @dataclass(frozen=True, slots=True)
-class Needed:
+class RequiredSize:
     """The smallest whole size whose throughput reaches a target; None when none does.
 
     `fitted`: taken from the law, not from a measured point. `extrapolated`: beyond the largest measured size.
@@ -95,7 +95,7 @@ def _falls(per_s: Sequence[float], ends: Sequence[tuple[float | None, float | No
     return per_s[-1] < (1 - CLEAR_FALL) * per_s[best]
 
 
-def needed(found: Scaling | None, points: Sequence[tuple[float, float]], wanted_per_s: float) -> Needed:
+def needed(found: Scaling | None, points: Sequence[tuple[float, float]], wanted_per_s: float) -> RequiredSize:
     """The size needed for a target throughput: by the law, else the smallest measured size that suffices.
 
     Args: points: (size, certain throughput), such as the lower end of a capacity.
@@ -103,10 +103,10 @@ def needed(found: Scaling | None, points: Sequence[tuple[float, float]], wanted_
     largest = max(size for size, _ in points)
     if found is None:
         enough = [size for size, per_s in points if per_s >= wanted_per_s]
-        return Needed(math.ceil(min(enough)) if enough else None, fitted=False, extrapolated=False)
+        return RequiredSize(math.ceil(min(enough)) if enough else None, fitted=False, extrapolated=False)
     curve = found.law.curve
     top = curve.peak_per_s if math.isfinite(curve.peak_n) else curve.asymptote_per_s * (1 - 1e-9)
     if wanted_per_s > top:
-        return Needed(None, fitted=True, extrapolated=True)
+        return RequiredSize(None, fitted=True, extrapolated=True)
     size = math.ceil(curve.n_at_throughput(wanted_per_s) - 1e-9)
-    return Needed(max(1, size), fitted=True, extrapolated=size > largest)
+    return RequiredSize(max(1, size), fitted=True, extrapolated=size > largest)

@@ -46,7 +46,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from doorbuster.capacity.capacity_result import Capacity, answer
+from doorbuster.capacity.capacity_result import CapacityResult, answer
 from doorbuster.capacity.load_step import Kind, LoadStep, ProposedStep
 from doorbuster.capacity.search_bracket import WELL_OBSERVED_S, SearchEvidence
 
@@ -101,7 +101,7 @@ class SearchSettings:
         return max(self.start_rate_per_s * self.lowest_ratio, MIN_CUSTOMERS / self.short_s)
 
 
-def next_step(history: Sequence[LoadStep], settings: SearchSettings) -> ProposedStep | Capacity:
+def next_step(history: Sequence[LoadStep], settings: SearchSettings) -> ProposedStep | CapacityResult:
     """The next load step to run, or the answer when the remaining time allows no further step."""
     known = SearchEvidence.of(history)
     if known.not_recovered:
@@ -110,7 +110,7 @@ def next_step(history: Sequence[LoadStep], settings: SearchSettings) -> Proposed
     return step or answer(known, settings.max_rate_per_s)
 
 
-def answer_so_far(history: Sequence[LoadStep], settings: SearchSettings) -> Capacity:
+def answer_so_far(history: Sequence[LoadStep], settings: SearchSettings) -> CapacityResult:
     """The answer from the steps so far, e.g. after an interruption."""
     return answer(SearchEvidence.of(history), settings.max_rate_per_s)
 

@@ -13,7 +13,7 @@ from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
 
 if TYPE_CHECKING:
-    from doorbuster.capacity.capacity_result import Capacity
+    from doorbuster.capacity.capacity_result import CapacityResult
     from doorbuster.capacity.load_step import LoadStep
     from doorbuster.scenario import Scenario
 
@@ -21,7 +21,12 @@ MIN_REQUESTS = 20
 
 
 def summarise_search(
-    plan: Scenario, found: Capacity, history: Sequence[LoadStep], folders: Sequence[Path], *, finished: bool
+    plan: Scenario,
+    found: CapacityResult,
+    history: Sequence[LoadStep],
+    folders: Sequence[Path],
+    *,
+    finished: bool,
 ) -> SearchResult:
     """The result file of a search from its answer and its load steps."""
     runs = list(zip(history, folders, strict=True))

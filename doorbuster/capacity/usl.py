@@ -136,7 +136,7 @@ class ScalabilityFit:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class CandidateModel:
     """One of the compared families: its distance in AICc to the best, and its Akaike weight 0..1."""
 
     fit: ScalabilityFit
@@ -200,14 +200,14 @@ def compare_families(
     throughput_per_s: Sequence[float] | Floats,
     *,
     weighting: Weighting = "absolute",
-) -> tuple[Candidate, ...]:
+) -> tuple[CandidateModel, ...]:
     """USL, Amdahl and linear by AICc, the best first; a difference below 2 is not conclusive."""
     fits = [fit_scalability(n, throughput_per_s, family=family, weighting=weighting) for family in FREE]
     fits.sort(key=lambda fit: fit.aicc)
     deltas = [fit.aicc - fits[0].aicc for fit in fits]
     weights = [math.exp(-delta / 2) for delta in deltas]
     return tuple(
-        Candidate(fit, delta, weight / sum(weights))
+        CandidateModel(fit, delta, weight / sum(weights))
         for fit, delta, weight in zip(fits, deltas, weights, strict=True)
     )
 

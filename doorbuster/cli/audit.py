@@ -75,7 +75,9 @@ def command(run: Path, ledger: Path, stock: Path | None) -> int:
     folder = run if run.is_dir() else run.parent
     judged = write_everything(run, scenario, folder)
     judged.print_failed_scripts()
-    click.echo(f"{len(imported.orders)} orders, {ours} from this run; stock of {len(imported.stock)} products")
+    click.echo(
+        f"{len(imported.orders)} orders, {ours} from this run; stock of {len(imported.stock)} products"
+    )
     for section in judged.analysed.sections:
         if section.name == "orders":
             click.echo(section.sentence)

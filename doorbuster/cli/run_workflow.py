@@ -16,7 +16,7 @@ from doorbuster.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from doorbuster.gate import ThresholdResult, Verdict
     from doorbuster.records.reader import Run
-    from doorbuster.report import Analysed
+    from doorbuster.report import AnalysisResult
     from doorbuster.scenario import LocustScenario, Scenario
 
 
@@ -27,7 +27,7 @@ LOGS = ("locust.log", "locust.out", "shop.log")  # what a run leaves that ended 
 class JudgedRun:
     """A recorded run with its analysis and verdict."""
 
-    analysed: Analysed
+    analysed: AnalysisResult
     results: tuple[ThresholdResult, ...]
     verdict: Verdict
 

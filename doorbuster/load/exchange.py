@@ -140,7 +140,7 @@ class Exchange:
         self.detail = detail
 
 
-class OpenStep:
+class CurrentStep:
     """The step that a customer is taking, as its client sees it; the step runner starts and reads it.
 
     name: of the step. deadline_at: time at which every request of the step must have ended. exchanges: the

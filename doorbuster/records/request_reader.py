@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from doorbuster.records.batch import SeriesKey
 from doorbuster.records.histogram import Histogram, Ints
-from doorbuster.records.request_table_scan import Chunk, scan
+from doorbuster.records.request_table_scan import RowChunk, scan
 from doorbuster.records.rollup import WHOLE_RUN_S, Rollup, RollupBuilder, grain_s
 from doorbuster.records.rollup_table import read_rollups
 from doorbuster.records.schema import wrap_errors
@@ -216,7 +216,7 @@ class RequestReader:
 
     def _chunks(
         self, kinds: Sequence[Kind], members: Mapping[int, object], seconds: tuple[int, int] | None
-    ) -> Iterator[Chunk]:
+    ) -> Iterator[RowChunk]:
         """The rows of the wanted series, some megabytes at a time."""
         series = members if len(members) < len(self._series()) else None
         with wrap_errors(self.path, "read the run"):

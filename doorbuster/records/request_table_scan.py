@@ -33,7 +33,7 @@ _COUNT = "n >> 24, n >> 12 & 4095, n & 4095"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Entries:
+class PackedRows:
     """Packed bins of many rows, concatenated: the first sizes[0] belong to the first row."""
 
     sizes: Ints
@@ -41,14 +41,14 @@ class Entries:
     counts: NDArray[np.uint32]
 
     @classmethod
-    def of(cls, sizes: Ints, joined: bytes) -> Entries:
+    def of(cls, sizes: Ints, joined: bytes) -> PackedRows:
         """Args: joined: concatenated blobs of `histogram.pack`."""
         packed = np.frombuffer(joined, PACKED)
         return cls(sizes, packed["bin"], packed["count"])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Chunk:
+class RowChunk:
     """Some rows of the table: series and second of each, and the bins of the requested columns.
 
     `n`, the number of requests, is only read without columns, as the bins contain it.
@@ -56,7 +56,7 @@ class Chunk:
 
     series: Ints
     second: Ints
-    columns: tuple[Entries, ...]
+    columns: tuple[PackedRows, ...]
     n: Ints
 
 
@@ -66,7 +66,7 @@ def scan(
     *,
     series: Iterable[int] | None = None,
     seconds: tuple[int, int] | None = None,
-) -> Iterator[Chunk]:
+) -> Iterator[RowChunk]:
     """Rows of the table requests.
 
     Args:
@@ -93,7 +93,7 @@ def scan(
 
 def _joined(
     db: sqlite3.Connection, columns: Sequence[str], where: str, window: Sequence[int]
-) -> tuple[Chunk | None, int]:
+) -> tuple[RowChunk | None, int]:
     """The rows of a window and their size in bytes, from one row of SQLite."""
     counted = [f"length({column}) / {PACKED.itemsize}" for column in columns] or [_COUNT]
     numbers = ", ".join((_PLACE, *counted))
@@ -103,10 +103,10 @@ def _joined(
         return None, 0
     digits = np.frombuffer(text.encode("utf-32-le"), "<u4").reshape(-1, 3 + (len(columns) or 3))
     series, high, low, *more = digits.T.astype(np.int64)
-    chunk = Chunk(
+    chunk = RowChunk(
         series=series,
         second=(high << 12) + low,
-        columns=tuple(Entries.of(sizes, blob) for sizes, blob in zip(more, joined, strict=False)),
+        columns=tuple(PackedRows.of(sizes, blob) for sizes, blob in zip(more, joined, strict=False)),
         n=np.empty(0, np.int64) if columns else (more[0] << 24) + (more[1] << 12) + more[2],
     )
     return chunk, digits.nbytes + sum(map(len, joined))
@@ -114,17 +114,19 @@ def _joined(
 
 def _row_by_row(
     db: sqlite3.Connection, columns: Sequence[str], where: str, window: Sequence[int]
-) -> tuple[Chunk | None, int]:
+) -> tuple[RowChunk | None, int]:
     """Like `_joined`, for any SQLite and any numbers."""
     rows = db.execute(f"SELECT {', '.join(('series, second, n', *columns))} {where}", window).fetchall()
     if not rows:
         return None, 0
     series, second, n, *blobs = zip(*rows, strict=True)
     entries = tuple(
-        Entries.of(np.fromiter(map(len, column), np.int64, len(column)) // PACKED.itemsize, b"".join(column))
+        PackedRows.of(
+            np.fromiter(map(len, column), np.int64, len(column)) // PACKED.itemsize, b"".join(column)
+        )
         for column in blobs
     )
-    chunk = Chunk(np.array(series), np.array(second), entries, np.array(n))
+    chunk = RowChunk(np.array(series), np.array(second), entries, np.array(n))
     return chunk, 24 * len(rows) + sum(part.bins.size for part in entries) * PACKED.itemsize
 
 

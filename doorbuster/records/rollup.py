@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doorbuster.records.histogram import BIN_TYPE, BINS, Histogram, Ints
-from doorbuster.records.request_table_scan import Entries
+from doorbuster.records.request_table_scan import PackedRows
 
 _GRAINS_S = ((180, 1), (900, 5), (2700, 15), (5400, 30), (10_800, 60), (54_000, 300), (162_000, 900))
 _LONGEST_GRAIN_S = 3600
@@ -151,7 +151,7 @@ class RollupBuilder:
         self._done_to = -1  # slots up to this grain are done
         self._late = 0
 
-    def add(self, series: Ints, second: Ints, entries: Entries) -> None:
+    def add(self, series: Ints, second: Ints, entries: PackedRows) -> None:
         """Add rows."""
         codes = second // self._grain_s * _MAX_SERIES + series
         self._open.append(_Sums(codes, entries.sizes, entries.bins, entries.counts))

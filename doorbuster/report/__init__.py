@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from doorbuster.report.analysis_loader import Analysed, analyse_run, load_analysis
+from doorbuster.report.analysis_loader import AnalysisResult, analyse_run, load_analysis
 from doorbuster.report.render.terminal import print_section, summary_lines
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.section import (
@@ -19,7 +19,7 @@ from doorbuster.report.section import (
 from doorbuster.report.write import write_report
 
 __all__ = [
-    "Analysed",
+    "AnalysisResult",
     "Annotation",
     "Chart",
     "Column",

@@ -23,14 +23,14 @@ Analyse = Callable[[RunContext], Section]
 
 
 @dataclass(frozen=True, slots=True)
-class Analysed:
+class AnalysisResult:
     """The sections of a run, in the order of their scripts, and the errors of scripts that failed."""
 
     sections: tuple[Section, ...]
     errors: tuple[AnalysisError, ...] = ()
 
 
-def analyse_run(run: Run, paths: Iterable[Path]) -> Analysed:
+def analyse_run(run: Run, paths: Iterable[Path]) -> AnalysisResult:
     """Every script's section.
 
     Args:
@@ -51,7 +51,7 @@ def analyse_run(run: Run, paths: Iterable[Path]) -> Analysed:
             sections.append(section)
         except AnalysisError as error:
             errors.append(error)
-    return Analysed(tuple(sections), tuple(errors))
+    return AnalysisResult(tuple(sections), tuple(errors))
 
 
 def load_analysis(path: Path) -> Analyse:

@@ -37,8 +37,8 @@ from doorbuster.scenario.planning.estimate import (
     estimate,
 )
 from doorbuster.scenario.planning.schedule import (
+    ChannelJourney,
     Schedule,
-    TrafficClass,
     arrival_rate_per_s,
     expected_customers,
     plan_schedule,
@@ -66,6 +66,7 @@ __all__ = [
     "STEPS",
     "AbortRule",
     "Channel",
+    "ChannelJourney",
     "Constant",
     "ContentRule",
     "Curve",
@@ -96,7 +97,6 @@ __all__ = [
     "Target",
     "Think",
     "Threshold",
-    "TrafficClass",
     "TrafficClassEstimate",
     "Uniform",
     "WaitingRoom",

@@ -118,7 +118,7 @@ class WrongState(Refusal):
         self.slug = "not-for-collection" if state == "placed" else f"already-{state.replace('_', '-')}"
 
 
-class PartFailed(Refusal):
+class DependencyFailed(Refusal):
     """A service behind the shop fails."""
 
     title = "Sorry, part of the shop is unavailable"

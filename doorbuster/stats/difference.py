@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Bounded:
+class ValueWithInterval:
     """A value with its interval; an unknown bound is None."""
 
     value: float
@@ -28,7 +28,7 @@ class Bounded:
     high: float | None
 
 
-def difference(a: Bounded, b: Bounded) -> Bounded:
+def difference(a: ValueWithInterval, b: ValueWithInterval) -> ValueWithInterval:
     """a - b with its interval."""
     value = a.value - b.value
     low = high = None
@@ -36,18 +36,18 @@ def difference(a: Bounded, b: Bounded) -> Bounded:
         low = value - math.hypot(a.value - a.low, b.high - b.value)
     if a.high is not None and b.low is not None:
         high = value + math.hypot(a.high - a.value, b.value - b.low)
-    return Bounded(value, low, high)
+    return ValueWithInterval(value, low, high)
 
 
-def ratio(a: Bounded, b: Bounded) -> Bounded:
+def ratio(a: ValueWithInterval, b: ValueWithInterval) -> ValueWithInterval:
     """a / b with its interval, by the difference of logarithms; all values above 0."""
     found = difference(_log(a), _log(b))
-    return Bounded(math.exp(found.value), _exp(found.low), _exp(found.high))
+    return ValueWithInterval(math.exp(found.value), _exp(found.low), _exp(found.high))
 
 
-def _log(of: Bounded) -> Bounded:
+def _log(of: ValueWithInterval) -> ValueWithInterval:
     low, high = (None if bound is None or bound <= 0 else math.log(bound) for bound in (of.low, of.high))
-    return Bounded(math.log(of.value), low, high)
+    return ValueWithInterval(math.log(of.value), low, high)
 
 
 def _exp(bound: float | None) -> float | None:

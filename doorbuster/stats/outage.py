@@ -14,7 +14,7 @@ from doorbuster.stats.proportion import clopper_pearson
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class SuccessCount:
     """`k` successes of `n` attempts."""
 
     k: int
@@ -27,21 +27,21 @@ class Outage:
 
     first: int
     end: int
-    share: Share
+    share: SuccessCount
 
 
-def find_outages(windows: Sequence[Share], *, below: float) -> tuple[Outage, ...]:
+def find_outages(windows: Sequence[SuccessCount], *, below: float) -> tuple[Outage, ...]:
     """All outages with a success rate below `below` (0..1), in order of time."""
     outages: list[Outage] = []
     first: int | None = None
     end = 0
-    for index, share in enumerate((*windows, Share(1, 1))):
+    for index, share in enumerate((*windows, SuccessCount(1, 1))):
         if share.n and share.k < below * share.n:
             first = index if first is None else first
             end = index + 1
         elif share.n and first is not None:
             stretch = windows[first:end]
-            pooled = Share(sum(part.k for part in stretch), sum(part.n for part in stretch))
+            pooled = SuccessCount(sum(part.k for part in stretch), sum(part.n for part in stretch))
             if clopper_pearson(pooled.k, pooled.n).high < below:
                 outages.append(Outage(first, end, pooled))
             first = None

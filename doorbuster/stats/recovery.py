@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from doorbuster.stats.outage import Share
+from doorbuster.stats.outage import SuccessCount
 from doorbuster.stats.proportion import clopper_pearson
 
 KEPT_RATIO = 0.95
@@ -41,11 +41,13 @@ class Recovery:
     course: Course
     windows: int | None
     limit_ratio: float
-    last: Share
+    last: SuccessCount
     why: str = ""
 
 
-def recover(peak: Share, after: Sequence[Share], *, baseline_ratio: float, calm_from: int = 0) -> Recovery:
+def recover(
+    peak: SuccessCount, after: Sequence[SuccessCount], *, baseline_ratio: float, calm_from: int = 0
+) -> Recovery:
     """Decides whether goodput recovered.
 
     Args:
@@ -77,5 +79,5 @@ def recover(peak: Share, after: Sequence[Share], *, baseline_ratio: float, calm_
     return Recovery("unknown", None, limit, last, "the difference at the end of the run may be chance")
 
 
-def _pooled(shares: Sequence[Share]) -> Share:
-    return Share(sum(share.k for share in shares), sum(share.n for share in shares))
+def _pooled(shares: Sequence[SuccessCount]) -> SuccessCount:
+    return SuccessCount(sum(share.k for share in shares), sum(share.n for share in shares))

@@ -20,7 +20,7 @@ SLOW_FACTOR = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Slow:
+class SlowPeriod:
     """When the p95 exceeded its limit for two windows, in s since the start; the limit in ms and its name."""
 
     at_s: float | None
@@ -49,7 +49,7 @@ def _quantile(window: TimeBlock, curve: SurvivalCurve | None, p: float) -> Laten
     return LatencyQuantile(p, *ends, n, 0, False, float(n))
 
 
-def find_slow(p95_ms: Sequence[float | None], width_s: float, *, bound_ms: float | None) -> Slow:
+def find_slow(p95_ms: Sequence[float | None], width_s: float, *, bound_ms: float | None) -> SlowPeriod:
     """When response times became slow.
 
     Args:
@@ -64,7 +64,7 @@ def find_slow(p95_ms: Sequence[float | None], width_s: float, *, bound_ms: float
         limit = None if fastest is None else SLOW_FACTOR * fastest
         name = "three times the baseline"
     if limit is None:
-        return Slow(None, None, name)
+        return SlowPeriod(None, None, name)
     over = (window for (window, value), (_, following) in pairwise(known) if value > limit < following)
     window = next(over, None)
-    return Slow(None if window is None else float(window * width_s), limit, name)
+    return SlowPeriod(None if window is None else float(window * width_s), limit, name)

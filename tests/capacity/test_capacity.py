@@ -13,7 +13,7 @@ from queueing_theory import mmc_capacity_per_s
 from scipy.optimize import brentq
 
 from doorbuster.capacity.bound_distance import Latencies, Ratio
-from doorbuster.capacity.capacity_result import Capacity
+from doorbuster.capacity.capacity_result import CapacityResult
 from doorbuster.capacity.load_step import LoadStep, MeasuredStep, ProposedStep, end_early, judge_step
 from doorbuster.capacity.search import SearchSettings, answer_so_far, next_step
 from doorbuster.capacity.threshold_crossing import QueuePrior
@@ -174,7 +174,7 @@ def failed(limit_ratio: float):
     return count
 
 
-def search(shop, thresholds, seed, settings=SETTINGS) -> tuple[Capacity, list[LoadStep]]:
+def search(shop, thresholds, seed, settings=SETTINGS) -> tuple[CapacityResult, list[LoadStep]]:
     rng, history = np.random.default_rng(seed), []
     while isinstance(step := next_step(history, settings), ProposedStep):
         history.append(judge_step(run_step(shop, thresholds, step, rng)))
@@ -182,7 +182,7 @@ def search(shop, thresholds, seed, settings=SETTINGS) -> tuple[Capacity, list[Lo
     return step, history
 
 
-def covers(found: Capacity, truth: float) -> bool:
+def covers(found: CapacityResult, truth: float) -> bool:
     return (found.low or 0.0) <= truth <= (math.inf if found.high is None else found.high)
 
 
@@ -399,7 +399,7 @@ CASES = [
 ]  # fmt: skip
 
 
-def coverage(shop: Shop, p: float, limit_s: float, servers: int, seeds: range) -> list[Capacity]:
+def coverage(shop: Shop, p: float, limit_s: float, servers: int, seeds: range) -> list[CapacityResult]:
     return [search(shop, [slower_than(limit_s, p)], [servers, seed])[0] for seed in seeds]
 
 

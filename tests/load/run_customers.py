@@ -25,7 +25,7 @@ from doorbuster.load.run_plan import RunPlan, WorkerAssignment
 from doorbuster.load.target.endpoint import StoreEndpoint
 from doorbuster.records.histogram import Histogram
 from doorbuster.scenario import Schedule, load_scenario, override
-from doorbuster.scenario.planning.schedule import TrafficClass
+from doorbuster.scenario.planning.schedule import ChannelJourney
 from doorbuster.storefronts import BasketLine, Catalogue, Order, Rejected, Storefront, WaitingRoomError
 
 LEAD_S = 0.2
@@ -135,7 +135,7 @@ def run(case: dict) -> dict:
     environment = Environment(user_classes=[Web, App, Store])
     environment.create_local_runner()
     arrivals = sorted(case["arrivals"], key=lambda arrival: arrival[2])
-    classes = tuple(dict.fromkeys(TrafficClass(channel, journey) for channel, journey, _ in arrivals))
+    classes = tuple(dict.fromkeys(ChannelJourney(channel, journey) for channel, journey, _ in arrivals))
     schedule = Schedule(
         duration_s=case["duration_s"],
         classes=classes,

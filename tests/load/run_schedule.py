@@ -24,7 +24,7 @@ from doorbuster.load.run_plan import RunPlan, WorkerAssignment
 from doorbuster.load.target.endpoint import StoreEndpoint
 from doorbuster.records.batch import Batch
 from doorbuster.scenario import Schedule, load_scenario
-from doorbuster.scenario.planning.schedule import TrafficClass
+from doorbuster.scenario.planning.schedule import ChannelJourney
 
 LEAD_S = 0.2
 SCENARIO = """
@@ -49,7 +49,7 @@ def main(url: str, folder: str, plan: dict) -> dict:
     n = len(intended_s)
     schedule = Schedule(
         duration_s=plan["duration_s"],
-        classes=(TrafficClass("web", "order_status"),),
+        classes=(ChannelJourney("web", "order_status"),),
         intended_s=intended_s,
         class_index=np.zeros(n, dtype=np.uint16),
         arrival_index=np.arange(n),

@@ -10,7 +10,7 @@ import pytest
 
 from doorbuster.load.engine.arrivals import FULL_PAUSE_S, ClosedLoopUser, OpenArrivals
 from doorbuster.scenario import Schedule
-from doorbuster.scenario.planning.schedule import TrafficClass
+from doorbuster.scenario.planning.schedule import ChannelJourney
 
 pytestmark = pytest.mark.alone
 
@@ -19,7 +19,7 @@ def schedule(intended_s: list[float]) -> Schedule:
     n = len(intended_s)
     return Schedule(
         duration_s=1.0,
-        classes=(TrafficClass("web", "browse"),),
+        classes=(ChannelJourney("web", "browse"),),
         intended_s=np.array(intended_s),
         class_index=np.zeros(n, dtype=np.uint16),
         arrival_index=np.arange(n, dtype=np.int64),

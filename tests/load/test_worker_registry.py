@@ -8,9 +8,9 @@ import pytest
 from doorbuster.load.coordination.worker_registry import SILENCE_LIMIT_S, WorkerRegistry
 from doorbuster.records.batch import ArrivalCount, Batch, CustomerCount
 from doorbuster.scenario import Schedule
-from doorbuster.scenario.planning.schedule import TrafficClass
+from doorbuster.scenario.planning.schedule import ChannelJourney
 
-CLASSES = (TrafficClass("web", "buy"), TrafficClass("store", "pos_sale"))
+CLASSES = (ChannelJourney("web", "buy"), ChannelJourney("store", "pos_sale"))
 WORKERS = ("ann", "bob", "cid")
 
 
@@ -33,8 +33,8 @@ def served(worker: str, seq: int, plan: Schedule, rows: np.ndarray, *, final: bo
     """A report with these rows started and served."""
     counts: dict[tuple[int, str, str], int] = {}
     for row in rows.tolist():
-        traffic_class = plan.classes[plan.class_index[row]]
-        key = (int(plan.intended_s[row]), *traffic_class)
+        channel_journey = plan.classes[plan.class_index[row]]
+        key = (int(plan.intended_s[row]), *channel_journey)
         counts[key] = counts.get(key, 0) + 1
     return Batch(
         worker, seq, final=final,

@@ -15,13 +15,13 @@ from doorbuster.scenario.customers.channels import Channel
 from doorbuster.scenario.customers.devices import DEVICES, Device
 from doorbuster.scenario.customers.failure_reactions import Offline, Reloads, Retries, WaitingRoom
 from doorbuster.scenario.demand.curve_spec import Curve, Stage
-from doorbuster.scenario.demand.demand import Annual, Demand
+from doorbuster.scenario.demand.demand import AnnualVolume, Demand
 from doorbuster.scenario.demand.phases import PHASES
 from doorbuster.scenario.freshness import Freshness
 from doorbuster.scenario.model import DEFAULT_SEED, Scenario
 from doorbuster.scenario.safety import ABORT_RATES, Safety
 from doorbuster.scenario.target.content_checks import ContentRule
-from doorbuster.scenario.target.embedded_shop import PartFault, Shop, WaitingRoomKeys
+from doorbuster.scenario.target.embedded_shop import DependencyFault, Shop, WaitingRoomKeys
 from doorbuster.scenario.target.target import STOREFRONTS, Target
 from doorbuster.scenario.thresholds.language import ThresholdEntry
 from doorbuster.scenario.thresholds.metrics import AGGREGATIONS
@@ -35,7 +35,7 @@ from doorbuster.shop_settings import (
 TEXT = (Path(__file__).parents[2] / "docs" / "reference" / "scenario.md").read_text(encoding="utf-8")
 WORDS = set(re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL)))
 PREFIXES = {
-    Shop: "shop.", PartFault: "faults.", WaitingRoomKeys: "shop.waiting_room.", Annual: "annual.",
+    Shop: "shop.", DependencyFault: "faults.", WaitingRoomKeys: "shop.waiting_room.", AnnualVolume: "annual.",
     Device: "devices.", Reloads: "reloads.", Retries: "retries.",
     WaitingRoom: "waiting_room.", Offline: "offline.", Freshness: "freshness.",
 }  # fmt: skip
@@ -46,7 +46,7 @@ MODELS = [
         ContentRule,
         Shop,
         Demand,
-        Annual,
+        AnnualVolume,
         Curve,
         Stage,
         Channel,
@@ -54,7 +54,7 @@ MODELS = [
         ThresholdEntry,
         Safety,
     ),
-    *(Device, Reloads, Retries, WaitingRoom, Offline, PartFault, WaitingRoomKeys, Freshness),
+    *(Device, Reloads, Retries, WaitingRoom, Offline, DependencyFault, WaitingRoomKeys, Freshness),
 ]
 KEYS = [
     ("curve." if model is Curve else PREFIXES.get(model, "")) + key

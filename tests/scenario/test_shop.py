@@ -14,7 +14,8 @@ EVERY_KEY = """target: {shop: {profile: replatformed, workers: 2, query_time: 5m
   warehouse_rate: 2 orders/s,
   products: 100, seed: 3, opening_stock: 5, queue_limit: 9, payment_time: 300ms, notify: 7, sync_lag: 2s,
   warm_cache: true, holding_page: 30s, waiting_room: {admit: 5 customers/s, active: 20, style: queue-it,
-  status: 429, poll: 3s, stay: 90s}, faults: [{part: payment, at: 30s, for: 20s, slow: 2s, fail: 30%}]}}"""
+  status: 429, poll: 3s, stay: 90s},
+  faults: [{dependency: payment, at: 30s, for: 20s, slow: 2s, fail: 30%}]}}"""
 
 
 def test_every_setting_reaches_the_shop(scenario_with):
@@ -54,18 +55,24 @@ def test_another_profile_keeps_every_setting(scenario_with):
 def test_a_fault_is_sent_to_the_shop_in_its_format(scenario_with):
     (fault,) = scenario_with(2, EVERY_KEY).target.shop.faults
 
-    assert fault.wire == {"part": "payment", "at_s": 30.0, "for_s": 20.0, "slow_s": 2.0, "fail_ratio": 0.3}
+    assert fault.wire == {
+        "dependency": "payment",
+        "at_s": 30.0,
+        "for_s": 20.0,
+        "slow_s": 2.0,
+        "fail_ratio": 0.3,
+    }
     assert fault.sentence == "payment 2 s slower and failing for 30% of calls for 20 s"
 
 
 @pytest.mark.parametrize(
     ("written", "described"),
     [
-        ("faults: [{part: tax, for: 1s, slow: 1s}]", "part must be a known part (got tax)"),
-        ("faults: [{part: mail, for: 1s}]", 'needs "slow", "fail" or both'),
-        ("faults: [{part: mail, for: 1s, slow: 2h}]", "slow must be between 0 ms and 1h (got 2h)"),
-        ("faults: [{part: mail, slow: 1s}]", "for is missing"),
-        ("faults: [{part: mail, for: 1s, fail: 30}]", "fail must be between 0% and 100% (got 30)"),
+        ("faults: [{dependency: tax, for: 1s, slow: 1s}]", "dependency must be a known dependency (got tax)"),
+        ("faults: [{dependency: mail, for: 1s}]", 'needs "slow", "fail" or both'),
+        ("faults: [{dependency: mail, for: 1s, slow: 2h}]", "slow must be between 0 ms and 1h (got 2h)"),
+        ("faults: [{dependency: mail, slow: 1s}]", "for is missing"),
+        ("faults: [{dependency: mail, for: 1s, fail: 30}]", "fail must be between 0% and 100% (got 30)"),
         ("waiting_room: {active: 3}", "admit is missing"),
         ("waiting_room: {admit: 1/s, status: 201}", "status must be 200, 202 or 429 (got 201)"),
         ("waiting_room: {admit: 1/s, style: rope}", "style must be a known style (got rope)"),

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from doorbuster.stats.outage import Outage, Share, find_outages
+from doorbuster.stats.outage import Outage, SuccessCount, find_outages
 
 
-def shares(*successes: int, n: int = 20) -> list[Share]:
-    return [Share(k, n) for k in successes]
+def shares(*successes: int, n: int = 20) -> list[SuccessCount]:
+    return [SuccessCount(k, n) for k in successes]
 
 
 def test_consecutive_failing_windows_are_one_outage():
-    assert find_outages(shares(20, 20, 10, 5, 12, 20), below=0.95) == (Outage(2, 5, Share(27, 60)),)
+    assert find_outages(shares(20, 20, 10, 5, 12, 20), below=0.95) == (Outage(2, 5, SuccessCount(27, 60)),)
 
 
 def test_an_outage_at_the_end_ends_with_the_run():
-    assert find_outages(shares(20, 20, 3, 4), below=0.95) == (Outage(2, 4, Share(7, 40)),)
+    assert find_outages(shares(20, 20, 3, 4), below=0.95) == (Outage(2, 4, SuccessCount(7, 40)),)
 
 
 def test_two_separate_periods_are_two_outages():
@@ -35,19 +35,25 @@ def test_exactly_the_limit_is_not_below_it():
 
 
 def test_a_window_without_customers_belongs_to_the_period_around_it():
-    windows = [Share(20, 20), Share(2, 20), Share(0, 0), Share(2, 20), Share(20, 20)]
-    assert find_outages(windows, below=0.95) == (Outage(1, 4, Share(4, 40)),)
+    windows = [
+        SuccessCount(20, 20),
+        SuccessCount(2, 20),
+        SuccessCount(0, 0),
+        SuccessCount(2, 20),
+        SuccessCount(20, 20),
+    ]
+    assert find_outages(windows, below=0.95) == (Outage(1, 4, SuccessCount(4, 40)),)
 
 
 def test_no_windows_no_outage():
     assert find_outages([], below=0.95) == ()
-    assert find_outages([Share(0, 0)], below=0.95) == ()
+    assert find_outages([SuccessCount(0, 0)], below=0.95) == ()
 
 
 def test_a_shop_that_serves_99_of_100_breaks_in_few_runs_by_chance():
     rng = np.random.default_rng(7)
     broken = sum(
-        bool(find_outages([Share(int(k), 10) for k in rng.binomial(10, 0.99, 60)], below=0.95))
+        bool(find_outages([SuccessCount(int(k), 10) for k in rng.binomial(10, 0.99, 60)], below=0.95))
         for _ in range(200)
     )
     assert broken / 200 < 0.02

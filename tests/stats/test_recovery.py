@@ -9,13 +9,13 @@ import pytest
 
 from doorbuster.records.histogram import Histogram
 from doorbuster.stats.apdex import apdex
-from doorbuster.stats.outage import Share
+from doorbuster.stats.outage import SuccessCount
 from doorbuster.stats.recovery import recover
 
 RATE, MU, TIMEOUT_S = 70, 100.0, 1.0
 
 
-def goodput_after_a_stall(stall_s: float, *, retries: int, seconds: int = 120) -> list[Share]:
+def goodput_after_a_stall(stall_s: float, *, retries: int, seconds: int = 120) -> list[SuccessCount]:
     """Customers per second after a stall of a FIFO shop that still serves customers who have left."""
     asks = [(i / RATE, i, 0) for i in range(RATE * seconds)]
     heapq.heapify(asks)
@@ -27,13 +27,13 @@ def goodput_after_a_stall(stall_s: float, *, retries: int, seconds: int = 120) -
             served[customer] = True
         elif tried < retries and at_s < seconds:
             heapq.heappush(asks, (at_s + TIMEOUT_S, customer, tried + 1))
-    return [Share(int(part.sum()), RATE) for part in np.split(served, seconds)]
+    return [SuccessCount(int(part.sum()), RATE) for part in np.split(served, seconds)]
 
 
 @pytest.mark.parametrize("stall_s", [2.0, 10.0])
 def test_a_shop_without_retries_recovers_when_theory_says(stall_s):
     after = goodput_after_a_stall(stall_s, retries=0)
-    found = recover(Share(0, RATE), after, baseline_ratio=1.0)
+    found = recover(SuccessCount(0, RATE), after, baseline_ratio=1.0)
     expected_s = (stall_s - TIMEOUT_S + 1 / MU) / (1 - RATE / MU)
     assert found.course == "recovered"
     assert expected_s - 1 < found.windows <= expected_s + 1
@@ -41,31 +41,34 @@ def test_a_shop_without_retries_recovers_when_theory_says(stall_s):
 
 @pytest.mark.parametrize("stall_s", [2.0, 10.0])
 def test_a_shop_whose_customers_retry_three_times_never_recovers(stall_s):
-    found = recover(Share(0, RATE), goodput_after_a_stall(stall_s, retries=3), baseline_ratio=1.0)
+    found = recover(SuccessCount(0, RATE), goodput_after_a_stall(stall_s, retries=3), baseline_ratio=1.0)
     assert (found.course, found.windows) == ("metastable", None)
 
 
 def test_a_shop_that_never_broke_held():
-    assert recover(Share(690, 700), [Share(70, 70)] * 20, baseline_ratio=1.0).course == "held"
+    assert recover(SuccessCount(690, 700), [SuccessCount(70, 70)] * 20, baseline_ratio=1.0).course == "held"
 
 
 def test_a_few_customers_at_the_end_cannot_show_that_it_did_not_recover():
-    assert recover(Share(10, 700), [Share(1, 2)] * 9, baseline_ratio=1.0).course == "unknown"
+    assert recover(SuccessCount(10, 700), [SuccessCount(1, 2)] * 9, baseline_ratio=1.0).course == "unknown"
     assert (
-        recover(Share(10, 700), [Share(18, 20)] + [Share(0, 0)] * 9, baseline_ratio=1.0).course == "unknown"
+        recover(
+            SuccessCount(10, 700), [SuccessCount(18, 20)] + [SuccessCount(0, 0)] * 9, baseline_ratio=1.0
+        ).course
+        == "unknown"
     )
-    assert recover(Share(0, 0), [Share(46, 50)], baseline_ratio=1.0).course == "unknown"
+    assert recover(SuccessCount(0, 0), [SuccessCount(46, 50)], baseline_ratio=1.0).course == "unknown"
 
 
 def test_recovery_is_measured_against_the_baseline_that_there_was():
-    after = [Share(80, 100)] * 20
-    assert recover(Share(10, 700), after, baseline_ratio=0.8).course == "recovered"
-    assert recover(Share(10, 700), after, baseline_ratio=1.0).course == "metastable"
+    after = [SuccessCount(80, 100)] * 20
+    assert recover(SuccessCount(10, 700), after, baseline_ratio=0.8).course == "recovered"
+    assert recover(SuccessCount(10, 700), after, baseline_ratio=1.0).course == "metastable"
 
 
 def test_one_good_window_is_not_a_recovery():
-    after = [Share(100, 100) if second % 5 == 0 else Share(20, 100) for second in range(40)]
-    assert recover(Share(10, 700), after, baseline_ratio=1.0).course == "metastable"
+    after = [SuccessCount(100, 100) if second % 5 == 0 else SuccessCount(20, 100) for second in range(40)]
+    assert recover(SuccessCount(10, 700), after, baseline_ratio=1.0).course == "metastable"
 
 
 def test_apdex_counts_slow_answers_half_and_lost_ones_not_at_all():
@@ -78,6 +81,6 @@ def test_apdex_counts_slow_answers_half_and_lost_ones_not_at_all():
 
 
 def test_a_shop_is_not_metastable_before_the_demand_has_come_down():
-    after = [Share(20, 100)] * 40
+    after = [SuccessCount(20, 100)] * 40
     for calm_from, course in ((40, "unknown"), (31, "unknown"), (30, "metastable")):
-        assert recover(Share(10, 700), after, baseline_ratio=1.0, calm_from=calm_from).course == course
+        assert recover(SuccessCount(10, 700), after, baseline_ratio=1.0, calm_from=calm_from).course == course

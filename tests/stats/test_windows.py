@@ -6,7 +6,7 @@ import pytest
 
 from doorbuster.records.histogram import Histogram
 from doorbuster.stats.latency_quantiles import TimeBlock
-from doorbuster.stats.windows import Slow, find_slow, window_quantiles
+from doorbuster.stats.windows import SlowPeriod, find_slow, window_quantiles
 
 BASELINE = "three times the baseline"
 
@@ -24,15 +24,15 @@ BASELINE = "three times the baseline"
     ids=["grew slow", "after a hiccup", "only at the end", "from the start", "over gaps", "at the limit"],
 )
 def test_it_became_slow_in_the_first_of_two_windows_above_three_times_the_fastest(p95_ms, at_s):
-    assert Slow(at_s, 30.0, BASELINE) == find_slow(p95_ms, 5, bound_ms=None)
+    assert SlowPeriod(at_s, 30.0, BASELINE) == find_slow(p95_ms, 5, bound_ms=None)
 
 
 def test_a_threshold_takes_the_place_of_the_baseline():
-    assert Slow(5.0, 15.0, "the tightest threshold") == find_slow([10, 20, 20], 5, bound_ms=15.0)
+    assert SlowPeriod(5.0, 15.0, "the tightest threshold") == find_slow([10, 20, 20], 5, bound_ms=15.0)
 
 
 def test_without_a_known_window_there_is_no_limit():
-    assert Slow(None, None, BASELINE) == find_slow([None, None], 5, bound_ms=None)
+    assert SlowPeriod(None, None, BASELINE) == find_slow([None, None], 5, bound_ms=None)
 
 
 def test_a_window_with_too_few_requests_shows_no_percentile():

@@ -12,7 +12,7 @@ from doorbuster.shop.domain import orders
 from doorbuster.shop_settings import MEMBER
 from doorbuster.storefronts import Basket, BasketLine, Listing, Order, ReferenceShop, Rejected
 from doorbuster.storefronts.reference import base
-from doorbuster.storefronts.reference.driver import ReferenceProgram
+from doorbuster.storefronts.reference.driver import ReferenceJsonDriver
 from doorbuster.storefronts.vendure.driver import VendureShop
 
 CUSTOMER_STEPS = (
@@ -24,7 +24,7 @@ STAFF_STEPS = ("pos_sale", "phone_order", "look_up_order", "pickup", "feed", "pa
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(params=[ReferenceShop, ReferenceProgram], ids=["pages", "json"])
+@pytest.fixture(params=[ReferenceShop, ReferenceJsonDriver], ids=["pages", "json"])
 def driver(request):
     return request.param
 
@@ -57,14 +57,14 @@ def test_the_channel_decides_between_pages_and_json():
     faces = {channel: ReferenceShop.for_channel(channel) for channel in CHANNELS}
     assert faces["web"] is faces["print"] is ReferenceShop
     assert {faces[name] for name in ("app", "social", "agent", "partner", "store", "phone")} == {
-        ReferenceProgram
+        ReferenceJsonDriver
     }
 
     class Mine(ReferenceShop):
         name = "mine"
 
     assert Mine.for_channel("app") is Mine
-    assert VendureShop.for_channel("app") is not ReferenceProgram
+    assert VendureShop.for_channel("app") is not ReferenceJsonDriver
 
 
 def test_the_drivers_stores_are_those_of_the_shop():
@@ -83,7 +83,7 @@ def test_browsing_finds_products(shop, driver):
 
 
 def test_an_order_is_in_the_ledger_with_its_channel(shop, driver):
-    channel = "social" if driver is ReferenceProgram else "web"
+    channel = "social" if driver is ReferenceJsonDriver else "web"
     placed = ordered(shop.customer(channel, driver=driver))
     (booked,) = [order for order in shop.ledger().orders if order.ref == placed.ref]
     assert (booked.channel, booked.total_pence) == (channel, placed.total_pence)
@@ -187,7 +187,7 @@ def test_an_offline_sale_is_booked_once_even_from_an_empty_stock(start_shop_proc
 
 def test_an_account_has_one_basket_on_pages_and_in_the_api(shop):
     faces = {name: shop.customer(name, customer="run-1-17", driver=driver)
-             for name, driver in (("web", ReferenceShop), ("app", ReferenceProgram))}  # fmt: skip
+             for name, driver in (("web", ReferenceShop), ("app", ReferenceJsonDriver))}  # fmt: skip
     sku, other = shop.catalogue.skus[:2]
     guest = shop.customer("web", customer="somebody-else")
     guest.add_to_basket(sku)

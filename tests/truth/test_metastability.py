@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from doorbuster.stats.outage import Share
+from doorbuster.stats.outage import SuccessCount
 from doorbuster.stats.recovery import recover
 
 pytestmark = pytest.mark.truth
@@ -65,8 +65,8 @@ def course(customers: list[list]) -> str:
         came[second] += n
         served[second] += n * (outcome == "served")
 
-    def share(seconds) -> Share:
-        return Share(sum(served[s] for s in seconds), sum(came[s] for s in seconds))
+    def share(seconds) -> SuccessCount:
+        return SuccessCount(sum(served[s] for s in seconds), sum(came[s] for s in seconds))
 
     stalled = range(STALL_AT_S, STALL_AT_S + 2)
     after = [share([second]) for second in range(stalled.stop, LENGTH_S)]

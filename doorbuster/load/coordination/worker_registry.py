@@ -108,12 +108,12 @@ class WorkerRegistry:
         """Customers of the lost worker without an outcome; in closed channels only those it had started."""
         schedule = self._schedule
         due: Counter[tuple[int, str, str]] = Counter()
-        for second, traffic_class in zip(
+        for second, channel_journey in zip(
             schedule.intended_s[owned].astype(np.int64).tolist(),
             schedule.class_index[owned].tolist(),
             strict=True,
         ):
-            due[second, *schedule.classes[traffic_class]] += 1
+            due[second, *schedule.classes[channel_journey]] += 1
         open_channels = {one.channel for one in schedule.classes}
         for (second, channel), n in lost.started.items():
             if channel not in open_channels:
@@ -129,12 +129,12 @@ class WorkerRegistry:
     def _never_started(self, lost: _Worker, owned: npt.NDArray[np.bool_]) -> tuple[ArrivalCount, ...]:
         schedule = self._schedule
         due: Counter[tuple[int, str]] = Counter()
-        for second, traffic_class in zip(
+        for second, channel_journey in zip(
             schedule.intended_s[owned].astype(np.int64).tolist(),
             schedule.class_index[owned].tolist(),
             strict=True,
         ):
-            due[second, schedule.classes[traffic_class].channel] += 1
+            due[second, schedule.classes[channel_journey].channel] += 1
         return tuple(
             ArrivalCount(second, channel, 0, n - lost.started[second, channel])
             for (second, channel), n in sorted(due.items())

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from doorbuster.load.exchange import Exchange, OpenStep, RequestFailed
+from doorbuster.load.exchange import CurrentStep, Exchange, RequestFailed
 from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.response import Response
 from doorbuster.load.http.settings import HttpSettings
@@ -25,7 +25,7 @@ def session_opener(driver: type[Storefront], *, checks_content: bool) -> Callabl
     return ContentCheckingSession if checks_content else http_session
 
 
-def http_session(url: str, settings: HttpSettings, step: OpenStep) -> HttpClient:
+def http_session(url: str, settings: HttpSettings, step: CurrentStep) -> HttpClient:
     """An HTTP client that records its requests in the step."""
     return HttpClient(url, settings=settings, on_exchange=step.exchanges.append, step=step)
 
@@ -33,7 +33,7 @@ def http_session(url: str, settings: HttpSettings, step: OpenStep) -> HttpClient
 class ContentCheckingSession(HttpClient):
     """A session that keeps the last answer of a step, for the scenario's content rules."""
 
-    def __init__(self, url: str, settings: HttpSettings, step: OpenStep) -> None:
+    def __init__(self, url: str, settings: HttpSettings, step: CurrentStep) -> None:
         super().__init__(url, settings=settings, step=step)
         self._last: Response | None = None
 

@@ -24,7 +24,7 @@ from doorbuster.load.customers.context import CustomerContext
 from doorbuster.load.customers.model import Arrival, CustomerProfile, Sampler, VisitEnded
 from doorbuster.load.customers.retry_policy import StepRetry, is_retryable
 from doorbuster.load.customers.session import ContentCheckingSession
-from doorbuster.load.exchange import OpenStep
+from doorbuster.load.exchange import CurrentStep
 from doorbuster.load.http.mypyc_compat import mypyc_attr
 from doorbuster.load.recording.recorder import Recorder, StepRow
 from doorbuster.load.recording.secondary_metrics import SecondaryMetrics
@@ -62,7 +62,7 @@ class StepRunner:
     shop: Storefront
     ends_at: float = inf
     at_step: str = ""
-    _step: OpenStep
+    _step: CurrentStep
     _recorder: Recorder
     _secondary_metrics: SecondaryMetrics
     _sleep_scheduler: SleepScheduler
@@ -86,7 +86,7 @@ class StepRunner:
         self.visit = visit = profile.visit(arrival.name, rng)
         by_device = profile.patience_by_device
         self._patience = profile.patience if by_device is None else by_device[visit.device]
-        self._step = OpenStep()
+        self._step = CurrentStep()
         self.session, self.shop = self._open_session(profile)
         self._next_at = arrival.intended_at
         self._order = 0 if profile.wants_order else None

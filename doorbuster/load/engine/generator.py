@@ -22,7 +22,7 @@ from doorbuster.load.engine.arrivals import ClosedLoopUser, OpenArrivals
 from doorbuster.load.engine.greenlet_pool import GreenletPool
 from doorbuster.load.freshness.freshness_watch import FreshnessWatch
 from doorbuster.load.recording.health import HealthProbe
-from doorbuster.load.recording.recorder import Recorder, Steps
+from doorbuster.load.recording.recorder import Recorder, StepColumns
 from doorbuster.load.run_plan import REPORT_INTERVAL_S, Rows, WorkerAssignment
 from doorbuster.load.runtime.process_tuning import prepare_process
 from doorbuster.records.batch import Batch, SeriesKey
@@ -45,7 +45,7 @@ class Generator:
         driver: type[Storefront],
         ship: Callable[[Batch], None],
         *,
-        show: Callable[[list[SeriesKey], Steps], None] = lambda _, __: None,
+        show: Callable[[list[SeriesKey], StepColumns], None] = lambda _, __: None,
     ) -> None:
         plan = assignment.plan
         safety = plan.scenario.safety

@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple, Self
 
 import gevent
 
-from doorbuster.load.exchange import Exchange, OpenStep, RequestFailed
+from doorbuster.load.exchange import CurrentStep, Exchange, RequestFailed
 from doorbuster.load.http.auth import Auth, ChallengeAuth, authenticate, digest_challenge
 from doorbuster.load.http.body import NO_BODY, Body, Data, Files, encode_body
 from doorbuster.load.http.cookies import Cookies
@@ -64,12 +64,12 @@ class HttpClient(RequestExecutor):
         on_exchange: Callable[[Exchange], None] | None = None,
         settings: HttpSettings = _DEFAULTS,
         clock: Callable[[], float] = time.perf_counter,
-        step: OpenStep | None = None,
+        step: CurrentStep | None = None,
     ) -> None:
         super().__init__(settings, clock)
         self.base_url = base_url
         self.auth: Auth | None = None
-        self.step = OpenStep() if step is None else step
+        self.step = CurrentStep() if step is None else step
         self._on_exchange = on_exchange
 
     def __enter__(self) -> Self:

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from locust.stats import StatsError, bucket_response_time
 
-from doorbuster.load.recording.recorder import Ints, Steps
+from doorbuster.load.recording.recorder import Ints, StepColumns
 from doorbuster.records.batch import SeriesKey
 from doorbuster.records.outcome import RequestOutcome
 
 
-def feed_locust(stats: Any, keys: list[SeriesKey], steps: Steps) -> None:
+def feed_locust(stats: Any, keys: list[SeriesKey], steps: StepColumns) -> None:
     """Add finished steps to Locust's entries: Type = channel, Name = step."""
     now = time.time()
     for number in np.unique(steps.series).tolist():

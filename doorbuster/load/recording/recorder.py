@@ -43,7 +43,7 @@ StepRow = tuple[int, float, float, float, float, int, int, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
+class StepColumns:
     """Finished steps as columns of shape (n,); `second` is that of the intended start, times are in us."""
 
     series: Ints
@@ -130,7 +130,7 @@ class Recorder:
     def event(self, event: Event) -> None:
         self._events.append(event)
 
-    def take_steps(self) -> Steps:
+    def take_steps(self) -> StepColumns:
         """All steps since the last call, as columns.
 
         Call `take` right after it: then a batch has the steps of every customer that left in it, and no
@@ -145,7 +145,7 @@ class Recorder:
                 self._pause()
         return _joined(parts)
 
-    def take(self, steps: Steps, health: HealthSecond | None, *, final: bool = False) -> Batch:
+    def take(self, steps: StepColumns, health: HealthSecond | None, *, final: bool = False) -> Batch:
         """These steps and everything else since the last call, as the next batch.
 
         The lateness histogram of `health` is filled in here.
@@ -178,7 +178,7 @@ class Recorder:
         self._seq += 1
         return batch
 
-    def _binned(self, steps: Steps) -> tuple[RequestSecond, ...]:
+    def _binned(self, steps: StepColumns) -> tuple[RequestSecond, ...]:
         """One row per second and series; all histograms of a kind are made in one call."""
         if not len(steps):
             return ()
@@ -200,7 +200,7 @@ class Recorder:
             )
         )
 
-    def _slowest(self, steps: Steps) -> list[Exemplar]:
+    def _slowest(self, steps: StepColumns) -> list[Exemplar]:
         """The slowest step of each series."""
         if not len(steps):
             return []
@@ -228,11 +228,11 @@ def _arrivals(
     )
 
 
-def _columns(rows: list[StepRow], started_at: float) -> Steps:
+def _columns(rows: list[StepRow], started_at: float) -> StepColumns:
     n = len(rows)
     numbers, *stamps, sent, received, request_ids = zip(*rows, strict=True)
     intended_at, actual_at, first_byte_at, ended_at = (np.fromiter(at, np.float64, n) for at in stamps)
-    return Steps(
+    return StepColumns(
         series=np.fromiter(numbers, np.int64, n),
         second=np.floor(intended_at - started_at).astype(np.int64),
         response_us=_us(ended_at - intended_at),
@@ -249,12 +249,12 @@ def _us(seconds: NDArray[np.float64]) -> Ints:
     return np.rint(seconds * _US_PER_S).astype(np.int64)
 
 
-def _joined(parts: list[Steps]) -> Steps:
+def _joined(parts: list[StepColumns]) -> StepColumns:
     def column(name: str) -> Ints:
         columns = [getattr(part, name) for part in parts]
         return np.concatenate(columns) if columns else np.empty(0, dtype=np.int64)
 
-    return Steps(
+    return StepColumns(
         series=column("series"),
         second=column("second"),
         response_us=column("response_us"),

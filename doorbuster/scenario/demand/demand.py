@@ -42,7 +42,7 @@ MAX_BURSTINESS = 1000.0
 _HOUR_S = 3600.0
 
 
-class Annual(StrictModel):
+class AnnualVolume(StrictModel):
     """The peak from yearly figures: visits x (1 + growth) x peak day share x peak hour share / 3600 s.
 
     Source: Capacitas' ratios for UK retail (2 % of the year on the peak day, 10 % of that day in its peak
@@ -82,7 +82,7 @@ class Annual(StrictModel):
         return product([self.visits, growth, self.peak_day_ratio, self.peak_hour_ratio, hour])
 
 
-class Compression(NamedTuple):
+class TimeCompression(NamedTuple):
     """`from_s` seconds of the curve take `to_s` seconds of the run."""
 
     from_s: float
@@ -95,15 +95,15 @@ class Compression(NamedTuple):
         "pattern": DURATION_PATTERN.removesuffix("$") + "->" + DURATION_PATTERN.removeprefix("^"),
     }
 )
-def parse_compress(raw: object) -> Compression:
+def parse_compress(raw: object) -> TimeCompression:
     """The two durations of "7h30m -> 90s"."""
-    if isinstance(raw, Compression):
+    if isinstance(raw, TimeCompression):
         return raw
     parts = [part.strip() for part in raw.split("->")] if isinstance(raw, str) else []
     if len(parts) != 2:
         raise invalid('must be two durations, such as "7h30m -> 90s"', got=preview(raw))
     try:
-        found = Compression(parse_duration_s(parts[0]), parse_duration_s(parts[1]))
+        found = TimeCompression(parse_duration_s(parts[0]), parse_duration_s(parts[1]))
     except ValueError:
         raise invalid('must be two durations, such as "7h30m -> 90s"', got=preview(raw)) from None
     if not 0 < found.to_s <= found.from_s <= MAX_DURATION_S:
@@ -123,7 +123,7 @@ class Demand(StrictModel):
         description="Arrival rate at 100 % of the curve.",
         examples=["13.3 customers/s", "10..16 customers/s"],
     )
-    annual: Annual | None = Field(
+    annual: AnnualVolume | None = Field(
         default=None, description="Instead of peak: derives it from yearly figures."
     )
     customers: Count | None = Field(
@@ -132,7 +132,7 @@ class Demand(StrictModel):
         examples=[480000],
     )
     curve: Curve = Field(description="Arrival rate over time.")
-    compress: Annotated[Compression, parse_compress] | None = Field(
+    compress: Annotated[TimeCompression, parse_compress] | None = Field(
         default=None,
         description="Plays the curve in less time; rates stay the same.",
         examples=["7h30m -> 90s"],
@@ -196,11 +196,11 @@ class Demand(StrictModel):
         return RateCurve(np.append(edges_s[:-1][kept], edges_s[-1]), first[kept], last[kept])
 
 
-def _size_rules(raw: Mapping[str, Any], curve: Curve, compress: Compression | None) -> Iterator[Issue]:
+def _size_rules(raw: Mapping[str, Any], curve: Curve, compress: TimeCompression | None) -> Iterator[Issue]:
     """The peak and the number of customers in the plan are within bounds."""
     stated = try_parse(value_range(rate("customers")), raw.get("peak"))
     peak = stated.high if stated else None
-    annual = try_parse(Annual.model_validate, raw.get("annual"))
+    annual = try_parse(AnnualVolume.model_validate, raw.get("annual"))
     customers = try_parse(parse_count, raw.get("customers"))
     if annual is not None:
         peak = annual.interval_per_s.high

@@ -32,7 +32,7 @@ from doorbuster.scenario.demand.rate_curve import Floats, RateCurve
 from doorbuster.scenario.model import Scenario
 
 
-class TrafficClass(NamedTuple):
+class ChannelJourney(NamedTuple):
     """A channel and a journey."""
 
     channel: str
@@ -48,7 +48,7 @@ class Schedule:
     """
 
     duration_s: float
-    classes: tuple[TrafficClass, ...]
+    classes: tuple[ChannelJourney, ...]
     intended_s: Floats
     class_index: npt.NDArray[np.uint16]
     arrival_index: npt.NDArray[np.int64]
@@ -73,7 +73,7 @@ class _Source:
     """Arrivals of one curve, split over its classes; `ratios` has shape (classes,) and sums to 1."""
 
     demand: Demand
-    classes: tuple[TrafficClass, ...]
+    classes: tuple[ChannelJourney, ...]
     ratios: Floats
     streams: tuple[np.random.Generator, ...]
 
@@ -136,7 +136,7 @@ def _sources(scenario: Scenario, seed: int) -> tuple[_Source, ...]:
     """
     sources = []
     ratios = {
-        TrafficClass(name, journey): channel.share_ratio * ratio
+        ChannelJourney(name, journey): channel.share_ratio * ratio
         for name, channel in scenario.channels.items()
         if channel.share_ratio is not None
         for journey, ratio in channel.journey_ratios().items()
@@ -145,13 +145,15 @@ def _sources(scenario: Scenario, seed: int) -> tuple[_Source, ...]:
         sources.append(_source(scenario.demand, ratios, np.random.SeedSequence(seed)))
     for name, channel in scenario.channels.items():
         if channel.demand is not None:
-            own = {TrafficClass(name, journey): ratio for journey, ratio in channel.journey_ratios().items()}
+            own = {
+                ChannelJourney(name, journey): ratio for journey, ratio in channel.journey_ratios().items()
+            }
             number = channel_order(scenario.channels).index(name)
             sources.append(_source(channel.demand, own, np.random.SeedSequence((seed, number))))
     return tuple(sources)
 
 
-def _source(demand: Demand, ratios: dict[TrafficClass, float], seed: np.random.SeedSequence) -> _Source:
+def _source(demand: Demand, ratios: dict[ChannelJourney, float], seed: np.random.SeedSequence) -> _Source:
     parts = np.array(list(ratios.values()), dtype=np.float64)
     streams = tuple(np.random.Generator(np.random.PCG64(stream)) for stream in seed.spawn(3))
     return _Source(demand, tuple(ratios), parts / parts.sum(), streams)

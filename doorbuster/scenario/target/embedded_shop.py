@@ -25,10 +25,10 @@ from doorbuster.scenario.parsing.values import (
     whole,
 )
 from doorbuster.shop_settings import (
+    DEPENDENCIES,
     MAX_FAULT_DELAY_S,
     MAX_MERCHANTS,
     MERCHANT_NAME,
-    PARTS,
     Setting,
     ShopSettings,
     WaitingRoomSettings,
@@ -39,7 +39,7 @@ from doorbuster.units import format_duration
 
 _SETTINGS = {name: s for name, s in list_settings(ShopSettings).items() if s.in_scenario}
 
-Part = Annotated[str, choice("part", PARTS)]
+Dependency = Annotated[str, choice("dependency", DEPENDENCIES)]
 
 
 @value_type(
@@ -123,10 +123,10 @@ def _keys(name: str, model: type, required: tuple[str, ...]) -> Any:
     return create_model(name, __base__=StrictModel, __doc__=model.__doc__, **fields)
 
 
-class PartFault(StrictModel):
+class DependencyFault(StrictModel):
     """A fault of a service behind the embedded shop; times are run time."""
 
-    part: Part = Field(description="Affected service.", examples=["payment"])
+    dependency: Dependency = Field(description="Affected service.", examples=["payment"])
     at_s: DurationS = Field(
         default=0.0, alias="at", description="Start of the fault, in run time.", examples=["30s"]
     )
@@ -147,7 +147,7 @@ class PartFault(StrictModel):
     def wire(self) -> dict[str, Any]:
         """The JSON that the shop's control API accepts."""
         return {
-            "part": self.part,
+            "dependency": self.dependency,
             "at_s": self.at_s,
             "for_s": self.for_s,
             "slow_s": self.slow_s,
@@ -159,7 +159,7 @@ class PartFault(StrictModel):
         """The fault as text for the log of a run."""
         slow = [f"{self.slow_s:g} s slower"] if self.slow_s else []
         fails = [f"failing for {self.fail_ratio:.0%} of calls"] if self.fail_ratio else []
-        return f"{self.part} {' and '.join(slow + fails)} for {self.for_s:g} s"
+        return f"{self.dependency} {' and '.join(slow + fails)} for {self.for_s:g} s"
 
 
 WaitingRoomKeys = _keys("WaitingRoomSettings", WaitingRoomSettings, required=("admit_per_s",))
@@ -169,10 +169,10 @@ _ShopKeys = _keys("ShopKeys", ShopSettings, required=("profile",))
 class Shop(_ShopKeys, StrictModel):  # type: ignore[misc, valid-type]  # made from ShopSettings
     """The embedded reference shop; settings that are None keep the shop's own value."""
 
-    faults: tuple[PartFault, ...] = Field(
+    faults: tuple[DependencyFault, ...] = Field(
         default=(),
         description="Faults injected into the shop's services during the run.",
-        examples=[[{"part": "payment", "at": "30s", "for": "20s", "slow": "2s"}]],
+        examples=[[{"dependency": "payment", "at": "30s", "for": "20s", "slow": "2s"}]],
     )
 
     @property

@@ -86,7 +86,7 @@ class OrderRequest:
         return self.channel != "partner" and self.sold_at_unix_s is None
 
 
-class Checker:
+class FormParser:
     """Reads the fields of a form or a JSON body and collects all problems."""
 
     def __init__(self, fields: Any, *, prefix: str = "") -> None:
@@ -128,7 +128,7 @@ class Checker:
         )
 
     def nested_customer(self) -> OrderCustomer:
-        inner = Checker(self._fields.get("customer"), prefix="customer.")
+        inner = FormParser(self._fields.get("customer"), prefix="customer.")
         customer = inner.customer()
         self.problems += inner.problems
         return customer
@@ -144,7 +144,7 @@ class Checker:
             return ()
         units: dict[str, int] = {}
         for position, line in enumerate(found):
-            inner = Checker(line, prefix=f"lines[{position}].")
+            inner = FormParser(line, prefix=f"lines[{position}].")
             wanted = inner.wanted()
             self.problems += inner.problems
             units[wanted.sku] = units.get(wanted.sku, 0) + wanted.quantity

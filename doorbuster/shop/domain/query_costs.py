@@ -18,7 +18,7 @@ TILL, PURCHASE, PAGE = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class WorkKind:
     """One kind of work: its queries in each design.
 
     per_line: queries of the in-house design for each line of the order (or each buyer notified).
@@ -34,40 +34,40 @@ class Work:
     cache_ttl_s: float | None = None
 
 
-WORK = {
-    "home": Work(7, 2, cache_ttl_s=5.0),
-    "category": Work(7, 1, cache_ttl_s=5.0),
-    "search": Work(6, 1, cache_ttl_s=10.0),
-    "product": Work(8, 1, cache_ttl_s=2.0),
-    "landing": Work(9, 2, cache_ttl_s=2.0),
-    "new_basket": Work(2, 2, page=False, priority=PURCHASE),
-    "basket_add": Work(10, 2, page=False, priority=PURCHASE),
-    "basket": Work(2, 1, priority=PURCHASE),
-    "checkout": Work(4, 1, priority=PURCHASE),
-    "place_order": Work(20, 4, per_line=8, page=False, priority=PURCHASE),
-    "order": Work(2, 1, priority=PURCHASE),
-    "pos_sale": Work(11, 4, per_line=8, page=False, priority=TILL),
-    "phone_order": Work(14, 4, per_line=8, page=False, priority=TILL),
-    "replayed_sale": Work(11, 4, per_line=8, page=False, priority=TILL),
-    "partner_order": Work(14, 4, per_line=8, page=False, priority=PURCHASE),
-    "reviews": Work(2, 1, cache_ttl_s=2.0),
-    "recommendations": Work(4, 1, cache_ttl_s=10.0),
-    "review": Work(3, 2, page=False),
-    "question": Work(4, 3, per_line=2, page=False),
-    "open_questions": Work(1, 1),
-    "answer": Work(5, 2, page=False),
-    "sign_in_form": Work(0, 0),
-    "register": Work(5, 4, page=False, priority=PURCHASE),
-    "sign_in": Work(3, 3, page=False, priority=PURCHASE),
-    "ask_reset": Work(3, 2, page=False, priority=PURCHASE),
-    "set_password": Work(8, 5, page=False, priority=PURCHASE),
-    "history": Work(2, 1, priority=PURCHASE),
-    "pickup": Work(6, 2, page=False, priority=TILL),
-    "take_back": Work(6, 3, per_line=5, page=False, priority=PURCHASE),
-    "cancel": Work(6, 3, per_line=5, page=False, priority=TILL),
-    "feed": Work(1, 1),
-    "change_price": Work(3, 2, page=False, priority=TILL),
-    "change_stock": Work(3, 2, page=False, priority=TILL),
+WORK_KINDS = {
+    "home": WorkKind(7, 2, cache_ttl_s=5.0),
+    "category": WorkKind(7, 1, cache_ttl_s=5.0),
+    "search": WorkKind(6, 1, cache_ttl_s=10.0),
+    "product": WorkKind(8, 1, cache_ttl_s=2.0),
+    "landing": WorkKind(9, 2, cache_ttl_s=2.0),
+    "new_basket": WorkKind(2, 2, page=False, priority=PURCHASE),
+    "basket_add": WorkKind(10, 2, page=False, priority=PURCHASE),
+    "basket": WorkKind(2, 1, priority=PURCHASE),
+    "checkout": WorkKind(4, 1, priority=PURCHASE),
+    "place_order": WorkKind(20, 4, per_line=8, page=False, priority=PURCHASE),
+    "order": WorkKind(2, 1, priority=PURCHASE),
+    "pos_sale": WorkKind(11, 4, per_line=8, page=False, priority=TILL),
+    "phone_order": WorkKind(14, 4, per_line=8, page=False, priority=TILL),
+    "replayed_sale": WorkKind(11, 4, per_line=8, page=False, priority=TILL),
+    "partner_order": WorkKind(14, 4, per_line=8, page=False, priority=PURCHASE),
+    "reviews": WorkKind(2, 1, cache_ttl_s=2.0),
+    "recommendations": WorkKind(4, 1, cache_ttl_s=10.0),
+    "review": WorkKind(3, 2, page=False),
+    "question": WorkKind(4, 3, per_line=2, page=False),
+    "open_questions": WorkKind(1, 1),
+    "answer": WorkKind(5, 2, page=False),
+    "sign_in_form": WorkKind(0, 0),
+    "register": WorkKind(5, 4, page=False, priority=PURCHASE),
+    "sign_in": WorkKind(3, 3, page=False, priority=PURCHASE),
+    "ask_reset": WorkKind(3, 2, page=False, priority=PURCHASE),
+    "set_password": WorkKind(8, 5, page=False, priority=PURCHASE),
+    "history": WorkKind(2, 1, priority=PURCHASE),
+    "pickup": WorkKind(6, 2, page=False, priority=TILL),
+    "take_back": WorkKind(6, 3, per_line=5, page=False, priority=PURCHASE),
+    "cancel": WorkKind(6, 3, per_line=5, page=False, priority=TILL),
+    "feed": WorkKind(1, 1),
+    "change_price": WorkKind(3, 2, page=False, priority=TILL),
+    "change_stock": WorkKind(3, 2, page=False, priority=TILL),
 }
 
 
@@ -87,20 +87,20 @@ class Profile:
     waits_on_worker: bool
 
     def priority(self, kind: str) -> int:
-        return WORK[kind].priority if self.limit_factors else 0
+        return WORK_KINDS[kind].priority if self.limit_factors else 0
 
     def limit(self, kind: str, queue_limit: int) -> int | None:
         return self.limit_factors[self.priority(kind)] * queue_limit if self.limit_factors else None
 
     def cache_ttl_s(self, kind: str) -> float | None:
-        return WORK[kind].cache_ttl_s if self.caches else None
+        return WORK_KINDS[kind].cache_ttl_s if self.caches else None
 
     def queries_per_line(self, kind: str) -> int:
-        return WORK[kind].per_line if self.name == "in-house-2004" else 0
+        return WORK_KINDS[kind].per_line if self.name == "in-house-2004" else 0
 
     def queries(self, kind: str, *, page: bool, lines: int = 1) -> int:
         """Queries of one piece of work; `page` adds those of the navigation around an HTML page."""
-        work = WORK[kind]
+        work = WORK_KINDS[kind]
         own = work.in_house if self.name == "in-house-2004" else work.replatformed
         navigation = self.navigation_queries if page and work.page else 0
         return own + lines * self.queries_per_line(kind) + navigation
@@ -138,7 +138,7 @@ def capacity_statement(settings: ShopSettings) -> dict[str, Any]:
         return round(settings.workers / held_s, 3) if held_s > 0 else None
 
     kinds = []
-    for kind in WORK:
+    for kind in WORK_KINDS:
         queries = profile.queries(kind, page=True)
         kinds.append(
             {

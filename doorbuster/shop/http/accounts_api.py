@@ -13,12 +13,12 @@ from aiohttp import web
 
 from doorbuster.shop.domain.credentials import hash_password, password_matches
 from doorbuster.shop.domain.customer_service import Account
-from doorbuster.shop.domain.orders import EMAIL, Checker
+from doorbuster.shop.domain.orders import EMAIL, FormParser
 from doorbuster.shop.http.open_shop import (
-    QUERY_SERVICE,
+    OPEN_SHOP,
     SESSION_COOKIE,
     TIMING,
-    QueryService,
+    OpenShop,
     basket_cookie,
     session_cookie,
 )
@@ -54,7 +54,7 @@ async def sign_in_page(request: web.Request) -> web.Response:
 
 
 async def history(request: web.Request) -> web.Response:
-    shop, session = request.app[QUERY_SERVICE], session_cookie(request)
+    shop, session = request.app[OPEN_SHOP], session_cookie(request)
     if session is None:
         raise SignedOut("sign in to see your orders")
     return await show(
@@ -68,11 +68,11 @@ async def history(request: web.Request) -> web.Response:
 
 
 async def register(request: web.Request) -> web.Response:
-    shop, fields = request.app[QUERY_SERVICE], await read_fields(request)
-    checker = Checker(fields)
-    name, email = checker.text("name", 100), checker.text("email", 254, EMAIL)
+    shop, fields = request.app[OPEN_SHOP], await read_fields(request)
+    form = FormParser(fields)
+    name, email = form.text("name", 100), form.text("email", 254, EMAIL)
     basket = _guest_basket(request, fields)
-    password = _new_password(checker)
+    password = _new_password(form)
 
     def write(db: Session, account: Account) -> SignedIn:
         shop.service.add_account(db, account)
@@ -90,11 +90,11 @@ async def register(request: web.Request) -> web.Response:
 
 
 async def sign_in(request: web.Request) -> web.Response:
-    shop, fields = request.app[QUERY_SERVICE], await read_fields(request)
-    checker = Checker(fields)
-    email, password = checker.text("email", 254), checker.text("password", MAX_PASSWORD_LENGTH)
+    shop, fields = request.app[OPEN_SHOP], await read_fields(request)
+    form = FormParser(fields)
+    email, password = form.text("email", 254), form.text("password", MAX_PASSWORD_LENGTH)
     basket = _guest_basket(request, fields)
-    checker.finish()
+    form.finish()
 
     def prove(account: Account | None) -> str:
         if account is not None and account.expired:
@@ -116,9 +116,9 @@ async def sign_in(request: web.Request) -> web.Response:
 
 async def ask_reset(request: web.Request) -> web.Response:
     """The response carries the code that a real shop would send by mail."""
-    shop, checker = request.app[QUERY_SERVICE], Checker(await read_fields(request))
-    email = checker.text("email", 254, EMAIL)
-    checker.finish()
+    shop, form = request.app[OPEN_SHOP], FormParser(await read_fields(request))
+    email = form.text("email", 254, EMAIL)
+    form.finish()
     code = await shop.ask("ask_reset", lambda db: shop.service.ask_reset(db, email), request[TIMING])
     return (
         json_response({"code": code}, status=202)
@@ -128,10 +128,10 @@ async def ask_reset(request: web.Request) -> web.Response:
 
 
 async def set_password(request: web.Request) -> web.Response:
-    shop, fields = request.app[QUERY_SERVICE], await read_fields(request)
-    checker = Checker(fields)
-    code, basket = checker.text("code", 64), _guest_basket(request, fields)
-    password = _new_password(checker)
+    shop, fields = request.app[OPEN_SHOP], await read_fields(request)
+    form = FormParser(fields)
+    code, basket = form.text("code", 64), _guest_basket(request, fields)
+    password = _new_password(form)
 
     def write(db: Session, secret: Any) -> SignedIn:
         return _open_session(shop, db, shop.service.set_password(db, code, secret), basket)
@@ -148,13 +148,13 @@ async def set_password(request: web.Request) -> web.Response:
 
 
 async def _sign_in_page(request: web.Request, *, code: str | None) -> web.Response:
-    shop = request.app[QUERY_SERVICE]
+    shop = request.app[OPEN_SHOP]
     navigation, _ = await with_navigation(shop, request, "sign_in_form", lambda _db: None)
     return html_response(request, shop.pages.sign_in(navigation, code=code))
 
 
 async def _hashed(
-    shop: QueryService,
+    shop: OpenShop,
     request: web.Request,
     kind: str,
     look: Callable[[Session], T] | None,
@@ -176,17 +176,17 @@ def _guest_basket(request: web.Request, fields: Any) -> str | None:
     return named if isinstance(named, str) else basket_cookie(request)
 
 
-def _open_session(shop: QueryService, db: Session, email: str, basket: str | None) -> SignedIn:
+def _open_session(shop: OpenShop, db: Session, email: str, basket: str | None) -> SignedIn:
     session = shop.service.open_session(db, email)
     own = None if basket is None else shop.design.merge_guest_basket(db, email, basket)
     return SignedIn(email, session, own)
 
 
-def _new_password(checker: Checker) -> str:
-    password = checker.text("password", MAX_PASSWORD_LENGTH)
+def _new_password(form: FormParser) -> str:
+    password = form.text("password", MAX_PASSWORD_LENGTH)
     if 0 < len(password) < MIN_PASSWORD_LENGTH:
-        checker.wrong("password", f"must be at least {MIN_PASSWORD_LENGTH} characters (got {len(password)})")
-    checker.finish()
+        form.wrong("password", f"must be at least {MIN_PASSWORD_LENGTH} characters (got {len(password)})")
+    form.finish()
     return password
 
 

@@ -20,7 +20,7 @@ from doorbuster.shop.http import (
     reviews_api,
     staff_api,
 )
-from doorbuster.shop.http.open_shop import QUERY_SERVICE, TIMING, QueryService
+from doorbuster.shop.http.open_shop import OPEN_SHOP, TIMING, OpenShop
 from doorbuster.shop.http.responses import html_response, is_api, json_response
 from doorbuster.shop.http.waiting_room_middleware import set_queue_cookie, waiting_room_middleware
 from doorbuster.shop.http_errors import NotFound, Refusal
@@ -43,16 +43,16 @@ def make_app(settings: ShopSettings, workers: DatabaseWorkers) -> web.Applicatio
     guarded = settings.waiting_room is not None or settings.holding_page_s is not None
     middlewares = [_complete_response, waiting_room_middleware] if guarded else [_complete_response]
     app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=middlewares)
-    app[QUERY_SERVICE] = QueryService(settings, open_database(settings, settings.folder), workers)
+    app[OPEN_SHOP] = OpenShop(settings, open_database(settings, settings.folder), workers)
     app.cleanup_ctx.append(_run_background_threads)
     app.add_routes(_ROUTES)
     return app
 
 
 async def _run_background_threads(app: web.Application) -> AsyncIterator[None]:
-    app[QUERY_SERVICE].open()
+    app[OPEN_SHOP].open()
     yield
-    await app[QUERY_SERVICE].close()
+    await app[OPEN_SHOP].close()
 
 
 @web.middleware
@@ -77,7 +77,7 @@ async def _complete_response(request: web.Request, handler: Handler) -> web.Stre
     response.headers["X-Content-Type-Options"] = "nosniff"
     if response.content_type == "text/html":
         response.headers["Content-Security-Policy"] = _CONTENT_POLICY
-    if request.app[QUERY_SERVICE].waiting_room is not None:
+    if request.app[OPEN_SHOP].waiting_room is not None:
         set_queue_cookie(request, response)
     return response
 
@@ -115,7 +115,7 @@ def _refusal_response(request: web.Request, refusal: Refusal) -> web.Response:
         response = json_response(document, status=refusal.status)
         response.content_type = "application/problem+json"
     else:
-        body = request.app[QUERY_SERVICE].pages.problem(refusal)
+        body = request.app[OPEN_SHOP].pages.problem(refusal)
         response = html_response(request, body, status=refusal.status)
     if refusal.retry_after_s is not None:
         response.headers["Retry-After"] = str(refusal.retry_after_s)
@@ -135,11 +135,11 @@ def _server_timing(timing: Timing) -> str:
 
 
 async def _style(request: web.Request) -> web.Response:
-    return _static(request.app[QUERY_SERVICE].pages.style, "text/css")
+    return _static(request.app[OPEN_SHOP].pages.style, "text/css")
 
 
 async def _icon(request: web.Request) -> web.Response:
-    return _static(request.app[QUERY_SERVICE].pages.icon, "image/svg+xml")
+    return _static(request.app[OPEN_SHOP].pages.icon, "image/svg+xml")
 
 
 def _static(body: bytes, content_type: str) -> web.Response:
@@ -212,6 +212,6 @@ _ROUTES = (
     web.get("/ledger/range", ledger_api.catalogue),
     web.get("/ledger/capacity", ledger_api.capacity),
     web.post("/control/faults", fault_control.set_faults),
-    web.get("/control/parts", fault_control.show_parts),
+    web.get("/control/dependencies", fault_control.show_dependencies),
     web.get("/healthz", ledger_api.health),
 )

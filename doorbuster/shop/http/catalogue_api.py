@@ -7,18 +7,18 @@ from typing import Any
 from aiohttp import web
 
 from doorbuster.shop.domain.views import Home, Item, ListingView, Navigation, ProductView
-from doorbuster.shop.http.open_shop import QUERY_SERVICE, check_page_exists, page_number, search_query
+from doorbuster.shop.http.open_shop import OPEN_SHOP, check_page_exists, page_number, search_query
 from doorbuster.shop.http.responses import show, show_document
 from doorbuster.shop.infrastructure.database import Session
 
 
 async def home(request: web.Request) -> web.Response:
-    shop = request.app[QUERY_SERVICE]
+    shop = request.app[OPEN_SHOP]
     return await show(request, "home", (), shop.design.home, shop.pages.home, _home_json)
 
 
 async def category(request: web.Request) -> web.Response:
-    shop, slug, page = request.app[QUERY_SERVICE], request.match_info["slug"], page_number(request)
+    shop, slug, page = request.app[OPEN_SHOP], request.match_info["slug"], page_number(request)
 
     def work(db: Session) -> ListingView:
         return check_page_exists(shop.design.category(db, slug, page))
@@ -27,7 +27,7 @@ async def category(request: web.Request) -> web.Response:
 
 
 async def search(request: web.Request) -> web.Response:
-    shop, words, page = request.app[QUERY_SERVICE], search_query(request), page_number(request)
+    shop, words, page = request.app[OPEN_SHOP], search_query(request), page_number(request)
 
     def work(db: Session) -> ListingView:
         return check_page_exists(shop.design.search(db, words, page))
@@ -36,7 +36,7 @@ async def search(request: web.Request) -> web.Response:
 
 
 async def product(request: web.Request) -> web.Response:
-    shop, sku = request.app[QUERY_SERVICE], request.match_info["sku"]
+    shop, sku = request.app[OPEN_SHOP], request.match_info["sku"]
 
     def work(db: Session) -> ProductView:
         return shop.design.product(db, sku)
@@ -48,7 +48,7 @@ async def product(request: web.Request) -> web.Response:
 
 async def landing(request: web.Request) -> web.Response:
     """The product behind a printed code."""
-    shop, code = request.app[QUERY_SERVICE], request.match_info["code"]
+    shop, code = request.app[OPEN_SHOP], request.match_info["code"]
 
     def work(db: Session) -> ProductView:
         return shop.design.landing(db, code)
@@ -60,7 +60,7 @@ async def landing(request: web.Request) -> web.Response:
 
 
 async def recommendations(request: web.Request) -> web.Response:
-    shop, sku = request.app[QUERY_SERVICE], request.match_info["sku"]
+    shop, sku = request.app[OPEN_SHOP], request.match_info["sku"]
     return await show_document(
         request,
         "recommendations",

@@ -10,14 +10,14 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from doorbuster.shop.domain.orders import Checker, OrderRequest, WantedLine
+from doorbuster.shop.domain.orders import FormParser, OrderRequest, WantedLine
 from doorbuster.shop.domain.views import BasketView, OrderView
 from doorbuster.shop.http.open_shop import (
     BASKET_COOKIE,
+    OPEN_SHOP,
     QUANTITY_COOKIE,
-    QUERY_SERVICE,
     TIMING,
-    QueryService,
+    OpenShop,
     basket_cookie,
     channel_header,
     session_cookie,
@@ -37,11 +37,11 @@ _NO_BASKET = BasketView("", "web", ())
 
 
 async def add_from_page(request: web.Request) -> web.Response:
-    shop, fields = request.app[QUERY_SERVICE], await read_fields(request)
-    checker = Checker(fields)
-    wanted = checker.wanted()
-    channel = channel_header(request, checker) or checker.channel(fields.get("channel")) or "web"
-    checker.finish()
+    shop, fields = request.app[OPEN_SHOP], await read_fields(request)
+    form = FormParser(fields)
+    wanted = form.wanted()
+    channel = channel_header(request, form) or form.channel(fields.get("channel")) or "web"
+    form.finish()
     filled = await _add_to_current(shop, request, wanted, channel)
     if filled is None:
         basket = await shop.ask("new_basket", lambda db: shop.design.new_basket(db, channel), request[TIMING])
@@ -53,7 +53,7 @@ async def add_from_page(request: web.Request) -> web.Response:
 
 
 async def basket_page(request: web.Request) -> web.Response:
-    shop = request.app[QUERY_SERVICE]
+    shop = request.app[OPEN_SHOP]
     navigation, basket = await with_navigation(
         shop, request, "basket", lambda db: _basket_or_none(shop, db, _current_basket(shop, request, db))
     )
@@ -68,14 +68,14 @@ async def checkout_form(request: web.Request) -> web.Response:
 
 async def checkout(request: web.Request) -> web.Response:
     """Place the order, or show the form again with its problems and the values entered."""
-    shop, fields = request.app[QUERY_SERVICE], await read_fields(request)
-    checker = Checker(fields)
-    customer = checker.customer()
-    key = checker.key(fields.get("idempotency_key"), "idempotency_key")
-    channel = channel_header(request, checker)
-    store = checker.store()
+    shop, fields = request.app[OPEN_SHOP], await read_fields(request)
+    form = FormParser(fields)
+    customer = form.customer()
+    key = form.key(fields.get("idempotency_key"), "idempotency_key")
+    channel = channel_header(request, form)
+    store = form.store()
     try:
-        checker.finish()
+        form.finish()
     except BadRequest as refusal:
         return await _checkout_page(
             request, key=key or secrets.token_hex(16), values=fields, refusal=refusal, status=400
@@ -103,7 +103,7 @@ async def checkout(request: web.Request) -> web.Response:
 
 
 async def order(request: web.Request) -> web.Response:
-    shop, ref = request.app[QUERY_SERVICE], request.match_info["ref"]
+    shop, ref = request.app[OPEN_SHOP], request.match_info["ref"]
     return await show(
         request,
         "order",
@@ -116,9 +116,9 @@ async def order(request: web.Request) -> web.Response:
 
 async def new_basket(request: web.Request) -> web.Response:
     """An empty basket for guests; the account's own basket, with its contents, for customers signed in."""
-    shop, checker = request.app[QUERY_SERVICE], Checker({})
-    channel = channel_header(request, checker) or "app"
-    checker.finish()
+    shop, form = request.app[OPEN_SHOP], FormParser({})
+    channel = channel_header(request, form) or "app"
+    form.finish()
     session = session_cookie(request)
 
     def make(db: Session) -> str:
@@ -130,28 +130,28 @@ async def new_basket(request: web.Request) -> web.Response:
 
 
 async def basket(request: web.Request) -> web.Response:
-    shop, basket_id = request.app[QUERY_SERVICE], request.match_info["basket"]
+    shop, basket_id = request.app[OPEN_SHOP], request.match_info["basket"]
     found = await shop.ask("basket", lambda db: shop.design.basket(db, basket_id), request[TIMING])
     return json_response(found.as_json())
 
 
 async def add(request: web.Request) -> web.Response:
-    shop, basket_id = request.app[QUERY_SERVICE], request.match_info["basket"]
-    checker = Checker(await read_fields(request))
-    wanted = checker.wanted()
-    checker.finish()
+    shop, basket_id = request.app[OPEN_SHOP], request.match_info["basket"]
+    form = FormParser(await read_fields(request))
+    wanted = form.wanted()
+    form.finish()
     return json_response((await _add(shop, request, lambda _: basket_id, wanted)).as_json())
 
 
 async def place(request: web.Request) -> web.Response:
     body = await read_fields(request)
-    checker = Checker(body)
-    basket_id = checker.text("basket", 64)
-    customer = checker.nested_customer()
-    channel = channel_header(request, checker)
-    store = checker.store()
-    key = _key_header(request, checker)
-    checker.finish()
+    form = FormParser(body)
+    basket_id = form.text("basket", 64)
+    customer = form.nested_customer()
+    channel = channel_header(request, form)
+    store = form.store()
+    key = _key_header(request, form)
+    form.finish()
     wanted = OrderRequest(
         key=key,
         fingerprint=_fingerprint(body),
@@ -184,14 +184,14 @@ async def partner_order(request: web.Request) -> web.Response:
 async def _place_lines(request: web.Request, kind: str, *, channel: str, operator: str) -> web.Response:
     """Place an order that states its lines; `operator` is the field that names who enters it."""
     body = await read_fields(request)
-    checker = Checker(body)
-    entered_by = checker.text(operator, 40)
-    customer = checker.nested_customer() if channel != "store" else None
-    lines = checker.lines()
-    store = checker.store() if channel == "phone" else None
-    sold_at_unix_s = checker.moment("sold_at_unix_s") if channel == "store" else None
-    key = _key_header(request, checker)
-    checker.finish()
+    form = FormParser(body)
+    entered_by = form.text(operator, 40)
+    customer = form.nested_customer() if channel != "store" else None
+    lines = form.lines()
+    store = form.store() if channel == "phone" else None
+    sold_at_unix_s = form.moment("sold_at_unix_s") if channel == "store" else None
+    key = _key_header(request, form)
+    form.finish()
     wanted = OrderRequest(
         key=key,
         fingerprint=_fingerprint(body),
@@ -207,15 +207,15 @@ async def _place_lines(request: web.Request, kind: str, *, channel: str, operato
 
 
 async def _place(request: web.Request, kind: str, wanted: OrderRequest) -> web.Response:
-    shop = request.app[QUERY_SERVICE]
+    shop = request.app[OPEN_SHOP]
     placed = await shop.ask(kind, lambda db: shop.design.place(db, wanted), request[TIMING])
     document = placed.as_json()
     shown = {name: document[name] for name in ("order_ref", "total_pence", "lines")}
     return json_response(shown, status=201, headers={"Location": f"/api/orders/{placed.order_ref}"})
 
 
-def _key_header(request: web.Request, checker: Checker) -> str:
-    return checker.key(request.headers.get("Idempotency-Key"), "Idempotency-Key")
+def _key_header(request: web.Request, form: FormParser) -> str:
+    return form.key(request.headers.get("Idempotency-Key"), "Idempotency-Key")
 
 
 def _fingerprint(body: Any) -> str:
@@ -223,7 +223,7 @@ def _fingerprint(body: Any) -> str:
 
 
 async def _add_to_current(
-    shop: QueryService, request: web.Request, wanted: WantedLine, channel: str
+    shop: OpenShop, request: web.Request, wanted: WantedLine, channel: str
 ) -> BasketView | None:
     """Add to the basket of the account when signed in, else to the one of the cookie; None without either."""
     session, cookie = session_cookie(request), basket_cookie(request)
@@ -240,7 +240,7 @@ async def _add_to_current(
 
 
 async def _add(
-    shop: QueryService, request: web.Request, find: Callable[[Session], str | None], wanted: WantedLine
+    shop: OpenShop, request: web.Request, find: Callable[[Session], str | None], wanted: WantedLine
 ) -> BasketView:
     def add(db: Session) -> BasketView:
         basket = find(db)
@@ -251,7 +251,7 @@ async def _add(
     return await shop.ask("basket_add", add, request[TIMING])
 
 
-def _current_basket(shop: QueryService, request: web.Request, db: Session) -> str | None:
+def _current_basket(shop: OpenShop, request: web.Request, db: Session) -> str | None:
     """The basket of the account when signed in, whichever channel filled it; else the one of the cookie."""
     session = session_cookie(request)
     return (session and shop.design.find_account_basket(db, session)) or basket_cookie(request)
@@ -264,7 +264,7 @@ def _set_quantity_cookie(response: web.Response, basket: BasketView) -> None:
 async def _checkout_page(
     request: web.Request, *, key: str, values: dict[str, str], refusal: Refusal | None, status: int
 ) -> web.Response:
-    shop = request.app[QUERY_SERVICE]
+    shop = request.app[OPEN_SHOP]
 
     def read(db: Session) -> BasketView:
         basket_id = _current_basket(shop, request, db)
@@ -278,7 +278,7 @@ async def _checkout_page(
     return html_response(request, body, status=status)
 
 
-def _basket_or_none(shop: QueryService, db: Session, basket: str | None) -> BasketView:
+def _basket_or_none(shop: OpenShop, db: Session, basket: str | None) -> BasketView:
     if basket is None:
         return _NO_BASKET
     try:

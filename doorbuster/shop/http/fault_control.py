@@ -10,10 +10,10 @@ from typing import Any
 from aiohttp import web
 
 from doorbuster.shop.domain.dependencies import InjectedFault
-from doorbuster.shop.http.open_shop import QUERY_SERVICE
+from doorbuster.shop.http.open_shop import OPEN_SHOP
 from doorbuster.shop.http.responses import json_response, read_fields
 from doorbuster.shop.http_errors import BadRequest, FieldProblem, NotAllowed
-from doorbuster.shop_settings import MAX_FAULT_DELAY_S, MAX_FAULT_S, PARTS
+from doorbuster.shop_settings import DEPENDENCIES, MAX_FAULT_DELAY_S, MAX_FAULT_S
 
 _NUMBERS = {
     "at_s": (0.0, MAX_FAULT_S),
@@ -24,7 +24,7 @@ _NUMBERS = {
 
 
 async def set_faults(request: web.Request) -> web.Response:
-    """Replace all faults by those in the body: `{"starts_at_unix_s": 0, "faults": [{"part": "mail", ...}]}`.
+    """Replace all faults by those in the body: `{"starts_at_unix_s": 0, "faults": [{"dependency": ...}]}`.
 
     `at_s` counts from `starts_at_unix_s`, by default from now. An empty list removes all faults.
     """
@@ -41,23 +41,22 @@ async def set_faults(request: web.Request) -> web.Response:
     faults = tuple(_fault(entry, f"faults[{index}].", problems) for index, entry in enumerate(entries))
     if problems:
         raise BadRequest(tuple(problems))
-    request.app[QUERY_SERVICE].dependencies.set_faults(faults, starts_at_unix_s=float(starts_at))
+    request.app[OPEN_SHOP].dependencies.set_faults(faults, starts_at_unix_s=float(starts_at))
     return json_response({"faults": len(faults), "starts_at_unix_s": starts_at})
 
 
-async def show_parts(request: web.Request) -> web.Response:
+async def show_dependencies(request: web.Request) -> web.Response:
     """The current state of every service."""
     _check_is_local(request)
-    parts = request.app[QUERY_SERVICE].dependencies
-    return json_response({"parts": parts.now()})
+    return json_response({"dependencies": request.app[OPEN_SHOP].dependencies.now()})
 
 
 def _fault(entry: Any, place: str, problems: list[FieldProblem]) -> InjectedFault:
     fields = entry if isinstance(entry, dict) else {}
     problems += [FieldProblem(place + str(name), "is not a valid key") for name in fields.keys() - _KEYS]
-    part = fields.get("part")
-    if part not in PARTS:
-        problems.append(FieldProblem(place + "part", f"must be one of {', '.join(PARTS)}"))
+    dependency = fields.get("dependency")
+    if dependency not in DEPENDENCIES:
+        problems.append(FieldProblem(place + "dependency", f"must be one of {', '.join(DEPENDENCIES)}"))
     values: dict[str, float] = {}
     for name, (low, high) in _NUMBERS.items():
         value = fields.get(name)
@@ -68,7 +67,7 @@ def _fault(entry: Any, place: str, problems: list[FieldProblem]) -> InjectedFaul
         else:
             values[name] = float(value)
     return InjectedFault(
-        part=str(part),
+        dependency=str(dependency),
         at_s=values.get("at_s", 0.0),
         for_s=values.get("for_s", inf),
         slow_s=values.get("slow_s", 0.0),
@@ -76,7 +75,7 @@ def _fault(entry: Any, place: str, problems: list[FieldProblem]) -> InjectedFaul
     )
 
 
-_KEYS = {"part", *_NUMBERS}
+_KEYS = {"dependency", *_NUMBERS}
 
 
 def _is_number(value: Any) -> bool:

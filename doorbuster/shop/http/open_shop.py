@@ -19,7 +19,7 @@ from doorbuster.shop.designs.replatformed import Replatformed
 from doorbuster.shop.designs.replatformed_service import ReplatformedService
 from doorbuster.shop.domain.dependencies import Dependencies
 from doorbuster.shop.domain.ledger import LedgerQueries
-from doorbuster.shop.domain.orders import Checker
+from doorbuster.shop.domain.orders import FormParser
 from doorbuster.shop.domain.query_costs import PROFILES
 from doorbuster.shop.domain.views import ListingView
 from doorbuster.shop.domain.waiting_room import WaitingRoomQueue
@@ -35,16 +35,16 @@ BASKET_COOKIE = "basket"
 QUANTITY_COOKIE = "basket_quantity"
 SESSION_COOKIE = "session"
 HASHING_THREADS = 2
-OPTIONAL_PARTS = ("recommendations", "reviews")
+OPTIONAL_DEPENDENCIES = ("recommendations", "reviews")
 MAX_SEARCH_LENGTH = 100
 _PLAIN_QUERY = frozenset({"page", "q"})  # any other parameter bypasses the cache
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 T = TypeVar("T")
-OmitParts = Callable[[T, frozenset[str]], T]
+OmitDependencies = Callable[[T, frozenset[str]], T]
 
 
-class QueryService:
+class OpenShop:
     """One open shop: its design, cache, ledger and warehouse, and the workers it may share with others.
 
     Closing one shop stops the workers for every shop that shares them.
@@ -111,7 +111,7 @@ class QueryService:
         render: Callable[[T], bytes],
         request: web.Request,
         *,
-        omit: OmitParts[T] | None = None,
+        omit: OmitDependencies[T] | None = None,
     ) -> bytes:
         """The rendered result of read-only work, cached where the design caches this kind.
 
@@ -122,7 +122,7 @@ class QueryService:
         async def fetch() -> bytes:
             missing: frozenset[str] = frozenset()
             if omit is not None and not self.profile.waits_on_worker and not self.dependencies.all_healthy:
-                missing = await self.dependencies.missing(OPTIONAL_PARTS)
+                missing = await self.dependencies.missing(OPTIONAL_DEPENDENCIES)
             view = await self.ask(kind, work, timing)
             return render(view if omit is None or not missing else omit(view, missing))
 
@@ -142,24 +142,24 @@ class QueryService:
             self._cache.drop(("product", "html", sku), ("product", "json", sku), ("reviews", "json", sku))
 
 
-QUERY_SERVICE = web.AppKey("shop", QueryService)
+OPEN_SHOP = web.AppKey("shop", OpenShop)
 TIMING = web.RequestKey("timing", Timing)
 
 
 def page_number(request: web.Request) -> int:
-    checker = Checker(dict(request.query))
-    page = checker.number("page", 1, 500) if "page" in request.query else 1
-    checker.finish()
+    form = FormParser(dict(request.query))
+    page = form.number("page", 1, 500) if "page" in request.query else 1
+    form.finish()
     return page
 
 
 def search_query(request: web.Request) -> str:
     """The normalised search query: lower case, single spaces; "" without one."""
     words = " ".join(request.query.get("q", "").lower().split())
-    checker = Checker({"q": words})
+    form = FormParser({"q": words})
     if words:
-        checker.text("q", MAX_SEARCH_LENGTH)
-    checker.finish()
+        form.text("q", MAX_SEARCH_LENGTH)
+    form.finish()
     return words
 
 
@@ -169,8 +169,8 @@ def check_page_exists(listing: ListingView) -> ListingView:
     return listing
 
 
-def channel_header(request: web.Request, checker: Checker) -> str | None:
-    return checker.channel(request.headers.get("X-Channel"))
+def channel_header(request: web.Request, form: FormParser) -> str | None:
+    return form.channel(request.headers.get("X-Channel"))
 
 
 def basket_cookie(request: web.Request) -> str | None:

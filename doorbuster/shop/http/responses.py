@@ -11,11 +11,11 @@ from aiohttp import web
 
 from doorbuster.shop.domain.views import Navigation
 from doorbuster.shop.http.open_shop import (
+    OPEN_SHOP,
     QUANTITY_COOKIE,
-    QUERY_SERVICE,
     TIMING,
-    OmitParts,
-    QueryService,
+    OmitDependencies,
+    OpenShop,
     basket_cookie,
 )
 from doorbuster.shop.http.pages import QUANTITY_PLACEHOLDER
@@ -54,12 +54,12 @@ async def show(
     page: Callable[[Navigation, T], bytes],
     document: Callable[[T], Any],
     *,
-    omit: OmitParts[T] | None = None,
+    omit: OmitDependencies[T] | None = None,
 ) -> web.Response:
     """The result of read-only work as a page or a document, cached where the design caches this kind."""
     if is_api(request):
         return await show_document(request, kind, key, work, document, omit=omit)
-    shop, basket = request.app[QUERY_SERVICE], basket_cookie(request)
+    shop, basket = request.app[OPEN_SHOP], basket_cookie(request)
 
     def omit_from_page(read: tuple[Navigation, T], parts: frozenset[str]) -> tuple[Navigation, T]:
         assert omit is not None, "passed on only with a view to omit from"
@@ -83,10 +83,10 @@ async def show_document(
     work: Callable[[Session], T],
     document: Callable[[T], Any],
     *,
-    omit: OmitParts[T] | None = None,
+    omit: OmitDependencies[T] | None = None,
 ) -> web.Response:
     """The result of read-only work as JSON, cached where the design caches this kind."""
-    shop = request.app[QUERY_SERVICE]
+    shop = request.app[OPEN_SHOP]
     body = await shop.read(
         kind, ("json", *key), work, lambda view: orjson.dumps(document(view)), request, omit=omit
     )
@@ -120,7 +120,7 @@ def html_response(request: web.Request, body: bytes, *, status: int = 200) -> we
 
 
 async def with_navigation(
-    shop: QueryService, request: web.Request, kind: str, work: Callable[[Session], T]
+    shop: OpenShop, request: web.Request, kind: str, work: Callable[[Session], T]
 ) -> tuple[Navigation, T]:
     """Navigation and view of an uncached page, read by one worker."""
     basket = basket_cookie(request)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from aiohttp import web
 
 from doorbuster.shop.domain.customer_service import NewAnswer, NewQuestion, NewReview
-from doorbuster.shop.domain.orders import Checker
-from doorbuster.shop.http.open_shop import QUERY_SERVICE, TIMING
+from doorbuster.shop.domain.orders import FormParser
+from doorbuster.shop.http.open_shop import OPEN_SHOP, TIMING
 from doorbuster.shop.http.responses import change_response, read_fields, show, show_document
 from doorbuster.shop.http_errors import NotFound
 
 
 async def reviews(request: web.Request) -> web.Response:
-    shop, sku = request.app[QUERY_SERVICE], request.match_info["sku"]
+    shop, sku = request.app[OPEN_SHOP], request.match_info["sku"]
     return await show_document(
         request,
         "reviews",
@@ -23,7 +23,7 @@ async def reviews(request: web.Request) -> web.Response:
 
 
 async def open_questions(request: web.Request) -> web.Response:
-    shop = request.app[QUERY_SERVICE]
+    shop = request.app[OPEN_SHOP]
     return await show(
         request,
         "open_questions",
@@ -35,23 +35,23 @@ async def open_questions(request: web.Request) -> web.Response:
 
 
 async def write_review(request: web.Request) -> web.Response:
-    shop, sku, checker = request.app[QUERY_SERVICE], request.match_info["sku"], await _checker(request)
+    shop, sku, form = request.app[OPEN_SHOP], request.match_info["sku"], await _form(request)
     review = NewReview(
-        author=checker.text("author", 60),
-        rating=checker.number("rating", 1, 5),
-        title=checker.text("title", 80),
-        text=checker.text("text", 2_000),
+        author=form.text("author", 60),
+        rating=form.number("rating", 1, 5),
+        title=form.text("title", 80),
+        text=form.text("text", 2_000),
     )
-    checker.finish()
+    form.finish()
     await shop.ask("review", lambda db: shop.service.review(db, sku, review), request[TIMING])
     shop.invalidate_product(sku)
     return change_response(request, {"sku": sku}, location=f"/product/{sku}#reviews")
 
 
 async def ask_question(request: web.Request) -> web.Response:
-    shop, sku, checker = request.app[QUERY_SERVICE], request.match_info["sku"], await _checker(request)
-    question = NewQuestion(author=checker.text("author", 60), text=checker.text("text", 500))
-    checker.finish()
+    shop, sku, form = request.app[OPEN_SHOP], request.match_info["sku"], await _form(request)
+    question = NewQuestion(author=form.text("author", 60), text=form.text("text", 500))
+    form.finish()
     asked = await shop.ask("question", lambda db: shop.service.question(db, sku, question), request[TIMING])
     shop.invalidate_product(sku)
     document = {"question": asked.question, "notified": asked.notified}
@@ -59,15 +59,15 @@ async def ask_question(request: web.Request) -> web.Response:
 
 
 async def write_answer(request: web.Request) -> web.Response:
-    shop, number, checker = (
-        request.app[QUERY_SERVICE],
+    shop, number, form = (
+        request.app[OPEN_SHOP],
         request.match_info["question"],
-        await _checker(request),
+        await _form(request),
     )
     if not (number.isascii() and number.isdigit() and len(number) < 16):
         raise NotFound(f"there is no question {number!r}")
-    written = NewAnswer(author=checker.text("author", 60), text=checker.text("text", 2_000))
-    checker.finish()
+    written = NewAnswer(author=form.text("author", 60), text=form.text("text", 2_000))
+    form.finish()
     sku = await shop.ask("answer", lambda db: shop.service.answer(db, int(number), written), request[TIMING])
     shop.invalidate_product(sku)
     return change_response(
@@ -75,8 +75,8 @@ async def write_answer(request: web.Request) -> web.Response:
     )
 
 
-async def _checker(request: web.Request) -> Checker:
-    return Checker(await read_fields(request))
+async def _form(request: web.Request) -> FormParser:
+    return FormParser(await read_fields(request))
 
 
 def _question_page(sku: str, question: int) -> str:

@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from doorbuster.shop.domain.waiting_room import QueuePosition
-from doorbuster.shop.http.open_shop import QUERY_SERVICE
+from doorbuster.shop.http.open_shop import OPEN_SHOP
 from doorbuster.shop.http.responses import html_response, json_response
 from doorbuster.shop.http_errors import Busy, HoldingPage
 from doorbuster.shop_settings import WaitingRoomSettings
@@ -32,7 +32,7 @@ _STAFF = frozenset({"store", "phone", "partner"})
 @web.middleware
 async def waiting_room_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Admit the request, send it to the waiting room, or answer with the holding page."""
-    shop = request.app[QUERY_SERVICE]
+    shop = request.app[OPEN_SHOP]
     if request.path.startswith(_BYPASS) or request.headers.get("X-Channel") in _STAFF:
         return await handler(request)
     room = shop.waiting_room
@@ -59,7 +59,7 @@ async def waiting_room_middleware(request: web.Request, handler: Handler) -> web
 def set_queue_cookie(request: web.Request, response: web.StreamResponse) -> None:
     """Set the cookie with the customer's queue token on any response."""
     token = request.get(ROOM_TOKEN)
-    room = request.app[QUERY_SERVICE].waiting_room
+    room = request.app[OPEN_SHOP].waiting_room
     if token is not None and room is not None:
         response.set_cookie(COOKIES[room.settings.style], token, httponly=True, samesite="Lax", path="/")
 
@@ -88,7 +88,7 @@ def _redirect_back(request: web.Request) -> web.Response:
 
 
 def _waiting_page(request: web.Request, settings: WaitingRoomSettings, queued: QueuePosition) -> web.Response:
-    body = request.app[QUERY_SERVICE].pages.waiting(settings, queued)
+    body = request.app[OPEN_SHOP].pages.waiting(settings, queued)
     response = html_response(request, body, status=settings.status)
     response.headers["Refresh"] = f"{settings.poll_s:g}"
     return response

@@ -20,10 +20,10 @@ class ReferenceShop(PageSteps, StaffSteps):
         return _BY_CHANNEL.get(channel, cls) if cls is ReferenceShop else cls
 
 
-class ReferenceProgram(JsonSteps, StaffSteps):
+class ReferenceJsonDriver(JsonSteps, StaffSteps):
     """Everything in JSON."""
 
 
 _BY_CHANNEL: dict[str, type[Storefront]] = dict.fromkeys(
-    ("app", "social", "agent", "partner", "store", "phone"), ReferenceProgram
+    ("app", "social", "agent", "partner", "store", "phone"), ReferenceJsonDriver
 )

@@ -6,7 +6,7 @@ from locust import events
 
 from doorbuster.load.locustfile import Customer, GeneratorUser, RunShape, install
 from doorbuster.storefronts import BasketLine, Order, ReferenceShop, Storefront
-from doorbuster.storefronts.reference.driver import ReferenceProgram
+from doorbuster.storefronts.reference.driver import ReferenceJsonDriver
 
 __all__ = ["GeneratorUser", "Kiosk", "RunShape", "Web"]
 
@@ -19,7 +19,7 @@ class KioskShop(ReferenceShop):
         return KioskProgram if channel == "kiosk" else ReferenceShop
 
 
-class KioskProgram(ReferenceProgram):
+class KioskProgram(ReferenceJsonDriver):
     def loyalty_card(self) -> None:
         self.fetch("GET", "/api/stores")
 

@@ -19,7 +19,7 @@ target:
     profile: replatformed
     products: 100
     query_time: 1ms
-    faults: [{part: payment, at: 3s, for: 3s, fail: 100%}]
+    faults: [{dependency: payment, at: 3s, for: 3s, fail: 100%}]
 demand: {peak: 8 customers/s, curve: {stages: [{for: 9s, at: 100%}]}}
 channels: {store: {share: 100%, journeys: {pos_sale: 1}}}
 thresholds: {can_order: ["rate>=20%"]}
@@ -53,7 +53,7 @@ target:
     profile: replatformed
     products: 100
     query_time: 1ms
-    faults: [{part: recommendations, at: 2s, for: 4s, fail: 100%}]
+    faults: [{dependency: recommendations, at: 2s, for: 4s, fail: 100%}]
 demand: {peak: 8 customers/s, curve: {stages: [{for: 8s, at: 100%}]}}
 channels:
   app: {share: 100%, journeys: {buy: 50, browse: 50}, patience: none, think: {constant: 100ms}}
