@@ -160,3 +160,86 @@ def test_what_the_customer_typed_is_not_taken_from_an_answer_that_repeats_it():
     )
     text = draft(visit(checkout=[address, order])).text
     assert text.count('"ref": "typed-4411"') == 2
+
+
+CART = "2b1d9c1e-55aa-4f0e-9a51-0f3c8a77e0d1"
+
+
+def post(
+    path: str, body: Any, *, at: int, text: Any = None, headers: dict[str, str] | None = None
+) -> dict[str, Any]:
+    return entry("POST", path, at=at, body=body, text=text or {}, headers=headers)
+
+
+def test_a_checkout_of_json_calls_with_the_basket_in_their_paths_is_walked():
+    """As shops built on REST do it: pages with their state in a script, and calls for what changes."""
+    state = f'<script>var eContext = {{"cartId":"{CART}","sku":"NJC90842-BLUE"}}</script>'
+    entries = visit(
+        category=entry("GET", "/women", at=5, text='<a href="/women/nylon-jacket">Jacket</a>'),
+        search=entry("GET", "/search?keyword=jacket", at=9, text='<a href="/women/nylon-jacket">Jacket</a>'),
+        product=entry("GET", "/women/nylon-jacket", at=14, text=f'{state}<p class="price">£45.00</p>'),
+        add_to_basket=post("/api/cart/mine/items", {"sku": "NJC90842-BLUE", "qty": "1"}, at=19),
+        basket=entry("GET", "/cart", at=20),
+        checkout_page=entry("GET", "/checkout", at=25, text=state),
+        checkout=[
+            post(f"/api/carts/{CART}/contacts", {"email": "k@x.example"}, at=30),
+            post(f"/api/carts/{CART}/addresses", {"address": {"city": "Leeds"}}, at=32),
+            post(f"/api/carts/{CART}/shippingMethods", {"method_code": "flat"}, at=34),
+            post(f"/api/carts/{CART}/coupons", {"coupon": "X"}, at=34),
+            post(f"/api/carts/{CART}/paymentMethods", {"method_code": "cod"}, at=36),
+            post("/api/orders", {"cart_id": CART}, at=40, text={"data": {"order_number": "10007"}}),
+        ],
+        thanks=entry("GET", f"/checkout/success/{CART}", at=41),
+    )  # fmt: skip
+    drafted = draft(entries)
+    assert CART not in drafted.text
+    assert "NJC90842" not in drafted.text
+    for line in (
+        'self.fetch("GET", f"/women/{quote(sku)}")',
+        'self.sku_id = text_between(answer.text, "\\"sku\\":\\"", "\\"")',
+        'json={"sku": self.sku_id, "qty": "1"}',
+        'self.cart_id = text_between(answer.text, "\\"cartId\\":\\"", "\\"")',
+        'f"/api/carts/{quote(self.cart_id)}/contacts"',
+        'f"/api/carts/{quote(self.cart_id)}/addresses"',
+        'f"/api/carts/{quote(self.cart_id)}/shippingMethods"',
+        'f"/api/carts/{quote(self.cart_id)}/paymentMethods"',
+        'self.fetch("POST", "/api/orders", json={"cart_id": self.cart_id})',
+        'at(order, "data", "order_number")',
+    ):
+        assert line in drafted.text, line
+    assert "coupons" not in drafted.text
+
+
+def test_a_basket_that_is_opened_filled_and_completed_by_calls_is_walked():
+    """As headless shops do it: POST /carts, /carts/{id}/line-items, /carts/{id}, /carts/{id}/complete."""
+    cart, key = {"cart": {"id": "cart_01J9ZK", "total": 4500}}, {"X-Publishable-Key": "pk_live_9911aa"}
+    calls = [
+        post("/store/carts", {"region_id": "reg_uk"}, at=18, text=cart, headers=key),
+        post("/store/carts/cart_01J9ZK/line-items", {"variant_id": "variant_01H7", "quantity": 1}, at=19,
+             text=cart, headers=key),
+    ]  # fmt: skip
+    ordering = [
+        post("/store/carts/cart_01J9ZK", {"email": "k@x.example"}, at=30, text=cart, headers=key),
+        post("/store/carts/cart_01J9ZK/payment-sessions", None, at=33, text=cart, headers=key),
+        post("/store/carts/cart_01J9ZK/complete", None, at=40, headers=key,
+             text={"order": {"display_id": 77, "total": 4500}}),
+    ]  # fmt: skip
+    product = entry("GET", "/store/products/LAN-40", at=14, headers=key,
+                    text={"product": {"variants": [{"id": "variant_01H7", "price": 4500}]}})  # fmt: skip
+    drafted = draft(
+        visit(product=product, add_to_basket=calls, basket=[], checkout_page=[], checkout=ordering)
+    )
+    assert drafted.secrets == ("MY_SHOP_X_PUBLISHABLE_KEY",)
+    assert "cart_01J9ZK" not in drafted.text
+    text = " ".join(drafted.text.split())
+    for part in (
+        "def need_cart_id(self) -> None:",
+        'at(json_of(answer), "cart", "id")',
+        '"variant_id": self.variant_id',
+        'f"/store/carts/{quote(self.cart_id)}/line-items"',
+        'f"/store/carts/{quote(self.cart_id)}", json={"email": "test.customer@example.com"}',
+        'f"/store/carts/{quote(self.cart_id)}/payment-sessions"',
+        'f"/store/carts/{quote(self.cart_id)}/complete"',
+        'total = int(at(order, "order", "total"))',
+    ):
+        assert part in text, part

@@ -25,6 +25,7 @@ _IN_TAG = re.compile(r"""((data-[\w-]{1,60})=["'])([^"'<>]{1,300})(["'])""")
 _TOKEN_HEADER = re.compile(r"token|csrf|xsrf|session|cart|basket|auth")
 _LINK = re.compile(r"""((?:href|action)=["'])([^"'<>]{2,500})["']""")
 _IN_LINK = re.compile(r"(?<=[/=])((?=[A-Za-z._~-]{0,60}\d)[\w.~-]{6,200})(?=[/?&#]|$)")
+_PLAIN_KEYS = {"id", "code", "key", "token", "value", "ref", "number", "uuid", "href"}
 _COOKIE_NAME = re.compile(r"[\w.-]{1,80}")
 _IDENTIFYING = re.compile(
     r"(^|[_-])(id|ids|uuid|guid|key|token|hash|nonce|ref|sid|csrf|xsrf|signature|version|code)$",
@@ -92,8 +93,7 @@ class CarriedValues:
         answer = request.answer
         if request.json_answer is not None:
             for path, value in _paths(request.json_answer):
-                named = [step for step in path if isinstance(step, str)]
-                yield str(value), Source(place, "json", path, named[-1] if named else "value")
+                yield str(value), Source(place, "json", path, _name_of(path))
         elif answer.text:
             yield from _of_page(place, answer.text)
         for name, value in answer.headers.items():
@@ -127,6 +127,14 @@ class _Page(NamedTuple):
 
     text: str
     url: str
+
+
+def _name_of(path: tuple[str | int, ...]) -> str:
+    """What a JSON value is called: its key, with the key around it where it is as plain as "id"."""
+    named = [step for step in path if isinstance(step, str)]
+    if len(named) > 1 and named[-1].lower() in _PLAIN_KEYS and named[-2] != "data":
+        return f"{named[-2]}_{named[-1]}"
+    return named[-1] if named else "value"
 
 
 def _is_identifying(name: str, value: Any) -> bool:

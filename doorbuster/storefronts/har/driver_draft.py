@@ -11,16 +11,17 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from doorbuster.storefronts.har.carried_values import CarriedValues
 from doorbuster.storefronts.har.catalogue_source import CatalogueSource
-from doorbuster.storefronts.har.recorded_request import LeftOut, RecordedVisit
+from doorbuster.storefronts.har.recorded_request import LeftOut, RecordedRequest, RecordedVisit
 from doorbuster.storefronts.har.request_source import DriverParts
 from doorbuster.storefronts.har.source_code import comment, pattern_literal, text_literal
 from doorbuster.storefronts.har.step_results import StepResults
 from doorbuster.storefronts.har.step_source import StepSource
 from doorbuster.storefronts.har.steps import ORDER_OF_STEPS, operation_of
-from doorbuster.storefronts.har.visit_plan import VisitPlan, left_out, plan_of
+from doorbuster.storefronts.har.visit_plan import left_out, plan_of
 
 _NAMES = re.compile(r'class (\w+)\(Storefront\):\s+name = "([a-z0-9_-]+)"')
 _SIGNATURES = {
@@ -81,21 +82,22 @@ def draft_driver(template: str, visit: RecordedVisit) -> DriverDraft:
     used = {place for places in plan.steps.values() for place in places} | steps.used | {catalogue.place or 0}
     out = (*visit.left_out, *left_out(plan, used))
     head = template.partition("\nfrom __future__")[0]
-    remark = _remark(plan, tuple(results.to_do), out)
+    remark = _remark(parts, tuple(results.to_do), out)
     imports = _imports(body, results.patterns, parts)
     constants = _constants(results.patterns, parts, catalogue.terms())
     text = f"{head}\n{remark}\n\nfrom __future__ import annotations\n\n{imports}\n{constants}\n\n{body}"
     return DriverDraft(text, tuple(plan.steps), out, tuple(parts.secrets.values()), tuple(results.to_do))
 
 
-def _remark(plan: VisitPlan, to_do: Sequence[str], out: Iterable[LeftOut]) -> str:
+def _remark(parts: DriverParts, to_do: Sequence[str], out: Iterable[LeftOut]) -> str:
+    plan = parts.plan
     rows = [f"# Recorded at {plan.visit.origin}:"]
     for step, places in plan.steps.items():
         for place in places:
             request = plan.visit.requests[place]
             operation = operation_of(request)
             name = f" ({operation.name})" if operation is not None and operation.name else ""
-            rows.append(f"#   {step:<14} {request.method} {comment(request.shown_path + name)}")
+            rows.append(f"#   {step:<14} {request.method} {comment(_shown_path(request, parts) + name)}")
     missing = [step for step in ORDER_OF_STEPS if step not in plan.steps]
     if missing:
         rows.append(f"# Not in the recording: {', '.join(missing)}.")
@@ -104,6 +106,17 @@ def _remark(plan: VisitPlan, to_do: Sequence[str], out: Iterable[LeftOut]) -> st
     return "\n".join(
         rows + [f"# Left out: {count} x {comment(reason)}" for reason, count in grouped.most_common()]
     )
+
+
+def _shown_path(request: RecordedRequest, parts: DriverParts) -> str:
+    """The path with the names of variables in place of their values."""
+    if not parts.variables:
+        return request.shown_path
+    shown = (parts.variables.get(unquote(part), "") for part in request.path.split("/"))
+    named = "/".join(
+        f"{{{name}}}" if name else part for name, part in zip(shown, request.path.split("/"), strict=True)
+    )
+    return named if named != request.path else request.shown_path
 
 
 def _defined(methods: Mapping[str, Sequence[str]]) -> list[str]:

@@ -352,7 +352,8 @@ class _RecordedCall:
             self._needed().append(source.place)
         if text in parts.variables:
             return Code(f"self.{parts.variables[text]}")
-        wanted = source.name if len(source.name) > 2 or not name else name
+        is_field = len(name) > 2 and "-" not in name and name != "authorization"
+        wanted = name if is_field else source.name
         variable = identifier(wanted, parts.names)
         parts.extracted.setdefault(source.place, {})[variable] = source
         parts.variables[text] = variable

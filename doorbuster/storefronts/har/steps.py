@@ -23,6 +23,7 @@ from doorbuster.storefronts.har.vocabulary import (
     CHECKOUT_PAGE,
     EVENT_FIELDS,
     FILLERS,
+    GOODS,
     ORDER,
     PLACES,
     PRODUCT,
@@ -126,21 +127,32 @@ def changing_step(request: RecordedRequest) -> str:
     adds = "add" in words or "tobasket" in words or "addtocart" in words
     if not changing and not (adds and request.method == "GET" and _is_kind(segments, BASKET)):
         return ""
-    if words & UNDO or request.method in ("PUT", "PATCH"):
-        return "add_to_basket" if _is_kind(segments, BASKET) and adds and not words & UNDO else ""
+    if words & UNDO:
+        return ""
+    if request.method in ("PUT", "PATCH"):
+        known = "checkout" if _is_kind(segments, ORDER) else ""
+        return "add_to_basket" if _is_kind(segments, BASKET) and adds else known
     if operation is not None:
         return _changing_operation(words)
     if any({name.lower() for name, _ in request.fields} & {"add-to-cart", "addtocart", "add_to_cart"}):
         return "add_to_basket"
-    ordering = _is_kind(segments, ORDER)
     if _is_kind(segments, BASKET):
-        return "checkout" if words & PLACES and not adds else "add_to_basket"
-    return "checkout" if ordering else ""
+        return _changing_basket(request, segments, words)
+    return "checkout" if _is_kind(segments, ORDER) else ""
+
+
+def _changing_basket(request: RecordedRequest, segments: Sequence[Sequence[str]], words: set[str]) -> str:
+    """What a request to a basket does: its address may end in what is added, ordered or said of delivery."""
+    if words & (GOODS | {"add"}) and not words & PLACES - {"checkout"}:
+        return "add_to_basket"
+    if words & PLACES:
+        return "checkout"
+    is_bare = bool(segments) and set(segments[-1]) <= BASKET | FILLERS  # POST /cart, not POST /carts/17
+    return "add_to_basket" if not words & ABOUT_DELIVERY and (is_bare or _names_product(request) > 1) else ""
 
 
 def _changing_operation(words: set[str]) -> str:
-    about_goods = words & {"item", "items", "line", "lines", "product", "products", "variant", "entry"}
-    if "add" in words and (about_goods or words & BASKET) and not words & (ABOUT_DELIVERY | {"payment"}):
+    if "add" in words and words & (GOODS | BASKET) and not words & (ABOUT_DELIVERY | {"payment"}):
         return "add_to_basket"
     if words & BASKET and words & {"create"} and not words & PLACES:
         return "add_to_basket"
@@ -157,6 +169,12 @@ def is_tracking(request: RecordedRequest) -> bool:
     body = request.body.value
     names = {str(name).lower() for name in body} if isinstance(body, dict) else set()
     return bool(names & EVENT_FIELDS) and operation_of(request) is None
+
+
+def undoes(request: RecordedRequest) -> bool:
+    """Whether a request takes something back, or has to do with an account or a voucher."""
+    words = {word for segment in _segments(request) for word in segment}
+    return bool(words & UNDO) or request.method == "DELETE"
 
 
 def reading_step(request: RecordedRequest) -> str:

@@ -24,6 +24,7 @@ from doorbuster.storefronts.har.steps import (
     match_steps,
     operation_of,
     reading_step,
+    undoes,
     variables_of,
 )
 from doorbuster.storefronts.har.vocabulary import SKUS
@@ -224,7 +225,9 @@ def _plan_checkout(plan: VisitPlan, anchors: dict[str, int], order: int) -> None
 
 def _belongs_to_checkout(request: RecordedRequest, *, after_page: bool) -> bool:
     step = changing_step(request)
-    return step != "add_to_basket" and (after_page or step == "checkout" or request.as_json)
+    if step == "add_to_basket" or undoes(request):
+        return False
+    return after_page or step == "checkout" or request.as_json
 
 
 def _is_opened(request: RecordedRequest) -> bool:

@@ -43,11 +43,13 @@ EVENT_FIELDS = {"event", "events", "eventname", "event_name", "eventtype", "even
 UNDO = {
     "remove", "delete", "clear", "empty", "coupon", "coupons", "voucher", "vouchers", "promo",
     "promotion", "promotions", "discount", "gift", "wishlist", "compare", "estimate", "totals",
-    "login", "merge", "note",
+    "login", "signin", "signup", "register", "subscribe", "merge", "note",
 }  # fmt: skip
+GOODS = {"item", "items", "line", "lines", "product", "products", "variant", "entry", "entries", "articles"}
 ABOUT_DELIVERY = {
     "address", "addresses", "shipping", "billing", "delivery", "customer", "email", "state",
-    "status", "session", "sessions", "method", "methods", "intent", "information",
+    "status", "session", "sessions", "method", "methods", "intent", "information", "contact",
+    "contacts", "emails",
 }  # fmt: skip
 FILLERS = {
     "add", "to", "in", "into", "the", "my", "your", "view", "show", "get", "post", "shopping",
