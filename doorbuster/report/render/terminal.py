@@ -6,9 +6,10 @@ Foreign text is printed literally: neither rich's markup nor terminal escape seq
 from __future__ import annotations
 
 import math
+import re
 import sys
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Literal
 
 from doorbuster.report.figures.heatmap import heat_row
 from doorbuster.report.figures.palette import series_style
@@ -25,6 +26,12 @@ _BAR_WIDTH = 40
 _SCATTER_HEIGHT = 10
 _LETTERS = "ox+*#%"
 _BAR_BLOCKS = "█▒░▓▚"  # distinguishable without colour
+_MIN_PICTURE = 8  # characters of the shortest curve
+_GAP = 3  # characters between two columns of a table
+_MARGIN = 1
+_WORD = re.compile(r"\(?[\d.,]+ (?:%|ms|s|min|h)(?!\w)\S*|\S+")  # a number and its unit stay together
+_SHORTEST_WORD, _LONGEST_WORD = 6, 28  # a longer word of a table may be broken
+_ALL = 1_000
 
 
 def print_section(section: Section, *, console: Console | None = None) -> None:
@@ -95,21 +102,25 @@ def _print_chart(chart: Chart, out: Console) -> None:
     from rich.text import Text
 
     grid = Table.grid(padding=(0, 2))
+    names = _short_names([series.name for series in chart.series], 28)
+    spark_width = _room(out, names, [_range(series, chart) for series in chart.series])
     if chart.kind == "bars":
-        _fill_bars(chart, grid)
+        _fill_bars(chart, grid, out)
     elif chart.kind == "heatmap":
-        for series in reversed(chart.series):
-            row = Text(heat_row(series, width=_SPARK_WIDTH), style=series_style("strong", 0).terminal)
-            grid.add_row(Text(one_line(series.name, 28), justify="right"), row)
-        grid.add_row(Text(one_line(chart.y_label, 28), style="dim"), Text(_ends(chart), style="dim"))
+        for series, name in reversed(list(zip(chart.series, names, strict=True))):
+            row = Text(heat_row(series, width=spark_width), style=series_style("strong", 0).terminal)
+            grid.add_row(Text(name, justify="right"), row)
+        grid.add_row(
+            Text(one_line(chart.y_label, 28), style="dim"), Text(_ends(chart, spark_width), style="dim")
+        )
     elif chart.kind == "scatter":
         _fill_scatter(chart, grid)
     else:
         top = max((value for series in chart.series for value in series.y if value is not None), default=0.0)
         for position, series in enumerate(chart.series):
             pen = series_style(series.role, position)
-            line = Text(sparkline(series.y, top=top), style=pen.terminal)
-            grid.add_row(Text(one_line(series.name, 28)), line, Text(_range(series, chart)))
+            line = Text(sparkline(series.y, width=spark_width, top=top), style=pen.terminal)
+            grid.add_row(Text(names[position]), line, Text(_range(series, chart)))
     out.print(grid)
     for moment in chart.moments:
         out.print(
@@ -119,15 +130,21 @@ def _print_chart(chart: Chart, out: Console) -> None:
         out.print(Text(f"  limit: {one_line(bound.label, 120)}", style="dim"))
 
 
-def _ends(chart: Chart) -> str:
-    """First and last x, aligned with a picture of one character per point, at most `_SPARK_WIDTH`."""
+def _room(out: Console, names: Sequence[str], texts: Sequence[str]) -> int:
+    """Characters for curves between their names and ranges, at most `_SPARK_WIDTH`."""
+    beside = max(map(len, names), default=0) + max(map(len, texts), default=0) + 4
+    return max(_MIN_PICTURE, min(_SPARK_WIDTH, out.width - beside))
+
+
+def _ends(chart: Chart, width: int) -> str:
+    """First and last x, aligned with a picture of one character per point, at most `width`."""
     if not chart.x:
         return "no data"
     first, last = (
         format_value(float(chart.x[0]), chart.x_unit),
         format_value(float(chart.x[-1]), chart.x_unit),
     )
-    return f"{first}{last:>{max(1, min(_SPARK_WIDTH, len(chart.x)) - len(first))}}"
+    return f"{first}{last:>{max(1, min(width, len(chart.x)) - len(first))}}"
 
 
 def _fill_scatter(chart: Chart, grid: object) -> None:
@@ -160,28 +177,39 @@ def _fill_scatter(chart: Chart, grid: object) -> None:
         grid.add_row(Text(value, justify="right"), Text("".join(row_text)))
     spread = f"{format_value(left, chart.x_unit)} to {format_value(right, chart.x_unit)}"
     grid.add_row(Text(""), Text(f"{one_line(chart.x_label, 40)}: {spread}", style="dim"))
-    for place, series in enumerate(chart.series):
-        grid.add_row(Text(_LETTERS[place % len(_LETTERS)], justify="right"), Text(one_line(series.name, 40)))
+    for place, name in enumerate(_short_names([series.name for series in chart.series], 40)):
+        grid.add_row(Text(_LETTERS[place % len(_LETTERS)], justify="right"), Text(name))
 
 
-def _fill_bars(chart: Chart, grid: object) -> None:
+def _fill_bars(chart: Chart, grid: object, out: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
     assert isinstance(grid, Table)
     sums = [sum(series.y[index] or 0.0 for series in chart.series) for index in range(len(chart.x))]
     longest = max(sums, default=0.0) or 1.0
-    for index, name in enumerate(chart.x):
+    parts = _short_names([series.name for series in chart.series], 28)
+    labels = _short_names([str(name) for name in chart.x], 34)
+    full = max(_MIN_PICTURE, min(_BAR_WIDTH, (out.width - max(map(len, labels), default=0)) // 2))
+    rows: list[tuple[Text, Text, Text]] = []
+    for index, name in enumerate(labels):
         bar = Text()
         words: list[str] = []
         for position, series in enumerate(chart.series):
             value = series.y[index] or 0.0
             if value:
                 style = series_style(series.role, position).terminal
-                width = max(1, round(value / longest * _BAR_WIDTH))
+                width = max(1, round(value / longest * full))
                 bar.append(_BAR_BLOCKS[position % len(_BAR_BLOCKS)] * width, style=style)
-                words.append(f"{one_line(series.name, 20)} {format_value(value, chart.y_unit)}")
-        grid.add_row(Text(one_line(str(name), 34)), bar, Text(", ".join(words)))
+                words.append(f"{parts[position]} {format_value(value, chart.y_unit)}")
+        rows.append((Text(name), bar, Text(", ".join(words))))
+    widths = [max((len(row[place]) for row in rows), default=1) for place in range(3)]
+    widths[0] = min(widths[0], max(_MIN_PICTURE, out.width // 3))
+    widths[2] = max(_MIN_PICTURE, min(widths[2], out.width - widths[0] - widths[1] - 4))
+    for width in widths:
+        grid.add_column(width=width, overflow="fold")
+    for row in rows:
+        grid.add_row(*row)
 
 
 def _range(series: Series, chart: Chart) -> str:
@@ -192,22 +220,86 @@ def _range(series: Series, chart: Chart) -> str:
 
 
 def _print_table(table: SectionTable, out: Console) -> None:
+    """The table; if it is too wide, in parts below each other, each with the columns that name the rows."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=box.SIMPLE_HEAD, title=Text(one_line(table.title, 200)), title_justify="left")
-    drawn.title_style = "bold"
-    for position, column in enumerate(table.columns):
-        drawn.add_column(
-            Text(one_line(column.name)), justify="right" if is_numeric(table, position) else "left"
-        )
-    for row in table.rows:
-        cells = zip(row, table.columns, strict=True)
-        drawn.add_row(*(Text(one_line(format_cell(cell, column), 80)) for cell, column in cells))
-    out.print(drawn)
+    heads = [one_line(column.name) for column in table.columns]
+    rows = [
+        [one_line(format_cell(cell, column), 80) for cell, column in zip(row, table.columns, strict=True)]
+        for row in table.rows
+    ]
+    columns = [[head, *(row[position] for row in rows)] for position, head in enumerate(heads)]
+    for number, (places, widths) in enumerate(_fitting(columns, out.width)):
+        title = Text(one_line(table.title, 200)) if not number else None
+        drawn = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
+        for place, width in zip(places, widths, strict=True):
+            justify: Literal["left", "right"] = "right" if is_numeric(table, place) else "left"
+            drawn.add_column(Text(heads[place]), justify=justify, width=width, overflow="fold")
+        for row in rows:
+            drawn.add_row(*(Text(row[place]) for place in places))
+        out.print(drawn)
     if table.note:
         out.print(Text(f"  {clean(table.note)}", style="dim"))
+
+
+def _fitting(columns: list[list[str]], width: int) -> list[tuple[list[int], list[int]]]:
+    """The columns of each part of a table, and their widths.
+
+    A word is broken only if it is long, so that no heading or value is cut.
+    """
+    most = max(_SHORTEST_WORD, min(_LONGEST_WORD, width // 2 - 2 * _GAP))
+    narrow = [
+        min(most, max((len(word) for text in column for word in _WORD.findall(text)), default=1))
+        for column in columns
+    ]
+    wide = [max(len(text) for text in column) for column in columns]
+    keys = _naming_columns(columns)
+    share = (width // 2 - _MARGIN) // len(keys) - _GAP  # of the width, if together they take more than half
+    if share < _SHORTEST_WORD:
+        keys = keys[:1]
+    elif sum(narrow[key] + _GAP for key in keys) + _MARGIN > width // 2:
+        for key in keys:
+            narrow[key] = min(narrow[key], max(share, len(columns[key][0])))
+    parts = [list(keys)]
+    for place in (place for place in range(len(columns)) if place not in keys):
+        is_full = sum(narrow[other] + _GAP for other in (*parts[-1], place)) + _MARGIN > width
+        if is_full and len(parts[-1]) > len(keys):
+            parts.append(list(keys))
+        parts[-1].append(place)
+    return [(part, _spread([narrow[p] for p in part], [wide[p] for p in part], width)) for part in parts]
+
+
+def _naming_columns(columns: list[list[str]]) -> list[int]:
+    """The first columns that tell the rows apart, at least one."""
+    for n in range(1, len(columns)):
+        seen = list(zip(*columns[:n], strict=True))
+        if len(set(seen)) == len(seen):
+            return list(range(n))
+    return [0]
+
+
+def _spread(narrow: list[int], wide: list[int], width: int) -> list[int]:
+    """Widths from narrow to wide: what is missing is taken from the widest columns first."""
+    room = width - _MARGIN - _GAP * len(narrow)
+
+    def limited(limit: int) -> list[int]:
+        return [max(least, min(most, limit)) for least, most in zip(narrow, wide, strict=True)]
+
+    limit = max(wide)
+    while limit > 1 and sum(limited(limit)) > room:
+        limit -= 1
+    widths = limited(limit)
+    for position in [position for position, most in enumerate(wide) if most > widths[position]]:
+        widths[position] += int(sum(widths) < room)
+    return widths
+
+
+def _short_names(names: Sequence[str], limit: int) -> list[str]:
+    """The names cut to `limit` characters, in full if two of them would look the same."""
+    short = [one_line(name, limit) for name in names]
+    return short if len(set(short)) == len(set(names)) else [one_line(name, _ALL) for name in names]
 
 
 def is_numeric(table: SectionTable, position: int) -> bool:
