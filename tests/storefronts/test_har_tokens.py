@@ -3,50 +3,26 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from typing import Any
 
 import pytest
 
 from tests.storefronts.har_entries import draft, entry, visit
+from tests.storefronts.recording_browser import RecordingBrowser
 from tests.storefronts.token_shop import token_shop
 
 
-class Recorder:
-    """Makes requests and keeps them as entries of a recording."""
-
-    def __init__(self) -> None:
-        self.entries: list[dict[str, Any]] = []
-
-    def send(
-        self, url: str, body: Any = None, headers: dict[str, str] | None = None
-    ) -> tuple[Any, dict[str, str]]:
-        sent = {"Content-Type": "application/json", **(headers or {})} if body is not None else headers or {}
-        data = json.dumps(body).encode() if body is not None else None
-        with urllib.request.urlopen(urllib.request.Request(url, data, sent), timeout=30) as answer:
-            text, got = answer.read().decode(), dict(answer.headers.items())
-        value = json.loads(text) if body is not None else text
-        method = "POST" if body is not None else "GET"
-        self.entries.append(
-            entry(
-                method, url, at=3 * len(self.entries), body=body, headers=sent, text=value, answer_headers=got
-            )
-        )
-        return value, got
-
-
 def recorded(pages: str, api: str) -> list[dict[str, Any]]:
-    recorder, headers = Recorder(), {}
+    browser, headers = RecordingBrowser(pages), {}
 
     def ask(text: str, **variables: Any) -> Any:
         body = {"query": text, "variables": variables}
-        answer, got = recorder.send(f"{api}/graphql", body, headers)
-        headers["Authorization"] = f"Bearer {got['X-Session-Token']}"
+        answer, got = browser.ask(f"{api}/graphql", body, headers)
+        headers["Authorization"] = f"Bearer {got['x-session-token']}"
         assert "errors" not in answer, answer
         return answer["data"]
 
-    page, _ = recorder.send(f"{pages}/")
-    csrf = page.partition('content="')[2].partition('"')[0]
+    csrf = browser.open("/").text.partition('content="')[2].partition('"')[0]
     ask("query Menu {\n  groups { path }\n}")
     ask(
         "query ProductsOfGroup($group: String!) { products(group: $group) { items { slug } } }", group="storm"
@@ -65,7 +41,7 @@ def recorded(pages: str, api: str) -> list[dict[str, Any]]:
     )
     headers |= {"X-CSRF-Token": csrf, "Idempotency-Key": "3f0c-17aa-recorded"}
     ask("mutation PlaceOrder($cart: ID!) { placeOrder(cart: $cart) { orderNumber totalWithTax } }", cart=cart)
-    return recorder.entries
+    return browser.entries
 
 
 def test_a_shop_with_tokens_and_an_api_of_its_own_origin_is_walked_without_a_line_of_code(
