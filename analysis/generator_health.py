@@ -18,7 +18,7 @@ from doorbuster.gate import ValidityIssue, validity_issues
 from doorbuster.gate.validity import BUSY_CPU_RATIO
 from doorbuster.records.batch import HealthSecond
 from doorbuster.records.histogram import Histogram
-from doorbuster.records.metadata import Balance
+from doorbuster.records.metadata import OutcomeTotals
 from doorbuster.records.outcome import Outcome, RequestOutcome
 from doorbuster.records.reader import Run
 from doorbuster.report.analysis_main import main
@@ -49,10 +49,10 @@ def analyse(context: RunContext) -> Section:
     run = context.run
     length_s = max(1, run.recorded_s)
     width = bucket_s(length_s)
-    health, balance = run.health(), run.balance()
+    health, totals = run.health(), run.outcome_totals()
     lenient = _lenient_answers(run)
     lateness = Histogram.empty() if context.is_closed else run.lateness()
-    metrics = {**_lateness_metrics(lateness), **_health_metrics(health), **_balance_metrics(balance, run)}
+    metrics = {**_lateness_metrics(lateness), **_health_metrics(health), **_total_metrics(totals, run)}
     meaning = "answers that break HTTP but could be read"
     metrics["lenient_answers"] = Metric(lenient.total(), "count", meaning=meaning)
     issues = validity_issues(run)
@@ -124,17 +124,17 @@ def _health_metrics(health: Mapping[str, Sequence[HealthSecond]]) -> dict[str, M
     }
 
 
-def _balance_metrics(balance: Balance, run: Run) -> dict[str, Metric]:
+def _total_metrics(totals: OutcomeTotals, run: Run) -> dict[str, Metric]:
     arrivals = [series for series in run.arrivals().values() if series.planned.any()]
     started = sum(int(series.started.sum()) for series in arrivals)
     planned = sum(int(series.planned.sum()) for series in arrivals)
-    missing = balance.in_flight_or_missing
+    missing = totals.in_flight_or_missing
     return {
         "arrivals_planned": Metric(planned, "count", n=planned, meaning="arrivals of open channels"),
         "arrivals_started": Metric(started, "count", n=planned, meaning="of these, started"),
-        "customers_missing": Metric(missing, "count", n=balance.planned, meaning="without an outcome"),
+        "customers_missing": Metric(missing, "count", n=totals.planned, meaning="without an outcome"),
         "dropped_ratio": Metric(
-            balance.dropped / balance.planned if balance.planned else None, "ratio", n=balance.planned,
+            totals.dropped / totals.planned if totals.planned else None, "ratio", n=totals.planned,
             meaning="customers that the generator could not start or finish",
         ),
     }  # fmt: skip
@@ -225,9 +225,9 @@ def _cpu_chart(health: Mapping[str, Sequence[HealthSecond]]) -> Chart | None:
 
 def _balance_table(run: Run) -> Table:
     names = ("planned", *Outcome, "in_flight_or_missing")
-    balances = {**run.balances(), "all": run.balance()}
+    by_channel = {**run.outcome_totals_by_channel(), "all": run.outcome_totals()}
     rows: list[tuple[Cell, ...]] = [
-        (channel, *(getattr(balance, name) for name in names)) for channel, balance in balances.items()
+        (channel, *(getattr(totals, name) for name in names)) for channel, totals in by_channel.items()
     ]
     columns = (Column("Channel"), *(Column(name.replace("_", " "), "count") for name in names))
     note = "Every customer has exactly one outcome. Closed channels plan none; their number is that started."

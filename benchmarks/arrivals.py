@@ -91,7 +91,7 @@ def _deliver(**environ: str) -> Delivery:
         stolen_ratio = (_stolen_s() - stolen_before_s) / (time.monotonic() - began_s) / psutil.cpu_count()
         planned_s = plan_schedule(load_scenario(Path(folder, "bench.yaml"))).intended_s
         with Run.open(Path(folder, "run")) as record:
-            served, lateness = record.balance().served, record.lateness()
+            served, lateness = record.outcome_totals().served, record.lateness()
             (seconds,) = record.health().values()
         came_s = server.began_at_unix_s()
     cpu_s = sum(second.cpu_ratio for second in seconds)

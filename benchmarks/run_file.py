@@ -104,7 +104,7 @@ def _read(folder: Path) -> None:
         _timed("histograms_by journey, per minute", lambda: by(lambda s: s.journey, bucket_s=60))
         _timed("histograms_by step, per second", lambda: by(lambda s: s.step, bucket_s=1))
         _timed("request_counts by step, per second", lambda: opened.request_counts(lambda s: s.step))
-        _timed("balance", opened.balance)
+        _timed("outcome_totals", opened.outcome_totals)
         _timed("lateness", opened.lateness)
     after_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     print(f"{'peak memory before and after reading':<58} {before_mb:9.0f} MB {after_mb:6.0f} MB")

@@ -97,9 +97,9 @@ def test_the_smoke_peak_passes_and_says_so(smoke):
 
 def test_every_planned_customer_of_the_smoke_peak_has_exactly_one_outcome(smoke):
     with Run.open(smoke[1]) as run:
-        balance = run.balance()
-    assert balance.planned > 0
-    assert balance.planned == balance.accounted
+        totals = run.outcome_totals()
+    assert totals.planned > 0
+    assert totals.planned == totals.accounted
 
 
 def test_every_acknowledged_order_of_the_smoke_peak_is_in_the_ledger(smoke):
@@ -174,10 +174,10 @@ def test_a_shop_too_small_for_its_peak_fails(doorbuster, tmp_path):
     assert "could not" in done.stdout
     assert "--profile replatformed" in done.stdout
     with Run.open(tmp_path / "run") as run:
-        balance = run.balance()
+        totals = run.outcome_totals()
         stopped = [row for row in run.customers() if row.step in {"home", "category", "search", "product"}]
-    assert balance.abandoned > 0
-    assert balance.planned == balance.accounted
+    assert totals.abandoned > 0
+    assert totals.planned == totals.accounted
     # Whoever leaves while looking around could not browse, however many pages came before.
     assert {row.browse for row in stopped if row.outcome in ("abandoned", "turned_away")} == {0}
 
@@ -195,9 +195,9 @@ def test_ctrl_c_ends_the_run_orderly_and_reports_what_there_is(tmp_path):
     assert (folder / "index.html").exists()
     with Run.open(folder) as run:
         assert run.meta.status == "interrupted"
-        balance = run.balance()
-    assert balance.dropped > 0
-    assert balance.planned == balance.accounted
+        totals = run.outcome_totals()
+    assert totals.dropped > 0
+    assert totals.planned == totals.accounted
 
 
 @pytest.mark.parametrize("moment", ["locust.out", "shop.log"])
@@ -366,5 +366,5 @@ def test_two_workers_deliver_the_same_plan_as_one(doorbuster, tmp_path):
         assert [(row.missing, row.final) for row in run.workers()] == [(0, True), (0, True)]
         for series in run.arrivals().values():
             assert series.planned.tolist() == series.started.tolist()
-        balance = run.balance()
-    assert balance.planned == balance.served
+        totals = run.outcome_totals()
+    assert totals.planned == totals.served

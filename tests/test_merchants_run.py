@@ -29,12 +29,12 @@ def test_every_order_is_booked_with_the_merchant_of_its_channel(doorbuster, tmp_
     done = doorbuster("run", tmp_path / "peak.yaml", "--out", tmp_path / "run", "--workers", 2, "--quiet")
     assert done.returncode in (0, 96), done.stdout + done.stderr
     with Run.open(tmp_path / "run") as run:
-        ledger, balance = run.ledger(), run.balance()
+        ledger, totals = run.ledger(), run.outcome_totals()
         found = audit(run.orders(), ledger, run_id=run.meta.run_id)
         steps = {series.step for series in run.series}
     whose = {(order.channel, line.sku.partition(":")[0]) for order in ledger.orders for line in order.lines}
     assert whose == {("app", "north"), ("web", "south")}
-    assert balance.served == balance.planned
+    assert totals.served == totals.planned
     assert found.clean
     assert found.booked == found.acknowledged > 20
     assert {"pickup", "order_status"} <= steps

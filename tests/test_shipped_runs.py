@@ -104,14 +104,14 @@ def test_a_shipped_scenario_brings_everybody_and_balances(path, doorbuster, tmp_
         done = doorbuster("run", short, "--out", tmp_path / "run", "--quiet")
     assert done.returncode in JUDGED, done.stdout + done.stderr
     with Run.open(tmp_path / "run") as run:
-        balance, came = run.balance(), run.customers()
+        totals, came = run.outcome_totals(), run.customers()
         for series in run.arrivals().values():
             if not series.planned.any():
                 continue  # seats: who comes there is planned by nobody
             assert series.planned.tolist() == series.started.tolist()
         audit = run.audit()
-    assert balance.planned == balance.accounted > 0
-    assert balance.dropped == 0
+    assert totals.planned == totals.accounted > 0
+    assert totals.dropped == 0
     assert (audit.missing, audit.duplicated) == (0, 0)
     assert lanes_of(load_scenario(short)) <= {(row.channel, row.journey) for row in came}
 
@@ -135,7 +135,7 @@ def test_every_journey_of_every_channel_is_served(all_journeys):
     with Run.open(folder) as run:
         short = {(row.channel, row.journey, row.outcome, row.step, row.cause) for row in run.customers()}
         served = {(row.channel, row.journey) for row in run.customers() if row.outcome == "served"}
-        balance = run.balance()
+        totals = run.outcome_totals()
     asked = {
         (name, journey)
         for name, channel in load_scenario(ALL_JOURNEYS).channels.items()
@@ -143,7 +143,7 @@ def test_every_journey_of_every_channel_is_served(all_journeys):
     }
     assert asked <= served
     assert {row for row in short if row[2] != "served"} == set()
-    assert balance.planned == balance.served
+    assert totals.planned == totals.served
 
 
 def test_every_step_of_the_journeys_was_really_made(all_journeys):
@@ -181,7 +181,7 @@ def test_sales_made_without_network_are_booked_later_at_the_time_they_were_made(
     with Run.open(tmp_path / "run") as run:
         started_s = run.meta.started_at_unix_ns / 1e9
         made = {order.idempotency_key: order for order in run.orders()}
-        assert run.balance().planned == run.balance().served
+        assert run.outcome_totals().planned == run.outcome_totals().served
         waited = sum(int(n.sum()) for key, n in run.counters().items() if key.name == "offline_sales")
     assert set(made) == set(booked)
     replayed = {key: row for key, row in booked.items() if row["sold_at_unix_s"] is not None}

@@ -186,5 +186,5 @@ def measure(
         elapsed_s=elapsed_s,
         delivered_ratio=started / planned if planned else 1.0,
         generator_limit=limit,
-        drained=stopped or not run.balance().dropped,
+        drained=stopped or not run.outcome_totals().dropped,
     )

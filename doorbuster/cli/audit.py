@@ -38,7 +38,7 @@ def command(run: Path, ledger: Path, stock: Path | None) -> int:
     \b
     Example: doorbuster audit reports/friday --ledger orders.csv --stock stock.csv
     """
-    from doorbuster.cli.run_workflow import recorded_scenario, write_everything
+    from doorbuster.cli.run_workflow import require_customer_scenario, write_everything
     from doorbuster.errors import UsageError
     from doorbuster.records.batch import Event
     from doorbuster.records.ledger_csv import read_ledger_csv
@@ -47,7 +47,7 @@ def command(run: Path, ledger: Path, stock: Path | None) -> int:
     from doorbuster.records.writer import RunWriter
 
     with Run.open(run) as opened:
-        meta, scenario, attempts = opened.meta, recorded_scenario(opened), opened.orders()
+        meta, scenario, attempts = opened.meta, require_customer_scenario(opened), opened.orders()
     if meta.status == "running":
         raise UsageError(
             f"{run} is still running; wait until it ends, or create the file {run}/STOP to stop it"

@@ -151,7 +151,7 @@ def analysis_scripts() -> tuple[Path, ...]:
     return tuple(found.values())
 
 
-def recorded_scenario(run: Run) -> Scenario:
+def require_customer_scenario(run: Run) -> Scenario:
     """The scenario as recorded with the run.
 
     Raises: UsageError if the run used a plain Locust file, which has no customers.

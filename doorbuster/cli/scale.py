@@ -34,7 +34,7 @@ def command(results: tuple[str, ...], out: Path | None) -> int:
     from doorbuster.capacity.result_file import ScalingPoint, ScalingResult
     from doorbuster.cli.run_workflow import (
         new_run_folder,
-        recorded_scenario,
+        require_customer_scenario,
         show_section,
         write_combined_report,
     )
@@ -52,7 +52,7 @@ def command(results: tuple[str, ...], out: Path | None) -> int:
     with Run.open(largest[1]) as run:
         for _, source, _ in found[:-1]:
             _require_same_customers(run, source, largest[1])
-        folder = new_run_folder(out, recorded_scenario(run).name)
+        folder = new_run_folder(out, require_customer_scenario(run).name)
     points = tuple(
         ScalingPoint(
             size, search.rate_per_s or 0.0, search.low, search.high, None, search.elapsed_s, source.name

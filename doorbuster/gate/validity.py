@@ -129,8 +129,8 @@ def _delivery(run: Run) -> list[ValidityIssue]:
     planned = sum(int(series.planned.sum()) for series in arrivals.values())
     open_arrivals = [series for series in arrivals.values() if series.planned.any()]
     came = sum(int(series.started.sum() + series.dropped.sum()) for series in open_arrivals)
-    dropped = run.balance().dropped
-    everyone = run.balance().planned
+    dropped = run.outcome_totals().dropped
+    everyone = run.outcome_totals().planned
     if everyone and dropped / everyone > MAX_DROPPED_RATIO:
         found.append(
             ValidityIssue(
@@ -221,7 +221,7 @@ def _busy_ratio(seconds: Sequence[HealthSecond]) -> float:
 
 def _records(run: Run) -> list[ValidityIssue]:
     found = []
-    missing = run.balance().in_flight_or_missing
+    missing = run.outcome_totals().in_flight_or_missing
     if missing:
         what = "have no outcome" if missing > 0 else "have more than one outcome"
         found.append(ValidityIssue("records", f"{format_count(abs(missing))} customers {what}", missing))

@@ -79,11 +79,11 @@ class ArrivalSeries(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Balance:
+class OutcomeTotals:
     """Outcomes of all planned arrivals; they add up to `planned` when no customer is in flight or missing.
 
     A closed channel (tills, seats) has no plan: its planned count is the number started or dropped.
-    Each outcome is also an attribute: `balance.served`.
+    Each outcome is also an attribute: `totals.served`.
     """
 
     planned: int
@@ -107,8 +107,8 @@ class Balance:
         """
         return self.planned - self.accounted
 
-    def plus(self, other: Balance) -> Balance:
+    def plus(self, other: OutcomeTotals) -> OutcomeTotals:
         """The sum of both."""
         both = Counter(self.by_outcome)
         both.update(other.by_outcome)
-        return Balance(self.planned + other.planned, dict(both))
+        return OutcomeTotals(self.planned + other.planned, dict(both))

@@ -33,7 +33,7 @@ class RunProgress:
 
 def read_progress(run: Run, *, now_unix_s: float) -> RunProgress:
     """The state of a run now."""
-    balance, customers, end = run.balance(), run.customers(), run.recorded_s
+    totals, customers, end = run.outcome_totals(), run.customers(), run.recorded_s
     recent = run.histogram(match=lambda series: series.has_latency, seconds=(end - WINDOW_S, end))
     counts = run.request_counts(lambda _: "all").get("all")
     health = [seconds[-1] for seconds in run.health().values() if seconds]
@@ -41,8 +41,8 @@ def read_progress(run: Run, *, now_unix_s: float) -> RunProgress:
         at_s=max(0.0, now_unix_s - run.meta.started_at_unix_ns / 1e9),
         duration_s=run.meta.duration_s,
         has_customers=run.meta.workload == "open",
-        planned=balance.planned,
-        finished=balance.accounted,
+        planned=totals.planned,
+        finished=totals.accounted,
         in_shop=sum(second.in_flight for second in health),
         could_browse=_could((row.browse, row.n) for row in customers),
         could_order=_could((row.order, row.n) for row in customers),
@@ -50,7 +50,7 @@ def read_progress(run: Run, *, now_unix_s: float) -> RunProgress:
         if counts is None or not end
         else float(counts[max(end - WINDOW_S, 0) : end].mean()),
         p95_us=recent.quantile_us(0.95) if recent.n else None,
-        outcomes={end.replace("_", " "): getattr(balance, end) for end in Outcome},
+        outcomes={end.replace("_", " "): getattr(totals, end) for end in Outcome},
     )
 
 

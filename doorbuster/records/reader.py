@@ -22,7 +22,7 @@ from doorbuster.errors import RecordError
 from doorbuster.records.batch import CustomerCount, Event, Exemplar, HealthSecond, OrderAttempt
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.ledger import Audit, Ledger, LedgerLine, LedgerOrder, LedgerStock, audit
-from doorbuster.records.metadata import ArrivalSeries, Balance, RunMeta, WorkerReports
+from doorbuster.records.metadata import ArrivalSeries, OutcomeTotals, RunMeta, WorkerReports
 from doorbuster.records.request_reader import KINDS, Kind
 from doorbuster.records.schema import FILE_NAME, open_for_reading, wrap_errors
 from doorbuster.records.secondary_metrics import SecondaryMetricsReader
@@ -130,14 +130,14 @@ class Run(SecondaryMetricsReader):
         )
         return found
 
-    def balances(self) -> dict[str, Balance]:
+    def outcome_totals_by_channel(self) -> dict[str, OutcomeTotals]:
         """Outcomes of all arrivals, per channel."""
         arrived = self.arrivals()
         outcomes: dict[str, dict[str, int]] = {channel: {} for channel in arrived}
         for row in self.customers(self.grain_s):
             of = outcomes.setdefault(row.channel, {})
             of[row.outcome] = of.get(row.outcome, 0) + row.n
-        balances = {}
+        by_channel = {}
         for channel, counts in sorted(outcomes.items()):
             series = arrived.get(channel)
             planned = 0
@@ -146,14 +146,14 @@ class Run(SecondaryMetricsReader):
                 planned = int(
                     series.planned.sum() if open_channel else series.started.sum() + series.dropped.sum()
                 )
-            balances[channel] = Balance(planned, counts)
-        return balances
+            by_channel[channel] = OutcomeTotals(planned, counts)
+        return by_channel
 
-    def balance(self) -> Balance:
+    def outcome_totals(self) -> OutcomeTotals:
         """Outcomes of all arrivals, over all channels."""
-        total = Balance(0)
-        for balance in self.balances().values():
-            total = total.plus(balance)
+        total = OutcomeTotals(0)
+        for totals in self.outcome_totals_by_channel().values():
+            total = total.plus(totals)
         return total
 
     # Orders

@@ -332,7 +332,7 @@ def test_requests_over_time_add_up_to_all_requests(open_peak):
 def test_a_healthy_generator_is_trusted(open_peak):
     run = open_peak(**GOOD)
     found = section("generator_health", run)
-    assert found.sentence.startswith(f"Yes: all {run.balance().planned} planned arrivals were started")
+    assert found.sentence.startswith(f"Yes: all {run.outcome_totals().planned} planned arrivals were started")
     assert found.findings == ()
     chart = found.figures[0]
     started, planned = chart.series

@@ -53,7 +53,7 @@ def test_a_search_finds_the_capacity_of_a_shop_and_reports_it(tmp_path):
     assert "Capacity is " in (tmp_path / "found" / "index.html").read_text()
     for step in found["load_steps"]:
         with Run.open(tmp_path / "found" / step["run"]) as run:
-            assert run.balance().served > 0
+            assert run.outcome_totals().served > 0
 
 
 @pytest.mark.truth

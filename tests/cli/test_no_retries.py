@@ -39,11 +39,11 @@ def test_without_retries_every_request_is_sent_once_and_the_run_file_says_so(
         with urllib.request.urlopen(f"{url}/count", timeout=5) as answer:
             asked.append(json.loads(answer.read()))
         with Run.open(tmp_path / name) as run:
-            attempts, balance, text = run.histogram("response").n, run.balance(), run.meta.scenario_text
+            attempts, totals, text = run.histogram("response").n, run.outcome_totals(), run.meta.scenario_text
             retries = sum(int(n.sum()) for (_, what), n in run.counters().items() if what == "retries")
-        assert balance.turned_away == balance.planned
+        assert totals.turned_away == totals.planned
         assert asked[-1] - asked[-2] == attempts
-        expected = (balance.planned, 0, True)
+        expected = (totals.planned, 0, True)
         if name == "with":
-            expected = (3 * balance.planned, 2 * balance.planned, False)
+            expected = (3 * totals.planned, 2 * totals.planned, False)
         assert (attempts, retries, "# changed by --no-retries" in text) == expected

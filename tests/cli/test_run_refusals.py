@@ -82,5 +82,5 @@ def test_a_page_where_the_driver_reads_json_fails_the_shop(root, tmp_path, doorb
     done = doorbuster("run", path, "--out", tmp_path / "out", "--quiet", "--locustfile", locustfile)
     assert done.returncode == 99, done.stderr
     with Run.open(tmp_path / "out") as run:
-        assert run.balance().turned_away == run.balance().planned
+        assert run.outcome_totals().turned_away == run.outcome_totals().planned
         assert {series.cause for series in run.series} == {"unexpected_page"}

@@ -52,14 +52,14 @@ def test_every_planned_customer_starts_or_is_dropped_at_the_ceiling(run):
     _, said, folder, delivered = run
     planned = len(plan_schedule(load_scenario(folder / "ceiling.yaml")).intended_s)
     with Run.open(folder / "run") as record:
-        balance = record.balance()
+        totals = record.outcome_totals()
         causes = {count.cause for count in record.customers() if count.outcome == "dropped"}
         arrivals = record.arrivals()["web"]
-    assert balance.planned == planned == balance.served + balance.dropped, said
-    assert balance.served == delivered
+    assert totals.planned == planned == totals.served + totals.dropped, said
+    assert totals.served == delivered
     assert causes == {"in_flight_ceiling"}
-    assert np.sum(arrivals.dropped) == balance.dropped
-    assert np.sum(arrivals.started) == balance.served
+    assert np.sum(arrivals.dropped) == totals.dropped
+    assert np.sum(arrivals.started) == totals.served
 
 
 def test_in_flight_never_exceeds_the_ceiling_and_dropped_customers_do_not_arrive_later(run):
@@ -77,5 +77,5 @@ def test_a_run_with_dropped_customers_is_inconclusive_and_states_why(run, doorbu
     judged = doorbuster("gate", folder / "run")
     assert judged.returncode == 96
     with Run.open(folder / "run") as record:
-        balance = record.balance()
-    assert f"{balance.dropped} of {balance.planned} planned customers" in judged.stdout
+        totals = record.outcome_totals()
+    assert f"{totals.dropped} of {totals.planned} planned customers" in judged.stdout

@@ -110,10 +110,10 @@ def test_a_run_that_lost_a_worker_is_inconclusive_and_states_why(after_a_kill):
 @pytest.mark.truth
 def test_every_customer_of_a_lost_worker_has_an_outcome(after_a_kill):
     with Run.open(after_a_kill[2] / "run") as run:
-        balance = run.balance()
+        totals = run.outcome_totals()
         causes = {row.cause for row in run.customers() if row.outcome == "dropped"}
-    assert balance.planned == balance.accounted
-    assert 0 < balance.dropped < balance.planned / 2
+    assert totals.planned == totals.accounted
+    assert 0 < totals.dropped < totals.planned / 2
     assert {"worker_lost"} == causes
 
 

@@ -47,12 +47,12 @@ def shares(live, workers: int) -> list[np.ndarray]:
 
 def assert_all_customers_are_accounted_for(live) -> None:
     with Run.open(live.run_folder) as run:
-        balance, recorded = run.balance(), run.histogram("response").n
+        totals, recorded = run.outcome_totals(), run.histogram("response").n
         series = run.arrivals()["web"]
     planned = len(live.planned_s())
-    assert planned == balance.planned == balance.served + balance.dropped
+    assert planned == totals.planned == totals.served + totals.dropped
     assert planned == int(series.started.sum() + series.dropped.sum())
-    assert recorded == balance.served <= live.delivered() <= planned
+    assert recorded == totals.served <= live.delivered() <= planned
 
 
 def kill(processes) -> None:
@@ -70,7 +70,7 @@ def test_the_other_workers_take_over_the_arrivals_of_a_killed_one(victims, start
     assert live.end() == ExitCode.INCONCLUSIVE, live.output
     assert_all_customers_are_accounted_for(live)
     with Run.open(live.run_folder) as run:
-        lost, dropped, series = losses(run), run.balance().dropped, run.arrivals()["web"]
+        lost, dropped, series = losses(run), run.outcome_totals().dropped, run.arrivals()["web"]
     assert len(lost) == victims
     noticed_after_s = max(event.at_s for event in lost) - killed_s
     unreported = live.delivered() - (len(live.planned_s()) - dropped)
@@ -113,7 +113,7 @@ def test_a_worker_killed_at_its_last_report_loses_no_customer(when, start_run, w
     assert live.workers[2].wait(timeout=20) == -signal.SIGKILL
     assert_all_customers_are_accounted_for(live)
     with Run.open(live.run_folder) as run:
-        lost, dropped = losses(run), run.balance().dropped
+        lost, dropped = losses(run), run.outcome_totals().dropped
     planned = len(live.planned_s())
     assert live.delivered() == planned
     if when == "before":
@@ -137,7 +137,7 @@ def test_a_stopped_worker_is_late_or_lost_but_no_customer_arrives_twice(
     assert_all_customers_are_accounted_for(live)
     planned = len(live.planned_s())
     with Run.open(live.run_folder) as run:
-        lost, dropped, late_us = losses(run), run.balance().dropped, run.lateness().max_us
+        lost, dropped, late_us = losses(run), run.outcome_totals().dropped, run.lateness().max_us
     print(f"lost {len(lost)}, dropped {dropped}, delivered {live.delivered()} of {planned}")
     if still_s < 4:
         assert (len(lost), dropped) == (0, 0)

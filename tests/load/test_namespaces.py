@@ -122,11 +122,11 @@ def test_a_worker_on_another_host_delivers_its_share(delay_ms, two_hosts, starte
     started.append(worker)
     assert master.wait(timeout=60) == 0, (tmp_path / "said").read_text()
     with Run.open(tmp_path / "run") as run:
-        series, balance = run.arrivals()["store"], run.balance()
+        series, totals = run.arrivals()["store"], run.outcome_totals()
         (clock,) = [event.text for event in run.events() if event.kind == "clock"]
         quickest_us = run.histogram("response").min_us
     assert series.planned.tolist() == series.started.tolist()
-    assert balance.planned == balance.served
+    assert totals.planned == totals.served
     offset_ms, uncertainty_ms = map(float, re.search(r"clock (\S+) ms ± (\S+) ms, corrected", clock).groups())
     assert delay_ms <= uncertainty_ms  # half of the round trip
     assert abs(offset_ms) <= uncertainty_ms + 0.1  # both ends share one clock

@@ -72,12 +72,12 @@ def test_each_request_is_a_row_with_its_outcome_and_cause(line_run):
     folder, server = line_run
     with Run.open(folder) as run:
         counts = run.histograms_by(lambda series: (series.step, series.outcome, series.cause), "response")
-        balance = run.balance()
+        totals = run.outcome_totals()
     rows = {key: histogram.n for key, histogram in counts.items()}
     n = server.connections
     assert n == len(server.lines) > 30
     assert rows == {
-        ("order_status", "ok", ""): balance.served,
+        ("order_status", "ok", ""): totals.served,
         ("order_status", "failed", "reset"): (n + 6) // 10,
         ("order_status", "abandoned", "patience"): (n + 2) // 10,
     }

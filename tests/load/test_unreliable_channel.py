@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 def assert_each_counts_once(live) -> None:
     with Run.open(live.run_folder) as run:
         started, recorded = int(run.arrivals()["web"].started.sum()), run.histogram("response").n
-        reports, served = run.workers(), run.balance().served
+        reports, served = run.workers(), run.outcome_totals().served
         assert [event for event in run.events() if event.kind == "worker_lost"] == []
     assert {len(live.planned_s())} == {live.delivered(), recorded, served, started}
     assert all(report.final and not report.missing for report in reports)

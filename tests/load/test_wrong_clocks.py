@@ -44,7 +44,7 @@ def assert_all_arrived_on_time(live) -> None:
     assert len(planned_s) == len(came_s)
     assert np.quantile(np.abs(came_s - planned_s), 0.99) < LATE_S
     with Run.open(live.run_folder) as run:
-        assert len(planned_s) == run.histogram("response").n == run.balance().served
+        assert len(planned_s) == run.histogram("response").n == run.outcome_totals().served
         assert run.lateness().quantile_us(0.99) < LATE_S * 1e6
 
 

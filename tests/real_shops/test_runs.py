@@ -53,18 +53,18 @@ def audited(folder: Path):
     with Run.open(folder) as recorded:
         ledger = recorded.ledger()
         assert ledger is not None
-        return audit(recorded.orders(), ledger, run_id=recorded.meta.run_id), recorded.balance()
+        return audit(recorded.orders(), ledger, run_id=recorded.meta.run_id), recorded.outcome_totals()
 
 
 def test_a_peak_through_all_channels_balances_exactly_loses_no_order_and_is_cleaned_up(run, doorbuster):
     done, folder = run("peak.yaml")
 
-    found, balance = audited(folder)
+    found, totals = audited(folder)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    left = balance.served + balance.abandoned + balance.turned_away + balance.queued_out + balance.dropped
-    assert left == balance.planned
-    assert balance.dropped == balance.abandoned == 0
+    left = totals.served + totals.abandoned + totals.turned_away + totals.queued_out + totals.dropped
+    assert left == totals.planned
+    assert totals.dropped == totals.abandoned == 0
     assert found.acknowledged == found.booked > 5
     assert found.clean
     with Run.open(folder) as recorded:
@@ -82,8 +82,8 @@ def test_changes_of_price_stock_and_basket_are_seen_while_customers_with_account
     done, folder = run("fresh.yaml")
 
     assert done.returncode in (0, 96), done.stdout + done.stderr
-    found, balance = audited(folder)
-    assert balance.served == balance.planned
+    found, totals = audited(folder)
+    assert totals.served == totals.planned
     assert found.clean
     assert found.acknowledged > 5
     with Run.open(folder) as recorded:
@@ -119,13 +119,13 @@ def test_twelve_buyers_of_five_units_at_once_are_all_told_yes_and_the_audit_find
 
     done, folder = run("drop.yaml", sku=sku, together_s=TOGETHER_S)
 
-    found, balance = audited(folder)
+    found, totals = audited(folder)
     stock = shelf(folder, sku)
     with Run.open(folder) as recorded:
         counts = recorded.request_counts(lambda key: key.outcome, 1000)
     assert 1 <= stock.opening <= UNITS
     assert set(counts) == {"ok"}, "every answer was a good one"
-    assert balance.served > stock.opening
+    assert totals.served > stock.opening
     assert found.acknowledged == found.booked > stock.opening
     assert [finding.sku for finding in found.oversold] == [sku]
     assert done.returncode == 99, done.stdout + done.stderr

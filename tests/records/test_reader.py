@@ -25,7 +25,7 @@ from doorbuster.records.batch import (
 )
 from doorbuster.records.histogram import Histogram, pack
 from doorbuster.records.ledger import Ledger, LedgerLine, LedgerOrder, LedgerStock
-from doorbuster.records.metadata import Balance, WorkerReports
+from doorbuster.records.metadata import OutcomeTotals, WorkerReports
 from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
 from doorbuster.records.writer import RunWriter
@@ -203,20 +203,23 @@ def test_arrivals_stand_beside_the_plan_second_by_second(writer, run):
 
 def test_every_planned_arrival_is_an_outcome_or_in_flight(writer, run):
     outcomes = ("served", "abandoned", "turned_away", "queued_out", "dropped")
-    assert 6 == run.balance().planned == run.balance().in_flight_or_missing
+    assert 6 == run.outcome_totals().planned == run.outcome_totals().in_flight_or_missing
     customers = tuple(CustomerCount(0, "web", "buy", name, "", "", 1, 1, 1) for name in outcomes)
     till = CustomerCount(1, "store", "pos_sale", "served", "", "", 1, 1, 7)
     writer.write([Batch("w0", 0, customers=(*customers, till), arrivals=(ArrivalCount(1, "store", 8, 0),))])
     each = dict.fromkeys(Outcome, 1)
-    assert {"web": Balance(6, each), "store": Balance(8, {"served": 7})} == run.balances()
-    total = run.balance()
-    assert Balance(14, {**each, "served": 8}) == total
+    assert {
+        "web": OutcomeTotals(6, each),
+        "store": OutcomeTotals(8, {"served": 7}),
+    } == run.outcome_totals_by_channel()
+    total = run.outcome_totals()
+    assert OutcomeTotals(14, {**each, "served": 8}) == total
     assert 2 == total.in_flight_or_missing == total.planned - total.accounted
 
 
 def test_outcomes_without_an_arrival_show_as_a_negative_remainder(writer, run):
     writer.write([Batch("w0", 0, customers=(CustomerCount(0, "app", "buy", "served", "", "", 1, 1, 2),))])
-    assert run.balances()["app"].in_flight_or_missing == -2
+    assert run.outcome_totals_by_channel()["app"].in_flight_or_missing == -2
 
 
 ATTEMPT = OrderAttempt("r1:1", "web", "buy", 0.25, 1.5, "acknowledged", "", "A1", 700, (("s1", 2, 350),))

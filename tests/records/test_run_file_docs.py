@@ -96,7 +96,7 @@ def test_the_example_in_another_language_gives_our_quantiles(recorded: Path):
 def test_the_python_example_runs(recorded: Path, capsys):
     exec(example("python").replace("reports/<run>", str(recorded)), {})
     title, *steps, estimate = capsys.readouterr().out.splitlines()
-    assert title.startswith("A sale finished Balance(planned=30")
+    assert title.startswith("A sale finished OutcomeTotals(planned=30")
     assert sorted(steps) == expected_lines(recorded)
     assert estimate.startswith("LatencyQuantile(p=0.95")
 

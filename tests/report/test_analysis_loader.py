@@ -14,7 +14,8 @@ from doorbuster.report.section import Metric, Section
 
 
 def analyse(context):
-    return Section("{name}", "Q?", "A.", metrics={{"n": Metric(context.run.balance().planned, "count")}})
+    planned = context.run.outcome_totals().planned
+    return Section("{name}", "Q?", "A.", metrics={{"n": Metric(planned, "count")}})
 """
 
 
@@ -30,7 +31,7 @@ def test_a_users_own_script_gives_a_section(open_peak, tmp_path):
     script(tmp_path, "_shared.py", "raise RuntimeError")
     found = analyse_run(run, [tmp_path])
     assert [section.name for section in found.sections] == ["own"]
-    assert found.sections[0].metrics["n"].value == run.balance().planned
+    assert found.sections[0].metrics["n"].value == run.outcome_totals().planned
     assert found.errors == ()
 
 

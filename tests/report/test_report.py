@@ -313,11 +313,15 @@ def test_sections_are_sorted_by_group_and_by_their_own_order():
 def test_the_summary_for_programs_carries_every_number(failed, open_peak):
     document = json.loads((failed / "summary.json").read_text(encoding="utf-8"))
     run = open_peak()
-    balance = run.balance()
+    totals = run.outcome_totals()
     assert document["schema"] == "doorbuster.summary/1"
     assert document["verdict"]["status"] == "fail"
     assert document["verdict"]["exit_code"] == 99
-    assert document["balance"]["planned"] == balance.planned == sum(list(document["balance"].values())[1:])
+    assert (
+        document["outcome_totals"]["planned"]
+        == totals.planned
+        == sum(list(document["outcome_totals"].values())[1:])
+    )
     assert len(document["thresholds"]) == 8
     order = document["thresholds"][1]
     assert (order["selector"], order["threshold"], order["status"]) == ("can_order", "rate>=99%", "fail")

@@ -31,7 +31,7 @@ def test_planned_is_delivered_is_recorded_in_every_one_of_twenty_runs(
             delivered = json.loads(answer.read())
         with Run.open(folder / "run") as run:
             recorded = run.histogram("response").n
-            served, arrivals = run.balance().served, run.arrivals()["web"]
+            served, arrivals = run.outcome_totals().served, run.arrivals()["web"]
         assert {planned} == {delivered, recorded, served, int(arrivals.started.sum())}, (number, workers)
 
 
@@ -41,10 +41,10 @@ def test_a_generator_at_its_limit_does_not_blame_the_shop(tmp_path, stall_server
     process.wait(timeout=240)
     assert process.returncode == ExitCode.INCONCLUSIVE, (tmp_path / "said").read_text()
     with Run.open(tmp_path / "run") as run:
-        balance, late_us = run.balance(), run.lateness().quantile_us(0.99)
+        totals, late_us = run.outcome_totals(), run.lateness().quantile_us(0.99)
     assert late_us > 50_000
-    assert balance.turned_away == 0
-    assert balance.planned == sum((balance.served, balance.abandoned, balance.queued_out, balance.dropped))
+    assert totals.turned_away == 0
+    assert totals.planned == sum((totals.served, totals.abandoned, totals.queued_out, totals.dropped))
 
 
 def test_no_quantile_of_the_recorder_is_off_by_more_than_a_thousandth():

@@ -91,9 +91,9 @@ def test_a_stall_is_measured_as_the_customers_feel_it(name, tmp_path, stall_serv
     planned_s = plan_schedule(load_scenario(tmp_path / "one-page.yaml")).intended_s
     exact_s = np.sort(answers_s(planned_s, shop.kind, shop.service_ms / 1e3))
     with Run.open(tmp_path / "run") as run:
-        balance, response = run.balance(), run.histogram("response")
+        totals, response = run.outcome_totals(), run.histogram("response")
     print(name, {p: response.quantile_us(p) / 1e6 for p in (0.5, 0.9, 0.95, 0.99, 1.0)})
-    assert len(planned_s) == balance.planned == balance.served == response.n
+    assert len(planned_s) == totals.planned == totals.served == response.n
     for p, closed_s in shop.closed_form_s.items():
         measured_s = response.quantile_us(p) / 1e6
         assert measured_s == pytest.approx(exact_s[int(np.ceil(p * len(exact_s))) - 1], rel=SLACK)

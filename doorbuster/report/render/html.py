@@ -18,7 +18,7 @@ from markupsafe import Markup
 from doorbuster import __version__
 from doorbuster.errors import AnalysisError
 from doorbuster.gate import ThresholdResult, Verdict, format_bound, format_margin
-from doorbuster.records.metadata import Balance, RunMeta
+from doorbuster.records.metadata import OutcomeTotals, RunMeta
 from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
 from doorbuster.report.figures.charts import chart_table, render_svg
@@ -176,7 +176,7 @@ def started_at(meta: RunMeta) -> str:
 
 def configuration(run: Run) -> list[LabelledText]:
     """Scenario, target, versions and machine of the run, and the outcomes of all arrivals."""
-    meta, balance = run.meta, run.balance()
+    meta, totals = run.meta, run.outcome_totals()
     pairs = [
         ("Run", meta.run_id),
         ("Scenario", meta.scenario_name),
@@ -197,16 +197,16 @@ def configuration(run: Run) -> list[LabelledText]:
         ("Seed", "" if meta.workload == "closed" else str(meta.seed)),
         ("Workers", str(meta.workers)),
         ("Git commit", meta.git_commit),
-        ("Balance of customers", "" if meta.workload == "closed" else _balance_words(balance)),
+        ("Outcomes of customers", "" if meta.workload == "closed" else _totals_text(totals)),
         *((f"Version of {name}", version) for name, version in sorted(meta.versions.items())),
         *((f"Machine: {name}", str(value)) for name, value in sorted(meta.machine.items())),
     ]
     return [LabelledText(label, text) for label, text in pairs if text]
 
 
-def _balance_words(balance: Balance) -> str:
-    outcomes = " + ".join(f"{getattr(balance, end):,} {end.replace('_', ' ')}" for end in Outcome)
-    return f"{balance.planned:,} planned = {outcomes} + {balance.in_flight_or_missing:,} in flight or missing"
+def _totals_text(totals: OutcomeTotals) -> str:
+    outcomes = " + ".join(f"{getattr(totals, end):,} {end.replace('_', ' ')}" for end in Outcome)
+    return f"{totals.planned:,} planned = {outcomes} + {totals.in_flight_or_missing:,} in flight or missing"
 
 
 CLOSED = "closed: users of a plain Locust file, each of which waits for its answer"

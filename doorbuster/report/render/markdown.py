@@ -100,7 +100,7 @@ def render_json(
     problems: Sequence[AnalysisError] = (),
 ) -> str:
     """All results of a run as JSON text."""
-    meta, balance = run.meta, run.balance()
+    meta, totals = run.meta, run.outcome_totals()
     document = {
         "schema": SCHEMA,
         "verdict": {
@@ -127,10 +127,10 @@ def render_json(
             "machine": meta.machine,
         },
         "versions": {"doorbuster_report": __version__, **meta.versions},
-        "balance": {
-            "planned": balance.planned,
-            **{str(outcome): getattr(balance, outcome) for outcome in Outcome},
-            "in_flight_or_missing": balance.in_flight_or_missing,
+        "outcome_totals": {
+            "planned": totals.planned,
+            **{str(outcome): getattr(totals, outcome) for outcome in Outcome},
+            "in_flight_or_missing": totals.in_flight_or_missing,
         },
         "thresholds": [_threshold_values(result) for result in results],
         "metrics": {

@@ -57,7 +57,7 @@ def analysed(root, tmp_path):
             writer.write([Batch("w", 0, final=True, requests=tuple(requests), customers=tuple(customers))])
             writer.finish("finished")
         with Run.open(tmp_path) as run:
-            return load_analysis(root / "analysis" / "isolation.py")(RunContext(run))
+            return load_analysis(root / "analysis" / "channel_isolation.py")(RunContext(run))
 
     return analyse
 
@@ -153,5 +153,5 @@ def test_a_flash_sale_slows_the_tills_of_one_design_and_not_of_the_other(
     done = doorbuster("run", tmp_path / "peak.yaml", "--out", tmp_path / "run", "--quiet")
     assert done.returncode in (0, 96, 99), done.stdout + done.stderr
     with Run.open(tmp_path / "run") as run:
-        found = load_analysis(root / "analysis" / "isolation.py")(RunContext(run))
+        found = load_analysis(root / "analysis" / "channel_isolation.py")(RunContext(run))
     assert verdicts(found) == {("store", "web peaks"): judged}, found.sentence

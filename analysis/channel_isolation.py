@@ -1,6 +1,6 @@
 """Does one channel's peak slow the others down?
 
-    python analysis/isolation.py reports/<run>
+    python analysis/channel_isolation.py reports/<run>
 
 The peak of a demand (the scenario's, or a channel's own) is the seconds with at least 90 % of its highest
 rate. Quiet seconds are those in which every demand with a peak plans at most a third of it; if there are ten
@@ -106,7 +106,7 @@ def analyse(context: RunContext) -> Section:
             "there is only one channel" if len(names) == 1 else "no demand has both a peak and quiet seconds"
         )
         return Section(
-            name="isolation", question=QUESTION.format("channel's"),
+            name="channel_isolation", question=QUESTION.format("channel's"),
             sentence=f"Not applicable: {why}.", metrics=_metrics(()), not_applicable=True,
         )  # fmt: skip
     pairs = _pairs(run, clocks, {name: name for name in names})
@@ -115,7 +115,7 @@ def analyse(context: RunContext) -> Section:
     )
     between = _pairs(run, _of_merchants(clocks, whose), whose) if whose else ()
     return Section(
-        name="isolation",
+        name="channel_isolation",
         group="Performance",
         order=330,
         question=QUESTION.format("merchant's" if between else "channel's"),
