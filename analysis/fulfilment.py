@@ -46,11 +46,16 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picking:
-    """Orders to pick, in seconds of the run; `picked_s` is nan for those still waiting."""
+    """Orders to pick, in seconds of the run; `picked_s` is nan for those still waiting.
+
+    handed_over, cancelled: orders in the ledger that never waited.
+    """
 
     placed_s: Floats
     picked_s: Floats
     read_at_s: float
+    handed_over: int = 0
+    cancelled: int = 0
 
     @property
     def left(self) -> int:
@@ -114,7 +119,7 @@ def analyse(context: RunContext) -> Section:
         order=220,
         question=QUESTION,
         sentence=_sentence(picking, rate),
-        findings=_findings(rate, full),
+        findings=(*_counted(picking), *_findings(rate, full)),
         figures=(_backlog_chart(picking, rate, run.recorded_s),),
         tables=(_table(picking, rate, full),),
         metrics=_metrics(picking, rate, full),
@@ -124,10 +129,13 @@ def analyse(context: RunContext) -> Section:
 def read_picking(ledger: Ledger) -> Picking:
     """The orders to pick, sorted by the time they were placed."""
     orders = sorted((order for order in ledger.orders if _is_picked(order)), key=lambda one: one.placed_at_s)
+    cancelled = sum(order.picked_at_s is None and not order.lines for order in ledger.orders)
     return Picking(
         np.array([order.placed_at_s for order in orders], np.float64),
         np.array([np.nan if o.picked_at_s is None else o.picked_at_s for o in orders], np.float64),
         ledger.read_at_s,
+        handed_over=len(ledger.orders) - len(orders) - cancelled,
+        cancelled=cancelled,
     )
 
 
@@ -207,8 +215,8 @@ def _sentence(picking: Picking, rate: PickRate) -> str:
     late_s = drain_s(picking, rate)
     if picking.left and late_s is None:
         return (
-            f"No: {format_count(picking.left)} of {format_count(n)} orders were not picked when the ledger "
-            "was read, and the warehouse's rate is unknown."
+            f"No: {format_count(picking.left)} of {format_count(n)} orders to pick were still waiting when "
+            "the ledger was read, and the warehouse's rate is unknown."
         )
     assert late_s is not None, "all were picked, or the rate is known"
     if picking.left:
@@ -218,7 +226,7 @@ def _sentence(picking: Picking, rate: PickRate) -> str:
             "placed."
         )
     if late_s < 2 * _turn_s(rate):
-        return f"Yes: at most {format_count(most)} of {format_count(n)} orders waited to be picked at once."
+        return f"Yes: at most {format_count(most)} of {format_count(n)} orders to pick waited at once."
     return (
         f"Not at once: up to {format_count(most)} orders waited, and the last one was picked "
         f"{format_duration(late_s)} after the last order."
@@ -248,6 +256,27 @@ def _waits_s(picking: Picking) -> Floats:
     return waits
 
 
+def _counted(picking: Picking) -> tuple[str, ...]:
+    """Which of the ledger's orders had to be picked, where some had not."""
+    others = (
+        (picking.handed_over, "handed over at a till or picked at once"),
+        (picking.cancelled, "cancelled before being picked"),
+    )
+    if not any(n for n, _ in others):
+        return ()
+    total = picking.placed_s.size + picking.handed_over + picking.cancelled
+    rest = " and ".join(f"{_were(n)} {words}" for n, words in others if n)
+    text = (
+        f"The shop's ledger has {format_count(total)} orders: {_were(picking.placed_s.size)} to be "
+        f"picked in the warehouse; {rest}."
+    )
+    return (text,)
+
+
+def _were(n: int) -> str:
+    return f"{format_count(n)} {'was' if n == 1 else 'were'}"
+
+
 def _findings(rate: PickRate, full: FullLength | None) -> tuple[str, ...]:
     if full is None or full.highest < 1 or full.drain_s is None:
         return ()
@@ -270,6 +299,9 @@ def _metrics(picking: Picking | None, rate: PickRate, full: FullLength | None) -
     rated = "stated by the scenario" if rate.stated else "measured while it had work"
     at_full = (full.highest, full.drain_s) if full is not None else (None, None)
     return {
+        "orders_to_pick": Metric(
+            n if picking is not None else None, "count", meaning="orders that the warehouse had to pick"
+        ),
         "backlog_peak": Metric(most, "count", n=n, meaning="most orders waiting to be picked at once"),
         "backlog_left": Metric(left, "count", n=n, meaning="orders not picked when the ledger was read"),
         "backlog_drained_at": Metric(done_s, "clock", n=n, meaning="when the last order was picked"),

@@ -31,7 +31,18 @@ from doorbuster.report.section import (
 )
 from doorbuster.units import format_count
 
-ANSWERS = ("acknowledged", "refused", "unknown")
+# Causes of a last attempt that got no complete answer; after any other cause the shop did answer.
+NO_ANSWER = frozenset({
+    *("connect_refused", "connect_timeout", "connect_failed", "dns", "tls", "proxy", "host_not_allowed"),
+    *("reset", "closed_early", "first_byte_timeout", "total_timeout"),
+    *("patience", "waiting_room", "run_ended", "interrupted", "drain_limit", "script_exception"),
+})  # fmt: skip
+ANSWERS: dict[str, tuple[str, str, Role]] = {  # name, meaning, role in the figure
+    "acknowledged": ("acknowledged", "orders the shop confirmed", "good"),
+    "refused": ("refused", "orders the shop refused by rule", "bad"),
+    "failed": ("answered with an error", "orders whose last answer was an error, such as status 500", "auto"),
+    "unanswered": ("no answer", "orders without a complete answer: timeout, reset, customer left", "warning"),
+}
 AUDIT_MEANINGS = {
     "orders_missing": "acknowledged, but not in the ledger",
     "orders_duplicated": "booked or numbered more than once",
@@ -66,8 +77,15 @@ def analyse(context: RunContext) -> Section:
     )
 
 
+def answer_of(attempt: OrderAttempt) -> str:
+    """The key in `ANSWERS` of an attempt."""
+    if attempt.answer != "unknown":
+        return attempt.answer
+    return "unanswered" if attempt.cause in NO_ANSWER else "failed"
+
+
 def _distinct(orders: Iterable[OrderAttempt], answer: str | None = None) -> int:
-    return len({attempt.idempotency_key for attempt in orders if answer in (None, attempt.answer)})
+    return len({attempt.idempotency_key for attempt in orders if answer in (None, answer_of(attempt))})
 
 
 def _sentence(orders: Sequence[OrderAttempt], found: Audit | None) -> str:
@@ -147,11 +165,9 @@ def _findings(found: Audit | None) -> tuple[str, ...]:
 
 def _answer_metrics(orders: Sequence[OrderAttempt]) -> dict[str, Metric]:
     tried = _distinct(orders)
-    meanings = ("orders the shop confirmed", "orders the shop refused by rule", "orders without an answer")
     metrics = {"orders_tried": Metric(tried, "count", n=tried, meaning="distinct orders customers sent")}
-    for answer, meaning in zip(ANSWERS, meanings, strict=True):
-        name = "orders_unanswered" if answer == "unknown" else f"orders_{answer}"
-        metrics[name] = Metric(_distinct(orders, answer), "count", n=tried, meaning=meaning)
+    for answer, (_, meaning, _) in ANSWERS.items():
+        metrics[f"orders_{answer}"] = Metric(_distinct(orders, answer), "count", n=tried, meaning=meaning)
     return metrics
 
 
@@ -183,13 +199,11 @@ def _answers_over_time(orders: Sequence[OrderAttempt], recorded_s: int) -> Chart
         return None
     end = max(recorded_s, int(max(attempt.intended_s for attempt in orders)) + 1)
     width = bucket_s(end)
-    counts = Counter((attempt.answer, int(attempt.intended_s) // width) for attempt in orders)
+    counts = Counter((answer_of(attempt), int(attempt.intended_s) // width) for attempt in orders)
     buckets = range(-(-end // width))
-    roles: dict[str, Role] = {"acknowledged": "good", "refused": "bad", "unknown": "warning"}
-    names = {"acknowledged": "acknowledged", "refused": "refused", "unknown": "no answer"}
     series = tuple(
-        Series(names[answer], tuple(counts[answer, bucket] / width for bucket in buckets), roles[answer])
-        for answer in ANSWERS
+        Series(name, tuple(counts[answer, bucket] / width for bucket in buckets), role)
+        for answer, (name, _, role) in ANSWERS.items()
         if any(counts[answer, bucket] for bucket in buckets)
     )
     peak = max(counts["acknowledged", bucket] / width for bucket in buckets)
@@ -209,10 +223,14 @@ def _answer_table(orders: Sequence[OrderAttempt]) -> Table:
     )
     columns = (
         Column("Channel"), Column("Orders tried", "count"), Column("Acknowledged", "count"),
-        Column("Refused", "count"),
+        Column("Refused", "count"), Column("Answered with an error", "count"),
         Column("No answer", "count"), Column("Average acknowledged total", "pence"),
     )  # fmt: skip
-    return Table("Answers of the shop by channel", columns, rows, "An order that was retried counts once.")
+    note = (
+        "An order that was retried counts once, by its last attempt. After an error or no answer, only the "
+        "ledger shows whether the shop booked the order."
+    )
+    return Table("Answers of the shop by channel", columns, rows, note)
 
 
 def _mean_total(orders: Iterable[OrderAttempt]) -> float | None:

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from doorbuster.records.reader import Kind
 
 
+_TIMES = {
+    "response": "response times",
+    "service": "service times",
+    "first_byte": "times to the first byte",
+}
+
+
 @click.command("export")
 @run_argument
 @click.option(
@@ -38,15 +45,19 @@ def command(run: Path, out: Path | None, kind: Kind) -> int:
     from doorbuster.errors import UsageError
     from doorbuster.records.export import export_hlog
     from doorbuster.records.reader import Run
+    from doorbuster.units import format_count
 
     file = out or (run if run.is_dir() else run.parent) / "run.hlog"
     with Run.open(run) as opened:
         try:
             with file.open("w", encoding="utf-8") as log:
-                count = export_hlog(opened, log, kind=kind)
+                lines, requests = export_hlog(opened, log, kind=kind)
         except OSError as error:
             raise UsageError(
                 f"cannot write {file}: {error.strerror}; choose another file with --out"
             ) from error
-    click.echo(f"{file}: {count} intervals")
+    click.echo(
+        f"{file}: {_TIMES[kind]} of {format_count(requests)} requests in {format_count(lines)} lines, one "
+        "for each second and tag (channel, journey, step and result)"
+    )
     return 0

@@ -32,8 +32,8 @@ def export_hlog(
     kind: Kind = "response",
     bucket_s: int = 1,
     tag: Callable[[SeriesKey], str | None] = series_tag,
-) -> int:
-    """Write the latencies of a run as an HdrHistogram interval log; returns the number of intervals.
+) -> tuple[int, int]:
+    """Write the latencies of a run as an HdrHistogram interval log; returns how many lines and requests.
 
     Args:
         kind: response (from the intended start), service (from the actual start) or first_byte.
@@ -53,4 +53,4 @@ def export_hlog(
         started_at_unix_s=meta.started_at_unix_ns / 1e9,
         comment=f"doorbuster run {meta.run_id}: {kind} times in microseconds",
     )
-    return len(found)
+    return len(found), sum(histogram.n for histogram in found.values())

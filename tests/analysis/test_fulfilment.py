@@ -103,8 +103,18 @@ def test_the_figure_reaches_as_high_as_the_sentence_says(analysed):
 
 def test_till_sales_and_cancelled_orders_never_wait(analysed):
     orders = [(1.0, 1.0, LINES), (2.0, None, ()), *queue(np.arange(3.0, 8.0, 1.0), rate=5.0)]
-    seen = values(analysed(orders))
-    assert (seen["backlog_peak"], seen["backlog_left"]) == (1, 0)
+    found = analysed(orders)
+    seen = values(found)
+    assert (seen["orders_to_pick"], seen["backlog_peak"], seen["backlog_left"]) == (5, 1, 0)
+    assert found.sentence == "Yes: at most 1 of 5 orders to pick waited at once."
+    assert found.findings[0] == (
+        "The shop's ledger has 7 orders: 5 were to be picked in the warehouse; 1 was handed over at a till "
+        "or picked at once and 1 was cancelled before being picked."
+    )
+
+
+def test_where_every_order_is_picked_nothing_is_explained(analysed):
+    assert analysed(queue(np.arange(3.0, 8.0, 1.0), rate=5.0)).findings == ()
 
 
 def test_tills_alone_leave_the_warehouse_nothing_to_do(analysed):

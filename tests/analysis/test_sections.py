@@ -9,7 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from doorbuster.records.batch import Batch, CounterSecond, CustomerCount
+from doorbuster.load.exchange import CAUSES
+from doorbuster.records.batch import Batch, CounterSecond, CustomerCount, OrderAttempt
+from doorbuster.records.metadata import RunMeta
+from doorbuster.records.outcome import Cause
 from doorbuster.records.reader import Run
 from doorbuster.records.writer import RunWriter
 from doorbuster.report import RunContext, Section, load_analysis
@@ -233,6 +236,46 @@ def test_a_clean_audit(open_peak):
     found = section("orders", open_peak(**GOOD))
     assert found.sentence.startswith("Yes: all ")
     assert values(found)["orders_missing"] == 0
+
+
+ATTEMPTS = (
+    ("acknowledged", ""), ("acknowledged", ""), ("refused", "sold_out"),
+    ("unknown", "status_5xx"), ("unknown", "status_5xx"), ("unknown", "content"), ("unknown", "status_4xx"),
+    ("unknown", "first_byte_timeout"), ("unknown", "reset"), ("unknown", "patience"),
+)  # fmt: skip
+
+
+def test_an_order_answered_with_an_error_is_not_an_order_without_an_answer(tmp_path, peaks):
+    orders = tuple(
+        OrderAttempt(f"r1:{n}", "web", "buy", float(n), n + 0.5, answer, cause, "", 1000, (("a", 1, 1000),))
+        for n, (answer, cause) in enumerate(ATTEMPTS)
+    )
+    meta = RunMeta(
+        run_id="r1", title="T", scenario_name="t", scenario_text=peaks.SCENARIO, storefront="reference",
+        target_url="http://127.0.0.1:1", shop_profile="replatformed", seed=1, workers=1,
+        started_at_unix_ns=0, duration_s=10.0,
+    )  # fmt: skip
+    with RunWriter.create(tmp_path, meta, {"web": np.ones(10, np.int64)}) as writer:
+        writer.write([Batch("w0", 0, final=True, orders=orders)])
+        writer.finish("finished")
+    with Run.open(tmp_path) as run:
+        found = section("orders", run)
+    seen = values(found)
+    names = ("tried", "acknowledged", "refused", "failed", "unanswered")
+    assert [seen[f"orders_{name}"] for name in names] == [10, 2, 1, 4, 3]
+    (answers,) = (item for item in found.tables if item.title == "Answers of the shop by channel")
+    assert [column.name for column in answers.columns[4:6]] == ["Answered with an error", "No answer"]
+    assert answers.rows[0][:6] == ("web", 10, 2, 1, 4, 3)
+    (chart,) = found.figures
+    assert {series.name: sum(series.y) for series in chart.series} == {
+        "acknowledged": 2, "refused": 1, "answered with an error": 4, "no answer": 3,
+    }  # fmt: skip
+
+
+def test_every_cause_of_the_client_is_an_answer_or_none():
+    answered = {"bad_response", "too_large", "too_many_redirects", "status_4xx", "status_5xx", "content"}
+    no_answer = sys.modules[load_analysis(ROOT / "analysis" / "orders.py").__module__].NO_ANSWER
+    assert {*CAUSES, *Cause} - no_answer == {*answered, "worker_lost"}
 
 
 def test_faults_of_the_ledger_are_counted_and_named(open_peak):

@@ -67,6 +67,9 @@ def test_a_run_is_exported_for_the_tools_of_hdrhistogram(doorbuster, root, tmp_p
     ended = doorbuster("export", root / "reports" / "sample", "--out", tmp_path / "sample.hlog")
     assert ended.returncode == 0, ended.stderr
     intervals = list(read_hlog((tmp_path / "sample.hlog").read_text(encoding="utf-8").splitlines()))
-    assert ended.stdout == f"{tmp_path / 'sample.hlog'}: {len(intervals)} intervals\n"
+    assert ended.stdout == (
+        f"{tmp_path / 'sample.hlog'}: response times of 1,590 requests in {len(intervals)} lines, one for "
+        "each second and tag (channel, journey, step and result)\n"
+    )
     with Run.open(root / "reports" / "sample") as run:
         assert sum(interval.content.counts.sum() for interval in intervals) == run.histogram("response").n

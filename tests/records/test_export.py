@@ -25,9 +25,10 @@ def run(tmp_path: Path, make_meta, make_batch):
 
 def exported(run: Run, **options) -> dict[tuple[str, float, float], Histogram]:
     out = io.StringIO()
-    count = export_hlog(run, out, **options)
+    lines, requests = export_hlog(run, out, **options)
     intervals = list(read_hlog(out.getvalue().splitlines()))
-    assert count == len(intervals)
+    assert lines == len(intervals)
+    assert requests == sum(interval.content.histogram().n for interval in intervals)
     assert intervals == sorted(intervals, key=lambda interval: (interval.start_s, interval.tag))
     return {(i.tag, i.start_s, i.length_s): i.content.histogram() for i in intervals}
 

@@ -227,7 +227,7 @@ def _print_table(table: SectionTable, out: Console) -> None:
 
     heads = [one_line(column.name) for column in table.columns]
     rows = [
-        [one_line(format_cell(cell, column), 80) for cell, column in zip(row, table.columns, strict=True)]
+        [one_line(format_cell(cell, column), _ALL) for cell, column in zip(row, table.columns, strict=True)]
         for row in table.rows
     ]
     columns = [[head, *(row[position] for row in rows)] for position, head in enumerate(heads)]
