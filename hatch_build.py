@@ -39,7 +39,7 @@ ELSEWHERE = (
     "customers/retry_policy", "customers/session", "customers/step_runner", "engine/arrivals",
     "engine/generator", "recording/recorder", "recording/secondary_metrics", "runtime/sleep_scheduler",
 )  # fmt: skip
-NOT_COMPILED = ("__init__", "mypyc_compat")
+NOT_COMPILED = ("__init__", "mypyc_compat", "requests_errors")
 GROUP = "doorbuster.load.http._compiled"
 # `make check` checks the types; here, other libraries may be missing.
 MYPY = ["--ignore-missing-imports", "--follow-imports=silent", "--config-file=", "--python-version=3.11"]

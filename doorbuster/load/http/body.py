@@ -59,7 +59,7 @@ def encode_body(data: Data | None, json: Any, files: Files | None) -> Body:
         raise ValueError("a request has one body: give json or data, not both")
     if files:
         return multipart(data, files)
-    if data is None:
+    if data is None or (not data and isinstance(data, Mapping | list | tuple)):
         return NO_BODY
     if isinstance(data, bytes):
         return Body(data, b"")

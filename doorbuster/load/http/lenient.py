@@ -16,7 +16,9 @@ from typing import Final, NamedTuple
 from doorbuster.load.exchange import RequestFailed
 
 _END_OF_HEAD: Final = re.compile(rb"\n\r?\n")
-_STATUS_LINE: Final = re.compile(rb"HTTP/1\.([0-9])[ \t]+([1-9][0-9]{2})(?:[ \t]+(.*))?[ \t]*")
+_STATUS_LINE: Final = re.compile(
+    rb"HTTP/1\.([0-9])[ \t]+([1-9][0-9]{2})(?![0-9])[ \t]*([^\0\r]*)", re.IGNORECASE
+)
 _PLAIN_STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] [0-9]{3}(?![^ \r\n])")
 _START: Final = b"HTTP/1."
 _FRAMING: Final = (b"content-length", b"transfer-encoding")
@@ -128,7 +130,7 @@ def _check_start(data: bytes, refusal: str) -> None:
     if newline:
         good = _STATUS_LINE.fullmatch(line.removesuffix(b"\r")) is not None
     else:
-        good = line[: len(_START)] == _START[: len(line)]
+        good = line[: len(_START)].upper() == _START[: len(line)]
     if not good:
         raise RequestFailed("bad_response", refusal)
 

@@ -83,6 +83,8 @@ def extra_headers(
 
     Raises: ValueError for headers that cannot be sent.
     """
+    if authorization and headers:
+        headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
     if headers and dropped:
         headers = {
             name: value for name, value in headers.items() if checked_name(name).lower() not in dropped
@@ -94,8 +96,10 @@ def extra_headers(
         line = f"Authorization: {authorization}\r\n".encode("latin-1")
         extra = ExtraHeaders(extra.lines + line, extra.names | {"authorization"})
     if cookies is not None and "cookie" not in extra.names and "cookie" not in dropped:
-        line = cookie_line(list({**dict(jar.pairs_for(target)), **own_cookies(cookies, target)}.items()))
-        extra = ExtraHeaders(extra.lines + line, extra.names | {"cookie"})
+        pairs = {**dict(jar.pairs_for(target)), **own_cookies(cookies, target)}
+        if pairs:
+            line = cookie_line(list(pairs.items()))
+            extra = ExtraHeaders(extra.lines + line, extra.names | {"cookie"})
     return extra
 
 

@@ -114,7 +114,10 @@ def with_params(url: str, params: Params | None) -> str:
         pairs = params.items() if isinstance(params, Mapping) else params
         query = urlencode(field_pairs(pairs))
     head, mark, fragment = url.partition("#")
-    return head + ("&" if "?" in head else "?") + query + mark + fragment if query else url
+    if not query:
+        return url
+    separator = "?" if "?" not in head else "" if head.endswith(("?", "&")) else "&"
+    return head + separator + query + mark + fragment
 
 
 def redirect_target(current: RequestTarget, location: str) -> RequestTarget:

@@ -54,6 +54,13 @@ class Peer:
                 return None
         head, _, self._unread = self._unread.partition(b"\r\n\r\n")
         request = Request(head, b"")
+        if request.headers.get("transfer-encoding") == "chunked":
+            while b"0\r\n\r\n" not in self._unread:
+                if not self._more():
+                    return None
+            request.body, _, self._unread = self._unread.partition(b"0\r\n\r\n")
+            self.request = request
+            return request
         length = int(request.headers.get("content-length", "0"))
         while len(self._unread) < length:
             if not self._more():

@@ -303,3 +303,23 @@ def test_a_proxy_that_is_away_or_refuses_is_the_proxys_fault(recorder, raw_serve
     assert recorder.causes == ["proxy", "proxy", "proxy"]
     assert recorder.exchanges[0].detail == "the proxy refused the tunnel: HTTP/1.1 403 Forbidden"
     assert "Connection refused" in recorder.exchanges[2].detail
+
+
+def test_proxies_of_a_call_or_of_the_client_are_used(server, recorder, raw_server_class):
+    proxy = raw_server_class()
+    client = recorder.client(server.url)
+
+    client.get("/a", proxies={"http": proxy.url})
+    client.get("/b")
+    client.proxies = {"all": proxy.url.removeprefix("http://")}
+    client.get("/c")
+    client.get("/d", proxies={"http": None})
+    client.get("/e", proxies={"http://127.0.0.1": None})
+    client.get("/f", proxies={"https": "http://127.0.0.1:1"})
+    client.proxies = {}
+    client.get("/g")
+    by_proxy = [request.path.rpartition("/")[2] for request in proxy.requests]
+    proxy.stop()
+
+    assert by_proxy == ["a", "c", "f"]
+    assert [request.path for request in server.requests] == ["/b", "/d", "/e", "/g"]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import http.cookiejar
+
 import pytest
+import requests
 
 from doorbuster.load.http.cookies import CookieJar
+from doorbuster.load.http.dates import parse_cookie_date
 from doorbuster.load.http.request_target import resolve_target
 
 NOW = 1_800_000_000.0
@@ -194,3 +198,57 @@ def test_the_line_is_right_after_many_different_pages(jar):
     for number in range(50):
         assert sent(jar, f"http://shop.example/p/{number}") == "a=1"
         assert sent(jar, f"http://shop.example/q/{number}") == ""
+
+
+@pytest.mark.parametrize(
+    ("date", "unix_s"),
+    [
+        ("Wed, 13 Jan 2031 22:23:01 GMT", 1926109381),
+        ("Mon, 13-Jan-2031 22:23:01 MST", 1926109381),  # the zone does not count
+        ("22:23:01 13 Jan 2031", 1926109381),
+        ("2031 January 13x 22:23:01.5", 1926109381),
+        ("2031,january,13,22:23:01.5", 1926109381),
+        ("21 Oct 69 07:28:00", 3149566080),
+        ("21 Oct 70 07:28:00", 25342080),
+        ("21 Oct 1601 7:8:9", -11619132711),
+        ("21 Oct 1600 07:28:00", None),
+        ("31 Feb 2031 00:00:00", None),
+        ("29 Feb 2032 00:00:00", 1961625600),
+        ("13 Jan 2031 24:00:00", None),
+        ("13 Jan 2031 23:59:60", None),
+        ("13 Jan 2031", None),
+        ("0 Jan 2031 00:00:00", None),
+        ("12345678", None),
+        ("", None),
+    ],
+)
+def test_expiry_dates_are_read_by_rfc_6265(date, unix_s):
+    assert parse_cookie_date(date) == unix_s
+
+
+def test_a_jar_behaves_as_those_of_requests_and_of_python(jar):
+    target = resolve_target("", "http://shop.example/")
+    jar.store(target, "sid=abc; Max-Age=99999999999999999999")
+    jar.store(target, "bad=a\x01b")
+    jar.update({"k": "v", "none": None})
+    foreign = http.cookiejar.CookieJar()
+    foreign.set_cookie(requests.cookies.create_cookie("far", "1", domain=".shop.example", path="/p"))
+    jar.update(foreign)
+
+    assert [(cookie.name, cookie.domain, cookie.path) for cookie in jar] == [
+        ("sid", "shop.example", "/"), ("k", "", "/"), ("far", "shop.example", "/p"),
+    ]  # fmt: skip
+    assert sent(jar, "http://www.shop.example/p/x") == "far=1; k=v"
+    assert (len(jar), "sid" in jar, jar.pop("sid"), jar.get("sid", 7)) == (3, True, "abc", 7)
+    assert jar.get_dict(domain=".shop.example") == {"far": "1"}
+    assert jar.copy().get_dict() == jar.get_dict()
+    jar.set("k", None)
+    with pytest.raises(KeyError):
+        jar["k"]
+    with pytest.raises(KeyError):
+        jar.clear("nowhere.example")
+    jar.clear("shop.example", "/p", "far")
+    assert len(jar) == 0
+    for wrong in ("text", 7, [object()]):
+        with pytest.raises(ValueError, match=r"^(cookies must be|a cookie jar must)"):
+            jar.update(wrong)

@@ -62,6 +62,10 @@ READABLE = {
         "padded chunk sizes",
         False,
     ),
+    "no space after the status": (b"HTTP/1.1 200OK\r\n" + HELLO, "an odd status line", True),
+    "HTTP in lower case": (b"http/1.1 200 OK\r\n" + HELLO, "an odd status line", True),
+    "tab in the status line": (b"HTTP/1.1\t200 OK\r\n" + HELLO, "an odd status line", True),
+    "HTTP/1.2": (b"HTTP/1.2 200 OK\r\n" + HELLO, "an odd status line", True),
     "after an interim answer": (b"HTTP/1.1 103 Early\n\nHTTP/1.1 200 OK\n" + HELLO, LF, True),
 }
 
@@ -132,7 +136,6 @@ AMBIGUOUS = {
     "chunk longer than its size": OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello!!\r\n0\r\n\r\n",
     "chunk without an end": OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello0\r\n\r\n",
     "status of four digits": b"HTTP/1.1 2000 OK\r\n" + HELLO,
-    "letters after the status": b"HTTP/1.1 200OK\r\n" + HELLO,
     "HTTP/0.9": b"hello",
     "another protocol": b"ICY 200 OK\r\n" + HELLO,
 }

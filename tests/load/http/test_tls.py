@@ -181,3 +181,44 @@ def test_a_tunnel_through_a_proxy_is_encrypted_end_to_end(
 
     assert contents == [b"good"] * 3
     assert [request.method for request in proxy.requests] == ["CONNECT"]
+
+
+def test_verify_may_be_the_path_of_a_ca_for_a_call_or_for_the_client(tls_server, certificates, recorder):
+    client = recorder.client(tls_server.url)
+
+    assert client.get("/a").cause == "tls"
+    assert client.get("/a", verify=certificates.ca).text == "good"
+    assert client.get("/a").cause == "tls"
+    client.verify = certificates.ca
+    assert (client.verify, client.get("/a").text) == (certificates.ca, "good")
+    assert client.get("/a", verify=False).text == "good"
+    client.verify = True
+    assert client.get("/a").cause == "tls"
+    client.verify = False
+    assert client.get("/a").text == "good"
+
+
+def test_a_client_certificate_may_be_given_for_a_call_or_for_the_client(
+    certificates, raw_server_class, recorder
+):
+    context = certificates.server_context(RIGHT)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(certificates.ca)
+    server = raw_server_class(context)
+    pair = (str(certificates.folder / "server.pem"), str(certificates.folder / "server.key"))
+    client = recorder.client(server.url, ca_file=certificates.ca)
+
+    assert client.get("/a").status_code == 0
+    assert client.get("/a", cert=pair).text == "good"
+    assert client.get("/a").status_code == 0
+    client.cert = pair
+    assert (client.cert, client.get("/a").text) == (pair, "good")
+    client.cert = None
+    assert client.get("/a").status_code == 0
+    server.stop()
+
+
+def test_a_context_of_the_settings_replaces_files(tls_server, certificates, recorder):
+    context = ssl.create_default_context(cafile=certificates.ca)
+
+    assert recorder.client(tls_server.url, ssl_context=context).get("/a").text == "good"

@@ -230,3 +230,55 @@ def test_a_header_that_one_customer_adds_is_not_sent_by_another(server, recorder
 
     cards = {request.path: request.headers.get("x-card") for request in server.requests}
     assert cards == {"/before": None, "/one": "gold", "/other": None}
+
+
+def test_a_redirect_that_becomes_a_get_drops_the_headers_of_the_body(server, client):
+    server.routes["/from"] = lambda peer: peer.answer(b"", "Location: /to", status="302 Found")
+    client.headers["Content-Type"] = "application/json"
+    client.headers["X-Tag"] = "kept"
+
+    client.post("/from", data="{}", headers={"Content-Length": "2", "Content-Language": "en", "X-A": "1"})
+
+    landed = server.last("/to").headers
+    assert {"content-type", "content-length", "content-language"}.isdisjoint(landed)
+    assert (landed["x-tag"], landed["x-a"]) == ("kept", "1")
+
+
+def test_cookies_are_chosen_anew_for_every_redirect(server, client):
+    def wall(peer):
+        if "wall=1" in peer.request.headers.get("cookie", ""):
+            peer.answer(b"in")
+        else:
+            peer.answer(
+                b"",
+                "Location: /",
+                "Set-Cookie: wall=1; Path=/",
+                "Set-Cookie: p=1; Path=/p",
+                status="302 Found",
+            )
+
+    server.routes["/"] = wall
+
+    response = client.get("/", cookies={"lang": "en"})
+
+    assert (response.text, len(response.history)) == ("in", 1)
+    assert server.requests[-1].headers["cookie"] == "wall=1; lang=en"
+    assert "lang" not in client.cookies
+
+
+@pytest.mark.parametrize("length", ["0", "3", "30", "-1", "5, 5"])
+def test_a_length_of_the_callers_never_goes_out(length, server, client):
+    client.headers["Content-Length"] = length
+    client.post("/a", data=b"12345", headers={"content-length": length})
+    client.get("/b", headers={b"Content-Length": length})
+    client.post("/c", data=iter((b"ab", b"", "c")), headers={"Content-Length": length})
+    client.get("/d")
+
+    assert [request.path for request in server.requests] == ["/a", "/b", "/c", "/d"]
+    assert [request.headers.get("content-length") for request in server.requests] == ["5", None, None, None]
+
+
+def test_a_host_of_none_is_the_usual_one(server, client):
+    client.get("/a", headers={"Host": None})
+
+    assert server.last("/a").headers["host"] == f"127.0.0.1:{server.port}"
