@@ -54,6 +54,10 @@ FUNNEL = {
     "adds": ("add_to_basket",),
     "orders": ("checkout", "collect_checkout"),
 }
+VISIT_COUNTS = {  # counter of visits: the counter of those it is a share of, and its name in the table
+    "signed_in": ("reached_sign_in", "sent a sign-in, of those that reached checkout"),
+    "cache_busting": ("visits_sent", "sent an address with the campaign (cache busting)"),
+}
 BURSTINESS = "burstiness (index of dispersion)"
 DELIVERED_RATIO = 0.999
 MIN_PER_WINDOW = 10.0
@@ -142,24 +146,24 @@ def _mix_rows(group: str, specified: Mapping[str, float], came: Counter[str]) ->
 
 
 def _visits_as(run: Run, scenario: Scenario) -> list[FidelityRow]:
-    """Devices, accounts and uncached visits of the customers who started, where they were counted."""
+    """Devices, sign-ins and cache-busting visits as their requests showed them, where they were counted."""
     counted = {key: int(n.sum()) for key, n in run.counters().items()}
-    came = {name: int(series.started.sum()) for name, series in run.arrivals().items()}
     rows = []
     for name, channel in scenario.channels.items():
         shares = {"signed_in": channel.signed_in_ratio, "cache_busting": channel.cache_busting_ratio}
         found = Counter({word: n for (of, word), n in counted.items() if of == name})
         devices = {device: one.share_ratio for device, one in channel.devices.items()}
-        if not any(found[word] for word in (*shares, *(f"device:{device}" for device in devices))):
+        if not found["visits_sent"]:
             continue
         if len(devices) > 1:
             by_device = Counter({device: found[f"device:{device}"] for device in devices})
             rows += _mix_rows(f"devices of {name}", devices, by_device)
         for word, specified in shares.items():
             if specified:
-                counts = (found[word], came.get(name, 0) - found[word])
+                among, what = VISIT_COUNTS[word]
+                counts = (found[word], found[among] - found[word])
                 part = compare_mix(counts, (specified, 1.0 - specified)).parts[0]
-                rows.append(FidelityRow(f"visits of {name}", word.replace("_", " "), "ratio", part))
+                rows.append(FidelityRow(f"visits of {name}", what, "ratio", part))
     return rows
 
 

@@ -171,22 +171,44 @@ def counted(**shares: int) -> tuple[CounterSecond, ...]:
     return tuple(CounterSecond(0, "web", name.replace("device_", "device:"), n) for name, n in shares.items())
 
 
+SIGN_IN = "sent a sign-in, of those that reached checkout"
 DEVICES = ("patience: desktop", "patience: desktop, devices: {desktop: 25%, mobile: 75%}, signed_in: 50%")
 
 
 def test_devices_and_accounts_are_compared_with_their_shares(run_with):
-    with_half = counted(device_desktop=150, device_mobile=450, signed_in=310)
+    with_half = counted(
+        visits_sent=600, device_desktop=150, device_mobile=450, reached_sign_in=240, signed_in=122
+    )
     run = run_with(DEVICES, counters=with_half)
     found = analyse(run)
     told = verdicts(found)
     assert told["devices of web", "mobile"] == "match"
-    assert told["visits of web", "signed in"] == "match"
-    (signed_in,) = [row for row in found.tables[0].rows if row[1] == "signed in"]
-    assert signed_in[3].n == int(run.arrivals()["web"].started.sum())
+    assert told["visits of web", SIGN_IN] == "match"
+    (signed_in,) = [row for row in found.tables[0].rows if row[1] == SIGN_IN]
+    assert (signed_in[3].value, signed_in[3].n) == (122 / 240, 240)
+
+
+def test_sign_ins_that_were_not_sent_are_a_mismatch(run_with):
+    found = analyse(run_with(DEVICES, counters=counted(visits_sent=600, reached_sign_in=240, signed_in=60)))
+    assert f"visits of web, {SIGN_IN}: expected 50.0 %, observed 25.0 %." in found.findings
+
+
+def test_nothing_is_said_about_sign_ins_that_no_visit_reached(run_with):
+    told = verdicts(analyse(run_with(DEVICES, counters=counted(visits_sent=600))))
+    assert told["visits of web", SIGN_IN] == "inconclusive"
+
+
+def test_campaigns_are_compared_among_the_visits_that_sent_a_request(run_with):
+    busting = ("patience: desktop", "patience: desktop, cache_busting: 20%")
+    found = analyse(run_with(busting, counters=counted(visits_sent=500, cache_busting=0)))
+    (row,) = [row for row in found.tables[0].rows if "cache busting" in row[1]]
+    assert (row[3].value, row[3].n, row[4]) == (0.0, 500, "mismatch")
 
 
 def test_a_wrong_device_mix_is_found(run_with):
-    found = analyse(run_with(DEVICES, counters=counted(device_desktop=300, device_mobile=300, signed_in=310)))
+    found = analyse(
+        run_with(DEVICES, counters=counted(visits_sent=600, device_desktop=300, device_mobile=300))
+    )
     assert verdicts(found)["devices of web", "desktop"] == "mismatch"
     assert "devices of web, desktop: expected 25.0 %, observed 50.0 %." in found.findings
 

@@ -46,7 +46,8 @@ class FlakyShop(Storefront):
     pages_at: ClassVar[list[float]] = []
 
     def home(self) -> None:
-        self.visit_page("/home")
+        campaign = self.visit.campaign.replace(" ", "-")
+        self.visit_page(f"/home?from={campaign}" if campaign else "/home")
 
     def order_status(self) -> None:
         self.visit_page("/page")
@@ -56,6 +57,9 @@ class FlakyShop(Storefront):
 
     def recommendations(self) -> None:
         self.visit_page("/recommendations")
+
+    def sign_in(self) -> None:
+        self.visit_page("/sign-in", method="POST")
 
     def checkout(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
         self.visit_page("/checkout", method="POST", headers={"Idempotency-Key": key})
@@ -95,6 +99,8 @@ class Person(Customer):
 
     def buy(self) -> None:
         self.step(self.shop.home)
+        if self.visit.signed_in:
+            self.step(self.shop.sign_in)
         self.order(self.shop.checkout, (BasketLine("A", 1, 100),))
 
     def click_and_collect(self) -> None:

@@ -104,6 +104,51 @@ def test_offline_sales_are_sent_in_one_burst_when_the_network_is_back(visit, fla
     assert seen.slowest_s("pos_sale") < LATE_S + 0.1
 
 
+# ---- what is counted of the visits
+
+
+def test_visits_are_counted_by_what_they_sent_and_not_by_what_was_drawn(visit, flaky):
+    """Half of the customers fail on the first page, a quarter of the others at the sign-in."""
+    seen_at: Counter[str] = Counter()
+
+    def answer(request) -> object:
+        step = request.path.partition("?")[0]
+        seen_at[step] += 1
+        fails = {"/home": seen_at[step] % 2, "/sign-in": not seen_at[step] % 4}.get(step, False)
+        return flaky.Reply("x", 503) if fails else flaky.Reply()
+
+    arrivals = [["web", "buy", number / 100] for number in range(100)]
+    seen = visit(
+        answer,
+        """{web: {share: 100%, journeys: {buy: 1}, patience: none, signed_in: 40%, cache_busting: 30%,
+            devices: {desktop: 40%, mobile: 60%}}}""",
+        arrivals,
+    )
+
+    def customers(of) -> set[str]:
+        return {request.headers["customer"] for request in seen.received if of(request)}
+
+    signed_in = customers(lambda request: request.path == "/sign-in")
+    reached = signed_in | customers(lambda request: request.path == "/checkout")
+    drawn = customers(lambda request: request.headers["signed-in"] == "True")
+    assert 0 < len(signed_in) < len(drawn)
+    assert len(reached) == 50
+    assert {name: n for (_, name), n in seen.counted.items()} == {
+        "visits_sent": 100,
+        "device:desktop": len(customers(lambda request: request.headers["device"] == "desktop")),
+        "device:mobile": len(customers(lambda request: request.headers["device"] == "mobile")),
+        "cache_busting": len(customers(lambda request: "?from=" in request.path)),
+        "reached_sign_in": 50,
+        "signed_in": len(signed_in),
+    }
+
+
+def test_a_driver_that_drops_the_campaign_sent_no_cache_busting_visit(visit, flaky):
+    channel = "{web: {share: 100%, journeys: {order_status: 1}, patience: none, cache_busting: 100%}}"
+    seen = visit(lambda _: flaky.Reply(), channel, [["web", "order_status", 0.0]])
+    assert seen.counted == {("web", "visits_sent"): 1}
+
+
 # ---- everything at once
 
 

@@ -18,7 +18,7 @@ from gevent.event import Event as Flag
 from locust import User
 
 from doorbuster.load.customers.model import CustomerProfile, VisitEnded
-from doorbuster.load.customers.step_runner import StepRunner, StorefrontSession
+from doorbuster.load.customers.step_runner import StepRunner, StorefrontSession, count_visit
 from doorbuster.records.batch import OrderAttempt
 from doorbuster.records.outcome import Cause, Outcome
 from doorbuster.scenario import Offline
@@ -41,7 +41,6 @@ class Customer(StepRunner, User):
     abstract = True
     channel: ClassVar[str] = "web"
     _left = False
-    _orders = 0
     _by_channel: dict[str, tuple[CustomerProfile, StorefrontSession]] | None = None
     _ended: Flag | None = None
 
@@ -164,6 +163,7 @@ class Customer(StepRunner, User):
             session.close()
         if outcome == Outcome.DROPPED:
             self._browse = self._order = None
+        count_visit(self)
         self.shared.customer_left(self.arrival, (outcome, step, cause, self._browse, self._order))
         self._greenlet = None  # the pool reuses it for another customer
         if self._ended is not None:

@@ -39,7 +39,7 @@ class CustomerProfile:
     limit_s: time limit of one attempt, for customers whose patience lasts longer.
     patience_by_device: None if it is the same on every device.
     rules: content rules of a step; None if the scenario has none.
-    counts_visits: whether devices, accounts and cache-busting visits are counted on arrival.
+    counts_visits: whether devices, sign-ins and cache-busting visits are counted.
     series_of_step: step name -> number of the series in which its successes are recorded.
     """
 

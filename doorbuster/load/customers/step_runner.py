@@ -24,7 +24,7 @@ from doorbuster.load.customers.context import CustomerContext
 from doorbuster.load.customers.model import Arrival, CustomerProfile, Sampler, VisitEnded
 from doorbuster.load.customers.retry_policy import StepRetry, is_retryable
 from doorbuster.load.customers.session import ContentCheckingSession
-from doorbuster.load.exchange import CurrentStep
+from doorbuster.load.exchange import CurrentStep, Exchange
 from doorbuster.load.http.mypyc_compat import mypyc_attr
 from doorbuster.load.recording.recorder import Recorder, StepRow
 from doorbuster.load.recording.secondary_metrics import SecondaryMetrics
@@ -42,6 +42,9 @@ BROWSE_STEPS: Final = frozenset(("home", "category", "search", "product", "landi
 REFUSALS: Final = frozenset(
     ("sold_out", "busy_page", "status_4xx", "connect_refused", "dns", "connect_timeout")
 )
+# A customer with an account signs in before the checkout page or, where there is none, before the order.
+_SIGN_IN_STEPS: Final = frozenset(("sign_in", "register"))
+_CHECKOUT_STEPS: Final = frozenset(("sign_in", "register", "checkout_page"))
 _MAX_EXCERPT: Final = 200  # characters of a page that was not expected
 _TIMEOUTS: Final = frozenset(("first_byte_timeout", "total_timeout", "connect_timeout"))
 
@@ -70,8 +73,13 @@ class StepRunner:
     _next_at: float = 0.0
     _browse: int | None = None
     _order: int | None = None
+    _orders: int = 0
     _in_doubt: bool = False
     _reloads_pages: bool | None = None
+    _sent: bool = False
+    _sent_campaign: bool = False
+    _reached_sign_in: bool = False
+    _sent_sign_in: bool = False
 
     def arrive(self, arrival: Arrival, profile: CustomerProfile, shared: CustomerContext) -> None:
         """Prepare the visit; nothing is sent before the greenlet runs."""
@@ -299,6 +307,8 @@ def _record_failure(runner: StepRunner, name: str, outcome: str, cause: str, det
 def _record(runner: StepRunner, number: int, left_at: float) -> StepRow:
     """Record the step over all its requests; `left_at` is infinite unless the customer left."""
     recorder, exchanges, intended_at = runner._recorder, runner._step.exchanges, runner._next_at
+    if runner.profile.counts_visits and exchanges:
+        _note_what_was_sent(runner, exchanges)
     row: StepRow
     if not exchanges:  # no request was sent, or it was interrupted
         ended_at = left_at if left_at < inf else perf_counter()
@@ -333,3 +343,40 @@ def _record(runner: StepRunner, number: int, left_at: float) -> StepRow:
         )  # fmt: skip
     recorder.steps.append(row)
     return row
+
+
+def _note_what_was_sent(runner: StepRunner, exchanges: list[Exchange]) -> None:
+    """Note whether the visit's requests show the campaign, and whether they reached and took the sign-in."""
+    if runner.profile.channel != runner.arrival.channel:
+        return
+    runner._sent = True
+    campaign, name = runner.visit.campaign, runner.at_step
+    if campaign and not runner._sent_campaign:
+        letters = _letters(campaign)
+        for exchange in exchanges:
+            if letters in _letters(exchange.url):
+                runner._sent_campaign = True
+    if runner._order is not None and (name in _CHECKOUT_STEPS or runner._orders):
+        runner._reached_sign_in = True
+        runner._sent_sign_in = runner._sent_sign_in or name in _SIGN_IN_STEPS
+
+
+def _letters(text: str) -> str:
+    """Letters and digits alone: drivers replace or encode other characters in an address."""
+    return "".join([letter for letter in text if letter.isalnum()])
+
+
+def count_visit(runner: StepRunner) -> None:
+    """Count how the visit appeared to the shop, by the requests that it sent."""
+    if not runner._sent:
+        return
+    second, channel = int(runner.arrival.intended_at - runner.shared.started_at), runner.arrival.channel
+    for name, holds in (
+        ("visits_sent", True),
+        (f"device:{runner.visit.device}", bool(runner.visit.device)),
+        ("cache_busting", runner._sent_campaign),
+        ("reached_sign_in", runner._reached_sign_in),
+        ("signed_in", runner._sent_sign_in),
+    ):
+        if holds:
+            runner._secondary_metrics.count(second, channel, name)

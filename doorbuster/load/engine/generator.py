@@ -27,7 +27,7 @@ from doorbuster.load.run_plan import REPORT_INTERVAL_S, Rows, WorkerAssignment
 from doorbuster.load.runtime.process_tuning import prepare_process
 from doorbuster.records.batch import Batch, SeriesKey
 from doorbuster.records.outcome import Cause, Outcome
-from doorbuster.storefronts import Storefront, Visit
+from doorbuster.storefronts import Storefront
 
 LEAVE_LIMIT_S = 5.0  # time for customers to end after they were stopped
 
@@ -134,19 +134,8 @@ class Generator:
         customer = self._classes[arrival.channel](self._environment)
         profile = context.profiles.for_arrival(arrival.channel, arrival.journey)
         customer.arrive(arrival, profile, context)
-        if profile.counts_visits:
-            self._count_visit(self._arrival_second(arrival), arrival.channel, customer.visit)
         self._greenlets.start(customer)
         return customer
-
-    def _count_visit(self, second: int, channel: str, visit: Visit) -> None:
-        count = self._recorder.secondary_metrics.count
-        if visit.device:
-            count(second, channel, f"device:{visit.device}")
-        if visit.signed_in:
-            count(second, channel, "signed_in")
-        if visit.campaign:
-            count(second, channel, "cache_busting")
 
     def _drop(self, arrival: Arrival, cause: str) -> None:
         second = self._arrival_second(arrival)
