@@ -65,7 +65,7 @@ class LocustHttpClient(HttpClient):
         self.user = user
         self.params: Any = {}
         self.stream = False
-        self.hooks: dict[str, Any] = {"response": []}
+        self.hooks: dict[str, Any] = {}
 
     def request(
         self,
@@ -88,6 +88,7 @@ class LocustHttpClient(HttpClient):
             method = method.decode()
         if self.params:
             params = _merged(self.params, params)
+        to_call = _response_hooks((self.hooks, hooks or {})) if hooks or self.hooks else ()
         try:
             response = super().request(
                 method,
@@ -102,9 +103,7 @@ class LocustHttpClient(HttpClient):
             )
         except ValueError as error:
             raise UnsendableRequest(str(error)) from None
-        if hooks or self.hooks.get("response"):
-            return _with_hooks(response, [self.hooks, hooks or {}])
-        return response
+        return _with_hooks(response, to_call) if to_call else response
 
     def post(self, url: Any, data: Any = None, json: Any = None, **options: Any) -> Any:
         return self.request("POST", url, data=data, json=json, **options)
@@ -313,15 +312,20 @@ def _merged(standing: Any, own: Any) -> Any:
     return field_pairs([(name, value) for name, value in before if name not in names] + pairs)
 
 
-def _with_hooks(response: Response, several: Iterable[Mapping[str, Any]]) -> Any:
-    """Call the hooks for every answer of a chain of redirects; a value returned for the last replaces it."""
-    hooks: list[_Hook] = []
+def _response_hooks(several: Iterable[Mapping[str, Any]]) -> list[_Hook]:
+    """The functions of `hooks=` mappings. Raises: ValueError for hooks of another event."""
+    found: list[_Hook] = []
     for given in several:
         unknown = given.keys() - {"response"}
         if unknown:
-            raise ValueError(f"hooks: only 'response' is supported (got {', '.join(sorted(unknown))})")
+            raise UnsendableRequest(f"hooks: only 'response' is supported (got {', '.join(sorted(unknown))})")
         some = given.get("response") or ()
-        hooks += [some] if callable(some) else some
+        found += [some] if callable(some) else some
+    return found
+
+
+def _with_hooks(response: Response, hooks: Iterable[_Hook]) -> Any:
+    """Call the hooks for every answer of a chain of redirects; a value returned for the last replaces it."""
     result: Any = response
     for hook in hooks:
         for earlier in response.history:

@@ -85,3 +85,8 @@ def test_no_call_of_the_client_is_lost(results):
     for label, done in results["ours"].items():
         if not label.startswith(("redirect", "block redirect", "auth digest", "caught loop")):
             assert len(done["events"]) >= len(done["sent"]), label
+
+
+def test_what_the_client_does_not_support_is_refused_with_the_alternative():
+    program = CALLS.with_name("refusals.py")
+    subprocess.run([sys.executable, "-W", "ignore", str(program)], cwd=PROJECT, check=True, timeout=60)
