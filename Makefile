@@ -53,7 +53,8 @@ sample: $(READY) ## Write the report of the sample run again, with which the tes
 	COLUMNS=100 $(BIN)/doorbuster analyse reports/sample | sed 's/ *$$//' > tests/report/sample_terminal.txt
 
 truth: $(READY) ## Run the long validations against closed forms
-	$(BIN)/python -m pytest -m truth
+	$(BIN)/python -m pytest $(NOT_LOCUST) -m truth
+	$(BIN)/python -m pytest tests/load --ignore=tests/load/http -m truth
 
 shops: $(READY) ## Run the drivers against real shops, built on first use (450 MB in the cache folder of the user)
 	$(BIN)/python -m pytest -q tests/real_shops -m shops
