@@ -149,7 +149,7 @@ def post(
 
 def test_a_checkout_of_json_calls_with_the_basket_in_their_paths_is_walked():
     """As shops built on REST do it: pages with their state in a script, and calls for what changes."""
-    state = f'<script>var eContext = {{"cartId":"{CART}","sku":"NJC90842-BLUE"}}</script>'
+    state = f'<script>var s = {{"uuid":"{CART}","cartId":"{CART}","sku":"NJC90842-BLUE"}}</script>'
     entries = visit(
         category=entry("GET", "/women", at=5, text='<a href="/women/nylon-jacket">Jacket</a>'),
         search=entry("GET", "/search?keyword=jacket", at=9, text='<a href="/women/nylon-jacket">Jacket</a>'),

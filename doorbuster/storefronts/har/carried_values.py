@@ -25,7 +25,7 @@ _IN_TAG = re.compile(r"""((data-[\w-]{1,60})=["'])([^"'<>]{1,300})(["'])""")
 _TOKEN_HEADER = re.compile(r"token|csrf|xsrf|session|cart|basket|auth")
 _LINK = re.compile(r"""((?:href|action)=["'])([^"'<>]{2,500})["']""")
 _IN_LINK = re.compile(r"(?<=[/=])((?=[A-Za-z._~-]{0,60}\d)[\w.~-]{6,200})(?=[/?&#]|$)")
-_PLAIN_KEYS = {"id", "code", "key", "token", "value", "ref", "number", "uuid", "href"}
+PLAIN_KEYS = {"id", "code", "key", "token", "value", "ref", "number", "uuid", "href"}
 _COOKIE_NAME = re.compile(r"[\w.-]{1,80}")
 _IDENTIFYING = re.compile(
     r"(^|[_-])(id|ids|uuid|guid|key|token|hash|nonce|ref|sid|csrf|xsrf|signature|version|code)$",
@@ -132,7 +132,7 @@ class _Page(NamedTuple):
 def _name_of(path: tuple[str | int, ...]) -> str:
     """What a JSON value is called: its key, with the key around it where it is as plain as "id"."""
     named = [step for step in path if isinstance(step, str)]
-    if len(named) > 1 and named[-1].lower() in _PLAIN_KEYS and named[-2] != "data":
+    if len(named) > 1 and named[-1].lower() in PLAIN_KEYS and named[-2] != "data":
         return f"{named[-2]}_{named[-1]}"
     return named[-1] if named else "value"
 

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from doorbuster.storefronts.base import Storefront
-from doorbuster.storefronts.har.carried_values import CarriedValues, Source
+from doorbuster.storefronts.har.carried_values import PLAIN_KEYS, CarriedValues, Source
 from doorbuster.storefronts.har.recorded_request import RecordedRequest, shown_text
 from doorbuster.storefronts.har.source_code import (
     Code,
@@ -336,9 +336,10 @@ class _RecordedCall:
         """
         before = _ALWAYS_BEFORE.get(self._step, set())
 
-        def rank(source: Source) -> tuple[int, int]:
+        def rank(source: Source) -> tuple[int, int, bool]:
             step = self._parts.plan.step_of(source.place)
-            return (2 if step == self._step or step in before else 0 if step else 1), source.place
+            near = 2 if step == self._step or step in before else 0 if step else 1
+            return near, source.place, source.name.lower() not in PLAIN_KEYS
 
         return max(sources, key=rank)
 
