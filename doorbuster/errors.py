@@ -74,7 +74,7 @@ class AnalysisError(DoorbusterError):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Problem:
+class FileProblem:
     """One problem in a file: place, rule, value found and remedy.
 
     `line` and `column` count from 1; 0 refers to the whole file.
@@ -100,6 +100,6 @@ class ScenarioError(DoorbusterError):
 
     exit_code = ExitCode.INVALID_CONFIGURATION
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems: tuple[Problem, ...] = tuple(sorted(problems))
+    def __init__(self, problems: Iterable[FileProblem]) -> None:
+        self.problems: tuple[FileProblem, ...] = tuple(sorted(problems))
         super().__init__("\n".join(str(problem) for problem in self.problems))

@@ -1,1 +1,1 @@
-"""The highest arrival rate that meets the thresholds: search, evidence, answer, scaling law."""
+"""The highest arrival rate that meets the thresholds: search, bracket, result, scaling law."""

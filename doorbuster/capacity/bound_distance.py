@@ -94,7 +94,7 @@ class Count:
     count: float
 
 
-Indicator = Latencies | Ratio | Count
+BoundDistance = Latencies | Ratio | Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class LevelEstimate:
         return float(stdtrit(max(1, self.degrees_of_freedom), 0.975)) * self.se
 
 
-def evaluate(parts: Sequence[Indicator], seconds: Sequence[int], *, tails: bool = True) -> LevelEstimate:
+def evaluate(parts: Sequence[BoundDistance], seconds: Sequence[int], *, tails: bool = True) -> LevelEstimate:
     """One threshold on all load steps of one rate, pooled.
 
     Args: parts: the same threshold on each load step; seconds: observed length of each, after the warm-up.

@@ -1,4 +1,4 @@
-"""The answer of a capacity search and its wording.
+"""The result of a capacity search and its wording.
 
 Rules of this module:
 - The interval is that of the fitted line near the bound, limited by conclusive verdicts outside its window;
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from doorbuster.capacity.load_step import SAME_RATE_RATIO, LoadStep, RateEvidence
-from doorbuster.capacity.search_bracket import SearchEvidence
+from doorbuster.capacity.search_bracket import SearchBracket
 from doorbuster.capacity.threshold_crossing import WINDOW
 
 UNRECOVERED_LEVEL = math.log(3.0)
@@ -65,7 +65,7 @@ class CapacityResult:
         return _half_width_ratio(self.rate_per_s, self.low, self.high)
 
 
-def answer(known: SearchEvidence, max_rate_per_s: float) -> CapacityResult:
+def capacity_result(known: SearchBracket, max_rate_per_s: float) -> CapacityResult:
     """The answer from the load steps so far; `max_rate_per_s` is the highest permitted rate."""
     lowest_failing, highest_passing = known.lowest_failing, known.highest_passing
     above = [step for step in known.history if step.kind == "overload-recovery"]
@@ -111,7 +111,7 @@ def answer(known: SearchEvidence, max_rate_per_s: float) -> CapacityResult:
     return _state(known, rate, ends[0], ends[1], "line", recovered, flags, line.name)
 
 
-def _end_reason(known: SearchEvidence, max_rate_per_s: float) -> Flag:
+def _end_reason(known: SearchBracket, max_rate_per_s: float) -> Flag:
     """Why the search ended without reaching the limit of the shop."""
     if known.undelivered_per_s < math.inf:
         return "generator-bound"
@@ -119,7 +119,7 @@ def _end_reason(known: SearchEvidence, max_rate_per_s: float) -> Flag:
     return "ceiling" if reached >= max_rate_per_s * (1 - SAME_RATE_RATIO) else "unfinished"
 
 
-def _outside(known: SearchEvidence, elasticity: float, centre: float) -> tuple[float, float]:
+def _outside(known: SearchBracket, elasticity: float, centre: float) -> tuple[float, float]:
     """Conclusive verdicts outside the window of the line; the fit already contains those inside."""
     reach = centre * math.log(WINDOW) / elasticity
     low, high = known.bracket
@@ -144,7 +144,7 @@ def _worst(found: RateEvidence) -> str:
 
 
 def _state(
-    known: SearchEvidence,
+    known: SearchBracket,
     rate: float | None,
     low: float | None,
     high: float | None,
@@ -175,7 +175,7 @@ def _state(
 
 
 def _sentence(
-    known: SearchEvidence,
+    known: SearchBracket,
     rate: float | None,
     low: float | None,
     high: float | None,

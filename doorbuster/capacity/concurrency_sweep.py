@@ -122,7 +122,7 @@ class ConcurrencySweep:
 def measure_point(run: Run, level: int, *, first: int, seconds: int) -> ScalingPoint:
     """Successful requests per second after the warm-up, with a 95 % interval.
 
-    Successive seconds are correlated, so the standard error is that of `indicator`.
+    Successive seconds are correlated, so the standard error is that of `bound_distance`.
     """
     import numpy as np
     from scipy.special import stdtrit

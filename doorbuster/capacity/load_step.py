@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from doorbuster.capacity.bound_distance import Count, Indicator, LevelEstimate, evaluate, queue_grows
+from doorbuster.capacity.bound_distance import BoundDistance, Count, LevelEstimate, evaluate, queue_grows
 from doorbuster.units import format_duration
 
 Kind = Literal["ramp", "bracket", "bisect", "extend", "confirm", "confirm-above", "overload-recovery"]
@@ -68,7 +68,7 @@ class MeasuredStep:
 
     proposal: ProposedStep
     seconds: int
-    indicators: tuple[Indicator, ...]
+    bound_distances: tuple[BoundDistance, ...]
     in_system: NDArray[np.float64]
     completed_per_s: float
     elapsed_s: float
@@ -103,8 +103,8 @@ class LoadStep:
     @property
     def is_empty(self) -> bool:
         """Whether nothing was counted: such a step has no verdict, and never counts as a pass."""
-        pairs = zip(self.estimates, self.measured.indicators, strict=True)
-        tried = [estimate.n for estimate, indicator in pairs if not isinstance(indicator, Count)]
+        pairs = zip(self.estimates, self.measured.bound_distances, strict=True)
+        tried = [estimate.n for estimate, bound_distance in pairs if not isinstance(bound_distance, Count)]
         return bool(tried) and not any(tried)
 
 
@@ -134,7 +134,9 @@ class RateEvidence:
 
 def judge_step(measured: MeasuredStep) -> LoadStep:
     """Decide pass, fail, unsure or invalid, and state the reason."""
-    estimates = tuple(evaluate([indicator], [measured.seconds]) for indicator in measured.indicators)
+    estimates = tuple(
+        evaluate([bound_distance], [measured.seconds]) for bound_distance in measured.bound_distances
+    )
     growing = queue_grows(measured.in_system, measured.proposal.rate_per_s)
     if measured.generator_limit or measured.delivered_ratio < MIN_DELIVERED_RATIO:
         why = measured.generator_limit or (
@@ -156,8 +158,8 @@ def end_early(measured: MeasuredStep) -> str:
     growing = queue_grows(measured.in_system, measured.proposal.rate_per_s)
     if not growing and measured.seconds < CLEAR_AFTER_S:
         return ""
-    for indicator in measured.indicators:
-        found = evaluate([indicator], [measured.seconds], tails=False)
+    for bound_distance in measured.bound_distances:
+        found = evaluate([bound_distance], [measured.seconds], tails=False)
         if growing and found.level is not None and found.level > _CLEARLY_BROKEN_LEVEL:
             return f"the queue grows and {found.name} is already at {_factor(found.level)} times its limit"
         if measured.seconds >= CLEAR_AFTER_S and _CLEAR_LEVEL < found.low < math.inf:
@@ -185,8 +187,8 @@ def _pool(group: list[LoadStep], *, tails: bool) -> RateEvidence:
         only = group[0]
         return RateEvidence(rate, (only,), only.estimates, only.growing, only.status, only.why)
     seconds = [step.measured.seconds for step in group]
-    by_indicator = zip(*(step.measured.indicators for step in group), strict=True)
-    estimates = tuple(evaluate(parts, seconds, tails=tails) for parts in by_indicator)
+    by_distance = zip(*(step.measured.bound_distances for step in group), strict=True)
+    estimates = tuple(evaluate(parts, seconds, tails=tails) for parts in by_distance)
     grew = sum(step.measured.seconds for step in group if step.growing)
     growing = grew * 2 > sum(seconds)
     status, why = _verdict(estimates, growing=growing, seconds=sum(seconds))

@@ -164,7 +164,7 @@ def measure(
 ) -> MeasuredStep:
     """Measurements of a recorded load step for the search."""
     from doorbuster.capacity.load_step import MeasuredStep
-    from doorbuster.capacity.scenario_bound_distances import indicators
+    from doorbuster.capacity.scenario_bound_distances import bound_distances
     from doorbuster.gate import validity_issues
 
     first = round(proposal.overload_s + proposal.warmup_s)
@@ -180,7 +180,7 @@ def measure(
     return MeasuredStep(
         proposal=proposal,
         seconds=seconds,
-        indicators=indicators(run, thresholds, first=first, seconds=seconds),
+        bound_distances=bound_distances(run, thresholds, first=first, seconds=seconds),
         in_system=inside[within],
         completed_per_s=max(0.0, (started - grown) / seconds),
         elapsed_s=elapsed_s,

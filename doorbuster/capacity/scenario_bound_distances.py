@@ -1,7 +1,7 @@
-"""The thresholds of a scenario as indicators of the capacity search: counts per second of one load step.
+"""The thresholds of a scenario as bound distances of the capacity search: counts per second of a load step.
 
 Rules of this module:
-- Only thresholds that a higher rate can violate are indicators: upper bounds on times and failures, lower
+- Only thresholds that a higher rate can violate are used: upper bounds on times and failures, lower
   bounds on success, no missing or oversold orders. "customers count>=100" concerns the size of a run and is
   left out.
 - Seconds count from the end of the warm-up. A request belongs to the second in which it was due.
@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from doorbuster.capacity.bound_distance import Count, Indicator, Latencies, Ratio
+from doorbuster.capacity.bound_distance import BoundDistance, Count, Latencies, Ratio
 from doorbuster.gate.accumulate import Selector
 from doorbuster.gate.recorded_metrics import RunMetrics
 from doorbuster.gate.threshold_result import CounterTotal
@@ -35,13 +35,15 @@ def binding_thresholds(thresholds: Iterable[Threshold]) -> tuple[Threshold, ...]
     return tuple(failing or found)
 
 
-def indicators(
+def bound_distances(
     run: Run, thresholds: Sequence[Threshold], *, first: int, seconds: int
-) -> tuple[Indicator, ...]:
-    """One indicator for each of `binding_thresholds`, over `seconds` from second `first` on."""
+) -> tuple[BoundDistance, ...]:
+    """One bound distance for each of `binding_thresholds`, over `seconds` from second `first` on."""
     metrics = RunMetrics(run)
     failures_late = not any(METRICS[threshold.metric].covers_refusals for threshold in thresholds)
-    return tuple(_indicator(metrics, one, first, seconds, failures_late=failures_late) for one in thresholds)
+    return tuple(
+        _bound_distance(metrics, one, first, seconds, failures_late=failures_late) for one in thresholds
+    )
 
 
 def _binds(threshold: Threshold) -> bool:
@@ -56,9 +58,9 @@ def _binds(threshold: Threshold) -> bool:
     return metric.better == "lower" and threshold.operator in ("<", "<=", "==")
 
 
-def _indicator(
+def _bound_distance(
     metrics: RunMetrics, threshold: Threshold, first: int, seconds: int, *, failures_late: bool
-) -> Indicator:
+) -> BoundDistance:
     kind = METRICS[threshold.metric].kind
     if kind == "trend":
         return _of_times(metrics, threshold, first, seconds, failures_late=failures_late)
@@ -71,7 +73,7 @@ def _indicator(
 
 def _of_times(
     metrics: RunMetrics, threshold: Threshold, first: int, seconds: int, *, failures_late: bool
-) -> Indicator:
+) -> BoundDistance:
     with_failures = failures_late and "ok" in Selector.of(threshold).timed_outcomes
     late = {"abandoned", "failed"} if with_failures else {"abandoned"}
     found = metrics.times_by_second(threshold, first=first, seconds=seconds, with_failures=with_failures)
@@ -99,7 +101,7 @@ def _of_times(
     return Latencies(name, threshold.bound, min(share, _MAX_RATIO), at, value, count, abandoned)
 
 
-def _of_rate(metrics: RunMetrics, threshold: Threshold, first: int, seconds: int) -> Indicator:
+def _of_rate(metrics: RunMetrics, threshold: Threshold, first: int, seconds: int) -> BoundDistance:
     k, n = np.zeros(seconds), np.zeros(seconds)
     for second, happened, counted in metrics.rates_by_second(threshold):
         if first <= second < first + seconds:

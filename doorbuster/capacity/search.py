@@ -1,7 +1,7 @@
 """Search for the highest arrival rate that meets every threshold, with a confidence interval.
 
 The search is a pure function. `next_step(history, settings)` reads the load steps judged so far and returns
-either the next load step to run or the answer; `answer_so_far` returns what is known at any moment. The
+either the next load step to run or the answer; `result_so_far` returns what is known at any moment. The
 caller (the command line, a simulation) owns the clock, the shop and the generator.
 
 Stages:
@@ -10,9 +10,9 @@ Stages:
              predicts how steeply latencies rise before it.
 2. bisect    Halve the bracket (geometrically) with short load steps until it is narrow or a line fits.
 3. confirm, confirm-above, extend    Run long load steps on both sides of the best guess, at a distance where
-             the level (`indicator`) differs from the bound by about 0.8: near enough for a straight line, far
-             enough for a slope. A rate near the target is run again and pooled. Stop when the interval is
-             narrow enough or the time budget is used up.
+             the level (`bound_distance`) differs from the bound by about 0.8: near enough for a straight
+             line, far enough for a slope. A rate near the target is run again and pooled. Stop when the
+             interval is narrow enough or the time budget is used up.
    A failure well below a rate that passed before ends this stage: the shop still suffers from an earlier
    overload. It gets 30 s to recover to 80 % of the rate it had sustained; otherwise it did not recover.
 4. overload-recovery    Overload the shop once, then send 80 % of the answer. A shop that met its thresholds
@@ -46,9 +46,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from doorbuster.capacity.capacity_result import CapacityResult, answer
+from doorbuster.capacity.capacity_result import CapacityResult, capacity_result
 from doorbuster.capacity.load_step import Kind, LoadStep, ProposedStep
-from doorbuster.capacity.search_bracket import WELL_OBSERVED_S, SearchEvidence
+from doorbuster.capacity.search_bracket import WELL_OBSERVED_S, SearchBracket
 
 NARROW_RATIO = 1.25  # below this width of the bracket, load steps are long
 NEAR_CEILING = 1.1
@@ -103,19 +103,19 @@ class SearchSettings:
 
 def next_step(history: Sequence[LoadStep], settings: SearchSettings) -> ProposedStep | CapacityResult:
     """The next load step to run, or the answer when the remaining time allows no further step."""
-    known = SearchEvidence.of(history)
+    known = SearchBracket.of(history)
     if known.not_recovered:
-        return _retest_recovery(known, settings) or answer(known, settings.max_rate_per_s)
+        return _retest_recovery(known, settings) or capacity_result(known, settings.max_rate_per_s)
     step = _outer_step(known, settings) or _inner_step(known, settings) or _overload_recovery(known, settings)
-    return step or answer(known, settings.max_rate_per_s)
+    return step or capacity_result(known, settings.max_rate_per_s)
 
 
-def answer_so_far(history: Sequence[LoadStep], settings: SearchSettings) -> CapacityResult:
+def result_so_far(history: Sequence[LoadStep], settings: SearchSettings) -> CapacityResult:
     """The answer from the steps so far, e.g. after an interruption."""
-    return answer(SearchEvidence.of(history), settings.max_rate_per_s)
+    return capacity_result(SearchBracket.of(history), settings.max_rate_per_s)
 
 
-def _outer_step(known: SearchEvidence, settings: SearchSettings) -> ProposedStep | None:
+def _outer_step(known: SearchBracket, settings: SearchSettings) -> ProposedStep | None:
     """Before there is a bracket: the ramp up, or down when the first rate already fails."""
     if not known.history:
         return ProposedStep(
@@ -149,7 +149,7 @@ def _outer_step(known: SearchEvidence, settings: SearchSettings) -> ProposedStep
     return None
 
 
-def _certain_pass(known: SearchEvidence, settings: SearchSettings) -> ProposedStep | None:
+def _certain_pass(known: SearchBracket, settings: SearchSettings) -> ProposedStep | None:
     """The maximum rate seems to pass: confirm it with up to three long load steps."""
     top = known.evidence[-1] if known.evidence else None
     if top is None or top.status == "pass" or top.seconds > 3 * settings.long_s:
@@ -157,7 +157,7 @@ def _certain_pass(known: SearchEvidence, settings: SearchSettings) -> ProposedSt
     return _long(known, settings, "confirm", top.rate_per_s, top.why)
 
 
-def _inner_step(known: SearchEvidence, settings: SearchSettings) -> ProposedStep | None:
+def _inner_step(known: SearchBracket, settings: SearchSettings) -> ProposedStep | None:
     """Inside the bracket: halve it while it is wide, then measure both sides of the best guess."""
     lowest_failing, highest_passing, centre = known.lowest_failing, known.highest_passing, known.centre_per_s
     if lowest_failing is None or highest_passing is None or centre is None:
@@ -177,14 +177,14 @@ def _inner_step(known: SearchEvidence, settings: SearchSettings) -> ProposedStep
             sure = any(f.rate_per_s == low and f.seconds >= settings.long_s for f in known.well_observed)
             return None if sure else _long(known, settings, "confirm", low, span)
         return _long(known, settings, "bisect", math.sqrt(low * high), span, hold_s=hold)
-    found, line = answer(known, settings.max_rate_per_s), known.binding_trend
+    found, line = capacity_result(known, settings.max_rate_per_s), known.binding_trend
     rests_on_s = line.crossing.seconds if line is not None and found.method == "line" else 0.0
     if rests_on_s >= settings.min_s and found.half_width_ratio <= settings.wanted_ratio:
         return None
     return _refine(known, settings, centre)
 
 
-def _any_between(known: SearchEvidence) -> bool:
+def _any_between(known: SearchBracket) -> bool:
     """Whether the line rests on a rate that neither clearly passes nor clearly fails."""
     low, high = known.bracket
     return known.binding_trend is not None and any(
@@ -194,7 +194,7 @@ def _any_between(known: SearchEvidence) -> bool:
     )
 
 
-def _refine(known: SearchEvidence, settings: SearchSettings, centre: float) -> ProposedStep | None:
+def _refine(known: SearchBracket, settings: SearchSettings, centre: float) -> ProposedStep | None:
     """A long step on the less observed side of the best guess; repeats a known rate when one is near."""
     step = min(max(LEVEL_STEP / known.elasticity, CLOSEST_RATIO), FARTHEST_RATIO)
     sides = {
@@ -229,7 +229,7 @@ def _refine(known: SearchEvidence, settings: SearchSettings, centre: float) -> P
 
 
 def _short(
-    known: SearchEvidence, settings: SearchSettings, kind: Kind, rate: float, why: str
+    known: SearchBracket, settings: SearchSettings, kind: Kind, rate: float, why: str
 ) -> ProposedStep | None:
     return _fit_into_budget(
         known, settings, ProposedStep(kind, rate, settings.warmup_s, settings.short_s, why)
@@ -237,7 +237,7 @@ def _short(
 
 
 def _long(
-    known: SearchEvidence,
+    known: SearchBracket,
     settings: SearchSettings,
     kind: Kind,
     rate: float,
@@ -250,7 +250,7 @@ def _long(
 
 
 def _fit_into_budget(
-    known: SearchEvidence, settings: SearchSettings, proposal: ProposedStep
+    known: SearchBracket, settings: SearchSettings, proposal: ProposedStep
 ) -> ProposedStep | None:
     """The proposal, fitted into the time that is left; None when that is too short to learn anything."""
     reserve = settings.overload_s + MAX_RECOVERY_S + CHECK_S + 2 * known.overhead_s
@@ -263,7 +263,7 @@ def _fit_into_budget(
     return replace(proposal, hold_s=float(math.floor(hold)))
 
 
-def _retest_recovery(known: SearchEvidence, settings: SearchSettings) -> ProposedStep | None:
+def _retest_recovery(known: SearchBracket, settings: SearchSettings) -> ProposedStep | None:
     """One longer recovery time at a rate that passed before, ahead of the answer "did not recover"."""
     held = max((found.rate_per_s for found in known.evidence if found.status == "pass"), default=0.0)
     if known.history[-1].kind == "overload-recovery" or not held:
@@ -275,9 +275,9 @@ def _retest_recovery(known: SearchEvidence, settings: SearchSettings) -> Propose
     return ProposedStep("overload-recovery", back, MAX_RECOVERY_S, CHECK_S, why)
 
 
-def _overload_recovery(known: SearchEvidence, settings: SearchSettings) -> ProposedStep | None:
+def _overload_recovery(known: SearchBracket, settings: SearchSettings) -> ProposedStep | None:
     """One overload, once there is an answer and the limit of the shop was reached."""
-    found = answer(known, settings.max_rate_per_s)
+    found = capacity_result(known, settings.max_rate_per_s)
     if (
         found.rate_per_s is None
         or found.at_least

@@ -54,14 +54,14 @@ class ThresholdTrend:
 
 
 @dataclass(frozen=True, eq=False)
-class SearchEvidence:
+class SearchBracket:
     """The judged load steps and what follows from them."""
 
     history: tuple[LoadStep, ...]
     evidence: tuple[RateEvidence, ...]
 
     @classmethod
-    def of(cls, history: Sequence[LoadStep]) -> SearchEvidence:
+    def of(cls, history: Sequence[LoadStep]) -> SearchBracket:
         """Pool the history by rate; without tail estimates when the counts contradict them."""
         excluded = not_recovered_steps(history)
         believed = [step for step, is_excluded in zip(history, excluded, strict=True) if not is_excluded]
@@ -221,12 +221,14 @@ class SearchEvidence:
         return tuple(p.measured for p in self.history if p.growing and p.status == "fail")
 
     def _prior(self, place: int) -> QueuePrior:
-        indicator = self.history[0].measured.indicators[place]
-        if not isinstance(indicator, Latencies):
+        bound_distance = self.history[0].measured.bound_distances[place]
+        if not isinstance(bound_distance, Latencies):
             return QueuePrior()
         finished = sum(m.completed_per_s * m.seconds for m in self._saturated)
         error = 1 / math.sqrt(finished) if finished else 0.0  # Poisson error of the count
-        return QueuePrior(self.saturation_per_s, indicator.limit_ratio, error, indicator.bound / 1e3)
+        return QueuePrior(
+            self.saturation_per_s, bound_distance.limit_ratio, error, bound_distance.bound / 1e3
+        )
 
     def _line(self, place: int) -> Crossing | None:
         points = self._points(place, 0.0)

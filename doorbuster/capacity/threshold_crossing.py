@@ -4,7 +4,7 @@
     Q(r) = min over b of  sum 2 (exp(e_i) - 1 - e_i) / v_i + (ln b - ln b0)^2 / s^2
     interval: all r with  Q(r) - min Q <= t^2
 
-The level is a logarithm (`indicator`). For queues with exponential service times it is a straight line in the
+The level is a logarithm (`bound_distance`). With exponential service times it is a straight line in the
 rate: ln P(T > t) = -(mu - lambda) t for M/M/1. For others it is nearly straight near the bound; points
 further than a factor `WINDOW` away on the line are left out, and only used to bracket the answer.
 

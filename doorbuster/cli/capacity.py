@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from doorbuster.capacity.result_file import ScalingPoint, SearchResult
     from doorbuster.capacity.runner import LoadStepRunner
     from doorbuster.capacity.search import SearchSettings
-    from doorbuster.capacity.search_bracket import SearchEvidence
+    from doorbuster.capacity.search_bracket import SearchBracket
     from doorbuster.scenario import Scenario
 
 
@@ -232,10 +232,10 @@ class _Search:
 
     def record(self, *, finished: bool) -> SearchResult:
         """Write the result so far."""
-        from doorbuster.capacity.search import answer_so_far
+        from doorbuster.capacity.search import result_so_far
         from doorbuster.capacity.summary import summarise_search
 
-        found = answer_so_far(self._history, self._settings)
+        found = result_so_far(self._history, self._settings)
         folders = [
             self._runner.step_folder(step.measured.proposal, number)
             for number, step in enumerate(self._history, start=1)
@@ -251,22 +251,22 @@ class _Search:
         console, number = Console(stderr=True), len(self._history) + 1
         if self._quiet or not console.is_terminal:
             return self._runner.run(step, number, lambda _: None)
-        with Live(self._bracket(step, ""), console=console, transient=True, refresh_per_second=4) as live:
-            return self._runner.run(step, number, lambda text: live.update(self._bracket(step, text)))
+        with Live(self._status_line(step, ""), console=console, transient=True, refresh_per_second=4) as live:
+            return self._runner.run(step, number, lambda text: live.update(self._status_line(step, text)))
 
-    def _bracket(self, step: ProposedStep, progress: str) -> str:
-        return f"{self._evidence()}  now {step.kind} at {step.rate_per_s:.4g}/s ({step.why}) {progress}"
+    def _status_line(self, step: ProposedStep, progress: str) -> str:
+        return f"{self._bracket()}  now {step.kind} at {step.rate_per_s:.4g}/s ({step.why}) {progress}"
 
-    def _evidence(self) -> SearchEvidence:
-        from doorbuster.capacity.search_bracket import SearchEvidence
+    def _bracket(self) -> SearchBracket:
+        from doorbuster.capacity.search_bracket import SearchBracket
 
-        return SearchEvidence.of(self._history)
+        return SearchBracket.of(self._history)
 
     def _print_step(self, step: LoadStep) -> None:
         if not self._quiet:
             sign = {"pass": "✓", "fail": "✗", "unsure": "?", "invalid": "!"}[step.status]
             click.echo(f"{sign} {step.rate_per_s:8.4g}/s  {step.kind:<13} {step.why}", err=True)
-            click.secho(f"  {self._evidence()}", dim=True, err=True)
+            click.secho(f"  {self._bracket()}", dim=True, err=True)
 
 
 def _conclude(folder: Path, result: SearchResult) -> None:

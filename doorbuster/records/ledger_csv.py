@@ -24,7 +24,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from doorbuster.errors import Problem, UsageError
+from doorbuster.errors import FileProblem, UsageError
 from doorbuster.records.batch import OrderAttempt
 from doorbuster.records.ledger import Ledger, LedgerLine, LedgerOrder, LedgerStock
 
@@ -106,7 +106,7 @@ class _Sheet:
 
     def __init__(self, path: Path, columns: tuple[str, ...], needs: tuple[str, ...]) -> None:
         self.path = path
-        self.problems: list[Problem] = []
+        self.problems: list[FileProblem] = []
         self._columns = columns
         self._needs = needs
         self._line = 0
@@ -114,7 +114,7 @@ class _Sheet:
 
     def wrong(self, column: str, rule: str, got: str = "", way_out: str = "") -> None:
         place = self._header.index(column) + 1 if column in self._header else 1
-        self.problems.append(Problem(str(self.path), self._line, place, column, rule, got, way_out))
+        self.problems.append(FileProblem(str(self.path), self._line, place, column, rule, got, way_out))
 
     def rows(self) -> Iterator[dict[str, str]]:
         """Each row, stripped; rows of a wrong width are problems, empty rows are skipped."""

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
 
-from doorbuster.errors import Problem, ScenarioError
+from doorbuster.errors import FileProblem, ScenarioError
 from doorbuster.scenario.model import check_target_allowed, parse_scenario_thresholds
-from doorbuster.scenario.parsing.diagnostics import Issue, invalid, issues_from, preview, try_parse
+from doorbuster.scenario.parsing.diagnostics import KeyIssue, invalid, issues_from, preview, try_parse
 from doorbuster.scenario.parsing.document import read_document
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import DurationS, Text, is_number, value_type, whole
@@ -69,13 +69,13 @@ class LocustSafety(StrictModel):
     )
 
     @classmethod
-    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Issue]:
+    def rules(cls, raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
         """A plain Locust file has users, not customers with outcomes."""
         abort = raw.get("abort")
         for name in abort if isinstance(abort, Mapping) else ():
             if name != "http_req_failed":
                 rule = "cannot end the run of a plain Locust file, which has no customers"
-                yield Issue(("abort", str(name)), rule, way_out="use http_req_failed", at="key")
+                yield KeyIssue(("abort", str(name)), rule, way_out="use http_req_failed", at="key")
 
 
 class LocustScenario(StrictModel):
@@ -98,7 +98,7 @@ class LocustScenario(StrictModel):
     _source_text: str = PrivateAttr(default="")
 
     @classmethod
-    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Issue]:
+    def rules(cls, raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
         """Thresholds use what Locust's events give; the target is allowed."""
         yield from check_target_allowed(raw.get("target"), raw.get("safety", {}))
         thresholds = raw.get("thresholds")
@@ -109,11 +109,11 @@ class LocustScenario(StrictModel):
             if "." not in selector.metric and selector.metric not in REQUEST_METRICS:
                 rule = "is not measured for a plain Locust file"
                 way_out = f"use {', '.join(REQUEST_METRICS)}, or customers of your own"
-                yield Issue(("thresholds", str(key)), rule, selector.metric, way_out, at="key")
+                yield KeyIssue(("thresholds", str(key)), rule, selector.metric, way_out, at="key")
             for name, value in selector.tags:
                 if name == "phase":
                     rule = "names a phase, and a plain Locust file has no demand curve"
-                    yield Issue(("thresholds", str(key)), rule, value, at="key")
+                    yield KeyIssue(("thresholds", str(key)), rule, value, at="key")
 
     @property
     def name(self) -> str:
@@ -150,7 +150,7 @@ def read_locust_scenario(text: str, *, file: str = "scenario") -> LocustScenario
     Raises: ScenarioError with every problem found.
     """
     document = read_document(text, file)
-    problems: list[Problem] = list(document.problems)
+    problems: list[FileProblem] = list(document.problems)
     if not isinstance(document.data, dict):
         raise ScenarioError(problems)
     made: LocustScenario | None = None

@@ -20,7 +20,7 @@ from doorbuster.scenario.demand.demand import Demand
 from doorbuster.scenario.demand.phases import find_phases
 from doorbuster.scenario.demand.rate_curve import rates_at_busiest
 from doorbuster.scenario.freshness import Freshness
-from doorbuster.scenario.parsing.diagnostics import Issue, did_you_mean, preview, try_parse
+from doorbuster.scenario.parsing.diagnostics import KeyIssue, did_you_mean, preview, try_parse
 from doorbuster.scenario.parsing.document import Document
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import DurationS, Text, whole
@@ -108,7 +108,7 @@ class Scenario(StrictModel):
     _source_text: str = PrivateAttr(default="")
 
     @classmethod
-    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Issue]:
+    def rules(cls, raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
         """Rules over several keys: the target is allowed, thresholds have data, periods fit the run."""
         yield from check_target_allowed(raw.get("target"), raw.get("safety", {}))
         yield from _check_names(raw)
@@ -165,7 +165,7 @@ class Scenario(StrictModel):
         return made
 
 
-def check_target_allowed(target: object, safety: object) -> Iterator[Issue]:
+def check_target_allowed(target: object, safety: object) -> Iterator[KeyIssue]:
     """safety.allow lists the target, unless it is this machine."""
     stated = target.get("url") if isinstance(target, dict) else getattr(target, "url", None)
     url = try_parse(parse_url, stated)
@@ -174,10 +174,10 @@ def check_target_allowed(target: object, safety: object) -> Iterator[Issue]:
     allowed = [str(name).lower() for name in allow] if isinstance(allow, list | tuple) else []
     if host and not is_loopback(host) and host not in allowed:
         rule = "must have a host listed in safety.allow, unless it is this machine"
-        yield Issue(("target", "url"), rule, host, f"add safety: {{allow: [{host}]}}")
+        yield KeyIssue(("target", "url"), rule, host, f"add safety: {{allow: [{host}]}}")
 
 
-def _check_names(raw: Mapping[str, Any]) -> Iterator[Issue]:
+def _check_names(raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
     """Thresholds and content rules name only channels, journeys and steps that can occur in this scenario."""
     own = try_parse(parse_own_journeys, raw.get("journeys", {}))
     channels, thresholds = raw.get("channels"), raw.get("thresholds")
@@ -199,14 +199,16 @@ def _check_names(raw: Mapping[str, Any]) -> Iterator[Issue]:
         for name, value in selector.tags if selector else ():
             if known.get(name) and value not in known[name]:
                 rule = f"names a {name} that this scenario does not have"
-                yield Issue(("thresholds", str(key)), rule, value, did_you_mean(value, known[name]), at="key")
+                yield KeyIssue(
+                    ("thresholds", str(key)), rule, value, did_you_mean(value, known[name]), at="key"
+                )
     target = raw.get("target")
     rules = target.get("rules") if isinstance(target, dict) else ()
     for index, rule in enumerate(rules if isinstance(rules, list) else ()):
         step = rule.get("step") if isinstance(rule, dict) else None
         if isinstance(step, str) and step not in (EVERY_STEP, *steps):
             way_out = did_you_mean(step, (EVERY_STEP, *steps))
-            yield Issue(("target", "rules", index, "step"), "is not a known step", preview(step), way_out)
+            yield KeyIssue(("target", "rules", index, "step"), "is not a known step", preview(step), way_out)
 
 
 def _names(journeys: object) -> Iterable[object]:
@@ -216,7 +218,7 @@ def _names(journeys: object) -> Iterable[object]:
     return journeys if isinstance(journeys, dict) else ()
 
 
-def _check_phase_tags(thresholds: object, demand: object) -> Iterator[Issue]:
+def _check_phase_tags(thresholds: object, demand: object) -> Iterator[KeyIssue]:
     """Thresholds name only phases of the curve: without data they would be inconclusive."""
     if not isinstance(thresholds, dict):
         return
@@ -229,10 +231,10 @@ def _check_phase_tags(thresholds: object, demand: object) -> Iterator[Issue]:
         for name, value in selector.tags if selector else ():
             if name == "phase" and value not in names:
                 rule = "names a phase that the curve of this scenario does not have"
-                yield Issue(("thresholds", str(key)), rule, value, did_you_mean(value, names), at="key")
+                yield KeyIssue(("thresholds", str(key)), rule, value, did_you_mean(value, names), at="key")
 
 
-def _check_offline(channels: object, demand: object) -> Iterator[Issue]:
+def _check_offline(channels: object, demand: object) -> Iterator[KeyIssue]:
     """Offline periods end before the run does, so that the sales are sent."""
     known = demand if isinstance(demand, Demand) else try_parse(Demand.model_validate, demand)
     if known is None or not isinstance(channels, dict):
@@ -243,4 +245,4 @@ def _check_offline(channels: object, demand: object) -> Iterator[Issue]:
         if offline is not None and offline.until_s > known.duration_s:
             rule = f"must end before the run, which takes {format_duration(known.duration_s)}"
             got = f"until {format_duration(offline.until_s)}"
-            yield Issue(("channels", str(name), "offline"), rule, got, "use run time, after compression")
+            yield KeyIssue(("channels", str(name), "offline"), rule, got, "use run time, after compression")

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from doorbuster.errors import Problem, ScenarioError
+from doorbuster.errors import FileProblem, ScenarioError
 from doorbuster.scenario.model import Scenario
 from doorbuster.scenario.parsing.document import read_document
 from doorbuster.scenario.reader import read_scenario
@@ -40,7 +40,11 @@ def override(
     """
     if url is not None and profile is not None:
         raise ScenarioError(
-            [Problem("--url", 0, 0, "", "cannot be combined with --profile", way_out="use only one of them")]
+            [
+                FileProblem(
+                    "--url", 0, 0, "", "cannot be combined with --profile", way_out="use only one of them"
+                )
+            ]
         )
     changed = scenario
     if seed is not None:
@@ -75,7 +79,7 @@ def _changed(scenario: Scenario, option: str, change: Callable[[Values], object]
     except ScenarioError as error:
         name = option.partition(" ")[0]
         raise ScenarioError(
-            Problem(name, 0, 0, problem.key, problem.rule, problem.got, problem.way_out)
+            FileProblem(name, 0, 0, problem.key, problem.rule, problem.got, problem.way_out)
             for problem in error.problems
         ) from None
     return changed.with_source(scenario.source_path, text)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from doorbuster.errors import Problem, ScenarioError
+from doorbuster.errors import FileProblem, ScenarioError
 from doorbuster.scenario.model import Scenario
 from doorbuster.scenario.parsing.diagnostics import did_you_mean, issues_from
 from doorbuster.scenario.parsing.document import MAX_CHARACTERS, Document, read_document
@@ -25,10 +25,12 @@ def load_scenario(name_or_path: str | Path, search: Sequence[Path] = ()) -> Scen
         with path.open(encoding="utf-8-sig") as file:
             text = file.read(MAX_CHARACTERS + 1)  # enough to reject a huge file
     except UnicodeDecodeError as error:
-        problem = Problem(str(path), 0, 0, "", "must be UTF-8 text", f"byte {error.object[error.start]:#04x}")
+        problem = FileProblem(
+            str(path), 0, 0, "", "must be UTF-8 text", f"byte {error.object[error.start]:#04x}"
+        )
         raise ScenarioError([problem]) from None
     except OSError as error:
-        problem = Problem(str(path), 0, 0, "", "cannot be read", error.strerror or type(error).__name__)
+        problem = FileProblem(str(path), 0, 0, "", "cannot be read", error.strerror or type(error).__name__)
         raise ScenarioError([problem]) from None
     return read_scenario(text, file=str(path)).with_source(path, text)
 
@@ -70,14 +72,14 @@ def find_scenario(name_or_path: str | Path, search: Sequence[Path] = ()) -> Path
         is_folder = path.is_dir()
     except (OSError, ValueError) as error:  # a name too long, or with a zero byte
         reason = getattr(error, "strerror", None) or str(error)
-        raise ScenarioError([Problem(name[:80], 0, 0, "", "is not a usable path", reason)]) from None
+        raise ScenarioError([FileProblem(name[:80], 0, 0, "", "is not a usable path", reason)]) from None
     if is_folder:
-        problem = Problem(name, 0, 0, "", "is a folder", way_out="give the path of a .yaml file in it")
+        problem = FileProblem(name, 0, 0, "", "is a folder", way_out="give the path of a .yaml file in it")
         raise ScenarioError([problem])
     bundled = shipped_names(search)
     way_out = did_you_mean(Path(plain).name, bundled) if bundled else "give the path of a .yaml file"
     rule = "is neither a file nor the name of a bundled scenario"
-    raise ScenarioError([Problem(name or '""', 0, 0, "", rule, way_out=way_out)])
+    raise ScenarioError([FileProblem(name or '""', 0, 0, "", rule, way_out=way_out)])
 
 
 def shipped_names(search: Sequence[Path]) -> tuple[str, ...]:
@@ -92,6 +94,6 @@ def shipped_names(search: Sequence[Path]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _problems(document: Document, error: ValidationError) -> list[Problem]:
+def _problems(document: Document, error: ValidationError) -> list[FileProblem]:
     """The issues with their locations; values already reported as unusable are skipped."""
     return [document.problem(issue) for issue in issues_from(error) if issue.path not in document.unusable]

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from doorbuster.scenario.parsing.diagnostics import (
-    Issue,
+    KeyIssue,
     as_validation_error,
     collect_issues,
     did_you_mean,
@@ -50,12 +50,14 @@ def parse_abort(raw: object) -> object:
     """Abort rules by rate, from {turned_away: "90% for 60s"}."""
     if not isinstance(raw, dict):
         raise invalid('must be a mapping, such as {turned_away: "90% for 60s"}', got=preview(raw))
-    issues: list[Issue] = []
+    issues: list[KeyIssue] = []
     rules = {}
     for name, text in raw.items():
         if name not in ABORT_RATES:
             way_out = did_you_mean(str(name), ABORT_RATES)
-            issues.append(Issue((str(name),), "is not a rate that can end a run", way_out=way_out, at="key"))
+            issues.append(
+                KeyIssue((str(name),), "is not a rate that can end a run", way_out=way_out, at="key")
+            )
         rules[name] = collect_issues(issues, (str(name),), _parse_abort_rule, text)
     if issues:
         raise as_validation_error("abort", issues, raw)
@@ -69,7 +71,7 @@ def _parse_abort_rule(raw: object) -> AbortRule:
     parts = raw.split(" for ") if isinstance(raw, str) else []
     if len(parts) != 2:
         raise invalid(rule, got=preview(raw))
-    issues: list[Issue] = []
+    issues: list[KeyIssue] = []
     ratio = collect_issues(issues, (), share(), parts[0])
     for_s = collect_issues(issues, (), duration(zero=False), parts[1].strip())
     if ratio is None or for_s is None or ratio == 0:
@@ -83,7 +85,7 @@ def parse_hosts(raw: object) -> object:
     if not isinstance(raw, list | tuple):
         raise invalid("must be a list of hosts, such as [127.0.0.1]", got=preview(raw))
     issues = [
-        Issue((index,), "must be one host name or IP address, without scheme, port or *", preview(host))
+        KeyIssue((index,), "must be one host name or IP address, without scheme, port or *", preview(host))
         for index, host in enumerate(raw)
         if not (isinstance(host, str) and is_host(host))
     ]

@@ -15,7 +15,7 @@ from scipy.optimize import brentq
 from doorbuster.capacity.bound_distance import Latencies, Ratio
 from doorbuster.capacity.capacity_result import CapacityResult
 from doorbuster.capacity.load_step import LoadStep, MeasuredStep, ProposedStep, end_early, judge_step
-from doorbuster.capacity.search import SearchSettings, answer_so_far, next_step
+from doorbuster.capacity.search import SearchSettings, next_step, result_so_far
 from doorbuster.capacity.threshold_crossing import QueuePrior
 
 Shop = Callable[[np.random.Generator, list[tuple[float, float]]], "SimulatedRequests"]
@@ -142,13 +142,15 @@ def observe(fates, thresholds, proposal, start, seconds) -> MeasuredStep:
     second = (fates.came_s[seen] - start).astype(int)
     refused = fates.refused[seen]
     took_ms = (fates.done_s - fates.came_s)[seen] * 1e3
-    indicators = tuple(threshold(second, took_ms, refused, seconds) for threshold in thresholds)
+    bound_distances = tuple(threshold(second, took_ms, refused, seconds) for threshold in thresholds)
     moments = start + np.arange(seconds) + 0.5
     ends = np.sort(fates.done_s)
     inside = np.searchsorted(fates.came_s, moments) - np.searchsorted(ends, moments)
     last = fates.done_s[fates.came_s < until].max(initial=until)
     done = np.searchsorted(ends, until) - np.searchsorted(ends, start)
-    return MeasuredStep(proposal, seconds, indicators, inside.astype(float), done / seconds, max(until, last))
+    return MeasuredStep(
+        proposal, seconds, bound_distances, inside.astype(float), done / seconds, max(until, last)
+    )
 
 
 def slower_than(limit_s: float, p: float):
@@ -330,7 +332,7 @@ def test_of_two_thresholds_the_one_that_breaks_first_binds():
 
 def test_a_search_that_ends_before_the_shop_fails_does_not_blame_the_maximum_rate():
     _, history = search(exponential_shop(1000.0, 1), [slower_than(0.2, 0.95)], seed=1)
-    found = answer_so_far(history[:1], SETTINGS)
+    found = result_so_far(history[:1], SETTINGS)
     assert (found.rate_per_s, found.at_least, found.flags) == (40.0, True, ("unfinished",))
     assert found.sentence == "Capacity is at least 40 customers/s; the search ended before the shop failed."
 
@@ -359,10 +361,10 @@ def test_the_ramp_continues_after_a_load_step_without_customers():
 
 def test_an_interrupted_search_answers_with_the_results_so_far():
     _, history = search(exponential_shop(100.0, 1), [slower_than(0.2, 0.95)], seed=4)
-    assert answer_so_far([], SETTINGS).rate_per_s is None
+    assert result_so_far([], SETTINGS).rate_per_s is None
     for known in range(1, len(history)):
-        assert answer_so_far(history[:known], SETTINGS).sentence
-    assert "recovery not tested" in answer_so_far(history[:-1], SETTINGS).flags
+        assert result_so_far(history[:known], SETTINGS).sentence
+    assert "recovery not tested" in result_so_far(history[:-1], SETTINGS).flags
 
 
 def test_without_a_conclusive_load_step_there_is_no_interval():

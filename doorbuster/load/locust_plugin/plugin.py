@@ -16,7 +16,7 @@ from typing import Any
 
 from locust.runners import WorkerRunner
 
-from doorbuster.errors import DoorbusterError, Problem, ScenarioError, UsageError
+from doorbuster.errors import DoorbusterError, FileProblem, ScenarioError, UsageError
 from doorbuster.load.engine.generator import customer_classes
 from doorbuster.load.locust_plugin.dispatch import GeneratorUser, RunShape, SingleUserDispatcher
 from doorbuster.load.locust_plugin.master import MasterNode
@@ -141,12 +141,12 @@ def _scenario(environment: Any, drivers: Drivers) -> Scenario:
     """
     options = environment.parsed_options
     if not options.scenario:
-        raise ScenarioError([Problem("--scenario", 0, 0, "", "must name a scenario file",
+        raise ScenarioError([FileProblem("--scenario", 0, 0, "", "must name a scenario file",
                                      way_out="add --scenario scenarios/smoke.yaml")])  # fmt: skip
     path = find_scenario(options.scenario)
     if is_locust_scenario(path.read_text(encoding="utf-8-sig", errors="replace")):
         rule = f"has neither demand nor channels, which {environment.locustfile} needs"
-        raise ScenarioError([Problem(str(path), 0, 0, "", rule, way_out="give a scenario of customers")])
+        raise ScenarioError([FileProblem(str(path), 0, 0, "", rule, way_out="give a scenario of customers")])
     scenario = load_scenario(path)
     if environment.host and host_on_command_line(sys.argv[1:]):
         scenario = override(scenario, url=environment.host)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import CodeType, FunctionType
 
-from doorbuster.errors import Problem
+from doorbuster.errors import FileProblem
 from doorbuster.load.customers.customer import Customer
 from doorbuster.load.freshness.product_edits import missing_capabilities
 from doorbuster.scenario import CHANNELS, Channel, Scenario
@@ -21,7 +21,7 @@ def unmet_requirements(
     customers: Mapping[str, type[Customer]],
     driver: type[Storefront] | None,
     locustfile: str,
-) -> list[Problem]:
+) -> list[FileProblem]:
     """A problem for each thing that the scenario needs and the locustfile or the driver lacks.
 
     Args:
@@ -32,7 +32,9 @@ def unmet_requirements(
     problems = []
 
     def lacks(file: str, what: str, way_out: str) -> None:
-        problems.append(Problem(file, 0, 0, "", f"has no {what}, which {scenario.name} needs", "", way_out))
+        problems.append(
+            FileProblem(file, 0, 0, "", f"has no {what}, which {scenario.name} needs", "", way_out)
+        )
 
     if driver is None:
         lacks(locustfile, f"driver {scenario.target.storefront!r}",
@@ -55,7 +57,9 @@ def unmet_requirements(
             elif hasattr(Customer, journey):
                 rule = "is the name of a method that every customer has"
                 way_out = "choose another name for the journey"
-                problems.append(Problem(scenario.name, 0, 0, f"journeys.{journey}", rule, way_out=way_out))
+                problems.append(
+                    FileProblem(scenario.name, 0, 0, f"journeys.{journey}", rule, way_out=way_out)
+                )
             steps = [visit.step for visit in scenario.journeys[journey].steps]
             for step in _missing_steps(driver, steps, scenario.channels) if driver else ():
                 lacks(storefront, f"step {step!r} (journey {journey})",
@@ -75,13 +79,13 @@ def _missing_steps(
 
 def _unused_settings(
     name: str, channel: Channel, customer: type[Customer], driver: type[Storefront]
-) -> Iterator[Problem]:
+) -> Iterator[FileProblem]:
     """Settings of a channel that would change nothing, because nothing looks at them."""
     used = names_used(customer, Customer)
     shop = driver.for_channel(name)
 
-    def unused(key: str, who: str, way_out: str) -> Problem:
-        return Problem(f"channels.{name}", 0, 0, key, f"has no effect: {who}", way_out=way_out)
+    def unused(key: str, who: str, way_out: str) -> FileProblem:
+        return FileProblem(f"channels.{name}", 0, 0, key, f"has no effect: {who}", way_out=way_out)
 
     if channel.pages is not None and "pages" not in used:
         yield unused("pages", f"{customer.__name__} never asks for self.pages()",

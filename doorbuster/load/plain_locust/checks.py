@@ -11,7 +11,7 @@ from locust.contrib.fasthttp import FastHttpUser
 from locust.shape import LoadTestShape
 from locust.user.users import HttpUser
 
-from doorbuster.errors import Problem, ScenarioError, UsageError
+from doorbuster.errors import FileProblem, ScenarioError, UsageError
 from doorbuster.load.locust_plugin.http_user import HttpUser as DoorbusterHttpUser
 from doorbuster.load.plain_locust.host_guard import host_of
 from doorbuster.load.target.endpoint import resolves_to_loopback
@@ -115,7 +115,7 @@ def _scenario(environment: Any) -> LocustScenario:
             "leave out demand and channels and state users, spawn_rate and run_time below locust, or write "
             "customers for the channels"
         )
-        raise ScenarioError([Problem(str(path), 0, 0, "", rule, way_out=way_out)])
+        raise ScenarioError([FileProblem(str(path), 0, 0, "", rule, way_out=way_out)])
     return read_locust_scenario(text, file=str(path)).with_source(path, text)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from doorbuster.scenario.parsing.diagnostics import (
-    Issue,
+    KeyIssue,
     as_validation_error,
     collect_issues,
     did_you_mean,
@@ -148,7 +148,7 @@ def _parse_constant(raw: object) -> Think:
 def _parse_uniform(raw: object) -> Think:
     if not isinstance(raw, list) or len(raw) != 2:
         raise invalid("must be a list of two durations, such as [1s, 4s]", got=preview(raw))
-    issues: list[Issue] = []
+    issues: list[KeyIssue] = []
     low_s, high_s = (collect_issues(issues, (i,), duration(zero=True), raw[i]) for i in (0, 1))
     if low_s is None or high_s is None:
         raise as_validation_error("uniform", issues, raw)
@@ -188,14 +188,14 @@ def parse_think(raw: object) -> object:
     name, values = next(iter(raw.items()))
     distribution = str(name)
     if distribution not in THINK_DISTRIBUTIONS:
-        issue = Issue(
+        issue = KeyIssue(
             (distribution,),
             "is not a distribution of think times",
             way_out=did_you_mean(distribution, THINK_DISTRIBUTIONS),
             at="key",
         )
         raise as_validation_error("Think", [issue], raw)
-    issues: list[Issue] = []
+    issues: list[KeyIssue] = []
     think = collect_issues(issues, (distribution,), THINK_DISTRIBUTIONS[distribution], values)
     if issues:
         raise as_validation_error("Think", issues, raw)

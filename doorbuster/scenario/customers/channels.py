@@ -34,7 +34,7 @@ from doorbuster.scenario.customers.journeys import JOURNEYS, MIXES, Journey
 from doorbuster.scenario.customers.own_journeys import NAME_RULE, is_name
 from doorbuster.scenario.demand.demand import Demand
 from doorbuster.scenario.parsing.diagnostics import (
-    Issue,
+    KeyIssue,
     as_validation_error,
     collect_issues,
     did_you_mean,
@@ -91,9 +91,9 @@ def parse_journeys(raw: object, info: ValidationInfo) -> object:
     for name, weight in raw.items():
         if name not in known:
             way_out = did_you_mean(str(name), known) + " (define a journey of your own under journeys:)"
-            issues.append(Issue((str(name),), "is not a known journey", way_out=way_out, at="key"))
+            issues.append(KeyIssue((str(name),), "is not a known journey", way_out=way_out, at="key"))
         if not is_number(weight) or not 0 < weight <= 1e9:
-            issues.append(Issue((str(name),), "must be a weight: a number above 0", preview(weight)))
+            issues.append(KeyIssue((str(name),), "must be a weight: a number above 0", preview(weight)))
     if issues:
         raise as_validation_error("journeys", issues, raw)
     return raw
@@ -222,11 +222,11 @@ class Channel(StrictModel):
         self._orders_ratio = ordering / sum(self.journeys.values())
 
     @classmethod
-    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Issue]:
+    def rules(cls, raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
         """Only closed channels have a pacing; open arrivals are paced by the demand."""
         yield from super().rules(raw)
         if "pacing" in raw and "seats" not in raw:
-            yield Issue(
+            yield KeyIssue(
                 ("pacing",), "requires seats", preview(raw["pacing"]), "use demand to pace an open channel"
             )
 
@@ -268,10 +268,10 @@ def default_patience(channel: str) -> Patience | None:
     return None if values is None else Patience.model_validate(values)
 
 
-def channel_rules(raw: Mapping[str, Any]) -> Iterator[Issue]:
+def channel_rules(raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
     """Channel names are valid, and the shares of the open channels sum to 100 %."""
     if not raw:
-        yield Issue(
+        yield KeyIssue(
             (), "must have at least one channel", way_out="add web: {share: 100%, journeys: {browse: 1}}"
         )
     for name, values in raw.items():
@@ -281,28 +281,30 @@ def channel_rules(raw: Mapping[str, Any]) -> Iterator[Issue]:
     valid = [value for value in shares if value is not None]
     if given and len(valid) == len(given) and abs(sum(valid) - 1.0) > SHARE_TOLERANCE:
         got = " + ".join(preview(value) for value in given) + f" = {sum(valid) * 100:.6g}%"
-        yield Issue((), "must have shares that sum to 100%", got, at="key")
+        yield KeyIssue((), "must have shares that sum to 100%", got, at="key")
 
 
-def _own_channel_rules(name: object, values: Mapping[str, Any]) -> Iterator[Issue]:
+def _own_channel_rules(name: object, values: Mapping[str, Any]) -> Iterator[KeyIssue]:
     """A channel is built in, or has a description and a patience."""
     if name in CHANNELS:
         if "description" in values:
             rule = "is only for a channel of your own"
-            yield Issue((str(name), "description"), rule, way_out=f"remove it; {name} is built in", at="key")
+            yield KeyIssue(
+                (str(name), "description"), rule, way_out=f"remove it; {name} is built in", at="key"
+            )
     elif "description" not in values:
         way_out = did_you_mean(str(name), CHANNELS) + " (a channel of your own needs a description)"
-        yield Issue((str(name),), "is not a known channel", way_out=way_out, at="key")
+        yield KeyIssue((str(name),), "is not a known channel", way_out=way_out, at="key")
     elif not is_name(name):
-        yield Issue((str(name),), NAME_RULE, preview(name), at="key")
+        yield KeyIssue((str(name),), NAME_RULE, preview(name), at="key")
     elif "patience" not in values:
         rule = "needs patience, because it is a channel of your own"
-        yield Issue(
+        yield KeyIssue(
             (str(name),), rule, way_out="add patience: desktop, mobile, none or a distribution", at="key"
         )
 
 
-def own_demand_rules(channels: object, demand: Demand | None) -> Iterator[Issue]:
+def own_demand_rules(channels: object, demand: Demand | None) -> Iterator[KeyIssue]:
     """A channel's own demand has the duration of the scenario's."""
     if not isinstance(channels, dict) or demand is None:
         return
@@ -312,7 +314,7 @@ def own_demand_rules(channels: object, demand: Demand | None) -> Iterator[Issue]
         if isinstance(own, Demand) and abs(own.duration_s - demand.duration_s) > 1e-6 * demand.duration_s:
             length = format_duration(demand.duration_s)
             rule = f"must last as long as the demand of the scenario, {length}"
-            yield Issue(("channels", str(name), "demand"), rule, format_duration(own.duration_s), at="key")
+            yield KeyIssue(("channels", str(name), "demand"), rule, format_duration(own.duration_s), at="key")
 
 
 def parse_channels(raw: object, journeys: Mapping[str, Journey]) -> object:
@@ -330,7 +332,7 @@ def parse_channels(raw: object, journeys: Mapping[str, Journey]) -> object:
         )
         if channel is not None:
             issues += [
-                Issue((str(name), *issue.path), issue.rule, issue.got, issue.way_out, issue.at)
+                KeyIssue((str(name), *issue.path), issue.rule, issue.got, issue.way_out, issue.at)
                 for issue in device_rules(channel.devices, channel.orders_ratio)
             ]
             channels[name] = channel.with_default_patience(name) if name in CHANNELS else channel

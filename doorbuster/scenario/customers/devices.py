@@ -17,7 +17,7 @@ from pydantic import Field
 
 from doorbuster.scenario.customers.behaviour import PATIENCE
 from doorbuster.scenario.parsing.diagnostics import (
-    Issue,
+    KeyIssue,
     as_validation_error,
     collect_issues,
     did_you_mean,
@@ -77,12 +77,12 @@ def parse_devices(raw: object) -> object:
     if not isinstance(raw, dict) or not raw:
         rule = "must be a mapping of devices to shares, such as {desktop: 35%, mobile: 65%}"
         raise invalid(rule, got=preview(raw))
-    issues: list[Issue] = []
+    issues: list[KeyIssue] = []
     devices: dict[str, Device] = {}
     for name, values in raw.items():
         if name not in DEVICES:
             issues.append(
-                Issue(
+                KeyIssue(
                     (str(name),), "is not a known device", way_out=did_you_mean(str(name), DEVICES), at="key"
                 )
             )
@@ -93,19 +93,19 @@ def parse_devices(raw: object) -> object:
             devices[str(name)] = device
     total = sum(device.share_ratio for device in devices.values())
     if len(devices) == len(raw) and abs(total - 1.0) > SHARE_TOLERANCE:
-        issues.append(Issue((), "must have shares that sum to 100%", f"{total * 100:.6g}%"))
+        issues.append(KeyIssue((), "must have shares that sum to 100%", f"{total * 100:.6g}%"))
     if not any(d.share_ratio * d.conversion for d in devices.values()) and len(devices) == len(raw):
-        issues.append(Issue((), "must have a device with a conversion above 0%", "0%"))
+        issues.append(KeyIssue((), "must have a device with a conversion above 0%", "0%"))
     if issues:
         raise as_validation_error("devices", issues, raw)
     return devices
 
 
-def _parse_device(issues: list[Issue], name: str, mapping: Any, *, is_short: bool) -> Device | None:
+def _parse_device(issues: list[KeyIssue], name: str, mapping: Any, *, is_short: bool) -> Device | None:
     """The device, or None; an invalid share without a mapping is reported at the device itself."""
-    own: list[Issue] = []
+    own: list[KeyIssue] = []
     device = collect_issues(own, (name,), Device.model_validate, mapping)
-    issues += [Issue((name,), f.rule, f.got, f.way_out) if is_short else f for f in own]
+    issues += [KeyIssue((name,), f.rule, f.got, f.way_out) if is_short else f for f in own]
     return device
 
 
@@ -130,13 +130,13 @@ def devices_given(
     return {name: max(weight, 0.0) / total for name, weight in weights.items()}
 
 
-def device_rules(devices: Mapping[str, Device], order_ratio: float) -> Iterator[Issue]:
+def device_rules(devices: Mapping[str, Device], order_ratio: float) -> Iterator[KeyIssue]:
     """No device may have more ordering visits than visits."""
     for name, ratio in ordering_shares(devices, order_ratio).items():
         if ratio > 1.0 + SHARE_TOLERANCE:
             rule = f"is impossible: {order_ratio:.3g} of all visits of this channel want to order"
             got = f"{ratio * 100:.4g}% of the visits by {name}"
-            yield Issue(("devices", name), rule, got, "bring the conversion values closer together")
+            yield KeyIssue(("devices", name), rule, got, "bring the conversion values closer together")
 
 
 class PageDepth(StrictModel):
@@ -183,14 +183,14 @@ def parse_pages(raw: object) -> object:
         raise invalid(rule, got=preview(raw))
     distribution, values = next(iter(raw.items()))
     if distribution != "lognormal":
-        issue = Issue(
+        issue = KeyIssue(
             (str(distribution),),
             "is not a distribution of pages",
             way_out=did_you_mean(str(distribution), ["lognormal"]),
             at="key",
         )
         raise as_validation_error("Pages", [issue], raw)
-    issues: list[Issue] = []
+    issues: list[KeyIssue] = []
     text = collect_issues(issues, ("lognormal",), _LognormalPages.model_validate, values)
     if text is None:
         raise as_validation_error("Pages", issues, raw)

@@ -12,7 +12,7 @@ from pydantic import Field
 from doorbuster.scenario.customers.failure_reactions import WAITING_ROOM
 from doorbuster.scenario.customers.journeys import JOURNEYS, Journey, StepVisits
 from doorbuster.scenario.parsing.diagnostics import (
-    Issue,
+    KeyIssue,
     as_validation_error,
     collect_issues,
     invalid,
@@ -47,10 +47,10 @@ def parse_steps(raw: object) -> object:
     issues = []
     for name, visits in raw.items():
         if not is_name(name) or name == WAITING_ROOM:
-            issues.append(Issue((str(name),), NAME_RULE, preview(name), at="key"))
+            issues.append(KeyIssue((str(name),), NAME_RULE, preview(name), at="key"))
         if not is_number(visits) or not 0 < visits <= MAX_VISITS:
             rule = f"must be the mean number of visits: above 0, at most {MAX_VISITS}"
-            issues.append(Issue((str(name),), rule, preview(visits)))
+            issues.append(KeyIssue((str(name),), rule, preview(visits)))
     if issues:
         raise as_validation_error("steps", issues, raw)
     return raw
@@ -75,14 +75,14 @@ def parse_own_journeys(raw: object) -> object:
     """Journeys by name; built-in names are not allowed."""
     if not isinstance(raw, dict):
         raise invalid("must be a mapping of journeys, such as kiosk_order: {...}", got=preview(raw))
-    issues: list[Issue] = []
+    issues: list[KeyIssue] = []
     made = {}
     for name, values in raw.items():
         if not is_name(name):
-            issues.append(Issue((str(name),), NAME_RULE, preview(name), at="key"))
+            issues.append(KeyIssue((str(name),), NAME_RULE, preview(name), at="key"))
         elif name in JOURNEYS:
             way_out = "choose another name; a locustfile may still override the built-in journey's method"
-            issues.append(Issue((name,), "is a built-in journey", way_out=way_out, at="key"))
+            issues.append(KeyIssue((name,), "is a built-in journey", way_out=way_out, at="key"))
         made[name] = collect_issues(issues, (str(name),), OwnJourney.model_validate, values)
     if issues:
         raise as_validation_error("journeys", issues, raw)

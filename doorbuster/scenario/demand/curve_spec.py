@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 from pydantic import BeforeValidator, Field
 
 from doorbuster.scenario.parsing.diagnostics import (
-    Issue,
+    KeyIssue,
     as_validation_error,
     collect_issues,
     invalid,
@@ -82,7 +82,7 @@ def parse_cumulative(raw: object) -> object:
     if not isinstance(raw, dict) or not raw:
         rule = "must be a mapping of times to shares, such as {96s: 3.7%, 64m: 37.3%}"
         raise invalid(rule, got=preview(raw))
-    issues: list[Issue] = []
+    issues: list[KeyIssue] = []
     points = [CumulativePoint(0.0, 0.0)]
     for name, value in raw.items():
         key = str(name)
@@ -91,12 +91,14 @@ def parse_cumulative(raw: object) -> object:
         if time_s is None or ratio is None:
             continue
         if time_s <= points[-1].time_s:
-            issues.append(Issue((key,), "must be later than the previous point", preview(key), at="key"))
+            issues.append(KeyIssue((key,), "must be later than the previous point", preview(key), at="key"))
         if ratio < points[-1].share_ratio:
-            issues.append(Issue((key,), "must not be below the share of the previous point", preview(value)))
+            issues.append(
+                KeyIssue((key,), "must not be below the share of the previous point", preview(value))
+            )
         points.append(CumulativePoint(time_s, ratio))
     if not issues and points[-1].share_ratio == 0:
-        issues.append(Issue((), "must not be 0% throughout"))
+        issues.append(KeyIssue((), "must not be 0% throughout"))
     if issues:
         raise as_validation_error("cumulative", issues, raw)
     return tuple(points[1:])
@@ -118,10 +120,10 @@ def parse_hourly(raw: object) -> object:
     if not isinstance(raw, list) or not 1 <= len(raw) <= MAX_HOURS:
         rule = f"must be a list with one weight per hour (24 for a day, at most {MAX_HOURS})"
         raise invalid(rule, got=preview(raw))
-    issues: list[Issue] = []
+    issues: list[KeyIssue] = []
     weights = [collect_issues(issues, (hour,), _parse_weight, value) for hour, value in enumerate(raw)]
     if not issues and not any(weights):
-        issues.append(Issue((), "must not be 0 throughout"))
+        issues.append(KeyIssue((), "must not be 0 throughout"))
     if issues:
         raise as_validation_error("hourly", issues, raw)
     return tuple(weights)
@@ -133,12 +135,12 @@ def parse_stages(raw: object) -> object:
         raise invalid("must be a list of stages, such as [{for: 30m, to: 100%}]", got=preview(raw))
     if not raw:
         raise invalid("must have at least one stage", way_out="add {for: 30m, to: 100%}")
-    issues: list[Issue] = []
+    issues: list[KeyIssue] = []
     stages = [
         collect_issues(issues, (index,), Stage.model_validate, value) for index, value in enumerate(raw)
     ]
     if not issues and not any(stage and (stage.to_ratio or stage.at_ratio) for stage in stages):
-        issues.append(Issue((), "must not be 0% throughout"))
+        issues.append(KeyIssue((), "must not be 0% throughout"))
     if issues:
         raise as_validation_error("stages", issues, raw)
     return tuple(stages)

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from doorbuster.scenario.demand.curve_spec import Curve
 from doorbuster.scenario.demand.rate_curve import RateCurve
-from doorbuster.scenario.parsing.diagnostics import Issue, invalid, preview, try_parse
+from doorbuster.scenario.parsing.diagnostics import KeyIssue, invalid, preview, try_parse
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.value_range import (
     CountRange,
@@ -144,7 +144,7 @@ class Demand(StrictModel):
     )
 
     @classmethod
-    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Issue]:
+    def rules(cls, raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
         """One key sets the number of customers, compression fits the curve, the plan fits in memory."""
         yield from super().rules(raw)
         curve = try_parse(Curve.model_validate, raw.get("curve"))
@@ -156,7 +156,7 @@ class Demand(StrictModel):
             way_out = (
                 f'write "{length.replace(" ", "")} -> {format_duration(compress.to_s).replace(" ", "")}"'
             )
-            yield Issue(
+            yield KeyIssue(
                 ("compress",),
                 f"must start from the curve's length, {length}",
                 preview(raw["compress"]),
@@ -196,7 +196,7 @@ class Demand(StrictModel):
         return RateCurve(np.append(edges_s[:-1][kept], edges_s[-1]), first[kept], last[kept])
 
 
-def _size_rules(raw: Mapping[str, Any], curve: Curve, compress: TimeCompression | None) -> Iterator[Issue]:
+def _size_rules(raw: Mapping[str, Any], curve: Curve, compress: TimeCompression | None) -> Iterator[KeyIssue]:
     """The peak and the number of customers in the plan are within bounds."""
     stated = try_parse(value_range(rate("customers")), raw.get("peak"))
     peak = stated.high if stated else None
@@ -211,13 +211,13 @@ def _size_rules(raw: Mapping[str, Any], curve: Curve, compress: TimeCompression 
     key = next(key for key in ("peak", "annual", "customers") if key in raw)
     if not 0 < peak <= MAX_RATE_PER_S:
         rule = f"must give a peak above 0 and at most {MAX_RATE_PER_S:,.0f} customers/s"
-        yield Issue((key,), rule, f"{peak:,.6g} customers/s")
+        yield KeyIssue((key,), rule, f"{peak:,.6g} customers/s")
         return
     shorter = compress.to_s / curve.length_s if compress else 1.0
     area_s = sum(line.length_s * (line.first_ratio + line.last_ratio) / 2.0 for line in curve.segments())
     expected = peak * area_s * shorter
     if expected > MAX_CUSTOMERS:
-        yield Issue(
+        yield KeyIssue(
             (key,),
             f"must not plan more than {MAX_CUSTOMERS:,} customers",
             f"{expected:,.0f}",

@@ -34,7 +34,7 @@ _NATIVE_WAYS_OUT = {"string_type": "put it in quotes"}
 
 
 @dataclass(frozen=True, slots=True)
-class Issue:
+class KeyIssue:
     """A violated rule; `path` is relative to the validated mapping, `got` the value found or empty."""
 
     path: Path
@@ -91,33 +91,33 @@ def key_text(path: Sequence[str | int]) -> str:
     return text
 
 
-def issues_from(error: ValidationError) -> tuple[Issue, ...]:
+def issues_from(error: ValidationError) -> tuple[KeyIssue, ...]:
     """All issues in a pydantic error; pydantic's own errors are translated."""
     found = []
     for item in error.errors(include_url=False):
         context: dict[str, Any] = item.get("ctx", {})
         if item["type"] == "doorbuster":
             found.append(
-                Issue(item["loc"], context["rule"], context["got"], context["way_out"], context["at"])
+                KeyIssue(item["loc"], context["rule"], context["got"], context["way_out"], context["at"])
             )
             continue
         rule = _NATIVE_RULES.get(item["type"], "is not a valid value here")
         got = "" if item["type"] == "missing" else preview(item["input"])
-        found.append(Issue(item["loc"], rule, got, _NATIVE_WAYS_OUT.get(item["type"], "")))
+        found.append(KeyIssue(item["loc"], rule, got, _NATIVE_WAYS_OUT.get(item["type"], "")))
     return tuple(found)
 
 
 def collect_issues(
-    issues: list[Issue], path: Path, parse: Callable[[Any], T], raw: object, *, at: At = "value"
+    issues: list[KeyIssue], path: Path, parse: Callable[[Any], T], raw: object, *, at: At = "value"
 ) -> T | None:
     """The result of `parse(raw)`; or None, with the issues added to `issues` below `path`."""
     try:
         return parse(raw)
     except PydanticCustomError as error:
         context: dict[str, Any] = error.context or {}
-        issues.append(Issue(path, context["rule"], context["got"], context["way_out"], at))
+        issues.append(KeyIssue(path, context["rule"], context["got"], context["way_out"], at))
     except ValidationError as error:
-        issues += [Issue((*path, *f.path), f.rule, f.got, f.way_out, f.at) for f in issues_from(error)]
+        issues += [KeyIssue((*path, *f.path), f.rule, f.got, f.way_out, f.at) for f in issues_from(error)]
     return None
 
 
@@ -126,7 +126,7 @@ def try_parse(parse: Callable[[Any], T], raw: object) -> T | None:
     return collect_issues([], (), parse, raw)
 
 
-def as_validation_error(title: str, issues: Iterable[Issue], raw: object) -> ValidationError:
+def as_validation_error(title: str, issues: Iterable[KeyIssue], raw: object) -> ValidationError:
     """The issues as one pydantic error; raised in a validator, pydantic prefixes the outer path."""
     details: list[InitErrorDetails] = [
         {

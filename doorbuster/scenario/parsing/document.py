@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from doorbuster.errors import Problem
-from doorbuster.scenario.parsing.diagnostics import At, Issue, Path, key_text, preview
+from doorbuster.errors import FileProblem
+from doorbuster.scenario.parsing.diagnostics import At, KeyIssue, Path, key_text, preview
 
 try:
     from yaml import CSafeLoader as Loader
@@ -46,7 +46,7 @@ class Document:
     keys: dict[Path, SourceLocation] = field(default_factory=dict)
     values: dict[Path, SourceLocation] = field(default_factory=dict)
     unusable: set[Path] = field(default_factory=set)  # already reported; suppress further issues
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[FileProblem] = field(default_factory=list)
 
     def place(self, path: Path, at: At = "value") -> SourceLocation:
         """Location of `path`, or of the nearest enclosing mapping or list that exists."""
@@ -61,10 +61,12 @@ class Document:
         line, column = self.place(path)
         return f"{self.file}:{line}:{column}"
 
-    def problem(self, issue: Issue) -> Problem:
+    def problem(self, issue: KeyIssue) -> FileProblem:
         """The issue with its location in this file."""
         line, column = self.place(issue.path, issue.at)
-        return Problem(self.file, line, column, key_text(issue.path), issue.rule, issue.got, issue.way_out)
+        return FileProblem(
+            self.file, line, column, key_text(issue.path), issue.rule, issue.got, issue.way_out
+        )
 
 
 def read_document(text: str, file: str) -> Document:
@@ -96,7 +98,9 @@ def read_document(text: str, file: str) -> Document:
     document = replace(document, data=data)
     if not isinstance(data, dict) and not document.problems:
         document.problems.append(
-            Problem(file, 1, 1, "", "must be a mapping of keys such as title, target, demand", preview(data))
+            FileProblem(
+                file, 1, 1, "", "must be a mapping of keys such as title, target, demand", preview(data)
+            )
         )
     return document
 
@@ -106,7 +110,7 @@ def _failed(file: str, text: str, line: int, column: int, rule: str, got: str) -
         "is empty": 'start with "title:", "target:", "demand:" and "channels:"',
         "is not valid YAML": "check the indentation, quotes and brackets just before this position",
     }.get(rule, "")
-    return Document(file, text, problems=[Problem(file, line, column, "", rule, got, way_out)])
+    return Document(file, text, problems=[FileProblem(file, line, column, "", rule, got, way_out)])
 
 
 def _deepest(text: str) -> SourceLocation | None:
@@ -218,7 +222,7 @@ class _Walk:
 
     def report(self, place: SourceLocation, path: Path, rule: str, got: str = "", way_out: str = "") -> None:
         self.document.unusable.add(path)
-        problem = Problem(self.document.file, *place, key_text(path), rule, got, way_out)
+        problem = FileProblem(self.document.file, *place, key_text(path), rule, got, way_out)
         self.document.problems.append(problem)
 
     def place(self, node: yaml.Node) -> SourceLocation:

@@ -21,7 +21,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from doorbuster.scenario.parsing.diagnostics import (
-    Issue,
+    KeyIssue,
     as_validation_error,
     did_you_mean,
     invalid,
@@ -43,7 +43,7 @@ class StrictModel(BaseModel):
         return tuple(field.alias or name for name, field in cls.model_fields.items())
 
     @classmethod
-    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Issue]:
+    def rules(cls, raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
         """Issues that involve several keys of `raw`; types check single keys."""
         if cls.one_of:
             yield from exactly_one(raw, cls.one_of)
@@ -68,7 +68,8 @@ class StrictModel(BaseModel):
             raise invalid(rule, got=preview(raw))
         unknown = [str(key) for key in raw if key not in keys]
         issues = [
-            Issue((key,), "is not a valid key", way_out=did_you_mean(key, keys), at="key") for key in unknown
+            KeyIssue((key,), "is not a valid key", way_out=did_you_mean(key, keys), at="key")
+            for key in unknown
         ]
         issues += cls.rules(raw)
         made: Self | None = None
@@ -81,7 +82,7 @@ class StrictModel(BaseModel):
         return made
 
 
-def _misspelt(issue: Issue, unknown: Sequence[str]) -> bool:
+def _misspelt(issue: KeyIssue, unknown: Sequence[str]) -> bool:
     """Whether a key is missing because of a misspelling that is reported already."""
     return (
         issue.rule == "is missing"
@@ -90,7 +91,7 @@ def _misspelt(issue: Issue, unknown: Sequence[str]) -> bool:
     )
 
 
-def exactly_one(raw: Mapping[str, Any], options: tuple[str, ...]) -> Iterator[Issue]:
+def exactly_one(raw: Mapping[str, Any], options: tuple[str, ...]) -> Iterator[KeyIssue]:
     """An issue unless exactly one of the keys `options` is in `raw`.
 
     A misspelt option is reported as such and not as missing.
@@ -101,8 +102,8 @@ def exactly_one(raw: Mapping[str, Any], options: tuple[str, ...]) -> Iterator[Is
     quoted = [f'"{option}"' for option in options]
     names = ", ".join(quoted[:-1]) + " or " + quoted[-1]
     if given:
-        yield Issue(
+        yield KeyIssue(
             (given[1],), f'cannot be combined with "{given[0]}"', way_out=f"use only one of {names}", at="key"
         )
     elif not any(is_similar(str(key), options) for key in raw):
-        yield Issue((), f"needs {names}")
+        yield KeyIssue((), f"needs {names}")

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Protocol
 from pydantic import Field
 
 from doorbuster.scenario.customers.journeys import STEPS
-from doorbuster.scenario.parsing.diagnostics import Issue, invalid, preview
+from doorbuster.scenario.parsing.diagnostics import KeyIssue, invalid, preview
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import Flag, Text, is_number, value_type
 
@@ -127,18 +127,18 @@ class ContentRule(StrictModel):
     )
 
     @classmethod
-    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Issue]:
+    def rules(cls, raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
         """`json` needs exactly one test, and tests need `json`."""
         yield from super().rules(raw)
         tests = [key for key in JSON_TESTS if key in raw]
         quoted = ", ".join(f'"{key}"' for key in JSON_TESTS[:-1]) + f' or "{JSON_TESTS[-1]}"'
         if "json" in raw and not tests:
-            yield Issue(("json",), f"also needs {quoted}", preview(raw["json"]))
+            yield KeyIssue(("json",), f"also needs {quoted}", preview(raw["json"]))
         if "json" in raw and len(tests) > 1:
             way_out = f"use only one of {quoted}"
-            yield Issue((tests[1],), f'cannot be combined with "{tests[0]}"', way_out=way_out, at="key")
+            yield KeyIssue((tests[1],), f'cannot be combined with "{tests[0]}"', way_out=way_out, at="key")
         if "json" not in raw and tests and ("contains" in raw or "lacks" in raw):
-            yield Issue((tests[0],), 'requires "json"', preview(raw[tests[0]]), at="key")
+            yield KeyIssue((tests[0],), 'requires "json"', preview(raw[tests[0]]), at="key")
 
     def violation(self, response: CheckedResponse) -> str | None:
         """The violation as text; None if the response satisfies the rule."""

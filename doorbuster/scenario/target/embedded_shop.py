@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, create_model
 
-from doorbuster.scenario.parsing.diagnostics import Issue, invalid, preview
+from doorbuster.scenario.parsing.diagnostics import KeyIssue, invalid, preview
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import (
     DurationS,
@@ -139,9 +139,9 @@ class DependencyFault(StrictModel):
     )
 
     @classmethod
-    def rules(cls, raw: Mapping[str, Any]) -> Iterator[Issue]:
+    def rules(cls, raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
         if "slow" not in raw and "fail" not in raw:
-            yield Issue((), 'needs "slow", "fail" or both')
+            yield KeyIssue((), 'needs "slow", "fail" or both')
 
     @property
     def wire(self) -> dict[str, Any]:

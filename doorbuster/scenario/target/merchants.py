@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from doorbuster.scenario.parsing.diagnostics import Issue, did_you_mean, preview, try_parse
+from doorbuster.scenario.parsing.diagnostics import KeyIssue, did_you_mean, preview, try_parse
 from doorbuster.scenario.target.embedded_shop import parse_merchants
 
 
-def merchant_rules(channels: object, target: object, freshness: object) -> Iterator[Issue]:
+def merchant_rules(channels: object, target: object, freshness: object) -> Iterator[KeyIssue]:
     """If there are merchants, every channel names one, and every merchant is named."""
     raw = _value(_value(target, "shop"), "merchants")
     merchants = () if raw is None else try_parse(parse_merchants, raw)
@@ -19,15 +19,15 @@ def merchant_rules(channels: object, target: object, freshness: object) -> Itera
         place = ("channels", name, "merchant")
         if merchants and merchant is None:
             rule = "must name a merchant"
-            yield Issue(place[:2], rule, way_out=f"add merchant: {merchants[0]}", at="key")
+            yield KeyIssue(place[:2], rule, way_out=f"add merchant: {merchants[0]}", at="key")
         elif merchant is not None and merchant not in merchants:
             way_out = did_you_mean(str(merchant), merchants) if merchants else "add target.shop.merchants"
-            yield Issue(place, "is not in target.shop.merchants", preview(merchant), way_out)
+            yield KeyIssue(place, "is not in target.shop.merchants", preview(merchant), way_out)
     for merchant in merchants if set(merchants).issuperset(visited.values()) else ():
         if merchant not in visited.values():
-            yield Issue(("target", "shop", "merchants"), "has a merchant that no channel names", merchant)
+            yield KeyIssue(("target", "shop", "merchants"), "has a merchant that no channel names", merchant)
     if merchants and freshness is not None:
-        yield Issue(("freshness",), "cannot be measured with target.shop.merchants", at="key")
+        yield KeyIssue(("freshness",), "cannot be measured with target.shop.merchants", at="key")
 
 
 def _value(holder: object, name: str) -> object:

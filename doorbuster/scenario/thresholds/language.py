@@ -16,10 +16,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from doorbuster.errors import Problem
+from doorbuster.errors import FileProblem
 from doorbuster.scenario.demand.phases import PHASES
 from doorbuster.scenario.parsing.diagnostics import (
-    Issue,
+    KeyIssue,
     Path,
     as_validation_error,
     collect_issues,
@@ -290,14 +290,14 @@ def read_thresholds(raw: object, place: Callable[[Path], str] | None = None) -> 
     """
     if not isinstance(raw, Mapping):
         raise invalid('must be a mapping, such as can_order: ["rate>=99%"]', got=preview(raw))
-    issues: list[Issue] = []
+    issues: list[KeyIssue] = []
     found: list[Threshold] = []
     for name, entries in raw.items():
         key = str(name)
         selector = collect_issues(issues, (key,), parse_metric_selector, key, at="key")
         listed = entries if isinstance(entries, list) else [entries]
         if not listed:
-            issues.append(Issue((key,), "must have at least one threshold", preview(entries)))
+            issues.append(KeyIssue((key,), "must have at least one threshold", preview(entries)))
         for index, value in enumerate(listed):
             path: Path = (key, index) if isinstance(entries, list) else (key,)
             source = place(path) if place else ""
@@ -310,12 +310,12 @@ def read_thresholds(raw: object, place: Callable[[Path], str] | None = None) -> 
 
 
 def _read_entry(
-    issues: list[Issue], path: Path, selector: MetricSelector | None, value: object, source: str
+    issues: list[KeyIssue], path: Path, selector: MetricSelector | None, value: object, source: str
 ) -> Threshold | None:
     if not isinstance(value, str | Mapping):
         known = find_metric(selector.metric) if selector else None
         example = _EXAMPLES[known.kind if known else "rate"]
-        issues.append(Issue(path, f'must be text such as "{example}", or a mapping', preview(value)))
+        issues.append(KeyIssue(path, f'must be text such as "{example}", or a mapping', preview(value)))
         return None
     entry = collect_issues(
         issues,
@@ -328,7 +328,7 @@ def _read_entry(
         return None
     if metric.kind == "value" and entry.abort_on_fail:
         rule = "cannot end a run: sections are evaluated after it"
-        issues.append(Issue((*path, "abortOnFail"), rule, "", "remove abortOnFail"))
+        issues.append(KeyIssue((*path, "abortOnFail"), rule, "", "remove abortOnFail"))
         return None
     where = path if isinstance(value, str) else (*path, "threshold")
     condition = collect_issues(issues, where, lambda text: parse_condition(text, metric), entry.threshold)
@@ -351,7 +351,7 @@ def _read_entry(
     )
 
 
-def missing_sections(thresholds: Iterable[Threshold], sections: Iterable[str]) -> tuple[Problem, ...]:
+def missing_sections(thresholds: Iterable[Threshold], sections: Iterable[str]) -> tuple[FileProblem, ...]:
     """A problem for every threshold on a section that does not exist.
 
     Args: sections: names of the existing sections.
@@ -365,7 +365,9 @@ def missing_sections(thresholds: Iterable[Threshold], sections: Iterable[str]) -
             place = (file, int(line), int(column)) if threshold.source.count(":") >= 2 else (section, 0, 0)
             rule = "names a section that does not exist"
             found.append(
-                Problem(*place, f"thresholds.{threshold.metric}", rule, section, did_you_mean(section, known))
+                FileProblem(
+                    *place, f"thresholds.{threshold.metric}", rule, section, did_you_mean(section, known)
+                )
             )
     return tuple(found)
 
