@@ -246,7 +246,7 @@ def oddities(data: bytes) -> set[str]:
     if data[:1] in (b"\r", b"\n"):
         found.add("empty line first")
     rest = data.lstrip(b"\r\n")
-    while re.match(rb"HTTP/1.1 10[03]", rest):
+    while re.match(rb"HTTP/1.[0-9][ \t]+1[0-9]{2}", rest, re.IGNORECASE):
         found.add("interim answer")
         rest = re.split(rb"\n\r?\n", rest, maxsplit=1)[-1].lstrip(b"\r\n")
     parts = re.split(rb"\n\r?\n", rest, maxsplit=1)
@@ -363,11 +363,15 @@ EXPLAINED = [
     Explanation(
         "odd transfer coding", "otherwise", "requests curl", "RFC 9112, 6.3: not chunked last: to the end"
     ),
+    Explanation("unknown content coding", "refuses", "requests curl", "one of several codings is damaged"),
+    Explanation("folded framing", "reads", "curl", "a folded Content-Encoding is one unknown value"),
+    Explanation("odd chunks", "reads", "requests", "a chunk may end with LF alone, as for curl"),
     Explanation("unknown content coding", "otherwise", "requests curl", "the body is returned as it came"),
     Explanation(
         "status without a body", "otherwise", "requests", "204 and 304 have no body, also with chunks"
     ),
     Explanation("status without a body", "reads", "requests", "the same"),
+    Explanation("interim answer", "reads", "curl", "the headers of an interim answer are skipped"),
     Explanation("interim answer", "otherwise", "requests", "requests takes 103 for the answer"),
     Explanation("interim answer", "refuses", "requests", "the same"),
     Explanation("line without a colon", "otherwise", "requests", CRASH),

@@ -138,22 +138,24 @@ class CookieJar:
         return [(cookie.name, cookie.value) for cookie in fitting]
 
     def set(
-        self, name: str, value: Any, domain: str = "", path: str = "/", secure: bool = False,
-        expires: float | None = None,
+        self, name: str, value: Any, domain: str | None = "", path: str = "/", secure: bool = False,
+        expires: float | None = None, rest: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
         """Add a cookie by hand; without a domain it is sent to every host. A value of None removes the name.
 
+        Args: rest: further attributes, as in requests; only HttpOnly is kept.
         Raises: ValueError for a name or value that cannot be sent.
         """
+        domain = (domain or "").lstrip(".").lower()
         if value is None:
             self._remove(lambda cookie: cookie.name == name and domain in ("", cookie.domain))
             return
         value = value.value if hasattr(value, "coded_value") else str(value)
         if _CONTROLS.search(name + value):
             raise ValueError(f"a cookie must not contain a line break (got {name}={value!r})")
-        domain = domain.lstrip(".").lower()
         ends = _NEVER if expires is None else float(expires)
-        self._keep(Cookie(name, value, domain, path, False, secure, False, ends, self._made))
+        http_only = any(attribute.lower() == "httponly" for attribute in rest or ())
+        self._keep(Cookie(name, value, domain, path, False, secure, http_only, ends, self._made))
 
     def set_cookie(self, cookie: Any) -> None:
         """Add a cookie of http.cookiejar or of another jar of this class."""

@@ -96,7 +96,7 @@ class ChunkNormaliser:
                 raise RequestFailed("bad_response", self._refusal)
             if size[2]:
                 self.odd["padded chunk sizes"] = None
-            text = size[1] + text[size.end() :]
+            text = size[1]  # without extensions, which nothing uses
             self._left = int(size[1], 16)
             self._in_trailer = not self._left
         return text + b"\r\n"

@@ -65,7 +65,7 @@ class LocustHttpClient(HttpClient):
         self.user = user
         self.params: Any = {}
         self.stream = False
-        self.hooks: dict[str, Any] = {}
+        self.hooks: dict[str, Any] = {"response": []}
 
     def request(
         self,
@@ -88,7 +88,7 @@ class LocustHttpClient(HttpClient):
             method = method.decode()
         if self.params:
             params = _merged(self.params, params)
-        to_call = _response_hooks((self.hooks, hooks or {})) if hooks or self.hooks else ()
+        to_call = _response_hooks((self.hooks, hooks or {})) if hooks or _is_used(self.hooks) else ()
         try:
             response = super().request(
                 method,
@@ -310,6 +310,10 @@ def _merged(standing: Any, own: Any) -> Any:
     names = {name for name, _ in pairs}
     before = standing.items() if isinstance(standing, Mapping) else standing
     return field_pairs([(name, value) for name, value in before if name not in names] + pairs)
+
+
+def _is_used(hooks: Mapping[str, Any]) -> bool:
+    return len(hooks) > 1 or bool(hooks.get("response"))
 
 
 def _response_hooks(several: Iterable[Mapping[str, Any]]) -> list[_Hook]:

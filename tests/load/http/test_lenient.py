@@ -66,6 +66,11 @@ READABLE = {
     "HTTP in lower case": (b"http/1.1 200 OK\r\n" + HELLO, "an odd status line", True),
     "tab in the status line": (b"HTTP/1.1\t200 OK\r\n" + HELLO, "an odd status line", True),
     "HTTP/1.2": (b"HTTP/1.2 200 OK\r\n" + HELLO, "an odd status line", True),
+    "odd chunk extension": (
+        OK + b"Transfer-Encoding: chunked\r\n\r\n5 ;:\r\nhello\r\n0;=\r\n\r\n",
+        "padded chunk sizes",
+        False,
+    ),
     "after an interim answer": (b"HTTP/1.1 103 Early\n\nHTTP/1.1 200 OK\n" + HELLO, LF, True),
 }
 

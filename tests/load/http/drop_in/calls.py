@@ -328,6 +328,20 @@ CALLS: dict[str, C] = {
     "cookies get_dict": lambda u: page(u).cookies.get_dict(),
     "cookies keys": lambda u: [sorted(page(u).cookies.keys()), len(u.client.cookies)],
     "cookies set": lambda u: (u.client.cookies.set("k", "v"), u.client.get("/ok").text)[1],
+    "cookies set with attributes": lambda u: (
+        u.client.cookies.set("k", "v", domain="127.0.0.1", path="/ok", secure=False, rest={"HttpOnly": None}),
+        u.client.cookies.set("no", "v", domain="other.example"),
+        u.client.get("/ok").text,
+        u.client.get("/a").text,
+    )[2],
+    "cookies of a call from a jar": lambda u: (
+        u.client.get("/ok", cookies=requests.cookies.cookiejar_from_dict({"a": "1"})).text
+    ),
+    "cookies set_cookie": lambda u: (
+        u.client.cookies.set_cookie(requests.cookies.create_cookie("k", "v", path="/ok")),
+        u.client.get("/ok").text,
+        u.client.get("/a").text,
+    )[1],
     "cookies set none": lambda u: (page(u).cookies.set("sid", None), u.client.get("/ok").text)[1],
     "cookies item": lambda u: (u.client.cookies.__setitem__("k", "v"), u.client.get("/ok").text)[1],
     "cookies update": lambda u: (u.client.cookies.update({"k": "v"}), u.client.get("/ok").text)[1],
@@ -445,6 +459,10 @@ CALLS: dict[str, C] = {
     "hooks": hooked,
     "client.hooks": lambda u: (
         setattr(u.client, "hooks", {"response": [lambda r, **_: setattr(r, "encoding", "latin-1")]}),
+        u.client.get("/utf8").text,
+    )[1],
+    "client.hooks appended": lambda u: (
+        u.client.hooks["response"].append(lambda r, **_: setattr(r, "encoding", "latin-1")),
         u.client.get("/utf8").text,
     )[1],
     "client.verify": setting(verify=False),
