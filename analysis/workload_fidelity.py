@@ -187,21 +187,21 @@ def visits(scenario: Scenario) -> dict[str, float]:
 
 def _funnel(run: Run, scenario: Scenario, customers: Sequence[CustomerCount]) -> list[FidelityRow]:
     """Product views per customer, baskets per view and orders per basket; open channels only."""
-    lanes = {name for name, channel in scenario.channels.items() if channel.is_open}
+    open_channels = {name for name, channel in scenario.channels.items() if channel.is_open}
     step_of = {step: part for part, steps in FUNNEL.items() for step in steps}
     width_s = max(run.grain_s, math.ceil(run.recorded_s / BLOCKS / run.grain_s) * run.grain_s)
     counts = run.request_counts(
-        lambda series: step_of.get(series.step) if series.channel in lanes else None, width_s
+        lambda series: step_of.get(series.step) if series.channel in open_channels else None, width_s
     )
     blocks = max((array.size for array in counts.values()), default=0)
     observed = {part: counts.get(part, np.zeros(blocks, np.int64)).astype(float) for part in FUNNEL}
     came = np.zeros(blocks)
     for row in customers:
-        if row.channel in lanes and row.outcome != Outcome.DROPPED and row.second // width_s < blocks:
+        if row.channel in open_channels and row.outcome != Outcome.DROPPED and row.second // width_s < blocks:
             came[row.second // width_s] += row.n
     mean = visits(scenario)
     specified = {part: sum(mean.get(step, 0.0) for step in steps) for part, steps in FUNNEL.items()}
-    everyone = [row for row in customers if row.channel in lanes and row.outcome != Outcome.DROPPED]
+    everyone = [row for row in customers if row.channel in open_channels and row.outcome != Outcome.DROPPED]
     left = sum(row.n for row in everyone if row.outcome != Outcome.SERVED)
     share = left / sum(row.n for row in everyone) if everyone else 0.0
     excused = f"{format_ratio(share)} of the customers left early" if share > MANY_LEFT_RATIO else ""

@@ -82,9 +82,9 @@ def plain_locust(scenario: Path, folder: Path) -> subprocess.CompletedProcess:
     )  # fmt: skip
 
 
-def lanes_of(scenario: Scenario) -> set[tuple[str, str]]:
+def channel_journeys_of(scenario: Scenario) -> set[tuple[str, str]]:
     schedule = plan_schedule(scenario)
-    return {tuple(schedule.classes[lane]) for lane in set(schedule.class_index.tolist())}
+    return {tuple(schedule.channel_journeys[one]) for one in set(schedule.channel_journey_index.tolist())}
 
 
 @pytest.mark.truth
@@ -113,7 +113,7 @@ def test_a_shipped_scenario_brings_everybody_and_balances(path, doorbuster, tmp_
     assert totals.planned == totals.accounted > 0
     assert totals.dropped == 0
     assert (audit.missing, audit.duplicated) == (0, 0)
-    assert lanes_of(load_scenario(short)) <= {(row.channel, row.journey) for row in came}
+    assert channel_journeys_of(load_scenario(short)) <= {(row.channel, row.journey) for row in came}
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def all_journeys(tmp_path_factory):
 def test_every_journey_there_is_belongs_to_the_run_of_all_journeys():
     scenario = load_scenario(ALL_JOURNEYS)
     assert {name for channel in scenario.channels.values() for name in channel.journeys} == set(JOURNEYS)
-    assert len(lanes_of(scenario)) == len(plan_schedule(scenario).classes)
+    assert len(channel_journeys_of(scenario)) == len(plan_schedule(scenario).channel_journeys)
 
 
 def test_every_journey_of_every_channel_is_served(all_journeys):

@@ -37,7 +37,7 @@ def search_settings(
     budget_s = _positive("--budget", budget, parse_duration_s) or 0.0
     warmup_s = _positive("--warmup", warmup, parse_duration_s)
     if warmup_s is None:
-        visits_s = [lane.visit_s for lane in expected.classes if plan.channels[lane.channel].is_open]
+        visits_s = [one.visit_s for one in expected.channel_journeys if plan.channels[one.channel].is_open]
         warmup_s = min(max(max(visits_s, default=0.0), MIN_WARMUP_S), MAX_WARMUP_S)
     return SearchSettings(
         start_rate_per_s=first, max_rate_per_s=top, warmup_s=float(round(warmup_s)),

@@ -64,7 +64,7 @@ def command(folder: Path, storefront: str | None, har: Path | None) -> None:
 
 def _lay_out(folder: Path) -> None:
     from doorbuster.bundled import shipped
-    from doorbuster.cli.program_name import program
+    from doorbuster.cli.program_name import program_name
 
     written, kept = 0, 0
     for name in ("scenarios", "locustfiles", "analysis"):
@@ -80,7 +80,7 @@ def _lay_out(folder: Path) -> None:
             written += 1
     (folder / "reports").mkdir(parents=True, exist_ok=True)
     click.echo(f"{folder}: wrote {written} files" + (f", kept {kept} existing files" if kept else ""))
-    click.echo(f"next:    {'' if folder == Path() else f'cd {folder} && '}{program()} run smoke")
+    click.echo(f"next:    {'' if folder == Path() else f'cd {folder} && '}{program_name()} run smoke")
 
 
 class _Names(NamedTuple):
@@ -99,7 +99,7 @@ def _write_starter(folder: Path, storefront: str, har: Path | None) -> None:
     """Raises: UsageError for a name that no scenario could use, or a recording that cannot be read."""
     from importlib.resources import files
 
-    from doorbuster.cli.program_name import program
+    from doorbuster.cli.program_name import program_name
     from doorbuster.errors import UsageError
     from doorbuster.storefronts.har.driver_draft import draft_driver
 
@@ -137,8 +137,8 @@ def _write_starter(folder: Path, storefront: str, har: Path | None) -> None:
         click.echo(f"{path}: written")
     if draft is not None:
         _print_draft(draft)
-    click.echo(f"next:    {program()} probe {url} --locustfile {driver}")
-    click.echo(f"then:    {program()} run {scenario} --locustfile {DEFAULT_LOCUSTFILE},{locustfile}")
+    click.echo(f"next:    {program_name()} probe {url} --locustfile {driver}")
+    click.echo(f"then:    {program_name()} run {scenario} --locustfile {DEFAULT_LOCUSTFILE},{locustfile}")
 
 
 def _print_draft(draft: DriverDraft) -> None:

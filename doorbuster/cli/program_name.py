@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 
-def program() -> str:
+def program_name() -> str:
     """ "doorbuster" if it is on the PATH, otherwise the path it was started with."""
     called = Path(sys.argv[0])
     if called.name == "__main__.py":

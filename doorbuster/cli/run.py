@@ -16,7 +16,7 @@ from doorbuster.cli.options import (
     url_option,
     workers_option,
 )
-from doorbuster.cli.program_name import program
+from doorbuster.cli.program_name import program_name
 
 if TYPE_CHECKING:
     from doorbuster.cli.run_workflow import JudgedRun
@@ -198,7 +198,7 @@ def command(
     try:
         judged = write_everything(folder, plan)
     except KeyboardInterrupt:
-        click.echo(f"the run is recorded; write its report with: {program()} report {folder}", err=True)
+        click.echo(f"the run is recorded; write its report with: {program_name()} report {folder}", err=True)
         raise
     judged.print_failed_scripts()
     _print_verdict(judged, folder, plan, requests=not quiet)
@@ -320,7 +320,7 @@ def _print_verdict(
 def _next_command(verdict: Verdict, folder: Path, plan: Scenario | LocustScenario) -> str:
     shop = getattr(plan.target, "shop", None)
     if shop is not None and shop.profile == "in-house-2004" and verdict.status == "fail":
-        return f"{program()} run {plan.name} --profile replatformed   (the same peak, a redesigned shop)"
+        return f"{program_name()} run {plan.name} --profile replatformed   (the same peak, a redesigned shop)"
     if verdict.status == "inconclusive":
-        return f"{program()} analyse {folder} generator_health   (checks of the load generator)"
-    return f"{program()} analyse {folder}   (all results, in the terminal)"
+        return f"{program_name()} analyse {folder} generator_health   (checks of the load generator)"
+    return f"{program_name()} analyse {folder}   (all results, in the terminal)"

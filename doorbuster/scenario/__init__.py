@@ -31,8 +31,8 @@ from doorbuster.scenario.model import Scenario
 from doorbuster.scenario.overrides import override
 from doorbuster.scenario.planning.demand_groups import DemandGroup, group_demands
 from doorbuster.scenario.planning.estimate import (
+    ChannelJourneyEstimate,
     ScenarioEstimate,
-    TrafficClassEstimate,
     channels_exceeding_drain,
     estimate,
 )
@@ -67,6 +67,7 @@ __all__ = [
     "AbortRule",
     "Channel",
     "ChannelJourney",
+    "ChannelJourneyEstimate",
     "Constant",
     "ContentRule",
     "Curve",
@@ -97,7 +98,6 @@ __all__ = [
     "Target",
     "Think",
     "Threshold",
-    "TrafficClassEstimate",
     "Uniform",
     "WaitingRoom",
     "arrival_rate_per_s",

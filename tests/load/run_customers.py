@@ -141,12 +141,16 @@ def run(case: dict) -> dict:
     environment = Environment(user_classes=[Web, App, Store])
     environment.create_local_runner()
     arrivals = sorted(case["arrivals"], key=lambda arrival: arrival[2])
-    classes = tuple(dict.fromkeys(ChannelJourney(channel, journey) for channel, journey, _ in arrivals))
+    channel_journeys = tuple(
+        dict.fromkeys(ChannelJourney(channel, journey) for channel, journey, _ in arrivals)
+    )
     schedule = Schedule(
         duration_s=case["duration_s"],
-        classes=classes,
+        channel_journeys=channel_journeys,
         intended_s=np.array([at_s for *_, at_s in arrivals], dtype=float),
-        class_index=np.array([classes.index((c, j)) for c, j, _ in arrivals], dtype=np.uint16),
+        channel_journey_index=np.array(
+            [channel_journeys.index((c, j)) for c, j, _ in arrivals], dtype=np.uint16
+        ),
         arrival_index=np.arange(len(arrivals)),
     )
     batches = []

@@ -49,9 +49,9 @@ def main(url: str, folder: str, plan: dict) -> dict:
     n = len(intended_s)
     schedule = Schedule(
         duration_s=plan["duration_s"],
-        classes=(ChannelJourney("web", "order_status"),),
+        channel_journeys=(ChannelJourney("web", "order_status"),),
         intended_s=intended_s,
-        class_index=np.zeros(n, dtype=np.uint16),
+        channel_journey_index=np.zeros(n, dtype=np.uint16),
         arrival_index=np.arange(n),
     )
     batches: list[Batch] = []

@@ -19,9 +19,9 @@ def schedule(intended_s: list[float]) -> Schedule:
     n = len(intended_s)
     return Schedule(
         duration_s=1.0,
-        classes=(ChannelJourney("web", "browse"),),
+        channel_journeys=(ChannelJourney("web", "browse"),),
         intended_s=np.array(intended_s),
-        class_index=np.zeros(n, dtype=np.uint16),
+        channel_journey_index=np.zeros(n, dtype=np.uint16),
         arrival_index=np.arange(n, dtype=np.int64),
     )
 

@@ -18,9 +18,9 @@ def schedule(n: int = 30) -> Schedule:
     """One arrival every 0.5 s, alternating between web and store."""
     return Schedule(
         duration_s=n / 2,
-        classes=CLASSES,
+        channel_journeys=CLASSES,
         intended_s=np.arange(n) * 0.5,
-        class_index=(np.arange(n) % 2).astype(np.uint16),
+        channel_journey_index=(np.arange(n) % 2).astype(np.uint16),
         arrival_index=np.arange(n, dtype=np.int64),
     )
 
@@ -33,7 +33,7 @@ def served(worker: str, seq: int, plan: Schedule, rows: np.ndarray, *, final: bo
     """A report with these rows started and served."""
     counts: dict[tuple[int, str, str], int] = {}
     for row in rows.tolist():
-        channel_journey = plan.classes[plan.class_index[row]]
+        channel_journey = plan.channel_journeys[plan.channel_journey_index[row]]
         key = (int(plan.intended_s[row]), *channel_journey)
         counts[key] = counts.get(key, 0) + 1
     return Batch(
@@ -101,7 +101,7 @@ def test_a_started_customer_without_an_outcome_is_dropped_but_not_as_an_arrival(
     loss = found.lose("bob", from_s=1.0)
     assert [(r.second, r.channel, r.journey, r.n) for r in loss.customers] == [(0, "store", "pos_sale", 1)]
     assert loss.arrivals == ()
-    assert plan.class_index[1] == 1
+    assert plan.channel_journey_index[1] == 1
 
 
 def test_a_closed_loop_customer_in_the_shop_is_dropped_with_its_worker():

@@ -28,7 +28,7 @@ channels:
 
 
 def test_customers_at_once_follow_from_rate_and_visit():
-    web, store, phone = estimate(read_scenario(TEXT), response_s=0.1).classes
+    web, store, phone = estimate(read_scenario(TEXT), response_s=0.1).channel_journeys
 
     assert (web.channel, web.journey, web.wants_order) == ("web", "browse", False)
     assert web.requests_per_s == pytest.approx(5 * 4)
@@ -51,9 +51,9 @@ def test_the_totals_are_the_sums_of_the_traffic_classes():
 def test_a_slower_shop_holds_more_people_and_serves_fewer_calls():
     quick, slow = (estimate(read_scenario(TEXT), response_s=s) for s in (0.1, 5.0))
 
-    assert slow.classes[0].in_shop > quick.classes[0].in_shop
-    assert slow.classes[0].requests_per_s == quick.classes[0].requests_per_s
-    assert slow.classes[2].requests_per_s < quick.classes[2].requests_per_s
+    assert slow.channel_journeys[0].in_shop > quick.channel_journeys[0].in_shop
+    assert slow.channel_journeys[0].requests_per_s == quick.channel_journeys[0].requests_per_s
+    assert slow.channel_journeys[2].requests_per_s < quick.channel_journeys[2].requests_per_s
 
 
 @pytest.mark.parametrize("response_s", [0.0, -1.0])
@@ -76,7 +76,7 @@ def test_no_more_are_in_the_shop_than_came():
     found = estimate(read_scenario(moment), response_s=0.1)
 
     assert found.arrivals == pytest.approx(1)
-    assert found.classes[0].in_shop == pytest.approx(5 * 6.4)
+    assert found.channel_journeys[0].in_shop == pytest.approx(5 * 6.4)
     assert found.peak_in_shop <= found.arrivals + 6
 
 
@@ -89,7 +89,7 @@ def requests_of(journey: str, pages: str) -> float:
     """Mean requests of one customer, by the estimate."""
     web = WEB.replace("JOURNEY", journey).replace("PAGES", pages)
     text = TEXT[: TEXT.index("channels:")] + f"channels: {{{web}}}\n"
-    (one,) = estimate(read_scenario(text)).classes
+    (one,) = estimate(read_scenario(text)).channel_journeys
     return one.requests_per_s / one.customers_per_s
 
 

@@ -37,19 +37,22 @@ def test_customers_of_all_curves_are_expected(scenario):
 def test_each_channel_arrives_by_its_own_curve(scenario):
     plan = plan_schedule(scenario)
     store = plan.intended_s[
-        np.isin(plan.class_index, [i for i, one in enumerate(plan.classes) if one.channel == "store"])
+        np.isin(
+            plan.channel_journey_index,
+            [i for i, one in enumerate(plan.channel_journeys) if one.channel == "store"],
+        )
     ]
     gaps = np.diff(scenario.channels["store"].demand.rate_curve.cumulative(store), prepend=0.0)
     assert stats.kstest(gaps, "expon").pvalue > 0.01
     assert (np.diff(plan.intended_s) >= 0).all()
-    assert {one.channel for one in plan.classes} == {"web", "app", "store"}
+    assert {one.channel for one in plan.channel_journeys} == {"web", "app", "store"}
 
 
 def test_the_arrivals_of_a_channel_do_not_depend_on_the_others(scenario):
     def times(text, channel):
         plan = plan_schedule(read_scenario(text))
-        own = [i for i, one in enumerate(plan.classes) if one.channel == channel]
-        return plan.intended_s[np.isin(plan.class_index, own)]
+        own = [i for i, one in enumerate(plan.channel_journeys) if one.channel == channel]
+        return plan.intended_s[np.isin(plan.channel_journey_index, own)]
 
     quiet = TEXT.replace("peak: 40/s", "peak: 4/s")
     assert times(TEXT, "store").tolist() == times(quiet, "store").tolist()
@@ -59,15 +62,15 @@ def test_the_arrivals_of_a_channel_do_not_depend_on_the_others(scenario):
 
 def test_the_estimate_adds_up_at_the_busiest_moment(scenario):
     expected = estimate(scenario)
-    classes = {(one.channel, one.journey): one for one in expected.classes}
-    store, phone = classes["store", "pos_sale"], classes["phone", "phone_order"]
-    web = sum(one.requests_per_s for one in expected.classes if one.channel in ("web", "app"))
+    channel_journeys = {(one.channel, one.journey): one for one in expected.channel_journeys}
+    store, phone = channel_journeys["store", "pos_sale"], channel_journeys["phone", "phone_order"]
+    web = sum(one.requests_per_s for one in expected.channel_journeys if one.channel in ("web", "app"))
     assert expected.peak_customers_per_s == pytest.approx(42.0)
     assert store.customers_per_s == pytest.approx(10.0)
     assert expected.peak_requests_per_s == pytest.approx(
         web + 0.2 * store.requests_per_s + phone.requests_per_s
     )
-    buys = classes["web", "buy"].customers_per_s
+    buys = channel_journeys["web", "buy"].customers_per_s
     assert expected.orders == pytest.approx(buys * 110 + 10 * 80 + phone.customers_per_s * 200)
 
 

@@ -35,8 +35,8 @@ def test_arrivals_of_a_built_in_channel_do_not_depend_on_own_channels():
     def web(schedule):
         return [
             at_s
-            for at_s, index in zip(schedule.intended_s, schedule.class_index, strict=True)
-            if schedule.classes[index].channel == "web"
+            for at_s, index in zip(schedule.intended_s, schedule.channel_journey_index, strict=True)
+            if schedule.channel_journeys[index].channel == "web"
         ]
 
     assert web(one) == web(other)

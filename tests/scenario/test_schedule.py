@@ -160,7 +160,8 @@ def test_the_same_seed_plans_the_same_arrivals_and_another_seed_others():
 
     assert_array_equal(plan_schedule(scenario).intended_s, plan_schedule(scenario, seed=20041202).intended_s)
     assert_array_equal(
-        plan_schedule(scenario).class_index, plan_schedule(scenario, seed=20041202).class_index
+        plan_schedule(scenario).channel_journey_index,
+        plan_schedule(scenario, seed=20041202).channel_journey_index,
     )
     assert (
         len(np.intersect1d(plan_schedule(scenario).intended_s, plan_schedule(scenario, seed=1).intended_s))
@@ -170,11 +171,13 @@ def test_the_same_seed_plans_the_same_arrivals_and_another_seed_others():
 
 def test_traffic_classes_arrive_in_their_shares_independently_of_time():
     plan = plan_schedule(scenario_of(HILL))
-    counts = np.bincount(plan.class_index)
+    counts = np.bincount(plan.channel_journey_index)
 
-    assert plan.classes == (("web", "browse"), ("web", "buy"), ("store", "pos_sale"))
+    assert plan.channel_journeys == (("web", "browse"), ("web", "buy"), ("store", "pos_sale"))
     assert stats.chisquare(counts, np.array([0.45, 0.15, 0.4]) * len(plan)).pvalue > 0.01
-    thirds = np.array([np.bincount(part, minlength=3) for part in np.array_split(plan.class_index, 3)])
+    thirds = np.array(
+        [np.bincount(part, minlength=3) for part in np.array_split(plan.channel_journey_index, 3)]
+    )
     assert stats.chi2_contingency(thirds).pvalue > 0.01
 
 
@@ -185,7 +188,7 @@ def test_planned_arrivals_per_second_add_up_to_the_plan():
 
     assert list(planned) == ["web", "store"]
     assert all(counts.shape == (5,) for counts in planned.values())
-    assert planned["store"].sum() == np.count_nonzero(plan.class_index == 2)
+    assert planned["store"].sum() == np.count_nonzero(plan.channel_journey_index == 2)
     assert sum(planned.values())[2] == np.count_nonzero(plan.intended_s.astype(int) == 2)
 
 
@@ -193,7 +196,7 @@ def test_closed_channels_alone_have_no_arrivals():
     text = "title: t\ntarget: {shop: {profile: replatformed}}\n" + f"demand: {{{FLAT}}}\n"
     plan = plan_schedule(read_scenario(text + "channels: {phone: {seats: 5, journeys: {phone_order: 1}}}"))
 
-    assert (len(plan), plan.classes, plan.duration_s) == (0, (), 2000.0)
+    assert (len(plan), plan.channel_journeys, plan.duration_s) == (0, (), 2000.0)
     assert plan.planned_per_second() == {}
 
 
@@ -240,7 +243,7 @@ def test_a_plan_of_fourteen_million_arrivals_is_drawn_without_fuss():
 
     assert len(plan) == pytest.approx(14e6, rel=0.005)
     assert plan.intended_s.dtype == np.float64
-    assert plan.class_index.dtype == np.uint16
+    assert plan.channel_journey_index.dtype == np.uint16
     assert plan.arrival_index.dtype == np.int64
 
 
@@ -249,7 +252,9 @@ def test_the_bundled_peak_has_enough_buyers_for_statistics(bundled_folder):
     plan = plan_schedule(scenario)
 
     buyers = sum(
-        np.count_nonzero(plan.class_index == i) for i, one in enumerate(plan.classes) if one.journey == "buy"
+        np.count_nonzero(plan.channel_journey_index == i)
+        for i, one in enumerate(plan.channel_journeys)
+        if one.journey == "buy"
     )
 
     assert buyers >= 50

@@ -96,7 +96,7 @@ def test_a_scenario_is_planned_as_its_curve_says(path):
     expected = expected_customers(scenario)
     burstiness = max([demand.burstiness for demand in scenario.demands.values()])
     assert abs(len(schedule) - expected) < 5 * (burstiness * expected) ** 0.5
-    came = {schedule.classes[one].channel for one in set(schedule.class_index.tolist())}
+    came = {schedule.channel_journeys[one].channel for one in set(schedule.channel_journey_index.tolist())}
     assert came == {name for name, channel in scenario.channels.items() if channel.is_open}
 
 

@@ -110,11 +110,11 @@ class WorkerRegistry:
         due: Counter[tuple[int, str, str]] = Counter()
         for second, channel_journey in zip(
             schedule.intended_s[owned].astype(np.int64).tolist(),
-            schedule.class_index[owned].tolist(),
+            schedule.channel_journey_index[owned].tolist(),
             strict=True,
         ):
-            due[second, *schedule.classes[channel_journey]] += 1
-        open_channels = {one.channel for one in schedule.classes}
+            due[second, *schedule.channel_journeys[channel_journey]] += 1
+        open_channels = {one.channel for one in schedule.channel_journeys}
         for (second, channel), n in lost.started.items():
             if channel not in open_channels:
                 left = sum(k for (at, of, _), k in lost.left.items() if (at, of) == (second, channel))
@@ -131,10 +131,10 @@ class WorkerRegistry:
         due: Counter[tuple[int, str]] = Counter()
         for second, channel_journey in zip(
             schedule.intended_s[owned].astype(np.int64).tolist(),
-            schedule.class_index[owned].tolist(),
+            schedule.channel_journey_index[owned].tolist(),
             strict=True,
         ):
-            due[second, schedule.classes[channel_journey].channel] += 1
+            due[second, schedule.channel_journeys[channel_journey].channel] += 1
         return tuple(
             ArrivalCount(second, channel, 0, n - lost.started[second, channel])
             for (second, channel), n in sorted(due.items())

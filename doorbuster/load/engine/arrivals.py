@@ -35,11 +35,11 @@ class OpenArrivals:
     """Starts the customers of some rows of a schedule, each when it is due."""
 
     def __init__(self, schedule: Schedule, rows: Rows, started_at: float, admit: AdmitCustomer) -> None:
-        self._classes = schedule.classes
+        self._channel_journeys = schedule.channel_journeys
         self._columns = (
             schedule.arrival_index[rows].tolist(),
             schedule.intended_s[rows].tolist(),
-            schedule.class_index[rows].tolist(),
+            schedule.channel_journey_index[rows].tolist(),
         )
         self._started_at = started_at
         self._admit = admit
@@ -63,9 +63,9 @@ class OpenArrivals:
         return self._arrivals(self._started)
 
     def _arrivals(self, first: int) -> Iterator[Arrival]:
-        indices, intended_s, classes = self._columns
+        indices, intended_s, of_arrival = self._columns
         for row in range(first, len(indices)):
-            channel, journey = self._classes[classes[row]]
+            channel, journey = self._channel_journeys[of_arrival[row]]
             yield Arrival(str(indices[row]), channel, journey, self._started_at + intended_s[row])
 
 

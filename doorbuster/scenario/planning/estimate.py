@@ -16,7 +16,7 @@ ASSUMED_RESPONSE_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class TrafficClassEstimate:
+class ChannelJourneyEstimate:
     """One journey of one channel at that channel's peak.
 
     `customers_per_s`: started per second. `in_shop`: concurrent. `wants_order`: each tries to order.
@@ -45,7 +45,7 @@ class ScenarioEstimate:
     peak_customers_per_s: float
     peak_requests_per_s: float
     peak_in_shop: float
-    classes: tuple[TrafficClassEstimate, ...]
+    channel_journeys: tuple[ChannelJourneyEstimate, ...]
 
 
 def estimate(scenario: Scenario, *, response_s: float = ASSUMED_RESPONSE_S) -> ScenarioEstimate:
@@ -58,10 +58,10 @@ def estimate(scenario: Scenario, *, response_s: float = ASSUMED_RESPONSE_S) -> S
     """
     if response_s <= 0:
         raise ValueError(f"response_s must be > 0 (got {response_s})")
-    classes = tuple(
+    channel_journeys = tuple(
         one
         for name, channel in scenario.channels.items()
-        for one in _traffic_classes(
+        for one in _channel_journey_estimates(
             scenario, name, (channel.demand or scenario.demand).rate_curve.peak_per_s, response_s
         )
     )
@@ -70,15 +70,15 @@ def estimate(scenario: Scenario, *, response_s: float = ASSUMED_RESPONSE_S) -> S
     together = {name: _ratio_at_peak(scenario, name) for name in scenario.channels}
     return ScenarioEstimate(
         arrivals=arrivals,
-        orders=sum(one.orders_per_s * run_s[one.channel] for one in classes),
-        requests=sum(one.requests_per_s * run_s[one.channel] for one in classes),
+        orders=sum(one.orders_per_s * run_s[one.channel] for one in channel_journeys),
+        requests=sum(one.requests_per_s * run_s[one.channel] for one in channel_journeys),
         peak_customers_per_s=scenario.peak_per_s,
-        peak_requests_per_s=sum(one.requests_per_s * together[one.channel] for one in classes),
+        peak_requests_per_s=sum(one.requests_per_s * together[one.channel] for one in channel_journeys),
         peak_in_shop=sum(
             min(one.in_shop * together[one.channel], one.customers_per_s * run_s[one.channel])
-            for one in classes
+            for one in channel_journeys
         ),
-        classes=classes,
+        channel_journeys=channel_journeys,
     )
 
 
@@ -142,9 +142,9 @@ def _orders(journey: Journey, requests: float) -> float:
     )  # a journey of your own may order in a step of its own
 
 
-def _traffic_classes(
+def _channel_journey_estimates(
     scenario: Scenario, name: str, peak_per_s: float, response_s: float
-) -> list[TrafficClassEstimate]:
+) -> list[ChannelJourneyEstimate]:
     channel, journeys = scenario.channels[name], scenario.journeys
     think_s = channel.think.mean_think_s
     ratios = channel.journey_ratios()
@@ -155,14 +155,14 @@ def _traffic_classes(
             ratio * _requests(journeys[j], channel) * (response_s + think_s) for j, ratio in ratios.items()
         )
         per_s = channel.seats / cycle_s
-    classes = []
+    channel_journeys = []
     for journey_name, ratio in ratios.items():
         journey = journeys[journey_name]
         requests = _requests(journey, channel)
         visit_s = requests * response_s + max(0.0, requests - 1.0) * think_s
         rate_per_s = per_s * ratio
-        classes.append(
-            TrafficClassEstimate(
+        channel_journeys.append(
+            ChannelJourneyEstimate(
                 channel=name,
                 journey=journey_name,
                 wants_order=journey.wants_order,
@@ -173,4 +173,4 @@ def _traffic_classes(
                 in_shop=rate_per_s * visit_s,
             )
         )
-    return classes
+    return channel_journeys

@@ -43,14 +43,14 @@ class ChannelJourney(NamedTuple):
 class Schedule:
     """Intended arrivals of a run.
 
-    `intended_s`: float64 (n,), ascending, in [0, duration_s). `class_index`: uint16 (n,), into `classes`.
-    `arrival_index`: int64 (n,), the number of the arrival.
+    `intended_s`: float64 (n,), ascending, in [0, duration_s). `channel_journey_index`: uint16 (n,), into
+    `channel_journeys`. `arrival_index`: int64 (n,), the number of the arrival.
     """
 
     duration_s: float
-    classes: tuple[ChannelJourney, ...]
+    channel_journeys: tuple[ChannelJourney, ...]
     intended_s: Floats
-    class_index: npt.NDArray[np.uint16]
+    channel_journey_index: npt.NDArray[np.uint16]
     arrival_index: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -59,32 +59,34 @@ class Schedule:
     def planned_per_second(self) -> dict[str, npt.NDArray[np.int64]]:
         """Arrivals of each open channel in each second, shape (ceil(duration_s),)."""
         seconds = int(np.ceil(self.duration_s))
-        channels = tuple(dict.fromkeys(one.channel for one in self.classes))
-        channel_index = np.array([channels.index(one.channel) for one in self.classes], dtype=np.int64)
+        channels = tuple(dict.fromkeys(one.channel for one in self.channel_journeys))
+        channel_index = np.array(
+            [channels.index(one.channel) for one in self.channel_journeys], dtype=np.int64
+        )
         if not channels:
             return {}
-        cells = channel_index[self.class_index] * seconds + self.intended_s.astype(np.int64)
+        cells = channel_index[self.channel_journey_index] * seconds + self.intended_s.astype(np.int64)
         counts = np.bincount(cells, minlength=seconds * len(channels)).reshape(len(channels), seconds)
         return {channel: counts[i] for i, channel in enumerate(channels)}
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Arrivals of one curve, split over its classes; `ratios` has shape (classes,) and sums to 1."""
+    """Arrivals of one curve, split over channels and journeys; `ratios` has one entry for each, sum 1."""
 
     demand: Demand
-    classes: tuple[ChannelJourney, ...]
+    channel_journeys: tuple[ChannelJourney, ...]
     ratios: Floats
     streams: tuple[np.random.Generator, ...]
 
     def draw(self) -> tuple[Floats, npt.NDArray[np.intp]]:
-        """Ascending arrival times, and the index of each arrival's class among these classes."""
+        """Ascending arrival times, and the index of each arrival's channel and journey among these."""
         bursts, arrivals, choices = self.streams
         curve = self.demand.rate_curve
         if self.demand.burstiness > 1.0:
             curve = _with_bursts(curve, self.demand.burstiness, bursts)
         intended_s = curve.inverse(_unit_arrivals(curve.expected, arrivals))
-        if len(self.classes) == 1:
+        if len(self.channel_journeys) == 1:
             return intended_s, np.zeros(len(intended_s), dtype=np.intp)
         drawn = choices.random(len(intended_s))
         return intended_s, np.searchsorted(np.cumsum(self.ratios)[:-1], drawn, side="right")
@@ -93,25 +95,25 @@ class _Source:
 def plan_schedule(scenario: Scenario, *, seed: int | None = None) -> Schedule:
     """The schedule of a scenario; another `seed` gives another sample of the same demand."""
     sources = _sources(scenario, scenario.seed if seed is None else seed)
-    classes = tuple(one for source in sources for one in source.classes)
+    channel_journeys = tuple(one for source in sources for one in source.channel_journeys)
     times, numbers, first = [np.empty(0)], [np.empty(0, dtype=np.intp)], 0
     for source in sources:
-        intended_s, class_index = source.draw()
+        intended_s, channel_journey_index = source.draw()
         times.append(intended_s)
-        numbers.append(class_index + first)
-        first += len(source.classes)
-    intended_s, class_index = np.concatenate(times), np.concatenate(numbers)
+        numbers.append(channel_journey_index + first)
+        first += len(source.channel_journeys)
+    intended_s, channel_journey_index = np.concatenate(times), np.concatenate(numbers)
     if len(sources) > 1:
         order = np.argsort(intended_s, kind="stable")
-        intended_s, class_index = intended_s[order], class_index[order]
+        intended_s, channel_journey_index = intended_s[order], channel_journey_index[order]
     schedule = Schedule(
         duration_s=scenario.demand.duration_s,
-        classes=classes,
+        channel_journeys=channel_journeys,
         intended_s=intended_s,
-        class_index=class_index.astype(np.uint16),
+        channel_journey_index=channel_journey_index.astype(np.uint16),
         arrival_index=np.arange(len(intended_s), dtype=np.int64),
     )
-    for array in (schedule.intended_s, schedule.class_index, schedule.arrival_index):
+    for array in (schedule.intended_s, schedule.channel_journey_index, schedule.arrival_index):
         array.setflags(write=False)
     return schedule
 
