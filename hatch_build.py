@@ -30,11 +30,11 @@ CONTENT = (
     "reports/sample/*.html", "reports/sample/*.json", "reports/sample/*.md", "reports/sample/*.xml",
     "reports/sample/run.sqlite",
 )  # fmt: skip
-ASKED = "DOORBUSTER_COMPILE"
-NEEDED = ["mypy[mypyc]>=1.18", "setuptools>=70"]
+COMPILE_VARIABLE = "DOORBUSTER_COMPILE"
+COMPILE_REQUIREMENTS = ["mypy[mypyc]>=1.18", "setuptools>=70"]
 LOAD = Path("doorbuster", "load")
 HTTP = LOAD / "http"
-ELSEWHERE = (
+OTHER_COMPILED_MODULES = (
     "exchange", "customers/behaviour", "customers/context", "customers/model", "customers/retry_budget",
     "customers/retry_policy", "customers/session", "customers/step_runner", "engine/arrivals",
     "engine/generator", "recording/recorder", "recording/secondary_metrics", "runtime/sleep_scheduler",
@@ -71,7 +71,7 @@ def compile_here() -> None:
     from setuptools import Distribution
 
     paths = [str(path) for path in sorted(HTTP.glob("*.py")) if path.stem not in NOT_COMPILED]
-    paths += [str(LOAD / f"{name}.py") for name in ELSEWHERE]
+    paths += [str(LOAD / f"{name}.py") for name in OTHER_COMPILED_MODULES]
     extensions = mypycify([*MYPY, *paths], opt_level="3", debug_level="0", group_name=GROUP)
     if os.name == "posix":
         for extension in extensions:  # direct calls within the module, which may be inlined
@@ -88,14 +88,14 @@ class WheelHook(BuildHookInterface):  # type: ignore[misc]
     PLUGIN_NAME = "custom"
 
     def dependencies(self) -> list[str]:
-        return NEEDED if os.environ.get(ASKED) == "1" else []
+        return COMPILE_REQUIREMENTS if os.environ.get(COMPILE_VARIABLE) == "1" else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if version == "editable":
             return
         for source, target in bundled_content(Path(self.root)).items():
             build_data["force_include"][str(Path(self.root, source))] = target
-        if os.environ.get(ASKED) != "1":
+        if os.environ.get(COMPILE_VARIABLE) != "1":
             return
         folder = Path(self.root, "build", "compiled")
         for path in compile_copy(Path(self.root), folder):

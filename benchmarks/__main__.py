@@ -38,15 +38,15 @@ def main() -> int:
     if len(os.sched_getaffinity(0)) < 2:
         print("skipped: the benchmarks need two cores, one for the generator and one for nginx")
         return 0
-    claims = []
+    target_results = []
     for name in names:
         print(f"\n== {name}: {(BENCHMARKS[name].__doc__ or '').splitlines()[0]}\n", flush=True)
         try:
-            claims += BENCHMARKS[name].run()
+            target_results += BENCHMARKS[name].run()
         except MissingError as missing:
             print(f"skipped: {missing}")
-    print("\n" + "\n".join(map(str, claims)))
-    return 0 if all(claim.kept for claim in claims) else 1
+    print("\n" + "\n".join(map(str, target_results)))
+    return 0 if all(one.met for one in target_results) else 1
 
 
 if __name__ == "__main__":

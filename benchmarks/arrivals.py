@@ -25,7 +25,7 @@ import psutil
 from benchmarks.competitor_http import finish, ours
 from benchmarks.compiled import compiled_library
 from benchmarks.server import MissingError, nginx
-from benchmarks.targets import Claim, table
+from benchmarks.targets import TargetResult, table
 from doorbuster.records.reader import Run
 from doorbuster.scenario import load_scenario, plan_schedule
 
@@ -61,7 +61,7 @@ class Delivery:
         return delivered / plan - 1.0
 
 
-def run() -> list[Claim]:
+def run() -> list[TargetResult]:
     """Raises: server.MissingError."""
     builds = {"plain": _least_disturbed()}
     try:
@@ -71,7 +71,11 @@ def run() -> list[Claim]:
     print(table(("figure", *builds), [
         (figure, *columns) for figure, *columns in zip(_FIGURES, *map(_column, builds.values()), strict=True)
     ]))  # fmt: skip
-    return [claim for build, delivery in builds.items() for claim in _claims(build, delivery)]
+    return [
+        target_result
+        for build, delivery in builds.items()
+        for target_result in _target_results(build, delivery)
+    ]
 
 
 def _least_disturbed(**environ: str) -> Delivery:
@@ -153,13 +157,22 @@ def _column(one: Delivery) -> tuple[str, ...]:
     )
 
 
-def _claims(build: str, one: Delivery) -> list[Claim]:
+def _target_results(build: str, one: Delivery) -> list[TargetResult]:
     off = one.off(MODEL_WINDOW_S)
     return [
-        Claim(f"new arrivals a second in one process, {build} build, >= {MIN_PER_S:,}", f"{one.per_s:,.0f}",
-              one.per_s >= MIN_PER_S),
-        Claim(f"planned = reached nginx = recorded, {build} build",
-              f"{one.planned} = {one.came} = {one.served}", one.planned == one.came == one.served),
-        Claim(f"index of dispersion in {MODEL_WINDOW_S:g} s within 5 % of the plan's, {build} build",
-              f"{off:+.1%}", abs(off) <= DISPERSION_SLACK),
-    ]  # fmt: skip
+        TargetResult(
+            f"new arrivals a second in one process, {build} build, >= {MIN_PER_S:,}",
+            f"{one.per_s:,.0f}",
+            one.per_s >= MIN_PER_S,
+        ),
+        TargetResult(
+            f"planned = reached nginx = recorded, {build} build",
+            f"{one.planned} = {one.came} = {one.served}",
+            one.planned == one.came == one.served,
+        ),
+        TargetResult(
+            f"index of dispersion in {MODEL_WINDOW_S:g} s within 5 % of the plan's, {build} build",
+            f"{off:+.1%}",
+            abs(off) <= DISPERSION_SLACK,
+        ),
+    ]

@@ -8,7 +8,7 @@ from statistics import median
 
 from benchmarks.competitor_http import finish, ours
 from benchmarks.server import nginx
-from benchmarks.targets import Claim, table
+from benchmarks.targets import TargetResult, table
 from doorbuster.records.reader import Run
 
 CUSTOMERS = 15_000
@@ -18,7 +18,7 @@ LIMIT_MS = 20.0
 _THINK_S = 30.0
 
 
-def run() -> list[Claim]:
+def run() -> list[TargetResult]:
     """Raises: server.MissingError."""
     come_s = CUSTOMERS / ARRIVALS_PER_S * 1.02  # a little more, because Poisson arrivals scatter
     shoppers = (
@@ -43,8 +43,10 @@ def run() -> list[Claim]:
         ("resident memory", f"{max(second.rss_bytes for second in seconds) / 1e6:.0f} MB"),
     ]))  # fmt: skip
     return [
-        Claim(f"customers at once in one process >= {CUSTOMERS:,}", f"{together:,}", together >= CUSTOMERS),
-        Claim(
+        TargetResult(
+            f"customers at once in one process >= {CUSTOMERS:,}", f"{together:,}", together >= CUSTOMERS
+        ),
+        TargetResult(
             f"p99 lateness with them < {LIMIT_MS:g} ms", f"{late_ms[0.99]:.2f} ms", late_ms[0.99] < LIMIT_MS
         ),
     ]

@@ -17,7 +17,7 @@ from statistics import median
 from benchmarks.competitor_http import NOBODY, k6, locust_users, ours, rates_of
 from benchmarks.compiled import compiled_library
 from benchmarks.server import MissingError, Nginx, nginx
-from benchmarks.targets import Claim, ratio_claim, table
+from benchmarks.targets import TargetResult, ratio_target, table
 
 TURNS = 15
 USERS = 64
@@ -26,7 +26,7 @@ _SHOPPERS = (
 )
 
 
-def run() -> list[Claim]:
+def run() -> list[TargetResult]:
     """Raises: server.MissingError."""
     with nginx() as server, tempfile.TemporaryDirectory() as folder:
         rates = rates_of(_contenders(server, Path(folder)), server, turns=TURNS)
@@ -37,7 +37,7 @@ def run() -> list[Claim]:
         rows.append((name, f"{per_s:,.0f}", f"{cpu_us:.1f}", f"{1e6 / cpu_us:,.0f}"))
     print(table(("contender", "requests/s", "CPU us each", "requests per CPU second"), rows))
     return [
-        ratio_claim(
+        ratio_target(
             f"requests per core, {build} / {other}",
             [own.per_cpu_s / its.per_cpu_s for own, its in zip(rates[build], rates[other], strict=True)],
             least,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.competitor_http import k6, locust_users, ours, running
 from benchmarks.server import Nginx, nginx
-from benchmarks.targets import Claim, table
+from benchmarks.targets import TargetResult, table
 
 FEW, MANY = 50, 4_000
 LIMIT_KB = 24.0
@@ -22,7 +22,7 @@ _LIMIT_S = 90.0
 _WAITING = "web: {share: 100%, journeys: {search: 1}, patience: none, think: {constant: 900s}}"
 
 
-def run() -> list[Claim]:
+def run() -> list[TargetResult]:
     """Raises: server.MissingError."""
     with nginx() as server:
         kb = {
@@ -35,7 +35,7 @@ def run() -> list[Claim]:
     print(
         table(("contender", f"kB per waiting customer at {MANY}"), [(k, f"{v:.1f}") for k, v in kb.items()])
     )
-    return [Claim(f"memory per waiting customer at {MANY} <= {LIMIT_KB:g} kB", f"{kb['ours']:.1f} kB",
+    return [TargetResult(f"memory per waiting customer at {MANY} <= {LIMIT_KB:g} kB", f"{kb['ours']:.1f} kB",
                   kb["ours"] <= LIMIT_KB)]  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.targets import Claim
+from benchmarks.targets import TargetResult
 from doorbuster.records.batch import (
     ArrivalCount,
     Batch,
@@ -58,7 +58,7 @@ def _timed(name: str, work: Callable[[], object]) -> None:
     print(f"{name:<58} {(time.perf_counter() - started_s) * 1e3:9.1f} ms")
 
 
-def run(*, seconds: int = 900, series: int = 40, requests: int = 12) -> list[Claim]:
+def run(*, seconds: int = 900, series: int = 40, requests: int = 12) -> list[TargetResult]:
     """Write, read, print."""
     rng = np.random.default_rng(1)
     keys = [SeriesKey("web", f"journey{number % 8}", f"step{number}", "ok", "") for number in range(series)]
@@ -85,7 +85,7 @@ def run(*, seconds: int = 900, series: int = 40, requests: int = 12) -> list[Cla
         _read(folder)
     middle_ms = float(np.median(took_ms))
     text = f"writing a second of {series} series takes <= {LIMIT_MS:g} ms, in the middle of {seconds:,}"
-    return [Claim(text, f"{middle_ms:.1f} ms", middle_ms <= LIMIT_MS)]
+    return [TargetResult(text, f"{middle_ms:.1f} ms", middle_ms <= LIMIT_MS)]
 
 
 def _written(writer: RunWriter, batch: Batch) -> float:
@@ -119,8 +119,8 @@ def main() -> None:
     parser.add_argument("--series", type=int, default=40)
     parser.add_argument("--requests", type=int, default=12, help="per series and second")
     options = parser.parse_args()
-    for claim in run(**vars(options)):
-        print(claim)
+    for target_result in run(**vars(options)):
+        print(target_result)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.targets import Claim, table
+from benchmarks.targets import TargetResult, table
 from doorbuster.records.batch import (
     ArrivalCount,
     Batch,
@@ -273,14 +273,14 @@ def describe(costs: Sequence[Cost]) -> str:
     return table(head, rows)
 
 
-def claims(costs: Sequence[Cost], grown: Growth) -> list[Claim]:
+def target_results(costs: Sequence[Cost], grown: Growth) -> list[TargetResult]:
     """The targets of the runs that have one, and that cost grows no faster than the run."""
     found = []
     for cost in costs:
         if cost.target is not None:
             most_s, most_mb = cost.target
             found.append(
-                Claim(
+                TargetResult(
                     f"all sections of {cost.seconds / 3600:g} h x {cost.series} series"
                     f" <= {most_s:g} s, {most_mb:g} MB",
                     f"{cost.cpu_s:.1f} s of processor time, {cost.mb:.0f} MB",
@@ -288,13 +288,16 @@ def claims(costs: Sequence[Cost], grown: Growth) -> list[Claim]:
                 )
             )
     exponent = f"{grown.exponent:.2f} ({grown.low:.2f} to {grown.high:.2f})"
-    return [*found, Claim("exponent of cost over seconds x series <= 1.1", exponent, grown.high <= 1.1)]
+    return [
+        *found,
+        TargetResult("exponent of cost over seconds x series <= 1.1", exponent, grown.high <= 1.1),
+    ]
 
 
 def run(
     *, sizes: Sequence[tuple[float, int]] = SIZES, folder: Path | None = None, plot: Path = PLOT,
     profile: bool = False,
-) -> list[Claim]:  # fmt: skip
+) -> list[TargetResult]:  # fmt: skip
     """Measure runs of (hours, series), print the table, draw the plot."""
     with tempfile.TemporaryDirectory() as name:
         place = folder or Path(name)
@@ -305,11 +308,15 @@ def run(
         longest = sorted(cost.sections.items(), key=lambda item: -item[1])
         print(f"{cost.seconds / 3600:g} h x {cost.series}:", ", ".join(f"{n} {s:.2f} s" for n, s in longest))
     if len(costs) < 3:
-        return [claim for claim in claims(costs, Growth(0, 0, 0, 0)) if "exponent" not in claim.text]
+        return [
+            target_result
+            for target_result in target_results(costs, Growth(0, 0, 0, 0))
+            if "exponent" not in target_result.text
+        ]
     grown = growth(costs, fixed_s)
     draw(costs, fixed_s, grown, plot)
     print(f"a run of a minute costs {fixed_s:.2f} s; plot: {plot}")
-    return claims(costs, grown)
+    return target_results(costs, grown)
 
 
 def main() -> None:
@@ -330,8 +337,8 @@ def main() -> None:
     sizes = SIZES
     if options.hours:
         sizes = [(hours, series) for series in options.series for hours in options.hours]
-    for claim in run(sizes=sizes, folder=options.keep, plot=options.plot, profile=options.profile):
-        print(claim)
+    for target_result in run(sizes=sizes, folder=options.keep, plot=options.plot, profile=options.profile):
+        print(target_result)
 
 
 if __name__ == "__main__":

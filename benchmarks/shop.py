@@ -25,7 +25,7 @@ import aiohttp
 import numpy as np
 import psutil
 
-from benchmarks.targets import Claim
+from benchmarks.targets import TargetResult
 from doorbuster.shop_process import start_shop
 from doorbuster.shop_settings import ShopSettings
 from doorbuster.units import parse_duration_s
@@ -130,7 +130,7 @@ async def measure(url, shop, options):
     return visit.statuses
 
 
-def run() -> list[Claim]:
+def run() -> list[TargetResult]:
     """What docs/reference/shop.md says of the replatformed shop."""
     options = argparse.Namespace(
         profile="replatformed", pages=220.0, orders=22.0, seconds=10.0, query_time="10ms", seed=1
@@ -138,7 +138,7 @@ def run() -> list[Claim]:
     statuses = offer_to_shop(options)
     refused = sum(n for (_, status), n in statuses.items() if status >= 400)
     text = "the replatformed shop answers 220 pages and 22 purchases a second, all of them"
-    return [Claim(text, f"{refused} of {statuses.total():,} refused", refused == 0)]
+    return [TargetResult(text, f"{refused} of {statuses.total():,} refused", refused == 0)]
 
 
 def offer_to_shop(options):

@@ -8,23 +8,23 @@ from statistics import median, quantiles
 
 
 @dataclass(frozen=True)
-class Claim:
+class TargetResult:
     """One target and its measured value."""
 
     text: str
     measured: str
-    kept: bool
+    met: bool
 
     def __str__(self) -> str:
-        return f"{'PASS' if self.kept else 'MISS'}  {self.text}: {self.measured}"
+        return f"{'PASS' if self.met else 'MISS'}  {self.text}: {self.measured}"
 
 
-def ratio_claim(text: str, ratios: Sequence[float], at_least: float) -> Claim:
+def ratio_target(text: str, ratios: Sequence[float], at_least: float) -> TargetResult:
     """A target for the median of the ratios of all turns; the spread shows the noise of the machine."""
     middle = median(ratios)
     low, high = quantiles(ratios, n=4)[::2]
     spread = f"{middle:.2f} (half of {len(ratios)} turns within {low:.2f} to {high:.2f})"
-    return Claim(f"{text} >= {at_least:g}", spread, middle >= at_least)
+    return TargetResult(f"{text} >= {at_least:g}", spread, middle >= at_least)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
