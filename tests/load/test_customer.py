@@ -27,6 +27,12 @@ def test_a_failed_optional_step_neither_ends_the_visit_nor_is_reloaded(visit, fl
     assert seen.requests["web", "product", "ok", ""] == 3
 
 
+def test_answers_that_break_http_but_can_be_read_are_counted_by_what_was_odd(visit, flaky):
+    seen = visit(lambda _: flaky.Reply(headers={"x@a": "1"}), f"{{web: {CHANNEL}}}}}")
+    assert seen.left == {("web", "served", "", ""): 1}
+    assert seen.counted == {("web", "lenient:odd header names"): 1}
+
+
 def test_after_crossing_steps_count_in_their_channel_and_the_outcome_in_the_first(visit, flaky):
     seen = visit(
         lambda _: flaky.Reply(), "{web: {share: 100%, journeys: {click_and_collect: 1}, signed_in: 100%}}",
