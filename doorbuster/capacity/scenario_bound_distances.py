@@ -18,7 +18,7 @@ import numpy as np
 
 from doorbuster.capacity.bound_distance import BoundDistance, Count, Latencies, Ratio
 from doorbuster.gate.accumulate import Selector
-from doorbuster.gate.recorded_metrics import RunMetrics
+from doorbuster.gate.recorded_metrics import RecordedMetrics
 from doorbuster.gate.threshold_result import CounterTotal
 from doorbuster.records.histogram import middle_us
 from doorbuster.records.reader import Run
@@ -39,7 +39,7 @@ def bound_distances(
     run: Run, thresholds: Sequence[Threshold], *, first: int, seconds: int
 ) -> tuple[BoundDistance, ...]:
     """One bound distance for each of `binding_thresholds`, over `seconds` from second `first` on."""
-    metrics = RunMetrics(run)
+    metrics = RecordedMetrics(run)
     failures_late = not any(METRICS[threshold.metric].covers_refusals for threshold in thresholds)
     return tuple(
         _bound_distance(metrics, one, first, seconds, failures_late=failures_late) for one in thresholds
@@ -59,7 +59,7 @@ def _binds(threshold: Threshold) -> bool:
 
 
 def _bound_distance(
-    metrics: RunMetrics, threshold: Threshold, first: int, seconds: int, *, failures_late: bool
+    metrics: RecordedMetrics, threshold: Threshold, first: int, seconds: int, *, failures_late: bool
 ) -> BoundDistance:
     kind = METRICS[threshold.metric].kind
     if kind == "trend":
@@ -72,7 +72,7 @@ def _bound_distance(
 
 
 def _of_times(
-    metrics: RunMetrics, threshold: Threshold, first: int, seconds: int, *, failures_late: bool
+    metrics: RecordedMetrics, threshold: Threshold, first: int, seconds: int, *, failures_late: bool
 ) -> BoundDistance:
     with_failures = failures_late and "ok" in Selector.of(threshold).timed_outcomes
     late = {"abandoned", "failed"} if with_failures else {"abandoned"}
@@ -101,7 +101,7 @@ def _of_times(
     return Latencies(name, threshold.bound, min(share, _MAX_RATIO), at, value, count, abandoned)
 
 
-def _of_rate(metrics: RunMetrics, threshold: Threshold, first: int, seconds: int) -> BoundDistance:
+def _of_rate(metrics: RecordedMetrics, threshold: Threshold, first: int, seconds: int) -> BoundDistance:
     k, n = np.zeros(seconds), np.zeros(seconds)
     for second, happened, counted in metrics.rates_by_second(threshold):
         if first <= second < first + seconds:

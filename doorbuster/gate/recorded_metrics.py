@@ -40,7 +40,7 @@ from doorbuster.scenario.thresholds.metrics import (
 
 
 @dataclass
-class RunMetrics:
+class RecordedMetrics:
     """A run and its sections; each table is read once for all thresholds."""
 
     run: Run

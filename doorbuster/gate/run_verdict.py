@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from doorbuster.errors import ExitCode
 from doorbuster.gate.accumulate import MetricAccumulator, Selector
 from doorbuster.gate.estimate import rate_interval
-from doorbuster.gate.recorded_metrics import RunMetrics
+from doorbuster.gate.recorded_metrics import RecordedMetrics
 from doorbuster.gate.threshold_decision import decide
 from doorbuster.gate.threshold_result import HasMetrics, RateCounts, ThresholdResult, Verdict
 from doorbuster.gate.validity import ValidityIssue, explains, validity_issues
@@ -37,7 +37,7 @@ def judge(
 
     Args: sections: report sections, whose named metrics thresholds may use.
     """
-    metrics = RunMetrics(run, tuple(sections))
+    metrics = RecordedMetrics(run, tuple(sections))
     every = (*thresholds, *integrity_thresholds(run, thresholds))
     return tuple(decide(threshold, metrics.data(threshold)) for threshold in every)
 
@@ -173,7 +173,7 @@ def _worst_channel(run: Run, result: ThresholdResult) -> str:
     if any(tag.name == "channel" for tag in threshold.tags):
         return ""
     sign = -1.0 if metric.better == "higher" else 1.0
-    metrics, worse = RunMetrics(run), []
+    metrics, worse = RecordedMetrics(run), []
     for channel in {row.channel for row in run.customers()}:
         tags = (*threshold.tags, Tag("channel", channel))
         counts = metrics.data(threshold.model_copy(update={"tags": tags}))
