@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -408,3 +409,74 @@ def test_an_id_in_a_link_of_a_page_is_taken_from_that_page():
 def test_the_encoding_of_the_file_does_not_matter(encoding):
     raw = json.dumps({"log": {"entries": visit()}}, ensure_ascii=False).encode(encoding)
     assert len(match_steps(read_har(raw))) == len(ORDER_OF_STEPS)
+
+
+@pytest.mark.parametrize(
+    ("category", "product", "adding"),
+    [
+        ("/index.php?route=product/category&path=20", "/index.php?route=product/product&product_id=40",
+         "/index.php?route=checkout/cart/add"),
+        ("/category.php?id_category=3", "/product.php?id_product=40", "/cart.php?action=add"),
+        ("/shop?category=storm", "/product?sku=LAN-40", "/cart/add"),
+    ],
+)  # fmt: skip
+def test_a_shop_whose_addresses_are_all_parameters_is_walked(category, product, adding):
+    number, group = product.rpartition("=")[2], category.rpartition("=")[2]
+    menu = f'<a href="{category.replace("&", "&amp;")}">Storm</a><a href="{category[:-1]}9">Other</a>'
+    listing = f'<a href="{SHOP}{product.replace("&", "&amp;")}">Lantern</a>'
+    name = product.rpartition("=")[0].rpartition("&")[2].rpartition("?")[2]
+    drafted = draft(
+        visit(
+            home=entry("GET", "/", at=1, text=menu),
+            category=entry("GET", category, at=5, text=listing),
+            search=entry("GET", "/index.php?route=product/search&search=brass", at=9, text=listing),
+            product=entry("GET", product, at=14, text='<p class="price">£9.50</p>'),
+            add_to_basket=entry(
+                "POST", adding, at=19, body=f"{name}={number}&quantity=1", status=303, mime=""
+            ),
+            basket=entry("GET", "/index.php?route=checkout/cart", at=20),
+            checkout_page=entry("GET", "/index.php?route=checkout/checkout", at=25),
+        )
+    )
+    assert set(drafted.steps) == set(ORDER_OF_STEPS)
+    assert f"={group}" not in drafted.text
+    assert f'f"{product.rpartition("=")[0]}={{quote(sku)}}"' in drafted.text
+    assert f'"{name}": sku' in drafted.text
+    assert (
+        f"{category.rpartition('=')[0]}={{quote(self.rng.choice(self.catalogue.categories))}}" in drafted.text
+    )
+    patterns = dict(re.findall(r"(\w+_LINK) = re.compile\(r'(.*)'\)", drafted.text))
+    assert re.findall(patterns["PRODUCT_LINK"], listing) == [number]
+    assert re.findall(patterns["CATEGORY_LINK"], menu) == [group, f"{group[:-1]}9"]
+
+
+def test_a_variant_in_the_query_does_not_replace_the_product_of_the_path():
+    product = entry("GET", "/products/brass-lantern?variant=4012", at=14)
+    text = draft(visit(product=product)).text
+    assert 'self.fetch("GET", f"/products/{quote(sku)}?variant=4012")' in text
+
+
+@pytest.mark.parametrize(
+    ("page", "other", "wanted"),
+    [
+        (
+            '{"availability": "https://schema.org/InStock"}',
+            '{"availability": "https://schema.org/OutOfStock"}',
+            True,
+        ),
+        (
+            '<p class="instock">In stock</p>',
+            '<p class="outofstock">Email me when it is back in stock</p>',
+            True,
+        ),
+        ("<p>Sold out</p>", "", False),
+        ("<p>Nice lantern</p>", "", False),
+    ],
+)
+def test_the_first_word_about_stock_decides_whether_a_product_is_available(page, other, wanted):
+    text = draft(visit(product=entry("GET", "/product/LAN-40", at=14, text=f"<p>£9</p>{page}"))).text
+    found = re.findall(r"STOCK = re.compile\(r\"(.*)\"\)", text)
+    assert bool(found) == wanted
+    if wanted:
+        assert re.search(found[0], page)[1] is not None
+        assert re.search(found[0], other)[1] is None

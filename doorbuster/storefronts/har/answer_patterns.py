@@ -22,7 +22,7 @@ PRICES = (
     _MONEY,
     r"(\d[\d.,]*)\s?€",
 )
-IN_STOCK = ("InStock", "in_stock", "instock", "In stock", "in stock", "Add to basket", "Add to cart")
+STOCK = r"(?i)(in[ _-]?stock)|out[ _-]?of[ _-]?stock|sold[ _-]?out"  # the first of them is the product's
 _NUMBER = r"(?:<[^<>]{0,200}>\s*){0,4}#?((?=[A-Z-]{0,12}\d)[A-Z0-9][A-Z0-9-]{2,40})"
 ORDER_NUMBERS = (
     r'data-order-(?:ref|number|id)="([^"<>]{1,80})"',

@@ -13,7 +13,7 @@ from doorbuster.storefronts.har.source_code import text_literal
 from doorbuster.storefronts.har.step_results import StepResults, path_source
 from doorbuster.storefronts.har.steps import operation_of, variables_of
 from doorbuster.storefronts.har.visit_plan import LISTINGS, VisitPlan, link_pattern, without_ending
-from doorbuster.storefronts.har.vocabulary import CATEGORIES, TERMS
+from doorbuster.storefronts.har.vocabulary import CATEGORY_IDS, TERMS
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class CatalogueSource:
             return
         anchor = self.plan.steps["category"][-1]
         self.parts.category = value = self._recorded_category(anchor)
-        pattern = link_pattern(self.plan.visit.requests[anchor].path, value)
+        pattern = link_pattern(self.plan.visit.requests[anchor], value)
         for place, one in enumerate(self.plan.visit.requests[:anchor]):
             self.path = path_to_all(one.json_answer, value) if one.json_answer is not None else ()
             linked = one.is_page and pattern and re.search(pattern, one.answer.text)
@@ -49,7 +49,7 @@ class CatalogueSource:
         request = self.plan.visit.requests[anchor]
         operation = operation_of(request)
         named = variables_of(operation.variables) if operation is not None else iter(request.query)
-        value = next((str(one) for name, one in named if name.lower() in CATEGORIES and one), "")
+        value = next((str(one) for name, one in named if name.lower() in CATEGORY_IDS and one), "")
         segments = [unquote(part) for part in request.path.split("/") if part]
         if not value and (operation is not None or request.query):
             named = variables_of(operation.variables) if operation is not None else iter(request.query)

@@ -21,7 +21,7 @@ from doorbuster.storefronts.har.source_code import (
 )
 from doorbuster.storefronts.har.steps import ORDER_OF_STEPS, operation_of
 from doorbuster.storefronts.har.visit_plan import VisitPlan, is_idempotency, without_ending
-from doorbuster.storefronts.har.vocabulary import CATEGORIES, SKUS, TERMS
+from doorbuster.storefronts.har.vocabulary import CATEGORY_IDS, SKUS, TERMS
 from doorbuster.storefronts.secrets import is_secret
 
 _NOT_SENT = re.compile(
@@ -51,7 +51,17 @@ _TAKEN = {
     *dir(Storefront), *ORDER_OF_STEPS, "seen", "sku", "key", "lines", "chosen_sku", "answer", "page", "found",
     "listing", "client", "channel", "catalogue", "rng", "visit",
 }  # fmt: skip
-_TAKEN_CONSTANTS = {"product_link", "price", "order", "total", "category_link", "search_terms", "all", "api"}
+_TAKEN_CONSTANTS = {
+    "product_link",
+    "price",
+    "order",
+    "total",
+    "category_link",
+    "search_terms",
+    "stock",
+    "all",
+    "api",
+}
 _MAX_CALL = 95
 _NO_BODY_BUT_NULL = 'data="null", headers={"Content-Type": "application/json"}'
 
@@ -160,7 +170,7 @@ class _RecordedCall:
             pieces.append(
                 self._quoted(code)
                 if code is not None
-                else quote(shown_text(value), safe="@,:", errors="replace")
+                else quote(shown_text(value), safe="@,:/", errors="replace")
             )
             joint = "&"
         return text_of(pieces)
@@ -300,7 +310,7 @@ class _RecordedCall:
         if (
             step == "category"
             and text == parts.category
-            and (len(text) > 2 or not name or name.lower() in CATEGORIES)
+            and (len(text) > 2 or not name or name.lower() in CATEGORY_IDS)
         ):
             return Code("self.rng.choice(self.catalogue.categories)")
         if text == parts.plan.sku and (len(text) > 2 or name.lower() in SKUS):

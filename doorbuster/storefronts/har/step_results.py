@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from doorbuster.storefronts.har.answer_patterns import (
-    IN_STOCK,
     ORDER_NUMBERS,
     PRICES,
+    STOCK,
     TOTALS,
     Found,
     Path,
@@ -27,7 +27,7 @@ from doorbuster.storefronts.har.answer_patterns import (
     total_in,
 )
 from doorbuster.storefronts.har.recorded_request import RecordedRequest
-from doorbuster.storefronts.har.source_code import literal, text_literal
+from doorbuster.storefronts.har.source_code import literal
 from doorbuster.storefronts.har.visit_plan import LISTINGS, VisitPlan, link_pattern
 
 _USUAL_PRODUCT_LINK = r'href="/product/([A-Za-z0-9-]+)"'
@@ -86,7 +86,7 @@ class StepResults:
         places = self.plan.steps.get("product", [])
         page = next((self.plan.visit.requests[place] for place in places), None)
         if page is not None:
-            pattern = link_pattern(page.path, self.plan.sku)
+            pattern = link_pattern(page, self.plan.sku)
             if pattern and (not any(texts) or any(re.search(pattern, text) for text in texts)):
                 return pattern
         found = next((one for text in texts if (one := attribute_with(text, self.plan.sku))), "")
@@ -112,12 +112,18 @@ class StepResults:
         if not pattern:
             self.note("product: no price was recognised in the recorded page; correct PRICE")
         self.patterns["PRICE"] = pattern or PRICES[0]
-        word = next((one for one in IN_STOCK if one in text), IN_STOCK[0] if not text else "")
-        available = f"{text_literal(word)} in {name}.text" if word else "True"
+        shown = re.search(STOCK, text)
+        if (shown is None and text) or (shown is not None and shown[1] is None):
+            stock, available = [], "True"
+        else:
+            self.patterns["STOCK"] = STOCK
+            stock = [f"stock = STOCK.search({name}.text)"]
+            available = "stock is None or stock[1] is not None"
         return [
             f"price = PRICE.search({name}.text)",
             "if price is None:",
             f'    raise Rejected("product_without_price", {name}.text[:200])',
+            *stock,
             f"return Product(sku, pence_of(price[1]), available={available})",
         ]
 

@@ -19,6 +19,7 @@ from doorbuster.storefronts.har.vocabulary import (
     BESIDE_PRODUCT,
     CATEGORIES,
     CATEGORY,
+    CATEGORY_IDS,
     CHANGING_WORDS,
     CHECKOUT_PAGE,
     EVENT_FIELDS,
@@ -210,7 +211,7 @@ def _place_in_catalogue(request: RecordedRequest, segments: Sequence[Sequence[st
     if segments and set(segments[-1]) & BESIDE_PRODUCT and found == "product":
         return ""
     if kinds and kinds[-1]:
-        if names & set(CATEGORIES):
+        if names & set(CATEGORIES) or (kinds[-1] == "category" and names & set(CATEGORY_IDS)):
             return "category"
         if kinds[-1] == "product" and names & set(SKUS):
             return "product"

@@ -27,7 +27,7 @@ from doorbuster.storefronts.har.steps import (
     undoes,
     variables_of,
 )
-from doorbuster.storefronts.har.vocabulary import SKUS
+from doorbuster.storefronts.har.vocabulary import PRODUCT, SKUS
 from doorbuster.storefronts.secrets import MASK
 
 LISTINGS = ("home", "category", "search")
@@ -115,6 +115,8 @@ def _sku_of(requests: Sequence[RecordedRequest], anchors: dict[str, int]) -> str
             str(value) for name, value in named if name.lower() in SKUS and value not in ("", None, MASK)
         ]
         in_path = [unquote(part) for part in request.path.split("/") if part]
+        if found and operation is None and (not in_path or is_script(in_path[-1])):
+            return found[0]  # /product.php?id=7
         listed = [value for value in (*found, *in_path[-1:]) if _is_listed(requests, without_ending(value))]
         if (
             step == "product"
@@ -128,17 +130,23 @@ def _sku_of(requests: Sequence[RecordedRequest], anchors: dict[str, int]) -> str
     return ""
 
 
+def is_script(segment: str) -> bool:
+    """Whether a segment is a program, or says what kind of thing its parameters name."""
+    return segment.endswith((".php", ".asp", ".aspx", ".jsp", ".do")) or segment.lower() in PRODUCT
+
+
 def without_ending(segment: str) -> str:
     ending = next((one for one in _ENDINGS if segment.endswith(one)), "")
     return segment.removesuffix(ending)
 
 
-def link_pattern(path: str, value: str) -> str:
-    """The pattern of links like a path, with any other word in place of the value; "" if it is not in it."""
-    segments = path.split("/")
+def link_pattern(request: RecordedRequest, value: str) -> str:
+    """The pattern of links like a request, with any other word in place of the value; "" if it has none."""
+    segments = request.path.split("/")
     places = [n for n, part in enumerate(segments) if value and without_ending(unquote(part)) == value]
     if not places:
-        return ""
+        named = next((name for name, one in request.query if value and one == value), "")
+        return f'href="[^"<>]{{0,300}}[?&;]{re.escape(named)}=([^"&#<>]{{1,200}})' if named else ""
     stem = segments[places[-1]]
     before, ending = "/".join(segments[: places[-1]]), stem[len(without_ending(stem)) :]
     after = "".join(f"/{part}" for part in segments[places[-1] + 1 :])

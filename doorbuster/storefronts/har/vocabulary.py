@@ -75,6 +75,7 @@ CATEGORIES = (
     "category", "cat", "category_id", "categoryid", "collection", "collection_id", "collectionslug",
     "categoryslug", "id_category", "cid", "department",
 )  # fmt: skip
+CATEGORY_IDS = (*CATEGORIES, "path", "cpath", "id")  # where the address says that it is a category
 CHANGING_WORDS = {
     "add", "create", "set", "update", "remove", "delete", "place", "submit", "complete", "apply",
     "login", "register", "transition", "pay", "checkout",
