@@ -188,13 +188,14 @@ def analyse(context: RunContext) -> Section:
         **_leaving_metrics(run, rows),
         "in_shop_max": _in_shop_max(context.customers_in_shop),
     }  # fmt: skip
+    visits = context.is_plain  # of a plain Locust file, which does not say what its users want
     return Section(
         name="customers",
-        question=QUESTION,
+        question="How did the visits end?" if visits else QUESTION,
         group="Customers and orders",
         order=200,
-        sentence=_sentence(metrics),
-        facts=_facts(metrics),
+        sentence=_visits_sentence(rows) if visits else _sentence(metrics),
+        facts=_visit_facts(rows) if visits else _facts(metrics),
         findings=_findings(metrics, rows, reasons),
         recommendations=_recommendations(reasons),
         figures=present(
@@ -407,6 +408,31 @@ def _sentence(metrics: Mapping[str, Metric]) -> str:
         text = f"{missed:,.0f} were missed" if missed >= 0.5 else "none was missed"
         parts.append(f"of {expected:,.0f} expected orders {text}{_about(metrics['lost_sales'])}")
     return f"{'; '.join(parts)}."
+
+
+def _ends(rows: Rows) -> Counter[str]:
+    ends: Counter[str] = Counter()
+    for row in rows:
+        ends[row.outcome] += row.n
+    return ends
+
+
+def _visits_sentence(rows: Rows) -> str:
+    ends = _ends(rows)
+    if not ends.total():
+        return "No visit was planned."
+    texts = [f"{format_count(ends[end])} {end.label}" for end in Outcome if ends[end]]
+    return f"Of {format_count(ends.total())} visits {', '.join(texts)}."
+
+
+def _visit_facts(rows: Rows) -> tuple[Fact, ...]:
+    ends = _ends(rows)
+    total = ends.total()
+    facts = [Fact("Visits", format_count(total), "planned")]
+    for end in (Outcome.SERVED, Outcome.TURNED_AWAY, Outcome.DROPPED):
+        share = format_ratio(ends[end] / total) if total else "—"
+        facts.append(Fact(end.label.capitalize(), share, f"{format_count(ends[end])} visits"))
+    return tuple(facts)
 
 
 def _facts(metrics: Mapping[str, Metric]) -> tuple[Fact, ...]:

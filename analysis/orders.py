@@ -55,7 +55,7 @@ QUESTION = "Did every order arrive, exactly once?"
 
 def analyse(context: RunContext) -> Section:
     """The audit of a run's orders."""
-    if context.is_closed:
+    if context.is_plain:
         return without_customers("orders", QUESTION)
     run = context.run
     orders, ledger, run_id = run.orders(), run.ledger(), run.meta.run_id

@@ -99,7 +99,7 @@ class ServerTimes:
 def analyse(context: RunContext) -> Section:
     """Parts of the time of each step, measured and reported by the shop."""
     run = context.run
-    if context.is_closed:
+    if context.is_plain:
         return Section(
             name="time_breakdown", question=QUESTION, not_applicable=True,
             sentence="Not applicable: the events of a plain Locust file have response times, but no parts of "

@@ -76,12 +76,15 @@ def _print_locust_scenario(console: Console, plan: LocustScenario) -> None:
     if plan.story:
         console.print(plan.story.strip(), style="dim", markup=False)
     users, run_time_s = plan.locust.users, plan.locust.run_time_s
-    rows = {
-        "workload": "closed: users of a plain Locust file",
-        "users": users,
-        "run time": None if run_time_s is None else format_duration(run_time_s),
-        "target": plan.target.url if plan.target else None,
-    }
+    rows: dict[str, object] = {"workload": "closed: users of a plain Locust file"}
+    if plan.demand is None:
+        rows["users"] = users
+        rows["run time"] = None if run_time_s is None else format_duration(run_time_s)
+    else:
+        peak, length = plan.demand.rate_curve.peak_per_s, format_duration(plan.demand.duration_s)
+        rows["workload"] = f"open: visits of {plan.locust.tasks} tasks each, from a plain Locust file"
+        rows["demand"] = f"up to {peak:.4g} visits/s for {length}"
+    rows["target"] = plan.target.url if plan.target else None
     for label, value in rows.items():
         console.print(f"[dim]{label:<11}[/] {'as the Locust file says' if value is None else value}")
     _print_thresholds(console, plan)

@@ -168,10 +168,11 @@ def require_customer_scenario(run: Run) -> Scenario:
 
 def recorded_run_scenario(run: Run) -> Scenario | LocustScenario:
     """The scenario as recorded with the run, also that of a plain Locust file."""
-    from doorbuster.scenario import read_locust_scenario, read_scenario
+    from doorbuster.scenario import is_locust_scenario, read_locust_scenario, read_scenario
 
-    read = read_locust_scenario if run.meta.workload == "closed" else read_scenario
-    return read(run.meta.scenario_text, file=run.meta.scenario_name)
+    text = run.meta.scenario_text
+    read = read_locust_scenario if is_locust_scenario(text) else read_scenario
+    return read(text, file=run.meta.scenario_name)
 
 
 def judge_run(run: Run, scenario: Scenario | LocustScenario) -> JudgedRun:

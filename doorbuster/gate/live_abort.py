@@ -32,7 +32,7 @@ class AbortWatch:
 
     def __init__(self, scenario: Scenario | LocustScenario) -> None:
         self._windows = [_Window(name, rule) for name, rule in scenario.safety.abort.items()]
-        phases = find_phases(scenario.demand.rate_curve) if isinstance(scenario, Scenario) else ()
+        phases = find_phases(scenario.demand.rate_curve) if scenario.demand is not None else ()
         self._thresholds = [
             LiveThreshold(threshold, phases)
             for threshold in scenario.thresholds

@@ -161,7 +161,7 @@ def _hosts(run: Run) -> list[ValidityIssue]:
     hosts = {one.detail for one in run.exemplars() if one.series.cause == Cause.HOST_NOT_ALLOWED} - {""}
     sent = "1 request was" if refused == 1 else f"{format_count(refused)} requests were"
     names = ", ".join(sorted(hosts))
-    if run.meta.workload == "closed":
+    if not run.meta.storefront:
         way_out = f"because {names} was not confirmed: add --confirm-host if you may load it"
     else:
         way_out = (

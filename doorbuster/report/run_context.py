@@ -12,7 +12,7 @@ from doorbuster.scenario import (
     Phase,
     Scenario,
     Threshold,
-    find_phases,
+    recorded_phases,
     recorded_scenario,
     recorded_thresholds,
 )
@@ -28,6 +28,11 @@ class RunContext:
     def is_closed(self) -> bool:
         """Whether the users of a plain Locust file ran: there are no customers, and no schedule."""
         return self.run.meta.workload == "closed"
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether a plain Locust file ran: its requests have no parts, and no shop has a driver."""
+        return not self.run.meta.storefront
 
     @cached_property
     def scenario(self) -> Scenario | None:
@@ -50,7 +55,7 @@ class RunContext:
     @cached_property
     def phases(self) -> tuple[Phase, ...]:
         """The phases of the planned curve."""
-        return find_phases(self.scenario.demand.rate_curve) if self.scenario is not None else ()
+        return recorded_phases(self.run.meta.scenario_text)
 
     @cached_property
     def customers_in_shop(self) -> np.ndarray:

@@ -41,6 +41,7 @@ from doorbuster.scenario.planning.schedule import (
     Schedule,
     arrival_rate_per_s,
     expected_customers,
+    plan_arrivals,
     plan_schedule,
 )
 from doorbuster.scenario.reader import find_scenario, load_scenario, read_scenario, shipped_names
@@ -119,6 +120,7 @@ __all__ = [
     "ordering_shares",
     "override",
     "phase_seconds",
+    "plan_arrivals",
     "plan_schedule",
     "read_locust_scenario",
     "read_scenario",

@@ -1,7 +1,8 @@
 """The scenario of a plain Locust file: thresholds and safety for users that the file itself describes.
 
-It has neither `demand` nor `channels`, because the Locust file says what its users do. Its workload is
-closed: each user waits for an answer before it sends the next request.
+It has no `channels`, because the Locust file says what its users do. Without `demand` the workload is
+closed: Locust starts a number of users, and each waits for an answer before it sends the next request. With
+`demand` it is open: each arrival is one visit of a new user, which runs `on_start`, some tasks and `on_stop`.
 """
 
 from __future__ import annotations
@@ -15,19 +16,25 @@ import yaml
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
 
 from doorbuster.errors import FileProblem, ScenarioError
-from doorbuster.scenario.model import check_target_allowed, parse_scenario_thresholds
+from doorbuster.scenario.demand.demand import Demand
+from doorbuster.scenario.model import DEFAULT_SEED, check_target_allowed, parse_scenario_thresholds
 from doorbuster.scenario.parsing.diagnostics import KeyIssue, invalid, issues_from, preview, try_parse
 from doorbuster.scenario.parsing.document import read_document
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import DurationS, Text, is_number, value_type, whole
-from doorbuster.scenario.safety import AbortRule, parse_abort, parse_hosts
+from doorbuster.scenario.safety import MAX_IN_FLIGHT, AbortRule, parse_abort, parse_hosts
 from doorbuster.scenario.target.target import is_loopback, parse_url
 from doorbuster.scenario.thresholds.language import Threshold, parse_metric_selector
+from doorbuster.shop_settings import MAX_SEED
 
 MAX_USERS = 1_000_000
 REQUEST_METRICS = ("http_req_duration", "http_req_failed", "http_reqs")
 """The metrics that Locust's events give; sections of the report add theirs."""
-_CUSTOMER_KEYS = ("demand", "channels")
+VISIT_METRICS = ("customers", "served", "turned_away", "dropped", "lateness")
+"""Those that arrivals add."""
+MAX_TASKS = 10_000
+_CLOSED_KEYS = ("users", "spawn_rate", "run_time")
+_OPEN_KEYS = ("tasks", "classes")
 
 
 @value_type({"type": "number", "exclusiveMinimum": 0})
@@ -50,6 +57,21 @@ class LocustUsers(StrictModel):
     run_time_s: DurationS | None = Field(
         default=None, alias="run_time", description="Duration of the run. Default: that of the load shape."
     )
+    tasks: Annotated[int, whole(1, MAX_TASKS)] = Field(
+        default=1,
+        description="With demand: tasks that each visit runs between on_start and on_stop. Default: 1.",
+    )
+    classes: Annotated[dict[str, float], parse_classes] | None = Field(
+        default=None, description="With demand: weights of the user classes. Default: those in the file."
+    )
+
+
+@value_type({"type": "object", "additionalProperties": {"type": "number", "exclusiveMinimum": 0}})
+def parse_classes(raw: object) -> dict[str, float]:
+    """Weights of user classes."""
+    if not isinstance(raw, Mapping) or not raw or not all(is_number(n) and n > 0 for n in raw.values()):
+        raise invalid("must be user classes with weights, such as {Shopper: 3, Reader: 1}", got=preview(raw))
+    return {str(name): float(weight) for name, weight in raw.items()}
 
 
 class LocustTarget(StrictModel):
@@ -66,6 +88,9 @@ class LocustSafety(StrictModel):
     )
     abort: Annotated[dict[str, AbortRule], parse_abort] = Field(
         default={}, description="Rates that end the run when they stay that high: http_req_failed."
+    )
+    max_in_flight: Annotated[int, whole(1, MAX_IN_FLIGHT)] = Field(
+        default=20_000, description="With demand: visits at once; further ones are dropped, and counted."
     )
 
     @classmethod
@@ -89,6 +114,15 @@ class LocustScenario(StrictModel):
     locust: LocustUsers = Field(
         default=LocustUsers(), description="Number of users, spawn rate and run time for Locust."
     )
+    demand: Demand | None = Field(
+        default=None, description="Visits per second over time. Default: a number of users, as in Locust."
+    )
+    seed: Annotated[int, whole(0, MAX_SEED)] = Field(
+        default=DEFAULT_SEED, description="With demand: the same seed plans the same arrivals."
+    )
+    drain_s: DurationS = Field(
+        default=30.0, alias="drain", description="With demand: time for the last visits to end. Default: 30s."
+    )
     thresholds: Annotated[tuple[Threshold, ...], BeforeValidator(parse_scenario_thresholds)] = Field(
         default=(), description="Conditions on requests, by name: http_req_duration{name:/cart}."
     )
@@ -99,19 +133,26 @@ class LocustScenario(StrictModel):
 
     @classmethod
     def rules(cls, raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
-        """Thresholds use what Locust's events give; the target is allowed."""
+        """Thresholds use what Locust's events give; the target is allowed; keys belong to the workload."""
+        is_open = "demand" in raw
+        locust = raw.get("locust")
+        for name in locust if isinstance(locust, Mapping) else ():
+            if name in (_CLOSED_KEYS if is_open else _OPEN_KEYS):
+                rule = "cannot stand beside demand" if is_open else "needs demand"
+                yield KeyIssue(("locust", str(name)), rule, at="key")
+        metrics = (*REQUEST_METRICS, *(VISIT_METRICS if is_open else ()))
         yield from check_target_allowed(raw.get("target"), raw.get("safety", {}))
         thresholds = raw.get("thresholds")
         for key in thresholds if isinstance(thresholds, Mapping) else ():
             selector = try_parse(parse_metric_selector, str(key))
             if selector is None:
                 continue
-            if "." not in selector.metric and selector.metric not in REQUEST_METRICS:
+            if "." not in selector.metric and selector.metric not in metrics:
                 rule = "is not measured for a plain Locust file"
-                way_out = f"use {', '.join(REQUEST_METRICS)}, or customers of your own"
+                way_out = f"use {', '.join(metrics)}, or customers of your own"
                 yield KeyIssue(("thresholds", str(key)), rule, selector.metric, way_out, at="key")
             for name, value in selector.tags:
-                if name == "phase":
+                if name == "phase" and not is_open:
                     rule = "names a phase, and a plain Locust file has no demand curve"
                     yield KeyIssue(("thresholds", str(key)), rule, value, at="key")
 
@@ -139,9 +180,12 @@ class LocustScenario(StrictModel):
 
 
 def is_locust_scenario(text: str) -> bool:
-    """Whether a YAML text is the scenario of a plain Locust file: it has neither demand nor channels."""
+    """Whether a YAML text is the scenario of a plain Locust file.
+
+    It has no channels, and states `locust` or no demand.
+    """
     data = read_document(text, "scenario").data
-    return isinstance(data, dict) and not any(key in data for key in _CUSTOMER_KEYS)
+    return isinstance(data, dict) and "channels" not in data and ("locust" in data or "demand" not in data)
 
 
 def read_locust_scenario(text: str, *, file: str = "scenario") -> LocustScenario:

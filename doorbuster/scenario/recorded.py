@@ -29,5 +29,9 @@ def recorded_thresholds(scenario_text: str) -> tuple[Threshold, ...]:
 
 def recorded_phases(scenario_text: str) -> tuple[Phase, ...]:
     """The phases of a recorded scenario; empty if the text is not a doorbuster scenario."""
-    scenario = recorded_scenario(scenario_text)
-    return () if scenario is None else find_phases(scenario.demand.rate_curve)
+    try:
+        read = read_locust_scenario if is_locust_scenario(scenario_text) else read_scenario
+        demand = read(scenario_text).demand
+    except ScenarioError:
+        return ()
+    return () if demand is None else find_phases(demand.rate_curve)

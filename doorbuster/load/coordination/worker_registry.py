@@ -58,6 +58,10 @@ class WorkerRegistry:
         self._workers = {name: _Worker(number, now_s) for number, name in enumerate(names)}
         self._owner = np.arange(len(schedule)) % max(len(names), 1)
 
+    def add(self, name: str, *, now_s: float) -> None:
+        """A process that reports, but starts no customers."""
+        self._workers[name] = _Worker(len(self._workers), now_s)
+
     def register(self, batch: Batch, *, now_s: float) -> bool:
         """Register a report; False if it must not count (a duplicate, or from a lost worker)."""
         worker = self._workers.get(batch.worker)

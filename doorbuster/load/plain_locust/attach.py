@@ -23,6 +23,7 @@ from doorbuster.load.plain_locust.checks import check_start
 from doorbuster.load.plain_locust.host_guard import HostGuard
 from doorbuster.load.plain_locust.plain_master import PlainMaster
 from doorbuster.load.plain_locust.plain_worker import PlainWorker
+from doorbuster.load.plain_locust.visits import NoUsersDispatcher, end_visits_after_their_tasks
 
 
 def attach(events: Any) -> None:
@@ -46,6 +47,7 @@ class Attachment:
             return
         guard = HostGuard()
         guard.watch_clients()
+        end_visits_after_their_tasks()
         if isinstance(environment.runner, WorkerRunner):
             self._node = PlainWorker(environment, guard)
             return
@@ -57,6 +59,8 @@ class Attachment:
                     f"in {environment.locustfile}"
                 )
             guard.allowed = plan.hosts
+            if plan.is_open:
+                environment.dispatcher_class = NoUsersDispatcher
             master = PlainMaster(environment, plan, guard)
             self._node = master
         gevent.signal_handler(signal.SIGINT, master.on_interrupt)

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from locust.contrib.fasthttp import FastHttpUser
 from locust.shape import LoadTestShape
 from locust.user.users import HttpUser
 
 from doorbuster.errors import FileProblem, ScenarioError, UsageError
 from doorbuster.load.locust_plugin.http_user import HttpUser as DoorbusterHttpUser
+from doorbuster.load.locust_plugin.node import note
 from doorbuster.load.plain_locust.host_guard import host_of
+from doorbuster.load.plain_locust.visits import JOURNEY
 from doorbuster.load.target.endpoint import resolves_to_loopback
-from doorbuster.scenario import LocustScenario, find_scenario, is_locust_scenario, read_locust_scenario
+from doorbuster.scenario import (
+    ChannelJourney,
+    LocustScenario,
+    Schedule,
+    find_scenario,
+    is_locust_scenario,
+    plan_arrivals,
+    read_locust_scenario,
+)
 
 LONGEST_SHAPE_S = 86_400
 _HTTP_USERS = (HttpUser, FastHttpUser, DoorbusterHttpUser)
@@ -26,6 +37,7 @@ class PlainPlan:
     """One plain run: its scenario, the duration, whether we must end it, the hosts it may load.
 
     ends_itself: Locust ends the run at `duration_s`; otherwise the recorder does. targets: for the report.
+    ratios: weights of the user classes for open arrivals.
     """
 
     scenario: LocustScenario
@@ -33,6 +45,26 @@ class PlainPlan:
     ends_itself: bool
     hosts: frozenset[str]
     targets: tuple[str, ...]
+    ratios: dict[str, float]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether users arrive by a schedule."""
+        return self.scenario.demand is not None
+
+    @property
+    def schedule(self) -> Schedule:
+        """The arrivals; empty for a closed workload."""
+        return visit_schedule(self.scenario, self.ratios, self.duration_s)
+
+
+def visit_schedule(scenario: LocustScenario, ratios: Mapping[str, float], duration_s: float) -> Schedule:
+    """The arrivals of a plain Locust file, by user class; none without a demand."""
+    if scenario.demand is None:
+        empty = np.empty(0)
+        return Schedule(duration_s, (), empty, empty.astype(np.uint16), empty.astype(np.int64))
+    classes = {ChannelJourney(name, JOURNEY): weight for name, weight in ratios.items()}
+    return plan_arrivals(scenario.demand, classes, seed=scenario.seed)
 
 
 def check_start(environment: Any) -> PlainPlan:
@@ -44,9 +76,41 @@ def check_start(environment: Any) -> PlainPlan:
     scenario = _scenario(environment)
     if not environment.shape_class and options.num_users is not None and options.num_users < 1:
         raise UsageError("--users must be at least 1")
-    duration_s, ends_itself = _duration(environment)
     hosts, targets = check_hosts(environment, scenario)
-    return PlainPlan(scenario, duration_s, ends_itself, hosts, targets)
+    if scenario.demand is not None:
+        ratios = _open_classes(environment, scenario)
+        return PlainPlan(scenario, scenario.demand.duration_s, False, hosts, targets, ratios)
+    duration_s, ends_itself = _duration(environment)
+    return PlainPlan(scenario, duration_s, ends_itself, hosts, targets, {})
+
+
+def _open_classes(environment: Any, scenario: LocustScenario) -> dict[str, float]:
+    """The user classes that arrive, with their weights.
+
+    Raises: UsageError for classes that do not exist, and for options of a closed workload.
+    """
+    options = environment.parsed_options
+    given = [
+        option
+        for option, key in (
+            ("--users", "num_users"), ("--spawn-rate", "spawn_rate"), ("--run-time", "run_time"),
+        )
+        if getattr(options, key)
+    ]  # fmt: skip
+    if given:
+        raise UsageError(f"{', '.join(given)} cannot be used with a demand, which decides who arrives when")
+    known = {user_class.__name__: float(user_class.weight) for user_class in environment.user_classes}
+    ratios = scenario.locust.classes or known
+    unknown = [name for name in ratios if name not in known]
+    if unknown:
+        raise UsageError(
+            f"{environment.locustfile} has no user class {', '.join(unknown)}; locust.classes may name "
+            f"{', '.join(known)}"
+        )
+    if environment.shape_class is not None:
+        note(f"the load shape {type(environment.shape_class).__name__} is ignored: the demand decides")
+        environment.shape_class = None
+    return dict(ratios)
 
 
 def check_tasks(environment: Any) -> None:
@@ -112,8 +176,8 @@ def _scenario(environment: Any) -> LocustScenario:
     if not is_locust_scenario(text):
         rule = f"describes customers (demand, channels), and {environment.locustfile} is a plain Locust file"
         way_out = (
-            "leave out demand and channels and state users, spawn_rate and run_time below locust, or write "
-            "customers for the channels"
+            "leave out channels, and state users, spawn_rate and run_time below locust, or demand and "
+            "locust: {tasks: 5}; or write customers for the channels"
         )
         raise ScenarioError([FileProblem(str(path), 0, 0, "", rule, way_out=way_out)])
     return read_locust_scenario(text, file=str(path)).with_source(path, text)

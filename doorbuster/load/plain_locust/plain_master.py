@@ -24,19 +24,21 @@ from doorbuster.load.locust_plugin.plugin import exit_on_error
 from doorbuster.load.plain_locust.checks import PlainPlan, check_hosts, check_tasks
 from doorbuster.load.plain_locust.host_guard import HostGuard
 from doorbuster.load.plain_locust.request_recorder import RequestRecorder
+from doorbuster.load.plain_locust.visits import VisitStarter
 from doorbuster.load.run_plan import REPORT_INTERVAL_S
 from doorbuster.load.runtime.generator_info import generator_info
 from doorbuster.records.batch import Batch
 from doorbuster.records.metadata import RunMeta, RunStatus
+from doorbuster.records.outcome import Cause
 from doorbuster.records.writer import RunWriter
-from doorbuster.scenario import Schedule
 
 logger = logging.getLogger("doorbuster")
 
 FINAL_REPORT_LIMIT_S = 15.0  # wait for the last reports of the workers, after Locust's own stop timeout
 KILL_FILE = "STOP"
 EARLY_S = 1.5  # an end that much before the planned one was the Locust file's own decision
-LOCAL, MASTER = "local", "master"
+LEAD_S = 1.0  # until the first arrival, so that every worker is ready
+LOCAL, MASTER, COORDINATOR = "local", "master", "coordinator"
 
 
 class PlainMaster:
@@ -55,6 +57,7 @@ class PlainMaster:
         if self._workers is not None:
             self._workers.listen(self._receive)
         # The last listener, so that requests of the file's own listeners belong to the run.
+        environment.events.test_stopping.add_listener(self._on_test_stopping)
         environment.events.test_stop.add_listener(self._on_test_stop)
 
     def start_run(self) -> None:
@@ -77,6 +80,10 @@ class PlainMaster:
     def _receive(self, run_id: str, batch: Batch) -> None:
         if self._run is not None and self._run.run_id == run_id:
             self._run.receive(batch)
+
+    def _on_test_stopping(self, **_: Any) -> None:
+        if self._run is not None:
+            self._run.stopping()
 
     def _on_test_stop(self, **_: Any) -> None:
         run = self._run
@@ -109,33 +116,67 @@ class PlainRun:
         self._environment = environment
         self._plan = plan
         self._workers = workers
-        self._started_at = perf_counter()
+        self._started_at = perf_counter() + (LEAD_S if plan.is_open else 0.0)
         self._ending: tuple[RunStatus, str] | None = None
         self._parent = os.environ.get("DOORBUSTER_PARENT", "")
         self._abort = AbortWatch(plan.scenario)
         names = [LOCAL] if workers is None else [MASTER, *workers.names]
-        self._registry = WorkerRegistry(_no_arrivals(plan.duration_s), names, now_s=0.0)
-        writer = RunWriter.create(folder, self._meta(targets, len(names) - (workers is not None)), {})
+        self._schedule = plan.schedule
+        self._registry = WorkerRegistry(self._schedule, names if workers is None else names[1:], now_s=0.0)
+        if workers is not None:
+            self._registry.add(MASTER, now_s=0.0)
+        meta = self._meta(targets, len(names) - (workers is not None))
+        writer = RunWriter.create(folder, meta, self._schedule.planned_per_second())
         self._log = RunLog(writer, self._registry, self._acknowledge)
         self._folder = folder
         self._recorder: RequestRecorder | None = None
+        self._visits: VisitStarter | None = None
+        self._in_flight: dict[str, int] = {}
+        self._own_reports = 0
         self._supervisor: gevent.Greenlet | None = None
 
     def start(self, guard: HostGuard) -> None:
         """Tell the workers to record, and record in this process."""
         if self._workers is not None:
             self._workers.begin(self.run_id)
-            for name in self._workers.names:
-                started_at = self._started_at + self._workers.counter_offset_s(name)
-                message = {"run_id": self.run_id, "started_at": started_at, "hosts": sorted(guard.allowed)}
+            for index, name in enumerate(self._workers.names):
+                message = {
+                    "run_id": self.run_id,
+                    "started_at": self._started_at + self._workers.counter_offset_s(name),
+                    "hosts": sorted(guard.allowed),
+                    "scenario_text": self._plan.scenario.source_text,
+                    "ratios": self._plan.ratios,
+                    "index": index,
+                    "count": len(self._workers.names),
+                }
                 self._environment.runner.send_message(RECORD, message, client_id=name)
         name = LOCAL if self._workers is None else MASTER
         self._recorder = RequestRecorder(self._environment, guard, name, self._started_at, self.receive)
+        if self._plan.is_open and self._workers is None:
+            scenario = self._plan.scenario
+            self._visits = VisitStarter(
+                self._environment,
+                self._recorder,
+                self._schedule,
+                np.arange(len(self._schedule)),
+                tasks=scenario.locust.tasks,
+                max_in_flight=scenario.safety.max_in_flight,
+            )
         self._supervisor = gevent.spawn(self._supervise)
 
     def receive(self, batch: Batch) -> None:
         """Queue a report."""
         self._log.receive(batch)
+
+    def stopping(self) -> None:
+        """Locust is about to stop its users: end the visits first, because it would complete them."""
+        if self._visits is not None:
+            self._visits.finish(self._cause())
+
+    def _cause(self) -> str:
+        """Why visits that have not ended are dropped."""
+        ended = self._now_s() >= self._plan.duration_s + self._plan.scenario.drain_s
+        return str(Cause.DRAIN_LIMIT if ended else Cause.INTERRUPTED)
 
     def finish(self, *, interrupted: bool) -> None:
         """Locust has stopped its users: collect the last reports and close the file."""
@@ -146,7 +187,7 @@ class PlainRun:
         self._recorder.finish()
         if self._workers is not None:
             for name in self._workers.names:
-                self._environment.runner.send_message(CLOSE, {"cause": ""}, client_id=name)
+                self._environment.runner.send_message(CLOSE, {"cause": self._cause()}, client_id=name)
         give_up_at = perf_counter() + FINAL_REPORT_LIMIT_S + self._environment.stop_timeout
         self._log.write_queue(self._now_s())
         while not self._registry.complete and perf_counter() < give_up_at:
@@ -157,6 +198,8 @@ class PlainRun:
         status, reason = self._ending or (
             ("interrupted", "stopped before the end of its run time") if interrupted else ("finished", "")
         )
+        if self._own_reports:
+            self._log.writer.write([Batch(COORDINATOR, self._own_reports, final=True)])
         if status == "finished" and elapsed_s < self._plan.duration_s - EARLY_S:
             text = f"{self._environment.locustfile} ended the run after {elapsed_s:.0f} s"
             self._log.record(elapsed_s, "ended_early", text)
@@ -182,8 +225,20 @@ class PlainRun:
                 self._log.record(now_s, "abort", reason)
                 self._ending = ("aborted", reason)
                 gevent.spawn(self._environment.runner.quit)
-            elif not self._plan.ends_itself and now_s >= self._plan.duration_s:
+            elif self._is_over(batches, now_s):
                 gevent.spawn(self._environment.runner.quit)
+
+    def _is_over(self, batches: list[Batch], now_s: float) -> bool:
+        """Whether the run must be ended here: Locust knows neither schedules nor the end of some shapes."""
+        for batch in batches:
+            for second in batch.health:
+                self._in_flight[batch.worker] = second.in_flight
+        if self._plan.ends_itself or now_s < self._plan.duration_s:
+            return False
+        if not self._plan.is_open:
+            return True
+        drained = now_s > self._plan.duration_s + 2 * REPORT_INTERVAL_S and not any(self._in_flight.values())
+        return drained or now_s >= self._plan.duration_s + self._plan.scenario.drain_s
 
     def _reason_to_stop(self, batches: list[Batch], now_s: float) -> str:
         fired = self._abort.feed(batches, at_s=now_s)
@@ -196,7 +251,11 @@ class PlainRun:
         return ""
 
     def _lose(self, name: str) -> None:
-        self._registry.lose(name, from_s=inf)
+        loss = self._registry.lose(name, from_s=inf)
+        self._log.writer.write(
+            [Batch(COORDINATOR, self._own_reports, customers=loss.customers, arrivals=loss.arrivals)]
+        )
+        self._own_reports += 1
         text = f"{name} stopped reporting; requests of its last second may be missing"
         logger.error("worker lost: %s", text)
         self._log.record(self._now_s(), "worker_lost", text)
@@ -216,18 +275,12 @@ class PlainRun:
             story=scenario.story,
             scenario_name=scenario.name,
             scenario_text=scenario.source_text,
-            workload="closed",
+            workload="open" if self._plan.is_open else "closed",
             storefront="",
             target_url=", ".join(targets),
-            seed=0,
+            seed=scenario.seed if self._plan.is_open else 0,
             workers=workers,
             started_at_unix_ns=time_ns() - round(self._now_s() * 1e9),
             duration_s=self._plan.duration_s,
             **generator_info(),
         )
-
-
-def _no_arrivals(duration_s: float) -> Schedule:
-    """A schedule without arrivals: Locust starts its users itself."""
-    empty = np.empty(0)
-    return Schedule(duration_s, (), empty, empty.astype(np.uint16), empty.astype(np.int64))

@@ -5,13 +5,18 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import numpy as np
 from locust.runners import STATE_RUNNING, STATE_SPAWNING
 
 from doorbuster.load.coordination.messages import CLOSE, RECORD
 from doorbuster.load.locust_plugin.node import end_with_parent
 from doorbuster.load.locust_plugin.report_channel import ReportChannel
+from doorbuster.load.plain_locust.checks import visit_schedule
 from doorbuster.load.plain_locust.host_guard import HostGuard
 from doorbuster.load.plain_locust.request_recorder import RequestRecorder
+from doorbuster.load.plain_locust.visits import VisitStarter
+from doorbuster.records.outcome import Cause
+from doorbuster.scenario import read_locust_scenario
 
 
 class PlainWorker:
@@ -22,9 +27,12 @@ class PlainWorker:
         self._guard = guard
         end_with_parent(environment)
         self._recorder: RequestRecorder | None = None
+        self._visits: VisitStarter | None = None
+        self._close_cause = str(Cause.INTERRUPTED)
         self._reports = ReportChannel(environment, environment.runner.quit)
         environment.runner.register_message(RECORD, self._on_record)
         environment.runner.register_message(CLOSE, self._on_close, concurrent=True)
+        environment.events.test_stopping.add_listener(self._on_test_stopping)
         environment.events.test_stop.add_listener(self._on_test_stop)
 
     def _on_record(self, msg: Any, **_: Any) -> None:
@@ -32,20 +40,41 @@ class PlainWorker:
         run_id = msg.data["run_id"]
         self._guard.allowed = frozenset(msg.data["hosts"])
         self._reports.begin(run_id)
-        self._recorder = RequestRecorder(
+        recorder = self._recorder = RequestRecorder(
             self._environment,
             self._guard,
             self._environment.runner.client_id,
             msg.data["started_at"],
             partial(self._reports.ship, run_id),
         )
+        self._close_cause = str(Cause.INTERRUPTED)
+        scenario = read_locust_scenario(msg.data["scenario_text"])
+        if scenario.demand is not None:
+            schedule = visit_schedule(scenario, msg.data["ratios"], scenario.demand.duration_s)
+            index, count = msg.data["index"], msg.data["count"]
+            self._visits = VisitStarter(
+                self._environment,
+                recorder,
+                schedule,
+                np.arange(index, len(schedule), count),
+                tasks=scenario.locust.tasks,
+                max_in_flight=max(scenario.safety.max_in_flight // count, 1),
+            )
 
-    def _on_close(self, **_: Any) -> None:
+    def _on_close(self, msg: Any, **_: Any) -> None:
         """The run ends: Locust's master tells its workers only when its own records are closed."""
+        self._close_cause = msg.data["cause"]
         if self._environment.runner.state in (STATE_RUNNING, STATE_SPAWNING):
             self._environment.runner.stop()
         else:
+            self._on_test_stopping()
             self._on_test_stop()
+
+    def _on_test_stopping(self, **_: Any) -> None:
+        """Before Locust stops the users, because it would end their visits as if they were complete."""
+        visits, self._visits = self._visits, None
+        if visits is not None:
+            visits.finish(self._close_cause)
 
     def _on_test_stop(self, **_: Any) -> None:
         recorder, self._recorder = self._recorder, None

@@ -20,19 +20,20 @@ from collections.abc import Callable
 from math import isfinite
 from time import perf_counter
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import gevent
 from gevent.lock import BoundedSemaphore
 from locust import User
 from locust.exception import CatchResponseError
 
+from doorbuster.load.customers.model import Arrival
 from doorbuster.load.plain_locust.host_guard import HostGuard, HostNotAllowed
 from doorbuster.load.recording.health import HealthProbe
 from doorbuster.load.recording.recorder import Recorder
 from doorbuster.load.run_plan import REPORT_INTERVAL_S
 from doorbuster.records.batch import Batch, Event, SeriesKey
-from doorbuster.records.outcome import Cause, RequestOutcome
+from doorbuster.records.outcome import Cause, Outcome, RequestOutcome
 
 MAX_EVENTS = 20  # texts of exceptions kept by one process
 MAX_NAMES = 5_000  # distinct names of requests; identifiers in names must not fill the run file
@@ -74,7 +75,7 @@ class RequestRecorder:
         ship: Callable[[Batch], None],
     ) -> None:
         self._environment = environment
-        self._started_at = started_at
+        self.started_at = self._started_at = started_at
         self._ship = ship
         self._recorder = Recorder(worker, started_at=started_at, pause=lambda: gevent.sleep(0))
         self._count = self._recorder.secondary_metrics.count
@@ -99,6 +100,28 @@ class RequestRecorder:
         self._report(final=True)
         self._health.stop()
 
+    # ---- visits of open arrivals
+
+    def visit_started(self, arrival: Arrival) -> None:
+        """Record the start of a visit, and how late it is."""
+        self._recorder.started(self._second(arrival.intended_at), arrival.channel)
+        self._recorder.lateness(max(round((perf_counter() - arrival.intended_at) * 1e6), 0))
+
+    def visit_ended(self, arrival: Arrival, outcome: str, step: str, cause: str, *, ended_at: float) -> None:
+        """Record how a visit ended."""
+        second = self._second(arrival.intended_at)
+        self._recorder.customer((second, arrival.channel, arrival.journey, outcome, step, cause, None, None))
+        duration_us = round((ended_at - arrival.intended_at) * 1e6)
+        self._recorder.secondary_metrics.visit_duration(second, arrival.channel, duration_us)
+
+    def visit_dropped(self, arrival: Arrival, cause: str) -> None:
+        """Record a visit that did not start."""
+        second = self._second(arrival.intended_at)
+        self._recorder.dropped(second, arrival.channel)
+        self._recorder.customer(
+            (second, arrival.channel, arrival.journey, Outcome.DROPPED, "", cause, None, None)
+        )
+
     # ---- Locust's events
 
     def _on_request(
@@ -122,10 +145,17 @@ class RequestRecorder:
         began = max(began, self._started_at)
         ended = began + took_s
         cause = cause_of(exception, response) if exception else ""
+        visit = getattr(_current_user(), "_doorbuster_visit", None)
+        intended = began
+        if visit is not None:
+            if visit.due_at is not None:
+                intended, visit.due_at = min(visit.due_at, began), None
+            if cause:
+                visit.failed(str(name), cause)
         channel = _current_class()
         number = self._number(channel, str(request_type), str(name), cause)
         received = response_length if isinstance(response_length, int) else 0
-        row = (number, began, began, ended, ended, 0, max(received, 0), "")
+        row = (number, intended, began, ended, ended, 0, max(received, 0), "")
         self._recorder.steps.append(row)
         if cause:
             status = getattr(response, "status_code", None)
@@ -138,7 +168,11 @@ class RequestRecorder:
         self._count_waiting(channel, began, ended)
 
     def _on_user_error(self, user_instance: Any, exception: Any, tb: Any, **_: Any) -> None:
-        channel = type(user_instance).__name__
+        user = getattr(user_instance, "user", user_instance)
+        visit = getattr(user, "_doorbuster_visit", None)
+        if visit is not None:
+            visit.raised = True
+        channel = type(user).__name__
         self._count(max(self._second(perf_counter()), 0), channel, "task_exceptions")
         text = "".join(traceback.format_exception(type(exception), exception, tb)).strip()
         self._event_once(Cause.SCRIPT_EXCEPTION, text, key=f"{channel} {type(exception)} {text[-200:]}")
@@ -224,27 +258,36 @@ def _seconds(response_time: Any) -> float:
     return took_s if isfinite(took_s) and took_s > 0 else 0.0
 
 
-_class_of: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
-"""Name of the user class by greenlet: gevent clears a greenlet's arguments when it is killed."""
+_user_of: WeakKeyDictionary[Any, ref[User]] = WeakKeyDictionary()
+"""The Locust user by greenlet: gevent clears a greenlet's arguments when it is killed."""
 
 
-def _current_class() -> str:
-    """The class of the Locust user whose greenlet, or one that it spawned, is running; "" if none is."""
+def _current_user() -> Any:
+    """The Locust user whose greenlet, or one that it spawned, is running; None outside of users."""
     current = gevent.getcurrent()
-    found = _class_of.get(current)
-    if found is None:
-        found = _class_of[current] = _find_class(current)
+    known = _user_of.get(current)
+    if known is not None:
+        return known()
+    found = _find_user(current)
+    if found is not None:
+        _user_of[current] = ref(found)
     return found
 
 
-def _find_class(greenlet: Any) -> str:
+def _current_class() -> str:
+    """The class of the current user; "" outside of users."""
+    user = _current_user()
+    return "" if user is None else type(user).__name__
+
+
+def _find_user(greenlet: Any) -> User | None:
     while greenlet is not None:
         args = getattr(greenlet, "args", None)
         if args and isinstance(args[0], User):
-            return type(args[0]).__name__
+            return args[0]
         parent = getattr(greenlet, "spawning_greenlet", None)
         greenlet = parent() if callable(parent) else None
-    return ""
+    return None
 
 
 def _ignore(_: object) -> None:

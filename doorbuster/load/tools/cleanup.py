@@ -60,7 +60,7 @@ class RecordedRun:
                 for order in (ledger.orders if ledger else ())
                 if order.idempotency_key.startswith(prefix)
             ]
-        if meta.workload == "closed":
+        if not meta.storefront:
             raise UsageError(f"{path} is the run of a plain Locust file, which records no orders to cancel")
         return cls(
             run_id=meta.run_id,

@@ -94,7 +94,15 @@ class _Source:
 
 def plan_schedule(scenario: Scenario, *, seed: int | None = None) -> Schedule:
     """The schedule of a scenario; another `seed` gives another sample of the same demand."""
-    sources = _sources(scenario, scenario.seed if seed is None else seed)
+    return _schedule(_sources(scenario, scenario.seed if seed is None else seed), scenario.demand.duration_s)
+
+
+def plan_arrivals(demand: Demand, ratios: dict[ChannelJourney, float], *, seed: int) -> Schedule:
+    """The arrivals of one demand, spread over channels and journeys."""
+    return _schedule((_source(demand, ratios, np.random.SeedSequence(seed)),), demand.duration_s)
+
+
+def _schedule(sources: tuple[_Source, ...], duration_s: float) -> Schedule:
     channel_journeys = tuple(one for source in sources for one in source.channel_journeys)
     times, numbers, first = [np.empty(0)], [np.empty(0, dtype=np.intp)], 0
     for source in sources:
@@ -107,7 +115,7 @@ def plan_schedule(scenario: Scenario, *, seed: int | None = None) -> Schedule:
         order = np.argsort(intended_s, kind="stable")
         intended_s, channel_journey_index = intended_s[order], channel_journey_index[order]
     schedule = Schedule(
-        duration_s=scenario.demand.duration_s,
+        duration_s=duration_s,
         channel_journeys=channel_journeys,
         intended_s=intended_s,
         channel_journey_index=channel_journey_index.astype(np.uint16),
