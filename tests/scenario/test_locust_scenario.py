@@ -31,7 +31,10 @@ def test_every_key_is_read():
     ("text", "problem"),
     [
         ("{}", "title is missing"),
-        ("{title: x, demand: {peak: 1/s}}", "demand is not a valid key"),
+        ("{title: x, channels: {web: {}}}", "channels is not a valid key"),
+        ("{title: x, locust: {tasks: 3}}", "locust.tasks needs demand"),
+        ("{title: x, demand: {}, locust: {users: 3}}", "locust.users cannot stand beside demand"),
+        ("{title: x, locust: {classes: {A: 0}}}", "must be user classes with weights"),
         ("{title: x, locust: {users: 0}}", "locust.users"),
         ("{title: x, locust: {spawn_rate: -1}}", "must be a number of users per second"),
         ('{title: x, target: {url: "https://shop.example"}}', "must have a host listed in safety.allow"),
