@@ -56,13 +56,13 @@ def requests_by_name(run):
 def test_every_arrival_runs_on_start_its_tasks_and_on_stop(visit, workers):
     done, run = visit("whole_visits.py", "--workers", str(workers))
     assert done.code == ExitCode.PASS, done.stdout + done.stderr
-    balance = run.balance()
+    balance = run.outcome_totals()
     visits = balance.planned
     assert visits > 20
     assert balance.served == visits
     assert requests_by_name(run) == {"/start": visits, "task": 4 * visits, "/end": visits}
-    assert set(run.balances()) == {"Walker", "Buyer"}
-    assert run.balances()["Walker"].planned > run.balances()["Buyer"].planned
+    assert set(run.outcome_totals_by_channel()) == {"Walker", "Buyer"}
+    assert run.outcome_totals_by_channel()["Walker"].planned > run.outcome_totals_by_channel()["Buyer"].planned
     assert run.meta.workload == "open"
     assert run.meta.workers == max(workers, 1)
 
@@ -70,7 +70,7 @@ def test_every_arrival_runs_on_start_its_tasks_and_on_stop(visit, workers):
 def test_weights_of_classes_come_from_the_scenario(visit):
     done, run = visit("whole_visits.py", more=", classes: {Buyer: 1}")
     assert done.code == ExitCode.PASS
-    assert set(run.balances()) == {"Buyer"}
+    assert set(run.outcome_totals_by_channel()) == {"Buyer"}
 
 
 def test_arrivals_continue_while_the_shop_stalls_and_wait_from_their_intended_start(visit, shop):
@@ -103,7 +103,7 @@ def test_visits_beyond_the_limit_are_dropped_and_those_that_never_end_are_cut(vi
     done, run = visit("whole_visits.py", drain="1s", max_in_flight=5)
     causes = {row.cause: row.n for row in run.customers(3600)}
     assert set(causes) <= {"in_flight_ceiling", "drain_limit"}
-    balance = run.balance()
+    balance = run.outcome_totals()
     assert balance.dropped == balance.planned
     assert done.code == ExitCode.INCONCLUSIVE
 
