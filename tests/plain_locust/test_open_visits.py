@@ -62,7 +62,9 @@ def test_every_arrival_runs_on_start_its_tasks_and_on_stop(visit, workers):
     assert balance.served == visits
     assert requests_by_name(run) == {"/start": visits, "task": 4 * visits, "/end": visits}
     assert set(run.outcome_totals_by_channel()) == {"Walker", "Buyer"}
-    assert run.outcome_totals_by_channel()["Walker"].planned > run.outcome_totals_by_channel()["Buyer"].planned
+    assert (
+        run.outcome_totals_by_channel()["Walker"].planned > run.outcome_totals_by_channel()["Buyer"].planned
+    )
     assert run.meta.workload == "open"
     assert run.meta.workers == max(workers, 1)
 
