@@ -283,17 +283,24 @@ def _degraded_table(degraded: Sequence[Degraded]) -> Table | None:
 def _exemplar_tables(exemplars: Sequence[Exemplar]) -> tuple[Table, ...]:
     slowest = [one for one in exemplars if one.kind == "slow"][:MAX_EXEMPLARS]
     errors = sorted((one for one in exemplars if one.kind == "error"), key=lambda one: one.second)
-    repeated = Counter[tuple[str, str]]()
-    rank = []
-    for one in errors:  # one of each step and cause before a second one of any
-        repeated[one.series.step, one.series.cause] += 1
-        rank.append(repeated[one.series.step, one.series.cause])
-    first = [one for _, one in sorted(zip(rank, errors, strict=True), key=lambda pair: pair[0])]
-    found = (("Slowest requests", slowest), ("First errors of each step and cause", first[:MAX_EXEMPLARS]))
-    return tuple(_exemplar_table(title, rows) for title, rows in found if rows)
+    by_step, by_cause = Counter[str](), Counter[tuple[str, str]]()
+    ranked = []
+    for one in errors:  # the first of each step, then of each step and cause, then the others
+        step, cause = one.series.step, one.series.cause
+        ranked.append((min(by_step[step], 1) + by_cause[step, cause], one))
+        by_step[step] += 1
+        by_cause[step, cause] += 1
+    first = [one for _, one in sorted(ranked, key=lambda pair: pair[0])]
+    shown = first[: max(MAX_EXEMPLARS, len(by_step))]
+    return present(
+        _exemplar_table("Slowest requests", slowest, summary_rows=3),
+        _exemplar_table("First errors of each step and cause", shown, summary_rows=len(by_step)),
+    )
 
 
-def _exemplar_table(title: str, exemplars: Sequence[Exemplar]) -> Table:
+def _exemplar_table(title: str, exemplars: Sequence[Exemplar], *, summary_rows: int) -> Table | None:
+    if not exemplars:
+        return None
     columns = [
         Column("At", "clock"), Column("Step"), Column("Channel"), Column("Result"),
         Column("Response time", "ms"),
@@ -313,7 +320,7 @@ def _exemplar_table(title: str, exemplars: Sequence[Exemplar]) -> Table:
             columns.append(Column(name))
             rows = [(*row, text) for row, text in zip(rows, texts, strict=True)]
     note = "The shop's logs may hold the request id." if any(ids) else ""
-    return Table(title, tuple(columns), tuple(rows), note, in_summary=True)
+    return Table(title, tuple(columns), tuple(rows), note, in_summary=True, summary_rows=summary_rows)
 
 
 if __name__ == "__main__":

@@ -95,13 +95,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table. `in_summary` also shows it in the Markdown summary."""
+    """A table. `in_summary` also shows it in the Markdown summary, and `summary_rows` of it after a run."""
 
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
     in_summary: bool = False
+    summary_rows: int = 3
 
     def __post_init__(self) -> None:
         for row in self.rows:

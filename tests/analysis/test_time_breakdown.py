@@ -9,7 +9,7 @@ import pytest
 
 from doorbuster.records.batch import CounterSecond, Exemplar, SeriesKey
 from doorbuster.records.reader import Run
-from doorbuster.report import RunContext, Section, load_analysis
+from doorbuster.report import RunContext, Section, load_analysis, summary_lines
 
 ROOT = Path(__file__).parents[2]
 
@@ -148,3 +148,19 @@ def test_the_first_errors_of_each_step_and_cause_come_before_repeated_ones():
     (table,) = script._exemplar_tables(found)
     assert [row[0] for row in table.rows] == [1, 9, 3]
     assert [row[-1] for row in table.rows] == ["a b", "x" * script.MAX_DETAIL, "out"]
+
+
+def test_the_first_error_of_every_failed_step_is_shown_however_rare_it_is():
+    def error(second: int, step: str, cause: str) -> Exemplar:
+        return Exemplar("error", second, SeriesKey("web", "buy", step, "failed", cause), 9, "", cause)
+
+    script = sys.modules[load_analysis(ROOT / "analysis" / "errors.py").__module__]
+    often = [error(n, f"step-{n % 12:02d}", f"cause-{n}") for n in range(60)]
+    (table,) = script._exemplar_tables([*often, error(600, "rare", "status_5xx")])
+    assert [(row[0], row[1]) for row in table.rows] == [
+        *((n, f"step-{n:02d}") for n in range(12)),
+        (600, "rare"),
+    ]
+    lines = summary_lines([Section("errors", "Q?", "A.", tables=(table,))])
+    assert len(lines) == 1 + 13
+    assert "rare" in lines[-1]

@@ -56,12 +56,12 @@ def print_section(section: Section, *, console: Console | None = None) -> None:
         _print_table(table, out)
 
 
-def summary_lines(sections: Iterable[Section], *, rows: int = 3) -> list[str]:
+def summary_lines(sections: Iterable[Section]) -> list[str]:
     """The first rows of every table marked `in_summary`, as plain lines of text."""
     lines = []
     for table in (table for section in sections for table in section.tables if table.in_summary):
         lines.append(f"{one_line(table.title)}:")
-        for row in table.rows[:rows]:
+        for row in table.rows[: table.summary_rows]:
             cells = zip(row, table.columns, strict=True)
             texts = [one_line(format_cell(cell, column), 80) for cell, column in cells]
             lines.append(f"  {'  '.join(text for text in texts if text)}")
