@@ -44,6 +44,7 @@ TAIL_FACTOR = 20.0  # requests beyond u per request allowed beyond the bound, at
 MIN_TAIL_FACTOR = 3.0
 MAX_TAIL_RATIO = 0.25  # a larger part of the requests is not a tail
 MIN_IN_TAIL = 40
+MIN_REACH_RATIO = 0.2  # of the bound: a shorter tail is that of the service times, not of the queue
 MAX_CORRELATION = 0.95
 
 
@@ -113,6 +114,10 @@ class LevelEstimate:
     seconds: float
     method: Method
     check_z: float = 0.0
+
+    def violations(self, limit: float) -> float:
+        """The number of violations; `limit` is the allowed ratio."""
+        return 0.0 if self.level is None else self.n * limit * math.exp(self.level)
 
     @property
     def low(self) -> float:
@@ -263,7 +268,7 @@ def _evaluate_latencies(parts: list[Latencies], shape: _Time, *, tails: bool) ->
         return counted
     start = _upper_quantile(parts, share)
     reach = first.bound - start
-    if reach <= 0:
+    if reach <= MIN_REACH_RATIO * first.bound:
         return counted
     tail = per_second([part.count * (part.value > start) for part in parts])
     excess = per_second([part.count * np.maximum(part.value - start, 0.0) for part in parts])

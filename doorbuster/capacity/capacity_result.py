@@ -3,7 +3,9 @@
 Rules of this module:
 - The interval is that of the fitted line near the bound, limited by conclusive verdicts outside its window;
   without a line it is the bracket of conclusive verdicts. It is never narrower than `LOAD_STEP_RATIO`.
-- "at least" when the generator, the maximum rate or the time budget ended the search before the shop failed.
+- "at least" when the generator, the maximum rate or the time budget ended the search before the shop failed,
+  or when the interval has no upper end. Without a lower end there is no capacity.
+- When the limit is near what an idle shop needs (`idle_crossing`), a wide interval is only a range.
 """
 
 from __future__ import annotations
@@ -13,16 +15,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from doorbuster.capacity.load_step import SAME_RATE_RATIO, LoadStep, RateEvidence
-from doorbuster.capacity.search_bracket import SearchBracket
+from doorbuster.capacity.search_bracket import IdleTrend, SearchBracket
 from doorbuster.capacity.threshold_crossing import WINDOW
 
 UNRECOVERED_LEVEL = math.log(3.0)
 WIDE_RATIO = 0.06
+TELLING_RATIO = 0.25  # near idle, a wider interval is not called a capacity
 LOAD_STEP_RATIO = 0.01  # smallest difference between two rates that the search tries
 
 Flag = Literal[
     "generator-bound", "ceiling", "unfinished", "below-range", "did not recover", "recovery not tested",
-    "wide", "non-stationary", "not drained", "line misfit",
+    "wide", "near idle", "non-stationary", "not drained", "line misfit",
 ]  # fmt: skip
 
 MEANINGS: dict[str, str] = {
@@ -32,6 +35,8 @@ MEANINGS: dict[str, str] = {
     "did not recover": "After an overload the shop failed at a rate it had sustained before: metastable.",
     "recovery not tested": "Recovery from an overload was not tested.",
     "wide": "The interval is wide. Four times the --budget halves it.",
+    "near idle": "The limit is near the response time of an idle shop, so load hardly changes the result. "
+    "Raise the limit, or increase --budget.",
     "not drained": "Some load steps ended with customers still in the shop.",
     "line misfit": "The load steps disagree more than chance explains. Did the shop change?",
 }  # the sentence covers "below-range"; every saturated shop is "non-stationary"
@@ -42,16 +47,18 @@ class CapacityResult:
     """The answer: `rate_per_s` with its 95 % interval, the binding threshold and the evidence.
 
     `at_least`: the shop did not reach its limit, so there is no upper end. `rate_per_s` None: the lowest rate
-    already failed, or nothing is known. `confirmed`: a load step at or below the answer did not fail.
+    already failed, nothing is known, or the data do not tell a capacity; `estimate_per_s` is then the best
+    guess, for the search only. `confirmed`: a load step at or below the answer did not fail.
     `recovered` None: not tested.
     """
 
     rate_per_s: float | None
+    estimate_per_s: float | None
     low: float | None
     high: float | None
     at_least: bool
     binding: str
-    method: Literal["line", "bracket", "none"]
+    method: Literal["line", "curve", "bracket", "none"]
     confirmed: bool
     recovered: bool | None
     flags: tuple[Flag, ...]
@@ -85,12 +92,17 @@ def capacity_result(known: SearchBracket, max_rate_per_s: float) -> CapacityResu
         kept = max(passed, default=None)
         return _state(known, kept, kept, None, "none" if kept is None else "bracket", recovered, flags, "")
     if highest_passing is None:
+        if not lowest_failing.certainly_fails:
+            flags.append("near idle")
+            return _state(known, None, None, None, "none", recovered, flags, _worst(lowest_failing))
         flags.append("below-range")
         return _state(
             known, None, None, lowest_failing.rate_per_s, "none", recovered, flags, _worst(lowest_failing)
         )
     if recovered is None:
         flags.append("recovery not tested")
+    if known.binding_idle_trend is not None:
+        return _near_idle(known, known.binding_idle_trend, recovered, flags)
     line = known.binding_trend
     if line is None:
         low, high = known.bracket
@@ -109,6 +121,27 @@ def capacity_result(known: SearchBracket, max_rate_per_s: float) -> CapacityResu
     low, high = min(low, rate * (1 - LOAD_STEP_RATIO)), max(high, rate * (1 + LOAD_STEP_RATIO))
     ends = (low if low > 0 else None, high if math.isfinite(high) else None)
     return _state(known, rate, ends[0], ends[1], "line", recovered, flags, line.name)
+
+
+def _near_idle(
+    known: SearchBracket, trend: IdleTrend, recovered: bool | None, flags: list[Flag]
+) -> CapacityResult:
+    """The answer from a curve near idle: a capacity when its interval is narrow, else the range only."""
+    found = trend.crossing
+    near = {one.name for one in known.idle_trends}
+    ends = [(one.crossing.low, one.crossing.high) for one in known.idle_trends]
+    ends += [(one.crossing.low, one.crossing.high) for one in known.trends if one.name not in near]
+    lows, highs = zip(*ends, strict=True)
+    low = None if None in lows else min(low for low in lows if low is not None)
+    high = min((high for high in highs if high is not None), default=None)
+    if _half_width_ratio(found.rate_per_s, low, high) > TELLING_RATIO:
+        flags.append("near idle")
+    else:
+        assert low is not None, "a finite interval has both ends"
+        assert high is not None, "a finite interval has both ends"
+        low = min(low, found.rate_per_s * (1 - LOAD_STEP_RATIO))
+        high = max(high, found.rate_per_s * (1 + LOAD_STEP_RATIO))
+    return _state(known, found.rate_per_s, low, high, "curve", recovered, flags, trend.name)
 
 
 def _end_reason(known: SearchBracket, max_rate_per_s: float) -> Flag:
@@ -148,18 +181,24 @@ def _state(
     rate: float | None,
     low: float | None,
     high: float | None,
-    method: Literal["line", "bracket", "none"],
+    method: Literal["line", "curve", "bracket", "none"],
     recovered: bool | None,
     flags: list[Flag],
     binding: str,
 ) -> CapacityResult:
-    at_least = known.lowest_failing is None and rate is not None
-    has_interval = rate is not None and not at_least and (low is not None or high is not None)
-    if has_interval and _half_width_ratio(rate, low, high) > WIDE_RATIO:
+    estimate, near_idle = rate, "near idle" in flags
+    is_open = known.lowest_failing is None or (low is not None and high is None and not near_idle)
+    at_least = is_open and rate is not None
+    if at_least:
+        rate = low
+    elif near_idle or low is None or high is None:
+        rate = None
+    elif _half_width_ratio(rate, low, high) > WIDE_RATIO:
         flags.append("wide")
-    below = [found for found in known.evidence if rate is not None and found.rate_per_s <= rate]
+    below = [found for found in known.evidence if estimate is not None and found.rate_per_s <= estimate]
     return CapacityResult(
         rate_per_s=rate,
+        estimate_per_s=estimate,
         low=low,
         high=high,
         at_least=at_least,
@@ -170,7 +209,7 @@ def _state(
         flags=tuple(flags),
         evidence=known.evidence,
         elapsed_s=known.elapsed_s,
-        sentence=_sentence(known, rate, low, high, binding, flags),
+        sentence=_sentence(known, estimate, low, high, binding, flags),
     )
 
 
@@ -182,6 +221,13 @@ def _sentence(
     binding: str,
     flags: list[Flag],
 ) -> str:
+    if "near idle" in flags:
+        lowest = known.lowest_failing.rate_per_s if known.lowest_failing is not None else 0.0
+        where = f"may be below {lowest:.4g} customers/s" if rate is None else _range(low, high)
+        return (
+            f"The limit of {binding} is so near the response time of an idle shop that capacity cannot be "
+            f"told within ± {100 * TELLING_RATIO:.0f} %; it {where}." + _recovery(flags)
+        )
     if rate is None and known.lowest_failing is not None:
         return f"Even {known.lowest_failing.rate_per_s:.4g} customers/s violate the thresholds ({binding})."
     if rate is None:
@@ -191,26 +237,40 @@ def _sentence(
             return f"Capacity is at least {rate:.4g} customers/s; the search ended before the shop failed."
         limit = "the load generator" if "generator-bound" in flags else "the maximum rate"
         return f"Capacity is at least {rate:.4g} customers/s; {limit} ended the search, not the shop."
-    if low is None and high is None:
+    if low is not None and high is not None:
+        interval = f"95 % interval {low:.4g} to {high:.4g}"
+        text = f"Capacity is {rate:.4g} customers/s ({interval}); {binding} fails first."
+    elif low is not None:
         text = (
-            f"Capacity may be near {rate:.4g} customers/s (no step was long enough for an interval); "
-            f"{binding} seems to fail first."
+            f"Capacity is at least {low:.4g} customers/s (95 % confidence; upper end unknown, estimate "
+            f"{rate:.4g}); {binding} fails first."
+        )
+    elif high is not None:
+        text = (
+            f"Capacity is at most {high:.4g} customers/s (95 % confidence; lower end unknown): no rate "
+            f"passed for long enough. {binding} fails first."
         )
     else:
-        interval = f"95 % interval {_ends(low, high)}"
-        text = f"Capacity is {rate:.4g} customers/s ({interval}); {binding} fails first."
-    return text + (
-        " After an overload the shop did not recover: metastable." if "did not recover" in flags else ""
-    )
+        text = (
+            f"Capacity is unknown: no load step was long enough for an interval. {binding} seems to fail "
+            f"first, near {rate:.4g} customers/s."
+        )
+    return text + _recovery(flags)
+
+
+def _recovery(flags: list[Flag]) -> str:
+    return " After an overload the shop did not recover: metastable." if "did not recover" in flags else ""
+
+
+def _range(low: float | None, high: float | None) -> str:
+    if low is not None and high is not None:
+        return f"is between {low:.4g} and {high:.4g} customers/s (95 % interval)"
+    if low is None and high is None:
+        return "may be anywhere among the rates tried"
+    return f"is at most {high:.4g} customers/s" if low is None else f"is at least {low:.4g} customers/s"
 
 
 def _half_width_ratio(rate: float | None, low: float | None, high: float | None) -> float:
     if rate is None or low is None or high is None:
         return math.inf
     return (high - low) / (2 * rate)
-
-
-def _ends(low: float | None, high: float | None) -> str:
-    if low is None:
-        return f"up to {high:.4g}, lower end unknown"
-    return f"from {low:.4g}, upper end unknown" if high is None else f"{low:.4g} to {high:.4g}"

@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 from doorbuster.capacity.bound_distance import BoundDistance, Count, LevelEstimate, evaluate, queue_grows
 from doorbuster.units import format_duration
 
-Kind = Literal["ramp", "bracket", "bisect", "extend", "confirm", "confirm-above", "overload-recovery"]
+Kind = Literal["ramp", "bracket", "bisect", "extend", "confirm", "confirm-above", "idle", "overload-recovery"]
 Status = Literal["pass", "fail", "unsure", "invalid"]
 
 MIN_DELIVERED_RATIO = 0.99
 SAME_RATE_RATIO = 1e-6
 MIN_VERDICT_S = 10
 CLEAR_AFTER_S = 25
+MIN_CERTAIN_VIOLATIONS = 8
 _CLEARLY_BROKEN_LEVEL = math.log(2.0)
 _CLEAR_LEVEL = 1.0
 
@@ -123,6 +124,21 @@ class RateEvidence:
     def seconds(self) -> float:
         """Total observation time at this rate."""
         return float(sum(step.measured.seconds for step in self.load_steps))
+
+    @property
+    def certainly_fails(self) -> bool:
+        """Whether the failure cannot be chance: the queue grew, or enough violations in enough time.
+
+        One slow request of the first five is a failure at the 5 % level, which happens in many searches.
+        """
+        if self.status != "fail" or self.growing:
+            return self.growing
+        steps = [step.measured.bound_distances for step in self.load_steps]
+        limits = [getattr(one, "limit_ratio", getattr(one, "limit", 1.0)) for one in steps[0]]
+        return any(
+            found.low > 0 and (found.level == math.inf or found.violations(limit) >= MIN_CERTAIN_VIOLATIONS)
+            for found, limit in zip(self.estimates, limits, strict=True)
+        )
 
     @property
     def level(self) -> float:

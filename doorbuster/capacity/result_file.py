@@ -82,7 +82,7 @@ class SearchResult:
     def representative_step(self) -> RecordedLoadStep | None:
         """The load step whose run the report shows: at the highest rate up to the answer, else the first."""
         usable = [step for step in self.load_steps if step.status != "invalid"] or list(self.load_steps)
-        below = [step for step in usable if step.rate_per_s <= (self.rate_per_s or 0.0)]
+        below = [step for step in usable if step.rate_per_s <= (self.rate_per_s or self.low or 0.0)]
         return max(below or usable[:1], key=lambda step: (step.rate_per_s, step.seconds), default=None)
 
     def write(self, folder: Path) -> None:
@@ -147,6 +147,20 @@ def find_scaling(run_file: Path) -> ScalingResult | None:
     """
     file = find_result(run_file, SCALING_FILE)
     return None if file is None else _read_scaling(file)
+
+
+def runs_of(path: Path) -> list[Path]:
+    """The runs of all load steps in the folder of a search or sweep; any other run stands for itself.
+
+    Load steps are found by their run files, so that one that ended with an error is included.
+    """
+    folder = path.parent if path.name == "run.sqlite" else path
+    if (
+        any((folder / name).is_file() for name in (SEARCH_FILE, SCALING_FILE))
+        or not (folder / "run.sqlite").exists()
+    ):
+        return sorted(file.parent for file in folder.glob("*/run.sqlite")) or [path]
+    return [path]
 
 
 def is_whole_search(run_file: Path) -> bool:

@@ -9,10 +9,13 @@ Stages:
              maximum rate is reached (the answer is then "at least"). The throughput of a saturated shop
              predicts how steeply latencies rise before it.
 2. bisect    Halve the bracket (geometrically) with short load steps until it is narrow or a line fits.
-3. confirm, confirm-above, extend    Run long load steps on both sides of the best guess, at a distance where
-             the level (`bound_distance`) differs from the bound by about 0.8: near enough for a straight
-             line, far enough for a slope. A rate near the target is run again and pooled. Stop when the
-             interval is narrow enough or the time budget is used up.
+3. idle    Count the violations at half the best guess, unless enough is known of a shop without queues.
+   confirm, confirm-above, extend    Run long load steps on both sides of the best guess, at a distance where
+   the level (`bound_distance`) differs from the bound by about 0.8: near enough for a straight line, far
+   enough for a slope. A rate near the target is run again and pooled. Stop when the interval is narrow enough
+   or the time budget is used up.
+   A limit near what an idle shop needs (`idle_crossing`) needs wider distances, and "idle" steps for a third
+   of the time.
    A failure well below a rate that passed before ends this stage: the shop still suffers from an earlier
    overload. It gets 30 s to recover to 80 % of the rate it had sustained; otherwise it did not recover.
 4. overload-recovery    Overload the shop once, then send 80 % of the answer. A shop that met its thresholds
@@ -48,7 +51,7 @@ from dataclasses import dataclass, replace
 
 from doorbuster.capacity.capacity_result import CapacityResult, capacity_result
 from doorbuster.capacity.load_step import Kind, LoadStep, ProposedStep
-from doorbuster.capacity.search_bracket import WELL_OBSERVED_S, SearchBracket
+from doorbuster.capacity.search_bracket import UNLOADED_RATIO, WELL_OBSERVED_S, SearchBracket
 
 NARROW_RATIO = 1.25  # below this width of the bracket, load steps are long
 NEAR_CEILING = 1.1
@@ -56,10 +59,14 @@ SATURATING = 3.0  # times the lowest failing rate: the search for a growing queu
 FAR_LEVEL = 1.5  # rates further than this from the bound are not extended
 LEVEL_STEP = 0.8  # target distance in level between the best guess and its neighbours
 CLOSEST_RATIO, FARTHEST_RATIO = 0.01, 0.12
+IDLE_RATIO = 0.5  # of the best guess: the rate that shows what an idle shop needs
+IDLE_ALLOWED = 15.0  # violations that the threshold allows there, for a usable count
+IDLE_CLOSEST_RATIO, IDLE_FARTHEST_RATIO = 0.05, 0.3
 OVERLOAD_FACTOR = 1.6
 RECOVERY_FACTOR = 0.8
 MAX_RECOVERY_S = 30.0
 CHECK_S = 10.0
+SHORT_S = 10.0
 MIN_CUSTOMERS = 2.0  # expected on a short load step at the lowest rate
 
 
@@ -75,7 +82,7 @@ class SearchSettings:
     start_rate_per_s: float
     max_rate_per_s: float
     warmup_s: float = 3.0
-    short_s: float = 10.0
+    short_s: float = SHORT_S
     long_s: float = 75.0
     growth: float = 2.0
     wanted_ratio: float = 0.02
@@ -146,6 +153,9 @@ def _outer_step(known: SearchBracket, settings: SearchSettings) -> ProposedStep 
         rate = known.lowest_failing.rate_per_s / settings.growth
         if rate >= settings.lowest_per_s:
             return _short(known, settings, "ramp", rate, "rate too high")
+        lowest = known.lowest_failing
+        if not lowest.certainly_fails and lowest.seconds <= 3 * settings.long_s:
+            return _long(known, settings, "confirm-above", lowest.rate_per_s, lowest.why)
     return None
 
 
@@ -177,11 +187,34 @@ def _inner_step(known: SearchBracket, settings: SearchSettings) -> ProposedStep 
             sure = any(f.rate_per_s == low and f.seconds >= settings.long_s for f in known.well_observed)
             return None if sure else _long(known, settings, "confirm", low, span)
         return _long(known, settings, "bisect", math.sqrt(low * high), span, hold_s=hold)
+    if (step := _idle_step(known, settings, centre)) is not None:
+        return step
+    if known.binding_idle_trend is not None:
+        crossing = known.binding_idle_trend.crossing
+        narrow = crossing.half_width_ratio <= settings.wanted_ratio
+        return None if narrow and crossing.seconds >= settings.min_s else _refine(known, settings, centre)
     found, line = capacity_result(known, settings.max_rate_per_s), known.binding_trend
     rests_on_s = line.crossing.seconds if line is not None and found.method == "line" else 0.0
     if rests_on_s >= settings.min_s and found.half_width_ratio <= settings.wanted_ratio:
         return None
     return _refine(known, settings, centre)
+
+
+def _idle_step(known: SearchBracket, settings: SearchSettings, centre: float) -> ProposedStep | None:
+    """A step without queues, when too little is known of what an idle shop needs."""
+    rate = IDLE_RATIO * centre
+    top = known.evidence[-1]
+    needed_s = 0.0
+    for place, estimate in enumerate(top.estimates):
+        calm = known.calm_points(place, centre)
+        allowed_s = known.allowed_per_customer(place) * rate
+        if allowed_s and sum(at.seconds for at in calm) < settings.well_observed_s:
+            missing = IDLE_ALLOWED - sum(at.allowed for at in calm)
+            needed_s = max(needed_s, missing / allowed_s if estimate.n else 0.0)
+    if needed_s <= 0 or rate < settings.lowest_per_s:
+        return None
+    hold_s = min(max(math.ceil(needed_s), settings.well_observed_s), settings.long_s)
+    return _long(known, settings, "idle", rate, "what does an idle shop need?", hold_s=hold_s)
 
 
 def _any_between(known: SearchBracket) -> bool:
@@ -196,7 +229,11 @@ def _any_between(known: SearchBracket) -> bool:
 
 def _refine(known: SearchBracket, settings: SearchSettings, centre: float) -> ProposedStep | None:
     """A long step on the less observed side of the best guess; repeats a known rate when one is near."""
-    step = min(max(LEVEL_STEP / known.elasticity, CLOSEST_RATIO), FARTHEST_RATIO)
+    near_idle = known.binding_idle_trend
+    if near_idle is None:
+        step = min(max(LEVEL_STEP / known.elasticity, CLOSEST_RATIO), FARTHEST_RATIO)
+    else:
+        step = min(max(1 / near_idle.crossing.curvature, IDLE_CLOSEST_RATIO), IDLE_FARTHEST_RATIO)
     sides = {
         side: [
             found
@@ -206,6 +243,13 @@ def _refine(known: SearchBracket, settings: SearchSettings, centre: float) -> Pr
         for side in (-1, 1)
     }
     spent = {side: sum(found.seconds for found in near) for side, near in sides.items()}
+    if near_idle is not None:
+        idle = [found for found in known.evidence if found.rate_per_s < UNLOADED_RATIO * centre]
+        rate = IDLE_RATIO * centre
+        if sum(found.seconds for found in idle) < min(spent.values()) and rate >= settings.lowest_per_s:
+            again = min(idle, key=lambda found: abs(found.rate_per_s - rate), default=None)
+            rate = again.rate_per_s if again is not None and again.rate_per_s > rate / 2 else rate
+            return _long(known, settings, "idle", rate, "what does an idle shop need?")
     side = min((-1, 1), key=lambda side: spent[side])
     target = centre * (1 + side * step)
     near = [
@@ -279,13 +323,13 @@ def _overload_recovery(known: SearchBracket, settings: SearchSettings) -> Propos
     """One overload, once there is an answer and the limit of the shop was reached."""
     found = capacity_result(known, settings.max_rate_per_s)
     if (
-        found.rate_per_s is None
+        found.estimate_per_s is None
         or found.at_least
         or found.recovered is not None
         or known.highest_passing is None
     ):
         return None
-    rate = found.rate_per_s
+    rate = found.estimate_per_s
     back = RECOVERY_FACTOR * min(rate, found.low or known.highest_passing.rate_per_s)  # passed before
     grew = min((at.rate_per_s for at in known.evidence if at.growing), default=0.0)
     overload = min(max(OVERLOAD_FACTOR * rate, grew), 3 * rate, settings.max_rate_per_s)

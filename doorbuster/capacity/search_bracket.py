@@ -21,13 +21,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import median
 
 import numpy as np
 
-from doorbuster.capacity.bound_distance import Latencies
+from doorbuster.capacity.bound_distance import Count, Latencies
+from doorbuster.capacity.idle_crossing import CountPoint, IdleCrossing, find_idle_crossing
 from doorbuster.capacity.load_step import LoadStep, MeasuredStep, RateEvidence, evidence_by_rate
 from doorbuster.capacity.threshold_crossing import WINDOW, Crossing, QueuePrior, RatePoint, find_crossing
 
@@ -38,6 +39,9 @@ ELASTICITY_RANGE = (4.0, 150.0)
 MAX_GUESS_RATIO = 0.15
 UNLOADED_RATIO = 0.6  # of the crossing: rates below have no queues
 MAX_BASE_RATIO = 0.6
+NEAR_IDLE_RATIO = 0.35  # idle violations over allowed ones, upper limit: from here on the line is not used
+MIN_ALLOWED = 3.0  # fewer allowed violations: seeing none says little
+FLAT_ELASTICITY = 2.0  # a line this flat does not show where queues begin
 _IN_SIGHT = math.log(20.0)
 _EDGE = math.log(WINDOW)
 _FLATTEST = 0.7
@@ -53,12 +57,21 @@ class ThresholdTrend:
     crossing: Crossing
 
 
+@dataclass(frozen=True)
+class IdleTrend:
+    """The fitted curve of one threshold whose limit is near what an idle shop needs."""
+
+    name: str
+    crossing: IdleCrossing
+
+
 @dataclass(frozen=True, eq=False)
 class SearchBracket:
     """The judged load steps and what follows from them."""
 
     history: tuple[LoadStep, ...]
     evidence: tuple[RateEvidence, ...]
+    _crossings: dict[int, IdleCrossing | None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, history: Sequence[LoadStep]) -> SearchBracket:
@@ -119,7 +132,8 @@ class SearchBracket:
     @cached_property
     def well_observed(self) -> tuple[RateEvidence, ...]:
         """Rates observed long enough for a point of the line, or conclusive because the queue grew."""
-        return tuple(found for found in self.evidence if found.seconds >= WELL_OBSERVED_S or found.growing)
+        long_enough = [found for found in self.evidence if found.seconds >= WELL_OBSERVED_S or found.growing]
+        return tuple(found for found in long_enough if found.load_steps[0].kind != "idle")
 
     @cached_property
     def trends(self) -> tuple[ThresholdTrend, ...]:
@@ -132,6 +146,90 @@ class SearchBracket:
     def binding_trend(self) -> ThresholdTrend | None:
         """The line that reaches its bound at the lowest rate: the binding threshold."""
         return min(self.trends, key=lambda line: line.crossing.rate_per_s, default=None)
+
+    @cached_property
+    def idle_trends(self) -> tuple[IdleTrend, ...]:
+        """The fitted curve of each threshold whose limit is near what an idle shop needs."""
+        names = [estimate.name for estimate in self.evidence[0].estimates] if self.evidence else []
+        near = [(name, place) for place, name in enumerate(names) if self._is_near_idle(place)]
+        found = ((name, self._idle_crossing(place)) for name, place in near)
+        return tuple(IdleTrend(name, crossing) for name, crossing in found if crossing is not None)
+
+    @cached_property
+    def binding_idle_trend(self) -> IdleTrend | None:
+        """The curve near idle that reaches its bound first; None when a line reaches its bound before."""
+        first = min(self.idle_trends, key=lambda trend: trend.crossing.rate_per_s, default=None)
+        near = {trend.name for trend in self.idle_trends}
+        lines = [line.crossing.rate_per_s for line in self.trends if line.name not in near]
+        return first if first is None or first.crossing.rate_per_s <= min(lines, default=math.inf) else None
+
+    @cached_property
+    def _counted(self) -> tuple[RateEvidence, ...]:
+        excluded = not_recovered_steps(self.history)
+        believed = [step for step, out in zip(self.history, excluded, strict=True) if not out]
+        return evidence_by_rate(believed, tails=False)
+
+    def _count_points(self, place: int) -> list[CountPoint]:
+        bound_distance = self.history[0].measured.bound_distances[place]
+        if isinstance(bound_distance, Count):
+            return []
+        limit = bound_distance.limit_ratio if isinstance(bound_distance, Latencies) else bound_distance.limit
+        found = []
+        for at in self._counted:
+            estimate = at.estimates[place]
+            allowed = estimate.n * limit
+            if at.growing or not allowed:
+                continue
+            observed = estimate.violations(limit)
+            known = observed and math.isfinite(estimate.se)
+            dispersion = max(1.0, estimate.se**2 * observed) if known else 1.0
+            found.append(
+                CountPoint(
+                    at.rate_per_s, allowed, observed, dispersion, estimate.degrees_of_freedom, at.seconds
+                )
+            )
+        return found
+
+    def allowed_per_customer(self, place: int) -> float:
+        """Violations that the threshold allows per customer; 0 for events that must not happen."""
+        points = self._count_points(place)
+        came = sum(at.rate_per_s * at.seconds for at in points)
+        return sum(at.allowed for at in points) / came if came else 0.0
+
+    def _is_near_idle(self, place: int) -> bool:
+        """Whether idle violations may be a large part of the allowed ones, or the line is too flat."""
+        line = next((trend.crossing for trend in self.trends if trend.name == self._name(place)), None)
+        if line is not None and line.elasticity < FLAT_ELASTICITY:
+            return True
+        calm = self.calm_points(place, line.rate_per_s if line is not None else self._middle_per_s)
+        if sum(at.allowed for at in calm) >= MIN_ALLOWED and not any(at.observed for at in calm):
+            return False
+        crossing = self._idle_crossing(place)
+        return crossing is not None and crossing.idle_high >= NEAR_IDLE_RATIO
+
+    def calm_points(self, place: int, centre_per_s: float) -> list[CountPoint]:
+        """What was counted at rates far enough below a crossing to have no queues."""
+        return [at for at in self._count_points(place) if at.rate_per_s < UNLOADED_RATIO * centre_per_s]
+
+    def _idle_crossing(self, place: int) -> IdleCrossing | None:
+        if place not in self._crossings:
+            self._crossings[place] = self._fit_idle_crossing(place)
+        return self._crossings[place]
+
+    def _fit_idle_crossing(self, place: int) -> IdleCrossing | None:
+        points = self._count_points(place)
+        grew = min((at.rate_per_s for at in self._counted if at.growing), default=math.inf)
+        top = min(grew, max((at.rate_per_s for at in points), default=0.0))
+        return find_idle_crossing(points, top_per_s=top) if top else None
+
+    def _name(self, place: int) -> str:
+        return self.evidence[0].estimates[place].name
+
+    @property
+    def _middle_per_s(self) -> float:
+        if self.lowest_failing is None or self.highest_passing is None:
+            return 0.0
+        return math.sqrt(self.highest_passing.rate_per_s * self.lowest_failing.rate_per_s)
 
     @cached_property
     def elasticity(self) -> float:
@@ -166,7 +264,10 @@ class SearchBracket:
         """The best guess of the capacity; None before there is a bracket."""
         if self.lowest_failing is None or self.highest_passing is None:
             return None
-        middle = math.sqrt(self.highest_passing.rate_per_s * self.lowest_failing.rate_per_s)
+        middle = self._middle_per_s
+        if self.binding_idle_trend is not None:
+            tried = [at.rate_per_s for at in self.evidence if not at.growing]
+            return _clip(self.binding_idle_trend.crossing.rate_per_s, (min(tried), max(tried)))
         near = [f for f in self.well_observed if not f.growing and abs(f.level) < _IN_SIGHT]
         if self.binding_trend is not None:
             lowest, highest = near[0].rate_per_s, near[-1].rate_per_s

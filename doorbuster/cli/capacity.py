@@ -54,10 +54,9 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--budget",
-    default="590s",
-    show_default=True,
+    default=None,
     metavar="TIME",
-    help="Total time for the search, e.g. 20m.",
+    help="Total time for the search, e.g. 20m. Default: 590s, or the minimum for a long warm-up.",
 )
 @click.option(
     "--warmup",
@@ -89,7 +88,7 @@ def command(
     workers: int,
     start_rate: str | None,
     max_rate: str | None,
-    budget: str,
+    budget: str | None,
     warmup: str | None,
     concurrency: str | None,
     channel: str | None,

@@ -47,14 +47,34 @@ def command(
 ) -> int:
     """Cancel the orders that RUN placed, if the driver of the shop supports it.
 
-    Only orders whose key in the shop's ledger starts with the run's id are cancelled. Run the command again
-    to retry the remaining ones. Exit code: 0 if no order is left, 99 if some are, 106 if the shop is
+    For the folder of a capacity search or sweep, those of all its load steps. Only orders whose key in the
+    shop's ledger starts with the run's id are cancelled. Run the command again to retry the remaining ones.
+    Exit code: 0 if no order is left, 99 if some are, 106 if the shop is
     unreachable, 2 if the driver cannot cancel orders.
 
     \b
     Example: doorbuster cleanup reports/friday --dry-run
              doorbuster cleanup reports/friday --confirm-host staging.example.com
     """
+    from doorbuster.capacity.result_file import runs_of
+    from doorbuster.errors import ExitCode
+
+    worst = int(ExitCode.PASS)
+    runs = runs_of(run)
+    for number, one in enumerate(runs, start=1):
+        if len(runs) > 1:
+            click.echo(f"load step {number} of {len(runs)}: {one.name}")
+        code = _clean_up(one, dry_run, by_reference, locustfile, confirm_hosts)
+        if code not in (ExitCode.PASS, ExitCode.FAIL):
+            return code
+        worst = max(worst, code)
+    return worst
+
+
+def _clean_up(
+    run: Path, dry_run: bool, by_reference: bool, locustfile: Path | None, confirm_hosts: tuple[str, ...]
+) -> int:
+    """Cancel the orders of one run; returns the exit code."""
     from doorbuster.errors import ExitCode
 
     cleanup_pass = CleanupPass(dry_run=dry_run)

@@ -42,8 +42,8 @@ def start(folder, *options):
 
 @pytest.mark.truth
 def test_a_search_finds_the_capacity_of_a_shop_and_reports_it(tmp_path):
-    process = start(tmp_path, "--budget", "130s", "--start-rate", "4 customers/s")
-    out, err = process.communicate(timeout=240)
+    process = start(tmp_path, "--budget", "240s", "--start-rate", "4 customers/s")
+    out, err = process.communicate(timeout=400)
     assert process.returncode == 0, err
     found = json.loads((tmp_path / "found" / "capacity.json").read_text())
     assert found["finished"]
@@ -98,7 +98,7 @@ def test_ctrl_c_keeps_the_results_so_far_and_leaves_no_process(tmp_path):
         (("--warmup", "soon"), "--warmup: must be a duration with its unit, such as"),
         (
             ("--budget", "1m"),
-            "--budget: must be at least 1m47s with a warm-up of 3 s (got 1m)",
+            "--budget: must be at least 3m50s with a warm-up of 3 s (got 1m)",
         ),
         (("--channel", "web"), "--channel requires --concurrency; a search uses all channels"),
         (

@@ -260,3 +260,28 @@ def test_all_orders_of_a_run_against_a_running_shop_are_cancelled(doorbuster, tm
         assert done.returncode == 0, done.stdout + done.stderr
         assert f"{booked} of {booked} orders: {booked} cancelled." in done.stdout
         assert "nothing to cancel" in doorbuster("cleanup", tmp_path / "run").stdout
+
+
+def test_the_folder_of_a_search_is_cleaned_load_step_by_load_step(doorbuster, shop, driver, tmp_path):
+    folder, steps = tmp_path / "search", {"01-ramp-4": "A1", "02-bisect-6": "A2", "03-confirm-5": "A3"}
+    for number, (name, ref) in enumerate(steps.items()):
+        run_id = f"20261127T0{number}0000-abc123"
+        shop.orders[ref] = f"{run_id}:1:1"
+        meta = RunMeta(
+            run_id=run_id, title="t", scenario_name="x.yaml", scenario_text=SCENARIO % "localhost",
+            storefront="custom:my-shop", target_url=shop.url, shop_profile=None, seed=1, workers=1,
+            started_at_unix_ns=1_795_766_400_000_000_000, duration_s=1.0,
+        )  # fmt: skip
+        order = OrderAttempt(f"{run_id}:1:1", "web", "buy", 0.1, 0.2, "acknowledged", "", ref, 100, ())
+        writer = RunWriter.create(folder / name, meta, {})
+        writer.write([Batch("w", 0, final=True, orders=(order,))])
+        writer.finish("finished")
+        writer.close()
+    (folder / "capacity.json").write_text("{}")
+    (folder / "run.sqlite").write_bytes((folder / "02-bisect-6" / "run.sqlite").read_bytes())
+    done = doorbuster("cleanup", folder, "--locustfile", driver())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert shop.asked == ["A1", "A2", "A3"]
+    assert "load step 3 of 3: 03-confirm-5" in done.stdout
+    only = doorbuster("cleanup", folder / "01-ramp-4", "--locustfile", driver())
+    assert "load step" not in only.stdout
