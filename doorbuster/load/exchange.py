@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from math import inf
 
-from doorbuster.errors import RunError
+from doorbuster.load.request_failed import DETAIL_CHARACTERS, RequestFailed
+
+__all__ = ["CAUSES", "DETAIL_CHARACTERS", "UNREACHABLE", "CurrentStep", "Exchange", "RequestFailed"]
 
 CAUSES = {
     "dns": "the name of the host has no address, or the resolver did not answer",
@@ -31,23 +33,6 @@ CAUSES = {
 }
 UNREACHABLE = frozenset({"dns", "connect_refused", "connect_timeout", "connect_failed", "tls", "proxy"})
 """Causes that mean that no connection to the server was established."""
-DETAIL_CHARACTERS = 200
-
-
-class RequestFailed(RunError):  # noqa: N818 - reads as what happened, like its siblings
-    """A request that failed: raised inside the client, handed to the caller as `response.error`.
-
-    It leaves the client as an exception only where the caller asks for it: `raise_for_status()`, and reading
-    a body that cannot be read (`.content`, `.text`, `.json()`, `.iter_content()`).
-    """
-
-    def __init__(self, cause: str, detail: str) -> None:
-        self.cause = cause
-        self.detail = detail[:DETAIL_CHARACTERS]
-        super().__init__(f"{cause}: {self.detail}" if detail else cause)
-
-    def __reduce__(self) -> tuple[type[RequestFailed], tuple[str, str]]:
-        return type(self), (self.cause, self.detail)
 
 
 class Exchange:

@@ -171,7 +171,7 @@ class CookieJar:
         secure = bool(cookie.secure)
         self._keep(Cookie(cookie.name, value, domain, path, host_only, secure, False, ends, self._made))
 
-    def update(self, cookies: Cookies) -> None:
+    def update(self, cookies: Any) -> None:
         """Add the cookies of a jar or of a mapping from name to value. Raises: ValueError."""
         if not isinstance(cookies, Mapping | Iterable) or isinstance(cookies, str | bytes):
             raise ValueError(
