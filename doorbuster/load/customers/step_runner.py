@@ -169,6 +169,11 @@ class StepRunner:
         self._next_at = until
         self._sleep_scheduler.sleep_until(until)
 
+    @property
+    def due_at(self) -> float:
+        """When the request that the customer waits for was due; in the future during a think time."""
+        return self._next_at
+
     # ---- what the retry policy uses
 
     def now(self) -> float:

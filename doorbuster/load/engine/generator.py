@@ -6,8 +6,10 @@ customer at each intended start, however slow the shop is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import islice
 from time import perf_counter
 from typing import Any
 
@@ -29,13 +31,15 @@ from doorbuster.records.batch import Batch, SeriesKey
 from doorbuster.records.outcome import Cause, Outcome
 from doorbuster.storefronts import Storefront
 
+MAX_WAITING_SHOWN = 2_000  # requests whose age is read in a second, for the live display
 LEAVE_LIMIT_S = 5.0  # time for customers to end after they were stopped
 
 
 class Generator:
     """Runs one assignment inside Locust's runner and ships a batch each second.
 
-    Args: ship: takes the batches. show: gets the finished steps of each second, for a live display.
+    Args: ship: takes the batches. show: gets the finished steps of each second and the ages of the requests
+        that wait, {ms: requests}, for a live display.
     """
 
     def __init__(
@@ -45,7 +49,7 @@ class Generator:
         driver: type[Storefront],
         ship: Callable[[Batch], None],
         *,
-        show: Callable[[list[SeriesKey], StepColumns], None] = lambda _, __: None,
+        show: Callable[[list[SeriesKey], StepColumns, Mapping[int, int]], None] = lambda *_: None,
     ) -> None:
         plan = assignment.plan
         safety = plan.scenario.safety
@@ -137,6 +141,16 @@ class Generator:
         self._greenlets.start(customer)
         return customer
 
+    def _waiting_ms(self) -> Counter[int]:
+        """The ages of the requests that wait now, from their intended start; of a sample if they are many."""
+        greenlets = self._environment.runner.user_greenlets.greenlets
+        stride = 1 + len(greenlets) // MAX_WAITING_SHOWN
+        now, found = perf_counter(), Counter[int]()
+        for greenlet in islice(greenlets, 0, None, stride):
+            if _is_customer(greenlet) and (age_s := now - greenlet.args[0].due_at) > 0:
+                found[int(age_s * 1e3)] += stride
+        return found
+
     def _drop(self, arrival: Arrival, cause: str) -> None:
         second = self._arrival_second(arrival)
         self._recorder.dropped(second, arrival.channel)
@@ -175,7 +189,7 @@ class Generator:
     def _report(self, *, final: bool) -> None:
         with self._reporting:
             steps = self._recorder.take_steps()
-            self._show(self._recorder.keys, steps)
+            self._show(self._recorder.keys, steps, self._waiting_ms())
             second = max(int(perf_counter() - self._plan.started_at) - (0 if final else 1), 0)
             health = self._health.reading(second, self._context.in_flight)
             self._requests_last_second = len(steps)

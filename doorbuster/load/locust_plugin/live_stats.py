@@ -1,57 +1,142 @@
-"""Feeds Locust's own statistics in batches, so that its web UI and console show the run live.
+"""Feeds Locust's own statistics once a second, so that its web UI and console show the run live.
 
-Locust's numbers have about two digits and are for display only; the run file has the exact ones.
+- Locust's numbers have about two digits and are for display only; the run file has the exact ones.
+- Locust's chart shows percentiles of the requests that ended within the last ten seconds, and 0 ms when none
+  did: in a collapse it would show the fastest shop of the run. So the requests that are still waiting count
+  with their age, where that raises the percentile. Their number and the other columns stay Locust's.
+- Workers send the ages with Locust's report to the master (`report_to_master`, `worker_report`).
 """
 
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, cast
 
 import numpy as np
-from locust.stats import StatsError, bucket_response_time
+from locust.stats import StatsEntry, StatsError, bucket_response_time
 
 from doorbuster.load.recording.recorder import Ints, StepColumns
 from doorbuster.records.batch import SeriesKey
 from doorbuster.records.outcome import RequestOutcome
 
+WAITING = "doorbuster_waiting"  # in a worker's report to the master: {age in ms: requests}
+OUTDATED_S = 10.0  # a report of waiting requests that old is ignored: its worker is lost or has ended
 
-def feed_locust(stats: Any, keys: list[SeriesKey], steps: StepColumns) -> None:
-    """Add finished steps to Locust's entries: Type = channel, Name = step."""
-    now = time.time()
-    for number in np.unique(steps.series).tolist():
-        series, own = keys[number], steps.series == number
-        times_us, received = steps.response_us[own], int(steps.bytes_received[own].sum())
-        failed = series.outcome != RequestOutcome.OK
-        for entry in (stats.entries[series.step, series.channel], stats.total):
-            _extend(entry, times_us, received, now, failed=failed)
-        if failed:
-            _count_error(stats, series, len(times_us))
+Ages = Mapping[int, int]
 
 
-def _extend(entry: Any, times_us: Ints, received: int, now: float, *, failed: bool) -> None:
+class WaitingRequests:
+    """The ages of the requests that wait now, in Locust's buckets of milliseconds, by worker."""
+
+    def __init__(self) -> None:
+        self._reported: dict[str, tuple[float, Ages]] = {}
+
+    def report(self, worker: str, ages_ms: Ages) -> None:
+        self._reported[worker] = time.monotonic(), ages_ms
+
+    def ages_ms(self) -> Counter[int]:
+        """The ages of all workers."""
+        found: Counter[int] = Counter()
+        for at, ages_ms in self._reported.values():
+            if time.monotonic() - at < OUTDATED_S:
+                found.update(ages_ms)
+        return found
+
+
+class LiveTotal(StatsEntry):
+    """Locust's entry of all requests; its current percentiles include the requests that still wait."""
+
+    waiting: WaitingRequests
+
+    def get_current_response_time_percentile(self, percent: float) -> int | None:
+        """The percentile in the last ten seconds; at least that of the requests that have ended."""
+        ended: int | None = super().get_current_response_time_percentile(percent)
+        waiting = self.waiting.ages_ms()
+        if not waiting:
+            return ended
+        times, n = self.response_times, self.num_requests
+        self.response_times = Counter(times) + waiting
+        self.num_requests = n + waiting.total()
+        try:
+            both: int | None = super().get_current_response_time_percentile(percent)
+        finally:
+            self.response_times, self.num_requests = times, n
+        return max((found for found in (ended, both) if found is not None), default=None)
+
+
+class LiveStats:
+    """Locust's statistics in one process: of its own steps, or of its workers'."""
+
+    def __init__(self, environment: Any) -> None:
+        self._stats = environment.stats
+        self._own: Ages = {}
+        self._waiting = WaitingRequests()
+        environment.events.report_to_master.add_listener(self._on_report_to_master)
+        environment.events.worker_report.add_listener(self._on_worker_report)
+
+    def show(self, keys: list[SeriesKey], steps: StepColumns, waiting_ms: Ages) -> None:
+        """Add finished steps to Locust's entries (Type = channel, Name = step), and show what waits."""
+        now = time.time()
+        total = self._total()
+        for number in np.unique(steps.series).tolist():
+            series, own = keys[number], steps.series == number
+            times_us, received = steps.response_us[own], int(steps.bytes_received[own].sum())
+            failed = series.outcome != RequestOutcome.OK
+            for entry in (self._stats.entries[series.step, series.channel], total):
+                second = StatsEntry(self._stats, entry.name, entry.method)
+                _fill(second, times_us, received, now, failed=failed)
+                entry.extend(second)
+            if failed:
+                self._count_error(series, len(times_us))
+        # Without requests as well, so that rates fall to 0 and the window of the percentiles moves on.
+        idle = StatsEntry(self._stats, total.name, total.method)
+        idle.last_request_timestamp = now
+        total.extend(idle)
+        self._own = {}
+        for age_ms, n in waiting_ms.items():
+            bucket = bucket_response_time(age_ms)
+            self._own[bucket] = self._own.get(bucket, 0) + n
+        self._waiting.report("", self._own)
+
+    def _total(self) -> LiveTotal:
+        """Locust's entry of all requests, which it makes anew for each test."""
+        total: Any = self._stats.total
+        if not isinstance(total, LiveTotal):
+            total.__class__ = LiveTotal
+            total.waiting = self._waiting
+        return cast(LiveTotal, total)
+
+    def _on_report_to_master(self, data: dict[str, Any], **_: Any) -> None:
+        data[WAITING] = list(self._own.items())
+
+    def _on_worker_report(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
+        self._total()
+        self._waiting.report(client_id, dict(data.get(WAITING, ())))
+
+    def _count_error(self, series: SeriesKey, n: int) -> None:
+        key = StatsError.create_key(series.channel, series.step, series.cause)
+        error = self._stats.errors.get(key)
+        if error is None:
+            error = self._stats.errors[key] = StatsError(series.channel, series.step, series.cause)
+        error.occurrences += n
+
+
+def _fill(entry: Any, times_us: Ints, received: int, now: float, *, failed: bool) -> None:
     second, n = int(now), len(times_us)
     entry.last_request_timestamp = now
-    entry.num_requests += n
-    entry.num_reqs_per_sec[second] = entry.num_reqs_per_sec.get(second, 0) + n
+    entry.num_requests = n
+    entry.num_reqs_per_sec[second] = n
     if failed:
-        entry.num_failures += n
-        entry.num_fail_per_sec[second] = entry.num_fail_per_sec.get(second, 0) + n
-    entry.total_response_time += int(times_us.sum()) / 1e3
-    entry.total_content_length += received
-    low, high = int(times_us.min()) / 1e3, int(times_us.max()) / 1e3
-    entry.min_response_time = low if entry.min_response_time is None else min(entry.min_response_time, low)
-    entry.max_response_time = max(entry.max_response_time, high)
+        entry.num_failures = n
+        entry.num_fail_per_sec[second] = n
+    entry.total_response_time = int(times_us.sum()) / 1e3
+    entry.total_content_length = received
+    entry.min_response_time = int(times_us.min()) / 1e3
+    entry.max_response_time = int(times_us.max()) / 1e3
     # Locust's buckets are not finer than whole milliseconds.
     whole_ms, counts = np.unique(np.rint(times_us / 1e3).astype(np.int64), return_counts=True)
     for time_ms, count in zip(whole_ms.tolist(), counts.tolist(), strict=True):
         bucket = bucket_response_time(time_ms)
         entry.response_times[bucket] = entry.response_times.get(bucket, 0) + count
-
-
-def _count_error(stats: Any, series: SeriesKey, n: int) -> None:
-    key = StatsError.create_key(series.channel, series.step, series.cause)
-    error = stats.errors.get(key)
-    if error is None:
-        error = stats.errors[key] = StatsError(series.channel, series.step, series.cause)
-    error.occurrences += n

@@ -6,14 +6,13 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import gevent
 from gevent.event import Event as Flag
 
 from doorbuster.load.engine.generator import Generator
-from doorbuster.load.locust_plugin.live_stats import feed_locust
+from doorbuster.load.locust_plugin.live_stats import LiveStats
 from doorbuster.load.run_plan import WorkerAssignment
 from doorbuster.records.batch import Batch
 from doorbuster.storefronts import Storefront
@@ -54,6 +53,7 @@ class Node:
         self.environment = environment
         self.drivers = drivers
         self.generator: Generator | None = None
+        self._live_stats = LiveStats(environment)
         self._assigned = Flag()
 
     def run_generator(self) -> None:
@@ -69,7 +69,7 @@ class Node:
     def assign(self, assignment: WorkerAssignment, ship: Callable[[Batch], None]) -> None:
         """Prepare the run's generator, which starts the `GeneratorUser`'s work."""
         driver = self.drivers[assignment.plan.scenario.target.storefront]
-        show = partial(feed_locust, self.environment.stats)
+        show = self._live_stats.show
         self.generator = Generator(self.environment, assignment, driver, ship, show=show)
         self._assigned.set()
 
