@@ -47,11 +47,13 @@ def render_request(
     content = body.content
     if body.is_chunked:
         extra = ExtraHeaders(extra.lines + b"Transfer-Encoding: chunked\r\n", extra.names | CHUNKED)
-    if pool.usual and not extra.lines and not extra.names:
+    if pool.usual and not extra.names:
         if content or method in _ALWAYS_WITH_LENGTH:
             end = b"Content-Length: %d\r\n\r\n" % len(content)
-            return b"".join((start, target.path, pool.lines, cookie, body.type_line, end, content))
-        return b"".join((start, target.path, pool.lines, cookie, b"\r\n"))
+            return b"".join(
+                (start, target.path, pool.lines, cookie, extra.lines, body.type_line, end, content)
+            )
+        return b"".join((start, target.path, pool.lines, cookie, extra.lines, b"\r\n"))
     lines = pool.lines
     more = extra.lines
     if extra.names:
