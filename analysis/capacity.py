@@ -127,11 +127,13 @@ def _level_chart(found: SearchResult) -> Chart | None:
     if not series:
         return None
     rate = found.rate_per_s
-    title = "No rate met every threshold"
+    title = "The rate at which the first threshold fails is unknown"
+    if "below-range" in found.flags:
+        title = "No rate met every threshold"
     if rate is not None:
         title = f"The first threshold fails at {rate:.3g} customers per second"
     if found.at_least:
-        title = f"No threshold failed up to {rate:.3g} customers per second"
+        title = f"Every threshold held up to {rate:.3g} customers per second"
     return Chart(
         "scatter", title, "customers per second", "observed, as a multiple of what is allowed",
         tuple(step.rate_per_s for step in shown), tuple(series), x_unit="per_s", log_y=True,

@@ -136,7 +136,8 @@ class RateEvidence:
         steps = [step.measured.bound_distances for step in self.load_steps]
         limits = [getattr(one, "limit_ratio", getattr(one, "limit", 1.0)) for one in steps[0]]
         return any(
-            found.low > 0 and (found.level == math.inf or found.violations(limit) >= MIN_CERTAIN_VIOLATIONS)
+            found.low > _CLEARLY_BROKEN_LEVEL
+            and (found.level == math.inf or found.violations(limit) >= MIN_CERTAIN_VIOLATIONS)
             for found, limit in zip(self.estimates, limits, strict=True)
         )
 

@@ -9,7 +9,7 @@ Stages:
              maximum rate is reached (the answer is then "at least"). The throughput of a saturated shop
              predicts how steeply latencies rise before it.
 2. bisect    Halve the bracket (geometrically) with short load steps until it is narrow or a line fits.
-3. idle    Count the violations at half the best guess, unless enough is known of a shop without queues.
+3. idle    Count the violations at 0.4 of the best guess, unless enough is known of a shop without queues.
    confirm, confirm-above, extend    Run long load steps on both sides of the best guess, at a distance where
    the level (`bound_distance`) differs from the bound by about 0.8: near enough for a straight line, far
    enough for a slope. A rate near the target is run again and pooled. Stop when the interval is narrow enough
@@ -59,7 +59,7 @@ SATURATING = 3.0  # times the lowest failing rate: the search for a growing queu
 FAR_LEVEL = 1.5  # rates further than this from the bound are not extended
 LEVEL_STEP = 0.8  # target distance in level between the best guess and its neighbours
 CLOSEST_RATIO, FARTHEST_RATIO = 0.01, 0.12
-IDLE_RATIO = 0.5  # of the best guess: the rate that shows what an idle shop needs
+IDLE_RATIO = 0.4  # of the best guess: the rate that shows what an idle shop needs
 IDLE_ALLOWED = 15.0  # violations that the threshold allows there, for a usable count
 IDLE_CLOSEST_RATIO, IDLE_FARTHEST_RATIO = 0.05, 0.3
 OVERLOAD_FACTOR = 1.6

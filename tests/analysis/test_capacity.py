@@ -114,3 +114,12 @@ def test_a_flag_is_explained(search):
     found = section("capacity", search(flags=("non-stationary", "wide", "recovery not tested")))
     assert "The interval is wide. Four times the --budget halves it." in found.findings
     assert "non-stationary" not in " ".join(found.findings)
+
+
+def test_a_range_without_a_capacity_is_reported_as_such(search):
+    sentence = "capacity cannot be told within ± 25 %; it is between 12 and 45 customers/s (95 % interval)."
+    unknown = search(rate_per_s=None, low=12.0, high=45.0, flags=("near idle",), sentence=sentence)
+    found = section("capacity", unknown)
+    assert sentence in found.sentence
+    assert any("near the response time of an idle shop" in line for line in found.findings)
+    assert "capacity" not in [mark.label for mark in found.figures[0].moments]
