@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
+import psutil
 from locust.runners import WorkerRunner
 
 from doorbuster.errors import DoorbusterError, FileProblem, ScenarioError, UsageError
@@ -97,11 +98,14 @@ def _on_init(environment: Any, added: Sequence[type[Storefront]], **_: Any) -> N
 
 @contextmanager
 def exit_on_error() -> Iterator[None]:
-    """Leave the process with the message and the exit code of a DoorbusterError."""
+    """End this process and the workers it has forked, with message and exit code, on a DoorbusterError."""
     try:
         yield
     except DoorbusterError as error:
         sys.stderr.write("".join(f"doorbuster: {line}\n" for line in str(error).splitlines()))
+        for worker in psutil.Process().children():  # Locust would leave those it has forked running
+            with suppress(psutil.Error):
+                worker.kill()
         sys.exit(int(error.exit_code))
 
 
