@@ -262,7 +262,7 @@ def test_a_kill_file_ends_the_run_as_aborted(tmp_path):
     (folder / "STOP").touch()
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 108, said
-    assert "kill file" in said
+    assert "the stop file" in said
 
 
 def test_a_generator_that_is_killed_leaves_a_whole_run_file(doorbuster, tmp_path):

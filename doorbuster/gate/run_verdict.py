@@ -35,11 +35,16 @@ def judge(
 ) -> tuple[ThresholdResult, ...]:
     """Evaluates thresholds on a run, in the given order, and the default ones of its audit after them.
 
+    A default that the ledger cannot answer, such as overselling without known stock, is left out.
+
     Args: sections: report sections, whose named metrics thresholds may use.
     """
     metrics = RecordedMetrics(run, tuple(sections))
-    every = (*thresholds, *integrity_thresholds(run, thresholds))
-    return tuple(decide(threshold, metrics.data(threshold)) for threshold in every)
+    stated = (decide(threshold, metrics.data(threshold)) for threshold in thresholds)
+    default = (
+        decide(threshold, metrics.data(threshold)) for threshold in integrity_thresholds(run, thresholds)
+    )
+    return (*stated, *(result for result in default if result.status != "inconclusive"))
 
 
 def integrity_thresholds(run: Run, thresholds: Sequence[Threshold]) -> tuple[Threshold, ...]:
