@@ -110,4 +110,6 @@ def test_a_run_against_a_shop_with_a_wrong_clock_loses_no_order(wrong, doorbuste
     assert found.acknowledged > 20
     assert (found.booked, found.missing, found.foreign) == (found.acknowledged, 0, 0)
     assert -2.0 < min(placed_at_s) < max(placed_at_s) < 7.0
-    assert told == [f"the shop: clock {wrong[0]}1200 s from ours, corrected in the times of its orders"]
+    assert told == [
+        f"the shop: clock {wrong[0]}1200 s from the generator's, corrected in the times of its orders"
+    ]
