@@ -8,7 +8,7 @@ customers, not even when it redistributes users after a worker was lost.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from locust import LoadTestShape, User
 from locust.exception import StopUser
@@ -41,6 +41,8 @@ class RunShape(LoadTestShape):
 class SingleUserDispatcher:
     """Implements Locust's `UsersDispatcher` interface: one generator user for each worker, at once."""
 
+    users_of_worker: ClassVar[dict[str, int]] = {GeneratorUser.__name__: 1}
+
     def __init__(self, worker_nodes: list[Any], **_: Any) -> None:
         self._workers = {node.id: node for node in worker_nodes}
         self._pending = False
@@ -57,7 +59,7 @@ class SingleUserDispatcher:
         self._workers.pop(worker_node.id, None)
 
     def get_target_user_count(self) -> int:
-        return len(self._workers)
+        return len(self._workers) * sum(self.users_of_worker.values())
 
     def __iter__(self) -> Iterator[dict[str, dict[str, int]]]:
         return self
@@ -66,4 +68,4 @@ class SingleUserDispatcher:
         if not self._pending:
             raise StopIteration
         self._pending = False
-        return {worker_id: {GeneratorUser.__name__: 1} for worker_id in self._workers}
+        return {worker_id: dict(self.users_of_worker) for worker_id in self._workers}

@@ -110,6 +110,11 @@ def _open_classes(environment: Any, scenario: LocustScenario) -> dict[str, float
     if environment.shape_class is not None:
         note(f"the load shape {type(environment.shape_class).__name__} is ignored: the demand decides")
         environment.shape_class = None
+    fixed = [
+        kind.__name__ for kind in environment.user_classes if kind.fixed_count and kind.__name__ in ratios
+    ]
+    if fixed:
+        note(f"fixed_count of {', '.join(fixed)} is ignored: the demand decides")
     return dict(ratios)
 
 

@@ -6,10 +6,9 @@ served if no request of it failed; else the first failed request tells where and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import Any, ClassVar
 
 import gevent
 from locust import TaskSet
@@ -18,6 +17,7 @@ from locust.user.task import DefaultTaskSet
 
 from doorbuster.load.customers.model import Arrival
 from doorbuster.load.engine.arrivals import OpenArrivals
+from doorbuster.load.locust_plugin.dispatch import SingleUserDispatcher
 from doorbuster.load.plain_locust.request_recorder import RequestRecorder
 from doorbuster.load.run_plan import Rows
 from doorbuster.records.outcome import Cause, Outcome
@@ -129,31 +129,7 @@ class VisitStarter:
         self._recorder.visit_dropped(arrival, cause)
 
 
-class NoUsersDispatcher:
-    """Implements Locust's `UsersDispatcher` interface: Locust itself starts no users."""
+class NoUsersDispatcher(SingleUserDispatcher):
+    """Locust itself starts no users: each arrival of the schedule starts one."""
 
-    def __init__(self, worker_nodes: list[Any], **_: Any) -> None:
-        self._workers = {node.id: node for node in worker_nodes}
-        self._pending = False
-        self.dispatch_in_progress = False
-
-    def new_dispatch(self, *_: Any, **__: Any) -> None:
-        self._pending = True
-
-    def add_worker(self, worker_node: Any) -> None:
-        self._workers[worker_node.id] = worker_node
-
-    def remove_worker(self, worker_node: Any) -> None:
-        self._workers.pop(worker_node.id, None)
-
-    def get_target_user_count(self) -> int:
-        return 0
-
-    def __iter__(self) -> Iterator[dict[str, dict[str, int]]]:
-        return self
-
-    def __next__(self) -> dict[str, dict[str, int]]:
-        if not self._pending:
-            raise StopIteration
-        self._pending = False
-        return {worker_id: {} for worker_id in self._workers}
+    users_of_worker: ClassVar[dict[str, int]] = {}
