@@ -26,13 +26,13 @@ _NO_DECIMALS = re.compile(r"[.,'\u00a0\u202f ](?=\d{3}(?!\d))")
 def json_of(response: HttpResponse) -> Any:
     """The JSON value of an answer.
 
-    Raises: Rejected (unexpected_page) if it is something else, such as a holding page; (graphql_error, or the
-    error's own code) for a GraphQL answer that says no with status 200.
+    Raises: Rejected (unexpected_content) if it is something else, such as a holding page; (graphql_error, or
+    the error's own code) for a GraphQL answer that says no with status 200.
     """
     try:
         value = response.json()
     except ValueError as error:
-        raise Rejected("unexpected_page", response.text[:_EXCERPT]) from error
+        raise Rejected("unexpected_content", response.text[:_EXCERPT]) from error
     if isinstance(value, dict) and value.get("errors") and "data" in value:
         raise Rejected("graphql_error", str(value["errors"])[:_EXCERPT])
     if isinstance(value, dict) and isinstance(value.get("data"), dict):

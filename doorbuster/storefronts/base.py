@@ -70,43 +70,96 @@ class Visit(NamedTuple):
     signed_in: bool = False
 
 
+def _text(value: object, what: str) -> str:
+    """A name or number that the shop sent, as text. Raises: Rejected if it is something else."""
+    if type(value) is str and value:
+        return value
+    if type(value) is int and -_LIMIT <= value < _LIMIT:
+        return str(value)
+    raise Rejected("unexpected_content", f"{what} must be a text (got {str(value)[:60]!r})")
+
+
+def _whole(value: object, what: str) -> int:
+    """A whole number that the shop sent. Raises: Rejected if it is something else or needs over 64 bits."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    if type(value) is int and -_LIMIT <= value < _LIMIT:
+        return value
+    raise Rejected("unexpected_content", f"{what} must be a whole number (got {str(value)[:60]!r})")
+
+
+_LIMIT = 1 << 63
+
+# Drivers fill the classes below with what the shop sent. They check the types, so that a null or an object in
+# an answer fails the shop at this step, and not the journey, the run file or an analysis later.
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The products on a page, in the order shown."""
+    """The products on a page, in the order shown. Raises: Rejected (unexpected_content) for other types."""
 
     skus: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not all(type(sku) is str for sku in self.skus):
+            object.__setattr__(self, "skus", tuple(_text(sku, "a SKU") for sku in self.skus))
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
+    """A product page. Raises: Rejected (unexpected_content) for other types."""
+
     sku: str
     price_pence: int
     available: bool
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sku", _text(self.sku, "the SKU"))
+        object.__setattr__(self, "price_pence", _whole(self.price_pence, "the price in pence"))
+
 
 @dataclass(frozen=True, slots=True)
 class BasketLine:
-    """One line of a basket: SKU, quantity and unit price in pence."""
+    """One line of a basket: SKU, quantity and unit price in pence.
+
+    Raises: Rejected (unexpected_content) for other types.
+    """
 
     sku: str
     quantity: int
     unit_pence: int
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sku", _text(self.sku, "the SKU of a line"))
+        object.__setattr__(self, "quantity", _whole(self.quantity, "the quantity of a line"))
+        object.__setattr__(self, "unit_pence", _whole(self.unit_pence, "the unit price in pence"))
+
 
 @dataclass(frozen=True, slots=True)
 class Basket:
-    """The contents of a basket: units by SKU."""
+    """The contents of a basket: units by SKU. Raises: Rejected (unexpected_content) for other types."""
 
     units: Mapping[str, int]
+
+    def __post_init__(self) -> None:
+        units = {_text(sku, "a SKU"): _whole(count, "a quantity") for sku, count in self.units.items()}
+        object.__setattr__(self, "units", units)
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order that the shop has acknowledged to the customer."""
+    """An order that the shop has acknowledged to the customer.
+
+    Raises: Rejected (unexpected_content) for other types.
+    """
 
     ref: str
     total_pence: int
     lines: tuple[BasketLine, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ref", _text(self.ref, "the order reference"))
+        object.__setattr__(self, "total_pence", _whole(self.total_pence, "the total in pence"))
 
 
 @dataclass(frozen=True, slots=True)

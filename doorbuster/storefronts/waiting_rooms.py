@@ -22,9 +22,11 @@ MAX_POLL_S = 600.0
 _HEAD = 4_096  # characters: the meta refresh of a page is near its top
 _JSON_HEAD = 400
 _CLOUDFLARE_COOKIE = "__cfwaitingroom"
-_META = re.compile(r'http-equiv=["\']?refresh["\']?[^>]*content=["\']?\s*(\d+(?:\.\d+)?)', re.IGNORECASE)
+_META = re.compile(
+    r"""http-equiv=["']?refresh["']?[^>]*content=["']?\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)""", re.IGNORECASE
+)
 _ROOM_WORDS = re.compile(r"waiting[\s_-]?room|you are in (?:the )?(?:line|queue)\b", re.IGNORECASE)
-_NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)")
+_NUMBER = re.compile(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)")
 
 
 def waiting_room_poll_s(response: HttpResponse) -> float | None:

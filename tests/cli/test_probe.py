@@ -66,7 +66,7 @@ HOSTILE = {  # what a shop may answer to everything, and what is said of it
     "a closed staging": (401, {"WWW-Authenticate": "Basic"}, "no", "the shop requires HTTP authentication"),
     "a wall against bots": (403, {}, "<title>Just a moment...</title>", "this looks like bot protection"),
     "no such page": (404, {}, "", "there is no page /shop-api"),
-    "half a document": (200, {"Content-Type": "application/json"}, '{"data": {"se', "unexpected_json"),
+    "half a document": (200, {"Content-Type": "application/json"}, '{"data": {"se', "unexpected_content"),
     "no products": (
         200, {"Content-Type": "application/json"},
         '{"data": {"search": {"totalItems": 0, "items": [], "collections": []}, "login": {"__typename": 0}}}',

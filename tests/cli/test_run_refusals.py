@@ -83,4 +83,4 @@ def test_a_page_where_the_driver_reads_json_fails_the_shop(root, tmp_path, doorb
     assert done.returncode == 99, done.stderr
     with Run.open(tmp_path / "out") as run:
         assert run.outcome_totals().turned_away == run.outcome_totals().planned
-        assert {series.cause for series in run.series} == {"unexpected_page"}
+        assert {series.cause for series in run.series} == {"unexpected_content"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from doorbuster.storefronts import Rejected
+from doorbuster.storefronts import Basket, BasketLine, Listing, Order, Product, Rejected
 from doorbuster.storefronts.answers import ALL, all_at, at, field_value, json_of, pence_of, text_between
 
 
@@ -28,8 +28,8 @@ class Answer:
 @pytest.mark.parametrize(
     ("text", "cause"),
     [
-        ("<h1>We are busy</h1>", "unexpected_page"),
-        ("", "unexpected_page"),
+        ("<h1>We are busy</h1>", "unexpected_content"),
+        ("", "unexpected_content"),
         ('{"errors": [{"message": "no"}], "data": null}', "graphql_error"),
         ('{"data": {"pay": {"__typename": "PaymentDeclinedError"}}}', "paymentdeclinederror"),
         ('{"data": {"pay": {"errorCode": "PAYMENT_DECLINED"}}}', "payment_declined"),
@@ -117,3 +117,27 @@ def test_a_text_without_a_number_is_no_price():
     with pytest.raises(Rejected) as refusal:
         pence_of("on request")
     assert refusal.value.cause == "missing_price"
+
+
+@pytest.mark.parametrize(
+    "fill",
+    [
+        lambda value: Order(value, 1, ()),
+        lambda value: Order("R", value, ()),
+        lambda value: Listing((value,)),
+        lambda value: Product(value, 1, True),
+        lambda value: Product("A", value, True),
+        lambda value: BasketLine(value, 1, 1),
+        lambda value: BasketLine("A", value, 1),
+        lambda value: BasketLine("A", 1, value),
+        lambda value: Basket({"A": value}),
+    ],
+)
+@pytest.mark.parametrize("value", [None, [], {}, True, 1.5, float("nan"), 10**400, b"a", ("a",)])
+def test_values_of_another_type_fail_the_shop(fill, value):
+    with pytest.raises(Rejected, match=r"^unexpected_content: "):
+        fill(value)
+
+
+def test_numbers_are_accepted_as_names_and_whole_floats_as_numbers():
+    assert Order(17, 100.0, ()) == Order("17", 100, ())

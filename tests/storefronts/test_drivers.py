@@ -82,7 +82,7 @@ def test_the_staff_token_is_not_in_the_repr_of_a_catalogue():
     [
         (answer({"errors": [{"message": "boom"}], "data": None}), ("graphql_error", False)),
         (answer({"data": None}), ("graphql_error", False)),
-        (answer("<html>busy</html>"), ("unexpected_json", False)),
+        (answer("<html>busy</html>"), ("unexpected_content", False)),
         (answer("x", status=502), ("status_5xx", False)),
         (answer({"data": {"addItemToOrder": {"__typename": "InsufficientStockError", "message": "m"}}}),
          ("sold_out", True)),
@@ -144,8 +144,8 @@ def test_a_vendure_checkout_without_its_page_sends_nothing():
         (answer({"reason": "a maximum of 5 can be bought"}, status=406), ("sold_out", True)),
         (answer({"total_incl_tax": "0.00"}), ("empty_basket", False)),
         (answer("oops", status=500), ("status_5xx", False)),
-        (answer("<html>"), ("unexpected_json", False)),
-        (answer([1]), ("unexpected_json", False)),
+        (answer("<html>"), ("unexpected_content", False)),
+        (answer([1]), ("unexpected_content", False)),
     ],
 )
 def test_oscars_responses_to_adding_a_product(said, expected):

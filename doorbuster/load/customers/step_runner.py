@@ -12,7 +12,6 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable
-from json import JSONDecodeError
 from math import inf
 from random import Random
 from time import perf_counter
@@ -29,6 +28,7 @@ from doorbuster.load.http.mypyc_compat import mypyc_attr
 from doorbuster.load.recording.recorder import Recorder, StepRow
 from doorbuster.load.recording.secondary_metrics import SecondaryMetrics
 from doorbuster.load.runtime.sleep_scheduler import SleepScheduler
+from doorbuster.load.target.content_errors import content_error
 from doorbuster.records.batch import SeriesKey
 from doorbuster.records.outcome import Cause, Outcome, RequestOutcome
 from doorbuster.scenario.customers.failure_reactions import WAITING_ROOM
@@ -45,7 +45,6 @@ REFUSALS: Final = frozenset(
 # A customer with an account signs in before the checkout page or, where there is none, before the order.
 _SIGN_IN_STEPS: Final = frozenset(("sign_in", "register"))
 _CHECKOUT_STEPS: Final = frozenset(("sign_in", "register", "checkout_page"))
-_MAX_EXCERPT: Final = 200  # characters of a page that was not expected
 _TIMEOUTS: Final = frozenset(("first_byte_timeout", "total_timeout", "connect_timeout"))
 
 
@@ -246,15 +245,17 @@ def _attempt(runner: StepRunner, action: Callable[..., T], args: tuple[Any, ...]
             _record_success(runner, name)
             raise
         raise _record_refusal(runner, name, refusal, patience_ended=deadline_at == until) from refusal
-    except JSONDecodeError as error:  # such as a holding page with status 200 where the driver reads JSON
-        page = Rejected("unexpected_page", str(error.doc)[:_MAX_EXCERPT])
-        raise _record_refusal(runner, name, page, patience_ended=deadline_at == until) from error
     except WaitingRoomError:
         _record_success(runner, WAITING_ROOM)
         raise
     except gevent.GreenletExit:
         _record_failure(runner, name, RequestOutcome.ABANDONED, Cause.INTERRUPTED, "")
         raise
+    except Exception as error:
+        page = content_error(error, step.exchanges[-1].cause if step.exchanges else None)
+        if page is None:
+            raise
+        raise _record_refusal(runner, name, page, patience_ended=deadline_at == until) from error
     _record_success(runner, name)
     return result
 

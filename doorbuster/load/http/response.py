@@ -263,7 +263,7 @@ class Response:
         if named:
             try:
                 return content.decode(named, "replace")
-            except LookupError:
+            except (LookupError, ValueError):  # a name that is no charset of texts, such as idna
                 pass
         try:
             return content.decode()
@@ -282,6 +282,8 @@ class Response:
             return stdlib_json.loads(self.text, **options)  # also NaN, a byte-order mark
         except ValueError as error:
             problem = error
+        except RecursionError:  # nested thousands of levels deep
+            raise bad_json(stdlib_json.JSONDecodeError("nested too deeply", self.text, 0)) from None
         try:
             return stdlib_json.loads(content, **options)  # UTF-16, UTF-32
         except ValueError:
@@ -495,6 +497,9 @@ def _charset(content_type: str) -> str:
     _, _, named = content_type.lower().partition("charset=")
     name = named.partition(";")[0].strip().strip("\"'")
     try:
-        return codecs.lookup(name).name if name else ""
-    except LookupError:
+        if not name:
+            return ""
+        b"?".decode(name, "replace")
+        return codecs.lookup(name).name
+    except (LookupError, ValueError):  # unknown, or not for texts, such as hex and idna
         return ""

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from doorbuster.errors import TargetError, UsageError
 from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.settings import HttpSettings, host_names
+from doorbuster.load.target.content_errors import content_error
 from doorbuster.load.target.driver_lookup import driver_error
 from doorbuster.scenario import Scenario
 from doorbuster.shop_process import ShopProcess, start_shop
@@ -123,9 +124,12 @@ class UnmeasuredClient:
     def __init__(self, url: str, tag: dict[str, str], *, limit_s: float, allow: tuple[str, ...] = ()) -> None:
         self._http = HttpClient(url, settings=HttpSettings(headers=tag, hosts=host_names(url, *allow)))
         self._limit_s = limit_s
+        self.last_cause: str | None = None
+        """Cause of the latest request, "" if it succeeded; None before the first."""
 
     def request(self, method: str, url: str, **options: Any) -> HttpResponse:
         answer: HttpResponse = self._http.request(method, url, timeout=self._limit_s, **options)
+        self.last_cause = answer.cause
         return answer
 
     def close(self) -> None:
@@ -152,11 +156,12 @@ def read_catalogue(
         reason = " ".join(str(refusal).split())
         raise TargetError(f"{url} cannot be loaded: {reason}; {way_out}") from refusal
     except Exception as error:
-        if driver not in DRIVERS.values():
+        page = content_error(error, client.last_cause)
+        if page is None and driver not in DRIVERS.values():
             raise driver_error(driver, "prepare", error) from error
         raise TargetError(
-            f"the responses of {url} are not those of a '{driver.name}' storefront ({type(error).__name__}: "
-            f"{error}); name another driver in target.storefront"
+            f"the responses of {url} are not those of a '{driver.name}' storefront ({page or error}); "
+            "correct the driver, or name another one in target.storefront"
         ) from error
     finally:
         client.close()

@@ -22,6 +22,7 @@ from doorbuster.load.exchange import UNREACHABLE
 from doorbuster.load.freshness.product_edits import STAFF_STEPS, least_popular, overrides
 from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.settings import HttpSettings, Timeouts, host_names
+from doorbuster.load.target.content_errors import content_error
 from doorbuster.load.target.driver_lookup import place_in_driver
 from doorbuster.load.target.endpoint import RUN_HEADER
 from doorbuster.load.target.shop_clock import ledger_since
@@ -330,8 +331,12 @@ class DriverProbe:
         except WaitingRoomError as queued:
             result, cause, text = "failed", "waiting_room", str(queued)
         except Exception as error:  # noqa: BLE001  a driver in the making may fail in any way; say where
-            result, cause = "broken", type(error).__name__
-            text = f"{error}{place_in_driver(error)}"
+            page = content_error(error, self._client.exchanges[-1].cause if self._client.exchanges else None)
+            if page is not None:
+                result, cause, text = "failed", page.cause, " ".join(page.detail.split())
+            else:
+                result, cause = "broken", type(error).__name__
+                text = f"{error}{place_in_driver(error)}"
         seen = tuple(self._client.exchanges)
         hint = hint_for(cause, seen[-1], self._url) if seen and result in ("failed", "broken") else ""
         return ProbedStep(name, core, result, text[:300], cause, hint, seen)

@@ -9,7 +9,6 @@ from doorbuster.load.tools.tracing_client import ExchangeTrace
 
 _CHALLENGES = ("just a moment", "cf-chl", "captcha", "are you human", "request unsuccessful")
 _SIGN_IN = ('type="password"', "type=password", "name=password")
-_BROKEN_JSON = frozenset({"unexpected_json", "JSONDecodeError"})
 _TIMEOUTS = frozenset({"first_byte_timeout", "total_timeout"})
 REDIRECT_LOOP = "the shop redirects in a circle: does it need a cookie, a language, https or another host?"
 LOGIN = 'the shop requires HTTP authentication: the driver can send it, fetch(..., auth=("user", "password"))'
@@ -44,7 +43,7 @@ def hint_for(cause: str, answer: ExchangeTrace, url: str) -> str:
         (answer.status == 404, NOT_THERE.format(found.path)),
         (answer.status >= 500, FAILED),
         (answer.cause in _TIMEOUTS, SLOW),
-        ("text/html" in text and cause in _BROKEN_JSON, NO_DATA),
+        ("text/html" in text and cause == "unexpected_content", NO_DATA),
         (cause == "empty_listing" and bool(answer.links), LINKS.format(" and ".join(answer.links))),
         (
             cause == "product_without_price" and bool(answer.prices),

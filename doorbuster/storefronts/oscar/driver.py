@@ -301,7 +301,7 @@ class OscarShop(Storefront):
     def _api(self, method: str, url: str, **options: Any) -> dict[str, Any]:
         answer = _json(self.client.request(method, url, headers=dict(self._csrf_headers), **options))
         if not isinstance(answer, dict):
-            raise Rejected("unexpected_json", str(answer)[:200])
+            raise Rejected("unexpected_content", str(answer)[:200])
         return answer
 
 
@@ -336,7 +336,7 @@ def _json(response: HttpResponse) -> Any:
     try:
         return checked(response).json()
     except ValueError as error:
-        raise Rejected("unexpected_json", response.text[:200]) from error
+        raise Rejected("unexpected_content", response.text[:200]) from error
 
 
 def _parse_sku(row: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from zlib import crc32
 
 from doorbuster.shop_settings import ACCOUNTS
 from doorbuster.storefronts.accounts import account_email
+from doorbuster.storefronts.answers import json_of
 from doorbuster.storefronts.base import (
     BasketLine,
     BookedOrder,
@@ -37,6 +38,7 @@ _PROBLEM = re.compile(r'data-problem="([a-z-]+)"')
 _CATEGORY_LINK = re.compile(r'href="/category/([a-z0-9-]+)"')
 _EXPECTED_REFUSALS = frozenset({"sold-out", "already-collected", "already-returned", "already-cancelled"})
 _BUSY = {"busy": "busy_page", "holding-page": "holding_page"}
+_SECONDS = re.compile(r"[0-9]{1,9}")
 _GONE = frozenset({"returned", "cancelled"})
 _LEDGER_PAGE = 1000
 _SEARCH_TERMS = 40
@@ -162,9 +164,9 @@ class ReferenceBase(Storefront):
     def _json(self, method: str, url: str, **options: Any) -> dict[str, Any]:
         response = self._send(method, url, **options)
         _refuse_document(response)
-        answer = checked(response).json()
+        answer = json_of(checked(response))
         if not isinstance(answer, dict):
-            raise Rejected("unexpected_json", str(answer)[:200])
+            raise Rejected("unexpected_content", str(answer)[:200])
         return answer
 
     def _order(self, url: str, key: str, body: dict[str, Any], **headers: str) -> Order:
@@ -211,7 +213,7 @@ def _refuse_page(response: HttpResponse) -> None:
 def _refuse_document(response: HttpResponse) -> None:
     slug = _slug(response)
     if slug:
-        raise _rejected(slug, str(response.json().get("detail", "")), response)
+        raise _rejected(slug, str(_problem_document(response).get("detail", "")), response)
 
 
 def _rejected(slug: str, detail: str, response: HttpResponse) -> Rejected:
@@ -223,14 +225,23 @@ def _rejected(slug: str, detail: str, response: HttpResponse) -> Rejected:
 
 def _retry_after_s(response: HttpResponse) -> float | None:
     stated = response.headers.get("retry-after", "")
-    return float(stated) if stated.isdigit() else reload_interval_s(response)
+    return float(stated) if _SECONDS.fullmatch(stated) else reload_interval_s(response)
 
 
 def _slug(response: HttpResponse) -> str:
     """The type of a problem document; empty for any other response."""
     if response.status_code < 400 or "problem+json" not in response.headers.get("content-type", ""):
         return ""
-    return str(response.json().get("type", "")).rsplit("/", 1)[-1].rsplit(":", 1)[-1]
+    return str(_problem_document(response).get("type", "")).rsplit("/", 1)[-1].rsplit(":", 1)[-1]
+
+
+def _problem_document(response: HttpResponse) -> dict[str, Any]:
+    """The document that explains the status; empty if it is damaged, because the status says enough."""
+    try:
+        found = response.json()
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _booked(row: dict[str, Any]) -> BookedOrder:

@@ -22,7 +22,7 @@ def parse_data(response: HttpResponse) -> dict[str, Any]:
     try:
         answer = checked(response).json()
     except ValueError as error:
-        raise Rejected("unexpected_json", response.text[:200]) from error
+        raise Rejected("unexpected_content", response.text[:200]) from error
     if not isinstance(answer, dict) or answer.get("errors") or not isinstance(answer.get("data"), dict):
         errors = answer.get("errors") if isinstance(answer, dict) else None
         raise Rejected("graphql_error", str(errors[0].get("message") if errors else answer)[:200])
