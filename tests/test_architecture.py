@@ -33,6 +33,7 @@ ARROWS = {  # who may import whom, as DESIGN decides
     "capacity": {"scenario", "stats", "records", "gate", "locust_process", "shop_process"},
     "load": {"scenario", "storefronts", "records", "gate", "shop_process", "shop_settings"},
     "report": {"gate", "stats", "records", "scenario"},
+    "compare": {"report", "gate", "stats", "records", "scenario"},
     "cli": {
         "scenario",
         "storefronts",
@@ -40,6 +41,7 @@ ARROWS = {  # who may import whom, as DESIGN decides
         "stats",
         "gate",
         "capacity",
+        "compare",
         "report",
         "shop",
         "shop_settings",
