@@ -88,8 +88,8 @@ def _about(*about: Any, **more: Any) -> dict[str, Setting]:
 
 
 def scenario_key(name: str) -> str:
-    """The scenario key of a field, without the unit: `query_time_s` is `query_time`."""
-    return re.sub(r"(_per)?_s$", "", name)
+    """The YAML key of a field, without its unit: `query_time_s` is `query_time`, `share_ratio` is `share`."""
+    return re.sub(r"_(per_s|s|ratio)$", "", name)
 
 
 def list_settings(model: type) -> dict[str, Setting]:

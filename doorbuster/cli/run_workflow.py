@@ -56,13 +56,10 @@ def find_scenario(
     Raises:
         ScenarioError: with every problem found; also when a threshold names an unknown section.
     """
-    from doorbuster.errors import ScenarioError
-    from doorbuster.scenario import load_scenario, missing_sections, override
+    from doorbuster.scenario import load_scenario, override
 
     scenario = load_scenario(name, search=search_path("scenarios"))
-    problems = missing_sections(scenario.thresholds, [path.stem for path in analysis_scripts()])
-    if problems:
-        raise ScenarioError(problems)
+    _require_sections(scenario)
     return override(scenario, profile=profile, url=url, seed=seed, no_retries=no_retries)
 
 
@@ -71,19 +68,20 @@ def find_run_scenario(name: str) -> Scenario | LocustScenario:
 
     Raises: ScenarioError as for `find_scenario`.
     """
-    from doorbuster.errors import ScenarioError
-    from doorbuster.scenario import find_scenario as scenario_path
-    from doorbuster.scenario import is_locust_scenario, missing_sections, read_locust_scenario
+    from doorbuster.scenario import load_any_scenario
 
-    path = scenario_path(name, search_path("scenarios"))
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
-    if not is_locust_scenario(text):
-        return find_scenario(name)
-    found = read_locust_scenario(text, file=str(path)).with_source(path, text)
-    problems = missing_sections(found.thresholds, [script.stem for script in analysis_scripts()])
+    scenario = load_any_scenario(name, search_path("scenarios"))
+    _require_sections(scenario)
+    return scenario
+
+
+def _require_sections(scenario: Scenario | LocustScenario) -> None:
+    from doorbuster.errors import ScenarioError
+    from doorbuster.scenario import missing_sections
+
+    problems = missing_sections(scenario.thresholds, [path.stem for path in analysis_scripts()])
     if problems:
         raise ScenarioError(problems)
-    return found
 
 
 def scenario_file(scenario: Scenario | LocustScenario, folder: Path, name: str = "") -> Path:
@@ -168,11 +166,9 @@ def require_customer_scenario(run: Run) -> Scenario:
 
 def recorded_run_scenario(run: Run) -> Scenario | LocustScenario:
     """The scenario as recorded with the run, also that of a plain Locust file."""
-    from doorbuster.scenario import is_locust_scenario, read_locust_scenario, read_scenario
+    from doorbuster.scenario import read_any_scenario
 
-    text = run.meta.scenario_text
-    read = read_locust_scenario if is_locust_scenario(text) else read_scenario
-    return read(text, file=run.meta.scenario_name)
+    return read_any_scenario(run.meta.scenario_text, file=run.meta.scenario_name)
 
 
 def judge_run(run: Run, scenario: Scenario | LocustScenario) -> JudgedRun:

@@ -44,7 +44,14 @@ from doorbuster.scenario.planning.schedule import (
     plan_arrivals,
     plan_schedule,
 )
-from doorbuster.scenario.reader import find_scenario, load_scenario, read_scenario, shipped_names
+from doorbuster.scenario.reader import (
+    find_scenario,
+    load_any_scenario,
+    load_scenario,
+    read_any_scenario,
+    read_scenario,
+    shipped_names,
+)
 from doorbuster.scenario.recorded import recorded_phases, recorded_scenario, recorded_thresholds
 from doorbuster.scenario.safety import AbortRule, Safety
 from doorbuster.scenario.schema import scenario_schema, schema_text
@@ -114,6 +121,7 @@ __all__ = [
     "find_scenario",
     "group_demands",
     "is_locust_scenario",
+    "load_any_scenario",
     "load_scenario",
     "locust_scenario",
     "missing_sections",
@@ -122,6 +130,7 @@ __all__ = [
     "phase_seconds",
     "plan_arrivals",
     "plan_schedule",
+    "read_any_scenario",
     "read_locust_scenario",
     "read_scenario",
     "recorded_phases",

@@ -30,20 +30,15 @@ class Freshness(StrictModel):
 
     every_s: PositiveDurationS = Field(
         default=5.0,
-        alias="every",
         description="Interval between changes of one kind; a slower measurement delays it. Default: 5s.",
         examples=["5s"],
     )
     timeout_s: PositiveDurationS = Field(
         default=30.0,
-        alias="timeout",
         description="Stop waiting for a channel after this time. Default: 30s.",
         examples=["30s"],
     )
-    changes: Annotated[
-        tuple[str, ...] | None,
-        parse_kinds,
-    ] = Field(
+    changes: Annotated[tuple[str, ...] | None, parse_kinds] = Field(
         default=None,
         description="Kinds of change to make. Default: every kind the driver supports.",
         examples=[["price", "stock", "basket"]],

@@ -8,18 +8,17 @@ closed: Locust starts a number of users, and each waits for an answer before it 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
+from pydantic import BeforeValidator, Field
 
-from doorbuster.errors import FileProblem, ScenarioError
 from doorbuster.scenario.demand.demand import Demand
 from doorbuster.scenario.model import DEFAULT_SEED, check_target_allowed, parse_scenario_thresholds
-from doorbuster.scenario.parsing.diagnostics import KeyIssue, invalid, issues_from, preview, try_parse
+from doorbuster.scenario.parsing.diagnostics import KeyIssue, invalid, preview, try_parse
 from doorbuster.scenario.parsing.document import read_document
+from doorbuster.scenario.parsing.sourced import SourcedModel
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import DurationS, Text, is_number, value_type, whole
 from doorbuster.scenario.safety import MAX_IN_FLIGHT, AbortRule, parse_abort, parse_hosts
@@ -55,7 +54,7 @@ class LocustUsers(StrictModel):
         default=None, description="Users started per second. Default: Locust's, which is 1."
     )
     run_time_s: DurationS | None = Field(
-        default=None, alias="run_time", description="Duration of the run. Default: that of the load shape."
+        default=None, description="Duration of the run. Default: that of the load shape."
     )
     tasks: Annotated[int, whole(1, MAX_TASKS)] = Field(
         default=1,
@@ -103,7 +102,7 @@ class LocustSafety(StrictModel):
                 yield KeyIssue(("abort", str(name)), rule, way_out="use http_req_failed", at="key")
 
 
-class LocustScenario(StrictModel):
+class LocustScenario(SourcedModel):
     """What to require from a plain Locust file and what it may load."""
 
     title: Text = Field(description="One line for the top of every report.")
@@ -121,15 +120,12 @@ class LocustScenario(StrictModel):
         default=DEFAULT_SEED, description="With demand: the same seed plans the same arrivals."
     )
     drain_s: DurationS = Field(
-        default=30.0, alias="drain", description="With demand: time for the last visits to end. Default: 30s."
+        default=30.0, description="With demand: time for the last visits to end. Default: 30s."
     )
     thresholds: Annotated[tuple[Threshold, ...], BeforeValidator(parse_scenario_thresholds)] = Field(
         default=(), description="Conditions on requests, by name: http_req_duration{name:/cart}."
     )
     safety: LocustSafety = Field(default=LocustSafety(), description="Hosts that may be loaded; abort rules.")
-
-    _source_path: Path | None = PrivateAttr(default=None)
-    _source_text: str = PrivateAttr(default="")
 
     @classmethod
     def rules(cls, raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
@@ -156,27 +152,8 @@ class LocustScenario(StrictModel):
                     rule = "names a phase, and a plain Locust file has no demand curve"
                     yield KeyIssue(("thresholds", str(key)), rule, value, at="key")
 
-    @property
-    def name(self) -> str:
-        """The file's name without its ending."""
-        return self._source_path.stem if self._source_path else "scenario"
 
-    @property
-    def source_path(self) -> Path | None:
-        """The file this scenario was read from."""
-        return self._source_path
-
-    @property
-    def source_text(self) -> str:
-        """The text of that file, as read."""
-        return self._source_text
-
-    def with_source(self, path: Path | None, text: str) -> Self:
-        """This scenario with the file and the text it was read from."""
-        made = self.model_copy()
-        made._source_path = path
-        made._source_text = text
-        return made
+read_locust_scenario = LocustScenario.read
 
 
 def is_locust_scenario(text: str) -> bool:
@@ -186,27 +163,6 @@ def is_locust_scenario(text: str) -> bool:
     """
     data = read_document(text, "scenario").data
     return isinstance(data, dict) and "channels" not in data and ("locust" in data or "demand" not in data)
-
-
-def read_locust_scenario(text: str, *, file: str = "scenario") -> LocustScenario:
-    """The scenario of a plain Locust file.
-
-    Raises: ScenarioError with every problem found.
-    """
-    document = read_document(text, file)
-    problems: list[FileProblem] = list(document.problems)
-    if not isinstance(document.data, dict):
-        raise ScenarioError(problems)
-    made: LocustScenario | None = None
-    try:
-        made = LocustScenario.model_validate(document.data, context=document)
-    except ValidationError as error:
-        problems += [
-            document.problem(issue) for issue in issues_from(error) if issue.path not in document.unusable
-        ]
-    if problems or made is None:
-        raise ScenarioError(problems)
-    return made.with_source(None, text)
 
 
 def locust_scenario(
@@ -249,5 +205,5 @@ def locust_scenario(
     if url is not None:
         values["target"] = {"url": url}
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
-    made = read_locust_scenario(text, file="command line" if base is None else base.name)
+    made = LocustScenario.read(text, file="command line" if base is None else base.name)
     return made.with_source(base.source_path if base else None, text)

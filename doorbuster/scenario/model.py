@@ -6,11 +6,10 @@ All other packages read these models; only `reader.py` knows YAML.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, WithJsonSchema
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
 from doorbuster.scenario.customers.channels import CHANNELS, Channel, own_demand_rules, parse_channels
 from doorbuster.scenario.customers.failure_reactions import WAITING_ROOM, Offline
@@ -22,7 +21,7 @@ from doorbuster.scenario.demand.rate_curve import rates_at_busiest
 from doorbuster.scenario.freshness import Freshness
 from doorbuster.scenario.parsing.diagnostics import KeyIssue, did_you_mean, preview, try_parse
 from doorbuster.scenario.parsing.document import Document
-from doorbuster.scenario.parsing.strict import StrictModel
+from doorbuster.scenario.parsing.sourced import SourcedModel
 from doorbuster.scenario.parsing.values import DurationS, Text, whole
 from doorbuster.scenario.safety import Safety
 from doorbuster.scenario.target.content_checks import EVERY_STEP
@@ -65,7 +64,7 @@ def _channels_schema(schema: dict[str, Any]) -> None:
     schema["minProperties"] = 1
 
 
-class Scenario(StrictModel):
+class Scenario(SourcedModel):
     """One peak: demand, customers, shop, thresholds and safety limits."""
 
     title: Text = Field(description="One-line heading of every report.")
@@ -99,13 +98,9 @@ class Scenario(StrictModel):
     )
     drain_s: DurationS = Field(
         default=30.0,
-        alias="drain",
         description="Time that customers in the shop have to finish after the last arrival. Default: 30s.",
         examples=["30s"],
     )
-
-    _source_path: Path | None = PrivateAttr(default=None)
-    _source_text: str = PrivateAttr(default="")
 
     @classmethod
     def rules(cls, raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
@@ -141,28 +136,6 @@ class Scenario(StrictModel):
     def peak_per_s(self) -> float:
         """Highest total arrival rate of the open channels."""
         return sum(self.peak_rates_per_s.values())
-
-    @property
-    def source_path(self) -> Path | None:
-        """The file this scenario was read from."""
-        return self._source_path
-
-    @property
-    def source_text(self) -> str:
-        """The text this scenario was read from."""
-        return self._source_text
-
-    @property
-    def name(self) -> str:
-        """The file name without suffix; "scenario" if it was not read from a file."""
-        return self._source_path.stem if self._source_path else "scenario"
-
-    def with_source(self, path: Path | None, text: str) -> Self:
-        """A copy of this scenario with the file and text it was read from."""
-        made = self.model_copy()
-        made._source_path = path
-        made._source_text = text
-        return made
 
 
 def check_target_allowed(target: object, safety: object) -> Iterator[KeyIssue]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from doorbuster.errors import FileProblem, ScenarioError
+from doorbuster.scenario.locust_scenario import LocustScenario, is_locust_scenario
 from doorbuster.scenario.model import Scenario
-from doorbuster.scenario.parsing.diagnostics import did_you_mean, issues_from
-from doorbuster.scenario.parsing.document import MAX_CHARACTERS, Document, read_document
+from doorbuster.scenario.parsing.diagnostics import did_you_mean
+from doorbuster.scenario.parsing.document import MAX_CHARACTERS
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -21,37 +20,38 @@ def load_scenario(name_or_path: str | Path, search: Sequence[Path] = ()) -> Scen
     Raises: ScenarioError with every problem: file, line, column, rule, value found, way out.
     """
     path = find_scenario(name_or_path, search)
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            text = file.read(MAX_CHARACTERS + 1)  # enough to reject a huge file
-    except UnicodeDecodeError as error:
-        problem = FileProblem(
-            str(path), 0, 0, "", "must be UTF-8 text", f"byte {error.object[error.start]:#04x}"
-        )
-        raise ScenarioError([problem]) from None
-    except OSError as error:
-        problem = FileProblem(str(path), 0, 0, "", "cannot be read", error.strerror or type(error).__name__)
-        raise ScenarioError([problem]) from None
-    return read_scenario(text, file=str(path)).with_source(path, text)
+    text = _text(path)
+    return Scenario.read(text, file=str(path)).with_source(path, text)
 
 
-def read_scenario(text: str, *, file: str = "scenario") -> Scenario:
-    """The scenario in a YAML text; `file` is its name in messages.
+def load_any_scenario(name_or_path: str | Path, search: Sequence[Path] = ()) -> Scenario | LocustScenario:
+    """As `load_scenario`, also the scenario of a plain Locust file."""
+    path = find_scenario(name_or_path, search)
+    text = _text(path)
+    return read_any_scenario(text, file=str(path)).with_source(path, text)
+
+
+def read_any_scenario(text: str, *, file: str = "scenario") -> Scenario | LocustScenario:
+    """The scenario in a YAML text, of customers or of the users of a plain Locust file.
 
     Raises: ScenarioError with every problem.
     """
-    document = read_document(text, file)
-    if not isinstance(document.data, dict):
-        raise ScenarioError(document.problems)
-    problems = list(document.problems)
-    made: Scenario | None = None
+    model = LocustScenario if is_locust_scenario(text) else Scenario
+    return model.read(text, file=file)
+
+
+def _text(path: Path) -> str:
     try:
-        made = Scenario.model_validate(document.data, context=document)
-    except ValidationError as error:
-        problems += _problems(document, error)
-    if problems or made is None:
-        raise ScenarioError(problems)
-    return made.with_source(None, text)
+        with path.open(encoding="utf-8-sig") as file:
+            return file.read(MAX_CHARACTERS + 1)  # enough to reject a huge file
+    except UnicodeDecodeError as error:
+        rule, got = "must be UTF-8 text", f"byte {error.object[error.start]:#04x}"
+    except OSError as error:
+        rule, got = "cannot be read", error.strerror or type(error).__name__
+    raise ScenarioError([FileProblem(str(path), 0, 0, "", rule, got)])
+
+
+read_scenario = Scenario.read
 
 
 def find_scenario(name_or_path: str | Path, search: Sequence[Path] = ()) -> Path:
@@ -92,8 +92,3 @@ def shipped_names(search: Sequence[Path]) -> tuple[str, ...]:
         if file.suffix in SUFFIXES
     }
     return tuple(sorted(found))
-
-
-def _problems(document: Document, error: ValidationError) -> list[FileProblem]:
-    """The issues with their locations; values already reported as unusable are skipped."""
-    return [document.problem(issue) for issue in issues_from(error) if issue.path not in document.unusable]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from doorbuster.errors import ScenarioError
 from doorbuster.scenario.demand.phases import Phase, find_phases
-from doorbuster.scenario.locust_scenario import is_locust_scenario, read_locust_scenario
 from doorbuster.scenario.model import Scenario
-from doorbuster.scenario.reader import read_scenario
+from doorbuster.scenario.reader import read_any_scenario
 from doorbuster.scenario.thresholds.language import Threshold
 
 
 def recorded_scenario(scenario_text: str) -> Scenario | None:
     """The recorded scenario; None if the text is empty or not a doorbuster scenario."""
     try:
-        return read_scenario(scenario_text)
+        return Scenario.read(scenario_text)
     except ScenarioError:
         return None
 
@@ -21,8 +20,7 @@ def recorded_scenario(scenario_text: str) -> Scenario | None:
 def recorded_thresholds(scenario_text: str) -> tuple[Threshold, ...]:
     """The thresholds of a recorded scenario, also that of a plain Locust file; empty for another tool's."""
     try:
-        read = read_locust_scenario if is_locust_scenario(scenario_text) else read_scenario
-        return read(scenario_text).thresholds
+        return read_any_scenario(scenario_text).thresholds
     except ScenarioError:
         return ()
 
@@ -30,8 +28,7 @@ def recorded_thresholds(scenario_text: str) -> tuple[Threshold, ...]:
 def recorded_phases(scenario_text: str) -> tuple[Phase, ...]:
     """The phases of a recorded scenario; empty if the text is not a doorbuster scenario."""
     try:
-        read = read_locust_scenario if is_locust_scenario(scenario_text) else read_scenario
-        demand = read(scenario_text).demand
+        demand = read_any_scenario(scenario_text).demand
     except ScenarioError:
         return ()
     return () if demand is None else find_phases(demand.rate_curve)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from doorbuster.scenario.parsing.diagnostics import (
     KeyIssue,
-    as_validation_error,
+    all_issues,
     collect_issues,
-    did_you_mean,
     invalid,
     preview,
+    unknown_key,
 )
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import (
@@ -32,7 +32,7 @@ MAX_IN_FLIGHT = 1_000_000
 _ABORT_PATTERN = SHARE_PATTERN.removesuffix("$") + " for " + DURATION_PATTERN.removeprefix("^")
 
 
-class AbortRule(StrictModel):
+class AbortRule(BaseModel, frozen=True):
     """End the run when a rate stays at or above `ratio` for `for_s` seconds."""
 
     ratio: float
@@ -50,17 +50,12 @@ def parse_abort(raw: object) -> object:
     """Abort rules by rate, from {turned_away: "90% for 60s"}."""
     if not isinstance(raw, dict):
         raise invalid('must be a mapping, such as {turned_away: "90% for 60s"}', got=preview(raw))
-    issues: list[KeyIssue] = []
-    rules = {}
-    for name, text in raw.items():
-        if name not in ABORT_RATES:
-            way_out = did_you_mean(str(name), ABORT_RATES)
-            issues.append(
-                KeyIssue((str(name),), "is not a rate that can end a run", way_out=way_out, at="key")
-            )
-        rules[name] = collect_issues(issues, (str(name),), _parse_abort_rule, text)
-    if issues:
-        raise as_validation_error("abort", issues, raw)
+    with all_issues("abort", raw) as issues:
+        rules = {}
+        for name, text in raw.items():
+            if name not in ABORT_RATES:
+                issues.append(unknown_key(name, "is not a rate that can end a run", ABORT_RATES))
+            rules[name] = collect_issues(issues, (str(name),), _parse_abort_rule, text)
     return rules
 
 
@@ -84,13 +79,11 @@ def parse_hosts(raw: object) -> object:
     """A list of host names or IP addresses."""
     if not isinstance(raw, list | tuple):
         raise invalid("must be a list of hosts, such as [127.0.0.1]", got=preview(raw))
-    issues = [
-        KeyIssue((index,), "must be one host name or IP address, without scheme, port or *", preview(host))
-        for index, host in enumerate(raw)
-        if not (isinstance(host, str) and is_host(host))
-    ]
-    if issues:
-        raise as_validation_error("allow", issues, raw)
+    rule = "must be one host name or IP address, without scheme, port or *"
+    with all_issues("allow", raw) as issues:
+        for index, host in enumerate(raw):
+            if not (isinstance(host, str) and is_host(host)):
+                issues.append(KeyIssue((index,), rule, preview(host)))
     return tuple(host.lower() for host in raw)
 
 
@@ -104,7 +97,6 @@ class Safety(StrictModel):
     )
     max_rate_per_s: RequestsPerS = Field(
         default=1000.0,
-        alias="max_rate",
         description="Admit no customers while the last second had this many requests. Default: 1000/s.",
         examples=["500 requests/s"],
     )

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from doorbuster.scenario.parsing.diagnostics import (
-    KeyIssue,
-    as_validation_error,
+    all_issues,
     collect_issues,
     did_you_mean,
     invalid,
@@ -22,6 +21,7 @@ from doorbuster.scenario.parsing.values import (
     duration,
     model_schema,
     number,
+    parse_single_key,
     single_key_schema,
     value_type,
 )
@@ -35,9 +35,7 @@ class Patience(StrictModel):
     Usability Engineering, 1993, chapter 5). Reports label it "modelled".
     """
 
-    tau_s: PositiveDurationS = Field(
-        alias="tau", description="Time by which 63 % have left.", examples=["4.7s"]
-    )
+    tau_s: PositiveDurationS = Field(description="Time by which 63 % have left.", examples=["4.7s"])
     shape: Annotated[float, number(0.1, 10)] = Field(
         default=1.5,
         description="Weibull shape; above 1, the risk of leaving grows with the wait.",
@@ -45,10 +43,7 @@ class Patience(StrictModel):
     )
 
     min_s: DurationS = Field(
-        default=1.0,
-        alias="min",
-        description="Minimum wait before a customer leaves. Default: 1s.",
-        examples=["1s"],
+        default=1.0, description="Minimum wait before a customer leaves. Default: 1s.", examples=["1s"]
     )
 
     @property
@@ -65,7 +60,7 @@ PATIENCE: dict[str, dict[str, Any] | None] = {
 }
 
 
-class Constant(StrictModel):
+class Constant(BaseModel, frozen=True):
     """Constant think time."""
 
     distribution: Literal["constant"] = "constant"
@@ -78,7 +73,7 @@ class Constant(StrictModel):
         return self.constant_s
 
 
-class Uniform(StrictModel):
+class Uniform(BaseModel, frozen=True):
     """Uniform think times."""
 
     distribution: Literal["uniform"] = "uniform"
@@ -92,7 +87,7 @@ class Uniform(StrictModel):
         return (self.low_s + self.high_s) / 2.0
 
 
-class Exponential(StrictModel):
+class Exponential(BaseModel, frozen=True):
     """Exponential think times, limited to `max_s` (TPC-W: mean 7 s, at most 70 s)."""
 
     distribution: Literal["exponential"] = "exponential"
@@ -105,7 +100,7 @@ class Exponential(StrictModel):
         return self.mean_s * -math.expm1(-self.max_s / self.mean_s)
 
 
-class Lognormal(StrictModel):
+class Lognormal(BaseModel, frozen=True):
     """Lognormal think times with this median and log standard deviation, limited to `max_s`."""
 
     distribution: Literal["lognormal"] = "lognormal"
@@ -148,10 +143,10 @@ def _parse_constant(raw: object) -> Think:
 def _parse_uniform(raw: object) -> Think:
     if not isinstance(raw, list) or len(raw) != 2:
         raise invalid("must be a list of two durations, such as [1s, 4s]", got=preview(raw))
-    issues: list[KeyIssue] = []
-    low_s, high_s = (collect_issues(issues, (i,), duration(zero=True), raw[i]) for i in (0, 1))
-    if low_s is None or high_s is None:
-        raise as_validation_error("uniform", issues, raw)
+    with all_issues("uniform", raw) as issues:
+        low_s, high_s = (collect_issues(issues, (i,), duration(zero=True), raw[i]) for i in (0, 1))
+    assert low_s is not None, "no issue"
+    assert high_s is not None, "no issue"
     if low_s > high_s:
         raise invalid("must start with the shorter duration", got=f"{raw[0]}, {raw[1]}")
     return Uniform(low_s=low_s, high_s=high_s)
@@ -182,24 +177,8 @@ def parse_think(raw: object) -> object:
     """The think time described by `{distribution: values}`."""
     if isinstance(raw, Constant | Uniform | Exponential | Lognormal):
         return raw
-    if not isinstance(raw, dict) or len(raw) != 1:
-        rule = "must name one distribution, such as {lognormal: {median: 4s, sigma: 1.17}}"
-        raise invalid(rule, got=preview(raw))
-    name, values = next(iter(raw.items()))
-    distribution = str(name)
-    if distribution not in THINK_DISTRIBUTIONS:
-        issue = KeyIssue(
-            (distribution,),
-            "is not a distribution of think times",
-            way_out=did_you_mean(distribution, THINK_DISTRIBUTIONS),
-            at="key",
-        )
-        raise as_validation_error("Think", [issue], raw)
-    issues: list[KeyIssue] = []
-    think = collect_issues(issues, (distribution,), THINK_DISTRIBUTIONS[distribution], values)
-    if issues:
-        raise as_validation_error("Think", issues, raw)
-    return think
+    rule = "must name one distribution, such as {lognormal: {median: 4s, sigma: 1.17}}"
+    return parse_single_key(raw, THINK_DISTRIBUTIONS, rule=rule, noun="distribution of think times")
 
 
 @value_type({"anyOf": [{"enum": list(PATIENCE)}, model_schema(Patience)]})

@@ -7,6 +7,7 @@ users who work in a loop.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Self
 
@@ -35,7 +36,7 @@ from doorbuster.scenario.customers.own_journeys import NAME_RULE, is_name
 from doorbuster.scenario.demand.demand import Demand
 from doorbuster.scenario.parsing.diagnostics import (
     KeyIssue,
-    as_validation_error,
+    all_issues,
     collect_issues,
     did_you_mean,
     invalid,
@@ -87,15 +88,13 @@ def parse_journeys(raw: object, info: ValidationInfo) -> object:
             "must be a mapping of journeys to weights, such as {browse: 70, buy: 30}, or a published mix",
             got=preview(raw),
         )
-    issues = []
-    for name, weight in raw.items():
-        if name not in known:
-            way_out = did_you_mean(str(name), known) + " (define a journey of your own under journeys:)"
-            issues.append(KeyIssue((str(name),), "is not a known journey", way_out=way_out, at="key"))
-        if not is_number(weight) or not 0 < weight <= 1e9:
-            issues.append(KeyIssue((str(name),), "must be a weight: a number above 0", preview(weight)))
-    if issues:
-        raise as_validation_error("journeys", issues, raw)
+    with all_issues("journeys", raw) as issues:
+        for name, weight in raw.items():
+            if name not in known:
+                way_out = did_you_mean(str(name), known) + " (define a journey of your own under journeys:)"
+                issues.append(KeyIssue((str(name),), "is not a known journey", way_out=way_out, at="key"))
+            if not is_number(weight) or not 0 < weight <= 1e9:
+                issues.append(KeyIssue((str(name),), "must be a weight: a number above 0", preview(weight)))
     return raw
 
 
@@ -131,13 +130,11 @@ class Channel(StrictModel):
     )
     share_ratio: Share | None = Field(
         default=None,
-        alias="share",
         description="Share of all arrivals; the shares of the open channels sum to 100 %.",
         examples=["78%"],
     )
     demand: Demand | None = Field(
-        default=None,
-        description="Arrivals of this channel alone, for the duration of the scenario's demand.",
+        default=None, description="Arrivals of this channel alone, for the duration of the scenario's demand."
     )
     seats: Annotated[int, whole(1, MAX_SEATS)] | None = Field(
         default=None,
@@ -151,7 +148,6 @@ class Channel(StrictModel):
     )
     pacing_s: DurationS = Field(
         default=0.0,
-        alias="pacing",
         description="Minimum time between the starts of two customers at one seat.",
         examples=["3m"],
     )
@@ -184,13 +180,11 @@ class Channel(StrictModel):
     )
     cache_busting_ratio: Share = Field(
         default=0.0,
-        alias="cache_busting",
         description="Share of visits with unique URLs, which miss every cache. Default: 0%.",
         examples=["30%"],
     )
     signed_in_ratio: Share = Field(
         default=0.0,
-        alias="signed_in",
         description="Share of visits with an account; the others are guests. Default: 0%.",
         examples=["40%"],
     )
@@ -324,20 +318,16 @@ def parse_channels(raw: object, journeys: Mapping[str, Journey]) -> object:
     """
     if not isinstance(raw, dict):
         raise invalid("must be a mapping of channels, such as web: {share: 100%, ...}", got=preview(raw))
-    issues = list(channel_rules(raw))
     channels = {}
-    for name, values in raw.items():
-        channel = collect_issues(
-            issues, (str(name),), partial(Channel.model_validate, context=journeys), values
-        )
-        if channel is not None:
-            issues += [
-                KeyIssue((str(name), *issue.path), issue.rule, issue.got, issue.way_out, issue.at)
-                for issue in device_rules(channel.devices, channel.orders_ratio)
-            ]
-            channels[name] = channel.with_default_patience(name) if name in CHANNELS else channel
-    if issues:
-        raise as_validation_error("channels", issues, raw)
+    with all_issues("channels", raw) as issues:
+        issues += channel_rules(raw)
+        for name, values in raw.items():
+            path, parse = (str(name),), partial(Channel.model_validate, context=journeys)
+            channel = collect_issues(issues, path, parse, values)
+            if channel is not None:
+                rules = device_rules(channel.devices, channel.orders_ratio)
+                issues += [replace(issue, path=(*path, *issue.path)) for issue in rules]
+                channels[name] = channel.with_default_patience(name) if name in CHANNELS else channel
     return channels
 
 

@@ -11,18 +11,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Annotated
 
 from pydantic import Field
 
 from doorbuster.scenario.customers.behaviour import PATIENCE
 from doorbuster.scenario.parsing.diagnostics import (
     KeyIssue,
-    as_validation_error,
+    all_issues,
     collect_issues,
-    did_you_mean,
     invalid,
     preview,
+    unknown_key,
 )
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import (
@@ -31,6 +32,7 @@ from doorbuster.scenario.parsing.values import (
     is_number,
     model_schema,
     number,
+    parse_single_key,
     share,
     single_key_schema,
     value_type,
@@ -48,9 +50,7 @@ class Device(StrictModel):
     """One device: its share of the channel's visits and its relative conversion rate."""
 
     share_ratio: Share = Field(
-        alias="share",
-        description="Share of the channel's visits; all devices sum to 100 %.",
-        examples=["65%"],
+        description="Share of the channel's visits; all devices sum to 100 %.", examples=["65%"]
     )
     conversion: Share = Field(
         default=1.0,
@@ -77,35 +77,29 @@ def parse_devices(raw: object) -> object:
     if not isinstance(raw, dict) or not raw:
         rule = "must be a mapping of devices to shares, such as {desktop: 35%, mobile: 65%}"
         raise invalid(rule, got=preview(raw))
-    issues: list[KeyIssue] = []
-    devices: dict[str, Device] = {}
-    for name, values in raw.items():
-        if name not in DEVICES:
-            issues.append(
-                KeyIssue(
-                    (str(name),), "is not a known device", way_out=did_you_mean(str(name), DEVICES), at="key"
-                )
-            )
-        mapping = values if isinstance(values, dict | Device) else {"share": values}
-        is_short = not isinstance(values, dict | Device)
-        device = _parse_device(issues, str(name), mapping, is_short=is_short)
-        if device is not None:
-            devices[str(name)] = device
-    total = sum(device.share_ratio for device in devices.values())
-    if len(devices) == len(raw) and abs(total - 1.0) > SHARE_TOLERANCE:
-        issues.append(KeyIssue((), "must have shares that sum to 100%", f"{total * 100:.6g}%"))
-    if not any(d.share_ratio * d.conversion for d in devices.values()) and len(devices) == len(raw):
-        issues.append(KeyIssue((), "must have a device with a conversion above 0%", "0%"))
-    if issues:
-        raise as_validation_error("devices", issues, raw)
+    with all_issues("devices", raw) as issues:
+        devices: dict[str, Device] = {}
+        for name, values in raw.items():
+            if name not in DEVICES:
+                issues.append(unknown_key(name, "is not a known device", DEVICES))
+            device = _parse_device(issues, str(name), values)
+            if device is not None:
+                devices[str(name)] = device
+        total = sum(device.share_ratio for device in devices.values())
+        if len(devices) == len(raw) and abs(total - 1.0) > SHARE_TOLERANCE:
+            issues.append(KeyIssue((), "must have shares that sum to 100%", f"{total * 100:.6g}%"))
+        if not any(d.share_ratio * d.conversion for d in devices.values()) and len(devices) == len(raw):
+            issues.append(KeyIssue((), "must have a device with a conversion above 0%", "0%"))
     return devices
 
 
-def _parse_device(issues: list[KeyIssue], name: str, mapping: Any, *, is_short: bool) -> Device | None:
+def _parse_device(issues: list[KeyIssue], name: str, values: object) -> Device | None:
     """The device, or None; an invalid share without a mapping is reported at the device itself."""
+    if isinstance(values, dict | Device):
+        return collect_issues(issues, (name,), Device.model_validate, values)
     own: list[KeyIssue] = []
-    device = collect_issues(own, (name,), Device.model_validate, mapping)
-    issues += [KeyIssue((name,), f.rule, f.got, f.way_out) if is_short else f for f in own]
+    device = collect_issues(own, (), Device.model_validate, {"share": values})
+    issues += [replace(issue, path=(name,)) for issue in own]
     return device
 
 
@@ -178,20 +172,8 @@ def parse_pages(raw: object) -> object:
     if is_number(raw):
         count = whole(1, MAX_PAGES)(raw)
         return PageDepth(median=count, max_pages=count)
-    if not isinstance(raw, dict) or len(raw) != 1:
-        rule = "must be a number of pages, or {lognormal: {median: 4, sigma: 1.17, max: 60}}"
-        raise invalid(rule, got=preview(raw))
-    distribution, values = next(iter(raw.items()))
-    if distribution != "lognormal":
-        issue = KeyIssue(
-            (str(distribution),),
-            "is not a distribution of pages",
-            way_out=did_you_mean(str(distribution), ["lognormal"]),
-            at="key",
-        )
-        raise as_validation_error("Pages", [issue], raw)
-    issues: list[KeyIssue] = []
-    text = collect_issues(issues, ("lognormal",), _LognormalPages.model_validate, values)
-    if text is None:
-        raise as_validation_error("Pages", issues, raw)
+    rule = "must be a number of pages, or {lognormal: {median: 4, sigma: 1.17, max: 60}}"
+    text = parse_single_key(
+        raw, {"lognormal": _LognormalPages.model_validate}, rule=rule, noun="distribution of pages"
+    )
     return PageDepth(median=text.median, sigma=text.sigma, max_pages=text.max)

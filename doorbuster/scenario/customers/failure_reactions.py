@@ -36,14 +36,9 @@ class Reloads(StrictModel):
     return together.
     """
 
-    after_s: DurationS = Field(
-        default=30.0,
-        alias="after",
-        description="Wait before the reload.",
-        examples=["30s"],
-    )
+    after_s: DurationS = Field(default=30.0, description="Wait before the reload.", examples=["30s"])
     share_ratio: Share = Field(
-        default=1.0, alias="share", description="Share of visits in which people reload.", examples=["80%"]
+        default=1.0, description="Share of visits in which people reload.", examples=["80%"]
     )
     max_reloads: Annotated[int, whole(1, MAX_RELOADS)] = Field(
         default=20,
@@ -53,7 +48,6 @@ class Reloads(StrictModel):
     )
     jitter_ratio: Share = Field(
         default=0.0,
-        alias="jitter",
         description="Random spread of the wait, to either side; with 0%, customers return together.",
         examples=["10%"],
     )
@@ -75,25 +69,19 @@ class Retries(StrictModel):
     )
     timeout_s: PositiveDurationS | None = Field(
         default=None,
-        alias="timeout",
         description="Timeout of one attempt. Default: the timeout of all requests.",
         examples=["500ms"],
     )
     backoff_s: DurationS = Field(
         default=0.1,
-        alias="backoff",
         description="Wait before the first retry; doubles with each retry. 0s retries at once.",
         examples=["100ms"],
     )
     jitter_ratio: Share = Field(
-        default=0.5,
-        alias="jitter",
-        description="Random spread of the wait, to either side.",
-        examples=["50%"],
+        default=0.5, description="Random spread of the wait, to either side.", examples=["50%"]
     )
     budget_ratio: Share | None = Field(
         default=None,
-        alias="budget",
         description="Maximum retries per first attempt, over all customers of a worker. Default: no limit.",
         examples=["10%"],
     )
@@ -117,10 +105,7 @@ class WaitingRoom(StrictModel):
     Default source: 60 of 100 callers hang up after 10 minutes on hold (Infinity, 2022).
     """
 
-    patience: Annotated[
-        float | Patience,
-        parse_room_patience,
-    ] = Field(
+    patience: Annotated[float | Patience, parse_room_patience] = Field(
         default=600.0,
         description="When customers leave it: one time for all, or a distribution. Default: 10m.",
         examples=["10m", {"tau": "10m", "shape": 1.5}],
@@ -130,11 +115,9 @@ class WaitingRoom(StrictModel):
 class Offline(StrictModel):
     """A period without network: sales continue and are sent when the network is back."""
 
-    from_s: DurationS = Field(alias="from", description="Start of the period, in run time.", examples=["60s"])
+    from_s: DurationS = Field(description="Start of the period, in run time.", examples=["60s"])
     for_s: PositiveDurationS = Field(
-        alias="for",
-        description="Duration of the period; then the sales are sent in one burst.",
-        examples=["45s"],
+        description="Duration of the period; then the sales are sent in one burst.", examples=["45s"]
     )
 
     @property

@@ -13,7 +13,7 @@ from doorbuster.scenario.customers.failure_reactions import WAITING_ROOM
 from doorbuster.scenario.customers.journeys import JOURNEYS, Journey, StepVisits
 from doorbuster.scenario.parsing.diagnostics import (
     KeyIssue,
-    as_validation_error,
+    all_issues,
     collect_issues,
     invalid,
     preview,
@@ -44,15 +44,13 @@ def parse_steps(raw: object) -> object:
     if not isinstance(raw, dict) or not raw:
         rule = "must be a mapping of steps to visits per customer, such as {home: 1, product: 2}"
         raise invalid(rule, got=preview(raw))
-    issues = []
-    for name, visits in raw.items():
-        if not is_name(name) or name == WAITING_ROOM:
-            issues.append(KeyIssue((str(name),), NAME_RULE, preview(name), at="key"))
-        if not is_number(visits) or not 0 < visits <= MAX_VISITS:
-            rule = f"must be the mean number of visits: above 0, at most {MAX_VISITS}"
-            issues.append(KeyIssue((str(name),), rule, preview(visits)))
-    if issues:
-        raise as_validation_error("steps", issues, raw)
+    with all_issues("steps", raw) as issues:
+        for name, visits in raw.items():
+            if not is_name(name) or name == WAITING_ROOM:
+                issues.append(KeyIssue((str(name),), NAME_RULE, preview(name), at="key"))
+            if not is_number(visits) or not 0 < visits <= MAX_VISITS:
+                rule = f"must be the mean number of visits: above 0, at most {MAX_VISITS}"
+                issues.append(KeyIssue((str(name),), rule, preview(visits)))
     return raw
 
 
@@ -75,17 +73,15 @@ def parse_own_journeys(raw: object) -> object:
     """Journeys by name; built-in names are not allowed."""
     if not isinstance(raw, dict):
         raise invalid("must be a mapping of journeys, such as kiosk_order: {...}", got=preview(raw))
-    issues: list[KeyIssue] = []
-    made = {}
-    for name, values in raw.items():
-        if not is_name(name):
-            issues.append(KeyIssue((str(name),), NAME_RULE, preview(name), at="key"))
-        elif name in JOURNEYS:
-            way_out = "choose another name; a locustfile may still override the built-in journey's method"
-            issues.append(KeyIssue((name,), "is a built-in journey", way_out=way_out, at="key"))
-        made[name] = collect_issues(issues, (str(name),), OwnJourney.model_validate, values)
-    if issues:
-        raise as_validation_error("journeys", issues, raw)
+    with all_issues("journeys", raw) as issues:
+        made = {}
+        for name, values in raw.items():
+            if not is_name(name):
+                issues.append(KeyIssue((str(name),), NAME_RULE, preview(name), at="key"))
+            elif name in JOURNEYS:
+                way_out = "choose another name; a locustfile may still override the built-in journey's method"
+                issues.append(KeyIssue((name,), "is a built-in journey", way_out=way_out, at="key"))
+            made[name] = collect_issues(issues, (str(name),), OwnJourney.model_validate, values)
     return made
 
 

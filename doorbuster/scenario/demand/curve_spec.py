@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field
 
 from doorbuster.scenario.parsing.diagnostics import (
     KeyIssue,
-    as_validation_error,
+    all_issues,
     collect_issues,
     invalid,
     preview,
@@ -45,18 +45,12 @@ class Stage(StrictModel):
 
     one_of = ("to", "at")
 
-    for_s: PositiveDurationS = Field(alias="for", description="Duration of the stage.", examples=["30m"])
+    for_s: PositiveDurationS = Field(description="Duration of the stage.", examples=["30m"])
     to_ratio: Share | None = Field(
-        default=None,
-        alias="to",
-        description="Ramp linearly to this share of the peak.",
-        examples=["100%"],
+        default=None, description="Ramp linearly to this share of the peak.", examples=["100%"]
     )
     at_ratio: Share | None = Field(
-        default=None,
-        alias="at",
-        description="Jump to this share of the peak and hold it.",
-        examples=["100%"],
+        default=None, description="Jump to this share of the peak and hold it.", examples=["100%"]
     )
 
 
@@ -82,25 +76,25 @@ def parse_cumulative(raw: object) -> object:
     if not isinstance(raw, dict) or not raw:
         rule = "must be a mapping of times to shares, such as {96s: 3.7%, 64m: 37.3%}"
         raise invalid(rule, got=preview(raw))
-    issues: list[KeyIssue] = []
-    points = [CumulativePoint(0.0, 0.0)]
-    for name, value in raw.items():
-        key = str(name)
-        time_s = collect_issues(issues, (key,), duration(zero=False), key, at="key")
-        ratio = collect_issues(issues, (key,), share(), value)
-        if time_s is None or ratio is None:
-            continue
-        if time_s <= points[-1].time_s:
-            issues.append(KeyIssue((key,), "must be later than the previous point", preview(key), at="key"))
-        if ratio < points[-1].share_ratio:
-            issues.append(
-                KeyIssue((key,), "must not be below the share of the previous point", preview(value))
-            )
-        points.append(CumulativePoint(time_s, ratio))
-    if not issues and points[-1].share_ratio == 0:
-        issues.append(KeyIssue((), "must not be 0% throughout"))
-    if issues:
-        raise as_validation_error("cumulative", issues, raw)
+    with all_issues("cumulative", raw) as issues:
+        points = [CumulativePoint(0.0, 0.0)]
+        for name, value in raw.items():
+            key = str(name)
+            time_s = collect_issues(issues, (key,), duration(zero=False), key, at="key")
+            ratio = collect_issues(issues, (key,), share(), value)
+            if time_s is None or ratio is None:
+                continue
+            if time_s <= points[-1].time_s:
+                issues.append(
+                    KeyIssue((key,), "must be later than the previous point", preview(key), at="key")
+                )
+            if ratio < points[-1].share_ratio:
+                issues.append(
+                    KeyIssue((key,), "must not be below the share of the previous point", preview(value))
+                )
+            points.append(CumulativePoint(time_s, ratio))
+        if not issues and points[-1].share_ratio == 0:
+            issues.append(KeyIssue((), "must not be 0% throughout"))
     return tuple(points[1:])
 
 
@@ -120,12 +114,10 @@ def parse_hourly(raw: object) -> object:
     if not isinstance(raw, list) or not 1 <= len(raw) <= MAX_HOURS:
         rule = f"must be a list with one weight per hour (24 for a day, at most {MAX_HOURS})"
         raise invalid(rule, got=preview(raw))
-    issues: list[KeyIssue] = []
-    weights = [collect_issues(issues, (hour,), _parse_weight, value) for hour, value in enumerate(raw)]
-    if not issues and not any(weights):
-        issues.append(KeyIssue((), "must not be 0 throughout"))
-    if issues:
-        raise as_validation_error("hourly", issues, raw)
+    with all_issues("hourly", raw) as issues:
+        weights = [collect_issues(issues, (hour,), _parse_weight, value) for hour, value in enumerate(raw)]
+        if not issues and not any(weights):
+            issues.append(KeyIssue((), "must not be 0 throughout"))
     return tuple(weights)
 
 
@@ -135,14 +127,12 @@ def parse_stages(raw: object) -> object:
         raise invalid("must be a list of stages, such as [{for: 30m, to: 100%}]", got=preview(raw))
     if not raw:
         raise invalid("must have at least one stage", way_out="add {for: 30m, to: 100%}")
-    issues: list[KeyIssue] = []
-    stages = [
-        collect_issues(issues, (index,), Stage.model_validate, value) for index, value in enumerate(raw)
-    ]
-    if not issues and not any(stage and (stage.to_ratio or stage.at_ratio) for stage in stages):
-        issues.append(KeyIssue((), "must not be 0% throughout"))
-    if issues:
-        raise as_validation_error("stages", issues, raw)
+    with all_issues("stages", raw) as issues:
+        stages = [
+            collect_issues(issues, (index,), Stage.model_validate, value) for index, value in enumerate(raw)
+        ]
+        if not issues and not any(stage and (stage.to_ratio or stage.at_ratio) for stage in stages):
+            issues.append(KeyIssue((), "must not be 0% throughout"))
     return tuple(stages)
 
 
@@ -205,11 +195,7 @@ def _from_hours(weights: tuple[float, ...]) -> tuple[CurveSegment, ...]:
     levels = [weight / highest for weight in weights]
     joined = [CurveSegment(_HOUR_S, first, last) for first, last in pairwise(levels)]
     half = _HOUR_S / 2.0
-    return (
-        CurveSegment(half, levels[0], levels[0]),
-        *joined,
-        CurveSegment(half, levels[-1], levels[-1]),
-    )
+    return (CurveSegment(half, levels[0], levels[0]), *joined, CurveSegment(half, levels[-1], levels[-1]))
 
 
 def _from_points(points: tuple[CumulativePoint, ...]) -> tuple[CurveSegment, ...]:

@@ -50,19 +50,14 @@ class AnnualVolume(StrictModel):
     """
 
     visits: CountRange = Field(description="Visits per year.", examples=["24m/yr", 24000000])
-    peak_day_ratio: ShareRange = Field(
-        alias="peak_day_share", description="Share of the year's visits on the busiest day.", examples=["2%"]
+    peak_day_share_ratio: ShareRange = Field(
+        description="Share of the year's visits on the busiest day.", examples=["2%"]
     )
-    peak_hour_ratio: ShareRange = Field(
-        alias="peak_hour_share",
-        description="Share of that day's visits in its busiest hour.",
-        examples=["10%"],
+    peak_hour_share_ratio: ShareRange = Field(
+        description="Share of that day's visits in its busiest hour.", examples=["10%"]
     )
     growth_ratio: GrowthRange = Field(
-        default=ValueRange(0.0, 0.0),
-        alias="growth",
-        description="Growth since that year.",
-        examples=["8%", "5%..15%"],
+        default=ValueRange(0.0, 0.0), description="Growth since that year.", examples=["8%", "5%..15%"]
     )
 
     @property
@@ -79,7 +74,7 @@ class AnnualVolume(StrictModel):
     def _peak(self) -> tuple[float, ValueRange]:
         growth = ValueRange(1.0 + self.growth_ratio.low, 1.0 + self.growth_ratio.high)
         hour = ValueRange(1 / _HOUR_S, 1 / _HOUR_S)
-        return product([self.visits, growth, self.peak_day_ratio, self.peak_hour_ratio, hour])
+        return product([self.visits, growth, self.peak_day_share_ratio, self.peak_hour_share_ratio, hour])
 
 
 class TimeCompression(NamedTuple):

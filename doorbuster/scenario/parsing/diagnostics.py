@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
@@ -42,6 +43,11 @@ class KeyIssue:
     got: str = ""
     way_out: str = ""
     at: At = "value"
+
+
+def unknown_key(name: object, rule: str, known: Iterable[str]) -> KeyIssue:
+    """The issue of a key that is none of `known`; it suggests the closest one."""
+    return KeyIssue((str(name),), rule, way_out=did_you_mean(str(name), known), at="key")
 
 
 def invalid(rule: str, *, got: str = "", way_out: str = "") -> PydanticCustomError:
@@ -117,13 +123,22 @@ def collect_issues(
         context: dict[str, Any] = error.context or {}
         issues.append(KeyIssue(path, context["rule"], context["got"], context["way_out"], at))
     except ValidationError as error:
-        issues += [KeyIssue((*path, *f.path), f.rule, f.got, f.way_out, f.at) for f in issues_from(error)]
+        issues += [replace(issue, path=(*path, *issue.path)) for issue in issues_from(error)]
     return None
 
 
 def try_parse(parse: Callable[[Any], T], raw: object) -> T | None:
     """The result of `parse(raw)`, or None if it is invalid; for rules that need several valid values."""
     return collect_issues([], (), parse, raw)
+
+
+@contextmanager
+def all_issues(title: str, raw: object) -> Iterator[list[KeyIssue]]:
+    """A list to fill; when the block ends, everything in it is raised as one error."""
+    issues: list[KeyIssue] = []
+    yield issues
+    if issues:
+        raise as_validation_error(title, issues, raw)
 
 
 def as_validation_error(title: str, issues: Iterable[KeyIssue], raw: object) -> ValidationError:

@@ -23,18 +23,19 @@ from pydantic_core import CoreSchema
 from doorbuster.scenario.parsing.diagnostics import (
     KeyIssue,
     as_validation_error,
-    did_you_mean,
     invalid,
     is_similar,
     issues_from,
     preview,
+    unknown_key,
 )
+from doorbuster.shop_settings import scenario_key
 
 
 class StrictModel(BaseModel):
-    """Base model: field aliases are the YAML keys; field names carry the unit."""
+    """Base model: a YAML key is the name of its field without the unit, or the field's alias."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=scenario_key)
     one_of: ClassVar[tuple[str, ...]] = ()  # a mapping has exactly one of these keys
 
     @classmethod
@@ -67,10 +68,7 @@ class StrictModel(BaseModel):
             rule = "must be a mapping with keys such as " + ", ".join(keys[:4])
             raise invalid(rule, got=preview(raw))
         unknown = [str(key) for key in raw if key not in keys]
-        issues = [
-            KeyIssue((key,), "is not a valid key", way_out=did_you_mean(key, keys), at="key")
-            for key in unknown
-        ]
+        issues = [unknown_key(key, "is not a valid key", keys) for key in unknown]
         issues += cls.rules(raw)
         made: Self | None = None
         try:

@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeGuard, TypeVar
 
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from doorbuster.scenario.parsing.diagnostics import did_you_mean, invalid, preview
+from doorbuster.scenario.parsing.diagnostics import (
+    all_issues,
+    collect_issues,
+    did_you_mean,
+    invalid,
+    preview,
+    unknown_key,
+)
 from doorbuster.units import format_duration, parse_duration_s, parse_rate_per_s, parse_ratio
 
 MAX_DURATION_S = 366 * 86400.0
@@ -64,6 +71,21 @@ def model_schema(model: type[BaseModel]) -> JsonSchema:
 def single_key_schema(key: str, value: JsonSchema) -> JsonSchema:
     """JSON Schema of a mapping with this one key."""
     return {"type": "object", "properties": {key: value}, "required": [key], "additionalProperties": False}
+
+
+def parse_single_key(raw: object, parsers: Mapping[str, Callable[[Any], T]], *, rule: str, noun: str) -> T:
+    """The value of a mapping with one key, parsed as that key says: {lognormal: {...}}."""
+    if not isinstance(raw, dict) or len(raw) != 1:
+        raise invalid(rule, got=preview(raw))
+    name, values = next(iter(raw.items()))
+    found: T | None = None
+    with all_issues(noun, raw) as issues:
+        if name in parsers:
+            found = collect_issues(issues, (name,), parsers[name], values)
+        else:
+            issues.append(unknown_key(name, f"is not a {noun}", parsers))
+    assert found is not None, "no issue"
+    return found
 
 
 def is_number(value: object) -> TypeGuard[int | float]:

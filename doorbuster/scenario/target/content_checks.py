@@ -107,20 +107,13 @@ class ContentRule(StrictModel):
     above: Annotated[float, parse_above] | None = Field(
         default=None, description="The value must be greater than this.", examples=[0]
     )
-    equals: (
-        Annotated[
-            str | bool | int | float,
-            parse_scalar,
-        ]
-        | None
-    ) = Field(default=None, description="The value must equal this.", examples=["AVAILABLE"])
+    equals: Annotated[str | bool | int | float, parse_scalar] | None = Field(
+        default=None, description="The value must equal this.", examples=["AVAILABLE"]
+    )
     exists: Flag | None = Field(
         default=None, description="Whether the value must exist and not be null.", examples=[True]
     )
-    cause: Annotated[
-        str,
-        parse_cause,
-    ] = Field(
+    cause: Annotated[str, parse_cause] = Field(
         default=DEFAULT_CAUSE,
         description="Name under which violations are counted. Default: content_rule.",
         examples=["busy_page"],

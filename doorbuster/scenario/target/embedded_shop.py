@@ -33,7 +33,6 @@ from doorbuster.shop_settings import (
     ShopSettings,
     WaitingRoomSettings,
     list_settings,
-    scenario_key,
 )
 from doorbuster.units import format_duration
 
@@ -113,12 +112,7 @@ def _keys(name: str, model: type, required: tuple[str, ...]) -> Any:
         kind, is_required = _setting_type(attribute, setting), attribute in required
         fields[attribute] = (
             kind if is_required else kind | None,
-            Field(
-                default=... if is_required else None,
-                alias=scenario_key(attribute),
-                description=setting.help,
-                examples=[setting.example],
-            ),
+            Field(default=... if is_required else None, description=setting.help, examples=[setting.example]),
         )
     return create_model(name, __base__=StrictModel, __doc__=model.__doc__, **fields)
 
@@ -127,16 +121,12 @@ class DependencyFault(StrictModel):
     """A fault of a service behind the embedded shop; times are run time."""
 
     dependency: Dependency = Field(description="Affected service.", examples=["payment"])
-    at_s: DurationS = Field(
-        default=0.0, alias="at", description="Start of the fault, in run time.", examples=["30s"]
-    )
-    for_s: PositiveDurationS = Field(alias="for", description="Duration of the fault.", examples=["20s"])
+    at_s: DurationS = Field(default=0.0, description="Start of the fault, in run time.", examples=["30s"])
+    for_s: PositiveDurationS = Field(description="Duration of the fault.", examples=["20s"])
     slow_s: Annotated[float, _within(Setting("duration", "", high=MAX_FAULT_DELAY_S))] = Field(
-        default=0.0, alias="slow", description="Delay added to each call.", examples=["2s"]
+        default=0.0, description="Delay added to each call.", examples=["2s"]
     )
-    fail_ratio: Share = Field(
-        default=0.0, alias="fail", description="Share of the calls that fail.", examples=["30%"]
-    )
+    fail_ratio: Share = Field(default=0.0, description="Share of the calls that fail.", examples=["30%"])
 
     @classmethod
     def rules(cls, raw: Mapping[str, Any]) -> Iterator[KeyIssue]:

@@ -103,10 +103,9 @@ class Target(StrictModel):
 
     one_of = ("url", "shop")
 
-    storefront: Annotated[
-        str,
-        parse_storefront,
-    ] = Field(default="reference", description="Driver for this kind of shop.")
+    storefront: Annotated[str, parse_storefront] = Field(
+        default="reference", description="Driver for this kind of shop."
+    )
     url: Annotated[str, parse_url] | None = Field(
         default=None, description="URL of the shop.", examples=["https://staging.example.com"]
     )
@@ -119,10 +118,7 @@ class Target(StrictModel):
         examples=[[{"step": "product", "contains": "Add to basket"}]],
     )
 
-    source_addresses: Annotated[
-        tuple[str, ...],
-        parse_source_addresses,
-    ] = Field(
+    source_addresses: Annotated[tuple[str, ...], parse_source_addresses] = Field(
         default=(),
         description="Local IP addresses to connect from in turn; each has 28,000 ports.",
         examples=[["10.0.0.5", "10.0.0.6"]],

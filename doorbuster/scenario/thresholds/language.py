@@ -14,14 +14,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from doorbuster.errors import FileProblem
 from doorbuster.scenario.demand.phases import PHASES
 from doorbuster.scenario.parsing.diagnostics import (
     KeyIssue,
     Path,
-    as_validation_error,
+    all_issues,
     collect_issues,
     did_you_mean,
     invalid,
@@ -83,7 +83,7 @@ class Tag(NamedTuple):
     value: str
 
 
-class Threshold(StrictModel):
+class Threshold(BaseModel, frozen=True):
     """One condition on one metric.
 
     `bound` is in `unit`: ms for trends, ratio 0..1 for rates, count or per_s for counters; for a metric of a
@@ -290,22 +290,20 @@ def read_thresholds(raw: object, place: Callable[[Path], str] | None = None) -> 
     """
     if not isinstance(raw, Mapping):
         raise invalid('must be a mapping, such as can_order: ["rate>=99%"]', got=preview(raw))
-    issues: list[KeyIssue] = []
-    found: list[Threshold] = []
-    for name, entries in raw.items():
-        key = str(name)
-        selector = collect_issues(issues, (key,), parse_metric_selector, key, at="key")
-        listed = entries if isinstance(entries, list) else [entries]
-        if not listed:
-            issues.append(KeyIssue((key,), "must have at least one threshold", preview(entries)))
-        for index, value in enumerate(listed):
-            path: Path = (key, index) if isinstance(entries, list) else (key,)
-            source = place(path) if place else ""
-            threshold = _read_entry(issues, path, selector, value, source)
-            if threshold is not None:
-                found.append(threshold.model_copy(update={"selector": key}))
-    if issues:
-        raise as_validation_error("thresholds", issues, raw)
+    with all_issues("thresholds", raw) as issues:
+        found: list[Threshold] = []
+        for name, entries in raw.items():
+            key = str(name)
+            selector = collect_issues(issues, (key,), parse_metric_selector, key, at="key")
+            listed = entries if isinstance(entries, list) else [entries]
+            if not listed:
+                issues.append(KeyIssue((key,), "must have at least one threshold", preview(entries)))
+            for index, value in enumerate(listed):
+                path: Path = (key, index) if isinstance(entries, list) else (key,)
+                source = place(path) if place else ""
+                threshold = _read_entry(issues, path, selector, value, source)
+                if threshold is not None:
+                    found.append(threshold.model_copy(update={"selector": key}))
     return tuple(found)
 
 
@@ -318,10 +316,7 @@ def _read_entry(
         issues.append(KeyIssue(path, f'must be text such as "{example}", or a mapping', preview(value)))
         return None
     entry = collect_issues(
-        issues,
-        path,
-        ThresholdEntry.model_validate,
-        {"threshold": value} if isinstance(value, str) else value,
+        issues, path, ThresholdEntry.model_validate, {"threshold": value} if isinstance(value, str) else value
     )
     metric = find_metric(selector.metric) if selector else None
     if entry is None or selector is None or metric is None:
@@ -337,11 +332,7 @@ def _read_entry(
     return Threshold(
         metric=selector.metric,
         tags=selector.tags,
-        aggregation=condition.aggregation,
-        percentile=condition.percentile,
-        operator=condition.operator,
-        bound=condition.bound,
-        unit=condition.unit,
+        **condition._asdict(),
         abort_on_fail=entry.abort_on_fail,
         delay_abort_eval_s=entry.delay_abort_eval_s,
         severity=entry.severity,
