@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from doorbuster.capacity.usl_solver import curve as curve_of
 from doorbuster.capacity.usl_solver import jacobian as jacobian_of
 from doorbuster.capacity.usl_solver import least_squares
-from doorbuster.stats.proportion import CONFIDENCE
+from doorbuster.stats.design_effect import CONFIDENCE
 
 Floats = NDArray[np.float64]
 Weighting = Literal["absolute", "relative"]
@@ -162,7 +162,6 @@ def fit_scalability(
     *,
     family: Family = "usl",
     weighting: Weighting = "absolute",
-    confidence: float = CONFIDENCE,
 ) -> ScalabilityFit:
     """Bounded least squares of one family; t intervals with n - (free parameters) degrees of freedom.
 
@@ -183,7 +182,7 @@ def fit_scalability(
         family=family,
         weighting=weighting,
         curve=curve,
-        parameters=_parameters(theta, load, scale, inside, sd, dof, confidence),
+        parameters=_parameters(theta, load, scale, inside, sd, dof),
         on_bound=bound,
         n=load,
         measured_per_s=measured,
@@ -217,7 +216,6 @@ def bootstrap_scalability(
     rng: np.random.Generator,
     *,
     fits: int = BOOTSTRAP_FITS,
-    confidence: float = CONFIDENCE,
 ) -> BootstrapIntervals:
     """Intervals from refitting the curve with resampled residuals, scaled for the degrees of freedom.
 
@@ -236,7 +234,7 @@ def bootstrap_scalability(
     ):
         curve = Scalability(*(float(value) for value in theta))
         row[:] = (*theta, curve.peak_n, curve.peak_per_s)
-    tail = (1 - confidence) / 2
+    tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(found, [tail, 1 - tail], axis=0, method="inverted_cdf")
     intervals = [
         ParameterInterval(_finite(float(a)), _finite(float(b)))
@@ -260,13 +258,13 @@ def _checked(
 
 
 def _parameters(
-    theta: Floats, load: Floats, scale: Floats, inside: list[int], sd: float, dof: int, confidence: float
+    theta: Floats, load: Floats, scale: Floats, inside: list[int], sd: float, dof: int
 ) -> tuple[Parameter, ...]:
     from scipy.special import stdtrit
 
     jacobian = jacobian_of(theta, load)[:, inside] / scale[:, None]
     errors = dict(zip(inside, sd * np.sqrt(np.diag(np.linalg.pinv(jacobian.T @ jacobian))), strict=True))
-    t = float(stdtrit(dof, (1 + confidence) / 2))
+    t = float(stdtrit(dof, (1 + CONFIDENCE) / 2))
     return tuple(
         Parameter(
             name,

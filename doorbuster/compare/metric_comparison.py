@@ -22,9 +22,9 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from doorbuster.compare.series import RunMetric
+from doorbuster.stats.design_effect import CONFIDENCE
 from doorbuster.stats.difference import ValueWithInterval, difference
 from doorbuster.stats.latency_quantiles import MAX_TIME_BLOCKS
-from doorbuster.stats.proportion import CONFIDENCE
 from doorbuster.stats.run_comparison import (
     EffectEstimate,
     effect_of_pairs,

@@ -45,7 +45,7 @@ from doorbuster.scenario.thresholds.metrics import (
     Orders,
     find_metric,
 )
-from doorbuster.stats.design_effect import MIN_BLOCKS
+from doorbuster.stats.design_effect import CONFIDENCE, MIN_BLOCKS
 from doorbuster.stats.latency_quantiles import (
     MAX_TIME_BLOCKS,
     LatencyQuantile,
@@ -53,7 +53,7 @@ from doorbuster.stats.latency_quantiles import (
     latency_quantiles,
     time_blocks_by,
 )
-from doorbuster.stats.proportion import CONFIDENCE, clopper_pearson, in_time_blocks
+from doorbuster.stats.proportion import clopper_pearson, in_time_blocks
 from doorbuster.stats.run_comparison import t_quantile
 from doorbuster.stats.windows import window_quantiles
 

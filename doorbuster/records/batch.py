@@ -6,8 +6,9 @@ order is counted once. Times are seconds since the start of the run; `second` is
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from doorbuster.records.outcome import RequestOutcome
 
@@ -236,7 +237,7 @@ class Batch:
     orders: tuple[OrderAttempt, ...] = ()
     exemplars: tuple[Exemplar, ...] = ()
     health: tuple[HealthSecond, ...] = ()
-    events: tuple[Event, ...] = field(default=())
+    events: tuple[Event, ...] = ()
     counters: tuple[CounterSecond, ...] = ()
     think_times: tuple[ThinkTimeSecond, ...] = ()
     visit_durations: tuple[VisitDurationSecond, ...] = ()
@@ -252,32 +253,22 @@ class Batch:
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> Batch:
         """The batch `to_wire` encoded; msgpack turns tuples into lists, and this turns them back."""
+        rows = {name: tuple(_rows(kind, wire[name])) for name, kind in ROW_TYPES.items()}
+        return cls(worker=wire["worker"], seq=wire["seq"], final=wire["final"], **rows)
 
-        def series(row: list[str]) -> SeriesKey:
-            return SeriesKey(*row)
 
-        return cls(
-            worker=wire["worker"],
-            seq=wire["seq"],
-            final=wire["final"],
-            requests=tuple(RequestSecond(r[0], series(r[1]), *r[2:]) for r in wire["requests"]),
-            customers=tuple(CustomerCount(*r) for r in wire["customers"]),
-            arrivals=tuple(ArrivalCount(*r) for r in wire["arrivals"]),
-            orders=tuple(
-                OrderAttempt._make((*r[:9], tuple(tuple(line) for line in r[9]))) for r in wire["orders"]
-            ),
-            exemplars=tuple(Exemplar._make((*r[:2], series(r[2]), *r[3:])) for r in wire["exemplars"]),
-            health=tuple(HealthSecond(*r) for r in wire["health"]),
-            events=tuple(Event(*r) for r in wire["events"]),
-            counters=tuple(CounterSecond(*r) for r in wire["counters"]),
-            think_times=tuple(ThinkTimeSecond(*r) for r in wire["think_times"]),
-            visit_durations=tuple(VisitDurationSecond(*r) for r in wire["visit_durations"]),
-            connect_times=tuple(ConnectTimeSecond(r[0], series(r[1]), *r[2:]) for r in wire["connect_times"]),
-            subsequent_requests=tuple(
-                SubsequentRequestsSecond(r[0], series(r[1]), *r[2:]) for r in wire["subsequent_requests"]
-            ),
-            server_timings=tuple(
-                ServerTimingSecond(r[0], series(r[1]), *r[2:]) for r in wire["server_timings"]
-            ),
-            freshness=tuple(FreshnessReading(*r) for r in wire["freshness"]),
-        )
+ROW_TYPES: dict[str, Any] = {  # by field of a batch
+    name: get_args(hint)[0] for name, hint in get_type_hints(Batch).items() if get_origin(hint) is tuple
+}
+
+
+def _rows(kind: Any, rows: list[list[Any]]) -> Iterator[Any]:
+    """Rows of one type from lists; a series and the lines of an order are tuples of their own."""
+    series = kind._fields.index("series") if "series" in kind._fields else None
+    lines = kind._fields.index("lines") if "lines" in kind._fields else None
+    for row in map(list, rows):
+        if series is not None:
+            row[series] = SeriesKey(*row[series])
+        if lines is not None:
+            row[lines] = tuple(map(tuple, row[lines]))
+        yield kind._make(row)

@@ -83,15 +83,6 @@ class RequestReader:
         self,
         group: Callable[[SeriesKey], K | None],
         kind: Kind = "response",
-        *,
-        seconds: tuple[int, int] | None = None,
-    ) -> dict[K, Histogram]: ...
-
-    @overload
-    def histograms_by(
-        self,
-        group: Callable[[SeriesKey], K | None],
-        kind: Kind = "response",
         bucket_s: None = None,
         *,
         seconds: tuple[int, int] | None = None,

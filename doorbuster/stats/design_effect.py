@@ -23,6 +23,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+CONFIDENCE = 0.95
 MIN_BLOCKS = 10
 
 
@@ -47,14 +48,14 @@ def design_effect(successes: NDArray[np.float64], totals: NDArray[np.float64]) -
     return max(1.0, float(scatter / chance))
 
 
-def effective_n(n: int, blocks: int, effect: float, *, confidence: float) -> float:
+def effective_n(n: int, blocks: int, effect: float) -> float:
     """Effective number of n trials in blocks: n / effect * (z / t)^2, at least 1.
 
-    z is the normal quantile of the confidence, t Student's with blocks - 1 degrees of freedom.
+    z is the normal quantile of 95 %, t Student's with blocks - 1 degrees of freedom.
     """
     from scipy.special import ndtri, stdtrit
 
-    level = (1 + confidence) / 2
+    level = (1 + CONFIDENCE) / 2
     widening = float(ndtri(level) / stdtrit(blocks - 1, level)) ** 2
     return max(1.0, n / effect * widening)
 
@@ -81,11 +82,11 @@ def planned_design_effect(k: NDArray[np.float64], n: NDArray[np.float64]) -> flo
     return max(1.0, scatter / chance)
 
 
-def planned_effective_n(k: NDArray[np.float64], n: NDArray[np.float64], *, confidence: float) -> float:
+def planned_effective_n(k: NDArray[np.float64], n: NDArray[np.float64]) -> float:
     """Effective number of trials in consecutive blocks, without a planned trend.
 
     Successive differences of B blocks have 2 (B - 1) / 3 degrees of freedom.
     """
     used = int(np.count_nonzero(n))
     worth = 2 * (used - 1) // 3 + 1
-    return effective_n(int(n.sum()), worth, planned_design_effect(k, n), confidence=confidence)
+    return effective_n(int(n.sum()), worth, planned_design_effect(k, n))

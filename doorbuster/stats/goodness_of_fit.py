@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doorbuster.records.histogram import Histogram, highest_us, lowest_us
-from doorbuster.stats.design_effect import MIN_BLOCKS
-from doorbuster.stats.proportion import CONFIDENCE, clopper_pearson
+from doorbuster.stats.design_effect import CONFIDENCE, MIN_BLOCKS
+from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.stats.quantile import minimum_n, order_statistic_ranks
 
 Agreement = Literal["match", "mismatch", "inconclusive"]

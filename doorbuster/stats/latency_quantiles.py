@@ -21,7 +21,6 @@ from doorbuster.records.histogram import BINS, Histogram, Ints, bin_index
 from doorbuster.records.outcome import RequestOutcome
 from doorbuster.stats.censored import CensoredEstimate, SurvivalCurve, censored_quantile, survival_curve
 from doorbuster.stats.design_effect import MIN_BLOCKS, planned_effective_n
-from doorbuster.stats.proportion import CONFIDENCE
 from doorbuster.stats.quantile import minimum_n, quantile_estimate
 from doorbuster.units import format_count
 
@@ -60,7 +59,7 @@ class LatencyQuantile:
 
 
 def latency_quantiles(
-    time_blocks: Sequence[TimeBlock], shares: Sequence[float], *, confidence: float = CONFIDENCE
+    time_blocks: Sequence[TimeBlock], shares: Sequence[float]
 ) -> tuple[LatencyQuantile, ...]:
     """Quantiles of all requests in the time blocks, one for each p in `shares`.
 
@@ -70,7 +69,7 @@ def latency_quantiles(
         shares: in 0..1, both excluded.
     """
     pool = _Pool.of(time_blocks)
-    return tuple(_quantile(pool, p, confidence) for p in shares)
+    return tuple(_quantile(pool, p) for p in shares)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,16 +126,16 @@ class _Pool:
         return CensoredEstimate(self.answered.quantile_us(p), None, None, self.n, 0, at_least=False)
 
 
-def _quantile(pool: _Pool, p: float, confidence: float) -> LatencyQuantile:
+def _quantile(pool: _Pool, p: float) -> LatencyQuantile:
     n, abandoned = pool.n, pool.abandoned.n
-    needed = minimum_n(p, confidence=confidence)
+    needed = minimum_n(p)
     if n < needed:
         reason = f"needs {format_count(needed)} requests, there were {format_count(n)}"
         return LatencyQuantile(p, None, None, None, n, abandoned, False, 0.0, reason)
     found = pool.value(p)
     assert found.value_us is not None, "there are requests"
     value_us, at_least = float(found.value_us), found.at_least
-    independent = _independent(pool, value_us, confidence)
+    independent = _independent(pool, value_us)
     if independent is None:
         reason = f"an interval needs requests in {MIN_BLOCKS} blocks of time"
         return LatencyQuantile(p, value_us, None, None, n, abandoned, at_least, 0.0, reason)
@@ -144,13 +143,13 @@ def _quantile(pool: _Pool, p: float, confidence: float) -> LatencyQuantile:
         past = censored_quantile(pool.curve.widened(n / independent), p)
         low_us, high_us = past.low_us, past.high_us
     else:
-        bounds = quantile_estimate(pool.answered, p, worth=independent, confidence=confidence)
+        bounds = quantile_estimate(pool.answered, p, worth=independent)
         low_us, high_us = bounds.low_us, bounds.high_us
     reason = "" if high_us is not None or at_least else "too few independent requests for an upper end"
     return LatencyQuantile(p, value_us, low_us, high_us, n, abandoned, at_least, independent, reason)
 
 
-def _independent(pool: _Pool, value_us: float, confidence: float) -> float | None:
+def _independent(pool: _Pool, value_us: float) -> float | None:
     """Effective number of requests; None when too few time blocks have requests."""
     if int(np.count_nonzero(pool.total)) < MIN_BLOCKS:
         return None
@@ -158,7 +157,7 @@ def _independent(pool: _Pool, value_us: float, confidence: float) -> float | Non
     top = int(pool.answered.bins[-1]) if pool.answered.bins.size else 0
     if limit >= top:
         limit = top - 1  # all values are up to the maximum, so it would show no scatter
-    return planned_effective_n(pool.answered_within(limit), pool.total, confidence=confidence)
+    return planned_effective_n(pool.answered_within(limit), pool.total)
 
 
 def time_blocks_by(

@@ -14,9 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from doorbuster.stats.design_effect import MIN_BLOCKS, design_effect, effective_n, planned_effective_n
+from doorbuster.stats.design_effect import (
+    CONFIDENCE,
+    MIN_BLOCKS,
+    design_effect,
+    effective_n,
+    planned_effective_n,
+)
 
-CONFIDENCE = 0.95
+Counts = Sequence[int] | NDArray[np.int64]
 TIME_BLOCKS = 30  # in a run of minutes, each is then much longer than a queue's memory
 
 
@@ -47,12 +53,7 @@ def clopper_pearson(successes: int, n: int, *, confidence: float = CONFIDENCE) -
     return ProportionEstimate(successes, n, successes / n if n else None, bounds[0], bounds[1], float(n))
 
 
-def clustered_proportion(
-    successes: Sequence[int] | NDArray[np.int64],
-    totals: Sequence[int] | NDArray[np.int64],
-    *,
-    confidence: float = CONFIDENCE,
-) -> ProportionEstimate:
+def clustered_proportion(successes: Counts, totals: Counts) -> ProportionEstimate:
     """Interval for a proportion whose trials are correlated within time blocks.
 
     The exact interval of `clopper_pearson` with the effective number of trials in place of n.
@@ -63,27 +64,13 @@ def clustered_proportion(
     """
     k = np.asarray(successes, np.float64)
     n = np.asarray(totals, np.float64)
-    total, positive = int(n.sum()), int(k.sum())
-    _check(positive, total)
-    if total == 0:
-        return ProportionEstimate(0, 0, None, 0.0, 1.0, 0.0)
     blocks = int(np.count_nonzero(n))
-    if blocks < 2:
-        # One block does not show how blocks differ: it counts as a single trial.
-        independent = 1.0
-    else:
-        independent = effective_n(total, blocks, design_effect(k, n), confidence=confidence)
-    ratio = positive / total
-    low, high = _beta_bounds(ratio * independent, independent, confidence)
-    return ProportionEstimate(positive, total, ratio, low, high, independent)
+    # One block does not show how blocks differ: it counts as a single trial.
+    worth = 1.0 if blocks < 2 else effective_n(int(n.sum()), blocks, design_effect(k, n))
+    return _with_effective_n(k, n, worth)
 
 
-def timed_proportion(
-    successes: Sequence[int] | NDArray[np.int64],
-    totals: Sequence[int] | NDArray[np.int64],
-    *,
-    confidence: float = CONFIDENCE,
-) -> ProportionEstimate:
+def timed_proportion(successes: Counts, totals: Counts) -> ProportionEstimate:
     """Interval for a proportion whose trials are correlated in time and may follow a planned trend.
 
     As `clustered_proportion`, with the scatter measured between adjacent blocks. With trials in fewer than
@@ -93,27 +80,31 @@ def timed_proportion(
     """
     k = np.asarray(successes, np.float64)
     n = np.asarray(totals, np.float64)
-    total, positive = int(n.sum()), int(k.sum())
     if int(np.count_nonzero(n)) < MIN_BLOCKS:
-        return clopper_pearson(positive, total, confidence=confidence)
-    _check(positive, total)
-    independent = planned_effective_n(k, n, confidence=confidence)
-    ratio = positive / total
-    low, high = _beta_bounds(ratio * independent, independent, confidence)
-    return ProportionEstimate(positive, total, ratio, low, high, independent)
+        return clopper_pearson(int(k.sum()), int(n.sum()))
+    return _with_effective_n(k, n, planned_effective_n(k, n))
 
 
-def in_time_blocks(
-    counts: Iterable[tuple[int, int, int]], *, most: int = TIME_BLOCKS
-) -> tuple[tuple[int, int], ...]:
-    """(k, n) of at most `most` equal blocks of time, from unordered (second, successes, trials)."""
+def in_time_blocks(counts: Iterable[tuple[int, int, int]]) -> tuple[tuple[int, int], ...]:
+    """(k, n) of at most `TIME_BLOCKS` equal blocks of time, from unordered (second, successes, trials)."""
     seen = np.array(sorted(counts), np.int64).reshape(-1, 3)
     if not seen.size:
         return ()
     since = seen[:, 0] - seen[0, 0]
-    width = int(since[-1]) // most + 1
+    width = int(since[-1]) // TIME_BLOCKS + 1
     k, n = (np.bincount(since // width, weights=seen[:, column]).astype(int).tolist() for column in (1, 2))
     return tuple(zip(k, n, strict=True))
+
+
+def _with_effective_n(k: NDArray[np.float64], n: NDArray[np.float64], worth: float) -> ProportionEstimate:
+    """The exact interval with `worth` trials in place of n."""
+    total, positive = int(n.sum()), int(k.sum())
+    _check(positive, total)
+    if total == 0:
+        return ProportionEstimate(0, 0, None, 0.0, 1.0, 0.0)
+    ratio = positive / total
+    low, high = _beta_bounds(ratio * worth, worth, CONFIDENCE)
+    return ProportionEstimate(positive, total, ratio, low, high, worth)
 
 
 def _beta_bounds(successes: float, n: float, confidence: float) -> list[float]:

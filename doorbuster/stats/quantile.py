@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 from doorbuster.records.histogram import Histogram
-from doorbuster.stats.proportion import CONFIDENCE
+from doorbuster.stats.design_effect import CONFIDENCE
 
 
 @dataclass(frozen=True, slots=True)

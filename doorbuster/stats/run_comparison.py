@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from doorbuster.stats.proportion import CONFIDENCE
+from doorbuster.stats.design_effect import CONFIDENCE
 
 POWER = 0.8
 MAX_RUNS = 1000  # more are not a plan

@@ -6,10 +6,10 @@ import io
 from pathlib import Path
 
 import pytest
+from hdr_reading import read_hlog
 
 from doorbuster.records.export import export_hlog
 from doorbuster.records.histogram import Histogram
-from doorbuster.records.hlog import read_hlog
 from doorbuster.records.reader import Run
 from doorbuster.records.writer import RunWriter
 

@@ -6,13 +6,13 @@ import io
 from pathlib import Path
 
 import pytest
+from hdr_reading import DecodedInterval, decode_base64, read_hlog
 
 from doorbuster.errors import RecordError
 from doorbuster.records.batch import SeriesKey
 from doorbuster.records.export import series_tag
-from doorbuster.records.hdr import decode_base64
 from doorbuster.records.histogram import Histogram
-from doorbuster.records.hlog import DecodedInterval, HlogInterval, read_hlog, write_hlog
+from doorbuster.records.hlog import HlogInterval, write_hlog
 
 
 def read(path: Path) -> list[DecodedInterval]:

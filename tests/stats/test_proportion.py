@@ -54,10 +54,8 @@ def test_a_scatter_below_chance_counts_as_chance():
 
 
 def test_many_blocks_of_independent_trials_lose_nothing():
-    assert effective_n(1000, 10**6, 1.0, confidence=0.95) == pytest.approx(1000, rel=1e-4)
-    assert effective_n(1000, 11, 1.0, confidence=0.95) == pytest.approx(
-        1000 * (1.95996 / 2.22814) ** 2, rel=1e-4
-    )
+    assert effective_n(1000, 10**6, 1.0) == pytest.approx(1000, rel=1e-4)
+    assert effective_n(1000, 11, 1.0) == pytest.approx(1000 * (1.95996 / 2.22814) ** 2, rel=1e-4)
 
 
 def test_intervals_over_blocks_cover_where_independent_ones_do_not():
