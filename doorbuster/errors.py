@@ -26,6 +26,7 @@ class ExitCode(IntEnum):
     PASS = 0, "pass"
     FAIL = 99, "thresholds failed"
     INCONCLUSIVE = 96, "inconclusive"
+    REGRESSION = 95, "a build is worse than its baseline"
     INVALID_CONFIGURATION = 104, "invalid configuration"
     INTERRUPTED = 105, "interrupted"
     TARGET_UNREACHABLE = 106, "target unreachable"

@@ -30,6 +30,7 @@ VERBS = {  # in workflow order, with the help line of each verb
     "analyse": "Print report sections of a run in the terminal.",
     "report": "Write the report of a recorded run again.",
     "gate": "Evaluate the thresholds of a run and set the exit code, for CI pipelines.",
+    "compare": "Compare two builds by their runs: what became worse, what stayed the same, how surely.",
     "audit": "Compare a run with the shop's order export (CSV) and update the verdict.",
     "export": "Export the latencies of a run as an HdrHistogram interval log.",
     "cleanup": "Cancel the test orders that a run placed in a shop.",

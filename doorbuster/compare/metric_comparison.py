@@ -22,6 +22,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from doorbuster.compare.series import RunMetric
+from doorbuster.gate.run_verdict import INTEGRITY_METRICS
 from doorbuster.stats.design_effect import CONFIDENCE
 from doorbuster.stats.difference import ValueWithInterval, difference
 from doorbuster.stats.latency_quantiles import MAX_TIME_BLOCKS
@@ -127,6 +128,10 @@ def compare_metric(
     reason = _why_not(metric, baseline, candidate, known)
     if reason:
         return replace(found, reason=reason)
+    if metric.metric in INTEGRITY_METRICS and not found.baseline:
+        return replace(
+            found, difference=ValueWithInterval(found.candidate or 0.0, None, None), **_integrity(found)
+        )
     effect = _effect(metric, known, basis)
     found = replace(
         found, effect=effect, p_value=effect.p_value, **_both_forms(metric, effect, found.baseline)
@@ -135,6 +140,13 @@ def compare_metric(
     if found.decision != Decision.CANNOT_TELL:
         return found
     return replace(found, needed_runs=_further_runs(found, metrics))
+
+
+def _integrity(found: MetricComparison) -> dict[str, Any]:
+    """A correct shop loses or doubles no order, so the first one is no matter of chance."""
+    if found.candidate:
+        return {"decision": Decision.WORSE, "p_value": 0.0, "adjusted_p_value": 0.0, "reason": "none before"}
+    return {"decision": Decision.SAME, "reason": "none in any run"}
 
 
 def adjusted(found: MetricComparison, p_value: float) -> MetricComparison:

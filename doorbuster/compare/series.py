@@ -64,6 +64,7 @@ K = TypeVar("K", bound=Hashable)
 PERCENTILES = (50.0, 95.0, 99.0)
 SERVER_TIME = "server_time"
 ERRORS = "errors"
+SHARE = "share"
 _LEVELS: tuple[tuple[str, ...], ...] = ((), ("channel",), ("step",), ("channel", "step"))
 
 
@@ -101,6 +102,12 @@ def threshold_key(threshold: Threshold) -> str:
     return metric_key(threshold.metric, threshold.tags, _aggregation(threshold))
 
 
+def counts_orders(metric: str) -> bool:
+    """Whether it counts orders among those it could have happened to, so that runs compare its share."""
+    definition = METRICS.get(metric)
+    return definition is not None and isinstance(definition.counting, Orders | AuditFinding)
+
+
 def run_metrics(
     run: Run,
     *,
@@ -135,17 +142,20 @@ def run_metrics(
 def _aggregation(threshold: Threshold) -> str:
     if threshold.percentile is not None:
         return f"p({threshold.percentile:g})"
-    return threshold.aggregation
+    return SHARE if counts_orders(threshold.metric) else threshold.aggregation
 
 
 def _of_threshold(recorded: RecordedMetrics, threshold: Threshold) -> RunMetric:
     """The metric of a threshold, with the interval that the verdict uses where that one holds under load."""
     definition = find_metric(threshold.metric)
     assert definition is not None, "thresholds name known metrics"
-    empty = _blank(definition, threshold.tags, _aggregation(threshold), threshold.unit)
+    unit = "ratio" if counts_orders(threshold.metric) else threshold.unit
+    empty = _blank(definition, threshold.tags, _aggregation(threshold), unit)
     if not definition.better:
         empty = replace(empty, better=_section_direction(threshold))
     counts = recorded.data(threshold)
+    if isinstance(counts, CounterTotal) and counts_orders(threshold.metric):
+        return _with_share(empty, counts)
     found = estimate(threshold, counts)
     if isinstance(found, NoData):
         return replace(empty, reason=found.reason)
@@ -378,15 +388,21 @@ def _orders(recorded: RecordedMetrics) -> list[RunMetric]:
         return []
     found = []
     for name, definition in METRICS.items():
-        if not isinstance(definition.counting, Orders | AuditFinding):
+        if not counts_orders(name):
             continue
         (threshold,) = read_thresholds({name: "count>=0"})
         counts = recorded.data(threshold)
         if isinstance(counts, CounterTotal) and counts.n:
-            share = clopper_pearson(min(counts.count, counts.n), counts.n)
-            empty = _blank(definition, (), "share", "ratio")
-            found.append(replace(empty, value=share.ratio, low=share.low, high=share.high, n=counts.n))
+            found.append(_with_share(_blank(definition, (), SHARE, "ratio"), counts))
     return found
+
+
+def _with_share(empty: RunMetric, counts: CounterTotal) -> RunMetric:
+    """Orders as a share; each is an independent event, as few customers order twice."""
+    if not counts.n:
+        return replace(empty, reason="there were no orders to count")
+    share = clopper_pearson(min(counts.count, counts.n), counts.n)
+    return replace(empty, value=share.ratio, low=share.low, high=share.high, n=counts.n)
 
 
 def _server_times(run: Run) -> list[RunMetric]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from doorbuster.errors import AnalysisError, RecordError
@@ -40,6 +40,14 @@ def write_report(
         "junit.xml": render_junit(run.meta, results, verdict),
         "summary.json": render_json(run, sections, results, verdict, problems),
     }
+    return write_files(folder, texts)
+
+
+def write_files(folder: Path, texts: Mapping[str, str]) -> tuple[Path, ...]:
+    """Write the files of a report, each in one step, and return their paths.
+
+    Raises: RecordError when a file cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return tuple(_put(folder / name, text) for name, text in texts.items())

@@ -91,7 +91,7 @@ def render_page(
     meta = run.meta
     ordered = in_order(sections)
     return (
-        _environment()
+        page_environment()
         .get_template("index.html.j2")
         .render(
             meta=meta,
@@ -104,7 +104,7 @@ def render_page(
             recommendations=recommendations(ordered),
             thresholds_sentence=thresholds_sentence(results),
             results=[threshold_row(result) for result in results],
-            rendered_sections=_render_sections(ordered),
+            rendered_sections=render_sections(ordered),
             method=_method(meta),
             configuration=configuration(run),
             events=run.events()[:MAX_EVENTS],
@@ -251,7 +251,8 @@ def _method(meta: RunMeta) -> list[str]:
     ]
 
 
-def _render_sections(sections: Sequence[Section]) -> list[RenderedSection]:
+def render_sections(sections: Sequence[Section]) -> list[RenderedSection]:
+    """The sections with their figures drawn, in the given order."""
     rendered, group = [], ""
     for number, section in enumerate(sections, start=1):
         figures = tuple(
@@ -276,7 +277,9 @@ def _metrics_table(section: Section) -> Table | None:
     return Table(f"Metrics of {section.name}", columns, rows)
 
 
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """The templates of pages, with the filters and the escaping that every page needs."""
+
     def finalize(value: Any) -> Any:
         if not isinstance(value, str) or isinstance(value, Markup):
             return value

@@ -63,9 +63,9 @@ def _facts(shown: Sequence[Fact]) -> list[str]:
         return []
     return [
         "",
-        _row(markdown_text(fact.label) for fact in shown),
-        _row("---" for _ in shown),
-        _row(f"**{markdown_text(fact.value)}**<br>{markdown_text(fact.detail)}" for fact in shown),
+        markdown_row(markdown_text(fact.label) for fact in shown),
+        markdown_row("---" for _ in shown),
+        markdown_row(f"**{markdown_text(fact.value)}**<br>{markdown_text(fact.detail)}" for fact in shown),
     ]
 
 
@@ -73,15 +73,21 @@ def _table(table: Table) -> list[str]:
     """A table that the reader opens with a click."""
     columns = table.columns
     rows = (
-        _row(markdown_text(format_cell(cell, column)) for cell, column in zip(row, columns, strict=True))
+        markdown_row(
+            markdown_text(format_cell(cell, column)) for cell, column in zip(row, columns, strict=True)
+        )
         for row in table.rows
     )
-    head = (_row(markdown_text(column.name) for column in columns), _row("---" for _ in columns))
+    head = (
+        markdown_row(markdown_text(column.name) for column in columns),
+        markdown_row("---" for _ in columns),
+    )
     title = f"<summary>{markdown_text(table.title)}</summary>"
     return ["", "<details>", title, "", *head, *rows, "", "</details>"]
 
 
-def _row(cells: Iterable[str]) -> str:
+def markdown_row(cells: Iterable[str]) -> str:
+    """One row of a table."""
     return f"| {' | '.join(cells)} |"
 
 
@@ -89,7 +95,9 @@ def _threshold(result: ThresholdResult) -> str:
     row = threshold_row(result)
     name = markdown_text(f"{row.name}: {row.rule}")
     cells = (row.observed, row.interval, f"{result.n:,}", row.margin)
-    return _row((f"{SIGNS[result.status]} {result.status}", name, *(markdown_text(cell) for cell in cells)))
+    return markdown_row(
+        (f"{SIGNS[result.status]} {result.status}", name, *(markdown_text(cell) for cell in cells))
+    )
 
 
 def render_json(
@@ -141,7 +149,7 @@ def render_json(
         "sections": [_section(section) for section in in_order(sections)],
         "problems": [str(problem) for problem in problems],
     }
-    return json.dumps(_plain(document), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+    return json.dumps(plain_values(document), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
 
 def _threshold_values(result: ThresholdResult) -> dict[str, Any]:
@@ -190,12 +198,12 @@ def _metric(metric: Metric) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:
+def plain_values(value: Any) -> Any:
     """Values that JSON can hold: no NaN or infinity, no lone surrogates, no numpy numbers."""
     if isinstance(value, dict):
-        return {clean(str(key)): _plain(item) for key, item in value.items()}
+        return {clean(str(key)): plain_values(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain_values(item) for item in value]
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, bool | int) or value is None:
