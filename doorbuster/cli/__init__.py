@@ -11,13 +11,13 @@ import signal
 import sys
 from difflib import get_close_matches
 from importlib import import_module
-from io import TextIOWrapper
 from textwrap import fill
 
 import click
 
 from doorbuster import __version__, build
 from doorbuster.errors import DoorbusterError, ExitCode
+from doorbuster.output import protect_streams, say, say_lines
 
 VERBS = {  # in workflow order, with the help line of each verb
     "init": "Create a project folder with copies of the bundled scenarios, locustfiles and analysis.",
@@ -81,19 +81,17 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):  # sent by CI systems and closed terminals
         if signal.getsignal(number) == signal.SIG_DFL:  # keep the SIG_IGN of nohup
             signal.signal(number, signal.default_int_handler)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # for terminals that cannot show every character
+    protect_streams()
     try:
         code = doorbuster(standalone_mode=False)
     except DoorbusterError as error:
-        click.echo(str(error), err=True)
+        say_lines(str(error), error=True)
         code = int(error.exit_code)
     except click.ClickException as error:
         error.show()
         code = int(ExitCode.USAGE)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        say("interrupted", error=True)
         code = int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()

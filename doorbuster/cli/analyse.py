@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from doorbuster.cli.options import run_argument
+from doorbuster.output import say_lines
 
 
 @click.command("analyse")
@@ -35,5 +36,5 @@ def command(run: Path, sections: tuple[str, ...]) -> int:
     for section in analysed.sections if sections else in_order(analysed.sections):
         print_section(section)
     for error in analysed.errors:
-        click.echo(str(error), err=True)
+        say_lines(str(error), error=True)
     return int(ExitCode.SCRIPT_EXCEPTION) if analysed.errors else 0

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from doorbuster.cli.options import run_argument
+from doorbuster.output import say
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -63,10 +64,10 @@ def command(run: Path, ledger: Path, stock: Path | None) -> int:
     )
     ours = sum(order.idempotency_key.startswith(f"{meta.run_id}:") for order in imported.orders)
     if not ours and any(attempt.answer == "acknowledged" for attempt in attempts):
-        click.echo(
+        say(
             f"{ledger} contains no orders from this run (order keys start with {meta.run_id}:, or order "
             "numbers match confirmed orders); check that it is the right file",
-            err=True,
+            error=True,
         )
     with RunWriter.amend(run / FILE_NAME if run.is_dir() else run) as writer:
         writer.write_ledger(imported)
@@ -75,16 +76,14 @@ def command(run: Path, ledger: Path, stock: Path | None) -> int:
     folder = run if run.is_dir() else run.parent
     judged = write_everything(run, scenario, folder)
     judged.print_failed_scripts()
-    click.echo(
-        f"{len(imported.orders)} orders, {ours} from this run; stock of {len(imported.stock)} products"
-    )
+    say(f"{len(imported.orders)} orders, {ours} from this run; stock of {len(imported.stock)} products")
     for section in judged.analysed.sections:
         if section.name == "orders":
-            click.echo(section.sentence)
-    click.echo(judged.verdict.sentence)
+            say(section.sentence)
+    say(judged.verdict.sentence)
     for reason in judged.verdict.reasons:
-        click.echo(f"  - {reason}")
-    click.echo(f"report:  {folder / 'index.html'}")
+        say(f"  - {reason}")
+    say(f"report:  {folder / 'index.html'}")
     return judged.exit_code
 
 

@@ -15,6 +15,7 @@ from doorbuster.cli.options import (
     url_option,
     workers_option,
 )
+from doorbuster.output import open_console, say
 
 if TYPE_CHECKING:
     from doorbuster.capacity.load_step import LoadStep, MeasuredStep, ProposedStep
@@ -129,7 +130,7 @@ def command(
     check_budget(settings)
     folder = new_run_folder(out, plan.name)
     if not quiet:
-        click.secho(plan.title, bold=True, err=True)
+        say(plan.title, style="bold", error=True)
     with open_shop(plan, folder / "shop.log") as address:
         runner = LoadStepRunner(plan, thresholds, folder, address, locustfile_path, tuple(options))
         search = _Search(runner, settings, quiet=quiet)
@@ -186,7 +187,7 @@ def _sweep(
 
 def _print_point(point: ScalingPoint) -> None:
     rate = f"{point.per_s:.4g} requests/s, mean response time {point.response_s or 0:.3g} s"
-    click.echo(f"concurrency {point.n:5g}  {rate}", err=True)
+    say(f"concurrency {point.n:5g}  {rate}", error=True)
 
 
 def _conclude_sweep(folder: Path) -> None:
@@ -244,10 +245,9 @@ class _Search:
         return result
 
     def _with_view(self, step: ProposedStep) -> MeasuredStep:
-        from rich.console import Console
         from rich.live import Live
 
-        console, number = Console(stderr=True), len(self._history) + 1
+        console, number = open_console(error=True), len(self._history) + 1
         if self._quiet or not console.is_terminal:
             return self._runner.run(step, number, lambda _: None)
         with Live(self._status_line(step, ""), console=console, transient=True, refresh_per_second=4) as live:
@@ -264,8 +264,8 @@ class _Search:
     def _print_step(self, step: LoadStep) -> None:
         if not self._quiet:
             sign = {"pass": "✓", "fail": "✗", "unsure": "?", "invalid": "!"}[step.status]
-            click.echo(f"{sign} {step.rate_per_s:8.4g}/s  {step.kind:<13} {step.why}", err=True)
-            click.secho(f"  {self._bracket()}", dim=True, err=True)
+            say(f"{sign} {step.rate_per_s:8.4g}/s  {step.kind:<13} {step.why}", error=True)
+            say(f"  {self._bracket()}", style="dim", error=True)
 
 
 def _conclude(folder: Path, result: SearchResult) -> None:
@@ -276,13 +276,13 @@ def _conclude(folder: Path, result: SearchResult) -> None:
     shown = result.representative_step
     if shown is not None:
         write_combined_report(folder, folder / shown.run)
-    click.echo()
-    click.secho(result.sentence, bold=True)
+    say()
+    say(result.sentence, style="bold")
     if not result.finished:
-        click.echo("  - The search was interrupted; this is the result so far.")
+        say("  - The search was interrupted; this is the result so far.")
     for flag in result.flags:
         if flag in MEANINGS:
-            click.echo(f"  - {MEANINGS[flag]}")
-    click.echo(f"time:    {result.elapsed_s:.0f} s, {len(result.load_steps)} load steps")
+            say(f"  - {MEANINGS[flag]}")
+    say(f"time:    {result.elapsed_s:.0f} s, {len(result.load_steps)} load steps")
     if shown is not None:
-        click.echo(f"report:  {folder / 'index.html'}")
+        say(f"report:  {folder / 'index.html'}")

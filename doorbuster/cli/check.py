@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from doorbuster.cli.options import profile_option, seed_option, url_option
+from doorbuster.output import open_console
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,8 +40,6 @@ def command(
     \b
     Example: doorbuster check ms-christmas-2004
     """
-    from rich.console import Console
-
     from doorbuster.cli.run_workflow import find_run_scenario, find_scenario
     from doorbuster.errors import UsageError
     from doorbuster.scenario import LocustScenario, plan_schedule
@@ -50,11 +49,11 @@ def command(
         for option, value in {"--profile": profile, "--url": url, "--seed": seed}.items():
             if value is not None:
                 raise UsageError(f"{option} has no effect on the scenario of a plain Locust file")
-        _print_locust_scenario(Console(highlight=False), found)
+        _print_locust_scenario(open_console(highlight=False), found)
         return 0
     plan = find_scenario(scenario, profile=profile, url=url, seed=seed)
     code = 0 if locustfile is None else _check_requirements(plan, locustfile)
-    console = Console(highlight=False)
+    console = open_console(highlight=False)
     console.print(plan.title, style="bold", markup=False)
     if plan.story:
         console.print(plan.story.strip(), style="dim", markup=False)

@@ -10,6 +10,7 @@ import click
 
 from doorbuster.cli.options import run_argument
 from doorbuster.cli.subprocess_stream import SubprocessStream
+from doorbuster.output import open_console, say
 
 SHOWN = 10  # orders listed on the screen, at most
 _FOUND_BY = {
@@ -63,7 +64,7 @@ def command(
     runs = runs_of(run)
     for number, one in enumerate(runs, start=1):
         if len(runs) > 1:
-            click.echo(f"load step {number} of {len(runs)}: {one.name}")
+            say(f"load step {number} of {len(runs)}: {one.name}")
         code = _clean_up(one, dry_run, by_reference, locustfile, confirm_hosts)
         if code not in (ExitCode.PASS, ExitCode.FAIL):
             return code
@@ -98,7 +99,6 @@ class CleanupPass:
     """Counts the results of one cleanup pass and shows a progress bar on a terminal."""
 
     def __init__(self, *, dry_run: bool) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         self._dry_run = dry_run
@@ -106,7 +106,7 @@ class CleanupPass:
         self._results: Counter[str] = Counter()
         self._refused: list[dict[str, Any]] = []
         self._left: list[str] | None = None
-        console = Console(stderr=True)
+        console = open_console(error=True)
         self._bar = Progress(
             TextColumn("cancelling"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
             console=console, transient=True, disable=not console.is_terminal,
@@ -139,17 +139,17 @@ class CleanupPass:
             return
         for row in self._refused[:SHOWN]:
             detail = f": {row['detail']}" if row["detail"] else ""
-            click.echo(f"  not cancelled: {row['ref']}: {row['cause']}{detail[:200]}")
+            say(f"  not cancelled: {row['ref']}: {row['cause']}{detail[:200]}")
         if len(self._refused) > SHOWN:
-            click.echo(f"  … and {len(self._refused) - SHOWN} more")
+            say(f"  … and {len(self._refused) - SHOWN} more")
         counts = [f"{self._results['cancelled']} cancelled"]
         counts += [f"{self._results['already']} already cancelled"] if self._results["already"] else []
         counts += [f"{len(self._refused)} refused"] if self._refused else []
         remaining = len(self._plan["refs"]) - done
         counts += [f"{remaining} not tried"] if remaining else []
-        click.echo(f"{done} of {len(self._plan['refs'])} orders: {', '.join(counts)}.")
+        say(f"{done} of {len(self._plan['refs'])} orders: {', '.join(counts)}.")
         if self._left is not None:
-            click.echo(
+            say(
                 f"The ledger still contains {len(self._left)} of them: {', '.join(self._left[:SHOWN])}"
                 if self._left
                 else "None of them is left in the ledger."
@@ -157,23 +157,23 @@ class CleanupPass:
 
     def _print_plan(self, row: dict[str, Any]) -> None:
         if row["found_by"] == "embedded":
-            click.echo(
+            say(
                 f"Run {row['run']} used an embedded shop; its orders were discarded with it. "
                 "Nothing to clean up."
             )
             return
         refs = row["refs"]
-        click.echo(f"{row['url']}: {len(refs)} {_FOUND_BY[row['found_by']]} {row['run']}")
+        say(f"{row['url']}: {len(refs)} {_FOUND_BY[row['found_by']]} {row['run']}")
         if row["found_by"] == "ledger" and row["recorded"] > len(refs):
-            click.echo(
+            say(
                 f"  {row['recorded'] - len(refs)} more were recorded during the run but are not in the "
                 "ledger: cancelled, or never booked"
             )
         if self._dry_run:
             for ref in refs:
-                click.echo(ref)
+                say(ref)
         elif not refs:
-            click.echo("nothing to cancel")
+            say("nothing to cancel")
 
 
 __all__ = ["command"]

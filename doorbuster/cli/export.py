@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from doorbuster.cli.options import run_argument
+from doorbuster.output import say
 
 if TYPE_CHECKING:
     from doorbuster.records.reader import Kind
@@ -56,7 +57,7 @@ def command(run: Path, out: Path | None, kind: Kind) -> int:
             raise UsageError(
                 f"cannot write {file}: {error.strerror}; choose another file with --out"
             ) from error
-    click.echo(
+    say(
         f"{file}: {_TIMES[kind]} of {format_count(requests)} requests in {format_count(lines)} lines, one "
         "for each second and tag (channel, journey, step and result)"
     )

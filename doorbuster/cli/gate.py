@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from doorbuster.cli.options import run_argument
+from doorbuster.output import say
 
 
 @click.command("gate")
@@ -50,11 +51,11 @@ def command(
         )
     judged.print_failed_scripts()
     for result in judged.results:
-        click.echo(f"{result.status:<13} {result.threshold}")
-        click.echo(f"{'':<13} {result.sentence}")
-    click.echo(judged.verdict.sentence)
+        say(f"{result.status:<13} {result.threshold}")
+        say(f"{'':<13} {result.sentence}")
+    say(judged.verdict.sentence)
     for reason in judged.verdict.reasons:
-        click.echo(f"  - {reason}")
+        say(f"  - {reason}")
     remapped = {ExitCode.FAIL: fail_exit_code, ExitCode.INCONCLUSIVE: inconclusive_exit_code}
     mapped = remapped.get(ExitCode(judged.exit_code))
     return judged.exit_code if mapped is None else mapped

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import click
 
 from doorbuster.cli.options import DEFAULT_LOCUSTFILE
+from doorbuster.output import say
 
 if TYPE_CHECKING:
     from doorbuster.storefronts.har.driver_draft import DriverDraft
@@ -79,8 +80,8 @@ def _lay_out(folder: Path) -> None:
             shutil.copyfile(source, copy)
             written += 1
     (folder / "reports").mkdir(parents=True, exist_ok=True)
-    click.echo(f"{folder}: wrote {written} files" + (f", kept {kept} existing files" if kept else ""))
-    click.echo(f"next:    {'' if folder == Path() else f'cd {folder} && '}{program_name()} run smoke")
+    say(f"{folder}: wrote {written} files" + (f", kept {kept} existing files" if kept else ""))
+    say(f"next:    {'' if folder == Path() else f'cd {folder} && '}{program_name()} run smoke")
 
 
 class _Names(NamedTuple):
@@ -130,29 +131,29 @@ def _write_starter(folder: Path, storefront: str, har: Path | None) -> None:
         texts[scenario] = _as_recorded(texts[scenario], visit, draft)
     for path, text in texts.items():
         if path.exists():
-            click.echo(f"{path}: exists, not changed")
+            say(f"{path}: exists, not changed")
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-        click.echo(f"{path}: written")
+        say(f"{path}: written")
     if draft is not None:
         _print_draft(draft)
-    click.echo(f"next:    {program_name()} probe {url} --locustfile {driver}")
-    click.echo(f"then:    {program_name()} run {scenario} --locustfile {DEFAULT_LOCUSTFILE},{locustfile}")
+    say(f"next:    {program_name()} probe {url} --locustfile {driver}")
+    say(f"then:    {program_name()} run {scenario} --locustfile {DEFAULT_LOCUSTFILE},{locustfile}")
 
 
 def _print_draft(draft: DriverDraft) -> None:
     """What the draft has of the recording, what it lacks, and why."""
     from doorbuster.storefronts.har.source_code import comment
 
-    click.echo(f"steps recorded: {', '.join(draft.steps) or 'none'}")
+    say(f"steps recorded: {', '.join(draft.steps) or 'none'}")
     for reason, examples in draft.left_out_by_reason().items():
         more = f" and {len(examples) - 1} more" if len(examples) > 1 else ""
-        click.echo(f"left out: {comment(examples[0], 80)}{more}: {reason}")
+        say(f"left out: {comment(examples[0], 80)}{more}: {reason}")
     for note in draft.to_do:
-        click.echo(f"to do: {note}")
+        say(f"to do: {note}")
     if draft.secrets:
-        click.echo(f"set before a run: {', '.join(draft.secrets)} (secrets are not taken from a recording)")
+        say(f"set before a run: {', '.join(draft.secrets)} (secrets are not taken from a recording)")
 
 
 def _recorded(har: Path) -> RecordedVisit:

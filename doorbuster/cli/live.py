@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from doorbuster.errors import RecordError
+from doorbuster.output import open_console
 from doorbuster.units import format_count, format_duration, format_ratio
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ MAX_CPU_RATIO = 0.05  # of one core, for the live view
 
 def watch(process: LocustProcess, folder: Path, plan: Scenario | LocustScenario, *, quiet: bool) -> None:
     """Show the run until the process ends; Ctrl-C stops it in an orderly way, a second Ctrl-C kills it."""
-    console = Console(stderr=True)
+    console = open_console(error=True)
     if quiet:
         _until_over(process, lambda: None)
         return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from doorbuster.cli.subprocess_stream import SubprocessStream
+from doorbuster.output import flat, open_console
 from doorbuster.shop_settings import PROFILE_NAMES
 
 if TYPE_CHECKING:
@@ -74,9 +75,7 @@ def command(
     \b
     Example: doorbuster probe http://127.0.0.1:3001 --storefront vendure
     """
-    from rich.console import Console
-
-    console, summary = Console(highlight=False, soft_wrap=True), ProbeSummary()
+    console, summary = open_console(highlight=False, soft_wrap=True), ProbeSummary()
     with SubprocessStream(
         "doorbuster.load.tools.probe", url=_address(url), profile=profile, storefront=storefront,
         locustfile=str(locustfile or ""), confirm_hosts=list(confirm_hosts), orders=not no_orders,
@@ -127,7 +126,7 @@ def _print_step(console: Console, row: dict[str, Any], *, everything: bool) -> N
         else ""
     )
     console.print(f"  {look:<10}", style=style, end="")
-    text = f"{row['cause']}: {row['text']}" if row["cause"] else row["text"]
+    text = flat(f"{row['cause']}: {row['text']}" if row["cause"] else row["text"])
     console.print(f"{row['step']:<15} {spent:<22} {text}".rstrip(), markup=False)
     if everything or row["result"] in ("failed", "broken"):
         for one in sent if everything else sent[-1:]:
@@ -143,7 +142,7 @@ def _print_exchange(console: Console, one: dict[str, Any]) -> None:
     head = f"{one['method']} {one['url']} -> {answered}{hops} in {one['service_ms']:.0f} ms"
     lines = [head, *(f"> {line}" for line in one["request"]), *(f"< {line}" for line in one["answer"])]
     for line in lines:
-        console.print(f"{'':12}{line}", style="dim", markup=False)
+        console.print(f"{'':12}{flat(line)}", style="dim", markup=False)
 
 
 def _address(url: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from doorbuster.cli.options import run_argument
+from doorbuster.output import say
 
 
 @click.command("report")
@@ -35,6 +36,6 @@ def command(run: Path, out: Path | None) -> int:
     folder = out or (run if run.is_dir() else run.parent)
     judged = write_everything(run, scenario, folder)
     judged.print_failed_scripts()
-    click.echo(judged.verdict.sentence)
-    click.echo(f"report:  {folder / 'index.html'}")
+    say(judged.verdict.sentence)
+    say(f"report:  {folder / 'index.html'}")
     return int(ExitCode.SCRIPT_EXCEPTION) if judged.analysed.errors else 0

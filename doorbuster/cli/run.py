@@ -17,6 +17,7 @@ from doorbuster.cli.options import (
     workers_option,
 )
 from doorbuster.cli.program_name import program_name
+from doorbuster.output import say, say_lines
 
 if TYPE_CHECKING:
     from doorbuster.cli.run_workflow import JudgedRun
@@ -178,9 +179,9 @@ def command(
     if expect_workers:
         options += ["--master", "--expect-workers", str(expect_workers)]
         options += ["--master-bind-host", bind, "--master-bind-port", str(bind_port)]
-        click.echo(
+        say(
             f"run on each worker machine: doorbuster worker --master-host {bind} --master-port {bind_port}",
-            err=True,
+            error=True,
         )
     process = LocustProcess(locustfiles, [*options, *locust_options], folder)
     try:
@@ -189,24 +190,22 @@ def command(
         process.ask_to_stop()
         process.exit_code()
     if not (folder / "run.sqlite").exists():
-        click.echo(process.failure_message(), err=True)
+        say_lines(process.failure_message(), error=True)
         return int(ExitCode.INTERRUPTED) if process.asked else process.exit_code() or int(ExitCode.BUG)
     if why := process.error_message():
-        click.echo(why, err=True)
+        say_lines(why, error=True)
     for note in process.notes():
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", error=True)
     try:
         judged = write_everything(folder, plan)
     except KeyboardInterrupt:
-        click.echo(f"the run is recorded; write its report with: {program_name()} report {folder}", err=True)
+        say(f"the run is recorded; write its report with: {program_name()} report {folder}", error=True)
         raise
     judged.print_failed_scripts()
     _print_verdict(judged, folder, plan, requests=not quiet)
     own_code = process.exit_code()
     if _is_plain(plan) and own_code and judged.exit_code == ExitCode.PASS:
-        click.echo(
-            f"exit code {own_code}: set by {locustfiles} or Locust, see {folder / 'locust.log'}", err=True
-        )
+        say(f"exit code {own_code}: set by {locustfiles} or Locust, see {folder / 'locust.log'}", error=True)
         return own_code
     return judged.exit_code
 
@@ -307,14 +306,14 @@ def _print_verdict(
 
     verdict = judged.verdict
     colour = {"pass": "green", "fail": "red"}.get(verdict.status, "yellow")
-    click.echo()
-    click.secho(verdict.sentence, fg=colour, bold=True)
+    say()
+    say(verdict.sentence, style=f"bold {colour}")
     for reason in verdict.reasons:
-        click.echo(f"  - {reason}")
+        say(f"  - {reason}")
     for line in summary_lines(judged.analysed.sections) if requests else ():
-        click.echo(line)
-    click.echo(f"report:  {folder / 'index.html'}")
-    click.echo(f"next:    {_next_command(verdict, folder, plan)}")
+        say(line)
+    say(f"report:  {folder / 'index.html'}")
+    say(f"next:    {_next_command(verdict, folder, plan)}")
 
 
 def _next_command(verdict: Verdict, folder: Path, plan: Scenario | LocustScenario) -> str:

@@ -8,10 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from doorbuster.bundled import search_path
 from doorbuster.errors import ExitCode, UsageError
+from doorbuster.output import say, say_lines
 
 if TYPE_CHECKING:
     from doorbuster.gate import ThresholdResult, Verdict
@@ -40,7 +39,7 @@ class JudgedRun:
     def print_failed_scripts(self) -> None:
         """Print on stderr which analysis scripts raised, and where."""
         for error in self.analysed.errors:
-            click.echo(str(error), err=True)
+            say_lines(str(error), error=True)
 
 
 def find_scenario(
@@ -221,4 +220,4 @@ def show_section(folder: Path, name: str) -> None:
         analysed = analyse_run(run, [path for path in analysis_scripts() if path.stem == name])
     for section in analysed.sections:
         print_section(section)
-    click.echo(f"report:  {folder / 'index.html'}")
+    say(f"report:  {folder / 'index.html'}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from doorbuster.output import say
 from doorbuster.shop_settings import Setting, ShopSettings, WaitingRoomSettings, scenario_key
 
 if TYPE_CHECKING:
@@ -109,6 +110,6 @@ def command(**given: Any) -> None:
     def announce(urls: Urls) -> None:
         for name, url in urls.items():
             whose = name and f" of {name}"
-            click.echo(f"The shop{whose} is open at {url} ({settings.profile}); Ctrl-C closes it.")
+            say(f"The shop{whose} is open at {url} ({settings.profile}); Ctrl-C closes it.")
 
     serve(settings, announce=announce)

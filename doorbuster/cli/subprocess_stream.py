@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import click
+from doorbuster.output import say, say_lines
 
 
 class SubprocessStream:
@@ -37,9 +37,9 @@ class SubprocessStream:
         for line in self._process.stdout:
             row = _row(line)
             if row is None:
-                click.echo(line.rstrip("\n"), err=True)
+                say(line.rstrip("\n"), error=True)
             elif row["kind"] == "error":
-                click.echo(row["text"], err=True)
+                say_lines(row["text"], error=True)
             else:
                 yield row
 

@@ -25,6 +25,7 @@ import psutil
 from numpy.typing import NDArray
 
 from doorbuster.errors import RecordError
+from doorbuster.output import masked
 from doorbuster.records.batch import Batch, Event, Exemplar, SeriesKey
 from doorbuster.records.ledger import Ledger
 from doorbuster.records.metadata import RunMeta, RunStatus
@@ -132,7 +133,8 @@ class RunWriter:
     def record_event(self, event: Event) -> None:
         """Record a single event."""
         with self._transaction("record an event"):
-            self._db.execute("INSERT INTO events VALUES (?, NULL, ?, ?)", event)
+            row = event._replace(text=masked(event.text))
+            self._db.execute("INSERT INTO events VALUES (?, NULL, ?, ?)", row)
 
     def write_ledger(self, ledger: Ledger) -> None:
         """Record the shop's ledger; replaces an earlier one."""

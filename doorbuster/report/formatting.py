@@ -1,7 +1,7 @@
 """Numbers as text, and foreign text made harmless for each output format.
 
-All text from a target, a scenario or a script is foreign. The template engine escapes it for HTML; `clean`
-makes it safe for XML and the terminal, `markdown_text` for Markdown.
+All text from a target, a scenario or a script is foreign. `output.clean` makes it safe for every format; then
+the template engine escapes it for HTML, and `markdown_text` for Markdown.
 """
 
 from __future__ import annotations
@@ -9,15 +9,11 @@ from __future__ import annotations
 import math
 import re
 
+from doorbuster.output import clean
 from doorbuster.report.section import Cell, Column, Metric, Unit
 from doorbuster.units import format_count, format_duration, format_money, format_ratio
 
 NOT_KNOWN = "–"
-# Not allowed in XML 1.0 (production 2, Char), not even as a character reference; the C1 controls, which
-# terminals obey; and overrides of the writing direction, with which a name could rewrite the text around it.
-_UNSAFE = re.compile(
-    "[^\t\n\r\u0020-\u007e\u00a0-\u2029\u202f-\u2065\u206a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
-)
 _MARKDOWN = re.compile(r"([\\`*_\[\]<|~$&])|(?<=://)|(?<=[@#])|(?<=www)(?=\.)")
 _SPACES = re.compile(r"\s+")
 
@@ -98,17 +94,6 @@ def format_cell(cell: Cell, column: Column) -> str:
     if isinstance(cell, str):
         return cell
     return format_value(cell, column.unit)
-
-
-def clean(text: str) -> str:
-    """The text with U+FFFD for characters that XML forbids or that act on a terminal. It is not escaped."""
-    return _UNSAFE.sub("\ufffd", text)
-
-
-def one_line(text: str, limit: int = 60) -> str:
-    """The text cleaned, on one line, cut with "…" beyond `limit` characters."""
-    line = _SPACES.sub(" ", clean(text)).strip()
-    return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def markdown_text(text: str) -> str:

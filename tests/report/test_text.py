@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from doorbuster.report.formatting import (
-    clean,
-    format_cell,
-    format_clock,
-    format_metric,
-    format_value,
-    markdown_text,
-    one_line,
-)
+from doorbuster.output import clean, one_line
+from doorbuster.report.formatting import format_cell, format_clock, format_metric, format_value, markdown_text
 from doorbuster.report.section import Column, Metric
 
 

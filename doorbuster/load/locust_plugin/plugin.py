@@ -24,6 +24,9 @@ from doorbuster.load.locust_plugin.master import MasterNode
 from doorbuster.load.locust_plugin.node import note
 from doorbuster.load.locust_plugin.requirements import unmet_requirements
 from doorbuster.load.locust_plugin.worker import WorkerNode
+from doorbuster.output import protect_streams
+from doorbuster.output.logs import log_text, protect_logs
+from doorbuster.output.secret_masking import remember_variables_of_drivers
 from doorbuster.scenario import Scenario, find_scenario, is_locust_scenario, load_scenario, override
 from doorbuster.storefronts import Storefront, drivers_with
 
@@ -54,6 +57,7 @@ def install(events: Any, *, drivers: Sequence[type[Storefront]] = ()) -> None:
     """
     added: list[type[Storefront]] | None = getattr(events, _INSTALLED, None)
     if added is None:
+        protect_streams(log_text)
         added = []
         setattr(events, _INSTALLED, added)
         events.init_command_line_parser.add_listener(add_options)
@@ -84,6 +88,8 @@ def add_options(parser: Any, **_: Any) -> None:
 
 
 def _on_init(environment: Any, added: Sequence[type[Storefront]], **_: Any) -> None:
+    protect_logs()
+    remember_variables_of_drivers()
     drivers = drivers_with(added)
     with exit_on_error():
         if isinstance(environment.runner, WorkerRunner):

@@ -24,6 +24,9 @@ from doorbuster.load.plain_locust.host_guard import HostGuard
 from doorbuster.load.plain_locust.plain_master import PlainMaster
 from doorbuster.load.plain_locust.plain_worker import PlainWorker
 from doorbuster.load.plain_locust.visits import NoUsersDispatcher, end_visits_after_their_tasks
+from doorbuster.output import protect_streams
+from doorbuster.output.logs import log_text, protect_logs
+from doorbuster.output.secret_masking import remember_variables_of_drivers
 
 
 def attach(events: Any) -> None:
@@ -37,6 +40,7 @@ class Attachment:
     def __init__(self, events: Any) -> None:
         self._events = events
         self._node: PlainMaster | PlainWorker | None = None
+        protect_streams(log_text)
         events.init_command_line_parser.add_listener(add_options)
         events.init.add_listener(self._on_init)
         # The first listener, so that requests of the file's own listeners belong to the run.
@@ -45,6 +49,8 @@ class Attachment:
     def _on_init(self, environment: Any, **_: Any) -> None:
         if is_installed(self._events):
             return
+        protect_logs()
+        remember_variables_of_drivers()
         guard = HostGuard()
         guard.watch_clients()
         end_visits_after_their_tasks()

@@ -32,6 +32,7 @@ from doorbuster.load.plain_locust.host_guard import HostGuard, HostNotAllowed
 from doorbuster.load.recording.health import HealthProbe
 from doorbuster.load.recording.recorder import Recorder
 from doorbuster.load.run_plan import REPORT_INTERVAL_S
+from doorbuster.output import masked
 from doorbuster.records.batch import Batch, Event, SeriesKey
 from doorbuster.records.outcome import Cause, Outcome, RequestOutcome
 
@@ -202,6 +203,8 @@ class RequestRecorder:
     def _number(self, channel: str, kind: str, name: str, cause: str) -> int:
         found = self._series.get((channel, kind, name, cause))
         if found is None:
+            recorded = name
+            name = masked(name)  # by default the URL, query included
             if name not in self._names:
                 if len(self._names) >= MAX_NAMES:
                     name = MORE_NAMES
@@ -209,7 +212,7 @@ class RequestRecorder:
             outcome = RequestOutcome.FAILED if cause else RequestOutcome.OK
             found = self._recorder.series_number(SeriesKey(channel, kind, name, outcome, cause))
             if name != MORE_NAMES:
-                self._series[channel, kind, name, cause] = found
+                self._series[channel, kind, recorded, cause] = found
         return found
 
     def _second(self, at: float) -> int:

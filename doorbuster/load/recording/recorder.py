@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doorbuster.load.recording.secondary_metrics import SecondaryMetrics
+from doorbuster.output.secret_masking import masked
 from doorbuster.records.batch import (
     ArrivalCount,
     Batch,
@@ -28,7 +29,6 @@ from doorbuster.records.batch import (
     SeriesKey,
 )
 from doorbuster.records.histogram import pack, pack_groups
-from doorbuster.storefronts.secrets import masked
 
 FIRST_ERRORS = 3  # exemplars kept per kind of failure, per worker and run
 _ROWS_AT_ONCE = 2_000  # converted before a pause: 1 to 2 ms
@@ -107,7 +107,7 @@ class Recorder:
         self._errors_seen[kind] += 1
         second, response_us = int(intended_at - self._started_at), round((ended_at - intended_at) * _US_PER_S)
         self._errors.append(
-            Exemplar("error", second, series, response_us, request_id, detail, masked(url), status)
+            Exemplar("error", second, series, response_us, request_id, masked(detail), masked(url), status)
         )
 
     def customer(self, key: CustomerKey) -> None:
@@ -128,7 +128,7 @@ class Recorder:
         self._orders.append(attempt)
 
     def event(self, event: Event) -> None:
-        self._events.append(event)
+        self._events.append(event._replace(text=masked(event.text)))
 
     def take_steps(self) -> StepColumns:
         """All steps since the last call, as columns.

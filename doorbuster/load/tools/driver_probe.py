@@ -28,6 +28,7 @@ from doorbuster.load.target.endpoint import RUN_HEADER
 from doorbuster.load.target.shop_clock import ledger_since
 from doorbuster.load.tools.response_diagnosis import hint_for
 from doorbuster.load.tools.tracing_client import ExchangeTrace, TracingClient
+from doorbuster.output import masked
 from doorbuster.scenario import JOURNEYS, STEPS
 from doorbuster.storefronts import (
     Basket,
@@ -339,7 +340,7 @@ class DriverProbe:
                 text = f"{error}{place_in_driver(error)}"
         seen = tuple(self._client.exchanges)
         hint = hint_for(cause, seen[-1], self._url) if seen and result in ("failed", "broken") else ""
-        return ProbedStep(name, core, result, text[:300], cause, hint, seen)
+        return ProbedStep(name, core, result, masked(text)[:300], cause, hint, seen)
 
 
 def _shown(at_once: bool) -> str:

@@ -1,7 +1,7 @@
 """Runs every step of a driver once and prints each exchange, for `doorbuster probe`.
 
 The rows are of kind "target", "step" or "error". Without orders, steps that would order are skipped, and so
-are the steps that need an order. Secrets are masked: see `storefronts.secrets`.
+are the steps that need an order. Secrets are masked: see `output.secret_masking`.
 """
 
 from __future__ import annotations

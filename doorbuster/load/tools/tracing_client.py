@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
+from doorbuster.load.exchange import RequestFailed
 from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.cookies import CookieJar
 from doorbuster.load.http.response import Response
-from doorbuster.storefronts.secrets import is_secret, masked
+from doorbuster.output.secret_masking import is_secret, mask_values, masked
 
 MAX_LINES = 6
 MAX_CHARACTERS = 160
@@ -57,6 +58,7 @@ class TracingClient:
     def request(self, method: str, url: str, **options: Any) -> Response:
         started_at = perf_counter()
         response = self._http.request(method, url, **options)
+        text = _text(response)
         self.exchanges.append(
             ExchangeTrace(
                 method=method,
@@ -66,9 +68,9 @@ class TracingClient:
                 service_ms=(perf_counter() - started_at) * 1e3,
                 redirects=len(response.history),
                 request=_request_lines(options),
-                answer=_answer_lines(response),
-                links=_kinds_of_links(response.text) if response.status_code else (),
-                prices=_prices(response.text) if response.status_code else (),
+                answer=_answer_lines(response, text),
+                links=_kinds_of_links(text),
+                prices=_prices(text),
             )
         )
         return response
@@ -76,7 +78,7 @@ class TracingClient:
 
 def _request_lines(options: dict[str, Any]) -> tuple[str, ...]:
     headers = [
-        f"{name}: {'***' if is_secret(name) else value}"
+        f"{name}: {'***' if is_secret(name) else mask_values(str(value))}"
         for name, value in (options.get("headers") or {}).items()
     ]
     body = options.get("json") if options.get("json") is not None else options.get("data")
@@ -84,11 +86,19 @@ def _request_lines(options: dict[str, Any]) -> tuple[str, ...]:
     return (*headers, *_first_lines(text))
 
 
-def _answer_lines(response: Response) -> tuple[str, ...]:
+def _text(response: Response) -> str:
+    """The page; what is wrong with it if it cannot be decoded."""
+    try:
+        return response.text if response.status_code else ""
+    except RequestFailed as damaged:
+        return str(damaged)
+
+
+def _answer_lines(response: Response, text: str) -> tuple[str, ...]:
     if not response.status_code:
-        return (str(response.error),)
+        return (masked(str(response.error)),)
     headers = [f"{name}: {value}" for name in _ANSWER_HEADERS if (value := response.headers.get(name))]
-    return (*(masked(line) for line in headers), *_first_lines(response.text))
+    return (*(masked(line) for line in headers), *_first_lines(text))
 
 
 def _kinds_of_links(text: str) -> tuple[str, ...]:
@@ -97,7 +107,7 @@ def _kinds_of_links(text: str) -> tuple[str, ...]:
     for link in _LINK.findall(text):
         kinds.setdefault(link.rstrip("/").rpartition("/")[0], {})[link] = None
     most = sorted(kinds.values(), key=len, reverse=True)[:MAX_LINK_KINDS]
-    return tuple(f"{next(iter(links))} ({len(links)} like it)" for links in most if len(links) > 1)
+    return tuple(f"{masked(next(iter(links)))} ({len(links)} like it)" for links in most if len(links) > 1)
 
 
 def _prices(text: str) -> tuple[str, ...]:

@@ -14,10 +14,11 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from doorbuster.output import one_line
 from doorbuster.report.figures.heatmap import draw_heat, frame_heat
 from doorbuster.report.figures.layout import FONT_PT, PT_PER_IN, lay_out, legend_columns
 from doorbuster.report.figures.palette import CYCLE, PAPER, RULE, STYLES, TEXT, SeriesStyle, series_style
-from doorbuster.report.formatting import format_value, one_line, text_width_pt
+from doorbuster.report.formatting import format_value, text_width_pt
 from doorbuster.report.section import Annotation, Chart, Column, Table, Unit
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from doorbuster.output import one_line
 from doorbuster.report.figures.palette import PAPER, series_style
-from doorbuster.report.formatting import one_line
 from doorbuster.report.section import Chart, Series
 
 if TYPE_CHECKING:

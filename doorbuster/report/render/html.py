@@ -18,20 +18,13 @@ from markupsafe import Markup
 from doorbuster import __version__
 from doorbuster.errors import AnalysisError
 from doorbuster.gate import ThresholdResult, Verdict, format_bound, format_margin
+from doorbuster.output import clean, one_line
 from doorbuster.records.metadata import OutcomeTotals, RunMeta
 from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
 from doorbuster.report.figures.charts import chart_table, render_svg
 from doorbuster.report.figures.palette import CYCLE, STYLES
-from doorbuster.report.formatting import (
-    NOT_KNOWN,
-    clean,
-    format_cell,
-    format_interval,
-    format_metric,
-    format_value,
-    one_line,
-)
+from doorbuster.report.formatting import NOT_KNOWN, format_cell, format_interval, format_metric, format_value
 from doorbuster.report.render.terminal import is_numeric
 from doorbuster.report.section import Cell, Chart, Column, Fact, Metric, Section, Table, in_order
 

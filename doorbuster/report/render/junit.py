@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
 from doorbuster.gate import ThresholdResult, Verdict
+from doorbuster.output import clean
 from doorbuster.records.metadata import RunMeta
-from doorbuster.report.formatting import clean
 
 
 def render_junit(meta: RunMeta, results: Sequence[ThresholdResult], verdict: Verdict) -> str:

@@ -14,9 +14,10 @@ from typing import Any
 from doorbuster import __version__
 from doorbuster.errors import AnalysisError
 from doorbuster.gate import ThresholdResult, Verdict
+from doorbuster.output import clean
 from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
-from doorbuster.report.formatting import clean, format_cell, markdown_text
+from doorbuster.report.formatting import format_cell, markdown_text
 from doorbuster.report.render.html import (
     SIGNS,
     facts,

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 import re
-import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from doorbuster.output import clean, one_line, open_console
 from doorbuster.report.figures.heatmap import heat_row
 from doorbuster.report.figures.palette import series_style
-from doorbuster.report.formatting import clean, format_cell, format_value, one_line
+from doorbuster.report.formatting import format_cell, format_value
 from doorbuster.report.section import Chart, Section, Series
 from doorbuster.report.section import Table as SectionTable
 
@@ -36,11 +36,10 @@ _ALL = 1_000
 
 def print_section(section: Section, *, console: Console | None = None) -> None:
     """Print one section to the console, by default to standard output."""
-    from rich.console import Console as RichConsole
     from rich.panel import Panel
     from rich.text import Text
 
-    out = console or RichConsole(file=sys.stdout)
+    out = console or open_console()
     headline = Text(clean(section.sentence), style="bold")
     out.print(Panel(headline, title=Text(clean(section.question)), title_align="left", padding=(1, 2)))
     for finding in section.findings:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from doorbuster.output.secret_masking import MASK, is_secret
 from doorbuster.storefronts.har.request_body import MAX_JSON_DEPTH, RequestBody, depth_of
-from doorbuster.storefronts.secrets import MASK, is_secret
 
 _MAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}\.[^@\s.]{2,63}")
 _TOKEN_IN_PATH = re.compile(

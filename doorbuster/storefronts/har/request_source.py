@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote
 
+from doorbuster.output.secret_masking import is_secret
 from doorbuster.storefronts.base import Storefront
 from doorbuster.storefronts.har.carried_values import PLAIN_KEYS, CarriedValues, Source
 from doorbuster.storefronts.har.recorded_request import RecordedRequest, shown_text
@@ -22,7 +23,6 @@ from doorbuster.storefronts.har.source_code import (
 from doorbuster.storefronts.har.steps import ORDER_OF_STEPS, operation_of
 from doorbuster.storefronts.har.visit_plan import VisitPlan, is_idempotency, without_ending
 from doorbuster.storefronts.har.vocabulary import CATEGORY_IDS, SKUS, TERMS
-from doorbuster.storefronts.secrets import is_secret
 
 _NOT_SENT = re.compile(
     r"sec-|accept|content-(?!type)|x-client-data|if-|cf-|x-forwarded|x-newrelic|x-datadog|proxy-"

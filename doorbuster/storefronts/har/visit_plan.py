@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
+from doorbuster.output.secret_masking import MASK
 from doorbuster.storefronts.har.answer_patterns import (
     PRICES,
     finds_all,
@@ -28,7 +29,6 @@ from doorbuster.storefronts.har.steps import (
     variables_of,
 )
 from doorbuster.storefronts.har.vocabulary import PRODUCT, SKUS
-from doorbuster.storefronts.secrets import MASK
 
 LISTINGS = ("home", "category", "search")
 _ENDINGS = (".html", ".htm", ".php", ".aspx", ".json", ".js")

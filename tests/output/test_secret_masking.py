@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from doorbuster.storefronts.secrets import is_secret, masked
+from doorbuster.output.secret_masking import is_secret, masked
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,7 @@
+"""The border of everything that is written: terminals, logs, files."""
+
+from doorbuster.output.printable import clean, flat, one_line
+from doorbuster.output.secret_masking import masked
+from doorbuster.output.streams import open_console, protect_streams, say, say_lines
+
+__all__ = ["clean", "flat", "masked", "one_line", "open_console", "protect_streams", "say", "say_lines"]
