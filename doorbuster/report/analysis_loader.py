@@ -71,7 +71,9 @@ def load_analysis(path: Path) -> Analyse:
     sys.modules[name] = module  # dataclasses look up the module of a script
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # main(analyse) without `if __name__ == "__main__"` exits
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # main(analyse) without `if __name__ == "__main__"` exits
         del sys.modules[name]
         raise _located(path, error) from error
     analyse = getattr(module, "analyse", None)
@@ -86,7 +88,9 @@ def _analyse(analyse: Analyse, context: RunContext, path: Path) -> Section:
         section = analyse(context)
     except AnalysisError:
         raise
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise _located(path, error) from error
     if not isinstance(section, Section):
         raise AnalysisError(f"{path}: analyse(context) must return a Section (got {type(section).__name__})")

@@ -84,6 +84,12 @@ def test_a_driver_that_cannot_prepare_ends_the_run_with_its_line(run):
     )
 
 
+def test_a_driver_that_exits_while_it_prepares_is_a_script_exception(run):
+    ended = run(prepare="raise SystemExit(0)")
+    assert ended.returncode == 107
+    assert ended.stderr.startswith("the driver 'frail' raised in prepare: SystemExit: 0 (frail.py:14:")
+
+
 def test_a_locustfile_that_cannot_be_loaded_is_a_script_exception(run):
     ended = run(top="import nothing_of_that_name")
     assert ended.returncode == 107

@@ -201,7 +201,9 @@ def visit(program, flaky, tmp_path):
     """A function from (reply of the server, channels, ...) to the records of a run and its server."""
     servers = []
 
-    def run(reply, channels, arrivals=ONE_VISITOR, *, rules="[]", drain="10s", duration_s=1, **case):
+    def run(
+        reply, channels, arrivals=ONE_VISITOR, *, rules="[]", drain="10s", duration_s=1, raises=False, **case
+    ):
         server = flaky.FlakyServer(reply)
         servers.append(server)
         case |= {"url": server.url, "folder": str(tmp_path), "channels": channels, "arrivals": arrivals,
@@ -209,7 +211,8 @@ def visit(program, flaky, tmp_path):
         program.stdin.write(json.dumps(case) + "\n")
         program.stdin.flush()
         seen = json.loads(program.stdout.readline())
-        assert seen["events"] == []
+        if not raises:
+            assert seen["events"] == []
         return Seen(seen, server)
 
     yield run
@@ -222,6 +225,7 @@ class Seen(SimpleNamespace):
 
     def __init__(self, rows: dict, server) -> None:
         super().__init__(received=server.received, gaps_s=server.gaps_s(), orders=rows["orders"])
+        self.events = [(row["kind"], row["text"]) for row in rows["events"]]
         self.left = Counter()
         for _, channel, _, outcome, step, cause, *_, n in rows["customers"]:
             self.left[channel, outcome, step, cause] += n

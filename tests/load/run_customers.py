@@ -9,6 +9,9 @@ answer: what the batches say, row by row, and when pages came in seconds of the 
 
 from __future__ import annotations
 
+import asyncio
+import builtins
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -16,6 +19,7 @@ from time import perf_counter, time
 from typing import ClassVar
 from urllib.request import urlopen
 
+import gevent
 import numpy as np
 from locust.env import Environment  # patches the interpreter, so it comes first
 
@@ -61,6 +65,14 @@ class FlakyShop(Storefront):
     def sign_in(self) -> None:
         self.visit_page("/sign-in", method="POST")
 
+    def word(self) -> str:
+        return self.fetch("GET", "/word").text
+
+    def swallow(self) -> None:
+        """A step that catches everything."""
+        with contextlib.suppress(BaseException):
+            self.visit_page("/slow")
+
     def checkout(self, key: str, lines: tuple[BasketLine, ...]) -> Order:
         self.visit_page("/checkout", method="POST", headers={"Idempotency-Key": key})
         return Order(key, 100, lines)
@@ -77,6 +89,8 @@ class FlakyShop(Storefront):
         word, _, rest = text.partition(" ")
         if word == "queue":
             raise WaitingRoomError(float(rest))
+        if word == "raise":
+            raise exception_named(rest)
         if word == "busy":
             raise Rejected("busy_page", text)
         if word == "sold":
@@ -86,8 +100,33 @@ class FlakyShop(Storefront):
         self.pages_at.append(perf_counter())
 
 
+def exception_named(name: str) -> BaseException:
+    """An exception of Python, gevent or asyncio, or one that no library knows."""
+    if name == "own":
+        return type("Own", (BaseException,), {})()
+    home = next(home for home in (builtins, gevent, asyncio) if hasattr(home, name))
+    return getattr(home, name)()
+
+
 class Person(Customer):
     abstract = True
+
+    def search(self) -> None:
+        """Raise what the shop's page names, in the journey."""
+        raise exception_named(self.step(self.shop.word))
+
+    def comparison_shopping(self) -> None:
+        """Catch every end of the visit, and go on."""
+        for _ in range(3):
+            with contextlib.suppress(BaseException):
+                self.step(self.shop.order_status)
+
+    def prefetch(self) -> None:
+        """Catch also the end that the generator orders, in the driver and in the journey."""
+        while True:
+            with contextlib.suppress(BaseException):
+                self.step(self.shop.swallow)
+                gevent.sleep(0.01)
 
     def order_status(self) -> None:
         self.step(self.shop.order_status)

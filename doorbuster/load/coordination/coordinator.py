@@ -132,7 +132,7 @@ class RunCoordinator:
             self._end()
         except DoorbusterError as error:
             self._fail(error)
-        except Exception as error:
+        except BaseException as error:
             logger.exception("the run failed with an internal error")
             self._fail(RunError(f"internal error, please report it: {type(error).__name__}: {error}"))
         finally:
@@ -312,7 +312,7 @@ class RunCoordinator:
             logger.warning("the shop's ledger cannot be read: %s", refusal)
             self._record("ledger_unreadable", str(refusal))
             return None
-        except Exception as error:
+        except BaseException as error:
             fault = driver_error(self.request.driver, "read_ledger", error)
             if self._writer is None:  # before the first customer: better no run than one without an audit
                 raise fault from error

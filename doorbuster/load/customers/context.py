@@ -22,6 +22,7 @@ from doorbuster.records.outcome import Cause
 from doorbuster.storefronts import Storefront
 
 _ORDERS_REMEMBERED = 500  # that later customers may refer to
+_ERRORS_REPORTED = 100  # different tracebacks of journeys
 
 
 class CustomerContext:
@@ -96,6 +97,6 @@ class CustomerContext:
 
     def script_failed(self, text: str) -> None:
         """Record the traceback of a journey that raised; the same traceback only once."""
-        if text not in self._reported_errors:
+        if text not in self._reported_errors and len(self._reported_errors) < _ERRORS_REPORTED:
             self._reported_errors.add(text)
             self.recorder.event(Event(perf_counter() - self.started_at, "script_exception", text))

@@ -3,6 +3,8 @@
 Rules:
 - `arrive` is called before `run_journey`; the journey is the method named by the arrival.
 - `_leave` takes effect once, whatever happens, so that outcomes always balance with arrivals.
+- A visit is served only if its journey returns. Whatever a journey or a driver raises otherwise, also what is
+  no `Exception` (`gevent.Timeout`, `SystemExit`, `CancelledError`), has an outcome with a cause.
 """
 
 from __future__ import annotations
@@ -137,12 +139,18 @@ class Customer(StepRunner, User):
         except Rejected as refusal:
             outcome, step, cause = Outcome.TURNED_AWAY, self.at_step, refusal.cause
             self._order = None  # the shop worked; it had nothing left to sell
-        except gevent.GreenletExit:
-            outcome, step, cause = Outcome.DROPPED, self.at_step, self.shared.stop_cause
-            raise
-        except Exception:  # noqa: BLE001  a bug in a journey must not lose the customer from the count
+        except BaseException as error:
+            if self.is_stopped and isinstance(error, gevent.GreenletExit):
+                outcome, step, cause = Outcome.DROPPED, self.at_step, self.shared.stop_cause
+                raise
             outcome, step, cause = Outcome.DROPPED, self.at_step, Cause.SCRIPT_EXCEPTION
             self.shared.script_failed(traceback.format_exc())
+        else:
+            if self._ended_by is not None:  # the journey caught the end of its visit
+                end = self._ended_by
+                outcome, step, cause = end.outcome, end.step, end.cause
+            elif self.is_stopped:
+                outcome, step, cause = Outcome.DROPPED, self.at_step, self.shared.stop_cause
         finally:
             self._leave(outcome, step, cause)
 
@@ -150,6 +158,7 @@ class Customer(StepRunner, User):
 
     def drop(self) -> None:
         """End the visit as dropped, even if it never began; does nothing if it has ended."""
+        self.is_stopped = True
         self._leave(Outcome.DROPPED, self.at_step, self.shared.stop_cause)
 
     # ---- inside
@@ -158,9 +167,14 @@ class Customer(StepRunner, User):
         if self._left:
             return
         self._left = True
-        self.session.close()
-        for _, (session, _) in (self._by_channel or {}).values():
-            session.close()
+        try:
+            self.session.close()
+            for _, (session, _) in (self._by_channel or {}).values():
+                session.close()
+        except BaseException:  # noqa: BLE001  a session of the driver's own; the customer leaves all the same
+            self.shared.script_failed(traceback.format_exc())
+            if outcome == Outcome.SERVED:
+                outcome, step, cause = Outcome.DROPPED, self.at_step, Cause.SCRIPT_EXCEPTION
         if outcome == Outcome.DROPPED:
             self._browse = self._order = None
         count_visit(self)

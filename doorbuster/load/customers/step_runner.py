@@ -3,7 +3,8 @@
 Rules:
 - A step's clock starts at its *intended* start: the arrival, or the end of the think time. Each retry is a
   request of its own, due at the end of the wait before it (see `retry_policy`).
-- A visit that ends early raises `VisitEnded`, so that a journey reads as the visit that succeeds.
+- A visit that ends early raises `VisitEnded`, so that a journey reads as the visit that succeeds. If the
+  journey catches it, every further step raises it again.
 - Hot path: allocate nothing per step except the recorded row. The class compiles (`hatch_build.py`), which
   Locust's `User` cannot; `Customer` joins the two. Inner parts are functions, because a compiled class that
   others may extend calls its own methods no faster than Python does.
@@ -45,6 +46,7 @@ REFUSALS: Final = frozenset(
 # A customer with an account signs in before the checkout page or, where there is none, before the order.
 _SIGN_IN_STEPS: Final = frozenset(("sign_in", "register"))
 _CHECKOUT_STEPS: Final = frozenset(("sign_in", "register", "checkout_page"))
+_ENDED_PAUSE_S: Final = 0.1
 _TIMEOUTS: Final = frozenset(("first_byte_timeout", "total_timeout", "connect_timeout"))
 
 
@@ -52,7 +54,8 @@ _TIMEOUTS: Final = frozenset(("first_byte_timeout", "total_timeout", "connect_ti
 class StepRunner:
     """Takes the steps of one customer; `arrive` must be called first.
 
-    at_step: the current step, or the last one. shared: what all customers of the worker share.
+    at_step: the current step, or the last one. shared: what all customers of the worker share. is_stopped:
+    the generator has ended the visit; a `GreenletExit` then comes from there and not from the journey.
     """
 
     arrival: Arrival
@@ -64,6 +67,8 @@ class StepRunner:
     shop: Storefront
     ends_at: float = inf
     at_step: str = ""
+    is_stopped: bool = False
+    _ended_by: VisitEnded | None = None
     _step: CurrentStep
     _recorder: Recorder
     _secondary_metrics: SecondaryMetrics
@@ -131,6 +136,7 @@ class StepRunner:
         try:
             return _retry_step(self, action, args, first, StepRetry(self, until, reload=True))
         except VisitEnded as ended:
+            self._ended_by = ended
             if ended.step in BROWSE_STEPS:
                 self._browse = 0  # the customer could not browse, whatever worked before
             raise
@@ -200,7 +206,13 @@ class StepRunner:
 
 
 def _patience_ends_at(runner: StepRunner) -> float:
-    """When the customer abandons a step that starts now; the start also earns a part of a retry."""
+    """When the customer abandons a step that starts now; the start also earns a part of a retry.
+
+    Raises: VisitEnded, GreenletExit if the journey goes on after the end of its visit.
+    """
+    if runner.is_stopped or runner._ended_by is not None:
+        gevent.sleep(_ENDED_PAUSE_S)  # a journey that catches everything must not spin
+        raise runner._ended_by or gevent.GreenletExit()
     budget = runner.profile.budget
     if budget is not None:
         budget.earn()
@@ -249,7 +261,8 @@ def _attempt(runner: StepRunner, action: Callable[..., T], args: tuple[Any, ...]
         _record_success(runner, WAITING_ROOM)
         raise
     except gevent.GreenletExit:
-        _record_failure(runner, name, RequestOutcome.ABANDONED, Cause.INTERRUPTED, "")
+        if runner.is_stopped:
+            _record_failure(runner, name, RequestOutcome.ABANDONED, Cause.INTERRUPTED, "")
         raise
     except Exception as error:
         page = content_error(error, step.exchanges[-1].cause if step.exchanges else None)

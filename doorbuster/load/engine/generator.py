@@ -6,6 +6,7 @@ customer at each intended start, however slow the shop is.
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -114,9 +115,11 @@ class Generator:
         gevent.killall(self._starters)
         if self._freshness is not None:
             self._freshness.stop()
-        for greenlet in [one for one in self._environment.runner.user_greenlets if _is_customer(one)]:
+        for greenlet in self._customer_greenlets():
             greenlet.kill(block=False)
         self._context.empty.wait(timeout=LEAVE_LIMIT_S)
+        for greenlet in self._customer_greenlets():  # their journeys have caught what should end them
+            greenlet.args[0].drop()
         self._greenlets.end_idle()
         for arrivals in self._arrivals:
             for arrival in arrivals.remaining():
@@ -135,11 +138,21 @@ class Generator:
             self._drop(arrival, "in_flight_ceiling" if is_full else "rate_ceiling")
             return None
         context.customer_arrived(arrival)
-        customer = self._classes[arrival.channel](self._environment)
-        profile = context.profiles.for_arrival(arrival.channel, arrival.journey)
-        customer.arrive(arrival, profile, context)
+        try:
+            customer = self._classes[arrival.channel](self._environment)
+            profile = context.profiles.for_arrival(arrival.channel, arrival.journey)
+            customer.arrive(arrival, profile, context)
+        except BaseException as error:  # of the constructor of a customer, a driver or its session
+            if self._stopping and isinstance(error, gevent.GreenletExit):
+                raise
+            context.script_failed(traceback.format_exc())
+            context.customer_left(arrival, (Outcome.DROPPED, "", Cause.SCRIPT_EXCEPTION, None, None))
+            return None
         self._greenlets.start(customer)
         return customer
+
+    def _customer_greenlets(self) -> list[Any]:
+        return [one for one in self._environment.runner.user_greenlets if _is_customer(one)]
 
     def _waiting_ms(self) -> Counter[int]:
         """The ages of the requests that wait now, from their intended start; of a sample if they are many."""

@@ -5,7 +5,8 @@ which maps memory for the frames and unmaps it. So a greenlet whose customer has
 
 Rules:
 - A greenlet is in Locust's group of users only while it has a customer: Locust counts, names, stops and kills
-  customers as usual. Killing the greenlet ends the customer; the greenlet is not reused.
+  customers as usual. Killing the greenlet ends the customer, which knows then that the `GreenletExit` it gets
+  is not its journey's own; the greenlet is not reused.
 - Each customer starts with fresh context variables. What code stores per greenlet (`gevent.local`) stays.
 - At most `MAX_IDLE` greenlets are idle, so that the memory of a peak is released.
 """
@@ -78,6 +79,12 @@ class _PooledGreenlet(gevent.Greenlet):  # type: ignore[misc]
     def args(self) -> tuple[Customer, ...]:
         """Where Locust looks for the user in a greenlet."""
         return () if self.customer is None else (self.customer,)
+
+    def kill(self, *how: Any, **options: Any) -> Any:
+        """As gevent's, for the customer to know."""
+        if self.customer is not None:
+            self.customer.is_stopped = True
+        return super().kill(*how, **options)
 
     def _run(self) -> None:
         context = copy_context()

@@ -11,6 +11,7 @@ Rules of this module:
 
 from __future__ import annotations
 
+import traceback
 from time import perf_counter
 
 import gevent
@@ -21,6 +22,7 @@ from doorbuster.load.recording.recorder import Recorder
 from doorbuster.load.run_plan import RunPlan
 from doorbuster.load.runtime.sleep_scheduler import sleep_until
 from doorbuster.records.batch import Event, FreshnessReading
+from doorbuster.records.outcome import Cause
 from doorbuster.scenario import Freshness
 from doorbuster.storefronts import Storefront
 
@@ -40,6 +42,7 @@ class FreshnessWatch:
         self._started_at, self._closes_at = plan.started_at, plan.closes_at
         self._recorder = recorder
         self._edits = edits_for(EditTarget(plan, driver), timeout_s=settings.timeout_s)
+        self._is_stopped = False
         self._work = Group()  # one loop per kind of edit, and one greenlet per channel that is polled
 
     def start(self) -> None:
@@ -50,10 +53,14 @@ class FreshnessWatch:
 
     def stop(self) -> None:
         """Stop and revert all edits; returns within STOP_LIMIT_S even if the shop hangs."""
+        self._is_stopped = True
         self._work.kill()
-        with gevent.Timeout(STOP_LIMIT_S, False):
-            for edit in self._edits:
-                self._revert(edit)
+        try:
+            with gevent.Timeout(STOP_LIMIT_S, False):
+                for edit in self._edits:
+                    self._revert(edit)
+        except BaseException as error:  # noqa: BLE001  the report must still be sent
+            self._driver_raised(error)
         for edit in self._edits:
             for text in edit.remaining():
                 self._record_event(text)
@@ -65,10 +72,13 @@ class FreshnessWatch:
         number, has_fetched = 0, False
         while due_at < self._closes_at:
             sleep_until(due_at)
-            has_fetched = has_fetched or self._fetch(edit)
-            if has_fetched:
-                self._measure(edit, number)
-                number += 1
+            try:
+                has_fetched = has_fetched or self._fetch(edit)
+                if has_fetched:
+                    number += 1
+                    self._measure(edit, number - 1)
+            except BaseException as error:  # noqa: BLE001  a driver may raise anything
+                self._driver_raised(error)
             behind = max(perf_counter() - due_at, 0.0)
             due_at += self._every_s * (int(behind / self._every_s) + 1)
 
@@ -117,6 +127,8 @@ class FreshnessWatch:
                     break
                 wait_s = max(MIN_WAIT_S, WAIT_RATIO * answered_s)
                 gevent.sleep(min(wait_s, self._timeout_s - answered_s))
+        except BaseException as error:  # noqa: BLE001  a driver may raise anything
+            self._driver_raised(error)
         finally:
             at_s = changed_at - self._started_at
             self._recorder.secondary_metrics.readings.append(
@@ -130,6 +142,13 @@ class FreshnessWatch:
             except REFUSALS:
                 continue
             return
+
+    def _driver_raised(self, error: BaseException) -> None:
+        """Record what a driver raised besides refusals. Raises: the error if it ends this watch."""
+        if self._is_stopped and isinstance(error, gevent.GreenletExit):
+            raise error  # of `stop`
+        text = "".join(traceback.format_exception(error))
+        self._recorder.event(Event(perf_counter() - self._started_at, Cause.SCRIPT_EXCEPTION, text))
 
     def _record_event(self, text: str) -> None:
         self._recorder.event(Event(perf_counter() - self._started_at, "freshness", text))

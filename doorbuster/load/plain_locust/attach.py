@@ -23,6 +23,7 @@ from doorbuster.load.plain_locust.checks import check_start
 from doorbuster.load.plain_locust.host_guard import HostGuard
 from doorbuster.load.plain_locust.plain_master import PlainMaster
 from doorbuster.load.plain_locust.plain_worker import PlainWorker
+from doorbuster.load.plain_locust.script_exceptions import report_everything_raised
 from doorbuster.load.plain_locust.visits import NoUsersDispatcher, end_visits_after_their_tasks
 from doorbuster.output import protect_streams
 from doorbuster.output.logs import log_text, protect_logs
@@ -53,6 +54,7 @@ class Attachment:
         remember_variables_of_drivers()
         guard = HostGuard()
         guard.watch_clients()
+        report_everything_raised()
         end_visits_after_their_tasks()
         if isinstance(environment.runner, WorkerRunner):
             self._node = PlainWorker(environment, guard)

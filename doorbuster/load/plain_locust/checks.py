@@ -230,5 +230,5 @@ def _ticks(shape: LoadTestShape, runner: Any) -> Iterator[tuple[float, Any]]:
         for second in range(LONGEST_SHAPE_S):
             now_s = float(second)
             yield now_s, copy.tick()
-    except Exception:  # noqa: BLE001  any code of the user's; the run then needs --run-time
+    except BaseException:  # noqa: BLE001  any code of the user's; the run then needs --run-time
         return

@@ -173,9 +173,12 @@ class RequestRecorder:
         visit = getattr(user, "_doorbuster_visit", None)
         if visit is not None:
             visit.raised = True
-        channel = type(user).__name__
+        self.task_raised(type(user).__name__, exception.with_traceback(tb))
+
+    def task_raised(self, channel: str, exception: BaseException) -> None:
+        """Record an exception of a task, or of the constructor of a user."""
         self._count(max(self._second(perf_counter()), 0), channel, "task_exceptions")
-        text = "".join(traceback.format_exception(type(exception), exception, tb)).strip()
+        text = "".join(traceback.format_exception(exception)).strip()
         self._event_once(Cause.SCRIPT_EXCEPTION, text, key=f"{channel} {type(exception)} {text[-200:]}")
 
     def _request_cut(self, started_at: float) -> None:

@@ -12,13 +12,14 @@ from typing import Any, ClassVar
 
 import gevent
 from locust import TaskSet
-from locust.exception import StopUser
+from locust.exception import RescheduleTask, RescheduleTaskImmediately, StopUser
 from locust.user.task import DefaultTaskSet
 
 from doorbuster.load.customers.model import Arrival
 from doorbuster.load.engine.arrivals import OpenArrivals
 from doorbuster.load.locust_plugin.dispatch import SingleUserDispatcher
 from doorbuster.load.plain_locust.request_recorder import RequestRecorder
+from doorbuster.load.plain_locust.script_exceptions import mark_stopped
 from doorbuster.load.run_plan import Rows
 from doorbuster.records.outcome import Cause, Outcome
 from doorbuster.scenario import Schedule
@@ -55,11 +56,21 @@ def end_visits_after_their_tasks() -> None:
 def _counting(execute: Any) -> Any:
     def execute_task(task_set: Any, task: Any) -> None:
         visit: PlainVisit | None = getattr(task_set.user, VISIT, None)
-        if visit is None or isinstance(task, type):  # a nested task set: its own tasks count
+        if visit is None:
             execute(task_set, task)
             return
         if not visit.tasks_left:  # the last task raised
             raise StopUser
+        if isinstance(task, type):  # a nested task set: its own tasks count
+            tasks_left = visit.tasks_left
+            try:
+                execute(task_set, task)
+            except (StopUser, RescheduleTask, RescheduleTaskImmediately):
+                raise
+            except Exception:
+                visit.tasks_left -= visit.tasks_left == tasks_left  # its `on_start` raised
+                raise
+            return
         visit.tasks_left -= 1
         execute(task_set, task)
         if not visit.tasks_left:
@@ -98,6 +109,7 @@ class VisitStarter:
         for greenlet, visit in list(self._active.items()):
             del self._active[greenlet]
             self._leave(visit, Outcome.DROPPED, visit.step, cause)
+            mark_stopped(greenlet.args[0])
             greenlet.kill(block=False)
 
     def _admit(self, arrival: Arrival) -> None:
@@ -105,8 +117,13 @@ class VisitStarter:
             self._drop(arrival, "in_flight_ceiling")
             return
         self._recorder.visit_started(arrival)
-        user = self._classes[arrival.channel](self._environment)
         visit = PlainVisit(arrival, self._tasks)
+        try:
+            user = self._classes[arrival.channel](self._environment)
+        except BaseException as error:  # noqa: BLE001  of the user's constructor, which does not wait
+            self._recorder.task_raised(arrival.channel, error)
+            self._leave(visit, Outcome.DROPPED, "", Cause.SCRIPT_EXCEPTION)
+            return
         setattr(user, VISIT, visit)
         greenlet = user.start(self._environment.runner.user_greenlets)
         self._active[greenlet] = visit

@@ -37,7 +37,7 @@ _WRONG_CALL: Final = re.compile(
 _EXCERPT: Final = 200
 
 
-def content_error(error: Exception, last_cause: str | None) -> Rejected | None:
+def content_error(error: BaseException, last_cause: str | None) -> Rejected | None:
     """The refusal by which the step fails; None if the driver is at fault.
 
     Args:
@@ -55,7 +55,7 @@ def content_error(error: Exception, last_cause: str | None) -> Rejected | None:
     return Rejected(last_cause or UNEXPECTED_CONTENT, detail)
 
 
-def is_data_error(error: Exception) -> bool:
+def is_data_error(error: BaseException) -> bool:
     """Whether an exception is one of reading data, and not one of a wrong program."""
     if isinstance(error, AttributeError):
         return error.name is not None and isinstance(error.obj, _DATA_TYPES)

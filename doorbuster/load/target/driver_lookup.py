@@ -59,14 +59,16 @@ def load_module(path: Path) -> ModuleType:
         raise UsageError(
             f"{error.filename}:{error.lineno}: {error.msg}; correct the driver's file"
         ) from error
-    except Exception as error:  # the user's file may fail in any way; report where
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the user's file may fail in any way; report where
         raise UsageError(
             f"{_place(error, path)}: {type(error).__name__}: {error}; correct the file"
         ) from error
     return module
 
 
-def driver_error(driver: type[Storefront], method: str, error: Exception) -> AnalysisError:
+def driver_error(driver: type[Storefront], method: str, error: BaseException) -> AnalysisError:
     """The error to report for an exception in a driver's code."""
     return AnalysisError(
         f"the driver {driver.name!r} raised in {method}: {type(error).__name__}: {error}"

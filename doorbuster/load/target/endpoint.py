@@ -155,7 +155,7 @@ def read_catalogue(
             way_out = f"is the shop running, and is it a '{driver.name}' storefront?"
         reason = " ".join(str(refusal).split())
         raise TargetError(f"{url} cannot be loaded: {reason}; {way_out}") from refusal
-    except Exception as error:
+    except BaseException as error:
         page = content_error(error, client.last_cause)
         if page is None and driver not in DRIVERS.values():
             raise driver_error(driver, "prepare", error) from error

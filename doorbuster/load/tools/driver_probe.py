@@ -331,7 +331,9 @@ class DriverProbe:
             text = " ".join(refusal.detail.split())
         except WaitingRoomError as queued:
             result, cause, text = "failed", "waiting_room", str(queued)
-        except Exception as error:  # noqa: BLE001  a driver in the making may fail in any way; say where
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  a driver in the making may fail in any way; say where
             page = content_error(error, self._client.exchanges[-1].cause if self._client.exchanges else None)
             if page is not None:
                 result, cause, text = "failed", page.cause, " ".join(page.detail.split())
