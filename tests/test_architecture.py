@@ -35,7 +35,9 @@ ARROWS = {  # who may import whom, as DESIGN decides
     "load": {"scenario", "storefronts", "records", "gate", "shop_process", "shop_settings"},
     "report": {"gate", "stats", "records", "scenario"},
     "compare": {"report", "gate", "stats", "records", "scenario"},
+    "history": {"compare", "capacity", "gate", "scenario", "records", "stats", "report"},
     "cli": {
+        "history",
         "scenario",
         "storefronts",
         "records",
@@ -164,7 +166,12 @@ def test_every_verb_and_option_is_documented(name):
     text = (ROOT / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")
     assert f"`doorbuster {name}" in text
     section = text.split(f"## `doorbuster {name}", 1)[1].split("\n## ", 1)[0]
-    for parameter in commands()[name].params:
+    command = commands()[name]
+    parts = list(command.commands.values()) if isinstance(command, click.Group) else []
+    for part in parts:
+        assert f"`{part.name}" in section
+        assert f"Example: doorbuster {name} {part.name}" in part.help
+    for parameter in (parameter for one in (command, *parts) for parameter in one.params):
         if isinstance(parameter, click.Option):
             assert parameter.help, f"{name} {parameter.opts[0]} has no help"
             assert f"`{parameter.opts[0]}" in section
