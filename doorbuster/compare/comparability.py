@@ -80,9 +80,9 @@ def comparability_issues(
 def _scenarios(runs: Sequence[RunFacts]) -> list[ComparabilityIssue]:
     """Differences of the customers, the demand or the kind of workload."""
     first = runs[0]
-    expected = _flat(_compared_scenario(first.meta))
+    expected = _flat(compared_scenario(first.meta))
     for run in runs[1:]:
-        found = _flat(_compared_scenario(run.meta))
+        found = _flat(compared_scenario(run.meta))
         paths = sorted(path for path in {*expected, *found} if expected.get(path) != found.get(path))
         if paths:
             shown = "; ".join(
@@ -96,8 +96,8 @@ def _scenarios(runs: Sequence[RunFacts]) -> list[ComparabilityIssue]:
     return []
 
 
-def _compared_scenario(meta: RunMeta) -> dict[str, Any]:
-    """The part of a recorded scenario that must be equal."""
+def compared_scenario(meta: RunMeta) -> dict[str, Any]:
+    """The part of a recorded scenario that runs must share to be compared."""
     data: Any = read_document(meta.scenario_text, "scenario").data
     values: dict[str, Any] = dict(data) if isinstance(data, dict) else {"text": meta.scenario_text}
     kept = {key: value for key, value in values.items() if key not in _MAY_DIFFER}

@@ -14,12 +14,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-import yaml
-
+from doorbuster.compare.comparability import compared_scenario
 from doorbuster.records.metadata import RunMeta
 
-# Keys of a scenario that do not change what its customers do.
-_IGNORED = ("title", "story", "thresholds", "seed", "safety", "target", "drain")
 # Where pipelines name the branch: GitHub (pull request, push), GitLab, Jenkins, Azure.
 _BRANCH_VARIABLES = (
     "GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME", "BRANCH_NAME", "BUILD_SOURCEBRANCHNAME",
@@ -41,7 +38,7 @@ def timeline_key(meta: RunMeta, *, branch: str, target: str = "", capacity: bool
     Args: target: a name that replaces the address, for a target whose address changes; capacity: the run
         stands for a capacity search.
     """
-    scenario = f"{meta.scenario_name} {scenario_fingerprint(meta.scenario_text)}"
+    scenario = f"{meta.scenario_name} {scenario_fingerprint(meta)}"
     return TimelineKey(
         f"{scenario} capacity" if capacity else scenario,
         target or target_name(meta),
@@ -50,15 +47,9 @@ def timeline_key(meta: RunMeta, *, branch: str, target: str = "", capacity: bool
     )
 
 
-def scenario_fingerprint(text: str) -> str:
-    """Eight hexadecimal digits over what a scenario's customers do; comments and layout do not count."""
-    try:
-        found: Any = yaml.safe_load(text)
-    except yaml.YAMLError:
-        found = text
-    if isinstance(found, Mapping):
-        found = {str(key): value for key, value in found.items() if key not in _IGNORED}
-    canonical = json.dumps(found, sort_keys=True, default=str)
+def scenario_fingerprint(meta: RunMeta) -> str:
+    """Eight hexadecimal digits over what must be equal for a comparison; comments and layout do not count."""
+    canonical = json.dumps(compared_scenario(meta), sort_keys=True, default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
 
 

@@ -14,7 +14,7 @@ from doorbuster.history.headroom_trend import day_text, headroom_trend, unix_day
 from doorbuster.history.identity import TimelineKey
 from doorbuster.history.store import HistoryRun
 from doorbuster.history.timeline import LevelChange, MetricTimeline
-from doorbuster.report.formatting import one_line
+from doorbuster.output import one_line
 from doorbuster.report.section import Annotation, Cell, Chart, Column, Metric, Section, Series, Table, Unit
 
 MAX_FIGURES = 24

@@ -160,10 +160,10 @@ def test_otava_finds_the_same_changes(fill, tmp_path):
     path = fill(metrics)
     call("export", "--history", path, "--out", tmp_path / "out")
     for max_p, least in (("0.001", "0"), ("0.01", "5")):
-        options = ["--p-value", max_p, "--magnitude", str(float(least) / 100), "--window", "30"]
+        options = [f"-P, --p-value={max_p}", "-M", str(float(least) / 100), "--window", "30"]
         done = subprocess.run(
             [python.with_name("otava"), "analyze", "doorbuster", *options, "--output", "json",
-             "--since-time", "2020-01-01"],
+             "--since", "2020-01-01"],
             env={**os.environ, "OTAVA_CONFIG": str(tmp_path / "out" / "otava.yaml")},
             capture_output=True, text=True, check=False,
         )  # fmt: skip

@@ -19,8 +19,8 @@ from doorbuster.compare.wording import (
     interval_text,
     value_text,
 )
+from doorbuster.output import one_line
 from doorbuster.report.figures.palette import CYCLE, STYLES
-from doorbuster.report.formatting import one_line
 from doorbuster.report.render.html import SIGNS, page_environment, render_sections, started_at
 from doorbuster.report.section import Chart, Column, Section, Table
 

@@ -14,7 +14,8 @@ from doorbuster.compare.wording import (
     interval_text,
     value_text,
 )
-from doorbuster.report.formatting import markdown_text, one_line
+from doorbuster.output import one_line
+from doorbuster.report.formatting import markdown_text
 from doorbuster.report.render.markdown import markdown_row
 
 _ICONS = {"regression": "❌", "undecided": "❔", "no regression": "✅"}

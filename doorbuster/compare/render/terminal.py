@@ -10,7 +10,7 @@ from doorbuster.compare.build_comparison import BuildComparison
 from doorbuster.compare.comparability import RunFacts
 from doorbuster.compare.metric_comparison import Decision, MetricComparison
 from doorbuster.compare.wording import change_text, headline, interval_text, short_decision, value_text
-from doorbuster.report.formatting import clean, one_line
+from doorbuster.output import clean, one_line
 from doorbuster.report.render.terminal import print_section
 from doorbuster.report.section import Column, Section, Table
 
