@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -83,7 +84,9 @@ def _print_locust_scenario(console: Console, plan: LocustScenario) -> None:
         peak, length = plan.demand.rate_curve.peak_per_s, format_duration(plan.demand.duration_s)
         rows["workload"] = f"open: visits of {plan.locust.tasks} tasks each, from a plain Locust file"
         rows["demand"] = f"up to {peak:.4g} visits/s for {length}"
-    rows["target"] = plan.target.url if plan.target else None
+    rows["target"] = plan.target.url
+    if plan.target.headers:
+        rows["headers"] = _header_text(plan.target.headers)
     for label, value in rows.items():
         console.print(f"[dim]{label:<11}[/] {'as the Locust file says' if value is None else value}")
     _print_thresholds(console, plan)
@@ -156,6 +159,7 @@ def _print_figures(console: Console, plan: Scenario, schedule: Schedule) -> None
             f"about {format_count(round(expected.peak_in_shop))} customers if the shop responds fast",
         ),
         ("target", plan.target.url or f"the embedded shop, {shop.profile if shop else ''}"),
+        ("headers", _header_text(plan.target.headers)),
         (
             "safety",
             f"at most {safety.max_rate_per_s:g} requests/s, {format_count(safety.max_in_flight)} customers",
@@ -163,10 +167,23 @@ def _print_figures(console: Console, plan: Scenario, schedule: Schedule) -> None
     ]
     table = Table.grid(padding=(0, 3))
     for name, text in rows:
-        if name != "seats" or seats:
+        if text and (name != "seats" or seats):
             table.add_row(f"[dim]{name}[/]", text)
     console.print(table)
     console.print()
+
+
+def _header_text(headers: Mapping[str, str]) -> str:
+    """The names of the target's headers, and the environment variables that they need."""
+    import os
+
+    from doorbuster.scenario import header_variables
+
+    variables = [
+        f"{name}{'' if os.environ.get(name) else ' (not set)'}" for name in header_variables(headers)
+    ]
+    needed = f", from the environment: {', '.join(variables)}" if variables else ""
+    return f"{', '.join(headers)}{needed}"
 
 
 def _print_channels(console: Console, plan: Scenario) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +19,7 @@ _LOOKS = {
     "failed": ("FAILED", "bold red"),
     "broken": ("BROKEN", "bold red"),
     "missing": ("no method", "yellow"),
+    "helper": ("no step", "dim"),
     "skipped": ("skipped", "dim"),
 }
 
@@ -27,18 +27,24 @@ _LOOKS = {
 @click.command("probe")
 @click.argument("url", default="", required=False)
 @click.option(
+    "--scenario",
+    default=None,
+    metavar="SCENARIO",
+    help="Probe what this scenario needs: its target, headers, channels, journeys and content rules.",
+)
+@click.option(
     "--storefront",
     default="",
     metavar="NAME",
-    help="Driver: a bundled one, e.g. vendure, or custom:NAME from the locustfile. Default: the locustfile's "
-    "only driver, else reference.",
+    help="Driver: a bundled one, e.g. vendure, or custom:NAME from the locustfile. Default: the scenario's, "
+    "else the locustfile's only driver, else reference.",
 )
 @click.option(
     "--locustfile",
     default=None,
     metavar="FILE",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Python file with your own driver, or a locustfile that installs it, e.g. locustfiles/_my_shop.py.",
+    help="Python file with your own driver, or locustfiles that install it, with commas between them, e.g. "
+    "locustfiles/_my_shop.py.",
 )
 @click.option(
     "--profile",
@@ -60,8 +66,9 @@ _LOOKS = {
 )
 def command(
     url: str,
+    scenario: str | None,
     storefront: str,
-    locustfile: Path | None,
+    locustfile: str | None,
     profile: str,
     no_orders: bool,
     trace: bool,
@@ -69,16 +76,23 @@ def command(
 ) -> int:
     """Run every step of a driver once against the shop at URL, or against the embedded shop.
 
-    Places a test order in each channel and looks for it in the shop's ledger. Exit code: 0 if all core steps
-    (browse, search, buy) work, 99 if one does not, 106 if the shop is unreachable.
+    Takes every step in each channel for which the driver has a class of its own, places test orders and looks
+    for them in the shop's ledger. Exit code: 0 if all core steps (browse, search, buy; with --scenario those
+    that its journeys need) work, 99 if one does not, 106 if the shop is unreachable.
 
     \b
     Example: doorbuster probe http://127.0.0.1:3001 --storefront vendure
+             doorbuster probe --scenario scenarios/my-shop-smoke.yaml --locustfile locustfiles/_my_shop.py
     """
+    from doorbuster.cli.run_workflow import find_locustfiles, find_scenario
+
+    plan = find_scenario(scenario) if scenario is not None else None
     console, summary = open_console(highlight=False, soft_wrap=True), ProbeSummary()
     with SubprocessStream(
         "doorbuster.load.tools.probe", url=_address(url), profile=profile, storefront=storefront,
-        locustfile=str(locustfile or ""), confirm_hosts=list(confirm_hosts), orders=not no_orders,
+        locustfile=find_locustfiles(locustfile) if locustfile else "", orders=not no_orders,
+        scenario_text=plan.source_text if plan else "", scenario_name=plan.name if plan else "",
+        confirm_hosts=list(confirm_hosts),
     ) as child:  # fmt: skip
         for row in child.rows():
             if row["kind"] == "target":
@@ -104,8 +118,11 @@ class ProbeSummary:
     def add(self, row: dict[str, Any]) -> None:
         self.steps += 1
         if row["result"] != "ok" and not (row["result"] == "skipped" and not row["core"]):
-            other = self.other_missing if row["result"] == "missing" else self.other_wrong
-            (self.core_short if row["core"] else other).append(row["step"])
+            other = self.other_missing if row["result"] in ("missing", "helper") else self.other_wrong
+            found = self.core_short if row["core"] else other
+            found.append(
+                row["step"] if row["channel"] in ("", "web") else f"{row['step']} ({row['channel']})"
+            )
 
     def sentence(self) -> str:
         if self.core_short:
@@ -127,7 +144,7 @@ def _print_step(console: Console, row: dict[str, Any], *, everything: bool) -> N
     )
     console.print(f"  {look:<10}", style=style, end="")
     text = flat(f"{row['cause']}: {row['text']}" if row["cause"] else row["text"])
-    console.print(f"{row['step']:<15} {spent:<22} {text}".rstrip(), markup=False)
+    console.print(f"{row['step']:<15} {row['channel']:<8} {spent:<22} {text}".rstrip(), markup=False)
     if everything or row["result"] in ("failed", "broken"):
         for one in sent if everything else sent[-1:]:
             _print_exchange(console, one)

@@ -282,7 +282,7 @@ def _users_options(plan: Scenario | LocustScenario) -> list[str]:
             options += [option, f"{value:g}"]
     if plan.locust.run_time_s is not None:
         options += ["--run-time", f"{max(1, math.ceil(plan.locust.run_time_s))}s"]
-    if plan.target is not None:
+    if plan.target.url is not None:
         options += ["--host", plan.target.url]
     return options
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from doorbuster.load.target.endpoint import StoreEndpoint
+from doorbuster.load.target.endpoint import StoreEndpoint, TargetAccess
 from doorbuster.scenario import Scenario, Schedule
 
 REPORT_INTERVAL_S = 1.0
@@ -21,15 +21,20 @@ Rows = npt.NDArray[np.int64]
 class RunPlan:
     """What all workers of a run have in common.
 
-    endpoints: by merchant; the only merchant of a shop is "".
+    access: what every client sends and may reach. endpoints: by merchant; the only merchant of a shop is "".
     started_at: the run's zero on the `perf_counter` of the process that holds the plan.
     """
 
-    run_id: str
+    access: TargetAccess
     scenario: Scenario
     schedule: Schedule
     endpoints: Mapping[str, StoreEndpoint]
     started_at: float
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run, which its requests carry."""
+        return self.access.run_id
 
     @property
     def closes_at(self) -> float:

@@ -1,8 +1,8 @@
 """Masks credentials and payment data in texts.
 
 Two rules:
-- By value, wherever a text is written: values of environment variables that hold secrets, user information in
-  URLs, credentials of HTTP authentication, JSON Web Tokens (`mask_values`).
+- By value, wherever a text is written: values of environment variables that hold secrets or fill headers,
+  user information in URLs, credentials of HTTP authentication, JSON Web Tokens (`mask_values`).
 - By name, where foreign text enters a run, a log or a trace: values of headers, cookies, and fields of forms,
   JSON, XML, pages and query strings whose name contains a secret word (`masked`).
 """
@@ -27,7 +27,7 @@ _WORDS = frozenset({
     "password", "passwd", "passcode", "passphrase", "pwd", "secret", "token", "jwt", "session", "sessionid",
     "sid", "sessid", "phpsessid", "jsessionid", "auth", "authorization", "cookie", "cookies", "signature",
     "credential", "credentials", "csrf", "csrftoken", "csrfmiddlewaretoken", "xsrf", "apikey", "otp", "cvv",
-    "cvv2", "cvc", "iban", "pan", "cardnumber",
+    "cvv2", "cvc", "iban", "pan", "cardnumber", "bypass",
 })  # fmt: skip
 _PAIRS = frozenset({
     ("api", "key"), ("card", "number"), ("access", "key"), ("private", "key"), ("security", "code"),
@@ -167,6 +167,15 @@ def _remember_names(names: Iterable[str]) -> None:
         _known_values.cache_clear()
 
 
+_given_values: set[str] = set()
+
+
+def remember_secrets(values: Iterable[str]) -> None:
+    """Treat these values as secrets: those of target.headers, which workers get without their variables."""
+    _given_values.update(values)
+    _known_values.cache_clear()
+
+
 _HARMLESS = frozenset({"PATH", "HOME", "USER", "LANG", "PWD", "SHELL", "TERM", "TMPDIR", "HOSTNAME"})
 
 
@@ -186,7 +195,7 @@ _VARIABLE_WORDS = frozenset({
 def _known_values() -> tuple[str, ...]:
     """Values of secret environment variables, in every form in which texts have them; longest first."""
     names = _used_names | {name for name in os.environ if _is_secret_variable(name)}
-    values = {os.environ[name].strip() for name in names if name in os.environ}
+    values = _given_values | {os.environ[name].strip() for name in names if name in os.environ}
     forms = {
         form
         for value in values

@@ -56,7 +56,14 @@ from doorbuster.scenario.recorded import recorded_phases, recorded_scenario, rec
 from doorbuster.scenario.safety import AbortRule, Safety
 from doorbuster.scenario.schema import scenario_schema, schema_text
 from doorbuster.scenario.target.content_checks import EVERY_STEP, ContentRule
-from doorbuster.scenario.target.target import Shop, Target
+from doorbuster.scenario.target.target import Shop, Target, is_driver_name
+from doorbuster.scenario.target.target_headers import (
+    NO_HEADERS,
+    RUN_HEADER,
+    HeaderValues,
+    fill_headers,
+    header_variables,
+)
 from doorbuster.scenario.thresholds.language import Tag, Threshold, missing_sections
 from doorbuster.scenario.thresholds.metrics import METRICS, MetricDefinition, find_metric
 
@@ -69,8 +76,10 @@ __all__ = [
     "JOURNEYS",
     "METRICS",
     "MIXES",
+    "NO_HEADERS",
     "PAGE_CHAINS",
     "PHASES",
+    "RUN_HEADER",
     "STEPS",
     "AbortRule",
     "Channel",
@@ -84,6 +93,7 @@ __all__ = [
     "Device",
     "Exponential",
     "Freshness",
+    "HeaderValues",
     "Journey",
     "LocustScenario",
     "Lognormal",
@@ -116,10 +126,13 @@ __all__ = [
     "devices_given",
     "estimate",
     "expected_customers",
+    "fill_headers",
     "find_metric",
     "find_phases",
     "find_scenario",
     "group_demands",
+    "header_variables",
+    "is_driver_name",
     "is_locust_scenario",
     "load_any_scenario",
     "load_scenario",

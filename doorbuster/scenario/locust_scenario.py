@@ -23,6 +23,7 @@ from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import DurationS, Text, is_number, value_type, whole
 from doorbuster.scenario.safety import MAX_IN_FLIGHT, AbortRule, parse_abort, parse_hosts
 from doorbuster.scenario.target.target import is_loopback, parse_url
+from doorbuster.scenario.target.target_headers import parse_target_headers
 from doorbuster.scenario.thresholds.language import Threshold, parse_metric_selector
 from doorbuster.shop_settings import MAX_SEED
 
@@ -74,9 +75,14 @@ def parse_classes(raw: object) -> dict[str, float]:
 
 
 class LocustTarget(StrictModel):
-    """The host to load, instead of the one in the Locust file."""
+    """The host to load, instead of the one in the Locust file, and what every request to it carries."""
 
-    url: Annotated[str, parse_url] = Field(description="Host of every user class.")
+    url: Annotated[str, parse_url] | None = Field(
+        default=None, description="Host of every user class. Default: the Locust file's own."
+    )
+    headers: Annotated[dict[str, str], parse_target_headers] = Field(
+        default={}, description="Headers of every request; ${NAME} stands for an environment variable."
+    )
 
 
 class LocustSafety(StrictModel):
@@ -107,8 +113,8 @@ class LocustScenario(SourcedModel):
 
     title: Text = Field(description="One line for the top of every report.")
     story: str = Field(default="", description="What happens, in a sentence or two.")
-    target: LocustTarget | None = Field(
-        default=None, description="The host to load. Default: the Locust file's own."
+    target: LocustTarget = Field(
+        default=LocustTarget(), description="The host to load, and headers of every request."
     )
     locust: LocustUsers = Field(
         default=LocustUsers(), description="Number of users, spawn rate and run time for Locust."
@@ -203,7 +209,7 @@ def locust_scenario(
     if changes:
         values["locust"] = {**(values.get("locust") or {}), **changes}
     if url is not None:
-        values["target"] = {"url": url}
+        values["target"] = {**(values.get("target") or {}), "url": url}
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
     made = LocustScenario.read(text, file="command line" if base is None else base.name)
     return made.with_source(base.source_path if base else None, text)

@@ -311,8 +311,13 @@ class Storefront:
 
     @classmethod
     def missing_steps(cls, steps: Sequence[str]) -> tuple[str, ...]:
-        """The steps among `steps` that this driver lacks; empty when it can do all of them."""
-        return tuple(step for step in steps if not callable(getattr(cls, step, None)))
+        """The steps among `steps` that this driver lacks; empty when it can do all of them.
+
+        What every driver has, such as `fetch`, is no step.
+        """
+        return tuple(
+            step for step in steps if hasattr(Storefront, step) or not callable(getattr(cls, step, None))
+        )
 
     def fetch(self, method: str, url: str, **options: Any) -> HttpResponse:
         """Send a request and return the response.

@@ -77,7 +77,7 @@ HOSTILE = {  # what a shop may answer to everything, and what is said of it
 
 def results(text: str) -> dict[str, str]:
     """Step -> what came of it."""
-    looks = ("ok", "refused", "FAILED", "BROKEN", "no method", "skipped")
+    looks = ("ok", "refused", "FAILED", "BROKEN", "no method", "no step", "skipped")
     found = {}
     for line in text.splitlines():
         for look in looks:
@@ -103,7 +103,7 @@ def test_every_step_of_the_reference_driver_works_against_the_embedded_shop(prob
     assert probed.returncode == 0, probed.stdout + probed.stderr
     assert set(found) >= {*CORE, *OTHERS, "read_ledger"}
     assert set(found.values()) == {"ok"}
-    assert "the ledger has 5 of 5 orders of this visit" in probed.stdout
+    assert "the ledger has 7 of 7 orders of this visit" in probed.stdout
     assert found["change_price"] == found["change_stock"] == "ok"
     assert probed.stdout.count(" and back, shown at once") == 2
     assert probed.stdout.strip().endswith("All core steps work.")
@@ -158,9 +158,110 @@ def test_a_method_of_nearly_the_name_of_a_step_is_named(broken):
     assert "the driver has no such method; is it checkout_form?" in broken.stdout
 
 
-def test_a_step_that_takes_something_else_than_journeys_give_is_told(broken):
-    assert results(broken.stdout)["landing"] == "BROKEN"
-    assert "landing must take (), as journeys call it; missing a required argument: 'code'" in broken.stdout
+def test_a_helper_method_with_the_name_of_a_step_is_not_taken_for_it(broken):
+    assert results(broken.stdout)["landing"] == "no step"
+    assert "takes (code, page), so it is not the step, which takes ()" in broken.stdout
+    assert results(broken.stdout)["checkout_page"] == "no method"
+
+
+def test_a_core_step_that_takes_something_else_than_journeys_give_is_broken(doorbuster, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        BROKEN_DRIVER.replace("def category(self):", "def category(self, code):"), encoding="utf-8"
+    )
+    text = doorbuster("probe", "--locustfile", path).stdout
+    assert results(text)["category"] == "BROKEN"
+    assert "category must take (), as journeys call it; missing a required argument: 'code'" in text
+
+
+CHANNEL_CLASSES = """
+from doorbuster.storefronts import Rejected
+from doorbuster.storefronts.reference.driver import ReferenceJsonDriver, ReferenceShop
+
+
+class Shared(ReferenceShop):
+    name = "my-shop"
+
+    def addToBasket(self, sku):
+        return None
+
+    add_to_basket = None
+
+
+class App(ReferenceJsonDriver):
+    name = "my-shop"
+
+    def category(self):
+        raise Rejected("no_categories_here")
+
+
+class MyShop(Shared):
+    @classmethod
+    def for_channel(cls, channel):
+        return App if channel == "app" else cls
+
+    def add_to_basket(self, sku):
+        return ReferenceShop.add_to_basket(self, sku)
+"""
+
+
+def test_the_driver_among_subclasses_is_found_and_each_channels_class_is_probed(doorbuster, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(CHANNEL_CLASSES, encoding="utf-8")
+    done = doorbuster("probe", "--locustfile", path)
+    assert "MyShop: web, store, phone, print, social, agent, partner; App: app" in done.stdout, done.stderr
+    assert done.returncode == 99
+    assert "Core steps that do not work: category (app)." in done.stdout
+    assert "no_categories_here" in done.stdout
+
+
+def test_a_step_written_with_capital_letters_is_named(doorbuster, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(CHANNEL_CLASSES.partition("class App")[0], encoding="utf-8")
+    done = doorbuster("probe", "--locustfile", path)
+    assert (
+        "the driver has addToBasket; steps are written in small letters with _: add_to_basket" in done.stdout
+    )
+
+
+def test_two_drivers_of_one_name_that_do_not_lead_to_each_other_are_refused(doorbuster, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(CHANNEL_CLASSES.replace("return App if", "return cls if"), encoding="utf-8")
+    done = doorbuster("probe", "--locustfile", path)
+    assert done.returncode == 2
+    assert "are drivers of the same name 'my-shop'" in done.stderr
+
+
+def test_a_name_that_no_scenario_could_use_is_refused(doorbuster, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(CHANNEL_CLASSES.replace("my-shop", "MyShop"), encoding="utf-8")
+    done = doorbuster("probe", "--locustfile", path)
+    assert done.returncode == 2
+    assert "needs a name of small letters, digits, - and _" in done.stderr
+
+
+RULES = """
+title: rules
+target:
+  shop: {profile: replatformed, products: 60}
+  rules:
+    - {step: product, contains: "add TO basket", cause: no_button}
+    - {step: category, lacks: "you may also LIKE"}
+    - {step: home, contains: "Larkspur"}
+demand: {peak: 1 customer/s, curve: {stages: [{for: 1s, at: 100%}]}}
+channels: {web: {share: 100%, journeys: {browse: 1}}}
+thresholds: {can_browse: ["rate>=99%"]}
+"""
+
+
+def test_content_rules_of_a_scenario_are_tried_and_their_capital_letters_explained(doorbuster, tmp_path):
+    path = tmp_path / "rules.yaml"
+    path.write_text(RULES, encoding="utf-8")
+    done = doorbuster("probe", "--scenario", path)
+    assert done.returncode == 99, done.stdout + done.stderr
+    assert "no_button: the answer has 'Add to basket', and rules distinguish capital letters" in done.stdout
+    assert "products (meets 1 content rule)" in done.stdout
+    assert done.stdout.strip().endswith("Core steps that do not work: product.")
 
 
 def test_a_shop_of_another_kind_fails_at_prepare(doorbuster):
@@ -297,5 +398,6 @@ def test_the_last_sentence_distinguishes_failed_from_missing_steps():
         ("read_ledger", "broken", False),
         ("feed", "missing", False),
     ):
-        tally.add({"step": step, "result": result, "core": core})
-    assert tally.sentence() == "All core steps work; read_ledger did not; without feed."
+        tally.add({"step": step, "result": result, "core": core, "channel": "web"})
+    tally.add({"step": "feed", "result": "missing", "core": False, "channel": "app"})
+    assert tally.sentence() == "All core steps work; read_ledger did not; without feed, feed (app)."

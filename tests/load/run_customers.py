@@ -26,7 +26,7 @@ from locust.env import Environment  # patches the interpreter, so it comes first
 from doorbuster.load.customers.customer import Customer
 from doorbuster.load.engine.generator import Generator
 from doorbuster.load.run_plan import RunPlan, WorkerAssignment
-from doorbuster.load.target.endpoint import StoreEndpoint
+from doorbuster.load.target.endpoint import StoreEndpoint, TargetAccess
 from doorbuster.records.histogram import Histogram
 from doorbuster.scenario import Schedule, load_scenario, override
 from doorbuster.scenario.planning.schedule import ChannelJourney
@@ -201,7 +201,7 @@ def run(case: dict) -> dict:
         at_s, for_s = case["stall"]
         urlopen(f"{case['url']}/stall/{time() + started_at - perf_counter() + at_s}/{for_s}").close()
     endpoint = StoreEndpoint(case["url"], Catalogue(("A",), (1.0,), ("a",), ("a",)))
-    plan = RunPlan("customers", scenario, schedule, {"": endpoint}, started_at)
+    plan = RunPlan(TargetAccess("customers"), scenario, schedule, {"": endpoint}, started_at)
     Generator(environment, WorkerAssignment(plan, "w", index=0, count=1), FlakyShop, batches.append).run()
     rows = {name: [row for batch in batches for row in getattr(batch, name)] for name in
             ("customers", "counters", "requests", "orders", "events")}  # fmt: skip

@@ -21,7 +21,7 @@ from locust.env import Environment  # patches the interpreter, so it comes first
 
 from doorbuster.load.engine.generator import Generator
 from doorbuster.load.run_plan import RunPlan, WorkerAssignment
-from doorbuster.load.target.endpoint import StoreEndpoint
+from doorbuster.load.target.endpoint import StoreEndpoint, TargetAccess
 from doorbuster.records.batch import Batch
 from doorbuster.scenario import Schedule, load_scenario
 from doorbuster.scenario.planning.schedule import ChannelJourney
@@ -60,7 +60,7 @@ def main(url: str, folder: str, plan: dict) -> dict:
         at_s, for_s = plan["stall"]
         urlopen(f"{url}/stall/{time() + started_at - perf_counter() + at_s}/{for_s}").close()
     endpoint = StoreEndpoint(url, one_step.OnePage.prepare(None))
-    plan = RunPlan("schedule", load_scenario(path), schedule, {"": endpoint}, started_at)
+    plan = RunPlan(TargetAccess("schedule"), load_scenario(path), schedule, {"": endpoint}, started_at)
     Generator(
         environment, WorkerAssignment(plan, "w", index=0, count=1), one_step.OnePage, batches.append
     ).run()

@@ -5,7 +5,7 @@ from threading import Thread
 
 import pytest
 
-from doorbuster.load.target.endpoint import TargetError, read_catalogue
+from doorbuster.load.target.endpoint import TargetAccess, TargetError, read_catalogue
 from doorbuster.storefronts import ReferenceShop
 
 
@@ -28,7 +28,7 @@ def test_a_redirect_to_a_forbidden_host_is_reported_with_the_host_and_a_way_out(
         url = f"http://127.0.0.1:{server.server_port}"
         try:
             with pytest.raises(TargetError) as told:
-                read_catalogue(ReferenceShop, url, {})
+                read_catalogue(ReferenceShop, url, TargetAccess("test"))
         finally:
             server.shutdown()
     assert f"{url} cannot be loaded: host_not_allowed: shop.example.com" in str(told.value)

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from doorbuster.load.target.endpoint import UnmeasuredClient, read_catalogue
+from doorbuster.load.target.endpoint import TargetAccess, UnmeasuredClient, read_catalogue
 from doorbuster.storefronts import DRIVERS, Basket, BasketLine, Rejected, Visit
 from doorbuster.storefronts.vendure.driver import VendureShop
 
@@ -23,7 +23,7 @@ def shop(request):
     """(driver, address, catalogue) of each shop in turn."""
     url = request.getfixturevalue(f"{request.param}_url")
     driver = DRIVERS[request.param]
-    return driver, url, read_catalogue(driver, url, {})
+    return driver, url, read_catalogue(driver, url, TargetAccess("shops"))
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def visit(shop):
     clients = []
 
     def enter(channel: str = "web", seed: int = 4, customer: str = ""):
-        clients.append(UnmeasuredClient(url, {}, limit_s=30))
+        clients.append(UnmeasuredClient(url, TargetAccess("shops"), limit_s=30))
         who = Visit(customer=customer, signed_in=bool(customer))
         return driver(clients[-1], channel=channel, catalogue=catalogue, rng=Random(seed), visit=who)
 
@@ -45,7 +45,7 @@ def visit(shop):
 @pytest.fixture
 def books(shop):
     driver, url, _ = shop
-    client = UnmeasuredClient(url, {}, limit_s=30)
+    client = UnmeasuredClient(url, TargetAccess("shops"), limit_s=30)
     yield lambda: driver.read_ledger(client, since_unix_s=time.time() - 3600)
     client.close()
 
@@ -54,7 +54,7 @@ def books(shop):
 def staff(shop):
     """(driver, client) of somebody who may change products."""
     driver, url, _ = shop
-    client = UnmeasuredClient(url, {}, limit_s=30)
+    client = UnmeasuredClient(url, TargetAccess("shops"), limit_s=30)
     yield driver, client
     client.close()
 
@@ -178,7 +178,7 @@ def test_a_cancelled_order_is_out_of_the_books_and_its_goods_are_for_sale_again(
     before = {row.sku: row for row in books().stock}[sku]
     ordered = [agent.phone_order(f"test:{time.time_ns()}:1", (BasketLine(sku, 2, 0),)) for _ in range(2)]
     assert {row.sku: row for row in books().stock}[sku].on_hand == before.on_hand - 4
-    client = UnmeasuredClient(url, {}, limit_s=30)
+    client = UnmeasuredClient(url, TargetAccess("shops"), limit_s=30)
     try:
         for order in ordered:
             driver.cancel_order(client, order.ref)
@@ -203,7 +203,7 @@ def test_without_the_staff_login_no_order_is_cancelled(shop, visit, monkeypatch)
     )
     for name in ("DOORBUSTER_VENDURE_PASSWORD", "DOORBUSTER_OSCAR_PASSWORD"):
         monkeypatch.setenv(name, "wrong")
-    client = UnmeasuredClient(url, {}, limit_s=30)
+    client = UnmeasuredClient(url, TargetAccess("shops"), limit_s=30)
     try:
         with pytest.raises(Rejected) as refusal:
             driver.cancel_order(client, order.ref)
@@ -278,7 +278,7 @@ def test_without_the_staff_login_nothing_is_changed(shop, monkeypatch):
     driver, url, catalogue = shop
     for name in ("DOORBUSTER_VENDURE_PASSWORD", "DOORBUSTER_OSCAR_PASSWORD"):
         monkeypatch.setenv(name, "wrong")
-    client = UnmeasuredClient(url, {}, limit_s=30)
+    client = UnmeasuredClient(url, TargetAccess("shops"), limit_s=30)
     try:
         with pytest.raises(Rejected) as refusal:
             driver.change_price(client, catalogue.skus[20], 1)
@@ -341,7 +341,7 @@ def test_neither_shop_knows_returns(shop):
 
 
 def test_a_graphql_error_with_status_200_is_a_failure(vendure_url):
-    client = UnmeasuredClient(vendure_url, {}, limit_s=30)
+    client = UnmeasuredClient(vendure_url, TargetAccess("shops"), limit_s=30)
     try:
         catalogue = VendureShop.prepare(client)
         customer = VendureShop(client, channel="web", catalogue=catalogue, rng=Random(1))
@@ -357,7 +357,7 @@ def test_a_graphql_error_with_status_200_is_a_failure(vendure_url):
 
 def test_without_the_staff_login_vendure_shows_no_books_but_customers_can_shop(vendure_url, monkeypatch):
     monkeypatch.setenv("DOORBUSTER_VENDURE_PASSWORD", "wrong")
-    client = UnmeasuredClient(vendure_url, {}, limit_s=30)
+    client = UnmeasuredClient(vendure_url, TargetAccess("shops"), limit_s=30)
     try:
         catalogue = VendureShop.prepare(client)
         assert catalogue.staff == ()
@@ -373,7 +373,7 @@ def test_without_the_staff_login_vendure_shows_no_books_but_customers_can_shop(v
 
 def test_without_the_token_oscar_shows_no_books(oscar_url, monkeypatch):
     monkeypatch.delenv("DOORBUSTER_LEDGER_TOKEN")
-    client = UnmeasuredClient(oscar_url, {}, limit_s=30)
+    client = UnmeasuredClient(oscar_url, TargetAccess("shops"), limit_s=30)
     try:
         assert DRIVERS["oscar"].read_ledger(client, since_unix_s=0) is None
     finally:
@@ -384,7 +384,7 @@ def test_a_shop_of_another_kind_is_recognised_as_such(vendure_url):
     request = urllib.request.Request(f"{vendure_url}/health", headers={"Accept": "application/json"})
     with urllib.request.urlopen(request, timeout=10) as answer:
         assert json.load(answer)["status"] == "ok"
-    client = UnmeasuredClient(vendure_url, {}, limit_s=10)
+    client = UnmeasuredClient(vendure_url, TargetAccess("shops"), limit_s=10)
     try:
         with pytest.raises(Rejected):
             DRIVERS["oscar"].prepare(client)

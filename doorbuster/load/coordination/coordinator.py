@@ -27,16 +27,18 @@ from doorbuster.load.coordination.worker_registry import WorkerRegistry
 from doorbuster.load.run_plan import REPORT_INTERVAL_S, Rows, RunPlan
 from doorbuster.load.target.driver_lookup import driver_error
 from doorbuster.load.target.endpoint import (
-    RUN_HEADER,
     LoadedShop,
     StoreEndpoint,
+    TargetAccess,
     UnmeasuredClient,
     check_allowed,
     open_target,
     read_catalogue,
     set_faults,
+    target_headers,
 )
 from doorbuster.load.target.ledger_reader import LedgerBaseline, merge, read_baseline, read_ledger
+from doorbuster.output import masked
 from doorbuster.records.batch import Batch, Event
 from doorbuster.records.ledger import Ledger
 from doorbuster.records.metadata import RunMeta, RunStatus
@@ -114,6 +116,7 @@ class RunCoordinator:
         self._registry: WorkerRegistry | None = None
         self._baselines: dict[str, LedgerBaseline] = {}
         self._log: RunLog | None = None
+        self._access = TargetAccess(request.run_id)
         self._own_reports = 0
         self._abort = AbortWatch(request.scenario)
         self._ending: tuple[RunStatus, str] | None = None
@@ -157,12 +160,12 @@ class RunCoordinator:
 
     def _begin(self) -> None:
         request, scenario = self.request, self.request.scenario
+        self._access = TargetAccess(request.run_id, scenario.safety.allow, target_headers(scenario))
         request.folder.mkdir(parents=True, exist_ok=True)
         self._target = open_target(scenario, request.folder / "shop.log")
         check_allowed(scenario, self._target.url, confirmed_hosts=request.confirmed_hosts)
-        allow = scenario.safety.allow
         endpoints = {
-            merchant: StoreEndpoint(url, read_catalogue(request.driver, url, self._tag(), allow))
+            merchant: StoreEndpoint(url, read_catalogue(request.driver, url, self._access))
             for merchant, url in self._target.urls.items()
         }
         shop_clocks: list[str] = []
@@ -188,7 +191,7 @@ class RunCoordinator:
         )
         self._log = RunLog(self._writer, self._registry, self._workers.acknowledge)
         self._inject_faults()
-        self._workers.distribute(RunPlan(request.run_id, scenario, schedule, endpoints, self._started_at))
+        self._workers.distribute(RunPlan(self._access, scenario, schedule, endpoints, self._started_at))
         for text in (*worker_clocks, *shop_clocks):
             self._record("clock", text)
 
@@ -197,7 +200,7 @@ class RunCoordinator:
         assert self._target is not None
         assert self._writer is not None
         scenario = self.request.scenario
-        set_faults(scenario, self._target, starts_at_unix_s=self._starts_at_unix_s)
+        set_faults(scenario, self._target, self._access, starts_at_unix_s=self._starts_at_unix_s)
         for fault in scenario.target.shop.faults if scenario.target.shop else ():
             self._writer.record_event(Event(fault.at_s, "fault", fault.sentence))
 
@@ -304,13 +307,12 @@ class RunCoordinator:
 
         Raises: AnalysisError if the driver raises before the run.
         """
-        allow = self.request.scenario.safety.allow
-        client = UnmeasuredClient(url, self._tag(), limit_s=LEDGER_LIMIT_S, allow=allow)
+        client = UnmeasuredClient(url, self._access, limit_s=LEDGER_LIMIT_S)
         try:
             return read(client)
         except Rejected as refusal:
             logger.warning("the shop's ledger cannot be read: %s", refusal)
-            self._record("ledger_unreadable", str(refusal))
+            self._record("ledger_unreadable", masked(str(refusal)))
             return None
         except BaseException as error:
             fault = driver_error(self.request.driver, "read_ledger", error)
@@ -321,9 +323,6 @@ class RunCoordinator:
             return None
         finally:
             client.close()
-
-    def _tag(self) -> dict[str, str]:
-        return {RUN_HEADER: self.request.run_id}
 
     def _meta(self, schedule: Schedule, starts_at_ns: int) -> RunMeta:
         assert self._target is not None

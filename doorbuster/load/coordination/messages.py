@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from doorbuster.load.run_plan import Rows, RunPlan, WorkerAssignment
-from doorbuster.load.target.endpoint import StoreEndpoint
+from doorbuster.load.target.endpoint import StoreEndpoint, TargetAccess
+from doorbuster.output.secret_masking import remember_secrets
 from doorbuster.records.batch import Batch
-from doorbuster.scenario import plan_schedule, read_scenario
+from doorbuster.scenario import HeaderValues, plan_schedule, read_scenario
 from doorbuster.storefronts import Catalogue
 
 CLOCK = "doorbuster_clock"
@@ -41,6 +42,7 @@ def plan_to_wire(plan: RunPlan, *, index: int, count: int, counter_offset_s: flo
         "scenario_text": scenario.source_text,
         "scenario_name": scenario.name,
         "endpoints": {name: (shop.url, astuple(shop.catalogue)) for name, shop in plan.endpoints.items()},
+        "headers": plan.access.headers.to_wire(),
         "started_at": plan.started_at + counter_offset_s,
         "index": index,
         "count": count,
@@ -50,8 +52,10 @@ def plan_to_wire(plan: RunPlan, *, index: int, count: int, counter_offset_s: flo
 def assignment_from_wire(wire: dict[str, Any], *, worker: str) -> WorkerAssignment:
     """The assignment of the worker that received the message."""
     scenario = read_scenario(wire["scenario_text"], file=wire["scenario_name"])
+    headers = HeaderValues.from_wire(wire["headers"])
+    remember_secrets(headers.secrets)
     plan = RunPlan(
-        run_id=wire["run_id"],
+        access=TargetAccess(wire["run_id"], scenario.safety.allow, headers),
         scenario=scenario,
         schedule=plan_schedule(scenario),
         endpoints={

@@ -10,13 +10,13 @@ from gevent.event import Event as Flag
 from doorbuster.load.customers.customer_profiles import ProfileRegistry
 from doorbuster.load.customers.model import Arrival
 from doorbuster.load.exchange import Exchange
-from doorbuster.load.http.settings import HttpSettings, host_names
 from doorbuster.load.recording.health import HealthProbe
 from doorbuster.load.recording.recorder import Recorder
 from doorbuster.load.run_plan import RunPlan
 from doorbuster.load.runtime.sleep_scheduler import thread_sleep_scheduler
 from doorbuster.load.runtime.source_addresses import sources_for
-from doorbuster.load.target.endpoint import RUN_HEADER, StoreEndpoint
+from doorbuster.load.target.endpoint import StoreEndpoint
+from doorbuster.output import masked
 from doorbuster.records.batch import Event
 from doorbuster.records.outcome import Cause
 from doorbuster.storefronts import Storefront
@@ -38,10 +38,9 @@ class CustomerContext:
         self.started_at = plan.started_at
         self.closes_at = plan.closes_at
         self.ends_at = plan.closes_at + scenario.drain_s
-        self.http_settings = HttpSettings(
-            headers={RUN_HEADER: plan.run_id},
+        self.http_settings = plan.access.settings(
+            url,
             request_id_header=scenario.target.request_id_header,
-            hosts=host_names(url, *scenario.safety.allow),
             source_addresses=sources_for(url, scenario.target.source_addresses),
         )
         self.recorder = recorder
@@ -97,6 +96,7 @@ class CustomerContext:
 
     def script_failed(self, text: str) -> None:
         """Record the traceback of a journey that raised; the same traceback only once."""
+        text = masked(text)
         if text not in self._reported_errors and len(self._reported_errors) < _ERRORS_REPORTED:
             self._reported_errors.add(text)
             self.recorder.event(Event(perf_counter() - self.started_at, "script_exception", text))

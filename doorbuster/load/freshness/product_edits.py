@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 from doorbuster.load.exchange import RequestFailed
 from doorbuster.load.run_plan import RunPlan
-from doorbuster.load.target.endpoint import RUN_HEADER, UnmeasuredClient
+from doorbuster.load.target.endpoint import UnmeasuredClient
 from doorbuster.scenario import FRESHNESS_KINDS, Scenario
 from doorbuster.storefronts import Catalogue, Rejected, Storefront, Visit, WaitingRoomError
 
@@ -42,8 +42,7 @@ class EditTarget:
 
     def client(self, limit_s: float) -> UnmeasuredClient:
         plan = self.plan
-        tag, allow = {RUN_HEADER: plan.run_id}, plan.scenario.safety.allow
-        return UnmeasuredClient(plan.first_endpoint.url, tag, limit_s=limit_s, allow=allow)
+        return UnmeasuredClient(plan.first_endpoint.url, plan.access, limit_s=limit_s)
 
     def storefront(self, channel: str, client: UnmeasuredClient, name: str) -> Any:
         """The driver of this channel for a customer of this name."""

@@ -8,30 +8,37 @@ reusable), exactly once. A connection that the server closed while it was idle i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf
+from typing import Final
 
 from gevent.event import Event
 
 from doorbuster.load.exchange import RequestFailed
 from doorbuster.load.http.connection import Connection
 from doorbuster.load.http.connector import Connector
+from doorbuster.load.http.headers import RequestHeaders
 from doorbuster.load.http.proxy import Proxy
+
+NO_DEFAULTS: Final = RequestHeaders()
 
 
 class Pool:
     """Args: connector opens the connections; limit of parallel ones; proxy of plain-HTTP requests, if any.
 
-    whole_url: the request line has the whole URL. lines: end of the request line, Host and default
-    headers, rendered for `lines_version` of them. usual: neither request line nor cookies are special.
+    whole_url: the request line has the whole URL. added: headers of this origin, which replace the customer's
+    default headers. defaults: both together. lines: end of the request line, Host and `defaults`, rendered
+    for `lines_version` of the customer's. usual: neither request line nor cookies are special.
     """
 
     __slots__ = (
         "_clock",
         "_limit",
         "_queue",
+        "added",
         "closed",
         "connector",
+        "defaults",
         "idle",
         "lines",
         "lines_version",
@@ -53,6 +60,8 @@ class Pool:
         self.closed = False
         self.whole_url = plain_proxy is not None
         self.proxy_auth = plain_proxy.auth if plain_proxy else ""
+        self.added: Mapping[str, str] | None = None
+        self.defaults: RequestHeaders = NO_DEFAULTS
         self.lines = b""
         self.lines_version = -1
         self.usual = False

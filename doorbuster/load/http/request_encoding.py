@@ -41,9 +41,11 @@ def render_request(
     """The whole request. Raises: ValueError for an invalid method."""
     start = _METHODS.get(method) or _method_bytes(method)
     if pool.lines_version != defaults.version:
-        pool.lines = _origin_lines(target, pool, defaults, frozenset())
+        pool.defaults = defaults if pool.added is None else _with_added(defaults, pool.added)
+        pool.lines = _origin_lines(target, pool, pool.defaults, frozenset())
         pool.lines_version = defaults.version
-        pool.usual = not pool.whole_url and _UNUSUAL.isdisjoint(defaults.names)
+        pool.usual = not pool.whole_url and _UNUSUAL.isdisjoint(pool.defaults.names)
+    defaults = pool.defaults
     content = body.content
     if body.is_chunked:
         extra = ExtraHeaders(extra.lines + b"Transfer-Encoding: chunked\r\n", extra.names | CHUNKED)
@@ -103,6 +105,20 @@ def extra_headers(
             line = cookie_line(list(pairs.items()))
             extra = ExtraHeaders(extra.lines + line, extra.names | {"cookie"})
     return extra
+
+
+_merged: tuple[RequestHeaders, int, Mapping[str, str], RequestHeaders] | None = None
+
+
+def _with_added(defaults: RequestHeaders, added: Mapping[str, str]) -> RequestHeaders:
+    """The customer's default headers with those of the origin; rendered once, because most share both."""
+    global _merged  # noqa: PLW0603  a memory of one
+    known = _merged
+    if known and known[0] is defaults and known[1] == defaults.version and known[2] is added:
+        return known[3]
+    merged = RequestHeaders({**defaults, **added})
+    _merged = (defaults, defaults.version, added, merged)
+    return merged
 
 
 def _origin_lines(

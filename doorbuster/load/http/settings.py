@@ -43,6 +43,7 @@ class HttpSettings:
       between customers, because every real visitor costs the shop a full handshake.
     dns_ttl_s: how long a process keeps the addresses of a name; 0 asks for every connection.
     hosts: the names that connections may go to besides this machine, also after a redirect; None: any.
+    target_headers: sent with every request to one of `hosts`, and to no other; secrets, so never shown.
     source_addresses: local addresses, used in turn; each gives about 28,000 more ports to one destination.
     proxy: "http://[user:password@]host:port" for every request; proxies_from_env: HTTP_PROXY, HTTPS_PROXY
       and NO_PROXY. Without either, the environment is ignored.
@@ -70,6 +71,7 @@ class HttpSettings:
     proxy: str = ""
     proxies_from_env: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
+    target_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     user_agent: str = "doorbuster"
     accept_encoding: str = "gzip, deflate, br, zstd"
     request_id_header: str = ""

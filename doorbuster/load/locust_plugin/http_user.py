@@ -253,9 +253,15 @@ class HttpUser(User, RestMixin[CaughtResponse]):
             if getattr(self, attribute):
                 raise StopTest(f"{type(self).__name__}.{attribute} is not supported: {instead}")
         settings = self.http_settings or _http_settings(type(self))
+        settings = self.restrict(settings)
         if self.ssl_context_factory is not None:
             settings = replace(settings, ssl_context=self.ssl_context_factory())
         self.client = LocustHttpClient(self.host, user=self, settings=settings)
+
+    @staticmethod
+    def restrict(settings: HttpSettings) -> HttpSettings:
+        """The settings to use; `doorbuster run` limits them to the hosts that may be loaded."""
+        return settings
 
     def on_stop(self) -> None:
         """Close the connections; without this method they close when the user is freed."""

@@ -24,6 +24,8 @@ from doorbuster.load.locust_plugin.master import MasterNode
 from doorbuster.load.locust_plugin.node import note
 from doorbuster.load.locust_plugin.requirements import unmet_requirements
 from doorbuster.load.locust_plugin.worker import WorkerNode
+from doorbuster.load.target.driver_lookup import INSTALLED, check_names
+from doorbuster.load.target.endpoint import target_headers
 from doorbuster.output import protect_streams
 from doorbuster.output.logs import log_text, protect_logs
 from doorbuster.output.secret_masking import remember_variables_of_drivers
@@ -33,7 +35,6 @@ from doorbuster.storefronts import Storefront, drivers_with
 Drivers = Mapping[str, type[Storefront]]
 
 LOOPBACK = "127.0.0.1"
-_INSTALLED = "doorbuster_drivers"  # attribute of locust.events: the drivers that locustfiles have added
 _NOT_FOR_SCHEDULES = {  # Locust's options by their names in its namespace
     "--tags": "tags",
     "--exclude-tags": "exclude_tags",
@@ -55,11 +56,11 @@ def install(events: Any, *, drivers: Sequence[type[Storefront]] = ()) -> None:
         events: `locust.events`.
         drivers: storefronts that the locustfile adds; a scenario names one as `custom:` and its `name`.
     """
-    added: list[type[Storefront]] | None = getattr(events, _INSTALLED, None)
+    added: list[type[Storefront]] | None = getattr(events, INSTALLED, None)
     if added is None:
         protect_streams(log_text)
         added = []
-        setattr(events, _INSTALLED, added)
+        setattr(events, INSTALLED, added)
         events.init_command_line_parser.add_listener(add_options)
         events.init.add_listener(partial(_on_init, added=added))
     added.extend(driver for driver in drivers if driver not in added)
@@ -67,7 +68,7 @@ def install(events: Any, *, drivers: Sequence[type[Storefront]] = ()) -> None:
 
 def is_installed(events: Any) -> bool:
     """Whether a locustfile has called `install`."""
-    return hasattr(events, _INSTALLED)
+    return hasattr(events, INSTALLED)
 
 
 def add_options(parser: Any, **_: Any) -> None:
@@ -90,8 +91,8 @@ def add_options(parser: Any, **_: Any) -> None:
 def _on_init(environment: Any, added: Sequence[type[Storefront]], **_: Any) -> None:
     protect_logs()
     remember_variables_of_drivers()
-    drivers = drivers_with(added)
     with exit_on_error():
+        drivers = drivers_with(check_names(added))
         if isinstance(environment.runner, WorkerRunner):
             environment.doorbuster = WorkerNode(environment, drivers)
         else:
@@ -172,4 +173,5 @@ def _scenario(environment: Any, drivers: Drivers) -> Scenario:
     )
     if problems:
         raise ScenarioError(problems)
+    target_headers(scenario)  # refuse variables that are not set before anything is written
     return scenario

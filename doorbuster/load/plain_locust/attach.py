@@ -61,12 +61,16 @@ class Attachment:
             return
         with exit_on_error():
             plan = check_start(environment)
-            if environment.host and plan.scenario.target is None and not host_on_command_line(sys.argv[1:]):
+            if (
+                environment.host
+                and plan.scenario.target.url is None
+                and not host_on_command_line(sys.argv[1:])
+            ):
                 note(
                     f"the host {environment.host} comes from LOCUST_HOST or locust.conf and replaces the one "
                     f"in {environment.locustfile}"
                 )
-            guard.allowed = plan.hosts
+            guard.begin(plan.hosts, plan.named_hosts(plan.targets), plan.headers)
             if plan.is_open:
                 environment.dispatcher_class = NoUsersDispatcher
             master = PlainMaster(environment, plan, guard)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from doorbuster.load.locust_plugin.http_user import HttpUser as DoorbusterHttpUs
 from doorbuster.load.locust_plugin.node import note
 from doorbuster.load.plain_locust.host_guard import host_of
 from doorbuster.load.plain_locust.visits import JOURNEY
-from doorbuster.load.target.endpoint import resolves_to_loopback
+from doorbuster.load.target.endpoint import resolves_to_loopback, target_headers
 from doorbuster.scenario import (
     ChannelJourney,
+    HeaderValues,
     LocustScenario,
     Schedule,
     find_scenario,
@@ -37,6 +38,7 @@ class PlainPlan:
     """One plain run: its scenario, the duration, whether we must end it, the hosts it may load.
 
     ends_itself: Locust ends the run at `duration_s`; otherwise the recorder does. targets: for the report.
+    headers: of every request to the targets and to the hosts of safety.allow.
     ratios: weights of the user classes for open arrivals.
     """
 
@@ -46,11 +48,16 @@ class PlainPlan:
     hosts: frozenset[str]
     targets: tuple[str, ...]
     ratios: dict[str, float]
+    headers: HeaderValues
 
     @property
     def is_open(self) -> bool:
         """Whether users arrive by a schedule."""
         return self.scenario.demand is not None
+
+    def named_hosts(self, targets: Iterable[str]) -> frozenset[str]:
+        """The hosts of the targets and of safety.allow, which get the target's headers."""
+        return frozenset((*map(host_of, targets), *self.scenario.safety.allow))
 
     @property
     def schedule(self) -> Schedule:
@@ -77,11 +84,12 @@ def check_start(environment: Any) -> PlainPlan:
     if not environment.shape_class and options.num_users is not None and options.num_users < 1:
         raise UsageError("--users must be at least 1")
     hosts, targets = check_hosts(environment, scenario)
+    headers = target_headers(scenario)
     if scenario.demand is not None:
         ratios = _open_classes(environment, scenario)
-        return PlainPlan(scenario, scenario.demand.duration_s, False, hosts, targets, ratios)
+        return PlainPlan(scenario, scenario.demand.duration_s, False, hosts, targets, ratios, headers)
     duration_s, ends_itself = _duration(environment)
-    return PlainPlan(scenario, duration_s, ends_itself, hosts, targets, {})
+    return PlainPlan(scenario, duration_s, ends_itself, hosts, targets, {}, headers)
 
 
 def _open_classes(environment: Any, scenario: LocustScenario) -> dict[str, float]:

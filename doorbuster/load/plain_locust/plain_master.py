@@ -65,7 +65,7 @@ class PlainMaster:
         with exit_on_error():
             check_tasks(self._environment)
             hosts, targets = check_hosts(self._environment, self._plan.scenario)
-            self._guard.allowed = hosts
+            self._guard.begin(hosts, self._plan.named_hosts(targets), self._plan.headers)
             if self._workers is not None:
                 self._workers.refresh_workers()
                 self._workers.sync_clocks()
@@ -144,6 +144,8 @@ class PlainRun:
                     "run_id": self.run_id,
                     "started_at": self._started_at + self._workers.counter_offset_s(name),
                     "hosts": sorted(guard.allowed),
+                    "named": sorted(guard.named),
+                    "headers": self._plan.headers.to_wire(),
                     "scenario_text": self._plan.scenario.source_text,
                     "ratios": self._plan.ratios,
                     "index": index,

@@ -15,8 +15,9 @@ from doorbuster.load.plain_locust.checks import visit_schedule
 from doorbuster.load.plain_locust.host_guard import HostGuard
 from doorbuster.load.plain_locust.request_recorder import RequestRecorder
 from doorbuster.load.plain_locust.visits import VisitStarter
+from doorbuster.output.secret_masking import remember_secrets
 from doorbuster.records.outcome import Cause
-from doorbuster.scenario import read_locust_scenario
+from doorbuster.scenario import HeaderValues, read_locust_scenario
 
 
 class PlainWorker:
@@ -38,7 +39,9 @@ class PlainWorker:
     def _on_record(self, msg: Any, **_: Any) -> None:
         """The next run: it arrives before Locust's message to start users."""
         run_id = msg.data["run_id"]
-        self._guard.allowed = frozenset(msg.data["hosts"])
+        headers = HeaderValues.from_wire(msg.data["headers"])
+        remember_secrets(headers.secrets)
+        self._guard.begin(msg.data["hosts"], msg.data["named"], headers)
         self._reports.begin(run_id)
         recorder = self._recorder = RequestRecorder(
             self._environment,

@@ -1,4 +1,9 @@
-"""Finds a storefront driver by name: a bundled one, or one of a user's file."""
+"""Finds a storefront driver by name: a bundled one, or one of a user's files.
+
+Rules: what a locustfile gives to `install` are its drivers. Otherwise they are the classes of its files that
+have a name; of several classes of one name, such as a base class and one class for each channel, the driver
+is the one whose `for_channel` leads to the others.
+"""
 
 from __future__ import annotations
 
@@ -6,41 +11,99 @@ import importlib.util
 import inspect
 import sys
 import traceback
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 
 from doorbuster.errors import AnalysisError, UsageError
-from doorbuster.storefronts import DRIVERS, Storefront, drivers_with
+from doorbuster.scenario import CHANNELS, JOURNEYS, is_driver_name
+from doorbuster.storefronts import Storefront, drivers_with
+
+INSTALLED = "doorbuster_drivers"  # attribute of locust.events: the drivers that locustfiles have added
+CORE = tuple(dict.fromkeys(v.step for name in ("browse", "search", "buy") for v in JOURNEYS[name].steps))
+"""The steps of a visit that browses, searches and buys."""
 
 
-def find_driver(storefront: str, locustfile: str) -> type[Storefront]:
-    """The bundled driver of this name, or the one of a file; without a name, the file's only driver.
+def find_driver(storefront: str, locustfiles: str) -> type[Storefront]:
+    """The bundled driver of this name, or the one of the files; without a name, the files' only driver.
 
     Raises: UsageError that lists the drivers.
     """
-    own = drivers_in(Path(locustfile)) if locustfile else []
+    own = drivers_of(load_files(locustfiles)) if locustfiles else []
     if not storefront and len(own) == 1:
         return own[0]
     known = drivers_with(own)
-    if (storefront or "reference") not in known:
-        more = "" if locustfile or not storefront.startswith("custom:") else ", or add --locustfile FILE"
-        raise UsageError(f"there is no driver {storefront!r}; name one of {', '.join(sorted(known))}{more}")
-    return known[storefront or "reference"]
+    if (storefront or "reference") in known:
+        return known[storefront or "reference"]
+    names = ", ".join(sorted(known))
+    other_case = [name for name in known if name.lower() == storefront.lower()]
+    if other_case:
+        raise UsageError(f"there is no driver {storefront!r}; names are in small letters: {other_case[0]}")
+    more = "" if locustfiles or not storefront.startswith("custom:") else ", or add --locustfile FILE"
+    raise UsageError(f"there is no driver {storefront!r}; name one of {names}{more}")
 
 
-def drivers_in(path: Path) -> list[type[Storefront]]:
-    """The drivers that a file defines or imports, without the bundled ones. Raises: as `load_module`."""
-    return find_drivers(load_module(path))
+def load_files(locustfiles: str) -> list[ModuleType]:
+    """The modules that Locust would load from files with commas between them, or from folders.
+
+    Raises: as `load_module`.
+    """
+    paths = (Path(name.strip()) for name in locustfiles.split(","))
+    files = [file for path in paths for file in (sorted(path.glob("[!_]*.py")) if path.is_dir() else [path])]
+    return [load_module(file) for file in files]
 
 
-def find_drivers(module: ModuleType) -> list[type[Storefront]]:
-    """The drivers that a module defines or imports, without the bundled ones."""
-    classes = [value for value in vars(module).values() if inspect.isclass(value)]
-    return [
-        kind
-        for kind in dict.fromkeys(classes)
-        if issubclass(kind, Storefront) and hasattr(kind, "name") and kind not in DRIVERS.values()
-    ]
+def drivers_of(modules: Iterable[ModuleType]) -> list[type[Storefront]]:
+    """The drivers that the modules install; if there are none, those that they define or import.
+
+    Raises: UsageError for drivers without a usable name, or of one name.
+    """
+    events = getattr(sys.modules.get("locust"), "events", None)
+    installed = list(getattr(events, INSTALLED, ()))
+    if installed:
+        return check_names(installed)
+    by_name: dict[str, list[type[Storefront]]] = {}
+    classes = [value for module in modules for value in vars(module).values() if inspect.isclass(value)]
+    for kind in dict.fromkeys(classes):
+        is_ours = kind.__module__.startswith("doorbuster.storefronts")
+        if issubclass(kind, Storefront) and hasattr(kind, "name") and not is_ours:
+            by_name.setdefault(kind.name, []).append(kind)
+    return check_names([kind for kinds in by_name.values() for kind in _start_of(kinds)])
+
+
+def check_names(drivers: Sequence[type[Storefront]]) -> list[type[Storefront]]:
+    """The drivers. Raises: UsageError for a name that no scenario can use, or that several drivers have."""
+    for driver in drivers:
+        name = getattr(driver, "name", "")
+        if not is_driver_name(name):
+            raise UsageError(
+                f"the driver {driver.__name__} needs a name of small letters, digits, - and _, such as "
+                f'name = "my-shop" (got {name!r}); a scenario then says storefront: "custom:my-shop"'
+            )
+        same = [other.__name__ for other in drivers if other.name == name]
+        if len(same) > 1:
+            raise UsageError(
+                f"{' and '.join(same)} are drivers of the same name {name!r}: give each its own, or name the "
+                "one to use in install(events, drivers=[...])"
+            )
+    return list(drivers)
+
+
+def _start_of(kinds: list[type[Storefront]]) -> list[type[Storefront]]:
+    """Of classes of one name, the one that inherits from the others or whose `for_channel` leads to them."""
+    kinds = [kind for kind in kinds if _is_complete(kind)] or kinds
+    starts = [kind for kind in kinds if _leads_to(kind, kinds)]
+    return [kind for kind in starts if "name" in vars(kind)] or starts or kinds
+
+
+def _is_complete(kind: type[Storefront]) -> bool:
+    prepares = kind.prepare.__func__ is not Storefront.prepare.__func__  # type: ignore[attr-defined]
+    return prepares and not kind.for_channel("web").missing_steps(CORE)
+
+
+def _leads_to(kind: type[Storefront], kinds: Sequence[type[Storefront]]) -> bool:
+    reached = {*kind.__mro__, *(kind.for_channel(channel) for channel in CHANNELS)}
+    return kind.for_channel("web") is kind and reached >= set(kinds)
 
 
 def load_module(path: Path) -> ModuleType:

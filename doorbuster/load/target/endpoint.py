@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -15,12 +16,41 @@ from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.settings import HttpSettings, host_names
 from doorbuster.load.target.content_errors import content_error
 from doorbuster.load.target.driver_lookup import driver_error
-from doorbuster.scenario import Scenario
+from doorbuster.output import masked
+from doorbuster.output.secret_masking import remember_secrets
+from doorbuster.scenario import NO_HEADERS, RUN_HEADER, HeaderValues, LocustScenario, Scenario, fill_headers
 from doorbuster.shop_process import ShopProcess, start_shop
 from doorbuster.storefronts import DRIVERS, Catalogue, HttpResponse, Rejected, Storefront
 
-RUN_HEADER = "X-Doorbuster-Run"  # sent with every request, so that logs can tell test traffic apart
 PREPARE_LIMIT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class TargetAccess:
+    """What all clients of a run have in common: its id, the hosts they may load, the target's headers."""
+
+    run_id: str
+    allow: tuple[str, ...] = ()
+    headers: HeaderValues = NO_HEADERS
+
+    def settings(self, url: str, **more: Any) -> HttpSettings:
+        """Settings of clients of the shop at `url`; `more` are further fields of them."""
+        return HttpSettings(
+            headers={RUN_HEADER: self.run_id},
+            target_headers=self.headers.values,
+            hosts=host_names(url, *self.allow),
+            **more,
+        )
+
+
+def target_headers(scenario: Scenario | LocustScenario) -> HeaderValues:
+    """The target's headers, with their values from the environment, which this process then masks.
+
+    Raises: UsageError for variables that are not set.
+    """
+    filled = fill_headers(scenario.target.headers, os.environ)
+    remember_secrets(filled.secrets)
+    return filled
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +94,9 @@ def open_target(scenario: Scenario, log: Path) -> LoadedShop:
     return LoadedShop(process.url, process, process.merchants)
 
 
-def set_faults(scenario: Scenario, target: LoadedShop, *, starts_at_unix_s: float) -> None:
+def set_faults(
+    scenario: Scenario, target: LoadedShop, access: TargetAccess, *, starts_at_unix_s: float
+) -> None:
     """Send the scenario's faults to the embedded shop; other shops are left alone.
 
     Raises: TargetError if the shop rejects them.
@@ -74,7 +106,7 @@ def set_faults(scenario: Scenario, target: LoadedShop, *, starts_at_unix_s: floa
         return
     plan = {"starts_at_unix_s": starts_at_unix_s, "faults": [fault.wire for fault in shop.faults]}
     for url in target.urls.values():
-        client = UnmeasuredClient(url, {}, limit_s=PREPARE_LIMIT_S)
+        client = UnmeasuredClient(url, access, limit_s=PREPARE_LIMIT_S)
         try:
             answer = client.request("POST", "/control/faults", json=plan)
         finally:
@@ -121,8 +153,8 @@ def resolves_to_loopback(host: str) -> bool:
 class UnmeasuredClient:
     """A client for requests that are not measured, such as reading the catalogue and the ledger."""
 
-    def __init__(self, url: str, tag: dict[str, str], *, limit_s: float, allow: tuple[str, ...] = ()) -> None:
-        self._http = HttpClient(url, settings=HttpSettings(headers=tag, hosts=host_names(url, *allow)))
+    def __init__(self, url: str, access: TargetAccess, *, limit_s: float) -> None:
+        self._http = HttpClient(url, settings=access.settings(url))
         self._limit_s = limit_s
         self.last_cause: str | None = None
         """Cause of the latest request, "" if it succeeded; None before the first."""
@@ -136,16 +168,14 @@ class UnmeasuredClient:
         self._http.close()
 
 
-def read_catalogue(
-    driver: type[Storefront], url: str, tag: dict[str, str], allow: tuple[str, ...] = ()
-) -> Catalogue:
+def read_catalogue(driver: type[Storefront], url: str, access: TargetAccess) -> Catalogue:
     """The products on sale; reading them also checks the shop and its driver.
 
     Raises:
         TargetError: the shop cannot be reached, refuses, or is of another kind.
         AnalysisError: a user's driver raised.
     """
-    client = UnmeasuredClient(url, tag, limit_s=PREPARE_LIMIT_S, allow=allow)
+    client = UnmeasuredClient(url, access, limit_s=PREPARE_LIMIT_S)
     try:
         catalogue = driver.prepare(client)
     except Rejected as refusal:
@@ -153,7 +183,7 @@ def read_catalogue(
             way_out = "the shop redirects to that host: add it to safety.allow if you may load it"
         else:
             way_out = f"is the shop running, and is it a '{driver.name}' storefront?"
-        reason = " ".join(str(refusal).split())
+        reason = masked(" ".join(str(refusal).split()))
         raise TargetError(f"{url} cannot be loaded: {reason}; {way_out}") from refusal
     except BaseException as error:
         page = content_error(error, client.last_cause)

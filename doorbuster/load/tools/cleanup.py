@@ -19,9 +19,10 @@ from pathlib import Path
 from doorbuster.errors import ExitCode, TargetError, UsageError
 from doorbuster.load.exchange import UNREACHABLE
 from doorbuster.load.target.driver_lookup import find_driver
-from doorbuster.load.target.endpoint import RUN_HEADER, UnmeasuredClient, check_allowed
+from doorbuster.load.target.endpoint import TargetAccess, UnmeasuredClient, check_allowed, target_headers
 from doorbuster.load.target.shop_clock import ledger_since
 from doorbuster.load.tools.command_interface import print_row, run_tool
+from doorbuster.output import masked
 from doorbuster.records.reader import Run
 from doorbuster.scenario import Scenario, read_scenario
 from doorbuster.storefronts import Rejected, Storefront
@@ -79,10 +80,9 @@ class Cleanup:
     def __init__(self, recorded: RecordedRun, driver: type[Storefront]) -> None:
         self._recorded = recorded
         self._driver = driver
-        tag = {RUN_HEADER: f"{recorded.run_id}-cleanup"}
-        self._client = UnmeasuredClient(
-            recorded.url, tag, limit_s=REQUEST_LIMIT_S, allow=recorded.scenario.safety.allow
-        )
+        scenario = recorded.scenario
+        access = TargetAccess(f"{recorded.run_id}-cleanup", scenario.safety.allow, target_headers(scenario))
+        self._client = UnmeasuredClient(recorded.url, access, limit_s=REQUEST_LIMIT_S)
 
     def close(self) -> None:
         self._client.close()
@@ -97,9 +97,8 @@ class Cleanup:
         try:
             found = ledger_since(self._driver, self._client, since_unix_s=self._recorded.started_unix_s)
         except Rejected as refusal:
-            raise TargetError(
-                f"the ledger of {self._recorded.url} cannot be read: {' '.join(str(refusal).split())}"
-            ) from refusal
+            reason = masked(" ".join(str(refusal).split()))
+            raise TargetError(f"the ledger of {self._recorded.url} cannot be read: {reason}") from refusal
         except (ValueError, KeyError, TypeError) as error:
             raise TargetError(
                 f"the responses of {self._recorded.url} are not those of a '{self._driver.name}' storefront "
@@ -123,7 +122,7 @@ class Cleanup:
             try:
                 self._driver.cancel_order(self._client, ref)
             except Rejected as refusal:
-                cause, detail = refusal.cause, " ".join(refusal.detail.split())
+                cause, detail = refusal.cause, masked(" ".join(refusal.detail.split()))
                 result = "already" if cause == ALREADY else "refused"
             print_row({"kind": "order", "ref": ref, "result": result, "cause": cause, "detail": detail})
             if cause in UNREACHABLE:

@@ -2,7 +2,9 @@
 
 Rules
 - The steps are those of journeys, in the order of a visit; a step gets what earlier steps found.
-- A step gets the arguments of its name (`STEP_INPUTS`), by position, as in a journey.
+- A step gets the arguments of its name (`STEP_INPUTS`), by position, as in a journey. A method with other
+  parameters is a helper of the driver, unless the shop cannot do without the step.
+- Each class that `for_channel` returns is probed with all its steps.
 - Steps with accounts and orders to be collected use a separate customer, so that their sessions do not mix.
 """
 
@@ -10,9 +12,8 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from functools import partial
 from random import Random
 from typing import Any
@@ -21,15 +22,27 @@ from doorbuster.errors import TargetError
 from doorbuster.load.exchange import UNREACHABLE
 from doorbuster.load.freshness.product_edits import STAFF_STEPS, least_popular, overrides
 from doorbuster.load.http.client import HttpClient
-from doorbuster.load.http.settings import HttpSettings, Timeouts, host_names
+from doorbuster.load.http.settings import Timeouts
 from doorbuster.load.target.content_errors import content_error
-from doorbuster.load.target.driver_lookup import place_in_driver
-from doorbuster.load.target.endpoint import RUN_HEADER
+from doorbuster.load.target.driver_lookup import driver_error, place_in_driver
+from doorbuster.load.target.endpoint import TargetAccess
 from doorbuster.load.target.shop_clock import ledger_since
+from doorbuster.load.tools.probe_plan import ProbePlan
 from doorbuster.load.tools.response_diagnosis import hint_for
+from doorbuster.load.tools.step_signatures import (
+    NEEDS_BASKET,
+    ORDERING,
+    OWN_CUSTOMER,
+    STEP_INPUTS,
+    STEP_OUTPUTS,
+    WHY_SKIPPED,
+    no_method_text,
+    parameters_of,
+    takes_inputs,
+)
 from doorbuster.load.tools.tracing_client import ExchangeTrace, TracingClient
 from doorbuster.output import masked
-from doorbuster.scenario import JOURNEYS, STEPS
+from doorbuster.scenario import EVERY_STEP, Scenario
 from doorbuster.storefronts import (
     Basket,
     BasketLine,
@@ -43,36 +56,7 @@ from doorbuster.storefronts import (
     WaitingRoomError,
 )
 
-CORE = tuple(dict.fromkeys(v.step for name in ("browse", "search", "buy") for v in JOURNEYS[name].steps))
-STEP_INPUTS: dict[str, tuple[str, ...]] = {
-    "home": (), "category": (), "search": (), "landing": (), "product": ("sku",),
-    "recommendations": ("sku",), "reviews": ("sku",),
-    "add_to_basket": ("sku",), "basket": (), "checkout_page": (), "checkout": ("key", "lines"),
-    "order_status": ("ref",), "pos_sale": ("key", "lines"), "phone_order": ("key", "lines"),
-    "look_up_order": ("ref",),
-    "collect_checkout": ("key", "lines"), "pickup": ("collected",), "return_items": ("ref",),
-    "feed": (), "partner_order": ("key", "lines"),
-    "write_review": ("sku",), "ask": ("sku",), "open_questions": (), "answer": ("question",),
-    "register": (), "sign_in": (), "reset_password": (),
-}  # fmt: skip
-STEP_OUTPUTS: dict[str, type] = {
-    "home": Listing, "category": Listing, "search": Listing, "feed": Listing, "landing": Product,
-    "product": Product, "checkout": Order, "pos_sale": Order, "phone_order": Order,
-    "collect_checkout": Order, "partner_order": Order, "ask": str, "open_questions": tuple,
-}  # fmt: skip
-ORDERING = frozenset(step for step, kind in STEP_OUTPUTS.items() if kind is Order)
-CHANNEL_OF = {
-    "pos_sale": "store", "pickup": "store", "phone_order": "phone", "look_up_order": "phone",
-    "landing": "print", "feed": "partner", "partner_order": "partner",
-    **dict.fromkeys(("reviews", "write_review", "ask", "open_questions", "answer"), "social"),
-}  # fmt: skip
-OWN_CUSTOMER = frozenset({"collect_checkout", "register", "sign_in", "reset_password"})
-NEEDS_BASKET = frozenset({"basket", "checkout_page", "checkout"})
-WHY_SKIPPED = {
-    "ref": "needs an order, and none was placed",
-    "collected": "needs an order for collection, and none was placed",
-    "question": "needs a question, and none was asked",
-}
+STAFF = "staff"
 SKUS_TRIED = 3  # if one is sold out
 STEP_LIMIT_S = 30.0
 
@@ -82,9 +66,10 @@ class ProbedStep:
     """The result of one step: ok, refused (an expected refusal), failed, broken (the driver raised), missing
     (the driver has no such method) or skipped (an earlier step did not return what it needs).
 
-    hint: the probable reason, if the response is a known one.
+    channel: of the customer. hint: the probable reason, if the response is a known one.
     """
 
+    channel: str
     step: str
     core: bool
     result: str
@@ -110,31 +95,33 @@ class ProbeState:
 
 
 class DriverProbe:
-    """One visit; `steps` yields the result of each step, in the order of the visit."""
+    """One visit; `steps` yields the result of each step, in the order of the visit.
+
+    Args: orders: whether steps may order and change products. scenario: its channels, journeys and content
+        rules are tried; without one, the channels and journeys that are built in.
+    """
 
     def __init__(
         self,
         driver: type[Storefront],
         url: str,
+        access: TargetAccess,
         *,
         orders: bool,
-        run_id: str,
-        hosts: Sequence[str] = (),
+        scenario: Scenario | None = None,
     ) -> None:
         self._driver = driver
         self._orders = orders
-        settings = HttpSettings(
-            headers={RUN_HEADER: run_id},
-            timeouts=Timeouts(total_s=STEP_LIMIT_S),
-            hosts=host_names(url, *hosts),
-        )
+        self._plan = ProbePlan.of(scenario)
+        settings = access.settings(url, timeouts=Timeouts(total_s=STEP_LIMIT_S))
         self._new_client: Callable[[], HttpClient] = lambda: HttpClient(url, settings=settings)
         self._client = TracingClient(self._new_client())
-        self._rng = Random(run_id)
-        self._run_id = run_id
-        self._state = ProbeState(key=f"{run_id}:probe:1")
+        self._rng = Random(access.run_id)
+        self._run_id = access.run_id
+        self._state = ProbeState(key=f"{access.run_id}:probe:1")
         self._url = url
-        self._customers: dict[str, Storefront] = {}
+        self._customers: dict[tuple[str, str], Storefront] = {}
+        self._channel = ""
 
     def steps(self) -> Iterator[ProbedStep]:
         """Raises: TargetError if the URL cannot be reached."""
@@ -151,11 +138,46 @@ class DriverProbe:
             yield replace(prepared, result="failed", cause="empty_assortment", text=text)
             return
         yield replace(prepared, text=_catalogue_text(box[0]))
-        self._state.skus = [box[0].draw_sku(self._rng)]
-        for name in dict.fromkeys((*STEP_INPUTS, *STEPS)):
-            yield self._step(name, box[0])
+        yield from self._classes()
+        yield from self._walk_channels(box[0])
         yield from self._staff_steps(box[0])
         yield self._compare_ledger(started_unix_s)
+
+    def _walk_channels(self, catalogue: Catalogue) -> Iterator[ProbedStep]:
+        """All steps of the first channel's class, then those of each further class."""
+        plan = self._plan
+        probed: set[tuple[type[Storefront], str]] = set()
+        for channel in plan.channels:
+            self._state = replace(
+                self._state, skus=[catalogue.draw_sku(self._rng)], lines=(), in_basket=False
+            )
+            for name in plan.steps:
+                is_first = channel == plan.channels[0]
+                where = plan.channel_of.get(name, channel) if is_first else channel
+                kind = self._class_for(where)
+                is_there = callable(getattr(kind, name, None)) and name not in plan.channel_of
+                if (kind, name) in probed or not (is_first or is_there or plan.is_needed(name, where)):
+                    continue
+                probed.add((kind, name))
+                self._channel = where
+                yield self._step(name, where, catalogue)
+
+    def _classes(self) -> Iterator[ProbedStep]:
+        """The class of each channel, if there are several."""
+        channels: dict[type[Storefront], list[str]] = {}
+        for channel in dict.fromkeys((*self._plan.channels, *self._plan.channel_of.values())):
+            channels.setdefault(self._class_for(channel), []).append(channel)
+        if len(channels) > 1:
+            text = "; ".join(f"{kind.__name__}: {', '.join(names)}" for kind, names in channels.items())
+            yield ProbedStep("", "for_channel", False, "ok", text)
+
+    def _class_for(self, channel: str) -> type[Storefront]:
+        """Raises: AnalysisError if the driver returns something else."""
+        kind = self._driver.for_channel(channel)
+        if not (inspect.isclass(kind) and issubclass(kind, Storefront)):
+            error = TypeError(f"must return a subclass of Storefront for {channel!r} (got {kind!r})")
+            raise driver_error(self._driver, "for_channel", error)
+        return kind
 
     def _unreachable(self, prepared: ProbedStep) -> str:
         reached = prepared.exchanges[-1].url if prepared.exchanges else self._url
@@ -163,30 +185,41 @@ class DriverProbe:
             return f"{self._url} redirects to {reached}, which cannot be reached: {prepared.cause}"
         return f"{self._url} cannot be reached: {prepared.cause}; is the shop running?"
 
-    def _customer(self, name: str, catalogue: Catalogue) -> Storefront:
+    def _customer(self, name: str, channel: str, catalogue: Catalogue) -> Storefront:
         """The customer of this step: one per channel, and one for each of OWN_CUSTOMER."""
-        channel = CHANNEL_OF.get(name, "web")
-        key = name if name in OWN_CUSTOMER else channel
-        if key not in self._customers:
+        own = name if name in OWN_CUSTOMER else ""
+        if (channel, own) not in self._customers:
             # A new client: staff may be signed in with the one that prepared.
-            self._customers[key] = self._driver.for_channel(channel)(
+            self._customers[channel, own] = self._class_for(channel)(
                 TracingClient(self._new_client(), self._client),
                 channel=channel, catalogue=catalogue, rng=self._rng,
-                visit=Visit(customer=f"{self._run_id}-{key}", signed_in=name in OWN_CUSTOMER),
+                visit=Visit(customer=f"{self._run_id}-{channel}-{own or 'guest'}", signed_in=bool(own)),
             )  # fmt: skip
-        return self._customers[key]
+        return self._customers[channel, own]
 
-    def _step(self, name: str, catalogue: Catalogue) -> ProbedStep:
-        customer = self._customer(name, catalogue)
+    def _step(self, name: str, channel: str, catalogue: Catalogue) -> ProbedStep:
+        is_core = self._plan.requires(name, channel)
+
+        def unprobed(result: str, text: str, *, core: bool = is_core) -> ProbedStep:
+            return ProbedStep(self._channel, name, core, result, text)
+
+        try:
+            customer = self._customer(name, channel, catalogue)
+        except Exception as error:  # noqa: BLE001  the driver's __init__ may fail in any way; say where
+            return replace(unprobed("broken", f"{error}{place_in_driver(error)}"), cause=type(error).__name__)
         action = getattr(customer, name, None)
         if not callable(action):
-            return ProbedStep(name, name in CORE, "missing", _no_method(customer, name))
+            return unprobed("missing", no_method_text(customer, name))
+        if not is_core and not takes_inputs(name, action):
+            inputs = ", ".join(STEP_INPUTS[name])
+            text = f"takes {inspect.signature(action)}, so it is not the step, which takes ({inputs})"
+            return unprobed("helper", text)
         if name in ORDERING and not self._orders:
-            return ProbedStep(name, False, "skipped", "would place an order (--no-orders)")
-        wanted = STEP_INPUTS[name] if name in STEP_INPUTS else _without_defaults(action)
+            return unprobed("skipped", "would place an order (--no-orders)", core=False)
+        wanted = STEP_INPUTS[name] if name in STEP_INPUTS else parameters_of(action)
         missing = self._missing_inputs(name, wanted)
         if missing:
-            return ProbedStep(name, name in CORE, "skipped", missing)
+            return unprobed("skipped", missing)
         for attempt in range(SKUS_TRIED):
             if attempt:
                 self._state.skus.insert(0, catalogue.draw_sku(self._rng))
@@ -227,7 +260,27 @@ class DriverProbe:
             raise TypeError(f"{name} must take ({wants}), as journeys call it; {error}") from None
         if name == "collect_checkout":
             customer.add_to_basket(given[1][0].sku)  # type: ignore[attr-defined]
-        return self._keep(name, action(*given), given)
+        return self._keep(name, action(*given), given) + self._check_content(name)
+
+    def _check_content(self, name: str) -> str:
+        """Apply the scenario's content rules to the last response; returns their number as text.
+
+        Raises: Rejected if the response violates one.
+        """
+        rules = [rule for rule in self._plan.rules if rule.step in (EVERY_STEP, name)]
+        response = self._client.last_response
+        if not rules or response is None:
+            return ""
+        allowed = ""
+        for rule in rules:
+            violation = rule.violation(response)
+            other = rule.other_case(response)
+            if violation is not None:
+                more = f"the answer has {other!r}, and rules distinguish capital letters; " if other else ""
+                raise Rejected(rule.cause, f"{more}{violation}")
+            if other:
+                allowed = f", although it has {other!r}: rules distinguish capital letters"
+        return f" (meets {len(rules)} content rule{'s' * (len(rules) > 1)}{allowed})"
 
     def _keep(self, name: str, got: Any, given: list[Any]) -> str:
         """Check the result of a step and keep it for later ones; returns its description."""
@@ -265,7 +318,8 @@ class DriverProbe:
     def _staff_steps(self, catalogue: Catalogue) -> Iterator[ProbedStep]:
         """The staff's steps that `freshness` needs, on the least popular product; each edit is reverted."""
         (sku,) = least_popular(catalogue, 1)
-        customer: Any = self._customer("product", catalogue)
+        self._channel = STAFF
+        customer: Any = self._customer("product", self._plan.channels[0], catalogue)
         for act, needed in (
             (self._change_price, STAFF_STEPS["price"]),
             (self._change_stock, STAFF_STEPS["stock"]),
@@ -275,7 +329,9 @@ class DriverProbe:
             if self._orders:
                 yield self._try(needed[0], partial(act, customer, sku))
             else:
-                yield ProbedStep(needed[0], False, "skipped", "would change a product (--no-orders)")
+                yield ProbedStep(
+                    self._channel, needed[0], False, "skipped", "would change a product (--no-orders)"
+                )
 
     def _change_price(self, customer: Any, sku: str) -> str:
         before = customer.product(sku).price_pence
@@ -320,8 +376,8 @@ class DriverProbe:
         return self._try("read_ledger", compare)
 
     def _try(self, name: str, act: Callable[[], Any]) -> ProbedStep:
-        self._client.exchanges.clear()
-        core = name in CORE or name == "prepare"
+        self._client.begin_step()
+        core = name == "prepare" or self._plan.requires(name, self._channel)
         result, cause, text = "ok", "", ""
         try:
             returned = act()
@@ -342,24 +398,11 @@ class DriverProbe:
                 text = f"{error}{place_in_driver(error)}"
         seen = tuple(self._client.exchanges)
         hint = hint_for(cause, seen[-1], self._url) if seen and result in ("failed", "broken") else ""
-        return ProbedStep(name, core, result, masked(text)[:300], cause, hint, seen)
+        return ProbedStep(self._channel, name, core, result, masked(text)[:300], cause, hint, seen)
 
 
 def _shown(at_once: bool) -> str:
     return "shown at once" if at_once else "not shown at once"
-
-
-def _without_defaults(action: Callable[..., Any]) -> tuple[str, ...]:
-    """The parameters of a step that only the driver knows."""
-    parameters = inspect.signature(action).parameters.values()
-    return tuple(one.name for one in parameters if one.default is one.empty)
-
-
-def _no_method(customer: Storefront, name: str) -> str:
-    """The text for a missing step, with the method of a similar name, if any."""
-    own = [known for known in dir(customer) if not known.startswith("_") and known not in STEP_INPUTS]
-    near = get_close_matches(name, own, n=1, cutoff=0.75)
-    return f"the driver has no such method; is it {near[0]}?" if near else "the driver has no such method"
 
 
 def _catalogue_text(catalogue: Catalogue) -> str:

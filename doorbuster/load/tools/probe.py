@@ -15,9 +15,16 @@ from urllib.parse import urlsplit
 
 from doorbuster.errors import ExitCode, UsageError
 from doorbuster.load.target.driver_lookup import find_driver
-from doorbuster.load.target.endpoint import LoadedShop, resolves_to_loopback
+from doorbuster.load.target.endpoint import (
+    LoadedShop,
+    TargetAccess,
+    check_allowed,
+    resolves_to_loopback,
+    target_headers,
+)
 from doorbuster.load.tools.command_interface import print_row, run_tool
 from doorbuster.load.tools.driver_probe import DriverProbe
+from doorbuster.scenario import read_scenario
 from doorbuster.shop_process import start_shop
 from doorbuster.shop_settings import ShopSettings
 
@@ -25,33 +32,51 @@ PRODUCTS = 200  # of the embedded shop
 
 
 def probe(
-    *, url: str, profile: str, storefront: str, locustfile: str, confirm_hosts: list[str], orders: bool
+    *,
+    url: str,
+    profile: str,
+    storefront: str,
+    locustfile: str,
+    scenario_text: str,
+    scenario_name: str,
+    confirm_hosts: list[str],
+    orders: bool,
 ) -> ExitCode:
-    """Probe the shop at `url`, or the embedded shop in this profile; empty texts mean that none was given.
+    """Probe the shop at `url`, the scenario's target or the embedded shop; empty texts mean none was given.
 
-    Raises: UsageError, TargetError.
+    Raises: UsageError, TargetError, ScenarioError.
     """
+    scenario = read_scenario(scenario_text, file=scenario_name) if scenario_text else None
+    url = url or (scenario.target.url or "" if scenario else "")
+    run_id = f"probe-{time.strftime('%Y%m%dT%H%M%S')}"
+    access = TargetAccess(run_id, tuple(host.lower() for host in confirm_hosts))
+    if scenario is not None:
+        storefront = storefront or scenario.target.storefront
+        access = TargetAccess(run_id, scenario.safety.allow, target_headers(scenario))
+    if scenario is not None and url:
+        check_allowed(scenario, url, confirmed_hosts=confirm_hosts)
     host = urlsplit(url).hostname or ""
     if url and not resolves_to_loopback(host) and host not in confirm_hosts:
         raise UsageError(f"probing {host} needs a confirmation: add --confirm-host {host} if it is yours")
     driver = find_driver(storefront, locustfile)
-    run_id = f"probe-{time.strftime('%Y%m%dT%H%M%S')}"
     with TemporaryDirectory() as folder:
         target = LoadedShop(url)
         if not url:
-            shop = start_shop(ShopSettings(profile=profile, products=PRODUCTS), Path(folder, "shop.log"))
-            target = LoadedShop(shop.url, shop)
+            settings = ShopSettings(profile=profile, products=PRODUCTS)
+            if scenario is not None and scenario.target.shop is not None:
+                settings = scenario.target.shop.settings
+            shop = start_shop(settings, Path(folder, "shop.log"))
+            target = LoadedShop(shop.url, shop, shop.merchants)
         try:
             print_row({"kind": "target", "url": target.url, "storefront": driver.name})
-            worked: dict[str, bool] = {}
-            for step in DriverProbe(
-                driver, target.url, orders=orders, run_id=run_id, hosts=confirm_hosts
-            ).steps():
-                worked[step.step] = not step.core or step.result == "ok"
+            worked = True
+            first_url = next(iter(target.urls.values()))
+            for step in DriverProbe(driver, first_url, access, orders=orders, scenario=scenario).steps():
+                worked = worked and (not step.core or step.result == "ok")
                 print_row(asdict(step))
         finally:
             target.stop()
-    return ExitCode.PASS if all(worked.values()) else ExitCode.FAIL
+    return ExitCode.PASS if worked else ExitCode.FAIL
 
 
 if __name__ == "__main__":

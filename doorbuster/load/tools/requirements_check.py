@@ -12,7 +12,7 @@ from pathlib import Path
 from doorbuster.errors import ExitCode, ScenarioError
 from doorbuster.load.engine.generator import customer_classes
 from doorbuster.load.locust_plugin.requirements import unmet_requirements
-from doorbuster.load.target.driver_lookup import find_drivers, load_module
+from doorbuster.load.target.driver_lookup import drivers_of, load_files
 from doorbuster.load.tools.command_interface import run_tool
 from doorbuster.scenario import read_scenario
 from doorbuster.storefronts import drivers_with
@@ -26,20 +26,13 @@ def check_requirements(*, scenario_text: str, scenario_name: str, locustfile: st
     scenario = read_scenario(scenario_text, file=scenario_name).with_source(
         Path(scenario_name), scenario_text
     )
-    modules = [load_module(path) for path in _files(locustfile)]
+    modules = load_files(locustfile)
     classes = [value for module in modules for value in vars(module).values() if inspect.isclass(value)]
-    own = [driver for module in modules for driver in find_drivers(module)]
-    driver = drivers_with(own).get(scenario.target.storefront)
+    driver = drivers_with(drivers_of(modules)).get(scenario.target.storefront)
     problems = unmet_requirements(scenario, customer_classes(classes), driver, locustfile)
     if problems:
         raise ScenarioError(problems)
     return ExitCode.PASS
-
-
-def _files(locustfiles: str) -> list[Path]:
-    """The files that Locust would load: those of a folder but for names that start with _."""
-    paths = (Path(name) for name in locustfiles.split(","))
-    return [file for path in paths for file in (sorted(path.glob("[!_]*.py")) if path.is_dir() else [path])]
 
 
 if __name__ == "__main__":

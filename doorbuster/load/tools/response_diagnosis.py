@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from doorbuster.load.target.endpoint import RUN_HEADER
 from doorbuster.load.tools.tracing_client import ExchangeTrace
+from doorbuster.scenario import RUN_HEADER
 
 _CHALLENGES = ("just a moment", "cf-chl", "captcha", "are you human", "request unsuccessful")
 _SIGN_IN = ('type="password"', "type=password", "name=password")

@@ -45,11 +45,22 @@ class ExchangeTrace:
 
 
 class TracingClient:
-    """Implements `storefronts.Client`; several may share one list of exchanges."""
+    """Implements `storefronts.Client`; several may share one list of exchanges and responses."""
 
     def __init__(self, http: HttpClient, shared: TracingClient | None = None) -> None:
         self.exchanges: list[ExchangeTrace] = shared.exchanges if shared is not None else []
+        self._responses: list[Response] = shared._responses if shared is not None else []
         self._http = http
+
+    def begin_step(self) -> None:
+        """Forget the exchanges of the step before."""
+        self.exchanges.clear()
+        self._responses.clear()
+
+    @property
+    def last_response(self) -> Response | None:
+        """The response that the current step got last."""
+        return self._responses[-1] if self._responses else None
 
     @property
     def cookies(self) -> CookieJar:
@@ -58,6 +69,7 @@ class TracingClient:
     def request(self, method: str, url: str, **options: Any) -> Response:
         started_at = perf_counter()
         response = self._http.request(method, url, **options)
+        self._responses[:] = [response]
         text = _text(response)
         self.exchanges.append(
             ExchangeTrace(

@@ -150,6 +150,14 @@ class ContentRule(StrictModel):
         shown = "nothing" if found is _NOTHING else repr(found)[:_SHOWN]
         return None if self._holds(found) else f"{self.path} is {shown}"
 
+    def other_case(self, response: CheckedResponse) -> str:
+        """The rule's text as the response has it with other capital letters; "" if it has none."""
+        wanted = self.contains or self.lacks
+        if wanted is None or wanted in (text := response.text):
+            return ""
+        at = text.lower().find(wanted.lower())
+        return text[at : at + len(wanted)] if at >= 0 else ""
+
     def _holds(self, found: Any) -> bool:
         if self.exists is not None:
             return (found is not _NOTHING and found is not None) == self.exists

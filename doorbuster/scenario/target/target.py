@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from doorbuster.scenario.parsing.diagnostics import invalid, preview
+from doorbuster.scenario.parsing.diagnostics import KeyIssue, invalid, preview
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import choice, value_type
 from doorbuster.scenario.target.content_checks import ContentRule
 from doorbuster.scenario.target.embedded_shop import Shop
+from doorbuster.scenario.target.target_headers import HEADER_NAME, SET_BY_CLIENT, parse_target_headers
 
 STOREFRONTS = ("reference", "vendure", "oscar")  # a test compares them with doorbuster.storefronts.DRIVERS
 CUSTOM = "custom:"  # a driver that the locustfile installs: install(events, drivers=[MyShop])
 
+DEFAULT_ID_HEADER = "X-Request-ID"
 _CUSTOM_NAME = re.compile(r"custom:[a-z][a-z0-9_-]{0,62}")
-_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
-_FRAMING_HEADERS = {"host", "content-length", "transfer-encoding", "connection", "cookie", "content-type"}
 _HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
 
 
@@ -53,6 +54,11 @@ def parse_url(raw: object) -> str:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise invalid("must be a URL without credentials, ? or #", got=f"{parts.hostname} with more")
     return raw.strip().rstrip("/")
+
+
+def is_driver_name(name: object) -> bool:
+    """Whether a scenario can name a driver so, after `custom:`."""
+    return isinstance(name, str) and _CUSTOM_NAME.fullmatch(f"{CUSTOM}{name}") is not None
 
 
 def is_host(text: str) -> bool:
@@ -88,12 +94,12 @@ def parse_source_addresses(raw: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(raw))
 
 
-@value_type({"type": "string", "pattern": f"^{_HEADER.pattern}$"})
+@value_type({"type": "string", "pattern": f"^{HEADER_NAME.pattern}$"})
 def parse_header_name(raw: object) -> str:
     """The name of an HTTP header; "" for none."""
-    if not isinstance(raw, str) or not _HEADER.fullmatch(raw):
+    if not isinstance(raw, str) or not HEADER_NAME.fullmatch(raw):
         raise invalid("must be the name of an HTTP header, or none", got=preview(raw))
-    if raw.lower() in _FRAMING_HEADERS:
+    if raw.lower() in SET_BY_CLIENT:
         raise invalid("is a header that the HTTP client sets itself", got=preview(raw))
     return "" if raw == "none" else raw
 
@@ -125,10 +131,27 @@ class Target(StrictModel):
     )
 
     request_id_header: Annotated[str, parse_header_name] = Field(
-        default="X-Request-ID",
+        default=DEFAULT_ID_HEADER,
         description="Header with an id of each request, to find it in the shop's logs; none sends no id.",
         examples=["X-Correlation-ID"],
     )
+
+    headers: Annotated[dict[str, str], parse_target_headers] = Field(
+        default={},
+        description="Headers of every request; ${NAME} stands for an environment variable.",
+        examples=[{"X-Waf-Bypass": "${WAF_BYPASS}"}],
+    )
+
+    @classmethod
+    def rules(cls, raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
+        """A url or a shop; the request's id is in a header of its own."""
+        yield from super().rules(raw)
+        headers, id_header = raw.get("headers"), str(raw.get("request_id_header", DEFAULT_ID_HEADER))
+        for name in headers if isinstance(headers, Mapping) else ():
+            if str(name).lower() == id_header.lower():
+                rule = "has the id of each request"
+                way_out = "set request_id_header: none, or to another header"
+                yield KeyIssue(("headers", str(name)), rule, way_out=way_out, at="key")
 
     @property
     def host(self) -> str | None:
@@ -141,6 +164,7 @@ __all__ = [
     "STOREFRONTS",
     "Shop",
     "Target",
+    "is_driver_name",
     "is_host",
     "is_loopback",
     "parse_storefront",
