@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from doorbuster.capacity.runner import run_scenario
 from doorbuster.errors import UsageError
-from doorbuster.locust_process import LocustProcess
 
 if TYPE_CHECKING:
     from doorbuster.capacity.result_file import ScalingPoint
@@ -99,22 +98,10 @@ class ConcurrencySweep:
         from doorbuster.records.reader import Run
 
         folder = self.folder / f"{number:02d}-concurrency-{level}"
-        folder.mkdir()
-        scenario = folder / "scenario.yaml"
         length_s, seed = self.warmup_s + self.hold_s, self.plan.seed + number
         text = concurrency_text(self.plan, self.channel, level, for_s=length_s, url=url, seed=seed)
-        scenario.write_text(text, encoding="utf-8")
-        options = ["--scenario", str(scenario), "--run-folder", str(folder), *self.options]
-        process = LocustProcess(self.locustfile, options, folder)
-        try:
-            while process.is_running():
-                time.sleep(POLL_EVERY_S)
-        except KeyboardInterrupt:
-            process.ask_to_stop()
-            process.exit_code()
-            raise
-        if not (folder / "run.sqlite").exists():
-            raise process.failure(f"the run at concurrency {level}")
+        what = f"the run at concurrency {level}"
+        run_scenario(text, folder, self.locustfile, self.options, what=what, every_s=POLL_EVERY_S)
         with Run.open(folder) as run:
             return measure_point(run, level, first=round(self.warmup_s), seconds=int(self.hold_s))
 

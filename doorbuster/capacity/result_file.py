@@ -9,9 +9,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
+
+from pydantic import TypeAdapter
 
 from doorbuster.errors import RecordError
 from doorbuster.records.result_file import find_result, read_result, write_result
@@ -20,6 +22,7 @@ SEARCH_FILE = "capacity.json"
 SEARCH_SCHEMA = "doorbuster.capacity/1"
 SCALING_FILE = "scaling.json"
 SCALING_SCHEMA = "doorbuster.scaling/1"
+T = TypeVar("T")
 ScalingKind = Literal["sweep", "sizes"]
 
 
@@ -76,7 +79,7 @@ class SearchResult:
     demand_low_per_s: float | None = None
     demand_high_per_s: float | None = None
     size: float | None = None  # workers of the embedded shop, where the scenario says so
-    load_steps: tuple[RecordedLoadStep, ...] = field(default=())
+    load_steps: tuple[RecordedLoadStep, ...] = ()
 
     @property
     def representative_step(self) -> RecordedLoadStep | None:
@@ -119,7 +122,7 @@ class ScalingResult:
     demand_per_s: float | None = None
     demand_low_per_s: float | None = None
     demand_high_per_s: float | None = None
-    points: tuple[ScalingPoint, ...] = field(default=())
+    points: tuple[ScalingPoint, ...] = ()
 
     @property
     def best_point(self) -> ScalingPoint | None:
@@ -137,7 +140,7 @@ def find_search(run_file: Path) -> SearchResult | None:
     Raises: RecordError when the file exists but cannot be read.
     """
     file = find_result(run_file, SEARCH_FILE)
-    return None if file is None else _read_search(file)
+    return None if file is None else _read(SearchResult, file, SEARCH_SCHEMA, "search")
 
 
 def find_scaling(run_file: Path) -> ScalingResult | None:
@@ -146,7 +149,7 @@ def find_scaling(run_file: Path) -> ScalingResult | None:
     Raises: RecordError when the file exists but cannot be read.
     """
     file = find_result(run_file, SCALING_FILE)
-    return None if file is None else _read_scaling(file)
+    return None if file is None else _read(ScalingResult, file, SCALING_SCHEMA, "sweep")
 
 
 def runs_of(path: Path) -> list[Path]:
@@ -172,24 +175,8 @@ def is_whole_search(run_file: Path) -> bool:
     return (folder / SEARCH_FILE).is_file() and not (folder / SCALING_FILE).is_file()
 
 
-def _read_search(file: Path) -> SearchResult:
+def _read(kind: type[T], file: Path, schema: str, what: str) -> T:
     try:
-        found = read_result(file, SEARCH_SCHEMA)
-        steps = tuple(
-            RecordedLoadStep(
-                **{**step, "estimates": tuple(RecordedEstimate(**estimate) for estimate in step["estimates"])}
-            )
-            for step in found.pop("load_steps")
-        )
-        return SearchResult(**{**found, "flags": tuple(found["flags"]), "load_steps": steps})
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RecordError(f"{file}: cannot read the result of the search: {error}") from error
-
-
-def _read_scaling(file: Path) -> ScalingResult:
-    try:
-        found = read_result(file, SCALING_SCHEMA)
-        points = tuple(ScalingPoint(**point) for point in found.pop("points"))
-        return ScalingResult(**found, points=points)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RecordError(f"{file}: cannot read the result of the sweep: {error}") from error
+        return TypeAdapter(kind).validate_python(read_result(file, schema))
+    except (OSError, ValueError, KeyError) as error:
+        raise RecordError(f"{file}: cannot read the result of the {what}: {error}") from error

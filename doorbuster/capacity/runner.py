@@ -6,7 +6,7 @@ An embedded shop stays open for the whole search: restarting it between load ste
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,39 @@ def open_shop(plan: Scenario, log: Path) -> Iterator[str]:
         yield shop.url
 
 
+def run_scenario(
+    text: str,
+    folder: Path,
+    locustfile: Path,
+    options: Sequence[str],
+    *,
+    what: str,
+    every_s: float,
+    look: Callable[[LocustProcess], None] = lambda _: None,
+) -> None:
+    """Run the scenario in a new folder and wait for its end; `look` is called every `every_s` seconds.
+
+    Args: what: the run in the message when nothing was recorded.
+    Raises: RunError when nothing was recorded; KeyboardInterrupt after the run has stopped.
+    """
+    folder.mkdir()
+    scenario = folder / "scenario.yaml"
+    scenario.write_text(text, encoding="utf-8")
+    process = LocustProcess(
+        locustfile, ["--scenario", str(scenario), "--run-folder", str(folder), *options], folder
+    )
+    try:
+        while process.is_running():
+            time.sleep(every_s)
+            look(process)
+    except KeyboardInterrupt:
+        process.ask_to_stop()
+        process.exit_code()
+        raise
+    if not (folder / "run.sqlite").exists():
+        raise process.failure(what)
+
+
 @dataclass(frozen=True, slots=True)
 class LoadStepRunner:
     """Runs the proposed load steps of one search, one folder each."""
@@ -58,16 +91,24 @@ class LoadStepRunner:
 
         Raises: RunError when nothing was recorded; KeyboardInterrupt after the run has stopped.
         """
-        folder = self.step_folder(proposal, number)
-        folder.mkdir()
-        scenario = folder / "scenario.yaml"
-        scenario.write_text(self._text(proposal, number), encoding="utf-8")
-        began_s = time.monotonic()
-        options = ["--scenario", str(scenario), "--run-folder", str(folder), *self.options]
-        process = LocustProcess(self.locustfile, options, folder)
-        ended_after_s = self._watch(process, folder, proposal, show)
-        if not (folder / "run.sqlite").exists():
-            raise process.failure(f"the load step at {proposal.rate_per_s:.4g} per s")
+        folder, began_s = self.step_folder(proposal, number), time.monotonic()
+        ended_after_s: int | None = None
+        looked_at = 0
+
+        def look(process: LocustProcess) -> None:
+            nonlocal ended_after_s, looked_at
+            seconds = _judged_seconds(folder, proposal)
+            show(f"{max(0, seconds)} of {proposal.hold_s:.0f} s judged")
+            may_end = ended_after_s is None and not proposal.overload_s
+            if may_end and seconds - looked_at >= EARLY_END_CHECK_S:
+                looked_at = seconds
+                if self._can_end_early(folder, proposal, seconds):
+                    process.ask_to_stop()
+                    ended_after_s = seconds
+
+        what = f"the load step at {proposal.rate_per_s:.4g} per s"
+        text = self._text(proposal, number)
+        run_scenario(text, folder, self.locustfile, self.options, what=what, every_s=POLL_EVERY_S, look=look)
         elapsed_s = time.monotonic() - began_s
         return self._measure(folder, proposal, elapsed_s=elapsed_s, seconds=ended_after_s)
 
@@ -81,28 +122,6 @@ class LoadStepRunner:
         if proposal.overload_s:
             levels.insert(0, RateLevel(proposal.overload_per_s, proposal.overload_s))
         return load_step_text(self.plan, levels, url=self.url, seed=self.plan.seed + number)
-
-    def _watch(
-        self, process: LocustProcess, folder: Path, proposal: ProposedStep, show: Callable[[str], None]
-    ) -> int | None:
-        """Wait for the end; returns the judged seconds when the step was ended early, else None."""
-        ended_after_s, looked_at = None, 0
-        try:
-            while process.is_running():
-                time.sleep(POLL_EVERY_S)
-                seconds = _judged_seconds(folder, proposal)
-                show(f"{max(0, seconds)} of {proposal.hold_s:.0f} s judged")
-                may_end = ended_after_s is None and not proposal.overload_s
-                if may_end and seconds - looked_at >= EARLY_END_CHECK_S:
-                    looked_at = seconds
-                    if self._can_end_early(folder, proposal, seconds):
-                        process.ask_to_stop()
-                        ended_after_s = seconds
-        except KeyboardInterrupt:
-            process.ask_to_stop()
-            process.exit_code()
-            raise
-        return ended_after_s
 
     def _can_end_early(self, folder: Path, proposal: ProposedStep, seconds: int) -> bool:
         from doorbuster.capacity.load_step import end_early

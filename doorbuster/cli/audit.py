@@ -7,27 +7,20 @@ from pathlib import Path
 
 import click
 
-from doorbuster.cli.options import run_argument
+from doorbuster.cli.options import file_option, run_argument
 from doorbuster.output import say
-
-_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.command("audit")
 @run_argument
-@click.option(
+@file_option(
     "--ledger",
+    "CSV file of the orders in the shop, e.g. orders.csv. Columns: docs/how-to/audit.md.",
     required=True,
-    metavar="FILE",
-    type=_FILE,
-    help="CSV file of the orders in the shop, e.g. orders.csv. Columns: docs/how-to/audit.md.",
 )
-@click.option(
+@file_option(
     "--stock",
-    default=None,
-    metavar="FILE",
-    type=_FILE,
-    help="CSV file of the stock: sku, opening (at the start of the run), on_hand. Default: none, overselling "
+    "CSV file of the stock: sku, opening (at the start of the run), on_hand. Default: none, overselling "
     "remains unknown.",
 )
 def command(run: Path, ledger: Path, stock: Path | None) -> int:
@@ -85,6 +78,3 @@ def command(run: Path, ledger: Path, stock: Path | None) -> int:
         say(f"  - {reason}")
     say(f"report:  {folder / 'index.html'}")
     return judged.exit_code
-
-
-__all__ = ["command"]

@@ -10,6 +10,7 @@ import click
 from doorbuster.cli.options import (
     confirm_option,
     locustfile_option,
+    out_option,
     profile_option,
     seed_option,
     url_option,
@@ -32,48 +33,36 @@ if TYPE_CHECKING:
 @url_option
 @seed_option
 @confirm_option
-@click.option(
-    "--out",
-    default=None,
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="New or empty folder for the runs and the report. Default: reports/<time>-<scenario>.",
-)
+@out_option("the runs and the report")
 @locustfile_option
 @workers_option
 @click.option(
     "--start-rate",
-    default=None,
     metavar="RATE",
     help='First arrival rate, e.g. "5 customers/s". Default: a quarter of the scenario\'s peak.',
 )
 @click.option(
     "--max-rate",
-    default=None,
     metavar="RATE",
     help='Highest arrival rate to try, e.g. "200 customers/s". Default: derived from safety.max_rate.',
 )
 @click.option(
     "--budget",
-    default=None,
     metavar="TIME",
     help="Total time for the search, e.g. 20m. Default: 590s, or the minimum for a long warm-up.",
 )
 @click.option(
     "--warmup",
-    default=None,
     metavar="TIME",
     help="Time excluded at the start of each load step, e.g. 10s. Default: the longest visit, 3s to 60s.",
 )
 @click.option(
     "--concurrency",
-    default=None,
     metavar="LEVELS",
     help="Run a fixed list of concurrency levels for one channel instead of searching, e.g. 1,2,4,8,16,32.",
 )
 @click.option(
     "--channel",
-    default=None,
     metavar="NAME",
     help="Channel for --concurrency. Default: the closed channel, or the open one with the largest share.",
 )

@@ -27,7 +27,6 @@ _EIGHTHS = " ▁▂▃▄▅▆▇█"
 @seed_option
 @click.option(
     "--locustfile",
-    default=None,
     metavar="FILE",
     help="Also check what the scenario needs of this locustfile and its driver, e.g. retail_peak.py.",
 )
@@ -41,9 +40,9 @@ def command(
     \b
     Example: doorbuster check ms-christmas-2004
     """
-    from doorbuster.cli.run_workflow import find_run_scenario, find_scenario
+    from doorbuster.cli.run_workflow import find_run_scenario
     from doorbuster.errors import UsageError
-    from doorbuster.scenario import LocustScenario, plan_schedule
+    from doorbuster.scenario import LocustScenario, override, plan_schedule
 
     found = find_run_scenario(scenario)
     if isinstance(found, LocustScenario):
@@ -52,7 +51,7 @@ def command(
                 raise UsageError(f"{option} has no effect on the scenario of a plain Locust file")
         _print_locust_scenario(open_console(highlight=False), found)
         return 0
-    plan = find_scenario(scenario, profile=profile, url=url, seed=seed)
+    plan = override(found, profile=profile, url=url, seed=seed)
     code = 0 if locustfile is None else _check_requirements(plan, locustfile)
     console = open_console(highlight=False)
     console.print(plan.title, style="bold", markup=False)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from doorbuster.cli.options import run_argument
+from doorbuster.cli.options import file_option, run_argument
 from doorbuster.cli.subprocess_stream import SubprocessStream
 from doorbuster.output import open_console, say
 
@@ -28,12 +28,8 @@ _FOUND_BY = {
     help="Without a ledger, use the order numbers in the run file. Unsafe if the shop was reset since the "
     "run: its numbers may then belong to other orders.",
 )
-@click.option(
-    "--locustfile",
-    default=None,
-    metavar="FILE",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Python file with your own driver, e.g. locustfiles/_my_shop.py, for a custom storefront.",
+@file_option(
+    "--locustfile", "Python file with your own driver, e.g. locustfiles/_my_shop.py, for a custom storefront."
 )
 @click.option(
     "--confirm-host",
@@ -174,6 +170,3 @@ class CleanupPass:
                 say(ref)
         elif not refs:
             say("nothing to cancel")
-
-
-__all__ = ["command"]

@@ -14,18 +14,13 @@ if TYPE_CHECKING:
     from doorbuster.records.reader import Kind
 
 
-_TIMES = {
-    "response": "response times",
-    "service": "service times",
-    "first_byte": "times to the first byte",
-}
+_TIMES = {"response": "response times", "service": "service times", "first_byte": "times to the first byte"}
 
 
 @click.command("export")
 @run_argument
 @click.option(
     "--out",
-    default=None,
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
     help="File to write, e.g. sample.hlog. Default: run.hlog in the run folder.",

@@ -15,20 +15,17 @@ from doorbuster.output import say
 @click.option(
     "--scenario",
     "scenario_name",
-    default=None,
     metavar="SCENARIO",
     help="Use the thresholds of this scenario. Default: those recorded with the run.",
 )
 @click.option(
     "--fail-exit-code",
-    default=None,
     type=click.IntRange(1, 255),
     metavar="N",
     help="Exit code when a threshold failed, e.g. 3. Default: 99.",
 )
 @click.option(
     "--inconclusive-exit-code",
-    default=None,
     type=click.IntRange(0, 255),
     metavar="N",
     help="Exit code when the verdict is inconclusive, e.g. 0. Default: 96.",

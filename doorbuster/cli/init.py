@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from doorbuster.cli.options import DEFAULT_LOCUSTFILE
+from doorbuster.cli.options import DEFAULT_LOCUSTFILE, file_option
 from doorbuster.output import say
 
 if TYPE_CHECKING:
@@ -29,16 +29,11 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 @click.argument("folder", default=".", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
     "--storefront",
-    default=None,
     metavar="NAME",
     help='Write a starter driver, locustfile and scenario for your own shop of this name, e.g. "my-shop".',
 )
-@click.option(
-    "--har",
-    default=None,
-    metavar="FILE",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Draft the driver from this browser recording (HAR 1.2) of one visit that ends with an order.",
+@file_option(
+    "--har", "Draft the driver from this browser recording (HAR 1.2) of one visit that ends with an order."
 )
 def command(folder: Path, storefront: str | None, har: Path | None) -> None:
     """Create a project in FOLDER with copies of the bundled scenarios, locustfiles and analysis.
@@ -198,6 +193,3 @@ def _journeys(steps: Sequence[str]) -> list[str]:
         for journey, weight in weights.items()
         if {"home", "product", *needed[journey]} <= set(steps)
     ]
-
-
-__all__ = ["command"]

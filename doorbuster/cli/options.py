@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
 profile_option = click.option(
     "--profile",
-    default=None,
     metavar="NAME",
     help="Design of the embedded shop: in-house-2004 or replatformed. Default: the scenario's.",
 )
 url_option = click.option(
     "--url",
-    default=None,
     metavar="URL",
     help="URL of the shop, e.g. https://staging.example.com. Default: the scenario's target.",
 )
 seed_option = click.option(
     "--seed",
-    default=None,
     type=click.IntRange(0, 2**63 - 1),
     metavar="N",
     help="Random seed of arrivals and customers, e.g. 42. Default: the scenario's.",
@@ -32,6 +33,22 @@ confirm_option = click.option(
     metavar="HOST",
     help="Confirm that this non-loopback host may be loaded; once for each host in safety.allow.",
 )
+
+
+def out_option(content: str) -> Callable[[Command], Command]:
+    """The folder of a new run, search or report; `content` says what it is for."""
+    return click.option(
+        "--out", metavar="DIR", type=click.Path(path_type=Path),
+        help=f"New or empty folder for {content}. Default: reports/<time>-<scenario>.",
+    )  # fmt: skip
+
+
+def file_option(name: str, text: str, *, required: bool = False) -> Callable[[Command], Command]:
+    """A file that exists; `text` is its help."""
+    kind = click.Path(path_type=Path, exists=True, dir_okay=False)
+    return click.option(name, metavar="FILE", type=kind, help=text, required=required)
+
+
 DEFAULT_LOCUSTFILE = "retail_peak.py"
 locustfile_option = click.option(
     "--locustfile",

@@ -41,7 +41,6 @@ _LOOKS = {
 )
 @click.option(
     "--locustfile",
-    default=None,
     metavar="FILE",
     help="Python file with your own driver, or locustfiles that install it, with commas between them, e.g. "
     "locustfiles/_my_shop.py.",
@@ -172,6 +171,3 @@ def _address(url: str) -> str:
         return parse_url(url)
     except ValueError as error:
         raise click.UsageError(f"URL {error}") from error
-
-
-__all__ = ["command"]

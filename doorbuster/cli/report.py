@@ -14,7 +14,6 @@ from doorbuster.output import say
 @run_argument
 @click.option(
     "--out",
-    default=None,
     metavar="DIR",
     type=click.Path(path_type=Path),
     help="Folder for index.html, summary.md, junit.xml and summary.json. Default: the run folder.",

@@ -11,6 +11,7 @@ import click
 from doorbuster.cli.options import (
     DEFAULT_LOCUSTFILE,
     confirm_option,
+    out_option,
     profile_option,
     seed_option,
     url_option,
@@ -43,18 +44,10 @@ LOCUST_OPTIONS = "doorbuster.locust_options"
 @url_option
 @seed_option
 @confirm_option
-@click.option(
-    "--out",
-    "out",
-    default=None,
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="New or empty folder for the run and its report. Default: reports/<time>-<scenario>.",
-)
+@out_option("the run and its report")
 @click.option(
     "-f",
     "--locustfile",
-    default=None,
     metavar="FILE",
     help="Locustfile to run: a path, or the name of a bundled file; also a plain Locust file. "
     f"Default: {DEFAULT_LOCUSTFILE}.",
@@ -62,7 +55,6 @@ LOCUST_OPTIONS = "doorbuster.locust_options"
 @click.option(
     "-u",
     "--users",
-    default=None,
     type=click.IntRange(min=1),
     metavar="N",
     help="Number of users of a plain Locust file, e.g. 50. Default: the scenario's, or Locust's.",
@@ -70,7 +62,6 @@ LOCUST_OPTIONS = "doorbuster.locust_options"
 @click.option(
     "-r",
     "--spawn-rate",
-    default=None,
     type=click.FloatRange(min=0, min_open=True),
     metavar="RATE",
     help="Users of a plain Locust file started per second, e.g. 5. Default: the scenario's, or Locust's.",
@@ -78,7 +69,6 @@ LOCUST_OPTIONS = "doorbuster.locust_options"
 @click.option(
     "-t",
     "--run-time",
-    default=None,
     metavar="TIME",
     help="Duration of a plain Locust file's run, e.g. 5m. Default: the scenario's, or its load shape's.",
 )
@@ -142,14 +132,10 @@ def command(
              doorbuster run --locustfile locustfile.py --users 50 --spawn-rate 5 --run-time 5m
     """
     from doorbuster.cli.live import watch
-    from doorbuster.cli.run_workflow import (
-        find_locustfiles,
-        new_run_folder,
-        scenario_file,
-        write_everything,
-    )
+    from doorbuster.cli.run_workflow import find_locustfiles, new_run_folder, scenario_file, write_everything
     from doorbuster.errors import ExitCode, UsageError
     from doorbuster.locust_process import LocustProcess, check_port, local_workers
+    from doorbuster.scenario import LocustScenario
 
     if workers and expect_workers:
         raise UsageError("--workers (this machine) and --expect-workers (other machines) cannot be combined")
@@ -171,7 +157,8 @@ def command(
     name = plan.name if plan.source_path is not None else Path(locustfiles.split(",")[0]).stem
     folder = new_run_folder(out, name)
     options = ["--scenario", str(scenario_file(plan, folder, name)), "--run-folder", str(folder)]
-    options += _users_options(plan)
+    if isinstance(plan, LocustScenario):
+        options += _users_options(plan)
     for host in confirm_hosts:
         options += ["--confirm-host", host]
     if workers:
@@ -204,7 +191,7 @@ def command(
     judged.print_failed_scripts()
     _print_verdict(judged, folder, plan, requests=not quiet)
     own_code = process.exit_code()
-    if _is_plain(plan) and own_code and judged.exit_code == ExitCode.PASS:
+    if isinstance(plan, LocustScenario) and own_code and judged.exit_code == ExitCode.PASS:
         say(f"exit code {own_code}: set by {locustfiles} or Locust, see {folder / 'locust.log'}", error=True)
         return own_code
     return judged.exit_code
@@ -224,36 +211,28 @@ def _plan(
 
     Raises: UsageError for options that have no effect on it.
     """
-    from doorbuster.cli.run_workflow import find_run_scenario, find_scenario
+    from doorbuster.cli.run_workflow import find_run_scenario
     from doorbuster.errors import UsageError
-    from doorbuster.scenario import LocustScenario, locust_scenario
+    from doorbuster.scenario import Scenario, locust_scenario, override
 
     base = find_run_scenario(scenario) if scenario is not None else None
     if base is None and locustfile is None:
         raise UsageError("name a scenario, or a plain Locust file with --locustfile")
-    plain = base is None or isinstance(base, LocustScenario)
+    plain = not isinstance(base, Scenario)
     for option, value in (customer_options if plain else user_options).items():
         if value is not None:
-            what = (
-                "a plain Locust file" if plain else f"{scenario}: its demand decides which customers arrive"
-            )
-            raise UsageError(f"{option} has no effect on {what}")
-    if not plain:
-        assert scenario is not None
-        return find_scenario(
-            scenario,
-            profile=customer_options["--profile"],
-            url=url,
-            seed=customer_options["--seed"],
-            no_retries=bool(customer_options["--no-retries"]),
-        )
+            ours = f"{scenario}: its demand decides which customers arrive"
+            raise UsageError(f"{option} has no effect on {'a plain Locust file' if plain else ours}")
+    if isinstance(base, Scenario):
+        profile, seed, no_retries = customer_options.values()
+        return override(base, profile=profile, url=url, seed=seed, no_retries=bool(no_retries))
     if locustfile is None:
         raise UsageError(
             f"{scenario} has neither demand nor channels, so it needs a plain Locust file: add --locustfile"
         )
     run_time = user_options["--run-time"]
     return locust_scenario(
-        base if isinstance(base, LocustScenario) else None,
+        base,
         title=f"{Path(locustfile.split(',')[0]).name}, without a scenario",
         users=user_options["--users"],
         spawn_rate=user_options["--spawn-rate"],
@@ -264,18 +243,8 @@ def _plan(
     )
 
 
-def _is_plain(plan: Scenario | LocustScenario) -> bool:
-    from doorbuster.scenario import LocustScenario
-
-    return isinstance(plan, LocustScenario)
-
-
-def _users_options(plan: Scenario | LocustScenario) -> list[str]:
+def _users_options(plan: LocustScenario) -> list[str]:
     """Locust's options for the users of a plain Locust file."""
-    from doorbuster.scenario import LocustScenario
-
-    if not isinstance(plan, LocustScenario):
-        return []
     options = ["--exit-code-on-error", "0"]  # failed requests are a matter of the thresholds
     for option, value in (("--users", plan.locust.users), ("--spawn-rate", plan.locust.spawn_rate)):
         if value is not None:

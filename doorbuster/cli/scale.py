@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from doorbuster.cli.options import out_option
+
 if TYPE_CHECKING:
     from doorbuster.capacity.result_file import SearchResult
     from doorbuster.records.reader import Run
@@ -15,13 +17,7 @@ if TYPE_CHECKING:
 
 @click.command("scale")
 @click.argument("results", nargs=-1, required=True, metavar="SIZE=RESULT...")
-@click.option(
-    "--out",
-    default=None,
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="New or empty folder for the report. Default: reports/<time>-<scenario>.",
-)
+@out_option("the report")
 def command(results: tuple[str, ...], out: Path | None) -> int:
     """Show how the capacity of a shop grows with its size, and what size the expected peak needs.
 
