@@ -7,6 +7,7 @@ DoorbusterError                 1    internal or unclassified error
 ├── RunError                    1    the run failed
 │   └── RunInterrupted        105    the run was stopped before its first customer
 ├── RecordError                 2    a run file or report that cannot be read or written
+│   └── RecordingFailed        97    a run whose recording had to be given up
 └── AnalysisError             107    an analysis script or a locustfile that raised
 
 A message states the place, the rule, the value found and the remedy.
@@ -32,6 +33,7 @@ class ExitCode(IntEnum):
     TARGET_UNREACHABLE = 106, "target unreachable"
     SCRIPT_EXCEPTION = 107, "exception in a script"
     ABORTED = 108, "aborted by a safety rule"
+    NOT_RECORDED = 97, "recording failed"
     USAGE = 2, "usage error"
     BUG = 1, "internal error"
 
@@ -68,6 +70,10 @@ class RunInterrupted(RunError):  # noqa: N818  stopped on request; not a failure
 
 class RecordError(DoorbusterError):
     exit_code = ExitCode.USAGE
+
+
+class RecordingFailed(RecordError):  # noqa: N818  reads as what happened
+    exit_code = ExitCode.NOT_RECORDED
 
 
 class AnalysisError(DoorbusterError):

@@ -195,7 +195,8 @@ def measure(
     recorded = run.customers_in_shop()[: inside.size]
     inside[: recorded.size] = recorded
     grown = float(inside[-1] - inside[first - 1 if first else 0])
-    limit = next((issue.sentence for issue in validity_issues(run) if issue.kind == "overloaded"), "")
+    of_generator = ("overloaded", "ceiling", "limits")
+    limit = next((issue.sentence for issue in validity_issues(run) if issue.kind in of_generator), "")
     return MeasuredStep(
         proposal=proposal,
         seconds=seconds,

@@ -145,6 +145,10 @@ def _inconclusive(found: Sequence[ValidityIssue], unknown: Sequence[ThresholdRes
     kinds = {issue.kind for issue in found}
     if "overloaded" in kinds:
         return f"{unknown_because} the load generator was overloaded."
+    if "ceiling" in kinds:
+        return f"{unknown_because} safety.max_rate delayed its requests."
+    if "limits" in kinds:
+        return f"{unknown_because} the load generator reached a limit of its machine."
     if "host" in kinds:
         return f"{unknown_because} some steps led to hosts that may not be loaded."
     if "unmeasured" in kinds:

@@ -3,7 +3,10 @@
 overloaded     p99 lateness above 50 ms (by the lower end of its interval), or a worker above 90 % of a core
                in more than 10 % of its seconds. Explains every time and rate: a slow generator makes the shop
                look slow.
+ceiling        safety.max_rate delayed more than 0.1 % of the requests. Explains the same.
 unmeasured     No worker reported its health. Explains the same.
+limits         Customers were dropped because of a limit of the generator's machine: file descriptors, ports,
+               memory, threads. Explains the same.
 not_delivered  More than 0.1 % of the arrivals dropped, or fewer started than planned. Explains counts below
                their bound and `dropped`; other failures happened although the shop had *less* to do.
 host           A step led to a host that may not be loaded, so its request was not sent. Explains every time
@@ -12,8 +15,9 @@ script         Some of the dropped arrivals were cut short by an exception in a 
                the same.
 stalled        Plain Locust file: the target answered nothing for so long that percentiles hide it. Explains
                nothing, but such a run does not pass.
-records        Outcomes do not add up, or reports of a worker are missing. Explains orders without an
-               acknowledgement, counts below their bound, and rates that the missing customers could change.
+records        Outcomes do not add up, reports of a worker are missing, or values could not be recorded.
+               Explains orders without an acknowledgement, counts below their bound, and rates that the
+               missing customers could change.
 
 No problem of the generator explains lost, duplicated or oversold orders: the shop confirmed them, and its own
 ledger disagrees.
@@ -22,6 +26,7 @@ ledger disagrees.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +36,9 @@ from numpy.typing import NDArray
 
 from doorbuster.gate.threshold_result import ThresholdResult
 from doorbuster.records.batch import HealthSecond
-from doorbuster.records.outcome import Cause
+from doorbuster.records.outcome import CEILING_DELAYED, CEILING_DELAYED_MS, CEILING_REFUSED, Cause
 from doorbuster.records.reader import Run
+from doorbuster.records.storable import LEDGER_REFUSED, ROW_REFUSED
 from doorbuster.scenario.thresholds.metrics import ValidityIssueKind, find_metric
 from doorbuster.stats.quantile import quantile_estimate
 from doorbuster.stats.stalls import find_stalls, hides_from_percentiles
@@ -42,9 +48,24 @@ MAX_DROPPED_RATIO = 0.001
 MAX_LATE_P99_S = 0.050
 BUSY_CPU_RATIO = 0.9
 MAX_BUSY_SECONDS_RATIO = 0.1
+MAX_TEXTS = 3  # quoted of each kind
 MIN_BUSY_SECONDS = 3  # a busy start of a short run is not saturation
 
-_EXPLAIN_ALL = ("overloaded", "unmeasured", "host")
+_EXPLAIN_ALL = ("overloaded", "ceiling", "limits", "unmeasured", "host")
+_MORE_WORKERS = "use more machines (--expect-workers)"
+_LIMITS = {
+    Cause.NO_DESCRIPTORS: (
+        "ran out of file descriptors", "raise the limit (ulimit -n), or spread the load with --workers"
+    ),
+    Cause.NO_PORTS: (
+        "ran out of local ports", f"name more addresses in target.source_addresses, or {_MORE_WORKERS}"
+    ),
+    Cause.NO_MEMORY: ("ran out of memory", f"give it more, lower the demand, or {_MORE_WORKERS}"),
+    Cause.NO_THREADS: (
+        "could not start a thread", "raise the limit (ulimit -u), or name the host by its address"
+    ),
+}  # fmt: skip
+_LEDGER_VALUES = "values of the shop's ledger could not be used"
 _FRAME = re.compile(r'^  File "(.+)", line (\d+)', re.MULTILINE)
 
 
@@ -60,9 +81,13 @@ class ValidityIssue:
 def validity_issues(run: Run) -> tuple[ValidityIssue, ...]:
     """All validity issues of a finished run, worst first."""
     plain = _plain_locust(run) if run.meta.workload == "closed" else []
-    found = (*_delivery(run), *_health(run), *_records(run), *_hosts(run), *plain)
+    found = (
+        *(ceiling := _ceiling(run)), *_limits(run), *_delivery(run), *_health(run, is_delayed=bool(ceiling)),
+        *_records(run), *_hosts(run), *plain,
+    )  # fmt: skip
     order: tuple[ValidityIssueKind, ...] = (
-        "overloaded", "host", "script", "not_delivered", "stalled", "records", "unmeasured",
+        "overloaded", "ceiling", "limits", "host", "script", "not_delivered", "stalled", "records",
+        "unmeasured",
     )  # fmt: skip
     return tuple(sorted(found, key=lambda issue: order.index(issue.kind)))
 
@@ -154,6 +179,40 @@ def _delivery(run: Run) -> list[ValidityIssue]:
     return found
 
 
+def _ceiling(run: Run) -> list[ValidityIssue]:
+    """Requests that safety.max_rate delayed or kept from being sent."""
+    counts: Counter[str] = Counter()
+    for key, values in run.counters().items():
+        if key.name in (CEILING_DELAYED, CEILING_DELAYED_MS, CEILING_REFUSED):
+            counts[key.name] += int(values.sum())
+    delayed, refused = counts[CEILING_DELAYED], counts[CEILING_REFUSED]
+    sent = run.histogram("service").n
+    if delayed + refused <= MAX_DROPPED_RATIO * (sent + refused):
+        return []
+    mean = format_duration(counts[CEILING_DELAYED_MS] / max(delayed, 1) / 1e3)
+    not_sent = f" and {format_count(refused)} were not sent at all" if refused else ""
+    return [
+        ValidityIssue(
+            "ceiling",
+            f"the ceiling safety.max_rate delayed {format_count(delayed)} requests by {mean} on average{not_sent}; "
+            "raise it if the shop may get more, or lower the demand",
+        )
+    ]
+
+
+def _limits(run: Run) -> list[ValidityIssue]:
+    """Limits of the generator's machine that customers were dropped for."""
+    found = []
+    for cause, (what, way_out) in _LIMITS.items():
+        dropped = sum(row.n for row in run.customers() if row.cause == cause)
+        if dropped:
+            who = "1 customer was" if dropped == 1 else f"{format_count(dropped)} customers were"
+            found.append(
+                ValidityIssue("limits", f"{who} dropped because the load generator {what}; {way_out}")
+            )
+    return found
+
+
 def _hosts(run: Run) -> list[ValidityIssue]:
     refused = run.histogram("service", match=lambda series: series.cause == Cause.HOST_NOT_ALLOWED).n
     if not refused:
@@ -179,7 +238,8 @@ def _last_words(trace: str) -> str:
     return f"{trace.strip().splitlines()[-1]}{place}"
 
 
-def _health(run: Run) -> list[ValidityIssue]:
+def _health(run: Run, *, is_delayed: bool) -> list[ValidityIssue]:
+    """Problems of the generator's speed; `is_delayed`: the ceiling on requests explains its lateness."""
     health = run.health()
     if not health:
         planned = any(series.planned.any() for series in run.arrivals().values())
@@ -192,7 +252,7 @@ def _health(run: Run) -> list[ValidityIssue]:
     way_out = f"run it with --workers {2 * max(run.meta.workers, 1)}, or on a separate machine"
     lateness = run.lateness()
     late_us = quantile_estimate(lateness, 0.99).low_us if lateness.n else None
-    if late_us is not None and late_us / 1e6 > MAX_LATE_P99_S:
+    if not is_delayed and late_us is not None and late_us / 1e6 > MAX_LATE_P99_S:
         found.append(
             ValidityIssue(
                 "overloaded",
@@ -225,6 +285,10 @@ def _records(run: Run) -> list[ValidityIssue]:
     if missing:
         what = "have no outcome" if missing > 0 else "have more than one outcome"
         found.append(ValidityIssue("records", f"{format_count(abs(missing))} customers {what}", missing))
+    for kind, what in ((ROW_REFUSED, "rows could not be recorded"), (LEDGER_REFUSED, _LEDGER_VALUES)):
+        texts = [event.text for event in run.events() if event.kind == kind]
+        if texts:
+            found.append(ValidityIssue("records", f"{what}: {'; '.join(texts[:MAX_TEXTS])}", missing))
     lost = [event for event in run.events() if event.kind == Cause.WORKER_LOST]
     gaps = [report.worker for report in run.workers() if report.missing or not report.final]
     if lost:

@@ -17,7 +17,7 @@ CAUSES = {
     "host_not_allowed": "a link or a redirect leads to a host that may not be loaded",
     "connect_refused": "no server listens at the address",
     "connect_timeout": "no connection within the connect timeout",
-    "connect_failed": "no connection for another reason: no route, no free port, no file descriptor",
+    "connect_failed": "no connection for another reason, such as no route",
     "tls": "the TLS handshake failed: certificate, name, protocol, or an alert",
     "reset": "the connection was reset",
     "closed_early": "the connection was closed before the answer was complete",
@@ -30,6 +30,11 @@ CAUSES = {
     "status_5xx": "a complete answer with a status of 500 or more",
     "content": "the customer called failure(), or an exception left its `with` block",
     "proxy": "the proxy could not be reached or refused to connect",
+    "rate_ceiling": "not sent: it would have waited for safety.max_rate past its time limit",
+    "no_descriptors": "not sent: this process may open no further connections",
+    "no_ports": "not sent: no local port was free",
+    "no_memory": "not sent: this process or machine had no memory for another connection",
+    "no_threads": "not sent: no thread could be started for the name lookup",
 }
 UNREACHABLE = frozenset({"dns", "connect_refused", "connect_timeout", "connect_failed", "tls", "proxy"})
 """Causes that mean that no connection to the server was established."""

@@ -69,3 +69,20 @@ class Cause(StrEnum):
     SCRIPT_EXCEPTION = "script_exception"  # a journey raised
     HOST_NOT_ALLOWED = "host_not_allowed"  # the request was not sent: its host may not be loaded
     WORKER_LOST = "worker_lost"  # the worker was lost
+    RATE_CEILING = "rate_ceiling"  # not sent because of safety.max_rate
+    NO_DESCRIPTORS = "no_descriptors"  # the generator may open no further files or connections
+    NO_PORTS = "no_ports"  # no local port was free for another connection
+    NO_MEMORY = "no_memory"  # the generator got no more memory
+    NO_THREADS = "no_threads"  # the generator could not start a thread, such as for a name lookup
+
+
+GENERATOR_LIMITS = frozenset(
+    (Cause.RATE_CEILING, Cause.NO_DESCRIPTORS, Cause.NO_PORTS, Cause.NO_MEMORY, Cause.NO_THREADS)
+)
+"""Limits of the generator that keep a request from being sent: its customer is dropped."""
+
+# Counters of the generator, in the channel "": requests that safety.max_rate delayed, the sum of their
+# delays, and requests that were not sent because of it.
+CEILING_DELAYED = "ceiling_delayed"
+CEILING_DELAYED_MS = "ceiling_delayed_ms"
+CEILING_REFUSED = "ceiling_refused"

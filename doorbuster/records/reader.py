@@ -24,9 +24,9 @@ from doorbuster.records.histogram import Histogram
 from doorbuster.records.ledger import Audit, Ledger, LedgerLine, LedgerOrder, LedgerStock, audit
 from doorbuster.records.metadata import ArrivalSeries, OutcomeTotals, RunMeta, WorkerReports
 from doorbuster.records.request_reader import KINDS, Kind
+from doorbuster.records.row_inserter import ERRORS_PER_SERIES, SLOWEST_PER_SERIES
 from doorbuster.records.schema import FILE_NAME, open_for_reading, wrap_errors
 from doorbuster.records.secondary_metrics import SecondaryMetricsReader
-from doorbuster.records.writer import ERRORS_PER_SERIES, SLOWEST_PER_SERIES
 
 __all__ = ["KINDS", "Kind", "Run"]
 

@@ -5,12 +5,12 @@ Rules of this module:
 - A killed process loses at most what was not yet passed to `write`; the file stays consistent.
 - A report counts once, however often and in whatever order it arrives: (worker, seq) is unique.
 - An error leaves the file unchanged, and the call may be repeated.
+- A row that cannot be stored is left out and named by an event; it never keeps others from being stored.
 """
 
 from __future__ import annotations
 
 import contextlib
-import heapq
 import json
 import os
 import socket
@@ -26,16 +26,13 @@ from numpy.typing import NDArray
 
 from doorbuster.errors import RecordError
 from doorbuster.output import masked
-from doorbuster.records.batch import Batch, Event, Exemplar, SeriesKey
+from doorbuster.records.batch import Batch, Event
 from doorbuster.records.ledger import Ledger
 from doorbuster.records.metadata import RunMeta, RunStatus
 from doorbuster.records.request_reader import RequestReader
 from doorbuster.records.rollup_table import MIN_WIDTH_S, write_rollups
+from doorbuster.records.row_inserter import SLOWEST_PER_SERIES, RowInserter
 from doorbuster.records.schema import APPLICATION_ID, FILE_NAME, SCHEMA_VERSION, TABLES, wrap_errors
-
-SLOWEST_PER_SERIES = 5
-ERRORS_PER_SERIES = 3  # the first with distinct texts
-MINUTE_S = 60
 
 
 class RunWriter:
@@ -48,10 +45,7 @@ class RunWriter:
         self._db = connection
         self._meta = meta
         self._clock_ns = clock_ns
-        self._worker_ids: dict[str, int] = {}
-        self._series_ids: dict[SeriesKey, int] = {}
-        self._slowest_us: dict[SeriesKey, list[int]] = {}
-        self._error_details: dict[SeriesKey, set[str]] = {}
+        self._rows = RowInserter(connection)
 
     @classmethod
     def create(
@@ -119,22 +113,22 @@ class RunWriter:
         """The metadata as last written."""
         return self._meta
 
-    def write(self, batches: Iterable[Batch]) -> int:
-        """Record reports of workers in one transaction; returns the number of new ones."""
+    def write(self, batches: Iterable[Batch], events: Iterable[Event] = ()) -> int:
+        """Record reports of workers, and events, in one transaction; returns the number of new reports."""
         new = 0
         with self._transaction("record a second of the run"):
             for batch in batches:
-                worker = self._worker_id(batch.worker)
-                if self._is_new(worker, batch):
+                worker = self._rows.worker_id(batch.worker)
+                if self._rows.is_new(worker, batch):
                     new += 1
-                    self._insert(worker, batch)
+                    self._rows.insert(worker, batch)
+            self._rows.insert_events(event._replace(text=masked(event.text)) for event in events)
+            self._rows.insert_refusals()
         return new
 
     def record_event(self, event: Event) -> None:
         """Record a single event."""
-        with self._transaction("record an event"):
-            row = event._replace(text=masked(event.text))
-            self._db.execute("INSERT INTO events VALUES (?, NULL, ?, ?)", row)
+        self.write((), (event,))
 
     def write_ledger(self, ledger: Ledger) -> None:
         """Record the shop's ledger; replaces an earlier one."""
@@ -213,141 +207,10 @@ class RunWriter:
                 self._db.execute("UPDATE writer SET heartbeat_unix_ns = ?", [self._clock_ns()])
                 self._db.execute("COMMIT")
             except BaseException:
-                self._clear_caches()
+                self._rows.forget()
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
-
-    def _clear_caches(self) -> None:
-        """Discard ids that the rolled-back transaction may have assigned."""
-        self._worker_ids.clear()
-        self._series_ids.clear()
-        self._slowest_us.clear()
-        self._error_details.clear()
-
-    def _worker_id(self, name: str) -> int:
-        known = self._worker_ids.get(name)
-        if known is None:
-            self._db.execute(
-                "INSERT OR IGNORE INTO workers (name, last_seq, final) VALUES (?, -1, 0)", [name]
-            )
-            (known,) = self._db.execute("SELECT id FROM workers WHERE name = ?", [name]).fetchone()
-            self._worker_ids[name] = known
-        return int(known)
-
-    def _series_id(self, series: SeriesKey) -> int:
-        known = self._series_ids.get(series)
-        if known is None:
-            self._db.execute(
-                "INSERT OR IGNORE INTO series (channel, journey, step, outcome, cause)"
-                " VALUES (?, ?, ?, ?, ?)",
-                series,
-            )
-            (known,) = self._db.execute(
-                "SELECT id FROM series WHERE (channel, journey, step, outcome, cause) = (?, ?, ?, ?, ?)",
-                series,
-            ).fetchone()
-            self._series_ids[series] = known
-        return int(known)
-
-    def _is_new(self, worker: int, batch: Batch) -> bool:
-        cursor = self._db.execute("INSERT OR IGNORE INTO batches VALUES (?, ?)", [worker, batch.seq])
-        if cursor.rowcount == 0:
-            return False
-        self._db.execute(
-            "UPDATE workers SET last_seq = max(last_seq, ?), final = max(final, ?) WHERE id = ?",
-            [batch.seq, int(batch.final), worker],
-        )
-        return True
-
-    def _insert(self, worker: int, batch: Batch) -> None:
-        many = self._db.executemany
-        many(
-            "INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(row.second, self._series_id(row.series), worker, *row[2:]) for row in batch.requests],
-        )
-        many(
-            "INSERT INTO customers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(row.second, worker, *row[1:]) for row in batch.customers],
-        )
-        many(
-            "INSERT INTO arrivals VALUES (?, ?, ?, ?, ?)",
-            [(row.second, worker, *row[1:]) for row in batch.arrivals],
-        )
-        many(
-            "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(row.idempotency_key, worker, *row[1:9], json.dumps(row.lines)) for row in batch.orders],
-        )
-        many(
-            "INSERT INTO exemplars VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (row.kind, row.second, self._series_id(row.series), worker, *row[3:])
-                for row in batch.exemplars
-                if self._is_worth_keeping(row)
-            ],
-        )
-        many(
-            "INSERT INTO health VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(row.second, worker, *row[1:]) for row in batch.health],
-        )
-        many("INSERT INTO events VALUES (?, ?, ?, ?)", [(row.at_s, worker, *row[1:]) for row in batch.events])
-        self._insert_secondary_metrics(worker, batch)
-
-    def _insert_secondary_metrics(self, worker: int, batch: Batch) -> None:
-        """Secondary metrics, added up by minute, so that those of a day stay small."""
-        many = self._db.executemany
-        many(
-            "INSERT INTO counters VALUES (?, ?, ?, ?, ?)",
-            [(row.second, worker, *row[1:]) for row in batch.counters],
-        )
-        for table, rows in (("think_times", batch.think_times), ("visit_durations", batch.visit_durations)):
-            many(
-                f"INSERT INTO {table} VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"  # noqa: S608 -- constants
-                " SET durations = CAST(durations || excluded.durations AS BLOB)",  # bins add up by joining
-                [(row[0] // MINUTE_S, worker, *row[1:]) for row in rows],
-            )
-        many(
-            "INSERT INTO connect_times VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-            " n = n + excluded.n, total_us = total_us + excluded.total_us, "
-            " longest_us = max(longest_us, excluded.longest_us),"
-            " durations = CAST(durations || excluded.durations AS BLOB)",
-            [(row[0] // MINUTE_S, self._series_id(row[1]), worker, *row[2:]) for row in batch.connect_times],
-        )
-        many(
-            "INSERT INTO subsequent_requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-            " n = n + excluded.n, requests = requests + excluded.requests,"
-            " connect_us = connect_us + excluded.connect_us, wait_us = wait_us + excluded.wait_us,"
-            " body_us = body_us + excluded.body_us,"
-            " durations = CAST(durations || excluded.durations AS BLOB)",
-            [
-                (row[0] // MINUTE_S, self._series_id(row[1]), worker, *row[2:])
-                for row in batch.subsequent_requests
-            ],
-        )
-        many(
-            "INSERT INTO server_timings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-            " n = n + excluded.n, weight = weight + excluded.weight, total_us = total_us + excluded.total_us,"
-            " durations = CAST(durations || excluded.durations AS BLOB)",
-            [(row[0] // MINUTE_S, self._series_id(row[1]), worker, *row[2:]) for row in batch.server_timings],
-        )
-        many(
-            "INSERT INTO freshness VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(row.at_s, worker, *row[1:]) for row in batch.freshness],
-        )
-
-    def _is_worth_keeping(self, exemplar: Exemplar) -> bool:
-        """Whether it is among the slowest of its series so far, or among the first distinct errors."""
-        if exemplar.kind == "error":
-            details = self._error_details.setdefault(exemplar.series, set())
-            if exemplar.detail in details or len(details) >= ERRORS_PER_SERIES:
-                return False
-            details.add(exemplar.detail)
-            return True
-        slowest = self._slowest_us.setdefault(exemplar.series, [])
-        if len(slowest) < SLOWEST_PER_SERIES:
-            heapq.heappush(slowest, exemplar.response_us)
-            return True
-        return exemplar.response_us > heapq.heappushpop(slowest, exemplar.response_us)
 
 
 def _create_tables(

@@ -97,7 +97,7 @@ class Safety(StrictModel):
     )
     max_rate_per_s: RequestsPerS = Field(
         default=1000.0,
-        description="Admit no customers while the last second had this many requests. Default: 1000/s.",
+        description="Maximum requests in any second, retries included, over all workers. Default: 1000/s.",
         examples=["500 requests/s"],
     )
     max_in_flight: Annotated[int, whole(1, MAX_IN_FLIGHT)] = Field(
@@ -106,7 +106,11 @@ class Safety(StrictModel):
         examples=[20000],
     )
     abort: Annotated[dict[str, AbortRule], parse_abort] = Field(
-        default={"turned_away": AbortRule(ratio=0.9, for_s=60.0)},
-        description="End the run when a rate stays this high. Default: turned_away: 90% for 60s.",
+        default={
+            "turned_away": AbortRule(ratio=0.9, for_s=60.0),
+            "http_req_failed": AbortRule(ratio=0.95, for_s=30.0),
+        },
+        description="End the run when a rate stays this high. Default: turned_away 90% for 60s, and"
+        " http_req_failed 95% for 30s, which ends a storm of retries.",
         examples=[{"turned_away": "90% for 60s"}],
     )

@@ -47,7 +47,7 @@ def test_the_share_of_reloading_customers_is_that_of_the_scenario(visit, flaky):
 
 
 def test_sold_out_pages_are_not_reloaded(visit, flaky):
-    seen = visit(lambda _: flaky.Reply("sold"), f"{{web: {CHANNEL}, reloads: {{after: 10ms}}}}}}")
+    seen = visit(lambda _: flaky.Reply("sold"), f"{{web: {CHANNEL}, reloads: {{after: 10ms, max: 3}}}}}}")
     assert seen.left == {("web", "turned_away", "order_status", "sold_out"): 1}
     assert len(seen.received) == 1
 
@@ -174,7 +174,7 @@ def test_a_person_may_leave_during_a_backoff(visit, flaky):
 def test_with_retries_off_each_step_is_requested_once(visit, flaky):
     seen = visit(
         lambda _: flaky.Reply("busy"),
-        f"{{web: {CHANNEL}, retries: {{attempts: 9}}, reloads: {{after: 10ms}}}}}}",
+        f"{{web: {CHANNEL}, retries: {{attempts: 9}}, reloads: {{after: 10ms, max: 3}}}}}}",
         without_retries=True,
     )
     assert len(seen.received) == 1

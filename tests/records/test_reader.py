@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from doorbuster.records import writer as run_writer
 from doorbuster.records.batch import (
     ArrivalCount,
     Batch,
@@ -28,6 +27,7 @@ from doorbuster.records.ledger import Ledger, LedgerLine, LedgerOrder, LedgerSto
 from doorbuster.records.metadata import OutcomeTotals, WorkerReports
 from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
+from doorbuster.records.row_inserter import SLOWEST_PER_SERIES
 from doorbuster.records.writer import RunWriter
 
 PLAN = {"web": np.array([2, 0, 3, 0, 0, 0, 0, 0, 0, 1])}
@@ -267,12 +267,12 @@ def test_only_the_slowest_requests_of_each_series_are_kept(writer, run):
         writer.write(
             [Batch("w0", seq, exemplars=(*slow, Exemplar("slow", 0, PAY._replace(step="x"), 1, "", "")))]
         )
-    expected = sorted(times_us, reverse=True)[: run_writer.SLOWEST_PER_SERIES]
+    expected = sorted(times_us, reverse=True)[:SLOWEST_PER_SERIES]
     assert expected == [e.response_us for e in run.exemplars() if e.series == PAY]
-    assert sum(e.series != PAY for e in run.exemplars()) == run_writer.SLOWEST_PER_SERIES
+    assert sum(e.series != PAY for e in run.exemplars()) == SLOWEST_PER_SERIES
     writer.finish("finished")
     assert expected == [e.response_us for e in run.exemplars() if e.series == PAY]
-    assert len(run._select("SELECT * FROM exemplars")) == 2 * run_writer.SLOWEST_PER_SERIES
+    assert len(run._select("SELECT * FROM exemplars")) == 2 * SLOWEST_PER_SERIES
 
 
 def test_the_first_distinct_errors_of_each_series_are_kept(writer, run):

@@ -14,8 +14,9 @@ import pytest
 
 from doorbuster.records.metadata import RunMeta
 from doorbuster.records.reader import Run
+from doorbuster.records.row_inserter import ERRORS_PER_SERIES, SLOWEST_PER_SERIES
 from doorbuster.records.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES
-from doorbuster.records.writer import ERRORS_PER_SERIES, SLOWEST_PER_SERIES, RunWriter
+from doorbuster.records.writer import RunWriter
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "run-file.md").read_text(encoding="utf-8")
 

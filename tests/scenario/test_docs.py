@@ -118,7 +118,7 @@ def test_the_defaults_in_the_tables_are_the_real_ones(valid_text):
         valid_text.replace(
             "safety: {allow: [127.0.0.1]}",
             "safety: {allow: [127.0.0.1], max_rate: 1000 requests/s, max_in_flight: 20000,"
-            " abort: {turned_away: 90% for 60s}}\ndrain: 30s\nseed: 20041202",
+            " abort: {turned_away: 90% for 60s, http_req_failed: 95% for 30s}}\ndrain: 30s\nseed: 20041202",
         )
         .replace(
             "browse: 1}",

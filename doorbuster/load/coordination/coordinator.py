@@ -24,6 +24,7 @@ from doorbuster.errors import DoorbusterError, RunError, RunInterrupted
 from doorbuster.gate import AbortWatch
 from doorbuster.load.coordination.run_log import RunLog
 from doorbuster.load.coordination.worker_registry import WorkerRegistry
+from doorbuster.load.http.send_limit import RequestCeiling, share_of
 from doorbuster.load.run_plan import REPORT_INTERVAL_S, Rows, RunPlan
 from doorbuster.load.target.driver_lookup import driver_error
 from doorbuster.load.target.endpoint import (
@@ -39,9 +40,10 @@ from doorbuster.load.target.endpoint import (
 )
 from doorbuster.load.target.ledger_reader import LedgerBaseline, merge, read_baseline, read_ledger
 from doorbuster.output import masked
-from doorbuster.records.batch import Batch, Event
+from doorbuster.records.batch import Batch
 from doorbuster.records.ledger import Ledger
 from doorbuster.records.metadata import RunMeta, RunStatus
+from doorbuster.records.storable import LEDGER_REFUSED, storable_ledger
 from doorbuster.records.writer import RunWriter
 from doorbuster.scenario import Scenario, Schedule, plan_schedule
 from doorbuster.storefronts import Rejected, Storefront
@@ -53,6 +55,7 @@ PLANNING_S_PER_ARRIVAL = 2e-6  # every worker computes the whole schedule
 FINAL_REPORT_LIMIT_S = 15.0  # wait for the last reports of the workers
 LAST_MESSAGES_S = 0.2  # wait for what a worker sent before its process ended
 LEDGER_LIMIT_S = 20.0
+MAX_LEDGER_PROBLEMS = 20  # sentences about values in the shop's ledger that cannot be used
 KILL_FILE = "STOP"
 COORDINATOR = "coordinator"  # name of the master in its own reports
 
@@ -86,8 +89,8 @@ class WorkerPool(Protocol):
         """Workers whose processes have ended, as far as they run on this machine."""
         ...
 
-    def acknowledge(self, worker: str, seq: int) -> None:
-        """Confirm that a report is on disk, so that the worker does not send it again."""
+    def acknowledge(self, worker: str, seq: int, share_per_s: float | None = None) -> None:
+        """Confirm that a report was received, and renew the worker's share of the ceiling on requests."""
         ...
 
     def reassign(self, worker: str, rows: Rows) -> None:
@@ -119,6 +122,8 @@ class RunCoordinator:
         self._access = TargetAccess(request.run_id)
         self._own_reports = 0
         self._abort = AbortWatch(request.scenario)
+        # Of the requests before the first customer and after the last one.
+        self._ceiling = RequestCeiling(request.scenario.safety.max_rate_per_s, perf_counter)
         self._ending: tuple[RunStatus, str] | None = None
         self._close_by = inf
         self._parent = os.environ.get(
@@ -146,8 +151,14 @@ class RunCoordinator:
 
     def receive(self, batch: Batch) -> None:
         """Queue a worker's report; called from Locust's message loop."""
-        if self._log is not None:
-            self._log.receive(batch)
+        if self._log is None or self._registry is None:
+            return
+        now_s, limit_per_s = self._now_s(), self.request.scenario.safety.max_rate_per_s
+        share_per_s = None
+        if self._registry.heard(batch.worker, now_s=now_s):
+            share_per_s = share_of(limit_per_s, *self._registry.place(batch.worker, now_s=now_s))
+        self._log.receive(batch)
+        self._workers.acknowledge(batch.worker, batch.seq, share_per_s)
 
     def interrupt(self, reason: str, *, status: RunStatus = "interrupted") -> None:
         """End the run early: stop the workers, wait for their last reports, read the ledger."""
@@ -165,7 +176,7 @@ class RunCoordinator:
         self._target = open_target(scenario, request.folder / "shop.log")
         check_allowed(scenario, self._target.url, confirmed_hosts=request.confirmed_hosts)
         endpoints = {
-            merchant: StoreEndpoint(url, read_catalogue(request.driver, url, self._access))
+            merchant: StoreEndpoint(url, read_catalogue(request.driver, url, self._access, self._ceiling))
             for merchant, url in self._target.urls.items()
         }
         shop_clocks: list[str] = []
@@ -189,7 +200,7 @@ class RunCoordinator:
         self._writer = RunWriter.create(
             request.folder, self._meta(schedule, starts_at_ns), schedule.planned_per_second()
         )
-        self._log = RunLog(self._writer, self._registry, self._workers.acknowledge)
+        self._log = RunLog(self._writer, self._registry, self._now_s)
         self._inject_faults()
         self._workers.distribute(RunPlan(self._access, scenario, schedule, endpoints, self._started_at))
         for text in (*worker_clocks, *shop_clocks):
@@ -198,11 +209,11 @@ class RunCoordinator:
     def _inject_faults(self) -> None:
         """Send the scenario's faults to the embedded shop and record them."""
         assert self._target is not None
-        assert self._writer is not None
+        assert self._log is not None
         scenario = self.request.scenario
         set_faults(scenario, self._target, self._access, starts_at_unix_s=self._starts_at_unix_s)
         for fault in scenario.target.shop.faults if scenario.target.shop else ():
-            self._writer.record_event(Event(fault.at_s, "fault", fault.sentence))
+            self._log.record(fault.at_s, "fault", fault.sentence)
 
     def _supervise(self) -> None:
         """Once a second: write reports, detect lost workers, check the reasons to stop."""
@@ -213,7 +224,7 @@ class RunCoordinator:
             ended = self._workers.ended_workers() & set(self._registry.waiting_for)
             self._log.wait(LAST_MESSAGES_S if ended else REPORT_INTERVAL_S)
             was_slow = perf_counter() - began_at > 2 * REPORT_INTERVAL_S
-            batches = self._log.write_queue(self._now_s())
+            batches = self._log.write_queue()
             for reason in self._reasons_to_stop(batches):
                 logger.warning("stopping: %s", reason)
                 self._record("abort", reason)
@@ -222,7 +233,7 @@ class RunCoordinator:
                 timed_out = self._registry.timed_out(now_s=self._now_s())
                 for name in self._registry.waiting_for:
                     if name in ended or name in timed_out:
-                        self._lose(name)
+                        self._lose(name, has_ended=name in ended)
             if perf_counter() > self._close_by:
                 for name in self._registry.waiting_for:
                     self._lose(name)
@@ -234,11 +245,12 @@ class RunCoordinator:
             sys.stderr.write("".join(f"doorbuster: {line}\n" for line in str(error).splitlines()))
         self._workers.stop_all("aborted")
 
-    def _lose(self, name: str) -> None:
+    def _lose(self, name: str, *, has_ended: bool = False) -> None:
         """Record the loss of a worker and its customers; reassign its later arrivals."""
         assert self._registry is not None
-        assert self._writer is not None
-        loss = self._registry.lose(name, from_s=inf if self._ending else self._now_s() + REPORT_INTERVAL_S)
+        assert self._log is not None
+        from_s = inf if self._ending else self._now_s() + REPORT_INTERVAL_S
+        loss = self._registry.lose(name, from_s=from_s, has_ended=has_ended)
         reassigned = sum(len(rows) for rows in loss.reassigned_to.values())
         text = (
             f"{name} stopped reporting; {sum(row.n for row in loss.customers)} of its customers have no "
@@ -246,9 +258,7 @@ class RunCoordinator:
         )
         logger.error("worker lost: %s", text)
         self._record("worker_lost", text)
-        self._writer.write(
-            [Batch(COORDINATOR, self._own_reports, customers=loss.customers, arrivals=loss.arrivals)]
-        )
+        self._log.add(Batch(COORDINATOR, self._own_reports, customers=loss.customers, arrivals=loss.arrivals))
         self._own_reports += 1
         self._workers.stop_worker(name)
         for other, rows in loss.reassigned_to.items():
@@ -256,14 +266,19 @@ class RunCoordinator:
 
     def _end(self) -> None:
         assert self._writer is not None
+        assert self._log is not None
         status: RunStatus
         status, reason = self._ending or ("finished", "")
         ledger = self._read_ledger(LEDGER_LIMIT_S if status == "finished" else 2 * REPORT_INTERVAL_S)
         if ledger is not None:
-            self._writer.write_ledger(ledger)
+            storable = storable_ledger(ledger)
+            for text in storable.problems[:MAX_LEDGER_PROBLEMS]:
+                self._record(LEDGER_REFUSED, text)
+            self._log.persist(self._writer.write_ledger, storable.ledger)
         if self._own_reports:
-            self._writer.write([Batch(COORDINATOR, self._own_reports, final=True)])
-        self._writer.finish(status, reason)
+            self._log.add(Batch(COORDINATOR, self._own_reports, final=True))
+        self._log.flush()
+        self._log.persist(self._writer.finish, status, reason)
 
     def _read_ledger(self, settle_s: float) -> Ledger | None:
         """The ledger of all merchants; None unless every merchant exposes one."""
@@ -295,8 +310,8 @@ class RunCoordinator:
         return reasons[:1]
 
     def _record(self, kind: str, text: str) -> None:
-        if self._writer is not None:
-            self._writer.record_event(Event(self._now_s(), kind, text))
+        if self._log is not None:
+            self._log.record(self._now_s(), kind, text)
 
     def _now_s(self) -> float:
         """Seconds since the start of the run, negative before it."""
@@ -307,7 +322,7 @@ class RunCoordinator:
 
         Raises: AnalysisError if the driver raises before the run.
         """
-        client = UnmeasuredClient(url, self._access, limit_s=LEDGER_LIMIT_S)
+        client = UnmeasuredClient(url, self._access, limit_s=LEDGER_LIMIT_S, ceiling=self._ceiling)
         try:
             return read(client)
         except Rejected as refusal:

@@ -5,7 +5,7 @@
 | clock | master → worker → master | the master's clocks at sending; the worker's clocks and process |
 | assignment | master → worker | the scenario, the worker's share, the start by the worker's counter |
 | batch | worker → master | one second of observations, numbered, with the run's id |
-| acknowledged | master → worker | the number of a batch that is on disk, with the run's id |
+| acknowledged | master → worker | the number of a received batch, the run's id, the share of the ceiling |
 | take_over | master → worker | rows of the schedule that a lost worker cannot start |
 | record | master → worker | a plain Locust file's run: its start by the worker's counter, hosts allowed |
 | close | master → worker | stop early, and why |

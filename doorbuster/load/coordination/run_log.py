@@ -1,31 +1,47 @@
-"""Writes reports to the run file in a native thread, so that a slow disk never delays the load."""
+"""Writes reports and events to the run file in a native thread, so that a slow disk never delays the load.
+
+Rules:
+- What cannot be written, because the disk is full or the file is locked, waits in memory and is written as
+  soon as that is possible; an event then states for how long it waited.
+- After WRITE_LIMIT_S without success the recording is given up, so the backlog is bounded by that time.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from time import perf_counter
+from typing import Any
 
 import gevent
 from gevent.event import Event as Flag
 
-from doorbuster.errors import DoorbusterError
+from doorbuster.errors import DoorbusterError, RecordError, RecordingFailed
 from doorbuster.load.coordination.worker_registry import WorkerRegistry
+from doorbuster.load.run_plan import REPORT_INTERVAL_S
 from doorbuster.records.batch import Batch, Event
 from doorbuster.records.writer import RunWriter
+from doorbuster.units import format_duration
+
+logger = logging.getLogger("doorbuster")
+
+WRITE_LIMIT_S = 60.0
 
 
 class RunLog:
-    """Queue, file and acknowledgements of one run.
+    """Queue and file of one run.
 
-    acknowledge: called with worker and number of each report that is on disk.
+    now_s: seconds since the start of the run.
     """
 
-    def __init__(
-        self, writer: RunWriter, registry: WorkerRegistry, acknowledge: Callable[[str, int], None]
-    ) -> None:
+    def __init__(self, writer: RunWriter, registry: WorkerRegistry, now_s: Callable[[], float]) -> None:
         self.writer = writer
         self._registry = registry
-        self._acknowledge = acknowledge
+        self._now_s = now_s
         self._queue: list[Batch] = []
+        self._unwritten: list[Batch] = []
+        self._events: list[Event] = []
+        self._failing_since: float | None = None
         self._final_report = Flag()
 
     def receive(self, batch: Batch) -> None:
@@ -39,27 +55,86 @@ class RunLog:
         self._final_report.wait(timeout=timeout_s)
         self._final_report.clear()
 
-    def write_queue(self, now_s: float) -> list[Batch]:
-        """Write the queued reports and return the new ones."""
+    def write_queue(self) -> list[Batch]:
+        """Write what is queued, as far as possible; returns the new reports.
+
+        Raises: RecordingFailed if nothing could be written for WRITE_LIMIT_S.
+        """
         queue, self._queue = self._queue, []
-        batches = [batch for batch in queue if self._registry.register(batch, now_s=now_s)]
-        if batches:
-            failure = gevent.get_hub().threadpool.apply(_failure_of, (self.writer.write, batches))
-            if failure is not None:
-                raise failure
-        for batch in queue:
-            self._acknowledge(batch.worker, batch.seq)
+        batches = [batch for batch in queue if self._registry.register(batch, now_s=self._now_s())]
+        self._unwritten += batches
+        self._write()
         return batches
 
+    def add(self, batch: Batch) -> None:
+        """Queue a report of this process itself."""
+        self._unwritten.append(batch)
+
     def record(self, at_s: float, kind: str, text: str) -> None:
-        """Record an event."""
-        self.writer.record_event(Event(at_s, kind, text))
+        """Queue an event."""
+        self._events.append(Event(at_s, kind, text))
+
+    def flush(self) -> None:
+        """Write everything. Raises: RecordingFailed."""
+        self.write_queue()
+        while self._unwritten or self._events:
+            gevent.sleep(REPORT_INTERVAL_S)
+            self.write_queue()
+
+    def persist(self, action: Callable[..., object], *args: Any) -> None:
+        """Call a method of the writer until it succeeds. Raises: RecordingFailed."""
+        while not self._succeeds(action, *args):
+            gevent.sleep(REPORT_INTERVAL_S)
+
+    def _write(self) -> None:
+        if not (self._unwritten or self._events):
+            return
+        batches, events = self._unwritten[:], self._events[:]
+        if self._succeeds(self.writer.write, batches, events):
+            del self._unwritten[: len(batches)]
+            del self._events[: len(events)]
+
+    def _succeeds(self, action: Callable[..., object], *args: Any) -> bool:
+        """Whether the call could write; raises RecordingFailed when it has failed for too long."""
+        failure = _call_in_thread(action, *args)
+        if failure is None:
+            if self._failing_since is not None:
+                lasted_s, self._failing_since = perf_counter() - self._failing_since, None
+                text = f"the run file could not be written for {format_duration(lasted_s)}; nothing was lost"
+                self.record(self._now_s(), "record_delayed", text)
+                logger.warning("%s", text)
+            return True
+        if not isinstance(failure, RecordError):
+            raise failure
+        if self._failing_since is None:
+            self._failing_since = perf_counter()
+            logger.warning("%s; reports wait in memory", failure)
+        waited_s = perf_counter() - self._failing_since
+        if waited_s > WRITE_LIMIT_S:
+            raise RecordingFailed(
+                f"{failure}; nothing could be written for {format_duration(waited_s)}, so the recording was "
+                "given up: what was recorded before is kept"
+            ) from failure
+        return False
 
 
-def _failure_of(write: Callable[[list[Batch]], object], batches: list[Batch]) -> DoorbusterError | None:
-    """The error as a value: gevent prints the traceback of every exception in a native thread."""
+def _call_in_thread(action: Callable[..., object], *args: Any) -> DoorbusterError | None:
+    """Call in a native thread, or here if none can be started; the error is a value.
+
+    gevent prints the traceback of every exception in a native thread.
+    """
     try:
-        write(batches)
+        failure: DoorbusterError | None = gevent.get_hub().threadpool.apply(_failure_of, (action, *args))
+    except RuntimeError as error:
+        if "new thread" not in str(error):
+            raise
+        return _failure_of(action, *args)
+    return failure
+
+
+def _failure_of(action: Callable[..., object], *args: Any) -> DoorbusterError | None:
+    try:
+        action(*args)
     except DoorbusterError as error:
         return error
     return None

@@ -6,6 +6,8 @@ Rules:
 - A worker that does not report for too long is lost. Its reports stay; arrivals that it may have started
   without reporting an outcome are dropped (cause "worker_lost"); later arrivals are distributed evenly over
   the others. Reports of a lost worker are ignored, because its arrivals have been reassigned.
+- A worker may send for SHARE_LIMIT_S after a report that the master has received. Only then the others get
+  its share of the ceiling on requests: it may be unreachable and still running.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from doorbuster.records.outcome import Cause, Outcome
 from doorbuster.scenario import Schedule
 
 SILENCE_LIMIT_S = 5.0  # five missed reports in a row
+SHARE_LIMIT_S = 6.0  # a share of the ceiling is valid for this long after a report
 
 
 @dataclass(slots=True)
@@ -32,12 +35,19 @@ class _Worker:
     seen: set[int] = field(default_factory=set)
     last_seq: int | None = None
     lost: bool = False
+    has_ended: bool = False
     started: Counter[tuple[int, str]] = field(default_factory=Counter)
     left: Counter[tuple[int, str, str]] = field(default_factory=Counter)
 
     @property
     def finished(self) -> bool:
         return self.last_seq is not None and len(self.seen) == self.last_seq + 1
+
+    def may_send(self, now_s: float) -> bool:
+        """Whether it may have a valid share of the ceiling."""
+        if self.lost:
+            return not self.has_ended and now_s < self.last_report_s + SHARE_LIMIT_S
+        return not self.finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +72,25 @@ class WorkerRegistry:
         """A process that reports, but starts no customers."""
         self._workers[name] = _Worker(len(self._workers), now_s)
 
+    def heard(self, name: str, *, now_s: float) -> bool:
+        """Note that a worker's report was received; False for a lost or unknown worker."""
+        worker = self._workers.get(name)
+        if worker is None or worker.lost:
+            return False
+        worker.last_report_s = max(worker.last_report_s, now_s)
+        return True
+
+    def place(self, name: str, *, now_s: float) -> tuple[int, int]:
+        """The worker's number among those that share the ceiling on requests, and how many they are."""
+        sharing = [other for other, worker in self._workers.items() if worker.may_send(now_s)]
+        return (sharing.index(name) if name in sharing else 0), max(len(sharing), 1)
+
     def register(self, batch: Batch, *, now_s: float) -> bool:
         """Register a report; False if it must not count (a duplicate, or from a lost worker)."""
         worker = self._workers.get(batch.worker)
         if worker is None or worker.lost:
             return False
-        worker.last_report_s = now_s
+        worker.last_report_s = max(worker.last_report_s, now_s)
         if batch.seq in worker.seen:
             return False
         worker.seen.add(batch.seq)
@@ -94,10 +117,13 @@ class WorkerRegistry:
         waiting = self.waiting_for
         return tuple(name for name in waiting if now_s - self._workers[name].last_report_s > limit_s)
 
-    def lose(self, name: str, *, from_s: float) -> WorkerLoss:
-        """Mark a worker as lost; its arrivals from `from_s` on are distributed over the active workers."""
+    def lose(self, name: str, *, from_s: float, has_ended: bool = False) -> WorkerLoss:
+        """Mark a worker as lost; its arrivals from `from_s` on are distributed over the active workers.
+
+        has_ended: whether its process is known to have ended, so that it sends nothing any more.
+        """
         lost = self._workers[name]
-        lost.lost = True
+        lost.lost, lost.has_ended = True, has_ended
         owned = self._owner == lost.number
         ahead = np.flatnonzero(owned & (self._schedule.intended_s >= from_s))
         active = self.waiting_for

@@ -10,6 +10,7 @@ from gevent.event import Event as Flag
 from doorbuster.load.customers.customer_profiles import ProfileRegistry
 from doorbuster.load.customers.model import Arrival
 from doorbuster.load.exchange import Exchange
+from doorbuster.load.http.send_limit import RequestCeiling
 from doorbuster.load.recording.health import HealthProbe
 from doorbuster.load.recording.recorder import Recorder
 from doorbuster.load.run_plan import RunPlan
@@ -29,7 +30,12 @@ class CustomerContext:
     """The surroundings of one worker's customers; `in_flight` is how many are in the shop."""
 
     def __init__(
-        self, plan: RunPlan, driver: type[Storefront], recorder: Recorder, health: HealthProbe
+        self,
+        plan: RunPlan,
+        driver: type[Storefront],
+        recorder: Recorder,
+        health: HealthProbe,
+        ceiling: RequestCeiling,
     ) -> None:
         scenario = plan.scenario
         url = plan.first_endpoint.url
@@ -42,7 +48,9 @@ class CustomerContext:
             url,
             request_id_header=scenario.target.request_id_header,
             source_addresses=sources_for(url, scenario.target.source_addresses),
+            ceiling=ceiling,
         )
+        self.ceiling = ceiling
         self.recorder = recorder
         self.profiles = ProfileRegistry(scenario, driver, run_id=plan.run_id)
         self.sleep_scheduler = thread_sleep_scheduler()

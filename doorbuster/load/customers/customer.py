@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from functools import wraps
 from inspect import signature
 from time import perf_counter
 from typing import Any, ClassVar
@@ -23,6 +24,7 @@ from doorbuster.load.customers.model import CustomerProfile, VisitEnded
 from doorbuster.load.customers.step_runner import StepRunner, StorefrontSession, count_visit
 from doorbuster.records.batch import OrderAttempt
 from doorbuster.records.outcome import Cause, Outcome
+from doorbuster.records.storable import UnstorableError, amount, reference
 from doorbuster.scenario import Offline
 from doorbuster.storefronts import BasketLine, Order, Rejected
 
@@ -90,10 +92,11 @@ class Customer(StepRunner, User):
         self._in_doubt = False
         answer, cause, placed = "unknown", "interrupted", None
         try:
-            placed = self.step(action, *details)
+            placed = self.step(_usable(action), *details)
             answer, cause = "acknowledged", ""
         except (Rejected, VisitEnded) as refusal:
-            answer, cause = ("unknown" if self._in_doubt else "refused"), refusal.cause
+            not_sent = isinstance(refusal, VisitEnded) and refusal.outcome == Outcome.DROPPED
+            answer, cause = ("unknown" if self._in_doubt or not_sent else "refused"), refusal.cause
             raise
         finally:
             self._record_order(key, intended_at, answer, cause, placed, lines)
@@ -222,3 +225,28 @@ class Customer(StepRunner, User):
                 lines=tuple((line.sku, line.quantity, line.unit_pence) for line in lines),
             )
         )
+
+
+def _usable(action: Callable[..., Order]) -> Callable[..., Order]:
+    """The step, with an order whose values can be recorded; the shop is to blame for any other one."""
+
+    @wraps(action)
+    def place(*args: Any) -> Order:
+        order = action(*args)
+        try:
+            return Order(
+                reference(order.ref, "the order's reference"),
+                amount(order.total_pence, "the order's total"),
+                tuple(
+                    BasketLine(
+                        reference(line.sku, "the SKU of an order line"),
+                        amount(line.quantity, "the quantity of an order line"),
+                        amount(line.unit_pence, "the price of an order line"),
+                    )
+                    for line in order.lines
+                ),
+            )
+        except UnstorableError as error:
+            raise Rejected("bad_response", str(error)) from error
+
+    return place

@@ -78,6 +78,7 @@ class ProfileRegistry:
             budget=self._budget(name, channel),
             offline=channel.offline,
             rules=_rules_by_step(rules) if rules else None,
+            paces_steps=driver.open_session is not None,
             counts_visits=bool(channel.devices or channel.cache_busting_ratio or channel.signed_in_ratio),
         )
 

@@ -39,6 +39,7 @@ class CustomerProfile:
     limit_s: time limit of one attempt, for customers whose patience lasts longer.
     patience_by_device: None if it is the same on every device.
     rules: content rules of a step; None if the scenario has none.
+    paces_steps: whether each step waits for the ceiling on requests, because its protocol's client does not.
     counts_visits: whether devices, sign-ins and cache-busting visits are counted.
     series_of_step: step name -> number of the series in which its successes are recorded.
     """
@@ -61,6 +62,7 @@ class CustomerProfile:
     budget: RetryBudget | None = None
     offline: Offline | None = None
     rules: Callable[[str], tuple[ContentRule, ...]] | None = None
+    paces_steps: bool = False
     counts_visits: bool = False
     series_of_step: dict[str, int] = field(default_factory=dict)
 

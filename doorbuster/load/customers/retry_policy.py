@@ -73,6 +73,8 @@ class StepRetry:
         if isinstance(failed_attempt, WaitingRoomError):
             self._queue(failed_attempt)
             return
+        if failed_attempt.outcome == Outcome.DROPPED:  # a limit of the generator, not an answer of the shop
+            raise failed_attempt
         failure = self._retry(failed_attempt)
         if failure is not None:
             self._reload(failure)

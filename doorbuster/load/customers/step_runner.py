@@ -24,14 +24,14 @@ from doorbuster.load.customers.context import CustomerContext
 from doorbuster.load.customers.model import Arrival, CustomerProfile, Sampler, VisitEnded
 from doorbuster.load.customers.retry_policy import StepRetry, is_retryable
 from doorbuster.load.customers.session import ContentCheckingSession
-from doorbuster.load.exchange import CurrentStep, Exchange
+from doorbuster.load.exchange import CurrentStep, Exchange, RequestFailed
 from doorbuster.load.http.mypyc_compat import mypyc_attr
 from doorbuster.load.recording.recorder import Recorder, StepRow
 from doorbuster.load.recording.secondary_metrics import SecondaryMetrics
 from doorbuster.load.runtime.sleep_scheduler import SleepScheduler
 from doorbuster.load.target.content_errors import content_error
 from doorbuster.records.batch import SeriesKey
-from doorbuster.records.outcome import Cause, Outcome, RequestOutcome
+from doorbuster.records.outcome import GENERATOR_LIMITS, Cause, Outcome, RequestOutcome
 from doorbuster.scenario.customers.failure_reactions import WAITING_ROOM
 from doorbuster.storefronts import Client, Rejected, Storefront, Visit, WaitingRoomError
 
@@ -155,7 +155,9 @@ class StepRunner:
             return None
         try:
             return _retry_step(self, action, args, first, StepRetry(self, until, reload=False))
-        except (VisitEnded, Rejected):
+        except (VisitEnded, Rejected) as ended:
+            if isinstance(ended, VisitEnded) and ended.outcome == Outcome.DROPPED:
+                raise
             now = self._next_at = perf_counter()
             self.count(f"degraded:{action.__name__}", now)
             return None
@@ -249,6 +251,8 @@ def _attempt(runner: StepRunner, action: Callable[..., T], args: tuple[Any, ...]
     step.deadline_at = deadline_at
     step.exchanges.clear()
     try:
+        if profile.paces_steps:
+            _wait_for_ceiling(runner, deadline_at)
         result = action(*args)
         if profile.rules is not None:
             _check_content(runner, name)
@@ -271,6 +275,14 @@ def _attempt(runner: StepRunner, action: Callable[..., T], args: tuple[Any, ...]
         raise _record_refusal(runner, name, page, patience_ended=deadline_at == until) from error
     _record_success(runner, name)
     return result
+
+
+def _wait_for_ceiling(runner: StepRunner, deadline_at: float) -> None:
+    """Wait until a step of another protocol than HTTP may send. Raises: Rejected if that takes too long."""
+    try:
+        runner.shared.ceiling.sends.wait(deadline_at)
+    except RequestFailed as refused:
+        raise Rejected(refused.cause, refused.detail) from None
 
 
 def _check_content(runner: StepRunner, name: str) -> None:
@@ -298,6 +310,9 @@ def _record_refusal(runner: StepRunner, name: str, refusal: Rejected, *, patienc
     """Record the failed attempt; returns how the visit ends unless the customer retries."""
     cause = refusal.cause
     exchanges = runner._step.exchanges
+    if cause in GENERATOR_LIMITS:  # not sent: neither a request nor a failure of the shop
+        runner._in_doubt = runner._in_doubt or len(exchanges) > 1
+        return VisitEnded(Outcome.DROPPED, name, cause)
     last = exchanges[-1] if exchanges else None
     header_s = last.retry_after_s if last is not None else None
     runner._in_doubt = runner._in_doubt or cause not in REFUSALS

@@ -24,12 +24,19 @@ from doorbuster.load.customers.model import Arrival
 from doorbuster.load.engine.arrivals import ClosedLoopUser, OpenArrivals
 from doorbuster.load.engine.greenlet_pool import GreenletPool
 from doorbuster.load.freshness.freshness_watch import FreshnessWatch
+from doorbuster.load.http.send_limit import RATE_CEILING, RequestCeiling, share_of
 from doorbuster.load.recording.health import HealthProbe
 from doorbuster.load.recording.recorder import Recorder, StepColumns
 from doorbuster.load.run_plan import REPORT_INTERVAL_S, Rows, WorkerAssignment
 from doorbuster.load.runtime.process_tuning import prepare_process
 from doorbuster.records.batch import Batch, SeriesKey
-from doorbuster.records.outcome import Cause, Outcome
+from doorbuster.records.outcome import (
+    CEILING_DELAYED,
+    CEILING_DELAYED_MS,
+    CEILING_REFUSED,
+    Cause,
+    Outcome,
+)
 from doorbuster.storefronts import Storefront
 
 MAX_WAITING_SHOWN = 2_000  # requests whose age is read in a second, for the live display
@@ -59,22 +66,24 @@ class Generator:
         self._plan = plan
         self._scenario = plan.scenario
         self._max_in_flight = max(safety.max_in_flight // assignment.count, 1)
-        self._max_rate_per_s = safety.max_rate_per_s / assignment.count
         self._environment = environment
         self._ship = ship
         self._show = show
         self._recorder = Recorder(assignment.worker, started_at=plan.started_at, pause=pause)
         self._health = HealthProbe()
-        self._context = CustomerContext(plan, driver, self._recorder, self._health)
+        share_per_s = share_of(safety.max_rate_per_s, assignment.index, assignment.count)
+        self.ceiling = RequestCeiling(share_per_s, perf_counter)
+        self._context = CustomerContext(plan, driver, self._recorder, self._health, self.ceiling)
         self._classes = customer_classes(environment.user_classes)
         self._greenlets = GreenletPool(environment.runner.user_greenlets)
         self._arrivals: list[OpenArrivals] = []
         self._starters: list[gevent.Greenlet] = []
-        self._requests_last_second = 0
         self._stopping = False
         self._freshness: FreshnessWatch | None = None
         if plan.scenario.freshness is not None and assignment.index == 0:
-            self._freshness = FreshnessWatch(plan, plan.scenario.freshness, driver, self._recorder)
+            self._freshness = FreshnessWatch(
+                plan, plan.scenario.freshness, driver, self._recorder, self.ceiling
+            )
         self._reporting = BoundedSemaphore(1)
         self._reporter = gevent.spawn(self._report_each_second)
 
@@ -134,8 +143,8 @@ class Generator:
     def _admit(self, arrival: Arrival) -> Customer | None:
         context = self._context
         is_full = context.in_flight >= self._max_in_flight
-        if is_full or self._requests_last_second >= self._max_rate_per_s:
-            self._drop(arrival, "in_flight_ceiling" if is_full else "rate_ceiling")
+        if is_full or self.ceiling.is_behind:
+            self._drop(arrival, "in_flight_ceiling" if is_full else RATE_CEILING)
             return None
         context.customer_arrived(arrival)
         try:
@@ -204,9 +213,20 @@ class Generator:
             steps = self._recorder.take_steps()
             self._show(self._recorder.keys, steps, self._waiting_ms())
             second = max(int(perf_counter() - self._plan.started_at) - (0 if final else 1), 0)
+            self._count_delays(second)
             health = self._health.reading(second, self._context.in_flight)
-            self._requests_last_second = len(steps)
             self._ship(self._recorder.take(steps, health, final=final))
+
+    def _count_delays(self, second: int) -> None:
+        """Record what the ceiling on requests delayed since the last report."""
+        delays, count = self.ceiling.take_delays(), self._recorder.secondary_metrics.count
+        for name, n in (
+            (CEILING_DELAYED, delays.delayed),
+            (CEILING_DELAYED_MS, round(delays.total_s * 1e3)),
+            (CEILING_REFUSED, delays.refused),
+        ):
+            if n:
+                count(second, "", name, n)
 
 
 def customer_classes(user_classes: Iterable[type]) -> dict[str, type[Customer]]:

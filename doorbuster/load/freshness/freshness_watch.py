@@ -18,6 +18,7 @@ import gevent
 from gevent.pool import Group
 
 from doorbuster.load.freshness.product_edits import REFUSALS, EditTarget, Observation, ProductEdit, edits_for
+from doorbuster.load.http.send_limit import RequestCeiling
 from doorbuster.load.recording.recorder import Recorder
 from doorbuster.load.run_plan import RunPlan
 from doorbuster.load.runtime.sleep_scheduler import sleep_until
@@ -36,12 +37,17 @@ class FreshnessWatch:
     """Edits products and polls the channels until it is stopped; its readings go to the recorder."""
 
     def __init__(
-        self, plan: RunPlan, settings: Freshness, driver: type[Storefront], recorder: Recorder
+        self,
+        plan: RunPlan,
+        settings: Freshness,
+        driver: type[Storefront],
+        recorder: Recorder,
+        ceiling: RequestCeiling,
     ) -> None:
         self._every_s, self._timeout_s = settings.every_s, settings.timeout_s
         self._started_at, self._closes_at = plan.started_at, plan.closes_at
         self._recorder = recorder
-        self._edits = edits_for(EditTarget(plan, driver), timeout_s=settings.timeout_s)
+        self._edits = edits_for(EditTarget(plan, driver, ceiling), timeout_s=settings.timeout_s)
         self._is_stopped = False
         self._work = Group()  # one loop per kind of edit, and one greenlet per channel that is polled
 

@@ -17,6 +17,7 @@ from random import Random
 from typing import Any, ClassVar
 
 from doorbuster.load.exchange import RequestFailed
+from doorbuster.load.http.send_limit import RequestCeiling
 from doorbuster.load.run_plan import RunPlan
 from doorbuster.load.target.endpoint import UnmeasuredClient
 from doorbuster.scenario import FRESHNESS_KINDS, Scenario
@@ -39,10 +40,11 @@ class EditTarget:
 
     plan: RunPlan
     driver: type[Storefront]
+    ceiling: RequestCeiling
 
     def client(self, limit_s: float) -> UnmeasuredClient:
         plan = self.plan
-        return UnmeasuredClient(plan.first_endpoint.url, plan.access, limit_s=limit_s)
+        return UnmeasuredClient(plan.first_endpoint.url, plan.access, limit_s=limit_s, ceiling=self.ceiling)
 
     def storefront(self, channel: str, client: UnmeasuredClient, name: str) -> Any:
         """The driver of this channel for a customer of this name."""

@@ -21,6 +21,7 @@ import gevent.monkey
 from doorbuster.load.exchange import RequestFailed
 from doorbuster.load.http.connection import Connection
 from doorbuster.load.http.dns import Address
+from doorbuster.load.http.generator_limits import NO_DESCRIPTORS, NO_PORTS, limit_cause
 from doorbuster.load.http.gevent_socket import HubResources
 from doorbuster.load.http.proxy import Proxy, connect_request
 from doorbuster.load.http.request_target import RequestTarget
@@ -120,7 +121,11 @@ class Connector:
         try:
             sock = _Socket(address.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         except OSError as error:
-            raise RequestFailed("connect_failed", f"{place}: {error.strerror}") from None
+            cause = limit_cause(error) or "connect_failed"
+            raise RequestFailed(cause, f"{place}: {error.strerror}") from None
+        if sock.fileno() > self._wire.last_descriptor:
+            sock.close()
+            raise RequestFailed(NO_DESCRIPTORS, f"{place}: {os.strerror(errno.EMFILE)}")
         settings = self._settings
         connection = Connection(
             sock,
@@ -160,7 +165,12 @@ class Connector:
             self._wire.source_turn += 1
             if sys.platform == "linux":
                 sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
-            sock.bind((sources[self._wire.source_turn % len(sources)], 0))
+            source = sources[self._wire.source_turn % len(sources)]
+            try:
+                sock.bind((source, 0))
+            except OSError as error:
+                cause = limit_cause(error) or "connect_failed"
+                raise RequestFailed(cause, f"from {source}: {error.strerror}") from None
 
     def _encrypt(self, connection: Connection) -> None:
         route = self._route
@@ -181,7 +191,11 @@ def _connect_cause(code: int) -> str:
         return "connect_refused"
     if code == errno.ECONNRESET:
         return "reset"
-    return "connect_timeout" if code == errno.ETIMEDOUT else "connect_failed"
+    if code == errno.EADDRNOTAVAIL:
+        return NO_PORTS
+    if code == errno.ETIMEDOUT:
+        return "connect_timeout"
+    return limit_cause(OSError(code, "")) or "connect_failed"
 
 
 def _tunnel(connection: Connection, target: RequestTarget, proxy: Proxy) -> None:

@@ -16,6 +16,7 @@ import gevent
 import gevent.socket
 
 from doorbuster.load.exchange import RequestFailed
+from doorbuster.load.http.generator_limits import limit_cause
 
 
 class Address(NamedTuple):
@@ -65,16 +66,21 @@ class Resolver:
         if not question.dead:
             raise RequestFailed("dns", f"no answer for {key[0]} within {timeout_s:.3g} s")
         answer = question.value
+        if isinstance(answer, RequestFailed):
+            raise answer
         if not isinstance(answer, tuple):
             raise RequestFailed("dns", f"{key[0]}: {answer}")
         known = _Known(answer, self._clock() + ttl_s)
         self._known[key] = known
         return known
 
-    def _look_up(self, key: tuple[str, int]) -> tuple[Address, ...] | str:
+    def _look_up(self, key: tuple[str, int]) -> tuple[Address, ...] | str | RequestFailed:
         try:
             answers = gevent.socket.getaddrinfo(*key, 0, socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
+        except (OSError, UnicodeError, MemoryError, RuntimeError) as error:
+            limit = limit_cause(error)
+            if limit:
+                return RequestFailed(limit, f"look-up of {key[0]}: {error}")
             return str(error) or type(error).__name__
         finally:
             self._asking.pop(key, None)

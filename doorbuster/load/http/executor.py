@@ -200,7 +200,8 @@ class RequestExecutor:
             cause, detail, retry_after = self._judge(status, raw, head, lower_head, odd)
             lenient = ", ".join(odd)
         exchange = Exchange(
-            method, request_name, target.url, status, cause, due_at, started_at, attempt.connect_s,
+            method, request_name, target.url, status, cause, due_at, started_at + attempt.ceiling_s,
+            attempt.connect_s,
             attempt.pool_wait_s, first_byte_at, ended_at, len(request), received, attempt.reused,
             attempt.replaced > 0, request_id, server_timing, retry_after, detail, number, lenient,
         )  # fmt: skip
@@ -235,7 +236,7 @@ class RequestExecutor:
                 proxy=proxy, route=route, opened=self._opened,
             )  # fmt: skip
             plain_proxy = None if target.secure else proxy
-            pool = Pool(connector, settings.connections_per_host, self._clock, plain_proxy)
+            pool = Pool(connector, settings.connections_per_host, self._clock, plain_proxy, settings.ceiling)
             pool.closed = self._closed
             if settings.target_headers and settings.hosts is not None and target.host in settings.hosts:
                 pool.added = settings.target_headers
@@ -288,7 +289,7 @@ def _failed(
         status=int(status_line[1]) if status_line else 0,
         cause=failure.cause,
         intended_at=due_at,
-        started_at=started_at,
+        started_at=started_at + attempt.ceiling_s,
         connect_s=attempt.connect_s,
         pool_wait_s=attempt.pool_wait_s,
         first_byte_at=connection.first_byte_at

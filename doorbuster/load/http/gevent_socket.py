@@ -28,6 +28,7 @@ from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
 
 from doorbuster.load.exchange import RequestFailed
 from doorbuster.load.http.dns import Resolver
+from doorbuster.load.http.generator_limits import last_descriptor_of_connections
 from doorbuster.load.http.hub_local import one_per_hub
 
 RECEIVE_BYTES: Final = 64 * 1024  # per recv; an idle connection keeps no buffer
@@ -39,13 +40,14 @@ _POLLIN: Final = select.POLLIN
 
 
 class HubResources:
-    """What all connections of one hub share: cached host names and the next source address."""
+    """What all connections of one hub share: host names, the next source address, the last descriptor."""
 
-    __slots__ = ("resolver", "source_turn")
+    __slots__ = ("last_descriptor", "resolver", "source_turn")
 
     def __init__(self) -> None:
         self.resolver = Resolver(monotonic)
         self.source_turn = 0
+        self.last_descriptor = last_descriptor_of_connections()
 
 
 hub_resources: Final[Callable[[], HubResources]] = one_per_hub(lambda _: HubResources())

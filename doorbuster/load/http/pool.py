@@ -19,12 +19,14 @@ from doorbuster.load.http.connection import Connection
 from doorbuster.load.http.connector import Connector
 from doorbuster.load.http.headers import RequestHeaders
 from doorbuster.load.http.proxy import Proxy
+from doorbuster.load.http.send_limit import RequestCeiling
 
 NO_DEFAULTS: Final = RequestHeaders()
 
 
 class Pool:
-    """Args: connector opens the connections; limit of parallel ones; proxy of plain-HTTP requests, if any.
+    """Args: connector opens the connections; limit of parallel ones; proxy of plain-HTTP requests, if any;
+    ceiling: of the requests of all pools.
 
     whole_url: the request line has the whole URL. added: headers of this origin, which replace the customer's
     default headers. defaults: both together. lines: end of the request line, Host and `defaults`, rendered
@@ -36,6 +38,7 @@ class Pool:
         "_limit",
         "_queue",
         "added",
+        "ceiling",
         "closed",
         "connector",
         "defaults",
@@ -49,9 +52,15 @@ class Pool:
     )
 
     def __init__(
-        self, connector: Connector, limit: int, clock: Callable[[], float], plain_proxy: Proxy | None
+        self,
+        connector: Connector,
+        limit: int,
+        clock: Callable[[], float],
+        plain_proxy: Proxy | None,
+        ceiling: RequestCeiling | None,
     ) -> None:
         self.connector = connector
+        self.ceiling = ceiling
         self._limit = limit
         self._clock = clock
         self._queue: deque[Event] | None = None

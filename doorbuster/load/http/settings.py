@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from doorbuster.load.http.route import Route
+from doorbuster.load.http.send_limit import RequestCeiling
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -51,6 +52,7 @@ class HttpSettings:
     record_hops: one Exchange for each redirect; False gives one for the whole chain, as Locust counts.
     check_bodies: decode every compressed body inside the request, so that a corrupt body fails the request
       even if the customer never reads it. It costs the decoding.
+    ceiling: the limit on requests and connections that all clients with these settings share; None: no limit.
     """
 
     timeouts: Timeouts = Timeouts()
@@ -78,6 +80,7 @@ class HttpSettings:
     max_cookies: int = 200
     record_hops: bool = True
     check_bodies: bool = False
+    ceiling: RequestCeiling | None = None
 
     def __post_init__(self) -> None:
         for name, least in (

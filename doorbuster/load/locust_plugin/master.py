@@ -266,8 +266,9 @@ class RemoteWorkers:
     def ended_workers(self) -> frozenset[str]:
         return frozenset(name for name, process in self._processes.items() if _has_ended(process))
 
-    def acknowledge(self, worker: str, seq: int) -> None:
-        self._runner.send_message(ACKNOWLEDGED, {"run_id": self._run_id, "seq": seq}, client_id=worker)
+    def acknowledge(self, worker: str, seq: int, share_per_s: float | None = None) -> None:
+        message = {"run_id": self._run_id, "seq": seq, "share_per_s": share_per_s}
+        self._runner.send_message(ACKNOWLEDGED, message, client_id=worker)
 
     def reassign(self, worker: str, rows: Rows) -> None:
         self._runner.send_message(TAKE_OVER, rows_to_wire(rows), client_id=worker)

@@ -1,8 +1,8 @@
 """A worker's reports to the master: sent once a second, repeated until acknowledged.
 
 Unsupervised load must end. A worker that hears nothing from the master for as long as the master would wait
-for it, neither an acknowledgement nor one of Locust's heartbeats, ends. Heartbeats continue while a slow disk
-delays the acknowledgements; without those for MASTER_LIMIT_S it ends too.
+for it, neither an acknowledgement nor one of Locust's heartbeats, ends. Without acknowledgements for
+MASTER_LIMIT_S it ends too. Each one also renews the worker's share of the ceiling on requests.
 """
 
 from __future__ import annotations
@@ -28,13 +28,22 @@ class ReportChannel:
     """Ships the batches of one run at a time, and answers the master's clock messages.
 
     on_master_lost: called once, in a greenlet of its own, when the master does not answer any more.
+    on_share: called with the worker's share of the ceiling, in requests per second, and the time at which the
+        report was sent that the master has answered.
     """
 
-    def __init__(self, environment: Any, on_master_lost: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        environment: Any,
+        on_master_lost: Callable[[], None],
+        on_share: Callable[[float, float], None] = lambda *_: None,
+    ) -> None:
         self._runner = environment.runner
         self._on_master_lost = on_master_lost
+        self._on_share = on_share
         self._run_id = ""
         self._unacknowledged: dict[int, tuple[float, Batch]] = {}
+        self._first_sent_at: dict[int, float] = {}
         self._unanswered_reports = 0
         self._process = psutil.Process()
         self._runner.register_message(CLOCK, self._on_clock)
@@ -45,13 +54,15 @@ class ReportChannel:
         """Start a new run; reports of an earlier one are not sent again."""
         self._run_id = run_id
         self._unacknowledged.clear()
+        self._first_sent_at.clear()
         self._unanswered_reports = 0
 
     def ship(self, run_id: str, batch: Batch) -> None:
         """Send a batch, and those before it that are not acknowledged in time."""
         if run_id != self._run_id:
             return
-        self._unacknowledged[batch.seq] = (perf_counter(), batch)
+        now = self._first_sent_at[batch.seq] = perf_counter()
+        self._unacknowledged[batch.seq] = (now, batch)
         self._send(batch)
         if batch.final:
             gevent.spawn(self._resend_until_acknowledged, run_id)
@@ -75,8 +86,12 @@ class ReportChannel:
 
     def _on_acknowledged(self, msg: Any, **_: Any) -> None:
         self._unanswered_reports = 0
-        if msg.data["run_id"] == self._run_id:
-            self._unacknowledged.pop(msg.data["seq"], None)
+        if msg.data["run_id"] != self._run_id:
+            return
+        self._unacknowledged.pop(msg.data["seq"], None)
+        sent_at, share_per_s = self._first_sent_at.pop(msg.data["seq"], None), msg.data["share_per_s"]
+        if sent_at is not None and share_per_s is not None:
+            self._on_share(share_per_s, sent_at)
 
     def _resend_until_acknowledged(self, run_id: str) -> None:
         """Resend after the last report, when there are no further reports that would do it."""

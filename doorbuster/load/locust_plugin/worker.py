@@ -13,6 +13,7 @@ from doorbuster.load.coordination.messages import (
     assignment_from_wire,
     rows_from_wire,
 )
+from doorbuster.load.coordination.worker_registry import SHARE_LIMIT_S
 from doorbuster.load.locust_plugin.node import Node, end_with_parent
 from doorbuster.load.locust_plugin.report_channel import ReportChannel
 from doorbuster.storefronts import Storefront
@@ -25,7 +26,7 @@ class WorkerNode(Node):
         super().__init__(environment, drivers)
         self._runner = environment.runner
         end_with_parent(environment)
-        self._reports = ReportChannel(environment, self._end_without_master)
+        self._reports = ReportChannel(environment, self._end_without_master, self._on_share)
         for message, listener in (
             (ASSIGNMENT, self._on_assignment),
             (TAKE_OVER, self._on_take_over),
@@ -39,6 +40,13 @@ class WorkerNode(Node):
         run_id = assignment.plan.run_id
         self._reports.begin(run_id)
         self.assign(assignment, partial(self._reports.ship, run_id))
+        if self.generator is not None:
+            self.generator.ceiling.valid_until(assignment.plan.started_at + SHARE_LIMIT_S)
+
+    def _on_share(self, per_s: float, sent_at: float) -> None:
+        if self.generator is not None:
+            self.generator.ceiling.set_rate(per_s)
+            self.generator.ceiling.valid_until(sent_at + SHARE_LIMIT_S)
 
     def _on_take_over(self, msg: Any, **_: Any) -> None:
         if self.generator is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from datetime import datetime
+from functools import partial
 from math import inf
 from pathlib import Path
 from secrets import token_hex
@@ -13,8 +14,10 @@ from typing import Any
 
 import gevent
 import numpy as np
+from gevent.event import Event as Flag
 from locust.runners import MasterRunner
 
+from doorbuster.errors import RecordingFailed
 from doorbuster.gate import AbortWatch
 from doorbuster.load.coordination.messages import CLOSE, RECORD
 from doorbuster.load.coordination.run_log import RunLog
@@ -127,13 +130,14 @@ class PlainRun:
             self._registry.add(MASTER, now_s=0.0)
         meta = self._meta(targets, len(names) - (workers is not None))
         writer = RunWriter.create(folder, meta, self._schedule.planned_per_second())
-        self._log = RunLog(writer, self._registry, self._acknowledge)
+        self._log = RunLog(writer, self._registry, self._now_s)
         self._folder = folder
         self._recorder: RequestRecorder | None = None
         self._visits: VisitStarter | None = None
         self._in_flight: dict[str, int] = {}
         self._own_reports = 0
         self._supervisor: gevent.Greenlet | None = None
+        self._over = Flag()
 
     def start(self, guard: HostGuard) -> None:
         """Tell the workers to record, and record in this process."""
@@ -167,8 +171,10 @@ class PlainRun:
         self._supervisor = gevent.spawn(self._supervise)
 
     def receive(self, batch: Batch) -> None:
-        """Queue a report."""
+        """Queue a report and acknowledge it."""
         self._log.receive(batch)
+        if self._workers is not None and batch.worker != MASTER:
+            self._workers.acknowledge(batch.worker, batch.seq)
 
     def stopping(self) -> None:
         """Locust is about to stop its users: end the visits first, because it would complete them."""
@@ -185,38 +191,44 @@ class PlainRun:
         assert self._recorder is not None
         assert self._supervisor is not None
         elapsed_s = self._now_s()
-        self._supervisor.kill()
+        self._over.set()
+        self._supervisor.join()
         self._recorder.finish()
         if self._workers is not None:
             for name in self._workers.names:
                 self._environment.runner.send_message(CLOSE, {"cause": self._cause()}, client_id=name)
         give_up_at = perf_counter() + FINAL_REPORT_LIMIT_S + self._environment.stop_timeout
-        self._log.write_queue(self._now_s())
+        self._log.write_queue()
         while not self._registry.complete and perf_counter() < give_up_at:
             self._log.wait(REPORT_INTERVAL_S)
-            self._log.write_queue(self._now_s())
+            self._log.write_queue()
         for name in self._registry.waiting_for:
             self._lose(name)
         status, reason = self._ending or (
             ("interrupted", "stopped before the end of its run time") if interrupted else ("finished", "")
         )
         if self._own_reports:
-            self._log.writer.write([Batch(COORDINATOR, self._own_reports, final=True)])
+            self._log.add(Batch(COORDINATOR, self._own_reports, final=True))
         if status == "finished" and elapsed_s < self._plan.duration_s - EARLY_S:
             text = f"{self._environment.locustfile} ended the run after {elapsed_s:.0f} s"
             self._log.record(elapsed_s, "ended_early", text)
-            self._log.writer.set_meta(duration_s=elapsed_s)
-        self._log.writer.finish(status, reason)
+            self._log.persist(partial(self._log.writer.set_meta, duration_s=elapsed_s))
+        self._log.flush()
+        self._log.persist(self._log.writer.finish, status, reason)
         self._log.writer.close()
 
     # ---- inside
 
     def _supervise(self) -> None:
         """Once a second: write reports, detect lost workers, check the reasons to end the run."""
-        while True:
-            gevent.sleep(REPORT_INTERVAL_S)
+        while not self._over.wait(REPORT_INTERVAL_S):
             now_s = self._now_s()
-            batches = self._log.write_queue(now_s)
+            try:
+                batches = self._log.write_queue()
+            except RecordingFailed as failure:  # `finish` raises it again
+                self._ending = ("aborted", str(failure))
+                gevent.spawn(self._environment.runner.quit)
+                return
             ended = self._workers.ended_workers() if self._workers is not None else frozenset()
             for name in self._registry.waiting_for:
                 if name in ended or name in self._registry.timed_out(now_s=now_s):
@@ -254,17 +266,11 @@ class PlainRun:
 
     def _lose(self, name: str) -> None:
         loss = self._registry.lose(name, from_s=inf)
-        self._log.writer.write(
-            [Batch(COORDINATOR, self._own_reports, customers=loss.customers, arrivals=loss.arrivals)]
-        )
+        self._log.add(Batch(COORDINATOR, self._own_reports, customers=loss.customers, arrivals=loss.arrivals))
         self._own_reports += 1
         text = f"{name} stopped reporting; requests of its last second may be missing"
         logger.error("worker lost: %s", text)
         self._log.record(self._now_s(), "worker_lost", text)
-
-    def _acknowledge(self, worker: str, seq: int) -> None:
-        if self._workers is not None and worker != MASTER:
-            self._workers.acknowledge(worker, seq)
 
     def _now_s(self) -> float:
         return perf_counter() - self._started_at

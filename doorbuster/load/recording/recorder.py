@@ -29,6 +29,7 @@ from doorbuster.records.batch import (
     SeriesKey,
 )
 from doorbuster.records.histogram import pack, pack_groups
+from doorbuster.records.storable import storable_batch
 
 FIRST_ERRORS = 3  # exemplars kept per kind of failure, per worker and run
 _ROWS_AT_ONCE = 2_000  # converted before a pause: 1 to 2 ms
@@ -176,7 +177,7 @@ class Recorder:
             **secondary_metrics._asdict(),
         )
         self._seq += 1
-        return batch
+        return storable_batch(batch)
 
     def _binned(self, steps: StepColumns) -> tuple[RequestSecond, ...]:
         """One row per second and series; all histograms of a kind are made in one call."""

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from doorbuster.errors import TargetError, UsageError
 from doorbuster.load.http.client import HttpClient
+from doorbuster.load.http.send_limit import RequestCeiling
 from doorbuster.load.http.settings import HttpSettings, host_names
 from doorbuster.load.target.content_errors import content_error
 from doorbuster.load.target.driver_lookup import driver_error
@@ -153,8 +154,10 @@ def resolves_to_loopback(host: str) -> bool:
 class UnmeasuredClient:
     """A client for requests that are not measured, such as reading the catalogue and the ledger."""
 
-    def __init__(self, url: str, access: TargetAccess, *, limit_s: float) -> None:
-        self._http = HttpClient(url, settings=access.settings(url))
+    def __init__(
+        self, url: str, access: TargetAccess, *, limit_s: float, ceiling: RequestCeiling | None = None
+    ) -> None:
+        self._http = HttpClient(url, settings=access.settings(url, ceiling=ceiling))
         self._limit_s = limit_s
         self.last_cause: str | None = None
         """Cause of the latest request, "" if it succeeded; None before the first."""
@@ -168,14 +171,16 @@ class UnmeasuredClient:
         self._http.close()
 
 
-def read_catalogue(driver: type[Storefront], url: str, access: TargetAccess) -> Catalogue:
+def read_catalogue(
+    driver: type[Storefront], url: str, access: TargetAccess, ceiling: RequestCeiling | None = None
+) -> Catalogue:
     """The products on sale; reading them also checks the shop and its driver.
 
     Raises:
         TargetError: the shop cannot be reached, refuses, or is of another kind.
         AnalysisError: a user's driver raised.
     """
-    client = UnmeasuredClient(url, access, limit_s=PREPARE_LIMIT_S)
+    client = UnmeasuredClient(url, access, limit_s=PREPARE_LIMIT_S, ceiling=ceiling)
     try:
         catalogue = driver.prepare(client)
     except Rejected as refusal:

@@ -15,9 +15,11 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 
 from doorbuster.errors import ExitCode, TargetError, UsageError
 from doorbuster.load.exchange import UNREACHABLE
+from doorbuster.load.http.send_limit import RequestCeiling
 from doorbuster.load.target.driver_lookup import find_driver
 from doorbuster.load.target.endpoint import TargetAccess, UnmeasuredClient, check_allowed, target_headers
 from doorbuster.load.target.shop_clock import ledger_since
@@ -82,7 +84,8 @@ class Cleanup:
         self._driver = driver
         scenario = recorded.scenario
         access = TargetAccess(f"{recorded.run_id}-cleanup", scenario.safety.allow, target_headers(scenario))
-        self._client = UnmeasuredClient(recorded.url, access, limit_s=REQUEST_LIMIT_S)
+        ceiling = RequestCeiling(scenario.safety.max_rate_per_s, perf_counter)
+        self._client = UnmeasuredClient(recorded.url, access, limit_s=REQUEST_LIMIT_S, ceiling=ceiling)
 
     def close(self) -> None:
         self._client.close()

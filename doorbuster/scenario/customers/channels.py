@@ -30,7 +30,13 @@ from doorbuster.scenario.customers.devices import (
     parse_devices,
     parse_pages,
 )
-from doorbuster.scenario.customers.failure_reactions import Offline, Reloads, Retries, WaitingRoom
+from doorbuster.scenario.customers.failure_reactions import (
+    Offline,
+    Reloads,
+    Retries,
+    WaitingRoom,
+    check_requests_per_page,
+)
 from doorbuster.scenario.customers.journeys import JOURNEYS, MIXES, Journey
 from doorbuster.scenario.customers.own_journeys import NAME_RULE, is_name
 from doorbuster.scenario.demand.demand import Demand
@@ -223,6 +229,7 @@ class Channel(StrictModel):
             yield KeyIssue(
                 ("pacing",), "requires seats", preview(raw["pacing"]), "use demand to pace an open channel"
             )
+        yield from check_requests_per_page(raw.get("retries"), raw.get("reloads"))
 
     @property
     def is_open(self) -> bool:

@@ -6,12 +6,13 @@ the person see a failure.
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from doorbuster.scenario.customers.behaviour import Patience
-from doorbuster.scenario.parsing.diagnostics import invalid, preview
+from doorbuster.scenario.parsing.diagnostics import KeyIssue, invalid, preview, try_parse
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import (
     DurationS,
@@ -23,10 +24,17 @@ from doorbuster.scenario.parsing.values import (
     value_type,
     whole,
 )
+from doorbuster.units import format_duration
 
 WAITING_ROOM = "waiting_room"  # the step under which polls of a waiting room are recorded
 MAX_ATTEMPTS = 20
 MAX_RELOADS = 1000
+# Sending again and again without a wait is a storm; impatient people and programs do it a few times.
+MIN_BACKOFF_S = 0.01
+MIN_RELOAD_WAIT_S = 0.1
+MAX_ATTEMPTS_AT_ONCE = 4
+MAX_RELOADS_AT_ONCE = 3
+MAX_REQUESTS_PER_PAGE = MAX_RELOADS + 1
 
 
 class Reloads(StrictModel):
@@ -36,7 +44,11 @@ class Reloads(StrictModel):
     return together.
     """
 
-    after_s: DurationS = Field(default=30.0, description="Wait before the reload.", examples=["30s"])
+    after_s: DurationS = Field(
+        default=30.0,
+        description="Wait before the reload. Under 100ms for 3 reloads at most.",
+        examples=["30s"],
+    )
     share_ratio: Share = Field(
         default=1.0, description="Share of visits in which people reload.", examples=["80%"]
     )
@@ -56,6 +68,22 @@ class Reloads(StrictModel):
         description="Reload at once when patience ends; the shop may still process the old request.",
     )
 
+    @classmethod
+    def rules(cls, raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
+        """Many reloads need a wait between them."""
+        after_s = try_parse(duration(zero=True), raw["after"]) if "after" in raw else None
+        reloads = raw.get("max", cls.model_fields["max_reloads"].default)
+        if after_s is None or after_s >= MIN_RELOAD_WAIT_S or not isinstance(reloads, int):
+            return
+        if reloads > MAX_RELOADS_AT_ONCE:
+            yield KeyIssue(
+                ("after",),
+                f"must be at least {format_duration(MIN_RELOAD_WAIT_S)} for more than {MAX_RELOADS_AT_ONCE}"
+                " reloads of one page",
+                preview(raw["after"]),
+                f"raise it, or set max to {MAX_RELOADS_AT_ONCE} or less",
+            )
+
 
 class Retries(StrictModel):
     """Retries of clients: attempts, timeout of each, and backoff.
@@ -74,7 +102,7 @@ class Retries(StrictModel):
     )
     backoff_s: DurationS = Field(
         default=0.1,
-        description="Wait before the first retry; doubles with each retry. 0s retries at once.",
+        description="Wait before the first retry; doubles with each. Under 10ms for 4 attempts at most.",
         examples=["100ms"],
     )
     jitter_ratio: Share = Field(
@@ -85,6 +113,22 @@ class Retries(StrictModel):
         description="Maximum retries per first attempt, over all customers of a worker. Default: no limit.",
         examples=["10%"],
     )
+
+    @classmethod
+    def rules(cls, raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
+        """Many attempts need a wait between them."""
+        backoff_s = try_parse(duration(zero=True), raw["backoff"]) if "backoff" in raw else None
+        attempts = raw.get("attempts")
+        if backoff_s is None or backoff_s >= MIN_BACKOFF_S or not isinstance(attempts, int):
+            return
+        if attempts > MAX_ATTEMPTS_AT_ONCE:
+            yield KeyIssue(
+                ("backoff",),
+                f"must be at least {format_duration(MIN_BACKOFF_S)} for more than {MAX_ATTEMPTS_AT_ONCE}"
+                " attempts",
+                preview(raw["backoff"]),
+                f"raise it, or set attempts to {MAX_ATTEMPTS_AT_ONCE} or less",
+            )
 
 
 @value_type({"anyOf": [duration(zero=False).schema, model_schema(Patience)]})
@@ -124,3 +168,19 @@ class Offline(StrictModel):
     def until_s(self) -> float:
         """End of the period, in run time."""
         return self.from_s + self.for_s
+
+
+def check_requests_per_page(retries: object, reloads: object) -> Iterator[KeyIssue]:
+    """Each reload allows all retries again: their product is how often one customer may request one page."""
+    if not isinstance(retries, Mapping) or not isinstance(reloads, Mapping):
+        return
+    attempts = retries.get("attempts")
+    most = reloads.get("max", Reloads.model_fields["max_reloads"].default)
+    if isinstance(attempts, int) and isinstance(most, int) and attempts * (most + 1) > MAX_REQUESTS_PER_PAGE:
+        yield KeyIssue(
+            ("reloads",),
+            f"and retries allow {attempts} × {most + 1:,} = {attempts * (most + 1):,} requests for one page, "
+            f"and more than {MAX_REQUESTS_PER_PAGE:,} are not allowed",
+            way_out="lower reloads.max or retries.attempts",
+            at="key",
+        )

@@ -13,7 +13,7 @@ from typing import Literal
 
 Kind = Literal["trend", "rate", "counter", "value"]
 ValidityIssueKind = Literal[
-    "overloaded", "host", "script", "not_delivered", "records", "unmeasured", "stalled"
+    "overloaded", "ceiling", "limits", "host", "script", "not_delivered", "records", "unmeasured", "stalled"
 ]
 
 AGGREGATIONS: dict[Kind, tuple[str, ...]] = {
@@ -93,7 +93,7 @@ class Wording:
     headline: str = ""
 
 
-_OVERLOAD: frozenset[ValidityIssueKind] = frozenset(("overloaded", "unmeasured", "host"))
+_OVERLOAD: frozenset[ValidityIssueKind] = frozenset(("overloaded", "ceiling", "limits", "unmeasured", "host"))
 _LOST_RECORDS: frozenset[ValidityIssueKind] = _OVERLOAD | {"records"}
 _TOO_FEW: frozenset[ValidityIssueKind] = _LOST_RECORDS | {"not_delivered", "script"}
 UNRANKED = 99
