@@ -194,8 +194,8 @@ def _ceiling(run: Run) -> list[ValidityIssue]:
     return [
         ValidityIssue(
             "ceiling",
-            f"the ceiling safety.max_rate delayed {format_count(delayed)} requests by {mean} on average{not_sent}; "
-            "raise it if the shop may get more, or lower the demand",
+            f"the ceiling safety.max_rate delayed {format_count(delayed)} requests by {mean} on average"
+            f"{not_sent}; raise it if the shop may get more, or lower the demand",
         )
     ]
 

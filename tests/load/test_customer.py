@@ -17,7 +17,8 @@ LATE_S = 0.15  # what a busy machine may add to a wait
 def test_a_failed_optional_step_neither_ends_the_visit_nor_is_reloaded(visit, flaky):
     seen = visit(
         lambda request: flaky.Reply("busy" if request.path == "/recommendations" else "ok"),
-        "{web: {share: 100%, journeys: {browse: 1}, patience: none, pages: 3, reloads: {after: 9ms, max: 2}}}",
+        "{web: {share: 100%, journeys: {browse: 1}, patience: none, pages: 3,"
+        " reloads: {after: 10ms, max: 3}}}",
         [["web", "browse", 0.0]],
     )
     assert seen.left == {("web", "served", "", ""): 1}
