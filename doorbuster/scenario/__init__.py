@@ -6,18 +6,16 @@ from doorbuster.scenario.customers.behaviour import Constant, Exponential, Logno
 from doorbuster.scenario.customers.channels import CHANNELS, Channel
 from doorbuster.scenario.customers.devices import (
     DEFAULT_PAGES,
-    DEVICES,
     Device,
     PageDepth,
     devices_given,
     ordering_shares,
 )
 from doorbuster.scenario.customers.failure_reactions import Offline, Reloads, Retries, WaitingRoom
-from doorbuster.scenario.customers.journeys import JOURNEYS, MIXES, STEPS, Journey
-from doorbuster.scenario.customers.page_chain import PAGE_CHAINS, MarkovChain
-from doorbuster.scenario.demand.curve_spec import Curve, Stage
+from doorbuster.scenario.customers.journeys import JOURNEYS, MIXES, STEPS
+from doorbuster.scenario.customers.page_chain import PAGE_CHAINS
 from doorbuster.scenario.demand.demand import Demand
-from doorbuster.scenario.demand.phases import PHASES, Phase, find_phases, phase_seconds
+from doorbuster.scenario.demand.phases import Phase, find_phases, phase_seconds
 from doorbuster.scenario.demand.rate_curve import RateCurve
 from doorbuster.scenario.describe import describe_channel, describe_freshness, describe_rule
 from doorbuster.scenario.freshness import FRESHNESS_KINDS, Freshness
@@ -30,12 +28,7 @@ from doorbuster.scenario.locust_scenario import (
 from doorbuster.scenario.model import Scenario
 from doorbuster.scenario.overrides import override
 from doorbuster.scenario.planning.demand_groups import DemandGroup, group_demands
-from doorbuster.scenario.planning.estimate import (
-    ChannelJourneyEstimate,
-    ScenarioEstimate,
-    channels_exceeding_drain,
-    estimate,
-)
+from doorbuster.scenario.planning.estimate import channels_exceeding_drain, estimate
 from doorbuster.scenario.planning.schedule import (
     ChannelJourney,
     Schedule,
@@ -50,13 +43,12 @@ from doorbuster.scenario.reader import (
     load_scenario,
     read_any_scenario,
     read_scenario,
-    shipped_names,
 )
 from doorbuster.scenario.recorded import recorded_phases, recorded_scenario, recorded_thresholds
-from doorbuster.scenario.safety import AbortRule, Safety
+from doorbuster.scenario.safety import AbortRule
 from doorbuster.scenario.schema import scenario_schema, schema_text
 from doorbuster.scenario.target.content_checks import EVERY_STEP, ContentRule
-from doorbuster.scenario.target.target import Shop, Target, is_driver_name
+from doorbuster.scenario.target.target import is_driver_name
 from doorbuster.scenario.target.target_headers import (
     NO_HEADERS,
     RUN_HEADER,
@@ -64,13 +56,12 @@ from doorbuster.scenario.target.target_headers import (
     fill_headers,
     header_variables,
 )
-from doorbuster.scenario.thresholds.language import Tag, Threshold, missing_sections
-from doorbuster.scenario.thresholds.metrics import METRICS, MetricDefinition, find_metric
+from doorbuster.scenario.thresholds.language import Threshold, missing_sections
+from doorbuster.scenario.thresholds.metrics import METRICS
 
 __all__ = [
     "CHANNELS",
     "DEFAULT_PAGES",
-    "DEVICES",
     "EVERY_STEP",
     "FRESHNESS_KINDS",
     "JOURNEYS",
@@ -78,27 +69,21 @@ __all__ = [
     "MIXES",
     "NO_HEADERS",
     "PAGE_CHAINS",
-    "PHASES",
     "RUN_HEADER",
     "STEPS",
     "AbortRule",
     "Channel",
     "ChannelJourney",
-    "ChannelJourneyEstimate",
     "Constant",
     "ContentRule",
-    "Curve",
     "Demand",
     "DemandGroup",
     "Device",
     "Exponential",
     "Freshness",
     "HeaderValues",
-    "Journey",
     "LocustScenario",
     "Lognormal",
-    "MarkovChain",
-    "MetricDefinition",
     "Offline",
     "PageDepth",
     "Patience",
@@ -106,14 +91,8 @@ __all__ = [
     "RateCurve",
     "Reloads",
     "Retries",
-    "Safety",
     "Scenario",
-    "ScenarioEstimate",
     "Schedule",
-    "Shop",
-    "Stage",
-    "Tag",
-    "Target",
     "Think",
     "Threshold",
     "Uniform",
@@ -127,7 +106,6 @@ __all__ = [
     "estimate",
     "expected_customers",
     "fill_headers",
-    "find_metric",
     "find_phases",
     "find_scenario",
     "group_demands",
@@ -151,5 +129,4 @@ __all__ = [
     "recorded_thresholds",
     "scenario_schema",
     "schema_text",
-    "shipped_names",
 ]

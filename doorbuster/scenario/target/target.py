@@ -157,16 +157,3 @@ class Target(StrictModel):
     def host(self) -> str | None:
         """The host behind `url`; None for the embedded shop."""
         return urlsplit(self.url).hostname if self.url else None
-
-
-__all__ = [
-    "CUSTOM",
-    "STOREFRONTS",
-    "Shop",
-    "Target",
-    "is_driver_name",
-    "is_host",
-    "is_loopback",
-    "parse_storefront",
-    "parse_url",
-]

@@ -53,20 +53,6 @@ Aggregation = Literal["avg", "min", "max", "med", "p", "rate", "count", "value"]
 Operator = Literal["<", "<=", ">", ">=", "==", "!="]
 Severity = Literal["fail", "warn"]
 
-__all__ = [
-    "METRICS",
-    "Condition",
-    "MetricDefinition",
-    "MetricSelector",
-    "Tag",
-    "Threshold",
-    "missing_sections",
-    "parse_condition",
-    "parse_metric_selector",
-    "read_thresholds",
-    "thresholds_schema",
-]
-
 _SUBJECT = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(?:\{(.*)\})?\s*")
 _EXPRESSION = re.compile(
     rf"\s*(?P<aggregation>[a-z]+)\s*(?:\(\s*(?P<percentile>{NUMBER_PATTERN})\s*\))?"
