@@ -32,7 +32,9 @@ from doorbuster.report.section import (
     Series,
     Table,
     Unit,
+    not_applicable,
     present,
+    table,
 )
 from doorbuster.units import format_duration, format_ratio
 
@@ -49,13 +51,12 @@ def analyse(context: RunContext) -> Section:
     run = context.run
     found = find_search(run.path)
     if found is None:
+        why = (
+            "This run is not part of a capacity search. `doorbuster capacity` finds the highest rate at "
+            "which every threshold is met."
+        )
         meaning = "capacity; this run is not part of a search"
-        return Section(
-            name="capacity", question=QUESTION, not_applicable=True,
-            sentence="This run is not part of a capacity search. `doorbuster capacity` finds the highest "
-            "rate at which every threshold is met.",
-            metrics={"rate": Metric(None, "per_s", meaning=meaning)},
-        )  # fmt: skip
+        return not_applicable("capacity", QUESTION, why, {"rate": Metric(None, "per_s", meaning=meaning)})
     held = _headroom(found)
     return Section(
         name="capacity",
@@ -110,10 +111,7 @@ def _findings(found: SearchResult) -> tuple[str, ...]:
 
 def _level_chart(found: SearchResult) -> Chart | None:
     """Each load step's thresholds as a share of what is allowed, over the rate."""
-    shown = sorted(
-        (p for p in found.load_steps if p.status != "invalid" and p.kind != "overload-recovery"),
-        key=lambda step: step.rate_per_s,
-    )
+    shown = _shown(found)
     names = list(dict.fromkeys(estimate.name for step in shown for estimate in step.estimates))
     series = []
     for name in names:
@@ -145,6 +143,12 @@ def _level_chart(found: SearchResult) -> Chart | None:
     )  # fmt: skip
 
 
+def _shown(found: SearchResult) -> list[RecordedLoadStep]:
+    """The load steps of the charts, by rate."""
+    steps = (one for one in found.load_steps if one.status != "invalid" and one.kind != "overload-recovery")
+    return sorted(steps, key=lambda step: step.rate_per_s)
+
+
 def _at_most(estimates: tuple[RecordedEstimate, ...]) -> float | None:
     """The largest upper bound of a load step's thresholds that saw no violation."""
     highest = [found.high for found in estimates if found.level is None and found.high is not None]
@@ -162,10 +166,7 @@ def _ends(found: SearchResult) -> tuple[Annotation, ...]:
 
 
 def _goodput_chart(found: SearchResult) -> Chart | None:
-    shown = sorted(
-        (p for p in found.load_steps if p.status != "invalid" and p.kind != "overload-recovery"),
-        key=lambda step: step.rate_per_s,
-    )
+    shown = _shown(found)
     if len(shown) < 2:
         return None
     most = max(shown, key=lambda step: step.completed_per_s)
@@ -196,19 +197,18 @@ def _answer_table(found: SearchResult) -> Table:
     return Table("Capacity in customers, requests and orders", columns, tuple(rows), note)
 
 
-def _load_step_table(found: SearchResult) -> Table:
-    rows = tuple(_row(number, step) for number, step in enumerate(found.load_steps, start=1))
-    columns = (
-        Column("No.", "count"), Column("Kind"), Column("Customers", "per_s"), Column("Measured for", "s"),
-        Column("Result"), Column("Reason"),
-    )  # fmt: skip
+def _load_step_table(found: SearchResult) -> Table | None:
+    columns = {
+        Column("No.", "count"): lambda numbered: numbered[0],
+        "Kind": lambda numbered: numbered[1].kind,
+        Column("Customers", "per_s"): lambda numbered: numbered[1].rate_per_s,
+        Column("Measured for", "s"): lambda numbered: numbered[1].seconds,
+        "Result": lambda numbered: STATUS[numbered[1].status],
+        "Reason": lambda numbered: numbered[1].why,
+    }
     took = format_duration(found.elapsed_s)
     note = f"The search took {took}. Each load step is a run of its own in the folder of the search."
-    return Table("The load steps of the search, in order", columns, rows, note)
-
-
-def _row(number: int, step: RecordedLoadStep) -> tuple[int, str, float, int, str, str]:
-    return (number, step.kind, step.rate_per_s, step.seconds, STATUS[step.status], step.why)
+    return table("The load steps of the search, in order", enumerate(found.load_steps, 1), columns, note)
 
 
 # Headroom

@@ -39,6 +39,7 @@ from doorbuster.report.section import (
     Series,
     Table,
     bucket_s,
+    not_applicable,
     present,
     ratio_metric,
     time_metric,
@@ -105,10 +106,8 @@ def analyse(context: RunContext) -> Section:
         why = (
             "there is only one channel" if len(names) == 1 else "no demand has both a peak and quiet seconds"
         )
-        return Section(
-            name="channel_isolation", question=QUESTION.format("channel's"),
-            sentence=f"Not applicable: {why}.", metrics=_metrics(()), not_applicable=True,
-        )  # fmt: skip
+        question = QUESTION.format("channel's")
+        return not_applicable("channel_isolation", question, f"Not applicable: {why}.", _metrics(()))
     pairs = _pairs(run, clocks, {name: name for name in names})
     whose = (
         {name: one.merchant for name, one in scenario.channels.items() if one.merchant} if scenario else {}

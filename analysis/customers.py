@@ -42,6 +42,7 @@ from doorbuster.report.section import (
     metric_series,
     present,
     ratio_metric,
+    table,
     without_customers,
 )
 from doorbuster.stats.outage import Outage, SuccessCount, find_outages
@@ -243,9 +244,7 @@ def _rate(rows: Iterable[CustomerCount], pick: Pick, meaning: str = "") -> Metri
 
 
 def _outcome_metrics(rows: Rows) -> dict[str, Metric]:
-    counts = Counter[str]()
-    for row in rows:
-        counts[row.outcome] += row.n
+    counts = _ends(rows)
     everyone = counts.total()
     metrics = {"customers": Metric(everyone, "count", n=everyone, meaning="customers with an outcome")}
     for outcome in Outcome:
@@ -645,25 +644,21 @@ def _channel_table(rows: Rows, baskets: Mapping[str, MeanBasket]) -> Table:
 
 
 def _reason_table(reasons: Sequence[LeavingReason], rows: Rows) -> Table | None:
-    if not reasons:
-        return None
     came = _came(rows)
-    lines = tuple(
-        (
-            one.step, one.outcome.replace("_", " "), one.cause, one.customers,
-            one.customers / came if came else None, one.orders, one.sales,
-        )
-        for one in reasons[:MAX_ROWS]
-    )  # fmt: skip
-    columns = (
-        Column("Step"), Column("Outcome"), Column("Cause"), Column("Customers", "count"),
-        Column("Share of all", "ratio"), Column("Missed orders", "count"), Column("Lost sales", "pence"),
-    )  # fmt: skip
+    columns = {
+        "Step": lambda one: one.step,
+        "Outcome": lambda one: one.outcome.replace("_", " "),
+        "Cause": lambda one: one.cause,
+        Column("Customers", "count"): lambda one: one.customers,
+        Column("Share of all", "ratio"): lambda one: one.customers / came if came else None,
+        Column("Missed orders", "count"): lambda one: one.orders,
+        Column("Lost sales", "pence"): lambda one: one.sales,
+    }
     note = (
         "A customer who wanted to order is one missed order; any other who left counts as the share of "
         "served customers of the same journey who ordered. 95 % intervals."
     )
-    return Table("Where and why customers left, and what it cost", columns, lines, note)
+    return table("Where and why customers left, and what it cost", reasons[:MAX_ROWS], columns, note)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ from doorbuster.report.section import (
     ms,
     present,
     ratio_metric,
+    table,
 )
 from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.stats.quantile import minimum_n
@@ -119,26 +120,20 @@ def _ends_table(run: Run) -> Table | None:
     found = run.histograms_by(
         lambda series: None if series.succeeded else (series.outcome, series.step, series.cause)
     )
-    if not found:
-        return None
-    rows = tuple(
-        (
-            outcome,
-            step or "unnamed",
-            cause or "none given",
-            histogram.n,
-            ms(histogram.quantile_us(0.5)),
-            ms(histogram.quantile_us(0.95)) if histogram.n >= minimum_n(0.95) else None,
-            ms(histogram.max_us),
-        )
-        for (outcome, step, cause), histogram in sorted(found.items(), key=lambda item: -item[1].n)[:MAX_ROWS]
-    )
-    columns = (
-        Column("End"), Column("Step"), Column("Cause"), Column("Requests", "count"),
-        Column("Median", "ms"), Column("p95", "ms"), Column("Longest", "ms"),
-    )  # fmt: skip
+    ends = sorted(found.items(), key=lambda item: -item[1].n)[:MAX_ROWS]
+    columns = {
+        "End": lambda end: end[0][0],
+        "Step": lambda end: end[0][1] or "unnamed",
+        "Cause": lambda end: end[0][2] or "none given",
+        Column("Requests", "count"): lambda end: end[1].n,
+        Column("Median", "ms"): lambda end: ms(end[1].quantile_us(0.5)),
+        Column("p95", "ms"): lambda end: (
+            ms(end[1].quantile_us(0.95)) if end[1].n >= minimum_n(0.95) else None
+        ),
+        Column("Longest", "ms"): lambda end: ms(end[1].max_us),
+    }
     note = "Times until the error, or until the customer left; they are not response times."
-    return Table("Requests that failed or were abandoned", columns, rows, note)
+    return table("Requests that failed or were abandoned", ends, columns, note)
 
 
 # Retries and degraded parts
@@ -247,34 +242,32 @@ def _degraded_finding(part: Degraded) -> str:
 
 
 def _retry_table(attempts: Sequence[Attempts]) -> Table | None:
-    if not attempts:
-        return None
-    rows = tuple(
-        (one.channel, one.first, one.retries, one.reloads, one.amplification, one.polls) for one in attempts
-    )
-    columns = (
-        Column("Channel"), Column("First attempts", "count"), Column("Retries by clients", "count"),
-        Column("Reloads by people", "count"), Column("Amplification"), Column("Waiting-room polls", "count"),
-    )  # fmt: skip
+    columns = {
+        "Channel": lambda one: one.channel,
+        Column("First attempts", "count"): lambda one: one.first,
+        Column("Retries by clients", "count"): lambda one: one.retries,
+        Column("Reloads by people", "count"): lambda one: one.reloads,
+        "Amplification": lambda one: one.amplification,
+        Column("Waiting-room polls", "count"): lambda one: one.polls,
+    }
     note = "Amplification: attempts / first attempts. A waiting-room poll is not an attempt."
-    return Table("Retries and reloads", columns, rows, note)
+    return table("Retries and reloads", attempts, columns, note)
 
 
 def _degraded_table(degraded: Sequence[Degraded]) -> Table | None:
-    if not degraded:
-        return None
-    rows = []
-    for part in degraded:
-        went_on = ratio_metric(clopper_pearson(part.acknowledged, part.tried), "acknowledged meanwhile")
-        rows.append((part.step, part.requests, part.failures, part.tried, went_on))
-    columns = (
-        Column("Part"), Column("Requests", "count"), Column("Failed", "count"),
-        Column("Orders tried meanwhile", "count"), Column("Acknowledged"),
-    )  # fmt: skip
+    columns = {
+        "Part": lambda part: part.step,
+        Column("Requests", "count"): lambda part: part.requests,
+        Column("Failed", "count"): lambda part: part.failures,
+        Column("Orders tried meanwhile", "count"): lambda part: part.tried,
+        "Acknowledged": lambda part: ratio_metric(
+            clopper_pearson(part.acknowledged, part.tried), "acknowledged meanwhile"
+        ),
+    }
     note = (
         f"Parts that a page can do without. Meanwhile: windows of {MEANWHILE_S} s in which the part failed."
     )
-    return Table("Degraded parts: failures that ended no visit", columns, tuple(rows), note)
+    return table("Degraded parts: failures that ended no visit", degraded, columns, note)
 
 
 # Single requests

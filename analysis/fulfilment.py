@@ -32,6 +32,7 @@ from doorbuster.report.section import (
     Series,
     Table,
     bucket_s,
+    not_applicable,
 )
 from doorbuster.scenario import Scenario
 from doorbuster.units import format_count, format_duration
@@ -108,10 +109,7 @@ def analyse(context: RunContext) -> Section:
         why = "the shop's ledger was not read" if ledger is None else "no order had to be picked"
         if has_orders:
             why = "the shop's ledger does not hold when orders were picked"
-        return Section(
-            name="fulfilment", question=QUESTION, sentence=f"Not applicable: {why}.",
-            metrics=_metrics(None, rate, None), not_applicable=True,
-        )  # fmt: skip
+        return not_applicable("fulfilment", QUESTION, f"Not applicable: {why}.", _metrics(None, rate, None))
     full = None if ledger is None else full_length(context, ledger, rate)
     return Section(
         name="fulfilment",

@@ -32,6 +32,7 @@ from doorbuster.report.section import (
     metric_series,
     present,
     ratio_metric,
+    table,
     time_metric,
 )
 from doorbuster.scenario import Phase, arrival_rate_per_s
@@ -337,21 +338,17 @@ def _name(threshold: Threshold) -> str:
 
 
 def _compliance_table(run: Run, shares: Sequence[tuple[Threshold, SuccessCount]]) -> Table | None:
-    if not shares:
-        return None
-    rows = tuple(
-        (str(threshold), share.n, share.k, share.k / share.n if share.n else None)
-        for threshold, share in shares
-    )
-    columns = (
-        Column("Threshold"), Column("Windows", "count"), Column("Met in", "count"),
-        Column("Compliance", "ratio"),
-    )  # fmt: skip
+    columns = {
+        "Threshold": lambda pair: str(pair[0]),
+        Column("Windows", "count"): lambda pair: pair[1].n,
+        Column("Met in", "count"): lambda pair: pair[1].k,
+        Column("Compliance", "ratio"): lambda pair: pair[1].k / pair[1].n if pair[1].n else None,
+    }
     note = (
         f"Windows of {_window_s(run)} s with enough requests to violate the threshold; abandoned requests "
         "count as too slow."
     )
-    return Table("Compliance with thresholds over time", columns, rows, note)
+    return table("Compliance with thresholds over time", shares, columns, note)
 
 
 if __name__ == "__main__":

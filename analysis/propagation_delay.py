@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from doorbuster.records.batch import FreshnessReading
 from doorbuster.report.analysis_main import main
 from doorbuster.report.run_context import RunContext
-from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table, present
+from doorbuster.report.section import Chart, Column, Metric, Section, Series, Table, present, table
 from doorbuster.scenario import FRESHNESS_KINDS, Freshness
 from doorbuster.stats.quantile import minimum_n, order_statistic_ranks
 from doorbuster.units import format_count, format_duration
@@ -184,28 +184,25 @@ def _longest_delay(observed: Sequence[ChannelDelay], timeout_s: float, until: st
 
 
 def _table(found: Sequence[ChannelDelay], timeout_s: float) -> Table | None:
-    if not found:
-        return None
-    columns = (
-        Column("Change of"), Column("Channel"), Column("Changes", "count"), Column("Median"), Column("p95"),
-        Column("Longest"), Column("Still old after", "s"),
-        Column(f"Not within {format_duration(timeout_s)}", "count"), Column("Unreadable", "count"),
-        Column("Cut short", "count"),
-    )  # fmt: skip
-    rows = tuple(
-        (
-            seen.what, seen.channel, seen.n, seen.quantile(0.5, timeout_s), seen.quantile(0.95, timeout_s),
-            seen.longest(timeout_s), seen.still_old_s, seen.late, seen.unread, seen.cut_short,
-        )
-        for seen in found
-    )  # fmt: skip
+    columns = {
+        "Change of": lambda seen: seen.what,
+        "Channel": lambda seen: seen.channel,
+        Column("Changes", "count"): lambda seen: seen.n,
+        "Median": lambda seen: seen.quantile(0.5, timeout_s),
+        "p95": lambda seen: seen.quantile(0.95, timeout_s),
+        "Longest": lambda seen: seen.longest(timeout_s),
+        Column("Still old after", "s"): lambda seen: seen.still_old_s,
+        Column(f"Not within {format_duration(timeout_s)}", "count"): lambda seen: seen.late,
+        Column("Unreadable", "count"): lambda seen: seen.unread,
+        Column("Cut short", "count"): lambda seen: seen.cut_short,
+    }
     note = (
         "From the shop's confirmation to the end of the first answer that shows the change: the new price, "
         "sold out, or the basket line added in another channel. The polling interval is a tenth of the time "
         f"since the change, at least 50 ms. – means too few (median: {minimum_n(0.5)}, p95: "
         f"{minimum_n(0.95)})."
     )
-    return Table("Delay until a change was visible", columns, rows, note)
+    return table("Delay until a change was visible", found, columns, note)
 
 
 def _charts(readings: Sequence[FreshnessReading], timeout_s: float) -> tuple[Chart, ...]:

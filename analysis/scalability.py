@@ -18,7 +18,19 @@ from doorbuster.capacity.scaling import Scaling, needed, scale
 from doorbuster.capacity.usl import MIN_POINTS, ParameterInterval
 from doorbuster.report.analysis_main import main
 from doorbuster.report.run_context import RunContext
-from doorbuster.report.section import Annotation, Cell, Chart, Column, Metric, Section, Series, Table, present
+from doorbuster.report.section import (
+    Annotation,
+    Cell,
+    Chart,
+    Column,
+    Metric,
+    Section,
+    Series,
+    Table,
+    not_applicable,
+    present,
+    table,
+)
 from doorbuster.units import format_ratio
 
 LAWS = {"usl": "the Universal Scalability Law", "amdahl": "Amdahl's law", "linear": "a straight line"}
@@ -47,11 +59,9 @@ def analyse(context: RunContext) -> Section:
     run = context.run
     found = find_scaling(run.path)
     if found is None or not found.points:
-        meaning = {"peak_n": Metric(None, "", meaning="size at which throughput peaks")}
-        return Section(
-            name="scalability", question=QUESTION["sweep"], metrics=meaning, not_applicable=True,
-            sentence="This run is not part of a sweep; `doorbuster capacity --concurrency 1,2,4,8` runs one.",
-        )  # fmt: skip
+        metrics = {"peak_n": Metric(None, "", meaning="size at which throughput peaks")}
+        why = "This run is not part of a sweep; `doorbuster capacity --concurrency 1,2,4,8` runs one."
+        return not_applicable("scalability", QUESTION["sweep"], why, metrics)
     fits = _fits(found)
     chosen = fits.get("relative" if found.kind == "sizes" else "absolute")
     return Section(
@@ -250,38 +260,37 @@ def _point_table(found: ScalingResult, chosen: Scaling | None) -> Table:
 def _law_table(chosen: Scaling | None) -> Table | None:
     if chosen is None:
         return None
-    rows = tuple(
-        (LAWS[c.fit.family], c.delta, c.weight_ratio, "yes" if c.fit.family == chosen.law.family else "")
-        for c in chosen.candidates
-    )
-    columns = (Column("Law"), Column("AICc difference"), Column("Akaike weight", "ratio"), Column("Chosen"))
+    columns = {
+        "Law": lambda one: LAWS[one.fit.family],
+        "AICc difference": lambda one: one.delta,
+        Column("Akaike weight", "ratio"): lambda one: one.weight_ratio,
+        "Chosen": lambda one: "yes" if one.fit.family == chosen.law.family else "",
+    }
     note = (
         "A difference below 2 is not significant: the simplest law within 2 of the best is chosen. Only the "
         "full law can fall; it is chosen where throughput certainly falls within the range tried."
     )
-    return Table("Choice of the law", columns, rows, note)
+    return table("Choice of the law", chosen.candidates, columns, note)
 
 
 def _parameter_table(fits: dict[str, Scaling | None]) -> Table | None:
     known = {how: found for how, found in fits.items() if found is not None}
     if not known or len(known) < len(fits):
         return None
-    rows = tuple(
-        (
-            how, *(_parameter(found, name) for name in ("alpha", "beta", "gamma", "peak_n")),
-            "extrapolated" if found.usl.extrapolated else "", _finite(found.usl.curve.asymptote_per_s),
-        )
-        for how, found in known.items()
-    )  # fmt: skip
-    columns = (
-        Column("Weighting"), Column("Contention"), Column("Coherency"), Column("One alone, per second"),
-        Column("Peak at"), Column(""), Column("Limit without coherency", "per_s"),
-    )  # fmt: skip
+    columns = {
+        "Weighting": lambda fit: fit[0],
+        "Contention": lambda fit: _parameter(fit[1], "alpha"),
+        "Coherency": lambda fit: _parameter(fit[1], "beta"),
+        "One alone, per second": lambda fit: _parameter(fit[1], "gamma"),
+        "Peak at": lambda fit: _parameter(fit[1], "peak_n"),
+        "": lambda fit: "extrapolated" if fit[1].usl.extrapolated else "",
+        Column("Limit without coherency", "per_s"): lambda fit: _finite(fit[1].usl.curve.asymptote_per_s),
+    }
     note = (
         "The full law, X(N) = gamma N / (1 + alpha (N-1) + beta N (N-1)), with 95 % intervals from refitted, "
         "resampled residuals. Where the two weightings differ, small and large sizes disagree."
     )
-    return Table("The Universal Scalability Law", columns, rows, note)
+    return table("The Universal Scalability Law", known.items(), columns, note)
 
 
 def _parameter(found: Scaling, name: str, n: int | None = None, meaning: str = "") -> Metric:

@@ -37,8 +37,10 @@ from doorbuster.report.section import (
     Section,
     Series,
     Table,
+    not_applicable,
     present,
     ratio_metric,
+    table,
     time_metric,
 )
 from doorbuster.stats.proportion import clopper_pearson
@@ -100,11 +102,11 @@ def analyse(context: RunContext) -> Section:
     """Parts of the time of each step, measured and reported by the shop."""
     run = context.run
     if context.is_plain:
-        return Section(
-            name="time_breakdown", question=QUESTION, not_applicable=True,
-            sentence="Not applicable: the events of a plain Locust file have response times, but no parts of "
-            "them. doorbuster's HTTP client records them.",
-        )  # fmt: skip
+        why = (
+            "Not applicable: the events of a plain Locust file have response times, but no parts of them. "
+            "doorbuster's HTTP client records them."
+        )
+        return not_applicable("time_breakdown", QUESTION, why)
     timings = run.step_timings()
     steps, server_steps, hits = _steps(run, timings), _server_steps(run, timings), _cache(timings)
     return Section(
@@ -224,7 +226,7 @@ def _sentence(steps: Sequence[StepTimes]) -> str:
     )
 
 
-def _labels(steps: Sequence[StepTimes]) -> tuple[str, ...]:
+def _labels(steps: Sequence[StepTimes | ServerTimes]) -> tuple[str, ...]:
     return tuple(f"{step.name} (n = {format_count(step.n)})" for step in steps)
 
 
@@ -248,35 +250,28 @@ def _parts_chart(steps: Sequence[StepTimes], parts: StepTimings) -> Chart | None
 
 
 def _parts_table(steps: Sequence[StepTimes]) -> Table | None:
-    if not steps:
-        return None
-    rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (
-            step.name, step.n, step.mean_ms, step.late_ms, step.connect_ms, step.wait_ms, step.body_ms,
-            step.later_ms,
-        )
-        for step in steps
-    )  # fmt: skip
-    columns = (
-        Column("Step"), Column("Answered", "count"), Column("Mean response", "ms"),
-        Column("Waiting to be sent", "ms"), Column("Connecting", "ms"), Column("First byte", "ms"),
-        Column("Body", "ms"), Column("Later requests", "ms"),
-    )  # fmt: skip
+    columns = {
+        "Step": lambda step: step.name,
+        Column("Answered", "count"): lambda step: step.n,
+        Column("Mean response", "ms"): lambda step: step.mean_ms,
+        Column("Waiting to be sent", "ms"): lambda step: step.late_ms,
+        Column("Connecting", "ms"): lambda step: step.connect_ms,
+        Column("First byte", "ms"): lambda step: step.wait_ms,
+        Column("Body", "ms"): lambda step: step.body_ms,
+        Column("Later requests", "ms"): lambda step: step.later_ms,
+    }
     note = (
         "Answered steps only; the parts add up to the mean response. Connecting and later requests are "
         "averaged over all steps of the name, including those without any."
     )
-    return Table("Parts of a step's time", columns, rows, note)
+    return table("Parts of a step's time", steps, columns, note)
 
 
-def _percentile(
-    times: Histogram, p: float, worth: float | None = None, n: int | None = None
-) -> Metric | None:
-    """A percentile with its interval; None where there are too few times."""
+def _percentile(times: Histogram, p: float, worth: float | None = None) -> Metric | None:
+    """A percentile of times worth that many independent ones; None where there are too few."""
     if (times.n if worth is None else worth) < minimum_n(p):
         return None
-    found = time_metric(quantile_estimate(times, p, worth=worth))
-    return found if n is None else replace(found, n=n)
+    return replace(time_metric(quantile_estimate(times, p, worth=worth)), n=times.n)
 
 
 def _percentile_table(run: Run, parts: StepTimings) -> Table | None:
@@ -307,20 +302,16 @@ def _percentile_table(run: Run, parts: StepTimings) -> Table | None:
 
 
 def _later_table(steps: Sequence[StepTimes]) -> Table | None:
-    rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (
-            step.name, step.later.n, step.later.requests / step.later.n,
-            *(us / step.later.requests / 1e3 for us in step.later[2:5]),
-        )
-        for step in steps
-        if step.later.n
-    )  # fmt: skip
-    columns = (
-        Column("Step"), Column("Steps with several requests", "count"), Column("Later requests each"),
-        Column("Connecting", "ms"), Column("First byte", "ms"), Column("Body", "ms"),
-    )  # fmt: skip
+    columns = {
+        "Step": lambda step: step.name,
+        Column("Steps with several requests", "count"): lambda step: step.later.n,
+        "Later requests each": lambda step: step.later.requests / step.later.n,
+        Column("Connecting", "ms"): lambda step: step.later.connect_us / step.later.requests / 1e3,
+        Column("First byte", "ms"): lambda step: step.later.wait_us / step.later.requests / 1e3,
+        Column("Body", "ms"): lambda step: step.later.body_us / step.later.requests / 1e3,
+    }
     note = "Means per later request. Requests sent in parallel take less time together."
-    return Table("Parts of a later request", columns, rows, note) if rows else None
+    return table("Parts of a later request", [step for step in steps if step.later.n], columns, note)
 
 
 # Server-Timing
@@ -435,7 +426,7 @@ def _server_chart(steps: Sequence[ServerTimes]) -> Chart | None:
     return Chart(
         "bars", f"By Server-Timing, {first.name} spends {took} in {entry}", "step",
         "mean time of an answered step",
-        tuple(f"{step.name} (n = {format_count(step.n)})" for step in shown), series, y_unit="ms",
+        _labels(shown), series, y_unit="ms",
         note="From the Server-Timing header of sampled answers; the rest is network, connecting and work "
         "that the shop does not report.",
     )  # fmt: skip
@@ -477,22 +468,18 @@ def _server_table(parts: StepTimings) -> Table | None:
 def _server_percentiles(times: WeightedDurations) -> tuple[Metric | None, ...]:
     """Percentiles with the interval of the effective sample size; None where it is too small."""
     whole, worth = times.times, times.effective_n
-    return tuple(
-        replace(time_metric(quantile_estimate(whole, p, worth=worth)), n=times.n)
-        if worth >= minimum_n(p)
-        else None
-        for p in SHOWN
-    )
+    percentiles = (_percentile(whole, p, worth) for p in SHOWN)
+    return tuple(found and replace(found, n=times.n) for found in percentiles)
 
 
 def _cache_table(hits: Mapping[str, Counter[str]]) -> Table | None:
-    if not hits:
-        return None
-    rows = tuple(
-        (step, _hit_metric(counts), counts["HIT"], counts["MISS"]) for step, counts in sorted(hits.items())
-    )
-    columns = (Column("Step"), Column("Hits"), Column("HIT", "count"), Column("MISS", "count"))
-    return Table("Cache hits of the sampled answers", columns, rows)
+    columns = {
+        "Step": lambda hit: hit[0],
+        "Hits": lambda hit: _hit_metric(hit[1]),
+        Column("HIT", "count"): lambda hit: hit[1]["HIT"],
+        Column("MISS", "count"): lambda hit: hit[1]["MISS"],
+    }
+    return table("Cache hits of the sampled answers", sorted(hits.items()), columns)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from doorbuster.report.section import (
     Table,
     Unit,
     bucket_s,
+    not_applicable,
 )
 from doorbuster.stats.stalls import Stall, find_stalls
 from doorbuster.units import format_count, format_duration, format_ratio
@@ -43,11 +44,9 @@ def analyse(context: RunContext) -> Section:
     """Users, answered requests, stalls and requests without an answer."""
     run = context.run
     if not context.is_closed:
-        return Section(
-            name="users", question=QUESTION, not_applicable=True,
-            metrics={name: Metric(None, unit, meaning=text) for name, (unit, text) in METRICS.items()},
-            sentence="Not applicable: customers arrived by a schedule; no users of a plain Locust file ran.",
-        )  # fmt: skip
+        metrics = {name: Metric(None, unit, meaning=text) for name, (unit, text) in METRICS.items()}
+        why = "Not applicable: customers arrived by a schedule; no users of a plain Locust file ran."
+        return not_applicable("users", QUESTION, why, metrics)
     users = context.customers_in_shop
     stalls = find_stalls(_per_second(run, "answered"), _per_second(run, "waiting"), users)
     metrics = _metrics(run, users, stalls)

@@ -24,7 +24,17 @@ from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
 from doorbuster.report.analysis_main import main
 from doorbuster.report.run_context import RunContext
-from doorbuster.report.section import Cell, Chart, Column, Metric, Section, Series, Table, Unit, present
+from doorbuster.report.section import (
+    Chart,
+    Metric,
+    Section,
+    Series,
+    Table,
+    Unit,
+    not_applicable,
+    present,
+    table,
+)
 from doorbuster.scenario import (
     DEFAULT_PAGES,
     Constant,
@@ -88,11 +98,8 @@ def analyse(context: RunContext) -> Section:
     run = context.run
     scenario = context.scenario
     if scenario is None:
-        return Section(
-            name="workload_fidelity", question=QUESTION,
-            metrics={"workload_match": Metric(None)},
-            sentence="The run has no doorbuster scenario to compare with.", not_applicable=True,
-        )  # fmt: skip
+        why = "The run has no doorbuster scenario to compare with."
+        return not_applicable("workload_fidelity", QUESTION, why, {"workload_match": Metric(None)})
     customers = run.customers(run.grain_s)
     rows = [
         *_mix(scenario, customers),
@@ -340,24 +347,22 @@ def _shown(row: FidelityRow, value: float | None) -> str:
 
 
 def _tables(rows: Sequence[FidelityRow]) -> Table | None:
-    if not rows:
-        return None
-    cells: tuple[tuple[Cell, ...], ...] = tuple(
-        (
-            row.group, row.what, Metric(row.found.expected, row.unit),
-            Metric(row.found.observed, row.unit, row.found.low, row.found.high, row.found.n),
-            row.verdict if row.verdict == row.found.verdict else f"{row.verdict} ({row.excused})",
-        )
-        for row in rows
-    )  # fmt: skip
-    columns = (
-        Column("Subject"), Column("Quantity"), Column("Expected"), Column("Observed"), Column("Verdict"),
-    )  # fmt: skip
+    columns = {
+        "Subject": lambda row: row.group,
+        "Quantity": lambda row: row.what,
+        "Expected": lambda row: Metric(row.found.expected, row.unit),
+        "Observed": lambda row: Metric(
+            row.found.observed, row.unit, row.found.low, row.found.high, row.found.n
+        ),
+        "Verdict": lambda row: (
+            row.verdict if row.verdict == row.found.verdict else f"{row.verdict} ({row.excused})"
+        ),
+    }
     note = (
         "95 % intervals; those of a mix hold for all its shares together. Without a mismatch a chi-square is "
         "about its degrees of freedom, shown as expected."
     )
-    return Table("Scenario and observed workload", columns, cells, note)
+    return table("Scenario and observed workload", rows, columns, note)
 
 
 def _mix_chart(rows: Sequence[FidelityRow]) -> Chart | None:

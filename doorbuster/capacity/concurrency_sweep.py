@@ -6,15 +6,17 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
+from scipy.special import stdtrit
+
+from doorbuster.capacity.bound_distance import mean_error
+from doorbuster.capacity.load_step_scenario import concurrency_text
+from doorbuster.capacity.result_file import ScalingPoint, ScalingResult
 from doorbuster.capacity.runner import run_scenario
 from doorbuster.errors import UsageError
-
-if TYPE_CHECKING:
-    from doorbuster.capacity.result_file import ScalingPoint
-    from doorbuster.records.reader import Run
-    from doorbuster.scenario import Scenario
+from doorbuster.records.reader import Run
+from doorbuster.scenario import Scenario
 
 MIN_HOLD_S = 5.0
 OVERHEAD_S = 6.0  # time to start and end a run
@@ -78,8 +80,6 @@ class ConcurrencySweep:
 
     def run(self, url: str, show: Callable[[ScalingPoint], None]) -> bool:
         """Measure and record one point after the other; True when Ctrl-C ended the sweep early."""
-        from doorbuster.capacity.result_file import ScalingResult
-
         title = f"{self.plan.title}: {self.channel}"
         result = ScalingResult("sweep", title, self.channel, finished=False)
         try:
@@ -94,9 +94,6 @@ class ConcurrencySweep:
         return False
 
     def _point(self, url: str, level: int, number: int) -> ScalingPoint:
-        from doorbuster.capacity.load_step_scenario import concurrency_text
-        from doorbuster.records.reader import Run
-
         folder = self.folder / f"{number:02d}-concurrency-{level}"
         length_s, seed = self.warmup_s + self.hold_s, self.plan.seed + number
         text = concurrency_text(self.plan, self.channel, level, for_s=length_s, url=url, seed=seed)
@@ -111,12 +108,6 @@ def measure_point(run: Run, level: int, *, first: int, seconds: int) -> ScalingP
 
     Successive seconds are correlated, so the standard error is that of `bound_distance`.
     """
-    import numpy as np
-    from scipy.special import stdtrit
-
-    from doorbuster.capacity.bound_distance import mean_error
-    from doorbuster.capacity.result_file import ScalingPoint
-
     answered = run.request_counts(lambda series: True if series.succeeded else None)
     counts = np.zeros(seconds)
     found = answered[True][first : first + seconds] if answered else counts

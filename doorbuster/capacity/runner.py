@@ -10,18 +10,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from doorbuster.capacity.load_step import MeasuredStep, ProposedStep, end_early
+from doorbuster.capacity.load_step_scenario import RateLevel, load_step_text
+from doorbuster.capacity.scenario_bound_distances import bound_distances
 from doorbuster.errors import RecordError
+from doorbuster.gate import validity_issues
 from doorbuster.locust_process import LocustProcess
+from doorbuster.records.reader import Run
+from doorbuster.scenario import Scenario, Threshold
 from doorbuster.shop_process import start_shop
-
-if TYPE_CHECKING:
-    from doorbuster.capacity.load_step import MeasuredStep, ProposedStep
-    from doorbuster.records.reader import Run
-    from doorbuster.scenario import Scenario, Threshold
 
 POLL_EVERY_S = 1.0
 EARLY_END_CHECK_S = 5
@@ -116,16 +116,12 @@ class LoadStepRunner:
         return self.folder / f"{number:02d}-{proposal.kind}-{proposal.rate_per_s:.3g}"
 
     def _text(self, proposal: ProposedStep, number: int) -> str:
-        from doorbuster.capacity.load_step_scenario import RateLevel, load_step_text
-
         levels = [RateLevel(proposal.rate_per_s, proposal.warmup_s + proposal.hold_s)]
         if proposal.overload_s:
             levels.insert(0, RateLevel(proposal.overload_per_s, proposal.overload_s))
         return load_step_text(self.plan, levels, url=self.url, seed=self.plan.seed + number)
 
     def _can_end_early(self, folder: Path, proposal: ProposedStep, seconds: int) -> bool:
-        from doorbuster.capacity.load_step import end_early
-
         try:
             return bool(end_early(self._measure(folder, proposal, seconds=seconds)))
         except RecordError:  # the writer is busy: try again later
@@ -140,8 +136,6 @@ class LoadStepRunner:
         seconds: int | None = None,
     ) -> MeasuredStep:
         """Measurements of the load step, or of its first `seconds` when it was ended early."""
-        from doorbuster.records.reader import Run
-
         with Run.open(folder) as run:
             if seconds is not None:
                 judged = seconds
@@ -161,8 +155,6 @@ class LoadStepRunner:
 
 def _judged_seconds(folder: Path, proposal: ProposedStep) -> int:
     """Whole seconds recorded so far, after the warm-up."""
-    from doorbuster.records.reader import Run
-
     try:
         with Run.open(folder) as run:
             stopped = [row.second for rows in run.health().values() for row in rows]
@@ -182,10 +174,6 @@ def measure(
     stopped: bool = False,
 ) -> MeasuredStep:
     """Measurements of a recorded load step for the search."""
-    from doorbuster.capacity.load_step import MeasuredStep
-    from doorbuster.capacity.scenario_bound_distances import bound_distances
-    from doorbuster.gate import validity_issues
-
     first = round(proposal.overload_s + proposal.warmup_s)
     within = slice(first, first + seconds)
     arrivals = [series for series in run.arrivals().values() if series.planned.any()]

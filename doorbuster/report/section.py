@@ -10,7 +10,7 @@ Rules of a good section:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar
 
@@ -18,6 +18,7 @@ from doorbuster.records.outcome import Outcome, RequestOutcome
 
 Unit = Literal["", "ms", "s", "clock", "ratio", "count", "per_s", "pence", "bytes", "cores"]
 Part = TypeVar("Part")
+T = TypeVar("T")
 ChartKind = Literal["lines", "stacked", "bars", "heatmap", "scatter"]
 Role = Outcome | RequestOutcome | Literal["auto", "good", "warning", "bad", "planned", "quiet", "strong"]
 
@@ -111,6 +112,15 @@ class Table:
                     f"table {self.title!r} has {len(self.columns)} columns (got a row of {len(row)}: "
                     f"{row!r}); give every row one cell per column, None for an empty one"
                 )
+
+
+def table(
+    title: str, items: Iterable[T], columns: Mapping[str | Column, Callable[[T], Cell]], note: str = ""
+) -> Table | None:
+    """A table with a row for each item, cell by cell from the function of its column; None without items."""
+    rows = tuple(tuple(cell(item) for cell in columns.values()) for item in items)
+    heads = tuple(Column(head) if isinstance(head, str) else head for head in columns)
+    return Table(title, heads, rows, note) if rows else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,12 +250,17 @@ def present(*parts: Part | None) -> tuple[Part, ...]:
     return tuple(part for part in parts if part is not None)
 
 
+def not_applicable(
+    name: str, question: str, why: str, metrics: Mapping[str, Metric] | None = None
+) -> Section:
+    """The section of a run that its question does not apply to; thresholds find its metrics unknown."""
+    return Section(name, question, why, metrics=metrics or {}, not_applicable=True)
+
+
 def without_customers(name: str, question: str) -> Section:
     """The section of a run that has users of a plain Locust file instead of customers."""
-    return Section(
-        name=name, question=question, not_applicable=True,
-        sentence="Not applicable: a plain Locust file has users, but no customers with outcomes.",
-    )  # fmt: skip
+    why = "Not applicable: a plain Locust file has users, but no customers with outcomes."
+    return not_applicable(name, question, why)
 
 
 _BUCKETS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
