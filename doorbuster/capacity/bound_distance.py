@@ -85,6 +85,11 @@ class Ratio:
         if not self.limit > 0:
             raise ValueError(f"{self.name}: limit must be > 0; use Count for events that must not happen")
 
+    @property
+    def limit_ratio(self) -> float:
+        """The allowed violations per observation."""
+        return self.limit
+
 
 @dataclass(frozen=True, slots=True)
 class Count:
@@ -115,9 +120,14 @@ class LevelEstimate:
     method: Method
     check_z: float = 0.0
 
+    @property
+    def ratio(self) -> float:
+        """Observed over allowed violations."""
+        return 0.0 if self.level is None else math.exp(self.level)
+
     def violations(self, limit: float) -> float:
         """The number of violations; `limit` is the allowed ratio."""
-        return 0.0 if self.level is None else self.n * limit * math.exp(self.level)
+        return self.n * limit * self.ratio
 
     @property
     def low(self) -> float:

@@ -3,6 +3,9 @@
 Rules of this module:
 - The interval is that of the fitted line near the bound, limited by conclusive verdicts outside its window;
   without a line it is the bracket of conclusive verdicts. It is never narrower than `LOAD_STEP_RATIO`.
+- A line whose rates are all on one side of the bound is an extrapolation (shops that fail abruptly have no
+  violations on the other side): conclusive verdicts then replace its ends.
+- A missing end is the nearest conclusive verdict of any length (`verdicts_around`).
 - "at least" when the generator, the maximum rate or the time budget ended the search before the shop failed,
   or when the interval has no upper end. Without a lower end there is no capacity.
 - When the limit is near what an idle shop needs (`idle_crossing`), a wide interval is only a range.
@@ -15,7 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from doorbuster.capacity.load_step import SAME_RATE_RATIO, LoadStep, RateEvidence
-from doorbuster.capacity.search_bracket import IdleTrend, SearchBracket
+from doorbuster.capacity.search_bracket import IdleTrend, SearchBracket, ThresholdTrend
 from doorbuster.capacity.threshold_crossing import WINDOW
 
 UNRECOVERED_LEVEL = math.log(3.0)
@@ -75,8 +78,8 @@ class CapacityResult:
 def capacity_result(known: SearchBracket, max_rate_per_s: float) -> CapacityResult:
     """The answer from the load steps so far; `max_rate_per_s` is the highest permitted rate."""
     lowest_failing, highest_passing = known.lowest_failing, known.highest_passing
-    above = [step for step in known.history if step.kind == "overload-recovery"]
-    recovered = _recovered(above[-1]) if above else None
+    overloads = [step for step in known.history if step.kind == "overload-recovery"]
+    recovered = _recovered(overloads[-1]) if overloads else None
     if known.not_recovered:
         recovered = False
     flags: list[Flag] = []
@@ -103,13 +106,21 @@ def capacity_result(known: SearchBracket, max_rate_per_s: float) -> CapacityResu
         flags.append("recovery not tested")
     if known.binding_idle_trend is not None:
         return _near_idle(known, known.binding_idle_trend, recovered, flags)
-    line = known.binding_trend
-    if line is None:
-        low, high = known.bracket
-        if known.not_recovered:  # no further step will follow: use the bracket of estimates
-            low, high = low or highest_passing.rate_per_s, high or lowest_failing.rate_per_s
-        rate = known.centre_per_s or math.sqrt(highest_passing.rate_per_s * lowest_failing.rate_per_s)
-        return _state(known, rate, low, high, "bracket", recovered, flags, _worst(lowest_failing))
+    if known.binding_trend is not None:
+        return _on_line(known, known.binding_trend, recovered, flags)
+    low, high = known.bracket
+    if known.not_recovered:  # no further step will follow: use the bracket of estimates
+        low, high = low or highest_passing.rate_per_s, high or lowest_failing.rate_per_s
+    rate = known.centre_per_s or math.sqrt(highest_passing.rate_per_s * lowest_failing.rate_per_s)
+    below, above = known.verdicts_around(rate)
+    low, high = low or below, high or above
+    return _state(known, rate, low, high, "bracket", recovered, flags, _worst(lowest_failing))
+
+
+def _on_line(
+    known: SearchBracket, line: ThresholdTrend, recovered: bool | None, flags: list[Flag]
+) -> CapacityResult:
+    """The answer from the fitted lines; verdicts replace its ends where it has none or extrapolates."""
     lows = [found.crossing.low for found in known.trends if found.crossing.low is not None]
     highs = [found.crossing.high for found in known.trends if found.crossing.high is not None]
     outside = _outside(known, line.crossing.elasticity, line.crossing.rate_per_s)
@@ -117,7 +128,11 @@ def capacity_result(known: SearchBracket, max_rate_per_s: float) -> CapacityResu
     if not low < high:
         flags.append("line misfit")
         low, high = min(lows, default=0.0), min(highs, default=math.inf)
+    if not line.crossing.is_between:
+        low, high = known.bracket[0] or low, known.bracket[1] or high
     rate = min(max(line.crossing.rate_per_s, low), high)
+    below, above = known.verdicts_around(rate)
+    low, high = low or below or 0.0, high if math.isfinite(high) else above or math.inf
     low, high = min(low, rate * (1 - LOAD_STEP_RATIO)), max(high, rate * (1 + LOAD_STEP_RATIO))
     ends = (low if low > 0 else None, high if math.isfinite(high) else None)
     return _state(known, rate, ends[0], ends[1], "line", recovered, flags, line.name)
@@ -134,11 +149,11 @@ def _near_idle(
     lows, highs = zip(*ends, strict=True)
     low = None if None in lows else min(low for low in lows if low is not None)
     high = min((high for high in highs if high is not None), default=None)
-    if _half_width_ratio(found.rate_per_s, low, high) > TELLING_RATIO:
+    below, above = known.verdicts_around(found.rate_per_s)
+    low, high = low or below, high or above
+    if _half_width_ratio(found.rate_per_s, low, high) > TELLING_RATIO and trend.is_seen:
         flags.append("near idle")
-    else:
-        assert low is not None, "a finite interval has both ends"
-        assert high is not None, "a finite interval has both ends"
+    elif low is not None and high is not None:
         low = min(low, found.rate_per_s * (1 - LOAD_STEP_RATIO))
         high = max(high, found.rate_per_s * (1 + LOAD_STEP_RATIO))
     return _state(known, found.rate_per_s, low, high, "curve", recovered, flags, trend.name)
@@ -193,6 +208,8 @@ def _state(
         rate = low
     elif near_idle or low is None or high is None:
         rate = None
+        if estimate is not None and not near_idle:
+            flags.append("unfinished")
     elif _half_width_ratio(rate, low, high) > WIDE_RATIO:
         flags.append("wide")
     below = [found for found in known.evidence if estimate is not None and found.rate_per_s <= estimate]

@@ -24,6 +24,7 @@ Kind = Literal["ramp", "bracket", "bisect", "extend", "confirm", "confirm-above"
 Status = Literal["pass", "fail", "unsure", "invalid"]
 
 MIN_DELIVERED_RATIO = 0.99
+SATURATED_RATIO = 0.8  # completed over offered
 SAME_RATE_RATIO = 1e-6
 MIN_VERDICT_S = 10
 CLEAR_AFTER_S = 25
@@ -102,6 +103,11 @@ class LoadStep:
         return self.measured.proposal.rate_per_s
 
     @property
+    def is_saturated(self) -> bool:
+        """Whether the shop did not keep up: the queue grew, or too few customers left."""
+        return self.growing or self.measured.completed_per_s < SATURATED_RATIO * self.rate_per_s
+
+    @property
     def is_empty(self) -> bool:
         """Whether nothing was counted: such a step has no verdict, and never counts as a pass."""
         pairs = zip(self.estimates, self.measured.bound_distances, strict=True)
@@ -131,15 +137,39 @@ class RateEvidence:
 
         One slow request of the first five is a failure at the 5 % level, which happens in many searches.
         """
-        if self.status != "fail" or self.growing:
-            return self.growing
-        steps = [step.measured.bound_distances for step in self.load_steps]
-        limits = [getattr(one, "limit_ratio", getattr(one, "limit", 1.0)) for one in steps[0]]
+        return self.status == "fail" and (self.growing or self.certainly_violates)
+
+    @property
+    def certainly_violates(self) -> bool:
+        """Whether a threshold has too many violations for chance."""
+        distances = self.load_steps[0].measured.bound_distances
         return any(
             found.low > _CLEARLY_BROKEN_LEVEL
-            and (found.level == math.inf or found.violations(limit) >= MIN_CERTAIN_VIOLATIONS)
-            for found, limit in zip(self.estimates, limits, strict=True)
+            and (isinstance(one, Count) or found.violations(one.limit_ratio) >= MIN_CERTAIN_VIOLATIONS)
+            for found, one in zip(self.estimates, distances, strict=True)
         )
+
+    def certainly_passes(self, places: Sequence[int]) -> bool:
+        """Whether these thresholds hold by the count of violations alone: an upper limit for clusters.
+
+        D chi2(0.95; 2 (k / D + 1)) / 2 is the upper limit of a Poisson count k in clusters of D; 3 for none.
+        """
+        from scipy.special import chdtri
+
+        distances = self.load_steps[0].measured.bound_distances
+        for place in places:
+            found, distance = self.estimates[place], distances[place]
+            if isinstance(distance, Count):
+                if found.low > 0:
+                    return False
+                continue
+            limit = distance.limit_ratio
+            observed = found.violations(limit)
+            cluster = max(1.0, found.se**2 * observed) if observed and math.isfinite(found.se) else 1.0
+            upper = cluster * float(chdtri(2 * (observed / cluster + 1), 0.05)) / 2
+            if self.growing or upper > found.n * limit:
+                return False
+        return bool(places)
 
     @property
     def level(self) -> float:

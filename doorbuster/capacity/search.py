@@ -60,6 +60,7 @@ FAR_LEVEL = 1.5  # rates further than this from the bound are not extended
 LEVEL_STEP = 0.8  # target distance in level between the best guess and its neighbours
 CLOSEST_RATIO, FARTHEST_RATIO = 0.01, 0.12
 IDLE_RATIO = 0.4  # of the best guess: the rate that shows what an idle shop needs
+BUSIEST_IDLE_RATIO = 0.58
 IDLE_ALLOWED = 15.0  # violations that the threshold allows there, for a usable count
 IDLE_CLOSEST_RATIO, IDLE_FARTHEST_RATIO = 0.05, 0.3
 OVERLOAD_FACTOR = 1.6
@@ -67,6 +68,7 @@ RECOVERY_FACTOR = 0.8
 MAX_RECOVERY_S = 30.0
 CHECK_S = 10.0
 SHORT_S = 10.0
+SHORT_ALLOWED = 2.0  # violations that a threshold allows on a short step
 MIN_CUSTOMERS = 2.0  # expected on a short load step at the lowest rate
 
 
@@ -76,7 +78,8 @@ class SearchSettings:
 
     The search ends when the half-width of the interval is at most `wanted_ratio` of the answer and the line
     rests on at least `min_s` (stopping at the first narrow interval would select intervals that are narrow by
-    chance). `budget_s` limits the total time, including warm-up and drain.
+    chance). `budget_s` limits the total time, including warm-up and drain. `allowed_per_s`: violations per
+    second that the most generous threshold allows at a usual rate without queues.
     """
 
     start_rate_per_s: float
@@ -92,6 +95,7 @@ class SearchSettings:
     overload_s: float = 5.0
     lowest_ratio: float = 1 / 16
     well_observed_s: float = WELL_OBSERVED_S
+    allowed_per_s: float = math.inf
 
     def __post_init__(self) -> None:
         if not 0 < self.start_rate_per_s <= self.max_rate_per_s:
@@ -183,9 +187,7 @@ def _inner_step(known: SearchBracket, settings: SearchSettings) -> ProposedStep 
         # Both ends are conclusive with nothing between them: the shop fails abruptly.
         hold = settings.well_observed_s
         if high / low - 1 <= 2 * settings.finest_ratio:
-            # Only a longer load step reveals a queue that grows by 0.1 % of the arrivals.
-            sure = any(f.rate_per_s == low and f.seconds >= settings.long_s for f in known.well_observed)
-            return None if sure else _long(known, settings, "confirm", low, span)
+            return _confirm_ends(known, settings, low, high, span)
         return _long(known, settings, "bisect", math.sqrt(low * high), span, hold_s=hold)
     if (step := _idle_step(known, settings, centre)) is not None:
         return step
@@ -200,30 +202,57 @@ def _inner_step(known: SearchBracket, settings: SearchSettings) -> ProposedStep 
     return _refine(known, settings, centre)
 
 
+def _confirm_ends(
+    known: SearchBracket, settings: SearchSettings, low: float, high: float, span: str
+) -> ProposedStep | None:
+    """A longer step at an end of a narrow bracket: it reveals a queue that grows by 0.1 % of the arrivals.
+
+    The upper end needs one when its queue grew without a violation: a shop that sheds ends such growth.
+    """
+    brief = {at.rate_per_s: at for at in known.well_observed if at.seconds < settings.long_s}
+    if low in brief:
+        return _long(known, settings, "confirm", low, span)
+    if high in brief and brief[high].growing and not brief[high].certainly_violates:
+        return _long(known, settings, "confirm-above", high, span)
+    return None
+
+
 def _idle_step(known: SearchBracket, settings: SearchSettings, centre: float) -> ProposedStep | None:
-    """A step without queues, when too little is known of what an idle shop needs."""
-    rate = IDLE_RATIO * centre
-    top = known.evidence[-1]
+    """A step without queues: what an idle shop needs is not known yet, or no rate has certainly passed.
+
+    With few requests per second the rate is raised, as far as there are still no queues.
+    """
+    passed, _ = known.verdicts_around(centre)
     needed_s = 0.0
-    for place, estimate in enumerate(top.estimates):
+    for place in known.violated_places:
         calm = known.calm_points(place, centre)
-        allowed_s = known.allowed_per_customer(place) * rate
-        if allowed_s and sum(at.seconds for at in calm) < settings.well_observed_s:
-            missing = IDLE_ALLOWED - sum(at.allowed for at in calm)
-            needed_s = max(needed_s, missing / allowed_s if estimate.n else 0.0)
-    if needed_s <= 0 or rate < settings.lowest_per_s:
+        allowed_s = known.allowed_per_customer(place) * IDLE_RATIO * centre
+        missing = IDLE_ALLOWED - sum(at.allowed for at in calm)
+        if allowed_s and (passed is None or sum(at.seconds for at in calm) < settings.well_observed_s):
+            needed_s = max(needed_s, missing / allowed_s)
+    if needed_s <= 0:
         return None
+    rate = min(IDLE_RATIO * max(1.0, needed_s / settings.long_s), BUSIEST_IDLE_RATIO) * centre
+    calm_rates = [at.rate_per_s for at in known.evidence if IDLE_RATIO * centre <= at.rate_per_s <= rate]
+    rate = max(calm_rates, default=rate)
     hold_s = min(max(math.ceil(needed_s), settings.well_observed_s), settings.long_s)
+    if rate * hold_s < MIN_CUSTOMERS:
+        return None
     return _long(known, settings, "idle", rate, "what does an idle shop need?", hold_s=hold_s)
 
 
 def _any_between(known: SearchBracket) -> bool:
-    """Whether the line rests on a rate that neither clearly passes nor clearly fails."""
+    """Whether the line has rates on both sides of the bound, one of them neither a clear pass nor failure."""
     low, high = known.bracket
-    return known.binding_trend is not None and any(
-        (low or 0.0) < found.rate_per_s < (high or math.inf) or abs(found.level) < FAR_LEVEL
-        for found in known.well_observed
-        if not found.growing
+    trend = known.binding_trend
+    return (
+        trend is not None
+        and trend.crossing.is_between
+        and any(
+            (low or 0.0) < found.rate_per_s < (high or math.inf) or abs(found.level) < FAR_LEVEL
+            for found in known.well_observed
+            if not found.growing
+        )
     )
 
 
@@ -275,9 +304,11 @@ def _refine(known: SearchBracket, settings: SearchSettings, centre: float) -> Pr
 def _short(
     known: SearchBracket, settings: SearchSettings, kind: Kind, rate: float, why: str
 ) -> ProposedStep | None:
-    return _fit_into_budget(
-        known, settings, ProposedStep(kind, rate, settings.warmup_s, settings.short_s, why)
-    )
+    """A short step; longer where few requests per second would leave every verdict open."""
+    allowed_s = known.most_allowed_per_customer * rate
+    wanted_s = math.ceil(SHORT_ALLOWED / allowed_s) if allowed_s else settings.short_s
+    hold_s = min(max(wanted_s, settings.short_s), settings.well_observed_s)
+    return _fit_into_budget(known, settings, ProposedStep(kind, rate, settings.warmup_s, hold_s, why))
 
 
 def _long(
@@ -330,7 +361,7 @@ def _overload_recovery(known: SearchBracket, settings: SearchSettings) -> Propos
     ):
         return None
     rate = found.estimate_per_s
-    back = RECOVERY_FACTOR * min(rate, found.low or known.highest_passing.rate_per_s)  # passed before
+    back = RECOVERY_FACTOR * min(rate, max(found.low or 0.0, known.highest_passing.rate_per_s))
     grew = min((at.rate_per_s for at in known.evidence if at.growing), default=0.0)
     overload = min(max(OVERLOAD_FACTOR * rate, grew), 3 * rate, settings.max_rate_per_s)
     if overload >= known.undelivered_per_s or overload <= rate:

@@ -33,6 +33,7 @@ from doorbuster.capacity.load_step import LoadStep, MeasuredStep, RateEvidence, 
 from doorbuster.capacity.threshold_crossing import WINDOW, Crossing, QueuePrior, RatePoint, find_crossing
 
 WELL_OBSERVED_S = 25.0
+WARMUPS_OBSERVED = 3.0  # a rate observed for so many warm-ups may pass without a slow request
 USUAL_ELASTICITY = 12.0
 TAIL_Z = 2.6  # 99 %: above this the count contradicts the tail estimate
 ELASTICITY_RANGE = (4.0, 150.0)
@@ -40,6 +41,7 @@ MAX_GUESS_RATIO = 0.15
 UNLOADED_RATIO = 0.6  # of the crossing: rates below have no queues
 MAX_BASE_RATIO = 0.6
 NEAR_IDLE_RATIO = 0.35  # idle violations over allowed ones, upper limit: from here on the line is not used
+IDLE_SEEN_RATIO, MIN_SEEN = 0.1, 3.0  # lower limit of the idle part, or violations: fewer may be chance
 MIN_ALLOWED = 3.0  # fewer allowed violations: seeing none says little
 FLAT_ELASTICITY = 2.0  # a line this flat does not show where queues begin
 _IN_SIGHT = math.log(20.0)
@@ -59,10 +61,26 @@ class ThresholdTrend:
 
 @dataclass(frozen=True)
 class IdleTrend:
-    """The fitted curve of one threshold whose limit is near what an idle shop needs."""
+    """The fitted curve of one threshold whose limit may be near what an idle shop needs.
+
+    `is_seen`: the violations of the idle shop are a large part of the allowed ones. Otherwise there were too
+    few requests to exclude that.
+    """
 
     name: str
     crossing: IdleCrossing
+    is_seen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """The load-independent part of the allowed violations, with its standard error."""
+
+    ratio: float = 0.0
+    se: float = 0.0
+
+
+_NO_BASE = _Base()
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,9 +149,12 @@ class SearchBracket:
 
     @cached_property
     def well_observed(self) -> tuple[RateEvidence, ...]:
-        """Rates observed long enough for a point of the line, or conclusive because the queue grew."""
+        """Rates observed long enough for a point of the line, or conclusive because the queue grew.
+
+        Rates of idle steps are left out: far below the line, they would flatten it.
+        """
         long_enough = [found for found in self.evidence if found.seconds >= WELL_OBSERVED_S or found.growing]
-        return tuple(found for found in long_enough if found.load_steps[0].kind != "idle")
+        return tuple(at for at in long_enough if all(step.kind != "idle" for step in at.load_steps))
 
     @cached_property
     def trends(self) -> tuple[ThresholdTrend, ...]:
@@ -152,8 +173,18 @@ class SearchBracket:
         """The fitted curve of each threshold whose limit is near what an idle shop needs."""
         names = [estimate.name for estimate in self.evidence[0].estimates] if self.evidence else []
         near = [(name, place) for place, name in enumerate(names) if self._is_near_idle(place)]
-        found = ((name, self._idle_crossing(place)) for name, place in near)
-        return tuple(IdleTrend(name, crossing) for name, crossing in found if crossing is not None)
+        found = ((name, place, self._idle_crossing(place)) for name, place in near)
+        return tuple(
+            IdleTrend(name, crossing, self._is_idle_part_seen(place, crossing))
+            for name, place, crossing in found
+            if crossing is not None
+        )
+
+    def _is_idle_part_seen(self, place: int, crossing: IdleCrossing) -> bool:
+        calm = self.calm_points(place, crossing.rate_per_s)
+        observed = sum(at.observed for at in calm)
+        often = observed >= max(MIN_SEEN, NEAR_IDLE_RATIO * sum(at.allowed for at in calm))
+        return often or crossing.idle_low >= IDLE_SEEN_RATIO
 
     @cached_property
     def binding_idle_trend(self) -> IdleTrend | None:
@@ -173,7 +204,7 @@ class SearchBracket:
         bound_distance = self.history[0].measured.bound_distances[place]
         if isinstance(bound_distance, Count):
             return []
-        limit = bound_distance.limit_ratio if isinstance(bound_distance, Latencies) else bound_distance.limit
+        limit = bound_distance.limit_ratio
         found = []
         for at in self._counted:
             estimate = at.estimates[place]
@@ -195,6 +226,12 @@ class SearchBracket:
         points = self._count_points(place)
         came = sum(at.rate_per_s * at.seconds for at in points)
         return sum(at.allowed for at in points) / came if came else 0.0
+
+    @cached_property
+    def most_allowed_per_customer(self) -> float:
+        """`allowed_per_customer` of the threshold that has most."""
+        places = range(len(self.evidence[0].estimates)) if self.evidence else ()
+        return max((self.allowed_per_customer(place) for place in places), default=0.0)
 
     def _is_near_idle(self, place: int) -> bool:
         """Whether idle violations may be a large part of the allowed ones, or the line is too flat."""
@@ -266,8 +303,12 @@ class SearchBracket:
             return None
         middle = self._middle_per_s
         if self.binding_idle_trend is not None:
+            crossing = self.binding_idle_trend.crossing
+            if not self.binding_idle_trend.is_seen:  # the curve may be anything
+                ends = (self.highest_passing.rate_per_s, self.lowest_failing.rate_per_s)
+                return _clip(crossing.rate_per_s, ends)
             tried = [at.rate_per_s for at in self.evidence if not at.growing]
-            return _clip(self.binding_idle_trend.crossing.rate_per_s, (min(tried), max(tried)))
+            return _clip(crossing.rate_per_s, (min(tried), max(tried)))
         near = [f for f in self.well_observed if not f.growing and abs(f.level) < _IN_SIGHT]
         if self.binding_trend is not None:
             lowest, highest = near[0].rate_per_s, near[-1].rate_per_s
@@ -299,6 +340,32 @@ class SearchBracket:
         ]
         return max(passes, default=None), high
 
+    def verdicts_around(self, rate_per_s: float) -> tuple[float | None, float | None]:
+        """The nearest rate below that certainly passes, and the nearest above that certainly fails.
+
+        They are further away than an end of the line or of `bracket`, and replace a missing one. Short steps
+        count where they cannot miss a queue: below `UNLOADED_RATIO`, and when they fail. Thresholds without a
+        single violation at any rate do not bind, however few observations they have.
+        """
+        places = self.violated_places
+        passed = [
+            at.rate_per_s
+            for at in self.evidence
+            if at.rate_per_s < rate_per_s
+            and (at.rate_per_s < UNLOADED_RATIO * rate_per_s or _outlasts_queues(at))
+            and at.certainly_passes(places)
+        ]
+        failed = [at.rate_per_s for at in self.evidence if at.certainly_fails and at.rate_per_s > rate_per_s]
+        return max(passed, default=None), min(failed, default=None)
+
+    @cached_property
+    def violated_places(self) -> tuple[int, ...]:
+        """The thresholds that had a violation at any rate."""
+        by_threshold = zip(*(at.estimates for at in self.evidence), strict=True)
+        return tuple(
+            place for place, rates in enumerate(by_threshold) if any(at.level is not None for at in rates)
+        )
+
     def _beyond(self, found: RateEvidence) -> bool:
         """Whether the level differs from the bound by more than twice the usual scatter."""
         near = [f for f in self.well_observed if not f.growing and abs(f.level) < _IN_SIGHT]
@@ -313,13 +380,13 @@ class SearchBracket:
 
     @cached_property
     def saturation_per_s(self) -> float | None:
-        """Throughput while the queue grew; None when it never grew."""
+        """Throughput of the saturated shop; None when it always kept up."""
         seconds = sum(measured.seconds for measured in self._saturated)
         return sum(m.completed_per_s * m.seconds for m in self._saturated) / seconds if seconds else None
 
     @cached_property
     def _saturated(self) -> tuple[MeasuredStep, ...]:
-        return tuple(p.measured for p in self.history if p.growing and p.status == "fail")
+        return tuple(step.measured for step in self.history if step.status == "fail" and step.is_saturated)
 
     def _prior(self, place: int) -> QueuePrior:
         bound_distance = self.history[0].measured.bound_distances[place]
@@ -332,7 +399,7 @@ class SearchBracket:
         )
 
     def _line(self, place: int) -> Crossing | None:
-        points = self._points(place, 0.0)
+        points = self._points(place, _NO_BASE)
         used = [point for point in points if abs(point.level) < _EDGE]
         if len(used) < 2:
             # Too steep for the rates tried so far: use the nearest rate on each side, if it is not too far.
@@ -351,38 +418,47 @@ class SearchBracket:
             used, crossing = again, closer
         return crossing
 
-    def _points(self, place: int, base: float) -> list[RatePoint]:
-        """The well observed rates, each without the load-independent part `base` of its violations."""
+    def _points(self, place: int, base: _Base) -> list[RatePoint]:
+        """The well observed rates, each without the load-independent part `base` of its violations.
+
+        The error of the base is part of the error of a point: level = ln((observed - B) / (1 - B)).
+        """
         found = []
         for at in self.well_observed:
             estimate = at.estimates[place]
             if at.growing or estimate.level is None or not math.isfinite(estimate.level):
                 continue
             observed = math.exp(estimate.level)
-            if observed <= base:
+            if observed <= base.ratio:
                 continue
-            level = math.log((observed - base) / (1 - base))
-            error = estimate.se * observed / (observed - base)
+            above = observed - base.ratio
+            level = math.log(above / (1 - base.ratio))
+            of_base = base.se * abs(observed - 1) / (above * (1 - base.ratio))
+            error = math.hypot(estimate.se * observed / above, of_base)
             found.append(
                 RatePoint(at.rate_per_s, level, error, estimate.degrees_of_freedom, estimate.seconds)
             )
         return found
 
-    def _base(self, place: int, line: Crossing) -> float:
+    def _base(self, place: int, line: Crossing) -> _Base:
         """Violations of an unloaded shop in excess of the fitted line, relative to the limit.
 
         Long service times and pages that always fail occur at any rate: the level is flat until queues form.
         """
-        calm = [at for at in self.evidence if at.rate_per_s < UNLOADED_RATIO * line.rate_per_s]
-        seconds = sum(at.seconds for at in calm)
-        if not seconds:
-            return 0.0
-        seen = (
-            at.seconds * (math.exp(level) - math.exp(line.level_at(at.rate_per_s)))
-            for at in calm
-            if (level := at.estimates[place].level) is not None
-        )
-        return _clip(sum(seen) / seconds, (0.0, MAX_BASE_RATIO))
+        calm = [
+            (at.estimates[place], math.exp(line.level_at(at.rate_per_s)))
+            for at in self.evidence
+            if at.rate_per_s < UNLOADED_RATIO * line.rate_per_s and at.estimates[place].n
+        ]
+        n = sum(estimate.n for estimate, _ in calm)
+        if not n:
+            return _NO_BASE
+        seen = [
+            (one.n / n, one.ratio, one.se if math.isfinite(one.se) else 1.0, by_line) for one, by_line in calm
+        ]
+        ratio = sum(weight * (observed - by_line) for weight, observed, _, by_line in seen)
+        error = math.hypot(*(weight * observed * se for weight, observed, se, _ in seen))
+        return _Base(_clip(ratio, (0.0, MAX_BASE_RATIO)), error)
 
 
 def not_recovered_steps(history: Sequence[LoadStep]) -> list[bool]:
@@ -403,6 +479,12 @@ def not_recovered_steps(history: Sequence[LoadStep]) -> list[bool]:
         for at in range(failures[0] + 1, place + 1):
             found[at] = True
     return found
+
+
+def _outlasts_queues(at: RateEvidence) -> bool:
+    """Whether a rate was observed much longer than the shop's queues last; the warm-up guesses that."""
+    warmup_s = max(step.measured.proposal.warmup_s for step in at.load_steps)
+    return at.seconds >= max(WELL_OBSERVED_S, WARMUPS_OBSERVED * warmup_s)
 
 
 def _certainly_broken(step: LoadStep) -> bool:

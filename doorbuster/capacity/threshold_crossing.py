@@ -113,7 +113,8 @@ class QueuePrior:
 class Crossing:
     """The rate at which the level is 0; `low` or `high` is None when the points set no limit.
 
-    `elasticity` is the rise of the level per logarithm of the rate, at the crossing.
+    `elasticity` is the rise of the level per logarithm of the rate, at the crossing. `is_between`: there are
+    points on both sides of the bound; otherwise the crossing is an extrapolation.
     """
 
     rate_per_s: float
@@ -122,6 +123,7 @@ class Crossing:
     elasticity: float
     points: int
     seconds: float
+    is_between: bool
 
     def level_at(self, rate_per_s: float) -> float:
         """The value of the line at a rate."""
@@ -165,6 +167,7 @@ def find_crossing(points: Sequence[RatePoint], known: QueuePrior) -> Crossing | 
         elasticity=float(_SLOPES[int(np.argmin(penalised[:, root]))]),
         points=len(used),
         seconds=sum(point.seconds for point in used),
+        is_between=min(point.level for point in used) <= 0 < max(point.level for point in used),
     )
 
 

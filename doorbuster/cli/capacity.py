@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 @click.option(
     "--budget",
     metavar="TIME",
-    help="Total time for the search, e.g. 20m. Default: 590s, or the minimum for a long warm-up.",
+    help="Total time for the search, e.g. 20m. Default: 590s, or the minimum if that is longer.",
 )
 @click.option(
     "--warmup",
@@ -107,10 +107,12 @@ def command(
     locustfile_path = find_locustfile(locustfile)
     options = [*(word for host in confirm_hosts for word in ("--confirm-host", host)),
                *(local_workers(workers) if workers else [])]  # fmt: skip
-    settings = search_settings(plan, start_rate=start_rate, max_rate=max_rate, budget=budget, warmup=warmup)
+    thresholds = binding_thresholds(plan.thresholds)
+    settings = search_settings(
+        plan, thresholds, start_rate=start_rate, max_rate=max_rate, budget=budget, warmup=warmup
+    )
     if concurrency is not None:
         return _sweep(plan, concurrency, channel, settings, out, locustfile_path, options, quiet=quiet)
-    thresholds = binding_thresholds(plan.thresholds)
     if not thresholds:
         raise UsageError(
             f"{plan.name} has no threshold that a higher rate can violate; add one, e.g. "

@@ -211,13 +211,34 @@ def test_an_interrupted_search_answers_with_the_results_so_far():
     assert "recovery not tested" in result_so_far(history[:-1], SETTINGS).flags
 
 
-def test_without_a_conclusive_load_step_there_is_no_interval():
+def test_a_rate_without_violations_among_few_requests_is_no_lower_end():
+    shop = deterministic_shop(10.0, 1, queue_limit=10)
+    settings = replace(SETTINGS, start_rate_per_s=4.0, budget_s=120.0)
+    found, _ = search(shop, [failed(0.01)], seed=4, settings=settings)
+    assert (found.low, found.rate_per_s) == (None, None)
+    assert 100 / 9.9 < found.high <= 32
+    assert found.sentence.startswith("Capacity is at most ")
+    assert "unfinished" in found.flags
+    assert "wide" not in found.flags  # there is no interval to be wide
+
+
+def test_a_rate_that_fails_at_once_and_one_that_passes_at_once_are_the_ends_of_a_short_search():
     shop, settings = deterministic_shop(100.0, 1, queue_limit=10), replace(SETTINGS, budget_s=120.0)
     found, _ = search(shop, [failed(0.01)], seed=4, settings=settings)
-    assert (found.low, found.high) == (None, None)
-    assert found.rate_per_s is None
-    assert found.sentence.startswith("Capacity is unknown: no load step was long enough for an interval.")
-    assert "wide" not in found.flags  # there is no interval to be wide
+    assert (found.low, found.high) == (
+        40.0,
+        160.0,
+    )  # 4 failures allowed and none seen; 59 seen and 16 allowed
+    assert "wide" in found.flags
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_violations_on_one_side_only_do_not_bend_the_answer_to_that_side(seed):
+    """A shop that sheds has none below its limit: a line through the rates above would end too low."""
+    settings = replace(SETTINGS, start_rate_per_s=25.0 + 10 * seed)
+    found, _ = search(deterministic_shop(100.0, 1, queue_limit=10), [failed(0.01)], seed, settings)
+    assert covers(found, 100 / 0.99)
+    assert found.half_width_ratio < 0.1
 
 
 @pytest.mark.parametrize("budget_s", [85.0, 105.0, 140.0])

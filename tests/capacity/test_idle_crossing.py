@@ -57,7 +57,9 @@ def test_a_limit_just_above_the_idle_percentile_is_never_answered_with_a_wrong_i
     for seed in range(3):
         found, _ = search(shop, [slower_than(limit_s, p)], [servers, seed], SETTINGS)
         assert covers(found, truth)
-        if found.rate_per_s is None:
+        if (
+            found.rate_per_s is None and "unfinished" not in found.flags
+        ):  # too few requests to see the idle part
             assert "near idle" in found.flags
             assert "so near the response time of an idle shop" in found.sentence
             assert "cannot be told within ± 25 %" in found.sentence

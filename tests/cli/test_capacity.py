@@ -31,8 +31,8 @@ drain: 5s
 """
 
 
-def start(folder, *options):
-    (folder / "tiny.yaml").write_text(SCENARIO)
+def start(folder, *options, text=SCENARIO):
+    (folder / "tiny.yaml").write_text(text)
     args = ["capacity", "tiny.yaml", "--out", "found", "--warmup", "1s", *options]
     return subprocess.Popen(
         [sys.executable, "-m", "doorbuster", *args], cwd=folder, text=True,
@@ -42,12 +42,14 @@ def start(folder, *options):
 
 @pytest.mark.truth
 def test_a_search_finds_the_capacity_of_a_shop_and_reports_it(tmp_path):
-    process = start(tmp_path, "--budget", "240s", "--start-rate", "4 customers/s")
+    fast = SCENARIO.replace("20ms", "5ms")
+    process = start(tmp_path, "--budget", "250s", "--start-rate", "2 customers/s", text=fast)
     out, err = process.communicate(timeout=400)
-    assert process.returncode == 0, err
+    assert process.returncode == 0, err + out
     found = json.loads((tmp_path / "found" / "capacity.json").read_text())
     assert found["finished"]
-    assert 0.2 < found["rate_per_s"] < 4.0  # one worker, 20 ms a query, some ten queries a page, four pages
+    assert 0.4 < found["rate_per_s"] < 16.0  # one worker, 5 ms a query, some ten queries a page, four pages
+    assert found["low"] <= found["rate_per_s"] <= found["high"]
     assert {step["status"] for step in found["load_steps"]} >= {"fail"}
     assert out.strip().startswith("Capacity is ")
     assert "Capacity is " in (tmp_path / "found" / "index.html").read_text()
@@ -98,7 +100,11 @@ def test_ctrl_c_keeps_the_results_so_far_and_leaves_no_process(tmp_path):
         (("--warmup", "soon"), "--warmup: must be a duration with its unit, such as"),
         (
             ("--budget", "1m"),
-            "--budget: must be at least 3m50s with a warm-up of 3 s (got 1m)",
+            "--budget: must be at least 5m34s with a warm-up of 3 s and 40 s of requests for a verdict (got ",
+        ),
+        (
+            ("--budget", "1m", "--start-rate", "4/s"),
+            "--budget: must be at least 3m49s with a warm-up of 3 s and 25 s of requests for a verdict (got ",
         ),
         (("--channel", "web"), "--channel requires --concurrency; a search uses all channels"),
         (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -89,6 +90,27 @@ def deterministic_shop(mu: float, servers: int, queue_limit: int | None = None) 
             done[i] = end = max(at, free[0]) + 1 / mu
             heapq.heapreplace(free, end)
             heapq.heappush(inside, end)
+        return SimulatedRequests(came, done, refused)
+
+    return visit
+
+
+def shedding_shop(mu: float, places: int) -> Shop:
+    """One exponential server with `places`; whoever finds all taken is refused at once (M/M/1/K)."""
+
+    def visit(rng, pieces):
+        came = poisson(rng, pieces)
+        service, done, refused = rng.exponential(1 / mu, came.size), came.copy(), np.zeros(came.size, bool)
+        free, inside = 0.0, deque()
+        for i, at in enumerate(came.tolist()):
+            while inside and inside[0] <= at:
+                inside.popleft()
+            if len(inside) >= places:
+                refused[i] = True
+                continue
+            free = max(at, free) + float(service[i])
+            done[i] = free
+            inside.append(free)
         return SimulatedRequests(came, done, refused)
 
     return visit
