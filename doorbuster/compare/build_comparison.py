@@ -16,6 +16,7 @@ from typing import Literal
 
 from doorbuster.compare.comparability import ComparabilityIssue, RunFacts
 from doorbuster.compare.metric_comparison import (
+    ALPHA,
     DEFAULT,
     Decision,
     MetricComparison,
@@ -25,12 +26,26 @@ from doorbuster.compare.metric_comparison import (
 )
 from doorbuster.compare.series import ERRORS, RunMetric, metric_key
 from doorbuster.errors import ExitCode
+from doorbuster.stats.group_sequential import nominal_levels
 from doorbuster.stats.multiple_tests import benjamini_hochberg, holm
 from doorbuster.stats.proportion import clopper_pearson
 
 Answer = Literal["regression", "undecided", "no regression"]
 
+_NEVER = 1e-300  # a level that no p value reaches
 _ORDER = (Decision.WORSE, Decision.DIFFERENT, Decision.CANNOT_TELL, Decision.BETTER, Decision.SAME)
+
+
+@dataclass(frozen=True, slots=True)
+class SequentialLook:
+    """Look number `number` of at most `most`, one after each pair of runs."""
+
+    number: int
+    most: int
+
+    def level(self, metrics: int = 1) -> float:
+        """The nominal significance level of this look, for one of some metrics (Bonferroni)."""
+        return nominal_levels(self.most, ALPHA / metrics)[self.number - 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +69,7 @@ class BuildComparison:
     gating: frozenset[str]
     issues: tuple[ComparabilityIssue, ...]
     despite: str = ""
+    look: SequentialLook | None = None
 
     @property
     def gating_metrics(self) -> tuple[MetricComparison, ...]:
@@ -95,15 +111,24 @@ def compare_builds(
     tolerance: Tolerance = DEFAULT,
     paired: bool = False,
     despite: str = "",
+    look: SequentialLook | None = None,
 ) -> BuildComparison:
     """Compare every metric that a run of either build has.
 
-    Args: paired: runs of both builds with the same index were made together.
+    Args:
+        paired: runs of both builds with the same index were made together.
+        look: when this is one of several looks at growing evidence.
     """
     runs = (*baseline, *candidate)
     keys = dict.fromkeys(key for run in runs for key in run.metrics)
     found = [
-        _compared(key, baseline, candidate, tolerance, paired=paired, metrics=_family(key, gating))
+        compare_metric(
+            *_in_all_runs(key, baseline, candidate),
+            tolerance=tolerance,
+            paired=paired,
+            metrics=len(gating) if key in gating else 1,
+            level=ALPHA if look is None else look.level(),
+        )
         for key in keys
     ]
     blocked = not despite and any(issue.blocking for issue in issues)
@@ -111,30 +136,22 @@ def compare_builds(
         replace(one, decision=Decision.CANNOT_TELL, reason="the runs cannot be compared", needed_runs=None)
         if blocked
         else one
-        for one in adjusted_together(found, gating)
+        for one in adjusted_together(found, gating, look)
     ]
     return BuildComparison(
-        tuple(run.facts for run in baseline), tuple(run.facts for run in candidate),
-        tuple(sorted(decided, key=lambda one: worst_first(one, gating))), gating, tuple(issues), despite,
+        baseline=tuple(run.facts for run in baseline),
+        candidate=tuple(run.facts for run in candidate),
+        metrics=tuple(sorted(decided, key=lambda one: worst_first(one, gating))),
+        gating=gating, issues=tuple(issues), despite=despite, look=look,
     )  # fmt: skip
 
 
-def _family(key: str, gating: frozenset[str]) -> int:
-    return len(gating) if key in gating else 1
-
-
-def _compared(
-    key: str,
-    baseline: Sequence[RecordedRunMetrics],
-    candidate: Sequence[RecordedRunMetrics],
-    tolerance: Tolerance,
-    *,
-    paired: bool,
-    metrics: int,
-) -> MetricComparison:
+def _in_all_runs(
+    key: str, baseline: Sequence[RecordedRunMetrics], candidate: Sequence[RecordedRunMetrics]
+) -> tuple[list[RunMetric], list[RunMetric]]:
+    """The metric in each run of both builds."""
     known = next(run.metrics[key] for run in (*baseline, *candidate) if key in run.metrics)
-    values = [[_in_run(run, known) for run in runs] for runs in (baseline, candidate)]
-    return compare_metric(values[0], values[1], tolerance=tolerance, paired=paired, metrics=metrics)
+    return [_in_run(run, known) for run in baseline], [_in_run(run, known) for run in candidate]
 
 
 def _in_run(run: RecordedRunMetrics, wanted: RunMetric) -> RunMetric:
@@ -154,20 +171,31 @@ def _in_run(run: RecordedRunMetrics, wanted: RunMetric) -> RunMetric:
 
 
 def adjusted_together(
-    found: Sequence[MetricComparison], gating: frozenset[str]
+    found: Sequence[MetricComparison], gating: frozenset[str], look: SequentialLook | None = None
 ) -> tuple[MetricComparison, ...]:
-    """The comparisons decided together: p values adjusted by Holm or by Benjamini and Hochberg."""
-    decided = dict(enumerate(found))
-    for gates, adjust in ((True, holm), (False, benjamini_hochberg)):
+    """The comparisons decided together: p values adjusted by Holm or by Benjamini and Hochberg.
+
+    At one of several looks, a gating metric needs the level of that look for its share of alpha (Bonferroni):
+    Holm's later steps would mix the shares of different looks.
+    """
+    decided = list(found)
+    for gates in (True, False):
         family = [
             at
-            for at, one in decided.items()
+            for at, one in enumerate(found)
             if (one.metric.key in gating) == gates and one.effect is not None
         ]
-        p_values = adjust([decided[at].p_value for at in family])
+        p_values = [found[at].p_value for at in family]
+        if not gates:
+            p_values = list(benjamini_hochberg(p_values))
+        elif look is None:
+            p_values = list(holm(p_values))
+        else:
+            penalty = look.level() / max(look.level(max(1, len(gating))), _NEVER)
+            p_values = [min(1.0, p_value * penalty) for p_value in p_values]
         for at, p_value in zip(family, p_values, strict=True):
-            decided[at] = adjusted(decided[at], p_value)
-    return tuple(decided.values())
+            decided[at] = adjusted(found[at], p_value)
+    return tuple(decided)
 
 
 def worst_first(found: MetricComparison, gating: frozenset[str]) -> tuple[int, bool, float, str]:

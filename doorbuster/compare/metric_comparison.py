@@ -76,7 +76,8 @@ class MetricComparison:
     `baseline` and `candidate` are means over runs (geometric ones for a ratio). `ratio` is candidate divided
     by baseline, None when that is undefined; `difference` is candidate minus baseline in the unit of the
     metric. `needed_runs` are the further runs of each build that decide it; None when unknown, too many, or
-    not needed. `effect` is on the scale of the comparison. `p_value` is two-sided; `adjusted_p_value` takes
+    not needed. `level` is that of significance and interval: 5 %, or less at one of several looks. `effect`
+    is on the scale of the comparison. `p_value` is two-sided; `adjusted_p_value` takes
     the number of metrics into account.
     """
 
@@ -95,6 +96,8 @@ class MetricComparison:
     adjusted_p_value: float = 1.0
     needed_runs: int | None = None
     reason: str = ""
+    metrics: int = 1
+    level: float = ALPHA
 
 
 def by_difference(metric: RunMetric) -> bool:
@@ -109,6 +112,7 @@ def compare_metric(
     tolerance: Tolerance = DEFAULT,
     paired: bool = False,
     metrics: int = 1,
+    level: float = ALPHA,
 ) -> MetricComparison:
     """Compare one metric, as if no other one were decided with it; see `adjusted`.
 
@@ -116,14 +120,16 @@ def compare_metric(
         baseline, candidate: the metric in each run; all have the same key.
         paired: whether runs with the same index were made together, so that a drift cancels.
         metrics: how many metrics are decided together; it raises the runs needed.
+        level: of significance, and of the interval; lower when this is one of several looks.
     """
     known = _measured(baseline, candidate, paired=paired)
     metric = next(iter((*known[0], *known[1], *baseline, *candidate)))
     runs = len(known[0]), len(known[1])
-    basis: Basis = "blocks" if runs == (1, 1) else "pairs" if paired else "runs"
     found = MetricComparison(
-        metric, _mean(known[0]), _mean(known[1]), *runs, None, None,
-        Decision.CANNOT_TELL, tolerance.of(metric), basis,
+        metric=metric, baseline=_mean(known[0]), candidate=_mean(known[1]),
+        baseline_runs=runs[0], candidate_runs=runs[1], ratio=None, difference=None,
+        decision=Decision.CANNOT_TELL, tolerance=tolerance.of(metric),
+        basis="blocks" if runs == (1, 1) else "pairs" if paired else "runs", metrics=metrics, level=level,
     )  # fmt: skip
     reason = _why_not(metric, baseline, candidate, known)
     if reason:
@@ -132,14 +138,18 @@ def compare_metric(
         return replace(
             found, difference=ValueWithInterval(found.candidate or 0.0, None, None), **_integrity(found)
         )
-    effect = _effect(metric, known, basis)
-    found = replace(
-        found, effect=effect, p_value=effect.p_value, **_both_forms(metric, effect, found.baseline)
-    )
-    found = adjusted(found, effect.p_value)
-    if found.decision != Decision.CANNOT_TELL:
+    effect = _effect(metric, known, found.basis)
+    found = replace(found, effect=effect, p_value=effect.p_value, **_both_forms(found, effect))
+    return adjusted(found, effect.p_value)
+
+
+def adjusted(found: MetricComparison, p_value: float) -> MetricComparison:
+    """The same comparison, decided with a p value that takes the number of metrics into account."""
+    if found.effect is None:
         return found
-    return replace(found, needed_runs=_further_runs(found, metrics))
+    decision, reason = _decide(found, found.effect, p_value)
+    needed = _further_runs(found, found.effect) if decision == Decision.CANNOT_TELL else None
+    return replace(found, adjusted_p_value=p_value, decision=decision, reason=reason, needed_runs=needed)
 
 
 def _integrity(found: MetricComparison) -> dict[str, Any]:
@@ -147,14 +157,6 @@ def _integrity(found: MetricComparison) -> dict[str, Any]:
     if found.candidate:
         return {"decision": Decision.WORSE, "p_value": 0.0, "adjusted_p_value": 0.0, "reason": "none before"}
     return {"decision": Decision.SAME, "reason": "none in any run"}
-
-
-def adjusted(found: MetricComparison, p_value: float) -> MetricComparison:
-    """The same comparison, decided with a p value that takes the number of metrics into account."""
-    if found.effect is None:
-        return found
-    decision, reason = _decide(found.metric, found.effect, found.tolerance, p_value)
-    return replace(found, adjusted_p_value=p_value, decision=decision, reason=reason)
 
 
 def _measured(
@@ -256,21 +258,20 @@ def _least_variance(metric: RunMetric, known: Sequence[Sequence[RunMetric]]) -> 
     return p * (1 - p) / (n / len(runs))
 
 
-def _decide(
-    metric: RunMetric, effect: EffectEstimate, tolerance: float, p_value: float
-) -> tuple[Decision, str]:
-    low, high = effect.low(), effect.high()
+def _decide(found: MetricComparison, effect: EffectEstimate, p_value: float) -> tuple[Decision, str]:
+    metric, tolerance = found.metric, found.tolerance
+    low, high = effect.low(1 - found.level), effect.high(1 - found.level)
     ends = (-tolerance, tolerance) if by_difference(metric) else (_log1p(-tolerance), _log1p(tolerance))
     if low is not None and high is not None and ends[0] <= low and high <= ends[1]:
         return Decision.SAME, ""
-    if p_value <= ALPHA:
+    if p_value <= found.level:
         if not metric.better:
             return Decision.DIFFERENT, ""
         rises = effect.value > 0
         return (Decision.WORSE if rises == (metric.better == "lower") else Decision.BETTER), ""
     if low is None or high is None:
         return Decision.CANNOT_TELL, "the runs do not show how exact it is"
-    if effect.p_value <= ALPHA:
+    if effect.p_value <= found.level:
         return Decision.CANNOT_TELL, "not certain enough for one of several metrics"
     return Decision.CANNOT_TELL, ""
 
@@ -279,29 +280,29 @@ def _log1p(value: float) -> float:
     return math.log1p(value) if value > -1 else -math.inf
 
 
-def _both_forms(metric: RunMetric, effect: EffectEstimate, baseline: float | None) -> dict[str, Any]:
+def _both_forms(found: MetricComparison, effect: EffectEstimate) -> dict[str, Any]:
     """The effect as a ratio and as a difference; the one that is derived holds at the baseline's value."""
-    ends = effect.low(), effect.high()
-    if by_difference(metric):
+    ends = effect.low(1 - found.level), effect.high(1 - found.level)
+    at = found.baseline or 0.0
+    if by_difference(found.metric):
         shown = ValueWithInterval(effect.value, *ends)
-        if not baseline:
+        if not at:
             return {"difference": shown, "ratio": None}
-        low, high = (None if end is None else 1 + end / baseline for end in ends)
-        return {"difference": shown, "ratio": ValueWithInterval(1 + effect.value / baseline, low, high)}
+        low, high = (None if end is None else 1 + end / at for end in ends)
+        return {"difference": shown, "ratio": ValueWithInterval(1 + effect.value / at, low, high)}
     low, high = (None if end is None else math.exp(end) for end in ends)
     ratio = ValueWithInterval(math.exp(effect.value), low, high)
-    at = baseline or 0.0
     changes = (None if end is None else at * (end - 1) for end in (low, high))
     return {"ratio": ratio, "difference": ValueWithInterval(at * (ratio.value - 1), *changes)}
 
 
-def _further_runs(found: MetricComparison, metrics: int) -> int | None:
+def _further_runs(found: MetricComparison, effect: EffectEstimate) -> int | None:
     """Runs of each build beyond those there are, at least one; None when no number of them helps."""
-    effect = found.effect
-    if effect is None or effect.variance_per_run is None:
+    if effect.variance_per_run is None:
         return None
     margin = found.tolerance if by_difference(found.metric) else _log1p(found.tolerance)
     needed = runs_needed(
-        effect.variance_per_run, effect.df, margin, alpha=ALPHA / metrics, paired=found.basis == "pairs"
-    )
+        effect.variance_per_run, effect.df, margin,
+        alpha=found.level / found.metrics, paired=found.basis == "pairs",
+    )  # fmt: skip
     return None if needed is None else max(1, needed - min(found.baseline_runs, found.candidate_runs))
