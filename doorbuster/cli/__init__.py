@@ -32,6 +32,7 @@ VERBS = {  # in workflow order, with the help line of each verb
     "gate": "Evaluate the thresholds of a run and set the exit code, for CI pipelines.",
     "compare": "Compare two builds by their runs: what became worse, what stayed the same, how surely.",
     "history": "Keep the metrics of many runs, and show when they changed.",
+    "import": "Import results of k6, JMeter, Gatling, Locust and other tools as a run.",
     "audit": "Compare a run with the shop's order export (CSV) and update the verdict.",
     "export": "Export the latencies of a run as an HdrHistogram interval log.",
     "cleanup": "Cancel the test orders that a run placed in a shop.",

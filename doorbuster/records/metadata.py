@@ -23,7 +23,8 @@ class RunMeta:
 
     `duration_s` is the planned duration, without drain; `versions` and `machine` describe the generator;
     `git_commit` is "" outside a repository. `workload` is "closed" for the users of a plain Locust file, each
-    of which waits for an answer before its next request, and "open" for customers of a scenario.
+    of which waits for an answer before its next request, and "open" for customers of a scenario. `imported`
+    is an `ImportInfo` as a mapping for results of another tool, empty otherwise.
     """
 
     run_id: str
@@ -45,6 +46,7 @@ class RunMeta:
     versions: dict[str, str] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
     git_commit: str = ""
+    imported: dict[str, Any] = field(default_factory=dict)
 
     def changed(self, **changes: Any) -> RunMeta:
         """The same run with some fields replaced; TypeError for a field that does not exist."""

@@ -152,6 +152,12 @@ class RunWriter:
                 "INSERT OR REPLACE INTO meta VALUES ('ledger_read_at_s', ?)", [json.dumps(ledger.read_at_s)]
             )
 
+    def shift_requests(self, by_s: int) -> None:
+        """Move requests and exemplars earlier, for an import that learns the start of the run at its end."""
+        with self._transaction("move the requests"):
+            for table in ("requests", "exemplars"):
+                self._db.execute(f"UPDATE {table} SET second = second - ?", [by_s])  # noqa: S608 -- constants
+
     def set_meta(self, **changes: Any) -> None:
         """Replace fields of the metadata; TypeError for a field that does not exist."""
         changed = self._meta.changed(**changes)
