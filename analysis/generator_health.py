@@ -61,7 +61,7 @@ def analyse(context: RunContext) -> Section:
         group="Reliability of the results",
         order=920,
         question="Can the results be trusted?",
-        sentence=_sentence(issues, metrics, closed=context.is_closed),
+        sentence=_sentence(issues, metrics, closed=context.is_closed, imported=context.imported is not None),
         findings=(
             *(f"{issue.sentence[:1].upper()}{issue.sentence[1:]}." for issue in issues),
             *_lenient_finding(lenient),
@@ -140,7 +140,11 @@ def _total_metrics(totals: OutcomeTotals, run: Run) -> dict[str, Metric]:
     }  # fmt: skip
 
 
-def _sentence(issues: Sequence[ValidityIssue], metrics: Mapping[str, Metric], *, closed: bool) -> str:
+def _sentence(
+    issues: Sequence[ValidityIssue], metrics: Mapping[str, Metric], *, closed: bool, imported: bool
+) -> str:
+    if imported:
+        return "Unknown: the imported files do not say whether their load generator kept up."
     if issues:
         problems = f"{len(issues)} problem{'s' if len(issues) > 1 else ''}"
         return f"Not fully: {problems} with the load generator or its records."

@@ -43,9 +43,10 @@ TIME = "time since the start (min:s)"
 def analyse(context: RunContext) -> Section:
     """Users, answered requests, stalls and requests without an answer."""
     run = context.run
-    if not context.is_closed:
+    if not context.is_closed or context.imported is not None:
         metrics = {name: Metric(None, unit, meaning=text) for name, (unit, text) in METRICS.items()}
-        why = "Not applicable: customers arrived by a schedule; no users of a plain Locust file ran."
+        ran = "another tool ran" if context.is_closed else "customers arrived by a schedule"
+        why = f"Not applicable: {ran}; no users of a plain Locust file ran."
         return not_applicable("users", QUESTION, why, metrics)
     users = context.customers_in_shop
     stalls = find_stalls(_per_second(run, "answered"), _per_second(run, "waiting"), users)

@@ -34,6 +34,7 @@ ARROWS = {  # who may import whom, as DESIGN decides
     "capacity": {"scenario", "stats", "records", "gate", "locust_process", "shop_process"},
     "load": {"scenario", "storefronts", "records", "gate", "shop_process", "shop_settings"},
     "report": {"gate", "stats", "records", "scenario"},
+    "importers": {"records"},
     "compare": {"report", "gate", "stats", "records", "scenario"},
     "history": {"compare", "capacity", "gate", "scenario", "records", "stats", "report"},
     "cli": {
@@ -45,6 +46,7 @@ ARROWS = {  # who may import whom, as DESIGN decides
         "gate",
         "capacity",
         "compare",
+        "importers",
         "report",
         "shop",
         "shop_settings",

@@ -119,10 +119,9 @@ def command(
             on_progress=lambda count: progress.advance(task, count),
         )
     n = info.requests or sum(row.n for row in info.summaries)
-    click.echo(
-        f"{info.format}: {format_count(n)} "
-        f"requests{f', {info.skipped:,} rows left out' if info.skipped else ''}"
-    )
+    rows = "1 row" if info.skipped == 1 else f"{format_count(info.skipped)} rows"
+    left_out = f", {rows} left out" if info.skipped else ""
+    click.echo(f"{info.format}: {format_count(n)} requests{left_out}")
     for note in info.notes:
         click.echo(f"  - {note}")
     judged = write_everything(folder, scenario)

@@ -94,6 +94,7 @@ def _of_trend(threshold: Threshold, counts: TrendCounts) -> MetricEstimate | NoD
             found = _edge(counts, 1.0)
         case _:
             found = _quantile(counts, (threshold.percentile or 0.0) / 100.0)
+    found = _widened(found, counts.bucket_error)
     wording = METRICS[threshold.metric].wording
     value = format_duration(found.observed / 1e3)
     phrase = {
@@ -112,6 +113,20 @@ def _of_trend(threshold: Threshold, counts: TrendCounts) -> MetricEstimate | NoD
     if counts.abandoned.n:
         gave_up = f"; {format_count(counts.abandoned.n)} of them were abandoned"
     return replace(found, phrase=f"{phrase} ({basis}{gave_up})")
+
+
+def _widened(found: MetricEstimate, bucket_error: float) -> MetricEstimate:
+    """The estimate with the width of the buckets that its times were counted in."""
+    if not bucket_error:
+        return found
+    low = found.observed if found.low is None and found.exact else found.low
+    high = found.observed if found.high is None and found.exact else found.high
+    return replace(
+        found,
+        low=None if low is None else low * (1 - bucket_error),
+        high=None if high is None else high * (1 + bucket_error),
+        exact=False,
+    )
 
 
 def _quantile(counts: TrendCounts, p: float) -> MetricEstimate:
@@ -229,7 +244,7 @@ def _of_value(threshold: Threshold, counts: SectionValue) -> MetricEstimate:
         exact=counts.low is None and counts.high is None,
     )
     interval = _interval(found, lambda value: _shown(threshold, value))
-    basis = f" (95 % interval {interval})" if interval else ""
+    basis = f" ({counts.basis})" if counts.basis else f" (95 % interval {interval})" if interval else ""
     more = " or more" if counts.at_least else ""
     return replace(found, phrase=f"{threshold.metric} was {_shown(threshold, counts.value)}{more}{basis}")
 

@@ -8,10 +8,11 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from doorbuster.gate.accumulate import MetricAccumulator, Selector, block_length_s
+from doorbuster.gate.imported_metrics import imported_data
 from doorbuster.gate.threshold_result import (
     CounterTotal,
     HasMetrics,
@@ -23,6 +24,7 @@ from doorbuster.gate.threshold_result import (
 )
 from doorbuster.records.batch import CustomerCount, OrderAttempt
 from doorbuster.records.histogram import Histogram
+from doorbuster.records.import_info import ImportInfo, import_info
 from doorbuster.records.ledger import Audit, Ledger, audit
 from doorbuster.records.reader import Run
 from doorbuster.scenario.demand.phases import Phase
@@ -59,6 +61,10 @@ class RecordedMetrics:
         return recorded_phases(self.run.meta.scenario_text)
 
     @cached_property
+    def imported(self) -> ImportInfo | None:
+        return import_info(self.run.meta)
+
+    @cached_property
     def ledger(self) -> Ledger | None:
         return self.run.ledger()
 
@@ -72,6 +78,11 @@ class RecordedMetrics:
             return NoData(f"the recorded scenario has no phase {select.tags['phase']}")
         if isinstance(metric.counting, AuditFinding):
             return self._audited(metric.counting, select.channel)
+        imported = self.imported
+        if imported is not None:
+            known = imported_data(threshold, metric, select, imported)
+            if known is not None:
+                return known
         found = MetricAccumulator(metric, select, block_s=block_length_s(select, self.run.recorded_s))
         self._feed(found)
         data = found.data(
@@ -80,6 +91,8 @@ class RecordedMetrics:
         )
         if isinstance(metric.counting, Requests | RequestTimes) and not _n(data):
             return NoData(self._nothing_matched(select))
+        if imported is not None and imported.bucket_error and isinstance(data, TrendCounts):
+            return replace(data, bucket_error=imported.bucket_error)
         return data
 
     def rates_by_second(self, threshold: Threshold) -> Iterable[tuple[int, int, int]]:

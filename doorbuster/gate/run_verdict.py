@@ -21,6 +21,7 @@ from doorbuster.gate.recorded_metrics import RecordedMetrics
 from doorbuster.gate.threshold_decision import decide
 from doorbuster.gate.threshold_result import HasMetrics, RateCounts, ThresholdResult, Verdict
 from doorbuster.gate.validity import ValidityIssue, explains, validity_issues
+from doorbuster.records.import_info import ImportInfo, import_info
 from doorbuster.records.reader import Run
 from doorbuster.scenario.thresholds.language import Tag, Threshold, read_thresholds
 from doorbuster.scenario.thresholds.metrics import METRICS, UNRANKED, Customers
@@ -231,6 +232,9 @@ def _success(run: Run, results: Sequence[ThresholdResult], warned: Sequence[Thre
     if met == len(results) > 1:
         kept = f"all {met} thresholds were met"
     warnings = "" if not warned else f", {len(warned)} gave a warning"
+    imported = import_info(run.meta)
+    if imported is not None:
+        return f"{_imported_counts(run, imported)}; {kept}{warnings}."
     if run.meta.workload == "closed":
         n, users = run.histogram().n, int(run.customers_in_shop().max(initial=0))
         failed = run.histogram(match=lambda series: not series.succeeded).n
@@ -249,6 +253,20 @@ def _success(run: Run, results: Sequence[ThresholdResult], warned: Sequence[Thre
             interval = _bracket(share.low, share.high, counts.n)
             return f"{_per_hundred(counts.k, counts.n)} {who}{interval}; {kept}{warnings}."
     return f"{kept}{warnings}."
+
+
+def _imported_counts(run: Run, imported: ImportInfo) -> str:
+    """Requests and failures of an imported run."""
+    if imported.precision == "summary":
+        return f"a summary of {imported.tool}"
+    n = run.histogram().n
+    failed = run.histogram(match=lambda series: not series.succeeded).n
+    failures = (
+        "failures not listed"
+        if imported.hides_failures
+        else f"{format_count(failed) if failed else 'none'} failed"
+    )
+    return f"{format_count(n)} requests recorded by {imported.tool}, {failures}"
 
 
 def _per_hundred(k: int, n: int) -> str:

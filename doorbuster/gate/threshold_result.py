@@ -48,12 +48,14 @@ class TrendCounts:
     """Times of requests: `answered`, and `abandoned` at the moment the customer left (lower bounds).
 
     `time_blocks` holds the same times in order; the scatter between blocks shows how many requests were
-    independent. Empty when the order was not kept.
+    independent. Empty when the order was not kept. `bucket_error` is the width of the buckets of an imported
+    run, as a ratio.
     """
 
     answered: Histogram
     abandoned: Histogram
     time_blocks: tuple[TimeBlock, ...] = ()
+    bucket_error: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class CounterTotal:
 
 @dataclass(frozen=True, slots=True)
 class SectionValue:
-    """A metric of an analysis section."""
+    """A metric of an analysis section, or a value that another tool reported (`basis` says how)."""
 
     value: float
     low: float | None
@@ -84,6 +86,7 @@ class SectionValue:
     n: int | None
     at_least: bool
     unit: str = ""
+    basis: str = ""
 
 
 @dataclass(frozen=True, slots=True)

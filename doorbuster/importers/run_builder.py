@@ -33,6 +33,7 @@ _MAX_CELLS = 3_000_000  # cells in memory: 24 bytes each, three times over while
 _COMPACT_AT = 1_000_000
 _BIN_BITS, _LABEL_BITS = 15, 13  # of a cell: Unix second, label, bin
 _LABEL_MASK, _BIN_MASK = (1 << _LABEL_BITS) - 1, (1 << _BIN_BITS) - 1
+_CLOCK_STEP_S = 1e-6  # a start computed from an end is exact to that; 12.9999999 is second 13
 _LATEST_S = 1 << 32  # Unix seconds up to the year 2106
 
 
@@ -140,7 +141,7 @@ class RunBuilder:
         block = self._usable(block)
         if not len(block):
             return
-        second = np.floor(block.start_s).astype(np.int64)
+        second = np.floor(block.start_s + _CLOCK_STEP_S).astype(np.int64)
         self._extend_span(int(second.min()), float((block.start_s + block.latency_us / 1e6).max()))
         cell = (second << _LABEL_BITS) | block.label
         self._bins.add((cell << _BIN_BITS) | bin_index(block.latency_us), block.count)

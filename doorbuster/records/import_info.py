@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from doorbuster.records.metadata import RunMeta
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedSummary:
@@ -59,3 +61,8 @@ class ImportInfo:
             values[name] = tuple(values.get(name, ()))
         values["summaries"] = tuple(ReportedSummary(**row) for row in values.get("summaries", ()))
         return cls(**values)
+
+
+def import_info(meta: RunMeta) -> ImportInfo | None:
+    """The source of an imported run; None for a run of doorbuster's own."""
+    return ImportInfo.from_dict(meta.imported) if meta.imported else None

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from doorbuster.records.import_info import ImportInfo, import_info
 from doorbuster.records.reader import Run
 from doorbuster.scenario import (
     Phase,
@@ -26,8 +27,13 @@ class RunContext:
 
     @cached_property
     def is_closed(self) -> bool:
-        """Whether the users of a plain Locust file ran: there are no customers, and no schedule."""
+        """Whether users without a schedule ran, of a plain Locust file or another tool: no customers."""
         return self.run.meta.workload == "closed"
+
+    @cached_property
+    def imported(self) -> ImportInfo | None:
+        """The source of results imported from another tool; None for a run of doorbuster's own."""
+        return import_info(self.run.meta)
 
     @cached_property
     def is_plain(self) -> bool:

@@ -8,8 +8,8 @@ import subprocess
 import sys
 
 import pytest
-from hdr_reading import read_hlog
 
+from doorbuster.records.hdr_reading import read_hlog
 from doorbuster.records.reader import Run
 
 

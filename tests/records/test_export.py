@@ -6,9 +6,9 @@ import io
 from pathlib import Path
 
 import pytest
-from hdr_reading import read_hlog
 
 from doorbuster.records.export import export_hlog
+from doorbuster.records.hdr_reading import read_hlog
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.reader import Run
 from doorbuster.records.writer import RunWriter

@@ -6,13 +6,12 @@ import base64
 import struct
 import zlib
 
-import hdr_reading
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from doorbuster.errors import RecordError
-from doorbuster.records import hdr
+from doorbuster.records import hdr, hdr_reading
 from doorbuster.records.histogram import Histogram
 
 T4_RAW = "HISTFAAAACl4nJNpmSzMwMBgyAABzFCaEURcm7yEwf4DROA8/4I5jNM7mJgAlWkH9g=="

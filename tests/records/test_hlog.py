@@ -6,11 +6,11 @@ import io
 from pathlib import Path
 
 import pytest
-from hdr_reading import DecodedInterval, decode_base64, read_hlog
 
 from doorbuster.errors import RecordError
 from doorbuster.records.batch import SeriesKey
 from doorbuster.records.export import series_tag
+from doorbuster.records.hdr_reading import DecodedInterval, decode_base64, read_hlog
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.hlog import HlogInterval, write_hlog
 

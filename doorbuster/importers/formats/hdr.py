@@ -14,7 +14,7 @@ from doorbuster.importers.options import ImportOptions
 from doorbuster.importers.results import Provenance, RequestBlock
 from doorbuster.importers.run_builder import RunBuilder
 from doorbuster.importers.tables import microseconds
-from doorbuster.records.hlog import read_hlog
+from doorbuster.records.hdr_reading import read_hlog
 
 _MAX_BYTES = 64 << 20
 _HEADER = re.compile(rb"Value\s+Percentile\s+TotalCount")

@@ -93,7 +93,7 @@ def _read_hey(file: InputFile, run: RunBuilder, _: ImportOptions) -> None:
 
 
 def _is_oha_csv(head: bytes) -> bool:
-    return header_of(head, ",")[:1] == ("request-start",) and b"Request-duration" in head[:200].title()
+    return header_of(head, ",")[:1] == ("request-start",) and b"request-duration" in head[:200].lower()
 
 
 def _read_oha_csv(file: InputFile, run: RunBuilder, _: ImportOptions) -> None:

@@ -181,7 +181,11 @@ def configuration(run: Run) -> list[LabelledText]:
             else meta.target_url,
         ),
         ("Started", started_at(meta)),
-        ("Workload", CLOSED if meta.workload == "closed" else ""),
+        (
+            "Imported from",
+            ", ".join((meta.imported["format"], *meta.imported["files"])) if meta.imported else "",
+        ),
+        ("Workload", CLOSED if meta.workload == "closed" and not meta.imported else ""),
         (
             "Planned duration" if meta.workload == "closed" else "Arrivals planned over",
             format_value(meta.duration_s, "s"),
@@ -206,6 +210,17 @@ CLOSED = "closed: users of a plain Locust file, each of which waits for its answ
 
 
 def _method(meta: RunMeta) -> list[str]:
+    if meta.imported:
+        return [
+            (
+                "Another tool recorded these results; the section on the source says how exact they are and "
+                "what they leave out."
+            ),
+            (
+                "95 % intervals. Under load neighbouring requests are alike, so repeat a run before acting "
+                "on a small difference."
+            ),
+        ]
     if meta.workload == "closed":
         return [
             (

@@ -1,4 +1,4 @@
-"""Reads HdrHistogram's wire format (V0, V1, V2) and interval logs: the oracle of what the library writes.
+"""Reads HdrHistogram's wire format (V0, V1, V2) and interval logs.
 
 A decoded histogram may have another resolution and unit; `histogram()` adds each bin at its lowest value, as
 HdrHistogram's own `add` does between different layouts. The starts of a log are seconds after its StartTime.
