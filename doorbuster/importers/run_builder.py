@@ -23,7 +23,8 @@ from doorbuster.importers.results import Label, LabelTable, Provenance, RequestB
 from doorbuster.records.batch import Batch, Exemplar, RequestSecond, SeriesKey
 from doorbuster.records.histogram import MAX_US, PACKED, bin_index, pack_counts
 from doorbuster.records.import_info import ImportInfo, ReportedSummary
-from doorbuster.records.writer import SLOWEST_PER_SERIES, RunWriter
+from doorbuster.records.row_inserter import SLOWEST_PER_SERIES
+from doorbuster.records.writer import RunWriter
 
 Ints = NDArray[np.int64]
 

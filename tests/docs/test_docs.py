@@ -11,11 +11,12 @@ import pytest
 import yaml
 
 from doorbuster.cli import VERBS, doorbuster
+from doorbuster.importers import read_label_map
 from doorbuster.scenario import read_locust_scenario, read_scenario
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-INPUTS = (".csv", ".har", ".py")  # files that an example reads and the reader has
+INPUTS = (".csv", ".har", ".py", ".jtl")  # files that an example reads and the reader has
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
@@ -79,8 +80,13 @@ SNIPPETS = [
 
 
 @pytest.mark.parametrize("text", SNIPPETS)
-def test_every_scenario_snippet_is_read(text):
-    if "locust" in yaml.safe_load(text):
+def test_every_yaml_snippet_is_read(text, tmp_path):
+    keys = set(yaml.safe_load(text))
+    if keys & {"labels", "columns"}:
+        (tmp_path / "map.yaml").write_text(text)
+        assert read_label_map(tmp_path / "map.yaml")
+        return
+    if "locust" in keys or keys == {"title", "thresholds"}:
         assert read_locust_scenario(text)
         return
     smoke = yaml.safe_load((ROOT / "scenarios" / "smoke.yaml").read_text(encoding="utf-8"))
