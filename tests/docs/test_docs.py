@@ -16,7 +16,7 @@ from doorbuster.scenario import read_locust_scenario, read_scenario
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-INPUTS = (".csv", ".har", ".py", ".jtl")  # files that an example reads and the reader has
+INPUTS = (".csv", ".har", ".py", ".jtl", ".yaml")  # files that an example reads and the reader has
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
