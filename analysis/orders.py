@@ -35,6 +35,7 @@ from doorbuster.units import format_count
 NO_ANSWER = frozenset({
     *("connect_refused", "connect_timeout", "connect_failed", "dns", "tls", "proxy", "host_not_allowed"),
     *("reset", "closed_early", "first_byte_timeout", "total_timeout"),
+    *("rate_ceiling", "no_ports", "no_memory", "no_descriptors", "no_threads"),
     *("patience", "waiting_room", "run_ended", "interrupted", "drain_limit", "script_exception"),
 })  # fmt: skip
 ANSWERS: dict[str, tuple[str, str, Role]] = {  # name, meaning, role in the figure
