@@ -181,7 +181,7 @@ def _ratio(change: LevelChange) -> Cell:
             "?" if end is None else f"{end * 100:+.3g}"
             for end in (effect.difference.low, effect.difference.high)
         ]
-        return f"{effect.difference.value * 100:+.3g} points ({ends[0]} to {ends[1]})"
+        return f"{effect.difference.value * 100:+.3g} points ({ends[0]} to {ends[1]})".replace("-", "−")
     if effect.ratio is None:
         return None
     return Metric(effect.ratio.value, "", effect.ratio.low, effect.ratio.high)
@@ -231,11 +231,16 @@ def _figure(metric: MetricTimeline, found: TimelineReport) -> Chart:
         title = f"{key}: {_effect_text(metric.changes[-1])} since {_day(metric.changes[-1].first_after)}"
     first, last = found.runs[metric.values.at[0]], found.runs[metric.values.at[-1]]
     unit = _UNITS.get(metric.values.metric.unit, "")
+    low, high = min(thinned), max(thinned)
+    reach = high - low
+    cut = low - reach > 0
     return Chart(
         "lines", title, f"run, from {_day(first)} to {_day(last)}", format_unit(unit), x,
         (Series("each run" if width == 1 else f"mean of {width} runs", thinned, "quiet"),
          Series("level", level, "strong")),
         x_unit="", y_unit=unit, moments=moments,
+        y_min=low - reach / 2 if cut else None, y_max=high + reach / 2 if reach else None,
+        note="The vertical axis does not start at 0." if cut else "",
     )  # fmt: skip
 
 

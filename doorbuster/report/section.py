@@ -162,6 +162,7 @@ class Annotation:
 class Chart:
     """A figure, declared. `x` holds seconds or numbers, names for bars.
 
+    y_min    start of the value axis where 0 would hide the differences; the note should say so.
     heatmap  one row per series, the first at the bottom; values are shares 0..1 of their column.
     scatter  points in any order; series differ by colour and shape.
     """
@@ -177,6 +178,7 @@ class Chart:
     moments: tuple[Annotation, ...] = ()
     bounds: tuple[Annotation, ...] = ()
     log_y: bool = False
+    y_min: float | None = None
     y_max: float | None = None
     note: str = ""
 

@@ -196,7 +196,7 @@ def _frame(axes: Axes, chart: Chart) -> None:
         axes.yaxis.set_minor_locator(NullLocator())
     elif chart.kind != "bars":
         # Only differences may be negative; everything else starts at 0.
-        axes.set_ylim(bottom=None if _any_negative(chart) else 0.0, top=chart.y_max)
+        axes.set_ylim(bottom=None if _any_negative(chart) else chart.y_min or 0.0, top=chart.y_max)
         if chart.y_unit == "count":
             axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
     value_axis.set_major_formatter(_formatter(chart.y_unit))
