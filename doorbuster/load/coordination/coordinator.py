@@ -10,7 +10,7 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import inf
@@ -22,6 +22,7 @@ from gevent.event import Event as Flag
 
 from doorbuster.errors import DoorbusterError, RunError, RunInterrupted
 from doorbuster.gate import AbortWatch
+from doorbuster.load.coordination.preflight import check_descriptors, check_threads
 from doorbuster.load.coordination.run_log import RunLog
 from doorbuster.load.coordination.worker_registry import WorkerRegistry
 from doorbuster.load.http.send_limit import RequestCeiling, share_of
@@ -79,6 +80,10 @@ class WorkerPool(Protocol):
 
     def sync_clocks(self) -> tuple[str, ...]:
         """Compare clocks; returns texts to record. `names` are then the workers that answered."""
+        ...
+
+    def descriptor_limits(self) -> Mapping[str, int]:
+        """How many descriptors each worker may have; known after `sync_clocks`."""
         ...
 
     def distribute(self, plan: RunPlan) -> None:
@@ -173,6 +178,7 @@ class RunCoordinator:
         request, scenario = self.request, self.request.scenario
         self._access = TargetAccess(request.run_id, scenario.safety.allow, target_headers(scenario))
         request.folder.mkdir(parents=True, exist_ok=True)
+        check_threads()
         self._target = open_target(scenario, request.folder / "shop.log")
         check_allowed(scenario, self._target.url, confirmed_hosts=request.confirmed_hosts)
         endpoints = {
@@ -190,6 +196,7 @@ class RunCoordinator:
                     ahead = f"{baseline.clock_ahead_s:+.0f} s from the generator's"
                     shop_clocks.append(f"{shop}: clock {ahead}, corrected in the times of its orders")
         worker_clocks = self._workers.sync_clocks()
+        check_descriptors(scenario, self._workers.descriptor_limits())
         if self._ending is not None:
             raise RunInterrupted("stopped before the first customer arrived; there is nothing to report")
         schedule = plan_schedule(scenario)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections import deque
 from time import perf_counter, time
 
@@ -10,6 +11,7 @@ from gevent.event import Event as Flag
 from doorbuster.load.customers.customer_profiles import ProfileRegistry
 from doorbuster.load.customers.model import Arrival
 from doorbuster.load.exchange import Exchange
+from doorbuster.load.http.generator_limits import limit_cause
 from doorbuster.load.http.send_limit import RequestCeiling
 from doorbuster.load.recording.health import HealthProbe
 from doorbuster.load.recording.recorder import Recorder
@@ -101,6 +103,17 @@ class CustomerContext:
             self._health.connections_opened += not exchange.reused
             self._health.reconnects += exchange.reconnected
             self._health.pool_wait_s += exchange.pool_wait_s
+
+    def failed(self, error: BaseException) -> str:
+        """The cause of a visit that ended with an exception; call it in the handler, for the traceback.
+
+        An exception about a limit of the generator's machine is that of the limit, whoever met it.
+        """
+        limit = limit_cause(error)
+        if limit:
+            return limit
+        self.script_failed(traceback.format_exc())
+        return Cause.SCRIPT_EXCEPTION
 
     def script_failed(self, text: str) -> None:
         """Record the traceback of a journey that raised; the same traceback only once."""

@@ -146,8 +146,7 @@ class Customer(StepRunner, User):
             if self.is_stopped and isinstance(error, gevent.GreenletExit):
                 outcome, step, cause = Outcome.DROPPED, self.at_step, self.shared.stop_cause
                 raise
-            outcome, step, cause = Outcome.DROPPED, self.at_step, Cause.SCRIPT_EXCEPTION
-            self.shared.script_failed(traceback.format_exc())
+            outcome, step, cause = Outcome.DROPPED, self.at_step, self.shared.failed(error)
         else:
             if self._ended_by is not None:  # the journey caught the end of its visit
                 end = self._ended_by

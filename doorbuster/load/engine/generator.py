@@ -6,7 +6,6 @@ customer at each intended start, however slow the shop is.
 
 from __future__ import annotations
 
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -24,12 +23,13 @@ from doorbuster.load.customers.model import Arrival
 from doorbuster.load.engine.arrivals import ClosedLoopUser, OpenArrivals
 from doorbuster.load.engine.greenlet_pool import GreenletPool
 from doorbuster.load.freshness.freshness_watch import FreshnessWatch
+from doorbuster.load.http.generator_limits import limit_cause
 from doorbuster.load.http.send_limit import RATE_CEILING, RequestCeiling, share_of
 from doorbuster.load.recording.health import HealthProbe
 from doorbuster.load.recording.recorder import Recorder, StepColumns
 from doorbuster.load.run_plan import REPORT_INTERVAL_S, Rows, WorkerAssignment
 from doorbuster.load.runtime.process_tuning import prepare_process
-from doorbuster.records.batch import Batch, SeriesKey
+from doorbuster.records.batch import Batch, Event, SeriesKey
 from doorbuster.records.outcome import (
     CEILING_DELAYED,
     CEILING_DELAYED_MS,
@@ -154,8 +154,7 @@ class Generator:
         except BaseException as error:  # of the constructor of a customer, a driver or its session
             if self._stopping and isinstance(error, gevent.GreenletExit):
                 raise
-            context.script_failed(traceback.format_exc())
-            context.customer_left(arrival, (Outcome.DROPPED, "", Cause.SCRIPT_EXCEPTION, None, None))
+            context.customer_left(arrival, (Outcome.DROPPED, "", context.failed(error), None, None))
             return None
         self._greenlets.start(customer)
         return customer
@@ -206,7 +205,14 @@ class Generator:
         while True:
             reports = max(int((perf_counter() - started_at) / REPORT_INTERVAL_S), 0)
             gevent.sleep(started_at + (reports + 1) * REPORT_INTERVAL_S - perf_counter())
-            self._report(final=False)
+            try:
+                self._report(final=False)
+            except (OSError, MemoryError, RuntimeError) as error:
+                limit = limit_cause(error)
+                if not limit:
+                    raise
+                text = f"the report of second {reports} was lost: {error or 'out of memory'}"
+                self._recorder.event(Event(perf_counter() - started_at, limit, text))
 
     def _report(self, *, final: bool) -> None:
         with self._reporting:

@@ -37,6 +37,7 @@ from doorbuster.load.coordination.messages import (
     plan_to_wire,
     rows_to_wire,
 )
+from doorbuster.load.http.generator_limits import descriptor_limit
 from doorbuster.load.locust_plugin.node import Node
 from doorbuster.load.run_plan import Rows, RunPlan, WorkerAssignment
 from doorbuster.load.runtime.generator_info import generator_info
@@ -193,6 +194,9 @@ class LocalWorkers:
         """One process has one clock."""
         return ()
 
+    def descriptor_limits(self) -> dict[str, int]:
+        return {self.names[0]: descriptor_limit()}
+
     def distribute(self, plan: RunPlan) -> None:
         assignment = WorkerAssignment(plan, self.names[0], index=0, count=1)
         self._node.assign(assignment, partial(self._receive, plan.run_id))
@@ -224,6 +228,7 @@ class RemoteWorkers:
         self._clock_answers: dict[str, list[ClockExchange]] = {}
         self._clocks: dict[str, ClockOffset] = {}
         self._processes: dict[str, psutil.Process] = {}
+        self._descriptors: dict[str, int] = {}
 
     def listen(self, receive: Any) -> None:
         self._runner.register_message(BATCH, lambda msg, **_: receive(*batch_from_wire(msg.data)))
@@ -255,6 +260,9 @@ class RemoteWorkers:
     def counter_offset_s(self, name: str) -> float:
         """How far a worker's counter is ahead of this process's; known after `sync_clocks`."""
         return self._clocks[name].counter_s
+
+    def descriptor_limits(self) -> dict[str, int]:
+        return {name: self._descriptors[name] for name in self.names}
 
     def distribute(self, plan: RunPlan) -> None:
         self.begin(plan.run_id)
@@ -295,6 +303,7 @@ class RemoteWorkers:
         exchange = ClockExchange(ClockReading(*answer["sent"]), ClockReading(*answer["there"]), received)
         if msg.node_id in self._clock_answers:
             self._clock_answers[msg.node_id].append(exchange)
+            self._descriptors[msg.node_id] = answer["descriptors"]
             process = _process_here(answer["pid"], created_unix_s=answer["created_unix_s"])
             if process is not None:
                 self._processes[msg.node_id] = process

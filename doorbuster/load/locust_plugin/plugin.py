@@ -19,6 +19,7 @@ from locust.runners import WorkerRunner
 
 from doorbuster.errors import DoorbusterError, FileProblem, ScenarioError, UsageError
 from doorbuster.load.engine.generator import customer_classes
+from doorbuster.load.http.generator_limits import raise_descriptor_limit
 from doorbuster.load.locust_plugin.dispatch import GeneratorUser, RunShape, SingleUserDispatcher
 from doorbuster.load.locust_plugin.master import MasterNode
 from doorbuster.load.locust_plugin.node import note
@@ -89,6 +90,7 @@ def add_options(parser: Any, **_: Any) -> None:
 
 
 def _on_init(environment: Any, added: Sequence[type[Storefront]], **_: Any) -> None:
+    raise_descriptor_limit()
     protect_logs()
     remember_variables_of_drivers()
     with exit_on_error():

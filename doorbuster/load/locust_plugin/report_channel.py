@@ -17,6 +17,7 @@ import psutil
 from doorbuster.load.coordination.clock_sync import read_clocks
 from doorbuster.load.coordination.messages import ACKNOWLEDGED, BATCH, CLOCK, batch_to_wire
 from doorbuster.load.coordination.worker_registry import SILENCE_LIMIT_S
+from doorbuster.load.http.generator_limits import descriptor_limit
 from doorbuster.load.run_plan import REPORT_INTERVAL_S
 from doorbuster.records.batch import Batch
 
@@ -78,7 +79,11 @@ class ReportChannel:
 
     def _on_clock(self, msg: Any, **_: Any) -> None:
         there = read_clocks()
-        process = {"pid": self._process.pid, "created_unix_s": self._process.create_time()}
+        process = {
+            "pid": self._process.pid,
+            "created_unix_s": self._process.create_time(),
+            "descriptors": descriptor_limit(),
+        }
         self._runner.send_message(CLOCK, {"sent": msg.data["sent"], "there": there, **process})
 
     def _on_heartbeat(self, **_: Any) -> None:

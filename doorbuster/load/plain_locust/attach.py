@@ -12,6 +12,7 @@ from typing import Any
 import gevent
 from locust.runners import WorkerRunner
 
+from doorbuster.load.http.generator_limits import raise_descriptor_limit
 from doorbuster.load.locust_plugin.node import note
 from doorbuster.load.locust_plugin.plugin import (
     add_options,
@@ -50,6 +51,7 @@ class Attachment:
     def _on_init(self, environment: Any, **_: Any) -> None:
         if is_installed(self._events):
             return
+        raise_descriptor_limit()
         protect_logs()
         remember_variables_of_drivers()
         guard = HostGuard()

@@ -5,7 +5,8 @@ A run counts against the shop only if the generator was healthy; `gate` decides 
 
 from __future__ import annotations
 
-from time import perf_counter
+from contextlib import suppress
+from time import perf_counter, process_time
 
 import gevent
 import psutil
@@ -23,13 +24,14 @@ class HealthProbe:
         self.reconnects = 0
         self.pool_wait_s = 0.0
         self._process = psutil.Process()
-        self._cpu_s, self._read_at = self._used_cpu_s(), perf_counter()
+        self._rss_bytes = 0
+        self._cpu_s, self._read_at = process_time(), perf_counter()
         self._worst_lag_s = 0.0
         self._greenlet = gevent.spawn(self._watch_loop)
 
     def reading(self, second: int, in_flight: int) -> HealthSecond:
         """The health since the last reading; the recorder adds the lateness histogram."""
-        cpu_s, now = self._used_cpu_s(), perf_counter()
+        cpu_s, now = process_time(), perf_counter()
         health = HealthSecond(
             second=second,
             cpu_ratio=(cpu_s - self._cpu_s) / max(now - self._read_at, 1e-9),
@@ -37,7 +39,7 @@ class HealthProbe:
             in_flight=in_flight,
             connections_opened=self.connections_opened,
             reconnects=self.reconnects,
-            rss_bytes=self._process.memory_info().rss,
+            rss_bytes=self._used_bytes(),
             lateness=b"",
             pool_wait_ms=self.pool_wait_s * 1e3,
         )
@@ -50,9 +52,11 @@ class HealthProbe:
     def stop(self) -> None:
         self._greenlet.kill(block=False)
 
-    def _used_cpu_s(self) -> float:
-        times = self._process.cpu_times()
-        return float(times.user + times.system)
+    def _used_bytes(self) -> int:
+        """Resident memory; the last known value if it cannot be read, as without a free file descriptor."""
+        with suppress(OSError, psutil.Error, MemoryError):
+            self._rss_bytes = self._process.memory_info().rss
+        return self._rss_bytes
 
     def _watch_loop(self) -> None:
         while True:
