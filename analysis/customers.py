@@ -47,7 +47,7 @@ from doorbuster.report.section import (
 )
 from doorbuster.stats.outage import Outage, SuccessCount, find_outages
 from doorbuster.stats.proportion import clopper_pearson, in_time_blocks, timed_proportion
-from doorbuster.units import format_count, format_duration, format_money, format_ratio
+from doorbuster.units import CURRENCIES, Currency, format_count, format_duration, format_ratio
 
 OUTAGE_BELOW = 0.95
 ORDERS_PER_WINDOW = 10
@@ -101,10 +101,22 @@ class ExpectedOrders:
 
 @dataclass(frozen=True, slots=True)
 class MeanBasket:
-    """Mean acknowledged order in pence, and its standard error; None below ten orders."""
+    """Mean acknowledged order, and its standard error; None below ten orders."""
 
     mean: float
     error: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Baskets:
+    """Mean baskets by channel; "" is the basket of all channels, for those without an order."""
+
+    currency: Currency
+    by_channel: Mapping[str, MeanBasket]
+
+    def of(self, channel: str) -> MeanBasket | None:
+        """The basket of a channel; None if no order was acknowledged."""
+        return self.by_channel.get(channel) or self.by_channel.get("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +185,7 @@ def analyse(context: RunContext) -> Section:
     run = context.run
     rows = run.customers(run.grain_s)
     over_time = CustomersOverTime.of(rows, run.grain_s)
-    expected, baskets = expect(rows), mean_baskets(run)
+    expected, baskets = expect(rows), mean_baskets(run, context.currency)
     reasons = leaving_reasons(rows, baskets)
     metrics = {
         "can_browse": _rate(rows, could_browse, "customers who saw the pages they came for"),
@@ -209,7 +221,7 @@ def analyse(context: RunContext) -> Section:
         tables=present(
             _channel_table(rows, baskets),
             _outcome_table("Outcomes by journey", "Journey", rows, lambda row: row.journey),
-            _reason_table(reasons, rows),
+            _reason_table(reasons, rows, context.currency),
         ),
         metrics=metrics,
     )
@@ -316,22 +328,24 @@ def expect(rows: Rows) -> ExpectedOrders:
     return ExpectedOrders(value, low, high, placed)
 
 
-def mean_baskets(run: Run) -> dict[str, MeanBasket]:
-    """By channel; "" is the basket of all channels, for those without an order."""
-    totals: dict[str, list[int]] = defaultdict(list)
+def mean_baskets(run: Run, currency: Currency) -> Baskets:
+    """The mean acknowledged basket of each channel."""
+    totals: dict[str, list[float]] = defaultdict(list)
     for order in run.orders():
         if order.answer == "acknowledged" and order.total_pence > 0:
-            totals[order.channel].append(order.total_pence)
-            totals[""].append(order.total_pence)
-    return {
+            total = currency.amount(order.total_pence)
+            totals[order.channel].append(total)
+            totals[""].append(total)
+    by_channel = {
         channel: MeanBasket(
             fmean(found), stdev(found) / math.sqrt(len(found)) if len(found) >= MIN_BASKETS else None
         )
         for channel, found in totals.items()
     }
+    return Baskets(currency, by_channel)
 
 
-def leaving_reasons(rows: Rows, baskets: Mapping[str, MeanBasket]) -> list[LeavingReason]:
+def leaving_reasons(rows: Rows, baskets: Baskets) -> list[LeavingReason]:
     """Why customers left, the most expensive reason first."""
     left, lost = Counter[tuple[str, str, str]](), defaultdict[tuple[str, str, str], list[LostOrders]](list)
     for row in rows:
@@ -355,7 +369,7 @@ def _orders(parts: Sequence[LostOrders]) -> Metric:
     return Metric(value, "count", value - below, value + above, round(value), "missed orders")
 
 
-def _sales(parts: Iterable[LostOrders], baskets: Mapping[str, MeanBasket]) -> Metric:
+def _sales(parts: Iterable[LostOrders], baskets: Baskets) -> Metric:
     """Lost orders times the mean basket of their channel; the two errors are independent: squares add up."""
     meaning = "missed orders at the average acknowledged basket of their channel"
     orders: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
@@ -364,16 +378,16 @@ def _sales(parts: Iterable[LostOrders], baskets: Mapping[str, MeanBasket]) -> Me
     n = round(sum(count[0] for count in orders.values()))
     value, below, above, known = 0.0, 0.0, 0.0, True
     for channel, (lost, fewer, more_of) in orders.items():
-        basket = baskets.get(channel) or baskets.get("")
+        basket = baskets.of(channel)
         if basket is None:
-            return Metric(None, "pence", n=n, meaning=meaning)
+            return Metric(None, baskets.currency.code, n=n, meaning=meaning)
         known = known and basket.error is not None
         half = 1.96 * lost * (basket.error or 0.0)
         value += lost * basket.mean
         below += (fewer * basket.mean) ** 2 + half**2
         above += (more_of * basket.mean) ** 2 + half**2
     ends = (max(0.0, value - math.sqrt(below)), value + math.sqrt(above)) if known else (None, None)
-    return Metric(value, "pence", *ends, n=n, meaning=meaning)
+    return Metric(value, baskets.currency.code, *ends, n=n, meaning=meaning)
 
 
 # Sentences
@@ -387,7 +401,7 @@ def _interval(metric: Metric) -> str:
 
 def _about(money: Metric) -> str:
     """ " (about £3,091)", or nothing when the value is unknown or 0."""
-    return f" (about {format_money(round(money.value, -2))[:-3]})" if money.value else ""
+    return f" (about {CURRENCIES[money.unit].text(money.value, rounded=True)})" if money.value else ""
 
 
 def _sentence(metrics: Mapping[str, Metric]) -> str:
@@ -624,7 +638,7 @@ def _outcome_table(title: str, heading: str, rows: Rows, group: Callable[[Custom
     return Table(title, (*columns, Column("could browse"), Column("could order")), tuple(lines))
 
 
-def _channel_table(rows: Rows, baskets: Mapping[str, MeanBasket]) -> Table:
+def _channel_table(rows: Rows, baskets: Baskets) -> Table:
     """Outcomes by channel, with the orders and sales lost in each."""
     table = _outcome_table("Outcomes by channel", "Channel", rows, lambda row: row.channel)
     lost = defaultdict[str, list[LostOrders]](list)
@@ -639,11 +653,11 @@ def _channel_table(rows: Rows, baskets: Mapping[str, MeanBasket]) -> Table:
         "Lost sales assume that each of these customers would have spent the average acknowledged basket of "
         "the same channel (of all channels where it has none), and did not come back later."
     )
-    columns = (*table.columns, Column("Missed orders", "count"), Column("Lost sales", "pence"))
+    columns = (*table.columns, Column("Missed orders", "count"), Column("Lost sales", baskets.currency.code))
     return Table(table.title, columns, tuple(lines), note)
 
 
-def _reason_table(reasons: Sequence[LeavingReason], rows: Rows) -> Table | None:
+def _reason_table(reasons: Sequence[LeavingReason], rows: Rows, currency: Currency) -> Table | None:
     came = _came(rows)
     columns = {
         "Step": lambda one: one.step,
@@ -652,7 +666,7 @@ def _reason_table(reasons: Sequence[LeavingReason], rows: Rows) -> Table | None:
         Column("Customers", "count"): lambda one: one.customers,
         Column("Share of all", "ratio"): lambda one: one.customers / came if came else None,
         Column("Missed orders", "count"): lambda one: one.orders,
-        Column("Lost sales", "pence"): lambda one: one.sales,
+        Column("Lost sales", currency.code): lambda one: one.sales,
     }
     note = (
         "A customer who wanted to order is one missed order; any other who left counts as the share of "

@@ -29,7 +29,7 @@ from doorbuster.report.section import (
     present,
     without_customers,
 )
-from doorbuster.units import format_count
+from doorbuster.units import Currency, format_count
 
 # Causes of a last attempt that got no complete answer; after any other cause the shop did answer.
 NO_ANSWER = frozenset({
@@ -71,7 +71,7 @@ def analyse(context: RunContext) -> Section:
         findings=_findings(found),
         figures=present(_answers_over_time(orders, run.recorded_s)),
         tables=present(
-            _answer_table(orders),
+            _answer_table(orders, context.currency),
             *(() if ledger is None or found is None else _audit_tables(orders, ledger, found, run_id)),
         ),
         metrics={**_answer_metrics(orders), **_audit_metrics(found, ledger)},
@@ -215,17 +215,22 @@ def _answers_over_time(orders: Sequence[OrderAttempt], recorded_s: int) -> Chart
     )  # fmt: skip
 
 
-def _answer_table(orders: Sequence[OrderAttempt]) -> Table:
+def _answer_table(orders: Sequence[OrderAttempt], currency: Currency) -> Table:
     channels = sorted({attempt.channel for attempt in orders})
     rows = tuple(
-        (channel, _distinct(mine), *(_distinct(mine, answer) for answer in ANSWERS), _mean_total(mine))
+        (
+            channel,
+            _distinct(mine),
+            *(_distinct(mine, answer) for answer in ANSWERS),
+            _mean_total(mine, currency),
+        )
         for channel in channels
         for mine in [[attempt for attempt in orders if attempt.channel == channel]]
     )
     columns = (
         Column("Channel"), Column("Orders tried", "count"), Column("Acknowledged", "count"),
         Column("Refused", "count"), Column("Answered with an error", "count"),
-        Column("No answer", "count"), Column("Average acknowledged total", "pence"),
+        Column("No answer", "count"), Column("Average acknowledged total", currency.code),
     )  # fmt: skip
     note = (
         "An order that was retried counts once, by its last attempt. After an error or no answer, only the "
@@ -234,9 +239,9 @@ def _answer_table(orders: Sequence[OrderAttempt]) -> Table:
     return Table("Answers of the shop by channel", columns, rows, note)
 
 
-def _mean_total(orders: Iterable[OrderAttempt]) -> float | None:
+def _mean_total(orders: Iterable[OrderAttempt], currency: Currency) -> float | None:
     totals = [attempt.total_pence for attempt in orders if attempt.answer == "acknowledged"]
-    return sum(totals) / len(totals) if totals else None
+    return currency.amount(sum(totals) / len(totals)) if totals else None
 
 
 def _audit_tables(

@@ -7,6 +7,8 @@ accepted spellings; each formatter is short enough for a table cell.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from typing import NewType
 
 _SECONDS_PER = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _NUMBER = r"\d+(?:[_\d]*\d)?(?:\.\d+)?"
@@ -99,6 +101,46 @@ def format_count(count: float) -> str:
     return f"{count:,.1f}" if abs(count) < 100 else f"{count:,.0f}"
 
 
-def format_money(pence: float) -> str:
-    """Pounds from pence: "£1,234.50"."""
-    return f"£{pence / 100:,.2f}"
+CurrencyCode = NewType("CurrencyCode", str)
+"""A currency of ISO 4217, such as "EUR"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Currency:
+    """A currency; its smallest unit is 1 / 10^digits of it."""
+
+    code: CurrencyCode
+    digits: int = 2
+
+    def amount(self, smallest_units: float) -> float:
+        """The amount in the currency itself: 12.5 for 1250 cents."""
+        return smallest_units / 10.0**self.digits
+
+    def text(self, amount: float, *, rounded: bool = False) -> str:
+        """ "£1,234.50", or "CHF 1,234.50" where the symbol is not unique; `rounded`: without decimals."""
+        symbol = _SYMBOLS.get(self.code, f"{self.code} ")
+        number = f"{abs(amount):,.{0 if rounded else self.digits}f}"
+        return f"{'-' if amount < 0 else ''}{symbol}{number}"
+
+    def text_of(self, smallest_units: float) -> str:
+        """The text of an amount in smallest units."""
+        return self.text(self.amount(smallest_units))
+
+
+# ISO 4217, list one: the codes, and the digits after the decimal point where they are not two.
+_CODES = """
+AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD
+CDF CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ
+GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR
+LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN
+PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB
+TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW
+ZWG
+"""
+_DIGITS = {
+    **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split(), 0),  # noqa: SIM905
+    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),  # noqa: SIM905  readable
+}
+_SYMBOLS = {"GBP": "£", "EUR": "€", "USD": "$", "JPY": "¥", "INR": "₹", "KRW": "₩"}
+CURRENCIES = {code: Currency(CurrencyCode(code), _DIGITS.get(code, 2)) for code in _CODES.split()}
+POUND = CURRENCIES["GBP"]

@@ -9,8 +9,9 @@ Orders: one row per line of an order; the columns of the order itself are repeat
 
 Stock: `sku,opening,on_hand` and optionally `sold`, which defaults to opening - on_hand.
 
-Rules: UTF-8, commas, a header of these names in any order. Money is whole pence. A time is ISO 8601 with a
-time zone, or Unix seconds. Nothing is guessed; all problems are reported at once, with their lines.
+Rules: UTF-8, commas, a header of these names in any order. Money is whole pence or other smallest units. A
+time is ISO 8601 with a time zone, or Unix seconds. Nothing is guessed; all problems are reported at once,
+with their lines.
 """
 
 from __future__ import annotations
@@ -167,9 +168,9 @@ class _Sheet:
             number = int(value)
             if value.isascii() and "_" not in value and (least is None or number >= least):
                 return number
-        pence = " of pence" if column.endswith("_pence") else ""
+        pence = " of the currency's smallest unit" if column.endswith("_pence") else ""
         rule = f"must be a whole number{pence}" + ("" if least is None else f", {least} or more")
-        way_out = "multiply by 100" if pence and "." in value else ""
+        way_out = "in pounds or euros, multiply by 100" if pence and "." in value else ""
         self.wrong(column, rule, value or "nothing", way_out)
         return 0
 

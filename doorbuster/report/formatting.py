@@ -11,11 +11,13 @@ import re
 
 from doorbuster.output import clean
 from doorbuster.report.section import Cell, Column, Metric, Unit
-from doorbuster.units import format_count, format_duration, format_money, format_ratio
+from doorbuster.units import CURRENCIES, format_count, format_duration, format_ratio
 
 NOT_KNOWN = "–"
 _MARKDOWN = re.compile(r"([\\`*_\[\]<|~$&])|(?<=://)|(?<=[@#])|(?<=www)(?=\.)")
 _SPACES = re.compile(r"\s+")
+
+WHOLE_AMOUNTS = 1_000  # of money, shown without decimals from here on
 
 
 def format_clock(seconds: float) -> str:
@@ -54,14 +56,15 @@ def format_value(value: float | None, unit: Unit) -> str:
             return format_count(value)
         case "per_s":
             return f"{format_number(value)}/s"
-        case "pence":
-            return format_money(value) if abs(value) < 100_000 else format_money(round(value, -2))[:-3]
         case "bytes":
             return format_bytes(value)
         case "cores":
             return f"{value:.2f}"
         case _:
-            return format_number(value)
+            currency = CURRENCIES.get(unit)
+            if currency is None:
+                return format_number(value)
+            return currency.text(value, rounded=abs(value) >= WHOLE_AMOUNTS)
 
 
 def format_number(value: float) -> str:

@@ -17,6 +17,7 @@ from doorbuster.scenario import (
     recorded_scenario,
     recorded_thresholds,
 )
+from doorbuster.units import POUND, Currency
 
 
 class RunContext:
@@ -44,6 +45,11 @@ class RunContext:
     def scenario(self) -> Scenario | None:
         """The scenario that ran; None when another tool recorded the run."""
         return recorded_scenario(self.run.meta.scenario_text)
+
+    @property
+    def currency(self) -> Currency:
+        """The currency of the shop's prices."""
+        return self.scenario.target.money if self.scenario is not None else POUND
 
     @cached_property
     def curve_scenario(self) -> Scenario | None:

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar
 
 from doorbuster.records.outcome import Outcome, RequestOutcome
+from doorbuster.units import CurrencyCode
 
-Unit = Literal["", "ms", "s", "clock", "ratio", "count", "per_s", "pence", "bytes", "cores"]
+Unit = Literal["", "ms", "s", "clock", "ratio", "count", "per_s", "bytes", "cores"] | CurrencyCode
 Part = TypeVar("Part")
 T = TypeVar("T")
 ChartKind = Literal["lines", "stacked", "bars", "heatmap", "scatter"]

@@ -96,7 +96,7 @@ def _use_profile(values: Values, profile: str) -> None:
     target = values["target"]
     shop = target.get("shop")
     settings = shop if isinstance(shop, dict) else {}
-    kept = {key: value for key, value in target.items() if key != "url"}
+    kept = {key: value for key, value in target.items() if key not in ("url", "currency")}
     values["target"] = kept | {"shop": {**settings, "profile": profile}}
 
 

@@ -110,19 +110,22 @@ def text_between(text: str, before: str, after: str) -> str:
     return text[start + len(before) : end]
 
 
-def pence_of(amount: Any) -> int:
+def pence_of(amount: Any, *, digits: int = 2) -> int:
     """A price in the currency's smallest unit: "£1,299.00", "1.299,00 €" and 1299.0 are 129900.
+
+    Args: digits: of the currency after the decimal point: 0 for yen, 3 for dinars.
 
     Raises: Rejected (missing_price) if there is no number.
     """
+    factor = int(10**digits)
     if isinstance(amount, int | float) and not isinstance(amount, bool):
-        return round(amount * 100)
+        return round(amount * factor)
     found = _AMOUNT.search(str(amount))
     if found is None:
         raise Rejected("missing_price", str(amount)[:_EXCERPT])
     text = found[0]
     whole, _, decimals = text.rpartition(max(".", ",", key=text.rfind))
-    if not whole or len(decimals) == 3:
-        whole, decimals = _NO_DECIMALS.sub("", text) if len(decimals) == 3 or not whole else text, ""
-    digits = re.sub(r"\D", "", whole)
-    return int(digits or 0) * 100 + (int(decimals[:2].ljust(2, "0")) if decimals else 0)
+    if not whole or (len(decimals) == 3 and digits != 3):
+        whole, decimals = _NO_DECIMALS.sub("", text), ""
+    units = int(re.sub(r"\D", "", whole) or 0) * factor
+    return units + (int(decimals[:digits].ljust(digits, "0")) if decimals and digits else 0)

@@ -16,6 +16,7 @@ from doorbuster.records.outcome import Cause
 from doorbuster.records.reader import Run
 from doorbuster.records.writer import RunWriter
 from doorbuster.report import RunContext, Section, load_analysis
+from doorbuster.units import POUND
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = tuple(path.stem for path in sorted((ROOT / "analysis").glob("*.py")))
@@ -145,7 +146,7 @@ def test_missed_orders_are_wanted_minus_placed_and_cost_the_mean_basket_of_their
     }
     metrics = found.metrics
     assert metrics["missed_orders"].value == sum(missed.values()) > 0
-    expected = sum(n * np.mean(baskets[channel]) for channel, n in missed.items())
+    expected = sum(n * np.mean(baskets[channel]) / 100 for channel, n in missed.items())
     assert metrics["lost_sales"].value == pytest.approx(expected)
     assert metrics["lost_sales"].low < expected < metrics["lost_sales"].high
 
@@ -217,16 +218,18 @@ def test_leavers_of_a_journey_in_which_some_order_count_by_the_share_of_the_serv
     found = customers.expect(rows)
     assert (found.value, found.placed) == (30.0, 20)
     assert 20 < found.low < 30 < found.high < 40
-    (cause,) = customers.leaving_reasons(rows, {"": customers.MeanBasket(5000.0, 100.0)})
+    (cause,) = customers.leaving_reasons(
+        rows, customers.Baskets(POUND, {"": customers.MeanBasket(50.0, 1.0)})
+    )
     assert (cause.step, cause.cause, cause.orders.value, cause.sales.value) == (
         "landing",
         "patience",
         10,
-        50_000,
+        500,
     )
-    assert cause.orders.low * 5000 - 2000 < cause.sales.low < cause.orders.low * 5000 < 50_000
-    assert 50_000 < cause.orders.high * 5000 < cause.sales.high
-    assert customers.leaving_reasons(rows, {})[0].sales.value is None
+    assert cause.orders.low * 50 - 20 < cause.sales.low < cause.orders.low * 50 < 500
+    assert 500 < cause.orders.high * 50 < cause.sales.high
+    assert customers.leaving_reasons(rows, customers.Baskets(POUND, {}))[0].sales.value is None
 
 
 # Orders

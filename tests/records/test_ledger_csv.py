@@ -102,7 +102,8 @@ BAD_ORDERS = {
     "pounds": (
         HEAD + ROW.replace("500,LAMP", "5.00,LAMP"),
         [
-            "orders.csv:2:4: total_pence must be a whole number of pence, 0 or more (got 5.00); ",
+            "orders.csv:2:4: total_pence must be a whole number of the currency's smallest unit, 0 or more",
+            "(got 5.00); in pounds or euros, ",
             "multiply by 100",
         ],
     ),

@@ -113,6 +113,17 @@ def test_prices_are_read_as_people_write_them(amount, pence):
     assert pence_of(amount) == pence
 
 
+@pytest.mark.parametrize(
+    ("amount", "digits", "units"),
+    [
+        ("¥1,299", 0, 1299), ("1299", 0, 1299), (1299.0, 0, 1299),
+        ("1.299,500 KWD", 3, 1299500), ("12.5", 3, 12500), ("KWD 1,250", 3, 1250),
+    ],
+)  # fmt: skip
+def test_prices_of_currencies_without_cents_or_with_mils(amount, digits, units):
+    assert pence_of(amount, digits=digits) == units
+
+
 def test_a_text_without_a_number_is_no_price():
     with pytest.raises(Rejected) as refusal:
         pence_of("on request")

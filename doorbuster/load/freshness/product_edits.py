@@ -89,7 +89,6 @@ class StaffEdit(ProductEdit):
     """Staff edit a product; its page shows whether a channel has the change."""
 
     noun: ClassVar[str]
-    unit: ClassVar[str]
 
     def __init__(self, target: EditTarget, skus: tuple[str, ...], *, timeout_s: float) -> None:
         super().__init__(target, skus, timeout_s=timeout_s)
@@ -102,7 +101,7 @@ class StaffEdit(ProductEdit):
 
     def fetch(self) -> str:
         self._was = self._read()
-        products = ", ".join(f"{sku} ({value} {self.unit})" for sku, value in self._was.items())
+        products = ", ".join(f"{sku} ({self._text(value)})" for sku, value in self._was.items())
         return f"the {self.noun} of these products is changed for moments and put back: {products}"
 
     def revert(self) -> None:
@@ -112,7 +111,7 @@ class StaffEdit(ProductEdit):
 
     def remaining(self) -> tuple[str, ...]:
         return tuple(
-            f"the {self.noun} of {sku} could not be put back to {self._was[sku]} {self.unit}"
+            f"the {self.noun} of {sku} could not be put back to {self._text(self._was[sku])}"
             for sku in sorted(self._changed)
         )
 
@@ -125,12 +124,16 @@ class StaffEdit(ProductEdit):
         """The values to restore, by product."""
 
     @abstractmethod
+    def _text(self, value: int) -> str:
+        """A value with its unit."""
+
+    @abstractmethod
     def _set(self, sku: str, value: int) -> int | None:
         """Set a value as staff; returns the value that customers will see if it differs."""
 
 
 class PriceEdit(StaffEdit):
-    what, noun, unit = "price", "price", "pence"
+    what, noun = "price", "price"
 
     def apply(self, number: int) -> dict[str, Observation]:
         self.sku = sku = self._skus[number % len(self._skus)]
@@ -152,11 +155,14 @@ class PriceEdit(StaffEdit):
     def _set(self, sku: str, value: int) -> int | None:
         return self._target.driver.change_price(self._staff, sku, value)
 
+    def _text(self, value: int) -> str:
+        return self._target.plan.scenario.target.money.text_of(value)
+
 
 class StockEdit(StaffEdit):
     """Staff set the stock to zero; only channels that offered the product before are polled."""
 
-    what, noun, unit = "stock", "stock", "units"
+    what, noun = "stock", "stock"
 
     def apply(self, number: int) -> dict[str, Observation]:
         for step in range(len(self._skus)):
@@ -171,6 +177,9 @@ class StockEdit(StaffEdit):
                 self._set(sku, 0)
                 return offering
         return {}  # every page still shows an earlier edit, or cannot be read
+
+    def _text(self, value: int) -> str:
+        return f"{value} units"
 
     def _read(self) -> dict[str, int]:
         return {sku: self._target.driver.stock_on_hand(self._staff, sku) for sku in self._skus}

@@ -112,6 +112,7 @@ class DriverProbe:
     ) -> None:
         self._driver = driver
         self._orders = orders
+        self._money = scenario.target.money.text_of if scenario else _plain_amount
         self._plan = ProbePlan.of(scenario)
         settings = access.settings(url, timeouts=Timeouts(total_s=STEP_LIMIT_S))
         self._new_client: Callable[[], HttpClient] = lambda: HttpClient(url, settings=settings)
@@ -296,14 +297,14 @@ class DriverProbe:
         if isinstance(got, Product):
             state.lines = (BasketLine(got.sku, 1, got.price_pence),)
             stock = "in stock" if got.available else "not in stock"
-            return f"{got.sku}, {got.price_pence / 100:.2f}, {stock}"
+            return f"{got.sku}, {self._money(got.price_pence)}, {stock}"
         if isinstance(got, Order):
             if name == "collect_checkout":
                 state.collected = got.ref
             else:
                 state.ref = got.ref
             state.placed.append((given[0], got))
-            return f"order {got.ref}, {got.total_pence / 100:.2f}"
+            return f"order {got.ref}, {self._money(got.total_pence)}"
         if name == "ask":
             state.question = got
         if name == "open_questions":
@@ -341,7 +342,7 @@ class DriverProbe:
             at_once = customer.product(sku).price_pence == pence
         finally:
             self._driver.change_price(self._client, sku, before)
-        return f"{sku}, {before / 100:.2f} to {pence / 100:.2f} and back, {_shown(at_once)}"
+        return f"{sku}, {self._money(before)} to {self._money(pence)} and back, {_shown(at_once)}"
 
     def _change_stock(self, customer: Any, sku: str) -> str:
         units = self._driver.stock_on_hand(self._client, sku)
@@ -364,7 +365,7 @@ class DriverProbe:
             wrong = [
                 f"order {order.ref} "
                 + ("is not in the ledger under its key" if key not in totals
-                   else f"is in the ledger with {totals[key] / 100:.2f}")
+                   else f"is in the ledger with {self._money(totals[key])}")
                 for key, order in self._state.placed
                 if totals.get(key) != order.total_pence
             ]  # fmt: skip
@@ -399,6 +400,11 @@ class DriverProbe:
         seen = tuple(self._client.exchanges)
         hint = hint_for(cause, seen[-1], self._url) if seen and result in ("failed", "broken") else ""
         return ProbedStep(self._channel, name, core, result, masked(text)[:300], cause, hint, seen)
+
+
+def _plain_amount(smallest_units: float) -> str:
+    """An amount of a shop whose currency nobody stated."""
+    return f"{smallest_units / 100:.2f}"
 
 
 def _shown(at_once: bool) -> str:

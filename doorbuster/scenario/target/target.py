@@ -16,6 +16,7 @@ from doorbuster.scenario.parsing.values import choice, value_type
 from doorbuster.scenario.target.content_checks import ContentRule
 from doorbuster.scenario.target.embedded_shop import Shop
 from doorbuster.scenario.target.target_headers import HEADER_NAME, SET_BY_CLIENT, parse_target_headers
+from doorbuster.units import CURRENCIES, POUND, Currency
 
 STOREFRONTS = ("reference", "vendure", "oscar")  # a test compares them with doorbuster.storefronts.DRIVERS
 CUSTOM = "custom:"  # a driver that the locustfile installs: install(events, drivers=[MyShop])
@@ -136,6 +137,12 @@ class Target(StrictModel):
         examples=["X-Correlation-ID"],
     )
 
+    currency: Annotated[str, choice("currency", tuple(CURRENCIES))] = Field(
+        default=POUND.code,
+        description="Currency of the shop's prices (ISO 4217). Default: GBP.",
+        examples=["EUR"],
+    )
+
     headers: Annotated[dict[str, str], parse_target_headers] = Field(
         default={},
         description="Headers of every request; ${NAME} stands for an environment variable.",
@@ -152,6 +159,14 @@ class Target(StrictModel):
                 rule = "has the id of each request"
                 way_out = "set request_id_header: none, or to another header"
                 yield KeyIssue(("headers", str(name)), rule, way_out=way_out, at="key")
+        if raw.get("shop") is not None and raw.get("currency", POUND.code) != POUND.code:
+            rule = f"must be {POUND.code} for the embedded shop"
+            yield KeyIssue(("currency",), rule, preview(raw["currency"]))
+
+    @property
+    def money(self) -> Currency:
+        """The currency of the shop's prices."""
+        return CURRENCIES[self.currency]
 
     @property
     def host(self) -> str | None:
