@@ -129,10 +129,11 @@ def test_labels_are_mapped_to_channels_journeys_and_steps(tmp_path):
 
 
 def test_memory_is_flushed_without_losing_a_request(tmp_path, monkeypatch):
-    from doorbuster.importers import run_builder, tables
+    from doorbuster.importers import input_file, run_builder
 
     monkeypatch.setattr(run_builder, "_MAX_CELLS", 100)
-    monkeypatch.setattr(tables, "ROWS_AT_ONCE", 37)
+    monkeypatch.setattr(input_file, "HEAD_BYTES", 2_000)
+    monkeypatch.setattr(input_file, "CHUNK_BYTES", 3_000)
     with imported(tmp_path, result_files.jmeter_csv) as run:
         assert run.histogram() == expected(SENT)
         assert run.meta.started_at_unix_ns == START_MS // 1000 * 1_000_000_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from datetime import tzinfo
 
 import numpy as np
@@ -19,6 +19,7 @@ from doorbuster.importers.tables import (
     TableBlock,
     header_of,
     microseconds,
+    numbered,
     numbers,
     sniff_delimiter,
     table_blocks,
@@ -52,7 +53,7 @@ def _read(file: InputFile, run: RunBuilder, options: ImportOptions) -> None:
     zone = find_zone(mapping.zone) if mapping.zone else options.zone
     if not columns.get("ok") and not columns.get("status") and not columns.get("error"):
         run.note("The mapping names no column of failures: every request counts as successful.")
-    known: dict[tuple[str, ...], int] = {}
+    known: dict[Hashable, int] = {}
     for block in table_blocks(file, delimiter=delimiter, names=None, skip=run.skip):
         run.add(_requests(block, options, zone, run.labels, known, str(file.path)))
 
@@ -62,7 +63,7 @@ def _requests(
     options: ImportOptions,
     zone: tzinfo | None,
     labels: LabelTable,
-    known: dict[tuple[str, ...], int],
+    known: dict[Hashable, int],
     path: str,
 ) -> RequestBlock:
     mapping = options.label_map
@@ -92,29 +93,33 @@ def _requests(
         latency_us = microseconds(end - start, 1e6)
     if start is None:
         start = np.zeros(len(block)) if end is None else end - latency_us / 1e6
-    found = []
-    for key in zip(*(text(name) for name in ("group", "kind", "name", "ok", "status", "error")), strict=True):
-        if key not in known:
-            known[key] = _label(labels, key, "ok" in columns, mapping.ok_values)
-        found.append(known[key])
+    meanings = [name for name in ("group", "kind", "name", "ok", "status", "error") if name in columns]
+
+    def number(*texts: str) -> int:
+        return _label(labels, dict(zip(meanings, texts, strict=True)), mapping.ok_values)
+
+    found = numbered(block, [columns[name] for name in meanings], known, number)
     first_byte = microseconds(numbers(text("first_byte")), factor) if "first_byte" in columns else None
     return RequestBlock(
         start,
         latency_us,
-        np.array(found, np.int64),
+        found,
         whole_numbers(numbers(text("received"))) if "received" in columns else None,
         whole_numbers(numbers(text("sent"))) if "sent" in columns else None,
         None if first_byte is None else np.maximum(first_byte, 0),
     )
 
 
-def _label(labels: LabelTable, key: tuple[str, ...], has_ok: bool, ok_values: tuple[str, ...]) -> int:
-    group, kind, name, ok, code, error = key
-    status = int(code) if code.strip().isdigit() else 0
-    failed = ok.strip().lower() not in ok_values if has_ok else bool(error) or status >= 400
+def _label(labels: LabelTable, texts: dict[str, str], ok_values: tuple[str, ...]) -> int:
+    code, error = texts.get("status", "").strip(), texts.get("error", "")
+    status = int(code) if code.isdigit() else 0
+    failed = bool(error) or status >= 400
+    if "ok" in texts:
+        failed = texts["ok"].strip().lower() not in ok_values
     cause = failure_cause(status, error) if failed else ""
+    detail = (error or f"HTTP {status}")[:500] if failed else ""
     return labels.number(
-        group, kind, name or "all requests", cause, (error or f"HTTP {status}")[:500] if failed else ""
+        texts.get("group", ""), texts.get("kind", ""), texts.get("name") or "all requests", cause, detail
     )
 
 

@@ -9,7 +9,7 @@ Rules of this module:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from datetime import datetime
 from typing import Any
 from xml.parsers import expat
@@ -27,7 +27,9 @@ from doorbuster.importers.tables import (
     TableBlock,
     header_of,
     microseconds,
+    numbered,
     numbers,
+    required,
     sniff_delimiter,
     table_blocks,
     whole_numbers,
@@ -55,6 +57,7 @@ DEFAULT_COLUMNS = (
 )
 _TRANSACTION = "Number of samples in transaction"
 _ROWS_AT_ONCE = 20_000
+_KEY_COLUMNS = ("label", "threadName", "responseCode", "success", "responseMessage", "failureMessage")
 _DEFAULT_ROW = re.compile(rb"^\d{13},\d+,")
 
 
@@ -91,14 +94,14 @@ class _CsvReader:
         self._run = run
         self._options = options
         self._path = path
-        self._numbers: dict[tuple[str, ...], int] = {}
+        self._known: dict[Hashable, int] = {}
         self._time_format: str | None = None
         self._left_out = 0
 
     def add(self, block: TableBlock) -> None:
         """The requests of these rows."""
         start_s = self._starts(block)
-        elapsed_us = microseconds(numbers(block.text("elapsed")), 1e3)
+        elapsed_us = microseconds(required(block, "elapsed"), 1e3)
         if self._options.stamp == "end":
             start_s = start_s - elapsed_us / 1e6
         keep, labels = self._labels(block)
@@ -165,25 +168,18 @@ class _CsvReader:
 
     def _labels(self, block: TableBlock) -> tuple[np.ndarray, np.ndarray]:
         """Which rows count, and the label of each."""
-        size = len(block)
-        codes, messages = block.text("responseCode"), block.text("responseMessage")
-        succeeded = block.column("success") or ("true",) * size
-        keys = zip(block.text("label"), block.text("threadName"), codes, succeeded, strict=True)
-        is_transaction = [message.startswith(_TRANSACTION) for message in messages]
-        transactions = any(is_transaction)
-        known, failures = self._numbers, block.text("failureMessage")
-        found = np.empty(size, np.int64)
-        for place, key in enumerate(keys):
-            number = known.get(key)
-            if number is None or key[3] not in ("true", "TRUE"):
-                number = known[key] = label_number(self._run.labels, *key, messages[place], failures[place])
-            found[place] = number
-        if not transactions:
-            return np.ones(size, bool), found
-        marks = np.array(is_transaction)
-        keep = marks if self._options.parents else ~marks
+        marked = numbered(block, _KEY_COLUMNS, self._known, self._marked)
+        labels, is_transaction = marked >> 1, (marked & 1).astype(bool)
+        if not is_transaction.any() and not self._options.parents:
+            return ~is_transaction, labels
+        keep = is_transaction if self._options.parents else ~is_transaction
         self._left_out += int((~keep).sum())
-        return keep, found
+        return keep, labels
+
+    def _marked(self, name: str, thread: str, code: str, success: str, message: str, failure: str) -> int:
+        """Twice the number of the label, plus one for a transaction."""
+        number = label_number(self._run.labels, name, thread, code, success or "true", message, failure)
+        return 2 * number + message.startswith(_TRANSACTION)
 
 
 def label_number(

@@ -9,7 +9,7 @@ Rules of this module:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from doorbuster.importers.input_file import InputFile
 from doorbuster.importers.options import ImportOptions
 from doorbuster.importers.results import Label, LabelTable, Provenance, RequestBlock, Summary
 from doorbuster.importers.run_builder import RunBuilder
-from doorbuster.importers.tables import header_of, microseconds, numbers, table_blocks
+from doorbuster.importers.tables import header_of, microseconds, numbered, numbers, required, table_blocks
 from doorbuster.importers.time_stamps import rfc3339_s, unix_s
 
 _DURATION = b'"http_req_duration"'
@@ -69,7 +69,7 @@ def _read_json_lines(file: InputFile, run: RunBuilder, _: ImportOptions) -> None
             except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
                 run.skip(1, "A line that is no whole JSON was left out; the file may be cut off.")
         if times:
-            run.add(_block(_ends(times), values, labels))
+            run.add(_block(_ends(times), np.array(values), np.array(labels, dtype=np.int64)))
     _note_dropped(run, dropped)
 
 
@@ -87,9 +87,9 @@ def _end(text: str) -> float:
         return float("nan")
 
 
-def _block(ends: np.ndarray, values: Sequence[float], labels: Sequence[int]) -> RequestBlock:
-    latency_us = microseconds(np.array(values), 1e3)
-    return RequestBlock(ends - latency_us / 1e6, latency_us, np.array(labels, dtype=np.int64))
+def _block(ends: np.ndarray, values: np.ndarray, labels: np.ndarray) -> RequestBlock:
+    latency_us = microseconds(values, 1e3)
+    return RequestBlock(ends - latency_us / 1e6, latency_us, labels)
 
 
 _TAGS = ("scenario", "group", "method", "name", "url", "status", "expected_response", "error", "error_code")
@@ -126,30 +126,26 @@ def _is_csv(head: bytes) -> bool:
 def _read_csv(file: InputFile, run: RunBuilder, _: ImportOptions) -> None:
     run.begin(file.path, Provenance(tool="k6", format="k6 CSV", stamp="end", resolution_ms=0.0))
     run.note(_NO_CONNECT)
-    numbers_of: dict[tuple[str, ...], int] = {}
+    known: dict[Hashable, int] = {}
     dropped = 0.0
     for block in table_blocks(file, delimiter=",", names=None, skip=run.skip):
-        metric = block.text("metric_name")
-        if "dropped_iterations" in metric:
-            values = numbers(block.text("metric_value"))
-            dropped += float(np.nansum(values[np.array(metric) == "dropped_iterations"]))
-        places = [place for place, name in enumerate(metric) if name == "http_req_duration"]
-        if not places:
+        metric = np.array(block.text("metric_name"))
+        values = required(block, "metric_value")
+        dropped += float(np.nansum(values[metric == "dropped_iterations"]))
+        places = np.flatnonzero(metric == "http_req_duration")
+        if not places.size:
             continue
-        present = [name for name in _TAGS if name in block.names]
-        columns = [[block.text(name)[place] for place in places] for name in present]
-        labels = []
-        for key in zip(*columns, strict=True):
-            number = numbers_of.get(key)
-            if number is None:
-                number = numbers_of[key] = _number(run.labels, dict(zip(present, key, strict=True)))
-            labels.append(number)
-        stamps = [block.text("timestamp")[place] for place in places]
+        tags = [name for name in _TAGS if name in block.names]
+
+        def number(*texts: str, names: Sequence[str] = tags) -> int:
+            return _number(run.labels, dict(zip(names, texts, strict=True)))
+
+        stamps = [block.text("timestamp")[place] for place in places.tolist()]
         ends = _ends(stamps) if "T" in stamps[0] else unix_s(numbers(stamps))
-        if "T" not in stamps[0] and float(stamps[0] or "nan") < 1e11:
+        if "T" not in stamps[0] and float(ends[0]) == float(stamps[0]):
             run.note("k6 wrote times in whole seconds: charts are exact to one second.")
-        values = numbers([block.text("metric_value")[place] for place in places])
-        run.add(_block(ends, values.tolist(), labels))
+        labels = numbered(block, tags, known, number)[places]
+        run.add(_block(ends, values[places], labels))
     _note_dropped(run, int(dropped))
 
 

@@ -10,7 +10,7 @@ Rules of this module:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,8 @@ from doorbuster.importers.tables import (
     TableBlock,
     header_of,
     microseconds,
-    numbers,
+    numbered,
+    required,
     table_blocks,
     whole_numbers,
 )
@@ -57,7 +58,8 @@ def _read_stats(file: InputFile, run: RunBuilder, _: ImportOptions) -> None:
 
 
 def _rows(block: TableBlock) -> list[dict[str, str]]:
-    return [dict(zip(block.names, values, strict=True)) for values in zip(*block.columns, strict=True)]
+    columns = [block.text(name) for name in block.names]
+    return [dict(zip(block.names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def _add_row(run: RunBuilder, row: Mapping[str, str], n: str, failed: str, prefix: str) -> None:
@@ -159,22 +161,20 @@ def _is_request_log(head: bytes) -> bool:
 
 def _read_request_log(file: InputFile, run: RunBuilder, _: ImportOptions) -> None:
     run.begin(file.path, Provenance(tool="Locust", format="Locust request log", workload="closed"))
-    known: dict[tuple[str, ...], int] = {}
+    known: dict[Hashable, int] = {}
+
+    def number(kind: str, name: str, code: str, exception: str) -> int:
+        status = int(code) if code.isdigit() else 0
+        cause = failure_cause(status, exception) if exception else ""
+        return run.labels.number("", kind, name, cause, exception[:500])
+
     for block in table_blocks(file, delimiter=",", names=None, skip=run.skip):
-        labels = []
-        fields = ("request_type", "name", "status_code", "exception")
-        for key in zip(*(block.text(name) for name in fields), strict=True):
-            if key not in known:
-                kind, name, code, exception = key
-                status = int(code) if code.isdigit() else 0
-                cause = failure_cause(status, exception) if exception else ""
-                known[key] = run.labels.number("", kind, name, cause, exception[:500])
-            labels.append(known[key])
+        labels = numbered(block, ("request_type", "name", "status_code", "exception"), known, number)
         run.add(
             RequestBlock(
-                unix_s(numbers(block.text("timestamp"))),
-                microseconds(numbers(block.text("response_time_ms")), 1e3),
-                np.array(labels, np.int64),
+                unix_s(required(block, "timestamp")),
+                microseconds(required(block, "response_time_ms"), 1e3),
+                labels,
                 whole_numbers(block.numbers("response_length")),
             )
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
@@ -22,10 +22,10 @@ from doorbuster.importers.results import LabelTable, Provenance, RequestBlock
 from doorbuster.importers.run_builder import RunBuilder
 from doorbuster.importers.tables import (
     Floats,
-    TableBlock,
     header_of,
     microseconds,
-    numbers,
+    numbered,
+    required,
     table_blocks,
     whole_numbers,
 )
@@ -78,7 +78,7 @@ def _read_hey(file: InputFile, run: RunBuilder, _: ImportOptions) -> None:
         run.add(
             RequestBlock(
                 np.zeros(size) if start is None else start,
-                microseconds(numbers(block.text("response-time")), 1e6),
+                microseconds(required(block, "response-time"), 1e6),
                 _labels_by_status(run.labels, np.full(size, 200.0) if statuses is None else statuses),
                 first_byte_us=None if first_byte is None else np.maximum(microseconds(first_byte, 1e6), 0),
             )
@@ -103,12 +103,12 @@ def _read_oha_csv(file: InputFile, run: RunBuilder, _: ImportOptions) -> None:
     )
     run.note(_NO_ERRORS)
     for block in table_blocks(file, delimiter=",", names=None, skip=run.skip):
-        block = TableBlock(block.line, tuple(name.lower() for name in block.names), block.columns)
+        block.names = tuple(name.lower() for name in block.names)
         run.add(
             RequestBlock(
-                numbers(block.text("request-start")),
-                microseconds(numbers(block.text("request-duration")), 1e6),
-                _labels_by_status(run.labels, numbers(block.text("status"))),
+                required(block, "request-start"),
+                microseconds(required(block, "request-duration"), 1e6),
+                _labels_by_status(run.labels, required(block, "status")),
                 whole_numbers(block.numbers("bytes")),
             )
         )
@@ -193,8 +193,8 @@ def _read_ab(file: InputFile, run: RunBuilder, _: ImportOptions) -> None:
         wait = block.numbers("wait")
         run.add(
             RequestBlock(
-                numbers(block.text("seconds")),
-                microseconds(numbers(block.text("ttime")), 1e3),
+                required(block, "seconds"),
+                microseconds(required(block, "ttime"), 1e3),
                 np.full(len(block), label),
                 first_byte_us=None if wait is None else np.maximum(microseconds(wait, 1e3), 0),
             )
@@ -217,9 +217,9 @@ def _read_h2load(file: InputFile, run: RunBuilder, _: ImportOptions) -> None:
     for block in table_blocks(file, delimiter="\t", names=names, skip=run.skip, quoted=False):
         run.add(
             RequestBlock(
-                numbers(block.text("start")) / 1e6,
-                microseconds(numbers(block.text("latency")), 1.0),
-                _labels_by_status(run.labels, numbers(block.text("status"))),
+                required(block, "start") / 1e6,
+                microseconds(required(block, "latency"), 1.0),
+                _labels_by_status(run.labels, required(block, "status")),
             )
         )
 
@@ -258,22 +258,20 @@ def _is_phout(head: bytes) -> bool:
 
 def _read_phout(file: InputFile, run: RunBuilder, _: ImportOptions) -> None:
     run.begin(file.path, Provenance(tool="Yandex.Tank", format="phout", workload="open"))
-    known: dict[tuple[str, str, str], int] = {}
+    known: dict[Hashable, int] = {}
+
+    def number(tag: str, net: str, proto: str) -> int:
+        return _phout_label(run.labels, tag.partition("#")[0], net, proto.strip())
+
     for block in table_blocks(file, delimiter="\t", names=_PHOUT_NAMES, skip=run.skip, quoted=False):
-        labels = []
-        fields = (block.text("tag"), block.text("net_code"), block.text("proto_code"))
-        for tag, net, proto in zip(*fields, strict=True):
-            key = (tag.partition("#")[0], net, proto.strip())
-            if key not in known:
-                known[key] = _phout_label(run.labels, *key)
-            labels.append(known[key])
-        times = {name: numbers(block.text(name)) for name in ("connect_time", "send_time", "latency")}
+        labels = numbered(block, ("tag", "net_code", "proto_code"), known, number)
+        times = {name: required(block, name) for name in ("connect_time", "send_time", "latency")}
         first_byte = sum(times.values(), np.zeros(len(block)))
         run.add(
             RequestBlock(
-                numbers(block.text("start")),
-                microseconds(numbers(block.text("interval_real")), 1.0),
-                np.array(labels, np.int64),
+                required(block, "start"),
+                microseconds(required(block, "interval_real"), 1.0),
+                labels,
                 whole_numbers(block.numbers("size_in")),
                 whole_numbers(block.numbers("size_out")),
                 np.maximum(microseconds(first_byte, 1.0), 0),

@@ -27,7 +27,7 @@ def _is_csv(head: bytes) -> bool:
 def _read_csv(file: InputFile, run: RunBuilder, _: ImportOptions) -> None:
     run.begin(file.path, _FORMAT)
     for block in table_blocks(file, delimiter=",", names=None, skip=run.skip):
-        for values in zip(*block.columns, strict=True):
+        for values in zip(*(block.text(name) for name in block.names), strict=True):
             _add(run, dict(zip(block.names, values, strict=True)))
 
 

@@ -8,7 +8,7 @@ Rules of this module:
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,14 @@ from doorbuster.importers.input_file import InputFile
 from doorbuster.importers.options import ImportOptions
 from doorbuster.importers.results import LabelTable, Provenance, RequestBlock
 from doorbuster.importers.run_builder import RunBuilder
-from doorbuster.importers.tables import header_of, microseconds, numbers, table_blocks, whole_numbers
+from doorbuster.importers.tables import (
+    header_of,
+    microseconds,
+    numbered,
+    required,
+    table_blocks,
+    whole_numbers,
+)
 from doorbuster.importers.time_stamps import rfc3339_s, unix_s
 
 _CSV_COLUMNS = (
@@ -74,21 +81,18 @@ def _is_csv(head: bytes) -> bool:
 def _read_csv(file: InputFile, run: RunBuilder, _: ImportOptions) -> None:
     run.begin(file.path, _provenance("Vegeta CSV"))
     names = _CSV_COLUMNS[: len(header_of(file.head, ","))]
-    known: dict[tuple[str, ...], int] = {}
+    known: dict[Hashable, int] = {}
+
+    def number(attack: str, method: str, url: str, code: str, error: str) -> int:
+        return _label(run.labels, attack, method, url, int(code) if code.isdigit() else 0, error)
+
     for block in table_blocks(file, delimiter=",", names=names, skip=run.skip):
-        labels = []
-        fields = ("attack", "method", "url", "code", "error")
-        for key in zip(*(block.text(name) for name in fields), strict=True):
-            number = known.get(key)
-            if number is None:
-                code = int(key[3]) if key[3].isdigit() else 0
-                number = known[key] = _label(run.labels, key[0], key[1], key[2], code, key[4])
-            labels.append(number)
+        labels = numbered(block, ("attack", "method", "url", "code", "error"), known, number)
         run.add(
             RequestBlock(
-                unix_s(numbers(block.text("timestamp"))),
-                microseconds(numbers(block.text("latency")), 1e-3),
-                np.array(labels, np.int64),
+                unix_s(required(block, "timestamp")),
+                microseconds(required(block, "latency"), 1e-3),
+                labels,
                 whole_numbers(block.numbers("bytes_in")),
                 whole_numbers(block.numbers("bytes_out")),
             )
