@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from doorbuster.shop.designs.in_house_2004_service import check_sold_here, read_order, signed_in
+from doorbuster.shop.domain import views
 from doorbuster.shop.domain.dependencies import Dependencies
 from doorbuster.shop.domain.orders import (
     GUEST_BASKET,
@@ -23,22 +24,6 @@ from doorbuster.shop.domain.orders import (
     WantedLine,
     new_order_ref,
     order_row,
-)
-from doorbuster.shop.domain.views import (
-    PAGE_SIZE,
-    BasketLineView,
-    BasketView,
-    Category,
-    FeaturedReview,
-    Home,
-    Item,
-    ListingView,
-    Navigation,
-    OrderLine,
-    OrderView,
-    ProductView,
-    Question,
-    Review,
 )
 from doorbuster.shop.http_errors import BadRequest, EmptyBasket, FieldProblem, NoBasket, NotFound, SoldOut
 from doorbuster.shop.infrastructure.database import Session
@@ -55,12 +40,12 @@ class InHouse2004:
     def __init__(self, dependencies: Dependencies) -> None:
         self._dependencies = dependencies
 
-    def navigation(self, db: Session, basket: str | None) -> Navigation:
+    def navigation(self, db: Session, basket: str | None) -> views.Navigation:
         db.row("SELECT status, channel FROM baskets WHERE basket = ?", basket)
         count = db.row("SELECT coalesce(sum(quantity), 0) FROM basket_lines WHERE basket = ?", basket)
-        return Navigation(self._categories(db), count[0])
+        return views.Navigation(self._categories(db), count[0])
 
-    def home(self, db: Session) -> Home:
+    def home(self, db: Session) -> views.Home:
         notice = db.row("SELECT text FROM notices ORDER BY id LIMIT 1")
         offers = db.rows(
             _CARD + "WHERE p.was_pence IS NOT NULL ORDER BY p.popularity DESC LIMIT ?", _SHELF_SIZE
@@ -73,15 +58,15 @@ class InHouse2004:
         )
         cards = self._items(db, offers + new_in + best)
         first, second = len(offers), len(offers) + len(new_in)
-        return Home(
+        return views.Home(
             notice[0],
             cards[:first],
             cards[first:second],
             cards[second:],
-            tuple(FeaturedReview(sku, name, Review(*review)) for sku, name, *review in voices),
+            tuple(views.FeaturedReview(sku, name, views.Review(*review)) for sku, name, *review in voices),
         )
 
-    def category(self, db: Session, slug: str, page: int) -> ListingView:
+    def category(self, db: Session, slug: str, page: int) -> views.ListingView:
         found = db.row("SELECT slug, name, blurb, art FROM categories WHERE slug = ?", slug)
         if found is None:
             raise NotFound(f"there is no category {slug!r}")
@@ -90,13 +75,13 @@ class InHouse2004:
         rows = db.rows(
             _CARD + "WHERE p.category_slug = ? ORDER BY p.popularity DESC LIMIT ? OFFSET ?",
             slug,
-            PAGE_SIZE,
-            (page - 1) * PAGE_SIZE,
+            views.PAGE_SIZE,
+            (page - 1) * views.PAGE_SIZE,
         )
         db.row("SELECT text FROM notices ORDER BY id DESC LIMIT 1")
-        return ListingView(Category(*[*found, total]), None, page, total, self._items(db, rows))
+        return views.ListingView(views.Category(*[*found, total]), None, page, total, self._items(db, rows))
 
-    def search(self, db: Session, query: str, page: int) -> ListingView:
+    def search(self, db: Session, query: str, page: int) -> views.ListingView:
         self._dependencies.wait(db, "search")
         words = query.split()[:8]
         escaped = [word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") for word in words]
@@ -107,13 +92,13 @@ class InHouse2004:
         rows = db.rows(
             _CARD + _IN_CATEGORIES + where + " ORDER BY p.popularity DESC LIMIT ? OFFSET ?",
             *patterns,
-            PAGE_SIZE,
-            (page - 1) * PAGE_SIZE,
+            views.PAGE_SIZE,
+            (page - 1) * views.PAGE_SIZE,
         )
         db.write("INSERT INTO search_log (query, found) VALUES (?, ?)", query, total)
-        return ListingView(None, query, page, total, self._items(db, rows))
+        return views.ListingView(None, query, page, total, self._items(db, rows))
 
-    def product(self, db: Session, sku: str) -> ProductView:
+    def product(self, db: Session, sku: str) -> views.ProductView:
         row = db.row(_CARD + "WHERE p.sku = ?", sku)
         if row is None:
             raise NotFound(f"we do not sell {sku!r}")
@@ -134,23 +119,23 @@ class InHouse2004:
         related = self._related(db, sku)
         items = self._items(db, [row, *related])
         on_hand = db.row("SELECT on_hand FROM stock WHERE sku = ?", sku)[0]
-        return ProductView(
+        return views.ProductView(
             item=items[0],
             category_slug=texts[0],
             category_name=texts[1],
             description=tuple(texts[2].split("\n")),
             details=tuple((label, value) for label, value in orjson.loads(texts[3])),
             on_hand=on_hand,
-            reviews=tuple(Review(*review) for review in reviews),
-            questions=tuple(Question(*question) for question in questions),
+            reviews=tuple(views.Review(*review) for review in reviews),
+            questions=tuple(views.Question(*question) for question in questions),
             recommendations=items[1:],
         )
 
-    def recommendations(self, db: Session, sku: str) -> tuple[Item, ...]:
+    def recommendations(self, db: Session, sku: str) -> tuple[views.Item, ...]:
         check_sold_here(db, sku)
         return self._items(db, self._related(db, sku))
 
-    def landing(self, db: Session, code: str) -> ProductView:
+    def landing(self, db: Session, code: str) -> views.ProductView:
         found = db.row("SELECT sku FROM print_codes WHERE code = ?", code)
         return self.product(db, found[0] if found else code)
 
@@ -189,7 +174,7 @@ class InHouse2004:
         db.write("DELETE FROM basket_lines WHERE basket = ?", basket)
         return own
 
-    def add(self, db: Session, basket: str, wanted: WantedLine) -> BasketView:
+    def add(self, db: Session, basket: str, wanted: WantedLine) -> views.BasketView:
         self._session(db, basket)
         product = db.row("SELECT name, price_pence FROM products WHERE sku = ?", wanted.sku)
         if product is None:
@@ -205,7 +190,7 @@ class InHouse2004:
         db.write("UPDATE baskets SET total_pence = ? WHERE basket = ?", filled.total_pence, basket)
         return filled
 
-    def basket(self, db: Session, basket: str) -> BasketView:
+    def basket(self, db: Session, basket: str) -> views.BasketView:
         channel = self._session(db, basket)
         lines = db.rows(
             "SELECT p.sku, p.name, p.art, p.hue, l.quantity, p.price_pence, s.on_hand FROM basket_lines l "
@@ -213,15 +198,15 @@ class InHouse2004:
             "ORDER BY p.sku",
             basket,
         )
-        return BasketView(basket, channel, tuple(BasketLineView(*line) for line in lines))
+        return views.BasketView(basket, channel, tuple(views.BasketLineView(*line) for line in lines))
 
-    def checkout(self, db: Session, basket: str) -> BasketView:
+    def checkout(self, db: Session, basket: str) -> views.BasketView:
         found = self.basket(db, basket)
         db.row("SELECT count(*) FROM orders WHERE picked_at_unix_s IS NULL")
         db.row("SELECT text FROM notices ORDER BY id DESC LIMIT 1")
         return found
 
-    def place(self, db: Session, request: OrderRequest) -> OrderView:
+    def place(self, db: Session, request: OrderRequest) -> views.OrderView:
         placed = db.row("SELECT order_ref FROM orders WHERE idempotency_key = ?", request.key)
         if placed is not None:
             return read_order(db, placed[0])
@@ -240,7 +225,7 @@ class InHouse2004:
             self._dependencies.wait(db, "mail")
         return read_order(db, ref)
 
-    def order(self, db: Session, ref: str) -> OrderView:
+    def order(self, db: Session, ref: str) -> views.OrderView:
         return read_order(db, ref)
 
     def _related(self, db: Session, sku: str) -> list[Any]:
@@ -249,12 +234,12 @@ class InHouse2004:
             _CARD + "JOIN related r ON r.other_sku = p.sku WHERE r.sku = ? ORDER BY r.position", sku
         )
 
-    def _categories(self, db: Session) -> tuple[Category, ...]:
+    def _categories(self, db: Session) -> tuple[views.Category, ...]:
         rows = db.rows(
             "SELECT c.slug, c.name, c.blurb, c.art, count(*) FROM categories c "
             "JOIN products p ON p.category_slug = c.slug GROUP BY c.slug ORDER BY c.position"
         )
-        return tuple(Category(*row) for row in rows)
+        return tuple(views.Category(*row) for row in rows)
 
     def _find_basket(self, db: Session, email: str) -> str | None:
         found = db.row("SELECT basket FROM account_baskets WHERE email = ?", email)
@@ -266,7 +251,7 @@ class InHouse2004:
             raise NoBasket("this basket does not exist")
         return str(row[0])
 
-    def _items(self, db: Session, rows: list[Any]) -> tuple[Item, ...]:
+    def _items(self, db: Session, rows: list[Any]) -> tuple[views.Item, ...]:
         """Cards with their ratings and availability: two more queries, whatever the number of cards."""
         skus = orjson.dumps([row[0] for row in rows]).decode()
         ratings = {
@@ -280,7 +265,7 @@ class InHouse2004:
         stock = dict(
             db.rows("SELECT sku, on_hand FROM stock WHERE sku IN (SELECT value FROM json_each(?))", skus)
         )
-        return tuple(Item(*[*row, *ratings.get(row[0], (0.0, 0)), stock[row[0]] > 0]) for row in rows)
+        return tuple(views.Item(*[*row, *ratings.get(row[0], (0.0, 0)), stock[row[0]] > 0]) for row in rows)
 
     def _wanted(self, db: Session, request: OrderRequest) -> tuple[str, tuple[WantedLine, ...]]:
         if request.basket is None:
@@ -291,7 +276,7 @@ class InHouse2004:
             raise EmptyBasket("there is nothing in this basket to order")
         return request.channel or channel, tuple(WantedLine(*row) for row in rows)
 
-    def _check(self, db: Session, line: WantedLine, *, sold: bool) -> tuple[OrderLine, int]:
+    def _check(self, db: Session, line: WantedLine, *, sold: bool) -> tuple[views.OrderLine, int]:
         """The line with its price, and the stock to write back, computed from the stock read now.
 
         `sold` goods have left already, so the order cannot be refused.
@@ -302,7 +287,7 @@ class InHouse2004:
         on_hand = db.row("SELECT on_hand FROM stock WHERE sku = ?", line.sku)[0]
         if on_hand < line.quantity and not sold:
             raise SoldOut(line.sku, product[0])
-        return OrderLine(line.sku, product[0], line.quantity, product[1]), on_hand - line.quantity
+        return views.OrderLine(line.sku, product[0], line.quantity, product[1]), on_hand - line.quantity
 
     def _count_order(self, db: Session, customer: OrderCustomer) -> None:
         known = db.row("SELECT orders FROM customers WHERE email = ?", customer.email)
@@ -314,7 +299,7 @@ class InHouse2004:
         )
 
     def _insert(
-        self, db: Session, request: OrderRequest, channel: str, lines: list[tuple[OrderLine, int]]
+        self, db: Session, request: OrderRequest, channel: str, lines: list[tuple[views.OrderLine, int]]
     ) -> str:
         ref = new_order_ref()
         total_pence = sum(line.quantity * line.unit_pence for line, _ in lines)

@@ -15,13 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from doorbuster.shop.designs.replatformed_service import (
-    ORDER,
-    SIGNED_IN,
-    WRITE_QUERIES,
-    as_order,
-    read_order,
-)
+from doorbuster.shop.designs.replatformed_service import ORDER, SIGNED_IN, WRITE_QUERIES, as_order, read_order
+from doorbuster.shop.domain import views
 from doorbuster.shop.domain.orders import (
     GUEST_BASKET,
     INSERT_ORDER,
@@ -29,22 +24,6 @@ from doorbuster.shop.domain.orders import (
     WantedLine,
     new_order_ref,
     order_row,
-)
-from doorbuster.shop.domain.views import (
-    PAGE_SIZE,
-    BasketLineView,
-    BasketView,
-    Category,
-    FeaturedReview,
-    Home,
-    Item,
-    ListingView,
-    Navigation,
-    OrderLine,
-    OrderView,
-    ProductView,
-    Question,
-    Review,
 )
 from doorbuster.shop.http_errors import (
     BadRequest,
@@ -77,7 +56,7 @@ class Replatformed:
     def __init__(self, connection: sqlite3.Connection, model: ReadModel) -> None:
         self._model = model
         self._categories = tuple(
-            Category(*row)
+            views.Category(*row)
             for row in connection.execute(
                 "SELECT c.slug, c.name, c.blurb, c.art, count(*) FROM categories c "
                 "JOIN products p ON p.category_slug = c.slug GROUP BY c.slug ORDER BY c.position"
@@ -85,10 +64,10 @@ class Replatformed:
         )
         self._by_slug = {category.slug: category for category in self._categories}
 
-    def navigation(self, db: Session, basket: str | None) -> Navigation:  # noqa: ARG002  read when the shop opened
-        return Navigation(self._categories, None)
+    def navigation(self, db: Session, basket: str | None) -> views.Navigation:  # noqa: ARG002  read when the shop opened
+        return views.Navigation(self._categories, None)
 
-    def home(self, db: Session) -> Home:
+    def home(self, db: Session) -> views.Home:
         shelves = db.rows(_SHELVES)
         voices = db.rows(
             "SELECT n.text, p.sku, p.name, r.author, r.rating, r.title, r.text, r.written_on FROM "
@@ -98,39 +77,39 @@ class Replatformed:
         )
         items = _items(shelves)
         offers = len(items) - 2 * _SHELF_SIZE
-        return Home(
+        return views.Home(
             voices[0][0] if voices else "",
             items[:offers],
             items[offers : offers + _SHELF_SIZE],
             items[offers + _SHELF_SIZE :],
-            tuple(FeaturedReview(sku, name, Review(*review)) for _, sku, name, *review in voices),
+            tuple(views.FeaturedReview(sku, name, views.Review(*review)) for _, sku, name, *review in voices),
         )
 
-    def category(self, db: Session, slug: str, page: int) -> ListingView:
+    def category(self, db: Session, slug: str, page: int) -> views.ListingView:
         category = self._by_slug.get(slug)
         if category is None:
             raise NotFound(f"there is no category {slug!r}")
         rows = db.rows(
             _CARDS + "WHERE d.category_slug = ? ORDER BY d.popularity DESC LIMIT ? OFFSET ?",
             slug,
-            PAGE_SIZE,
-            (page - 1) * PAGE_SIZE,
+            views.PAGE_SIZE,
+            (page - 1) * views.PAGE_SIZE,
         )
-        return ListingView(category, None, page, category.products, _items(rows))
+        return views.ListingView(category, None, page, category.products, _items(rows))
 
-    def search(self, db: Session, query: str, page: int) -> ListingView:
+    def search(self, db: Session, query: str, page: int) -> views.ListingView:
         terms = " ".join(f'"{word}"*' for word in _WORD.findall(query)[:8])
         rows = db.rows(
             "SELECT d.card, s.on_hand > 0, count(*) OVER () FROM search_index i "
             "JOIN documents d ON d.sku = i.sku JOIN shown s ON s.sku = d.sku "
             "WHERE i.text MATCH ? ORDER BY d.popularity DESC LIMIT ? OFFSET ?",
             terms or '""',
-            PAGE_SIZE,
-            (page - 1) * PAGE_SIZE,
+            views.PAGE_SIZE,
+            (page - 1) * views.PAGE_SIZE,
         )
-        return ListingView(None, query, page, rows[0][2] if rows else 0, _items(rows))
+        return views.ListingView(None, query, page, rows[0][2] if rows else 0, _items(rows))
 
-    def product(self, db: Session, sku: str) -> ProductView:
+    def product(self, db: Session, sku: str) -> views.ProductView:
         rows = db.rows(
             "SELECT d.card, s.on_hand > 0, s.on_hand, d.body, -1 AS position FROM documents d "
             "JOIN shown s ON s.sku = d.sku WHERE d.sku = ? UNION ALL "
@@ -143,19 +122,19 @@ class Replatformed:
         if not rows:
             raise NotFound(f"we do not sell {sku!r}")
         items, body = _items(rows), orjson.loads(rows[0][3])
-        return ProductView(
+        return views.ProductView(
             item=items[0],
             category_slug=body["category_slug"],
             category_name=body["category_name"],
             description=tuple(body["description"]),
             details=tuple((label, value) for label, value in body["details"]),
             on_hand=rows[0][2],
-            reviews=tuple(Review(*review) for review in body["reviews"]),
-            questions=tuple(Question(*question) for question in body["questions"]),
+            reviews=tuple(views.Review(*review) for review in body["reviews"]),
+            questions=tuple(views.Question(*question) for question in body["questions"]),
             recommendations=items[1:],
         )
 
-    def recommendations(self, db: Session, sku: str) -> tuple[Item, ...]:
+    def recommendations(self, db: Session, sku: str) -> tuple[views.Item, ...]:
         rows = db.rows(
             "SELECT d.card, s.on_hand > 0 FROM related r JOIN documents d ON d.sku = r.other_sku "
             "JOIN shown s ON s.sku = d.sku WHERE r.sku = ? ORDER BY r.position",
@@ -165,7 +144,7 @@ class Replatformed:
             raise NotFound(f"we do not sell {sku!r}, or it has no recommendations")
         return _items(rows)
 
-    def landing(self, db: Session, code: str) -> ProductView:
+    def landing(self, db: Session, code: str) -> views.ProductView:
         found = db.row("SELECT sku FROM print_codes WHERE code = ?", code)
         return self.product(db, found[0] if found else code)
 
@@ -208,7 +187,7 @@ class Replatformed:
                 connection.execute("DELETE FROM basket_lines WHERE basket = ?", (basket,))
         return None if found is None else str(found[0])
 
-    def add(self, db: Session, basket: str, wanted: WantedLine) -> BasketView:
+    def add(self, db: Session, basket: str, wanted: WantedLine) -> views.BasketView:
         with db.transaction(queries=WRITE_QUERIES) as connection:
             found = connection.execute(
                 "SELECT p.name, s.on_hand, "
@@ -227,13 +206,13 @@ class Replatformed:
             )
             return _basket(connection.execute(_BASKET, (basket,)).fetchall(), basket)
 
-    def basket(self, db: Session, basket: str) -> BasketView:
+    def basket(self, db: Session, basket: str) -> views.BasketView:
         return _basket(db.rows(_BASKET, basket), basket)
 
-    def checkout(self, db: Session, basket: str) -> BasketView:
+    def checkout(self, db: Session, basket: str) -> views.BasketView:
         return self.basket(db, basket)
 
-    def place(self, db: Session, request: OrderRequest) -> OrderView:
+    def place(self, db: Session, request: OrderRequest) -> views.OrderView:
         queries = ORDER_QUERIES + (request.session is not None)
         with db.transaction(queries=queries) as connection:
             placed = connection.execute(
@@ -252,7 +231,7 @@ class Replatformed:
                 self._model.stock_changed(line.sku)
             return read_order(connection, ref)
 
-    def order(self, db: Session, ref: str) -> OrderView:
+    def order(self, db: Session, ref: str) -> views.OrderView:
         return as_order(db.rows(ORDER, ref), ref)
 
 
@@ -267,15 +246,15 @@ WHERE b.basket = ? ORDER BY p.sku
 """
 
 
-def _items(rows: list[Any]) -> tuple[Item, ...]:
-    return tuple(Item(*[*orjson.loads(row[0]), bool(row[1])]) for row in rows)
+def _items(rows: list[Any]) -> tuple[views.Item, ...]:
+    return tuple(views.Item(*[*orjson.loads(row[0]), bool(row[1])]) for row in rows)
 
 
-def _basket(rows: list[Any], basket: str) -> BasketView:
+def _basket(rows: list[Any], basket: str) -> views.BasketView:
     if not rows:
         raise NoBasket("this basket does not exist")
-    return BasketView(
-        basket, rows[0][0], tuple(BasketLineView(*row[1:]) for row in rows if row[1] is not None)
+    return views.BasketView(
+        basket, rows[0][0], tuple(views.BasketLineView(*row[1:]) for row in rows if row[1] is not None)
     )
 
 
@@ -290,7 +269,7 @@ def _wanted(connection: sqlite3.Connection, request: OrderRequest) -> tuple[str,
     )
 
 
-def _reserve(connection: sqlite3.Connection, line: WantedLine, *, sold: bool) -> OrderLine:
+def _reserve(connection: sqlite3.Connection, line: WantedLine, *, sold: bool) -> views.OrderLine:
     """Reserve the units in one conditional statement; the transaction rolls back if another line fails.
 
     `sold` goods have left already, so they are taken even from an empty stock.
@@ -306,11 +285,11 @@ def _reserve(connection: sqlite3.Connection, line: WantedLine, *, sold: bool) ->
     ).rowcount
     if not taken:
         raise SoldOut(line.sku, product[0])
-    return OrderLine(line.sku, product[0], line.quantity, product[1])
+    return views.OrderLine(line.sku, product[0], line.quantity, product[1])
 
 
 def _insert(
-    connection: sqlite3.Connection, request: OrderRequest, channel: str, lines: list[OrderLine]
+    connection: sqlite3.Connection, request: OrderRequest, channel: str, lines: list[views.OrderLine]
 ) -> str:
     ref = new_order_ref()
     total_pence = sum(line.quantity * line.unit_pence for line in lines)
