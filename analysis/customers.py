@@ -6,19 +6,15 @@
   rate.
 - An outage is a series of time windows in which fewer than 95 % of the customers who want to order can, and
   whose pooled 95 % interval lies below 95 %: a few unlucky customers are not an outage.
-- Expected orders are those of the same arrivals without delays: one for each customer known to want an order,
-  and for others who left, the share that served customers of their journey ordered. This assumes that those
-  who left would have ordered like those who stayed, did not come back, and that stock would have sufficed.
+- Expected and lost orders: doorbuster/stats/lost_orders.py.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
-from typing import NamedTuple
 
 import numpy as np
 
@@ -45,6 +41,16 @@ from doorbuster.report.section import (
     table,
     without_customers,
 )
+from doorbuster.stats.lost_orders import (
+    Baskets,
+    ExpectedOrders,
+    LostOrders,
+    expected_orders,
+    lost_by_row,
+    lost_sales,
+    mean_baskets,
+    total_orders,
+)
 from doorbuster.stats.outage import Outage, SuccessCount, find_outages
 from doorbuster.stats.proportion import clopper_pearson, in_time_blocks, timed_proportion
 from doorbuster.units import CURRENCIES, Currency, format_count, format_duration, format_ratio
@@ -52,7 +58,6 @@ from doorbuster.units import CURRENCIES, Currency, format_count, format_duration
 OUTAGE_BELOW = 0.95
 ORDERS_PER_WINDOW = 10
 MIN_ORDERS = 20  # fewer cannot show an outage
-MIN_BASKETS = 10  # fewer give no interval of the mean
 MAX_ROWS, MAX_BARS = 25, 12
 WHY_LEFT: dict[str, str] = {
     Outcome.ABANDONED: "because it was too slow",
@@ -72,51 +77,6 @@ def could_browse(row: CustomerCount) -> int | None:
 def could_order(row: CustomerCount) -> int | None:
     """1 could, 0 could not, None did not want to or it is unknown."""
     return row.order
-
-
-class LostOrders(NamedTuple):
-    """Orders lost in a channel, and by how much the number may be lower or higher (95 %)."""
-
-    channel: str
-    orders: float
-    below: float
-    above: float
-
-
-@dataclass(frozen=True, slots=True)
-class ExpectedOrders:
-    """Orders without delays with their 95 % interval, and the orders placed."""
-
-    value: float
-    low: float
-    high: float
-    placed: int
-
-    @property
-    def missed(self) -> Metric:
-        low, high = self.low - self.placed, self.high - self.placed
-        meaning = "expected orders that were not placed"
-        return Metric(self.value - self.placed, "count", low, high, round(self.value), meaning)
-
-
-@dataclass(frozen=True, slots=True)
-class MeanBasket:
-    """Mean acknowledged order, and its standard error; None below ten orders."""
-
-    mean: float
-    error: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Baskets:
-    """Mean baskets by channel; "" is the basket of all channels, for those without an order."""
-
-    currency: Currency
-    by_channel: Mapping[str, MeanBasket]
-
-    def of(self, channel: str) -> MeanBasket | None:
-        """The basket of a channel; None if no order was acknowledged."""
-        return self.by_channel.get(channel) or self.by_channel.get("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +145,7 @@ def analyse(context: RunContext) -> Section:
     run = context.run
     rows = run.customers(run.grain_s)
     over_time = CustomersOverTime.of(rows, run.grain_s)
-    expected, baskets = expect(rows), mean_baskets(run, context.currency)
+    expected, baskets = expected_orders(rows), mean_baskets(run.orders(), context.currency)
     reasons = leaving_reasons(rows, baskets)
     metrics = {
         "can_browse": _rate(rows, could_browse, "customers who saw the pages they came for"),
@@ -193,11 +153,11 @@ def analyse(context: RunContext) -> Section:
         **_outcome_metrics(rows),
         **_outage_metrics(over_time),
         "orders_expected": Metric(
-            expected.value, "count", expected.low, expected.high, _came(rows),
+            expected.orders.value, "count", expected.orders.low, expected.orders.high, _came(rows),
             "orders of the same arrivals without delays",
         ),
-        "missed_orders": expected.missed,
-        "lost_sales": _sales((lost for _, lost in _lost(rows)), baskets),
+        "missed_orders": _missed(expected),
+        "lost_sales": _sales([lost for _, lost in lost_by_row(rows)], baskets),
         **_leaving_metrics(run, rows),
         "in_shop_max": _in_shop_max(context.customers_in_shop),
     }  # fmt: skip
@@ -295,63 +255,13 @@ def _in_shop_max(in_shop: np.ndarray) -> Metric:
 # Lost orders
 
 
-def _served_orders(rows: Rows) -> dict[tuple[str, str], list[int]]:
-    """Of the served customers of each channel and journey: how many ordered, and how many there were."""
-    served: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
-    for row in rows:
-        if row.outcome == Outcome.SERVED:
-            served[row.channel, row.journey][0] += row.n if row.order == 1 else 0
-            served[row.channel, row.journey][1] += row.n
-    return served
-
-
-def _lost(rows: Rows) -> Iterator[tuple[CustomerCount, LostOrders]]:
-    """Lost orders by row: one for each customer who wanted to order, else the share of served customers."""
-    shares = {key: clopper_pearson(*counts) for key, counts in _served_orders(rows).items()}
-    for row in rows:
-        if row.outcome == Outcome.DROPPED:
-            continue
-        share = shares.get((row.channel, row.journey))
-        if row.order == 0:
-            yield row, LostOrders(row.channel, row.n, 0.0, 0.0)
-        elif row.order is None and row.outcome != Outcome.SERVED and share is not None and share.successes:
-            ratio, n = share.successes / share.n, row.n
-            yield row, LostOrders(row.channel, n * ratio, n * (ratio - share.low), n * (share.high - ratio))
-
-
-def expect(rows: Rows) -> ExpectedOrders:
-    """Orders of the same arrivals without delays."""
-    came = [row for row in rows if row.outcome != Outcome.DROPPED]
-    placed = sum(row.n for row in came if row.order == 1)
-    lost = _orders([part for _, part in _lost(came)])
-    value, low, high = (placed + (end or 0.0) for end in (lost.value, lost.low, lost.high))
-    return ExpectedOrders(value, low, high, placed)
-
-
-def mean_baskets(run: Run, currency: Currency) -> Baskets:
-    """The mean acknowledged basket of each channel."""
-    totals: dict[str, list[float]] = defaultdict(list)
-    for order in run.orders():
-        if order.answer == "acknowledged" and order.total_pence > 0:
-            total = currency.amount(order.total_pence)
-            totals[order.channel].append(total)
-            totals[""].append(total)
-    by_channel = {
-        channel: MeanBasket(
-            fmean(found), stdev(found) / math.sqrt(len(found)) if len(found) >= MIN_BASKETS else None
-        )
-        for channel, found in totals.items()
-    }
-    return Baskets(currency, by_channel)
-
-
 def leaving_reasons(rows: Rows, baskets: Baskets) -> list[LeavingReason]:
     """Why customers left, the most expensive reason first."""
     left, lost = Counter[tuple[str, str, str]](), defaultdict[tuple[str, str, str], list[LostOrders]](list)
     for row in rows:
         if _left(row):
             left[_reason(row)] += row.n
-    for row, part in _lost(rows):
+    for row, part in lost_by_row(rows):
         lost[_reason(row)].append(part)
     found = [
         LeavingReason(*why, left[why], _orders(lost[why]), _sales(lost[why], baskets))
@@ -364,30 +274,28 @@ def _reason(row: CustomerCount) -> tuple[str, str, str]:
     return row.step or "unknown", row.cause or "none given", row.outcome
 
 
+def _missed(expected: ExpectedOrders) -> Metric:
+    orders, placed = expected.orders, expected.placed
+    low, high = (orders.low or 0.0) - placed, (orders.high or 0.0) - placed
+    meaning = "expected orders that were not placed"
+    return Metric(orders.value - placed, "count", low, high, round(orders.value), meaning)
+
+
 def _orders(parts: Sequence[LostOrders]) -> Metric:
-    value, below, above = (sum(part[end] for part in parts) for end in (1, 2, 3))
-    return Metric(value, "count", value - below, value + above, round(value), "missed orders")
+    found = total_orders(parts)
+    return Metric(found.value, "count", found.low, found.high, round(found.value), "missed orders")
 
 
-def _sales(parts: Iterable[LostOrders], baskets: Baskets) -> Metric:
-    """Lost orders times the mean basket of their channel; the two errors are independent: squares add up."""
+def _sales(parts: Sequence[LostOrders], baskets: Baskets) -> Metric:
     meaning = "missed orders at the average acknowledged basket of their channel"
-    orders: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
-    for channel, *more in parts:
-        orders[channel] = [have + add for have, add in zip(orders[channel], more, strict=True)]
-    n = round(sum(count[0] for count in orders.values()))
-    value, below, above, known = 0.0, 0.0, 0.0, True
-    for channel, (lost, fewer, more_of) in orders.items():
-        basket = baskets.of(channel)
-        if basket is None:
-            return Metric(None, baskets.currency.code, n=n, meaning=meaning)
-        known = known and basket.error is not None
-        half = 1.96 * lost * (basket.error or 0.0)
-        value += lost * basket.mean
-        below += (fewer * basket.mean) ** 2 + half**2
-        above += (more_of * basket.mean) ** 2 + half**2
-    ends = (max(0.0, value - math.sqrt(below)), value + math.sqrt(above)) if known else (None, None)
-    return Metric(value, baskets.currency.code, *ends, n=n, meaning=meaning)
+    found, n, unit = (
+        lost_sales(parts, baskets),
+        round(sum(part.orders for part in parts)),
+        baskets.currency.code,
+    )
+    if found is None:
+        return Metric(None, unit, n=n, meaning=meaning)
+    return Metric(found.value, unit, found.low, found.high, n, meaning)
 
 
 # Sentences
@@ -488,7 +396,7 @@ def _clock(seconds: float) -> str:
 def _findings(metrics: Mapping[str, Metric], rows: Rows, reasons: Sequence[LeavingReason]) -> tuple[str, ...]:
     found = []
     by_channel = defaultdict[str, float](float)
-    for _, part in _lost(rows):
+    for _, part in lost_by_row(rows):
         by_channel[part.channel] += part.orders
     total = sum(by_channel.values())
     if total >= 0.5 and len({row.channel for row in rows}) > 1:
@@ -642,7 +550,7 @@ def _channel_table(rows: Rows, baskets: Baskets) -> Table:
     """Outcomes by channel, with the orders and sales lost in each."""
     table = _outcome_table("Outcomes by channel", "Channel", rows, lambda row: row.channel)
     lost = defaultdict[str, list[LostOrders]](list)
-    for _, part in _lost(rows):
+    for _, part in lost_by_row(rows):
         lost[part.channel].append(part)
     lines: list[tuple[Cell, ...]] = []
     for row in table.rows:

@@ -16,6 +16,7 @@ from doorbuster.records.outcome import Cause
 from doorbuster.records.reader import Run
 from doorbuster.records.writer import RunWriter
 from doorbuster.report import RunContext, Section, load_analysis
+from doorbuster.stats.lost_orders import Baskets, MeanBasket, expected_orders
 from doorbuster.units import POUND
 
 ROOT = Path(__file__).parents[2]
@@ -215,12 +216,10 @@ def test_leavers_of_a_journey_in_which_some_order_count_by_the_share_of_the_serv
         CustomerCount(0, "print", "deep_link", "served", "", "", 1, None, 80),
         CustomerCount(0, "print", "deep_link", "abandoned", "landing", "patience", 0, None, 50),
     ]
-    found = customers.expect(rows)
-    assert (found.value, found.placed) == (30.0, 20)
+    found, placed = expected_orders(rows)
+    assert (found.value, placed) == (30.0, 20)
     assert 20 < found.low < 30 < found.high < 40
-    (cause,) = customers.leaving_reasons(
-        rows, customers.Baskets(POUND, {"": customers.MeanBasket(50.0, 1.0)})
-    )
+    (cause,) = customers.leaving_reasons(rows, Baskets(POUND, {"": MeanBasket(50.0, 1.0)}))
     assert (cause.step, cause.cause, cause.orders.value, cause.sales.value) == (
         "landing",
         "patience",
@@ -229,7 +228,7 @@ def test_leavers_of_a_journey_in_which_some_order_count_by_the_share_of_the_serv
     )
     assert cause.orders.low * 50 - 20 < cause.sales.low < cause.orders.low * 50 < 500
     assert 500 < cause.orders.high * 50 < cause.sales.high
-    assert customers.leaving_reasons(rows, customers.Baskets(POUND, {}))[0].sales.value is None
+    assert customers.leaving_reasons(rows, Baskets(POUND, {}))[0].sales.value is None
 
 
 # Orders
