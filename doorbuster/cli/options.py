@@ -31,7 +31,8 @@ confirm_option = click.option(
     "confirm_hosts",
     multiple=True,
     metavar="HOST",
-    help="Confirm that this non-loopback host may be loaded; once for each host in safety.allow.",
+    help="Confirm that this non-loopback host may be loaded, at its present addresses, or at those of "
+    "HOST=ADDRESS,NETWORK; once for each host in safety.allow.",
 )
 
 

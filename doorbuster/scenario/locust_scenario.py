@@ -197,7 +197,8 @@ def locust_scenario(
     else:
         values = {"title": title}
         named = urlsplit(url).hostname if url is not None else None
-        hosts = dict.fromkeys((*allow, *([named] if named and not is_loopback(named) else [])))
+        confirmed = (name.partition("=")[0] for name in allow)
+        hosts = dict.fromkeys((*confirmed, *([named] if named and not is_loopback(named) else [])))
         if hosts:
             values["safety"] = {"allow": list(hosts)}
         if no_failures:

@@ -184,15 +184,21 @@ def wait_for_requests(path):
     raise AssertionError("no request was recorded within a minute")
 
 
-def test_a_host_from_the_environment_is_named_in_a_note(run_plain, shop):
-    done = run_plain(visitor(host='"http://127.0.0.1:9"'), *SHORT, SHOP=shop.url, LOCUST_HOST=shop.url)
-    assert done.code == ExitCode.PASS
-    assert f"the host {shop.url} comes from LOCUST_HOST or locust.conf" in done.stderr
-
-
-def test_the_url_of_the_command_line_wins_over_the_environment(run_plain, shop):
-    dead = "http://127.0.0.1:9"
-    done = run_plain(visitor(), *SHORT, "--url", shop.url, SHOP=dead, LOCUST_HOST=dead)
-    assert done.code == ExitCode.PASS
+def test_settings_of_locust_from_elsewhere_change_nothing_and_are_named_in_a_note(run_plain, shop, tmp_path):
+    """Neither the target nor the mode, the confirmations or the number of users."""
+    dead = "http://192.0.2.7:9"
+    for name in ("locust.conf", "home/.locust.conf"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(
+            f"host = {dead}\nworker = true\nconfirm-host = [192.0.2.7]\nusers = 500\nweb-port = 1\n",
+            encoding="utf-8",
+        )
+    outside = {"LOCUST_HOST": dead, "LOCUST_MODE_WORKER": "true", "LOCUST_HEADLESS": "false",
+               "LOCUST_PROCESSES": "3", "LOCUST_LOCUSTFILE": "other.py", "LOCUST_LIST": "true"}  # fmt: skip
+    done = run_plain(visitor(), *SHORT, SHOP=shop.url, HOME=str(tmp_path / "home"), **outside)
+    assert done.code == ExitCode.PASS, done.stderr
+    for name in ("LOCUST_HOST", "LOCUST_MODE_WORKER", "LOCUST_PROCESSES", "~/.locust.conf", " locust.conf"):
+        assert name in done.stderr
     with Run.open(done.folder) as run:
         assert run.meta.target_url == shop.url

@@ -176,11 +176,11 @@ class RunCoordinator:
 
     def _begin(self) -> None:
         request, scenario = self.request, self.request.scenario
-        self._access = TargetAccess(request.run_id, scenario.safety.allow, target_headers(scenario))
         request.folder.mkdir(parents=True, exist_ok=True)
         check_threads()
         self._target = open_target(scenario, request.folder / "shop.log")
-        check_allowed(scenario, self._target.url, confirmed_hosts=request.confirmed_hosts)
+        hosts = check_allowed(scenario, self._target.url, confirmed_hosts=request.confirmed_hosts)
+        self._access = TargetAccess(request.run_id, hosts, target_headers(scenario))
         endpoints = {
             merchant: StoreEndpoint(url, read_catalogue(request.driver, url, self._access, self._ceiling))
             for merchant, url in self._target.urls.items()

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from doorbuster.load.http.allowed_hosts import AllowedHosts
 from doorbuster.load.run_plan import Rows, RunPlan, WorkerAssignment
 from doorbuster.load.target.endpoint import StoreEndpoint, TargetAccess
 from doorbuster.output.secret_masking import remember_secrets
@@ -43,6 +44,7 @@ def plan_to_wire(plan: RunPlan, *, index: int, count: int, counter_offset_s: flo
         "scenario_name": scenario.name,
         "endpoints": {name: (shop.url, astuple(shop.catalogue)) for name, shop in plan.endpoints.items()},
         "headers": plan.access.headers.to_wire(),
+        "hosts": plan.access.hosts.to_wire(),
         "started_at": plan.started_at + counter_offset_s,
         "index": index,
         "count": count,
@@ -55,7 +57,7 @@ def assignment_from_wire(wire: dict[str, Any], *, worker: str) -> WorkerAssignme
     headers = HeaderValues.from_wire(wire["headers"])
     remember_secrets(headers.secrets)
     plan = RunPlan(
-        access=TargetAccess(wire["run_id"], scenario.safety.allow, headers),
+        access=TargetAccess(wire["run_id"], AllowedHosts.from_wire(wire["hosts"]), headers),
         scenario=scenario,
         schedule=plan_schedule(scenario),
         endpoints={

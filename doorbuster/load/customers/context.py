@@ -47,7 +47,6 @@ class CustomerContext:
         self.closes_at = plan.closes_at
         self.ends_at = plan.closes_at + scenario.drain_s
         self.http_settings = plan.access.settings(
-            url,
             request_id_header=scenario.target.request_id_header,
             source_addresses=sources_for(url, scenario.target.source_addresses),
             ceiling=ceiling,

@@ -19,6 +19,7 @@ from typing import Final
 import gevent.monkey
 
 from doorbuster.load.exchange import RequestFailed
+from doorbuster.load.http.allowed_hosts import AllowedHosts
 from doorbuster.load.http.connection import Connection
 from doorbuster.load.http.dns import Address
 from doorbuster.load.http.generator_limits import NO_DESCRIPTORS, NO_PORTS, limit_cause
@@ -28,7 +29,6 @@ from doorbuster.load.http.request_target import RequestTarget
 from doorbuster.load.http.route import Route
 from doorbuster.load.http.settings import HttpSettings
 from doorbuster.load.http.tls import context_for
-from doorbuster.scenario.target.target import is_loopback
 
 # The base class of `socket.socket` and of gevent's: `GeventSocket` replaces what they add, which saves memory
 # and time per customer.
@@ -69,16 +69,20 @@ class Connector:
         cause = "connect_timeout" if connect_deadline <= total_deadline else "total_timeout"
         target, proxy = self._target, self._proxy
         allowed = self._settings.hosts
-        if allowed is not None and target.host not in allowed and not is_loopback(target.host):
-            raise RequestFailed("host_not_allowed", target.host)
         host, port = (proxy.host, proxy.port) if proxy else (target.host, target.port)
+        if allowed is not None:
+            for name in (target.host, host):
+                if not allowed.names(name):
+                    raise RequestFailed("host_not_allowed", name)
+            if proxy:
+                self._check_behind_proxy(allowed, deadline)
         try:
-            addresses = self._wire.resolver.addresses(
-                host, port, ttl_s=self._settings.dns_ttl_s, timeout_s=self._left_s(deadline)
-            )
+            addresses = self._addresses(host, port, deadline)
+            if allowed is not None:
+                addresses = allowed.permitted(host, addresses)
             connection = self._connect_any(addresses, deadline, cause)
         except RequestFailed as failure:
-            if proxy and failure.cause != "total_timeout":
+            if proxy and failure.cause not in ("total_timeout", "host_not_allowed"):
                 raise RequestFailed("proxy", f"{host}:{port}: {failure}") from None
             raise
         try:
@@ -92,6 +96,20 @@ class Connector:
             raise
         self._opened()
         return connection
+
+    def _addresses(self, host: str, port: int, deadline: float) -> tuple[Address, ...]:
+        return self._wire.resolver.addresses(
+            host, port, ttl_s=self._settings.dns_ttl_s, timeout_s=self._left_s(deadline)
+        )
+
+    def _check_behind_proxy(self, allowed: AllowedHosts, deadline: float) -> None:
+        """Check the target's address as it is known here: the proxy looks it up itself."""
+        target = self._target
+        try:
+            found = self._addresses(target.host, target.port, deadline)
+        except RequestFailed:
+            return  # a name that only the proxy knows
+        allowed.permitted(target.host, found)
 
     def remember_session(self, connection: Connection) -> None:
         """Keep the TLS session for this customer's next connection; TLS 1.3 sends it after the handshake."""

@@ -238,7 +238,7 @@ class RequestExecutor:
             plain_proxy = None if target.secure else proxy
             pool = Pool(connector, settings.connections_per_host, self._clock, plain_proxy, settings.ceiling)
             pool.closed = self._closed
-            if settings.target_headers and settings.hosts is not None and target.host in settings.hosts:
+            if settings.target_headers and settings.hosts is not None and settings.hosts.lists(target.host):
                 pool.added = settings.target_headers
             self._pools[key] = pool
         return pool

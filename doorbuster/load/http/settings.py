@@ -5,8 +5,8 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
+from doorbuster.load.http.allowed_hosts import AllowedHosts
 from doorbuster.load.http.route import Route
 from doorbuster.load.http.send_limit import RequestCeiling
 
@@ -43,8 +43,9 @@ class HttpSettings:
     tls_resumption: a customer's further connections resume its own TLS session. Sessions are never shared
       between customers, because every real visitor costs the shop a full handshake.
     dns_ttl_s: how long a process keeps the addresses of a name; 0 asks for every connection.
-    hosts: the names that connections may go to besides this machine, also after a redirect; None: any.
-    target_headers: sent with every request to one of `hosts`, and to no other; secrets, so never shown.
+    hosts: what connections may go to, also after a redirect; None: anything.
+    target_headers: sent with every request to a host that `hosts` lists, and to no other; secrets, so never
+      shown.
     source_addresses: local addresses, used in turn; each gives about 28,000 more ports to one destination.
     proxy: "http://[user:password@]host:port" for every request; proxies_from_env: HTTP_PROXY, HTTPS_PROXY
       and NO_PROXY. Without either, the environment is ignored.
@@ -68,7 +69,7 @@ class HttpSettings:
     ssl_context: ssl.SSLContext | None = None
     tls_resumption: bool = True
     dns_ttl_s: float = 60.0
-    hosts: frozenset[str] | None = None
+    hosts: AllowedHosts | None = None
     source_addresses: tuple[str, ...] = ()
     proxy: str = ""
     proxies_from_env: bool = False
@@ -99,11 +100,6 @@ class HttpSettings:
     def route(self) -> Route:
         """TLS and proxies of a client that does not change them."""
         return Route(self.verify, self.ca_file, self.client_cert_file, self.client_key_file, None)
-
-
-def host_names(url: str, *allowed: str) -> frozenset[str]:
-    """The host of a URL and other allowed hosts, as `HttpSettings.hosts` needs them."""
-    return frozenset(name.lower() for name in (urlsplit(url).hostname, *allowed) if name)
 
 
 def timeouts_from(

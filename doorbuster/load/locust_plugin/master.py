@@ -64,6 +64,8 @@ class MasterNode(Node):
         self.coordinator: RunCoordinator | None = None
         self._refused = False
         self._folder_option = environment.parsed_options.run_folder
+        # Read now: Locust's web form may set every option later.
+        self._confirmed = tuple(environment.parsed_options.confirm_host or ())
         self._workers: LocalWorkers | RemoteWorkers = (
             RemoteWorkers(environment.runner)
             if isinstance(environment.runner, MasterRunner)
@@ -168,7 +170,7 @@ class MasterNode(Node):
         return override(self.scenario, url=url) if url and url != self.scenario.target.url else self.scenario
 
     def _confirmed_hosts(self) -> tuple[str, ...]:
-        return tuple(self.environment.parsed_options.confirm_host or ())
+        return self._confirmed
 
 
 def _raise_keyboard_interrupt() -> None:

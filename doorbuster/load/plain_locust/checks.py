@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ from locust.shape import LoadTestShape
 from locust.user.users import HttpUser
 
 from doorbuster.errors import FileProblem, ScenarioError, UsageError
+from doorbuster.load.http.allowed_hosts import AllowedHosts
 from doorbuster.load.locust_plugin.http_user import HttpUser as DoorbusterHttpUser
 from doorbuster.load.locust_plugin.node import note
 from doorbuster.load.plain_locust.host_guard import host_of
 from doorbuster.load.plain_locust.visits import JOURNEY
-from doorbuster.load.target.endpoint import resolves_to_loopback, target_headers
+from doorbuster.load.target.endpoint import target_headers
+from doorbuster.load.target.permission import permitted_hosts
 from doorbuster.scenario import (
     ChannelJourney,
     HeaderValues,
@@ -39,16 +41,18 @@ class PlainPlan:
 
     ends_itself: Locust ends the run at `duration_s`; otherwise the recorder does. targets: for the report.
     headers: of every request to the targets and to the hosts of safety.allow.
-    ratios: weights of the user classes for open arrivals.
+    ratios: weights of the user classes for open arrivals. confirmed: values of --confirm-host, read once: the
+    web form may set every option later.
     """
 
     scenario: LocustScenario
     duration_s: float
     ends_itself: bool
-    hosts: frozenset[str]
+    hosts: AllowedHosts
     targets: tuple[str, ...]
     ratios: dict[str, float]
     headers: HeaderValues
+    confirmed: tuple[str, ...]
 
     @property
     def is_open(self) -> bool:
@@ -83,13 +87,16 @@ def check_start(environment: Any) -> PlainPlan:
     scenario = _scenario(environment)
     if not environment.shape_class and options.num_users is not None and options.num_users < 1:
         raise UsageError("--users must be at least 1")
-    hosts, targets = check_hosts(environment, scenario)
+    confirmed = tuple(options.confirm_host or ())
+    hosts, targets = check_hosts(environment, scenario, confirmed)
     headers = target_headers(scenario)
     if scenario.demand is not None:
         ratios = _open_classes(environment, scenario)
-        return PlainPlan(scenario, scenario.demand.duration_s, False, hosts, targets, ratios, headers)
+        return PlainPlan(
+            scenario, scenario.demand.duration_s, False, hosts, targets, ratios, headers, confirmed
+        )
     duration_s, ends_itself = _duration(environment)
-    return PlainPlan(scenario, duration_s, ends_itself, hosts, targets, {}, headers)
+    return PlainPlan(scenario, duration_s, ends_itself, hosts, targets, {}, headers, confirmed)
 
 
 def _open_classes(environment: Any, scenario: LocustScenario) -> dict[str, float]:
@@ -138,12 +145,13 @@ def check_tasks(environment: Any) -> None:
     )
 
 
-def check_hosts(environment: Any, scenario: LocustScenario) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Hosts that may be loaded besides loopback, and the addresses of the user classes.
+def check_hosts(
+    environment: Any, scenario: LocustScenario, confirmed: Collection[str]
+) -> tuple[AllowedHosts, tuple[str, ...]]:
+    """What may be loaded, and the addresses of the user classes.
 
     Raises: UsageError for a host that was not confirmed, or an HTTP user without one.
     """
-    confirmed = confirmed_hosts(environment.parsed_options)
     targets = []
     for user_class in environment.user_classes:
         address = environment.host or user_class.host
@@ -155,32 +163,8 @@ def check_hosts(environment: Any, scenario: LocustScenario) -> tuple[frozenset[s
                 )
             continue
         targets.append(address)
-    allow = scenario.safety.allow
-    hosts = [host for host in map(host_of, targets) if not resolves_to_loopback(host)]
-    for host in hosts:
-        if allow and host not in allow:
-            raise UsageError(
-                f"{host} may not be loaded: the scenario's safety.allow does not list it (allowed: "
-                f"{', '.join(allow)}); add it there if the shop is yours"
-            )
-    unconfirmed = [
-        host
-        for host in dict.fromkeys((*hosts, *allow))
-        if host not in confirmed and not resolves_to_loopback(host)
-    ]
-    if unconfirmed:
-        options = " ".join(f"--confirm-host {host}" for host in unconfirmed)
-        raise UsageError(
-            f"loading {' and '.join(unconfirmed)} needs a confirmation: add {options} if you may load "
-            f"{'it' if len(unconfirmed) == 1 else 'them'} right now"
-        )
-    return frozenset(confirmed & set(allow) if allow else confirmed), tuple(dict.fromkeys(targets))
-
-
-def confirmed_hosts(options: Any) -> frozenset[str]:
-    """The hosts of --confirm-host."""
-    given = options.confirm_host or ()
-    return frozenset(host.lower() for host in ([given] if isinstance(given, str) else given) if host)
+    hosts = permitted_hosts([host_of(target) for target in targets], scenario.safety.allow or None, confirmed)
+    return hosts, tuple(dict.fromkeys(targets))
 
 
 def _scenario(environment: Any) -> LocustScenario:

@@ -5,20 +5,25 @@ Other clients cannot be watched: for those, the hosts of the user classes are ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from gevent import GreenletExit
+from geventhttpclient.connectionpool import ConnectionPool
 from locust.clients import HttpSession
 from locust.contrib.fasthttp import FastHttpSession, LocustUserAgent
+from urllib3.util import connection
 
+from doorbuster.load.http.allowed_hosts import LOOPBACK_ONLY, AllowedHosts, canonical_host
 from doorbuster.load.http.settings import HttpSettings
 from doorbuster.load.locust_plugin.http_user import HttpUser as DoorbusterHttpUser
-from doorbuster.load.target.endpoint import resolves_to_loopback
 from doorbuster.scenario import HeaderValues
 
 
@@ -27,7 +32,7 @@ class HostNotAllowed(ConnectionError):  # noqa: N818 - reads as what happened
 
     def __init__(self, host: str) -> None:
         self.host = host
-        super().__init__(f"{host} may not be loaded; confirm it with --confirm-host {host}")
+        super().__init__(f"{host} may not be loaded; see --confirm-host")
 
 
 class SessionHostNotAllowed(requests.exceptions.ConnectionError, HostNotAllowed):
@@ -37,53 +42,113 @@ class SessionHostNotAllowed(requests.exceptions.ConnectionError, HostNotAllowed)
         super().__init__(host, request=request)  # which calls HostNotAllowed's
 
 
+@dataclass(slots=True)
+class _GuardedRequest:
+    """The request that the current greenlet sends; refusal: why its address may not be dialled."""
+
+    host: str
+    refusal: str = ""
+
+
+_current: ContextVar[_GuardedRequest | None] = ContextVar("_current", default=None)
+
+
 class HostGuard:
-    """allowed: hosts besides loopback. named: hosts that get `target_headers`.
+    """allowed: what may be loaded. named: hosts that get `target_headers`.
     on_cut: called with the start of a request that was cut short.
     """
 
     def __init__(self) -> None:
-        self.allowed: frozenset[str] = frozenset()
+        self.allowed: AllowedHosts = LOOPBACK_ONLY
         self.named: frozenset[str] = frozenset()
         self.target_headers: Mapping[str, str] = {}
         self._settings: dict[int, tuple[HttpSettings, HttpSettings]] = {}
         self.on_cut: Callable[[float], None] = lambda _: None
-        self._loopback: dict[str, bool] = {}
 
-    def begin(self, allowed: Iterable[str], named: Iterable[str], headers: HeaderValues) -> None:
+    def begin(self, allowed: AllowedHosts, named: Iterable[str], headers: HeaderValues) -> None:
         """The hosts and headers of the next run."""
-        self.allowed, self.named = frozenset(allowed), frozenset(named)
+        self.allowed, self.named = allowed, frozenset(named)
         self.target_headers = headers.values
         self._settings.clear()
 
-    def is_allowed(self, host: str) -> bool:
-        """Whether requests to this host may be sent."""
-        return host in self.allowed or self._is_loopback(host)
-
     def watch_clients(self) -> None:
-        """Check every request and redirect of HttpUser and FastHttpUser."""
+        """Check every request, redirect and dialled address of HttpUser and FastHttpUser."""
         send, urlopen = HttpSession.send, LocustUserAgent._urlopen
 
         def checked_send(session: Any, request: Any, **options: Any) -> Any:
-            host = urlsplit(request.url).hostname or ""
-            if not self.is_allowed(host):
-                raise SessionHostNotAllowed(host, request)
-            self._add_headers(host, request.headers, session.headers)
-            return send(session, request, **options)
+            with self._guarded(urlsplit(request.url).hostname or "") as current:
+                if current.refusal:
+                    raise SessionHostNotAllowed(current.refusal, request)
+                self._add_headers(current.host, request.headers, session.headers)
+                try:
+                    return send(session, request, **options)
+                except requests.exceptions.ConnectionError as error:
+                    if current.refusal:
+                        raise SessionHostNotAllowed(current.refusal, request) from error
+                    raise
 
         def checked_urlopen(agent: Any, request: Any) -> Any:
-            host = request.url_split.host
-            if not self.is_allowed(host):
-                raise HostNotAllowed(host)
-            self._add_headers(host, request.headers, agent.default_headers)
-            return urlopen(agent, request)  # type: ignore[no-untyped-call]
+            with self._guarded(request.url_split.host) as current:
+                if current.refusal:
+                    raise HostNotAllowed(current.refusal)
+                self._add_headers(current.host, request.headers, agent.default_headers)
+                return urlopen(agent, request)  # type: ignore[no-untyped-call]
 
         setattr(HttpSession, "send", checked_send)  # noqa: B010  the type checker refuses an assignment
         setattr(LocustUserAgent, "_urlopen", checked_urlopen)  # noqa: B010
+        setattr(connection, "create_connection", self._checked_create(connection.create_connection))  # noqa: B010
+        setattr(ConnectionPool, "_resolve", self._checked_resolve(ConnectionPool._resolve))  # noqa: B010
         for client in (HttpSession, FastHttpSession):
             setattr(client, "request", self._with_cut(client.request))  # noqa: B010
 
         setattr(DoorbusterHttpUser, "restrict", self._restricted)  # noqa: B010
+
+    @contextmanager
+    def _guarded(self, host: str) -> Iterator[_GuardedRequest]:
+        """Check the addresses that are dialled in this block."""
+        current = _GuardedRequest(host, "" if self.allowed.names(host) else canonical_host(host))
+        before = _current.set(current)
+        try:
+            yield current
+        finally:
+            _current.reset(before)
+
+    def _checked_create(self, create: Callable[..., Any]) -> Callable[..., Any]:
+        """What urllib3 dials with: only addresses that may be dialled, of the host or of its proxy."""
+
+        def checked(address: tuple[str, int], *args: Any, **options: Any) -> Any:
+            if _current.get() is None:
+                return create(address, *args, **options)
+            host, port = address
+            rows = socket.getaddrinfo(host.strip("[]"), port, 0, socket.SOCK_STREAM)
+            failure: OSError | None = None
+            for row in self._permitted(host, rows):
+                try:
+                    return create((str(row[4][0]), port), *args, **options)
+                except OSError as error:
+                    failure = failure or error
+            raise failure or OSError("getaddrinfo returned no address")
+
+        return checked
+
+    def _checked_resolve(self, resolve: Callable[..., Any]) -> Callable[..., Any]:
+        """The same for the look-ups of FastHttpUser's client."""
+
+        def checked(pool: Any) -> Any:
+            rows = resolve(pool)
+            return rows if _current.get() is None else self._permitted(pool._connection_host, rows)
+
+        return checked
+
+    def _permitted(self, host: str, rows: Iterable[Any]) -> list[Any]:
+        """The rows of getaddrinfo that may be dialled. Raises: HostNotAllowed if there are none."""
+        found = list(rows)
+        some = [row for row in found if self.allowed.permits(host, str(row[4][0]))]
+        current = _current.get()
+        if found and not some and current is not None:
+            current.refusal = self.allowed.refusal(host, str(found[0][4][0]))
+            raise HostNotAllowed(current.refusal)
+        return some
 
     def _add_headers(self, host: str, headers: Any, defaults: Any) -> None:
         """Add the target's headers, which replace the client's defaults but not those of the request.
@@ -102,8 +167,7 @@ class HostGuard:
         """The settings of our client's users, with the hosts that may be loaded and the target's headers."""
         known = self._settings.get(id(settings))
         if known is None or known[0] is not settings:
-            hosts = self.allowed | self.named
-            hosts = hosts if settings.hosts is None else hosts & settings.hosts
+            hosts = self.allowed.narrowed_by(settings.hosts)
             made = replace(settings, hosts=hosts, target_headers=self.target_headers)
             known = self._settings[id(settings)] = settings, made
         return known[1]
@@ -118,12 +182,6 @@ class HostGuard:
                 raise
 
         return watched
-
-    def _is_loopback(self, host: str) -> bool:
-        known = self._loopback.get(host)
-        if known is None:
-            known = self._loopback[host] = resolves_to_loopback(host.strip("[]"))
-        return known
 
 
 def host_of(address: str) -> str:

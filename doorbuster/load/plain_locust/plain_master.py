@@ -67,7 +67,7 @@ class PlainMaster:
         """Locust starts a test: open the run file before the first user starts."""
         with exit_on_error():
             check_tasks(self._environment)
-            hosts, targets = check_hosts(self._environment, self._plan.scenario)
+            hosts, targets = check_hosts(self._environment, self._plan.scenario, self._plan.confirmed)
             self._guard.begin(hosts, self._plan.named_hosts(targets), self._plan.headers)
             if self._workers is not None:
                 self._workers.refresh_workers()
@@ -147,7 +147,7 @@ class PlainRun:
                 message = {
                     "run_id": self.run_id,
                     "started_at": self._started_at + self._workers.counter_offset_s(name),
-                    "hosts": sorted(guard.allowed),
+                    "hosts": guard.allowed.to_wire(),
                     "named": sorted(guard.named),
                     "headers": self._plan.headers.to_wire(),
                     "scenario_text": self._plan.scenario.source_text,

@@ -9,6 +9,7 @@ import numpy as np
 from locust.runners import STATE_RUNNING, STATE_SPAWNING
 
 from doorbuster.load.coordination.messages import CLOSE, RECORD
+from doorbuster.load.http.allowed_hosts import AllowedHosts
 from doorbuster.load.locust_plugin.node import end_with_parent
 from doorbuster.load.locust_plugin.report_channel import ReportChannel
 from doorbuster.load.plain_locust.checks import visit_schedule
@@ -41,7 +42,7 @@ class PlainWorker:
         run_id = msg.data["run_id"]
         headers = HeaderValues.from_wire(msg.data["headers"])
         remember_secrets(headers.secrets)
-        self._guard.begin(msg.data["hosts"], msg.data["named"], headers)
+        self._guard.begin(AllowedHosts.from_wire(msg.data["hosts"]), msg.data["named"], headers)
         self._reports.begin(run_id)
         recorder = self._recorder = RequestRecorder(
             self._environment,

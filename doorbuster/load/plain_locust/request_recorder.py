@@ -28,6 +28,7 @@ from locust import User
 from locust.exception import CatchResponseError
 
 from doorbuster.load.customers.model import Arrival
+from doorbuster.load.exchange import RequestFailed
 from doorbuster.load.plain_locust.host_guard import HostGuard, HostNotAllowed
 from doorbuster.load.recording.health import HealthProbe
 from doorbuster.load.recording.recorder import Recorder
@@ -237,6 +238,8 @@ class RequestRecorder:
 
 def cause_of(exception: Any, response: Any) -> str:
     """One word for why a request failed."""
+    if isinstance(exception, RequestFailed):  # of doorbuster's own client
+        return exception.cause
     for kind, cause in _CAUSES:
         if isinstance(exception, kind):
             return cause
@@ -252,7 +255,11 @@ def cause_of(exception: Any, response: Any) -> str:
 
 
 def _error_text(exception: Any) -> str:
-    return exception.host if isinstance(exception, HostNotAllowed) else str(exception) or repr(exception)
+    if isinstance(exception, HostNotAllowed):
+        return exception.host
+    if isinstance(exception, RequestFailed):
+        return exception.detail
+    return str(exception) or repr(exception)
 
 
 def _seconds(response_time: Any) -> float:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import socket
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from doorbuster.errors import TargetError, UsageError
+from doorbuster.errors import TargetError
+from doorbuster.load.http.allowed_hosts import LOOPBACK_ONLY, AllowedHosts
 from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.send_limit import RequestCeiling
-from doorbuster.load.http.settings import HttpSettings, host_names
+from doorbuster.load.http.settings import HttpSettings
 from doorbuster.load.target.content_errors import content_error
 from doorbuster.load.target.driver_lookup import driver_error
+from doorbuster.load.target.permission import permitted_hosts
 from doorbuster.output import masked
 from doorbuster.output.secret_masking import remember_secrets
 from doorbuster.scenario import NO_HEADERS, RUN_HEADER, HeaderValues, LocustScenario, Scenario, fill_headers
@@ -31,15 +31,15 @@ class TargetAccess:
     """What all clients of a run have in common: its id, the hosts they may load, the target's headers."""
 
     run_id: str
-    allow: tuple[str, ...] = ()
+    hosts: AllowedHosts = LOOPBACK_ONLY
     headers: HeaderValues = NO_HEADERS
 
-    def settings(self, url: str, **more: Any) -> HttpSettings:
-        """Settings of clients of the shop at `url`; `more` are further fields of them."""
+    def settings(self, **more: Any) -> HttpSettings:
+        """Settings of clients of the shop; `more` are further fields of them."""
         return HttpSettings(
             headers={RUN_HEADER: self.run_id},
             target_headers=self.headers.values,
-            hosts=host_names(url, *self.allow),
+            hosts=self.hosts,
             **more,
         )
 
@@ -116,39 +116,15 @@ def set_faults(
             raise TargetError(f"the embedded shop rejected target.shop.faults: {answer.cause} {answer.text}")
 
 
-def check_allowed(scenario: Scenario, url: str, *, confirmed_hosts: Collection[str]) -> None:
-    """Refuse hosts that are not allowed or not confirmed; loopback needs neither.
+def check_allowed(scenario: Scenario, url: str, *, confirmed_hosts: Collection[str]) -> AllowedHosts:
+    """The hosts that a run may load; loopback needs neither to be listed nor confirmed.
 
     Every host of the scenario's `safety.allow` needs a confirmation, because a run may load all of them.
 
     Raises:
         UsageError: the target is not in `safety.allow`, or a host was not confirmed by name.
     """
-    host = urlsplit(url).hostname or ""
-    on_loopback = resolves_to_loopback(host)
-    if not on_loopback and host not in scenario.safety.allow:
-        allowed = ", ".join(scenario.safety.allow) or "loopback only"
-        raise UsageError(
-            f"{host} may not be loaded: the scenario's safety.allow does not list it (allowed: {allowed}); "
-            "add it there if the shop is yours"
-        )
-    hosts = dict.fromkeys((*(() if on_loopback else (host,)), *scenario.safety.allow))
-    missing = [name for name in hosts if name not in confirmed_hosts and not resolves_to_loopback(name)]
-    if missing:
-        options = " ".join(f"--confirm-host {name}" for name in missing)
-        raise UsageError(
-            f"loading {' and '.join(missing)} needs a confirmation: add {options} if you may load "
-            f"{'it' if len(missing) == 1 else 'them'} right now"
-        )
-
-
-def resolves_to_loopback(host: str) -> bool:
-    """Whether every address of a host is a loopback address; false for an unknown host."""
-    try:
-        addresses = {row[4][0] for row in socket.getaddrinfo(host, None)}
-        return all(ipaddress.ip_address(address).is_loopback for address in addresses)
-    except (OSError, ValueError):
-        return False
+    return permitted_hosts([urlsplit(url).hostname or ""], scenario.safety.allow, confirmed_hosts)
 
 
 class UnmeasuredClient:
@@ -157,7 +133,7 @@ class UnmeasuredClient:
     def __init__(
         self, url: str, access: TargetAccess, *, limit_s: float, ceiling: RequestCeiling | None = None
     ) -> None:
-        self._http = HttpClient(url, settings=access.settings(url, ceiling=ceiling))
+        self._http = HttpClient(url, settings=access.settings(ceiling=ceiling))
         self._limit_s = limit_s
         self.last_cause: str | None = None
         """Cause of the latest request, "" if it succeeded; None before the first."""
@@ -185,7 +161,10 @@ def read_catalogue(
         catalogue = driver.prepare(client)
     except Rejected as refusal:
         if refusal.cause == "host_not_allowed":
-            way_out = "the shop redirects to that host: add it to safety.allow if you may load it"
+            way_out = (
+                "the shop leads to a host that is not in safety.allow, or that has other addresses than when "
+                "it was confirmed; allow it if you may load it"
+            )
         else:
             way_out = f"is the shop running, and is it a '{driver.name}' storefront?"
         reason = masked(" ".join(str(refusal).split()))

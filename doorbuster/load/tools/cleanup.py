@@ -19,6 +19,7 @@ from time import perf_counter
 
 from doorbuster.errors import ExitCode, TargetError, UsageError
 from doorbuster.load.exchange import UNREACHABLE
+from doorbuster.load.http.allowed_hosts import AllowedHosts
 from doorbuster.load.http.send_limit import RequestCeiling
 from doorbuster.load.target.driver_lookup import find_driver
 from doorbuster.load.target.endpoint import TargetAccess, UnmeasuredClient, check_allowed, target_headers
@@ -79,11 +80,11 @@ class RecordedRun:
 class Cleanup:
     """Finds and cancels the orders of a run."""
 
-    def __init__(self, recorded: RecordedRun, driver: type[Storefront]) -> None:
+    def __init__(self, recorded: RecordedRun, driver: type[Storefront], hosts: AllowedHosts) -> None:
         self._recorded = recorded
         self._driver = driver
         scenario = recorded.scenario
-        access = TargetAccess(f"{recorded.run_id}-cleanup", scenario.safety.allow, target_headers(scenario))
+        access = TargetAccess(f"{recorded.run_id}-cleanup", hosts, target_headers(scenario))
         ceiling = RequestCeiling(scenario.safety.max_rate_per_s, perf_counter)
         self._client = UnmeasuredClient(recorded.url, access, limit_s=REQUEST_LIMIT_S, ceiling=ceiling)
 
@@ -151,9 +152,9 @@ def clean_up(
     if recorded.embedded:
         print_row({**plan, "found_by": "embedded", "refs": []})
         return ExitCode.PASS
-    check_allowed(recorded.scenario, recorded.url, confirmed_hosts=confirm_hosts)
+    hosts = check_allowed(recorded.scenario, recorded.url, confirmed_hosts=confirm_hosts)
     driver = find_driver(recorded.storefront, locustfile)
-    cleanup = Cleanup(recorded, driver)
+    cleanup = Cleanup(recorded, driver, hosts)
     try:
         refs = cleanup.remaining()
         found_by = "ledger"

@@ -114,7 +114,7 @@ class DriverProbe:
         self._orders = orders
         self._money = scenario.target.money.text_of if scenario else _plain_amount
         self._plan = ProbePlan.of(scenario)
-        settings = access.settings(url, timeouts=Timeouts(total_s=STEP_LIMIT_S))
+        settings = access.settings(timeouts=Timeouts(total_s=STEP_LIMIT_S))
         self._new_client: Callable[[], HttpClient] = lambda: HttpClient(url, settings=settings)
         self._client = TracingClient(self._new_client())
         self._rng = Random(access.run_id)

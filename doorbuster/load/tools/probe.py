@@ -13,15 +13,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
-from doorbuster.errors import ExitCode, UsageError
+from doorbuster.errors import ExitCode
 from doorbuster.load.target.driver_lookup import find_driver
 from doorbuster.load.target.endpoint import (
     LoadedShop,
     TargetAccess,
-    check_allowed,
-    resolves_to_loopback,
     target_headers,
 )
+from doorbuster.load.target.permission import permitted_hosts
 from doorbuster.load.tools.command_interface import print_row, run_tool
 from doorbuster.load.tools.driver_probe import DriverProbe
 from doorbuster.scenario import read_scenario
@@ -49,15 +48,12 @@ def probe(
     scenario = read_scenario(scenario_text, file=scenario_name) if scenario_text else None
     url = url or (scenario.target.url or "" if scenario else "")
     run_id = f"probe-{time.strftime('%Y%m%dT%H%M%S')}"
-    access = TargetAccess(run_id, tuple(host.lower() for host in confirm_hosts))
+    host = (urlsplit(url).hostname or "") if url else "127.0.0.1"
+    allow = scenario.safety.allow if scenario is not None else None
+    access = TargetAccess(run_id, permitted_hosts([host], allow, confirm_hosts, doing="probing"))
     if scenario is not None:
         storefront = storefront or scenario.target.storefront
-        access = TargetAccess(run_id, scenario.safety.allow, target_headers(scenario))
-    if scenario is not None and url:
-        check_allowed(scenario, url, confirmed_hosts=confirm_hosts)
-    host = urlsplit(url).hostname or ""
-    if url and not resolves_to_loopback(host) and host not in confirm_hosts:
-        raise UsageError(f"probing {host} needs a confirmation: add --confirm-host {host} if it is yours")
+        access = TargetAccess(run_id, access.hosts, target_headers(scenario))
     driver = find_driver(storefront, locustfile)
     with TemporaryDirectory() as folder:
         target = LoadedShop(url)
