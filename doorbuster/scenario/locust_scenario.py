@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field
 
 from doorbuster.scenario.demand.demand import Demand
 from doorbuster.scenario.model import DEFAULT_SEED, check_target_allowed, parse_scenario_thresholds
-from doorbuster.scenario.parsing.diagnostics import KeyIssue, invalid, preview, try_parse
+from doorbuster.scenario.parsing.diagnostics import KeyIssue, invalid, preview
 from doorbuster.scenario.parsing.document import read_document
 from doorbuster.scenario.parsing.sourced import SourcedModel
 from doorbuster.scenario.parsing.strict import StrictModel
@@ -24,7 +24,7 @@ from doorbuster.scenario.parsing.values import DurationS, Text, is_number, value
 from doorbuster.scenario.safety import MAX_IN_FLIGHT, AbortRule, parse_abort, parse_hosts
 from doorbuster.scenario.target.target import is_loopback, parse_url
 from doorbuster.scenario.target.target_headers import parse_target_headers
-from doorbuster.scenario.thresholds.language import Threshold, parse_metric_selector
+from doorbuster.scenario.thresholds.language import Threshold, threshold_selectors
 from doorbuster.shop_settings import MAX_SEED
 
 MAX_USERS = 1_000_000
@@ -144,19 +144,15 @@ class LocustScenario(SourcedModel):
                 yield KeyIssue(("locust", str(name)), rule, at="key")
         metrics = (*REQUEST_METRICS, *(VISIT_METRICS if is_open else ()))
         yield from check_target_allowed(raw.get("target"), raw.get("safety", {}))
-        thresholds = raw.get("thresholds")
-        for key in thresholds if isinstance(thresholds, Mapping) else ():
-            selector = try_parse(parse_metric_selector, str(key))
-            if selector is None:
-                continue
+        for key, selector in threshold_selectors(raw.get("thresholds")):
             if "." not in selector.metric and selector.metric not in metrics:
                 rule = "is not measured for a plain Locust file"
                 way_out = f"use {', '.join(metrics)}, or customers of your own"
-                yield KeyIssue(("thresholds", str(key)), rule, selector.metric, way_out, at="key")
+                yield KeyIssue(("thresholds", key), rule, selector.metric, way_out, at="key")
             for name, value in selector.tags:
                 if name == "phase" and not is_open:
                     rule = "names a phase, and a plain Locust file has no demand curve"
-                    yield KeyIssue(("thresholds", str(key)), rule, value, at="key")
+                    yield KeyIssue(("thresholds", key), rule, value, at="key")
 
 
 read_locust_scenario = LocustScenario.read

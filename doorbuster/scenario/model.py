@@ -19,7 +19,7 @@ from doorbuster.scenario.demand.demand import Demand
 from doorbuster.scenario.demand.phases import find_phases
 from doorbuster.scenario.demand.rate_curve import rates_at_busiest
 from doorbuster.scenario.freshness import Freshness
-from doorbuster.scenario.parsing.diagnostics import KeyIssue, did_you_mean, preview, try_parse
+from doorbuster.scenario.parsing.diagnostics import KeyIssue, did_you_mean, entry, preview, try_parse
 from doorbuster.scenario.parsing.document import Document
 from doorbuster.scenario.parsing.sourced import SourcedModel
 from doorbuster.scenario.parsing.values import DurationS, Text, whole
@@ -29,8 +29,8 @@ from doorbuster.scenario.target.merchants import merchant_rules
 from doorbuster.scenario.target.target import Target, is_loopback, parse_url
 from doorbuster.scenario.thresholds.language import (
     Threshold,
-    parse_metric_selector,
     read_thresholds,
+    threshold_selectors,
     thresholds_schema,
 )
 from doorbuster.shop_settings import MAX_SEED
@@ -107,9 +107,11 @@ class Scenario(SourcedModel):
         """Rules over several keys: the target is allowed, thresholds have data, periods fit the run."""
         yield from check_target_allowed(raw.get("target"), raw.get("safety", {}))
         yield from _check_names(raw)
-        yield from own_demand_rules(raw.get("channels"), try_parse(Demand.model_validate, raw.get("demand")))
-        yield from _check_phase_tags(raw.get("thresholds"), raw.get("demand"))
-        yield from _check_offline(raw.get("channels"), raw.get("demand"))
+        demand = try_parse(Demand.model_validate, raw.get("demand"))
+        if demand is not None:
+            yield from own_demand_rules(raw.get("channels"), demand)
+            yield from _check_phase_tags(raw.get("thresholds"), demand)
+            yield from _check_offline(raw.get("channels"), demand)
         yield from merchant_rules(raw.get("channels"), raw.get("target"), raw.get("freshness"))
 
     @property
@@ -140,10 +142,9 @@ class Scenario(SourcedModel):
 
 def check_target_allowed(target: object, safety: object) -> Iterator[KeyIssue]:
     """safety.allow lists the target, unless it is this machine."""
-    stated = target.get("url") if isinstance(target, dict) else getattr(target, "url", None)
-    url = try_parse(parse_url, stated)
+    url = try_parse(parse_url, entry(target, "url"))
     host = (urlsplit(url).hostname or "") if url else ""
-    allow = safety.get("allow", ()) if isinstance(safety, dict) else getattr(safety, "allow", ())
+    allow = entry(safety, "allow")
     allowed = [str(name).lower() for name in allow] if isinstance(allow, list | tuple) else []
     if host and not is_loopback(host) and host not in allowed:
         rule = "must have a host listed in safety.allow, unless it is this machine"
@@ -153,7 +154,7 @@ def check_target_allowed(target: object, safety: object) -> Iterator[KeyIssue]:
 def _check_names(raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
     """Thresholds and content rules name only channels, journeys and steps that can occur in this scenario."""
     own = try_parse(parse_own_journeys, raw.get("journeys", {}))
-    channels, thresholds = raw.get("channels"), raw.get("thresholds")
+    channels = raw.get("channels")
     if not isinstance(own, dict) or not isinstance(channels, dict):
         return
     journeys = all_journeys(own)
@@ -167,14 +168,12 @@ def _check_names(raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
     own_steps = (step for journey in own.values() for step in journey.steps)
     steps = (*dict.fromkeys((*STEPS, *own_steps)), WAITING_ROOM)
     known: dict[str, Sequence[str]] = {"channel": list(channels), "journey": visited, "step": steps}
-    for key in thresholds if isinstance(thresholds, dict) else ():
-        selector = try_parse(parse_metric_selector, str(key))
-        for name, value in selector.tags if selector else ():
+    for key, selector in threshold_selectors(raw.get("thresholds")):
+        for name, value in selector.tags:
             if known.get(name) and value not in known[name]:
                 rule = f"names a {name} that this scenario does not have"
-                yield KeyIssue(
-                    ("thresholds", str(key)), rule, value, did_you_mean(value, known[name]), at="key"
-                )
+                way_out = did_you_mean(value, known[name])
+                yield KeyIssue(("thresholds", key), rule, value, way_out, at="key")
     target = raw.get("target")
     rules = target.get("rules") if isinstance(target, dict) else ()
     for index, rule in enumerate(rules if isinstance(rules, list) else ()):
@@ -191,31 +190,21 @@ def _names(journeys: object) -> Iterable[object]:
     return journeys if isinstance(journeys, dict) else ()
 
 
-def _check_phase_tags(thresholds: object, demand: object) -> Iterator[KeyIssue]:
+def _check_phase_tags(thresholds: object, demand: Demand) -> Iterator[KeyIssue]:
     """Thresholds name only phases of the curve: without data they would be inconclusive."""
-    if not isinstance(thresholds, dict):
-        return
-    known = demand if isinstance(demand, Demand) else try_parse(Demand.model_validate, demand)
-    if known is None:
-        return
-    names = [phase.name for phase in find_phases(known.rate_curve)]
-    for key in thresholds:
-        selector = try_parse(parse_metric_selector, str(key))
-        for name, value in selector.tags if selector else ():
+    names = [phase.name for phase in find_phases(demand.rate_curve)]
+    for key, selector in threshold_selectors(thresholds):
+        for name, value in selector.tags:
             if name == "phase" and value not in names:
                 rule = "names a phase that the curve of this scenario does not have"
-                yield KeyIssue(("thresholds", str(key)), rule, value, did_you_mean(value, names), at="key")
+                yield KeyIssue(("thresholds", key), rule, value, did_you_mean(value, names), at="key")
 
 
-def _check_offline(channels: object, demand: object) -> Iterator[KeyIssue]:
+def _check_offline(channels: object, demand: Demand) -> Iterator[KeyIssue]:
     """Offline periods end before the run does, so that the sales are sent."""
-    known = demand if isinstance(demand, Demand) else try_parse(Demand.model_validate, demand)
-    if known is None or not isinstance(channels, dict):
-        return
-    for name, channel in channels.items():
-        raw = channel.get("offline") if isinstance(channel, dict) else getattr(channel, "offline", None)
-        offline = try_parse(Offline.model_validate, raw)
-        if offline is not None and offline.until_s > known.duration_s:
-            rule = f"must end before the run, which takes {format_duration(known.duration_s)}"
+    for name, channel in channels.items() if isinstance(channels, dict) else ():
+        offline = try_parse(Offline.model_validate, entry(channel, "offline"))
+        if offline is not None and offline.until_s > demand.duration_s:
+            rule = f"must end before the run, which takes {format_duration(demand.duration_s)}"
             got = f"until {format_duration(offline.until_s)}"
             yield KeyIssue(("channels", str(name), "offline"), rule, got, "use run time, after compression")

@@ -45,6 +45,7 @@ from doorbuster.scenario.parsing.diagnostics import (
     all_issues,
     collect_issues,
     did_you_mean,
+    entry,
     invalid,
     preview,
     try_parse,
@@ -305,14 +306,11 @@ def _own_channel_rules(name: object, values: Mapping[str, Any]) -> Iterator[KeyI
         )
 
 
-def own_demand_rules(channels: object, demand: Demand | None) -> Iterator[KeyIssue]:
+def own_demand_rules(channels: object, demand: Demand) -> Iterator[KeyIssue]:
     """A channel's own demand has the duration of the scenario's."""
-    if not isinstance(channels, dict) or demand is None:
-        return
-    for name, values in channels.items():
-        raw = values.get("demand") if isinstance(values, dict) else getattr(values, "demand", None)
-        own = try_parse(Demand.model_validate, raw) if isinstance(raw, dict) else raw
-        if isinstance(own, Demand) and abs(own.duration_s - demand.duration_s) > 1e-6 * demand.duration_s:
+    for name, values in channels.items() if isinstance(channels, dict) else ():
+        own = try_parse(Demand.model_validate, entry(values, "demand"))
+        if own is not None and abs(own.duration_s - demand.duration_s) > 1e-6 * demand.duration_s:
             length = format_duration(demand.duration_s)
             rule = f"must last as long as the demand of the scenario, {length}"
             yield KeyIssue(("channels", str(name), "demand"), rule, format_duration(own.duration_s), at="key")

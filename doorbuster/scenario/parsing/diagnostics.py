@@ -127,6 +127,11 @@ def collect_issues(
     return None
 
 
+def entry(holder: object, name: str) -> Any:
+    """An entry of a raw mapping or of a model; None where there is none."""
+    return holder.get(name) if isinstance(holder, Mapping) else getattr(holder, name, None)
+
+
 def try_parse(parse: Callable[[Any], T], raw: object) -> T | None:
     """The result of `parse(raw)`, or None if it is invalid; for rules that need several valid values."""
     return collect_issues([], (), parse, raw)

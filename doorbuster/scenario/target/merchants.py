@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from doorbuster.scenario.parsing.diagnostics import KeyIssue, did_you_mean, preview, try_parse
+from doorbuster.scenario.parsing.diagnostics import KeyIssue, did_you_mean, entry, preview, try_parse
 from doorbuster.scenario.target.embedded_shop import parse_merchants
 
 
 def merchant_rules(channels: object, target: object, freshness: object) -> Iterator[KeyIssue]:
     """If there are merchants, every channel names one, and every merchant is named."""
-    raw = _value(_value(target, "shop"), "merchants")
+    raw = entry(entry(target, "shop"), "merchants")
     merchants = () if raw is None else try_parse(parse_merchants, raw)
     if not isinstance(channels, dict) or merchants is None:
         return
-    visited = {str(name): _value(channel, "merchant") for name, channel in channels.items()}
+    visited = {str(name): entry(channel, "merchant") for name, channel in channels.items()}
     for name, merchant in visited.items():
         place = ("channels", name, "merchant")
         if merchants and merchant is None:
@@ -28,8 +28,3 @@ def merchant_rules(channels: object, target: object, freshness: object) -> Itera
             yield KeyIssue(("target", "shop", "merchants"), "has a merchant that no channel names", merchant)
     if merchants and freshness is not None:
         yield KeyIssue(("freshness",), "cannot be measured with target.shop.merchants", at="key")
-
-
-def _value(holder: object, name: str) -> object:
-    """An entry of a raw mapping or of a model."""
-    return holder.get(name) if isinstance(holder, dict) else getattr(holder, name, None)

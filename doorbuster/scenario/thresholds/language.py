@@ -11,7 +11,7 @@ step that the scenario does not have, which the scenario checks.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field
@@ -26,6 +26,7 @@ from doorbuster.scenario.parsing.diagnostics import (
     did_you_mean,
     invalid,
     preview,
+    try_parse,
 )
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import (
@@ -166,6 +167,14 @@ def parse_metric_selector(text: str) -> MetricSelector:
     if len(set(names)) < len(names):
         raise invalid("must name each tag once", got=preview(match[2]))
     return MetricSelector(name, tags)
+
+
+def threshold_selectors(thresholds: object) -> Iterator[tuple[str, MetricSelector]]:
+    """The keys of a raw block with their selectors; invalid keys are left out."""
+    for key in thresholds if isinstance(thresholds, Mapping) else ():
+        selector = try_parse(parse_metric_selector, str(key))
+        if selector is not None:
+            yield str(key), selector
 
 
 def _split_tags(text: str, metric: str) -> list[str]:
