@@ -19,7 +19,7 @@ from doorbuster.gate.validity import BUSY_CPU_RATIO
 from doorbuster.records.batch import HealthSecond
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.metadata import OutcomeTotals
-from doorbuster.records.outcome import Outcome, RequestOutcome
+from doorbuster.records.outcome import CLOCK_STEP, RECORD_DELAYED, Outcome, RequestOutcome
 from doorbuster.records.reader import Run
 from doorbuster.report.analysis_main import main
 from doorbuster.report.run_context import RunContext
@@ -65,6 +65,7 @@ def analyse(context: RunContext) -> Section:
         findings=(
             *(f"{issue.sentence[:1].upper()}{issue.sentence[1:]}." for issue in issues),
             *_lenient_finding(lenient),
+            *_event_findings(run),
         ),
         figures=present(*_arrivals_chart(run, width), _cpu_chart(health)),
         tables=present(None if context.is_closed else _balance_table(run), _worker_table(run, health)),
@@ -79,6 +80,12 @@ def _lenient_answers(run: Run) -> Counter[str]:
         if key.name.startswith(LENIENT):
             found[key.name.removeprefix(LENIENT)] += int(n.sum())
     return found
+
+
+def _event_findings(run: Run) -> tuple[str, ...]:
+    """What the machine of the generator did during the run, without harm to the results."""
+    texts = [event.text for event in run.events() if event.kind in (CLOCK_STEP, RECORD_DELAYED)]
+    return tuple(f"{text[:1].upper()}{text[1:]}." for text in dict.fromkeys(texts))
 
 
 def _lenient_finding(lenient: Counter[str]) -> tuple[str, ...]:

@@ -194,6 +194,8 @@ def command(
     if isinstance(plan, LocustScenario) and own_code and judged.exit_code == ExitCode.PASS:
         say(f"exit code {own_code}: set by {locustfiles} or Locust, see {folder / 'locust.log'}", error=True)
         return own_code
+    if process.asked and judged.exit_code == ExitCode.NOT_RECORDED:  # killed by a second Ctrl-C
+        return int(ExitCode.INTERRUPTED)
     return judged.exit_code
 
 

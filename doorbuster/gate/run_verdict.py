@@ -1,7 +1,8 @@
 """The verdict on a run: one sentence for a manager, the reasons and the exit code.
 
 Rules, in this order:
-1. Interrupted by the user               -> interrupted, regardless of the measurements.
+1. Interrupted by the user, or the
+   recording broke off                   -> interrupted, regardless of the measurements.
 2. Ended by a rule                       -> fail when an abortOnFail threshold failed, else aborted.
 3. A threshold failed, and no validity
    issue explains it                     -> fail.
@@ -22,6 +23,7 @@ from doorbuster.gate.threshold_decision import decide
 from doorbuster.gate.threshold_result import HasMetrics, RateCounts, ThresholdResult, Verdict
 from doorbuster.gate.validity import ValidityIssue, explains, validity_issues
 from doorbuster.records.import_info import ImportInfo, import_info
+from doorbuster.records.metadata import WRITER_ENDED
 from doorbuster.records.reader import Run
 from doorbuster.scenario.thresholds.language import Tag, Threshold, read_thresholds
 from doorbuster.scenario.thresholds.metrics import METRICS, UNRANKED, Customers
@@ -92,7 +94,8 @@ def _interrupted(run: Run) -> Verdict:
         f"INTERRUPTED: the run ended after {reached} of its {format_duration(meta.duration_s)}, "
         "so it does not show whether the shop passes."
     )
-    return Verdict("interrupted", sentence, (_as_sentence(reason),), ExitCode.INTERRUPTED)
+    code = ExitCode.NOT_RECORDED if reason == WRITER_ENDED else ExitCode.INTERRUPTED
+    return Verdict("interrupted", sentence, (_as_sentence(reason),), code)
 
 
 def _aborted(run: Run, failed: Sequence[ThresholdResult]) -> Verdict:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from doorbuster.records.outcome import Outcome
 
+# The reason of a run whose file is still open, although no process writes it.
+WRITER_ENDED = "the recording process ended without finishing: it was killed, or could not write any more"
 RunStatus = Literal["running", "finished", "interrupted", "aborted"]
 
 

@@ -22,7 +22,7 @@ from doorbuster.errors import RecordError
 from doorbuster.records.batch import CustomerCount, Event, Exemplar, HealthSecond, OrderAttempt
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.ledger import Audit, Ledger, LedgerLine, LedgerOrder, LedgerStock, audit
-from doorbuster.records.metadata import ArrivalSeries, OutcomeTotals, RunMeta, WorkerReports
+from doorbuster.records.metadata import WRITER_ENDED, ArrivalSeries, OutcomeTotals, RunMeta, WorkerReports
 from doorbuster.records.request_reader import KINDS, Kind
 from doorbuster.records.row_inserter import ERRORS_PER_SERIES, SLOWEST_PER_SERIES
 from doorbuster.records.schema import FILE_NAME, open_for_reading, wrap_errors
@@ -69,9 +69,7 @@ class Run(SecondaryMetricsReader):
         except (TypeError, ValueError) as error:
             raise RecordError(f"{self.path}: the table meta is damaged: {error}") from error
         if meta.status == "running" and not self._writer_is_alive():
-            return meta.changed(
-                status="interrupted", status_reason="the recording process ended without finishing"
-            )
+            return meta.changed(status="interrupted", status_reason=WRITER_ENDED)
         return meta
 
     # Exemplars

@@ -44,9 +44,8 @@ class WrongClockShop:
         return LedgerSnapshot(recent, (StockRow("tea", 10, 10, 0),))
 
 
-@pytest.fixture(autouse=True)
-def our_clock(monkeypatch):
-    monkeypatch.setattr("doorbuster.load.target.shop_clock.time", lambda: NOW)
+def our_clock() -> float:
+    return NOW
 
 
 @pytest.mark.parametrize("ahead_s", [-86_400.0, -600.0, -61.0, 0.0, 61.0, 600.0, 86_400.0])
@@ -54,9 +53,9 @@ def test_orders_are_dated_by_the_generator_clock_whatever_the_shop_clock_shows(a
     town = WrongClockShop(ahead_s)
     town.book("before", NOW - 5)
     town.book("last year", NOW - 3e7)
-    opening = read_baseline(town, town, started_unix_s=NOW)
+    opening = read_baseline(town, town, started_unix_s=NOW, clock=our_clock)
     town.book("ours", NOW + 3)
-    ledger = read_ledger(town, town, opening, started_unix_s=NOW, settle_s=0.0)
+    ledger = read_ledger(town, town, opening, started_unix_s=NOW, settle_s=0.0, clock=our_clock)
     assert [order.order_ref for order in ledger.orders] == ["ours"]
     assert ledger.orders[0].placed_at_s == pytest.approx(3.0, abs=1.0 if ahead_s else 0.0)
     assert audit([], ledger, run_id="run").foreign == 0
@@ -64,7 +63,7 @@ def test_orders_are_dated_by_the_generator_clock_whatever_the_shop_clock_shows(a
 
 @pytest.mark.parametrize("ahead_s", [-1.4, 0.3, 1.4])
 def test_clock_differences_below_the_resolution_of_a_date_are_ignored(ahead_s):
-    clock = ShopClock(WrongClockShop(ahead_s))
+    clock = ShopClock(WrongClockShop(ahead_s), our_clock)
     clock.request("GET", "/")
     assert clock.ahead_s == 0.0
 
@@ -72,8 +71,29 @@ def test_clock_differences_below_the_resolution_of_a_date_are_ignored(ahead_s):
 def test_without_a_date_header_the_clock_is_not_corrected():
     town = WrongClockShop(-600.0)
     town.dated = False
-    books, ahead_s = ledger_since(town, town, since_unix_s=NOW)
+    books, ahead_s = ledger_since(town, town, since_unix_s=NOW, clock=our_clock)
     assert (books.orders, ahead_s) == ((), 0.0)
+
+
+@pytest.mark.parametrize("ahead_s", [0.0, -600.0, 86_400.0])
+@pytest.mark.parametrize("step_s", [-3600.0, -30.0, 30.0, 3600.0])
+def test_a_shop_whose_clock_is_set_during_the_run_loses_no_order(step_s, ahead_s):
+    town, steps = WrongClockShop(ahead_s), []
+    for minutes in range(1, 120):
+        town.book(f"old {minutes}", NOW - 60.0 * minutes)
+    opening = read_baseline(town, town, started_unix_s=NOW, clock=our_clock)
+    town.book("before the step", NOW + 3)
+    town.ahead_s += step_s
+    town.book("after the step", NOW + 5)
+    ledger = read_ledger(
+        town, town, opening, started_unix_s=NOW, settle_s=0.0, run_id="run",
+        clock=lambda: NOW + 8.0, on_clock_set=steps.append,
+    )  # fmt: skip
+    placed = {order.order_ref: order.placed_at_s for order in ledger.orders if order.order_ref[:3] != "old"}
+    assert placed.keys() == {"before the step", "after the step"}
+    assert steps == [pytest.approx(step_s - 8.0, abs=3.0)]  # our clock has gone on since
+    if abs(step_s) > 60:
+        assert placed == pytest.approx({"before the step": 3.0, "after the step": 5.0 + 8.0}, abs=10.0)
 
 
 SCENARIO = """

@@ -15,7 +15,7 @@ STREAM_WRITERS = {
     "load/tools/command_interface.py": "JSON in ASCII, read by the command",
     "load/coordination/coordinator.py": "in a process with protected streams",
     "load/locust_plugin/plugin.py": "in a process with protected streams",
-    "load/locust_plugin/node.py": "in a process with protected streams",
+    "load/runtime/notes.py": "in a process with protected streams",
     "shop/__main__.py": "the embedded shop's URL",
 }
 FILE_WRITERS = {

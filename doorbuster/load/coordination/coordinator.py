@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from math import inf
 from pathlib import Path
-from time import perf_counter, time, time_ns
+from time import perf_counter
 from typing import Any, Protocol
 
 from gevent.event import Event as Flag
@@ -27,6 +27,8 @@ from doorbuster.load.coordination.run_log import RunLog
 from doorbuster.load.coordination.worker_registry import WorkerRegistry
 from doorbuster.load.http.send_limit import RequestCeiling, share_of
 from doorbuster.load.run_plan import REPORT_INTERVAL_S, Rows, RunPlan
+from doorbuster.load.runtime.notes import note
+from doorbuster.load.runtime.steady_clock import SteadyClock, step_sentence
 from doorbuster.load.target.driver_lookup import driver_error
 from doorbuster.load.target.endpoint import (
     LoadedShop,
@@ -44,6 +46,7 @@ from doorbuster.output import masked
 from doorbuster.records.batch import Batch
 from doorbuster.records.ledger import Ledger
 from doorbuster.records.metadata import RunMeta, RunStatus
+from doorbuster.records.outcome import CLOCK_STEP
 from doorbuster.records.storable import LEDGER_REFUSED, storable_ledger
 from doorbuster.records.writer import RunWriter
 from doorbuster.scenario import Scenario, Schedule, plan_schedule
@@ -134,6 +137,7 @@ class RunCoordinator:
         self._parent = os.environ.get(
             "DOORBUSTER_PARENT", ""
         )  # process id of the command that waits for this run, if any
+        self._clock = SteadyClock()
         self._started_at = inf  # by `perf_counter`: setting the clock does not move the run
         self._starts_at_unix_s = inf
 
@@ -177,6 +181,7 @@ class RunCoordinator:
     def _begin(self) -> None:
         request, scenario = self.request, self.request.scenario
         request.folder.mkdir(parents=True, exist_ok=True)
+        self._clock = SteadyClock()
         check_threads()
         self._target = open_target(scenario, request.folder / "shop.log")
         hosts = check_allowed(scenario, self._target.url, confirmed_hosts=request.confirmed_hosts)
@@ -187,7 +192,7 @@ class RunCoordinator:
         }
         shop_clocks: list[str] = []
         for merchant, endpoint in endpoints.items():
-            read = partial(read_baseline, request.driver, started_unix_s=time())
+            read = partial(read_baseline, request.driver, started_unix_s=self._clock(), clock=self._clock)
             baseline = self._with_ledger_access(endpoint.url, read)
             if baseline is not None:
                 self._baselines[merchant] = baseline
@@ -201,8 +206,9 @@ class RunCoordinator:
             raise RunInterrupted("stopped before the first customer arrived; there is nothing to report")
         schedule = plan_schedule(scenario)
         lead_s = LEAD_S + len(schedule) * PLANNING_S_PER_ARRIVAL
-        starts_at_ns, self._started_at = time_ns() + round(lead_s * 1e9), perf_counter() + lead_s
-        self._starts_at_unix_s = starts_at_ns / 1e9
+        self._started_at = perf_counter() + lead_s
+        self._starts_at_unix_s = self._clock.at(self._started_at)
+        starts_at_ns = round(self._starts_at_unix_s * 1e9)
         self._registry = WorkerRegistry(schedule, self._workers.names, now_s=0.0)
         self._writer = RunWriter.create(
             request.folder, self._meta(schedule, starts_at_ns), schedule.planned_per_second()
@@ -232,6 +238,8 @@ class RunCoordinator:
             self._log.wait(LAST_MESSAGES_S if ended else REPORT_INTERVAL_S)
             was_slow = perf_counter() - began_at > 2 * REPORT_INTERVAL_S
             batches = self._log.write_queue()
+            if step_s := self._clock.step_s():
+                self._clock_was_set("the clock of the load generator", step_s)
             for reason in self._reasons_to_stop(batches):
                 logger.warning("stopping: %s", reason)
                 self._record("abort", reason)
@@ -298,12 +306,19 @@ class RunCoordinator:
             read = partial(
                 read_ledger, self.request.driver,
                 baseline=baseline, started_unix_s=self._starts_at_unix_s, settle_s=settle_s,
+                run_id=self.request.run_id, clock=self._clock,
+                on_clock_set=partial(self._clock_was_set, f"the clock of the shop {merchant}".rstrip()),
             )  # fmt: skip
             ledger = self._with_ledger_access(url, read)
             if ledger is None:
                 return None
             ledgers[merchant] = ledger
         return merge(ledgers)
+
+    def _clock_was_set(self, whose: str, step_s: float) -> None:
+        sentence = step_sentence(whose, step_s)
+        note(sentence)
+        self._record(CLOCK_STEP, sentence)
 
     def _reasons_to_stop(self, batches: list[Batch]) -> list[str]:
         reasons = []

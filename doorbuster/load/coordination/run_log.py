@@ -20,6 +20,7 @@ from doorbuster.errors import DoorbusterError, RecordError, RecordingFailed
 from doorbuster.load.coordination.worker_registry import WorkerRegistry
 from doorbuster.load.run_plan import REPORT_INTERVAL_S
 from doorbuster.records.batch import Batch, Event
+from doorbuster.records.outcome import RECORD_DELAYED
 from doorbuster.records.writer import RunWriter
 from doorbuster.units import format_duration
 
@@ -101,7 +102,7 @@ class RunLog:
             if self._failing_since is not None:
                 lasted_s, self._failing_since = perf_counter() - self._failing_since, None
                 text = f"the run file could not be written for {format_duration(lasted_s)}; nothing was lost"
-                self.record(self._now_s(), "record_delayed", text)
+                self.record(self._now_s(), RECORD_DELAYED, text)
                 logger.warning("%s", text)
             return True
         if not isinstance(failure, RecordError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections import deque
-from time import perf_counter, time
+from time import perf_counter
 
 from gevent.event import Event as Flag
 
@@ -18,6 +18,7 @@ from doorbuster.load.recording.recorder import Recorder
 from doorbuster.load.run_plan import RunPlan
 from doorbuster.load.runtime.sleep_scheduler import thread_sleep_scheduler
 from doorbuster.load.runtime.source_addresses import sources_for
+from doorbuster.load.runtime.steady_clock import SteadyClock
 from doorbuster.load.target.endpoint import StoreEndpoint
 from doorbuster.output import masked
 from doorbuster.records.batch import Event
@@ -60,6 +61,7 @@ class CustomerContext:
         self.empty = Flag()
         self.empty.set()
         self._health = health
+        self._clock = SteadyClock()
         self._endpoints = plan.endpoints
         self._merchant_of = {name: channel.merchant or "" for name, channel in scenario.channels.items()}
         self._order_refs: dict[str, deque[str]] = {
@@ -77,7 +79,7 @@ class CustomerContext:
 
     def unix_s(self, moment: float) -> float:
         """A reading of `perf_counter` in Unix seconds."""
-        return time() + moment - perf_counter()
+        return self._clock.at(moment)
 
     def customer_arrived(self, arrival: Arrival) -> None:
         """Record the arrival, and how late the generator was with it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,12 +19,6 @@ from doorbuster.storefronts import Storefront
 logger = logging.getLogger("doorbuster")
 
 PARENT_CHECK_S = 1.0
-
-
-def note(text: str) -> None:
-    """Tell the user something that does not end the run; `doorbuster run` prints it too."""
-    logger.warning("%s", text)
-    sys.stderr.write(f"doorbuster: note: {text}\n")
 
 
 def end_with_parent(environment: Any) -> None:

@@ -22,9 +22,9 @@ from doorbuster.load.engine.generator import customer_classes
 from doorbuster.load.http.generator_limits import raise_descriptor_limit
 from doorbuster.load.locust_plugin.dispatch import GeneratorUser, RunShape, SingleUserDispatcher
 from doorbuster.load.locust_plugin.master import MasterNode
-from doorbuster.load.locust_plugin.node import note
 from doorbuster.load.locust_plugin.requirements import unmet_requirements
 from doorbuster.load.locust_plugin.worker import WorkerNode
+from doorbuster.load.runtime.notes import note
 from doorbuster.load.target.driver_lookup import INSTALLED, check_names
 from doorbuster.load.target.endpoint import target_headers
 from doorbuster.output import protect_streams

@@ -13,7 +13,6 @@ import gevent
 from locust.runners import WorkerRunner
 
 from doorbuster.load.http.generator_limits import raise_descriptor_limit
-from doorbuster.load.locust_plugin.node import note
 from doorbuster.load.locust_plugin.plugin import (
     add_options,
     exit_on_error,
@@ -26,6 +25,7 @@ from doorbuster.load.plain_locust.plain_master import PlainMaster
 from doorbuster.load.plain_locust.plain_worker import PlainWorker
 from doorbuster.load.plain_locust.script_exceptions import report_everything_raised
 from doorbuster.load.plain_locust.visits import NoUsersDispatcher, end_visits_after_their_tasks
+from doorbuster.load.runtime.notes import note
 from doorbuster.output import protect_streams
 from doorbuster.output.logs import log_text, protect_logs
 from doorbuster.output.secret_masking import remember_variables_of_drivers

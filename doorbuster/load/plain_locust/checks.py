@@ -15,9 +15,9 @@ from locust.user.users import HttpUser
 from doorbuster.errors import FileProblem, ScenarioError, UsageError
 from doorbuster.load.http.allowed_hosts import AllowedHosts
 from doorbuster.load.locust_plugin.http_user import HttpUser as DoorbusterHttpUser
-from doorbuster.load.locust_plugin.node import note
 from doorbuster.load.plain_locust.host_guard import host_of
 from doorbuster.load.plain_locust.visits import JOURNEY
+from doorbuster.load.runtime.notes import note
 from doorbuster.load.target.endpoint import target_headers
 from doorbuster.load.target.permission import permitted_hosts
 from doorbuster.scenario import (

@@ -9,6 +9,7 @@ orders appear to be missing.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from time import time
 from typing import Any
 
@@ -22,16 +23,17 @@ RESOLUTION_S = 2.0  # a Date header has whole seconds; smaller differences are i
 class ShopClock:
     """Implements `storefronts.Client`; measures the shop's clock from the Date headers of its responses."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, clock: Callable[[], float] = time) -> None:
         self._client = client
+        self._clock = clock
         self._min_s, self._max_s = -math.inf, math.inf
 
     def request(self, method: str, url: str, **options: Any) -> HttpResponse:
-        sent_s = time()
+        sent_s = self._clock()
         answer = self._client.request(method, url, **options)
         dated_s = parse_http_date(answer.headers.get("date", "")) if answer.status_code else None
         if dated_s is not None:
-            min_s, max_s = dated_s - time(), dated_s + 1.0 - sent_s
+            min_s, max_s = dated_s - self._clock(), dated_s + 1.0 - sent_s
             if min_s > self._max_s or max_s < self._min_s:  # one of the clocks was set
                 self._min_s, self._max_s = min_s, max_s
             else:
@@ -46,17 +48,27 @@ class ShopClock:
 
 
 def ledger_since(
-    driver: type[Storefront], client: Client, *, since_unix_s: float
+    driver: type[Storefront],
+    client: Client,
+    *,
+    since_unix_s: float,
+    clock: Callable[[], float] = time,
+    earlier_ahead_s: float = 0.0,
 ) -> tuple[LedgerSnapshot, float] | None:
     """The ledger since a time of the generator's clock, and how far the shop's clock is ahead.
 
     None if the shop exposes no ledger.
 
+    Args:
+        clock: the generator's, in Unix seconds.
+        earlier_ahead_s: how far the shop's clock was ahead at `since_unix_s`, which may differ if it was set.
+
     Raises:
         storefronts.Rejected: the shop does not answer.
     """
-    clock = ShopClock(client)
-    ledger = driver.read_ledger(clock, since_unix_s=since_unix_s - MARGIN_S)
-    if ledger is not None and clock.ahead_s:
-        ledger = driver.read_ledger(clock, since_unix_s=since_unix_s + clock.ahead_s - MARGIN_S)
-    return None if ledger is None else (ledger, clock.ahead_s)
+    dated = ShopClock(client, clock)
+    ledger = driver.read_ledger(dated, since_unix_s=since_unix_s - MARGIN_S)
+    ahead_s = min(dated.ahead_s, earlier_ahead_s)
+    if ledger is not None and (dated.ahead_s or earlier_ahead_s):
+        ledger = driver.read_ledger(dated, since_unix_s=since_unix_s + ahead_s - MARGIN_S)
+    return None if ledger is None else (ledger, dated.ahead_s)
