@@ -7,9 +7,9 @@ import runpy
 
 import locust
 
-from doorbuster.load.locust_plugin.node import note
 from doorbuster.load.plain_locust.attach import attach
 from doorbuster.load.plain_locust.outside_settings import ignore_outside_settings
+from doorbuster.load.runtime.notes import note
 
 ignored = ignore_outside_settings(os.environ)
 if ignored:
