@@ -14,7 +14,7 @@ from doorbuster.compare.build_comparison import BuildComparison
 from doorbuster.compare.comparability import RunFacts
 from doorbuster.compare.metric_comparison import MetricComparison, Tolerance
 from doorbuster.compare.wording import headline
-from doorbuster.report.render.markdown import plain_values
+from doorbuster.report.render.json import plain_values
 from doorbuster.stats.difference import ValueWithInterval
 
 SCHEMA = "doorbuster.comparison/1"

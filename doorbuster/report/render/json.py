@@ -1,0 +1,91 @@
+"""The report as JSON for programs.
+
+Within a version of the schema of summary.json, "doorbuster.summary/1", names are never changed or removed;
+new ones may appear. An unknown number is null. Times have the unit stated with them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from doorbuster import __version__
+from doorbuster.errors import AnalysisError
+from doorbuster.gate import ThresholdResult, Verdict
+from doorbuster.output import clean
+from doorbuster.records.outcome import Outcome
+from doorbuster.records.reader import Run
+from doorbuster.report.section import Section, in_order
+
+SCHEMA = "doorbuster.summary/1"
+
+
+def render_json(
+    run: Run,
+    sections: Sequence[Section],
+    results: Sequence[ThresholdResult],
+    verdict: Verdict,
+    problems: Sequence[AnalysisError] = (),
+) -> str:
+    """All results of a run as JSON text."""
+    meta, totals, ordered = run.meta, run.outcome_totals(), in_order(sections)
+    document = {
+        "schema": SCHEMA,
+        "verdict": _fields(verdict, "status", "sentence", "reasons", "exit_code"),
+        "run": {
+            **_fields(meta, "run_id", "title"),
+            "scenario": meta.scenario_name,
+            **_fields(meta, "target_url", "storefront", "shop_profile", "seed", "workers"),
+            **_fields(meta, "started_at_unix_ns", "finished_at_unix_ns", "duration_s"),
+            **_fields(meta, "status", "status_reason", "git_commit", "machine"),
+        },
+        "versions": {"doorbuster_report": __version__, **meta.versions},
+        "outcome_totals": _fields(totals, "planned", *Outcome, "in_flight_or_missing"),
+        "thresholds": [_threshold(result) for result in results],
+        "metrics": {
+            f"{section.name}.{name}": _fields(
+                metric, "value", "unit", "low", "high", "n", "at_least", "meaning"
+            )
+            for section in ordered
+            for name, metric in section.metrics.items()
+        },
+        "sections": [
+            _fields(section, "name", "question", "sentence", "findings", "recommendations")
+            for section in ordered
+        ],
+        "problems": [str(problem) for problem in problems],
+    }
+    return json.dumps(plain_values(document), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def _threshold(result: ThresholdResult) -> dict[str, Any]:
+    threshold = result.threshold
+    return {
+        "metric": threshold.metric,
+        "tags": {tag.name: tag.value for tag in threshold.tags},
+        "threshold": threshold.expression,
+        **_fields(threshold, "selector", "severity", "source"),
+        **_fields(result, "status", "unit"),
+        **_fields(threshold, "bound", "operator"),
+        **_fields(result, "observed", "low", "high", "n", "margin", "at_least", "certain", "sentence"),
+    }
+
+
+def _fields(value: object, *names: str) -> dict[str, Any]:
+    return {str(name): getattr(value, name) for name in names}
+
+
+def plain_values(value: Any) -> Any:
+    """Values that JSON can hold: no NaN or infinity, no lone surrogates, no numpy numbers."""
+    if isinstance(value, dict):
+        return {clean(str(key)): plain_values(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_values(item) for item in value]
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, bool | int) or value is None:
+        return value
+    number = float(value)
+    return number if math.isfinite(number) else None
