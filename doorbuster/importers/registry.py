@@ -13,6 +13,7 @@ from doorbuster.importers.formats import (
     json_reports,
     k6,
     locust,
+    printed_reports,
     small_tools,
     taurus,
     vegeta,
@@ -29,6 +30,7 @@ FORMATS: tuple[Format, ...] = (
     *small_tools.FORMATS,
     *json_reports.FORMATS,
     *artillery.FORMATS,
+    *printed_reports.FORMATS,
     *taurus.FORMATS,
     *generic.FORMATS,
 )
