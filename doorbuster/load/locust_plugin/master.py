@@ -39,6 +39,7 @@ from doorbuster.load.coordination.messages import (
 )
 from doorbuster.load.http.generator_limits import descriptor_limit
 from doorbuster.load.locust_plugin.node import Node
+from doorbuster.load.locust_plugin.web_ui_guard import guard_web_ui
 from doorbuster.load.run_plan import Rows, RunPlan, WorkerAssignment
 from doorbuster.load.runtime.generator_info import generator_info
 from doorbuster.load.target.endpoint import check_allowed
@@ -81,6 +82,7 @@ class MasterNode(Node):
         events.quitting.add_listener(self._on_test_stopping)
         if environment.web_ui is not None:
             environment.web_ui.app.before_request(self._check_form)
+            guard_web_ui(environment)
 
     def run_is_over(self) -> bool:
         return self._refused or (self.coordinator is not None and self.coordinator.over.is_set())
@@ -233,7 +235,12 @@ class RemoteWorkers:
         self._descriptors: dict[str, int] = {}
 
     def listen(self, receive: Any) -> None:
-        self._runner.register_message(BATCH, lambda msg, **_: receive(*batch_from_wire(msg.data)))
+        def on_batch(msg: Any, **_: Any) -> None:
+            run_id, batch = batch_from_wire(msg.data)
+            if batch.worker == msg.node_id:  # a report in another worker's name is nobody's
+                receive(run_id, batch)
+
+        self._runner.register_message(BATCH, on_batch)
         self._runner.register_message(CLOCK, self._on_clock)
 
     def refresh_workers(self) -> None:

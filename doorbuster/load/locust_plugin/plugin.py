@@ -22,6 +22,7 @@ from doorbuster.load.engine.generator import customer_classes
 from doorbuster.load.http.generator_limits import raise_descriptor_limit
 from doorbuster.load.locust_plugin.dispatch import GeneratorUser, RunShape, SingleUserDispatcher
 from doorbuster.load.locust_plugin.master import MasterNode
+from doorbuster.load.locust_plugin.master_port import check_messages
 from doorbuster.load.locust_plugin.requirements import unmet_requirements
 from doorbuster.load.locust_plugin.worker import WorkerNode
 from doorbuster.load.runtime.notes import note
@@ -60,6 +61,7 @@ def install(events: Any, *, drivers: Sequence[type[Storefront]] = ()) -> None:
     added: list[type[Storefront]] | None = getattr(events, INSTALLED, None)
     if added is None:
         protect_streams(log_text)
+        check_messages()
         added = []
         setattr(events, INSTALLED, added)
         events.init_command_line_parser.add_listener(add_options)

@@ -13,12 +13,14 @@ import gevent
 from locust.runners import WorkerRunner
 
 from doorbuster.load.http.generator_limits import raise_descriptor_limit
+from doorbuster.load.locust_plugin.master_port import check_messages
 from doorbuster.load.locust_plugin.plugin import (
     add_options,
     exit_on_error,
     host_on_command_line,
     is_installed,
 )
+from doorbuster.load.locust_plugin.web_ui_guard import guard_web_ui
 from doorbuster.load.plain_locust.checks import check_start
 from doorbuster.load.plain_locust.host_guard import HostGuard
 from doorbuster.load.plain_locust.plain_master import PlainMaster
@@ -33,6 +35,7 @@ from doorbuster.output.secret_masking import remember_variables_of_drivers
 
 def attach(events: Any) -> None:
     """Listen to Locust's events; called before any locustfile is loaded."""
+    check_messages()
     Attachment(events)
 
 
@@ -76,6 +79,7 @@ class Attachment:
             if plan.is_open:
                 environment.dispatcher_class = NoUsersDispatcher
             master = PlainMaster(environment, plan, guard)
+            guard_web_ui(environment)
             self._node = master
         gevent.signal_handler(signal.SIGINT, master.on_interrupt)
         # Locust sets its timer next: without this it would count from before the locustfile was loaded.
