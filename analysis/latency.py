@@ -118,7 +118,7 @@ def analyse(context: RunContext) -> Section:
         order=310,
         question=f"How long did {'users' if context.is_closed else 'customers'} wait for an answer?",
         sentence=_sentence(metrics, whole),
-        findings=_findings(slow, whole, metrics),
+        findings=(*_findings(slow, whole, metrics), *_asset_finding(context)),
         figures=_for_workload(
             present(
                 _percentile_chart(windows, width, slow),
@@ -160,7 +160,19 @@ def _tables(context: RunContext) -> tuple[Table, ...]:
         _percentile_table(f"Response time by {name.lower()}", name, _groups(run, field))
         for name, field in zip(names, fields, strict=True)
     )
-    return tables if closed else (*tables, _both_times_table(run))
+    return tables if closed else (*tables, _both_times_table(run), *present(_asset_table(run)))
+
+
+def _asset_table(run: Run) -> Table | None:
+    """Static assets of pages, which no other figure of the report includes; None if none was fetched."""
+    table = _percentile_table(
+        "Static assets of pages", "Kind", _groups(run, lambda series: series.step, assets=True)
+    )
+    note = (
+        "Files that customers fetched with a page (target.assets), each once per visit. Files that scripts "
+        "and style sheets name, and images loaded on scrolling, are not fetched. No other figure has them."
+    )
+    return replace(table, note=f"{table.note} {note}".strip()) if table.rows else None
 
 
 def _apdex_metrics(bound: float | None, whole: Times) -> dict[str, Metric]:
@@ -176,20 +188,22 @@ def _windows(whole: Times) -> int:
     return min(60, max(4, (whole.ok.n + whole.abandoned.n) // (2 * minimum_n(0.95))))
 
 
-def _groups(run: Run, by: Callable[[SeriesKey], str]) -> Iterator[tuple[str, Group]]:
+def _groups(run: Run, by: Callable[[SeriesKey], str], *, assets: bool = False) -> Iterator[tuple[str, Group]]:
     """Requests by group in time blocks; a generator, because a group is large."""
-    per_block = run.request_counts(lambda _: "all", run.grain_s).get("all", np.zeros(0))
+    per_block = run.request_counts(lambda _: "all", run.grain_s, assets=assets).get("all", np.zeros(0))
     buckets = range(int(np.flatnonzero(per_block).max(initial=-1)) + 1)
-    for name in sorted({by(series) for series in run.series}):
-        found = _group(run, buckets, [series for series in run.series if by(series) == name])
+    every = run.asset_series if assets else run.series
+    for name in sorted({by(series) for series in every}):
+        found = _group(run, buckets, [series for series in every if by(series) == name], assets=assets)
         if found.blocks or found.failed:
             yield name, found
 
 
-def _group(run: Run, buckets: range, members: Collection[SeriesKey]) -> Group:
+def _group(run: Run, buckets: range, members: Collection[SeriesKey], *, assets: bool) -> Group:
     found = run.histograms_by(
-        lambda series: ("", series.outcome) if series in members else None, "response", run.grain_s
-    )
+        lambda series: ("", series.outcome) if series in members else None, "response", run.grain_s,
+        assets=assets,
+    )  # fmt: skip
     failed = sum(times.n for ((_, outcome), _), times in found.items() if outcome == RequestOutcome.FAILED)
     return Group(tuple(time_blocks_by(found, buckets).get("", ())), failed)
 
@@ -283,6 +297,15 @@ def _findings(slow: SlowPeriod, whole: Times, metrics: Mapping[str, Metric]) -> 
             f"{format_duration(quick / 1e6)}; no percentile here includes them."
         )
     return tuple(found)
+
+
+def _asset_finding(context: RunContext) -> Iterator[str]:
+    wanted = context.scenario.target.assets if context.scenario else "none"
+    if wanted != "none" and not context.run.asset_series:
+        yield (
+            "No static asset was fetched, although target.assets asks for them: no page names one on a host "
+            "that may be loaded."
+        )
 
 
 def _percentile_chart(

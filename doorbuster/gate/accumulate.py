@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from doorbuster.gate.threshold_result import CounterTotal, MetricData, RateCounts, TrendCounts
-from doorbuster.records.batch import Batch, CustomerCount, OrderAttempt, RequestSecond, SeriesKey
+from doorbuster.records.batch import ASSET_STEPS, Batch, CustomerCount, OrderAttempt, RequestSecond, SeriesKey
 from doorbuster.records.histogram import Histogram
 from doorbuster.scenario.demand.phases import Phase, Seconds, phase_seconds
 from doorbuster.scenario.thresholds.language import Threshold
@@ -77,7 +77,13 @@ class Selector:
             self.tags.get("channel", series.channel) == series.channel
             and self.tags.get("journey", series.journey) == series.journey
             and self.tags.get("step", series.step) == series.step
+            and self.of_assets == series.is_asset
         )
+
+    @property
+    def of_assets(self) -> bool:
+        """Whether static assets of pages are selected: only by the name of their step."""
+        return self.tags.get("step") in ASSET_STEPS
 
     def matches_customer(self, row: CustomerCount) -> bool:
         """Whether a group of customers is selected."""

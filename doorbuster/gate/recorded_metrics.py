@@ -115,6 +115,7 @@ class RecordedMetrics:
             counting.time,
             1,
             seconds=(first, first + seconds),
+            assets=select.of_assets,
         )
 
     def _feed(self, found: MetricAccumulator) -> None:
@@ -124,12 +125,16 @@ class RecordedMetrics:
             case RequestTimes(time=time):
                 width_s = block_length_s(select, recorded_s)
                 found.add_times(
-                    self.run.histograms_by(select.time_group, time, width_s, seconds=select.seconds)
+                    self.run.histograms_by(
+                        select.time_group, time, width_s, seconds=select.seconds, assets=select.of_assets
+                    )
                 )
             case StartDelays():
                 found.add_times({("answered", 0): self.run.lateness()})
             case Requests():
-                for outcome, counts in self.run.request_counts(select.counted_outcome).items():
+                for outcome, counts in self.run.request_counts(
+                    select.counted_outcome, assets=select.of_assets
+                ).items():
                     found.add_requests(outcome, enumerate(counts[:recorded_s].tolist()))
             case Customers():
                 found.add_customers(self.customers)

@@ -12,6 +12,10 @@ from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from doorbuster.records.outcome import RequestOutcome
 
+ASSET_STEPS = frozenset(
+    ("asset_style", "asset_script", "asset_image")
+)  # a test compares them with scenario's
+
 
 class SeriesKey(NamedTuple):
     """Identifies a request histogram. `cause` is "" for ok, else one word such as "status_5xx"."""
@@ -21,6 +25,11 @@ class SeriesKey(NamedTuple):
     step: str
     outcome: str
     cause: str
+
+    @property
+    def is_asset(self) -> bool:
+        """Whether its requests fetched static assets of pages, which are counted apart."""
+        return self.step in ASSET_STEPS
 
     @property
     def succeeded(self) -> bool:

@@ -2,6 +2,7 @@
 
 Rules of this module:
 - Read-only. A group function maps a series to its group, or to None to leave it out.
+- Requests for static assets of pages are left out, unless `assets` asks for them alone.
 - Rollups of the requests (see rollup.py) are computed once, or read from the file (see rollup_table.py), and
   cached until the file grows. Buckets that are multiples of `grain_s` are answered from them; finer buckets
   and other ranges of seconds are read from the table of requests.
@@ -42,8 +43,13 @@ class RequestReader:
 
     @property
     def series(self) -> tuple[SeriesKey, ...]:
-        """Every request series seen so far, sorted."""
-        return tuple(sorted(self._series().values()))
+        """Every request series seen so far, sorted; without static assets."""
+        return tuple(sorted(key for key in self._series().values() if not key.is_asset))
+
+    @property
+    def asset_series(self) -> tuple[SeriesKey, ...]:
+        """Every series of static assets of pages, sorted."""
+        return tuple(sorted(key for key in self._series().values() if key.is_asset))
 
     @property
     def recorded_s(self) -> int:
@@ -86,6 +92,7 @@ class RequestReader:
         bucket_s: None = None,
         *,
         seconds: tuple[int, int] | None = None,
+        assets: bool = False,
     ) -> dict[K, Histogram]: ...
 
     @overload
@@ -96,6 +103,7 @@ class RequestReader:
         bucket_s: int = ...,
         *,
         seconds: tuple[int, int] | None = None,
+        assets: bool = False,
     ) -> dict[tuple[K, int], Histogram]: ...
 
     def histograms_by(
@@ -105,6 +113,7 @@ class RequestReader:
         bucket_s: int | None = None,
         *,
         seconds: tuple[int, int] | None = None,
+        assets: bool = False,
     ) -> dict[K, Histogram] | dict[tuple[K, int], Histogram]:
         """Requests added up by group, or by (group, second // bucket_s).
 
@@ -112,7 +121,7 @@ class RequestReader:
         """
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)} (got {kind!r})")
-        members = self._members(group)
+        members = self._members(group, assets=assets)
         keys = list(dict.fromkeys(members.values()))
         place = {key: number for number, key in enumerate(keys)}
         group_of = np.full(max(self._series(), default=0) + 1, -1, np.int64)
@@ -126,10 +135,10 @@ class RequestReader:
         return _grouped(builder.finished(), np.arange(len(keys)), keys, bucket_s, None)
 
     def request_counts(
-        self, group: Callable[[SeriesKey], K | None], bucket_s: int = 1
+        self, group: Callable[[SeriesKey], K | None], bucket_s: int = 1, *, assets: bool = False
     ) -> dict[K, NDArray[np.int64]]:
         """Requests per bucket of `bucket_s` seconds for each group; all arrays cover the whole run."""
-        members = self._members(group)
+        members = self._members(group, assets=assets)
         length = max(0, math.ceil(self._length_s() / bucket_s))
         counts: dict[K, NDArray[np.int64]] = {key: np.zeros(length, np.int64) for key in members.values()}
         if bucket_s > 1 and self._cache_covers("response", bucket_s, None):
@@ -153,9 +162,10 @@ class RequestReader:
         rows = self._select("SELECT id, channel, journey, step, outcome, cause FROM series")
         return {row[0]: SeriesKey(*row[1:]) for row in rows}
 
-    def _members(self, group: Callable[[SeriesKey], K | None]) -> dict[int, K]:
+    def _members(self, group: Callable[[SeriesKey], K | None], *, assets: bool) -> dict[int, K]:
         """Group of each series that has one."""
-        grouped = {number: group(series) for number, series in self._series().items()}
+        series = {number: key for number, key in self._series().items() if key.is_asset == assets}
+        grouped = {number: group(key) for number, key in series.items()}
         return {number: key for number, key in grouped.items() if key is not None}
 
     def _cache_covers(self, kind: Kind, bucket_s: int | None, seconds: tuple[int, int] | None) -> bool:

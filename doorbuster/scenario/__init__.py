@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from doorbuster.scenario.customers.assets import ASSET_STEPS
 from doorbuster.scenario.customers.behaviour import Constant, Exponential, Lognormal, Patience, Think, Uniform
 from doorbuster.scenario.customers.channels import CHANNELS, Channel
 from doorbuster.scenario.customers.devices import (
@@ -60,6 +61,7 @@ from doorbuster.scenario.thresholds.language import Threshold, missing_sections
 from doorbuster.scenario.thresholds.metrics import METRICS
 
 __all__ = [
+    "ASSET_STEPS",
     "CHANNELS",
     "DEFAULT_PAGES",
     "EVERY_STEP",

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
+from doorbuster.scenario.customers.assets import ASSET_STEPS
 from doorbuster.scenario.customers.channels import CHANNELS, Channel, own_demand_rules, parse_channels
 from doorbuster.scenario.customers.failure_reactions import WAITING_ROOM, Offline
 from doorbuster.scenario.customers.journeys import MIXES, STEPS, Journey
@@ -166,7 +167,10 @@ def _check_names(raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
         if journey in journeys
     ]
     own_steps = (step for journey in own.values() for step in journey.steps)
-    steps = (*dict.fromkeys((*STEPS, *own_steps)), WAITING_ROOM)
+    target = raw.get("target")
+    assets = target.get("assets", "none") if isinstance(target, dict) else "none"
+    more = ASSET_STEPS if assets != "none" else ()
+    steps = (*dict.fromkeys((*STEPS, *own_steps)), WAITING_ROOM, *more)
     known: dict[str, Sequence[str]] = {"channel": list(channels), "journey": visited, "step": steps}
     for key, selector in threshold_selectors(raw.get("thresholds")):
         for name, value in selector.tags:
@@ -174,7 +178,6 @@ def _check_names(raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
                 rule = f"names a {name} that this scenario does not have"
                 way_out = did_you_mean(value, known[name])
                 yield KeyIssue(("thresholds", key), rule, value, way_out, at="key")
-    target = raw.get("target")
     rules = target.get("rules") if isinstance(target, dict) else ()
     for index, rule in enumerate(rules if isinstance(rules, list) else ()):
         step = rule.get("step") if isinstance(rule, dict) else None

@@ -56,13 +56,15 @@ class ProfileRegistry:
         wants_order = self._scenario.journeys[journey].wants_order
         retries, driver = channel.retries, self._driver.for_channel(name)
         rules = self._scenario.target.content_rules if driver.open_session is None else ()
+        assets = self._scenario.target.assets if driver.open_session is None else "none"
         return CustomerProfile(
             channel=name,
             journey=journey,
             wants_order=wants_order,
             is_closed=not channel.is_open,
             driver=driver,
-            open_session=session_opener(driver, checks_content=bool(rules)),
+            open_session=session_opener(driver, checks_content=bool(rules), assets=assets),
+            loads_assets=assets != "none",
             visit=visit_sampler(channel, wants_order=wants_order, run_id=self._run_id),
             patience=patience_sampler(channel.patience),
             think=think_sampler(channel.think),

@@ -40,6 +40,7 @@ class CustomerProfile:
     patience_by_device: None if it is the same on every device.
     rules: content rules of a step; None if the scenario has none.
     paces_steps: whether each step waits for the ceiling on requests, because its protocol's client does not.
+    loads_assets: whether the static assets of pages are fetched.
     counts_visits: whether devices, sign-ins and cache-busting visits are counted.
     series_of_step: step name -> number of the series in which its successes are recorded.
     """
@@ -63,6 +64,7 @@ class CustomerProfile:
     offline: Offline | None = None
     rules: Callable[[str], tuple[ContentRule, ...]] | None = None
     paces_steps: bool = False
+    loads_assets: bool = False
     counts_visits: bool = False
     series_of_step: dict[str, int] = field(default_factory=dict)
 

@@ -8,8 +8,10 @@ from its intended start to the end of its last request.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
+from doorbuster.load.customers.page_assets import Asset, AssetCache
 from doorbuster.load.exchange import CurrentStep, Exchange, RequestFailed
 from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.response import Response
@@ -18,10 +20,14 @@ from doorbuster.scenario import ContentRule
 from doorbuster.storefronts import Rejected, Storefront
 
 
-def session_opener(driver: type[Storefront], *, checks_content: bool) -> Callable[..., Any]:
+def session_opener(
+    driver: type[Storefront], *, checks_content: bool, assets: str = "none"
+) -> Callable[..., Any]:
     """How customers of this driver open their session."""
     if driver.open_session is not None:
         return driver.open_session
+    if assets != "none":
+        return partial(PageSession, critical_only=assets == "critical")
     return ContentCheckingSession if checks_content else http_session
 
 
@@ -54,3 +60,27 @@ class ContentCheckingSession(HttpClient):
             if detail is not None:
                 return Rejected(rule.cause, detail)
         return None
+
+
+class PageSession(ContentCheckingSession):
+    """A session that fetches the static assets of the pages of a step, too."""
+
+    def __init__(self, url: str, settings: HttpSettings, step: CurrentStep, *, critical_only: bool) -> None:
+        super().__init__(url, settings, step)
+        self._pages: list[Response] = []
+        self._cache = AssetCache(critical_only=critical_only)
+
+    def _report(self, exchange: Exchange, response: Response, context: Mapping[str, Any] | None) -> None:
+        super()._report(exchange, response, context)
+        self._pages.append(response)
+
+    def missing_assets(self) -> list[Asset]:
+        """The assets of the step's pages that this customer has not loaded yet. Releases the pages."""
+        pages, self._pages = self._pages, []
+        return self._cache.missing(pages, self.settings.hosts)
+
+    def fetch_assets(self, assets: list[Asset], *, due_at: float) -> list[Exchange]:
+        """Fetch the assets; one record for each, over its redirects."""
+        answers = self._cache.fetch(self, assets, due_at=due_at)
+        self._pages.clear()
+        return [answer.exchange for answer in answers]

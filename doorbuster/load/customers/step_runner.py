@@ -23,7 +23,7 @@ import gevent
 from doorbuster.load.customers.context import CustomerContext
 from doorbuster.load.customers.model import Arrival, CustomerProfile, Sampler, VisitEnded
 from doorbuster.load.customers.retry_policy import StepRetry, is_retryable
-from doorbuster.load.customers.session import ContentCheckingSession
+from doorbuster.load.customers.session import ContentCheckingSession, PageSession
 from doorbuster.load.exchange import CurrentStep, Exchange, RequestFailed
 from doorbuster.load.http.mypyc_compat import mypyc_attr
 from doorbuster.load.recording.recorder import Recorder, StepRow
@@ -274,7 +274,38 @@ def _attempt(runner: StepRunner, action: Callable[..., T], args: tuple[Any, ...]
             raise
         raise _record_refusal(runner, name, page, patience_ended=deadline_at == until) from error
     _record_success(runner, name)
+    if profile.loads_assets:
+        _load_assets(runner)
     return result
+
+
+def _load_assets(runner: StepRunner) -> None:
+    """Fetch the static assets of the step's pages, within the customer's patience.
+
+    The customer reads the page when they are there. A missing asset does not end the visit.
+    """
+    session, profile, recorder = cast(PageSession, runner.session), runner.profile, runner._recorder
+    assets = session.missing_assets()
+    if not assets:
+        return
+    runner._step.exchanges.clear()
+    exchanges = session.fetch_assets(assets, due_at=runner._next_at)
+    runner.shared.count_connections(exchanges)
+    for asset, exchange in zip(assets, exchanges, strict=True):
+        outcome, cause = (RequestOutcome.FAILED if exchange.cause else RequestOutcome.OK), exchange.cause
+        if cause in _TIMEOUTS:  # the customer does not wait for it
+            outcome, cause = RequestOutcome.ABANDONED, Cause.PATIENCE
+        key = SeriesKey(profile.channel, profile.journey, asset.kind, outcome, cause)
+        row: StepRow = (
+            recorder.series_number(key), exchange.intended_at, exchange.started_at,
+            exchange.first_byte_at or exchange.ended_at, exchange.ended_at, exchange.bytes_sent,
+            exchange.bytes_received, exchange.request_id,
+        )  # fmt: skip
+        recorder.steps.append(row)
+        if outcome == RequestOutcome.FAILED:
+            recorder.failure(row, exchange.detail, exchange.url, exchange.status)
+    runner._step.exchanges.clear()
+    runner._next_at = perf_counter()
 
 
 def _wait_for_ceiling(runner: StepRunner, deadline_at: float) -> None:

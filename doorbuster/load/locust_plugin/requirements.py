@@ -44,6 +44,8 @@ def unmet_requirements(
             lacks(storefront, what, way_out)
     if driver is not None and driver.open_session is not None and scenario.target.content_rules:
         lacks(storefront, "HTTP responses (target.rules)", "check the answers in the driver")
+    if driver is not None and driver.open_session is not None and scenario.target.assets != "none":
+        lacks(storefront, "HTTP pages (target.assets)", "remove assets from the target")
     for name, channel in scenario.channels.items():
         if name not in customers:
             lacks(locustfile, f"customers of channel {name!r}", f"add a class with channel = {name!r}")

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from doorbuster.scenario.customers.assets import ASSET_STEPS
 from doorbuster.scenario.customers.failure_reactions import WAITING_ROOM
 from doorbuster.scenario.customers.journeys import JOURNEYS, Journey, StepVisits
 from doorbuster.scenario.parsing.diagnostics import (
@@ -46,7 +47,7 @@ def parse_steps(raw: object) -> object:
         raise invalid(rule, got=preview(raw))
     with all_issues("steps", raw) as issues:
         for name, visits in raw.items():
-            if not is_name(name) or name == WAITING_ROOM:
+            if not is_name(name) or name in (WAITING_ROOM, *ASSET_STEPS):
                 issues.append(KeyIssue((str(name),), NAME_RULE, preview(name), at="key"))
             if not is_number(visits) or not 0 < visits <= MAX_VISITS:
                 rule = f"must be the mean number of visits: above 0, at most {MAX_VISITS}"

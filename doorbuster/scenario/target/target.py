@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
+from doorbuster.scenario.customers.assets import ASSETS
 from doorbuster.scenario.parsing.diagnostics import KeyIssue, invalid, preview
 from doorbuster.scenario.parsing.strict import StrictModel
 from doorbuster.scenario.parsing.values import choice, value_type
@@ -147,6 +148,12 @@ class Target(StrictModel):
         default={},
         description="Headers of every request; ${NAME} stands for an environment variable.",
         examples=[{"X-Waf-Bypass": "${WAF_BYPASS}"}],
+    )
+
+    assets: Annotated[str, choice("assets", ASSETS)] = Field(
+        default="none",
+        description="Static assets that customers fetch with each page: none, critical, all. Default: none.",
+        examples=["critical"],
     )
 
     @classmethod
