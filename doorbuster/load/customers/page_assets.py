@@ -18,6 +18,7 @@ from html import unescape
 from typing import Final, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
+from doorbuster.load.http.allowed_hosts import AllowedHosts
 from doorbuster.load.http.client import HttpClient
 from doorbuster.load.http.response import Response
 from doorbuster.scenario import ASSET_STEPS
@@ -95,7 +96,7 @@ class AssetCache:
         self._critical_only = critical_only
         self._loaded: set[str] = set()
 
-    def missing(self, pages: Sequence[Response], hosts: frozenset[str] | None) -> list[Asset]:
+    def missing(self, pages: Sequence[Response], hosts: AllowedHosts | None) -> list[Asset]:
         """The assets of these pages that must be fetched."""
         wanted = {
             asset.url: asset
@@ -107,7 +108,7 @@ class AssetCache:
         return [
             asset
             for asset in wanted.values()
-            if hosts is None or (urlsplit(asset.url).hostname or "").lower() in hosts
+            if hosts is None or hosts.names(urlsplit(asset.url).hostname or "")
         ]
 
     def fetch(self, client: HttpClient, assets: Sequence[Asset], *, due_at: float) -> list[Response]:

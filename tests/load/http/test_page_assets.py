@@ -8,6 +8,7 @@ from doorbuster.load.customers.page_assets import find_assets
 from doorbuster.load.customers.session import PageSession
 from doorbuster.load.exchange import CurrentStep
 from doorbuster.load.http import HttpSettings
+from doorbuster.load.http.allowed_hosts import LOOPBACK_ONLY
 from doorbuster.records.batch import ASSET_STEPS as RECORDED
 from doorbuster.scenario import ASSET_STEPS
 
@@ -70,7 +71,7 @@ def open_session(server):
     opened = []
 
     def start(*, critical_only: bool) -> PageSession:
-        settings = HttpSettings(hosts=frozenset(["127.0.0.1"]))
+        settings = HttpSettings(hosts=LOOPBACK_ONLY)
         session = PageSession(server.url, settings, CurrentStep(), critical_only=critical_only)
         opened.append(session)
         return session
