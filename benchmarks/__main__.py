@@ -10,12 +10,23 @@ import argparse
 import os
 import sys
 
-from benchmarks import arrivals, concurrent_users, journey, memory, recording, run_file, sections, shop
+from benchmarks import (
+    arrivals,
+    concurrent_users,
+    import_speed,
+    journey,
+    memory,
+    recording,
+    run_file,
+    sections,
+    shop,
+)
 from benchmarks.server import MissingError
 
 BENCHMARKS = {
     "recording": recording, "arrivals": arrivals, "concurrent_users": concurrent_users, "memory": memory,
     "journey": journey, "run_file": run_file, "shop": shop, "sections": sections,
+    "import_speed": import_speed,
 }  # fmt: skip
 
 
