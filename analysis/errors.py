@@ -25,6 +25,7 @@ from doorbuster.records.secondary_metrics import CounterKey
 from doorbuster.report.analysis_main import main
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.section import (
+    ONLY_SUMMARY,
     Cell,
     Chart,
     Column,
@@ -34,6 +35,7 @@ from doorbuster.report.section import (
     Table,
     bucket_s,
     ms,
+    not_applicable,
     present,
     ratio_metric,
     table,
@@ -52,6 +54,9 @@ Counters = Mapping[CounterKey, np.ndarray]
 
 def analyse(context: RunContext) -> Section:
     """Failed and abandoned requests, retries, degraded parts and single requests."""
+    question = "What failed, and which requests show it?"
+    if context.only_summary:
+        return not_applicable("errors", question, ONLY_SUMMARY)
     run = context.run
     width_s = bucket_s(max(1, run.recorded_s), most=60)
     errors = _errors(run, width_s)
@@ -59,7 +64,7 @@ def analyse(context: RunContext) -> Section:
     attempts, degraded = _attempts(run, counters), _degraded(run, counters)
     return Section(
         name="errors",
-        question="What failed, and which requests show it?",
+        question=question,
         group="Performance",
         order=320,
         sentence=_sentence(run, errors),

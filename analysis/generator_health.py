@@ -68,7 +68,10 @@ def analyse(context: RunContext) -> Section:
             *_event_findings(run),
         ),
         figures=present(*_arrivals_chart(run, width), _cpu_chart(health)),
-        tables=present(None if context.is_closed else _balance_table(run), _worker_table(run, health)),
+        tables=present(
+            None if context.is_closed else _balance_table(run),
+            None if context.imported is not None else _worker_table(run, health),
+        ),
         metrics=metrics,
     )
 

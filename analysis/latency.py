@@ -28,6 +28,7 @@ from doorbuster.records.reader import Run
 from doorbuster.report.analysis_main import main
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.section import (
+    ONLY_SUMMARY,
     Annotation,
     Cell,
     Chart,
@@ -40,6 +41,7 @@ from doorbuster.report.section import (
     bucket_s,
     metric_series,
     ms,
+    not_applicable,
     present,
     time_metric,
 )
@@ -97,6 +99,9 @@ class Group:
 
 def analyse(context: RunContext) -> Section:
     """Percentiles, heat map and latency over throughput."""
+    question = f"How long did {'users' if context.is_closed else 'customers'} wait for an answer?"
+    if context.only_summary:
+        return not_applicable("latency", question, ONLY_SUMMARY)
     run = context.run
     length_s = max(1, run.recorded_s)
     ended = run.histograms_by(lambda series: series.outcome)
@@ -116,7 +121,7 @@ def analyse(context: RunContext) -> Section:
         name="latency",
         group="Performance",
         order=310,
-        question=f"How long did {'users' if context.is_closed else 'customers'} wait for an answer?",
+        question=question,
         sentence=_sentence(metrics, whole),
         findings=(*_findings(slow, whole, metrics), *_asset_finding(context)),
         figures=_for_workload(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 _BY_TEXT: tuple[tuple[str, str], ...] = (
-    (r"refused", "connect_refused"),
+    (r"refused|connectexception|httphostconnect", "connect_refused"),
     (r"reset by peer|connection.?reset|econnreset|broken pipe", "reset"),
     (r"unknown.?host|no such host|name or service|enotfound|getaddrinfo|name resolution|nodename", "dns"),
-    (r"tls|ssl|certificate|x509", "tls"),
+    (r"\btls|\bssl|sslhandshake|certificate|x509", "tls"),
     (r"connect(ion)? ?time|dial.*timeout|etimedout", "connect_timeout"),
     (r"time.?d? ?out|timeout|deadline", "total_timeout"),
     (r"no ?http ?response|closed|eof|disconnected|hang ?up|socketexception", "closed_early"),

@@ -36,6 +36,11 @@ class RunContext:
         """The source of results imported from another tool; None for a run of doorbuster's own."""
         return import_info(self.run.meta)
 
+    @property
+    def only_summary(self) -> bool:
+        """Whether another tool's summary was imported, without requests."""
+        return self.imported is not None and self.imported.precision == "summary"
+
     @cached_property
     def is_plain(self) -> bool:
         """Whether a plain Locust file ran: its requests have no parts, and no shop has a driver."""

@@ -260,6 +260,9 @@ def not_applicable(
     return Section(name, question, why, metrics=metrics or {}, not_applicable=True)
 
 
+ONLY_SUMMARY = "Unknown: only a summary of another tool was imported; see where the numbers come from."
+
+
 def without_customers(name: str, question: str) -> Section:
     """The section of a run that has users of a plain Locust file instead of customers."""
     why = "Not applicable: a plain Locust file has users, but no customers with outcomes."

@@ -190,7 +190,7 @@ def label_number(
     if success.strip().lower() in ("true", "1"):
         return labels.number(group, "", name, "")
     status = int(code) if code.isdigit() else 0
-    text = code if code.startswith("Non HTTP") else failure or message
+    text = f"{code} {message}" if code.startswith("Non HTTP") else failure or message
     cause = failure_cause(status if status >= 400 else 200, text)
     detail = " ".join(filter(None, (code, failure or message)))
     return labels.number(group, "", name, cause, detail[:500])
