@@ -35,7 +35,7 @@ ARROWS = {  # who may import whom, as DESIGN decides
     "load": {"scenario", "storefronts", "records", "gate", "shop_process", "shop_settings"},
     "report": {"gate", "stats", "records", "scenario"},
     "importers": {"records"},
-    "compare": {"report", "gate", "stats", "records", "scenario"},
+    "compare": {"report", "gate", "stats", "records", "scenario", "shop_process", "shop_settings"},
     "history": {"compare", "capacity", "gate", "scenario", "records", "stats", "report"},
     "cli": {
         "history",

@@ -7,13 +7,32 @@ from typing import TYPE_CHECKING
 
 import click
 
+from doorbuster.cli.compare_interleaved import DEFAULT_PAIRS, InterleavedOptions, run_interleaved
+from doorbuster.cli.options import DEFAULT_LOCUSTFILE, confirm_option, seed_option, workers_option
+from doorbuster.output import say
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from doorbuster.compare.gating import GateChoice
+    from doorbuster.compare.metric_comparison import Tolerance
     from doorbuster.gate import HasMetrics
     from doorbuster.records.reader import Run
 
 _AFTER = "doorbuster.after_dashes"
+_ONLY_WITH_RUN = (
+    "a",
+    "b",
+    "a_a",
+    "pairs",
+    "budget",
+    "rehearsal",
+    "seed",
+    "locustfile",
+    "workers",
+    "confirm_hosts",
+)
+DEFAULT_OUT = Path("comparison")
 
 
 class CompareCommand(click.Command):
@@ -49,6 +68,46 @@ class CompareCommand(click.Command):
     help='Metric that decides the exit code, e.g. "http_req_duration{step:pay} p(95)"; repeatable; "all" '
     "for all. Default: those of the thresholds, can_order, can_browse, failed requests and the p95.",
 )
+@click.option(
+    "--run",
+    "scenario",
+    metavar="SCENARIO",
+    help="Instead of recorded runs: rehearse SCENARIO against --a and --b in turn until it is decided.",
+)
+@click.option(
+    "--a", metavar="TARGET", help="Baseline of --run: a URL, a profile of the embedded shop, a command."
+)
+@click.option(
+    "--b", metavar="TARGET", help="Candidate of --run: a URL, a profile of the embedded shop, a command."
+)
+@click.option("--a-a", is_flag=True, help="With --run: compare --a with itself and print the noise floor.")
+@click.option(
+    "--pairs",
+    default=DEFAULT_PAIRS,
+    show_default=True,
+    type=click.IntRange(2, 200),
+    help="With --run: most pairs of rehearsals; with --a-a, their number.",
+)
+@click.option(
+    "--budget",
+    metavar="TIME",
+    help="With --run: start no pair that would end later, e.g. 20m. Default: none.",
+)
+@click.option(
+    "--rehearsal",
+    metavar="TIME",
+    help="With --run: constant load at the scenario's peak rate for this time, e.g. 30s. "
+    "Default: the scenario's curve.",
+)
+@seed_option
+@click.option(
+    "-f",
+    "--locustfile",
+    metavar="FILE",
+    help=f"With --run: locustfile to run. Default: {DEFAULT_LOCUSTFILE}.",
+)
+@workers_option
+@confirm_option
 @click.option("--paired", is_flag=True, help="Runs of both builds with the same position were made together.")
 @click.option(
     "--despite",
@@ -58,11 +117,10 @@ class CompareCommand(click.Command):
 )
 @click.option(
     "--out",
-    default=Path("comparison"),
-    show_default=True,
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Folder for compare.html, compare.md and compare.json.",
+    help="Folder for compare.html, compare.md and compare.json. "
+    "Default: comparison, or a new folder in reports with --run.",
 )
 @click.option(
     "--all-metrics", is_flag=True, help="Print every metric, not only those that changed or decide."
@@ -88,47 +146,97 @@ def command(
     tolerance: str,
     rate_tolerance: str,
     gates: tuple[str, ...],
+    scenario: str | None,
+    a: str | None,
+    b: str | None,
+    a_a: bool,
+    pairs: int,
+    budget: str | None,
+    rehearsal: str | None,
+    seed: int | None,
+    locustfile: str | None,
+    workers: int,
+    confirm_hosts: tuple[str, ...],
     paired: bool,
     despite: str,
-    out: Path,
+    out: Path | None,
     all_metrics: bool,
     regression_exit_code: int | None,
     inconclusive_exit_code: int | None,
 ) -> int:
-    """Compare the runs of a candidate build with those of a baseline, metric by metric.
+    """Compare a candidate build with a baseline, metric by metric.
 
-    BASELINE are run folders, or folders of run folders; those of the candidate follow "--". With one run of
-    each, "--" may be left out.
+    BASELINE are recorded runs: run folders, or folders of run folders; those of the candidate follow "--".
+    With one run of each, "--" may be left out. With --run, both builds are rehearsed in turn.
 
     \b
     Example: doorbuster compare reports/old-1 reports/old-2 reports/old-3 -- reports/new-1 reports/new-2
              doorbuster compare reports/main -- reports/branch --tolerance 3%
+             doorbuster compare --run smoke --a http://127.0.0.1:8001 --b http://127.0.0.1:8002
+             doorbuster compare --run smoke --a replatformed --a-a --rehearsal 20s
     """
     from doorbuster.compare.gating import GateChoice
-    from doorbuster.compare.load import check_distinct, compare_recorded, find_runs
     from doorbuster.compare.metric_comparison import Tolerance
+    from doorbuster.errors import ExitCode
+
+    allowed = Tolerance(_share("--tolerance", tolerance), _share("--rate-tolerance", rate_tolerance))
+    chosen = GateChoice.parse(gates)
+    if scenario is None:
+        _refuse_given(ctx, _ONLY_WITH_RUN, "needs --run SCENARIO")
+        code = _recorded(ctx, baseline, chosen, allowed, paired, despite, out or DEFAULT_OUT, all_metrics)
+    else:
+        _refuse_given(ctx, ("paired", "despite"), "is for recorded runs, without --run")
+        if baseline or ctx.meta[_AFTER] is not None:
+            raise click.UsageError("--run makes its own runs; leave out the run folders")
+        given = InterleavedOptions(
+            scenario, a, b, a_a, pairs, budget, rehearsal, seed, locustfile, workers, confirm_hosts
+        )
+        code = run_interleaved(
+            given, out, gates=chosen, tolerance=allowed, analyse=_sections, every=all_metrics
+        )
+    mapped = {ExitCode.REGRESSION: regression_exit_code, ExitCode.INCONCLUSIVE: inconclusive_exit_code}
+    other = mapped.get(ExitCode(code))
+    return code if other is None else other
+
+
+def _refuse_given(ctx: click.Context, names: Sequence[str], why: str) -> None:
+    """Refuse options that would have no effect."""
+    given = [
+        name for name in names if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise click.UsageError(f"--{given[0].replace('_', '-')} {why}")
+
+
+def _recorded(
+    ctx: click.Context,
+    baseline: tuple[Path, ...],
+    gates: GateChoice,
+    tolerance: Tolerance,
+    paired: bool,
+    despite: str,
+    out: Path,
+    all_metrics: bool,
+) -> int:
+    """Compare recorded runs; the exit code."""
+    from doorbuster.compare.load import check_distinct, compare_recorded, find_runs
     from doorbuster.compare.render.terminal import print_comparison
     from doorbuster.compare.render.write import write_comparison
-    from doorbuster.errors import ExitCode
 
     old, new = _arms(baseline, ctx.meta[_AFTER])
     runs = find_runs(old), find_runs(new)
     check_distinct(*runs)
-    allowed = Tolerance(_share("--tolerance", tolerance), _share("--rate-tolerance", rate_tolerance))
+    if paired and len(runs[0]) != len(runs[1]):
+        raise click.UsageError(
+            f"--paired needs as many runs of each build (got {len(runs[0])} and {len(runs[1])})"
+        )
     comparison = compare_recorded(
-        *runs,
-        gates=GateChoice.parse(gates),
-        tolerance=allowed,
-        paired=paired,
-        despite=despite,
-        analyse=_sections,
+        *runs, gates=gates, tolerance=tolerance, paired=paired, despite=despite, analyse=_sections
     )
     print_comparison(comparison, every=all_metrics)
-    for path in write_comparison(comparison, runs, out, tolerance=allowed):
-        click.echo(f"{path.suffix[1:]:<5} {path}")
-    codes = {ExitCode.REGRESSION: regression_exit_code, ExitCode.INCONCLUSIVE: inconclusive_exit_code}
-    mapped = codes.get(comparison.exit_code)
-    return int(comparison.exit_code) if mapped is None else mapped
+    for path in write_comparison(comparison, runs, out, tolerance=tolerance):
+        say(f"{path.suffix[1:]:<5} {path}")
+    return int(comparison.exit_code)
 
 
 def _arms(

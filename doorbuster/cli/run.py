@@ -145,7 +145,7 @@ def command(
     if any(option in ("-H", "--host") or option.startswith("--host=") for option in locust_options):
         raise UsageError("name the target with --url URL instead of Locust's --host")
     locustfiles = find_locustfiles(locustfile or DEFAULT_LOCUSTFILE)
-    plan = _plan(
+    plan = plan_run(
         scenario,
         locustfile,
         {"--profile": profile, "--seed": seed, "--no-retries": no_retries or None},
@@ -158,7 +158,7 @@ def command(
     folder = new_run_folder(out, name)
     options = ["--scenario", str(scenario_file(plan, folder, name)), "--run-folder", str(folder)]
     if isinstance(plan, LocustScenario):
-        options += _users_options(plan)
+        options += users_options(plan)
     for host in confirm_hosts:
         options += ["--confirm-host", host]
     if workers:
@@ -199,7 +199,7 @@ def command(
     return judged.exit_code
 
 
-def _plan(
+def plan_run(
     scenario: str | None,
     locustfile: str | None,
     customer_options: dict[str, Any],
@@ -245,7 +245,7 @@ def _plan(
     )
 
 
-def _users_options(plan: LocustScenario) -> list[str]:
+def users_options(plan: LocustScenario) -> list[str]:
     """Locust's options for the users of a plain Locust file."""
     options = ["--exit-code-on-error", "0"]  # failed requests are a matter of the thresholds
     for option, value in (("--users", plan.locust.users), ("--spawn-rate", plan.locust.spawn_rate)):

@@ -26,6 +26,7 @@ from doorbuster.compare.metric_comparison import (
 )
 from doorbuster.compare.series import ERRORS, RunMetric, metric_key
 from doorbuster.errors import ExitCode
+from doorbuster.gate.run_verdict import INTEGRITY_METRICS
 from doorbuster.stats.group_sequential import nominal_levels
 from doorbuster.stats.multiple_tests import benjamini_hochberg, holm
 from doorbuster.stats.proportion import clopper_pearson
@@ -121,12 +122,13 @@ def compare_builds(
     """
     runs = (*baseline, *candidate)
     keys = dict.fromkeys(key for run in runs for key in run.metrics)
+    tested = _tested(gating)
     found = [
         compare_metric(
             *_in_all_runs(key, baseline, candidate),
             tolerance=tolerance,
             paired=paired,
-            metrics=len(gating) if key in gating else 1,
+            metrics=tested if key in gating else 1,
             level=ALPHA if look is None else look.level(),
         )
         for key in keys
@@ -144,6 +146,11 @@ def compare_builds(
         metrics=tuple(sorted(decided, key=lambda one: worst_first(one, gating))),
         gating=gating, issues=tuple(issues), despite=despite, look=look,
     )  # fmt: skip
+
+
+def _tested(gating: frozenset[str]) -> int:
+    """How many gating metrics are decided by a test; the integrity of orders is not."""
+    return max(1, sum(key.partition(" ")[0] not in INTEGRITY_METRICS for key in gating))
 
 
 def _in_all_runs(
@@ -191,7 +198,7 @@ def adjusted_together(
         elif look is None:
             p_values = list(holm(p_values))
         else:
-            penalty = look.level() / max(look.level(max(1, len(gating))), _NEVER)
+            penalty = look.level() / max(look.level(_tested(gating)), _NEVER)
             p_values = [min(1.0, p_value * penalty) for p_value in p_values]
         for at, p_value in zip(family, p_values, strict=True):
             decided[at] = adjusted(found[at], p_value)

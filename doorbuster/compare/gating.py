@@ -1,7 +1,8 @@
 """Which metrics decide the exit code of a comparison.
 
 By default those of the scenario's thresholds with severity fail, and whether customers could order and
-browse, failed requests and the p95 of all. Maxima and minima do not decide: a single request would.
+browse, failed requests, and the typical (geometric mean) and p95 response time. Maxima and minima do not
+decide: a single request would.
 """
 
 from __future__ import annotations
@@ -19,7 +20,13 @@ from doorbuster.scenario.thresholds.language import Tag, Threshold, read_thresho
 from doorbuster.scenario.thresholds.metrics import find_metric
 
 ALL_METRICS = "all"
-ALWAYS_GATING = ("can_order rate", "can_browse rate", "http_req_failed rate", "http_req_duration p(95)")
+ALWAYS_GATING = (
+    "can_order rate",
+    "can_browse rate",
+    "http_req_failed rate",
+    "http_req_duration typical",
+    "http_req_duration p(95)",
+)
 _KEY = re.compile(r"\s*(?P<metric>[\w.]+)\s*(?:\{(?P<tags>.*)\})?\s*:?\s*(?P<aggregation>\S+)\s*")
 
 

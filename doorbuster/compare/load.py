@@ -65,11 +65,11 @@ def compare_recorded(
         paired: runs with the same position were made together.
         analyse: the report sections of these names, for thresholds on their metrics.
     """
-    stated = _thresholds(candidate[-1])
+    stated = stated_thresholds(candidate[-1])
     thresholds = (*stated, *gates.thresholds)
     intervals = len(baseline) == len(candidate) == 1
     old, new = (
-        [_read(path, thresholds, analyse, intervals=intervals) for path in paths]
+        [read_run(path, path.parent.name, thresholds, analyse, intervals=intervals) for path in paths]
         for paths in (baseline, candidate)
     )
     measured = {key: metric for run in (*old, *new) for key, metric in run.metrics.items()}
@@ -78,14 +78,16 @@ def compare_recorded(
     return compare_builds(old, new, gating, issues, tolerance=tolerance, paired=paired, despite=despite)
 
 
-def _thresholds(path: Path) -> tuple[Threshold, ...]:
+def stated_thresholds(path: Path) -> tuple[Threshold, ...]:
+    """The thresholds of the scenario of a run."""
     with Run.open(path) as run:
         return recorded_thresholds(run.meta.scenario_text)
 
 
-def _read(
-    path: Path, thresholds: Sequence[Threshold], analyse: Analyse, *, intervals: bool
+def read_run(
+    path: Path, name: str, thresholds: Sequence[Threshold], analyse: Analyse, *, intervals: bool
 ) -> RecordedRunMetrics:
+    """The metrics and facts of a run file; `name` is how messages call the run."""
     sections = frozenset(one.metric.partition(".")[0] for one in thresholds if "." in one.metric)
     with Run.open(path) as run:
         found = run_metrics(
@@ -94,4 +96,4 @@ def _read(
             sections=analyse(run, sections) if sections else (),
             intervals=intervals,
         )
-        return RecordedRunMetrics(RunFacts.of(run, path.parent.name), found)
+        return RecordedRunMetrics(RunFacts.of(run, name), found)

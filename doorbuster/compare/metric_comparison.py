@@ -40,6 +40,7 @@ DEFAULT_RATE_TOLERANCE = 0.01
 _LOG_OF_BIN = 0.0005  # half the width of a histogram bin, relative
 _BLOCKS_DF = 2 * (MAX_TIME_BLOCKS - 1) / 3  # of successive differences of the blocks of one run
 _LEAST = 1e-9
+_MOST_LOG = 50.0  # of a ratio that can be shown; an end beyond is as good as unknown
 
 Basis = Literal["blocks", "runs", "pairs"]
 
@@ -290,7 +291,7 @@ def _both_forms(found: MetricComparison, effect: EffectEstimate) -> dict[str, An
             return {"difference": shown, "ratio": None}
         low, high = (None if end is None else 1 + end / at for end in ends)
         return {"difference": shown, "ratio": ValueWithInterval(1 + effect.value / at, low, high)}
-    low, high = (None if end is None else math.exp(end) for end in ends)
+    low, high = (None if end is None or end > _MOST_LOG else math.exp(end) for end in ends)
     ratio = ValueWithInterval(math.exp(effect.value), low, high)
     changes = (None if end is None else at * (end - 1) for end in (low, high))
     return {"ratio": ratio, "difference": ValueWithInterval(at * (ratio.value - 1), *changes)}

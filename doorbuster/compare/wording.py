@@ -30,7 +30,9 @@ def metric_name(metric: RunMetric) -> str:
 def _short(aggregation: str) -> str:
     if aggregation.startswith("p("):
         return f"p{aggregation[2:-1]}"
-    return {"avg": "mean", "min": "shortest", "max": "longest"}.get(aggregation, aggregation)
+    return {"avg": "mean", "typical": "typical", "min": "shortest", "max": "longest"}.get(
+        aggregation, aggregation
+    )
 
 
 def value_text(metric: RunMetric, value: float | None) -> str:

@@ -59,9 +59,8 @@ class EffectEstimate:
         return 2 * _upper_tail(abs(self.value) / error, self.df) if error > 0 else 0.0
 
     def _end(self, sign: float, error: float, confidence: float) -> float | None:
-        if math.isinf(error):
-            return None
-        return self.value + sign * t_quantile((1 + confidence) / 2, self.df) * error
+        reach = math.inf if math.isinf(error) else t_quantile((1 + confidence) / 2, self.df) * error
+        return self.value + sign * reach if math.isfinite(reach) else None
 
 
 def effect_of_runs(

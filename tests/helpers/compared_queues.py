@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from recorded_queues import Queue, draw, record
 
 from doorbuster.compare.build_comparison import BuildComparison
 from doorbuster.compare.gating import GateChoice
+from doorbuster.compare.interleaved.session import InterleavedSession
 from doorbuster.compare.load import compare_recorded
 from doorbuster.compare.metric_comparison import Tolerance, compare_metric
 from doorbuster.compare.series import RunMetric
@@ -75,3 +78,32 @@ def decisions_at_asked_runs(
         )
         after[str(second.decision)] += 1
     return before, after, float(np.median(asked)) if asked else 0.0
+
+
+def interleaved_answer(folder: Path, queue_of: Callable[[str, int], Queue], *, pairs: int, seed: int) -> str:
+    """The answer of an interleaved session of simulated queues, which looks after every pair.
+
+    Args: queue_of: the queue of an arm ("a" or "b") in pair 1, 2, ...
+    """
+
+    def rehearse(arm: str, number: int, into: Path) -> None:
+        # Simulated queues of one seed would have all their chance in common, unlike real shops.
+        record(queue_of(arm, number), into, seed + 2 * number + (arm == "b"), started_s=100.0 * number)
+
+    session = InterleavedSession(
+        folder,
+        rehearse,
+        pairs,
+        math.inf,
+        seed,
+        GateChoice.parse(["all"]),
+        Tolerance(),
+        lambda _run, _names: (),
+    )
+    answer = "undecided"
+    while session.may_continue() and answer == "undecided":
+        session.run_pair()
+        found = session.compare()
+        answer = "undecided" if found is None else found.answer
+    shutil.rmtree(folder)
+    return answer

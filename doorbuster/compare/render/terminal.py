@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import click
-
 from doorbuster.compare.build_comparison import BuildComparison
 from doorbuster.compare.comparability import RunFacts
 from doorbuster.compare.metric_comparison import Decision, MetricComparison
 from doorbuster.compare.wording import change_text, headline, interval_text, short_decision, value_text
-from doorbuster.output import clean, one_line
+from doorbuster.output import one_line, say
 from doorbuster.report.render.terminal import print_section
 from doorbuster.report.section import Column, Section, Table
 
@@ -37,8 +35,8 @@ def print_comparison(comparison: BuildComparison, *, every: bool = False) -> Non
     print_section(section)
     hidden = len(comparison.metrics) - len(shown)
     if hidden:
-        click.echo(f"  {hidden} metrics that neither decide nor changed are in compare.html and compare.json")
-    click.secho(clean(headline(comparison)), fg=_COLOURS[comparison.answer], bold=True)
+        say(f"  {hidden} metrics that neither decide nor changed are in compare.html and compare.json")
+    say(headline(comparison), style=f"bold {_COLOURS[comparison.answer]}")
 
 
 def _runs(runs: Sequence[RunFacts]) -> str:
