@@ -277,3 +277,19 @@ def test_artillery(server, tmp_path):
     info, _, _ = imported(tmp_path, tmp_path / "out.json")
     (total,) = [row for row in info.summaries if row.step == "all requests"]
     assert (total.n, total.failed) == served(server)
+
+
+@pytest.mark.parametrize("name", ["final.csv", "final.xml"])
+def test_taurus(server, tmp_path, name):
+    (tmp_path / "test.yml").write_text(
+        "settings: {check-updates: false, artifacts-dir: out}\nmodules: {console: {disable: true}}\n"
+        "execution: [{executor: ab, concurrency: 2, iterations: 50, scenario: shop}]\n"
+        f"scenarios: {{shop: {{requests: [{{url: '{server.url}/slow', label: slow}}]}}}}\n"
+        "reporting: [{module: final-stats, dump-csv: final.csv, dump-xml: final.xml}]\n"
+    )
+    tool("ab")
+    run_tool(tool("bzt"), "test.yml", cwd=tmp_path)
+    info, _, _ = imported(tmp_path, tmp_path / name)
+    by_name = {row.step: row for row in info.summaries}
+    assert by_name["slow"].n == by_name["all requests"].n == served(server)[0] == 100
+    assert by_name["slow"].percentiles_ms["90"] >= 5
