@@ -9,14 +9,8 @@ import numpy as np
 
 from doorbuster.records.import_info import ImportInfo, import_info
 from doorbuster.records.reader import Run
-from doorbuster.scenario import (
-    Phase,
-    Scenario,
-    Threshold,
-    recorded_phases,
-    recorded_scenario,
-    recorded_thresholds,
-)
+from doorbuster.scenario import LocustScenario, Phase, Scenario, Threshold
+from doorbuster.scenario.recorded import planned_phases, recorded_scenario
 from doorbuster.units import POUND, Currency
 
 
@@ -48,7 +42,11 @@ class RunContext:
 
     @cached_property
     def scenario(self) -> Scenario | None:
-        """The scenario that ran; None when another tool recorded the run."""
+        """The scenario that ran; None for a plain Locust file and when another tool recorded the run."""
+        return self._recorded if isinstance(self._recorded, Scenario) else None
+
+    @cached_property
+    def _recorded(self) -> Scenario | LocustScenario | None:
         return recorded_scenario(self.run.meta.scenario_text)
 
     @property
@@ -67,12 +65,12 @@ class RunContext:
     @cached_property
     def thresholds(self) -> Sequence[Threshold]:
         """The thresholds of the scenario."""
-        return recorded_thresholds(self.run.meta.scenario_text)
+        return () if self._recorded is None else self._recorded.thresholds
 
     @cached_property
     def phases(self) -> tuple[Phase, ...]:
         """The phases of the planned curve."""
-        return recorded_phases(self.run.meta.scenario_text)
+        return planned_phases(self._recorded)
 
     @cached_property
     def customers_in_shop(self) -> np.ndarray:

@@ -45,7 +45,7 @@ from doorbuster.scenario.reader import (
     read_any_scenario,
     read_scenario,
 )
-from doorbuster.scenario.recorded import recorded_phases, recorded_scenario, recorded_thresholds
+from doorbuster.scenario.recorded import recorded_phases
 from doorbuster.scenario.safety import AbortRule
 from doorbuster.scenario.schema import scenario_schema, schema_text
 from doorbuster.scenario.target.content_checks import EVERY_STEP, ContentRule
@@ -127,8 +127,6 @@ __all__ = [
     "read_locust_scenario",
     "read_scenario",
     "recorded_phases",
-    "recorded_scenario",
-    "recorded_thresholds",
     "scenario_schema",
     "schema_text",
 ]
