@@ -126,7 +126,7 @@ def test_files_that_cannot_be_read_leave_the_run_as_it_was(audit, run):
     before = (run / "run.sqlite").read_bytes()
     done = audit(ORDERS.replace("500,LAMP", "5.00,LAMP"), "sku,opening\nLAMP,5\n")
     assert done.returncode == 2
-    assert "orders.csv:2:4: total_pence must be a whole number of pence" in done.stderr
+    assert "orders.csv:2:4: total_pence must be a whole number of the currency's smallest unit" in done.stderr
     assert "stock.csv:1:1: on_hand is missing from the header" in done.stderr
     assert (run / "run.sqlite").read_bytes() == before
     assert not (run / "index.html").exists()
