@@ -15,10 +15,15 @@ A message states the place, the rule, the value found and the remedy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Self
+
+from doorbuster.output.printable import flat, one_line
+
+MAX_PROBLEMS = 40  # problems shown in one message
+MAX_KEY, MAX_GOT = 120, 200  # characters of a key and of a value in a message
 
 
 class ExitCode(IntEnum):
@@ -97,9 +102,17 @@ class FileProblem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        got = f" (got {self.got})" if self.got else ""
+        key = f"{one_line(self.key, MAX_KEY)} " if self.key else ""
+        got = f" (got {one_line(self.got, MAX_GOT)})" if self.got else ""
         way_out = f"; {self.way_out}" if self.way_out else ""
-        return f"{place}: {self.key + ' ' if self.key else ''}{self.rule}{got}{way_out}"
+        return flat(f"{place}: {key}{self.rule}{got}{way_out}")
+
+
+def problem_lines(problems: Sequence[FileProblem]) -> str:
+    """One line for each problem, and how many more there are."""
+    lines = [str(problem) for problem in problems[:MAX_PROBLEMS]]
+    more = len(problems) - len(lines)
+    return "\n".join([*lines, f"… and {more:,} more problems"] if more else lines)
 
 
 class ScenarioError(DoorbusterError):
@@ -109,4 +122,4 @@ class ScenarioError(DoorbusterError):
 
     def __init__(self, problems: Iterable[FileProblem]) -> None:
         self.problems: tuple[FileProblem, ...] = tuple(sorted(problems))
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__(problem_lines(self.problems))

@@ -104,7 +104,7 @@ def _progress(folder: Path) -> RunProgress | None:
     from doorbuster.records.reader import Run
 
     try:
-        with Run.open(folder) as run:
+        with Run.open(folder, own=True) as run:
             return read_progress(run, now_unix_s=time.time())
     except RecordError:
         return None

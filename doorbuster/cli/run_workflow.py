@@ -164,10 +164,20 @@ def require_customer_scenario(run: Run) -> Scenario:
 
 
 def recorded_run_scenario(run: Run) -> Scenario | LocustScenario:
-    """The scenario as recorded with the run, also that of a plain Locust file."""
+    """The scenario as recorded with the run, also that of a plain Locust file.
+
+    Raises: RecordError if it cannot be read.
+    """
+    from doorbuster.errors import RecordError, ScenarioError
     from doorbuster.scenario import read_any_scenario
 
-    return read_any_scenario(run.meta.scenario_text, file=run.meta.scenario_name)
+    meta = run.meta
+    try:
+        return read_any_scenario(meta.scenario_text, file=meta.scenario_name)
+    except ScenarioError as error:
+        raise RecordError(
+            f"{run.path}: the recorded scenario cannot be read: {error.problems[0]}; name one with --scenario"
+        ) from error
 
 
 def judge_run(run: Run, scenario: Scenario | LocustScenario) -> JudgedRun:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
+from doorbuster.errors import RecordError
 from doorbuster.records.outcome import RequestOutcome
 
 ASSET_STEPS = frozenset(
@@ -261,9 +262,20 @@ class Batch:
 
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> Batch:
-        """The batch `to_wire` encoded; msgpack turns tuples into lists, and this turns them back."""
-        rows = {name: tuple(_rows(kind, wire[name])) for name, kind in ROW_TYPES.items()}
-        return cls(worker=wire["worker"], seq=wire["seq"], final=wire["final"], **rows)
+        """The batch `to_wire` encoded; msgpack turns tuples into lists, and this turns them back.
+
+        Raises: RecordError for a malformed message, whose sender may be anybody who reaches the port.
+        """
+        try:
+            rows = {name: tuple(_rows(kind, wire[name])) for name, kind in ROW_TYPES.items()}
+            batch = cls(worker=wire["worker"], seq=wire["seq"], final=wire["final"], **rows)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise RecordError(f"a malformed report of a worker: {type(error).__name__}: {error}") from None
+        if type(batch.worker) is not str or type(batch.seq) is not int or type(batch.final) is not bool:
+            raise RecordError("a malformed report of a worker: wrong types of worker, seq or final")
+        if len(batch.worker) > MAX_WORKER_NAME or not 0 <= batch.seq < MAX_SEQ:
+            raise RecordError("a malformed report of a worker: its name or number is too long")
+        return batch
 
 
 ROW_TYPES: dict[str, Any] = {  # by field of a batch
@@ -275,9 +287,38 @@ def _rows(kind: Any, rows: list[list[Any]]) -> Iterator[Any]:
     """Rows of one type from lists; a series and the lines of an order are tuples of their own."""
     series = kind._fields.index("series") if "series" in kind._fields else None
     lines = kind._fields.index("lines") if "lines" in kind._fields else None
+    types = _FIELD_TYPES[kind]
     for row in map(list, rows):
         if series is not None:
-            row[series] = SeriesKey(*row[series])
+            row[series] = _checked(SeriesKey(*row[series]), _FIELD_TYPES[SeriesKey])
         if lines is not None:
-            row[lines] = tuple(map(tuple, row[lines]))
-        yield kind._make(row)
+            row[lines] = tuple(_checked((sku, n, pence), _LINE_TYPES) for sku, n, pence in row[lines])
+        yield _checked(kind._make(row), types)
+
+
+def _checked(row: R, types: tuple[frozenset[type], ...]) -> R:
+    """The row. Raises: TypeError for a value of another type, ValueError for one that SQLite cannot hold."""
+    for value, allowed in zip(row, types, strict=True):
+        if type(value) not in allowed:
+            raise TypeError(f"{type(row).__name__} with a {type(value).__name__}")
+        if type(value) is int and not -_LIMIT <= value < _LIMIT:
+            raise ValueError(f"{type(row).__name__} with a number of more than 64 bits")
+    return row
+
+
+def _types_of(hint: Any) -> frozenset[type]:
+    """The types that a field may have; a whole number may stand for a float."""
+    found: set[type] = {get_origin(one) or one for one in (get_args(hint) or (hint,))}
+    if get_origin(hint) is tuple:
+        return frozenset({tuple})
+    return frozenset(found | {int} if float in found else found)
+
+
+MAX_WORKER_NAME, MAX_SEQ = 300, 10**9  # a second each
+R = TypeVar("R", bound=tuple[Any, ...])
+_LIMIT = 1 << 63
+_LINE_TYPES = (frozenset({str}), frozenset({int}), frozenset({int}))
+_FIELD_TYPES: dict[Any, tuple[frozenset[type], ...]] = {
+    kind: tuple(_types_of(hint) for hint in get_type_hints(kind).values())
+    for kind in (SeriesKey, *ROW_TYPES.values())
+}

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from doorbuster.errors import RecordError
+
 Ints = NDArray[np.int64]
 
 SIGNIFICANT_DIGITS = 3
@@ -123,9 +125,22 @@ class PackedBins:
     counts: Ints
 
 
+def check_bins(bins: NDArray[np.unsignedinteger]) -> None:
+    """Raises: RecordError for a bin that does not exist."""
+    if bins.size and int(bins.max()) >= BINS:
+        raise RecordError(
+            f"a histogram of the run file is damaged: bin {int(bins.max())} of {BINS}; copy the file again "
+            "from where it was recorded"
+        )
+
+
 def unpack(blob: bytes) -> PackedBins:
-    """Bins and counts of a blob of `pack`; ValueError when its length is not a multiple of 6."""
+    """Bins and counts of a blob of `pack`.
+
+    Raises: ValueError when its length is not a multiple of 6; RecordError for a bin that does not exist.
+    """
     entries = np.frombuffer(blob, dtype=PACKED)
+    check_bins(entries["bin"])
     return PackedBins(entries["bin"].astype(np.int64), entries["count"].astype(np.int64))
 
 

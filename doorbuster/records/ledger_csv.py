@@ -25,11 +25,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from doorbuster.errors import FileProblem, UsageError
+from doorbuster.errors import FileProblem, UsageError, problem_lines
 from doorbuster.records.batch import OrderAttempt
 from doorbuster.records.ledger import Ledger, LedgerLine, LedgerOrder, LedgerStock
+from doorbuster.records.storable import MAX_AMOUNT
 
-MAX_PROBLEMS = 40  # problems named in one message
 _LINE = ("sku", "quantity", "unit_pence")
 _ORDER = ("order_ref", "idempotency_key", "channel", "placed_at", "picked_at", "total_pence")
 _ORDER_COLUMNS = (*_ORDER, *_LINE)
@@ -63,9 +63,7 @@ def read_ledger_csv(
     book, shelf = _Orders(orders), None if stock is None else _Stock(stock)
     problems = [*book.problems, *(shelf.problems if shelf else ())]
     if problems:
-        lines = [str(problem) for problem in sorted(problems)]
-        more = [f"… and {len(lines) - MAX_PROBLEMS} more"] if len(lines) > MAX_PROBLEMS else []
-        raise UsageError("\n".join([*lines[:MAX_PROBLEMS], *more]))
+        raise UsageError(problem_lines(sorted(problems)))
     rows = (order.as_ledger(keys, started_at_unix_s) for order in book.orders.values())
     return Ledger(
         orders=tuple(
@@ -134,7 +132,10 @@ class _Sheet:
                         yield {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
         except OSError as error:
             self.wrong("", f"cannot be read: {error.strerror}")
-        except (UnicodeDecodeError, csv.Error) as error:
+        except UnicodeDecodeError:
+            self._line, byte = _first_not_utf_8(self.path)
+            self.wrong("", "must be CSV in UTF-8", f"byte {byte:#04x}")
+        except csv.Error as error:
             self._line += 1
             self.wrong("", "must be CSV in UTF-8", str(error))
 
@@ -167,7 +168,10 @@ class _Sheet:
         with suppress(ValueError):
             number = int(value)
             if value.isascii() and "_" not in value and (least is None or number >= least):
-                return number
+                if abs(number) <= MAX_AMOUNT:
+                    return number
+                self.wrong(column, f"must be at most {MAX_AMOUNT:,}", value)
+                return 0
         pence = " of the currency's smallest unit" if column.endswith("_pence") else ""
         rule = f"must be a whole number{pence}" + ("" if least is None else f", {least} or more")
         way_out = "in pounds or euros, multiply by 100" if pence and "." in value else ""
@@ -181,7 +185,7 @@ class _Sheet:
             seconds = float(value)
             if 1e9 <= seconds < 1e10:
                 return seconds
-        with suppress(ValueError):
+        with suppress(ValueError, OverflowError):
             moment = datetime.fromisoformat(value)
             if moment.tzinfo is not None:
                 return moment.timestamp()
@@ -189,6 +193,17 @@ class _Sheet:
             return 0.0
         self.wrong(column, "must be a time such as 2026-11-27T08:00:03Z, or Unix seconds", value or "nothing")
         return 0.0
+
+
+def _first_not_utf_8(path: Path) -> tuple[int, int]:
+    """Line and value of the first byte that is not UTF-8."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                return number, line[error.start]
+    return 1, 0
 
 
 class _Orders(_Sheet):

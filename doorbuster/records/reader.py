@@ -37,16 +37,17 @@ class Run(SecondaryMetricsReader):
     """One recorded run. Use as a context manager, or call `close`."""
 
     @classmethod
-    def open(cls, path: Path | str) -> Run:
-        """Open a run folder or its run.sqlite.
+    def open(cls, path: Path | str, *, own: bool = False) -> Run:
+        """Open a run folder or its run.sqlite; everything in it is checked once (see `validation`).
 
+        Args: own: this program is recording it right now, so that its content needs no check.
         Raises: RecordError when it is missing, damaged, not a run file, or of another format version.
         """
         path = Path(path)
         file = path / FILE_NAME if path.is_dir() else path
         if not file.is_file():
             raise RecordError(f"{file}: there is no run file; name a folder that `doorbuster run` wrote")
-        return cls(file, open_for_reading(file))
+        return cls(file, open_for_reading(file, own=own))
 
     def __enter__(self) -> Run:
         return self

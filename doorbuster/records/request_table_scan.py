@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from doorbuster.records.histogram import PACKED, Ints
+from doorbuster.records.histogram import PACKED, Ints, check_bins
 
 _WINDOW_BYTES = 4 * 2**20
 _FIRST_WINDOW = {"rowid": 2000, "second": 16}
@@ -44,6 +44,7 @@ class PackedRows:
     def of(cls, sizes: Ints, joined: bytes) -> PackedRows:
         """Args: joined: concatenated blobs of `histogram.pack`."""
         packed = np.frombuffer(joined, PACKED)
+        check_bins(packed["bin"])
         return cls(sizes, packed["bin"], packed["count"])
 
 

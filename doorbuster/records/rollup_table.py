@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from doorbuster.records.histogram import PACKED
+from doorbuster.records.histogram import PACKED, check_bins
 from doorbuster.records.rollup import WHOLE_RUN_S, Rollup
 
 MIN_WIDTH_S = 30  # rollups of shorter intervals are not stored
@@ -63,6 +63,7 @@ def _rollup(db: sqlite3.Connection, kind: str, width_s: int) -> Rollup:
     second, series, n = np.array([row[:3] for row in rows], np.int64).reshape(-1, 3).T
     sizes = np.array([len(blob) for blob in blobs], np.int64) // PACKED.itemsize
     packed = np.frombuffer(b"".join(blobs), PACKED)
+    check_bins(packed["bin"])
     starts = np.concatenate(([0], np.cumsum(sizes)))
     bins, counts = packed["bin"].copy(), packed["count"].copy()
     return Rollup(width_s, series, second // width_s, starts, bins, counts, n)

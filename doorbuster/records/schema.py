@@ -14,10 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from doorbuster.errors import RecordError
+from doorbuster.records.validation import check_content, check_schema
 
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x64626B72  # "dbkr", at byte 68 of the file: identifies a run file, also to `file`
 FILE_NAME = "run.sqlite"
+MAX_VALUE_BYTES = 512 * 2**20  # of one text or blob; a scan joins some megabytes
 _MAGIC = b"SQLite format 3\0"
 
 TABLES = """
@@ -152,11 +154,14 @@ def wrap_errors(path: Path, doing: str) -> Iterator[None]:
         raise RecordError(f"{path}: cannot {doing}: {error.strerror or error}") from error
     except sqlite3.Error as error:
         raise RecordError(f"{path}: cannot {doing}: {explain(error)}") from error
+    except UnicodeDecodeError as error:  # in an error message of SQLite, which quotes the file
+        raise RecordError(f"{path}: cannot {doing}: {_MEANING['SQLITE_CORRUPT']}") from error
 
 
-def open_for_reading(path: Path) -> sqlite3.Connection:
+def open_for_reading(path: Path, *, own: bool = False) -> sqlite3.Connection:
     """A read-only connection to a run file that this version understands.
 
+    Args: own: this program is recording it right now, so that its content needs no check.
     Raises: RecordError when it is damaged, not a run file, or of another format version.
     """
     with wrap_errors(path, "open the run"):
@@ -164,6 +169,9 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         try:
             _check_format(path, connection)
             _check_length(path, connection)
+            check_schema(path, connection, TABLES)
+            if not own:
+                check_content(path, connection)
         except BaseException:
             connection.close()
             raise
@@ -179,6 +187,9 @@ def _connect(path: Path) -> sqlite3.Connection:
     uri = path.resolve().as_uri()
     connection = sqlite3.connect(f"{uri}?mode=ro", uri=True, isolation_level=None)
     try:
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cell_size_check = ON")
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except sqlite3.OperationalError:
         connection.close()

@@ -20,6 +20,7 @@ from doorbuster.records.ledger import Ledger, LedgerLine, LedgerOrder, LedgerSto
 
 MAX_CHARACTERS = 16_384
 MAX_AMOUNT = 10**15  # of money and units; larger numbers lose digits in other programs
+MAX_TIME_S = 1e11  # in the year 5138
 ROW_REFUSED = "row_refused"
 LEDGER_REFUSED = "ledger_row_refused"
 _MAX_INT = 2**63 - 1
@@ -199,7 +200,7 @@ def _stock(row: LedgerStock, problems: Counter[str]) -> LedgerStock | None:
 
 
 def _is_time(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MAX_TIME_S
 
 
 def _text_of(value: Any) -> str:

@@ -33,6 +33,7 @@ from doorbuster.records.request_reader import RequestReader
 from doorbuster.records.rollup_table import MIN_WIDTH_S, write_rollups
 from doorbuster.records.row_inserter import SLOWEST_PER_SERIES, RowInserter
 from doorbuster.records.schema import APPLICATION_ID, FILE_NAME, SCHEMA_VERSION, TABLES, wrap_errors
+from doorbuster.records.validation import with_checks
 
 
 class RunWriter:
@@ -228,7 +229,7 @@ def _create_tables(
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         db.execute("BEGIN")
-        for statement in TABLES.split(";"):
+        for statement in map(with_checks, TABLES.split(";")):
             db.execute(statement)
         db.executemany("INSERT INTO meta VALUES (?, ?)", meta.to_rows())
         db.execute(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from doorbuster.errors import AnalysisError
+from doorbuster.errors import AnalysisError, RecordError
 from doorbuster.records.reader import Run
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.section import Section
@@ -86,7 +86,7 @@ def load_analysis(path: Path) -> Analyse:
 def _analyse(analyse: Analyse, context: RunContext, path: Path) -> Section:
     try:
         section = analyse(context)
-    except AnalysisError:
+    except (AnalysisError, RecordError):  # the latter: the run file is damaged, not the script
         raise
     except KeyboardInterrupt:
         raise

@@ -42,13 +42,19 @@ def read_any_scenario(text: str, *, file: str = "scenario") -> Scenario | Locust
 
 def _text(path: Path) -> str:
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            return file.read(MAX_CHARACTERS + 1)  # enough to reject a huge file
-    except UnicodeDecodeError as error:
-        rule, got = "must be UTF-8 text", f"byte {error.object[error.start]:#04x}"
+        with path.open("rb") as file:
+            data = file.read(4 * MAX_CHARACTERS + 4)  # enough to reject a huge file
     except OSError as error:
-        rule, got = "cannot be read", error.strerror or type(error).__name__
-    raise ScenarioError([FileProblem(str(path), 0, 0, "", rule, got)])
+        problem = FileProblem(str(path), 0, 0, "", "cannot be read", error.strerror or type(error).__name__)
+        raise ScenarioError([problem]) from None
+    try:
+        text = data.decode("utf-8-sig", "strict" if len(data) <= 4 * MAX_CHARACTERS else "ignore")
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        place = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
+        got = f"byte {data[error.start]:#04x}"
+        raise ScenarioError([FileProblem(str(path), *place, "", "must be UTF-8 text", got)]) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")[: MAX_CHARACTERS + 1]
 
 
 read_scenario = Scenario.read

@@ -92,7 +92,7 @@ def key_text(path: Sequence[str | int]) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
             continue
-        plain = _PLAIN_KEY.fullmatch(part)
+        plain = len(part) <= _MAX_PREVIEW and _PLAIN_KEY.fullmatch(part)
         text += ("." if text else "") + (part if plain else f'"{preview(part)}"')
     return text
 

@@ -25,6 +25,9 @@ MAX_DEPTH = 40  # levels of nesting
 MAX_NODES = 100_000  # after aliases are followed
 
 _TAG = "tag:yaml.org,2002:"
+_NOT_ALLOWED = re.compile(  # by YAML 1.1 and 1.2, c-printable
+    "[^\t\n\r\u0020-\u007e\u0085\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|\ufeff"
+)
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9_]*)")
 _FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]*)?\.?[0-9_]+(?:[eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*\.")
 
@@ -73,8 +76,9 @@ def read_document(text: str, file: str) -> Document:
     """The values of a YAML text with their locations; errors are collected in `.problems`."""
     try:
         text.encode()
-    except UnicodeEncodeError:
-        return _failed(file, text, 0, 0, "must be UTF-8 text", "a lone surrogate")
+    except UnicodeEncodeError as error:
+        place = _place_of(text, error.start)
+        return _failed(file, text, *place, "must be UTF-8 text", "a lone surrogate")
     if len(text) > MAX_CHARACTERS:
         return _failed(file, text, 0, 0, "is too large for a scenario", f"over {MAX_CHARACTERS:,} characters")
     depth = _deepest(text)
@@ -88,9 +92,11 @@ def read_document(text: str, file: str) -> Document:
         place = _position(mark, text.split("\n")) if mark else SourceLocation(0, 0)
         reason = (error.problem or error.context or "").replace("\n", " ")
         return _failed(file, text, place.line, place.column, "is not valid YAML", reason)
-    except yaml.YAMLError as error:
-        reason = str(getattr(error, "reason", "") or "a character that YAML does not allow")
-        return _failed(file, text, 0, 0, "is not valid YAML", reason)
+    except yaml.YAMLError:
+        found = _NOT_ALLOWED.search(text)
+        place = _place_of(text, found.start()) if found else SourceLocation(1, 1)
+        got = f"the character U+{ord(found[0]):04X}" if found else "a character that YAML does not allow"
+        return _failed(file, text, *place, "is not valid YAML", got)
     if root is None:
         return _failed(file, text, 0, 0, "is empty", "")
     document = Document(file, text)
@@ -111,6 +117,12 @@ def _failed(file: str, text: str, line: int, column: int, rule: str, got: str) -
         "is not valid YAML": "check the indentation, quotes and brackets just before this position",
     }.get(rule, "")
     return Document(file, text, problems=[FileProblem(file, line, column, "", rule, got, way_out)])
+
+
+def _place_of(text: str, index: int) -> SourceLocation:
+    """Line and column of a character."""
+    before = text[:index]
+    return SourceLocation(before.count("\n") + 1, index - before.rfind("\n"))
 
 
 def _deepest(text: str) -> SourceLocation | None:
