@@ -15,7 +15,7 @@ NOT_LOCUST := --ignore-glob='tests/load/test_*'
 export PYTHONDONTWRITEBYTECODE =
 test: export DOORBUSTER_SKIPPED = $(SKIPPED)
 
-.PHONY: help demo test check format sample truth shops bench wheel clean
+.PHONY: help demo test check format sample fuzz truth shops bench wheel clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -51,6 +51,9 @@ format: $(READY) ## Format the code
 sample: $(READY) ## Write the report of the sample run again, with which the tests compare every output format
 	$(BIN)/doorbuster report reports/sample
 	COLUMNS=100 $(BIN)/doorbuster analyse reports/sample | sed 's/ *$$//' > tests/report/sample_terminal.txt
+
+fuzz: $(READY) ## Run every fuzzer for a minute with new seeds; SECONDS=600 SEED=1 for more, or to repeat
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) --seed $(or $(SEED),$(shell date +%s))
 
 truth: $(READY) ## Run the long validations against closed forms
 	$(BIN)/python -m pytest $(NOT_LOCUST) -m truth

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from doorbuster.output import say
+
 if TYPE_CHECKING:
     from doorbuster.history.sections import TimelineReport
     from doorbuster.history.store import History
@@ -125,7 +127,7 @@ def add(runs: tuple[Path, ...], file: Path, branch: str | None, commit: str, tar
     with History.open(file, create=True) as history:
         for path in files:
             added += _add(history, path, labels)
-    click.echo(f"{file}: {added} of {len(files)} runs added" + _known(len(files) - added))
+    say(f"{file}: {added} of {len(files)} runs added" + _known(len(files) - added))
     return 0
 
 
@@ -148,7 +150,7 @@ def _add(history: History, path: Path, labels: Any) -> bool:
         sections = analyse_run(run, scripts).sections if scripts else ()
         entry = history_entry(run, thresholds, labels, sections)
     if entry.run.unusable:
-        click.echo(f"{path}: added, but its values do not count: {entry.run.unusable}", err=True)
+        say(f"{path}: added, but its values do not count: {entry.run.unusable}", error=True)
     return history.add(entry.key, entry.run, entry.samples)
 
 
@@ -203,7 +205,7 @@ def report(file: Path, out: Path, peak: datetime | None, **selection: Any) -> in
         "History of the shop's runs", sections[0].sentence, sections, notes=METHOD, source=str(file)
     )
     write_files(out.parent, {out.name: page})
-    click.echo(f"report:  {out}")
+    say(f"report:  {out}")
     return 0
 
 
@@ -220,7 +222,7 @@ def annotate(commit: str, text: str, file: Path) -> int:
     from doorbuster.history.store import History
 
     with History.open(file) as history:
-        click.echo(f"{file}: note added to commit {history.annotate(commit, text)}")
+        say(f"{file}: note added to commit {history.annotate(commit, text)}")
     return 0
 
 
@@ -238,7 +240,7 @@ def merge(others: tuple[Path, ...], file: Path) -> int:
     with History.open(file, create=True) as history:
         for path in others:
             with History.open(path) as other:
-                click.echo(f"{path}: {history.merge(other)} runs added")
+                say(f"{path}: {history.merge(other)} runs added")
     return 0
 
 
@@ -267,7 +269,7 @@ def prune(file: Path, keep: int | None, before: datetime | None) -> int:
         raise UsageError("say which runs to remove: --keep N or --before DATE")
     until = None if before is None else int(before.timestamp() * 1e9)
     with History.open(file) as history:
-        click.echo(f"{file}: {history.prune(keep=keep, before_unix_ns=until)} runs removed")
+        say(f"{file}: {history.prune(keep=keep, before_unix_ns=until)} runs removed")
     return 0
 
 
@@ -298,8 +300,8 @@ def export(file: Path, out: Path, **selection: Any) -> int:
         metrics = tuple(history.values(key, headlines=not selection["everything"], last=selection["last"]))
     config = otava_config(metrics, test="doorbuster", file=str((out / CSV_FILE).resolve()))
     write_files(out, {CSV_FILE: otava_csv(runs, metrics), CONFIG_FILE: config})
-    click.echo(f"{len(runs)} runs and {len(metrics)} metrics: {out / CSV_FILE}")
-    click.echo(f"next:    OTAVA_CONFIG={out / CONFIG_FILE} otava analyze doorbuster")
+    say(f"{len(runs)} runs and {len(metrics)} metrics: {out / CSV_FILE}")
+    say(f"next:    OTAVA_CONFIG={out / CONFIG_FILE} otava analyze doorbuster")
     return 0
 
 
@@ -316,9 +318,7 @@ def _sections(
         keys = _keys(history, selection)
         found = [_timeline(history, key, metrics, selection, peak) for key in keys[:_MOST_TIMELINES]]
     if len(keys) > _MOST_TIMELINES:
-        click.echo(
-            f"{len(keys) - _MOST_TIMELINES} smaller timelines are left out; choose with --branch", err=True
-        )
+        say(f"{len(keys) - _MOST_TIMELINES} smaller timelines are left out; choose with --branch", error=True)
     return [timeline_section(one, figures=figures) for one in found]
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from doorbuster.output import open_console, say
+
 if TYPE_CHECKING:
     from doorbuster.scenario import LocustScenario
 
@@ -87,7 +89,6 @@ def command(
     """
     from datetime import datetime
 
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     from doorbuster.cli.run_workflow import write_everything
@@ -104,7 +105,7 @@ def command(
     if map_file is not None and options.label_map.columns and not form:
         form = "table"
     folder = out or Path("reports") / f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{files[0].stem}"
-    console = Console(stderr=True)
+    console = open_console(error=True)
     columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=sum(path.stat().st_size for path in files))
@@ -121,15 +122,15 @@ def command(
     n = info.requests or sum(row.n for row in info.summaries)
     rows = "1 row" if info.skipped == 1 else f"{format_count(info.skipped)} rows"
     left_out = f", {rows} left out" if info.skipped else ""
-    click.echo(f"{info.format}: {format_count(n)} requests{left_out}")
+    say(f"{info.format}: {format_count(n)} requests{left_out}")
     for note in info.notes:
-        click.echo(f"  - {note}")
+        say(f"  - {note}")
     judged = write_everything(folder, scenario)
     judged.print_failed_scripts()
-    click.echo(judged.verdict.sentence)
+    say(judged.verdict.sentence)
     for reason in judged.verdict.reasons:
-        click.echo(f"  - {reason}")
-    click.echo(f"report:  {folder / 'index.html'}")
+        say(f"  - {reason}")
+    say(f"report:  {folder / 'index.html'}")
     return judged.exit_code
 
 
@@ -160,6 +161,6 @@ def _scenario(name: str | None, file: str) -> LocustScenario:
         )
     left_out = [key for key in thresholds if key not in kept]
     if left_out:
-        click.echo(f"thresholds on customers and orders cannot be evaluated: {', '.join(left_out)}", err=True)
+        say(f"thresholds on customers and orders cannot be evaluated: {', '.join(left_out)}", error=True)
     text = yaml.safe_dump({"title": found.title, "thresholds": kept}, sort_keys=False, allow_unicode=True)
     return read_locust_scenario(text, file=name).with_source(found.source_path, text)

@@ -25,6 +25,7 @@ ROW_REFUSED = "row_refused"
 LEDGER_REFUSED = "ledger_row_refused"
 _MAX_INT = 2**63 - 1
 _SCALARS = ("worker", "seq", "final")
+_BINS = frozenset({"response", "service", "first_byte", "lateness", "durations"})  # the fields with bytes
 _SHOWN = 60
 
 Row = TypeVar("Row", bound=tuple[Any, ...])
@@ -69,7 +70,13 @@ def storable_row(row: Row) -> Row:
 
     Raises: UnstorableError.
     """
-    values = [storable(value) for value in row]
+    fields = getattr(row, "_fields", ())
+    values = [
+        _text_of_bytes(value)
+        if type(value) is bytes and fields and fields[at] not in _BINS
+        else storable(value)
+        for at, value in enumerate(row)
+    ]
     if all(new is old for new, old in zip(values, row, strict=True)):
         return row
     make = getattr(type(row), "_make", type(row))
@@ -96,6 +103,10 @@ def storable(value: Any) -> Any:
             return storable_row(value)
         case _:
             return storable_text(_text_of(value))
+
+
+def _text_of_bytes(value: bytes) -> str:
+    return storable_text(value[:MAX_CHARACTERS].decode("utf-8", "backslashreplace"))
 
 
 def storable_text(text: str) -> str:

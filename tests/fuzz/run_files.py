@@ -15,8 +15,9 @@ from doorbuster.errors import RecordError
 from doorbuster.records.progress import read_progress
 from doorbuster.records.reader import Run
 from doorbuster.report import summary_lines
+from doorbuster.report.render.json import render_json
 from doorbuster.report.render.junit import render_junit
-from doorbuster.report.render.markdown import render_json, render_markdown
+from doorbuster.report.render.markdown import render_markdown
 from tests.fuzz.mutations import mutated_bytes, odd_value
 
 SAMPLE = Path(__file__).parent.parent.parent / "reports" / "sample" / "run.sqlite"

@@ -25,7 +25,6 @@ FILE_WRITERS = {
     "cli/init.py": "copies of bundled files; drivers, in which recorded data is escaped",
     "cli/run_workflow.py": "the user's scenario",
     "capacity/runner.py": "the user's scenario",
-    "capacity/concurrency_sweep.py": "the user's scenario",
     "locust_process.py": "the output of a process with protected streams",
     "shop_process.py": "the log of the embedded shop",
     "shop/server.py": "an empty lock file",

@@ -84,9 +84,9 @@ NO_SCENARIO = [
     (
         "a control character",
         "title: a\x07\n",
-        "x.yaml: is not valid YAML (got control characters are not allowed)" + LOOK,
+        "x.yaml:1:9: is not valid YAML (got the character U+0007)" + LOOK,
     ),
-    ("a lone surrogate", "title: \ud800\n", "x.yaml: must be UTF-8 text (got a lone surrogate)"),
+    ("a lone surrogate", "title: \ud800\n", "x.yaml:1:8: must be UTF-8 text (got a lone surrogate)"),
     ("a deep nest", "title: " + "[" * 100_000, "x.yaml:1:47: must not nest deeper than 40 levels"),
     ("a huge file", "#" * 1_000_001, "x.yaml: is too large for a scenario (got over 1,000,000 characters)"),
 ]
@@ -187,4 +187,4 @@ def test_a_file_in_another_encoding_is_refused(tmp_path):
     with pytest.raises(ScenarioError) as caught:
         load_scenario(path)
 
-    assert str(caught.value) == f"{path}: must be UTF-8 text (got byte 0xe9)"
+    assert str(caught.value) == f"{path}:1:11: must be UTF-8 text (got byte 0xe9)"

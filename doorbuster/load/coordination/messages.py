@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from doorbuster.errors import RecordError
 from doorbuster.load.http.allowed_hosts import AllowedHosts
 from doorbuster.load.run_plan import Rows, RunPlan, WorkerAssignment
 from doorbuster.load.target.endpoint import StoreEndpoint, TargetAccess
@@ -74,8 +75,14 @@ def batch_to_wire(run_id: str, batch: Batch) -> dict[str, Any]:
 
 
 def batch_from_wire(wire: dict[str, Any]) -> tuple[str, Batch]:
-    """The run that the batch belongs to, which need not be the current one, and the batch."""
-    return wire["run_id"], Batch.from_wire(wire)
+    """The run that the batch belongs to, which need not be the current one, and the batch.
+
+    Raises: RecordError for a malformed message.
+    """
+    run_id = wire.get("run_id") if isinstance(wire, dict) else None
+    if not isinstance(run_id, str):
+        raise RecordError("a malformed report of a worker: it names no run")
+    return run_id, Batch.from_wire(wire)
 
 
 def rows_to_wire(rows: Rows) -> dict[str, Any]:
