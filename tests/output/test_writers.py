@@ -27,6 +27,7 @@ FILE_WRITERS = {
     "capacity/runner.py": "the user's scenario",
     "locust_process.py": "the output of a process with protected streams",
     "shop_process.py": "the log of the embedded shop",
+    "compare/interleaved/targets.py": "the logs of the shops under comparison",
     "shop/server.py": "an empty lock file",
 }
 
