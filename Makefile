@@ -8,6 +8,8 @@ READY  := $(VENV)/.ready
 PIP    := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 SKIPPED := $(VENV)/skipped.txt
 NOT_LONG := not truth and not shops
+ROUNDS ?= 20
+FAULTS ?=
 # Tests that import Locust need a process of their own, because Locust patches the interpreter.
 NOT_LOCUST := --ignore-glob='tests/load/test_*'
 
@@ -15,7 +17,7 @@ NOT_LOCUST := --ignore-glob='tests/load/test_*'
 export PYTHONDONTWRITEBYTECODE =
 test: export DOORBUSTER_SKIPPED = $(SKIPPED)
 
-.PHONY: help demo test check format sample fuzz truth shops bench wheel clean
+.PHONY: help demo test check format sample fuzz truth shops faults bench wheel clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -61,6 +63,9 @@ truth: $(READY) ## Run the long validations against closed forms
 
 shops: $(READY) ## Run the drivers against real shops, built on first use (450 MB in the cache folder of the user)
 	$(BIN)/python -m pytest -q tests/real_shops -m shops
+
+faults: $(READY) ## Break runs on purpose and count the promises kept (ROUNDS=20, FAULTS="clock disk" for some of them)
+	$(BIN)/python tests/faults/drill.py --rounds $(ROUNDS) $(FAULTS)
 
 bench: $(READY) ## Run the benchmarks against other load generators
 	$(PIP) -e '.[bench]'

@@ -133,7 +133,7 @@ def command(
     """
     from doorbuster.cli.live import watch
     from doorbuster.cli.run_workflow import find_locustfiles, new_run_folder, scenario_file, write_everything
-    from doorbuster.errors import ExitCode, UsageError
+    from doorbuster.errors import ExitCode, RecordError, UsageError
     from doorbuster.locust_process import LocustProcess, check_port, local_workers
     from doorbuster.scenario import LocustScenario
 
@@ -185,6 +185,11 @@ def command(
         say(f"note: {note}", error=True)
     try:
         judged = write_everything(folder, plan)
+    except RecordError as error:
+        if process.exit_code() != ExitCode.NOT_RECORDED:
+            raise
+        say_lines(str(error), error=True)
+        return int(ExitCode.NOT_RECORDED)
     except KeyboardInterrupt:
         say(f"the run is recorded; write its report with: {program_name()} report {folder}", error=True)
         raise
