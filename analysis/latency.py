@@ -381,8 +381,10 @@ def _heatmap(run: Run, length_s: int) -> Chart | None:
         )
         rows.append(Series(_band_name(band), shares, "strong"))
     middle = [found.quantile_us(0.5) for found in timed if found.n]
-    factor = max(middle) / min(middle)
-    title = f"The slowest median is {factor:.1f} times the fastest"
+    fastest, slowest = min(middle), max(middle)
+    title = f"The median was between {format_duration(fastest / 1e6)} and {format_duration(slowest / 1e6)}"
+    if fastest:  # it is 0 where most events have no time, such as messages that a server pushes
+        title = f"The slowest median is {slowest / fastest:.1f} times the fastest"
     return Chart(
         "heatmap", f"{title} (windows of {width_s} s)", DUE, "response time",
         tuple(float(at * width_s) for at in range(len(timed))), tuple(rows), y_unit="ratio",

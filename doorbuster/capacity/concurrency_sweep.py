@@ -75,7 +75,7 @@ class ConcurrencySweep:
     warmup_s: float
     hold_s: float
     folder: Path
-    locustfile: Path
+    locustfile: str
     options: tuple[str, ...]
 
     def run(self, url: str, show: Callable[[ScalingPoint], None]) -> bool:

@@ -75,9 +75,9 @@ def _customers(text: str) -> dict[str, Any]:
 
 
 def _target(written: dict[str, Any], scenario: Scenario, url: str) -> dict[str, Any]:
-    """The shop at `url` with the content rules of the original target."""
-    rules = {"rules": written["rules"]} if "rules" in written else {}
-    return {"storefront": scenario.target.storefront, "url": url, **rules}
+    """The shop at `url` with everything else of the original target."""
+    kept = {key: value for key, value in written.items() if key != "shop"}
+    return {**kept, "storefront": scenario.target.storefront, "url": url}
 
 
 def _stays(key: str) -> bool:

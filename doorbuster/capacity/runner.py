@@ -45,7 +45,7 @@ def open_shop(plan: Scenario, log: Path) -> Iterator[str]:
 def run_scenario(
     text: str,
     folder: Path,
-    locustfile: Path,
+    locustfile: str,
     options: Sequence[str],
     *,
     what: str,
@@ -83,7 +83,7 @@ class LoadStepRunner:
     thresholds: tuple[Threshold, ...]
     folder: Path
     url: str
-    locustfile: Path
+    locustfile: str
     options: tuple[str, ...]
 
     def run(self, proposal: ProposedStep, number: int, show: Callable[[str], None]) -> MeasuredStep:

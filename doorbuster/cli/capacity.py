@@ -95,16 +95,23 @@ def command(
     from doorbuster.capacity.runner import LoadStepRunner, open_shop
     from doorbuster.capacity.scenario_bound_distances import binding_thresholds
     from doorbuster.capacity.search_settings import check_budget, search_settings
-    from doorbuster.cli.run_workflow import find_locustfile, find_scenario, new_run_folder
+    from doorbuster.cli.check import check_requirements
+    from doorbuster.cli.run_workflow import find_locustfiles, find_run_scenario, find_scenario, new_run_folder
     from doorbuster.errors import DoorbusterError, ExitCode, UsageError
     from doorbuster.locust_process import local_workers
+    from doorbuster.scenario import NO_CAPACITY, LocustScenario
 
     if channel is not None and concurrency is None:
         raise UsageError("--channel requires --concurrency; a search uses all channels")
     if concurrency is not None and (start_rate or max_rate):
         raise UsageError("--start-rate and --max-rate cannot be combined with --concurrency")
+    if isinstance(find_run_scenario(scenario), LocustScenario):
+        raise UsageError(f"{scenario} is the scenario of a plain Locust file: {NO_CAPACITY}")
     plan = find_scenario(scenario, profile=profile, url=url, seed=seed)
-    locustfile_path = find_locustfile(locustfile)
+    locustfiles = find_locustfiles(locustfile)
+    code = check_requirements(plan, locustfiles, for_capacity=True)
+    if code:
+        return code
     options = [*(word for host in confirm_hosts for word in ("--confirm-host", host)),
                *(local_workers(workers) if workers else [])]  # fmt: skip
     thresholds = binding_thresholds(plan.thresholds)
@@ -112,7 +119,7 @@ def command(
         plan, thresholds, start_rate=start_rate, max_rate=max_rate, budget=budget, warmup=warmup
     )
     if concurrency is not None:
-        return _sweep(plan, concurrency, channel, settings, out, locustfile_path, options, quiet=quiet)
+        return _sweep(plan, concurrency, channel, settings, out, locustfiles, options, quiet=quiet)
     if not thresholds:
         raise UsageError(
             f"{plan.name} has no threshold that a higher rate can violate; add one, e.g. "
@@ -123,7 +130,7 @@ def command(
     if not quiet:
         say(plan.title, style="bold", error=True)
     with open_shop(plan, folder / "shop.log") as address:
-        runner = LoadStepRunner(plan, thresholds, folder, address, locustfile_path, tuple(options))
+        runner = LoadStepRunner(plan, thresholds, folder, address, locustfiles, tuple(options))
         search = _Search(runner, settings, quiet=quiet)
         try:
             interrupted = search.until_answered()
@@ -144,7 +151,7 @@ def _sweep(
     channel: str | None,
     settings: SearchSettings,
     out: Path | None,
-    locustfile: Path,
+    locustfile: str,
     options: list[str],
     *,
     quiet: bool,

@@ -52,7 +52,7 @@ def command(
         _print_locust_scenario(open_console(highlight=False), found)
         return 0
     plan = override(found, profile=profile, url=url, seed=seed)
-    code = 0 if locustfile is None else _check_requirements(plan, locustfile)
+    code = 0 if locustfile is None else check_requirements(plan, locustfile)
     console = open_console(highlight=False)
     console.print(plan.title, style="bold", markup=False)
     if plan.story:
@@ -91,14 +91,14 @@ def _print_locust_scenario(console: Console, plan: LocustScenario) -> None:
     _print_thresholds(console, plan)
 
 
-def _check_requirements(plan: Scenario, locustfile: str) -> int:
+def check_requirements(plan: Scenario, locustfile: str, *, for_capacity: bool = False) -> int:
     """Print what the locustfile or its driver lacks; returns the exit code."""
     from doorbuster.cli.run_workflow import find_locustfiles
     from doorbuster.cli.subprocess_stream import SubprocessStream
 
     with SubprocessStream(
         "doorbuster.load.tools.requirements_check", scenario_text=plan.source_text, scenario_name=plan.name,
-        locustfile=find_locustfiles(locustfile),
+        locustfile=find_locustfiles(locustfile), for_capacity=for_capacity,
     ) as child:  # fmt: skip
         for _ in child.rows():
             pass

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from doorbuster.cli.options import file_option, run_argument
+from doorbuster.cli.options import run_argument
 from doorbuster.cli.subprocess_stream import SubprocessStream
 from doorbuster.output import open_console, say
 
@@ -28,8 +28,12 @@ _FOUND_BY = {
     help="Without a ledger, use the order numbers in the run file. Unsafe if the shop was reset since the "
     "run: its numbers may then belong to other orders.",
 )
-@file_option(
-    "--locustfile", "Python file with your own driver, e.g. locustfiles/_my_shop.py, for a custom storefront."
+@click.option(
+    "--locustfile",
+    default=None,
+    metavar="FILE",
+    help="Python file with your own driver, e.g. locustfiles/_my_shop.py, or the run's locustfiles, with "
+    "commas between them; for a custom storefront.",
 )
 @click.option(
     "--confirm-host",
@@ -40,7 +44,7 @@ _FOUND_BY = {
     "run must list it too.",
 )
 def command(
-    run: Path, dry_run: bool, by_reference: bool, locustfile: Path | None, confirm_hosts: tuple[str, ...]
+    run: Path, dry_run: bool, by_reference: bool, locustfile: str | None, confirm_hosts: tuple[str, ...]
 ) -> int:
     """Cancel the orders that RUN placed, if the driver of the shop supports it.
 
@@ -69,16 +73,17 @@ def command(
 
 
 def _clean_up(
-    run: Path, dry_run: bool, by_reference: bool, locustfile: Path | None, confirm_hosts: tuple[str, ...]
+    run: Path, dry_run: bool, by_reference: bool, locustfile: str | None, confirm_hosts: tuple[str, ...]
 ) -> int:
     """Cancel the orders of one run; returns the exit code."""
+    from doorbuster.cli.run_workflow import find_locustfiles
     from doorbuster.errors import ExitCode
 
     cleanup_pass = CleanupPass(dry_run=dry_run)
     try:
         with SubprocessStream(
             "doorbuster.load.tools.cleanup", run=str(run), dry_run=dry_run, by_reference=by_reference,
-            locustfile=str(locustfile or ""), confirm_hosts=list(confirm_hosts),
+            locustfile=find_locustfiles(locustfile) if locustfile else "", confirm_hosts=list(confirm_hosts),
         ) as child:  # fmt: skip
             for row in child.rows():
                 cleanup_pass.take(row)

@@ -56,7 +56,7 @@ locustfile_option = click.option(
     default=DEFAULT_LOCUSTFILE,
     show_default=True,
     metavar="FILE",
-    help="Locustfile to run: a path, or the name of a bundled file.",
+    help="Locustfile to run: a path, or the name of a bundled file, or several with commas between them.",
 )
 workers_option = click.option(
     "--workers",

@@ -21,6 +21,7 @@ from doorbuster.scenario.demand.rate_curve import RateCurve
 from doorbuster.scenario.describe import describe_channel, describe_freshness, describe_rule
 from doorbuster.scenario.freshness import FRESHNESS_KINDS, Freshness
 from doorbuster.scenario.locust_scenario import (
+    NO_CAPACITY,
     LocustScenario,
     is_locust_scenario,
     locust_scenario,
@@ -69,6 +70,7 @@ __all__ = [
     "JOURNEYS",
     "METRICS",
     "MIXES",
+    "NO_CAPACITY",
     "NO_HEADERS",
     "PAGE_CHAINS",
     "RUN_HEADER",

@@ -28,6 +28,13 @@ from doorbuster.scenario.thresholds.language import Threshold, threshold_selecto
 from doorbuster.shop_settings import MAX_SEED
 
 MAX_USERS = 1_000_000
+NO_CAPACITY = (
+    "a capacity search needs customers with channels, whose arrival rate it sets. For the tasks of a plain "
+    "file, let open arrivals rise in one run: a scenario with demand (a curve of stages) and locust: "
+    "{tasks: 5}, then doorbuster run SCENARIO --locustfile FILE; its report shows when responses became "
+    "slow, and at which rate. For a search with an interval, write the tasks as journeys of a customer class"
+)
+"""Why plain Locust files have no capacity search, and what to do instead."""
 REQUEST_METRICS = ("http_req_duration", "http_req_failed", "http_reqs")
 """The metrics that Locust's events give; sections of the report add theirs."""
 VISIT_METRICS = ("customers", "served", "turned_away", "dropped", "lateness")

@@ -145,3 +145,37 @@ def test_a_scenario_without_a_threshold_that_load_can_violate_is_refused(tmp_pat
     )
     assert done.returncode == 2
     assert "has no threshold that a higher rate can violate" in done.stderr
+
+
+PLAIN = """
+from locust import HttpUser, task
+
+class Visitor(HttpUser):
+    host = "http://127.0.0.1:9"
+
+    @task
+    def page(self):
+        self.client.get("/")
+"""
+
+
+@pytest.mark.parametrize(
+    "text", [SCENARIO, "title: t\nlocust: {users: 1, run_time: 1s}\n"], ids=["customers", "plain scenario"]
+)
+def test_a_plain_locust_file_is_refused_with_the_way_before_anything_is_written(doorbuster, tmp_path, text):
+    (tmp_path / "mine.py").write_text(PLAIN, encoding="utf-8")
+    (tmp_path / "tiny.yaml").write_text(text, encoding="utf-8")
+    done = doorbuster("capacity", "tiny.yaml", "--locustfile", "mine.py", "--out", "found", cwd=tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "a plain Locust file: a capacity search needs customers with channels" in done.stderr
+    assert "a scenario with demand (a curve of stages) and locust: {tasks: 5}" in done.stderr
+    assert not (tmp_path / "found").exists()
+
+
+def test_a_search_needs_what_a_run_needs(doorbuster, tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(SCENARIO.replace("storefront: reference", "storefront: custom:ours"), encoding="utf-8")
+    done = doorbuster("capacity", path, "--locustfile", "retail_peak.py", "--out", tmp_path / "found")
+    assert done.returncode == 104
+    assert "has no driver 'custom:ours'" in done.stderr
+    assert not (tmp_path / "found").exists()

@@ -61,6 +61,21 @@ def test_a_sweep_has_only_the_looping_customers_of_one_channel(bundled_folder):
     assert (made.demand.duration_s, made.seed, made.thresholds) == (12.0, 7, ())
 
 
+def test_a_load_step_keeps_everything_else_of_the_target(valid_text):
+    document = yaml.safe_load(valid_text)
+    document["target"] = {
+        "url": "http://127.0.0.1:1", "headers": {"X-Api-Key": "${KEY}"}, "currency": "EUR",
+        "request_id_header": "none", "assets": "all", "source_addresses": ["127.0.0.5"],
+    }  # fmt: skip
+    scenario = read_scenario(yaml.safe_dump(document))
+    for text in (
+        load_step_text(scenario, [RateLevel(5, 10)], url="http://127.0.0.1:2", seed=1),
+        concurrency_text(scenario, "web", 3, for_s=10, url="http://127.0.0.1:2", seed=1),
+    ):
+        target = read_scenario(text).target
+        assert target == scenario.target.model_copy(update={"url": "http://127.0.0.1:2"})
+
+
 def test_a_load_step_keeps_the_content_rules(valid_text):
     scenario = read_scenario(valid_text)
     document = yaml.safe_load(valid_text)

@@ -1,14 +1,16 @@
 """Authentication of requests: user and password, auth objects of requests, and functions.
 
 Rules: a function or an auth object gets the request as requests passes it to AuthBase: `method`, `url`,
-`headers` (a mapping that can be changed), `body`, `path_url`. What it changes is sent. An object with
-`build_digest_header` (requests' HTTPDigestAuth) answers a Digest challenge with a second request.
+`headers` (a mapping that can be changed), `body`, `path_url`. What it changes is sent. A hook that it
+registers for "response" gets each answer, and may send further requests with `response.connection.send` (see
+`auth_hooks`). An object with `build_digest_header` (requests' HTTPDigestAuth) answers a Digest challenge with
+a second request.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from doorbuster.load.http.basic_auth import basic_auth
@@ -16,6 +18,8 @@ from doorbuster.load.http.body import Body, read_content
 from doorbuster.load.http.headers import RequestHeaders, header_values
 from doorbuster.load.http.request_target import RequestTarget, resolve_target
 
+_OF_CLIENT: Final = ("host", "cookie", "content-length")  # headers that are set anew for each request
+Hook = Callable[..., Any]
 Auth = tuple[Any, Any] | list[Any] | Callable[[Any], Any]
 
 _DIGEST: Final = re.compile(r"digest\s+", re.IGNORECASE)
@@ -31,11 +35,43 @@ class AuthenticatedRequest:
         self.path_url = path_url
         self.headers = headers
         self.body: Any = (body.content.decode() if body.is_text else body.content) or None
+        self.hooks: dict[str, list[Hook]] = {"response": []}
 
-    def register_hook(self, event: str, _hook: Any) -> None:
-        raise ValueError(
-            f"auth: hooks are not supported ({event}); answer a challenge in the task, or use HTTPDigestAuth"
-        )
+    def register_hook(self, event: str, hook: Hook | Iterable[Hook]) -> None:
+        """Call a function with each answer; it may return another. Raises: ValueError for other events."""
+        if event != "response":
+            raise ValueError(f"auth: hooks: only 'response' is supported (got {event})")
+        self.hooks["response"] += [hook] if callable(hook) else hook
+
+    def deregister_hook(self, event: str, hook: Hook) -> bool:
+        """Take a function back; whether it was registered."""
+        known = hook in self.hooks.get(event, [])
+        if known:
+            self.hooks[event].remove(hook)
+        return known
+
+
+class CopiedRequest(AuthenticatedRequest):
+    """A copy of a sent request, for a hook to change and send again."""
+
+    _cookies: Any = None
+
+    def prepare_cookies(self, cookies: Any) -> None:
+        """Nothing to do: the client sends the cookies of its own jar."""
+
+    def copy(self) -> CopiedRequest:
+        """Another copy."""
+        made = CopiedRequest(self.method, self.url, self.path_url, self.headers.copy(), Body(b"", b""))
+        made.body = self.body
+        return made
+
+
+def copy_of(sent: Any) -> CopiedRequest:
+    """A request like one that was sent, which has method, url, path_url, headers and body."""
+    kept = {name: value for name, value in sent.headers.items() if name.lower() not in _OF_CLIENT}
+    made = CopiedRequest(sent.method, sent.url, sent.path_url, RequestHeaders(kept), Body(b"", b""))
+    made.body = sent.body
+    return made
 
 
 class ChallengeAuth:
@@ -69,6 +105,7 @@ class Authenticated(NamedTuple):
     body: Body
     authorization: str
     challenged: ChallengeAuth | None
+    hooks: tuple[Hook, ...] = ()
 
 
 def authenticate(
@@ -104,7 +141,8 @@ def authenticate(
     new_body = body if content == body.content else Body(content, body.type_line)
     own: dict[str, Any] = dict.fromkeys(defaults)  # those that the function removed
     own.update(request.headers)
-    return Authenticated(request.method.upper(), new_target, own, new_body, "", None)
+    hooks = tuple(getattr(request, "hooks", {}).get("response", ()))
+    return Authenticated(request.method.upper(), new_target, own, new_body, "", None, hooks)
 
 
 def digest_challenge(head: str) -> str:

@@ -23,7 +23,8 @@ from typing import Any, Final, NamedTuple, Self
 import gevent
 
 from doorbuster.load.exchange import CurrentStep, Exchange, RequestFailed
-from doorbuster.load.http.auth import Auth, ChallengeAuth, authenticate, digest_challenge
+from doorbuster.load.http.auth import Auth, ChallengeAuth, Hook, authenticate, digest_challenge
+from doorbuster.load.http.auth_hooks import HookConnection, run_hooks
 from doorbuster.load.http.body import NO_BODY, Body, Data, Files, encode_body
 from doorbuster.load.http.cookies import Cookies
 from doorbuster.load.http.executor import Answer, RequestExecutor
@@ -146,12 +147,14 @@ class HttpClient(RequestExecutor):
         extra = NO_HEADERS
         authorization = ""
         challenged: ChallengeAuth | None = None
+        hooks: tuple[Hook, ...] = ()
         if headers or cookies or auth or self.auth or target.auth:
             authorization = target.auth
             credentials = auth or self.auth
             if credentials is not None:
                 prepared = authenticate(credentials, method, target, self._default_headers, headers, body)
                 authorization, challenged = prepared.authorization, prepared.challenged
+                hooks = prepared.hooks
                 method, target, headers, body = (
                     prepared.method,
                     prepared.target,
@@ -177,10 +180,10 @@ class HttpClient(RequestExecutor):
             0, due_at, started_at,
         )  # fmt: skip
         history = None
-        if (allow_redirects and answer[0].status in REDIRECTS) or challenged is not None:
+        if (allow_redirects and answer[0].status in REDIRECTS) or challenged is not None or hooks:
             call = _Call(
                 request_name, headers, authorization, cookies, body, timeouts, deadline, stream, route,
-                context, challenged, allow_redirects,
+                context, challenged, allow_redirects, hooks,
             )  # fmt: skip
             answer, history = self._follow(answer, method, target, call)
         exchange, head, raw, body_stream, sent = answer
@@ -255,7 +258,7 @@ class HttpClient(RequestExecutor):
         history: list[Response] = []
         body, authorization, challenged = call.body, call.authorization, call.challenged
         dropped = NOTHING_DROPPED
-        exchange, head, raw, body_stream, sent = answer
+        exchange, head, raw, body_stream, sent = self._hooked(answer, history, call)
         while not exchange.cause or exchange.status == 401:
             if exchange.status == 401:
                 if challenged is None:
@@ -302,11 +305,61 @@ class HttpClient(RequestExecutor):
                 dropped,
             )
             now = self._clock()
-            exchange, head, raw, body_stream, sent = self.send_one(
+            answer = self.send_one(
                 method, target, body, extra, call.request_name, call.timeouts, call.deadline, call.stream,
                 call.follows, call.route, len(history), now, now,
             )  # fmt: skip
+            exchange, head, raw, body_stream, sent = self._hooked(answer, history, call)
         return (exchange, head, raw, body_stream, sent), history
+
+    def _hooked(self, answer: Answer, history: list[Response], call: _Call) -> Answer:
+        """The answer that the hooks of an auth object choose; the others join the history.
+
+        Raises: ValueError if a hook returns something else.
+        """
+        if not call.hooks or not answer[0].status:
+            return answer
+        answers: list[tuple[Response, Answer]] = []
+
+        def add(one: Answer) -> Response:
+            exchange, head, raw, body_stream, sent = one
+            response = Response(exchange, head, raw, self.settings.max_decoded_bytes, sent)
+            response.stream = body_stream
+            response.history = history.copy()
+            response.connection_of_hook = HookConnection(send)
+            answers.append((response, one))
+            return response
+
+        def send(method: str, target: RequestTarget, headers: Mapping[str, Any], body: Body) -> Response:
+            secret = {
+                name.lower() for name in self.settings.target_headers
+            }  # only for hosts that may have them
+            own = {name: value for name, value in headers.items() if name.lower() not in secret}
+            extra = extra_headers(
+                own, "", None, self._cookies, self._default_headers, target, NOTHING_DROPPED
+            )
+            now = self._clock()
+            return add(
+                self.send_one(
+                    method, target, body, extra, call.request_name, call.timeouts, call.deadline, call.stream,
+                    call.follows, call.route, len(history) + len(answers), now, now,
+                )
+            )  # fmt: skip
+
+        options = {"timeout": call.timeouts.total_s, "stream": call.stream, "verify": self.verify,
+                   "cert": self.cert, "proxies": dict(self.proxies)}  # fmt: skip
+        chosen = run_hooks(call.hooks, add(answer), options)
+        result = next((one for response, one in answers if response is chosen), None)
+        if result is None:
+            raise ValueError(
+                f"auth: a hook must return the answer that it got, or one of connection.send (got {chosen!r})"
+            )
+        for response, _ in answers:
+            if response is not chosen:
+                history.append(response)
+                if self.settings.record_hops:
+                    self._report(response.exchange, response, call.context)
+        return result
 
 
 class _Call(NamedTuple):
@@ -324,6 +377,7 @@ class _Call(NamedTuple):
     context: Mapping[str, Any] | None
     challenged: ChallengeAuth | None
     follows: bool
+    hooks: tuple[Hook, ...]
 
 
 def _value_of(call: Callable[[], Response]) -> Callable[[], Response]:

@@ -22,6 +22,7 @@ from typing import Any, Final, Self
 import orjson
 
 from doorbuster.load.exchange import DETAIL_CHARACTERS, Exchange, RequestFailed
+from doorbuster.load.http.auth import CopiedRequest, copy_of
 from doorbuster.load.http.cookies import CookieJar
 from doorbuster.load.http.decoding import decode, decode_stream
 from doorbuster.load.http.headers import ResponseHeaders, header_values
@@ -59,7 +60,9 @@ class Response:
         "_history",
         "_limit",
         "_raw",
+        "_request",
         "_sent",
+        "connection_of_hook",
         "exchange",
         "status_code",
         "stream",
@@ -70,6 +73,8 @@ class Response:
         self.exchange = exchange
         self.url = exchange.url
         self._sent = sent
+        self.connection_of_hook: Any = None
+        self._request: Any = None
         self._raw: Any = None
         self.status_code = exchange.status if not exchange.cause or exchange.cause in _ANSWERED else 0
         self._history: list[Response] | None = None
@@ -121,9 +126,13 @@ class Response:
         return failure(exchange.cause, exchange.detail, self)
 
     @property
-    def request(self) -> SentRequest:
-        """The request of this answer, as it was sent."""
-        return SentRequest(self.url, self._sent)
+    def request(self) -> Any:
+        """The request of this answer, as it was sent; or the one that a hook of an auth object set."""
+        return SentRequest(self.url, self._sent) if self._request is None else self._request
+
+    @request.setter
+    def request(self, request: Any) -> None:
+        self._request = request
 
     @property
     def encoding(self) -> str | None:
@@ -181,8 +190,11 @@ class Response:
         raise AttributeError("next is not supported: request response.headers['location'] instead")
 
     @property
-    def connection(self) -> None:
-        raise AttributeError("connection is not supported: send another request with the client")
+    def connection(self) -> Any:
+        """What a hook of an auth object sends further requests with."""
+        if self.connection_of_hook is None:
+            raise AttributeError("connection is not supported: send another request with the client")
+        return self.connection_of_hook
 
     @property
     def request_meta(self) -> None:
@@ -460,6 +472,10 @@ class SentRequest:
     def headers(self) -> ResponseHeaders:
         """The headers that went over the wire, Host and Cookie included."""
         return ResponseHeaders(self._wire.partition(b"\r\n\r\n")[0].decode("latin-1"))
+
+    def copy(self) -> CopiedRequest:
+        """A copy that can be changed, and sent again by a hook of an auth object."""
+        return copy_of(self)
 
     @property
     def body(self) -> str | bytes | None:

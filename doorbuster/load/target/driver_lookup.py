@@ -53,6 +53,11 @@ def load_files(locustfiles: str) -> list[ModuleType]:
     return [load_module(file) for file in files]
 
 
+def has_installed() -> bool:
+    """Whether a file that was loaded has called `install`; plain Locust files have not."""
+    return hasattr(getattr(sys.modules.get("locust"), "events", None), INSTALLED)
+
+
 def drivers_of(modules: Iterable[ModuleType]) -> list[type[Storefront]]:
     """The drivers that the modules install; if there are none, those that they define or import.
 

@@ -123,6 +123,29 @@ class Token(AuthBase):
         return request
 
 
+class AnsweredByHook(AuthBase):
+    """Answers a challenge as the packages for NTLM, Kerberos and OAuth do: with a hook."""
+
+    def __call__(self, request: Any) -> Any:
+        request.register_hook("response", self.handle_401)
+        request.register_hook("response", lambda response, **_: None)
+        assert not request.deregister_hook("response", print)
+        return request
+
+    def handle_401(self, response: Any, **options: Any) -> Any:
+        if response.status_code != 401:
+            return response
+        response.content  # noqa: B018  read it, so that the connection can be used again
+        response.close()
+        again = response.request.copy()
+        again.prepare_cookies(again._cookies)
+        again.headers["Authorization"] = f"Own {again.method} {again.path_url}"
+        answered = response.connection.send(again, **options)
+        answered.history.append(response)
+        answered.request = again
+        return answered
+
+
 def block(user: Any, path: str, act: Callable[[Any], Any], **options: Any) -> list[Any]:
     """Uses a with block; says whether what follows it ran, and what left it."""
     after, left = False, None
@@ -307,6 +330,16 @@ CALLS: dict[str, C] = {
     "auth function": lambda u: (
         u.client.post("/ok", data="x", auth=lambda r: (r.headers.update({"X-Sig": str(r.body)}), r)[1]).text
     ),
+    "auth digest by a hook": lambda u: [
+        (r := u.client.post("/digest", json={"a": 1}, headers={"X-A": "1"}, auth=AnsweredByHook())).text,
+        r.status_code, [one.status_code for one in r.history], r.request.headers["Authorization"],
+    ],
+    "auth digest by a hook, then redirected": lambda u: [
+        (r := u.client.get("/r302", auth=AnsweredByHook())).text, len(r.history),
+    ],
+    "auth digest by a hook of the client": lambda u: (
+        setattr(u.client, "auth", AnsweredByHook()), u.client.get("/digest").text,
+    )[1],
     "auth digest": lambda u: [u.client.get("/digest", auth=HTTPDigestAuth("ann", "pw")).text],
     "client.auth pair": setting(auth=("ann", "pw")),
     "client.auth object": setting(auth=Token()),
