@@ -6,15 +6,18 @@ The process has its own session, so that Ctrl-C reaches only the parent. The fir
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from doorbuster.errors import ExitCode, RunError, UsageError
 
+PARENT_VARIABLE = "DOORBUSTER_PARENT"  # process id of the command, for the processes that end with it
 NOTE = "doorbuster: note: "  # starts a line for the user that does not end the run
 
 
@@ -54,7 +57,7 @@ class LocustProcess:
                 stdout=said,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env={**os.environ, "DOORBUSTER_PARENT": str(os.getpid())},
+                env={**os.environ, PARENT_VARIABLE: str(os.getpid())},
             )
         self.asked = 0  # how often it was asked to stop
 
@@ -68,20 +71,32 @@ class LocustProcess:
             return int(ExitCode.SCRIPT_EXCEPTION)
         return code
 
+    def failure_code(self) -> ExitCode:
+        """The exit code of a run that recorded nothing; never one without a meaning."""
+        code = self.exit_code()
+        if self.asked:
+            return ExitCode.INTERRUPTED
+        if code < 0:  # killed by a signal, such as for want of memory
+            return ExitCode.NOT_RECORDED
+        known = {int(one) for one in ExitCode} - {int(ExitCode.PASS)}
+        return ExitCode(code) if code in known else ExitCode.BUG
+
     def ask_to_stop(self) -> None:
-        """First call: stop in an orderly way. Second call: kill."""
+        """First call: stop in an orderly way. Later calls: kill."""
         self.asked += 1
         if self.asked == 1:
             self._process.send_signal(signal.SIGINT)
         else:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            _signal_group(self._process, signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Stop and wait for the end; each Ctrl-C meanwhile asks again, and none leaves it running."""
+        _until_ended(self._process, self.ask_to_stop)
 
     def failure(self, what: str) -> RunError:
         """The error for a run that recorded nothing, with the exit code of the process."""
         error = RunError(f"{what} was not run: {self.failure_message()}")
-        code = self.exit_code()
-        if code in {int(known) for known in ExitCode} - {int(ExitCode.PASS)}:
-            error.exit_code = ExitCode(code)
+        error.exit_code = self.failure_code()
         return error
 
     def failure_message(self) -> str:
@@ -89,6 +104,8 @@ class LocustProcess:
         if self.asked:
             return "stopped before the first customer arrived; there is nothing to report"
         said = [*_lines(self._output), *_lines(self._log)]
+        if self._process.wait() < 0:
+            said.append(f"it was killed by {signal.Signals(-self._process.wait()).name}")
         where = f"Locust ended without recording anything; its log is {self._log}"
         return self.error_message() or "\n".join([*said[-5:], where])
 
@@ -109,6 +126,27 @@ class LocustProcess:
             if ours:
                 return "\n".join(dict.fromkeys(ours))
         return ""
+
+
+def stop_group(process: subprocess.Popen[bytes]) -> None:
+    """Interrupt the processes of a session and wait for their end; the next Ctrl-C kills them."""
+    signals = iter((signal.SIGINT,))
+    _until_ended(process, lambda: _signal_group(process, next(signals, signal.SIGKILL)))
+
+
+def _until_ended(process: subprocess.Popen[bytes], ask: Callable[[], None]) -> None:
+    while True:
+        try:
+            ask()
+            process.wait()
+        except KeyboardInterrupt:
+            continue
+        return
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
 
 
 def _lines(path: Path) -> list[str]:

@@ -68,8 +68,7 @@ def run_scenario(
             time.sleep(every_s)
             look(process)
     except KeyboardInterrupt:
-        process.ask_to_stop()
-        process.exit_code()
+        process.stop()
         raise
     if not (folder / "run.sqlite").exists():
         raise process.failure(what)

@@ -79,7 +79,22 @@ def doorbuster() -> None:
 
 
 def main() -> None:
-    """Run the command line and leave with its exit code."""
+    """Run the command line and leave with its exit code, however often somebody presses Ctrl-C meanwhile."""
+    try:
+        code = _run_command_line()
+    except KeyboardInterrupt:  # while an earlier one was handled
+        code = int(ExitCode.INTERRUPTED)
+    _ignore_interrupts()
+    sys.exit(code)
+
+
+def _ignore_interrupts() -> None:
+    """The command has ended, and only its exit is left."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _run_command_line() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):  # sent by CI systems and closed terminals
         if signal.getsignal(number) == signal.SIG_DFL:  # keep the SIG_IGN of nohup
             signal.signal(number, signal.default_int_handler)
@@ -93,9 +108,10 @@ def main() -> None:
         error.show()
         code = int(ExitCode.USAGE)
     except (click.Abort, KeyboardInterrupt):
+        _ignore_interrupts()
         say("interrupted", error=True)
         code = int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         code = 0
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0

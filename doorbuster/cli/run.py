@@ -174,11 +174,10 @@ def command(
     try:
         watch(process, folder, plan, quiet=quiet)
     except KeyboardInterrupt:  # before the live view started
-        process.ask_to_stop()
-        process.exit_code()
+        process.stop()
     if not (folder / "run.sqlite").exists():
         say_lines(process.failure_message(), error=True)
-        return int(ExitCode.INTERRUPTED) if process.asked else process.exit_code() or int(ExitCode.BUG)
+        return int(process.failure_code())
     if why := process.error_message():
         say_lines(why, error=True)
     for note in process.notes():

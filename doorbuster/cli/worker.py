@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -42,6 +43,8 @@ def command(master_host: str, master_port: int, processes: int, locustfile: str)
     Example: doorbuster worker --master-host 10.0.0.5 --processes 4
     """
     from doorbuster.cli.run_workflow import find_locustfiles
+    from doorbuster.errors import ExitCode
+    from doorbuster.locust_process import PARENT_VARIABLE, stop_group
 
     args = [
         sys.executable, "-m", "doorbuster.load.plain_locust", "-f", find_locustfiles(locustfile), "--worker",
@@ -49,10 +52,12 @@ def command(master_host: str, master_port: int, processes: int, locustfile: str)
     ]  # fmt: skip
     if processes > 1:
         args += ["--processes", str(processes)]
-    process = subprocess.Popen(args)
+    # A session of its own, so that Ctrl-C reaches only this command; the workers end with it.
+    environment = {**os.environ, PARENT_VARIABLE: str(os.getpid())}
+    process = subprocess.Popen(args, start_new_session=True, env=environment)
     try:
-        return process.wait()
+        code = process.wait()
     except KeyboardInterrupt:
-        process.terminate()
-        process.wait()
-        return 105
+        stop_group(process)
+        return int(ExitCode.INTERRUPTED)
+    return code if code in {int(known) for known in ExitCode} else int(ExitCode.NOT_RECORDED)

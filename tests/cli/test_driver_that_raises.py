@@ -90,6 +90,18 @@ def test_a_driver_that_exits_while_it_prepares_is_a_script_exception(run):
     assert ended.stderr.startswith("the driver 'frail' raised in prepare: SystemExit: 0 (frail.py:14:")
 
 
+def test_a_locustfile_that_exits_is_a_script_exception_at_its_line(run):
+    ended = run(top="import sys; sys.exit(0)")
+    assert ended.returncode == 107
+    assert "frail.py:2: SystemExit: 0; a locustfile must not exit" in ended.stderr
+
+
+def test_a_locustfile_that_kills_its_process_has_a_documented_code(run):
+    ended = run(top="import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    assert ended.returncode == 97
+    assert "it was killed by SIGKILL" in ended.stderr
+
+
 def test_a_locustfile_that_cannot_be_loaded_is_a_script_exception(run):
     ended = run(top="import nothing_of_that_name")
     assert ended.returncode == 107

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from collections.abc import Mapping
 from datetime import datetime
@@ -42,6 +43,7 @@ from doorbuster.load.locust_plugin.node import Node
 from doorbuster.load.locust_plugin.web_ui_guard import guard_web_ui
 from doorbuster.load.run_plan import Rows, RunPlan, WorkerAssignment
 from doorbuster.load.runtime.generator_info import generator_info
+from doorbuster.load.runtime.supervision import end_with_command
 from doorbuster.load.target.endpoint import check_allowed
 from doorbuster.records.batch import Batch
 from doorbuster.records.reader import Run
@@ -64,6 +66,7 @@ class MasterNode(Node):
         self.scenario = scenario
         self.coordinator: RunCoordinator | None = None
         self._refused = False
+        self._waits_for_workers = environment.web_ui is None
         self._folder_option = environment.parsed_options.run_folder
         # Read now: Locust's web form may set every option later.
         self._confirmed = tuple(environment.parsed_options.confirm_host or ())
@@ -74,7 +77,8 @@ class MasterNode(Node):
         )
         self._workers.listen(self._receive)
         # From the event loop: within the hooks of a fork, Python would drop the exception and lock logging.
-        gevent.signal_handler(signal.SIGINT, _raise_keyboard_interrupt)
+        gevent.signal_handler(signal.SIGINT, self._on_interrupt)
+        end_with_command(self._on_command_lost)
         events = environment.events
         events.test_start.add_listener(self._on_test_start)
         events.test_stopping.add_listener(self._on_test_stopping)
@@ -90,6 +94,7 @@ class MasterNode(Node):
     # ---- Locust's events
 
     def _on_test_start(self, **_: Any) -> None:
+        self._waits_for_workers = False
         self.reset()
         self._workers.refresh_workers()
         try:
@@ -124,6 +129,19 @@ class MasterNode(Node):
 
     def _on_test_stop(self, **_: Any) -> None:
         self.coordinator = None
+
+    def _on_interrupt(self) -> None:
+        """Ctrl-C; gevent raises it again in the main greenlet. Locust does not tell workers before a run."""
+        if self._waits_for_workers:
+            self.environment.runner.quit()
+            raise SystemExit(int(ExitCode.INTERRUPTED))
+        raise KeyboardInterrupt
+
+    def _on_command_lost(self) -> None:
+        """During a run, the coordinator ends it and keeps what is recorded."""
+        if self._waits_for_workers:
+            self.environment.runner.quit()
+            os._exit(int(ExitCode.INTERRUPTED))
 
     # ---- the run
 
@@ -173,11 +191,6 @@ class MasterNode(Node):
 
     def _confirmed_hosts(self) -> tuple[str, ...]:
         return self._confirmed
-
-
-def _raise_keyboard_interrupt() -> None:
-    """Ctrl-C; gevent raises it again in the main greenlet."""
-    raise KeyboardInterrupt
 
 
 class LocalWorkers:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import gevent
 from gevent.event import Event as Flag
 
 from doorbuster.load.engine.generator import Generator
@@ -17,26 +15,6 @@ from doorbuster.records.batch import Batch
 from doorbuster.storefronts import Storefront
 
 logger = logging.getLogger("doorbuster")
-
-PARENT_CHECK_S = 1.0
-
-
-def end_with_parent(environment: Any) -> None:
-    """End a worker that Locust has forked as soon as its parent process has ended.
-
-    Locust leaves such workers running when the master exits before the test.
-    """
-    if not environment.parsed_options.processes:
-        return
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            gevent.sleep(PARENT_CHECK_S)
-        logger.warning("the process that started this worker has ended")
-        os._exit(1)
-
-    gevent.spawn(watch)
 
 
 class Node:

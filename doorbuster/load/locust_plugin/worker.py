@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from doorbuster.errors import ExitCode
 from doorbuster.load.coordination.messages import (
     ASSIGNMENT,
     CLOSE,
@@ -14,8 +15,10 @@ from doorbuster.load.coordination.messages import (
     rows_from_wire,
 )
 from doorbuster.load.coordination.worker_registry import SHARE_LIMIT_S
-from doorbuster.load.locust_plugin.node import Node, end_with_parent
+from doorbuster.load.locust_plugin.node import Node
 from doorbuster.load.locust_plugin.report_channel import ReportChannel
+from doorbuster.load.runtime.supervision import leave, supervise_worker
+from doorbuster.records.outcome import Cause
 from doorbuster.storefronts import Storefront
 
 
@@ -25,7 +28,7 @@ class WorkerNode(Node):
     def __init__(self, environment: Any, drivers: Mapping[str, type[Storefront]]) -> None:
         super().__init__(environment, drivers)
         self._runner = environment.runner
-        end_with_parent(environment)
+        supervise_worker(environment, self._end_without_master, partial(self._leave, Cause.INTERRUPTED))
         self._reports = ReportChannel(environment, self._end_without_master, self._on_share)
         for message, listener in (
             (ASSIGNMENT, self._on_assignment),
@@ -56,7 +59,10 @@ class WorkerNode(Node):
         self.close(msg.data["cause"])
 
     def _end_without_master(self) -> None:
-        self.close("master_lost")
+        leave(self.environment, ExitCode.NOT_RECORDED, partial(self._leave, "master_lost"))
+
+    def _leave(self, cause: str) -> None:
+        self.close(cause)
         self._runner.quit()
 
     def _on_test_stopping(self, **_: Any) -> None:

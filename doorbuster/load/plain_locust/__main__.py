@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import os
 import runpy
+import sys
 
 import locust
 
+from doorbuster.errors import ExitCode
 from doorbuster.load.plain_locust.attach import attach
 from doorbuster.load.plain_locust.outside_settings import ignore_outside_settings
 from doorbuster.load.runtime.notes import note
+from doorbuster.load.target.driver_lookup import place_of_exit
 
 ignored = ignore_outside_settings(os.environ)
 if ignored:
     note(f"{', '.join(ignored)} ignored: options for Locust go after -- on the command line")
-attach(locust.events)
-runpy.run_module("locust", run_name="__main__")
+attachment = attach(locust.events)
+try:
+    runpy.run_module("locust", run_name="__main__")
+except SystemExit as error:
+    place = "" if attachment.has_started else place_of_exit(error)
+    if place:
+        sys.stderr.write(f"doorbuster: {place}: SystemExit: {error.code}; a locustfile must not exit\n")
+        sys.exit(int(ExitCode.SCRIPT_EXCEPTION))
+    raise

@@ -5,6 +5,7 @@ A locustfile that calls doorbuster's `install` is left to it; every other one is
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import gevent
 from locust.runners import WorkerRunner
 
+from doorbuster.errors import ExitCode
 from doorbuster.load.http.generator_limits import raise_descriptor_limit
 from doorbuster.load.locust_plugin.master_port import check_messages
 from doorbuster.load.locust_plugin.plugin import (
@@ -28,19 +30,22 @@ from doorbuster.load.plain_locust.plain_worker import PlainWorker
 from doorbuster.load.plain_locust.script_exceptions import report_everything_raised
 from doorbuster.load.plain_locust.visits import NoUsersDispatcher, end_visits_after_their_tasks
 from doorbuster.load.runtime.notes import note
+from doorbuster.load.runtime.supervision import end_with_command
 from doorbuster.output import protect_streams
 from doorbuster.output.logs import log_text, protect_logs
 from doorbuster.output.secret_masking import remember_variables_of_drivers
 
 
-def attach(events: Any) -> None:
+def attach(events: Any) -> Attachment:
     """Listen to Locust's events; called before any locustfile is loaded."""
     check_messages()
-    Attachment(events)
+    return Attachment(events)
 
 
 class Attachment:
-    """What decides, once the locustfile is loaded, whether it is recorded."""
+    """What decides, once the locustfile is loaded, whether it is recorded; has_started: a run has begun."""
+
+    has_started = False
 
     def __init__(self, events: Any) -> None:
         self._events = events
@@ -50,8 +55,16 @@ class Attachment:
         events.init.add_listener(self._on_init)
         # The first listener, so that requests of the file's own listeners belong to the run.
         events.test_start.add_listener(self._on_test_start)
+        self._is_ready = False
+        end_with_command(self._on_command_lost)
+
+    def _on_command_lost(self) -> None:
+        """A worker may wait for its master for minutes; later, its node does this."""
+        if not self._is_ready:
+            os._exit(int(ExitCode.INTERRUPTED))
 
     def _on_init(self, environment: Any, **_: Any) -> None:
+        self._is_ready = True
         if is_installed(self._events):
             return
         raise_descriptor_limit()
@@ -86,5 +99,6 @@ class Attachment:
         gevent.get_hub().loop.update_now()
 
     def _on_test_start(self, **_: Any) -> None:
+        self.has_started = True
         if isinstance(self._node, PlainMaster):
             self._node.start_run()

@@ -17,7 +17,7 @@ import numpy as np
 from gevent.event import Event as Flag
 from locust.runners import MasterRunner
 
-from doorbuster.errors import RecordingFailed
+from doorbuster.errors import ExitCode, RecordingFailed
 from doorbuster.gate import AbortWatch
 from doorbuster.load.coordination.messages import CLOSE, RECORD
 from doorbuster.load.coordination.run_log import RunLog
@@ -30,6 +30,7 @@ from doorbuster.load.plain_locust.request_recorder import RequestRecorder
 from doorbuster.load.plain_locust.visits import VisitStarter
 from doorbuster.load.run_plan import REPORT_INTERVAL_S
 from doorbuster.load.runtime.generator_info import generator_info
+from doorbuster.load.runtime.supervision import end_with_command
 from doorbuster.records.batch import Batch
 from doorbuster.records.metadata import RunMeta, RunStatus
 from doorbuster.records.outcome import Cause
@@ -57,6 +58,8 @@ class PlainMaster:
         )
         self._run: PlainRun | None = None
         self._interrupted = False
+        self._waits_for_workers = environment.web_ui is None
+        end_with_command(self._on_command_lost)
         if self._workers is not None:
             self._workers.listen(self._receive)
         # The last listener, so that requests of the file's own listeners belong to the run.
@@ -65,6 +68,7 @@ class PlainMaster:
 
     def start_run(self) -> None:
         """Locust starts a test: open the run file before the first user starts."""
+        self._waits_for_workers = False
         with exit_on_error():
             check_tasks(self._environment)
             hosts, targets = check_hosts(self._environment, self._plan.scenario, self._plan.confirmed)
@@ -78,7 +82,16 @@ class PlainMaster:
     def on_interrupt(self) -> None:
         """SIGINT: remember it, because Locust ends interrupted and complete runs alike."""
         self._interrupted = True
+        if self._waits_for_workers:  # Locust does not tell them before a run
+            self._environment.runner.quit()
+            raise SystemExit(int(ExitCode.INTERRUPTED))
         raise KeyboardInterrupt
+
+    def _on_command_lost(self) -> None:
+        """During a run, its supervisor ends it and keeps what is recorded."""
+        if self._waits_for_workers:
+            self._environment.runner.quit()
+            os._exit(int(ExitCode.INTERRUPTED))
 
     def _receive(self, run_id: str, batch: Batch) -> None:
         if self._run is not None and self._run.run_id == run_id:

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 from locust.runners import STATE_RUNNING, STATE_SPAWNING
 
+from doorbuster.errors import ExitCode
 from doorbuster.load.coordination.messages import CLOSE, RECORD
 from doorbuster.load.http.allowed_hosts import AllowedHosts
-from doorbuster.load.locust_plugin.node import end_with_parent
 from doorbuster.load.locust_plugin.report_channel import ReportChannel
 from doorbuster.load.plain_locust.checks import visit_schedule
 from doorbuster.load.plain_locust.host_guard import HostGuard
 from doorbuster.load.plain_locust.request_recorder import RequestRecorder
 from doorbuster.load.plain_locust.visits import VisitStarter
+from doorbuster.load.runtime.supervision import leave, supervise_worker
 from doorbuster.output.secret_masking import remember_secrets
 from doorbuster.records.outcome import Cause
 from doorbuster.scenario import HeaderValues, read_locust_scenario
@@ -27,15 +28,18 @@ class PlainWorker:
     def __init__(self, environment: Any, guard: HostGuard) -> None:
         self._environment = environment
         self._guard = guard
-        end_with_parent(environment)
+        supervise_worker(environment, self._end_without_master, environment.runner.quit)
         self._recorder: RequestRecorder | None = None
         self._visits: VisitStarter | None = None
         self._close_cause = str(Cause.INTERRUPTED)
-        self._reports = ReportChannel(environment, environment.runner.quit)
+        self._reports = ReportChannel(environment, self._end_without_master)
         environment.runner.register_message(RECORD, self._on_record)
         environment.runner.register_message(CLOSE, self._on_close, concurrent=True)
         environment.events.test_stopping.add_listener(self._on_test_stopping)
         environment.events.test_stop.add_listener(self._on_test_stop)
+
+    def _end_without_master(self) -> None:
+        leave(self._environment, ExitCode.NOT_RECORDED, self._environment.runner.quit)
 
     def _on_record(self, msg: Any, **_: Any) -> None:
         """The next run: it arrives before Locust's message to start users."""

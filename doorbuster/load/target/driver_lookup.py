@@ -155,6 +155,15 @@ def place_in_driver(error: BaseException) -> str:
     return f" ({Path(drivers[-1].filename).name}:{drivers[-1].lineno}: {drivers[-1].line})" if drivers else ""
 
 
+def place_of_exit(error: SystemExit) -> str:
+    """The user's line that called `sys.exit`; empty if a library did."""
+    frames = traceback.extract_tb(error.__traceback__)
+    file = frames[-1].filename if frames else "<"
+    own = Path(__file__).parents[2]
+    is_library = file.startswith("<") or "lib/python" in file.replace("\\", "/") or own in Path(file).parents
+    return "" if is_library else f"{file}:{frames[-1].lineno}"
+
+
 def _place(error: BaseException, path: Path) -> str:
     """The last line of the traceback in the user's folder."""
     place, trace = str(path), error.__traceback__
