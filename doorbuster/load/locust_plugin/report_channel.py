@@ -99,11 +99,16 @@ class ReportChannel:
             self._on_share(share_per_s, sent_at)
 
     def _resend_until_acknowledged(self, run_id: str) -> None:
-        """Resend after the last report, when there are no further reports that would do it."""
+        """Resend after the last report, when there are no further reports that would do it.
+
+        Without an answer the master is lost; Locust itself would wait for a minute.
+        """
         give_up_at = perf_counter() + MASTER_LIMIT_S
         while run_id == self._run_id and self._unacknowledged and perf_counter() < give_up_at:
             gevent.sleep(REPORT_INTERVAL_S)
             self._resend()
+        if run_id == self._run_id and self._unacknowledged:
+            self._on_master_lost()
 
     def _resend(self) -> None:
         now = perf_counter()
