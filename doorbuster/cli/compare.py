@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from doorbuster.gate import HasMetrics
     from doorbuster.records.reader import Run
 
-_AFTER = "doorbuster.after_dashes"
+_DASHES = "\N{EM DASH}\N{EM DASH}"  # stands for "--" among the arguments, which click would swallow
 _ONLY_WITH_RUN = (
     "a",
     "b",
@@ -36,16 +36,15 @@ DEFAULT_OUT = Path("comparison")
 
 
 class CompareCommand(click.Command):
-    """Keeps the arguments after "--" apart: they are the candidate's."""
+    """Lets "--" stand between the arguments of both builds, with options on either side of it."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         at = args.index("--") if "--" in args else len(args)
-        ctx.meta[_AFTER] = tuple(args[at + 1 :]) if at < len(args) else None
-        return super().parse_args(ctx, args[:at])
+        return super().parse_args(ctx, [*args[:at], *(_DASHES for _ in args[at : at + 1]), *args[at + 1 :]])
 
 
 @click.command("compare", cls=CompareCommand)
-@click.argument("baseline", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, metavar="BASELINE... -- CANDIDATE...")
 @click.option(
     "--tolerance",
     default="5%",
@@ -142,7 +141,7 @@ class CompareCommand(click.Command):
 @click.pass_context
 def command(
     ctx: click.Context,
-    baseline: tuple[Path, ...],
+    runs: tuple[str, ...],
     tolerance: str,
     rate_tolerance: str,
     gates: tuple[str, ...],
@@ -183,10 +182,10 @@ def command(
     chosen = GateChoice.parse(gates)
     if scenario is None:
         _refuse_given(ctx, _ONLY_WITH_RUN, "needs --run SCENARIO")
-        code = _recorded(ctx, baseline, chosen, allowed, paired, despite, out or DEFAULT_OUT, all_metrics)
+        code = _recorded(runs, chosen, allowed, paired, despite, out or DEFAULT_OUT, all_metrics)
     else:
         _refuse_given(ctx, ("paired", "despite"), "is for recorded runs, without --run")
-        if baseline or ctx.meta[_AFTER] is not None:
+        if runs:
             raise click.UsageError("--run makes its own runs; leave out the run folders")
         given = InterleavedOptions(
             scenario, a, b, a_a, pairs, budget, rehearsal, seed, locustfile, workers, confirm_hosts
@@ -209,8 +208,7 @@ def _refuse_given(ctx: click.Context, names: Sequence[str], why: str) -> None:
 
 
 def _recorded(
-    ctx: click.Context,
-    baseline: tuple[Path, ...],
+    named: tuple[str, ...],
     gates: GateChoice,
     tolerance: Tolerance,
     paired: bool,
@@ -223,7 +221,7 @@ def _recorded(
     from doorbuster.compare.render.terminal import print_comparison
     from doorbuster.compare.render.write import write_comparison
 
-    old, new = _arms(baseline, ctx.meta[_AFTER])
+    old, new = _arms(named)
     runs = find_runs(old), find_runs(new)
     check_distinct(*runs)
     if paired and len(runs[0]) != len(runs[1]):
@@ -239,22 +237,17 @@ def _recorded(
     return int(comparison.exit_code)
 
 
-def _arms(
-    before: tuple[Path, ...], after: tuple[str, ...] | None
-) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+def _arms(named: tuple[str, ...]) -> tuple[list[Path], list[Path]]:
     """Baseline and candidate paths."""
     from doorbuster.errors import UsageError
 
-    if after is None and len(before) == 2:
-        return before[:1], before[1:]
-    if not before or not after:
+    at = named.index(_DASHES) if _DASHES in named else 1 if len(named) == 2 else len(named)
+    old, new = named[:at], [name for name in named[at:] if name != _DASHES]
+    if not old or not new:
         raise UsageError(
             "name the runs of both builds with -- between them: doorbuster compare OLD... -- NEW..."
         )
-    options = [text for text in after if text.startswith("-")]
-    if options:
-        raise UsageError(f"{options[0]} stands after --, where only run folders may stand; move it before --")
-    return before, tuple(map(Path, after))
+    return [Path(name) for name in old], [Path(name) for name in new]
 
 
 def _share(option: str, text: str) -> float:

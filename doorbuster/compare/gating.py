@@ -68,7 +68,7 @@ def _as_threshold(match: re.Match[str]) -> tuple[Threshold, ...]:
     """The metric as a threshold, whose bound is not used; none for one that only comparisons have."""
     selector = match["metric"] + (f"{{{match['tags']}}}" if match["tags"] else "")
     try:
-        return read_thresholds({selector: f"{match['aggregation']}>=0"})
+        return read_thresholds({selector: f"{match['aggregation']}==0"})
     except ValidationError:
         return ()
 
@@ -87,7 +87,9 @@ def gating_keys(
     Raises: UsageError for a chosen metric that no run has, or that has no better direction.
     """
     if ALL_METRICS in choice.keys:
-        return frozenset(key for key, metric in measured.items() if metric.better)
+        return frozenset(
+            key for key, metric in measured.items() if metric.better and not _of_generator(metric)
+        )
     if choice.keys:
         problems = [
             problem
@@ -99,6 +101,11 @@ def gating_keys(
         return frozenset(choice.keys)
     stated = {threshold_key(one) for one in thresholds if one.severity == "fail" and _can_gate(one)}
     return frozenset((stated | set(ALWAYS_GATING)) & set(measured))
+
+
+def _of_generator(metric: RunMetric) -> bool:
+    definition = find_metric(metric.metric)
+    return definition is not None and definition.of_generator
 
 
 def _why_not(text: str, key: str, measured: Mapping[str, RunMetric]) -> str:

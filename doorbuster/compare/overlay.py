@@ -13,8 +13,9 @@ from statistics import median
 import numpy as np
 
 from doorbuster.compare.build_comparison import BuildComparison
+from doorbuster.compare.metric_comparison import MetricComparison
 from doorbuster.compare.series import threshold_key
-from doorbuster.compare.wording import change_text
+from doorbuster.compare.wording import change_text, short_decision
 from doorbuster.records.outcome import RequestOutcome
 from doorbuster.records.reader import Run
 from doorbuster.report.section import Annotation, Chart, Role, Series, Unit, bucket_s
@@ -49,11 +50,11 @@ def overlay_charts(
         if not all(any(value is not None for run in arm for value in run) for arm in arm_values):
             continue
         length = max(len(run) for arm in arm_values for run in arm)
-        change = next((change_text(found) for found in comparison.metrics if found.metric.key == key), "")
+        change = next((_change(found) for found in comparison.metrics if found.metric.key == key), "")
         charts.append(
             Chart(
                 "lines",
-                f"{title}, candidate {change} over the whole run" if change else title,
+                f"{title}{change}",
                 "time since the start",
                 title[:1].lower() + title[1:],
                 tuple(float(at * width_s) for at in range(length)),
@@ -72,6 +73,11 @@ _CHARTS: dict[str, tuple[str, str, Unit]] = {
     "can_order": ("can_order rate", "Customers who could order", "ratio"),
     "requests": ("http_reqs rate", "Requests sent", "per_s"),
 }
+
+
+def _change(found: MetricComparison) -> str:
+    """ ": +14.4 %, worse", of the whole run."""
+    return f": {change_text(found)}, {short_decision(found)}" if found.effect is not None else ""
 
 
 def _bounds(thresholds: Iterable[Threshold]) -> dict[str, list[Annotation]]:

@@ -41,6 +41,7 @@ from doorbuster.scenario.thresholds.metrics import (
     METRICS,
     AuditFinding,
     Customers,
+    FromSection,
     MetricDefinition,
     Orders,
     find_metric,
@@ -153,7 +154,7 @@ def _of_threshold(recorded: RecordedMetrics, threshold: Threshold) -> RunMetric:
     assert definition is not None, "thresholds name known metrics"
     unit = "ratio" if counts_orders(threshold.metric) else threshold.unit
     empty = _blank(definition, threshold.tags, _aggregation(threshold), unit)
-    if not definition.better:
+    if isinstance(definition.counting, FromSection):
         empty = replace(empty, better=_section_direction(threshold))
     counts = recorded.data(threshold)
     if isinstance(counts, CounterTotal) and counts_orders(threshold.metric):

@@ -72,8 +72,11 @@ def draw(queue: Queue, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray
     return due, sums - np.minimum(np.minimum.accumulate(sums), 0.0) + service
 
 
-def record(queue: Queue, folder: Path, seed: int, *, started_s: float = 0.0) -> Path:
-    """A finished run of the queue; the path of its run file."""
+def record(queue: Queue, folder: Path, seed: int, *, started_s: float = 0.0, late_ms: float = 0.1) -> Path:
+    """A finished run of the queue; the path of its run file.
+
+    Args: late_ms: how late the generator was in every second.
+    """
     rng = np.random.default_rng(seed)
     due, took = draw(queue, rng)
     step = rng.integers(0, queue.steps, due.size)
@@ -107,13 +110,13 @@ def record(queue: Queue, folder: Path, seed: int, *, started_s: float = 0.0) -> 
         started_at_unix_ns=int((1_700_000_000 + started_s) * 1e9), status="finished",
     )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
-    on_time = pack([100])
+    lateness = pack([round(1e3 * late_ms)])
     with RunWriter.create(folder, meta, {"web": planned}) as writer:
         writer.write([Batch(
             "w1", 0, final=True, requests=tuple(rows),
             customers=customers,
             arrivals=tuple(ArrivalCount(s, "web", int(n), 0) for s, n in enumerate(planned.tolist())),
-            health=tuple(HealthSecond(s, 0.2, 1.0, 1, 0, 0, 10**8, on_time) for s in range(queue.length_s)),
+            health=tuple(HealthSecond(s, 0.2, 1.0, 1, 0, 0, 10**8, lateness) for s in range(queue.length_s)),
         )])  # fmt: skip
         writer.finish("finished")
     return folder / "run.sqlite"

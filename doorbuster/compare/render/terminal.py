@@ -13,17 +13,18 @@ from doorbuster.report.render.terminal import print_section
 from doorbuster.report.section import Column, Section, Table
 
 _COLOURS = {"regression": "red", "undecided": "yellow", "no regression": "green"}
+_MOST_OTHERS = 12
 _CHANGED = (Decision.WORSE, Decision.BETTER, Decision.DIFFERENT)
 
 
 def print_comparison(comparison: BuildComparison, *, every: bool = False) -> None:
     """Print the comparison; `every` includes metrics that neither decide nor changed."""
     shown = shown_metrics(comparison, every=every)
+    others = [one for one in shown if one.metric.key not in comparison.gating]
+    others = others if every else others[:_MOST_OTHERS]
     parts = {
         "Metrics that decide, worst first": [one for one in shown if one.metric.key in comparison.gating],
-        "Other metrics" + ("" if every else " that changed"): [
-            one for one in shown if one.metric.key not in comparison.gating
-        ],
+        "Other metrics" + ("" if every else " that changed"): others,
     }
     section = Section(
         "comparison",
@@ -33,9 +34,9 @@ def print_comparison(comparison: BuildComparison, *, every: bool = False) -> Non
         tables=tuple(metrics_table(title, part) for title, part in parts.items() if part),
     )
     print_section(section)
-    hidden = len(comparison.metrics) - len(shown)
+    hidden = len(comparison.metrics) - sum(map(len, parts.values()))
     if hidden:
-        say(f"  {hidden} metrics that neither decide nor changed are in compare.html and compare.json")
+        say(f"  {hidden} more metrics are in compare.html and compare.json; --all-metrics prints them")
     say(headline(comparison), style=f"bold {_COLOURS[comparison.answer]}")
 
 
