@@ -50,9 +50,8 @@ def load_step_text(scenario: Scenario, levels: Sequence[RateLevel], *, url: str,
     }
     document["target"] = _target(document["target"], scenario, url)
     document["seed"] = seed
-    document["thresholds"] = {
-        key: value for key, value in dict(document.get("thresholds") or {}).items() if _stays(str(key))
-    }
+    stated = {key: _absolute(value) for key, value in dict(document.get("thresholds") or {}).items()}
+    document["thresholds"] = {key: value for key, value in stated.items() if value and _stays(str(key))}
     return scenario_text(document)
 
 
@@ -78,6 +77,13 @@ def _target(written: dict[str, Any], scenario: Scenario, url: str) -> dict[str, 
     """The shop at `url` with everything else of the original target."""
     kept = {key: value for key, value in written.items() if key != "shop"}
     return {**kept, "storefront": scenario.target.storefront, "url": url}
+
+
+def _absolute(entries: Any) -> list[Any]:
+    """The thresholds that do not refer to a baseline: its runs had another rate."""
+    listed = entries if isinstance(entries, list) else [entries]
+    texts = [entry["threshold"] if isinstance(entry, dict) else entry for entry in listed]
+    return [entry for entry, text in zip(listed, texts, strict=True) if "baseline" not in text]
 
 
 def _stays(key: str) -> bool:

@@ -49,6 +49,8 @@ def bound_distances(
 def _binds(threshold: Threshold) -> bool:
     metric = METRICS.get(threshold.metric)
     upper = threshold.operator in ("<", "<=")
+    if threshold.relative:
+        return False
     if metric is None or metric.of_generator or any(tag.name == "phase" for tag in threshold.tags):
         return False
     if metric.kind == "trend":

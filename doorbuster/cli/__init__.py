@@ -31,6 +31,7 @@ VERBS = {  # in workflow order, with the help line of each verb
     "report": "Write the report of a recorded run again.",
     "gate": "Evaluate the thresholds of a run and set the exit code, for CI pipelines.",
     "compare": "Compare two builds by their runs: what became worse, what stayed the same, how surely.",
+    "baseline": "Accept good runs, with which relative thresholds compare later ones.",
     "history": "Keep the metrics of many runs, and show when they changed.",
     "import": "Import results of k6, JMeter, Gatling, Locust and other tools as a run.",
     "audit": "Compare a run with the shop's order export (CSV) and update the verdict.",

@@ -22,7 +22,7 @@ def command(run: Path, sections: tuple[str, ...]) -> int:
     \b
     Example: doorbuster analyse reports/sample latency customers
     """
-    from doorbuster.cli.run_workflow import analysis_scripts
+    from doorbuster.cli.section_scripts import analysis_scripts
     from doorbuster.errors import ExitCode, UsageError
     from doorbuster.records.reader import Run
     from doorbuster.report import analyse_run, in_order, print_section

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from doorbuster.compare.gating import GateChoice
     from doorbuster.compare.metric_comparison import Tolerance
-    from doorbuster.gate import HasMetrics
-    from doorbuster.records.reader import Run
 
 _DASHES = "\N{EM DASH}\N{EM DASH}"  # stands for "--" among the arguments, which click would swallow
 _ONLY_WITH_RUN = (
@@ -174,6 +172,7 @@ def command(
              doorbuster compare --run smoke --a http://127.0.0.1:8001 --b http://127.0.0.1:8002
              doorbuster compare --run smoke --a replatformed --a-a --rehearsal 20s
     """
+    from doorbuster.cli.section_scripts import analyse_sections
     from doorbuster.compare.gating import GateChoice
     from doorbuster.compare.metric_comparison import Tolerance
     from doorbuster.errors import ExitCode
@@ -191,7 +190,7 @@ def command(
             scenario, a, b, a_a, pairs, budget, rehearsal, seed, locustfile, workers, confirm_hosts
         )
         code = run_interleaved(
-            given, out, gates=chosen, tolerance=allowed, analyse=_sections, every=all_metrics
+            given, out, gates=chosen, tolerance=allowed, analyse=analyse_sections, every=all_metrics
         )
     mapped = {ExitCode.REGRESSION: regression_exit_code, ExitCode.INCONCLUSIVE: inconclusive_exit_code}
     other = mapped.get(ExitCode(code))
@@ -217,6 +216,7 @@ def _recorded(
     all_metrics: bool,
 ) -> int:
     """Compare recorded runs; the exit code."""
+    from doorbuster.cli.section_scripts import analyse_sections
     from doorbuster.compare.load import check_distinct, compare_recorded, find_runs
     from doorbuster.compare.render.terminal import print_comparison
     from doorbuster.compare.render.write import write_comparison
@@ -229,7 +229,7 @@ def _recorded(
             f"--paired needs as many runs of each build (got {len(runs[0])} and {len(runs[1])})"
         )
     comparison = compare_recorded(
-        *runs, gates=gates, tolerance=tolerance, paired=paired, despite=despite, analyse=_sections
+        *runs, gates=gates, tolerance=tolerance, paired=paired, despite=despite, analyse=analyse_sections
     )
     print_comparison(comparison, every=all_metrics)
     for path in write_comparison(comparison, runs, out, tolerance=tolerance):
@@ -261,10 +261,3 @@ def _share(option: str, text: str) -> float:
     if not 0 <= share < 1:
         raise UsageError(f"{option} {text}: must be a share from 0% to below 100%")
     return share
-
-
-def _sections(run: Run, names: frozenset[str]) -> Sequence[HasMetrics]:
-    from doorbuster.cli.run_workflow import analysis_scripts
-    from doorbuster.report import analyse_run
-
-    return analyse_run(run, [path for path in analysis_scripts() if path.stem in names]).sections

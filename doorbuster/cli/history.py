@@ -136,18 +136,17 @@ def _known(count: int) -> str:
 
 
 def _add(history: History, path: Path, labels: Any) -> bool:
-    from doorbuster.cli.run_workflow import analysis_scripts, recorded_run_scenario
+    from doorbuster.cli.run_workflow import recorded_run_scenario
+    from doorbuster.cli.section_scripts import analyse_sections
     from doorbuster.history.entry import history_entry
     from doorbuster.records.reader import Run
-    from doorbuster.report import analyse_run
 
     with Run.open(path) as run:
         if history.has(run.meta.run_id):
             return False
         thresholds = recorded_run_scenario(run).thresholds
         wanted = {threshold.metric.partition(".")[0] for threshold in thresholds if "." in threshold.metric}
-        scripts = [script for script in analysis_scripts() if script.stem in wanted]
-        sections = analyse_run(run, scripts).sections if scripts else ()
+        sections = analyse_sections(run, frozenset(wanted)) if wanted else ()
         entry = history_entry(run, thresholds, labels, sections)
     if entry.run.unusable:
         say(f"{path}: added, but its values do not count: {entry.run.unusable}", error=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from doorbuster.cli.baseline_choice import baseline_option, baseline_values, check_baseline
 from doorbuster.cli.options import (
     DEFAULT_LOCUSTFILE,
     confirm_option,
@@ -99,6 +100,7 @@ LOCUST_OPTIONS = "doorbuster.locust_options"
     is_flag=True,
     help="Turn off reloads and retries. Compare with a normal run to see how much retries add to overload.",
 )
+@baseline_option
 @click.option("--quiet", is_flag=True, help="Print only the verdict, without the live view.")
 @click.pass_context
 def command(
@@ -118,6 +120,7 @@ def command(
     bind: str,
     bind_port: int,
     no_retries: bool,
+    baseline: str | None,
     quiet: bool,
 ) -> int:
     """Run SCENARIO against its shop, evaluate the thresholds and write the report.
@@ -154,6 +157,8 @@ def command(
         confirm_hosts=confirm_hosts,
         exit_code_on_error=_exit_code_on_error(locust_options),
     )
+    if baseline is not None:
+        check_baseline(baseline, plan.thresholds)
     name = plan.name if plan.source_path is not None else Path(locustfiles.split(",")[0]).stem
     folder = new_run_folder(out, name)
     options = ["--scenario", str(scenario_file(plan, folder, name)), "--run-folder", str(folder)]
@@ -183,7 +188,11 @@ def command(
     for note in process.notes():
         say(f"note: {note}", error=True)
     try:
-        judged = write_everything(folder, plan)
+        values = None
+        if baseline is not None:
+            values = baseline_values(baseline, [folder / "run.sqlite"], plan.thresholds)
+            values.write(folder)
+        judged = write_everything(folder, plan, baseline=values)
     except RecordError as error:
         if process.exit_code() != ExitCode.NOT_RECORDED:
             raise

@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from doorbuster.bundled import search_path
+from doorbuster.cli.section_scripts import analysis_scripts
 from doorbuster.errors import ExitCode, UsageError
 from doorbuster.output import say, say_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from doorbuster.compare.baseline_values import BaselineValues
     from doorbuster.gate import ThresholdResult, Verdict
     from doorbuster.records.reader import Run
     from doorbuster.report import AnalysisResult
@@ -140,14 +144,6 @@ def new_run_folder(out: Path | None, name: str) -> Path:
     return folder
 
 
-def analysis_scripts() -> tuple[Path, ...]:
-    """The section scripts: the bundled ones, extended or overridden by the user's own."""
-    found: dict[str, Path] = {}
-    for folder in reversed(search_path("analysis")):
-        found.update({path.name: path for path in sorted(folder.glob("[!_]*.py"))})
-    return tuple(found.values())
-
-
 def require_customer_scenario(run: Run) -> Scenario:
     """The scenario as recorded with the run.
 
@@ -180,25 +176,45 @@ def recorded_run_scenario(run: Run) -> Scenario | LocustScenario:
         ) from error
 
 
-def judge_run(run: Run, scenario: Scenario | LocustScenario) -> JudgedRun:
-    """Every section of a recorded run, the result of each threshold and the verdict."""
+def judge_run(
+    run: Run,
+    scenario: Scenario | LocustScenario,
+    *,
+    baseline: BaselineValues | None = None,
+    further_runs: Sequence[Path] = (),
+) -> JudgedRun:
+    """Every section of a recorded run, the result of each threshold and the verdict.
+
+    Args:
+        baseline: for relative thresholds; by default the one with which the run was judged before.
+        further_runs: of the same build, which relative thresholds take into account.
+    """
+    from doorbuster.cli.baseline_choice import judge_relative
+    from doorbuster.compare.baseline_values import read_baseline_values, relative_thresholds
     from doorbuster.gate import judge, verdict
     from doorbuster.report import analyse_run
 
     analysed = analyse_run(run, analysis_scripts())
-    results = judge(run, analysed.sections, scenario.thresholds)
+    if baseline is None and relative_thresholds(scenario.thresholds):
+        baseline = read_baseline_values(run.path.parent)
+    relative = judge_relative((*further_runs, run.path), scenario.thresholds, baseline)
+    results = judge(run, analysed.sections, scenario.thresholds, relative=relative)
     return JudgedRun(analysed, results, verdict(run, results))
 
 
 def write_everything(
-    run_path: Path, scenario: Scenario | LocustScenario, folder: Path | None = None
+    run_path: Path,
+    scenario: Scenario | LocustScenario,
+    folder: Path | None = None,
+    *,
+    baseline: BaselineValues | None = None,
 ) -> JudgedRun:
     """Analyse and judge a recorded run and write its report, by default into the run folder."""
     from doorbuster.records.reader import Run
     from doorbuster.report import write_report
 
     with Run.open(run_path) as run:
-        judged = judge_run(run, scenario)
+        judged = judge_run(run, scenario, baseline=baseline)
         analysed = judged.analysed
         write_report(
             run,

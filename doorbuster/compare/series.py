@@ -127,7 +127,7 @@ def run_metrics(
             need.
     """
     recorded = RecordedMetrics(run, tuple(sections))
-    found = [_of_threshold(recorded, threshold) for threshold in thresholds]
+    found = [threshold_metric(recorded, threshold) for threshold in thresholds]
     found += _latencies(run, intervals=intervals)
     found += _request_rates(run)
     found += _customer_rates(recorded, intervals=intervals)
@@ -148,7 +148,7 @@ def _aggregation(threshold: Threshold) -> str:
     return SHARE if counts_orders(threshold.metric) else threshold.aggregation
 
 
-def _of_threshold(recorded: RecordedMetrics, threshold: Threshold) -> RunMetric:
+def threshold_metric(recorded: RecordedMetrics, threshold: Threshold) -> RunMetric:
     """The metric of a threshold, with the interval that the verdict uses where that one holds under load."""
     definition = find_metric(threshold.metric)
     assert definition is not None, "thresholds name known metrics"

@@ -13,13 +13,13 @@ Rules, in this order:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from doorbuster.errors import ExitCode
 from doorbuster.gate.accumulate import MetricAccumulator, Selector
 from doorbuster.gate.estimate import rate_interval
 from doorbuster.gate.recorded_metrics import RecordedMetrics
-from doorbuster.gate.threshold_decision import decide
+from doorbuster.gate.threshold_decision import decide, without_baseline
 from doorbuster.gate.threshold_result import HasMetrics, RateCounts, ThresholdResult, Verdict
 from doorbuster.gate.validity import ValidityIssue, explains, validity_issues
 from doorbuster.records.import_info import ImportInfo, import_info
@@ -34,16 +34,25 @@ DEFAULT_SOURCE = "default"  # of a threshold that no scenario states
 
 
 def judge(
-    run: Run, sections: Sequence[HasMetrics], thresholds: Sequence[Threshold]
+    run: Run,
+    sections: Sequence[HasMetrics],
+    thresholds: Sequence[Threshold],
+    *,
+    relative: Callable[[Threshold], ThresholdResult] = without_baseline,
 ) -> tuple[ThresholdResult, ...]:
     """Evaluates thresholds on a run, in the given order, and the default ones of its audit after them.
 
     A default that the ledger cannot answer, such as overselling without known stock, is left out.
 
-    Args: sections: report sections, whose named metrics thresholds may use.
+    Args:
+        sections: report sections, whose named metrics thresholds may use.
+        relative: evaluates a threshold that refers to a baseline.
     """
     metrics = RecordedMetrics(run, tuple(sections))
-    stated = (decide(threshold, metrics.data(threshold)) for threshold in thresholds)
+    stated = (
+        relative(threshold) if threshold.relative else decide(threshold, metrics.data(threshold))
+        for threshold in thresholds
+    )
     default = (
         decide(threshold, metrics.data(threshold)) for threshold in integrity_thresholds(run, thresholds)
     )

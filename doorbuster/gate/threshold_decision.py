@@ -33,21 +33,42 @@ def decide(threshold: Threshold, tally: MetricData) -> ThresholdResult:
     """The result of one threshold."""
     found = estimate(threshold, tally)
     if isinstance(found, NoData):
-        required = f"Required: {_REQUIRED[threshold.operator]} {format_bound(threshold, threshold.bound)}."
-        sentence = f"{_at_the_start(_where(threshold) + found.reason)}. {required}"
-        return ThresholdResult(
-            threshold, "inconclusive", None, None, None, 0, threshold.unit, None,
-            at_least=False, certain=False, sentence=sentence,
-        )  # fmt: skip
+        required = f"{_REQUIRED[threshold.operator]} {format_bound(threshold, threshold.bound)}"
+        return without_value(threshold, found.reason, required)
     value = round_to_bucket(threshold, found.observed)
     holds = threshold.holds(value)
     certain = _certain(threshold, found, holds=holds)
     status, remark = _status(threshold, found, holds=holds, certain=certain)
-    margin = _margin(threshold, value)
+    margin = threshold_margin(threshold, value)
     sentence = _sentence(threshold, found, status, remark, margin)
     return ThresholdResult(
         threshold, status, found.observed, found.low, found.high, found.n, threshold.unit, margin,
         at_least=found.at_least, certain=certain and status != "inconclusive", sentence=sentence,
+    )  # fmt: skip
+
+
+NO_BASELINE = (
+    "no baseline was named: accept good runs with `doorbuster baseline accept RUN`, then add --baseline main"
+)
+
+
+def without_baseline(threshold: Threshold) -> ThresholdResult:
+    """The result of a threshold that refers to a baseline, when none was named."""
+    return without_value(threshold, NO_BASELINE, relative_requirement(threshold))
+
+
+def relative_requirement(threshold: Threshold) -> str:
+    """ "below baseline*1.1"."""
+    expression = threshold.expression
+    return f"{_REQUIRED[threshold.operator]} {expression[expression.index('baseline') :].strip()}"
+
+
+def without_value(threshold: Threshold, reason: str, required: str) -> ThresholdResult:
+    """The result of a threshold that cannot be evaluated: inconclusive, with the reason."""
+    sentence = f"{_at_the_start(_where(threshold) + reason)}. Required: {required}."
+    return ThresholdResult(
+        threshold, "inconclusive", None, None, None, 0, threshold.unit, None,
+        at_least=False, certain=False, sentence=sentence,
     )  # fmt: skip
 
 
@@ -123,7 +144,8 @@ def _certain(threshold: Threshold, found: MetricEstimate, *, holds: bool) -> boo
     return all(threshold.holds(round_to_bucket(threshold, end)) == holds for end in (found.low, found.high))
 
 
-def _margin(threshold: Threshold, value: float) -> float:
+def threshold_margin(threshold: Threshold, value: float) -> float:
+    """The distance of a value from the bound, positive when the threshold holds."""
     match threshold.operator:
         case "<" | "<=":
             return threshold.bound - value

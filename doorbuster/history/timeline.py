@@ -87,7 +87,7 @@ def metric_timeline(
     for at, point in enumerate(points):
         before, after = (ends[at], point.index), (point.index, ends[at + 2])
         effect = compare_metric(
-            _as_run_metrics(found, *before), _as_run_metrics(found, *after), tolerance=settings.tolerance
+            as_run_metrics(found, *before), as_run_metrics(found, *after), tolerance=settings.tolerance
         )
         changes.append(
             LevelChange(
@@ -124,8 +124,8 @@ def _direction(found: MetricValues, point: ChangePoint) -> Direction:
     return "worse" if rises == (found.metric.better == "lower") else "better"
 
 
-def _as_run_metrics(found: MetricValues, first: int, end: int) -> list[RunMetric]:
-    """The values as a comparison of runs takes them."""
+def as_run_metrics(found: MetricValues, first: int, end: int) -> list[RunMetric]:
+    """The values from place `first` to `end` as a comparison of runs takes them."""
     of = found.metric
     name, _, aggregation = of.key.rpartition(" ")
 

@@ -64,8 +64,9 @@ class RunContext:
 
     @cached_property
     def thresholds(self) -> Sequence[Threshold]:
-        """The thresholds of the scenario."""
-        return () if self._recorded is None else self._recorded.thresholds
+        """The thresholds of the scenario whose bound does not depend on a baseline."""
+        found = () if self._recorded is None else self._recorded.thresholds
+        return [threshold for threshold in found if not threshold.relative]
 
     @cached_property
     def phases(self) -> tuple[Phase, ...]:

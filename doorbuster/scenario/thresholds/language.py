@@ -2,6 +2,8 @@
 
     metric{tag:value,...}: [ "aggregation operator bound", {threshold: ..., abortOnFail: true, ...} ]
 
+A bound may refer to a baseline: "p(95)<baseline*1.1", "rate>=baseline-1%".
+
 A pasted k6 block means here what it means there: bare numbers are milliseconds for trends, 0..1 for rates
 and counts for counters. Unlike k6, an unknown metric or tag is an error; so is a channel, journey or
 step that the scenario does not have, which the scenario checks.
@@ -10,6 +12,7 @@ step that the scenario does not have, which the scenario checks.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
@@ -47,6 +50,7 @@ from doorbuster.scenario.thresholds.metrics import (
     MetricDefinition,
     find_metric,
 )
+from doorbuster.scenario.thresholds.relative_bound import RelativeBound, is_relative, parse_relative_bound
 from doorbuster.units import parse_duration_s, parse_rate_per_s, parse_ratio
 
 Unit = Literal["ms", "ratio", "count", "per_s", "value"]
@@ -76,7 +80,8 @@ class Threshold(BaseModel, frozen=True):
     `bound` is in `unit`: ms for trends, ratio 0..1 for rates, count or per_s for counters; for a metric of a
     section, ms or ratio when written as a duration or in percent, else "value", its own unit. `percentile` is
     0..100 when `aggregation` is "p" (and 50 for "med"), else None. `tags` have the alias `name` rewritten to
-    `step`. `source` is its location, such as "scenarios/x.yaml:31:22".
+    `step`. `source` is its location, such as "scenarios/x.yaml:31:22". `relative`: the bound follows from a
+    baseline; `bound` is then NaN until that is known.
     """
 
     metric: str
@@ -84,8 +89,9 @@ class Threshold(BaseModel, frozen=True):
     aggregation: Aggregation
     percentile: float | None
     operator: Operator
-    bound: float
+    bound: Annotated[float, Field(allow_inf_nan=True)]
     unit: Unit
+    relative: RelativeBound | None = None
     abort_on_fail: bool = False
     delay_abort_eval_s: float = 0.0
     severity: Severity = "fail"
@@ -148,6 +154,7 @@ class Condition(NamedTuple):
     operator: Operator
     bound: float
     unit: Unit
+    relative: RelativeBound | None = None
 
 
 def parse_metric_selector(text: str) -> MetricSelector:
@@ -237,16 +244,29 @@ def parse_condition(text: str, metric: MetricDefinition) -> Condition:
         raise invalid("must have a percentile between 0 and 100", got=preview(text))
     operator = "==" if match["operator"] == "===" else match["operator"]
     unit = _bound_unit(metric, aggregation, match["bound"])
-    bound = _parse_bound(match["bound"], unit, text)
-    return Condition(aggregation, rank, operator, bound, unit)  # type: ignore[arg-type]  # both were looked up
+    relative = None
+    if is_relative(match["bound"]):
+        _check_relative(aggregation, operator, text)
+        relative = parse_relative_bound(match["bound"], unit, text)
+    bound = math.nan if relative else _parse_bound(match["bound"], unit, text)
+    return Condition(aggregation, rank, operator, bound, unit, relative)  # type: ignore[arg-type]  # looked up
+
+
+def _check_relative(aggregation: str, operator: str, text: str) -> None:
+    """A baseline has a tolerance, and several requests behind its value."""
+    if operator in ("==", "!="):
+        raise invalid("must compare with a baseline by <, <=, > or >=", got=preview(text))
+    if aggregation in ("min", "max"):
+        rule = "must not compare an extreme with a baseline, because a single request decides it"
+        raise invalid(rule, got=preview(text), way_out="use p(95)")
 
 
 def _bound_unit(metric: MetricDefinition, aggregation: str, bound: str) -> Unit:
     """The unit of a bound; for a section's metric it follows from the spelling of the bound."""
     if metric.kind == "value":
-        if bound.endswith("%"):
+        if bound.endswith("%") and not is_relative(bound):
             return "ratio"
-        return "value" if _PLAIN.fullmatch(bound) else "ms"
+        return "value" if _PLAIN.fullmatch(bound) or is_relative(bound) else "ms"
     if metric.kind == "counter":
         return "per_s" if aggregation == "rate" else "count"
     return "ms" if metric.kind == "trend" else "ratio"
@@ -323,6 +343,10 @@ def _read_entry(
     where = path if isinstance(value, str) else (*path, "threshold")
     condition = collect_issues(issues, where, lambda text: parse_condition(text, metric), entry.threshold)
     if condition is None:
+        return None
+    if condition.relative and entry.abort_on_fail:
+        rule = "cannot end a run: it is compared with the baseline after the run"
+        issues.append(KeyIssue((*path, "abortOnFail"), rule, "", "remove abortOnFail"))
         return None
     return Threshold(
         metric=selector.metric,
