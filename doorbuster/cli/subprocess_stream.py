@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from doorbuster.errors import ExitCode
 from doorbuster.output import say, say_lines
 
 
@@ -44,8 +45,9 @@ class SubprocessStream:
                 yield row
 
     def exit_code(self) -> int:
-        """Wait for the end of the process."""
-        return self._process.wait()
+        """Wait for the end of the process; 1 if it was killed."""
+        code = self._process.wait()
+        return code if code >= 0 else int(ExitCode.BUG)
 
 
 def _row(line: str) -> dict[str, Any] | None:

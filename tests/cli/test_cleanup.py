@@ -148,6 +148,13 @@ def test_all_orders_of_the_run_are_cancelled_and_no_other(doorbuster, shop, reco
     assert "None of them is left in the ledger." in done.stdout
 
 
+def test_a_driver_that_exits_is_an_exception_in_a_script(doorbuster, shop, recorded, driver):
+    exits = DRIVER.replace("        answer =", "        raise SystemExit(0)\n        answer =", 1)
+    done = doorbuster("cleanup", recorded(shop.url), "--locustfile", driver(exits + BOOKS))
+    assert done.returncode == 107
+    assert "the driver raised SystemExit: 0 (_my_shop.py:11: raise SystemExit(0))" in done.stderr
+
+
 def test_a_second_round_finds_nothing_to_do(doorbuster, shop, recorded, driver):
     run = recorded(shop.url)
     doorbuster("cleanup", run, "--locustfile", driver())

@@ -93,6 +93,21 @@ class AllowedHosts:
             raise RequestFailed("host_not_allowed", self.refusal(host, found[0].sockaddr[0]))
         return some
 
+    def address(self, host: str, port: int) -> tuple[str, int]:
+        """Look up where to connect to, for a session that opens its connection itself.
+
+        Raises: RequestFailed("dns"), or RequestFailed("host_not_allowed") if that must not be loaded.
+        """
+        if not self.names(host):
+            raise RequestFailed("host_not_allowed", host)
+        try:
+            rows = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise RequestFailed("dns", f"{host}: {error}") from None
+        return str(
+            self.permitted(host, tuple([Address(row[0], row[4]) for row in rows]))[0].sockaddr[0]
+        ), port
+
     def refusal(self, host: str, address: str) -> str:
         """The text for an address that may not be dialled."""
         return host if not self.names(host) else f"{host} at {address}"

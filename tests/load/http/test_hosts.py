@@ -5,6 +5,7 @@ from __future__ import annotations
 import gevent.socket
 import pytest
 
+from doorbuster.load.exchange import RequestFailed
 from doorbuster.load.http.allowed_hosts import LOOPBACK_ONLY, AllowedHosts, canonical_host, numeric_address
 from doorbuster.load.http.gevent_socket import hub_resources
 from doorbuster.scenario.target.target import is_loopback
@@ -126,6 +127,19 @@ def test_an_address_behind_a_proxy_is_checked_where_it_is_known(server, recorder
     recorder.client("http://shop.invalid", hosts=allowed, proxy=server.url).get("/x")
 
     assert recorder.causes == ["host_not_allowed"]
+
+
+def test_a_session_of_a_driver_gets_only_addresses_that_may_be_loaded():
+    assert LOOPBACK_ONLY.address("localhost", 7) in (("127.0.0.1", 7), ("::1", 7))
+    moved = AllowedHosts({"localhost": ["192.0.2.1"]}, loopback=False)
+    for hosts, name, cause in (
+        (LOOPBACK_ONLY, "192.0.2.7", "host_not_allowed"),
+        (HOSTS, "shop.invalid", "dns"),
+        (moved, "localhost", "host_not_allowed"),
+    ):
+        with pytest.raises(RequestFailed) as told:
+            hosts.address(name, 7)
+        assert told.value.cause == cause
 
 
 def test_spellings_of_a_host_are_one():
