@@ -73,7 +73,7 @@ class LookValues(_Part):
     most: int
 
 
-class MetricValues(_Part):
+class ComparedMetricValues(_Part):
     """One metric in both builds."""
 
     key: str
@@ -123,7 +123,7 @@ class ComparisonDocument(_Part):
     baseline: list[ComparedRun]
     candidate: list[ComparedRun]
     issues: list[IssueValues]
-    metrics: list[MetricValues]
+    metrics: list[ComparedMetricValues]
     """The worst first."""
 
 
