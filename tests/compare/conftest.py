@@ -1,12 +1,25 @@
-"""Folders of recorded queues, made once."""
+"""Folders of recorded queues, made once, and the run-file fixtures of tests/report/conftest.py."""
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from recorded_queues import Queue, record
+
+_NAME = "_doorbuster_peak_fixtures"
+if _NAME not in sys.modules:
+    _spec = importlib.util.spec_from_file_location(
+        _NAME, Path(__file__).parents[1] / "report" / "conftest.py"
+    )
+    sys.modules[_NAME] = importlib.util.module_from_spec(_spec)
+    _spec.loader.exec_module(sys.modules[_NAME])
+
+peaks = sys.modules[_NAME].peaks
+build_peak = sys.modules[_NAME].build_peak
 
 QUEUE = Queue(rho=0.5, requests=2000, steps=2)
 
