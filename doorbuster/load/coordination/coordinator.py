@@ -18,14 +18,15 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
 
+import gevent
 from gevent.event import Event as Flag
 
 from doorbuster.errors import DoorbusterError, RunError, RunInterrupted
 from doorbuster.gate import AbortWatch
-from doorbuster.load.coordination.preflight import check_descriptors, check_threads
+from doorbuster.load.coordination.preflight import check_descriptors, check_shares, check_threads
 from doorbuster.load.coordination.run_log import RunLog
 from doorbuster.load.coordination.worker_registry import WorkerRegistry
-from doorbuster.load.http.send_limit import RequestCeiling, share_of
+from doorbuster.load.http.send_limit import WINDOW_S, RequestCeiling, share_of
 from doorbuster.load.run_plan import REPORT_INTERVAL_S, Rows, RunPlan
 from doorbuster.load.runtime.notes import note
 from doorbuster.load.runtime.steady_clock import SteadyClock, step_sentence
@@ -46,7 +47,7 @@ from doorbuster.output import masked
 from doorbuster.records.batch import Batch
 from doorbuster.records.ledger import Ledger
 from doorbuster.records.metadata import RunMeta, RunStatus
-from doorbuster.records.outcome import CLOCK_STEP
+from doorbuster.records.outcome import CEILING_DELAYED, CLOCK_STEP
 from doorbuster.records.storable import LEDGER_REFUSED, storable_ledger
 from doorbuster.records.writer import RunWriter
 from doorbuster.scenario import Scenario, Schedule, plan_schedule
@@ -129,6 +130,7 @@ class RunCoordinator:
         self._log: RunLog | None = None
         self._access = TargetAccess(request.run_id)
         self._own_reports = 0
+        self._reached_ceiling = False
         self._abort = AbortWatch(request.scenario)
         # Of the requests before the first customer and after the last one.
         self._ceiling = RequestCeiling(request.scenario.safety.max_rate_per_s, perf_counter)
@@ -166,6 +168,7 @@ class RunCoordinator:
         share_per_s = None
         if self._registry.heard(batch.worker, now_s=now_s):
             share_per_s = share_of(limit_per_s, *self._registry.place(batch.worker, now_s=now_s))
+        self._reached_ceiling |= any(row.name == CEILING_DELAYED for row in batch.counters)
         self._log.receive(batch)
         self._workers.acknowledge(batch.worker, batch.seq, share_per_s)
 
@@ -201,6 +204,7 @@ class RunCoordinator:
                     ahead = f"{baseline.clock_ahead_s:+.0f} s from the generator's"
                     shop_clocks.append(f"{shop}: clock {ahead}, corrected in the times of its orders")
         worker_clocks = self._workers.sync_clocks()
+        check_shares(scenario, len(self._workers.names))
         check_descriptors(scenario, self._workers.descriptor_limits())
         if self._ending is not None:
             raise RunInterrupted("stopped before the first customer arrived; there is nothing to report")
@@ -244,7 +248,10 @@ class RunCoordinator:
                 logger.warning("stopping: %s", reason)
                 self._record("abort", reason)
                 self.interrupt(reason, status="aborted")
-            if not was_slow:  # otherwise reports may still be in this process's queue
+            if was_slow:  # this process was stopped or busy: reports may still be in its queue
+                for name in self._registry.waiting_for:
+                    self._registry.heard(name, now_s=self._now_s())
+            else:
                 timed_out = self._registry.timed_out(now_s=self._now_s())
                 for name in self._registry.waiting_for:
                     if name in ended or name in timed_out:
@@ -284,6 +291,8 @@ class RunCoordinator:
         assert self._log is not None
         status: RunStatus
         status, reason = self._ending or ("finished", "")
+        if self._reached_ceiling:  # the last second may have had as many requests as allowed
+            gevent.sleep(WINDOW_S)
         ledger = self._read_ledger(LEDGER_LIMIT_S if status == "finished" else 2 * REPORT_INTERVAL_S)
         if ledger is not None:
             storable = storable_ledger(ledger)

@@ -37,6 +37,19 @@ def check_descriptors(scenario: Scenario, limits: Mapping[str, int]) -> None:
     )
 
 
+def check_shares(scenario: Scenario, workers: int) -> None:
+    """Each worker gets whole requests per second of the ceiling.
+
+    Raises: UsageError if there are more workers than requests.
+    """
+    limit_per_s = scenario.safety.max_rate_per_s
+    if workers > 1 and workers > limit_per_s:
+        raise UsageError(
+            f"safety.max_rate is {limit_per_s:g} requests/s, which {workers} workers cannot share; use "
+            f"{max(math.floor(limit_per_s), 1)} workers at most"
+        )
+
+
 def check_threads() -> None:
     """The run file is written and names are looked up in threads.
 

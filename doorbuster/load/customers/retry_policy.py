@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+from math import isfinite
 from random import Random
 from typing import Protocol
 
@@ -120,7 +121,8 @@ class StepRetry:
         now = customer.now()
         if self._room_until is None:
             self._room_until = now + customer.profile.room_patience(customer.rng)
-        at = now + max(room.poll_after_s, MIN_POLL_S)
+        poll_after_s = room.poll_after_s if isfinite(room.poll_after_s) else MIN_POLL_S
+        at = now + max(poll_after_s, MIN_POLL_S)
         if self._room_until < min(at, customer.ends_at):
             customer.rest_until(self._room_until)
             raise VisitEnded(Outcome.QUEUED_OUT, customer.at_step, Cause.WAITING_ROOM)
