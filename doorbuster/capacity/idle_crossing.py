@@ -35,7 +35,7 @@ _BASES = np.array([0.0, 0.1, 0.2, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.87, 0.93
 _CURVATURES = np.exp(np.linspace(math.log(0.05), math.log(60.0), 12))
 NEIGHBOUR_RATIO = 1.15
 ONE_SIDED = 1.645
-CAUTION = 1.25  # only narrow intervals are reported, and some are narrow by chance
+CAUTION = 1.4  # only narrow intervals are reported, and some are narrow by chance
 _LOWEST, _ROOTS = 0.02, 80  # crossings tried: from this part of the highest rate, in equal logarithmic steps
 
 

@@ -238,7 +238,8 @@ def _idle_step(known: SearchBracket, settings: SearchSettings, centre: float) ->
     hold_s = min(max(math.ceil(needed_s), settings.well_observed_s), settings.long_s)
     if rate * hold_s < MIN_CUSTOMERS:
         return None
-    return _long(known, settings, "idle", rate, "what does an idle shop need?", hold_s=hold_s)
+    return _long(known, settings, "idle", rate, "what does an idle shop need?", hold_s=hold_s,
+                 keeps_reserve=passed is not None)  # fmt: skip
 
 
 def _any_between(known: SearchBracket) -> bool:
@@ -319,16 +320,22 @@ def _long(
     why: str,
     *,
     hold_s: float | None = None,
+    keeps_reserve: bool = True,
 ) -> ProposedStep | None:
     hold = settings.long_s if hold_s is None else hold_s
-    return _fit_into_budget(known, settings, ProposedStep(kind, rate, settings.warmup_s, hold, why))
+    proposal = ProposedStep(kind, rate, settings.warmup_s, hold, why)
+    return _fit_into_budget(known, settings, proposal, keeps_reserve=keeps_reserve)
 
 
 def _fit_into_budget(
-    known: SearchBracket, settings: SearchSettings, proposal: ProposedStep
+    known: SearchBracket, settings: SearchSettings, proposal: ProposedStep, *, keeps_reserve: bool = True
 ) -> ProposedStep | None:
-    """The proposal, fitted into the time that is left; None when that is too short to learn anything."""
+    """The proposal, fitted into the time that is left; None when that is too short to learn anything.
+
+    The reserve is for the recovery test. An answer without a lower end needs the time more.
+    """
     reserve = settings.overload_s + MAX_RECOVERY_S + CHECK_S + 2 * known.overhead_s
+    reserve = reserve if keeps_reserve else known.overhead_s
     left = settings.budget_s - known.elapsed_s - reserve - proposal.warmup_s
     if left < min(proposal.hold_s, settings.well_observed_s):
         return None

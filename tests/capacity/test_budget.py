@@ -50,7 +50,7 @@ SHOPS = {
     "sheds": (shedding_shop(100.0, 11), failed(0.01), 0.01, 74.23, 3.0),
     "fixed": (queue_of(lambda _, n: np.full(n, 0.01)), slower_than(0.1, 0.99), 0.01, 77.35, 3.0),
     "lognormal": (queue_of(lognormal(0.01)), slower_than(0.2, 0.95), 0.05, None, 3.0),
-    "sharing": (sharing(lambda rng, n: rng.exponential(0.01, n)), slower_than(0.2, 0.95), 0.05, 85.02, 3.0),
+    "sharing": (sharing(lambda rng, n: rng.exponential(0.01, n)), slower_than(0.2, 0.95), 0.05, 80.7, 3.0),
 }
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from doorbuster.locust_process import local_workers
-from doorbuster.records.histogram import middle_us
 from doorbuster.records.reader import Run
+from tests.plain_locust.same_counts import check_same
 
 FILES = Path(__file__).parent / "locustfiles"
 USERS = ("--users", "4", "--spawn-rate", "20", "--run-time", "3s")
@@ -25,23 +24,6 @@ STYLES = (
     "measured_blocks.py",
 )
 SHAPED, PREPARED = "rising_stages.py", "before_and_after.py"
-
-
-def check_same(folder, own, at_least):
-    """Counts, failures and times by request name are those of Locust's statistics."""
-    with Run.open(folder) as run:
-        counted = {name: sum(entry["num_requests"] for entry in entries) for name, entries in own.items()}
-        failed = {name: sum(entry["num_failures"] for entry in entries) for name, entries in own.items()}
-        by_step = run.histograms_by(lambda series: series.step)
-        failures = run.histograms_by(lambda series: None if series.succeeded else series.step)
-        assert counted == {name: times.n for name, times in by_step.items()}
-        assert +Counter(failed) == Counter({name: times.n for name, times in failures.items()})
-        assert sum(counted.values()) >= at_least
-        assert run.meta.workload == "closed"
-        assert run.meta.status == "finished"
-        for name, entries in own.items():
-            if not any(entry["num_none_requests"] for entry in entries):
-                _same_times(by_step[name], entries)
 
 
 def test_eight_styles_together_have_the_counts_and_times_of_locust(record, shop, feed, tmp_path):
@@ -71,25 +53,6 @@ def test_requests_of_listeners_around_the_test_are_recorded(record, shop, tmp_pa
     own = record(PREPARED, tmp_path / "run", *USERS, SHOP=shop.url, code=3)
     assert {"/prepare", "/clean-up"} <= own.keys()
     check_same(tmp_path / "run", own, 20)
-
-
-def _same_times(times, entries):
-    """The mean within a bin of the histogram; the median and p95 within the two digits that Locust keeps."""
-    total_ms = sum(entry["total_response_time"] for entry in entries)
-    mean_ms = float(middle_us(times.bins) @ times.bin_counts) / 1e3 / times.n
-    assert mean_ms == pytest.approx(total_ms / times.n, rel=0.002, abs=0.01)
-    kept = Counter()
-    for entry in entries:
-        kept.update({float(ms): n for ms, n in entry["response_times"].items()})
-    for p in (0.5, 0.95):
-        theirs, reached = 0.0, 0
-        for ms, n in sorted(kept.items()):
-            reached += n
-            if reached >= p * times.n:
-                theirs = ms
-                break
-        ours_ms = times.quantile_us(p) / 1e3
-        assert ours_ms == pytest.approx(theirs, rel=0.06, abs=1.0)
 
 
 def test_series_name_user_class_and_type_of_request(record, shop, feed, tmp_path):
