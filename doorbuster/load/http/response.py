@@ -87,7 +87,7 @@ class Response:
         self._headers: ResponseHeaders | None = None
 
     def __repr__(self) -> str:
-        return f"<Response [{self.exchange.cause or self.status_code}]>"
+        return f"<Response [{self.status_code or self.exchange.cause}]>"
 
     def __bool__(self) -> bool:
         return self.ok
