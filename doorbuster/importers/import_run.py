@@ -17,7 +17,9 @@ from doorbuster.importers.registry import detect_format, find_format
 from doorbuster.importers.run_builder import RunBuilder
 from doorbuster.records.import_info import ImportInfo
 from doorbuster.records.metadata import RunMeta
+from doorbuster.records.reader import Run
 from doorbuster.records.schema import FILE_NAME
+from doorbuster.records.storable import ROW_REFUSED
 from doorbuster.records.writer import RunWriter
 
 MAX_UNREADABLE_RATIO = 0.05  # of the rows; more is another format, or a damaged file
@@ -64,6 +66,7 @@ def import_run(
         info = builder.finish()
         writer.finish("finished")
         writer.close()
+        _check_complete(Path(folder))
         out.mkdir(exist_ok=True)
         (Path(folder) / FILE_NAME).rename(out / FILE_NAME)
     return info
@@ -89,6 +92,14 @@ def _read(file: InputFile, form: Format, builder: RunBuilder, options: ImportOpt
             f"{file.path}: {bad:,} of {rows + bad:,} rows cannot be read as {form.description}: "
             f"{builder.last_note} The file is damaged, or mixes formats."
         )
+
+
+def _check_complete(folder: Path) -> None:
+    """Raises: RecordError if the run file has refused a row; a run with some rows is no import."""
+    with Run.open(folder) as run:
+        refused = [event.text for event in run.events() if event.kind == ROW_REFUSED]
+    if refused:
+        raise RecordError(f"the results cannot be stored: {refused[0]}; please report this as a bug")
 
 
 def _check_one_tool(files: Sequence[InputFile], forms: Sequence[Format]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -100,6 +100,7 @@ class LabelTable:
 
     def __init__(self) -> None:
         self._numbers: dict[Label, int] = {}
+        self._labels: list[Label] = []
         self.details: dict[int, str] = {}  # the first error text of a label
         self.overflowed = False
 
@@ -112,12 +113,12 @@ class LabelTable:
                 self.overflowed = True
                 label = Label("", "", self.MORE, "other" if cause else "")
             found = self._numbers.setdefault(label, len(self._numbers))
+            if found == len(self._labels):
+                self._labels.append(label)
         if detail and found not in self.details:
             self.details[found] = detail
         return found
 
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-    def __iter__(self) -> Iterator[Label]:
-        return iter(self._numbers)
+    def label(self, number: int) -> Label:
+        """The label with this number."""
+        return self._labels[number]

@@ -3,8 +3,8 @@
 Rules of this module:
 - Memory is bounded: when too many distinct cells have accumulated, they are written and forgotten; rows of
   the same second and label add up when they are read.
-- The start of the run is known only at the end, because no tool sorts its file: rows carry Unix seconds until
-  `finish` moves them all.
+- The start of the run is known only at the end, because no tool sorts its file: rows count from the first
+  request of the first file until `finish` moves them all.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Ints = NDArray[np.int64]
 
 MAX_SPAN_S = 7 * 86_400  # between the first and the last request; more is a clock that jumped
 MAX_NOTES = 40
-_MAX_CELLS = 3_000_000  # cells in memory: 24 bytes each, three times over while they are merged
+_MAX_CELLS = 1_500_000  # cells in memory: 24 bytes each, three times over while they are merged
 _COMPACT_AT = 1_000_000
 _BIN_BITS, _LABEL_BITS = 15, 13  # of a cell: Unix second, label, bin
 _LABEL_MASK, _BIN_MASK = (1 << _LABEL_BITS) - 1, (1 << _BIN_BITS) - 1
@@ -100,6 +100,7 @@ class RunBuilder:
         self._notes: list[str] = []
         self._summaries: dict[Label, tuple[str, Summary]] = {}
         self._first_s, self._end_s = np.inf, -np.inf
+        self._base_s = 0  # Unix second that stored rows count from
         self._seq = 0
         self.requests = 0
         self.skipped = 0
@@ -143,7 +144,10 @@ class RunBuilder:
         if not len(block):
             return
         second = np.floor(block.start_s + _CLOCK_STEP_S).astype(np.int64)
-        self._extend_span(int(second.min()), float((block.start_s + block.latency_us / 1e6).max()))
+        if not self.requests:
+            self._base_s = int(second.min()) - MAX_SPAN_S  # other files may begin earlier
+        last_s = float((block.start_s + np.minimum(block.latency_us, MAX_US) / 1e6).max())
+        self._extend_span(int(second.min()), last_s)
         cell = (second << _LABEL_BITS) | block.label
         self._bins.add((cell << _BIN_BITS) | bin_index(block.latency_us), block.count)
         if block.first_byte_us is not None:
@@ -171,7 +175,7 @@ class RunBuilder:
             self.note("Summaries were left out, because the files hold the requests themselves.")
         self._flush(final=True)
         start_s = 0 if not self.requests else int(self._first_s)
-        self._writer.shift_requests(start_s)
+        self._writer.shift_requests(start_s - self._base_s)
         length_s = 0.0 if not self.requests else max(self._end_s - start_s, 1.0)
         info = self._info()
         self._writer.set_meta(
@@ -261,9 +265,8 @@ class RunBuilder:
                 f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M}Z" for at in (self._first_s, self._end_s)
             )
             raise UsageError(
-                f"{self._files[-1][0]}: the requests span from {first} to {last}, more than a "
-                "week; a clock has "
-                "jumped or the files belong to different runs: import them one by one"
+                f"{self._files[-1][0]}: the requests span from {first} to {last}, more than a week; a "
+                "clock has jumped or the files belong to different runs: import them one by one"
             )
 
     def _keep_exemplars(self, block: RequestBlock, second: Ints) -> None:
@@ -280,7 +283,7 @@ class RunBuilder:
                 self._exemplars.append(
                     Exemplar(
                         "error",
-                        int(second[place]),
+                        int(second[place]) - self._base_s,
                         self._series_of(label),
                         int(block.latency_us[place]),
                         "",
@@ -296,14 +299,14 @@ class RunBuilder:
             kept.pop(0)
         kept.append(latency_us)
         kept.sort()
-        self._exemplars.append(Exemplar("slow", second, self._series_of(label), latency_us, "", ""))
+        self._exemplars.append(
+            Exemplar("slow", second - self._base_s, self._series_of(label), latency_us, "", "")
+        )
 
     def _series_of(self, number: int) -> SeriesKey:
         found = self._series.get(number)
         if found is None:
-            for place, label in enumerate(self.labels):
-                self._series.setdefault(place, self._map.series(label))
-            found = self._series[number]
+            found = self._series[number] = self._map.series(self.labels.label(number))
         return found
 
     def _flush(self, *, final: bool = False) -> None:
@@ -327,7 +330,7 @@ class RunBuilder:
         for place, (owner, n) in enumerate(zip(owners[starts].tolist(), totals.tolist(), strict=True)):
             bins = response[place]
             yield RequestSecond(
-                owner >> _LABEL_BITS,
+                (owner >> _LABEL_BITS) - self._base_s,
                 self._series_of(owner & _LABEL_MASK),
                 n,
                 sent.get(owner, 0),

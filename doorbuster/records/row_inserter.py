@@ -75,7 +75,8 @@ class RowInserter:
             try:
                 self._db.execute(sql, values(row))
             except _OF_A_ROW as error:
-                self._refused[f"{table}: {type(error).__name__}: {error}"] += 1
+                reason = str(error).partition(": (")[0]  # without the text of a CHECK
+                self._refused[f"{table}: {type(error).__name__}: {reason}"] += 1
 
     def worker_id(self, name: str) -> int:
         known = self._worker_ids.get(name)

@@ -12,7 +12,7 @@ from doorbuster.errors import DoorbusterError
 from doorbuster.importers import ImportOptions, import_run, read_label_map
 
 SENT = requests(60)
-LIMIT_S = 5.0
+LIMIT_S = 10.0  # of processor time, on a busy machine and with memory traced
 LIMIT_BYTES = 200_000_000
 PIECES = (
     b"\0", b"\xff\xfe", b"\n", b'"', b",", b"\t", b"{", b"}", b"[", b"-1", b"1e999", b"NaN", b"null",
@@ -56,12 +56,12 @@ def check(folder, form, number, random):
         (folder / "map.yaml").write_text(result_files.MAPPING)
         options, name = ImportOptions(label_map=read_label_map(folder / "map.yaml")), "table"
     out = folder / f"run-{number}"
-    began = time.perf_counter()
+    began = time.process_time()
     try:
         import_run([path], out, title="t", name="n", scenario_text="title: t\n", options=options, form=name)
     except DoorbusterError:
         assert not out.exists(), f"{number}: refused, but something was written"
-    took_s = time.perf_counter() - began
+    took_s = time.process_time() - began
     assert took_s < LIMIT_S, f"{form.__name__} {number} took {took_s:.1f} s"
 
 
