@@ -35,7 +35,12 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 @file_option(
     "--har", "Draft the driver from this browser recording (HAR 1.2) of one visit that ends with an order."
 )
-def command(folder: Path, storefront: str | None, har: Path | None) -> None:
+@click.option(
+    "--api",
+    is_flag=True,
+    help="Start from a driver for a shop with a JSON or GraphQL API instead of HTML pages.",
+)
+def command(folder: Path, storefront: str | None, har: Path | None, api: bool) -> None:
     """Create a project in FOLDER with copies of the bundled scenarios, locustfiles and analysis.
 
     With --storefront, write a starter driver for your own shop instead. Existing files are not changed.
@@ -47,13 +52,16 @@ def command(folder: Path, storefront: str | None, har: Path | None) -> None:
     """
     from doorbuster.errors import UsageError
 
-    if har is not None and storefront is None:
-        raise UsageError("--har requires a name for the driver; add e.g. --storefront my-shop")
+    if (har is not None or api) and storefront is None:
+        option = "--api" if har is None else "--har"
+        raise UsageError(f"{option} requires a name for the driver; add e.g. --storefront my-shop")
+    if har is not None and api:
+        raise UsageError("--har and --api cannot be combined: a recording shows what the shop speaks")
     try:
         if storefront is None:
             _lay_out(folder)
         else:
-            _write_starter(folder, storefront, har)
+            _write_starter(folder, storefront, har, template=f"{'api_' if api else ''}driver.py.template")
     except OSError as error:
         raise UsageError(f"cannot write {error.filename}: {error.strerror}; choose another folder") from error
 
@@ -91,7 +99,7 @@ class _Names(NamedTuple):
         return text.replace("MyShop", self.kind)
 
 
-def _write_starter(folder: Path, storefront: str, har: Path | None) -> None:
+def _write_starter(folder: Path, storefront: str, har: Path | None, *, template: str) -> None:
     """Raises: UsageError for a name that no scenario could use, or a recording that cannot be read."""
     from importlib.resources import files
 
@@ -110,9 +118,9 @@ def _write_starter(folder: Path, storefront: str, har: Path | None) -> None:
     names = _Names(storefront, module, kind if kind.endswith("Shop") else f"{kind}Shop")
     starter = files("doorbuster.cli") / "starter"
     texts = {
-        path: names.put_into((starter / template).read_text(encoding="utf-8"))
-        for path, template in (
-            (folder / "locustfiles" / f"_{module}.py", "driver.py.template"),
+        path: names.put_into((starter / name).read_text(encoding="utf-8"))
+        for path, name in (
+            (folder / "locustfiles" / f"_{module}.py", template),
             (folder / "locustfiles" / f"{module}_peak.py", "peak.py.template"),
             (folder / "scenarios" / f"{storefront}-smoke.yaml", "smoke.yaml.template"),
         )

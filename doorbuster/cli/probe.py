@@ -110,6 +110,7 @@ class ProbeSummary:
 
     def __init__(self) -> None:
         self.steps = 0
+        self._seen: set[str] = set()
         self.core_short: list[str] = []
         self.other_wrong: list[str] = []
         self.other_missing: list[str] = []
@@ -119,9 +120,8 @@ class ProbeSummary:
         if row["result"] != "ok" and not (row["result"] == "skipped" and not row["core"]):
             other = self.other_missing if row["result"] in ("missing", "helper") else self.other_wrong
             found = self.core_short if row["core"] else other
-            found.append(
-                row["step"] if row["channel"] in ("", "web") else f"{row['step']} ({row['channel']})"
-            )
+            found.append(f"{row['step']} ({row['channel']})" if row["step"] in self._seen else row["step"])
+        self._seen.add(row["step"])  # again in another channel: the channel is named
 
     def sentence(self) -> str:
         if self.core_short:

@@ -195,6 +195,29 @@ def test_a_recording_becomes_a_driver_that_walks_the_whole_shop(doorbuster, tmp_
     assert "{lognormal: {median: 3.0s, sigma: 1.0}}" in scenario
 
 
+def test_the_starter_for_an_api_needs_no_change_against_the_embedded_shop(doorbuster, tmp_path, shop_url):
+    assert doorbuster("init", "--storefront", "my-shop", "--api", tmp_path).returncode == 0
+    scenario = tmp_path / "scenarios" / "my-shop-smoke.yaml"
+    scenario.write_text(
+        scenario.read_text(encoding="utf-8").replace("http://127.0.0.1:8004", shop_url), encoding="utf-8"
+    )
+    files = f"retail_peak.py,{tmp_path / 'locustfiles' / 'my_shop_peak.py'}"
+    probed = doorbuster("probe", "--scenario", scenario, "--locustfile", files)
+    assert probed.returncode == 0, probed.stdout + probed.stderr
+    assert "no step" not in probed.stdout
+    assert "All core steps work" in probed.stdout
+    assert "reset_password" in probed.stdout  # a name in the rows that looks like that of a secret
+    checked = doorbuster("check", scenario, "--locustfile", files)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize("options", [("--api",), ("--storefront", "my-shop", "--api", "--har", "visit.har")])
+def test_an_api_starter_needs_a_name_and_no_recording(doorbuster, files_of_the_guide, options):
+    done = doorbuster("init", *options, cwd=files_of_the_guide)
+    assert done.returncode == 2
+    assert "--api" in done.stderr
+
+
 def test_an_invalid_recording_is_refused_before_anything_is_written(doorbuster, tmp_path):
     path = tmp_path / "no.har"
     path.write_text("{}", encoding="utf-8")

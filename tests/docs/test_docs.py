@@ -57,7 +57,7 @@ def test_every_command_is_understood(page, tmp_path, monkeypatch):
     group = click.Context(doorbuster)
     for args in commands(page):
         for file in (arg for arg in args if arg.endswith(INPUTS)):
-            (tmp_path / file).parent.mkdir(exist_ok=True)
+            (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / file).touch()
         assert args[0] in VERBS or args[0].startswith("--"), args
         if args[0] in VERBS:

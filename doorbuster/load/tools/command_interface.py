@@ -12,11 +12,19 @@ from typing import Any
 
 from doorbuster.errors import DoorbusterError, ExitCode
 from doorbuster.load.target.driver_lookup import place_in_driver
+from doorbuster.output.secret_masking import mask_values
+from doorbuster.output.streams import CleanStream
 
 
 def print_row(row: dict[str, Any]) -> None:
-    """Print one row."""
-    print(json.dumps(row), flush=True)  # noqa: T201  read by the command
+    """Print one row, without the secrets that this process knows.
+
+    The command cleans the texts. A locustfile's `install` protects this process's streams, which would take
+    names in the JSON, such as that of the step reset_password, for those of secrets.
+    """
+    stream = sys.stdout.styled if isinstance(sys.stdout, CleanStream) else sys.stdout
+    stream.write(f"{mask_values(json.dumps(row))}\n")
+    stream.flush()
 
 
 def run_tool(tool: Callable[..., ExitCode]) -> int:

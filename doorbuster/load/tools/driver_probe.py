@@ -27,9 +27,7 @@ from doorbuster.load.target.content_errors import content_error
 from doorbuster.load.target.driver_lookup import driver_error, place_in_driver
 from doorbuster.load.target.endpoint import TargetAccess
 from doorbuster.load.target.shop_clock import ledger_since
-from doorbuster.load.tools.probe_plan import ProbePlan
-from doorbuster.load.tools.response_diagnosis import hint_for
-from doorbuster.load.tools.step_signatures import (
+from doorbuster.load.target.step_signatures import (
     NEEDS_BASKET,
     ORDERING,
     OWN_CUSTOMER,
@@ -40,6 +38,8 @@ from doorbuster.load.tools.step_signatures import (
     parameters_of,
     takes_inputs,
 )
+from doorbuster.load.tools.probe_plan import ProbePlan
+from doorbuster.load.tools.response_diagnosis import hint_for
 from doorbuster.load.tools.tracing_client import ExchangeTrace, TracingClient
 from doorbuster.output import masked
 from doorbuster.scenario import EVERY_STEP, Scenario

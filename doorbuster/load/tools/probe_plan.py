@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from doorbuster.load.target.driver_lookup import CORE
-from doorbuster.load.tools.step_signatures import CHANNEL_OF, STEP_INPUTS
+from doorbuster.load.target.step_signatures import CHANNEL_OF, STEP_INPUTS
 from doorbuster.scenario import CHANNELS, STEPS, ContentRule, Scenario
 
 WEB = "web"
