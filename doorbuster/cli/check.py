@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from rich.console import Console
 
-    from doorbuster.scenario import Channel, LocustScenario, Patience, Scenario, Schedule
+    from doorbuster.scenario import Channel, LocustScenario, Patience, Scenario
 
 CURVE_WIDTH, CURVE_HEIGHT = 72, 8
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
@@ -42,7 +42,7 @@ def command(
     """
     from doorbuster.cli.run_workflow import find_run_scenario
     from doorbuster.errors import UsageError
-    from doorbuster.scenario import LocustScenario, override, plan_schedule
+    from doorbuster.scenario import LocustScenario, count_customers, override
 
     found = find_run_scenario(scenario)
     if isinstance(found, LocustScenario):
@@ -53,13 +53,13 @@ def command(
         return 0
     plan = override(found, profile=profile, url=url, seed=seed)
     code = 0 if locustfile is None else check_requirements(plan, locustfile)
+    customers = count_customers(plan)
     console = open_console(highlight=False)
     console.print(plan.title, style="bold", markup=False)
     if plan.story:
         console.print(plan.story.strip(), style="dim", markup=False)
-    schedule = plan_schedule(plan)
-    _print_curve(console, plan, schedule)
-    _print_figures(console, plan, schedule)
+    _print_curve(console, plan)
+    _print_figures(console, plan, customers)
     _print_channels(console, plan)
     _print_behaviour(console, plan)
     _print_warnings(console, plan)
@@ -105,7 +105,7 @@ def check_requirements(plan: Scenario, locustfile: str, *, for_capacity: bool = 
         return child.exit_code()
 
 
-def _print_curve(console: Console, plan: Scenario, schedule: Schedule) -> None:
+def _print_curve(console: Console, plan: Scenario) -> None:
     """Expected arrivals per second over the run, as a block curve."""
     import numpy as np
 
@@ -113,7 +113,7 @@ def _print_curve(console: Console, plan: Scenario, schedule: Schedule) -> None:
     from doorbuster.units import format_duration
 
     width = min(CURVE_WIDTH, max(console.width - 12, 20))
-    middles_s = (np.arange(width) + 0.5) * schedule.duration_s / width
+    middles_s = (np.arange(width) + 0.5) * plan.demand.duration_s / width
     rates = arrival_rate_per_s(plan, middles_s)
     top = float(rates.max()) or 1.0
     console.print()
@@ -121,7 +121,7 @@ def _print_curve(console: Console, plan: Scenario, schedule: Schedule) -> None:
         label = f"{top * row / CURVE_HEIGHT:8.4g} " if row in (CURVE_HEIGHT, CURVE_HEIGHT // 2) else " " * 9
         console.print(f"{label}│{_row(rates / top, row)}", style="cyan")
     console.print(" " * 9 + "└" + "─" * width, style="cyan")
-    end = format_duration(schedule.duration_s)
+    end = format_duration(plan.demand.duration_s)
     console.print(f"{'customers/s':>9} 0 s{' ' * (width - 5 - len(end))}{end}", style="dim")
     console.print()
 
@@ -132,7 +132,7 @@ def _row(shares: np.ndarray, row: int) -> str:
     return "".join(_EIGHTHS[round(float(share) * 8)] for share in filled)
 
 
-def _print_figures(console: Console, plan: Scenario, schedule: Schedule) -> None:
+def _print_figures(console: Console, plan: Scenario, customers: int) -> None:
     from rich.table import Table
 
     from doorbuster.scenario import estimate
@@ -141,12 +141,12 @@ def _print_figures(console: Console, plan: Scenario, schedule: Schedule) -> None
     expected = estimate(plan)
     shop, safety = plan.target.shop, plan.safety
     peak_requests = f"{expected.peak_requests_per_s:.3g}/s"
-    in_all, with_seed = format_count(round(expected.arrivals)), format_count(len(schedule))
+    in_all, with_seed = format_count(round(expected.arrivals)), format_count(customers)
     seats = sum(channel.seats or 0 for channel in plan.channels.values())
     rows = [
         (
             "duration",
-            f"{format_duration(schedule.duration_s)}, then up to {format_duration(plan.drain_s)} drain",
+            f"{format_duration(plan.demand.duration_s)}, then up to {format_duration(plan.drain_s)} drain",
         ),
         ("peak", f"{plan.peak_per_s:.4g} customers/s"),
         ("customers", f"{in_all} expected, {with_seed} with seed {plan.seed}"),

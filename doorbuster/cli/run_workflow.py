@@ -59,10 +59,11 @@ def find_scenario(
     Raises:
         ScenarioError: with every problem found; also when a threshold names an unknown section.
     """
-    from doorbuster.scenario import load_scenario, override
+    from doorbuster.scenario import check_size, load_scenario, override
 
     scenario = load_scenario(name, search=search_path("scenarios"))
     _require_sections(scenario)
+    check_size(scenario)
     return override(scenario, profile=profile, url=url, seed=seed, no_retries=no_retries)
 
 

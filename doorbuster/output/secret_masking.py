@@ -40,7 +40,7 @@ _NAMED = re.compile(
     rf"""|(?P<q2>\\*["'])(?P<name2>{_NAME})(?P=q2)\s*,\s*(?=\\*["'])"""
     rf"""|(?:%3[fF]|%26|%7[bB]%22)(?P<name3>[\w.-]{{1,100}})(?:%3[dD]|%22%3[aA]%22)"""
     rf"""|<(?P<name4>{_NAME})>(?=[^<])"""
-    rf"""|\bname="(?P<name5>[^"\r\n]{{1,100}})"[^\r\n]{{0,200}}\r?\n\r?\n"""
+    rf"""|\bform-data;\s*name=\\*"(?P<name5>[^"\\\r\n]{{1,100}})\\*"[^\s\\]{{0,200}}(?:\s|\\+[rn])+"""
 )
 _VALUES = {
     "name": re.compile(
@@ -49,7 +49,7 @@ _VALUES = {
     "name2": re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\\+".*?\\+"|\\+'.*?\\+'"""),
     "name3": re.compile(r"(?:(?!%26|%22|%23)[^&\s\"'<>])+"),
     "name4": re.compile(r"[^<]+"),
-    "name5": re.compile(r"[^\r\n]+"),
+    "name5": re.compile(r"[^\s\\]+"),
 }
 _REST_OF_LINE = re.compile(r"[^\r\n\"']+")
 _WHOLE_LINE = frozenset({"cookie", "authorization", "proxy-authorization"})
@@ -143,11 +143,11 @@ def remember_variables_of_drivers() -> None:
         if source and "site-packages" not in source and "lib/python" not in source.replace("\\", "/"):
             path = Path(source)
             if library not in path.parents:
-                _remember_names_in(path)
+                remember_variables_in(path)
 
 
-def _remember_names_in(source: Path) -> None:
-    """Files that cannot be read or parsed are ignored."""
+def remember_variables_in(source: Path) -> None:
+    """Treat the environment variables that a file names as secrets; ignored if it cannot be parsed."""
     try:
         tree = ast.parse(source.read_text(encoding="utf-8"))
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):

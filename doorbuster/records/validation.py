@@ -187,7 +187,8 @@ def _check_reference(path: Path, db: sqlite3.Connection, table: str, column: str
     row = db.execute(query).fetchone()
     if row is not None:
         raise RecordError(
-            f"{path}: {table}.{column} refers to row {row[0]} of {other}, which is missing; {WAY_OUT}"
+            f"{path}: {table}.{column} refers to row {one_line(str(row[0]), 40)} of {other}, which is "
+            f"missing; {WAY_OUT}"
         )
 
 

@@ -164,3 +164,22 @@ def test_of_a_thousand_problems_the_first_forty_are_reported(read):
     with pytest.raises(UsageError) as refusal:
         read(HEAD + ROW.replace("500,LAMP", "x,LAMP") * 1000)
     assert len(str(refusal.value).splitlines()) <= 41
+
+
+def test_a_number_beyond_64_bits_is_a_problem_with_its_place(read):
+    with pytest.raises(
+        UsageError, match=r"orders\.csv:2:6: total_pence must be at most 1,000,000,000,000,000"
+    ):
+        read(ORDERS.replace("2500", "99999999999999999999", 2))
+
+
+def test_a_time_before_the_calendar_begins_is_a_problem(read):
+    with pytest.raises(UsageError, match="placed_at must be a time such as"):
+        read(ORDERS.replace("2026-11-27T08:00:03Z", "0000-01-01T00:00:00+14:00"))
+    assert read(ORDERS.replace("2026-11-27T08:00:03Z", "9999-12-31T23:59:59-14:00")).orders
+
+
+def test_a_byte_that_is_not_utf_8_has_its_line(read):
+    text = ORDERS.encode() + b"\n" * 5000 + "1003,,caf\u00e9".encode("latin-1") + b"\n"
+    with pytest.raises(UsageError, match=r"orders\.csv:5006:1: must be CSV in UTF-8 \(got byte 0xe9\)"):
+        read(text)

@@ -86,3 +86,9 @@ def test_freshness_looks_at_one_shop_only():
 def test_a_single_shop_at_an_address_has_no_merchants():
     with pytest.raises(ScenarioError, match="not in target"):
         override(read_scenario(TEXT), url="http://127.0.0.1:8004")
+
+
+@pytest.mark.parametrize("value", ["[north]", "{a: b}", "7", "true"])
+def test_a_merchant_that_is_no_text_is_a_problem_with_its_place(value):
+    said = problem("merchant: north", f"merchant: {value}")
+    assert said.startswith("5:31: channels.web.merchant must be text")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from doorbuster.errors import ExitCode, ScenarioError
+from doorbuster.errors import ExitCode, FileProblem, ScenarioError
 from doorbuster.scenario import load_scenario, read_scenario
 
 CASES = re.findall(
@@ -188,3 +188,19 @@ def test_a_file_in_another_encoding_is_refused(tmp_path):
         load_scenario(path)
 
     assert str(caught.value) == f"{path}:1:11: must be UTF-8 text (got byte 0xe9)"
+
+
+def test_keys_values_and_lists_of_problems_have_a_limit():
+    text = "".join(f"{chr(97 + n % 26) * 1000}{n}: {'v' * 1000}\n" for n in range(300))
+    with pytest.raises(ScenarioError) as caught:
+        read_scenario(text, file="x.yaml")
+    lines = str(caught.value).splitlines()
+    assert len(caught.value.problems) >= 300
+    assert len(lines) == 41
+    assert lines[-1] == f"… and {len(caught.value.problems) - 40} more problems"
+    assert max(map(len, lines)) < 600
+
+
+def test_a_problem_is_one_line_without_control_characters():
+    problem = FileProblem("x\x1b[2J.yaml", 1, 2, "k\ney", "must be text", "\u202eabc\r\nPASS")
+    assert str(problem) == "x\ufffd[2J.yaml:1:2: k ey must be text (got \ufffdabc PASS)"

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from scipy import stats
 
-from doorbuster.scenario import expected_customers, load_scenario, plan_schedule, read_scenario
+from doorbuster.errors import ScenarioError
+from doorbuster.scenario import (
+    count_customers,
+    expected_customers,
+    load_scenario,
+    override,
+    plan_schedule,
+    read_scenario,
+)
 
 CHANNELS = """\
 channels:
@@ -259,3 +267,18 @@ def test_the_bundled_peak_has_enough_buyers_for_statistics(bundled_folder):
 
     assert buyers >= 50
     assert 650 <= len(plan) <= 1000
+
+
+@pytest.mark.parametrize("demand", [HILL, FLAT, HILL + ", burstiness: 3"])
+def test_customers_are_counted_from_the_curve_exactly_as_the_schedule_has_them(demand):
+    scenario = scenario_of(demand)
+    for seed in range(5):
+        seeded = override(scenario, seed=seed)
+        assert count_customers(seeded) == len(plan_schedule(seeded))
+
+
+def test_a_plan_that_would_need_gigabytes_is_refused_before_it_is_made():
+    huge = scenario_of("peak: 820000/s, curve: {stages: [{for: 60s, at: 100%}]}")
+    for plan in (count_customers, plan_schedule):
+        with pytest.raises(ScenarioError, match="demand must plan at most 20,000,000 customers"):
+            plan(huge)

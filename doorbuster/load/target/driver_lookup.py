@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from doorbuster.errors import AnalysisError, UsageError
+from doorbuster.output.secret_masking import remember_variables_in
 from doorbuster.scenario import CHANNELS, JOURNEYS, is_driver_name
 from doorbuster.storefronts import Storefront, drivers_with
 
@@ -121,6 +122,7 @@ def load_module(path: Path) -> ModuleType:
     if spec is None or spec.loader is None or not path.is_file():
         raise UsageError(f"{path} is not a Python file; name the locustfile that installs the driver")
     module = importlib.util.module_from_spec(spec)
+    remember_variables_in(path)
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:

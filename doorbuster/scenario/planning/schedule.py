@@ -26,10 +26,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from doorbuster.errors import FileProblem, ScenarioError
 from doorbuster.scenario.customers.channels import channel_order
 from doorbuster.scenario.demand.demand import Demand
 from doorbuster.scenario.demand.rate_curve import Floats, RateCurve
 from doorbuster.scenario.model import Scenario
+
+MAX_CUSTOMERS = 20_000_000  # of one run; planning them takes 1.4 GB
+_GAPS_AT_ONCE = 1 << 18
 
 
 class ChannelJourney(NamedTuple):
@@ -79,6 +83,21 @@ class _Source:
     ratios: Floats
     streams: tuple[np.random.Generator, ...]
 
+    def count(self) -> int:
+        """How many arrivals `draw` returns."""
+        bursts, arrivals, _ = self.streams
+        curve = self.demand.rate_curve
+        if self.demand.burstiness > 1.0:
+            curve = _with_bursts(curve, self.demand.burstiness, bursts)
+        found, reached = 0, 0.0
+        while True:
+            gaps = arrivals.standard_exponential(_GAPS_AT_ONCE)
+            times = np.cumsum(np.concatenate(([reached], gaps)))[1:]  # the same sums as in one piece
+            found += int(np.searchsorted(times, curve.expected, side="left"))
+            reached = float(times[-1])
+            if reached >= curve.expected:
+                return found
+
     def draw(self) -> tuple[Floats, npt.NDArray[np.intp]]:
         """Ascending arrival times, and the index of each arrival's channel and journey among these."""
         bursts, arrivals, choices = self.streams
@@ -93,8 +112,30 @@ class _Source:
 
 
 def plan_schedule(scenario: Scenario, *, seed: int | None = None) -> Schedule:
-    """The schedule of a scenario; another `seed` gives another sample of the same demand."""
+    """The schedule of a scenario; another `seed` gives another sample of the same demand.
+
+    Raises: ScenarioError if it has more than MAX_CUSTOMERS customers; nothing is planned then.
+    """
+    check_size(scenario)
     return _schedule(_sources(scenario, scenario.seed if seed is None else seed), scenario.demand.duration_s)
+
+
+def check_size(scenario: Scenario) -> None:
+    """Raises: ScenarioError if the plan would not fit into the memory of a usual machine."""
+    expected = expected_customers(scenario)
+    if expected > MAX_CUSTOMERS:
+        rule = f"must plan at most {MAX_CUSTOMERS:,} customers"
+        way_out = "lower demand.peak, or shorten the curve"
+        raise ScenarioError([FileProblem(scenario.name, 0, 0, "demand", rule, f"{expected:,.0f}", way_out)])
+
+
+def count_customers(scenario: Scenario) -> int:
+    """The number of customers in the schedule, from the curves alone: in bounded memory.
+
+    Raises: ScenarioError as `plan_schedule`.
+    """
+    check_size(scenario)
+    return sum(source.count() for source in _sources(scenario, scenario.seed))
 
 
 def plan_arrivals(demand: Demand, ratios: dict[ChannelJourney, float], *, seed: int) -> Schedule:

@@ -15,6 +15,8 @@ def merchant_rules(channels: object, target: object, freshness: object) -> Itera
     if not isinstance(channels, dict) or merchants is None:
         return
     visited = {str(name): entry(channel, "merchant") for name, channel in channels.items()}
+    if not all(isinstance(merchant, str | None) for merchant in visited.values()):
+        return  # the key itself is a problem already
     for name, merchant in visited.items():
         place = ("channels", name, "merchant")
         if merchants and merchant is None:
