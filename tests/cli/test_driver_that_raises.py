@@ -33,6 +33,7 @@ class Frail(Storefront):
         return LedgerSnapshot((), ())
 
     def home(self):
+        {home}
         return Listing(("a",))
 
     category = search = product = home
@@ -61,9 +62,11 @@ drain: 2s
 
 @pytest.fixture
 def run(tmp_path):
-    def go(*, top: str = "", prepare: str = "pass", looks: int = 0) -> subprocess.CompletedProcess[str]:
+    def go(
+        *, top: str = "", prepare: str = "pass", home: str = "pass", looks: int = 0
+    ) -> subprocess.CompletedProcess[str]:
         (tmp_path / "frail.py").write_text(
-            DRIVER.format(top=top, prepare=prepare, looks=looks), encoding="utf-8"
+            DRIVER.format(top=top, prepare=prepare, home=home, looks=looks), encoding="utf-8"
         )
         (tmp_path / "frail.yaml").write_text(SCENARIO, encoding="utf-8")
         command = [sys.executable, "-m", "doorbuster", "run", "frail.yaml", "--locustfile", "frail.py"]
@@ -100,6 +103,18 @@ def test_a_locustfile_that_kills_its_process_has_a_documented_code(run):
     ended = run(top="import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     assert ended.returncode == 97
     assert "it was killed by SIGKILL" in ended.stderr
+
+
+def test_a_page_that_raises_what_is_no_exception_is_never_a_pass(run, tmp_path):
+    home = "if self.rng.random() < 0.5: import gevent; raise gevent.Timeout()"
+    ended = run(home=home)
+    assert ended.returncode == 107, ended.stdout
+    assert ended.stdout.lstrip().startswith("INCONCLUSIVE")
+    with Run.open(tmp_path / "out") as recorded:
+        totals = recorded.outcome_totals()
+    assert totals.served > 0
+    assert totals.dropped > 0
+    assert totals.served + totals.dropped == totals.planned
 
 
 def test_a_locustfile_that_cannot_be_loaded_is_a_script_exception(run):

@@ -120,7 +120,9 @@ class HostGuard:
             if _current.get() is None:
                 return create(address, *args, **options)
             host, port = address
-            rows = socket.getaddrinfo(host.strip("[]"), port, 0, socket.SOCK_STREAM)
+            rows = socket.getaddrinfo(
+                host.strip("[]"), port, connection.allowed_gai_family(), socket.SOCK_STREAM
+            )
             failure: OSError | None = None
             for row in self._permitted(host, rows):
                 try:

@@ -28,6 +28,7 @@ logger = logging.getLogger("doorbuster")
 CHECK_S = 1.0
 SILENCE_CHECKS = 3  # missed heartbeats after which a worker looks whether its master still listens
 SILENCE_LIMIT_CHECKS = 30  # missed heartbeats after which it gives up; a master that plans does not answer
+INTERRUPT_LIMIT_S = 30
 LEAVE_LIMIT_S = 10.0  # after that, a process that should have ended is ended
 _STARTED_IN = os.getpid()  # the locustfile imports this before Locust forks
 _COMMAND = "DOORBUSTER_PARENT"  # environment variable: process id of the command that waits for this one
@@ -35,7 +36,7 @@ _COMMAND = "DOORBUSTER_PARENT"  # environment variable: process id of the comman
 
 def supervise_worker(environment: Any, on_master_lost: Callable[[], None], end: Callable[[], None]) -> None:
     """End a worker with its parent, its command or its master; `end` ends it in an orderly way."""
-    gevent.signal_handler(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGINT, _on_interrupt)
     if os.getpid() != _STARTED_IN:
         gevent.spawn(_end_with_parent)
     if "--worker" in sys.argv:  # otherwise a master has forked it, which ends with the command itself
@@ -58,9 +59,17 @@ _REASONS = {
 }
 
 
+def _on_interrupt(*_: object) -> None:
+    """Ctrl-C ends the main greenlet, rather than the journey of the customer that just runs.
+
+    A journey that never waits would keep it from ending: then an alarm ends the process.
+    """
+    signal.alarm(INTERRUPT_LIMIT_S)
+    gevent.spawn(_interrupt)
+
+
 def _interrupt() -> None:
-    """Ctrl-C ends the main greenlet, rather than the journey of the customer that just runs."""
-    raise KeyboardInterrupt
+    raise KeyboardInterrupt  # gevent raises it again in the main greenlet
 
 
 def _end_by_force(code: ExitCode) -> None:
