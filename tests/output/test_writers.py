@@ -16,6 +16,7 @@ STREAM_WRITERS = {
     "load/coordination/coordinator.py": "in a process with protected streams",
     "load/locust_plugin/plugin.py": "in a process with protected streams",
     "load/runtime/notes.py": "in a process with protected streams",
+    "load/plain_locust/__main__.py": "in a process with protected streams",
     "shop/__main__.py": "the embedded shop's URL",
 }
 FILE_WRITERS = {
