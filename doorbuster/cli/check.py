@@ -239,9 +239,16 @@ def _print_behaviour(console: Console, plan: Scenario) -> None:
 
 def _print_warnings(console: Console, plan: Scenario) -> None:
     """Settings that would make a run inconclusive."""
-    from doorbuster.scenario import channels_exceeding_drain
-    from doorbuster.units import format_duration
+    from doorbuster.scenario import channels_exceeding_drain, estimate
+    from doorbuster.units import format_count, format_duration
 
+    peak_per_s, limit_per_s = estimate(plan).peak_requests_per_s, plan.safety.max_rate_per_s
+    if peak_per_s > limit_per_s:
+        console.print(
+            f"safety.max_rate: the peak needs about {format_count(round(peak_per_s))} requests/s and "
+            f"{limit_per_s:g} are allowed: requests will wait, and every verdict will be inconclusive",
+            style="yellow",
+        )
     for name, visit_s in channels_exceeding_drain(plan).items():
         console.print(
             f"drain: visits in {name} last up to about {format_duration(round(visit_s))}, but the drain is "

@@ -242,8 +242,7 @@ class RunCoordinator:
             self._log.wait(LAST_MESSAGES_S if ended else REPORT_INTERVAL_S)
             was_slow = perf_counter() - began_at > 2 * REPORT_INTERVAL_S
             batches = self._log.write_queue()
-            if step_s := self._clock.step_s():
-                self._clock_was_set("the clock of the load generator", step_s)
+            self._notice_steps()
             for reason in self._reasons_to_stop(batches):
                 logger.warning("stopping: %s", reason)
                 self._record("abort", reason)
@@ -301,6 +300,7 @@ class RunCoordinator:
             self._log.persist(self._writer.write_ledger, storable.ledger)
         if self._own_reports:
             self._log.add(Batch(COORDINATOR, self._own_reports, final=True))
+        self._notice_steps()
         self._log.flush()
         self._log.persist(self._writer.finish, status, reason)
 
@@ -323,6 +323,10 @@ class RunCoordinator:
                 return None
             ledgers[merchant] = ledger
         return merge(ledgers)
+
+    def _notice_steps(self) -> None:
+        if step_s := self._clock.step_s():
+            self._clock_was_set("the clock of the load generator", step_s)
 
     def _clock_was_set(self, whose: str, step_s: float) -> None:
         sentence = step_sentence(whose, step_s)

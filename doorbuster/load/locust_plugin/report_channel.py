@@ -3,11 +3,15 @@
 Unsupervised load must end. A worker that hears nothing from the master for as long as the master would wait
 for it, neither an acknowledgement nor one of Locust's heartbeats, ends. Without acknowledgements for
 MASTER_LIMIT_S it ends too. Each one also renews the worker's share of the ceiling on requests.
+
+Locust's own limit on the silence of a master compares readings of the wall clock: a clock that is set forward
+would end the worker. It is replaced by one that counts seconds in which this process has run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from time import perf_counter
 from typing import Any
 
@@ -22,6 +26,7 @@ from doorbuster.load.run_plan import REPORT_INTERVAL_S
 from doorbuster.records.batch import Batch
 
 RESEND_AFTER_S = 2.0  # well below SILENCE_LIMIT_S, after which a worker counts as lost
+HEARTBEAT_LIMIT_S = 60  # without one of Locust's heartbeats, also between runs
 MASTER_LIMIT_S = 15.0  # longest wait for the acknowledgement of a report
 
 
@@ -50,6 +55,8 @@ class ReportChannel:
         self._runner.register_message(CLOCK, self._on_clock)
         self._runner.register_message(ACKNOWLEDGED, self._on_acknowledged)
         environment.events.heartbeat_received.add_listener(self._on_heartbeat)
+        self._silent_s = -inf  # until the first heartbeat
+        gevent.spawn(self._watch_heartbeats)
 
     def begin(self, run_id: str) -> None:
         """Start a new run; reports of an earlier one are not sent again."""
@@ -87,7 +94,14 @@ class ReportChannel:
         self._runner.send_message(CLOCK, {"sent": msg.data["sent"], "there": there, **process})
 
     def _on_heartbeat(self, **_: Any) -> None:
-        self._unanswered_reports = 0
+        self._unanswered_reports, self._silent_s = 0, 0.0
+        self._runner.last_heartbeat_timestamp = None  # switches Locust's own limit off
+
+    def _watch_heartbeats(self) -> None:
+        while self._silent_s <= HEARTBEAT_LIMIT_S:
+            gevent.sleep(1.0)
+            self._silent_s += 1.0
+        self._on_master_lost()
 
     def _on_acknowledged(self, msg: Any, **_: Any) -> None:
         self._unanswered_reports = 0
