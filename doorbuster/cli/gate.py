@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from doorbuster.cli.baseline_choice import baseline_option, baseline_values, find_named_runs
-from doorbuster.output import say
+from doorbuster.cli.pipeline_output import github_option, write_github
+from doorbuster.output import say, say_lines
 
 
 @click.command("gate")
@@ -32,6 +33,15 @@ from doorbuster.output import say
 )
 @baseline_option
 @click.option(
+    "--out",
+    default=None,
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Also write the report with this verdict into a folder.",
+)
+@github_option
+@click.option("--message", is_flag=True, help="Print only two lines for a chat such as Slack or Teams.")
+@click.option(
     "--candidate",
     default=None,
     metavar="NAME|DIR",
@@ -45,6 +55,9 @@ def command(
     inconclusive_exit_code: int | None,
     baseline: str | None,
     candidate: str | None,
+    out: Path | None,
+    github: bool | None,
+    message: bool,
 ) -> int:
     """Evaluate the thresholds of RUN, print one line per threshold and set the exit code.
 
@@ -54,8 +67,10 @@ def command(
              doorbuster gate --candidate variant-b --baseline main
     """
     from doorbuster.cli.run_workflow import find_run_scenario, judge_run, recorded_run_scenario
-    from doorbuster.errors import ExitCode
     from doorbuster.records.reader import Run
+    from doorbuster.report import write_report
+    from doorbuster.report.render.markdown import render_markdown
+    from doorbuster.report.render.pipeline import short_message
 
     *further, newest = _candidates(run, candidate)
     with Run.open(newest) as opened:
@@ -64,16 +79,34 @@ def command(
         if baseline is not None:
             values = baseline_values(baseline, (*further, opened.path), scenario.thresholds)
         judged = judge_run(opened, scenario, baseline=values, further_runs=further)
+        markdown = render_markdown(opened, judged.analysed.sections, judged.results, judged.verdict)
+        if out is not None:
+            analysed = judged.analysed
+            write_report(
+                opened, analysed.sections, judged.results, judged.verdict, out, problems=analysed.errors
+            )
+        report = opened.path.with_name("index.html") if out is None else out / "index.html"
+        text = short_message(opened, judged.verdict, str(report) if report.exists() else "")
     judged.print_failed_scripts()
+    write_github(judged, markdown, out or newest, wanted=github)
+    if message:
+        say_lines(text)
+        return _mapped(judged.exit_code, fail_exit_code, inconclusive_exit_code)
     for result in judged.results:
         say(f"{result.status:<13} {result.threshold}")
         say(f"{'':<13} {result.sentence}")
     say(judged.verdict.sentence)
     for reason in judged.verdict.reasons:
         say(f"  - {reason}")
-    remapped = {ExitCode.FAIL: fail_exit_code, ExitCode.INCONCLUSIVE: inconclusive_exit_code}
-    mapped = remapped.get(ExitCode(judged.exit_code))
-    return judged.exit_code if mapped is None else mapped
+    return _mapped(judged.exit_code, fail_exit_code, inconclusive_exit_code)
+
+
+def _mapped(code: int, fail: int | None, inconclusive: int | None) -> int:
+    """The exit code that the options choose."""
+    from doorbuster.errors import ExitCode
+
+    other = {ExitCode.FAIL: fail, ExitCode.INCONCLUSIVE: inconclusive}.get(ExitCode(code))
+    return code if other is None else other
 
 
 def _candidates(run: Path | None, candidate: str | None) -> list[Path]:

@@ -18,6 +18,7 @@ from doorbuster.cli.options import (
     url_option,
     workers_option,
 )
+from doorbuster.cli.pipeline_output import github_option, write_github
 from doorbuster.cli.program_name import program_name
 from doorbuster.output import say, say_lines
 
@@ -101,6 +102,7 @@ LOCUST_OPTIONS = "doorbuster.locust_options"
     help="Turn off reloads and retries. Compare with a normal run to see how much retries add to overload.",
 )
 @baseline_option
+@github_option
 @click.option("--quiet", is_flag=True, help="Print only the verdict, without the live view.")
 @click.pass_context
 def command(
@@ -121,6 +123,7 @@ def command(
     bind_port: int,
     no_retries: bool,
     baseline: str | None,
+    github: bool | None,
     quiet: bool,
 ) -> int:
     """Run SCENARIO against its shop, evaluate the thresholds and write the report.
@@ -202,6 +205,7 @@ def command(
         say(f"the run is recorded; write its report with: {program_name()} report {folder}", error=True)
         raise
     judged.print_failed_scripts()
+    write_github(judged, (folder / "summary.md").read_text(encoding="utf-8"), folder, wanted=github)
     _print_verdict(judged, folder, plan, requests=not quiet)
     own_code = process.exit_code()
     if isinstance(plan, LocustScenario) and own_code and judged.exit_code == ExitCode.PASS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from doorbuster.gate.estimate import MetricEstimate, estimate
 from doorbuster.gate.live_abort import AbortWatch
 from doorbuster.gate.run_verdict import judge, verdict
 from doorbuster.gate.threshold_decision import decide, format_bound, format_margin
@@ -22,6 +23,7 @@ __all__ = [
     "AbortWatch",
     "CounterTotal",
     "HasMetrics",
+    "MetricEstimate",
     "NamedMetric",
     "NoData",
     "RateCounts",
@@ -31,6 +33,7 @@ __all__ = [
     "ValidityIssue",
     "Verdict",
     "decide",
+    "estimate",
     "format_bound",
     "format_margin",
     "judge",

@@ -259,6 +259,12 @@ class Run(SecondaryMetricsReader):
 
     # The writer
 
+    @property
+    def generator_host(self) -> str:
+        """Name of the machine that recorded the run; "localhost" if it has none."""
+        ((host,),) = self._select("SELECT host FROM writer")
+        return str(host) or "localhost"
+
     def _writer_is_alive(self) -> bool:
         ((host, pid, started_s, heartbeat_ns),) = self._select(
             "SELECT host, pid, process_started_at_unix_s, heartbeat_unix_ns FROM writer"

@@ -18,6 +18,7 @@ from doorbuster.report.render.html import render_page
 from doorbuster.report.render.json import render_json
 from doorbuster.report.render.junit import render_junit
 from doorbuster.report.render.markdown import render_markdown
+from doorbuster.report.render.pipeline import render_badge, render_load_performance
 from doorbuster.report.section import Section
 
 
@@ -30,7 +31,7 @@ def write_report(
     *,
     problems: Sequence[AnalysisError] = (),
 ) -> tuple[Path, ...]:
-    """Write the four files and return their paths.
+    """Write the files and return their paths.
 
     Args: folder: created if missing; problems: analysis scripts that failed, listed in the report.
     Raises: RecordError when a file cannot be written.
@@ -38,8 +39,10 @@ def write_report(
     texts = {
         "index.html": render_page(run, sections, results, verdict, problems),
         "summary.md": render_markdown(run, sections, results, verdict),
-        "junit.xml": render_junit(run.meta, results, verdict),
+        "junit.xml": render_junit(run, results, verdict),
         "summary.json": render_json(run, sections, results, verdict, problems),
+        "load-performance.json": render_load_performance(run),
+        "badge.json": render_badge(run, sections, verdict),
     }
     return write_files(folder, texts)
 

@@ -1,7 +1,8 @@
 """The report as JSON for programs.
 
-Within a version of the schema of summary.json, "doorbuster.summary/1", names are never changed or removed;
-new ones may appear. An unknown number is null. Times have the unit stated with them.
+docs/reference/summary.schema.json describes summary.json, and `schema_version` follows semantic versioning:
+within a major version names are never changed or removed; a new one raises the minor version. An unknown
+number is null. Times have the unit stated with them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from doorbuster.records.reader import Run
 from doorbuster.report.section import Section, in_order
 
 SCHEMA = "doorbuster.summary/1"
+SCHEMA_VERSION = "1.0.0"
 
 
 def render_json(
@@ -33,6 +35,7 @@ def render_json(
     meta, totals, ordered = run.meta, run.outcome_totals(), in_order(sections)
     document = {
         "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
         "verdict": _fields(verdict, "status", "sentence", "reasons", "exit_code"),
         "run": {
             **_fields(meta, "run_id", "title"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 from doorbuster import __version__
 from doorbuster.gate import ThresholdResult, Verdict
@@ -18,13 +20,18 @@ from doorbuster.report.render.html import (
 )
 from doorbuster.report.section import Fact, Section, Table, in_order
 
+MAX_LENGTH = 60_000  # GitHub refuses comments of more than 65,536 characters
 _ICONS = {"pass": "✅", "fail": "❌", "inconclusive": "❔", "warn": "⚠️", "interrupted": "⏹️", "aborted": "⏹️"}
 
 
 def render_markdown(
     run: Run, sections: Sequence[Section], results: Sequence[ThresholdResult], verdict: Verdict
 ) -> str:
-    """A comment for a pull request: verdict, facts, thresholds, one line per section, single requests."""
+    """A comment for a pull request: verdict, facts, thresholds, one line per section, single requests.
+
+    It fits into a comment of GitHub: what is too long is left out from the end. The last line is a hidden
+    marker, by which a pipeline finds its earlier comment on the same scenario and replaces it.
+    """
     meta = run.meta
     ordered = in_order(sections)
     lead = headline_section(ordered)
@@ -42,10 +49,29 @@ def render_markdown(
         "",
         *(f"- **{markdown_text(item.question)}** {markdown_text(item.sentence)}" for item in ordered),
     ]
-    lines += [line for item in ordered for table in item.tables if table.in_summary for line in _table(table)]
+    for table in (table for item in ordered for table in item.tables if table.in_summary):
+        lines += _table(table) if _size(lines) + _size(_table(table)) < MAX_LENGTH else []
     about = f"{meta.title} · run {meta.run_id} · {started_at(meta)} · {meta.target_url}"
+    lines = _shortened(lines)
     lines += ["", f"<sub>{markdown_text(about)} · doorbuster {__version__}</sub>", ""]
-    return "\n".join(lines)
+    return "\n".join([*lines, comment_marker(meta.scenario_name), ""])
+
+
+def comment_marker(scenario: str) -> str:
+    """The hidden line that identifies the comments on a scenario."""
+    name = re.sub(r"[^A-Za-z0-9_.]+", "-", scenario)
+    return f"<!-- doorbuster:{name} -->"
+
+
+def _size(lines: Iterable[str]) -> int:
+    return sum(len(line) + 1 for line in lines)
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    """The first lines that fit into a comment."""
+    sizes = accumulate(len(line) + 1 for line in lines)
+    kept = [line for line, size in zip(lines, sizes, strict=True) if size <= MAX_LENGTH]
+    return kept if len(kept) == len(lines) else [*kept, "", "The rest is in index.html."]
 
 
 def _facts(shown: Sequence[Fact]) -> list[str]:

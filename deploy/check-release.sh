@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Runs a scenario several times, compares the runs with a baseline, and writes one report with the verdict.
+# On the main branch (ACCEPT=yes), runs that pass become part of the baseline and of the history.
+#
+# SCENARIO  scenario to run                          (release.yaml)
+# RUNS      number of runs                           (3)
+# OUT       folder of the report, new or empty       (reports/candidate)
+# BASELINE  name of the baseline                     (main)
+# ACCEPT    yes: accept the runs if they pass        (no)
+# OPTIONS   further options of `doorbuster run`, such as "--url https://... --confirm-host ..."
+#
+# Exit code: that of `doorbuster gate`, or of a run that could not be made.
+set -euo pipefail
+
+scenario=${SCENARIO:-release.yaml} runs=${RUNS:-3} out=${OUT:-reports/candidate} baseline=${BASELINE:-main}
+read -r -a options <<<"${OPTIONS:-}"
+
+for number in $(seq "$runs"); do
+  code=0
+  doorbuster run "$scenario" --out "$out/runs/$number" --quiet --no-github "${options[@]}" >"$out.log" 2>&1 || code=$?
+  case $code in
+    0 | 96 | 99) echo "run $number of $runs recorded" ;; # the gate below judges all runs together
+    *) cat "$out.log" && exit "$code" ;;
+  esac
+done
+
+gate=(doorbuster gate --candidate "$out/runs" --out "$out")
+if [ -d ".doorbuster/baselines/$baseline" ]; then
+  gate+=(--baseline "$baseline")
+elif [ "${ACCEPT:-no}" = yes ]; then
+  echo "There is no baseline $baseline yet; it starts with these runs."
+  gate+=(--inconclusive-exit-code 0)
+fi
+code=0
+"${gate[@]}" || code=$?
+if [ "${ACCEPT:-no}" = yes ] && [ "$code" = 0 ]; then
+  doorbuster baseline accept "$out/runs" --name "$baseline"
+  doorbuster history add "$out/runs"
+fi
+exit "$code"
