@@ -114,5 +114,5 @@ def _run_command_line() -> int:
         code = int(ExitCode.INTERRUPTED)
     if lost := lost_output():
         say(f"standard output: {lost}; the rest was not written", error=True)
-        code = code or int(ExitCode.NOT_RECORDED)
+        code = code or int(ExitCode.USAGE)
     return code if isinstance(code, int) else 0

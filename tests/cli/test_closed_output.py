@@ -66,4 +66,4 @@ def test_a_full_disk_is_an_error_in_one_sentence(tmp_path):
             cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
         )  # fmt: skip
     assert done.stderr == "standard output: No space left on device; the rest was not written\n"
-    assert done.returncode == ExitCode.NOT_RECORDED
+    assert done.returncode == ExitCode.USAGE

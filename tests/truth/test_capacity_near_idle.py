@@ -82,4 +82,4 @@ def test_an_answer_contains_the_true_capacity_or_says_that_it_cannot_be_told(ser
     assert len(wrong) <= 0.1 * SEARCHES
     assert all("cannot be told" in one.sentence for one in found if "near idle" in one.flags)
     if ratio == 1.5 and services == "exponential" and servers > 1:
-        assert len(told) >= SEARCHES / 4  # the curve must not make the search useless
+        assert len(told) >= 0.8 * SEARCHES  # the curve must not make the search useless

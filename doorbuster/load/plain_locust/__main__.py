@@ -13,6 +13,7 @@ from doorbuster.load.plain_locust.attach import attach
 from doorbuster.load.plain_locust.outside_settings import ignore_outside_settings
 from doorbuster.load.runtime.notes import note
 from doorbuster.load.target.driver_lookup import place_of_exit
+from doorbuster.output import say
 
 ignored = ignore_outside_settings(os.environ)
 if ignored:
@@ -23,6 +24,6 @@ try:
 except SystemExit as error:
     place = "" if attachment.has_started else place_of_exit(error)
     if place:
-        sys.stderr.write(f"doorbuster: {place}: SystemExit: {error.code}; a locustfile must not exit\n")
+        say(f"doorbuster: {place}: SystemExit: {error.code}; a locustfile must not exit", error=True)
         sys.exit(int(ExitCode.SCRIPT_EXCEPTION))
     raise
