@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from doorbuster.gate.threshold_result import ThresholdResult
 from doorbuster.records.batch import HealthSecond
-from doorbuster.records.outcome import CEILING_DELAYED, CEILING_DELAYED_MS, CEILING_REFUSED, Cause
+from doorbuster.records.outcome import CEILING_DELAYED, CEILING_DELAYED_MS, CEILING_REFUSED, NOT_SENT, Cause
 from doorbuster.records.reader import Run
 from doorbuster.records.storable import LEDGER_REFUSED, ROW_REFUSED
 from doorbuster.scenario.thresholds.metrics import ValidityIssueKind, find_metric
@@ -201,15 +201,22 @@ def _ceiling(run: Run) -> list[ValidityIssue]:
 
 
 def _limits(run: Run) -> list[ValidityIssue]:
-    """Limits of the generator's machine that customers were dropped for."""
+    """Limits of the generator's machine that customers were dropped for, or requests not sent."""
     found = []
     for cause, (what, way_out) in _LIMITS.items():
         dropped = sum(row.n for row in run.customers() if row.cause == cause)
-        if dropped:
-            who = "1 customer was" if dropped == 1 else f"{format_count(dropped)} customers were"
-            found.append(
-                ValidityIssue("limits", f"{who} dropped because the load generator {what}; {way_out}")
+        not_sent = sum(int(n.sum()) for key, n in run.counters().items() if key.name == f"{NOT_SENT}{cause}")
+        who = [
+            f"{format_count(n)} {noun if n == 1 else plural}"
+            for n, noun, plural in (
+                (dropped, "customer was dropped", "customers were dropped"),
+                (not_sent, "request was not sent", "requests were not sent"),
             )
+            if n
+        ]
+        if who:
+            sentence = f"{' and '.join(who)} because the load generator {what}; {way_out}"
+            found.append(ValidityIssue("limits", sentence))
     return found
 
 

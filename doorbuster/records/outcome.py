@@ -83,6 +83,7 @@ GENERATOR_LIMITS = frozenset(
 
 # Counters of the generator, in the channel "": requests that safety.max_rate delayed, the sum of their
 # delays, and requests that were not sent because of it.
+NOT_SENT = "not_sent:"  # starts the counter of requests not sent because of a limit of the generator
 RECORD_DELAYED = "record_delayed"  # kind of the event that the run file could not be written for a while
 CLOCK_STEP = "clock_step"  # kind of the event that a clock was set during the run
 CEILING_DELAYED = "ceiling_delayed"

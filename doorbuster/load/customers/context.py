@@ -22,7 +22,7 @@ from doorbuster.load.runtime.steady_clock import SteadyClock
 from doorbuster.load.target.endpoint import StoreEndpoint
 from doorbuster.output import masked
 from doorbuster.records.batch import Event
-from doorbuster.records.outcome import Cause
+from doorbuster.records.outcome import GENERATOR_LIMITS, NOT_SENT, Cause
 from doorbuster.storefronts import Storefront
 
 _ORDERS_REMEMBERED = 500  # that later customers may refer to
@@ -104,6 +104,9 @@ class CustomerContext:
             self._health.connections_opened += not exchange.reused
             self._health.reconnects += exchange.reconnected
             self._health.pool_wait_s += exchange.pool_wait_s
+            if exchange.cause in GENERATOR_LIMITS:  # of a request whose failure the driver ignores
+                second = int(exchange.ended_at - self.started_at)
+                self.recorder.secondary_metrics.count(second, "", f"{NOT_SENT}{exchange.cause}")
 
     def failed(self, error: BaseException) -> str:
         """The cause of a visit that ended with an exception; call it in the handler, for the traceback.

@@ -292,6 +292,8 @@ def _load_assets(runner: StepRunner) -> None:
     exchanges = session.fetch_assets(assets, due_at=runner._next_at)
     runner.shared.count_connections(exchanges)
     for asset, exchange in zip(assets, exchanges, strict=True):
+        if exchange.cause in GENERATOR_LIMITS:  # not sent: the customer did not see the page
+            raise VisitEnded(Outcome.DROPPED, runner.at_step, exchange.cause)
         outcome, cause = (RequestOutcome.FAILED if exchange.cause else RequestOutcome.OK), exchange.cause
         if cause in _TIMEOUTS:  # the customer does not wait for it
             outcome, cause = RequestOutcome.ABANDONED, Cause.PATIENCE
