@@ -19,7 +19,7 @@ class OnePage(Storefront):
     def prepare(cls, client: Client) -> Catalogue:
         return Catalogue(("page",), (1.0,), ("page",), ("page",))
 
-    def order_status(self) -> None:
+    def order_status(self, ref: str = "") -> None:
         self.fetch("GET", "/")
 
     look_up_order = order_status  # the journey has both steps
