@@ -6,14 +6,12 @@ is read from their code: a method that uses `self.visit.campaign` has "campaign"
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import CodeType, FunctionType
 
 from doorbuster.errors import FileProblem
 from doorbuster.load.customers.customer import Customer
 from doorbuster.load.freshness.product_edits import missing_capabilities
-from doorbuster.load.target.step_signatures import STEP_INPUTS, can_take_inputs
 from doorbuster.scenario import CHANNELS, Channel, Scenario
 from doorbuster.storefronts import Storefront
 
@@ -68,20 +66,7 @@ def unmet_requirements(
             for step in _missing_steps(driver, steps, scenario.channels) if driver else ():
                 lacks(storefront, f"step {step!r} (journey {journey})",
                       f"add a method {step} to the driver")  # fmt: skip
-            if driver is not None:
-                problems += _helpers_named_as_steps(driver.for_channel(name), steps, storefront)
     return problems
-
-
-def _helpers_named_as_steps(
-    driver: type[Storefront], steps: Sequence[str], storefront: str
-) -> Iterator[FileProblem]:
-    """Methods that cannot take what journeys give to the step of their name."""
-    for step in dict.fromkeys(steps):
-        method = inspect.getattr_static(driver, step, None)
-        if isinstance(method, FunctionType) and not can_take_inputs(step, method):
-            rule = f"must take ({', '.join(STEP_INPUTS[step])}), because the journeys use it as a step"
-            yield FileProblem(storefront, 0, 0, step, rule, str(inspect.signature(method)), "rename a helper")
 
 
 def _missing_steps(

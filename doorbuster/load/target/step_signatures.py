@@ -52,17 +52,6 @@ def takes_inputs(name: str, action: Callable[..., Any]) -> bool:
     return all(_is_alike(one, other) for one, other in zip(wanted, given, strict=False))
 
 
-def can_take_inputs(name: str, method: Callable[..., Any]) -> bool:
-    """Whether the method of a class can be called with what journeys give to the step of its name."""
-    try:
-        inspect.signature(method).bind(None, *STEP_INPUTS.get(name, parameters_of(method)[1:]))
-    except TypeError:
-        return False
-    except ValueError:  # a callable whose signature cannot be read
-        return True
-    return True
-
-
 def _is_alike(wanted: str, given: str) -> bool:
     """Whether a parameter may have this meaning: `order_ref` may be `ref`, and `response` may not."""
     wanted = "ref" if wanted == "collected" else wanted

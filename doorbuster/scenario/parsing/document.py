@@ -116,6 +116,9 @@ def _failed(file: str, text: str, line: int, column: int, rule: str, got: str) -
         "is empty": 'start with "title:", "target:", "demand:" and "channels:"',
         "is not valid YAML": "check the indentation, quotes and brackets just before this position",
     }.get(rule, "")
+    rows = text.split("\n")
+    if rule == "is not valid YAML" and line and "${" in rows[min(line, len(rows)) - 1]:
+        way_out = 'put a value with ${…} inside braces in quotes: {X-Api-Key: "${API_KEY}"}'
     return Document(file, text, problems=[FileProblem(file, line, column, "", rule, got, way_out)])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -56,6 +57,24 @@ def parse_url(raw: object) -> str:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise invalid("must be a URL without credentials, ? or #", got=f"{parts.hostname} with more")
     return raw.strip().rstrip("/")
+
+
+@value_type({"enum": list(CURRENCIES)})
+def parse_currency(raw: object) -> str:
+    """The code of a currency."""
+    if isinstance(raw, str) and raw in CURRENCIES:
+        return raw
+    near = get_close_matches(str(raw).upper(), CURRENCIES, n=1, cutoff=0.75)
+    way_out = f'did you mean "{near[0]}"?' if near else ""
+    raise invalid("must be a currency code of ISO 4217, such as EUR", got=preview(raw), way_out=way_out)
+
+
+@value_type({"enum": list(ASSETS)})
+def parse_assets(raw: object) -> str:
+    """Which static assets of pages are fetched."""
+    if isinstance(raw, str) and raw in ASSETS:
+        return raw
+    raise invalid("must be none, critical or all", got=preview(raw))
 
 
 def is_driver_name(name: object) -> bool:
@@ -138,7 +157,7 @@ class Target(StrictModel):
         examples=["X-Correlation-ID"],
     )
 
-    currency: Annotated[str, choice("currency", tuple(CURRENCIES))] = Field(
+    currency: Annotated[str, parse_currency] = Field(
         default=POUND.code,
         description="Currency of the shop's prices (ISO 4217). Default: GBP.",
         examples=["EUR"],
@@ -150,7 +169,7 @@ class Target(StrictModel):
         examples=[{"X-Waf-Bypass": "${WAF_BYPASS}"}],
     )
 
-    assets: Annotated[str, choice("assets", ASSETS)] = Field(
+    assets: Annotated[str, parse_assets] = Field(
         default="none",
         description="Static assets that customers fetch with each page: none, critical, all. Default: none.",
         examples=["critical"],
