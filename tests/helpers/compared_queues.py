@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from recorded_queues import Queue, draw, record
 
-from doorbuster.compare.build_comparison import BuildComparison
+from doorbuster.compare.build_comparison import BuildComparison, SequentialLook, adjusted_together
 from doorbuster.compare.gating import GateChoice
 from doorbuster.compare.interleaved.session import InterleavedSession
 from doorbuster.compare.load import compare_recorded
@@ -107,3 +107,49 @@ def interleaved_answer(folder: Path, queue_of: Callable[[str, int], Queue], *, p
         answer = "undecided" if found is None else found.answer
     shutil.rmtree(folder)
     return answer
+
+
+def sequential_answers(
+    queue_of: Callable[[str, int], Queue], *, pairs: int, sessions: int, seed: int
+) -> Counter:
+    """The answers of sessions that look after every pair, at four metrics of each rehearsal, without files.
+
+    Also counts, as "pairs", how many pairs all sessions took.
+    """
+    rng, answers = np.random.default_rng(seed), Counter()
+    for _ in range(sessions):
+        runs: dict[str, list[list[RunMetric]]] = {key: [[], []] for key in _STATISTICS}
+        answer = "undecided"
+        for number in range(1, pairs + 1):
+            for arm, name in enumerate("ab"):
+                queue = queue_of(name, number)
+                times_ms = 1e3 * draw(queue, rng)[1]
+                for key, statistic in _STATISTICS.items():
+                    value = float(statistic(times_ms))
+                    runs[key][arm].append(replace(P95, key=key, value=value, n=times_ms.size))
+            answers["pairs"] += 1
+            if number > 1 and answer == "undecided":
+                answer = _answer(runs, SequentialLook(number, pairs))
+            if answer != "undecided":
+                break
+        answers[answer] += 1
+    return answers
+
+
+_STATISTICS: dict[str, Callable[[np.ndarray], float]] = {
+    "typical": lambda times_ms: math.exp(np.log(times_ms).mean()),
+    "p(50)": np.median,
+    "p(95)": lambda times_ms: np.quantile(times_ms, 0.95),
+    "p(99)": lambda times_ms: np.quantile(times_ms, 0.99),
+}
+
+
+def _answer(runs: dict[str, list[list[RunMetric]]], look: SequentialLook) -> str:
+    gating = frozenset(runs)
+    found = [
+        compare_metric(*arms, paired=True, metrics=len(gating), level=look.level()) for arms in runs.values()
+    ]
+    decisions = {str(one.decision) for one in adjusted_together(found, gating, look)}
+    if "worse" in decisions:
+        return "regression"
+    return "undecided" if "cannot tell" in decisions else "no regression"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from compared_queues import decisions_at_asked_runs, false_alarms, interleaved_answer
+from compared_queues import decisions_at_asked_runs, false_alarms, sequential_answers
 from recorded_queues import Queue
 
 pytestmark = pytest.mark.truth
@@ -60,38 +60,30 @@ def test_a_difference_of_the_tolerance_is_called_the_same_in_at_most_5_percent(p
     assert after["worse"] >= 0.80 * after.total()
 
 
-def test_looking_after_every_pair_raises_at_most_5_percent_false_alarms(tmp_path):
-    queue = Queue(rho=0.5, requests=1500)
-    answers = Counter(
-        interleaved_answer(tmp_path / "session", lambda _arm, _pair: queue, pairs=12, seed=1000 * number)
-        for number in range(200)
-    )
-    print(f"200 interleaved sessions of up to 12 pairs of the same queue: {dict(answers)}")
-    assert answers["regression"] <= 0.05 * 200
+@pytest.mark.parametrize("rho", [0.5, 0.8])
+def test_looking_after_every_pair_raises_at_most_5_percent_false_alarms(rho):
+    answers = sequential_answers(lambda _arm, _pair: Queue(rho=rho), pairs=12, sessions=1000, seed=6)
+    print(f"rho {rho}, 1,000 sessions of up to 12 pairs of the same queue: {dict(answers)}")
+    assert answers["regression"] <= 0.05 * 1000
 
 
-def test_a_drift_of_both_builds_is_no_regression(tmp_path):
-    """Both get 20 % slower over the session."""
+def drifting(slower_b: float) -> Callable[[str, int], Queue]:
+    """Both builds get 20 % slower over the session."""
 
-    def queue_of(_arm: str, pair: int) -> Queue:
-        return Queue(rho=0.5, requests=1500, slowdown=1 + 0.20 * (pair - 1) / 11)
-
-    answers = Counter(
-        interleaved_answer(tmp_path / "session", queue_of, pairs=12, seed=77 + 1000 * number)
-        for number in range(100)
-    )
-    print(f"100 interleaved sessions while both builds get 20 % slower: {dict(answers)}")
-    assert answers["regression"] <= 0.05 * 100
-
-
-def test_a_slower_build_is_found_in_spite_of_a_drift(tmp_path):
     def queue_of(arm: str, pair: int) -> Queue:
-        slower = 1.10 if arm == "b" else 1.0
-        return Queue(rho=0.5, requests=1500, slowdown=slower * (1 + 0.20 * (pair - 1) / 11))
+        slower = slower_b if arm == "b" else 1.0
+        return Queue(rho=0.5, slowdown=slower * (1 + 0.20 * (pair - 1) / 11))
 
-    answers = Counter(
-        interleaved_answer(tmp_path / "session", queue_of, pairs=12, seed=99 + 1000 * number)
-        for number in range(50)
-    )
-    print(f"50 interleaved sessions with a service 10 % slower in one build: {dict(answers)}")
-    assert answers["regression"] >= 0.80 * 50
+    return queue_of
+
+
+def test_a_drift_of_both_builds_is_no_regression():
+    answers = sequential_answers(drifting(1.0), pairs=12, sessions=500, seed=7)
+    print(f"500 sessions while both builds get 20 % slower: {dict(answers)}")
+    assert answers["regression"] <= 0.05 * 500
+
+
+def test_a_slower_build_is_found_in_spite_of_a_drift():
+    answers = sequential_answers(drifting(1.10), pairs=12, sessions=200, seed=8)
+    print(f"200 drifting sessions with a service 10 % slower in one build: {dict(answers)}")
+    assert answers["regression"] >= 0.80 * 200
