@@ -103,7 +103,7 @@ def judge_relative(
     """A function from a relative threshold to its result on all runs of the candidate."""
     from doorbuster.compare.baseline_values import relative_thresholds, run_threshold_metrics
     from doorbuster.compare.relative_threshold import decide_relative
-    from doorbuster.compare.series import RunMetric, threshold_key
+    from doorbuster.compare.run_metric import RunMetric, threshold_key
     from doorbuster.records.reader import Run
 
     metrics: dict[str, list[RunMetric]] = {}

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from doorbuster.compare.comparability import RunFacts, comparability_issues
-from doorbuster.compare.series import RunMetric, threshold_key, threshold_metric
+from doorbuster.compare.run_metric import RunMetric, threshold_key
+from doorbuster.compare.threshold_metric import threshold_metric
 from doorbuster.errors import RecordError
 from doorbuster.gate.recorded_metrics import RecordedMetrics
 from doorbuster.gate.threshold_result import HasMetrics

@@ -24,7 +24,7 @@ from doorbuster.compare.metric_comparison import (
     adjusted,
     compare_metric,
 )
-from doorbuster.compare.series import ERRORS, RunMetric, metric_key
+from doorbuster.compare.run_metric import ERRORS, RunMetric, metric_key
 from doorbuster.errors import ExitCode
 from doorbuster.gate.run_verdict import INTEGRITY_METRICS
 from doorbuster.stats.group_sequential import nominal_levels

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 
 from pydantic import ValidationError
 
-from doorbuster.compare.series import RunMetric, metric_key, threshold_key
+from doorbuster.compare.run_metric import RunMetric, metric_key, threshold_key
 from doorbuster.errors import UsageError
 from doorbuster.scenario.thresholds.language import Tag, Threshold, read_thresholds
 from doorbuster.scenario.thresholds.metrics import find_metric

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Literal
 
-from doorbuster.compare.series import RunMetric
+from doorbuster.compare.run_metric import RunMetric
 from doorbuster.gate.run_verdict import INTEGRITY_METRICS
 from doorbuster.stats.design_effect import CONFIDENCE
 from doorbuster.stats.difference import ValueWithInterval, difference

@@ -14,7 +14,7 @@ import numpy as np
 
 from doorbuster.compare.build_comparison import BuildComparison
 from doorbuster.compare.metric_comparison import MetricComparison
-from doorbuster.compare.series import threshold_key
+from doorbuster.compare.run_metric import threshold_key
 from doorbuster.compare.wording import change_text, short_decision
 from doorbuster.records.outcome import RequestOutcome
 from doorbuster.records.reader import Run
@@ -83,7 +83,8 @@ def _change(found: MetricComparison) -> str:
 def _bounds(thresholds: Iterable[Threshold]) -> dict[str, list[Annotation]]:
     found: defaultdict[str, list[Annotation]] = defaultdict(list)
     for one in thresholds:
-        found[threshold_key(one)].append(Annotation(one.bound, f"threshold {one.expression}"))
+        if one.relative is None:  # a relative bound is not known here
+            found[threshold_key(one)].append(Annotation(one.bound, f"threshold {one.expression}"))
     return found
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from doorbuster.compare.baseline_values import BaselineValues
 from doorbuster.compare.metric_comparison import MetricComparison, Tolerance, compare_metric
-from doorbuster.compare.series import RunMetric, threshold_key
+from doorbuster.compare.run_metric import RunMetric, threshold_key
 from doorbuster.gate import ThresholdResult, format_bound
 from doorbuster.gate.threshold_decision import (
     relative_requirement,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from doorbuster.compare.build_comparison import BuildComparison
 from doorbuster.compare.metric_comparison import Decision, MetricComparison, Tolerance, by_difference
-from doorbuster.compare.series import RunMetric
+from doorbuster.compare.run_metric import RunMetric
 from doorbuster.report.formatting import NOT_KNOWN, format_value
 from doorbuster.report.section import Unit
 from doorbuster.scenario.thresholds.metrics import METRICS

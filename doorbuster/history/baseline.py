@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from doorbuster.compare.baseline_values import BaselineValues
-from doorbuster.compare.series import threshold_key
+from doorbuster.compare.run_metric import threshold_key
 from doorbuster.errors import UsageError
 from doorbuster.history.identity import timeline_key
 from doorbuster.history.store import History

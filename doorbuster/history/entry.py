@@ -18,7 +18,8 @@ from doorbuster.capacity.result_file import (
     find_search,
     is_whole_search,
 )
-from doorbuster.compare.series import run_metrics, threshold_key
+from doorbuster.compare.run_metric import threshold_key
+from doorbuster.compare.series import run_metrics
 from doorbuster.errors import RecordError
 from doorbuster.gate import HasMetrics, judge, validity_issues, verdict
 from doorbuster.history.identity import TimelineKey, timeline_key

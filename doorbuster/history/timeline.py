@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from doorbuster.compare.metric_comparison import DEFAULT, MetricComparison, Tolerance, compare_metric
-from doorbuster.compare.series import RunMetric
+from doorbuster.compare.run_metric import RunMetric
 from doorbuster.history.store import HistoryRun, MetricValues
 from doorbuster.stats.change_points import MAX_P, WINDOW, ChangePoint, confirm, find_change_points
 

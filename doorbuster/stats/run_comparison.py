@@ -16,6 +16,7 @@ hypothesis whose power is independent of the variance", Annals of Mathematical S
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -131,14 +132,15 @@ def runs_needed(
     """
     if tolerance <= 0:
         return None
-    least = t_quantile(1 - alpha / 2, math.inf) + t_quantile((1 + power) / 2, math.inf)
-    fewest = max(2, math.ceil(min(variance_per_run * (least / tolerance) ** 2, MAX_RUNS + 1.0)))
-    for runs in range(fewest, MAX_RUNS + 1):
+
+    def suffices(runs: int) -> bool:
         freedom = min(df, float(runs - 1 if paired else 2 * runs - 2))
         factor = t_quantile(1 - alpha / 2, freedom) + t_quantile((1 + power) / 2, freedom)
-        if math.sqrt(variance_per_run / runs) * factor <= tolerance:
-            return runs
-    return None
+        return math.sqrt(variance_per_run / runs) * factor <= tolerance
+
+    if not suffices(MAX_RUNS):
+        return None
+    return bisect_left(range(MAX_RUNS + 1), True, lo=2, key=suffices)
 
 
 def smallest_effect(variance_per_run: float, df: float, runs: int, *, alpha: float = 1 - CONFIDENCE) -> float:

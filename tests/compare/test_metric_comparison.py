@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from doorbuster.compare.metric_comparison import Decision, Tolerance, adjusted, compare_metric
-from doorbuster.compare.series import RunMetric
+from doorbuster.compare.run_metric import RunMetric
 
 P95 = RunMetric("http_req_duration p(95)", "http_req_duration", (), "p(95)", "ms", "lower", 100.0, n=5000)
 CAN_ORDER = RunMetric("can_order rate", "can_order", (), "rate", "ratio", "higher", 0.99, n=1000)

@@ -7,7 +7,7 @@ import pytest
 
 from doorbuster.compare.baseline_values import BaselineValues, read_baseline_values
 from doorbuster.compare.relative_threshold import decide_relative
-from doorbuster.compare.series import RunMetric, threshold_key
+from doorbuster.compare.run_metric import RunMetric, threshold_key
 from doorbuster.scenario.thresholds.language import read_thresholds
 
 

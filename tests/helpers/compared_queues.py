@@ -17,7 +17,7 @@ from doorbuster.compare.gating import GateChoice
 from doorbuster.compare.interleaved.session import InterleavedSession
 from doorbuster.compare.load import compare_recorded
 from doorbuster.compare.metric_comparison import Tolerance, compare_metric
-from doorbuster.compare.series import RunMetric
+from doorbuster.compare.run_metric import RunMetric
 
 P95 = RunMetric("http_req_duration p(95)", "http_req_duration", (), "p(95)", "ms", "lower", 1.0)
 

@@ -15,7 +15,7 @@ from doorbuster import __version__
 from doorbuster.compare.build_comparison import Answer, BuildComparison
 from doorbuster.compare.comparability import RunFacts
 from doorbuster.compare.metric_comparison import Basis, MetricComparison, Tolerance
-from doorbuster.compare.series import Direction, MetricUnit
+from doorbuster.compare.run_metric import Direction, MetricUnit
 from doorbuster.compare.wording import headline
 from doorbuster.report.render.json import plain_values
 from doorbuster.stats.difference import ValueWithInterval
