@@ -17,7 +17,7 @@ class TwoHosts(Storefront):
     def prepare(cls, client: Client) -> Catalogue:
         return Catalogue(("page",), (1.0,), ("page",), ("page",))
 
-    def order_status(self) -> None:
+    def order_status(self, ref: str = "") -> None:
         self.fetch("GET", "http://192.0.2.7/orders")
 
     look_up_order = order_status
