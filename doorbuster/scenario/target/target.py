@@ -25,7 +25,8 @@ CUSTOM = "custom:"  # a driver that the locustfile installs: install(events, dri
 
 DEFAULT_ID_HEADER = "X-Request-ID"
 _CUSTOM_NAME = re.compile(r"custom:[a-z][a-z0-9_-]{0,62}")
-_HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
+_LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"  # containers have names with _
+_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
 
 @value_type({"anyOf": [{"enum": list(STOREFRONTS)}, {"pattern": f"^{_CUSTOM_NAME.pattern}$"}]})
@@ -49,11 +50,14 @@ def parse_url(raw: object) -> str:
         raise invalid(rule, got=preview(raw))
     try:
         parts = urlsplit(raw.strip())
-        is_valid = parts.scheme in ("http", "https") and is_host(parts.hostname or "") and parts.port != 0
+        host, is_valid = parts.hostname or "", parts.scheme in ("http", "https") and parts.port != 0
     except ValueError:
-        is_valid = False
-    if not is_valid:
+        host, is_valid = "", False
+    if not is_valid or not host:
         raise invalid(rule, got=preview(raw))
+    if not is_host(host):
+        raise invalid("must name one host in ASCII letters, digits, -, _ and .", got=preview(raw),
+                      way_out=_in_ascii(host))  # fmt: skip
     if parts.username or parts.password or parts.query or parts.fragment:
         raise invalid("must be a URL without credentials, ? or #", got=f"{parts.hostname} with more")
     return raw.strip().rstrip("/")
@@ -75,6 +79,15 @@ def parse_assets(raw: object) -> str:
     if isinstance(raw, str) and raw in ASSETS:
         return raw
     raise invalid("must be none, critical or all", got=preview(raw))
+
+
+def _in_ascii(host: str) -> str:
+    """How to write a host with other letters (RFC 3492); "" when it is none."""
+    try:
+        found = host.encode("idna").decode("ascii")
+    except UnicodeError:
+        return ""
+    return f"write it as {found}" if found != host and is_host(found) else ""
 
 
 def is_driver_name(name: object) -> bool:

@@ -26,6 +26,8 @@ DIFFERENCES = {
     "fragment": "a fragment is not sent, so the event has none",
     "redirect to a query": "the same URL as the name of the entry: that of the first request",
     "cookies expire": "the year 70 is 1970 (RFC 6265, 5.1.1); Python's cookies take it for 2070",
+    "redirect delete 302": "302 turns only POST into GET, as browsers and curl do (RFC 9110, 15.4.3)",
+    "early hints": "an interim answer is skipped; requests takes it for the answer",
     "redirect put 302": "302 turns only POST into GET, as browsers and curl do (RFC 9110, 15.4.3)",
     "json byte-order mark": "a byte-order mark before JSON is skipped, as browsers do",
     "cookiejar iterates": "FastHttpUser's name of the cookies works too",

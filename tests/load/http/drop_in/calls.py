@@ -62,6 +62,19 @@ ROUTES: dict[str, bytes | Callable[[dict[str, Any]], bytes]] = {
     "/r308": moved("/landed", 308),
     "/two-hops": moved("/r302", 302),
     "/with-cookie": moved("/landed", 302, "Set-Cookie: wall=1; Path=/"),
+    "/drops-cookie": moved("/landed", 302, "Set-Cookie: sid=; Max-Age=0; Path=/"),
+    "/cookie/quoted": answer("x", 'Set-Cookie: q="a b"; Path=/'),
+    "/cookie/empty": answer("x", "Set-Cookie: e=; Path=/"),
+    "/cookie/foreign": answer("x", "Set-Cookie: a=1; Path=/; Domain=other.example"),
+    "/cookie/secure": answer("x", "Set-Cookie: a=1; Path=/; Secure"),
+    "/cookie/equals": answer("x", "Set-Cookie: a=b=c; Path=/"),
+    "/zeros": b"HTTP/1.1 200 OK\r\nContent-Length: 0002\r\n\r\nok",
+    "/extension": (
+        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n02;a="b;c"\r\nok\r\n000\r\nX-T: 1\r\n\r\n'
+    ),
+    "/old": b"HTTP/1.0 200 OK\r\nConnection: close\r\n\r\nok",
+    "/hints": b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    "/twice": answer('{"a": 1, "a": 2}', "Content-Type: application/json", "X-M: 1", "X-M: 2"),
     "/relative/r": moved("../landed?x=1"),
     "/query/r": moved("?page=2"),
     "/fragment": moved("/landed#part"),
@@ -269,7 +282,33 @@ CALLS: dict[str, C] = {
     "files and fields": lambda u: (
         u.client.post("/ok", data={"a": "1", "n": None}, files=[("f", ("a", b"x", "a/b"))]).status_code
     ),
+    "post pairs in a tuple": lambda u: u.client.post("/ok", data=(("a", "1"), ("b", "2"))).status_code,
+    "post numbers": lambda u: u.client.post("/ok", data={"a": 1.5, "b": True}).status_code,
+    "post bytearray": lambda u: u.client.post("/ok", data=bytearray(b"abc")).status_code,
+    "post empty text": lambda u: u.client.post("/ok", data="").status_code,
+    "post json text": lambda u: u.client.post("/ok", json="x").status_code,
+    "post json false": lambda u: u.client.post("/ok", json=False).status_code,
+    "post json keys": lambda u: u.client.post("/ok", json={1: 2, None: 4}).status_code,
+    "post half-read file": lambda u: (
+        f := io.BytesIO(b"abcdef"), f.seek(2), u.client.post("/ok", data=f).status_code
+    )[2],
+    "files of one name": lambda u: (
+        u.client.post("/ok", files=[("f", ("a", b"1", "a/b")), ("f", ("b", b"2", "a/b"))]).status_code
+    ),
+    "file with a unicode name": lambda u: (
+        u.client.post("/ok", files={"f": ("é.txt", b"x", "text/plain")}).status_code
+    ),
+    "no files": lambda u: u.client.post("/ok", files={}, data={"a": 1}).status_code,
+    "files and repeated fields": lambda u: (
+        u.client.post("/ok", files={"f": ("a", b"x", "a/b")}, data=[("a", "1"), ("a", "2")]).status_code
+    ),
     # addresses
+    "params nested": lambda u: u.client.get("/ok", params={"a": {"b": 1}}).status_code,
+    "params of nothing": lambda u: u.client.get("/ok", params={"a": [], "b": ""}).status_code,
+    "params marks": lambda u: u.client.get("/ok", params={"a": "b+c d/e~"}).status_code,
+    "plus": lambda u: u.client.get("/a+b?c=d+e").status_code,
+    "semicolons": lambda u: u.client.get("/a;b=1?c;d").status_code,
+    "query alone": lambda u: u.client.get("?a=1", name="x").status_code,
     "params": lambda u: u.client.get("/ok", params={"a": 1, "b": "x y"}).url.endswith("/ok?a=1&b=x+y"),
     "params list": lambda u: u.client.get("/ok", params={"a": [1, 2]}).status_code,
     "params none": lambda u: u.client.get("/ok", params={"a": None, "b": [None, "c"]}).status_code,
@@ -384,7 +423,29 @@ CALLS: dict[str, C] = {
     "cookies of the answer": lambda u: u.client.get("/set").cookies.get_dict(),
     "cookiejar iterates": lambda u: sorted(c.name for c in page(u).cookiejar),
     "cookiejar clear": lambda u: (page(u).cookiejar.clear(), u.client.get("/ok").text)[1],
+    "cookie quoted": lambda u: (u.client.get("/cookie/quoted"), u.client.get("/ok").text)[1],
+    "cookie empty": lambda u: (u.client.get("/cookie/empty"), u.client.get("/ok").text)[1],
+    "cookie foreign": lambda u: (u.client.get("/cookie/foreign"), u.client.get("/ok").text)[1],
+    "cookie secure": lambda u: (u.client.get("/cookie/secure"), u.client.get("/ok").text)[1],
+    "cookie with equals signs": lambda u: (
+        u.client.get("/cookie/equals"), u.client.get("/ok"), u.client.cookies.get_dict()
+    )[2],
+    "cookie header beside cookies": lambda u: page(u).get("/ok", headers={"Cookie": "mine=1"}).text,
+    "cookies of a call as a jar": lambda u: (
+        u.client.get("/ok", cookies=requests.cookies.cookiejar_from_dict({"k": "v"})).text
+    ),
+    "cookies clear a host": lambda u: (page(u).cookies.clear("127.0.0.1"), u.client.get("/ok").text)[1],
+    "cookies missing": lambda u: [u.client.cookies.get("no", "d"), "no" in u.client.cookies],
+    "cookies missing item": lambda u: u.client.cookies["no"],
     # redirects
+    "redirect put 303": lambda u: u.client.put("/r303", json={"a": 1}).status_code,
+    "redirect patch 307": lambda u: u.client.patch("/r307", data="x").status_code,
+    "redirect file 307": lambda u: u.client.post("/r307", data=io.BytesIO(b"file")).status_code,
+    "redirect generator 302": lambda u: u.client.post("/r302", data=generator()).status_code,
+    "redirect delete 302": lambda u: u.client.delete("/r302").status_code,
+    "redirect head followed": lambda u: u.client.head("/r302", allow_redirects=True).status_code,
+    "redirect with params": lambda u: u.client.get("/r302", params={"a": 1}).status_code,
+    "redirect drops a cookie": lambda u: page(u).get("/drops-cookie").text,
     "redirect": lambda u: [(r := u.client.get("/r302")).status_code, r.text, len(r.history)],
     "redirect url": lambda u: u.client.get("/two-hops").url.removeprefix(u.host),
     "redirect history": lambda u: [hop.status_code for hop in u.client.get("/two-hops").history],
@@ -412,6 +473,13 @@ CALLS: dict[str, C] = {
     "redirect without location": lambda u: [u.client.get("/nowhere").status_code],
     "redirect with auth": lambda u: u.client.get("/r302", auth=("ann", "pw")).text,
     # answers
+    "length with zeros": lambda u: u.client.get("/zeros").text,
+    "chunk extension": lambda u: u.client.get("/extension").text,
+    "HTTP/1.0": lambda u: u.client.get("/old").text,
+    "early hints": lambda u: u.client.get("/hints").text,
+    "json with a key twice": lambda u: u.client.get("/twice").json(),
+    "header twice": lambda u: u.client.get("/twice").headers["X-M"],
+    "shown": lambda u: repr(u.client.get("/404")),
     "json": lambda u: u.client.get("/json").json(),
     "json big number": lambda u: str(u.client.get("/big").json()["id"]),
     "json nan": lambda u: str(u.client.get("/nan").json()["total"]),
@@ -468,6 +536,10 @@ CALLS: dict[str, C] = {
     "cert none": lambda u: u.client.get("/ok", cert=None).status_code,
     "proxies none": lambda u: u.client.get("/ok", proxies={"http": None}).status_code,
     # with blocks
+    "block inside a block": lambda u: block(u, "/json", lambda _: block(u, "/404", lambda r: r.success())),
+    "block failure then success": lambda u: block(u, "/json", lambda r: (r.failure("x"), r.success())),
+    "block success then failure": lambda u: block(u, "/404", lambda r: (r.success(), r.failure("y"))),
+    "block failure of nothing": lambda u: block(u, "/json", lambda r: r.failure(None)),
     "block": lambda u: block(u, "/json", lambda r: None),
     "block failure": lambda u: block(u, "/json", lambda r: r.failure("no price")),
     "block failure by exception": lambda u: block(u, "/json", lambda r: r.failure(ValueError("boom"))),
