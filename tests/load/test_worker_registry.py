@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from doorbuster.load.coordination.worker_registry import SILENCE_LIMIT_S, WorkerRegistry
+from doorbuster.load.coordination.worker_registry import SHARE_LIMIT_S, SILENCE_LIMIT_S, WorkerRegistry
 from doorbuster.records.batch import ArrivalCount, Batch, CustomerCount
 from doorbuster.scenario import Schedule
 from doorbuster.scenario.planning.schedule import ChannelJourney
@@ -148,3 +148,36 @@ def test_every_arrival_is_accounted_for_exactly_once_whenever_a_worker_is_lost(l
     heirs = np.concatenate([np.asarray(rows) for rows in loss.reassigned_to.values()])
     dropped = sum(row.n for row in loss.customers)
     assert len(done["ann"]) + len(done["cid"]) + len(before) + len(heirs) + dropped == 30
+
+
+# ---- shares of the ceiling on requests
+
+
+def test_the_share_of_a_silent_worker_goes_to_the_others_when_it_is_no_longer_valid():
+    found = registry()
+    assert [found.place(name, now_s=1.0) for name in WORKERS] == [(0, 3), (1, 3), (2, 3)]
+    assert found.heard("ann", now_s=2.0)
+    found.lose("ann", from_s=7.5)
+    assert not found.heard("ann", now_s=7.0)
+    assert found.place("bob", now_s=2.0 + SHARE_LIMIT_S - 0.1) == (1, 3)
+    assert found.place("bob", now_s=2.0 + SHARE_LIMIT_S) == (0, 2)
+
+
+def test_the_share_of_an_ended_process_goes_to_the_others_at_once():
+    found = registry()
+    found.heard("ann", now_s=2.0)
+    found.lose("ann", from_s=2.5, has_ended=True)
+    assert [found.place(name, now_s=2.5) for name in ("bob", "cid")] == [(0, 2), (1, 2)]
+
+
+def test_a_worker_that_has_finished_needs_no_share():
+    found = registry()
+    found.register(Batch("bob", 0, final=True), now_s=1)
+    assert [found.place(name, now_s=1.0) for name in ("ann", "cid")] == [(0, 2), (1, 2)]
+    assert found.place("bob", now_s=1.0) == (0, 2)
+
+
+def test_a_report_that_was_received_counts_before_it_is_written():
+    found = registry()
+    found.heard("ann", now_s=SILENCE_LIMIT_S + 1)
+    assert found.timed_out(now_s=SILENCE_LIMIT_S + 1) == ("bob", "cid")
