@@ -84,7 +84,7 @@ def _check_verdicts(files: tuple[Path, ...]) -> None:
             stated = [one for one in recorded_run_scenario(run).thresholds if not one.relative]
             plain = [one for one in stated if "." not in one.metric]
             problems += [
-                f"{file.parent}: {result.threshold} failed: {result.sentence}"
+                f"{file.parent}: {result.threshold}: {result.status}: {result.sentence}"
                 for result in judge(run, (), plain)
                 if result.status == "fail"
             ]

@@ -120,7 +120,7 @@ def test_the_history_may_be_the_baseline(good, run_of):
             "no baseline and no folder 'other'",
         ),
         (("gate", "--baseline", "main"), "name one RUN"),
-        (("baseline", "accept", "{broken}"), "can_browse: rate>=99% failed"),
+        (("baseline", "accept", "{broken}"), "can_browse: rate>=99%: fail"),
         (("baseline", "accept", "{late}"), "not accepted into the baseline main"),
         (("baseline", "accept", "{run}", "--name", "../x"), "must consist of letters"),
         (("baseline", "remove", "main"), "the baselines are: none"),
