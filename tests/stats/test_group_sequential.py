@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.special import stdtr
 
 from doorbuster.stats.group_sequential import boundaries, crossing_probability, nominal_levels
 
@@ -42,3 +43,13 @@ def test_simulated_paths_cross_as_often_as_computed():
     rng, critical = np.random.default_rng(1), np.array(boundaries(6, 0.2))
     paths = rng.normal(size=(20_000, 6)).cumsum(axis=1) / np.sqrt(np.arange(1, 7))
     assert (np.abs(paths) >= critical).any(axis=1).mean() == pytest.approx(0.2, abs=0.01)
+
+
+def test_the_levels_hold_nearly_for_student_s_t_from_the_second_look_on():
+    rng, looks, k = np.random.default_rng(2), 8, np.arange(1, 9)
+    x = rng.normal(size=(20_000, looks))
+    mean = x.cumsum(axis=1) / k
+    variance = ((x**2).cumsum(axis=1) - k * mean**2)[:, 1:] / (k[1:] - 1)
+    p_values = 2 * stdtr(k[1:] - 1, -np.abs(mean[:, 1:]) / np.sqrt(variance / k[1:]))
+    alarms = (p_values <= np.array(nominal_levels(looks, 0.05))[1:]).any(axis=1).mean()
+    assert 0.045 < alarms < 0.06

@@ -62,9 +62,11 @@ def test_a_difference_of_the_tolerance_is_called_the_same_in_at_most_5_percent(p
 
 @pytest.mark.parametrize("rho", [0.5, 0.8])
 def test_looking_after_every_pair_raises_at_most_5_percent_false_alarms(rho):
-    answers = sequential_answers(lambda _arm, _pair: Queue(rho=rho), pairs=12, sessions=1000, seed=6)
-    print(f"rho {rho}, 1,000 sessions of up to 12 pairs of the same queue: {dict(answers)}")
-    assert answers["regression"] <= 0.05 * 1000
+    answers = sequential_answers(
+        lambda _arm, _pair: Queue(rho=rho, requests=1500), pairs=12, sessions=400, seed=6
+    )
+    print(f"rho {rho}, 400 sessions of up to 12 pairs of the same queue: {dict(answers)}")
+    assert answers["regression"] <= 0.05 * 400
 
 
 def drifting(slower_b: float) -> Callable[[str, int], Queue]:
@@ -72,18 +74,18 @@ def drifting(slower_b: float) -> Callable[[str, int], Queue]:
 
     def queue_of(arm: str, pair: int) -> Queue:
         slower = slower_b if arm == "b" else 1.0
-        return Queue(rho=0.5, slowdown=slower * (1 + 0.20 * (pair - 1) / 11))
+        return Queue(rho=0.5, requests=1500, slowdown=slower * (1 + 0.20 * (pair - 1) / 11))
 
     return queue_of
 
 
 def test_a_drift_of_both_builds_is_no_regression():
-    answers = sequential_answers(drifting(1.0), pairs=12, sessions=500, seed=7)
-    print(f"500 sessions while both builds get 20 % slower: {dict(answers)}")
-    assert answers["regression"] <= 0.05 * 500
+    answers = sequential_answers(drifting(1.0), pairs=12, sessions=200, seed=7)
+    print(f"200 sessions while both builds get 20 % slower: {dict(answers)}")
+    assert answers["regression"] <= 0.05 * 200
 
 
 def test_a_slower_build_is_found_in_spite_of_a_drift():
-    answers = sequential_answers(drifting(1.10), pairs=12, sessions=200, seed=8)
-    print(f"200 drifting sessions with a service 10 % slower in one build: {dict(answers)}")
-    assert answers["regression"] >= 0.80 * 200
+    answers = sequential_answers(drifting(1.10), pairs=12, sessions=100, seed=8)
+    print(f"100 drifting sessions with a service 10 % slower in one build: {dict(answers)}")
+    assert answers["regression"] >= 0.80 * 100

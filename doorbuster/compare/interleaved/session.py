@@ -24,7 +24,7 @@ from doorbuster.compare.build_comparison import (
 )
 from doorbuster.compare.comparability import ComparabilityIssue, comparability_issues
 from doorbuster.compare.gating import GateChoice, gating_keys
-from doorbuster.compare.load import Analyse, read_run, stated_thresholds
+from doorbuster.compare.load import Analyse, read_run, run_name, stated_thresholds
 from doorbuster.compare.metric_comparison import Tolerance
 
 ARMS = ("a", "b")
@@ -134,8 +134,7 @@ class InterleavedSession:
     def _run(self, path: Path) -> RecordedRunMetrics:
         if path not in self._read:
             thresholds = (*stated_thresholds(path), *self.gates.thresholds)
-            name = f"{path.parent.parent.name}/{path.parent.name}"
-            self._read[path] = read_run(path, name, thresholds, self.analyse, intervals=False)
+            self._read[path] = read_run(path, run_name(path), thresholds, self.analyse, intervals=False)
         return self._read[path]
 
 
