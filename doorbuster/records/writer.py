@@ -35,6 +35,8 @@ from doorbuster.records.row_inserter import SLOWEST_PER_SERIES, RowInserter
 from doorbuster.records.schema import APPLICATION_ID, FILE_NAME, SCHEMA_VERSION, TABLES, wrap_errors
 from doorbuster.records.validation import with_checks
 
+BUSY_MS = 500  # the caller tries again and supervises the run in between
+
 
 class RunWriter:
     """Writes one run file. Use as a context manager, or call `finish` and `close`."""
@@ -81,7 +83,7 @@ class RunWriter:
             # Calls never overlap, but a master writes in a helper thread.
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA busy_timeout = 5000")
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
         return cls(path, connection, meta, clock_ns)
 
     @classmethod

@@ -59,6 +59,7 @@ LEAD_S = 1.0  # from the plan to the first arrival, so that every worker is read
 PLANNING_S_PER_ARRIVAL = 2e-6  # every worker computes the whole schedule
 FINAL_REPORT_LIMIT_S = 15.0  # wait for the last reports of the workers
 LAST_MESSAGES_S = 0.2  # wait for what a worker sent before its process ended
+SLOW_S = 2 * REPORT_INTERVAL_S  # for one turn of the supervision
 LEDGER_LIMIT_S = 20.0
 MAX_LEDGER_PROBLEMS = 20  # sentences about values in the shop's ledger that cannot be used
 KILL_FILE = "STOP"
@@ -240,14 +241,13 @@ class RunCoordinator:
             began_at = perf_counter()
             ended = self._workers.ended_workers() & set(self._registry.waiting_for)
             self._log.wait(LAST_MESSAGES_S if ended else REPORT_INTERVAL_S)
-            was_slow = perf_counter() - began_at > 2 * REPORT_INTERVAL_S
             batches = self._log.write_queue()
             self._notice_steps()
             for reason in self._reasons_to_stop(batches):
                 logger.warning("stopping: %s", reason)
                 self._record("abort", reason)
                 self.interrupt(reason, status="aborted")
-            if was_slow:  # this process was stopped or busy: reports may still be in its queue
+            if perf_counter() - began_at > SLOW_S:  # stopped or busy: reports may still be in a queue here
                 for name in self._registry.waiting_for:
                     self._registry.heard(name, now_s=self._now_s())
             else:

@@ -124,7 +124,10 @@ class MasterNode(Node):
     def _on_test_stopping(self, **_: Any) -> None:
         """Locust is being stopped: end the run properly before Locust kills the rest."""
         if self.coordinator is not None and not self.coordinator.over.is_set():
-            self.coordinator.interrupt("stopped before the end of the schedule")
+            runner = self.environment.runner
+            if not isinstance(runner, MasterRunner) or runner.worker_count:
+                self.coordinator.interrupt("stopped before the end of the schedule")
+            # Otherwise nobody stopped it: Locust ends a test whose last worker has left.
             self.coordinator.over.wait(timeout=END_LIMIT_S)
 
     def _on_test_stop(self, **_: Any) -> None:
