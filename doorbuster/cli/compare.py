@@ -83,18 +83,17 @@ class CompareCommand(click.Command):
     default=DEFAULT_PAIRS,
     show_default=True,
     type=click.IntRange(2, 200),
-    help="With --run: most pairs of rehearsals; with --a-a, their number.",
+    help="With --run: stop after at most N pairs of runs. With --a-a: make exactly N pairs.",
 )
 @click.option(
     "--budget",
     metavar="TIME",
-    help="With --run: start no pair that would end later, e.g. 20m. Default: none.",
+    help="With --run: time limit for all runs, e.g. 20m; no pair starts that cannot finish. Default: none.",
 )
 @click.option(
     "--rehearsal",
     metavar="TIME",
-    help="With --run: constant load at the scenario's peak rate for this time, e.g. 30s. "
-    "Default: the scenario's curve.",
+    help="With --run: length of each run, at a constant peak rate, e.g. 30s. Default: the scenario's curve.",
 )
 @seed_option
 @click.option(
@@ -105,7 +104,11 @@ class CompareCommand(click.Command):
 )
 @workers_option
 @confirm_option
-@click.option("--paired", is_flag=True, help="Runs of both builds with the same position were made together.")
+@click.option(
+    "--paired",
+    is_flag=True,
+    help="The first baseline run was made together with the first candidate run, and so on.",
+)
 @click.option(
     "--despite",
     metavar="REASON",

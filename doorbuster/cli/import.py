@@ -22,8 +22,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     "form",
     default="",
     metavar="FORMAT",
-    help="Format of the files, e.g. jmeter-csv. Default: detected by content; an unknown name lists "
-    "them all.",
+    help="Format of the files, e.g. jmeter-csv. Default: detected; an unknown name lists them all.",
 )
 @click.option(
     "--map",
@@ -45,7 +44,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     "--zone",
     default=None,
     metavar="NAME",
-    help="Time zone of times that name none, e.g. Europe/London. Default: such times are refused.",
+    help="Time zone for times without one, e.g. Europe/London. Default: refuse files with such times.",
 )
 @click.option(
     "--jtl-time",

@@ -31,8 +31,8 @@ confirm_option = click.option(
     "confirm_hosts",
     multiple=True,
     metavar="HOST",
-    help="Confirm that this non-loopback host may be loaded, at its present addresses, or at those of "
-    "HOST=ADDRESS,NETWORK; once for each host in safety.allow.",
+    help="Confirm that you may load this host; this machine needs none. Repeat for each host in "
+    "safety.allow. If its addresses change, list them: HOST=ADDRESS,NETWORK.",
 )
 
 

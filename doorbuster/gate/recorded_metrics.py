@@ -141,6 +141,8 @@ class RecordedMetrics:
             case Orders():
                 found.add_customers(self.customers)
                 found.add_orders(self.orders)
+            case other:
+                raise AssertionError(f"no reader feeds {other!r} from a run file")
 
     def _nothing_matched(self, select: Selector) -> str:
         chosen = ", ".join(f"{name}:{value}" for name, value in select.tags.items())

@@ -21,7 +21,7 @@ from doorbuster.errors import UsageError
 from doorbuster.importers.label_map import LabelMap
 from doorbuster.importers.results import Label, LabelTable, Provenance, RequestBlock, Summary
 from doorbuster.records.batch import Batch, Exemplar, RequestSecond, SeriesKey
-from doorbuster.records.histogram import MAX_US, PACKED, bin_index, pack_counts
+from doorbuster.records.histogram import BINS, MAX_US, PACKED, bin_index, pack_counts
 from doorbuster.records.import_info import ImportInfo, ReportedSummary
 from doorbuster.records.row_inserter import SLOWEST_PER_SERIES
 from doorbuster.records.writer import RunWriter
@@ -32,10 +32,10 @@ MAX_SPAN_S = 7 * 86_400  # between the first and the last request; more is a clo
 MAX_NOTES = 40
 _MAX_CELLS = 1_500_000  # cells in memory: 24 bytes each, three times over while they are merged
 _COMPACT_AT = 1_000_000
-_BIN_BITS, _LABEL_BITS = 15, 13  # of a cell: Unix second, label, bin
+_BIN_BITS, _LABEL_BITS = (BINS - 1).bit_length(), 13  # of a cell: Unix second, label, bin
 _LABEL_MASK, _BIN_MASK = (1 << _LABEL_BITS) - 1, (1 << _BIN_BITS) - 1
 _CLOCK_STEP_S = 1e-6  # a start computed from an end is exact to that; 12.9999999 is second 13
-_LATEST_S = 1 << 32  # Unix seconds up to the year 2106
+_LATEST_S = min(1 << 32, 1 << (63 - _LABEL_BITS - _BIN_BITS))  # Unix seconds up to the year 2106
 
 
 class _Cells:

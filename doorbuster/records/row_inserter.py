@@ -25,6 +25,12 @@ _OF_A_ROW = (
 )  # fmt: skip
 
 
+def _reason(error: Exception) -> str:
+    if isinstance(error, sqlite3.IntegrityError) and "CHECK" in str(error):
+        return "a value is out of range"  # instead of the text of the constraint
+    return f"{type(error).__name__}: {error}"
+
+
 class RowInserter:
     """Inserts reports; `forget` discards what a rolled-back transaction may have assigned."""
 
@@ -75,8 +81,7 @@ class RowInserter:
             try:
                 self._db.execute(sql, values(row))
             except _OF_A_ROW as error:
-                reason = str(error).partition(": (")[0]  # without the text of a CHECK
-                self._refused[f"{table}: {type(error).__name__}: {reason}"] += 1
+                self._refused[f"{table}: {_reason(error)}"] += 1
 
     def worker_id(self, name: str) -> int:
         known = self._worker_ids.get(name)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar, get_args
 
 from doorbuster.records.outcome import Outcome, RequestOutcome
 from doorbuster.units import CurrencyCode
@@ -184,6 +184,11 @@ class Chart:
     note: str = ""
 
     def __post_init__(self) -> None:
+        if self.kind not in get_args(ChartKind):
+            raise ValueError(
+                f"chart {self.title!r}: kind must be one of {', '.join(get_args(ChartKind))} "
+                f"(got {self.kind!r})"
+            )
         for series in self.series:
             for values in (series.y, series.low, series.high):
                 if len(values) not in (0, len(self.x)) or len(series.y) != len(self.x):

@@ -88,7 +88,7 @@ def _think_times(second: int, channel: str, drawn_s: list[float]) -> ThinkTimeSe
     return ThinkTimeSecond(second, channel, pack(np.rint(np.array(drawn_s) * _US_PER_S).astype(np.int64)))
 
 
-class SideMetricsSnapshot(NamedTuple):
+class SecondaryMetricsSnapshot(NamedTuple):
     """The secondary metrics of one report, as rows of a batch."""
 
     counters: tuple[CounterSecond, ...]
@@ -135,7 +135,7 @@ class SecondaryMetrics:
         """Record the duration of a visit, from the intended arrival in `second` to its end."""
         self._durations[second, channel].append(duration_us)
 
-    def take(self, second: int, keys: list[SeriesKey]) -> SideMetricsSnapshot:
+    def take(self, second: int, keys: list[SeriesKey]) -> SecondaryMetricsSnapshot:
         """Everything since the last call; `second` is that of the report, `keys` the series by number.
 
         All lists are taken before the first pause: what is recorded meanwhile belongs to the next report.
@@ -154,7 +154,7 @@ class SecondaryMetrics:
         self._pause()
         connect_rows = self._connects(connects, keys)
         self._pause()
-        return SideMetricsSnapshot(
+        return SecondaryMetricsSnapshot(
             counters=tuple(CounterSecond(*key, n) for key, n in counters.items()),
             think_times=think_rows,
             visit_durations=duration_rows,
