@@ -109,10 +109,12 @@ def section_of(text: str) -> Section:
 # The page
 
 
-def test_a_report_has_four_files(failed):
+def test_a_report_is_these_files(failed):
     assert sorted(path.name for path in failed.iterdir()) == [
+        "badge.json",
         "index.html",
         "junit.xml",
+        "load-performance.json",
         "summary.json",
         "summary.md",
     ]
