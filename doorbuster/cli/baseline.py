@@ -54,16 +54,14 @@ def accept(runs: tuple[Path, ...], name: str, store: Path, keep: int, replace: b
     \b
     Example: doorbuster baseline accept reports/20261129-smoke
     """
-    from doorbuster.compare.baseline_store import accept as accept_run
-    from doorbuster.compare.baseline_store import accepted_runs, keep_newest, remove
+    from doorbuster.compare.baseline_store import accept as accept_runs
+    from doorbuster.compare.baseline_store import accepted_runs, keep_newest
     from doorbuster.compare.load import find_runs
 
     files = find_runs(runs)
     if not despite:
         _check_verdicts(files)
-    if replace and accepted_runs(store, name):
-        remove(store, name)
-    new = sum(accept_run(store, name, file, despite=despite) for file in files)
+    new = accept_runs(store, name, files, replace=replace, despite=despite)
     dropped = keep_newest(store, name, keep)
     total = len(accepted_runs(store, name))
     old = f", {dropped} older removed" if dropped else ""

@@ -60,22 +60,32 @@ def baseline_names(store: Path) -> tuple[str, ...]:
     return tuple(sorted({file.parent.parent.name for file in store.glob(f"*/*/{FILE_NAME}")}))
 
 
-def accept(store: Path, name: str, run_file: Path, *, despite: str = "") -> bool:
-    """Copy a run into a baseline; False when it was there already.
+def accept(
+    store: Path, name: str, run_files: Sequence[Path], *, replace: bool = False, despite: str = ""
+) -> int:
+    """Copy runs into a baseline; returns how many were not there already.
 
-    Args: despite: the reason to accept a run that must not be compared with the others.
-    Raises: UsageError for such a run; RecordError when it cannot be copied.
+    Args: replace: whether the earlier runs are removed; despite: the reason to accept runs that must not be
+        compared with the others.
+    Raises: UsageError for such runs, before anything is changed; RecordError when one cannot be copied.
     """
     check_name(name)
-    with Run.open(run_file) as run:
-        facts = RunFacts.of(run, run_file.parent.name)
-    others = accepted_runs(store, name)
-    if any(other.run_id == facts.meta.run_id for other in others):
-        return False
+    earlier = accepted_runs(store, name)
+    facts = []
+    for file in run_files:
+        with Run.open(file) as run:
+            facts.append(RunFacts.of(run, file.parent.name))
     if not despite:
-        _check_comparable(name, facts, others)
-    _copy(store / name, run_file)
-    return True
+        _check_comparable(name, facts, () if replace else earlier)
+    known = {one.run_id for one in earlier}
+    if replace:
+        for one in earlier:
+            shutil.rmtree(one.folder)
+        known = set()
+    new = {of.meta.run_id: file for file, of in zip(run_files, facts, strict=True)}
+    for run_id in new.keys() - known:
+        _copy(store / name, new[run_id])
+    return len(new.keys() - known)
 
 
 def remove(store: Path, name: str, run: str = "") -> int:
@@ -114,15 +124,19 @@ def check_name(name: str) -> None:
         )
 
 
-def _check_comparable(name: str, facts: RunFacts, others: Sequence[AcceptedRun]) -> None:
-    issues = [issue.sentence for issue in facts.validity if issue.blocking]
-    if not issues and others:
-        with Run.open(others[-1].folder) as run:
-            newest = RunFacts.of(run, others[-1].folder.name)
-        issues = [issue.sentence for issue in comparability_issues([newest], [facts]) if issue.blocking]
+def _check_comparable(name: str, facts: Sequence[RunFacts], earlier: Sequence[AcceptedRun]) -> None:
+    """Refuse runs that show nothing, or that differ from the newest earlier run or the first new one."""
+    first = facts[0]
+    if earlier:
+        with Run.open(earlier[-1].folder) as run:
+            first = RunFacts.of(run, earlier[-1].folder.name)
+    issues = [issue.sentence for one in facts for issue in one.validity if issue.blocking]
+    if not issues:
+        pairs = (comparability_issues([first], [one]) for one in facts if one is not first)
+        issues = [issue.sentence for found in pairs for issue in found if issue.blocking]
     if issues:
         raise UsageError(
-            f"{facts.name} is not accepted into the baseline {name}: {'; '.join(issues)}. "
+            f"not accepted into the baseline {name}: {'; '.join(issues)}. "
             "If it must be, give the reason with --despite; if the scenario or the machine changed, start "
             "again with --replace"
         )

@@ -81,6 +81,13 @@ def test_only_the_newest_runs_are_kept(good):
     assert "it has 1 now" in accept(good[0], "--replace")
 
 
+def test_a_refused_replacement_leaves_the_baseline_alone(good, run_of):
+    accept(*good[:2])
+    with pytest.raises(UsageError, match="not accepted into the baseline main"):
+        call("baseline", "accept", run_of(3, lateness_ms=80.0), "--replace")
+    assert len(list(Path(".doorbuster/baselines/main").glob("*/run.sqlite"))) == 2
+
+
 def test_a_release_passes_and_a_slower_one_fails(good, run_of):
     accept(*good)
     same, slower = run_of(9), run_of(9, broken=(2, 58))

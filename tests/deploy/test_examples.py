@@ -290,10 +290,11 @@ def test_gitlab_runs_it(workspace):
     program = shutil.which("gitlab-ci-local")
     if program is None or shutil.which("git") is None:
         pytest.skip("gitlab-ci-local is not installed")
-    shutil.copy(DEPLOY / "gitlab/gitlab-ci.yml", workspace.folder / ".gitlab-ci.yml")
+    content = load("gitlab/gitlab-ci.yml")
+    del content["release-check"]["image"]  # without an image, the job runs in the shell
+    (workspace.folder / ".gitlab-ci.yml").write_text(yaml.safe_dump(content), encoding="utf-8")
     git = "git -c user.name=ci -c user.email=ci@shop.example"
     assert workspace.step(f"git init -q -b main && git add -A && {git} commit -qm shop") == 0
     assert workspace.step("git remote add origin git@shop.example:shop/shop.git") == 0
-    options = "--shell-executor-no-image --force-shell-executor --no-shell-isolation --variable RUNS=2"
-    assert workspace.step(f"{program} {options} release-check") == 0
+    assert workspace.step(f"{program} --shell-executor-no-image --variable RUNS=2 release-check") == 0
     assert len(workspace.results()) > 0
