@@ -51,7 +51,8 @@ from dataclasses import dataclass, replace
 
 from doorbuster.capacity.capacity_result import CapacityResult, capacity_result
 from doorbuster.capacity.load_step import Kind, LoadStep, ProposedStep
-from doorbuster.capacity.search_bracket import UNLOADED_RATIO, WELL_OBSERVED_S, SearchBracket
+from doorbuster.capacity.search_bracket import WELL_OBSERVED_S, SearchBracket
+from doorbuster.capacity.threshold_line import UNLOADED_RATIO
 
 NARROW_RATIO = 1.25  # below this width of the bracket, load steps are long
 NEAR_CEILING = 1.1

@@ -3,18 +3,7 @@
 Rules of this module:
 - Short load steps only locate the region. Points of the line need at least `WELL_OBSERVED_S`: within twelve
   seconds a busy queue may show no cluster of slow requests and look far too good.
-- The distance on the fitted line, not the noisy level of a rate, decides which rates belong to the line:
-  selecting rates that happen to look near would bend it.
-- A failure well below a rate that passed before is an after-effect of an overload: such load steps show that
-  the shop did not recover, and are excluded from the capacity estimate.
 - The tail estimate is used for all rates or for none.
-- Violations that an unloaded shop shows too (long service times, a page that always fails) do not depend on
-  load. They are subtracted before the fit, P' = (P - P0) / (limit - P0): otherwise the level is flat at first
-  and then steep, and a straight line crosses the bound too early. P0 is the excess of the lowest rates over
-  the prediction of the line.
-
-Source: Abbott (1925), "A method of computing the effectiveness of an insecticide", Journal of Economic
-Entomology 18; Finney (1971), "Probit Analysis", chapter 7 (natural mortality).
 """
 
 from __future__ import annotations
@@ -30,7 +19,9 @@ import numpy as np
 from doorbuster.capacity.bound_distance import Count, Latencies
 from doorbuster.capacity.idle_crossing import CountPoint, IdleCrossing, find_idle_crossing
 from doorbuster.capacity.load_step import LoadStep, MeasuredStep, RateEvidence, evidence_by_rate
-from doorbuster.capacity.threshold_crossing import WINDOW, Crossing, QueuePrior, RatePoint, find_crossing
+from doorbuster.capacity.threshold_crossing import Crossing, QueuePrior
+from doorbuster.capacity.threshold_line import EDGE, IN_SIGHT, UNLOADED_RATIO, fit_line
+from doorbuster.capacity.unrecovered_steps import not_recovered_steps
 
 WELL_OBSERVED_S = 25.0
 WARMUPS_OBSERVED = 3.0  # a rate observed for so many warm-ups may pass without a slow request
@@ -38,17 +29,11 @@ USUAL_ELASTICITY = 12.0
 TAIL_Z = 2.6  # 99 %: above this the count contradicts the tail estimate
 ELASTICITY_RANGE = (4.0, 150.0)
 MAX_GUESS_RATIO = 0.15
-UNLOADED_RATIO = 0.6  # of the crossing: rates below have no queues
-MAX_BASE_RATIO = 0.6
 NEAR_IDLE_RATIO = 0.35  # idle violations over allowed ones, upper limit: from here on the line is not used
 IDLE_SEEN_RATIO, MIN_SEEN = 0.1, 3.0  # lower limit of the idle part, or violations: fewer may be chance
 MIN_ALLOWED = 3.0  # fewer allowed violations: seeing none says little
 FLAT_ELASTICITY = 2.0  # a line this flat does not show where queues begin
-_IN_SIGHT = math.log(20.0)
-_EDGE = math.log(WINDOW)
 _FLATTEST = 0.7
-NOT_RECOVERED_RATIO = 0.85  # of a rate that passed: the rate does not explain a failure below it
-_CLEARLY_BROKEN = math.log(2.5)
 
 
 @dataclass(frozen=True)
@@ -70,17 +55,6 @@ class IdleTrend:
     name: str
     crossing: IdleCrossing
     is_seen: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Base:
-    """The load-independent part of the allowed violations, with its standard error."""
-
-    ratio: float = 0.0
-    se: float = 0.0
-
-
-_NO_BASE = _Base()
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +134,10 @@ class SearchBracket:
     def trends(self) -> tuple[ThresholdTrend, ...]:
         """The fitted line of each threshold, where there are enough points."""
         names = [estimate.name for estimate in self.evidence[0].estimates] if self.evidence else []
-        found = ((name, self._line(place)) for place, name in enumerate(names))
+        found = (
+            (name, fit_line(place, self.evidence, self.well_observed, self._prior(place)))
+            for place, name in enumerate(names)
+        )
         return tuple(ThresholdTrend(name, crossing) for name, crossing in found if crossing is not None)
 
     @cached_property
@@ -278,7 +255,7 @@ class SearchBracket:
             return _clip(found, ELASTICITY_RANGE)
         if expected is not None:
             return _clip(expected, ELASTICITY_RANGE)
-        seen = [(f.rate_per_s, f.level, f.seconds) for f in self.evidence if abs(f.level) < 2 * _IN_SIGHT]
+        seen = [(f.rate_per_s, f.level, f.seconds) for f in self.evidence if abs(f.level) < 2 * IN_SIGHT]
         if len(seen) < 2:
             return USUAL_ELASTICITY
         weight = sum(seconds for _, _, seconds in seen)
@@ -309,7 +286,7 @@ class SearchBracket:
                 return _clip(crossing.rate_per_s, ends)
             tried = [at.rate_per_s for at in self.evidence if not at.growing]
             return _clip(crossing.rate_per_s, (min(tried), max(tried)))
-        near = [f for f in self.well_observed if not f.growing and abs(f.level) < _IN_SIGHT]
+        near = [f for f in self.well_observed if not f.growing and abs(f.level) < IN_SIGHT]
         if self.binding_trend is not None:
             lowest, highest = near[0].rate_per_s, near[-1].rate_per_s
             guess = _clip(self.binding_trend.crossing.rate_per_s,
@@ -368,9 +345,9 @@ class SearchBracket:
 
     def _beyond(self, found: RateEvidence) -> bool:
         """Whether the level differs from the bound by more than twice the usual scatter."""
-        near = [f for f in self.well_observed if not f.growing and abs(f.level) < _IN_SIGHT]
+        near = [f for f in self.well_observed if not f.growing and abs(f.level) < IN_SIGHT]
         seen = sum(f.seconds for f in near)
-        if found.growing or abs(found.level) > _IN_SIGHT or not seen:
+        if found.growing or abs(found.level) > IN_SIGHT or not seen:
             return True
         usual = (
             sum(max(r.se for r in f.estimates if math.isfinite(r.se)) ** 2 * f.seconds**2 for f in near)
@@ -398,99 +375,11 @@ class SearchBracket:
             self.saturation_per_s, bound_distance.limit_ratio, error, bound_distance.bound / 1e3
         )
 
-    def _line(self, place: int) -> Crossing | None:
-        points = self._points(place, _NO_BASE)
-        used = [point for point in points if abs(point.level) < _EDGE]
-        if len(used) < 2:
-            # Too steep for the rates tried so far: use the nearest rate on each side, if it is not too far.
-            seen = [point for point in points if abs(point.level) < _IN_SIGHT]
-            used = [*[p for p in seen if p.level <= 0][-1:], *[p for p in seen if p.level > 0][:1]]
-        prior = self._prior(place)
-        crossing = find_crossing(used, prior)
-        for _ in range(4):
-            if crossing is None:
-                return None
-            points = self._points(place, self._base(place, crossing))
-            again = [point for point in points if abs(crossing.level_at(point.rate_per_s)) < _EDGE]
-            closer = find_crossing(again, prior)
-            if again == used or closer is None:
-                break
-            used, crossing = again, closer
-        return crossing
-
-    def _points(self, place: int, base: _Base) -> list[RatePoint]:
-        """The well observed rates, each without the load-independent part `base` of its violations.
-
-        The error of the base is part of the error of a point: level = ln((observed - B) / (1 - B)).
-        """
-        found = []
-        for at in self.well_observed:
-            estimate = at.estimates[place]
-            if at.growing or estimate.level is None or not math.isfinite(estimate.level):
-                continue
-            observed = math.exp(estimate.level)
-            if observed <= base.ratio:
-                continue
-            above = observed - base.ratio
-            level = math.log(above / (1 - base.ratio))
-            of_base = base.se * abs(observed - 1) / (above * (1 - base.ratio))
-            error = math.hypot(estimate.se * observed / above, of_base)
-            found.append(
-                RatePoint(at.rate_per_s, level, error, estimate.degrees_of_freedom, estimate.seconds)
-            )
-        return found
-
-    def _base(self, place: int, line: Crossing) -> _Base:
-        """Violations of an unloaded shop in excess of the fitted line, relative to the limit.
-
-        Long service times and pages that always fail occur at any rate: the level is flat until queues form.
-        """
-        calm = [
-            (at.estimates[place], math.exp(line.level_at(at.rate_per_s)))
-            for at in self.evidence
-            if at.rate_per_s < UNLOADED_RATIO * line.rate_per_s and at.estimates[place].n
-        ]
-        n = sum(estimate.n for estimate, _ in calm)
-        if not n:
-            return _NO_BASE
-        seen = [
-            (one.n / n, one.ratio, one.se if math.isfinite(one.se) else 1.0, by_line) for one, by_line in calm
-        ]
-        ratio = sum(weight * (observed - by_line) for weight, observed, _, by_line in seen)
-        error = math.hypot(*(weight * observed * se for weight, observed, se, _ in seen))
-        return _Base(_clip(ratio, (0.0, MAX_BASE_RATIO)), error)
-
-
-def not_recovered_steps(history: Sequence[LoadStep]) -> list[bool]:
-    """Which load steps were run while the shop still suffered from an earlier one.
-
-    The sign is a clear failure although a rate well above passed before. After the last pass, only the first
-    failure counts then, until a load step passes again.
-    """
-    found = [False] * len(history)
-    for place, step in enumerate(history):
-        held = [at for at in range(place) if history[at].status == "pass"]
-        if not held or not _certainly_broken(step):
-            continue
-        highest = max(history[at].rate_per_s for at in held if not found[at])
-        if step.rate_per_s > NOT_RECOVERED_RATIO * highest:
-            continue
-        failures = [at for at in range(held[-1] + 1, place + 1) if history[at].status == "fail"]
-        for at in range(failures[0] + 1, place + 1):
-            found[at] = True
-    return found
-
 
 def _outlasts_queues(at: RateEvidence) -> bool:
     """Whether a rate was observed much longer than the shop's queues last; the warm-up guesses that."""
     warmup_s = max(step.measured.proposal.warmup_s for step in at.load_steps)
     return at.seconds >= max(WELL_OBSERVED_S, WARMUPS_OBSERVED * warmup_s)
-
-
-def _certainly_broken(step: LoadStep) -> bool:
-    return step.status == "fail" and (
-        step.growing or any(estimate.low > _CLEARLY_BROKEN for estimate in step.estimates)
-    )
 
 
 def _tail_contradicted(evidence: Iterable[RateEvidence]) -> bool:
@@ -500,7 +389,7 @@ def _tail_contradicted(evidence: Iterable[RateEvidence]) -> bool:
         if found.seconds < WELL_OBSERVED_S:
             continue
         for estimate in found.estimates:
-            if estimate.check_z and estimate.level is not None and abs(estimate.level) < _EDGE:
+            if estimate.check_z and estimate.level is not None and abs(estimate.level) < EDGE:
                 scores.setdefault(estimate.name, []).append(estimate.check_z)
     return any(abs(sum(z)) / math.sqrt(len(z)) > TAIL_Z for z in scores.values())
 
