@@ -12,7 +12,6 @@ SOURCES = sorted([*(ROOT / "doorbuster").rglob("*.py"), *(ROOT / "analysis").glo
 
 STREAM_WRITERS = {
     "output/streams.py": "the border itself",
-    "load/tools/command_interface.py": "JSON in ASCII, read by the command",
     "load/coordination/coordinator.py": "in a process with protected streams",
     "load/locust_plugin/plugin.py": "in a process with protected streams",
     "load/runtime/notes.py": "in a process with protected streams",

@@ -10,6 +10,8 @@ import tracemalloc
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from doorbuster.storefronts.har.recording import read_har
 from doorbuster.storefronts.har.source_code import (
@@ -252,3 +254,18 @@ def test_no_page_of_a_recording_takes_long_to_search(hostile):
     )
     draft(entries)
     assert time.perf_counter() - started < 10
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.text(st.characters(categories=None), min_size=1, max_size=60),
+    st.text("'\"\\\\{}()+;=#\n\r%$@,. aimport_", max_size=60),
+)
+def test_whatever_a_recording_holds_stays_a_constant_of_the_driver(anything, code):
+    """Every call and import is the drafter's own; names have letters, digits and _ of what was recorded."""
+    for nasty in (anything, code):
+        text = draft(hostile_visit(nasty)).text
+        assert_harmless(text)
+        for node in ast.walk(ast.parse(text)):
+            for name in (getattr(node, "id", ""), getattr(node, "attr", ""), getattr(node, "name", "")):
+                assert not name or (name.isascii() and name.isidentifier())
