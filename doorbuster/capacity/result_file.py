@@ -16,6 +16,7 @@ from typing import Literal, TypeVar
 from pydantic import TypeAdapter
 
 from doorbuster.errors import RecordError
+from doorbuster.output import one_line
 from doorbuster.records.result_file import find_result, read_result, write_result
 
 SEARCH_FILE = "capacity.json"
@@ -178,5 +179,6 @@ def is_whole_search(run_file: Path) -> bool:
 def _read(kind: type[T], file: Path, schema: str, what: str) -> T:
     try:
         return TypeAdapter(kind).validate_python(read_result(file, schema))
-    except (OSError, ValueError, KeyError) as error:
-        raise RecordError(f"{file}: cannot read the result of the {what}: {error}") from error
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        reason = one_line(str(error), 200)
+        raise RecordError(f"{file}: cannot read the result of the {what}: {reason}") from error

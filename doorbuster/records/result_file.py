@@ -33,7 +33,12 @@ def read_result(file: Path, schema: str) -> dict[str, Any]:
 
     Raises: RecordError for another schema; OSError, ValueError or KeyError for another file.
     """
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(found, dict):
+        raise ValueError("not a JSON object")
     if found.pop("schema") != schema:
         raise RecordError(f"{file}: not a result of this version; search or sweep again")
     return found
