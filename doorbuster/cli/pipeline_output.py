@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from doorbuster.errors import UsageError
-from doorbuster.output import say_lines
+from doorbuster.output import flat, say_lines
 
 if TYPE_CHECKING:
     from doorbuster.cli.run_workflow import JudgedRun
@@ -38,7 +38,7 @@ def write_github(judged: JudgedRun, markdown: str, folder: Path, *, wanted: bool
     say_lines("\n".join(annotation_lines(judged.results, judged.verdict)))
     _append("GITHUB_STEP_SUMMARY", step_summary(markdown))
     found = outputs(judged.verdict, str(folder))
-    _append("GITHUB_OUTPUT", "".join(f"{name}={value}\n" for name, value in found.items()))
+    _append("GITHUB_OUTPUT", "".join(f"{name}={flat(str(value))}\n" for name, value in found.items()))
 
 
 def _append(variable: str, text: str) -> None:

@@ -15,7 +15,6 @@ STREAM_WRITERS = {
     "load/coordination/coordinator.py": "in a process with protected streams",
     "load/locust_plugin/plugin.py": "in a process with protected streams",
     "load/runtime/notes.py": "in a process with protected streams",
-    "load/plain_locust/__main__.py": "in a process with protected streams",
     "shop/__main__.py": "the embedded shop's URL",
 }
 FILE_WRITERS = {
@@ -24,6 +23,7 @@ FILE_WRITERS = {
     "cli/export.py": "numbers and tags, which the format restricts",
     "cli/init.py": "copies of bundled files; drivers, in which recorded data is escaped",
     "cli/run_workflow.py": "the user's scenario",
+    "cli/pipeline_output.py": "the Markdown of the report, and values without line breaks",
     "capacity/runner.py": "the user's scenario",
     "locust_process.py": "the output of a process with protected streams",
     "shop_process.py": "the log of the embedded shop",
