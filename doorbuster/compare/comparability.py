@@ -26,6 +26,7 @@ from doorbuster.units import format_duration
 _MAY_DIFFER = ("title", "story", "thresholds", "seed", "safety")
 _MAY_DIFFER_OF_TARGET = ("url", "shop")
 _SHOWN_DIFFERENCES = 3
+_SAME_LENGTH = 1.1  # times the shortest run
 _NOT_BLOCKING = ("stalled",)  # a stall of the target is a finding
 
 
@@ -71,6 +72,7 @@ def comparability_issues(
     everyone = (*baseline, *candidate)
     found = [issue for run in everyone for issue in run.validity]
     found += _scenarios(everyone)
+    found += _durations(everyone)
     found += _generators(everyone)
     found += _seeds(baseline, candidate)
     found += _cautions(baseline, candidate, interleaved=interleaved)
@@ -105,8 +107,17 @@ def compared_scenario(meta: RunMeta) -> dict[str, Any]:
         kept["target"] = {
             key: value for key, value in kept["target"].items() if key not in _MAY_DIFFER_OF_TARGET
         }
-    # A run of Locust may be shorter than its scenario says; its plan is in the metadata.
-    return kept | {"workload": meta.workload, "planned duration": format_duration(meta.duration_s)}
+    return kept | {"workload": meta.workload}
+
+
+def _durations(runs: Sequence[RunFacts]) -> list[ComparabilityIssue]:
+    """Runs of clearly different lengths; those of other tools and of Locust's users vary a little."""
+    shortest, longest = (of(runs, key=lambda run: run.meta.duration_s) for of in (min, max))
+    if longest.meta.duration_s <= _SAME_LENGTH * shortest.meta.duration_s:
+        return []
+    lengths = (format_duration(run.meta.duration_s) for run in (shortest, longest))
+    sentence = f"{shortest.name} and {longest.name} have different lengths: {' and '.join(lengths)}"
+    return [ComparabilityIssue("duration", sentence, blocking=True)]
 
 
 def _flat(value: Any, path: str = "") -> dict[str, Any]:

@@ -91,7 +91,7 @@ def test_an_error_that_is_new_counts_as_a_share_of_zero_before(builds, tmp_path)
         ("machine", {"cores": 64}, "machine"),
         ("versions", {"doorbuster": "9.9"}, "generator"),
         ("workers", 7, "workers"),
-        ("duration_s", 3.0, "scenario"),
+        ("duration_s", 3.0, "duration"),
         ("scenario_text", "title: Other\ndemand: {peak: 3 customers/s}", "scenario"),
     ],
 )
