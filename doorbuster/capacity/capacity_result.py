@@ -161,8 +161,10 @@ def _near_idle(
 
 def _end_reason(known: SearchBracket, max_rate_per_s: float) -> Flag:
     """Why the search ended without reaching the limit of the shop."""
-    if known.undelivered_per_s < math.inf:
-        return "generator-bound"
+    undelivered = [step for step in known.history if step.status == "invalid"]
+    if undelivered:
+        lowest = min(undelivered, key=lambda step: step.rate_per_s)
+        return "ceiling" if lowest.measured.is_at_ceiling else "generator-bound"
     reached = known.evidence[-1].rate_per_s if known.evidence else 0.0
     return "ceiling" if reached >= max_rate_per_s * (1 - SAME_RATE_RATIO) else "unfinished"
 

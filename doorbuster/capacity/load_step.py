@@ -65,6 +65,7 @@ class MeasuredStep:
         delivered_ratio: started arrivals over planned arrivals.
         elapsed_s: total time, including warm-up and drain.
         generator_limit: why the generator could not deliver the rate; "" when it did.
+        is_at_ceiling: the reason is the scenario's own ceiling, safety.max_rate.
         drained: every customer left the shop before the drain time ended.
     """
 
@@ -76,6 +77,7 @@ class MeasuredStep:
     elapsed_s: float
     delivered_ratio: float = 1.0
     generator_limit: str = ""
+    is_at_ceiling: bool = False
     drained: bool = True
 
     @property
@@ -189,7 +191,8 @@ def judge_step(measured: MeasuredStep) -> LoadStep:
         why = measured.generator_limit or (
             f"only {measured.delivered_ratio:.1%} of the arrivals were started in time"
         )
-        return LoadStep(measured, "invalid", growing, estimates, f"generator limit, not the shop: {why}")
+        whose = "the scenario's limit" if measured.is_at_ceiling else "generator limit"
+        return LoadStep(measured, "invalid", growing, estimates, f"{whose}, not the shop: {why}")
     status, why = _verdict(estimates, growing=growing, seconds=measured.seconds)
     return LoadStep(measured, status, growing, estimates, why)
 

@@ -183,7 +183,7 @@ def measure(
     inside[: recorded.size] = recorded
     grown = float(inside[-1] - inside[first - 1 if first else 0])
     of_generator = ("overloaded", "ceiling", "limits")
-    limit = next((issue.sentence for issue in validity_issues(run) if issue.kind in of_generator), "")
+    limit = next((issue for issue in validity_issues(run) if issue.kind in of_generator), None)
     return MeasuredStep(
         proposal=proposal,
         seconds=seconds,
@@ -192,6 +192,7 @@ def measure(
         completed_per_s=max(0.0, (started - grown) / seconds),
         elapsed_s=elapsed_s,
         delivered_ratio=started / planned if planned else 1.0,
-        generator_limit=limit,
+        generator_limit=limit.sentence if limit is not None else "",
+        is_at_ceiling=limit is not None and limit.kind == "ceiling",
         drained=stopped or not run.outcome_totals().dropped,
     )

@@ -140,18 +140,23 @@ def test_the_same_shop_without_retries_recovers():
     assert found.recovered is True
 
 
-def test_an_overloaded_generator_makes_the_answer_at_least():
+@pytest.mark.parametrize(
+    ("is_at_ceiling", "flag", "reason"),
+    [(False, "generator-bound", "the load generator"), (True, "ceiling", "the maximum rate")],
+)
+def test_a_rate_that_was_not_delivered_makes_the_answer_at_least(is_at_ceiling, flag, reason):
     rng, history = np.random.default_rng(1), []
     while isinstance(step := next_step(history, SETTINGS), ProposedStep):
         found = run_step(exponential_shop(1000.0, 1), [slower_than(0.2, 0.95)], step, rng)
         if step.rate_per_s > 130:
-            found = replace(found, generator_limit="the generator used all of its processor")
+            found = replace(found, generator_limit="it was late", is_at_ceiling=is_at_ceiling)
         history.append(judge_step(found))
     assert step.at_least
     assert step.high is None
-    assert "generator-bound" in step.flags
+    assert flag in step.flags
     assert 100 < step.rate_per_s <= 130
     assert step.sentence.startswith("Capacity is at least 1")
+    assert step.sentence.endswith(f"; {reason} ended the search, not the shop.")
 
 
 def test_a_shop_that_passes_at_the_highest_permitted_rate_has_at_least_that_capacity():
