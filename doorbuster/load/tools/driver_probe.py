@@ -204,6 +204,8 @@ class DriverProbe:
         def unprobed(result: str, text: str, *, core: bool = is_core) -> ProbedStep:
             return ProbedStep(self._channel, name, core, result, text)
 
+        if self._class_for(channel).open_session is not None:
+            return unprobed("skipped", "uses a protocol of its own (open_session), and the probe speaks HTTP")
         try:
             customer = self._customer(name, channel, catalogue)
         except Exception as error:  # noqa: BLE001  the driver's __init__ may fail in any way; say where
