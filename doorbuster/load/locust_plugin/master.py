@@ -65,7 +65,7 @@ class MasterNode(Node):
         super().__init__(environment, drivers)
         self.scenario = scenario
         self.coordinator: RunCoordinator | None = None
-        self._refused = False
+        self._refused = self._is_interrupted = False
         self._waits_for_workers = environment.web_ui is None
         self._folder_option = environment.parsed_options.run_folder
         # Read now: Locust's web form may set every option later.
@@ -125,7 +125,7 @@ class MasterNode(Node):
         """Locust is being stopped: end the run properly before Locust kills the rest."""
         if self.coordinator is not None and not self.coordinator.over.is_set():
             runner = self.environment.runner
-            if not isinstance(runner, MasterRunner) or runner.worker_count:
+            if self._is_interrupted or not isinstance(runner, MasterRunner) or runner.worker_count:
                 self.coordinator.interrupt("stopped before the end of the schedule")
             # Otherwise nobody stopped it: Locust ends a test whose last worker has left.
             self.coordinator.over.wait(timeout=END_LIMIT_S)
@@ -135,6 +135,7 @@ class MasterNode(Node):
 
     def _on_interrupt(self) -> None:
         """Ctrl-C; gevent raises it again in the main greenlet. Locust does not tell workers before a run."""
+        self._is_interrupted = True
         if self._waits_for_workers:
             self.environment.runner.quit()
             raise SystemExit(int(ExitCode.INTERRUPTED))
