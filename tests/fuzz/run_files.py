@@ -108,7 +108,7 @@ def read_everything(path: Path) -> None:
         sections, meta = judged.analysed.sections, run.meta
         render_markdown(run, sections, judged.results, judged.verdict)
         render_json(run, sections, judged.results, judged.verdict)
-        render_junit(meta, judged.results, judged.verdict)
+        render_junit(run, judged.results, judged.verdict)
         summary_lines(sections)
         read_progress(run, now_unix_s=meta.started_at_unix_ns / 1e9 + 60)
         run.workers(), run.events(), run.exemplars(), run.freshness(), run.step_timings()
