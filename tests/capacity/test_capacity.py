@@ -304,7 +304,8 @@ def prove(name: str, shop: Shop, p: float, limit_s: float, servers: int, truth: 
         f"{name} p{100 * p:g} {1e3 * limit_s:g} ms, {truth:.2f}/s: holds {share:.3f},"
         f" half-width {np.median(widths):.3f}, open {still_open:.3f}, error {error:.3f}"
     )
-    assert 0.90 <= share <= 0.995
+    assert share >= 0.90
+    assert np.median(widths) < 0.2  # an interval that holds everything says nothing
     assert max(one.elapsed_s for one in found) < 600
     assert abs(np.median([one.estimate_per_s for one in found]) / truth - 1) < 0.03
 
