@@ -201,6 +201,10 @@ def _check_meta(path: Path, db: sqlite3.Connection) -> None:
         meta = RunMeta.from_rows(rows)
         for key, hint in get_type_hints(RunMeta).items():
             TypeAdapter(hint).validate_python(getattr(meta, key), strict=True)
+        for key, value in meta.machine.items():
+            allowed = (int, float) if key in _MACHINE_NUMBERS else (str, int, float)
+            if value is not None and not isinstance(value, allowed):
+                raise ValueError(f"of type {type(value).__name__}")
     except (ValidationError, TypeError, ValueError, RecursionError) as error:
         what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise RecordError(
@@ -215,6 +219,7 @@ def _check_meta(path: Path, db: sqlite3.Connection) -> None:
             raise RecordError(f"{path}: {key} has a value that no run has (got {got}); {WAY_OUT}")
 
 
+_MACHINE_NUMBERS: Final = ("memory_bytes", "cores", "cpu_count")  # reports calculate with them
 _META_RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "duration_s": (0.0, float(MAX_SECOND)), "started_at_unix_ns": (0.0, float(_MAX_UNIX_NS)),
     "finished_at_unix_ns": (0.0, float(_MAX_UNIX_NS)), "ledger_read_at_s": (-1e11, 1e11),

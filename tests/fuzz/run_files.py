@@ -70,7 +70,21 @@ def _statement(rng: Random) -> tuple[str, tuple[Any, ...]]:
         key = rng.choice(("title", "seed", "duration_s", "workers", "machine", "versions", "status", "run_id",
                           "started_at_unix_ns", "scenario_text", "target_url", "story", "workload",
                           "finished_at_unix_ns", "ledger_read_at_s", "shop_profile", "storefront"))  # fmt: skip
-        value = rng.choice(("1e999", "-1", "null", "[]", '"x"', "{", '{"cpu": [1]}', "1e15", '"\\u001b[2J"'))
+        value = rng.choice(
+            (
+                "1e999",
+                "-1",
+                "null",
+                "[]",
+                '"x"',
+                "{",
+                '{"cpu": [1]}',
+                '{"memory_bytes": "x"}',
+                '{"cores": []}',
+                "1e15",
+                '"\\u001b[2J"',
+            )
+        )
         return "UPDATE meta SET value = ? WHERE key = ?", (value, key)
     action = rng.random()
     if action < 0.55:
