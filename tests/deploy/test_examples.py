@@ -128,7 +128,8 @@ drain: 10s
 START = """\
 #!/usr/bin/env bash
 set -euo pipefail
-nohup doorbuster shop --port %(port)s --query-time "${QUERY_TIME:-2ms}" --products 200 >shop.log 2>&1 &
+time=${QUERY_TIME:-2ms}
+nohup doorbuster shop --profile in-house-2004 --port %(port)s --query-time "$time" >shop.log 2>&1 &
 echo $! >shop.pid
 for _ in $(seq 100); do
   if curl -fs -o /dev/null http://127.0.0.1:%(port)s/; then exit 0; fi
@@ -237,7 +238,7 @@ def test_github_accepts_on_main_passes_a_documentation_change_and_stops_a_slow_s
         ("2ms", "yes", 0, "inconclusive"),  # the first runs have no baseline, and start it
         ("2ms", "yes", 0, "pass"),
         ("2ms", "no", 0, "pass"),
-        ("100ms", "no", 99, "fail"),
+        ("20ms", "no", 99, "fail"),
     ):
         found = run_github(workspace, "release-check.yml", {ACCEPT: accept}, QUERY_TIME=query_time)
         text = (workspace.folder / "output").read_text(encoding="utf-8")
