@@ -34,7 +34,8 @@ from doorbuster.records.reader import Run
 from doorbuster.records.secondary_metrics import ServerTimingTotals
 from doorbuster.scenario.thresholds.language import Tag
 from doorbuster.scenario.thresholds.metrics import METRICS
-from doorbuster.stats.design_effect import CONFIDENCE, MIN_BLOCKS
+from doorbuster.stats.batch_means import batch_means_interval
+from doorbuster.stats.design_effect import MIN_BLOCKS
 from doorbuster.stats.latency_quantiles import (
     MAX_TIME_BLOCKS,
     LatencyQuantile,
@@ -43,7 +44,6 @@ from doorbuster.stats.latency_quantiles import (
     time_blocks_by,
 )
 from doorbuster.stats.proportion import in_time_blocks
-from doorbuster.stats.run_comparison import t_quantile
 from doorbuster.stats.windows import window_quantiles
 
 PERCENTILES = (50.0, 95.0, 99.0)
@@ -131,13 +131,8 @@ def _typical_time(empty: RunMetric, blocks: Sequence[TimeBlock]) -> RunMetric:
     value_ms = math.exp(mean) / 1e3
     if int(used.sum()) < MIN_BLOCKS:
         return replace(empty, value=value_ms, n=n)
-    effective = int(used.sum())
-    residuals = sums[used] - mean * counts[used]
-    error = math.sqrt(effective / (effective - 1) * float(residuals @ residuals)) / n
-    reach = t_quantile((1 + CONFIDENCE) / 2, effective - 1) * error
-    return replace(
-        empty, value=value_ms, low=value_ms * math.exp(-reach), high=value_ms * math.exp(reach), n=n
-    )
+    ends = batch_means_interval(sums[used], counts[used])
+    return replace(empty, value=value_ms, low=math.exp(ends[0]) / 1e3, high=math.exp(ends[1]) / 1e3, n=n)
 
 
 def _with_quantile(empty: RunMetric, found: LatencyQuantile, *, intervals: bool) -> RunMetric:

@@ -5,7 +5,6 @@ An interval that takes correlated requests for independent ones is left out.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -30,12 +29,11 @@ from doorbuster.gate.threshold_result import (
     SectionValue,
     TrendCounts,
 )
-from doorbuster.records.histogram import Histogram
 from doorbuster.scenario.thresholds.language import Threshold
 from doorbuster.scenario.thresholds.metrics import FromSection, find_metric
-from doorbuster.stats.design_effect import CONFIDENCE, MIN_BLOCKS
+from doorbuster.stats.batch_means import batch_means_interval
+from doorbuster.stats.design_effect import MIN_BLOCKS
 from doorbuster.stats.latency_quantiles import TimeBlock
-from doorbuster.stats.run_comparison import t_quantile
 
 
 def threshold_metric(recorded: RecordedMetrics, threshold: Threshold) -> RunMetric:
@@ -86,13 +84,10 @@ def _within_run(
     return None, None
 
 
-def _mean_of_blocks(blocks: Sequence[TimeBlock]) -> tuple[float | None, float | None]:
-    """The interval of the mean time, in ms, from the means of blocks (batch means)."""
-    means = [block.answered.merge(block.abandoned).mean_us for block in blocks]
-    logs = np.log([max(1.0, mean or 1.0) for mean in means])
-    reach = t_quantile((1 + CONFIDENCE) / 2, logs.size - 1) * float(logs.std(ddof=1)) / math.sqrt(logs.size)
-    total = Histogram.empty().merge(
-        *(block.answered for block in blocks), *(block.abandoned for block in blocks)
-    )
-    mean_ms = (total.mean_us or 0.0) / 1e3
-    return mean_ms * math.exp(-reach), mean_ms * math.exp(reach)
+def _mean_of_blocks(blocks: Sequence[TimeBlock]) -> tuple[float, float]:
+    """The interval of the mean time, in ms."""
+    times = [block.answered.merge(block.abandoned) for block in blocks]
+    n = np.array([part.n for part in times], np.float64)
+    sums_ms = np.array([(part.mean_us or 0.0) / 1e3 for part in times]) * n
+    low, high = batch_means_interval(sums_ms, n)
+    return max(0.0, low), high
