@@ -91,14 +91,15 @@ def gating_keys(
             key for key, metric in measured.items() if metric.better and not _of_generator(metric)
         )
     if choice.keys:
-        problems = [
-            problem
+        # A key as printed is taken as it is: names of requests may contain commas and spaces.
+        keys = [
+            text.strip() if text.strip() in measured else key
             for text, key in zip(choice.texts, choice.keys, strict=True)
-            if (problem := _why_not(text, key, measured))
         ]
-        if problems:
-            raise UsageError("\n".join(problems))
-        return frozenset(choice.keys)
+        problems = [_why_not(text, key, measured) for text, key in zip(choice.texts, keys, strict=True)]
+        if any(problems):
+            raise UsageError("\n".join(filter(None, problems)))
+        return frozenset(keys)
     stated = {threshold_key(one) for one in thresholds if one.severity == "fail" and _can_gate(one)}
     return frozenset((stated | set(ALWAYS_GATING)) & set(measured))
 

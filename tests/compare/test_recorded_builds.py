@@ -149,6 +149,19 @@ def test_a_metric_that_cannot_decide_is_refused(builds, gate, message):
     assert message in str(refused.value)
 
 
+def test_a_printed_key_is_accepted_whatever_the_name_of_the_request(builds, tmp_path):
+    name = "GET /item/5, red {x} p(95)"
+    for build in ("old", "slow"):
+        shutil.copytree(builds / build, tmp_path / build)
+        for run in runs(tmp_path / build):
+            with sqlite3.connect(run) as db:
+                db.execute("UPDATE series SET step = ? WHERE step = 'page-00'", [name])
+    key = f"http_req_duration{{step:{name}}} typical"
+    found = compared(tmp_path / "old", tmp_path / "slow", gates=GateChoice.parse([key]))
+    assert [one.metric.key for one in found.gating_metrics] == [key]
+    assert found.answer == "regression"
+
+
 def test_a_gating_metric_without_data_stays_undecided(builds):
     gates = GateChoice.parse(["http_req_duration{step:page-99} p(95)"])
     found = compared(builds / "old", builds / "slow", gates=gates)
