@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from doorbuster.errors import RecordError
+from doorbuster.output import one_line
 from doorbuster.records.validation import check_content, check_schema
 
 SCHEMA_VERSION = 1
@@ -142,7 +143,7 @@ def explain(error: sqlite3.Error) -> str:
     for prefix, meaning in _MEANING.items():
         if name.startswith(prefix):
             return meaning
-    return f"SQLite reports: {error}"
+    return f"SQLite reports: {one_line(str(error), 200)}"
 
 
 @contextmanager
