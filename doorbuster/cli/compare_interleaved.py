@@ -132,7 +132,7 @@ def _state(found: BuildComparison | None) -> str:
     from doorbuster.compare.wording import change_text, metric_name, short_decision
 
     if found is None:
-        return "too few healthy pairs to compare"
+        return "a comparison needs two healthy pairs"
     shown = found.gating_metrics[:_SHOWN_METRICS]
     return "; ".join(f"{metric_name(one.metric)} {change_text(one)}, {short_decision(one)}" for one in shown)
 
