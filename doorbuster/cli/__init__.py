@@ -79,13 +79,23 @@ def doorbuster() -> None:
     """Load-test online shops with realistic sales peaks, and count the orders an overload costs."""
 
 
+_INTERRUPTED = int(ExitCode.INTERRUPTED)
+
+
 def main() -> None:
     """Run the command line and leave with its exit code, however often somebody presses Ctrl-C meanwhile."""
+    code = _INTERRUPTED
+    # Another one may arrive while an earlier one is handled, so there is a try around every handler.
     try:
-        code = _run_command_line()
-    except KeyboardInterrupt:  # while an earlier one was handled
-        code = int(ExitCode.INTERRUPTED)
-    _ignore_interrupts()
+        try:
+            code = _run_command_line()
+            _ignore_interrupts()
+        except KeyboardInterrupt:
+            code = _INTERRUPTED
+            _ignore_interrupts()
+    except KeyboardInterrupt:
+        code = _INTERRUPTED
+        _ignore_interrupts()
     sys.exit(code)
 
 

@@ -147,6 +147,7 @@ def test_any_number_of_ctrl_c_has_one_exit_code(commands):
     while run.poll() is None:
         os.kill(run.pid, signal.SIGINT)
         time.sleep(0.05)
-    assert run.wait() == ExitCode.INTERRUPTED
+    said = (commands.folder / "said").read_text()
+    assert run.wait() == ExitCode.INTERRUPTED, said
     commands.wait_until(commands.all_ended)
     assert "Traceback" not in (commands.folder / "said").read_text()

@@ -110,19 +110,17 @@ class MasterWatch:
         options = environment.parsed_options
         self._place = (options.master_host, options.master_port)
         self._on_lost = on_lost
-        self._missed = 0
-        self._has_met = False
+        self._missed = 0  # the worker has met its master before Locust calls `init`
         environment.events.heartbeat_received.add_listener(self._on_heartbeat)
         gevent.spawn(self._watch)
 
     def _on_heartbeat(self, **_: Any) -> None:
         self._missed = 0
-        self._has_met = True
 
     def _watch(self) -> None:
         while True:
             gevent.sleep(CHECK_S)  # checks are counted, not timed: a stopped process receives nothing
-            self._missed += self._has_met
+            self._missed += 1
             is_silent = self._missed > SILENCE_CHECKS and _is_closed(*self._place)
             if is_silent or self._missed > SILENCE_LIMIT_CHECKS:
                 break
