@@ -136,6 +136,7 @@ def run_unchanged(command, tmp_path):
     return run
 
 
+@pytest.mark.alone  # a busy machine makes the verdict on thousands of requests a second inconclusive
 def test_three_published_files_are_recorded_unchanged(run_unchanged):
     run_unchanged([HERE / "published" / f"{name}.py" for name in A_FEW], 60)
 
