@@ -129,14 +129,16 @@ def run_unchanged(command, tmp_path):
             shops.shutdown()
         own = statistics(tmp_path / "own")
         failed = any(entry["num_failures"] for entries in own.values() for entry in entries)
-        assert done.returncode == (ExitCode.FAIL if failed else ExitCode.PASS), done.stderr + done.stdout
+        verdict = ExitCode.FAIL if failed else ExitCode.PASS
+        if "the load generator was overloaded" in done.stdout:  # files without pauses fill a core
+            verdict = ExitCode.INCONCLUSIVE
+        assert done.returncode == verdict, done.stderr + done.stdout
         late = sum(IN_BACKGROUND.get(file.stem, 0) for file in files)
         check_same(tmp_path / "out", own, at_least, late=late)
 
     return run
 
 
-@pytest.mark.alone  # a busy machine makes the verdict on thousands of requests a second inconclusive
 def test_three_published_files_are_recorded_unchanged(run_unchanged):
     run_unchanged([HERE / "published" / f"{name}.py" for name in A_FEW], 60)
 
