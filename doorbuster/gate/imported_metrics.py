@@ -24,7 +24,7 @@ def imported_data(
 ) -> MetricData | None:
     """The data for this threshold; None when the imported requests answer it."""
     if isinstance(metric.counting, Requests) and metric.kind == "rate" and info.hides_failures:
-        return NoData(f"{info.format} lists no failed requests")
+        return NoData(f"{info.format} lists no failed requests, or not apart from the others")
     if info.precision != "summary":
         return None
     if "expected_response" in select.tags:

@@ -128,6 +128,7 @@ def _read_sketch(
             tool="Artillery",
             format="Artillery JSON",
             precision="bucketed",
+            hides_failures=True,
             bucket_error=accuracy,
             times=False,
             workload="open",

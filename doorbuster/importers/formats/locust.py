@@ -196,6 +196,7 @@ def _read_json(file: InputFile, run: RunBuilder, _: ImportOptions) -> None:
             precision="bucketed",
             bucket_error=_TWO_DIGITS,
             times=False,
+            hides_failures=True,
             workload="closed",
         ),
     )
