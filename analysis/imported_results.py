@@ -72,9 +72,7 @@ def _limits(info: ImportInfo) -> tuple[str, ...]:
     if not info.has_times and info.precision != "summary":
         found.append("The source has no times of requests, so the course of the run is unknown.")
     if info.hides_failures:
-        found.append(
-            "The source does not list failed requests apart from the others: their rate is unknown."
-        )
+        found.append("The source does not list failed requests apart from the others: their rate is unknown.")
     if info.skipped:
         found.append(f"{format_count(info.skipped)} rows could not be read and were left out.")
     return tuple(found)
