@@ -154,9 +154,8 @@ def _scenario(name: str | None, file: str) -> LocustScenario:
     kept = {key: value for key, value in thresholds.items() if key.split("{")[0] in REQUEST_METRICS}
     if not kept:
         raise UsageError(
-            f"{name} has no threshold on requests ({', '.join(REQUEST_METRICS)}); results of "
-            "other tools hold no "
-            "customers and orders"
+            f"{name} has no threshold on requests ({', '.join(REQUEST_METRICS)}); results of other tools "
+            "hold no customers and orders"
         )
     left_out = [key for key in thresholds if key not in kept]
     if left_out:

@@ -22,3 +22,4 @@ class Format:
     description: str
     matches: Callable[[bytes], bool]
     read: Callable[[InputFile, RunBuilder, ImportOptions], None]
+    options: tuple[str, ...] = ()  # of ImportOptions, besides the labels

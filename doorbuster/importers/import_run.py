@@ -59,6 +59,7 @@ def import_run(
         files = [stack.enter_context(InputFile(path, on_progress)) for path in paths]
         forms = [find_format(form) if form else detect_format(file) for file in files]
         _check_one_tool(files, forms)
+        _check_options(forms[0], options)
         writer = stack.enter_context(RunWriter.create(Path(folder), _meta(title, name, scenario_text), {}))
         builder = RunBuilder(writer, options.label_map)
         for file, found in zip(files, forms, strict=True):
@@ -107,6 +108,19 @@ def _check_one_tool(files: Sequence[InputFile], forms: Sequence[Format]) -> None
     if len(tools) > 1:
         found = ", ".join(f"{file.path} is of {form.tool}" for file, form in zip(files, forms, strict=True))
         raise UsageError(f"these files are of several tools: {found}; import them one by one")
+
+
+def _check_options(form: Format, options: ImportOptions) -> None:
+    """Raises: UsageError for an option without effect on files of this format."""
+    given = {
+        "stamp": ("--jtl-time end", options.stamp == "end"),
+        "parents": ("--transactions", options.parents),
+        "zone": ("--zone", options.zone is not None),
+        "columns": ("the key columns of --map", bool(options.label_map.columns)),
+    }
+    unused = [name for key, (name, is_set) in given.items() if is_set and key not in form.options]
+    if unused:
+        raise UsageError(f"{', '.join(unused)} has no effect on {form.description}; leave it out")
 
 
 def _meta(title: str, name: str, scenario_text: str) -> RunMeta:

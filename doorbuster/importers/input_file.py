@@ -96,7 +96,7 @@ class InputFile:
             size += len(chunk)
             if size > limit_bytes:
                 raise UsageError(
-                    f"{self.path}: a summary of more than {limit_bytes >> 20} MB; this is no result file"
+                    f"{self.path}: a summary of more than {limit_bytes >> 20} MB; this is not a result file"
                 )
         return b"".join(parts)
 

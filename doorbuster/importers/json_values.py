@@ -20,10 +20,10 @@ def load_object(file: InputFile, tool: str) -> dict[str, Any]:
         data = orjson.loads(file.read_all(MAX_BYTES))
     except orjson.JSONDecodeError as error:
         raise UsageError(
-            f"{file.path}: the report of {tool} is no whole JSON ({error}); export it again"
+            f"{file.path}: the report of {tool} is not complete JSON ({error}); export it again"
         ) from error
     if not isinstance(data, dict):
-        raise UsageError(f"{file.path}: is no report of {tool}")
+        raise UsageError(f"{file.path}: is not a report of {tool}")
     return data
 
 

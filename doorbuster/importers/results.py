@@ -77,7 +77,7 @@ class Provenance:
     (ratio); "summary" for percentiles without requests.
     resolution_ms: step of the recorded times. times: whether requests have a time at all.
     stamp: what the source's times mean; ends are converted to starts.
-    hides_failures: the source lists successful requests only.
+    hides_failures: the source does not list failed requests apart from the others.
     """
 
     tool: str
@@ -86,7 +86,6 @@ class Provenance:
     bucket_error: float = 0.0
     resolution_ms: float = 0.0
     times: bool = True
-    relative: bool = False
     stamp: Literal["start", "end"] = "start"
     workload: Workload = "unknown"
     hides_failures: bool = False

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from doorbuster.errors import UsageError
 from doorbuster.importers.label_map import LabelMap
-from doorbuster.importers.results import Label, LabelTable, Provenance, RequestBlock, Summary
+from doorbuster.importers.results import Label, LabelTable, Precision, Provenance, RequestBlock, Summary
 from doorbuster.records.batch import Batch, Exemplar, RequestSecond, SeriesKey
 from doorbuster.records.histogram import BINS, MAX_US, PACKED, bin_index, pack_counts
 from doorbuster.records.import_info import ImportInfo, ReportedSummary
@@ -110,6 +110,10 @@ class RunBuilder:
     def begin(self, path: Path, provenance: Provenance) -> None:
         """The requests that follow come from this file."""
         self._files.append((path, provenance))
+        if provenance.stamp == "end":
+            self.note(
+                f"{provenance.tool} stamps the end of a request; its start was computed from the latency."
+            )
 
     def note(self, sentence: str) -> None:
         """Something that the reader of the report must know."""
@@ -173,6 +177,10 @@ class RunBuilder:
             raise UsageError(f"{paths}: no requests found. {self.last_note}".rstrip())
         if self.requests and self._summaries:
             self.note("Summaries were left out, because the files hold the requests themselves.")
+        if self.labels.overflowed:
+            self.note(
+                f"Names beyond the first {LabelTable.LIMIT:,} were counted together as {LabelTable.MORE}."
+            )
         self._flush(final=True)
         start_s = 0 if not self.requests else int(self._first_s)
         self._writer.shift_requests(start_s - self._base_s)
@@ -201,18 +209,13 @@ class RunBuilder:
 
     def _info(self) -> ImportInfo:
         sources = [provenance for _, provenance in self._files]
-        worst = max(sources, key=lambda one: ("exact", "bucketed", "summary").index(one.precision))
         loops = {one.workload for one in sources}
         summaries = () if self.requests else tuple(self._summaries.values())
         return ImportInfo(
             tool=sources[0].tool,
             format=" + ".join(dict.fromkeys(one.format for one in sources)),
             files=tuple(path.name for path, _ in self._files),
-            precision="summary"
-            if not self.requests
-            else worst.precision
-            if worst.precision != "summary"
-            else "exact",
+            precision=self._precision(),
             bucket_error=max(one.bucket_error for one in sources),
             resolution_ms=max(one.resolution_ms for one in sources),
             has_times=all(one.times for one in sources),
@@ -223,6 +226,13 @@ class RunBuilder:
             notes=tuple(self._notes),
             summaries=tuple(self._reported(one) for _, one in summaries),
         )
+
+    def _precision(self) -> Precision:
+        """That of the requests, where there are any: summaries beside them are left out."""
+        if not self.requests:
+            return "summary"
+        bucketed = any(provenance.precision == "bucketed" for _, provenance in self._files)
+        return "bucketed" if bucketed else "exact"
 
     def _reported(self, summary: Summary) -> ReportedSummary:
         series = self._map.series(summary.label)
@@ -317,18 +327,12 @@ class RunBuilder:
 
     def _rows(self) -> Iterable[RequestSecond]:
         """The accumulated cells as rows of the run file; forgets them."""
-        cells, counts = self._bins.take()
-        owners = cells >> _BIN_BITS
-        starts = np.flatnonzero(np.concatenate(([True], owners[1:] != owners[:-1])))
-        totals = np.add.reduceat(counts, starts)
-        response = _slices(pack_counts(cells & _BIN_MASK, counts), starts, cells.size)
-        first_byte = self._first_byte_bins()
+        response, first_byte = _packed(*self._bins.take()), _packed(*self._first_bytes.take())
         received, sent = (
             dict(zip(*map(np.ndarray.tolist, part.take()), strict=True))
             for part in (self._received, self._sent)
         )
-        for place, (owner, n) in enumerate(zip(owners[starts].tolist(), totals.tolist(), strict=True)):
-            bins = response[place]
+        for owner, (n, bins) in response.items():
             yield RequestSecond(
                 (owner >> _LABEL_BITS) - self._base_s,
                 self._series_of(owner & _LABEL_MASK),
@@ -337,19 +341,18 @@ class RunBuilder:
                 received.get(owner, 0),
                 bins,
                 bins,
-                first_byte.get(owner, b""),
+                first_byte.get(owner, (0, b""))[1],
             )
 
-    def _first_byte_bins(self) -> dict[int, bytes]:
-        cells, counts = self._first_bytes.take()
-        if not cells.size:
-            return {}
-        owners = cells >> _BIN_BITS
-        starts = np.flatnonzero(np.concatenate(([True], owners[1:] != owners[:-1])))
-        packed = _slices(pack_counts(cells & _BIN_MASK, counts), starts, cells.size)
-        return dict(zip(owners[starts].tolist(), packed, strict=True))
 
-
-def _slices(blob: bytes, starts: Ints, size: int) -> list[bytes]:
-    edges = (np.append(starts, size) * PACKED.itemsize).tolist()
-    return [blob[start:end] for start, end in pairwise(edges)]
+def _packed(cells: Ints, counts: Ints) -> dict[int, tuple[int, bytes]]:
+    """Number of values and packed bins of each second and label."""
+    if not cells.size:
+        return {}
+    owners = cells >> _BIN_BITS
+    starts = np.flatnonzero(np.concatenate(([True], owners[1:] != owners[:-1])))
+    blob = pack_counts(cells & _BIN_MASK, counts)
+    edges = (np.append(starts, cells.size) * PACKED.itemsize).tolist()
+    totals = np.add.reduceat(counts, starts).tolist()
+    parts = (blob[start:end] for start, end in pairwise(edges))
+    return dict(zip(owners[starts].tolist(), zip(totals, parts, strict=True), strict=True))

@@ -110,4 +110,4 @@ def find_zone(name: str) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise UsageError(f"{name!r} is no time zone; use a name such as Europe/London or UTC") from error
+        raise UsageError(f"{name!r} is not a time zone; use a name such as Europe/London or UTC") from error

@@ -40,7 +40,7 @@ def imported(name, folder):
     path = DATA / name
     if not path.exists():
         pytest.skip(f"{name} is not at hand")
-    options = ImportOptions(zone=find_zone("UTC"))
+    options = ImportOptions(zone=find_zone("UTC") if name.startswith("results/jmeter-csv") else None)
     import_run([path], folder / "run", title="t", name="n", scenario_text="title: t\n", options=options)
     return Run.open(folder / "run")
 

@@ -93,7 +93,7 @@ def test_percentiles_of_two_summaries_are_not_merged(tmp_path):
             "more than a week",
         ),
         (b"timeStamp,elapsed,label,success\n" + b"x,y,z,true\n" * 50, "no requests found|cannot be read"),
-        (b"<testResults><httpSample t='1' ts='1", "is no JMeter XML"),
+        (b"<testResults><httpSample t='1' ts='1", "is not JMeter XML"),
         (b'<!DOCTYPE x [<!ENTITY a "b">]><testResults version="1.2"/>', "no DOCTYPE"),
     ],
 )
@@ -167,3 +167,11 @@ def test_an_existing_run_is_not_overwritten(tmp_path):
     assert code == 2
     assert "is not empty" in output
     assert (tmp_path / "run" / "run.sqlite").read_bytes() == before
+
+
+def test_an_option_without_effect_is_refused(tmp_path):
+    path = write(tmp_path, result_files.k6_json, SENT)
+    code, output = run_import(tmp_path, path, "--transactions", "--zone", "UTC", "--out", tmp_path / "run")
+    assert code == 2
+    assert "--transactions, --zone has no effect on k6 JSON lines" in output
+    assert not (tmp_path / "run").exists()

@@ -39,9 +39,7 @@ def _read(file: InputFile, run: RunBuilder, options: ImportOptions) -> None:
         raise UsageError(f"{file.path}: a table needs a mapping file with columns: add --map FILE.yaml")
     run.begin(
         file.path,
-        Provenance(
-            tool="table", format="table of requests", relative="start" not in columns and "end" not in columns
-        ),
+        Provenance(tool="table", format="table of requests"),
     )
     delimiter = mapping.delimiter or sniff_delimiter(file.head)
     missing = [name for name in columns.values() if name not in header_of(file.head, delimiter)]
@@ -123,4 +121,6 @@ def _label(labels: LabelTable, texts: dict[str, str], ok_values: tuple[str, ...]
     )
 
 
-FORMATS = (Format("table", "table", "any CSV, with a mapping file (--map)", _never, _read),)
+FORMATS = (
+    Format("table", "table", "any CSV, with a mapping file (--map)", _never, _read, ("zone", "columns")),
+)

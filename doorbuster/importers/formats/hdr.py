@@ -93,7 +93,6 @@ def _read_hlog(file: InputFile, run: RunBuilder, options: ImportOptions) -> None
             tool="HdrHistogram",
             format="HdrHistogram interval log",
             precision="bucketed",
-            relative=True,
             bucket_error=0.01,
             hides_failures=True,
         ),

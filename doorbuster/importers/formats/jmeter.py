@@ -221,7 +221,7 @@ def _read_xml(file: InputFile, run: RunBuilder, options: ImportOptions) -> None:
     except expat.ExpatError as error:
         if not reader.samples:
             raise UsageError(
-                f"{file.path}:{error.lineno}: is no JMeter XML ({expat.errors.messages[error.code]})"
+                f"{file.path}:{error.lineno}: is not JMeter XML ({expat.errors.messages[error.code]})"
             ) from error
         run.skip(1, f"Line {error.lineno}: the XML ends early or is damaged; everything before it was read.")
     reader.finish()
@@ -354,6 +354,6 @@ def _number(text: str | None) -> float:
 
 
 FORMATS: Sequence[Format] = (
-    Format("jmeter-csv", "JMeter", "JMeter JTL as CSV", _is_csv, _read_csv),
-    Format("jmeter-xml", "JMeter", "JMeter JTL as XML", _is_xml, _read_xml),
+    Format("jmeter-csv", "JMeter", "JMeter JTL as CSV", _is_csv, _read_csv, ("stamp", "parents", "zone")),
+    Format("jmeter-xml", "JMeter", "JMeter JTL as XML", _is_xml, _read_xml, ("stamp", "parents")),
 )

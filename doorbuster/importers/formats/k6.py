@@ -67,7 +67,7 @@ def _read_json_lines(file: InputFile, run: RunBuilder, _: ImportOptions) -> None
                 elif point["metric"] == "dropped_iterations":
                     dropped += int(data["value"])
             except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
-                run.skip(1, "A line that is no whole JSON was left out; the file may be cut off.")
+                run.skip(1, "A line that is not complete JSON was left out; the file may be cut off.")
         if times:
             run.add(_block(_ends(times), np.array(values), np.array(labels, dtype=np.int64)))
     _note_dropped(run, dropped)
@@ -124,7 +124,7 @@ def _is_csv(head: bytes) -> bool:
 
 
 def _read_csv(file: InputFile, run: RunBuilder, _: ImportOptions) -> None:
-    run.begin(file.path, Provenance(tool="k6", format="k6 CSV", stamp="end", resolution_ms=0.0))
+    run.begin(file.path, Provenance(tool="k6", format="k6 CSV", stamp="end"))
     run.note(_NO_CONNECT)
     known: dict[Hashable, int] = {}
     dropped = 0.0
@@ -169,7 +169,9 @@ def _read_summary(file: InputFile, run: RunBuilder, _: ImportOptions) -> None:
     try:
         data = orjson.loads(file.read_all(_MAX_SUMMARY_BYTES))
     except orjson.JSONDecodeError as error:
-        raise UsageError(f"{file.path}: the summary is no whole JSON ({error}); export it again") from error
+        raise UsageError(
+            f"{file.path}: the summary is not complete JSON ({error}); export it again"
+        ) from error
     metrics = dict(_metrics(data)) if isinstance(data, dict) else {}
     durations = {
         name: values for name, values in metrics.items() if name.split("{")[0] == "http_req_duration"

@@ -204,7 +204,7 @@ def _read_json(file: InputFile, run: RunBuilder, _: ImportOptions) -> None:
         rows = orjson.loads(file.read_all(_MAX_BYTES))
     except orjson.JSONDecodeError as error:
         raise UsageError(
-            f"{file.path}: the statistics are no whole JSON ({error}); export them again"
+            f"{file.path}: the statistics are not complete JSON ({error}); export them again"
         ) from error
     run.note(
         "Locust's JSON does not tell failed requests' times from the others; failures are counted by name."

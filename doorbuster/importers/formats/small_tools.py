@@ -61,7 +61,6 @@ def _read_hey(file: InputFile, run: RunBuilder, _: ImportOptions) -> None:
             tool="hey",
             format="hey CSV",
             resolution_ms=0.1,
-            relative=True,
             times=has_offset,
             workload="closed",
             hides_failures=True,
@@ -99,7 +98,7 @@ def _is_oha_csv(head: bytes) -> bool:
 def _read_oha_csv(file: InputFile, run: RunBuilder, _: ImportOptions) -> None:
     run.begin(
         file.path,
-        Provenance(tool="oha", format="oha CSV", relative=True, workload="closed", hides_failures=True),
+        Provenance(tool="oha", format="oha CSV", workload="closed", hides_failures=True),
     )
     run.note(_NO_ERRORS)
     for block in table_blocks(file, delimiter=",", names=None, skip=run.skip):
@@ -121,7 +120,7 @@ def _is_oha_sqlite(head: bytes) -> bool:
 def _read_oha_sqlite(file: InputFile, run: RunBuilder, _: ImportOptions) -> None:
     run.begin(
         file.path,
-        Provenance(tool="oha", format="oha SQLite", relative=True, workload="closed", hides_failures=True),
+        Provenance(tool="oha", format="oha SQLite", workload="closed", hides_failures=True),
     )
     run.note(_NO_ERRORS)
     try:

@@ -122,7 +122,7 @@ def _read_json(file: InputFile, run: RunBuilder, _: ImportOptions) -> None:
                 if isinstance(found, dict):
                     yield found
                 else:
-                    run.skip(1, "A line that is no whole JSON was left out; the file may be cut off.")
+                    run.skip(1, "A line that is not complete JSON was left out; the file may be cut off.")
 
     _add(run, ({**row, "timestamp": _rfc3339(row.get("timestamp"))} for row in results()))
 
