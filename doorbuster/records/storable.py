@@ -126,7 +126,7 @@ def amount(value: Any, what: str, *, least: int = -MAX_AMOUNT) -> int:
     if isinstance(value, float) and isfinite(value) and value == int(value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MAX_AMOUNT:
-        raise UnstorableError(f"{what} is {_shown(value)}, which is no usable number")
+        raise UnstorableError(f"{what} is {_shown(value)}, which is not a usable number")
     return value
 
 
@@ -136,7 +136,7 @@ def reference(value: Any, what: str) -> str:
         text = storable_text(str(value))
         if text.strip():
             return text
-    raise UnstorableError(f"{what} is {_shown(value)}, which is no reference")
+    raise UnstorableError(f"{what} is {_shown(value)}, which is not a reference")
 
 
 def storable_ledger(ledger: Ledger) -> StorableLedger:

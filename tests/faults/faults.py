@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 
+import psutil
 from experiment import LENGTH_S, ORDERS, ROOT, Experiment, SkippedError, fill, free_port, lock
 
 from doorbuster.records.reader import Run
@@ -35,6 +36,13 @@ def fault(name: str) -> Callable[[Callable[[Experiment], None]], Callable[[Exper
 # ---- killed and stopped processes
 
 
+def _pause(process: psutil.Process, seconds: float) -> None:
+    """Stop a process, and let it go on."""
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(seconds)
+    process.send_signal(signal.SIGCONT)
+
+
 @fault("a worker is killed")
 def _(run: Experiment) -> None:
     run.serve("--service-ms", "20")
@@ -51,10 +59,7 @@ def _(run: Experiment) -> None:
     run.serve("--service-ms", "20")
     run.start()
     run.at_a_random_moment()
-    worker = run.a_worker()
-    worker.send_signal(signal.SIGSTOP)
-    time.sleep(2)
-    worker.send_signal(signal.SIGCONT)
+    _pause(run.a_worker(), 2)
     run.expect_code(PASS, INCONCLUSIVE)
     run.expect_nothing_lost()
 
@@ -64,10 +69,7 @@ def _(run: Experiment) -> None:
     run.serve("--service-ms", "20")
     run.start()
     run.at_a_random_moment()
-    worker = run.a_worker()
-    worker.send_signal(signal.SIGSTOP)
-    time.sleep(9)
-    worker.send_signal(signal.SIGCONT)
+    _pause(run.a_worker(), 9)
     run.expect_code(INCONCLUSIVE)
     run.expect_balanced()
 
@@ -77,10 +79,7 @@ def _(run: Experiment) -> None:
     run.serve("--service-ms", "20")
     run.start(workers=0)
     run.at_a_random_moment()
-    process = run.master()
-    process.send_signal(signal.SIGSTOP)
-    time.sleep(9)
-    process.send_signal(signal.SIGCONT)
+    _pause(run.master(), 9)
     run.expect_code(INCONCLUSIVE)
     run.expect_nothing_lost()
 
@@ -105,10 +104,7 @@ def _(run: Experiment) -> None:
     run.serve("--service-ms", "20")
     run.start()
     run.at_a_random_moment()
-    master = run.master()
-    master.send_signal(signal.SIGSTOP)
-    time.sleep(3)
-    master.send_signal(signal.SIGCONT)
+    _pause(run.master(), 3)
     run.expect_code(PASS, INCONCLUSIVE)
     run.expect_nothing_lost()
 
@@ -365,10 +361,7 @@ def _(run: Experiment) -> None:
     run.serve("--service-ms", "1", "--shed-ms", "0")
     run.start(peak=20, behaviour=STORM, max_rate=LIMIT_PER_S)
     run.at_a_random_moment()
-    worker = run.a_worker()
-    worker.send_signal(signal.SIGSTOP)
-    time.sleep(8)
-    worker.send_signal(signal.SIGCONT)
+    _pause(run.a_worker(), 8)
     run.end()
     most = run.most_in_a_second()
     run.expect(most <= LIMIT_PER_S * 1.05, f"{most} requests in a second, the limit is {LIMIT_PER_S}")
