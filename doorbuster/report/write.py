@@ -14,7 +14,7 @@ from pathlib import Path
 from doorbuster.errors import AnalysisError, RecordError
 from doorbuster.gate import ThresholdResult, Verdict
 from doorbuster.records.reader import Run
-from doorbuster.report.render.html import render_page
+from doorbuster.report.page import render_page
 from doorbuster.report.render.json import render_json
 from doorbuster.report.render.junit import render_junit
 from doorbuster.report.render.markdown import render_markdown

@@ -1,0 +1,1 @@
+"""What stands below the manager's screen of a report, for engineers."""
