@@ -25,6 +25,7 @@ from doorbuster.report.analysis_main import main
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.section import (
     Annotation,
+    CauseEvidence,
     Cell,
     Chart,
     Column,
@@ -170,6 +171,7 @@ def analyse(context: RunContext) -> Section:
         sentence=_visits_sentence(rows) if visits else _sentence(metrics),
         facts=_visit_facts(rows) if visits else _facts(metrics),
         findings=_findings(metrics, rows, reasons),
+        causes=_causes(reasons),
         recommendations=_recommendations(reasons),
         figures=present(
             _outcomes_over_time(over_time),
@@ -414,6 +416,25 @@ def _findings(metrics: Mapping[str, Metric], rows: Rows, reasons: Sequence[Leavi
     if dropped:
         found.append(f"The generator dropped {format_count(dropped)} customers; they count in neither rate.")
     return tuple(found)
+
+
+def _causes(reasons: Sequence[LeavingReason]) -> tuple[CauseEvidence, ...]:
+    """The error after which most orders were lost."""
+    failed = [reason for reason in reasons if reason.outcome not in WHY_LEFT]
+    total = sum(reason.orders.value or 0.0 for reason in reasons)
+    lost = sum(reason.orders.value or 0.0 for reason in failed)
+    if total < 0.5 or not failed:
+        return ()
+    worst = max(failed, key=lambda reason: reason.orders.value or 0.0)
+    cause, n = worst.cause.replace("_", " "), worst.orders.value or 0.0
+    orders = f"{n:,.0f} of the {total:,.0f} missed orders"
+    return (
+        CauseEvidence(
+            "failed", f"{cause} at {worst.step}", f"{worst.step} ended with {cause}",
+            f"{orders} ended with {cause} at {worst.step}.", f"Fix {cause} at step {worst.step}.",
+            lost / total,
+        ),
+    )  # fmt: skip
 
 
 def _recommendations(reasons: Sequence[LeavingReason]) -> tuple[str, ...]:

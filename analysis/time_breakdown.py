@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from doorbuster.records.secondary_metrics import (
 from doorbuster.report.analysis_main import main
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.section import (
+    CauseEvidence,
     Cell,
     Chart,
     Column,
@@ -53,6 +55,8 @@ NO_CONNECT = ConnectTotals(0, 0, 0)
 NO_LATER = SubsequentRequests(0, 0, 0, 0, 0, EMPTY)
 MAX_BARS, MAX_ENTRIES = 14, 5
 WHOLE = frozenset({"total", "(more)"})  # entries that include others and would count twice in a bar
+MAIN_SHARE = 0.5  # of the shop's own time, and of the whole: less does not explain slow answers
+WAITING = re.compile(r"queue|wait|pool|backlog", re.IGNORECASE)  # names of entries that wait for a resource
 PARTS: tuple[tuple[str, str, Role], ...] = (
     ("waiting to be sent", "late_ms", Outcome.DROPPED),
     ("connecting", "connect_ms", "warning"),
@@ -116,6 +120,7 @@ def analyse(context: RunContext) -> Section:
         order=350,
         sentence=_sentence(steps),
         findings=_server_findings(server_steps, hits),
+        causes=_causes(server_steps),
         figures=present(_parts_chart(steps, timings), _server_chart(server_steps)),
         tables=present(
             _parts_table(steps),
@@ -390,6 +395,38 @@ def _entries(steps: Sequence[ServerTimes]) -> list[str]:
         for entry, mean_ms in step.reported.items():
             total[entry] += mean_ms * step.n
     return sorted(total, key=lambda entry: -total[entry])[:MAX_ENTRIES]
+
+
+def _causes(steps: Sequence[ServerTimes]) -> tuple[CauseEvidence, ...]:
+    """The entry that takes most of the shop's own time, if that is most of the whole."""
+    n = sum(step.n for step in steps)
+    entries = [entry for entry in _entries(steps) if entry not in WHOLE]
+    means = {entry: sum(step.reported.get(entry, 0.0) * step.n for step in steps) / n for entry in entries}
+    own_ms, whole_ms = sum(means.values()), sum(step.mean_ms * step.n for step in steps) / max(n, 1)
+    if not own_ms or own_ms < MAIN_SHARE * whole_ms:
+        return ()
+    entry = max(means, key=lambda name: means[name])
+    share = means[entry] / own_ms
+    if share < MAIN_SHARE:
+        return ()
+    others = [name for name in entries if name != entry]
+    texts = (f"{name} {format_duration(means[name] / 1e3)}" for name in others)
+    against = f", against {' and '.join(texts)}" if others else ""
+    sampled = format_count(sum(step.sampled for step in steps))
+    evidence = (
+        f"{format_ratio(share)} of the shop's own time is {entry}: {format_duration(means[entry] / 1e3)} of an "
+        f"answer on average{against} (Server-Timing, {sampled} answers sampled)."
+    )
+    if WAITING.search(entry):
+        works = f": {others[0]} is the longest part of it" if others else ""
+        advice = (
+            f"Let requests wait less: an answer is {format_duration((own_ms - means[entry]) / 1e3)} of work"
+            f"{works}. Shorten that work, or serve more requests at once."
+        )
+        because = f"requests waited in the shop's {entry}"
+    else:
+        advice, because = f"Shorten {entry}, or call it less often.", f"{entry} took most of the shop's time"
+    return (CauseEvidence("slow", entry, because, evidence, advice, share),)
 
 
 def _server_findings(steps: Sequence[ServerTimes], hits: Mapping[str, Counter[str]]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from doorbuster.report.render.terminal import print_section, summary_lines
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.section import (
     Annotation,
+    CauseEvidence,
     Chart,
     Column,
     Fact,
@@ -21,6 +22,7 @@ from doorbuster.report.write import write_report
 __all__ = [
     "AnalysisResult",
     "Annotation",
+    "CauseEvidence",
     "Chart",
     "Column",
     "Fact",

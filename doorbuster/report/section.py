@@ -208,13 +208,34 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
+class CauseEvidence:
+    """What explains lost customers, with the numbers that show it.
+
+    explains: which losses: of customers who left because it was too slow, or after an error.
+    resource: the short name, such as "queue of the shop" or "CPU of db-1".
+    because: completes "… could not order, because": "requests waited in the shop's queue (92 % of its time)".
+    evidence: one sentence with the numbers, their source and sample size.
+    advice: what to change first, one sentence.
+    share: of the shop's own time, or of the resource that was in use, 0..1; the largest leads. None: unknown.
+    """
+
+    explains: Literal["slow", "failed"]
+    resource: str
+    because: str
+    evidence: str
+    advice: str
+    share: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """One question about a run, and its answer.
 
     group: heading under which related sections are shown together.
     order: sections and groups with lower numbers come first; bundled ones use 100 to 399, and 900 to 999.
     facts: numbers shown below the verdict.
-    recommendations: what to fix first; shown below the verdict.
+    causes: what explains the lost customers; the verdict names the strongest one, which is what to fix first.
+    recommendations: what to fix first where no cause is known; shown below the verdict.
     not_applicable: the question does not apply to this run; such a section is printed on request only.
     headline: the section summarises several runs, such as those of a capacity search. The first one heads
         the report instead of the verdict.
@@ -230,6 +251,7 @@ class Section:
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     findings: tuple[str, ...] = ()
     facts: tuple[Fact, ...] = ()
+    causes: tuple[CauseEvidence, ...] = ()
     recommendations: tuple[str, ...] = ()
     not_applicable: bool = False
     headline: bool = False
