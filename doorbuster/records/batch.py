@@ -114,6 +114,7 @@ class Exemplar(NamedTuple):
     detail: str
     url: str = ""  # of a failed request, with secrets masked
     status: int = 0  # of its response, 0 without one
+    trace_id: str = ""  # of a request that carried a traceparent header
 
 
 class HealthSecond(NamedTuple):
@@ -224,6 +225,20 @@ class FreshnessReading(NamedTuple):
     observations: int
     not_seen: int
     what: str = "price"
+
+
+class ObservedValue(NamedTuple):
+    """One value of the target or its machine, as a source of `observe` read it.
+
+    `second` is that of the reading, on the clock of the run. `labels` is a JSON object of texts with sorted
+    keys. A counter is recorded as its increase per second.
+    """
+
+    second: int
+    source: str
+    name: str
+    labels: str
+    value: float
 
 
 class Event(NamedTuple):

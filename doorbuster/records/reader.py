@@ -23,17 +23,17 @@ from doorbuster.records.batch import CustomerCount, Event, Exemplar, HealthSecon
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.ledger import Audit, Ledger, LedgerLine, LedgerOrder, LedgerStock, audit
 from doorbuster.records.metadata import WRITER_ENDED, ArrivalSeries, OutcomeTotals, RunMeta, WorkerReports
+from doorbuster.records.observed_reader import ObservedReader
 from doorbuster.records.request_reader import KINDS, Kind
 from doorbuster.records.row_inserter import ERRORS_PER_SERIES, SLOWEST_PER_SERIES
 from doorbuster.records.schema import FILE_NAME, open_for_reading, wrap_errors
-from doorbuster.records.secondary_metrics import SecondaryMetricsReader
 
 __all__ = ["KINDS", "Kind", "Run"]
 
 HEARTBEAT_LIMIT_S = 30.0  # a writer on another machine without a heartbeat for longer counts as dead
 
 
-class Run(SecondaryMetricsReader):
+class Run(ObservedReader):
     """One recorded run. Use as a context manager, or call `close`."""
 
     @classmethod
@@ -79,7 +79,7 @@ class Run(SecondaryMetricsReader):
         """The slowest requests of each series and its first distinct errors, slowest first."""
         series = self._series()
         rows = self._select(
-            "SELECT kind, second, series, response_us, request_id, detail, url, status"
+            "SELECT kind, second, series, response_us, request_id, detail, url, status, trace_id"
             " FROM (SELECT *, row_number() OVER (PARTITION BY kind, series"
             " ORDER BY CASE kind WHEN 'slow' THEN -response_us ELSE 0 END, rowid) AS place"
             " FROM exemplars) WHERE place <= CASE kind WHEN 'slow' THEN ? ELSE ? END"

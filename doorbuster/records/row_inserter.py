@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from doorbuster.records.batch import Batch, Event, Exemplar, SeriesKey
+from doorbuster.records.batch import Batch, Event, Exemplar, ObservedValue, SeriesKey
 from doorbuster.records.storable import ROW_REFUSED
 
 SLOWEST_PER_SERIES = 5
@@ -38,6 +38,7 @@ class RowInserter:
         self._db = db
         self._worker_ids: dict[str, int] = {}
         self._series_ids: dict[SeriesKey, int] = {}
+        self._observed_ids: dict[tuple[str, str, str], int] = {}
         self._slowest_us: dict[SeriesKey, list[int]] = {}
         self._error_details: dict[SeriesKey, set[str]] = {}
         self._refused: Counter[str] = Counter()
@@ -46,6 +47,7 @@ class RowInserter:
         """Discard ids, exemplars and refused rows of a transaction that was rolled back."""
         self._worker_ids.clear()
         self._series_ids.clear()
+        self._observed_ids.clear()
         self._slowest_us.clear()
         self._error_details.clear()
         self._refused.clear()
@@ -53,6 +55,14 @@ class RowInserter:
     def insert_events(self, events: Iterable[Event], worker: int | None = None) -> None:
         """Insert events of a worker, or of the run."""
         self._many("INSERT INTO events VALUES (?, ?, ?, ?)", events, lambda row: (row[0], worker, *row[1:]))
+
+    def insert_observed(self, values: Iterable[ObservedValue]) -> None:
+        """Insert what the sources of `observe` read; a later value of a second replaces the earlier one."""
+        self._many(
+            "INSERT OR REPLACE INTO observed VALUES (?, ?, ?)",
+            values,
+            lambda row: (self._observed_id(row[1:4]), row.second, row.value),
+        )
 
     def insert_refusals(self) -> None:
         """Insert an event for each reason why rows were left out since the last call."""
@@ -72,6 +82,7 @@ class RowInserter:
         except _OF_A_ROW:
             self._db.execute("ROLLBACK TO rows")
             self._series_ids.clear()  # some may have been assigned since
+            self._observed_ids.clear()
             self._one_by_one(sql, rows, values)
         self._db.execute("RELEASE rows")
 
@@ -108,6 +119,18 @@ class RowInserter:
             self._series_ids[series] = known
         return int(known)
 
+    def _observed_id(self, series: tuple[str, str, str]) -> int:
+        known = self._observed_ids.get(series)
+        if known is None:
+            self._db.execute(
+                "INSERT OR IGNORE INTO observed_series (source, name, labels) VALUES (?, ?, ?)", series
+            )
+            (known,) = self._db.execute(
+                "SELECT id FROM observed_series WHERE (source, name, labels) = (?, ?, ?)", series
+            ).fetchone()
+            self._observed_ids[series] = known
+        return int(known)
+
     def is_new(self, worker: int, batch: Batch) -> bool:
         cursor = self._db.execute("INSERT OR IGNORE INTO batches VALUES (?, ?)", [worker, batch.seq])
         if cursor.rowcount == 0:
@@ -142,7 +165,7 @@ class RowInserter:
             lambda row: (row.idempotency_key, worker, *row[1:9], json.dumps(row.lines)),
         )
         many(
-            "INSERT INTO exemplars VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO exemplars VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             filter(self._is_worth_keeping, batch.exemplars),
             lambda row: (row.kind, row.second, self._series_id(row.series), worker, *row[3:]),
         )

@@ -81,7 +81,7 @@ CREATE TABLE ledger_stock (
 CREATE TABLE exemplars (
   kind TEXT NOT NULL, second INTEGER NOT NULL, series INTEGER NOT NULL, worker INTEGER NOT NULL,
   response_us INTEGER NOT NULL, request_id TEXT NOT NULL, detail TEXT NOT NULL,
-  url TEXT NOT NULL, status INTEGER NOT NULL
+  url TEXT NOT NULL, status INTEGER NOT NULL, trace_id TEXT NOT NULL
 );
 CREATE TABLE health (
   second INTEGER NOT NULL, worker INTEGER NOT NULL, cpu_ratio REAL NOT NULL, loop_lag_ms REAL NOT NULL,
@@ -123,6 +123,13 @@ CREATE TABLE freshness (
   outcome TEXT NOT NULL, delay_s REAL, last_stale_s REAL, observations INTEGER NOT NULL,
   not_seen INTEGER NOT NULL, what TEXT NOT NULL
 );
+CREATE TABLE observed_series (
+  id INTEGER PRIMARY KEY, source TEXT NOT NULL, name TEXT NOT NULL, labels TEXT NOT NULL,
+  UNIQUE (source, name, labels)
+);
+CREATE TABLE observed (
+  series INTEGER NOT NULL, second INTEGER NOT NULL, value REAL NOT NULL, PRIMARY KEY (series, second)
+) WITHOUT ROWID;
 """
 
 _MEANING = {

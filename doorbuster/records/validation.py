@@ -30,6 +30,7 @@ from doorbuster.records.outcome import Outcome, RequestOutcome
 WAY_OUT: Final = "copy it again from where it was recorded"
 MAX_SECOND: Final = 62 * 86_400  # longer than any run
 MAX_COUNT: Final = 10**12
+MAX_OBSERVED_SERIES: Final = 100_000
 MAX_TEXT: Final = 10_000_000  # characters, of a story or a traceback
 _FREE_ARRAY_BYTES: Final = 256 * 2**20
 _ARRAY_BYTES_PER_FILE_BYTE: Final = 4
@@ -62,6 +63,7 @@ _TIME = _real(-MAX_SECOND, MAX_SECOND)
 _MONEY = _whole(-(2**53), 2**53)
 _SUM = _whole(-(2**53), 2**53)
 _COULD = "({0} IS NULL OR ({0} IN (0, 1) AND typeof({0}) = 'integer'))"
+_LABELS = f"({_TEXT} AND json_valid({{0}}) AND json_type({{0}}) = 'object')"
 _LINES = (
     "(typeof({0}) = 'text' AND json_valid({0}) AND json_type({0}) = 'array' AND NOT EXISTS (SELECT 1 FROM"
     " json_each({0}) AS line WHERE line.type <> 'array' OR json_array_length(line.value) <> 3"
@@ -94,7 +96,8 @@ RULES: Final[Mapping[str, Mapping[str, str]]] = {
     "ledger_lines": {"sku": _TEXT, "quantity": _SUM, "unit_pence": _MONEY},
     "ledger_stock": {"sku": _TEXT, "opening": _SUM, "on_hand": _SUM, "sold": _SUM},
     "exemplars": {"kind": _one_of(("slow", "error")), "second": _ABOUT, "response_us": _SUM,
-                  "request_id": _TEXT, "detail": _TEXT, "url": _TEXT, "status": _whole(0, 999)},
+                  "request_id": _TEXT, "detail": _TEXT, "url": _TEXT, "status": _whole(0, 999),
+                  "trace_id": _TEXT},
     "health": {"second": _ABOUT, "cpu_ratio": _real(-1e6, 1e6), "loop_lag_ms": _real(-1e12, 1e12),
                "in_flight": _whole(-MAX_COUNT, MAX_COUNT), "connections_opened": _SUM, "reconnects": _SUM,
                "rss_bytes": _SUM, "lateness": _BINS, "pool_wait_ms": _real(-1e12, 1e12)},
@@ -112,6 +115,9 @@ RULES: Final[Mapping[str, Mapping[str, str]]] = {
                   "outcome": _one_of(("seen", "stale", "not_seen", "cut_short", "refused")),
                   "delay_s": _real(-1e9, 1e9, null=True), "last_stale_s": _real(-1e9, 1e9, null=True),
                   "observations": _COUNT, "not_seen": _COUNT},
+    "observed_series": {"id": _whole(0, MAX_OBSERVED_SERIES), "source": _TEXT, "name": _TEXT,
+                        "labels": _LABELS},
+    "observed": {"second": _ABOUT, "value": _real(-1e300, 1e300)},
 }  # fmt: skip
 """SQL condition of each column; {0} is its name."""
 
@@ -160,7 +166,11 @@ def check_content(path: Path, db: sqlite3.Connection) -> None:
         raise RecordError(f"{path}: the file is damaged ({' '.join(damage.split())[:120]}); {WAY_OUT}")
     for table, columns in RULES.items():
         _check_values(path, db, table, columns)
-    for column, other, referring in (("series", "series", _OF_SERIES), ("worker", "workers", _OF_WORKERS)):
+    for column, other, referring in (
+        ("series", "series", _OF_SERIES),
+        ("series", "observed_series", ("observed",)),
+        ("worker", "workers", _OF_WORKERS),
+    ):
         for table in referring:
             _check_reference(path, db, table, column, other)
     _check_meta(path, db)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from doorbuster.errors import RecordError
 from doorbuster.output import masked
-from doorbuster.records.batch import Batch, Event
+from doorbuster.records.batch import Batch, Event, ObservedValue
 from doorbuster.records.ledger import Ledger
 from doorbuster.records.metadata import RunMeta, RunStatus
 from doorbuster.records.request_reader import RequestReader
@@ -116,8 +116,16 @@ class RunWriter:
         """The metadata as last written."""
         return self._meta
 
-    def write(self, batches: Iterable[Batch], events: Iterable[Event] = ()) -> int:
-        """Record reports of workers, and events, in one transaction; returns the number of new reports."""
+    def write(
+        self,
+        batches: Iterable[Batch],
+        events: Iterable[Event] = (),
+        observed: Iterable[ObservedValue] = (),
+    ) -> int:
+        """Record reports of workers, events, and values of the target, in one transaction.
+
+        Returns: the number of new reports.
+        """
         new = 0
         with self._transaction("record a second of the run"):
             for batch in batches:
@@ -126,6 +134,7 @@ class RunWriter:
                     new += 1
                     self._rows.insert(worker, batch)
             self._rows.insert_events(event._replace(text=masked(event.text)) for event in events)
+            self._rows.insert_observed(observed)
             self._rows.insert_refusals()
         return new
 
