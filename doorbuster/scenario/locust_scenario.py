@@ -20,7 +20,7 @@ from doorbuster.scenario.parsing.diagnostics import KeyIssue, invalid, preview
 from doorbuster.scenario.parsing.document import read_document
 from doorbuster.scenario.parsing.sourced import SourcedModel
 from doorbuster.scenario.parsing.strict import StrictModel
-from doorbuster.scenario.parsing.values import DurationS, Text, is_number, value_type, whole
+from doorbuster.scenario.parsing.values import DurationS, RequestsPerS, Text, is_number, value_type, whole
 from doorbuster.scenario.safety import MAX_IN_FLIGHT, AbortRule, parse_abort, parse_hosts
 from doorbuster.scenario.target.target import is_loopback, parse_url
 from doorbuster.scenario.target.target_headers import parse_target_headers
@@ -100,6 +100,11 @@ class LocustSafety(StrictModel):
     )
     abort: Annotated[dict[str, AbortRule], parse_abort] = Field(
         default={}, description="Rates that end the run when they stay that high: http_req_failed."
+    )
+    max_rate_per_s: RequestsPerS | None = Field(
+        default=None,
+        description="Maximum requests in any second over all workers, for HTTP users. Default: no limit.",
+        examples=["500 requests/s"],
     )
     max_in_flight: Annotated[int, whole(1, MAX_IN_FLIGHT)] = Field(
         default=20_000, description="With demand: visits at once; further ones are dropped, and counted."

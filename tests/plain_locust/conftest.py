@@ -36,6 +36,14 @@ def shop():
         server.shutdown()
 
 
+@pytest.fixture
+def own_shop():
+    """A shop whose requests are those of one test."""
+    with servers.ShopServer() as server:
+        yield server
+        server.shutdown()
+
+
 @pytest.fixture(scope="session")
 def feed():
     with servers.FeedServer() as server:

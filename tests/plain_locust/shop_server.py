@@ -25,6 +25,8 @@ class ShopHandler(BaseHTTPRequestHandler):
             time.sleep(0.12)
         if path == "/elsewhere":
             self._answer(302, b"", {"Location": f"http://203.0.113.7:{self.server.server_address[1]}/"})
+        elif path == "/away":
+            self._answer(302, b"", {"Location": "/"})
         elif path.startswith("/missing"):
             self._answer(404, b"not here")
         elif path.startswith("/broken"):
@@ -64,6 +66,7 @@ class ShopServer(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), ShopHandler)
         self.requests = 0
+        self.requests_at_s: list[float] = []
         self._lock = threading.Lock()
         self._stall: tuple[int, float] | None = None
         self._open = threading.Event()
@@ -82,6 +85,7 @@ class ShopServer(ThreadingHTTPServer):
         """Called for each request, before its answer."""
         with self._lock:
             self.requests += 1
+            self.requests_at_s.append(time.monotonic())
             if self._stall is not None and self.requests >= self._stall[0]:
                 self._open.clear()
                 threading.Timer(self._stall[1], self._open.set).start()

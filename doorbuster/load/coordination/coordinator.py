@@ -205,7 +205,7 @@ class RunCoordinator:
                     ahead = f"{baseline.clock_ahead_s:+.0f} s from the generator's"
                     shop_clocks.append(f"{shop}: clock {ahead}, corrected in the times of its orders")
         worker_clocks = self._workers.sync_clocks()
-        check_shares(scenario, len(self._workers.names))
+        check_shares(scenario.safety.max_rate_per_s, len(self._workers.names))
         check_descriptors(scenario, self._workers.descriptor_limits())
         if self._ending is not None:
             raise RunInterrupted("stopped before the first customer arrived; there is nothing to report")

@@ -37,13 +37,12 @@ def check_descriptors(scenario: Scenario, limits: Mapping[str, int]) -> None:
     )
 
 
-def check_shares(scenario: Scenario, workers: int) -> None:
-    """Each worker gets whole requests per second of the ceiling.
+def check_shares(limit_per_s: float | None, workers: int) -> None:
+    """Each worker gets whole requests per second of the ceiling `safety.max_rate`.
 
     Raises: UsageError if there are more workers than requests.
     """
-    limit_per_s = scenario.safety.max_rate_per_s
-    if workers > 1 and workers > limit_per_s:
+    if limit_per_s is not None and workers > max(limit_per_s, 1):
         raise UsageError(
             f"safety.max_rate is {limit_per_s:g} requests/s, which {workers} workers cannot share; use "
             f"{max(math.floor(limit_per_s), 1)} workers at most"

@@ -25,15 +25,13 @@ from doorbuster.load.engine.greenlet_pool import GreenletPool
 from doorbuster.load.freshness.freshness_watch import FreshnessWatch
 from doorbuster.load.http.generator_limits import limit_cause
 from doorbuster.load.http.send_limit import RATE_CEILING, RequestCeiling, share_of
+from doorbuster.load.recording.ceiling_delays import count_delays
 from doorbuster.load.recording.health import HealthProbe
 from doorbuster.load.recording.recorder import Recorder, StepColumns
 from doorbuster.load.run_plan import REPORT_INTERVAL_S, Rows, WorkerAssignment
 from doorbuster.load.runtime.process_tuning import prepare_process
 from doorbuster.records.batch import Batch, Event, SeriesKey
 from doorbuster.records.outcome import (
-    CEILING_DELAYED,
-    CEILING_DELAYED_MS,
-    CEILING_REFUSED,
     Cause,
     Outcome,
 )
@@ -219,20 +217,9 @@ class Generator:
             steps = self._recorder.take_steps()
             self._show(self._recorder.keys, steps, self._waiting_ms())
             second = max(int(perf_counter() - self._plan.started_at) - (0 if final else 1), 0)
-            self._count_delays(second)
+            count_delays(self.ceiling, self._recorder.secondary_metrics.count, second)
             health = self._health.reading(second, self._context.in_flight)
             self._ship(self._recorder.take(steps, health, final=final))
-
-    def _count_delays(self, second: int) -> None:
-        """Record what the ceiling on requests delayed since the last report."""
-        delays, count = self.ceiling.take_delays(), self._recorder.secondary_metrics.count
-        for name, n in (
-            (CEILING_DELAYED, delays.delayed),
-            (CEILING_DELAYED_MS, round(delays.total_s * 1e3)),
-            (CEILING_REFUSED, delays.refused),
-        ):
-            if n:
-                count(second, "", name, n)
 
 
 def customer_classes(user_classes: Iterable[type]) -> dict[str, type[Customer]]:

@@ -24,7 +24,7 @@ from doorbuster.load.locust_plugin.plugin import (
 )
 from doorbuster.load.locust_plugin.web_ui_guard import guard_web_ui
 from doorbuster.load.plain_locust.checks import check_start
-from doorbuster.load.plain_locust.host_guard import HostGuard
+from doorbuster.load.plain_locust.client_guard import ClientGuard
 from doorbuster.load.plain_locust.plain_master import PlainMaster
 from doorbuster.load.plain_locust.plain_worker import PlainWorker
 from doorbuster.load.plain_locust.script_exceptions import report_everything_raised
@@ -70,7 +70,7 @@ class Attachment:
         raise_descriptor_limit()
         protect_logs()
         remember_variables_of_drivers()
-        guard = HostGuard()
+        guard = ClientGuard()
         guard.watch_clients()
         report_everything_raised()
         end_visits_after_their_tasks()
@@ -88,7 +88,8 @@ class Attachment:
                     f"the host {environment.host} comes from LOCUST_HOST or locust.conf and replaces the one "
                     f"in {environment.locustfile}"
                 )
-            guard.begin(plan.hosts, plan.named_hosts(plan.targets), plan.headers)
+            max_rate_per_s = plan.scenario.safety.max_rate_per_s
+            guard.begin(plan.hosts, plan.named_hosts(plan.targets), plan.headers, max_rate_per_s)
             if plan.is_open:
                 environment.dispatcher_class = NoUsersDispatcher
             master = PlainMaster(environment, plan, guard)

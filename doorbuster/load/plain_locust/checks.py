@@ -15,7 +15,7 @@ from locust.user.users import HttpUser
 from doorbuster.errors import FileProblem, ScenarioError, UsageError
 from doorbuster.load.http.allowed_hosts import AllowedHosts
 from doorbuster.load.locust_plugin.http_user import HttpUser as DoorbusterHttpUser
-from doorbuster.load.plain_locust.host_guard import host_of
+from doorbuster.load.plain_locust.client_guard import host_of
 from doorbuster.load.plain_locust.visits import JOURNEY
 from doorbuster.load.runtime.notes import note
 from doorbuster.load.target.endpoint import target_headers
@@ -89,6 +89,7 @@ def check_start(environment: Any) -> PlainPlan:
         raise UsageError("--users must be at least 1")
     confirmed = tuple(options.confirm_host or ())
     hosts, targets = check_hosts(environment, scenario, confirmed)
+    _check_paced(environment, scenario)
     headers = target_headers(scenario)
     if scenario.demand is not None:
         ratios = _open_classes(environment, scenario)
@@ -131,6 +132,16 @@ def _open_classes(environment: Any, scenario: LocustScenario) -> dict[str, float
     if fixed:
         note(f"fixed_count of {', '.join(fixed)} is ignored: the demand decides")
     return dict(ratios)
+
+
+def _check_paced(environment: Any, scenario: LocustScenario) -> None:
+    """Raises: UsageError for a maximum rate that the client of a user class would not keep."""
+    unpaced = [kind.__name__ for kind in environment.user_classes if not issubclass(kind, _HTTP_USERS)]
+    if scenario.safety.max_rate_per_s is not None and unpaced:
+        raise UsageError(
+            f"safety.max_rate cannot limit {', '.join(unpaced)} in {environment.locustfile}, whose client is "
+            "not Locust's HTTP client; remove the key, or select other user classes"
+        )
 
 
 def check_tasks(environment: Any) -> None:

@@ -20,12 +20,14 @@ from locust.runners import MasterRunner
 from doorbuster.errors import ExitCode, RecordingFailed
 from doorbuster.gate import AbortWatch
 from doorbuster.load.coordination.messages import CLOSE, RECORD
+from doorbuster.load.coordination.preflight import check_shares
 from doorbuster.load.coordination.run_log import RunLog
 from doorbuster.load.coordination.worker_registry import WorkerRegistry
+from doorbuster.load.http.send_limit import share_of
 from doorbuster.load.locust_plugin.master import RemoteWorkers
 from doorbuster.load.locust_plugin.plugin import exit_on_error
 from doorbuster.load.plain_locust.checks import PlainPlan, check_hosts, check_tasks
-from doorbuster.load.plain_locust.host_guard import HostGuard
+from doorbuster.load.plain_locust.client_guard import ClientGuard
 from doorbuster.load.plain_locust.request_recorder import RequestRecorder
 from doorbuster.load.plain_locust.visits import VisitStarter
 from doorbuster.load.run_plan import REPORT_INTERVAL_S
@@ -48,7 +50,7 @@ LOCAL, MASTER, COORDINATOR = "local", "master", "coordinator"
 class PlainMaster:
     """Records one run after another, as Locust starts and stops tests."""
 
-    def __init__(self, environment: Any, plan: PlainPlan, guard: HostGuard) -> None:
+    def __init__(self, environment: Any, plan: PlainPlan, guard: ClientGuard) -> None:
         self._environment = environment
         self._plan = plan
         self._guard = guard
@@ -72,10 +74,12 @@ class PlainMaster:
         with exit_on_error():
             check_tasks(self._environment)
             hosts, targets = check_hosts(self._environment, self._plan.scenario, self._plan.confirmed)
-            self._guard.begin(hosts, self._plan.named_hosts(targets), self._plan.headers)
+            max_rate_per_s = self._plan.scenario.safety.max_rate_per_s
+            self._guard.begin(hosts, self._plan.named_hosts(targets), self._plan.headers, max_rate_per_s)
             if self._workers is not None:
                 self._workers.refresh_workers()
                 self._workers.sync_clocks()
+                check_shares(max_rate_per_s, len(self._workers.names))
             self._run = PlainRun(self._environment, self._plan, self._folder(), targets, self._workers)
             self._run.start(self._guard)
 
@@ -152,10 +156,11 @@ class PlainRun:
         self._supervisor: gevent.Greenlet | None = None
         self._over = Flag()
 
-    def start(self, guard: HostGuard) -> None:
+    def start(self, guard: ClientGuard) -> None:
         """Tell the workers to record, and record in this process."""
         if self._workers is not None:
             self._workers.begin(self.run_id)
+            count, limit_per_s = len(self._workers.names), self._plan.scenario.safety.max_rate_per_s
             for index, name in enumerate(self._workers.names):
                 message = {
                     "run_id": self.run_id,
@@ -166,7 +171,8 @@ class PlainRun:
                     "scenario_text": self._plan.scenario.source_text,
                     "ratios": self._plan.ratios,
                     "index": index,
-                    "count": len(self._workers.names),
+                    "count": count,
+                    "max_rate_per_s": None if limit_per_s is None else share_of(limit_per_s, index, count),
                 }
                 self._environment.runner.send_message(RECORD, message, client_id=name)
         name = LOCAL if self._workers is None else MASTER

@@ -13,7 +13,7 @@ from doorbuster.load.coordination.messages import CLOSE, RECORD
 from doorbuster.load.http.allowed_hosts import AllowedHosts
 from doorbuster.load.locust_plugin.report_channel import ReportChannel
 from doorbuster.load.plain_locust.checks import visit_schedule
-from doorbuster.load.plain_locust.host_guard import HostGuard
+from doorbuster.load.plain_locust.client_guard import ClientGuard
 from doorbuster.load.plain_locust.request_recorder import RequestRecorder
 from doorbuster.load.plain_locust.visits import VisitStarter
 from doorbuster.load.runtime.supervision import leave, supervise_worker
@@ -25,7 +25,7 @@ from doorbuster.scenario import HeaderValues, read_locust_scenario
 class PlainWorker:
     """One worker of a distributed plain run."""
 
-    def __init__(self, environment: Any, guard: HostGuard) -> None:
+    def __init__(self, environment: Any, guard: ClientGuard) -> None:
         self._environment = environment
         self._guard = guard
         supervise_worker(environment, self._end_without_master, environment.runner.quit)
@@ -35,6 +35,7 @@ class PlainWorker:
         self._reports = ReportChannel(environment, self._end_without_master)
         environment.runner.register_message(RECORD, self._on_record)
         environment.runner.register_message(CLOSE, self._on_close, concurrent=True)
+        environment.events.test_start.add_listener(self._on_test_start)
         environment.events.test_stopping.add_listener(self._on_test_stopping)
         environment.events.test_stop.add_listener(self._on_test_stop)
 
@@ -46,7 +47,9 @@ class PlainWorker:
         run_id = msg.data["run_id"]
         headers = HeaderValues.from_wire(msg.data["headers"])
         remember_secrets(headers.secrets)
-        self._guard.begin(AllowedHosts.from_wire(msg.data["hosts"]), msg.data["named"], headers)
+        self._guard.begin(
+            AllowedHosts.from_wire(msg.data["hosts"]), msg.data["named"], headers, msg.data["max_rate_per_s"]
+        )
         self._reports.begin(run_id)
         recorder = self._recorder = RequestRecorder(
             self._environment,
@@ -77,6 +80,12 @@ class PlainWorker:
         else:
             self._on_test_stopping()
             self._on_test_stop()
+
+    def _on_test_start(self, **_: Any) -> None:
+        """Locust gives users to a worker that joins a run; what they do would not be recorded."""
+        if self._recorder is None:
+            reason = "the run began before this worker joined it; the worker ends without a request"
+            leave(self._environment, ExitCode.NOT_RECORDED, self._environment.runner.quit, reason=reason)
 
     def _on_test_stopping(self, **_: Any) -> None:
         """Before Locust stops the users, because it would end their visits as if they were complete."""

@@ -29,7 +29,8 @@ from locust.exception import CatchResponseError
 
 from doorbuster.load.customers.model import Arrival
 from doorbuster.load.exchange import RequestFailed
-from doorbuster.load.plain_locust.host_guard import HostGuard, HostNotAllowed
+from doorbuster.load.plain_locust.client_guard import ClientGuard, HostNotAllowed
+from doorbuster.load.recording.ceiling_delays import count_delays
 from doorbuster.load.recording.health import HealthProbe
 from doorbuster.load.recording.recorder import Recorder
 from doorbuster.load.run_plan import REPORT_INTERVAL_S
@@ -71,7 +72,7 @@ class RequestRecorder:
     def __init__(
         self,
         environment: Any,
-        guard: HostGuard,
+        guard: ClientGuard,
         worker: str,
         started_at: float,
         ship: Callable[[Batch], None],
@@ -232,6 +233,8 @@ class RequestRecorder:
         with self._reporting:
             steps = self._recorder.take_steps()
             second = max(int(perf_counter() - self._started_at) - (0 if final else 1), 0)
+            if self._guard.ceiling is not None:
+                count_delays(self._guard.ceiling, self._count, second)
             health = self._health.reading(second, _users_here(self._environment.runner))
             self._ship(self._recorder.take(steps, health, final=final))
 

@@ -44,11 +44,14 @@ def supervise_worker(environment: Any, on_master_lost: Callable[[], None], end: 
     MasterWatch(environment, on_master_lost)
 
 
-def leave(environment: Any, code: ExitCode, end: Callable[[], None]) -> None:
-    """End this process with an exit code; by force if messages to a lost process still wait to be sent."""
+def leave(environment: Any, code: ExitCode, end: Callable[[], None], *, reason: str = "") -> None:
+    """End this process with an exit code; by force if messages to a lost process still wait to be sent.
+
+    reason: printed; by default that of the exit code.
+    """
     if environment.process_exit_code is None:
         environment.process_exit_code = int(code)
-        note(_REASONS[code])
+        note(reason or _REASONS[code])
         gevent.spawn(_end_by_force, code)
         end()
 

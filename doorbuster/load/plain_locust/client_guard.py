@@ -1,6 +1,7 @@
-"""Keeps Locust's HTTP clients to the hosts that may be loaded, and counts requests that were cut short.
+"""Keeps Locust's HTTP clients to the hosts and the rate that are allowed, and counts requests cut short.
 
-Other clients cannot be watched: for those, the hosts of the user classes are checked before the run.
+Other clients cannot be watched: for those, the hosts of the user classes are checked before the run, and
+`safety.max_rate` is refused.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from math import inf
 from time import perf_counter
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +24,7 @@ from locust.contrib.fasthttp import FastHttpSession, LocustUserAgent
 from urllib3.util import connection
 
 from doorbuster.load.http.allowed_hosts import LOOPBACK_ONLY, AllowedHosts, canonical_host
+from doorbuster.load.http.send_limit import RequestCeiling
 from doorbuster.load.http.settings import HttpSettings
 from doorbuster.load.locust_plugin.http_user import HttpUser as DoorbusterHttpUser
 from doorbuster.scenario import HeaderValues
@@ -51,10 +54,12 @@ class _GuardedRequest:
 
 
 _current: ContextVar[_GuardedRequest | None] = ContextVar("_current", default=None)
+_may_send: ContextVar[bool] = ContextVar("_may_send", default=False)
+"""Whether the next send of this greenlet has taken its token, before Locust began to measure it."""
 
 
-class HostGuard:
-    """allowed: what may be loaded. named: hosts that get `target_headers`.
+class ClientGuard:
+    """allowed: what may be loaded. named: hosts that get `target_headers`. ceiling: None without `max_rate`.
     on_cut: called with the start of a request that was cut short.
     """
 
@@ -62,13 +67,21 @@ class HostGuard:
         self.allowed: AllowedHosts = LOOPBACK_ONLY
         self.named: frozenset[str] = frozenset()
         self.target_headers: Mapping[str, str] = {}
+        self.ceiling: RequestCeiling | None = None
         self._settings: dict[int, tuple[HttpSettings, HttpSettings]] = {}
         self.on_cut: Callable[[float], None] = lambda _: None
 
-    def begin(self, allowed: AllowedHosts, named: Iterable[str], headers: HeaderValues) -> None:
-        """The hosts and headers of the next run."""
+    def begin(
+        self,
+        allowed: AllowedHosts,
+        named: Iterable[str],
+        headers: HeaderValues,
+        max_rate_per_s: float | None,
+    ) -> None:
+        """The hosts and headers of the next run, and this process's share of the ceiling on requests."""
         self.allowed, self.named = allowed, frozenset(named)
         self.target_headers = headers.values
+        self.ceiling = None if max_rate_per_s is None else RequestCeiling(max_rate_per_s, perf_counter)
         self._settings.clear()
 
     def watch_clients(self) -> None:
@@ -80,6 +93,7 @@ class HostGuard:
                 if current.refusal:
                     raise SessionHostNotAllowed(current.refusal, request)
                 self._add_headers(current.host, request.headers, session.headers)
+                self._wait_to_send()
                 try:
                     return send(session, request, **options)
                 except requests.exceptions.ConnectionError as error:
@@ -92,6 +106,7 @@ class HostGuard:
                 if current.refusal:
                     raise HostNotAllowed(current.refusal)
                 self._add_headers(current.host, request.headers, agent.default_headers)
+                self._wait_to_send()
                 return urlopen(agent, request)  # type: ignore[no-untyped-call]
 
         setattr(HttpSession, "send", checked_send)  # noqa: B010  the type checker refuses an assignment
@@ -99,7 +114,7 @@ class HostGuard:
         setattr(connection, "create_connection", self._checked_create(connection.create_connection))  # noqa: B010
         setattr(ConnectionPool, "_resolve", self._checked_resolve(ConnectionPool._resolve))  # noqa: B010
         for client in (HttpSession, FastHttpSession):
-            setattr(client, "request", self._with_cut(client.request))  # noqa: B010
+            setattr(client, "request", self._watched(client.request))  # noqa: B010
 
         setattr(DoorbusterHttpUser, "restrict", self._restricted)  # noqa: B010
 
@@ -170,20 +185,35 @@ class HostGuard:
         known = self._settings.get(id(settings))
         if known is None or known[0] is not settings:
             hosts = self.allowed.narrowed_by(settings.hosts)
-            made = replace(settings, hosts=hosts, target_headers=self.target_headers)
+            made = replace(settings, hosts=hosts, target_headers=self.target_headers, ceiling=self.ceiling)
             known = self._settings[id(settings)] = settings, made
         return known[1]
 
-    def _with_cut(self, request: Any) -> Any:
+    def _watched(self, request: Any) -> Any:
+        """A client's `request`: the wait for the ceiling is over before the client measures."""
+
         def watched(session: Any, *args: Any, **options: Any) -> Any:
+            self._wait_to_send()
+            before = _may_send.set(True)
             started_at = perf_counter()
             try:
                 return request(session, *args, **options)
             except GreenletExit:  # the user was stopped before the answer
                 self.on_cut(started_at)
                 raise
+            finally:
+                _may_send.reset(before)
 
         return watched
+
+    def _wait_to_send(self) -> None:
+        """Wait for the ceiling, unless this send has its token; a redirect waits within its response time."""
+        if self.ceiling is None:
+            return
+        if _may_send.get():
+            _may_send.set(False)
+        else:
+            self.ceiling.sends.wait(inf)
 
 
 def host_of(address: str) -> str:
