@@ -123,6 +123,7 @@ class AllowedHosts:
 
 
 LOOPBACK_ONLY: Final = AllowedHosts({}, loopback=True)
+NO_HOSTS: Final = AllowedHosts({}, loopback=False)
 
 
 @lru_cache(maxsize=4096)

@@ -10,7 +10,7 @@ from locust.runners import STATE_RUNNING, STATE_SPAWNING
 
 from doorbuster.errors import ExitCode
 from doorbuster.load.coordination.messages import CLOSE, RECORD
-from doorbuster.load.http.allowed_hosts import AllowedHosts
+from doorbuster.load.http.allowed_hosts import NO_HOSTS, AllowedHosts
 from doorbuster.load.locust_plugin.report_channel import ReportChannel
 from doorbuster.load.plain_locust.checks import visit_schedule
 from doorbuster.load.plain_locust.client_guard import ClientGuard
@@ -38,6 +38,8 @@ class PlainWorker:
         environment.events.test_start.add_listener(self._on_test_start)
         environment.events.test_stopping.add_listener(self._on_test_stopping)
         environment.events.test_stop.add_listener(self._on_test_stop)
+        if environment.runner.worker_state in (STATE_RUNNING, STATE_SPAWNING):
+            self._on_test_start()  # Locust gave it users before it was ready to listen
 
     def _end_without_master(self) -> None:
         leave(self._environment, ExitCode.NOT_RECORDED, self._environment.runner.quit)
@@ -84,6 +86,7 @@ class PlainWorker:
     def _on_test_start(self, **_: Any) -> None:
         """Locust gives users to a worker that joins a run; what they do would not be recorded."""
         if self._recorder is None:
+            self._guard.allowed = NO_HOSTS
             reason = "the run began before this worker joined it; the worker ends without a request"
             leave(self._environment, ExitCode.NOT_RECORDED, self._environment.runner.quit, reason=reason)
 
