@@ -1,142 +1,169 @@
-"""The live view of a run, read from the run file while it grows."""
+"""Shows a run while it goes on: in the terminal, as lines of a log, and on the live page."""
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.live import Live
-from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
+from rich.text import Text
 
-from doorbuster.errors import RecordError
+from doorbuster.cli.keys import KeyWait, pressed_keys
+from doorbuster.cli.live_view import ScreenSize, one_line_of, picture, stopping_message
 from doorbuster.output import open_console
-from doorbuster.units import format_count, format_duration, format_ratio
 
 if TYPE_CHECKING:
+    from doorbuster.live.state import LiveState
     from doorbuster.locust_process import LocustProcess
-    from doorbuster.records.progress import RunProgress
     from doorbuster.scenario import LocustScenario, Scenario
 
 REFRESH_S = 1.0
+KEY_S = 0.2  # how long a key may wait for its effect
 PLAIN_EVERY_S = 10.0  # interval of progress lines without a terminal
 MAX_CPU_RATIO = 0.05  # of one core, for the live view
+Publish = Callable[["LiveState | None"], None]
 
 
-def watch(process: LocustProcess, folder: Path, plan: Scenario | LocustScenario, *, quiet: bool) -> None:
-    """Show the run until the process ends; Ctrl-C stops it in an orderly way, a second Ctrl-C kills it."""
+class Display(Protocol):
+    """Where a run is shown."""
+
+    def show(self, state: LiveState | None) -> None:
+        """Show a state; None before the first customer arrives."""
+        ...
+
+    def stopping(self, state: LiveState | None) -> None:
+        """Say at once that the run is being stopped."""
+        ...
+
+
+def watch(
+    process: LocustProcess,
+    folder: Path,
+    plan: Scenario | LocustScenario,
+    *,
+    quiet: bool,
+    publish: Publish = lambda _: None,
+) -> None:
+    """Show the run until the process ends.
+
+    q or Ctrl-C stops it in an orderly way; a second Ctrl-C kills it.
+
+    Args: publish: also gets every state, for the live page.
+    """
     console = open_console(error=True)
-    if quiet:
-        _until_over(process, lambda: None)
-        return
-    console.print(plan.title, style="bold", markup=False)
-    if not console.is_terminal:
-        _watch_plainly(process, folder, console)
-        return
-    progress = Progress(
-        TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.fields[clock]}"),
-        console=console, expand=True,
-    )  # fmt: skip
-    bar = progress.add_task("starting the shop", total=None, clock="")
-    with Live(progress, console=console, refresh_per_second=4, transient=True) as live:
+    with _display(console, plan, quiet=quiet) as display, pressed_keys() as wait:
+        from doorbuster.live.monitor import RunMonitor  # imports while the shop starts
 
-        def show() -> None:
-            state = _progress(folder)
-            if state is None:
-                return
-            phase = "sending load" if state.at_s < state.duration_s else "draining"
-            clock = f"{format_duration(state.at_s)} of {format_duration(state.duration_s)}"
-            progress.update(
-                bar, total=state.duration_s, completed=min(state.at_s, state.duration_s),
-                description=phase, clock=clock,
-            )  # fmt: skip
-            live.update(Group(progress, _table(state)))
+        monitor = RunMonitor(folder)
 
-        _until_over(process, show)
-
-
-def _watch_plainly(process: LocustProcess, folder: Path, console: Console) -> None:
-    last = time.monotonic()
-
-    def show() -> None:
-        nonlocal last
-        if time.monotonic() - last < PLAIN_EVERY_S:
-            return
-        last = time.monotonic()
-        state = _progress(folder)
-        if state is not None:
-            who = (
-                f"{state.finished} of {state.planned} customers finished, "
-                f"could order {_share(state.could_order)}, could browse {_share(state.could_browse)}"
-                if state.has_customers
-                else f"{format_count(state.in_shop)} users"
-            )
-            console.print(
-                f"{format_duration(state.at_s)}: {who}, "
-                f"{state.requests_per_s:.0f} requests/s, p95 {_time(state.p95_us)}",
-                soft_wrap=True,
+        def look() -> LiveState | None:
+            found = monitor.look()
+            return (
+                replace(found, state="stopping") if found and process.asked and not found.has_ended else found
             )
 
-    _until_over(process, show)
+        def refresh() -> None:
+            state = look()
+            display.show(state)
+            publish(state)
+
+        _until_over(process, refresh, lambda: display.stopping(look()), wait)
+        state = look()
+        if state is not None and state.has_ended:
+            publish(state)
 
 
-def _until_over(process: LocustProcess, show: Callable[[], None]) -> None:
+def _until_over(
+    process: LocustProcess, refresh: Callable[[], None], on_stop: Callable[[], None], wait: KeyWait
+) -> None:
     """Refresh until the process ends; slow refreshes, as in long runs, become less frequent."""
-    next_at_s = 0.0
+    next_at_s, told = 0.0, False
     while process.is_running():
         try:
-            time.sleep(REFRESH_S)
-            if time.monotonic() < next_at_s:
-                continue
-            began_s = time.process_time()
-            show()
-            next_at_s = time.monotonic() + (time.process_time() - began_s) / MAX_CPU_RATIO
+            if process.asked and not told:
+                told = True
+                on_stop()
+            if "q" in wait(KEY_S).lower() and not process.asked:
+                process.ask_to_stop()
+            elif time.monotonic() >= next_at_s:
+                began_s = time.process_time()
+                refresh()
+                took_s = time.process_time() - began_s
+                next_at_s = time.monotonic() + max(REFRESH_S - KEY_S, took_s / MAX_CPU_RATIO)
         except KeyboardInterrupt:
             process.ask_to_stop()
 
 
-def _progress(folder: Path) -> RunProgress | None:
-    """None before the run file exists."""
-    from doorbuster.records.progress import read_progress
-    from doorbuster.records.reader import Run
-
-    try:
-        with Run.open(folder, own=True) as run:
-            return read_progress(run, now_unix_s=time.time())
-    except RecordError:
-        return None
-
-
-def _table(state: RunProgress) -> RenderableType:
-    from doorbuster.records.progress import WINDOW_S
-
-    table = Table.grid(padding=(0, 3))
-    if not state.has_customers:
-        table.add_row(
-            f"users [bold]{format_count(state.in_shop)}[/]",
-            f"{state.requests_per_s:.0f} requests/s",
-            f"p95 {_time(state.p95_us)} [dim](last {WINDOW_S} s)[/]",
-        )
-        return table
-    table.add_row(
-        f"could browse [bold]{_share(state.could_browse)}[/]",
-        f"could order [bold]{_share(state.could_order)}[/]",
-        f"in the shop [bold]{format_count(state.in_shop)}[/]",
-        f"{state.requests_per_s:.0f} requests/s",
-        f"p95 {_time(state.p95_us)} [dim](last {WINDOW_S} s)[/]",
-    )
-    outcomes = [f"{name} {format_count(n)}" for name, n in state.outcomes.items() if n]
-    table.add_row(*(outcomes or ["no customer has finished yet"]))
-    return table
+@contextmanager
+def _display(console: Console, plan: Scenario | LocustScenario, *, quiet: bool) -> Iterator[Display]:
+    if quiet:
+        yield QuietDisplay(console)
+    elif is_screen(console):
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+            yield ScreenDisplay(console, live, plan.title)
+    else:
+        console.print(plan.title, style="bold", markup=False, soft_wrap=True)
+        yield LogDisplay(console)
 
 
-def _share(could: tuple[int, int]) -> str:
-    k, n = could
-    return f"{format_ratio(k / n)} of {format_count(n)}" if n else "none yet"
+def is_screen(console: Console) -> bool:
+    """Whether the terminal can redraw lines; TERM=dumb and a pipe cannot."""
+    return console.is_terminal and not console.is_dumb_terminal and os.environ.get("TERM", "") != ""
 
 
-def _time(us: int | None) -> str:
-    return "none" if us is None else format_duration(us / 1e6)
+class QuietDisplay:
+    """Nothing but the answer to Ctrl-C."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def show(self, state: LiveState | None) -> None:
+        """Nothing."""
+
+    def stopping(self, state: LiveState | None) -> None:
+        self._console.print(_stopping(state), markup=False, soft_wrap=True, highlight=False)
+
+
+class LogDisplay(QuietDisplay):
+    """One line every ten seconds, for logs of pipelines."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._due_s = time.monotonic() + PLAIN_EVERY_S
+
+    def show(self, state: LiveState | None) -> None:
+        if state is None or time.monotonic() < self._due_s:
+            return
+        self._due_s = time.monotonic() + PLAIN_EVERY_S
+        self._console.print(one_line_of(state), markup=False, soft_wrap=True, highlight=False)
+
+
+class ScreenDisplay:
+    """The picture in the terminal, drawn again in place."""
+
+    def __init__(self, console: Console, live: Live, title: str) -> None:
+        self._console, self._live, self._title = console, live, title
+        self._message = ""
+        self.show(None)
+
+    def show(self, state: LiveState | None) -> None:
+        if state is None:
+            waiting = self._message or "starting the load generator and the shop"
+            self._live.update(Text(f"{self._title}\n{waiting}"), refresh=True)
+            return
+        size = ScreenSize(*self._console.size, ascii_only=self._console.options.ascii_only)
+        self._live.update(picture(state, size, message=self._message), refresh=True)
+
+    def stopping(self, state: LiveState | None) -> None:
+        self._message = _stopping(state)
+        self.show(state)
+
+
+def _stopping(state: LiveState | None) -> str:
+    return stopping_message(state.in_shop if state is not None and state.has_customers else None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from doorbuster.gate.estimate import MetricEstimate, estimate
-from doorbuster.gate.live_abort import AbortWatch
+from doorbuster.gate.live_abort import AbortWatch, LiveThreshold, is_known_live
 from doorbuster.gate.run_verdict import judge, verdict
 from doorbuster.gate.threshold_decision import decide, format_bound, format_margin
 from doorbuster.gate.threshold_result import (
@@ -23,6 +23,7 @@ __all__ = [
     "AbortWatch",
     "CounterTotal",
     "HasMetrics",
+    "LiveThreshold",
     "MetricEstimate",
     "NamedMetric",
     "NoData",
@@ -36,6 +37,7 @@ __all__ = [
     "estimate",
     "format_bound",
     "format_margin",
+    "is_known_live",
     "judge",
     "validity_issues",
     "verdict",

@@ -36,9 +36,7 @@ class AbortWatch:
         self._thresholds = [
             LiveThreshold(threshold, phases)
             for threshold in scenario.thresholds
-            if threshold.abort_on_fail
-            and not METRICS[threshold.metric].audited
-            and not _needs_the_end(threshold)
+            if threshold.abort_on_fail and is_known_live(threshold) and not _needs_the_end(threshold)
         ]
         if self._thresholds:
             # Imports scipy before the run: the import takes longer than the interval between reports.
@@ -54,6 +52,12 @@ class AbortWatch:
         reasons = [window.feed(reports, at_s) for window in self._windows]
         reasons += [threshold.feed(reports, at_s) for threshold in self._thresholds]
         return next((reason for reason in reasons if reason is not None), None)
+
+
+def is_known_live(threshold: Threshold) -> bool:
+    """Whether workers' reports suffice: no ledger, no section of the report and no baseline is needed."""
+    metric = METRICS.get(threshold.metric)
+    return metric is not None and not metric.audited and not threshold.relative
 
 
 def _needs_the_end(threshold: Threshold) -> bool:
@@ -94,7 +98,7 @@ class _Window:
 
 
 class LiveThreshold:
-    """One threshold with abortOnFail during the run."""
+    """One threshold during the run; `is_known_live` says which can be evaluated then."""
 
     def __init__(self, threshold: Threshold, phases: Sequence[Phase]) -> None:
         self._threshold = threshold
@@ -102,13 +106,17 @@ class LiveThreshold:
         self._counts = MetricAccumulator(self._metric, Selector.of(threshold, phases))
         self._recorded_s = 0
 
+    def add(self, batch: Batch) -> None:
+        """Add one report."""
+        self._counts.add_batch(batch)
+        seconds = [row.second for row in batch.requests]
+        seconds += [row.second for row in batch.arrivals if row.started]
+        self._recorded_s = max(self._recorded_s, *(second + 1 for second in seconds), 0)
+
     def feed(self, batches: tuple[Batch, ...], at_s: float) -> str | None:
         """Add reports; returns the reason to end the run, or None."""
         for batch in batches:
-            self._counts.add_batch(batch)
-            seconds = [row.second for row in batch.requests]
-            seconds += [row.second for row in batch.arrivals if row.started]
-            self._recorded_s = max(self._recorded_s, *(second + 1 for second in seconds), 0)
+            self.add(batch)
         if at_s < self._threshold.delay_abort_eval_s:
             return None
         if self._metric.kind == "trend" and not self._is_broken(decide(self._threshold, self._quick_data())):

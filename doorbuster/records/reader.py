@@ -14,6 +14,7 @@ import time
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import psutil
@@ -37,7 +38,7 @@ class Run(ObservedReader):
     """One recorded run. Use as a context manager, or call `close`."""
 
     @classmethod
-    def open(cls, path: Path | str, *, own: bool = False) -> Run:
+    def open(cls, path: Path | str, *, own: bool = False) -> Self:
         """Open a run folder or its run.sqlite; everything in it is checked once (see `validation`).
 
         Args: own: this program is recording it right now, so that its content needs no check.
@@ -49,7 +50,7 @@ class Run(ObservedReader):
             raise RecordError(f"{file}: there is no run file; name a folder that `doorbuster run` wrote")
         return cls(file, open_for_reading(file, own=own))
 
-    def __enter__(self) -> Run:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,0 +1,47 @@
+"""The thresholds of a run as they stand, evaluated as after the run on what has been recorded so far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from doorbuster.gate import LiveThreshold, ThresholdResult, format_bound, is_known_live
+from doorbuster.live.state import ThresholdView
+from doorbuster.records.batch import Batch
+from doorbuster.scenario import LocustScenario, Phase, Scenario, Threshold
+from doorbuster.stats.proportion import clopper_pearson
+
+AT_THE_END = "evaluated at the end of the run"
+
+
+class StandingThresholds:
+    """Counts for every threshold that a running run can answer."""
+
+    def __init__(self, scenario: Scenario | LocustScenario | None, phases: Sequence[Phase]) -> None:
+        clopper_pearson(1, 2)  # imports scipy before the run: the import takes longer than a refresh
+        self._thresholds = [
+            (threshold, LiveThreshold(threshold, phases) if is_known_live(threshold) else None)
+            for threshold in (() if scenario is None else scenario.thresholds)
+        ]
+
+    def add(self, reports: Batch) -> None:
+        """Add reports."""
+        for _, live in self._thresholds:
+            if live is not None:
+                live.add(reports)
+
+    def views(self, *, at_s: float) -> tuple[ThresholdView, ...]:
+        """Each threshold in the order of the scenario."""
+        return tuple(
+            ThresholdView(str(threshold), "open", "", AT_THE_END)
+            if live is None
+            else _view(threshold, live.result(at_s))
+            for threshold, live in self._thresholds
+        )
+
+
+def _view(threshold: Threshold, result: ThresholdResult) -> ThresholdView:
+    if result.observed is None:
+        return ThresholdView(str(threshold), "open", "", result.sentence)
+    value = format_bound(threshold, result.observed)
+    at_least = "at least " if result.at_least else ""
+    return ThresholdView(str(threshold), result.status, f"{at_least}{value}", result.sentence)
