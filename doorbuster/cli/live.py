@@ -16,7 +16,7 @@ from rich.text import Text
 
 from doorbuster.cli.keys import KeyWait, pressed_keys
 from doorbuster.cli.live_view import ScreenSize, one_line_of, picture, stopping_message
-from doorbuster.output import open_console
+from doorbuster.output import open_console, say
 
 if TYPE_CHECKING:
     from doorbuster.live.state import LiveState
@@ -58,7 +58,9 @@ def watch(
     """
     console = open_console(error=True)
     with _display(console, plan, quiet=quiet) as display, pressed_keys() as wait:
-        from doorbuster.live.monitor import RunMonitor  # imports while the shop starts
+        from doorbuster.live.monitor import (
+            RunMonitor,
+        )  # imports while the shop starts, not in the first refresh
 
         monitor = RunMonitor(folder)
 
@@ -115,6 +117,12 @@ def _display(console: Console, plan: Scenario | LocustScenario, *, quiet: bool) 
 def is_screen(console: Console) -> bool:
     """Whether the terminal can redraw lines; TERM=dumb and a pipe cannot."""
     return console.is_terminal and not console.is_dumb_terminal and os.environ.get("TERM", "") != ""
+
+
+def say_if_log(text: str) -> None:
+    """Print a line of progress where no bar can show it."""
+    if not is_screen(open_console(error=True)):
+        say(text, error=True)
 
 
 class QuietDisplay:

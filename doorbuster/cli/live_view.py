@@ -47,13 +47,15 @@ def picture(state: LiveState, size: ScreenSize, *, message: str = "") -> Rendera
     ]
     if size.columns >= TWO_COLUMNS:
         half = (width - 3) // 2
-        room = max(2, size.rows - 13 - len(footer))
+        room = max(12, size.rows - 1 - 2 - 1 - len(footer))
+        above = max(len(state.measures) + 1, min(len(state.thresholds) + 1, room // 2))
         grid = Table.grid(padding=(0, 3, 0, 0))
         grid.add_column(width=half)
         grid.add_column(width=half)
-        grid.add_row(_measures(state, half, size), _thresholds(state, half, 7))
+        grid.add_row(_measures(state, half, size), _thresholds(state, half, above))
         grid.add_row(Text(), Text())
-        grid.add_row(_steps(state.steps, half, room), _channels(state.channels, half, room))
+        below = room - above
+        grid.add_row(_steps(state.steps, half, below), _channels(state.channels, half, below))
         body: list[RenderableType | None] = [grid]
     else:
         room = max(4, size.rows - 1 - 2 - 1 - len(state.measures) - len(footer))

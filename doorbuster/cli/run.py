@@ -20,7 +20,7 @@ from doorbuster.cli.options import (
 )
 from doorbuster.cli.pipeline_output import github_option, write_github
 from doorbuster.cli.program_name import program_name
-from doorbuster.output import say, say_lines
+from doorbuster.output import say, say_lines, say_wrapped
 
 if TYPE_CHECKING:
     from doorbuster.cli.run_workflow import JudgedRun
@@ -137,7 +137,7 @@ def command(
              doorbuster run my-peak.yaml --url https://staging.example.com --confirm-host staging.example.com
              doorbuster run --locustfile locustfile.py --users 50 --spawn-rate 5 --run-time 5m
     """
-    from doorbuster.cli.live import watch
+    from doorbuster.cli.live import say_if_log, watch
     from doorbuster.cli.run_workflow import find_locustfiles, new_run_folder, scenario_file, write_everything
     from doorbuster.errors import ExitCode, RecordError, UsageError
     from doorbuster.locust_process import LocustProcess, check_port, local_workers
@@ -195,7 +195,9 @@ def command(
         if baseline is not None:
             values = baseline_values(baseline, [folder / "run.sqlite"], plan.thresholds)
             values.write(folder)
-        judged = write_everything(folder, plan, baseline=values)
+        if not quiet:
+            say_if_log("writing the report …")
+        judged = write_everything(folder, plan, baseline=values, quiet=quiet)
     except RecordError as error:
         if process.exit_code() != ExitCode.NOT_RECORDED:
             raise
@@ -295,11 +297,11 @@ def _print_verdict(
     verdict = judged.verdict
     colour = {"pass": "green", "fail": "red"}.get(verdict.status, "yellow")
     say()
-    say(verdict.sentence, style=f"bold {colour}")
+    say_wrapped(verdict.sentence, style=f"bold {colour}", indent="")
     for reason in verdict.reasons:
-        say(f"  - {reason}")
+        say_wrapped(f"  - {reason}")
     for line in summary_lines(judged.analysed.sections) if requests else ():
-        say(line)
+        say_wrapped(line)
     say(f"report:  {folder / 'index.html'}")
     say(f"next:    {_next_command(verdict, folder, plan)}")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from doorbuster.bundled import search_path
+from doorbuster.cli.progress import each, working
 from doorbuster.cli.section_scripts import analysis_scripts
 from doorbuster.errors import ExitCode, UsageError
 from doorbuster.output import say, say_lines
@@ -183,19 +184,21 @@ def judge_run(
     *,
     baseline: BaselineValues | None = None,
     further_runs: Sequence[Path] = (),
+    quiet: bool = False,
 ) -> JudgedRun:
     """Every section of a recorded run, the result of each threshold and the verdict.
 
     Args:
         baseline: for relative thresholds; by default the one with which the run was judged before.
         further_runs: of the same build, which relative thresholds take into account.
+        quiet: without progress.
     """
     from doorbuster.cli.baseline_choice import judge_relative
     from doorbuster.compare.baseline_values import read_baseline_values, relative_thresholds
     from doorbuster.gate import judge, verdict
     from doorbuster.report import analyse_run
 
-    analysed = analyse_run(run, analysis_scripts())
+    analysed = analyse_run(run, each("analysing the run", analysis_scripts(), quiet=quiet))
     if baseline is None and relative_thresholds(scenario.thresholds):
         baseline = read_baseline_values(run.path.parent)
     relative = judge_relative((*further_runs, run.path), scenario.thresholds, baseline)
@@ -209,22 +212,27 @@ def write_everything(
     folder: Path | None = None,
     *,
     baseline: BaselineValues | None = None,
+    quiet: bool = False,
 ) -> JudgedRun:
-    """Analyse and judge a recorded run and write its report, by default into the run folder."""
+    """Analyse and judge a recorded run and write its report, by default into the run folder.
+
+    Args: quiet: without progress.
+    """
     from doorbuster.records.reader import Run
     from doorbuster.report import write_report
 
     with Run.open(run_path) as run:
-        judged = judge_run(run, scenario, baseline=baseline)
+        judged = judge_run(run, scenario, baseline=baseline, quiet=quiet)
         analysed = judged.analysed
-        write_report(
-            run,
-            analysed.sections,
-            judged.results,
-            judged.verdict,
-            folder or run_path,
-            problems=analysed.errors,
-        )
+        with working("writing the report", quiet=quiet):
+            write_report(
+                run,
+                analysed.sections,
+                judged.results,
+                judged.verdict,
+                folder or run_path,
+                problems=analysed.errors,
+            )
     return judged
 
 

@@ -14,6 +14,7 @@ from doorbuster.live.totals import LiveTotals
 from doorbuster.records.metadata import RunMeta
 from doorbuster.records.row_stream import NewRows, RowPosition, StreamedRun
 from doorbuster.scenario.recorded import planned_phases, recorded_scenario
+from doorbuster.stats.proportion import clopper_pearson
 
 THRESHOLD_CPU_RATIO = 0.02  # of one core: intervals over the whole run are computed less often as it grows
 
@@ -36,11 +37,14 @@ class RunPicture:
         self._totals.add(rows, at_s=at_s)
         self._thresholds.add(rows.reports)
 
-    def state(self, meta: RunMeta, *, at_s: float) -> LiveState:
-        """The run at a moment; `meta` says whether it has ended by then."""
+    def state(self, meta: RunMeta, *, at_s: float, sparing: bool = False) -> LiveState:
+        """The run at a moment; `meta` says whether it has ended by then.
+
+        Args: sparing: evaluate the thresholds only as often as `THRESHOLD_CPU_RATIO` allows.
+        """
         totals, customers = self._totals, meta.workload == "open"
         ended = meta.status != "running"
-        self._evaluate(at_s, final=ended)
+        self._evaluate(at_s, at_once=ended or not sparing)
         state: RunState = "running" if at_s < meta.duration_s else "draining"
         if meta.status != "running":
             state = meta.status
@@ -55,9 +59,9 @@ class RunPicture:
             generator=totals.generator(), chart=totals.chart(), events=totals.events(),
         )  # fmt: skip
 
-    def _evaluate(self, at_s: float, *, final: bool) -> None:
+    def _evaluate(self, at_s: float, *, at_once: bool) -> None:
         began_s = time.thread_time()
-        if final or time.monotonic() >= self._views_due_s:
+        if at_once or time.monotonic() >= self._views_due_s:
             self._views = self._thresholds.views(at_s=at_s)
             took_s = time.thread_time() - began_s
             self._views_due_s = time.monotonic() + took_s / THRESHOLD_CPU_RATIO
@@ -67,6 +71,7 @@ class RunMonitor:
     """The state of a run that is being recorded into a folder."""
 
     def __init__(self, folder: Path) -> None:
+        clopper_pearson(1, 2)  # imports scipy before the run: the import takes longer than a refresh
         self.folder = folder
         self._picture: RunPicture | None = None
         self._position = RowPosition()
@@ -83,7 +88,7 @@ class RunMonitor:
                 self._picture.add(run.new_rows(self._position), at_s=at_s)
         except RecordError:
             return None
-        return self._picture.state(meta, at_s=at_s)
+        return self._picture.state(meta, at_s=at_s, sparing=True)
 
 
 def replay(path: Path, *, speed: float) -> Iterator[LiveState]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from doorbuster.live.state import RECENT_S, SPARK_S, SPARK_WIDTH_S, STEPS_S
 from doorbuster.records.batch import Batch
 from doorbuster.records.histogram import Histogram
-from doorbuster.records.outcome import Outcome, RequestOutcome
+from doorbuster.records.outcome import Cause, Outcome, RequestOutcome
 
 StepKey = tuple[str, str]  # channel, step
 
@@ -72,7 +72,7 @@ class Second:
                 self.order.add(one.n if one.order else 0, one.n)
         timed: list[bytes] = []
         for row in reports.requests:
-            if row.series.is_asset:
+            if row.series.is_asset or row.series.cause == Cause.INTERRUPTED:
                 continue
             failed = row.n if row.series.outcome == RequestOutcome.FAILED else 0
             abandoned = row.n if row.series.outcome == RequestOutcome.ABANDONED else 0

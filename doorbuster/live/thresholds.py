@@ -8,7 +8,6 @@ from doorbuster.gate import LiveThreshold, ThresholdResult, format_bound, is_kno
 from doorbuster.live.state import ThresholdView
 from doorbuster.records.batch import Batch
 from doorbuster.scenario import LocustScenario, Phase, Scenario, Threshold
-from doorbuster.stats.proportion import clopper_pearson
 
 AT_THE_END = "evaluated at the end of the run"
 
@@ -17,7 +16,6 @@ class StandingThresholds:
     """Counts for every threshold that a running run can answer."""
 
     def __init__(self, scenario: Scenario | LocustScenario | None, phases: Sequence[Phase]) -> None:
-        clopper_pearson(1, 2)  # imports scipy before the run: the import takes longer than a refresh
         self._thresholds = [
             (threshold, LiveThreshold(threshold, phases) if is_known_live(threshold) else None)
             for threshold in (() if scenario is None else scenario.thresholds)

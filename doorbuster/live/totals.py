@@ -171,11 +171,12 @@ class LiveTotals:
         views = []
         for name, of in sorted(self._channels.items()):
             planned = self._planned.get(name)
+            inside = max(0, of["started"] - of["gone"]) if self.in_shop else 0
+            due = None if planned is None else int(planned[: int(at_s) + 1].sum())
             views.append(
                 ChannelView(
-                    name, None if planned is None else int(planned[: int(at_s) + 1].sum()), of["started"],
-                    max(0, of["started"] - of["gone"]), of["served"], of["lost"], of["could_order"],
-                    of["wanted_order"],
+                    name, due, of["started"], inside, of["served"], of["lost"],
+                    of["could_order"], of["wanted_order"],
                     sum(one.lost[name] for one in recent), sum(one.left[name] for one in recent),
                 )
             )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from doorbuster.output.printable import clean, flat, one_line
 from doorbuster.output.secret_masking import masked
-from doorbuster.output.streams import lost_output, open_console, protect_streams, say, say_lines
+from doorbuster.output.streams import lost_output, open_console, protect_streams, say, say_lines, say_wrapped
 
 __all__ = [
     "clean",
@@ -14,4 +14,5 @@ __all__ = [
     "protect_streams",
     "say",
     "say_lines",
+    "say_wrapped",
 ]

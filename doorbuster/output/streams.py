@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from io import TextIOWrapper
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -106,6 +108,17 @@ def say(text: str = "", *, error: bool = False, style: str = "") -> None:
         return
     stream.write(f"{flat(text)}\n")
     stream.flush()
+
+
+def say_wrapped(text: str, *, error: bool = False, style: str = "", indent: str = "    ") -> None:
+    """Print a text for reading: in a terminal broken between words, elsewhere one line."""
+    stream = sys.stderr if error else sys.stdout
+    width = shutil.get_terminal_size().columns - 1 if stream.isatty() else 0
+    if width <= len(indent) + 1:
+        say(text, error=error, style=style)
+        return
+    for line in textwrap.wrap(flat(text), width, subsequent_indent=indent, break_on_hyphens=False):
+        say(line, error=error, style=style)
 
 
 def say_lines(text: str, *, error: bool = False) -> None:

@@ -9,6 +9,7 @@ Rules of this module:
 from __future__ import annotations
 
 import heapq
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -88,14 +89,14 @@ class StreamedRun(Run):
         return _as_rows(rows, self._series())
 
     def replay(self) -> Iterator[tuple[float, NewRows]]:
-        """(end in s since the start, rows recorded in the second before it), second by second."""
+        """(end in s since the start, rows recorded in the second before it), for seconds with rows."""
         series = self._series()
         streams = [self._timed(table, time_of) for table, time_of in self._times().items()]
         end_s, rows = 1.0, defaultdict[str, list[Any]](list)
         for at_s, table, row in heapq.merge(*streams, key=lambda one: one[0]):
-            while at_s > end_s:
+            if at_s > end_s:
                 yield end_s, _as_rows(rows, series)
-                end_s, rows = end_s + 1.0, defaultdict(list)
+                end_s, rows = float(math.ceil(at_s)), defaultdict(list)
             rows[table].append(row)
         yield end_s, _as_rows(rows, series)
 

@@ -10,7 +10,7 @@ import hashlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,11 +108,10 @@ def _located(path: Path, error: BaseException) -> AnalysisError:
     return AnalysisError(f"{path}:{line}: {type(error).__name__}: {error}")
 
 
-def _scripts(paths: Iterable[Path]) -> list[Path]:
-    scripts: list[Path] = []
+def _scripts(paths: Iterable[Path]) -> Iterator[Path]:
+    """One after another, so that the caller's iterable sees the progress."""
     for path in paths:
         if path.is_dir():
-            scripts += sorted(found for found in path.glob("*.py") if not found.name.startswith("_"))
+            yield from sorted(found for found in path.glob("*.py") if not found.name.startswith("_"))
         else:
-            scripts.append(path)
-    return scripts
+            yield path

@@ -12,7 +12,7 @@ from typing import Any
 
 from doorbuster.cli.run_workflow import analysis_scripts, judge_run, recorded_run_scenario
 from doorbuster.errors import RecordError
-from doorbuster.records.progress import read_progress
+from doorbuster.live.monitor import replay
 from doorbuster.records.reader import Run
 from doorbuster.report import summary_lines
 from doorbuster.report.render.json import render_json
@@ -119,12 +119,13 @@ def read_everything(path: Path) -> None:
         scenario = recorded_run_scenario(run)
         judged = judge_run(run, scenario)
         assert judged.analysed.errors == (), judged.analysed.errors[0]
-        sections, meta = judged.analysed.sections, run.meta
+        sections = judged.analysed.sections
         render_markdown(run, sections, judged.results, judged.verdict)
         render_json(run, sections, judged.results, judged.verdict)
         render_junit(run, judged.results, judged.verdict)
         summary_lines(sections)
-        read_progress(run, now_unix_s=meta.started_at_unix_ns / 1e9 + 60)
         run.workers(), run.events(), run.exemplars(), run.freshness(), run.step_timings()
         run.customers_in_shop(), run.lateness(), run.audit()
+    for _ in replay(path, speed=1e12):
+        pass
     assert analysis_scripts()
