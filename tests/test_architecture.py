@@ -36,6 +36,7 @@ ARROWS = {  # who may import whom, as DESIGN decides
     "load": {"scenario", "storefronts", "records", "gate", "live", "shop_process", "shop_settings"},
     "report": {"gate", "stats", "records", "scenario"},
     "importers": {"records"},
+    "streaming": {"records"},
     "compare": {"report", "gate", "stats", "records", "scenario", "shop_process", "shop_settings"},
     "history": {"compare", "capacity", "gate", "scenario", "records", "stats", "report"},
     "cli": {
@@ -49,6 +50,7 @@ ARROWS = {  # who may import whom, as DESIGN decides
         "capacity",
         "compare",
         "importers",
+        "streaming",
         "report",
         "shop",
         "shop_settings",

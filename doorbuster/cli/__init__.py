@@ -35,6 +35,7 @@ VERBS = {  # in workflow order, with the help line of each verb
     "history": "Keep the metrics of many runs, and show when they changed.",
     "import": "Import results of k6, JMeter, Gatling, Locust and other tools as a run.",
     "audit": "Compare a run with the shop's order export (CSV) and update the verdict.",
+    "stream": "Stream the figures of a run to Prometheus, InfluxDB and others while it goes on.",
     "export": "Export the latencies of a run as an HdrHistogram interval log.",
     "cleanup": "Cancel the test orders that a run placed in a shop.",
     "shop": "Start the embedded reference shop.",

@@ -20,6 +20,7 @@ from doorbuster.cli.options import (
 )
 from doorbuster.cli.pipeline_output import github_option, write_github
 from doorbuster.cli.program_name import program_name
+from doorbuster.cli.streams import check_stream, every_option, open_stream, record_tallies, stream_option
 from doorbuster.output import say, say_lines, say_wrapped
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ LOCUST_OPTIONS = "doorbuster.locust_options"
     is_flag=True,
     help="Turn off reloads and retries. Compare with a normal run to see how much retries add to overload.",
 )
+@stream_option("--stream-to")
+@every_option("--stream-every")
 @baseline_option
 @github_option
 @click.option("--quiet", is_flag=True, help="Print only the verdict, without the live view.")
@@ -122,6 +125,8 @@ def command(
     bind: str,
     bind_port: int,
     no_retries: bool,
+    destinations: tuple[str, ...],
+    every_s: float | None,
     baseline: str | None,
     github: bool | None,
     quiet: bool,
@@ -163,6 +168,7 @@ def command(
     if baseline is not None:
         check_baseline(baseline, plan.thresholds)
     name = plan.name if plan.source_path is not None else Path(locustfiles.split(",")[0]).stem
+    check_stream(destinations, every_s)
     folder = new_run_folder(out, name)
     options = ["--scenario", str(scenario_file(plan, folder, name)), "--run-folder", str(folder)]
     if isinstance(plan, LocustScenario):
@@ -178,11 +184,14 @@ def command(
             f"run on each worker machine: doorbuster worker --master-host {bind} --master-port {bind_port}",
             error=True,
         )
+    stream = open_stream(folder, destinations, every_s)
     process = LocustProcess(locustfiles, [*options, *locust_options], folder)
     try:
         watch(process, folder, plan, quiet=quiet)
     except KeyboardInterrupt:  # before the live view started
         process.stop()
+    process.exit_code()
+    record_tallies(stream, folder)
     if not (folder / "run.sqlite").exists():
         say_lines(process.failure_message(), error=True)
         return int(process.failure_code())

@@ -21,6 +21,7 @@ import numpy as np
 from doorbuster.records.batch import (
     ArrivalCount,
     Batch,
+    CounterSecond,
     CustomerCount,
     Event,
     HealthSecond,
@@ -42,6 +43,7 @@ _COLUMNS = {
     "health": "worker, second, cpu_ratio, loop_lag_ms, in_flight, connections_opened, reconnects, rss_bytes, "
     "lateness, pool_wait_ms",
     "events": "at_s, kind, text",
+    "counters": "second, channel, name, n",
 }
 
 
@@ -62,9 +64,10 @@ class NewRows:
 
 @dataclass(slots=True)
 class RowPosition:
-    """Up to which row each table was read."""
+    """Up to which row each table was read; and how much of each row that grows by appended bins."""
 
     last: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COLUMNS, 0))
+    visit_bytes: dict[tuple[int, int, str], int] = field(default_factory=dict)
 
 
 class StreamedRun(Run):
@@ -87,6 +90,25 @@ class StreamedRun(Run):
                 position.last[table] = found[-1][0]
             rows[table] = [row[1:] for row in found]
         return _as_rows(rows, self._series())
+
+    def new_visits(self, position: RowPosition) -> Iterator[tuple[str, bytes]]:
+        """(channel, packed durations in us) of the visits recorded after a position, which moves."""
+        for *key, size in self._select(
+            "SELECT minute, worker, channel, length(durations) FROM visit_durations"
+        ):
+            known = position.visit_bytes.get((key[0], key[1], key[2]), 0)
+            if size > known:
+                ((new,),) = self._select(
+                    "SELECT substr(durations, ?) FROM visit_durations"
+                    " WHERE (minute, worker, channel) = (?, ?, ?)",
+                    [known + 1, *key],
+                )
+                position.visit_bytes[key[0], key[1], key[2]] = known + len(new)
+                yield key[2], new
+
+    def worker_names(self) -> dict[int, str]:
+        """The names of the workers by their numbers."""
+        return dict(self._select("SELECT id, name FROM workers"))
 
     def replay(self) -> Iterator[tuple[float, NewRows]]:
         """(end in s since the start, rows recorded in the second before it), for seconds with rows."""
@@ -156,5 +178,6 @@ def _as_rows(rows: Mapping[str, Iterable[Any]], series: Mapping[int, SeriesKey])
         orders=tuple(OrderAttempt._make((*row, ())) for row in rows.get("orders", ())),
         health=tuple(row.state for row in health),
         events=tuple(map(Event._make, rows.get("events", ()))),
+        counters=tuple(map(CounterSecond._make, rows.get("counters", ()))),
     )
     return NewRows(reports, health)

@@ -1,0 +1,1 @@
+"""The receivers of a stream: one module for each protocol."""
