@@ -16,7 +16,7 @@ from doorbuster.streaming.outputs.http_post import token_variable
 from doorbuster.streaming.outputs.influxdb import InfluxDb
 from doorbuster.streaming.outputs.json_lines import JsonLines
 from doorbuster.streaming.outputs.otlp import Otlp
-from doorbuster.streaming.outputs.prometheus_endpoint import PATH, PrometheusEndpoint
+from doorbuster.streaming.outputs.prometheus_endpoint import PrometheusEndpoint
 from doorbuster.streaming.outputs.prometheus_remote_write import PrometheusRemoteWrite
 from doorbuster.streaming.outputs.statsd import StatsD
 
@@ -157,7 +157,7 @@ _KINDS: dict[str, Callable[[str], Callable[[], Output]]] = {
 }
 EXAMPLES = {
     "prometheus": "http://127.0.0.1:9090/api/v1/write",
-    "metrics": f"{LOOPBACK}:9464  (the page is {PATH})",
+    "metrics": f"{LOOPBACK}:9464",
     "otlp": "http://127.0.0.1:4318",
     "influxdb": "http://127.0.0.1:8086?db=doorbuster",
     "statsd": "127.0.0.1:8125",

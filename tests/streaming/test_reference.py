@@ -38,4 +38,4 @@ def test_every_kind_is_in_the_how_to_and_its_example_works():
     text = (DOCS / "how-to" / "stream-results.md").read_text(encoding="utf-8")
     for kind, example in EXAMPLES.items():
         assert f"`{kind}=" in text
-        parse_destinations([f"{kind}={example.split()[0]}"])
+        parse_destinations([f"{kind}={example}"])
