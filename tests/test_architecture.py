@@ -39,7 +39,9 @@ ARROWS = {  # who may import whom, as DESIGN decides
     "streaming": {"records"},
     "compare": {"report", "gate", "stats", "records", "scenario", "shop_process", "shop_settings"},
     "history": {"compare", "capacity", "gate", "scenario", "records", "stats", "report"},
+    "forecast": {"report", "records", "scenario"},
     "cli": {
+        "forecast",
         "history",
         "live",
         "scenario",

@@ -21,6 +21,7 @@ from doorbuster.output import lost_output, protect_streams, say, say_lines
 
 VERBS = {  # in workflow order, with the help line of each verb
     "init": "Create a project folder with copies of the bundled scenarios, locustfiles and analysis.",
+    "demand": "Find out how many customers the peak brings, from logs and past orders.",
     "check": "Validate a scenario and show its plan: curve, expected customers, requests.",
     "probe": "Run every step of a storefront driver once and show which ones work.",
     "run": "Run a scenario against a shop, evaluate its thresholds and write the report.",

@@ -1,0 +1,165 @@
+"""Reads the files of a history into one series for each measure.
+
+Rules of this module:
+- Every problem of a file is reported, with its line, in one error.
+- Rows of one moment add up, so a file may have one row for each channel.
+- An order that has several rows, such as one for each article, counts once, at its first time.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from doorbuster.errors import FileProblem, UsageError, problem_lines
+from doorbuster.forecast.demand_series import DemandSeries, Grain, Measure
+from doorbuster.forecast.input.columns import ColumnChoice, HistoryOptions, choose_columns
+from doorbuster.forecast.input.parquet import read_parquet_rows
+from doorbuster.forecast.input.sql_dump import read_sql_rows
+from doorbuster.forecast.input.table_rows import TableRows, read_csv_rows
+from doorbuster.forecast.input.time_stamps import TimeStampParser, find_time_zone
+
+_SATURATED_WORDS = {"1", "true", "yes", "t"}
+_GRAINS: dict[Grain, str] = {"day": "D", "hour": "h", "minute": "m"}
+
+
+@dataclass(slots=True)
+class _Collected:
+    """What was read so far of one measure."""
+
+    counts: dict[datetime, float] = field(default_factory=lambda: defaultdict(float))
+    first_times: dict[str, datetime] = field(default_factory=dict)
+    saturated: set[datetime] = field(default_factory=set)
+    events: bool = False
+
+
+def read_history(paths: Sequence[Path], options: HistoryOptions) -> dict[Measure, DemandSeries]:
+    """The series of orders, of visits, or both.
+
+    Raises: UsageError with every unreadable row, or if the files hold nothing to count.
+    """
+    collected: dict[Measure, _Collected] = {}
+    problems: list[FileProblem] = []
+    notes: list[str] = []
+    zone = find_time_zone(options.time_zone)
+    for path in paths:
+        parser = TimeStampParser(options.date_format, zone)
+        table = _open(path, options)
+        problems += _read(table, choose_columns(table.file, table.columns, options), parser, collected)
+        problems += _doubts(table.file, parser)
+        if parser.offsets and zone is None:
+            notes.append(f"{path.name}: hours count as written, at UTC offset {', '.join(parser.offsets)}.")
+    if problems:
+        raise UsageError(problem_lines(sorted(problems)))
+    source = ", ".join(path.name for path in paths)
+    series = {measure: _series(measure, found, source, tuple(notes)) for measure, found in collected.items()}
+    series = {measure: found for measure, found in series.items() if found.counts.sum() > 0}
+    if not series:
+        raise UsageError(f"{source}: nothing is counted in it; every count is 0 or the table has no rows")
+    return series
+
+
+def _open(path: Path, options: HistoryOptions) -> TableRows:
+    if path.suffix == ".parquet":
+        return read_parquet_rows(path, options.named_columns)
+    if path.suffix == ".sql":
+        return read_sql_rows(path, options.table)
+    return read_csv_rows(path)
+
+
+def _read(
+    table: TableRows, choice: ColumnChoice, parser: TimeStampParser, into: dict[Measure, _Collected]
+) -> list[FileProblem]:
+    problems: list[FileProblem] = []
+    wanted = [measure for measure, _ in choice.counts] or [choice.event]
+    for measure in wanted:
+        into.setdefault(measure, _Collected()).events |= not choice.counts
+    first_day = parser.parse(table.first_day) if choice.is_nth_day else None
+    last = max((choice.time, *(place for _, place in choice.counts), choice.identity or 0))
+    for line, row in table.rows:
+        if len(row) <= last:
+            problems.append(FileProblem(table.file, line, 1, "", f"must have {len(table.columns)} columns"))
+            continue
+        text = row[choice.time].strip()
+        if not text:
+            continue  # the total of an export of analytics
+        when = _nth(text, first_day) if choice.is_nth_day else parser.parse(text)
+        if when is None:
+            key = table.columns[choice.time]
+            problems.append(
+                FileProblem(
+                    table.file, line, 1, key, "must be a time", text, "name its format with --date-format"
+                )
+            )
+            continue
+        if choice.counts:
+            problems += _add_counts(table, line, row, choice, when, into)
+        elif choice.identity is None:
+            into[choice.event].counts[when] += 1.0
+        else:
+            known = into[choice.event].first_times
+            identity = row[choice.identity]
+            known[identity] = min(known.get(identity, when), when)
+        if choice.saturated is not None and row[choice.saturated].strip().lower() in _SATURATED_WORDS:
+            for measure in wanted:
+                into[measure].saturated.add(when)
+    return problems
+
+
+def _add_counts(
+    table: TableRows, line: int, row: Sequence[str], choice: ColumnChoice, when: datetime,
+    into: dict[Measure, _Collected],
+) -> list[FileProblem]:  # fmt: skip
+    problems = []
+    for measure, place in choice.counts:
+        text = row[place].strip().strip("\"'").replace(",", "")
+        try:
+            count = float(text or 0)
+        except ValueError:
+            count = -1.0
+        if not 0 <= count < 1e15:
+            rule = "must be a count of 0 or more"
+            problems.append(FileProblem(table.file, line, 1, table.columns[place], rule, row[place]))
+            continue
+        into[measure].counts[when] += count
+    return problems
+
+
+def _nth(text: str, first_day: datetime | None) -> datetime | None:
+    """The day of "0007", counted from the start date of the export."""
+    return first_day + timedelta(days=int(text)) if first_day and text.isdigit() else None
+
+
+def _doubts(file: str, parser: TimeStampParser) -> list[FileProblem]:
+    if parser.ambiguous and not parser.layout:
+        rule, way_out = "has dates that may mean two days", "say which: --date-format %d/%m/%Y or %m/%d/%Y"
+        return [FileProblem(file, 0, 0, "", rule, parser.ambiguous, way_out)]
+    if len(parser.offsets) > 2 and parser.zone is None:
+        rule, way_out = "has more than two UTC offsets", "name the shop's zone, e.g. --timezone Europe/London"
+        return [FileProblem(file, 0, 0, "", rule, ", ".join(sorted(parser.offsets)), way_out)]
+    return []
+
+
+def _series(measure: Measure, found: _Collected, source: str, notes: tuple[str, ...]) -> DemandSeries:
+    for when in found.first_times.values():
+        found.counts[when] += 1.0
+    times = np.array(sorted(found.counts), "datetime64[s]")
+    counts = np.array([found.counts[when] for when in sorted(found.counts)], np.float64)
+    grain = _grain(times, events=found.events)
+    moments, place = np.unique(times.astype(f"datetime64[{_GRAINS[grain]}]"), return_inverse=True)
+    totals = np.bincount(place, weights=counts, minlength=len(moments)).astype(np.float64)
+    held = np.array(sorted(found.saturated), "datetime64[s]").astype(moments.dtype)
+    return DemandSeries(measure, grain, moments, totals, np.isin(moments, held), source, notes)
+
+
+def _grain(times: np.ndarray, *, events: bool) -> Grain:
+    """The coarsest grain that keeps all times; events with a time of day are counted by the minute."""
+    seconds = times.astype(np.int64)
+    if not (seconds % 86_400).any():
+        return "day"
+    return "hour" if not events and not (seconds % 3600).any() else "minute"

@@ -1,0 +1,76 @@
+"""Rows of a table, as texts by column name, from CSV files and exports of analytics.
+
+Exports of Google Analytics 4 begin with lines of "#", one of which is the start date, and may hold several
+tables; the first one is read.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from doorbuster.errors import UsageError
+
+MAX_HEADER = 60  # lines before the table
+_DELIMITERS = ",;\t|"
+_START = re.compile(r"#\s*Start date:\s*(\d{8})", re.IGNORECASE)
+csv.field_size_limit(1_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class TableRows:
+    """A table: names of the columns, and an iterator over the rows as lists of texts with their line.
+
+    `first_day`: the start date that an export of analytics states, as YYYYMMDD.
+    """
+
+    file: str
+    columns: tuple[str, ...]
+    rows: Iterator[tuple[int, Sequence[str]]]
+    first_day: str = ""
+
+
+def read_csv_rows(path: Path) -> TableRows:
+    """The table of a CSV file.
+
+    Raises: UsageError for a file without a header and rows.
+    """
+    text = _text(path)
+    lines = text.splitlines()
+    head = next((at for at, line in enumerate(lines[:MAX_HEADER]) if _is_table(line)), None)
+    if head is None:
+        raise UsageError(f"{path}: has no table; the first line must name the columns, such as date,orders")
+    start = next((found[1] for line in lines[:head] if (found := _START.match(line))), "")
+    delimiter = max(_DELIMITERS, key=lines[head].count)
+    reader = csv.reader(io.StringIO("\n".join(lines[head:])), delimiter=delimiter)
+    columns = tuple(name.strip().lstrip("\ufeff") for name in next(reader))
+
+    def rows() -> Iterator[tuple[int, Sequence[str]]]:
+        try:
+            for row in reader:
+                if not row or row[0].startswith("#"):
+                    if start:
+                        return  # of analytics: another table follows
+                    continue
+                yield head + reader.line_num, row
+        except csv.Error as error:
+            raise UsageError(f"{path}:{head + reader.line_num}: is not CSV ({error})") from error
+
+    return TableRows(str(path), columns, rows(), start)
+
+
+def _is_table(line: str) -> bool:
+    return bool(line.strip()) and not line.startswith("#")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig").replace("\x00", "")
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: must be UTF-8 text; save it as CSV UTF-8") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error

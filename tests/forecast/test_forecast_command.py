@@ -1,0 +1,130 @@
+"""`doorbuster demand forecast`: files, scenarios that run, and refusals that write nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from doorbuster.cli import doorbuster
+from doorbuster.errors import DoorbusterError
+from doorbuster.forecast.backtest import BASE, backtest
+from doorbuster.forecast.forecast_result import read_forecast
+from doorbuster.forecast.models import model_forecasters
+from doorbuster.scenario import load_scenario
+
+
+@pytest.fixture
+def orders(tmp_path, two_years):
+    demand = two_years(1)
+    lines = (f"{day},{count:.0f}" for day, count in zip(demand.days, demand.counts, strict=True))
+    file = tmp_path / "orders.csv"
+    file.write_text("\n".join(["date,orders", *lines]) + "\n")
+    return file
+
+
+@pytest.fixture
+def forecast(tmp_path, monkeypatch):
+    monkeypatch.setattr("doorbuster.forecast.models.model_forecasters", lambda _country: {})
+
+    def run(*args):
+        done = CliRunner().invoke(
+            doorbuster, ["demand", "forecast", *map(str, args), "--out", tmp_path / "out"]
+        )
+        if done.exception and not isinstance(done.exception, SystemExit | DoorbusterError):
+            raise done.exception
+        return done
+
+    return run
+
+
+def test_it_writes_the_result_the_page_and_two_scenarios(orders, forecast, tmp_path):
+    done = forecast(orders)
+    assert done.exception is None, done.output
+    out = tmp_path / "out"
+    assert {file.name for file in out.iterdir()} == {
+        "forecast.json", "index.html", "peak-median.yaml", "peak-1-in-10-years.yaml",
+    }  # fmt: skip
+    found = read_forecast(out / "forecast.json")
+    assert found.peak_date.startswith("2026-11")
+    assert found.method == BASE
+    periods = [found.count(period, "visits").median for period in ("day", "hour", "minute", "second")]
+    assert periods == sorted(periods, reverse=True)
+    median, worse = (load_scenario(out / name) for name in ("peak-median.yaml", "peak-1-in-10-years.yaml"))
+    assert median.demand.peak_per_s == pytest.approx(found.rate.median, rel=0.01)
+    assert worse.demand.peak_per_s == pytest.approx(found.rate.one_in_ten, rel=0.01)
+    assert median.demand.interval_per_s.low == pytest.approx(found.rate.low95, rel=0.1)
+
+
+def test_a_campaign_multiplies_the_peak(orders, forecast, tmp_path):
+    forecast(orders)
+    plain = read_forecast(tmp_path / "out" / "forecast.json").count("day", "orders").median
+    forecast(orders, "--campaign", "TV=100%")
+    assert read_forecast(tmp_path / "out" / "forecast.json").count("day", "orders").median == pytest.approx(
+        2 * plain, rel=0.01
+    )
+
+
+def test_an_earlier_end_shows_what_happened(orders, forecast, tmp_path):
+    done = forecast(orders, "--until", "2025-09-01", "--peak-date", "2025-11-28")
+    found = read_forecast(tmp_path / "out" / "forecast.json")
+    assert found.actual == pytest.approx(360, abs=50)
+    assert "the forecast is" in done.output
+
+
+def test_a_measured_conversion_is_that_of_the_busiest_days(tmp_path, forecast):
+    days = np.arange(np.datetime64("2024-01-01"), np.datetime64("2025-12-01"))
+    busy = days.astype("datetime64[M]").astype(int) % 12 == 10
+    rows = [
+        f"{day},{3000 if peak else 1000},{240 if peak else 40}" for day, peak in zip(days, busy, strict=True)
+    ]
+    file = tmp_path / "both.csv"
+    file.write_text("\n".join(["date,sessions,orders", *rows]) + "\n")
+    forecast(file)
+    found = read_forecast(tmp_path / "out" / "forecast.json")
+    assert found.conversion.median == pytest.approx(0.08)
+    assert found.usual_conversion < 0.05
+    assert found.count("day", "orders").median == pytest.approx(0.08 * found.count("day", "visits").median)
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "message"),
+    [
+        (100, [], "less than a year"),
+        (100, ["--peak-date", "2024-11-29"], "without a whole November of an earlier year"),
+        (366, [], "the growth is not known from it"),
+        (690, ["--peak-date", "2025-01-01"], "must be after the last day"),
+        (690, ["--growth", "much"], "--growth: must be a share"),
+        (690, ["--campaign", "30%"], "--campaign 30%: must be a name"),
+        (690, ["--season-factor", "3..2"], "--season-factor: must be one number or two"),
+        (690, ["--until", "2020-01-01"], "has no days before"),
+    ],
+)
+def test_what_cannot_be_forecast_is_said_in_one_sentence_and_nothing_is_written(
+    orders, forecast, tmp_path, lines, options, message
+):
+    orders.write_text("\n".join(orders.read_text().splitlines()[:lines]) + "\n")
+    done = forecast(orders, *options)
+    assert isinstance(done.exception, DoorbusterError)
+    assert message in str(done.exception)
+    assert "\n" not in str(done.exception)
+    assert done.exception.exit_code == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_stated_season_factor_forecasts_from_a_short_history(orders, forecast, tmp_path):
+    orders.write_text("\n".join(orders.read_text().splitlines()[:100]) + "\n")
+    forecast(orders, "--season-factor", "2..3", "--peak-date", "2024-11-29")
+    found = read_forecast(tmp_path / "out" / "forecast.json")
+    assert found.method == "stated season factor"
+    assert found.count("day", "orders").median == pytest.approx(100 * 6**0.5, rel=0.05)
+
+
+@pytest.mark.truth
+def test_the_models_of_statsmodels_take_part_in_the_backtest(two_years):
+    pytest.importorskip("statsmodels")
+    demand = two_years(1)
+    found = {name: backtest(demand, name, model) for name, model in model_forecasters("GB").items()}
+    assert set(found) == {"yearly ratio", "harmonic regression"}
+    assert all(test.cases for test in found.values())
+    assert found["yearly ratio"].mean_error < 0.25
