@@ -21,10 +21,10 @@ import psutil
 
 from doorbuster.errors import RecordError
 from doorbuster.records.batch import CustomerCount, Event, Exemplar, HealthSecond, OrderAttempt
+from doorbuster.records.browser_reader import BrowserReader
 from doorbuster.records.histogram import Histogram
 from doorbuster.records.ledger import Audit, Ledger, LedgerLine, LedgerOrder, LedgerStock, audit
 from doorbuster.records.metadata import WRITER_ENDED, ArrivalSeries, OutcomeTotals, RunMeta, WorkerReports
-from doorbuster.records.observed_reader import ObservedReader
 from doorbuster.records.request_reader import KINDS, Kind
 from doorbuster.records.row_inserter import ERRORS_PER_SERIES, SLOWEST_PER_SERIES
 from doorbuster.records.schema import FILE_NAME, open_for_reading, wrap_errors
@@ -34,7 +34,7 @@ __all__ = ["KINDS", "Kind", "Run"]
 HEARTBEAT_LIMIT_S = 30.0  # a writer on another machine without a heartbeat for longer counts as dead
 
 
-class Run(ObservedReader):
+class Run(BrowserReader):
     """One recorded run. Use as a context manager, or call `close`."""
 
     @classmethod

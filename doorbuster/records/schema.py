@@ -130,6 +130,21 @@ CREATE TABLE observed_series (
 CREATE TABLE observed (
   series INTEGER NOT NULL, second INTEGER NOT NULL, value REAL NOT NULL, PRIMARY KEY (series, second)
 ) WITHOUT ROWID;
+CREATE TABLE browser_visits (
+  probe INTEGER NOT NULL, visit INTEGER NOT NULL, at_s REAL NOT NULL, outcome TEXT NOT NULL,
+  journey_ms REAL, cpu_wait_ratio REAL, task_ms REAL
+);
+CREATE TABLE browser_pages (
+  probe INTEGER NOT NULL, visit INTEGER NOT NULL, at_s REAL NOT NULL, page TEXT NOT NULL,
+  outcome TEXT NOT NULL, status INTEGER NOT NULL, detail TEXT NOT NULL,
+  load_ms REAL, ttfb_ms REAL, fcp_ms REAL, lcp_ms REAL, inp_ms REAL, cls REAL,
+  long_tasks INTEGER NOT NULL, long_task_ms REAL NOT NULL,
+  failed_resources INTEGER NOT NULL, console_errors INTEGER NOT NULL, blocked INTEGER NOT NULL
+);
+CREATE TABLE browser_pictures (
+  moment TEXT NOT NULL, probe INTEGER NOT NULL, visit INTEGER NOT NULL, at_s REAL NOT NULL,
+  page TEXT NOT NULL, jpeg BLOB NOT NULL
+);
 """
 
 _MEANING = {

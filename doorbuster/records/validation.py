@@ -23,6 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from doorbuster.errors import RecordError
 from doorbuster.output import one_line
+from doorbuster.records.browser import MOMENTS
 from doorbuster.records.histogram import PACKED
 from doorbuster.records.metadata import RunMeta
 from doorbuster.records.outcome import Outcome, RequestOutcome
@@ -63,6 +64,11 @@ _TIME = _real(-MAX_SECOND, MAX_SECOND)
 _MONEY = _whole(-(2**53), 2**53)
 _SUM = _whole(-(2**53), 2**53)
 _COULD = "({0} IS NULL OR ({0} IN (0, 1) AND typeof({0}) = 'integer'))"
+_MS = _real(0, 1e12, null=True)
+MAX_PICTURE_BYTES: Final = 500_000
+_JPEG = (  # the mark of every JPEG file
+    f"(typeof({{0}}) = 'blob' AND length({{0}}) <= {MAX_PICTURE_BYTES} AND substr({{0}}, 1, 3) = x'FFD8FF')"
+)
 _LABELS = f"({_TEXT} AND json_valid({{0}}) AND json_type({{0}}) = 'object')"
 _LINES = (
     "(typeof({0}) = 'text' AND json_valid({0}) AND json_type({0}) = 'array' AND NOT EXISTS (SELECT 1 FROM"
@@ -118,6 +124,15 @@ RULES: Final[Mapping[str, Mapping[str, str]]] = {
     "observed_series": {"id": _whole(0, MAX_OBSERVED_SERIES), "source": _TEXT, "name": _TEXT,
                         "labels": _LABELS},
     "observed": {"second": _ABOUT, "value": _real(-1e300, 1e300)},
+    "browser_visits": {"probe": _COUNT, "visit": _COUNT, "at_s": _TIME, "outcome": _TEXT,
+                       "journey_ms": _MS, "cpu_wait_ratio": _real(0, 1, null=True), "task_ms": _MS},
+    "browser_pages": {"probe": _COUNT, "visit": _COUNT, "at_s": _TIME, "page": _TEXT, "outcome": _TEXT,
+                      "status": _whole(0, 999), "detail": _TEXT,
+                      **dict.fromkeys(("load_ms", "ttfb_ms", "fcp_ms", "lcp_ms", "inp_ms", "cls"), _MS),
+                      "long_tasks": _COUNT, "long_task_ms": _real(0, 1e12), "failed_resources": _COUNT,
+                      "console_errors": _COUNT, "blocked": _COUNT},
+    "browser_pictures": {"moment": _one_of(MOMENTS), "probe": _COUNT, "visit": _COUNT, "at_s": _TIME,
+                         "page": _TEXT, "jpeg": _JPEG},
 }  # fmt: skip
 """SQL condition of each column; {0} is its name."""
 

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from doorbuster.errors import RecordError
 from doorbuster.output import masked
 from doorbuster.records.batch import Batch, Event, ObservedValue
+from doorbuster.records.browser import BrowserRecords
 from doorbuster.records.ledger import Ledger
 from doorbuster.records.metadata import RunMeta, RunStatus
 from doorbuster.records.request_reader import RequestReader
@@ -163,6 +164,19 @@ class RunWriter:
             self._db.execute(
                 "INSERT OR REPLACE INTO meta VALUES ('ledger_read_at_s', ?)", [json.dumps(ledger.read_at_s)]
             )
+
+    def write_browsers(self, found: BrowserRecords) -> None:
+        """Record what browser probes measured."""
+        rows: dict[str, tuple[tuple[Any, ...], ...]] = {
+            "browser_visits": found.visits,
+            "browser_pages": found.pages,
+            "browser_pictures": found.pictures,
+        }
+        with self._transaction("record the browser probes"):
+            for table, values in rows.items():
+                for row in values:
+                    places = ", ".join("?" * len(row))
+                    self._db.execute(f"INSERT INTO {table} VALUES ({places})", row)  # noqa: S608  constants
 
     def shift_requests(self, by_s: int) -> None:
         """Move requests and exemplars earlier, for an import that learns the start of the run at its end."""

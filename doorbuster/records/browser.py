@@ -1,0 +1,115 @@
+"""What browser probes recorded: visits, the pages of each visit, and pictures of chosen pages.
+
+Rules of this module:
+- Times are seconds since the start of the run; visits before it, at negative times, are the calm reference.
+- A figure that the browser did not report is None, never 0.
+- A visit whose browser was short of CPU measures this machine instead of the shop: nothing is claimed of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import NamedTuple
+
+COMPLETE = "complete"  # outcome of a visit that went through its whole journey
+OK = "ok"  # outcome of a page
+MOMENTS = ("calm", "broke", "worst", "recovered")
+MAX_CPU_WAIT_RATIO = 0.3  # of the time that a browser's threads wanted to run
+MAX_TASK_RATIO = 1.5  # duration of a fixed task in the browser, relative to its usual one
+
+
+class BrowserPage(NamedTuple):
+    """One page of a visit, or one step of it.
+
+    outcome: ok, error_page (status 400 or above), missing (an element of the page that the journey needs),
+        failed (it could not be loaded), timeout (not loaded within the probe's patience).
+    load_ms: from the click or address to the end of loading; None unless it ended.
+    blocked: requests to hosts that may not be loaded, such as third parties.
+    """
+
+    probe: int
+    visit: int
+    at_s: float
+    page: str
+    outcome: str
+    status: int
+    detail: str
+    load_ms: float | None
+    ttfb_ms: float | None
+    fcp_ms: float | None
+    lcp_ms: float | None
+    inp_ms: float | None
+    cls: float | None
+    long_tasks: int
+    long_task_ms: float
+    failed_resources: int
+    console_errors: int
+    blocked: int
+
+
+class BrowserVisit(NamedTuple):
+    """One visit of one probe. outcome: complete, or that of the page at which it ended.
+
+    journey_ms: time spent waiting for pages, without pauses; None unless the visit is complete.
+    cpu_wait_ratio: share of the time that the browser's threads wanted to run and waited for a core; None
+        where the system does not tell. task_ms: duration of a fixed task in the browser, before and after.
+    """
+
+    probe: int
+    visit: int
+    at_s: float
+    outcome: str
+    journey_ms: float | None
+    cpu_wait_ratio: float | None
+    task_ms: float | None
+
+
+class BrowserPicture(NamedTuple):
+    """What the shopper saw at one of the `MOMENTS`; `jpeg` is the picture of one page of a visit."""
+
+    moment: str
+    probe: int
+    visit: int
+    at_s: float
+    page: str
+    jpeg: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserRecords:
+    """Everything that the probes of a run recorded."""
+
+    visits: tuple[BrowserVisit, ...] = ()
+    pages: tuple[BrowserPage, ...] = ()
+    pictures: tuple[BrowserPicture, ...] = ()
+
+    def usual_task_ms(self) -> float | None:
+        """Duration of the fixed task in an unloaded browser: the median before the run; None without any."""
+        calm = [visit.task_ms for visit in self.visits if visit.at_s < 0 and visit.task_ms is not None]
+        return median(calm) if calm else None
+
+    def starved(self) -> frozenset[tuple[int, int]]:
+        """(probe, visit) of the visits whose browser was short of CPU."""
+        usual_ms = self.usual_task_ms()
+        return frozenset(
+            (visit.probe, visit.visit)
+            for visit in self.visits
+            if (visit.cpu_wait_ratio or 0.0) > MAX_CPU_WAIT_RATIO
+            or (usual_ms and visit.task_ms and visit.task_ms > MAX_TASK_RATIO * usual_ms)
+        )
+
+    def sound(self) -> BrowserRecords:
+        """The visits of which something can be claimed, and their pages."""
+        without = self.starved()
+        return BrowserRecords(
+            tuple(visit for visit in self.visits if (visit.probe, visit.visit) not in without),
+            tuple(page for page in self.pages if (page.probe, page.visit) not in without),
+            self.pictures,
+        )
+
+
+def pages_of(pages: Sequence[BrowserPage], visit: BrowserVisit) -> tuple[BrowserPage, ...]:
+    """The pages of one visit, in order."""
+    return tuple(page for page in pages if (page.probe, page.visit) == (visit.probe, visit.visit))
