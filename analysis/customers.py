@@ -15,9 +15,11 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
+from doorbuster.gate import EVERYONE, customer_rate
 from doorbuster.records.batch import CustomerCount
 from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
@@ -53,7 +55,7 @@ from doorbuster.stats.lost_orders import (
     total_orders,
 )
 from doorbuster.stats.outage import Outage, SuccessCount, find_outages
-from doorbuster.stats.proportion import clopper_pearson, in_time_blocks, timed_proportion
+from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.units import CURRENCIES, Currency, format_count, format_duration, format_ratio
 
 OUTAGE_BELOW = 0.95
@@ -63,6 +65,10 @@ MAX_ROWS, MAX_BARS = 25, 12
 WHY_LEFT: dict[str, str] = {
     Outcome.ABANDONED: "because it was too slow",
     Outcome.QUEUED_OUT: "because the queue was too long",
+}
+SLOW: dict[str, str] = {
+    Outcome.ABANDONED: "answers took longer than customers wait",
+    Outcome.QUEUED_OUT: "the queue was longer than customers wait",
 }
 TIME = "time of arrival since the start (min:s)"
 Rows = Sequence[CustomerCount]
@@ -149,8 +155,8 @@ def analyse(context: RunContext) -> Section:
     expected, baskets = expected_orders(rows), mean_baskets(run.orders(), context.currency)
     reasons = leaving_reasons(rows, baskets)
     metrics = {
-        "can_browse": _rate(rows, could_browse, "customers who saw the pages they came for"),
-        "can_order": _rate(rows, could_order, "customers wanting an order who got it acknowledged"),
+        "can_browse": _rate(run, "can_browse", "customers who saw the pages they came for"),
+        "can_order": _rate(run, "can_order", "customers wanting an order who got it acknowledged"),
         **_outcome_metrics(rows),
         **_outage_metrics(over_time),
         "orders_expected": Metric(
@@ -172,7 +178,6 @@ def analyse(context: RunContext) -> Section:
         facts=_visit_facts(rows) if visits else _facts(metrics),
         findings=_findings(metrics, rows, reasons),
         causes=_causes(reasons),
-        recommendations=_recommendations(reasons),
         figures=present(
             _outcomes_over_time(over_time),
             _rates_over_time(over_time),
@@ -181,8 +186,8 @@ def analyse(context: RunContext) -> Section:
             _in_shop_chart(context.customers_in_shop),
         ),
         tables=present(
-            _channel_table(rows, baskets),
-            _outcome_table("Outcomes by journey", "Journey", rows, lambda row: row.journey),
+            _channel_table(run, rows, baskets),
+            _outcome_table(run, "Outcomes by journey", "journey", rows),
             _reason_table(reasons, rows, context.currency),
         ),
         metrics=metrics,
@@ -206,15 +211,9 @@ def _came(rows: Rows) -> int:
     return sum(row.n for row in rows if row.outcome != Outcome.DROPPED)
 
 
-def _rate(rows: Iterable[CustomerCount], pick: Pick, meaning: str = "") -> Metric:
-    """The share of those who could; its interval allows for neighbours in time faring alike."""
-    wanted = in_time_blocks(
-        (row.second, could * row.n, row.n) for row in rows if (could := pick(row)) is not None
-    )
-    if not wanted:
-        return Metric(None, "ratio", n=0, meaning=meaning)
-    found = timed_proportion(*zip(*wanted, strict=True))
-    return ratio_metric(found, meaning)
+def _rate(run: Run, metric: str, meaning: str = "", tags: Mapping[str, str] = EVERYONE) -> Metric:
+    """The share of those who could, as thresholds count it."""
+    return ratio_metric(customer_rate(run.customers(), metric, tags), meaning)
 
 
 def _outcome_metrics(rows: Rows) -> dict[str, Metric]:
@@ -419,33 +418,34 @@ def _findings(metrics: Mapping[str, Metric], rows: Rows, reasons: Sequence[Leavi
 
 
 def _causes(reasons: Sequence[LeavingReason]) -> tuple[CauseEvidence, ...]:
-    """The error after which most orders were lost."""
-    failed = [reason for reason in reasons if reason.outcome not in WHY_LEFT]
-    total = sum(reason.orders.value or 0.0 for reason in reasons)
-    lost = sum(reason.orders.value or 0.0 for reason in failed)
-    if total < 0.5 or not failed:
-        return ()
-    worst = max(failed, key=lambda reason: reason.orders.value or 0.0)
-    cause, n = worst.cause.replace("_", " "), worst.orders.value or 0.0
-    orders = f"{n:,.0f} of the {total:,.0f} missed orders"
-    return (
-        CauseEvidence(
-            "failed", f"{cause} at {worst.step}", f"{worst.step} ended with {cause}",
-            f"{orders} ended with {cause} at {worst.step}.", f"Fix {cause} at step {worst.step}.",
-            lost / total,
-        ),
-    )  # fmt: skip
-
-
-def _recommendations(reasons: Sequence[LeavingReason]) -> tuple[str, ...]:
-    """The step with the most missed orders."""
+    """The error, and the slow step, with which most orders were lost."""
     total = sum(reason.orders.value or 0.0 for reason in reasons)
     if total < 0.5:
         return ()
+    found = []
+    failed = [reason for reason in reasons if reason.outcome not in WHY_LEFT]
+    slow = [reason for reason in reasons if reason.outcome in WHY_LEFT]
+    if failed:
+        share = sum(reason.orders.value or 0.0 for reason in failed) / total
+        worst, orders = _worst(failed, total)
+        cause = worst.cause.replace("_", " ")
+        because = f"{worst.step} ended with {cause}"
+        evidence = f"{orders} ended with {cause} at {worst.step}."
+        advice = f"Fix {cause} at step {worst.step}."
+        found.append(CauseEvidence("failed", f"{cause} at {worst.step}", because, evidence, advice, share))
+    if slow:
+        worst, orders = _worst(slow, total)
+        why = WHY_LEFT[worst.outcome]
+        because = f"{SLOW[worst.outcome]}, most often at {worst.step}"
+        evidence = f"{orders} are due to customers who left at {worst.step} {why}."
+        found.append(CauseEvidence("slow", worst.step, because, evidence, f"Make step {worst.step} faster."))
+    return tuple(found)
+
+
+def _worst(reasons: Sequence[LeavingReason], total: float) -> tuple[LeavingReason, str]:
+    """The reason with the most missed orders, and how many these are."""
     worst = max(reasons, key=lambda reason: reason.orders.value or 0.0)
-    why = WHY_LEFT.get(worst.outcome, f"after an error ({worst.cause.replace('_', ' ')})")
-    orders = f"{worst.orders.value:,.0f} of the {total:,.0f} missed orders"
-    return (f"Step {worst.step}: {orders} are due to customers who left here {why}.",)
+    return worst, f"{worst.orders.value or 0.0:,.0f} of the {total:,.0f} missed orders"
 
 
 # Figures
@@ -556,20 +556,20 @@ def _in_shop_chart(in_shop: np.ndarray) -> Chart | None:
 # Tables
 
 
-def _outcome_table(title: str, heading: str, rows: Rows, group: Callable[[CustomerCount], str]) -> Table:
-    columns = (Column(heading), *(Column(outcome.replace("_", " "), "count") for outcome in Outcome))
+def _outcome_table(run: Run, title: str, tag: Literal["channel", "journey"], rows: Rows) -> Table:
+    columns = (Column(tag.capitalize()), *(Column(outcome.replace("_", " "), "count") for outcome in Outcome))
     lines = []
-    for name in sorted({group(row) for row in rows}):
-        members = [row for row in rows if group(row) == name]
+    for name in sorted({getattr(row, tag) for row in rows}):
+        members = [row for row in rows if getattr(row, tag) == name]
         counts = (sum(row.n for row in members if row.outcome == outcome) for outcome in Outcome)
-        rates = (_rate(members, pick) for pick in (could_browse, could_order))
+        rates = (_rate(run, metric, tags={tag: name}) for metric in ("can_browse", "can_order"))
         lines.append((name, *counts, *(rate if rate.value is not None else None for rate in rates)))
     return Table(title, (*columns, Column("could browse"), Column("could order")), tuple(lines))
 
 
-def _channel_table(rows: Rows, baskets: Baskets) -> Table:
+def _channel_table(run: Run, rows: Rows, baskets: Baskets) -> Table:
     """Outcomes by channel, with the orders and sales lost in each."""
-    table = _outcome_table("Outcomes by channel", "Channel", rows, lambda row: row.channel)
+    table = _outcome_table(run, "Outcomes by channel", "channel", rows)
     lost = defaultdict[str, list[LostOrders]](list)
     for _, part in lost_by_row(rows):
         lost[part.channel].append(part)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from doorbuster.gate import customer_rate
 from doorbuster.records.batch import CustomerCount
 from doorbuster.records.outcome import Outcome, RequestOutcome
 from doorbuster.records.reader import Run
@@ -35,11 +36,11 @@ from doorbuster.report.section import (
     table,
     time_metric,
 )
-from doorbuster.scenario import Phase, arrival_rate_per_s
+from doorbuster.scenario import Phase, arrival_rate_per_s, phase_seconds
 from doorbuster.scenario.thresholds.language import Threshold
 from doorbuster.stats.latency_quantiles import TimeBlock, latency_quantiles, time_blocks_by
 from doorbuster.stats.outage import SuccessCount
-from doorbuster.stats.proportion import clopper_pearson
+from doorbuster.stats.proportion import ProportionEstimate, clopper_pearson
 from doorbuster.stats.recovery import KEPT_RATIO, Recovery, recover
 from doorbuster.stats.warmup import mser
 from doorbuster.units import format_duration, format_ratio
@@ -60,7 +61,8 @@ class PhaseRow:
     phase: Phase
     blocks: tuple[TimeBlock, ...]
     customers: SuccessCount
-    orders: SuccessCount
+    served: ProportionEstimate
+    ordered: ProportionEstimate
     warm_up_s: float | None
     judged: bool
 
@@ -108,7 +110,11 @@ def _phase_rows(context: RunContext) -> list[PhaseRow]:
             cut = mser(_means(blocks)).warm_up
         warm_up_s = None if cut is None else float(cut * width_s)
         kept = tuple(blocks[cut or 0 :])
-        rows.append(PhaseRow(phase, kept, goodput(came), _ordered(came), warm_up_s, judged))
+        seconds = phase_seconds(phase.name, phases)
+        served, ordered = (
+            customer_rate(run.customers(), metric, seconds=seconds) for metric in ("served", "can_order")
+        )
+        rows.append(PhaseRow(phase, kept, goodput(came), served, ordered, warm_up_s, judged))
     return rows
 
 
@@ -118,11 +124,6 @@ def goodput(rows: Sequence[CustomerCount]) -> SuccessCount:
     return SuccessCount(
         sum(row.n for row in came if row.outcome == Outcome.SERVED), sum(row.n for row in came)
     )
-
-
-def _ordered(rows: Sequence[CustomerCount]) -> SuccessCount:
-    wanted = [row for row in rows if row.order is not None]
-    return SuccessCount(sum(row.n for row in wanted if row.order), sum(row.n for row in wanted))
 
 
 def _means(blocks: Sequence[TimeBlock]) -> list[float]:
@@ -169,7 +170,8 @@ def _metrics(rows: Sequence[PhaseRow]) -> dict[str, Metric]:
         for p, found in zip(PERCENTILES, latency_quantiles(row.blocks, PERCENTILES), strict=True):
             meaning = f"p{p * 100:g} of the response time in phase {name}, without its warm-up"
             metrics[f"response_p{p * 100:g}_{name}"] = time_metric(found, meaning)
-        metrics[f"goodput_{name}"] = _ratio(row.customers, f"customers of phase {name} who were served")
+        meaning = f"customers of phase {name} who were served"
+        metrics[f"goodput_{name}"] = ratio_metric(row.served, meaning)
     return metrics
 
 
@@ -280,7 +282,7 @@ def _phase_table(rows: Sequence[PhaseRow]) -> Table | None:
             warm_up = format_duration(row.warm_up_s) if row.warm_up_s else warm_up
         quantiles = latency_quantiles(row.blocks, PERCENTILES[:2])
         times = (time_metric(found) if found.value_us is not None else None for found in quantiles)
-        rates = (_ratio(share) if share.n else None for share in (row.customers, row.orders))
+        rates = (ratio_metric(share) if share.n else None for share in (row.served, row.ordered))
         head: tuple[Cell, ...] = (row.phase.name, row.phase.from_s, row.phase.to_s, warm_up, quantiles[0].n)
         lines.append((*head, *times, *rates))
     note = (

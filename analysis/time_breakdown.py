@@ -413,9 +413,10 @@ def _causes(steps: Sequence[ServerTimes]) -> tuple[CauseEvidence, ...]:
     texts = (f"{name} {format_duration(means[name] / 1e3)}" for name in others)
     against = f", against {' and '.join(texts)}" if others else ""
     sampled = format_count(sum(step.sampled for step in steps))
+    took = format_duration(means[entry] / 1e3)
     evidence = (
-        f"{format_ratio(share)} of the shop's own time is {entry}: {format_duration(means[entry] / 1e3)} of an "
-        f"answer on average{against} (Server-Timing, {sampled} answers sampled)."
+        f"{format_ratio(share)} of the shop's own time is {entry}: {took} of an answer on average{against} "
+        f"(Server-Timing, {sampled} answers sampled)."
     )
     if WAITING.search(entry):
         works = f": {others[0]} is the longest part of it" if others else ""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from doorbuster.gate.customer_rate import EVERYONE, ChannelRate, customer_rate, worst_channel
 from doorbuster.gate.estimate import MetricEstimate, estimate
 from doorbuster.gate.live_abort import AbortWatch, LiveThreshold, is_known_live
-from doorbuster.gate.run_verdict import judge, verdict
+from doorbuster.gate.run_verdict import KnownCauses, judge, verdict
 from doorbuster.gate.threshold_decision import decide, format_bound, format_margin
 from doorbuster.gate.threshold_result import (
     CounterTotal,
@@ -20,10 +21,16 @@ from doorbuster.gate.threshold_result import (
 from doorbuster.gate.validity import ValidityIssue, validity_issues
 
 __all__ = [
+    "EVERYONE",
     "AbortWatch",
+    "ChannelRate",
     "CounterTotal",
     "HasMetrics",
+<<<<<<< HEAD
     "LiveThreshold",
+=======
+    "KnownCauses",
+>>>>>>> 0edb160 (Take every customer rate from one function, and name the worst channel and the cause in the verdict)
     "MetricEstimate",
     "NamedMetric",
     "NoData",
@@ -33,6 +40,7 @@ __all__ = [
     "TrendCounts",
     "ValidityIssue",
     "Verdict",
+    "customer_rate",
     "decide",
     "estimate",
     "format_bound",
@@ -41,4 +49,5 @@ __all__ = [
     "judge",
     "validity_issues",
     "verdict",
+    "worst_channel",
 ]

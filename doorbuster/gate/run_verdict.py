@@ -14,23 +14,41 @@ Rules, in this order:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from doorbuster.errors import ExitCode
-from doorbuster.gate.accumulate import MetricAccumulator, Selector
-from doorbuster.gate.estimate import rate_interval
+from doorbuster.gate.customer_rate import customer_rate, worst_channel
 from doorbuster.gate.recorded_metrics import RecordedMetrics
 from doorbuster.gate.threshold_decision import decide, without_baseline
-from doorbuster.gate.threshold_result import HasMetrics, RateCounts, ThresholdResult, Verdict
+from doorbuster.gate.threshold_result import HasMetrics, ThresholdResult, Verdict
 from doorbuster.gate.validity import ValidityIssue, explains, validity_issues
 from doorbuster.records.import_info import ImportInfo, import_info
 from doorbuster.records.metadata import WRITER_ENDED
 from doorbuster.records.reader import Run
-from doorbuster.scenario.thresholds.language import Tag, Threshold, read_thresholds
-from doorbuster.scenario.thresholds.metrics import METRICS, UNRANKED, Customers
+from doorbuster.scenario.thresholds.language import Threshold, read_thresholds
+from doorbuster.scenario.thresholds.metrics import (
+    METRICS,
+    UNRANKED,
+    Customers,
+    MetricDefinition,
+    RequestTimes,
+)
+from doorbuster.stats.proportion import ProportionEstimate
 from doorbuster.units import format_count, format_duration
 
 INTEGRITY_METRICS = ("oversold_units", "orders_missing", "orders_duplicated")
 DEFAULT_SOURCE = "default"  # of a threshold that no scenario states
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCauses:
+    """What explains failures, as a clause after "because"; "" where it is unknown."""
+
+    lost_customers: str = ""
+    slow_answers: str = ""
+
+
+UNKNOWN = KnownCauses()
 
 
 def judge(
@@ -73,14 +91,14 @@ def integrity_thresholds(run: Run, thresholds: Sequence[Threshold]) -> tuple[Thr
     )
 
 
-def verdict(run: Run, results: Sequence[ThresholdResult]) -> Verdict:
-    """The verdict on the whole run."""
+def verdict(run: Run, results: Sequence[ThresholdResult], causes: KnownCauses = UNKNOWN) -> Verdict:
+    """The verdict on the whole run; `causes` explain a failure in its sentence."""
     meta = run.meta
     failed = [result for result in results if result.status == "fail"]
     if meta.status == "interrupted":
         return _interrupted(run)
     if meta.status == "aborted":
-        return _aborted(run, failed)
+        return _aborted(run, failed, causes)
     found = (
         validity_issues(run)
         if meta.status == "finished"
@@ -90,7 +108,7 @@ def verdict(run: Run, results: Sequence[ThresholdResult]) -> Verdict:
     if shop_to_blame:
         shop_to_blame.sort(key=_rank)
         reasons = (*(_reason(result) for result in shop_to_blame), *_also(found))
-        sentence = f"FAIL: {_failure(run, shop_to_blame)}"
+        sentence = f"FAIL: {_failure(run, shop_to_blame, causes)}"
         return Verdict("fail", sentence, reasons, ExitCode.FAIL)
     return _without_failure(run, results, failed, found)
 
@@ -107,14 +125,14 @@ def _interrupted(run: Run) -> Verdict:
     return Verdict("interrupted", sentence, (_as_sentence(reason),), code)
 
 
-def _aborted(run: Run, failed: Sequence[ThresholdResult]) -> Verdict:
+def _aborted(run: Run, failed: Sequence[ThresholdResult], causes: KnownCauses) -> Verdict:
     meta = run.meta
     reached = format_duration(min(run.recorded_s, meta.duration_s))
     stopped = f"The run was stopped after {reached}: {meta.status_reason}"
     by_threshold = [result for result in failed if result.threshold.abort_on_fail]
     if by_threshold:
         reasons = (_as_sentence(stopped), *(_reason(result) for result in failed))
-        return Verdict("fail", f"FAIL: {_failure(run, failed)}", reasons, ExitCode.FAIL)
+        return Verdict("fail", f"FAIL: {_failure(run, failed, causes)}", reasons, ExitCode.FAIL)
     reason = meta.status_reason or "no reason was recorded"
     sentence = f"ABORTED: a safety rule ended the run early ({reason.rstrip('.')})."
     return Verdict("aborted", sentence, tuple(_reason(result) for result in failed), ExitCode.ABORTED)
@@ -180,37 +198,44 @@ def _inconclusive(found: Sequence[ValidityIssue], unknown: Sequence[ThresholdRes
     return f"{unknown_because} its scenario has no thresholds."
 
 
-def _failure(run: Run, failed: Sequence[ThresholdResult]) -> str:
+def _failure(run: Run, failed: Sequence[ThresholdResult], causes: KnownCauses) -> str:
+    """The worst failure: of the worst channel where channels differ, not the average over them."""
     lead = min(failed, key=_rank)
     others = len(failed) - 1
     more = "" if not others else f"; {others} more threshold{'s' if others > 1 else ''} failed"
-    return f"{_headline(lead)}{_worst_channel(run, lead)}{more}."
+    return f"{_worst_channel(run, lead) or _headline(lead)}{_because(lead, causes)}{more}."
+
+
+def _because(result: ThresholdResult, causes: KnownCauses) -> str:
+    metric = METRICS.get(result.threshold.metric)
+    if metric is None:
+        return ""
+    found = {Customers: causes.lost_customers, RequestTimes: causes.slow_answers}.get(type(metric.counting))
+    return f", because {found}" if found else ""
 
 
 def _worst_channel(run: Run, result: ThresholdResult) -> str:
-    """The channel that did worst, where its interval says that it did worse than all channels together."""
+    """The headline of the channel that did worst; "" where no channel stands out."""
     metric, threshold = METRICS.get(result.threshold.metric), result.threshold
     if metric is None or not isinstance(metric.counting, Customers) or result.observed is None:
         return ""
-    if any(tag.name == "channel" for tag in threshold.tags):
+    tags = {tag.name: tag.value for tag in threshold.tags}
+    if "channel" in tags or "phase" in tags:
         return ""
-    sign = -1.0 if metric.better == "higher" else 1.0
-    metrics, worse = RecordedMetrics(run), []
-    for channel in {row.channel for row in run.customers()}:
-        tags = (*threshold.tags, Tag("channel", channel))
-        counts = metrics.data(threshold.model_copy(update={"tags": tags}))
-        if isinstance(counts, RateCounts) and counts.n:
-            share = rate_interval(counts)
-            nearest = share.high if metric.better == "higher" else share.low
-            if sign * nearest > sign * result.observed:
-                worse.append((sign * counts.k / counts.n, channel, counts, share))
-    if not worse:
+    worst = worst_channel(run.customers(), threshold.metric, tags)
+    if worst is None:
         return ""
-    _, channel, counts, share = max(worse, key=lambda one: one[:2])
-    k, low, high = counts.k, share.low, share.high
+    return f"in channel {worst.channel} {_share_of_customers(worst.rate, metric)}{_where(threshold)}"
+
+
+def _share_of_customers(rate: ProportionEstimate, metric: MetricDefinition) -> str:
+    """ "51 of 55 customers who wanted to order could not (95 % interval 81 to 98 of 100)"."""
+    n, low, high = rate.n, rate.low, rate.high
     if metric.wording.headline:
-        k, low, high = counts.n - k, 1 - high, 1 - low
-    return f", worst in channel {channel}: {_per_hundred(k, counts.n)}{_bracket(low, high, counts.n)}"
+        interval = _bracket(1 - high, 1 - low, n)
+        return f"{_per_hundred(n - rate.successes, n)} {metric.wording.headline}{interval}"
+    what = f"{metric.wording.noun} {metric.wording.events}"
+    return f"{_per_hundred(rate.successes, n)} {what}{_bracket(low, high, n)}"
 
 
 def _rank(result: ThresholdResult) -> int:
@@ -252,18 +277,14 @@ def _success(run: Run, results: Sequence[ThresholdResult], warned: Sequence[Thre
         failed = run.histogram(match=lambda series: not series.succeeded).n
         who = f"{format_count(n)} requests by up to {format_count(users)} user{'' if users == 1 else 's'}"
         return f"{who}, {format_count(failed) if failed else 'none'} failed; {kept}{warnings}."
-    customers = run.customers()
     for name, who in (
         ("can_order", "customers who wanted to order could"),
         ("can_browse", "customers could browse"),
     ):
-        found = MetricAccumulator(METRICS[name], Selector({}))
-        found.add_customers(customers)
-        counts = found.rate()
-        if counts.n:
-            share = rate_interval(counts)
-            interval = _bracket(share.low, share.high, counts.n)
-            return f"{_per_hundred(counts.k, counts.n)} {who}{interval}; {kept}{warnings}."
+        rate = customer_rate(run.customers(), name)
+        if rate.n:
+            interval = _bracket(rate.low, rate.high, rate.n)
+            return f"{_per_hundred(rate.successes, rate.n)} {who}{interval}; {kept}{warnings}."
     return f"{kept}{warnings}."
 
 

@@ -166,14 +166,25 @@ def test_customers_the_generator_dropped_count_for_neither_rate(open_peak):
     assert found.metrics["can_order"].value == 1.0
 
 
-def test_the_step_with_most_missed_orders_is_recommended(open_peak):
+def test_what_customers_left_for_is_a_cause_with_its_share_of_the_missed_orders(open_peak):
     found = section("customers", open_peak())
     reasons = table(found, REASONS)
-    most = max(reasons, key=lambda row: row[5].value)
     missed = found.metrics["missed_orders"].value
-    assert (
-        f"Step {most[0]}: {most[5].value:.0f} of the {missed:.0f} missed orders" in found.recommendations[0]
-    )
+    causes = {cause.explains: cause for cause in found.causes}
+    for explains, left in (("slow", "abandoned"), ("failed", "turned away")):
+        of = [row for row in reasons if row[1] == left]
+        most = max(of, key=lambda row: row[5].value)
+        cause = causes[explains]
+        assert f"{most[5].value:.0f} of the {missed:.0f} missed orders" in cause.evidence
+        assert most[0] in cause.advice
+    failed = sum(row[5].value for row in reasons if row[1] == "turned away")
+    assert causes["failed"].share == pytest.approx(failed / missed)
+
+
+def test_server_timing_names_the_resource_with_most_of_the_shops_own_time(open_peak):
+    (cause,) = section("time_breakdown", open_peak()).causes
+    assert (cause.explains, cause.resource) == ("slow", "db")
+    assert cause.share == pytest.approx(2 / 3, rel=0.01)  # of 3/4 of the first byte: 1/2 db, 1/4 queue
 
 
 def test_customers_who_left_are_counted_at_their_step(open_peak):

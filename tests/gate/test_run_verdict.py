@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from doorbuster.errors import ExitCode
-from doorbuster.gate import judge, validity_issues, verdict
+from doorbuster.gate import KnownCauses, judge, validity_issues, verdict
 from doorbuster.records.batch import Event
 from doorbuster.scenario import read_scenario
 from doorbuster.scenario.thresholds.language import read_thresholds
@@ -37,13 +37,29 @@ def test_a_shop_that_meets_its_thresholds_passes(open_peak):
 def test_the_headline_of_a_failed_run_is_about_customers(open_peak):
     run = open_peak()
     _, found = judged(run)
-    wanted = sum(row.n for row in run.customers() if row.order is not None)
-    could_not = sum(row.n for row in run.customers() if row.order == 0)
+    rows = [row for row in run.customers() if row.channel == "web" and row.order is not None]
+    wanted, could_not = sum(row.n for row in rows), sum(row.n for row in rows if row.order == 0)
     assert (found.status, found.exit_code) == ("fail", ExitCode.FAIL)
     per_hundred = f"{could_not / wanted * 100:.{0 if wanted < 500 else 1}f}"
     assert found.sentence.startswith(
-        f"FAIL: {per_hundred} of 100 customers who wanted to order could not (95 % interval "
+        f"FAIL: in channel web {per_hundred} of 100 customers who wanted to order could not (95 % interval "
     )
+
+
+def test_the_headline_names_a_known_cause_of_what_failed(open_peak):
+    run = open_peak()
+    causes = KnownCauses("requests waited in a queue", "the database took most of the time")
+    for threshold, cause in (
+        ({"can_order": ["rate>=99%"]}, causes.lost_customers),
+        ({"http_req_duration": ["p(95)<10ms"]}, causes.slow_answers),
+        ({"http_reqs": ["count<5"]}, ""),
+    ):
+        results = judge(run, (), read_thresholds(threshold))
+        failed = [result for result in results if result.status == "fail"]
+        assert failed
+        found = verdict(run, results, causes)
+        assert (f", because {cause}" if cause else "") in found.sentence
+        assert bool(cause) == ("because" in found.sentence)
 
 
 def test_without_thresholds_a_run_cannot_pass(open_peak):
@@ -313,9 +329,9 @@ def test_the_headline_names_the_channel_that_did_worst(open_peak):
             wanted[row.channel] += row.n
             could_not[row.channel] += row.n * (row.order == 0)
     worst = max(wanted, key=lambda channel: could_not[channel] / wanted[channel])
-    assert f", worst in channel {worst}: " in found.sentence
+    assert f"in channel {worst} " in found.sentence
 
 
 def test_a_threshold_of_one_channel_names_no_other(open_peak):
     _, found = judged(open_peak(), {"can_order{channel:web}": ["rate>=99%"]})
-    assert "worst in channel" not in found.sentence
+    assert "in channel " not in found.sentence
