@@ -31,7 +31,6 @@ from doorbuster.report.section import (
     Cell,
     Chart,
     Column,
-    Fact,
     Metric,
     Role,
     Section,
@@ -56,7 +55,7 @@ from doorbuster.stats.lost_orders import (
 )
 from doorbuster.stats.outage import Outage, SuccessCount, find_outages
 from doorbuster.stats.proportion import clopper_pearson
-from doorbuster.units import CURRENCIES, Currency, format_count, format_duration, format_ratio
+from doorbuster.units import CURRENCIES, Currency, format_count, format_ratio
 
 OUTAGE_BELOW = 0.95
 ORDERS_PER_WINDOW = 10
@@ -175,7 +174,6 @@ def analyse(context: RunContext) -> Section:
         group="Customers and orders",
         order=200,
         sentence=_visits_sentence(rows) if visits else _sentence(metrics),
-        facts=_visit_facts(rows) if visits else _facts(metrics),
         findings=_findings(metrics, rows, reasons),
         causes=_causes(reasons),
         figures=present(
@@ -345,49 +343,6 @@ def _visits_sentence(rows: Rows) -> str:
         return "No visit was planned."
     texts = [f"{format_count(ends[end])} {end.label}" for end in Outcome if ends[end]]
     return f"Of {format_count(ends.total())} visits {', '.join(texts)}."
-
-
-def _visit_facts(rows: Rows) -> tuple[Fact, ...]:
-    ends = _ends(rows)
-    total = ends.total()
-    facts = [Fact("Visits", format_count(total), "planned")]
-    for end in (Outcome.SERVED, Outcome.TURNED_AWAY, Outcome.DROPPED):
-        share = format_ratio(ends[end] / total) if total else "—"
-        facts.append(Fact(end.label.capitalize(), share, f"{format_count(ends[end])} visits"))
-    return tuple(facts)
-
-
-def _facts(metrics: Mapping[str, Metric]) -> tuple[Fact, ...]:
-    """The business summary below the verdict."""
-    facts = []
-    for name, label, who in (
-        ("can_browse", "Could browse", "customers"),
-        ("can_order", "Could order", "customers who wanted to"),
-    ):
-        metric = metrics[name]
-        if metric.value is None:
-            facts.append(Fact(label, "–", "no customer tried"))
-        else:
-            text = f"of {metric.n or 0:,} {who}; {_interval(metric)}"
-            facts.append(Fact(label, format_ratio(metric.value), text))
-    missed, expected = metrics["missed_orders"].value or 0.0, metrics["orders_expected"].value or 0.0
-    fact = Fact("Missed orders", "–", "no order was expected")
-    if expected:
-        worth = _about(metrics["lost_sales"])
-        fact = Fact("Missed orders", f"{missed:,.0f}", f"of {expected:,.0f} expected orders{worth}")
-    facts.append(fact)
-    return (*facts, _outage_fact(metrics))
-
-
-def _outage_fact(metrics: Mapping[str, Metric]) -> Fact:
-    label = "Ordering outage"
-    start, lasted, end = (metrics[f"outage_{name}"].value for name in ("start", "duration", "end"))
-    if lasted is None:
-        return Fact(label, "–", "too few orders to detect one")
-    if start is None:
-        return Fact(label, "None", "at no time were orders below 95 % for longer than chance explains")
-    back = f"recovered at {_clock(end)}" if end is not None else "did not recover"
-    return Fact(label, _clock(start), f"after the start, for {format_duration(lasted)}; {back}")
 
 
 def _clock(seconds: float) -> str:

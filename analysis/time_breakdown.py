@@ -419,10 +419,11 @@ def _causes(steps: Sequence[ServerTimes]) -> tuple[CauseEvidence, ...]:
         f"(Server-Timing, {sampled} answers sampled)."
     )
     if WAITING.search(entry):
-        works = f": {others[0]} is the longest part of it" if others else ""
+        most = f", most of it {others[0]}" if others else ""
+        work = format_duration((own_ms - means[entry]) / 1e3)
         advice = (
-            f"Let requests wait less: an answer is {format_duration((own_ms - means[entry]) / 1e3)} of work"
-            f"{works}. Shorten that work, or serve more requests at once."
+            f"An answer needs {work} of work{most}; the rest is waiting. Shorten that work, or serve more "
+            "requests at once."
         )
         because = f"requests waited in the shop's {entry}"
     else:

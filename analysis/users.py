@@ -24,7 +24,6 @@ from doorbuster.report.section import (
     Cell,
     Chart,
     Column,
-    Fact,
     Metric,
     Section,
     Series,
@@ -34,7 +33,7 @@ from doorbuster.report.section import (
     not_applicable,
 )
 from doorbuster.stats.stalls import Stall, find_stalls
-from doorbuster.units import format_count, format_duration, format_ratio
+from doorbuster.units import format_count, format_duration
 
 QUESTION = "Did the users keep sending requests?"
 TIME = "time since the start (min:s)"
@@ -58,7 +57,6 @@ def analyse(context: RunContext) -> Section:
         question=QUESTION,
         sentence=_sentence(metrics, stalls),
         findings=_findings(run, metrics, stalls),
-        facts=_facts(metrics),
         figures=_chart(run, users, stalls),
         tables=_table(run),
         metrics=metrics,
@@ -153,18 +151,6 @@ def _findings(run: Run, metrics: Mapping[str, Metric], stalls: Sequence[Stall]) 
         found.append(f"{format_count(exceptions)} tasks ended with an exception{last}.")
     found += [event.text for event in run.events() if event.kind == "ended_early"]
     return tuple(found)
-
-
-def _facts(metrics: Mapping[str, Metric]) -> tuple[Fact, ...]:
-    n, failed = metrics["requests"].value or 0, metrics["failed"].value or 0
-    rate, stall = metrics["requests_per_s"].value, metrics["longest_stall"].value or 0
-    users = format_count(metrics["users_max"].value or 0)
-    return (
-        Fact("Users", users, "of a plain Locust file, at most at once"),
-        Fact("Requests", format_count(n), "none" if rate is None else f"{rate:.3g} per second"),
-        Fact("Failed", format_ratio(failed / n) if n else "—", f"{format_count(failed)} requests"),
-        Fact("Longest stall", format_duration(float(stall)) if stall else "none", "without any answer"),
-    )
 
 
 def _chart(run: Run, users: np.ndarray, stalls: Sequence[Stall]) -> tuple[Chart, ...]:

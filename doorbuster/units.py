@@ -91,7 +91,7 @@ def format_ratio(ratio: float) -> str:
         text = f"{percent:.{digits}f}"
         if float(text) not in (0.0, 100.0) or percent in (0.0, 100.0):
             break
-    return f"{text} %"
+    return f"{text.removesuffix('.0') if percent in (0.0, 100.0) else text} %"
 
 
 def format_count(count: float) -> str:

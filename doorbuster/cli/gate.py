@@ -68,7 +68,6 @@ def command(
     """
     from doorbuster.cli.run_workflow import find_run_scenario, judge_run, recorded_run_scenario
     from doorbuster.records.reader import Run
-    from doorbuster.report import write_report
     from doorbuster.report.render.markdown import render_markdown
     from doorbuster.report.render.pipeline import short_message
 
@@ -79,12 +78,10 @@ def command(
         if baseline is not None:
             values = baseline_values(baseline, (*further, opened.path), scenario.thresholds)
         judged = judge_run(opened, scenario, baseline=values, further_runs=further)
-        markdown = render_markdown(opened, judged.analysed.sections, judged.results, judged.verdict)
+        sections, results = judged.analysed.sections, judged.results
+        markdown = render_markdown(opened, sections, results, judged.verdict, judged.overview)
         if out is not None:
-            analysed = judged.analysed
-            write_report(
-                opened, analysed.sections, judged.results, judged.verdict, out, problems=analysed.errors
-            )
+            judged.write(opened, out)
         report = opened.path.with_name("index.html") if out is None else out / "index.html"
         text = short_message(opened, judged.verdict, str(report) if report.exists() else "")
     judged.print_failed_scripts()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from doorbuster.compare.baseline_values import BaselineValues
     from doorbuster.gate import ThresholdResult, Verdict
     from doorbuster.records.reader import Run
-    from doorbuster.report import AnalysisResult
+    from doorbuster.report import AnalysisResult, Overview
     from doorbuster.scenario import LocustScenario, Scenario
 
 
@@ -34,12 +34,22 @@ class JudgedRun:
     analysed: AnalysisResult
     results: tuple[ThresholdResult, ...]
     verdict: Verdict
+    overview: Overview
 
     @property
     def exit_code(self) -> int:
         """That of the verdict, except that a failed analysis script turns a pass into 107."""
         code = self.verdict.exit_code
         return int(ExitCode.SCRIPT_EXCEPTION if self.analysed.errors and code == ExitCode.PASS else code)
+
+    def write(self, run: Run, folder: Path) -> None:
+        """Write the report into a folder."""
+        from doorbuster.report import write_report
+
+        write_report(
+            run, self.analysed.sections, self.results, self.verdict, folder,
+            problems=self.analysed.errors, overview=self.overview,
+        )  # fmt: skip
 
     def print_failed_scripts(self) -> None:
         """Print on stderr which analysis scripts raised, and where."""
@@ -196,14 +206,15 @@ def judge_run(
     from doorbuster.cli.baseline_choice import judge_relative
     from doorbuster.compare.baseline_values import read_baseline_values, relative_thresholds
     from doorbuster.gate import judge, verdict
-    from doorbuster.report import analyse_run
+    from doorbuster.report import analyse_run, build_overview, known_causes
 
     analysed = analyse_run(run, each("analysing the run", analysis_scripts(), quiet=quiet))
     if baseline is None and relative_thresholds(scenario.thresholds):
         baseline = read_baseline_values(run.path.parent)
     relative = judge_relative((*further_runs, run.path), scenario.thresholds, baseline)
     results = judge(run, analysed.sections, scenario.thresholds, relative=relative)
-    return JudgedRun(analysed, results, verdict(run, results))
+    found = verdict(run, results, known_causes(analysed.sections))
+    return JudgedRun(analysed, results, found, build_overview(run, analysed.sections, results, found))
 
 
 def write_everything(
@@ -219,20 +230,11 @@ def write_everything(
     Args: quiet: without progress.
     """
     from doorbuster.records.reader import Run
-    from doorbuster.report import write_report
 
     with Run.open(run_path) as run:
         judged = judge_run(run, scenario, baseline=baseline, quiet=quiet)
-        analysed = judged.analysed
         with working("writing the report", quiet=quiet):
-            write_report(
-                run,
-                analysed.sections,
-                judged.results,
-                judged.verdict,
-                folder or run_path,
-                problems=analysed.errors,
-            )
+            judged.write(run, folder or run_path)
     return judged
 
 

@@ -17,6 +17,7 @@ from doorbuster.gate.threshold_result import (
     ThresholdResult,
     TrendCounts,
     Verdict,
+    VerdictStatus,
 )
 from doorbuster.gate.validity import ValidityIssue, validity_issues
 
@@ -26,11 +27,8 @@ __all__ = [
     "ChannelRate",
     "CounterTotal",
     "HasMetrics",
-<<<<<<< HEAD
-    "LiveThreshold",
-=======
     "KnownCauses",
->>>>>>> 0edb160 (Take every customer rate from one function, and name the worst channel and the cause in the verdict)
+    "LiveThreshold",
     "MetricEstimate",
     "NamedMetric",
     "NoData",
@@ -40,6 +38,7 @@ __all__ = [
     "TrendCounts",
     "ValidityIssue",
     "Verdict",
+    "VerdictStatus",
     "customer_rate",
     "decide",
     "estimate",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from doorbuster.report.analysis_loader import AnalysisResult, analyse_run, load_analysis
+from doorbuster.report.overview import Overview, build_overview, known_causes
 from doorbuster.report.render.terminal import print_section, summary_lines
 from doorbuster.report.run_context import RunContext
 from doorbuster.report.section import (
@@ -27,12 +28,15 @@ __all__ = [
     "Column",
     "Fact",
     "Metric",
+    "Overview",
     "RunContext",
     "Section",
     "Series",
     "Table",
     "analyse_run",
+    "build_overview",
     "in_order",
+    "known_causes",
     "load_analysis",
     "print_section",
     "summary_lines",

@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import UTC, datetime
 
 from doorbuster.output import clean
+from doorbuster.records.metadata import RunMeta
 from doorbuster.report.section import Cell, Column, Metric, Unit
-from doorbuster.units import CURRENCIES, format_count, format_duration, format_ratio
+from doorbuster.units import CURRENCIES, Currency, format_count, format_duration, format_ratio
 
 NOT_KNOWN = "–"
 _MARKDOWN = re.compile(r"([\\`*_\[\]<|~$&])|(?<=://)|(?<=[@#])|(?<=www)(?=\.)")
+_UNIT = re.compile(r"(?: %| ms| s|/s)$")
 _SPACES = re.compile(r"\s+")
 
 WHOLE_AMOUNTS = 1_000  # of money, shown without decimals from here on
+
+
+def started_at(meta: RunMeta) -> str:
+    """ "2 December 2004, 12:05 UTC"."""
+    moment = datetime.fromtimestamp(meta.started_at_unix_ns / 1e9, UTC)
+    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
 
 
 def format_clock(seconds: float) -> str:
@@ -64,7 +73,18 @@ def format_value(value: float | None, unit: Unit) -> str:
             currency = CURRENCIES.get(unit)
             if currency is None:
                 return format_number(value)
-            return currency.text(value, rounded=abs(value) >= WHOLE_AMOUNTS)
+            return format_money(value, currency)
+
+
+def format_money(amount: float, currency: Currency) -> str:
+    """ "£1.11m" from a million on, "£3,091" from a thousand on, "£12.50" below."""
+    for factor, suffix in ((1e9, "bn"), (1e6, "m")):
+        if abs(amount) >= factor:
+            short = currency.text(amount / factor).removeprefix("-")
+            digits = f"{abs(amount) / factor:.3g}"
+            symbol = short.rstrip("0123456789.,")
+            return f"{'-' if amount < 0 else ''}{symbol}{digits}{suffix}"
+    return currency.text(amount, rounded=abs(amount) >= WHOLE_AMOUNTS)
 
 
 def format_number(value: float) -> str:
@@ -75,12 +95,14 @@ def format_number(value: float) -> str:
 
 
 def format_interval(metric: Metric) -> str:
-    """ "1.2 s to 1.9 s"; "?" for an unknown end; "" without an interval or for an exact value."""
+    """ "1.2 to 1.9 s"; "?" for an unknown end; "" without an interval or for an exact value."""
     if (metric.low is None and metric.high is None) or metric.low == metric.high == metric.value:
         return ""
-    low = "?" if metric.low is None else format_value(metric.low, metric.unit)
-    high = "?" if metric.high is None else format_value(metric.high, metric.unit)
-    return f"{low} to {high}"
+    low, high = ("?" if end is None else format_value(end, metric.unit) for end in (metric.low, metric.high))
+    unit = _UNIT.search(high)
+    if unit is not None and low.endswith(unit[0]):
+        low = low.removesuffix(unit[0])
+    return high if low == high else f"{low} to {high}"
 
 
 def format_metric(metric: Metric) -> str:

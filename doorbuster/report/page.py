@@ -14,16 +14,11 @@ from doorbuster import __version__
 from doorbuster.errors import AnalysisError
 from doorbuster.gate import ThresholdResult, Verdict
 from doorbuster.records.reader import Run
+from doorbuster.report.figures.fluid_chart import fluid_chart
 from doorbuster.report.figures.palette import CYCLE, STYLES
 from doorbuster.report.interactive.engineer import engineer_part
-from doorbuster.report.render.html import (
-    SIGNS,
-    facts,
-    headline_section,
-    page_environment,
-    recommendations,
-    started_at,
-)
+from doorbuster.report.overview import Overview
+from doorbuster.report.render.html import SIGNS, page_environment, render_chart
 from doorbuster.report.section import Section, in_order
 
 
@@ -32,40 +27,36 @@ def render_page(
     sections: Sequence[Section],
     results: Sequence[ThresholdResult],
     verdict: Verdict,
+    overview: Overview,
     problems: Sequence[AnalysisError] = (),
 ) -> str:
     """The whole page as HTML text; `problems` are the analysis scripts that failed."""
-    meta = run.meta
-    ordered = in_order(sections)
-    engineer = engineer_part(run, ordered, results, verdict, problems)
+    engineer = engineer_part(run, in_order(sections), results, verdict, problems)
+    chart, rows = overview.chart, overview.channels
+    fluid = None if chart is None else fluid_chart(chart)
     return (
         page_environment()
         .get_template("index.html.j2")
         .render(
-            meta=meta,
-            policy=_policy(engineer.scripts),
-            engineer=engineer,
+            meta=run.meta,
             version=__version__,
-            started=started_at(meta),
-            verdict=verdict,
-            verdict_text=_without_badge(verdict),
-            lead=headline_section(ordered),
-            facts=facts(ordered),
-            recommendations=recommendations(ordered),
+            policy=_policy(engineer.scripts),
+            overview=overview,
+            chart=fluid,
+            lead_chart=render_chart(chart, "lead") if chart is not None and fluid is None else None,
+            browse=any(row.could_browse is not None for row in rows),
+            wants="order" if any(row.wants == "order" for row in rows) else "browse",
+            sales=any(row.lost_sales is not None for row in rows),
+            engineer=engineer,
             signs=SIGNS,
             pens=[*STYLES.values(), *CYCLE],
         )
     )
 
 
-def _without_badge(verdict: Verdict) -> str:
-    """The verdict's sentence without its first word, which the page shows as a badge."""
-    text = verdict.sentence.partition(": ")[2] or verdict.sentence
-    return f"{text[:1].upper()}{text[1:]}"
-
-
 def _policy(scripts: Sequence[str]) -> str:
     """The content security policy, which allows exactly these scripts."""
     digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
     allowed = "".join(f" 'sha256-{digest}'" for digest in digests)
-    return f"default-src 'none'; style-src 'unsafe-inline'{f'; script-src{allowed}' if allowed else ''}"
+    scripts_allowed = f"; script-src{allowed}" if allowed else ""
+    return f"default-src 'none'; style-src 'unsafe-inline'; font-src data:{scripts_allowed}"

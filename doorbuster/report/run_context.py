@@ -40,6 +40,11 @@ class RunContext:
         """Whether a plain Locust file ran: its requests have no parts, and no shop has a driver."""
         return not self.run.meta.storefront
 
+    @property
+    def has_customers(self) -> bool:
+        """Whether customers with wishes came, whom a scenario describes."""
+        return not (self.is_closed or self.is_plain or self.imported is not None)
+
     @cached_property
     def scenario(self) -> Scenario | None:
         """The scenario that ran; None for a plain Locust file and when another tool recorded the run."""

@@ -160,9 +160,20 @@ class Annotation:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """A labelled part of the horizontal axis, such as a phase."""
+
+    start: float
+    end: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
     """A figure, declared. `x` holds seconds or numbers, names for bars.
 
+    overlay  lines drawn over a stacked chart.
+    spans    shaded parts of the horizontal axis.
     y_min    start of the value axis where 0 would hide the differences; the note should say so.
     heatmap  one row per series, the first at the bottom; values are shares 0..1 of their column.
     scatter  points in any order; series differ by colour and shape.
@@ -178,6 +189,8 @@ class Chart:
     y_unit: Unit = ""
     moments: tuple[Annotation, ...] = ()
     bounds: tuple[Annotation, ...] = ()
+    overlay: tuple[Series, ...] = ()
+    spans: tuple[Span, ...] = ()
     log_y: bool = False
     y_min: float | None = None
     y_max: float | None = None
@@ -189,7 +202,7 @@ class Chart:
                 f"chart {self.title!r}: kind must be one of {', '.join(get_args(ChartKind))} "
                 f"(got {self.kind!r})"
             )
-        for series in self.series:
+        for series in (*self.series, *self.overlay):
             for values in (series.y, series.low, series.high):
                 if len(values) not in (0, len(self.x)) or len(series.y) != len(self.x):
                     raise ValueError(

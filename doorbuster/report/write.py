@@ -14,6 +14,7 @@ from pathlib import Path
 from doorbuster.errors import AnalysisError, RecordError
 from doorbuster.gate import ThresholdResult, Verdict
 from doorbuster.records.reader import Run
+from doorbuster.report.overview import Overview, build_overview
 from doorbuster.report.page import render_page
 from doorbuster.report.render.json import render_json
 from doorbuster.report.render.junit import render_junit
@@ -30,17 +31,23 @@ def write_report(
     folder: Path,
     *,
     problems: Sequence[AnalysisError] = (),
+    overview: Overview | None = None,
 ) -> tuple[Path, ...]:
     """Write the files and return their paths.
 
-    Args: folder: created if missing; problems: analysis scripts that failed, listed in the report.
+    Args:
+        folder: created if missing.
+        problems: analysis scripts that failed, listed in the report.
+        overview: of the same run; made from the others by default.
     Raises: RecordError when a file cannot be written.
     """
+    if overview is None:
+        overview = build_overview(run, sections, results, verdict)
     texts = {
-        "index.html": render_page(run, sections, results, verdict, problems),
-        "summary.md": render_markdown(run, sections, results, verdict),
+        "index.html": render_page(run, sections, results, verdict, overview, problems),
+        "summary.md": render_markdown(run, sections, results, verdict, overview),
         "junit.xml": render_junit(run, results, verdict),
-        "summary.json": render_json(run, sections, results, verdict, problems),
+        "summary.json": render_json(run, sections, results, verdict, overview, problems),
         "load-performance.json": render_load_performance(run),
         "badge.json": render_badge(run, sections, verdict),
     }

@@ -120,7 +120,7 @@ def read_everything(path: Path) -> None:
         judged = judge_run(run, scenario)
         assert judged.analysed.errors == (), judged.analysed.errors[0]
         sections = judged.analysed.sections
-        render_markdown(run, sections, judged.results, judged.verdict)
+        render_markdown(run, sections, judged.results, judged.verdict, judged.overview)
         render_json(run, sections, judged.results, judged.verdict)
         render_junit(run, judged.results, judged.verdict)
         summary_lines(sections)

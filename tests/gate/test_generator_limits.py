@@ -131,5 +131,5 @@ def test_the_default_rules_end_a_storm_of_retries_in_which_nobody_leaves():
     ]
     assert reasons[:30] == [None] * 30
     assert reasons[30] == (
-        "safety.abort http_req_failed: 100.0 % (600 of 600) in the last 30 s; the rule ends a run at 95.0 %"
+        "safety.abort http_req_failed: 100 % (600 of 600) in the last 30 s; the rule ends a run at 95.0 %"
     )

@@ -56,7 +56,7 @@ def test_a_safety_rule_covers_its_window_only():
     turned = [guard.feed([customers("turned_away", 5)], at_s=at_s) for at_s in range(100, 112)]
     assert [reason is not None for reason in turned].index(True) == 9
     assert turned[9] == (
-        "safety.abort turned_away: 100.0 % (50 of 50) in the last 10 s; the rule ends a run at 90.0 %"
+        "safety.abort turned_away: 100 % (50 of 50) in the last 10 s; the rule ends a run at 90.0 %"
     )
 
 

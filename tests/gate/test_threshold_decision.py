@@ -144,7 +144,7 @@ def test_zero_errors_of_ten_pass_with_the_remark_not_certain():
 def test_all_of_n_pass_with_the_lower_end_of_the_interval_shown():
     judged = decide(threshold("can_order", "rate>=99%"), RateCounts(1000, 1000))
     assert (judged.status, judged.certain) == ("pass", True)
-    assert judged.sentence.startswith("100.0 % of the customers who wanted to order could (1,000 of 1,000, ")
+    assert judged.sentence.startswith("100 % of the customers who wanted to order could (1,000 of 1,000, ")
 
 
 def test_the_remark_shows_on_which_side_of_the_bound_the_interval_ends():

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from doorbuster.cli import doorbuster as program
 from doorbuster.gate import Verdict, judge, verdict
 from doorbuster.report import Metric, Section
+from doorbuster.report.overview import build_overview
 from doorbuster.report.render.markdown import comment_marker, render_markdown
 from doorbuster.report.render.pipeline import (
     MAX_ANNOTATIONS,
@@ -79,7 +80,7 @@ def test_foreign_text_cannot_start_a_command_of_its_own():
 def test_the_summary_fits_into_a_comment_and_ends_with_its_marker(judged):
     run, results, found = judged
     long = [Section(f"s{at}", "Why?", "word " * 300) for at in range(100)]
-    text = render_markdown(run, long, results, found)
+    text = render_markdown(run, long, results, found, build_overview(run, long, results, found))
     assert len(text) < 65_536
     assert text.rstrip().endswith(comment_marker(run.meta.scenario_name))
     assert "The rest is in index.html." in text

@@ -21,7 +21,8 @@ from doorbuster.compare.wording import (
 )
 from doorbuster.output import one_line
 from doorbuster.report.figures.palette import CYCLE, STYLES
-from doorbuster.report.render.html import SIGNS, page_environment, render_sections, started_at
+from doorbuster.report.formatting import started_at
+from doorbuster.report.render.html import SIGNS, page_environment, render_sections
 from doorbuster.report.section import Chart, Column, Section, Table
 
 _REACH = 4.0  # tolerances to either side of the middle of an interval's picture

@@ -15,13 +15,12 @@ from doorbuster.gate import ThresholdResult, Verdict
 from doorbuster.records.metadata import OutcomeTotals, RunMeta
 from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
-from doorbuster.report.formatting import format_value
+from doorbuster.report.formatting import format_value, started_at
 from doorbuster.report.render.html import (
     SIGNS,
     headline_section,
     page_environment,
     render_sections,
-    started_at,
     threshold_row,
 )
 from doorbuster.report.section import Section

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
@@ -12,11 +11,11 @@ from markupsafe import Markup
 
 from doorbuster.gate import ThresholdResult, format_bound, format_margin
 from doorbuster.output import clean, one_line
-from doorbuster.records.metadata import RunMeta
 from doorbuster.report.figures.charts import chart_table, render_svg
+from doorbuster.report.fonts import web_font
 from doorbuster.report.formatting import NOT_KNOWN, format_cell, format_interval, format_metric, format_value
 from doorbuster.report.render.terminal import is_numeric
-from doorbuster.report.section import Cell, Chart, Column, Fact, Metric, Section, Table
+from doorbuster.report.section import Cell, Chart, Column, Metric, Section, Table
 
 SIGNS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "warn": "!", "interrupted": "■", "aborted": "■"}
 
@@ -59,16 +58,6 @@ def headline_section(sections: Sequence[Section]) -> Section | None:
     return next((section for section in sections if section.headline), None)
 
 
-def recommendations(sections: Iterable[Section]) -> list[str]:
-    """What to fix first, according to the sections."""
-    return [text for section in sections for text in section.recommendations]
-
-
-def facts(sections: Iterable[Section]) -> list[Fact]:
-    """What the run means for the business, in a few numbers."""
-    return [fact for section in sections for fact in section.facts]
-
-
 def threshold_row(result: ThresholdResult) -> ThresholdRow:
     """One result as the texts of its row."""
     threshold = result.threshold
@@ -91,19 +80,12 @@ def threshold_row(result: ThresholdResult) -> ThresholdRow:
     )
 
 
-def started_at(meta: RunMeta) -> str:
-    """ "2 December 2004, 12:05 UTC"."""
-    moment = datetime.fromtimestamp(meta.started_at_unix_ns / 1e9, UTC)
-    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
-
-
 def render_sections(sections: Sequence[Section]) -> list[RenderedSection]:
     """The sections with their figures drawn, in the given order."""
     rendered, group = [], ""
     for number, section in enumerate(sections, start=1):
         figures = tuple(
-            RenderedChart(chart, render_svg(chart, element_id=f"f{number}-{place}"), chart_table(chart))
-            for place, chart in enumerate(section.figures, start=1)
+            render_chart(chart, f"f{number}-{place}") for place, chart in enumerate(section.figures, start=1)
         )
         label = one_line(section.name, 24).replace("_", " ")
         label = f"{label[:1].upper()}{label[1:]}"
@@ -113,6 +95,11 @@ def render_sections(sections: Sequence[Section]) -> list[RenderedSection]:
             RenderedSection(section, f"part-{number}", label, new_group, figures, _metrics_table(section))
         )
     return rendered
+
+
+def render_chart(chart: Chart, element_id: str) -> RenderedChart:
+    """The chart drawn; `element_id` makes its ids unique on the page."""
+    return RenderedChart(chart, render_svg(chart, element_id=element_id), chart_table(chart))
 
 
 def _metrics_table(section: Section) -> Table | None:
@@ -153,5 +140,6 @@ def page_environment() -> Environment:
         "line": one_line, "value": format_value, "metric": format_metric, "interval": format_interval,
         "numeric": is_numeric, "cell": cell,
     }  # fmt: skip
+    environment.globals["web_font"] = web_font
     environment.tests["metric"] = lambda value: isinstance(value, Metric)
     return environment

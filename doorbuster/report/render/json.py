@@ -18,10 +18,12 @@ from doorbuster.gate import ThresholdResult, Verdict
 from doorbuster.output import clean
 from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
-from doorbuster.report.section import Section, in_order
+from doorbuster.report.overview import Overview
+from doorbuster.report.section import Metric, Section, in_order
 
 SCHEMA = "doorbuster.summary/1"
 SCHEMA_VERSION = "1.0.0"
+_OF_CHANNELS = ("could", "could_browse", "missed_orders", "lost_sales")
 
 
 def render_json(
@@ -29,6 +31,7 @@ def render_json(
     sections: Sequence[Section],
     results: Sequence[ThresholdResult],
     verdict: Verdict,
+    overview: Overview,
     problems: Sequence[AnalysisError] = (),
 ) -> str:
     """All results of a run as JSON text."""
@@ -37,6 +40,7 @@ def render_json(
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "verdict": _fields(verdict, "status", "sentence", "reasons", "exit_code"),
+        "overview": _overview(overview),
         "run": {
             **_fields(meta, "run_id", "title"),
             "scenario": meta.scenario_name,
@@ -55,12 +59,42 @@ def render_json(
             for name, metric in section.metrics.items()
         },
         "sections": [
-            _fields(section, "name", "question", "sentence", "findings", "recommendations")
+            {
+                **_fields(section, "name", "question", "sentence", "findings", "recommendations"),
+                "causes": [
+                    _fields(cause, "explains", "resource", "because", "evidence", "advice", "share")
+                    for cause in section.causes
+                ],
+            }
             for section in ordered
         ],
         "problems": [str(problem) for problem in problems],
     }
     return json.dumps(plain_values(document), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def _overview(overview: Overview) -> dict[str, Any]:
+    return {
+        **_fields(overview, "about", "question", "sentence", "why", "fix_first", "confidence", "baseline"),
+        "next_steps": [_fields(step, "text", "command") for step in overview.next_steps],
+        "figures": [
+            {**_fields(figure, "key", "label"), "text": figure.value_text, "detail": figure.detail,
+             "metric": _metric(figure.metric)}
+            for figure in overview.figures
+        ],
+        "channels": [
+            {
+                **_fields(row, "channel", "wants", "wanted", "got", "lost"),
+                **{name: _metric(getattr(row, name)) for name in _OF_CHANNELS},
+                "change": None if row.change is None else row.change.text,
+            }
+            for row in overview.channels
+        ],
+    }  # fmt: skip
+
+
+def _metric(metric: Metric | None) -> dict[str, Any] | None:
+    return None if metric is None else _fields(metric, "value", "unit", "low", "high", "n", "at_least")
 
 
 def _threshold(result: ThresholdResult) -> dict[str, Any]:

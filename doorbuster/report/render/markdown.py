@@ -9,41 +9,47 @@ from itertools import accumulate
 from doorbuster import __version__
 from doorbuster.gate import ThresholdResult, Verdict
 from doorbuster.records.reader import Run
-from doorbuster.report.formatting import format_cell, markdown_text
-from doorbuster.report.render.html import (
-    SIGNS,
-    facts,
-    headline_section,
-    recommendations,
+from doorbuster.report.formatting import (
+    NOT_KNOWN,
+    format_cell,
+    format_interval,
+    format_metric,
+    markdown_text,
     started_at,
-    threshold_row,
 )
-from doorbuster.report.section import Fact, Section, Table, in_order
+from doorbuster.report.overview import HeadlineFigure, Overview
+from doorbuster.report.render.html import SIGNS, threshold_row
+from doorbuster.report.section import Section, Table, in_order
 
 MAX_LENGTH = 60_000  # GitHub refuses comments of more than 65,536 characters
 _ICONS = {"pass": "✅", "fail": "❌", "inconclusive": "❔", "warn": "⚠️", "interrupted": "⏹️", "aborted": "⏹️"}
 
 
 def render_markdown(
-    run: Run, sections: Sequence[Section], results: Sequence[ThresholdResult], verdict: Verdict
+    run: Run,
+    sections: Sequence[Section],
+    results: Sequence[ThresholdResult],
+    verdict: Verdict,
+    overview: Overview,
 ) -> str:
-    """A comment for a pull request: verdict, facts, thresholds, one line per section, single requests.
+    """A comment for a pull request: verdict, figures, channels, thresholds, sections, single requests.
 
     It fits into a comment of GitHub: what is too long is left out from the end. The last line is a hidden
     marker, by which a pipeline finds its earlier comment on the same scenario and replaces it.
     """
     meta = run.meta
     ordered = in_order(sections)
-    lead = headline_section(ordered)
-    lines = [f"### {markdown_text(lead.sentence)}", "", "One of the runs:", ""] if lead else []
+    lines = []
+    if overview.question:
+        lines += [f"### {markdown_text(overview.sentence)}", "", *_figures(overview), "One of the runs:", ""]
     lines += [f"### {_ICONS[verdict.status]} {markdown_text(verdict.sentence)}", ""]
-    lines += [f"- {markdown_text(reason)}" for reason in verdict.reasons[:5]]
-    if len(verdict.reasons) > 5:
-        lines.append(f"- and {len(verdict.reasons) - 5} more")
-    lines += [f"- Fix first: {markdown_text(text)}" for text in recommendations(ordered)]
-    lines += _facts(facts(ordered))
+    lines += [f"- {markdown_text(text)}" for text in _reasons(verdict, overview)]
+    if overview.fix_first:
+        lines.append(f"- Fix first: {markdown_text(overview.fix_first)}")
+    lines += [f"- {markdown_text(text)}" for text in overview.confidence]
+    lines += [] if overview.question else ["", *_figures(overview), *_channels(overview)]
     if results:
-        lines += ["", "| | Threshold | Observed | 95 % interval | n | Margin |", "|---|---|--:|--:|--:|--:|"]
+        lines += ["| | Threshold | Observed | 95 % interval | n | Margin |", "|---|---|--:|--:|--:|--:|"]
         lines += [_threshold(result) for result in results]
     lines += [
         "",
@@ -74,15 +80,46 @@ def _shortened(lines: list[str]) -> list[str]:
     return kept if len(kept) == len(lines) else [*kept, "", "The rest is in index.html."]
 
 
-def _facts(shown: Sequence[Fact]) -> list[str]:
+def _reasons(verdict: Verdict, overview: Overview) -> list[str]:
+    """Why a run failed; otherwise the reasons of the verdict, at most five."""
+    reasons = overview.why if verdict.status == "fail" and not overview.question else verdict.reasons[:5]
+    more = len(verdict.reasons) - len(reasons)
+    return [*reasons, *([f"and {more} more"] if verdict.status != "fail" and more > 0 else [])]
+
+
+def _figures(overview: Overview) -> list[str]:
+    shown = overview.figures
     if not shown:
         return []
     return [
-        "",
-        markdown_row(markdown_text(fact.label) for fact in shown),
+        markdown_row(markdown_text(figure.label) for figure in shown),
         markdown_row("---" for _ in shown),
-        markdown_row(f"**{markdown_text(fact.value)}**<br>{markdown_text(fact.detail)}" for fact in shown),
+        markdown_row(_figure(figure) for figure in shown),
+        "",
     ]
+
+
+def _figure(figure: HeadlineFigure) -> str:
+    interval = "" if figure.metric is None else format_interval(figure.metric)
+    value = f"**{markdown_text(figure.value_text)}**{f' ({markdown_text(interval)})' if interval else ''}"
+    return "<br>".join(part for part in (value, *map(markdown_text, (figure.detail, figure.command))) if part)
+
+
+def _channels(overview: Overview) -> list[str]:
+    if not overview.channels:
+        return []
+    heads = ["Channel", "Wanted", "Got it", "Lost", "Could", "95 % interval", "Sales lost"]
+    heads += [f"Against {markdown_text(overview.baseline)}"] if overview.baseline else []
+    lines = [markdown_row(heads), markdown_row(["---", *["--:"] * (len(heads) - 1)])]
+    for row in overview.channels:
+        sales = NOT_KNOWN if row.lost_sales is None else format_metric(row.lost_sales)
+        cells = [
+            f"{row.channel}, to {row.wants}", f"{row.wanted:,}", f"{row.got:,}", f"{row.lost:,}",
+            format_metric(row.could), format_interval(row.could), sales,
+        ]  # fmt: skip
+        cells += [row.change.text if row.change else NOT_KNOWN] if overview.baseline else []
+        lines.append(markdown_row(map(markdown_text, cells)))
+    return [*lines, ""]
 
 
 def _table(table: Table) -> list[str]:

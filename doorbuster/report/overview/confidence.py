@@ -1,0 +1,61 @@
+"""How far the result can be trusted: what was delivered, and which thresholds are undecided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from doorbuster.gate import ThresholdResult
+from doorbuster.report.run_context import RunContext
+from doorbuster.stats.quantile import quantile_estimate
+from doorbuster.units import format_count, format_duration
+
+MAX_NAMED = 2
+
+
+def confidence(context: RunContext, results: Sequence[ThresholdResult]) -> tuple[str, ...]:
+    """One sentence each, the most important first."""
+    return tuple(text for text in (_delivered(context), _undecided(results)) if text)
+
+
+def _delivered(context: RunContext) -> str:
+    run, imported = context.run, context.imported
+    if imported is not None:
+        kept = {
+            "exact": "every request is known",
+            "bucketed": "times are known to the width of its buckets",
+            "summary": "only its summary is known",
+        }
+        return f"Recorded by {imported.tool}: {kept[imported.precision]}."
+    if context.is_closed:
+        users = format_count(context.customers_in_shop.max(initial=0))
+        return f"Closed workload: up to {users} users, who send nothing while they wait for an answer."
+    totals = run.outcome_totals()
+    if not totals.planned:
+        return "No customer was planned."
+    missing, dropped = totals.in_flight_or_missing, totals.dropped
+    sent = totals.planned - dropped - max(missing, 0)
+    who = "visits" if context.is_plain else "customers"
+    planned = format_count(totals.planned)
+    text = f"All {planned} planned {who} were delivered"
+    if sent < totals.planned:
+        parts = [
+            f"{format_count(n)} {what}" for n, what in ((dropped, "dropped"), (missing, "missing")) if n > 0
+        ]
+        text = f"{format_count(sent)} of {planned} planned {who} were delivered ({', '.join(parts)})"
+    lateness = run.lateness()
+    late_us = quantile_estimate(lateness, 0.99).value_us if lateness.n else None
+    return f"{text}." if late_us is None else f"{text}, 99 of 100 within {format_duration(late_us / 1e6)}."
+
+
+def _undecided(results: Sequence[ThresholdResult]) -> str:
+    if not results:
+        return "No threshold says what would be good enough."
+    open_ones = [result for result in results if result.status == "inconclusive"]
+    if not open_ones:
+        return (
+            f"All {len(results)} thresholds are decided." if len(results) > 1 else "The threshold is decided."
+        )
+    named = [f"{result.threshold} (n = {format_count(result.n)})" for result in open_ones[:MAX_NAMED]]
+    more = f" and {len(open_ones) - MAX_NAMED} more" if len(open_ones) > MAX_NAMED else ""
+    verb = "is" if len(open_ones) == 1 else "are"
+    return f"{len(open_ones)} of {len(results)} thresholds {verb} undecided: {', '.join(named)}{more}."
