@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 
 from doorbuster.capacity.capacity_result import MEANINGS
-from doorbuster.capacity.headroom import Headroom, PositiveEstimate, headroom
+from doorbuster.capacity.headroom import Headroom
 from doorbuster.capacity.result_file import (
     RecordedEstimate,
     RecordedLoadStep,
@@ -57,7 +57,7 @@ def analyse(context: RunContext) -> Section:
         )
         meaning = "capacity; this run is not part of a search"
         return not_applicable("capacity", QUESTION, why, {"rate": Metric(None, "per_s", meaning=meaning)})
-    held = _headroom(found)
+    held = found.headroom
     return Section(
         name="capacity",
         question=QUESTION,
@@ -212,16 +212,6 @@ def _load_step_table(found: SearchResult) -> Table | None:
 
 
 # Headroom
-
-
-def _headroom(found: SearchResult) -> Headroom | None:
-    if found.rate_per_s is None or found.demand_per_s <= 0:
-        return None
-    capacity = PositiveEstimate(found.rate_per_s, found.low or None, found.high, found.at_least)
-    low, high = found.demand_low_per_s, found.demand_high_per_s
-    if low is None and high is None:
-        low = high = found.demand_per_s
-    return headroom(capacity, PositiveEstimate(found.demand_per_s, low, high))
 
 
 def _headroom_findings(found: SearchResult, held: Headroom | None) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ WIDE_RATIO = 0.06
 TELLING_RATIO = 0.25  # near idle, a wider interval is not called a capacity
 LOAD_STEP_RATIO = 0.01  # smallest difference between two rates that the search tries
 
+SearchMethod = Literal["line", "curve", "bracket", "none"]
 Flag = Literal[
     "generator-bound", "ceiling", "unfinished", "below-range", "did not recover", "recovery not tested",
     "wide", "near idle", "non-stationary", "not drained", "line misfit",
@@ -61,7 +62,7 @@ class CapacityResult:
     high: float | None
     at_least: bool
     binding: str
-    method: Literal["line", "curve", "bracket", "none"]
+    method: SearchMethod
     confirmed: bool
     recovered: bool | None
     flags: tuple[Flag, ...]
@@ -198,7 +199,7 @@ def _state(
     rate: float | None,
     low: float | None,
     high: float | None,
-    method: Literal["line", "curve", "bracket", "none"],
+    method: SearchMethod,
     recovered: bool | None,
     flags: list[Flag],
     binding: str,

@@ -11,19 +11,17 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
-from pydantic import TypeAdapter
-
-from doorbuster.errors import RecordError
-from doorbuster.output import one_line
+from doorbuster.capacity.capacity_result import Flag, SearchMethod
+from doorbuster.capacity.headroom import Headroom, PositiveEstimate, headroom
+from doorbuster.capacity.load_step import Kind, Status
 from doorbuster.records.result_file import find_result, read_result, write_result
 
 SEARCH_FILE = "capacity.json"
 SEARCH_SCHEMA = "doorbuster.capacity/1"
 SCALING_FILE = "scaling.json"
 SCALING_SCHEMA = "doorbuster.scaling/1"
-T = TypeVar("T")
 ScalingKind = Literal["sweep", "sizes"]
 
 
@@ -41,12 +39,12 @@ class RecordedEstimate:
 class RecordedLoadStep:
     """One load step: its parameters, its result and the folder of its run."""
 
-    kind: str
+    kind: Kind
     rate_per_s: float
     warmup_s: float
     hold_s: float
     seconds: int
-    status: str
+    status: Status
     why: str
     growing: bool
     completed_per_s: float
@@ -67,9 +65,9 @@ class SearchResult:
     high: float | None
     at_least: bool
     binding: str
-    method: str
+    method: SearchMethod
     recovered: bool | None
-    flags: tuple[str, ...]
+    flags: tuple[Flag, ...]
     elapsed_s: float
     finished: bool
     demand_per_s: float
@@ -81,6 +79,25 @@ class SearchResult:
     demand_high_per_s: float | None = None
     size: float | None = None  # workers of the embedded shop, where the scenario says so
     load_steps: tuple[RecordedLoadStep, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.rate_per_s is not None:
+            PositiveEstimate(self.rate_per_s, self.low or None, self.high, self.at_least)
+        if self.demand_per_s:
+            PositiveEstimate(self.demand_per_s, self.demand_low_per_s, self.demand_high_per_s)
+
+    @property
+    def headroom(self) -> Headroom | None:
+        """Capacity over peak demand; None without either. A demand without an interval is taken as exact."""
+        if self.rate_per_s is None or not self.demand_per_s:
+            return None
+        low, high = self.demand_low_per_s, self.demand_high_per_s
+        if low is None and high is None:
+            low = high = self.demand_per_s
+        return headroom(
+            PositiveEstimate(self.rate_per_s, self.low or None, self.high, self.at_least),
+            PositiveEstimate(self.demand_per_s, low, high),
+        )
 
     @property
     def representative_step(self) -> RecordedLoadStep | None:
@@ -141,7 +158,7 @@ def find_search(run_file: Path) -> SearchResult | None:
     Raises: RecordError when the file exists but cannot be read.
     """
     file = find_result(run_file, SEARCH_FILE)
-    return None if file is None else _read(SearchResult, file, SEARCH_SCHEMA, "search")
+    return None if file is None else read_result(file, SEARCH_SCHEMA, SearchResult)
 
 
 def find_scaling(run_file: Path) -> ScalingResult | None:
@@ -150,7 +167,7 @@ def find_scaling(run_file: Path) -> ScalingResult | None:
     Raises: RecordError when the file exists but cannot be read.
     """
     file = find_result(run_file, SCALING_FILE)
-    return None if file is None else _read(ScalingResult, file, SCALING_SCHEMA, "sweep")
+    return None if file is None else read_result(file, SCALING_SCHEMA, ScalingResult)
 
 
 def runs_of(path: Path) -> list[Path]:
@@ -174,11 +191,3 @@ def is_whole_search(run_file: Path) -> bool:
     """
     folder = run_file.parent
     return (folder / SEARCH_FILE).is_file() and not (folder / SCALING_FILE).is_file()
-
-
-def _read(kind: type[T], file: Path, schema: str, what: str) -> T:
-    try:
-        return TypeAdapter(kind).validate_python(read_result(file, schema))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        reason = one_line(str(error), 200)
-        raise RecordError(f"{file}: cannot read the result of the {what}: {reason}") from error

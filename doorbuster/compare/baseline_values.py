@@ -9,19 +9,17 @@ Rules of this module:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from doorbuster.compare.comparability import RunFacts, comparability_issues
 from doorbuster.compare.run_metric import RunMetric, threshold_key
 from doorbuster.compare.threshold_metric import threshold_metric
-from doorbuster.errors import RecordError
 from doorbuster.gate.recorded_metrics import RecordedMetrics
 from doorbuster.gate.threshold_result import HasMetrics
 from doorbuster.records.reader import Run
 from doorbuster.records.result_file import read_result, write_result
-from doorbuster.scenario.thresholds.language import Tag, Threshold
+from doorbuster.scenario.thresholds.language import Threshold
 
 BASELINE_FILE = "baseline.json"
 BASELINE_SCHEMA = "doorbuster.baseline/1"
@@ -61,12 +59,7 @@ def read_baseline_values(folder: Path) -> BaselineValues | None:
     file = folder / BASELINE_FILE
     if not file.is_file():
         return None
-    try:
-        found = read_result(file, BASELINE_SCHEMA)
-        metrics = {key: tuple(_metric(value) for value in values) for key, values in found["metrics"].items()}
-        return BaselineValues(found["name"], tuple(found["runs"]), metrics, tuple(found["issues"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RecordError(f"{file}: cannot read the baseline of this run: {error}; name it again") from error
+    return read_result(file, BASELINE_SCHEMA, BaselineValues)
 
 
 def baseline_of_runs(
@@ -116,8 +109,3 @@ def run_threshold_metrics(
 
 def _name(path: Path) -> str:
     return path.parent.name if path.suffix == ".sqlite" else path.name
-
-
-def _metric(value: Mapping[str, Any]) -> RunMetric:
-    tags = tuple(Tag(*tag) for tag in value["tags"])
-    return replace(RunMetric(**value), tags=tags)

@@ -203,6 +203,8 @@ def _too_few_for_rate(threshold: Threshold, counts: RateCounts) -> str:
     n = counts.n
     if n < _RATE_NEEDS:
         return f"a rate needs at least {_RATE_NEEDS}, there were {n}"
+    if threshold.relative:  # its bound is an estimate of its own, with an interval
+        return ""
     less = threshold.operator in ("<", "<=")
     if threshold.operator in ("==", "!=") or threshold.bound == (0.0 if less else 1.0):
         return ""

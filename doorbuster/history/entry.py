@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from doorbuster.capacity.headroom import PositiveEstimate, headroom
 from doorbuster.capacity.result_file import (
     SCALING_FILE,
     SEARCH_FILE,
@@ -116,7 +115,7 @@ def _samples(
 
 def _search_samples(found: SearchResult) -> dict[StoredMetric, Sample]:
     """Capacity in customers per second, and headroom over the peak demand."""
-    if found.rate_per_s is None or found.rate_per_s <= 0:
+    if found.rate_per_s is None:
         return {}
     steps = len(found.load_steps)
     samples = {
@@ -124,12 +123,8 @@ def _search_samples(found: SearchResult) -> dict[StoredMetric, Sample]:
             found.rate_per_s, found.low, found.high, steps
         )
     }
-    if found.demand_per_s > 0:
-        ends = (found.demand_low_per_s, found.demand_high_per_s)
-        if ends == (None, None):
-            ends = (found.demand_per_s, found.demand_per_s)
-        capacity = PositiveEstimate(found.rate_per_s, found.low, found.high, found.at_least)
-        over = headroom(capacity, PositiveEstimate(found.demand_per_s, *ends))
+    over = found.headroom
+    if over is not None:
         samples[StoredMetric(HEADROOM, "value", "higher", True)] = Sample(
             over.ratio, over.low, over.high, steps
         )

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -21,27 +22,42 @@ from numpy.typing import NDArray
 
 from doorbuster.errors import RecordError
 from doorbuster.history.identity import TimelineKey
+from doorbuster.output import one_line
 
 DEFAULT_FILE = Path(".doorbuster") / "history.sqlite"
+_WAY_OUT = "name another file, or copy this one again"
 APPLICATION_ID = 0x44424849  # "DBHI"
 SCHEMA_VERSION = 1
-_SCHEMA = """
+_MAX_UNIX_NS = 4_000_000_000 * 10**9  # in the year 2096
+_MAX_TEXT = 1_000_000
+_MAX_VALUE = 1e15
+
+
+def _text(column: str) -> str:
+    return f"{column} TEXT NOT NULL CHECK (length({column}) <= {_MAX_TEXT})"
+
+
+# STRICT tables with checks: `PRAGMA integrity_check` then proves that readers find what they expect.
+_SCHEMA = f"""
 CREATE TABLE timelines (
-  id INTEGER PRIMARY KEY, scenario TEXT NOT NULL, target TEXT NOT NULL, machine TEXT NOT NULL,
-  branch TEXT NOT NULL, UNIQUE (scenario, target, machine, branch));
+  id INTEGER PRIMARY KEY, {_text("scenario")} CHECK (trim(scenario) != ''), {_text("target")},
+  {_text("machine")}, {_text("branch")}, UNIQUE (scenario, target, machine, branch)) STRICT;
 CREATE TABLE runs (
-  id INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, timeline INTEGER NOT NULL REFERENCES timelines,
-  started_at_unix_ns INTEGER NOT NULL, git_commit TEXT NOT NULL, verdict TEXT NOT NULL,
-  unusable TEXT NOT NULL, folder TEXT NOT NULL);
+  id INTEGER PRIMARY KEY, {_text("run_id")} UNIQUE, timeline INTEGER NOT NULL REFERENCES timelines,
+  started_at_unix_ns INTEGER NOT NULL CHECK (started_at_unix_ns BETWEEN 0 AND {_MAX_UNIX_NS}),
+  {_text("git_commit")}, {_text("verdict")}, {_text("unusable")}, {_text("folder")}) STRICT;
 CREATE INDEX runs_by_time ON runs (timeline, started_at_unix_ns);
 CREATE TABLE metrics (
-  id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, unit TEXT NOT NULL, better TEXT NOT NULL,
-  headline INTEGER NOT NULL);
+  id INTEGER PRIMARY KEY, {_text("key")} UNIQUE, {_text("unit")},
+  better TEXT NOT NULL CHECK (better IN ('lower', 'higher', '')),
+  headline INTEGER NOT NULL CHECK (headline IN (0, 1))) STRICT;
 CREATE TABLE samples (
   metric INTEGER NOT NULL REFERENCES metrics, run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
-  value REAL NOT NULL, low REAL, high REAL, n INTEGER NOT NULL, PRIMARY KEY (metric, run)) WITHOUT ROWID;
+  value REAL NOT NULL CHECK (abs(value) <= {_MAX_VALUE}), low REAL CHECK (abs(low) <= {_MAX_VALUE}),
+  high REAL CHECK (abs(high) <= {_MAX_VALUE}), n INTEGER NOT NULL CHECK (n >= 0),
+  PRIMARY KEY (metric, run)) STRICT, WITHOUT ROWID;
 CREATE TABLE notes (
-  id INTEGER PRIMARY KEY, git_commit TEXT NOT NULL, text TEXT NOT NULL, UNIQUE (git_commit, text));
+  id INTEGER PRIMARY KEY, {_text("git_commit")}, {_text("text")}, UNIQUE (git_commit, text)) STRICT;
 """
 
 
@@ -307,12 +323,37 @@ def _prepare(path: Path, db: sqlite3.Connection) -> None:
             f"{path}: a history of format {version}, this doorbuster reads format {SCHEMA_VERSION};"
             " use the doorbuster that wrote it"
         )
+    elif _tables(db) != _expected_tables():
+        raise RecordError(f"{path}: its tables are not those of a history; {_WAY_OUT}")
+    elif (found := _damage(db)) is not None:
+        raise RecordError(f"{path}: damaged: {one_line(found, 200)}; {_WAY_OUT}")
     db.execute("PRAGMA foreign_keys = ON")
+
+
+def _tables(db: sqlite3.Connection) -> set[tuple[str, str]]:
+    return set(db.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL"))
+
+
+@cache
+def _expected_tables() -> set[tuple[str, str]]:
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(_SCHEMA)
+        return _tables(db)
+
+
+def _damage(db: sqlite3.Connection) -> str | None:
+    """The first fault in the pages, types, values or references; None if there is none."""
+    (found,) = db.execute("PRAGMA integrity_check(1)").fetchone()
+    if found != "ok":
+        return str(found)
+    broken = db.execute("PRAGMA foreign_key_check").fetchone()
+    return None if broken is None else f"a row of {broken[0]} refers to a missing row of {broken[2]}"
 
 
 @contextmanager
 def _errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
-        raise RecordError(f"{path}: cannot use the history: {error}; name another file") from error
+    except (sqlite3.Error, OSError, UnicodeError) as error:
+        reason = one_line(str(error), 200)
+        raise RecordError(f"{path}: cannot use the history: {reason}; {_WAY_OUT}") from error

@@ -24,6 +24,8 @@ from doorbuster.stats.design_effect import CONFIDENCE
 from doorbuster.stats.difference import ValueWithInterval
 from doorbuster.stats.run_comparison import t_quantile
 
+_MAX_LOG = 700.0  # e^710 is more than a float holds
+_MAX_LOG_SLOPE = 20.0  # so is the thirtieth power of e^24
 MIN_POINTS = 5
 
 
@@ -50,7 +52,7 @@ class Trend:
         u = time - self.mean_time
         middle = self.log_level + self.log_slope * u
         reach = self.t * self.error * math.sqrt(1 / self.n + u * u / self.spread)
-        return ValueWithInterval(math.exp(middle), math.exp(middle - reach), math.exp(middle + reach))
+        return ValueWithInterval(*(_exp(middle + sign * reach) for sign in (0, -1, 1)))
 
     def reaches(self, limit: float) -> ValueWithInterval | None:
         """When the mean value is at the limit, with the 95 % interval of that time.
@@ -85,7 +87,11 @@ def fit_trend(times: Sequence[float], values: Sequence[float]) -> Trend | None:
     error = math.sqrt(float((residuals**2).sum()) / (n - 2) / worth)
     quantile = t_quantile((1 + CONFIDENCE) / 2, df)
     reach = quantile * error / math.sqrt(spread)
-    ends = (math.expm1(slope + sign * reach) for sign in (0, -1, 1))
+    ends = (math.expm1(min(slope + sign * reach, _MAX_LOG_SLOPE)) for sign in (0, -1, 1))
     return Trend(
         ValueWithInterval(*ends), n, float(t.mean()), float(y.mean()), slope, error, spread, quantile
     )
+
+
+def _exp(log: float) -> float:
+    return math.exp(min(log, _MAX_LOG))

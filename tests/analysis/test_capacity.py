@@ -52,7 +52,7 @@ def test_a_result_is_read_as_it_was_written_also_from_a_load_step_below(search):
 def test_a_damaged_result_is_named(search):
     run = search()
     (run.path.parent / "capacity.json").write_text("{}")
-    with pytest.raises(RecordError, match=r"capacity\.json: cannot read the result of the search"):
+    with pytest.raises(RecordError, match=r"capacity\.json: cannot be read"):
         find_search(run.path)
 
 

@@ -54,7 +54,7 @@ def test_a_result_is_read_as_it_was_written(tmp_path):
     result.write(tmp_path)
     assert find_scaling(tmp_path / "run.sqlite") == find_scaling(tmp_path / "01" / "run.sqlite") == result
     (tmp_path / "scaling.json").write_text("{}")
-    with pytest.raises(RecordError, match=r"scaling\.json: cannot read the result of the sweep"):
+    with pytest.raises(RecordError, match=r"scaling\.json: cannot be read"):
         find_scaling(tmp_path / "run.sqlite")
 
 

@@ -97,6 +97,15 @@ def test_a_release_passes_and_a_slower_one_fails(good, run_of):
     assert (code, "fail" in text) == (99, True), text
 
 
+def test_a_share_may_be_relative_when_customers_were_lost(good, run_of, workplace):
+    text = RELATIVE.replace('http_req_duration: ["med<baseline*1.2"]', 'can_order: ["rate>=baseline-1%"]')
+    (workplace / "release.yaml").write_text(text, encoding="utf-8")
+    accept(*good)
+    assert gate(run_of(9), "--baseline", "main")[0] in (0, 96)
+    code, text = gate(run_of(9, broken=(2, 58)), "--baseline", "main")
+    assert (code, "baseline-1%" in text) == (99, True), text
+
+
 def test_named_variants_are_compared_over_all_their_runs(good, run_of):
     accept(*good)
     accept(*(run_of(seed, broken=(2, 58)) for seed in (5, 6)), "--name", "variant-b")

@@ -11,7 +11,16 @@ from tempfile import TemporaryDirectory
 
 from tests.fuzz.runner import run_cases
 
-TARGETS = ("scenarios", "run_files", "recordings", "ledgers", "answers", "messages")
+TARGETS = (
+    "scenarios",
+    "run_files",
+    "recordings",
+    "ledgers",
+    "answers",
+    "messages",
+    "result_files",
+    "histories",
+)
 
 
 def main() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sqlite3
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from random import Random
@@ -41,14 +42,17 @@ def case(rng: Random, folder: Path) -> str:
     return "accepted"
 
 
-def change_rows(rng: Random, path: Path) -> None:
-    """Change the database as somebody with an SQL shell could."""
+def change_rows(rng: Random, path: Path, tables: Mapping[str, tuple[str, ...]] | None = None) -> None:
+    """Change the database as somebody with an SQL shell could.
+
+    tables: its columns by table; by default those of a run file.
+    """
     db = sqlite3.connect(path, isolation_level=None)
     try:
         db.execute("PRAGMA ignore_check_constraints = ON")
         for _ in range(rng.choice((1, 1, 2, 5))):
             try:
-                db.execute(*_statement(rng))
+                db.execute(*_statement(rng, tables or run_file_tables()))
             except (sqlite3.Error, OverflowError, UnicodeError):
                 continue
     finally:
@@ -56,15 +60,20 @@ def change_rows(rng: Random, path: Path) -> None:
 
 
 @lru_cache
-def tables() -> dict[str, tuple[str, ...]]:
-    with sqlite3.connect(SAMPLE) as db:
+def run_file_tables() -> dict[str, tuple[str, ...]]:
+    return tables_of(SAMPLE)
+
+
+def tables_of(path: Path) -> dict[str, tuple[str, ...]]:
+    """The columns of a database by table."""
+    with sqlite3.connect(path) as db:
         names = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
         return {name: tuple(row[1] for row in db.execute(f"PRAGMA table_info({name})")) for name in names}
 
 
-def _statement(rng: Random) -> tuple[str, tuple[Any, ...]]:
-    table = rng.choice(sorted(tables()))
-    column = rng.choice(tables()[table])
+def _statement(rng: Random, tables: Mapping[str, tuple[str, ...]]) -> tuple[str, tuple[Any, ...]]:
+    table = rng.choice(sorted(tables))
+    column = rng.choice(tables[table])
     some = "" if rng.random() < 0.3 else " WHERE abs(random()) % 7 = 0"
     if table == "meta" and rng.random() < 0.7:
         key = rng.choice(("title", "seed", "duration_s", "workers", "machine", "versions", "status", "run_id",
@@ -90,7 +99,7 @@ def _statement(rng: Random) -> tuple[str, tuple[Any, ...]]:
     if action < 0.55:
         return f"UPDATE {table} SET {column} = ?{some}", (_value(rng),)
     if action < 0.65:
-        other = rng.choice(tables()[table])
+        other = rng.choice(tables[table])
         return f"UPDATE {table} SET {column} = {other}{some}", ()
     if action < 0.75:
         factor = rng.choice((-1, 1000, 10**9, 10**15))
@@ -101,7 +110,7 @@ def _statement(rng: Random) -> tuple[str, tuple[Any, ...]]:
         return f"DROP TABLE {table}", ()
     if action < 0.95:
         return f"ALTER TABLE {table} RENAME COLUMN {column} TO other", ()
-    columns = ", ".join(f"i AS {name}" for name in tables()[table])
+    columns = ", ".join(f"i AS {name}" for name in tables[table])
     endless = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT {columns} FROM n"
     return (f"CREATE VIEW v{rng.randrange(9)} AS {endless}", ())
 

@@ -15,6 +15,8 @@ SLICES = {  # cases, about three seconds each
     "ledgers": 100,
     "answers": 500,
     "messages": 60,
+    "result_files": 60,
+    "histories": 60,
 }
 
 
