@@ -6,13 +6,9 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
-from doorbuster.errors import RecordError
 from doorbuster.forecast.demand_series import Grain, Measure
 from doorbuster.forecast.growth_season import Growth, PastSeason
 from doorbuster.forecast.quantiles import DemandQuantiles
-from doorbuster.output import one_line
 from doorbuster.records.result_file import read_result
 
 FORECAST_FILE = "forecast.json"
@@ -106,10 +102,4 @@ def read_forecast(file: Path) -> ForecastResult:
 
     Raises: RecordError when the file cannot be read or is none.
     """
-    try:
-        return TypeAdapter(ForecastResult).validate_python(read_result(file, FORECAST_SCHEMA))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        reason = one_line(str(error), 200)
-        raise RecordError(
-            f"{file}: cannot read the forecast: {reason}; write it again with `doorbuster demand forecast`"
-        ) from error
+    return read_result(file, FORECAST_SCHEMA, ForecastResult)

@@ -37,7 +37,7 @@ def test_runs_are_in_order_of_their_start_whatever_the_order_of_adding(fill):
 def test_unusable_runs_keep_their_place_and_do_not_count(fill):
     with History.open(fill({P95: [100.0, 101.0], RATE: [None, 0.9]})) as history:
         (key,) = history.timelines()
-        bad = HistoryRun("bad", 2**62, "abc", "inconclusive", "the generator was overloaded")
+        bad = HistoryRun("bad", 2**61, "abc", "inconclusive", "the generator was overloaded")
         history.add(key, bad, {P95: Sample(500.0)})
         assert len(history.runs(key)) == 3
         found = {values.metric.key: values for values in history.values(key)}
