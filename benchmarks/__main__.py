@@ -15,6 +15,7 @@ from benchmarks import (
     concurrent_users,
     import_speed,
     journey,
+    master,
     memory,
     recording,
     run_file,
@@ -25,7 +26,7 @@ from benchmarks.server import MissingError
 
 BENCHMARKS = {
     "recording": recording, "arrivals": arrivals, "concurrent_users": concurrent_users, "memory": memory,
-    "journey": journey, "run_file": run_file, "shop": shop, "sections": sections,
+    "journey": journey, "master": master, "run_file": run_file, "shop": shop, "sections": sections,
     "import_speed": import_speed,
 }  # fmt: skip
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,7 @@ from doorbuster.scenario import Schedule
 
 SILENCE_LIMIT_S = 5.0  # five missed reports in a row
 SHARE_LIMIT_S = 6.0  # a share of the ceiling is valid for this long after a report
+PLACES_VALID_S = 1.0  # who shares the ceiling is counted this often; a smaller share in between is safe
 
 
 @dataclass(slots=True)
@@ -67,10 +69,13 @@ class WorkerRegistry:
         self._schedule = schedule
         self._workers = {name: _Worker(number, now_s) for number, name in enumerate(names)}
         self._owner = np.arange(len(schedule)) % max(len(names), 1)
+        self._places: dict[str, int] = {}
+        self._places_until_s = -inf
 
     def add(self, name: str, *, now_s: float) -> None:
         """A process that reports, but starts no customers."""
         self._workers[name] = _Worker(len(self._workers), now_s)
+        self._places_until_s = -inf
 
     def heard(self, name: str, *, now_s: float) -> bool:
         """Note that a worker's report was received; False for a lost or unknown worker."""
@@ -82,8 +87,12 @@ class WorkerRegistry:
 
     def place(self, name: str, *, now_s: float) -> tuple[int, int]:
         """The worker's number among those that share the ceiling on requests, and how many they are."""
-        sharing = [other for other, worker in self._workers.items() if worker.may_send(now_s)]
-        return (sharing.index(name) if name in sharing else 0), max(len(sharing), 1)
+        if now_s >= self._places_until_s:  # not for every report: the cost would grow with workers squared
+            sharing = [other for other, worker in self._workers.items() if worker.may_send(now_s)]
+            self._places = {other: number for number, other in enumerate(sharing)}
+            lost = (w.last_report_s + SHARE_LIMIT_S for o in sharing if (w := self._workers[o]).lost)
+            self._places_until_s = min(now_s + PLACES_VALID_S, *lost, inf)
+        return self._places.get(name, 0), max(len(self._places), 1)
 
     def register(self, batch: Batch, *, now_s: float) -> bool:
         """Register a report; False if it must not count (a duplicate, or from a lost worker)."""
@@ -124,6 +133,7 @@ class WorkerRegistry:
         """
         lost = self._workers[name]
         lost.lost, lost.has_ended = True, has_ended
+        self._places_until_s = -inf
         owned = self._owner == lost.number
         ahead = np.flatnonzero(owned & (self._schedule.intended_s >= from_s))
         active = self.waiting_for
