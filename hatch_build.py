@@ -28,7 +28,7 @@ WORKBENCH = Path("doorbuster", "_workbench")
 CONTENT = (
     "analysis/*.py", "locustfiles/*.py", "scenarios/*.yaml", "scenarios/scenario.schema.json",
     "reports/sample/*.html", "reports/sample/*.json", "reports/sample/*.md", "reports/sample/*.xml",
-    "reports/sample/run.sqlite",
+    "reports/sample/run.sqlite", "deploy/kubernetes/*.yaml",
 )  # fmt: skip
 COMPILE_VARIABLE = "DOORBUSTER_COMPILE"
 COMPILE_REQUIREMENTS = ["mypy[mypyc]>=1.18", "setuptools>=70"]

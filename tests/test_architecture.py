@@ -32,6 +32,15 @@ ARROWS = {  # who may import whom, as DESIGN decides
     "stats": {"records"},
     "gate": {"scenario", "stats", "records"},
     "capacity": {"scenario", "stats", "records", "gate", "locust_process", "shop_process"},
+    "sizing": {
+        "bundled",
+        "scenario",
+        "records",
+        "capacity",
+        "locust_process",
+        "shop_process",
+        "shop_settings",
+    },
     "live": {"scenario", "stats", "records", "gate"},
     "load": {"scenario", "storefronts", "records", "gate", "live", "shop_process", "shop_settings"},
     "report": {"gate", "stats", "records", "scenario"},
@@ -51,6 +60,7 @@ ARROWS = {  # who may import whom, as DESIGN decides
         "gate",
         "capacity",
         "compare",
+        "sizing",
         "importers",
         "streaming",
         "report",
@@ -214,7 +224,9 @@ def test_the_wheel_ships_exactly_the_content_that_is_tracked():
     hook = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(hook)
     shipped = hook.bundled_content(ROOT)
-    assert set(shipped) == tracked("scenarios", "locustfiles", "analysis", "reports/sample")
+    manifests = {path for path in tracked("deploy/kubernetes") if path.count("/") == 2}
+    content = tracked("scenarios", "locustfiles", "analysis", "reports/sample")
+    assert set(shipped) == content | manifests
     assert all(target == f"doorbuster/_workbench/{source}" for source, target in shipped.items())
 
 

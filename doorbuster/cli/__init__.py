@@ -23,6 +23,7 @@ VERBS = {  # in workflow order, with the help line of each verb
     "init": "Create a project folder with copies of the bundled scenarios, locustfiles and analysis.",
     "demand": "Find out how many customers the peak brings, from logs and past orders.",
     "check": "Validate a scenario and show its plan: curve, expected customers, requests.",
+    "plan": "Compute the workers, cores, memory, ports and bandwidth that a peak needs.",
     "probe": "Run every step of a storefront driver once and show which ones work.",
     "run": "Run a scenario against a shop, evaluate its thresholds and write the report.",
     "capacity": "Find the highest arrival rate at which the shop still meets its thresholds.",

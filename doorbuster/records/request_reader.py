@@ -15,7 +15,7 @@ import math
 import sqlite3
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, NamedTuple, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,14 @@ Kind = Literal["response", "service", "first_byte"]
 KINDS: tuple[Kind, ...] = ("response", "service", "first_byte")
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
+
+
+class Traffic(NamedTuple):
+    """Requests of one second, static assets included, and their bytes as sent and received."""
+
+    requests: int
+    bytes_sent: int
+    bytes_received: int
 
 
 class RequestReader:
@@ -50,6 +58,13 @@ class RequestReader:
     def asset_series(self) -> tuple[SeriesKey, ...]:
         """Every series of static assets of pages, sorted."""
         return tuple(sorted(key for key in self._series().values() if key.is_asset))
+
+    def traffic(self) -> dict[int, Traffic]:
+        """Requests and bytes by second of the intended start."""
+        rows = self._select(
+            "SELECT second, sum(n), sum(bytes_sent), sum(bytes_received) FROM requests GROUP BY second"
+        )
+        return {second: Traffic(*sums) for second, *sums in rows}
 
     @property
     def recorded_s(self) -> int:
