@@ -8,6 +8,7 @@ DoorbusterError                 1    internal or unclassified error
 │   └── RunInterrupted        105    the run was stopped before its first customer
 ├── RecordError                 2    a run file or report that cannot be read or written
 │   └── RecordingFailed        97    a run whose recording had to be given up
+├── UploadError                98    the files of a run that could not be sent to where they are kept
 └── AnalysisError             107    an analysis script or a locustfile that raised
 
 A message states the place, the rule, the value found and the remedy.
@@ -39,6 +40,7 @@ class ExitCode(IntEnum):
     SCRIPT_EXCEPTION = 107, "exception in a script"
     ABORTED = 108, "aborted by a safety rule"
     NOT_RECORDED = 97, "recording failed"
+    NOT_UPLOADED = 98, "upload failed"
     USAGE = 2, "usage error"
     BUG = 1, "internal error"
 
@@ -79,6 +81,10 @@ class RecordError(DoorbusterError):
 
 class RecordingFailed(RecordError):  # noqa: N818  reads as what happened
     exit_code = ExitCode.NOT_RECORDED
+
+
+class UploadError(DoorbusterError):
+    exit_code = ExitCode.NOT_UPLOADED
 
 
 class AnalysisError(DoorbusterError):

@@ -18,6 +18,7 @@ import click
 from doorbuster import __version__, build
 from doorbuster.errors import DoorbusterError, ExitCode
 from doorbuster.output import lost_output, protect_streams, say, say_lines
+from doorbuster.output.termination_message import write_termination_message
 
 VERBS = {  # in workflow order, with the help line of each verb
     "init": "Create a project folder with copies of the bundled scenarios, locustfiles and analysis.",
@@ -39,6 +40,7 @@ VERBS = {  # in workflow order, with the help line of each verb
     "audit": "Compare a run with the shop's order export (CSV) and update the verdict.",
     "stream": "Stream the figures of a run to Prometheus, InfluxDB and others while it goes on.",
     "export": "Export the latencies of a run as an HdrHistogram interval log.",
+    "upload": "Send the files of a run to object storage, a web server or a folder.",
     "cleanup": "Cancel the test orders that a run placed in a shop.",
     "shop": "Start the embedded reference shop.",
 }
@@ -117,6 +119,8 @@ def _run_command_line() -> int:
         code = doorbuster(standalone_mode=False)
     except DoorbusterError as error:
         say_lines(str(error), error=True)
+        if why := write_termination_message(str(error)):
+            say(why, error=True)
         code = int(error.exit_code)
     except click.ClickException as error:
         error.show()

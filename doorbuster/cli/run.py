@@ -20,6 +20,7 @@ from doorbuster.cli.options import (
 )
 from doorbuster.cli.pipeline_output import github_option, write_github
 from doorbuster.cli.program_name import program_name
+from doorbuster.cli.results import announce_failure, announce_verdict, marked_summary, upload_results
 from doorbuster.cli.streams import check_stream, every_option, open_stream, record_tallies, stream_option
 from doorbuster.output import say, say_lines, say_wrapped
 
@@ -104,6 +105,16 @@ LOCUST_OPTIONS = "doorbuster.locust_options"
 )
 @stream_option("--stream-to")
 @every_option("--stream-every")
+@click.option(
+    "--upload",
+    metavar="URL",
+    help="Send the files of the run there: s3://BUCKET/PATH, https://HOST/PATH (PUT) or file:///PATH.",
+)
+@click.option(
+    "--print-summary",
+    is_flag=True,
+    help="Print summary.md between two markers, so that the log of a pod or job has the whole verdict.",
+)
 @baseline_option
 @github_option
 @click.option("--quiet", is_flag=True, help="Print only the verdict, without the live view.")
@@ -125,6 +136,8 @@ def command(
     bind: str,
     bind_port: int,
     no_retries: bool,
+    upload: str | None,
+    print_summary: bool,
     destinations: tuple[str, ...],
     every_s: float | None,
     baseline: str | None,
@@ -147,6 +160,7 @@ def command(
     from doorbuster.errors import ExitCode, RecordError, UsageError
     from doorbuster.locust_process import LocustProcess, check_port, local_workers
     from doorbuster.scenario import LocustScenario
+    from doorbuster.upload import open_destination
 
     if workers and expect_workers:
         raise UsageError("--workers (this machine) and --expect-workers (other machines) cannot be combined")
@@ -155,6 +169,7 @@ def command(
     locust_options: tuple[str, ...] = ctx.meta[LOCUST_OPTIONS]
     if any(option in ("-H", "--host") or option.startswith("--host=") for option in locust_options):
         raise UsageError("name the target with --url URL instead of Locust's --host")
+    destination = None if upload is None else open_destination(upload)
     locustfiles = find_locustfiles(locustfile or DEFAULT_LOCUSTFILE)
     plan = plan_run(
         scenario,
@@ -193,7 +208,7 @@ def command(
     process.exit_code()
     record_tallies(stream, folder)
     if not (folder / "run.sqlite").exists():
-        say_lines(process.failure_message(), error=True)
+        announce_failure(process.failure_message())
         return int(process.failure_code())
     if why := process.error_message():
         say_lines(why, error=True)
@@ -217,14 +232,17 @@ def command(
         raise
     judged.print_failed_scripts()
     write_github(judged, (folder / "summary.md").read_text(encoding="utf-8"), folder, wanted=github)
+    if print_summary:
+        say_lines(marked_summary(folder))
     _print_verdict(judged, folder, plan, requests=not quiet)
+    upload_code = upload_results(folder, destination)
     own_code = process.exit_code()
     if isinstance(plan, LocustScenario) and own_code and judged.exit_code == ExitCode.PASS:
         say(f"exit code {own_code}: set by {locustfiles} or Locust, see {folder / 'locust.log'}", error=True)
         return own_code
     if process.asked and judged.exit_code == ExitCode.NOT_RECORDED:  # killed by a second Ctrl-C
         return int(ExitCode.INTERRUPTED)
-    return judged.exit_code
+    return judged.exit_code or upload_code
 
 
 def plan_run(
@@ -307,6 +325,7 @@ def _print_verdict(
     colour = {"pass": "green", "fail": "red"}.get(verdict.status, "yellow")
     say()
     say_wrapped(verdict.sentence, style=f"bold {colour}", indent="")
+    announce_verdict(verdict)
     for reason in verdict.reasons:
         say_wrapped(f"  - {reason}")
     for line in summary_lines(judged.analysed.sections) if requests else ():

@@ -45,6 +45,7 @@ from doorbuster.load.run_plan import Rows, RunPlan, WorkerAssignment
 from doorbuster.load.runtime.generator_info import generator_info
 from doorbuster.load.runtime.supervision import end_with_command
 from doorbuster.load.target.endpoint import check_allowed
+from doorbuster.output.termination_message import write_termination_message
 from doorbuster.records.batch import Batch
 from doorbuster.records.reader import Run
 from doorbuster.scenario import Scenario, override
@@ -169,6 +170,8 @@ class MasterNode(Node):
         with Run.open(folder) as run:
             result = verdict(run, judge(run, (), self.scenario.thresholds))
         logger.info("%s", result.sentence)
+        if why := write_termination_message(result.sentence):  # for a container that starts Locust itself
+            logger.warning("%s", why)
         logger.info("to create the full report: doorbuster report %s", folder)
         return result.exit_code
 
