@@ -22,10 +22,14 @@ STOP_LIMIT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class ShopProcess:
-    """A running shop; `merchants` has the URL of each merchant by name, `url` is the first."""
+    """A running shop; `merchants` has the URL of each merchant by name, `url` is the first.
+
+    `metrics_url`: of all merchants; it answers whatever the shop's connections and event loop do.
+    """
 
     url: str
     merchants: Mapping[str, str]
+    metrics_url: str
     process: subprocess.Popen[bytes]
 
     def stop(self) -> None:
@@ -72,4 +76,4 @@ def start_shop(settings: ShopSettings, log: Path) -> ShopProcess:
         last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it printed nothing"]
         raise TargetError(f"the embedded shop did not start: {last[0]}; its log is {log}")
     announced = json.loads(line)
-    return ShopProcess(announced["url"], announced["merchants"], process)
+    return ShopProcess(announced["url"], announced["merchants"], announced["metrics"], process)

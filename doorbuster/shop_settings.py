@@ -156,6 +156,16 @@ class ShopSettings:
         "page.", 64, 1, MAX_COUNT))
     payment_time_s: float = field(default=0.0, metadata=_about(
         "duration", "Time of one payment.", "300ms", 0, 60))
+    payment_slots: int | None = field(default=None, metadata=_about(
+        "whole", "Payments that the payment service handles at once; others wait.", 2, 1, MAX_COUNT,
+        default_text="any number"))
+    stock_lock_time_s: float = field(default=0.0, metadata=_about(
+        "duration", "Time for which each order holds the only lock on the stock.", "50ms", 0, 10))
+    page_cpu_s: float = field(default=0.0, metadata=_about(
+        "duration", "Processor time that the shop's process spends on each answer.", "5ms", 0, 10))
+    max_connections: int | None = field(default=None, metadata=_about(
+        "whole", "Connections open at once; others wait until one is closed.", 100, 1, MAX_COUNT,
+        default_text="no limit"))
     notify: int = field(default=5, metadata=_about(
         "whole", "Earlier buyers who are notified of a question.", 20, 0, 100))
     sync_lag_s: float = field(default=0.0, metadata=_about(

@@ -12,7 +12,7 @@ from doorbuster.output import say
 from doorbuster.shop_settings import Setting, ShopSettings, WaitingRoomSettings, scenario_key
 
 if TYPE_CHECKING:
-    from doorbuster.shop.server import Urls
+    from doorbuster.shop.server import ShopAddresses
 
 DEFAULT_PORT = 8004
 
@@ -107,8 +107,8 @@ def command(**given: Any) -> None:
 
     settings = _settings(given)
 
-    def announce(urls: Urls) -> None:
-        for name, url in urls.items():
+    def announce(addresses: ShopAddresses) -> None:
+        for name, url in addresses.urls.items():
             whose = name and f" of {name}"
             say(f"The shop{whose} is open at {url} ({settings.profile}); Ctrl-C closes it.")
 

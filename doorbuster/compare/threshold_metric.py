@@ -30,7 +30,7 @@ from doorbuster.gate.threshold_result import (
     TrendCounts,
 )
 from doorbuster.scenario.thresholds.language import Threshold
-from doorbuster.scenario.thresholds.metrics import FromSection, find_metric
+from doorbuster.scenario.thresholds.metrics import FromSection, ObservedValues, find_metric
 from doorbuster.stats.batch_means import batch_means_interval
 from doorbuster.stats.design_effect import MIN_BLOCKS
 from doorbuster.stats.latency_quantiles import TimeBlock
@@ -42,7 +42,7 @@ def threshold_metric(recorded: RecordedMetrics, threshold: Threshold) -> RunMetr
     assert definition is not None, "thresholds name known metrics"
     unit = "ratio" if counts_orders(threshold.metric) else threshold.unit
     empty = blank_metric(definition, threshold.tags, aggregation_of(threshold), unit)
-    if isinstance(definition.counting, FromSection):
+    if isinstance(definition.counting, FromSection | ObservedValues):
         empty = replace(empty, better=_section_direction(threshold))
     counts = recorded.data(threshold)
     if isinstance(counts, CounterTotal) and counts_orders(threshold.metric):

@@ -7,20 +7,28 @@ Rules:
 - Metrics are counted and evaluated as after the run, so the final result agrees with the abort.
 - An abort is final, so failing is not enough: the whole 95 % interval must be on the failing side.
 - A lower bound on a count can only be evaluated at the end of the run.
+- A threshold on an observed metric is final as it is measured, without an interval.
 - Pure: the time is an argument.
 """
 
 from __future__ import annotations
 
+import json
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from doorbuster.gate.accumulate import MetricAccumulator, Selector
+from doorbuster.gate.observed_metrics import observed_data
 from doorbuster.gate.threshold_decision import decide
 from doorbuster.gate.threshold_result import MetricData, NoData, RateCounts, ThresholdResult
-from doorbuster.records.batch import Batch
+from doorbuster.records.batch import Batch, ObservedValue
+from doorbuster.records.observed_reader import ObservedSeries
 from doorbuster.scenario import METRICS, AbortRule, LocustScenario, Phase, Scenario, Threshold, find_phases
+from doorbuster.scenario.observation.observe import Limit
+from doorbuster.scenario.thresholds.metrics import OBSERVED, find_metric
 from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.units import format_duration, format_ratio
 
@@ -33,24 +41,36 @@ class AbortWatch:
     def __init__(self, scenario: Scenario | LocustScenario) -> None:
         self._windows = [_Window(name, rule) for name, rule in scenario.safety.abort.items()]
         phases = find_phases(scenario.demand.rate_curve) if scenario.demand is not None else ()
+        watched = [one for one in scenario.thresholds if one.abort_on_fail and not _needs_the_end(one)]
         self._thresholds = [
-            LiveThreshold(threshold, phases)
-            for threshold in scenario.thresholds
-            if threshold.abort_on_fail and is_known_live(threshold) and not _needs_the_end(threshold)
+            LiveThreshold(threshold, phases) for threshold in watched if is_known_live(threshold)
+        ]
+        limits = scenario.observe.limits if scenario.observe is not None else {}
+        self._observed = [
+            LiveObserved(threshold, phases, limits)
+            for threshold in watched
+            if threshold.metric.startswith(OBSERVED)
         ]
         if self._thresholds:
             # Imports scipy before the run: the import takes longer than the interval between reports.
             clopper_pearson(1, 2)
 
-    def feed(self, batches: Iterable[Batch], *, at_s: float) -> str | None:
+    def feed(
+        self, batches: Iterable[Batch], observed: Iterable[ObservedValue] = (), *, at_s: float
+    ) -> str | None:
         """Add the reports of one second.
 
-        Args: batches: new reports, each given once; at_s: seconds since the start of the run.
+        Args:
+            batches: new reports, each given once. observed: new values of the target, each given once.
+            at_s: seconds since the start of the run.
+
         Returns: the reason to end the run, or None.
         """
         reports = tuple(batches)
         reasons = [window.feed(reports, at_s) for window in self._windows]
         reasons += [threshold.feed(reports, at_s) for threshold in self._thresholds]
+        values = tuple(observed)
+        reasons += [threshold.feed(values, at_s) for threshold in self._observed]
         return next((reason for reason in reasons if reason is not None), None)
 
 
@@ -61,8 +81,13 @@ def is_known_live(threshold: Threshold) -> bool:
 
 
 def _needs_the_end(threshold: Threshold) -> bool:
-    """A count can still reach a lower bound until the run ends."""
-    return METRICS[threshold.metric].kind == "counter" and threshold.operator in (">", ">=")
+    """A count or a maximum can still reach a lower bound until the run ends, a minimum an upper one."""
+    metric = find_metric(threshold.metric)
+    assert metric is not None, "thresholds name known metrics"
+    if metric.kind == "gauge":
+        far = {"max": (">", ">="), "min": ("<", "<=")}.get(threshold.aggregation, ())
+        return threshold.operator in far
+    return metric.audited or (metric.kind == "counter" and threshold.operator in (">", ">="))
 
 
 @dataclass
@@ -147,3 +172,36 @@ class LiveThreshold:
         if self._metric.kind == "counter" and over_s <= 0:
             return NoData("the phase has not begun")
         return self._counts.data(recorded_s=self._recorded_s, over_s=over_s)
+
+
+class LiveObserved:
+    """One threshold on an observed metric with abortOnFail during the run."""
+
+    def __init__(self, threshold: Threshold, phases: Sequence[Phase], limits: Mapping[str, Limit]) -> None:
+        self._threshold = threshold
+        self._select = Selector.of(threshold, phases)
+        self._limits = limits
+        self._values: dict[tuple[str, str, str], tuple[list[int], list[float]]] = {}
+        self._is_new = False
+
+    def feed(self, observed: tuple[ObservedValue, ...], at_s: float) -> str | None:
+        """Add values; returns the reason to end the run, or None."""
+        for row in observed:
+            seconds, values = self._values.setdefault((row.source, row.name, row.labels), ([], []))
+            seconds.append(row.second)
+            values.append(row.value)
+            self._is_new |= row.name == self._threshold.metric.removeprefix(OBSERVED)
+        if at_s < self._threshold.delay_abort_eval_s or not self._is_new:
+            return None
+        self._is_new = False
+        data = observed_data(
+            self._threshold, self._select, self._series(), self._limits, length_s=max(at_s, 1.0)
+        )
+        result = decide(self._threshold, data)
+        return f"threshold {self._threshold}: {result.sentence}" if result.status == "fail" else None
+
+    def _series(self) -> list[ObservedSeries]:
+        return [
+            ObservedSeries(source, name, json.loads(labels), np.array(seconds), np.array(values))
+            for (source, name, labels), (seconds, values) in self._values.items()
+        ]

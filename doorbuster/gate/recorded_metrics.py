@@ -13,6 +13,7 @@ from functools import cached_property
 
 from doorbuster.gate.accumulate import MetricAccumulator, Selector, block_length_s
 from doorbuster.gate.imported_metrics import imported_data
+from doorbuster.gate.observed_metrics import observed_data
 from doorbuster.gate.threshold_result import (
     CounterTotal,
     HasMetrics,
@@ -28,10 +29,12 @@ from doorbuster.records.import_info import ImportInfo, import_info
 from doorbuster.records.ledger import Audit, Ledger, audit
 from doorbuster.records.reader import Run
 from doorbuster.scenario.demand.phases import Phase
-from doorbuster.scenario.recorded import recorded_phases
+from doorbuster.scenario.observation.observe import Limit
+from doorbuster.scenario.recorded import recorded_phases, recorded_scenario
 from doorbuster.scenario.thresholds.language import Threshold
 from doorbuster.scenario.thresholds.metrics import (
     METRICS,
+    OBSERVED,
     AuditFinding,
     Customers,
     Orders,
@@ -71,6 +74,8 @@ class RecordedMetrics:
     def data(self, threshold: Threshold) -> MetricData:
         """The counts for this threshold."""
         metric = METRICS.get(threshold.metric)
+        if threshold.metric.startswith(OBSERVED):
+            return self._observed(threshold)
         if metric is None:
             return _from_sections(threshold, self.sections)
         select = Selector.of(threshold, self.phases)
@@ -94,6 +99,20 @@ class RecordedMetrics:
         if imported is not None and imported.bucket_error and isinstance(data, TrendCounts):
             return replace(data, bucket_error=imported.bucket_error)
         return data
+
+    def _observed(self, threshold: Threshold) -> MetricData:
+        select = Selector.of(threshold, self.phases)
+        if select.phase_is_missing:
+            return NoData(f"the recorded scenario has no phase {select.tags['phase']}")
+        return observed_data(
+            threshold, select, self.run.observed(), self.observed_limits, length_s=self.run.recorded_s
+        )
+
+    @cached_property
+    def observed_limits(self) -> Mapping[str, Limit]:
+        """`observe.limits` of the recorded scenario."""
+        scenario = recorded_scenario(self.run.meta.scenario_text)
+        return scenario.observe.limits if scenario is not None and scenario.observe is not None else {}
 
     def rates_by_second(self, threshold: Threshold) -> Iterable[tuple[int, int, int]]:
         """(second, successes, trials) of a rate."""

@@ -16,7 +16,9 @@ from pydantic import BeforeValidator, Field
 
 from doorbuster.scenario.demand.demand import Demand
 from doorbuster.scenario.model import DEFAULT_SEED, check_target_allowed, parse_scenario_thresholds
-from doorbuster.scenario.parsing.diagnostics import KeyIssue, invalid, preview
+from doorbuster.scenario.observation.observe import Observe
+from doorbuster.scenario.observation.rules import observed_rules
+from doorbuster.scenario.parsing.diagnostics import KeyIssue, entry, invalid, preview
 from doorbuster.scenario.parsing.document import read_document
 from doorbuster.scenario.parsing.sourced import SourcedModel
 from doorbuster.scenario.parsing.strict import StrictModel
@@ -144,6 +146,9 @@ class LocustScenario(SourcedModel):
         default=(), description="Conditions on requests, by name: http_req_duration{name:/cart}."
     )
     safety: LocustSafety = Field(default=LocustSafety(), description="Hosts that may be loaded; abort rules.")
+    observe: Observe | None = Field(
+        default=None, description="What is observed at the target during the run."
+    )
 
     @classmethod
     def rules(cls, raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
@@ -156,6 +161,10 @@ class LocustScenario(SourcedModel):
                 yield KeyIssue(("locust", str(name)), rule, at="key")
         metrics = (*REQUEST_METRICS, *(VISIT_METRICS if is_open else ()))
         yield from check_target_allowed(raw.get("target"), raw.get("safety", {}))
+        yield from observed_rules(raw)
+        for key in ("trace_share", "trace_url", "shop"):
+            if entry(raw.get("observe"), key) is not None:
+                yield KeyIssue(("observe", key), "has no effect on a plain Locust file", at="key")
         for key, selector in threshold_selectors(raw.get("thresholds")):
             if "." not in selector.metric and selector.metric not in metrics:
                 rule = "is not measured for a plain Locust file"

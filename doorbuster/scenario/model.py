@@ -20,6 +20,8 @@ from doorbuster.scenario.demand.demand import Demand
 from doorbuster.scenario.demand.phases import find_phases
 from doorbuster.scenario.demand.rate_curve import rates_at_busiest
 from doorbuster.scenario.freshness import Freshness
+from doorbuster.scenario.observation.observe import Observe
+from doorbuster.scenario.observation.rules import observed_rules
 from doorbuster.scenario.parsing.diagnostics import KeyIssue, did_you_mean, entry, preview, try_parse
 from doorbuster.scenario.parsing.document import Document
 from doorbuster.scenario.parsing.sourced import SourcedModel
@@ -34,6 +36,7 @@ from doorbuster.scenario.thresholds.language import (
     threshold_selectors,
     thresholds_schema,
 )
+from doorbuster.scenario.thresholds.metrics import OBSERVED
 from doorbuster.shop_settings import MAX_SEED
 from doorbuster.units import format_duration
 
@@ -93,6 +96,11 @@ class Scenario(SourcedModel):
         description="Measures how long changes of price, stock and basket take to appear.",
         examples=[{"every": "5s", "timeout": "30s"}],
     )
+    observe: Observe | None = Field(
+        default=None,
+        description="What is observed at the target during the run, and the traces of requests.",
+        examples=[{"sources": {"database": {"postgresql": {"dsn": "${SHOP_DATABASE}"}}}}],
+    )
     seed: Annotated[int, whole(0, MAX_SEED)] = Field(
         default=DEFAULT_SEED,
         description="Random seed; one seed plans the same arrivals for any number of workers.",
@@ -108,6 +116,7 @@ class Scenario(SourcedModel):
         """Rules over several keys: the target is allowed, thresholds have data, periods fit the run."""
         yield from check_target_allowed(raw.get("target"), raw.get("safety", {}))
         yield from _check_names(raw)
+        yield from observed_rules(raw)
         demand = try_parse(Demand.model_validate, raw.get("demand"))
         if demand is not None:
             yield from own_demand_rules(raw.get("channels"), demand)
@@ -173,7 +182,7 @@ def _check_names(raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
     steps = (*dict.fromkeys((*STEPS, *own_steps)), WAITING_ROOM, *more)
     known: dict[str, Sequence[str]] = {"channel": list(channels), "journey": visited, "step": steps}
     for key, selector in threshold_selectors(raw.get("thresholds")):
-        for name, value in selector.tags:
+        for name, value in () if selector.metric.startswith(OBSERVED) else selector.tags:
             if known.get(name) and value not in known[name]:
                 rule = f"names a {name} that this scenario does not have"
                 way_out = did_you_mean(value, known[name])

@@ -11,7 +11,7 @@ import os
 import sys
 
 from doorbuster.errors import DoorbusterError
-from doorbuster.shop.server import Urls, serve
+from doorbuster.shop.server import ShopAddresses, serve
 from doorbuster.shop_settings import ShopSettings
 
 
@@ -25,9 +25,14 @@ def main() -> int:
     return 0
 
 
-def _announce(urls: Urls) -> None:
+def _announce(addresses: ShopAddresses) -> None:
     """`url` is that of the first merchant; `merchants` has them all, by name."""
-    document = {"url": next(iter(urls.values())), "pid": os.getpid(), "merchants": urls}
+    document = {
+        "url": next(iter(addresses.urls.values())),
+        "pid": os.getpid(),
+        "merchants": addresses.urls,
+        "metrics": addresses.metrics_url,
+    }
     sys.stdout.write(json.dumps(document) + "\n")
     sys.stdout.flush()
 

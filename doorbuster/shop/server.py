@@ -15,7 +15,9 @@ import signal
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -23,8 +25,13 @@ from aiohttp import web
 from doorbuster.errors import UsageError
 from doorbuster.shop.domain.query_costs import PROFILES
 from doorbuster.shop.http.app import make_app
+from doorbuster.shop.http.connection_limit import LimitedSite
+from doorbuster.shop.http.metrics_listener import metrics_listener
+from doorbuster.shop.http.metrics_page import render
+from doorbuster.shop.http.open_shop import OPEN_SHOP, ListenerState, OpenShop
 from doorbuster.shop.infrastructure.cache_warmup import warm_up
 from doorbuster.shop.infrastructure.database_workers import DatabaseWorkers
+from doorbuster.shop.infrastructure.process_meter import ProcessMeter, connections_waiting
 from doorbuster.shop_settings import ShopSettings
 
 LOCK_NAME = "shop.lock"
@@ -36,8 +43,18 @@ SHUTDOWN_TIMEOUT_S = 1.0
 Urls = Mapping[str, str]  # by merchant; "" is the name of a single merchant
 
 
-def serve(settings: ShopSettings, *, announce: Callable[[Urls], None], die_with_parent: bool = False) -> None:
-    """Run a shop until SIGINT or SIGTERM; `announce` is called once with its URLs when it is open.
+@dataclass(frozen=True, slots=True)
+class ShopAddresses:
+    """The URLs of an open shop by merchant, and where its metrics are also served."""
+
+    urls: Urls
+    metrics_url: str
+
+
+def serve(
+    settings: ShopSettings, *, announce: Callable[[ShopAddresses], None], die_with_parent: bool = False
+) -> None:
+    """Run a shop until SIGINT or SIGTERM; `announce` is called once with its addresses when it is open.
 
     `die_with_parent` also ends it when standard input ends, as it does when the parent process exits.
     Raises UsageError if the port is taken or the folder cannot be used.
@@ -47,7 +64,7 @@ def serve(settings: ShopSettings, *, announce: Callable[[Urls], None], die_with_
 
 
 @asynccontextmanager
-async def open_platform(settings: ShopSettings) -> AsyncIterator[Urls]:
+async def open_platform(settings: ShopSettings) -> AsyncIterator[ShopAddresses]:
     """One shop for each merchant, all in this process and on the same database workers.
 
     Each has its own products, stock, ledger and address: consecutive ports from `settings.port` on, or any
@@ -55,6 +72,8 @@ async def open_platform(settings: ShopSettings) -> AsyncIterator[Urls]:
     """
     workers = DatabaseWorkers(count=settings.workers, query_time_s=settings.query_time_s)
     urls: dict[str, str] = {}
+    shops: dict[str, OpenShop] = {}
+    process = ProcessMeter()
     with _folder(settings.folder) as folder:
         async with AsyncExitStack() as stack:
             for number, name in enumerate(settings.merchants or ("",)):
@@ -64,13 +83,20 @@ async def open_platform(settings: ShopSettings) -> AsyncIterator[Urls]:
                     seed=settings.seed + number,
                     port=settings.port + number if settings.port else 0,
                 )
-                urls[name] = await stack.enter_async_context(_merchant(own, workers))
-            yield urls
+                urls[name], shops[name] = await stack.enter_async_context(_merchant(own, workers))
+                shops[name].process = process
+            watch = asyncio.create_task(process.watch())
+            try:
+                yield ShopAddresses(urls, stack.enter_context(metrics_listener(lambda: render(shops))))
+            finally:
+                watch.cancel()
+                with suppress(asyncio.CancelledError):
+                    await watch
 
 
 @asynccontextmanager
-async def _merchant(settings: ShopSettings, workers: DatabaseWorkers) -> AsyncIterator[str]:
-    """One merchant's shop, open until the end of the block; yields its URL."""
+async def _merchant(settings: ShopSettings, workers: DatabaseWorkers) -> AsyncIterator[tuple[str, OpenShop]]:
+    """One merchant's shop, open until the end of the block; yields its URL and the shop."""
     assert settings.folder is not None, "the platform gives every merchant a folder"
     settings.folder.mkdir(exist_ok=True)
     app = await asyncio.to_thread(make_app, settings, workers)
@@ -82,33 +108,49 @@ async def _merchant(settings: ShopSettings, workers: DatabaseWorkers) -> AsyncIt
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.host, settings.port, backlog=LISTEN_BACKLOG)
-        await _listen(site, settings)
-        host, port = runner.addresses[0][:2]
+        host, port = await _listen(runner, settings)
+        shop = app[OPEN_SHOP]
+        shop.listener = partial(_listener_state, runner, port, settings.max_connections)
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         if settings.warm_cache:
             await warm_up(url)
-        yield url
+        yield url, shop
     finally:
         await runner.cleanup()
 
 
-async def _serve(settings: ShopSettings, announce: Callable[[Urls], None], *, die_with_parent: bool) -> None:
+async def _serve(
+    settings: ShopSettings, announce: Callable[[ShopAddresses], None], *, die_with_parent: bool
+) -> None:
     closing = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, closing.set)
-    async with open_platform(settings) as urls:
+    async with open_platform(settings) as addresses:
         if die_with_parent:
             threading.Thread(target=_watch_parent, args=(loop, closing), daemon=True).start()
-        announce(urls)
+        announce(addresses)
         await closing.wait()
 
 
-async def _listen(site: web.TCPSite, settings: ShopSettings) -> None:
+def _listener_state(runner: web.AppRunner, port: int, limit: int | None) -> ListenerState:
+    connections = 0 if runner.server is None else len(runner.server.connections)
+    return ListenerState(connections, limit, connections_waiting(port))
+
+
+async def _listen(runner: web.AppRunner, settings: ShopSettings) -> tuple[str, int]:
+    """Open the port; returns host and port."""
     place = f"port {settings.port} on {settings.host}"
     try:
-        await site.start()
+        if settings.max_connections is not None:
+            limited = LimitedSite(
+                runner, settings.host, settings.port, limit=settings.max_connections, backlog=LISTEN_BACKLOG
+            )
+            await limited.start()
+            return limited.address
+        await web.TCPSite(runner, settings.host, settings.port, backlog=LISTEN_BACKLOG).start()
+        host, port = runner.addresses[0][:2]
+        return str(host), int(port)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             way_out = f"{place} is taken; choose another with --port, or --port 0 for any free one"

@@ -19,6 +19,16 @@ from doorbuster.scenario.demand.demand import AnnualVolume, Demand
 from doorbuster.scenario.demand.phases import PHASES
 from doorbuster.scenario.freshness import Freshness
 from doorbuster.scenario.model import DEFAULT_SEED, Scenario
+from doorbuster.scenario.observation.observe import Observe, ObservedResource
+from doorbuster.scenario.observation.sources import (
+    CommandSettings,
+    DatabaseSettings,
+    ObservedSource,
+    ProcessSettings,
+    PrometheusSettings,
+    ReceiverSettings,
+    ScrapeSettings,
+)
 from doorbuster.scenario.safety import ABORT_RATES, Safety
 from doorbuster.scenario.target.content_checks import ContentRule
 from doorbuster.scenario.target.embedded_shop import DependencyFault, Shop, WaitingRoomKeys
@@ -38,6 +48,10 @@ PREFIXES = {
     Shop: "shop.", DependencyFault: "faults.", WaitingRoomKeys: "shop.waiting_room.", AnnualVolume: "annual.",
     Device: "devices.", Reloads: "reloads.", Retries: "retries.",
     WaitingRoom: "waiting_room.", Offline: "offline.", Freshness: "freshness.",
+    Observe: "observe.", ObservedSource: "sources.", PrometheusSettings: "prometheus.",
+    ScrapeSettings: "scrape.",
+    ProcessSettings: "process.", DatabaseSettings: "databases.", CommandSettings: "command.",
+    ReceiverSettings: "receivers.", ObservedResource: "resources.",
 }  # fmt: skip
 MODELS = [
     *(
@@ -55,6 +69,8 @@ MODELS = [
         Safety,
     ),
     *(Device, Reloads, Retries, WaitingRoom, Offline, DependencyFault, WaitingRoomKeys, Freshness),
+    *(Observe, ObservedSource, PrometheusSettings, ScrapeSettings, ProcessSettings, DatabaseSettings),
+    *(CommandSettings, ReceiverSettings, ObservedResource),
 ]
 KEYS = [
     ("curve." if model is Curve else PREFIXES.get(model, "")) + key

@@ -100,10 +100,10 @@ def visit(folder):
             jar = aiohttp.CookieJar(unsafe=True)
             connector = aiohttp.TCPConnector(limit=0)
             async with (
-                open_platform(ShopSettings(**chosen)) as urls,
+                open_platform(ShopSettings(**chosen)) as addresses,
                 aiohttp.ClientSession(cookie_jar=jar, connector=connector) as session,
             ):
-                return await scenario(Visitor(urls[""], session))
+                return await scenario(Visitor(addresses.urls[""], session))
 
         return asyncio.run(asyncio.wait_for(walk(), timeout=60))
 
@@ -119,7 +119,7 @@ def visit_both(folder):
             chosen = {"products": 48, "query_time_s": 0.0, "folder": folder, **settings}
             async with AsyncExitStack() as stack:
                 platform = open_platform(ShopSettings(merchants=("north", "south"), **chosen))
-                urls = await stack.enter_async_context(platform)
+                urls = (await stack.enter_async_context(platform)).urls
                 sessions = [await stack.enter_async_context(aiohttp.ClientSession()) for _ in urls]
                 return await scenario(*map(Visitor, urls.values(), sessions))
 

@@ -43,8 +43,9 @@ from doorbuster.load.target.endpoint import (
     target_headers,
 )
 from doorbuster.load.target.ledger_reader import LedgerBaseline, merge, read_baseline, read_ledger
+from doorbuster.load.target.observation import TargetObserver
 from doorbuster.output import masked
-from doorbuster.records.batch import Batch
+from doorbuster.records.batch import Batch, ObservedValue
 from doorbuster.records.ledger import Ledger
 from doorbuster.records.metadata import RunMeta, RunStatus
 from doorbuster.records.outcome import CEILING_DELAYED, CLOCK_STEP
@@ -129,6 +130,7 @@ class RunCoordinator:
         self._registry: WorkerRegistry | None = None
         self._baselines: dict[str, LedgerBaseline] = {}
         self._log: RunLog | None = None
+        self._observer: TargetObserver | None = None
         self._access = TargetAccess(request.run_id)
         self._own_reports = 0
         self._reached_ceiling = False
@@ -156,6 +158,8 @@ class RunCoordinator:
             logger.exception("the run failed with an internal error")
             self._fail(RunError(f"internal error, please report it: {type(error).__name__}: {error}"))
         finally:
+            if self._observer is not None:
+                self._observer.stop(gevent.sleep)
             if self._writer is not None:
                 self._writer.close()
             if self._target is not None:
@@ -190,6 +194,12 @@ class RunCoordinator:
         self._target = open_target(scenario, request.folder / "shop.log")
         hosts = check_allowed(scenario, self._target.url, confirmed_hosts=request.confirmed_hosts)
         self._access = TargetAccess(request.run_id, hosts, target_headers(scenario))
+        process = self._target.process
+        observer = TargetObserver(
+            scenario,
+            confirmed_hosts=request.confirmed_hosts,
+            metrics_url=None if process is None else process.metrics_url,
+        )
         endpoints = {
             merchant: StoreEndpoint(url, read_catalogue(request.driver, url, self._access, self._ceiling))
             for merchant, url in self._target.urls.items()
@@ -219,6 +229,8 @@ class RunCoordinator:
             request.folder, self._meta(schedule, starts_at_ns), schedule.planned_per_second()
         )
         self._log = RunLog(self._writer, self._registry, self._now_s)
+        self._observer = observer
+        observer.start(self._started_at, request.folder)
         self._inject_faults()
         self._workers.distribute(RunPlan(self._access, scenario, schedule, endpoints, self._started_at))
         for text in (*worker_clocks, *shop_clocks):
@@ -241,9 +253,10 @@ class RunCoordinator:
             began_at = perf_counter()
             ended = self._workers.ended_workers() & set(self._registry.waiting_for)
             self._log.wait(LAST_MESSAGES_S if ended else REPORT_INTERVAL_S)
+            observed = self._observe()
             batches = self._log.write_queue()
             self._notice_steps()
-            for reason in self._reasons_to_stop(batches):
+            for reason in self._reasons_to_stop(batches, observed):
                 logger.warning("stopping: %s", reason)
                 self._record("abort", reason)
                 self.interrupt(reason, status="aborted")
@@ -258,6 +271,14 @@ class RunCoordinator:
             if perf_counter() > self._close_by:
                 for name in self._registry.waiting_for:
                     self._lose(name)
+
+    def _observe(self) -> list[ObservedValue]:
+        """Queue what was observed since the last call, to be written with the next reports."""
+        assert self._observer is not None
+        assert self._log is not None
+        values, events = self._observer.read(self._now_s())
+        self._log.observe(values, events)
+        return values
 
     def _fail(self, error: DoorbusterError) -> None:
         self.failure = error
@@ -292,6 +313,8 @@ class RunCoordinator:
         status, reason = self._ending or ("finished", "")
         if self._reached_ceiling:  # the last second may have had as many requests as allowed
             gevent.sleep(WINDOW_S)
+        assert self._observer is not None
+        self._log.observe(*self._observer.stop(gevent.sleep))
         ledger = self._read_ledger(LEDGER_LIMIT_S if status == "finished" else 2 * REPORT_INTERVAL_S)
         if ledger is not None:
             storable = storable_ledger(ledger)
@@ -333,9 +356,9 @@ class RunCoordinator:
         note(sentence)
         self._record(CLOCK_STEP, sentence)
 
-    def _reasons_to_stop(self, batches: list[Batch]) -> list[str]:
+    def _reasons_to_stop(self, batches: list[Batch], observed: list[ObservedValue]) -> list[str]:
         reasons = []
-        fired = self._abort.feed(batches, at_s=self._now_s())
+        fired = self._abort.feed(batches, observed, at_s=self._now_s())
         if fired is not None:
             reasons.append(fired)
         if (self.request.folder / KILL_FILE).exists():

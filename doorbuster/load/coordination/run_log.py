@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Any
 
@@ -19,7 +19,7 @@ from gevent.event import Event as Flag
 from doorbuster.errors import DoorbusterError, RecordError, RecordingFailed
 from doorbuster.load.coordination.worker_registry import WorkerRegistry
 from doorbuster.load.run_plan import REPORT_INTERVAL_S
-from doorbuster.records.batch import Batch, Event
+from doorbuster.records.batch import Batch, Event, ObservedValue
 from doorbuster.records.outcome import RECORD_DELAYED
 from doorbuster.records.writer import RunWriter
 from doorbuster.units import format_duration
@@ -42,6 +42,7 @@ class RunLog:
         self._queue: list[Batch] = []
         self._unwritten: list[Batch] = []
         self._events: list[Event] = []
+        self._observed: list[ObservedValue] = []
         self._failing_since: float | None = None
         self._final_report = Flag()
 
@@ -75,10 +76,15 @@ class RunLog:
         """Queue an event."""
         self._events.append(Event(at_s, kind, text))
 
+    def observe(self, values: Iterable[ObservedValue], events: Iterable[Event]) -> None:
+        """Queue what was observed at the target."""
+        self._observed += values
+        self._events += events
+
     def flush(self) -> None:
         """Write everything. Raises: RecordingFailed."""
         self.write_queue()
-        while self._unwritten or self._events:
+        while self._unwritten or self._events or self._observed:
             gevent.sleep(REPORT_INTERVAL_S)
             self.write_queue()
 
@@ -88,12 +94,13 @@ class RunLog:
             gevent.sleep(REPORT_INTERVAL_S)
 
     def _write(self) -> None:
-        if not (self._unwritten or self._events):
+        if not (self._unwritten or self._events or self._observed):
             return
-        batches, events = self._unwritten[:], self._events[:]
-        if self._succeeds(self.writer.write, batches, events):
+        batches, events, observed = self._unwritten[:], self._events[:], self._observed[:]
+        if self._succeeds(self.writer.write, batches, events, observed):
             del self._unwritten[: len(batches)]
             del self._events[: len(events)]
+            del self._observed[: len(observed)]
 
     def _succeeds(self, action: Callable[..., object], *args: Any) -> bool:
         """Whether the call could write; raises RecordingFailed when it has failed for too long."""

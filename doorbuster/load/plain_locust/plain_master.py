@@ -33,7 +33,8 @@ from doorbuster.load.plain_locust.visits import VisitStarter
 from doorbuster.load.run_plan import REPORT_INTERVAL_S
 from doorbuster.load.runtime.generator_info import generator_info
 from doorbuster.load.runtime.supervision import end_with_command
-from doorbuster.records.batch import Batch
+from doorbuster.load.target.observation import TargetObserver
+from doorbuster.records.batch import Batch, ObservedValue
 from doorbuster.records.metadata import RunMeta, RunStatus
 from doorbuster.records.outcome import Cause
 from doorbuster.records.writer import RunWriter
@@ -74,13 +75,16 @@ class PlainMaster:
         with exit_on_error():
             check_tasks(self._environment)
             hosts, targets = check_hosts(self._environment, self._plan.scenario, self._plan.confirmed)
+            observer = TargetObserver(self._plan.scenario, confirmed_hosts=self._plan.confirmed)
             max_rate_per_s = self._plan.scenario.safety.max_rate_per_s
             self._guard.begin(hosts, self._plan.named_hosts(targets), self._plan.headers, max_rate_per_s)
             if self._workers is not None:
                 self._workers.refresh_workers()
                 self._workers.sync_clocks()
                 check_shares(max_rate_per_s, len(self._workers.names))
-            self._run = PlainRun(self._environment, self._plan, self._folder(), targets, self._workers)
+            self._run = PlainRun(
+                self._environment, self._plan, self._folder(), targets, self._workers, observer
+            )
             self._run.start(self._guard)
 
     def on_interrupt(self) -> None:
@@ -130,6 +134,7 @@ class PlainRun:
         folder: Path,
         targets: tuple[str, ...],
         workers: RemoteWorkers | None,
+        observer: TargetObserver,
     ) -> None:
         now = datetime.now().astimezone()
         self.run_id = f"{now:%Y%m%dT%H%M%S}-{token_hex(3)}"
@@ -149,6 +154,8 @@ class PlainRun:
         writer = RunWriter.create(folder, meta, self._schedule.planned_per_second())
         self._log = RunLog(writer, self._registry, self._now_s)
         self._folder = folder
+        self._observer = observer
+        observer.start(self._started_at, folder)
         self._recorder: RequestRecorder | None = None
         self._visits: VisitStarter | None = None
         self._in_flight: dict[str, int] = {}
@@ -216,6 +223,7 @@ class PlainRun:
         if self._workers is not None:
             for name in self._workers.names:
                 self._environment.runner.send_message(CLOSE, {"cause": self._cause()}, client_id=name)
+        self._log.observe(*self._observer.stop(gevent.sleep))
         give_up_at = perf_counter() + FINAL_REPORT_LIMIT_S + self._environment.stop_timeout
         self._log.write_queue()
         while not self._registry.complete and perf_counter() < give_up_at:
@@ -242,6 +250,8 @@ class PlainRun:
         """Once a second: write reports, detect lost workers, check the reasons to end the run."""
         while not self._over.wait(REPORT_INTERVAL_S):
             now_s = self._now_s()
+            observed, events = self._observer.read(now_s)
+            self._log.observe(observed, events)
             try:
                 batches = self._log.write_queue()
             except RecordingFailed as failure:  # `finish` raises it again
@@ -252,7 +262,7 @@ class PlainRun:
             for name in self._registry.waiting_for:
                 if name in ended or name in self._registry.timed_out(now_s=now_s):
                     self._lose(name)
-            reason = self._reason_to_stop(batches, now_s)
+            reason = self._reason_to_stop(batches, observed, now_s)
             if reason and self._ending is None:
                 logger.warning("stopping: %s", reason)
                 self._log.record(now_s, "abort", reason)
@@ -273,8 +283,8 @@ class PlainRun:
         drained = now_s > self._plan.duration_s + 2 * REPORT_INTERVAL_S and not any(self._in_flight.values())
         return drained or now_s >= self._plan.duration_s + self._plan.scenario.drain_s
 
-    def _reason_to_stop(self, batches: list[Batch], now_s: float) -> str:
-        fired = self._abort.feed(batches, at_s=now_s)
+    def _reason_to_stop(self, batches: list[Batch], observed: list[ObservedValue], now_s: float) -> str:
+        fired = self._abort.feed(batches, observed, at_s=now_s)
         if fired is not None:
             return fired
         if (self._folder / KILL_FILE).exists():

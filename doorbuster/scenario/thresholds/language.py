@@ -8,6 +8,7 @@ A pasted k6 block means here what it means there: bare numbers are milliseconds 
 and counts for counters. Unlike k6, an unknown metric or tag is an error; so is a channel, journey or
 step that the scenario does not have, which the scenario checks.
 "section.metric" is a metric of an analysis section; `missing_sections` checks that the section exists.
+"observed.metric{label:value}" is one of the target, which a source of `observe` reads.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ from doorbuster.scenario.thresholds.metrics import (
     AGGREGATIONS,
     K6_REPLACEMENTS,
     METRICS,
+    OBSERVED,
+    FromSection,
     MetricDefinition,
     find_metric,
 )
@@ -54,7 +57,7 @@ from doorbuster.scenario.thresholds.relative_bound import RelativeBound, is_rela
 from doorbuster.units import parse_duration_s, parse_rate_per_s, parse_ratio
 
 Unit = Literal["ms", "ratio", "count", "per_s", "value"]
-Aggregation = Literal["avg", "min", "max", "med", "p", "rate", "count", "value"]
+Aggregation = Literal["avg", "min", "max", "med", "p", "rate", "count", "value", "last"]
 Operator = Literal["<", "<=", ">", ">=", "==", "!="]
 Severity = Literal["fail", "warn"]
 
@@ -63,7 +66,13 @@ _EXPRESSION = re.compile(
     rf"\s*(?P<aggregation>[a-z]+)\s*(?:\(\s*(?P<percentile>{NUMBER_PATTERN})\s*\))?"
     r"\s*(?P<operator>===|==|!=|<=|>=|<|>)\s*(?P<bound>.*?)\s*"
 )
-_EXAMPLES = {"trend": "p(95)<800ms", "rate": "rate>=99%", "counter": "count==0", "value": "value>=0.9"}
+_EXAMPLES = {
+    "trend": "p(95)<800ms",
+    "rate": "rate>=99%",
+    "counter": "count==0",
+    "value": "value>=0.9",
+    "gauge": "max<90%",
+}
 _PLAIN = re.compile(NUMBER_PATTERN)
 
 
@@ -189,7 +198,7 @@ def _split_tags(text: str, metric: str) -> list[str]:
     found = find_metric(metric)
     parts: list[str] = []
     for part in text.split(",") if text.strip() else ():
-        is_tag = found is None or part.partition(":")[0].strip() in found.tags
+        is_tag = found is None or found.open_tags or part.partition(":")[0].strip() in found.tags
         if parts and not is_tag and parts[-1].lstrip().startswith("name:"):
             parts[-1] += f",{part}"
         else:
@@ -205,7 +214,7 @@ def _parse_tag(text: str, metric: str) -> Tag:
     allowed = found.tags if found else ()
     if not allowed:
         raise invalid(f"must not have tags: {metric} supports none", got=preview(text))
-    if name not in allowed:
+    if name not in allowed and not (found and found.open_tags):
         raise invalid(
             f"has a tag that {metric} does not support",
             got=preview(name),
@@ -215,7 +224,7 @@ def _parse_tag(text: str, metric: str) -> Tag:
     known = {"expected_response": ("true", "false"), "phase": PHASES}.get(name)
     if known and value not in known:
         raise invalid(f"has an unknown {name}", got=preview(value), way_out=did_you_mean(value, known))
-    return Tag("step" if name == "name" else name, value)
+    return Tag("step" if name == "name" and "step" in allowed else name, value)
 
 
 def parse_condition(text: str, metric: MetricDefinition) -> Condition:
@@ -246,6 +255,8 @@ def parse_condition(text: str, metric: MetricDefinition) -> Condition:
     unit = _bound_unit(metric, aggregation, match["bound"])
     relative = None
     if is_relative(match["bound"]):
+        if metric.kind == "gauge":
+            raise invalid("must not compare an observed value with a baseline", got=preview(text))
         _check_relative(aggregation, operator, text)
         relative = parse_relative_bound(match["bound"], unit, text)
     bound = math.nan if relative else _parse_bound(match["bound"], unit, text)
@@ -262,8 +273,8 @@ def _check_relative(aggregation: str, operator: str, text: str) -> None:
 
 
 def _bound_unit(metric: MetricDefinition, aggregation: str, bound: str) -> Unit:
-    """The unit of a bound; for a section's metric it follows from the spelling of the bound."""
-    if metric.kind == "value":
+    """The unit of a bound; for a metric of a section or of the target, its spelling says it."""
+    if metric.kind in ("value", "gauge"):
         if bound.endswith("%") and not is_relative(bound):
             return "ratio"
         return "value" if _PLAIN.fullmatch(bound) or is_relative(bound) else "ms"
@@ -336,7 +347,7 @@ def _read_entry(
     metric = find_metric(selector.metric) if selector else None
     if entry is None or selector is None or metric is None:
         return None
-    if metric.kind == "value" and entry.abort_on_fail:
+    if isinstance(metric.counting, FromSection) and entry.abort_on_fail:
         rule = "cannot end a run: sections are evaluated after it"
         issues.append(KeyIssue((*path, "abortOnFail"), rule, "", "remove abortOnFail"))
         return None
@@ -370,7 +381,7 @@ def missing_sections(thresholds: Iterable[Threshold], sections: Iterable[str]) -
     found = []
     for threshold in thresholds:
         section, dot, _ = threshold.metric.partition(".")
-        if dot and section not in known:
+        if dot and not threshold.metric.startswith(OBSERVED) and section not in known:
             file, line, column = (*threshold.source.rsplit(":", 2), "0", "0")[:3]
             place = (file, int(line), int(column)) if threshold.source.count(":") >= 2 else (section, 0, 0)
             rule = "names a section that does not exist"
@@ -385,7 +396,8 @@ def missing_sections(thresholds: Iterable[Threshold], sections: Iterable[str]) -
 def thresholds_schema() -> dict[str, Any]:
     """JSON Schema of the block."""
     entry = {"anyOf": [parse_text.schema, model_schema(ThresholdEntry)]}
-    selector = rf"^\s*(?:(?:{'|'.join(METRICS)})\s*(?:\{{.*\}})?|[A-Za-z_]\w*\.[A-Za-z_]\w*)\s*$"
+    with_tags = rf"(?:{'|'.join(METRICS)}|observed\.[A-Za-z_]\w*)\s*(?:\{{.*\}})?"
+    selector = rf"^\s*(?:{with_tags}|[A-Za-z_]\w*\.[A-Za-z_]\w*)\s*$"
     return {
         "type": "object",
         "propertyNames": {"pattern": selector},

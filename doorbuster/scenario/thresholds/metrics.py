@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["trend", "rate", "counter", "value"]
+Kind = Literal["trend", "rate", "counter", "value", "gauge"]
 ValidityIssueKind = Literal[
     "overloaded", "ceiling", "limits", "host", "script", "not_delivered", "records", "unmeasured", "stalled"
 ]
@@ -21,7 +21,9 @@ AGGREGATIONS: dict[Kind, tuple[str, ...]] = {
     "rate": ("rate",),
     "counter": ("count", "rate"),
     "value": ("value",),
+    "gauge": ("avg", "min", "max", "med", "p(N)", "last"),
 }
+OBSERVED = "observed."
 _REQUEST_TAGS = ("channel", "journey", "step", "name", "expected_response", "phase")
 _CUSTOMER_TAGS = ("channel", "journey", "phase")
 _ORDER_TAGS = ("channel",)
@@ -76,7 +78,14 @@ class FromSection:
     """A metric of an analysis section; available only after a run."""
 
 
-Counting = RequestTimes | StartDelays | Requests | Customers | Orders | AuditFinding | FromSection
+@dataclass(frozen=True, slots=True)
+class ObservedValues:
+    """Values of the target, read once a second by the sources of `observe`."""
+
+
+Counting = (
+    RequestTimes | StartDelays | Requests | Customers | Orders | AuditFinding | FromSection | ObservedValues
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +115,7 @@ class MetricDefinition:
     `better` is the direction in which the shop does better; "" where neither is. `explained_by` lists the
     validity issues that alone may explain a failure. `headline_rank`: the failed threshold with the lowest
     rank makes the headline. `of_generator`: a fact about the generator, not about the shop.
-    `covers_refusals`: a quick refusal counts as a failure here.
+    `covers_refusals`: a quick refusal counts as a failure here. `open_tags`: any other tag selects a label.
     """
 
     name: str
@@ -121,6 +130,7 @@ class MetricDefinition:
     headline_rank: int = UNRANKED
     of_generator: bool = False
     covers_refusals: bool = False
+    open_tags: bool = False
 
     @property
     def counts_failures(self) -> bool:
@@ -247,10 +257,16 @@ _SECTION_METRIC = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
 def find_metric(name: str) -> MetricDefinition | None:
     """The metric of this name, or None.
 
-    "section.metric" names a metric of an analysis section, whose unit only that section knows.
+    "observed.metric" names one that a source of `observe` reads; "section.metric" one of an analysis section,
+    whose unit only that section knows.
     """
     if name in METRICS:
         return METRICS[name]
+    if name.startswith(OBSERVED) and _SECTION_METRIC.fullmatch(name):
+        return MetricDefinition(
+            name, "gauge", "its own", "observed at the target", ("phase",), ObservedValues(), "",
+            Wording(name, ""), frozenset(), open_tags=True,
+        )  # fmt: skip
     if _SECTION_METRIC.fullmatch(name):
         meaning = "worked out by an analysis section"
         return MetricDefinition(name, "value", "its own", meaning, (), FromSection(), "", Wording(name, ""))

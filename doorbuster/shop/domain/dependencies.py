@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from math import inf
 
 from doorbuster.shop.http_errors import DependencyFailed
+from doorbuster.shop.infrastructure.busy_time import ServiceSlots
 from doorbuster.shop.infrastructure.database import Session
 from doorbuster.shop_settings import DEPENDENCIES
 
@@ -65,10 +66,13 @@ class Dependencies:
         self,
         *,
         payment_time_s: float,
+        payment_slots: int | None = None,
         clock: Callable[[], float] = time.time,
         rng: random.Random | None = None,
     ) -> None:
         self._payment_time_s = payment_time_s
+        self.services = {name: ServiceSlots(None) for name in DEPENDENCIES}
+        self.services["payment"] = ServiceSlots(payment_slots)
         self._clock = clock
         self._rng = rng or random.Random()
         self._faults: tuple[InjectedFault, ...] = ()
@@ -108,7 +112,7 @@ class Dependencies:
         if self.all_healthy:
             return
         outcome = self.call_outcome(dependency)
-        db.pause(outcome.takes_s)
+        db.pause(self._delay_s(dependency, outcome))
         if outcome.fails:
             raise DependencyFailed(dependency)
 
@@ -116,14 +120,16 @@ class Dependencies:
         """Call what this kind of work needs, holding nothing; raises DependencyFailed."""
         for dependency in DEPENDENCIES_OF.get(kind, ()):
             outcome = self.call_outcome(dependency)
-            if outcome.takes_s:
-                await asyncio.sleep(outcome.takes_s)
+            if delay_s := self._delay_s(dependency, outcome):
+                await asyncio.sleep(delay_s)
             if outcome.fails:
                 raise DependencyFailed(dependency)
 
     async def missing(self, dependencies: tuple[str, ...]) -> frozenset[str]:
         """The optional dependencies to omit from a page: those that fail, or take longer than the limit."""
         outcomes = {dependency: self.call_outcome(dependency) for dependency in dependencies}
+        for dependency, outcome in outcomes.items():
+            self._delay_s(dependency, outcome)
         longest_s = max(outcome.takes_s for outcome in outcomes.values())
         if longest_s:
             await asyncio.sleep(min(longest_s, OPTIONAL_LIMIT_S))
@@ -132,3 +138,9 @@ class Dependencies:
             for dependency, outcome in outcomes.items()
             if outcome.fails or outcome.takes_s > OPTIONAL_LIMIT_S
         )
+
+    def _delay_s(self, dependency: str, outcome: CallOutcome) -> float:
+        """Count a call, and how long the caller waits for its result."""
+        service = self.services[dependency]
+        service.errors += outcome.fails
+        return service.call(outcome.takes_s)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import secrets
+import time
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -17,6 +18,7 @@ from doorbuster.shop.http import (
     checkout_api,
     fault_control,
     ledger_api,
+    metrics_page,
     reviews_api,
     staff_api,
 )
@@ -31,6 +33,7 @@ MAX_BODY_BYTES = 64 * 1024
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 _CONTENT_POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'"
 _STYLE_MAX_AGE_S = 3_600
+_NOT_METERED = ("/metrics", "/healthz", "/ledger/", "/control/")
 _LOG = logging.getLogger(__name__)
 
 
@@ -57,7 +60,27 @@ async def _run_background_threads(app: web.Application) -> AsyncIterator[None]:
 
 @web.middleware
 async def _complete_response(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Add the request id and timings; turn refusals and errors into a page or a problem document."""
+    """Count and time the response; add request id and timings; turn errors into a page or a document."""
+    if request.path.startswith(_NOT_METERED):
+        return await _answer(request, handler)
+    shop = request.app[OPEN_SHOP]
+    with shop.responding.used():
+        response = await _answer(request, handler)
+        if shop.settings.page_cpu_s:
+            _compute(shop.settings.page_cpu_s)
+    shop.responses[f"{response.status // 100}xx"] += 1
+    return response
+
+
+def _compute(seconds: float) -> None:
+    """Use the processor in the event loop, as the rendering of a costly page does."""
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The response with its request id and timings."""
     sent = request.headers.get("X-Request-Id", "")
     request_id = sent if _REQUEST_ID.fullmatch(sent) else secrets.token_hex(8)
     request[TIMING] = timing = Timing()
@@ -214,4 +237,5 @@ _ROUTES = (
     web.post("/control/faults", fault_control.set_faults),
     web.get("/control/dependencies", fault_control.show_dependencies),
     web.get("/healthz", ledger_api.health),
+    web.get("/metrics", metrics_page.metrics),
 )

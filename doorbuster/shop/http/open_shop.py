@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from aiohttp import web
 
@@ -26,9 +28,11 @@ from doorbuster.shop.domain.waiting_room import WaitingRoomQueue
 from doorbuster.shop.domain.warehouse import Warehouse
 from doorbuster.shop.http.pages import PageRenderer
 from doorbuster.shop.http_errors import NotFound
+from doorbuster.shop.infrastructure.busy_time import BusyTime
 from doorbuster.shop.infrastructure.cache import PageCache
 from doorbuster.shop.infrastructure.database import Database, Session
 from doorbuster.shop.infrastructure.database_workers import DatabaseWorkers, Timing
+from doorbuster.shop.infrastructure.process_meter import ProcessMeter
 from doorbuster.shop_settings import ShopSettings
 
 BASKET_COOKIE = "basket"
@@ -38,10 +42,19 @@ HASHING_THREADS = 2
 OPTIONAL_DEPENDENCIES = ("recommendations", "reviews")
 MAX_SEARCH_LENGTH = 100
 _PLAIN_QUERY = frozenset({"page", "q"})  # any other parameter bypasses the cache
+SELLING_KINDS = frozenset({"place_order", "pos_sale", "phone_order", "replayed_sale", "partner_order"})
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 T = TypeVar("T")
 OmitDependencies = Callable[[T, frozenset[str]], T]
+
+
+class ListenerState(NamedTuple):
+    """Connections open, their limit, and those that wait to be accepted."""
+
+    open: int
+    limit: int | None
+    waiting: int
 
 
 class OpenShop:
@@ -55,7 +68,15 @@ class OpenShop:
         self.workers = workers
         self.profile = PROFILES[settings.profile]
         self.pages = PageRenderer()
-        self.dependencies = Dependencies(payment_time_s=settings.payment_time_s)
+        self.dependencies = Dependencies(
+            payment_time_s=settings.payment_time_s, payment_slots=settings.payment_slots
+        )
+        self.stock_lock_held, self.stock_lock_waiting = BusyTime(), BusyTime()
+        self._stock_lock = threading.Lock()
+        self.responding = BusyTime()
+        self.responses: Counter[str] = Counter()
+        self.process: ProcessMeter | None = None
+        self.listener: Callable[[], ListenerState] | None = None
         self.read_model = ReadModel(database, lag_s=settings.sync_lag_s)
         self.design: InHouse2004 | Replatformed
         self.service: InHouse2004Service | ReplatformedService
@@ -95,9 +116,21 @@ class OpenShop:
             await self.dependencies.need(kind)
         limit = self.profile.limit(kind, self.settings.queue_limit)
         priority = self.profile.priority(kind)
+        if self.settings.stock_lock_time_s and kind in SELLING_KINDS:
+            work = self._with_stock_lock(work)
         job = self.workers.submit(work, self._database, timing, priority=priority, limit=limit)
         answer: T = await asyncio.wrap_future(job)
         return answer
+
+    def _with_stock_lock(self, work: Callable[[Session], T]) -> Callable[[Session], T]:
+        """The work of an order, which holds the lock on the stock for its modelled time."""
+
+        def locked(db: Session) -> T:
+            held, waiting = self.stock_lock_held, self.stock_lock_waiting
+            with db.holding(self._stock_lock, held, waiting, self.settings.stock_lock_time_s):
+                return work(db)
+
+        return locked
 
     async def hash(self, work: Callable[[], T]) -> T:
         """The result of `work` on a hashing thread, without a database worker; raises what it raises."""

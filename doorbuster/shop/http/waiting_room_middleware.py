@@ -23,8 +23,8 @@ QUEUE_PATH = "/queue/"
 COOKIES = {"cloudflare": "__cfwaitingroom", "queue-it": "QueueITAccepted"}
 ROOM_TOKEN = web.RequestKey("room_token", str)
 _BYPASS = (
-    "/ledger/", "/control/", "/healthz", "/static/", "/api/staff/", "/api/till/", "/api/phone/", "/api/feed",
-    "/api/partner/",
+    "/ledger/", "/control/", "/healthz", "/metrics", "/static/", "/api/staff/", "/api/till/", "/api/phone/",
+    "/api/feed", "/api/partner/",
 )  # fmt: skip
 _STAFF = frozenset({"store", "phone", "partner"})
 

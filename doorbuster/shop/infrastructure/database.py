@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from doorbuster.shop.infrastructure.busy_time import BusyTime
+
 QUERIES_PER_WRITE = 2
 
 
@@ -30,8 +32,10 @@ class Session:
         write_turn: threading.Lock,
         query_time_s: float,
         stopping: threading.Event,
+        busy: BusyTime,
     ) -> None:
         self.queries = 0
+        self.busy = busy
         self._connection = connection
         self._write_turn = write_turn
         self._query_time_s = query_time_s
@@ -79,8 +83,28 @@ class Session:
     def pause(self, seconds: float) -> None:
         """Hold the worker for something other than the database, in addition to its queries."""
         if seconds > 0:
+            self.busy.change(-1)
             self._stopping.wait(seconds)
+            self.busy.change(1)
             self._started_s += seconds
+
+    @contextmanager
+    def holding(
+        self, lock: threading.Lock, held: BusyTime, waiting: BusyTime, seconds: float
+    ) -> Iterator[None]:
+        """Hold a lock for the block and for `seconds`, as long as the modelled transaction would."""
+        began_s = time.monotonic()
+        self.busy.change(-1)
+        with waiting.used():
+            lock.acquire()
+        self.busy.change(1)
+        self._started_s += time.monotonic() - began_s
+        try:
+            with held.used():
+                yield
+                self.pause(seconds)
+        finally:
+            lock.release()
 
     def close(self) -> None:
         self._connection.close()
@@ -99,9 +123,13 @@ class Database:
         self.path = path
         self.write_turn = threading.Lock()
 
-    def session(self, *, query_time_s: float, stopping: threading.Event) -> Session:
+    def session(self, *, query_time_s: float, stopping: threading.Event, busy: BusyTime) -> Session:
         return Session(
-            self.connect(), write_turn=self.write_turn, query_time_s=query_time_s, stopping=stopping
+            self.connect(),
+            write_turn=self.write_turn,
+            query_time_s=query_time_s,
+            stopping=stopping,
+            busy=busy,
         )
 
     def connect(self, *, read_only: bool = False) -> sqlite3.Connection:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from doorbuster.shop.http_errors import Busy
+from doorbuster.shop.infrastructure.busy_time import BusyTime
 from doorbuster.shop.infrastructure.database import Database, Session
 
 Work = Callable[[Session], Any]
@@ -51,6 +52,10 @@ class DatabaseWorkers:
     def __init__(self, *, count: int, query_time_s: float) -> None:
         self.count = count
         self.query_time_s = query_time_s
+        self.busy = BusyTime()  # at work on the database, without waits for anything else
+        self.held = BusyTime()  # with those waits
+        self.refused = 0
+        self.queries = 0
         self._heap: list[_Job] = []
         self._ready = threading.Condition()
         self._stopping = threading.Event()
@@ -88,6 +93,7 @@ class DatabaseWorkers:
         """Queue `work` on a database; raises Busy if `limit` others wait already, for any database."""
         with self._ready:
             if limit is not None and self._waiting >= limit:
+                self.refused += 1
                 raise Busy(self.wait_estimate_s())
             self._number += 1
             job = _Job(priority, self._number, work, database, timing, time.monotonic())
@@ -127,7 +133,7 @@ class DatabaseWorkers:
             while (job := self._next()) is not None:
                 if job.database not in sessions:
                     sessions[job.database] = job.database.session(
-                        query_time_s=self.query_time_s, stopping=self._stopping
+                        query_time_s=self.query_time_s, stopping=self._stopping, busy=self.busy
                     )
                 self._run(job, sessions[job.database])
         finally:
@@ -140,12 +146,14 @@ class DatabaseWorkers:
         session.begin()
         outcome: Any = None
         failure: BaseException | None = None
-        try:
-            outcome = job.work(session)
-        except BaseException as error:  # noqa: BLE001  raised by the future
-            failure = error
+        with self.held.used(), self.busy.used():
+            try:
+                outcome = job.work(session)
+            except BaseException as error:  # noqa: BLE001  raised by the future
+                failure = error
         job.timing.database_s += time.monotonic() - started_s
         job.timing.queries += session.queries
+        self.queries += session.queries
         if failure is None:
             job.future.set_result(outcome)
         else:

@@ -1,0 +1,69 @@
+"""Receives StatsD and DogStatsD messages by UDP on loopback: c, g, ms, h, d, with sample rates and tags."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+from typing import Any
+
+from doorbuster.observe.name_values import metric_name
+from doorbuster.observe.sample import TargetSample, counter, sorted_labels
+from doorbuster.observe.sources.received import LOOPBACK, ReceivedSamples, Totals
+
+_MESSAGE = re.compile(r"([^:|]+):([+-]?[\d.eE+-]+)\|(c|g|ms|h|d)(?:\|@([\d.]+))?(?:\|#(.*))?")
+MAX_DATAGRAM = 65_535
+
+
+class StatsdSource:
+    """One UDP port. Timings become <name>_ms_sum and <name>_ms_count, and so a mean of each interval."""
+
+    def __init__(self, *, port: int, **_: Any) -> None:
+        self._received = ReceivedSamples()
+        self._totals = Totals()
+        self._gauges: dict[tuple[str, Any], float] = {}
+        self._turn = threading.Lock()
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((LOOPBACK, port))
+        threading.Thread(target=self._receive, daemon=True).start()
+
+    def read(self) -> list[TargetSample]:
+        with self._turn:
+            gauges = [TargetSample(name, labels, value) for (name, labels), value in self._gauges.items()]
+            refused = counter("statsd_refused_total", self._received.refused)
+            return [*self._totals.samples(), *gauges, refused]
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _receive(self) -> None:
+        while True:
+            try:
+                text = self._socket.recv(MAX_DATAGRAM).decode("utf-8", "replace")
+            except OSError:  # closed
+                return
+            with self._turn:
+                for line in text.splitlines():
+                    self._take(line)
+
+    def _take(self, line: str) -> None:
+        found = _MESSAGE.fullmatch(line.strip())
+        try:
+            value = float(found[2]) if found else None
+            share = float(found[4] or 1.0) if found else 0.0
+        except ValueError:
+            value = None
+        if found is None or value is None or not share:
+            self._received.refused += 1
+            return
+        pairs = (part.partition(":") for part in (found[5] or "").split(",") if part)
+        name, labels = metric_name(found[1]), sorted_labels({key: text for key, _, text in pairs})
+        if found[3] == "c":
+            self._totals.add(name, labels, value / share)
+        elif found[3] == "g":
+            before = self._gauges.get((name, labels), 0.0) if found[2][0] in "+-" else 0.0
+            self._gauges[name, labels] = before + value
+        elif found[3] in ("ms", "h", "d"):
+            unit = "_ms" if found[3] == "ms" else ""
+            self._totals.add(f"{name}{unit}_sum", labels, value / share)
+            self._totals.add(f"{name}{unit}_count", labels, 1.0 / share)

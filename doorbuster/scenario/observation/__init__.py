@@ -1,0 +1,1 @@
+"""The keys of `observe`: what is observed at the target during a run."""

@@ -1,0 +1,35 @@
+"""Rules over `observe`, `thresholds` and `target`: thresholds name only what can be observed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from doorbuster.scenario.observation.embedded_shop import SHOP_METRICS, SHOP_SOURCE
+from doorbuster.scenario.observation.observe import DERIVED_NAMES, Observe
+from doorbuster.scenario.parsing.diagnostics import KeyIssue, did_you_mean, entry, try_parse
+from doorbuster.scenario.thresholds.language import threshold_selectors
+from doorbuster.scenario.thresholds.metrics import OBSERVED
+
+
+def observed_rules(raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
+    """Every observed metric of a threshold has a source that may send it."""
+    given = raw.get("observe")
+    observe = Observe() if given is None else try_parse(Observe.model_validate, given)
+    if observe is None:
+        return
+    has_shop = observe.shop and entry(raw.get("target"), "shop") is not None
+    if has_shop and SHOP_SOURCE in observe.sources:
+        rule = "is the name of the embedded shop's own source"
+        yield KeyIssue(("observe", "sources", SHOP_SOURCE), rule, way_out="choose another name", at="key")
+    for key, selector in threshold_selectors(raw.get("thresholds")):
+        name = selector.metric.removeprefix(OBSERVED)
+        if name == selector.metric:
+            continue
+        if not observe.sources and not has_shop:
+            rule = "names an observed metric, but nothing is observed"
+            yield KeyIssue(("thresholds", key), rule, "", "add observe with a source", at="key")
+        elif not (has_shop and name in (SHOP_METRICS | DERIVED_NAMES)) and not observe.may_have(name):
+            known = (*observe.names, *(SHOP_METRICS if has_shop else ()))
+            rule = "names a metric that no source of observe has"
+            yield KeyIssue(("thresholds", key), rule, name, did_you_mean(name, known), at="key")
