@@ -33,7 +33,9 @@ MEMBER = "member-{:06d}@example.com"
 OLD_MEMBER = "old-member-{:06d}@example.com"
 OPENING_PASSWORD = "larkspur-and-finch"  # noqa: S105  of invented people
 
-Kind = Literal["whole", "duration", "rate", "choice", "flag", "merchants", "waiting room", "text", "path"]
+Kind = Literal[
+    "whole", "duration", "rate", "choice", "flag", "merchants", "waiting room", "text", "path", "file"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class Setting:
             return tuple(name.strip() for name in text.split(","))
         if self.kind == "whole" or (self.kind == "choice" and isinstance(self.choices[0], int)):
             return int(text)
-        return Path(text) if self.kind == "path" else text
+        return Path(text) if self.kind in ("path", "file") else text
 
 
 def _about(*about: Any, **more: Any) -> dict[str, Setting]:
@@ -140,6 +142,9 @@ class ShopSettings:
         "path", "Folder of the database.", default_text="a temporary folder", in_scenario=False))
     reuse: bool = field(default=False, metadata=_about(
         "flag", "Keep the database found in the folder.", default_text="make a new one", in_scenario=False))
+    access_log: Path | None = field(default=None, metadata=_about(
+        "file", "File to which an access log is appended, as JSON lines.", default_text="no log",
+        in_scenario=False))
     workers: int = field(default=4, metadata=_about(
         "whole", "Database workers, i.e. pages processed concurrently.", 4, 1, 256))
     query_time_s: float = field(default=0.010, metadata=_about(
@@ -201,8 +206,9 @@ class ShopSettings:
             given = json.loads(text)
             if given.get("waiting_room"):
                 given["waiting_room"] = WaitingRoomSettings(**given["waiting_room"])
-            if given.get("folder"):
-                given["folder"] = Path(given["folder"])
+            for name in ("folder", "access_log"):
+                if given.get(name):
+                    given[name] = Path(given[name])
             return cls(**{**given, "merchants": tuple(given.get("merchants", ()))})
         except (AttributeError, TypeError, ValueError) as error:
             raise UsageError(f"the settings must be a JSON object of ShopSettings ({error})") from error

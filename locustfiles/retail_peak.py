@@ -10,7 +10,7 @@ from __future__ import annotations
 from locust import events
 
 from doorbuster.load.locustfile import Customer, GeneratorUser, RunShape, install
-from doorbuster.scenario import PAGE_CHAINS
+from doorbuster.scenario import ENTER, LEAVE, PAGE_CHAINS, VisitChain
 from doorbuster.storefronts import BasketLine, Listing, Product, Rejected
 
 install(events)
@@ -202,6 +202,49 @@ class Shopper(Customer):
                     self.order_status()
             seen += 1
             page = chain.after(page, self.rng)
+
+    def follow_chain(self, chain: VisitChain) -> None:
+        """Follow the scenario's own chain, as `doorbuster demand from-log` finds it in an access log.
+
+        A product that is sold out stays out of the basket. The chain does not know what is in the basket: who
+        comes to the checkout with an empty one adds a product there.
+        """
+        listing, product, basket = None, None, None
+        page = chain.after(ENTER, self.rng)
+        while page != LEAVE:
+            match page:
+                case "home" | "category" | "search":
+                    listing = self.step(getattr(self.shop, page))
+                case "product":
+                    product = self.step(self.shop.product, self.pick_any(listing)).sku
+                case "add_to_basket":
+                    basket = self.fill(product or self.pick_any(listing)) or basket
+                case "checkout_page" | "checkout":
+                    basket = basket or self.fill(product or self.pick_any(listing))
+                    if page == "checkout_page":
+                        self.step(self.shop.checkout_page)
+                    else:
+                        self.order(self.shop.checkout, (BasketLine(basket, 1, 0),))
+                        basket = None
+                case "order_status":
+                    self.order_status()
+                case "basket" | "sign_in":
+                    self.step(getattr(self.shop, page))
+            page = chain.after(page, self.rng)
+            if page != LEAVE:
+                self.think()
+
+    def fill(self, sku: str) -> str | None:
+        """Add a product to the basket; None if it is sold out."""
+        try:
+            self.step(self.shop.add_to_basket, sku)
+        except Rejected:
+            return None
+        return sku
+
+    def pick_any(self, listing: Listing | None) -> str:
+        """A product of the page; of the catalogue for visitors who have seen no listing."""
+        return self.shop.catalogue.draw_sku(self.rng) if listing is None else self.pick(listing)
 
     # ---- parts of the journeys
 

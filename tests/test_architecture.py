@@ -59,11 +59,13 @@ ARROWS = {  # who may import whom, as DESIGN decides
     "importers": {"records"},
     "upload": set(),
     "streaming": {"records"},
+    "access_logs": {"importers", "stats", "scenario", "storefronts", "report"},
     "compare": {"report", "gate", "stats", "records", "scenario", "shop_process", "shop_settings"},
     "history": {"compare", "capacity", "gate", "scenario", "records", "stats", "report"},
     "forecast": {"report", "records", "scenario"},
     "cli": {
         "forecast",
+        "access_logs",
         "history",
         "live",
         "scenario",

@@ -5,15 +5,18 @@ from __future__ import annotations
 import click
 
 from doorbuster.cli.demand_forecast import forecast
+from doorbuster.cli.demand_from_log import from_log
 
 
 @click.group("demand")
 def command() -> None:
-    """Find out how many customers the peak brings, from logs and past orders.
+    """Find out how many customers the peak brings and what they do, from logs and past orders.
 
     \b
-    Example: doorbuster demand forecast orders.csv
+    Example: doorbuster demand from-log access.log
+             doorbuster demand forecast orders.csv
     """
 
 
+command.add_command(from_log)
 command.add_command(forecast)

@@ -60,6 +60,7 @@ class _Option(NamedTuple):
 
 _METAVARS = {
     "whole": "N", "duration": "TIME", "rate": "RATE", "merchants": "NAMES", "text": "ADDRESS", "path": "DIR",
+    "file": "FILE",
     "flag": "",
 }  # fmt: skip
 

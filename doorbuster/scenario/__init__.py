@@ -13,8 +13,9 @@ from doorbuster.scenario.customers.devices import (
     ordering_shares,
 )
 from doorbuster.scenario.customers.failure_reactions import Offline, Reloads, Retries, WaitingRoom
-from doorbuster.scenario.customers.journeys import JOURNEYS, MIXES, STEPS
+from doorbuster.scenario.customers.journeys import JOURNEYS, MIXES, STEPS, Journey
 from doorbuster.scenario.customers.page_chain import PAGE_CHAINS
+from doorbuster.scenario.customers.visit_chain import CHAIN_STEPS, ENTER, LEAVE, VisitChain
 from doorbuster.scenario.demand.demand import Demand
 from doorbuster.scenario.demand.phases import Phase, find_phases, phase_seconds
 from doorbuster.scenario.demand.rate_curve import RateCurve
@@ -65,11 +66,14 @@ from doorbuster.scenario.thresholds.metrics import METRICS
 
 __all__ = [
     "ASSET_STEPS",
+    "CHAIN_STEPS",
     "CHANNELS",
     "DEFAULT_PAGES",
+    "ENTER",
     "EVERY_STEP",
     "FRESHNESS_KINDS",
     "JOURNEYS",
+    "LEAVE",
     "METRICS",
     "MIXES",
     "NO_CAPACITY",
@@ -88,6 +92,7 @@ __all__ = [
     "Exponential",
     "Freshness",
     "HeaderValues",
+    "Journey",
     "LocustScenario",
     "Lognormal",
     "Offline",
@@ -102,6 +107,7 @@ __all__ = [
     "Think",
     "Threshold",
     "Uniform",
+    "VisitChain",
     "WaitingRoom",
     "arrival_rate_per_s",
     "channels_exceeding_drain",

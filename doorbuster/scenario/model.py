@@ -175,7 +175,7 @@ def _check_names(raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
         for journey in _names(channel.get("journeys"))
         if journey in journeys
     ]
-    own_steps = (step for journey in own.values() for step in journey.steps)
+    own_steps = (visits.step for journey in own.values() for visits in journey.as_journey("").steps)
     target = raw.get("target")
     assets = target.get("assets", "none") if isinstance(target, dict) else "none"
     more = ASSET_STEPS if assets != "none" else ()

@@ -24,6 +24,7 @@ from aiohttp import web
 
 from doorbuster.errors import UsageError
 from doorbuster.shop.domain.query_costs import PROFILES
+from doorbuster.shop.http.access_log import AccessLogWriter, give_visitor_cookie, open_access_log
 from doorbuster.shop.http.app import make_app
 from doorbuster.shop.http.connection_limit import LimitedSite
 from doorbuster.shop.http.metrics_listener import metrics_listener
@@ -100,9 +101,14 @@ async def _merchant(settings: ShopSettings, workers: DatabaseWorkers) -> AsyncIt
     assert settings.folder is not None, "the platform gives every merchant a folder"
     settings.folder.mkdir(exist_ok=True)
     app = await asyncio.to_thread(make_app, settings, workers)
+    access_log = None
+    if settings.access_log is not None:
+        access_log = open_access_log(settings.access_log)
+        app.on_response_prepare.append(give_visitor_cookie)
     runner = web.AppRunner(
         app,
-        access_log=None,
+        access_log=access_log,
+        access_log_class=AccessLogWriter,
         shutdown_timeout=SHUTDOWN_TIMEOUT_S,
         handler_cancellation=not PROFILES[settings.profile].continues_after_disconnect,
     )

@@ -25,7 +25,7 @@ from doorbuster.load.customers.step_runner import StepRunner, StorefrontSession,
 from doorbuster.records.batch import OrderAttempt
 from doorbuster.records.outcome import Cause, Outcome
 from doorbuster.records.storable import UnstorableError, amount, reference
-from doorbuster.scenario import Offline
+from doorbuster.scenario import Offline, VisitChain
 from doorbuster.storefronts import BasketLine, Order, Rejected
 
 NETWORK_BACK_S = 1.0  # within which all tills notice that the network is back
@@ -47,6 +47,7 @@ class Customer(StepRunner, User):
     _left = False
     _by_channel: dict[str, tuple[CustomerProfile, StorefrontSession]] | None = None
     _ended: Flag | None = None
+    follow_chain: Callable[[VisitChain], None]  # in classes whose journeys may be chains of pages
 
     def __init__(self, environment: Any) -> None:
         User.__init__(self, environment)
@@ -136,7 +137,7 @@ class Customer(StepRunner, User):
         outcome: str = Outcome.SERVED
         step = cause = ""
         try:
-            getattr(self, self.arrival.journey)()
+            self._follow_journey()
         except VisitEnded as ended:
             outcome, step, cause = ended.outcome, ended.step, ended.cause
         except Rejected as refusal:
@@ -164,6 +165,13 @@ class Customer(StepRunner, User):
         self._leave(Outcome.DROPPED, self.at_step, self.shared.stop_cause)
 
     # ---- inside
+
+    def _follow_journey(self) -> None:
+        """Run the method of the journey, or let the locustfile follow the scenario's chain of pages."""
+        if self.profile.chain is None:
+            getattr(self, self.arrival.journey)()
+        else:
+            self.follow_chain(self.profile.chain)
 
     def _leave(self, outcome: str, step: str, cause: str) -> None:
         if self._left:

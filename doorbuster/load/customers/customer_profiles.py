@@ -79,6 +79,7 @@ class ProfileRegistry:
             retries=retries,
             budget=self._budget(name, channel),
             offline=channel.offline,
+            chain=self._scenario.journeys[journey].visit_chain,
             rules=_rules_by_step(rules) if rules else None,
             paces_steps=driver.open_session is not None,
             counts_visits=bool(channel.devices or channel.cache_busting_ratio or channel.signed_in_ratio),

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from doorbuster.load.customers.retry_budget import RetryBudget
-from doorbuster.scenario import ContentRule, Offline, Reloads, Retries
+from doorbuster.scenario import ContentRule, Offline, Reloads, Retries, VisitChain
 from doorbuster.storefronts import Storefront, Visit
 
 Sampler = Callable[[Random], float]  # seconds, drawn with these random numbers
@@ -38,6 +38,7 @@ class CustomerProfile:
     driver: the storefront as it looks in this channel. open_session: see `customers.session`.
     limit_s: time limit of one attempt, for customers whose patience lasts longer.
     patience_by_device: None if it is the same on every device.
+    chain: the pages of the journey, instead of a method of that name.
     rules: content rules of a step; None if the scenario has none.
     paces_steps: whether each step waits for the ceiling on requests, because its protocol's client does not.
     loads_assets: whether the static assets of pages are fetched.
@@ -62,6 +63,7 @@ class CustomerProfile:
     retries: Retries | None = None
     budget: RetryBudget | None = None
     offline: Offline | None = None
+    chain: VisitChain | None = None
     rules: Callable[[str], tuple[ContentRule, ...]] | None = None
     paces_steps: bool = False
     loads_assets: bool = False

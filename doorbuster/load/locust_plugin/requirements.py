@@ -12,7 +12,7 @@ from types import CodeType, FunctionType
 from doorbuster.errors import FileProblem
 from doorbuster.load.customers.customer import Customer
 from doorbuster.load.freshness.product_edits import missing_capabilities
-from doorbuster.scenario import CHANNELS, Channel, Scenario
+from doorbuster.scenario import CHANNELS, Channel, Journey, Scenario
 from doorbuster.storefronts import Storefront
 
 
@@ -51,9 +51,13 @@ def unmet_requirements(
             lacks(locustfile, f"customers of channel {name!r}", f"add a class with channel = {name!r}")
             continue
         if driver is not None:
-            problems += _unused_settings(name, channel, customers[name], driver)
+            problems += _unused_settings(name, channel, scenario.journeys, customers[name], driver)
         for journey in channel.journeys:
-            if not callable(getattr(customers[name], journey, None)):
+            if scenario.journeys[journey].visit_chain is not None:
+                if not callable(getattr(customers[name], "follow_chain", None)):
+                    lacks(locustfile, f"method follow_chain in {customers[name].__name__}",
+                          f"add follow_chain(self, chain) for {journey}")  # fmt: skip
+            elif not callable(getattr(customers[name], journey, None)):
                 lacks(locustfile, f"journey {journey!r} in {customers[name].__name__}",
                       f"add a method {journey}(self)")  # fmt: skip
             elif hasattr(Customer, journey):
@@ -80,7 +84,11 @@ def _missing_steps(
 
 
 def _unused_settings(
-    name: str, channel: Channel, customer: type[Customer], driver: type[Storefront]
+    name: str,
+    channel: Channel,
+    known: Mapping[str, Journey],
+    customer: type[Customer],
+    driver: type[Storefront],
 ) -> Iterator[FileProblem]:
     """Settings of a channel that would change nothing, because nothing looks at them."""
     used = names_used(customer, Customer)
@@ -89,7 +97,9 @@ def _unused_settings(
     def unused(key: str, who: str, way_out: str) -> FileProblem:
         return FileProblem(f"channels.{name}", 0, 0, key, f"has no effect: {who}", way_out=way_out)
 
-    if channel.pages is not None and "pages" not in used:
+    if channel.pages is not None and all(known[name].visit_chain for name in channel.journeys):
+        yield unused("pages", "the chains of its journeys decide on the number of pages", "remove the key")
+    elif channel.pages is not None and "pages" not in used:
         yield unused("pages", f"{customer.__name__} never asks for self.pages()",
                      "use it in a journey, or remove the key")  # fmt: skip
     if channel.signed_in_ratio and "signed_in" not in used:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from doorbuster.scenario.customers.page_chain import PAGE_CHAINS, MarkovChain
+from doorbuster.scenario.customers.visit_chain import VisitChain
 
 
 class StepVisits(NamedTuple):
@@ -21,13 +22,15 @@ class StepVisits(NamedTuple):
 class Journey(NamedTuple):
     """One customer journey.
 
-    `wants_order`: every customer tries to place an order. `steps`: in the usual order.
+    `wants_order`: every customer tries to place an order. `steps`: in the usual order. `visit_chain`: the
+    chain that the pages follow, if the scenario has one.
     """
 
     name: str
     wants_order: bool
     meaning: str
     steps: tuple[StepVisits, ...]
+    visit_chain: VisitChain | None = None
 
     @property
     def chain(self) -> MarkovChain | None:

@@ -12,6 +12,7 @@ from pydantic import Field
 from doorbuster.scenario.customers.assets import ASSET_STEPS
 from doorbuster.scenario.customers.failure_reactions import WAITING_ROOM
 from doorbuster.scenario.customers.journeys import JOURNEYS, Journey, StepVisits
+from doorbuster.scenario.customers.visit_chain import VisitChain, parse_chain
 from doorbuster.scenario.parsing.diagnostics import (
     KeyIssue,
     all_issues,
@@ -56,18 +57,28 @@ def parse_steps(raw: object) -> object:
 
 
 class OwnJourney(StrictModel):
-    """A journey that the scenario defines; the locustfile implements it as a method of that name."""
+    """A journey that the scenario defines: a method of the locustfile, or a chain of pages."""
+
+    one_of = ("steps", "chain")
 
     description: Text = Field(description="What these customers want.", examples=["order at a terminal"])
-    steps: Annotated[dict[str, float], parse_steps] = Field(
+    steps: Annotated[dict[str, float], parse_steps] | None = Field(
+        default=None,
         description="Steps of a typical customer with the mean number of visits to each, for the estimate.",
         examples=[{"home": 1, "product": 2, "loyalty_card": 1, "checkout": 1}],
+    )
+    chain: Annotated[VisitChain, parse_chain] | None = Field(
+        default=None,
+        description="Instead of a method of the locustfile: the weights of what follows each page, as "
+        "`doorbuster demand from-log` writes them.",
+        examples=[{"enter": {"home": 1}, "home": {"product": 3, "leave": 1}, "product": {"leave": 1}}],
     )
     wants_order: Flag = Field(default=False, description="Whether every customer tries to order.")
 
     def as_journey(self, name: str) -> Journey:
-        steps = tuple(StepVisits(*item) for item in self.steps.items())
-        return Journey(name, self.wants_order, self.description, steps)
+        visits = self.steps if self.chain is None else self.chain.visits
+        steps = tuple(StepVisits(*item) for item in (visits or {}).items())
+        return Journey(name, self.wants_order, self.description, steps, self.chain)
 
 
 def parse_own_journeys(raw: object) -> object:

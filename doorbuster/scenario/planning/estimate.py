@@ -125,6 +125,8 @@ def _requests(journey: Journey, channel: Channel) -> float:
     The channel's `pages` set the product views of browsing journeys and the minimum length of page chains;
     customers with an account sign in before the checkout.
     """
+    if journey.visit_chain is not None:
+        return journey.requests
     pages = channel.pages or PageDepth(median=DEFAULT_PAGES, max_pages=DEFAULT_PAGES)
     if journey.chain is not None:
         tails = np.array([*pages.tail_ratios(), 0.0])

@@ -80,3 +80,9 @@ CHANGING_WORDS = {
     "add", "create", "set", "update", "remove", "delete", "place", "submit", "complete", "apply",
     "login", "register", "transition", "pay", "checkout",
 }  # fmt: skip
+
+
+def every_word() -> frozenset[str]:
+    """All words of this module."""
+    sets = (value for name, value in globals().items() if name.isupper() and isinstance(value, set))
+    return frozenset[str]().union(*sets)

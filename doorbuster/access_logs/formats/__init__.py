@@ -1,0 +1,1 @@
+"""The formats of access logs, one module for each family."""

@@ -1,0 +1,190 @@
+"""Page views of a log as compact numbers: hash of the visitor, time, page, status and duration.
+
+Nothing else of a request is kept.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from doorbuster.access_logs.log_requests import LogRequests, Stamp
+from doorbuster.access_logs.page_table import ASSET_PAGE, IGNORED_PAGE, NO_REQUEST, PageTable
+from doorbuster.access_logs.visitors import FLAG_BITS, IS_PROGRAM, MAX_KNOWN, VisitorHash
+
+EVENT = np.dtype(
+    [("visitor", "u8"), ("time_ms", "i8"), ("page", "u2"), ("status", "u2"), ("duration_ms", "i4")]
+)
+Events = NDArray[np.void]
+UNKNOWN_MS = -1
+_REDIRECTS = (301, 302, 303, 307, 308)
+_NOT_SHOWN = (400, 401, 403, 404, 405, 410, 414, 416)  # the visitor saw no page of the shop
+
+
+@dataclass(slots=True)
+class MinuteLoad:
+    """All requests that began in one minute, pages or not."""
+
+    requests: int = 0
+    failed: int = 0  # status 429 and 500 or above
+    timed: int = 0
+    log_duration_sum: float = 0.0  # of the natural logarithm, in seconds
+
+
+@dataclass(slots=True)
+class PieceCounts:
+    """What was read of one piece of a log. Counts of several pieces are added."""
+
+    lines: int = 0
+    bad: int = 0
+    requests: int = 0
+    assets: int = 0
+    ignored: int = 0
+    redirects: int = 0
+    not_shown: int = 0
+    program_requests: int = 0
+    by_page: Counter[int] = field(default_factory=Counter)
+    minutes: dict[int, MinuteLoad] = field(default_factory=dict)
+
+    def add(self, other: PieceCounts) -> None:
+        for name in ("lines", "bad", "requests", "assets", "ignored", "redirects", "not_shown"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.program_requests += other.program_requests
+        self.by_page.update(other.by_page)
+        for minute, load in other.minutes.items():
+            own = self.minutes.setdefault(minute, MinuteLoad())
+            own.requests += load.requests
+            own.failed += load.failed
+            own.timed += load.timed
+            own.log_duration_sum += load.log_duration_sum
+
+
+class EventReader:
+    """Turns blocks of requests into page views."""
+
+    def __init__(self, table: PageTable, visitor_hash: VisitorHash, stamp: Stamp) -> None:
+        self._table, self._hash, self._stamp = table, visitor_hash, stamp
+        self._visitors: dict[tuple[bytes, bytes, bytes], int] = {}
+
+    def read(self, block: LogRequests, counts: PieceCounts) -> Events:
+        """The page views of people in a block; adds everything to the counts."""
+        counts.lines += block.lines
+        counts.bad += len(block.bad)
+        n = len(block)
+        counts.requests += n
+        if not n:
+            return np.empty(0, EVENT)
+        number = self._table.number
+        page = np.array([number(request) for request in block.requests], np.int64)
+        visitor = np.array(self._visitor_hashes(block), np.uint64)
+        begun_s = block.time_s.copy()
+        if self._stamp == "end":
+            begun_s -= np.nan_to_num(block.duration_s)
+        _count_minutes(begun_s, block, counts.minutes)
+        status = np.clip(block.status, 0, 999)
+        is_redirect = np.isin(status, _REDIRECTS)
+        is_read = np.array([request[:4] == b"GET " for request in block.requests])
+        is_program = (visitor & np.uint64(IS_PROGRAM)).astype(bool)
+        is_head = np.array(
+            [request[:5] == b"HEAD " or request[:8] == b"OPTIONS " for request in block.requests]
+        )
+        counts.assets += int((page == ASSET_PAGE).sum())
+        counts.ignored += int(((page == IGNORED_PAGE) | (page == NO_REQUEST) | is_head).sum())
+        counts.program_requests += int(is_program.sum())
+        usable = (page >= 0) & ~is_program & ~is_head
+        counts.redirects += int((usable & is_redirect & is_read).sum())
+        counts.not_shown += int((usable & np.isin(status, _NOT_SHOWN)).sum())
+        usable &= ~(is_redirect & is_read) & ~np.isin(status, _NOT_SHOWN)
+        counts.by_page.update(page[usable].tolist())
+        events = np.empty(int(usable.sum()), EVENT)
+        events["visitor"] = visitor[usable]
+        events["time_ms"] = np.round(begun_s[usable] * 1e3)
+        events["page"] = page[usable]
+        events["status"] = status[usable]
+        duration_ms = np.round(block.duration_s[usable] * 1e3)
+        events["duration_ms"] = np.where(
+            np.isnan(duration_ms), UNKNOWN_MS, np.clip(duration_ms, 0, 2**31 - 1)
+        )
+        return events
+
+    def _visitor_hashes(self, block: LogRequests) -> list[int]:
+        known = self._visitors
+        if len(known) > MAX_KNOWN:
+            known.clear()
+        found = []
+        for key in zip(block.addresses, block.agents, block.cookies, strict=True):
+            value = known.get(key)
+            if value is None:
+                value = known[key] = self._hash(*key)
+            found.append(value)
+        return found
+
+
+def _count_minutes(begun_s: NDArray[np.float64], block: LogRequests, minutes: dict[int, MinuteLoad]) -> None:
+    minute = (begun_s // 60).astype(np.int64)
+    first = int(minute.min())
+    place = minute - first
+    if int(place.max()) > 10_000_000:
+        return  # the clock check refuses such a log
+    size = int(place.max()) + 1
+    if size > 200_000:  # far apart: count by value
+        values, place = np.unique(minute, return_inverse=True)
+    else:
+        values = np.arange(first, first + size)
+    failed = (block.status >= 500) | (block.status == 429)
+    timed = block.duration_s > 0
+    logs = np.log(np.where(timed, block.duration_s, 1.0))
+    totals = [
+        np.bincount(place, weights=weight, minlength=values.size) for weight in (None, failed, timed, logs)
+    ]
+    for at in np.flatnonzero(totals[0]).tolist():
+        load = minutes.setdefault(int(values[at]), MinuteLoad())
+        load.requests += int(totals[0][at])
+        load.failed += int(totals[1][at])
+        load.timed += int(totals[2][at])
+        load.log_duration_sum += float(totals[3][at])
+
+
+class EventStore:
+    """Page views in parts by visitor, so that one part at a time fits into memory.
+
+    Large logs are kept in temporary files without a name, which vanish with the process.
+    """
+
+    def __init__(self, parts: int) -> None:
+        self._files: list[IO[Any]] = []
+        for _ in range(parts if parts > 1 else 0):
+            self._files.append(tempfile.TemporaryFile())  # noqa: SIM115  open until it is read
+        self._memory: list[Events] = []
+        self.count = 0
+
+    def add(self, events: Events) -> None:
+        self.count += events.size
+        if not self._files:
+            self._memory.append(events)
+            return
+        part = (events["visitor"] >> np.uint64(FLAG_BITS)) % np.uint64(len(self._files))
+        order = np.argsort(part, kind="stable")
+        ends = np.searchsorted(part[order], np.arange(1, len(self._files) + 1))
+        start = 0
+        for file, end in zip(self._files, ends.tolist(), strict=True):
+            if end > start:
+                file.write(events[order[start:end]].tobytes())
+            start = end
+
+    def parts(self) -> Iterator[Events]:
+        """Each part once, all page views of a visitor together."""
+        if not self._files:
+            yield np.concatenate(self._memory) if self._memory else np.empty(0, EVENT)
+            return
+        for file in self._files:
+            file.flush()
+            file.seek(0)
+            yield np.frombuffer(file.read(), EVENT)
+            file.close()

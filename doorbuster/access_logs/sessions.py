@@ -1,0 +1,279 @@
+"""Visits from page views: pages of one visitor without a gap of 30 minutes, and what happens in them.
+
+Rules:
+- A page to which a changing request has redirected belongs to that request.
+- A visit is a program's if it reads robots.txt, if it opens 30 or more pages with less than a second between
+  them, if it opens more than 500 pages, or if it opens one page ten times or more at even intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from doorbuster.access_logs.page_events import UNKNOWN_MS, Events, EventStore
+from doorbuster.access_logs.page_table import PageTable
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+GAPS_MIN = (5, 10, 15, 20, 30, 45, 60)
+MAX_SAMPLED_GAPS = 400_000
+MAX_SAMPLED_VISITS = 60_000
+_REDIRECTED_WITHIN_MS = 3_000
+_FAST_PAGES, _FAST_MS = 30, 1_000.0
+_MANY_PAGES = 500
+_PROBE_PAGES, _PROBE_SPREAD = 10, 0.05
+_DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Visits:
+    """All visits of people: shape (visits,).
+
+    end_ms: the end of the last response, where known. pages: page views. device: number in DEVICES.
+    filled, ordered: whether there was an addition to the basket, an order; orders: their number.
+    """
+
+    start_ms: Ints
+    end_ms: Ints
+    pages: Ints
+    device: Ints
+    filled: Bools
+    ordered: Bools
+    orders: Ints
+
+    def __len__(self) -> int:
+        return int(self.start_ms.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """What people do in their visits.
+
+    kinds: names of the pages. transitions: counts, shape (kinds + 1, kinds + 1): row 0 is the entry, the last
+    column is leaving, so cell [i + 1, j] counts kind j after kind i.
+    think_s: a sample of the times from a response to the next page. visit_counts: a sample of visits as such
+    matrices, flat, shape (visits, (kinds + 1) ** 2).
+    visits_at_gap: number of visits with each length of the gap, in minutes.
+    """
+
+    kinds: tuple[str, ...]
+    visits: Visits
+    transitions: Ints
+    think_s: NDArray[np.float64]
+    think_by_kind: Mapping[str, NDArray[np.float64]]
+    visit_counts: Ints
+    visits_at_gap: Mapping[int, int]
+    program_visits: int
+    program_pages: int
+    pages: int
+    failed_pages: int
+
+
+@dataclass(slots=True)
+class _VisitSums:
+    visits: list[Visits] = field(default_factory=list)
+    transitions: Ints | None = None
+    think_ms: list[Ints] = field(default_factory=list)
+    think_from: list[Ints] = field(default_factory=list)
+    matrices: list[Ints] = field(default_factory=list)
+    at_gap: dict[int, int] = field(default_factory=lambda: dict.fromkeys(GAPS_MIN, 0))
+    program_visits: int = 0
+    program_pages: int = 0
+    pages: int = 0
+    failed: int = 0
+    sampled: int = 0
+    sampled_gaps: int = 0
+
+
+def find_visits(store: EventStore, table: PageTable, steps: Sequence[str], *, gap_s: float) -> Behaviour:
+    """The visits in the page views.
+
+    Args: steps: the step of each page of the table; equal names become one kind of page.
+    """
+    kinds = tuple(dict.fromkeys(name for name in steps if name))
+    kind_of = np.array([kinds.index(name) if name else -1 for name in steps], np.int64)
+    changes = np.array([page.use.method != "GET" for page in table.pages])
+    found = _VisitSums(transitions=np.zeros((len(kinds) + 1, len(kinds) + 1), np.int64))
+    for events in store.parts():
+        _read_part(events, table, kinds, kind_of, changes, gap_s, found)
+    think_ms = _joined(found.think_ms)
+    think_from = _joined(found.think_from)
+    by_kind = {name: think_ms[think_from == number] / 1e3 for number, name in enumerate(kinds)}
+    size = (len(kinds) + 1) ** 2
+    assert found.transitions is not None, "made above"
+    return Behaviour(
+        kinds=kinds,
+        visits=_join_visits(found.visits),
+        transitions=found.transitions,
+        think_s=think_ms / 1e3,
+        think_by_kind=by_kind,
+        visit_counts=np.concatenate(found.matrices) if found.matrices else np.empty((0, size), np.int64),
+        visits_at_gap=found.at_gap,
+        program_visits=found.program_visits,
+        program_pages=found.program_pages,
+        pages=found.pages,
+        failed_pages=found.failed,
+    )
+
+
+def _read_part(
+    events: Events,
+    table: PageTable,
+    kinds: tuple[str, ...],
+    kind_of: Ints,
+    changes: Bools,
+    gap_s: float,
+    found: _VisitSums,
+) -> None:
+    if not events.size:
+        return
+    events = events[np.lexsort((events["time_ms"], events["visitor"]))]
+    events = events[~_redirect_targets(events, changes)]
+    number, starts = _number_visits(events, gap_s)
+    is_program = _program_visits(events, starts, table)
+    found.program_visits += int(is_program.sum())
+    found.program_pages += int(is_program[number].sum())
+    people = ~is_program[number]
+    events = events[people & (kind_of[events["page"]] >= 0)]
+    if not events.size:
+        return
+    _count_gaps(events, found)
+    number, starts = _number_visits(events, gap_s)
+    kind = kind_of[events["page"]]
+    found.pages += events.size
+    found.failed += int(((events["status"] >= 500) | (events["status"] == 429)).sum())
+    found.visits.append(_visits(events, starts, kind, kinds))
+    _count_transitions(events, number, starts, kind, len(kinds), found)
+
+
+def _redirect_targets(events: Events, changes: Bools) -> Bools:
+    """Pages that a changing request before them has redirected to."""
+    same = events["visitor"][1:] == events["visitor"][:-1]
+    soon = np.diff(events["time_ms"]) <= _REDIRECTED_WITHIN_MS
+    status = events["status"][:-1]
+    sent_away = changes[events["page"][:-1]] & (status >= 300) & (status < 400)
+    return np.concatenate(([False], same & soon & sent_away & ~changes[events["page"][1:]]))
+
+
+def _number_visits(events: Events, gap_s: float) -> tuple[Ints, Ints]:
+    """The number of the visit of each page view, and where each visit starts."""
+    new = np.ones(events.size, bool)
+    new[1:] = (events["visitor"][1:] != events["visitor"][:-1]) | (np.diff(events["time_ms"]) > gap_s * 1e3)
+    return np.cumsum(new) - 1, np.flatnonzero(new)
+
+
+def _program_visits(events: Events, starts: Ints, table: PageTable) -> Bools:
+    count = np.diff(np.append(starts, events.size))
+    time_ms = events["time_ms"].astype(np.float64)
+    last = np.append(starts[1:], events.size) - 1
+    span_ms = time_ms[last] - time_ms[starts]
+    mean_ms = span_ms / np.maximum(count - 1, 1)
+    gaps = np.diff(time_ms, prepend=time_ms[0])
+    gaps[starts] = 0.0
+    squares = np.add.reduceat(gaps**2, starts)
+    variance = np.maximum(squares / np.maximum(count - 1, 1) - mean_ms**2, 0.0)
+    page = events["page"].astype(np.int64)
+    other = np.concatenate(([False], page[1:] != page[:-1]))
+    other[starts] = False
+    one_page = ~np.logical_or.reduceat(other, starts)
+    robots = np.logical_or.reduceat(page == table.robots, starts)
+    even = one_page & (count >= _PROBE_PAGES) & (np.sqrt(variance) <= _PROBE_SPREAD * mean_ms)
+    fast = (count >= _FAST_PAGES) & (mean_ms < _FAST_MS)
+    found: Bools = robots | even | fast | (count > _MANY_PAGES)
+    return found
+
+
+def _count_gaps(events: Events, found: _VisitSums) -> None:
+    """How many visits there would be with gaps of other lengths."""
+    same = events["visitor"][1:] == events["visitor"][:-1]
+    visitors = 1 + int((~same).sum())
+    gaps_ms = np.diff(events["time_ms"])[same]
+    for minutes in GAPS_MIN:
+        found.at_gap[minutes] += visitors + int((gaps_ms > minutes * 60_000).sum())
+
+
+def _visits(events: Events, starts: Ints, kind: Ints, kinds: tuple[str, ...]) -> Visits:
+    time_ms = events["time_ms"].astype(np.int64)
+    over_ms = time_ms + np.where(events["duration_ms"] == UNKNOWN_MS, 0, events["duration_ms"])
+    orders = _sum_of(kind, starts, kinds, "checkout")
+    return Visits(
+        start_ms=time_ms[starts],
+        end_ms=np.maximum.reduceat(over_ms, starts),
+        pages=np.diff(np.append(starts, events.size)),
+        device=(events["visitor"][starts] >> np.uint64(1) & np.uint64(3)).astype(np.int64),
+        filled=_sum_of(kind, starts, kinds, "add_to_basket") > 0,
+        ordered=orders > 0,
+        orders=orders,
+    )
+
+
+def _sum_of(kind: Ints, starts: Ints, kinds: tuple[str, ...], name: str) -> Ints:
+    if name not in kinds:
+        return np.zeros(starts.size, np.int64)
+    return np.add.reduceat((kind == kinds.index(name)).astype(np.int64), starts)
+
+
+def _count_transitions(
+    events: Events, number: Ints, starts: Ints, kind: Ints, kinds: int, found: _VisitSums
+) -> None:
+    size = kinds + 1
+    before = np.empty(kind.size, np.int64)
+    before[1:] = kind[:-1] + 1
+    before[starts] = 0
+    last = np.append(starts[1:], kind.size) - 1
+    cell = np.concatenate((before * size + kind, (kind[last] + 1) * size + kinds))
+    visit = np.concatenate((number, np.arange(starts.size)))
+    assert found.transitions is not None, "made by the caller"
+    found.transitions += np.bincount(cell, minlength=size * size).reshape(size, size)
+    room = MAX_SAMPLED_VISITS - found.sampled
+    if room > 0:
+        taken = min(room, starts.size)
+        chosen = visit < taken
+        matrix = np.zeros((taken, size * size), np.int64)
+        np.add.at(matrix, (visit[chosen], cell[chosen]), 1)
+        found.matrices.append(matrix)
+        found.sampled += taken
+    follows = np.ones(kind.size, bool)
+    follows[starts] = False
+    place = np.flatnonzero(follows)
+    place = place[: max(0, MAX_SAMPLED_GAPS - found.sampled_gaps)]
+    answered = np.where(events["duration_ms"] == UNKNOWN_MS, 0, events["duration_ms"]).astype(np.int64)
+    think = events["time_ms"][place] - events["time_ms"][place - 1] - answered[place - 1]
+    found.think_ms.append(np.maximum(think, 0))
+    found.think_from.append(kind[place - 1])
+    found.sampled_gaps += place.size
+
+
+def _joined(parts: Sequence[Ints]) -> Ints:
+    return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+
+def _join_visits(parts: Sequence[Visits]) -> Visits:
+    start_ms = _joined([part.start_ms for part in parts])
+    order = np.argsort(start_ms, kind="stable")
+
+    def column(name: str) -> Ints:
+        return _joined([getattr(part, name) for part in parts])[order]
+
+    return Visits(
+        start_ms[order],
+        column("end_ms"),
+        column("pages"),
+        column("device"),
+        column("filled").astype(bool),
+        column("ordered").astype(bool),
+        column("orders"),
+    )
+
+
+def people_seconds(visits: Visits) -> Iterator[tuple[int, Ints]]:
+    """Arrivals of visits per second, day by day: (first second of the day, counts), in order."""
+    seconds = visits.start_ms // 1000
+    for day in np.unique(seconds // _DAY_S).tolist():
+        own = seconds[(seconds // _DAY_S) == day] - day * _DAY_S
+        yield day * _DAY_S, np.bincount(own, minlength=_DAY_S)
