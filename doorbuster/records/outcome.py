@@ -43,7 +43,7 @@ _STYLES = {
     Outcome.SERVED: OutcomeStyle("served", "#009e73", "#1fbf90", "-", "", "green"),
     Outcome.ABANDONED: OutcomeStyle("abandoned (too slow)", "#c98500", "#f0b429", "--", "////", "yellow"),
     Outcome.TURNED_AWAY: OutcomeStyle("turned away", "#d55e00", "#f2792b", "-.", "xxxx", "red"),
-    Outcome.QUEUED_OUT: OutcomeStyle("queued out", "#3a95cc", "#6cc1f0", ":", "....", "cyan"),
+    Outcome.QUEUED_OUT: OutcomeStyle("queued out", "#3a95cc", "#6cc1f0", ":", "----", "cyan"),
     Outcome.DROPPED: OutcomeStyle(
         "dropped by the generator", "#8c8c8c", "#a3a3a3", ":", "||||", "bright_black"
     ),

@@ -61,6 +61,19 @@ class ServerTimingTotals(NamedTuple):
         return self.total_us / self.steps if self.steps else None
 
 
+class ServerTimingMinute(NamedTuple):
+    """One Server-Timing entry with durations, in the answers of one series and minute of intended start.
+
+    The sampled answers represent `weight` answers and `total_us` in total, both estimated.
+    """
+
+    minute: int
+    series: SeriesKey
+    entry: str
+    weight: float
+    total_us: float
+
+
 class SubsequentRequests(NamedTuple):
     """`requests` that n steps made after their first: sums in us, and the elapsed time (us) of each step."""
 
@@ -156,6 +169,15 @@ class SecondaryMetricsReader(RequestReader):
         mean time of the body is "service" less "first_byte".
         """
         return self._once("step_timings", self._read_step_timings)
+
+    def server_timing_minutes(self) -> tuple[ServerTimingMinute, ...]:
+        """Server-Timing entries with durations by minute, in order of time."""
+        series = self._series()
+        rows = self._select(
+            "SELECT minute, series, entry, sum(weight), sum(total_us) FROM server_timings WHERE total_us > 0"
+            " GROUP BY minute, series, entry ORDER BY minute, series, entry"
+        )
+        return tuple(ServerTimingMinute(row[0], series[row[1]], *row[2:]) for row in rows)
 
     def _read_step_timings(self) -> StepTimings:
         series = self._series()

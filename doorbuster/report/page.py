@@ -6,9 +6,9 @@ no script runs but those of the engineer's part, whose hashes it names.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
+
+from markupsafe import Markup
 
 from doorbuster import __version__
 from doorbuster.errors import AnalysisError
@@ -19,6 +19,7 @@ from doorbuster.report.figures.palette import CYCLE, STYLES
 from doorbuster.report.interactive.engineer import engineer_part
 from doorbuster.report.overview import Overview
 from doorbuster.report.render.html import SIGNS, page_environment, render_chart
+from doorbuster.report.render.sealing import sealed
 from doorbuster.report.section import Section, in_order
 
 
@@ -34,13 +35,12 @@ def render_page(
     engineer = engineer_part(run, in_order(sections), results, verdict, problems)
     chart, rows = overview.chart, overview.channels
     fluid = None if chart is None else fluid_chart(chart)
-    return (
+    return sealed(
         page_environment()
         .get_template("index.html.j2")
         .render(
             meta=run.meta,
             version=__version__,
-            policy=_policy(engineer.scripts),
             overview=overview,
             chart=fluid,
             lead_chart=render_chart(chart, "lead") if chart is not None and fluid is None else None,
@@ -52,11 +52,3 @@ def render_page(
             pens=[*STYLES.values(), *CYCLE],
         )
     )
-
-
-def _policy(scripts: Sequence[str]) -> str:
-    """The content security policy, which allows exactly these scripts."""
-    digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
-    allowed = "".join(f" 'sha256-{digest}'" for digest in digests)
-    scripts_allowed = f"; script-src{allowed}" if allowed else ""
-    return f"default-src 'none'; style-src 'unsafe-inline'; font-src data:{scripts_allowed}"

@@ -23,6 +23,7 @@ from doorbuster.output import one_line
 from doorbuster.report.figures.palette import CYCLE, STYLES
 from doorbuster.report.formatting import started_at
 from doorbuster.report.render.html import SIGNS, page_environment, render_sections
+from doorbuster.report.render.sealing import sealed
 from doorbuster.report.section import Chart, Column, Section, Table
 
 _REACH = 4.0  # tolerances to either side of the middle of an interval's picture
@@ -69,7 +70,7 @@ def render_comparison_page(comparison: BuildComparison, charts: Sequence[Chart],
         "over_time", "How did both builds behave over time?",
         "Both builds of every run, from the start of the arrivals.", figures=tuple(charts),
     )  # fmt: skip
-    return (
+    return sealed(
         page_environment()
         .get_template("compare.html.j2")
         .render(

@@ -37,7 +37,7 @@ _SAME = {"good": Outcome.SERVED, "warning": Outcome.ABANDONED, "bad": Outcome.TU
 CYCLE: tuple[SeriesStyle, ...] = (
     STYLES[RequestOutcome.OK],
     SeriesStyle("--c2", "#c98501", "#f0b429", "--", "////", "yellow"),
-    SeriesStyle("--c3", "#009e74", "#1fbf90", "-.", "....", "green"),
+    SeriesStyle("--c3", "#009e74", "#1fbf90", "-.", "----", "green"),
     SeriesStyle("--c4", "#cc79a7", "#e09bc3", ":", "xxxx", "magenta"),
     SeriesStyle("--c5", "#3a95cd", "#6cc1f0", "--", "\\\\\\\\", "cyan"),
     SeriesStyle("--c6", "#d55e02", "#f2792b", "-.", "++++", "red"),

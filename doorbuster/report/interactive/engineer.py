@@ -1,6 +1,8 @@
 """The engineer's part of the report: everything below the manager's screen, and the contents of the page.
 
-It computes nothing: every number comes from a section, a threshold result or the run's metadata.
+Python computes nothing here: every number comes from a section, a threshold result or the run's metadata. The
+page's script recomputes charts and tables from the histograms in the page (see page_data.py); until it runs,
+and in print, the static figures of the sections stand in their place.
 """
 
 from __future__ import annotations
@@ -12,10 +14,10 @@ from markupsafe import Markup
 
 from doorbuster.errors import AnalysisError
 from doorbuster.gate import ThresholdResult, Verdict
-from doorbuster.records.metadata import OutcomeTotals, RunMeta
-from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
-from doorbuster.report.formatting import format_value, started_at
+from doorbuster.report.interactive.assets import page_script, page_styles
+from doorbuster.report.interactive.method import configuration, method
+from doorbuster.report.interactive.page_data import run_data
 from doorbuster.report.render.html import (
     SIGNS,
     headline_section,
@@ -23,9 +25,23 @@ from doorbuster.report.render.html import (
     render_sections,
     threshold_row,
 )
+from doorbuster.report.run_context import RunContext
 from doorbuster.report.section import Section
 
 MAX_EVENTS = 40
+PANELS = {
+    "customers": ("load", "outcomes"),
+    "users": ("load",),
+    "latency": ("latency",),
+    "errors": ("errors",),
+    "time_breakdown": ("timings",),
+    "orders": ("orders",),
+    "generator_health": ("health",),
+}
+"""The panels of the page's script that take the place of a section's figures; the script names them."""
+FOLDED = frozenset({"generator_health"})
+THRESHOLDS_QUESTION = "Which thresholds were met?"
+METHOD_QUESTION = "How was this measured, and what are the limits?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +66,6 @@ class EngineerPart:
     scripts: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class LabelledText:
-    """A label and its text."""
-
-    label: str
-    text: str
-
-
 def engineer_part(
     run: Run,
     sections: Sequence[Section],
@@ -70,6 +78,16 @@ def engineer_part(
     Args: sections: in the order of the page; problems: the analysis scripts that failed.
     """
     rendered = render_sections(sections)
+    contents = [
+        ContentsEntry("thresholds", THRESHOLDS_QUESTION),
+        *(
+            ContentsEntry(part.anchor, part.section.question)
+            for part in rendered
+            if not part.section.headline
+        ),
+        ContentsEntry("method", METHOD_QUESTION),
+    ]
+    data = run_data(RunContext(run), sections)
     html = (
         page_environment()
         .get_template("engineer.html.j2")
@@ -77,22 +95,28 @@ def engineer_part(
             meta=run.meta,
             verdict=verdict,
             lead=headline_section(sections),
+            thresholds_question=THRESHOLDS_QUESTION,
             thresholds_sentence=thresholds_sentence(results),
             results=[threshold_row(result) for result in results],
             rendered_sections=rendered,
-            method=_method(run.meta),
+            method_question=METHOD_QUESTION,
+            method=method(run.meta),
             configuration=configuration(run),
             events=run.events()[:MAX_EVENTS],
             problems=[str(problem) for problem in problems],
             signs=SIGNS,
+            panels=PANELS,
+            folded=FOLDED,
+            contents=contents,
+            data=data,
         )
     )
-    contents = (
-        ContentsEntry("thresholds", "Thresholds"),
-        *(ContentsEntry(part.anchor, part.label) for part in rendered),
-        ContentsEntry("method", "Method"),
+    return EngineerPart(
+        Markup(html),  # noqa: S704  the template escapes every foreign text
+        tuple(contents),
+        styles=page_styles(),
+        scripts=(page_script(),),
     )
-    return EngineerPart(Markup(html), contents)  # noqa: S704  the template escapes every foreign text
 
 
 def thresholds_sentence(results: Sequence[ThresholdResult]) -> str:
@@ -103,95 +127,3 @@ def thresholds_sentence(results: Sequence[ThresholdResult]) -> str:
     counts = {text: sum(result.status == status for result in results) for status, text in words.items()}
     total = f"{len(results)} threshold{'s' if len(results) > 1 else ''}"
     return f"{total}: {', '.join(f'{n} {text}' for text, n in counts.items() if n)}."
-
-
-def configuration(run: Run) -> list[LabelledText]:
-    """Scenario, target, versions and machine of the run, and the outcomes of all arrivals."""
-    meta, totals = run.meta, run.outcome_totals()
-    pairs = [
-        ("Run", meta.run_id),
-        ("Scenario", meta.scenario_name),
-        ("Story", meta.story),
-        (
-            "Target",
-            f"{meta.target_url} ({', '.join(filter(None, (meta.storefront, meta.shop_profile)))})"
-            if meta.storefront
-            else meta.target_url,
-        ),
-        ("Started", started_at(meta)),
-        (
-            "Imported from",
-            ", ".join((meta.imported["format"], *meta.imported["files"])) if meta.imported else "",
-        ),
-        ("Workload", CLOSED if meta.workload == "closed" and not meta.imported else ""),
-        (
-            "Planned duration" if meta.workload == "closed" else "Arrivals planned over",
-            format_value(meta.duration_s, "s"),
-        ),
-        ("Ended", f"{meta.status}{f': {meta.status_reason}' if meta.status_reason else ''}"),
-        ("Seed", "" if meta.workload == "closed" else str(meta.seed)),
-        ("Workers", str(meta.workers)),
-        ("Git commit", meta.git_commit),
-        ("Outcomes of customers", "" if meta.workload == "closed" else _totals_text(totals)),
-        *((f"Version of {name}", version) for name, version in sorted(meta.versions.items())),
-        *((f"Machine: {name}", str(value)) for name, value in sorted(meta.machine.items())),
-    ]
-    return [LabelledText(label, text) for label, text in pairs if text]
-
-
-def _totals_text(totals: OutcomeTotals) -> str:
-    outcomes = " + ".join(f"{getattr(totals, end):,} {end.replace('_', ' ')}" for end in Outcome)
-    return f"{totals.planned:,} planned = {outcomes} + {totals.in_flight_or_missing:,} in flight or missing"
-
-
-CLOSED = "closed: users of a plain Locust file, each of which waits for its answer"
-
-
-def _method(meta: RunMeta) -> list[str]:
-    if meta.imported:
-        return [
-            (
-                "Another tool recorded these results; the section on the source says how exact they are and "
-                "what they leave out."
-            ),
-            (
-                "95 % intervals. Under load neighbouring requests are alike, so repeat a run before acting "
-                "on a small difference."
-            ),
-        ]
-    if meta.workload == "closed":
-        return [
-            (
-                "The workload is closed: each user waits for an answer before it sends its next request. "
-                "Response times count from the moment a request was sent, as its client measured them. While "
-                "the target stalls, nothing is sent, so percentiles do not show how long arriving customers "
-                "would wait; the section on users shows such stalls."
-            ),
-            (
-                "95 % intervals. Under load neighbouring requests are alike, so repeat a run before acting "
-                "on a small difference."
-            ),
-            (
-                "The requests are in run.sqlite next to this page. `doorbuster report` writes this report "
-                "again from that file."
-            ),
-        ]
-    return [
-        (
-            "Customers arrive by a plan fixed before the run, whether or not the shop keeps up. Response "
-            "times count from the moment a request was due, so they include waiting caused by a stalled shop."
-        ),
-        (
-            "An abandoned request is a lower bound, not a response time: quantiles are estimated past such "
-            "requests (Kaplan and Meier) and marked ≥ where that is impossible."
-        ),
-        (
-            "95 % intervals. Under load neighbouring requests are alike, so repeat a run before acting on a "
-            "small difference. This is one run, from one place, with modelled customers; real customers may "
-            "behave differently."
-        ),
-        (
-            f"The plan (seed {meta.seed}), the requests and outcomes are in run.sqlite next to this page. "
-            "`doorbuster report` writes this report again from that file."
-        ),
-    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from doorbuster.report.formatting import NOT_KNOWN, format_cell, format_interval
 from doorbuster.report.render.terminal import is_numeric
 from doorbuster.report.section import Cell, Chart, Column, Metric, Section, Table
 
+RESERVED_ANCHORS = frozenset({"verdict", "thresholds", "method", "contents", "filters", "run-data"})
 SIGNS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "warn": "!", "interrupted": "■", "aborted": "■"}
 
 
@@ -83,7 +85,9 @@ def threshold_row(result: ThresholdResult) -> ThresholdRow:
 def render_sections(sections: Sequence[Section]) -> list[RenderedSection]:
     """The sections with their figures drawn, in the given order."""
     rendered, group = [], ""
+    anchors: set[str] = set()
     for number, section in enumerate(sections, start=1):
+        anchor = _anchor(section.name, number, anchors)
         figures = tuple(
             render_chart(chart, f"f{number}-{place}") for place, chart in enumerate(section.figures, start=1)
         )
@@ -91,15 +95,22 @@ def render_sections(sections: Sequence[Section]) -> list[RenderedSection]:
         label = f"{label[:1].upper()}{label[1:]}"
         new_group = section.group if section.group != group else ""
         group = section.group
-        rendered.append(
-            RenderedSection(section, f"part-{number}", label, new_group, figures, _metrics_table(section))
-        )
+        rendered.append(RenderedSection(section, anchor, label, new_group, figures, _metrics_table(section)))
     return rendered
 
 
 def render_chart(chart: Chart, element_id: str) -> RenderedChart:
     """The chart drawn; `element_id` makes its ids unique on the page."""
     return RenderedChart(chart, render_svg(chart, element_id=element_id), chart_table(chart))
+
+
+def _anchor(name: str, number: int, taken: set[str]) -> str:
+    """The name of a section as the page's address spells it, the same in every report: "time-breakdown"."""
+    found = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    if not found or found in taken | RESERVED_ANCHORS:
+        found = f"{found or 'section'}-{number}"
+    taken.add(found)
+    return found
 
 
 def _metrics_table(section: Section) -> Table | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from doorbuster import __version__
 from doorbuster.report.figures.palette import CYCLE, STYLES
 from doorbuster.report.render.html import page_environment, render_sections
+from doorbuster.report.render.sealing import sealed
 from doorbuster.report.section import Section
 
 
@@ -18,7 +19,7 @@ def render_sections_page(
     Args: sentence: the headline; notes: method and limits; source: what the page was made from.
     """
     template = page_environment().get_template("sections.html.j2")
-    return template.render(
+    page = template.render(
         title=title,
         sentence=sentence,
         rendered_sections=render_sections(sections),
@@ -28,3 +29,4 @@ def render_sections_page(
         signs={},
         pens=[*STYLES.values(), *CYCLE],
     )
+    return sealed(page)

@@ -1,0 +1,304 @@
+// Charts over the time of the run, all on one axis: dragging selects a time for the whole page, the cursor
+// is shared, a double click shows the whole run again.
+
+const SYNC = "run";
+const LEFT_PX = 64;
+const charts = new Set();
+
+class TimeChart {
+  /**
+   * spec(state) -> { title, note, x, series: [{ label, values, pen, fill, dash }], unit, log, step, bounds, paint,
+   * top } or null when there is nothing to show.
+   */
+  constructor(host, state, spec, { height = 190 } = {}) {
+    this.host = host;
+    this.state = state;
+    this.spec = spec;
+    this.height = height;
+    this.hidden = new Set();
+    this.caption = element("figcaption");
+    this.legend = element("div", { class: "legend" });
+    this.canvas = element("div", { class: "canvas", role: "img" });
+    this.note = element("p", { class: "note" });
+    this.table = element("details", { class: "numbers", ontoggle: () => this.#fillTable() }, element("summary", {}, "Numbers"));
+    this.figure = element("figure", { class: "chart" }, this.caption, this.legend, this.canvas, this.note, this.table);
+    host.append(this.figure);
+    charts.add(this);
+    this.stale = true;
+    this.seen = false;
+    new IntersectionObserver((entries) => {
+      this.seen = entries.some((entry) => entry.isIntersecting);
+      if (this.seen && this.stale) this.draw();
+    }, { rootMargin: "300px" }).observe(this.figure);
+    new ResizeObserver(() => this.#resize()).observe(this.canvas);
+  }
+
+  /** Draw again when it is next seen. */
+  refresh() {
+    this.stale = true;
+    if (this.seen) this.draw();
+  }
+
+  draw() {
+    this.stale = false;
+    const shown = this.spec(this.state);
+    this.figure.hidden = !shown;
+    this.shown = shown;
+    if (!shown) return;
+    if (shown.stack) stack(shown.series, this.hidden);
+    this.caption.textContent = shown.title;
+    this.note.textContent = shown.note || "";
+    this.note.hidden = !shown.note;
+    this.canvas.setAttribute("aria-label", `${shown.title}. ${this.#summary()}`);
+    this.plot?.destroy();
+    this.canvas.replaceChildren();
+    this.#legend();
+    const width = this.canvas.clientWidth;
+    if (!width) { this.stale = true; return; }
+    this.plot = new uPlot(this.#options(width), [shown.x, ...shown.series.map((one) => one.drawn || one.values)], this.canvas);
+    this.#fillTable();
+  }
+
+  get isTime() {
+    return !this.shown.axis;
+  }
+
+  #summary() {
+    return this.shown.series.filter((one) => !one.silent).map((one) => {
+      const known = one.values.filter((value) => value !== null && value !== undefined);
+      if (!known.length) return `${one.label}: no values`;
+      const text = (value) => textOf(value, this.shown.unit);
+      return `${one.label}: ${text(Math.min(...known))} to ${text(Math.max(...known))}`;
+    }).join("; ");
+  }
+
+  #legend() {
+    this.values = this.shown.series.map(() => element("span", { class: "value" }));
+    this.legend.replaceChildren(...this.shown.series.map((one, at) => one.silent ? "" : element(
+      "button",
+      { type: "button", "aria-pressed": String(!this.hidden.has(one.label)), title: "Show or hide", onclick: () => this.#toggle(at) },
+      this.#key(one), one.label, this.values[at],
+    )));
+    if (this.shown.legend) this.legend.append(this.shown.legend());
+  }
+
+  #key(one) {
+    const key = element("canvas", { class: "key", width: 36, height: 20, "aria-hidden": "true" });
+    const draw = key.getContext("2d");
+    draw.scale(2, 2);
+    draw.fillStyle = draw.strokeStyle = cssColour(one.pen);
+    if (one.fill) draw.fillRect(0, 1, 18, 8);
+    else {
+      draw.lineWidth = 2;
+      draw.setLineDash(one.dash || []);
+      draw.beginPath();
+      draw.moveTo(0, 5);
+      draw.lineTo(18, 5);
+      draw.stroke();
+    }
+    return key;
+  }
+
+  #toggle(at) {
+    const label = this.shown.series[at].label;
+    if (!this.hidden.delete(label)) this.hidden.add(label);
+    this.legend.querySelectorAll("button")[this.shown.series.slice(0, at).filter((one) => !one.silent).length]
+      .setAttribute("aria-pressed", String(!this.hidden.has(label)));
+    if (this.shown.stack) this.draw();
+    else this.plot.setSeries(at + 1, { show: !this.hidden.has(label) });
+  }
+
+  #options(width) {
+    const { shown, state } = this;
+    const soft = cssColour("--soft");
+    const grid = { stroke: cssColour("--rule"), width: 1 };
+    const axis = { stroke: soft, font: FONT, ticks: { show: false }, grid };
+    const bounds = (shown.bounds || []).map((bound) => bound.at);
+    return {
+      width,
+      height: shown.height || this.height,
+      padding: [8, 14, 0, 0],
+      legend: { show: false },
+      cursor: {
+        sync: this.isTime ? { key: SYNC, setSeries: false } : undefined,
+        drag: { x: this.isTime, y: false, setScale: false },
+        points: { size: 6 },
+        bind: { dblclick: () => () => { state.change({ from: 0, to: state.end }); return null; } },
+      },
+      select: { show: this.isTime },
+      scales: {
+        x: { time: false, range: this.isTime ? [state.from, state.to] : shown.axis.range },
+        y: shown.log
+          ? { distr: 3, range: shown.range || ((_, low, high) => roundLimits(low, high, bounds)) }
+          : { range: shown.range || ((_, low, high) => [Math.min(0, low || 0), shown.top ?? (high > 0 ? high * 1.06 : 1)]) },
+      },
+      axes: [
+        this.isTime
+          ? { ...axis, size: 26, incrs: [...BUCKETS_S, 21600, 43200, 86400], space: 70, grid: { show: false },
+            values: (_, ticks) => ticks.map(clockText) }
+          : { ...axis, size: 26, ...shown.axis.options },
+        { ...axis, size: LEFT_PX, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : axisText(tick, shown.unit))),
+          ...(shown.log ? { splits: (plot) => logSplits(plot.scales.y.min, plot.scales.y.max) } : {}) },
+      ],
+      series: [{}, ...shown.series.map((one) => this.#series(one))],
+      hooks: {
+        setSelect: [(plot) => this.#select(plot)],
+        setCursor: [(plot) => this.#readings(plot)],
+        drawClear: shown.paint ? [(plot) => shown.paint(plot)] : [],
+        draw: [(plot) => this.#marks(plot)],
+      },
+    };
+  }
+
+  #series(one) {
+    const colour = cssColour(one.pen);
+    return {
+      label: one.label,
+      show: !this.hidden.has(one.label),
+      stroke: one.fill ? undefined : colour,
+      fill: one.fill ? colour : undefined,
+      width: one.silent ? 0 : one.fill ? 0 : 1.8,
+      dash: one.dash,
+      points: { show: one.points ?? (one.fill ? false : undefined), size: 4, fill: colour },
+      paths: this.shown.step ? uPlot.paths.stepped({ align: 1 }) : undefined,
+      spanGaps: false,
+    };
+  }
+
+  #select(plot) {
+    if (!this.isTime || plot.select.width < 4) return;
+    const from = plot.posToVal(plot.select.left, "x");
+    const to = plot.posToVal(plot.select.left + plot.select.width, "x");
+    plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+    // Afterwards: the state draws this chart anew, which uPlot does not expect inside of its own event.
+    setTimeout(() => this.state.change({ from, to }));
+  }
+
+  #readings(plot) {
+    const at = plot.cursor.idx;
+    this.shown.series.forEach((one, place) => {
+      const value = at === null || at === undefined ? null : one.values[at];
+      this.values[place].textContent = value === null || value === undefined ? "" : textOf(value, this.shown.unit);
+    });
+  }
+
+  /** Lines for thresholds and moments, with their labels. */
+  #marks(plot) {
+    const { ctx, bbox } = plot;
+    const ratio = devicePixelRatio;
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+    ctx.clip();
+    ctx.strokeStyle = ctx.fillStyle = cssColour("--text");
+    ctx.font = FONT.replace("12px", `${11 * ratio}px`);
+    ctx.lineWidth = ratio;
+    for (const bound of this.shown.bounds || []) {
+      const y = Math.round(plot.valToPos(bound.at, "y", true));
+      if (!(y > bbox.top && y < bbox.top + bbox.height)) continue;
+      line(ctx, [bbox.left, y], [bbox.left + bbox.width, y], [6 * ratio, 3 * ratio]);
+      label(ctx, bound.label, bbox.left + bbox.width - 4 * ratio, y - 4 * ratio, "right");
+    }
+    if (this.isTime) this.#moments(plot);
+    ctx.restore();
+  }
+
+  /** Phases and moments: a line each, its label in the first row where it covers no other. */
+  #moments(plot) {
+    const { ctx, bbox } = plot;
+    const ratio = devicePixelRatio;
+    const { phases = [], moments = [] } = this.state.data;
+    const marks = [...moments, ...phases.filter(([, from]) => from > 0).map(([name, from]) => [from, name])].sort((a, b) => a[0] - b[0]);
+    const ends = [];
+    for (const [at, text] of marks) {
+      const x = Math.round(plot.valToPos(at, "x", true));
+      if (x < bbox.left || x > bbox.left + bbox.width) continue;
+      line(ctx, [x, bbox.top], [x, bbox.top + bbox.height], [2 * ratio, 3 * ratio]);
+      const width = ctx.measureText(text).width + 8 * ratio;
+      const late = x + width > bbox.left + bbox.width;
+      const left = late ? x - width : x;
+      let row = ends.findIndex((end) => end < left);
+      if (row < 0) row = ends.length;
+      ends[row] = left + width;
+      if (row < 3) label(ctx, text, x + (late ? -4 : 4) * ratio, bbox.top + (11 + 13 * row) * ratio, late ? "right" : "left");
+    }
+  }
+
+  #resize() {
+    const width = this.canvas.clientWidth;
+    if (this.plot && width && width !== this.plot.width) this.plot.setSize({ width, height: this.plot.height });
+    else if (this.stale && width && this.seen) this.draw();
+  }
+
+  #fillTable() {
+    if (!this.table.open || !this.shown) return;
+    const { x, series, unit, axis } = this.shown;
+    const named = series.filter((one) => !one.silent);
+    const head = [axis ? axis.name : "from", ...named.map((one) => one.label)];
+    const rows = x.slice(0, 400).map((value, at) => [axis ? axis.text(value) : clockText(value),
+      ...named.map((one) => (one.values[at] === null || one.values[at] === undefined ? UNKNOWN : textOf(one.values[at], unit)))]);
+    this.table.replaceChildren(this.table.firstChild, plainTable(head, rows, this.shown.title));
+  }
+}
+
+/** Limits of a logarithmic axis around the values, and around a bound that is not far off. */
+function roundLimits(low, high, bounds) {
+  if (low === null || low === undefined) return [1, 1000];
+  const near = bounds.filter((bound) => bound > low / 4 && bound < high * 4);
+  return [Math.max(Math.min(low, ...near), 1e-3) / 1.25, Math.max(high, ...near) * 1.25];
+}
+
+/** 1, 2 and 5 times the powers of ten within the limits; only powers where these are too many. */
+function logSplits(low, high) {
+  const found = [];
+  for (let power = Math.floor(Math.log10(low)); 10 ** power <= high; power++) {
+    for (const digit of [1, 2, 5]) {
+      const value = Number(`${digit}e${power}`);
+      if (value >= low && value <= high) found.push(value);
+    }
+  }
+  return found.length > 8 ? found.filter((value) => Math.log10(value) % 1 === 0) : found;
+}
+
+function line(ctx, from, to, dash) {
+  ctx.setLineDash(dash);
+  ctx.beginPath();
+  ctx.moveTo(...from);
+  ctx.lineTo(...to);
+  ctx.stroke();
+}
+
+function label(ctx, text, x, y, align) {
+  ctx.textAlign = align;
+  ctx.setLineDash([]);
+  ctx.save();
+  ctx.strokeStyle = cssColour("--paper");
+  ctx.lineWidth *= 4;
+  ctx.lineJoin = "round";
+  ctx.strokeText(text, x, y);
+  ctx.restore();
+  ctx.fillText(text, x, y);
+}
+
+const TEXTS = { ms: msText, count: countText, ratio: shareText, per_s: rateText };
+
+function textOf(value, unit) {
+  return (TEXTS[unit] || countText)(value);
+}
+
+function axisText(value, unit) {
+  if (unit === "ratio") return `${general(value * 100, 3)}\u00a0%`;
+  if (unit === "ms") return value === 0 ? "0" : msText(value);
+  return value >= 1000 ? grouped(general(value, 6)) : general(value, 3);
+}
+
+/** What is drawn of values on top of one another, without hidden ones; the values stay their own. */
+function stack(series, hidden) {
+  const below = [];
+  for (const one of series) {
+    one.fill = true;
+    if (hidden.has(one.label)) one.drawn = one.values.map(() => null);
+    else one.drawn = one.values.map((value, at) => (below[at] = (below[at] || 0) + (value || 0)));
+  }
+  return series.reverse(); // the tallest is drawn first, the others over it
+}

@@ -1,0 +1,91 @@
+// Numbers as doorbuster.units and report.formatting write them: three significant digits, ties to even.
+
+const UNKNOWN = "–";
+
+/** The digits of |value| rounded half to even at `places` after the point: exact, on its decimal expansion. */
+function fixed(value, places) {
+  const exact = Math.abs(value).toFixed(60);
+  const point = exact.indexOf(".");
+  const cut = places ? point + 1 + places : point;
+  const rest = exact.slice(cut).replace(".", "");
+  let digits = exact.slice(0, cut).replace(".", "");
+  const tie = /^50*$/.test(rest);
+  if (rest[0] > "5" || (rest[0] === "5" && (!tie || Number(digits[digits.length - 1]) % 2))) {
+    digits = String(BigInt(digits) + 1n).padStart(digits.length, "0");
+  }
+  const whole = digits.slice(0, digits.length - places) || "0";
+  const text = places ? `${whole}.${digits.slice(digits.length - places)}` : whole;
+  return value < 0 && Number(text) ? `-${text}` : text;
+}
+
+/** Python's "g": so many significant digits, without trailing zeros; for everyday sizes. */
+function general(value, significant) {
+  if (!value) return "0";
+  for (let exponent = Math.floor(Math.log10(Math.abs(value))); ; exponent++) {
+    const text = fixed(value, Math.max(0, significant - 1 - exponent));
+    if (Math.abs(Number(text)) < 10 ** (exponent + 1) || exponent >= significant) {
+      return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+    }
+  }
+}
+
+function grouped(text) {
+  const [whole, part] = text.split(".");
+  const found = whole.replace(/\B(?=(\d{3})+(?!\d))/g, ",");
+  return part === undefined ? found : `${found}.${part}`;
+}
+
+function durationText(seconds) {
+  if (seconds === null || seconds === undefined || Number.isNaN(seconds)) return UNKNOWN;
+  if (seconds < 0) return `-${durationText(-seconds)}`;
+  if (seconds < 0.9995) return seconds * 1e3 < 999.5 ? `${general(seconds * 1e3, 3)} ms` : "1 s";
+  if (seconds < 60) return `${general(seconds, 3)} s`;
+  const whole = Number(fixed(seconds, 0));
+  const parts = [[Math.floor(whole / 3600), "h"], [Math.floor(whole / 60) % 60, "m"], [whole % 60, "s"]];
+  return parts.map(([value, unit]) => (value ? `${value}${unit}` : "")).join("");
+}
+
+function msText(ms) {
+  return ms === null || ms === undefined ? UNKNOWN : durationText(ms / 1000);
+}
+
+function countText(count) {
+  if (count === null || count === undefined) return UNKNOWN;
+  if (Number.isInteger(count)) return grouped(String(count));
+  return grouped(fixed(count, Math.abs(count) < 100 ? 1 : 0));
+}
+
+function shareText(ratio) {
+  if (ratio === null || Number.isNaN(ratio)) return UNKNOWN;
+  const percent = ratio * 100;
+  let text = "";
+  for (const places of [1, 2, 3]) {
+    text = fixed(percent, places);
+    if ((Number(text) !== 0 && Number(text) !== 100) || percent === 0 || percent === 100) break;
+  }
+  return `${text}\u00a0%`;
+}
+
+function clockText(seconds) {
+  const whole = Math.round(seconds);
+  const two = (value) => String(value).padStart(2, "0");
+  const minutes = Math.floor(whole / 60);
+  if (whole < 3600) return `${minutes}:${two(whole % 60)}`;
+  return `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(whole % 60)}`;
+}
+
+/** Seconds of "1:05", "1:02:03" or "65"; null for anything else. */
+function clockSeconds(text) {
+  if (!/^\d+(:\d{1,2}){0,2}$/.test(text.trim())) return null;
+  return text.trim().split(":").reduce((sum, part) => sum * 60 + Number(part), 0);
+}
+
+function rateText(perSecond) {
+  if (perSecond === null || perSecond === undefined) return UNKNOWN;
+  const whole = Number.isInteger(perSecond) || Math.abs(perSecond) >= 1000;
+  return `${whole ? grouped(fixed(perSecond, 0)) : general(perSecond, 4)}/s`;
+}
+
+function percentileName(p) {
+  return `p${general(p * 100, 6)}`;
+}
