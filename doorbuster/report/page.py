@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from markupsafe import Markup
-
 from doorbuster import __version__
 from doorbuster.errors import AnalysisError
 from doorbuster.gate import ThresholdResult, Verdict

@@ -135,10 +135,8 @@ class Browser:
                 found.append(str(details.get("exception", details).get("description", details)))
             elif event["method"] == "Log.entryAdded" and about["entry"]["level"] == "error":
                 found.append(about["entry"]["text"])
-            elif event["method"] == "Network.requestWillBeSent" and not about["request"]["url"].startswith(
-                "file:"
-            ):
-                found.append(f"request to {about['request']['url']}")
+            elif event["method"] == "Network.requestWillBeSent" and not _is_own(about["request"]["url"]):
+                found.append(f"request to {about['request']['url'][:200]}")
         return found
 
     def picture(self, path: Path, *, whole: bool = False) -> None:
@@ -150,3 +148,7 @@ class Browser:
         """Print the page on A4."""
         printed = self.call("Page.printToPDF", paperWidth=8.27, paperHeight=11.69, printBackground=False)
         path.write_bytes(base64.b64decode(printed["data"]))
+
+
+def _is_own(address: str) -> bool:
+    return address.startswith(("file:", "data:"))

@@ -30,7 +30,7 @@ def written(tmp_path_factory) -> Path:
 
 
 class Words(HTMLParser):
-    """The text of a page, a line for each piece."""
+    """The text of a page, a line for each piece, without scripts and their data."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -38,7 +38,8 @@ class Words(HTMLParser):
         self.feed(page)
 
     def handle_data(self, data: str) -> None:
-        self.lines += [data.strip()] if data.strip() else []
+        if self.cdata_elem is None:
+            self.lines += [data.strip()] if data.strip() else []
 
 
 def text(path: Path) -> str:

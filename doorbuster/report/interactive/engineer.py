@@ -46,10 +46,11 @@ METHOD_QUESTION = "How was this measured, and what are the limits?"
 
 @dataclass(frozen=True, slots=True)
 class ContentsEntry:
-    """One line of the table of contents."""
+    """One line of the table of contents; `group` is set where a new group begins."""
 
     anchor: str
     label: str
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
