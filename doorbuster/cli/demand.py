@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from doorbuster.cli.demand_diff import diff
 from doorbuster.cli.demand_forecast import forecast
 from doorbuster.cli.demand_from_log import from_log
 
@@ -19,4 +20,5 @@ def command() -> None:
 
 
 command.add_command(from_log)
+command.add_command(diff)
 command.add_command(forecast)

@@ -40,10 +40,9 @@ _OPTIONS = (
     ),
     click.option(
         "--window",
-        default="1h",
-        show_default=True,
         metavar="TIME",
-        help="Length of the busiest window, whose arrivals become the curve; all of a shorter log.",
+        help="Length of the busiest window of the log, e.g. 2h. Default: 1h for a new scenario, else the "
+        "scenario's duration; all of a shorter log.",
     ),
     click.option(
         "--unsorted",
@@ -131,7 +130,7 @@ def read_model(files: tuple[Path, ...], reading: dict[str, Any]) -> DemandModel:
             files,
             options,
             gap_s=_duration_s("--gap", reading["gap"], 1.0, 86_400.0),
-            window_s=_duration_s("--window", reading["window"], 60.0, 14 * 86_400.0),
+            window_s=_duration_s("--window", reading["window"] or "1h", 1.0, 14 * 86_400.0),
             on_progress=lambda count: progress.advance(task, count),
         )
 

@@ -176,6 +176,45 @@ def compare_ratio(
     return Comparison(specified, ratio, max(0.0, ratio - inner), ratio + inner, n, verdict)
 
 
+def compare_normal(specified: float, observed: float, error: float, n: int) -> Comparison:
+    """Compares an estimate that is about normal with this standard error; `n` observations made it.
+
+    Below 30 observations, or without an error, the verdict is `inconclusive`.
+    """
+    from scipy.special import ndtri
+
+    if n < 30 or not error > 0:
+        return Comparison(specified, observed, None, None, n, "inconclusive")
+    inner, outer = (float(ndtri((1 + level) / 2)) * error for level in (CONFIDENCE, SURE))
+    verdict = _verdict(specified, (observed - inner, observed + inner), (observed - outer, observed + outer))
+    return Comparison(specified, observed, observed - inner, observed + inner, n, verdict)
+
+
+def compare_share(count: int, n: int, specified: float) -> Comparison:
+    """Compares a share of n independent cases (Clopper and Pearson)."""
+    narrow, sure = (clopper_pearson(count, n, confidence=level) for level in (CONFIDENCE, SURE))
+    verdict = _verdict(specified, (narrow.low, narrow.high), (sure.low, sure.high)) if n else "inconclusive"
+    return Comparison(specified, narrow.ratio, narrow.low, narrow.high, n, verdict)
+
+
+def compare_median(values: Floats, specified: float) -> Comparison:
+    """Compares the median of independent values, by order statistics; inconclusive below 30 of them.
+
+    Source: David and Nagaraja (2003), "Order Statistics", 3rd edition, section 7.1.
+    """
+    ordered, n = np.sort(values), values.size
+    if n < max(minimum_n(0.5, confidence=SURE), 30):
+        return Comparison(specified, float(np.median(values)) if n else None, None, None, n, "inconclusive")
+
+    def bounds(level: float) -> tuple[float, float]:
+        ranks = order_statistic_ranks(0.5, n, confidence=level)
+        return float(ordered[(ranks.low or 1) - 1]), float(ordered[(ranks.high or n) - 1])
+
+    low, high = bounds(CONFIDENCE)
+    verdict = _verdict(specified, (low, high), bounds(SURE))
+    return Comparison(specified, float(np.median(ordered)), low, high, n, verdict)
+
+
 def compare_mean_us(found: Histogram, specified_us: float) -> Comparison:
     """Compares the mean of independent times, by the central limit theorem: mean -+ z sd / sqrt(n).
 
