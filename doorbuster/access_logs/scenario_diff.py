@@ -22,6 +22,7 @@ from doorbuster.stats.goodness_of_fit import (
     compare_median,
     compare_normal,
     compare_share,
+    compare_total,
     overall,
 )
 
