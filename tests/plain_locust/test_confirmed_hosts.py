@@ -103,8 +103,8 @@ def test_only_confirmed_hosts_are_loaded(namespace, tmp_path, environment, confi
         words = [word for host in confirmed for word in ("--confirm-host", host)]
         done = subprocess.run(
             [
-                *namespace, sys.executable, "-m", "doorbuster", "run", "hosts.yaml", "--locustfile", "mine.py",
-                "--quiet", "--out", "out", *words,
+                *namespace, sys.executable, "-m", "doorbuster", "run", "hosts.yaml",
+                "--locustfile", "mine.py", "--quiet", "--out", "out", *words,
             ],
             cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=90, check=False,
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 
 import grpc
 import grpc.experimental.gevent as grpc_gevent
@@ -42,7 +43,5 @@ class PriceUser(User):
     @task
     def read(self):
         self.price(b"A1")
-        try:
+        with suppress(grpc.RpcError):
             self.price(b"NONE")
-        except grpc.RpcError:
-            pass
