@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,8 +14,9 @@ from rich.live import Live
 from rich.text import Text
 
 from doorbuster.cli.keys import KeyWait, pressed_keys
+from doorbuster.cli.live_page import LivePage, NoLivePage
 from doorbuster.cli.live_view import ScreenSize, one_line_of, picture, stopping_message
-from doorbuster.output import open_console, say
+from doorbuster.output import is_screen, open_console, say
 
 if TYPE_CHECKING:
     from doorbuster.live.state import LiveState
@@ -27,7 +27,6 @@ REFRESH_S = 1.0
 KEY_S = 0.2  # how long a key may wait for its effect
 PLAIN_EVERY_S = 10.0  # interval of progress lines without a terminal
 MAX_CPU_RATIO = 0.05  # of one core, for the live view
-Publish = Callable[["LiveState | None"], None]
 
 
 class Display(Protocol):
@@ -48,37 +47,33 @@ def watch(
     plan: Scenario | LocustScenario,
     *,
     quiet: bool,
-    publish: Publish = lambda _: None,
+    page: LivePage | None = None,
 ) -> None:
-    """Show the run until the process ends.
+    """Show the run until the process ends, also on the live page.
 
     q or Ctrl-C stops it in an orderly way; a second Ctrl-C kills it.
-
-    Args: publish: also gets every state, for the live page.
     """
-    console = open_console(error=True)
-    with _display(console, plan, quiet=quiet) as display, pressed_keys() as wait:
-        from doorbuster.live.monitor import (
-            RunMonitor,
-        )  # imports while the shop starts, not in the first refresh
+    from doorbuster.live.monitor import RunMonitor  # takes a second, while the shop starts
 
+    console, shown_on = open_console(error=True), page or NoLivePage()
+    with _display(console, plan, quiet=quiet) as display, pressed_keys() as wait:
         monitor = RunMonitor(folder)
 
         def look() -> LiveState | None:
             found = monitor.look()
-            return (
-                replace(found, state="stopping") if found and process.asked and not found.has_ended else found
-            )
+            stops = found is not None and process.asked and not found.has_ended
+            state = replace(found, state="stopping") if found and stops else found
+            shown_on.publish(run=state, step="running" if state else "starting")
+            return state
 
-        def refresh() -> None:
+        def stopping() -> None:
             state = look()
-            display.show(state)
-            publish(state)
+            display.stopping(state)
+            shown_on.publish(message=stopping_message(people_inside(state)))
 
-        _until_over(process, refresh, lambda: display.stopping(look()), wait)
-        state = look()
-        if state is not None and state.has_ended:
-            publish(state)
+        _until_over(process, lambda: display.show(look()), stopping, wait)
+        look()
+        shown_on.publish(message="")
 
 
 def _until_over(
@@ -114,11 +109,6 @@ def _display(console: Console, plan: Scenario | LocustScenario, *, quiet: bool) 
         yield LogDisplay(console)
 
 
-def is_screen(console: Console) -> bool:
-    """Whether the terminal can redraw lines; TERM=dumb and a pipe cannot."""
-    return console.is_terminal and not console.is_dumb_terminal and os.environ.get("TERM", "") != ""
-
-
 def say_if_log(text: str) -> None:
     """Print a line of progress where no bar can show it."""
     if not is_screen(open_console(error=True)):
@@ -135,7 +125,9 @@ class QuietDisplay:
         """Nothing."""
 
     def stopping(self, state: LiveState | None) -> None:
-        self._console.print(_stopping(state), markup=False, soft_wrap=True, highlight=False)
+        self._console.print(
+            stopping_message(people_inside(state)), markup=False, soft_wrap=True, highlight=False
+        )
 
 
 class LogDisplay(QuietDisplay):
@@ -169,9 +161,10 @@ class ScreenDisplay:
         self._live.update(picture(state, size, message=self._message), refresh=True)
 
     def stopping(self, state: LiveState | None) -> None:
-        self._message = _stopping(state)
+        self._message = stopping_message(people_inside(state))
         self.show(state)
 
 
-def _stopping(state: LiveState | None) -> str:
-    return stopping_message(state.in_shop if state is not None and state.has_customers else None)
+def people_inside(state: LiveState | None) -> int | None:
+    """Customers whom a stop sends home; None where nobody is counted."""
+    return state.in_shop if state is not None and state.has_customers else None

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from doorbuster.output import open_console, say
+from doorbuster.output import is_screen, open_console, say
 from doorbuster.units import format_duration
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ _open: list[str] = []  # what is shown now
 @contextmanager
 def progress(what: str, total: float, *, in_bytes: bool = False, quiet: bool = False) -> Iterator[Advance]:
     """Show work of a known size with an estimate of the time left; call the result with each part done."""
-    from doorbuster.cli.live import is_screen
-
     console = open_console(error=True)
     if quiet or _open:
         yield lambda _: None
@@ -58,8 +56,6 @@ def each(what: str, items: Iterable[T], *, quiet: bool = False) -> Iterator[T]:
 @contextmanager
 def working(what: str, *, quiet: bool = False) -> Iterator[None]:
     """Say on a terminal what is being done where its length is not known."""
-    from doorbuster.cli.live import is_screen
-
     console = open_console(error=True)
     if quiet or _open or not is_screen(console):
         yield

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
+from doorbuster.cli.live_page import live_option, show_replay
 from doorbuster.cli.options import run_argument
+from doorbuster.errors import UsageError
 from doorbuster.output import say
 
 
@@ -18,14 +21,39 @@ from doorbuster.output import say
     type=click.Path(path_type=Path),
     help="Folder for index.html, summary.md, junit.xml and summary.json. Default: the run folder.",
 )
-def command(run: Path, out: Path | None) -> int:
+@click.option(
+    "--replay",
+    is_flag=True,
+    help="Show the run again on the live page, for a presentation, instead of writing its report.",
+)
+@click.option(
+    "--speed",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(min=0.1, max=10_000),
+    metavar="FACTOR",
+    help="Speed of the replay, e.g. 10 for ten times as fast as the run was.",
+)
+@live_option
+@click.pass_context
+def command(
+    ctx: click.Context, run: Path, out: Path | None, replay: bool, speed: float, live: int | None
+) -> int:
     """Write the report of RUN again: index.html, summary.md, junit.xml and summary.json.
 
     Uses the thresholds recorded with the run.
 
     \b
     Example: doorbuster report reports/sample --out /tmp/report
+             doorbuster report reports/sample --replay --speed 10
     """
+    if replay:
+        if out is not None:
+            raise UsageError("--replay writes nothing; leave out --out")
+        return show_replay(run, speed=speed, port=live or 0)
+    for name in ("speed", "live"):
+        if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise UsageError(f"--{name} has no effect without --replay")
     from doorbuster.cli.run_workflow import recorded_run_scenario, write_everything
     from doorbuster.errors import ExitCode
     from doorbuster.records.reader import Run

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from doorbuster.cli.baseline_choice import baseline_option, baseline_values, check_baseline
+from doorbuster.cli.live_page import live_option, open_live_page, publish_verdict
 from doorbuster.cli.options import (
     DEFAULT_LOCUSTFILE,
     confirm_option,
@@ -117,6 +118,7 @@ LOCUST_OPTIONS = "doorbuster.locust_options"
 )
 @baseline_option
 @github_option
+@live_option
 @click.option("--quiet", is_flag=True, help="Print only the verdict, without the live view.")
 @click.pass_context
 def command(
@@ -142,6 +144,7 @@ def command(
     every_s: float | None,
     baseline: str | None,
     github: bool | None,
+    live: int | None,
     quiet: bool,
 ) -> int:
     """Run SCENARIO against its shop, evaluate the thresholds and write the report.
@@ -182,6 +185,7 @@ def command(
     )
     if baseline is not None:
         check_baseline(baseline, plan.thresholds)
+    page = ctx.with_resource(open_live_page(live, plan.title))
     name = plan.name if plan.source_path is not None else Path(locustfiles.split(",")[0]).stem
     check_stream(destinations, every_s)
     folder = new_run_folder(out, name)
@@ -202,7 +206,7 @@ def command(
     stream = open_stream(folder, destinations, every_s)
     process = LocustProcess(locustfiles, [*options, *locust_options], folder)
     try:
-        watch(process, folder, plan, quiet=quiet)
+        watch(process, folder, plan, quiet=quiet, page=page)
     except KeyboardInterrupt:  # before the live view started
         process.stop()
     process.exit_code()
@@ -221,7 +225,9 @@ def command(
             values.write(folder)
         if not quiet:
             say_if_log("writing the report …")
+        page.publish(step="report")
         judged = write_everything(folder, plan, baseline=values, quiet=quiet)
+        publish_verdict(page, judged.verdict, folder)
     except RecordError as error:
         if process.exit_code() != ExitCode.NOT_RECORDED:
             raise

@@ -43,7 +43,7 @@ class StepSecond:
 
 
 @dataclass(slots=True)
-class Second:
+class ReportedSecond:
     """What the reports of one second said."""
 
     second: int
@@ -92,26 +92,26 @@ class RecentSeconds:
     """The seconds of the last minute."""
 
     def __init__(self) -> None:
-        self._seconds: deque[Second] = deque([Second(-1)], maxlen=SPARK_S + 2)
+        self._seconds: deque[ReportedSecond] = deque([ReportedSecond(-1)], maxlen=SPARK_S + 2)
 
-    def at(self, at_s: float) -> Second:
+    def at(self, at_s: float) -> ReportedSecond:
         """The second of a moment, which is never before an earlier one."""
         second = max(int(at_s), self._seconds[-1].second)
         while self._seconds[-1].second < second:
             before = self._seconds[-1]
             if before.second + SPARK_S < second:  # after a pause, such as of a suspended machine
                 self._seconds.clear()
-                self._seconds.append(Second(second, in_shop=before.in_shop))
+                self._seconds.append(ReportedSecond(second, in_shop=before.in_shop))
                 break
-            self._seconds.append(Second(before.second + 1, in_shop=before.in_shop))
+            self._seconds.append(ReportedSecond(before.second + 1, in_shop=before.in_shop))
         return self._seconds[-1]
 
-    def last(self, span_s: int = RECENT_S) -> list[Second]:
+    def last(self, span_s: int = RECENT_S) -> list[ReportedSecond]:
         """The seconds of a span up to now, without those before the start."""
         end = self._seconds[-1].second
         return [one for one in self._seconds if one.second > end - span_s and one.second >= 0]
 
-    def share(self, pick: Callable[[Second], Share], span_s: int = RECENT_S) -> Share:
+    def share(self, pick: Callable[[ReportedSecond], Share], span_s: int = RECENT_S) -> Share:
         """A share over a span."""
         total = Share()
         for one in self.last(span_s):
@@ -134,9 +134,9 @@ class RecentSeconds:
                 found.times += one.times
         yield from total.items()
 
-    def bars(self, value: Callable[[list[Second]], float | None]) -> tuple[float | None, ...]:
+    def bars(self, value: Callable[[list[ReportedSecond]], float | None]) -> tuple[float | None, ...]:
         """A value for each `SPARK_WIDTH_S` of the last minute, oldest first; None before the start."""
-        by_bar: dict[int, list[Second]] = {}
+        by_bar: dict[int, list[ReportedSecond]] = {}
         for one in self.last(SPARK_S):
             by_bar.setdefault(one.second // SPARK_WIDTH_S, []).append(one)
         end = self._seconds[-1].second // SPARK_WIDTH_S

@@ -101,7 +101,7 @@ class GeneratorView:
 class ChartView:
     """Customers by time of arrival, in buckets of `width_s`: per second planned, served, lost, still inside.
 
-    `p95_s` is of the requests due in the bucket that have ended.
+    `p95_s` is of the requests that ended in the bucket: of those due in it, the fast ones end first.
     """
 
     width_s: int
@@ -119,6 +119,37 @@ class EventView:
     at_s: float
     kind: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageView:
+    """One run of a series: a load step at a rate, or a pair of rehearsals; "running" is the current one."""
+
+    label: str
+    state: Literal["pass", "fail", "unsure", "invalid", "running"]
+    text: str
+    rate_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesView:
+    """A capacity search or a comparison: its stages so far, what they say, and the bracket of the answer."""
+
+    title: str
+    sentence: str
+    stages: tuple[StageView, ...]
+    low_per_s: float | None = None
+    high_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictView:
+    """The verdict at the end, with its reasons and what to do next."""
+
+    state: str
+    sentence: str
+    reasons: tuple[str, ...]
+    folder: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from doorbuster.live.recent import RecentSeconds, Second, Share
+from doorbuster.live.recent import RecentSeconds, ReportedSecond, Share
 from doorbuster.live.state import (
     ChannelView,
     ChartView,
@@ -37,6 +37,7 @@ class LiveTotals:
         self.outcomes = Counter[str]()
         self.in_shop = 0
         self._interrupted = self._not_started = 0  # dropped because the run was stopped; of them, not started
+        self._cut_off = 0  # dropped because the drain ended
         self._last_second = 0
         self.last_ended_s = 0.0
         self._width_s = max(1, math.ceil(duration_s / MAX_BUCKETS))
@@ -60,7 +61,7 @@ class LiveTotals:
         if rows.reports.requests:
             self.last_ended_s = at_s
         self._add_customers(rows)
-        self._add_requests(rows)
+        self._add_requests(rows, int(at_s) // self._width_s)
         for row in rows.health:
             self._inside[row.worker] = row.state.in_flight
             self._states[row.worker] = row.state
@@ -77,8 +78,8 @@ class LiveTotals:
 
     @property
     def dropped(self) -> int:
-        """Customers that the generator lost or never started, without those that a stop of the run ended."""
-        return self.outcomes[Outcome.DROPPED] - self._interrupted
+        """Customers whom the generator lost or never started; the end of the run sends home others."""
+        return self.outcomes[Outcome.DROPPED] - self._interrupted - self._cut_off
 
     @property
     def sent_home(self) -> int:
@@ -98,6 +99,7 @@ class LiveTotals:
         found = {one.label: self.outcomes[one] for one in Outcome}
         found[Outcome.DROPPED.label] = self.dropped
         found["sent home"] = self.sent_home
+        found["still there at the end"] = self._cut_off
         found["not started"] = self._interrupted - self.sent_home
         return {name: n for name, n in found.items() if n}
 
@@ -108,11 +110,11 @@ class LiveTotals:
         run_s = max(1.0, at_s)
         started = int(self._by_second["started"].sum())
 
-        def per_s(seconds: Sequence[Second], pick: Any) -> float:
+        def per_s(seconds: Sequence[ReportedSecond], pick: Any) -> float:
             return float(sum(pick(one) for one in seconds)) / max(1, len(seconds))
 
         def measure(name: str, unit: Unit, now: Share, whole: Share, pick: Any) -> Measure:
-            def bar(seconds: list[Second]) -> float | None:
+            def bar(seconds: list[ReportedSecond]) -> float | None:
                 n = sum(pick(one).n for one in seconds)
                 return sum(pick(one).k for one in seconds) / n if n else None
 
@@ -194,10 +196,13 @@ class LiveTotals:
         )
 
     def chart(self) -> ChartView:
-        """Customers per second by time of arrival, and the p95 of the requests due then."""
+        """Customers per second by time of arrival, and the p95 of the requests that ended then."""
         width_s = self._width_s
         planned_s = max((row.size for row in self._planned.values()), default=0)
-        buckets = math.ceil(max(self._last_second + 1, planned_s) / width_s)
+        buckets = max(
+            math.ceil(max(self._last_second + 1, planned_s) / width_s),
+            max(self._bucket_times, default=-1) + 1,
+        )
         rows = {name: _bucketed(row, width_s, buckets) for name, row in self._by_second.items()}
         planned = np.zeros(planned_s, np.int64)
         for counts in self._planned.values():
@@ -226,6 +231,8 @@ class LiveTotals:
             if row.outcome == Outcome.DROPPED:
                 if row.cause == Cause.INTERRUPTED:
                     self._interrupted += row.n
+                elif row.cause == Cause.DRAIN_LIMIT:
+                    self._cut_off += row.n
                 elif row.cause in NOT_ADMITTED:
                     self._not_started -= row.n
                 else:
@@ -247,15 +254,15 @@ class LiveTotals:
         self._count("gone", second, n)
         self._of(channel)["gone"] += n
 
-    def _add_requests(self, rows: NewRows) -> None:
-        by_bucket: dict[int, list[bytes]] = {}
+    def _add_requests(self, rows: NewRows, bucket: int) -> None:
+        blobs: list[bytes] = []
         for row in rows.reports.requests:
             if row.series.is_asset:
                 continue
             self._requests.add(0 if row.series.succeeded else row.n, row.n)
             if row.series.has_latency:
-                by_bucket.setdefault(max(0, row.second) // self._width_s, []).append(row.response)
-        for bucket, blobs in by_bucket.items():
+                blobs.append(row.response)
+        if blobs:
             times = Histogram.from_blobs(blobs)
             self._times = self._times.merge(times)
             known = self._bucket_times.get(bucket)
@@ -295,6 +302,6 @@ def _seconds(time_us: int | None) -> float | None:
     return None if time_us is None else time_us / 1e6
 
 
-def _p95_of(seconds: list[Second]) -> float | None:
+def _p95_of(seconds: list[ReportedSecond]) -> float | None:
     times = Histogram.empty().merge(*(one.times for one in seconds))
     return _seconds(times.quantile_us(_P95)) if times.n else None

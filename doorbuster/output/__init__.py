@@ -2,11 +2,20 @@
 
 from doorbuster.output.printable import clean, flat, one_line
 from doorbuster.output.secret_masking import masked
-from doorbuster.output.streams import lost_output, open_console, protect_streams, say, say_lines, say_wrapped
+from doorbuster.output.streams import (
+    is_screen,
+    lost_output,
+    open_console,
+    protect_streams,
+    say,
+    say_lines,
+    say_wrapped,
+)
 
 __all__ = [
     "clean",
     "flat",
+    "is_screen",
     "lost_output",
     "masked",
     "one_line",

@@ -137,3 +137,8 @@ def open_console(*, error: bool = False, **options: Any) -> Console:
     made = Console(file=stream.styled if isinstance(stream, CleanStream) else stream, **options)
     made.push_render_hook(CleanTexts())
     return made
+
+
+def is_screen(console: Console) -> bool:
+    """Whether a terminal can redraw lines; TERM=dumb and a pipe cannot."""
+    return console.is_terminal and not console.is_dumb_terminal and os.environ.get("TERM", "") != ""

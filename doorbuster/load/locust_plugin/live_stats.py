@@ -120,6 +120,9 @@ class LiveStats:
         error = self._stats.errors.get(key)
         if error is None:
             error = self._stats.errors[key] = StatsError(series.channel, series.step, series.cause)
+        now = time.time()
+        error.first_seen = now if error.first_seen is None else error.first_seen
+        error.last_seen = now
         error.occurrences += n
 
 

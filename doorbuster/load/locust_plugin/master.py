@@ -40,7 +40,12 @@ from doorbuster.load.coordination.messages import (
 )
 from doorbuster.load.http.generator_limits import descriptor_limit
 from doorbuster.load.locust_plugin.node import Node
-from doorbuster.load.locust_plugin.web_ui_guard import guard_web_ui
+from doorbuster.load.locust_plugin.web_ui import (
+    EMBEDDED_SHOP,
+    open_peak_tab,
+    show_customers_as_users,
+    start_hint,
+)
 from doorbuster.load.run_plan import Rows, RunPlan, WorkerAssignment
 from doorbuster.load.runtime.generator_info import generator_info
 from doorbuster.load.runtime.supervision import end_with_command
@@ -87,7 +92,8 @@ class MasterNode(Node):
         events.quitting.add_listener(self._on_test_stopping)
         if environment.web_ui is not None:
             environment.web_ui.app.before_request(self._check_form)
-            guard_web_ui(environment)
+        self._peak_tab = open_peak_tab(environment, scenario.title, start_hint(scenario))
+        show_customers_as_users(environment, scenario)
 
     def run_is_over(self) -> bool:
         return self._refused or (self.coordinator is not None and self.coordinator.over.is_set())
@@ -106,6 +112,8 @@ class MasterNode(Node):
             return
         self._refused = False
         self.coordinator = RunCoordinator(request, self._workers)
+        if self._peak_tab is not None:
+            self._peak_tab.begin(request.folder, request.scenario.title)
         gevent.spawn(self._coordinate, self.coordinator)
 
     def _check_form(self) -> Any:
@@ -193,7 +201,7 @@ class MasterNode(Node):
 
         Raises: ScenarioError if safety.allow does not list the host.
         """
-        url = (host or "").strip().rstrip("/")
+        url = (host or "").strip().rstrip("/").removeprefix(EMBEDDED_SHOP)
         return override(self.scenario, url=url) if url and url != self.scenario.target.url else self.scenario
 
     def _confirmed_hosts(self) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from doorbuster.load.locust_plugin.plugin import (
     host_on_command_line,
     is_installed,
 )
-from doorbuster.load.locust_plugin.web_ui_guard import guard_web_ui
+from doorbuster.load.locust_plugin.web_ui import open_peak_tab
 from doorbuster.load.plain_locust.checks import check_start
 from doorbuster.load.plain_locust.client_guard import ClientGuard
 from doorbuster.load.plain_locust.plain_master import PlainMaster
@@ -92,8 +92,8 @@ class Attachment:
             guard.begin(plan.hosts, plan.named_hosts(plan.targets), plan.headers, max_rate_per_s)
             if plan.is_open:
                 environment.dispatcher_class = NoUsersDispatcher
-            master = PlainMaster(environment, plan, guard)
-            guard_web_ui(environment)
+            peak_tab = open_peak_tab(environment, plan.scenario.title)
+            master = PlainMaster(environment, plan, guard, peak_tab)
             self._node = master
         gevent.signal_handler(signal.SIGINT, master.on_interrupt)
         # Locust sets its timer next: without this it would count from before the locustfile was loaded.

@@ -25,6 +25,7 @@ from doorbuster.load.coordination.run_log import RunLog
 from doorbuster.load.coordination.worker_registry import WorkerRegistry
 from doorbuster.load.http.send_limit import share_of
 from doorbuster.load.locust_plugin.master import RemoteWorkers
+from doorbuster.load.locust_plugin.peak_tab import PeakTab
 from doorbuster.load.locust_plugin.plugin import exit_on_error
 from doorbuster.load.plain_locust.checks import PlainPlan, check_hosts, check_tasks
 from doorbuster.load.plain_locust.client_guard import ClientGuard
@@ -51,8 +52,11 @@ LOCAL, MASTER, COORDINATOR = "local", "master", "coordinator"
 class PlainMaster:
     """Records one run after another, as Locust starts and stops tests."""
 
-    def __init__(self, environment: Any, plan: PlainPlan, guard: ClientGuard) -> None:
+    def __init__(
+        self, environment: Any, plan: PlainPlan, guard: ClientGuard, peak_tab: PeakTab | None = None
+    ) -> None:
         self._environment = environment
+        self._peak_tab = peak_tab
         self._plan = plan
         self._guard = guard
         self._folder_option = environment.parsed_options.run_folder
@@ -82,10 +86,11 @@ class PlainMaster:
                 self._workers.refresh_workers()
                 self._workers.sync_clocks()
                 check_shares(max_rate_per_s, len(self._workers.names))
-            self._run = PlainRun(
-                self._environment, self._plan, self._folder(), targets, self._workers, observer
-            )
+            folder = self._folder()
+            self._run = PlainRun(self._environment, self._plan, folder, targets, self._workers, observer)
             self._run.start(self._guard)
+            if self._peak_tab is not None:
+                self._peak_tab.begin(folder, self._plan.scenario.title)
 
     def on_interrupt(self) -> None:
         """SIGINT: remember it, because Locust ends interrupted and complete runs alike."""

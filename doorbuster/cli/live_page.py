@@ -1,0 +1,98 @@
+"""The live page of a command: the option --live, and where the command publishes what it does."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from doorbuster.output import say
+
+if TYPE_CHECKING:
+    from doorbuster.gate import Verdict
+
+live_option = click.option(
+    "--live",
+    type=click.IntRange(0, 65_535),
+    metavar="PORT",
+    help="Show the live page in the browser, on this port of 127.0.0.1, e.g. 8090; 0 takes a free one. "
+    "Default: no page.",
+)
+
+
+class LivePage(Protocol):
+    """Where a command shows what it does."""
+
+    def publish(self, **changes: Any) -> None:
+        """Change fields of the snapshot (see `live.snapshot`)."""
+        ...
+
+    def show_report(self, path: Path) -> None:
+        """Show a report on the page."""
+        ...
+
+
+class NoLivePage:
+    """The page of a command without --live."""
+
+    def publish(self, **changes: Any) -> None:
+        """Nothing."""
+
+    def show_report(self, path: Path) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def open_live_page(port: int | None, title: str) -> Iterator[LivePage]:
+    """The page on a port; without a port, one that nobody sees.
+
+    Raises: UsageError if the port cannot be opened.
+    """
+    if port is None:
+        yield NoLivePage()
+        return
+    from doorbuster.live.server import LiveServer
+
+    with LiveServer(port, title) as server:
+        say(f"live page: {server.url}", error=True)
+        yield server
+
+
+def publish_verdict(page: LivePage, verdict: Verdict, folder: Path) -> None:
+    """Show the verdict and the report of a run."""
+    from doorbuster.live.state import VerdictView
+
+    page.publish(
+        step="running", verdict=VerdictView(verdict.status, verdict.sentence, verdict.reasons, str(folder))
+    )
+    page.show_report(folder / "index.html")
+
+
+def show_replay(run: Path, *, speed: float, port: int) -> int:
+    """Show a finished run on the live page until Ctrl-C; returns the exit code.
+
+    Raises: RecordError if the run cannot be read; UsageError if the port cannot be opened.
+    """
+    from doorbuster.live.monitor import replay
+    from doorbuster.live.server import LiveServer
+
+    states = replay(run, speed=speed)
+    first = next(states)
+    written = (run if run.is_dir() else run.parent) / "index.html"
+    with LiveServer(port, first.title) as server:
+        say(f"live page: {server.url}   (Ctrl-C ends it)")
+        try:
+            server.publish(run=first, step="running", speed=speed)
+            for state in states:
+                server.publish(run=state)
+            if written.is_file():
+                server.show_report(written)
+            say("the replay is over; the page stays until Ctrl-C")
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            return 0
+    return 0

@@ -1,0 +1,75 @@
+"""Prepares Locust's web UI for a run: who may use it, its tab "Peak", and what it shows of the customers."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import locust.html
+import locust.web
+
+from doorbuster.live.request_guard import WebUIGuard, host_of
+from doorbuster.load.locust_plugin.peak_tab import PeakTab
+from doorbuster.scenario import Scenario
+from doorbuster.units import format_count, format_duration
+
+EMBEDDED_SHOP = "embedded shop"  # in the form's field for the host; what else is typed there is a URL
+
+
+def open_peak_tab(environment: Any, title: str, hint: str = "") -> PeakTab | None:
+    """Guard the web UI and add the tab; None without a web UI.
+
+    Args: hint: what Locust's form does not say.
+    """
+    web_ui, options = environment.web_ui, environment.parsed_options
+    if web_ui is None:
+        return None
+    named = (options.web_host, getattr(options, "web_host_display_name", None))
+    hosts = [host_of(name) for name in named if name]
+    web_ui.app.wsgi_app = WebUIGuard(web_ui.app.wsgi_app, (*hosts, socket.gethostname(), socket.getfqdn()))
+    base_path = getattr(options, "web_base_path", None) or ""
+    return PeakTab(web_ui, base_path=base_path, title=title, hint=hint)
+
+
+def start_hint(scenario: Scenario) -> str:
+    """What a start does: the form of Locust asks for users, while the scenario decides who arrives."""
+    expected = sum(demand.rate_curve.expected for demand in scenario.demands.values())
+    length = format_duration(scenario.demand.duration_s)
+    return (
+        f"{scenario.title}: about {format_count(round(expected))} customers arrive in {length}, as the "
+        "scenario says. Start needs no users and no ramp up."
+    )
+
+
+def show_customers_as_users(environment: Any, scenario: Scenario) -> None:
+    """Locust's tables of user classes show the channels and journeys instead of the classes that start them.
+
+    Its web UI, its HTML report and its downloads call one function of two modules for them.
+    """
+    shown = _channel_ratios(scenario, of_all=False), _channel_ratios(scenario, of_all=True)
+
+    def ratios(_classes: object, _spawned: object, total: bool) -> dict[str, Any]:
+        return shown[total]
+
+    for module in (locust.web, locust.html):
+        setattr(module, "get_ratio", ratios)  # noqa: B010  a name that the module imports
+    if environment.web_ui is not None and environment.host is None:
+        environment.host = EMBEDDED_SHOP
+
+
+def _channel_ratios(scenario: Scenario, *, of_all: bool) -> dict[str, Any]:
+    """Channels by their share of the arrivals, with their journeys; seats, which have no share, by name."""
+    expected = {name: demand.rate_curve.expected for name, demand in scenario.demands.items()}
+    everybody = sum(expected.values()) or 1.0
+    found = {}
+    for name, channel in scenario.channels.items():
+        arrivals = expected.get("", 0.0) * (channel.share_ratio or 0.0) + (
+            expected[name] if channel.demand else 0.0
+        )
+        share = arrivals / everybody
+        weights = sum(channel.journeys.values()) or 1.0
+        of = share if of_all and channel.seats is None else 1.0
+        label = name if channel.seats is None else f"{name} ({channel.seats} seats)"
+        journeys = {key: {"ratio": of * weight / weights} for key, weight in channel.journeys.items()}
+        found[label] = {"ratio": share, "tasks": journeys}
+    return found
