@@ -125,6 +125,15 @@ class Browser:
             " else requestAnimationFrame(look); }; look(); })"
         )
 
+    def wait_for(self, expression: str, *, limit_s: float = 60.0) -> None:
+        """Wait until an expression is true in the page, whatever its value."""
+        found = self.js(
+            f"new Promise((done) => {{ const until = performance.now() + {limit_s * 1e3};"
+            f" const look = () => {{ if ({expression}) done(true);"
+            " else if (performance.now() > until) done(false); else setTimeout(look, 50); }; look(); })"
+        )
+        assert found, f"{expression}\n{self.js('document.body.innerText')}"
+
     def problems(self) -> list[str]:
         """Errors of scripts, violations of the page's policy, and requests beyond the file itself."""
         found = []

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from doorbuster.cli.live_view import shown
 from doorbuster.errors import UsageError
 from doorbuster.live import monitor
 from doorbuster.live.server import MAX_CONNECTIONS, LiveServer
 from doorbuster.live.snapshot import Snapshot
 from doorbuster.live.state import EventView, SeriesView, StageView, ThresholdView, VerdictView
+from doorbuster.units import format_duration, format_ratio
 
 SAMPLE = Path(__file__).parents[2] / "reports" / "sample"
 
@@ -169,9 +171,47 @@ def test_a_snapshot_is_one_line_of_json_without_control_characters(peak):
 HOSTILE = '"><img src=x onerror="document.title=1"><script>fetch("http://127.0.0.1:1/")</script>'
 
 
-def test_a_browser_shows_the_run_and_runs_nothing_of_its_texts(server, peak, tmp_path):
-    from browser import open_browser
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    from browser import Browser
 
+    found = Browser(tmp_path_factory.mktemp("profile"))
+    yield found
+    found.close()
+
+
+def foreign_requests(page, server: LiveServer) -> list[str]:
+    """What the page does that it must not; it only talks to its own server."""
+    return [one for one in page.problems() if not one.startswith(f"request to {server.url}")]
+
+
+def test_a_browser_shows_the_run_on_every_screen_without_sideways_scrolling(server, peak, page):
+    server.publish(run=peak, step="running")
+    for width, dark in ((1280, False), (1280, True), (390, False)):
+        page.open(server.url, width=width, dark=dark)
+        page.wait_for("document.querySelectorAll('.figure').length === 6")
+        assert page.js("document.documentElement.scrollWidth") <= width
+        assert foreign_requests(page, server) == []
+    clock = page.js("document.getElementById('clock').textContent")
+    assert clock.startswith("peak · 40 s of 1m15s · 35 s left")
+    assert page.js("document.querySelector('#thresholds li').innerText").startswith("FAIL")
+    assert page.js("document.querySelectorAll('.tile').length") == 3
+    assert page.js("document.querySelectorAll('#chart path').length") == 3
+
+
+def test_numbers_on_the_page_are_written_as_in_the_terminal(server, peak, page):
+    server.publish(run=peak, step="running")
+    page.open(server.url)
+    page.wait_for("document.querySelectorAll('.figure').length === 6")
+    for one in peak.measures:
+        assert page.js(f"shown({json.dumps(one.recent)}, '{one.unit}')") == shown(one, recent=True)
+    for seconds in (0.0005, 0.0123, 0.9996, 1.0, 59.94, 60.0, 3725.0, 86_400.0):
+        assert page.js(f"duration({seconds})") == format_duration(seconds)
+    for ratio in (0.0, 0.00001, 0.5, 0.9997, 0.99999, 1.0):
+        assert page.js(f"ratio({ratio})") == format_ratio(ratio)
+
+
+def test_a_browser_runs_nothing_of_the_texts_of_a_run(server, peak, page):
     evil = replace(
         peak,
         title=HOSTILE,
@@ -182,26 +222,14 @@ def test_a_browser_shows_the_run_and_runs_nothing_of_its_texts(server, peak, tmp
         events=(EventView(1.0, HOSTILE, HOSTILE),),
     )
     stages = (StageView("12 /s", "pass", HOSTILE, 12.0), StageView("24 /s", "fail", HOSTILE, 24.0))
-    with open_browser(tmp_path) as page:
-        server.publish(run=peak, step="running")
-        page.open(server.url)
-        page.wait_for("document.querySelectorAll('.figure').length === 6")
-        assert page.run("document.getElementById('clock').textContent").startswith(
-            "peak · 40 s of 1m15s · 35 s left"
-        )
-        assert page.run("document.querySelector('#thresholds li').innerText").startswith("FAIL")
-        assert page.run("document.querySelectorAll('.tile').length") == 3
-        assert page.run("document.querySelectorAll('#chart path').length") == 3
-        for width in (1280, 390):
-            page.open(server.url, width=width, dark=width == 390)
-            page.wait_for("document.querySelectorAll('.figure').length === 6")
-            assert page.run("document.documentElement.scrollWidth") <= width
-        server.publish(
-            title=HOSTILE, run=evil, message=HOSTILE, series=SeriesView(HOSTILE, HOSTILE, stages, 12.0, 24.0),
-            verdict=VerdictView("fail", HOSTILE, (HOSTILE,), HOSTILE),
-        )  # fmt: skip
-        page.wait_for("!document.getElementById('series').hidden")
-        assert page.run("document.querySelectorAll('img, main script').length") == 0
-        assert page.run("document.title").endswith(HOSTILE)
-        assert page.run("document.documentElement.scrollWidth") <= 390
-        assert page.problems == []
+    server.publish(
+        title=HOSTILE, run=evil, message=HOSTILE, series=SeriesView(HOSTILE, HOSTILE, stages, 12.0, 24.0),
+        verdict=VerdictView("fail", HOSTILE, (HOSTILE,), HOSTILE),
+    )  # fmt: skip
+    page.open(server.url, width=390)
+    page.wait_for("!document.getElementById('series').hidden")
+    assert page.js("document.querySelectorAll('img, main script').length") == 0
+    assert page.js("document.title").endswith(HOSTILE)
+    assert page.js("document.documentElement.scrollWidth") <= 390
+    assert foreign_requests(page, server) == []
+    server.publish(title="A run", run=None, message="", series=None, verdict=None)

@@ -31,10 +31,9 @@ function duration(seconds) {
 }
 function ratio(value) {
   const percent = value * 100;
-  for (const places of [1, 2, 3]) {
-    const text = percent.toFixed(places);
-    if (!["0", "100"].includes(String(Number(text))) || percent === 0 || percent === 100 || places === 3) return `${text} %`;
-  }
+  if (percent === 0 || percent === 100) return `${percent} %`;
+  const texts = [1, 2, 3].map((places) => percent.toFixed(places));
+  return `${texts.find((text) => ![0, 100].includes(Number(text))) ?? texts[2]} %`;
 }
 function shown(value, unit) {
   if (value === null) return "–";
