@@ -60,15 +60,13 @@ class Window:
 class Arrivals:
     """Arrivals of visits.
 
-    per_minute: from first_minute_ms on. peak_hour_share: of the visits of its day; peak_minute_share: of the
-    visits of the busiest hour; None for logs shorter than a day or an hour.
+    window_counts: in the steps of the curve. peak_hour_share: of the visits of its day; peak_minute_share: of
+    the visits of the busiest hour; None for logs shorter than a day or an hour.
     by_second, by_minute: index of dispersion in the busiest window. little: visits in the shop there.
     """
 
     first_ms: int
     last_ms: int
-    first_minute_ms: int
-    per_minute: Ints
     window: Window
     window_counts: Ints
     peak_hour_share: float | None
@@ -86,11 +84,6 @@ def describe_arrivals(
     """All of that for a log with at least one visit; the window is `window_s` long, or all of the log."""
     first_ms, last_ms = int(first_s * 1e3), max(int(last_s * 1e3) + 1, int(visits.start_ms[-1]) + 1)
     first_ms = min(first_ms, int(visits.start_ms[0]))
-    first_minute = first_ms // MINUTE_MS
-    number = visits.start_ms // MINUTE_MS - first_minute
-    per_minute = np.bincount(
-        number, minlength=min((last_ms - 1) // MINUTE_MS - first_minute + 1, _MAX_MINUTES)
-    )
     censored = _censored(minutes)
     window = _busiest(visits, first_ms, last_ms, window_s, censored)
     seconds = _counts(visits, window, 1_000)
@@ -98,8 +91,6 @@ def describe_arrivals(
     return Arrivals(
         first_ms,
         last_ms,
-        first_minute * MINUTE_MS,
-        per_minute,
         window,
         _counts(visits, window, _bin_ms(window)),
         _peak_hour_share(day) if last_ms - first_ms >= DAY_MS else None,

@@ -18,7 +18,6 @@ from doorbuster.access_logs.page_table import PageTable
 from doorbuster.access_logs.reading import LogOptions, ReadLog, read_logs
 from doorbuster.access_logs.sessions import Behaviour, find_visits
 from doorbuster.errors import UsageError
-from doorbuster.scenario import CHAIN_STEPS
 from doorbuster.stats.markov_mixture import MarkovMixture, choose_mixture
 from doorbuster.stats.time_fits import TimeFit, fit_times
 
@@ -77,9 +76,8 @@ def model_demand(
 
 
 def _model(log: ReadLog, files: Sequence[Path], *, gap_s: float, window_s: float) -> DemandModel:
-    steps = [step_of(page.kind.kind) if page.kind.kind != ROBOTS else "" for page in log.table.pages]
-    used = {steps[number] for number in log.counts.by_page} & set(CHAIN_STEPS)
-    behaviour = find_visits(log.store, log.table, _in_order(steps, used), gap_s=gap_s)
+    steps = [step_of(page.kind.kind) for page in log.table.pages]
+    behaviour = find_visits(log.store, log.table, steps, gap_s=gap_s)
     if not len(behaviour.visits):
         raise UsageError(
             f"{', '.join(map(str, files))}: no visit of a person found: of {log.counts.requests:,} requests, "
@@ -100,15 +98,10 @@ def _model(log: ReadLog, files: Sequence[Path], *, gap_s: float, window_s: float
     return DemandModel(log.form, names, log.table, log.counts, behaviour, arrivals, mixture, fits, gap_s)
 
 
-def _in_order(steps: Sequence[str], used: set[str]) -> list[str]:
-    """The steps of the pages, without those that no page view has."""
-    return [step if step in used else "" for step in steps]
-
-
 def views_by_kind(model: DemandModel) -> Counter[str]:
-    """Page views of people and of unnamed programs, by kind of page as found."""
+    """Page views of people, by kind of page as found."""
     views: Counter[str] = Counter()
-    for number, count in model.counts.by_page.items():
+    for number, count in model.behaviour.views.items():
         views[model.table.pages[number].kind.kind] += count
     return views
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -12,12 +13,22 @@ from doorbuster.access_logs.demand_model import DemandModel, length_shares, step
 from doorbuster.access_logs.log_map import OTHER
 from doorbuster.access_logs.visit_groups import visit_groups
 from doorbuster.access_logs.visitors import has_crawler_list
-from doorbuster.report.section import Annotation, Chart, Column, Metric, Section, Series, Table, present
+from doorbuster.report.section import (
+    Annotation,
+    Chart,
+    Column,
+    Metric,
+    Section,
+    Series,
+    Table,
+    bucket_s,
+    present,
+)
 from doorbuster.stats.dispersion import DispersionEstimate
 from doorbuster.stats.proportion import clopper_pearson
 from doorbuster.units import format_duration
 
-_MOST_POINTS = 720
+_MOST_POINTS = 240
 _MOST_ROWS = 40
 _MOST_LENGTHS = 25
 
@@ -34,15 +45,16 @@ def _clock(at_ms: float) -> str:
 def _arrivals(model: DemandModel) -> Section:
     arrivals = model.arrivals
     window = arrivals.window
-    minutes = arrivals.per_minute
-    width = max(1, math.ceil(minutes.size / _MOST_POINTS))
-    padded = np.pad(minutes, (0, -minutes.size % width)).reshape(-1, width).mean(axis=1)
-    starts_s = tuple(float(place * width * 60) for place in range(padded.size))
-    window_s = (window.start_ms - arrivals.first_minute_ms) / 1e3
-    moments = [Annotation(window_s, "busiest window")] if padded.size > 1 else []
+    width_s = bucket_s((arrivals.last_ms - arrivals.first_ms) / 1e3, most=_MOST_POINTS)
+    width_s = max(width_s, math.ceil((arrivals.last_ms - arrivals.first_ms) / 1e3 / _MOST_POINTS))
+    first_ms = arrivals.first_ms // (width_s * 1000) * width_s * 1000
+    number = (model.behaviour.visits.start_ms - first_ms) // (width_s * 1000)
+    points = np.bincount(number, minlength=(arrivals.last_ms - first_ms) // (width_s * 1000)) * 60 / width_s
+    starts_s = tuple(float(place * width_s) for place in range(points.size))
+    window_s = (window.start_ms - first_ms) / 1e3
+    moments = [Annotation(window_s, "busiest window")] if points.size > 1 else []
     moments += [
-        Annotation((one.start_ms - arrivals.first_minute_ms) / 1e3, "served, not offered")
-        for one in arrivals.censored[:6]
+        Annotation((one.start_ms - first_ms) / 1e3, "served, not offered") for one in arrivals.censored[:6]
     ]
     chart = Chart(
         "lines",
@@ -50,9 +62,9 @@ def _arrivals(model: DemandModel) -> Section:
         "time since the start of the log",
         "visits per minute",
         starts_s,
-        (Series("visits", tuple(float(value) for value in padded), "strong"),),
+        (Series("visits", tuple(map(float, points)), "strong"),),
         moments=tuple(moments),
-        note=f"Each point is the mean of {width} minutes." if width > 1 else "",
+        note=f"Each point is the mean of {format_duration(width_s)}.",
     )
     little = arrivals.little
     agree = "agree" if little.agrees else "differ: the window is not steady"
@@ -80,7 +92,7 @@ def _arrivals(model: DemandModel) -> Section:
         "How many visits begin, and when?",
         f"{window.visits:,} visits began in the busiest {format_duration(window.length_s)} from "
         f"{_clock(window.start_ms)} UTC on, {window.rate_per_s:.3g} per second.{hidden}",
-        figures=(chart,) if padded.size > 1 else (),
+        figures=(chart,) if points.size > 1 else (),
         tables=(
             Table("Arrivals", (Column("figure"), Column("value")), rows),
             *((Table("Censored stretches", columns, censored, note),) if censored else ()),
@@ -112,7 +124,7 @@ def _pages(model: DemandModel) -> Section:
         x_unit="",
         y_unit="ratio",
     )
-    listed = [(number, count) for number, count in model.counts.by_page.most_common() if count][:_MOST_ROWS]
+    listed = Counter(model.behaviour.views).most_common(_MOST_ROWS)
     pages = model.table.pages
     rows = tuple(
         (
@@ -145,17 +157,16 @@ def _visits(model: DemandModel) -> Section:
     lengths = np.pad(lengths, (0, _MOST_LENGTHS - lengths.size))
     implied = length_shares(model, _MOST_LENGTHS - 1)
     implied = np.append(implied, max(0.0, 1.0 - implied.sum()))
-    names = tuple(f"{k}" if k < _MOST_LENGTHS else f"{k} or more" for k in range(1, _MOST_LENGTHS + 1))
     distance = float(np.abs(np.cumsum(lengths) - np.cumsum(implied)).max())
     length_chart = Chart(
-        "bars",
+        "lines",
         f"The groups reproduce the length of visits within {100 * distance:.1f} percentage points",
-        "pages of a visit",
+        f"pages of a visit ({_MOST_LENGTHS}: that many or more)",
         "share of visits",
-        names,
+        tuple(float(pages) for pages in range(1, _MOST_LENGTHS + 1)),
         (
             Series("in the log", tuple(map(float, lengths)), "strong"),
-            Series("by the groups", tuple(map(float, implied)), "planned"),
+            Series("by the groups", tuple(map(float, implied)), "planned", dashed=True),
         ),
         x_unit="",
         y_unit="ratio",

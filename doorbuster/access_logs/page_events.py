@@ -6,7 +6,6 @@ Nothing else of a request is kept.
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -49,14 +48,12 @@ class PieceCounts:
     redirects: int = 0
     not_shown: int = 0
     program_requests: int = 0
-    by_page: Counter[int] = field(default_factory=Counter)
     minutes: dict[int, MinuteLoad] = field(default_factory=dict)
 
     def add(self, other: PieceCounts) -> None:
         for name in ("lines", "bad", "requests", "assets", "ignored", "redirects", "not_shown"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.program_requests += other.program_requests
-        self.by_page.update(other.by_page)
         for minute, load in other.minutes.items():
             own = self.minutes.setdefault(minute, MinuteLoad())
             own.requests += load.requests
@@ -101,7 +98,6 @@ class EventReader:
         counts.redirects += int((usable & is_redirect & is_read).sum())
         counts.not_shown += int((usable & np.isin(status, _NOT_SHOWN)).sum())
         usable &= ~(is_redirect & is_read) & ~np.isin(status, _NOT_SHOWN)
-        counts.by_page.update(page[usable].tolist())
         events = np.empty(int(usable.sum()), EVENT)
         events["visitor"] = visitor[usable]
         events["time_ms"] = np.round(begun_s[usable] * 1e3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 from doorbuster.access_logs.demand_model import DemandModel
 from doorbuster.access_logs.log_map import KINDS
@@ -13,7 +14,8 @@ _MOST = 500
 
 def pages_text(model: DemandModel) -> str:
     """YAML with the kind of every address that people used, the most used first."""
-    total = max(model.counts.by_page.total(), 1)
+    views = Counter(model.behaviour.views)
+    total = max(views.total(), 1)
     lines = [
         "# Kinds of pages found in the log. Correct them, then run the command again with --map FILE.",
         f"# Kinds: {', '.join(KINDS)}.",
@@ -21,7 +23,7 @@ def pages_text(model: DemandModel) -> str:
         "pages:",
     ]
     pages = model.table.pages
-    for number, count in model.counts.by_page.most_common(_MOST):
+    for number, count in views.most_common(_MOST):
         page = pages[number]
         if page.kind.kind not in KINDS or "not in the sample" in page.use.template:
             continue

@@ -8,7 +8,8 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,7 +28,6 @@ _REDIRECTED_WITHIN_MS = 3_000
 _FAST_PAGES, _FAST_MS = 30, 1_000.0
 _MANY_PAGES = 500
 _PROBE_PAGES, _PROBE_SPREAD = 10, 0.05
-_DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Behaviour:
     column is leaving, so cell [i + 1, j] counts kind j after kind i.
     think_s: a sample of the times from a response to the next page. visit_counts: a sample of visits as such
     matrices, flat, shape (visits, (kinds + 1) ** 2).
-    visits_at_gap: number of visits with each length of the gap, in minutes.
+    visits_at_gap: number of visits with each length of the gap, in minutes. views: by number of the page.
     """
 
     kinds: tuple[str, ...]
@@ -70,8 +70,12 @@ class Behaviour:
     visits_at_gap: Mapping[int, int]
     program_visits: int
     program_pages: int
-    pages: int
-    failed_pages: int
+    views: Mapping[int, int]
+
+    @property
+    def pages(self) -> int:
+        """Page views of people."""
+        return sum(self.views.values())
 
 
 @dataclass(slots=True)
@@ -84,8 +88,7 @@ class _VisitSums:
     at_gap: dict[int, int] = field(default_factory=lambda: dict.fromkeys(GAPS_MIN, 0))
     program_visits: int = 0
     program_pages: int = 0
-    pages: int = 0
-    failed: int = 0
+    views: Counter[int] = field(default_factory=Counter)
     sampled: int = 0
     sampled_gaps: int = 0
 
@@ -104,20 +107,24 @@ def find_visits(store: EventStore, table: PageTable, steps: Sequence[str], *, ga
     think_ms = _joined(found.think_ms)
     think_from = _joined(found.think_from)
     by_kind = {name: think_ms[think_from == number] / 1e3 for number, name in enumerate(kinds)}
-    size = (len(kinds) + 1) ** 2
     assert found.transitions is not None, "made above"
+    seen = found.transitions.sum(axis=0)[:-1] > 0
+    rows, columns = np.append(True, seen), np.append(seen, True)
+    size = len(kinds) + 1
+    matrices = np.concatenate(found.matrices) if found.matrices else np.empty((0, size * size), np.int64)
+    matrices = matrices.reshape(-1, size, size)[:, rows][:, :, columns]
+    shown = tuple(name for name, is_seen in zip(kinds, seen, strict=True) if is_seen)
     return Behaviour(
-        kinds=kinds,
+        kinds=shown,
         visits=_join_visits(found.visits),
-        transitions=found.transitions,
+        transitions=found.transitions[rows][:, columns],
         think_s=think_ms / 1e3,
-        think_by_kind=by_kind,
-        visit_counts=np.concatenate(found.matrices) if found.matrices else np.empty((0, size), np.int64),
+        think_by_kind={name: by_kind[name] for name in shown},
+        visit_counts=matrices.reshape(len(matrices), -1),
         visits_at_gap=found.at_gap,
         program_visits=found.program_visits,
         program_pages=found.program_pages,
-        pages=found.pages,
-        failed_pages=found.failed,
+        views=found.views,
     )
 
 
@@ -145,8 +152,7 @@ def _read_part(
     _count_gaps(events, found)
     number, starts = _number_visits(events, gap_s)
     kind = kind_of[events["page"]]
-    found.pages += events.size
-    found.failed += int(((events["status"] >= 500) | (events["status"] == 429)).sum())
+    found.views.update(events["page"].tolist())
     found.visits.append(_visits(events, starts, kind, kinds))
     _count_transitions(events, number, starts, kind, len(kinds), found)
 
@@ -269,11 +275,3 @@ def _join_visits(parts: Sequence[Visits]) -> Visits:
         column("ordered").astype(bool),
         column("orders"),
     )
-
-
-def people_seconds(visits: Visits) -> Iterator[tuple[int, Ints]]:
-    """Arrivals of visits per second, day by day: (first second of the day, counts), in order."""
-    seconds = visits.start_ms // 1000
-    for day in np.unique(seconds // _DAY_S).tolist():
-        own = seconds[(seconds // _DAY_S) == day] - day * _DAY_S
-        yield day * _DAY_S, np.bincount(own, minlength=_DAY_S)
