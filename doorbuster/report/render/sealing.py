@@ -26,7 +26,7 @@ def sealed(page: str) -> str:
     numbers: dict[str, int] = {}
 
     def attribute(inline: re.Match[str]) -> str:
-        return f" data-s={numbers.setdefault(inline[1], len(numbers))}"
+        return f' data-s="{numbers.setdefault(inline[1], len(numbers))}"'  # quoted: a value may precede />
 
     head, body = page.split("</style>", 1)
     parts = _SCRIPT.split(body)  # texts and scripts by turns; scripts stay as they are
