@@ -271,7 +271,7 @@ def _decide(found: MetricComparison, effect: EffectEstimate, p_value: float) -> 
         rises = effect.value > 0
         return (Decision.WORSE if rises == (metric.better == "lower") else Decision.BETTER), ""
     if low is None or high is None:
-        return Decision.CANNOT_TELL, "the runs do not show how exact it is"
+        return Decision.CANNOT_TELL, "too little data for an interval"
     if effect.p_value <= found.level:
         return Decision.CANNOT_TELL, "not certain enough for one of several metrics"
     return Decision.CANNOT_TELL, ""

@@ -62,7 +62,7 @@ def test_one_run_against_one_uses_the_intervals_within_the_runs(candidate, statu
 def test_one_run_against_one_without_intervals_decides_nothing():
     found = decided(threshold(*P95), (100.0,), (200.0,))
     assert found.status == "inconclusive"
-    assert "the runs do not show how exact it is" in found.sentence
+    assert "too little data for an interval" in found.sentence
 
 
 @pytest.mark.parametrize(

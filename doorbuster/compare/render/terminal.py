@@ -78,5 +78,14 @@ def metrics_table(title: str, shown: Sequence[MetricComparison]) -> Table:
         )
         for found in shown
     )
-    why = "; ".join(f"{one_line(found.metric.key, 100)}: {found.reason}" for found in shown if found.reason)
+    why = "; ".join(f"{reason}: {', '.join(names)}" for reason, names in _by_reason(shown).items())
     return Table(title, tuple(map(Column, columns)), rows, note=why)
+
+
+def _by_reason(shown: Sequence[MetricComparison]) -> dict[str, list[str]]:
+    """The names of the metrics by the reason for their decision."""
+    found: dict[str, list[str]] = {}
+    for one in shown:
+        if one.reason:
+            found.setdefault(one.reason, []).append(one_line(one.metric.key, 100))
+    return found
