@@ -63,9 +63,11 @@ ARROWS = {  # who may import whom, as DESIGN decides
     "compare": {"report", "gate", "stats", "records", "scenario", "shop_process", "shop_settings"},
     "history": {"compare", "capacity", "gate", "scenario", "records", "stats", "report"},
     "forecast": {"report", "records", "scenario"},
+    "season": {"forecast", "history", "capacity", "report", "gate", "stats", "records", "scenario"},
     "cli": {
         "forecast",
         "access_logs",
+        "season",
         "history",
         "live",
         "scenario",

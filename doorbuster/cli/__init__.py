@@ -39,6 +39,7 @@ VERBS = {  # in workflow order, with the help line of each verb
     "import": "Import results of k6, JMeter, Gatling, Locust and other tools as a run.",
     "audit": "Compare a run with the shop's order export (CSV) and update the verdict.",
     "stream": "Stream the figures of a run to Prometheus, InfluxDB and others while it goes on.",
+    "season": "Keep forecast, runs and capacity of one campaign, and show the board where it stands.",
     "export": "Export the latencies of a run as an HdrHistogram interval log.",
     "upload": "Send the files of a run to object storage, a web server or a folder.",
     "cleanup": "Cancel the test orders that a run placed in a shop.",

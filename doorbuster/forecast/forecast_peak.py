@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 
@@ -41,6 +41,7 @@ from doorbuster.scenario.parsing.value_range import ValueRange
 _SHOWN_DAYS = 800
 _MIN_BASE_DAYS = 28
 _CHECKED_DRAWS = 2_000
+_RECENT = timedelta(days=400)  # a history that ends earlier is an example, not the basis of a plan
 _EXAMPLE_FACTOR = "2.1..2.7 (a British gift shop, 2010 and 2011)"
 
 
@@ -48,11 +49,13 @@ _EXAMPLE_FACTOR = "2.1..2.7 (a British gift shop, 2010 and 2011)"
 class ForecastSettings:
     """What the user assumes.
 
-    peak: day of the peak; None: like the last one. until: use only the history before this day. growth,
-    season_factor and campaigns: factors, 1.08 for 8 %. conversion: orders per visit; pages: per visit.
+    peak: day of the peak; None: like the last one, after `not_before` or the end of the history. until: use
+    only the history before this day. growth, season_factor and campaigns: factors, 1.08 for 8 %.
+    conversion: orders per visit; pages: per visit.
     """
 
     peak: date | None = None
+    not_before: date | None = None
     until: date | None = None
     growth: ValueRange | None = None
     season_factor: ValueRange | None = None
@@ -81,7 +84,7 @@ def forecast_peak(
         series = _before(series, np.datetime64(settings.until))
     if not len(daily):
         raise UsageError(f"{series.source}: has no days before {settings.until}; choose a later --until")
-    peak = _peak_date(daily, settings, series.source)
+    peak = _peak_date(daily, settings, series.source, today)
     month = month_of(np.datetime64(peak))
     complete = complete_months(daily)
     tests = [backtest(daily, name, method) for name, method in {BASE: base_forecaster, **models}.items()]
@@ -136,7 +139,7 @@ def _before(series: DemandSeries, end: np.datetime64) -> DemandSeries:
     )
 
 
-def _peak_date(daily: DailyDemand, settings: ForecastSettings, source: str) -> date:
+def _peak_date(daily: DailyDemand, settings: ForecastSettings, source: str, today: date) -> date:
     last = daily.days[-1].astype(object)
     if settings.peak is not None:
         if settings.peak <= last:
@@ -151,7 +154,9 @@ def _peak_date(daily: DailyDemand, settings: ForecastSettings, source: str) -> d
             f"{source}: records {daily.days[0]} to {last}, less than a year, so the day of the next peak is "
             "not known from it; name it with --peak-date"
         )
-    return next_peak(year.days[int(year.counts.argmax())].astype(object), last)
+    recent = settings.until is None and last < today <= last + _RECENT
+    after = settings.not_before or (today if recent else last)
+    return next_peak(year.days[int(year.counts.argmax())].astype(object), after)
 
 
 def _highest_day(

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from doorbuster.forecast.forecast_result import ForecastResult
 
-_ENOUGH_CUSTOMERS = 320  # in a run, so that a threshold of 97 % can be proven
+_ENOUGH_CUSTOMERS = 420  # in a run, so that a threshold of 98 % can be proven
 _MIN_RUN_S, _MAX_RUN_S = 90, 900
 _PROVABLE = ((0.99, 700), (0.98, 400), (0.97, 250), (0.95, 140), (0.9, 70), (0.8, 25))
-_FEWEST_ORDERS = 25  # fewer prove no share of interest, and their requests no p95
+_FEWEST_ORDERS = 60  # fewer prove no share of interest, and keep a capacity search waiting
 _ABANDONED_PER_ORDER = 0.69 / 0.31
 _BROWSE, _SEARCH = 55, 13
 _MAX_BUY = 0.28  # so that abandoned baskets and browsing keep a share

@@ -46,7 +46,7 @@ def test_it_writes_the_result_the_page_and_two_scenarios(orders, forecast, tmp_p
         "forecast.json", "index.html", "peak-median.yaml", "peak-1-in-10-years.yaml",
     }  # fmt: skip
     found = read_forecast(out / "forecast.json")
-    assert found.peak_date.startswith("2026-11")
+    assert found.peak_date[4:8] == "-11-"
     assert found.method == BASE
     periods = [found.count(period, "visits").median for period in ("day", "hour", "minute", "second")]
     assert periods == sorted(periods, reverse=True)

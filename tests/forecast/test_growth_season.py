@@ -91,7 +91,7 @@ def test_levels_and_residuals_add_up_to_the_days(two_years):
     demand = two_years(3)
     level, residual = levels(demand)
     raw = np.log(demand.counts) - level
-    assert np.allclose(residual / raw, (residual / raw)[0])
+    assert np.allclose(residual / raw, (residual / raw)[0])  # no day of this history is a campaign
     assert residual.std() == pytest.approx(0.1, abs=0.01)  # the noise, although means were fitted to it
 
 

@@ -1,0 +1,52 @@
+"""`doorbuster season report`: the page for the board."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from doorbuster.output import say, say_lines
+
+_DATE = click.DateTime(["%Y-%m-%d"])
+folder_argument = click.argument("folder", default=".", type=click.Path(path_type=Path))
+today_option = click.option(
+    "--today", type=_DATE, metavar="DATE", help="Day from which the days left are counted. Default: today."
+)
+
+
+@click.command("report")
+@folder_argument
+@today_option
+def report(folder: Path, today: datetime | None) -> int:
+    """Write season.html, season.md and digest.md of the season in FOLDER (default: the current folder).
+
+    Reads season.yaml and all that it names. Exit code 104 for a wrong season.yaml.
+
+    \b
+    Example: doorbuster season report christmas
+    """
+    from doorbuster.cli.season_status import status_of
+    from doorbuster.report.write import write_files
+    from doorbuster.season.page import season_page
+    from doorbuster.season.render import render_digest, render_season_html, render_season_markdown
+
+    found, file = status_of(folder, today)
+    texts = {
+        "season.html": render_season_html(found),
+        "season.md": render_season_markdown(found),
+        "digest.md": render_digest(found),
+    }
+    write_files(file.parent, texts)
+    page = season_page(found)
+    say(f"{page.badge}. {page.sentence}")
+    for fact in page.facts:
+        say(f"  {fact.label}: {fact.value}, {fact.detail}")
+    for number, step in enumerate(page.steps, 1):
+        say(f"  {number}. {step}")
+    for run in found.explained:
+        for error in run.errors:
+            say_lines(str(error), error=True)
+    say(f"report:  {file.parent / 'season.html'}")
+    return 0
