@@ -18,6 +18,7 @@ from doorbuster.output import one_line
 from doorbuster.report.figures.heatmap import draw_heat, frame_heat
 from doorbuster.report.figures.layout import FONT_PT, PT_PER_IN, lay_out, legend_columns
 from doorbuster.report.figures.palette import CYCLE, PAPER, RULE, STYLES, TEXT, SeriesStyle, series_style
+from doorbuster.report.figures.shorter_svg import shorter_svg
 from doorbuster.report.formatting import format_value, text_width_pt
 from doorbuster.report.section import Annotation, Chart, Column, Table, Unit
 
@@ -29,7 +30,7 @@ _ROW_OF_MOMENTS = 0.09  # of the height
 _CLOCK_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 _MARKERS = "os^Dvx"
 _MARK_PT = 8.5
-_MAX_TABLE_ROWS = 400
+_MAX_TABLE_ROWS = 120
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "doorbuster",
@@ -73,7 +74,7 @@ def render_svg(chart: Chart, *, element_id: str) -> str:
 
 
 def chart_table(chart: Chart) -> Table:
-    """The numbers of the chart; above 400 points every k-th, with a note."""
+    """The numbers of the chart; above 120 points every k-th, with a note."""
     step = -(-len(chart.x) // _MAX_TABLE_ROWS) or 1
     columns = [Column(one_line(chart.x_label), "" if chart.kind == "bars" else chart.x_unit)]
     values: list[Sequence[float | str | None]] = [chart.x]
@@ -88,7 +89,7 @@ def chart_table(chart: Chart) -> Table:
                 columns.append(Column(one_line(name), chart.y_unit))
                 values.append(numbers)
     rows = tuple(tuple(column[index] for column in values) for index in range(0, len(chart.x), step))
-    note = f"Every {step}th point of {len(chart.x):,}." if step > 1 else ""
+    note = f"One point in {step} of {len(chart.x):,}." if step > 1 else ""
     return Table(chart.title, tuple(columns), rows, note)
 
 
@@ -302,7 +303,7 @@ def _compact(svg: str, element_id: str) -> str:
     svg = re.sub(r' transform="rotate\(-0 [^)]*\)"', "", svg)
     svg = _TAG.sub(lambda tag: _compact_tag(tag[0], element_id), svg)
     svg = re.sub(r"<svg [^>]*?viewBox=\"([^\"]+)\"[^>]*>", _root, svg, count=1)
-    return re.sub(r">\s+<", "><", svg).strip()
+    return shorter_svg(re.sub(r">\s+<", "><", svg).strip(), element_id)
 
 
 def _root(match: re.Match[str]) -> str:

@@ -5,6 +5,8 @@ const SYNC = "run";
 const LEFT_PX = 64;
 const charts = new Set();
 
+const whenIdle = window.requestIdleCallback ? (use) => requestIdleCallback(use) : (use) => setTimeout(use, 50);
+
 class TimeChart {
   /**
    * spec(state) -> { title, note, x, series: [{ label, values, pen, fill, dash }], unit, log, step, bounds, paint,
@@ -33,14 +35,17 @@ class TimeChart {
     new ResizeObserver(() => this.#resize()).observe(this.canvas);
   }
 
-  /** Draw again when it is next seen. */
+  /** Draw again: at once when it is seen, else when there is time. */
   refresh() {
     this.stale = true;
+    this.figure.setAttribute("aria-busy", "true");
     if (this.seen) this.draw();
+    else whenIdle(() => { if (this.stale) this.draw(); });
   }
 
   draw() {
     this.stale = false;
+    this.figure.setAttribute("aria-busy", "false");
     const shown = this.spec(this.state);
     this.figure.hidden = !shown;
     this.shown = shown;
@@ -138,7 +143,7 @@ class TimeChart {
             values: (_, ticks) => ticks.map(clockText) }
           : { ...axis, size: 26, ...shown.axis.options },
         { ...axis, size: LEFT_PX, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : axisText(tick, shown.unit))),
-          ...(shown.log ? { splits: (plot) => logSplits(plot.scales.y.min, plot.scales.y.max) } : {}) },
+          ...(shown.log ? { splits: (plot) => logSplits(plot.scales.y.min, plot.scales.y.max), filter: (_, splits) => splits } : {}) },
       ],
       series: [{}, ...shown.series.map((one) => this.#series(one))],
       hooks: {
@@ -178,7 +183,7 @@ class TimeChart {
     const at = plot.cursor.idx;
     this.shown.series.forEach((one, place) => {
       const value = at === null || at === undefined ? null : one.values[at];
-      this.values[place].textContent = value === null || value === undefined ? "" : textOf(value, this.shown.unit);
+      this.values[place].textContent = value === null || value === undefined ? "" : cellText(one, at, this.shown.unit);
     });
   }
 
@@ -236,7 +241,7 @@ class TimeChart {
     const named = series.filter((one) => !one.silent);
     const head = [axis ? axis.name : "from", ...named.map((one) => one.label)];
     const rows = x.slice(0, 400).map((value, at) => [axis ? axis.text(value) : clockText(value),
-      ...named.map((one) => (one.values[at] === null || one.values[at] === undefined ? UNKNOWN : textOf(one.values[at], unit)))]);
+      ...named.map((one) => cellText(one, at, unit))]);
     this.table.replaceChildren(this.table.firstChild, plainTable(head, rows, this.shown.title));
   }
 }
@@ -284,6 +289,12 @@ const TEXTS = { ms: msText, count: countText, ratio: shareText, per_s: rateText 
 
 function textOf(value, unit) {
   return (TEXTS[unit] || countText)(value);
+}
+
+function cellText(series, at, unit) {
+  const value = series.values[at];
+  if (value === null || value === undefined) return UNKNOWN;
+  return `${series.atLeast?.[at] ? "≥ " : ""}${textOf(value, unit)}`;
 }
 
 function axisText(value, unit) {

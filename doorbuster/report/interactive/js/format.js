@@ -63,11 +63,11 @@ function shareText(ratio) {
     text = fixed(percent, places);
     if ((Number(text) !== 0 && Number(text) !== 100) || percent === 0 || percent === 100) break;
   }
-  return `${text}\u00a0%`;
+  return `${percent === 0 || percent === 100 ? text.replace(".0", "") : text}\u00a0%`;
 }
 
 function clockText(seconds) {
-  const whole = Math.round(seconds);
+  const whole = Number(fixed(seconds, 0));
   const two = (value) => String(value).padStart(2, "0");
   const minutes = Math.floor(whole / 60);
   if (whole < 3600) return `${minutes}:${two(whole % 60)}`;

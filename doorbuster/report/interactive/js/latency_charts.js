@@ -8,6 +8,11 @@ function inMs(quantiles) {
   return quantiles.map((one) => (one.us === null ? null : one.us / 1e3));
 }
 
+/** Which of these are lower bounds. */
+function areBounds(quantiles) {
+  return quantiles.map((one) => one.atLeast);
+}
+
 /** "web · checkout", what the filter leaves; "all requests" without one. */
 function filterName(state) {
   const names = FILTERS.filter((name) => state[name] !== null)
@@ -40,7 +45,7 @@ function percentileChart(state) {
     title: `Response time of ${filterName(state)}`,
     note: `Windows of ${durationText(width)}; a percentile is missing where a window has too few requests for it.`,
     x: found.starts.map((start) => start + width / 2),
-    series: pens.map(([p, pen], at) => ({ label: percentileName(p), pen, values: inMs(found.columns[at]), dash: at === pens.length - 1 ? DASHES["-."] : [] })),
+    series: pens.map(([p, pen], at) => ({ label: percentileName(p), pen, values: inMs(found.columns[at]), atLeast: areBounds(found.columns[at]), dash: at === pens.length - 1 ? DASHES["-."] : [] })),
     unit: "ms",
     log: true,
     bounds: boundsFor(state, shares),
@@ -65,7 +70,7 @@ function byStepChart(state) {
     title: `${percentileName(state.p)} of ${hidden > 0 ? `the ${slowest.length} slowest steps` : "each step"}`,
     note: `Windows of ${durationText(width)}, ${filterName(state)}.`,
     x: lines[0].starts.map((start) => start + width / 2),
-    series: slowest.map((one, at) => ({ label: nameOf(data, one.step), pen: CYCLE[at][0], dash: DASHES[CYCLE[at][1]], values: inMs(lines[at].columns[0]) })),
+    series: slowest.map((one, at) => ({ label: nameOf(data, one.step), pen: CYCLE[at][0], dash: DASHES[CYCLE[at][1]], values: inMs(lines[at].columns[0]), atLeast: areBounds(lines[at].columns[0]) })),
     unit: "ms",
     log: true,
     bounds: [...boundsFor(state, [state.p]), ...slowest.flatMap((one) => boundsFor({ ...state, data, step: one.step, channel: state.channel, journey: state.journey, outcome: state.outcome }, [state.p]))]
@@ -231,7 +236,10 @@ function curveChart(state) {
     title: `Percentile curve of ${filterName(state)}`,
     note: "Each step to the right leaves out nine tenths of what is left. The curve ends where there are too few requests.",
     x,
-    series: data.runs.map((run, at) => ({ label: run.title, pen: pens[at][0], dash: pens[at][1], values: inMs(tallies[at].quantiles(shares)), points: false })),
+    series: data.runs.map((run, at) => {
+      const found = tallies[at].quantiles(shares);
+      return { label: run.title, pen: pens[at][0], dash: pens[at][1], values: inMs(found), atLeast: areBounds(found), points: false };
+    }),
     unit: "ms",
     log: true,
     height: 230,

@@ -1,0 +1,37 @@
+"""One browser for all tests of interactive pages, and the page of a peak without the cost of its analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from browser import Browser
+
+from doorbuster.gate import judge, verdict
+from doorbuster.records.reader import Run
+from doorbuster.report import write_report
+from doorbuster.report.interactive.engineer import PANELS
+from doorbuster.report.section import Section
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory) -> Iterator[Browser]:
+    found = Browser(tmp_path_factory.mktemp("chromium"))
+    yield found
+    found.close()
+
+
+def write_page(run_path: Path, folder: Path) -> Path:
+    """The page of a run with every panel; the sections themselves are empty."""
+    with Run.open(run_path) as run:
+        sections = [Section(name, f"What about {name}?", "See below.") for name in PANELS]
+        results = judge(run, sections, ())
+        write_report(run, sections, results, verdict(run, results), folder)
+    return folder / "index.html"
+
+
+@pytest.fixture(scope="session")
+def page(build_peak, tmp_path_factory) -> Callable[..., Path]:
+    """The page of a peak with these changes."""
+    return lambda **changes: write_page(build_peak(**changes), tmp_path_factory.mktemp("page"))
