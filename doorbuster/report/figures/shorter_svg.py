@@ -25,8 +25,7 @@ def shorter_svg(svg: str, element_id: str) -> str:
     svg = _PLACE.sub(lambda place: f' {place[1]}="{_tenth(place[2])}"', _BACKGROUND.sub("", svg))
     svg = _EQUAL_PATHS.sub(_one_path, _PATH.sub(_short_path, svg))
     numbers = {name: f"{element_id}-{number}" for number, name in enumerate(_ID.findall(svg))}
-    svg = _REFERENCE.sub(lambda found: f"{found[1]}{numbers.get(found[2], found[2])}{found[3]}", svg)
-    return svg
+    return _REFERENCE.sub(lambda found: f"{found[1]}{numbers.get(found[2], found[2])}{found[3]}", svg)
 
 
 def _tenth(number: str) -> str:
