@@ -120,7 +120,7 @@ def find_visits(store: EventStore, table: PageTable, steps: Sequence[str], *, ga
         transitions=found.transitions[rows][:, columns],
         think_s=think_ms / 1e3,
         think_by_kind={name: by_kind[name] for name in shown},
-        visit_counts=matrices.reshape(len(matrices), -1),
+        visit_counts=matrices.reshape(len(matrices), rows.sum() * columns.sum()),
         visits_at_gap=found.at_gap,
         program_visits=found.program_visits,
         program_pages=found.program_pages,

@@ -2,7 +2,8 @@
 
 Source: I. Cadez, D. Heckerman, C. Meek, P. Smyth, S. White (2003), "Model-based clustering and visualization
 of navigation patterns on a web site", Data Mining and Knowledge Discovery 7; G. Schwarz (1978), "Estimating
-the dimension of a model", Annals of Statistics 6 (BIC).
+the dimension of a model", Annals of Statistics 6 (BIC); C. Biernacki, G. Celeux, G. Govaert (2003), "Choosing
+starting values for the EM algorithm", Computational Statistics and Data Analysis 41 (short runs first).
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-MAX_ROUNDS = 300
+MAX_ROUNDS, SHORT_ROUNDS = 500, 12
 _PRIOR = 0.1  # visits' worth of the common chain in each group, so that no transition is impossible
-_ENOUGH = 1e-7  # relative gain of the log-likelihood in a round
-_STARTS = 4
+_ENOUGH = 1e-8  # relative gain of the log-likelihood in a round
+_STARTS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +57,10 @@ def fit_mixture(visits: Ints, rows: int, groups: int, *, seed: int = 1) -> Marko
     table = patterns[:, used].astype(np.float64)
     row_of = used // (visits.shape[1] // rows)
     rng = np.random.default_rng(seed)
-    best = max(
-        (
-            _climb(table, weight, row_of, _start(table, groups, rng))
-            for _ in range(_STARTS if groups > 1 else 1)
-        ),
-        key=lambda found: found[1],
-    )
+    problem = _Problem(table, weight, row_of)
+    tries = [problem.climb(_start(table, weight, groups, rng), SHORT_ROUNDS) for _ in range(_STARTS)]
+    best = max(tries if groups > 1 else tries[:1], key=lambda found: found[1])
+    best = problem.climb(best[0], MAX_ROUNDS)
     belongs, likelihood = best
     share = weight @ belongs / weight.sum()
     order = np.argsort(-share)
@@ -90,40 +88,47 @@ def choose_mixture(
     return best
 
 
-def _start(table: Floats, groups: int, rng: np.random.Generator) -> Floats:
-    """Random memberships, after distances to visits that are far from each other (k-means++)."""
-    if groups == 1:
-        return np.ones((len(table), 1))
-    profile = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
-    centres = [profile[rng.integers(len(profile))]]
+def _start(table: Floats, weight: Floats, groups: int, rng: np.random.Generator) -> Floats:
+    """Memberships by the nearest of some visits that are far from each other (k-means++)."""
+    profile = table / np.maximum(np.sqrt((table**2).sum(axis=1, keepdims=True)), 1e-12)
+    centres = profile[[rng.choice(len(profile), p=weight / weight.sum())]]
     while len(centres) < groups:
-        distance = np.min([((profile - centre) ** 2).sum(axis=1) for centre in centres], axis=0)
+        distance = weight * (1.0 - (profile @ centres.T).max(axis=1)).clip(0.0)
         total = distance.sum()
-        chance = distance / total if total > 0 else None
-        centres.append(profile[rng.choice(len(profile), p=chance)])
-    distances = np.array([((profile - centre) ** 2).sum(axis=1) for centre in centres]).T
-    near = np.exp(-4.0 * distances)
-    return np.asarray(near / near.sum(axis=1, keepdims=True))
+        chance = distance / total if total > 0 else weight / weight.sum()
+        centres = np.vstack([centres, profile[rng.choice(len(profile), p=chance)]])
+    for _ in range(3):
+        nearest = np.eye(groups)[(profile @ centres.T).argmax(axis=1)]
+        centres = (nearest * weight[:, None]).T @ profile
+        centres = centres / np.maximum(np.sqrt((centres**2).sum(axis=1, keepdims=True)), 1e-12)
+    return np.asarray(0.9 * nearest + 0.1 / groups)
 
 
-def _climb(table: Floats, weight: Floats, row_of: Ints, belongs: Floats) -> tuple[Floats, float]:
-    """Memberships of each pattern and the log-likelihood at the optimum near these memberships."""
-    common = weight @ table
-    row_totals = np.bincount(row_of, weights=common)
-    prior = _PRIOR * common / row_totals[row_of]
-    before = -np.inf
-    for _ in range(MAX_ROUNDS):
-        share = np.maximum(weight @ belongs / weight.sum(), 1e-300)
-        counts = (belongs * weight[:, None]).T @ table + prior
-        totals = np.array([np.bincount(row_of, weights=one, minlength=row_totals.size) for one in counts])
-        log_chance = np.log(counts / totals[:, row_of])
-        joint = table @ log_chance.T + np.log(share)
-        highest = joint.max(axis=1, keepdims=True)
-        scaled = np.exp(joint - highest)
-        evidence = scaled.sum(axis=1, keepdims=True)
-        belongs = scaled / evidence
-        likelihood = float(weight @ (np.log(evidence) + highest)[:, 0])
-        if likelihood - before < _ENOUGH * abs(likelihood):
-            break
-        before = likelihood
-    return belongs, likelihood
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """Patterns of visits with their numbers; `row_of` is the row of each column."""
+
+    table: Floats
+    weight: Floats
+    row_of: Ints
+
+    def climb(self, belongs: Floats, rounds: int) -> tuple[Floats, float]:
+        """Memberships of each pattern and the log-likelihood, after some rounds or at the optimum nearby."""
+        common = self.weight @ self.table
+        row_totals = np.bincount(self.row_of, weights=common)
+        prior = _PRIOR * common / row_totals[self.row_of]
+        before = -np.inf
+        for _ in range(rounds):
+            share = np.maximum(self.weight @ belongs / self.weight.sum(), 1e-300)
+            counts = (belongs * self.weight[:, None]).T @ self.table + prior
+            totals = np.array([np.bincount(self.row_of, one, row_totals.size) for one in counts])
+            joint = self.table @ np.log(counts / totals[:, self.row_of]).T + np.log(share)
+            highest = joint.max(axis=1, keepdims=True)
+            scaled = np.exp(joint - highest)
+            evidence = scaled.sum(axis=1, keepdims=True)
+            belongs = scaled / evidence
+            likelihood = float(self.weight @ (np.log(evidence) + highest)[:, 0])
+            if likelihood - before < _ENOUGH * abs(likelihood):
+                break
+            before = likelihood
+        return belongs, likelihood
