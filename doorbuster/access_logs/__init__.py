@@ -3,6 +3,7 @@
 from doorbuster.access_logs.demand_model import DemandModel, model_demand
 from doorbuster.access_logs.demand_sections import demand_sections, method_notes
 from doorbuster.access_logs.log_map import LogMap, read_log_map
+from doorbuster.access_logs.minutes_file import minutes_text
 from doorbuster.access_logs.pages_file import pages_text
 from doorbuster.access_logs.reading import LogOptions
 from doorbuster.access_logs.scenario_demand import ScenarioDemand, scenario_demand
@@ -18,6 +19,7 @@ __all__ = [
     "demand_sections",
     "diff_section",
     "method_notes",
+    "minutes_text",
     "model_demand",
     "pages_text",
     "read_log_map",

@@ -81,12 +81,12 @@ def from_log(files: tuple[Path, ...], name: str, replace: bool, **reading: Any) 
     """Write a scenario with the demand that FILES, access logs of one shop, show.
 
     Files may be compressed (gzip, zstd) and in any order; their format is detected. Also writes a page of
-    what was found, and the kinds of pages as a file to edit and pass with --map.
+    what was found, the kinds of pages as a file to edit and pass with --map, and visits by minute as CSV.
 
     \b
     Example: doorbuster demand from-log access.log --name last-christmas
     """
-    from doorbuster.access_logs import pages_text, scenario_text
+    from doorbuster.access_logs import minutes_text, pages_text, scenario_text
     from doorbuster.cli.program_name import program_name
     from doorbuster.errors import UsageError
     from doorbuster.scenario import read_scenario
@@ -100,7 +100,12 @@ def from_log(files: tuple[Path, ...], name: str, replace: bool, **reading: Any) 
     text = scenario_text(model, name)
     read_scenario(text, file=str(scenario))
     write_texts(
-        {scenario: text, folder / "pages.yaml": pages_text(model), folder / "index.html": _page(model)}
+        {
+            scenario: text,
+            folder / "pages.yaml": pages_text(model),
+            folder / "minutes.csv": minutes_text(model),
+            folder / "index.html": _page(model),
+        }
     )
     _print(model)
     say(f"scenario: {scenario}")

@@ -149,3 +149,24 @@ def test_saturated_moments_are_kept(read):
     found = read("minute,sessions,censored\n2024-11-01 10:00,50,0\n2024-11-01 10:01,60,1\n")["visits"]
     assert found.saturated.tolist() == [False, True]
     assert {np.datetime64("2024-11-01")} == found.saturated_days()
+
+
+def test_the_minutes_of_an_access_log_are_read(tmp_path):
+    from doorbuster.access_logs import LogMap, LogOptions, minutes_text, model_demand
+
+    agent = '"-" "Mozilla/5.0 (X11; Linux x86_64) Firefox/130.0"'
+    lines = [
+        f"10.0.0.{n} - - [01/Nov/2024:10:{n % 7:02d}:{second:02d} +0000] "
+        f'"GET /product/{second} HTTP/1.1" 200 9 {agent}'
+        for n in range(1, 60)
+        for second in (1, 20, 41)
+    ]
+    log = tmp_path / "access.log"
+    log.write_text("\n".join(sorted(lines, key=lambda line: line[line.index("[") :])) + "\n")
+    model = model_demand([log], LogOptions(LogMap(), None, 1, False), gap_s=1800, window_s=3600)
+    file = tmp_path / "minutes.csv"
+    file.write_text(minutes_text(model))
+    found = read_history([file], HistoryOptions())
+    assert found["visits"].counts.sum() == len(model.behaviour.visits)
+    assert found["visits"].grain == "minute"
+    assert str(found["visits"].moments[0]) == "2024-11-01T10:00"
