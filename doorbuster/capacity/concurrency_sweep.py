@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -65,6 +66,10 @@ def hold_s_within(budget_s: float, warmup_s: float, levels: int) -> float:
     return float(int(max(MIN_HOLD_S, budget_s / levels - warmup_s - OVERHEAD_S)))
 
 
+Watch = Callable[[int, Path], AbstractContextManager[Callable[[], None]]]
+"""Shows the level that is measured into a folder; what it gives is called about once a second."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConcurrencySweep:
     """The parameters of a sweep, except the URL of the shop."""
@@ -78,13 +83,13 @@ class ConcurrencySweep:
     locustfile: str
     options: tuple[str, ...]
 
-    def run(self, url: str, show: Callable[[ScalingPoint], None]) -> bool:
+    def run(self, url: str, show: Callable[[ScalingPoint], None], watch: Watch) -> bool:
         """Measure and record one point after the other; True when Ctrl-C ended the sweep early."""
         title = f"{self.plan.title}: {self.channel}"
         result = ScalingResult("sweep", title, self.channel, finished=False)
         try:
             for number, level in enumerate(self.levels, start=1):
-                point = self._point(url, level, number)
+                point = self._point(url, level, number, watch)
                 result = replace(result, points=(*result.points, point))
                 result.write(self.folder)
                 show(point)
@@ -93,12 +98,16 @@ class ConcurrencySweep:
         replace(result, finished=True).write(self.folder)
         return False
 
-    def _point(self, url: str, level: int, number: int) -> ScalingPoint:
+    def _point(self, url: str, level: int, number: int, watch: Watch) -> ScalingPoint:
         folder = self.folder / f"{number:02d}-concurrency-{level}"
         length_s, seed = self.warmup_s + self.hold_s, self.plan.seed + number
         text = concurrency_text(self.plan, self.channel, level, for_s=length_s, url=url, seed=seed)
         what = f"the run at concurrency {level}"
-        run_scenario(text, folder, self.locustfile, self.options, what=what, every_s=POLL_EVERY_S)
+        with watch(level, folder) as look:
+            run_scenario(
+                text, folder, self.locustfile, self.options,
+                what=what, every_s=POLL_EVERY_S, look=lambda _: look(),
+            )  # fmt: skip
         with Run.open(folder) as run:
             return measure_point(run, level, first=round(self.warmup_s), seconds=int(self.hold_s))
 

@@ -22,6 +22,7 @@ def command(run: Path, sections: tuple[str, ...]) -> int:
     \b
     Example: doorbuster analyse reports/sample latency customers
     """
+    from doorbuster.cli.progress import each
     from doorbuster.cli.section_scripts import analysis_scripts
     from doorbuster.errors import ExitCode, UsageError
     from doorbuster.records.reader import Run
@@ -32,7 +33,9 @@ def command(run: Path, sections: tuple[str, ...]) -> int:
     if unknown:
         raise UsageError(f"unknown section {', '.join(unknown)}; choose from {', '.join(scripts)}")
     with Run.open(run) as opened:
-        analysed = analyse_run(opened, [scripts[name] for name in sections or scripts])
+        analysed = analyse_run(
+            opened, each("analysing the run", [scripts[name] for name in sections or scripts])
+        )
     for section in analysed.sections if sections else in_order(analysed.sections):
         print_section(section)
     for error in analysed.errors:

@@ -71,13 +71,14 @@ def accept(runs: tuple[Path, ...], name: str, store: Path, keep: int, replace: b
 
 def _check_verdicts(files: tuple[Path, ...]) -> None:
     """Refuse runs that failed a threshold: a baseline of bad runs hides the next bad one."""
+    from doorbuster.cli.progress import each
     from doorbuster.cli.run_workflow import recorded_run_scenario
     from doorbuster.errors import UsageError
     from doorbuster.gate import judge
     from doorbuster.records.reader import Run
 
     problems = []
-    for file in files:
+    for file in each("judging the runs", files):
         with Run.open(file) as run:
             stated = [one for one in recorded_run_scenario(run).thresholds if not one.relative]
             plain = [one for one in stated if "." not in one.metric]

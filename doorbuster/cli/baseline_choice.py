@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from doorbuster.cli.progress import each
 from doorbuster.cli.section_scripts import analyse_sections
 from doorbuster.errors import UsageError
 
@@ -107,7 +108,7 @@ def judge_relative(
     from doorbuster.records.reader import Run
 
     metrics: dict[str, list[RunMetric]] = {}
-    for path in candidates if baseline is not None else ():
+    for path in each("reading the candidate's runs", candidates if baseline is not None else ()):
         with Run.open(path) as run:
             for found in run_threshold_metrics(run, relative_thresholds(thresholds), analyse_sections):
                 metrics.setdefault(found.key, []).append(found)

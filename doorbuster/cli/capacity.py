@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from doorbuster.cli.capacity_sweep import run_sweep
+from doorbuster.cli.live_page import LivePage, live_option, open_live_page, publish_answer
 from doorbuster.cli.options import (
     confirm_option,
     locustfile_option,
@@ -16,15 +18,16 @@ from doorbuster.cli.options import (
     url_option,
     workers_option,
 )
-from doorbuster.output import open_console, say
+from doorbuster.cli.series_watch import SeriesWatch, about
+from doorbuster.output import say
 
 if TYPE_CHECKING:
     from doorbuster.capacity.load_step import LoadStep, MeasuredStep, ProposedStep
-    from doorbuster.capacity.result_file import ScalingPoint, SearchResult
+    from doorbuster.capacity.result_file import SearchResult
     from doorbuster.capacity.runner import LoadStepRunner
     from doorbuster.capacity.search import SearchSettings
     from doorbuster.capacity.search_bracket import SearchBracket
-    from doorbuster.scenario import Scenario
+    from doorbuster.live.state import SeriesView, StageView
 
 
 @click.command("capacity")
@@ -66,8 +69,11 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="Channel for --concurrency. Default: the closed channel, or the open one with the largest share.",
 )
+@live_option
 @click.option("--quiet", is_flag=True, help="Print only the answer, not one line per load step.")
+@click.pass_context
 def command(
+    ctx: click.Context,
     scenario: str,
     profile: str | None,
     url: str | None,
@@ -82,6 +88,7 @@ def command(
     warmup: str | None,
     concurrency: str | None,
     channel: str | None,
+    live: int | None,
     quiet: bool,
 ) -> int:
     """Find the highest arrival rate at which the shop still meets every threshold of SCENARIO.
@@ -119,94 +126,45 @@ def command(
         plan, thresholds, start_rate=start_rate, max_rate=max_rate, budget=budget, warmup=warmup
     )
     if concurrency is not None:
-        return _sweep(plan, concurrency, channel, settings, out, locustfiles, options, quiet=quiet)
+        page = ctx.with_resource(open_live_page(live, plan.title))
+        return run_sweep(plan, concurrency, channel, settings, out, locustfiles, options, page, quiet=quiet)
     if not thresholds:
         raise UsageError(
             f"{plan.name} has no threshold that a higher rate can violate; add one, e.g. "
             'http_req_duration: ["p(95)<1s"]'
         )
     check_budget(settings)
+    page = ctx.with_resource(open_live_page(live, plan.title))
     folder = new_run_folder(out, plan.name)
     if not quiet:
         say(plan.title, style="bold", error=True)
     with open_shop(plan, folder / "shop.log") as address:
         runner = LoadStepRunner(plan, thresholds, folder, address, locustfiles, tuple(options))
-        search = _Search(runner, settings, quiet=quiet)
+        search = _Search(runner, settings, page, quiet=quiet)
         try:
             interrupted = search.until_answered()
         except DoorbusterError:
             if search.has_begun:
-                _conclude(folder, search.record(finished=False))
+                _conclude(folder, search.record(finished=False), page)
             raise
     result = search.record(finished=not interrupted)
-    _conclude(folder, result)
+    _conclude(folder, result, page)
     if interrupted:
         return int(ExitCode.INTERRUPTED)
     return 0 if result.rate_per_s is not None else int(ExitCode.INCONCLUSIVE)
 
 
-def _sweep(
-    plan: Scenario,
-    levels: str,
-    channel: str | None,
-    settings: SearchSettings,
-    out: Path | None,
-    locustfile: str,
-    options: list[str],
-    *,
-    quiet: bool,
-) -> int:
-    """Run a concurrency sweep, write its report and return the exit code."""
-    from doorbuster.capacity.concurrency_sweep import (
-        ConcurrencySweep,
-        choose_channel,
-        hold_s_within,
-        parse_concurrency,
-    )
-    from doorbuster.capacity.runner import open_shop
-    from doorbuster.cli.run_workflow import new_run_folder
-    from doorbuster.errors import DoorbusterError, ExitCode
-
-    parsed = parse_concurrency(levels)
-    hold_s = hold_s_within(settings.budget_s, settings.warmup_s, len(parsed))
-    chosen = choose_channel(plan, channel)
-    folder = new_run_folder(out, plan.name)
-    sweep = ConcurrencySweep(plan, chosen, tuple(parsed), settings.warmup_s, hold_s, folder,
-                             locustfile, tuple(options))  # fmt: skip
-    with open_shop(plan, folder / "shop.log") as address:
-        try:
-            interrupted = sweep.run(address, (lambda _: None) if quiet else _print_point)
-        except DoorbusterError:
-            _conclude_sweep(folder)
-            raise
-    _conclude_sweep(folder)
-    return int(ExitCode.INTERRUPTED) if interrupted else 0
-
-
-def _print_point(point: ScalingPoint) -> None:
-    rate = f"{point.per_s:.4g} requests/s, mean response time {point.response_s or 0:.3g} s"
-    say(f"concurrency {point.n:5g}  {rate}", error=True)
-
-
-def _conclude_sweep(folder: Path) -> None:
-    """Write the report of the run with the highest throughput, with the curve on top."""
-    from doorbuster.capacity.result_file import find_scaling
-    from doorbuster.cli.run_workflow import show_section, write_combined_report
-
-    found = find_scaling(folder / "run.sqlite")
-    if found is not None and found.best_point is not None:
-        write_combined_report(folder, folder / found.best_point.source)
-        show_section(folder, "scalability")
-
-
 class _Search:
-    """Runs a search, prints its progress and keeps its result file up to date."""
+    """Runs a search, shows its progress and keeps its result file up to date."""
 
-    def __init__(self, runner: LoadStepRunner, settings: SearchSettings, *, quiet: bool) -> None:
+    def __init__(
+        self, runner: LoadStepRunner, settings: SearchSettings, page: LivePage, *, quiet: bool
+    ) -> None:
         self._runner = runner
         self._settings = settings
         self._quiet = quiet
         self._history: list[LoadStep] = []
+        self._watch = SeriesWatch(page, self._view, quiet=quiet)
 
     @property
     def has_begun(self) -> bool:
@@ -224,6 +182,7 @@ class _Search:
                 self._history.append(judge_step(measured))
                 self.record(finished=False)
                 self._print_step(self._history[-1])
+                self._watch.publish()
         except KeyboardInterrupt:
             return True
         return False
@@ -243,16 +202,40 @@ class _Search:
         return result
 
     def _with_view(self, step: ProposedStep) -> MeasuredStep:
-        from rich.live import Live
+        from doorbuster.live.state import StageView
 
-        console, number = open_console(error=True), len(self._history) + 1
-        if self._quiet or not console.is_terminal:
-            return self._runner.run(step, number, lambda _: None)
-        with Live(self._status_line(step, ""), console=console, transient=True, refresh_per_second=4) as live:
-            return self._runner.run(step, number, lambda text: live.update(self._status_line(step, text)))
+        number = len(self._history) + 1
+        label = f"{step.rate_per_s:.4g}/s, {step.kind}"
+        head = f"{self._bracket()}  now {step.kind} at {step.rate_per_s:.4g}/s ({step.why})"
 
-    def _status_line(self, step: ProposedStep, progress: str) -> str:
-        return f"{self._bracket()}  now {step.kind} at {step.rate_per_s:.4g}/s ({step.why}) {progress}"
+        def stage() -> StageView:
+            return StageView(label, "running", step.why, step.rate_per_s)
+
+        with self._watch.run(self._runner.step_folder(step, number), head, stage) as look:
+            return self._runner.run(step, number, lambda text: look(f"{text}, {self._left()}"))
+
+    def _left(self) -> str:
+        """The estimate: a search may end earlier, and never goes far beyond its budget."""
+        left_s = self._settings.budget_s - self._bracket().elapsed_s
+        return f"at most {about(left_s)} left"
+
+    def _view(self, running: StageView | None) -> SeriesView:
+        from doorbuster.live.state import SeriesView, StageView
+
+        known = self._bracket()
+        stages = [
+            StageView(f"{one.rate_per_s:.4g}/s, {one.kind}", one.status, one.why, one.rate_per_s)
+            for one in self._history
+        ]
+        low, high = known.highest_passing, known.lowest_failing
+        sentence = f"{known}; {self._left()}".replace("no verdict yet", "No verdict yet", 1)
+        return SeriesView(
+            "Search for the highest rate that holds",
+            sentence,
+            (*stages, running) if running else tuple(stages),
+            None if low is None else low.rate_per_s,
+            None if high is None else high.rate_per_s,
+        )
 
     def _bracket(self) -> SearchBracket:
         from doorbuster.capacity.search_bracket import SearchBracket
@@ -266,14 +249,16 @@ class _Search:
             say(f"  {self._bracket()}", style="dim", error=True)
 
 
-def _conclude(folder: Path, result: SearchResult) -> None:
+def _conclude(folder: Path, result: SearchResult, page: LivePage) -> None:
     """Print the answer; write the report of the run at the highest passing rate, with the search on top."""
     from doorbuster.capacity.capacity_result import MEANINGS
     from doorbuster.cli.run_workflow import write_combined_report
 
     shown = result.representative_step
+    page.publish(step="report")
     if shown is not None:
         write_combined_report(folder, folder / shown.run)
+    publish_answer(page, result.sentence, folder)
     say()
     say(result.sentence, style="bold")
     if not result.finished:

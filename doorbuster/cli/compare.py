@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from doorbuster.cli.compare_interleaved import DEFAULT_PAIRS, InterleavedOptions, run_interleaved
+from doorbuster.cli.live_page import live_option
 from doorbuster.cli.options import DEFAULT_LOCUSTFILE, confirm_option, seed_option, workers_option
 from doorbuster.output import say
 
@@ -29,6 +30,7 @@ _ONLY_WITH_RUN = (
     "locustfile",
     "workers",
     "confirm_hosts",
+    "live",
 )
 DEFAULT_OUT = Path("comparison")
 
@@ -104,6 +106,7 @@ class CompareCommand(click.Command):
 )
 @workers_option
 @confirm_option
+@live_option
 @click.option(
     "--paired",
     is_flag=True,
@@ -156,6 +159,7 @@ def command(
     locustfile: str | None,
     workers: int,
     confirm_hosts: tuple[str, ...],
+    live: int | None,
     paired: bool,
     despite: str | None,
     out: Path | None,
@@ -191,7 +195,7 @@ def command(
         if runs:
             raise click.UsageError("--run makes its own runs; leave out the run folders")
         given = InterleavedOptions(
-            scenario, a, b, a_a, pairs, budget, rehearsal, seed, locustfile, workers, confirm_hosts
+            scenario, a, b, a_a, pairs, budget, rehearsal, seed, locustfile, workers, confirm_hosts, live
         )
         code = run_interleaved(
             given, out, gates=chosen, tolerance=allowed, analyse=analyse_sections, every=all_metrics
@@ -220,6 +224,7 @@ def _recorded(
     all_metrics: bool,
 ) -> int:
     """Compare recorded runs; the exit code."""
+    from doorbuster.cli.progress import progress
     from doorbuster.cli.section_scripts import analyse_sections
     from doorbuster.compare.load import check_distinct, compare_recorded, find_runs
     from doorbuster.compare.render.terminal import print_comparison
@@ -232,9 +237,11 @@ def _recorded(
         raise click.UsageError(
             f"--paired needs as many runs of each build (got {len(runs[0])} and {len(runs[1])})"
         )
-    comparison = compare_recorded(
-        *runs, gates=gates, tolerance=tolerance, paired=paired, despite=despite, analyse=analyse_sections
-    )
+    with progress("reading the runs", len(runs[0]) + len(runs[1])) as advance:
+        comparison = compare_recorded(
+            *runs, gates=gates, tolerance=tolerance, paired=paired, despite=despite,
+            analyse=analyse_sections, on_read=advance,
+        )  # fmt: skip
     print_comparison(comparison, every=all_metrics)
     for path in write_comparison(comparison, runs, out, tolerance=tolerance):
         say(f"{path.suffix[1:]:<5} {path}")

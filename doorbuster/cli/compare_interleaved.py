@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import time
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from doorbuster.cli.live_page import LivePage, open_live_page, publish_answer
 from doorbuster.cli.options import DEFAULT_LOCUSTFILE
 from doorbuster.cli.run import plan_run, users_options
 from doorbuster.cli.run_workflow import find_locustfiles, find_run_scenario, new_run_folder, scenario_file
+from doorbuster.cli.series_watch import Look, SeriesWatch, about, wait_for_end
 from doorbuster.errors import ExitCode, UsageError
 from doorbuster.locust_process import LocustProcess, local_workers
 from doorbuster.output import say
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from doorbuster.compare.interleaved.session import InterleavedSession
     from doorbuster.compare.load import Analyse
     from doorbuster.compare.metric_comparison import Tolerance
+    from doorbuster.live.state import SeriesView, StageView
     from doorbuster.scenario import LocustScenario, Scenario
     from doorbuster.shop_settings import ShopSettings
 
@@ -43,6 +47,7 @@ class InterleavedOptions:
     locustfile: str | None
     workers: int
     confirm_hosts: tuple[str, ...]
+    live: int | None = None
 
     @property
     def targets(self) -> dict[str, str]:
@@ -76,13 +81,30 @@ def run_interleaved(
     every: bool,
 ) -> int:
     """Run the rehearsals, write the comparison and return the exit code."""
+    rehearsals = _Rehearsals(given)
+    with open_live_page(given.live, rehearsals.base.title) as page:
+        return _run(
+            given, rehearsals, page, out, gates=gates, tolerance=tolerance, analyse=analyse, every=every
+        )
+
+
+def _run(
+    given: InterleavedOptions,
+    rehearsals: _Rehearsals,
+    page: LivePage,
+    out: Path | None,
+    *,
+    gates: GateChoice,
+    tolerance: Tolerance,
+    analyse: Analyse,
+    every: bool,
+) -> int:
     from doorbuster.compare.interleaved.session import InterleavedSession
     from doorbuster.compare.interleaved.targets import check_target, open_target
 
     targets = given.targets
     for arm, text in targets.items():
         check_target(f"--{arm}", text)
-    rehearsals = _Rehearsals(given)
     budget_s = given.budget_s
     folder = new_run_folder(out, f"compare-{rehearsals.base.name}")
     most = f"{'' if given.a_a else 'at most '}{given.pairs} pairs of rehearsals{rehearsals.length}"
@@ -95,13 +117,15 @@ def run_interleaved(
             for number, text in enumerate(dict.fromkeys(targets.values()), start=1)
         }
 
+        view = _PairsView(page, given.pairs)
+
         def rehearse(arm: str, number: int, into: Path) -> None:
-            rehearsals.run(urls[targets[arm]], number, into)
+            rehearsals.run(urls[targets[arm]], number, into, view.watch(arm, number, into))
 
         session = InterleavedSession(
             folder, rehearse, given.pairs, budget_s, rehearsals.seed, gates, tolerance, analyse
         )
-        interrupted = _run_pairs(session, until_decided=not given.a_a)
+        interrupted = _run_pairs(session, view, until_decided=not given.a_a)
     comparison = session.compare(sequential=not given.a_a)
     if comparison is None:
         for sentence in session.unhealthy_sentences():
@@ -109,16 +133,18 @@ def run_interleaved(
         say(f"UNDECIDED: only {len(session.healthy_pairs())} healthy pairs, a comparison needs two or more.")
         return int(ExitCode.INTERRUPTED if interrupted else ExitCode.INCONCLUSIVE)
     code = _present(comparison, session, folder, given, tolerance, every=every)
+    publish_answer(page, _state(comparison), folder)
     return int(ExitCode.INTERRUPTED) if interrupted else code
 
 
-def _run_pairs(session: InterleavedSession, *, until_decided: bool) -> bool:
+def _run_pairs(session: InterleavedSession, view: _PairsView, *, until_decided: bool) -> bool:
     """Run pairs until the question is decided or the budget is spent; whether Ctrl-C ended it."""
     try:
         while session.may_continue():
             session.run_pair()
             found = session.compare(sequential=until_decided)
             say(f"pair {len(session.pairs)} of {session.most}: {_state(found)}", error=True)
+            view.add_pair(_state(found))
             if until_decided and found is not None and found.answer != "undecided":
                 return False
     except KeyboardInterrupt:
@@ -171,6 +197,41 @@ def _present(
     return code
 
 
+class _PairsView:
+    """Shows the pairs of a comparison while they are made; the estimate is the mean of the pairs so far."""
+
+    def __init__(self, page: LivePage, most: int) -> None:
+        self._most = most
+        self._pairs: list[str] = []
+        self._began_s = time.monotonic()
+        self._watch = SeriesWatch(page, self._view, quiet=False)
+
+    def watch(self, arm: str, number: int, folder: Path) -> AbstractContextManager[Look]:
+        """Show the rehearsal that is recorded into a folder."""
+        from doorbuster.live.state import StageView
+
+        head = f"pair {number} of {self._most}, build {arm}{self._left()}:"
+        return self._watch.run(folder, head, lambda: StageView(f"pair {number}", "running", f"build {arm}"))
+
+    def add_pair(self, found: str) -> None:
+        """Show what is known after a pair."""
+        self._pairs.append(found)
+        self._watch.publish()
+
+    def _left(self) -> str:
+        done = len(self._pairs)
+        each_s = (time.monotonic() - self._began_s) / done if done else 0.0
+        return f", at most {about(each_s * (self._most - done))} left" if done else ""
+
+    def _view(self, running: StageView | None) -> SeriesView:
+        from doorbuster.live.state import SeriesView, StageView
+
+        done = [StageView(f"pair {at}", "pass", found) for at, found in enumerate(self._pairs, start=1)]
+        newest = self._pairs[-1] if self._pairs else "a comparison needs two healthy pairs"
+        sentence = f"{len(done)} of at most {self._most} pairs{self._left()}. So far: {newest}"
+        return SeriesView("Comparison of two builds", sentence, (*done, running) if running else tuple(done))
+
+
 class _Rehearsals:
     """Rehearsals of the scenario on the command line; `base` is that scenario."""
 
@@ -198,7 +259,7 @@ class _Rehearsals:
         length_s = self._constant_for_s or (None if demand is None else demand.duration_s)
         return "" if length_s is None else f" of {format_duration(length_s)} each"
 
-    def run(self, url: str, number: int, folder: Path) -> None:
+    def run(self, url: str, number: int, folder: Path, watch: AbstractContextManager[Look]) -> None:
         """Run rehearsal `number` of a target into a folder; both rehearsals of a pair have the same seed.
 
         Raises: RunError when nothing was recorded.
@@ -215,7 +276,8 @@ class _Rehearsals:
             options += local_workers(self._given.workers)
         process = LocustProcess(self._locustfiles, options, folder)
         try:
-            process.exit_code()
+            with watch as look:
+                wait_for_end(process, look, lambda passed_s: f"{passed_s:.0f} s{self.length}")
         except KeyboardInterrupt:
             process.ask_to_stop()
             process.exit_code()

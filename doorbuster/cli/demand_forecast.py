@@ -36,6 +36,7 @@ def forecast(history: Sequence[Path], **options: Any) -> int:
     \b
     Example: doorbuster demand forecast orders.csv --growth 5%..15%
     """
+    from doorbuster.cli.progress import working
     from doorbuster.forecast.forecast_peak import forecast_peak
     from doorbuster.forecast.input.read_history import read_history
     from doorbuster.forecast.models import INSTALL, model_forecasters
@@ -48,7 +49,8 @@ def forecast(history: Sequence[Path], **options: Any) -> int:
     models = model_forecasters(options["country"])
     if not models:
         say(f"only the base, growth x season, is used; for models to compare it with: {INSTALL}", error=True)
-    found = forecast_peak(series, settings, models, datetime.now().astimezone().date())
+    with working("forecasting"):
+        found = forecast_peak(series, settings, models, datetime.now().astimezone().date())
     folder: Path = options["out"]
     write_forecast(found, folder)
     for section in forecast_sections(found):

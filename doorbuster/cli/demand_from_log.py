@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from doorbuster.output import open_console, say
+from doorbuster.output import say
 
 if TYPE_CHECKING:
     from doorbuster.access_logs import DemandModel
@@ -117,9 +117,8 @@ def from_log(files: tuple[Path, ...], name: str, replace: bool, **reading: Any) 
 
 def read_model(files: tuple[Path, ...], reading: dict[str, Any]) -> DemandModel:
     """The demand in these files, with the options of `log_options`; shows how far reading is."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
     from doorbuster.access_logs import LogMap, LogOptions, model_demand, read_log_map
+    from doorbuster.cli.progress import progress
     from doorbuster.importers import find_zone
 
     log_map = read_log_map(reading["map_file"]) if reading["map_file"] else LogMap()
@@ -127,16 +126,13 @@ def read_model(files: tuple[Path, ...], reading: dict[str, Any]) -> DemandModel:
     options = LogOptions(
         log_map, find_zone(zone) if zone else None, reading["processes"], reading["unsorted"]
     )
-    console = open_console(error=True)
-    columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=sum(path.stat().st_size for path in files))
+    with progress("reading", sum(path.stat().st_size for path in files), in_bytes=True) as advance:
         return model_demand(
             files,
             options,
             gap_s=_duration_s("--gap", reading["gap"], 1.0, 86_400.0),
             window_s=_duration_s("--window", reading["window"] or "1h", 1.0, 14 * 86_400.0),
-            on_progress=lambda count: progress.advance(task, count),
+            on_progress=advance,
         )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from doorbuster.cli.progress import each
 from doorbuster.output import say
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def add(runs: tuple[Path, ...], file: Path, branch: str | None, commit: str, tar
     labels = EntryLabels(current_branch() if branch is None else branch, commit, target)
     added = 0
     with History.open(file, create=True) as history:
-        for path in files:
+        for path in each("adding runs", files):
             added += _add(history, path, labels)
     say(f"{file}: {added} of {len(files)} runs added" + _known(len(files) - added))
     return 0
@@ -237,7 +238,7 @@ def merge(others: tuple[Path, ...], file: Path) -> int:
     from doorbuster.history.store import History
 
     with History.open(file, create=True) as history:
-        for path in others:
+        for path in each("merging", others):
             with History.open(path) as other:
                 say(f"{path}: {history.merge(other)} runs added")
     return 0
@@ -338,7 +339,10 @@ def _timeline(
         runs,
         tuple(
             metric_timeline(values, runs, settings)
-            for values in history.values(key, metrics=metrics, headlines=headlines, last=selection["last"])
+            for values in each(
+                "finding changes",
+                history.values(key, metrics=metrics, headlines=headlines, last=selection["last"]),
+            )
         ),
         history.notes(),
         None if peak is None else peak.date(),

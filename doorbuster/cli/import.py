@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from doorbuster.output import open_console, say
+from doorbuster.output import say
 
 if TYPE_CHECKING:
     from doorbuster.scenario import LocustScenario
@@ -88,8 +88,7 @@ def command(
     """
     from datetime import datetime
 
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
+    from doorbuster.cli.progress import progress
     from doorbuster.cli.run_workflow import write_everything
     from doorbuster.importers import ImportOptions, LabelMap, find_zone, import_run, read_label_map
     from doorbuster.units import format_count
@@ -104,10 +103,7 @@ def command(
     if map_file is not None and options.label_map.columns and not form:
         form = "table"
     folder = out or Path("reports") / f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{files[0].stem}"
-    console = open_console(error=True)
-    columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=sum(path.stat().st_size for path in files))
+    with progress("reading", sum(path.stat().st_size for path in files), in_bytes=True) as advance:
         info = import_run(
             files,
             folder,
@@ -116,7 +112,7 @@ def command(
             scenario_text=scenario.source_text,
             options=options,
             form=form,
-            on_progress=lambda count: progress.advance(task, count),
+            on_progress=advance,
         )
     n = info.requests or sum(row.n for row in info.summaries)
     rows = "1 row" if info.skipped == 1 else f"{format_count(info.skipped)} rows"

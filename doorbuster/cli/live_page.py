@@ -25,7 +25,9 @@ live_option = click.option(
 
 
 class LivePage(Protocol):
-    """Where a command shows what it does."""
+    """Where a command shows what it does; is_open: somebody may see it."""
+
+    is_open: bool
 
     def publish(self, **changes: Any) -> None:
         """Change fields of the snapshot (see `live.snapshot`)."""
@@ -38,6 +40,8 @@ class LivePage(Protocol):
 
 class NoLivePage:
     """The page of a command without --live."""
+
+    is_open = False
 
     def publish(self, **changes: Any) -> None:
         """Nothing."""
@@ -70,6 +74,15 @@ def publish_verdict(page: LivePage, verdict: Verdict, folder: Path) -> None:
         step="running", verdict=VerdictView(verdict.status, verdict.sentence, verdict.reasons, str(folder))
     )
     page.show_report(folder / "index.html")
+
+
+def publish_answer(page: LivePage, sentence: str, folder: Path) -> None:
+    """Show the answer of a search or a comparison, and its report if there is one."""
+    from doorbuster.live.state import VerdictView
+
+    page.publish(step="running", verdict=VerdictView("", sentence, (), str(folder)))
+    if (folder / "index.html").is_file():
+        page.show_report(folder / "index.html")
 
 
 def show_replay(run: Path, *, speed: float, port: int) -> int:

@@ -142,6 +142,11 @@ def sparkline(
     )
 
 
+def whole_seconds(seconds: float) -> str:
+    """A time to the second: "0 s", "45 s", "1m15s"."""
+    return format_duration(round(seconds)) if seconds >= 0.5 else "0 s"
+
+
 def _clock(state: LiveState) -> str:
     if state.state == "stopping":
         return "stopping"
@@ -149,10 +154,10 @@ def _clock(state: LiveState) -> str:
         state.state, state.state
     )
     if state.state != "running":
-        return f"{phase}, {format_duration(round(state.at_s))}"
+        return f"{phase}, {whole_seconds(state.at_s)}"
     return (
-        f"{phase}, {format_duration(round(state.at_s))} of {format_duration(state.duration_s)}, "
-        f"{format_duration(round(state.left_s))} left"
+        f"{phase}, {whole_seconds(state.at_s)} of {format_duration(state.duration_s)}, "
+        f"{whole_seconds(state.left_s)} left"
     )
 
 
@@ -177,7 +182,7 @@ def _measures(state: LiveState, width: int, size: ScreenSize) -> RenderableType:
     for one in state.measures:
         recent = Text(shown(one, recent=True), style="bold")
         if one.name == "p95" and one.recent is None and state.silent_s >= SILENT_FROM_S:
-            recent = Text(f"silent {format_duration(round(state.silent_s))}", style="bold red")
+            recent = Text(f"silent {whole_seconds(state.silent_s)}", style="bold red")
         row = [
             Text(one.name),
             recent,

@@ -57,6 +57,7 @@ def compare_recorded(
     paired: bool = False,
     despite: str = "",
     analyse: Analyse = lambda _run, _sections: (),
+    on_read: Callable[[float], None] = lambda _: None,
 ) -> BuildComparison:
     """Compare the builds of these run files.
 
@@ -64,14 +65,18 @@ def compare_recorded(
         gates: the only metrics that decide, if any are chosen.
         paired: runs with the same position were made together.
         analyse: the report sections of these names, for thresholds on their metrics.
+        on_read: called with the number of runs that were read, each time.
     """
     stated = stated_thresholds(candidate[-1])
     thresholds = (*stated, *gates.thresholds)
     intervals = len(baseline) == len(candidate) == 1
-    old, new = (
-        [read_run(path, run_name(path), thresholds, analyse, intervals=intervals) for path in paths]
-        for paths in (baseline, candidate)
-    )
+
+    def read(path: Path) -> RecordedRunMetrics:
+        found = read_run(path, run_name(path), thresholds, analyse, intervals=intervals)
+        on_read(1)
+        return found
+
+    old, new = ([read(path) for path in paths] for paths in (baseline, candidate))
     measured = {key: metric for run in (*old, *new) for key, metric in run.metrics.items()}
     issues = comparability_issues([run.facts for run in old], [run.facts for run in new], interleaved=paired)
     gating = gating_keys(stated, measured, gates)

@@ -32,6 +32,8 @@ LINGER_S = 3.0  # after the last snapshot, for browsers to take it and the repor
 class LiveServer:
     """The page of one command; use as a context manager, which waits until browsers have the end of it."""
 
+    is_open = True
+
     def __init__(self, port: int, title: str) -> None:
         """Raises: UsageError if the port cannot be opened; 0 takes a free one."""
         self.snapshot = Snapshot(title)

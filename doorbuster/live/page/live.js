@@ -53,7 +53,8 @@ const WORDS = { pass: "ok", fail: "FAIL", warn: "WARN", inconclusive: "unsure", 
 
 function head(page) {
   const run = page.run;
-  const state = page.step === "report" ? "writing the report" : run ? STATES[run.state] : "starting";
+  const ended = page.step === "done" && !run ? "finished" : "starting";
+  const state = page.step === "report" ? "writing the report" : run ? STATES[run.state] : ended;
   const speed = page.speed === null ? "" : `replay, ${digits(page.speed)} times as fast · `;
   at("title").textContent = page.title;
   at("state").textContent = state;
@@ -61,7 +62,8 @@ function head(page) {
   const percent = run && run.duration_s ? Math.min(100, (100 * run.at_s) / run.duration_s) : 0;
   document.title = `${run ? `${percent.toFixed(0)} % ` : ""}${page.title}`;
   if (!run) {
-    at("clock").textContent = `${speed}the load generator and the shop are starting`;
+    at("clock").textContent = ended === "finished" ? "" : `${speed}the load generator and the shop are starting`;
+    at("bar").replaceChildren();
     return;
   }
   const parts = run.state === "running"
@@ -113,7 +115,7 @@ function nice(top) {
 }
 
 function frame(host, run, top, label) {
-  const width = Math.max(240, host.clientWidth), height = host.clientHeight, left = 48, bottom = 18;
+  const width = Math.max(240, host.clientWidth), height = Math.max(80, host.clientHeight), left = 48, bottom = 18;
   const length = Math.max(run.duration_s, run.chart.planned.length * run.chart.width_s, 1);
   const x = (second) => left + ((width - left - 4) * second) / length;
   const y = (value) => 6 + (height - bottom - 6) * (1 - value / top);
@@ -170,6 +172,7 @@ function charts(run) {
       ([name, text]) => make("span", {}, make("i", { class: name }), name === "planned" ? text : `${text} ${total(chart[name])}`)));
     readout(run);
   }
+  if (at("times-chart").hidden) return;
   const times = chart.p95_s.map((value) => value ?? 0), top = nice(Math.max(...times, 1e-3));
   const made = frame(at("times"), run, top, (value) => (value ? duration(value) : "0"));
   let path = "", pen = "M";
@@ -301,6 +304,8 @@ function report(page) {
   at("report").replaceChildren(make("iframe", { src: "report", sandbox: "allow-scripts allow-popups", title: "Report" }));
 }
 
+const RUN_PARTS = ["customers-chart", "times-chart", "thresholds-part", "channels-part", "steps-part", "generator-part"];
+
 function render(page) {
   last = page;
   head(page);
@@ -310,7 +315,10 @@ function render(page) {
   verdict(page);
   report(page);
   show("figures", page.run !== null);
-  if (!page.run) return;
+  if (!page.run) {
+    for (const id of RUN_PARTS) show(id, false);
+    return;
+  }
   for (const part of [figures, charts, thresholds, channels, steps, generator]) part(page.run);
 }
 
