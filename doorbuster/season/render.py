@@ -14,7 +14,6 @@ from doorbuster.season.indicators import LABELS, IndicatorWeek, limit_text
 from doorbuster.season.page import (
     COLOUR_TONES,
     METHOD,
-    SIGNS,
     SeasonPage,
     made_on,
     next_steps,
@@ -22,6 +21,7 @@ from doorbuster.season.page import (
     season_sentence,
 )
 from doorbuster.season.season_status import SeasonStatus
+from doorbuster.season.wording import SIGNS
 
 
 def render_season_html(status: SeasonStatus) -> str:

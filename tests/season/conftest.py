@@ -55,7 +55,7 @@ def add_search(season):
         values = {
             "scenario": "peak-median", "title": "", "sentence": "", "rate_per_s": rate, "low": low,
             "high": high,
-            "at_least": False, "binding": "can_browse", "method": "", "recovered": None, "flags": (),
+            "at_least": False, "binding": "can_browse", "method": "bracket", "recovered": None, "flags": (),
             "elapsed_s": 60.0, "finished": True, "demand_per_s": 1.0,
         }  # fmt: skip
         SearchResult(**{**values, **more}).write(folder)
