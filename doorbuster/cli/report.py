@@ -21,6 +21,7 @@ from doorbuster.output import say
     type=click.Path(path_type=Path),
     help="Folder for index.html, summary.md, junit.xml and summary.json. Default: the run folder.",
 )
+@click.option("--pdf", is_flag=True, help="Also write report.pdf: a page for the board and an appendix.")
 @click.option(
     "--replay",
     is_flag=True,
@@ -37,7 +38,13 @@ from doorbuster.output import say
 @live_option
 @click.pass_context
 def command(
-    ctx: click.Context, run: Path, out: Path | None, replay: bool, speed: float, live: int | None
+    ctx: click.Context,
+    run: Path,
+    out: Path | None,
+    pdf: bool,
+    replay: bool,
+    speed: float,
+    live: int | None,
 ) -> int:
     """Write the report of RUN again: index.html, summary.md, junit.xml and summary.json.
 
@@ -45,11 +52,14 @@ def command(
 
     \b
     Example: doorbuster report reports/sample --out /tmp/report
+             doorbuster report reports/sample --pdf
              doorbuster report reports/sample --replay --speed 10
     """
     if replay:
         if out is not None:
             raise UsageError("--replay writes nothing; leave out --out")
+        if pdf:
+            raise UsageError("--replay writes nothing; leave out --pdf")
         return show_replay(run, speed=speed, port=live or 0)
     for name in ("speed", "live"):
         if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
@@ -61,8 +71,10 @@ def command(
     with Run.open(run) as opened:
         scenario = recorded_run_scenario(opened)
     folder = out or (run if run.is_dir() else run.parent)
-    judged = write_everything(run, scenario, folder)
+    judged = write_everything(run, scenario, folder, pdf=pdf)
     judged.print_failed_scripts()
     say(judged.verdict.sentence)
     say(f"report:  {folder / 'index.html'}")
+    if pdf:
+        say(f"pdf:     {folder / 'report.pdf'}")
     return int(ExitCode.SCRIPT_EXCEPTION) if judged.analysed.errors else 0

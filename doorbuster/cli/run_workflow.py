@@ -42,13 +42,13 @@ class JudgedRun:
         code = self.verdict.exit_code
         return int(ExitCode.SCRIPT_EXCEPTION if self.analysed.errors and code == ExitCode.PASS else code)
 
-    def write(self, run: Run, folder: Path) -> None:
-        """Write the report into a folder."""
+    def write(self, run: Run, folder: Path, *, pdf: bool = False) -> None:
+        """Write the report into a folder, also as PDF if wanted."""
         from doorbuster.report import write_report
 
         write_report(
             run, self.analysed.sections, self.results, self.verdict, folder,
-            problems=self.analysed.errors, overview=self.overview,
+            problems=self.analysed.errors, overview=self.overview, pdf=pdf,
         )  # fmt: skip
 
     def print_failed_scripts(self) -> None:
@@ -224,17 +224,18 @@ def write_everything(
     *,
     baseline: BaselineValues | None = None,
     quiet: bool = False,
+    pdf: bool = False,
 ) -> JudgedRun:
     """Analyse and judge a recorded run and write its report, by default into the run folder.
 
-    Args: quiet: without progress.
+    Args: quiet: without progress. pdf: also as PDF.
     """
     from doorbuster.records.reader import Run
 
     with Run.open(run_path) as run:
         judged = judge_run(run, scenario, baseline=baseline, quiet=quiet)
         with working("writing the report", quiet=quiet):
-            judged.write(run, folder or run_path)
+            judged.write(run, folder or run_path, pdf=pdf)
     return judged
 
 

@@ -32,6 +32,7 @@ def write_report(
     *,
     problems: Sequence[AnalysisError] = (),
     overview: Overview | None = None,
+    pdf: bool = False,
 ) -> tuple[Path, ...]:
     """Write the files and return their paths.
 
@@ -39,11 +40,12 @@ def write_report(
         folder: created if missing.
         problems: analysis scripts that failed, listed in the report.
         overview: of the same run; made from the others by default.
+        pdf: also report.pdf.
     Raises: RecordError when a file cannot be written.
     """
     if overview is None:
         overview = build_overview(run, sections, results, verdict)
-    texts = {
+    contents: dict[str, str | bytes] = {
         "index.html": render_page(run, sections, results, verdict, overview, problems),
         "summary.md": render_markdown(run, sections, results, verdict, overview),
         "junit.xml": render_junit(run, results, verdict),
@@ -51,28 +53,32 @@ def write_report(
         "load-performance.json": render_load_performance(run),
         "badge.json": render_badge(run, sections, verdict),
     }
-    return write_files(folder, texts)
+    if pdf:
+        from doorbuster.report.pdf import render_pdf, run_document
+
+        contents["report.pdf"] = render_pdf(run_document(run.meta, overview, results, sections))
+    return write_files(folder, contents)
 
 
-def write_files(folder: Path, texts: Mapping[str, str]) -> tuple[Path, ...]:
+def write_files(folder: Path, contents: Mapping[str, str | bytes]) -> tuple[Path, ...]:
     """Write the files of a report, each in one step, and return their paths.
 
     Raises: RecordError when a file cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return tuple(_put(folder / name, text) for name, text in texts.items())
+        return tuple(_put(folder / name, content) for name, content in contents.items())
     except OSError as error:
         raise RecordError(
             f"{folder}: cannot write the report: {error.strerror}; name another folder"
         ) from error
 
 
-def _put(path: Path, text: str) -> Path:
+def _put(path: Path, content: str | bytes) -> Path:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except BaseException:

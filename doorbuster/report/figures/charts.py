@@ -11,7 +11,10 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 from doorbuster.output import one_line
@@ -24,12 +27,15 @@ from doorbuster.report.section import Annotation, Chart, Column, Table, Unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.backend_bases import RendererBase
+    from matplotlib.figure import Figure
 
 _WIDTH_IN = 8.6
 _ROW_OF_MOMENTS = 0.09  # of the height
 _CLOCK_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 _MARKERS = "os^Dvx"
 _MARK_PT = 8.5
+_NARROW = 0.1  # of the width: a shorter span has no label
 _MAX_TABLE_ROWS = 120
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -50,27 +56,58 @@ _NUMBER_IN_TAG = re.compile(r"-?\d+\.\d{3,}")
 _TAG = re.compile(r"<[^>]+>")
 
 
-def render_svg(chart: Chart, *, element_id: str) -> str:
-    """The chart as one `<svg>` element; `element_id` makes its ids unique on the page."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import RendererSVG
+@dataclass(frozen=True, slots=True, eq=False)
+class DrawnFigure:
+    """A chart with its layout, ready for any renderer of matplotlib; sizes in points."""
+
+    figure: Figure
+    width_pt: float
+    height_pt: float
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw it once; `savefig` would draw twice, to compute a layout."""
+        with _style():
+            self.figure.draw(renderer)
+
+
+def draw_figure(
+    chart: Chart, *, width_pt: float = _WIDTH_IN * PT_PER_IN, height_pt: float | None = None
+) -> DrawnFigure:
+    """The chart in a figure of this width; by default as high as its content needs."""
     from matplotlib.figure import Figure
 
-    buffer = io.StringIO()
-    with warnings.catch_warnings(), mpl.rc_context(_STYLE):
-        # A glyph may be missing from matplotlib's font: the browser renders the text.
-        warnings.simplefilter("ignore", UserWarning)
-        height_in = _height_in(chart)
-        figure = Figure(figsize=(_WIDTH_IN, height_in), dpi=PT_PER_IN)
+    height_pt = _height_in(chart) * PT_PER_IN if height_pt is None else height_pt
+    with _style():
+        figure = Figure(figsize=(width_pt / PT_PER_IN, height_pt / PT_PER_IN), dpi=PT_PER_IN)
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
         _DRAW[chart.kind](axes, chart)
         _frame(axes, chart)
         lay_out(axes, ruled={"bars": "x", "heatmap": ""}.get(chart.kind, "y"))
-        size_pt = (_WIDTH_IN * PT_PER_IN, height_in * PT_PER_IN)
-        renderer = cast(Any, RendererSVG)(*size_pt, buffer, image_dpi=PT_PER_IN, metadata=_NO_METADATA)
-        figure.draw(renderer)  # `savefig` would draw twice, to compute a layout
+    return DrawnFigure(figure, width_pt, height_pt)
+
+
+def render_svg(chart: Chart, *, element_id: str) -> str:
+    """The chart as one `<svg>` element; `element_id` makes its ids unique on the page."""
+    from matplotlib.backends.backend_svg import RendererSVG
+
+    buffer, drawn = io.StringIO(), draw_figure(chart)
+    with _style():
+        renderer = cast(Any, RendererSVG)(
+            drawn.width_pt, drawn.height_pt, buffer, image_dpi=PT_PER_IN, metadata=_NO_METADATA
+        )
+        drawn.draw(renderer)
         renderer.finalize()
     return _compact(buffer.getvalue(), element_id)
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    import matplotlib as mpl
+
+    with warnings.catch_warnings(), mpl.rc_context(_STYLE):
+        # A glyph may be missing from matplotlib's font: the reader's program renders the text.
+        warnings.simplefilter("ignore", UserWarning)
+        yield
 
 
 def chart_table(chart: Chart) -> Table:
@@ -137,6 +174,22 @@ def _draw_stacked(axes: Axes, chart: Chart) -> None:
             label=one_line(series.name, 40), step="post" if chart.x_unit == "clock" else None,
         )  # fmt: skip
         below = top
+    for place, span in enumerate(chart.spans):
+        if place % 2:
+            axes.axvspan(span.start, span.end, facecolor=RULE, alpha=0.45, linewidth=0.0, zorder=0.2)
+        if span.end - span.start > _NARROW * (x[-1] - x[0]):
+            axes.annotate(
+                one_line(span.label, 24), xy=((span.start + span.end) / 2, 1.0), xytext=(0, -3),
+                xycoords=("data", "axes fraction"), textcoords="offset points", ha="center", va="top",
+                fontsize=_MARK_PT, color=TEXT,
+            )  # fmt: skip
+    middles = [(a + b) / 2 for a, b in pairwise(x)] if chart.x_unit == "clock" and len(x) > 1 else x
+    for position, series in enumerate(chart.overlay):
+        pen = series_style(series.role, position)
+        axes.plot(
+            middles[: len(series.y)], _numbers(series.y), color=pen.light, linestyle=pen.dash, linewidth=1.4,
+            label=one_line(series.name, 40),
+        )  # fmt: skip
 
 
 def _with_end(chart: Chart) -> list[float]:
@@ -211,15 +264,20 @@ def _frame(axes: Axes, chart: Chart) -> None:
     for bound in chart.bounds:
         _draw_bound(axes, bound)
     _draw_moments(axes, chart.moments)
-    if len(chart.series) > 1:
+    names = [one_line(series.name, 40) for series in (*chart.series, *chart.overlay)]
+    if len(names) > 1:
         axes.legend(
             loc="lower left", bbox_to_anchor=(-0.01, 1.0),
-            ncols=legend_columns(
-                [one_line(series.name, 40) for series in chart.series], _WIDTH_IN * PT_PER_IN
-            ),
+            ncols=legend_columns(names, _width_pt(axes)),
             frameon=False,
             borderaxespad=0.2, handlelength=2.2, columnspacing=1.6, handletextpad=0.6,
         )  # fmt: skip
+
+
+def _width_pt(axes: Axes) -> float:
+    figure = axes.get_figure(root=True)
+    assert figure is not None, "the axes are on a figure"
+    return float(figure.get_figwidth()) * PT_PER_IN
 
 
 def _all_positive(chart: Chart) -> bool:
@@ -280,7 +338,7 @@ def _draw_moments(axes: Axes, moments: Sequence[Annotation]) -> None:
     for moment in sorted((mark for mark in moments if low <= mark.at <= high), key=lambda mark: mark.at):
         text, at = one_line(moment.label, 48), (moment.at - low) / (high - low)
         # Bold text is wider, and the plot is narrower than the drawing.
-        width = 1.25 * text_width_pt(text, _MARK_PT) / (_WIDTH_IN * PT_PER_IN)
+        width = 1.25 * text_width_pt(text, _MARK_PT) / _width_pt(axes)
         late = at + width > 1.0
         left = at - width if late else at
         row = next((row for row, end in enumerate(ends) if end < left), len(ends))

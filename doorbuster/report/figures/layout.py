@@ -54,9 +54,10 @@ def lay_out(axes: Axes, *, ruled: str) -> None:
     ))  # fmt: skip
     _write(axes, _ticks(axes.xaxis), up, ruled=ruled)
     if axes.get_ylabel():
+        needed_pt = text_width_pt(axes.get_ylabel(), FONT_PT)
         axes.text(
             -(left_pt - 5.0) / plot_width_pt, 0.5, axes.get_ylabel(), transform=axes.transAxes, rotation=90,
-            ha="center", va="center",
+            ha="center", va="center", fontsize=FONT_PT * min(1.0, height_pt / max(needed_pt, 1.0)),
         )  # fmt: skip
 
 
