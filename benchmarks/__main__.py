@@ -11,6 +11,7 @@ import os
 import sys
 
 from benchmarks import (
+    access_log_speed,
     arrivals,
     concurrent_users,
     import_speed,
@@ -27,6 +28,7 @@ from benchmarks.server import MissingError
 BENCHMARKS = {
     "recording": recording, "arrivals": arrivals, "concurrent_users": concurrent_users, "memory": memory,
     "journey": journey, "master": master, "run_file": run_file, "shop": shop, "sections": sections,
+    "access_log_speed": access_log_speed,
     "import_speed": import_speed,
 }  # fmt: skip
 

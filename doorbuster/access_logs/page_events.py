@@ -77,8 +77,7 @@ class EventReader:
         counts.requests += n
         if not n:
             return np.empty(0, EVENT)
-        number = self._table.number
-        page = np.array([number(request) for request in block.requests], np.int64)
+        page = self._table.numbers(block.requests)
         visitor = np.array(self._visitor_hashes(block), np.uint64)
         begun_s = block.time_s.copy()
         if self._stamp == "end":
@@ -86,15 +85,12 @@ class EventReader:
         _count_minutes(begun_s, block, counts.minutes)
         status = np.clip(block.status, 0, 999)
         is_redirect = np.isin(status, _REDIRECTS)
-        is_read = np.array([request[:4] == b"GET " for request in block.requests])
         is_program = (visitor & np.uint64(IS_PROGRAM)).astype(bool)
-        is_head = np.array(
-            [request[:5] == b"HEAD " or request[:8] == b"OPTIONS " for request in block.requests]
-        )
         counts.assets += int((page == ASSET_PAGE).sum())
-        counts.ignored += int(((page == IGNORED_PAGE) | (page == NO_REQUEST) | is_head).sum())
+        counts.ignored += int(((page == IGNORED_PAGE) | (page == NO_REQUEST)).sum())
         counts.program_requests += int(is_program.sum())
-        usable = (page >= 0) & ~is_program & ~is_head
+        usable = (page >= 0) & ~is_program
+        is_read = self._table.reads[np.maximum(page, 0)]
         counts.redirects += int((usable & is_redirect & is_read).sum())
         counts.not_shown += int((usable & np.isin(status, _NOT_SHOWN)).sum())
         usable &= ~(is_redirect & is_read) & ~np.isin(status, _NOT_SHOWN)
@@ -113,12 +109,13 @@ class EventReader:
         known = self._visitors
         if len(known) > MAX_KNOWN:
             known.clear()
-        found = []
-        for key in zip(block.addresses, block.agents, block.cookies, strict=True):
-            value = known.get(key)
-            if value is None:
-                value = known[key] = self._hash(*key)
-            found.append(value)
+        keys = list(zip(block.addresses, block.agents, block.cookies, strict=True))
+        get = known.get
+        found = [get(key, 0) for key in keys]
+        for place, value in enumerate(found):
+            if not value:
+                key = keys[place]
+                found[place] = known[key] = known.get(key) or self._hash(*key)
         return found
 
 

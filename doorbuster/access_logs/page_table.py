@@ -6,9 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from doorbuster.access_logs.log_map import IGNORE, KINDS, LogMap
 from doorbuster.access_logs.page_kinds import ROBOTS, PageKind, TemplateUse, is_asset, recognise
 from doorbuster.access_logs.page_paths import PathTree, SampledRequest, route_of, split_request
+
+Ints = NDArray[np.int64]
 
 ASSET_PAGE, IGNORED_PAGE, NO_REQUEST = -1, -2, -3
 MAX_CACHED = 300_000
@@ -47,14 +52,16 @@ class PageTable:
         uses = self._uses(counted)
         for use, kind in zip(uses, recognise(uses, log_map), strict=True):
             self.pages.append(PageTemplate(use, kind))
+        self.reads = np.array([page.use.method == "GET" for page in self.pages])
         self._cache: dict[bytes, int] = {}
 
-    def number(self, request: bytes) -> int:
-        """The page of b"GET /path?query HTTP/1.1": its number, or one of the constants of this module."""
-        key = request.partition(b"?")[0]
-        found = self._cache.get(key)
-        if found is None or found == _BY_QUERY:
-            found = self._look_up(request, key)
+    def numbers(self, requests: Sequence[bytes]) -> Ints:
+        """The page of each b"GET /path?query HTTP/1.1": its number, or one of the constants above."""
+        keys = [request.partition(b"?")[0] for request in requests]
+        get = self._cache.get
+        found = np.array([get(key, _BY_QUERY) for key in keys], np.int64)
+        for place in np.flatnonzero(found == _BY_QUERY).tolist():
+            found[place] = self._look_up(requests[place], keys[place])
         return found
 
     def _look_up(self, request: bytes, key: bytes) -> int:
@@ -117,7 +124,7 @@ class PageTable:
         ]
 
 
-_BY_QUERY = -4  # the query decides
+_BY_QUERY = -4  # not known, or the query decides
 _UNSAMPLED = (ROBOTS, *KINDS)
 
 

@@ -6,6 +6,7 @@ requests, lines of another format, times far from all others.
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections import deque
@@ -32,7 +33,7 @@ PIECE_BYTES = 64 << 20
 SMALL_BYTES = 48 << 20  # below, other processes cost more than they save
 PART_BYTES = 400 << 20  # of log per part of the store
 MAX_PARTS = 128
-SAMPLE_BYTES = 4 << 20
+SAMPLE_BYTES = 1 << 20
 SAMPLE_PLACES = 8
 SAMPLED_FILES = 24
 BLOCK_BYTES = 4 << 20
@@ -169,7 +170,11 @@ def _results(pieces: Sequence[_Piece], work: _Work, processes: int) -> Iterator[
     """The results in the order of the pieces, at most two per process ahead."""
     if processes == 1:
         _start_worker(*work)
-        yield from map(_read_piece, pieces)
+        try:
+            yield from map(_read_piece, pieces)
+        finally:
+            _WORKER.clear()
+            gc.enable()
         return
     context = get_context("spawn")
     with ProcessPoolExecutor(processes, context, initializer=_start_worker, initargs=work) as pool:
@@ -203,6 +208,7 @@ _WORKER: list[_ReadingWorker] = []
 def _start_worker(form: LogFormat, table: PageTable, key: bytes) -> None:
     reader = EventReader(table, VisitorHash(key, has_agents=form.has_agents), form.stamp)
     _WORKER[:] = [_ReadingWorker(form, reader)]
+    gc.disable()  # millions of texts and no circles: collecting would only take time
 
 
 def _read_piece(piece: _Piece) -> _PieceResult:
@@ -287,8 +293,7 @@ def _sample_blocks(path: Path, places: int) -> Iterator[bytes]:
     pieces = list(_pieces(path))
     if pieces and pieces[0].is_compressed:
         with InputFile(path) as file:
-            for block, _ in zip(file.line_blocks(), range(2), strict=False):
-                yield block
+            yield next(file.line_blocks(), b"")
         return
     size = path.stat().st_size
     for place in range(places):
