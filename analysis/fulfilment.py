@@ -35,7 +35,7 @@ from doorbuster.report.section import (
     not_applicable,
 )
 from doorbuster.scenario import Scenario
-from doorbuster.units import format_count, format_duration
+from doorbuster.units import format_count, format_counted, format_duration
 
 AT_ONCE_S = 0.001  # an order picked this soon after it was placed was handed over at a till
 MIN_PICKS = 10  # without a pause, to measure a rate
@@ -272,7 +272,7 @@ def _counted(picking: Picking) -> tuple[str, ...]:
 
 
 def _were(n: int) -> str:
-    return f"{format_count(n)} {'was' if n == 1 else 'were'}"
+    return format_counted(n, "was", "were")
 
 
 def _findings(rate: PickRate, full: FullLength | None) -> tuple[str, ...]:

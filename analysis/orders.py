@@ -29,7 +29,7 @@ from doorbuster.report.section import (
     present,
     without_customers,
 )
-from doorbuster.units import Currency, format_count
+from doorbuster.units import Currency, format_count, format_counted
 
 # Causes of a last attempt that got no complete answer; after any other cause the shop did answer.
 NO_ANSWER = frozenset({
@@ -103,7 +103,7 @@ def _sentence(orders: Sequence[OrderAttempt], found: Audit | None) -> str:
         return (
             f"Partly: all {format_count(found.acknowledged)} acknowledged orders are in the shop's ledger "
             "exactly once with the right total. Overselling is unknown, because the shop did not report the "
-            f"stock of {format_count(found.unstocked)} articles."
+            f"stock of {format_counted(found.unstocked, 'product')}."
         )
     if not faults:
         return (
@@ -124,14 +124,12 @@ def _faults(found: Audit) -> list[str]:
         (found.unacknowledged, "booked without an acknowledgement"),
         (found.wrong_total, "booked with a wrong total"),
     )
-    faults = [
-        f"{format_count(count)} {'was' if count == 1 else 'were'} {words}" for count, words in counts if count
-    ]
+    faults = [f"{format_counted(count, 'was', 'were')} {words}" for count, words in counts if count]
     if found.oversold_units:
-        faults.append(f"{format_count(found.oversold_units)} units were oversold")
+        faults.append(f"{format_counted(found.oversold_units, 'unit was', 'units were')} oversold")
     if found.stock_mismatch:
         faults.append(
-            f"the stock of {format_count(len(found.stock_mismatch))} articles does not match the orders"
+            f"the stock of {format_counted(len(found.stock_mismatch), 'product')} does not match the orders"
         )
     return faults
 
@@ -159,7 +157,7 @@ def _findings(found: Audit | None) -> tuple[str, ...]:
         )
     if found.unstocked:
         notes.append(
-            f"The shop did not report the stock of {format_count(found.unstocked)} articles that were sold."
+            f"The shop did not report the stock of {format_counted(found.unstocked, 'product')} sold."
         )
     return tuple(notes)
 

@@ -33,7 +33,7 @@ from doorbuster.report.section import (
     not_applicable,
 )
 from doorbuster.stats.stalls import Stall, find_stalls
-from doorbuster.units import format_count, format_duration
+from doorbuster.units import format_count, format_counted, format_duration
 
 QUESTION = "Did the users keep sending requests?"
 TIME = "time since the start (min:s)"
@@ -108,7 +108,7 @@ def _metrics(run: Run, users: np.ndarray, stalls: Sequence[Stall]) -> dict[str, 
 
 def _sentence(metrics: Mapping[str, Metric], stalls: Sequence[Stall]) -> str:
     users, n = metrics["users_max"].value or 0, metrics["requests"].value or 0
-    who = f"up to {format_count(users)} user{'' if users == 1 else 's'}"
+    who = f"up to {format_counted(users, 'user')}"
     if not n:
         unanswered = metrics["unanswered"].value or 0
         waiting = f"; {format_count(unanswered)} were still unanswered at the end" if unanswered else ""

@@ -101,6 +101,11 @@ def format_count(count: float) -> str:
     return f"{count:,.1f}" if abs(count) < 100 else f"{count:,.0f}"
 
 
+def format_counted(count: float, singular: str, plural: str = "") -> str:
+    """ "1 run", "1,234 runs"; plural: by default the singular with an s."""
+    return f"{format_count(count)} {singular if count == 1 else plural or f'{singular}s'}"
+
+
 CurrencyCode = NewType("CurrencyCode", str)
 """A currency of ISO 4217, such as "EUR"."""
 

@@ -124,7 +124,8 @@ def remove_(name: str, run: str, store: Path) -> int:
     Example: doorbuster baseline remove main 3f9a
     """
     from doorbuster.compare.baseline_store import remove
+    from doorbuster.units import format_counted
 
     removed = remove(store, name, run)
-    say(f"baseline {name}: {removed} run{'' if removed == 1 else 's'} removed")
+    say(f"baseline {name}: {format_counted(removed, 'run')} removed")
     return 0

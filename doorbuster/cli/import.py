@@ -91,7 +91,7 @@ def command(
     from doorbuster.cli.progress import progress
     from doorbuster.cli.run_workflow import write_everything
     from doorbuster.importers import ImportOptions, LabelMap, find_zone, import_run, read_label_map
-    from doorbuster.units import format_count
+    from doorbuster.units import format_count, format_counted
 
     options = ImportOptions(
         label_map=read_label_map(map_file) if map_file else LabelMap(),
@@ -115,7 +115,7 @@ def command(
             on_progress=advance,
         )
     n = info.requests or sum(row.n for row in info.summaries)
-    rows = "1 row" if info.skipped == 1 else f"{format_count(info.skipped)} rows"
+    rows = format_counted(info.skipped, "row")
     left_out = f", {rows} left out" if info.skipped else ""
     say(f"{info.format}: {format_count(n)} requests{left_out}")
     for note in info.notes:

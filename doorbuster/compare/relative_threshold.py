@@ -29,6 +29,7 @@ from doorbuster.gate.threshold_decision import (
 from doorbuster.gate.threshold_result import ThresholdStatus
 from doorbuster.scenario.thresholds.language import Threshold
 from doorbuster.stats.difference import ValueWithInterval
+from doorbuster.units import format_counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ def _more_runs(comparison: MetricComparison, *, holds: bool) -> str:
     more = comparison.needed_runs
     if more is None:
         return f"{why}; run longer, or compare more runs"
-    return f"{why}; about {more} more run{'' if more == 1 else 's'} of each build would decide"
+    return f"{why}; about {format_counted(more, 'more run')} of each build would decide"
 
 
 def _sentence(
@@ -144,7 +145,7 @@ def _sentence(
     def text(value: float | None) -> str:
         return "?" if value is None else format_bound(threshold, value)
 
-    runs = "1 run" if comparison.baseline_runs == 1 else f"{comparison.baseline_runs} runs"
+    runs = format_counted(comparison.baseline_runs, "run")
     where = ", ".join(f"{tag.name} {tag.value}" for tag in threshold.tags)
     name = f"{threshold.metric}{f' ({where})' if where else ''} {comparison.metric.aggregation}"
     found = change.found

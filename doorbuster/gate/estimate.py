@@ -29,7 +29,7 @@ from doorbuster.stats.censored import CensoredEstimate, censored_mean, censored_
 from doorbuster.stats.latency_quantiles import latency_quantiles
 from doorbuster.stats.proportion import ProportionEstimate, clopper_pearson, timed_proportion
 from doorbuster.stats.quantile import minimum_n, quantile_estimate
-from doorbuster.units import format_count, format_duration, format_ratio
+from doorbuster.units import format_count, format_counted, format_duration, format_ratio
 
 _MEAN_NEEDS = 10
 _RATE_NEEDS = 6
@@ -107,7 +107,7 @@ def _of_trend(threshold: Threshold, counts: TrendCounts) -> MetricEstimate | NoD
             f"was {value}", f"was {value} or more"
         )
     interval = _interval(found, lambda ms: format_duration(ms / 1e3))
-    requests = "1 request" if found.n == 1 else f"{format_count(found.n)} requests"
+    requests = format_counted(found.n, "request")
     basis = f"{requests}, 95 % interval {interval}" if interval else requests
     gave_up = ""
     if counts.abandoned.n:

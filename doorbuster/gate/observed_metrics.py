@@ -21,7 +21,7 @@ from doorbuster.records.observed_reader import ObservedSeries
 from doorbuster.scenario.observation.observe import Limit, SeriesSelector
 from doorbuster.scenario.thresholds.language import Threshold
 from doorbuster.scenario.thresholds.metrics import OBSERVED
-from doorbuster.units import format_count, format_ratio
+from doorbuster.units import format_counted, format_ratio
 
 MIN_COVERAGE_RATIO = 0.9
 UP = "up"
@@ -157,7 +157,7 @@ def _coverage(source: str, select: Selector, series: Iterable[ObservedSeries], l
 
 def _basis(threshold: Threshold, worst: _SeriesValue, n_series: int) -> str:
     kind = _NAMES.get(threshold.aggregation, f"p{threshold.percentile or 0:g}")
-    readings = "1 reading" if worst.n == 1 else f"{format_count(worst.n)} readings"
+    readings = format_counted(worst.n, "reading")
     of = f", the worst of {n_series} series: {worst.series.title}" if n_series > 1 else ""
     return f"{kind} of {readings} by source {worst.series.source}{of}"
 

@@ -34,7 +34,7 @@ from doorbuster.scenario.thresholds.metrics import (
     RequestTimes,
 )
 from doorbuster.stats.proportion import ProportionEstimate
-from doorbuster.units import format_count, format_duration
+from doorbuster.units import format_count, format_counted, format_duration
 
 INTEGRITY_METRICS = ("oversold_units", "orders_missing", "orders_duplicated")
 DEFAULT_SOURCE = "default"  # of a threshold that no scenario states
@@ -275,7 +275,7 @@ def _success(run: Run, results: Sequence[ThresholdResult], warned: Sequence[Thre
     if run.meta.workload == "closed":
         n, users = run.histogram().n, int(run.customers_in_shop().max(initial=0))
         failed = run.histogram(match=lambda series: not series.succeeded).n
-        who = f"{format_count(n)} requests by up to {format_count(users)} user{'' if users == 1 else 's'}"
+        who = f"{format_counted(n, 'request')} by up to {format_counted(users, 'user')}"
         return f"{who}, {format_count(failed) if failed else 'none'} failed; {kept}{warnings}."
     for name, who in (
         ("can_order", "customers who wanted to order could"),

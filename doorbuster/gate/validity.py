@@ -42,7 +42,7 @@ from doorbuster.records.storable import LEDGER_REFUSED, ROW_REFUSED
 from doorbuster.scenario.thresholds.metrics import ValidityIssueKind, find_metric
 from doorbuster.stats.quantile import quantile_estimate
 from doorbuster.stats.stalls import find_stalls, hides_from_percentiles
-from doorbuster.units import format_count, format_duration, format_ratio
+from doorbuster.units import format_count, format_counted, format_duration, format_ratio
 
 MAX_DROPPED_RATIO = 0.001
 MAX_LATE_P99_S = 0.050
@@ -207,7 +207,7 @@ def _limits(run: Run) -> list[ValidityIssue]:
         dropped = sum(row.n for row in run.customers() if row.cause == cause)
         not_sent = sum(int(n.sum()) for key, n in run.counters().items() if key.name == f"{NOT_SENT}{cause}")
         who = [
-            f"{format_count(n)} {noun if n == 1 else plural}"
+            format_counted(n, noun, plural)
             for n, noun, plural in (
                 (dropped, "customer was dropped", "customers were dropped"),
                 (not_sent, "request was not sent", "requests were not sent"),
@@ -225,7 +225,7 @@ def _hosts(run: Run) -> list[ValidityIssue]:
     if not refused:
         return []
     hosts = {one.detail for one in run.exemplars() if one.series.cause == Cause.HOST_NOT_ALLOWED} - {""}
-    sent = "1 request was" if refused == 1 else f"{format_count(refused)} requests were"
+    sent = format_counted(refused, "request was", "requests were")
     names = ", ".join(sorted(hosts))
     if not run.meta.storefront:
         way_out = f"because {names} was not confirmed: add --confirm-host if you may load it"

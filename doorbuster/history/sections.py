@@ -16,6 +16,7 @@ from doorbuster.history.store import HistoryRun
 from doorbuster.history.timeline import LevelChange, MetricTimeline
 from doorbuster.output import one_line
 from doorbuster.report.section import Annotation, Cell, Chart, Column, Metric, Section, Series, Table, Unit
+from doorbuster.units import format_counted
 
 MAX_FIGURES = 24
 METHOD = (
@@ -30,6 +31,7 @@ METHOD = (
     ),
     "Runs whose load generator was overloaded, or that were stopped, do not count.",
 )
+
 _MAX_POINTS = 400  # of a figure; more runs are averaged
 _UNITS: Mapping[str, Unit] = {"ms": "ms", "ratio": "ratio", "count": "count", "per_s": "per_s"}
 
@@ -83,11 +85,11 @@ def _by_time(found: TimelineReport) -> list[tuple[MetricTimeline, LevelChange]]:
 
 def _sentence(found: TimelineReport, changes: Sequence[tuple[MetricTimeline, LevelChange]]) -> str:
     n = found.usable_runs
-    runs = "1 run" if n == 1 else f"{n:,} runs"
+    runs = format_counted(n, "run")
     if n < 6:
         return f"{runs} so far: too few to tell a change from noise; a change needs three on either side."
     changed = len({metric.values.metric.key for metric, _ in changes})
-    of = f"{len(found.metrics)} metric{'' if len(found.metrics) == 1 else 's'}"
+    of = format_counted(len(found.metrics), "metric")
     if not changes:
         return f"None of {of} changed its level in {runs}."
     metric, change = changes[0]

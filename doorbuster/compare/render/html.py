@@ -25,6 +25,7 @@ from doorbuster.report.formatting import started_at
 from doorbuster.report.render.html import SIGNS, page_environment, render_sections
 from doorbuster.report.render.sealing import sealed
 from doorbuster.report.section import Chart, Column, Section, Table
+from doorbuster.units import format_counted
 
 _REACH = 4.0  # tolerances to either side of the middle of an interval's picture
 _TONES = {"regression": "fail", "undecided": "inconclusive", "no regression": "pass"}
@@ -99,7 +100,7 @@ def _without_badge(sentence: str) -> str:
 
 
 def _runs(runs: Sequence[RunFacts]) -> str:
-    return "1 run" if len(runs) == 1 else f"{len(runs)} runs"
+    return format_counted(len(runs), "run")
 
 
 def _row(found: MetricComparison, comparison: BuildComparison) -> ComparedRow:

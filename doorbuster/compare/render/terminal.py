@@ -11,6 +11,7 @@ from doorbuster.compare.wording import change_text, headline, interval_text, sho
 from doorbuster.output import one_line, say
 from doorbuster.report.render.terminal import print_section
 from doorbuster.report.section import Column, Section, Table
+from doorbuster.units import format_counted
 
 _COLOURS = {"regression": "red", "undecided": "yellow", "no regression": "green"}
 _MOST_OTHERS = 12
@@ -41,7 +42,7 @@ def print_comparison(comparison: BuildComparison, *, every: bool = False) -> Non
 
 
 def _runs(runs: Sequence[RunFacts]) -> str:
-    return "one run" if len(runs) == 1 else f"{len(runs)} runs"
+    return format_counted(len(runs), "run")
 
 
 def conditions(comparison: BuildComparison) -> tuple[str, ...]:
