@@ -103,7 +103,7 @@ def _interval(estimate: PositiveEstimate) -> str:
     if estimate.low is None and estimate.high is None:
         return ""
     ends = ("?" if end is None else f"{end:.3g}" for end in (estimate.low, estimate.high))
-    return f" ({' to '.join(ends)})"
+    return f" (95 % interval {' to '.join(ends)})"
 
 
 def _facts(status: SeasonStatus) -> tuple[Fact, ...]:
@@ -155,15 +155,12 @@ def _factor(low: float | None, high: float | None) -> float | None:
 
 def _lost(status: SeasonStatus) -> Fact:
     held = status.held
-    if held is None or held.lost_orders is None:
+    lost = None if held is None else held.lost_if_not
+    if held is None or lost is None or held.lost_orders is None:
         return Fact("Lost if not", "–", "needs both intervals")
-    worse = f"{format_count(round(held.lost_orders_worse))} orders{_worth(status, held.lost_orders_worse)}"
-    return Fact(
-        "Lost if not",
-        f"{format_count(round(held.lost_orders))} orders",
-        f"expected on the peak day{_worth(status, held.lost_orders)}, of {format_count(round(held.orders))}; "
-        f"in 1 year of 10 at least {worse}",
-    )
+    share = f"of {format_count(round(held.orders))} on the peak day{_worth(status, lost)}"
+    mean = f"{format_count(round(held.lost_orders))} on average over all outcomes"
+    return Fact("Lost if not", f"≥ {format_count(round(lost))} orders", f"{share}; {mean}")
 
 
 def _worth(status: SeasonStatus, orders: float) -> str:
@@ -175,7 +172,7 @@ def _worth(status: SeasonStatus, orders: float) -> str:
 def next_steps(status: SeasonStatus) -> tuple[str, ...]:
     """What to do next: the quick wins with orders at stake, then the first uncovered risks."""
     wins = [win for win in status.wins if win.is_integrity or (win.orders and (win.orders.value or 0) >= 0.5)]
-    steps = [f"{win.advice} {_at_stake(win.orders)}({win.finding.rstrip('.')})" for win in wins]
+    steps = [f"{_first_sentence(win.finding)} {win.advice}{_at_stake(win.orders)}" for win in wins]
     steps += [f"{risk.risk} Next: {risk.next_step}." for risk in status.risks]
     return tuple(steps[:_STEPS])
 
@@ -183,7 +180,13 @@ def next_steps(status: SeasonStatus) -> tuple[str, ...]:
 def _at_stake(orders: Metric | None) -> str:
     if orders is None or orders.value is None:
         return ""
-    return f"At stake: about {format_count(round(orders.value))} orders on the peak day. "
+    return f" At stake: about {format_count(round(orders.value))} orders on the peak day."
+
+
+def _first_sentence(text: str) -> str:
+    """Up to the first full stop that a new sentence follows."""
+    first, stop, rest = text.partition(". ")
+    return f"{first}." if stop and rest else text
 
 
 def made_on(day: date) -> str:

@@ -17,6 +17,7 @@ from doorbuster.forecast.forecast_result import ForecastResult
 from doorbuster.season.shortfall import expected_shortfall
 
 _HOUR_S = 3600.0
+_CERTAIN = 0.999
 _NEVER = 0.02  # of the busiest hour: less cannot exceed a capacity that is not far below the forecast
 
 
@@ -25,7 +26,7 @@ class Reserve:
     """The reserve of the busiest hour. Rates in customers per second; losses on the peak day, None: unknown.
 
     lost_per_minute: orders above the capacity in a minute of the busiest hour, expected. lost_orders: on the
-    whole day, expected. lost_orders_worse: with the demand that one year in ten exceeds.
+    whole day, expected. lost_orders_worse: with the demand that one year in ten exceeds, `worse_per_s`.
     """
 
     demand: PositiveEstimate
@@ -34,13 +35,20 @@ class Reserve:
     lost_per_minute: float | None
     lost_orders: float | None
     lost_orders_worse: float
+    worse_per_s: float
     orders: float
     orders_per_visit: float
 
     @property
-    def lost_share(self) -> float | None:
-        """Expected lost orders over all orders of the day."""
-        return None if self.lost_orders is None or not self.orders else self.lost_orders / self.orders
+    def lost_if_not(self) -> float | None:
+        """Lost orders on the peak day if it does not hold: E[lost | D > C] = E[lost] / P(D > C).
+
+        No hour has more demand than the busiest one, so orders are lost only if that is above the capacity.
+        """
+        held = self.headroom.held_probability
+        if self.lost_orders is None or held is None or self.headroom.at_least:
+            return None
+        return self.lost_orders / (1 - held) if held < _CERTAIN else 0.0
 
 
 def forecast_demand(found: ForecastResult, *, factor: float = 1.0) -> PositiveEstimate:
@@ -67,6 +75,7 @@ def reserve(found: ForecastResult, capacity: PositiveEstimate, *, factor: float 
         lost_per_minute=None if busiest is None else busiest * 60 * per_visit,
         lost_orders=lost,
         lost_orders_worse=above * _HOUR_S * per_visit,
+        worse_per_s=worse,
         orders=found.count("day", "orders").median * factor,
         orders_per_visit=per_visit,
     )

@@ -10,7 +10,7 @@ from doorbuster.forecast.forecast_result import ForecastResult
 from doorbuster.season.capacity_evidence import CapacityEvidence
 from doorbuster.season.reserve import reserve
 from doorbuster.season.run_evidence import RunEvidence
-from doorbuster.units import format_ratio
+from doorbuster.units import format_count, format_ratio
 
 NOT_TESTED = "not tested"
 MORE_DEMAND = 1.2
@@ -43,7 +43,7 @@ def what_ifs(
     forecast: ForecastResult | None, search: CapacityEvidence | None, searches: Sequence[CapacityEvidence],
     runs: Sequence[RunEvidence], stated: dict[str, WhatIfFolder],
 ) -> tuple[WhatIf, ...]:  # fmt: skip
-    """The four questions.
+    """The questions.
 
     Args: search: the current one; stated: folders of season.yaml, by key.
     """
@@ -53,6 +53,7 @@ def what_ifs(
     with_room = [run for run in usable if run.customers and run.customers.has_waiting_room]
     return (
         _more_demand(forecast, search),
+        _worse_year(forecast, search),
         _answer("One server less", forecast, stated.get("one_server_less"), smaller, [],
                 "doorbuster capacity, with one server less"),
         _answer("Retries off", forecast, stated.get("retries_off"), [], without,
@@ -68,6 +69,16 @@ def _more_demand(forecast: ForecastResult | None, search: CapacityEvidence | Non
         return WhatIf(question, NOT_TESTED, None, "test it with: doorbuster capacity")
     found = reserve(forecast, search.capacity, factor=MORE_DEMAND)
     return WhatIf(question, _held_text(found.headroom), found.headroom.held_probability, search.folder)
+
+
+def _worse_year(forecast: ForecastResult | None, search: CapacityEvidence | None) -> WhatIf:
+    question = "Demand that 1 year in 10 exceeds"
+    if forecast is None or search is None:
+        return WhatIf(question, NOT_TESTED, None, "test it with: doorbuster capacity")
+    found = reserve(forecast, search.capacity)
+    lost = format_count(round(found.lost_orders_worse))
+    ratio = search.capacity.value / found.worse_per_s
+    return WhatIf(question, f"capacity is {ratio:.2f} times it; {lost} orders above it", None, search.folder)
 
 
 def _with_one_server_less(

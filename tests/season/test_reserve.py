@@ -63,6 +63,10 @@ def test_the_reserve_of_a_day_adds_up_its_hours(started):
     nothing = reserve(forecast, estimate(rate / 1000, 0.01))
     assert nothing.headroom.held_probability == pytest.approx(0.0, abs=1e-6)
     assert nothing.lost_orders == pytest.approx(nothing.orders, rel=0.12)
+    tight = reserve(forecast, estimate(rate * 1.1, 0.05))
+    failed = 1 - tight.headroom.held_probability
+    assert tight.lost_if_not * failed == pytest.approx(tight.lost_orders)
+    assert nothing.lost_if_not == pytest.approx(nothing.lost_orders)
     more = reserve(forecast, estimate(rate, 0.01), factor=1.2)
     assert more.headroom.ratio == pytest.approx(1 / 1.2)
 
