@@ -74,7 +74,7 @@ def analyse(context: RunContext) -> Section:
             _ends_table(run),
             _retry_table(attempts),
             _degraded_table(degraded),
-            *_exemplar_tables(run.exemplars()),
+            *_exemplar_tables(run.exemplars(), context.trace_url),
         ),
         metrics=_metrics(errors, attempts, degraded),
     )
@@ -278,7 +278,8 @@ def _degraded_table(degraded: Sequence[Degraded]) -> Table | None:
 # Single requests
 
 
-def _exemplar_tables(exemplars: Sequence[Exemplar]) -> tuple[Table, ...]:
+def _exemplar_tables(exemplars: Sequence[Exemplar], trace_url: str) -> tuple[Table, ...]:
+    traced = [one for one in exemplars if one.kind == "traced"][:MAX_EXEMPLARS]
     slowest = [one for one in exemplars if one.kind == "slow"][:MAX_EXEMPLARS]
     errors = sorted((one for one in exemplars if one.kind == "error"), key=lambda one: one.second)
     by_step, by_cause = Counter[str](), Counter[tuple[str, str]]()
@@ -291,12 +292,15 @@ def _exemplar_tables(exemplars: Sequence[Exemplar]) -> tuple[Table, ...]:
     first = [one for _, one in sorted(ranked, key=lambda pair: pair[0])]
     shown = first[: max(MAX_EXEMPLARS, len(by_step))]
     return present(
-        _exemplar_table("Slowest requests", slowest, summary_rows=3),
-        _exemplar_table("First errors of each step and cause", shown, summary_rows=len(by_step)),
+        _exemplar_table("Slowest requests", slowest, trace_url, summary_rows=3),
+        _exemplar_table("Slowest requests with a trace", traced, trace_url, summary_rows=1),
+        _exemplar_table("First errors of each step and cause", shown, trace_url, summary_rows=len(by_step)),
     )
 
 
-def _exemplar_table(title: str, exemplars: Sequence[Exemplar], *, summary_rows: int) -> Table | None:
+def _exemplar_table(
+    title: str, exemplars: Sequence[Exemplar], trace_url: str, *, summary_rows: int
+) -> Table | None:
     if not exemplars:
         return None
     columns = [
@@ -313,7 +317,9 @@ def _exemplar_table(title: str, exemplars: Sequence[Exemplar], *, summary_rows: 
     details = [" ".join(one.detail.split())[:MAX_DETAIL] for one in exemplars]
     addresses = [f"{one.status or ''} {one.url}".strip() for one in exemplars]
     ids = [one.request_id for one in exemplars]
-    for name, texts in (("Request id", ids), ("Status and URL", addresses), ("Detail", details)):
+    traces = [trace_url.replace("{trace_id}", one.trace_id) if one.trace_id else "" for one in exemplars]
+    named = (("Request id", ids), ("Trace", traces), ("Status and URL", addresses), ("Detail", details))
+    for name, texts in named:
         if any(texts):
             columns.append(Column(name))
             rows = [(*row, text) for row, text in zip(rows, texts, strict=True)]

@@ -104,9 +104,9 @@ class OrderAttempt(NamedTuple):
 
 
 class Exemplar(NamedTuple):
-    """A single request kept in detail: one of the slowest of its series, or the first with its error."""
+    """A single request kept in detail: among the slowest of its series, or of its traced ones, or an error."""
 
-    kind: str  # "slow" | "error"
+    kind: str  # "slow" | "traced" | "error"
     second: int
     series: SeriesKey
     response_us: int

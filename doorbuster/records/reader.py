@@ -82,10 +82,10 @@ class Run(BrowserReader):
         rows = self._select(
             "SELECT kind, second, series, response_us, request_id, detail, url, status, trace_id"
             " FROM (SELECT *, row_number() OVER (PARTITION BY kind, series"
-            " ORDER BY CASE kind WHEN 'slow' THEN -response_us ELSE 0 END, rowid) AS place"
-            " FROM exemplars) WHERE place <= CASE kind WHEN 'slow' THEN ? ELSE ? END"
+            " ORDER BY CASE kind WHEN 'error' THEN 0 ELSE -response_us END, rowid) AS place"
+            " FROM exemplars) WHERE place <= CASE kind WHEN 'error' THEN ? ELSE ? END"
             " ORDER BY kind, response_us DESC",
-            [SLOWEST_PER_SERIES, ERRORS_PER_SERIES],
+            [ERRORS_PER_SERIES, SLOWEST_PER_SERIES],
         )
         return tuple(Exemplar(row[0], row[1], series[row[2]], *row[3:]) for row in rows)
 

@@ -39,7 +39,7 @@ class RowInserter:
         self._worker_ids: dict[str, int] = {}
         self._series_ids: dict[SeriesKey, int] = {}
         self._observed_ids: dict[tuple[str, str, str], int] = {}
-        self._slowest_us: dict[SeriesKey, list[int]] = {}
+        self._slowest_us: dict[tuple[str, SeriesKey], list[int]] = {}
         self._error_details: dict[SeriesKey, set[str]] = {}
         self._refused: Counter[str] = Counter()
 
@@ -234,7 +234,7 @@ class RowInserter:
                 return False
             details.add(exemplar.detail)
             return True
-        slowest = self._slowest_us.setdefault(exemplar.series, [])
+        slowest = self._slowest_us.setdefault((exemplar.kind, exemplar.series), [])
         if len(slowest) < SLOWEST_PER_SERIES:
             heapq.heappush(slowest, exemplar.response_us)
             return True

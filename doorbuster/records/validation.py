@@ -101,7 +101,7 @@ RULES: Final[Mapping[str, Mapping[str, str]]] = {
                       "placed_at_s": _real(-2e11, 2e11), "picked_at_s": _real(-2e11, 2e11, null=True)},
     "ledger_lines": {"sku": _TEXT, "quantity": _SUM, "unit_pence": _MONEY},
     "ledger_stock": {"sku": _TEXT, "opening": _SUM, "on_hand": _SUM, "sold": _SUM},
-    "exemplars": {"kind": _one_of(("slow", "error")), "second": _ABOUT, "response_us": _SUM,
+    "exemplars": {"kind": _one_of(("slow", "traced", "error")), "second": _ABOUT, "response_us": _SUM,
                   "request_id": _TEXT, "detail": _TEXT, "url": _TEXT, "status": _whole(0, 999),
                   "trace_id": _TEXT},
     "health": {"second": _ABOUT, "cpu_ratio": _real(-1e6, 1e6), "loop_lag_ms": _real(-1e12, 1e12),

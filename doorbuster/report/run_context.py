@@ -55,6 +55,12 @@ class RunContext:
         return recorded_scenario(self.run.meta.scenario_text)
 
     @property
+    def trace_url(self) -> str:
+        """The link to a trace, with {trace_id} for its id; only the id if the scenario states no link."""
+        observe = None if self.scenario is None else self.scenario.observe
+        return "{trace_id}" if observe is None or observe.trace_url is None else observe.trace_url
+
+    @property
     def currency(self) -> Currency:
         """The currency of the shop's prices."""
         return self.scenario.target.money if self.scenario is not None else POUND

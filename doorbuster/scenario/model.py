@@ -130,6 +130,11 @@ class Scenario(SourcedModel):
         return all_journeys(self.own_journeys)
 
     @property
+    def trace_share(self) -> float:
+        """Share of the requests that carry `traceparent` and `baggage`."""
+        return self.observe.trace_share_ratio if self.observe is not None else 0.0
+
+    @property
     def demands(self) -> dict[str, Demand]:
         """All demands: "" is the scenario's demand, if a channel has a share of it; the others are
         channels with their own demand, by name.

@@ -44,6 +44,8 @@ def lagged_rank_correlation(x: Floats, y: Floats, *, lags: Sequence[int]) -> Lag
     best: LaggedCorrelation | None = None
     tried = 0
     for lag in lags:
+        if lag >= x.size:
+            continue
         a, b = x[: x.size - lag], y[lag:]
         known = ~(np.isnan(a) | np.isnan(b))
         a, b = stats.rankdata(a[known]), stats.rankdata(b[known])

@@ -123,3 +123,12 @@ def test_seconds_without_a_reading_are_no_evidence():
 
     assert found.named is None
     assert found.resources[0].highest is None
+
+
+@pytest.mark.parametrize("n", [0, 1, 4, 7])
+def test_a_run_of_a_few_seconds_gives_no_answer_and_no_error(n):
+    short = CustomerView(np.full(n, 100.0), np.zeros(n), np.ones(n))
+
+    found = find_bottleneck([ResourceHistory("database", np.ones(n), np.ones(n), np.ones(n))], short)
+
+    assert found.named is None

@@ -49,6 +49,7 @@ class CustomerContext:
         self.ends_at = plan.closes_at + scenario.drain_s
         self.http_settings = plan.access.settings(
             request_id_header=scenario.target.request_id_header,
+            trace_share=scenario.trace_share,
             source_addresses=sources_for(url, scenario.target.source_addresses),
             ceiling=ceiling,
         )

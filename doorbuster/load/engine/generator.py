@@ -67,7 +67,12 @@ class Generator:
         self._environment = environment
         self._ship = ship
         self._show = show
-        self._recorder = Recorder(assignment.worker, started_at=plan.started_at, pause=pause)
+        self._recorder = Recorder(
+            assignment.worker,
+            started_at=plan.started_at,
+            pause=pause,
+            trace_share=plan.scenario.trace_share,
+        )
         self._health = HealthProbe()
         share_per_s = share_of(safety.max_rate_per_s, assignment.index, assignment.count)
         self.ceiling = RequestCeiling(share_per_s, perf_counter)

@@ -36,6 +36,7 @@ from doorbuster.load.http.response_parsing import (
 from doorbuster.load.http.route import Route
 from doorbuster.load.http.settings import HttpSettings, Timeouts
 from doorbuster.load.http.stream import BodyStream
+from doorbuster.load.http.trace_context import TRACEPARENT, trace_id_of, trace_lines
 
 _STATUS_LINE: Final = re.compile(r"HTTP/1\.[01] ([0-9]{3})(?![0-9])")
 
@@ -65,6 +66,7 @@ class RequestExecutor:
         self._pools: dict[str | tuple[str, Route], Pool] = {}
         self._closed = False
         self._request_ids = _request_ids() if settings.request_id_header else None
+        self._trace_share = settings.trace_share
 
     @property
     def headers(self) -> RequestHeaders:
@@ -153,6 +155,9 @@ class RequestExecutor:
         if self._request_ids is not None:
             request_id = next(self._request_ids)
             line = f"{self.settings.request_id_header}: {request_id}\r\n".encode("latin-1")
+            if self._trace_share and TRACEPARENT not in extra.names:
+                trace_id = trace_id_of(request_id, self._trace_share)
+                line += trace_lines(trace_id) if trace_id else b""
             extra = ExtraHeaders(extra.lines + line, extra.names)
         request = render_request(
             method, target, pool, self._default_headers, extra, self._cookies.line_for(target), body

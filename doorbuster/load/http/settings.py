@@ -50,6 +50,7 @@ class HttpSettings:
     proxy: "http://[user:password@]host:port" for every request; proxies_from_env: HTTP_PROXY, HTTPS_PROXY
       and NO_PROXY. Without either, the environment is ignored.
     request_id_header: name of the header with `Exchange.request_id`; "" sends none.
+    trace_share: share of the requests with an id, 0..1, that carry `traceparent` and `baggage`.
     record_hops: one Exchange for each redirect; False gives one for the whole chain, as Locust counts.
     check_bodies: decode every compressed body inside the request, so that a corrupt body fails the request
       even if the customer never reads it. It costs the decoding.
@@ -78,6 +79,7 @@ class HttpSettings:
     user_agent: str = "doorbuster"
     accept_encoding: str = "gzip, deflate, br, zstd"
     request_id_header: str = ""
+    trace_share: float = 0.0
     max_cookies: int = 200
     record_hops: bool = True
     check_bodies: bool = False

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from doorbuster.load.http.trace_context import trace_id_of
 from doorbuster.load.recording.secondary_metrics import SecondaryMetrics
 from doorbuster.output.secret_masking import masked
 from doorbuster.records.batch import (
@@ -67,9 +68,17 @@ class Recorder:
     Args:
         started_at: the run's zero on the clock of the steps' times.
         pause: called between two parts of the work, so that a busy second does not delay the customers.
+        trace_share: share of the requests that carry a trace id.
     """
 
-    def __init__(self, worker: str, *, started_at: float, pause: Callable[[], Any] = lambda: None) -> None:
+    def __init__(
+        self,
+        worker: str,
+        *,
+        started_at: float,
+        pause: Callable[[], Any] = lambda: None,
+        trace_share: float = 0.0,
+    ) -> None:
         self.worker = worker
         self.secondary_metrics = SecondaryMetrics(started_at, pause)
         self.steps: list[StepRow] = []
@@ -77,6 +86,7 @@ class Recorder:
         self._numbers: dict[SeriesKey, int] = {}
         self._started_at = started_at
         self._pause = pause
+        self._trace_share = trace_share
         self._seq = 0
         self._lateness_us: list[int] = []
         self._customers: list[CustomerKey] = []
@@ -108,8 +118,11 @@ class Recorder:
         self._errors_seen[kind] += 1
         second, response_us = int(intended_at - self._started_at), round((ended_at - intended_at) * _US_PER_S)
         self._errors.append(
-            Exemplar("error", second, series, response_us, request_id, masked(detail), masked(url), status)
-        )
+            Exemplar(
+                "error", second, series, response_us, request_id, masked(detail), masked(url), status,
+                trace_id_of(request_id, self._trace_share),
+            )
+        )  # fmt: skip
 
     def customer(self, key: CustomerKey) -> None:
         """Record how one customer left; called exactly once per customer."""
@@ -202,20 +215,30 @@ class Recorder:
         )
 
     def _slowest(self, steps: StepColumns) -> list[Exemplar]:
-        """The slowest step of each series."""
+        """The slowest step of each series, and the slowest one that carried a trace id."""
         if not len(steps):
             return []
-        order = np.lexsort((steps.response_us, steps.series))
+        slowest = self._exemplars("slow", steps, np.arange(len(steps)))
+        if not self._trace_share:
+            return slowest
+        traced = [bool(trace_id_of(one, self._trace_share)) for one in steps.request_ids]
+        return slowest + self._exemplars("traced", steps, np.flatnonzero(traced))
+
+    def _exemplars(self, kind: str, steps: StepColumns, among: Ints) -> list[Exemplar]:
+        """The slowest step of each series among these rows."""
+        order = among[np.lexsort((steps.response_us[among], steps.series[among]))]
         sorted_series = steps.series[order]
-        last = order[np.flatnonzero(np.append(sorted_series[1:] != sorted_series[:-1], True))]
+        ends = np.append(sorted_series[1:] != sorted_series[:-1], True)[: order.size]
+        last = order[np.flatnonzero(ends)]
         return [
             Exemplar(
-                "slow",
+                kind,
                 int(steps.second[row]),
                 self.keys[int(steps.series[row])],
                 int(steps.response_us[row]),
                 steps.request_ids[row],
                 "",
+                trace_id=trace_id_of(steps.request_ids[row], self._trace_share),
             )
             for row in last.tolist()
         ]

@@ -48,11 +48,10 @@ class Names:
         return [one_line(text, 120) for text in self._numbers]
 
 
-def run_data(context: RunContext, sections: Sequence[Section], *, trace_url: str = "") -> str:
+def run_data(context: RunContext, sections: Sequence[Section]) -> str:
     """Everything about one run as base64 text.
 
-    Args: sections: for the moments that their figures mark; trace_url: link to a request's trace, with
-        "{trace_id}" or "{request_id}" where an id belongs.
+    Args: sections: for the moments that their figures mark.
     """
     run = context.run
     cells = request_cells(run)
@@ -74,7 +73,7 @@ def run_data(context: RunContext, sections: Sequence[Section], *, trace_url: str
         "phases": [[one_line(name), from_s, to_s] for name, from_s, to_s in context.phases],
         "moments": _moments(sections),
         "thresholds": _latency_thresholds(context.thresholds),
-        "trace_url": trace_url,
+        "trace_url": context.trace_url,
     }
     return _encoded(document, names, [cells])
 
@@ -241,9 +240,16 @@ def _exemplars(found: Iterable[Exemplar], names: Names) -> list[list[Any]]:
             one_line(row.request_id, 80), one_line(row.detail, 300), one_line(row.url, 200), row.status,
             one_line(row.trace_id, 40),
         ]
-        for row in sorted(found, key=lambda row: -row.response_us)[:MAX_EXEMPLARS]
+        for row in sorted(_once(found), key=lambda row: -row.response_us)[:MAX_EXEMPLARS]
         if not row.series.is_asset
     ]  # fmt: skip
+
+
+def _once(found: Iterable[Exemplar]) -> list[Exemplar]:
+    """Each request once: the slowest with a trace may be among the slowest of all."""
+    rows = tuple(found)
+    slow = {row.request_id for row in rows if row.kind == "slow"}
+    return [row for row in rows if row.kind != "traced" or row.request_id not in slow]
 
 
 def _moments(sections: Iterable[Section]) -> list[list[Any]]:

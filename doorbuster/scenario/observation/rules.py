@@ -18,6 +18,10 @@ def observed_rules(raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
     observe = Observe() if given is None else try_parse(Observe.model_validate, given)
     if observe is None:
         return
+    if observe.trace_share_ratio and entry(raw.get("target"), "request_id_header") == "none":
+        rule = "needs request ids, from which trace ids are made"
+        way_out = "remove target.request_id_header: none"
+        yield KeyIssue(("observe", "trace_share"), rule, way_out=way_out, at="key")
     has_shop = observe.shop and entry(raw.get("target"), "shop") is not None
     if has_shop and SHOP_SOURCE in observe.sources:
         rule = "is the name of the embedded shop's own source"
