@@ -31,7 +31,7 @@ CONTENT = (
     "reports/sample/run.sqlite", "deploy/kubernetes/*.yaml",
 )  # fmt: skip
 COMPILE_VARIABLE = "DOORBUSTER_COMPILE"
-COMPILE_REQUIREMENTS = ["mypy[mypyc]>=1.18", "setuptools>=70"]
+COMPILE_REQUIREMENTS = ["mypy[mypyc]>=1.18", "setuptools>=70", "numpy>=2.0"]  # numpy: names of array types
 LOAD = Path("doorbuster", "load")
 HTTP = LOAD / "http"
 OTHER_COMPILED_MODULES = (

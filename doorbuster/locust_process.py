@@ -18,6 +18,7 @@ from pathlib import Path
 from doorbuster.errors import ExitCode, RunError, UsageError
 
 PARENT_VARIABLE = "DOORBUSTER_PARENT"  # process id of the command, for the processes that end with it
+KEY_VARIABLE = "DOORBUSTER_KEY"  # the secret that master and workers share
 NOTE = "doorbuster: note: "  # starts a line for the user that does not end the run
 
 
@@ -27,6 +28,15 @@ def local_workers(count: int) -> list[str]:
         found.bind(("127.0.0.1", 0))
         port = str(found.getsockname()[1])
     return ["--processes", str(count), "--master-bind-port", port, "--master-port", port]
+
+
+def check_key(address: str) -> None:
+    """Raises: UsageError if other machines can reach the address and there is no key to keep them out."""
+    if not os.environ.get(KEY_VARIABLE) and address != "localhost" and not address.startswith("127."):
+        raise UsageError(
+            f"--bind {address} can be reached from other machines, so master and workers need a shared key: "
+            f'set {KEY_VARIABLE} on all of them, made with "openssl rand -hex 32"'
+        )
 
 
 def check_port(address: str, port: int) -> None:

@@ -90,7 +90,7 @@ LOCUST_OPTIONS = "doorbuster.locust_options"
     default="127.0.0.1",
     show_default=True,
     metavar="ADDRESS",
-    help="Address that remote workers connect to; unauthenticated, so use a private network.",
+    help="Address that remote workers connect to. One that other machines reach needs DOORBUSTER_KEY.",
 )
 @click.option(
     "--bind-port",
@@ -161,13 +161,14 @@ def command(
     from doorbuster.cli.live import say_if_log, watch
     from doorbuster.cli.run_workflow import find_locustfiles, new_run_folder, scenario_file, write_everything
     from doorbuster.errors import ExitCode, RecordError, UsageError
-    from doorbuster.locust_process import LocustProcess, check_port, local_workers
+    from doorbuster.locust_process import LocustProcess, check_key, check_port, local_workers
     from doorbuster.scenario import LocustScenario
     from doorbuster.upload import open_destination
 
     if workers and expect_workers:
         raise UsageError("--workers (this machine) and --expect-workers (other machines) cannot be combined")
     if expect_workers:
+        check_key(bind)
         check_port(bind, bind_port)
     locust_options: tuple[str, ...] = ctx.meta[LOCUST_OPTIONS]
     if any(option in ("-H", "--host") or option.startswith("--host=") for option in locust_options):

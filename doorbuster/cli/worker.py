@@ -37,7 +37,7 @@ import click
 def command(master_host: str, master_port: int, processes: int, locustfile: str) -> int:
     """Generate part of the load of a run that was started with `doorbuster run --expect-workers`.
 
-    The master sends the scenario. The connection is not encrypted: use a private network.
+    The master sends the scenario. Both need the same DOORBUSTER_KEY, which encrypts the connection.
 
     \b
     Example: doorbuster worker --master-host 10.0.0.5 --processes 4

@@ -20,6 +20,7 @@ from locust.runners import WorkerRunner
 from doorbuster.errors import DoorbusterError, FileProblem, ScenarioError, UsageError
 from doorbuster.load.engine.generator import customer_classes
 from doorbuster.load.http.generator_limits import raise_descriptor_limit
+from doorbuster.load.locust_plugin.channel_key import protect_channel
 from doorbuster.load.locust_plugin.dispatch import GeneratorUser, RunShape, SingleUserDispatcher
 from doorbuster.load.locust_plugin.master import MasterNode
 from doorbuster.load.locust_plugin.master_port import check_messages
@@ -62,6 +63,8 @@ def install(events: Any, *, drivers: Sequence[type[Storefront]] = ()) -> None:
     if added is None:
         protect_streams(log_text)
         check_messages()
+        with exit_on_error():
+            protect_channel()
         added = []
         setattr(events, INSTALLED, added)
         events.init_command_line_parser.add_listener(add_options)

@@ -15,6 +15,7 @@ from locust.runners import WorkerRunner
 
 from doorbuster.errors import ExitCode
 from doorbuster.load.http.generator_limits import raise_descriptor_limit
+from doorbuster.load.locust_plugin.channel_key import protect_channel
 from doorbuster.load.locust_plugin.master_port import check_messages
 from doorbuster.load.locust_plugin.plugin import (
     add_options,
@@ -39,6 +40,8 @@ from doorbuster.output.secret_masking import remember_variables_of_drivers
 def attach(events: Any) -> Attachment:
     """Listen to Locust's events; called before any locustfile is loaded."""
     check_messages()
+    with exit_on_error():
+        protect_channel()
     return Attachment(events)
 
 
