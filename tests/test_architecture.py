@@ -44,11 +44,13 @@ ARROWS = {  # who may import whom, as DESIGN decides
         "shop_settings",
     },
     "live": {"scenario", "stats", "records", "gate"},
+    "browsers": {"scenario", "records"},
     "load": {
         "scenario",
         "storefronts",
         "records",
         "gate",
+        "browsers",
         "live",
         "shop_process",
         "shop_settings",

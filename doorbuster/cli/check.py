@@ -222,7 +222,7 @@ def _print_behaviour(console: Console, plan: Scenario) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from doorbuster.scenario import describe_channel, describe_freshness, describe_rule
+    from doorbuster.scenario import describe_browsers, describe_channel, describe_freshness, describe_rule
 
     table = Table.grid(padding=(0, 3))
     for name, channel in plan.channels.items():
@@ -232,6 +232,8 @@ def _print_behaviour(console: Console, plan: Scenario) -> None:
         table.add_row("[dim]rule[/]", escape(describe_rule(rule)))
     if plan.freshness is not None:
         table.add_row("[dim]freshness[/]", describe_freshness(plan.freshness))
+    if plan.browsers is not None:
+        table.add_row("[dim]browsers[/]", escape(describe_browsers(plan.browsers, plan.target.storefront)))
     if table.row_count:
         console.print(table)
         console.print()

@@ -77,7 +77,8 @@ class AbortWatch:
 def is_known_live(threshold: Threshold) -> bool:
     """Whether workers' reports suffice: no ledger, no section of the report and no baseline is needed."""
     metric = METRICS.get(threshold.metric)
-    return metric is not None and not metric.audited and not threshold.relative
+    at_the_end = metric is None or metric.audited or metric.of_browsers
+    return not at_the_end and not threshold.relative
 
 
 def _needs_the_end(threshold: Threshold) -> bool:

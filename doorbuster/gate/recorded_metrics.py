@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from doorbuster.gate.accumulate import MetricAccumulator, Selector, block_length_s
+from doorbuster.gate.browser_metrics import browser_data
 from doorbuster.gate.imported_metrics import imported_data
 from doorbuster.gate.observed_metrics import observed_data
 from doorbuster.gate.threshold_result import (
@@ -36,6 +37,7 @@ from doorbuster.scenario.thresholds.metrics import (
     METRICS,
     OBSERVED,
     AuditFinding,
+    BrowserTimes,
     Customers,
     Orders,
     Requests,
@@ -83,6 +85,8 @@ class RecordedMetrics:
             return NoData(f"the recorded scenario has no phase {select.tags['phase']}")
         if isinstance(metric.counting, AuditFinding):
             return self._audited(metric.counting, select.channel)
+        if isinstance(metric.counting, BrowserTimes):
+            return browser_data(self.run, metric.counting, select)
         imported = self.imported
         if imported is not None:
             known = imported_data(threshold, metric, select, imported)

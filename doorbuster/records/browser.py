@@ -10,14 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import NamedTuple
 
 COMPLETE = "complete"  # outcome of a visit that went through its whole journey
-OK = "ok"  # outcome of a page
+OK, TIMEOUT = "ok", "timeout"  # outcomes of a page
 MOMENTS = ("calm", "broke", "worst", "recovered")
-MAX_CPU_WAIT_RATIO = 0.3  # of the time that a browser's threads wanted to run
-MAX_TASK_RATIO = 1.5  # duration of a fixed task in the browser, relative to its usual one
+MAX_TASK_RATIO = 2.0  # duration of a fixed task in the browser, relative to that of the probe's fastest visit
 
 
 class BrowserPage(NamedTuple):
@@ -53,8 +51,7 @@ class BrowserVisit(NamedTuple):
     """One visit of one probe. outcome: complete, or that of the page at which it ended.
 
     journey_ms: time spent waiting for pages, without pauses; None unless the visit is complete.
-    cpu_wait_ratio: share of the time that the browser's threads wanted to run and waited for a core; None
-        where the system does not tell. task_ms: duration of a fixed task in the browser, before and after.
+    task_ms: median duration of a fixed task in the browser, run before, between and after its pages.
     """
 
     probe: int
@@ -62,18 +59,18 @@ class BrowserVisit(NamedTuple):
     at_s: float
     outcome: str
     journey_ms: float | None
-    cpu_wait_ratio: float | None
     task_ms: float | None
 
 
 class BrowserPicture(NamedTuple):
-    """What the shopper saw at one of the `MOMENTS`; `jpeg` is the picture of one page of a visit."""
+    """What the shopper saw at one of the `MOMENTS`, `seen_after_ms` after the click that led to a page."""
 
     moment: str
     probe: int
     visit: int
     at_s: float
     page: str
+    seen_after_ms: float
     jpeg: bytes
 
 
@@ -85,19 +82,26 @@ class BrowserRecords:
     pages: tuple[BrowserPage, ...] = ()
     pictures: tuple[BrowserPicture, ...] = ()
 
-    def usual_task_ms(self) -> float | None:
-        """Duration of the fixed task in an unloaded browser: the median before the run; None without any."""
-        calm = [visit.task_ms for visit in self.visits if visit.at_s < 0 and visit.task_ms is not None]
-        return median(calm) if calm else None
-
     def starved(self) -> frozenset[tuple[int, int]]:
-        """(probe, visit) of the visits whose browser was short of CPU."""
-        usual_ms = self.usual_task_ms()
+        """(probe, visit) of the visits whose browser had less than half its speed: it was short of CPU."""
+        fastest_ms: dict[int, float] = {}
+        for visit in self.visits:
+            if visit.task_ms is not None:
+                fastest_ms[visit.probe] = min(visit.task_ms, fastest_ms.get(visit.probe, visit.task_ms))
         return frozenset(
             (visit.probe, visit.visit)
             for visit in self.visits
-            if (visit.cpu_wait_ratio or 0.0) > MAX_CPU_WAIT_RATIO
-            or (usual_ms and visit.task_ms and visit.task_ms > MAX_TASK_RATIO * usual_ms)
+            if visit.task_ms is not None and visit.task_ms > MAX_TASK_RATIO * fastest_ms[visit.probe]
+        )
+
+    def calm(self) -> BrowserRecords:
+        """What was measured before the first customer: visits that were over by then, and pages."""
+        begun = {(page.probe, page.visit) for page in self.pages if page.at_s >= 0}
+        return BrowserRecords(
+            tuple(
+                visit for visit in self.visits if visit.at_s < 0 and (visit.probe, visit.visit) not in begun
+            ),
+            tuple(page for page in self.pages if page.at_s < 0),
         )
 
     def sound(self) -> BrowserRecords:

@@ -132,7 +132,7 @@ CREATE TABLE observed (
 ) WITHOUT ROWID;
 CREATE TABLE browser_visits (
   probe INTEGER NOT NULL, visit INTEGER NOT NULL, at_s REAL NOT NULL, outcome TEXT NOT NULL,
-  journey_ms REAL, cpu_wait_ratio REAL, task_ms REAL
+  journey_ms REAL, task_ms REAL
 );
 CREATE TABLE browser_pages (
   probe INTEGER NOT NULL, visit INTEGER NOT NULL, at_s REAL NOT NULL, page TEXT NOT NULL,
@@ -143,7 +143,7 @@ CREATE TABLE browser_pages (
 );
 CREATE TABLE browser_pictures (
   moment TEXT NOT NULL, probe INTEGER NOT NULL, visit INTEGER NOT NULL, at_s REAL NOT NULL,
-  page TEXT NOT NULL, jpeg BLOB NOT NULL
+  page TEXT NOT NULL, seen_after_ms REAL NOT NULL, jpeg BLOB NOT NULL
 );
 """
 

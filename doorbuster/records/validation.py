@@ -125,14 +125,14 @@ RULES: Final[Mapping[str, Mapping[str, str]]] = {
                         "labels": _LABELS},
     "observed": {"second": _ABOUT, "value": _real(-1e300, 1e300)},
     "browser_visits": {"probe": _COUNT, "visit": _COUNT, "at_s": _TIME, "outcome": _TEXT,
-                       "journey_ms": _MS, "cpu_wait_ratio": _real(0, 1, null=True), "task_ms": _MS},
+                       "journey_ms": _MS, "task_ms": _MS},
     "browser_pages": {"probe": _COUNT, "visit": _COUNT, "at_s": _TIME, "page": _TEXT, "outcome": _TEXT,
                       "status": _whole(0, 999), "detail": _TEXT,
                       **dict.fromkeys(("load_ms", "ttfb_ms", "fcp_ms", "lcp_ms", "inp_ms", "cls"), _MS),
                       "long_tasks": _COUNT, "long_task_ms": _real(0, 1e12), "failed_resources": _COUNT,
                       "console_errors": _COUNT, "blocked": _COUNT},
     "browser_pictures": {"moment": _one_of(MOMENTS), "probe": _COUNT, "visit": _COUNT, "at_s": _TIME,
-                         "page": _TEXT, "jpeg": _JPEG},
+                         "page": _TEXT, "seen_after_ms": _real(0, 1e12), "jpeg": _JPEG},
 }  # fmt: skip
 """SQL condition of each column; {0} is its name."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from doorbuster.scenario.browsers import Browsers, BrowserStep, journey_of
 from doorbuster.scenario.customers.assets import ASSET_STEPS
 from doorbuster.scenario.customers.behaviour import Constant, Exponential, Lognormal, Patience, Think, Uniform
 from doorbuster.scenario.customers.channels import CHANNELS, Channel
@@ -19,7 +20,12 @@ from doorbuster.scenario.customers.visit_chain import CHAIN_STEPS, ENTER, LEAVE,
 from doorbuster.scenario.demand.demand import Demand
 from doorbuster.scenario.demand.phases import Phase, find_phases, phase_seconds
 from doorbuster.scenario.demand.rate_curve import RateCurve
-from doorbuster.scenario.describe import describe_channel, describe_freshness, describe_rule
+from doorbuster.scenario.describe import (
+    describe_browsers,
+    describe_channel,
+    describe_freshness,
+    describe_rule,
+)
 from doorbuster.scenario.freshness import FRESHNESS_KINDS, Freshness
 from doorbuster.scenario.locust_scenario import (
     NO_CAPACITY,
@@ -82,6 +88,8 @@ __all__ = [
     "RUN_HEADER",
     "STEPS",
     "AbortRule",
+    "BrowserStep",
+    "Browsers",
     "Channel",
     "ChannelJourney",
     "Constant",
@@ -113,6 +121,7 @@ __all__ = [
     "channels_exceeding_drain",
     "check_size",
     "count_customers",
+    "describe_browsers",
     "describe_channel",
     "describe_freshness",
     "describe_rule",
@@ -126,6 +135,7 @@ __all__ = [
     "header_variables",
     "is_driver_name",
     "is_locust_scenario",
+    "journey_of",
     "load_any_scenario",
     "load_scenario",
     "locust_scenario",

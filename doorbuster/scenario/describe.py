@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from doorbuster.scenario.browsers import Browsers, journey_of
 from doorbuster.scenario.customers.behaviour import Patience
 from doorbuster.scenario.customers.channels import Channel
 from doorbuster.scenario.customers.devices import PageDepth, ordering_shares
@@ -42,6 +43,14 @@ def describe_freshness(freshness: Freshness) -> str:
     supported = " (as far as the driver supports it)" if freshness.changes is None else ""
     kinds = ", ".join(freshness.changes or FRESHNESS_KINDS)
     return f"every {every}: change {kinds}{supported} and look for it in every channel, for at most {until}"
+
+
+def describe_browsers(browsers: Browsers, storefront: str) -> str:
+    """The browser probes as a sentence."""
+    who = f"{browsers.probes} browsers walk" if browsers.probes > 1 else "a browser walks"
+    pages = ", ".join(step.page for step in journey_of(browsers, storefront))
+    calm, after = format_duration(browsers.calm_s), format_duration(browsers.after_s)
+    return f"{who} {pages}: for {calm} before the first customer, during the run, and for {after} after it"
 
 
 def describe_rule(rule: ContentRule) -> str:

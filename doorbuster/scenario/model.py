@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
+from doorbuster.scenario.browsers import Browsers, browser_pages, browser_rules
 from doorbuster.scenario.customers.assets import ASSET_STEPS
 from doorbuster.scenario.customers.channels import CHANNELS, Channel, own_demand_rules, parse_channels
 from doorbuster.scenario.customers.failure_reactions import WAITING_ROOM, Offline
@@ -36,7 +37,7 @@ from doorbuster.scenario.thresholds.language import (
     threshold_selectors,
     thresholds_schema,
 )
-from doorbuster.scenario.thresholds.metrics import OBSERVED
+from doorbuster.scenario.thresholds.metrics import OBSERVED, find_metric
 from doorbuster.shop_settings import MAX_SEED
 from doorbuster.units import format_duration
 
@@ -101,6 +102,11 @@ class Scenario(SourcedModel):
         description="What is observed at the target during the run, and the traces of requests.",
         examples=[{"sources": {"database": {"postgresql": {"dsn": "${SHOP_DATABASE}"}}}}],
     )
+    browsers: Browsers | None = Field(
+        default=None,
+        description="Real browsers that walk the shopping journey before, during and after the peak.",
+        examples=[{"probes": 1, "calm": "15s"}],
+    )
     seed: Annotated[int, whole(0, MAX_SEED)] = Field(
         default=DEFAULT_SEED,
         description="Random seed; one seed plans the same arrivals for any number of workers.",
@@ -122,6 +128,7 @@ class Scenario(SourcedModel):
             yield from own_demand_rules(raw.get("channels"), demand)
             yield from _check_phase_tags(raw.get("thresholds"), demand)
             yield from _check_offline(raw.get("channels"), demand)
+        yield from browser_rules(raw.get("browsers"), raw.get("target"))
         yield from merchant_rules(raw.get("channels"), raw.get("target"), raw.get("freshness"))
 
     @property
@@ -185,8 +192,15 @@ def _check_names(raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
     assets = target.get("assets", "none") if isinstance(target, dict) else "none"
     more = ASSET_STEPS if assets != "none" else ()
     steps = (*dict.fromkeys((*STEPS, *own_steps)), WAITING_ROOM, *more)
-    known: dict[str, Sequence[str]] = {"channel": list(channels), "journey": visited, "step": steps}
+    pages = browser_pages(raw.get("browsers"), target) or ()
+    known: dict[str, Sequence[str]] = {
+        "channel": list(channels), "journey": visited, "step": steps, "page": pages
+    }  # fmt: skip
     for key, selector in threshold_selectors(raw.get("thresholds")):
+        metric = find_metric(selector.metric)
+        if metric is not None and metric.of_browsers and "browsers" not in raw:
+            rule = "is measured by browser probes, which this scenario does not have"
+            yield KeyIssue(("thresholds", key), rule, way_out="add browsers: {probes: 1}", at="key")
         for name, value in () if selector.metric.startswith(OBSERVED) else selector.tags:
             if known.get(name) and value not in known[name]:
                 rule = f"names a {name} that this scenario does not have"

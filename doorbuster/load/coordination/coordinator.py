@@ -21,8 +21,10 @@ from typing import Any, Protocol
 import gevent
 from gevent.event import Event as Flag
 
+from doorbuster.browsers.probes import BrowserProbes
 from doorbuster.errors import DoorbusterError, RunError, RunInterrupted
 from doorbuster.gate import AbortWatch
+from doorbuster.load.coordination.browser_watch import start_browsers
 from doorbuster.load.coordination.preflight import check_descriptors, check_shares, check_threads
 from doorbuster.load.coordination.run_log import RunLog
 from doorbuster.load.coordination.worker_registry import WorkerRegistry
@@ -131,6 +133,7 @@ class RunCoordinator:
         self._baselines: dict[str, LedgerBaseline] = {}
         self._log: RunLog | None = None
         self._observer: TargetObserver | None = None
+        self._browsers: BrowserProbes | None = None
         self._access = TargetAccess(request.run_id)
         self._own_reports = 0
         self._reached_ceiling = False
@@ -160,6 +163,8 @@ class RunCoordinator:
         finally:
             if self._observer is not None:
                 self._observer.stop(gevent.sleep)
+            if self._browsers is not None:
+                self._browsers.end_all()
             if self._writer is not None:
                 self._writer.close()
             if self._target is not None:
@@ -220,7 +225,8 @@ class RunCoordinator:
         if self._ending is not None:
             raise RunInterrupted("stopped before the first customer arrived; there is nothing to report")
         schedule = plan_schedule(scenario)
-        lead_s = LEAD_S + len(schedule) * PLANNING_S_PER_ARRIVAL
+        calm_s = scenario.browsers.calm_s if scenario.browsers is not None else 0.0
+        lead_s = max(LEAD_S + len(schedule) * PLANNING_S_PER_ARRIVAL, calm_s)
         self._started_at = perf_counter() + lead_s
         self._starts_at_unix_s = self._clock.at(self._started_at)
         starts_at_ns = round(self._starts_at_unix_s * 1e9)
@@ -232,9 +238,13 @@ class RunCoordinator:
         self._observer = observer
         observer.start(self._started_at, request.folder)
         self._inject_faults()
+        self._browsers = start_browsers(
+            scenario, request.folder, self._target.url, self._access, starts_at_unix_s=self._starts_at_unix_s
+        )
         self._workers.distribute(RunPlan(self._access, scenario, schedule, endpoints, self._started_at))
         for text in (*worker_clocks, *shop_clocks):
             self._record("clock", text)
+        self._record_browser_problems()
 
     def _inject_faults(self) -> None:
         """Send the scenario's faults to the embedded shop and record them."""
@@ -311,6 +321,7 @@ class RunCoordinator:
         assert self._log is not None
         status: RunStatus
         status, reason = self._ending or ("finished", "")
+        self._end_browsers(status)
         if self._reached_ceiling:  # the last second may have had as many requests as allowed
             gevent.sleep(WINDOW_S)
         assert self._observer is not None
@@ -326,6 +337,29 @@ class RunCoordinator:
         self._notice_steps()
         self._log.flush()
         self._log.persist(self._writer.finish, status, reason)
+
+    def _end_browsers(self, status: RunStatus) -> None:
+        """Let the probes see whether the shop recovers, then end them and record what they measured."""
+        if self._browsers is None:
+            return
+        assert self._writer is not None
+        assert self._log is not None
+        settings = self.request.scenario.browsers
+        assert settings is not None
+        until = perf_counter() + settings.after_s
+        while self._ending is None and perf_counter() < until:
+            gevent.sleep(min(1.0, settings.after_s))
+        found = self._browsers.finish(complete=status == "finished" and self._ending is None)
+        self._record_browser_problems()
+        self._log.persist(self._writer.write_browsers, found)
+        self._browsers.remove_files()
+
+    def _record_browser_problems(self) -> None:
+        if self._browsers is not None:
+            for problem in self._browsers.problems:
+                note(f"browsers: {problem}")
+                self._record("browser", problem)
+            self._browsers.problems.clear()
 
     def _read_ledger(self, settle_s: float) -> Ledger | None:
         """The ledger of all merchants; None unless every merchant exposes one."""

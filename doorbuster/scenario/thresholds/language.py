@@ -49,6 +49,7 @@ from doorbuster.scenario.thresholds.metrics import (
     K6_REPLACEMENTS,
     METRICS,
     OBSERVED,
+    BrowserTimes,
     FromSection,
     MetricDefinition,
     find_metric,
@@ -347,8 +348,9 @@ def _read_entry(
     metric = find_metric(selector.metric) if selector else None
     if entry is None or selector is None or metric is None:
         return None
-    if isinstance(metric.counting, FromSection) and entry.abort_on_fail:
-        rule = "cannot end a run: sections are evaluated after it"
+    if isinstance(metric.counting, FromSection | BrowserTimes) and entry.abort_on_fail:
+        what = "browser probes" if metric.of_browsers else "sections"
+        rule = f"cannot end a run: {what} are evaluated after it"
         issues.append(KeyIssue((*path, "abortOnFail"), rule, "", "remove abortOnFail"))
         return None
     where = path if isinstance(value, str) else (*path, "threshold")

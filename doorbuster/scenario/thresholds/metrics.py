@@ -27,6 +27,7 @@ OBSERVED = "observed."
 _REQUEST_TAGS = ("channel", "journey", "step", "name", "expected_response", "phase")
 _CUSTOMER_TAGS = ("channel", "journey", "phase")
 _ORDER_TAGS = ("channel",)
+_BROWSER_TAGS = ("page", "phase")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,13 @@ class AuditFinding:
 
 
 @dataclass(frozen=True, slots=True)
+class BrowserTimes:
+    """One time that browser probes measured; available only after a run."""
+
+    figure: Literal["lcp", "inp", "fcp", "ttfb", "load", "journey"]
+
+
+@dataclass(frozen=True, slots=True)
 class FromSection:
     """A metric of an analysis section; available only after a run."""
 
@@ -84,7 +92,15 @@ class ObservedValues:
 
 
 Counting = (
-    RequestTimes | StartDelays | Requests | Customers | Orders | AuditFinding | FromSection | ObservedValues
+    RequestTimes
+    | StartDelays
+    | Requests
+    | Customers
+    | Orders
+    | AuditFinding
+    | BrowserTimes
+    | FromSection
+    | ObservedValues
 )
 
 
@@ -136,6 +152,11 @@ class MetricDefinition:
     def counts_failures(self) -> bool:
         """Whether it is a rate of failures, which an abort rule can watch."""
         return self.kind == "rate" and self.better == "lower"
+
+    @property
+    def of_browsers(self) -> bool:
+        """Whether browser probes measure it."""
+        return isinstance(self.counting, BrowserTimes)
 
     @property
     def audited(self) -> bool:
@@ -246,6 +267,32 @@ _ALL = (
     MetricDefinition(
         "orders_refused", "counter", "orders", "orders the shop refused by rule", _ORDER_TAGS,
         Orders("refused", "tried"), "lower", Wording("orders tried", "orders were refused"), _TOO_FEW,
+    ),
+    MetricDefinition(
+        "browser_lcp", "trend", "ms", "largest contentful paint, in a browser under load", _BROWSER_TAGS,
+        BrowserTimes("lcp"), "lower", Wording("largest contentful paint", "pages showed their main content"),
+    ),
+    MetricDefinition(
+        "browser_inp", "trend", "ms", "interaction to next paint, in a browser under load", _BROWSER_TAGS,
+        BrowserTimes("inp"), "lower", Wording("interaction to next paint", "pages reacted to a click"),
+    ),
+    MetricDefinition(
+        "browser_fcp", "trend", "ms", "first contentful paint, in a browser under load", _BROWSER_TAGS,
+        BrowserTimes("fcp"), "lower", Wording("first contentful paint", "pages showed their first content"),
+    ),
+    MetricDefinition(
+        "browser_ttfb", "trend", "ms", "time to the first byte, in a browser under load", _BROWSER_TAGS,
+        BrowserTimes("ttfb"), "lower", Wording("time to the first byte in a browser", "first bytes came"),
+    ),
+    MetricDefinition(
+        "browser_load", "trend", "ms", "from the click to the loaded page, in a browser under load",
+        _BROWSER_TAGS,
+        BrowserTimes("load"), "lower", Wording("loading time in a browser", "pages were loaded"),
+    ),
+    MetricDefinition(
+        "browser_journey", "trend", "ms", "time a shopper waited for all pages of a visit together",
+        ("phase",),
+        BrowserTimes("journey"), "lower", Wording("waiting time of a visit", "visits were complete"),
     ),
 )  # fmt: skip
 
