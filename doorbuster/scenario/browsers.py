@@ -155,7 +155,7 @@ BROWSER_JOURNEYS: dict[str, tuple[BrowserStep, ...]] = {
 
 def browser_rules(browsers: object, target: object) -> Iterator[KeyIssue]:
     """Storefronts without a known journey need one."""
-    storefront = entry(target, "storefront") or "reference"
+    storefront = str(entry(target, "storefront") or "reference")
     known = storefront in BROWSER_JOURNEYS
     if isinstance(browsers, Mapping) and "journey" not in browsers and not known:
         rule = f"must list the pages of a visit for the storefront {preview(storefront)}"
@@ -174,5 +174,5 @@ def browser_pages(browsers: object, target: object) -> list[str] | None:
     listed = browsers.get("journey")
     if isinstance(listed, list):
         return [str(entry(row, "page")) for row in listed]
-    storefront = entry(target, "storefront") or "reference"
-    return [step.page for step in BROWSER_JOURNEYS.get(str(storefront), ())]
+    storefront = str(entry(target, "storefront") or "reference")
+    return [step.page for step in BROWSER_JOURNEYS.get(storefront, ())]

@@ -46,7 +46,7 @@ TAGS = {"channel": "web", "journey": "buy", "step": "home", "expected_response":
 THRESHOLDS = [
     read_thresholds({f"{metric.name}{tag}": expression})[0]
     for metric in METRICS.values()
-    if not metric.audited
+    if not metric.audited and not metric.of_browsers
     for tag in ("", *(f"{{{tag}:{TAGS[tag]}}}" for tag in metric.tags if tag in TAGS), "{phase:after}")
     if tag != "{phase:after}" or "phase" in metric.tags
     for expression in AGGREGATIONS[metric.kind]

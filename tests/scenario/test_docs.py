@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from doorbuster.scenario import CHANNELS, JOURNEYS, METRICS, STEPS, read_scenario
+from doorbuster.scenario.browsers import Browsers, BrowserStep
 from doorbuster.scenario.customers.behaviour import PATIENCE, THINK_DISTRIBUTIONS, Patience
 from doorbuster.scenario.customers.channels import Channel
 from doorbuster.scenario.customers.devices import DEVICES, Device
@@ -47,7 +48,8 @@ WORDS = set(re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", TEXT, flags=re.DOT
 PREFIXES = {
     Shop: "shop.", DependencyFault: "faults.", WaitingRoomKeys: "shop.waiting_room.", AnnualVolume: "annual.",
     Device: "devices.", Reloads: "reloads.", Retries: "retries.",
-    WaitingRoom: "waiting_room.", Offline: "offline.", Freshness: "freshness.",
+    WaitingRoom: "waiting_room.", Offline: "offline.", Freshness: "freshness.", Browsers: "browsers.",
+    BrowserStep: "browsers.journey.",
     Observe: "observe.", ObservedSource: "sources.", PrometheusSettings: "prometheus.",
     ScrapeSettings: "scrape.",
     ProcessSettings: "process.", DatabaseSettings: "databases.", CommandSettings: "command.",
@@ -110,9 +112,10 @@ def test_every_name_is_documented(word):
 
 
 def test_the_table_of_metrics_is_that_of_the_registry():
-    tags = {6: "all", 3: "channel, journey, phase", 1: "channel", 0: "none"}
+    shown = {6: "all", 0: "none"}
+    tags = {metric.name: shown.get(len(metric.tags), ", ".join(metric.tags)) for metric in METRICS.values()}
     rows = [
-        f"| `{metric.name}` | {metric.kind} | {metric.meaning} | {tags[len(metric.tags)]} |\n"
+        f"| `{metric.name}` | {metric.kind} | {metric.meaning} | {tags[metric.name]} |\n"
         for metric in METRICS.values()
     ]
 
