@@ -54,6 +54,10 @@ class BrowserFailed(Exception):  # noqa: N818  reads as what happened
     """The browser ended, or did not answer in time."""
 
 
+class BrowserSilent(BrowserFailed):
+    """The browser, or one page in it, did not answer in time."""
+
+
 class ProtocolRefused(Exception):  # noqa: N818  reads as what happened
     """The browser refused a command, such as one for a page that is gone."""
 
@@ -114,14 +118,14 @@ class Chromium:
     ) -> dict[str, Any]:
         """The result of a command.
 
-        Raises: BrowserFailed when it does not answer within `limit_s`; ProtocolRefused.
+        Raises: BrowserSilent when it does not answer within `limit_s`; BrowserFailed; ProtocolRefused.
         """
         number = self.send(method, session, **params)
         until = monotonic() + limit_s
         while number not in self._answers:
             left_s = until - monotonic()
             if left_s <= 0:
-                raise BrowserFailed(f"the browser did not answer {method} within {limit_s:g} s")
+                raise BrowserSilent(f"the browser did not answer {method} within {limit_s:g} s")
             self._receive(left_s)
         answer = self._answers.pop(number)
         if "error" in answer:

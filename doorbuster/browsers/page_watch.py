@@ -58,7 +58,7 @@ class PageState:
     """One page while it loads. `document` is the time origin of its document, once known."""
 
     document: float | None = None
-    loader: str = ""
+    navigating: bool = False  # to a new document, instead of changing in place
     status: int = 0
     loaded: bool = False
     error: str = ""
@@ -93,7 +93,7 @@ class PageWatch:
             case "Page.loadEventFired":
                 page.loaded = True
             case "Page.frameNavigated" if "parentId" not in params["frame"]:
-                page.loader = params["frame"].get("loaderId", "")
+                page.navigating = True
                 if params["frame"].get("unreachableUrl"):
                     page.error = page.error or "the page cannot be reached"
             case "Network.requestWillBeSent":
@@ -137,6 +137,8 @@ class PageWatch:
             found.long_tasks.append(value)
 
     def _request(self, params: dict[str, Any]) -> None:
+        if params.get("type") == "Document" and params.get("frameId") == self.main_frame:
+            self.page.navigating = True
         url = urlsplit(str(params["request"]["url"]))
         if url.scheme in ("http", "https", "ws", "wss") and not self._may_load(url.hostname or ""):
             self.page.blocked += 1

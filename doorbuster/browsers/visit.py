@@ -11,7 +11,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from doorbuster.browsers.chromium import BrowserFailed, Chromium, ProtocolRefused
+from doorbuster.browsers.chromium import BrowserFailed, BrowserSilent, Chromium, ProtocolRefused
 from doorbuster.browsers.journey import JourneyStep, ProbeTask
 from doorbuster.browsers.page_watch import BINDING, VITALS, PageState, PageWatch, injected_script
 from doorbuster.output import masked, one_line
@@ -19,7 +19,7 @@ from doorbuster.records.browser import COMPLETE, OK, TIMEOUT, BrowserPage, Brows
 
 LOOK_AFTER_S = 2.5  # a page that takes longer is pictured while the shopper waits for it
 SETTLE_S = 0.5  # a look at the page, in which late contentful paints and shifts happen
-PICTURE_LIMIT_S = 3.0
+PICTURE_LIMIT_S, REACTION_LIMIT_S = 3.0, 5.0
 POLL_S = 0.05
 DESKTOP, PHONE = (1280, 800), (390, 844)
 PICTURE_WIDTH = 480  # px
@@ -81,6 +81,7 @@ class Visitor:
         self._session = ""
         self._pages: list[WalkedPage] = []
         self._tasks_ms: list[float] = []
+        self._asked: int | None = None  # the number of a question that is still open
 
     def walk(self, number: int) -> WalkedVisit:
         """Walk the journey until its end, or until a page is not what it should be. Raises: BrowserFailed."""
@@ -90,13 +91,13 @@ class Visitor:
             self._open_tab(context)
             self._time_fixed_task()
             for step in self._task.journey:
-                page = self._walk_page(step)
-                if page.outcome != OK:
+                if self._walk_page(step).outcome != OK:
                     break
-            self._leave()
-            self._time_fixed_task()
+            else:
+                self._leave()
+                self._time_fixed_task()
         finally:
-            with contextlib.suppress(ProtocolRefused):
+            with contextlib.suppress(ProtocolRefused, BrowserSilent):
                 self._browser.call("Target.disposeBrowserContext", browserContextId=context)
         outcome = self._pages[-1].outcome
         waited_ms = sum(page.load_ms or 0.0 for page in self._pages)
@@ -131,17 +132,18 @@ class Visitor:
     def _walk_page(self, step: JourneyStep) -> WalkedPage:
         """Go to one page and look at it."""
         self._handle(0.0)
-        before = self._watch.page
-        page = WalkedPage(step, self._now_s(), before)
+        page = WalkedPage(step, self._now_s(), self._watch.page)
         self._pages.append(page)
-        if step.click and not self._fill_and_find(step, page):
+        try:
+            if not step.click or self._fill_and_find(step, page):
+                # An element that is there already cannot show that the page has changed in place.
+                in_place = bool(step.click and step.expect) and not self._has(step.expect)
+                page.at_s, page.began_at = self._now_s(), perf_counter()
+                page.state = self._watch.next_page()
+                self._await_loaded(page, self._go(step), in_place=in_place)
             self._look(page)
-            return page
-        page.at_s, page.began_at = self._now_s(), perf_counter()
-        page.state = self._watch.next_page()
-        number = self._go(step)
-        self._await_loaded(page, number)
-        self._look(page)
+        except BrowserSilent:
+            page.outcome, page.detail, page.load_ms = TIMEOUT, "the page did not react", None
         return page
 
     def _fill_and_find(self, step: JourneyStep, page: WalkedPage) -> bool:
@@ -150,7 +152,7 @@ class Visitor:
             if not self._evaluate(f"{_FILL}({json.dumps(selector)}, {json.dumps(text)})"):
                 page.outcome, page.detail = "missing", f"no element matches {selector!r}"
                 return False
-        if not self._evaluate(f"{_HAS}({json.dumps(step.click)})"):
+        if not self._has(step.click):
             page.outcome, page.detail = "missing", f"no element matches {step.click!r}"
             return False
         return True
@@ -164,7 +166,7 @@ class Visitor:
         self._browser.send("Input.dispatchMouseEvent", self._session, type="mousePressed", **mouse)
         return self._browser.send("Input.dispatchMouseEvent", self._session, type="mouseReleased", **mouse)
 
-    def _await_loaded(self, page: WalkedPage, number: int) -> None:
+    def _await_loaded(self, page: WalkedPage, number: int, *, in_place: bool) -> None:
         """Wait for the page as long as the shopper would; sets its outcome."""
         state, step = page.state, page.step
 
@@ -172,12 +174,14 @@ class Visitor:
             answer = self._browser.answer(number)
             refused = (answer or {}).get("result", {}).get("errorText", "")
             state.error = state.error or refused
-            return bool(state.error) or self._watch.crashed or state.loaded or self._is_there(step, state)
+            return bool(state.error) or self._watch.crashed or state.loaded
 
         decided = False
         while not decided and perf_counter() - page.began_at < self._task.patience_s:
             decided = self._browser.wait(is_decided, limit_s=POLL_S)
             self._close_dialogs()
+            if not decided and in_place and not state.navigating:
+                decided = self._has_by_now(step.expect)
             if not decided and page.picture is None and perf_counter() - page.began_at > LOOK_AFTER_S:
                 self._take_picture(page)
         took_ms = (perf_counter() - page.began_at) * 1e3
@@ -191,20 +195,16 @@ class Visitor:
             page.load_ms = took_ms
             if state.status >= 400:
                 page.outcome, page.detail = "error_page", f"status {state.status}"
-            elif step.expect and not self._evaluate(f"{_HAS}({json.dumps(step.expect)})"):
+            elif step.expect and not self._has(step.expect):
                 page.outcome, page.detail = "missing", f"no element matches {step.expect!r}"
-
-    def _is_there(self, step: JourneyStep, state: PageState) -> bool:
-        """Whether a page that changes itself, without a new document, shows what was expected."""
-        in_place = bool(step.click and step.expect) and not state.loader and state.document is None
-        return in_place and bool(self._evaluate(f"{_HAS}({json.dumps(step.expect)})"))
 
     def _look(self, page: WalkedPage) -> None:
         """Look at the page for a moment."""
         self._handle(SETTLE_S)
         if page.picture is None or page.outcome not in (OK, TIMEOUT):
             self._take_picture(page)
-        self._time_fixed_task()
+        if page.outcome == OK:
+            self._time_fixed_task()
 
     def _take_picture(self, page: WalkedPage) -> None:
         """A picture of what the tab shows now; none if the browser takes too long."""
@@ -220,10 +220,9 @@ class Visitor:
 
     def _leave(self) -> None:
         """Leave the last page, on which it reports its interactions."""
-        if self._pages and self._pages[-1].outcome == OK:
-            self._watch.next_page()
-            self._browser.send("Page.navigate", self._session, url="about:blank")
-            self._browser.wait(lambda: self._watch.page.loaded, limit_s=1.0)
+        self._watch.next_page()
+        self._browser.send("Page.navigate", self._session, url="about:blank")
+        self._browser.wait(lambda: self._watch.page.loaded, limit_s=1.0)
 
     def _handle(self, for_s: float) -> None:
         self._browser.wait(lambda: False, limit_s=for_s)
@@ -235,12 +234,28 @@ class Visitor:
             self._browser.send("Page.handleJavaScriptDialog", self._session, accept=False)
 
     def _evaluate(self, expression: str) -> Any:
-        """The value of an expression in the page; None where it raises."""
+        """The value of an expression in the page; None where it raises. Raises: BrowserSilent."""
         try:
-            found = self._call("Runtime.evaluate", expression=expression, returnByValue=True)
+            found = self._browser.call("Runtime.evaluate", self._session, limit_s=REACTION_LIMIT_S,
+                                       expression=expression, returnByValue=True)  # fmt: skip
         except ProtocolRefused:
             return None
         return found.get("result", {}).get("value")
+
+    def _has(self, selector: str) -> bool:
+        """Whether the page has an element that matches."""
+        return bool(self._evaluate(f"{_HAS}({json.dumps(selector)})"))
+
+    def _has_by_now(self, selector: str) -> bool:
+        """The same without waiting: a page that is about to be replaced answers only after that."""
+        if self._asked is None:
+            self._asked = self._browser.send("Runtime.evaluate", self._session, returnByValue=True,
+                                             expression=f"{_HAS}({json.dumps(selector)})")  # fmt: skip
+        answer = self._browser.answer(self._asked)
+        if answer is None:
+            return False
+        self._asked = None
+        return bool(answer.get("result", {}).get("result", {}).get("value"))
 
     def _time_fixed_task(self) -> None:
         value = self._evaluate(_TASK)

@@ -10,6 +10,7 @@ Rules of a good section:
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar, get_args
@@ -212,6 +213,20 @@ class Chart:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A photograph of a screen, shown small; `text` says what it shows."""
+
+    title: str
+    text: str
+    jpeg: bytes
+
+    @property
+    def data_url(self) -> str:
+        """The picture as part of a page."""
+        return f"data:image/jpeg;base64,{base64.b64encode(self.jpeg).decode('ascii')}"
+
+
+@dataclass(frozen=True, slots=True)
 class Fact:
     """A number for managers, shown large below the verdict. `value` and `detail` are text for people."""
 
@@ -261,6 +276,7 @@ class Section:
     order: int = 500
     figures: tuple[Chart, ...] = ()
     tables: tuple[Table, ...] = ()
+    pictures: tuple[Picture, ...] = ()
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     findings: tuple[str, ...] = ()
     facts: tuple[Fact, ...] = ()

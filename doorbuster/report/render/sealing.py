@@ -36,7 +36,10 @@ def sealed(page: str) -> str:
     page = f"{head}{rules}</style>{body}"
     sheet = _SHEET.search(page)
     assert sheet is not None, "the page has a style sheet"
-    return page.replace(POLICY, POLICY.replace('""', f'"{_policy(sheet[1], _SCRIPT.findall(body))}"'), 1)
+    policy = _policy(sheet[1], _SCRIPT.findall(body))
+    if "<img " in body:
+        policy += "; img-src data:"
+    return page.replace(POLICY, POLICY.replace('""', f'"{policy}"'), 1)
 
 
 def _policy(sheet: str, scripts: Iterable[str]) -> str:
