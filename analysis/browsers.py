@@ -100,7 +100,7 @@ def analyse(context: RunContext) -> Section:
     return Section(
         name="browsers",
         group="Customers and orders",
-        order=130,
+        order=230,
         question=QUESTION,
         sentence=_sentence(found, by_name, problems),
         findings=_findings(found, sound, problems),

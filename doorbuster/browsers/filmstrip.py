@@ -5,6 +5,7 @@ worst      of the visits that did not reach their end, the last one with the lon
 broke      the first visit that did not reach its end, or with a page that took `BROKE_RATIO` times as long as
            at calm, and more than `BROKE_MS`.
 calm       the last visit before the first customer that has a picture of the page of `worst`.
+           `worst` is absent if it is the same page.
 recovered  the last visit of all, if it is complete and later than `worst`.
 """
 
@@ -67,6 +68,8 @@ def choose_pictures(
         chosen["calm"] = calm
     if broken and (page := slowest(broken[0])) is not None:
         chosen["broke"] = Seen(broken[0], page)
+        if chosen["broke"] == worst:
+            del chosen["worst"]
     last = ordered[-1]
     if last.outcome == COMPLETE and last.at_s > worst.visit.at_s:
         again = _last_of(worst.page.page, [last], pages, picture_of)

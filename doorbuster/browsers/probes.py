@@ -32,7 +32,7 @@ from doorbuster.scenario import Browsers, journey_of
 
 FOLDER = "browsers"  # in the folder of the run
 GRACE_S = 6.0  # beyond the patience for one page, for the end of a visit
-MAX_PROBLEMS = 5
+MAX_PROBLEMS = 8
 CORES_FOR_A_PROBE = 2
 
 
@@ -128,13 +128,14 @@ class BrowserProbes:
     # ---- inside
 
     def _spawn(self, task: ProbeTask, output: Path) -> None:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "doorbuster.browsers"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=(self._folder / f"{output.stem}.log").open("wb"),
-            start_new_session=True,
-        )
+        with (self._folder / f"{output.stem}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "doorbuster.browsers"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+            )
         assert process.stdin is not None
         self._processes[output] = process
         with contextlib.suppress(OSError):  # it has ended; `finish` states how
@@ -143,6 +144,9 @@ class BrowserProbes:
 
     def _kill(self, output: Path, process: subprocess.Popen[bytes]) -> None:
         """End a probe, and its browser if the probe was killed before it could end it."""
+        assert process.stdin is not None
+        with contextlib.suppress(OSError):
+            process.stdin.close()
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         process.wait()

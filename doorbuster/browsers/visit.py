@@ -11,7 +11,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from doorbuster.browsers.chromium import BrowserFailed, BrowserSilent, Chromium, ProtocolRefused
+from doorbuster.browsers.chromium import BrowserSilent, Chromium, ProtocolRefused
 from doorbuster.browsers.journey import JourneyStep, ProbeTask
 from doorbuster.browsers.page_watch import BINDING, VITALS, PageState, PageWatch, injected_script
 from doorbuster.output import masked, one_line
@@ -209,9 +209,14 @@ class Visitor:
     def _take_picture(self, page: WalkedPage) -> None:
         """A picture of what the tab shows now; none if the browser takes too long."""
         width, height = PHONE if self._task.phone else DESKTOP
-        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": min(1.0, PICTURE_WIDTH / width)}
         after_ms = (perf_counter() - page.began_at) * 1e3
-        with contextlib.suppress(BrowserFailed, ProtocolRefused, ValueError):
+        with contextlib.suppress(BrowserSilent, ProtocolRefused, ValueError, KeyError):
+            metrics = self._browser.call("Page.getLayoutMetrics", self._session, limit_s=PICTURE_LIMIT_S)
+            view = metrics["cssVisualViewport"]
+            clip = {
+                "x": view["pageX"], "y": view["pageY"], "width": width, "height": height,
+                "scale": min(1.0, PICTURE_WIDTH / width),
+            }  # fmt: skip
             found = self._browser.call(
                 "Page.captureScreenshot", self._session, limit_s=PICTURE_LIMIT_S,
                 format="jpeg", quality=PICTURE_QUALITY, clip=clip, optimizeForSpeed=True,
