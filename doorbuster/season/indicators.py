@@ -136,7 +136,7 @@ def limit_text(name: str, limits: SeasonLimits, money: Money | None) -> str:
         BROWSE: f"at least {format_ratio(limits.can_browse)}",
         ORDER: f"at least {format_ratio(limits.can_order)}",
         BUYING: f"at most {format_duration(limits.buying_p95_s)}",
-        HEADROOM: f"at least {limits.headroom:g} times the demand",
+        HEADROOM: f"at least {limits.headroom:g}, of capacity over demand",
     }[name]
 
 
@@ -203,4 +203,4 @@ def _at_risk(found: Reserve, limits: SeasonLimits, money: Money | None) -> Readi
     limit = limits.revenue_at_risk or _DEFAULT_RISK * revenue
     colour: Colour = "green" if at_risk <= limit else "amber" if at_risk <= _RED_FROM * limit else "red"
     detail = f"{format_ratio(at_risk / revenue)} of the revenue of the busiest hour, expected"
-    return Reading(AT_RISK, colour, at_risk, f"{money.currency.text(at_risk)} per minute", detail)
+    return Reading(AT_RISK, colour, at_risk, f"{money.currency.text(at_risk)}/min", detail)

@@ -146,7 +146,7 @@ def _how_sure(status: SeasonStatus) -> Fact:
         next((score.cases for score in status.forecast.scores if score.chosen), 0) if status.forecast else 0
     )
     tested = f"a forecast tested on {cases} past cases" if cases else "a forecast without a backtest"
-    return Fact("How sure?", f"within a factor of {widest:.2g}", f"95 % interval; {basis} and {tested}")
+    return Fact("How sure?", f"factor {widest:.2g}", f"either way (95 %), from {basis} and {tested}")
 
 
 def _factor(low: float | None, high: float | None) -> float | None:

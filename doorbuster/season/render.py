@@ -9,6 +9,7 @@ from doorbuster.report.figures.palette import CYCLE, STYLES
 from doorbuster.report.formatting import format_cell, markdown_text
 from doorbuster.report.render.html import page_environment, render_sections
 from doorbuster.report.render.markdown import markdown_row
+from doorbuster.report.render.sealing import sealed
 from doorbuster.report.section import Table
 from doorbuster.season.indicators import LABELS, IndicatorWeek, limit_text
 from doorbuster.season.page import (
@@ -28,7 +29,7 @@ def render_season_html(status: SeasonStatus) -> str:
     """The page; it loads nothing and runs no script."""
     page = season_page(status)
     template = page_environment().get_template("season.html.j2")
-    return template.render(
+    html = template.render(
         page=page,
         made_on=made_on(status.today),
         tones=COLOUR_TONES,
@@ -38,6 +39,7 @@ def render_season_html(status: SeasonStatus) -> str:
         version=__version__,
         pens=[*STYLES.values(), *CYCLE],
     )
+    return sealed(html)
 
 
 def render_season_markdown(status: SeasonStatus) -> str:
