@@ -19,7 +19,8 @@ today_option = click.option(
 @click.command("report")
 @folder_argument
 @today_option
-def report(folder: Path, today: datetime | None) -> int:
+@click.option("--pdf", is_flag=True, help="Also write season.pdf: a page for the board and an appendix.")
+def report(folder: Path, today: datetime | None, pdf: bool) -> int:
     """Write season.html, season.md and digest.md of the season in FOLDER (default: the current folder).
 
     Reads season.yaml and all that it names. Exit code 104 for a wrong season.yaml.
@@ -33,12 +34,16 @@ def report(folder: Path, today: datetime | None) -> int:
     from doorbuster.season.render import render_digest, render_season_html, render_season_markdown
 
     found, file = status_of(folder, today)
-    texts = {
+    contents: dict[str, str | bytes] = {
         "season.html": render_season_html(found),
         "season.md": render_season_markdown(found),
         "digest.md": render_digest(found),
     }
-    write_files(file.parent, texts)
+    if pdf:
+        from doorbuster.season.pdf import render_season_pdf
+
+        contents["season.pdf"] = render_season_pdf(found)
+    write_files(file.parent, contents)
     page = season_page(found)
     say(f"{page.badge}. {page.sentence}")
     for fact in page.facts:

@@ -212,3 +212,23 @@ def test_a_run_says_nothing_about_the_shop_when_its_generator_was_overloaded(sta
     from doorbuster.season.indicators import indicator_days
 
     assert indicator_days(unusable, [], found.forecast, found.season.limits, found.money) == []
+
+
+def test_the_first_sheet_of_the_pdf_answers_the_board(season, status, add_search, add_sample):
+    pytest.importorskip("reportlab")
+    pdfium = pytest.importorskip("pypdfium2")
+    from doorbuster.season.pdf import render_season_pdf
+
+    rate = read_forecast(season / "forecast" / "forecast.json").rate.median
+    add_search("first", rate * 1.2, rate, rate * 1.4)
+    add_sample()
+    found = status()
+    document = pdfium.PdfDocument(render_season_pdf(found))
+    text = " ".join(document[0].get_textpage().get_text_bounded().split())
+    page = season_page(found)
+    assert page.badge in text
+    assert page.facts[0].value in text
+    for label in LABELS.values():
+        assert label in text
+    assert page.steps[0].split()[0] in text
+    assert len(document) <= 6
