@@ -3,9 +3,9 @@
     python analysis/browsers.py reports/<run>
 
 With `browsers` in the scenario, browser probes walk the shopping journey beside the load. Figures are 75th
-percentiles, as in Core Web Vitals, of pages that were loaded; error pages and pages that never came are
-counted apart. Visits before the first customer are the reference. Visits whose browser was short of CPU
-measured this machine, and are left out.
+percentiles, as in Core Web Vitals. A page that never came counts with the patience of the probe, as a lower
+bound; error pages are counted apart. Visits before the first customer are the reference. Visits whose
+browser was short of CPU measured this machine, and are left out.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from doorbuster.records.browser import COMPLETE, OK, BrowserPage, BrowserRecords, BrowserVisit
+from doorbuster.records.browser import COMPLETE, OK, TIMEOUT, BrowserPage, BrowserRecords, BrowserVisit
 from doorbuster.records.histogram import Histogram
 from doorbuster.report.analysis_main import main
 from doorbuster.report.run_context import RunContext
@@ -60,15 +60,14 @@ class PhaseFigures:
     name: str
     pages: tuple[BrowserPage, ...]
     visits: tuple[BrowserVisit, ...]
+    patience_ms: float
 
     def p75(self, figure: str, what: str, *, page: str | None = None) -> Metric:
-        """The 75th percentile of a time of the pages that were loaded, with its interval."""
-        times = [
-            getattr(one, f"{figure}_ms")
-            for one in self.pages
-            if one.outcome == OK and page in (None, one.page)
-        ]
-        return _p75(times, f"p75 of the {what}, {self.name}")
+        """The 75th percentile of a time of pages, with its interval."""
+        pages = [one for one in self.pages if page in (None, one.page)]
+        times = [getattr(one, f"{figure}_ms") for one in pages if one.outcome == OK]
+        never = 0 if figure == "inp" else sum(one.outcome == TIMEOUT for one in pages)
+        return _p75(times, never, self.patience_ms, f"p75 of the {what}, {self.name}")
 
     @property
     def layout_shift(self) -> Metric:
@@ -79,10 +78,10 @@ class PhaseFigures:
 
     @property
     def journey(self) -> Metric:
-        """The 75th percentile of the time that a shopper waited for all pages of a complete visit."""
-        return _p75(
-            [visit.journey_ms for visit in self.visits], f"p75 of the waiting time of a visit, {self.name}"
-        )
+        """The 75th percentile of the time that a shopper waited for all pages of a visit."""
+        never = sum(visit.outcome == TIMEOUT for visit in self.visits)
+        meaning = f"p75 of the waiting time of a visit, {self.name}"
+        return _p75((visit.journey_ms for visit in self.visits), never, self.patience_ms, meaning)
 
     @property
     def failed(self) -> int:
@@ -93,9 +92,10 @@ def analyse(context: RunContext) -> Section:
     """Web vitals by phase, relative to calm, with pictures."""
     found = context.run.browsers()
     problems = [event.text for event in context.run.events() if event.kind == BROWSER_EVENT]
-    wanted = context.scenario is not None and context.scenario.browsers is not None
     sound = found.sound()
-    phases = _by_phase(sound, context.phases)
+    scenario = context.scenario
+    browsers = scenario.browsers if scenario is not None else None
+    phases = _by_phase(sound, context.phases, browsers.patience_s * 1e3 if browsers is not None else 0.0)
     by_name = {phase.name: phase for phase in phases}
     return Section(
         name="browsers",
@@ -108,14 +108,16 @@ def analyse(context: RunContext) -> Section:
         tables=present(_vitals(phases), _pages(phases), _visits(phases)),
         metrics=_metrics(found, sound, phases),
         pictures=tuple(_picture(found, picture.moment) for picture in found.pictures),
-        not_applicable=not found.visits and not wanted,
+        not_applicable=not found.visits and browsers is None,
     )
 
 
-def _by_phase(sound: BrowserRecords, planned: Sequence[Phase]) -> tuple[PhaseFigures, ...]:
+def _by_phase(
+    sound: BrowserRecords, planned: Sequence[Phase], patience_ms: float
+) -> tuple[PhaseFigures, ...]:
     """Calm, the phases of the curve that have pages, and the whole run under load."""
     calm = sound.calm()
-    found = [PhaseFigures(CALM, calm.pages, calm.visits)]
+    found = [PhaseFigures(CALM, calm.pages, calm.visits, patience_ms)]
     loaded = [page for page in sound.pages if page.at_s >= 0]
     visits = [visit for visit in sound.visits if visit not in calm.visits]
 
@@ -124,6 +126,7 @@ def _by_phase(sound: BrowserRecords, planned: Sequence[Phase]) -> tuple[PhaseFig
             name,
             tuple(page for page in loaded if from_s <= page.at_s < to_s),
             tuple(visit for visit in visits if from_s <= max(visit.at_s, 0.0) < to_s),
+            patience_ms,
         )
 
     for at, phase in enumerate(planned):
@@ -146,15 +149,18 @@ def _sentence(found: BrowserRecords, phases: dict[str, PhaseFigures], problems: 
     lcp = peak.p75("lcp", "Largest Contentful Paint")
     if lcp.value is None:
         return f"{where}, no page was loaded; {lost}."
-    text = f"{where}, three of four pages showed their main content within {format_duration(lcp.value / 1e3)}"
+    took = format_duration(lcp.value / 1e3)
+    text = f"{where}, three of four pages showed their main content within {took}"
+    if lcp.at_least:
+        text = f"{where}, more than one in four pages never showed their main content, in {took}"
     ratio = _ratio(lcp, _calm(phases).p75("lcp", "Largest Contentful Paint"))
-    if ratio.value is not None:
+    if ratio.value is not None and not lcp.at_least:
         text += f", {ratio.value:.1f} times as long as at calm"
     return f"{text} ({format_count(lcp.n or 0)} pages); {lost}."
 
 
 def _calm(phases: dict[str, PhaseFigures]) -> PhaseFigures:
-    return phases.get(CALM, PhaseFigures(CALM, (), ()))
+    return phases.get(CALM, PhaseFigures(CALM, (), (), 0.0))
 
 
 def _findings(found: BrowserRecords, sound: BrowserRecords, problems: Sequence[str]) -> tuple[str, ...]:
@@ -168,7 +174,10 @@ def _findings(found: BrowserRecords, sound: BrowserRecords, problems: Sequence[s
         lines.append("Without a page at calm, no figure can be compared with the idle shop.")
     loaded = [page for page in sound.pages if page.at_s >= 0]
     ends = Counter(page.outcome for page in loaded if page.outcome != OK)
-    lines += [f"{format_count(n)} visits ended at {_ENDS.get(how, how)}." for how, n in ends.most_common()]
+    lines += [
+        f"{format_count(n)} visit{'s' * (n != 1)} ended at {_ENDS.get(how, how)}."
+        for how, n in ends.most_common()
+    ]
     for name, count in (
         ("resources failed to load", sum(page.failed_resources for page in loaded)),
         ("errors in the console", sum(page.console_errors for page in loaded)),
@@ -278,9 +287,12 @@ def _metrics(
     return metrics
 
 
-def _p75(times_ms: Iterable[float | None], meaning: str) -> Metric:
+def _p75(times_ms: Iterable[float | None], never: int, patience_ms: float, meaning: str) -> Metric:
+    """The percentile with those that never came, as a lower bound where they decide it."""
     known = [round(time_ms * 1e3) for time_ms in times_ms if time_ms is not None]
-    return time_metric(quantile_estimate(Histogram.from_values(known), P75), meaning)
+    times = Histogram.from_values([*known, *[round(patience_ms * 1e3)] * never])
+    found = time_metric(quantile_estimate(times, P75), meaning)
+    return replace(found, at_least=math.ceil(P75 * times.n) > len(known))
 
 
 def _ratio(under_load: Metric, calm: Metric) -> Metric:

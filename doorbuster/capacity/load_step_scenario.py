@@ -14,6 +14,7 @@ from doorbuster.scenario.model import Scenario
 from doorbuster.scenario.overrides import scenario_text, scenario_values
 from doorbuster.scenario.parsing.document import read_document
 from doorbuster.scenario.thresholds.language import parse_metric_selector
+from doorbuster.scenario.thresholds.metrics import find_metric
 
 
 class RateLevel(NamedTuple):
@@ -30,8 +31,10 @@ def load_step_text(scenario: Scenario, levels: Sequence[RateLevel], *, url: str,
     peak. All channels visit the shop at `url`, whatever their merchant.
 
     Thresholds on a phase or a section are left out: a load step has no phases, and sections cover whole runs.
+    So are browser probes and their thresholds: the few visits of a load step decide nothing.
     """
     document = scenario_values(scenario)
+    document.pop("browsers", None)
     peak = max(level.rate_per_s for level in levels)
     stages = [
         {"for": f"{level.for_s:.3f}s", "at": f"{100 * level.rate_per_s / peak:.9f}%"} for level in levels
@@ -88,7 +91,9 @@ def _absolute(entries: Any) -> list[Any]:
 
 def _stays(key: str) -> bool:
     selector = parse_metric_selector(key)
-    return "." not in selector.metric and all(tag.name != "phase" for tag in selector.tags)
+    metric = find_metric(selector.metric)
+    of_step = "." not in selector.metric and not (metric is not None and metric.of_browsers)
+    return of_step and all(tag.name != "phase" for tag in selector.tags)
 
 
 def concurrency_text(
@@ -111,4 +116,5 @@ def concurrency_text(
     document["target"] = _target(document["target"], scenario, url)
     document["seed"] = seed
     document.pop("thresholds", None)
+    document.pop("browsers", None)
     return scenario_text(document)
