@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -110,3 +111,30 @@ def test_the_form_cannot_confirm_a_host(ui):
     requests.post(f"{ui}/swarm", data={**form, "host": FORM["host"]}, headers=own_page(ui), timeout=10)
     answer = requests.post(f"{ui}/swarm", data=FORM, headers=own_page(ui), timeout=10)
     assert answer.json()["success"] is False
+
+
+def test_the_peak_tab_stands_beside_locusts_page_and_is_guarded_like_it(ui):
+    page = requests.get(f"{ui}/", timeout=10).text
+    assert '<a href="./peak/"' in page
+    assert "about 5 customers arrive in 1 s" in page
+    tab = requests.get(f"{ui}/peak", timeout=10)
+    assert tab.url == f"{ui}/peak/"
+    assert "script-src 'self'" in tab.headers["Content-Security-Policy"]
+    assert (
+        requests.get(f"{ui}/peak/live.js", timeout=10).headers["Content-Type"].startswith("text/javascript")
+    )
+    assert requests.get(f"{ui}/peak/live.py", timeout=10).status_code == 404
+    assert requests.get(f"{ui}/peak/report", timeout=10).status_code == 404
+    for path in ("/peak/", "/peak/events", "/peak/report"):
+        foreign = requests.get(f"{ui}{path}", headers={"Host": "evil.example"}, timeout=10)
+        assert foreign.status_code == 403
+    with requests.get(f"{ui}/peak/events", stream=True, timeout=10) as stream:
+        first = json.loads(next(stream.iter_lines()).removeprefix(b"data: "))
+    assert (first["title"], first["step"]) == ("Never started", "starting")
+    assert first["message"] == "There is no run yet. Start one on Locust's page."
+
+
+def test_locust_shows_channels_and_journeys_instead_of_classes(ui):
+    found = requests.get(f"{ui}/tasks", timeout=10).json()
+    assert found["per_class"] == {"web": {"ratio": 1.0, "tasks": {"order_status": {"ratio": 1.0}}}}
+    assert found["total"] == found["per_class"]

@@ -44,8 +44,8 @@ LEAVE_LIMIT_S = 5.0  # time for customers to end after they were stopped
 class Generator:
     """Runs one assignment inside Locust's runner and ships a batch each second.
 
-    Args: ship: takes the batches. show: gets the finished steps of each second and the ages of the requests
-        that wait, {ms: requests}, for a live display.
+    Args: ship: takes the batches. show: gets the finished steps of each second, the ages of the requests
+        that wait, {ms: requests}, and the number of customers in the shop, for a live display.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Generator:
         driver: type[Storefront],
         ship: Callable[[Batch], None],
         *,
-        show: Callable[[list[SeriesKey], StepColumns, Mapping[int, int]], None] = lambda *_: None,
+        show: Callable[[list[SeriesKey], StepColumns, Mapping[int, int], int], None] = lambda *_: None,
     ) -> None:
         plan = assignment.plan
         safety = plan.scenario.safety
@@ -220,7 +220,7 @@ class Generator:
     def _report(self, *, final: bool) -> None:
         with self._reporting:
             steps = self._recorder.take_steps()
-            self._show(self._recorder.keys, steps, self._waiting_ms())
+            self._show(self._recorder.keys, steps, self._waiting_ms(), self._context.in_flight)
             second = max(int(perf_counter() - self._plan.started_at) - (0 if final else 1), 0)
             count_delays(self.ceiling, self._recorder.secondary_metrics.count, second)
             health = self._health.reading(second, self._context.in_flight)

@@ -4,14 +4,16 @@
 - Locust's chart shows percentiles of the requests that ended within the last ten seconds, and 0 ms when none
   did: in a collapse it would show the fastest shop of the run. So the requests that are still waiting count
   with their age, where that raises the percentile. Their number and the other columns stay Locust's.
-- Workers send the ages with Locust's report to the master (`report_to_master`, `worker_report`).
+- Locust counts one user for each worker, the generator's. So a master shows the customers in the shop.
+- Workers send both with Locust's report to the master (`report_to_master`, `worker_report`).
+- Requests that the end of the run cut off are no failures of the shop, and are not shown.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -19,30 +21,39 @@ from locust.stats import StatsEntry, StatsError, bucket_response_time
 
 from doorbuster.load.recording.recorder import Ints, StepColumns
 from doorbuster.records.batch import SeriesKey
-from doorbuster.records.outcome import RequestOutcome
+from doorbuster.records.outcome import Cause, RequestOutcome
 
 WAITING = "doorbuster_waiting"  # in a worker's report to the master: {age in ms: requests}
+IN_SHOP = "doorbuster_in_shop"  # likewise: customers
 OUTDATED_S = 10.0  # a report of waiting requests that old is ignored: its worker is lost or has ended
 
 Ages = Mapping[int, int]
 
 
 class WaitingRequests:
-    """The ages of the requests that wait now, in Locust's buckets of milliseconds, by worker."""
+    """By worker: ages of waiting requests, in Locust's buckets of milliseconds, and customers inside."""
 
     def __init__(self) -> None:
-        self._reported: dict[str, tuple[float, Ages]] = {}
+        self._reported: dict[str, tuple[float, Ages, int]] = {}
 
-    def report(self, worker: str, ages_ms: Ages) -> None:
-        self._reported[worker] = time.monotonic(), ages_ms
+    def report(self, worker: str, ages_ms: Ages, in_shop: int) -> None:
+        self._reported[worker] = time.monotonic(), ages_ms, in_shop
 
     def ages_ms(self) -> Counter[int]:
         """The ages of all workers."""
         found: Counter[int] = Counter()
-        for at, ages_ms in self._reported.values():
-            if time.monotonic() - at < OUTDATED_S:
-                found.update(ages_ms)
+        for ages_ms, _ in self._current():
+            found.update(ages_ms)
         return found
+
+    def in_shop(self) -> int:
+        """Customers in the shop, of all workers."""
+        return sum(n for _, n in self._current())
+
+    def _current(self) -> Iterator[tuple[Ages, int]]:
+        for at, ages_ms, in_shop in self._reported.values():
+            if time.monotonic() - at < OUTDATED_S:
+                yield ages_ms, in_shop
 
 
 class LiveTotal(StatsEntry):
@@ -72,16 +83,24 @@ class LiveStats:
     def __init__(self, environment: Any) -> None:
         self._stats = environment.stats
         self._own: Ages = {}
+        self._own_in_shop = 0
+        self._shown = 0  # entries of Locust's history with the customers in the shop
         self._waiting = WaitingRequests()
         environment.events.report_to_master.add_listener(self._on_report_to_master)
         environment.events.worker_report.add_listener(self._on_worker_report)
 
-    def show(self, keys: list[SeriesKey], steps: StepColumns, waiting_ms: Ages) -> None:
+    def customers_in_shop(self) -> int:
+        """Customers in the shop now, as last reported."""
+        return self._waiting.in_shop()
+
+    def show(self, keys: list[SeriesKey], steps: StepColumns, waiting_ms: Ages, in_shop: int) -> None:
         """Add finished steps to Locust's entries (Type = channel, Name = step), and show what waits."""
         now = time.time()
         total = self._total()
         for number in np.unique(steps.series).tolist():
             series, own = keys[number], steps.series == number
+            if series.cause == Cause.INTERRUPTED:
+                continue
             times_us, received = steps.response_us[own], int(steps.bytes_received[own].sum())
             failed = series.outcome != RequestOutcome.OK
             for entry in (self._stats.entries[series.step, series.channel], total):
@@ -98,7 +117,8 @@ class LiveStats:
         for age_ms, n in waiting_ms.items():
             bucket = bucket_response_time(age_ms)
             self._own[bucket] = self._own.get(bucket, 0) + n
-        self._waiting.report("", self._own)
+        self._own_in_shop = in_shop
+        self._waiting.report("", self._own, in_shop)
 
     def _total(self) -> LiveTotal:
         """Locust's entry of all requests, which it makes anew for each test."""
@@ -109,11 +129,16 @@ class LiveStats:
         return cast(LiveTotal, total)
 
     def _on_report_to_master(self, data: dict[str, Any], **_: Any) -> None:
-        data[WAITING] = list(self._own.items())
+        data[WAITING], data[IN_SHOP] = list(self._own.items()), self._own_in_shop
 
     def _on_worker_report(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
         self._total()
-        self._waiting.report(client_id, dict(data.get(WAITING, ())))
+        self._waiting.report(client_id, dict(data.get(WAITING, ())), int(data.get(IN_SHOP, 0)))
+        history = self._stats.history
+        self._shown = min(self._shown, len(history))  # a new test begins a new history
+        for entry in history[self._shown :]:
+            entry["user_count"] = [entry["user_count"][0], self._waiting.in_shop()]
+        self._shown = len(history)
 
     def _count_error(self, series: SeriesKey, n: int) -> None:
         key = StatsError.create_key(series.channel, series.step, series.cause)

@@ -93,7 +93,7 @@ class MasterNode(Node):
         if environment.web_ui is not None:
             environment.web_ui.app.before_request(self._check_form)
         self._peak_tab = open_peak_tab(environment, scenario.title, start_hint(scenario))
-        show_customers_as_users(environment, scenario)
+        show_customers_as_users(environment, scenario, self._live_stats.customers_in_shop)
 
     def run_is_over(self) -> bool:
         return self._refused or (self.coordinator is not None and self.coordinator.over.is_set())

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import socket
+from collections.abc import Callable
 from typing import Any
 
+import flask
 import locust.html
 import locust.web
+from locust.runners import MasterRunner
 
 from doorbuster.live.request_guard import WebUIGuard, host_of
 from doorbuster.load.locust_plugin.peak_tab import PeakTab
@@ -41,10 +45,12 @@ def start_hint(scenario: Scenario) -> str:
     )
 
 
-def show_customers_as_users(environment: Any, scenario: Scenario) -> None:
+def show_customers_as_users(environment: Any, scenario: Scenario, customers: Callable[[], int]) -> None:
     """Locust's tables of user classes show the channels and journeys instead of the classes that start them.
 
     Its web UI, its HTML report and its downloads call one function of two modules for them.
+
+    Args: customers: how many are in the shop, for the number of users of a distributed run.
     """
     shown = _channel_ratios(scenario, of_all=False), _channel_ratios(scenario, of_all=True)
 
@@ -53,8 +59,17 @@ def show_customers_as_users(environment: Any, scenario: Scenario) -> None:
 
     for module in (locust.web, locust.html):
         setattr(module, "get_ratio", ratios)  # noqa: B010  a name that the module imports
-    if environment.web_ui is not None and environment.host is None:
-        environment.host = EMBEDDED_SHOP
+    if environment.web_ui is None:
+        return
+    environment.host = environment.host or EMBEDDED_SHOP
+
+    def count(answer: flask.Response) -> flask.Response:
+        if flask.request.path.endswith("/stats/requests") and answer.is_json:
+            answer.set_data(json.dumps(answer.get_json() | {"user_count": customers()}))
+        return answer
+
+    if isinstance(environment.runner, MasterRunner):
+        environment.web_ui.app.after_request(count)
 
 
 def _channel_ratios(scenario: Scenario, *, of_all: bool) -> dict[str, Any]:
