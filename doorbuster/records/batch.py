@@ -104,7 +104,7 @@ class OrderAttempt(NamedTuple):
 
 
 class Exemplar(NamedTuple):
-    """A single request kept in detail: among the slowest of its series, or of its traced ones, or an error."""
+    """A single request kept in detail: among the slowest of its series or of its traced ones, or an error."""
 
     kind: str  # "slow" | "traced" | "error"
     second: int
