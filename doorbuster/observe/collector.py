@@ -27,6 +27,8 @@ MAX_NAME = 200  # characters of a name, and of all labels of a series
 MAX_REASON = 200
 MAX_VALUE = 1e300
 UP = "up"
+LAST_READING = frozenset({"prometheus", "statsd", "graphite", "otlp"})
+"""Kinds that have values of the past, which are read once more at the end."""
 
 ObservedRow = tuple[int, str, str, str, float]
 """Second, source, name, labels as JSON, value."""
@@ -86,6 +88,8 @@ class Collector:
         reading = _Reading(plan)
         while True:
             ending = self._stopping.wait(self._until_next(plan))
+            if ending and plan.kind not in LAST_READING:
+                break
             began_at = time.perf_counter()
             try:
                 if source is None:

@@ -195,9 +195,11 @@ class RunWriter:
         """Record how the run ended, prune exemplars, write the rollups, and merge the log into the file."""
         with self._transaction("finish the run"):
             self._db.execute(
-                "DELETE FROM exemplars WHERE kind <> 'error' AND rowid NOT IN (SELECT rowid FROM"
-                " (SELECT rowid, row_number() OVER"
-                " (PARTITION BY kind, series ORDER BY response_us DESC, rowid) AS place FROM exemplars WHERE kind <> 'error') WHERE place <= ?)",
+                """DELETE FROM exemplars WHERE kind <> 'error' AND rowid NOT IN (SELECT rowid FROM (
+                  SELECT rowid, row_number() OVER (
+                    PARTITION BY kind, series ORDER BY response_us DESC, rowid
+                  ) AS place FROM exemplars WHERE kind <> 'error'
+                ) WHERE place <= ?)""",
                 [SLOWEST_PER_SERIES],
             )
         self.set_meta(status=status, status_reason=reason, finished_at_unix_ns=self._clock_ns())

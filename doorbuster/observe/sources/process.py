@@ -60,8 +60,10 @@ class ProcessSource:
         elif pid is None:
             pid = _by_command(self._command)
         try:
+            if pid is None:
+                raise psutil.NoSuchProcess(0)
             self._root = psutil.Process(pid)
-        except (psutil.NoSuchProcess, TypeError):
+        except psutil.NoSuchProcess:
             raise SourceError(f"there is no process {self._what}") from None
         except psutil.AccessDenied:
             raise SourceError(f"the process {self._what} belongs to another user") from None
