@@ -9,6 +9,8 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -362,33 +364,30 @@ def test_prometheus_answers_range_queries_on_our_clock(prometheus, source):
 
 
 @pytest.fixture
-def postgres(tmp_path, free_port):
+def postgres(free_port):
     pytest.importorskip("psycopg", reason="needs pip install 'doorbuster[databases]'")
     folders = [Path(found).parent for found in [shutil.which("initdb")] if found]
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     programs = next((folder for folder in folders if (folder / "initdb").exists()), None)
     if programs is None or (os.geteuid() == 0 and shutil.which("runuser") is None):
         pytest.skip("PostgreSQL is not on this machine (apt install postgresql)")
-    as_user = ["runuser", "-u", "nobody", "--"] if os.geteuid() == 0 else []
-    home = tmp_path / "pg"
-    home.mkdir()
-    if as_user:
-        for folder in (home, *home.parents):
-            if folder.stat().st_uid == 0 and folder != Path("/") and folder.is_relative_to("/tmp"):
-                folder.chmod(0o777)
+    as_user = ["runuser", "-u", "nobody", "--"] if os.geteuid() == 0 else []  # it refuses to run as root
     port = free_port()
-    init = [*as_user, str(programs / "initdb"), "-D", str(home / "data"), "-U", "shop", "-A", "trust", "-N"]
-    subprocess.run(init, check=True, capture_output=True, cwd="/")
-    command = [
-        *as_user, str(programs / "postgres"), "-D", str(home / "data"), "-p", str(port), "-h", "127.0.0.1",
-        "-k", "", "-c", "max_connections=20", "-c", "fsync=off",
-    ]  # fmt: skip
-    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
-    try:
-        yield f"host=127.0.0.1 port={port} user=shop dbname=postgres"
-    finally:
-        running.terminate()
-        running.wait(timeout=30)
+    with tempfile.TemporaryDirectory(prefix="doorbuster-test-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o777)
+        data = f"{folder}/data"
+        init = [*as_user, str(programs / "initdb"), "-D", data, "-U", "shop", "-A", "trust", "-N"]
+        subprocess.run(init, check=True, capture_output=True, cwd="/")
+        command = [
+            *as_user, str(programs / "postgres"), "-D", data, "-p", str(port), "-h", "127.0.0.1",
+            "-k", "", "-c", "max_connections=20", "-c", "fsync=off",
+        ]  # fmt: skip
+        running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+        try:
+            yield f"host=127.0.0.1 port={port} user=shop dbname=postgres"
+        finally:
+            running.terminate()
+            running.wait(timeout=30)
 
 
 def test_postgresql_states_connections_and_waiting_locks(postgres, source):
@@ -406,8 +405,6 @@ def test_postgresql_states_connections_and_waiting_locks(postgres, source):
     first.execute("LOCK TABLE stock")
     found = source("postgresql", dsn=postgres)
     with psycopg.connect(postgres) as second:
-        import threading
-
         waiter = threading.Thread(target=lambda: second.execute("LOCK TABLE stock"))
         waiter.start()
         seen = until(lambda: (now := values(found.read()))["lock_waiting", ()] == 1 and now)
