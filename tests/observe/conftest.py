@@ -14,8 +14,6 @@ from doorbuster.observe.collector import Collector
 from doorbuster.observe.plan import ObservationPlan, SourcePlan
 from doorbuster.observe.sources.registry import open_source
 
-LOOPBACK_NETWORKS = ["127.0.0.0/8", "::1/128"]
-
 
 @pytest.fixture
 def free_port():
@@ -96,8 +94,3 @@ def collected():
         return rows + more, events + said
 
     return run
-
-
-def values(samples):
-    """Name and labels to value."""
-    return {(sample.name, sample.labels): sample.value for sample in samples}

@@ -19,7 +19,13 @@ import pytest
 
 from doorbuster.observe.plan import ResourceRule, Selection, SourcePlan
 from doorbuster.observe.sample import SourceError
-from tests.observe.conftest import LOOPBACK_NETWORKS, values
+
+LOOPBACK_NETWORKS = ["127.0.0.0/8", "::1/128"]
+
+
+def values(samples):
+    """Name and labels to value."""
+    return {(sample.name, sample.labels): sample.value for sample in samples}
 
 
 def scrape_plan(url, **more):
