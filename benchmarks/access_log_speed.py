@@ -3,8 +3,8 @@
     python -m benchmarks access_log_speed
 
 Writes a combined log of a shop's day: pages, four files for each page, crawlers, 40,000 visitors. Reads it
-with two processes, gives the megabytes per second on the clock and per second of processor time, and the memory of
-the largest process. Target: 100 MB/s with two processes; memory below 500 MB, whatever the size of the log.
+with two processes, gives the megabytes per second on the clock and per second of processor time, and the
+memory of the largest process. Target: 100 MB/s with two processes; memory below 500 MB for any size of log.
 """
 
 from __future__ import annotations

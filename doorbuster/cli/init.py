@@ -35,12 +35,23 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 @file_option(
     "--har", "Draft the driver from this browser recording (HAR 1.2) of one visit that ends with an order."
 )
+@file_option(
+    "--openapi",
+    "Draft the driver from this description of the shop's API (OpenAPI 3.0 or 3.1, YAML or JSON).",
+)
+@click.option(
+    "--url",
+    metavar="URL",
+    help="Address of the shop, e.g. https://shop.example.com. Default: the first server of --openapi.",
+)
 @click.option(
     "--api",
     is_flag=True,
     help="Start from a driver for a shop with a JSON or GraphQL API instead of HTML pages.",
 )
-def command(folder: Path, storefront: str | None, har: Path | None, api: bool) -> None:
+def command(
+    folder: Path, storefront: str | None, har: Path | None, openapi: Path | None, url: str | None, api: bool
+) -> None:
     """Create a project in FOLDER with copies of the bundled scenarios, locustfiles and analysis.
 
     With --storefront, write a starter driver for your own shop instead. Existing files are not changed.
@@ -52,16 +63,24 @@ def command(folder: Path, storefront: str | None, har: Path | None, api: bool) -
     """
     from doorbuster.errors import UsageError
 
-    if (har is not None or api) and storefront is None:
-        option = "--api" if har is None else "--har"
-        raise UsageError(f"{option} requires a name for the driver; add e.g. --storefront my-shop")
-    if har is not None and api:
-        raise UsageError("--har and --api cannot be combined: a recording shows what the shop speaks")
+    given = {"--har": har, "--openapi": openapi, "--api": api or None}
+    chosen = [option for option, value in given.items() if value is not None]
+    if chosen and storefront is None:
+        raise UsageError(f"{chosen[0]} requires a name for the driver; add e.g. --storefront my-shop")
+    if len(chosen) > 1:
+        reason = "a recording or a description shows what the shop speaks"
+        raise UsageError(f"{' and '.join(chosen)} cannot be combined: {reason}")
+    if url is not None and openapi is None:
+        raise UsageError("--url has no effect without --openapi; leave it out")
     try:
         if storefront is None:
             _lay_out(folder)
         else:
-            _write_starter(folder, storefront, har, template=f"{'api_' if api else ''}driver.py.template")
+            visit = _recorded(har) if har is not None else _described(openapi, url) if openapi else None
+            is_api = api or openapi is not None
+            _write_starter(
+                folder, storefront, visit, template=f"{'api_' if is_api else ''}driver.py.template"
+            )
     except OSError as error:
         raise UsageError(f"cannot write {error.filename}: {error.strerror}; choose another folder") from error
 
@@ -99,8 +118,8 @@ class _Names(NamedTuple):
         return text.replace("MyShop", self.kind)
 
 
-def _write_starter(folder: Path, storefront: str, har: Path | None, *, template: str) -> None:
-    """Raises: UsageError for a name that no scenario could use, or a recording that cannot be read."""
+def _write_starter(folder: Path, storefront: str, visit: RecordedVisit | None, *, template: str) -> None:
+    """Raises: UsageError for a name that no scenario could use."""
     from importlib.resources import files
 
     from doorbuster.cli.program_name import program_name
@@ -126,7 +145,6 @@ def _write_starter(folder: Path, storefront: str, har: Path | None, *, template:
         )
     }
     driver, locustfile, scenario = texts
-    visit = None if har is None else _recorded(har)
     url = STARTER_URL if visit is None else visit.origin
     draft = None if visit is None else draft_driver(texts[driver], visit)
     if visit is not None and draft is not None:
@@ -149,14 +167,14 @@ def _print_draft(draft: DriverDraft) -> None:
     """What the draft has of the recording, what it lacks, and why."""
     from doorbuster.storefronts.har.source_code import comment
 
-    say(f"steps recorded: {', '.join(draft.steps) or 'none'}")
+    say(f"steps drafted: {', '.join(draft.steps) or 'none'}")
     for reason, examples in draft.left_out_by_reason().items():
         more = f" and {len(examples) - 1} more" if len(examples) > 1 else ""
         say(f"left out: {comment(examples[0], 80)}{more}: {reason}")
     for note in draft.to_do:
         say(f"to do: {note}")
     if draft.secrets:
-        say(f"set before a run: {', '.join(draft.secrets)} (secrets are not taken from a recording)")
+        say(f"set before a run: {', '.join(draft.secrets)} (secrets are written in no file)")
 
 
 def _recorded(har: Path) -> RecordedVisit:
@@ -170,6 +188,17 @@ def _recorded(har: Path) -> RecordedVisit:
         return read_har(har.read_bytes())
     except ValueError as error:
         raise UsageError(f"{har}: {error}; export it again from the browser's network panel") from error
+
+
+def _described(openapi: Path, url: str | None) -> RecordedVisit:
+    """The visit that an API's description implies.
+
+    Raises: UsageError if it is no description that can be used.
+    """
+    from doorbuster.storefronts.openapi.described_visit import described_visit
+    from doorbuster.storefronts.openapi.document import read_openapi
+
+    return described_visit(read_openapi(openapi, url))
 
 
 def _as_recorded(scenario: str, visit: RecordedVisit, draft: DriverDraft) -> str:

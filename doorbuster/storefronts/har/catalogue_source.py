@@ -97,7 +97,9 @@ class CatalogueSource:
             rows += [f"    skus = tuple(dict.fromkeys(({steps},)))"]
         else:
             rows += [f"    skus = ({text_literal(self.plan.sku)},)"]
-            self.results.note("prepare: the recording does not show where products are listed")
+            self.results.note(
+                f"prepare: the {self.plan.visit.source} does not show where products are listed"
+            )
         rows += [
             "    weights = tuple(accumulate(1.0 for _ in skus))",
             "    return Catalogue(skus, weights, SEARCH_TERMS, categories)",
@@ -109,7 +111,9 @@ class CatalogueSource:
             return []
         known = "visitor.catalogue = Catalogue((), (), SEARCH_TERMS, categories)"
         if self.place is None:
-            self.results.note("prepare: the recording does not show where categories are listed; add yours")
+            self.results.note(
+                f"prepare: the {self.plan.visit.source} does not show where categories are listed; add yours"
+            )
             return [f"categories = ({text_literal(self.parts.category)},)", known]
         call = call_of(self.parts, self.place, "prepare", sender="visitor")
         rows = [f"page = {call.replace('self.', 'visitor.')}"]

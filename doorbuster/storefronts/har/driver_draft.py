@@ -86,12 +86,23 @@ def draft_driver(template: str, visit: RecordedVisit) -> DriverDraft:
     imports = _imports(body, results.patterns, parts)
     constants = _constants(results.patterns, parts, catalogue.terms())
     text = f"{head}\n{remark}\n\nfrom __future__ import annotations\n\n{imports}\n{constants}\n\n{body}"
-    return DriverDraft(text, tuple(plan.steps), out, tuple(parts.secrets.values()), tuple(results.to_do))
+    to_do = (*results.to_do, *_invented(visit, text))
+    return DriverDraft(text, tuple(plan.steps), out, tuple(parts.secrets.values()), to_do)
+
+
+def _invented(visit: RecordedVisit, text: str) -> list[str]:
+    """What stands in the driver although nothing shows it."""
+    return [
+        f"{value} is invented, because the {visit.source} has no example of it; put a real one in its place"
+        for value in visit.invented
+        if value in text
+    ]
 
 
 def _remark(parts: DriverParts, to_do: Sequence[str], out: Iterable[LeftOut]) -> str:
     plan = parts.plan
-    rows = [f"# Recorded at {plan.visit.origin}:"]
+    source = plan.visit.source
+    rows = [f"# {'Recorded' if source == 'recording' else 'Described'} at {plan.visit.origin}:"]
     for step, places in plan.steps.items():
         for place in places:
             request = plan.visit.requests[place]
@@ -100,7 +111,7 @@ def _remark(parts: DriverParts, to_do: Sequence[str], out: Iterable[LeftOut]) ->
             rows.append(f"#   {step:<14} {request.method} {comment(_shown_path(request, parts) + name)}")
     missing = [step for step in ORDER_OF_STEPS if step not in plan.steps]
     if missing:
-        rows.append(f"# Not in the recording: {', '.join(missing)}.")
+        rows.append(f"# Not in the {source}: {', '.join(missing)}.")
     rows += [f"# To do: {note}" for note in to_do]
     grouped = Counter(one.reason for one in out)
     return "\n".join(
@@ -154,8 +165,9 @@ def _imports(body: str, patterns: Mapping[str, str], parts: DriverParts) -> str:
 def _constants(patterns: Mapping[str, str], parts: DriverParts, terms: Sequence[str]) -> str:
     rows = [f"{name} = re.compile({pattern_literal(pattern)})" for name, pattern in patterns.items()]
     rows += [f"{name} = {text_literal(origin)}" for origin, name in parts.origins.items()]
+    source = parts.plan.visit.source
     rows += [
-        f'{name} = environ.get({text_literal(variable)}, "")  # a secret: not taken from the recording'
+        f'{name} = environ.get({text_literal(variable)}, "")  # a secret: not taken from the {source}'
         for name, variable in parts.secrets.items()
     ]
     rows += [f"{name} = {source}" for name, source in parts.constants.items()]

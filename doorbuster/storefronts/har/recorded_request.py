@@ -104,13 +104,16 @@ class LeftOut:
 class RecordedVisit:
     """What one person did in a shop, in order of time. `pauses_s`: between one page and the next.
 
-    other_origins: where requests went besides `origin`.
+    other_origins: where requests went besides `origin`. source: what it was taken from, in words.
+    invented: values that only stand for real ones.
     """
 
     origin: str
     requests: tuple[RecordedRequest, ...]
     pauses_s: tuple[float, ...]
     left_out: tuple[LeftOut, ...] = ()
+    source: str = "recording"
+    invented: tuple[str, ...] = ()
 
     @property
     def other_origins(self) -> tuple[str, ...]:

@@ -172,7 +172,9 @@ class StepResults:
         page = page or self.plan.visit.requests[place].answer.text
         number = first_match(ORDER_NUMBERS, page)
         if not number:
-            self.note("checkout: no order number was recognised in the recording; correct ORDER")
+            self.note(
+                f"checkout: no order number was recognised in the {self.plan.visit.source}; correct ORDER"
+            )
         self.patterns["ORDER"] = number or ORDER_NUMBERS[0]
         rows = [
             f"found = ORDER.search({name}.text)",

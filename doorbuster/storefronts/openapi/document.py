@@ -1,0 +1,181 @@
+"""An OpenAPI document: its operations with references resolved, its server and its security schemes.
+
+References inside the document are followed; those to other files are refused, because a bundled document is
+one command away in every tool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urljoin, urlsplit
+
+import yaml
+
+from doorbuster.errors import FileProblem, UsageError, problem_lines
+
+MAX_DOCUMENT_BYTES = 32 << 20
+METHODS = ("get", "put", "post", "delete", "patch")
+_MAX_REFERENCES = 50  # one after the other
+
+
+@dataclass(frozen=True, slots=True)
+class ApiOperation:
+    """One operation. parameters: resolved, those of its path included. security: names of schemes."""
+
+    method: str
+    path: str
+    name: str
+    parameters: tuple[Mapping[str, Any], ...]
+    body: Mapping[str, Any]
+    responses: Mapping[str, Any]
+    security: tuple[str, ...]
+
+
+class ApiDocument:
+    """A document that has been read. `origin` and `base_path` are those of its first server."""
+
+    def __init__(self, data: Mapping[str, Any], file: str, url: str) -> None:
+        self._data, self._file = data, file
+        place = urlsplit(url)
+        self.origin = f"{place.scheme}://{place.netloc.lower()}"
+        self.base_path = place.path.rstrip("/")
+
+    def resolve(self, value: Any) -> Any:
+        """A value with its own reference followed; 3.1 allows keys beside a reference.
+
+        Raises: UsageError for a reference that leads nowhere or to another file.
+        """
+        for _ in range(_MAX_REFERENCES):
+            if not isinstance(value, Mapping) or not isinstance(value.get("$ref"), str):
+                return value
+            beside = {key: inner for key, inner in value.items() if key != "$ref"}
+            found = self._at(value["$ref"])
+            value = {**found, **beside} if isinstance(found, Mapping) else found
+        raise UsageError(f"{self._file}: its references go round in a circle; repair the document")
+
+    def operations(self) -> Iterator[ApiOperation]:
+        paths = self._data.get("paths")
+        for path, raw in paths.items() if isinstance(paths, Mapping) else ():
+            item = self.resolve(raw)
+            if not isinstance(item, Mapping):
+                continue
+            for method in METHODS:
+                one = self.resolve(item.get(method))
+                if isinstance(one, Mapping):
+                    yield self._operation(method.upper(), str(path), item, one)
+
+    def scheme(self, name: str) -> Mapping[str, Any]:
+        """A security scheme; empty if the document has none of this name."""
+        components = self._data.get("components")
+        schemes = components.get("securitySchemes") if isinstance(components, Mapping) else None
+        found = self.resolve(schemes.get(name)) if isinstance(schemes, Mapping) else None
+        return found if isinstance(found, Mapping) else {}
+
+    def _operation(
+        self, method: str, path: str, item: Mapping[str, Any], one: Mapping[str, Any]
+    ) -> ApiOperation:
+        listed = [*_rows(item.get("parameters")), *_rows(one.get("parameters"))]
+        parameters = {
+            (str(found.get("in")), str(found.get("name"))): found
+            for found in map(self.resolve, listed)
+            if isinstance(found, Mapping)
+        }
+        body = self.resolve(one.get("requestBody"))
+        responses = one.get("responses")
+        security = one.get("security", self._data.get("security"))
+        return ApiOperation(
+            method,
+            path,
+            str(one.get("operationId") or ""),
+            tuple(parameters.values()),
+            body if isinstance(body, Mapping) else {},
+            {str(status): one for status, one in responses.items()} if isinstance(responses, Mapping) else {},
+            tuple(str(name) for row in _rows(security)[:1] if isinstance(row, Mapping) for name in row),
+        )
+
+    def _at(self, reference: str) -> Any:
+        if not reference.startswith("#/"):
+            raise UsageError(
+                f"{self._file}: refers to another file, {reference[:100]}; bundle the document first, e.g. "
+                "with redocly bundle"
+            )
+        found: Any = self._data
+        for part in reference[2:].split("/"):
+            key = unquote(part).replace("~1", "/").replace("~0", "~")
+            found = found.get(key) if isinstance(found, Mapping) else None
+            if found is None:
+                raise UsageError(f"{self._file}: {reference[:100]} leads nowhere; repair the document")
+        return found
+
+
+def _rows(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list) else []
+
+
+def read_openapi(path: Path, url: str | None = None) -> ApiDocument:
+    """The document in a YAML or JSON file.
+
+    Args: url: of the server, instead of that of the document; it completes a relative one.
+    Raises: UsageError for what is no OpenAPI 3 document, or has no server or operation.
+    """
+    try:
+        raw = path.read_bytes()
+        if len(raw) > MAX_DOCUMENT_BYTES:
+            raise UsageError(
+                f"{path}: is larger than {MAX_DOCUMENT_BYTES >> 20} MB; this is no API description"
+            )
+        data = yaml.safe_load(raw)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        raise UsageError(f"{place}: is neither YAML nor JSON: {error.problem}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: is neither YAML nor JSON: {' '.join(str(error).split())[:160]}") from error
+    return _checked(data, path, url)
+
+
+def _checked(data: Any, path: Path, url: str | None) -> ApiDocument:
+    file = str(path)
+    if not isinstance(data, Mapping) or not ({"openapi", "swagger"} & set(data)):
+        raise UsageError(f"{file}:1:1: is not an OpenAPI document: it has no key openapi")
+    version = str(data.get("openapi") or data.get("swagger"))
+    if not version.startswith(("3.0", "3.1")):
+        raise UsageError(
+            f"{file}:1:1: is of version {version[:20]}; versions 3.0 and 3.1 can be read: convert it first, "
+            "e.g. with swagger2openapi"
+        )
+    problems = []
+    server = _server_url(data)
+    if url is not None:
+        server = urljoin(f"{url.rstrip('/')}/", server.lstrip("/")) if "://" not in server else url
+    if not server:
+        way_out = 'add servers: [{url: "https://shop.example.com/api"}], or name it with --url'
+        problems.append(
+            FileProblem(file, 1, 1, "servers", "is missing, so the shop is not known", "", way_out)
+        )
+    elif urlsplit(server).scheme not in ("http", "https") or not urlsplit(server).netloc:
+        way_out = "name the shop with --url, e.g. --url https://shop.example.com"
+        problems.append(FileProblem(file, 1, 1, "servers", "must name a host", server, way_out))
+    paths = data.get("paths")
+    if not isinstance(paths, Mapping) or not paths:
+        problems.append(FileProblem(file, 1, 1, "paths", "has no operation, so there is nothing to draft"))
+    if problems:
+        raise UsageError(problem_lines(problems))
+    return ApiDocument(data, file, server)
+
+
+def _server_url(data: Mapping[str, Any]) -> str:
+    """The address of the first server, with the defaults of its variables; empty if there is none."""
+    servers = _rows(data.get("servers"))
+    first = servers[0] if servers and isinstance(servers[0], Mapping) else {}
+    found = str(first.get("url") or "")
+    variables = first.get("variables")
+    for name, variable in variables.items() if isinstance(variables, Mapping) else ():
+        if isinstance(variable, Mapping):
+            found = found.replace(f"{{{name}}}", str(variable.get("default", "")))
+    return found
