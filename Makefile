@@ -69,7 +69,7 @@ format: $(READY) ## Format the code
 
 sample: $(READY) ## Write the report of the sample run again, with which the tests compare every output format
 	$(BIN)/doorbuster report reports/sample
-	COLUMNS=100 $(BIN)/doorbuster analyse reports/sample | sed 's/ *$$//' > tests/report/sample_terminal.txt
+	COLUMNS=100 $(BIN)/doorbuster analyse reports/sample --all | sed 's/ *$$//' > tests/report/sample_terminal.txt
 
 fuzz: $(READY) ## Run every fuzzer for a minute with new seeds; SECONDS=600 SEED=1 for more, or to repeat
 	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) --seed $(or $(SEED),$(shell date +%s))

@@ -7,6 +7,7 @@ traceback.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from difflib import get_close_matches
@@ -30,7 +31,7 @@ VERBS = {  # in workflow order, with the help line of each verb
     "capacity": "Find the highest arrival rate at which the shop still meets its thresholds.",
     "scale": "Show how capacity grows with the size of the shop, and what size the peak needs.",
     "worker": "Generate part of the load of a run that was started on another machine.",
-    "analyse": "Print report sections of a run in the terminal.",
+    "analyse": "Print the verdict on a run and what matters, on one screen.",
     "report": "Write the report of a recorded run again.",
     "gate": "Evaluate the thresholds of a run and set the exit code, for CI pipelines.",
     "compare": "Compare two builds by their runs: what became worse, what stayed the same, how surely.",
@@ -44,8 +45,11 @@ VERBS = {  # in workflow order, with the help line of each verb
     "upload": "Send the files of a run to object storage, a web server or a folder.",
     "cleanup": "Cancel the test orders that a run placed in a shop.",
     "shop": "Start the embedded reference shop.",
+    "completion": "Print the completion script of bash, zsh or fish.",
 }
 
+COMPLETION_VARIABLE = "_DOORBUSTER_COMPLETE"
+"""With this variable set, click prints completions in place of running a command."""
 _CODES = fill(f"Exit codes: {', '.join(f'{int(code)} {code.meaning}' for code in ExitCode)}.", width=78)
 EPILOG = f"\b\n{_CODES}\n\nExample: doorbuster run smoke"
 
@@ -61,6 +65,10 @@ class Verbs(click.Group):
             return None
         command = import_module(f"doorbuster.cli.{name}").command
         assert isinstance(command, click.Command)
+        if COMPLETION_VARIABLE in os.environ:
+            from doorbuster.cli.completion import add_completions
+
+            command = add_completions(command)
         return command
 
     def resolve_command(

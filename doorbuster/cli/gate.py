@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from doorbuster.cli.baseline_choice import baseline_option, baseline_values, find_named_runs
 from doorbuster.cli.pipeline_output import github_option, write_github
 from doorbuster.output import say, say_lines
+
+if TYPE_CHECKING:
+    from doorbuster.cli.run_workflow import JudgedRun
 
 
 @click.command("gate")
@@ -89,13 +93,23 @@ def command(
     if message:
         say_lines(text)
         return _mapped(judged.exit_code, fail_exit_code, inconclusive_exit_code)
-    for result in judged.results:
-        say(f"{result.status:<13} {result.threshold}")
-        say(f"{'':<13} {result.sentence}")
-    say(judged.verdict.sentence)
-    for reason in judged.verdict.reasons:
-        say(f"  - {reason}")
+    _print_judged(judged)
     return _mapped(judged.exit_code, fail_exit_code, inconclusive_exit_code)
+
+
+def _print_judged(judged: JudgedRun) -> None:
+    """Each threshold with its sentence, then the verdict with the reasons that no threshold gave."""
+    from doorbuster.report.render.overview_terminal import COLOURS
+
+    said = {result.sentence for result in judged.results}
+    for result in judged.results:
+        say(f"{result.status:<13} {result.threshold}", style=COLOURS.get(result.status, "yellow"))
+        say(f"{'':<13} {result.sentence}")
+    status = judged.verdict.status
+    say(judged.verdict.sentence, style=f"bold {COLOURS.get(status, 'yellow')}")
+    for reason in judged.verdict.reasons:
+        if reason not in said:
+            say(f"  - {reason}")
 
 
 def _mapped(code: int, fail: int | None, inconclusive: int | None) -> int:

@@ -346,5 +346,7 @@ def _next_command(verdict: Verdict, folder: Path, plan: Scenario | LocustScenari
     if shop is not None and shop.profile == "in-house-2004" and verdict.status == "fail":
         return f"{program_name()} run {plan.name} --profile replatformed   (the same peak, a redesigned shop)"
     if verdict.status == "inconclusive":
-        return f"{program_name()} analyse {folder} generator_health   (checks of the load generator)"
-    return f"{program_name()} analyse {folder}   (all results, in the terminal)"
+        return (
+            f"{program_name()} analyse {folder} --section generator_health   (checks of the load generator)"
+        )
+    return f"{program_name()} analyse {folder}   (what matters, on one screen)"

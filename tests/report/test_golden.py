@@ -65,7 +65,7 @@ def test_the_json_file(written):
 
 
 def test_the_sections_in_the_terminal():
-    done = CliRunner().invoke(program, ["analyse", str(SAMPLE)], env={"COLUMNS": "100"})
+    done = CliRunner().invoke(program, ["analyse", str(SAMPLE), "--all"], env={"COLUMNS": "100"})
     assert done.exit_code == 0, done.output
     lines = [line.rstrip() for line in done.output.splitlines()]
     assert text(Path(__file__).with_name("sample_terminal.txt")).splitlines() == lines

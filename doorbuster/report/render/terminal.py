@@ -52,7 +52,7 @@ def print_section(section: Section, *, console: Console | None = None) -> None:
         _print_chart(chart, out)
     for table in section.tables:
         out.print()
-        _print_table(table, out)
+        print_table(table, out)
 
 
 def summary_lines(sections: Iterable[Section]) -> list[str]:
@@ -218,7 +218,7 @@ def _range(series: Series, chart: Chart) -> str:
     return f"{format_value(min(known), chart.y_unit)} to {format_value(max(known), chart.y_unit)}"
 
 
-def _print_table(table: SectionTable, out: Console) -> None:
+def print_table(table: SectionTable, out: Console) -> None:
     """The table; if it is too wide, in parts below each other, each with the columns that name the rows."""
     from rich import box
     from rich.table import Table
@@ -231,7 +231,7 @@ def _print_table(table: SectionTable, out: Console) -> None:
     ]
     columns = [[head, *(row[position] for row in rows)] for position, head in enumerate(heads)]
     for number, (places, widths) in enumerate(_fitting(columns, out.width)):
-        title = Text(one_line(table.title, 200)) if not number else None
+        title = Text(one_line(table.title, 200)) if table.title and not number else None
         drawn = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
         for place, width in zip(places, widths, strict=True):
             justify: Literal["left", "right"] = "right" if is_numeric(table, place) else "left"
