@@ -43,8 +43,8 @@ season-demo: $(READY) ## Build a season on the embedded shop in about eight minu
 	@# A shop that fails its thresholds (99) is a result, not an error.
 	@$(BIN)/doorbuster run $(SEASON)/forecast/peak-median.yaml --profile in-house-2004 --out $(SEASON)/runs/first; \
 	  code=$$?; [ $$code -eq 0 ] || [ $$code -eq 99 ] || [ $$code -eq 96 ] || exit $$code
-	@$(BIN)/doorbuster capacity $(SEASON)/forecast/peak-median.yaml --profile in-house-2004 --warmup 4s --budget 5m \
-	  --out $(SEASON)/capacity/first; code=$$?; [ $$code -eq 0 ] || [ $$code -eq 96 ] || exit $$code
+	@$(BIN)/doorbuster capacity $(SEASON)/forecast/peak-median.yaml --profile in-house-2004 --warmup 4s --budget 6m \
+	  --start-rate "6 customers/s" --out $(SEASON)/capacity/first; code=$$?; [ $$code -eq 0 ] || [ $$code -eq 96 ] || exit $$code
 	$(BIN)/doorbuster season report $(SEASON)
 
 test: $(READY) ## Run the tests in three groups: parallel, time measurements, Locust; the last line lists what was skipped

@@ -58,10 +58,14 @@ def black_friday(year: int) -> date:
 def next_peak(last_peak: date, today: date) -> date:
     """The day of the next peak: Black Friday where the last one was in its week, else the same weekday.
 
-    52 weeks keep the weekday.
+    That is the day of this weekday which is nearest to the date of the last peak.
     """
-    if abs((last_peak - black_friday(last_peak.year)).days) <= 3:
-        return next(day for year in (today.year, today.year + 1) if (day := black_friday(year)) > today)
-    while last_peak <= today:
-        last_peak += timedelta(weeks=52)
-    return last_peak
+    is_sale = abs((last_peak - black_friday(last_peak.year)).days) <= 3
+    years = (today.year, today.year + 1, today.year + 2)
+    days = [black_friday(year) if is_sale else _same_weekday(last_peak, year) for year in years]
+    return next(day for day in days if day > today)
+
+
+def _same_weekday(day: date, year: int) -> date:
+    first = date(year, day.month, min(day.day, 28))
+    return first + timedelta(days=(day.weekday() - first.weekday() + 3) % 7 - 3)

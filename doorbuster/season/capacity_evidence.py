@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -63,7 +64,7 @@ def _search(file: Path) -> CapacityEvidence | None:
     if result is None or result.rate_per_s is None or result.rate_per_s <= 0:
         return None
     started, commit, run_id = int(file.stat().st_mtime * _NS), "", str(file.parent)
-    if run_file.is_file():
+    with suppress(RecordError):  # the result is whole without its runs
         with Run.open(run_file) as run:
             meta = run.meta
         started, commit, run_id = meta.started_at_unix_ns, meta.git_commit, meta.run_id

@@ -109,6 +109,7 @@ def test_the_next_peak_is_black_friday_or_the_same_weekday():
 
     assert date(2026, 11, 27) == next_peak(date(2025, 11, 28), date(2026, 5, 1))
     assert date(2026, 6, 27) == next_peak(date(2025, 6, 28), date(2026, 5, 1))
+    assert next_peak(date(2011, 11, 17), date(2026, 11, 29)) == date(2027, 11, 18)  # Thursdays
 
 
 def case(target: str, error: float) -> BacktestCase:

@@ -163,14 +163,17 @@ def test_foreign_text_is_shown_as_text(season, status):
     assert "&lt;script&gt;" in html
 
 
-def test_damaged_evidence_is_listed_and_the_rest_is_used(season, status, add_sample):
+def test_damaged_evidence_is_listed_and_the_rest_is_used(season, status, add_sample, add_search):
     add_sample()
     (season / "runs" / "damaged").mkdir()
     (season / "runs" / "damaged" / "run.sqlite").write_bytes(b"SQLite format 3\0 and no more")
+    kept = add_search("kept", 5.0, 4.0, 6.0)
+    (kept / "run.sqlite").write_bytes(b"SQLite format 3\0 and no more")
     (season / "capacity" / "damaged").mkdir()
     (season / "capacity" / "damaged" / "capacity.json").write_text("{}")
     found = status()
     assert len(found.runs) == 1
+    assert len(found.searches) == 1
     assert sum("damaged" in text for text in found.unusable) == 2
 
 
