@@ -48,8 +48,8 @@ def watch(
     *,
     quiet: bool,
     page: LivePage | None = None,
-) -> None:
-    """Show the run until the process ends, also on the live page.
+) -> LiveState | None:
+    """Show the run until the process ends, also on the live page; returns its last state.
 
     q or Ctrl-C stops it in an orderly way; a second Ctrl-C kills it.
     """
@@ -72,8 +72,9 @@ def watch(
             shown_on.publish(message=stopping_message(people_inside(state)))
 
         _until_over(process, lambda: display.show(look()), stopping, wait)
-        look()
+        last = look()
         shown_on.publish(message="")
+    return last
 
 
 def _until_over(

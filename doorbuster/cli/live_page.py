@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,7 +14,10 @@ import click
 from doorbuster.output import say
 
 if TYPE_CHECKING:
-    from doorbuster.gate import Verdict
+    from collections.abc import Sequence
+
+    from doorbuster.gate import ThresholdResult, Verdict
+    from doorbuster.live.state import LiveState
 
 live_option = click.option(
     "--live",
@@ -66,12 +70,24 @@ def open_live_page(port: int | None, title: str) -> Iterator[LivePage]:
         yield server
 
 
-def publish_verdict(page: LivePage, verdict: Verdict, folder: Path) -> None:
-    """Show the verdict and the report of a run."""
+def publish_verdict(
+    page: LivePage,
+    verdict: Verdict,
+    results: Sequence[ThresholdResult],
+    state: LiveState | None,
+    folder: Path,
+) -> None:
+    """Show the verdict, the final result of each threshold and the report of a run whose last state is known."""
+    if not page.is_open:
+        return
     from doorbuster.live.state import VerdictView
+    from doorbuster.live.thresholds import threshold_view
 
+    final = tuple(map(threshold_view, results))
     page.publish(
-        step="running", verdict=VerdictView(verdict.status, verdict.sentence, verdict.reasons, str(folder))
+        run=None if state is None else replace(state, thresholds=final),
+        step="running",
+        verdict=VerdictView(verdict.status, verdict.sentence, verdict.reasons, str(folder)),
     )
     page.show_report(folder / "index.html")
 

@@ -9,6 +9,7 @@ Rules of this module
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import NamedTuple, TypeVar
 
 from rich.console import Group, RenderableType
@@ -40,11 +41,8 @@ class ScreenSize(NamedTuple):
 def picture(state: LiveState, size: ScreenSize, *, message: str = "") -> RenderableType:
     """The whole view; `message` replaces the line of keys."""
     width = size.columns - 1
-    footer = [
-        _outcome_line(state),
-        _generator_line(state),
-        Text(message or KEYS, style="bold yellow" if message else "dim"),
-    ]
+    keys = [Text(line, style="bold yellow") for line in wrap(message, width)] or [Text(KEYS, style="dim")]
+    footer = [_outcome_line(state), _generator_line(state), *keys]
     if size.columns >= TWO_COLUMNS:
         half = (width - 3) // 2
         room = max(12, size.rows - 1 - 2 - 1 - len(footer))
@@ -200,7 +198,7 @@ def _thresholds(state: LiveState, width: int, room: int) -> RenderableType | Non
         return None
     ordered = sorted(state.thresholds, key=lambda one: _WORST_FIRST.index(one.state))
     table = _fixed((6, "left"), (width - 6 - 14 - 4, "left"), (14, "right"))
-    rows, head = _fitting(ordered, room - 1, "thresholds")
+    rows, head = _fitting(ordered, room - 1, "thresholds", width - 24)
     table.add_row(Text(""), Text(head, style="dim"), Text("so far", style="dim"))
     for one in rows:
         style = _STYLES[one.state]
@@ -215,7 +213,7 @@ def _steps(steps: Sequence[StepView], width: int, room: int) -> RenderableType |
         return None
     name = max(10, width - 4 * 2 - 9 - 8 - 9)
     table = _fixed((min(name, 48), "left"), (9, "right"), (8, "right"), (9, "right"))
-    rows, head = _fitting(steps, room - 1, f"worst steps, last {STEPS_S} s")
+    rows, head = _fitting(steps, room - 1, f"worst steps, last {STEPS_S} s", min(name, 48))
     table.add_row(*(Text(text, style="dim") for text in (head, "requests", "lost", "p95")))
     for one in rows:
         lost = one.failed + one.abandoned
@@ -229,12 +227,12 @@ def _steps(steps: Sequence[StepView], width: int, room: int) -> RenderableType |
 def _channels(channels: Sequence[ChannelView], width: int, room: int) -> RenderableType | None:
     if room < 2 or not channels:
         return None
-    name = max(8, min(24, width - 5 * 11))
-    numbers = max(7, min(10, (width - name) // 5 - 2))
+    numbers = max(7, min(10, (width - 12) // 5 - 2))
+    name = max(8, min(24, width - 5 * (numbers + 2)))
     table = _fixed((name, "left"), *((numbers, "right"),) * 5)
     worst_first = sorted(channels, key=lambda one: (-one.lost, -one.started, one.name))
-    rows, head = _fitting(worst_first, room - 1, "channels")
-    heads = (head, "arrived", "inside", "served", "lost", "ordering")
+    rows, head = _fitting(worst_first, room - 1, "channels", name)
+    heads = (head, "arrived", "inside", "served", "lost", "order")
     table.add_row(*(Text(text, style="dim") for text in heads))
     for one in rows:
         order = format_ratio(one.could_order / one.wanted_order) if one.wanted_order else "-"
@@ -272,10 +270,11 @@ def _fixed(*columns: tuple[int, str]) -> Table:
     return table
 
 
-def _fitting(rows: Sequence[T], room: int, name: str) -> tuple[Sequence[T], str]:
+def _fitting(rows: Sequence[T], room: int, name: str, width: int) -> tuple[Sequence[T], str]:
     """The rows that fit, and the heading, which counts the others."""
     more = len(rows) - room
-    return rows[:room], f"{name} ({more} more)" if more > 0 else name
+    head = f"{name} ({more} more)" if more > 0 else name
+    return rows[:room], head if len(head) <= width else f"{name.split(',', maxsplit=1)[0]} +{more}"
 
 
 def _shares(room: int, *wanted: int) -> list[int]:

@@ -206,8 +206,9 @@ def command(
         )
     stream = open_stream(folder, destinations, every_s)
     process = LocustProcess(locustfiles, [*options, *locust_options], folder)
+    last_state = None
     try:
-        watch(process, folder, plan, quiet=quiet, page=page)
+        last_state = watch(process, folder, plan, quiet=quiet, page=page)
     except KeyboardInterrupt:  # before the live view started
         process.stop()
     process.exit_code()
@@ -228,7 +229,7 @@ def command(
             say_if_log("writing the report …")
         page.publish(step="report")
         judged = write_everything(folder, plan, baseline=values, quiet=quiet)
-        publish_verdict(page, judged.verdict, folder)
+        publish_verdict(page, judged.verdict, judged.results, last_state, folder)
     except RecordError as error:
         if process.exit_code() != ExitCode.NOT_RECORDED:
             raise

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from doorbuster.gate import LiveThreshold, ThresholdResult, format_bound, is_known_live
 from doorbuster.live.state import ThresholdView
 from doorbuster.records.batch import Batch
-from doorbuster.scenario import LocustScenario, Phase, Scenario, Threshold
+from doorbuster.scenario import LocustScenario, Phase, Scenario
 
 AT_THE_END = "evaluated at the end of the run"
 
@@ -32,12 +32,14 @@ class StandingThresholds:
         return tuple(
             ThresholdView(str(threshold), "open", "", AT_THE_END)
             if live is None
-            else _view(threshold, live.result(at_s))
+            else threshold_view(live.result(at_s))
             for threshold, live in self._thresholds
         )
 
 
-def _view(threshold: Threshold, result: ThresholdResult) -> ThresholdView:
+def threshold_view(result: ThresholdResult) -> ThresholdView:
+    """A result for display; "open" without a value."""
+    threshold = result.threshold
     if result.observed is None:
         return ThresholdView(str(threshold), "open", "", result.sentence)
     value = format_bound(threshold, result.observed)
