@@ -77,7 +77,7 @@ def publish_verdict(
     state: LiveState | None,
     folder: Path,
 ) -> None:
-    """Show the verdict, the final result of each threshold and the report of a run whose last state is known."""
+    """Show the verdict, the final result of each threshold and the report; `state`: the last one seen."""
     if not page.is_open:
         return
     from doorbuster.live.state import VerdictView
