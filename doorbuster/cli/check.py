@@ -86,6 +86,8 @@ def _print_locust_scenario(console: Console, plan: LocustScenario) -> None:
     rows["target"] = plan.target.url
     if plan.target.headers:
         rows["headers"] = _header_text(plan.target.headers)
+    if plan.observe is not None:
+        rows["observed"] = _observed_text(plan)
     for label, value in rows.items():
         console.print(f"[dim]{label:<11}[/] {'as the Locust file says' if value is None else value}")
     _print_thresholds(console, plan)
@@ -159,6 +161,7 @@ def _print_figures(console: Console, plan: Scenario, customers: int) -> None:
         ),
         ("target", plan.target.url or f"the embedded shop, {shop.profile if shop else ''}"),
         ("headers", _header_text(plan.target.headers)),
+        ("observed", _observed_text(plan)),
         (
             "safety",
             f"at most {safety.max_rate_per_s:g} requests/s, {format_count(safety.max_in_flight)} customers",
@@ -170,6 +173,24 @@ def _print_figures(console: Console, plan: Scenario, customers: int) -> None:
             table.add_row(f"[dim]{name}[/]", text)
     console.print(table)
     console.print()
+
+
+def _observed_text(plan: Scenario | LocustScenario) -> str:
+    """What is observed at the target, where it is read, and what it needs from the environment."""
+    import os
+
+    observe = plan.observe
+    parts = []
+    if getattr(plan.target, "shop", None) is not None and (observe is None or observe.shop):
+        parts.append("the embedded shop")
+    for name, source in observe.sources.items() if observe is not None else ():
+        where = source.url or getattr(source.settings, "run", "")
+        parts.append(f"{name} ({source.kind}{where and f' {where}'})")
+    variables = observe.variables if observe is not None else ()
+    parts += [f"needs {name}{'' if os.environ.get(name) else ' (not set)'}" for name in variables]
+    if observe is not None and observe.trace_share_ratio:
+        parts.append(f"{observe.trace_share_ratio:.3g} of the requests traced")
+    return ", ".join(parts)
 
 
 def _header_text(headers: Mapping[str, str]) -> str:
