@@ -9,6 +9,7 @@ import base64
 import fcntl
 import json
 import os
+import select
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+LIMIT_S = 60.0
 _OPTIONS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--hide-scrollbars", "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -81,6 +83,8 @@ class Browser:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
+            readable, _, _ = select.select([self._read_end], [], [], LIMIT_S)
+            assert readable, f"the browser said nothing for {LIMIT_S} s"
             part = os.read(self._read_end, 1 << 20)
             assert part, "the browser ended"
             self._buffer += part

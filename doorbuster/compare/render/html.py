@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from doorbuster import __version__
 from doorbuster.compare.build_comparison import BuildComparison
 from doorbuster.compare.comparability import RunFacts
 from doorbuster.compare.metric_comparison import MetricComparison, Tolerance, by_difference
+from doorbuster.compare.percentile_overlay import PercentileOverlay
 from doorbuster.compare.render.markdown import DECISION_SIGNS
 from doorbuster.compare.render.terminal import conditions
 from doorbuster.compare.wording import (
@@ -22,7 +25,8 @@ from doorbuster.compare.wording import (
 from doorbuster.output import one_line
 from doorbuster.report.figures.palette import CYCLE, STYLES
 from doorbuster.report.formatting import started_at
-from doorbuster.report.render.html import SIGNS, page_environment, render_sections
+from doorbuster.report.interactive.assets import page_script, page_styles
+from doorbuster.report.render.html import SIGNS, page_environment, render_chart, render_sections
 from doorbuster.report.render.sealing import sealed
 from doorbuster.report.section import Chart, Column, Section, Table
 from doorbuster.units import format_counted
@@ -63,8 +67,13 @@ class ComparedRow:
     picture: IntervalPicture | None
 
 
-def render_comparison_page(comparison: BuildComparison, charts: Sequence[Chart], tolerance: Tolerance) -> str:
-    """The whole page as HTML text."""
+def render_comparison_page(
+    comparison: BuildComparison, charts: Sequence[Chart], percentiles: PercentileOverlay, tolerance: Tolerance
+) -> str:
+    """The whole page as HTML text.
+
+    Args: charts: of both builds over time; percentiles: of the requests of both builds.
+    """
     sentence = headline(comparison)
     rows = [_row(found, comparison) for found in comparison.metrics]
     over_time = Section(
@@ -86,6 +95,10 @@ def render_comparison_page(comparison: BuildComparison, charts: Sequence[Chart],
             deciding=[row for row in rows if row.gating],
             others=[row for row in rows if not row.gating],
             over_time=render_sections([over_time])[0] if charts else None,
+            percentiles=percentiles,
+            curve=None if percentiles.chart is None else render_chart(percentiles.chart, "curve"),
+            script=Markup(page_script()),  # noqa: S704  our own
+            styles=Markup(page_styles()),  # noqa: S704  our own
             runs=_runs_table(comparison),
             tolerance=both_tolerances(tolerance),
             signs=SIGNS,

@@ -8,6 +8,7 @@ from pathlib import Path
 from doorbuster.compare.build_comparison import BuildComparison
 from doorbuster.compare.metric_comparison import Tolerance
 from doorbuster.compare.overlay import overlay_charts
+from doorbuster.compare.percentile_overlay import percentile_overlay
 from doorbuster.compare.render.html import render_comparison_page
 from doorbuster.compare.render.json import render_comparison_json
 from doorbuster.compare.render.markdown import render_comparison_markdown
@@ -30,7 +31,7 @@ def write_comparison(
     return write_files(
         folder,
         {
-            "compare.html": render_comparison_page(comparison, charts, tolerance),
+            "compare.html": render_comparison_page(comparison, charts, percentile_overlay(*runs), tolerance),
             "compare.md": render_comparison_markdown(comparison, tolerance),
             "compare.json": render_comparison_json(comparison, tolerance),
         },

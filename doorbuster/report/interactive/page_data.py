@@ -79,10 +79,10 @@ def run_data(context: RunContext, sections: Sequence[Section]) -> str:
 
 
 def comparison_data(baseline: Sequence[Run], candidate: Sequence[Run]) -> str:
-    """The request histograms of both builds, without a course over time."""
+    """The request histograms of both builds, without a course over time; the candidate comes first."""
     names = Names()
-    arms = [pooled_cells(runs) for runs in (baseline, candidate)]
-    titles = (_arm("baseline", baseline), _arm("candidate", candidate))
+    arms = [pooled_cells(runs) for runs in (candidate, baseline)]
+    titles = (_arm("candidate", candidate), _arm("baseline", baseline))
     document: Json = {
         "runs": [_series(title, cells, names) for title, cells in zip(titles, arms, strict=True)],
     }

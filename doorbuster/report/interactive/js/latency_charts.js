@@ -225,13 +225,13 @@ const nines = (p) => -Math.log10(1 - p);
 /** Percentiles on HdrHistogram's axis, of each run. */
 function curveChart(state) {
   const { data, filter } = state;
-  const tallies = data.runs.map((run) => tallyOf(data, run, run === data.runs[0] && data.width_s ? filter : { ...filter, from: 0, to: Infinity }));
+  const tallies = data.runs.map((run) => tallyOf(data, run, run === data.runs[0] ? filter : { ...filter, from: 0, to: Infinity }));
   const most = Math.max(...tallies.map((tally) => tally.n));
   if (!most) return null;
   const last = Math.max(1, Math.log10(most / -Math.log(0.05)));
   const x = Array.from({ length: Math.floor(last / CURVE_STEP) + 1 }, (_, at) => at * CURVE_STEP).slice(1);
   const shares = x.map((place) => 1 - 10 ** -place);
-  const pens = data.runs.length > 1 ? (data.width_s ? [["--ok", []], ["--planned", DASHES["--"]]] : [["--planned", DASHES["--"]], ["--ok", []]]) : [["--ok", []]];
+  const pens = [["--ok", []], ["--planned", DASHES["--"]]];
   return {
     title: `Percentile curve of ${filterName(state)}`,
     note: "Each step to the right leaves out nine tenths of what is left. The curve ends where there are too few requests.",

@@ -94,8 +94,8 @@ function stepRows(state) {
   const groups = slotsBy(data, run, filter, (series) => series[by]);
   const before = data.runs[1] ? slotsBy(data, data.runs[1], { ...filter, from: 0, to: Infinity }, (series) => series[by]) : new Map();
   for (const [name, slots] of groups) {
-    fill(run, slots, tally);
-    const row = { name, n: tally.n, abandoned: tally.nAbandoned, quantiles: new Map(shares.map((p, at) => [p, tally.quantiles(shares)[at]])), failed: 0, lost: 0, change: null };
+    const quantiles = fill(run, slots, tally).quantiles(shares);
+    const row = { name, n: tally.n, abandoned: tally.nAbandoned, quantiles: new Map(shares.map((p, at) => [p, quantiles[at]])), failed: 0, lost: 0, change: null };
     rows.set(name, row);
     if (before.has(name)) {
       const old = fill(data.runs[1], before.get(name), tally).quantile(state.p).us;
