@@ -85,17 +85,18 @@ def round_to_bucket(threshold: Threshold, value: float) -> float:
 def _of_trend(threshold: Threshold, counts: TrendCounts) -> MetricEstimate | NoData:
     if counts.answered.n + counts.abandoned.n == 0:
         return NoData("no requests were counted")
+    definition = METRICS[threshold.metric]
+    wording, sample = definition.wording, definition.sample
     match threshold.aggregation:
         case "avg":
-            found = _mean(counts)
+            found = _mean(counts, sample)
         case "min":
             found = _edge(counts, 0.0)
         case "max":
             found = _edge(counts, 1.0)
         case _:
-            found = _quantile(counts, (threshold.percentile or 0.0) / 100.0)
+            found = _quantile(counts, (threshold.percentile or 0.0) / 100.0, sample)
     found = _widened(found, counts.bucket_error)
-    wording = METRICS[threshold.metric].wording
     value = format_duration(found.observed / 1e3)
     phrase = {
         "avg": f"the average {wording.noun} was {value}",
@@ -107,11 +108,12 @@ def _of_trend(threshold: Threshold, counts: TrendCounts) -> MetricEstimate | NoD
             f"was {value}", f"was {value} or more"
         )
     interval = _interval(found, lambda ms: format_duration(ms / 1e3))
-    requests = format_counted(found.n, "request")
-    basis = f"{requests}, 95 % interval {interval}" if interval else requests
+    samples = format_counted(found.n, sample)
+    basis = f"{samples}, 95 % interval {interval}" if interval else samples
     gave_up = ""
     if counts.abandoned.n:
-        gave_up = f"; {format_count(counts.abandoned.n)} of them were abandoned"
+        fate = "never came" if definition.of_browsers else "were abandoned"
+        gave_up = f"; {format_count(counts.abandoned.n)} of them {fate}"
     return replace(found, phrase=f"{phrase} ({basis}{gave_up})")
 
 
@@ -129,12 +131,12 @@ def _widened(found: MetricEstimate, bucket_error: float) -> MetricEstimate:
     )
 
 
-def _quantile(counts: TrendCounts, p: float) -> MetricEstimate:
+def _quantile(counts: TrendCounts, p: float, sample: str) -> MetricEstimate:
     if p in (0.0, 1.0):
         return _edge(counts, p)
     n = counts.answered.n + counts.abandoned.n
     needs = minimum_n(p)
-    too_few = "" if n >= needs else f"this percentile needs {format_count(needs)} requests, there were {n}"
+    too_few = "" if n >= needs else f"this percentile needs {format_count(needs)} {sample}s, there were {n}"
     if counts.time_blocks and not too_few:
         (timed,) = latency_quantiles(counts.time_blocks, [p])
         if timed.value_us is not None and timed.effective_n > 0:
@@ -147,11 +149,11 @@ def _quantile(counts: TrendCounts, p: float) -> MetricEstimate:
     return MetricEstimate(found.value_us / 1e3, _ms(found.low_us), _ms(found.high_us), n, False, "", too_few)
 
 
-def _mean(counts: TrendCounts) -> MetricEstimate:
+def _mean(counts: TrendCounts, sample: str) -> MetricEstimate:
     found = _from_us(censored_mean(survival_curve(counts.answered, counts.abandoned)), "")
     if found.n >= _MEAN_NEEDS:
         return found
-    too_few = f"an average needs {_MEAN_NEEDS} requests, there were {found.n}"
+    too_few = f"an average needs {_MEAN_NEEDS} {sample}s, there were {found.n}"
     return replace(found, low=None, high=None, too_few=too_few)
 
 

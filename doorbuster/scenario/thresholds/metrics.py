@@ -159,6 +159,13 @@ class MetricDefinition:
         return isinstance(self.counting, BrowserTimes)
 
     @property
+    def sample(self) -> str:
+        """One of what is counted: "request", or what browsers measure, "page" or "visit"."""
+        if isinstance(self.counting, BrowserTimes):
+            return "visit" if self.counting.figure == "journey" else "page"
+        return "request"
+
+    @property
     def audited(self) -> bool:
         """Whether it needs the shop's ledger."""
         return isinstance(self.counting, AuditFinding)
