@@ -26,7 +26,8 @@ from doorbuster.output import say
 def init(folder: Path, history: Sequence[Path], **options: Any) -> int:
     """Create FOLDER with season.yaml, a forecast and its scenarios. It asks nothing.
 
-    Without --history, a built-in example serves, made up from published figures.
+    Without --history, history/orders.csv in FOLDER serves, else a built-in example, made up from published
+    figures.
 
     \b
     Example: doorbuster season init christmas --history orders.csv

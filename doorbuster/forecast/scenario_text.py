@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from doorbuster.forecast.forecast_result import ForecastResult
+from doorbuster.scenario.parsing.values import MAX_RATE_PER_S
 
 _ENOUGH_CUSTOMERS = 420  # in a run, so that a threshold of 98 % can be proven
 _MIN_RUN_S, _MAX_RUN_S = 90, 900
@@ -70,6 +71,7 @@ def _scenario(found: ForecastResult, peak: str, rate_per_s: float, title: str, s
         else "A British Black Friday; its sources are in the bundled scenario black-friday-uk."
     )
     limit = max(200, round(rate_per_s * _SPARE * found.dispersion * _REQUESTS_PER_VISIT))
+    limit = min(limit, round(MAX_RATE_PER_S))
     return f"""\
 title: {_quoted(title)}
 story: >-

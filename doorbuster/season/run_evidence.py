@@ -2,7 +2,8 @@
 
 Rules of this module:
 - Runs of capacity searches and sweeps are left out: their load steps run at rates that the search chose.
-- A run whose load generator was overloaded, or that was stopped, says nothing about the shop.
+- A run whose load generator was overloaded, or that somebody stopped, says nothing about the shop. One that
+  a safety rule ended does: the shop failed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from doorbuster.records.schema import FILE_NAME
 from doorbuster.report import analyse_run
 from doorbuster.report.section import Section
 from doorbuster.scenario import Scenario, Threshold
-from doorbuster.scenario.recorded import recorded_scenario
+from doorbuster.scenario.recorded import recorded_scenario, recorded_thresholds
 from doorbuster.scenario.thresholds.language import read_thresholds
 from doorbuster.season.season_file import SeasonLimits
 from doorbuster.stats.difference import ValueWithInterval
@@ -122,13 +123,13 @@ def _read(folder: Path, limits: dict[str, Threshold]) -> RunEvidence | None:
         scenario = recorded_scenario(meta.scenario_text)
         thresholds = () if scenario is None else scenario.thresholds
         absolute = [threshold for threshold in thresholds if not threshold.relative]
-        results = judge(run, (), [*limits.values()])
-        unusable = "" if meta.status == "finished" else f"it was {meta.status}"
+        results = judge(run, (), [*limits.values(), *absolute])
+        unusable = f"it was {meta.status}" if meta.status == "interrupted" else ""
         unusable = unusable or "; ".join(issue.sentence for issue in validity_issues(run))
         return RunEvidence(
             folder=folder,
             meta=meta,
-            verdict=verdict(run, judge(run, (), absolute)),
+            verdict=verdict(run, results[len(limits) :]),
             unusable=unusable,
             indicators=dict(zip(limits, results, strict=False)),
             has_ledger=run.ledger() is not None,
@@ -156,4 +157,6 @@ def with_sections(run: RunEvidence, scripts: Sequence[Path]) -> RunEvidence:
     """The run with the sections of its report."""
     with Run.open(run.folder) as opened:
         analysed = analyse_run(opened, scripts)
-    return replace(run, sections=analysed.sections, errors=analysed.errors)
+        thresholds = [one for one in recorded_thresholds(run.meta.scenario_text) if not one.relative]
+        found = verdict(opened, judge(opened, analysed.sections, thresholds))
+    return replace(run, sections=analysed.sections, errors=analysed.errors, verdict=found)

@@ -87,7 +87,7 @@ class SeasonStatus:
         failed = [
             run
             for run in self.explained
-            if run.meta.scenario_name in expected and run.verdict.status == "fail"
+            if run.meta.scenario_name in expected and run.verdict.status in ("fail", "aborted")
         ]
         return f"the run of the expected peak failed ({failed[-1].folder.name})" if failed else ""
 

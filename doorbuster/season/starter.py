@@ -33,7 +33,7 @@ def start_season(
 ) -> tuple[ForecastResult, str]:
     """Write the folder; returns the forecast and a sentence on the history.
 
-    Args: history: files to copy; none for the built-in example.
+    Args: history: files; none for history/orders.csv of the folder, or the built-in example without one.
     Raises: UsageError if the folder has a season already, or if the history cannot be forecast; nothing is
         written then.
     """
@@ -41,7 +41,10 @@ def start_season(
         raise UsageError(f"{folder / SEASON_FILE} exists; name another folder, or edit it")
     sentence = f"The history is {', '.join(str(path) for path in history)}."
     made: list[Path] = []
-    if not history:
+    if not history and (folder / HISTORY_FILE).is_file():
+        history = [folder / HISTORY_FILE]
+        sentence = f"The history is {folder / HISTORY_FILE}."
+    elif not history:
         sentence = SENTENCE
         history = [folder / HISTORY_FILE]
         made = [path for path in (folder / HISTORY_FILE).parents if not path.exists()]

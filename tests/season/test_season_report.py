@@ -15,6 +15,8 @@ from doorbuster.errors import DoorbusterError, RecordError, UsageError
 from doorbuster.forecast.forecast_peak import ForecastSettings
 from doorbuster.forecast.forecast_result import read_forecast
 from doorbuster.forecast.input.columns import HistoryOptions
+from doorbuster.history.identity import TimelineKey
+from doorbuster.history.store import History, HistoryRun, Sample, StoredMetric
 from doorbuster.season.indicators import LABELS, IndicatorDay, Reading, indicator_weeks
 from doorbuster.season.page import season_page
 from doorbuster.season.render import render_digest, render_season_html, render_season_markdown
@@ -188,7 +190,37 @@ def test_init_does_not_touch_an_existing_season(season):
         start_season(season, (), ForecastSettings(), HistoryOptions(), "GB", date(2026, 11, 29))
 
 
-def test_init_leaves_nothing_behind_when_the_history_is_too_short(tmp_path):
+def test_the_searches_of_a_history_count(season, status):
+    key = TimelineKey("peak-median 1a2b3c4d capacity", "https://shop.example", "Linux", "main")
+    with History.open(season / "history.sqlite", create=True) as history:
+        for week, rate in enumerate((8.0, 9.0)):
+            run = HistoryRun(
+                f"r{week} capacity", (1_790_000_000 + week * 604_800) * 10**9, f"commit{week}", ""
+            )
+            metric = StoredMetric("capacity", "per_s", "higher", True)
+            history.add(key, run, {metric: Sample(rate, rate * 0.9, rate * 1.1, 5)})
+    with (season / "season.yaml").open("a") as file:
+        file.write("history: history.sqlite\n")
+    found = status()
+    assert [one.capacity.value for one in found.searches] == [8.0, 9.0]
+    assert found.search.commit == "commit1"
+    assert found.readings["headroom"].value == pytest.approx(9.0 / found.forecast.rate.median)
+
+
+def test_init_uses_the_history_in_the_folder(started, tmp_path, monkeypatch):
+    monkeypatch.setattr("doorbuster.season.starter.model_forecasters", lambda _country: {})
+    (tmp_path / "s" / "history").mkdir(parents=True)
+    own = (started / "history" / "orders.csv").read_text().replace("hour,orders", "time,orders")
+    (tmp_path / "s" / "history" / "orders.csv").write_text(own)
+    _, sentence = start_season(
+        tmp_path / "s", (), ForecastSettings(), HistoryOptions(), "GB", date(2026, 11, 29)
+    )
+    assert "built-in" not in sentence
+    assert (tmp_path / "s" / "history" / "orders.csv").read_text() == own
+
+
+def test_init_leaves_nothing_behind_when_the_history_is_too_short(tmp_path, monkeypatch):
+    monkeypatch.setattr("doorbuster.season.starter.model_forecasters", lambda _country: {})
     file = tmp_path / "orders.csv"
     file.write_text("date,orders\n2026-01-01,5\n2026-01-02,6\n")
     with pytest.raises(UsageError, match="less than a year"):
