@@ -40,6 +40,7 @@ class DemandModel:
     mixture: MarkovMixture
     fits: Sequence[TimeFit]
     gap_s: float
+    notes: tuple[str, ...]
 
     @property
     def pages_per_visit(self) -> float:
@@ -95,7 +96,9 @@ def _model(log: ReadLog, files: Sequence[Path], *, gap_s: float, window_s: float
     )
     fits = fit_times(behaviour.think_s, resolution_s=log.form.resolution_s, cut_s=gap_s)
     names = tuple(path.name for path in files)
-    return DemandModel(log.form, names, log.table, log.counts, behaviour, arrivals, mixture, fits, gap_s)
+    return DemandModel(
+        log.form, names, log.table, log.counts, behaviour, arrivals, mixture, fits, gap_s, log.notes
+    )
 
 
 def views_by_kind(model: DemandModel) -> Counter[str]:

@@ -21,6 +21,7 @@ EVENT = np.dtype(
     [("visitor", "u8"), ("time_ms", "i8"), ("page", "u2"), ("status", "u2"), ("duration_ms", "i4")]
 )
 Events = NDArray[np.void]
+Hashes = NDArray[np.uint64]
 UNKNOWN_MS = -1
 _REDIRECTS = (301, 302, 303, 307, 308)
 _NOT_SHOWN = (400, 401, 403, 404, 405, 410, 414, 416)  # the visitor saw no page of the shop
@@ -62,23 +63,50 @@ class PieceCounts:
             own.log_duration_sum += load.log_duration_sum
 
 
+_NOBODY = (0, 0)
+_FIRST_COOKIE_WITHIN_MS = 60_000
+
+
+def join_first_pages(events: Events, places: Hashes) -> None:
+    """Give pages without a cookie to the visitor whose first page with one follows from the same place.
+
+    A shop sets the cookie with its answer to the first page, so the log has none there.
+    Args: places: hashes of address and user agent; equal to the visitor where there was no cookie.
+    """
+    order = np.lexsort((events["time_ms"], places))
+    visitor, place = events["visitor"][order].copy(), places[order]
+    time_ms = events["time_ms"][order]
+    has_cookie = visitor != place
+    by_time = np.argsort(events["time_ms"][order], kind="stable")
+    is_first = np.zeros(order.size, bool)
+    is_first[by_time[np.unique(visitor[by_time], return_index=True)[1]]] = True
+    for row in np.flatnonzero(~has_cookie)[::-1].tolist():
+        after = row + 1
+        if after == order.size or place[after] != place[row] or not (has_cookie[after] and is_first[after]):
+            continue
+        if time_ms[after] - time_ms[row] <= _FIRST_COOKIE_WITHIN_MS:
+            visitor[row], has_cookie[row], is_first[row] = visitor[after], True, True
+    events["visitor"][order] = visitor
+
+
 class EventReader:
     """Turns blocks of requests into page views."""
 
     def __init__(self, table: PageTable, visitor_hash: VisitorHash, stamp: Stamp) -> None:
         self._table, self._hash, self._stamp = table, visitor_hash, stamp
-        self._visitors: dict[tuple[bytes, bytes, bytes], int] = {}
+        self._visitors: dict[tuple[bytes, bytes, bytes], tuple[int, int]] = {}
 
-    def read(self, block: LogRequests, counts: PieceCounts) -> Events:
-        """The page views of people in a block; adds everything to the counts."""
+    def read(self, block: LogRequests, counts: PieceCounts) -> tuple[Events, Hashes]:
+        """The page views of people in a block, and who sent them but for cookies; adds to the counts."""
         counts.lines += block.lines
         counts.bad += len(block.bad)
         n = len(block)
         counts.requests += n
         if not n:
-            return np.empty(0, EVENT)
+            return np.empty(0, EVENT), np.empty(0, np.uint64)
         page = self._table.numbers(block.requests)
-        visitor = np.array(self._visitor_hashes(block), np.uint64)
+        hashes = np.array(self._visitor_hashes(block), np.uint64)
+        visitor = hashes[:, 0]
         begun_s = block.time_s.copy()
         if self._stamp == "end":
             begun_s -= np.nan_to_num(block.duration_s)
@@ -103,19 +131,23 @@ class EventReader:
         events["duration_ms"] = np.where(
             np.isnan(duration_ms), UNKNOWN_MS, np.clip(duration_ms, 0, 2**31 - 1)
         )
-        return events
+        return events, hashes[usable, 1]
 
-    def _visitor_hashes(self, block: LogRequests) -> list[int]:
+    def _visitor_hashes(self, block: LogRequests) -> list[tuple[int, int]]:
+        """For each request the hash of the visitor, and that of the address and user agent alone."""
         known = self._visitors
         if len(known) > MAX_KNOWN:
             known.clear()
         keys = list(zip(block.addresses, block.agents, block.cookies, strict=True))
         get = known.get
-        found = [get(key, 0) for key in keys]
+        found = [get(key, _NOBODY) for key in keys]
         for place, value in enumerate(found):
-            if not value:
+            if value is _NOBODY:
                 key = keys[place]
-                found[place] = known[key] = known.get(key) or self._hash(*key)
+                address, agent, cookie = key
+                visitor = self._hash(address, agent, cookie)
+                place_hash = self._hash(address, agent, b"") if cookie else visitor
+                found[place] = known[key] = known.get(key) or (visitor, place_hash)
         return found
 
 

@@ -36,7 +36,7 @@ class SampledRequest(NamedTuple):
     path: str
     query: str
     visitor: int
-    time_s: float = 0.0
+    time_s: float
 
 
 def split_request(request: bytes) -> tuple[str, str, str]:

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 
 from doorbuster.access_logs.demand_model import DemandModel
-from doorbuster.access_logs.log_map import KINDS
+from doorbuster.access_logs.log_map import IGNORE, KINDS
 from doorbuster.output import one_line
 
 _MOST = 500
@@ -29,4 +29,10 @@ def pages_text(model: DemandModel) -> str:
             continue
         note = f"{100 * count / total:.2f} % of page views; {one_line(page.kind.evidence, 80)}"
         lines.append(f"  {json.dumps(page.address)}: {page.kind.kind}  # {note}")
+    left_out = [page for page in pages if page.kind.kind == IGNORE and page.use.requests]
+    left_out.sort(key=lambda page: -page.use.requests)
+    lines += [
+        f"  {json.dumps(page.address)}: {IGNORE}  # {one_line(page.kind.evidence, 80)}"
+        for page in left_out[:_MOST]
+    ]
     return "\n".join(lines if len(lines) > 4 else [*lines[:3], "pages: {}"]) + "\n"

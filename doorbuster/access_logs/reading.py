@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import gc
 import os
+import re
+import signal
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from multiprocessing import get_context
@@ -22,7 +26,14 @@ import numpy as np
 from doorbuster.access_logs.formats.detection import detect_log
 from doorbuster.access_logs.log_map import LogMap
 from doorbuster.access_logs.log_requests import LogFormat, LogRequests
-from doorbuster.access_logs.page_events import EVENT, EventReader, Events, EventStore, PieceCounts
+from doorbuster.access_logs.page_events import (
+    EVENT,
+    EventReader,
+    Events,
+    EventStore,
+    PieceCounts,
+    join_first_pages,
+)
 from doorbuster.access_logs.page_paths import SampledRequest, split_request
 from doorbuster.access_logs.page_table import PageTable
 from doorbuster.access_logs.visitors import IS_PROGRAM, VisitorHash
@@ -63,7 +74,7 @@ class ReadLog:
     store: EventStore
     first_s: float
     last_s: float
-    files: int
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +112,16 @@ def read_logs(
     Args: on_progress: called with the bytes read since the last call.
     Raises: UsageError for a file that is no usable access log; says where and why.
     """
+    try:
+        return _read_logs(files, options, on_progress)
+    except OSError as error:
+        what = error.filename or f"temporary files in {tempfile.gettempdir()}"
+        raise UsageError(
+            f"{what}: {error.strerror}; TMPDIR names another folder for temporary files"
+        ) from error
+
+
+def _read_logs(files: Sequence[Path], options: LogOptions, on_progress: Callable[[int], object]) -> ReadLog:
     form = _one_format(files, options)
     key = os.urandom(32)
     table = PageTable(_sample(files, form, key), options.log_map)
@@ -109,6 +130,7 @@ def read_logs(
     store = EventStore(min(MAX_PARTS, max(1, size // PART_BYTES)))
     counts, first_s, last_s = PieceCounts(), np.inf, -np.inf
     ends: dict[Path, tuple[float, int]] = {}
+    notes: list[str] = []
     for result in _results(pieces, (form, table, key), _processes(options, size, len(pieces))):
         piece = result.piece
         on_progress(piece.end - piece.start)
@@ -123,10 +145,12 @@ def read_logs(
         )
         counts.add(result.counts)
         store.add(result.events)
+        if result.truncated:
+            notes.append(f"{piece.path.name} ends early: its compression is cut off or damaged")
     if not counts.requests:
         names = ", ".join(str(path) for path in files)
         raise UsageError(f"{names}: no request found in {counts.lines:,} lines; is this the right log?")
-    return ReadLog(form, table, counts, store, float(first_s), float(last_s), len(files))
+    return ReadLog(form, table, counts, store, float(first_s), float(last_s), tuple(notes))
 
 
 def _one_format(files: Sequence[Path], options: LogOptions) -> LogFormat:
@@ -177,7 +201,7 @@ def _results(pieces: Sequence[_Piece], work: _Work, processes: int) -> Iterator[
             gc.enable()
         return
     context = get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_start_worker, initargs=work) as pool:
+    with ProcessPoolExecutor(processes, context, initializer=_start_pool_worker, initargs=work) as pool:
         waiting: deque[Future[_PieceResult]] = deque()
         left = iter(pieces)
         try:
@@ -187,6 +211,10 @@ def _results(pieces: Sequence[_Piece], work: _Work, processes: int) -> Iterator[
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+        except BrokenProcessPool as error:
+            raise UsageError(
+                "a process that reads was killed, perhaps for lack of memory; try again with --processes 1"
+            ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -211,9 +239,14 @@ def _start_worker(form: LogFormat, table: PageTable, key: bytes) -> None:
     gc.disable()  # millions of texts and no circles: collecting would only take time
 
 
+def _start_pool_worker(form: LogFormat, table: PageTable, key: bytes) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+    _start_worker(form, table, key)
+
+
 def _read_piece(piece: _Piece) -> _PieceResult:
     worker = _WORKER[0]
-    counts, parts = PieceCounts(), []
+    counts, parts, places = PieceCounts(), [], []
     bad: list[tuple[int, str]] = []
     first_s, last_s, begins_s, ends_s = np.inf, -np.inf, 0.0, 0.0
     jump_s, jump_line, truncated = 0.0, 0, False
@@ -227,14 +260,19 @@ def _read_piece(piece: _Piece) -> _PieceResult:
             if back_s > jump_s:
                 jump_s, jump_line = back_s, counts.lines + row + 1
             bad += [(counts.lines + one.line, one.text) for one in block.bad[: 20 - len(bad)]]
-            parts.append(worker.reader.read(block, counts))
+            events, who = worker.reader.read(block, counts)
+            parts.append(events)
+            places.append(who)
             if len(block):
                 first_s, last_s = min(first_s, block.time_s.min()), max(last_s, block.time_s.max())
                 ends_s = float(block.time_s[-1])
         truncated = file.truncated
+    events = np.concatenate(parts) if parts else np.empty(0, EVENT)
+    if worker.form.has_cookies and events.size:
+        join_first_pages(events, np.concatenate(places))
     return _PieceResult(
         piece,
-        np.concatenate(parts) if parts else np.empty(0, EVENT),
+        events,
         counts,
         float(first_s),
         float(last_s),
@@ -280,12 +318,11 @@ def _sample(files: Sequence[Path], form: LogFormat, key: bytes) -> list[SampledR
     for path in chosen:
         for content in _sample_blocks(path, max(1, SAMPLE_PLACES // len(chosen))):
             block = form.parse(content)
-            for request, *who in zip(
-                block.requests, block.addresses, block.agents, block.cookies, strict=True
-            ):
+            people = zip(block.addresses, block.agents, block.cookies, strict=True)
+            for request, who, time_s in zip(block.requests, people, block.time_s.tolist(), strict=True):
                 visitor = visitor_hash(*who)
                 if not visitor & IS_PROGRAM:
-                    found.append(SampledRequest(*split_request(request), visitor))
+                    found.append(SampledRequest(*split_request(request), visitor, time_s))
     return found
 
 
@@ -312,8 +349,14 @@ def _check_bad_lines(result: _PieceResult, form: LogFormat, lines_before: int) -
     line, text = result.bad[0]
     raise UsageError(
         f"{result.piece.path}:{lines_before + line}: not a line of {_article(form.description)}: "
-        f"{text[:80]!a}; {counts.bad:,} of {counts.lines:,} lines are not. Split a file that mixes formats"
+        f"its shape is {_shape(text)!a}; {counts.bad:,} of {counts.lines:,} lines are not. "
+        "Split a file that mixes formats"
     )
+
+
+def _shape(text: str) -> str:
+    """A line without what may be personal: letters become a, digits 0."""
+    return re.sub(r"[0-9]", "0", re.sub(r"[^\W\d_]", "a", text[:60]))
 
 
 def _check_clock(result: _PieceResult, options: LogOptions, before: tuple[float, int] | None) -> None:

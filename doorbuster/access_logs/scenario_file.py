@@ -221,7 +221,7 @@ def _drain_s(model: DemandModel) -> int:
 
 
 def _seconds(value: float) -> str:
-    return f"{value:.4g}s" if value >= 1e-3 else f"{value * 1e3:.4g}ms"
+    return f"{max(value, 0.001):.4g}s"
 
 
 def _span(seconds: float) -> str:

@@ -190,5 +190,7 @@ def _print(model: DemandModel) -> None:
     counts = model.counts
     bad = f", {counts.bad:,} lines not read" if counts.bad else ""
     say(f"{model.form.description}: {format_count(counts.requests)} requests{bad}")
+    for note in model.notes:
+        say(f"  - {note}")
     for section in demand_sections(model):
         say(f"  - {section.sentence}")

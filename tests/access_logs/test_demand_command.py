@@ -142,7 +142,7 @@ def test_no_address_cookie_query_or_user_agent_is_written(run, tmp_path):
     assert code == 0
     assert "60 visits" in output
     written = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "visits.json"]
-    assert len(written) == 3
+    assert len(written) == 4
     for text in (output, *(path.read_text() for path in written)):
         assert [secret for secret in secrets if secret in text] == []
 
@@ -159,7 +159,7 @@ def lines_at(*seconds, address="GET /"):
         ("#Version: 1.0\n#Fields: date time c-ip cs-method cs-uri-stem sc-status\n",
          "a.log: no request found in 2 lines; is this the right log?"),
         (lines_at(*range(30)) + '{"time": 1}\n' * 10, "a.log:31: not a line of an Apache or nginx combined log: "
-         "'{\"time\": 1}'; 10 of 40 lines are not. Split a file that mixes formats"),
+         "its shape is '{\"aaaa\": 0}'; 10 of 40 lines are not. Split a file that mixes formats"),
         (lines_at(0) .replace("2023", "1970"), "a.log: has the time 1970-11-14 22:13:20 UTC, when no log of a shop"),
         (lines_at(0).replace("2023", "2093"), "a.log: has the time 2093-11-14 22:13:20 UTC"),
         (lines_at(0, address="GET /static/x.css"), "a.log: no visit of a person found: of 1 requests, 0 are of programs, "
@@ -196,6 +196,12 @@ def test_logs_of_several_formats_are_refused(run, tmp_path):
         2, True)  # fmt: skip
 
 
+def test_a_compressed_log_that_is_cut_off_says_so(run, tmp_path, log_text):
+    (tmp_path / "a.gz").write_bytes(gzip.compress(log_text.encode())[:-900])
+    code, output = run("from-log", "a.gz")
+    assert (code, "a.gz ends early: its compression is cut off or damaged" in output) == (0, True)
+
+
 @pytest.mark.parametrize(
     ("text", "messages"),
     [
@@ -221,6 +227,7 @@ def test_a_wrong_mapping_is_refused_with_every_problem(text, messages, run, tmp_
         (["--gap", "soon"], "--gap soon:"),
         (["--gap", "0s"], "--gap must be 1 s to"),
         (["--zone", "Mars"], "'Mars' is not a time zone"),
+        (["--zone", "UTC"], "a.log: --zone has no effect: its times name their zone; leave it out"),
     ],
 )
 def test_wrong_options_are_refused(words, message, run, tmp_path):

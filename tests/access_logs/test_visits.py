@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 
@@ -183,6 +184,27 @@ def test_overloaded_and_silent_minutes_are_censored(tmp_path):
              for one in arrivals.censored]  # fmt: skip
     assert found == [(5, 2, "5% or more of the requests failed"), (12, 1, "no request was logged")]
     assert arrivals.window.censored_ms == 3 * 60_000
+
+
+def test_a_request_of_a_script_just_behind_a_page_is_no_page_but_a_page_of_no_known_kind_is(tmp_path):
+    addresses = ADDRESSES | {"script": "GET /fragments/offers", "about": "GET /about-us"}
+    visit = [(0, "home"), (0.4, "script"), (30, "about"), (30.4, "script"), (60, "product")]
+    model = model_of(tmp_path / "log", combined_lines(pages_of(*[visit] * 12), addresses))
+    assert model.behaviour.visits.pages.tolist() == [3] * 12
+    kinds = {page.use.template: page.kind for page in model.table.pages}
+    assert kinds["/fragments/offers"].evidence == "within a second of another page in 100% of cases"
+    assert kinds["/about-us"].kind == "other"
+
+
+def test_the_first_page_belongs_to_the_cookie_that_its_answer_sets(tmp_path):
+    lines = [
+        json.dumps({"msec": START_S + 60 * n + at_s, "remote_addr": "192.0.2.1", "http_user_agent": FIREFOX,
+                    "status": 200, "request": f"GET {path} HTTP/1.1", "cookie_session": cookie})
+        for n in range(10)
+        for at_s, path, cookie in ((0, "/", ""), (9, "/product/1", f"v{n}"), (20, "/basket", f"v{n}"))
+    ]  # fmt: skip
+    model = model_of(tmp_path / "log", "\n".join(lines) + "\n")
+    assert model.behaviour.visits.pages.tolist() == [3] * 10
 
 
 def test_a_small_log_is_not_split_into_groups(tmp_path):

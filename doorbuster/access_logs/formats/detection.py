@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import tzinfo
 from pathlib import Path
 
@@ -32,16 +33,18 @@ def detect_log(
     """
     with InputFile(path) as file:
         head = file.head
-    read_time = StampReader(zone, form)
     try:
-        found = _detect(head, fields, read_time, delimiter)
+        found = _detect(head, fields, StampReader(None, form), delimiter)
+        if found is not None and zone is not None:
+            _refuse_idle_zone(path, head, found)
+            found = _detect(head, fields, StampReader(zone, form), delimiter)
     except KeyError as error:
         raise UsageError(
             f"{path}:1: its fields do not tell what is the time and the address of a request: "
             f"{error.args[0]}; map them with --map FILE"
         ) from error
     if found is None:
-        start = ascii(head[:60].decode("ascii", "replace"))
+        start = ascii(re.sub("[0-9]", "0", head[:60].decode("ascii", "replace")))  # no address is shown
         raise UsageError(
             f"{path}:1: not an access log that can be read; it begins with {start}. Formats: {KNOWN}. "
             "Describe the columns of another one with --map FILE"
@@ -62,6 +65,16 @@ def _detect(
         or detect_json(head, None, read_time)
         or detect_table(head, None, read_time, delimiter)
     )
+
+
+def _refuse_idle_zone(path: Path, head: bytes, found: LogFormat) -> None:
+    """Raises: UsageError if every time names its zone."""
+    try:
+        block = found.parse(head[: head.rfind(b"\n") + 1] or head)
+    except ValueError:
+        return
+    if len(block):
+        raise UsageError(f"{path}: --zone has no effect: its times name their zone; leave it out")
 
 
 def _check_zone(path: Path, head: bytes, found: LogFormat) -> None:
