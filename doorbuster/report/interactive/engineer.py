@@ -40,6 +40,10 @@ PANELS = {
 }
 """The panels of the page's script that take the place of a section's figures; the script names them."""
 FOLDED = frozenset({"generator_health"})
+REPLACED_TABLES = frozenset({"Slowest requests"})
+"""Tables of sections with panels that the page's script shows itself."""
+ADDED = {"bottleneck": "observed"}
+"""Panels that stand, folded, beside a section's own figures."""
 THRESHOLDS_QUESTION = "Which thresholds were met?"
 METHOD_QUESTION = "How was this measured, and what are the limits?"
 
@@ -108,6 +112,8 @@ def engineer_part(
             signs=SIGNS,
             panels=PANELS,
             folded=FOLDED,
+            replaced_tables=REPLACED_TABLES,
+            added=ADDED,
             contents=contents,
             data=data,
         )

@@ -20,7 +20,7 @@ class TimeChart {
     this.hidden = new Set();
     this.caption = element("figcaption");
     this.legend = element("div", { class: "legend" });
-    this.canvas = element("div", { class: "canvas", role: "img" });
+    this.canvas = element("div", { class: "canvas" });
     this.note = element("p", { class: "note" });
     this.table = element("details", { class: "numbers", ontoggle: () => this.#fillTable() }, element("summary", {}, "Numbers"));
     this.figure = element("figure", { class: "chart" }, this.caption, this.legend, this.canvas, this.note, this.table);
@@ -54,6 +54,7 @@ class TimeChart {
     this.caption.textContent = shown.title;
     this.note.textContent = shown.note || "";
     this.note.hidden = !shown.note;
+    this.canvas.setAttribute("role", "img");
     this.canvas.setAttribute("aria-label", `${shown.title}. ${this.#summary()}`);
     this.plot?.destroy();
     this.canvas.replaceChildren();

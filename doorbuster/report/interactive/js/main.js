@@ -58,6 +58,7 @@ function startPanels(state) {
   for (const host of document.querySelectorAll("[data-panel]")) {
     refresh.push(...PANELS[host.dataset.panel].map((part) => part(host, state)));
     host.hidden = false;
+    if (host.parentElement.hasAttribute("data-added")) host.parentElement.hidden = !(state.data.observed || []).length;
   }
   const all = () => refresh.forEach((draw) => draw());
   state.listen(all);

@@ -199,15 +199,13 @@ function exemplarRows(state, isError) {
   return isError ? rows.sort((a, b) => a.second - b.second) : rows;
 }
 
-/** The id of a request, linked to its trace where there is a template and what it needs. */
+/** The id of a request; the id of its trace, linked where the scenario says how. */
 function requestId(data, row) {
-  const text = row.id || row.trace;
+  const text = row.trace || row.id;
   if (!text) return UNKNOWN;
   const code = element("code", {}, text);
-  const needed = data.trace_url.includes("{trace_id}") ? row.trace : row.id;
-  if (!/^https?:/.test(data.trace_url) || !needed) return code;
-  const link = data.trace_url.replaceAll("{trace_id}", encodeURIComponent(row.trace)).replaceAll("{request_id}", encodeURIComponent(row.id));
-  return element("a", { href: link, rel: "noreferrer", target: "_blank" }, code);
+  if (!row.trace || !/^https?:/.test(data.trace_url)) return code;
+  return element("a", { href: data.trace_url.replaceAll("{trace_id}", encodeURIComponent(row.trace)), rel: "noreferrer", target: "_blank" }, code);
 }
 
 function exemplarColumns(state, isError, rows) {
