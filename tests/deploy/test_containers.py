@@ -205,11 +205,16 @@ def test_the_steps_of_the_image_in_a_clean_environment(tmp_path):
     target.mkdir()
     environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
     environment |= {name: os.environ[name] for name in os.environ if name.startswith("PIP_")}
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    folder = elsewhere
     for word, rest in stages()[0]:
+        if word == "WORKDIR":
+            folder = source if rest == "/src" else elsewhere
         if word == "RUN" and "apt-get" not in rest:
             command = rest.replace("/opt/doorbuster", str(target / "doorbuster"))
             subprocess.run(
-                ["bash", "-euo", "pipefail", "-c", command], cwd=source, env=environment, check=True
+                ["bash", "-euo", "pipefail", "-c", command], cwd=folder, env=environment, check=True
             )
     own = target / "doorbuster" / "bin"
     for path in (tmp_path, *tmp_path.parents):
@@ -218,7 +223,10 @@ def test_the_steps_of_the_image_in_a_clean_environment(tmp_path):
     scratch = tmp_path / "scratch"
     scratch.mkdir(mode=0o777)
     scratch.chmod(0o777)
-    as_nobody = ["setpriv", "--reuid=65532", "--regid=65532", "--clear-groups"] if os.geteuid() == 0 else []
+    as_nobody = ["setpriv", "--reuid=65532", "--regid=65532", "--clear-groups"]
+    may = [*as_nobody, own / "python", "-c", ""]  # an interpreter in the home of root is out of its reach
+    if os.geteuid() or subprocess.run(may, check=False, capture_output=True).returncode:
+        as_nobody = []
     done = subprocess.run(
         [*as_nobody, own / "doorbuster", "run", "smoke", "--out", scratch / "run", "--print-summary"],
         cwd=scratch, capture_output=True, text=True, check=False,

@@ -22,7 +22,10 @@ from pathlib import Path
 from random import Random
 
 from experiment import Experiment, SkippedError
-from faults import FAULTS
+from faults import FAULTS as ON_ONE_HOST
+from host_faults import HOST_FAULTS
+
+FAULTS = {**ON_ONE_HOST, **HOST_FAULTS}
 
 
 def one_round(name: str, number: int, seed: int, folder: Path) -> tuple[str, str]:

@@ -3,7 +3,8 @@
     python tests/load/relay.py --to 127.0.0.1:5557 --delay-ms 20
 
 It prints its port. A line `cut SECONDS` on standard input breaks every connection and refuses new ones for
-this time. It ends with its standard input.
+this time. It ends with its standard input. With --jitter-ms, each delay differs by up to this much; with
+--loss, this share of the chunks waits for a retransmission of TCP. The order of the bytes stays.
 """
 
 from __future__ import annotations
@@ -12,16 +13,21 @@ import argparse
 import asyncio
 import sys
 from collections import deque
+from random import Random
 
 AT_ONCE = 65_536
+RETRANSMISSION_S = 0.3  # Linux waits 200 ms and the variation of the round trip
 
 
 class Relay:
     """All connections through this relay."""
 
-    def __init__(self, host: str, port: int, delay_s: float) -> None:
+    def __init__(
+        self, host: str, port: int, delay_s: float, *, jitter_s: float = 0.0, loss_ratio: float = 0.0
+    ) -> None:
         self._to = host, port
-        self._delay_s = delay_s
+        self._delay_s, self._jitter_s, self._loss_ratio = delay_s, jitter_s, loss_ratio
+        self._rng = Random(1)
         self._cut_until = 0.0
         self._ends: set[asyncio.StreamWriter] = set()
 
@@ -31,7 +37,11 @@ class Relay:
         if loop.time() < self._cut_until:
             writer.transport.abort()
             return
-        far_reader, far_writer = await asyncio.open_connection(*self._to)
+        try:
+            far_reader, far_writer = await asyncio.open_connection(*self._to)
+        except OSError:  # nobody listens there yet
+            writer.transport.abort()
+            return
         ends = {writer, far_writer}
         self._ends |= ends
         try:
@@ -50,7 +60,7 @@ class Relay:
             data = b"-"
             while data:
                 data = await reader.read(AT_ONCE)
-                on_the_way.append((loop.time() + self._delay_s, data))
+                on_the_way.append((loop.time() + self._delay(), data))
                 news.set()
 
         async def write() -> None:
@@ -67,6 +77,10 @@ class Relay:
 
         await asyncio.gather(read(), write())
 
+    def _delay(self) -> float:
+        lost_s = RETRANSMISSION_S if self._rng.random() < self._loss_ratio else 0.0
+        return max(self._delay_s + self._rng.uniform(-self._jitter_s, self._jitter_s) + lost_s, 0.0)
+
     def cut(self, for_s: float) -> None:
         """Break every connection."""
         self._cut_until = asyncio.get_running_loop().time() + for_s
@@ -74,9 +88,8 @@ class Relay:
             end.transport.abort()
 
 
-async def main(host: str, port: int, delay_s: float, listen: str) -> None:
+async def main(relay: Relay, listen: str) -> None:
     """Relay until standard input ends."""
-    relay = Relay(host, port, delay_s)
     server = await asyncio.start_server(relay.accept, listen, 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     loop = asyncio.get_running_loop()
@@ -91,7 +104,16 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--to", required=True)
     parser.add_argument("--delay-ms", type=float, default=0.0)
+    parser.add_argument("--jitter-ms", type=float, default=0.0)
+    parser.add_argument("--loss", type=float, default=0.0)
     parser.add_argument("--listen", default="127.0.0.1")
     options = parser.parse_args()
     far_host, far_port = options.to.rsplit(":", 1)
-    asyncio.run(main(far_host, int(far_port), options.delay_ms / 1e3, options.listen))
+    made = Relay(
+        far_host,
+        int(far_port),
+        options.delay_ms / 1e3,
+        jitter_s=options.jitter_ms / 1e3,
+        loss_ratio=options.loss,
+    )
+    asyncio.run(main(made, options.listen))

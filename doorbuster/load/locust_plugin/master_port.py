@@ -1,7 +1,8 @@
 """Keeps Locust's master port alive: whatever arrives there, no worker is lost and no run ends.
 
-Without a key (channel_key.py), anybody in the network can send to the port. One message that cannot be read would end
-Locust's listener and with it the connection to every worker; one in the name of a worker would remove that.
+Without a key (channel_key.py), anybody in the network can send to the port. One message that cannot be read
+would end Locust's listener and with it the connection to every worker; one in the name of a worker would
+remove that.
 """
 
 from __future__ import annotations
