@@ -23,6 +23,7 @@ T = TypeVar("T")
 Advance = Callable[[float], None]
 QUIET_S = 2.0
 LINE_EVERY_S = 10.0
+MIN_RATIO = 0.1  # done before an estimate is made: the first part often takes longer
 _open: list[str] = []  # what is shown now
 
 
@@ -97,7 +98,7 @@ def _lines(what: str, total: float) -> Advance:
         nonlocal due_s, done
         done += part
         now_s = time.monotonic()
-        if now_s < due_s or done >= total or not done:
+        if now_s < due_s or done >= total or done < MIN_RATIO * total:
             return
         due_s = now_s + LINE_EVERY_S
         left_s = (now_s - began_s) * (total - done) / done

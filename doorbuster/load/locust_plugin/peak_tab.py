@@ -27,7 +27,7 @@ from doorbuster.live.snapshot import Snapshot
 
 logger = logging.getLogger("doorbuster")
 
-MAX_READERS = 32
+MAX_READERS = 16
 BEAT_S = 5.0
 NOT_STARTED = "There is no run yet. Start one on Locust's page."
 _LINKS = """<nav aria-label="Pages" style="display:flex;flex-wrap:wrap;gap:.25rem;align-items:baseline;
@@ -47,6 +47,7 @@ class PeakTab:
         self._base = base_path.rstrip("/")
         self._broadcast = Broadcast()
         self._report: Path | None = None
+        self._folder: Path | None = None  # of the run that is shown
         self._readers = 0
         self._publish(Snapshot(title, message=NOT_STARTED))
         guarded = web_ui.auth_required_if_enabled
@@ -62,7 +63,7 @@ class PeakTab:
 
     def begin(self, folder: Path, title: str) -> None:
         """Show the run that is recorded into a folder."""
-        self._report = None
+        self._report, self._folder = None, folder
         self._publish(Snapshot(title))
         gevent.spawn(self._follow, folder)
 
@@ -79,13 +80,15 @@ class PeakTab:
             for line in process.stdout:
                 text = line.rstrip("\n")
                 self._broadcast.publish(text)
-        if not text:
+        if not text or self._folder != folder:  # another run has begun
             return
         last = json.loads(text)
         self._broadcast.publish(json.dumps(last | {"step": "report"}))
         command = ["nice", sys.executable, "-m", "doorbuster", "report", str(folder)]
         with Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             process.wait()
+        if self._folder != folder:
+            return
         report = folder / "index.html"
         if report.is_file():
             self._report = report
