@@ -6,8 +6,9 @@ import re
 import shutil
 import sys
 from collections.abc import Sequence
+from math import log
 from pathlib import Path
-from statistics import median
+from statistics import median, stdev
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
@@ -159,6 +160,11 @@ def _write_starter(folder: Path, storefront: str, visit: RecordedVisit | None, *
         say(f"{path}: written")
     if draft is not None:
         _print_draft(draft)
+    if visit is not None and visit.source == "recording" and visit.lacks_credentials:
+        say(
+            "note: the recording has no cookies and no Authorization headers (Chrome's plain export). The driver"
+        )
+        say("gets cookies of its own; if calls are answered with 401, export with sensitive data")
     say(f"next:    {program_name()} probe {url} --locustfile {driver}")
     say(f"then:    {program_name()} run {scenario} --locustfile {DEFAULT_LOCUSTFILE},{locustfile}")
 
@@ -213,9 +219,16 @@ def _as_recorded(scenario: str, visit: RecordedVisit, draft: DriverDraft) -> str
     )
     if not visit.pauses_s:
         return text
-    pause_s = max(median(visit.pauses_s), 0.1)
-    remark = f"# pauses in the recording: {{lognormal: {{median: {pause_s:.1f}s, sigma: 1.0}}}}"
+    pause_s, sigma = _pauses(visit.pauses_s)
+    remark = f"# pauses in the recording: {{lognormal: {{median: {pause_s:.1f}s, sigma: {sigma:.2g}}}}}"
     return text.replace("# real customers read for about 30 s", remark)
+
+
+def _pauses(pauses_s: Sequence[float]) -> tuple[float, float]:
+    """Median and log standard deviation of the recorded pauses; of fewer than five pauses the latter is 1."""
+    logs = [log(max(pause_s, 0.1)) for pause_s in pauses_s]
+    sigma = min(max(stdev(logs), 0.1), 2.0) if len(logs) >= 5 else 1.0
+    return max(median(pauses_s), 0.1), sigma
 
 
 def _journeys(steps: Sequence[str]) -> list[str]:

@@ -116,6 +116,12 @@ class RecordedVisit:
     invented: tuple[str, ...] = ()
 
     @property
+    def lacks_credentials(self) -> bool:
+        """Whether no request has a cookie or an Authorization header, as in Chrome's plain export."""
+        sent = any({"cookie", "authorization"} & set(one.headers) for one in self.requests)
+        return not sent and not any("set-cookie" in one.answer.headers for one in self.requests)
+
+    @property
     def other_origins(self) -> tuple[str, ...]:
         found = dict.fromkeys(request.origin for request in self.requests)
         return tuple(origin for origin in found if origin != self.origin)

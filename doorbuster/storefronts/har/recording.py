@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from doorbuster.storefronts.har.recorded_request import Answer, LeftOut, RecordedRequest, RecordedVisit
+from doorbuster.storefronts.har.registrable_domain import registrable_domain
 from doorbuster.storefronts.har.request_body import (
     RequestBody,
     UnusableError,
@@ -40,7 +41,6 @@ _TIME = re.compile(
 )
 _FRAMES = {"iframe", "frame", "embed", "object", "fencedframe"}
 _BACKGROUND = {"ping", "beacon", "csp-violation-report", "preflight", "websocket", "eventsource"}
-_TWO_PART_ENDINGS = {"co", "com", "org", "net", "gov", "ac", "edu"}  # as in example.co.uk
 
 
 def read_har(text: bytes) -> RecordedVisit:
@@ -245,9 +245,5 @@ def _why_not(request: RecordedRequest, origin: str, kept: frozenset[str], *, ful
 
 
 def _site(origin: str) -> str:
-    """The part of a host that one owner has, such as shop.example of api.shop.example."""
-    host = urlsplit(origin).hostname or ""
-    labels = host.split(".")
-    if host.replace(".", "").isdigit() or ":" in host:
-        return host
-    return ".".join(labels[-3:] if len(labels) > 2 and labels[-2] in _TWO_PART_ENDINGS else labels[-2:])
+    """The registrable domain of an origin."""
+    return registrable_domain(urlsplit(origin).hostname or "")
