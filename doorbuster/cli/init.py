@@ -161,10 +161,8 @@ def _write_starter(folder: Path, storefront: str, visit: RecordedVisit | None, *
     if draft is not None:
         _print_draft(draft)
     if visit is not None and visit.source == "recording" and visit.lacks_credentials:
-        say(
-            "note: the recording has no cookies and no Authorization headers (Chrome's plain export). The driver"
-        )
-        say("gets cookies of its own; if calls are answered with 401, export with sensitive data")
+        say("note: the recording has no cookies and no Authorization headers (Chrome's plain export): the")
+        say("driver gets cookies of its own; if calls are answered with 401, export with sensitive data")
     say(f"next:    {program_name()} probe {url} --locustfile {driver}")
     say(f"then:    {program_name()} run {scenario} --locustfile {DEFAULT_LOCUSTFILE},{locustfile}")
 
