@@ -38,7 +38,7 @@ demo: $(READY) ## Run the M&S Christmas sale of 2004 in about 90 seconds
 ORDERS ?= $(wildcard ../shared/data/uci_hourly_orders.csv)
 SEASON ?= reports/season-demo
 
-season-demo: $(READY) ## Build a season on the embedded shop in about eight minutes: forecast, run, capacity, page
+season-demo: $(READY) ## Build a season on the embedded shop in about ten minutes: forecast, run, capacity, page
 	$(BIN)/doorbuster season init $(SEASON) $(if $(ORDERS),--history $(ORDERS) --growth 9700%..9900% --conversion 6%..12%)
 	@# A shop that fails its thresholds (99) is a result, not an error.
 	@$(BIN)/doorbuster run $(SEASON)/forecast/peak-median.yaml --profile in-house-2004 --out $(SEASON)/runs/first; \

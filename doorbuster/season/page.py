@@ -15,7 +15,7 @@ from doorbuster.report.section import (
 from doorbuster.season.indicators import LABELS, Colour, Reading, limit_text
 from doorbuster.season.season_status import SeasonStatus
 from doorbuster.season.sections import season_sections
-from doorbuster.season.wording import probability_text
+from doorbuster.season.wording import counted, probability_text
 from doorbuster.units import format_count
 
 TONES: dict[str, str] = {
@@ -140,8 +140,7 @@ def _how_sure(status: SeasonStatus) -> Fact:
         if one.low is not None or one.high is not None
     ]
     widest = max(factors)
-    searches = len(status.searches)
-    basis = f"{searches} capacity search{'es' if searches != 1 else ''}"
+    basis = counted(len(status.searches), "capacity search", "capacity searches")
     cases = (
         next((score.cases for score in status.forecast.scores if score.chosen), 0) if status.forecast else 0
     )

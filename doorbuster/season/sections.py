@@ -24,7 +24,7 @@ from doorbuster.report.section import (
 from doorbuster.season.capacity_evidence import trend_sentence
 from doorbuster.season.indicators import LABELS, IndicatorWeek, Reading, limit_text
 from doorbuster.season.season_status import SeasonStatus
-from doorbuster.season.wording import SIGNS, probability_text
+from doorbuster.season.wording import SIGNS, counted, probability_text
 from doorbuster.units import format_count
 
 _SHOWN_DAYS, _SHOWN_WEEKS = 14, 8
@@ -205,8 +205,10 @@ def _audit_section(status: SeasonStatus) -> Section:
     )  # fmt: skip
     note = "– in the third column: no run shows what it costs in orders."
     n = len(status.explained)
-    runs = f"{n} run{'s' if n != 1 else ''} and {len(status.searches)} searches" if n else "no usable run yet"
-    sentence = f"{len(rows)} findings, from {runs}." if rows else f"Nothing was found, from {runs}."
+    of = f"{counted(n, 'run')} and {counted(len(status.searches), 'search', 'searches')}"
+    runs = of if n or status.searches else "no usable run yet"
+    found = counted(len(rows), "finding") if rows else "Nothing was found"
+    sentence = f"{found}, from {runs}."
     return Section(
         name="audit", question="What are the quick wins?", sentence=sentence,
         tables=(Table("Ranked by orders", columns, rows, note),) if rows else (),
@@ -252,11 +254,10 @@ def _evidence_section(status: SeasonStatus) -> Section:
         if not run.unusable
     )[:_SHOWN_DAYS]
     columns = (Column("Day"), Column("Scenario"), Column("Verdict"), Column("Run"), Column("Result"))
-    n = len(status.runs)
     return Section(
         name="evidence", question="Which runs does this rest on?",
-        sentence=f"{n} run{'s' if n != 1 else ''} and {len(status.searches)} capacity "
-        f"search{'es' if len(status.searches) != 1 else ''}.",
+        sentence=f"{counted(len(status.runs), 'run')} and "
+        f"{counted(len(status.searches), 'capacity search', 'capacity searches')}.",
         findings=tuple(f"Not used: {text}" for text in status.unusable[:_SHOWN_DAYS]),
         tables=(Table("Runs, latest first", columns, rows),) if rows else (),
     )  # fmt: skip

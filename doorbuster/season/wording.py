@@ -13,3 +13,8 @@ def probability_text(value: float) -> str:
     return (
         "more than 99.9 %" if value > 0.999 else "less than 0.1 %" if value < 0.001 else format_ratio(value)
     )
+
+
+def counted(n: int, one: str, several: str = "") -> str:
+    """ "1 run", "2 runs"."""
+    return f"{n:,} {one if n == 1 else several or f'{one}s'}"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from doorbuster.forecast.backtest import BASE, Backtest, BacktestCase, backtest, base_forecaster, choose
+from doorbuster.forecast.demand_series import DailyDemand
 from doorbuster.forecast.growth_season import levels, peak_day_forecast
 from doorbuster.forecast.season_calendar import (
     base_months,
@@ -87,12 +88,21 @@ def test_a_growth_of_earlier_months_is_marked_as_assumed(two_years):
     assert len(found.seasons) == 2
 
 
-def test_levels_and_residuals_add_up_to_the_days(two_years):
+def test_the_residuals_are_the_noise_around_the_levels(two_years):
     demand = two_years(3)
     level, residual = levels(demand)
-    raw = np.log(demand.counts) - level
-    assert np.allclose(residual / raw, (residual / raw)[0])  # no day of this history is a campaign
-    assert residual.std() == pytest.approx(0.1, abs=0.01)  # the noise, although means were fitted to it
+    assert residual.std() == pytest.approx(0.1, abs=0.01)
+    november = (demand.days > np.datetime64("2024-11-10")) & (demand.days < np.datetime64("2024-11-28"))
+    assert np.exp(level[november]) == pytest.approx(250, rel=0.2)
+
+
+def test_a_sale_of_some_days_is_a_level_of_its_own_and_no_chance(two_years):
+    demand = two_years(3)
+    sale = (demand.days >= np.datetime64("2024-11-14")) & (demand.days <= np.datetime64("2024-11-16"))
+    counts = np.where(sale, demand.counts * 4, demand.counts)
+    level, residual = levels(DailyDemand(demand.days, counts))
+    assert np.exp(level[sale]) == pytest.approx(counts[sale])
+    assert residual.std() == pytest.approx(0.1, abs=0.01)
 
 
 def test_black_friday_follows_the_fourth_thursday():
