@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from doorbuster.output import clean
 from doorbuster.records.metadata import RunMeta
-from doorbuster.report.section import Cell, Column, Metric, Unit
+from doorbuster.report.section import Metric, Unit
 from doorbuster.units import CURRENCIES, Currency, format_count, format_duration, format_ratio
 
 NOT_KNOWN = "–"
@@ -88,10 +88,10 @@ def format_money(amount: float, currency: Currency) -> str:
 
 
 def format_number(value: float) -> str:
-    """Four significant digits without an exponent for everyday sizes: "13.33", "1,234"."""
+    """Three significant digits without an exponent for everyday sizes: "13.3", "1,234"."""
     if float(value).is_integer() or abs(value) >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.4g}"
+    return f"{value:.3g}"
 
 
 def format_interval(metric: Metric) -> str:
@@ -99,26 +99,18 @@ def format_interval(metric: Metric) -> str:
     if (metric.low is None and metric.high is None) or metric.low == metric.high == metric.value:
         return ""
     low, high = ("?" if end is None else format_value(end, metric.unit) for end in (metric.low, metric.high))
+    if low == high:
+        return high
     unit = _UNIT.search(high)
     if unit is not None and low.endswith(unit[0]):
         low = low.removesuffix(unit[0])
-    return high if low == high else f"{low} to {high}"
+    return f"{low} to {high}"
 
 
 def format_metric(metric: Metric) -> str:
     """ "≥ 1.45 s", the value alone."""
     text = format_value(metric.value, metric.unit)
     return f"≥ {text}" if metric.at_least and metric.value is not None else text
-
-
-def format_cell(cell: Cell, column: Column) -> str:
-    """A cell as text; a Metric shows its interval in brackets."""
-    if isinstance(cell, Metric):
-        interval = format_interval(cell)
-        return f"{format_metric(cell)} ({interval})" if interval else format_metric(cell)
-    if isinstance(cell, str):
-        return cell
-    return format_value(cell, column.unit)
 
 
 def markdown_text(text: str) -> str:

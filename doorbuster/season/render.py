@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from doorbuster import __version__
 from doorbuster.report.figures.palette import CYCLE, STYLES
-from doorbuster.report.formatting import format_cell, markdown_text
+from doorbuster.report.formatting import markdown_text
 from doorbuster.report.render.html import page_environment, render_sections
-from doorbuster.report.render.markdown import markdown_row
+from doorbuster.report.render.markdown import markdown_row, markdown_table
 from doorbuster.report.render.sealing import sealed
-from doorbuster.report.section import Table
 from doorbuster.season.indicators import LABELS, IndicatorWeek, limit_text
 from doorbuster.season.page import (
     COLOUR_TONES,
@@ -63,7 +60,7 @@ def render_season_markdown(status: SeasonStatus) -> str:
         lines += ["", f"## {markdown_text(section.question)}", "", markdown_text(section.sentence)]
         lines += [f"- {markdown_text(finding)}" for finding in section.findings]
         for table in section.tables:
-            lines += ["", *_table(table)]
+            lines += ["", *markdown_table(table)]
     lines += ["", "## Method", "", *(f"- {markdown_text(note)}" for note in METHOD)]
     return "\n".join([*lines, "", f"{made_on(status.today)}, by doorbuster {__version__}.", ""])
 
@@ -77,15 +74,6 @@ def _steps(page: SeasonPage) -> list[str]:
         "",
         *(f"{n}. {markdown_text(step)}" for n, step in enumerate(page.steps, 1)),
     ]
-
-
-def _table(table: Table) -> Iterable[str]:
-    yield markdown_row(markdown_text(column.name) for column in table.columns)
-    yield markdown_row("---" for _ in table.columns)
-    for row in table.rows:
-        yield markdown_row(
-            markdown_text(format_cell(cell, column)) for cell, column in zip(row, table.columns, strict=True)
-        )
 
 
 def render_digest(status: SeasonStatus) -> str:

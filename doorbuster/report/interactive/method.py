@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from doorbuster.records.metadata import OutcomeTotals, RunMeta
 from doorbuster.records.outcome import Outcome
 from doorbuster.records.reader import Run
-from doorbuster.report.formatting import format_value, started_at
+from doorbuster.report.formatting import format_bytes, format_value, started_at
 
 CLOSED = "closed: users of a plain Locust file, each of which waits for its answer"
 
@@ -49,9 +49,16 @@ def configuration(run: Run) -> list[LabelledText]:
         ("Git commit", meta.git_commit),
         ("Outcomes of customers", "" if meta.workload == "closed" else _totals_text(totals)),
         *((f"Version of {name}", version) for name, version in sorted(meta.versions.items())),
-        *((f"Machine: {name}", str(value)) for name, value in sorted(meta.machine.items())),
+        *(_of_machine(name, value) for name, value in sorted(meta.machine.items())),
     ]
     return [LabelledText(label, text) for label, text in pairs if text]
+
+
+def _of_machine(name: str, value: object) -> tuple[str, str]:
+    """A size in bytes is rounded to what people read."""
+    if name.endswith("_bytes") and isinstance(value, int | float):
+        return f"Machine: {name.removesuffix('_bytes')}", format_bytes(value)
+    return f"Machine: {name}", str(value)
 
 
 def _totals_text(totals: OutcomeTotals) -> str:

@@ -19,7 +19,7 @@ from reportlab.platypus import (
 from reportlab.platypus import Table as Grid
 
 from doorbuster.output import one_line
-from doorbuster.report.formatting import format_cell, format_interval, format_metric
+from doorbuster.report.formatting import format_interval
 from doorbuster.report.overview import HeadlineFigure
 from doorbuster.report.pdf import styles
 from doorbuster.report.pdf.blocks import (
@@ -35,8 +35,9 @@ from doorbuster.report.pdf.blocks import (
 from doorbuster.report.pdf.chart import ChartFlowable
 from doorbuster.report.pdf.fonts import BOLD, paragraph_markup, text_width
 from doorbuster.report.pdf.pages import BOARD_HEIGHT_PT, CONTENT_PT
-from doorbuster.report.section import Cell, Chart, Column, Metric, Table
+from doorbuster.report.section import Chart, Table
 from doorbuster.report.section import Table as SectionTable
+from doorbuster.report.shown_table import ShownCell, shown_table
 
 MAX_ROWS = 12  # of a table
 MAX_COLUMNS = 9
@@ -212,20 +213,19 @@ def _columns(block: PdfColumns, width: float, *, on_board: bool) -> list[Any]:
 
 def _table(table: Table, width: float) -> list[Any]:
     """The table with at most so many rows and columns, and a line about what is left out."""
-    places = range(min(len(table.columns), MAX_COLUMNS))
-    numeric = [not any(isinstance(row[at], str) for row in table.rows) for at in places]
+    shown = shown_table(table)
+    places = range(min(len(shown.heads), MAX_COLUMNS))
+    names = [one_line(shown.heads[at], MAX_CELL) for at in places]
     heads = [
-        _paragraph(
-            one_line(table.columns[at].name, MAX_CELL), styles.NUMBER_HEAD if numeric[at] else styles.HEAD
-        )
-        for at in places
+        _paragraph(name, styles.NUMBER_HEAD if shown.numeric[at] else styles.HEAD)
+        for at, name in enumerate(names)
     ]
-    cells = [[_cell(row[at], table.columns[at]) for at in places] for row in table.rows[:MAX_ROWS]]
     rows = [
-        [_cell_flow(texts, styles.NUMBER if numeric[at] else styles.CELL) for at, texts in enumerate(row)]
-        for row in cells
+        [_cell_flow(row[at], styles.NUMBER if shown.numeric[at] else styles.CELL) for at in places]
+        for row in shown.rows[:MAX_ROWS]
     ]
-    widths = _widths([[(table.columns[at].name,) for at in places], *cells], width)
+    cells = [[row[at] for at in places] for row in shown.rows[:MAX_ROWS]]
+    widths = _widths([[ShownCell(name) for name in names], *cells], width)
     look: list[Any] = [
         *_NO_PADDING, ("LINEBELOW", (0, 0), (-1, -1), 0.4, styles.RULE),
         ("TOPPADDING", (0, 0), (-1, -1), 1.8), ("BOTTOMPADDING", (0, 0), (-1, -1), 2.2),
@@ -243,23 +243,19 @@ def _table(table: Table, width: float) -> list[Any]:
     ]
 
 
-def _cell(cell: Cell, column: Column) -> tuple[str, ...]:
-    """The lines of a cell: its value and, below it, its interval."""
-    if isinstance(cell, Metric):
-        interval = format_interval(cell)
-        return (format_metric(cell), interval) if interval else (format_metric(cell),)
-    return (one_line(format_cell(cell, column), MAX_CELL),)
-
-
-def _cell_flow(texts: Sequence[str], look: ParagraphStyle) -> list[Any]:
-    value, *interval = texts
+def _cell_flow(cell: ShownCell, look: ParagraphStyle) -> list[Any]:
+    """A value and, below it, its interval."""
     small = ParagraphStyle("interval", parent=look, fontSize=6.3, leading=7.6, textColor=styles.SOFT)
-    return [_paragraph(value, look), *(_paragraph(text, small) for text in interval)]
+    value = _paragraph(one_line(cell.value, MAX_CELL), look)
+    return [value, _paragraph(cell.interval, small)] if cell.interval else [value]
 
 
-def _widths(rows: Sequence[Sequence[tuple[str, ...]]], width: float) -> list[float]:
+def _widths(rows: Sequence[Sequence[ShownCell]], width: float) -> list[float]:
     """Column widths in proportion to their texts, but each at least as wide as its longest word."""
-    columns = [[text for texts in column for text in texts] for column in zip(*rows, strict=True)]
+    columns = [
+        [text for cell in column for text in (one_line(cell.value, MAX_CELL), cell.interval)]
+        for column in zip(*rows, strict=True)
+    ]
     font = styles.CELL.fontName
     words = [
         max(

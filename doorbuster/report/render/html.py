@@ -14,9 +14,9 @@ from doorbuster.gate import ThresholdResult, format_bound, format_margin
 from doorbuster.output import clean, one_line
 from doorbuster.report.figures.charts import chart_table, render_svg
 from doorbuster.report.fonts import web_font
-from doorbuster.report.formatting import NOT_KNOWN, format_cell, format_interval, format_metric, format_value
-from doorbuster.report.render.terminal import is_numeric
-from doorbuster.report.section import Cell, Chart, Column, Metric, Section, Table
+from doorbuster.report.formatting import NOT_KNOWN, format_interval, format_metric, format_value
+from doorbuster.report.section import Chart, Column, Metric, Section, Table
+from doorbuster.report.shown_table import shown_table
 
 RESERVED_ANCHORS = frozenset({"verdict", "thresholds", "method", "contents", "filters", "run-data"})
 SIGNS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "warn": "!", "interrupted": "■", "aborted": "■"}
@@ -144,12 +144,9 @@ def page_environment() -> Environment:
         finalize=finalize,
     )
 
-    def cell(value: Cell, column: Column) -> str:
-        return format_cell(value, column)
-
     environment.filters |= {
         "line": one_line, "value": format_value, "metric": format_metric, "interval": format_interval,
-        "numeric": is_numeric, "cell": cell,
+        "shown": shown_table,
     }  # fmt: skip
     environment.globals["web_font"] = web_font
     environment.tests["metric"] = lambda value: isinstance(value, Metric)

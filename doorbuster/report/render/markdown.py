@@ -11,7 +11,6 @@ from doorbuster.gate import ThresholdResult, Verdict
 from doorbuster.records.reader import Run
 from doorbuster.report.formatting import (
     NOT_KNOWN,
-    format_cell,
     format_interval,
     format_metric,
     markdown_text,
@@ -20,6 +19,7 @@ from doorbuster.report.formatting import (
 from doorbuster.report.overview import HeadlineFigure, Overview
 from doorbuster.report.render.html import SIGNS, threshold_row
 from doorbuster.report.section import Section, Table, in_order
+from doorbuster.report.shown_table import shown_table
 
 MAX_LENGTH = 60_000  # GitHub refuses comments of more than 65,536 characters
 _ICONS = {"pass": "✅", "fail": "❌", "inconclusive": "❔", "warn": "⚠️", "interrupted": "⏹️", "aborted": "⏹️"}
@@ -124,19 +124,18 @@ def _channels(overview: Overview) -> list[str]:
 
 def _table(table: Table) -> list[str]:
     """A table that the reader opens with a click."""
-    columns = table.columns
-    rows = (
-        markdown_row(
-            markdown_text(format_cell(cell, column)) for cell, column in zip(row, columns, strict=True)
-        )
-        for row in table.rows
-    )
-    head = (
-        markdown_row(markdown_text(column.name) for column in columns),
-        markdown_row("---" for _ in columns),
-    )
     title = f"<summary>{markdown_text(table.title)}</summary>"
-    return ["", "<details>", title, "", *head, *rows, "", "</details>"]
+    return ["", "<details>", title, "", *markdown_table(table), "", "</details>"]
+
+
+def markdown_table(table: Table) -> list[str]:
+    """The lines of a table."""
+    shown = shown_table(table)
+    return [
+        markdown_row(markdown_text(head) for head in shown.heads),
+        markdown_row("--:" if numeric else "---" for numeric in shown.numeric),
+        *(markdown_row(markdown_text(cell.text) for cell in row) for row in shown.rows),
+    ]
 
 
 def markdown_row(cells: Iterable[str]) -> str:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Literal
 from doorbuster.output import clean, one_line, open_console
 from doorbuster.report.figures.heatmap import heat_row
 from doorbuster.report.figures.palette import series_style
-from doorbuster.report.formatting import format_cell, format_value
+from doorbuster.report.formatting import format_value
 from doorbuster.report.section import Chart, Section, Series
 from doorbuster.report.section import Table as SectionTable
+from doorbuster.report.shown_table import shown_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,9 +61,8 @@ def summary_lines(sections: Iterable[Section]) -> list[str]:
     lines = []
     for table in (table for section in sections for table in section.tables if table.in_summary):
         lines.append(f"{one_line(table.title)}:")
-        for row in table.rows[: table.summary_rows]:
-            cells = zip(row, table.columns, strict=True)
-            texts = [one_line(format_cell(cell, column), 80) for cell, column in cells]
+        for row in shown_table(table).rows[: table.summary_rows]:
+            texts = [one_line(cell.text, 80) for cell in row]
             lines.append(f"  {'  '.join(text for text in texts if text)}")
     return lines
 
@@ -224,17 +224,15 @@ def print_table(table: SectionTable, out: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    heads = [one_line(column.name) for column in table.columns]
-    rows = [
-        [one_line(format_cell(cell, column), _ALL) for cell, column in zip(row, table.columns, strict=True)]
-        for row in table.rows
-    ]
+    shown = shown_table(table)
+    heads = [one_line(head) for head in shown.heads]
+    rows = [[one_line(cell.text, _ALL) for cell in row] for row in shown.rows]
     columns = [[head, *(row[position] for row in rows)] for position, head in enumerate(heads)]
     for number, (places, widths) in enumerate(_fitting(columns, out.width)):
         title = Text(one_line(table.title, 200)) if table.title and not number else None
         drawn = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
         for place, width in zip(places, widths, strict=True):
-            justify: Literal["left", "right"] = "right" if is_numeric(table, place) else "left"
+            justify: Literal["left", "right"] = "right" if shown.numeric[place] else "left"
             drawn.add_column(Text(heads[place]), justify=justify, width=width, overflow="fold")
         for row in rows:
             drawn.add_row(*(Text(row[place]) for place in places))
@@ -299,8 +297,3 @@ def _short_names(names: Sequence[str], limit: int) -> list[str]:
     """The names cut to `limit` characters, in full if two of them would look the same."""
     short = [one_line(name, limit) for name in names]
     return short if len(set(short)) == len(set(names)) else [one_line(name, _ALL) for name in names]
-
-
-def is_numeric(table: SectionTable, position: int) -> bool:
-    """Whether a column holds numbers, which are aligned right."""
-    return not any(isinstance(row[position], str) for row in table.rows)
