@@ -48,8 +48,8 @@ def test_the_scarce_resource_is_named_and_no_other(limit, tmp_path):
     (section,) = [one for one in summary["sections"] if one["name"] == "bottleneck"]
 
     assert [cause["resource"] for cause in section["causes"]] == ([limit] if limit else [])
-    metrics = section["metrics"]
-    assert metrics["bottlenecks"]["value"] == bool(limit)
+    metrics = summary["metrics"]
+    assert metrics["bottleneck.bottlenecks"]["value"] == bool(limit)
     if limit:
-        assert metrics["highest_utilisation"]["value"] >= 0.9
-        assert -10 <= metrics["warning_time"]["value"] <= 30
+        assert metrics["bottleneck.highest_utilisation"]["value"] >= 0.9
+        assert -10 <= metrics["bottleneck.warning_time"]["value"] <= 30
