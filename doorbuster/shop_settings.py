@@ -22,6 +22,7 @@ PROFILE_NAMES = ("in-house-2004", "replatformed")
 DEPENDENCIES = ("payment", "stock", "search", "recommendations", "reviews", "mail")
 MAX_MERCHANTS = 8
 MERCHANT_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+LOOPBACK_URL = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\]):\d{1,5}/?")
 MAX_SEED = 2**63 - 1
 MAX_COUNT = 1_000_000
 MAX_FAULT_S = 366 * 86_400.0  # start and duration of an injected fault
@@ -34,7 +35,7 @@ OLD_MEMBER = "old-member-{:06d}@example.com"
 OPENING_PASSWORD = "larkspur-and-finch"  # noqa: S105  of invented people
 
 Kind = Literal[
-    "whole", "duration", "rate", "choice", "flag", "merchants", "waiting room", "text", "path", "file"
+    "whole", "duration", "rate", "choice", "flag", "merchants", "waiting room", "text", "path", "file", "url"
 ]
 
 
@@ -60,6 +61,8 @@ class Setting:
             different = len(set(value)) == len(value) != 1 and len(value) <= MAX_MERCHANTS
             named = all(isinstance(name, str) and MERCHANT_NAME.fullmatch(name) for name in value)
             return None if different and named else f"must be 2..{MAX_MERCHANTS} different names"
+        if self.kind == "url":
+            return None if LOOPBACK_URL.fullmatch(value) else "must be http:// and a port of this machine"
         if self.kind in ("whole", "duration", "rate"):
             unit = {"duration": " s", "rate": "/s"}.get(self.kind, "")
             inside = self.low <= value <= self.high
@@ -171,6 +174,9 @@ class ShopSettings:
     max_connections: int | None = field(default=None, metadata=_about(
         "whole", "Connections open at once; others wait until one is closed.", 100, 1, MAX_COUNT,
         default_text="no limit"))
+    otlp_endpoint: str | None = field(default=None, metadata=_about(
+        "url", "Receiver of OpenTelemetry spans, for requests with a sampled traceparent.",
+        "http://127.0.0.1:4318", default_text="no spans are sent"))
     notify: int = field(default=5, metadata=_about(
         "whole", "Earlier buyers who are notified of a question.", 20, 0, 100))
     sync_lag_s: float = field(default=0.0, metadata=_about(

@@ -59,8 +59,8 @@ class _Option(NamedTuple):
 
 
 _METAVARS = {
-    "whole": "N", "duration": "TIME", "rate": "RATE", "merchants": "NAMES", "text": "ADDRESS", "path": "DIR",
-    "file": "FILE",
+    "whole": "N", "duration": "TIME", "rate": "RATE", "merchants": "NAMES", "url": "URL", "text": "ADDRESS",
+    "path": "DIR", "file": "FILE",
     "flag": "",
 }  # fmt: skip
 

@@ -51,6 +51,6 @@ SHOP_METRICS = frozenset({
     "shop_dependency_errors_total", "shop_stock_lock_busy_seconds_total", "shop_stock_lock_waiting",
     "shop_responses_total", "shop_response_seconds_total", "shop_requests_in_progress", "shop_connections",
     "shop_connections_limit", "shop_connections_waiting", "process_cpu_seconds_total", "process_threads",
-    "process_max_fds", "process_resident_memory_bytes", "process_open_fds",
+    "shop_spans_dropped_total", "process_max_fds", "process_resident_memory_bytes", "process_open_fds",
 })  # fmt: skip
 """Metrics of the embedded shop, which thresholds may name."""

@@ -26,6 +26,7 @@ from doorbuster.scenario.parsing.values import (
 )
 from doorbuster.shop_settings import (
     DEPENDENCIES,
+    LOOPBACK_URL,
     MAX_FAULT_DELAY_S,
     MAX_MERCHANTS,
     MERCHANT_NAME,
@@ -58,6 +59,15 @@ def parse_merchants(raw: object) -> tuple[str, ...]:
             got=preview(raw),
         )
     return tuple(map(str, raw))
+
+
+@value_type({"type": "string", "pattern": f"^{LOOPBACK_URL.pattern}$"})
+def parse_loopback_url(raw: object) -> str:
+    """The address of a receiver on this machine."""
+    if not isinstance(raw, str) or not LOOPBACK_URL.fullmatch(raw):
+        rule = "must be an address of this machine with its port, such as http://127.0.0.1:4318"
+        raise invalid(rule, got=preview(raw))
+    return raw
 
 
 def _within(setting: Setting) -> ValueType[float]:
@@ -98,6 +108,8 @@ def _setting_type(name: str, setting: Setting) -> Any:
         if isinstance(setting.choices[0], int):
             return _one_of_numbers(setting)
         return Annotated[str, choice(name, map(str, setting.choices))]
+    if setting.kind == "url":
+        return Annotated[str, parse_loopback_url]
     if setting.kind == "merchants":
         return Annotated[tuple[str, ...], parse_merchants]
     return WaitingRoomKeys if setting.kind == "waiting room" else Flag

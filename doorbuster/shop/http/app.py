@@ -7,6 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -27,6 +28,7 @@ from doorbuster.shop.http.responses import html_response, is_api, json_response
 from doorbuster.shop.http.waiting_room_middleware import set_queue_cookie, waiting_room_middleware
 from doorbuster.shop.http_errors import NotFound, Refusal
 from doorbuster.shop.infrastructure.database_workers import DatabaseWorkers, Timing
+from doorbuster.shop.infrastructure.tracing import RequestTrace, sampled_parent
 from doorbuster.shop_settings import ShopSettings
 
 MAX_BODY_BYTES = 64 * 1024
@@ -64,12 +66,31 @@ async def _complete_response(request: web.Request, handler: Handler) -> web.Stre
     if request.path.startswith(_NOT_METERED):
         return await _answer(request, handler)
     shop = request.app[OPEN_SHOP]
+    trace = _trace_of(request, shop)
     with shop.responding.used():
         response = await _answer(request, handler)
         if shop.settings.page_cpu_s:
             _compute(shop.settings.page_cpu_s)
     shop.responses[f"{response.status // 100}xx"] += 1
+    if trace is not None:
+        failed = response.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        trace.end(f"{request.method} {_route(request)}", request[TIMING], failed=failed)
     return response
+
+
+def _trace_of(request: web.Request, shop: OpenShop) -> RequestTrace | None:
+    """The trace of a request that asks for one, if the shop sends spans."""
+    if shop.spans is None:
+        return None
+    parent = sampled_parent(request.headers.get("traceparent", ""))
+    synthetic = "synthetic_request=true" in request.headers.get("baggage", "")
+    return None if parent is None else RequestTrace(shop.spans, parent, synthetic=synthetic)
+
+
+def _route(request: web.Request) -> str:
+    """The pattern of the path, so that spans of one kind have one name."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "unknown path"
 
 
 def _compute(seconds: float) -> None:

@@ -91,6 +91,8 @@ def _of_shop(shop: OpenShop) -> Iterator[MetricSample]:
         yield MetricSample("shop_responses_total", "counter", float(n), {"status": status})
     yield MetricSample("shop_response_seconds_total", "counter", shop.responding.total_s)
     yield MetricSample("shop_requests_in_progress", "gauge", float(shop.responding.users))
+    if shop.spans is not None:
+        yield MetricSample("shop_spans_dropped_total", "counter", float(shop.spans.dropped))
     if shop.listener is not None:
         open_now, limit, waiting = shop.listener()
         yield MetricSample("shop_connections", "gauge", float(open_now))

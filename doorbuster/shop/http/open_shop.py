@@ -33,6 +33,7 @@ from doorbuster.shop.infrastructure.cache import PageCache
 from doorbuster.shop.infrastructure.database import Database, Session
 from doorbuster.shop.infrastructure.database_workers import DatabaseWorkers, Timing
 from doorbuster.shop.infrastructure.process_meter import ProcessMeter
+from doorbuster.shop.infrastructure.tracing import SpanExporter
 from doorbuster.shop_settings import ShopSettings
 
 BASKET_COOKIE = "basket"
@@ -73,6 +74,7 @@ class OpenShop:
         )
         self.stock_lock_held, self.stock_lock_waiting = BusyTime(), BusyTime()
         self._stock_lock = threading.Lock()
+        self.spans = SpanExporter(settings.otlp_endpoint) if settings.otlp_endpoint else None
         self.responding = BusyTime()
         self.responses: Counter[str] = Counter()
         self.process: ProcessMeter | None = None
@@ -100,6 +102,8 @@ class OpenShop:
         self.workers.start()
         self.warehouse.start()
         self.read_model.start()
+        if self.spans is not None:
+            self.spans.start()
 
     async def close(self) -> None:
         if self._cache is not None:
@@ -107,13 +111,19 @@ class OpenShop:
         await asyncio.to_thread(self.workers.stop)
         await asyncio.to_thread(self.warehouse.stop)
         await asyncio.to_thread(self.read_model.stop)
+        if self.spans is not None:
+            await asyncio.to_thread(self.spans.stop)
         self._hashing.shutdown()
         self.ledger.close()
 
     async def ask(self, kind: str, work: Callable[[Session], T], timing: Timing) -> T:
         """The result of `work` on a database worker; raises its errors, and Busy if the queue is full."""
         if not self.profile.waits_on_worker and not self.dependencies.all_healthy:
-            await self.dependencies.need(kind)
+            began_s = time.monotonic()
+            try:
+                await self.dependencies.need(kind)
+            finally:
+                timing.services_s += time.monotonic() - began_s
         limit = self.profile.limit(kind, self.settings.queue_limit)
         priority = self.profile.priority(kind)
         if self.settings.stock_lock_time_s and kind in SELLING_KINDS:

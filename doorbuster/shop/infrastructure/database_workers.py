@@ -32,6 +32,7 @@ class Timing:
     queue_s: float = 0.0
     database_s: float = 0.0
     queries: int = 0
+    services_s: float = 0.0  # waits for other services, in the design that holds no worker meanwhile
     cache: str = ""
 
 
