@@ -253,11 +253,19 @@ class _Rehearsals:
         return None if shop is None else shop.settings
 
     @property
-    def length(self) -> str:
-        """The length of a rehearsal without its drain, as text."""
+    def length_s(self) -> float | None:
+        """The length of a rehearsal without its drain; None where the Locust file decides it."""
         demand = self.base.demand
-        length_s = self._constant_for_s or (None if demand is None else demand.duration_s)
-        return "" if length_s is None else f" of {format_duration(length_s)} each"
+        return self._constant_for_s or (None if demand is None else demand.duration_s)
+
+    @property
+    def length(self) -> str:
+        """The length of each rehearsal, as text."""
+        return "" if self.length_s is None else f" of {format_duration(self.length_s)} each"
+
+    def _progress(self, passed_s: float) -> str:
+        load = "" if self.length_s is None else f", with {format_duration(self.length_s)} of load"
+        return f"{passed_s:.0f} s{load}"
 
     def run(self, url: str, number: int, folder: Path, watch: AbstractContextManager[Look]) -> None:
         """Run rehearsal `number` of a target into a folder; both rehearsals of a pair have the same seed.
@@ -277,7 +285,7 @@ class _Rehearsals:
         process = LocustProcess(self._locustfiles, options, folder)
         try:
             with watch as look:
-                wait_for_end(process, look, lambda passed_s: f"{passed_s:.0f} s{self.length}")
+                wait_for_end(process, look, self._progress)
         except KeyboardInterrupt:
             process.ask_to_stop()
             process.exit_code()
