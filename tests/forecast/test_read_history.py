@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 
 import numpy as np
 import pytest
+import zstandard
 
 from doorbuster.errors import UsageError
 from doorbuster.forecast.input.columns import HistoryOptions
@@ -87,6 +89,16 @@ def test_an_sql_dump_gives_orders_by_the_minute(read, text):
     found = read(text, "dump.sql", measure="orders")["orders"]
     assert found.grain == "minute"
     assert list(daily(found).values()) == [2.0, 1.0]
+
+
+def test_packed_files_are_read_and_damaged_ones_refused(tmp_path):
+    plain = b"date,orders\n2024-11-01,2\n2024-11-02,3\n"
+    for name, packed in (("a.csv.gz", gzip.compress(plain)), ("a.csv.zst", zstandard.compress(plain))):
+        (tmp_path / name).write_bytes(packed)
+        assert read_history([tmp_path / name], HistoryOptions())["orders"].counts.sum() == 5
+        (tmp_path / name).write_bytes(packed[:20])
+        with pytest.raises(UsageError, match=re.escape(name)):
+            read_history([tmp_path / name], HistoryOptions())
 
 
 def test_a_dump_of_several_tables_needs_the_name_of_one(read):

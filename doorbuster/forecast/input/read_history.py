@@ -21,7 +21,7 @@ from doorbuster.forecast.demand_series import DemandSeries, Grain, Measure
 from doorbuster.forecast.input.columns import ColumnChoice, HistoryOptions, choose_columns
 from doorbuster.forecast.input.parquet import read_parquet_rows
 from doorbuster.forecast.input.sql_dump import read_sql_rows
-from doorbuster.forecast.input.table_rows import TableRows, read_csv_rows
+from doorbuster.forecast.input.table_rows import TableRows, kind_of, read_csv_rows
 from doorbuster.forecast.input.time_stamps import TimeStampParser, find_time_zone
 
 _SATURATED_WORDS = {"1", "true", "yes", "t"}
@@ -65,9 +65,9 @@ def read_history(paths: Sequence[Path], options: HistoryOptions) -> dict[Measure
 
 
 def _open(path: Path, options: HistoryOptions) -> TableRows:
-    if path.suffix == ".parquet":
+    if kind_of(path) == ".parquet":
         return read_parquet_rows(path, options.named_columns)
-    if path.suffix == ".sql":
+    if kind_of(path) == ".sql":
         return read_sql_rows(path, options.table)
     return read_csv_rows(path)
 

@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from doorbuster.errors import UsageError
-from doorbuster.forecast.input.table_rows import TableRows
+from doorbuster.forecast.input.table_rows import TableRows, read_bytes
 
 _NAME = r'(?:[`"\[]?[\w$]+[`"\]]?\.)?[`"\[]?([\w$]+)[`"\]]?'
 _CREATE = re.compile(rf"CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?{_NAME}\s*\(", re.IGNORECASE)
@@ -31,10 +31,7 @@ def read_sql_rows(path: Path, table: str | None) -> TableRows:
     Raises: UsageError if the dump has no such table, or several and none is named.
     """
     tables: dict[str, tuple[tuple[str, ...], list[Iterator[Row]]]] = {}
-    try:
-        text = path.read_bytes().decode("utf-8", "replace")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
+    text = read_bytes(path).decode("utf-8", "replace")
     columns = {match[1].lower(): _created_columns(text, match.end()) for match in _CREATE.finditer(text)}
     for match in _INSERT.finditer(text):
         name = match[1].lower()

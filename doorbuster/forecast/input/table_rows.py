@@ -7,15 +7,21 @@ tables; the first one is read.
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import re
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import zstandard
 
 from doorbuster.errors import UsageError
 
 MAX_HEADER = 60  # lines before the table
+MAX_BYTES = 2 * 1024**3
 _DELIMITERS = ",;\t|"
 _START = re.compile(r"#\s*Start date:\s*(\d{8})", re.IGNORECASE)
 csv.field_size_limit(1_000_000)
@@ -69,8 +75,27 @@ def _is_table(line: str) -> bool:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig").replace("\x00", "")
+        return read_bytes(path).decode("utf-8-sig").replace("\x00", "")
     except UnicodeDecodeError:
         raise UsageError(f"{path}: must be UTF-8 text; save it as CSV UTF-8") from None
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file, unpacked if its name ends in .gz or .zst.
+
+    Raises: UsageError if it cannot be read, is damaged or holds more than 2 GiB.
+    """
+    try:
+        opener: Callable[..., Any] = {".gz": gzip.open, ".zst": zstandard.open}.get(path.suffix, Path.open)
+        with opener(path, "rb") as file:
+            content: bytes = file.read(MAX_BYTES + 1)
+    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
+        raise UsageError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    if len(content) > MAX_BYTES:
+        raise UsageError(f"{path}: holds more than 2 GiB; export orders by hour or by day")
+    return content
+
+
+def kind_of(path: Path) -> str:
+    """ ".csv" of orders.csv and of orders.csv.gz."""
+    return Path(path.stem).suffix if path.suffix in (".gz", ".zst") else path.suffix
