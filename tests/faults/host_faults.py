@@ -1,4 +1,4 @@
-"""Faults of a run across two hosts: lost and unreachable workers, a lost master, slow cables, wrong clocks."""
+"""Faults of a run across two hosts: lost and unreachable workers, lost master, slow cables, wrong clocks."""
 
 from __future__ import annotations
 

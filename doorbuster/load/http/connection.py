@@ -128,6 +128,29 @@ class Connection(GeventSocket):
         self.encrypted = True
         return channel.tls
 
+    def send_raw(self, data: bytes) -> None:
+        """Send bytes of another protocol. Raises: RequestFailed("reset" or the timeout)."""
+        view = memoryview(data)
+        try:
+            while view:
+                try:
+                    view = view[self._channel.send(view) :]
+                except BlockingIOError:
+                    self.wait_writable()
+        except OSError as error:
+            raise RequestFailed("reset", error.strerror or str(error)) from None
+
+    def receive_raw(self) -> bytes:
+        """Bytes of another protocol; b"" at the end. Raises: RequestFailed("reset" or the timeout)."""
+        try:
+            while True:
+                try:
+                    return self._channel.recv(RECEIVE_BYTES)
+                except BlockingIOError:
+                    self.wait_readable()
+        except OSError as error:
+            raise RequestFailed("reset", error.strerror or str(error)) from None
+
     def is_alive(self) -> bool:
         """Whether the server has not closed it, as far as known; unexpected bytes count as closed."""
         self.suspect = False

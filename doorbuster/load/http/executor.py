@@ -10,12 +10,14 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
+from math import inf
 from types import MappingProxyType
 from typing import Any, Final
 
 from doorbuster.load.exchange import Exchange, RequestFailed
 from doorbuster.load.http.attempt import Attempt
 from doorbuster.load.http.body import Body
+from doorbuster.load.http.connection import Connection
 from doorbuster.load.http.connector import Connector
 from doorbuster.load.http.cookies import CookieJar
 from doorbuster.load.http.gevent_socket import hub_resources
@@ -38,6 +40,7 @@ from doorbuster.load.http.settings import HttpSettings, Timeouts
 from doorbuster.load.http.stream import BodyStream
 from doorbuster.load.http.trace_context import TRACEPARENT, trace_id_of, trace_lines
 
+_OF_HTTP: Final = ("Accept", "Accept-Encoding", "Connection")  # default headers of requests only
 _STATUS_LINE: Final = re.compile(r"HTTP/1\.[01] ([0-9]{3})(?![0-9])")
 
 
@@ -126,6 +129,34 @@ class RequestExecutor:
         """Close idle connections now, and those in use when their requests end."""
         self._closed = True
         self._close_pools()  # pools refer to this object: without them it is freed at once
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The clock of all records."""
+        return self._clock
+
+    def open_connection(self, target: RequestTarget, deadline: float) -> Connection:
+        """A connection for another protocol, by the same rules as for requests; the caller closes it.
+
+        Raises: RequestFailed, also when the ceiling on requests leaves no time.
+        """
+        pool = self._pools.get(target.origin) or self._pool_for(target, None)
+        if pool.ceiling is not None:
+            pool.ceiling.sends.wait(deadline)
+            if not pool.ceiling.connects.admit(self._clock()):
+                pool.ceiling.connects.wait(deadline)
+        connect_s = self.settings.timeouts.connect_s
+        return pool.connector.open(inf if connect_s is None else self._clock() + connect_s, deadline)
+
+    def headers_for(self, target: RequestTarget) -> dict[str, str]:
+        """What identifies the customer to this origin: its headers, those of the target, and cookies."""
+        pool = self._pools.get(target.origin) or self._pool_for(target, None)
+        names = {name: value for name, value in self._default_headers.items() if name not in _OF_HTTP}
+        names.update(pool.added or {})
+        cookies = self._cookies.line_for(target)
+        if cookies:
+            names["Cookie"] = bytes(cookies).decode("latin-1").partition(":")[2].strip()
+        return names
 
     def _change_route(self, route: Route) -> None:
         if route != self._route:
