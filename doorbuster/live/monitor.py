@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from doorbuster.errors import RecordError
 from doorbuster.live.state import LiveState, PhaseSpan, RunState
-from doorbuster.live.thresholds import StandingThresholds
+from doorbuster.live.thresholds import StandingThresholds, judged_views
 from doorbuster.live.totals import LiveTotals
 from doorbuster.records.metadata import RunMeta
 from doorbuster.records.row_stream import NewRows, RowPosition, StreamedRun
@@ -90,6 +91,11 @@ class RunMonitor:
             return None
         return self._picture.state(meta, at_s=at_s, sparing=True)
 
+    def judged(self, ended: LiveState) -> LiveState:
+        """The state of a run that has ended, with the thresholds that only its ledger decides."""
+        with StreamedRun.open(self.folder, own=True) as run:
+            return dataclasses.replace(ended, thresholds=judged_views(run, ended.thresholds))
+
 
 def replay(path: Path, *, speed: float) -> Iterator[LiveState]:
     """The states of a finished run, one for each second that passes here; at `speed` times its own pace.
@@ -106,4 +112,5 @@ def replay(path: Path, *, speed: float) -> Iterator[LiveState]:
                 time.sleep(max(0.0, began_s + at_s / speed - time.monotonic()))
                 shown_s = at_s
                 yield picture.state(running, at_s=at_s)
-        yield picture.state(final, at_s=at_s)
+        ended = picture.state(final, at_s=at_s)
+        yield dataclasses.replace(ended, thresholds=judged_views(run, ended.thresholds))

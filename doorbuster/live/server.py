@@ -76,6 +76,11 @@ class LiveServer:
         self.report = path
         self.publish(has_report=True)
 
+    @property
+    def readers(self) -> int:
+        """Browsers that are connected now."""
+        return self._readers
+
     def count_reader(self, change: int) -> None:
         """A browser has come (1) or left (-1)."""
         with self._lock:

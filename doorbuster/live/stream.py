@@ -26,6 +26,7 @@ def main(folder: Path) -> None:
         began_s = time.process_time()
         state = monitor.look()
         if state is not None:
+            state = monitor.judged(state) if state.has_ended else state
             try:
                 sys.stdout.write(Snapshot(state.title, step="running", run=state).to_json() + "\n")
                 sys.stdout.flush()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from doorbuster.gate import LiveThreshold, ThresholdResult, format_bound, is_known_live
+from doorbuster.gate import LiveThreshold, ThresholdResult, format_bound, is_known_live, judge
 from doorbuster.live.state import ThresholdView
 from doorbuster.records.batch import Batch
+from doorbuster.records.reader import Run
 from doorbuster.scenario import LocustScenario, Phase, Scenario
+from doorbuster.scenario.recorded import recorded_scenario
 
 AT_THE_END = "evaluated at the end of the run"
 
@@ -35,6 +37,19 @@ class StandingThresholds:
             else threshold_view(live.result(at_s))
             for threshold, live in self._thresholds
         )
+
+
+def judged_views(run: Run, views: Sequence[ThresholdView]) -> tuple[ThresholdView, ...]:
+    """The same thresholds at the end of a run, with those that only its ledger decides."""
+    scenario = recorded_scenario(run.meta.scenario_text)
+    if scenario is None:
+        return tuple(views)
+    results = judge(run, (), scenario.thresholds)
+    judged = [threshold_view(result) for result in results[: len(views)]]
+    return tuple(
+        new if old.state == "open" and new.state != "open" else old
+        for old, new in zip(views, judged, strict=True)
+    )
 
 
 def threshold_view(result: ThresholdResult) -> ThresholdView:

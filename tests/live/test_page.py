@@ -199,6 +199,24 @@ def test_a_browser_shows_the_run_on_every_screen_without_sideways_scrolling(serv
     assert page.js("document.querySelectorAll('#chart path').length") == 3
 
 
+def test_a_page_that_nobody_sees_holds_no_connection(own_server, peak, page):
+    """A browser opens six connections to a server: the seventh tab would never load."""
+    hide = "Object.defineProperty(document, 'hidden', {value: %s, configurable: true});"
+    tell = "document.dispatchEvent(new Event('visibilitychange'))"
+    own_server.publish(run=peak, step="running")
+    page.open(own_server.url)
+    page.wait_for("document.querySelectorAll('.figure').length === 6")
+    page.js(hide % "true" + tell)
+    until_s = time.monotonic() + 20
+    while own_server.readers:
+        assert time.monotonic() < until_s
+        own_server.publish(message="")  # the server notices a closed stream when it writes
+        time.sleep(0.05)
+    own_server.publish(message="seen again")
+    page.js(hide % "false" + tell)
+    page.wait_for("document.getElementById('message').textContent === 'seen again'")
+
+
 def test_numbers_on_the_page_are_written_as_in_the_terminal(server, peak, page):
     server.publish(run=peak, step="running")
     page.open(server.url)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from doorbuster.gate import is_known_live, judge
-from doorbuster.live.monitor import RunMonitor, replay
+from doorbuster.live.monitor import RunMonitor, RunPicture, replay
 from doorbuster.live.recent import RecentSeconds
 from doorbuster.live.totals import LiveTotals
 from doorbuster.records.batch import (
@@ -52,12 +52,20 @@ def test_thresholds_stand_at_the_end_where_the_gate_decides_them(final):
         judged = judge(run, (), thresholds)[: len(thresholds)]
     known = [is_known_live(threshold) for threshold in thresholds]
     assert sum(known) >= 4
-    for view, result, live in zip(final.thresholds, judged, known, strict=True):
+    for view, result in zip(final.thresholds, judged, strict=True):
         assert view.rule == str(result.threshold)
-        if live and result.observed is not None:
-            assert (view.state, view.sentence) == (result.status, result.sentence)
-        else:
-            assert view.state == "open"
+        assert result.observed is not None  # the ledger decides the others
+        assert (view.state, view.sentence) == (result.status, result.sentence)
+
+
+def test_a_threshold_that_only_the_end_decides_stays_open_until_then():
+    state = next(iter(replay(SAMPLE, speed=1e6)))
+    with StreamedRun.open(SAMPLE) as run:
+        picture = RunPicture(run)
+        picture.add(run.new_rows(RowPosition()), at_s=75.0)
+        shown = picture.state(run.meta.changed(status="running"), at_s=75.0).thresholds
+    assert [one.state for one in shown if one.rule.startswith("orders_missing")] == ["open"]
+    assert [one.state for one in state.thresholds if one.rule.startswith("orders_missing")] == ["pass"]
 
 
 def test_totals_are_those_of_the_run_file(final):

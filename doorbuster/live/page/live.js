@@ -95,11 +95,12 @@ function sparkline(values, unit) {
   return svg;
 }
 
+const over = (run) => ["finished", "interrupted", "aborted"].includes(run.state);
+
 function figures(run) {
-  const over = ["finished", "interrupted", "aborted"].includes(run.state);
   at("figures").replaceChildren(...run.measures.map((one) => {
     const silent = one.name === "p95" && one.recent === null && run.silent_s >= 3;
-    const whole_run = over && one.unit !== "count";
+    const whole_run = over(run) && one.unit !== "count";
     const text = silent ? `silent ${whole(run.silent_s)}` : shown(whole_run ? one.whole : one.recent, one.unit);
     const sized = one.unit === "ratio" || one.unit === "s" ? ` of ${count(one.whole_n)}` : "";
     const note = one.unit === "count" ? "now" : whole_run ? `whole run${sized}` : `whole run ${shown(one.whole, one.unit)}${sized}`;
@@ -213,14 +214,15 @@ function channels(run) {
       part.style.width = `${(100 * (name === "inside" ? one.in_shop : one[name])) / all}%`;
       return part;
     }));
-    const lost = one.recent_left ? one.recent_lost / one.recent_left : null;
+    const left = over(run) ? one.served + one.lost : one.recent_left;
+    const lost = left ? (over(run) ? one.lost : one.recent_lost) / left : null;
     const kind = lost === null ? "none" : lost > 0.05 ? "bad" : "good";
     const order = one.wanted_order ? `${ratio(one.could_order / one.wanted_order)} could order` : "nobody wanted to order yet";
     const due = one.planned === null ? "" : ` of ${count(one.planned)} planned`;
     return make("div", { class: `tile ${kind}` }, make("strong", {}, one.name), bar,
       make("span", {}, `${count(one.served)} served, ${count(one.lost)} lost`), make("span", {}, order),
       make("span", {}, `${count(one.started)}${due} arrived, ${count(one.in_shop)} inside`),
-      make("span", {}, lost === null ? "nobody left in the last 10 s" : `last 10 s: ${ratio(lost)} lost`));
+      make("span", {}, lost === null ? "nobody has left lately" : `${over(run) ? "whole run" : "last 10 s"}: ${ratio(lost)} lost`));
   }));
 }
 
@@ -325,21 +327,36 @@ function render(page) {
 // ---- the stream
 
 show("tabs", location.pathname.endsWith("/peak/"));
+// A browser opens at most six connections to a server, so that the seventh tab would wait for ever: only a page
+// that somebody sees holds one.
+let stream = null;
 function listen() {
-  const stream = new EventSource("events");
+  if (stream || document.hidden) return;
+  stream = new EventSource("events");
   stream.onmessage = (event) => {
     const page = JSON.parse(event.data);
     render(page);
     document.documentElement.dataset.step = page.step;
-    if (page.step === "done" && at("tabs").hidden) stream.close();
+    if (page.step === "done" && at("tabs").hidden) leave();
   };
   stream.onerror = () => {
     if (last && last.step === "done") return;
     show("message", true);
     at("message").textContent = "The connection is lost; this is the last state. The page connects again by itself.";
-    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 3000);
+    if (stream && stream.readyState === EventSource.CLOSED) {
+      leave();
+      setTimeout(listen, 3000);
+    }
   };
 }
+function leave() {
+  if (stream) stream.close();
+  stream = null;
+}
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) leave();
+  else if (!(last && last.step === "done" && at("tabs").hidden)) listen();
+});
 addEventListener("resize", () => last && last.run && charts(last.run));
 at("chart").addEventListener("pointermove", (event) => {
   const box = at("chart").getBoundingClientRect();
