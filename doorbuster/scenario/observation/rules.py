@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from doorbuster.scenario.observation.embedded_shop import SHOP_METRICS, SHOP_SOURCE
-from doorbuster.scenario.observation.observe import DERIVED_NAMES, Observe
+from doorbuster.scenario.observation.observe import DERIVED_NAMES, Observe, SeriesSelector
 from doorbuster.scenario.parsing.diagnostics import KeyIssue, did_you_mean, entry, try_parse
 from doorbuster.scenario.thresholds.language import threshold_selectors
 from doorbuster.scenario.thresholds.metrics import OBSERVED
@@ -26,6 +26,7 @@ def observed_rules(raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
     if has_shop and SHOP_SOURCE in observe.sources:
         rule = "is the name of the embedded shop's own source"
         yield KeyIssue(("observe", "sources", SHOP_SOURCE), rule, way_out="choose another name", at="key")
+    yield from _unknown_series(observe, has_shop=has_shop)
     for key, selector in threshold_selectors(raw.get("thresholds")):
         name = selector.metric.removeprefix(OBSERVED)
         if name == selector.metric:
@@ -37,3 +38,23 @@ def observed_rules(raw: Mapping[str, Any]) -> Iterator[KeyIssue]:
             known = (*observe.names, *(SHOP_METRICS if has_shop else ()))
             rule = "names a metric that no source of observe has"
             yield KeyIssue(("thresholds", key), rule, name, did_you_mean(name, known), at="key")
+
+
+def _unknown_series(observe: Observe, *, has_shop: bool) -> Iterator[KeyIssue]:
+    """Metrics of resources and limits that no source may send."""
+    named: list[tuple[tuple[str, ...], SeriesSelector]] = [
+        (("observe", "resources", name, role), series)
+        for name, resource in observe.resources.items()
+        for role in ("utilisation", "limit", "saturation", "errors")
+        if isinstance(series := getattr(resource, role), SeriesSelector)
+    ]
+    named += [
+        (("observe", "limits", name), limit)
+        for name, limit in observe.limits.items()
+        if isinstance(limit, SeriesSelector)
+    ]
+    for path, series in named:
+        if not (has_shop and series.name in SHOP_METRICS) and not observe.may_have(series.name):
+            known = (*observe.names, *(SHOP_METRICS if has_shop else ()))
+            rule = "names a metric that no source of observe has"
+            yield KeyIssue(path, rule, series.name, did_you_mean(series.name, known))

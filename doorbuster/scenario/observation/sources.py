@@ -11,7 +11,7 @@ from pydantic import Field
 
 from doorbuster.scenario.parsing.diagnostics import invalid, preview
 from doorbuster.scenario.parsing.strict import StrictModel
-from doorbuster.scenario.parsing.values import PositiveDurationS, Text, value_type, whole
+from doorbuster.scenario.parsing.values import Text, duration, value_type, whole
 from doorbuster.scenario.target.target import parse_url
 from doorbuster.scenario.target.target_headers import parse_target_headers
 
@@ -63,6 +63,15 @@ def parse_dsn(raw: object) -> str:
             rule, got="a text" if isinstance(raw, str) else preview(raw), way_out="write ${SHOP_DATABASE}"
         )
     return raw
+
+
+@value_type(dict(duration(zero=False).schema))
+def parse_interval(raw: object) -> float:
+    """Seconds between two readings, 1 or more."""
+    seconds = duration(zero=False)(raw)
+    if seconds < MIN_EVERY_S:
+        raise invalid(f"must be at least {MIN_EVERY_S:g}s", got=preview(raw))
+    return seconds
 
 
 @value_type({"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1})
@@ -159,7 +168,7 @@ class ObservedSource(StrictModel):
     otlp: ReceiverSettings | None = Field(
         default=None, description="Receives OpenTelemetry metrics and traces (OTLP/HTTP)."
     )
-    every_s: PositiveDurationS | None = Field(
+    every_s: Annotated[float, parse_interval] | None = Field(
         default=None,
         description="Interval between readings. Default: 1s; 5s for prometheus.",
         examples=["5s"],
@@ -182,8 +191,7 @@ class ObservedSource(StrictModel):
     @property
     def interval_s(self) -> float:
         """Seconds between readings."""
-        default_s = 5.0 if self.kind == "prometheus" else 1.0
-        return max(self.every_s or default_s, MIN_EVERY_S)
+        return self.every_s or (5.0 if self.kind == "prometheus" else MIN_EVERY_S)
 
     @property
     def url(self) -> str | None:

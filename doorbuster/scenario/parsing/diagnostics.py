@@ -76,7 +76,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The way out for an unknown word: the closest known word, else all known words."""
     options = sorted(known)
     close = difflib.get_close_matches(word.lower(), options, n=1, cutoff=_CLOSE)
-    return f'did you mean "{close[0]}"?' if close else "use one of " + ", ".join(options)
+    if close:
+        return f'did you mean "{close[0]}"?'
+    return f"use one of {', '.join(options)}" if options else ""
 
 
 def is_similar(word: str, known: Iterable[str | int]) -> bool:
