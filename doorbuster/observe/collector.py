@@ -114,7 +114,8 @@ class Collector:
 
     def _failed(self, reading: _Reading, error: Exception) -> None:
         now = time.perf_counter()
-        reason = one_line(str(error) or type(error).__name__, MAX_REASON)
+        said = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        reason = one_line(said or type(error).__name__, MAX_REASON)
         with self._turn:
             self._rows.append(self._row(reading.plan.name, gauge(UP, 0.0), now))
             if reading.is_up is not False:
