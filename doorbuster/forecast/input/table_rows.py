@@ -24,6 +24,7 @@ MAX_HEADER = 60  # lines before the table
 MAX_BYTES = 2 * 1024**3
 _DELIMITERS = ",;\t|"
 _START = re.compile(r"#\s*Start date:\s*(\d{8})", re.IGNORECASE)
+_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".zst": zstandard.open}
 csv.field_size_limit(1_000_000)
 
 
@@ -86,8 +87,7 @@ def read_bytes(path: Path) -> bytes:
     Raises: UsageError if it cannot be read, is damaged or holds more than 2 GiB.
     """
     try:
-        opener: Callable[..., Any] = {".gz": gzip.open, ".zst": zstandard.open}.get(path.suffix, Path.open)
-        with opener(path, "rb") as file:
+        with _OPENERS.get(path.suffix, Path.open)(path, "rb") as file:
             content: bytes = file.read(MAX_BYTES + 1)
     except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
         raise UsageError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
