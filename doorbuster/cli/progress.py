@@ -2,7 +2,7 @@
 
 Rules of this module
 - Standard error only, and nothing of it stays in a terminal.
-- In a log, nothing is said of what takes less than `QUIET_S`; then a line, and one more every `LINE_EVERY_S`.
+- In a log, there is a line every `LINE_EVERY_S`, so that quick work says nothing.
 - No bar inside another one: the inner work is then only part of the outer step.
 """
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Advance = Callable[[float], None]
-QUIET_S = 2.0
 LINE_EVERY_S = 10.0
 MIN_RATIO = 0.1  # done before an estimate is made: the first part often takes longer
 _open: list[str] = []  # what is shown now
@@ -92,7 +91,7 @@ def _bar(console: Console, what: str, total: float, *, in_bytes: bool) -> Iterat
 
 def _lines(what: str, total: float) -> Advance:
     began_s = time.monotonic()
-    due_s, done = began_s + QUIET_S, 0.0
+    due_s, done = began_s + LINE_EVERY_S, 0.0
 
     def advance(part: float) -> None:
         nonlocal due_s, done

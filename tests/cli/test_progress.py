@@ -28,17 +28,14 @@ def test_quick_work_says_nothing(clock, capsys):
 
 
 def test_slow_work_says_how_much_is_left_every_ten_seconds(clock, capsys):
-    assert list(_slow(clock)) == list(range(20))
+    assert list(_slow(clock)) == list(range(30))
     out, error = capsys.readouterr()
     assert out == ""
-    assert error.splitlines() == [
-        "reading: 10 %, about 18 s left",
-        "reading: 60 %, about 8 s left",
-    ]
+    assert error.splitlines() == ["reading: 33 %, about 20 s left", "reading: 67 %, about 10 s left"]
 
 
 def _slow(clock):
-    for item in progress.each("reading", range(20)):
+    for item in progress.each("reading", range(30)):
         clock.now_s += 1.0
         yield item
 
